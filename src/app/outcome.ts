@@ -1,0 +1,56 @@
+// How a run can end, and the three things a task can throw to steer it.
+
+/** How a run ended. Settled in exactly one place, `worker/settle.ts`. */
+export type Outcome =
+  | { readonly kind: 'success'; readonly value: unknown }
+  | { readonly kind: 'failure'; readonly error: Error; readonly expected: boolean }
+  | { readonly kind: 'retry'; readonly retry: Retry }
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
+
+/** What a retry changes in the message that is sent again. */
+export interface RetryOptions {
+  /** Seconds, or text; default `defaultRetryDelay`. */
+  readonly countdown?: number | string;
+  readonly eta?: Date;
+  /** Overrides the task's; `null` = for ever. */
+  readonly maxRetries?: number | null;
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly expires?: Date | number | string;
+  readonly timeLimit?: number;
+  readonly softTimeLimit?: number;
+}
+
+/** Thrown to run the task again later. Made by `task.retry(error, options)`; not a failure. */
+export class Retry extends Error {
+  override readonly name = 'Retry';
+  /** When to run again. */
+  readonly at: Date;
+  readonly options: RetryOptions;
+
+  constructor(at: Date, options: RetryOptions, cause: unknown) {
+    super(cause instanceof Error ? cause.message : 'retry', { cause });
+    this.at = at;
+    this.options = options;
+  }
+}
+
+/** Thrown to end the task without storing a result: its state stays as it is. */
+export class Ignore extends Error {
+  override readonly name = 'Ignore';
+}
+
+/** Thrown to refuse the message: to the dead-letter store, or back to the queue with `requeue`. */
+export class Reject extends Error {
+  override readonly name = 'Reject';
+  readonly requeue: boolean;
+
+  constructor(reason = 'rejected by the task', options: { readonly requeue?: boolean } = {}) {
+    super(reason);
+    this.requeue = options.requeue ?? false;
+  }
+}
+

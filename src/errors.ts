@@ -1,0 +1,196 @@
+// Every public error. Each has a stable `code`, names the thing and the way out, and keeps its `cause`.
+
+/** The base of all errors that Umbel throws. `code` is stable: test it, not the message. */
+export class UmbelError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}
+
+/** A setting is unknown, contradictory or out of range. Mend the configuration. */
+export class ConfigError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_CONFIG', message, options);
+  }
+}
+
+/** An option of a call or of a task is not one that Umbel knows. */
+export class UnknownOptionError extends UmbelError {
+  readonly option: string;
+
+  constructor(option: string, where: string, hint: string | undefined) {
+    super('UMBEL_UNKNOWN_OPTION', `unknown option '${option}' in ${where}${hint ? `; did you mean '${hint}'?` : ''}`);
+    this.option = option;
+  }
+}
+
+/** No task of that name is registered in this application. Celery's NotRegistered. */
+export class UnknownTaskError extends UmbelError {
+  readonly task: string;
+
+  constructor(task: string, hint: string | undefined) {
+    super(
+      'UMBEL_UNKNOWN_TASK',
+      `no task named '${task}'; ${hint ? `did you mean '${hint}'?` : 'is the module that defines it imported by the application?'}`,
+    );
+    this.task = task;
+  }
+}
+
+/** A second task was registered under a name that is taken. Celery's AlreadyRegistered. */
+export class AlreadyRegisteredError extends UmbelError {
+  readonly task: string;
+
+  constructor(task: string) {
+    super('UMBEL_ALREADY_REGISTERED', `a task named '${task}' is already registered; give one of the two another name`);
+    this.task = task;
+  }
+}
+
+/** One thing that is wrong with a call's arguments: where, and what. */
+export interface ArgumentIssue {
+  /** JSONPath-like, `$` being the input: `$.rows[3].id`. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The arguments of a call do not fit the task's schema. Thrown at the caller, and on the worker before the body runs. */
+export class InvalidArgumentsError extends UmbelError {
+  readonly task: string;
+  readonly issues: readonly ArgumentIssue[];
+
+  constructor(task: string, issues: readonly ArgumentIssue[]) {
+    super(
+      'UMBEL_INVALID_ARGUMENTS',
+      `the arguments of '${task}' do not fit: ${issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}`,
+    );
+    this.task = task;
+    this.issues = issues;
+  }
+}
+
+/** A value has no form on the wire. `path` leads to it: `$.rows[3].id`. Celery's EncodeError. */
+export class NotSerializableError extends UmbelError {
+  readonly path: string;
+
+  constructor(path: string, what: string, options?: ErrorOptions) {
+    super('UMBEL_NOT_SERIALIZABLE', `${path} cannot be serialized: ${what}`, options);
+    this.path = path;
+  }
+}
+
+/** A message is larger than `maxMessageSize`. Store the data elsewhere and send its id. */
+export class PayloadTooLargeError extends UmbelError {
+  readonly size: number;
+  readonly limit: number;
+
+  constructor(what: string, size: number, limit: number) {
+    super(
+      'UMBEL_PAYLOAD_TOO_LARGE',
+      `${what} takes ${size} bytes, the limit is ${limit}; store the data elsewhere and send its id, or raise maxMessageSize`,
+    );
+    this.size = size;
+    this.limit = limit;
+  }
+}
+
+/** The broker or store cannot be reached, or refuses: down, full, read-only, locked. Nothing was sent; trying again is safe. */
+export class BrokerUnavailable extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_BROKER_UNAVAILABLE', message, options);
+  }
+}
+
+/** The store's file is of another version, damaged, or not ours. */
+export class StoreError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_STORE', message, options);
+  }
+}
+
+/** The result was asked of an application without a result backend. */
+export class ResultBackendDisabledError extends UmbelError {
+  constructor(app: string) {
+    super('UMBEL_NO_RESULT_BACKEND', `the application '${app}' keeps no results; set 'backend' (UMBEL_RESULT_BACKEND)`);
+  }
+}
+
+/** `get()` waited as long as it was told to. The task may still run. Celery's TimeoutError. */
+export class TimeoutError extends UmbelError {
+  constructor(message: string) {
+    super('UMBEL_TIMEOUT', message);
+  }
+}
+
+/** A task failed somewhere else. Carries what is known of the failure there. Thrown by `get()`. */
+export class TaskFailedError extends UmbelError {
+  readonly taskId: string;
+  /** The type's name over there: `ValueError`, `TypeError`. */
+  readonly remoteType: string;
+  readonly remoteMessage: string;
+  /** Its stack or Python traceback, when it was sent along. */
+  readonly remoteStack: string | null;
+
+  constructor(taskId: string, remote: { type: string; message: string; stack: string | null }) {
+    super('UMBEL_TASK_FAILED', `task ${taskId} failed: ${remote.type}: ${remote.message}`);
+    this.taskId = taskId;
+    this.remoteType = remote.type;
+    this.remoteMessage = remote.message;
+    this.remoteStack = remote.stack;
+  }
+}
+
+/** The task was revoked, or expired, before it ended. Thrown by `get()`. Celery's TaskRevokedError. */
+export class TaskRevokedError extends UmbelError {
+  readonly taskId: string;
+  /** `revoked`, `terminated` or `expired`. */
+  readonly reason: string;
+
+  constructor(taskId: string, reason: string) {
+    super('UMBEL_TASK_REVOKED', `task ${taskId} was ${reason}`);
+    this.taskId = taskId;
+    this.reason = reason;
+  }
+}
+
+/** A task asked for more retries than `maxRetries` allows. Celery's MaxRetriesExceededError. */
+export class MaxRetriesExceeded extends UmbelError {
+  constructor(task: string, id: string, maxRetries: number, options?: ErrorOptions) {
+    super('UMBEL_MAX_RETRIES', `can't retry ${task}[${id}] more than ${maxRetries} times`, options);
+  }
+}
+
+/** The task ran longer than its soft time limit. The reason of its `AbortSignal`. Celery's SoftTimeLimitExceeded. */
+export class SoftTimeLimitExceeded extends UmbelError {
+  constructor(seconds: number) {
+    super('UMBEL_SOFT_TIME_LIMIT', `the task exceeded its soft time limit of ${seconds} s`);
+  }
+}
+
+/** The task ran longer than its hard time limit and was settled as failed. Celery's TimeLimitExceeded. */
+export class TimeLimitExceeded extends UmbelError {
+  readonly seconds: number;
+
+  constructor(seconds: number) {
+    super('UMBEL_TIME_LIMIT', `the task exceeded its time limit of ${seconds} s`);
+    this.seconds = seconds;
+  }
+}
+
+/** This worker's lease on the task has passed to another (it was stopped or taken for dead). The reason of the task's `AbortSignal`. */
+export class LeaseLostError extends UmbelError {
+  constructor(message = 'the lease on this task has passed to another worker; what it returns is discarded') {
+    super('UMBEL_LEASE_LOST', message);
+  }
+}
+
+/** The worker shuts down cold. The reason of the `AbortSignal` of the tasks it gives back. */
+export class WorkerShutdown extends UmbelError {
+  constructor() {
+    super('UMBEL_WORKER_SHUTDOWN', 'the worker is shutting down; the task goes back to its queue');
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * The one shape of everything that lives long. `stop()` is safe before `start()`, twice, and while starting;
+ * it resolves when the thing is really at rest.
+ */
+export interface Service extends AsyncDisposable {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,120 @@
+// The two values that everything else speaks of: a message as it travels, and a task message as it is meant.
+
+/** A JSON-like value as decoded; typed values (dates, bytes, bigints) are their JavaScript counterparts. */
+export type Json = Readonly<Record<string, unknown>>;
+
+/** Where a message was sent to, in AMQP's terms. */
+export interface DeliveryInfo {
+  readonly exchange: string;
+  readonly routing_key: string;
+  readonly redelivered?: boolean;
+}
+
+/** The AMQP basic properties that Celery uses. Unknown ones are kept in `other`. */
+export interface WireProperties {
+  readonly correlationId: string | null;
+  readonly replyTo: string | null;
+  /** As the number on the wire. On Redis and the embedded store 0 is most urgent. */
+  readonly priority: number;
+  /** 2 = persistent. */
+  readonly deliveryMode: number;
+  /** Milliseconds, as text. */
+  readonly expiration: string | null;
+  readonly deliveryTag: string | null;
+  readonly deliveryInfo: DeliveryInfo;
+  readonly other: Json;
+}
+
+/** A message as it travels: serialized body, and what is written on the outside. What kombu calls Message. */
+export interface WireMessage {
+  /** Serialized, and compressed if the header `compression` says so. */
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  /** AMQP application headers, snake_case as on the wire. */
+  readonly headers: Json;
+  readonly properties: WireProperties;
+}
+
+/** A signature as it travels (Celery's dict form, facts 6.1). */
+export interface WireSignature {
+  readonly task: string;
+  readonly args: readonly unknown[];
+  readonly kwargs: Json;
+  readonly options: Json;
+  readonly subtask_type: string | null;
+  readonly immutable: boolean;
+}
+
+/** What is to be sent when the task has ended. */
+export interface Embed {
+  /** Celery's `link`. */
+  readonly callbacks: readonly WireSignature[] | null;
+  /** Celery's `link_error`. */
+  readonly errbacks: readonly WireSignature[] | null;
+  /** Remaining steps in reverse order: the next is the last. */
+  readonly chain: readonly WireSignature[] | null;
+  readonly chord: WireSignature | null;
+}
+
+/** A call of a task, complete: what protocol v2 can say. Frozen by convention; change it by copying. */
+export interface TaskMessage {
+  readonly id: string;
+  readonly task: string;
+  readonly args: readonly unknown[];
+  readonly kwargs: Json;
+  readonly embed: Embed;
+  /** The producer's language: `py`, `js`. */
+  readonly lang: string;
+  /** Display name for logs and events instead of `task`. */
+  readonly shadow: string | null;
+  readonly eta: Date | null;
+  readonly expires: Date | null;
+  readonly group: string | null;
+  readonly groupIndex: number | null;
+  readonly retries: number;
+  /** Seconds. */
+  readonly timeLimit: number | null;
+  /** Seconds. */
+  readonly softTimeLimit: number | null;
+  readonly rootId: string;
+  readonly parentId: string | null;
+  /** Python's repr of the arguments, for people. */
+  readonly argsrepr: string;
+  readonly kwargsrepr: string;
+  /** Node name of the sender, `gen123@host`. */
+  readonly origin: string | null;
+  readonly ignoreResult: boolean;
+  readonly replacedTaskNesting: number;
+  readonly stampedHeaders: readonly string[] | null;
+  readonly stamps: Json;
+  /** The user's own headers. */
+  readonly headers: Json;
+  readonly correlationId: string;
+  readonly replyTo: string;
+  readonly priority: number;
+  /** false = transient, delivery mode 1. */
+  readonly persistent: boolean;
+}
+
+/** Why bytes are no message. Stable words: they are stored with the dead letter. */
+export type RefusalReason =
+  | 'envelope' // not kombu's JSON envelope
+  | 'content-type' // a serializer that is unknown or not accepted (pickle among them)
+  | 'compression' // unknown, corrupt
+  | 'too-large' // over a size, depth or count limit, after decompression too
+  | 'body' // the serializer cannot read it, or it is not [args, kwargs, embed]
+  | 'headers' // a header of a wrong type or range
+  | 'not-a-task'; // neither protocol v1 nor v2
+
+/** The decoder's other answer: these bytes are not a message, and this is why. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  /** One sentence for people, without the payload. */
+  readonly detail: string;
+}
+
+/** The decoder is total: a value or a refusal, for any bytes; it never throws. */
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly refusal: Refusal };

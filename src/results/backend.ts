@@ -1,0 +1,39 @@
+// The contract of a result backend: keeping what became of tasks.
+import type { StoreWrite } from '../clients/store-write.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+
+export interface ResultBackendFeatures {
+  /** Several processes may share the store. */
+  readonly multiProcess: boolean;
+  /** A record is written when a task is sent (state PENDING), so that `exists` can be answered. */
+  readonly remembersSent: boolean;
+}
+
+export interface ResultBackend extends AsyncDisposable {
+  /** `sqlite`, `memory`. */
+  readonly name: string;
+  readonly features: ResultBackendFeatures;
+  /** The identity of the store; see `Transport.store`. */
+  readonly store: object;
+  /**
+   * Keeps a record. A SUCCESS is never overwritten (Celery's rule), and an ended task is not set back to an
+   * unended state. Resolves when it is durable.
+   * @throws BrokerUnavailable when the store refuses.
+   */
+  put(record: ResultRecord): Promise<void>;
+  /** The same write, to be made together with a settlement in the same store. */
+  writeOf(record: ResultRecord): StoreWrite;
+  /** The write that records that a task was sent; it reports false when the id is known already. */
+  writeOfSent(record: ResultRecord): StoreWrite;
+  get(id: string): Promise<ResultRecord | undefined>;
+  /**
+   * The present record, if there is one, then the newest after each change, until the task is ready or `signal` is
+   * aborted (the iteration then ends). Changes in between may be skipped; the last never is.
+   */
+  watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord>;
+  /** Deletes the record. False when there was none. */
+  forget(id: string): Promise<boolean>;
+  /** Deletes the records that ended longer ago than they are kept; returns how many. Backends do this themselves, too. */
+  expire(now?: Date): Promise<number>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,148 @@
+// The contract of a transport: moving messages between senders and workers, losing none.
+import type { StoreWrite } from '../clients/store-write.ts';
+import type { Decoded, WireMessage } from '../protocol/message.ts';
+
+/** What a transport can do. What it cannot do is said here, never thrown as "not implemented". */
+export interface TransportFeatures {
+  /** Messages of one queue are ordered by priority. */
+  readonly priority: boolean;
+  /** Several processes may share the store. */
+  readonly multiProcess: boolean;
+  /** A message sent is on disk: it survives the loss of power, not only of the process. */
+  readonly durable: boolean;
+  /** A result written with a settlement is kept if and only if the settlement is. */
+  readonly atomicSettlement: boolean;
+  /** A worker that is stopped but not dead loses its lease. */
+  readonly leaseExpires: boolean;
+}
+
+/** A message and where it goes. */
+export interface Publication {
+  /** The task's id. */
+  readonly id: string;
+  readonly queue: string;
+  readonly message: WireMessage;
+  /** Not to be delivered before this time. */
+  readonly eta: Date | null;
+  /**
+   * A write that goes with the message if it lives in the same store (see {@link StoreWrite}): the record that a
+   * task was sent. If it reports `false` (there is one already), the message is not sent a second time.
+   */
+  readonly write?: StoreWrite;
+}
+
+/** Why a message is in the dead-letter store. Stable words. */
+export type DeadReason =
+  | 'undecodable'
+  | 'unknown-task'
+  | 'max-deliveries' // its worker died too often
+  | 'rejected'; // the task threw Reject without requeue
+
+/** What becomes of a delivery. */
+export type Settlement =
+  /** Done with: removed. `write` and `publish` (a retry, links) happen if and only if the removal does. */
+  | { readonly kind: 'ack'; readonly write?: StoreWrite; readonly publish?: readonly Publication[] }
+  /**
+   * Back to the queue: at once to its front (`until: null`), or not before `until`. `parked` counts it as put aside
+   * (see `Delivery.parks`). The worker that gives it back is not held to have died of it.
+   */
+  | { readonly kind: 'release'; readonly until: Date | null; readonly parked?: boolean }
+  /** To the dead-letter store, with its original bytes. */
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string; readonly write?: StoreWrite };
+
+/** A message that this process holds a lease on. It is settled exactly once. */
+export interface Delivery {
+  readonly queue: string;
+  /** The stored bytes, whatever they are. */
+  readonly raw: Uint8Array;
+  readonly message: Decoded<WireMessage>;
+  /** It was delivered before and came back. */
+  readonly redelivered: boolean;
+  /** How many workers have died (or lost their lease) holding it. */
+  readonly strikes: number;
+  /** How often it was put aside by `release` with `parked`. */
+  readonly parks: number;
+  /** Aborted with LeaseLostError when the lease has passed to another. */
+  readonly lost: AbortSignal;
+  /**
+   * Settles it; resolves when that is durable. `fenced`: the lease had passed to another, nothing was written.
+   * @throws BrokerUnavailable when the store refuses (full, gone): nothing was written, and it may be tried again.
+   */
+  settle(settlement: Settlement): Promise<'settled' | 'fenced'>;
+}
+
+export interface ConsumeOptions {
+  /** In the order in which they are served when several have messages of the same priority. */
+  readonly queues: readonly string[];
+  /** Node name, for people who look into the store. */
+  readonly name: string;
+  /** Milliseconds after which the messages of an owner that no longer lives are given to others. */
+  readonly leaseMs: number;
+}
+
+/** This process as an owner of deliveries. */
+export interface Consumer extends AsyncDisposable {
+  /**
+   * Claims messages: waits until there is at least one and `capacity()` is above 0, and returns at most that many.
+   * `capacity` is read at the moment of the claim. Returns an empty array when `signal` is aborted; a claim that has
+   * begun is finished first, so nothing is in limbo.
+   */
+  claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]>;
+  /** Gives back what is still held and leaves. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** A queue's messages, counted. */
+export interface QueueSize {
+  /** Could be claimed now. */
+  readonly ready: number;
+  /** Wait for their time. */
+  readonly scheduled: number;
+  /** Are held by a worker. */
+  readonly claimed: number;
+}
+
+/** A message that could not be run, with the reason. */
+export interface DeadLetter {
+  readonly id: number;
+  readonly queue: string;
+  readonly reason: DeadReason;
+  readonly detail: string;
+  readonly diedAt: Date;
+  readonly strikes: number;
+  /** Byte-exact. */
+  readonly raw: Uint8Array;
+}
+
+/** Where messages go that cannot be run. Nothing leaves it by itself. */
+export interface DeadLetters {
+  /** Newest first; `before` is the id to go on from. */
+  list(options?: { readonly limit?: number; readonly before?: number; readonly queue?: string }): Promise<readonly DeadLetter[]>;
+  get(id: number): Promise<DeadLetter | undefined>;
+  count(): Promise<number>;
+  /** Puts it back into its queue with a clean record. False when there is none. */
+  replay(id: number): Promise<boolean>;
+  /** Deletes it for good. False when there is none. */
+  discard(id: number): Promise<boolean>;
+}
+
+export interface Transport extends AsyncDisposable {
+  /** `sqlite`, `memory`. */
+  readonly name: string;
+  readonly features: TransportFeatures;
+  /** The identity of the store: a {@link StoreWrite} made for the same store travels with a settlement. */
+  readonly store: object;
+  /**
+   * Sends; resolves when the store holds the messages as durably as it can.
+   * @throws BrokerUnavailable when nothing was sent.
+   */
+  publish(publications: readonly Publication[]): Promise<void>;
+  consume(options: ConsumeOptions): Promise<Consumer>;
+  size(queue: string): Promise<QueueSize>;
+  /** Names of the queues that hold messages. */
+  queues(): Promise<readonly string[]>;
+  /** Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. */
+  purge(queue: string): Promise<number>;
+  readonly deadLetters: DeadLetters;
+  close(): Promise<void>;
+}
