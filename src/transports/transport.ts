@@ -72,7 +72,7 @@ export interface Delivery {
 }
 
 export interface ConsumeOptions {
-  /** In the order in which they are served when several have messages of the same priority. */
+  /** Queues whose first messages are equally urgent are served in turn (round robin, as kombu). */
   readonly queues: readonly string[];
   /** Node name, for people who look into the store. */
   readonly name: string;
@@ -137,6 +137,7 @@ export interface Transport extends AsyncDisposable {
    * @throws BrokerUnavailable when nothing was sent.
    */
   publish(publications: readonly Publication[]): Promise<void>;
+  /** Joins the workers of the store. */
   consume(options: ConsumeOptions): Promise<Consumer>;
   size(queue: string): Promise<QueueSize>;
   /** Names of the queues that hold messages. */

@@ -1,0 +1,39 @@
+// A sign of life that user code cannot stop: a thread that touches a file.
+import { statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+
+// Plain text, so that it runs alike from sources, from the package and from a bundle.
+const beating = `
+const { utimesSync } = require('node:fs');
+const { workerData } = require('node:worker_threads');
+setInterval(() => {
+  const now = new Date();
+  try { utimesSync(workerData.file, now, now); } catch {}
+}, workerData.everyMs);
+`;
+
+/** A thread of this process that touches `file` every `everyMs`: a blocked event loop does not stop it, SIGSTOP and death do. */
+export class Pulse {
+  readonly #thread: Worker;
+
+  constructor(file: string, everyMs: number) {
+    this.#thread = new Worker(beating, {
+      eval: true,
+      workerData: { file, everyMs },
+      // The thread does nothing but touch: it needs no flags of the main program, and little memory.
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 8, stackSizeMb: 1 },
+    });
+    this.#thread.unref();
+  }
+
+  async stop(): Promise<void> {
+    await this.#thread.terminate();
+  }
+}
+
+/** The file's last beat as a number that changes with each; null when there is no file. */
+export function lastBeat(file: string): number | null {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? null;
+}

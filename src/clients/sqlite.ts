@@ -1,0 +1,344 @@
+// Opening SQLite, and group commit: all writes asked for in one turn of the event loop make one transaction.
+import { chmodSync, closeSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { BrokerUnavailable, StoreError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Peers, peerSchema } from './peers.ts';
+
+/** What a column can hold. */
+export type SqlValue = null | number | bigint | string | Uint8Array;
+
+/** The part of `node:sqlite`'s StatementSync that we use. */
+export interface Statement {
+  run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+  get(...values: SqlValue[]): Record<string, SqlValue> | undefined;
+  all(...values: SqlValue[]): Record<string, SqlValue>[];
+}
+
+/** The part of `node:sqlite`'s DatabaseSync that we use: the seam between the two libraries. */
+export interface Database {
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  close(): void;
+}
+
+/** A transaction under way. Statements are prepared once for each database and reused. */
+export interface Transaction {
+  sql(text: string): Statement;
+  /** Runs statements that are needed once: a schema. */
+  exec(text: string): void;
+  /** Called after the commit, once for each `key`; never when the transaction is rolled back. */
+  onCommit(key: string, effect: () => void): void;
+  /** Facts remembered until the end of this transaction. */
+  readonly memo: Map<string, unknown>;
+}
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** false: a handle of its own, as if in another process. */
+  readonly shared?: boolean;
+  readonly clock?: Clock;
+}
+
+interface Pending {
+  readonly run: (transaction: Transaction) => unknown;
+  readonly durable: boolean;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** At most this many writes make one transaction, so that other processes get their turn. */
+const maxBatch = 512;
+/** How long another process may hold the write lock before we give up, milliseconds. */
+const busyTimeoutMs = 10_000;
+/** WAL pages after which SQLite copies them back into the database (4 kB each). */
+const checkpointPages = 4_000;
+
+const shared = new Map<string, { store: Promise<SqliteStore>; users: number }>();
+
+/**
+ * A SQLite database in WAL mode that several processes share. One handle for each process and file.
+ * Writes are queued, and all of one turn of the event loop are committed together: the group commit that makes
+ * `synchronous=FULL` affordable.
+ */
+export class SqliteStore {
+  readonly path: string;
+  /** The other processes that use the store. */
+  readonly peers: Peers;
+  readonly #database: Database;
+  readonly #statements = new Map<string, Statement>();
+  readonly #key: string | null;
+  #queue: Pending[] = [];
+  #flushing: Promise<void> | null = null;
+  #synchronous: 'FULL' | 'NORMAL' = 'FULL';
+  #isOpen = true;
+
+  private constructor(path: string, database: Database, key: string | null, clock?: Clock) {
+    this.path = path;
+    this.peers = new Peers(this, clock);
+    this.#database = database;
+    this.#key = key;
+  }
+
+  /**
+   * Opens the file, making it (mode 0600) and its folder (0700) if needed. The handle is shared within the process
+   * unless `shared` is false; each `open` is matched by a `close`.
+   * @throws StoreError when the file cannot be opened or is no database.
+   */
+  static async open(path: string, options: StoreOptions = {}): Promise<SqliteStore> {
+    const file = makeFile(path);
+    if (options.shared === false) return SqliteStore.#open(file, null, options.clock);
+    const known = shared.get(file) ?? { store: SqliteStore.#open(file, file, options.clock), users: 0 };
+    shared.set(file, known);
+    known.users++;
+    try {
+      return await known.store;
+    } catch (error) {
+      shared.delete(file);
+      throw error;
+    }
+  }
+
+  static async #open(file: string, key: string | null, clock: Clock | undefined): Promise<SqliteStore> {
+    const store = new SqliteStore(file, await openDatabase(file), key, clock);
+    await store.migrate('peer', peerSchema);
+    return store;
+  }
+
+  /**
+   * Brings one part of the schema up to date: `versions[n]` leads from version n to n + 1.
+   * @throws StoreError when the file was written by a newer Umbel.
+   */
+  async migrate(part: string, versions: readonly string[]): Promise<void> {
+    if (this.#version(part) === versions.length) return;
+    await this.write(true, (transaction) => {
+      transaction.exec(
+        'CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID',
+      );
+      const version = this.#version(part);
+      if (version > versions.length) {
+        throw new StoreError(
+          `the store ${this.path} was written by a newer Umbel (${part} ${version}); update this one`,
+        );
+      }
+      for (const step of versions.slice(version)) transaction.exec(step);
+      transaction.sql('INSERT OR REPLACE INTO schema_version VALUES (?, ?)').run(part, versions.length);
+    });
+  }
+
+  /**
+   * Runs `work` inside the next transaction and resolves with its value after the commit. Works of one transaction
+   * run in the order in which they were asked for. `durable`: the commit is on disk when this resolves; otherwise a
+   * loss of power (not of a process) may undo it. `work` may run a second time if the first transaction failed, so
+   * it has no effects but through the transaction.
+   * @throws BrokerUnavailable when the store is locked for too long, full, or fails.
+   */
+  write<T>(durable: boolean, work: (transaction: Transaction) => T): Promise<T> {
+    return new Promise<T>((yes, no) => {
+      if (!this.#isOpen) return no(new BrokerUnavailable(`the store ${this.path} is closed`));
+      // The queue holds works of many types; each resolver gets what its own work returned.
+      this.#queue.push({ run: work, durable, resolve: yes as (value: unknown) => void, reject: no });
+      this.#flushing ??= new Promise<void>((done) => setImmediate(() => done())).then(() => this.#flush());
+    });
+  }
+
+  /** Reads what is committed, without waiting for writers. */
+  read<T>(work: (sql: (text: string) => Statement) => T): T {
+    if (!this.#isOpen) throw new BrokerUnavailable(`the store ${this.path} is closed`);
+    try {
+      return work(this.#sql);
+    } catch (error) {
+      throw storeFailure(this.path, error);
+    }
+  }
+
+  /** Waits for the writes under way and closes the handle when its last user has closed it. */
+  async close(): Promise<void> {
+    const known = this.#key === null ? undefined : shared.get(this.#key);
+    if (known !== undefined && --known.users > 0) return;
+    if (this.#key !== null) shared.delete(this.#key);
+    if (!this.#isOpen) return;
+    await this.peers.close();
+    while (this.#flushing !== null) await this.#flushing;
+    this.#isOpen = false;
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  readonly #sql = (text: string): Statement => {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.#database.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  };
+
+  #version(part: string): number {
+    const table = this.#sql("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").get();
+    if (table === undefined) return 0;
+    return Number(this.#sql('SELECT version FROM schema_version WHERE part = ?').get(part)?.version ?? 0);
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.length <= maxBatch ? this.#queue : this.#queue.slice(0, maxBatch);
+      this.#queue = batch === this.#queue ? [] : this.#queue.slice(maxBatch);
+      await this.#commit(batch);
+      // The continuations of what was just resolved ask for their next writes now: let them join the next batch.
+      await new Promise<void>((done) => setImmediate(done));
+    }
+    this.#flushing = null;
+  }
+
+  async #commit(batch: readonly Pending[]): Promise<void> {
+    const values: unknown[] = [];
+    try {
+      await this.#begin(batch.some((pending) => pending.durable));
+    } catch (error) {
+      for (const pending of batch) pending.reject(error);
+      return;
+    }
+    const effects = new Map<string, () => void>();
+    const transaction: Transaction = {
+      sql: this.#sql,
+      exec: (text) => this.#database.exec(text),
+      memo: new Map(),
+      onCommit: (key, effect) => void effects.set(key, effect),
+    };
+    try {
+      for (const pending of batch) values.push(pending.run(transaction));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#rollback();
+      if (batch.length === 1) return batch[0]?.reject(storeFailure(this.path, error));
+      // One of them spoiled it, or the disk is full: each alone, so that only the guilty ones fail.
+      for (const pending of batch) await this.#commit([pending]);
+      return;
+    }
+    for (const [index, pending] of batch.entries()) pending.resolve(values[index]);
+    for (const effect of effects.values()) effect();
+  }
+
+  /** Takes the write lock. Waits for other processes in short naps, then by timer, so that this process lives on. */
+  async #begin(durable: boolean): Promise<void> {
+    const synchronous = durable ? 'FULL' : 'NORMAL';
+    if (synchronous !== this.#synchronous) {
+      this.#database.exec(`PRAGMA synchronous=${synchronous}`);
+      this.#synchronous = synchronous;
+    }
+    const start = performance.now();
+    for (;;) {
+      try {
+        return this.#database.exec('BEGIN IMMEDIATE');
+      } catch (error) {
+        const waited = performance.now() - start;
+        if (!isBusy(error)) throw storeFailure(this.path, error);
+        if (waited > busyTimeoutMs) {
+          throw new BrokerUnavailable(
+            `the store ${this.path} was locked by another process for ${busyTimeoutMs / 1000} s`,
+            { cause: error },
+          );
+        }
+        if (waited < 5) Atomics.wait(napping, 0, 0, 0.1);
+        else await new Promise((done) => setTimeout(done, 1 + Math.random() * 2));
+      }
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.#database.exec('ROLLBACK');
+    } catch {
+      // SQLite has rolled back by itself (disk full, I/O error).
+    }
+  }
+}
+
+const napping = new Int32Array(new SharedArrayBuffer(4));
+
+function makeFile(path: string): string {
+  const file = resolve(path);
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    // 'a' creates what is missing and harms nothing that is there; the mode counts only for a new file.
+    closeSync(openSync(file, 'a', 0o600));
+    return realpathSync(file);
+  } catch (error) {
+    throw new StoreError(`cannot open the store ${file}: ${message(error)}; is the folder writable?`, {
+      cause: error,
+    });
+  }
+}
+
+async function openDatabase(file: string): Promise<Database> {
+  const library = await loadLibrary();
+  try {
+    const database = library(file);
+    // Several processes may open a new file at once; switching to WAL needs it for itself.
+    database.exec('PRAGMA busy_timeout=10000');
+    database.exec('PRAGMA journal_mode=WAL');
+    database.exec(
+      `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
+    );
+    database.exec('PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864');
+    for (const suffix of ['-wal', '-shm']) chmodQuietly(file + suffix);
+    return database;
+  } catch (error) {
+    throw new StoreError(`cannot open the store ${file}: ${message(error)}`, { cause: error });
+  }
+}
+
+function chmodQuietly(file: string): void {
+  try {
+    chmodSync(file, 0o600);
+  } catch {
+    // SQLite gives both the mode of the database itself; this is for file systems where it could not.
+  }
+}
+
+/** `node:sqlite` where the runtime has it (22.13 up), else its port for Node 20. */
+async function loadLibrary(): Promise<(file: string) => Database> {
+  // The types of the oldest supported runtime do not know the module.
+  const builtin = withoutExperimentalWarning(() =>
+    process.getBuiltinModule?.('node:sqlite' as 'node:fs'),
+  ) as unknown as { DatabaseSync: new (file: string) => Database } | undefined;
+  if (builtin !== undefined) return (file) => new builtin.DatabaseSync(file);
+  try {
+    const { DatabaseSync } = await import('@photostructure/sqlite');
+    // Its statement types are overloads that say the same less simply.
+    return (file) => new DatabaseSync(file) as unknown as Database;
+  } catch (error) {
+    throw new StoreError(
+      `this Node.js (${process.version}) has no built-in SQLite and the optional package @photostructure/sqlite is not installed; use Node.js 22.13 or newer, or install it`,
+      { cause: error },
+    );
+  }
+}
+
+function withoutExperimentalWarning<T>(load: () => T): T {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return load();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return /\b(?:locked|busy|SQLITE_BUSY)/i.test(message(error));
+}
+
+function storeFailure(path: string, error: unknown): Error {
+  if (error instanceof BrokerUnavailable) return error;
+  const text = message(error);
+  if (/full|disk I\/O|readonly|read-only|locked|busy|unable to open/i.test(text)) {
+    return new BrokerUnavailable(`the store ${path} refuses: ${text}`, { cause: error });
+  }
+  return error instanceof Error ? error : new StoreError(`the store ${path} failed: ${text}`);
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

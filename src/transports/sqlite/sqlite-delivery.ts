@@ -1,0 +1,142 @@
+// A message of the embedded store that this process holds.
+import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
+import { LeaseLostError } from '../../errors.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { Delivery, Settlement } from '../transport.ts';
+import { applyWrite, insertMessage, type MessageRow, makeReady, toRow } from './enqueue.ts';
+
+/** A claimed message as it is stored. */
+export interface ClaimedRow {
+  readonly seq: number;
+  readonly queue: string;
+  readonly priority: number;
+  readonly strikes: number;
+  readonly parks: number;
+  readonly redelivered: number;
+  readonly envelope: string | Uint8Array;
+}
+
+export class SqliteDelivery implements Delivery {
+  readonly #store: SqliteStore;
+  readonly #row: ClaimedRow;
+  readonly #owner: number;
+  readonly #onSettled: () => void;
+  #message: Decoded<WireMessage> | undefined;
+  #lost: AbortController | undefined;
+  #isLost = false;
+  #settled = false;
+  #givenBack = false;
+
+  constructor(store: SqliteStore, row: ClaimedRow, owner: number, onSettled: () => void) {
+    this.#store = store;
+    this.#row = row;
+    this.#owner = owner;
+    this.#onSettled = onSettled;
+  }
+
+  get queue(): string {
+    return this.#row.queue;
+  }
+
+  get strikes(): number {
+    return this.#row.strikes;
+  }
+
+  get parks(): number {
+    return this.#row.parks;
+  }
+
+  get redelivered(): boolean {
+    return this.#row.redelivered !== 0;
+  }
+
+  get raw(): Uint8Array {
+    const { envelope } = this.#row;
+    return typeof envelope === 'string' ? Buffer.from(envelope) : envelope;
+  }
+
+  get message(): Decoded<WireMessage> {
+    const message = this.#message ?? decodeEnvelope(this.#row.envelope);
+    this.#message = message;
+    return message;
+  }
+
+  get lost(): AbortSignal {
+    this.#lost ??= new AbortController();
+    if (this.#isLost) this.#lost.abort(new LeaseLostError());
+    return this.#lost.signal;
+  }
+
+  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#givenBack) return 'fenced';
+    if (this.#settled) throw new TypeError('a delivery is settled once');
+    this.#settled = true;
+    const now = Date.now();
+    const publish =
+      settlement.kind === 'ack' ? (settlement.publish ?? []).map((each) => toRow(each, now)) : [];
+    // Giving back needs no disk: a loss of power gives everything back anyway.
+    const durable = settlement.kind !== 'release';
+    try {
+      const done = await this.#store.write(durable, (transaction) =>
+        this.#settle(transaction, settlement, publish, now),
+      );
+      this.#onSettled();
+      return done ? 'settled' : 'fenced';
+    } catch (error) {
+      this.#settled = false; // nothing was written: it may be tried again
+      throw error;
+    }
+  }
+
+  /** The lease has passed to another. */
+  lose(): void {
+    this.#isLost = true;
+    this.#lost?.abort(new LeaseLostError());
+  }
+
+  /** Puts it back to the front of its queue if it is still held. */
+  giveBack(transaction: Transaction): void {
+    this.#givenBack = true;
+    if (this.#unclaim(transaction)) this.#release(transaction, null, false);
+  }
+
+  /** Everything in one transaction, and only if the lease is still ours: the fence. */
+  #settle(
+    transaction: Transaction,
+    settlement: Settlement,
+    publish: readonly MessageRow[],
+    now: number,
+  ): boolean {
+    if (!this.#unclaim(transaction)) return false;
+    if (settlement.kind === 'release') {
+      const due = settlement.until?.getTime() ?? null;
+      this.#release(transaction, due !== null && due > now ? due : null, settlement.parked ?? false);
+      return true;
+    }
+    const { sql } = transaction;
+    const { seq, queue, priority, strikes, envelope } = this.#row;
+    sql('DELETE FROM message WHERE seq = ?').run(seq);
+    if (settlement.kind === 'dead') {
+      sql(
+        'INSERT INTO dead (queue, priority, strikes, reason, detail, died_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ).run(queue, priority, strikes, settlement.reason, settlement.detail, now, envelope);
+    }
+    if (settlement.write !== undefined) applyWrite(transaction, this.#store, settlement.write);
+    for (const row of publish) insertMessage(transaction, this.#store, row);
+    return true;
+  }
+
+  #unclaim({ sql }: Transaction): boolean {
+    return (
+      Number(sql('DELETE FROM claim WHERE seq = ? AND owner = ?').run(this.#row.seq, this.#owner).changes) > 0
+    );
+  }
+
+  #release(transaction: Transaction, due: number | null, parked: boolean): void {
+    transaction
+      .sql('UPDATE message SET redelivered = 1, parks = parks + ? WHERE seq = ?')
+      .run(parked ? 1 : 0, this.#row.seq);
+    makeReady(transaction, this.#store, this.#row, due);
+  }
+}

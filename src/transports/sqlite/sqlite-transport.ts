@@ -1,0 +1,118 @@
+// The embedded transport: messages in a SQLite file that any number of processes of one machine share.
+import { SqliteStore } from '../../clients/sqlite.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import type {
+  ConsumeOptions,
+  Consumer,
+  Publication,
+  QueueSize,
+  Transport,
+  TransportFeatures,
+} from '../transport.ts';
+import { insertMessage, ringForAll, toRow } from './enqueue.ts';
+import { messageSchema } from './schema.ts';
+import { SqliteConsumer } from './sqlite-consumer.ts';
+import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
+
+export interface SqliteTransportOptions {
+  /** false: a handle of its own, as if in another process. For tests. */
+  readonly shared?: boolean;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens the transport over a SQLite file, making it if needed.
+ * @throws StoreError when the file cannot be opened, is no database, or is a newer version's.
+ */
+export async function openSqliteTransport(
+  path: string,
+  options: SqliteTransportOptions = {},
+): Promise<Transport> {
+  const store = await SqliteStore.open(path, options);
+  await store.migrate('message', messageSchema);
+  return new SqliteTransport(store, options.clock ?? systemClock);
+}
+
+class SqliteTransport implements Transport {
+  readonly name = 'sqlite';
+  readonly features: TransportFeatures = {
+    priority: true,
+    multiProcess: true,
+    durable: true,
+    atomicSettlement: true,
+    leaseExpires: true,
+  };
+  readonly store: SqliteStore;
+  readonly deadLetters: SqliteDeadLetters;
+  readonly #clock: Clock;
+  readonly #consumers = new Set<Consumer>();
+  readonly #unlisten: () => void;
+  #closed = false;
+
+  constructor(store: SqliteStore, clock: Clock) {
+    this.store = store;
+    this.#clock = clock;
+    this.deadLetters = new SqliteDeadLetters(store);
+    // Whoever buries a dead worker rings for the messages that it gave back.
+    this.#unlisten = store.peers.listen({ onBurial: (transaction) => ringForAll(transaction, store) });
+  }
+
+  async publish(publications: readonly Publication[]): Promise<void> {
+    const now = this.#clock.now();
+    const rows = publications.map((publication) => toRow(publication, now));
+    await this.store.write(true, (transaction) => {
+      for (const row of rows) insertMessage(transaction, this.store, row);
+    });
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    await this.store.peers.own(options.leaseMs, options.name);
+    const consumer = new SqliteConsumer(this.store, this.#clock, options, () =>
+      this.#consumers.delete(consumer),
+    );
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    const count = (sql: string): number =>
+      Number(this.store.read((prepare) => prepare(sql).get(queue))?.n ?? 0);
+    return {
+      ready: count('SELECT count(*) AS n FROM ready WHERE queue = ?'),
+      scheduled: count('SELECT count(*) AS n FROM scheduled JOIN message USING (seq) WHERE queue = ?'),
+      claimed: count('SELECT count(*) AS n FROM claim JOIN message USING (seq) WHERE queue = ?'),
+    };
+  }
+
+  async queues(): Promise<readonly string[]> {
+    const rows = this.store.read((sql) =>
+      sql(
+        `SELECT DISTINCT queue FROM ready
+         UNION SELECT queue FROM scheduled JOIN message USING (seq)
+         UNION SELECT queue FROM claim JOIN message USING (seq) ORDER BY queue`,
+      ).all(),
+    );
+    return rows.map((row) => String(row.queue));
+  }
+
+  purge(queue: string): Promise<number> {
+    return this.store.write(true, ({ sql }) => {
+      sql('DELETE FROM scheduled WHERE seq IN (SELECT seq FROM message WHERE queue = ?)').run(queue);
+      sql('DELETE FROM ready WHERE queue = ?').run(queue);
+      const unclaimed = 'DELETE FROM message WHERE queue = ? AND seq NOT IN (SELECT seq FROM claim)';
+      return Number(sql(unclaimed).run(queue).changes);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    this.#unlisten();
+    await this.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
