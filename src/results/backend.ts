@@ -1,5 +1,5 @@
 // The contract of a result backend: keeping what became of tasks.
-import type { StoreWrite } from '../clients/store-write.ts';
+import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 
 export interface ResultBackendFeatures {

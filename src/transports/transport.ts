@@ -1,5 +1,5 @@
 // The contract of a transport: moving messages between senders and workers, losing none.
-import type { StoreWrite } from '../clients/store-write.ts';
+import type { StoreWrite } from '../lib/store-write.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 
 /** What a transport can do. What it cannot do is said here, never thrown as "not implemented". */

@@ -1,7 +1,7 @@
 // The embedded result backend: records in the same SQLite file as the messages, or in one of its own.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SqliteStore, type Statement, type StoreOptions, type Transaction } from '../../clients/sqlite.ts';
-import type { StoreWrite } from '../../clients/store-write.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
 import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';

@@ -1,6 +1,6 @@
 // Putting messages into queues of the embedded store, and ringing for those who wait for them.
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
-import type { StoreWrite } from '../../clients/store-write.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Publication } from '../transport.ts';
 
