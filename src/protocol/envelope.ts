@@ -1,0 +1,141 @@
+// kombu's JSON envelope: one message as one text, as it lies in a Redis list and in the embedded store.
+import { randomUUID } from 'node:crypto';
+import { asBuffer, decodeBase64, decodeUtf8 } from './bytes.ts';
+import { decodeJson, encodeJson } from './json.ts';
+import { type DecodeLimits, defaultLimits } from './limits.ts';
+import type { Decoded, DeliveryInfo, WireMessage, WireProperties } from './message.ts';
+import { accept, isMap, kindOf, refuse } from './refusal.ts';
+
+export interface EnvelopeOptions {
+  /**
+   * How the body is written: `base64` as Celery does (default), or `utf-8`: as it is, smaller and faster, and read by
+   * Python as well. A body that is no text is written as base64 all the same.
+   */
+  readonly bodyEncoding?: 'base64' | 'utf-8';
+}
+
+/**
+ * Writes the envelope with all that Python's readers need: `delivery_info` with both keys, and a `delivery_tag` of its
+ * own if the message has none.
+ * @throws NotSerializableError for headers that have no form on the wire.
+ */
+export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = {}): string {
+  const text =
+    options.bodyEncoding === 'utf-8' && message.headers.compression === undefined
+      ? decodeUtf8(message.body)
+      : undefined;
+  const body = text === undefined ? `"${asBuffer(message.body).toString('base64')}"` : JSON.stringify(text);
+  const { properties } = message;
+  const info = properties.deliveryInfo;
+  // For raw text the property is left out: kombu knows only base64 by name, and dies of another.
+  return (
+    `{"body": ${body}, "content-encoding": ${JSON.stringify(message.contentEncoding)}, ` +
+    `"content-type": ${JSON.stringify(message.contentType)}, "headers": ${encodeJson(message.headers, '$headers')}, ` +
+    `"properties": {"correlation_id": ${JSON.stringify(properties.correlationId)}, ` +
+    `"reply_to": ${JSON.stringify(properties.replyTo)}, ` +
+    (properties.expiration === null ? '' : `"expiration": ${JSON.stringify(properties.expiration)}, `) +
+    `"delivery_mode": ${properties.deliveryMode}, ` +
+    `"delivery_info": {"exchange": ${JSON.stringify(info.exchange)}, "routing_key": ${JSON.stringify(info.routing_key)}` +
+    `${info.redelivered ? ', "redelivered": true' : ''}}, "priority": ${properties.priority}, ` +
+    (text === undefined ? '"body_encoding": "base64", ' : '') +
+    `"delivery_tag": ${JSON.stringify(properties.deliveryTag ?? randomUUID())}${otherProperties(properties.other)}}}`
+  );
+}
+
+/**
+ * Reads an envelope. Total. What a Python worker dies of (no properties, no delivery tag, no delivery info) is read
+ * leniently; what leaves nothing to run (no JSON map, no text as body) is refused.
+ */
+export function decodeEnvelope(
+  raw: Uint8Array | string,
+  limits: DecodeLimits = defaultLimits,
+): Decoded<WireMessage> {
+  // Base64 and the escapes of text within text: an envelope may be that much larger than what is in it.
+  const maxSize = limits.maxSize * 2 + 65_536;
+  if (raw.length > maxSize)
+    return refuse('too-large', `the message has ${raw.length} bytes; the limit is ${maxSize}`);
+  const text = typeof raw === 'string' ? raw : decodeUtf8(raw);
+  if (text === undefined) return refuse('envelope', 'the message is not UTF-8 text');
+  const decoded = decodeJson(text, maxSize === limits.maxSize ? limits : { ...limits, maxSize });
+  if (!decoded.ok) {
+    const { reason, detail } = decoded.refusal;
+    return refuse(reason === 'body' ? 'envelope' : reason, `the message is no envelope: ${detail}`);
+  }
+  const envelope = decoded.value;
+  if (!isMap(envelope)) return refuse('envelope', `the message is ${kindOf(envelope)}, not kombu's envelope`);
+  const { body: bodyText } = envelope;
+  if (typeof bodyText !== 'string')
+    return refuse('envelope', `the envelope's body is ${kindOf(bodyText)}, not text`);
+  const headers = envelope.headers ?? {};
+  if (!isMap(headers)) return refuse('envelope', `the envelope's headers are ${kindOf(headers)}, not a map`);
+  const properties = envelope.properties ?? {};
+  if (!isMap(properties))
+    return refuse('envelope', `the envelope's properties are ${kindOf(properties)}, not a map`);
+  const body = decodeBody(bodyText, properties.body_encoding);
+  if (body === undefined) {
+    return refuse(
+      'envelope',
+      "the envelope's body is not in its body_encoding, or that is neither base64 nor utf-8",
+    );
+  }
+  return accept({
+    body,
+    contentType: textOr(envelope['content-type'], ''),
+    contentEncoding: textOr(envelope['content-encoding'], 'utf-8'),
+    headers,
+    properties: readProperties(properties),
+  });
+}
+
+function decodeBody(text: string, encoding: unknown): Uint8Array | undefined {
+  if (encoding === 'base64') return decodeBase64(text);
+  if (encoding === undefined || encoding === null || encoding === 'utf-8') return Buffer.from(text, 'utf8');
+  return undefined;
+}
+
+function readProperties(map: Record<string, unknown>): WireProperties {
+  const other: Record<string, unknown> = {};
+  for (const key in map) {
+    if (!knownProperties.has(key) && key !== '__proto__') other[key] = map[key];
+  }
+  return {
+    correlationId: textOr(map.correlation_id, null),
+    replyTo: textOr(map.reply_to, null),
+    priority: typeof map.priority === 'number' && Number.isSafeInteger(map.priority) ? map.priority : 0,
+    deliveryMode: map.delivery_mode === 1 ? 1 : 2,
+    expiration: textOr(map.expiration, null),
+    deliveryTag: textOr(map.delivery_tag, null),
+    deliveryInfo: readDeliveryInfo(map.delivery_info),
+    other,
+  };
+}
+
+function readDeliveryInfo(value: unknown): DeliveryInfo {
+  if (!isMap(value)) return { exchange: '', routing_key: '' };
+  const info = { exchange: textOr(value.exchange, ''), routing_key: textOr(value.routing_key, '') };
+  return value.redelivered === true ? { ...info, redelivered: true } : info;
+}
+
+const knownProperties = new Set([
+  'correlation_id',
+  'reply_to',
+  'priority',
+  'delivery_mode',
+  'expiration',
+  'delivery_tag',
+  'delivery_info',
+  'body_encoding',
+]);
+
+function otherProperties(other: Readonly<Record<string, unknown>>): string {
+  let text = '';
+  for (const key in other) {
+    if (knownProperties.has(key) || other[key] === undefined) continue;
+    text += `, ${JSON.stringify(key)}: ${encodeJson(other[key], `$properties.${key}`)}`;
+  }
+  return text;
+}
+
+function textOr<T>(value: unknown, otherwise: T): string | T {
+  return typeof value === 'string' ? value : otherwise;
+}

@@ -1,0 +1,209 @@
+// Errors as Celery keeps them, and back to what can be said of them here. Classes are never looked up by name.
+import { UmbelError } from '../errors.ts';
+import { encodeJson } from './json.ts';
+import { isMap } from './refusal.ts';
+import type { WireException } from './result-meta.ts';
+import { reprArgs, saferepr } from './saferepr.ts';
+
+/** What a result backend keeps of an error. */
+export interface WireFailure {
+  readonly exception: WireException;
+  /** Its stack and those of its causes, as text; null when it has none. */
+  readonly traceback: string | null;
+}
+
+/**
+ * An error, or whatever was thrown, in Celery's form. Errors that Celery knows (time limits, NotRegistered …) get its
+ * names, and names that are Python's own exceptions (`ValueError`, `TypeError`) its module, so that a Python program
+ * catches them as what they are; all others are of the module `javascript`.
+ */
+export function encodeException(error: unknown): WireFailure {
+  if (!(error instanceof Error)) {
+    return {
+      exception: { exc_type: 'Error', exc_message: [writable(error)], exc_module: jsModule },
+      traceback: null,
+    };
+  }
+  return { exception: celeryForm(error) ?? plainForm(error), traceback: traceOf(error) };
+}
+
+/** What a record of a failure says, read leniently: whatever a peer wrote, there is an answer. */
+export interface RemoteFailure {
+  /** `ValueError`; Celery's `exc_type`. */
+  readonly type: string;
+  /** As Python's `str(exception)`. */
+  readonly message: string;
+  readonly stack: string | null;
+}
+
+/** Reads the result of a FAILURE, RETRY or REVOKED record. */
+export function decodeException(result: unknown, traceback: string | null): RemoteFailure {
+  const { exc_type, exc_message } = asWireException(result);
+  return { type: exc_type, message: messageOf(exc_message), stack: traceback };
+}
+
+/** A stored exception with every part there. */
+export function asWireException(value: unknown): WireException {
+  if (!isMap(value))
+    return {
+      exc_type: 'Error',
+      exc_message: [typeof value === 'string' ? value : saferepr(value)],
+      exc_module: '',
+    };
+  const { exc_type, exc_message, exc_module } = value;
+  return {
+    exc_type: typeof exc_type === 'string' && exc_type !== '' ? exc_type : 'Error',
+    exc_message: Array.isArray(exc_message)
+      ? exc_message
+      : exc_message === undefined || exc_message === null
+        ? []
+        : [exc_message],
+    exc_module: typeof exc_module === 'string' ? exc_module : '',
+  };
+}
+
+const jsModule = 'javascript';
+/** Messages and traces are for people; nobody reads more of them. */
+const maxMessageLength = 32_768;
+const maxTraceLength = 65_536;
+const maxCauses = 8;
+
+/** Errors that Celery makes itself: its names, and the arguments that its classes take. */
+function celeryForm(error: Error): WireException | undefined {
+  if (!(error instanceof UmbelError)) {
+    if (error.name === 'Reject' && 'requeue' in error)
+      return celery('Reject', [error.message, error.requeue === true]);
+    return undefined;
+  }
+  switch (error.code) {
+    case 'UMBEL_SOFT_TIME_LIMIT':
+      return { exc_type: 'SoftTimeLimitExceeded', exc_message: [], exc_module: 'billiard.exceptions' };
+    case 'UMBEL_TIME_LIMIT':
+      return {
+        exc_type: 'TimeLimitExceeded',
+        exc_message: 'seconds' in error ? [error.seconds] : [],
+        exc_module: 'billiard.exceptions',
+      };
+    case 'UMBEL_UNKNOWN_TASK':
+      return celery('NotRegistered', ['task' in error ? error.task : error.message]);
+    case 'UMBEL_MAX_RETRIES':
+      return celery('MaxRetriesExceededError', [error.message]);
+    case 'UMBEL_TASK_REVOKED':
+      return celery('TaskRevokedError', ['reason' in error ? error.reason : error.message]);
+    case 'UMBEL_TIMEOUT':
+      return celery('TimeoutError', [error.message]);
+    case 'UMBEL_NOT_SERIALIZABLE':
+      return { exc_type: 'EncodeError', exc_message: [error.message], exc_module: 'kombu.exceptions' };
+    default:
+      return undefined;
+  }
+}
+
+function celery(type: string, args: readonly unknown[]): WireException {
+  return { exc_type: type, exc_message: args, exc_module: 'celery.exceptions' };
+}
+
+function plainForm(error: Error): WireException {
+  const type = typeName(error);
+  return {
+    exc_type: type,
+    exc_message: [cut(String(error.message), maxMessageLength)],
+    exc_module: pythonExceptions.has(type) ? 'builtins' : jsModule,
+  };
+}
+
+/** The name that it calls itself, or its class's, if that says more. */
+function typeName(error: Error): string {
+  const own = typeof error.name === 'string' ? error.name : '';
+  const name = own === '' || own === 'Error' ? error.constructor?.name || 'Error' : own;
+  return cut(name, 256);
+}
+
+/**
+ * Python's exceptions that may be raised from one message. Not those that steer the interpreter (SystemExit,
+ * KeyboardInterrupt, StopIteration), nor those whose constructor wants more (UnicodeDecodeError).
+ */
+const pythonExceptions: ReadonlySet<string> = new Set([
+  'ArithmeticError',
+  'AssertionError',
+  'AttributeError',
+  'BlockingIOError',
+  'BrokenPipeError',
+  'BufferError',
+  'ChildProcessError',
+  'ConnectionAbortedError',
+  'ConnectionError',
+  'ConnectionRefusedError',
+  'ConnectionResetError',
+  'EOFError',
+  'Exception',
+  'FileExistsError',
+  'FileNotFoundError',
+  'FloatingPointError',
+  'IOError',
+  'ImportError',
+  'IndentationError',
+  'IndexError',
+  'InterruptedError',
+  'IsADirectoryError',
+  'KeyError',
+  'LookupError',
+  'MemoryError',
+  'ModuleNotFoundError',
+  'NameError',
+  'NotADirectoryError',
+  'NotImplementedError',
+  'OSError',
+  'OverflowError',
+  'PermissionError',
+  'ProcessLookupError',
+  'RecursionError',
+  'ReferenceError',
+  'RuntimeError',
+  'SyntaxError',
+  'TimeoutError',
+  'TypeError',
+  'UnicodeError',
+  'ValueError',
+  'ZeroDivisionError',
+]);
+
+function traceOf(error: Error): string | null {
+  const seen = new Set<unknown>();
+  let trace = '';
+  let current: unknown = error;
+  while (
+    current instanceof Error &&
+    !seen.has(current) &&
+    seen.size < maxCauses &&
+    trace.length < maxTraceLength
+  ) {
+    seen.add(current);
+    const stack = typeof current.stack === 'string' ? current.stack : `${current.name}: ${current.message}`;
+    trace += trace === '' ? stack : `\n\nCaused by: ${stack}`;
+    current = current.cause;
+  }
+  return trace === '' ? null : cut(trace, maxTraceLength);
+}
+
+/** A thrown value that is no error, if it can be written; else its repr. */
+function writable(value: unknown): unknown {
+  try {
+    const text = encodeJson(value);
+    return text.length <= maxMessageLength ? value : cut(text, maxMessageLength);
+  } catch {
+    return typeof value === 'object' ? saferepr(value) : String(value);
+  }
+}
+
+/** Python's `str()` of an exception with these arguments. */
+function messageOf(args: readonly unknown[]): string {
+  if (args.length === 0) return '';
+  if (args.length > 1) return reprArgs(args, maxMessageLength);
+  const [only] = args;
+  return typeof only === 'string' ? only : saferepr(only, maxMessageLength);
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
+}

@@ -1,0 +1,34 @@
+// The door for authors of tools and drivers, `umbel/protocol`: whole messages and records, bytes on one side.
+import { decodeEnvelope, type EnvelopeOptions, encodeEnvelope } from './envelope.ts';
+import { defaultLimits } from './limits.ts';
+import type { Decoded, TaskMessage } from './message.ts';
+import { decodeResult, encodeResult } from './result-codec.ts';
+import type { ResultRecord } from './result-meta.ts';
+import { type DecodeTaskOptions, decodeTask, type EncodeTaskOptions, encodeTask } from './task.ts';
+
+/**
+ * A task message as one text: Celery's protocol v2 in kombu's JSON envelope, as it is pushed to a Redis list.
+ * @throws NotSerializableError with the path of what cannot be sent.
+ */
+export function writeTask(message: TaskMessage, options: EncodeTaskOptions & EnvelopeOptions = {}): string {
+  return encodeEnvelope(encodeTask(message, options), options);
+}
+
+/** Reads a task message (protocol v2 or v1) out of its envelope. Total: a message or a refusal, for any bytes. */
+export function readTask(raw: Uint8Array, options: DecodeTaskOptions = {}): Decoded<TaskMessage> {
+  const wire = decodeEnvelope(raw, { ...defaultLimits, maxSize: options.maxSize ?? defaultLimits.maxSize });
+  return wire.ok ? decodeTask(wire.value, options) : wire;
+}
+
+/**
+ * A result record as Celery's meta map.
+ * @throws NotSerializableError with the path of what cannot be kept.
+ */
+export function writeResult(record: ResultRecord): string {
+  return encodeResult(record);
+}
+
+/** Reads a result record. Total: a record or a refusal, for any text. */
+export function readResult(text: string): Decoded<ResultRecord> {
+  return decodeResult(text);
+}

@@ -1,0 +1,92 @@
+// Celery's meta map as text: what every JSON result backend keeps.
+import { NotSerializableError } from '../errors.ts';
+import { asWireException } from './exception.ts';
+import { decodeJson, encodeJson } from './json.ts';
+import { type DecodeLimits, defaultLimits } from './limits.ts';
+import type { Decoded, Json } from './message.ts';
+import { accept, isMap, kindOf, refuse } from './refusal.ts';
+import { isException, type ResultRecord } from './result-meta.ts';
+import { formatTimestamp, parseTimestamp } from './timestamp.ts';
+
+/**
+ * Writes a record as Celery does.
+ * @throws NotSerializableError with the path of what cannot be kept: `$.rows[3].id` within the result.
+ */
+export function encodeResult(record: ResultRecord): string {
+  let text =
+    `{"status": ${JSON.stringify(record.status)}, "result": ${encodeJson(record.result)}, ` +
+    `"traceback": ${JSON.stringify(record.traceback)}, "children": ${encodeJson(record.children, '$children')}, ` +
+    `"date_done": ${record.dateDone === null ? 'null' : `"${doneAt(record.dateDone)}"`}`;
+  if (record.groupId != null) text += `, "group_id": ${JSON.stringify(record.groupId)}`;
+  if (record.parentId != null) text += `, "parent_id": ${JSON.stringify(record.parentId)}`;
+  if (record.name !== undefined) text += `, "name": ${JSON.stringify(record.name)}`;
+  if (record.args !== undefined) text += `, "args": ${encodeJson(record.args, '$args')}`;
+  if (record.kwargs !== undefined) text += `, "kwargs": ${encodeJson(record.kwargs, '$kwargs')}`;
+  if (record.worker !== undefined) text += `, "worker": ${JSON.stringify(record.worker)}`;
+  if (record.retries !== undefined) text += `, "retries": ${record.retries}`;
+  if (record.queue !== undefined) text += `, "queue": ${JSON.stringify(record.queue)}`;
+  return `${text}, "task_id": ${JSON.stringify(record.taskId)}}`;
+}
+
+/**
+ * Reads a record. Total; lenient in all but `status` and `task_id`: a failed record of a shape that nobody knows is
+ * still a failed record.
+ */
+export function decodeResult(text: string, limits: DecodeLimits = resultLimits): Decoded<ResultRecord> {
+  const decoded = decodeJson(text, limits);
+  if (!decoded.ok) return decoded;
+  const meta = decoded.value;
+  if (!isMap(meta)) return refuse('body', `the record is ${kindOf(meta)}, not a map`);
+  const { status, task_id: taskId } = meta;
+  if (typeof status !== 'string' || status === '') return refuse('body', "the record has no 'status'");
+  if (typeof taskId !== 'string' || taskId === '') return refuse('body', "the record has no 'task_id'");
+  return accept({
+    taskId,
+    status,
+    result: isException(status) ? asWireException(meta.result) : (meta.result ?? null),
+    traceback: textOrNull(meta.traceback),
+    children: Array.isArray(meta.children) ? meta.children.filter(Array.isArray) : [],
+    dateDone: readTime(meta.date_done),
+    ...('group_id' in meta ? { groupId: textOrNull(meta.group_id) } : undefined),
+    ...('parent_id' in meta ? { parentId: textOrNull(meta.parent_id) } : undefined),
+    ...extendedParts(meta),
+  });
+}
+
+/** Results are larger than messages may be; the store bounds them. */
+const resultLimits: DecodeLimits = { ...defaultLimits, maxSize: 512 * 1024 * 1024 };
+
+type Extended = Pick<ResultRecord, 'name' | 'args' | 'kwargs' | 'worker' | 'retries' | 'queue'>;
+
+function extendedParts(meta: Json): Extended {
+  return {
+    ...(typeof meta.name === 'string' ? { name: meta.name } : undefined),
+    ...(Array.isArray(meta.args) ? { args: meta.args } : undefined),
+    ...(isMap(meta.kwargs) ? { kwargs: meta.kwargs } : undefined),
+    ...('worker' in meta ? { worker: textOrNull(meta.worker) } : undefined),
+    ...(typeof meta.retries === 'number' ? { retries: meta.retries } : undefined),
+    ...('queue' in meta ? { queue: textOrNull(meta.queue) } : undefined),
+  };
+}
+
+/** Celery 5.2 writes a time without offset, in UTC; newer ones may send a typed value. */
+function readTime(value: unknown): Date | null {
+  if (value instanceof Date) return value;
+  return typeof value === 'string' ? (parseTimestamp(value) ?? null) : null;
+}
+
+function doneAt(date: Date): string {
+  try {
+    return formatTimestamp(date);
+  } catch (cause) {
+    throw new NotSerializableError(
+      '$date_done',
+      `it is ${cause instanceof Error ? cause.message : 'no date'}`,
+      { cause },
+    );
+  }
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

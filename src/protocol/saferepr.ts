@@ -1,0 +1,172 @@
+// Python's repr of arguments, for people: what Celery shows as `args=(2, 'two', None)`.
+import { asBuffer, decodeUtf8 } from './bytes.ts';
+import { Decimal, PlainDate, PlainTime, Uuid } from './values.ts';
+
+/** Longest repr of the arguments in a message, in characters; Celery's `argsrepr_maxsize`. */
+export const maxReprLength = 1024;
+
+/**
+ * The repr of positional arguments as Python's tuple: `(2, 'two', None)`, `(4,)`, `()`. As Celery's `saferepr`: lists
+ * deeper than 3 levels are shown as `[...]`, and the whole is cut near `maxLength`. Costs no more than what it shows.
+ */
+export function reprArgs(args: readonly unknown[], maxLength: number = maxReprLength): string {
+  if (args.length === 0) return '()';
+  return new Repr(maxLength).tuple(args);
+}
+
+/** The repr of any value, as {@link reprArgs}: `{'z': 3}`, `True`, `None`. */
+export function saferepr(value: unknown, maxLength: number = maxReprLength): string {
+  return new Repr(maxLength).any(value);
+}
+
+const maxLevels = 3;
+
+class Repr {
+  #out = '';
+  #left: number;
+  #level = 0;
+  #cut = false;
+
+  constructor(maxLength: number) {
+    this.#left = maxLength;
+  }
+
+  any(value: unknown): string {
+    this.#value(value);
+    return this.#out;
+  }
+
+  tuple(items: readonly unknown[]): string {
+    this.#list(items, '(', items.length === 1 ? ',)' : ')');
+    return this.#out;
+  }
+
+  #value(value: unknown): void {
+    switch (typeof value) {
+      case 'string':
+        this.#token(quote(value, this.#left));
+        return;
+      case 'number':
+        this.#token(numberRepr(value));
+        return;
+      case 'boolean':
+        this.#token(value ? 'True' : 'False');
+        return;
+      case 'bigint':
+        this.#token(value.toString());
+        return;
+      case 'object':
+        break;
+      default:
+        this.#token('None');
+        return;
+    }
+    if (value === null) this.#token('None');
+    else if (Array.isArray(value)) this.#list(value, '[', ']');
+    else if (value instanceof Date) this.#token(dateRepr(value));
+    else if (value instanceof Uint8Array) this.#token(bytesRepr(value, this.#left));
+    else if (value instanceof Decimal) this.#token(`Decimal('${value.text}')`);
+    else if (value instanceof Uuid) this.#token(`UUID('${value.text}')`);
+    else if (value instanceof PlainDate)
+      this.#token(`datetime.date(${value.text.split('-').map(Number).join(', ')})`);
+    else if (value instanceof PlainTime) this.#token(`datetime.time('${value.text}')`);
+    else this.#map(value);
+  }
+
+  #list(items: readonly unknown[], open: string, close: string): void {
+    if (this.#level >= maxLevels) {
+      this.#token(`${open}...${close}`);
+      return;
+    }
+    if (!this.#token(open)) return;
+    this.#level++;
+    for (let index = 0; index < items.length && !this.#cut; index++) {
+      if (index > 0 && !this.#token(', ')) break;
+      this.#value(items[index]);
+    }
+    this.#close(close);
+  }
+
+  #map(map: object): void {
+    if (this.#level >= maxLevels) {
+      this.#token('{...}');
+      return;
+    }
+    if (!this.#token('{')) return;
+    this.#level++;
+    let first = true;
+    // `for in` and not Object.entries: a map of a million keys is not copied to show ten of them.
+    for (const key in map) {
+      if (!first && !this.#token(', ')) break;
+      first = false;
+      if (!this.#token(quote(key, this.#left)) || !this.#token(': ')) break;
+      this.#value((map as Record<string, unknown>)[key]); // its own enumerable key
+      if (this.#cut) break;
+    }
+    this.#close('}');
+  }
+
+  /** Writes a piece; when there is no room any more it says so once, and from there on only brackets are closed. */
+  #token(text: string): boolean {
+    if (this.#cut) return false;
+    if (this.#left <= 0) {
+      this.#out += ', ...';
+      this.#cut = true;
+      return false;
+    }
+    this.#out += text;
+    this.#left -= text.length;
+    return true;
+  }
+
+  #close(bracket: string): void {
+    this.#level--;
+    // Even without room: what was opened is closed. (Celery's loses one bracket when the room ends just here.)
+    this.#out += bracket;
+    this.#left -= bracket.length;
+  }
+}
+
+/** Celery's quoting, which is not quite repr's: quotes are escaped, nothing else, and long text is cut at a space. */
+function quote(text: string, room: number): string {
+  let shown = text;
+  if (text.length >= room && room > 0) {
+    shown = text.slice(0, room);
+    const space = shown.lastIndexOf(' ');
+    if (space >= 0) shown = shown.slice(0, space);
+    shown = `${shown.replace(/[\ud800-\udbff]$/, '')}...`;
+  }
+  return shown.includes("'") ? `'${shown.replaceAll("'", "\\'")}'` : `'${shown}'`;
+}
+
+/** As Python writes the number that it will read from our JSON: safe integers as int, all else as float. */
+function numberRepr(value: number): string {
+  if (Number.isSafeInteger(value)) return value === 0 ? '0' : String(value);
+  if (Number.isNaN(value)) return 'nan';
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
+  const size = Math.abs(value);
+  if (size >= 1e-4 && size < 1e16) return String(value);
+  return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
+}
+
+function dateRepr(date: Date): string {
+  if (Number.isNaN(date.getTime())) return 'Invalid Date';
+  const micros = date.getUTCMilliseconds() * 1000;
+  const parts = [
+    date.getUTCFullYear(),
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+  ];
+  if (date.getUTCSeconds() !== 0 || micros !== 0) parts.push(date.getUTCSeconds());
+  if (micros !== 0) parts.push(micros);
+  return `datetime.datetime(${parts.join(', ')}, tzinfo=datetime.timezone.utc)`;
+}
+
+function bytesRepr(bytes: Uint8Array, room: number): string {
+  const shown = bytes.length > room ? bytes.subarray(0, Math.max(room, 0)) : bytes;
+  const ellipsis = bytes.length > room ? '...' : '';
+  const text = decodeUtf8(shown) ?? asBuffer(shown).toString('hex');
+  return `b'${text}${ellipsis}'`;
+}

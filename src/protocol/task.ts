@@ -1,0 +1,90 @@
+// A task message and its two wire forms: protocol v2 goes out, v2 and v1 come in.
+import { compress, decompress } from './compression.ts';
+import { type DecodeLimits, defaultLimits } from './limits.ts';
+import type { Decoded, TaskMessage, WireMessage } from './message.ts';
+import { isMap, refuse } from './refusal.ts';
+import { deserialize, type SerializerName, serializeCall } from './serializers.ts';
+import { readTaskV1 } from './task-v1.ts';
+import { readTaskV2, taskHeaders } from './task-v2.ts';
+
+export interface EncodeTaskOptions {
+  /** `json` (default), `yaml`, `msgpack`. */
+  readonly serializer?: SerializerName;
+  /** A name or a mime type: `zlib`, `brotli`, `zstd` (where the runtime has it). Default: none. */
+  readonly compression?: string | null;
+  /** The queue, as the routing key. Default `celery`. */
+  readonly routingKey?: string;
+  /** Default `''`: straight to the queue of that name. */
+  readonly exchange?: string;
+  /** The time by which the message's own lifetime is counted, when it expires. Milliseconds. */
+  readonly now?: number;
+}
+
+/**
+ * A call as protocol v2, with every header that Python sends.
+ * @throws NotSerializableError with the path of what cannot be sent, `$args[0].rows[3].id` or `$kwargs.rows[3].id`.
+ * @throws ConfigError for a serializer or compression that is unknown, or that this runtime lacks.
+ */
+export function encodeTask(message: TaskMessage, options: EncodeTaskOptions = {}): WireMessage {
+  const serialized = serializeCall(options.serializer ?? 'json', message.args, message.kwargs, message.embed);
+  const compressed = options.compression ? compress(serialized.body, options.compression) : undefined;
+  return {
+    body: compressed?.body ?? serialized.body,
+    contentType: serialized.contentType,
+    contentEncoding: serialized.contentEncoding,
+    headers: taskHeaders(message, compressed?.mime),
+    properties: {
+      correlationId: message.correlationId,
+      replyTo: message.replyTo,
+      priority: message.priority,
+      deliveryMode: message.persistent ? 2 : 1,
+      expiration:
+        message.expires === null
+          ? null
+          : String(Math.max(0, Math.trunc(message.expires.getTime() - (options.now ?? Date.now())))),
+      deliveryTag: null,
+      deliveryInfo: { exchange: options.exchange ?? '', routing_key: options.routingKey ?? 'celery' },
+      other: {},
+    },
+  };
+}
+
+export interface DecodeTaskOptions {
+  /** Serializers that are read, by name or mime type; Celery's `accept_content`. Default: `json` alone. */
+  readonly accept?: readonly string[];
+  /** Bytes of the body, after decompression too. Default 10 MiB. */
+  readonly maxSize?: number;
+}
+
+/** Reads a task message of protocol v2, v1, or the mixture of both. Total. */
+export function decodeTask(wire: WireMessage, options: DecodeTaskOptions = {}): Decoded<TaskMessage> {
+  const limits: DecodeLimits =
+    options.maxSize === undefined ? defaultLimits : { ...defaultLimits, maxSize: options.maxSize };
+  let { body } = wire;
+  if (body.length > limits.maxSize) {
+    return refuse('too-large', `the body has ${body.length} bytes; the limit is ${limits.maxSize}`);
+  }
+  const compression = wire.headers.compression ?? null;
+  if (compression !== null) {
+    const decompressed = decompress(body, compression, limits.maxSize);
+    if (!decompressed.ok) return decompressed;
+    body = decompressed.value;
+  }
+  const payload = deserialize(
+    body,
+    wire.contentType,
+    wire.contentEncoding,
+    options.accept ?? jsonOnly,
+    limits,
+  );
+  if (!payload.ok) return payload;
+  const { task } = wire.headers;
+  if (task !== undefined) return readTaskV2(wire, payload.value);
+  if (isMap(payload.value) && payload.value.task !== undefined) return readTaskV1(wire, payload.value);
+  return refuse(
+    'not-a-task',
+    "neither protocol v2 (a header 'task') nor v1 (a body that is a map with the key 'task')",
+  );
+}
+
+const jsonOnly: readonly string[] = ['json'];
