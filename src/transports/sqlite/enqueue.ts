@@ -20,7 +20,7 @@ export function toRow(publication: Publication, now: number): MessageRow {
   return {
     queue: publication.queue,
     priority: publication.message.properties.priority,
-    envelope: encodeEnvelope(publication.message, 'utf-8'),
+    envelope: encodeEnvelope(publication.message, { bodyEncoding: 'utf-8' }),
     due: due !== null && due > now ? due : null,
     write: publication.write,
   };
