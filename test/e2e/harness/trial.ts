@@ -1,0 +1,127 @@
+// One trial: a folder with a store and ledgers, the processes that share them, and the verdict at the end.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Counts, check, count, type Facts, type Limits, type Report } from './checkers.ts';
+import { type Entry, Ledger, readLedgers } from './ledger.ts';
+import { Program } from './program.ts';
+import { lookInto } from './store.ts';
+
+export interface TrialOptions {
+  /** Tasks that one worker runs at a time. */
+  readonly slots: number;
+  /** Seconds; the worker's own default when left out. */
+  readonly lease?: number;
+}
+
+export interface Verdict {
+  readonly report: Report;
+  readonly counts: Counts;
+  readonly facts: Facts;
+  readonly ledger: readonly Entry[];
+}
+
+const restartMs = 20_000;
+
+export class Trial implements AsyncDisposable {
+  readonly folder: string;
+  readonly store: string;
+  /** What the test itself does to the processes. */
+  readonly faults: Ledger;
+  readonly #ledgers: string;
+  readonly #options: TrialOptions;
+  readonly #programs: Program[] = [];
+
+  constructor(options: TrialOptions) {
+    this.#options = options;
+    this.folder = mkdtempSync(join(tmpdir(), 'umbel-proof-'));
+    this.store = join(this.folder, 'store.db');
+    this.#ledgers = join(this.folder, 'ledgers');
+    mkdirSync(this.#ledgers);
+    this.faults = new Ledger(join(this.#ledgers, 'faults.ledger'));
+  }
+
+  /** Starts a worker; resolves when it takes tasks. */
+  async worker(): Promise<Program> {
+    return await this.#start('worker.ts');
+  }
+
+  async sender(): Promise<Program> {
+    return await this.#start('sender.ts');
+  }
+
+  /** The settings that programs of this trial are started with. */
+  get environment(): Record<string, string> {
+    const { slots, lease } = this.#options;
+    return {
+      PROOF_STORE: this.store,
+      PROOF_LEDGERS: this.#ledgers,
+      PROOF_SLOTS: String(slots),
+      ...(lease === undefined ? {} : { PROOF_LEASE: String(lease) }),
+    };
+  }
+
+  /** A program that this trial ends at the latest when it is over. */
+  adopt(program: Program): Program {
+    this.#programs.push(program);
+    return program;
+  }
+
+  get ledger(): Entry[] {
+    return readLedgers(this.#ledgers);
+  }
+
+  /** How many different tasks have come to their end, by the ledgers. */
+  get ended(): number {
+    return this.#endedOf(() => true);
+  }
+
+  /** The same, of those that this trial's senders have sent. */
+  get sentAndEnded(): number {
+    const sent = new Set(this.ledger.flatMap((entry) => (entry.kind === 'ok' ? [entry.id] : [])));
+    return this.#endedOf((id) => sent.has(id));
+  }
+
+  /** Resolves when `condition` holds, and at the latest after `withinMs`: the verdict tells what was missing. */
+  async until(condition: () => boolean, withinMs: number = restartMs): Promise<void> {
+    // Files of other processes: there is nothing to be told by.
+    for (const start = Date.now(); !condition() && Date.now() - start < withinMs; ) await sleep(50);
+  }
+
+  /** Waits until all that was sent has been recorded, or until it would be called stuck; stops the workers; judges. */
+  async verdict(): Promise<Verdict> {
+    using file = await lookInto(this.store);
+    await this.until(() => file.messages() === 0);
+    await Promise.all(this.#programs.map((program) => this.#stop(program)));
+    const ledger = this.ledger;
+    const facts = file.facts();
+    const limits: Limits = { slots: this.#options.slots, restartMs, settleMs: restartMs };
+    return { report: check(ledger, facts, limits), counts: count(ledger), facts, ledger };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#programs.map((program) => program[Symbol.asyncDispose]()));
+    this.faults.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #endedOf(counts: (id: string) => boolean): number {
+    const ids = this.ledger.flatMap((entry) => (entry.kind === 'end' && counts(entry.id) ? [entry.id] : []));
+    return new Set(ids).size;
+  }
+
+  async #start(script: string): Promise<Program> {
+    const program = this.adopt(new Program(script, this.environment));
+    await program.line('ready');
+    return program;
+  }
+
+  async #stop(program: Program): Promise<void> {
+    if (!program.isAlive) return;
+    program.signal('SIGTERM');
+    const late = setTimeout(() => program.signal('SIGKILL'), 10_000);
+    await program.exited;
+    clearTimeout(late);
+  }
+}

@@ -1,0 +1,53 @@
+// The application under test. Its tasks write down what they do in a ledger of their process.
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { App } from 'umbel';
+import { corpusTask } from '../../corpus/corpus.ts';
+import { Ledger } from '../harness/ledger.ts';
+
+const store = process.env.PROOF_STORE;
+const folder = process.env.PROOF_LEDGERS;
+if (store === undefined || folder === undefined) throw new Error('PROOF_STORE and PROOF_LEDGERS are not set');
+
+export const ledger: Ledger = new Ledger(join(folder, `${process.pid}.ledger`));
+
+export const app: App = new App('proof', {
+  broker: `sqlite://${store}`,
+  backend: `sqlite://${store}`,
+  workerConcurrency: Number(process.env.PROOF_SLOTS ?? 4),
+  workerLease: Number(process.env.PROOF_LEASE ?? 15),
+  workerUnknownTaskGrace: 1,
+});
+
+/** Runs for so many milliseconds; returns the name of its run. */
+export const step = app.task('proof.step', { bind: true }, async (task, ms: number) => {
+  const run = begin(task.request.id, task.request.retries);
+  await sleep(ms);
+  return run.end();
+});
+
+/** Blocks the event loop for so many milliseconds, as a task with a long computation does. */
+export const block = app.task('proof.block', { bind: true }, (task, ms: number) => {
+  const run = begin(task.request.id, task.request.retries);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  return run.end();
+});
+
+/** Takes anything; returns how many arguments it got. */
+export const anything = app.task(corpusTask, { bind: true }, (task, ...args: unknown[]) => {
+  const run = begin(task.request.id, task.request.retries);
+  run.end();
+  return args.length;
+});
+
+function begin(id: string, retries: number): { end(): string } {
+  const common = { id, run: randomUUID(), pid: process.pid };
+  ledger.write({ kind: 'start', ...common, retries, at: Date.now() });
+  return {
+    end() {
+      ledger.write({ kind: 'end', ...common, at: Date.now() });
+      return common.run;
+    },
+  };
+}

@@ -1,0 +1,36 @@
+// A sending process. Each line of its input is an order: how many tasks of which kind. Prints `sent <total>` after each.
+import { randomUUID } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { app, block, ledger, step } from './app.ts';
+
+/** `count` tasks that take `ms` each, sent one after the other; `countdown` in milliseconds. */
+interface Order {
+  readonly count: number;
+  readonly ms: number;
+  readonly kind?: 'step' | 'block';
+  readonly countdown?: number;
+}
+
+let sent = 0;
+await app.broker();
+process.stdout.write('ready\n');
+for await (const line of createInterface(process.stdin)) {
+  const order: Order = JSON.parse(line);
+  for (let number = 0; number < order.count; number++) await send(order);
+  process.stdout.write(`sent ${sent}\n`);
+}
+await app.close();
+
+async function send({ kind, ms, countdown }: Order): Promise<void> {
+  const id = randomUUID();
+  const eta = countdown === undefined ? undefined : Date.now() + countdown;
+  ledger.write({ kind: 'invoke', id, at: Date.now(), ...(eta === undefined ? {} : { eta }) });
+  try {
+    const options = { taskId: id, ...(eta === undefined ? {} : { eta: new Date(eta) }) };
+    await (kind === 'block' ? block : step).applyAsync([ms], options);
+    ledger.write({ kind: 'ok', id, at: Date.now() });
+    sent++;
+  } catch (error) {
+    ledger.write({ kind: 'fail', id, at: Date.now(), error: String(error) });
+  }
+}
