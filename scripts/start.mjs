@@ -1,0 +1,149 @@
+// The demo in one command, on a fresh clone with nothing but Node: `npm start`, with another port `PORT=8001 npm start`
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { fail, requireNode, root, setUp } from './setup.mjs';
+
+const app = 'examples/text-statistics/app.ts';
+const job = { task: 'text.folder_statistics', input: { folder: 'docs' } };
+const post = { method: 'POST', headers: { 'content-type': 'application/json' } };
+
+requireNode();
+process.chdir(root);
+const port = await freePort(process.env.PORT);
+const url = `http://127.0.0.1:${port}`;
+await setUp();
+
+const programs = new Set();
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
+
+console.log(`Starting two programs on the embedded store .umbel/store.db:
+  umbel -A ${app} worker -l info
+  umbel -A ${app} gateway --port ${port}
+`);
+start('worker', ['worker', '-l', 'info', '--log-format', 'pretty']);
+start('gateway', [
+  'gateway',
+  '--host',
+  '127.0.0.1',
+  '--port',
+  String(port),
+  '-l',
+  'warning',
+  '--log-format',
+  'pretty',
+]);
+
+try {
+  await ready();
+  await firstJob();
+  invite();
+} catch (error) {
+  if (!stopping) {
+    console.error(error instanceof Error ? error.message : error);
+    stop();
+    process.exitCode = 1;
+  }
+}
+
+/** Starts one of our commands; each line that it prints carries its name. */
+function start(name, args) {
+  const child = spawn(process.execPath, ['dist/cli/main.js', '-A', app, ...args], {
+    // A group of its own: a Ctrl-C reaches it through stop() below and not a second time from the terminal, which it
+    // would take for the wish to stop at once. The channel tells it when we are gone without having stopped it.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  programs.add(child);
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(7)} | ${line}`));
+  }
+  child.once('exit', (code, signal) => {
+    programs.delete(child);
+    if (stopping) return;
+    console.error(`The ${name} ended by itself (${signal ?? `exit ${code}`}).`);
+    process.exitCode = 1;
+    stop();
+  });
+}
+
+/** Warm: the worker finishes what it runs. Asked twice, npm and the terminal both pass on a Ctrl-C, it is still once. */
+function stop() {
+  if (stopping) return;
+  stopping = true;
+  console.log('\nStopping …');
+  for (const child of programs) child.kill('SIGTERM');
+}
+
+/** Waits until the gateway answers. The worker may still be starting: what is sent meanwhile waits for it. */
+async function ready() {
+  for (;;) {
+    if (stopping) throw new Error('stopped');
+    const answer = await fetch(`${url}/health`).catch(() => undefined);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+/** A real job on real input, this repository's own docs, sent as anybody would send it. */
+async function firstJob() {
+  console.log('\nThe first job: statistics of the texts in docs/');
+  const { id } = await json(
+    await fetch(`${url}/tasks/${job.task}`, { ...post, body: JSON.stringify(job.input) }),
+  );
+  for await (const { done, total, file } of progressOf(id)) console.log(`  ${done} of ${total}: ${file}`);
+  const { status, result } = await json(await fetch(`${url}/tasks/${id}/result?wait=30`));
+  if (status !== 'SUCCESS') throw new Error(`The first job ended as ${status}: ${JSON.stringify(result)}`);
+  const terms = result.topTerms.map(({ term, count }) => `${term} ${count}`).join(', ');
+  console.log(`Done: ${result.files} files, ${result.words} words, ${result.sentences} sentences`);
+  console.log(`Most frequent: ${terms}`);
+}
+
+function invite() {
+  console.log(`
+Ready. Try it:
+  curl -X POST ${url}/tasks/${job.task} -H 'content-type: application/json' -d '${JSON.stringify(job.input)}'
+
+  Gateway   ${url}
+  API docs  ${url}/docs
+  Health    ${url}/health
+
+Ctrl-C stops it.`);
+}
+
+/** What the task reports while it runs, from the server-sent events of the gateway. */
+async function* progressOf(id) {
+  const response = await fetch(`${url}/tasks/${id}/events`);
+  if (!response.ok) throw new Error(`GET ${response.url}: ${response.status} ${await response.text()}`);
+  let event = '';
+  for await (const line of createInterface({ input: Readable.fromWeb(response.body) })) {
+    if (line.startsWith('event:')) event = line.slice(6).trim();
+    if (line.startsWith('data:') && event === 'progress') yield JSON.parse(line.slice(5)).progress;
+  }
+}
+
+async function json(response) {
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${await response.text()}`);
+  return response.json();
+}
+
+/** The port that was asked for, if nobody has it; 0 means any. */
+async function freePort(asked) {
+  const wanted = asked === undefined || asked === '' ? 8000 : Number(asked);
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) {
+    fail(`PORT=${asked} is no port; give a number from 1 to 65535: PORT=8001 npm start`);
+  }
+  const probe = createServer();
+  return new Promise((resolve) => {
+    probe.once('error', (error) => {
+      const why = error.code === 'EADDRINUSE' ? 'is in use' : `cannot be opened (${error.code})`;
+      fail(`Port ${wanted} ${why}. Choose another one: PORT=${wanted + 1} npm start`);
+    });
+    probe.listen(wanted, '127.0.0.1', () => {
+      const { port: found } = probe.address();
+      probe.close(() => resolve(found));
+    });
+  });
+}
