@@ -5,6 +5,8 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   child(fields: object): Logger;
+  /** Whether lines of this level are written. Missing: all are. Lets the worker's hot path skip the making of a line. */
+  isLevelEnabled?(level: string): boolean;
 }
 
 /** A logger that says nothing: what a program that only sends tasks has. */
@@ -14,4 +16,5 @@ export const silentLogger: Logger = {
   warn() {},
   error() {},
   child: () => silentLogger,
+  isLevelEnabled: () => false,
 };

@@ -1,0 +1,94 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import type { Consumer, Delivery } from '../transports/transport.ts';
+import { backoffMs } from './backoff.ts';
+import type { Processor } from './processor.ts';
+import type { Slots } from './slots.ts';
+
+export interface ClaimLoopParts {
+  readonly source: Consumer;
+  readonly slots: Slots;
+  /** Takes over a delivery, and frees the slot that was taken for it. Never rejects. */
+  readonly processor: Pick<Processor, 'process' | 'giveBack'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Keeps the slots busy: claims as many messages as there are free slots, and never one more. */
+export class ClaimLoop implements Service {
+  readonly #parts: ClaimLoopParts;
+  readonly #stopping = new AbortController();
+  #looping: Promise<void> | null = null;
+
+  constructor(parts: ClaimLoopParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    this.#looping ??= this.#loop();
+  }
+
+  /** Resolves when no claim is under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#parts.slots.nudge();
+    await this.#looping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #loop(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { slots, processor } = this.#parts;
+    const breath = new Breath();
+    while (!signal.aborted) {
+      if (slots.free <= 0) {
+        await slots.whenFree();
+        continue;
+      }
+      const deliveries = await this.#claim(signal);
+      for (const delivery of deliveries) {
+        slots.take();
+        void (signal.aborted ? processor.giveBack(delivery) : processor.process(delivery));
+      }
+      if (breath.due()) await breath.take();
+    }
+  }
+
+  /** A broker that is away is waited for: the worker must never go deaf. */
+  async #claim(signal: AbortSignal): Promise<readonly Delivery[]> {
+    const { source, slots, clock, logger } = this.#parts;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        const deliveries = await source.claim(() => slots.free, signal);
+        if (failures > 0) logger.info({ failures }, 'claiming messages again');
+        return deliveries;
+      } catch (error) {
+        const retryMs = backoffMs(failures);
+        if (failures % 10 === 0)
+          logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; trying on`);
+        await clock.sleep(retryMs, signal).catch(() => undefined);
+      }
+    }
+    return [];
+  }
+}
+
+/** A store that answers at once would keep the loop in microtasks, and timers and signals waiting for ever. */
+class Breath {
+  static readonly #everyMs = 10;
+  #lastMs = performance.now();
+
+  due(): boolean {
+    return performance.now() - this.#lastMs > Breath.#everyMs;
+  }
+
+  async take(): Promise<void> {
+    await nextTurn();
+    this.#lastMs = performance.now();
+  }
+}

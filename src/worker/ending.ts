@@ -1,0 +1,124 @@
+// What is to be written when a delivery is over: decided here from facts, done in `settle.ts`.
+import type { Outcome, Retry } from '../app/outcome.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { DeadReason, Publication } from '../transports/transport.ts';
+import type { Refused } from './admit.ts';
+import type { RunEnd } from './execute.ts';
+import type { Records, Subject } from './records.ts';
+import { notRegistered, rejectedBecause, revokedBecause, undecodable, workerLost } from './records.ts';
+
+export interface Ending {
+  readonly action:
+    | { readonly kind: 'ack' }
+    | { readonly kind: 'release'; readonly until: Date | null; readonly parked: boolean }
+    | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
+  readonly record: ResultRecord | null;
+  /** A retry. */
+  readonly publish: Publication | null;
+}
+
+export const ackOnly: Ending = { action: { kind: 'ack' }, record: null, publish: null };
+export const toFront: Ending = {
+  action: { kind: 'release', until: null, parked: false },
+  record: null,
+  publish: null,
+};
+
+/**
+ * Of a run.
+ * @throws what `again`, which makes the message of a retry, throws.
+ */
+export function endingOfRun(
+  end: RunEnd,
+  subject: Subject,
+  records: Records,
+  again: (subject: Subject, retry: Retry) => Publication,
+): Ending {
+  switch (end.kind) {
+    case 'success':
+      return ack(records.success(subject, end.value));
+    case 'failure':
+      return ack(records.thrown(subject, 'FAILURE', end.error));
+    case 'retry': {
+      const { cause } = end.retry;
+      const record = records.thrown(subject, 'RETRY', cause ?? end.retry);
+      return { action: { kind: 'ack' }, record, publish: again(subject, end.retry) };
+    }
+    case 'ignored':
+      return ackOnly;
+    case 'rejected':
+      if (end.requeue) return toFront;
+      return dead('rejected', end.reason, records.exception(subject, 'FAILURE', rejectedBecause(end.reason)));
+    case 'abandoned':
+      return toFront;
+  }
+}
+
+/** Of a message that may not run, or not now. */
+export function endingOfRefused(
+  refused: Exclude<Refused, { kind: 'undecodable' }>,
+  subject: Subject,
+  records: Records,
+): Ending {
+  switch (refused.kind) {
+    case 'finished':
+      return ackOnly;
+    case 'early':
+      return release(refused.until, false);
+    case 'expired':
+      return ack(records.exception(subject, 'REVOKED', revokedBecause('expired')));
+    case 'deadly': {
+      const said = `${refused.strikes} workers died or lost their lease while they held it`;
+      return dead('max-deliveries', said, records.exception(subject, 'FAILURE', workerLost(said)));
+    }
+    case 'unknown': {
+      if (refused.until !== null) return release(refused.until, true);
+      const { task } = subject.message;
+      const record = records.exception(subject, 'FAILURE', notRegistered(task));
+      return dead('unknown-task', `no worker knew a task named '${task}'`, record);
+    }
+  }
+}
+
+/** Of bytes that are no message; `taskId` if it could be read, and its result is wanted. */
+export function endingOfUndecodable(detail: string, taskId: string | null, records: Records): Ending {
+  return dead(
+    'undecodable',
+    detail,
+    taskId === null ? null : records.bareFailure(taskId, undecodable(detail)),
+  );
+}
+
+/** Of a task that ran after it was acknowledged and could not end: nobody will run it again. */
+export function endingOfLost(subject: Subject, records: Records): Ending {
+  return ack(
+    records.exception(subject, 'FAILURE', workerLost('the worker was shut down while the task ran')),
+  );
+}
+
+/** Of a message that the worker itself failed on: kept for people to look at, not tried for ever. */
+export function endingOfFault(error: unknown, taskId: string | null, records: Records): Ending {
+  const said = `the worker failed to handle it: ${String(error)}`;
+  return dead('rejected', said, taskId === null ? null : records.bareFailure(taskId, workerLost(said)));
+}
+
+/** The outcome of a run whose own ending cannot be written: its value, or its retry, has no form on the wire. */
+export function failedBecause(error: unknown): Extract<Outcome, { kind: 'failure' }> {
+  return {
+    kind: 'failure',
+    error: error instanceof Error ? error : new Error(String(error)),
+    expected: false,
+  };
+}
+
+function ack(record: ResultRecord | null): Ending {
+  return { action: { kind: 'ack' }, record, publish: null };
+}
+
+function release(until: Date, parked: boolean): Ending {
+  return { action: { kind: 'release', until, parked }, record: null, publish: null };
+}
+
+function dead(reason: DeadReason, detail: string, record: ResultRecord | null): Ending {
+  return { action: { kind: 'dead', reason, detail }, record, publish: null };
+}

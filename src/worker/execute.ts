@@ -1,0 +1,175 @@
+// One run of a task: what its code sees of it, its time limits, and the one place where it is decided how it ended.
+import type { Outcome } from '../app/outcome.ts';
+import type { TaskRequest } from '../app/request.ts';
+import type { RunContext } from '../app/run.ts';
+import type { AnyTask } from '../app/task.ts';
+import { LeaseLostError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { ResultTuple, TaskState } from '../protocol/result-meta.ts';
+import type { Pool } from './pools/pool.ts';
+import { ignoresResult, type Subject } from './records.ts';
+import { TaskLogger } from './task-logger.ts';
+
+/** How a run ended; `abandoned`: the worker shut down cold, and the message goes back. */
+export type RunEnd = Outcome | { readonly kind: 'abandoned' };
+
+/** In seconds; `null` = none. */
+export interface Limits {
+  readonly soft: number | null;
+  readonly hard: number | null;
+}
+
+/** Node's timers do not count further; what is limited to more than 24 days is not limited. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/** What all runs of a worker share. */
+export interface RunParts {
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Stores a state of a task that has not ended. */
+  readonly putState: (run: Run, state: TaskState, meta: unknown) => Promise<void>;
+}
+
+export class Run implements RunContext, Subject {
+  readonly task: AnyTask;
+  readonly request: TaskRequest;
+  readonly #parts: RunParts;
+  readonly #lost: () => AbortSignal;
+  #end: ((end: RunEnd) => void) | null = null;
+  #ended = false;
+  #updates: Promise<void> | null = null;
+  #limits: AbortController | null = null;
+  // Most tasks never look at these: made when they do.
+  #abort: AbortController | null = null;
+  #abortReason: Error | null = null;
+  #logger: Logger | null = null;
+
+  /** `lost` is asked for the lease's signal when the task asks for its own. */
+  constructor(task: AnyTask, request: TaskRequest, lost: () => AbortSignal, parts: RunParts) {
+    this.task = task;
+    this.request = request;
+    this.#lost = lost;
+    this.#parts = parts;
+  }
+
+  /** Runs the task once. Resolves with the first of: the task's own outcome, its hard time limit, {@link interrupt}. */
+  execute(limits: Limits): Promise<RunEnd> {
+    return new Promise((resolve) => {
+      this.#end = resolve;
+      if (limits.soft !== null || limits.hard !== null) this.#watchTime(limits);
+      void this.#parts.pool.execute(this.task, this).then((outcome) => this.#finish(outcome));
+    });
+  }
+
+  /** Decides the run from outside: its code is asked to stop by its signal, and what it still returns is discarded. */
+  interrupt(reason: Error, end: RunEnd): void {
+    if (this.#ended) return;
+    this.#decide(end);
+    this.#abortWith(reason);
+    if (!this.#parts.pool.terminate(this)) {
+      this.logger.warn(
+        { reason: reason.message },
+        'the run was ended, but its code may still be running: this pool can only ask it to stop, by its signal',
+      );
+    }
+  }
+
+  get message(): TaskMessage {
+    return this.request.message;
+  }
+
+  get queue(): string {
+    return this.request.queue;
+  }
+
+  get ignoresResult(): boolean {
+    return ignoresResult(this.request.message, this.task.options.ignoreResult);
+  }
+
+  get keepsErrors(): boolean {
+    return this.task.options.storeErrorsEvenIfIgnored;
+  }
+
+  get children(): readonly ResultTuple[] {
+    return this.request.children;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController();
+      if (this.#abortReason !== null) this.#abort.abort(this.#abortReason);
+      else this.#watchLease();
+    }
+    return this.#abort.signal;
+  }
+
+  get logger(): Logger {
+    this.#logger ??= new TaskLogger(this.#parts.logger, taskFields(this.request));
+    return this.#logger;
+  }
+
+  /** One after another, so that the last one stays; a state that comes after the end is not written. */
+  updateState(state: TaskState, meta?: unknown): Promise<void> {
+    if (this.#ended) {
+      this.logger.warn({ state }, 'updateState after the end of the task: not written');
+      return Promise.resolve();
+    }
+    const put = (): Promise<void> => this.#parts.putState(this, state, meta);
+    const written = this.#updates === null ? put() : this.#updates.then(put);
+    // A state that nobody waits for must not bring down the process when the store is away.
+    this.#updates = written.catch(() => undefined);
+    return written;
+  }
+
+  /** Resolves when the states given to `updateState` are written; `null` when there are none. */
+  get updates(): Promise<void> | null {
+    return this.#updates;
+  }
+
+  #finish(outcome: Outcome): void {
+    if (!this.#ended) this.#decide(outcome);
+    else this.logger.debug({ outcome: outcome.kind }, 'the task returned after its run was ended: discarded');
+  }
+
+  #decide(end: RunEnd): void {
+    this.#ended = true;
+    this.#limits?.abort();
+    this.#end?.(end);
+  }
+
+  #abortWith(reason: Error): void {
+    this.#abortReason ??= reason;
+    this.#abort?.abort(this.#abortReason);
+  }
+
+  #watchLease(): void {
+    const lost = this.#lost();
+    const abort = (): void =>
+      this.#abortWith(lost.reason instanceof Error ? lost.reason : new LeaseLostError());
+    if (lost.aborted) abort();
+    else lost.addEventListener('abort', abort, { once: true });
+  }
+
+  #watchTime({ soft, hard }: Limits): void {
+    this.#limits = new AbortController();
+    if (soft !== null) this.#after(soft, () => this.#abortWith(new SoftTimeLimitExceeded(soft)));
+    if (hard === null) return;
+    this.#after(hard, () => {
+      const error = new TimeLimitExceeded(hard);
+      this.interrupt(error, { kind: 'failure', error, expected: false });
+    });
+  }
+
+  #after(seconds: number, act: () => void): void {
+    if (this.#limits === null || seconds * 1000 > longestTimerMs) return;
+    this.#parts.clock.sleep(seconds * 1000, this.#limits.signal).then(act, () => undefined);
+  }
+}
+
+/** The fields that say which task a line is about. */
+export function taskFields(request: { readonly id: string; readonly task: string }): object {
+  return { task_id: request.id, task_name: request.task };
+}

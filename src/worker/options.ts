@@ -1,0 +1,60 @@
+import type { Config } from '../app/config.ts';
+import { ConfigError, UnknownOptionError } from '../errors.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import { type Logger, silentLogger } from '../lib/logger.ts';
+import { suggest } from '../lib/suggest.ts';
+import { nodeName } from './node-name.ts';
+
+export interface WorkerOptions {
+  /** The queues that it serves; default: the application's `taskDefaultQueue`. */
+  readonly queues?: readonly string[];
+  /** Tasks at a time; default `workerConcurrency`. */
+  readonly concurrency?: number;
+  /** Its name among all workers, with `%h`, `%n`, `%d` for host with domain, host, and domain; default `celery@%h`. */
+  readonly name?: string;
+  /** Where it says what it does; default: nowhere. A pino logger is one. */
+  readonly logger?: Logger;
+  /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
+  readonly shutdownTimeout?: Duration | null;
+  /** For tests that move the time. */
+  readonly clock?: Clock;
+}
+
+/** The options, complete and checked. */
+export interface ResolvedWorkerOptions {
+  readonly queues: readonly string[];
+  readonly concurrency: number;
+  readonly name: string;
+  readonly logger: Logger;
+  readonly shutdownTimeoutMs: number | null;
+  readonly clock: Clock;
+}
+
+const known = ['queues', 'concurrency', 'name', 'logger', 'shutdownTimeout', 'clock'];
+
+/** @throws UnknownOptionError, ConfigError. */
+export function resolveWorkerOptions(config: Config, options: WorkerOptions): ResolvedWorkerOptions {
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option))
+      throw new UnknownOptionError(option, 'the options of Worker', suggest(option, known));
+  }
+  const queues = [...new Set(options.queues ?? [config.taskDefaultQueue])];
+  if (queues.length === 0 || queues.some((queue) => typeof queue !== 'string' || queue === '')) {
+    throw new ConfigError("queues must be a list of one or more names, like ['celery', 'slow']");
+  }
+  const concurrency = options.concurrency ?? config.workerConcurrency;
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
+  }
+  const shutdownTimeout =
+    options.shutdownTimeout === undefined ? config.workerShutdownTimeout : options.shutdownTimeout;
+  return {
+    queues,
+    concurrency,
+    name: nodeName(options.name),
+    logger: options.logger ?? silentLogger,
+    shutdownTimeoutMs: shutdownTimeout === null ? null : toMs(shutdownTimeout, 'shutdownTimeout'),
+    clock: options.clock ?? systemClock,
+  };
+}

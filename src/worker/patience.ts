@@ -1,0 +1,60 @@
+import { BrokerUnavailable } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { backoffMs } from './backoff.ts';
+
+const stoppingPatienceMs = 10_000;
+
+/**
+ * Repeats what the store refuses until it works: a full disk must cost time, not tasks. Gives up only when the lease
+ * is lost, or some seconds after the worker was told to stop, so that a broken store does not keep it from stopping.
+ */
+export class Patience {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  #limit: { readonly allowedMs: number; readonly sinceMs: number } | null = null;
+
+  constructor(clock: Clock, logger: Logger) {
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** From now on nothing is repeated for longer than `allowedMs`. */
+  limit(allowedMs: number = stoppingPatienceMs): void {
+    this.#limit = { allowedMs, sinceMs: this.#clock.monotonic() };
+  }
+
+  /**
+   * `failed` is how the first attempt ended. Resolves with the operation's answer, or `null`: given up.
+   * @throws at once what is no BrokerUnavailable: no repetition mends it.
+   */
+  async insist<T>(
+    what: string,
+    lost: AbortSignal,
+    failed: unknown,
+    operation: () => Promise<T>,
+  ): Promise<T | null> {
+    const sinceMs = this.#clock.monotonic();
+    let error = failed;
+    for (let failures = 0; ; failures++) {
+      if (!(error instanceof BrokerUnavailable)) throw error;
+      if (failures % 10 === 0)
+        this.#logger.error({ err: error }, `cannot ${what}: ${error.message}; trying on`);
+      if (lost.aborted || this.#isSpent(sinceMs)) return null;
+      await this.#clock.sleep(backoffMs(failures), lost).catch(() => undefined);
+      if (lost.aborted) return null;
+      try {
+        const answer = await operation();
+        this.#logger.info({ failures: failures + 1 }, `could ${what} after all`);
+        return answer;
+      } catch (next) {
+        error = next;
+      }
+    }
+  }
+
+  #isSpent(sinceMs: number): boolean {
+    if (this.#limit === null) return false;
+    return this.#clock.monotonic() - Math.max(sinceMs, this.#limit.sinceMs) >= this.#limit.allowedMs;
+  }
+}

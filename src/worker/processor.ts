@@ -1,0 +1,205 @@
+// The way of one delivery through the worker: admit, execute, settle.
+import type { App } from '../app/app.ts';
+import { currentTask } from '../app/context.ts';
+import type { Retry } from '../app/outcome.ts';
+import { toRequest } from '../app/request.ts';
+import { runHooks } from '../app/run.ts';
+import { retryMessage, toPublication } from '../app/sender.ts';
+import type { AnyTask } from '../app/task.ts';
+import type { StoreWrite } from '../clients/store-write.ts';
+import { WorkerShutdown } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Decoded, TaskMessage } from '../protocol/message.ts';
+import { isReady, type TaskState } from '../protocol/result-meta.ts';
+import { decodeTask } from '../protocol/task.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import type { Delivery, Publication } from '../transports/transport.ts';
+import { type Admission, admit } from './admit.ts';
+import { ackOnly, type Ending, endingOfLost, endingOfRun, failedBecause, toFront } from './ending.ts';
+import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
+import type { Pool } from './pools/pool.ts';
+import type { Records, Subject } from './records.ts';
+import { Refusals } from './refusals.ts';
+import type { Settler } from './settle.ts';
+import type { Slots } from './slots.ts';
+import { TaskLog } from './task-log.ts';
+
+export interface ProcessorParts {
+  readonly app: App;
+  /** Node name. */
+  readonly name: string;
+  readonly backend: ResultBackend | null;
+  readonly slots: Slots;
+  readonly settler: Settler;
+  readonly records: Records;
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class Processor {
+  readonly #parts: ProcessorParts;
+  readonly #runParts: RunParts;
+  readonly #refusals: Refusals;
+  readonly #log: TaskLog;
+  readonly #running = new Set<Run>();
+  #abandoning = false;
+
+  constructor(parts: ProcessorParts) {
+    this.#parts = parts;
+    this.#log = new TaskLog(parts.logger);
+    this.#refusals = new Refusals({ ...parts, log: this.#log });
+    this.#runParts = { ...parts, putState: (run, state, meta) => this.#putState(run, state, meta) };
+  }
+
+  /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
+  async process(delivery: Delivery): Promise<void> {
+    try {
+      const message = this.#read(delivery);
+      const finished =
+        delivery.redelivered && message.ok && (await this.#isFinished(delivery, message.value.id));
+      if (finished === 'unknown') return;
+      const admission = this.#admit(delivery, message, finished);
+      if (admission.kind === 'run') await this.#run(delivery, admission.task, admission.message);
+      else await this.#refusals.refuse(delivery, admission);
+    } catch (error) {
+      await this.#refusals.fault(delivery, error);
+    } finally {
+      this.#parts.slots.release();
+    }
+  }
+
+  /** Returns a delivery that came when the worker had begun to stop to the front of its queue. Never rejects. */
+  async giveBack(delivery: Delivery): Promise<void> {
+    try {
+      await this.#parts.settler.settle(delivery, toFront);
+    } catch (error) {
+      await this.#refusals.fault(delivery, error);
+    } finally {
+      this.#parts.slots.release();
+    }
+  }
+
+  /** Ends all runs without a result, also those that begin from now on: their messages go back to the front of their queues. */
+  abandon(): void {
+    this.#abandoning = true;
+    for (const run of this.#running) run.interrupt(new WorkerShutdown(), { kind: 'abandoned' });
+  }
+
+  /** Fails the task in whose asynchronous calls this code runs. False: it is in none. */
+  failCurrent(error: Error): boolean {
+    const id = currentTask()?.request.id;
+    for (const run of this.#running) {
+      if (run.request.id !== id) continue;
+      run.interrupt(error, failedBecause(error));
+      return true;
+    }
+    return false;
+  }
+
+  #read(delivery: Delivery): Decoded<TaskMessage> {
+    if (!delivery.message.ok) return delivery.message;
+    const { acceptContent: accept, maxMessageSize: maxSize } = this.#parts.app.config;
+    return decodeTask(delivery.message.value, { accept, maxSize });
+  }
+
+  /** Of a message that came back: whether only its ack was missing. */
+  async #isFinished(delivery: Delivery, id: string): Promise<boolean | 'unknown'> {
+    const record = await this.#parts.settler.recordOf(delivery, id);
+    if (record === 'gave-up') return 'unknown';
+    return record !== null && isReady(record.status);
+  }
+
+  #admit(delivery: Delivery, message: Decoded<TaskMessage>, finished: boolean): Admission<AnyTask> {
+    const { app, clock } = this.#parts;
+    const task = message.ok ? app.tasks.get(message.value.task) : undefined;
+    return admit({
+      message,
+      task: task?.run ? task : undefined, // one that lives elsewhere is known, but not here
+      finished,
+      strikes: delivery.strikes,
+      parks: delivery.parks,
+      now: clock.now(),
+      maxDeliveries: app.config.workerMaxDeliveries,
+      unknownGraceMs: app.config.workerUnknownTaskGrace * 1000,
+    });
+  }
+
+  async #run(delivery: Delivery, task: AnyTask, message: TaskMessage): Promise<void> {
+    const { app, name, settler, clock, logger } = this.#parts;
+    const { queue, redelivered } = delivery;
+    const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false });
+    const run = new Run(task, request, () => delivery.lost, this.#runParts);
+    const early = !task.options.acksLate;
+    if (early) {
+      const settled = await settler.settle(delivery, ackOnly);
+      if (settled !== 'settled') return this.#log.unsettled(message, settled);
+    }
+    this.#log.received(message);
+    if (app.signals.taskReceived.connected) await app.signals.taskReceived.send({ request }, logger);
+    if (task.options.trackStarted) this.#markStarted(run);
+
+    const startedMs = clock.monotonic();
+    this.#running.add(run);
+    const end: RunEnd = this.#abandoning ? { kind: 'abandoned' } : await run.execute(limitsOf(task, message));
+    this.#running.delete(run);
+    const runtimeMs = clock.monotonic() - startedMs;
+
+    if (run.updates !== null) await run.updates;
+    const decided = this.#decide(run, end, early);
+    // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
+    if (decided.end.kind !== 'abandoned') await runHooks(task, run, decided.end);
+    const settled = early
+      ? await settler.settleEarly(delivery, message.id, decided.ending)
+      : await settler.settle(delivery, decided.ending, decided.write);
+    if (settled === 'settled') this.#log.ended(message, decided.end, runtimeMs, clock.now());
+    else this.#log.unsettled(message, settled);
+  }
+
+  /** What a run's end comes to. If it cannot be written down (a value that has no form on the wire), it is a failure. */
+  #decide(
+    run: Run,
+    end: RunEnd,
+    early: boolean,
+  ): { end: RunEnd; ending: Ending; write: StoreWrite | undefined } {
+    const { app, settler, records } = this.#parts;
+    const again = ({ message, queue }: Subject, retry: Retry): Publication =>
+      toPublication(app, retryMessage(message, retry), retry.options.queue ?? queue);
+    try {
+      const ending =
+        early && end.kind === 'abandoned'
+          ? endingOfLost(run, records)
+          : endingOfRun(end, run, records, again);
+      return { end, ending, write: settler.prepare(ending) };
+    } catch (error) {
+      const failure = failedBecause(error);
+      const ending = endingOfRun(failure, run, records, again);
+      return { end: failure, ending, write: settler.prepare(ending) };
+    }
+  }
+
+  /** STARTED is news, not a step: the start does not wait for it, and without it the task runs, too. */
+  #markStarted(run: Run): void {
+    const { name, logger } = this.#parts;
+    run.updateState('STARTED', { pid: process.pid, hostname: name }).catch((error: unknown) => {
+      logger.warn(
+        { err: error, ...taskFields(run.request) },
+        `cannot store the state STARTED: ${String(error)}`,
+      );
+    });
+  }
+
+  async #putState(run: Run, state: TaskState, meta: unknown): Promise<void> {
+    const record = this.#parts.records.state(run, state, meta);
+    if (record !== null) await this.#parts.backend?.put(record);
+  }
+}
+
+/** Celery's order: what the message says, else the task, else the configuration (which is in the task's options). */
+function limitsOf({ options }: AnyTask, message: TaskMessage): Limits {
+  return {
+    soft: message.softTimeLimit || options.softTimeLimit, // 0 is Python's way to say none
+    hard: message.timeLimit || options.timeLimit,
+  };
+}

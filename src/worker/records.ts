@@ -1,0 +1,129 @@
+// The records that a worker writes, in Celery's form (facts 5.1).
+import type { Clock } from '../lib/clock.ts';
+import { encodeException } from '../protocol/exception.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import {
+  isReady,
+  type ResultRecord,
+  type ResultTuple,
+  type TaskState,
+  type WireException,
+} from '../protocol/result-meta.ts';
+
+/** A task, as far as its records need it. */
+export interface Subject {
+  readonly message: TaskMessage;
+  readonly queue: string;
+  /** See {@link ignoresResult}. */
+  readonly ignoresResult: boolean;
+  /** Celery's store_errors_even_if_ignored, of the task or of all. */
+  readonly keepsErrors: boolean;
+  /** The tasks that it has sent. */
+  readonly children: readonly ResultTuple[];
+}
+
+export interface RecordRules {
+  /** Node name. */
+  readonly worker: string;
+  /** Celery's result_extended. */
+  readonly extended: boolean;
+  readonly clock: Clock;
+}
+
+/** Makes records; `null` where the task's result is ignored. */
+export class Records {
+  readonly #rules: RecordRules;
+
+  constructor(rules: RecordRules) {
+    this.#rules = rules;
+  }
+
+  success(subject: Subject, value: unknown): ResultRecord | null {
+    return subject.ignoresResult
+      ? null
+      : this.#make(subject, 'SUCCESS', value === undefined ? null : value, null);
+  }
+
+  /** An exception state, with what was thrown. */
+  thrown(subject: Subject, status: 'FAILURE' | 'RETRY', error: unknown): ResultRecord | null {
+    if (!keepsExceptions(subject)) return null;
+    const { exception, traceback } = encodeException(error);
+    return this.#make(subject, status, exception, traceback);
+  }
+
+  /** An exception state, with an error that Celery itself writes. */
+  exception(
+    subject: Subject,
+    status: 'FAILURE' | 'RETRY' | 'REVOKED',
+    error: WireException,
+  ): ResultRecord | null {
+    return keepsExceptions(subject) ? this.#make(subject, status, error, null) : null;
+  }
+
+  /** A state on the way: STARTED, or a custom one. */
+  state(subject: Subject, state: TaskState, meta: unknown): ResultRecord | null {
+    return subject.ignoresResult ? null : this.#make(subject, state, meta === undefined ? null : meta, null);
+  }
+
+  /** A failure of a message of which only the id could be read. */
+  bareFailure(taskId: string, error: WireException): ResultRecord {
+    const dateDone = new Date(this.#rules.clock.now());
+    return { taskId, status: 'FAILURE', result: error, traceback: null, children: [], dateDone };
+  }
+
+  #make(
+    { message, queue, children }: Subject,
+    status: TaskState,
+    result: unknown,
+    traceback: string | null,
+  ): ResultRecord {
+    const { worker, extended, clock } = this.#rules;
+    const record: ResultRecord = {
+      taskId: message.id,
+      status,
+      result,
+      traceback,
+      children,
+      dateDone: isReady(status) ? new Date(clock.now()) : null,
+      groupId: message.group,
+      parentId: message.parentId,
+    };
+    if (!extended) return record;
+    const { task: name, args, kwargs, retries } = message;
+    return { ...record, name, args, kwargs, worker, retries, queue };
+  }
+}
+
+/**
+ * Whether nobody wants the result: the message says so, or the task does (Celery: either is enough). Our own senders
+ * have looked at the task's option already, and may have overridden it for one call: what they say holds.
+ */
+export function ignoresResult(message: TaskMessage, taskIgnoresIt: boolean): boolean {
+  return message.ignoreResult || (taskIgnoresIt && message.lang !== 'js');
+}
+
+function keepsExceptions({ ignoresResult, keepsErrors }: Subject): boolean {
+  return keepsErrors || !ignoresResult;
+}
+
+// The errors that Celery itself writes, as Python knows them.
+
+export function notRegistered(task: string): WireException {
+  return { exc_type: 'NotRegistered', exc_message: [task], exc_module: 'celery.exceptions' };
+}
+
+export function revokedBecause(reason: 'revoked' | 'terminated' | 'expired'): WireException {
+  return { exc_type: 'TaskRevokedError', exc_message: [reason], exc_module: 'celery.exceptions' };
+}
+
+export function workerLost(why: string): WireException {
+  return { exc_type: 'WorkerLostError', exc_message: [why], exc_module: 'billiard.exceptions' };
+}
+
+export function rejectedBecause(reason: string): WireException {
+  return { exc_type: 'Reject', exc_message: [reason, false], exc_module: 'celery.exceptions' };
+}
+
+export function undecodable(detail: string): WireException {
+  return { exc_type: 'DecodeError', exc_message: [detail], exc_module: 'kombu.exceptions' };
+}

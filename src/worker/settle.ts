@@ -1,0 +1,112 @@
+// Making an ending durable: the one place where deliveries are settled.
+import type { StoreWrite } from '../clients/store-write.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import type { Delivery, Settlement, Transport } from '../transports/transport.ts';
+import type { Ending } from './ending.ts';
+import type { Patience } from './patience.ts';
+
+/** `fenced`: the lease had passed to another, nothing counts. `gave-up`: the worker stops and the store still refuses. */
+export type Settled = 'settled' | 'fenced' | 'gave-up';
+
+export class Settler {
+  readonly #transport: Transport;
+  readonly #backend: ResultBackend | null;
+  readonly #patience: Patience;
+  /** Result and ack live in one store, and are written by one transaction. */
+  readonly #together: boolean;
+
+  constructor(transport: Transport, backend: ResultBackend | null, patience: Patience) {
+    this.#transport = transport;
+    this.#backend = backend;
+    this.#patience = patience;
+    this.#together = backend?.store === transport.store && transport.features.atomicSettlement;
+  }
+
+  /**
+   * The record's write, as far as it travels with the settlement.
+   * @throws NotSerializableError when the record has no form on the wire.
+   */
+  prepare({ record }: Ending): StoreWrite | undefined {
+    if (record === null || this.#backend === null) return undefined;
+    // Made for a backend elsewhere, too: that is what finds a value that cannot be stored before anything is done.
+    const write = this.#backend.writeOf(record);
+    return this.#together ? write : undefined;
+  }
+
+  /** Settles; resolves when that is durable, however often the store must be asked. `write` is what `prepare` made. */
+  async settle(delivery: Delivery, ending: Ending, write?: StoreWrite): Promise<Settled> {
+    if (write === undefined && ending.record !== null && this.#backend !== null) {
+      // Result before ack: a crash in between leaves a finished task that comes back and is not run again; never a lost one.
+      const kept = await this.#keep(delivery, this.#backend, ending.record);
+      if (kept !== 'settled') return kept;
+    }
+    const settlement = toSettlement(ending, write);
+    try {
+      return await delivery.settle(settlement);
+    } catch (error) {
+      const settle = (): Promise<Settled> => delivery.settle(settlement);
+      return (await this.#patience.insist('settle a task', delivery.lost, error, settle)) ?? gaveUp(delivery);
+    }
+  }
+
+  /** What is left to write of a task that was acknowledged before it ran. */
+  async settleEarly(delivery: Delivery, id: string, { record, publish, action }: Ending): Promise<Settled> {
+    const again = publish === null ? [] : [publish];
+    // Its message is gone, so "back to the queue" means a new one with the same content.
+    if (action.kind === 'release' && delivery.message.ok) {
+      again.push({ id, queue: delivery.queue, message: delivery.message.value, eta: action.until });
+    }
+    const backend = this.#backend;
+    const sent =
+      again.length === 0 ||
+      (await this.#insist('send a task again', never, () => this.#transport.publish(again)));
+    const kept =
+      !record || !backend || (await this.#insist('store a result', never, () => backend.put(record)));
+    return sent && kept ? 'settled' : 'gave-up';
+  }
+
+  /** The record of a task whose message came back. Asked as long as it takes, since a guess would run it twice. */
+  async recordOf(delivery: Delivery, id: string): Promise<ResultRecord | null | 'gave-up'> {
+    const backend = this.#backend;
+    if (backend === null) return null;
+    let record: ResultRecord | undefined;
+    const read = async (): Promise<void> => {
+      record = await backend.get(id);
+    };
+    return (await this.#insist('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
+  }
+
+  async #keep(delivery: Delivery, backend: ResultBackend, record: ResultRecord): Promise<Settled> {
+    if (delivery.lost.aborted) return 'fenced';
+    return (await this.#insist('store a result', delivery.lost, () => backend.put(record)))
+      ? 'settled'
+      : gaveUp(delivery);
+  }
+
+  async #insist(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
+    try {
+      await operation();
+      return true;
+    } catch (error) {
+      return (await this.#patience.insist(what, lost, error, () => operation().then(() => true))) ?? false;
+    }
+  }
+}
+
+const never = new AbortController().signal;
+
+function gaveUp(delivery: Delivery): Settled {
+  return delivery.lost.aborted ? 'fenced' : 'gave-up';
+}
+
+function toSettlement({ action, publish }: Ending, write: StoreWrite | undefined): Settlement {
+  switch (action.kind) {
+    case 'ack':
+      return { kind: 'ack', ...(write && { write }), ...(publish && { publish: [publish] }) };
+    case 'dead':
+      return { ...action, ...(write && { write }) };
+    case 'release':
+      return action;
+  }
+}

@@ -1,0 +1,114 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Consumer } from '../transports/transport.ts';
+import type { ClaimLoop } from './consumer.ts';
+import type { Patience } from './patience.ts';
+import type { Processor } from './processor.ts';
+import type { Slots } from './slots.ts';
+
+/** `warm`: finish what runs. `cold`: give it back at once. */
+export type ShutdownKind = 'warm' | 'cold';
+
+// One Ctrl-C can arrive twice: from the terminal, which signals the whole group, and from a parent that passes it on.
+const echoMs = 200;
+
+/**
+ * Celery's rules: SIGTERM and the first SIGINT ask for a warm shutdown, whatever comes second, or SIGQUIT, for a cold
+ * one. After that the process has its default handlers again, so that a third one ends it. Dispose to take the handlers off.
+ */
+export function onShutdownSignal(ask: (kind: ShutdownKind, signal: NodeJS.Signals) => void): Disposable {
+  const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+  let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | null = null;
+  const handle = (signal: NodeJS.Signals): void => {
+    if (first?.signal === signal && performance.now() - first.atMs < echoMs) return;
+    const kind = first === null && signal !== 'SIGQUIT' ? 'warm' : 'cold';
+    first ??= { signal, atMs: performance.now() };
+    if (kind === 'cold') off();
+    ask(kind, signal);
+  };
+  const off = (): void => {
+    for (const signal of signals) process.off(signal, handle);
+  };
+  for (const signal of signals) process.on(signal, handle);
+  return { [Symbol.dispose]: off };
+}
+
+/** The parts of a worker that have a say in its stopping. */
+export interface ShutdownParts {
+  readonly loop: ClaimLoop;
+  readonly slots: Slots;
+  readonly processor: Processor;
+  readonly patience: Patience;
+  readonly source: Consumer;
+}
+
+export interface ShutdownRules {
+  /** Aborted when the shutdown is, or becomes, cold. */
+  readonly cold: AbortController;
+  /** After so long a warm shutdown becomes cold; `null`: never. */
+  readonly timeoutMs: number | null;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How long a store that does not answer may hold up a step of the shutdown. */
+const stepMs = 15_000;
+/** A cold shutdown does not ask a store that refuses for longer. */
+const coldPatienceMs = 3000;
+
+/** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
+export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
+  const { loop, slots, processor, patience, source } = parts;
+  const { cold, timeoutMs, clock, logger } = rules;
+  patience.limit();
+  const idle = loop.stop().then(() => slots.whenIdle());
+  const done = new AbortController();
+  if (timeoutMs !== null) {
+    clock.sleep(timeoutMs, done.signal).then(
+      () => {
+        logger.warn(
+          { timeoutMs },
+          `the shutdown is not done after ${timeoutMs / 1000} s: giving back the tasks that run`,
+        );
+        cold.abort();
+      },
+      () => undefined,
+    );
+  }
+  await Promise.race([idle, aborted(cold.signal)]);
+  done.abort();
+  if (cold.signal.aborted) {
+    patience.limit(coldPatienceMs);
+    processor.abandon();
+    if (!(await atMost(stepMs, idle, clock))) {
+      const held = slots.size - slots.free;
+      logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
+    }
+  }
+  const closed = source.close().catch((error: unknown) => {
+    logger.error(
+      { err: error },
+      `cannot leave the broker in order: ${String(error)}; what is still held goes back when its lease runs out`,
+    );
+  });
+  await atMost(stepMs, closed, clock);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** Whether it came to its end within the time. */
+async function atMost(ms: number, step: Promise<void>, clock: Clock): Promise<boolean> {
+  const done = new AbortController();
+  const late = clock.sleep(ms, done.signal).then(
+    () => false,
+    () => false,
+  );
+  const inTime = await Promise.race([step.then(() => true), late]);
+  done.abort();
+  return inTime;
+}

@@ -1,0 +1,128 @@
+import type { Logger } from '../lib/logger.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { Delivery } from '../transports/transport.ts';
+import type { Refused } from './admit.ts';
+import type { RunEnd } from './execute.ts';
+import { OncePerMinute } from './unknown-task.ts';
+
+/** What the worker says of tasks: Celery's sentences, with the facts as fields. What nobody reads is not made. */
+export class TaskLog {
+  readonly #logger: Logger;
+  readonly #mentioned = new OncePerMinute();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  received(message: TaskMessage): void {
+    if (this.#says('info')) this.#log(message, { level: 'info', text: `${title(message)} received` });
+  }
+
+  ended(message: TaskMessage, end: RunEnd, runtimeMs: number, now: number): void {
+    if (end.kind === 'success' && !this.#says('info')) return;
+    this.#log(message, lineOfEnd(message, end, Math.round(runtimeMs) / 1000, now));
+  }
+
+  /** A run, or a refusal, that came to nothing. */
+  unsettled(message: TaskMessage, how: 'fenced' | 'gave-up'): void {
+    const text =
+      how === 'fenced'
+        ? 'the lease has passed to another worker; what was done here does not count'
+        : 'the worker stops, and the store refuses to take its end: it will run again';
+    this.#log(message, { level: how === 'fenced' ? 'warn' : 'error', text: `${title(message)}: ${text}` });
+  }
+
+  refused(delivery: Delivery, refused: Refused, now: number): void {
+    if (refused.kind === 'undecodable') {
+      const { reason, detail } = refused.refusal;
+      const about = { queue: delivery.queue, bytes: delivery.raw.length, reason };
+      this.#logger.error(
+        about,
+        `a message in '${delivery.queue}' cannot be decoded (${detail}): moved to the dead letters`,
+      );
+    } else {
+      const line = lineOfRefused(refused);
+      // Many messages of one unknown name are one piece of news.
+      const name = `${refused.message.task} ${line.level}`;
+      if (refused.kind !== 'unknown' || this.#mentioned.allows(name, now)) this.#log(refused.message, line);
+    }
+  }
+
+  #says(level: string): boolean {
+    return this.#logger.isLevelEnabled?.(level) ?? true;
+  }
+
+  #log(message: TaskMessage, { level, text, more }: Line): void {
+    this.#logger[level]({ task_id: message.id, task_name: message.task, ...more }, text);
+  }
+}
+
+interface Line {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly text: string;
+  readonly more?: object;
+}
+
+/** `runtime` in seconds. */
+function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: number): Line {
+  const task = title(message);
+  switch (end.kind) {
+    case 'success':
+      return { level: 'info', text: `${task} succeeded in ${runtime}s`, more: { runtime } };
+    case 'failure': {
+      const { error, expected } = end;
+      const text = `${task} ${expected ? 'raised expected' : 'failed'} in ${runtime}s: ${error.name}: ${error.message}`;
+      return { level: expected ? 'info' : 'error', text, more: { runtime, err: error } };
+    }
+    case 'retry': {
+      const seconds = Math.max(0, Math.round(end.retry.at.getTime() - now) / 1000);
+      const text = `${task} retry: Retry in ${seconds}s: ${end.retry.message}`;
+      return { level: 'info', text, more: { runtime, retries: message.retries } };
+    }
+    case 'ignored':
+      return { level: 'info', text: `${task} ignored`, more: { runtime } };
+    case 'rejected': {
+      const whither = end.requeue ? 'back to the queue' : 'to the dead letters';
+      return {
+        level: 'warn',
+        text: `${task} rejected: ${end.reason}; its message goes ${whither}`,
+        more: { runtime },
+      };
+    }
+    case 'abandoned':
+      return { level: 'warn', text: `${task} given back: the worker shuts down`, more: { runtime } };
+  }
+}
+
+function lineOfRefused(refused: Exclude<Refused, { kind: 'undecodable' }>): Line {
+  const task = title(refused.message);
+  switch (refused.kind) {
+    case 'finished':
+      return { level: 'info', text: `${task} came back, but its result is recorded: not run again` };
+    case 'early':
+      return { level: 'debug', text: `${task} is not due: back until ${refused.until.toISOString()}` };
+    case 'expired':
+      return { level: 'info', text: `${task} expired: not run`, more: { expires: refused.message.expires } };
+    case 'deadly': {
+      const { strikes } = refused;
+      return {
+        level: 'error',
+        text: `${task} was held by ${strikes} workers that died: moved to the dead letters`,
+        more: { strikes },
+      };
+    }
+    case 'unknown': {
+      const said = `no task named '${refused.message.task}' is known to this worker`;
+      if (refused.until === null) return { level: 'error', text: `${said}: moved to the dead letters` };
+      return {
+        level: 'warn',
+        text: `${said}: put aside, so that a newer worker may take it`,
+        more: { until: refused.until },
+      };
+    }
+  }
+}
+
+function title(message: TaskMessage): string {
+  return `Task ${message.shadow ?? message.task}[${message.id}]`;
+}

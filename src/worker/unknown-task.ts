@@ -1,0 +1,39 @@
+// A task that this worker does not know may be known to one that starts in a minute: during a deployment, the new
+// senders are often up before the new workers. So its message is put aside for a while before it is given up.
+
+const firstDelaysMs = [1000, 2000, 4000, 8000];
+const laterDelayMs = 10_000;
+
+/**
+ * For how long to put a message aside that was put aside `parks` times before: 1, 2, 4, 8, then 10 s each, until
+ * `graceMs` is used up. `null`: it is.
+ */
+export function parkDelayMs(parks: number, graceMs: number): number | null {
+  let usedMs = 0;
+  for (let index = 0; index < parks && usedMs < graceMs; index++)
+    usedMs += firstDelaysMs[index] ?? laterDelayMs;
+  const leftMs = graceMs - usedMs;
+  return leftMs <= 0 ? null : Math.min(firstDelaysMs[parks] ?? laterDelayMs, leftMs);
+}
+
+const oncePerMs = 60_000;
+const namesKept = 1000;
+
+/** Lets the first mention of a name through, then one a minute, so that a flood of messages is not a flood of lines. */
+export class OncePerMinute {
+  readonly #lastMs = new Map<string, number>();
+
+  allows(name: string, nowMs: number): boolean {
+    const last = this.#lastMs.get(name);
+    if (last !== undefined && nowMs - last < oncePerMs) return false;
+    this.#lastMs.delete(name);
+    this.#lastMs.set(name, nowMs);
+    // Names come from messages: whoever can send can invent them. Keep the newest only.
+    if (this.#lastMs.size > namesKept)
+      for (const oldest of this.#lastMs.keys()) {
+        this.#lastMs.delete(oldest);
+        break;
+      }
+    return true;
+  }
+}

@@ -1,0 +1,167 @@
+// The program that runs tasks: builds its parts, starts them in order, stops them in the opposite one.
+import type { App } from '../app/app.ts';
+import { UmbelError } from '../errors.ts';
+import { type Deferred, deferred } from '../lib/deferred.ts';
+import type { Service } from '../lib/service.ts';
+import { ClaimLoop } from './consumer.ts';
+import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
+import { Patience } from './patience.ts';
+import { asyncPool } from './pools/async.ts';
+import { Processor } from './processor.ts';
+import { Records } from './records.ts';
+import { Settler } from './settle.ts';
+import { onShutdownSignal, type ShutdownKind, type ShutdownParts, shutDown } from './shutdown.ts';
+import { Slots } from './slots.ts';
+import { onStrayError } from './stray-errors.ts';
+import { taskLogFields } from './task-log-fields.ts';
+
+export type { ShutdownKind, WorkerOptions };
+export { taskLogFields };
+
+/**
+ * Runs an application's tasks.
+ * @example
+ * await using worker = new Worker(app, { queues: ['celery', 'slow'], concurrency: 8 });
+ * await worker.run(); // until SIGTERM; then it finishes what it holds
+ */
+export class Worker implements Service {
+  readonly app: App;
+  readonly #options: ResolvedWorkerOptions;
+  readonly #cold = new AbortController();
+  #starting: Promise<ShutdownParts> | null = null;
+  #stopping: Promise<void> | null = null;
+  #processor: Processor | null = null;
+  readonly #stopped: Deferred<void> = deferred();
+
+  /** @throws ConfigError, UnknownOptionError */
+  constructor(app: App, options: WorkerOptions = {}) {
+    this.app = app;
+    this.#options = resolveWorkerOptions(app.config, options);
+  }
+
+  /** Its name among all workers: `celery@host`. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get queues(): readonly string[] {
+    return this.#options.queues;
+  }
+
+  get concurrency(): number {
+    return this.#options.concurrency;
+  }
+
+  /**
+   * Resolves when it takes messages.
+   * @throws what opening the broker and the result backend throws.
+   */
+  async start(): Promise<void> {
+    if (this.#stopping !== null)
+      throw new UmbelError('UMBEL_WORKER_STOPPED', 'this worker was stopped; make a new one');
+    this.#starting ??= this.#start();
+    await this.#starting;
+  }
+
+  /**
+   * Warm: takes no more messages, and finishes what runs. Cold: gives back what runs, at once. Resolves when nothing
+   * is held any more. Called while a warm stop is under way, `cold` hastens it.
+   */
+  stop(options: { readonly cold?: boolean } = {}): Promise<void> {
+    if (options.cold === true) this.#cold.abort();
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /**
+   * Starts, and stops at a signal as Celery does: SIGTERM and the first Ctrl-C warm, the next and SIGQUIT cold.
+   * Resolves when it has stopped, also by `stop()`, and sets the process's exit code: 1 after a cold stop, whose
+   * given-back tasks may have code that still runs and keeps the process alive: `process.exit()` ends that.
+   */
+  async run(): Promise<ShutdownKind> {
+    const { logger } = this.#options;
+    const signals = onShutdownSignal((kind, signal) => {
+      const what =
+        kind === 'warm'
+          ? 'finishing the tasks that run; the next signal gives them back'
+          : 'giving back the tasks that run';
+      logger.info({ signal, how: kind }, `${signal}: ${kind} shutdown, ${what}`);
+      void this.stop({ cold: kind === 'cold' });
+    });
+    const strays = onStrayError((error, kind) => this.#onStray(error, kind));
+    try {
+      await this.start();
+      await this.#stopped.promise;
+    } finally {
+      signals[Symbol.dispose]();
+      strays[Symbol.dispose]();
+    }
+    const how = this.#cold.signal.aborted ? 'cold' : 'warm';
+    if (how === 'cold') process.exitCode = 1;
+    return how;
+  }
+
+  async #start(): Promise<ShutdownParts> {
+    const { app } = this;
+    const { name, queues, concurrency, logger, clock } = this.#options;
+    await app.signals.workerInit.send({ hostname: name }, logger);
+    const transport = await app.broker();
+    const backend = await app.backend();
+    const source = await transport.consume({ queues, name, leaseMs: app.config.workerLease * 1000 });
+
+    const slots = new Slots(concurrency);
+    const patience = new Patience(clock, logger);
+    const settler = new Settler(transport, backend, patience);
+    const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
+    const processor = new Processor({
+      app,
+      name,
+      backend,
+      slots,
+      settler,
+      records,
+      pool: asyncPool,
+      clock,
+      logger,
+    });
+    const loop = new ClaimLoop({ source, slots, processor, clock, logger });
+
+    await loop.start();
+    this.#processor = processor;
+    logger.info(
+      { hostname: name, queues, concurrency },
+      `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
+    );
+    await app.signals.workerReady.send({ hostname: name }, logger);
+    return { source, slots, patience, processor, loop };
+  }
+
+  async #stop(): Promise<void> {
+    const { name: hostname, logger, clock, shutdownTimeoutMs } = this.#options;
+    const parts = await this.#starting?.catch(() => null);
+    if (parts) {
+      const { workerShuttingDown, workerShutdown } = this.app.signals;
+      await workerShuttingDown.send({ hostname, how: this.#cold.signal.aborted ? 'cold' : 'warm' }, logger);
+      await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
+      await workerShutdown.send({ hostname }, logger);
+      logger.info({ hostname }, `${hostname} stopped`);
+    }
+    this.#stopped.resolve();
+  }
+
+  #onStray(error: Error, kind: 'exception' | 'rejection'): void {
+    const { logger } = this.#options;
+    const fields = { err: error, ...taskLogFields() };
+    if (kind === 'rejection') {
+      logger.error(fields, `a promise that nobody awaits was rejected: ${String(error)}`);
+    } else if (this.#processor?.failCurrent(error)) {
+      logger.error(fields, `a task threw outside of its promise, in a callback: ${String(error)}`);
+    } else {
+      logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);
+    }
+  }
+}
