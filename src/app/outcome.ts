@@ -53,4 +53,3 @@ export class Reject extends Error {
     this.requeue = options.requeue ?? false;
   }
 }
-

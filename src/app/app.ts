@@ -1,0 +1,182 @@
+import { ConfigError, ResultBackendDisabledError } from '../errors.ts';
+import { AsyncResult } from '../results/async-result.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import { openBackend } from '../results/open.ts';
+import { openTransport } from '../transports/open.ts';
+import type { Transport } from '../transports/transport.ts';
+import type { SendOptions } from './call-options.ts';
+import { checkName } from './checks.ts';
+import { type AppOptions, type Config, resolveConfig } from './config.ts';
+import { defineTask } from './define.ts';
+import { Registry } from './registry.ts';
+import { Router } from './router.ts';
+import { noKwargs } from './sender.ts';
+import { createSignals, type Signals } from './signals.ts';
+import type { ObjectSchema, SchemaInput, SchemaOutput } from './standard-schema.ts';
+import { calleeNamed, submit } from './submit.ts';
+import type { BoundTask, KeywordTask, Task, TaskBody, TaskOptions } from './task.ts';
+import { type DefinitionOptions, type ResolvedTaskOptions, resolveTaskOptions } from './task-options.ts';
+
+/** The stores of an application, open. */
+export interface Stores {
+  readonly transport: Transport;
+  readonly backend: ResultBackend | null;
+}
+
+type AnyBody = (...args: never) => unknown;
+
+/**
+ * An application: its settings, its tasks, and its connections, which are opened when they are first needed.
+ * @example
+ * const app = new App('shop');
+ * const add = app.task('shop.add', (x: number, y: number) => x + y);
+ * const sum = await add.delay(2, 3);
+ */
+export class App implements AsyncDisposable {
+  readonly name: string;
+  /** The settings, complete and frozen. */
+  readonly config: Config;
+  readonly tasks: Registry = new Registry();
+  readonly signals: Signals = createSignals();
+  /** @internal */
+  readonly router: Router;
+  /** What is said of tasks that are not defined here. @internal */
+  readonly defaults: ResolvedTaskOptions;
+  #stores: Stores | null = null;
+  #opening: Promise<Stores> | null = null;
+  #closed = false;
+  readonly #results = async (): Promise<ResultBackend> => {
+    const backend = await this.backend();
+    if (backend === null) throw new ResultBackendDisabledError(this.name);
+    return backend;
+  };
+
+  /** @throws ConfigError for settings that are unknown, contradictory or out of range. */
+  constructor(name: string, options: AppOptions = {}) {
+    this.name = checkName(name, "the application's name");
+    this.config = resolveConfig(options);
+    this.router = new Router(this.config.taskRoutes);
+    this.defaults = resolveTaskOptions('*', {}, this.config);
+  }
+
+  /**
+   * Defines a task. Its types are those of its code.
+   * @throws AlreadyRegisteredError, UnknownOptionError, ConfigError
+   */
+  task<const Args extends readonly unknown[], R>(
+    name: string,
+    body: (...args: Args) => R,
+  ): Task<Args, Awaited<R>, R>;
+  task<Schema extends ObjectSchema, R>(
+    name: string,
+    options: TaskOptions & { readonly input: Schema; readonly bind: true },
+    body: (task: BoundTask, input: SchemaOutput<Schema>) => R,
+  ): KeywordTask<SchemaInput<Schema>, Awaited<R>>;
+  task<Schema extends ObjectSchema, R>(
+    name: string,
+    options: TaskOptions & { readonly input: Schema; readonly bind?: false },
+    body: (input: SchemaOutput<Schema>) => R,
+  ): KeywordTask<SchemaInput<Schema>, Awaited<R>>;
+  task<const Args extends readonly unknown[], R>(
+    name: string,
+    options: TaskOptions & { readonly bind: true; readonly input?: undefined },
+    body: (task: BoundTask, ...args: Args) => R,
+  ): Task<Args, Awaited<R>, R>;
+  task<const Args extends readonly unknown[], R>(
+    name: string,
+    options: TaskOptions & { readonly bind?: false; readonly input?: undefined },
+    body: (...args: Args) => R,
+  ): Task<Args, Awaited<R>, R>;
+  task(name: string, optionsOrBody: DefinitionOptions | AnyBody, body?: AnyBody): unknown {
+    const [options, run] = typeof optionsOrBody === 'function' ? [{}, optionsOrBody] : [optionsOrBody, body];
+    if (typeof run !== 'function')
+      throw new ConfigError(`the task '${name}' has no code: app.task(name, options, function)`);
+    const resolved = resolveTaskOptions(checkName(name, "the task's name"), options, this.config);
+    const task = defineTask(this, name, resolved, run as TaskBody); // see TaskBody: its arguments are checked before
+    this.tasks.add(task);
+    return task;
+  }
+
+  /**
+   * A task that lives elsewhere, in another program or in Python: it can be sent, not run. `F` is its signature.
+   * @example const predict = app.remote<(text: string) => string[]>('ml.predict', { queue: 'ml' });
+   */
+  remote<F extends (...args: never) => unknown>(
+    name: string,
+    options: TaskOptions = {},
+  ): Task<Parameters<F>, Awaited<ReturnType<F>>, never> {
+    const resolved = resolveTaskOptions(name, options, this.config);
+    const task: unknown = defineTask(this, checkName(name, "the task's name"), resolved, null);
+    return task as Task<Parameters<F>, Awaited<ReturnType<F>>, never>; // what it takes is known elsewhere: the caller says it
+  }
+
+  /**
+   * Sends a call by name. If the task is defined here, its options count and its schema checks the call.
+   * @throws InvalidArgumentsError, NotSerializableError, PayloadTooLargeError, UnknownOptionError, ConfigError,
+   * BrokerUnavailable: then nothing was sent.
+   */
+  async send<R = unknown>(
+    name: string,
+    args: readonly unknown[] = [],
+    { kwargs = noKwargs, ...call }: SendOptions = {},
+  ): Promise<AsyncResult<R>> {
+    return submit<R>(this, calleeNamed(this, checkName(name, "the task's name")), { args, kwargs }, call);
+  }
+
+  /** The result of a call that was sent at any time, from anywhere. */
+  result<R = unknown>(id: string): AsyncResult<R> {
+    return new AsyncResult<R>(checkName(id, 'the id'), this.#stores?.backend ?? this.#results);
+  }
+
+  /** The broker, opened once. @throws BrokerUnavailable, ConfigError */
+  async broker(): Promise<Transport> {
+    return (await this.open()).transport;
+  }
+
+  /** The result backend, opened once; `null` when none is configured. */
+  async backend(): Promise<ResultBackend | null> {
+    return (await this.open()).backend;
+  }
+
+  /** The stores, if they are open. @internal */
+  get stores(): Stores | null {
+    return this.#stores;
+  }
+
+  /** @internal */
+  open(): Promise<Stores> {
+    if (this.#closed) return Promise.reject(new ConfigError(`the application '${this.name}' is closed`));
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  /** Closes its connections. What was sent is sent. Safe to call twice. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const stores = await this.#opening?.catch(() => null);
+    this.#stores = null;
+    await stores?.backend?.close();
+    await stores?.transport.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #open(): Promise<Stores> {
+    const { broker, backend: backendUrl, resultExpires } = this.config;
+    const expiresMs = resultExpires === null ? null : resultExpires * 1000;
+    let transport: Transport | null = null;
+    try {
+      transport = await openTransport(broker);
+      const backend = backendUrl === null ? null : await openBackend(backendUrl, { expiresMs });
+      const stores: Stores = { transport, backend };
+      this.#stores = stores;
+      return stores;
+    } catch (error) {
+      this.#opening = null; // the next call tries again
+      await transport?.close();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,134 @@
+// From what travels to what a task's code is called with, and the checks on both sides.
+import { type ArgumentIssue, InvalidArgumentsError } from '../errors.ts';
+import type { Json } from '../protocol/message.ts';
+import type { ObjectSchema, SchemaIssue, SchemaResult } from './standard-schema.ts';
+
+/**
+ * The arguments for the task's code: the positional ones as they came, or the one object that the schema made of the
+ * keyword arguments. Positional arguments of a keyword task (a Python caller's) are matched to the schema's keys in
+ * order. A promise only if the schema is asynchronous.
+ * @throws InvalidArgumentsError (or rejects with it) naming the path.
+ */
+export function bindArguments(
+  name: string,
+  schema: ObjectSchema | null,
+  args: readonly unknown[],
+  kwargs: Json,
+): readonly unknown[] | Promise<readonly unknown[]> {
+  if (schema === null) {
+    for (const key in kwargs) throw keywordRefused(name, key);
+    return args;
+  }
+  const result = validate(name, schema, args.length === 0 ? kwargs : matchKeys(name, schema, args, kwargs));
+  return result instanceof Promise ? result.then((value) => [value]) : [result];
+}
+
+/**
+ * The one object of a keyword task's call, as keyword arguments.
+ * @throws InvalidArgumentsError when it is none.
+ */
+export function toKwargs(name: string, input: unknown): Json {
+  if (input === undefined) return {};
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new InvalidArgumentsError(name, [
+      { path: '$', message: 'the task takes one object with its arguments' },
+    ]);
+  }
+  return input as Json; // an object that is no list: its members are the arguments
+}
+
+/** The names of a schema's members in their order; `null` when the schema does not tell. */
+export function schemaKeys(schema: ObjectSchema): readonly string[] | null {
+  const cached = keysOf.get(schema);
+  if (cached !== undefined) return cached;
+  const keys = readKeys(schema);
+  keysOf.set(schema, keys);
+  return keys;
+}
+
+const keysOf = new WeakMap<ObjectSchema, readonly string[] | null>();
+
+function readKeys(schema: ObjectSchema): readonly string[] | null {
+  // zod says `shape`, valibot `entries`: what they were made of, in its order.
+  for (const member of ['shape', 'entries'] as const) {
+    const members: unknown = Reflect.get(schema, member);
+    if (typeof members === 'object' && members !== null) return Object.keys(members);
+  }
+  try {
+    const properties = schema['~standard'].jsonSchema?.input({ target: 'draft-2020-12' }).properties;
+    return typeof properties === 'object' && properties !== null ? Object.keys(properties) : null;
+  } catch {
+    return null; // it has members that JSON Schema cannot say
+  }
+}
+
+function matchKeys(name: string, schema: ObjectSchema, args: readonly unknown[], kwargs: Json): Json {
+  const keys = schemaKeys(schema);
+  if (keys === null) {
+    throw new InvalidArgumentsError(name, [
+      {
+        path: '$args',
+        message:
+          'the order of its schema is not known, so positional arguments cannot be matched; send keyword arguments',
+      },
+    ]);
+  }
+  if (args.length > keys.length) {
+    throw new InvalidArgumentsError(name, [
+      {
+        path: '$args',
+        message: `takes at most ${keys.length} arguments (${keys.join(', ')}), ${args.length} given`,
+      },
+    ]);
+  }
+  const input: Record<string, unknown> = {};
+  for (const [index, value] of args.entries()) {
+    const key = keys[index] ?? '';
+    if (Object.hasOwn(kwargs, key)) {
+      throw new InvalidArgumentsError(name, [
+        { path: pathOf([key]), message: 'given twice, by position and by name' },
+      ]);
+    }
+    input[key] = value;
+  }
+  return { ...input, ...kwargs };
+}
+
+function validate(name: string, schema: ObjectSchema, input: Json): unknown {
+  const result = schema['~standard'].validate(input);
+  return result instanceof Promise
+    ? result.then((settled) => accepted(name, settled))
+    : accepted(name, result);
+}
+
+function accepted(name: string, result: SchemaResult<unknown>): unknown {
+  if (result.issues === undefined) return result.value;
+  throw new InvalidArgumentsError(name, result.issues.map(toArgumentIssue));
+}
+
+function toArgumentIssue(issue: SchemaIssue): ArgumentIssue {
+  return {
+    path: pathOf((issue.path ?? []).map((step) => (typeof step === 'object' ? step.key : step))),
+    message: issue.message,
+  };
+}
+
+/** `$.rows[3].id` */
+function pathOf(steps: readonly PropertyKey[]): string {
+  let path = '$';
+  for (const step of steps) {
+    if (typeof step === 'number' || /^\d+$/.test(String(step))) path += `[${String(step)}]`;
+    else if (/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(String(step))) path += `.${String(step)}`;
+    else path += `[${JSON.stringify(String(step))}]`;
+  }
+  return path;
+}
+
+function keywordRefused(name: string, key: string): InvalidArgumentsError {
+  return new InvalidArgumentsError(name, [
+    {
+      path: `$kwargs${pathOf([key]).slice(1)}`,
+      message: 'the task takes positional arguments only; give it a schema (input) to take keyword arguments',
+    },
+  ]);
+}

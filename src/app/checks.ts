@@ -1,0 +1,47 @@
+// Checks that options of tasks, calls and routes share. Each throws a ConfigError that says where.
+import { ConfigError } from '../errors.ts';
+import { compress } from '../protocol/compression.ts';
+import { type SerializerName, serializerNamed } from '../protocol/serializers.ts';
+
+/** A name that things are found by: of a task, a queue, a call. */
+export function checkName(value: unknown, what: string): string {
+  if (typeof value !== 'string' || value === '')
+    throw new ConfigError(`${what} must be text that is not empty`);
+  if (value.length > maxNameLength)
+    throw new ConfigError(`${what} is longer than ${maxNameLength} characters`);
+  // Half a surrogate pair has no UTF-8 form: a store would keep another name than the one it was given.
+  if (unstorable.test(value)) throw new ConfigError(`${what} is not valid Unicode, or holds a NUL character`);
+  return value;
+}
+
+/** A serializer that can carry a call. */
+export function checkSerializer(name: string, where: string): SerializerName {
+  const serializer = serializerNamed(name);
+  if (serializer === 'raw' || serializer === 'text') {
+    throw new ConfigError(`${where}: '${name}' cannot carry arguments; use json, yaml or msgpack`);
+  }
+  return serializer;
+}
+
+export function checkCompression(name: string | null, where: string): string | null {
+  if (name === null) return null;
+  if (typeof name !== 'string')
+    throw new ConfigError(`'compression' in ${where} must be a name like 'zlib', or null`);
+  if (!usable.has(name)) {
+    compress(nothing, name); // says what is wrong with the name, or with this runtime
+    usable.add(name);
+  }
+  return name;
+}
+
+export function checkPriority(value: unknown, where: string): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 255) return value;
+  throw new ConfigError(`'priority' in ${where} must be a whole number from 0 to 255`);
+}
+
+/** Compressions that have been tried. There are few: who invents names gets an error. */
+const usable = new Set<string>();
+const nothing = new Uint8Array(0);
+
+const maxNameLength = 1024;
+const unstorable = /[\ud800-\udfff\0]/u;

@@ -1,0 +1,325 @@
+// The settings of an application: what they are, what they are when nothing is said, and how they are read.
+import { randomUUID } from 'node:crypto';
+import { ConfigError } from '../errors.ts';
+import { type Duration, toSeconds } from '../lib/duration.ts';
+import { serializerNamed } from '../protocol/serializers.ts';
+import { checkCompression, checkSerializer } from './checks.ts';
+import { Router, type Routes } from './router.ts';
+import { type CelerySpelling, settingNamed } from './settings.ts';
+
+/** The settings as one may give them. Durations are seconds, or text like `'10m'`. */
+export interface Settings {
+  /** URL of the broker; default `sqlite://.umbel/store.db`. Celery's `broker_url`. */
+  readonly broker: string;
+  /** URL of the result backend; default: the broker's store. `null`: results are not kept. Celery's `result_backend`. */
+  readonly backend: string | null;
+  readonly taskDefaultQueue: string;
+  /** Which calls go where; see the guide. */
+  readonly taskRoutes: Routes | null;
+  /** `json`, `yaml`, `msgpack`. */
+  readonly taskSerializer: string;
+  /** `zlib`, `brotli` … */
+  readonly taskCompression: string | null;
+  /** The serializers that a worker reads. */
+  readonly acceptContent: readonly string[];
+  readonly taskIgnoreResult: boolean;
+  readonly taskStoreErrorsEvenIfIgnored: boolean;
+  /** Acknowledge after the run. True; Celery's default is false, which loses what a dying worker held. */
+  readonly taskAcksLate: boolean;
+  readonly taskTrackStarted: boolean;
+  readonly taskTimeLimit: Duration | null;
+  readonly taskSoftTimeLimit: Duration | null;
+  readonly taskDefaultPriority: number | null;
+  /** Run calls here and now instead of sending them. For tests. */
+  readonly taskAlwaysEager: boolean;
+  /** With it: what a task throws, `delay` throws. */
+  readonly taskEagerPropagates: boolean;
+  /** How long results are kept; `null` = for ever. */
+  readonly resultExpires: Duration | null;
+  /** Keep name, arguments, worker, retries and queue with the result. */
+  readonly resultExtended: boolean;
+  readonly timezone: string;
+  /** Modules that define tasks, for the command line to import. */
+  readonly include: readonly string[];
+  /** Tasks at a time. Default 8. */
+  readonly workerConcurrency: number;
+  /** How long a worker may be silent before its tasks are given to others. Default 15 s. */
+  readonly workerLease: Duration;
+  /** After so many workers have died of a message it is put into the dead-letter store. Default 5. */
+  readonly workerMaxDeliveries: number;
+  /** How long a message of an unknown task waits for a worker that knows it. Default 60 s. */
+  readonly workerUnknownTaskGrace: Duration;
+  /** How long a warm shutdown waits for running tasks; `null` = until they end. */
+  readonly workerShutdownTimeout: Duration | null;
+  /** Bytes of one message. Default 10 MiB. */
+  readonly maxMessageSize: number;
+}
+
+/** Options of `new App(name, options)`: any of the {@link Settings}, in our spelling or Celery's (`task_default_queue`). */
+export type AppOptions = Partial<Settings> & CelerySpelling<Settings>;
+
+/** The settings, complete, checked, and frozen. Durations are seconds. */
+export interface Config extends Settings {
+  readonly taskTimeLimit: number | null;
+  readonly taskSoftTimeLimit: number | null;
+  readonly resultExpires: number | null;
+  readonly workerLease: number;
+  readonly workerUnknownTaskGrace: number;
+  readonly workerShutdownTimeout: number | null;
+}
+
+/** Environment variables, as `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the settings: what is given, else the environment (`UMBEL_BROKER_URL`, `UMBEL_RESULT_BACKEND`, then
+ * `CELERY_BROKER_URL`, `CELERY_RESULT_BACKEND`), else the defaults.
+ * @throws ConfigError for what is unknown, not supported, contradictory or out of range.
+ */
+export function resolveConfig(options: AppOptions = {}, environment: Environment = process.env): Config {
+  const given = new Reader(options);
+  const broker = privateMemory(
+    given.text(
+      'broker',
+      environment.UMBEL_BROKER_URL || environment.CELERY_BROKER_URL || 'sqlite://.umbel/store.db',
+    ),
+  );
+  const config: Config = {
+    broker,
+    backend: backendUrl(
+      given.textOrNull(
+        'backend',
+        environment.UMBEL_RESULT_BACKEND ||
+          environment.CELERY_RESULT_BACKEND ||
+          (keepsResults(broker) ? broker : null),
+      ),
+      broker,
+    ),
+    taskDefaultQueue: given.text('taskDefaultQueue', 'celery'),
+    taskRoutes: given.routes('taskRoutes'),
+    taskSerializer: given.serializer('taskSerializer'),
+    taskCompression: checkCompression(given.textOrNull('taskCompression', null), 'the configuration'),
+    acceptContent: given.serializers('acceptContent', ['json']),
+    taskIgnoreResult: given.flag('taskIgnoreResult', false),
+    taskStoreErrorsEvenIfIgnored: given.flag('taskStoreErrorsEvenIfIgnored', false),
+    taskAcksLate: given.flag('taskAcksLate', true),
+    taskTrackStarted: given.flag('taskTrackStarted', false),
+    taskTimeLimit: given.seconds('taskTimeLimit', null),
+    taskSoftTimeLimit: given.seconds('taskSoftTimeLimit', null),
+    taskDefaultPriority: given.integerOrNull('taskDefaultPriority', 0, 255, null),
+    taskAlwaysEager: given.flag('taskAlwaysEager', false),
+    taskEagerPropagates: given.flag('taskEagerPropagates', false),
+    resultExpires: given.seconds('resultExpires', 86_400),
+    resultExtended: given.flag('resultExtended', false),
+    timezone: given.timezone('timezone', 'UTC'),
+    include: given.texts('include', []),
+    workerConcurrency: given.integer('workerConcurrency', 1, 100_000, 8),
+    workerLease: given.secondsAbove('workerLease', 1, 15),
+    workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
+    workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),
+    workerShutdownTimeout: given.seconds('workerShutdownTimeout', null, { zero: true }),
+    maxMessageSize: given.integer('maxMessageSize', 1024, 1024 * 1024 * 1024, 10 * 1024 * 1024),
+  };
+  checkLimits('the configuration', config.taskTimeLimit, config.taskSoftTimeLimit);
+  return Object.freeze(config);
+}
+
+/** @throws ConfigError when the soft limit would never be reached. */
+export function checkLimits(where: string, hard: number | null, soft: number | null): void {
+  if (hard !== null && soft !== null && soft > hard) {
+    throw new ConfigError(
+      `${where}: the soft time limit (${soft} s) is above the hard one (${hard} s); lower it or raise the hard one`,
+    );
+  }
+}
+
+/** `memory://` without a name is private: a name that nobody else has. */
+function privateMemory(url: string): string {
+  return isBareMemory(url) ? `memory://${randomUUID()}` : url;
+}
+
+function backendUrl(url: string | null, broker: string): string | null {
+  if (url === null || url === 'disabled' || url === 'disabled://') return null;
+  if (!isBareMemory(url)) return url;
+  return broker.startsWith('memory://') ? broker : privateMemory(url);
+}
+
+function isBareMemory(url: string): boolean {
+  return url === 'memory://' || url === 'memory:///';
+}
+
+/** Brokers whose store keeps results as well. */
+function keepsResults(broker: string): boolean {
+  return broker.startsWith('sqlite:') || broker.startsWith('memory:');
+}
+
+/** Reads one setting after another, and says what is wrong by its name. */
+class Reader {
+  readonly #given = new Map<keyof Settings, { readonly value: unknown; readonly spelled: string }>();
+
+  constructor(options: object) {
+    for (const [spelled, value] of Object.entries(options)) {
+      const name = settingNamed(spelled, value);
+      if (value === undefined || name === null) continue;
+      const before = this.#given.get(name);
+      if (before !== undefined && !isSame(before.value, value)) {
+        throw new ConfigError(
+          `'${before.spelled}' and '${spelled}' are the same setting and have different values; remove one`,
+        );
+      }
+      this.#given.set(name, { value, spelled });
+    }
+  }
+
+  text(name: keyof Settings, standard: string): string {
+    return this.#read(name, standard, 'text that is not empty', (value) =>
+      typeof value === 'string' && value.trim() !== '' ? value : undefined,
+    );
+  }
+
+  textOrNull(name: keyof Settings, standard: string | null): string | null {
+    return this.#read(name, standard, 'text that is not empty, or null', (value) =>
+      value === null || (typeof value === 'string' && value.trim() !== '') ? value : undefined,
+    );
+  }
+
+  texts(name: keyof Settings, standard: readonly string[]): readonly string[] {
+    return this.#read(name, standard, 'a list of texts', (value) =>
+      Array.isArray(value) && value.every((item): item is string => typeof item === 'string')
+        ? Object.freeze([...value])
+        : undefined,
+    );
+  }
+
+  serializer(name: keyof Settings): string {
+    return checkSerializer(this.text(name, 'json'), `'${this.#spelled(name)}'`);
+  }
+
+  serializers(name: keyof Settings, standard: readonly string[]): readonly string[] {
+    const names = this.texts(name, standard).map(serializerNamed);
+    if (names.length === 0)
+      throw new ConfigError(
+        `'${this.#spelled(name)}' is empty: no message could be read; the default is ['json']`,
+      );
+    return Object.freeze(names);
+  }
+
+  flag(name: keyof Settings, standard: boolean): boolean {
+    return this.#read(name, standard, 'true or false', (value) =>
+      typeof value === 'boolean' ? value : undefined,
+    );
+  }
+
+  integer(name: keyof Settings, low: number, high: number, standard: number): number {
+    return this.#read(name, standard, `a whole number from ${low} to ${high}`, (value) =>
+      asInteger(value, low, high),
+    );
+  }
+
+  integerOrNull(name: keyof Settings, low: number, high: number, standard: number | null): number | null {
+    return this.#read(name, standard, `a whole number from ${low} to ${high}, or null`, (value) =>
+      value === null ? null : asInteger(value, low, high),
+    );
+  }
+
+  /** Above 0, or null; 0 only where it means "at once". */
+  seconds(
+    name: keyof Settings,
+    standard: number | null,
+    { zero = false }: { readonly zero?: boolean } = {},
+  ): number | null {
+    return this.#read(
+      name,
+      standard,
+      `a duration ${zero ? 'from' : 'above'} 0 (seconds, or text like '10m'), or null`,
+      (value) => {
+        if (value === null) return null;
+        const seconds = asSeconds(value, this.#spelled(name));
+        return seconds !== undefined && (seconds > 0 || (zero && seconds === 0)) ? seconds : undefined;
+      },
+    );
+  }
+
+  secondsAbove(name: keyof Settings, low: number, standard: number): number {
+    return this.#read(
+      name,
+      standard,
+      `a duration of at least ${low} s (seconds, or text like '10m')`,
+      (value) => {
+        const seconds = asSeconds(value, this.#spelled(name));
+        return seconds !== undefined && seconds >= low ? seconds : undefined;
+      },
+    );
+  }
+
+  timezone(name: keyof Settings, standard: string): string {
+    return this.#read(name, standard, "the name of a time zone ('Europe/Berlin')", (value) =>
+      isTimezone(value) ? value : undefined,
+    );
+  }
+
+  routes(name: keyof Settings): Routes | null {
+    const value = this.#given.get(name)?.value ?? null;
+    if (value === null) return null;
+    const routes = value as Routes; // unknown until the router has read it, which it does with every check
+    new Router(routes);
+    return routes;
+  }
+
+  #read<T>(
+    name: keyof Settings,
+    standard: T,
+    expected: string,
+    accept: (value: unknown) => T | undefined,
+  ): T {
+    const given = this.#given.get(name);
+    if (given === undefined) return standard;
+    const accepted = accept(given.value);
+    if (accepted === undefined)
+      throw new ConfigError(`'${given.spelled}' must be ${expected}, not ${shown(given.value)}`);
+    return accepted;
+  }
+
+  #spelled(name: keyof Settings): string {
+    return this.#given.get(name)?.spelled ?? name;
+  }
+}
+
+function asInteger(value: unknown, low: number, high: number): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high
+    ? value
+    : undefined;
+}
+
+function asSeconds(value: unknown, what: string): number | undefined {
+  return typeof value === 'number' || typeof value === 'string' ? toSeconds(value, what) : undefined;
+}
+
+function isTimezone(value: unknown): value is string {
+  if (typeof value !== 'string') return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  return (
+    Array.isArray(one) &&
+    Array.isArray(other) &&
+    one.length === other.length &&
+    one.every((item, index) => Object.is(item, other[index]))
+  );
+}
+
+/** URLs can hold passwords: text is not shown. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value.trim() === '' ? 'empty text' : 'this text';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function') return 'a function';
+  return String(value);
+}

@@ -1,0 +1,132 @@
+// Running a call here and now, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
+import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
+import { type Logger, silentLogger } from '../lib/logger.ts';
+import { encodeException } from '../protocol/exception.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import { decodeResult, encodeResult } from '../protocol/result-codec.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+import { currentTask } from './context.ts';
+import { type Outcome, Reject } from './outcome.ts';
+import { type TaskRequest, toRequest } from './request.ts';
+import { type RunContext, runHooks, runTask } from './run.ts';
+import { retryMessage } from './sender.ts';
+import type { AnyTask } from './task.ts';
+
+/** What became of a call. */
+export interface EagerEnd {
+  /** As a result backend would give it back. */
+  readonly record: ResultRecord;
+  /** What the task threw, if it failed. */
+  readonly error: Error | null;
+}
+
+/** Runs a call to its end, with its hooks, signals and limits; retries follow at once, without their delay, as in Celery. */
+export async function runEagerly(task: AnyTask, call: TaskMessage, queue: string): Promise<EagerEnd> {
+  let message = call;
+  for (;;) {
+    const request = toRequest(message, { queue, redelivered: false, hostname: eagerName, isEager: true });
+    const context = new EagerContext(request, currentTask()?.logger ?? silentLogger);
+    const outcome = await withLimits(task, context);
+    const end = endOf(outcome, request);
+    await runHooks(
+      task,
+      context,
+      end.error !== null && outcome.kind === 'success' ? failureOf(end.error) : outcome,
+    );
+    if (outcome.kind !== 'retry') return end;
+    message = { ...retryMessage(message, outcome.retry), eta: null };
+  }
+}
+
+const eagerName = `eager@${process.pid}`;
+
+class EagerContext implements RunContext {
+  readonly request: TaskRequest;
+  readonly logger: Logger;
+  readonly abort: AbortController = new AbortController();
+
+  constructor(request: TaskRequest, logger: Logger) {
+    this.request = request;
+    this.logger = logger;
+  }
+
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
+  /** Nobody can look at it before its end. */
+  async updateState(): Promise<void> {}
+}
+
+async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome> {
+  const { message } = context.request;
+  const soft = message.softTimeLimit ?? task.options.softTimeLimit;
+  const hard = message.timeLimit ?? task.options.timeLimit;
+  if (soft === null && hard === null) return runTask(task, context);
+  const timers: NodeJS.Timeout[] = [];
+  if (soft !== null)
+    timers.push(setTimeout(() => context.abort.abort(new SoftTimeLimitExceeded(soft)), soft * 1000));
+  const ends = [runTask(task, context)];
+  if (hard !== null) {
+    ends.push(
+      new Promise((resolve) => {
+        timers.push(
+          setTimeout(() => {
+            const error = new TimeLimitExceeded(hard);
+            context.abort.abort(error);
+            resolve(failureOf(error));
+          }, hard * 1000),
+        );
+      }),
+    );
+  }
+  try {
+    return await Promise.race(ends);
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+  }
+}
+
+function failureOf(error: Error): Outcome {
+  return { kind: 'failure', error, expected: false };
+}
+
+/** The end as it would be read back from a store: what cannot be stored is a failure here, too. */
+function endOf(outcome: Outcome, request: TaskRequest): EagerEnd {
+  const error = errorOf(outcome);
+  const base = {
+    taskId: request.id,
+    children: request.children,
+    parentId: request.parentId,
+    groupId: request.group,
+  };
+  try {
+    if (error !== null) {
+      const { exception, traceback } = encodeException(error);
+      return {
+        error,
+        record: stored({ ...base, status: 'FAILURE', result: exception, traceback, dateDone: new Date() }),
+      };
+    }
+    const value = outcome.kind === 'success' ? (outcome.value ?? null) : null;
+    const status = outcome.kind === 'ignored' ? 'IGNORED' : 'SUCCESS';
+    return {
+      error,
+      record: stored({ ...base, status, result: value, traceback: null, dateDone: new Date() }),
+    };
+  } catch (unwritable) {
+    if (error !== null || !(unwritable instanceof Error)) throw unwritable;
+    return endOf(failureOf(unwritable), request);
+  }
+}
+
+function errorOf(outcome: Outcome): Error | null {
+  if (outcome.kind === 'failure') return outcome.error;
+  return outcome.kind === 'rejected' ? new Reject(outcome.reason, { requeue: outcome.requeue }) : null;
+}
+
+function stored(record: ResultRecord): ResultRecord {
+  const decoded = decodeResult(encodeResult(record));
+  if (!decoded.ok) throw new Error(`the result cannot be read back: ${decoded.refusal.detail}`);
+  return decoded.value;
+}

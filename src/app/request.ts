@@ -1,0 +1,141 @@
+import type { Json, TaskMessage } from '../protocol/message.ts';
+import type { ResultTuple } from '../protocol/result-meta.ts';
+
+/** The call that is being run, as the task sees it: `task.request`. Celery's request context. */
+export interface TaskRequest {
+  readonly id: string;
+  /** The task's name. */
+  readonly task: string;
+  readonly args: readonly unknown[];
+  readonly kwargs: Json;
+  /** How often it was retried so far: 0 on the first run. */
+  readonly retries: number;
+  readonly eta: Date | null;
+  readonly expires: Date | null;
+  /** The first task of the workflow; its own id if it was sent by no task. */
+  readonly rootId: string;
+  /** The task that sent this one. */
+  readonly parentId: string | null;
+  readonly group: string | null;
+  readonly groupIndex: number | null;
+  /** Node name of the sender, `gen123@host`. */
+  readonly origin: string | null;
+  readonly replyTo: string;
+  readonly correlationId: string;
+  /** The user's own headers. */
+  readonly headers: Json;
+  readonly stamps: Json;
+  /** Seconds, as the sender said; the task's own option and the configuration come after it. */
+  readonly timeLimit: number | null;
+  /** Seconds, as the sender said. */
+  readonly softTimeLimit: number | null;
+  readonly ignoreResult: boolean;
+  readonly queue: string;
+  /** It was delivered before and came back: its worker died, or lost it. */
+  readonly redelivered: boolean;
+  /** Node name of the worker that runs it. */
+  readonly hostname: string;
+  /** Run by `apply()` in the caller's process. */
+  readonly isEager: boolean;
+  readonly message: TaskMessage;
+  /** The tasks that this run has sent, for its result record (Celery's `children`). Grows while it runs. */
+  readonly children: ResultTuple[];
+}
+
+/** Where and how a message is being run. */
+export interface RequestPlace {
+  readonly queue: string;
+  readonly redelivered: boolean;
+  readonly hostname: string;
+  readonly isEager: boolean;
+}
+
+/** A {@link TaskRequest} of a message. Cheap: reads through to the message. */
+export function toRequest(message: TaskMessage, place: RequestPlace): TaskRequest {
+  return new MessageRequest(message, place);
+}
+
+class MessageRequest implements TaskRequest {
+  readonly message: TaskMessage;
+  readonly #place: RequestPlace;
+  #children: ResultTuple[] | null = null;
+
+  constructor(message: TaskMessage, place: RequestPlace) {
+    this.message = message;
+    this.#place = place;
+  }
+
+  get id(): string {
+    return this.message.id;
+  }
+  get task(): string {
+    return this.message.task;
+  }
+  get args(): readonly unknown[] {
+    return this.message.args;
+  }
+  get kwargs(): Json {
+    return this.message.kwargs;
+  }
+  get retries(): number {
+    return this.message.retries;
+  }
+  get eta(): Date | null {
+    return this.message.eta;
+  }
+  get expires(): Date | null {
+    return this.message.expires;
+  }
+  get rootId(): string {
+    return this.message.rootId;
+  }
+  get parentId(): string | null {
+    return this.message.parentId;
+  }
+  get group(): string | null {
+    return this.message.group;
+  }
+  get groupIndex(): number | null {
+    return this.message.groupIndex;
+  }
+  get origin(): string | null {
+    return this.message.origin;
+  }
+  get replyTo(): string {
+    return this.message.replyTo;
+  }
+  get correlationId(): string {
+    return this.message.correlationId;
+  }
+  get headers(): Json {
+    return this.message.headers;
+  }
+  get stamps(): Json {
+    return this.message.stamps;
+  }
+  get timeLimit(): number | null {
+    return this.message.timeLimit;
+  }
+  get softTimeLimit(): number | null {
+    return this.message.softTimeLimit;
+  }
+  get ignoreResult(): boolean {
+    return this.message.ignoreResult;
+  }
+  get queue(): string {
+    return this.#place.queue;
+  }
+  get redelivered(): boolean {
+    return this.#place.redelivered;
+  }
+  get hostname(): string {
+    return this.#place.hostname;
+  }
+  get isEager(): boolean {
+    return this.#place.isEager;
+  }
+  get children(): ResultTuple[] {
+    this.#children ??= [];
+    return this.#children;
+  }
+}

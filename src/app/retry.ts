@@ -1,0 +1,89 @@
+// Whether and when a task is run again.
+import { ConfigError, MaxRetriesExceeded, UnknownOptionError } from '../errors.ts';
+import { backoffDelay } from '../lib/backoff.ts';
+import { toMs } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import { Ignore, Reject, Retry, type RetryOptions } from './outcome.ts';
+import type { ResolvedTaskOptions } from './task-options.ts';
+
+/** The run that is to be repeated. */
+export interface Repeatable {
+  readonly name: string;
+  readonly id: string;
+  /** How often it was repeated so far. */
+  readonly retries: number;
+  readonly options: ResolvedTaskOptions;
+}
+
+/** The time and the chance that a retry depends on: given, so that tests can fix them. */
+export interface RetryFacts {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly random: () => number;
+}
+
+/**
+ * The error that runs a task again.
+ * @throws `cause` itself when the retries are used up, as in Celery; MaxRetriesExceeded when there is no error to throw.
+ */
+export function makeRetry(run: Repeatable, cause: unknown, options: RetryOptions, facts: RetryFacts): Retry {
+  checkRetryOptions(run.name, options);
+  const most = options.maxRetries === undefined ? run.options.maxRetries : options.maxRetries;
+  if (most !== null && run.retries >= most) {
+    throw cause instanceof Error ? cause : new MaxRetriesExceeded(run.name, run.id, most, { cause });
+  }
+  return new Retry(retryTime(run, options, facts), options, cause);
+}
+
+/**
+ * Whether an error that the task threw retries it. Celery's rules: what steers a task never does, and
+ * `dontAutoretryFor` goes before `autoretryFor`.
+ */
+export function isRetriedByItself(error: unknown, options: ResolvedTaskOptions): boolean {
+  if (options.autoretryFor.length === 0) return false;
+  if (error instanceof Retry || error instanceof Ignore || error instanceof Reject) return false;
+  if (options.dontAutoretryFor.some((type) => error instanceof type)) return false;
+  return options.autoretryFor.some((type) => error instanceof type);
+}
+
+function retryTime(run: Repeatable, { eta, countdown }: RetryOptions, { now, random }: RetryFacts): Date {
+  if (eta !== undefined) return eta;
+  return new Date(
+    now + (countdown === undefined ? delayMs(run, random) : toMs(countdown, "'countdown' of retry")),
+  );
+}
+
+/**
+ * Celery takes the backoff for `autoretryFor` alone, and 180 s for a bare `task.retry()` even then; who asks for a
+ * backoff means both.
+ */
+function delayMs({ options, retries }: Repeatable, random: () => number): number {
+  const { retryBackoff: factor, retryBackoffMax: maximum, retryJitter: jitter, defaultRetryDelay } = options;
+  const seconds =
+    factor === null ? defaultRetryDelay : backoffDelay({ factor, maximum, jitter }, retries, random);
+  return seconds * 1000;
+}
+
+const retryOptions: { readonly [Name in keyof Required<RetryOptions>]: true } = {
+  countdown: true,
+  eta: true,
+  maxRetries: true,
+  args: true,
+  kwargs: true,
+  queue: true,
+  priority: true,
+  expires: true,
+  timeLimit: true,
+  softTimeLimit: true,
+};
+
+function checkRetryOptions(task: string, options: RetryOptions): void {
+  for (const key of Object.keys(options)) {
+    if (!Object.hasOwn(retryOptions, key)) {
+      throw new UnknownOptionError(key, `the retry of '${task}'`, suggest(key, Object.keys(retryOptions)));
+    }
+  }
+  if (options.eta !== undefined && Number.isNaN(options.eta.getTime())) {
+    throw new ConfigError(`'eta' in the retry of '${task}' is an invalid Date`);
+  }
+}

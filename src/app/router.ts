@@ -1,0 +1,144 @@
+// Which queue a call goes to, when the call itself does not say. Pure.
+import { ConfigError, UnknownOptionError } from '../errors.ts';
+import type { Duration } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import type { CallOptions } from './call-options.ts';
+
+/** What a route may say of a call. Text is a queue. */
+export type Route = string | RouteOptions;
+
+export interface RouteOptions {
+  readonly queue?: string;
+  readonly exchange?: string;
+  readonly routingKey?: string;
+  readonly priority?: number;
+  readonly serializer?: string;
+  readonly compression?: string | null;
+  readonly expires?: Date | Duration;
+  readonly timeLimit?: Duration;
+  readonly softTimeLimit?: Duration;
+  readonly ignoreResult?: boolean;
+}
+
+/** Decides by the whole call. `undefined` and `null`: not mine. */
+export type RouteFunction = (
+  name: string,
+  args: readonly unknown[],
+  kwargs: Readonly<Record<string, unknown>>,
+  options: CallOptions,
+) => Route | undefined | null;
+
+/** Names or patterns with what they mean: `'shop.add'`, `'video.*'`, `/^(video|image)\./`. */
+export type RouteEntries =
+  | Readonly<Record<string, Route>>
+  | ReadonlyMap<string | RegExp, Route>
+  | readonly (readonly [pattern: string | RegExp, route: Route])[];
+
+/** Celery's `task_routes`: names and patterns, a function, or a list of both, of which the first that answers decides. */
+export type Routes = RouteEntries | RouteFunction | readonly (RouteEntries | RouteFunction)[];
+
+/**
+ * Answers what the routes say of a call. An exact name goes before patterns, patterns are tried in their order, and of
+ * several routers the first that answers decides.
+ * @throws ConfigError for routes that are none.
+ */
+export class Router {
+  readonly #routers: readonly RouteFunction[];
+
+  constructor(routes: Routes | null) {
+    this.#routers = routes === null ? [] : readRouters(routes);
+  }
+
+  /** Whether there is anything to ask. */
+  get empty(): boolean {
+    return this.#routers.length === 0;
+  }
+
+  /** @throws ConfigError when a function answers with what is no route. */
+  route(
+    name: string,
+    args: readonly unknown[],
+    kwargs: Readonly<Record<string, unknown>>,
+    options: CallOptions,
+  ): RouteOptions | undefined {
+    for (const router of this.#routers) {
+      const route = router(name, args, kwargs, options);
+      if (route !== undefined && route !== null) return readRoute(route, `the route of '${name}'`);
+    }
+    return undefined;
+  }
+}
+
+function readRouters(routes: Routes): RouteFunction[] {
+  if (typeof routes === 'function') return [routes];
+  if (Array.isArray(routes) && !routes.some(isPair))
+    return routes.map((one: RouteEntries | RouteFunction) => readRouter(one));
+  return [readRouter(routes as RouteEntries)]; // a list of pairs: the only list that is left
+}
+
+function readRouter(router: RouteEntries | RouteFunction): RouteFunction {
+  if (typeof router === 'function') return router;
+  const exact = new Map<string, RouteOptions>();
+  const patterns: { readonly pattern: RegExp; readonly route: RouteOptions }[] = [];
+  for (const [key, value] of entriesOf(router)) {
+    const route = readRoute(value, `the route of '${String(key)}'`);
+    // A new one without `g` and `y`: with them a pattern remembers where it was, and matches every other time.
+    if (key instanceof RegExp)
+      patterns.push({ pattern: new RegExp(key.source, key.flags.replace(/[gy]/g, '')), route });
+    else if (key.includes('*')) patterns.push({ pattern: globPattern(key), route });
+    else exact.set(key, route);
+  }
+  return (name) => exact.get(name) ?? patterns.find(({ pattern }) => pattern.test(name))?.route;
+}
+
+function entriesOf(router: RouteEntries): Iterable<readonly [string | RegExp, Route]> {
+  if (Array.isArray(router)) {
+    const wrong = router.findIndex((item) => !isPair(item));
+    if (wrong >= 0)
+      throw new ConfigError(`taskRoutes: entry ${wrong} is not a pair [name or pattern, route]`);
+    return router;
+  }
+  if (router instanceof Map) return router;
+  if (typeof router !== 'object' || router === null) {
+    throw new ConfigError(
+      "taskRoutes must be an object like { 'video.*': 'video' }, a list of pairs, a function, or a list of these",
+    );
+  }
+  return Object.entries(router);
+}
+
+function isPair(value: unknown): value is readonly [string | RegExp, Route] {
+  return (
+    Array.isArray(value) && value.length === 2 && (typeof value[0] === 'string' || value[0] instanceof RegExp)
+  );
+}
+
+/** `*` stands for any text, as in Celery. Everything else is itself. */
+function globPattern(glob: string): RegExp {
+  const parts = glob.split(/\*+/).map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`, 's');
+}
+
+const routeOptionNames: ReadonlySet<string> = new Set<keyof RouteOptions>([
+  'queue',
+  'exchange',
+  'routingKey',
+  'priority',
+  'serializer',
+  'compression',
+  'expires',
+  'timeLimit',
+  'softTimeLimit',
+  'ignoreResult',
+]);
+
+function readRoute(route: unknown, where: string): RouteOptions {
+  if (typeof route === 'string' && route !== '') return { queue: route };
+  if (typeof route !== 'object' || route === null || Array.isArray(route)) {
+    throw new ConfigError(`${where} must be a queue's name or options like { queue: 'video' }`);
+  }
+  for (const key of Object.keys(route)) {
+    if (!routeOptionNames.has(key)) throw new UnknownOptionError(key, where, suggest(key, routeOptionNames));
+  }
+  return route;
+}

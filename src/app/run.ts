@@ -1,0 +1,210 @@
+// One run of a task's code, and what comes of it. The worker and `apply` share it.
+import type { Logger } from '../lib/logger.ts';
+import type { TaskState } from '../protocol/result-meta.ts';
+import type { App } from './app.ts';
+import { bindArguments } from './arguments.ts';
+import { runAs } from './context.ts';
+import { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './outcome.ts';
+import type { TaskRequest } from './request.ts';
+import { isRetriedByItself, makeRetry } from './retry.ts';
+import type { AnyTask, BoundTask } from './task.ts';
+import type { ResolvedTaskOptions } from './task-options.ts';
+
+/** What a run has of the world around it. */
+export interface RunContext {
+  readonly request: TaskRequest;
+  /** Aborted when the code should stop. May be made when it is first asked for. */
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  updateState(state: TaskState, meta?: unknown): Promise<void>;
+  /** The task was called like a function: there is nothing that could run it again. */
+  readonly direct?: boolean;
+}
+
+/**
+ * Runs a task's code once: signal taskPrerun, schema, beforeStart, body. Never rejects: whatever is thrown becomes an outcome.
+ * In it {@link currentTask} answers.
+ */
+export function runTask(task: AnyTask, context: RunContext): Promise<Outcome> {
+  const bound = new RunningTask(task, context);
+  return runAs(bound, () => attempt(bound, context));
+}
+
+/** The task as its code sees it. */
+export function bindTask(task: AnyTask, context: RunContext): BoundTask {
+  return new RunningTask(task, context);
+}
+
+/**
+ * Tells who wants to know how a run ended: the task's hooks, then the signals. Never rejects: what they throw is
+ * logged and changes nothing.
+ */
+export async function runHooks(task: AnyTask, context: RunContext, outcome: Outcome): Promise<void> {
+  if (!isHeard(task)) return;
+  const bound = new RunningTask(task, context);
+  await runAs(bound, () => tell(bound, context, outcome));
+}
+
+class RunningTask implements BoundTask {
+  readonly task: AnyTask;
+  readonly #context: RunContext;
+
+  constructor(task: AnyTask, context: RunContext) {
+    this.task = task;
+    this.#context = context;
+  }
+
+  get name(): string {
+    return this.task.name;
+  }
+  get app(): App {
+    return this.task.app;
+  }
+  get options(): ResolvedTaskOptions {
+    return this.task.options;
+  }
+  get request(): TaskRequest {
+    return this.#context.request;
+  }
+  get signal(): AbortSignal {
+    return this.#context.signal;
+  }
+  get logger(): Logger {
+    return this.#context.logger;
+  }
+
+  retry(error?: unknown, options: RetryOptions = {}): Retry {
+    // As in Celery: called like a function, a task fails with what it would have been retried for.
+    if (this.#context.direct) throw error instanceof Error ? error : new Retry(new Date(), options, error);
+    const { id, retries } = this.request;
+    const run = { name: this.name, id, retries, options: this.options };
+    return makeRetry(run, error, options, { now: Date.now(), random: Math.random });
+  }
+
+  updateState(state: TaskState, meta?: unknown): Promise<void> {
+    return this.#context.updateState(state, meta);
+  }
+}
+
+async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome> {
+  const { task } = bound;
+  try {
+    const { taskPrerun } = task.app.signals;
+    if (taskPrerun.connected) await taskPrerun.send({ task, request: context.request }, context.logger);
+    return { kind: 'success', value: await callBody(bound, context.request) };
+  } catch (thrown) {
+    return classify(thrown, bound);
+  }
+}
+
+async function callBody(bound: RunningTask, { args, kwargs }: TaskRequest): Promise<unknown> {
+  const { options, run } = bound.task;
+  if (run === null) throw new Error(`the task '${bound.name}' lives elsewhere and cannot be run here`);
+  const ready = bindArguments(bound.name, options.input, args, kwargs);
+  const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;
+  if (options.beforeStart) await options.beforeStart(bound);
+  return options.bind ? run(bound, ...given) : run(...given);
+}
+
+function classify(thrown: unknown, bound: RunningTask): Outcome {
+  if (thrown instanceof Retry) return { kind: 'retry', retry: thrown };
+  if (thrown instanceof Ignore) return { kind: 'ignored' };
+  if (thrown instanceof Reject) return { kind: 'rejected', requeue: thrown.requeue, reason: thrown.message };
+  let failure = thrown;
+  if (isRetriedByItself(thrown, bound.options)) {
+    try {
+      return { kind: 'retry', retry: bound.retry(thrown) };
+    } catch (usedUp) {
+      failure = usedUp;
+    }
+  }
+  return {
+    kind: 'failure',
+    error: toError(failure),
+    expected: bound.options.throws.some((type) => failure instanceof type),
+  };
+}
+
+/** Whether anybody wants to know. Most tasks end unheard. */
+function isHeard({ options, app: { signals } }: AnyTask): boolean {
+  return (
+    options.onSuccess !== undefined ||
+    options.onFailure !== undefined ||
+    options.onRetry !== undefined ||
+    options.afterReturn !== undefined ||
+    signals.taskPostrun.connected ||
+    signals.taskSuccess.connected ||
+    signals.taskFailure.connected ||
+    signals.taskRetry.connected
+  );
+}
+
+/** Anything can be thrown; from here on it is an Error. */
+function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown;
+  const shown = typeof thrown === 'object' && thrown !== null ? 'an object that is no Error' : String(thrown);
+  return new Error(`the task threw ${shown}`, { cause: thrown });
+}
+
+async function tell(bound: RunningTask, context: RunContext, outcome: Outcome): Promise<void> {
+  const { task, options } = bound;
+  const { signals } = task.app;
+  const { request, logger } = context;
+  const [state, result] = stateOf(outcome);
+  await guard(logger, hookName[outcome.kind], () => {
+    switch (outcome.kind) {
+      case 'success':
+        return options.onSuccess?.(outcome.value, bound);
+      case 'failure':
+        return options.onFailure?.(outcome.error, bound);
+      case 'retry':
+        return options.onRetry?.(outcome.retry.cause, bound);
+      default:
+        return undefined;
+    }
+  });
+  await guard(logger, 'afterReturn', () => options.afterReturn?.(state, result, bound));
+  if (outcome.kind === 'success' && signals.taskSuccess.connected)
+    await signals.taskSuccess.send({ task, request, result }, logger);
+  if (outcome.kind === 'failure' && signals.taskFailure.connected) {
+    await signals.taskFailure.send({ task, request, error: outcome.error }, logger);
+  }
+  if (outcome.kind === 'retry' && signals.taskRetry.connected) {
+    await signals.taskRetry.send(
+      { task, request, reason: outcome.retry.cause, at: outcome.retry.at },
+      logger,
+    );
+  }
+  if (signals.taskPostrun.connected) await signals.taskPostrun.send({ task, request, state, result }, logger);
+}
+
+async function guard(logger: Logger, name: string, hook: () => unknown): Promise<void> {
+  try {
+    await hook();
+  } catch (error) {
+    logger.error({ err: error, hook: name }, `the hook ${name} failed: ${String(error)}`);
+  }
+}
+
+function stateOf(outcome: Outcome): [TaskState, unknown] {
+  switch (outcome.kind) {
+    case 'success':
+      return ['SUCCESS', outcome.value];
+    case 'failure':
+      return ['FAILURE', outcome.error];
+    case 'retry':
+      return ['RETRY', outcome.retry.cause];
+    case 'ignored':
+      return ['IGNORED', undefined];
+    case 'rejected':
+      return ['REJECTED', outcome.reason];
+  }
+}
+
+const hookName: Readonly<Record<Outcome['kind'], string>> = {
+  success: 'onSuccess',
+  failure: 'onFailure',
+  retry: 'onRetry',
+  ignored: 'afterReturn',
+  rejected: 'afterReturn',
+};

@@ -1,0 +1,149 @@
+// Celery's settings and ours: one table for both spellings.
+import { ConfigError } from '../errors.ts';
+import { suggest } from '../lib/suggest.ts';
+import type { Settings } from './config.ts';
+
+/** `taskDefaultQueue` as Celery writes it: `task_default_queue`. */
+type Snake<Name extends string> = Name extends `${infer Head}${infer Tail}`
+  ? `${Head extends Uppercase<Head> ? `_${Lowercase<Head>}` : Head}${Snake<Tail>}`
+  : Name;
+
+/** The settings in Celery's spelling. */
+export type CelerySpelling<S extends { readonly broker: unknown; readonly backend: unknown }> = {
+  readonly [Name in Exclude<keyof S & string, 'broker' | 'backend'> as Snake<Name>]?: S[Name];
+} & { readonly broker_url?: S['broker']; readonly result_backend?: S['backend'] };
+
+/**
+ * The setting that a name means, in our spelling or Celery's. `null`: a setting of Celery's whose only value here is the one given.
+ * @throws ConfigError for a setting of Celery's that we do not have, and for an unknown one.
+ */
+export function settingNamed(spelled: string, value: unknown): keyof Settings | null {
+  const name = spelled.includes('_') ? camel(spelled) : spelled;
+  const ours = supported.get(name);
+  if (ours !== undefined) return ours;
+  const fixed = fixedSettings.get(name);
+  if (fixed !== undefined) {
+    if (value === undefined || fixed.value === value) return null;
+    throw new ConfigError(`the setting '${spelled}' can only be ${String(fixed.value)} here: ${fixed.why}`);
+  }
+  const instead = otherwise.get(name);
+  if (instead !== undefined) throw new ConfigError(`the setting '${spelled}' is not used here: ${instead}`);
+  if (unsupported.has(name) || otherBackends.test(spelled)) {
+    throw new ConfigError(`the setting '${spelled}' of Celery is not supported yet; remove it`);
+  }
+  const hint = suggest(spelled, spelled.includes('_') ? [...supported.keys()].map(snake) : supported.keys());
+  throw new ConfigError(`unknown setting '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`);
+}
+
+function camel(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Our settings, by their name and by Celery's where it is another. A name with `_` is turned to camel case first. */
+const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Settings>([
+  ['broker', 'broker'],
+  ['brokerUrl', 'broker'],
+  ['backend', 'backend'],
+  ['resultBackend', 'backend'],
+  ['taskDefaultQueue', 'taskDefaultQueue'],
+  ['taskRoutes', 'taskRoutes'],
+  ['taskSerializer', 'taskSerializer'],
+  ['taskCompression', 'taskCompression'],
+  ['acceptContent', 'acceptContent'],
+  ['taskIgnoreResult', 'taskIgnoreResult'],
+  ['taskStoreErrorsEvenIfIgnored', 'taskStoreErrorsEvenIfIgnored'],
+  ['taskAcksLate', 'taskAcksLate'],
+  ['taskTrackStarted', 'taskTrackStarted'],
+  ['taskTimeLimit', 'taskTimeLimit'],
+  ['taskSoftTimeLimit', 'taskSoftTimeLimit'],
+  ['taskDefaultPriority', 'taskDefaultPriority'],
+  ['taskAlwaysEager', 'taskAlwaysEager'],
+  ['taskEagerPropagates', 'taskEagerPropagates'],
+  ['resultExpires', 'resultExpires'],
+  ['resultExtended', 'resultExtended'],
+  ['timezone', 'timezone'],
+  ['include', 'include'],
+  ['workerConcurrency', 'workerConcurrency'],
+  ['workerLease', 'workerLease'],
+  ['workerMaxDeliveries', 'workerMaxDeliveries'],
+  ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
+  ['workerShutdownTimeout', 'workerShutdownTimeout'],
+  ['maxMessageSize', 'maxMessageSize'],
+]);
+
+/** Settings of Celery's that many configurations have, whose usual value is what we do anyway. */
+const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why: string }> = new Map([
+  ['enableUtc', { value: true, why: 'times are always sent in UTC' }],
+  ['taskProtocol', { value: 2, why: 'messages are sent in protocol 2; both 1 and 2 are read' }],
+  ['resultSerializer', { value: 'json', why: 'results are kept as JSON' }],
+  [
+    'taskDefaultDeliveryMode',
+    { value: 2, why: 'messages are persistent; for a single call say { deliveryMode: 1 }' },
+  ],
+  ['taskDefaultExchangeType', { value: 'direct', why: 'a message goes to the queue that it names' }],
+  ['taskCreateMissingQueues', { value: true, why: 'a queue is there as soon as something is sent to it' }],
+  ['brokerConnectionRetry', { value: true, why: 'a worker waits for its broker' }],
+  ['brokerConnectionRetryOnStartup', { value: true, why: 'a worker waits for its broker' }],
+  ['taskPublishRetry', { value: true, why: 'for a single call say { retry: false }' }],
+  ['workerPrefetchMultiplier', { value: 1, why: 'a worker takes only what it can run at once' }],
+  ['taskRejectOnWorkerLost', { value: true, why: 'the tasks of a lost worker are run again' }],
+  ['taskAcksOnFailureOrTimeout', { value: true, why: 'a task that failed has ended' }],
+  ['taskAcksOnFailure', { value: true, why: 'a task that failed has ended' }],
+  ['taskAcksOnTimeout', { value: true, why: 'a task that exceeded its limit has failed' }],
+  [
+    'workerDeduplicateSuccessfulTasks',
+    { value: true, why: 'a task whose result is recorded is not run again' },
+  ],
+]);
+
+/** Settings of Celery's that have another name or place here. */
+const otherwise: ReadonlyMap<string, string> = new Map([
+  ['imports', "use 'include'"],
+  ['brokerReadUrl', "use 'broker'"],
+  ['brokerWriteUrl', "use 'broker'"],
+  ['resultCompression', 'results are kept as they are'],
+  ['taskAnnotations', 'say it in the options of the task'],
+  ['taskPublishRetryPolicy', 'say it with the call: { retryPolicy }'],
+  ['workerPool', 'say it to the worker: new Worker(app, { pool }), or -P'],
+  ['workerSoftShutdownTimeout', "use 'workerShutdownTimeout'"],
+]);
+
+/** The rest of Celery's settings. */
+const unsupported: ReadonlySet<string> = new Set(
+  `result_accept_content
+  beat_schedule beat_scheduler beat_schedule_filename beat_sync_every beat_max_loop_interval beat_cron_starting_deadline
+  beat_logfile beat_pidfile beat_uid beat_gid beat_umask beat_executable
+  broker_transport broker_transport_options broker_connection_timeout broker_connection_max_retries broker_channel_error_retry
+  broker_failover_strategy broker_heartbeat broker_heartbeat_checkrate broker_login_method
+  broker_native_delayed_delivery_queue_type broker_pool_limit broker_pool_acquire_timeout broker_use_ssl broker_host
+  broker_port broker_user broker_password broker_vhost
+  control_queue_ttl control_queue_expires control_queue_exclusive control_queue_durable control_exchange
+  event_queue_expires event_queue_ttl event_queue_prefix event_queue_exclusive event_queue_durable event_serializer
+  event_exchange events_logfile events_pidfile events_uid events_gid events_umask events_executable
+  result_backend_transport_options result_backend_always_retry result_backend_max_retries
+  result_backend_base_sleep_between_retries_ms result_backend_max_sleep_between_retries_ms result_backend_thread_safe
+  result_cache_max result_exchange result_exchange_type result_persistent result_chord_retry_interval result_chord_join_timeout
+  task_store_eager_result task_create_missing_queue_type task_create_missing_queue_exchange_type task_default_queue_type
+  task_default_exchange task_default_routing_key task_default_rate_limit task_inherit_parent_priority task_queues
+  task_queue_max_priority task_remote_tracebacks task_send_sent_event task_allow_error_cb_on_chord_header
+  worker_agent worker_autoscaler worker_cancel_long_running_tasks_on_connection_loss worker_consumer
+  worker_detect_quorum_queues worker_direct worker_disable_prefetch worker_disable_rate_limits
+  worker_enable_prefetch_count_reduction worker_enable_remote_control worker_enable_soft_shutdown_on_idle
+  worker_eta_task_limit worker_hijack_root_logger worker_log_color worker_log_format worker_task_log_format
+  worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child worker_pool_putlocks worker_pool_restarts
+  worker_proc_alive_timeout worker_redirect_stdouts worker_redirect_stdouts_level worker_send_task_events worker_state_db
+  worker_timer worker_timer_precision worker_logfile worker_pidfile worker_uid worker_gid worker_umask worker_executable
+  security_key security_key_password security_certificate security_cert_store security_digest
+  override_backends`
+    .trim()
+    .split(/\s+/)
+    .map(camel),
+);
+
+/** Settings of stores that we do not have, by their first word. */
+const otherBackends =
+  /^(redis|database|cache|mongodb|couchbase|arangodb|elasticsearch|cassandra|s3|azureblockblob|gcs|cosmosdbsql)_/;

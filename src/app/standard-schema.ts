@@ -1,0 +1,36 @@
+// The Standard Schema interface (standardschema.dev), copied so that nobody needs a package for it. zod, valibot,
+// arktype and others implement it.
+
+/** A schema that checks a value of type `Input` and turns it into `Output`. */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': StandardSchemaProps<Input, Output>;
+}
+
+/** Any Standard Schema whose input is an object: it can travel as keyword arguments. */
+export type ObjectSchema = StandardSchema<object, unknown>;
+
+/** What the schema takes: the type at the caller. */
+export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['input'];
+
+/** What the schema makes of it: the type in the task. */
+export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output'];
+
+export interface StandardSchemaProps<Input, Output> {
+  readonly version: 1;
+  readonly vendor: string;
+  readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+  readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  /** Standard JSON Schema: offered by some libraries. */
+  readonly jsonSchema?:
+    | { readonly input: (options: { readonly target: string }) => Record<string, unknown> }
+    | undefined;
+}
+
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+export interface SchemaIssue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}

@@ -1,0 +1,167 @@
+// Sending: from the arguments of a call to its result handle.
+import { UnknownTaskError } from '../errors.ts';
+import type { Json, WireMessage } from '../protocol/message.ts';
+import { decodeTask } from '../protocol/task.ts';
+import { AsyncResult } from '../results/async-result.ts';
+import type { App } from './app.ts';
+import { bindArguments } from './arguments.ts';
+import type { CallOptions } from './call-options.ts';
+import { currentTask } from './context.ts';
+import { runEagerly } from './eager.ts';
+import { EagerBackend } from './eager-backend.ts';
+import {
+  checkCallOptions,
+  encodeCall,
+  noKwargs,
+  type PreparedCall,
+  prepareCall,
+  publishCalls,
+  withRecord,
+} from './sender.ts';
+import type { AnyTask } from './task.ts';
+import type { ResolvedTaskOptions } from './task-options.ts';
+
+/** Who is called. */
+export interface Callee {
+  readonly name: string;
+  readonly options: ResolvedTaskOptions;
+  /** Its code, if it is here: then the arguments are checked before they are sent. */
+  readonly task: AnyTask | null;
+}
+
+/** The arguments of one call. */
+export interface CallArguments {
+  readonly args: readonly unknown[];
+  readonly kwargs: Json;
+}
+
+/** The callee of a name: the task that is defined here, or one that is only known by name. */
+export function calleeNamed(app: App, name: string): Callee {
+  const task = app.tasks.get(name) ?? null;
+  return { name, options: task?.options ?? app.defaults, task };
+}
+
+/** Sends one call. */
+export async function submit<R>(
+  app: App,
+  callee: Callee,
+  call: CallArguments,
+  options: CallOptions,
+): Promise<AsyncResult<R>> {
+  checkCallOptions(callee.name, options);
+  // No `await` where there is nothing to wait for: the calls of one tick are to reach the broker together.
+  const checked = checkArguments(callee, call);
+  if (checked !== undefined) await checked;
+  let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
+  if (app.config.taskAlwaysEager) return runHere(app, callee, prepared);
+  if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
+  const wire = encodeCall(app, prepared.message, prepared.queue, prepared.encoding);
+  const stores = app.stores ?? (await app.open());
+  await publishCalls(stores.transport, [withRecord(app, prepared, wire)], options);
+  return sent(app, prepared, options);
+}
+
+/** Sends many calls of one task with one publication. Either all of them are checked and written, or none is sent. */
+export async function submitMany<R>(
+  app: App,
+  callee: Callee,
+  calls: readonly CallArguments[],
+  options: CallOptions,
+): Promise<AsyncResult<R>[]> {
+  checkCallOptions(callee.name, options);
+  const ready: { readonly prepared: PreparedCall; readonly wire: WireMessage }[] = [];
+  for (const call of calls) {
+    const checked = checkArguments(callee, call);
+    if (checked !== undefined) await checked;
+    let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
+    if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
+    ready.push({ prepared, wire: encodeCall(app, prepared.message, prepared.queue, prepared.encoding) });
+  }
+  if (app.config.taskAlwaysEager) {
+    const results: AsyncResult<R>[] = [];
+    for (const { prepared } of ready) results.push(await runHere(app, callee, prepared));
+    return results;
+  }
+  if (ready.length === 0) return [];
+  const stores = app.stores ?? (await app.open());
+  await publishCalls(
+    stores.transport,
+    ready.map(({ prepared, wire }) => withRecord(app, prepared, wire)),
+    options,
+  );
+  const results: AsyncResult<R>[] = [];
+  for (const { prepared } of ready)
+    results.push(
+      app.signals.afterTaskPublish.connected
+        ? await sent(app, prepared, options)
+        : noted(app, prepared, options),
+    );
+  return results;
+}
+
+/** Runs one call here and now. */
+export async function apply<R>(
+  app: App,
+  callee: Callee,
+  call: CallArguments,
+  options: CallOptions,
+): Promise<AsyncResult<R>> {
+  checkCallOptions(callee.name, options);
+  const checked = checkArguments(callee, call);
+  if (checked !== undefined) await checked;
+  return runHere(app, callee, prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options));
+}
+
+function checkArguments(
+  { name, options, task }: Callee,
+  { args, kwargs }: CallArguments,
+): Promise<unknown> | undefined {
+  if (task === null || task.run === null) return undefined;
+  const bound = bindArguments(name, options.input, args, kwargs);
+  return bound instanceof Promise ? bound : undefined;
+}
+
+/** Lets the receivers of beforeTaskPublish add headers. */
+async function announced(app: App, { message, queue, encoding }: PreparedCall): Promise<PreparedCall> {
+  const headers = { ...message.headers };
+  await app.signals.beforeTaskPublish.send({ message, queue, headers });
+  return {
+    message: { ...message, headers: Object.keys(headers).length === 0 ? noKwargs : headers },
+    queue,
+    encoding,
+  };
+}
+
+function sent<R>(
+  app: App,
+  call: PreparedCall,
+  options: CallOptions,
+): AsyncResult<R> | Promise<AsyncResult<R>> {
+  const result = noted<R>(app, call, options);
+  const { afterTaskPublish } = app.signals;
+  if (!afterTaskPublish.connected) return result;
+  return afterTaskPublish.send({ message: call.message, queue: call.queue }).then(() => result);
+}
+
+/** The running task remembers what it has sent. */
+function noted<R>(app: App, { message }: PreparedCall, options: CallOptions): AsyncResult<R> {
+  const parent = currentTask();
+  if (parent?.options.trail && options.addToParent !== false)
+    parent.request.children.push([[message.id, null], null]);
+  return app.result<R>(message.id);
+}
+
+async function runHere<R>(app: App, { name, task }: Callee, prepared: PreparedCall): Promise<AsyncResult<R>> {
+  if (task === null || task.run === null) throw new UnknownTaskError(name, undefined);
+  // Written and read, so that what could not be sent fails here, too.
+  const wire = encodeCall(app, prepared.message, prepared.queue, prepared.encoding);
+  const { acceptContent, maxMessageSize } = app.config;
+  const message = decodeTask(wire, {
+    accept: [...acceptContent, prepared.encoding.serializer],
+    maxSize: maxMessageSize,
+  });
+  if (!message.ok) throw new Error(`the call of '${name}' cannot be read back: ${message.refusal.detail}`);
+  const { record, error } = await runEagerly(task, message.value, prepared.queue);
+  if (error !== null && app.config.taskEagerPropagates) throw error;
+  return new AsyncResult<R>(record.taskId, new EagerBackend(record));
+}

@@ -1,0 +1,184 @@
+// A task's options, read once when it is defined.
+import { ConfigError, UnknownOptionError } from '../errors.ts';
+import { type Duration, toSeconds } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import type { SerializerName } from '../protocol/serializers.ts';
+import { checkCompression, checkName, checkPriority, checkSerializer } from './checks.ts';
+import { type Config, checkLimits } from './config.ts';
+import type { ObjectSchema } from './standard-schema.ts';
+import type { ErrorClass, TaskOptions } from './task.ts';
+
+/** A task's options with every default filled. Durations are seconds. */
+export interface ResolvedTaskOptions
+  extends Required<Pick<TaskOptions, 'autoretryFor' | 'dontAutoretryFor' | 'throws'>>,
+    Pick<TaskOptions, 'beforeStart' | 'onSuccess' | 'onFailure' | 'onRetry' | 'afterReturn'> {
+  readonly bind: boolean;
+  readonly description: string | null;
+  /** The schema of a keyword task. */
+  readonly input: ObjectSchema | null;
+  /** `null` = for ever. */
+  readonly maxRetries: number | null;
+  readonly defaultRetryDelay: number;
+  /** The first delay; `null`: no backoff. */
+  readonly retryBackoff: number | null;
+  readonly retryBackoffMax: number;
+  readonly retryJitter: boolean;
+  readonly acksLate: boolean;
+  readonly ignoreResult: boolean;
+  readonly storeErrorsEvenIfIgnored: boolean;
+  readonly trackStarted: boolean;
+  /** The task's own, else the configuration's. What the message says goes before it. */
+  readonly timeLimit: number | null;
+  readonly softTimeLimit: number | null;
+  readonly serializer: SerializerName;
+  readonly compression: string | null;
+  readonly queue: string | null;
+  readonly priority: number | null;
+  readonly expires: number | null;
+  readonly trail: boolean;
+  /** What the task itself says of time limits: it travels with its calls, as in Celery; the configuration's does not. */
+  readonly sent: { readonly timeLimit: number | null; readonly softTimeLimit: number | null };
+}
+
+/** The options of a definition, all kinds of tasks together. */
+export interface DefinitionOptions extends TaskOptions {
+  readonly bind?: boolean;
+  readonly input?: ObjectSchema | undefined;
+}
+
+/** @throws UnknownOptionError, ConfigError */
+export function resolveTaskOptions(
+  name: string,
+  options: DefinitionOptions,
+  config: Config,
+): ResolvedTaskOptions {
+  const where = `the options of the task '${name}'`;
+  for (const key of Object.keys(options)) {
+    if (!Object.hasOwn(known, key))
+      throw new UnknownOptionError(key, where, suggest(key, Object.keys(known)));
+  }
+  const seconds = (option: keyof TaskOptions, value: Duration, low = 0): number => {
+    const read = toSeconds(value, `'${option}' in ${where}`);
+    if (read < low)
+      throw new ConfigError(`'${option}' in ${where} must not be below ${low} s, it is ${read}`);
+    return read;
+  };
+  const limit = (option: 'timeLimit' | 'softTimeLimit'): number | null => {
+    const value = options[option] ?? null;
+    if (value === null) return null;
+    const read = seconds(option, value);
+    if (read === 0)
+      throw new ConfigError(`'${option}' in ${where} is 0: the task could never run; null means no limit`);
+    return read;
+  };
+  const sent = { timeLimit: limit('timeLimit'), softTimeLimit: limit('softTimeLimit') };
+  checkLimits(where, sent.timeLimit, sent.softTimeLimit);
+  if (options.input !== undefined && typeof options.input?.['~standard']?.validate !== 'function') {
+    throw new ConfigError(`'input' in ${where} is no Standard Schema; zod, valibot and arktype make them`);
+  }
+  for (const hook of ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const) {
+    if (options[hook] !== undefined && typeof options[hook] !== 'function') {
+      throw new ConfigError(`'${hook}' in ${where} must be a function`);
+    }
+  }
+  return Object.freeze({
+    ...pickHooks(options),
+    bind: options.bind ?? false,
+    description: options.description ?? null,
+    input: options.input ?? null,
+    maxRetries: maxRetries(options.maxRetries, where),
+    defaultRetryDelay: seconds('defaultRetryDelay', options.defaultRetryDelay ?? 180),
+    autoretryFor: classes('autoretryFor', options.autoretryFor, where),
+    dontAutoretryFor: classes('dontAutoretryFor', options.dontAutoretryFor, where),
+    retryBackoff: backoff(options.retryBackoff ?? false, (value) => seconds('retryBackoff', value)),
+    retryBackoffMax: seconds('retryBackoffMax', options.retryBackoffMax ?? 600),
+    retryJitter: options.retryJitter ?? true,
+    acksLate: options.acksLate ?? config.taskAcksLate,
+    ignoreResult: options.ignoreResult ?? config.taskIgnoreResult,
+    storeErrorsEvenIfIgnored: options.storeErrorsEvenIfIgnored ?? config.taskStoreErrorsEvenIfIgnored,
+    trackStarted: options.trackStarted ?? config.taskTrackStarted,
+    timeLimit: options.timeLimit === undefined ? config.taskTimeLimit : sent.timeLimit,
+    softTimeLimit: options.softTimeLimit === undefined ? config.taskSoftTimeLimit : sent.softTimeLimit,
+    serializer: checkSerializer(options.serializer ?? config.taskSerializer, where),
+    compression: checkCompression(
+      options.compression === undefined ? config.taskCompression : options.compression,
+      where,
+    ),
+    queue: options.queue === undefined ? null : checkName(options.queue, `'queue' in ${where}`),
+    priority: options.priority === undefined ? null : checkPriority(options.priority, where),
+    expires: options.expires === undefined ? null : seconds('expires', options.expires),
+    throws: classes('throws', options.throws, where),
+    trail: options.trail ?? true,
+    sent,
+  });
+}
+
+/** Every option, so that the compiler misses none and a mistyped one is found. */
+const known: { readonly [Name in keyof Required<DefinitionOptions>]: true } = {
+  bind: true,
+  input: true,
+  description: true,
+  maxRetries: true,
+  defaultRetryDelay: true,
+  autoretryFor: true,
+  dontAutoretryFor: true,
+  retryBackoff: true,
+  retryBackoffMax: true,
+  retryJitter: true,
+  acksLate: true,
+  ignoreResult: true,
+  storeErrorsEvenIfIgnored: true,
+  trackStarted: true,
+  timeLimit: true,
+  softTimeLimit: true,
+  serializer: true,
+  compression: true,
+  queue: true,
+  priority: true,
+  expires: true,
+  throws: true,
+  trail: true,
+  beforeStart: true,
+  onSuccess: true,
+  onFailure: true,
+  onRetry: true,
+  afterReturn: true,
+};
+
+function pickHooks(
+  options: TaskOptions,
+): Pick<TaskOptions, 'beforeStart' | 'onSuccess' | 'onFailure' | 'onRetry' | 'afterReturn'> {
+  const { beforeStart, onSuccess, onFailure, onRetry, afterReturn } = options;
+  return {
+    ...(beforeStart && { beforeStart }),
+    ...(onSuccess && { onSuccess }),
+    ...(onFailure && { onFailure }),
+    ...(onRetry && { onRetry }),
+    ...(afterReturn && { afterReturn }),
+  };
+}
+
+function maxRetries(value: number | null | undefined, where: string): number | null {
+  if (value === undefined) return 3;
+  if (value !== null && !(Number.isInteger(value) && value >= 0)) {
+    throw new ConfigError(`'maxRetries' in ${where} must be a whole number from 0, or null for no limit`);
+  }
+  return value;
+}
+
+function backoff(value: boolean | Duration, seconds: (value: Duration) => number): number | null {
+  if (value === false) return null;
+  return value === true ? 1 : seconds(value);
+}
+
+function classes(
+  option: string,
+  value: readonly ErrorClass[] | undefined,
+  where: string,
+): readonly ErrorClass[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'function')) {
+    throw new ConfigError(`'${option}' in ${where} must be a list of error classes: [TypeError]`);
+  }
+  return Object.freeze([...value]);
+}

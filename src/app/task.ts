@@ -1,0 +1,132 @@
+// What a task is to those who hold one.
+import type { Duration } from '../lib/duration.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { TaskState } from '../protocol/result-meta.ts';
+import type { AsyncResult } from '../results/async-result.ts';
+import type { App } from './app.ts';
+import type { CallOptions } from './call-options.ts';
+import type { Retry, RetryOptions } from './outcome.ts';
+import type { TaskRequest } from './request.ts';
+import type { ResolvedTaskOptions } from './task-options.ts';
+
+/** What is known of any task, whatever it takes and returns. */
+export interface AnyTask {
+  readonly name: string;
+  readonly app: App;
+  readonly options: ResolvedTaskOptions;
+  /** The task's code as it was given to `app.task`. `null`: it lives elsewhere (`app.remote`). Celery's `run`. */
+  readonly run: TaskBody | null;
+}
+
+/** A task's code with its types forgotten. The arguments are checked before: by the compiler at the caller, by the schema in the worker. */
+export type TaskBody = (...args: readonly unknown[]) => unknown;
+
+/** The ways to call a task. `Call` is how its arguments are written down, `Spread` how they are passed. */
+export interface Callable<Call, Spread extends readonly unknown[], Result> extends AnyTask {
+  /**
+   * Sends a call; resolves when the broker holds it.
+   * @throws InvalidArgumentsError, NotSerializableError, PayloadTooLargeError, BrokerUnavailable: then nothing was sent.
+   */
+  delay(...args: Spread): Promise<AsyncResult<Result>>;
+  /** Like `delay`, with options: `add.applyAsync([2, 3], { countdown: 60, queue: 'slow' })`. */
+  applyAsync(call: Call, options?: CallOptions): Promise<AsyncResult<Result>>;
+  /** Sends many calls in one step. All have the same options. */
+  applyMany(calls: readonly Call[], options?: Omit<CallOptions, 'taskId'>): Promise<AsyncResult<Result>[]>;
+  /**
+   * Runs the call here and now, as a worker would: schema, hooks, signals, limits, retries (at once, without their
+   * delay). Its state and result are those of the returned result.
+   */
+  apply(call: Call, options?: CallOptions): Promise<AsyncResult<Result>>;
+}
+
+/** A task with positional arguments. Calling it like a function runs its code, as in Celery: no queue, no retries. */
+export interface Task<
+  Args extends readonly unknown[] = readonly never[],
+  Result = unknown,
+  Returned = Result | Promise<Result>,
+> extends Callable<Args, Args, Result> {
+  (...args: Args): Returned;
+}
+
+/** A task with keyword arguments: one object, checked by the schema `input`. Calling it like a function checks, too. */
+export interface KeywordTask<Input extends object, Result>
+  extends Callable<Input, KeywordArgs<Input>, Result> {
+  (...args: KeywordArgs<Input>): Promise<Result>;
+}
+
+/** The one object; it may be left out when all of its members may. */
+export type KeywordArgs<Input extends object> =
+  Record<never, never> extends Input ? [input?: Input] : [input: Input];
+
+/** The task that runs: the first argument with `bind: true`, and what `currentTask()` answers. Celery's `self`. */
+export interface BoundTask {
+  readonly name: string;
+  readonly app: App;
+  readonly options: ResolvedTaskOptions;
+  readonly request: TaskRequest;
+  /** Aborted when the task should stop: its soft time limit, a lost lease, a cold shutdown. Its `reason` says which. */
+  readonly signal: AbortSignal;
+  /** Its lines carry the task's id and name. */
+  readonly logger: Logger;
+  /**
+   * Makes the error that runs the task again later: `throw task.retry(error)`. The delay is `countdown`, or that of
+   * `retryBackoff`, or `defaultRetryDelay`.
+   * @throws the given error itself, or MaxRetriesExceeded if none was given, when `maxRetries` are used up.
+   */
+  retry(error?: unknown, options?: RetryOptions): Retry;
+  /** Stores a state of your own with what belongs to it: `await task.updateState('PROGRESS', { done: 3, total: 7 })`. */
+  updateState(state: TaskState, meta?: unknown): Promise<void>;
+}
+
+/** Any class of errors. */
+export type ErrorClass = abstract new (...args: never) => Error;
+
+/** What may be said of a task when it is defined. Names are Celery's. */
+export interface TaskOptions {
+  /** For people: shown by the HTTP API and its documentation. */
+  readonly description?: string;
+  /** How often a run may be repeated by `task.retry` and `autoretryFor`; default 3, `null` = for ever. */
+  readonly maxRetries?: number | null;
+  /** Until the next try, if nothing else says when; default 180 s. */
+  readonly defaultRetryDelay?: Duration;
+  /** Errors that retry the task without its doing. */
+  readonly autoretryFor?: readonly ErrorClass[];
+  /** Exceptions to `autoretryFor`. */
+  readonly dontAutoretryFor?: readonly ErrorClass[];
+  /** Delays that double: 1, 2, 4 … s (`true`), or starting with so many. */
+  readonly retryBackoff?: boolean | Duration;
+  /** The longest delay of `retryBackoff`; default 600 s. */
+  readonly retryBackoffMax?: Duration;
+  /** A random delay between 0 and that of `retryBackoff`, so that many do not come back at once; default true. */
+  readonly retryJitter?: boolean;
+  /** Acknowledge after the run; default `taskAcksLate`, which is true. False: a task whose worker dies is lost. */
+  readonly acksLate?: boolean;
+  readonly ignoreResult?: boolean;
+  readonly storeErrorsEvenIfIgnored?: boolean;
+  readonly trackStarted?: boolean;
+  /** Ends the task as failed. */
+  readonly timeLimit?: Duration | null;
+  /** Aborts `task.signal`. */
+  readonly softTimeLimit?: Duration | null;
+  readonly serializer?: string;
+  readonly compression?: string | null;
+  /** Where its calls go if neither the call nor a route says so. */
+  readonly queue?: string;
+  /** 0 to 255; on the embedded store 0 is the most urgent. */
+  readonly priority?: number;
+  /** Calls not begun within this time are not run. */
+  readonly expires?: Duration;
+  /** Errors that are expected of this task: logged without alarm. */
+  readonly throws?: readonly ErrorClass[];
+  /** Keep the ids of the tasks that it sends as its result's children; default true. */
+  readonly trail?: boolean;
+  /** Before the body. What it throws, the task has thrown. */
+  readonly beforeStart?: (task: BoundTask) => unknown;
+  /** After the run. What these throw is logged and changes nothing. */
+  readonly onSuccess?: (result: unknown, task: BoundTask) => unknown;
+  readonly onFailure?: (error: Error, task: BoundTask) => unknown;
+  /** `reason` is what was given to `task.retry`. */
+  readonly onRetry?: (reason: unknown, task: BoundTask) => unknown;
+  /** After any of the three, and after Ignore and Reject. */
+  readonly afterReturn?: (state: TaskState, result: unknown, task: BoundTask) => unknown;
+}

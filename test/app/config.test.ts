@@ -1,0 +1,195 @@
+import { describe, expect, it } from 'vitest';
+import { type AppOptions, type Environment, resolveConfig } from '../../src/app/config.ts';
+import { ConfigError } from '../../src/errors.ts';
+
+const nothing: Environment = {};
+
+/** As a JavaScript program could give them, without the compiler's help. */
+function resolve(
+  options: Record<string, unknown>,
+  environment: Environment = nothing,
+): ReturnType<typeof resolveConfig> {
+  return resolveConfig(options as AppOptions, environment); // what is tested is what the compiler would refuse
+}
+
+describe('the settings', () => {
+  it('have every default when nothing is said', () => {
+    expect(resolveConfig({}, nothing)).toEqual({
+      broker: 'sqlite://.umbel/store.db',
+      backend: 'sqlite://.umbel/store.db',
+      taskDefaultQueue: 'celery',
+      taskRoutes: null,
+      taskSerializer: 'json',
+      taskCompression: null,
+      acceptContent: ['json'],
+      taskIgnoreResult: false,
+      taskStoreErrorsEvenIfIgnored: false,
+      taskAcksLate: true,
+      taskTrackStarted: false,
+      taskTimeLimit: null,
+      taskSoftTimeLimit: null,
+      taskDefaultPriority: null,
+      taskAlwaysEager: false,
+      taskEagerPropagates: false,
+      resultExpires: 86_400,
+      resultExtended: false,
+      timezone: 'UTC',
+      include: [],
+      workerConcurrency: 8,
+      workerLease: 15,
+      workerMaxDeliveries: 5,
+      workerUnknownTaskGrace: 60,
+      workerShutdownTimeout: null,
+      maxMessageSize: 10_485_760,
+    });
+  });
+
+  it('cannot be changed afterwards', () => {
+    const config = resolveConfig({ include: ['./a.ts'] }, nothing);
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.include)).toBe(true);
+  });
+
+  it('are the same in our spelling and in Celery’s', () => {
+    const ours = resolveConfig(
+      {
+        broker: 'memory://a',
+        backend: null,
+        taskDefaultQueue: 'q',
+        taskTimeLimit: 30,
+        workerConcurrency: 3,
+        acceptContent: ['json', 'yaml'],
+      },
+      nothing,
+    );
+    const celerys = resolveConfig(
+      {
+        broker_url: 'memory://a',
+        result_backend: null,
+        task_default_queue: 'q',
+        task_time_limit: 30,
+        worker_concurrency: 3,
+        accept_content: ['application/json', 'yaml'],
+      },
+      nothing,
+    );
+    expect(celerys).toEqual(ours);
+  });
+
+  it('take durations as text, and are seconds then', () => {
+    const config = resolveConfig(
+      { resultExpires: '2h', taskTimeLimit: '1m', taskSoftTimeLimit: '500ms', workerShutdownTimeout: 0 },
+      nothing,
+    );
+    expect(config).toMatchObject({
+      resultExpires: 7200,
+      taskTimeLimit: 60,
+      taskSoftTimeLimit: 0.5,
+      workerShutdownTimeout: 0,
+    });
+  });
+
+  it.each([
+    [
+      'an option goes before every variable',
+      { broker: 'memory://o' },
+      { UMBEL_BROKER_URL: 'memory://u', CELERY_BROKER_URL: 'memory://c' },
+      'memory://o',
+    ],
+    [
+      'ours goes before Celery’s',
+      {},
+      { UMBEL_BROKER_URL: 'memory://u', CELERY_BROKER_URL: 'memory://c' },
+      'memory://u',
+    ],
+    ['Celery’s goes before the default', {}, { CELERY_BROKER_URL: 'memory://c' }, 'memory://c'],
+    ['an empty one is none', {}, { UMBEL_BROKER_URL: '', CELERY_BROKER_URL: '' }, 'sqlite://.umbel/store.db'],
+    [
+      'an option that is undefined is none',
+      { broker: undefined },
+      { UMBEL_BROKER_URL: 'memory://u' },
+      'memory://u',
+    ],
+  ])('come from the environment: %s', (_, options, environment, broker) => {
+    expect(resolve(options, environment).broker).toBe(broker);
+  });
+
+  it.each([
+    ['the backend is the broker’s store', { broker: 'sqlite:///x.db' }, {}, 'sqlite:///x.db'],
+    [
+      'null means no results',
+      { broker: 'sqlite:///x.db', backend: null },
+      { UMBEL_RESULT_BACKEND: 'memory://r' },
+      null,
+    ],
+    ["'disabled' means no results", { backend: 'disabled' }, {}, null],
+    [
+      'a variable says it',
+      { broker: 'sqlite:///x.db' },
+      { CELERY_RESULT_BACKEND: 'memory://r' },
+      'memory://r',
+    ],
+  ])('say where results are kept: %s', (_, options, environment, backend) => {
+    expect(resolve(options, environment).backend).toBe(backend);
+  });
+
+  it('give each application a memory of its own, which its broker and its results share', () => {
+    const one = resolveConfig({ broker: 'memory://' }, nothing);
+    const other = resolveConfig({ broker: 'memory://', backend: 'memory://' }, nothing);
+    expect(one.broker).toMatch(/^memory:\/\/.+/);
+    expect(one.backend).toBe(one.broker);
+    expect(other.backend).toBe(other.broker);
+    expect(other.broker).not.toBe(one.broker);
+    expect(resolveConfig({ broker: 'memory://shared' }, nothing).broker).toBe('memory://shared');
+  });
+
+  it.each([
+    [{ taskDefaultQueu: 'q' }, "unknown setting 'taskDefaultQueu'; did you mean 'taskDefaultQueue'?"],
+    [{ task_default_queu: 'q' }, "unknown setting 'task_default_queu'; did you mean 'task_default_queue'?"],
+    [{ nonsense: 1 }, "unknown setting 'nonsense'"],
+    [{ beat_schedule: {} }, "'beat_schedule' of Celery is not supported yet"],
+    [{ redis_max_connections: 3 }, "'redis_max_connections' of Celery is not supported yet"],
+    [{ imports: ['a'] }, "use 'include'"],
+    [{ enable_utc: false }, "'enable_utc' can only be true"],
+    [{ taskDefaultQueue: 'a', task_default_queue: 'b' }, 'are the same setting and have different values'],
+    [{ broker: 'memory://a', broker_url: 'memory://b' }, "'broker' and 'broker_url' are the same setting"],
+    [{ workerConcurrency: 0 }, "'workerConcurrency' must be a whole number from 1"],
+    [{ worker_concurrency: 2.5 }, "'worker_concurrency' must be a whole number"],
+    [{ taskAcksLate: 'yes' }, "'taskAcksLate' must be true or false"],
+    [{ broker: '' }, "'broker' must be text that is not empty"],
+    [{ taskTimeLimit: 0 }, "'taskTimeLimit' must be a duration above 0"],
+    [{ taskTimeLimit: '5 minutes' }, "must be seconds or text like '500ms'"],
+    [{ taskTimeLimit: 5, taskSoftTimeLimit: 6 }, 'the soft time limit (6 s) is above the hard one (5 s)'],
+    [{ taskSerializer: 'pickle' }, "'pickle' is not supported"],
+    [{ acceptContent: ['pickle'] }, "'pickle' is not supported"],
+    [{ acceptContent: [] }, 'no message could be read'],
+    [{ taskSerializer: 'raw' }, 'cannot carry arguments'],
+    [{ taskCompression: 'zlip' }, "unknown compression 'zlip'; did you mean 'zlib'?"],
+    [{ timezone: 'Mars/Base' }, "'timezone' must be the name of a time zone"],
+    [{ taskRoutes: 5 }, 'taskRoutes must be an object'],
+    [
+      { taskRoutes: { a: { queu: 'b' } } },
+      "unknown option 'queu' in the route of 'a'; did you mean 'queue'?",
+    ],
+    [{ taskDefaultPriority: 256 }, "'taskDefaultPriority' must be a whole number from 0 to 255"],
+  ])('refuse %j', (options, message) => {
+    expect(() => resolve(options)).toThrow(message);
+  });
+
+  it('accept what Celery configurations often say and what is so here anyway', () => {
+    expect(() =>
+      resolve({ enable_utc: true, task_protocol: 2, broker_connection_retry_on_startup: true }),
+    ).not.toThrow();
+    expect(() => resolve({ taskDefaultQueue: 'a', task_default_queue: 'a', include: ['x'] })).not.toThrow();
+  });
+
+  it('never show a URL, which may hold a password, in an error', () => {
+    expect.assertions(2);
+    try {
+      resolve({ workerConcurrency: 'redis://:secret@host' });
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(String(error)).not.toContain('secret');
+    }
+  });
+});
