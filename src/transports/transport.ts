@@ -48,7 +48,12 @@ export type Settlement =
    */
   | { readonly kind: 'release'; readonly until: Date | null; readonly parked?: boolean }
   /** To the dead-letter store, with its original bytes. */
-  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string; readonly write?: StoreWrite };
+  | {
+      readonly kind: 'dead';
+      readonly reason: DeadReason;
+      readonly detail: string;
+      readonly write?: StoreWrite;
+    };
 
 /** A message that this process holds a lease on. It is settled exactly once. */
 export interface Delivery {
@@ -117,7 +122,11 @@ export interface DeadLetter {
 /** Where messages go that cannot be run. Nothing leaves it by itself. */
 export interface DeadLetters {
   /** Newest first; `before` is the id to go on from. */
-  list(options?: { readonly limit?: number; readonly before?: number; readonly queue?: string }): Promise<readonly DeadLetter[]>;
+  list(options?: {
+    readonly limit?: number;
+    readonly before?: number;
+    readonly queue?: string;
+  }): Promise<readonly DeadLetter[]>;
   get(id: number): Promise<DeadLetter | undefined>;
   count(): Promise<number>;
   /** Puts it back into its queue with a clean record. False when there is none. */

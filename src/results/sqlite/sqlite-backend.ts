@@ -1,9 +1,9 @@
 // The embedded result backend: records in the same SQLite file as the messages, or in one of its own.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SqliteStore, type Statement, type StoreOptions, type Transaction } from '../../clients/sqlite.ts';
-import type { StoreWrite } from '../../lib/store-write.ts';
 import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';

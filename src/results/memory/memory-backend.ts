@@ -1,0 +1,156 @@
+// A result backend in the process's memory.
+import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { type Deferred, deferred } from '../../lib/deferred.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
+import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+
+export interface MemoryBackendOptions {
+  /** How long records are kept after the task ended, milliseconds; null = for ever. */
+  readonly expiresMs: number | null;
+  readonly clock?: Clock;
+}
+
+interface Kept {
+  readonly record: ResultRecord;
+  readonly change: number;
+  /** Milliseconds since 1970. */
+  readonly expires: number;
+}
+
+/** What all backends of one store share. */
+interface Records {
+  readonly kept: Map<string, Kept>;
+  readonly changes: Map<string, Deferred<void>>;
+  count: number;
+}
+
+/** Opens the backend over the store of that name, which all of the process share. */
+export function openMemoryBackend(name: string, options: MemoryBackendOptions): ResultBackend {
+  return new MemoryBackend(openMemory(name), options);
+}
+
+class MemoryBackend implements ResultBackend {
+  readonly name = 'memory';
+  readonly features: ResultBackendFeatures = { multiProcess: false, remembersSent: true };
+  readonly store: MemoryStore;
+  readonly #records: Records;
+  readonly #expiresMs: number | null;
+  readonly #clock: Clock;
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #closing: Deferred<void> = deferred();
+  #closed = false;
+
+  constructor(store: MemoryStore, { expiresMs, clock = systemClock }: MemoryBackendOptions) {
+    this.store = store;
+    this.#records = store.part('results', () => ({ kept: new Map(), changes: new Map(), count: 0 }));
+    this.#expiresMs = expiresMs;
+    this.#clock = clock;
+    const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? 600_000) / 10));
+    this.#sweeper = setInterval(() => void this.expire(), everyMs).unref();
+  }
+
+  async put(record: ResultRecord): Promise<void> {
+    this.writeOf(record).apply(undefined as never); // in memory there is no transaction to hand over
+  }
+
+  writeOf(record: ResultRecord): StoreWrite {
+    const copy = recoded(record);
+    return { store: this.store, apply: () => this.#put(copy) };
+  }
+
+  writeOfSent(record: ResultRecord): StoreWrite {
+    const copy = recoded(record);
+    return {
+      store: this.store,
+      apply: () => {
+        if (this.#find(record.taskId) !== undefined) return false;
+        return this.#put(copy);
+      },
+    };
+  }
+
+  async get(id: string): Promise<ResultRecord | undefined> {
+    return this.#find(id)?.record;
+  }
+
+  async *watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
+    const aborted = deferred<void>();
+    const abort = (): void => aborted.resolve();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      let seen = 0;
+      while (!signal.aborted && !this.#closed) {
+        const kept = this.#find(id);
+        if (kept !== undefined && kept.change !== seen) {
+          seen = kept.change;
+          yield kept.record;
+          if (isReady(kept.record.status)) return;
+        } else await Promise.race([this.#changeOf(id), aborted.promise, this.#closing.promise]);
+      }
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async forget(id: string): Promise<boolean> {
+    return this.#records.kept.delete(id);
+  }
+
+  async expire(now: Date = new Date(this.#clock.now())): Promise<number> {
+    let expired = 0;
+    for (const [id, { expires }] of this.#records.kept) {
+      if (expires > now.getTime()) continue;
+      this.#records.kept.delete(id);
+      expired++;
+    }
+    return expired;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#closing.resolve();
+    closeMemory(this.store);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
+  #put(record: ResultRecord): boolean {
+    const old = this.#find(record.taskId)?.record.status;
+    if (old === 'SUCCESS' || (old !== undefined && isReady(old) && !isReady(record.status))) return false;
+    const expires =
+      this.#expiresMs === null || !isReady(record.status)
+        ? Number.POSITIVE_INFINITY
+        : this.#clock.now() + this.#expiresMs;
+    this.#records.kept.set(record.taskId, { record, expires, change: ++this.#records.count });
+    this.#records.changes.get(record.taskId)?.resolve();
+    this.#records.changes.delete(record.taskId);
+    return true;
+  }
+
+  #find(id: string): Kept | undefined {
+    const kept = this.#records.kept.get(id);
+    return kept !== undefined && kept.expires > this.#clock.now() ? kept : undefined;
+  }
+
+  #changeOf(id: string): Promise<void> {
+    const change = this.#records.changes.get(id) ?? deferred<void>();
+    this.#records.changes.set(id, change);
+    return change.promise;
+  }
+}
+
+/** As it would come back from a store elsewhere: what has no form on the wire fails here, too, and nothing is shared. */
+function recoded(record: ResultRecord): ResultRecord {
+  const decoded = decodeResult(encodeResult(record));
+  if (!decoded.ok)
+    throw new TypeError(`the record of task ${record.taskId} cannot be read back: ${decoded.refusal.detail}`);
+  return decoded.value;
+}

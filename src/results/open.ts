@@ -1,0 +1,38 @@
+import { ConfigError } from '../errors.ts';
+import { parseStoreUrl } from '../lib/store-url.ts';
+import type { ResultBackend } from './backend.ts';
+
+export interface BackendOptions {
+  /** How long records are kept after the task ended, milliseconds; null = for ever. */
+  readonly expiresMs: number | null;
+}
+
+/** Schemes that Celery's users will try, and that come later. */
+const notYet: ReadonlySet<string> = new Set([
+  'redis',
+  'rediss',
+  'sentinel',
+  'rpc',
+  'postgresql',
+  'db+postgresql',
+]);
+
+/**
+ * Opens the result backend that a URL names, loading only its driver.
+ * @throws ConfigError for a scheme that is unknown; StoreError or BrokerUnavailable from the driver.
+ */
+export async function openBackend(url: string, options: BackendOptions): Promise<ResultBackend> {
+  const { scheme, rest } = parseStoreUrl(url, 'backend');
+  switch (scheme) {
+    case 'memory':
+      return (await import('./memory/memory-backend.ts')).openMemoryBackend(rest, options);
+    case 'sqlite':
+      if (rest === '')
+        throw new ConfigError("backend: 'sqlite://' needs a path, as in 'sqlite://.umbel/store.db'");
+      return (await import('./sqlite/sqlite-backend.ts')).openSqliteBackend(rest, options);
+    default:
+      throw new ConfigError(
+        `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite:// and memory://`,
+      );
+  }
+}

@@ -1,0 +1,235 @@
+// The messages of a store in memory, and who holds and who awaits them. Nothing here waits: every change is atomic.
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { Heap } from '../../lib/heap.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import type { DeadLetter, DeadReason, QueueSize } from '../transport.ts';
+
+/** A message in its queue. */
+export interface Entry {
+  readonly seq: number;
+  readonly queue: string;
+  readonly priority: number;
+  readonly raw: string | Uint8Array;
+  strikes: number;
+  parks: number;
+  redelivered: boolean;
+}
+
+/** A message about to be put into its queue. */
+export interface NewEntry {
+  readonly queue: string;
+  readonly priority: number;
+  readonly raw: string | Uint8Array;
+  /** Milliseconds since 1970; null = now. */
+  readonly due: number | null;
+  readonly write: StoreWrite | undefined;
+}
+
+/** Somebody who claims. Its identity is the fence. */
+export interface Owner {
+  /** There may be something for you. */
+  wake(): void;
+  /** You were taken for dead: what you hold is others'. */
+  bury(): void;
+}
+
+interface Dead extends Omit<DeadLetter, 'raw'> {
+  readonly raw: string | Uint8Array;
+  readonly priority: number;
+}
+
+export class MemoryQueues {
+  readonly clock: Clock;
+  readonly #ready = new Map<string, Heap<Entry>>();
+  readonly #scheduled = new Heap<{ readonly due: number; readonly entry: Entry }>(
+    (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
+  );
+  readonly #claims = new Map<Entry, Owner>();
+  /** Those who found their queues empty, each to be woken once. */
+  readonly #waiting = new Map<Owner, readonly string[]>();
+  readonly #dead = new Map<number, Dead>();
+  #seq = 0;
+  #deadId = 0;
+
+  constructor(clock: Clock = systemClock) {
+    this.clock = clock;
+  }
+
+  /** Puts a message into its queue, unless its companion write says that it is there already. */
+  put({ queue, priority, raw, due, write }: NewEntry): void {
+    if (write !== undefined && !write.apply(undefined as never)) return; // in memory there is no transaction to hand over
+    this.#place({ seq: ++this.#seq, queue, priority, raw, strikes: 0, parks: 0, redelivered: false }, due);
+  }
+
+  /** Takes the most urgent messages of these queues, in turn among equals; or notes that `owner` waits for one. */
+  claim(
+    owner: Owner,
+    queues: readonly string[],
+    turn: number,
+    limit: number,
+  ): { entries: Entry[]; turn: number } {
+    this.#waiting.delete(owner);
+    this.#promote();
+    const entries: Entry[] = [];
+    let next = turn;
+    while (entries.length < limit) {
+      const queue = this.#mostUrgent(queues, next);
+      const entry = queue === undefined ? undefined : this.#ready.get(queue)?.pop();
+      if (queue === undefined || entry === undefined) break;
+      next = queues.indexOf(queue) + 1;
+      this.#claims.set(entry, owner);
+      entries.push(entry);
+    }
+    if (entries.length === 0 && limit > 0) this.#waiting.set(owner, queues);
+    else for (const queue of queues) if ((this.#ready.get(queue)?.size ?? 0) > 0) this.#wakeOne(queue);
+    return { entries, turn: next };
+  }
+
+  /** Ends the hold on a message; false: it is no longer `owner`'s. */
+  unclaim(entry: Entry, owner: Owner): boolean {
+    if (this.#claims.get(entry) !== owner) return false;
+    this.#claims.delete(entry);
+    return true;
+  }
+
+  /** Puts a message that was held back to its place in line, or into the schedule. */
+  release(entry: Entry, due: number | null, parked: boolean): void {
+    entry.redelivered = true;
+    if (parked) entry.parks++;
+    this.#place(entry, due);
+  }
+
+  bury(entry: Entry, reason: DeadReason, detail: string): void {
+    const { queue, priority, strikes, raw } = entry;
+    const id = ++this.#deadId;
+    this.#dead.set(id, {
+      id,
+      queue,
+      priority,
+      strikes,
+      raw,
+      reason,
+      detail,
+      diedAt: new Date(this.clock.now()),
+    });
+  }
+
+  /** An owner is no more: what it held goes to others, each with a strike. */
+  strikeOff(owner: Owner): void {
+    this.#waiting.delete(owner);
+    for (const [entry, holder] of [...this.#claims]) {
+      if (holder !== owner) continue;
+      this.#claims.delete(entry);
+      entry.strikes++;
+      this.release(entry, null, false);
+    }
+    owner.bury();
+  }
+
+  /** No longer waits. */
+  leave(owner: Owner): void {
+    this.#waiting.delete(owner);
+  }
+
+  /** When the next scheduled message is due, milliseconds since 1970. */
+  nextDue(): number | null {
+    return this.#scheduled.peek()?.due ?? null;
+  }
+
+  size(queue: string): QueueSize {
+    return {
+      ready: this.#ready.get(queue)?.size ?? 0,
+      scheduled: count(this.#scheduled, ({ entry }) => entry.queue === queue),
+      claimed: count(this.#claims.keys(), (entry) => entry.queue === queue),
+    };
+  }
+
+  queues(): string[] {
+    const names = new Set<string>();
+    for (const [name, heap] of this.#ready) if (heap.size > 0) names.add(name);
+    for (const { entry } of this.#scheduled) names.add(entry.queue);
+    for (const entry of this.#claims.keys()) names.add(entry.queue);
+    return [...names].sort();
+  }
+
+  purge(queue: string): number {
+    const { ready, scheduled } = this.size(queue);
+    this.#ready.delete(queue);
+    const kept = [...this.#scheduled].filter(({ entry }) => entry.queue !== queue);
+    while (this.#scheduled.pop() !== undefined);
+    for (const item of kept) this.#scheduled.push(item);
+    return ready + scheduled;
+  }
+
+  letters(): Dead[] {
+    return [...this.#dead.values()].sort((a, b) => b.id - a.id);
+  }
+
+  letter(id: number): Dead | undefined {
+    return this.#dead.get(id);
+  }
+
+  replay(id: number): boolean {
+    const dead = this.#dead.get(id);
+    if (dead === undefined) return false;
+    this.#dead.delete(id);
+    this.put({ queue: dead.queue, priority: dead.priority, raw: dead.raw, due: null, write: undefined });
+    return true;
+  }
+
+  discard(id: number): boolean {
+    return this.#dead.delete(id);
+  }
+
+  #place(entry: Entry, due: number | null): void {
+    if (due !== null && due > this.clock.now()) {
+      const next = this.nextDue();
+      this.#scheduled.push({ due, entry });
+      // Those who wait set their timers anew; they stay on the list.
+      if (next === null || due < next) for (const owner of this.#waiting.keys()) owner.wake();
+      return;
+    }
+    const heap =
+      this.#ready.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
+    this.#ready.set(entry.queue, heap);
+    heap.push(entry);
+    this.#wakeOne(entry.queue);
+  }
+
+  #promote(): void {
+    const now = this.clock.now();
+    for (
+      let next = this.#scheduled.peek();
+      next !== undefined && next.due <= now;
+      next = this.#scheduled.peek()
+    ) {
+      this.#scheduled.pop();
+      this.#place(next.entry, null);
+    }
+  }
+
+  #wakeOne(queue: string): void {
+    for (const [owner, queues] of this.#waiting) {
+      if (!queues.includes(queue)) continue;
+      this.#waiting.delete(owner);
+      return owner.wake();
+    }
+  }
+
+  #mostUrgent(queues: readonly string[], turn: number): string | undefined {
+    let best: string | undefined;
+    let priority = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < queues.length; index++) {
+      const queue = queues[(turn + index) % queues.length] ?? '';
+      const head = this.#ready.get(queue)?.peek();
+      if (head !== undefined && head.priority < priority) [best, priority] = [queue, head.priority];
+    }
+    return best;
+  }
+}
+
+function count<T>(items: Iterable<T>, test: (item: T) => boolean): number {
+  let n = 0;
+  for (const item of items) if (test(item)) n++;
+  return n;
+}

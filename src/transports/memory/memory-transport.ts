@@ -1,0 +1,319 @@
+// A transport in the process's memory: for tests, and for programs that need no more.
+import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
+import { LeaseLostError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
+import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type {
+  ConsumeOptions,
+  Consumer,
+  DeadLetter,
+  DeadLetters,
+  Delivery,
+  Publication,
+  QueueSize,
+  Settlement,
+  Transport,
+  TransportFeatures,
+} from '../transport.ts';
+import { type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
+
+export interface MemoryTransportOptions {
+  /** Counts for the store of that name if this is the first to open it. */
+  readonly clock?: Clock;
+}
+
+/** Opens the transport over the store of that name, which all of the process share. */
+export function openMemoryTransport(name: string, options: MemoryTransportOptions = {}): MemoryTransport {
+  const store = openMemory(name);
+  return new MemoryTransport(
+    store,
+    store.part('messages', () => new MemoryQueues(options.clock)),
+  );
+}
+
+export class MemoryTransport implements Transport {
+  readonly name = 'memory';
+  readonly features: TransportFeatures = {
+    priority: true,
+    multiProcess: false,
+    durable: false,
+    atomicSettlement: true,
+    leaseExpires: false,
+  };
+  readonly store: MemoryStore;
+  readonly deadLetters: DeadLetters;
+  readonly #queues: MemoryQueues;
+  readonly #consumers = new Set<MemoryConsumer>();
+  #closed = false;
+
+  constructor(store: MemoryStore, queues: MemoryQueues) {
+    this.store = store;
+    this.#queues = queues;
+    this.deadLetters = new MemoryDeadLetters(queues);
+  }
+
+  async publish(publications: readonly Publication[]): Promise<void> {
+    for (const entry of publications.map(toEntry)) this.#queues.put(entry);
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    const consumer = new MemoryConsumer(this.#queues, options.queues, () => this.#consumers.delete(consumer));
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    return this.#queues.size(queue);
+  }
+
+  async queues(): Promise<readonly string[]> {
+    return this.#queues.queues();
+  }
+
+  async purge(queue: string): Promise<number> {
+    return this.#queues.purge(queue);
+  }
+
+  /** Puts bytes into a queue as somebody else might have: for tests. */
+  putRaw(queue: string, raw: Uint8Array): void {
+    this.#queues.put({ queue, priority: 0, raw, due: null, write: undefined });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    closeMemory(this.store);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+export class MemoryConsumer implements Consumer {
+  readonly #queues: MemoryQueues;
+  readonly #names: readonly string[];
+  readonly #onClose: () => void;
+  readonly #held = new Set<MemoryDelivery>();
+  readonly #closing = new AbortController();
+  #owner: Owner;
+  #turn = 0;
+  #woken = false;
+  #wake: () => void = () => {};
+
+  constructor(queues: MemoryQueues, names: readonly string[], onClose: () => void) {
+    this.#queues = queues;
+    this.#names = names;
+    this.#onClose = onClose;
+    this.#owner = this.#newOwner();
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    // All that was asked for in this turn is counted: `capacity` is read late, as by a store that is further away.
+    await Promise.resolve();
+    while (!signal.aborted && !this.#closing.signal.aborted) {
+      const owner = this.#owner;
+      this.#woken = false;
+      const limit = capacity();
+      const { entries, turn } = this.#queues.claim(owner, this.#names, this.#turn, limit);
+      this.#turn = turn;
+      if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
+      await this.#waitForWork(signal);
+    }
+    return [];
+  }
+
+  /** As if the process had died: what it holds goes to others. For tests. */
+  die(): void {
+    this.#queues.strikeOff(this.#owner);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#wake();
+    this.#queues.leave(this.#owner);
+    for (const delivery of this.#held) delivery.giveBack();
+    this.#held.clear();
+    this.#onClose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #hold(entry: Entry, owner: Owner): MemoryDelivery {
+    const delivery = new MemoryDelivery(this.#queues, entry, owner, () => this.#held.delete(delivery));
+    this.#held.add(delivery);
+    return delivery;
+  }
+
+  #newOwner(): Owner {
+    return {
+      wake: () => {
+        this.#woken = true;
+        this.#wake();
+      },
+      bury: () => {
+        for (const delivery of this.#held) delivery.lose();
+        this.#held.clear();
+        this.#owner = this.#newOwner();
+        this.#owner.wake();
+      },
+    };
+  }
+
+  async #waitForWork(signal: AbortSignal): Promise<void> {
+    if (this.#woken || signal.aborted || this.#closing.signal.aborted) return;
+    const nap = new AbortController();
+    this.#wake = () => nap.abort();
+    signal.addEventListener('abort', this.#wake, { once: true });
+    const due = this.#queues.nextDue();
+    const ms = due === null ? longest : Math.min(longest, Math.max(0, due - this.#queues.clock.now()));
+    await this.#queues.clock.sleep(ms, nap.signal).catch(() => {});
+    signal.removeEventListener('abort', this.#wake);
+    this.#wake = () => {};
+  }
+}
+
+/** The longest that a timer of Node's can be set to, milliseconds. */
+const longest = 2 ** 31 - 1;
+
+class MemoryDelivery implements Delivery {
+  readonly #queues: MemoryQueues;
+  readonly #entry: Entry;
+  readonly #owner: Owner;
+  readonly #onSettled: () => void;
+  #message: Decoded<WireMessage> | undefined;
+  #lost: AbortController | undefined;
+  #isLost = false;
+  #settled = false;
+  #givenBack = false;
+
+  constructor(queues: MemoryQueues, entry: Entry, owner: Owner, onSettled: () => void) {
+    this.#queues = queues;
+    this.#entry = entry;
+    this.#owner = owner;
+    this.#onSettled = onSettled;
+  }
+
+  get queue(): string {
+    return this.#entry.queue;
+  }
+
+  get raw(): Uint8Array {
+    return toBytes(this.#entry.raw);
+  }
+
+  get message(): Decoded<WireMessage> {
+    const message = this.#message ?? decodeEnvelope(this.#entry.raw);
+    this.#message = message;
+    return message;
+  }
+
+  get redelivered(): boolean {
+    return this.#entry.redelivered;
+  }
+
+  get strikes(): number {
+    return this.#entry.strikes;
+  }
+
+  get parks(): number {
+    return this.#entry.parks;
+  }
+
+  get lost(): AbortSignal {
+    this.#lost ??= new AbortController();
+    if (this.#isLost) this.#lost.abort(new LeaseLostError());
+    return this.#lost.signal;
+  }
+
+  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#givenBack) return 'fenced';
+    if (this.#settled) throw new TypeError('a delivery is settled once');
+    // What can fail is done before anything is changed.
+    const publish = settlement.kind === 'ack' ? (settlement.publish ?? []).map(toEntry) : [];
+    this.#settled = true;
+    this.#onSettled();
+    if (!this.#queues.unclaim(this.#entry, this.#owner)) return 'fenced';
+    switch (settlement.kind) {
+      case 'release':
+        this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement.parked ?? false);
+        return 'settled';
+      case 'dead':
+        this.#queues.bury(this.#entry, settlement.reason, settlement.detail);
+        break;
+      case 'ack':
+        break;
+    }
+    applyWrite(settlement.write);
+    for (const entry of publish) this.#queues.put(entry);
+    return 'settled';
+  }
+
+  lose(): void {
+    this.#isLost = true;
+    this.#lost?.abort(new LeaseLostError());
+  }
+
+  giveBack(): void {
+    this.#givenBack = true;
+    if (this.#queues.unclaim(this.#entry, this.#owner)) this.#queues.release(this.#entry, null, false);
+  }
+}
+
+class MemoryDeadLetters implements DeadLetters {
+  readonly #queues: MemoryQueues;
+
+  constructor(queues: MemoryQueues) {
+    this.#queues = queues;
+  }
+
+  async list(options: Parameters<DeadLetters['list']>[0] = {}): Promise<readonly DeadLetter[]> {
+    const { limit = 100, before = Number.POSITIVE_INFINITY, queue } = options;
+    return this.#queues
+      .letters()
+      .filter((dead) => dead.id < before && (queue === undefined || dead.queue === queue))
+      .slice(0, limit)
+      .map((dead) => ({ ...dead, raw: toBytes(dead.raw) }));
+  }
+
+  async get(id: number): Promise<DeadLetter | undefined> {
+    const dead = this.#queues.letter(id);
+    return dead === undefined ? undefined : { ...dead, raw: toBytes(dead.raw) };
+  }
+
+  async count(): Promise<number> {
+    return this.#queues.letters().length;
+  }
+
+  async replay(id: number): Promise<boolean> {
+    return this.#queues.replay(id);
+  }
+
+  async discard(id: number): Promise<boolean> {
+    return this.#queues.discard(id);
+  }
+}
+
+function toEntry(publication: Publication): NewEntry {
+  return {
+    queue: publication.queue,
+    priority: publication.message.properties.priority,
+    raw: encodeEnvelope(publication.message, { bodyEncoding: 'utf-8' }),
+    due: publication.eta?.getTime() ?? null,
+    write: publication.write,
+  };
+}
+
+function toBytes(raw: string | Uint8Array): Uint8Array {
+  return typeof raw === 'string' ? Buffer.from(raw) : raw;
+}
+
+function applyWrite(write: StoreWrite | undefined): void {
+  write?.apply(undefined as never); // in memory there is no transaction to hand over
+}
