@@ -1,0 +1,85 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import type { AppOptions } from '../../src/app/config.ts';
+import type { TaskMessage } from '../../src/protocol/message.ts';
+import type { ResultRecord } from '../../src/protocol/result-meta.ts';
+import { encodeTask } from '../../src/protocol/task.ts';
+import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
+import { turn } from './fake-clock.ts';
+import { MemoryLog } from './memory-log.ts';
+
+const ends: (() => Promise<void>)[] = [];
+
+/** Stops and closes, newest first, what a test has opened. */
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+export type StoreKind = 'memory' | 'sqlite';
+
+/** The stores that the worker is tested on. */
+export const stores: readonly StoreKind[] = ['memory', 'sqlite'];
+
+/** An application on a store of its own. */
+export async function newApp(kind: StoreKind, options: AppOptions = {}): Promise<App> {
+  const app = new App('shop', { broker: await newStore(kind), ...options });
+  ends.push(() => app.close());
+  return app;
+}
+
+/** The URL of a store that nobody else has. */
+export async function newStore(kind: StoreKind): Promise<string> {
+  if (kind === 'memory') return `memory://${crypto.randomUUID()}`;
+  const folder = await mkdtemp(join(tmpdir(), 'umbel-worker-'));
+  ends.push(() => rm(folder, { recursive: true, force: true }));
+  return `sqlite://${join(folder, 'store.db')}`;
+}
+
+export interface RunningWorker {
+  readonly worker: Worker;
+  readonly log: MemoryLog;
+}
+
+export async function startWorker(app: App, options: WorkerOptions = {}): Promise<RunningWorker> {
+  const log = new MemoryLog();
+  const worker = new Worker(app, { logger: log, name: 'celery@here', ...options });
+  ends.push(() => worker.stop({ cold: true }));
+  await worker.start();
+  return { worker, log };
+}
+
+/** Resolves when the condition holds; the test's own time limit is the patience. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** The task's record, as it is stored now. */
+export async function recordOf(app: App, id: string): Promise<ResultRecord | undefined> {
+  return (await app.backend())?.get(id);
+}
+
+/** The record once the task has got to a state. */
+export async function recordIn(app: App, id: string, status: string): Promise<ResultRecord> {
+  for (;;) {
+    const record = await recordOf(app, id);
+    if (record?.status === status) return record;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Puts a message straight into its queue, as another program would. */
+export async function put(app: App, message: TaskMessage, queue = 'celery'): Promise<void> {
+  const broker = await app.broker();
+  await broker.publish([{ id: message.id, queue, message: encodeTask(message), eta: null }]);
+}
+
+/** What is in a queue: ready, scheduled, claimed. */
+export async function sizeOf(app: App, queue = 'celery'): Promise<readonly [number, number, number]> {
+  const { ready, scheduled, claimed } = await (await app.broker()).size(queue);
+  return [ready, scheduled, claimed];
+}
+
+export { turn };
