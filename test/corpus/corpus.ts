@@ -475,7 +475,7 @@ function strangeTexts(add: Add): void {
   add('the same key twice in the envelope', either, (id) =>
     json(good(id)).replace('{"body"', '{"body":"AAAA","body"'),
   );
-  add('the same key twice in kwargs', runs, (id) => withBody(id, '[[], {"a": 1, "a": 2}, {}]'));
+  add('the same key twice in an argument', runs, (id) => withBody(id, '[[{"a": 1, "a": 2}], {}, {}]'));
   add('the header id twice', either, (id) =>
     json(good(id)).replace(`"id":"${id}"`, `"id":"other","id":"${id}"`),
   );

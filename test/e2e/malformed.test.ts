@@ -1,14 +1,18 @@
+import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Case, corpus } from '../corpus/corpus.ts';
 import { ensureBuilt } from './harness/built.ts';
-import { lookInto } from './harness/store.ts';
+import type { Program } from './harness/program.ts';
+import { type Buried, lookInto } from './harness/store.ts';
 import { Trial } from './harness/trial.ts';
 
 /** Bad messages between one group of good neighbours and the next. */
 const batch = 12;
 const neighbours = 4;
 const neighbourMs = 5_000;
-const growthMb = 64;
+/** Among the messages are some of 10 MB and a million values, which may be read: a worker needs room for them once. */
+const firstGrowthMb = 250;
+const laterGrowthMb = 64;
 
 beforeAll(ensureBuilt, 90_000);
 
@@ -18,61 +22,66 @@ describe('malformed messages in the queue of a running worker', () => {
     const worker = await trial.worker();
     const sender = await trial.sender();
     using file = await lookInto(trial.store);
-    const cases = corpus();
-    const startRss = rssOf(await worker.line('rss'));
-
-    let sent = 0;
+    const memory = [rssOf(await worker.line('rss'))];
+    // Twice: what the second time takes more than the first is a leak.
+    const rounds = [corpus('first'), corpus('second')];
     let slowestMs = 0;
-    for (let from = 0; from < cases.length; from += batch) {
-      file.insert(
-        'celery',
-        cases.slice(from, from + batch).map(({ raw }) => raw),
-      );
-      sent += neighbours;
-      const started = Date.now();
-      sender.tell(JSON.stringify({ count: neighbours, ms: 1 }));
-      await sender.line(`sent ${sent}`);
-      await trial.until(() => trial.sentAndEnded >= sent, neighbourMs);
-      slowestMs = Math.max(slowestMs, Date.now() - started);
-      expect(
-        trial.sentAndEnded,
-        `good neighbours of the cases from '${cases[from]?.name}' on:\n${worker.errors}`,
-      ).toBe(sent);
-    }
-    // The unknown tasks have a grace of a second; then everything has come to rest.
-    await trial.until(() => file.messages() === 0);
-    expect(worker.isAlive, worker.errors).toBe(true);
-    const endRss = rssOf(await worker.line('rss', worker.lines.length));
-    const grownMb = (endRss - startRss) / 1024 / 1024;
 
-    const dead = new Map(file.dead().map((letter) => [Buffer.from(letter.raw).toString('latin1'), letter]));
+    for (const cases of rounds) {
+      for (let from = 0; from < cases.length; from += batch) {
+        file.insert(
+          'celery',
+          cases.slice(from, from + batch).map(({ raw }) => raw),
+        );
+        slowestMs = Math.max(slowestMs, await neighboursEnd(trial, sender));
+        const suspects = `good neighbours of the cases from '${cases[from]?.name}' on:\n${worker.errors}`;
+        expect(slowestMs, suspects).toBeLessThan(neighbourMs);
+      }
+      // The unknown tasks have a grace of a second; then everything has come to rest.
+      await trial.until(() => file.messages() === 0);
+      expect(worker.isAlive, worker.errors).toBe(true);
+      memory.push(rssOf(await worker.line('rss', worker.lines.length)));
+    }
+
+    const [start = 0, first = 0, second = 0] = memory;
+    const all = rounds.flat();
+    const dead = groupByBytes(file.dead());
+    const sameBytes = groupByBytes(all);
     const results = file.results();
-    const wrong = cases.flatMap((each) =>
-      verdictOn(each, dead.get(Buffer.from(each.raw).toString('latin1')), results.get(each.id)),
-    );
     process.stdout.write(
-      `\n${cases.length} malformed messages: ${dead.size} in the dead-letter store byte-exact, the others ran or expired; ` +
-        `${sent} good neighbours, the slowest group done after ${slowestMs} ms; memory ${grownMb.toFixed(0)} MB more\n`,
+      `\n${all.length} malformed messages: ${file.dead().length} in the dead-letter store, the others ran or expired; ` +
+        `the slowest good neighbours done after ${slowestMs} ms; memory ${first - start} MB more, then ${second - first} MB more\n`,
     );
-    expect(wrong).toEqual([]);
+    expect(all.flatMap((each) => wrongAbout(each, sameBytes, dead, results))).toEqual([]);
     expect(file.messages(), 'messages left in the queue').toBe(0);
-    expect(slowestMs).toBeLessThan(neighbourMs);
-    expect(grownMb).toBeLessThan(growthMb);
+    expect(first - start).toBeLessThan(firstGrowthMb);
+    expect(second - first).toBeLessThan(laterGrowthMb);
   }, 120_000);
 });
 
-interface Letter {
-  readonly reason: string;
-  readonly detail: string;
+/** Sends good tasks; milliseconds until they have ended, or what was waited for them. */
+async function neighboursEnd(trial: Trial, sender: Program): Promise<number> {
+  const started = Date.now();
+  const sent = trial.sentAndEnded + neighbours;
+  sender.tell(JSON.stringify({ count: neighbours, ms: 1 }));
+  await sender.line(`sent ${sent}`);
+  await trial.until(() => trial.sentAndEnded >= sent, neighbourMs);
+  return Date.now() - started;
 }
 
-/** What is wrong with what became of a message; none is good. */
-function verdictOn(
-  { name, expected }: Case,
-  letter: Letter | undefined,
-  result: { status: string } | undefined,
+/** What is wrong with what became of a message; nothing is good. */
+function wrongAbout(
+  { name, raw, id, expected }: Case,
+  sameBytes: ReadonlyMap<string, readonly unknown[]>,
+  dead: ReadonlyMap<string, readonly Buried[]>,
+  results: ReadonlyMap<string, { readonly status: string }>,
 ): string[] {
-  const fate = letter === undefined ? (result?.status ?? 'nothing') : letter.reason;
+  const letters = dead.get(keyOf(raw)) ?? [];
+  const [letter] = letters;
+  const sent = sameBytes.get(keyOf(raw))?.length;
+  if (letter !== undefined && letters.length !== sent)
+    return [`${name}: sent ${sent} times, buried ${letters.length} times`];
+  const fate = letter === undefined ? (results.get(id)?.status ?? 'nothing') : letter.reason;
   const complain = (...allowed: string[]): string[] => (allowed.includes(fate) ? [] : [`${name}: ${fate}`]);
   switch (expected.kind) {
     case 'refused':
@@ -100,7 +109,22 @@ function tracelessly(name: string): boolean {
   return /\bid\b|ignore_result/.test(name);
 }
 
-/** Bytes, from the line in which a worker says them. */
+function groupByBytes<T extends { readonly raw: Uint8Array }>(all: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const each of all) {
+    const key = keyOf(each.raw);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [each]);
+    else group.push(each);
+  }
+  return groups;
+}
+
+function keyOf(raw: Uint8Array): string {
+  return createHash('sha256').update(raw).digest('hex');
+}
+
+/** Megabytes, from the line in which a worker says its memory in bytes. */
 function rssOf(line: string): number {
-  return Number(line.split(' ')[1]);
+  return Math.round(Number(line.split(' ')[1]) / 1024 / 1024);
 }

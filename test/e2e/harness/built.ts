@@ -1,6 +1,6 @@
 // Real processes run the built package, as users do: this makes sure that it is built from the sources as they are.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,22 +13,23 @@ const lock = join(root, 'node_modules', '.umbel-build-lock');
 
 /** Builds what changed. Test files run side by side: one of them builds, the others wait. */
 export async function ensureBuilt(): Promise<void> {
-  for (let waited = 0; ; waited += 100) {
-    try {
-      mkdirSync(lock);
-      break;
-    } catch (error) {
-      // A build takes some seconds; a lock that is older was left by a run that was killed.
-      if (waited > 60_000) rmdirSync(lock);
-      else if (!existsSync(lock)) continue;
-      else if (!(error instanceof Error)) throw error;
-      await sleep(100);
-    }
-  }
+  // A build takes some seconds; a lock that is older was left by a run that was killed.
+  for (let waitedMs = 0; waitedMs < longestBuildMs && !takeLock(); waitedMs += 100) await sleep(100);
   try {
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     await promisify(execFile)(process.execPath, [compiler, '-b', 'tsconfig.build.json'], { cwd: root });
   } finally {
-    rmdirSync(lock);
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+const longestBuildMs = 60_000;
+
+function takeLock(): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    return false; // it is there already
   }
 }
