@@ -63,7 +63,7 @@ export class App implements AsyncDisposable {
    * Defines a task. Its types are those of its code.
    * @throws AlreadyRegisteredError, UnknownOptionError, ConfigError
    */
-  task<const Args extends readonly unknown[], R>(
+  task<Args extends readonly unknown[], R>(
     name: string,
     body: (...args: Args) => R,
   ): Task<Args, Awaited<R>, R>;
@@ -77,12 +77,12 @@ export class App implements AsyncDisposable {
     options: TaskOptions & { readonly input: Schema; readonly bind?: false },
     body: (input: SchemaOutput<Schema>) => R,
   ): KeywordTask<SchemaInput<Schema>, Awaited<R>>;
-  task<const Args extends readonly unknown[], R>(
+  task<Args extends readonly unknown[], R>(
     name: string,
     options: TaskOptions & { readonly bind: true; readonly input?: undefined },
     body: (task: BoundTask, ...args: Args) => R,
   ): Task<Args, Awaited<R>, R>;
-  task<const Args extends readonly unknown[], R>(
+  task<Args extends readonly unknown[], R>(
     name: string,
     options: TaskOptions & { readonly bind?: false; readonly input?: undefined },
     body: (...args: Args) => R,
