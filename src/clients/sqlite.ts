@@ -54,7 +54,8 @@ const busyTimeoutMs = 10_000;
 /** WAL pages after which SQLite copies them back into the database (4 kB each). */
 const checkpointPages = 4_000;
 
-const shared = new Map<string, { store: Promise<SqliteStore>; users: number }>();
+/** The handles that are shared within the process, by file. */
+const shared = new Map<string, Promise<SqliteStore>>();
 
 /**
  * A SQLite database in WAL mode that several processes share. One handle for each process and file.
@@ -67,17 +68,16 @@ export class SqliteStore {
   readonly peers: Peers;
   readonly #database: Database;
   readonly #statements = new Map<string, Statement>();
-  readonly #key: string | null;
   #queue: Pending[] = [];
   #flushing: Promise<void> | null = null;
   #synchronous: 'FULL' | 'NORMAL' = 'FULL';
   #isOpen = true;
+  #users = 1;
 
-  private constructor(path: string, database: Database, key: string | null, clock?: Clock) {
+  private constructor(path: string, database: Database, clock?: Clock) {
     this.path = path;
     this.peers = new Peers(this, clock);
     this.#database = database;
-    this.#key = key;
   }
 
   /**
@@ -87,20 +87,27 @@ export class SqliteStore {
    */
   static async open(path: string, options: StoreOptions = {}): Promise<SqliteStore> {
     const file = makeFile(path);
-    if (options.shared === false) return SqliteStore.#open(file, null, options.clock);
-    const known = shared.get(file) ?? { store: SqliteStore.#open(file, file, options.clock), users: 0 };
-    shared.set(file, known);
-    known.users++;
+    if (options.shared === false) return SqliteStore.#open(file, options.clock);
+    const known = shared.get(file);
+    if (known !== undefined) return (await known).retain();
+    const opening = SqliteStore.#open(file, options.clock);
+    shared.set(file, opening);
     try {
-      return await known.store;
+      return await opening;
     } catch (error) {
       shared.delete(file);
       throw error;
     }
   }
 
-  static async #open(file: string, key: string | null, clock: Clock | undefined): Promise<SqliteStore> {
-    const store = new SqliteStore(file, await openDatabase(file), key, clock);
+  /** One more user, who will `close` it, too. */
+  retain(): this {
+    this.#users++;
+    return this;
+  }
+
+  static async #open(file: string, clock: Clock | undefined): Promise<SqliteStore> {
+    const store = new SqliteStore(file, await openDatabase(file), clock);
     await store.migrate('peer', peerSchema);
     return store;
   }
@@ -154,10 +161,8 @@ export class SqliteStore {
 
   /** Waits for the writes under way and closes the handle when its last user has closed it. */
   async close(): Promise<void> {
-    const known = this.#key === null ? undefined : shared.get(this.#key);
-    if (known !== undefined && --known.users > 0) return;
-    if (this.#key !== null) shared.delete(this.#key);
-    if (!this.#isOpen) return;
+    if (--this.#users > 0 || !this.#isOpen) return;
+    if ((await shared.get(this.path)) === this) shared.delete(this.path);
     await this.peers.close();
     while (this.#flushing !== null) await this.#flushing;
     this.#isOpen = false;

@@ -44,11 +44,14 @@ export interface SqliteBackendOptions extends StoreOptions {
 }
 
 /**
- * Opens the backend over a SQLite file, making it if needed.
+ * Opens the backend over a SQLite file, making it if needed, or over a store that is open already.
  * @throws StoreError when the file cannot be opened, is no database, or is a newer version's.
  */
-export async function openSqliteBackend(path: string, options: SqliteBackendOptions): Promise<ResultBackend> {
-  const store = await SqliteStore.open(path, options);
+export async function openSqliteBackend(
+  at: string | SqliteStore,
+  options: SqliteBackendOptions,
+): Promise<ResultBackend> {
+  const store = typeof at === 'string' ? await SqliteStore.open(at, options) : at.retain();
   await store.migrate('result', resultSchema);
   return new SqliteBackend(store, options.expiresMs, options.clock ?? systemClock);
 }

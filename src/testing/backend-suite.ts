@@ -1,0 +1,210 @@
+// What every result backend must do.
+import assert from 'node:assert/strict';
+import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
+import type { ConformanceCase } from './conformance.ts';
+
+/** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
+export interface BackendHarness {
+  /** A handle on the store; each call as from another process, if the driver's store is shared by several. */
+  open(options: { readonly expiresMs: number | null }): Promise<ResultBackend>;
+}
+
+type Case = ConformanceCase<BackendHarness, ResultBackendFeatures>;
+
+function check(title: string, run: Case['run'], ...needs: (keyof ResultBackendFeatures)[]): Case {
+  return { title, needs, run };
+}
+
+const day = { expiresMs: 86_400_000 };
+
+function record(taskId: string, status: string, changes: Partial<ResultRecord> = {}): ResultRecord {
+  const dateDone = isReady(status) ? new Date(1_700_000_000_000) : null;
+  return { taskId, status, result: null, traceback: null, children: [], dateDone, ...changes };
+}
+
+async function firstOf(
+  backend: ResultBackend,
+  id: string,
+  wanted: (record: ResultRecord) => boolean,
+): Promise<ResultRecord> {
+  for await (const each of backend.watch(id, AbortSignal.timeout(10_000))) if (wanted(each)) return each;
+  throw new Error(`the record of ${id} never came`);
+}
+
+/** The conformance suite of the contract `ResultBackend`. */
+export const backendConformance: readonly Case[] = [
+  check('a record comes back as it was put', async (harness) => {
+    const backend = await harness.open(day);
+    const full = record('a', 'FAILURE', {
+      result: { exc_type: 'ValueError', exc_message: ['no', 42], exc_module: 'builtins' },
+      traceback: 'Traceback …\n  at line 1',
+      children: [[['child', null], null]],
+      groupId: 'g',
+      parentId: 'p',
+      name: 'shop.add',
+      args: [1, 'zwei'],
+      kwargs: { drei: 3 },
+      worker: 'celery@host',
+      retries: 2,
+      queue: 'slow',
+    });
+    await backend.put(full);
+    assert.deepEqual(await backend.get('a'), full);
+    const value = {
+      text: 'größer\u0000🌱',
+      list: [1, null, true],
+      when: new Date(1_600_000_000_123),
+      big: 2n ** 70n,
+    };
+    await backend.put(record('b', 'SUCCESS', { result: value }));
+    assert.deepEqual((await backend.get('b'))?.result, value);
+  }),
+
+  check('what was never put is unknown', async (harness) => {
+    const backend = await harness.open(day);
+    assert.equal(await backend.get('nobody'), undefined);
+    assert.equal(await backend.forget('nobody'), false);
+  }),
+
+  check(
+    'a result without a form on the wire is refused with its path, and nothing is stored',
+    async (harness) => {
+      const backend = await harness.open(day);
+      const broken = record('a', 'SUCCESS', { result: { rows: [{ id: () => 1 }] } });
+      await assert.rejects(async () => backend.put(broken), { code: 'UMBEL_NOT_SERIALIZABLE' });
+      assert.equal(await backend.get('a'), undefined);
+    },
+  ),
+
+  check('a SUCCESS is never overwritten, and an ended task never goes back', async (harness) => {
+    const backend = await harness.open(day);
+    await backend.put(record('a', 'STARTED'));
+    await backend.put(record('a', 'SUCCESS', { result: 1 }));
+    for (const status of ['FAILURE', 'STARTED', 'REVOKED', 'PROGRESS', 'SUCCESS']) {
+      await backend.put(record('a', status, { result: { exc_type: 'E', exc_message: [], exc_module: '' } }));
+    }
+    assert.equal((await backend.get('a'))?.result, 1);
+    await backend.put(record('b', 'FAILURE', { result: { exc_type: 'E', exc_message: [], exc_module: '' } }));
+    await backend.put(record('b', 'STARTED'));
+    assert.equal((await backend.get('b'))?.status, 'FAILURE');
+    await backend.put(record('b', 'SUCCESS', { result: 2 }));
+    assert.equal((await backend.get('b'))?.result, 2);
+  }),
+
+  check('a watcher sees the present record, later ones, and always the last', async (harness) => {
+    const backend = await harness.open(day);
+    await backend.put(record('a', 'STARTED'));
+    const seen: string[] = [];
+    for await (const { status } of backend.watch('a', AbortSignal.timeout(10_000))) {
+      seen.push(status);
+      if (status === 'STARTED') await backend.put(record('a', 'PROGRESS', { result: { done: 1 } }));
+      if (status === 'PROGRESS') await backend.put(record('a', 'SUCCESS', { result: 7 }));
+    }
+    assert.deepEqual(seen, ['STARTED', 'PROGRESS', 'SUCCESS']);
+  }),
+
+  check('a watcher that comes first is woken by the first record', async (harness) => {
+    const backend = await harness.open(day);
+    const watching = firstOf(backend, 'a', ({ status }) => status === 'SUCCESS');
+    await backend.put(record('a', 'SUCCESS', { result: 1 }));
+    assert.equal((await watching).result, 1);
+  }),
+
+  check('a record that is forgotten and made anew is seen by those who watch', async (harness) => {
+    const backend = await harness.open(day);
+    await backend.put(record('a', 'STARTED'));
+    const seen: unknown[] = [];
+    for await (const { status } of backend.watch('a', AbortSignal.timeout(10_000))) {
+      seen.push(status);
+      if (status !== 'STARTED') continue;
+      await backend.forget('a');
+      await backend.put(record('a', 'SUCCESS', { result: 2 }));
+    }
+    assert.deepEqual(seen, ['STARTED', 'SUCCESS']);
+  }),
+
+  check(
+    'a watcher is woken by another process, soon',
+    async (harness) => {
+      const [here, there] = [await harness.open(day), await harness.open(day)];
+      const latencies: number[] = [];
+      for (let n = 0; n < 11; n++) {
+        const id = `t${n}`;
+        await there.put(record(id, 'STARTED'));
+        const watching = firstOf(here, id, ({ status }) => status === 'SUCCESS');
+        await here.get(id);
+        const put = performance.now();
+        await there.put(record(id, 'SUCCESS', { result: n }));
+        assert.equal((await watching).result, n);
+        latencies.push(performance.now() - put);
+      }
+      assert.ok((latencies.sort((a, b) => a - b)[5] ?? 0) < 300, `median ${latencies[5]} ms`);
+    },
+    'multiProcess',
+  ),
+
+  check('an aborted watch ends without a record', async (harness) => {
+    const backend = await harness.open(day);
+    const abort = new AbortController();
+    const watching = (async () => {
+      for await (const each of backend.watch('never', abort.signal)) return each;
+      return 'ended';
+    })();
+    abort.abort();
+    assert.equal(await watching, 'ended');
+  }),
+
+  check('a thousand may watch at once', async (harness) => {
+    const backend = await harness.open(day);
+    const ids = Array.from({ length: 1000 }, (_, n) => `t${n}`);
+    const watching = Promise.all(ids.map((id) => firstOf(backend, id, ({ status }) => isReady(status))));
+    await Promise.all(ids.map((id, n) => backend.put(record(id, 'SUCCESS', { result: n }))));
+    assert.deepEqual(
+      (await watching).map(({ result }) => result),
+      ids.map((_, n) => n),
+    );
+  }),
+
+  check(
+    'a sent task is remembered once',
+    async (harness) => {
+      const backend = await harness.open(day);
+      await backend.put(record('known', 'SUCCESS', { result: 1 }));
+      const { apply } = backend.writeOfSent(record('known', 'PENDING'));
+      assert.equal(typeof apply, 'function');
+      assert.equal((await backend.get('known'))?.status, 'SUCCESS');
+    },
+    'remembersSent',
+  ),
+
+  check('forget deletes', async (harness) => {
+    const backend = await harness.open(day);
+    await backend.put(record('a', 'SUCCESS'));
+    assert.equal(await backend.forget('a'), true);
+    assert.equal(await backend.get('a'), undefined);
+  }),
+
+  check('what has expired is not given out, and is really deleted', async (harness) => {
+    const backend = await harness.open({ expiresMs: 1 });
+    const ids = Array.from({ length: 1200 }, (_, n) => `t${n}`);
+    await Promise.all(ids.map((id) => backend.put(record(id, 'SUCCESS'))));
+    assert.equal(await backend.expire(new Date(Date.now() + 1000)), ids.length);
+    assert.equal(await backend.expire(new Date(Date.now() + 1000)), 0);
+    assert.equal(await backend.get('t0'), undefined);
+  }),
+
+  check('nothing expires that is to be kept for ever', async (harness) => {
+    const backend = await harness.open({ expiresMs: null });
+    await backend.put(record('a', 'SUCCESS', { result: 1 }));
+    assert.equal(await backend.expire(new Date(8_000_000_000_000)), 0);
+    assert.equal((await backend.get('a'))?.result, 1);
+  }),
+
+  check('a big result is kept whole', async (harness) => {
+    const backend = await harness.open(day);
+    const text = 'x'.repeat(3_000_000);
+    await backend.put(record('big', 'SUCCESS', { result: text }));
+    assert.equal((await backend.get('big'))?.result, text);
+  }),
+];

@@ -1,0 +1,96 @@
+import type { TaskMessage } from '../protocol/message.ts';
+import { encodeTask } from '../protocol/task.ts';
+import type { Consumer, Delivery, Publication } from '../transports/transport.ts';
+
+/**
+ * One thing that every driver must do. A suite is data, so that it runs under any test runner:
+ * `for (const each of transportConformance) test(each.title, () => each.run(harness))`.
+ */
+export interface ConformanceCase<Harness, Features> {
+  /** A sentence. */
+  readonly title: string;
+  /** Features without which the case makes no sense: skip it then, and say which was missing. */
+  readonly needs: readonly (keyof Features)[];
+  /** Rejects when the driver does not do it. */
+  run(harness: Harness): Promise<void>;
+}
+
+/** A small task message for tests. */
+export function taskMessage(id: string, changes: Partial<TaskMessage> = {}): TaskMessage {
+  return {
+    id,
+    task: 'conformance.task',
+    args: [id],
+    kwargs: {},
+    embed: { callbacks: null, errbacks: null, chain: null, chord: null },
+    lang: 'js',
+    shadow: null,
+    eta: null,
+    expires: null,
+    group: null,
+    groupIndex: null,
+    retries: 0,
+    timeLimit: null,
+    softTimeLimit: null,
+    rootId: id,
+    parentId: null,
+    argsrepr: `('${id}',)`,
+    kwargsrepr: '{}',
+    origin: null,
+    ignoreResult: false,
+    replacedTaskNesting: 0,
+    stampedHeaders: null,
+    stamps: {},
+    headers: {},
+    correlationId: id,
+    replyTo: '',
+    priority: 0,
+    persistent: true,
+    ...changes,
+  };
+}
+
+/** A publication for tests. */
+export function publication(
+  id: string,
+  options: Partial<Omit<Publication, 'id' | 'message'>> & { readonly priority?: number } = {},
+): Publication {
+  const { priority = 0, queue = 'celery', eta = null, ...rest } = options;
+  return {
+    id,
+    queue,
+    eta,
+    message: encodeTask(taskMessage(id, { priority, eta }), { routingKey: queue }),
+    ...rest,
+  };
+}
+
+/** The id of the task in a delivery. */
+export function idOf(delivery: Delivery): string {
+  if (!delivery.message.ok) throw new Error(`an undecodable message: ${delivery.message.refusal.detail}`);
+  return String(delivery.message.value.headers.id);
+}
+
+/** Claims until there are `count` deliveries. Rejects after `timeoutMs`. */
+export async function claim(consumer: Consumer, count = 1, timeoutMs = 5000): Promise<Delivery[]> {
+  const deliveries: Delivery[] = [];
+  const signal = AbortSignal.timeout(timeoutMs);
+  while (deliveries.length < count) {
+    deliveries.push(...(await consumer.claim(() => count - deliveries.length, signal)));
+    if (signal.aborted)
+      throw new Error(`only ${deliveries.length} of ${count} messages came within ${timeoutMs} ms`);
+  }
+  return deliveries;
+}
+
+/** The one delivery that there is to claim. */
+export async function claimOne(consumer: Consumer): Promise<Delivery> {
+  const [delivery] = await claim(consumer);
+  if (delivery === undefined) throw new Error('nothing was claimed');
+  return delivery;
+}
+
+/** Looks whether there is something to claim, waiting just long enough for a ring to arrive. */
+export async function claimNothing(consumer: Consumer, waitMs = 50): Promise<readonly Delivery[]> {
+  return consumer.claim(() => 10, AbortSignal.timeout(waitMs));
+}

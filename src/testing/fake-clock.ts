@@ -1,0 +1,66 @@
+import type { Clock } from '../lib/clock.ts';
+import { Heap } from '../lib/heap.ts';
+
+interface Sleeper {
+  readonly at: number;
+  readonly wake: () => void;
+}
+
+/** A clock that stands still until a test moves it. */
+export class FakeClock implements Clock {
+  #now: number;
+  #elapsed = 0;
+  readonly #sleepers = new Heap<Sleeper>((a, b) => a.at - b.at);
+
+  /** @param now milliseconds since 1970 */
+  constructor(now = 1_700_000_000_000) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#elapsed;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const abort = (): void => reject(signal?.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+      const wake = (): void => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      this.#sleepers.push({ at: this.#elapsed + ms, wake });
+    });
+  }
+
+  /** Lets time pass, waking sleepers in the order of their times, each with the time that it set. */
+  async advance(ms: number): Promise<void> {
+    const until = this.#elapsed + ms;
+    for (
+      let next = this.#sleepers.peek();
+      next !== undefined && next.at <= until;
+      next = this.#sleepers.peek()
+    ) {
+      this.#sleepers.pop();
+      this.#pass(Math.max(0, next.at - this.#elapsed));
+      next.wake();
+      await new Promise((done) => setImmediate(done)); // what it woke may go to sleep again
+    }
+    this.#pass(until - this.#elapsed);
+  }
+
+  /** Sets the wall clock without letting time pass: what an administrator or daylight saving does. */
+  jump(ms: number): void {
+    this.#now += ms;
+  }
+
+  #pass(ms: number): void {
+    this.#now += ms;
+    this.#elapsed += ms;
+  }
+}
