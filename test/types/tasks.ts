@@ -33,10 +33,7 @@ await add.applyAsync(1, 2);
 // @ts-expect-error one of the list is missing
 await add.applyAsync([1]);
 // @ts-expect-error one of the many is wrong
-await add.applyMany([
-  [1, 2],
-  [3, '4'],
-]);
+await add.applyMany([[1, '2']]);
 // @ts-expect-error the id is each call's own
 await add.applyMany([[1, 2]], { taskId: 'one' });
 // @ts-expect-error there is no such option
