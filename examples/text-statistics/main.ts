@@ -8,7 +8,9 @@ console.log(`sent text.folder_statistics for '${folder}': ${job.id}`);
 
 const result = await job.get({
   timeout: 30,
-  onProgress: (meta) => console.log(`  ${progressLine(meta)}`),
+  onProgress: ({ status, result: meta }) => {
+    if (status === 'PROGRESS') console.log(`  ${progressLine(meta)}`);
+  },
 });
 
 const { files, words, sentences, lines } = result;

@@ -1,7 +1,7 @@
-import type { Config } from '../app/config.ts';
+import { type Config, checkLimits } from '../app/config.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { type Duration, toMs } from '../lib/duration.ts';
+import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { suggest } from '../lib/suggest.ts';
 import { nodeName } from './node-name.ts';
@@ -15,6 +15,10 @@ export interface WorkerOptions {
   readonly name?: string;
   /** Where it says what it does; default: nowhere. A pino logger is one. */
   readonly logger?: Logger;
+  /** Hard limit of tasks that have none of their own; default `taskTimeLimit`. */
+  readonly timeLimit?: Duration;
+  /** Soft limit of tasks that have none of their own; default `taskSoftTimeLimit`. */
+  readonly softTimeLimit?: Duration;
   /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
   readonly shutdownTimeout?: Duration | null;
   /** For tests that move the time. */
@@ -27,11 +31,23 @@ export interface ResolvedWorkerOptions {
   readonly concurrency: number;
   readonly name: string;
   readonly logger: Logger;
+  /** Seconds; undefined: as configured. */
+  readonly timeLimit: number | undefined;
+  readonly softTimeLimit: number | undefined;
   readonly shutdownTimeoutMs: number | null;
   readonly clock: Clock;
 }
 
-const known = ['queues', 'concurrency', 'name', 'logger', 'shutdownTimeout', 'clock'];
+const known = [
+  'queues',
+  'concurrency',
+  'name',
+  'logger',
+  'timeLimit',
+  'softTimeLimit',
+  'shutdownTimeout',
+  'clock',
+];
 
 /** @throws UnknownOptionError, ConfigError. */
 export function resolveWorkerOptions(config: Config, options: WorkerOptions): ResolvedWorkerOptions {
@@ -47,6 +63,9 @@ export function resolveWorkerOptions(config: Config, options: WorkerOptions): Re
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
   }
+  const timeLimit = limit('timeLimit', options.timeLimit);
+  const softTimeLimit = limit('softTimeLimit', options.softTimeLimit);
+  checkLimits('the options of Worker', timeLimit ?? null, softTimeLimit ?? null);
   const shutdownTimeout =
     options.shutdownTimeout === undefined ? config.workerShutdownTimeout : options.shutdownTimeout;
   return {
@@ -54,7 +73,16 @@ export function resolveWorkerOptions(config: Config, options: WorkerOptions): Re
     concurrency,
     name: nodeName(options.name),
     logger: options.logger ?? silentLogger,
+    timeLimit,
+    softTimeLimit,
     shutdownTimeoutMs: shutdownTimeout === null ? null : toMs(shutdownTimeout, 'shutdownTimeout'),
     clock: options.clock ?? systemClock,
   };
+}
+
+function limit(name: string, given: Duration | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const seconds = toSeconds(given, name);
+  if (seconds > 0) return seconds;
+  throw new ConfigError(`${name} must be a duration above 0 (seconds, or text like '10m')`);
 }

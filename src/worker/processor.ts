@@ -34,6 +34,8 @@ export interface ProcessorParts {
   readonly settler: Settler;
   readonly records: Records;
   readonly pool: Pool;
+  /** The worker's own, instead of the configured ones. */
+  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -142,7 +144,9 @@ export class Processor {
 
     const startedMs = clock.monotonic();
     this.#running.add(run);
-    const end: RunEnd = this.#abandoning ? { kind: 'abandoned' } : await run.execute(limitsOf(task, message));
+    const end: RunEnd = this.#abandoning
+      ? { kind: 'abandoned' }
+      : await run.execute(this.#limitsOf(task, message));
     this.#running.delete(run);
     const runtimeMs = clock.monotonic() - startedMs;
 
@@ -194,12 +198,16 @@ export class Processor {
     const record = this.#parts.records.state(run, state, meta);
     if (record !== null) await this.#parts.backend?.put(record);
   }
-}
 
-/** Celery's order: what the message says, else the task, else the configuration (which is in the task's options). */
-function limitsOf({ options }: AnyTask, message: TaskMessage): Limits {
-  return {
-    soft: message.softTimeLimit || options.softTimeLimit, // 0 is Python's way to say none
-    hard: message.timeLimit || options.timeLimit,
-  };
+  /** Celery's order: what the message says, else the task, else the worker, else the configuration. */
+  #limitsOf({ options }: AnyTask, message: TaskMessage): Limits {
+    const { limits, app } = this.#parts;
+    // A task that says nothing has the configured limit in its options.
+    const limit = (own: number | null, configured: number | null, ours: number | undefined): number | null =>
+      own === configured ? (ours ?? own) : own;
+    return {
+      soft: message.softTimeLimit || limit(options.softTimeLimit, app.config.taskSoftTimeLimit, limits.soft), // 0 is Python's way to say none
+      hard: message.timeLimit || limit(options.timeLimit, app.config.taskTimeLimit, limits.hard),
+    };
+  }
 }

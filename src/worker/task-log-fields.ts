@@ -1,7 +1,5 @@
 import { currentTask } from '../app/context.ts';
 
-const none = {};
-
 /**
  * The id and the name of the task in whose asynchronous calls this is called, as log fields; nothing outside of a
  * task. As the `mixin` of a pino logger it puts them into every line that is logged from inside a task, whoever logs it.
@@ -9,5 +7,5 @@ const none = {};
  */
 export function taskLogFields(): object {
   const request = currentTask()?.request;
-  return request === undefined ? none : { task_id: request.id, task_name: request.task };
+  return request === undefined ? {} : { task_id: request.id, task_name: request.task };
 }

@@ -107,7 +107,7 @@ export class Worker implements Service {
 
   async #start(): Promise<ShutdownParts> {
     const { app } = this;
-    const { name, queues, concurrency, logger, clock } = this.#options;
+    const { name, queues, concurrency, logger, clock, timeLimit, softTimeLimit } = this.#options;
     await app.signals.workerInit.send({ hostname: name }, logger);
     const transport = await app.broker();
     const backend = await app.backend();
@@ -125,6 +125,7 @@ export class Worker implements Service {
       settler,
       records,
       pool: asyncPool,
+      limits: { soft: softTimeLimit, hard: timeLimit },
       clock,
       logger,
     });

@@ -1,0 +1,33 @@
+import { arch, release, type } from 'node:os';
+import { redacted } from './redact.ts';
+
+export interface BannerFacts {
+  readonly version: string;
+  readonly node: string;
+  readonly app: string;
+  readonly broker: string;
+  readonly backend: string | null;
+  readonly concurrency: number;
+  readonly queues: readonly string[];
+  readonly tasks: readonly string[];
+}
+
+/** What a worker says of itself when it starts, as Celery's does. */
+export function banner(facts: BannerFacts): string {
+  return redacted(`
+ ${facts.node} · umbel ${facts.version} · Node ${process.versions.node}
+ ${type()} ${release()} ${arch()} · ${new Date().toISOString()}
+
+[config]
+.> app:         ${facts.app}
+.> transport:   ${facts.broker}
+.> results:     ${facts.backend ?? 'disabled'}
+.> concurrency: ${facts.concurrency} (async)
+
+[queues]
+${facts.queues.map((queue) => `.> ${queue}`).join('\n')}
+
+[tasks]
+${facts.tasks.map((task) => `  . ${task}`).join('\n') || '  none: does the module that defines them get imported?'}
+`);
+}

@@ -1,0 +1,86 @@
+import { Command } from 'commander';
+import { onShutdownSignal } from '../../worker/shutdown.ts';
+import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
+import { endWithParent } from '../parent.ts';
+import { exitCode, UsageError } from '../usage.ts';
+import { port } from '../values.ts';
+
+interface GatewayCommandOptions extends CommonOptions, LoggingChoices {
+  readonly host?: string;
+  readonly port?: number;
+  readonly apiKey?: readonly string[];
+}
+
+/** `umbel gateway`: the HTTP API. */
+export function gatewayCommand(): Command {
+  const command = new Command('gateway')
+    .description('Serve the HTTP API.')
+    .option('--host <address>', 'Listen on this address; default 127.0.0.1. Any other needs an API key.')
+    .option('--port <number>', 'Listen on this port (or PORT); default 8000, 0: any free one.', port)
+    .option(
+      '--api-key <key>',
+      'Accept this key; may be repeated (or UMBEL_API_KEY, several by commas).',
+      collect,
+    );
+  withLoggingOptions(command);
+  return command
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts gateway
+  UMBEL_API_KEY=secret umbel -A ./app.ts gateway --host 0.0.0.0 --port 80`,
+    )
+    .action((_: unknown, command: Command) => serve(optionsOf<GatewayCommandOptions>(command)));
+}
+
+async function serve(options: GatewayCommandOptions): Promise<void> {
+  requireApp(options);
+  await withApp(options, async ({ app }) => {
+    const { GatewayServer } = await import('../../gateway/gateway.ts');
+    const logger = await createLogger({
+      ...options,
+      level: options.loglevel,
+      format: logFormat(options.logFormat),
+    });
+    const server = new GatewayServer(app, {
+      port: options.port ?? portFromEnvironment(),
+      apiKeys: options.apiKey ?? keysFromEnvironment(),
+      logger,
+      ...(options.host === undefined ? {} : { host: options.host }),
+    });
+    endWithParent();
+    const stopped = untilSignal();
+    await server.start();
+    logger.info(
+      { url: server.url },
+      `gateway of '${app.name}' listens on ${server.url}, API docs: ${server.url}/docs`,
+    );
+    await stopped;
+    await server.stop();
+  });
+}
+
+/** Resolves at SIGTERM or Ctrl-C; a second one ends the process at once. */
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    onShutdownSignal((kind) => (kind === 'warm' ? resolve() : process.exit(exitCode.failed)));
+  });
+}
+
+function collect(key: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, key];
+}
+
+function keysFromEnvironment(): readonly string[] {
+  return (process.env.UMBEL_API_KEY ?? '').split(',').filter((key) => key !== '');
+}
+
+function portFromEnvironment(): number {
+  const text = process.env.PORT;
+  if (text === undefined || text === '') return 8000;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
+  throw new UsageError(`PORT=${text} is no port; give a number from 0 (any free one) to 65535`);
+}

@@ -1,0 +1,49 @@
+import { Command } from 'commander';
+import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { confirmed } from '../confirm.ts';
+import { exitCode } from '../usage.ts';
+import { queueList } from '../values.ts';
+
+interface PurgeOptions extends CommonOptions {
+  readonly force?: boolean;
+  readonly queues?: readonly string[];
+}
+
+/** `umbel purge`: deletes the messages that wait. */
+export function purgeCommand(): Command {
+  return new Command('purge')
+    .description('Delete all messages that wait in a queue, for good.')
+    .option('-f, --force', 'Do not ask.')
+    .option('-Q, --queues <a,b>', "These queues; default: the App's default queue.", queueList)
+    .addHelpText(
+      'after',
+      `
+Messages that a worker holds, and dead letters, stay.
+
+Examples:
+  umbel -A ./app.ts purge
+  umbel -A ./app.ts purge -f -Q slow,mail`,
+    )
+    .action((_: unknown, command: Command) => purge(optionsOf<PurgeOptions>(command)));
+}
+
+async function purge(options: PurgeOptions): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    const queues = options.queues ?? [app.config.taskDefaultQueue];
+    const broker = await app.broker();
+    const sizes = await Promise.all(queues.map((queue) => broker.size(queue)));
+    const waiting = sizes.reduce((sum, size) => sum + size.ready + size.scheduled, 0);
+    const names = queues.map((queue) => `'${queue}'`).join(', ');
+    const question = `This deletes the ${waiting} messages that wait in ${names}. Are you sure?`;
+    if (!(await confirmed(question, options.force ?? false))) {
+      output.note('Nothing was deleted.');
+      process.exitCode = exitCode.failed;
+      return;
+    }
+    const purged: Record<string, number> = {};
+    for (const queue of queues) purged[queue] = await broker.purge(queue);
+    const total = Object.values(purged).reduce((sum, count) => sum + count, 0);
+    output.say(`Purged ${total} ${total === 1 ? 'message' : 'messages'} from ${names}.`);
+    output.data({ purged });
+  });
+}

@@ -1,0 +1,89 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { Duration } from '../../lib/duration.ts';
+import { banner } from '../banner.ts';
+import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
+import { endWithParent } from '../parent.ts';
+import { duration, positiveInteger, queueList } from '../values.ts';
+import { version } from '../version.ts';
+
+interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
+  readonly queues?: readonly string[];
+  readonly concurrency?: number;
+  readonly hostname?: string;
+  readonly pool?: string;
+  readonly purge?: boolean;
+  readonly timeLimit?: Duration;
+  readonly softTimeLimit?: Duration;
+}
+
+/** `umbel worker`: runs tasks until it is told to stop. */
+export function workerCommand(): Command {
+  const command = new Command('worker')
+    .description('Run tasks.')
+    .option('-Q, --queues <a,b>', "Serve these queues; default: the App's default queue.", queueList)
+    .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
+    .option('-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).')
+    .option('-P, --pool <pool>', 'Where tasks run: async (in its event loop).', pool)
+    .option('--purge', 'First delete all messages that wait in its queues.')
+    .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
+    .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration);
+  withLoggingOptions(command);
+  return command
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts worker -l info
+  umbel -A ./app.ts worker -Q celery,slow -c 20 -n images@%h
+
+SIGTERM or Ctrl-C once: finishes what runs, then ends (exit code 0). A second time: gives back at once what
+runs, to be run again by another worker (exit code 1).`,
+    )
+    .action((_: unknown, command: Command) => work(optionsOf<WorkerCommandOptions>(command)));
+}
+
+async function work(options: WorkerCommandOptions): Promise<void> {
+  requireApp(options);
+  await withApp(options, async ({ app, output }) => {
+    const { taskLogFields, Worker } = await import('../../worker/worker.ts');
+    const format = logFormat(options.logFormat);
+    const logger = await createLogger({ ...options, level: options.loglevel, format, mixin: taskLogFields });
+    const { queues, concurrency, hostname: name, timeLimit, softTimeLimit } = options;
+    const given = { queues, concurrency, name, timeLimit, softTimeLimit, logger };
+    const worker = new Worker(
+      app,
+      Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    );
+    if (options.purge) {
+      const broker = await app.broker();
+      for (const queue of worker.queues)
+        logger.warn({ queue, purged: await broker.purge(queue) }, `purged '${queue}'`);
+    }
+    const { broker, backend } = app.config;
+    const facts = {
+      version,
+      node: worker.name,
+      app: app.name,
+      broker,
+      backend,
+      concurrency: worker.concurrency,
+      queues: worker.queues,
+      tasks: app.tasks.names().sort(),
+    };
+    // A program reads the log: then nothing but the log.
+    if (format === 'json') logger.info(facts, 'umbel worker');
+    else if (!options.quiet) output.say(banner(facts));
+    endWithParent();
+    await worker.run();
+  });
+}
+
+function pool(name: string): string {
+  if (name === 'async') return name;
+  throw new InvalidArgumentError(
+    ['threads', 'processes', 'prefork', 'solo', 'eventlet', 'gevent'].includes(name)
+      ? `The pool '${name}' is not in this version; 'async' is.`
+      : `There is no pool '${name}'; 'async' is.`,
+  );
+}

@@ -1,0 +1,20 @@
+import { createInterface } from 'node:readline/promises';
+import { UsageError } from './usage.ts';
+
+/**
+ * Asks before something is deleted. `force` answers yes.
+ * @throws UsageError when there is nobody to ask: standard input is no terminal.
+ */
+export async function confirmed(question: string, force: boolean): Promise<boolean> {
+  if (force) return true;
+  if (!process.stdin.isTTY) {
+    throw new UsageError(`${question} There is no terminal to ask; add --force (-f) if you are sure.`);
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(`${question} [yes/NO] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
+}

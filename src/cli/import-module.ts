@@ -1,0 +1,104 @@
+// Imports a user's file, TypeScript or JavaScript, and turns what can go wrong into one sentence.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { LoadError } from './usage.ts';
+
+/** @throws LoadError with the place of the mistake, and the original error as its cause. */
+export async function importModule(file: string, spec: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await importAny(file);
+  } catch (error) {
+    throw new LoadError(`cannot load '${spec}': ${reason(error, file)}`, { cause: error });
+  }
+}
+
+async function importAny(file: string): Promise<Readonly<Record<string, unknown>>> {
+  const url = pathToFileURL(file).href;
+  if (!/\.[cm]?ts$/.test(file)) return import(url);
+  // Node's own type stripping is faster but knows no tsconfig paths, enums, decorators or parameter properties.
+  const tsconfig = nearest('tsconfig.json', dirname(file));
+  if (stripsTypes() && !tsconfig) {
+    try {
+      return await import(url);
+    } catch (error) {
+      if (!isUnsupportedSyntax(error)) throw error;
+    }
+  }
+  await registerTsx(tsconfig);
+  return import(url);
+}
+
+let registered: Promise<void> | undefined;
+
+// Both loaders: without "type": "module" a .ts file is CommonJS.
+async function registerTsx(tsconfig: string | undefined): Promise<void> {
+  registered ??= (async () => {
+    const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
+    const { extensions } = createRequire(import.meta.url);
+    const native = extensions['.js'];
+    cjs.register();
+    const compiling = extensions['.js'];
+    // tsx would compile Umbel's own modules a second time for CommonJS code, whose App would then be another class than ours.
+    if (native && compiling) {
+      extensions['.js'] = (module, file) => (file.startsWith(ownFolder) ? native : compiling)(module, file);
+    }
+    esm.register(tsconfig ? { tsconfig } : {});
+  })();
+  await registered;
+}
+
+const ownFolder = dirname(import.meta.dirname) + sep;
+
+function stripsTypes(): boolean {
+  return 'typescript' in process.features && Boolean(process.features.typescript);
+}
+
+/** Found while the modules are linked, before any of them ran: trying again runs nothing twice. */
+function isUnsupportedSyntax(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return (
+    error instanceof SyntaxError ||
+    code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX' ||
+    code === 'ERR_INVALID_TYPESCRIPT_SYNTAX' ||
+    code === 'ERR_MODULE_NOT_FOUND' // './tasks.js' or './tasks' for tasks.ts
+  );
+}
+
+function nearest(name: string, folder: string): string | undefined {
+  for (let current = folder; ; current = dirname(current)) {
+    if (existsSync(join(current, name))) return join(current, name);
+    if (dirname(current) === current) return undefined;
+  }
+}
+
+function reason(error: unknown, file: string): string {
+  if (!(error instanceof Error)) return `it threw ${String(error)}`;
+  const place = placeOf(error) ?? (error instanceof SyntaxError ? placeOfMistake(file) : undefined);
+  const message = error.message.replace(/^Transform failed with \d+ errors?:\n/, '').split('\n')[0] ?? '';
+  const name = error.name === 'Error' || /^\S+:\d+:\d+: ERROR/.test(message) ? '' : `${error.name}: `;
+  return `${name}${message}${place ? ` (${place})` : ''}`;
+}
+
+// Node prints where a syntax error in JavaScript is but does not tell it to programs.
+function placeOfMistake(file: string): string | undefined {
+  const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', timeout: 10_000 });
+  const line = /^(?:file:\/\/)?\S+:(\d+)\n/.exec(stderr)?.[1];
+  return line && `${relative(process.cwd(), file)}:${line}`;
+}
+
+/** The first line of the user's own code: `app.ts:3:10`. */
+function placeOf(error: Error): string | undefined {
+  const stack = error.stack ?? '';
+  if (/:\d+:\d+: ERROR/.test(error.message)) return undefined; // esbuild's message begins with it
+  const atTop = /^(file:\/\/\S+?|\/\S+?):(\d+)\n/.exec(stack);
+  const frame = /(?:\(|at )(?:async )?((?:file:\/\/)?\/[^\s)]+?):(\d+):(\d+)\)?$/m.exec(
+    stack.replace(/^.*node_modules.*$|^.*node:internal.*$/gm, ''),
+  );
+  const found = atTop ?? frame;
+  if (!found?.[1]) return undefined;
+  const path = found[1].startsWith('file:') ? fileURLToPath(found[1].replace(/\?.*$/, '')) : found[1];
+  return `${relative(process.cwd(), path)}:${found.slice(2).join(':')}`;
+}

@@ -1,0 +1,112 @@
+// Finds the user's application: the module that `-A` names, and the App that it exports.
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { App } from '../app/app.ts';
+import { suggest } from '../lib/suggest.ts';
+import { importModule } from './import-module.ts';
+import { LoadError } from './usage.ts';
+
+/**
+ * Loads the application that `spec` names: `./app.ts`, `./app`, `shop/app`, `./shop` (its `index` or `app`), a
+ * package's name, each with `:name` to choose one of several exports. Also imports the modules of its `include`.
+ * @throws LoadError when there is no such file, it cannot be loaded, or it has no (or more than one) App.
+ */
+export async function loadApp(spec: string, folder: string = process.cwd()): Promise<App> {
+  const { path, exportName } = split(spec);
+  const file = locate(path, folder);
+  const app = appOf(await importModule(file, path), exportName, path);
+  for (const included of app.config.include) await importModule(locate(included, dirname(file)), included);
+  return app;
+}
+
+const extensions = ['.ts', '.mts', '.js', '.mjs', '.cts', '.cjs'];
+
+// Not the colon of C:\app.ts, which is its second character.
+function split(spec: string): { path: string; exportName: string | undefined } {
+  const match = /^(.{2,}):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec);
+  return { path: match?.[1] ?? spec, exportName: match?.[2] };
+}
+
+function locate(path: string, folder: string): string {
+  const full = resolve(folder, path);
+  if (isFile(full)) return full;
+  const names = [full, join(full, 'index'), join(full, 'app')];
+  // A compiled project is often asked for by its source's name, and the other way round.
+  const swapped = full.replace(/\.([cm]?)[jt]s$/, '');
+  if (swapped !== full) names.push(swapped);
+  for (const name of names) {
+    for (const extension of extensions) if (isFile(name + extension)) return name + extension;
+  }
+  try {
+    return createRequire(join(folder, 'package.json')).resolve(path);
+  } catch {
+    throw new LoadError(
+      `no module '${path}' in ${folder}${hint(full)}; give the file that exports your App: -A ./app.ts`,
+    );
+  }
+}
+
+function isFile(path: string): boolean {
+  return existsSync(path) && statSync(path).isFile();
+}
+
+function hint(full: string): string {
+  const folder = dirname(full);
+  if (!existsSync(folder)) return '';
+  const modules = readdirSync(folder).filter((name) =>
+    extensions.some((extension) => name.endsWith(extension)),
+  );
+  const wanted = basename(full);
+  const near = suggest(wanted, modules) ?? modules.find((name) => name.startsWith(`${wanted}.`));
+  return near ? `; did you mean '${near}'?` : '';
+}
+
+function appOf(module: Readonly<Record<string, unknown>>, exportName: string | undefined, spec: string): App {
+  // module.exports of a CommonJS module may arrive as the default export alone.
+  const commonJs = module.default;
+  const exports: Readonly<Record<string, unknown>> =
+    typeof commonJs === 'object' && commonJs !== null && !(commonJs instanceof App) && !isForeignApp(commonJs)
+      ? { ...commonJs, ...module }
+      : module;
+
+  if (exportName !== undefined) {
+    const chosen = exports[exportName];
+    if (chosen instanceof App) return chosen;
+    if (isForeignApp(chosen)) throw foreign(spec);
+    const near = suggest(exportName, Object.keys(exports));
+    throw new LoadError(
+      exportName in exports
+        ? `the export '${exportName}' of '${spec}' is no App`
+        : `'${spec}': the module has no export '${exportName}'${near ? `; did you mean '${near}'?` : ''}`,
+    );
+  }
+  if (exports.default instanceof App) return exports.default;
+  if (exports.app instanceof App) return exports.app;
+
+  const found = Object.entries(exports).filter(([, value]) => value instanceof App);
+  const apps = [...new Set(found.map(([, value]) => value as App))]; // just filtered
+  if (apps.length === 1 && apps[0]) return apps[0];
+  if (apps.length > 1) {
+    const names = found.map(([name]) => name);
+    throw new LoadError(
+      `'${spec}' exports several Apps (${names.join(', ')}); choose one: -A ${spec}:${names[0]}`,
+    );
+  }
+  if (Object.values(exports).some(isForeignApp)) throw foreign(spec);
+  throw new LoadError(`'${spec}' exports no App; export it: export const app = new App('name')`);
+}
+
+/** An App of another copy of Umbel: its tasks would be registered where this command does not look. */
+function isForeignApp(value: unknown): boolean {
+  return (
+    typeof value === 'object' && value !== null && !(value instanceof App) && value.constructor.name === 'App'
+  );
+}
+
+function foreign(spec: string): LoadError {
+  return new LoadError(
+    `'${spec}' uses another installed copy of umbel than this command (${pathToFileURL(import.meta.dirname)}); run the project's own: npx umbel`,
+  );
+}

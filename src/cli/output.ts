@@ -1,0 +1,75 @@
+// What commands print: people read tables and sentences, programs read `--json`.
+import { inspect, styleText } from 'node:util';
+
+/** The screen, and how to speak to it. */
+export interface Output {
+  /** Whether `--json` was given: then `print` of a value is the only thing on stdout. */
+  readonly json: boolean;
+  readonly colors: boolean;
+  /** A line for people, on stdout; nothing with `--json`. */
+  say(line: string): void;
+  /** A line for people on stderr, also with `--json`. */
+  note(line: string): void;
+  /** A value for programs; nothing without `--json`. */
+  data(value: unknown): void;
+  /** Rows for people; nothing with `--json`. */
+  table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void>;
+  bold(text: string): string;
+  dim(text: string): string;
+}
+
+export function createOutput(options: { readonly json?: boolean; readonly color?: boolean }): Output {
+  const json = options.json ?? false;
+  const colors = options.color !== false && wantsColors(process.stdout);
+  const style = (format: 'bold' | 'dim', text: string): string =>
+    colors ? styleText(format, text, { validateStream: false }) : text;
+  return {
+    json,
+    colors,
+    say: (line) => void (json || process.stdout.write(`${line}\n`)),
+    note: (line) => void process.stderr.write(`${line}\n`),
+    data: (value) => void (json && process.stdout.write(`${toJson(value)}\n`)),
+    async table(head, rows) {
+      if (json) return;
+      const { default: Table } = await import('cli-table3');
+      const table = new Table({
+        head: [...head],
+        style: { head: colors ? ['bold'] : [], border: colors ? ['gray'] : [], compact: true },
+      });
+      for (const row of rows) table.push([...row]);
+      process.stdout.write(`${table.toString()}\n`);
+    },
+    bold: (text) => style('bold', text),
+    dim: (text) => style('dim', text),
+  };
+}
+
+/** A terminal, unless NO_COLOR says no; FORCE_COLOR says yes to a pipe, too. */
+export function wantsColors(stream: NodeJS.WriteStream): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  if (NO_COLOR) return false;
+  if (FORCE_COLOR) return FORCE_COLOR !== '0';
+  return stream.isTTY === true && TERM !== 'dumb';
+}
+
+/** A value as JSON: what JSON cannot say (bytes, integers beyond 2^53, NaN) as text or null. */
+export function toJson(value: unknown): string {
+  const replace = (_: string, item: unknown): unknown => {
+    if (typeof item === 'bigint') return item.toString();
+    if (item instanceof Uint8Array) return Buffer.from(item).toString('base64');
+    return item;
+  };
+  return JSON.stringify(value === undefined ? null : value, replace);
+}
+
+/** A value for people: text as it is, all else as JavaScript writes it. */
+export function shown(value: unknown, colors = false): string {
+  if (typeof value === 'string') return value;
+  return inspect(value, {
+    depth: 10,
+    colors,
+    breakLength: 100,
+    maxArrayLength: 200,
+    maxStringLength: 10_000,
+  });
+}

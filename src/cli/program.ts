@@ -1,0 +1,68 @@
+import { Command } from 'commander';
+import { callCommand } from './commands/call.ts';
+import { deadCommand } from './commands/dead.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { purgeCommand } from './commands/purge.ts';
+import { resultCommand } from './commands/result.ts';
+import { workerCommand } from './commands/worker.ts';
+import { withCommonOptions } from './common.ts';
+import { version } from './version.ts';
+
+/** The whole command line. */
+export function createProgram(): Command {
+  const program = new Command('umbel');
+  program
+    .description('Tasks, workers and their results: Celery for TypeScript.')
+    .version(version, '-V, --version', 'Print the version.')
+    .helpOption('-h, --help', 'Show help.')
+    .helpCommand('help [command]', 'Show help for a command.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts worker -l info -c 8 -Q celery,slow
+  umbel -A ./app.ts call shop.add -a '[2, 3]' --wait 10
+  umbel -A ./app.ts gateway --port 8000
+  umbel dead list
+
+Without -A, commands that need no tasks use the broker of -b, of UMBEL_BROKER_URL,
+or the embedded store of this folder, .umbel/store.db.`,
+    );
+  const commands = [
+    workerCommand(),
+    callCommand(),
+    resultCommand(),
+    purgeCommand(),
+    deadCommand(),
+    gatewayCommand(),
+  ];
+  for (const command of commands) program.addCommand(command);
+  for (const command of everyCommand(program)) {
+    withCommonOptions(command);
+    command
+      .exitOverride()
+      .showSuggestionAfterError()
+      .showHelpAfterError(`Try: ${fullName(command)} --help`)
+      .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
+      .configureHelp({ sortSubcommands: false });
+  }
+  return program;
+}
+
+function* everyCommand(command: Command): Iterable<Command> {
+  yield command;
+  for (const child of command.commands) yield* everyCommand(child);
+}
+
+function fullName(command: Command): string {
+  return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
+}
+
+/** commander's message and its "did you mean" are two lines. */
+function oneLine(text: string): string {
+  const said = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ');
+  return said.startsWith('Try: ') ? `${said}\n` : `umbel: ${said} [UMBEL_USAGE]\n`;
+}

@@ -1,0 +1,63 @@
+// Says what became of a task, to people and to programs.
+import { TaskFailedError, TaskRevokedError, TimeoutError } from '../errors.ts';
+import type { AsyncResult } from '../results/async-result.ts';
+import { type Output, shown } from './output.ts';
+import { exitCode } from './usage.ts';
+
+export interface ReportOptions {
+  /** Seconds to wait; 0: look once; undefined: as long as it takes. */
+  readonly timeout: number | undefined;
+  /** Print the stack of a failed task's error. */
+  readonly traceback: boolean;
+}
+
+/** Prints the result of a task; returns the exit code that says the same. */
+export async function reportResult(
+  result: AsyncResult<unknown>,
+  output: Output,
+  options: ReportOptions,
+): Promise<number> {
+  const { id } = result;
+  if (options.timeout === 0 && !(await result.ready())) {
+    if (await result.exists()) return notEnded(result, output);
+    output.note(
+      `umbel: no task ${id} is known; its result may have expired, or it was sent to another store`,
+    );
+    output.data({ id, state: 'PENDING', known: false });
+    return exitCode.failed;
+  }
+  try {
+    const value = await result.get(
+      options.timeout === undefined ? {} : { timeout: Math.max(options.timeout, 0.001) },
+    );
+    output.data({ id, state: 'SUCCESS', result: value });
+    output.say(shown(value, output.colors));
+    return exitCode.ok;
+  } catch (error) {
+    if (error instanceof TimeoutError) return notEnded(result, output);
+    if (error instanceof TaskFailedError) {
+      const { remoteType: type, remoteMessage: message, remoteStack: stack } = error;
+      output.data({
+        id,
+        state: 'FAILURE',
+        error: { type, message, traceback: options.traceback ? stack : undefined },
+      });
+      output.note(`${type}: ${message}`);
+      if (options.traceback && stack) output.note(stack);
+      return exitCode.failed;
+    }
+    if (error instanceof TaskRevokedError) {
+      output.data({ id, state: 'REVOKED', reason: error.reason });
+      output.note(`the task was ${error.reason}`);
+      return exitCode.failed;
+    }
+    throw error;
+  }
+}
+
+async function notEnded(result: AsyncResult<unknown>, output: Output): Promise<number> {
+  const state = await result.status();
+  output.data({ id: result.id, state });
+  output.note(`not ended yet: ${state}`);
+  return exitCode.notReady;
+}

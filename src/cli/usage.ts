@@ -1,0 +1,25 @@
+import { UmbelError } from '../errors.ts';
+
+/** The command was called in a way that it does not understand. Exit code 2. */
+export class UsageError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_USAGE', message, options);
+  }
+}
+
+/** The user's module could not be loaded, or holds no application. */
+export class LoadError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_LOAD', message, options);
+  }
+}
+
+/** What the command's exit code says. */
+export const exitCode = {
+  ok: 0,
+  /** The task failed, the thing asked for is not there, or the store could not be reached. */
+  failed: 1,
+  usage: 2,
+  /** `result`: the task has not ended yet. */
+  notReady: 3,
+} as const;

@@ -1,0 +1,202 @@
+// call, result, purge and dead, on the embedded store, with a worker where one is needed.
+import { beforeAll, expect, test } from 'vitest';
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { project, shop, startWorker, umbel } from './harness.ts';
+
+beforeAll(ensureBuilt, 120_000);
+
+const withApp = ['-A', './app.js'];
+const idLine = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/;
+
+test('call prints the id, and result finds what became of it', async () => {
+  const folder = project({ 'app.js': shop });
+  const sent = await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[2, 3]']);
+  expect(sent).toMatchObject({ code: 0, stderr: '', stdout: expect.stringMatching(idLine) });
+  const id = sent.stdout.trim();
+
+  const before = await umbel(folder, [...withApp, 'result', id]);
+  expect(before).toMatchObject({ code: 3, stdout: '', stderr: 'not ended yet: PENDING\n' });
+
+  await startWorker(folder);
+  const after = await umbel(folder, [...withApp, 'result', id, '--wait', '10']);
+  expect(after).toMatchObject({ code: 0, stdout: '5\n', stderr: '' });
+  const json = await umbel(folder, [...withApp, 'result', id, '--json']);
+  expect(JSON.parse(json.stdout)).toEqual({ id, state: 'SUCCESS', result: 5 });
+});
+
+test('result does not need the application, only its store', async () => {
+  const folder = project({ 'app.js': shop });
+  await startWorker(folder);
+  const { stdout } = await umbel(folder, ['call', 'shop.add', '-a', '[2, 3]', '--wait', '10s']);
+  expect(stdout).toBe('5\n');
+});
+
+test('call --wait prints the result on stdout and the id beside it', async () => {
+  const folder = project({ 'app.js': shop });
+  await startWorker(folder);
+  const ended = await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '["a", "b"]', '--wait']);
+  expect(ended).toMatchObject({ code: 0, stdout: 'ab\n', stderr: expect.stringMatching(idLine) });
+});
+
+test('a task that failed: its error in one line, its stack with --traceback, exit code 1', async () => {
+  const folder = project({ 'app.js': shop });
+  await startWorker(folder);
+  const sent = await umbel(folder, [
+    ...withApp,
+    'call',
+    'shop.fail',
+    '-a',
+    '["no size"]',
+    '--wait',
+    '--json',
+  ]);
+  expect(sent.code).toBe(1);
+  const { id, ...rest } = JSON.parse(sent.stdout);
+  expect(rest).toEqual({ state: 'FAILURE', error: { type: 'TypeError', message: 'no size' } });
+
+  const plain = await umbel(folder, [...withApp, 'result', id]);
+  expect(plain).toMatchObject({ code: 1, stdout: '', stderr: 'TypeError: no size\n' });
+  const long = await umbel(folder, [...withApp, 'result', id, '--traceback']);
+  expect(long.stderr).toContain('app.js');
+});
+
+test('an id that nobody knows is said to be unknown', async () => {
+  const { code, stderr } = await umbel(project({ 'app.js': shop }), [...withApp, 'result', 'no-such-id']);
+  expect(stderr).toContain('no task no-such-id is known');
+  expect(code).toBe(1);
+});
+
+test('a wait that runs out has its own exit code', async () => {
+  const folder = project({ 'app.js': shop });
+  const ended = await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]', '--wait', '300ms']);
+  expect(ended).toMatchObject({ code: 3, stderr: expect.stringContaining('not ended yet: PENDING') });
+});
+
+test('a mistyped task name is refused before it is sent, unless it lives elsewhere', async () => {
+  const folder = project({ 'app.js': shop });
+  const typo = await umbel(folder, [...withApp, 'call', 'shop.ad', '-a', '[1, 1]']);
+  expect(typo).toMatchObject({ code: 1, stdout: '' });
+  expect(typo.stderr).toBe("umbel: no task named 'shop.ad'; did you mean 'shop.add'? [UMBEL_UNKNOWN_TASK]\n");
+  const remote = await umbel(folder, [
+    ...withApp,
+    'call',
+    'ml.predict',
+    '--remote',
+    '-Q',
+    'models',
+    '--json',
+  ]);
+  expect(remote.code).toBe(0);
+  expect((await umbel(folder, [...withApp, 'purge', '-f', '-Q', 'celery,models', '--json'])).stdout).toBe(
+    '{"purged":{"celery":0,"models":1}}\n',
+  );
+});
+
+test('arguments that do not fit the schema are refused before they are sent', async () => {
+  const folder = project({
+    'app.js': `import { App } from 'umbel';
+      export const app = new App('shop');
+      const input = { '~standard': { version: 1, vendor: 'test', validate: (value) =>
+        typeof value.size === 'number' ? { value } : { issues: [{ path: ['size'], message: 'must be a number' }] } } };
+      app.task('shop.grow', { input }, ({ size }) => size + 1);`,
+  });
+  const { code, stderr } = await umbel(folder, [...withApp, 'call', 'shop.grow', '-k', '{"size": "big"}']);
+  expect(stderr).toContain("the arguments of 'shop.grow' do not fit: $.size: must be a number");
+  expect(stderr).toContain('[UMBEL_INVALID_ARGUMENTS]');
+  expect(code).toBe(1);
+});
+
+test('call passes on countdown, expiry, queue, priority and an id of your own', async () => {
+  const folder = project({ 'app.js': shop });
+  const options = [
+    '--countdown',
+    '1h',
+    '--expires',
+    '2h',
+    '-Q',
+    'slow',
+    '--priority',
+    '3',
+    '--task-id',
+    'mine',
+  ];
+  const sent = await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]', ...options]);
+  expect(sent).toMatchObject({ code: 0, stdout: 'mine\n' });
+  // Scheduled messages wait in the queue, too.
+  expect((await umbel(folder, ['purge', '-f', '-Q', 'slow'])).stdout).toBe("Purged 1 message from 'slow'.\n");
+});
+
+test('purge asks first; without a terminal it refuses and deletes nothing', async () => {
+  const folder = project({ 'app.js': shop });
+  await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);
+  const refused = await umbel(folder, [...withApp, 'purge']);
+  expect(refused).toMatchObject({ code: 2, stdout: '' });
+  expect(refused.stderr).toContain("deletes the 1 messages that wait in 'celery'");
+  expect(refused.stderr).toContain('--force');
+  expect((await umbel(folder, [...withApp, 'purge', '--force'])).stdout).toBe(
+    "Purged 1 message from 'celery'.\n",
+  );
+});
+
+test('dead letters are listed, shown with their bytes, replayed and discarded', async () => {
+  const folder = project({
+    'app.js': shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })"),
+  });
+  const worker = await startWorker(folder);
+  await umbel(folder, [...withApp, 'call', 'shop.unknown', '--remote', '-a', '["\\u001b[31mred"]']);
+  await umbel(folder, ['call', 'shop.other']);
+  await worker.said(/moved to the dead letters/, 2);
+
+  const table = await umbel(folder, [...withApp, 'dead', 'list']);
+  expect(table.stdout).toMatch(/shop\.other[\s\S]*shop\.unknown/);
+  expect(table.stdout).toContain('unknown-task');
+
+  const [newest, oldest] = JSON.parse((await umbel(folder, ['dead', 'list', '--json'])).stdout);
+  expect(newest).toMatchObject({ queue: 'celery', reason: 'unknown-task', message: { task: 'shop.other' } });
+  expect(oldest.message).toMatchObject({ task: 'shop.unknown', args: ['\u001b[31mred'] });
+
+  const shown = await umbel(folder, ['dead', 'show', String(oldest.id)]);
+  expect(shown.stdout).toContain('shop.unknown');
+  expect(shown.stdout).toContain('"content-type"');
+  expect(shown.stdout).not.toContain('\u001b');
+  const raw = await umbel(folder, ['dead', 'show', String(oldest.id), '--raw']);
+  expect(raw.stdout).toBe(Buffer.from(oldest.raw, 'base64').toString());
+  expect(JSON.parse(raw.stdout).headers.task).toBe('shop.unknown');
+
+  const first = await umbel(folder, ['dead', 'list', '--limit', '1', '--json']);
+  expect(JSON.parse(first.stdout).map((letter: { id: number }) => letter.id)).toEqual([newest.id]);
+  const next = await umbel(folder, ['dead', 'list', '--before', String(newest.id), '--json']);
+  expect(JSON.parse(next.stdout).map((letter: { id: number }) => letter.id)).toEqual([oldest.id]);
+
+  worker.kill('SIGTERM');
+  await worker.ended;
+  const replayed = await umbel(folder, ['dead', 'replay', String(oldest.id), '99']);
+  expect(replayed).toMatchObject({ code: 1, stdout: 'Replayed 1 dead letter.\n' });
+  expect(replayed.stderr).toContain('there is no dead letter 99');
+  expect((await umbel(folder, ['purge', '-f'])).stdout).toBe("Purged 1 message from 'celery'.\n");
+
+  expect((await umbel(folder, ['dead', 'discard', '--all'])).code).toBe(2);
+  expect((await umbel(folder, ['dead', 'discard', '--all', '-f'])).stdout).toBe('Discarded 1 dead letter.\n');
+  expect((await umbel(folder, ['dead', 'list'])).stdout).toBe('No dead letters.\n');
+  expect(await umbel(folder, ['dead', 'show', '1'])).toMatchObject({ code: 1 });
+});
+
+test('--all replays every dead letter of a queue in the order in which they died', async () => {
+  const folder = project({
+    'app.js': shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })"),
+  });
+  const worker = await startWorker(folder, '-Q', 'a,b');
+  // Three names: the worker speaks of each only once a minute.
+  for (const [task, queue] of ['a', 'b', 'a'].entries())
+    await umbel(folder, ['call', `shop.${task}`, '-Q', queue]);
+  await worker.said(/moved to the dead letters/, 3);
+  worker.kill('SIGTERM');
+  await worker.ended;
+  const replayed = await umbel(folder, ['dead', 'replay', '--all', '-Q', 'a', '--json']);
+  const { done } = JSON.parse(replayed.stdout);
+  expect(done).toHaveLength(2);
+  expect(done[0]).toBeLessThan(done[1]);
+  expect(JSON.parse((await umbel(folder, ['dead', 'list', '--json'])).stdout)).toMatchObject([
+    { queue: 'b' },
+  ]);
+});

@@ -1,0 +1,115 @@
+import { beforeAll, expect, test } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { project, shop, umbel } from './harness.ts';
+
+beforeAll(ensureBuilt, 120_000);
+
+test('--version prints the version of the package', async () => {
+  expect(await umbel(project({}), ['--version'])).toMatchObject({ code: 0, stdout: `${manifest.version}\n` });
+});
+
+test('--help shows every command and examples that can be copied', async () => {
+  const { code, stdout } = await umbel(project({}), ['--help']);
+  expect(code).toBe(0);
+  for (const word of ['worker', 'call', 'result', 'purge', 'dead', 'gateway', '-A, --app', 'Examples:']) {
+    expect(stdout).toContain(word);
+  }
+});
+
+test.each([
+  ['worker'],
+  ['call'],
+  ['result'],
+  ['purge'],
+  ['dead'],
+  ['gateway'],
+  ['dead', 'list'],
+  ['dead', 'replay'],
+])('the help of %s %s names -A', async (...words) => {
+  const { code, stdout } = await umbel(project({}), [...words, '--help']);
+  expect(stdout).toContain('-A, --app');
+  expect(code).toBe(0);
+});
+
+test('without a command the help is shown, as a mistake', async () => {
+  const { code, stderr } = await umbel(project({}), []);
+  expect(stderr).toContain('Usage: umbel');
+  expect(code).toBe(2);
+});
+
+test.each<[args: string[], message: RegExp]>([
+  [['wroker'], /unknown command 'wroker' \(Did you mean worker\?\)/],
+  [['worker', '--concurency', '3'], /unknown option '--concurency' \(Did you mean --concurrency\?\)/],
+  [['dead', 'lst'], /unknown command 'lst' \(Did you mean list\?\)/],
+  [['call'], /missing required argument 'name'/],
+  [['worker'], /this command needs your application: -A \.\/app\.ts/],
+  [['gateway'], /this command needs your application/],
+  [
+    ['worker', '-c', 'many'],
+    /-c, --concurrency <number>.*'many' is invalid\. It must be a whole number from 1 up/,
+  ],
+  [['worker', '-c', '0'], /must be a whole number from 1 up/],
+  [['worker', '-Q', 'a,,b'], /A queue name is empty/],
+  [['worker', '-l', 'loud'], /Levels are trace, debug, info, warning/],
+  [['worker', '-P', 'prefork'], /The pool 'prefork' is not in this version; 'async' is/],
+  [['worker', '-P', 'fast'], /There is no pool 'fast'/],
+  [['worker', '--time-limit', 'long'], /seconds, or a duration like/],
+  [['call', 'x', '-a', '{"a": 1}'], /It must be a JSON array/],
+  [['call', 'x', '-a', '[1,'], /It is not JSON \(/],
+  [['call', 'x', '-k', '[1]'], /It must be a JSON object/],
+  [['call', 'x', '--eta', 'tomorrow'], /It must be a time like/],
+  [['call', 'x', '--countdown', '10 parsecs'], /seconds, or a duration/],
+  [['call', 'x', '--priority', 'high'], /It must be a whole number/],
+  [['gateway', '--port', '99999'], /It must be a port/],
+  [['dead', 'show', 'first'], /It must be a whole number from 1 up/],
+  [['dead', 'replay'], /name the dead letters by their ids, or say --all/],
+  [['dead', 'discard', '1', '--all'], /give ids or --all, not both/],
+  [['--workdir', './nowhere', 'dead', 'list'], /cannot change to the folder '\.\/nowhere'/],
+])('umbel %j is refused with a way out, and exit code 2', async (args, message) => {
+  const { code, stdout, stderr } = await umbel(project({ 'app.js': shop }), args);
+  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/^umbel: .*\[UMBEL_USAGE\]$/m);
+  expect(stdout).toBe('');
+  expect(code).toBe(2);
+});
+
+test.each([
+  ['-A ./app.js dead list --json'],
+  ['dead -A ./app.js list --json'],
+  ['dead list -A ./app.js --json'],
+  ['--json dead list --app=./app.js'],
+  ['dead --json list -A./app.js'],
+])('common options may stand anywhere: umbel %s', async (line) => {
+  const { stdout, code } = await umbel(project({ 'app.js': shop }), line.split(' '));
+  expect(stdout).toBe('[]\n');
+  expect(code).toBe(0);
+});
+
+test('a broker that is unknown is an error with a code, not a stack', async () => {
+  const { stderr, code } = await umbel(project({}), [
+    '-b',
+    'carrier-pigeon://user:secret@loft',
+    'dead',
+    'list',
+  ]);
+  expect(stderr).toMatch(/^umbel: .*\[UMBEL_CONFIG\]\n$/);
+  expect(stderr).not.toContain('secret');
+  expect(code).toBe(1);
+});
+
+test('a broker given by -b that the App does not read is said, not ignored', async () => {
+  const folder = project({
+    'app.js': shop.replace("App('shop')", "App('shop', { broker: 'sqlite://own.db' })"),
+  });
+  const { stderr, code } = await umbel(folder, [
+    '-A',
+    './app.js',
+    '-b',
+    'sqlite://other.db',
+    'call',
+    'shop.add',
+  ]);
+  expect(stderr).toContain('names its own broker');
+  expect(code).toBe(1);
+});
