@@ -11,13 +11,16 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
  */
 export function toMs(duration: Duration, what = 'duration'): number {
   if (typeof duration === 'number') {
-    if (!Number.isFinite(duration)) throw new ConfigError(`${what} must be a finite number of seconds, not ${duration}`);
+    if (!Number.isFinite(duration))
+      throw new ConfigError(`${what} must be a finite number of seconds, not ${duration}`);
     return duration * 1000;
   }
   const match = /^(-?\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(duration.trim());
   const unit = match?.[2] === undefined ? undefined : unitMs[match[2]];
   if (match?.[1] === undefined || unit === undefined) {
-    throw new ConfigError(`${what} must be seconds or text like '500ms', '30s', '10m', '2h', '1d', not '${duration}'`);
+    throw new ConfigError(
+      `${what} must be seconds or text like '500ms', '30s', '10m', '2h', '1d', not '${duration}'`,
+    );
   }
   return Number(match[1]) * unit;
 }

@@ -15,17 +15,20 @@ export interface StoreUrl {
 export function parseStoreUrl(url: string, what: string): StoreUrl {
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^?#]*)(.*)$/is.exec(url);
   if (match === null) {
+    const shown = url.includes('@') ? 'what was given' : `'${url}'`;
     throw new ConfigError(
-      `${what} must be a URL like 'sqlite://.umbel/store.db' or 'memory://', not '${redactUrl(url)}'`,
+      `${what} must be a URL like 'sqlite://.umbel/store.db' or 'memory://', not ${shown}`,
     );
   }
   const [, scheme = '', rest = '', query = ''] = match;
   if (query !== '')
     throw new ConfigError(`${what}: '${query.split('=')[0]}' in the URL is not understood; leave it out`);
-  return { scheme: scheme.toLowerCase(), rest: decodeURIComponent(rest) };
-}
-
-/** A URL as it may be shown: without its password. */
-export function redactUrl(url: string): string {
-  return url.replace(/(:\/\/[^/?#@\s]*?:)[^/?#\s]*@/g, '$1********@');
+  try {
+    return { scheme: scheme.toLowerCase(), rest: decodeURIComponent(rest) };
+  } catch (error) {
+    throw new ConfigError(
+      `${what}: a '%' in the URL is not followed by two hexadecimal digits; write '%25'`,
+      { cause: error },
+    );
+  }
 }

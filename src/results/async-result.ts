@@ -125,6 +125,7 @@ export class AsyncResult<R = unknown> {
     const stop = new AbortController();
     const abort = (): void => stop.abort(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
     const expired = new TimeoutError(
       `task ${this.id} did not end within ${(ms ?? 0) / 1000} s; it may still run`,
     );

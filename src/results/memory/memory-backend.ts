@@ -1,7 +1,6 @@
 // A result backend in the process's memory.
 import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
@@ -23,7 +22,8 @@ interface Kept {
 /** What all backends of one store share. */
 interface Records {
   readonly kept: Map<string, Kept>;
-  readonly changes: Map<string, Deferred<void>>;
+  /** How to wake those who watch a record. */
+  readonly watchers: Map<string, Set<() => void>>;
   count: number;
 }
 
@@ -40,12 +40,13 @@ class MemoryBackend implements ResultBackend {
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
   readonly #sweeper: NodeJS.Timeout;
-  readonly #closing: Deferred<void> = deferred();
+  /** How to wake those who watch through this handle. */
+  readonly #watching = new Set<() => void>();
   #closed = false;
 
   constructor(store: MemoryStore, { expiresMs, clock = systemClock }: MemoryBackendOptions) {
     this.store = store;
-    this.#records = store.part('results', () => ({ kept: new Map(), changes: new Map(), count: 0 }));
+    this.#records = store.part('results', () => ({ kept: new Map(), watchers: new Map(), count: 0 }));
     this.#expiresMs = expiresMs;
     this.#clock = clock;
     const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? 600_000) / 10));
@@ -77,9 +78,12 @@ class MemoryBackend implements ResultBackend {
   }
 
   async *watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
-    const aborted = deferred<void>();
-    const abort = (): void => aborted.resolve();
-    signal.addEventListener('abort', abort, { once: true });
+    let wake = (): void => {};
+    const alarm = (): void => wake();
+    const watchers = this.#records.watchers.get(id) ?? new Set();
+    this.#records.watchers.set(id, watchers.add(alarm));
+    this.#watching.add(alarm);
+    signal.addEventListener('abort', alarm, { once: true });
     try {
       let seen = 0;
       while (!signal.aborted && !this.#closed) {
@@ -88,10 +92,14 @@ class MemoryBackend implements ResultBackend {
           seen = kept.change;
           yield kept.record;
           if (isReady(kept.record.status)) return;
-        } else await Promise.race([this.#changeOf(id), aborted.promise, this.#closing.promise]);
+        } else await new Promise<void>((woken) => (wake = woken));
       }
     } finally {
-      signal.removeEventListener('abort', abort);
+      signal.removeEventListener('abort', alarm);
+      this.#watching.delete(alarm);
+      watchers.delete(alarm);
+      if (watchers.size === 0 && this.#records.watchers.get(id) === watchers)
+        this.#records.watchers.delete(id);
     }
   }
 
@@ -113,7 +121,7 @@ class MemoryBackend implements ResultBackend {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#sweeper);
-    this.#closing.resolve();
+    for (const alarm of this.#watching) alarm();
     closeMemory(this.store);
   }
 
@@ -130,20 +138,13 @@ class MemoryBackend implements ResultBackend {
         ? Number.POSITIVE_INFINITY
         : this.#clock.now() + this.#expiresMs;
     this.#records.kept.set(record.taskId, { record, expires, change: ++this.#records.count });
-    this.#records.changes.get(record.taskId)?.resolve();
-    this.#records.changes.delete(record.taskId);
+    for (const alarm of this.#records.watchers.get(record.taskId) ?? []) alarm();
     return true;
   }
 
   #find(id: string): Kept | undefined {
     const kept = this.#records.kept.get(id);
     return kept !== undefined && kept.expires > this.#clock.now() ? kept : undefined;
-  }
-
-  #changeOf(id: string): Promise<void> {
-    const change = this.#records.changes.get(id) ?? deferred<void>();
-    this.#records.changes.set(id, change);
-    return change.promise;
   }
 }
 

@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  ResultBackendDisabledError,
+  TaskFailedError,
+  TaskRevokedError,
+  TimeoutError,
+} from '../../src/errors.ts';
+import type { ResultRecord } from '../../src/protocol/result-meta.ts';
+import { AsyncResult } from '../../src/results/async-result.ts';
+import type { ResultBackend } from '../../src/results/backend.ts';
+import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
+
+let backend: ResultBackend;
+beforeEach(() => {
+  backend = openMemoryBackend('async-result', { expiresMs: 60_000 });
+});
+afterEach(() => backend.close());
+
+function put(status: string, changes: Partial<ResultRecord> = {}): Promise<void> {
+  const base = { taskId: 'a', result: null, traceback: null, children: [], dateDone: null };
+  return backend.put({ ...base, status, ...changes });
+}
+
+const failure = {
+  result: { exc_type: 'ValueError', exc_message: ['deliberate', 42], exc_module: 'builtins' },
+  traceback: 'Traceback (most recent call last):\n  File "tasks.py", line 3',
+};
+
+test('get waits for the value, and tells of each state on the way', async () => {
+  const seen: [string, unknown][] = [];
+  const onProgress = (record: ResultRecord): void => {
+    seen.push([record.status, record.result]);
+    void (record.status === 'PROGRESS'
+      ? put('SUCCESS', { result: 5 })
+      : put('PROGRESS', { result: { done: 1 } }));
+  };
+  const value = new AsyncResult<number>('a', backend).get({ timeout: 5, onProgress });
+  await put('STARTED');
+  expect(await value).toBe(5);
+  expect(seen).toEqual([
+    ['STARTED', null],
+    ['PROGRESS', { done: 1 }],
+  ]);
+});
+
+test("a failed task's get throws an error with the remote type, message and stack", async () => {
+  await put('FAILURE', failure);
+  const error = await new AsyncResult('a', backend).get().catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(TaskFailedError);
+  expect(error).toMatchObject({ taskId: 'a', remoteType: 'ValueError', remoteStack: failure.traceback });
+  expect((error as TaskFailedError).remoteMessage).toContain('deliberate');
+  const result = new AsyncResult('a', backend);
+  expect(await result.get({ propagate: false })).toBeInstanceOf(TaskFailedError);
+  expect(await result.info()).toBeInstanceOf(TaskFailedError);
+  expect(await result.traceback()).toBe(failure.traceback);
+  expect([await result.ready(), await result.failed(), await result.successful()]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
+
+test('a revoked task throws with its reason', async () => {
+  const result = { exc_type: 'TaskRevokedError', exc_message: ['expired'], exc_module: 'celery.exceptions' };
+  await put('REVOKED', { result });
+  await expect(new AsyncResult('a', backend).get()).rejects.toMatchObject({ reason: 'expired' });
+  await expect(new AsyncResult('a', backend).get()).rejects.toBeInstanceOf(TaskRevokedError);
+});
+
+test('get gives up after its timeout, in seconds or as text, and says that the task may still run', async () => {
+  const result = new AsyncResult('nobody', backend);
+  await expect(result.get({ timeout: 0.01 })).rejects.toThrow(TimeoutError);
+  await expect(result.get({ timeout: '10ms' })).rejects.toThrow(/0\.01 s; it may still run/);
+});
+
+test('get ends with the reason of its signal', async () => {
+  const abort = new AbortController();
+  const waiting = new AsyncResult('nobody', backend).get({ signal: abort.signal });
+  abort.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow('enough');
+  await expect(new AsyncResult('nobody', backend).get({ signal: abort.signal })).rejects.toThrow('enough');
+});
+
+test('a store that closes ends the wait', async () => {
+  const waiting = new AsyncResult('nobody', backend).get();
+  await Promise.resolve();
+  await backend.close();
+  await expect(waiting).rejects.toThrow(/closed/);
+});
+
+test('an unknown task is PENDING and does not exist; a sent one is PENDING and does', async () => {
+  const result = new AsyncResult('a', backend);
+  expect([await result.status(), await result.exists(), await result.info()]).toEqual([
+    'PENDING',
+    false,
+    null,
+  ]);
+  await put('PENDING');
+  expect([await result.status(), await result.exists()]).toEqual(['PENDING', true]);
+});
+
+test('a forgotten result is gone', async () => {
+  await put('SUCCESS', { result: 1 });
+  const result = new AsyncResult('a', backend);
+  expect([await result.forget(), await result.exists(), await result.forget()]).toEqual([true, false, false]);
+});
+
+test("children are the results of the calls that the task sent, as Celery's tuples name them", async () => {
+  await put('SUCCESS', { children: [[['child', null], null]] });
+  const result = new AsyncResult('a', backend);
+  const [child, ...others] = await result.children();
+  expect([child?.id, child?.parent, others]).toEqual(['child', result, []]);
+});
+
+test('an application without a backend says so', async () => {
+  await expect(new AsyncResult('a', null).get()).rejects.toThrow(ResultBackendDisabledError);
+  await expect(new AsyncResult('a', async () => null).status()).rejects.toThrow(ResultBackendDisabledError);
+});
+
+test('ten thousand may wait at once', async () => {
+  const ids = Array.from({ length: 10_000 }, (_, n) => `t${n}`);
+  const values = Promise.all(ids.map((id) => new AsyncResult<number>(id, backend).get({ timeout: 20 })));
+  await Promise.all(ids.map((taskId, n) => put('SUCCESS', { taskId, result: n })));
+  expect((await values).reduce((sum, n) => sum + n, 0)).toBe((10_000 * 9_999) / 2);
+});
