@@ -7,6 +7,7 @@ import type { AppOptions } from '../../src/app/config.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
+import type { DeadLetter, Delivery } from '../../src/transports/transport.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { turn } from './fake-clock.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -18,20 +19,25 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-export type StoreKind = 'memory' | 'sqlite';
+/** `apart`: messages in one store, results in another, so that no transaction spans both. */
+export type StoreKind = 'memory' | 'sqlite' | 'apart';
 
 /** The stores that the worker is tested on. */
-export const stores: readonly StoreKind[] = ['memory', 'sqlite'];
+export const stores: readonly StoreKind[] = ['memory', 'sqlite', 'apart'];
 
 /** An application on a store of its own. */
 export async function newApp(kind: StoreKind, options: AppOptions = {}): Promise<App> {
-  const app = new App('shop', { broker: await newStore(kind), ...options });
+  const urls =
+    kind === 'apart'
+      ? { broker: await newStore('sqlite'), backend: await newStore('memory') }
+      : { broker: await newStore(kind) };
+  const app = new App('shop', { ...urls, ...options });
   ends.push(() => app.close());
   return app;
 }
 
 /** The URL of a store that nobody else has. */
-export async function newStore(kind: StoreKind): Promise<string> {
+export async function newStore(kind: 'memory' | 'sqlite'): Promise<string> {
   if (kind === 'memory') return `memory://${crypto.randomUUID()}`;
   const folder = await mkdtemp(join(tmpdir(), 'umbel-worker-'));
   ends.push(() => rm(folder, { recursive: true, force: true }));
@@ -80,6 +86,43 @@ export async function put(app: App, message: TaskMessage, queue = 'celery'): Pro
 export async function sizeOf(app: App, queue = 'celery'): Promise<readonly [number, number, number]> {
   const { ready, scheduled, claimed } = await (await app.broker()).size(queue);
   return [ready, scheduled, claimed];
+}
+
+/** The newest dead letter, once there is one. */
+export async function deadLetter(app: App): Promise<DeadLetter> {
+  for (;;) {
+    const [letter] = await (await app.broker()).deadLetters.list();
+    if (letter !== undefined) return letter;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** Lets a test change the deliveries that the workers of this application get. */
+export async function tamper(app: App, change: (delivery: Delivery) => Delivery): Promise<void> {
+  const broker = await app.broker();
+  const consume = broker.consume.bind(broker);
+  broker.consume = async (options) => {
+    const consumer = await consume(options);
+    const claim = consumer.claim.bind(consumer);
+    consumer.claim = async (capacity, signal) => (await claim(capacity, signal)).map(change);
+    return consumer;
+  };
+}
+
+/** A delivery with other facts; what is not named is as it was. */
+export function changed(delivery: Delivery, changes: Partial<Delivery>): Delivery {
+  const { queue, raw, message, redelivered, strikes, parks, lost } = delivery;
+  return {
+    queue,
+    raw,
+    message,
+    redelivered,
+    strikes,
+    parks,
+    lost,
+    settle: (how) => delivery.settle(how),
+    ...changes,
+  };
 }
 
 export { turn };

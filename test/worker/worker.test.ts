@@ -3,7 +3,7 @@ import { Ignore, Reject } from '../../src/app/outcome.ts';
 import { ConfigError, SoftTimeLimitExceeded, UnknownOptionError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { newApp, put, recordIn, recordOf, sizeOf, startWorker, stores, until } from './bench.ts';
+import { deadLetter, newApp, put, recordIn, recordOf, sizeOf, startWorker, stores, until } from './bench.ts';
 import { someMessage } from './some-message.ts';
 
 describe.each(stores)('a worker on %s', (kind) => {
@@ -64,6 +64,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         remoteMessage: 'no good',
       });
       expect((await recordOf(app, result.id))?.traceback).toContain('worker.test.ts');
+      await until(() => log.texts('error').length > 0);
       expect(log.texts('error')).toEqual([
         expect.stringMatching(/^Task fail\[.*\] failed in .*: TypeError: no good$/),
       ]);
@@ -140,7 +141,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       const record = await recordIn(app, result.id, 'RETRY');
       expect(record.result).toMatchObject({ exc_type: 'RangeError', exc_message: ['busy'] });
       expect(record.dateDone).toBeNull();
-      expect(await sizeOf(app)).toEqual([0, 1, 0]);
+      await until(async () => (await sizeOf(app)).join() === '0,1,0');
     });
 
     it('fails with its own error when the retries are used up', async () => {
@@ -187,8 +188,11 @@ describe.each(stores)('a worker on %s', (kind) => {
     await startWorker(app);
     const result = await refuse.delay();
     await expect(result.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'Reject' });
-    const [letter] = await (await app.broker()).deadLetters.list();
-    expect(letter).toMatchObject({ reason: 'rejected', detail: 'not for me', queue: 'celery' });
+    expect(await deadLetter(app)).toMatchObject({
+      reason: 'rejected',
+      detail: 'not for me',
+      queue: 'celery',
+    });
     expect((await recordOf(app, result.id))?.result).toMatchObject({
       exc_message: ['not for me', false],
       exc_module: 'celery.exceptions',
@@ -273,6 +277,20 @@ describe.each(stores)('a worker on %s', (kind) => {
       expect(await (await careful.delay()).get({ timeout: 5 })).toBe(true);
     });
 
+    it("a worker's own limit counts for tasks that have none", async () => {
+      const app = await newApp(kind, { taskTimeLimit: 3600 });
+      const hang = app.task('hang', () => new Promise(() => undefined));
+      const own = app.task(
+        'own',
+        { timeLimit: 3000 },
+        () => new Promise((resolve) => setTimeout(resolve, 150, 'done')),
+      );
+      await startWorker(app, { timeLimit: '50ms' });
+      const [hung, unhurt] = [await hang.delay(), await own.delay()];
+      await expect(hung.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
+      expect(await unhurt.get({ timeout: 5 })).toBe('done');
+    });
+
     it('the limit in the message goes before that of the task', async () => {
       const app = await newApp(kind);
       const hang = app.task('hang', { timeLimit: 3600 }, () => new Promise(() => undefined));
@@ -306,8 +324,10 @@ describe.each(stores)('a worker on %s', (kind) => {
         exc_message: ['shop.ad'],
         exc_module: 'celery.exceptions',
       });
-      const [letter] = await (await app.broker()).deadLetters.list();
-      expect(letter).toMatchObject({ reason: 'unknown-task', detail: expect.stringContaining('shop.ad') });
+      expect(await deadLetter(app)).toMatchObject({
+        reason: 'unknown-task',
+        detail: expect.stringContaining('shop.ad'),
+      });
     });
 
     it('because they cannot be decoded are dead letters with the reason, their callers learn of it, and good ones run on', async () => {
@@ -321,8 +341,10 @@ describe.each(stores)('a worker on %s', (kind) => {
         { id: 'broken', queue: 'celery', message: { ...wire, body: Buffer.from('[[1,2') }, eta: null },
       ]);
       expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
-      const [letter] = await broker.deadLetters.list();
-      expect(letter).toMatchObject({ reason: 'undecodable', detail: expect.stringContaining('body') });
+      expect(await deadLetter(app)).toMatchObject({
+        reason: 'undecodable',
+        detail: expect.stringContaining('body'),
+      });
       expect((await recordOf(app, 'broken'))?.status).toBe('FAILURE');
     });
   });
