@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Consumer, Delivery } from '../transports/transport.ts';
-import { backoffMs } from './backoff.ts';
+import { storeBackoff } from './patience.ts';
 import type { Processor } from './processor.ts';
 import type { Slots } from './slots.ts';
 
@@ -68,7 +69,7 @@ export class ClaimLoop implements Service {
         if (failures > 0) logger.info({ failures }, 'claiming messages again');
         return deliveries;
       } catch (error) {
-        const retryMs = backoffMs(failures);
+        const retryMs = backoffDelay(storeBackoff, failures);
         if (failures % 10 === 0)
           logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; trying on`);
         await clock.sleep(retryMs, signal).catch(() => undefined);

@@ -1,9 +1,12 @@
 import { BrokerUnavailable } from '../errors.ts';
+import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { backoffMs } from './backoff.ts';
 
 const stoppingPatienceMs = 10_000;
+
+/** How long to wait before a store that refused is tried again, milliseconds. */
+export const storeBackoff: Backoff = { factor: 50, maximum: 5000, jitter: true };
 
 /**
  * Repeats what the store refuses until it works: a full disk must cost time, not tasks. Gives up only when the lease
@@ -41,7 +44,7 @@ export class Patience {
       if (failures % 10 === 0)
         this.#logger.error({ err: error }, `cannot ${what}: ${error.message}; trying on`);
       if (lost.aborted || this.#isSpent(sinceMs)) return null;
-      await this.#clock.sleep(backoffMs(failures), lost).catch(() => undefined);
+      await this.#clock.sleep(backoffDelay(storeBackoff, failures), lost).catch(() => undefined);
       if (lost.aborted) return null;
       try {
         const answer = await operation();

@@ -1,5 +1,5 @@
 // Making an ending durable: the one place where deliveries are settled.
-import type { StoreWrite } from '../clients/store-write.ts';
+import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Settlement, Transport } from '../transports/transport.ts';

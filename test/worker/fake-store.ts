@@ -1,4 +1,4 @@
-import type { StoreWrite } from '../../src/clients/store-write.ts';
+import type { StoreWrite } from '../../src/lib/store-write.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../../src/transports/transport.ts';
