@@ -1,26 +1,30 @@
-// Copies what the compiler does not make: the files of Swagger UI, for the gateway's docs page. They are shipped, so that
-// the page needs no network and the package no dependency.
+// Copies what the compiler does not make: the files of the gateway's docs page, ours and those of Swagger UI. They are
+// shipped, so that the page needs no network and the package no dependency.
 import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const from = join(root, 'node_modules', 'swagger-ui-dist');
-const to = join(root, 'dist', 'gateway', 'swagger-ui');
 
-// What the page loads, and what the licence asks to be passed on with it.
-const files = [
+copy(join(root, 'node_modules', 'swagger-ui-dist'), join(root, 'dist', 'gateway', 'swagger-ui'), [
   'swagger-ui-bundle.js',
   'swagger-ui.css',
   'favicon-32x32.png',
+  // Its licence asks for these to be passed on with it.
   'LICENSE',
   'NOTICE',
   'swagger-ui-bundle.js.LICENSE.txt',
-];
+]);
+copy(join(root, 'src', 'gateway', 'docs-page'), join(root, 'dist', 'gateway', 'docs-page'), [
+  'page.js',
+  'page.css',
+]);
 
-mkdirSync(to, { recursive: true });
-for (const file of files) {
-  if (!isCopied(join(from, file), join(to, file))) copyFileSync(join(from, file), join(to, file));
+function copy(from, to, files) {
+  mkdirSync(to, { recursive: true });
+  for (const file of files) {
+    if (!isCopied(join(from, file), join(to, file))) copyFileSync(join(from, file), join(to, file));
+  }
 }
 
 function isCopied(source, target) {
