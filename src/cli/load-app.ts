@@ -42,9 +42,8 @@ function locate(path: string, folder: string): string {
   try {
     return createRequire(join(folder, 'package.json')).resolve(path);
   } catch {
-    throw new LoadError(
-      `no module '${path}' in ${folder}${hint(full)}; give the file that exports your App: -A ./app.ts`,
-    );
+    const wayOut = hint(full) ?? 'give the file that exports your App: -A ./app.ts';
+    throw new LoadError(`no module '${path}' in ${folder}; ${wayOut}`);
   }
 }
 
@@ -52,15 +51,12 @@ function isFile(path: string): boolean {
   return existsSync(path) && statSync(path).isFile();
 }
 
-function hint(full: string): string {
+function hint(full: string): string | undefined {
   const folder = dirname(full);
-  if (!existsSync(folder)) return '';
-  const modules = readdirSync(folder).filter((name) =>
-    extensions.some((extension) => name.endsWith(extension)),
-  );
-  const wanted = basename(full);
-  const near = suggest(wanted, modules) ?? modules.find((name) => name.startsWith(`${wanted}.`));
-  return near ? `; did you mean '${near}'?` : '';
+  if (!existsSync(folder)) return undefined;
+  const isModule = (name: string): boolean => extensions.some((extension) => name.endsWith(extension));
+  const near = suggest(basename(full), readdirSync(folder).filter(isModule));
+  return near && `did you mean '${near}'?`;
 }
 
 function appOf(module: Readonly<Record<string, unknown>>, exportName: string | undefined, spec: string): App {

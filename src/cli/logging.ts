@@ -78,8 +78,13 @@ async function prettyStream(options: LoggingOptions): Promise<DestinationStream>
     destination: 2,
     colorize: options.color !== false && wantsColors(process.stderr),
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
-    // The worker's own lines name the task in the sentence.
-    ignore: 'task_name',
+    // The worker's sentences say these already; what a task logs gets them in front, as in Celery.
+    ignore: 'task_id,task_name,hostname,runtime',
+    messageFormat: (line, key) => withTask(line, String(line[key] ?? '')),
     singleLine: true,
   });
+}
+
+function withTask({ task_id: id, task_name: name }: Record<string, unknown>, message: string): string {
+  return typeof id === 'string' && !message.includes(id) ? `${name}[${id}]: ${message}` : message;
 }

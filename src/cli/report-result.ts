@@ -42,8 +42,7 @@ export async function reportResult(
         state: 'FAILURE',
         error: { type, message, traceback: options.traceback ? stack : undefined },
       });
-      output.note(`${type}: ${message}`);
-      if (options.traceback && stack) output.note(stack);
+      output.note(options.traceback && stack ? stack.trimEnd() : `${type}: ${message}`);
       return exitCode.failed;
     }
     if (error instanceof TaskRevokedError) {
