@@ -4,6 +4,7 @@ import type { ResultBackend } from '../results/backend.ts';
 import { openBackend } from '../results/open.ts';
 import { openTransport } from '../transports/open.ts';
 import type { Transport } from '../transports/transport.ts';
+import { checkShape } from './arguments.ts';
 import type { SendOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
 import { type AppOptions, type Config, resolveConfig } from './config.ts';
@@ -120,7 +121,9 @@ export class App implements AsyncDisposable {
     args: readonly unknown[] = [],
     { kwargs = noKwargs, ...call }: SendOptions = {},
   ): Promise<AsyncResult<R>> {
-    return submit<R>(this, calleeNamed(this, checkName(name, "the task's name")), { args, kwargs }, call);
+    const callee = calleeNamed(this, checkName(name, "the task's name"));
+    checkShape(name, args, kwargs);
+    return submit<R>(this, callee, { args, kwargs }, call);
   }
 
   /** The result of a call that was sent at any time, from anywhere. */

@@ -29,12 +29,32 @@ export function bindArguments(
  */
 export function toKwargs(name: string, input: unknown): Json {
   if (input === undefined) return {};
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+  if (isKeywords(input)) return input;
+  throw new InvalidArgumentsError(name, [
+    { path: '$', message: 'the task takes one object with its arguments' },
+  ]);
+}
+
+/** The members of this value can be keyword arguments: it is no list, no Date, nothing that is written as something else. */
+export function isKeywords(value: unknown): value is Json {
+  if (Object.prototype.toString.call(value) !== '[object Object]') return false;
+  return (
+    typeof value === 'object' && value !== null && !('toJSON' in value && typeof value.toJSON === 'function')
+  );
+}
+
+/**
+ * A call by name, whose shape no compiler has seen.
+ * @throws InvalidArgumentsError when it is no list and no object.
+ */
+export function checkShape(name: string, args: unknown, kwargs: unknown): void {
+  if (!Array.isArray(args))
+    throw new InvalidArgumentsError(name, [{ path: '$args', message: 'the arguments are given as a list' }]);
+  if (!isKeywords(kwargs)) {
     throw new InvalidArgumentsError(name, [
-      { path: '$', message: 'the task takes one object with its arguments' },
+      { path: '$kwargs', message: 'the keyword arguments are given as a plain object' },
     ]);
   }
-  return input as Json; // an object that is no list: its members are the arguments
 }
 
 /** The names of a schema's members in their order; `null` when the schema does not tell. */

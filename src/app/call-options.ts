@@ -1,5 +1,8 @@
 // What may be said of one call. Names are those of Celery's apply_async.
+import { ConfigError, UnknownOptionError } from '../errors.ts';
 import type { Duration } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import { checkDate, checkName, checkPriority } from './checks.ts';
 
 /** How often and how soon a refused publication is tried again. Celery's `retry_policy`. */
 export interface RetryPolicy {
@@ -64,4 +67,117 @@ export interface CallOptions {
 /** Options of `app.send`. */
 export interface SendOptions extends CallOptions {
   readonly kwargs?: Readonly<Record<string, unknown>>;
+}
+
+/** What a call is sent with when nothing is said. Compared by identity: the common case is the fast one. */
+export const noOptions: Readonly<Record<never, never>> = Object.freeze({});
+
+/**
+ * Checks the options of a call: their names, their types, their ranges.
+ * @throws UnknownOptionError, ConfigError
+ */
+export function checkCallOptions(name: string, options: CallOptions): void {
+  if (options === noOptions) return;
+  const where = `the call of '${name}'`;
+  for (const [option, value] of Object.entries(options)) {
+    if (!Object.hasOwn(callOptions, option))
+      throw new UnknownOptionError(option, where, suggest(option, Object.keys(callOptions)));
+    if (value === undefined) continue;
+    callOptions[option as keyof CallOptions](value, `'${option}' in ${where}`); // it has it: see above
+  }
+  if (options.countdown !== undefined && options.eta !== undefined) {
+    throw new ConfigError(`'countdown' and 'eta' in ${where} say two different times; give one of them`);
+  }
+}
+
+type Check = (value: unknown, what: string) => void;
+
+const isText: Check = (value, what) => {
+  if (typeof value !== 'string') throw new ConfigError(`${what} must be text`);
+};
+const isFlag: Check = (value, what) => {
+  if (typeof value !== 'boolean') throw new ConfigError(`${what} must be true or false`);
+};
+const isDate: Check = (value, what) => {
+  if (!(value instanceof Date)) throw new ConfigError(`${what} must be a Date`);
+  checkDate(value.getTime(), what);
+};
+const isDuration: Check = (value, what) => {
+  if (typeof value !== 'number' && typeof value !== 'string')
+    throw new ConfigError(`${what} must be seconds or text like '10m'`);
+};
+
+/** Every option with its check, so that the compiler misses none and a mistyped one is found. */
+const callOptions: { readonly [Name in keyof Required<CallOptions>]: Check } = {
+  countdown: isDuration,
+  eta: isDate,
+  expires: (value, what) => (value instanceof Date ? isDate(value, what) : isDuration(value, what)),
+  taskId: checkName,
+  queue: checkName,
+  exchange: isText,
+  routingKey: checkName,
+  priority: (value, what) => checkPriority(value, what.replace(/^'priority' in /, '')),
+  serializer: isText,
+  compression: (value, what) => {
+    if (value !== null) isText(value, what);
+  },
+  headers: checkHeaders,
+  shadow: isText,
+  retry: isFlag,
+  retryPolicy: checkRetryPolicy,
+  ignoreResult: isFlag,
+  timeLimit: isDuration,
+  softTimeLimit: isDuration,
+  replyTo: isText,
+  rootId: checkName,
+  parentId: checkName,
+  groupId: checkName,
+  groupIndex: (value, what) => {
+    // The readers' bound: more is taken for an attack.
+    if (!Number.isInteger(value) || Number(value) < 0 || Number(value) > 1_000_000)
+      throw new ConfigError(`${what} must be a whole number from 0 to 1,000,000`);
+  },
+  argsrepr: isText,
+  kwargsrepr: isText,
+  deliveryMode: (value, what) => {
+    if (value !== 1 && value !== 2) throw new ConfigError(`${what} must be 1 (transient) or 2 (persistent)`);
+  },
+  addToParent: isFlag,
+  signal: (value, what) => {
+    if (!(value instanceof AbortSignal)) throw new ConfigError(`${what} must be an AbortSignal`);
+  },
+};
+
+/** A header of the user's with the name of one of Celery's would not be sent. */
+function checkHeaders(value: unknown, what: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigError(`${what} must be an object`);
+  for (const key of Object.keys(value)) {
+    if (reservedHeaders.has(key))
+      throw new ConfigError(`${what}: '${key}' is a header of Celery's protocol; take another name`);
+  }
+}
+
+const reservedHeaders: ReadonlySet<string> = new Set(
+  `lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin ignore_result
+  replaced_task_nesting stamped_headers stamps compression meth redelivered __proto__`.split(/\s+/),
+);
+
+function checkRetryPolicy(value: unknown, what: string): void {
+  if (typeof value !== 'object' || value === null)
+    throw new ConfigError(`${what} must be an object like { maxRetries: 3 }`);
+  const names: readonly (keyof RetryPolicy)[] = [
+    'maxRetries',
+    'intervalStart',
+    'intervalStep',
+    'intervalMax',
+  ];
+  for (const [key, part] of Object.entries(value)) {
+    if (!names.some((name) => name === key)) throw new UnknownOptionError(key, what, suggest(key, names));
+    if (key === 'maxRetries') {
+      if (part !== null && !(Number.isInteger(part) && Number(part) >= 0)) {
+        throw new ConfigError(`'maxRetries' of ${what} must be a whole number from 0, or null`);
+      }
+    } else isDuration(part, `'${key}' of ${what}`);
+  }
 }

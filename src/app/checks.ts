@@ -14,6 +14,21 @@ export function checkName(value: unknown, what: string): string {
   return value;
 }
 
+/** A moment that has a form on the wire. `ms` since 1970. */
+export function checkDate(ms: number, what: string): Date {
+  const date = new Date(ms);
+  const year = date.getUTCFullYear();
+  if (Number.isNaN(year)) throw new ConfigError(`${what} is an invalid Date, or too far away`);
+  if (year < 1 || year > 9999) throw new ConfigError(`${what} is outside the years 1 to 9999`);
+  return date;
+}
+
+/** A time limit in seconds. */
+export function checkLimit(seconds: number, what: string): number {
+  if (seconds > 0 && seconds <= maxLimit) return seconds;
+  throw new ConfigError(`${what} must be above 0 s and not above ${maxLimit} s`);
+}
+
 /** A serializer that can carry a call. */
 export function checkSerializer(name: string, where: string): SerializerName {
   const serializer = serializerNamed(name);
@@ -43,5 +58,7 @@ export function checkPriority(value: unknown, where: string): number {
 const usable = new Set<string>();
 const nothing = new Uint8Array(0);
 
+/** A hundred years: what no reader refuses. */
+const maxLimit = 3_153_600_000;
 const maxNameLength = 1024;
 const unstorable = /[\ud800-\udfff\0]/u;

@@ -1,4 +1,4 @@
-import type { StoreWrite } from '../clients/store-write.ts';
+import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
 

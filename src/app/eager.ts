@@ -65,7 +65,7 @@ async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome
   if (soft === null && hard === null) return runTask(task, context);
   const timers: NodeJS.Timeout[] = [];
   if (soft !== null)
-    timers.push(setTimeout(() => context.abort.abort(new SoftTimeLimitExceeded(soft)), soft * 1000));
+    timers.push(setTimeout(() => context.abort.abort(new SoftTimeLimitExceeded(soft)), timerMs(soft)));
   const ends = [runTask(task, context)];
   if (hard !== null) {
     ends.push(
@@ -75,7 +75,7 @@ async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome
             const error = new TimeLimitExceeded(hard);
             context.abort.abort(error);
             resolve(failureOf(error));
-          }, hard * 1000),
+          }, timerMs(hard)),
         );
       }),
     );
@@ -85,6 +85,11 @@ async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome
   } finally {
     for (const timer of timers) clearTimeout(timer);
   }
+}
+
+/** A timer takes 31 bits of milliseconds, and fires at once for more: 25 days stand for all that is longer. */
+function timerMs(seconds: number): number {
+  return Math.min(seconds * 1000, 2 ** 31 - 1);
 }
 
 function failureOf(error: Error): Outcome {

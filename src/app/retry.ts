@@ -3,6 +3,8 @@ import { ConfigError, MaxRetriesExceeded, UnknownOptionError } from '../errors.t
 import { backoffDelay } from '../lib/backoff.ts';
 import { toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
+import { isKeywords } from './arguments.ts';
+import { checkDate, checkLimit, checkName, checkPriority } from './checks.ts';
 import { Ignore, Reject, Retry, type RetryOptions } from './outcome.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
@@ -48,9 +50,8 @@ export function isRetriedByItself(error: unknown, options: ResolvedTaskOptions):
 
 function retryTime(run: Repeatable, { eta, countdown }: RetryOptions, { now, random }: RetryFacts): Date {
   if (eta !== undefined) return eta;
-  return new Date(
-    now + (countdown === undefined ? delayMs(run, random) : toMs(countdown, "'countdown' of retry")),
-  );
+  const ms = countdown === undefined ? delayMs(run, random) : toMs(countdown);
+  return checkDate(now + ms, `the time of the retry of '${run.name}'`);
 }
 
 /**
@@ -64,26 +65,52 @@ function delayMs({ options, retries }: Repeatable, random: () => number): number
   return seconds * 1000;
 }
 
-const retryOptions: { readonly [Name in keyof Required<RetryOptions>]: true } = {
-  countdown: true,
-  eta: true,
-  maxRetries: true,
-  args: true,
-  kwargs: true,
-  queue: true,
-  priority: true,
-  expires: true,
-  timeLimit: true,
-  softTimeLimit: true,
-};
-
-function checkRetryOptions(task: string, options: RetryOptions): void {
-  for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(retryOptions, key)) {
-      throw new UnknownOptionError(key, `the retry of '${task}'`, suggest(key, Object.keys(retryOptions)));
-    }
-  }
-  if (options.eta !== undefined && Number.isNaN(options.eta.getTime())) {
-    throw new ConfigError(`'eta' in the retry of '${task}' is an invalid Date`);
+/**
+ * Checks what a retry says, so that it fails the task instead of making a message that no worker reads.
+ * @throws UnknownOptionError, ConfigError
+ */
+export function checkRetryOptions(task: string, options: RetryOptions): void {
+  const where = `the retry of '${task}'`;
+  for (const [option, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, option))
+      throw new UnknownOptionError(option, where, suggest(option, Object.keys(checks)));
+    if (value !== undefined) checks[option as keyof RetryOptions](value, `'${option}' in ${where}`, where); // it has it: see above
   }
 }
+
+type Check = (value: unknown, what: string, where: string) => void;
+
+const isLimit: Check = (value, what) => {
+  if (typeof value !== 'number') throw new ConfigError(`${what} must be seconds`);
+  checkLimit(value, what);
+};
+const isDate: Check = (value, what) => {
+  if (!(value instanceof Date)) throw new ConfigError(`${what} must be a Date`);
+  checkDate(value.getTime(), what);
+};
+const isDuration: Check = (value, what) => {
+  if (typeof value !== 'number' && typeof value !== 'string')
+    throw new ConfigError(`${what} must be seconds or text like '10m'`);
+  toMs(value, what);
+};
+
+const checks: { readonly [Name in keyof Required<RetryOptions>]: Check } = {
+  countdown: isDuration,
+  eta: isDate,
+  expires: (value, what, where) => (value instanceof Date ? isDate : isDuration)(value, what, where),
+  maxRetries: (value, what) => {
+    if (value !== null && !(Number.isInteger(value) && Number(value) >= 0)) {
+      throw new ConfigError(`${what} must be a whole number from 0, or null for no limit`);
+    }
+  },
+  args: (value, what) => {
+    if (!Array.isArray(value)) throw new ConfigError(`${what} must be a list`);
+  },
+  kwargs: (value, what) => {
+    if (!isKeywords(value)) throw new ConfigError(`${what} must be a plain object`);
+  },
+  queue: checkName,
+  priority: (value, _, where) => checkPriority(value, where),
+  timeLimit: isLimit,
+  softTimeLimit: isLimit,
+};

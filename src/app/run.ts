@@ -48,6 +48,7 @@ export async function runHooks(task: AnyTask, context: RunContext, outcome: Outc
 class RunningTask implements BoundTask {
   readonly task: AnyTask;
   readonly #context: RunContext;
+  #retries = 0;
 
   constructor(task: AnyTask, context: RunContext) {
     this.task = task;
@@ -78,11 +79,22 @@ class RunningTask implements BoundTask {
     if (this.#context.direct) throw error instanceof Error ? error : new Retry(new Date(), options, error);
     const { id, retries } = this.request;
     const run = { name: this.name, id, retries, options: this.options };
+    this.#retries++;
     return makeRetry(run, error, options, { now: Date.now(), random: Math.random });
   }
 
   updateState(state: TaskState, meta?: unknown): Promise<void> {
     return this.#context.updateState(state, meta);
+  }
+
+  /** In Celery `retry` throws by itself; who comes from there may forget to. */
+  warnOfForgottenRetry(): void {
+    if (this.#retries > 0) {
+      this.logger.warn(
+        {},
+        `${this.name} made a retry and ended without throwing it: write 'throw task.retry(…)'`,
+      );
+    }
   }
 }
 
@@ -91,7 +103,10 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
   try {
     const { taskPrerun } = task.app.signals;
     if (taskPrerun.connected) await taskPrerun.send({ task, request: context.request }, context.logger);
-    return { kind: 'success', value: await callBody(bound, context.request) };
+    const value = await callBody(bound, context.request);
+    if (value instanceof Retry) throw value; // `return task.retry()` means the same
+    bound.warnOfForgottenRetry();
+    return { kind: 'success', value };
   } catch (thrown) {
     return classify(thrown, bound);
   }

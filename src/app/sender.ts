@@ -1,9 +1,8 @@
 // From a call to a message on its way.
 import { hostname } from 'node:os';
-import { BrokerUnavailable, ConfigError, PayloadTooLargeError, UnknownOptionError } from '../errors.ts';
+import { BrokerUnavailable, PayloadTooLargeError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
-import { suggest } from '../lib/suggest.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import { compress } from '../protocol/compression.ts';
 import { encodeJson } from '../protocol/json.ts';
@@ -14,11 +13,12 @@ import type { SerializerName } from '../protocol/serializers.ts';
 import { encodeTask } from '../protocol/task.ts';
 import type { Publication, Transport } from '../transports/transport.ts';
 import type { App } from './app.ts';
-import type { CallOptions, RetryPolicy } from './call-options.ts';
-import { checkCompression, checkName, checkPriority, checkSerializer } from './checks.ts';
+import { type CallOptions, noOptions, type RetryPolicy } from './call-options.ts';
+import { checkCompression, checkDate, checkLimit, checkPriority, checkSerializer } from './checks.ts';
 import { checkLimits } from './config.ts';
 import { currentTask } from './context.ts';
 import type { Retry } from './outcome.ts';
+import { checkRetryOptions } from './retry.ts';
 import type { RouteOptions } from './router.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
@@ -168,6 +168,7 @@ export function retryMessage(
   now: number = Date.now(),
 ): TaskMessage {
   const where = `the retry of '${message.task}'`;
+  checkRetryOptions(message.task, options);
   return {
     ...message,
     retries: message.retries + 1,
@@ -175,7 +176,7 @@ export function retryMessage(
     eta: at,
     ...(options.args && { args: options.args, argsrepr: reprArgs(options.args) }),
     ...(options.kwargs && { kwargs: options.kwargs, kwargsrepr: saferepr(options.kwargs) }),
-    ...(options.priority !== undefined && { priority: checkPriority(options.priority, where) }),
+    ...(options.priority !== undefined && { priority: options.priority }),
     ...(options.expires !== undefined && { expires: expiresAt(options.expires, now, where) }),
     ...(options.timeLimit !== undefined && { timeLimit: options.timeLimit }),
     ...(options.softTimeLimit !== undefined && { softTimeLimit: options.softTimeLimit }),
@@ -204,9 +205,6 @@ export async function publishCalls(
     }
   }
 }
-
-/** What a call is sent with when nothing is said. Compared by identity: the common case is the fast one. */
-export const noOptions: CallOptions & RouteOptions = Object.freeze({});
 
 export const noKwargs: Json = Object.freeze({});
 
@@ -252,19 +250,12 @@ const origin = `gen${process.pid}@${hostname()}`;
 function etaOf({ countdown, eta }: CallOptions, now: number, where: string): Date | null {
   if (countdown === undefined) return eta ?? null;
   const delayMs = toMs(countdown, `'countdown' in ${where}`);
-  return delayMs > 0 ? dateOf(now + delayMs, 'countdown', where) : null;
+  return delayMs > 0 ? checkDate(now + delayMs, `'countdown' in ${where}`) : null;
 }
 
 function expiresAt(expires: Date | Duration | null, now: number, where: string): Date | null {
   if (expires === null || expires instanceof Date) return expires;
-  return dateOf(now + toMs(expires, `'expires' in ${where}`), 'expires', where);
-}
-
-function dateOf(ms: number, option: string, where: string): Date {
-  const date = new Date(ms);
-  if (Number.isNaN(date.getTime()) || date.getUTCFullYear() > 9999)
-    throw new ConfigError(`'${option}' in ${where} is too far away`);
-  return date;
+  return checkDate(now + toMs(expires, `'expires' in ${where}`), `'expires' in ${where}`);
 }
 
 function limit(
@@ -274,9 +265,8 @@ function limit(
   where: string,
 ): number | null {
   if (given === undefined) return own;
-  const seconds = toSeconds(given, `'${option}' in ${where}`);
-  if (seconds <= 0) throw new ConfigError(`'${option}' in ${where} must be above 0`);
-  return seconds;
+  const what = `'${option}' in ${where}`;
+  return checkLimit(toSeconds(given, what), what);
 }
 
 function checkedRoutePriority(route: RouteOptions, name: string): number | undefined {
@@ -287,110 +277,4 @@ function publishDelayMs(policy: RetryPolicy, failures: number): number | null {
   const { maxRetries = 3, intervalStart = 0, intervalStep = 0.2, intervalMax = 1 } = policy;
   if (maxRetries !== null && failures >= maxRetries) return null;
   return Math.min(toMs(intervalMax), toMs(intervalStart) + failures * toMs(intervalStep));
-}
-
-type Check = (value: unknown, what: string) => void;
-
-const isText: Check = (value, what) => {
-  if (typeof value !== 'string') throw new ConfigError(`${what} must be text`);
-};
-const isFlag: Check = (value, what) => {
-  if (typeof value !== 'boolean') throw new ConfigError(`${what} must be true or false`);
-};
-const isDate: Check = (value, what) => {
-  if (!(value instanceof Date) || Number.isNaN(value.getTime()))
-    throw new ConfigError(`${what} must be a valid Date`);
-};
-const isDuration: Check = (value, what) => {
-  if (typeof value !== 'number' && typeof value !== 'string')
-    throw new ConfigError(`${what} must be seconds or text like '10m'`);
-};
-
-/** Every option with its check, so that the compiler misses none and a mistyped one is found. */
-const callOptions: { readonly [Name in keyof Required<CallOptions>]: Check } = {
-  countdown: isDuration,
-  eta: isDate,
-  expires: (value, what) => (value instanceof Date ? isDate(value, what) : isDuration(value, what)),
-  taskId: checkName,
-  queue: checkName,
-  exchange: isText,
-  routingKey: checkName,
-  priority: (value, what) => checkPriority(value, what.replace(/^'priority' in /, '')),
-  serializer: isText,
-  compression: (value, what) => {
-    if (value !== null) isText(value, what);
-  },
-  headers: checkHeaders,
-  shadow: isText,
-  retry: isFlag,
-  retryPolicy: checkRetryPolicy,
-  ignoreResult: isFlag,
-  timeLimit: isDuration,
-  softTimeLimit: isDuration,
-  replyTo: isText,
-  rootId: checkName,
-  parentId: checkName,
-  groupId: checkName,
-  groupIndex: (value, what) => {
-    if (!Number.isInteger(value) || Number(value) < 0)
-      throw new ConfigError(`${what} must be a whole number from 0`);
-  },
-  argsrepr: isText,
-  kwargsrepr: isText,
-  deliveryMode: (value, what) => {
-    if (value !== 1 && value !== 2) throw new ConfigError(`${what} must be 1 (transient) or 2 (persistent)`);
-  },
-  addToParent: isFlag,
-  signal: (value, what) => {
-    if (!(value instanceof AbortSignal)) throw new ConfigError(`${what} must be an AbortSignal`);
-  },
-};
-
-/** @throws UnknownOptionError, ConfigError */
-export function checkCallOptions(name: string, options: CallOptions): void {
-  if (options === noOptions) return;
-  const where = `the call of '${name}'`;
-  for (const [option, value] of Object.entries(options)) {
-    if (!Object.hasOwn(callOptions, option))
-      throw new UnknownOptionError(option, where, suggest(option, Object.keys(callOptions)));
-    if (value === undefined) continue;
-    callOptions[option as keyof CallOptions](value, `'${option}' in ${where}`); // it has it: see above
-  }
-  if (options.countdown !== undefined && options.eta !== undefined) {
-    throw new ConfigError(`'countdown' and 'eta' in ${where} say two different times; give one of them`);
-  }
-}
-
-/** A header of the user's with the name of one of Celery's would not be sent. */
-function checkHeaders(value: unknown, what: string): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ConfigError(`${what} must be an object`);
-  for (const key of Object.keys(value)) {
-    if (reservedHeaders.has(key))
-      throw new ConfigError(`${what}: '${key}' is a header of Celery's protocol; take another name`);
-  }
-}
-
-const reservedHeaders: ReadonlySet<string> = new Set(
-  `lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin ignore_result
-  replaced_task_nesting stamped_headers stamps compression meth redelivered __proto__`.split(/\s+/),
-);
-
-function checkRetryPolicy(value: unknown, what: string): void {
-  if (typeof value !== 'object' || value === null)
-    throw new ConfigError(`${what} must be an object like { maxRetries: 3 }`);
-  const names: readonly (keyof RetryPolicy)[] = [
-    'maxRetries',
-    'intervalStart',
-    'intervalStep',
-    'intervalMax',
-  ];
-  for (const [key, part] of Object.entries(value)) {
-    if (!names.some((name) => name === key)) throw new UnknownOptionError(key, what, suggest(key, names));
-    if (key === 'maxRetries') {
-      if (part !== null && !(Number.isInteger(part) && Number(part) >= 0)) {
-        throw new ConfigError(`'maxRetries' of ${what} must be a whole number from 0, or null`);
-      }
-    } else isDuration(part, `'${key}' of ${what}`);
-  }
 }

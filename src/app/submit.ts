@@ -5,19 +5,11 @@ import { decodeTask } from '../protocol/task.ts';
 import { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { bindArguments } from './arguments.ts';
-import type { CallOptions } from './call-options.ts';
+import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { currentTask } from './context.ts';
 import { runEagerly } from './eager.ts';
 import { EagerBackend } from './eager-backend.ts';
-import {
-  checkCallOptions,
-  encodeCall,
-  noKwargs,
-  type PreparedCall,
-  prepareCall,
-  publishCalls,
-  withRecord,
-} from './sender.ts';
+import { encodeCall, noKwargs, type PreparedCall, prepareCall, publishCalls, withRecord } from './sender.ts';
 import type { AnyTask } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 

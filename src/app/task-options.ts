@@ -3,7 +3,7 @@ import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
-import { checkCompression, checkName, checkPriority, checkSerializer } from './checks.ts';
+import { checkCompression, checkLimit, checkName, checkPriority, checkSerializer } from './checks.ts';
 import { type Config, checkLimits } from './config.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
@@ -53,10 +53,7 @@ export function resolveTaskOptions(
   config: Config,
 ): ResolvedTaskOptions {
   const where = `the options of the task '${name}'`;
-  for (const key of Object.keys(options)) {
-    if (!Object.hasOwn(known, key))
-      throw new UnknownOptionError(key, where, suggest(key, Object.keys(known)));
-  }
+  checkKinds(options, where);
   const seconds = (option: keyof TaskOptions, value: Duration, low = 0): number => {
     const read = toSeconds(value, `'${option}' in ${where}`);
     if (read < low)
@@ -65,21 +62,12 @@ export function resolveTaskOptions(
   };
   const limit = (option: 'timeLimit' | 'softTimeLimit'): number | null => {
     const value = options[option] ?? null;
-    if (value === null) return null;
-    const read = seconds(option, value);
-    if (read === 0)
-      throw new ConfigError(`'${option}' in ${where} is 0: the task could never run; null means no limit`);
-    return read;
+    return value === null ? null : checkLimit(seconds(option, value), `'${option}' in ${where}`);
   };
   const sent = { timeLimit: limit('timeLimit'), softTimeLimit: limit('softTimeLimit') };
   checkLimits(where, sent.timeLimit, sent.softTimeLimit);
   if (options.input !== undefined && typeof options.input?.['~standard']?.validate !== 'function') {
     throw new ConfigError(`'input' in ${where} is no Standard Schema; zod, valibot and arktype make them`);
-  }
-  for (const hook of ['beforeStart', 'onSuccess', 'onFailure', 'onRetry', 'afterReturn'] as const) {
-    if (options[hook] !== undefined && typeof options[hook] !== 'function') {
-      throw new ConfigError(`'${hook}' in ${where} must be a function`);
-    }
   }
   return Object.freeze({
     ...pickHooks(options),
@@ -113,37 +101,55 @@ export function resolveTaskOptions(
   });
 }
 
+/** How an option is checked here; `own`: where it is read. */
+type Kind = 'flag' | 'text' | 'function' | 'own';
+
 /** Every option, so that the compiler misses none and a mistyped one is found. */
-const known: { readonly [Name in keyof Required<DefinitionOptions>]: true } = {
-  bind: true,
-  input: true,
-  description: true,
-  maxRetries: true,
-  defaultRetryDelay: true,
-  autoretryFor: true,
-  dontAutoretryFor: true,
-  retryBackoff: true,
-  retryBackoffMax: true,
-  retryJitter: true,
-  acksLate: true,
-  ignoreResult: true,
-  storeErrorsEvenIfIgnored: true,
-  trackStarted: true,
-  timeLimit: true,
-  softTimeLimit: true,
-  serializer: true,
-  compression: true,
-  queue: true,
-  priority: true,
-  expires: true,
-  throws: true,
-  trail: true,
-  beforeStart: true,
-  onSuccess: true,
-  onFailure: true,
-  onRetry: true,
-  afterReturn: true,
+const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
+  bind: 'flag',
+  input: 'own',
+  description: 'text',
+  maxRetries: 'own',
+  defaultRetryDelay: 'own',
+  autoretryFor: 'own',
+  dontAutoretryFor: 'own',
+  retryBackoff: 'own',
+  retryBackoffMax: 'own',
+  retryJitter: 'flag',
+  acksLate: 'flag',
+  ignoreResult: 'flag',
+  storeErrorsEvenIfIgnored: 'flag',
+  trackStarted: 'flag',
+  timeLimit: 'own',
+  softTimeLimit: 'own',
+  serializer: 'own',
+  compression: 'own',
+  queue: 'own',
+  priority: 'own',
+  expires: 'own',
+  throws: 'own',
+  trail: 'flag',
+  beforeStart: 'function',
+  onSuccess: 'function',
+  onFailure: 'function',
+  onRetry: 'function',
+  afterReturn: 'function',
 };
+
+function checkKinds(options: DefinitionOptions, where: string): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (!Object.hasOwn(known, option))
+      throw new UnknownOptionError(option, where, suggest(option, Object.keys(known)));
+    const kind = known[option as keyof DefinitionOptions]; // it has it: see above
+    if (value === undefined || kind === 'own') continue;
+    if (kind === 'flag' && typeof value !== 'boolean')
+      throw new ConfigError(`'${option}' in ${where} must be true or false`);
+    if (kind === 'text' && typeof value !== 'string')
+      throw new ConfigError(`'${option}' in ${where} must be text`);
+    if (kind === 'function' && typeof value !== 'function')
+      throw new ConfigError(`'${option}' in ${where} must be a function`);
+  }
+}
 
 function pickHooks(
   options: TaskOptions,

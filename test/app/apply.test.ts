@@ -126,6 +126,18 @@ describe('a task that is applied in place', () => {
     await expect((await stuck.apply([])).get()).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
   });
 
+  it('is not ended at once by a limit of months', async () => {
+    const patient = app.task(
+      'patient',
+      { timeLimit: '60d', softTimeLimit: '50d', bind: true },
+      async (task) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return task.signal.aborted;
+      },
+    );
+    expect(await (await patient.apply([])).get()).toBe(false);
+  });
+
   it('that throws Reject has failed with that', async () => {
     const rejecting = app.task('rejecting', () => {
       throw new Reject('not mine');
@@ -234,7 +246,7 @@ describe('a keyword task', () => {
 
   it('refuses what is no object', async () => {
     const greet = app.task('greet', { input: schema }, () => 1);
-    for (const wrong of [5, 'text', null, [1]])
+    for (const wrong of [5, 'text', null, [1], new Date(), new Map()])
       await expect(greet.delay(wrong as never)).rejects.toThrow('the task takes one object');
   });
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { CallOptions } from '../../src/app/call-options.ts';
+import { type CallOptions, noOptions } from '../../src/app/call-options.ts';
 import { currentTask } from '../../src/app/context.ts';
 import { toRequest } from '../../src/app/request.ts';
 import { type RunContext, runTask } from '../../src/app/run.ts';
-import { noOptions, prepareCall, publishCalls, toPublication } from '../../src/app/sender.ts';
+import { prepareCall, publishCalls, toPublication } from '../../src/app/sender.ts';
 import type { AnyTask } from '../../src/app/task.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';

@@ -79,7 +79,16 @@ describe('a retry', () => {
 
   it.each([
     [{ countdwn: 1 }, "unknown option 'countdwn' in the retry of 't'; did you mean 'countdown'?"],
-    [{ countdown: 'soon' }, "'countdown' of retry must be seconds or text"],
+    [{ countdown: 'soon' }, "'countdown' in the retry of 't' must be seconds or text"],
+    [{ countdown: 1e20 }, "the time of the retry of 't' is an invalid Date, or too far away"],
+    [{ timeLimit: -1 }, "'timeLimit' in the retry of 't' must be above 0"],
+    [{ softTimeLimit: '1m' }, "'softTimeLimit' in the retry of 't' must be seconds"],
+    [{ priority: 1.5 }, "'priority' in the retry of 't' must be a whole number"],
+    [{ queue: '' }, "'queue' in the retry of 't' must be text that is not empty"],
+    [{ args: 5 }, "'args' in the retry of 't' must be a list"],
+    [{ kwargs: [] }, "'kwargs' in the retry of 't' must be a plain object"],
+    [{ maxRetries: -1 }, "'maxRetries' in the retry of 't' must be a whole number"],
+    [{ expires: true }, "'expires' in the retry of 't' must be"],
     [{ eta: new Date(Number.NaN) }, 'is an invalid Date'],
   ])('refuses %j', (given, message) => {
     expect(() => delay({}, given as RetryOptions)).toThrow(message); // what the compiler would refuse

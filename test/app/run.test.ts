@@ -1,11 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { App } from '../../src/app/app.ts';
+import { noOptions } from '../../src/app/call-options.ts';
 import { currentTask } from '../../src/app/context.ts';
 import { Ignore, type Outcome, Reject, Retry } from '../../src/app/outcome.ts';
 import { toRequest } from '../../src/app/request.ts';
 import { type RunContext, runHooks, runTask } from '../../src/app/run.ts';
-import { noOptions, prepareCall, retryMessage } from '../../src/app/sender.ts';
+import { prepareCall, retryMessage } from '../../src/app/sender.ts';
 import type { ObjectSchema } from '../../src/app/standard-schema.ts';
 import type { AnyTask, BoundTask } from '../../src/app/task.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
@@ -99,6 +100,29 @@ describe('a run', () => {
     if (first.kind === 'retry') expect(first.retry.at.getTime() - before).toBeGreaterThanOrEqual(10_000);
     expect(await run(task, [], {}, 1)).toMatchObject({ kind: 'retry' });
     expect(await run(task, [], {}, 2)).toMatchObject({ kind: 'failure', error: expect.any(RangeError) });
+  });
+
+  it('is repeated when it returns its retry in place of throwing it', async () => {
+    const task = app().task('t', { bind: true }, (bound) => bound.retry(new Error('again')));
+    expect(await run(task)).toMatchObject({ kind: 'retry', retry: { cause: { message: 'again' } } });
+  });
+
+  it('warns when it made a retry and ended without throwing it', async () => {
+    const warnings: string[] = [];
+    const task = app().task('t', { bind: true }, (bound) => {
+      bound.retry(new Error('forgotten'));
+      return 5;
+    });
+    const logger = { ...silentLogger, warn: (_: object, message: string) => void warnings.push(message) };
+    expect(await runTask(task, { ...context(task), logger })).toEqual({ kind: 'success', value: 5 });
+    expect(warnings).toEqual(["t made a retry and ended without throwing it: write 'throw task.retry(…)'"]);
+  });
+
+  it('fails when its retry says what no worker could read', async () => {
+    const task = app().task('t', { bind: true }, (bound) => {
+      throw bound.retry(new Error('x'), { priority: 1000 });
+    });
+    expect(await run(task)).toMatchObject({ kind: 'failure', error: { code: 'UMBEL_CONFIG' } });
   });
 
   it('can be found from anywhere in it, also after waiting, and from nowhere else', async () => {

@@ -231,10 +231,12 @@ describe('a call', () => {
     [{ countdwn: 5 }, "unknown option 'countdwn' in the call of 't'; did you mean 'countdown'?"],
     [{ link: [] }, "unknown option 'link' in the call of 't'"],
     [{ countdown: 'soon' }, "'countdown' in the call of 't' must be seconds or text like"],
-    [{ countdown: 1e20 }, "'countdown' in the call of 't' is too far away"],
+    [{ countdown: 1e20 }, "'countdown' in the call of 't' is an invalid Date, or too far away"],
     [{ countdown: 5, eta: new Date() }, "'countdown' and 'eta' in the call of 't' say two different times"],
-    [{ eta: '2030-01-01' }, "'eta' in the call of 't' must be a valid Date"],
-    [{ eta: new Date(Number.NaN) }, "'eta' in the call of 't' must be a valid Date"],
+    [{ eta: '2030-01-01' }, "'eta' in the call of 't' must be a Date"],
+    [{ eta: new Date(Number.NaN) }, "'eta' in the call of 't' is an invalid Date"],
+    [{ eta: new Date('+010000-01-01') }, "'eta' in the call of 't' is outside the years 1 to 9999"],
+    [{ timeLimit: 1e12 }, "'timeLimit' in the call of 't' must be above 0 s and not above"],
     [{ expires: true }, "'expires' in the call of 't' must be seconds"],
     [{ taskId: '' }, "'taskId' in the call of 't' must be text that is not empty"],
     [{ taskId: '\ud800' }, "'taskId' in the call of 't' is not valid Unicode"],
@@ -284,6 +286,18 @@ describe('a call', () => {
       PayloadTooLargeError,
     );
     expect(await claimed(app)).toHaveLength(1);
+  });
+
+  it.each<[string, unknown, unknown]>([
+    ['text for a list', 'text', {}],
+    ['a list for an object', [], [1]],
+    ['null for an object', [], null],
+    ['a Date for an object, which is written as text', [], new Date()],
+    ['a Map for an object', [], new Map([['a', 1]])],
+  ])('by name of a wrong shape is refused: %s', async (_, args, kwargs) => {
+    const send = app.send('t', args as unknown[], { kwargs: kwargs as object as Record<string, unknown> }); // what the compiler would refuse
+    await expect(send).rejects.toThrow(InvalidArgumentsError);
+    await expect(send).rejects.toThrow(/are given as a (list|plain object)/);
   });
 
   it('that is given as something else than a list is refused', async () => {
@@ -430,6 +444,9 @@ describe('an application', () => {
     );
     expect(() => app.task('t', { maxRetries: -1 }, () => 1)).toThrow(
       "'maxRetries' in the options of the task 't'",
+    );
+    expect(() => app.task('t', { acksLate: 'no' as never }, () => 1)).toThrow(
+      "'acksLate' in the options of the task 't' must be true or false",
     );
     expect(() => app.task('t', { onSuccess: 5 as never }, () => 1)).toThrow(
       "'onSuccess' in the options of the task 't' must be a function",
