@@ -52,6 +52,7 @@ export class SqliteConsumer implements Consumer {
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     this.#claiming++;
+    let listed = false;
     try {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         this.#rung = false;
@@ -61,8 +62,12 @@ export class SqliteConsumer implements Consumer {
         );
         if (claim.kind === 'claimed') return this.#hold(claim.rows, owner);
         if (claim.kind === 'struck-off') await this.#store.peers.sweep();
-        else await this.#waitForWork(signal);
+        else {
+          listed = true;
+          await this.#waitForWork(signal);
+        }
       }
+      if (listed && !this.#closing.signal.aborted) await this.#leave([]);
       return [];
     } finally {
       this.#claiming--;
@@ -79,11 +84,7 @@ export class SqliteConsumer implements Consumer {
     this.#unlisten();
     const held = [...this.#held];
     this.#held.clear();
-    const owner = await this.#store.peers.id();
-    await this.#store.write(true, (transaction) => {
-      transaction.sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, this.#number);
-      for (const delivery of held) delivery.giveBack(transaction);
-    });
+    await this.#leave(held);
     this.#onClose();
   }
 
@@ -96,6 +97,16 @@ export class SqliteConsumer implements Consumer {
       const delivery = new SqliteDelivery(this.#store, row, owner, () => this.#held.delete(delivery));
       this.#held.add(delivery);
       return delivery;
+    });
+  }
+
+  /** Waits no longer, and gives these back. If it was rung just now, another is rung in its place. */
+  async #leave(held: readonly SqliteDelivery[]): Promise<void> {
+    const owner = await this.#store.peers.id();
+    await this.#store.write(held.length > 0, (transaction) => {
+      transaction.sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, this.#number);
+      for (const delivery of held) delivery.giveBack(transaction);
+      this.#passOn(transaction);
     });
   }
 
@@ -136,7 +147,7 @@ export class SqliteConsumer implements Consumer {
     return best;
   }
 
-  /** This one is full: what is left is rung for with those who still wait. */
+  /** What this one does not take is rung for with those who wait. */
   #passOn(transaction: Transaction): void {
     for (const queue of this.#queues) {
       if (transaction.sql('SELECT 1 FROM waiting WHERE queue = ? LIMIT 1').get(queue) === undefined) continue;
