@@ -14,6 +14,9 @@ export async function confirmed(question: string, force: boolean): Promise<boole
   try {
     const answer = await terminal.question(`${question} [yes/NO] `);
     return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AbortError') return false; // Ctrl-D or Ctrl-C
+    throw error;
   } finally {
     terminal.close();
   }

@@ -1,7 +1,8 @@
 // call, result, purge and dead, on the embedded store, with a worker where one is needed.
+import { spawn } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { ensureBuilt } from '../e2e/harness/built.ts';
-import { project, shop, startWorker, umbel } from './harness.ts';
+import { command, project, shop, startWorker, umbel } from './harness.ts';
 
 beforeAll(ensureBuilt, 120_000);
 
@@ -131,11 +132,44 @@ test('purge asks first; without a terminal it refuses and deletes nothing', asyn
   await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);
   const refused = await umbel(folder, [...withApp, 'purge']);
   expect(refused).toMatchObject({ code: 2, stdout: '' });
-  expect(refused.stderr).toContain("deletes the 1 messages that wait in 'celery'");
+  expect(refused.stderr).toContain("deletes 1 message from 'celery' for good");
   expect(refused.stderr).toContain('--force');
   expect((await umbel(folder, [...withApp, 'purge', '--force'])).stdout).toBe(
     "Purged 1 message from 'celery'.\n",
   );
+});
+
+/** In a terminal, as `script` makes one, with somebody who types. */
+async function inTerminal(
+  folder: string,
+  typed: string,
+  args: string,
+): Promise<{ code: number | null; screen: string }> {
+  const line = `${process.execPath} ${command} ${args}`;
+  const child = spawn('script', ['-qec', line, '/dev/null'], {
+    cwd: folder,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let screen = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+    if (text.includes('[yes/NO]')) child.stdin.end(typed);
+  });
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { code, screen };
+}
+
+test('on a terminal purge asks, and only yes deletes', async () => {
+  const folder = project({ 'app.js': shop });
+  await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);
+  for (const no of ['no\n', '\n', '\u0004']) {
+    const { code, screen } = await inTerminal(folder, no, '-A ./app.js purge');
+    expect(screen).toContain('Nothing was deleted.');
+    expect(code).toBe(1);
+  }
+  const { code, screen } = await inTerminal(folder, 'yes\n', '-A ./app.js purge');
+  expect(screen).toContain("Purged 1 message from 'celery'.");
+  expect(code).toBe(0);
 });
 
 test('dead letters are listed, shown with their bytes, replayed and discarded', async () => {

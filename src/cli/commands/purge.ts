@@ -34,8 +34,8 @@ async function purge(options: PurgeOptions): Promise<void> {
     const sizes = await Promise.all(queues.map((queue) => broker.size(queue)));
     const waiting = sizes.reduce((sum, size) => sum + size.ready + size.scheduled, 0);
     const names = queues.map((queue) => `'${queue}'`).join(', ');
-    const question = `This deletes the ${waiting} messages that wait in ${names}. Are you sure?`;
-    if (!(await confirmed(question, options.force ?? false))) {
+    const question = `This deletes ${messages(waiting)} from ${names} for good. Are you sure?`;
+    if (waiting > 0 && !(await confirmed(question, options.force ?? false))) {
       output.note('Nothing was deleted.');
       process.exitCode = exitCode.failed;
       return;
@@ -43,7 +43,11 @@ async function purge(options: PurgeOptions): Promise<void> {
     const purged: Record<string, number> = {};
     for (const queue of queues) purged[queue] = await broker.purge(queue);
     const total = Object.values(purged).reduce((sum, count) => sum + count, 0);
-    output.say(`Purged ${total} ${total === 1 ? 'message' : 'messages'} from ${names}.`);
+    output.say(`Purged ${messages(total)} from ${names}.`);
     output.data({ purged });
   });
+}
+
+function messages(count: number): string {
+  return count === 1 ? '1 message' : `${count} messages`;
 }
