@@ -56,6 +56,7 @@ const rows = [
     take: async (name) => (await drain(name)).cpuPer1000,
   },
   { title: '  its memory, at most', unit: ' MB', take: async (name) => (await drain(name)).rssMb },
+  { title: 'start of a worker to its first task', unit: ' ms', take: start },
   { title: 'end to end, producer and worker process', unit: '/s', take: endToEnd },
   {
     title: 'idle, call to start: median',
@@ -154,7 +155,22 @@ async function single(name, part, tasks) {
 }
 
 function drain(name) {
-  return once(`drain ${name}`, () => single(name, 'drain', count));
+  return once(`drain ${name}`, () =>
+    inFolder(async (file) => {
+      await child([name, 'bulk', file, count]).figures;
+      return await child([name, 'drain', file, count]).figures;
+    }),
+  );
+}
+
+/** Milliseconds from the start of the process to the begin of the task that waits for it. */
+async function start(name) {
+  return await inFolder(async (file) => {
+    await child([name, 'bulk', file, 1]).figures;
+    const at = performance.timeOrigin + performance.now();
+    const { firstAt } = await child([name, 'worker', file, 1]).figures;
+    return firstAt - at;
+  });
 }
 
 async function endToEnd(name) {
