@@ -5,6 +5,7 @@ import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { suggest } from '../lib/suggest.ts';
 import { nodeName } from './node-name.ts';
+import { TolerantLogger } from './tolerant-logger.ts';
 
 export interface WorkerOptions {
   /** The queues that it serves; default: the application's `taskDefaultQueue`. */
@@ -72,7 +73,7 @@ export function resolveWorkerOptions(config: Config, options: WorkerOptions): Re
     queues,
     concurrency,
     name: nodeName(options.name),
-    logger: options.logger ?? silentLogger,
+    logger: options.logger === undefined ? silentLogger : new TolerantLogger(options.logger),
     timeLimit,
     softTimeLimit,
     shutdownTimeoutMs: shutdownTimeout === null ? null : toMs(shutdownTimeout, 'shutdownTimeout'),

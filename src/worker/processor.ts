@@ -139,6 +139,7 @@ export class Processor {
       if (settled !== 'settled') return this.#log.unsettled(message, settled);
     }
     this.#log.received(message);
+    if (hasFollowers(message)) this.#log.cutOff(message, clock.now());
     if (app.signals.taskReceived.connected) await app.signals.taskReceived.send({ request }, logger);
     if (task.options.trackStarted) this.#markStarted(run);
 
@@ -210,4 +211,9 @@ export class Processor {
       hard: message.timeLimit || limit(options.timeLimit, app.config.taskTimeLimit, limits.hard),
     };
   }
+}
+
+function hasFollowers({ embed }: TaskMessage): boolean {
+  const { callbacks, errbacks, chain, chord } = embed;
+  return Boolean(callbacks?.length || errbacks?.length || chain?.length || chord);
 }
