@@ -1,5 +1,6 @@
 // Running a call here and now, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
+import { longestTimerMs } from '../lib/clock.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -87,9 +88,9 @@ async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome
   }
 }
 
-/** A timer takes 31 bits of milliseconds, and fires at once for more: 25 days stand for all that is longer. */
+/** 25 days stand for all that is longer. */
 function timerMs(seconds: number): number {
-  return Math.min(seconds * 1000, 2 ** 31 - 1);
+  return Math.min(seconds * 1000, longestTimerMs);
 }
 
 function failureOf(error: Error): Outcome {

@@ -17,9 +17,15 @@ export const systemClock: Clock = {
   async sleep(ms, signal) {
     if (signal?.aborted) throw signal.reason;
     try {
-      await sleep(ms, undefined, signal ? { signal } : {});
+      for (let leftMs = ms; ; leftMs -= longestTimerMs) {
+        await sleep(Math.min(leftMs, longestTimerMs), undefined, signal ? { signal } : {});
+        if (leftMs <= longestTimerMs) return;
+      }
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     }
   },
 };
+
+/** A timer takes 31 bits (25 days), and fires at once for more. */
+export const longestTimerMs: number = 2 ** 31 - 1;

@@ -1,4 +1,5 @@
 import { ResultBackendDisabledError, TaskFailedError, TaskRevokedError, TimeoutError } from '../errors.ts';
+import { longestTimerMs } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { decodeException } from '../protocol/exception.ts';
 import {
@@ -129,7 +130,8 @@ export class AsyncResult<R = unknown> {
     const expired = new TimeoutError(
       `task ${this.id} did not end within ${(ms ?? 0) / 1000} s; it may still run`,
     );
-    const timer = ms === null ? undefined : setTimeout(() => stop.abort(expired), ms);
+    const timer =
+      ms === null ? undefined : setTimeout(() => stop.abort(expired), Math.min(ms, longestTimerMs));
     try {
       for await (const record of backend.watch(this.id, stop.signal)) {
         if (isReady(record.status)) return record;

@@ -67,6 +67,12 @@ test('a revoked task throws with its reason', async () => {
   await expect(new AsyncResult('a', backend).get()).rejects.toBeInstanceOf(TaskRevokedError);
 });
 
+test('get with a timeout of months does not give up at once', async () => {
+  const signal = AbortSignal.timeout(30);
+  const waiting = new AsyncResult('patient', backend).get({ timeout: '90d', signal });
+  await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError', code: 23 }); // the signal's, not ours
+});
+
 test('get gives up after its timeout, in seconds or as text, and says that the task may still run', async () => {
   const result = new AsyncResult('nobody', backend);
   await expect(result.get({ timeout: 0.01 })).rejects.toThrow(TimeoutError);
