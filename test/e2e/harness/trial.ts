@@ -13,6 +13,8 @@ export interface TrialOptions {
   readonly slots: number;
   /** Seconds; the worker's own default when left out. */
   readonly lease?: number;
+  /** The file; in the trial's folder when left out. */
+  readonly store?: string;
 }
 
 export interface Verdict {
@@ -36,7 +38,7 @@ export class Trial implements AsyncDisposable {
   constructor(options: TrialOptions) {
     this.#options = options;
     this.folder = mkdtempSync(join(tmpdir(), 'umbel-proof-'));
-    this.store = join(this.folder, 'store.db');
+    this.store = options.store ?? join(this.folder, 'store.db');
     this.#ledgers = join(this.folder, 'ledgers');
     mkdirSync(this.#ledgers);
     this.faults = new Ledger(join(this.#ledgers, 'faults.ledger'));
