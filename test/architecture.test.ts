@@ -12,7 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   app: ['results', 'transports', 'protocol', 'lib'],
   worker: ['app', 'results', 'transports', 'protocol', 'lib'],
   testing: ['app', 'worker', 'transports', 'results', 'protocol', 'clients', 'lib'],
-  gateway: ['app', 'results', 'lib'],
+  gateway: ['app', 'results', 'protocol', 'lib'],
   cli: ['app', 'worker', 'gateway', 'transports', 'results', 'protocol', 'clients', 'lib'],
 };
 

@@ -1,0 +1,72 @@
+// HTTP in: tasks are called and their results are read over HTTP.
+import type { App } from '../app/app.ts';
+import type { Service } from '../lib/service.ts';
+import { ApiKeys } from './api-keys.ts';
+import { createHandler } from './handler.ts';
+import { HttpServer } from './http-server.ts';
+import { checkExposure, type GatewayOptions, resolveOptions } from './options.ts';
+import type { GatewayState } from './route.ts';
+import { routes } from './routes.ts';
+import { Waits } from './waits.ts';
+
+/** The HTTP API of an application, to be mounted in any server that speaks the Fetch standard. */
+export interface Gateway {
+  /** Answers a request. Never rejects: what goes wrong becomes a problem document (RFC 9457). */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** Ends event streams and waiting requests. The application stays open. */
+  close(): void;
+}
+
+/**
+ * The HTTP API of an application.
+ * @throws ConfigError, UnknownOptionError
+ * @example
+ * const gateway = createGateway(app, { basePath: '/api' });
+ * server.all('/api/*', (context) => gateway.fetch(context.req.raw)); // hono
+ */
+export function createGateway(app: App, options: GatewayOptions = {}): Gateway {
+  const settings = resolveOptions(options);
+  const waits = new Waits(settings.maxWaiting);
+  const state: GatewayState = { app, settings, keys: new ApiKeys(settings.apiKeys), waits, routes };
+  return { fetch: createHandler(state), close: () => waits.close() };
+}
+
+export interface GatewayServerOptions extends GatewayOptions {
+  /** Default 127.0.0.1: this machine only. Any other address needs `apiKeys`. */
+  readonly host?: string;
+  /** Default 8000; 0 = any that is free. */
+  readonly port?: number;
+}
+
+/** A gateway with its own HTTP server. */
+export class GatewayServer implements Service {
+  readonly #gateway: Gateway;
+  readonly #server: HttpServer;
+
+  /** @throws ConfigError for wrong options, and for an address that others reach without an API key. */
+  constructor(app: App, { host = '127.0.0.1', port = 8000, ...options }: GatewayServerOptions = {}) {
+    checkExposure(host, options.apiKeys ?? []);
+    this.#gateway = createGateway(app, options);
+    this.#server = new HttpServer(this.#gateway.fetch, { host, port });
+  }
+
+  /** Where it listens: `http://127.0.0.1:8000`. */
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** @throws ConfigError when the address cannot be listened on. */
+  start(): Promise<void> {
+    return this.#server.start();
+  }
+
+  /** Ends event streams and waiting requests at once, lets other requests finish, and closes. The application stays open. */
+  async stop(): Promise<void> {
+    this.#gateway.close();
+    await this.#server.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

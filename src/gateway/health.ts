@@ -1,0 +1,18 @@
+import { jsonContent, ref } from './openapi.ts';
+import { json, type Route } from './route.ts';
+
+/** `GET /health`: this process lives. Asks nobody else, so it is always fast. */
+export const health: Route = {
+  method: 'GET',
+  path: '/health',
+  open: true,
+  handle: (request) => json(request, 200, { status: 'ok' }),
+  describe: () => ({
+    '/health': {
+      operationId: 'health',
+      summary: 'The process is alive',
+      tags: ['Health'],
+      responses: { 200: { description: 'It is.', content: jsonContent(ref('Status')) } },
+    },
+  }),
+};

@@ -1,0 +1,81 @@
+// A request that is made twice is one call. Its id is derived from the client's key, and the record that a call was sent
+// (see Publication.write) makes the second message of that id harmless: in any process, after any crash.
+import { createHash } from 'node:crypto';
+import type { ResultBackend } from '../results/backend.ts';
+import { Problem } from './problem.ts';
+
+/** What a request asked for, whatever it is called by. */
+export interface RequestPrint {
+  readonly task: string;
+  readonly query: URLSearchParams;
+  readonly body: Uint8Array;
+}
+
+/** A digest that differs if any of it differs. The order of the query's parameters does not count. */
+export function fingerprint({ task, query, body }: RequestPrint): string {
+  const parameters = [...query].map((pair) => JSON.stringify(pair)).sort();
+  return createHash('sha256')
+    .update(JSON.stringify([task, parameters]))
+    .update(body)
+    .digest('hex');
+}
+
+/**
+ * The `Idempotency-Key` of a request.
+ * @throws Problem 400 for what is no key.
+ */
+export function idempotencyKeyOf(headers: Headers): string | null {
+  const key = headers.get('idempotency-key');
+  if (key === null || /^[\x20-\x7e]{1,255}$/.test(key)) return key;
+  throw new Problem(400, 'the Idempotency-Key must be 1 to 255 printable ASCII characters');
+}
+
+/** The id of the call that a key stands for: a UUID of version 8 (RFC 9562), the same for the same three, for ever. */
+export function derivedId(caller: string, task: string, key: string): string {
+  const bytes = digest('umbel idempotency key', caller, task, key).subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80; // version 8
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80; // variant
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+/**
+ * Says that the call of this id is the one with this fingerprint. The first to say so is right, for as long as results
+ * are kept: the claim is a record of SUCCESS, which a backend never overwrites. It is made before the message is sent; a
+ * crash in between leaves a claim that the same request, made again, finds to be its own.
+ * @returns false: the id belongs to another request. With `onlyIfMade` also if nobody has claimed it.
+ */
+export async function claim(
+  backend: ResultBackend,
+  id: string,
+  print: string,
+  { onlyIfMade }: { readonly onlyIfMade: boolean },
+): Promise<boolean> {
+  const taskId = claimId(id);
+  const earlier = await backend.get(taskId);
+  if (earlier !== undefined) return earlier.result === print;
+  if (onlyIfMade) return false;
+  await backend.put({
+    taskId,
+    status: 'SUCCESS',
+    result: print,
+    traceback: null,
+    children: [],
+    dateDone: new Date(),
+  });
+  return (await backend.get(taskId))?.result === print;
+}
+
+/** Whether an id is not a task's, but a claim's. */
+export function isClaim(id: string): boolean {
+  return id.startsWith(claimPrefix);
+}
+
+const claimPrefix = 'umbel-request-';
+
+function claimId(id: string): string {
+  return `${claimPrefix}${digest('umbel claim', id).toString('hex')}`;
+}
+
+function digest(...parts: readonly string[]): Buffer {
+  return createHash('sha256').update(JSON.stringify(parts)).digest();
+}

@@ -1,0 +1,87 @@
+// What a task takes, as JSON Schema: for the list of tasks, the API's description, and the forms of its docs page.
+import type { ObjectSchema } from '../app/standard-schema.ts';
+import type { AnyTask } from '../app/task.ts';
+
+/** A JSON Schema (draft 2020-12), as OpenAPI 3.1 takes it. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/**
+ * The schema of the body that calls a task. For a keyword task what its schema library says (JSON Schema 2020-12), with
+ * references relative to `root`; for a positional one the list of its arguments, of which nothing is known at run time.
+ */
+export function bodySchema(task: AnyTask, root: string): JsonSchema {
+  const { input } = task.options;
+  return input === null ? positionalSchema(task) : rebased(inputSchema(input), root);
+}
+
+function positionalSchema(task: AnyTask): JsonSchema {
+  const names = parameterNames(task);
+  const hint =
+    names.length > 0 ? `In this order: ${names.join(', ')}.` : 'The positional arguments, in order.';
+  return {
+    type: 'object',
+    properties: { args: { type: 'array', items: {}, description: hint } },
+    additionalProperties: false,
+    examples: [{ args: names }],
+  };
+}
+
+/** For people only: the names that the code gives to its parameters. Empty when they cannot be read off easily. */
+function parameterNames({ run, options }: AnyTask): readonly string[] {
+  const list = /^(?:async\s*)?(?:function\s*\w*\s*)?\(([^()[\]{}]*)\)/.exec(String(run))?.[1];
+  if (list === undefined) return [];
+  const names = list
+    .split(',')
+    .map((parameter) => parameter.replace(/[=:].*$/s, '').trim())
+    .filter((name) => name !== '');
+  return options.bind ? names.slice(1) : names;
+}
+
+/** A schema that no library can say in JSON Schema (of dates, for instance) is some object. */
+function inputSchema(schema: ObjectSchema): JsonSchema {
+  const { vendor, jsonSchema } = schema['~standard'];
+  try {
+    const options = { target: 'draft-2020-12' };
+    // zod alone can leave the parts open that it cannot say, instead of giving up.
+    const lenient = vendor === 'zod' ? { ...options, libraryOptions: { unrepresentable: 'any' } } : options;
+    const { $schema: _, ...rest } = jsonSchema?.input(lenient) ?? anyObject;
+    return rest;
+  } catch {
+    return anyObject;
+  }
+}
+const anyObject: JsonSchema = { type: 'object' };
+
+/** Moves a schema to another place in a document: its references to itself are told where it now stands. */
+function rebased(schema: JsonSchema, root: string): JsonSchema {
+  return mapMembers(schema, (key, member) => {
+    if (key === '$ref' && typeof member === 'string' && member.startsWith('#')) return root + member.slice(1);
+    if (dataKeywords.has(key)) return member;
+    // Its keys are names that the user chose: `default` may be one.
+    if (mapsOfSchemas.has(key) && isObject(member)) return mapMembers(member, (_, each) => inner(each, root));
+    return inner(member, root);
+  });
+}
+
+function inner(value: unknown, root: string): unknown {
+  if (Array.isArray(value)) return value.map((member) => inner(member, root));
+  return isObject(value) ? rebased(value, root) : value;
+}
+
+function mapMembers(object: JsonSchema, change: (key: string, member: unknown) => unknown): JsonSchema {
+  return Object.fromEntries(Object.entries(object).map(([key, member]) => [key, change(key, member)]));
+}
+
+function isObject(value: unknown): value is JsonSchema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const mapsOfSchemas: ReadonlySet<string> = new Set([
+  'properties',
+  'patternProperties',
+  '$defs',
+  'definitions',
+  'dependentSchemas',
+]);
+/** What stands under these is a value, not a schema. */
+const dataKeywords: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples', 'example']);

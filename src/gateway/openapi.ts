@@ -1,0 +1,147 @@
+// The API's description, OpenAPI 3.1: generated from the routes and the registered tasks.
+import type { App } from '../app/app.ts';
+import type { AnyTask } from '../app/task.ts';
+import { callParameters } from './call-query.ts';
+import { bodySchema, type JsonSchema } from './json-schema.ts';
+import type { GatewayState } from './route.ts';
+import * as schemas from './schemas.ts';
+
+export interface Parameter {
+  readonly name: string;
+  readonly in: 'query' | 'path' | 'header';
+  readonly required?: boolean;
+  readonly description: string;
+  readonly schema: JsonSchema;
+}
+export interface ResponseDescription {
+  readonly description: string;
+  readonly headers?: Readonly<Record<string, unknown>>;
+  readonly content?: Readonly<
+    Record<
+      string,
+      {
+        readonly schema: JsonSchema;
+      }
+    >
+  >;
+}
+
+/** One operation of the document; the part of OpenAPI's that is used here. */
+export interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly Parameter[];
+  readonly requestBody?: unknown;
+  readonly responses: Readonly<Record<string, ResponseDescription>>;
+}
+
+/** The whole document. */
+export function openApiDocument(gateway: GatewayState): unknown {
+  const { app, routes, settings, keys } = gateway;
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const { method, open, describe } of routes) {
+    for (const [path, operation] of Object.entries(describe?.(gateway) ?? {})) {
+      const secured = keys.required && open !== true ? { security: [{ bearer: [] }, { apiKey: [] }] } : {};
+      paths[path] = { ...paths[path], [method.toLowerCase()]: { ...operation, ...secured } };
+    }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: app.name,
+      version: '1',
+      description: 'Calls the tasks of this application, and tells what became of them.',
+    },
+    servers: [{ url: settings.basePath || '/' }],
+    paths,
+    components: {
+      schemas: {
+        ...schemas.components,
+        ...Object.fromEntries(
+          [...app.tasks].map((task) => [componentOf(task), bodySchema(task, refTo(task))]),
+        ),
+      },
+      ...(keys.required && { securitySchemes }),
+    },
+  };
+}
+
+/** `POST /tasks/{name}` of each task: a path of its own, so that clients and forms know its arguments. */
+export function describeCalls(app: App): Readonly<Record<string, Operation>> {
+  return Object.fromEntries(
+    [...app.tasks].map((task) => [`/tasks/${encodeURIComponent(task.name)}`, callOf(task)]),
+  );
+}
+
+export function jsonContent(schema: JsonSchema): {
+  readonly 'application/json': { readonly schema: JsonSchema };
+} {
+  return { 'application/json': { schema } };
+}
+
+export function ref(component: keyof typeof schemas.components): JsonSchema {
+  return { $ref: `#/components/schemas/${component}` };
+}
+
+/** The answers to requests that fail. */
+export function problems(...statuses: readonly number[]): Readonly<Record<string, ResponseDescription>> {
+  const content = { 'application/problem+json': { schema: ref('Problem') } };
+  return Object.fromEntries(
+    statuses.map((status) => [String(status), { description: reasons[status] ?? 'It failed.', content }]),
+  );
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: 'The query, a header or the JSON is wrong.',
+  401: 'No API key, or a wrong one.',
+  404: 'There is none of that name or id.',
+  409: 'Another call has this task_id.',
+  413: 'The body is too large.',
+  415: 'The body is not JSON.',
+  422: 'The arguments do not fit the task, or the Idempotency-Key was used for another request.',
+  503: 'The broker is not available; nothing was sent.',
+};
+
+const securitySchemes = {
+  bearer: { type: 'http', scheme: 'bearer' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+};
+
+function callOf(task: AnyTask): Operation {
+  const { description, input, queue } = task.options;
+  return {
+    operationId: `call.${componentOf(task)}`,
+    summary: task.name,
+    description: [description, queue !== null && `Queue: ${queue}.`].filter(Boolean).join('\n\n'),
+    tags: ['Tasks'],
+    parameters: [
+      ...callParameters(),
+      {
+        name: 'Idempotency-Key',
+        in: 'header',
+        description: 'The same key with the same request is one call, however often it is sent.',
+        schema: { type: 'string', minLength: 1, maxLength: 255 },
+      },
+    ],
+    requestBody: { required: input !== null, content: jsonContent({ $ref: refTo(task) }) },
+    responses: {
+      202: {
+        description: 'The broker holds the call.',
+        headers: { Location: { description: 'Where its state is told.', schema: { type: 'string' } } },
+        content: jsonContent(ref('AcceptedCall')),
+      },
+      ...problems(400, 401, 409, 413, 415, 422, 503),
+    },
+  };
+}
+
+/** The task's name as the name of a component, which may not have all characters. */
+function componentOf(task: AnyTask): string {
+  return `task.${task.name.replace(/[^\w.-]/g, (character) => `_${character.codePointAt(0)?.toString(16)}_`)}`;
+}
+
+function refTo(task: AnyTask): string {
+  return `#/components/schemas/${componentOf(task)}`;
+}

@@ -1,0 +1,93 @@
+// What a client is told when a request fails: RFC 9457, application/problem+json.
+import { STATUS_CODES } from 'node:http';
+import {
+  BrokerUnavailable,
+  InvalidArgumentsError,
+  NotSerializableError,
+  PayloadTooLargeError,
+  UmbelError,
+  UnknownTaskError,
+} from '../errors.ts';
+
+/** One thing that is wrong with a request: with a value in its body, or with a parameter of its query. */
+export interface ProblemDetail {
+  /** JSONPath-like, `$` being the body: `$.rows[3].id`. */
+  readonly path?: string;
+  readonly parameter?: string;
+  readonly message: string;
+}
+
+export interface ProblemOptions {
+  readonly errors?: readonly ProblemDetail[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Stable, for programs: that of the error behind it. */
+  readonly code?: string;
+  readonly cause?: unknown;
+}
+
+/** Thrown by handlers to answer with a status and the reason. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly errors: readonly ProblemDetail[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly code: string | undefined;
+
+  constructor(status: number, detail: string, { errors, headers = {}, code, cause }: ProblemOptions = {}) {
+    super(detail, { cause });
+    this.status = status;
+    this.errors = errors;
+    this.headers = headers;
+    this.code = code;
+  }
+}
+
+/** The problem document. */
+export interface ProblemDocument {
+  /** Always `about:blank`: the status says what kind of problem it is, `code` which one. */
+  readonly type: 'about:blank';
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** The path that was asked for. */
+  readonly instance: string;
+  readonly requestId: string;
+  readonly code?: string;
+  readonly errors?: readonly ProblemDetail[];
+}
+
+export function toDocument(problem: Problem, instance: string, requestId: string): ProblemDocument {
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[problem.status] ?? 'Error',
+    status: problem.status,
+    detail: problem.message,
+    instance,
+    requestId,
+    ...(problem.code !== undefined && { code: problem.code }),
+    ...(problem.errors !== undefined && { errors: problem.errors }),
+  };
+}
+
+/** What to answer to an error. What is nobody's fault but ours says nothing about itself: that is in the log. */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof UmbelError) {
+    const { code } = error;
+    if (error instanceof UnknownTaskError) return new Problem(404, error.message, { code, cause: error });
+    if (error instanceof InvalidArgumentsError) {
+      return new Problem(422, error.message, { code, errors: error.issues, cause: error });
+    }
+    if (error instanceof NotSerializableError) {
+      const errors = [{ path: error.path, message: error.message }];
+      return new Problem(422, error.message, { code, errors, cause: error });
+    }
+    if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
+    if (error instanceof BrokerUnavailable) {
+      const detail = 'the broker is not available, nothing was sent; try again';
+      return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
+    }
+  }
+  return new Problem(500, 'something went wrong here; the log says what, under this request id', {
+    cause: error,
+  });
+}

@@ -1,0 +1,46 @@
+import { systemClock } from '../lib/clock.ts';
+import { jsonContent, problems, ref } from './openapi.ts';
+import { Problem } from './problem.ts';
+import { type GatewayState, json, type Route } from './route.ts';
+
+/** `GET /ready`: the stores answer, so calls can be sent and results be read. */
+export const ready: Route = {
+  method: 'GET',
+  path: '/ready',
+  open: true,
+  async handle(request, gateway) {
+    try {
+      await Promise.race([checkStores(gateway), tooLate()]);
+    } catch (cause) {
+      gateway.settings.logger.warn({ err: cause }, 'not ready: the stores do not answer');
+      // The cause may tell where the store is: it goes to the log, this route is open to all.
+      throw new Problem(503, 'the broker or the result backend does not answer', {
+        headers: { 'Retry-After': '5' },
+        cause,
+      });
+    }
+    return json(request, 200, { status: 'ready' });
+  },
+  describe: () => ({
+    '/ready': {
+      operationId: 'ready',
+      summary: 'The stores answer',
+      tags: ['Health'],
+      responses: { 200: { description: 'They do.', content: jsonContent(ref('Status')) }, ...problems(503) },
+    },
+  }),
+};
+
+const patienceMs = 2000;
+
+async function checkStores({ app }: GatewayState): Promise<void> {
+  const broker = await app.broker();
+  await broker.size(app.config.taskDefaultQueue);
+  const backend = await app.backend();
+  await backend?.get('umbel-ready');
+}
+
+async function tooLate(): Promise<never> {
+  await systemClock.sleep(patienceMs);
+  throw new Error(`no answer within ${patienceMs} ms`);
+}

@@ -1,0 +1,89 @@
+// The shapes of answers, for the OpenAPI document.
+const text = { type: 'string' };
+
+export const components = {
+  AcceptedCall: {
+    type: 'object',
+    required: ['id', 'task', 'status', 'links'],
+    properties: {
+      id: { ...text, description: "The call's id." },
+      task: text,
+      status: { const: 'PENDING' },
+      links: {
+        type: 'object',
+        description: 'Empty for a task that keeps no result.',
+        properties: { self: text, result: text, events: text },
+      },
+    },
+  },
+  Task: {
+    type: 'object',
+    required: ['id', 'status'],
+    properties: {
+      id: text,
+      status: {
+        ...text,
+        description: "PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, or a state of the task's own.",
+        examples: ['SUCCESS'],
+      },
+      result: { description: 'What the task returned; with SUCCESS.' },
+      error: { $ref: '#/components/schemas/TaskError' },
+      progress: { description: "What the task tells about itself; with a state of the task's own." },
+      doneAt: { ...text, format: 'date-time', description: 'When it ended.' },
+    },
+  },
+  TaskError: {
+    type: 'object',
+    description: 'With FAILURE and REVOKED; with RETRY why the last attempt failed.',
+    required: ['type', 'message'],
+    properties: { type: text, message: text, traceback: text },
+  },
+  TaskList: {
+    type: 'object',
+    required: ['tasks'],
+    properties: {
+      tasks: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['name', 'takes', 'body', 'options', 'links'],
+          properties: {
+            name: text,
+            description: { type: ['string', 'null'] },
+            takes: { enum: ['keyword', 'positional'] },
+            body: { type: 'object', description: 'JSON Schema of the body that calls it.' },
+            options: { type: 'object' },
+            links: { type: 'object', properties: { call: text } },
+          },
+        },
+      },
+    },
+  },
+  Status: { type: 'object', required: ['status'], properties: { status: text } },
+  Problem: {
+    type: 'object',
+    description: 'RFC 9457.',
+    required: ['type', 'title', 'status', 'detail', 'instance', 'requestId'],
+    properties: {
+      type: text,
+      title: text,
+      status: { type: 'integer' },
+      detail: text,
+      instance: text,
+      requestId: text,
+      code: { ...text, description: 'Which error it was; stable.' },
+      errors: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['message'],
+          properties: {
+            path: { ...text, description: 'In the body: $.rows[3].id' },
+            parameter: { ...text, description: 'Of the query.' },
+            message: text,
+          },
+        },
+      },
+    },
+  },
+} as const;
