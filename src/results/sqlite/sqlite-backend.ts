@@ -13,7 +13,7 @@ const resultSchema: readonly string[] = [
 CREATE TABLE result (
   task_id TEXT PRIMARY KEY,       -- time-ordered (UUID 7) if we made it: new rows stay together
   status TEXT NOT NULL,
-  change INTEGER NOT NULL,        -- counts up with each write, from the time of the first: what a watcher compares
+  change INTEGER NOT NULL,        -- counts up with each write, from anywhere: what a watcher compares
   expires INTEGER NOT NULL,       -- milliseconds since 1970
   meta TEXT NOT NULL              -- Celery's JSON
 ) WITHOUT ROWID;
@@ -70,6 +70,7 @@ class SqliteBackend implements ResultBackend {
   readonly #alarms = new Map<string, Set<() => void>>();
   readonly #unlisten: () => void;
   readonly #sweeper: NodeJS.Timeout | null;
+  #lastChange = 0;
   #closed = false;
 
   constructor(store: SqliteStore, expiresMs: number | null, clock: Clock) {
@@ -110,7 +111,7 @@ class SqliteBackend implements ResultBackend {
         sql('INSERT OR IGNORE INTO result VALUES (?, ?, ?, ?, ?)').run(
           record.taskId,
           record.status,
-          this.#clock.now(),
+          this.#newChange(),
           expires,
           meta,
         ).changes,
@@ -167,18 +168,20 @@ class SqliteBackend implements ResultBackend {
   /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
   #put(transaction: Transaction, record: ResultRecord, meta: string, expires: number): boolean {
     const { sql } = transaction;
-    const kept = isReady(record.status)
+    const replaceable = isReady(record.status)
       ? "status <> 'SUCCESS'"
       : "status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')";
-    const { changes } = sql(
-      `INSERT INTO result VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (task_id) DO UPDATE SET
-         status = excluded.status, change = change + 1, expires = excluded.expires, meta = excluded.meta
-       WHERE ${kept}`,
-    ).run(record.taskId, record.status, this.#clock.now(), expires, meta);
+    const row = [record.taskId, record.status, firstChange(), expires, meta, this.#clock.now()];
+    const { changes } = sql(upsert(`${replaceable} OR expires <= ?6`)).run(...row);
     if (Number(changes) === 0) return false;
     this.#ringWatchers(transaction, record.taskId);
     return true;
+  }
+
+  /** Of a record that is made: above all that this process has given, so that one made anew is seen as changed. */
+  #newChange(): number {
+    this.#lastChange = Math.max(this.#lastChange + 1, Math.floor(this.#clock.now() * 1000));
+    return this.#lastChange;
   }
 
   #ringWatchers(transaction: Transaction, id: string): void {
@@ -254,4 +257,17 @@ class SqliteBackend implements ResultBackend {
   #alarm(id: string): void {
     for (const alarm of this.#alarms.get(id) ?? []) alarm();
   }
+}
+
+/** Writes a record that is not there, or may be replaced; what has expired is not there. */
+function upsert(replaceable: string): string {
+  return `INSERT INTO result VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (task_id) DO UPDATE SET
+      status = excluded.status, change = change + 1, expires = excluded.expires, meta = excluded.meta
+    WHERE ${replaceable}`;
+}
+
+/** Where a record begins to count its changes: anywhere, so that one made anew does not look like the one forgotten. */
+function firstChange(): number {
+  return Math.floor(Math.random() * 2 ** 52);
 }

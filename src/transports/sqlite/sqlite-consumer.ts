@@ -94,7 +94,9 @@ export class SqliteConsumer implements Consumer {
 
   #hold(rows: readonly ClaimedRow[], owner: number): SqliteDelivery[] {
     return rows.map((row) => {
-      const delivery = new SqliteDelivery(this.#store, row, owner, () => this.#held.delete(delivery));
+      const delivery = new SqliteDelivery(this.#store, this.#clock, row, owner, () =>
+        this.#held.delete(delivery),
+      );
       this.#held.add(delivery);
       return delivery;
     });

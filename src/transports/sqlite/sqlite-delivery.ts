@@ -1,6 +1,7 @@
 // A message of the embedded store that this process holds.
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import { LeaseLostError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Delivery, Settlement } from '../transport.ts';
@@ -19,6 +20,7 @@ export interface ClaimedRow {
 
 export class SqliteDelivery implements Delivery {
   readonly #store: SqliteStore;
+  readonly #clock: Clock;
   readonly #row: ClaimedRow;
   readonly #owner: number;
   readonly #onSettled: () => void;
@@ -28,8 +30,9 @@ export class SqliteDelivery implements Delivery {
   #settled = false;
   #givenBack = false;
 
-  constructor(store: SqliteStore, row: ClaimedRow, owner: number, onSettled: () => void) {
+  constructor(store: SqliteStore, clock: Clock, row: ClaimedRow, owner: number, onSettled: () => void) {
     this.#store = store;
+    this.#clock = clock;
     this.#row = row;
     this.#owner = owner;
     this.#onSettled = onSettled;
@@ -72,7 +75,7 @@ export class SqliteDelivery implements Delivery {
     if (this.#givenBack) return 'fenced';
     if (this.#settled) throw new TypeError('a delivery is settled once');
     this.#settled = true;
-    const now = Date.now();
+    const now = this.#clock.now();
     const publish =
       settlement.kind === 'ack' ? (settlement.publish ?? []).map((each) => toRow(each, now)) : [];
     // Giving back needs no disk: a loss of power gives everything back anyway.
@@ -120,7 +123,7 @@ export class SqliteDelivery implements Delivery {
     if (settlement.kind === 'dead') {
       sql(
         'INSERT INTO dead (queue, priority, strikes, reason, detail, died_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ).run(queue, priority, strikes, settlement.reason, settlement.detail, now, envelope);
+      ).run(queue, priority, strikes, settlement.reason, settlement.detail, now, storable(envelope));
     }
     if (settlement.write !== undefined) applyWrite(transaction, this.#store, settlement.write);
     for (const row of publish) insertMessage(transaction, this.#store, row);
@@ -139,4 +142,9 @@ export class SqliteDelivery implements Delivery {
       .run(parked ? 1 : 0, this.#row.seq);
     makeReady(transaction, this.#store, this.#row, due);
   }
+}
+
+/** An empty BLOB is taken for NULL by the SQLite of Node 22. */
+function storable(envelope: string | Uint8Array): string | Uint8Array {
+  return envelope.length === 0 ? '' : envelope;
 }

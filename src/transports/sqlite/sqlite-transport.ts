@@ -1,5 +1,6 @@
 // The embedded transport: messages in a SQLite file that any number of processes of one machine share.
 import { SqliteStore } from '../../clients/sqlite.ts';
+import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type {
   ConsumeOptions,
@@ -58,6 +59,7 @@ class SqliteTransport implements Transport {
   }
 
   async publish(publications: readonly Publication[]): Promise<void> {
+    this.#refuseIfClosed();
     const now = this.#clock.now();
     const rows = publications.map((publication) => toRow(publication, now));
     await this.store.write(true, (transaction) => {
@@ -66,6 +68,7 @@ class SqliteTransport implements Transport {
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#refuseIfClosed();
     await this.store.peers.own(options.leaseMs, options.name);
     const consumer = new SqliteConsumer(this.store, this.#clock, options, () =>
       this.#consumers.delete(consumer),
@@ -75,11 +78,15 @@ class SqliteTransport implements Transport {
   }
 
   async size(queue: string): Promise<QueueSize> {
-    const count = (sql: string): number =>
-      Number(this.store.read((prepare) => prepare(sql).get(queue))?.n ?? 0);
+    const now = this.#clock.now();
+    const count = (sql: string, ...values: number[]): number =>
+      Number(this.store.read((prepare) => prepare(sql).get(queue, ...values))?.n ?? 0);
+    const scheduled = 'SELECT count(*) AS n FROM scheduled JOIN message USING (seq) WHERE queue = ?';
     return {
-      ready: count('SELECT count(*) AS n FROM ready WHERE queue = ?'),
-      scheduled: count('SELECT count(*) AS n FROM scheduled JOIN message USING (seq) WHERE queue = ?'),
+      // What is due is moved to its queue by the next claim; it is ready all the same.
+      ready:
+        count('SELECT count(*) AS n FROM ready WHERE queue = ?') + count(`${scheduled} AND due <= ?`, now),
+      scheduled: count(`${scheduled} AND due > ?`, now),
       claimed: count('SELECT count(*) AS n FROM claim JOIN message USING (seq) WHERE queue = ?'),
     };
   }
@@ -114,5 +121,10 @@ class SqliteTransport implements Transport {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The store may stay open for others, such as the result backend. */
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on the store ${this.store.path} is closed`);
   }
 }
