@@ -115,13 +115,17 @@ export const backendConformance: readonly Case[] = [
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     const seen: unknown[] = [];
-    for await (const { status } of backend.watch('a', AbortSignal.timeout(10_000))) {
-      seen.push(status);
-      if (status !== 'STARTED') continue;
-      await backend.forget('a');
-      await backend.put(record('a', 'SUCCESS', { result: 2 }));
+    for await (const { result } of backend.watch('a', AbortSignal.timeout(10_000))) {
+      seen.push(result);
+      if (seen.length > 20) break;
+      // Within the same millisecond, now and then.
+      const [forgotten] = await Promise.all([
+        backend.forget('a'),
+        backend.put(record('a', 'STARTED', { result: seen.length })),
+      ]);
+      assert.equal(forgotten, true);
     }
-    assert.deepEqual(seen, ['STARTED', 'SUCCESS']);
+    assert.deepEqual(seen, [null, ...Array.from({ length: 20 }, (_, n) => n + 1)]);
   }),
 
   check(
@@ -166,17 +170,45 @@ export const backendConformance: readonly Case[] = [
     );
   }),
 
-  check(
-    'a sent task is remembered once',
-    async (harness) => {
-      const backend = await harness.open(day);
-      await backend.put(record('known', 'SUCCESS', { result: 1 }));
-      const { apply } = backend.writeOfSent(record('known', 'PENDING'));
-      assert.equal(typeof apply, 'function');
-      assert.equal((await backend.get('known'))?.status, 'SUCCESS');
-    },
-    'remembersSent',
-  ),
+  check('all who watch a record see how it ends', async (harness) => {
+    const [one, two] = [await harness.open(day), await harness.open(day)];
+    const isEnd = ({ status }: ResultRecord): boolean => isReady(status);
+    const watching = [one, one, two].map((backend) => firstOf(backend, 'a', isEnd));
+    await one.put(record('a', 'PROGRESS', { result: 50 }));
+    await two.put(record('a', 'SUCCESS', { result: 100 }));
+    assert.deepEqual(
+      (await Promise.all(watching)).map(({ result }) => result),
+      [100, 100, 100],
+    );
+  }),
+
+  check('what a reader does to a value is not seen by others', async (harness) => {
+    const backend = await harness.open(day);
+    const result = { rows: [1] };
+    await backend.put(record('a', 'SUCCESS', { result }));
+    result.rows.push(2);
+    const mine = (await backend.get('a'))?.result as { rows: number[] };
+    mine.rows.push(3);
+    assert.deepEqual((await backend.get('a'))?.result, { rows: [1] });
+  }),
+
+  check('a sent task that has not ended exists, whatever its state', async (harness) => {
+    const backend = await harness.open(day);
+    for (const status of ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'MY OWN', 'PENDING']) {
+      const result = status === 'RETRY' ? { exc_type: 'E', exc_message: [], exc_module: '' } : { status };
+      await backend.put(record('a', status, { result }));
+      assert.equal((await backend.get('a'))?.status, status);
+    }
+  }),
+
+  check('many writes at once of one record leave the one that ends it', async (harness) => {
+    const handles = [await harness.open(day), await harness.open(day)];
+    const writes = Array.from({ length: 100 }, (_, n) =>
+      handles[n % 2]?.put(n === 50 ? record('a', 'SUCCESS', { result: n }) : record('a', 'PROGRESS')),
+    );
+    await Promise.all(writes);
+    for (const handle of handles) assert.equal((await handle.get('a'))?.result, 50);
+  }),
 
   check('forget deletes', async (harness) => {
     const backend = await harness.open(day);
@@ -192,6 +224,21 @@ export const backendConformance: readonly Case[] = [
     assert.equal(await backend.expire(new Date(Date.now() + 1000)), ids.length);
     assert.equal(await backend.expire(new Date(Date.now() + 1000)), 0);
     assert.equal(await backend.get('t0'), undefined);
+  }),
+
+  check('an id may be used again when its record has expired', async (harness) => {
+    const backend = await harness.open({ expiresMs: 1 });
+    await backend.put(record('a', 'SUCCESS', { result: 1 }));
+    while ((await backend.get('a')) !== undefined) await new Promise((done) => setTimeout(done, 1));
+    await backend.put(record('a', 'STARTED'));
+    assert.equal((await backend.get('a'))?.status, 'STARTED');
+  }),
+
+  check('a task that has not ended outlives what is kept of those that have', async (harness) => {
+    const backend = await harness.open({ expiresMs: 1 });
+    await backend.put(record('a', 'STARTED'));
+    assert.equal(await backend.expire(new Date(Date.now() + 1000)), 0);
+    assert.equal((await backend.get('a'))?.status, 'STARTED');
   }),
 
   check('nothing expires that is to be kept for ever', async (harness) => {

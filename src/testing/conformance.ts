@@ -53,14 +53,18 @@ export function taskMessage(id: string, changes: Partial<TaskMessage> = {}): Tas
 /** A publication for tests. */
 export function publication(
   id: string,
-  options: Partial<Omit<Publication, 'id' | 'message'>> & { readonly priority?: number } = {},
+  options: Partial<Omit<Publication, 'id' | 'message'>> & {
+    readonly priority?: number;
+    /** Its argument; default: the id. */
+    readonly text?: string;
+  } = {},
 ): Publication {
-  const { priority = 0, queue = 'celery', eta = null, ...rest } = options;
+  const { priority = 0, queue = 'celery', eta = null, text = id, ...rest } = options;
   return {
     id,
     queue,
     eta,
-    message: encodeTask(taskMessage(id, { priority, eta }), { routingKey: queue }),
+    message: encodeTask(taskMessage(id, { args: [text], priority, eta }), { routingKey: queue }),
     ...rest,
   };
 }

@@ -35,6 +35,9 @@ const record = (taskId: string, status: string, result: unknown = null): ResultR
   dateDone: isReady(status) ? new Date() : null,
 });
 
+/** What a record of a failed task has as its result. */
+const exception = { exc_type: 'ValueError', exc_message: ['no'], exc_module: 'builtins' };
+
 /** The conformance suite of the contract `Transport`. */
 export const transportConformance: readonly Case[] = [
   check('messages of one queue come in the order in which they were sent', async (harness) => {
@@ -43,6 +46,37 @@ export const transportConformance: readonly Case[] = [
     await transport.publish([publication('c')]);
     const consumer = await join(transport);
     assert.deepEqual((await claim(consumer, 3)).map(idOf), ['a', 'b', 'c']);
+  }),
+
+  check('a message arrives as it was sent', async (harness) => {
+    const transport = await harness.open();
+    const queue = 'größer "than" it\'s; -- usual';
+    const { message, ...rest } = publication('a', { queue, priority: 3 });
+    await transport.publish([{ ...rest, message }]);
+    const delivery = await claimOne(await join(transport, [queue]));
+    if (!delivery.message.ok) fail(delivery.message.refusal.detail);
+    const { headers, body, contentType, contentEncoding, properties } = delivery.message.value;
+    assert.equal(delivery.queue, queue);
+    assert.deepEqual(headers, message.headers);
+    assert.deepEqual(Buffer.from(body), Buffer.from(message.body));
+    assert.deepEqual([contentType, contentEncoding], [message.contentType, message.contentEncoding]);
+    const { priority, correlationId, replyTo } = message.properties;
+    assert.deepEqual(
+      [properties.priority, properties.correlationId, properties.replyTo],
+      [priority, correlationId, replyTo],
+    );
+    assert.deepEqual(await transport.queues(), [queue]);
+  }),
+
+  check('a large batch with a large message is kept whole and in order', async (harness) => {
+    const transport = await harness.open();
+    const batch = Array.from({ length: 1500 }, (_, n) => publication(`m${n}`));
+    const big = publication('big', { text: 'x'.repeat(3_000_000) });
+    await transport.publish([...batch, big]);
+    const deliveries = await claim(await join(transport), batch.length + 1);
+    assert.deepEqual(deliveries.map(idOf), [...batch.map(({ id }) => id), 'big']);
+    const last = deliveries.at(-1)?.message;
+    assert.deepEqual(last?.ok && Buffer.from(last.value.body), Buffer.from(big.message.body));
   }),
 
   check(
@@ -130,6 +164,45 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual(await consumer.claim(() => 1, AbortSignal.abort()), []);
   }),
 
+  check('a claim may begin before an aborted one has ended', async (harness) => {
+    const transport = await harness.open();
+    const consumer = await join(transport);
+    const abort = new AbortController();
+    const aborted = consumer.claim(() => 1, abort.signal);
+    await settled(transport);
+    abort.abort();
+    const claiming = claimOne(consumer);
+    assert.deepEqual(await aborted, []);
+    await settled(transport);
+    await transport.publish([publication('a')]);
+    assert.equal(idOf(await claiming), 'a');
+  }),
+
+  check('one who stops waiting takes no wake-up from those who go on', async (harness) => {
+    const transport = await harness.open();
+    const [aborting, closing, staying] = [
+      await join(transport),
+      await join(transport),
+      await join(transport),
+    ];
+    const abort = new AbortController();
+    const quitting = [
+      aborting.claim(() => 1, abort.signal),
+      closing.claim(() => 1, AbortSignal.timeout(5000)),
+    ];
+    await settled(transport);
+    const claiming = claim(staying, 2);
+    await settled(transport);
+    const publishing = transport.publish([publication('a'), publication('b')]);
+    abort.abort();
+    const leaving = closing.close();
+    await publishing;
+    const taken = (await Promise.all(quitting)).flat();
+    await leaving;
+    for (const delivery of taken) await delivery.settle({ kind: 'release', until: null });
+    assert.deepEqual((await claiming).map(idOf).sort(), ['a', 'b']);
+  }),
+
   check('each of many messages is delivered to exactly one of many claimers', async (harness) => {
     const total = 2000;
     const handles = [await harness.open(), await harness.open()];
@@ -189,6 +262,35 @@ export const transportConformance: readonly Case[] = [
     },
   ),
 
+  check('a message that is given back wakes another who waits', async (harness) => {
+    const [first, second] = [await harness.open(), await harness.open()];
+    await first.publish([publication('a'), publication('b')]);
+    const leaving = await join(first);
+    const [a = fail()] = await claim(leaving, 2);
+    const claiming = claim(await join(second), 2);
+    await settled(second);
+    await a.settle({ kind: 'release', until: null });
+    await leaving.close();
+    assert.deepEqual((await claiming).map(idOf), ['a', 'b']);
+  }),
+
+  check(
+    'a message released until later is not parked, and until earlier is there at once',
+    async (harness) => {
+      const transport = await harness.open();
+      await transport.publish([publication('a')]);
+      const consumer = await join(transport);
+      const until = new Date(Date.now() + 60);
+      await (await claimOne(consumer)).settle({ kind: 'release', until });
+      const again = await claimOne(consumer);
+      assert.ok(Date.now() >= until.getTime());
+      assert.deepEqual([again.redelivered, again.strikes, again.parks], [true, 0, 0]);
+      await again.settle({ kind: 'release', until, parked: true });
+      const [third = fail()] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
+      assert.equal(third.parks, 1);
+    },
+  ),
+
   check('a parked message comes back after its time, and each parking is counted', async (harness) => {
     const transport = await harness.open();
     await transport.publish([publication('a')]);
@@ -225,6 +327,22 @@ export const transportConformance: readonly Case[] = [
     assert.equal(idOf(await claimOne(consumer)), 'past');
   }),
 
+  check(
+    'what has come due stands in line: by urgency, then as it was sent',
+    async (harness) => {
+      const transport = await harness.open();
+      const etaMs = Date.now() + 80;
+      const later = (id: string, priority: number, offset: number) =>
+        publication(id, { priority, eta: new Date(etaMs + offset) });
+      await transport.publish([later('b', 3, 2), later('c', 3, 1), later('a', 0, 3), later('d', 9, 0)]);
+      await pastTime(etaMs + 3);
+      assert.deepEqual(await transport.size('celery'), { ready: 4, scheduled: 0, claimed: 0 });
+      await transport.publish([publication('e', { priority: 9 })]);
+      assert.deepEqual((await claim(await join(transport), 5)).map(idOf), ['a', 'b', 'c', 'd', 'e']);
+    },
+    'priority',
+  ),
+
   check("a dead worker's messages go to others, with a strike each", async (harness) => {
     const [first, second] = [await harness.open(), await harness.open()];
     await first.publish(['a', 'b'].map((id) => publication(id)));
@@ -242,6 +360,43 @@ export const transportConformance: readonly Case[] = [
         [1, true],
       ],
     );
+  }),
+
+  check('each death counts, and a worker taken for dead is told and may go on', async (harness) => {
+    const transport = await harness.open();
+    await transport.publish([publication('killer')]);
+    const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 1000 });
+    for (const strikes of [0, 1, 2]) {
+      const delivery = await claimOne(consumer);
+      assert.equal(delivery.strikes, strikes);
+      const told = new Promise<void>((done) =>
+        delivery.lost.addEventListener('abort', () => done(), { once: true }),
+      );
+      await harness.kill(consumer);
+      await within(10_000, told, 'the loss of the lease');
+      assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
+      assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');
+    }
+    const delivery = await claimOne(consumer);
+    assert.equal(await delivery.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'x' }), 'settled');
+    const [letter = fail()] = await transport.deadLetters.list();
+    assert.equal(letter.strikes, 3);
+    assert.ok(Math.abs(letter.diedAt.getTime() - Date.now()) < 60_000);
+  }),
+
+  check("a worker taken for dead can neither bury nor give back what is now others'", async (harness) => {
+    const [first, second] = [await harness.open(), await harness.open()];
+    await first.publish([publication('a'), publication('b')]);
+    const doomed = await join(first);
+    const [a = fail(), b = fail()] = await claim(doomed, 2);
+    const inheriting = claim(await join(second), 2, 20_000);
+    await harness.kill(doomed);
+    const inherited = await inheriting;
+    assert.equal(await a.settle({ kind: 'dead', reason: 'rejected', detail: 'stale' }), 'fenced');
+    assert.equal(await b.settle({ kind: 'release', until: null }), 'fenced');
+    assert.equal(await second.deadLetters.count(), 0);
+    assert.deepEqual(await second.size('celery'), { ready: 0, scheduled: 0, claimed: 2 });
+    for (const delivery of inherited) assert.equal(await delivery.settle({ kind: 'ack' }), 'settled');
   }),
 
   check(
@@ -309,7 +464,60 @@ export const transportConformance: readonly Case[] = [
       assert.equal((await backend.get('a'))?.status, 'SUCCESS');
     },
     'atomicSettlement',
-    'durable',
+  ),
+
+  check('a write made for another store is refused, and nothing is changed', async (harness) => {
+    const transport = await harness.open();
+    await transport.publish([publication('a')]);
+    const delivery = await claimOne(await join(transport));
+    const foreign = { store: {}, apply: (): boolean => fail('applied') };
+    await assert.rejects(delivery.settle({ kind: 'ack', write: foreign }), TypeError);
+    const publish = [publication('ghost'), publication('ghost2', { write: foreign })];
+    await assert.rejects(delivery.settle({ kind: 'ack', publish }), TypeError);
+    await assert.rejects(transport.publish(publish), TypeError);
+    assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 0, claimed: 1 });
+    assert.equal(await delivery.settle({ kind: 'ack' }), 'settled');
+  }),
+
+  check(
+    'a retry is sent with the acknowledgement, keeps its time, and is not sent if it is known already',
+    async (harness) => {
+      const transport = await harness.open();
+      const backend = await harness.openBackend(transport);
+      await backend.put(record('known', 'STARTED'));
+      await transport.publish([publication('a')]);
+      const consumer = await join(transport);
+      const eta = new Date(Date.now() + 60);
+      await (await claimOne(consumer)).settle({
+        kind: 'ack',
+        write: backend.writeOf(record('a', 'RETRY', exception)),
+        publish: [
+          publication('known', { write: backend.writeOfSent(record('known', 'PENDING')) }),
+          publication('new', { eta, write: backend.writeOfSent(record('new', 'PENDING')) }),
+        ],
+      });
+      assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
+      assert.equal((await backend.get('known'))?.status, 'STARTED');
+      assert.equal((await backend.get('new'))?.status, 'PENDING');
+      assert.equal(idOf(await claimOne(consumer)), 'new');
+      assert.ok(Date.now() >= eta.getTime());
+    },
+    'atomicSettlement',
+  ),
+
+  check(
+    'a message is buried together with the result that says so',
+    async (harness) => {
+      const transport = await harness.open();
+      const backend = await harness.openBackend(transport);
+      await transport.publish([publication('a')]);
+      const delivery = await claimOne(await join(transport));
+      const write = backend.writeOf(record('a', 'FAILURE', exception));
+      await delivery.settle({ kind: 'dead', reason: 'unknown-task', detail: 'nobody knows it', write });
+      assert.equal((await backend.get('a'))?.status, 'FAILURE');
+      assert.equal(await transport.deadLetters.count(), 1);
+    },
+    'atomicSettlement',
   ),
 
   check(
@@ -321,6 +529,10 @@ export const transportConformance: readonly Case[] = [
         transport.publish([publication('once', { write: backend.writeOfSent(record('once', 'PENDING')) })]);
       await Promise.all([sent(), sent()]);
       await sent();
+      await backend.put(record('ended', 'SUCCESS', 1));
+      const again = backend.writeOfSent(record('ended', 'PENDING'));
+      await transport.publish([publication('ended', { write: again })]);
+      assert.equal((await backend.get('ended'))?.status, 'SUCCESS');
       assert.equal((await transport.size('celery')).ready, 1);
       assert.equal((await backend.get('once'))?.status, 'PENDING');
     },
@@ -428,7 +640,62 @@ export const transportConformance: readonly Case[] = [
     await consumer.close();
     assert.deepEqual(await claiming, []);
   }),
+
+  check(
+    'a handle that is closed has given back what it held, and refuses to send or to join',
+    async (harness) => {
+      const [closing, other] = [await harness.open(), await harness.open()];
+      await closing.publish([publication('a')]);
+      await claimOne(await join(closing));
+      await closing.close();
+      await closing.close();
+      await assert.rejects(closing.publish([publication('ghost')]), { code: 'UMBEL_BROKER_UNAVAILABLE' });
+      await assert.rejects(join(closing), { code: 'UMBEL_BROKER_UNAVAILABLE' });
+      assert.deepEqual(await other.size('celery'), { ready: 1, scheduled: 0, claimed: 0 });
+      const again = await claimOne(await join(other));
+      assert.deepEqual([idOf(again), again.strikes], ['a', 0]);
+    },
+  ),
+
+  check(
+    'what is stored outlives those who stored it',
+    async (harness) => {
+      const first = await harness.open();
+      await first.publish([
+        publication('dies'),
+        publication('waits'),
+        publication('later', { eta: new Date(Date.now() + 3_600_000) }),
+      ]);
+      const delivery = await claimOne(await join(first));
+      await delivery.settle({ kind: 'dead', reason: 'rejected', detail: 'no' });
+      await first.close();
+      const second = await harness.open();
+      assert.deepEqual(await second.size('celery'), { ready: 1, scheduled: 1, claimed: 0 });
+      assert.ok(Buffer.from(delivery.raw).equals((await second.deadLetters.list())[0]?.raw ?? fail()));
+      assert.equal(idOf(await claimOne(await join(second))), 'waits');
+    },
+    'durable',
+  ),
 ];
+
+/** When what was asked of the store just before has surely reached it: a claim is on the list of those who wait. */
+async function settled(transport: Transport): Promise<void> {
+  const consumer = await join(transport, ['nothing ever comes here']);
+  await claimNothing(consumer, 30);
+  await consumer.close();
+}
+
+function pastTime(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms - Date.now() + 5));
+}
+
+async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${ms} ms`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
 
 function fail(message = 'missing'): never {
   throw new Error(message);

@@ -1,9 +1,10 @@
 // A result backend in the process's memory.
 import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
+import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
-import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 
 export interface MemoryBackendOptions {
@@ -12,8 +13,13 @@ export interface MemoryBackendOptions {
   readonly clock?: Clock;
 }
 
+/** A task that was sent and never ended is remembered at least this long, milliseconds. */
+const sentKeptMs = 7 * 24 * 3600 * 1000;
+
 interface Kept {
-  readonly record: ResultRecord;
+  readonly status: TaskState;
+  /** As a store elsewhere would keep it: what has no form on the wire is refused here, too, and nothing is shared. */
+  readonly meta: string;
   readonly change: number;
   /** Milliseconds since 1970. */
   readonly expires: number;
@@ -49,7 +55,7 @@ class MemoryBackend implements ResultBackend {
     this.#records = store.part('results', () => ({ kept: new Map(), watchers: new Map(), count: 0 }));
     this.#expiresMs = expiresMs;
     this.#clock = clock;
-    const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? 600_000) / 10));
+    const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? sentKeptMs) / 10));
     this.#sweeper = setInterval(() => void this.expire(), everyMs).unref();
   }
 
@@ -58,23 +64,21 @@ class MemoryBackend implements ResultBackend {
   }
 
   writeOf(record: ResultRecord): StoreWrite {
-    const copy = recoded(record);
-    return { store: this.store, apply: () => this.#put(copy) };
+    const meta = encodeResult(record);
+    return { store: this.store, apply: () => this.#put(record, meta) };
   }
 
   writeOfSent(record: ResultRecord): StoreWrite {
-    const copy = recoded(record);
+    const meta = encodeResult(record);
     return {
       store: this.store,
-      apply: () => {
-        if (this.#find(record.taskId) !== undefined) return false;
-        return this.#put(copy);
-      },
+      apply: () => this.#find(record.taskId) === undefined && this.#put(record, meta),
     };
   }
 
   async get(id: string): Promise<ResultRecord | undefined> {
-    return this.#find(id)?.record;
+    const kept = this.#find(id);
+    return kept === undefined ? undefined : recordOf(kept.meta);
   }
 
   async *watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
@@ -90,8 +94,8 @@ class MemoryBackend implements ResultBackend {
         const kept = this.#find(id);
         if (kept !== undefined && kept.change !== seen) {
           seen = kept.change;
-          yield kept.record;
-          if (isReady(kept.record.status)) return;
+          yield recordOf(kept.meta);
+          if (isReady(kept.status)) return;
         } else await new Promise<void>((woken) => (wake = woken));
       }
     } finally {
@@ -130,16 +134,22 @@ class MemoryBackend implements ResultBackend {
   }
 
   /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
-  #put(record: ResultRecord): boolean {
-    const old = this.#find(record.taskId)?.record.status;
-    if (old === 'SUCCESS' || (old !== undefined && isReady(old) && !isReady(record.status))) return false;
-    const expires =
-      this.#expiresMs === null || !isReady(record.status)
-        ? Number.POSITIVE_INFINITY
-        : this.#clock.now() + this.#expiresMs;
-    this.#records.kept.set(record.taskId, { record, expires, change: ++this.#records.count });
-    for (const alarm of this.#records.watchers.get(record.taskId) ?? []) alarm();
+  #put({ taskId, status }: ResultRecord, meta: string): boolean {
+    const old = this.#find(taskId)?.status;
+    if (old === 'SUCCESS' || (old !== undefined && isReady(old) && !isReady(status))) return false;
+    this.#records.kept.set(taskId, {
+      status,
+      meta,
+      expires: this.#expiryOf(status),
+      change: ++this.#records.count,
+    });
+    for (const alarm of this.#records.watchers.get(taskId) ?? []) alarm();
     return true;
+  }
+
+  #expiryOf(status: TaskState): number {
+    if (this.#expiresMs === null) return Number.POSITIVE_INFINITY;
+    return this.#clock.now() + (isReady(status) ? this.#expiresMs : Math.max(this.#expiresMs, sentKeptMs));
   }
 
   #find(id: string): Kept | undefined {
@@ -148,10 +158,8 @@ class MemoryBackend implements ResultBackend {
   }
 }
 
-/** As it would come back from a store elsewhere: what has no form on the wire fails here, too, and nothing is shared. */
-function recoded(record: ResultRecord): ResultRecord {
-  const decoded = decodeResult(encodeResult(record));
-  if (!decoded.ok)
-    throw new TypeError(`the record of task ${record.taskId} cannot be read back: ${decoded.refusal.detail}`);
+function recordOf(meta: string): ResultRecord {
+  const decoded = decodeResult(meta);
+  if (!decoded.ok) throw new StoreError(`a record is damaged: ${decoded.refusal.detail}`); // we wrote it
   return decoded.value;
 }

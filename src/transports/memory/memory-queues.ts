@@ -25,12 +25,16 @@ export interface NewEntry {
   readonly write: StoreWrite | undefined;
 }
 
-/** Somebody who claims. Its identity is the fence. */
+/** Somebody who holds messages. Its identity is the fence. */
 export interface Owner {
-  /** There may be something for you. */
-  wake(): void;
   /** You were taken for dead: what you hold is others'. */
   bury(): void;
+}
+
+/** A claim under way that found its queues empty. */
+export interface Waiter {
+  /** There may be something for you. */
+  wake(): void;
 }
 
 interface Dead extends Omit<DeadLetter, 'raw'> {
@@ -46,7 +50,7 @@ export class MemoryQueues {
   );
   readonly #claims = new Map<Entry, Owner>();
   /** Those who found their queues empty, each to be woken once. */
-  readonly #waiting = new Map<Owner, readonly string[]>();
+  readonly #waiting = new Map<Waiter, readonly string[]>();
   readonly #dead = new Map<number, Dead>();
   #seq = 0;
   #deadId = 0;
@@ -55,20 +59,26 @@ export class MemoryQueues {
     this.clock = clock;
   }
 
-  /** Puts a message into its queue, unless its companion write says that it is there already. */
-  put({ queue, priority, raw, due, write }: NewEntry): void {
-    if (write !== undefined && !write.apply(undefined as never)) return; // in memory there is no transaction to hand over
-    this.#place({ seq: ++this.#seq, queue, priority, raw, strikes: 0, parks: 0, redelivered: false }, due);
+  /**
+   * Puts messages into their queues, but those whose companion write says that they are there already. All writes
+   * come first: should one throw, no message was put.
+   */
+  put(entries: readonly NewEntry[]): void {
+    const fresh = entries.filter(({ write }) => write === undefined || applyWrite(write));
+    for (const { queue, priority, raw, due } of fresh) {
+      this.#place({ seq: ++this.#seq, queue, priority, raw, strikes: 0, parks: 0, redelivered: false }, due);
+    }
   }
 
-  /** Takes the most urgent messages of these queues, in turn among equals; or notes that `owner` waits for one. */
+  /** Takes the most urgent messages of these queues, in turn among equals; or notes that `waiter` waits for one. */
   claim(
     owner: Owner,
+    waiter: Waiter,
     queues: readonly string[],
     turn: number,
     limit: number,
   ): { entries: Entry[]; turn: number } {
-    this.#waiting.delete(owner);
+    this.#waiting.delete(waiter);
     this.#promote();
     const entries: Entry[] = [];
     let next = turn;
@@ -80,9 +90,13 @@ export class MemoryQueues {
       this.#claims.set(entry, owner);
       entries.push(entry);
     }
-    if (entries.length === 0 && limit > 0) this.#waiting.set(owner, queues);
-    else for (const queue of queues) if ((this.#ready.get(queue)?.size ?? 0) > 0) this.#wakeOne(queue);
+    if (entries.length === 0 && limit > 0) this.#waiting.set(waiter, queues);
+    else this.#passOn(queues);
     return { entries, turn: next };
+  }
+
+  isHeldBy(entry: Entry, owner: Owner): boolean {
+    return this.#claims.get(entry) === owner;
   }
 
   /** Ends the hold on a message; false: it is no longer `owner`'s. */
@@ -116,7 +130,6 @@ export class MemoryQueues {
 
   /** An owner is no more: what it held goes to others, each with a strike. */
   strikeOff(owner: Owner): void {
-    this.#waiting.delete(owner);
     for (const [entry, holder] of [...this.#claims]) {
       if (holder !== owner) continue;
       this.#claims.delete(entry);
@@ -126,9 +139,10 @@ export class MemoryQueues {
     owner.bury();
   }
 
-  /** No longer waits. */
-  leave(owner: Owner): void {
-    this.#waiting.delete(owner);
+  /** Waits no longer. It may have been woken for a message just now: another is, in its place. */
+  leave(waiter: Waiter, queues: readonly string[]): void {
+    this.#waiting.delete(waiter);
+    this.#passOn(queues);
   }
 
   /** When the next scheduled message is due, milliseconds since 1970. */
@@ -137,6 +151,7 @@ export class MemoryQueues {
   }
 
   size(queue: string): QueueSize {
+    this.#promote();
     return {
       ready: this.#ready.get(queue)?.size ?? 0,
       scheduled: count(this.#scheduled, ({ entry }) => entry.queue === queue),
@@ -161,6 +176,11 @@ export class MemoryQueues {
     return ready + scheduled;
   }
 
+  get dead(): number {
+    return this.#dead.size;
+  }
+
+  /** Newest first. */
   letters(): Dead[] {
     return [...this.#dead.values()].sort((a, b) => b.id - a.id);
   }
@@ -173,7 +193,8 @@ export class MemoryQueues {
     const dead = this.#dead.get(id);
     if (dead === undefined) return false;
     this.#dead.delete(id);
-    this.put({ queue: dead.queue, priority: dead.priority, raw: dead.raw, due: null, write: undefined });
+    const { queue, priority, raw } = dead;
+    this.put([{ queue, priority, raw, due: null, write: undefined }]);
     return true;
   }
 
@@ -186,7 +207,7 @@ export class MemoryQueues {
       const next = this.nextDue();
       this.#scheduled.push({ due, entry });
       // Those who wait set their timers anew; they stay on the list.
-      if (next === null || due < next) for (const owner of this.#waiting.keys()) owner.wake();
+      if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.wake();
       return;
     }
     const heap =
@@ -208,11 +229,17 @@ export class MemoryQueues {
     }
   }
 
+  /** What is left is for others who wait. */
+  #passOn(queues: readonly string[]): void {
+    for (const queue of queues) if ((this.#ready.get(queue)?.size ?? 0) > 0) this.#wakeOne(queue);
+  }
+
   #wakeOne(queue: string): void {
-    for (const [owner, queues] of this.#waiting) {
+    for (const [waiter, queues] of this.#waiting) {
       if (!queues.includes(queue)) continue;
-      this.#waiting.delete(owner);
-      return owner.wake();
+      this.#waiting.delete(waiter);
+      waiter.wake();
+      return;
     }
   }
 
@@ -226,6 +253,11 @@ export class MemoryQueues {
     }
     return best;
   }
+}
+
+/** Makes a companion write; false: what it would create is there already. */
+export function applyWrite(write: StoreWrite): boolean {
+  return write.apply(undefined as never); // in memory there is no transaction to hand over
 }
 
 function count<T>(items: Iterable<T>, test: (item: T) => boolean): number {

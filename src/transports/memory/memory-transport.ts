@@ -1,6 +1,6 @@
 // A transport in the process's memory: for tests, and for programs that need no more.
 import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
-import { LeaseLostError } from '../../errors.ts';
+import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
@@ -17,7 +17,14 @@ import type {
   Transport,
   TransportFeatures,
 } from '../transport.ts';
-import { type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
+import {
+  applyWrite,
+  type Entry,
+  MemoryQueues,
+  type NewEntry,
+  type Owner,
+  type Waiter,
+} from './memory-queues.ts';
 
 export interface MemoryTransportOptions {
   /** Counts for the store of that name if this is the first to open it. */
@@ -55,11 +62,15 @@ export class MemoryTransport implements Transport {
   }
 
   async publish(publications: readonly Publication[]): Promise<void> {
-    for (const entry of publications.map(toEntry)) this.#queues.put(entry);
+    this.#refuseIfClosed();
+    this.#queues.put(publications.map((publication) => toEntry(publication, this.store)));
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
-    const consumer = new MemoryConsumer(this.#queues, options.queues, () => this.#consumers.delete(consumer));
+    this.#refuseIfClosed();
+    const consumer = new MemoryConsumer(this.store, this.#queues, options.queues, () =>
+      this.#consumers.delete(consumer),
+    );
     this.#consumers.add(consumer);
     return consumer;
   }
@@ -78,7 +89,7 @@ export class MemoryTransport implements Transport {
 
   /** Puts bytes into a queue as somebody else might have: for tests. */
   putRaw(queue: string, raw: Uint8Array): void {
-    this.#queues.put({ queue, priority: 0, raw, due: null, write: undefined });
+    this.#queues.put([{ queue, priority: 0, raw, due: null, write: undefined }]);
   }
 
   async close(): Promise<void> {
@@ -91,9 +102,15 @@ export class MemoryTransport implements Transport {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+
+  /** After the last handle is closed the store is forgotten: what was put into it now would be lost. */
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on the store '${this.store.name}' is closed`);
+  }
 }
 
 export class MemoryConsumer implements Consumer {
+  readonly #store: MemoryStore;
   readonly #queues: MemoryQueues;
   readonly #names: readonly string[];
   readonly #onClose: () => void;
@@ -101,10 +118,9 @@ export class MemoryConsumer implements Consumer {
   readonly #closing = new AbortController();
   #owner: Owner;
   #turn = 0;
-  #woken = false;
-  #wake: () => void = () => {};
 
-  constructor(queues: MemoryQueues, names: readonly string[], onClose: () => void) {
+  constructor(store: MemoryStore, queues: MemoryQueues, names: readonly string[], onClose: () => void) {
+    this.#store = store;
     this.#queues = queues;
     this.#names = names;
     this.#onClose = onClose;
@@ -114,16 +130,23 @@ export class MemoryConsumer implements Consumer {
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     // All that was asked for in this turn is counted: `capacity` is read late, as by a store that is further away.
     await Promise.resolve();
-    while (!signal.aborted && !this.#closing.signal.aborted) {
-      const owner = this.#owner;
-      this.#woken = false;
-      const limit = capacity();
-      const { entries, turn } = this.#queues.claim(owner, this.#names, this.#turn, limit);
-      this.#turn = turn;
-      if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
-      await this.#waitForWork(signal);
+    const alarm = new Alarm(this.#queues.clock);
+    const stops = [signal, this.#closing.signal];
+    for (const stop of stops) stop.addEventListener('abort', alarm.wake, { once: true });
+    try {
+      while (!stops.some((stop) => stop.aborted)) {
+        const owner = this.#owner;
+        const limit = capacity();
+        const { entries, turn } = this.#queues.claim(owner, alarm, this.#names, this.#turn, limit);
+        this.#turn = turn;
+        if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
+        await alarm.sleep(this.#queues.nextDue());
+      }
+      this.#queues.leave(alarm, this.#names);
+      return [];
+    } finally {
+      for (const stop of stops) stop.removeEventListener('abort', alarm.wake);
     }
-    return [];
   }
 
   /** As if the process had died: what it holds goes to others. For tests. */
@@ -134,8 +157,6 @@ export class MemoryConsumer implements Consumer {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    this.#wake();
-    this.#queues.leave(this.#owner);
     for (const delivery of this.#held) delivery.giveBack();
     this.#held.clear();
     this.#onClose();
@@ -146,36 +167,52 @@ export class MemoryConsumer implements Consumer {
   }
 
   #hold(entry: Entry, owner: Owner): MemoryDelivery {
-    const delivery = new MemoryDelivery(this.#queues, entry, owner, () => this.#held.delete(delivery));
+    const delivery = new MemoryDelivery(this.#store, this.#queues, entry, owner, () =>
+      this.#held.delete(delivery),
+    );
     this.#held.add(delivery);
     return delivery;
   }
 
   #newOwner(): Owner {
     return {
-      wake: () => {
-        this.#woken = true;
-        this.#wake();
-      },
       bury: () => {
         for (const delivery of this.#held) delivery.lose();
         this.#held.clear();
         this.#owner = this.#newOwner();
-        this.#owner.wake();
       },
     };
   }
+}
 
-  async #waitForWork(signal: AbortSignal): Promise<void> {
-    if (this.#woken || signal.aborted || this.#closing.signal.aborted) return;
-    const nap = new AbortController();
-    this.#wake = () => nap.abort();
-    signal.addEventListener('abort', this.#wake, { once: true });
-    const due = this.#queues.nextDue();
-    const ms = due === null ? longest : Math.min(longest, Math.max(0, due - this.#queues.clock.now()));
-    await this.#queues.clock.sleep(ms, nap.signal).catch(() => {});
-    signal.removeEventListener('abort', this.#wake);
-    this.#wake = () => {};
+/** The longest sleep while a message is scheduled, milliseconds: somebody may set the wall clock. */
+const glanceMs = 10_000;
+
+/** What a waiting claim sleeps on. */
+class Alarm implements Waiter {
+  readonly #clock: Clock;
+  #rung = false;
+  #nap: AbortController | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  readonly wake = (): void => {
+    this.#rung = true;
+    this.#nap?.abort();
+  };
+
+  /** Until it is rung, or `due` (milliseconds since 1970) has come. */
+  async sleep(due: number | null): Promise<void> {
+    if (!this.#rung) {
+      this.#nap = new AbortController();
+      const { signal } = this.#nap;
+      const ms = due === null ? longest : Math.min(glanceMs, Math.max(0, due - this.#clock.now()));
+      await this.#clock.sleep(ms, signal).catch(() => {});
+      this.#nap = null;
+    }
+    this.#rung = false;
   }
 }
 
@@ -183,6 +220,7 @@ export class MemoryConsumer implements Consumer {
 const longest = 2 ** 31 - 1;
 
 class MemoryDelivery implements Delivery {
+  readonly #store: MemoryStore;
   readonly #queues: MemoryQueues;
   readonly #entry: Entry;
   readonly #owner: Owner;
@@ -193,7 +231,8 @@ class MemoryDelivery implements Delivery {
   #settled = false;
   #givenBack = false;
 
-  constructor(queues: MemoryQueues, entry: Entry, owner: Owner, onSettled: () => void) {
+  constructor(store: MemoryStore, queues: MemoryQueues, entry: Entry, owner: Owner, onSettled: () => void) {
+    this.#store = store;
     this.#queues = queues;
     this.#entry = entry;
     this.#owner = owner;
@@ -235,23 +274,22 @@ class MemoryDelivery implements Delivery {
   async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
     if (this.#givenBack) return 'fenced';
     if (this.#settled) throw new TypeError('a delivery is settled once');
-    // What can fail is done before anything is changed.
-    const publish = settlement.kind === 'ack' ? (settlement.publish ?? []).map(toEntry) : [];
+    const { kind } = settlement;
+    const write = kind === 'release' ? undefined : settlement.write;
+    const publish = kind === 'ack' ? (settlement.publish ?? []) : [];
+    const entries = publish.map((each) => toEntry(each, this.#store));
+    refuseForeign(write, this.#store);
+    if (this.#queues.isHeldBy(this.#entry, this.#owner)) {
+      // What can fail comes first. If it does nothing has changed, and it may be tried again.
+      if (write !== undefined) applyWrite(write);
+      this.#queues.put(entries);
+    }
     this.#settled = true;
     this.#onSettled();
     if (!this.#queues.unclaim(this.#entry, this.#owner)) return 'fenced';
-    switch (settlement.kind) {
-      case 'release':
-        this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement.parked ?? false);
-        return 'settled';
-      case 'dead':
-        this.#queues.bury(this.#entry, settlement.reason, settlement.detail);
-        break;
-      case 'ack':
-        break;
-    }
-    applyWrite(settlement.write);
-    for (const entry of publish) this.#queues.put(entry);
+    if (kind === 'release')
+      this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement.parked ?? false);
+    if (kind === 'dead') this.#queues.bury(this.#entry, settlement.reason, settlement.detail);
     return 'settled';
   }
 
@@ -288,7 +326,7 @@ class MemoryDeadLetters implements DeadLetters {
   }
 
   async count(): Promise<number> {
-    return this.#queues.letters().length;
+    return this.#queues.dead;
   }
 
   async replay(id: number): Promise<boolean> {
@@ -300,7 +338,8 @@ class MemoryDeadLetters implements DeadLetters {
   }
 }
 
-function toEntry(publication: Publication): NewEntry {
+function toEntry(publication: Publication, store: MemoryStore): NewEntry {
+  refuseForeign(publication.write, store);
   return {
     queue: publication.queue,
     priority: publication.message.properties.priority,
@@ -310,10 +349,11 @@ function toEntry(publication: Publication): NewEntry {
   };
 }
 
-function toBytes(raw: string | Uint8Array): Uint8Array {
-  return typeof raw === 'string' ? Buffer.from(raw) : raw;
+function refuseForeign(write: StoreWrite | undefined, store: MemoryStore): void {
+  if (write !== undefined && write.store !== store)
+    throw new TypeError('a write made for another store cannot travel with this settlement');
 }
 
-function applyWrite(write: StoreWrite | undefined): void {
-  write?.apply(undefined as never); // in memory there is no transaction to hand over
+function toBytes(raw: string | Uint8Array): Uint8Array {
+  return typeof raw === 'string' ? Buffer.from(raw) : raw;
 }
