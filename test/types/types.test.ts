@@ -1,38 +1,40 @@
 // The compiler over `test/types/*.ts`: fails for what must compile and does not, and for each `@ts-expect-error`
 // under which nothing is wrong any more.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'umbel-types-'));
+writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The compiler's complaints about these files. */
-function complaints(...files: string[]): string[] {
+/** A program as a user would write it, with the doors of this checkout. */
+function fromHere(program: string): string {
+  return program
+    .replace("'umbel'", `'${join(root, 'src/index.ts')}'`)
+    .replace("'umbel/worker'", `'${join(root, 'src/worker/worker.ts')}'`)
+    .replace("'../../src/index.ts'", `'${join(root, 'src/index.ts')}'`)
+    .replace("'zod'", `'${join(root, 'node_modules/zod/index.js')}'`);
+}
+
+/** The compiler's complaints about a file; what it leads to is checked with the whole project. */
+function complaints(file: string): string[] {
   const config = join(folder, 'tsconfig.json');
+  const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')] };
   writeFileSync(
     config,
-    JSON.stringify({
-      extends: join(root, 'tsconfig.json'),
-      // The sources of the whole project are checked elsewhere; here only what these files lead to.
-      compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
-      include: [],
-      files,
-    }),
+    JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, include: [], files: [file] }),
   );
-  try {
-    execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', config], {
-      encoding: 'utf8',
-      cwd: root,
-    });
-    return [];
-  } catch (error) {
-    const output = error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error);
-    return output.split('\n').filter((line) => line.includes('error TS'));
-  }
+  const compiler = join(root, 'node_modules/typescript/bin/tsc');
+  const { stdout, stderr, status } = spawnSync(process.execPath, [compiler, '-p', config], {
+    encoding: 'utf8',
+    cwd: root,
+  });
+  if (status !== 0 && !stdout.includes('error TS')) throw new Error(stderr + stdout);
+  return stdout.split('\n').filter((line) => line.includes('error TS') && line.includes(basename(file)));
 }
 
 describe('the types', () => {
@@ -44,19 +46,18 @@ describe('the types', () => {
     expect(complaints(join(import.meta.dirname, name))).toEqual([]);
   });
 
+  it('fit the code of the guide', () => {
+    const guide = readFileSync(join(root, 'docs/guide/tasks.md'), 'utf8');
+    const program = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');
+    const file = join(folder, 'guide.ts');
+    writeFileSync(file, fromHere(program));
+    expect(complaints(file)).toEqual([]);
+  });
+
   it('are really looked at: an expected error that does not come is found', () => {
     const file = join(folder, 'planted.ts');
-    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    const source = readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8').replaceAll(
-      "'../../src/index.ts'",
-      `'${join(root, 'src/index.ts')}'`,
-    );
-    writeFileSync(
-      file,
-      source
-        .replace("await add.delay('1', 2);", 'await add.delay(1, 2);')
-        .replace("'zod'", `'${join(root, 'node_modules/zod/index.js')}'`),
-    );
+    const source = readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8');
+    writeFileSync(file, fromHere(source).replace("await add.delay('1', 2);", 'await add.delay(1, 2);'));
     expect(complaints(file)).toEqual([
       expect.stringContaining("TS2578: Unused '@ts-expect-error' directive"),
     ]);
