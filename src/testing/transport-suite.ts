@@ -10,7 +10,7 @@ export interface TransportHarness {
   /** A handle on the store; each call as from another process, if the driver's store is shared by several. */
   open(): Promise<Transport>;
   /** A result backend whose writes can travel with this transport's settlements (`atomicSettlement`). */
-  openBackend(transport: Transport): Promise<ResultBackend>;
+  openBackend(transport: Transport, options: { readonly expiresMs: number | null }): Promise<ResultBackend>;
   /** Puts bytes into a queue as somebody else might. */
   putRaw(queue: string, raw: Uint8Array): Promise<void>;
   /** Lets the owner of this consumer's deliveries die without a word. */
@@ -34,6 +34,8 @@ const record = (taskId: string, status: string, result: unknown = null): ResultR
   children: [],
   dateDone: isReady(status) ? new Date() : null,
 });
+
+const day = { expiresMs: 86_400_000 };
 
 /** What a record of a failed task has as its result. */
 const exception = { exc_type: 'ValueError', exc_message: ['no'], exc_module: 'builtins' };
@@ -403,7 +405,7 @@ export const transportConformance: readonly Case[] = [
     'a worker taken for dead can settle nothing: no result, no message, no removal',
     async (harness) => {
       const [first, second] = [await harness.open(), await harness.open()];
-      const backend = await harness.openBackend(first);
+      const backend = await harness.openBackend(first, day);
       await first.publish([publication('a')]);
       const doomed = await join(first);
       const stale = await claimOne(doomed);
@@ -416,7 +418,7 @@ export const transportConformance: readonly Case[] = [
       assert.equal(await stale.settle({ kind: 'ack', write, publish: [publication('ghost')] }), 'fenced');
       assert.equal(await backend.get('a'), undefined);
       assert.equal((await second.size('celery')).ready, 0);
-      const heirs = await harness.openBackend(second);
+      const heirs = await harness.openBackend(second, day);
       assert.equal(
         await fresh.settle({ kind: 'ack', write: heirs.writeOf(record('a', 'SUCCESS', 'fresh')) }),
         'settled',
@@ -431,7 +433,7 @@ export const transportConformance: readonly Case[] = [
     'result, follow-up message and acknowledgement are one',
     async (harness) => {
       const transport = await harness.open();
-      const backend = await harness.openBackend(transport);
+      const backend = await harness.openBackend(transport, day);
       await transport.publish([publication('a')]);
       const consumer = await join(transport);
       const write = backend.writeOf(record('a', 'SUCCESS', 5));
@@ -451,7 +453,7 @@ export const transportConformance: readonly Case[] = [
     'a settlement that cannot be made changes nothing, and can be made again',
     async (harness) => {
       const transport = await harness.open();
-      const backend = await harness.openBackend(transport);
+      const backend = await harness.openBackend(transport, day);
       await transport.publish([publication('a')]);
       const delivery = await claimOne(await join(transport));
       const broken = { store: transport.store, apply: (): boolean => fail('no room') };
@@ -483,7 +485,7 @@ export const transportConformance: readonly Case[] = [
     'a retry is sent with the acknowledgement, keeps its time, and is not sent if it is known already',
     async (harness) => {
       const transport = await harness.open();
-      const backend = await harness.openBackend(transport);
+      const backend = await harness.openBackend(transport, day);
       await backend.put(record('known', 'STARTED'));
       await transport.publish([publication('a')]);
       const consumer = await join(transport);
@@ -506,10 +508,24 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
+    'a task may be sent again under the id of one whose record has expired',
+    async (harness) => {
+      const transport = await harness.open();
+      const backend = await harness.openBackend(transport, { expiresMs: 1 });
+      await backend.put(record('a', 'SUCCESS', 1));
+      while ((await backend.get('a')) !== undefined) await pastTime(Date.now());
+      await transport.publish([publication('a', { write: backend.writeOfSent(record('a', 'PENDING')) })]);
+      assert.equal((await backend.get('a'))?.status, 'PENDING');
+      assert.equal((await transport.size('celery')).ready, 1);
+    },
+    'atomicSettlement',
+  ),
+
+  check(
     'a message is buried together with the result that says so',
     async (harness) => {
       const transport = await harness.open();
-      const backend = await harness.openBackend(transport);
+      const backend = await harness.openBackend(transport, day);
       await transport.publish([publication('a')]);
       const delivery = await claimOne(await join(transport));
       const write = backend.writeOf(record('a', 'FAILURE', exception));
@@ -524,7 +540,7 @@ export const transportConformance: readonly Case[] = [
     'a task that is known already is not sent a second time',
     async (harness) => {
       const transport = await harness.open();
-      const backend = await harness.openBackend(transport);
+      const backend = await harness.openBackend(transport, day);
       const sent = (): Promise<void> =>
         transport.publish([publication('once', { write: backend.writeOfSent(record('once', 'PENDING')) })]);
       await Promise.all([sent(), sent()]);

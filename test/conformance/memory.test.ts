@@ -16,7 +16,7 @@ describe('memory transport', () => {
       opened,
       harness: {
         open: async () => opened.add(openMemoryTransport(name)),
-        openBackend: async () => opened.add(openMemoryBackend(name, { expiresMs: 60_000 })),
+        openBackend: async (_, options) => opened.add(openMemoryBackend(name, options)),
         putRaw: async (queue, raw) => opened.add(openMemoryTransport(name)).putRaw(queue, raw),
         kill: async (consumer) => {
           if (!(consumer instanceof MemoryConsumer)) throw new TypeError('not a consumer of this driver');

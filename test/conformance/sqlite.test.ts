@@ -43,9 +43,9 @@ describe('sqlite transport', () => {
           };
           return transport;
         },
-        openBackend: async ({ store }) => {
+        openBackend: async ({ store }, options) => {
           if (!(store instanceof SqliteStore)) throw new TypeError('not a transport of this driver');
-          return opened.add(await openSqliteBackend(store, { expiresMs: 60_000 }));
+          return opened.add(await openSqliteBackend(store, options));
         },
         putRaw: async (queue, raw) => {
           const store = await SqliteStore.open(file, { shared: false });

@@ -70,7 +70,6 @@ class SqliteBackend implements ResultBackend {
   readonly #alarms = new Map<string, Set<() => void>>();
   readonly #unlisten: () => void;
   readonly #sweeper: NodeJS.Timeout | null;
-  #lastChange = 0;
   #closed = false;
 
   constructor(store: SqliteStore, expiresMs: number | null, clock: Clock) {
@@ -106,16 +105,10 @@ class SqliteBackend implements ResultBackend {
   writeOfSent(record: ResultRecord): StoreWrite {
     const meta = encodeResult(record);
     const expires = this.#expiryOf(record);
-    const apply = ({ sql }: Transaction): boolean =>
-      Number(
-        sql('INSERT OR IGNORE INTO result VALUES (?, ?, ?, ?, ?)').run(
-          record.taskId,
-          record.status,
-          this.#newChange(),
-          expires,
-          meta,
-        ).changes,
-      ) > 0;
+    const apply = ({ sql }: Transaction): boolean => {
+      const row = [record.taskId, record.status, firstChange(), expires, meta, this.#clock.now()];
+      return Number(sql(upsert('expires <= ?6')).run(...row).changes) > 0;
+    };
     return { store: this.store, apply };
   }
 
@@ -176,12 +169,6 @@ class SqliteBackend implements ResultBackend {
     if (Number(changes) === 0) return false;
     this.#ringWatchers(transaction, record.taskId);
     return true;
-  }
-
-  /** Of a record that is made: above all that this process has given, so that one made anew is seen as changed. */
-  #newChange(): number {
-    this.#lastChange = Math.max(this.#lastChange + 1, Math.floor(this.#clock.now() * 1000));
-    return this.#lastChange;
   }
 
   #ringWatchers(transaction: Transaction, id: string): void {
