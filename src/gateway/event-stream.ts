@@ -23,6 +23,8 @@ export function eventStream(
     ended = true;
     clearInterval(heartbeat);
     end();
+    // Lets the source clean up if it is between two events. What it throws now, nobody waits for.
+    iterator.return?.().catch(() => {});
   };
   return new ReadableStream<Uint8Array>({
     start(controller) {

@@ -110,11 +110,11 @@ const securitySchemes = {
 };
 
 function callOf(task: AnyTask): Operation {
-  const { description, input, queue } = task.options;
+  const { description, input } = task.options;
   return {
     operationId: `call.${componentOf(task)}`,
     summary: task.name,
-    description: [description, queue !== null && `Queue: ${queue}.`].filter(Boolean).join('\n\n'),
+    ...(description !== null && { description }),
     tags: ['Tasks'],
     parameters: [
       ...callParameters(),

@@ -1,12 +1,12 @@
 /**
  * Writes a value as JSON that every client reads: dates as ISO 8601 text, bytes as base64, Decimal, Uuid and the like as
- * their text, an integer of any size as a number (bare digits; JavaScript rounds those beyond 2^53), NaN and Infinity,
- * which JSON has no word for, as null.
+ * their text, and so a bigint, which JavaScript would silently round if it were bare digits; NaN and Infinity, which JSON
+ * has no word for, as null.
  */
 export function toPlainJson(value: unknown): string {
   switch (typeof value) {
     case 'bigint':
-      return value.toString();
+      return `"${value}"`;
     case 'number':
     case 'string':
     case 'boolean':

@@ -83,7 +83,7 @@ export function toProblem(error: unknown): Problem {
     }
     if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
     if (error instanceof BrokerUnavailable) {
-      const detail = 'the broker is not available, nothing was sent; try again';
+      const detail = 'the broker or the result backend is not available now, and nothing was sent; try again';
       return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
     }
   }
