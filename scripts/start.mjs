@@ -17,13 +17,14 @@ await setUp();
 
 const programs = new Set();
 let stopping = false;
+let stoppedAt = Number.NEGATIVE_INFINITY;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
 
 console.log(`Starting two programs on the embedded store .umbel/store.db:
   umbel -A ${app} worker -l info
   umbel -A ${app} gateway --port ${port}
 `);
-start('worker', ['worker', '-l', 'info', '--log-format', 'pretty']);
+start('worker', ['worker', '-q', '-l', 'info', '--log-format', 'pretty']);
 start('gateway', [
   'gateway',
   '--host',
@@ -69,11 +70,14 @@ function start(name, args) {
   });
 }
 
-/** Warm: the worker finishes what it runs. Asked twice, npm and the terminal both pass on a Ctrl-C, it is still once. */
+/** The first time: the worker finishes what it runs. Again, later: it gives it back at once. */
 function stop() {
-  if (stopping) return;
+  const now = performance.now();
+  // npm passes on the Ctrl-C that the terminal has sent us already: twice at once is still once.
+  if (now - stoppedAt < 500) return;
+  if (!stopping) console.log('\nStopping …');
   stopping = true;
-  console.log('\nStopping …');
+  stoppedAt = now;
   for (const child of programs) child.kill('SIGTERM');
 }
 

@@ -1,6 +1,6 @@
 // Imports a user's file, TypeScript or JavaScript, and turns what can go wrong into one sentence.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -18,9 +18,8 @@ export async function importModule(file: string, spec: string): Promise<Readonly
 async function importAny(file: string): Promise<Readonly<Record<string, unknown>>> {
   const url = pathToFileURL(file).href;
   if (!/\.[cm]?ts$/.test(file)) return import(url);
-  // Node's own type stripping is faster but knows no tsconfig paths, enums, decorators or parameter properties.
   const tsconfig = nearest('tsconfig.json', dirname(file));
-  if (stripsTypes() && !tsconfig) {
+  if (stripsTypes() && !steersImports(tsconfig)) {
     try {
       return await import(url);
     } catch (error) {
@@ -52,8 +51,15 @@ async function registerTsx(tsconfig: string | undefined): Promise<void> {
 
 const ownFolder = dirname(import.meta.dirname) + sep;
 
+/** Node's own type stripping is faster, but knows no tsconfig, enums, decorators or parameter properties. */
 function stripsTypes(): boolean {
   return 'typescript' in process.features && Boolean(process.features.typescript);
+}
+
+/** Whether a tsconfig.json changes what the code does, itself or by one that it extends. */
+function steersImports(tsconfig: string | undefined): boolean {
+  if (tsconfig === undefined) return false;
+  return /"(?:extends|paths|baseUrl|experimentalDecorators)"\s*:/.test(readFileSync(tsconfig, 'utf8'));
 }
 
 /** Found while the modules are linked, before any of them ran: trying again runs nothing twice. */

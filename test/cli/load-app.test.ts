@@ -98,7 +98,7 @@ test("a TypeScript application may import './tasks.js' for tasks.ts, and use the
 test('a TypeScript application in a package that is not of type module runs, too', async () => {
   const typed = `${app} export const app = new App('shop'); app.task('shop.add', (x: number, y: number) => x + y);`;
   const { stdout, stderr } = await add(project({ 'app.ts': typed }, { name: 'shop' }), './app.ts');
-  expect(stderr).toBe('');
+  expect(stderr).not.toContain('umbel:'); // newer versions of Node advise to set the type
   expect(stdout).toMatch(idLine);
 });
 

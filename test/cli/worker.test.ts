@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { ensureBuilt } from '../e2e/harness/built.ts';
-import { project, shop, start, startWorker, umbel } from './harness.ts';
+import { command, Program, project, shop, start, startWorker, umbel } from './harness.ts';
 
 beforeAll(ensureBuilt, 120_000);
 
@@ -113,4 +113,18 @@ test('--time-limit fails a task that runs longer', async () => {
   const { code, stderr } = await send(folder, 'shop.slow', '[30]', '--wait', '10');
   expect(stderr).toContain('TimeLimitExceeded');
   expect(code).toBe(1);
+});
+
+test('a worker that was started with a channel ends as by SIGTERM when its parent is killed', async () => {
+  const parent = `
+    import { spawn } from 'node:child_process';
+    spawn(process.execPath, [${JSON.stringify(command)}, '-A', './app.js', 'worker', '--log-format', 'json'],
+      { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });`;
+  const program = new Program(['parent.js'], project({ 'app.js': shop, 'parent.js': parent }));
+  await program.said(/ready/);
+  program.kill('SIGKILL');
+  // Its output is closed when the last of the two has ended.
+  const { signal, stderr } = await program.ended;
+  expect(signal).toBe('SIGKILL');
+  expect(stderr).toMatch(/stopped/);
 });

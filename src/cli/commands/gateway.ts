@@ -10,6 +10,8 @@ interface GatewayCommandOptions extends CommonOptions, LoggingChoices {
   readonly host?: string;
   readonly port?: number;
   readonly apiKey?: readonly string[];
+  readonly allowedHost?: readonly string[];
+  readonly cors?: readonly string[];
 }
 
 /** `umbel gateway`: the HTTP API. */
@@ -22,7 +24,13 @@ export function gatewayCommand(): Command {
       '--api-key <key>',
       'Accept this key; may be repeated (or UMBEL_API_KEY, several by commas).',
       collect,
-    );
+    )
+    .option(
+      '--allowed-host <name>',
+      'A name that it is reached by, besides localhost; may be repeated.',
+      collect,
+    )
+    .option('--cors <origin>', 'An origin whose pages may call it; may be repeated.', collect);
   withLoggingOptions(command);
   return command
     .addHelpText(
@@ -49,6 +57,8 @@ async function serve(options: GatewayCommandOptions): Promise<void> {
       apiKeys: options.apiKey ?? keysFromEnvironment(),
       logger,
       ...(options.host === undefined ? {} : { host: options.host }),
+      ...(options.allowedHost === undefined ? {} : { allowedHosts: options.allowedHost }),
+      ...(options.cors === undefined ? {} : { cors: options.cors }),
     });
     endWithParent();
     const stopped = untilSignal();
