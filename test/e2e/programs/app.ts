@@ -34,6 +34,14 @@ export const block = app.task('proof.block', { bind: true }, (task, ms: number) 
   return run.end();
 });
 
+/** Kills its own process, as a task that runs out of memory or crashes in native code does. */
+export const suicide = app.task('proof.suicide', { bind: true }, async (task, ms: number) => {
+  begin(task.request.id, task.request.retries);
+  await sleep(ms);
+  process.kill(process.pid, 'SIGKILL');
+  await sleep(60_000);
+});
+
 /** Takes anything; returns how many arguments it got. */
 export const anything = app.task(corpusTask, { bind: true }, (task, ...args: unknown[]) => {
   const run = begin(task.request.id, task.request.retries);

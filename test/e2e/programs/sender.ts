@@ -1,13 +1,15 @@
 // A sending process. Each line of its input is an order: how many tasks of which kind. Prints `sent <total>` after each.
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { app, block, ledger, step } from './app.ts';
+import { app, block, ledger, step, suicide } from './app.ts';
+
+const tasks = { step, block, suicide };
 
 /** `count` tasks that take `ms` each, sent one after the other; `countdown` in milliseconds. */
 interface Order {
   readonly count: number;
   readonly ms: number;
-  readonly kind?: 'step' | 'block';
+  readonly kind?: keyof typeof tasks;
   readonly countdown?: number;
 }
 
@@ -21,13 +23,13 @@ for await (const line of createInterface(process.stdin)) {
 }
 await app.close();
 
-async function send({ kind, ms, countdown }: Order): Promise<void> {
+async function send({ kind = 'step', ms, countdown }: Order): Promise<void> {
   const id = randomUUID();
   const eta = countdown === undefined ? undefined : Date.now() + countdown;
   ledger.write({ kind: 'invoke', id, at: Date.now(), ...(eta === undefined ? {} : { eta }) });
   try {
     const options = { taskId: id, ...(eta === undefined ? {} : { eta: new Date(eta) }) };
-    await (kind === 'block' ? block : step).applyAsync([ms], options);
+    await tasks[kind].applyAsync([ms], options);
     ledger.write({ kind: 'ok', id, at: Date.now() });
     sent++;
   } catch (error) {

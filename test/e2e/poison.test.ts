@@ -1,0 +1,46 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { ensureBuilt } from './harness/built.ts';
+import { lookInto } from './harness/store.ts';
+import { Trial } from './harness/trial.ts';
+
+beforeAll(ensureBuilt, 90_000);
+
+describe('a task that kills its worker', () => {
+  it('is in the dead-letter store after five dead workers, and the queue goes on', async () => {
+    const { dead, ended } = await poison({ neighboursFirst: false });
+    expect(dead).toEqual(['max-deliveries']);
+    expect(ended).toBe(6);
+  }, 60_000);
+
+  // Known gap: whoever runs beside the killer is charged with it each time. To be turned into `it` when suspects run alone.
+  it.fails('does not take the tasks that ran beside it with it', async () => {
+    const { dead, ended } = await poison({ neighboursFirst: true });
+    expect(dead).toEqual(['max-deliveries']);
+    expect(ended).toBe(6);
+  }, 60_000);
+});
+
+/** One killer and six good tasks, beside it or behind it; workers are replaced as they die. */
+async function poison({
+  neighboursFirst,
+}: {
+  neighboursFirst: boolean;
+}): Promise<{ dead: string[]; ended: number }> {
+  await using trial = new Trial({ slots: neighboursFirst ? 7 : 1 });
+  const sender = await trial.sender();
+  const orders = [
+    { count: 1, ms: 50, kind: 'suicide' },
+    { count: 6, ms: 200 },
+  ];
+  for (const order of neighboursFirst ? orders.toReversed() : orders) sender.tell(JSON.stringify(order));
+  await sender.line('sent 7');
+  for (let deaths = 0; deaths < 5; deaths++) {
+    const worker = await trial.worker();
+    await worker.exited;
+  }
+  await trial.worker();
+  await trial.until(() => trial.ended === 6, 5_000);
+  using file = await lookInto(trial.store);
+  await trial.until(() => file.messages() === 0, 5_000);
+  return { dead: file.dead().map(({ reason }) => reason), ended: trial.ended };
+}
