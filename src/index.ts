@@ -38,4 +38,4 @@ export type { Logger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
 export type { ResultRecord, TaskState } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
-export { AsyncResult } from './results/async-result.ts';
+export { AsyncResult, type GetOptions } from './results/async-result.ts';

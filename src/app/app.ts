@@ -119,8 +119,9 @@ export class App implements AsyncDisposable {
   async send<R = unknown>(
     name: string,
     args: readonly unknown[] = [],
-    { kwargs = noKwargs, ...call }: SendOptions = {},
+    options: SendOptions = {},
   ): Promise<AsyncResult<R>> {
+    const { kwargs = noKwargs, ...call } = options;
     const callee = calleeNamed(this, checkName(name, "the task's name"));
     checkShape(name, args, kwargs);
     return submit<R>(this, callee, { args, kwargs }, call);

@@ -27,9 +27,9 @@ export function bindArguments(
  * The one object of a keyword task's call, as keyword arguments.
  * @throws InvalidArgumentsError when it is none.
  */
-export function toKwargs(name: string, input: unknown): Json {
-  if (input === undefined) return {};
-  if (isKeywords(input)) return input;
+export function toKwargs(name: string, input?: unknown, ...more: readonly unknown[]): Json {
+  if (more.length === 0 && input === undefined) return {};
+  if (more.length === 0 && isKeywords(input)) return input;
   throw new InvalidArgumentsError(name, [
     { path: '$', message: 'the task takes one object with its arguments' },
   ]);

@@ -24,7 +24,7 @@ export function defineTask(
   body: TaskBody | null,
 ): UntypedTask {
   const spread = (args: readonly unknown[]): CallArguments =>
-    options.input === null ? { args, kwargs: noKwargs } : { args: noArgs, kwargs: toKwargs(name, args[0]) };
+    options.input === null ? { args, kwargs: noKwargs } : { args: noArgs, kwargs: toKwargs(name, ...args) };
   const whole = (call: unknown): CallArguments =>
     spread(options.input === null ? listOf(name, call) : [call]);
   const methods = {
@@ -72,11 +72,11 @@ function callDirectly(task: AnyTask, args: readonly unknown[]): unknown {
       `the task '${name}' lives elsewhere (app.remote); send it with delay() or applyAsync()`,
     );
   if (options.input === null) return options.bind ? runBound(task, run, args) : run(...args);
-  return checked(task, run, args[0]);
+  return checked(task, run, args);
 }
 
-async function checked(task: AnyTask, run: TaskBody, input: unknown): Promise<unknown> {
-  const args = await bindArguments(task.name, task.options.input, noArgs, toKwargs(task.name, input));
+async function checked(task: AnyTask, run: TaskBody, given: readonly unknown[]): Promise<unknown> {
+  const args = await bindArguments(task.name, task.options.input, noArgs, toKwargs(task.name, ...given));
   return task.options.bind ? runBound(task, run, args) : run(...args);
 }
 

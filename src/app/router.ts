@@ -3,6 +3,7 @@ import { ConfigError, UnknownOptionError } from '../errors.ts';
 import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CallOptions } from './call-options.ts';
+import { checkName, checkPriority } from './checks.ts';
 
 /** What a route may say of a call. Text is a queue. */
 export type Route = string | RouteOptions;
@@ -140,5 +141,9 @@ function readRoute(route: unknown, where: string): RouteOptions {
   for (const key of Object.keys(route)) {
     if (!routeOptionNames.has(key)) throw new UnknownOptionError(key, where, suggest(key, routeOptionNames));
   }
+  const { queue, routingKey, priority } = route as RouteOptions; // its names are known; these are checked here
+  if (queue !== undefined) checkName(queue, `'queue' in ${where}`);
+  if (routingKey !== undefined) checkName(routingKey, `'routingKey' in ${where}`);
+  if (priority !== undefined) checkPriority(priority, where);
   return route;
 }

@@ -14,7 +14,7 @@ import { encodeTask } from '../protocol/task.ts';
 import type { Publication, Transport } from '../transports/transport.ts';
 import type { App } from './app.ts';
 import { type CallOptions, noOptions, type RetryPolicy } from './call-options.ts';
-import { checkCompression, checkDate, checkLimit, checkPriority, checkSerializer } from './checks.ts';
+import { checkCompression, checkDate, checkLimit, checkSerializer } from './checks.ts';
 import { checkLimits } from './config.ts';
 import { currentTask } from './context.ts';
 import type { Retry } from './outcome.ts';
@@ -94,12 +94,7 @@ export function prepareCall(
     headers: options.headers ?? noKwargs,
     correlationId: id,
     replyTo: options.replyTo ?? '',
-    priority:
-      options.priority ??
-      checkedRoutePriority(route, name) ??
-      task.priority ??
-      app.config.taskDefaultPriority ??
-      0,
+    priority: options.priority ?? route.priority ?? task.priority ?? app.config.taskDefaultPriority ?? 0,
     persistent: options.deliveryMode !== 1,
   };
   const queue =
@@ -267,10 +262,6 @@ function limit(
   if (given === undefined) return own;
   const what = `'${option}' in ${where}`;
   return checkLimit(toSeconds(given, what), what);
-}
-
-function checkedRoutePriority(route: RouteOptions, name: string): number | undefined {
-  return route.priority === undefined ? undefined : checkPriority(route.priority, `the route of '${name}'`);
 }
 
 function publishDelayMs(policy: RetryPolicy, failures: number): number | null {

@@ -1,5 +1,5 @@
 // Sending: from the arguments of a call to its result handle.
-import { UnknownTaskError } from '../errors.ts';
+import { ConfigError, UnknownTaskError } from '../errors.ts';
 import type { Json, WireMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import { AsyncResult } from '../results/async-result.ts';
@@ -61,6 +61,9 @@ export async function submitMany<R>(
   options: CallOptions,
 ): Promise<AsyncResult<R>[]> {
   checkCallOptions(callee.name, options);
+  // An id is sent once: all but the first would silently be nothing.
+  if (options.taskId !== undefined)
+    throw new ConfigError(`'taskId' in the calls of '${callee.name}' would be that of all of them`);
   const ready: { readonly prepared: PreparedCall; readonly wire: WireMessage }[] = [];
   for (const call of calls) {
     const checked = checkArguments(callee, call);

@@ -250,6 +250,12 @@ describe('a keyword task', () => {
       await expect(greet.delay(wrong as never)).rejects.toThrow('the task takes one object');
   });
 
+  it('refuses more than the one object', async () => {
+    const greet = app.task('greet', { input: schema }, () => 1);
+    const call: (...args: unknown[]) => Promise<unknown> = greet.delay as never; // what the compiler would refuse
+    await expect(call({ name: 'a' }, { name: 'b' })).rejects.toThrow('the task takes one object');
+  });
+
   it('may have a schema that takes its time', async () => {
     const slowly = schema.refine(async ({ name }) => Promise.resolve(name !== 'no'), 'not that one');
     const greet = app.task('greet', { input: slowly }, ({ name }) => name);

@@ -366,6 +366,13 @@ describe('many calls', () => {
     expect(await add.applyMany([])).toEqual([]);
   });
 
+  it('cannot share one id', async () => {
+    const task = app.task('t', () => 1);
+    await expect(task.applyMany([[], []], { taskId: 'one' } as CallOptions)).rejects.toThrow(
+      "'taskId' in the calls of 't'",
+    );
+  });
+
   it('are sent all or none', async () => {
     const task = app.task('t', (_value: unknown) => 1);
     await expect(task.applyMany([[1], [new Map()], [3]])).rejects.toThrow(NotSerializableError);
