@@ -8,23 +8,34 @@ export interface ServerSentEvent {
   readonly data: string;
 }
 
-/**
- * A response body that takes an event whenever the client has room for one. `end` is called once: when the events end,
- * fail, or the client goes; it must make the events end.
- */
+/** Where and how long a stream goes. */
+export interface StreamOptions {
+  readonly heartbeatMs: number;
+  /** Ends the stream; must end the events, too. */
+  readonly signal: AbortSignal;
+  /** Called once, when the stream has ended, failed, or its reader has gone. */
+  readonly onEnd: () => void;
+}
+
+/** A response body that takes an event whenever its reader has room for one. */
 export function eventStream(
   events: AsyncIterable<ServerSentEvent>,
-  { heartbeatMs, end }: { readonly heartbeatMs: number; readonly end: () => void },
+  { heartbeatMs, signal, onEnd }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const iterator = events[Symbol.asyncIterator]();
   let heartbeat: NodeJS.Timeout | undefined;
+  let onAbort = (): void => {};
   let ended = false;
-  const finish = (): void => {
+  /** False: it had ended before. */
+  const finish = (): boolean => {
+    if (ended) return false;
     ended = true;
     clearInterval(heartbeat);
-    end();
+    signal.removeEventListener('abort', onAbort);
+    onEnd();
     // Lets the source clean up if it is between two events. What it throws now, nobody waits for.
     iterator.return?.().catch(() => {});
+    return true;
   };
   return new ReadableStream<Uint8Array>({
     start(controller) {
@@ -33,21 +44,25 @@ export function eventStream(
         // Only to one who reads: comments must not pile up for a client that has gone to sleep.
         if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(': still here\n\n'));
       }, heartbeatMs);
+      onAbort = () => {
+        if (finish()) controller.close();
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
     },
     async pull(controller) {
       try {
         const next = await iterator.next();
         if (ended) return;
-        if (!next.done) return controller.enqueue(encoder.encode(format(next.value)));
-        finish();
-        controller.close();
+        if (!next.done) controller.enqueue(encoder.encode(format(next.value)));
+        else if (finish()) controller.close();
       } catch (error) {
-        if (ended) return;
-        finish();
-        controller.error(error);
+        if (finish()) controller.error(error);
       }
     },
-    cancel: finish,
+    cancel() {
+      finish();
+    },
   });
 }
 

@@ -61,7 +61,11 @@ async function handle(request: RequestContext, gateway: GatewayState): Promise<R
   const backend = await requireBackend(gateway);
   const wait = gateway.waits.begin(request.req.raw.signal);
   const events = changes(first, backend.watch(first.taskId, wait.signal), tracebacks, seen);
-  return request.body(eventStream(events, { heartbeatMs, end: wait.end }), 200, headers);
+  return request.body(
+    eventStream(events, { heartbeatMs, signal: wait.signal, onEnd: wait.end }),
+    200,
+    headers,
+  );
 }
 
 async function* changes(
