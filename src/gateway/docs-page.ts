@@ -1,11 +1,12 @@
 // The API's documentation as a page: Swagger UI, all of it from here. Nothing is fetched from elsewhere.
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Problem } from './problem.ts';
-import type { RequestContext, Route } from './route.ts';
+import type { Route } from './route.ts';
 
 /** `GET /`: people are sent to the page. */
 export const home: Route = {
@@ -35,9 +36,14 @@ export const docsAsset: Route = {
   open: true,
   async handle(request) {
     const file = request.req.param('file') ?? '';
-    const type = assets.get(file);
-    if (type === undefined) throw new Problem(404, `there is no page /docs/${file}`);
-    return asset(request, file, type);
+    const asset = assets.get(file);
+    if (asset === undefined) throw new Problem(404, `there is no page /docs/${file}`);
+    const { bytes, etag } = await contentOf(join(asset.folder(), file));
+    // Always asked for again: after an upgrade no old part may meet a new one.
+    const headers = { 'Content-Type': asset.type, ETag: etag, 'Cache-Control': 'no-cache' };
+    return request.req.header('if-none-match') === etag
+      ? request.body(null, 304, headers)
+      : request.body(bytes, 200, headers);
   },
 };
 
@@ -56,23 +62,70 @@ const policy = [
 const script = 'text/javascript; charset=utf-8';
 const style = 'text/css; charset=utf-8';
 
-const assets: ReadonlyMap<string, string> = new Map([
-  ['swagger-ui-bundle.js', script],
-  ['swagger-ui.css', style],
-  ['favicon-32x32.png', 'image/png'],
-  ['docs.js', script],
-  ['docs.css', style],
+/** The files that are served, and nothing else. */
+const assets: ReadonlyMap<string, { readonly type: string; readonly folder: () => string }> = new Map([
+  ['page.js', { type: script, folder: ownFolder }],
+  ['page.css', { type: style, folder: ownFolder }],
+  ['swagger-ui-bundle.js', { type: script, folder: swaggerFolder }],
+  ['swagger-ui.css', { type: style, folder: swaggerFolder }],
+  ['favicon-32x32.png', { type: 'image/png', folder: swaggerFolder }],
 ]);
 
-const contents = new Map<string, Promise<Uint8Array>>();
+interface Content {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly etag: string;
+}
 
-async function asset(request: RequestContext, file: string, type: string): Promise<Response> {
-  const folder = ownAssets.has(file) ? ownFolder : swaggerFolder();
-  let content = contents.get(file);
-  if (content === undefined) {
-    content = readFile(join(folder, file));
-    contents.set(file, content);
-    content.catch(() => contents.delete(file));
-  }
-  return request.body(new Uint8Array(await content), 200, { 'Content-Type': type, 'Cache-Control': 'max-age=3600' });
+/** Each is read once. */
+const contents = new Map<string, Promise<Content>>();
+
+function contentOf(path: string): Promise<Content> {
+  const kept = contents.get(path);
+  if (kept !== undefined) return kept;
+  const content = readContent(path);
+  contents.set(path, content);
+  content.catch(() => contents.delete(path));
+  return content;
+}
+
+async function readContent(path: string): Promise<Content> {
+  const bytes = new Uint8Array(await readFile(path));
+  return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` };
+}
+
+function ownFolder(): string {
+  return beside('docs-page');
+}
+
+/** Beside the built file as `scripts/assets.mjs` put it there; run from the sources, where npm put it. */
+function swaggerFolder(): string {
+  const built = beside('swagger-ui');
+  if (existsSync(built)) return built;
+  return dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+}
+
+function beside(folder: string): string {
+  return fileURLToPath(new URL(`./${folder}`, import.meta.url));
+}
+
+function page(base: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>API</title>
+<link rel="icon" href="${base}/docs/favicon-32x32.png">
+<link rel="stylesheet" href="${base}/docs/swagger-ui.css">
+<link rel="stylesheet" href="${base}/docs/page.css">
+</head>
+<body data-base="${base}">
+<form class="key" hidden><label for="key">API key</label><input id="key" name="key" type="password" autocomplete="off"><button>Show</button></form>
+<p class="note" role="status"></p>
+<div id="swagger-ui"></div>
+<script src="${base}/docs/swagger-ui-bundle.js" defer></script>
+<script src="${base}/docs/page.js" defer></script>
+</body>
+</html>
+`;
 }

@@ -1,62 +1,40 @@
-// Runs in the browser: shows the API's description with Swagger UI, and asks for an API key when the gateway wants one.
-const description = new URL('../openapi.json', import.meta.url);
-const place = document.querySelector('#docs');
-// In memory only: a key in the browser's storage would outlive the visit.
-let key = '';
+// Shows the API's description with Swagger UI. If the gateway wants an API key, asks for it first; the key is kept in this
+// page only, and is gone with it.
+const base = document.body.dataset.base;
+const form = document.querySelector('.key');
+const note = document.querySelector('.note');
 
-const spec = await load();
-document.title = spec.info.title;
-globalThis.SwaggerUIBundle({
-  domNode: place,
-  spec,
-  deepLinking: true,
-  displayRequestDuration: true,
-  tryItOutEnabled: true,
-  docExpansion: 'list',
-  defaultModelsExpandDepth: 0,
-  // The default asks a server on the internet whether the description is valid.
-  validatorUrl: null,
-  requestInterceptor: withKey,
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  void show(form.elements.key.value.trim());
 });
+void show('');
 
-async function load() {
-  for (let refused = false; ; refused = true) {
-    const response = await fetch(description, withKey({ headers: {} }));
-    if (response.ok) return response.json();
-    if (response.status !== 401)
-      throw show(`The description of the API cannot be loaded: ${response.status}`);
-    key = await askForKey(refused);
-  }
+async function show(key) {
+  const headers = key === '' ? {} : { authorization: `Bearer ${key}` };
+  const response = await fetch(`${base}/openapi.json`, { headers }).catch((error) => error);
+  const needsKey = response.status === 401;
+  form.hidden = !needsKey;
+  note.textContent = '';
+  if (response.ok) draw(await response.json(), key);
+  else if (!needsKey || key !== '')
+    note.textContent = needsKey
+      ? 'The gateway does not know this key.'
+      : 'The gateway does not answer; reload the page to try again.';
 }
 
-function withKey(request) {
-  if (key !== '') request.headers['X-API-Key'] ??= key;
-  return request;
-}
-
-/** Shows a form, and resolves with what was typed. */
-function askForKey(refused) {
-  const form = document.createElement('form');
-  const label = document.createElement('label');
-  const input = document.createElement('input');
-  const button = document.createElement('button');
-  label.textContent = refused ? 'That key is not accepted. API key ' : 'This gateway needs an API key ';
-  Object.assign(input, { type: 'password', name: 'key', required: true, autocomplete: 'off' });
-  button.textContent = 'Show the API';
-  label.append(input);
-  form.append(label, button);
-  place.replaceChildren(form);
-  input.focus();
-  return new Promise((resolve) => {
-    form.addEventListener('submit', (event) => {
-      event.preventDefault();
-      place.replaceChildren();
-      resolve(input.value);
-    });
+function draw(spec, key) {
+  const ui = window.SwaggerUIBundle({
+    spec,
+    dom_id: '#swagger-ui',
+    presets: [window.SwaggerUIBundle.presets.apis],
+    layout: 'BaseLayout',
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    // Swagger's own site would be asked to validate the document.
+    validatorUrl: null,
+    onComplete: () => {
+      if (key !== '') ui.preauthorizeApiKey('bearer', key);
+    },
   });
-}
-
-function show(message) {
-  place.textContent = message;
-  return new Error(message);
 }
