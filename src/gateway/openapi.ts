@@ -4,7 +4,7 @@ import type { AnyTask } from '../app/task.ts';
 import { callParameters } from './call-query.ts';
 import { bodySchema, type JsonSchema } from './json-schema.ts';
 import type { GatewayState } from './route.ts';
-import * as schemas from './schemas.ts';
+import { type ComponentName, components } from './schemas.ts';
 
 export interface Parameter {
   readonly name: string;
@@ -58,7 +58,7 @@ export function openApiDocument(gateway: GatewayState): unknown {
     paths,
     components: {
       schemas: {
-        ...schemas.components,
+        ...components,
         ...Object.fromEntries(
           [...app.tasks].map((task) => [componentOf(task), bodySchema(task, refTo(task))]),
         ),
@@ -81,7 +81,7 @@ export function jsonContent(schema: JsonSchema): {
   return { 'application/json': { schema } };
 }
 
-export function ref(component: keyof typeof schemas.components): JsonSchema {
+export function ref(component: ComponentName): JsonSchema {
   return { $ref: `#/components/schemas/${component}` };
 }
 

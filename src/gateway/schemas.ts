@@ -1,7 +1,11 @@
 // The shapes of answers, for the OpenAPI document.
+import type { JsonSchema } from './json-schema.ts';
+
 const text = { type: 'string' };
 
-export const components = {
+export type ComponentName = 'AcceptedCall' | 'Task' | 'TaskError' | 'TaskList' | 'Status' | 'Problem';
+
+export const components: Readonly<Record<ComponentName, JsonSchema>> = {
   AcceptedCall: {
     type: 'object',
     required: ['id', 'task', 'status', 'links'],
@@ -86,4 +90,4 @@ export const components = {
       },
     },
   },
-} as const;
+};
