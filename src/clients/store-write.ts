@@ -1,1 +1,0 @@
-export type { StoreWrite } from '../lib/store-write.ts';
