@@ -1,8 +1,84 @@
-// Runs a conformance suite under vitest.
-import { test } from 'vitest';
+// Runs the conformance suites under vitest.
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { backendConformance } from '../../src/testing/backend-suite.ts';
 import type { ConformanceCase } from '../../src/testing/conformance.ts';
+import { transportConformance } from '../../src/testing/transport-suite.ts';
+import type { Consumer, Transport } from '../../src/transports/transport.ts';
+import type { Store } from './stores.ts';
 
-/** What a case has opened, closed at its end, the last first. */
+/** Both suites on the stores of one driver, a new one for each case. */
+export function conformance(driver: string, newStore: () => Store): void {
+  describe(`${driver} transport`, () => {
+    cases(
+      transportConformance,
+      async (store, opened) => opened.add(await store.openTransport()).features,
+      (store, opened) => {
+        const handles = new Map<Consumer, Transport>();
+        return {
+          open: async () => {
+            const transport = opened.add(await store.openTransport());
+            const consume = transport.consume.bind(transport);
+            transport.consume = async (options) => {
+              const consumer = await consume(options);
+              handles.set(consumer, transport);
+              return consumer;
+            };
+            return transport;
+          },
+          openBackend: async (transport, options) =>
+            opened.add(await store.openBackendOf(transport, options)),
+          putRaw: (queue, raw) => store.putRaw(queue, raw),
+          kill: async (consumer) => {
+            const handle = handles.get(consumer);
+            if (handle === undefined) throw new TypeError('not a consumer of this store');
+            await store.kill(consumer, handle);
+          },
+        };
+      },
+    );
+  });
+
+  describe(`${driver} result backend`, () => {
+    cases(
+      backendConformance,
+      async (store, opened) => opened.add(await store.openBackend({ expiresMs: null })).features,
+      (store, opened) => ({ open: async (options) => opened.add(await store.openBackend(options)) }),
+    );
+  });
+
+  function cases<Harness, Features extends object>(
+    suite: readonly ConformanceCase<Harness, Features>[],
+    ask: (store: Store, opened: Opened) => Promise<Features>,
+    make: (store: Store, opened: Opened) => Harness,
+  ): void {
+    let features: Features;
+    const first = newStore();
+    const opened = new Opened();
+    beforeAll(async () => {
+      features = await ask(first, opened);
+    });
+    afterAll(async () => {
+      await opened.close();
+      await first.remove();
+    });
+    for (const { title, needs, run } of suite) {
+      test(title, async (context) => {
+        const missing = needs.filter((feature) => !features[feature]);
+        if (missing.length > 0) context.skip(`the driver does not declare: ${missing.join(', ')}`);
+        const store = newStore();
+        const opened = new Opened();
+        try {
+          await run(make(store, opened));
+        } finally {
+          await opened.close();
+          await store.remove();
+        }
+      });
+    }
+  }
+}
+
+/** What was opened, closed at the end, the last first. */
 export class Opened {
   readonly #things: AsyncDisposable[] = [];
 
@@ -13,25 +89,5 @@ export class Opened {
 
   async close(): Promise<void> {
     for (const thing of this.#things.splice(0).reverse()) await thing[Symbol.asyncDispose]();
-  }
-}
-
-export function cases<Harness, Features extends object>(
-  suite: readonly ConformanceCase<Harness, Features>[],
-  features: Features,
-  make: () => { readonly harness: Harness; readonly opened: Opened; readonly cleanUp?: () => Promise<void> },
-): void {
-  for (const { title, needs, run } of suite) {
-    const missing = needs.filter((feature) => !features[feature]);
-    test(title, async (context) => {
-      if (missing.length > 0) context.skip(`the driver does not declare: ${missing.join(', ')}`);
-      const { harness, opened, cleanUp } = make();
-      try {
-        await run(harness);
-      } finally {
-        await opened.close();
-        await cleanUp?.();
-      }
-    });
   }
 }

@@ -229,7 +229,6 @@ class MemoryDelivery implements Delivery {
   #lost: AbortController | undefined;
   #isLost = false;
   #settled = false;
-  #givenBack = false;
 
   constructor(store: MemoryStore, queues: MemoryQueues, entry: Entry, owner: Owner, onSettled: () => void) {
     this.#store = store;
@@ -272,7 +271,6 @@ class MemoryDelivery implements Delivery {
   }
 
   async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
-    if (this.#givenBack) return 'fenced';
     if (this.#settled) throw new TypeError('a delivery is settled once');
     const { kind } = settlement;
     const write = kind === 'release' ? undefined : settlement.write;
@@ -299,7 +297,6 @@ class MemoryDelivery implements Delivery {
   }
 
   giveBack(): void {
-    this.#givenBack = true;
     if (this.#queues.unclaim(this.#entry, this.#owner)) this.#queues.release(this.#entry, null, false);
   }
 }
