@@ -123,6 +123,25 @@ describe.each(stores)('a worker on %s', (kind) => {
       expect(await sizeOf(app)).toEqual([1, 0, 0]);
     });
 
+    it('does not begin what it had claimed and not begun', async () => {
+      const { app, runs, wait } = await gated(kind);
+      const received = deferred<void>();
+      const held = deferred<void>();
+      app.signals.taskReceived.connect(() => {
+        received.resolve();
+        return held.promise;
+      });
+      const { worker } = await startWorker(app);
+      await wait.delay('a');
+      await received.promise;
+      const stopped = worker.stop({ cold: true });
+      await turn();
+      held.resolve();
+      await stopped;
+      expect(runs).toEqual([]);
+      expect(await sizeOf(app)).toEqual([1, 0, 0]);
+    });
+
     it('does not store what the given-back task still returns', async () => {
       const { app, runs, gate, wait } = await gated(kind);
       const { worker } = await startWorker(app);

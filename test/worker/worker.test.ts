@@ -360,6 +360,17 @@ describe.each(stores)('a worker on %s', (kind) => {
       expect(await recordOf(app, result.id)).toBeUndefined();
     });
 
+    it('of its errors neither, unless that is asked for', async () => {
+      const app = await newApp(kind);
+      const quiet = app.task('quiet', { ignoreResult: true }, () => {
+        throw new Error('unheard');
+      });
+      const { log } = await startWorker(app);
+      const result = await quiet.delay();
+      await until(() => log.texts('error').length === 1);
+      expect(await recordOf(app, result.id)).toBeUndefined();
+    });
+
     it('of its errors are kept when that is asked for', async () => {
       const app = await newApp(kind);
       const quiet = app.task('quiet', { ignoreResult: true, storeErrorsEvenIfIgnored: true }, () => {
@@ -414,6 +425,26 @@ describe.each(stores)('a worker on %s', (kind) => {
       expect(await result.get({ timeout: 5 })).toBe('done');
       expect((await recordOf(app, result.id))?.status).toBe('SUCCESS');
     });
+  });
+
+  it('writes the state of a retry after those that the task set before it, however slow the store is', async () => {
+    const app = await newApp(kind);
+    const flaky = app.task('flaky', { bind: true }, (task) => {
+      void task.updateState('PROGRESS', { done: 1 });
+      throw task.retry(new Error('busy'), { countdown: 60 });
+    });
+    const backend = await app.backend();
+    if (backend === null) throw new Error('the application has no backend');
+    const store = backend.put.bind(backend);
+    backend.put = async (record) => {
+      if (record.status === 'PROGRESS') await new Promise((resolve) => setTimeout(resolve, 30));
+      await store(record);
+    };
+    const { log } = await startWorker(app);
+    const result = await flaky.delay();
+    await until(() => log.texts('info').some((text) => text.includes('retry')));
+    await new Promise((resolve) => setTimeout(resolve, 40)); // longer than the slow write
+    expect((await recordOf(app, result.id))?.status).toBe('RETRY');
   });
 
   describe('a message that came back', () => {
