@@ -23,7 +23,10 @@ export class UnknownOptionError extends UmbelError {
   readonly option: string;
 
   constructor(option: string, where: string, hint: string | undefined) {
-    super('UMBEL_UNKNOWN_OPTION', `unknown option '${option}' in ${where}${hint ? `; did you mean '${hint}'?` : ''}`);
+    super(
+      'UMBEL_UNKNOWN_OPTION',
+      `unknown option '${option}' in ${where}${hint ? `; did you mean '${hint}'?` : ''}`,
+    );
     this.option = option;
   }
 }
@@ -46,7 +49,10 @@ export class AlreadyRegisteredError extends UmbelError {
   readonly task: string;
 
   constructor(task: string) {
-    super('UMBEL_ALREADY_REGISTERED', `a task named '${task}' is already registered; give one of the two another name`);
+    super(
+      'UMBEL_ALREADY_REGISTERED',
+      `a task named '${task}' is already registered; give one of the two another name`,
+    );
     this.task = task;
   }
 }
@@ -114,8 +120,9 @@ export class StoreError extends UmbelError {
 
 /** The result was asked of an application without a result backend. */
 export class ResultBackendDisabledError extends UmbelError {
-  constructor(app: string) {
-    super('UMBEL_NO_RESULT_BACKEND', `the application '${app}' keeps no results; set 'backend' (UMBEL_RESULT_BACKEND)`);
+  constructor(app: string | null) {
+    const who = app === null ? 'this application' : `the application '${app}'`;
+    super('UMBEL_NO_RESULT_BACKEND', `${who} keeps no results; set 'backend' (UMBEL_RESULT_BACKEND)`);
   }
 }
 

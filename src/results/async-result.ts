@@ -148,7 +148,7 @@ export class AsyncResult<R = unknown> {
 
   async #backend(): Promise<ResultBackend> {
     const backend = typeof this.#source === 'function' ? await this.#source() : this.#source;
-    if (backend === null) throw new ResultBackendDisabledError(this.id);
+    if (backend === null) throw new ResultBackendDisabledError(null);
     return backend;
   }
 }

@@ -24,16 +24,19 @@ export const toFront: Ending = {
   publish: null,
 };
 
+/** How a task is sent once more. */
+export interface Again {
+  /** As its retry says. @throws NotSerializableError, PayloadTooLargeError, ConfigError */
+  retried(retry: Retry): Publication;
+  /** As it came, behind all that waits. */
+  requeued(): Publication;
+}
+
 /**
  * Of a run.
- * @throws what `again`, which makes the message of a retry, throws.
+ * @throws what `again` throws.
  */
-export function endingOfRun(
-  end: RunEnd,
-  subject: Subject,
-  records: Records,
-  again: (subject: Subject, retry: Retry) => Publication,
-): Ending {
+export function endingOfRun(end: RunEnd, subject: Subject, records: Records, again: Again): Ending {
   switch (end.kind) {
     case 'success':
       return ack(records.success(subject, end.value));
@@ -42,12 +45,13 @@ export function endingOfRun(
     case 'retry': {
       const { cause } = end.retry;
       const record = records.thrown(subject, 'RETRY', cause ?? end.retry);
-      return { action: { kind: 'ack' }, record, publish: again(subject, end.retry) };
+      return { action: { kind: 'ack' }, record, publish: again.retried(end.retry) };
     }
     case 'ignored':
       return ackOnly;
     case 'rejected':
-      if (end.requeue) return toFront;
+      // To the back, as in Celery: at the front it would be the next, again and again, and let nothing else through.
+      if (end.requeue) return { action: { kind: 'ack' }, record: null, publish: again.requeued() };
       return dead('rejected', end.reason, records.exception(subject, 'FAILURE', rejectedBecause(end.reason)));
     case 'abandoned':
       return toFront;

@@ -1,7 +1,6 @@
 // The way of one delivery through the worker: admit, execute, settle.
 import type { App } from '../app/app.ts';
 import { currentTask } from '../app/context.ts';
-import type { Retry } from '../app/outcome.ts';
 import { toRequest } from '../app/request.ts';
 import { runHooks } from '../app/run.ts';
 import { retryMessage, toPublication } from '../app/sender.ts';
@@ -16,10 +15,18 @@ import { decodeTask } from '../protocol/task.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
 import { type Admission, admit } from './admit.ts';
-import { ackOnly, type Ending, endingOfLost, endingOfRun, failedBecause, toFront } from './ending.ts';
+import {
+  type Again,
+  ackOnly,
+  type Ending,
+  endingOfLost,
+  endingOfRun,
+  failedBecause,
+  toFront,
+} from './ending.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
 import type { Pool } from './pools/pool.ts';
-import type { Records, Subject } from './records.ts';
+import type { Records } from './records.ts';
 import { Refusals } from './refusals.ts';
 import type { Settler } from './settle.ts';
 import type { Slots } from './slots.ts';
@@ -152,7 +159,7 @@ export class Processor {
     const runtimeMs = clock.monotonic() - startedMs;
 
     if (run.updates !== null) await run.updates;
-    const decided = this.#decide(run, end, early);
+    const decided = this.#decide(delivery, run, end, early);
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
     if (decided.end.kind !== 'abandoned') await runHooks(task, run, decided.end);
     const settled = early
@@ -164,13 +171,17 @@ export class Processor {
 
   /** What a run's end comes to. If it cannot be written down (a value that has no form on the wire), it is a failure. */
   #decide(
+    delivery: Delivery,
     run: Run,
     end: RunEnd,
     early: boolean,
   ): { end: RunEnd; ending: Ending; write: StoreWrite | undefined } {
     const { app, settler, records } = this.#parts;
-    const again = ({ message, queue }: Subject, retry: Retry): Publication =>
-      toPublication(app, retryMessage(message, retry), retry.options.queue ?? queue);
+    const { message, queue } = run.request;
+    const again: Again = {
+      retried: (retry) => toPublication(app, retryMessage(message, retry), retry.options.queue ?? queue),
+      requeued: () => requeued(delivery, message.id),
+    };
     try {
       const ending =
         early && end.kind === 'abandoned'
@@ -216,4 +227,12 @@ export class Processor {
 function hasFollowers({ embed }: TaskMessage): boolean {
   const { callbacks, errbacks, chain, chord } = embed;
   return Boolean(callbacks?.length || errbacks?.length || chain?.length || chord);
+}
+
+/** The message of a delivery, to be sent once more as it came. */
+function requeued({ message, queue }: Delivery, id: string): Publication {
+  if (!message.ok) throw new TypeError('a message that ran is decodable');
+  const { properties } = message.value;
+  const deliveryInfo = { ...properties.deliveryInfo, redelivered: true };
+  return { id, queue, message: { ...message.value, properties: { ...properties, deliveryInfo } }, eta: null };
 }

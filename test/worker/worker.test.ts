@@ -210,6 +210,21 @@ describe.each(stores)('a worker on %s', (kind) => {
     expect(await (await later.delay()).get({ timeout: 5 })).toBe(3);
   });
 
+  it('a task that always throws Reject with requeue lets the others through', async () => {
+    const app = await newApp(kind);
+    let good = false;
+    const stubborn = app.task('stubborn', () => {
+      if (!good) throw new Reject('never', { requeue: true });
+    });
+    const other = app.task('other', () => {
+      good = true;
+    });
+    const result = await stubborn.delay();
+    await other.delay();
+    await startWorker(app, { concurrency: 1 });
+    await result.get({ timeout: 5 });
+  });
+
   describe('time', () => {
     it('a task never runs before its eta', async () => {
       const app = await newApp(kind);
