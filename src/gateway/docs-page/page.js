@@ -24,12 +24,15 @@ async function show(key) {
 }
 
 function draw(spec, key) {
+  document.title = spec.info.title;
   const ui = window.SwaggerUIBundle({
     spec,
     dom_id: '#swagger-ui',
     presets: [window.SwaggerUIBundle.presets.apis],
     layout: 'BaseLayout',
     tryItOutEnabled: true,
+    deepLinking: true,
+    defaultModelsExpandDepth: 0,
     displayRequestDuration: true,
     // Swagger's own site would be asked to validate the document.
     validatorUrl: null,
