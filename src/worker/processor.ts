@@ -163,7 +163,7 @@ export class Processor {
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
     if (decided.end.kind !== 'abandoned') await runHooks(task, run, decided.end);
     const settled = early
-      ? await settler.settleEarly(delivery, message.id, decided.ending)
+      ? await settler.settleEarly(decided.ending)
       : await settler.settle(delivery, decided.ending, decided.write);
     if (settled === 'settled') this.#log.ended(message, decided.end, runtimeMs, clock.now());
     else this.#log.unsettled(message, settled);

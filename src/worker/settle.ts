@@ -51,16 +51,11 @@ export class Settler {
   }
 
   /** What is left to write of a task that was acknowledged before it ran. */
-  async settleEarly(delivery: Delivery, id: string, { record, publish, action }: Ending): Promise<Settled> {
-    const again = publish === null ? [] : [publish];
-    // Its message is gone, so "back to the queue" means a new one with the same content.
-    if (action.kind === 'release' && delivery.message.ok) {
-      again.push({ id, queue: delivery.queue, message: delivery.message.value, eta: action.until });
-    }
+  async settleEarly({ record, publish }: Ending): Promise<Settled> {
+    const transport = this.#transport;
     const backend = this.#backend;
     const sent =
-      again.length === 0 ||
-      (await this.#insist('send a task again', never, () => this.#transport.publish(again)));
+      !publish || (await this.#insist('send a task again', never, () => transport.publish([publish])));
     const kept =
       !record || !backend || (await this.#insist('store a result', never, () => backend.put(record)));
     return sent && kept ? 'settled' : 'gave-up';

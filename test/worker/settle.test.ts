@@ -3,7 +3,7 @@ import { BrokerUnavailable, LeaseLostError, NotSerializableError } from '../../s
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { Publication } from '../../src/transports/transport.ts';
-import { ackOnly, type Ending, toFront } from '../../src/worker/ending.ts';
+import { ackOnly, type Ending } from '../../src/worker/ending.ts';
 import { Patience } from '../../src/worker/patience.ts';
 import { Settler } from '../../src/worker/settle.ts';
 import { FakeClock, turn } from './fake-clock.ts';
@@ -160,26 +160,16 @@ it('without a result backend the message is acknowledged all the same', async ()
 describe('a task that was acknowledged before it ran', () => {
   it('has its retry sent, then its state stored', async () => {
     const { store, settler } = bench(true);
-    expect(await settler.settleEarly(store.delivery(), 'a', retry)).toBe('settled');
+    expect(await settler.settleEarly(retry)).toBe('settled');
     expect(store.steps).toEqual([
       { kind: 'publish', publications: [publication] },
       { kind: 'put', record: retry.record },
     ]);
   });
 
-  it('is sent again with the same content when it goes back to the queue', async () => {
-    const { store, settler } = bench(true);
-    // Any wire message will do: it is passed on as it is.
-    const wire = { body: new Uint8Array([1]) } as never;
-    await settler.settleEarly(store.delivery({ message: { ok: true, value: wire } }), 'a', toFront);
-    expect(store.steps).toEqual([
-      { kind: 'publish', publications: [{ id: 'a', queue: 'celery', message: wire, eta: null }] },
-    ]);
-  });
-
   it('leaves nothing to do when it was ignored', async () => {
     const { store, settler } = bench(true);
-    expect(await settler.settleEarly(store.delivery(), 'a', ackOnly)).toBe('settled');
+    expect(await settler.settleEarly(ackOnly)).toBe('settled');
     expect(store.steps).toEqual([]);
   });
 });
