@@ -1,4 +1,7 @@
 // The demo in one command, on a fresh clone with nothing but Node: `npm start`, with another port `PORT=8001 npm start`
+//
+// The script in package.json begins with `exec`: without it the shell between npm and us would keep a SIGTERM for
+// itself, and end by the Ctrl-C that we have handled. Where there is no `exec` (Windows), its second half is run.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
