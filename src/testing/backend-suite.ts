@@ -23,6 +23,10 @@ function record(taskId: string, status: string, changes: Partial<ResultRecord> =
   return { taskId, status, result: null, traceback: null, children: [], dateDone, ...changes };
 }
 
+function aMoment(): Promise<void> {
+  return new Promise((done) => setTimeout(done, 10));
+}
+
 async function firstOf(
   backend: ResultBackend,
   id: string,
@@ -96,12 +100,17 @@ export const backendConformance: readonly Case[] = [
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     const seen: string[] = [];
-    for await (const { status } of backend.watch('a', AbortSignal.timeout(10_000))) {
+    const late = AbortSignal.timeout(10_000);
+    for await (const { status } of backend.watch('a', late)) {
       seen.push(status);
       if (status === 'STARTED') await backend.put(record('a', 'PROGRESS', { result: { done: 1 } }));
       if (status === 'PROGRESS') await backend.put(record('a', 'SUCCESS', { result: 7 }));
     }
     assert.deepEqual(seen, ['STARTED', 'PROGRESS', 'SUCCESS']);
+    assert.equal(late.aborted, false, 'the watch did not end with the task');
+    for await (const { status } of backend.watch('a', late)) seen.push(status);
+    assert.equal(seen.length, 4);
+    assert.equal(late.aborted, false, 'the watch of a task that had ended did not end');
   }),
 
   check('a watcher that comes first is woken by the first record', async (harness) => {
@@ -137,7 +146,7 @@ export const backendConformance: readonly Case[] = [
         const id = `t${n}`;
         await there.put(record(id, 'STARTED'));
         const watching = firstOf(here, id, ({ status }) => status === 'SUCCESS');
-        await here.get(id);
+        await aMoment(); // it sleeps by now
         const put = performance.now();
         await there.put(record(id, 'SUCCESS', { result: n }));
         assert.equal((await watching).result, n);
@@ -229,7 +238,9 @@ export const backendConformance: readonly Case[] = [
   check('an id may be used again when its record has expired', async (harness) => {
     const backend = await harness.open({ expiresMs: 1 });
     await backend.put(record('a', 'SUCCESS', { result: 1 }));
-    while ((await backend.get('a')) !== undefined) await new Promise((done) => setTimeout(done, 1));
+    const start = performance.now();
+    while ((await backend.get('a')) !== undefined) await aMoment();
+    assert.ok(performance.now() - start < 700, 'given out until it was swept away');
     await backend.put(record('a', 'STARTED'));
     assert.equal((await backend.get('a'))?.status, 'STARTED');
   }),

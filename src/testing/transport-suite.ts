@@ -125,7 +125,7 @@ export const transportConformance: readonly Case[] = [
     const transport = await harness.open();
     const consumer = await join(transport);
     const claiming = claimOne(consumer);
-    assert.deepEqual(await claimNothing(await join(transport, ['other'])), []);
+    await settled(transport);
     await transport.publish([publication('a')]);
     assert.equal(idOf(await claiming), 'a');
   }),
@@ -138,7 +138,7 @@ export const transportConformance: readonly Case[] = [
       const latencies: number[] = [];
       for (let n = 0; n < 21; n++) {
         const claiming = claimOne(consumer);
-        assert.deepEqual(await claimNothing(await join(receiver, ['other']), 5), []);
+        await settled(receiver, 5);
         const sent = performance.now();
         await sender.publish([publication(`m${n}`)]);
         const delivery = await claiming;
@@ -321,10 +321,18 @@ export const transportConformance: readonly Case[] = [
   check('an eta before that of others is not missed, and one that has passed is now', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
-    const claiming = claim(consumer, 1);
-    await transport.publish([publication('far', { eta: new Date(Date.now() + 60_000) })]);
-    await transport.publish([publication('near', { eta: new Date(Date.now() + 100) })]);
-    assert.deepEqual((await claiming).map(idOf), ['near']);
+    const lateness: number[] = [];
+    for (const near of ['near', 'nearer', 'nearest']) {
+      const claiming = claimOne(consumer);
+      await settled(transport);
+      await transport.publish([publication('far', { eta: new Date(Date.now() + 60_000) })]);
+      const eta = new Date(Date.now() + 60);
+      await transport.publish([publication(near, { eta })]);
+      assert.equal(idOf(await claiming), near);
+      lateness.push(Date.now() - eta.getTime());
+    }
+    // The best of three: any one may fall together with anything on a busy machine.
+    assert.ok(Math.min(...lateness) < 300, `late by ${lateness.join(', ')} ms`);
     await transport.publish([publication('past', { eta: new Date(Date.now() - 1000) })]);
     assert.equal(idOf(await claimOne(consumer)), 'past');
   }),
@@ -695,9 +703,9 @@ export const transportConformance: readonly Case[] = [
 ];
 
 /** When what was asked of the store just before has surely reached it: a claim is on the list of those who wait. */
-async function settled(transport: Transport): Promise<void> {
+async function settled(transport: Transport, waitMs = 30): Promise<void> {
   const consumer = await join(transport, ['nothing ever comes here']);
-  await claimNothing(consumer, 30);
+  assert.deepEqual(await claimNothing(consumer, waitMs), []);
   await consumer.close();
 }
 
