@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { ConfigError, UnknownOptionError } from '../../src/errors.ts';
@@ -9,7 +10,7 @@ import {
   type GatewayServerOptions,
 } from '../../src/gateway/gateway.ts';
 import { routes } from '../../src/gateway/routes.ts';
-import { get, type Headers, newApp, newGateway, post, problem, send, waiting } from './bench.ts';
+import { get, type Headers, newApp, newGateway, post, problem, send, startServer, waiting } from './bench.ts';
 
 function newShop(): App {
   const app = newApp();
@@ -169,6 +170,85 @@ describe('a page of another site', () => {
     expect(response.ok).toBe(false);
     expect(response.headers.get('access-control-allow-origin')).toBeNull();
   });
+});
+
+describe('an API key', () => {
+  const apiKeys = ['first-key', 'second-key'];
+
+  it.each<Headers>([
+    { authorization: 'Bearer first' },
+    { authorization: 'Bearer first-key2' },
+    { authorization: 'Bearer first-key second-key' },
+    { authorization: 'first-key' },
+    { authorization: 'Bearer ' },
+    { authorization: `Bearer ${'x'.repeat(7000)}` },
+    { 'x-api-key': 'FIRST-KEY' },
+    { 'x-api-key': 'first-key,second-key' },
+    { cookie: 'x-api-key=first-key' },
+  ])('is not %j', async (headers) => {
+    expect((await get(newGateway(newShop(), { apiKeys }), '/tasks', headers)).status).toBe(401);
+  });
+
+  it('is not taken from the address, which is kept in logs', async () => {
+    const gateway = newGateway(newShop(), { apiKeys });
+    expect((await get(gateway, '/tasks?api_key=first-key&key=first-key')).status).toBe(401);
+  });
+
+  it('is needed before anything is sent', async () => {
+    const app = newShop();
+    await problem(post(newGateway(app, { apiKeys }), '/tasks/shop.add', { args: [1, 2] }));
+    expect(await waiting(app)).toBe(0);
+  });
+
+  it('makes host names unimportant: a page under a foreign one does not have it', async () => {
+    const headers = { host: 'tasks.example', 'x-api-key': 'first-key' };
+    expect((await get(newGateway(newShop(), { apiKeys }), '/tasks', headers)).status).toBe(200);
+  });
+
+  it('is in no answer and in no line of the log', async () => {
+    const lines: string[] = [];
+    const log = (fields: object, message: string): void => void lines.push(JSON.stringify([fields, message]));
+    const logger = { debug: log, info: log, warn: log, error: log, child: () => logger };
+    const gateway = newGateway(newShop(), { apiKeys, logger });
+    for (const { method, path } of routes) {
+      for (const key of ['first-key', 'wrong-key']) {
+        const response = await ask(gateway, method, path, { authorization: `Bearer ${key}` });
+        expect(await response.text()).not.toContain(key);
+      }
+    }
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.join('\n')).not.toMatch(/first-key|wrong-key/);
+  });
+});
+
+it('nothing is changed by looking', async () => {
+  const app = newShop();
+  for (const { path } of routes) {
+    for (const method of ['GET', 'HEAD']) await (await ask(newGateway(app), method, path)).body?.cancel();
+  }
+  expect(await waiting(app)).toBe(0);
+});
+
+it('a foreign host name and a page of another site are refused on a real connection, too', async () => {
+  const { url } = await startServer(newShop());
+  const statusOf = (headers: Headers): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      // Not fetch: it sets `Host` itself.
+      const call = httpRequest(
+        `${url}/tasks/shop.add`,
+        { method: 'POST', headers, agent: false },
+        (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        },
+      );
+      call.once('error', reject);
+      call.end();
+    });
+  expect(await statusOf({})).toBe(202);
+  expect(await statusOf({ host: 'evil.test' })).toBe(403);
+  expect(await statusOf({ origin: 'https://evil.test' })).toBe(403);
+  expect(await statusOf({ origin: url })).toBe(202);
 });
 
 it('a key does not appear in the name by which its caller is known', () => {
