@@ -210,9 +210,7 @@ describe.skipIf(!hasBrowser)('in a browser without network', () => {
     expect(await sendFrom('/tasks/shop.add', '{"args": [2, 3]}')).toContain('202');
     await until(() => runs.length === 1);
     expect(
-      await page.evaluate(() =>
-        JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
-      ),
+      await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])'),
     ).not.toContain('sesame');
     expect(wrongs.filter((wrong) => !/status of 401/.test(wrong))).toEqual([]);
   });
