@@ -113,7 +113,7 @@ function callOf(task: AnyTask): Operation {
   const { description, input } = task.options;
   return {
     operationId: `call.${componentOf(task)}`,
-    summary: task.name,
+    summary: firstSentence(description) ?? task.name,
     ...(description !== null && { description }),
     tags: ['Tasks'],
     parameters: [
@@ -135,6 +135,11 @@ function callOf(task: AnyTask): Operation {
       ...problems(400, 401, 409, 413, 415, 422, 503),
     },
   };
+}
+
+/** A title for people: the path has the name already. */
+function firstSentence(text: string | null): string | undefined {
+  return /^[^\n]{1,119}?(?:\.(?=\s|$)|$)/.exec(text?.trim() ?? '')?.[0];
 }
 
 /** The task's name as the name of a component, which may not have all characters. */

@@ -79,7 +79,7 @@ it('the document is valid OpenAPI 3.1, for an application without tasks too', as
 
 it('each task has a path of its own with the schema of its body', async () => {
   const app = newApp();
-  app.task('shop.add', { description: 'Adds.' }, (x: number, y: number) => x + y);
+  app.task('shop.add', { description: 'Adds. Both v1.5 numbers.' }, (x: number, y: number) => x + y);
   const input = z.object({
     customer: z.string().min(1),
     rows: z.array(z.object({ id: z.int() })).default([]),
@@ -88,13 +88,16 @@ it('each task has a path of its own with the schema of its body', async () => {
   const document = await documentOf(app);
   await expectValid(document);
   expect(document.paths['/tasks/shop.add']?.post).toMatchObject({
-    summary: 'shop.add',
-    description: 'Adds.',
+    summary: 'Adds.',
+    description: 'Adds. Both v1.5 numbers.',
   });
   expect(bodyOf(document, '/tasks/shop.add')).toMatchObject({
     properties: { args: { type: 'array', description: 'In this order: x, y.' } },
   });
-  expect(document.paths['/tasks/shop.order']?.post?.requestBody?.required).toBe(true);
+  expect(document.paths['/tasks/shop.order']?.post).toMatchObject({
+    summary: 'shop.order',
+    requestBody: { required: true },
+  });
   expect(bodyOf(document, '/tasks/shop.order')).toMatchObject({
     type: 'object',
     required: ['customer'],
