@@ -18,6 +18,10 @@ export async function ensureBuilt(): Promise<void> {
   try {
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     await promisify(execFile)(process.execPath, [compiler, '-b', 'tsconfig.build.json'], { cwd: root });
+  } catch (error) {
+    // The compiler says what it does not like on its standard output.
+    const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
+    throw new Error(`the package does not build:\n${said}`, { cause: error });
   } finally {
     rmSync(lock, { recursive: true, force: true });
   }
