@@ -111,11 +111,11 @@ test('a fresh clone installs, builds, and shows a first real result; the printed
   await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow();
 }, 300_000);
 
-test('the second time it is up within 3 s', async () => {
+test('the second time nothing is installed, and it is up within 3 s', async () => {
   const port = String(await freePort());
   const timesMs: number[] = [];
-  // The best of three: other tests run beside this one.
-  for (let run = 0; run < 3 && Math.min(...timesMs, Number.POSITIVE_INFINITY) > 3000; run++) {
+  // Alone it takes about 1.5 s. Other tests run beside this one: the best of five, and only then a failure.
+  while (timesMs.length < 5 && Math.min(...timesMs, Number.POSITIVE_INFINITY) > 3000) {
     const begun = Date.now();
     const demo = npmStart({ PORT: port });
     await demo.shows('Ctrl-C stops it.', 30_000);
@@ -123,7 +123,7 @@ test('the second time it is up within 3 s', async () => {
     expect(demo.screen()).not.toContain('Installing');
     expect(await demo.interrupt()).toBe(0);
   }
-  expect(Math.min(...timesMs)).toBeLessThan(3000);
+  expect(Math.min(...timesMs), `all of ${timesMs.join(', ')} ms`).toBeLessThan(3000);
 }, 120_000);
 
 test('a port that is in use is named before anything is started, with the way out', async () => {
