@@ -36,7 +36,7 @@ function script(cwd: string, path: string, ...args: string[]): Program {
   return new Program(['--import', import.meta.resolve('tsx'), join(root, path), ...args], cwd);
 }
 
-test('the first example prints what the README says', async () => {
+test('the smallest example, a worker and a sender in one process, prints what it should', async () => {
   const ended = await script(folder(), 'examples/hello/main.ts').ended;
   expect(ended).toMatchObject({ code: 0, stdout: '2 + 3 = 5\nHello, Ada!\n', stderr: '' });
 });
