@@ -48,9 +48,15 @@ interface Pending {
 }
 
 /** At most this many writes make one transaction, so that other processes get their turn. */
-const maxBatch = 512;
+const maxBatch = 256;
+/** How long the lock is left to others between full batches, milliseconds: longer than one of their naps. */
+const turnMs = 0.3;
 /** How long another process may hold the write lock before we give up, milliseconds. */
 const busyTimeoutMs = 10_000;
+/** How long we wait for the lock in naps, which block the event loop like the commit that we want to make, milliseconds. */
+const maxNapsMs = 5;
+/** How long a reader waits for the repair of the log, milliseconds. */
+const repairTimeoutMs = 2_000;
 /** WAL pages after which SQLite copies them back into the database (4 kB each). */
 const checkpointPages = 4_000;
 
@@ -152,10 +158,16 @@ export class SqliteStore {
   /** Reads what is committed, without waiting for writers. */
   read<T>(work: (sql: (text: string) => Statement) => T): T {
     if (!this.#isOpen) throw new BrokerUnavailable(`the store ${this.path} is closed`);
-    try {
-      return work(this.#sql);
-    } catch (error) {
-      throw storeFailure(this.path, error);
+    const start = performance.now();
+    for (;;) {
+      try {
+        return work(this.#sql);
+      } catch (error) {
+        // Readers wait for nobody but one who repairs the log after a crash, which takes a moment.
+        if (!isBusy(error) || performance.now() - start > repairTimeoutMs)
+          throw storeFailure(this.path, error);
+        Atomics.wait(napping, 0, 0, 1);
+      }
     }
   }
 
@@ -190,6 +202,8 @@ export class SqliteStore {
       const batch = this.#queue.length <= maxBatch ? this.#queue : this.#queue.slice(0, maxBatch);
       this.#queue = batch === this.#queue ? [] : this.#queue.slice(maxBatch);
       await this.#commit(batch);
+      // Those who nap for the lock find it free once before the next of many full batches.
+      if (batch.length === maxBatch && this.#queue.length > 0) Atomics.wait(napping, 0, 0, turnMs);
       // The continuations of what was just resolved ask for their next writes now: let them join the next batch.
       await new Promise<void>((done) => setImmediate(done));
     }
@@ -245,7 +259,7 @@ export class SqliteStore {
             { cause: error },
           );
         }
-        if (waited < 5) Atomics.wait(napping, 0, 0, 0.1);
+        if (waited < maxNapsMs) Atomics.wait(napping, 0, 0, 0.1);
         else await new Promise((done) => setTimeout(done, 1 + Math.random() * 2));
       }
     }
@@ -287,6 +301,8 @@ async function openDatabase(file: string): Promise<Database> {
       `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
     );
     database.exec('PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864');
+    // From here on we wait ourselves: SQLite would sleep for long and block the event loop.
+    database.exec('PRAGMA busy_timeout=0');
     for (const suffix of ['-wal', '-shm']) chmodQuietly(file + suffix);
     return database;
   } catch (error) {
