@@ -34,7 +34,7 @@ export interface Owner {
 /** A claim under way that found its queues empty. */
 export interface Waiter {
   /** There may be something for you. */
-  wake(): void;
+  ring(): void;
 }
 
 interface Dead extends Omit<DeadLetter, 'raw'> {
@@ -207,7 +207,7 @@ export class MemoryQueues {
       const next = this.nextDue();
       this.#scheduled.push({ due, entry });
       // Those who wait set their timers anew; they stay on the list.
-      if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.wake();
+      if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.ring();
       return;
     }
     const heap =
@@ -238,7 +238,7 @@ export class MemoryQueues {
     for (const [waiter, queues] of this.#waiting) {
       if (!queues.includes(queue)) continue;
       this.#waiting.delete(waiter);
-      waiter.wake();
+      waiter.ring();
       return;
     }
   }

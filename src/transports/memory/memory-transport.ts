@@ -1,7 +1,8 @@
 // A transport in the process's memory: for tests, and for programs that need no more.
 import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
 import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { Alarm } from '../../lib/alarm.ts';
+import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
@@ -17,14 +18,7 @@ import type {
   Transport,
   TransportFeatures,
 } from '../transport.ts';
-import {
-  applyWrite,
-  type Entry,
-  MemoryQueues,
-  type NewEntry,
-  type Owner,
-  type Waiter,
-} from './memory-queues.ts';
+import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
 
 export interface MemoryTransportOptions {
   /** Counts for the store of that name if this is the first to open it. */
@@ -132,7 +126,7 @@ export class MemoryConsumer implements Consumer {
     await Promise.resolve();
     const alarm = new Alarm(this.#queues.clock);
     const stops = [signal, this.#closing.signal];
-    for (const stop of stops) stop.addEventListener('abort', alarm.wake, { once: true });
+    for (const stop of stops) stop.addEventListener('abort', alarm.ring, { once: true });
     try {
       while (!stops.some((stop) => stop.aborted)) {
         const owner = this.#owner;
@@ -140,12 +134,12 @@ export class MemoryConsumer implements Consumer {
         const { entries, turn } = this.#queues.claim(owner, alarm, this.#names, this.#turn, limit);
         this.#turn = turn;
         if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
-        await alarm.sleep(this.#queues.nextDue());
+        await alarm.sleep(this.#msToNextDue());
       }
       this.#queues.leave(alarm, this.#names);
       return [];
     } finally {
-      for (const stop of stops) stop.removeEventListener('abort', alarm.wake);
+      for (const stop of stops) stop.removeEventListener('abort', alarm.ring);
     }
   }
 
@@ -164,6 +158,11 @@ export class MemoryConsumer implements Consumer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #msToNextDue(): number {
+    const due = this.#queues.nextDue();
+    return due === null ? longestTimerMs : Math.min(glanceMs, Math.max(0, due - this.#queues.clock.now()));
   }
 
   #hold(entry: Entry, owner: Owner): MemoryDelivery {
@@ -185,39 +184,8 @@ export class MemoryConsumer implements Consumer {
   }
 }
 
-/** The longest sleep while a message is scheduled, milliseconds: somebody may set the wall clock. */
+/** The longest that a claim sleeps while a message is scheduled, milliseconds: somebody may set the wall clock. */
 const glanceMs = 10_000;
-
-/** What a waiting claim sleeps on. */
-class Alarm implements Waiter {
-  readonly #clock: Clock;
-  #rung = false;
-  #nap: AbortController | null = null;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  readonly wake = (): void => {
-    this.#rung = true;
-    this.#nap?.abort();
-  };
-
-  /** Until it is rung, or `due` (milliseconds since 1970) has come. */
-  async sleep(due: number | null): Promise<void> {
-    if (!this.#rung) {
-      this.#nap = new AbortController();
-      const { signal } = this.#nap;
-      const ms = due === null ? longest : Math.min(glanceMs, Math.max(0, due - this.#clock.now()));
-      await this.#clock.sleep(ms, signal).catch(() => {});
-      this.#nap = null;
-    }
-    this.#rung = false;
-  }
-}
-
-/** The longest that a timer of Node's can be set to, milliseconds. */
-const longest = 2 ** 31 - 1;
 
 class MemoryDelivery implements Delivery {
   readonly #store: MemoryStore;

@@ -1,6 +1,6 @@
 // A worker's side of the embedded transport: claiming, waiting for messages, and what is held.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
+import { Alarm } from '../../lib/alarm.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ConsumeOptions, Consumer, Delivery } from '../transport.ts';
 import { makeReady, ringFor, wait } from './enqueue.ts';
@@ -28,9 +28,8 @@ export class SqliteConsumer implements Consumer {
   readonly #onClose: () => void;
   readonly #closing = new AbortController();
   #turn = 0;
-  #rung = false;
-  #alarm: (() => void) | null = null;
-  #claiming = 0;
+  /** What the claims under way sleep on. */
+  readonly #alarms = new Set<Alarm>();
   #idle: (() => void) | null = null;
 
   constructor(store: SqliteStore, clock: Clock, options: ConsumeOptions, onClose: () => void) {
@@ -51,11 +50,13 @@ export class SqliteConsumer implements Consumer {
   }
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
-    this.#claiming++;
+    const alarm = new Alarm(this.#clock);
+    this.#alarms.add(alarm);
+    // Not AbortSignal.any(): each leaves something behind in a signal that lives as long as the worker (Node 20).
+    signal.addEventListener('abort', alarm.ring, { once: true });
     let listed = false;
     try {
       while (!signal.aborted && !this.#closing.signal.aborted) {
-        this.#rung = false;
         const owner = await this.#store.peers.id();
         const claim = await this.#store.write(false, (transaction) =>
           this.#claim(transaction, owner, capacity()),
@@ -64,14 +65,16 @@ export class SqliteConsumer implements Consumer {
         if (claim.kind === 'struck-off') await this.#store.peers.sweep();
         else {
           listed = true;
-          await this.#waitForWork(signal);
+          await this.#waitForWork(alarm, signal);
         }
       }
-      if (listed && !this.#closing.signal.aborted) await this.#leave([]);
+      // Another claim of this consumer goes on waiting in the same place, and was rung if this one was.
+      if (listed && this.#alarms.size === 1 && !this.#closing.signal.aborted) await this.#leave([]);
       return [];
     } finally {
-      this.#claiming--;
-      if (this.#claiming === 0) this.#idle?.();
+      signal.removeEventListener('abort', alarm.ring);
+      this.#alarms.delete(alarm);
+      if (this.#alarms.size === 0) this.#idle?.();
     }
   }
 
@@ -80,7 +83,7 @@ export class SqliteConsumer implements Consumer {
     this.#closing.abort();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
-    if (this.#claiming > 0) await new Promise<void>((done) => (this.#idle = done));
+    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
     this.#unlisten();
     const held = [...this.#held];
     this.#held.clear();
@@ -158,22 +161,16 @@ export class SqliteConsumer implements Consumer {
     }
   }
 
-  async #waitForWork(signal: AbortSignal): Promise<void> {
-    const stop = AbortSignal.any([signal, this.#closing.signal]);
-    while (!this.#rung && !stop.aborted) {
+  async #waitForWork(alarm: Alarm, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#closing.signal.aborted) {
       const due = this.#nextDue();
       const ms = due === null ? glanceMs : Math.min(glanceMs, Math.max(0, due - this.#clock.now()));
-      const alarm = new AbortController();
-      this.#alarm = () => alarm.abort();
-      await sleep(ms, undefined, { signal: AbortSignal.any([stop, alarm.signal]) }).catch(() => {});
-      this.#alarm = null;
-      if (this.#hasWork()) return;
+      if ((await alarm.sleep(ms)) || this.#hasWork()) return;
     }
   }
 
   #wake(): void {
-    this.#rung = true;
-    this.#alarm?.();
+    for (const alarm of this.#alarms) alarm.ring();
   }
 
   #nextDue(): number | null {
