@@ -46,9 +46,14 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
 
   for (const [path, own] of byPath(routes)) {
     for (const route of own) {
-      router.on(route.method, path, (request) => {
+      router.on(route.method, path, async (request) => {
         if (route.open !== true) authenticate(request, gateway);
-        return route.handle(request, gateway);
+        try {
+          return await route.handle(request, gateway);
+        } catch (error) {
+          // hono hands only Errors to onError, and a schema of the user's may throw anything.
+          throw error instanceof Error ? error : new Error(`thrown: ${String(error)}`, { cause: error });
+        }
       });
     }
     const allow = own.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');

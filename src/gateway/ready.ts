@@ -9,15 +9,17 @@ export const ready: Route = {
   path: '/ready',
   open: true,
   async handle(request, gateway) {
+    const answered = new AbortController();
     try {
-      await Promise.race([checkStores(gateway), tooLate()]);
+      await Promise.race([checkStores(gateway), tooLate(answered.signal)]);
     } catch (cause) {
-      gateway.settings.logger.warn({ err: cause }, 'not ready: the stores do not answer');
-      // The cause may tell where the store is: it goes to the log, this route is open to all.
+      // The cause may tell where the store is: it goes to the log only, this route is open to all.
       throw new Problem(503, 'the broker or the result backend does not answer', {
         headers: { 'Retry-After': '5' },
         cause,
       });
+    } finally {
+      answered.abort();
     }
     return json(request, 200, { status: 'ready' });
   },
@@ -40,7 +42,7 @@ async function checkStores({ app }: GatewayState): Promise<void> {
   await backend?.get('umbel-ready');
 }
 
-async function tooLate(): Promise<never> {
-  await systemClock.sleep(patienceMs);
+async function tooLate(answered: AbortSignal): Promise<never> {
+  await systemClock.sleep(patienceMs, answered);
   throw new Error(`no answer within ${patienceMs} ms`);
 }
