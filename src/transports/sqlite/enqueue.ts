@@ -3,6 +3,7 @@ import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Publication } from '../transport.ts';
+import { isSuspect } from './schema.ts';
 
 /** A message about to be put into its queue. */
 export interface MessageRow {
@@ -32,7 +33,12 @@ export function insertMessage(transaction: Transaction, store: SqliteStore, row:
   const { sql } = transaction;
   const insert = sql('INSERT INTO message (queue, priority, envelope) VALUES (?, ?, ?)');
   const seq = insert.run(row.queue, row.priority, row.envelope).lastInsertRowid;
-  makeReady(transaction, store, { queue: row.queue, priority: row.priority, seq: Number(seq) }, row.due);
+  makeReady(
+    transaction,
+    store,
+    { queue: row.queue, priority: row.priority, seq: Number(seq), strikes: 0 },
+    row.due,
+  );
 }
 
 /** Makes a companion write; false: what it would create is there already. */
@@ -48,6 +54,8 @@ export interface Place {
   readonly queue: string;
   readonly priority: number;
   readonly seq: number;
+  /** Owners that died holding it. */
+  readonly strikes: number;
 }
 
 /** Lets a message be claimed now, or not before `due`. */
@@ -59,7 +67,8 @@ export function makeReady(
 ): void {
   const { sql } = transaction;
   if (due === null) {
-    sql('INSERT INTO ready VALUES (?, ?, ?)').run(place.queue, place.priority, place.seq);
+    const line = isSuspect(place.strikes) ? 'suspect' : 'ready';
+    sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(place.queue, place.priority, place.seq);
     ringFor(transaction, store, place.queue);
   } else {
     const before = sql('SELECT due FROM scheduled ORDER BY due LIMIT 1').get()?.due;
@@ -97,12 +106,14 @@ function nobodyWaits(queue: string): string {
   return `nobody waits for ${queue}`;
 }
 
+/** Whether there is a message to claim in a queue. */
+export const anyReady: string = `SELECT 1 FROM ready WHERE queue = ?1 UNION ALL SELECT 1 FROM suspect WHERE queue = ?1 LIMIT 1`;
+
 /** Rings for each queue that somebody waits for though it is not empty. */
 export function ringForAll(transaction: Transaction, store: SqliteStore): void {
   const { sql } = transaction;
   for (const { queue } of sql('SELECT DISTINCT queue FROM waiting').all()) {
-    if (sql('SELECT 1 FROM ready WHERE queue = ? LIMIT 1').get(String(queue)))
-      ringFor(transaction, store, String(queue));
+    if (sql(anyReady).get(String(queue))) ringFor(transaction, store, String(queue));
   }
 }
 

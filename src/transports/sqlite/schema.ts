@@ -1,5 +1,16 @@
 // The tables of the embedded store that move messages.
 
+/** Owners that died holding a message before it is suspected of having killed them. */
+const suspectAfter = 2;
+
+/**
+ * Whether a message may be what killed its owners. Of suspects a consumer holds one at a time: the killer and those
+ * who only stood beside it are parted, and only the killer gathers more strikes.
+ */
+export function isSuspect(strikes: number): boolean {
+  return strikes >= suspectAfter;
+}
+
 /**
  * A message's bytes are written once and never rewritten: what changes while it waits and runs (ready, claimed,
  * scheduled) are small rows in tables of their own. That halves what a task costs the log.
@@ -19,6 +30,10 @@ CREATE TABLE message (
   envelope NOT NULL                    -- kombu's JSON: TEXT if we wrote it, a BLOB if anybody else's bytes
 );
 CREATE TABLE ready (
+  queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (queue, priority, seq)
+) WITHOUT ROWID;
+CREATE TABLE suspect (                 -- ready, but two owners died holding it: see isSuspect
   queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (queue, priority, seq)
 ) WITHOUT ROWID;
@@ -45,7 +60,9 @@ CREATE TRIGGER bury_worker AFTER DELETE ON peer BEGIN
   UPDATE message SET strikes = strikes + 1, redelivered = 1
     WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id);
   INSERT INTO ready SELECT queue, priority, seq FROM message
-    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id);
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND strikes < ${suspectAfter};
+  INSERT INTO suspect SELECT queue, priority, seq FROM message
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND strikes >= ${suspectAfter};
   DELETE FROM claim WHERE owner = OLD.id;
   DELETE FROM waiting WHERE owner = OLD.id;
 END;`,

@@ -3,7 +3,8 @@ import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ConsumeOptions, Consumer, Delivery } from '../transport.ts';
-import { makeReady, ringFor, wait } from './enqueue.ts';
+import { anyReady, makeReady, ringFor, wait } from './enqueue.ts';
+import { isSuspect } from './schema.ts';
 import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
 
 /** How long a waiting consumer trusts that it would be rung, milliseconds: the bound for what no ring can tell of. */
@@ -28,6 +29,8 @@ export class SqliteConsumer implements Consumer {
   readonly #onClose: () => void;
   readonly #closing = new AbortController();
   #turn = 0;
+  /** How many of those held are suspects. */
+  #suspects = 0;
   /** What the claims under way sleep on. */
   readonly #alarms = new Set<Alarm>();
   #idle: (() => void) | null = null;
@@ -44,6 +47,7 @@ export class SqliteConsumer implements Consumer {
       onStruckOff: () => {
         for (const delivery of this.#held) delivery.lose();
         this.#held.clear();
+        this.#suspects = 0;
         this.#wake();
       },
     });
@@ -97,12 +101,17 @@ export class SqliteConsumer implements Consumer {
 
   #hold(rows: readonly ClaimedRow[], owner: number): SqliteDelivery[] {
     return rows.map((row) => {
-      const delivery = new SqliteDelivery(this.#store, this.#clock, row, owner, () =>
-        this.#held.delete(delivery),
-      );
+      const delivery = new SqliteDelivery(this.#store, this.#clock, row, owner, () => this.#letGo(delivery));
+      if (isSuspect(row.strikes)) this.#suspects++;
       this.#held.add(delivery);
       return delivery;
     });
+  }
+
+  #letGo(delivery: SqliteDelivery): void {
+    if (!this.#held.delete(delivery) || !isSuspect(delivery.strikes)) return;
+    this.#suspects--;
+    this.#wake(); // for the next suspect
   }
 
   /** Waits no longer, and gives these back. If it was rung just now, another is rung in its place. */
@@ -123,6 +132,7 @@ export class SqliteConsumer implements Consumer {
     if (capacity <= 0) return { kind: 'claimed', rows: [] };
     promote(transaction, this.#store, this.#clock.now());
     const rows: ClaimedRow[] = [];
+    if (this.#suspects === 0) rows.push(...this.#takeSuspect(transaction, owner));
     while (rows.length < capacity) {
       const head = this.#mostUrgent(transaction);
       if (head === undefined) break;
@@ -134,6 +144,25 @@ export class SqliteConsumer implements Consumer {
     }
     if (rows.length === capacity) this.#passOn(transaction);
     return { kind: 'claimed', rows };
+  }
+
+  /** One suspect, if there is one: see {@link isSuspect}. */
+  #takeSuspect({ sql }: Transaction, owner: number): readonly ClaimedRow[] {
+    for (const queue of this.#queues) {
+      const found = sql(
+        `${claimed} FROM suspect JOIN message USING (seq) WHERE suspect.queue = ? LIMIT 1`,
+      ).all(queue);
+      const [row] = found as unknown as readonly ClaimedRow[]; // the columns are the query's own
+      if (row === undefined) continue;
+      sql('INSERT INTO claim VALUES (?, ?)').run(row.seq, owner);
+      sql('DELETE FROM suspect WHERE queue = ? AND priority = ? AND seq = ?').run(
+        queue,
+        row.priority,
+        row.seq,
+      );
+      return [row];
+    }
+    return [];
   }
 
   /** The queue whose first message is most urgent; among equals each in turn (round robin, as kombu). */
@@ -156,8 +185,7 @@ export class SqliteConsumer implements Consumer {
   #passOn(transaction: Transaction): void {
     for (const queue of this.#queues) {
       if (transaction.sql('SELECT 1 FROM waiting WHERE queue = ? LIMIT 1').get(queue) === undefined) continue;
-      if (transaction.sql('SELECT 1 FROM ready WHERE queue = ? LIMIT 1').get(queue))
-        ringFor(transaction, this.#store, queue);
+      if (transaction.sql(anyReady).get(queue)) ringFor(transaction, this.#store, queue);
     }
   }
 
@@ -182,11 +210,8 @@ export class SqliteConsumer implements Consumer {
   #hasWork(): boolean {
     const due = this.#nextDue();
     if (due !== null && due <= this.#clock.now()) return true;
-    return this.#queues.some(
-      (queue) =>
-        this.#store.read((sql) => sql('SELECT 1 FROM ready WHERE queue = ? LIMIT 1').get(queue)) !==
-        undefined,
-    );
+    const any = this.#suspects === 0 ? anyReady : 'SELECT 1 FROM ready WHERE queue = ? LIMIT 1';
+    return this.#queues.some((queue) => this.#store.read((sql) => sql(any).get(queue)) !== undefined);
   }
 }
 
@@ -194,18 +219,26 @@ export class SqliteConsumer implements Consumer {
 function promote(transaction: Transaction, store: SqliteStore, now: number): void {
   const { sql } = transaction;
   const due = sql(
-    `SELECT due, seq, queue, priority FROM scheduled JOIN message USING (seq) WHERE due <= ? ORDER BY due LIMIT ${promoteBatch}`,
+    `SELECT due, seq, queue, priority, strikes FROM scheduled JOIN message USING (seq) WHERE due <= ? ORDER BY due LIMIT ${promoteBatch}`,
   ).all(now);
   for (const row of due) {
     sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(row.due ?? null, row.seq ?? null);
     makeReady(
       transaction,
       store,
-      { queue: String(row.queue), priority: Number(row.priority), seq: Number(row.seq) },
+      {
+        queue: String(row.queue),
+        priority: Number(row.priority),
+        seq: Number(row.seq),
+        strikes: Number(row.strikes),
+      },
       null,
     );
   }
 }
+
+/** What is read of a message that is claimed. */
+const claimed = 'SELECT message.seq, message.queue, message.priority, strikes, parks, redelivered, envelope';
 
 /** Claims the first messages of one queue and priority. */
 function take(
@@ -216,10 +249,9 @@ function take(
   limit: number,
 ): readonly ClaimedRow[] {
   const rows = sql(
-    `SELECT message.seq, message.queue, message.priority, strikes, parks, redelivered, envelope
-     FROM ready JOIN message USING (seq)
+    `${claimed} FROM ready JOIN message USING (seq)
      WHERE ready.queue = ? AND ready.priority = ? ORDER BY seq LIMIT ?`,
-  ).all(queue, priority, limit) as unknown as readonly ClaimedRow[]; // the columns are this query's own
+  ).all(queue, priority, limit) as unknown as readonly ClaimedRow[]; // the columns are the query's own
   const last = rows.at(-1)?.seq;
   if (last === undefined) {
     // A place in line without a message: somebody else has written into the tables.

@@ -85,7 +85,9 @@ class SqliteTransport implements Transport {
     return {
       // What is due is moved to its queue by the next claim; it is ready all the same.
       ready:
-        count('SELECT count(*) AS n FROM ready WHERE queue = ?') + count(`${scheduled} AND due <= ?`, now),
+        count('SELECT count(*) AS n FROM ready WHERE queue = ?') +
+        count('SELECT count(*) AS n FROM suspect WHERE queue = ?') +
+        count(`${scheduled} AND due <= ?`, now),
       scheduled: count(`${scheduled} AND due > ?`, now),
       claimed: count('SELECT count(*) AS n FROM claim JOIN message USING (seq) WHERE queue = ?'),
     };
@@ -94,7 +96,7 @@ class SqliteTransport implements Transport {
   async queues(): Promise<readonly string[]> {
     const rows = this.store.read((sql) =>
       sql(
-        `SELECT DISTINCT queue FROM ready
+        `SELECT DISTINCT queue FROM ready UNION SELECT queue FROM suspect
          UNION SELECT queue FROM scheduled JOIN message USING (seq)
          UNION SELECT queue FROM claim JOIN message USING (seq) ORDER BY queue`,
       ).all(),
@@ -106,6 +108,7 @@ class SqliteTransport implements Transport {
     return this.store.write(true, ({ sql }) => {
       sql('DELETE FROM scheduled WHERE seq IN (SELECT seq FROM message WHERE queue = ?)').run(queue);
       sql('DELETE FROM ready WHERE queue = ?').run(queue);
+      sql('DELETE FROM suspect WHERE queue = ?').run(queue);
       const unclaimed = 'DELETE FROM message WHERE queue = ? AND seq NOT IN (SELECT seq FROM claim)';
       return Number(sql(unclaimed).run(queue).changes);
     });
