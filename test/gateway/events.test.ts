@@ -146,15 +146,32 @@ it('a stream in which nothing happens is kept open by comments', async () => {
 });
 
 it('HEAD of a stream opens none', async () => {
-  const { app, gateway } = newShop();
-  const watching = await countWatches(app);
+  const { app } = newShop();
+  const gateway = newGateway(app, { maxWaiting: 1 });
   const id = await send(gateway, '/tasks/shop.slow');
-  const response = await gateway.fetch(
-    new Request(`http://localhost/tasks/${id}/events`, { method: 'HEAD' }),
-  );
-  expect(response.status).toBe(200);
-  expect(response.body).toBeNull();
-  expect(watching()).toBe(0);
+  for (let times = 0; times < 3; times++) {
+    const head = new Request(`http://localhost/tasks/${id}/events`, { method: 'HEAD' });
+    const response = await gateway.fetch(head);
+    expect([response.status, response.body]).toEqual([200, null]);
+  }
+  const stream = await get(gateway, `/tasks/${id}/events`);
+  expect(stream.status).toBe(200); // the only place is free
+  await stream.body?.cancel();
+});
+
+it('a reader that stops reading gives its place and its watch back', async () => {
+  const { app } = newShop();
+  const watching = await countWatches(app);
+  const gateway = newGateway(app, { maxWaiting: 1 });
+  const id = await send(gateway, '/tasks/shop.slow');
+  for (let times = 0; times < 3; times++) {
+    const stream = await get(gateway, `/tasks/${id}/events`);
+    expect(stream.status).toBe(200);
+    const events = eventsIn(stream);
+    await events.next();
+    await events.return();
+  }
+  await until(() => watching() === 0);
 });
 
 it('a gateway that closes ends its streams and waits at once, and takes no new ones', async () => {
