@@ -1,5 +1,6 @@
 // A Node HTTP server around a fetch handler.
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { ConfigError } from '../errors.ts';
 import type { Service } from '../lib/service.ts';
@@ -14,6 +15,11 @@ export class HttpServer implements Service {
   readonly #fetch: (request: Request) => Promise<Response>;
   readonly #options: HttpServerOptions;
   #server: Server | null = null;
+  /**
+   * The connections, and how many requests each has under way. Node's closeIdleConnections() forgets those that have not
+   * had any yet, as browsers open them in advance.
+   */
+  readonly #requests = new Map<Socket, number>();
   #starting: Promise<void> | null = null;
   #isStopping = false;
   #stopping: Promise<void> | null = null;
@@ -51,12 +57,20 @@ export class HttpServer implements Service {
     const { host, port } = this.#options;
     const listener = getRequestListener(this.#fetch, { overrideGlobalObjects: false });
     const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, (incoming, outgoing) => {
+      const { socket } = incoming;
+      this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
       // A connection that is kept alive would keep a server that stops.
       if (this.#isStopping) outgoing.setHeader('Connection', 'close');
-      outgoing.once('finish', () => {
-        if (this.#isStopping) setImmediate(() => server.closeIdleConnections());
+      outgoing.once('close', () => {
+        const left = (this.#requests.get(socket) ?? 1) - 1;
+        if (!socket.destroyed) this.#requests.set(socket, left);
+        if (this.#isStopping && left === 0) socket.destroySoon();
       });
       void listener(incoming, outgoing);
+    });
+    server.on('connection', (socket) => {
+      this.#requests.set(socket, 0);
+      socket.once('close', () => this.#requests.delete(socket));
     });
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
@@ -74,6 +88,7 @@ export class HttpServer implements Service {
     const server = this.#server;
     if (!server?.listening) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy();
     // A client that does not read its answer must not keep us for ever.
     const patience = setTimeout(() => server.closeAllConnections(), patienceMs);
     await closed;

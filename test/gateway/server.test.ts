@@ -88,6 +88,31 @@ it('stop() ends streams and waiting requests at once, and connections that are k
   await expect(call(server.url)).rejects.toThrow();
 });
 
+it('stop() does not wait for connections on which nothing was asked, as browsers open them in advance', async () => {
+  const server = await startServer(newShop());
+  const { hostname, port } = new URL(server.url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  await fetch(`${server.url}/health`); // it has arrived: connections are taken in order
+  const closed = once(socket, 'close');
+  const begun = performance.now();
+  await server.stop();
+  expect(performance.now() - begun).toBeLessThan(1000);
+  await closed;
+});
+
+it('stop() does not wait for a client that has left its stream', async () => {
+  const server = await startServer(newShop());
+  const { id } = (await (await call(server.url)).json()) as Answer;
+  const client = new AbortController();
+  const stream = await fetch(`${server.url}/tasks/${id}/events`, { signal: client.signal });
+  for await (const _ of stream.body ?? []) break;
+  client.abort();
+  const begun = performance.now();
+  await server.stop();
+  expect(performance.now() - begun).toBeLessThan(1000);
+});
+
 it('stop() lets a request that has begun finish', async () => {
   const app = newShop();
   const server = await startServer(app);
