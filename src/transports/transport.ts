@@ -91,6 +91,8 @@ export interface Consumer extends AsyncDisposable {
    * Claims messages: waits until there is at least one and `capacity()` is above 0, and returns at most that many.
    * `capacity` is read at the moment of the claim. Returns an empty array when `signal` is aborted; a claim that has
    * begun is finished first, so nothing is in limbo.
+   * Of messages whose owners died twice or more a consumer holds one at a time: what kills workers is parted from
+   * what only ran beside it.
    */
   claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]>;
   /** Gives back what is still held and leaves. Safe to call twice. */

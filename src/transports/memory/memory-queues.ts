@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { Heap } from '../../lib/heap.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
+import { isSuspect } from '../suspect.ts';
 import type { DeadLetter, DeadReason, QueueSize } from '../transport.ts';
 
 /** A message in its queue. */
@@ -45,6 +46,8 @@ interface Dead extends Omit<DeadLetter, 'raw'> {
 export class MemoryQueues {
   readonly clock: Clock;
   readonly #ready = new Map<string, Heap<Entry>>();
+  /** Ready, but suspected of killing their owners. */
+  readonly #suspects = new Map<string, Heap<Entry>>();
   readonly #scheduled = new Heap<{ readonly due: number; readonly entry: Entry }>(
     (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
   );
@@ -80,7 +83,8 @@ export class MemoryQueues {
   ): { entries: Entry[]; turn: number } {
     this.#waiting.delete(waiter);
     this.#promote();
-    const entries: Entry[] = [];
+    const suspect = limit > 0 ? this.#takeSuspect(owner, queues) : undefined;
+    const entries = suspect === undefined ? [] : [suspect];
     let next = turn;
     while (entries.length < limit) {
       const queue = this.#mostUrgent(queues, next);
@@ -103,6 +107,7 @@ export class MemoryQueues {
   unclaim(entry: Entry, owner: Owner): boolean {
     if (this.#claims.get(entry) !== owner) return false;
     this.#claims.delete(entry);
+    if (isSuspect(entry.strikes)) for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next suspect
     return true;
   }
 
@@ -153,7 +158,7 @@ export class MemoryQueues {
   size(queue: string): QueueSize {
     this.#promote();
     return {
-      ready: this.#ready.get(queue)?.size ?? 0,
+      ready: this.#readyIn(queue),
       scheduled: count(this.#scheduled, ({ entry }) => entry.queue === queue),
       claimed: count(this.#claims.keys(), (entry) => entry.queue === queue),
     };
@@ -161,7 +166,8 @@ export class MemoryQueues {
 
   queues(): string[] {
     const names = new Set<string>();
-    for (const [name, heap] of this.#ready) if (heap.size > 0) names.add(name);
+    for (const line of [this.#ready, this.#suspects])
+      for (const [name, heap] of line) if (heap.size > 0) names.add(name);
     for (const { entry } of this.#scheduled) names.add(entry.queue);
     for (const entry of this.#claims.keys()) names.add(entry.queue);
     return [...names].sort();
@@ -170,6 +176,7 @@ export class MemoryQueues {
   purge(queue: string): number {
     const { ready, scheduled } = this.size(queue);
     this.#ready.delete(queue);
+    this.#suspects.delete(queue);
     const kept = [...this.#scheduled].filter(({ entry }) => entry.queue !== queue);
     while (this.#scheduled.pop() !== undefined);
     for (const item of kept) this.#scheduled.push(item);
@@ -210,9 +217,9 @@ export class MemoryQueues {
       if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.ring();
       return;
     }
-    const heap =
-      this.#ready.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
-    this.#ready.set(entry.queue, heap);
+    const line = isSuspect(entry.strikes) ? this.#suspects : this.#ready;
+    const heap = line.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
+    line.set(entry.queue, heap);
     heap.push(entry);
     this.#wakeOne(entry.queue);
   }
@@ -231,7 +238,7 @@ export class MemoryQueues {
 
   /** What is left is for others who wait. */
   #passOn(queues: readonly string[]): void {
-    for (const queue of queues) if ((this.#ready.get(queue)?.size ?? 0) > 0) this.#wakeOne(queue);
+    for (const queue of queues) if (this.#readyIn(queue) > 0) this.#wakeOne(queue);
   }
 
   #wakeOne(queue: string): void {
@@ -241,6 +248,21 @@ export class MemoryQueues {
       waiter.ring();
       return;
     }
+  }
+
+  #readyIn(queue: string): number {
+    return (this.#ready.get(queue)?.size ?? 0) + (this.#suspects.get(queue)?.size ?? 0);
+  }
+
+  /** One suspect, if there is one and the owner holds none. */
+  #takeSuspect(owner: Owner, queues: readonly string[]): Entry | undefined {
+    const queue = queues.find((name) => (this.#suspects.get(name)?.size ?? 0) > 0);
+    if (queue === undefined) return undefined;
+    for (const [entry, holder] of this.#claims)
+      if (holder === owner && isSuspect(entry.strikes)) return undefined;
+    const entry = this.#suspects.get(queue)?.pop();
+    if (entry !== undefined) this.#claims.set(entry, owner);
+    return entry;
   }
 
   #mostUrgent(queues: readonly string[], turn: number): string | undefined {

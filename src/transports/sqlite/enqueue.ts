@@ -2,8 +2,8 @@
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
+import { isSuspect } from '../suspect.ts';
 import type { Publication } from '../transport.ts';
-import { isSuspect } from './schema.ts';
 
 /** A message about to be put into its queue. */
 export interface MessageRow {

@@ -2,9 +2,9 @@
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { isSuspect } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery } from '../transport.ts';
 import { anyReady, makeReady, ringFor, wait } from './enqueue.ts';
-import { isSuspect } from './schema.ts';
 import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
 
 /** How long a waiting consumer trusts that it would be rung, milliseconds: the bound for what no ring can tell of. */
