@@ -117,7 +117,9 @@ export class Processor {
   async #isFinished(delivery: Delivery, id: string): Promise<boolean | 'unknown'> {
     const record = await this.#parts.settler.recordOf(delivery, id);
     if (record === 'gave-up') return 'unknown';
-    return record !== null && isReady(record.status);
+    if (record === null) return false;
+    // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed.
+    return this.#parts.settler.together ? record.status === 'SUCCESS' : isReady(record.status);
   }
 
   #admit(delivery: Delivery, message: Decoded<TaskMessage>, finished: boolean): Admission<AnyTask> {

@@ -14,13 +14,13 @@ export class Settler {
   readonly #backend: ResultBackend | null;
   readonly #patience: Patience;
   /** Result and ack live in one store, and are written by one transaction. */
-  readonly #together: boolean;
+  readonly together: boolean;
 
   constructor(transport: Transport, backend: ResultBackend | null, patience: Patience) {
     this.#transport = transport;
     this.#backend = backend;
     this.#patience = patience;
-    this.#together = backend?.store === transport.store && transport.features.atomicSettlement;
+    this.together = backend?.store === transport.store && transport.features.atomicSettlement;
   }
 
   /**
@@ -31,7 +31,7 @@ export class Settler {
     if (record === null || this.#backend === null) return undefined;
     // Made for a backend elsewhere, too: that is what finds a value that cannot be stored before anything is done.
     const write = this.#backend.writeOf(record);
-    return this.#together ? write : undefined;
+    return this.together ? write : undefined;
   }
 
   /** Settles; resolves when that is durable, however often the store must be asked. `write` is what `prepare` made. */
