@@ -18,9 +18,7 @@ export function umbel() {
         async sendMany(count) {
           const chunk = 1000;
           for (let sent = 0; sent < count; sent += chunk)
-            await Promise.all(
-              Array.from({ length: Math.min(chunk, count - sent) }, () => noop.delay({ at: 0 })),
-            );
+            await noop.applyMany(Array.from({ length: Math.min(chunk, count - sent) }, () => [{ at: 0 }]));
         },
         /** Sends one and waits for its result. */
         async result(data) {
