@@ -70,8 +70,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 describe('any sequence of operations leaves each message in one place, and the right one', () => {
-  test('memory', () => hold(memoryStore, 150));
-  test('sqlite', () => hold(sqliteStore, 20), 60_000);
+  test('memory', () => hold(memoryStore, 300));
+  test('sqlite', () => hold(sqliteStore, 40), 60_000);
 });
 
 async function hold(newStore: () => Store, runs: number): Promise<void> {

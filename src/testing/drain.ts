@@ -1,0 +1,60 @@
+import type { App } from '../app/app.ts';
+import { TimeoutError } from '../errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { QueueSize, Transport } from '../transports/transport.ts';
+import { Worker } from '../worker/worker.ts';
+
+export interface DrainOptions {
+  /** Seconds, or text; default 10. */
+  readonly timeout?: Duration;
+  /** Tasks at a time; default: as configured. */
+  readonly concurrency?: number;
+  /** What the worker says; default: nothing. */
+  readonly logger?: Logger;
+}
+
+/**
+ * Runs all that was sent, and what these tasks send, with a worker in this process, until nothing is left in any
+ * queue: also what is to run later, so that a retry in two seconds takes two seconds.
+ * @throws TimeoutError naming what is left.
+ * @example
+ * const app = new App('test', { broker: 'memory://' });
+ * const sum = await add.delay(2, 3);
+ * await drain(app);
+ * expect(await sum.get()).toBe(5);
+ */
+export async function drain(app: App, options: DrainOptions = {}): Promise<void> {
+  const { timeout = 10, ...rest } = options;
+  const endMs = systemClock.monotonic() + toMs(timeout, 'timeout');
+  const transport = await app.broker();
+  // What runs may send to queues that were not there before: they are served in the next round.
+  for (let queues = await transport.queues(); queues.length > 0; queues = await transport.queues()) {
+    const worker = new Worker(app, { ...rest, queues });
+    try {
+      await worker.start();
+      await emptied(transport, queues, endMs);
+    } finally {
+      await worker.stop({ cold: systemClock.monotonic() > endMs });
+    }
+  }
+}
+
+/** A transport tells nobody when a queue has become empty, so we look, often. */
+async function emptied(transport: Transport, queues: readonly string[], endMs: number): Promise<void> {
+  for (;;) {
+    const sizes = await Promise.all(queues.map((queue) => transport.size(queue)));
+    const left = queues.flatMap((queue, index) => describe(queue, sizes[index]));
+    if (left.length === 0) return;
+    if (systemClock.monotonic() > endMs) throw new TimeoutError(`drain: there is still ${left.join('; ')}`);
+    await systemClock.sleep(2);
+  }
+}
+
+function describe(queue: string, size: QueueSize | undefined): string[] {
+  const counts = Object.entries(size ?? {}).filter(([, count]) => count > 0);
+  return counts.length === 0
+    ? []
+    : [`in '${queue}': ${counts.map(([what, n]) => `${n} ${what}`).join(', ')}`];
+}

@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { TimeoutError } from '../../src/errors.ts';
+import { drain } from '../../src/testing/drain.ts';
+
+let app: App;
+beforeEach(() => {
+  app = new App('drained', { broker: 'memory://' });
+});
+afterEach(() => app.close());
+
+test('drain runs all that was sent, and then the results are there', async () => {
+  const add = app.task('add', (x: number, y: number) => x + y);
+  const sums = await Promise.all([1, 2, 3].map((n) => add.delay(n, n)));
+  await drain(app);
+  expect(await Promise.all(sums.map((sum) => sum.get({ timeout: 0 })))).toEqual([2, 4, 6]);
+});
+
+test('what tasks send is run, too, in whichever queue it is', async () => {
+  const ran: string[] = [];
+  const last = app.task('last', async () => void ran.push('last'));
+  const middle = app.task('middle', async () => {
+    ran.push('middle');
+    await last.applyAsync([], { queue: 'three' });
+  });
+  const first = app.task('first', async () => {
+    ran.push('first');
+    await middle.applyAsync([], { queue: 'two', countdown: 0.02 });
+  });
+  await first.delay();
+  await drain(app);
+  expect(ran).toEqual(['first', 'middle', 'last']);
+});
+
+test('a task that fails does not stop the others', async () => {
+  const fail = app.task('fail', () => {
+    throw new Error('deliberate');
+  });
+  const fine = app.task('fine', () => 1);
+  const [failed, well] = [await fail.delay(), await fine.delay()];
+  await drain(app);
+  expect([await failed.failed(), await well.successful()]).toEqual([true, true]);
+});
+
+test('drain says what is left when it takes too long, and gives it back', async () => {
+  const later = app.task('later', () => 1);
+  await later.applyAsync([], { countdown: 3600 });
+  const hang = app.task('hang', () => new Promise<void>(() => {}));
+  await hang.applyAsync([], { queue: 'slow' });
+  await expect(drain(app, { timeout: 0.1 })).rejects.toThrow(TimeoutError);
+  await expect(drain(app, { timeout: '100ms' })).rejects.toThrow(
+    "there is still in 'celery': 1 scheduled; in 'slow': 1 claimed",
+  );
+  const broker = await app.broker();
+  expect(await broker.size('slow')).toEqual({ ready: 1, scheduled: 0, claimed: 0 });
+});
+
+test('nothing to do is done at once', async () => {
+  await drain(app);
+});
