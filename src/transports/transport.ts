@@ -88,9 +88,9 @@ export interface ConsumeOptions {
 /** This process as an owner of deliveries. */
 export interface Consumer extends AsyncDisposable {
   /**
-   * Claims messages: waits until there is at least one and `capacity()` is above 0, and returns at most that many.
-   * `capacity` is read at the moment of the claim. Returns an empty array when `signal` is aborted; a claim that has
-   * begun is finished first, so nothing is in limbo.
+   * Claims messages: waits until there is at least one, and returns at most `capacity()`, which is read at the moment of
+   * the claim. Returns an empty array when that is 0, or when `signal` is aborted; a claim that has begun is finished
+   * first, so nothing is in limbo.
    * Of messages whose owners died twice or more a consumer holds one at a time: what kills workers is parted from
    * what only ran beside it.
    */
