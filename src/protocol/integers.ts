@@ -1,12 +1,15 @@
 // Libraries give either every integer as a bigint or none: we want a bigint only where a number would lose digits.
 
-/** Changes bigints that a number holds exactly into numbers, in place: the tree is fresh from a decoder. */
+/**
+ * Changes bigints that a number holds exactly into numbers, in place: the tree is fresh from a decoder. Bytes become
+ * a plain Uint8Array of their own: what a decoder gives is a view that would keep the whole message in memory.
+ */
 export function smallIntegers(value: unknown): unknown {
   if (typeof value === 'bigint') {
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : value;
   }
-  return mapMembers(value, smallIntegers);
+  return value instanceof Uint8Array ? new Uint8Array(value) : mapMembers(value, smallIntegers);
 }
 
 /** Changes the members of a list or plain map in place. */

@@ -47,35 +47,35 @@ class Repr {
         this.#token(quote(value, this.#left));
         return;
       case 'number':
-        this.#token(numberRepr(value));
+        this.#scalar(numberRepr(value));
         return;
       case 'boolean':
-        this.#token(value ? 'True' : 'False');
+        this.#scalar(value ? 'True' : 'False');
         return;
       case 'bigint':
-        this.#token(value.toString());
+        this.#scalar(value.toString());
         return;
       case 'object':
         break;
       default:
-        this.#token('None');
+        this.#scalar('None');
         return;
     }
-    if (value === null) this.#token('None');
+    if (value === null) this.#scalar('None');
     else if (Array.isArray(value)) this.#list(value, '[', ']');
-    else if (value instanceof Date) this.#token(dateRepr(value));
+    else if (value instanceof Date) this.#scalar(dateRepr(value));
     else if (value instanceof Uint8Array) this.#token(bytesRepr(value, this.#left));
-    else if (value instanceof Decimal) this.#token(`Decimal('${value.text}')`);
-    else if (value instanceof Uuid) this.#token(`UUID('${value.text}')`);
+    else if (value instanceof Decimal) this.#scalar(`Decimal('${value.text}')`);
+    else if (value instanceof Uuid) this.#scalar(`UUID('${value.text}')`);
     else if (value instanceof PlainDate)
-      this.#token(`datetime.date(${value.text.split('-').map(Number).join(', ')})`);
-    else if (value instanceof PlainTime) this.#token(`datetime.time('${value.text}')`);
+      this.#scalar(`datetime.date(${value.text.split('-').map(Number).join(', ')})`);
+    else if (value instanceof PlainTime) this.#scalar(`datetime.time('${value.text}')`);
     else this.#map(value);
   }
 
   #list(items: readonly unknown[], open: string, close: string): void {
     if (this.#level >= maxLevels) {
-      this.#token(`${open}...${close}`);
+      this.#scalar(`${open}...${close}`);
       return;
     }
     if (!this.#token(open)) return;
@@ -89,7 +89,7 @@ class Repr {
 
   #map(map: object): void {
     if (this.#level >= maxLevels) {
-      this.#token('{...}');
+      this.#scalar('{...}');
       return;
     }
     if (!this.#token('{')) return;
@@ -119,6 +119,10 @@ class Repr {
     return true;
   }
 
+  #scalar(text: string): void {
+    this.#token(text.length >= this.#left && this.#left > 0 ? truncate(text, this.#left) : text);
+  }
+
   #close(bracket: string): void {
     this.#level--;
     // Even without room: what was opened is closed. (Celery's loses one bracket when the room ends just here.)
@@ -129,14 +133,14 @@ class Repr {
 
 /** Celery's quoting, which is not quite repr's: quotes are escaped, nothing else, and long text is cut at a space. */
 function quote(text: string, room: number): string {
-  let shown = text;
-  if (text.length >= room && room > 0) {
-    shown = text.slice(0, room);
-    const space = shown.lastIndexOf(' ');
-    if (space >= 0) shown = shown.slice(0, space);
-    shown = `${shown.replace(/[\ud800-\udbff]$/, '')}...`;
-  }
+  const shown = text.length >= room && room > 0 ? truncate(text, room) : text;
   return shown.includes("'") ? `'${shown.replaceAll("'", "\\'")}'` : `'${shown}'`;
+}
+
+function truncate(text: string, length: number): string {
+  const start = text.slice(0, length);
+  const space = start.lastIndexOf(' ');
+  return `${(space >= 0 ? start.slice(0, space) : start).replace(/[\ud800-\udbff]$/, '')}...`;
 }
 
 /** As Python writes the number that it will read from our JSON: safe integers as int, all else as float. */

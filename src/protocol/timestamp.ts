@@ -1,8 +1,8 @@
 // Times as text, as Python writes and reads them.
 
 /**
- * `2026-11-21T02:09:38.406+00:00`: always 3 fraction digits and an offset, which is what Python's `fromisoformat` takes
- * in every version (`Z` only from 3.11).
+ * `2026-11-21T02:09:38.406000+00:00`. Always 6 fraction digits: Celery 5.2 reads whatever stands there as microseconds,
+ * `.406` as 0.4 ms. Always an offset: Python's `fromisoformat` takes `Z` only from 3.11.
  * @throws RangeError for an invalid date, and for years that Python does not know (before 1, after 9999).
  */
 export function formatTimestamp(date: Date): string {
@@ -10,7 +10,7 @@ export function formatTimestamp(date: Date): string {
   if (!(ms >= firstMs && ms <= lastMs)) {
     throw new RangeError(Number.isNaN(ms) ? 'an invalid Date' : 'a Date outside the years 1 to 9999');
   }
-  return `${date.toISOString().slice(0, -1)}+00:00`;
+  return `${date.toISOString().slice(0, -1)}000+00:00`;
 }
 
 /**

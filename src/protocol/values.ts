@@ -102,7 +102,11 @@ export type TypedValue = Date | Uint8Array | Decimal | Uuid | PlainDate | PlainT
  */
 export function isPlain(value: unknown): boolean {
   valuesLeft = maxValuesSent;
-  return isPlainAt(value, maxDepthSent);
+  try {
+    return isPlainAt(value, maxDepthSent);
+  } catch {
+    return false; // a getter of the user's threw; normalize will say which
+  }
 }
 
 /**

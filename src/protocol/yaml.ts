@@ -8,9 +8,10 @@ import type { DecodeLimits } from './limits.ts';
 import type { Decoded } from './message.ts';
 import { accept, isMap, refuse } from './refusal.ts';
 import { normalize, type Path, PlainDate, type TypedValue } from './values.ts';
+import { pyYamlTags } from './yaml-tags.ts';
 
-/** Characters of YAML that are read: a reader of YAML takes far longer than one of JSON. */
-const maxYamlSize = 1024 * 1024;
+/** Characters of YAML that are read. Its reader takes some 500 times the size in memory, and a second for a megabyte. */
+const maxYamlSize = 256 * 1024;
 
 /** @throws NotSerializableError */
 export function encodeYaml(value: unknown): string {
@@ -22,27 +23,55 @@ export function encodeYaml(value: unknown): string {
 export function decodeYaml(text: string, limits: DecodeLimits): Decoded<unknown> {
   if (text.length > maxYamlSize)
     return refuse('too-large', `${text.length} characters of YAML; the limit is ${maxYamlSize}`);
+  const yaml = library();
+  const tokens = [...new yaml.Parser().parse(text)];
+  // What follows is recursive, and V8 ends the whole process if the stack is used up just where it compiles a regular
+  // expression: depth is measured first, on the tokens, which the parser makes without recursion. Each alias may lead to
+  // something as deep again.
+  const { depth, aliases } = measure(tokens, limits.maxDepth);
+  if (depth > limits.maxDepth) return refuse('too-large', `nested deeper than ${limits.maxDepth} levels`);
+  if (aliases * depth > 2_000)
+    return refuse('too-large', `YAML with ${aliases} aliases, nested ${depth} levels deep`);
   try {
-    const document = library().parseDocument(text, {
-      version: '1.1',
-      schema: 'yaml-1.1',
-      intAsBigInt: true,
-      prettyErrors: false,
-      logLevel: 'silent',
-      customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !refusedTags.has(tag.tag)),
-    });
-    if (document.errors.length > 0) return refuse('body', 'not YAML');
+    const documents = [...new yaml.Composer(options).compose(tokens, true, text.length)];
+    const [document] = documents;
+    if (document === undefined || documents.length > 1 || document.errors.length > 0) {
+      return refuse('body', 'not one YAML document');
+    }
     if (document.warnings.length > 0) return refuse('body', 'YAML with tags that are not read');
     const value: unknown = document.toJS({ maxAliasCount: 100 });
-    const problem = checkTree(value, limits);
-    return problem ?? accept(smallIntegers(value));
+    return checkTree(value, limits) ?? accept(smallIntegers(value));
   } catch {
-    // Its composer is recursive: deep nesting ends it with a RangeError; many aliases with a ReferenceError.
-    return refuse('body', 'YAML that cannot be read: nested too deeply, or with too many aliases');
+    return refuse('body', 'YAML that cannot be read, or that has too many aliases'); // the library throws for these
   }
 }
 
-const refusedTags = new Set(['tag:yaml.org,2002:set', 'tag:yaml.org,2002:omap', 'tag:yaml.org,2002:pairs']);
+const options: Library.DocumentOptions & Library.SchemaOptions & Library.ParseOptions = {
+  version: '1.1',
+  schema: 'failsafe',
+  merge: true,
+  uniqueKeys: false, // the library's check takes quadratic time, and in Python the last of two equal keys wins, too
+  customTags: pyYamlTags,
+  prettyErrors: false,
+  logLevel: 'silent',
+};
+
+/** Depth and aliases; of what is deeper than `maxDepth` only that it is. */
+function measure(tokens: readonly Library.CST.Token[], maxDepth: number): { depth: number; aliases: number } {
+  let aliases = 0;
+  let depth = -1; // the document is a level, too
+  for (let level = [...tokens]; level.length > 0 && depth <= maxDepth; depth++) {
+    aliases += level.filter(({ type }) => type === 'alias').length;
+    level = level.flatMap(children);
+  }
+  return { depth, aliases };
+}
+
+function children(token: Library.CST.Token): Library.CST.Token[] {
+  if (token.type === 'document') return token.value ? [token.value] : [];
+  if (!('items' in token)) return [];
+  return token.items.flatMap((item) => [item.key, item.value].filter((child) => child != null));
+}
 
 /** Loaded at the first use: it takes a while, and most programs never see YAML. */
 let loaded: typeof Library | undefined;
@@ -117,7 +146,13 @@ function numberText(value: number): string {
 function checkTree(root: unknown, limits: DecodeLimits): Decoded<never> | undefined {
   let left = limits.maxValues;
   const visit = (value: unknown, depth: number): Decoded<never> | undefined => {
-    if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof Uint8Array)
+    if (
+      typeof value !== 'object' ||
+      value === null ||
+      value instanceof Date ||
+      value instanceof Uint8Array ||
+      value instanceof PlainDate
+    )
       return undefined;
     if (depth === 0)
       return refuse('too-large', `nested deeper than ${limits.maxDepth} levels, or within itself`);
