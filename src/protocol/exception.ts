@@ -18,13 +18,15 @@ export interface WireFailure {
  * catches them as what they are; all others are of the module `javascript`.
  */
 export function encodeException(error: unknown): WireFailure {
-  if (!(error instanceof Error)) {
-    return {
-      exception: { exc_type: 'Error', exc_message: [writable(error)], exc_module: jsModule },
-      traceback: null,
-    };
+  try {
+    if (error instanceof Error) {
+      return { exception: celeryForm(error) ?? plainForm(error), traceback: traceOf(error) };
+    }
+    return { exception: jsException(writable(error)), traceback: null };
+  } catch {
+    // A getter or a proxy of the user's. The failure itself must not get lost for it.
+    return { exception: jsException('an error that cannot be read'), traceback: null };
   }
-  return { exception: celeryForm(error) ?? plainForm(error), traceback: traceOf(error) };
 }
 
 /** What a record of a failure says, read leniently: whatever a peer wrote, there is an answer. */
@@ -63,6 +65,11 @@ export function asWireException(value: unknown): WireException {
 }
 
 const jsModule = 'javascript';
+
+function jsException(message: unknown): WireException {
+  return { exc_type: 'Error', exc_message: [message], exc_module: jsModule };
+}
+
 /** Messages and traces are for people; nobody reads more of them. */
 const maxMessageLength = 32_768;
 const maxTraceLength = 65_536;
@@ -115,8 +122,8 @@ function plainForm(error: Error): WireException {
 /** The name that it calls itself, or its class's, if that says more. */
 function typeName(error: Error): string {
   const own = typeof error.name === 'string' ? error.name : '';
-  const name = own === '' || own === 'Error' ? error.constructor?.name || 'Error' : own;
-  return cut(name, 256);
+  const name: unknown = own === '' || own === 'Error' ? error.constructor?.name : own;
+  return typeof name === 'string' && name !== '' ? cut(name, 256) : 'Error';
 }
 
 /**

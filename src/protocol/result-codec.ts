@@ -2,7 +2,7 @@
 import { NotSerializableError } from '../errors.ts';
 import { asWireException } from './exception.ts';
 import { decodeJson, encodeJson } from './json.ts';
-import { type DecodeLimits, defaultLimits } from './limits.ts';
+import { type DecodeLimits, defaultLimits, maxValuesSent } from './limits.ts';
 import type { Decoded, Json } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 import { isException, type ResultRecord } from './result-meta.ts';
@@ -53,8 +53,13 @@ export function decodeResult(text: string, limits: DecodeLimits = resultLimits):
   });
 }
 
-/** Results are larger than messages may be; the store bounds them. */
-const resultLimits: DecodeLimits = { ...defaultLimits, maxSize: 512 * 1024 * 1024 };
+/** Results may be larger than messages (512 MB is Redis' limit): whatever `encodeResult` writes can be read. */
+const resultLimits: DecodeLimits = {
+  ...defaultLimits,
+  maxSize: 512 * 1024 * 1024,
+  maxKeys: 2 * maxValuesSent,
+  maxValues: 2 * maxValuesSent,
+};
 
 type Extended = Pick<ResultRecord, 'name' | 'args' | 'kwargs' | 'worker' | 'retries' | 'queue'>;
 

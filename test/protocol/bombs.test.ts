@@ -1,7 +1,7 @@
 // Small messages that would become large ones, and damaged ones.
-import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
+import zlib, { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { decompress } from '../../src/protocol/compression.ts';
+import { compress, decompress } from '../../src/protocol/compression.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { deserialize, serialize, serializerNamed } from '../../src/protocol/serializers.ts';
 import { recordedMessage } from './fixtures.ts';
@@ -35,6 +35,15 @@ describe('decompression stops at the limit', () => {
     expect(bomb.length).toBeLessThan(1000);
     expect(reason(decompress(bomb, 'application/x-bz2', 900_000))).toBe('too-large');
     expect(reason(decompress(bomb, 'application/x-bz2', limit))).toBe('read');
+  });
+
+  it('zstd, where the runtime has it; where not, it is refused with the version that has', () => {
+    const hasZstd = 'zstdCompressSync' in zlib;
+    if (hasZstd) expect(reason(decompress(compress(zeros, 'zstd').body, 'zstd', limit))).toBe('too-large');
+    else
+      expect(decompress(new Uint8Array(), 'zstd', limit)).toMatchObject({
+        refusal: { detail: expect.stringMatching(/Node 22/) },
+      });
   });
 
   it('what is just as large as allowed is read', () => {

@@ -83,7 +83,24 @@ describe('an error in the form of Celery', () => {
     expect(traceback?.length).toBeLessThan(70_000);
   });
 
-  it('a getter that throws does not get in the way', () => {
+  it('an error that cannot be read is a failure all the same', () => {
+    const { proxy, revoke } = Proxy.revocable(new Error('x'), {});
+    revoke();
+    const hostile = new Error('x');
+    Object.defineProperty(hostile, 'message', {
+      get() {
+        throw new Error('no');
+      },
+    });
+    for (const error of [proxy, hostile]) {
+      expect(encodeException(error).exception).toMatchObject({
+        exc_type: 'Error',
+        exc_message: ['an error that cannot be read'],
+      });
+    }
+  });
+
+  it('a stack that is no text is not taken for one', () => {
     const error = new Error('x');
     Object.defineProperty(error, 'stack', { value: 5 });
     expect(encodeException(error).traceback).toBe('Error: x');
