@@ -97,7 +97,7 @@ export class PayloadTooLargeError extends UmbelError {
   constructor(what: string, size: number, limit: number) {
     super(
       'UMBEL_PAYLOAD_TOO_LARGE',
-      `${what} takes ${size} bytes, the limit is ${limit}; store the data elsewhere and send its id, or raise maxMessageSize`,
+      `${what} takes ${size} bytes, the limit is ${limit}; store the data elsewhere and send its id (maxMessageSize)`,
     );
     this.size = size;
     this.limit = limit;

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
+import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
 import { checkCompression, checkSerializer } from './checks.ts';
 import { Router, type Routes } from './router.ts';
@@ -118,7 +119,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
     workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),
     workerShutdownTimeout: given.seconds('workerShutdownTimeout', null, { zero: true }),
-    maxMessageSize: given.integer('maxMessageSize', 1024, 1024 * 1024 * 1024, 10 * 1024 * 1024),
+    maxMessageSize: given.integer('maxMessageSize', 1024, defaultLimits.maxSize, defaultLimits.maxSize),
   };
   checkLimits('the configuration', config.taskTimeLimit, config.taskSoftTimeLimit);
   return Object.freeze(config);
