@@ -2,7 +2,7 @@
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
-import { checkDate, checkName, checkPriority } from './checks.ts';
+import { checkDuration, checkMoment, checkName, checkPriority } from './checks.ts';
 
 /** How often and how soon a refused publication is tried again. Celery's `retry_policy`. */
 export interface RetryPolicy {
@@ -98,20 +98,12 @@ const isText: Check = (value, what) => {
 const isFlag: Check = (value, what) => {
   if (typeof value !== 'boolean') throw new ConfigError(`${what} must be true or false`);
 };
-const isDate: Check = (value, what) => {
-  if (!(value instanceof Date)) throw new ConfigError(`${what} must be a Date`);
-  checkDate(value.getTime(), what);
-};
-const isDuration: Check = (value, what) => {
-  if (typeof value !== 'number' && typeof value !== 'string')
-    throw new ConfigError(`${what} must be seconds or text like '10m'`);
-};
 
 /** Every option with its check, so that the compiler misses none and a mistyped one is found. */
 const callOptions: { readonly [Name in keyof Required<CallOptions>]: Check } = {
-  countdown: isDuration,
-  eta: isDate,
-  expires: (value, what) => (value instanceof Date ? isDate(value, what) : isDuration(value, what)),
+  countdown: checkDuration,
+  eta: checkMoment,
+  expires: (value, what) => (value instanceof Date ? checkMoment(value, what) : checkDuration(value, what)),
   taskId: checkName,
   queue: checkName,
   exchange: isText,
@@ -126,8 +118,8 @@ const callOptions: { readonly [Name in keyof Required<CallOptions>]: Check } = {
   retry: isFlag,
   retryPolicy: checkRetryPolicy,
   ignoreResult: isFlag,
-  timeLimit: isDuration,
-  softTimeLimit: isDuration,
+  timeLimit: checkDuration,
+  softTimeLimit: checkDuration,
   replyTo: isText,
   rootId: checkName,
   parentId: checkName,
@@ -178,6 +170,6 @@ function checkRetryPolicy(value: unknown, what: string): void {
       if (part !== null && !(Number.isInteger(part) && Number(part) >= 0)) {
         throw new ConfigError(`'maxRetries' of ${what} must be a whole number from 0, or null`);
       }
-    } else isDuration(part, `'${key}' of ${what}`);
+    } else checkDuration(part, `'${key}' of ${what}`);
   }
 }

@@ -1,5 +1,6 @@
 // Checks that options of tasks, calls and routes share. Each throws a ConfigError that says where.
 import { ConfigError } from '../errors.ts';
+import { toMs } from '../lib/duration.ts';
 import { compress } from '../protocol/compression.ts';
 import { type SerializerName, serializerNamed } from '../protocol/serializers.ts';
 
@@ -21,6 +22,19 @@ export function checkDate(ms: number, what: string): Date {
   if (Number.isNaN(year)) throw new ConfigError(`${what} is an invalid Date, or too far away`);
   if (year < 1 || year > 9999) throw new ConfigError(`${what} is outside the years 1 to 9999`);
   return date;
+}
+
+/** A moment as a caller gives it. */
+export function checkMoment(value: unknown, what: string): void {
+  if (!(value instanceof Date)) throw new ConfigError(`${what} must be a Date`);
+  checkDate(value.getTime(), what);
+}
+
+/** A duration as a caller gives it: seconds, or text. */
+export function checkDuration(value: unknown, what: string): void {
+  if (typeof value !== 'number' && typeof value !== 'string')
+    throw new ConfigError(`${what} must be seconds or text like '10m'`);
+  toMs(value, what);
 }
 
 /** A time limit in seconds. */

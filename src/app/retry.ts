@@ -4,7 +4,7 @@ import { backoffDelay } from '../lib/backoff.ts';
 import { toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { isKeywords } from './arguments.ts';
-import { checkDate, checkLimit, checkName, checkPriority } from './checks.ts';
+import { checkDate, checkDuration, checkLimit, checkMoment, checkName, checkPriority } from './checks.ts';
 import { Ignore, Reject, Retry, type RetryOptions } from './outcome.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
@@ -84,20 +84,11 @@ const isLimit: Check = (value, what) => {
   if (typeof value !== 'number') throw new ConfigError(`${what} must be seconds`);
   checkLimit(value, what);
 };
-const isDate: Check = (value, what) => {
-  if (!(value instanceof Date)) throw new ConfigError(`${what} must be a Date`);
-  checkDate(value.getTime(), what);
-};
-const isDuration: Check = (value, what) => {
-  if (typeof value !== 'number' && typeof value !== 'string')
-    throw new ConfigError(`${what} must be seconds or text like '10m'`);
-  toMs(value, what);
-};
 
 const checks: { readonly [Name in keyof Required<RetryOptions>]: Check } = {
-  countdown: isDuration,
-  eta: isDate,
-  expires: (value, what, where) => (value instanceof Date ? isDate : isDuration)(value, what, where),
+  countdown: checkDuration,
+  eta: checkMoment,
+  expires: (value, what) => (value instanceof Date ? checkMoment : checkDuration)(value, what),
   maxRetries: (value, what) => {
     if (value !== null && !(Number.isInteger(value) && Number(value) >= 0)) {
       throw new ConfigError(`${what} must be a whole number from 0, or null for no limit`);
