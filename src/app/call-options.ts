@@ -2,6 +2,7 @@
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
+import { celeryHeaders } from '../protocol/task-v2.ts';
 import { checkDuration, checkMoment, checkName, checkPriority } from './checks.ts';
 
 /** How often and how soon a refused publication is tried again. Celery's `retry_policy`. */
@@ -145,15 +146,10 @@ function checkHeaders(value: unknown, what: string): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${what} must be an object`);
   for (const key of Object.keys(value)) {
-    if (reservedHeaders.has(key))
+    if (celeryHeaders.has(key))
       throw new ConfigError(`${what}: '${key}' is a header of Celery's protocol; take another name`);
   }
 }
-
-const reservedHeaders: ReadonlySet<string> = new Set(
-  `lang task id shadow eta expires group group_index retries timelimit root_id parent_id argsrepr kwargsrepr origin ignore_result
-  replaced_task_nesting stamped_headers stamps compression meth redelivered __proto__`.split(/\s+/),
-);
 
 function checkRetryPolicy(value: unknown, what: string): void {
   if (typeof value !== 'object' || value === null)

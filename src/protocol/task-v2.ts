@@ -113,7 +113,8 @@ function customHeaders(headers: Json): Json {
   return custom;
 }
 
-const celeryHeaders: ReadonlySet<string> = new Set([
+/** The names that Celery's own headers have, and that a user's cannot. */
+export const celeryHeaders: ReadonlySet<string> = new Set([
   'lang',
   'task',
   'id',

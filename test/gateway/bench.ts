@@ -126,3 +126,20 @@ export async function waiting(app: App, queue = 'celery'): Promise<number> {
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
 }
+
+/** Counts who watches results in this application. */
+export async function countWatches(app: App): Promise<() => number> {
+  const backend = await app.backend();
+  let watching = 0;
+  const watch = backend?.watch.bind(backend);
+  if (backend && watch)
+    backend.watch = async function* (id, signal) {
+      watching++;
+      try {
+        yield* watch(id, signal);
+      } finally {
+        watching--;
+      }
+    };
+  return () => watching;
+}

@@ -4,6 +4,7 @@ import type { Gateway } from '../../src/gateway/gateway.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import {
   type Answer,
+  countWatches,
   get,
   newApp,
   newGateway,
@@ -43,23 +44,6 @@ async function all(response: Response): Promise<SeenEvent[]> {
   const events: SeenEvent[] = [];
   for await (const event of eventsIn(response)) events.push(event);
   return events;
-}
-
-/** Counts who watches results in this application. */
-async function countWatches(app: App): Promise<() => number> {
-  const backend = await app.backend();
-  let watching = 0;
-  const watch = backend?.watch.bind(backend);
-  if (backend && watch)
-    backend.watch = async function* (id, signal) {
-      watching++;
-      try {
-        yield* watch(id, signal);
-      } finally {
-        watching--;
-      }
-    };
-  return () => watching;
 }
 
 function newShop(): {

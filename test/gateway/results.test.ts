@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { deferred } from '../../src/lib/deferred.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { Decimal } from '../../src/protocol/values.ts';
-import { get, newApp, newGateway, problem, read, send, startWorker, until } from './bench.ts';
+import { countWatches, get, newApp, newGateway, problem, read, send, startWorker, until } from './bench.ts';
 
 /** A record as a worker stores it. */
 function record(
@@ -96,28 +96,17 @@ it.each(['soon', '-1', '1e9x'])('?wait=%s is 400 and names the parameter', async
 it('a client that goes away while it waits releases its watch', async () => {
   const app = newApp();
   app.task('shop.add', (x: number) => x);
-  const backend = await app.backend();
-  let watching = 0;
-  const watch = backend?.watch.bind(backend);
-  if (backend && watch)
-    backend.watch = async function* (id, signal) {
-      watching++;
-      try {
-        yield* watch(id, signal);
-      } finally {
-        watching--;
-      }
-    };
+  const watching = await countWatches(app);
   const gateway = newGateway(app);
   const id = await send(gateway, '/tasks/shop.add', { args: [1] });
   const client = new AbortController();
   const waiting = gateway.fetch(
     new Request(`http://localhost/tasks/${id}/result?wait=60`, { signal: client.signal }),
   );
-  await until(() => watching === 1);
+  await until(() => watching() === 1);
   client.abort();
   await waiting.catch(() => {});
-  await until(() => watching === 0);
+  await until(() => watching() === 0);
 });
 
 it('more waiting requests than the gateway allows are 503, and there is room again when they have ended', async () => {

@@ -2,43 +2,15 @@
 import fc from 'fast-check';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import { reprArgs, saferepr } from '../../src/protocol/saferepr.ts';
+import { taskMessage as plainMessage } from '../../src/testing/conformance.ts';
 
 /** A plain call of `shop.add`, with what a test wants to be different. */
 export function taskMessage(changes: Partial<TaskMessage> = {}): TaskMessage {
   const id = changes.id ?? '01890000-0000-7000-8000-000000000001';
   const args = changes.args ?? [2, 3];
   const kwargs = changes.kwargs ?? {};
-  return {
-    id,
-    task: 'shop.add',
-    args,
-    kwargs,
-    embed: { callbacks: null, errbacks: null, chain: null, chord: null },
-    lang: 'js',
-    shadow: null,
-    eta: null,
-    expires: null,
-    group: null,
-    groupIndex: null,
-    retries: 0,
-    timeLimit: null,
-    softTimeLimit: null,
-    rootId: id,
-    parentId: null,
-    argsrepr: reprArgs(args),
-    kwargsrepr: saferepr(kwargs),
-    origin: 'gen1@host',
-    ignoreResult: false,
-    replacedTaskNesting: 0,
-    stampedHeaders: null,
-    stamps: {},
-    headers: {},
-    correlationId: id,
-    replyTo: '',
-    priority: 0,
-    persistent: true,
-    ...changes,
-  };
+  const call = { task: 'shop.add', args, kwargs, argsrepr: reprArgs(args), kwargsrepr: saferepr(kwargs) };
+  return plainMessage(id, { ...call, origin: 'gen1@host', ...changes });
 }
 
 /** An envelope as another program may write it: what is given, over a good one of Python's. */
