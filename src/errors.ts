@@ -106,8 +106,44 @@ export class PayloadTooLargeError extends UmbelError {
 
 /** The broker or store cannot be reached, or refuses: down, full, read-only, locked. Nothing was sent; trying again is safe. */
 export class BrokerUnavailable extends UmbelError {
+  constructor(message: string, options?: ErrorOptions, code = 'UMBEL_BROKER_UNAVAILABLE') {
+    super(code, message, options);
+  }
+}
+
+/**
+ * The broker takes connections but no messages: RabbitMQ has raised its memory or disk alarm. Nothing was sent; trying
+ * again is safe, and useless before the alarm is over.
+ */
+export class BrokerBlocked extends BrokerUnavailable {
   constructor(message: string, options?: ErrorOptions) {
-    super('UMBEL_BROKER_UNAVAILABLE', message, options);
+    super(message, options, 'UMBEL_BROKER_BLOCKED');
+  }
+}
+
+/**
+ * The broker was asked to take the message and did not answer in time: it may or may not have it. Sending it again
+ * under the same id is harmless.
+ */
+export class SendUnconfirmed extends UmbelError {
+  /** The ids of the tasks in doubt: send them again with `taskId`. */
+  readonly taskIds: readonly string[];
+
+  constructor(taskIds: readonly string[], why: string, options?: ErrorOptions) {
+    const what = taskIds.length === 1 ? `task ${taskIds[0]}` : `${taskIds.length} tasks`;
+    super(
+      'UMBEL_SEND_UNCONFIRMED',
+      `${what} may or may not have been sent: ${why}; sending again with the same taskId is harmless`,
+      options,
+    );
+    this.taskIds = taskIds;
+  }
+}
+
+/** No queue would have got the message: the exchange has no binding for its routing key. Nothing was sent. */
+export class UnroutableError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_UNROUTABLE', message, options);
   }
 }
 

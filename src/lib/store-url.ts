@@ -1,30 +1,32 @@
 import { ConfigError } from '../errors.ts';
 
-/** Where a store is: the scheme of its URL and what follows. */
-export interface StoreUrl {
-  readonly scheme: string;
-  /** What is behind `://`, decoded: a path or a name. */
-  readonly rest: string;
+/**
+ * The scheme of a store's URL, in lower case: which driver is meant.
+ * @throws ConfigError naming `what` (`broker`, `backend`), never the URL's password.
+ */
+export function schemeOf(url: string, what: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1];
+  if (scheme !== undefined) return scheme.toLowerCase();
+  const shown = url.includes('@') ? 'what was given' : `'${url}'`;
+  throw new ConfigError(
+    `${what} must be a URL like 'sqlite://.umbel/store.db', 'redis://localhost/0' or 'memory://', not ${shown}`,
+  );
 }
 
 /**
- * Takes a store's URL apart: `sqlite:///var/lib/shop.db` (absolute), `sqlite://.umbel/store.db` (from the current
- * folder), `memory://shop`.
- * @throws ConfigError naming `what` (`broker`, `backend`), never the URL's password.
+ * What is behind `://` in the URL of a store on this machine, decoded: a path or a name. `sqlite:///var/lib/shop.db`
+ * (absolute), `sqlite://.umbel/store.db` (from the current folder), `memory://shop`.
+ * @throws ConfigError naming `what`.
  */
-export function parseStoreUrl(url: string, what: string): StoreUrl {
-  const match = /^([a-z][a-z0-9+.-]*):\/\/([^?#]*)(.*)$/is.exec(url);
-  if (match === null) {
-    const shown = url.includes('@') ? 'what was given' : `'${url}'`;
-    throw new ConfigError(
-      `${what} must be a URL like 'sqlite://.umbel/store.db' or 'memory://', not ${shown}`,
-    );
-  }
-  const [, scheme = '', rest = '', query = ''] = match;
+export function storeAt(url: string, what: string): string {
+  const scheme = schemeOf(url, what);
+  const [, rest = '', query = ''] = /^([^?#]*)(.*)$/s.exec(url.slice(scheme.length + 3)) ?? [];
   if (query !== '')
     throw new ConfigError(`${what}: '${query.split('=')[0]}' in the URL is not understood; leave it out`);
+  if (scheme === 'sqlite' && rest === '')
+    throw new ConfigError(`${what}: 'sqlite://' needs a path, as in 'sqlite://.umbel/store.db'`);
   try {
-    return { scheme: scheme.toLowerCase(), rest: decodeURIComponent(rest) };
+    return decodeURIComponent(rest);
   } catch (error) {
     throw new ConfigError(
       `${what}: a '%' in the URL is not followed by two hexadecimal digits; write '%25'`,

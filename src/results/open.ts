@@ -1,10 +1,12 @@
 import { ConfigError } from '../errors.ts';
-import { parseStoreUrl } from '../lib/store-url.ts';
+import { schemeOf, storeAt } from '../lib/store-url.ts';
 import type { ResultBackend } from './backend.ts';
 
 export interface BackendOptions {
   /** How long records are kept after the task ended, milliseconds; null = for ever. */
   readonly expiresMs: number | null;
+  /** The driver's own options (Celery's `result_backend_transport_options`), checked by the driver. */
+  readonly driver?: Readonly<Record<string, unknown>>;
 }
 
 /** Schemes that Celery's users will try, and that come later. */
@@ -22,14 +24,12 @@ const notYet: ReadonlySet<string> = new Set([
  * @throws ConfigError for a scheme that is unknown; StoreError or BrokerUnavailable from the driver.
  */
 export async function openBackend(url: string, options: BackendOptions): Promise<ResultBackend> {
-  const { scheme, rest } = parseStoreUrl(url, 'backend');
+  const scheme = schemeOf(url, 'backend');
   switch (scheme) {
     case 'memory':
-      return (await import('./memory/memory-backend.ts')).openMemoryBackend(rest, options);
+      return (await import('./memory/memory-backend.ts')).openMemoryBackend(storeAt(url, 'backend'), options);
     case 'sqlite':
-      if (rest === '')
-        throw new ConfigError("backend: 'sqlite://' needs a path, as in 'sqlite://.umbel/store.db'");
-      return (await import('./sqlite/sqlite-backend.ts')).openSqliteBackend(rest, options);
+      return (await import('./sqlite/sqlite-backend.ts')).openSqliteBackend(storeAt(url, 'backend'), options);
     default:
       throw new ConfigError(
         `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite:// and memory://`,

@@ -1,23 +1,25 @@
 import { ConfigError } from '../errors.ts';
-import { parseStoreUrl } from '../lib/store-url.ts';
+import { schemeOf, storeAt } from '../lib/store-url.ts';
+import type { TransportOptions } from './topology.ts';
 import type { Transport } from './transport.ts';
+
+const noOptions: TransportOptions = { queues: [], driver: {} };
 
 /** Schemes that Celery's users will try, and that come later. */
 const notYet: ReadonlySet<string> = new Set(['redis', 'rediss', 'sentinel', 'amqp', 'amqps', 'pyamqp']);
 
 /**
  * Opens the transport that a broker URL names, loading only its driver.
- * @throws ConfigError for a scheme that is unknown; StoreError or BrokerUnavailable from the driver.
+ * @throws ConfigError for a scheme that is unknown, and for options that the driver does not know; StoreError or
+ * BrokerUnavailable from the driver.
  */
-export async function openTransport(url: string): Promise<Transport> {
-  const { scheme, rest } = parseStoreUrl(url, 'broker');
+export async function openTransport(url: string, _options: TransportOptions = noOptions): Promise<Transport> {
+  const scheme = schemeOf(url, 'broker');
   switch (scheme) {
     case 'memory':
-      return (await import('./memory/memory-transport.ts')).openMemoryTransport(rest);
+      return (await import('./memory/memory-transport.ts')).openMemoryTransport(storeAt(url, 'broker'));
     case 'sqlite':
-      if (rest === '')
-        throw new ConfigError("broker: 'sqlite://' needs a path, as in 'sqlite://.umbel/store.db'");
-      return (await import('./sqlite/sqlite-transport.ts')).openSqliteTransport(rest);
+      return (await import('./sqlite/sqlite-transport.ts')).openSqliteTransport(storeAt(url, 'broker'));
     default:
       throw new ConfigError(
         `broker: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite:// and memory://`,

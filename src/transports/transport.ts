@@ -21,6 +21,8 @@ export interface Publication {
   /** The task's id. */
   readonly id: string;
   readonly queue: string;
+  /** Delivered to all queues that are bound there for its key, instead of to `queue` (see `topology.ts`). */
+  readonly exchange?: ExchangeAddress;
   readonly message: WireMessage;
   /** Not to be delivered before this time. */
   readonly eta: Date | null;
@@ -29,6 +31,26 @@ export interface Publication {
    * task was sent. If it reports `false` (there is one already), the message is not sent a second time.
    */
   readonly write?: StoreWrite;
+}
+
+export interface ExchangeAddress {
+  readonly name: string;
+  readonly routingKey: string;
+}
+
+export interface PublishOptions {
+  /** Gives up when aborted: nothing was sent, or `SendUnconfirmed` when it was on its way. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until an answer must be there. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** How a transport stands to its broker. */
+export interface TransportStatus {
+  /** `blocked`: connected, but the broker takes no messages now. */
+  readonly state: 'connected' | 'blocked' | 'reconnecting';
+  /** For people: what is wrong; null when connected. */
+  readonly reason: string | null;
 }
 
 /** Why a message is in the dead-letter store. Stable words. */
@@ -83,6 +105,8 @@ export interface ConsumeOptions {
   readonly name: string;
   /** Milliseconds after which the messages of an owner that no longer lives are given to others. */
   readonly leaseMs: number;
+  /** The most that `capacity()` will ever say: what a broker that pushes may push ahead. Default 8. */
+  readonly slots?: number;
 }
 
 /** This process as an owner of deliveries. */
@@ -138,16 +162,20 @@ export interface DeadLetters {
 }
 
 export interface Transport extends AsyncDisposable {
-  /** `sqlite`, `memory`. */
+  /** `sqlite`, `memory`, `redis`, `amqp`. */
   readonly name: string;
   readonly features: TransportFeatures;
+  readonly status: TransportStatus;
   /** The identity of the store: a {@link StoreWrite} made for the same store travels with a settlement. */
   readonly store: object;
   /**
    * Sends; resolves when the store holds the messages as durably as it can.
-   * @throws BrokerUnavailable when nothing was sent.
+   * @throws BrokerUnavailable when nothing was sent, UnroutableError when no queue would have got a message,
+   * SendUnconfirmed when it is not known, the signal's reason when it was aborted before anything was sent.
    */
-  publish(publications: readonly Publication[]): Promise<void>;
+  publish(publications: readonly Publication[], options?: PublishOptions): Promise<void>;
+  /** Tells of each change of `status`, until the function returned is called. */
+  onStatus(listener: (status: TransportStatus) => void): () => void;
   /** Joins the workers of the store. */
   consume(options: ConsumeOptions): Promise<Consumer>;
   size(queue: string): Promise<QueueSize>;

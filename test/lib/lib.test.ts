@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { toMs, toSeconds } from '../../src/lib/duration.ts';
 import { Heap } from '../../src/lib/heap.ts';
-import { parseStoreUrl } from '../../src/lib/store-url.ts';
+import { schemeOf, storeAt } from '../../src/lib/store-url.ts';
 import { suggest } from '../../src/lib/suggest.ts';
 import { uuid7 } from '../../src/lib/uuid.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
@@ -55,21 +55,16 @@ test('the word that was meant is found, and only if it is near', () => {
 
 describe('store URLs', () => {
   test('are taken apart', () => {
-    expect(parseStoreUrl('sqlite:///var/lib/a%20b.db', 'broker')).toEqual({
-      scheme: 'sqlite',
-      rest: '/var/lib/a b.db',
-    });
-    expect(parseStoreUrl('sqlite://.umbel/store.db', 'broker')).toEqual({
-      scheme: 'sqlite',
-      rest: '.umbel/store.db',
-    });
-    expect(parseStoreUrl('memory://', 'backend')).toEqual({ scheme: 'memory', rest: '' });
+    expect(storeAt('sqlite:///var/lib/a%20b.db', 'broker')).toBe('/var/lib/a b.db');
+    expect(storeAt('sqlite://.umbel/store.db', 'broker')).toBe('.umbel/store.db');
+    expect(storeAt('memory://', 'backend')).toBe('');
+    expect(schemeOf('REDIS://localhost/0', 'broker')).toBe('redis');
   });
   test('that are none are refused, without their password', () => {
-    expect(() => parseStoreUrl('store.db', 'broker')).toThrow(/broker must be a URL/);
-    expect(() => parseStoreUrl('redis:/u:secret@h', 'broker')).not.toThrow(/secret/);
-    expect(() => parseStoreUrl('sqlite://a.db?mode=ro', 'broker')).toThrow(/'\?mode'/);
-    expect(() => parseStoreUrl('sqlite://%zz', 'broker')).toThrow(ConfigError);
+    expect(() => storeAt('store.db', 'broker')).toThrow(/broker must be a URL/);
+    expect(() => storeAt('redis:/u:secret@h', 'broker')).not.toThrow(/secret/);
+    expect(() => storeAt('sqlite://a.db?mode=ro', 'broker')).toThrow(/'\?mode'/);
+    expect(() => storeAt('sqlite://%zz', 'broker')).toThrow(ConfigError);
   });
 });
 

@@ -6,6 +6,7 @@ import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import { StatusBoard } from '../status.ts';
 import type {
   ConsumeOptions,
   Consumer,
@@ -17,6 +18,7 @@ import type {
   Settlement,
   Transport,
   TransportFeatures,
+  TransportStatus,
 } from '../transport.ts';
 import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
 
@@ -43,6 +45,8 @@ export class MemoryTransport implements Transport {
     atomicSettlement: true,
     leaseExpires: false,
   };
+  readonly #status = new StatusBoard();
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: MemoryStore;
   readonly deadLetters: DeadLetters;
   readonly #queues: MemoryQueues;
@@ -53,6 +57,11 @@ export class MemoryTransport implements Transport {
     this.store = store;
     this.#queues = queues;
     this.deadLetters = new MemoryDeadLetters(queues);
+  }
+
+  /** There is no connection that could fail. */
+  get status(): TransportStatus {
+    return this.#status.status;
   }
 
   async publish(publications: readonly Publication[]): Promise<void> {

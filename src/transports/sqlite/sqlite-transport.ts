@@ -2,6 +2,7 @@
 import { SqliteStore } from '../../clients/sqlite.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { StatusBoard } from '../status.ts';
 import type {
   ConsumeOptions,
   Consumer,
@@ -9,6 +10,7 @@ import type {
   QueueSize,
   Transport,
   TransportFeatures,
+  TransportStatus,
 } from '../transport.ts';
 import { insertMessage, ringForAll, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
@@ -43,6 +45,8 @@ class SqliteTransport implements Transport {
     atomicSettlement: true,
     leaseExpires: true,
   };
+  readonly #status = new StatusBoard();
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: SqliteStore;
   readonly deadLetters: SqliteDeadLetters;
   readonly #clock: Clock;
@@ -56,6 +60,11 @@ class SqliteTransport implements Transport {
     this.deadLetters = new SqliteDeadLetters(store);
     // Whoever buries a dead worker rings for the messages that it gave back.
     this.#unlisten = store.peers.listen({ onBurial: (transaction) => ringForAll(transaction, store) });
+  }
+
+  /** There is no connection that could fail. */
+  get status(): TransportStatus {
+    return this.#status.status;
   }
 
   async publish(publications: readonly Publication[]): Promise<void> {

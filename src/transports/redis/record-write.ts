@@ -1,0 +1,56 @@
+// A result's record as a write that a script of ours makes: alone, or together with a settlement or a send.
+import type { StoreWrite } from '../../lib/store-write.ts';
+
+/** `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. */
+export type RecordKind = 'sent' | 'ready' | 'unready';
+
+/** Made by the result backend, carried out by {@link recordLua}. */
+export class RedisRecordWrite implements StoreWrite {
+  /** `RedisSettings.store` */
+  readonly store: object;
+  /** The arguments of `write_record`, in its order. */
+  readonly args: readonly [kind: RecordKind, db: string, key: string, json: string, ttlMs: string];
+
+  /** @param ttlMs milliseconds the record is kept; null: for ever */
+  constructor(store: object, kind: RecordKind, db: number, key: string, json: string, ttlMs: number | null) {
+    this.store = store;
+    this.args = [kind, String(db), key, json, ttlMs === null ? '' : String(ttlMs)];
+  }
+
+  apply(): boolean {
+    throw new TypeError('a record on Redis is written by a script');
+  }
+}
+
+/**
+ * Lua: `write_record(kind, db, key, json, ttl_ms, own_db)` -> whether it was written. Who waits hears of it on the channel of the
+ * key's name, as Celery's clients expect. The state is the first member of the record, in ours and in Python's.
+ */
+export const recordLua = `
+local function write_record(kind, db, key, json, ttl, own_db)
+  if db ~= own_db then redis.call('SELECT', db) end
+  local written = true
+  if kind == 'sent' then
+    if ttl == '' then written = redis.call('SET', key, json, 'NX')
+    else written = redis.call('SET', key, json, 'NX', 'PX', ttl) end
+  else
+    local old = redis.call('GET', key)
+    if old then
+      local state = string.match(old, '^{"status": ?"([^"]*)"')
+      if not state then
+        local ok, meta = pcall(cjson.decode, old)
+        state = ok and type(meta) == 'table' and meta.status or ''
+      end
+      if state == 'SUCCESS' or kind == 'unready' and (state == 'FAILURE' or state == 'REVOKED') then
+        written = false
+      end
+    end
+    if written then
+      if ttl == '' then redis.call('SET', key, json) else redis.call('SET', key, json, 'PX', ttl) end
+      redis.call('PUBLISH', key, json)
+    end
+  end
+  if db ~= own_db then redis.call('SELECT', own_db) end
+  return written and true or false
+end
+`;
