@@ -11,6 +11,7 @@ export function conformance(driver: string, newStore: () => Store): void {
   describe(`${driver} transport`, () => {
     cases(
       transportConformance,
+      newStore,
       async (store, opened) => opened.add(await store.openTransport()).features,
       (store, opened) => {
         const handles = new Map<Consumer, Transport>();
@@ -38,43 +39,50 @@ export function conformance(driver: string, newStore: () => Store): void {
     );
   });
 
+  backendCases(driver, newStore);
+}
+
+/** The result backend's suite alone, for a driver that moves no messages. */
+export function backendCases(driver: string, newStore: () => Pick<Store, 'openBackend' | 'remove'>): void {
   describe(`${driver} result backend`, () => {
     cases(
       backendConformance,
+      newStore,
       async (store, opened) => opened.add(await store.openBackend({ expiresMs: null })).features,
       (store, opened) => ({ open: async (options) => opened.add(await store.openBackend(options)) }),
     );
   });
+}
 
-  function cases<Harness, Features extends object>(
-    suite: readonly ConformanceCase<Harness, Features>[],
-    ask: (store: Store, opened: Opened) => Promise<Features>,
-    make: (store: Store, opened: Opened) => Harness,
-  ): void {
-    let features: Features;
-    const first = newStore();
-    const opened = new Opened();
-    beforeAll(async () => {
-      features = await ask(first, opened);
+function cases<Harness, Features extends object, Place extends Pick<Store, 'remove'>>(
+  suite: readonly ConformanceCase<Harness, Features>[],
+  newStore: () => Place,
+  ask: (store: Place, opened: Opened) => Promise<Features>,
+  make: (store: Place, opened: Opened) => Harness,
+): void {
+  let features: Features;
+  const first = newStore();
+  const opened = new Opened();
+  beforeAll(async () => {
+    features = await ask(first, opened);
+  });
+  afterAll(async () => {
+    await opened.close();
+    await first.remove();
+  });
+  for (const { title, needs, run } of suite) {
+    test(title, async (context) => {
+      const missing = needs.filter((feature) => !features[feature]);
+      if (missing.length > 0) context.skip(`the driver does not declare: ${missing.join(', ')}`);
+      const store = newStore();
+      const opened = new Opened();
+      try {
+        await run(make(store, opened));
+      } finally {
+        await opened.close();
+        await store.remove();
+      }
     });
-    afterAll(async () => {
-      await opened.close();
-      await first.remove();
-    });
-    for (const { title, needs, run } of suite) {
-      test(title, async (context) => {
-        const missing = needs.filter((feature) => !features[feature]);
-        if (missing.length > 0) context.skip(`the driver does not declare: ${missing.join(', ')}`);
-        const store = newStore();
-        const opened = new Opened();
-        try {
-          await run(make(store, opened));
-        } finally {
-          await opened.close();
-          await store.remove();
-        }
-      });
-    }
   }
 }
 
