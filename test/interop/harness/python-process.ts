@@ -1,0 +1,116 @@
+// A process of Debian's Python with the interop application in reach: its output is kept, and it is never left behind.
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** Debian's, which has Debian's Celery; another Python of that name may come first in PATH. */
+const python = '/usr/bin/python3';
+const folder = fileURLToPath(new URL('../../fixtures/python', import.meta.url));
+
+/** Celery settings, in Celery's names. */
+export type CelerySettings = Readonly<Record<string, unknown>>;
+
+export interface PythonOptions {
+  readonly settings: CelerySettings;
+  /** Where counted tasks write down their runs. */
+  readonly ledgers?: string;
+}
+
+export class PythonProcess implements AsyncDisposable {
+  readonly pid: number;
+  /** Resolves when the process is gone. */
+  readonly exited: Promise<void>;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #what: string;
+  #alive = true;
+  #log = '';
+  #taker: ((line: string | null) => void) | null = null;
+  readonly #lines: string[] = [];
+
+  constructor(what: string, args: readonly string[], { settings, ledgers }: PythonOptions) {
+    this.#what = what;
+    const child = spawn(python, args, {
+      cwd: folder,
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: process.env.HOME ?? '',
+        PYTHONPATH: folder,
+        PYTHONDONTWRITEBYTECODE: '1',
+        PYTHONUNBUFFERED: '1',
+        LANG: 'C.UTF-8',
+        INTEROP_CONFIG: JSON.stringify(settings),
+        ...(ledgers === undefined ? {} : { INTEROP_LEDGERS: ledgers }),
+      },
+    });
+    if (child.pid === undefined) throw new Error(`cannot start ${python}`);
+    this.pid = child.pid;
+    this.#child = child;
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#log = (this.#log + chunk.toString()).slice(-100_000);
+    });
+    child.stdin.on('error', () => {}); // a killed process reads no more
+    createInterface(child.stdout).on('line', (line) => {
+      this.#lines.push(line);
+      this.#hand();
+    });
+    this.exited = new Promise((resolve) => {
+      child.on('close', () => {
+        this.#alive = false;
+        resolve();
+        this.#hand();
+      });
+    });
+  }
+
+  /** What it wrote to its error output: a worker's log. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get isAlive(): boolean {
+    return this.#alive;
+  }
+
+  /** The next line of its output. One asker at a time. */
+  async line(withinMs: number): Promise<string> {
+    let timer: NodeJS.Timeout | undefined;
+    const line = await new Promise<string | null>((resolve) => {
+      timer = setTimeout(() => resolve(null), withinMs);
+      this.#taker = resolve;
+      this.#hand();
+    });
+    clearTimeout(timer);
+    this.#taker = null;
+    if (line !== null) return line;
+    throw new Error(
+      `${this.#what} ${this.#alive ? `says nothing for ${withinMs} ms` : 'has ended'}:\n${this.#log}`,
+    );
+  }
+
+  tell(line: string): void {
+    this.#child.stdin.write(`${line}\n`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Asks it to end, and insists after `patienceMs`. */
+  async end(signal: NodeJS.Signals = 'SIGTERM', patienceMs = 15_000): Promise<void> {
+    this.signal(signal);
+    const late = setTimeout(() => this.signal('SIGKILL'), patienceMs);
+    await this.exited;
+    clearTimeout(late);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  #hand(): void {
+    if (this.#taker === null) return;
+    const line = this.#lines.shift();
+    if (line !== undefined) this.#taker(line);
+    else if (!this.#alive) this.#taker(null);
+  }
+}

@@ -1,0 +1,63 @@
+// A real Python Celery worker.
+import { type PythonOptions, PythonProcess } from './python-process.ts';
+
+export interface PythonWorkerOptions extends PythonOptions {
+  readonly queues: readonly string[];
+  /** Default 1. */
+  readonly concurrency?: number;
+  /** Default `solo`: tasks run in the worker's own process. Time limits and lost children need `prefork`. */
+  readonly pool?: 'solo' | 'prefork' | 'threads';
+  readonly name?: string;
+}
+
+export class PythonWorker implements AsyncDisposable {
+  readonly process: PythonProcess;
+  /** The pids of the processes that run tasks are not the worker's own with `prefork`. */
+  readonly pool: 'solo' | 'prefork' | 'threads';
+
+  private constructor(process: PythonProcess, pool: 'solo' | 'prefork' | 'threads') {
+    this.process = process;
+    this.pool = pool;
+  }
+
+  /** Resolves when it takes messages. */
+  static async start(options: PythonWorkerOptions): Promise<PythonWorker> {
+    const { queues, concurrency = 1, pool = 'solo', name = 'python@%h' } = options;
+    const how = ['-P', pool, '-c', String(concurrency), '-Q', queues.join(','), '-n', name, '-l', 'INFO'];
+    const less = ['--without-gossip', '--without-mingle'];
+    const args = ['-m', 'celery', '-A', 'interop_app', 'worker', ...how, ...less];
+    const worker = new PythonWorker(new PythonProcess('the Python worker', args, options), pool);
+    try {
+      while ((await worker.process.line(20_000)) !== 'ready') {
+        // the banner
+      }
+      return worker;
+    } catch (error) {
+      await worker[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  get log(): string {
+    return this.process.log;
+  }
+
+  /** Warm: it finishes what runs and gives back what it has fetched beyond that. */
+  async stop(): Promise<void> {
+    await this.process.end('SIGTERM');
+  }
+
+  /** `kill -9`: of the worker and, with prefork, of what it forked. */
+  async kill(): Promise<void> {
+    await this.process.end('SIGKILL');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // With prefork only a warm end takes the children along.
+    await this.process.end(this.pool === 'prefork' ? 'SIGTERM' : 'SIGKILL', 10_000);
+  }
+}
