@@ -6,6 +6,10 @@ import type { Decoded, WireMessage } from '../protocol/message.ts';
 export interface TransportFeatures {
   /** Messages of one queue are ordered by priority. */
   readonly priority: boolean;
+  /** Which of the numbers that say a priority comes first: 0 (`lowest`, as on Redis) or the highest (as on RabbitMQ). */
+  readonly mostUrgent: 'lowest' | 'highest';
+  /** `Publication.exchange` is routed here. Where it is not, the application finds the queues by what it has declared. */
+  readonly exchanges: boolean;
   /** Several processes may share the store. */
   readonly multiProcess: boolean;
   /** A message sent is on disk: it survives the loss of power, not only of the process. */
@@ -31,6 +35,11 @@ export interface Publication {
    * task was sent. If it reports `false` (there is one already), the message is not sent a second time.
    */
   readonly write?: StoreWrite;
+  /**
+   * The first message of its task: not to be sent again under its id for as long as the store remembers (where `write` does
+   * not say so already), so that a send whose answer was lost may be repeated. A retry of a task is not one.
+   */
+  readonly once?: boolean;
 }
 
 export interface ExchangeAddress {

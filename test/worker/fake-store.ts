@@ -31,6 +31,8 @@ export class FakeStore {
       store: place,
       features: {
         priority: true,
+        mostUrgent: 'lowest',
+        exchanges: false,
         multiProcess: false,
         durable: true,
         atomicSettlement: true,

@@ -40,6 +40,8 @@ export class MemoryTransport implements Transport {
   readonly name = 'memory';
   readonly features: TransportFeatures = {
     priority: true,
+    mostUrgent: 'lowest',
+    exchanges: false,
     multiProcess: false,
     durable: false,
     atomicSettlement: true,

@@ -40,6 +40,8 @@ class SqliteTransport implements Transport {
   readonly name = 'sqlite';
   readonly features: TransportFeatures = {
     priority: true,
+    mostUrgent: 'lowest',
+    exchanges: false,
     multiProcess: true,
     durable: true,
     atomicSettlement: true,
