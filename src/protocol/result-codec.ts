@@ -28,16 +28,25 @@ export function encodeResult(record: ResultRecord): string {
   return `${text}, "task_id": ${JSON.stringify(record.taskId)}}`;
 }
 
+export interface DecodeResultOptions {
+  readonly limits?: DecodeLimits;
+  /** The id under which it was kept, for a record that does not say (Celery 3). */
+  readonly keptAs?: string;
+}
+
 /**
  * Reads a record. Total; lenient in all but `status` and `task_id`: a failed record of a shape that nobody knows is
  * still a failed record.
  */
-export function decodeResult(text: string, limits: DecodeLimits = resultLimits): Decoded<ResultRecord> {
+export function decodeResult(
+  text: string,
+  { limits = resultLimits, keptAs }: DecodeResultOptions = {},
+): Decoded<ResultRecord> {
   const decoded = decodeJson(text, limits);
   if (!decoded.ok) return decoded;
   const meta = decoded.value;
   if (!isMap(meta)) return refuse('body', `the record is ${kindOf(meta)}, not a map`);
-  const { status, task_id: taskId } = meta;
+  const { status, task_id: taskId = keptAs } = meta;
   if (typeof status !== 'string' || status === '') return refuse('body', "the record has no 'status'");
   if (typeof taskId !== 'string' || taskId === '') return refuse('body', "the record has no 'task_id'");
   return accept({

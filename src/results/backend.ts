@@ -7,6 +7,8 @@ export interface ResultBackendFeatures {
   readonly multiProcess: boolean;
   /** A record is written when a task is sent (state PENDING), so that `exists` can be answered. */
   readonly remembersSent: boolean;
+  /** `expire` deletes what has expired. False: the store does so by itself, and `expire` returns 0. */
+  readonly sweeps: boolean;
 }
 
 export interface ResultBackend extends AsyncDisposable {

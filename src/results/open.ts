@@ -10,14 +10,7 @@ export interface BackendOptions {
 }
 
 /** Schemes that Celery's users will try, and that come later. */
-const notYet: ReadonlySet<string> = new Set([
-  'redis',
-  'rediss',
-  'sentinel',
-  'rpc',
-  'postgresql',
-  'db+postgresql',
-]);
+const notYet: ReadonlySet<string> = new Set(['rpc', 'postgresql', 'db+postgresql']);
 
 /**
  * Opens the result backend that a URL names, loading only its driver.
@@ -30,9 +23,15 @@ export async function openBackend(url: string, options: BackendOptions): Promise
       return (await import('./memory/memory-backend.ts')).openMemoryBackend(storeAt(url, 'backend'), options);
     case 'sqlite':
       return (await import('./sqlite/sqlite-backend.ts')).openSqliteBackend(storeAt(url, 'backend'), options);
+    case 'redis':
+    case 'rediss':
+    case 'sentinel':
+    case 'unix':
+    case 'redis+socket':
+      return (await import('./redis/redis-backend.ts')).openRedisBackend(url, options);
     default:
       throw new ConfigError(
-        `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite:// and memory://`,
+        `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis:// and memory://`,
       );
   }
 }

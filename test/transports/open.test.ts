@@ -28,9 +28,8 @@ describe.each(openers)('the URL of a %s', (what, open) => {
   });
 
   test.each([
-    ['redis://user:secret@localhost/0', /'redis:\/\/' is not in this version; there are sqlite:\/\//],
     [what === 'broker' ? 'amqp://u:secret@host' : 'rpc://u:secret@host', /not in this version/],
-    ['mysql://u:secret@localhost/x', /'mysql:\/\/' is unknown/],
+    ['mysql://u:secret@localhost/x', /'mysql:\/\/' is unknown; there are sqlite:\/\//],
     ['sqlite://', /needs a path/],
     [`sqlite://${folder}/x.db?mode=ro&password=secret`, /'\?mode' in the URL is not understood/],
     ['u:secret@host', /must be a URL like/],

@@ -40,7 +40,7 @@ export function openMemoryBackend(name: string, options: MemoryBackendOptions): 
 
 class MemoryBackend implements ResultBackend {
   readonly name = 'memory';
-  readonly features: ResultBackendFeatures = { multiProcess: false, remembersSent: true };
+  readonly features: ResultBackendFeatures = { multiProcess: false, remembersSent: true, sweeps: true };
   readonly store: MemoryStore;
   readonly #records: Records;
   readonly #expiresMs: number | null;

@@ -62,7 +62,7 @@ type Look =
 
 class SqliteBackend implements ResultBackend {
   readonly name = 'sqlite';
-  readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true };
+  readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true, sweeps: true };
   readonly store: SqliteStore;
   readonly #expiresMs: number | null;
   readonly #clock: Clock;

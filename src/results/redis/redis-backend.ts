@@ -1,0 +1,127 @@
+// The Redis result backend: Celery's keys, records and publications.
+import { RedisConnection } from '../../clients/redis/connection.ts';
+import { redisSettings } from '../../clients/redis/settings.ts';
+import { StoreError } from '../../errors.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
+import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import { type RecordKind, RedisRecordWrite } from '../../transports/redis/record-write.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import type { BackendOptions } from '../open.ts';
+import { Gets } from './gets.ts';
+import { Puts } from './puts.ts';
+import { keptMs, keptUnendedMs, recordKey } from './record-keys.ts';
+import { repeat } from './repeat.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { Ending, type RecordSource, watchRecord } from './watch-record.ts';
+
+/** How long the server has to answer, milliseconds. */
+const answerMs = 10_000;
+
+/**
+ * Opens the backend on a Redis server. Connects in the background: what is asked for waits for it.
+ * @throws ConfigError when the URL or an option of the driver is not understood.
+ */
+export async function openRedisBackend(url: string, options: BackendOptions): Promise<ResultBackend> {
+  const connection = await RedisConnection.open(redisSettings(url, 'backend', options.driver));
+  return new RedisBackend(connection, options.expiresMs);
+}
+
+class RedisBackend implements ResultBackend {
+  readonly name = 'redis';
+  readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true, sweeps: false };
+  readonly store: object;
+  readonly #connection: RedisConnection;
+  readonly #keptMs: number | null;
+  readonly #keptUnendedMs: number | null;
+  readonly #puts: Puts;
+  readonly #gets: Gets;
+  readonly #subscriptions: Subscriptions;
+  readonly #closing: Ending = new Ending();
+
+  constructor(connection: RedisConnection, expiresMs: number | null) {
+    this.store = connection.settings.store;
+    this.#connection = connection;
+    this.#keptMs = keptMs(expiresMs);
+    this.#keptUnendedMs = keptUnendedMs(expiresMs);
+    this.#puts = new Puts(connection, answerMs);
+    this.#gets = new Gets(connection, answerMs);
+    this.#subscriptions = Subscriptions.of(connection.settings);
+  }
+
+  async put(record: ResultRecord): Promise<void> {
+    await this.#puts.put(this.#write(record, isReady(record.status) ? 'ready' : 'unready'));
+  }
+
+  writeOf(record: ResultRecord): StoreWrite {
+    return this.#write(record, isReady(record.status) ? 'ready' : 'unready');
+  }
+
+  writeOfSent(record: ResultRecord): StoreWrite {
+    return this.#write(record, 'sent');
+  }
+
+  async get(id: string): Promise<ResultRecord | undefined> {
+    const text = await this.#gets.get(this.#keyOf(id));
+    return text === null ? undefined : this.#decode(id, text);
+  }
+
+  watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
+    const key = this.#keyOf(id);
+    const source: RecordSource = {
+      key,
+      subscriptions: this.#subscriptions,
+      closed: this.#closing,
+      read: () => this.#gets.get(key),
+      decode: (text) => this.#decode(id, text),
+    };
+    return watchRecord(source, signal);
+  }
+
+  async forget(id: string): Promise<boolean> {
+    const deleted = await repeat(this.#connection, performance.now() + answerMs, (timeoutMs) =>
+      this.#connection.call(['DEL', this.#keyOf(id)], { timeoutMs }),
+    );
+    return Number(deleted) > 0;
+  }
+
+  /** Nothing to do: the server forgets each record when its time has come. */
+  async expire(): Promise<number> {
+    return 0;
+  }
+
+  /** Ends the watches, and waits for the records under way as long as the server has to answer. */
+  async close(): Promise<void> {
+    if (this.#closing.isOver) return;
+    this.#closing.end();
+    await this.#puts.settled();
+    await this.#subscriptions.release();
+    await this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #keyOf(id: string): string {
+    return recordKey(this.#connection.settings.keyPrefix, id);
+  }
+
+  #write(record: ResultRecord, kind: RecordKind): RedisRecordWrite {
+    const json = encodeResult(record);
+    const { store, db } = this.#connection.settings;
+    const ttlMs = kind === 'ready' ? this.#keptMs : this.#keptUnendedMs;
+    return new RedisRecordWrite(store, kind, db, this.#keyOf(record.taskId), json, ttlMs);
+  }
+
+  /** @throws StoreError for what is no record */
+  #decode(id: string, text: string): ResultRecord {
+    const decoded = decodeResult(text, { keptAs: id });
+    if (decoded.ok && decoded.value.taskId === id) return decoded.value;
+    const why = decoded.ok ? `it is of task ${decoded.value.taskId}` : decoded.refusal.detail;
+    throw new StoreError(
+      `the result of task ${id} at ${this.#connection.settings.shown} cannot be read: ${why}; ` +
+        `a Python worker must keep results as JSON (result_serializer = 'json')`,
+    );
+  }
+}

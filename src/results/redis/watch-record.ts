@@ -1,0 +1,172 @@
+// Following one record: the channel first, then the key, so that nothing is missed in between.
+import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+export interface RecordSource {
+  /** The record's key, and its channel. */
+  readonly key: string;
+  readonly subscriptions: Subscriptions;
+  /** Ends all watches. */
+  readonly closed: Ending;
+  read(): Promise<string | null>;
+  /** @throws StoreError for what is no record */
+  decode(text: string): ResultRecord;
+}
+
+/** Something that is over once. Unlike an AbortSignal it is cheap with thousands who listen. */
+export class Ending {
+  #over = false;
+  readonly #listeners = new Set<() => void>();
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
+  }
+
+  listen(listener: () => void): () => void {
+    if (this.#over) listener();
+    else this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}
+
+/** See `ResultBackend.watch`. Its iterator's `return()` ends also a `next()` that waits. */
+export function watchRecord(source: RecordSource, signal: AbortSignal): AsyncIterable<ResultRecord> {
+  return {
+    [Symbol.asyncIterator](): AsyncIterator<ResultRecord> {
+      const watch = new RecordWatch(source, signal);
+      const records = watch.records();
+      return {
+        next: () => records.next(),
+        return: () => {
+          watch.end();
+          return records.return(undefined);
+        },
+      };
+    },
+  };
+}
+
+const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+
+class RecordWatch {
+  readonly #source: RecordSource;
+  readonly #signal: AbortSignal;
+  readonly #over: Ending = new Ending();
+  /** The newest publication that was not looked at. */
+  #news: string | null = null;
+  /** The key must be asked: at first, and when publications may have been missed. */
+  #mustRead = true;
+  #wake = (): void => {};
+
+  constructor(source: RecordSource, signal: AbortSignal) {
+    this.#source = source;
+    this.#signal = signal;
+  }
+
+  readonly end = (): void => {
+    this.#over.end();
+    this.#wake();
+  };
+
+  async *records(): AsyncGenerator<ResultRecord, void, undefined> {
+    if (this.#signal.aborted) return;
+    this.#signal.addEventListener('abort', this.end, { once: true });
+    const unlisten = this.#source.closed.listen(this.end);
+    const { key, subscriptions } = this.#source;
+    const follower = {
+      onMessage: (text: string): void => {
+        this.#news = text;
+        this.#wake();
+      },
+      onGap: (): void => {
+        this.#mustRead = true;
+        this.#wake();
+      },
+    };
+    try {
+      if ((await this.#unlessOver(subscriptions.add(key, follower))) === over) return;
+      yield* this.#changes();
+    } finally {
+      subscriptions.remove(key, follower);
+      unlisten();
+      this.#signal.removeEventListener('abort', this.end);
+    }
+  }
+
+  async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {
+    let seen: string | null = null;
+    let failures = -1; // before the first answer a server that is down is an error, later an interruption
+    while (!this.#over.isOver) {
+      const news = this.#news;
+      let text = news;
+      if (news !== null) this.#news = null;
+      else if (this.#mustRead) {
+        this.#mustRead = false;
+        try {
+          const read = await this.#unlessOver(this.#source.read());
+          if (read === over) return;
+          failures = 0;
+          text = read;
+        } catch (error) {
+          if (failures < 0 || !(error instanceof BrokerUnavailable)) throw error;
+          this.#mustRead = true;
+          await this.#pause(backoffDelay(patience, failures++));
+          continue;
+        }
+        // What was published meanwhile is newer, or the same.
+        if (this.#news !== null || this.#mustRead) continue;
+      } else {
+        await new Promise<void>((woken) => (this.#wake = woken));
+        continue;
+      }
+      if (text === null || text === seen) continue;
+      const record = this.#decode(text, news !== null);
+      if (record === null) continue;
+      seen = text;
+      yield record;
+      if (isReady(record.status)) return;
+    }
+  }
+
+  /** null: what was published is no record; the key is asked next. */
+  #decode(text: string, published: boolean): ResultRecord | null {
+    try {
+      return this.#source.decode(text);
+    } catch (error) {
+      if (!published || !(error instanceof StoreError)) throw error;
+      this.#mustRead = true;
+      return null;
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((done) => {
+      const timer = setTimeout(() => {
+        unlisten();
+        done();
+      }, ms);
+      const unlisten = this.#over.listen(() => {
+        clearTimeout(timer);
+        done();
+      });
+    });
+  }
+
+  #unlessOver<T>(promise: Promise<T>): Promise<T | typeof over> {
+    return new Promise((resolve, reject) => {
+      const unlisten = this.#over.listen(() => resolve(over));
+      promise.then(resolve, reject).finally(unlisten);
+    });
+  }
+}
+
+const over = Symbol('over');
