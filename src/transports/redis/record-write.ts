@@ -27,8 +27,7 @@ export class RedisRecordWrite implements StoreWrite {
  * key's name, as Celery's clients expect. The state is the first member of the record, in ours and in Python's.
  */
 export const recordLua = `
-local function write_record(kind, db, key, json, ttl, own_db)
-  if db ~= own_db then redis.call('SELECT', db) end
+local function write_record_here(kind, key, json, ttl)
   local written = true
   if kind == 'sent' then
     if ttl == '' then written = redis.call('SET', key, json, 'NX')
@@ -50,7 +49,15 @@ local function write_record(kind, db, key, json, ttl, own_db)
       redis.call('PUBLISH', key, json)
     end
   end
-  if db ~= own_db then redis.call('SELECT', own_db) end
   return written and true or false
+end
+local function write_record(kind, db, key, json, ttl, own_db)
+  if db == own_db then return write_record_here(kind, key, json, ttl) end
+  redis.call('SELECT', db)
+  local ok, written = pcall(write_record_here, kind, key, json, ttl)
+  -- Also when it was refused: what follows in the script belongs elsewhere.
+  redis.call('SELECT', own_db)
+  if not ok then error(written, 0) end
+  return written
 end
 `;
