@@ -108,8 +108,14 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     bound.warnOfForgottenRetry();
     return { kind: 'success', value };
   } catch (thrown) {
-    return classify(thrown, bound);
+    return classify(reasonOf(thrown, bound), bound);
   }
+}
+
+/** Why `task.signal` was aborted, when that is all that an AbortError says: Node's timers and streams throw one, with the reason as its cause. */
+function reasonOf(thrown: unknown, bound: RunningTask): unknown {
+  if (!(thrown instanceof Error) || thrown.name !== 'AbortError' || thrown.cause === undefined) return thrown;
+  return thrown.cause === bound.signal.reason ? thrown.cause : thrown;
 }
 
 async function callBody(bound: RunningTask, { args, kwargs }: TaskRequest): Promise<unknown> {

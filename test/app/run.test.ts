@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { App } from '../../src/app/app.ts';
@@ -9,6 +10,7 @@ import { type RunContext, runHooks, runTask } from '../../src/app/run.ts';
 import { prepareCall, retryMessage } from '../../src/app/sender.ts';
 import type { ObjectSchema } from '../../src/app/standard-schema.ts';
 import type { AnyTask, BoundTask } from '../../src/app/task.ts';
+import { SoftTimeLimitExceeded } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { Json } from '../../src/protocol/message.ts';
 
@@ -147,6 +149,15 @@ describe('a run', () => {
     const around: RunContext = { ...context(task), updateState: async (...state) => void states.push(state) };
     expect(await runTask(task, around)).toEqual({ kind: 'success', value: true });
     expect(states).toEqual([['PROGRESS', { done: 1 }]]);
+  });
+
+  it('that its signal ended fails with the reason of the signal, also when a timer says only that it was aborted', async () => {
+    const task = app().task('wait', { bind: true }, async ({ signal }) => {
+      await sleep(10_000, undefined, { signal });
+    });
+    const reason = new SoftTimeLimitExceeded(1);
+    const around = { ...context(task), signal: AbortSignal.abort(reason) };
+    expect(await runTask(task, around)).toMatchObject({ kind: 'failure', error: reason });
   });
 });
 
