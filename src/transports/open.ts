@@ -6,23 +6,29 @@ import type { Transport } from './transport.ts';
 const noOptions: TransportOptions = { queues: [], driver: {} };
 
 /** Schemes that Celery's users will try, and that come later. */
-const notYet: ReadonlySet<string> = new Set(['redis', 'rediss', 'sentinel', 'amqp', 'amqps', 'pyamqp']);
+const notYet: ReadonlySet<string> = new Set(['amqp', 'amqps', 'pyamqp']);
 
 /**
  * Opens the transport that a broker URL names, loading only its driver.
  * @throws ConfigError for a scheme that is unknown, and for options that the driver does not know; StoreError or
  * BrokerUnavailable from the driver.
  */
-export async function openTransport(url: string, _options: TransportOptions = noOptions): Promise<Transport> {
+export async function openTransport(url: string, options: TransportOptions = noOptions): Promise<Transport> {
   const scheme = schemeOf(url, 'broker');
   switch (scheme) {
     case 'memory':
       return (await import('./memory/memory-transport.ts')).openMemoryTransport(storeAt(url, 'broker'));
     case 'sqlite':
       return (await import('./sqlite/sqlite-transport.ts')).openSqliteTransport(storeAt(url, 'broker'));
+    case 'redis':
+    case 'rediss':
+    case 'sentinel':
+    case 'unix':
+    case 'redis+socket':
+      return (await import('./redis/redis-transport.ts')).openRedisTransport(url, options);
     default:
       throw new ConfigError(
-        `broker: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite:// and memory://`,
+        `broker: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis:// and memory://`,
       );
   }
 }

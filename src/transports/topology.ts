@@ -62,6 +62,8 @@ function fits(pattern: readonly string[], words: readonly string[]): boolean {
 export interface TransportOptions {
   /** Queues of which more is said than their name. */
   readonly queues: readonly QueueDeclaration[];
+  /** How any other queue is declared; default {@link plainQueue}. */
+  readonly missing?: (name: string) => QueueDeclaration;
   /** The driver's own options (Celery's `broker_transport_options`), checked by the driver. */
   readonly driver: Readonly<Record<string, unknown>>;
 }

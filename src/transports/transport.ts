@@ -10,6 +10,8 @@ export interface TransportFeatures {
   readonly mostUrgent: 'lowest' | 'highest';
   /** `Publication.exchange` is routed here. Where it is not, the application finds the queues by what it has declared. */
   readonly exchanges: boolean;
+  /** `Publication.once` is heeded: a send that was not confirmed may be repeated without harm. */
+  readonly once: boolean;
   /** Several processes may share the store. */
   readonly multiProcess: boolean;
   /** A message sent is on disk: it survives the loss of power, not only of the process. */

@@ -42,6 +42,7 @@ export class MemoryTransport implements Transport {
     priority: true,
     mostUrgent: 'lowest',
     exchanges: false,
+    once: false,
     multiProcess: false,
     durable: false,
     atomicSettlement: true,

@@ -42,6 +42,7 @@ class SqliteTransport implements Transport {
     priority: true,
     mostUrgent: 'lowest',
     exchanges: false,
+    once: false,
     multiProcess: true,
     durable: true,
     atomicSettlement: true,

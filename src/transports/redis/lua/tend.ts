@@ -1,0 +1,93 @@
+import { type RedisScript, redisScript } from '../../../clients/redis/script.ts';
+import { queuesLua } from './queues.ts';
+
+/**
+ * What keeps the store in order, run by each consumer from a thread of its own: renews its lease, gives back what those held whose
+ * lease has ended, moves what is due to its queue.
+ *
+ * ARGV: prefix, id (or empty), lease ms, whether to strike others off, ms for which a fallen consumer's blocking reads may still
+ * take something, the consumer's queues….
+ * Reply: alive (0: struck off), the server's time, next due time or 0, next end of another's lease or 0, how many were
+ * promoted, whether there is more to do now, whether suspects wait.
+ */
+export const tendScript: RedisScript = redisScript(
+  'tend',
+  `${queuesLua}
+local id, lease_ms, strike_off, fallen_ms = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local now = server_ms()
+unrefused()
+local alive = 1
+if id ~= '' then
+  if redis.call('ZSCORE', consumers, id) then redis.call('ZADD', consumers, text(now + lease_ms), id)
+  else alive = 0 end
+end
+if strike_off == '1' then
+  for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', text(now), 'LIMIT', 0, 10)) do
+    redis.call('ZREM', consumers, dead)
+    redis.call('ZADD', fallen, text(now + fallen_ms), dead)
+  end
+end
+
+local budget = 200
+local function drain(dead)
+  local fields = {}
+  for _, field in ipairs(redis.call('HKEYS', claimed_key(dead))) do fields[#fields + 1] = {parse_field(field)} end
+  -- The first to be claimed is put to the front last.
+  table.sort(fields, function(a, b) return a[1] > b[1] end)
+  for _, each in ipairs(fields) do
+    if budget == 0 then return end
+    budget = budget - 1
+    local field = text(each[1]) .. ':' .. each[2] .. ':' .. each[3]
+    local raw, strikes, parks = unmark(redis.call('HGET', claimed_key(dead), field))
+    put_front(each[3], each[2], mark(raw, strikes + 1, parks), strikes + 1)
+    redis.call('HDEL', claimed_key(dead), field)
+  end
+  local about = redis.call('HMGET', consumer_key(dead), 'queues', 'steps')
+  if about[1] and about[2] then
+    for _, queue in ipairs(cjson.decode(about[1])) do
+      for step in string.gmatch(about[2], '%d+') do
+        local stored = redis.call('RPOP', taken_key(dead, step, queue))
+        while stored do
+          local raw, strikes, parks = unmark(stored)
+          put_front(queue, step, mark(raw, strikes, parks), strikes)
+          stored = redis.call('RPOP', taken_key(dead, step, queue))
+        end
+      end
+    end
+  end
+end
+for _, dead in ipairs(redis.call('ZRANGE', fallen, 0, 19)) do
+  drain(dead)
+  if budget == 0 then break end
+  if tonumber(redis.call('ZSCORE', fallen, dead)) <= now then
+    redis.call('ZREM', fallen, dead)
+    redis.call('DEL', consumer_key(dead))
+  end
+end
+
+local promoted, room = 0, 500
+for _, queue in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', text(now), 'LIMIT', 0, 100)) do
+  local key = schedule_key(queue)
+  local members = room > 0 and redis.call('ZRANGEBYSCORE', key, '-inf', text(now), 'LIMIT', 0, room) or {}
+  for _, member in ipairs(members) do
+    local step, stored = string.match(member, '^(%d+):(.*)$')
+    put_back(queue, step, stored)
+    redis.call('ZREM', key, member)
+  end
+  promoted = promoted + #members
+  room = room - #members
+  local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  if head[2] then redis.call('ZADD', due, head[2], queue) else redis.call('ZREM', due, queue) end
+end
+
+local next_due = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
+local next_lease = 0
+local leases = redis.call('ZRANGE', consumers, 0, 1, 'WITHSCORES')
+for i = 1, #leases, 2 do
+  if leases[i] ~= id and next_lease == 0 then next_lease = tonumber(leases[i + 1]) end
+end
+local suspects = 0
+for i = 6, #ARGV do suspects = suspects + redis.call('LLEN', suspects_key(ARGV[i])) end
+return {alive, now, tonumber(next_due or 0), next_lease, promoted, (budget == 0 or room == 0) and 1 or 0, suspects}
+`,
+);

@@ -1,0 +1,207 @@
+import { type RedisScript, redisScript } from '../../../clients/redis/script.ts';
+import { recordLua } from '../record-write.ts';
+import { queuesLua } from './queues.ts';
+
+/**
+ * All that a consumer asked for in one turn: adopt what its blocking reads took, settle, claim. A consumer that is not
+ * registered any more was taken for dead: nothing is done (that is the fence). A turn whose reply was lost is sent again with its
+ * number and is not done twice.
+ *
+ * ARGV: prefix, db, id, turn, then operations:
+ * `A` taken field | `G` taken queue step | `K` field record publications | `R` field due parked marked |
+ * `D` field reason detail record | `C` count suspects base recover n (list suffix)…
+ * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)….
+ *
+ * Reply: `!` when struck off; else one letter for each operation but C (1 done, 0 not ours, e failed), then what was
+ * claimed in groups of (suffix, message…), then `E` and the errors.
+ */
+export const turnScript: RedisScript = redisScript(
+  'turn',
+  `${queuesLua}${recordLua}
+local db, id, turn = ARGV[2], ARGV[3], ARGV[4]
+local claimed = claimed_key(id)
+local consumer = consumer_key(id)
+if not redis.call('ZSCORE', consumers, id) then return {'!'} end
+local last = redis.call('HMGET', consumer, 'turn', 'results')
+local again = last[1] == turn
+unrefused()
+
+local results, groups, errors, gone, missing = {}, {}, {}, {}, {}
+local at = 5
+local function next_arg()
+  local value = ARGV[at]
+  at = at + 1
+  return value
+end
+local function read_record()
+  if next_arg() == '0' then return nil end
+  at = at + 5
+  return at - 5
+end
+local function write(record)
+  return write_record(ARGV[record], ARGV[record + 1], ARGV[record + 2], ARGV[record + 3], ARGV[record + 4], db)
+end
+local function read_publications()
+  local list = {}
+  for n = 1, tonumber(next_arg()) do
+    list[n] = {next_arg(), next_arg(), next_arg(), next_arg(), read_record()}
+  end
+  return list
+end
+local function send(p)
+  if p[5] and not write(p[5]) then return end
+  if p[4] == '' then redis.call('LPUSH', list_key(p[1], p[2]), p[3])
+  else schedule(p[1], p[2], p[3], p[4]) end
+end
+local function note(ok, problem)
+  if ok then results[#results + 1] = problem == false and '0' or '1'
+  else
+    results[#results + 1] = 'e'
+    errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem)
+  end
+end
+
+local function adopt(taken, field)
+  local stored = redis.call('RPOP', taken)
+  if not stored then
+    missing[field] = true
+    return false
+  end
+  redis.call('HSET', claimed, field, stored)
+end
+local function give_back(taken, queue, step)
+  local stored = redis.call('RPOP', taken)
+  if not stored then return false end
+  local _, strikes = unmark(stored)
+  put_front(queue, step, stored, strikes)
+end
+local function acknowledge(field, record, publications)
+  if missing[field] then return false end
+  if record then write(record) end
+  for _, p in ipairs(publications) do send(p) end
+  gone[#gone + 1] = field
+end
+local function release(field, due_ms, parked, marked)
+  local stored = redis.call('HGET', claimed, field)
+  if not stored then return false end
+  local _, step, queue = parse_field(field)
+  local raw, strikes, parks = unmark(stored)
+  if parked == '1' then parks = parks + 1 end
+  if marked == '1' then stored = mark(raw, strikes, parks) end
+  if due_ms == '' then put_front(queue, step, stored, strikes) else schedule(queue, step, stored, due_ms) end
+  redis.call('HDEL', claimed, field)
+end
+local function bury(field, reason, detail, record)
+  local stored = redis.call('HGET', claimed, field)
+  if not stored then return false end
+  local _, step, queue = parse_field(field)
+  local raw, strikes = unmark(stored)
+  if record then write(record) end
+  local number = redis.call('INCR', prefix .. 'umbel:dead:number')
+  redis.call('HSET', prefix .. 'umbel:dead:' .. number, 'queue', queue, 'step', step, 'reason', reason, 'detail', detail,
+    'died_at', text(server_ms()), 'strikes', strikes, 'raw', raw)
+  redis.call('ZADD', prefix .. 'umbel:dead', number, number)
+  redis.call('ZADD', prefix .. 'umbel:dead:of:' .. queue, number, number)
+  redis.call('HDEL', claimed, field)
+end
+local function recall(base)
+  local fields = {}
+  for _, field in ipairs(redis.call('HKEYS', claimed)) do
+    local tag = parse_field(field)
+    if tag >= base then fields[#fields + 1] = {tag, field} end
+  end
+  table.sort(fields, function(a, b) return a[1] < b[1] end)
+  for _, each in ipairs(fields) do
+    groups[#groups + 1] = string.match(each[2], '^%d+(:.*)$')
+    groups[#groups + 1] = 1
+    groups[#groups + 1] = redis.call('HGET', claimed, each[2])
+  end
+end
+local function claim(count, suspects, base, recover, lists)
+  local tag, bytes, held = base, 0, {claimed}
+  local function hold(suffix, messages)
+    groups[#groups + 1] = suffix
+    groups[#groups + 1] = #messages
+    for _, stored in ipairs(messages) do
+      groups[#groups + 1] = stored
+      held[#held + 1] = tag .. suffix
+      held[#held + 1] = stored
+      tag = tag + 1
+      bytes = bytes + #stored
+      if #held > 500 then
+        redis.call('HSET', unpack(held))
+        held = {claimed}
+      end
+    end
+  end
+  if recover then
+    for _, list in ipairs(lists) do
+      local _, step, queue = parse_field('0' .. list[2])
+      local stored = redis.call('RPOP', taken_key(id, step, queue))
+      while stored do
+        hold(list[2], {stored})
+        stored = redis.call('RPOP', taken_key(id, step, queue))
+      end
+    end
+  end
+  if suspects == '0' and tag - base < count then
+    for _, list in ipairs(lists) do
+      local _, step, queue = parse_field('0' .. list[2])
+      local entry = redis.call('RPOP', suspects_key(queue))
+      if entry then
+        local own, stored = string.match(entry, '^(%d+):(.*)$')
+        hold(':' .. own .. ':' .. queue, {stored})
+        break
+      end
+    end
+  end
+  for _, list in ipairs(lists) do
+    while tag - base < count and bytes < 8388608 do
+      local messages = redis.call('RPOP', list[1], math.min(count - (tag - base), 50))
+      if not messages then break end
+      hold(list[2], messages)
+    end
+  end
+  if #held > 1 then redis.call('HSET', unpack(held)) end
+end
+
+while at <= #ARGV do
+  local op = next_arg()
+  if op == 'K' then
+    local field, record = next_arg(), read_record()
+    local publications = read_publications()
+    if not again then note(pcall(acknowledge, field, record, publications)) end
+  elseif op == 'C' then
+    local count, suspects, base = tonumber(next_arg()), next_arg(), tonumber(next_arg())
+    local recover, lists = next_arg() == '1', {}
+    for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg()} end
+    if again then recall(base) else
+      local ok, problem = pcall(claim, count, suspects, base, recover, lists)
+      if not ok then errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem) end
+    end
+  elseif op == 'A' then
+    local taken, field = next_arg(), next_arg()
+    if not again then note(pcall(adopt, taken, field)) end
+  elseif op == 'G' then
+    local taken, queue, step = next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(give_back, taken, queue, step)) end
+  elseif op == 'R' then
+    local field, due_ms, parked, marked = next_arg(), next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(release, field, due_ms, parked, marked)) end
+  elseif op == 'D' then
+    local field, reason, detail = next_arg(), next_arg(), next_arg()
+    local record = read_record()
+    if not again then note(pcall(bury, field, reason, detail, record)) end
+  end
+end
+for first = 1, #gone, 1000 do
+  redis.call('HDEL', claimed, unpack(gone, first, math.min(first + 999, #gone)))
+end
+local all = again and last[2] or table.concat(results)
+if not again then redis.call('HSET', consumer, 'turn', turn, 'results', all) end
+local reply = {all, #groups}
+for _, each in ipairs(groups) do reply[#reply + 1] = each end
+for _, each in ipairs(errors) do reply[#reply + 1] = each end
+return reply
+`,
+);

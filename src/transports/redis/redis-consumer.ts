@@ -1,0 +1,424 @@
+// A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
+import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { Alarm } from '../../lib/alarm.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import { parseTimestamp } from '../../protocol/timestamp.ts';
+import { isSuspect } from '../suspect.ts';
+import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { listKey, takenKey } from './keys.ts';
+import { joinScript, leaveScript } from './lua/members.ts';
+import { recordArgs } from './record-args.ts';
+import { RedisDelivery } from './redis-delivery.ts';
+import { Tender } from './tender.ts';
+import { type ClaimedMessage, type ClaimRequest, Turns } from './turns.ts';
+import { longestReadMs, Waiter } from './waiter.ts';
+
+export interface RedisConsumerParts {
+  /** For scripts; shared. */
+  readonly connection: RedisConnection;
+  /** Opens one more connection. */
+  readonly connect: () => Promise<RedisConnection>;
+  readonly clock: Clock;
+  readonly steps: readonly number[];
+  readonly options: ConsumeOptions;
+  /** The lists that a publication goes to, and its bytes. */
+  readonly address: (publication: Publication) => Promise<readonly Addressed[]>;
+  readonly onClose: () => void;
+}
+
+/** A message ready to be put into one list. */
+export interface Addressed {
+  readonly queue: string;
+  readonly step: number;
+  readonly stored: string;
+}
+
+/** One queue's list of one step. */
+interface Source {
+  readonly queue: string;
+  readonly step: number;
+  readonly list: string;
+  readonly suffix: string;
+}
+
+const leaveTimeoutMs = 3000;
+
+export class RedisConsumer implements Consumer {
+  readonly #parts: RedisConsumerParts;
+  readonly #prefix: string;
+  readonly #turns: Turns;
+  readonly #tender: Tender;
+  readonly #held = new Map<string, RedisDelivery>();
+  readonly #closing = new AbortController();
+  readonly #alarms = new Set<Alarm>();
+  readonly #waiters: Waiter[] = [];
+  /** The queues in the order of their turn. */
+  readonly #queues: string[];
+  readonly #sources: ReadonlyMap<string, Source>;
+  /** What blocking reads have taken, for the next claim. */
+  #arrived: RedisDelivery[] = [];
+  #id = '';
+  #joining: Promise<void> | null = null;
+  #suspects = 0;
+  #recover = false;
+  /** Whether there is room for what the blocking reads take. */
+  #wanted = false;
+  #opening: Promise<void> | null = null;
+  #idle: (() => void) | null = null;
+
+  private constructor(parts: RedisConsumerParts) {
+    this.#parts = parts;
+    const { settings } = parts.connection;
+    this.#prefix = settings.keyPrefix;
+    this.#queues = [...new Set(parts.options.queues)];
+    this.#sources = new Map(
+      this.#queues.flatMap((queue) =>
+        parts.steps.map((step) => {
+          const list = listKey(this.#prefix, queue, step);
+          return [`${step}:${queue}`, { queue, step, list, suffix: `:${step}:${queue}` }] as const;
+        }),
+      ),
+    );
+    this.#turns = new Turns(parts.connection, parts.clock, this.#prefix, (id) => this.#struckOff(id));
+    this.#tender = new Tender({
+      settings,
+      leaseMs: parts.options.leaseMs,
+      queues: this.#queues,
+      onStruckOff: (id) => this.#struckOff(id),
+      onWork: () => {
+        if (this.#suspects === 0) this.#wake();
+      },
+    });
+  }
+
+  /** Joins. @throws BrokerUnavailable */
+  static async join(parts: RedisConsumerParts): Promise<RedisConsumer> {
+    const consumer = new RedisConsumer(parts);
+    try {
+      await consumer.#join();
+    } catch (error) {
+      await consumer.#tender.stop();
+      throw error;
+    }
+    return consumer;
+  }
+
+  /** For people who look into the store, and for tests. */
+  get id(): string {
+    return this.#id;
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    const alarm = new Alarm(this.#parts.clock);
+    this.#alarms.add(alarm);
+    signal.addEventListener('abort', alarm.ring, { once: true });
+    let room = true;
+    try {
+      while (!signal.aborted && !this.#closing.signal.aborted) {
+        const count = capacity();
+        room = count > 0;
+        if (!room) return [];
+        this.#wanted = true;
+        const deliveries = this.#arrived.splice(0, count);
+        if (deliveries.length === 0) deliveries.push(...(await this.#take(capacity)));
+        if (deliveries.length > 0) {
+          room = deliveries.length < capacity();
+          return deliveries;
+        }
+        if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
+        await this.#watch();
+        if (this.#id === '') continue; // struck off meanwhile: joins again
+        await alarm.sleep(longestTimerMs);
+      }
+      room = false;
+      return [];
+    } finally {
+      signal.removeEventListener('abort', alarm.ring);
+      this.#alarms.delete(alarm);
+      if (this.#alarms.size === 0 && !room) await this.#rest(signal.aborted);
+      if (this.#alarms.size === 0) this.#idle?.();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#wake();
+    // A claim under way is finished first, so that what it took is known and given back.
+    const patience = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
+    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    await this.#rest(true);
+    await this.#turns.settled();
+    clearTimeout(patience);
+    const lists = [...this.#sources.values()].flatMap(({ queue, step }) => [queue, String(step)]);
+    try {
+      await this.#joining?.catch(() => undefined);
+      await this.#parts.connection.run(
+        leaveScript,
+        [this.#prefix],
+        [this.#prefix, this.#id, String(longestReadMs), ...lists],
+        { timeoutMs: leaveTimeoutMs },
+      );
+    } catch {
+      // What it holds comes back to the queues when its lease ends.
+    }
+    this.#loseAll();
+    await Promise.all([this.#tender.stop(), ...this.#waiters.map((waiter) => waiter.close())]);
+    this.#parts.onClose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #join(): Promise<void> {
+    const { options, connection, steps } = this.#parts;
+    const id = randomUUID();
+    const about = JSON.stringify({ name: options.name, pid: process.pid, since: new Date() });
+    await connection.run(
+      joinScript,
+      [this.#prefix],
+      [
+        this.#prefix,
+        id,
+        String(options.leaseMs),
+        about,
+        JSON.stringify(this.#queues),
+        steps.join(),
+        ...this.#queues,
+      ],
+    );
+    this.#id = id;
+    this.#turns.begin(id);
+    this.#tender.tend(id);
+  }
+
+  /** Taken for dead: what it held is others' now. It goes on as a new one. */
+  #struckOff(id: string): void {
+    if (id !== this.#id || this.#closing.signal.aborted) return;
+    this.#id = '';
+    this.#loseAll();
+    this.#wake();
+  }
+
+  #loseAll(): void {
+    for (const delivery of this.#held.values()) delivery.lose();
+    this.#held.clear();
+    this.#arrived = [];
+    this.#suspects = 0;
+  }
+
+  async #take(count: () => number): Promise<RedisDelivery[]> {
+    if (this.#id === '') {
+      this.#joining ??= this.#join().finally(() => {
+        this.#joining = null;
+      });
+      await this.#joining;
+    }
+    const request: ClaimRequest = {
+      count,
+      holdsSuspect: this.#suspects > 0,
+      recover: this.#recover,
+      lists: this.#inTurn(),
+    };
+    this.#recover = false;
+    let claimed: readonly ClaimedMessage[] | null;
+    try {
+      claimed = await this.#turns.claim(request);
+    } catch (error) {
+      this.#recover ||= request.recover;
+      throw error;
+    }
+    if (claimed === null) return [];
+    const last = claimed.at(-1);
+    if (last !== undefined && this.#queues.length > 1) {
+      // As kombu's round robin: the queue that was served goes to the end.
+      this.#queues.splice(this.#queues.indexOf(last.queue), 1);
+      this.#queues.push(last.queue);
+    }
+    return claimed.flatMap((message) => this.#hold(message));
+  }
+
+  /** All lists, the most urgent steps first, and within a step each queue in its turn. */
+  #inTurn(): [string, string][] {
+    return this.#parts.steps.flatMap((step) =>
+      this.#queues.flatMap((queue) => {
+        const source = this.#sources.get(`${step}:${queue}`);
+        return source === undefined ? [] : [[source.list, source.suffix] as [string, string]];
+      }),
+    );
+  }
+
+  /** Ours now; unless its time has not come: then it waits in the store, not here. */
+  #hold(message: ClaimedMessage): RedisDelivery[] {
+    const delivery = new RedisDelivery(message, this.#settle);
+    const due = dueOf(delivery);
+    if (due !== null && due > this.#parts.clock.now()) {
+      void this.#putAside(delivery.field, due);
+      return [];
+    }
+    this.#held.set(delivery.field, delivery);
+    if (isSuspect(delivery.strikes)) this.#suspects++;
+    return [delivery];
+  }
+
+  /** To the schedule, however long that takes; when we leave before, it goes back to its queue. */
+  async #putAside(field: string, due: number): Promise<void> {
+    const { clock } = this.#parts;
+    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
+      try {
+        await this.#turns.do('R', field, String(due), '0', '0');
+        this.#tender.due(due);
+        return;
+      } catch {
+        await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #letGo(delivery: RedisDelivery): void {
+    if (!this.#held.delete(delivery.field) || !isSuspect(delivery.strikes)) return;
+    this.#suspects--;
+    this.#wake(); // for the next suspect
+  }
+
+  readonly #settle = async (delivery: RedisDelivery, settlement: Settlement): Promise<boolean> => {
+    const id = this.#id;
+    const args = await this.#operation(delivery, settlement);
+    if (this.#held.get(delivery.field) !== delivery || id !== this.#id) return false;
+    const done = await this.#turns.do(...args);
+    this.#letGo(delivery);
+    if (done) {
+      if (settlement.kind === 'release' && settlement.until !== null)
+        this.#tender.due(settlement.until.getTime());
+      if (settlement.kind === 'ack') {
+        for (const { eta } of settlement.publish ?? []) if (eta !== null) this.#tender.due(eta.getTime());
+      }
+    }
+    return done;
+  };
+
+  async #operation({ field }: RedisDelivery, settlement: Settlement): Promise<string[]> {
+    const now = this.#parts.clock.now();
+    switch (settlement.kind) {
+      case 'ack': {
+        const args = ['K', field, ...this.#recordArgs(settlement.write)];
+        if (settlement.publish === undefined || settlement.publish.length === 0) return [...args, '0'];
+        const publications: string[] = [];
+        let count = 0;
+        for (const publication of settlement.publish) {
+          const record = this.#recordArgs(publication.write);
+          const due = publication.eta === null ? 0 : publication.eta.getTime();
+          for (const { queue, step, stored } of await this.#parts.address(publication)) {
+            // One that our workers will see may wait where they look; any other is sent as Celery sends it.
+            const mayWait = due > now && this.#sources.has(`${step}:${queue}`);
+            publications.push(queue, String(step), stored, mayWait ? String(due) : '', ...record);
+            count++;
+          }
+        }
+        return [...args, String(count), ...publications];
+      }
+      case 'release': {
+        const due = settlement.until?.getTime() ?? 0;
+        return ['R', field, due > now ? String(due) : '', settlement.parked === true ? '1' : '0', '1'];
+      }
+      case 'dead':
+        return ['D', field, settlement.reason, settlement.detail, ...this.#recordArgs(settlement.write)];
+    }
+  }
+
+  #recordArgs(write: StoreWrite | undefined): readonly string[] {
+    return recordArgs(write, this.#parts.connection.settings.store);
+  }
+
+  /** Sees to it that a message that comes is heard of. */
+  async #watch(): Promise<void> {
+    if (this.#waiters.length === 0) {
+      this.#opening ??= this.#openWaiters();
+      await this.#opening;
+    }
+    if (this.#wanted) for (const waiter of this.#waiters) waiter.want();
+  }
+
+  async #openWaiters(): Promise<void> {
+    const { connect, clock } = this.#parts;
+    for (const { queue, step, list, suffix } of this.#sources.values()) {
+      const connection = await connect();
+      this.#waiters.push(
+        new Waiter({
+          connection,
+          source: list,
+          taken: () => (this.#id === '' ? null : takenKey(this.#prefix, this.#id, queue, step)),
+          clock,
+          onMessage: (stored, taken) => this.#arrive(stored, taken, queue, step, suffix),
+          onDoubt: () => {
+            this.#recover = true;
+            this.#wake();
+          },
+        }),
+      );
+    }
+  }
+
+  /** A blocking read took a message: it lies where only we take from. */
+  #arrive(stored: Buffer, taken: string, queue: string, step: number, suffix: string): void {
+    // Taken for one that was struck off: whoever tends the store gives it back.
+    if (this.#id === '' || taken !== takenKey(this.#prefix, this.#id, queue, step)) return;
+    if (!this.#wanted) {
+      this.#turns.do('G', taken, queue, String(step)).catch(() => {
+        this.#recover = true;
+      });
+      return;
+    }
+    const field = this.#turns.field(suffix);
+    const adopting = this.#turns.do('A', taken, field);
+    const [delivery] = this.#hold({ field, queue, stored });
+    adopting
+      .then((ours) => {
+        if (!ours) this.#lose(delivery);
+      })
+      .catch(() => {
+        this.#lose(delivery);
+        this.#recover = true;
+      });
+    if (delivery !== undefined) this.#arrived.push(delivery);
+    this.#wake();
+  }
+
+  #lose(delivery: RedisDelivery | undefined): void {
+    if (delivery === undefined) return;
+    delivery.lose();
+    this.#arrived = this.#arrived.filter((each) => each !== delivery);
+    this.#letGo(delivery);
+  }
+
+  /** Waits for nothing: no room, or nobody asks. What came all the same goes back. */
+  async #rest(entirely: boolean): Promise<void> {
+    this.#wanted = false;
+    const reading = this.#waiters.filter((waiter) => waiter.reading);
+    const stopping = reading.map((waiter) => waiter.stop(this.#parts.connection));
+    for (const delivery of this.#arrived.splice(0))
+      void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);
+    if (entirely) await Promise.all(stopping);
+    // So that the word is out before a task keeps the event loop to itself.
+    else if (stopping.length > 0) await nextTurn();
+  }
+
+  #wake(): void {
+    for (const alarm of this.#alarms) alarm.ring();
+  }
+}
+
+/** When a message may run, if it says so. Most do not, which is seen without reading them. */
+function dueOf(delivery: RedisDelivery): number | null {
+  if (!delivery.raw.includes('"eta": "') && !delivery.raw.includes('"eta":"')) return null;
+  const { message } = delivery;
+  const eta = message.ok ? message.value.headers.eta : null;
+  return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? null) : null;
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;

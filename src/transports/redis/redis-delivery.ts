@@ -1,0 +1,71 @@
+// A message that this process holds a lease on.
+import { LeaseLostError } from '../../errors.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { Delivery, Settlement } from '../transport.ts';
+import { unmark } from './marks.ts';
+import type { ClaimedMessage } from './turns.ts';
+
+/** Carries out a settlement; false: the lease had passed to another. */
+export type Settle = (delivery: RedisDelivery, settlement: Settlement) => Promise<boolean>;
+
+export class RedisDelivery implements Delivery {
+  readonly queue: string;
+  readonly raw: Buffer;
+  readonly strikes: number;
+  readonly parks: number;
+  /** Its place among the consumer's claims. */
+  readonly field: string;
+  readonly #returned: boolean;
+  readonly #settle: Settle;
+  #message: Decoded<WireMessage> | undefined;
+  #lost: AbortController | undefined;
+  #isLost = false;
+  #settled = false;
+
+  constructor({ field, queue, stored }: ClaimedMessage, settle: Settle) {
+    const { raw, strikes, parks, redelivered } = unmark(stored);
+    this.field = field;
+    this.queue = queue;
+    this.raw = raw;
+    this.strikes = strikes;
+    this.parks = parks;
+    this.#returned = redelivered;
+    this.#settle = settle;
+  }
+
+  get message(): Decoded<WireMessage> {
+    this.#message ??= decodeEnvelope(this.raw);
+    return this.#message;
+  }
+
+  get redelivered(): boolean {
+    if (this.#returned) return true;
+    const { message } = this;
+    return message.ok && message.value.properties.deliveryInfo.redelivered === true;
+  }
+
+  get lost(): AbortSignal {
+    this.#lost ??= new AbortController();
+    if (this.#isLost) this.#lost.abort(new LeaseLostError());
+    return this.#lost.signal;
+  }
+
+  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#settled && !this.#isLost) throw new TypeError('a delivery is settled once');
+    if (this.#isLost) return 'fenced';
+    this.#settled = true;
+    try {
+      return (await this.#settle(this, settlement)) ? 'settled' : 'fenced';
+    } catch (error) {
+      this.#settled = false; // nothing was written: it may be tried again
+      throw error;
+    }
+  }
+
+  /** It is another's now. */
+  lose(): void {
+    this.#isLost = true;
+    this.#lost?.abort(new LeaseLostError());
+  }
+}

@@ -1,0 +1,180 @@
+// The transport over Redis. What Python shares with us lies there as kombu lays it; leases, schedule and dead letters are our own.
+import { randomUUID } from 'node:crypto';
+import { RedisConnection } from '../../clients/redis/connection.ts';
+import { type RedisSettings, redisSettings } from '../../clients/redis/settings.ts';
+import { BrokerUnavailable } from '../../errors.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { encodeEnvelope } from '../../protocol/envelope.ts';
+import { StatusBoard } from '../status.ts';
+import type { TransportOptions } from '../topology.ts';
+import type {
+  ConsumeOptions,
+  Consumer,
+  Publication,
+  PublishOptions,
+  QueueSize,
+  Transport,
+  TransportFeatures,
+  TransportStatus,
+} from '../transport.ts';
+import { Bindings } from './bindings.ts';
+import { consumersKey, defaultSteps, sentKey, stepOf } from './keys.ts';
+import { purgeScript, sizeScript } from './lua/inspect.ts';
+import { tendScript } from './lua/tend.ts';
+import { recordArgs } from './record-args.ts';
+import { type Addressed, RedisConsumer } from './redis-consumer.ts';
+import { RedisDeadLetters } from './redis-dead-letters.ts';
+import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
+import { longestReadMs } from './waiter.ts';
+
+/** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
+export async function openRedisTransport(
+  url: string,
+  { queues, driver }: TransportOptions,
+  clock: Clock = systemClock,
+): Promise<RedisTransport> {
+  const settings = redisSettings(url, 'broker', driver);
+  return new RedisTransport(await RedisConnection.open(settings), queues, clock);
+}
+
+export class RedisTransport implements Transport {
+  readonly name = 'redis';
+  readonly features: TransportFeatures = {
+    priority: true,
+    mostUrgent: 'lowest',
+    exchanges: true,
+    once: true,
+    multiProcess: true,
+    durable: false, // that is decided by the server's configuration
+    atomicSettlement: true,
+    leaseExpires: true,
+  };
+  readonly store: object;
+  readonly deadLetters: RedisDeadLetters;
+  readonly #settings: RedisSettings;
+  readonly #connection: RedisConnection;
+  readonly #status = new StatusBoard();
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
+  readonly #clock: Clock;
+  readonly #sends: Sends;
+  readonly #bindings: Bindings;
+  readonly #steps: readonly number[] = defaultSteps;
+  readonly #consumers = new Set<RedisConsumer>();
+  #closed = false;
+
+  constructor(connection: RedisConnection, queues: TransportOptions['queues'], clock: Clock) {
+    this.#settings = connection.settings;
+    this.store = connection.settings.store;
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#sends = new Sends(connection, clock);
+    this.#bindings = new Bindings(connection, queues);
+    this.deadLetters = new RedisDeadLetters(connection);
+  }
+
+  get status(): TransportStatus {
+    return this.#status.status;
+  }
+
+  async publish(publications: readonly Publication[], options: PublishOptions = {}): Promise<void> {
+    this.#refuseIfClosed();
+    options.signal?.throwIfAborted();
+    // All are encoded before any is sent: what cannot be encoded stops all of them.
+    const messages: Outgoing[] = [];
+    const noteMs = String(3 * (options.timeoutMs ?? defaultSendTimeoutMs));
+    for (const publication of publications) {
+      const record = recordArgs(publication.write, this.store);
+      const addressed = await this.#address(publication);
+      const [first] = addressed;
+      if (first === undefined) continue;
+      const once =
+        record.length > 1 ? record : ['0', sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs];
+      const lists = addressed.flatMap(({ queue, step }) => [queue, String(step)]);
+      messages.push({
+        id: publication.id,
+        args: [...once, String(addressed.length), ...lists, first.stored],
+      });
+    }
+    await this.#sends.send(messages, options);
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#refuseIfClosed();
+    for (const queue of options.queues) await this.#bindings.declare(queue);
+    const consumer = await RedisConsumer.join({
+      connection: this.#connection,
+      connect: () => RedisConnection.open(this.#settings),
+      clock: this.#clock,
+      steps: this.#steps,
+      options,
+      address: (publication) => this.#address(publication),
+      onClose: () => this.#consumers.delete(consumer),
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    const reply = await this.#ask(sizeScript, [queue, ...this.#steps.map(String)]);
+    const [ready = 0, scheduled = 0, claimed = 0] = Array.isArray(reply) ? reply.map(Number) : [];
+    return { ready, scheduled, claimed };
+  }
+
+  async queues(): Promise<readonly string[]> {
+    this.#refuseIfClosed();
+    const names = await this.#bindings.names();
+    const sizes = await Promise.all(names.map((name) => this.size(name)));
+    return names.filter((_, n) => {
+      const size = sizes[n];
+      return size !== undefined && size.ready + size.scheduled + size.claimed > 0;
+    });
+  }
+
+  async purge(queue: string): Promise<number> {
+    return Number(await this.#ask(purgeScript, [queue, ...this.#steps.map(String)]));
+  }
+
+  /** Does once what each consumer does all the time: strikes off whose lease has ended, moves what is due. For tests. */
+  async tend(): Promise<void> {
+    for (let more = true; more; ) {
+      const reply = await this.#ask(tendScript, ['', '0', '1', String(longestReadMs)]);
+      more = Array.isArray(reply) && Number(reply[5]) === 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    await this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Which lists a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
+  async #address({ queue, exchange, message }: Publication): Promise<readonly Addressed[]> {
+    const step = stepOf(message.properties.priority, this.#steps);
+    const stored = encodeEnvelope(message);
+    if (exchange !== undefined)
+      return (await this.#bindings.route(exchange)).map((each) => ({ queue: each, step, stored }));
+    await this.#bindings.declare(queue);
+    return [{ queue, step, stored }];
+  }
+
+  #ask(script: Parameters<RedisConnection['run']>[0], args: readonly string[]): Promise<unknown> {
+    this.#refuseIfClosed();
+    const { keyPrefix } = this.#settings;
+    return this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args]);
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on ${this.#settings.shown} is closed`);
+  }
+}
+
+/** Under which name it is remembered for a while that a message was sent. */
+function noteOf({ id, once }: Publication): string {
+  return once === true ? id : randomUUID();
+}

@@ -1,0 +1,150 @@
+// What keeps a consumer's lease alive and the store in order: a thread of its own, so that user code that blocks the event loop
+// does not stop it. SIGSTOP and death do.
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import type { RedisSettings } from '../../clients/redis/settings.ts';
+import { consumersKey } from './keys.ts';
+import { tendScript } from './lua/tend.ts';
+import { longestReadMs } from './waiter.ts';
+
+export interface TenderParts {
+  readonly settings: RedisSettings;
+  readonly leaseMs: number;
+  readonly queues: readonly string[];
+  /** The consumer was taken for dead. */
+  readonly onStruckOff: (id: string) => void;
+  /** There is something to claim that no blocking read hears of. */
+  readonly onWork: () => void;
+}
+
+/** For a while after a pause nobody is struck off: after an outage everybody's lease has ended, and most come back. */
+const mercyMs = 2000;
+
+// Plain text, so that it runs alike from sources and from the package.
+const tending = `
+const { parentPort, workerData } = require('node:worker_threads');
+const { createClient } = require(workerData.modulePath);
+const { script, sha, key, prefix, leaseMs, queues, fallenMs, mercyMs } = workerData;
+const beatMs = leaseMs / 3;
+let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, mercyUntil = 0, timer, busy = false, stopped = false;
+let client;
+function connect() {
+  const strategy = (retries) => Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2);
+  client = createClient({ ...workerData.options, socket: { ...workerData.options.socket, reconnectStrategy: strategy } });
+  client.on('error', () => {});
+  client.connect().catch(() => {});
+}
+async function tend() {
+  if (busy || stopped) return;
+  busy = true;
+  let again = false;
+  const started = performance.now();
+  if (started - lastBeat > leaseMs) mercyUntil = started + Math.min(mercyMs, leaseMs);
+  const strike = started >= mercyUntil ? '1' : '0';
+  const mine = id, due = dueAt;
+  try {
+    const args = ['1', key, prefix, mine, String(leaseMs), strike, String(fallenMs), ...queues];
+    const call = client.sendCommand(['EVALSHA', sha, ...args]).catch((error) => {
+      if (!String(error && error.message).startsWith('NOSCRIPT')) throw error;
+      return client.sendCommand(['EVAL', script, ...args]);
+    });
+    const reply = await Promise.race([call, new Promise((_, no) => setTimeout(no, Math.max(beatMs, 1000), new Error('no answer')).unref())]);
+    const [alive, now, nextDue, nextLease, promoted, more, suspects] = reply.map(Number);
+    lastBeat = started;
+    offset = now - Date.now();
+    leaseAt = nextLease > 0 ? nextLease : Infinity;
+    // Who moves what is due goes on with what comes next; where another was faster, that one does.
+    if (now >= due || promoted > 0) {
+      const next = promoted > 0 || (nextDue > 0 && nextDue <= due) ? nextDue || Infinity : Infinity;
+      dueAt = dueAt === due ? next : Math.min(dueAt, next);
+    }
+    if (!alive && mine !== '' && mine === id) parentPort.postMessage({ struckOff: mine });
+    if (suspects > 0) parentPort.postMessage({ work: true });
+    again = more === 1;
+  } catch (error) {
+    if (error && error.message === 'no answer') {
+      client.destroy();
+      connect();
+    }
+    if (!stopped) setTimeout(() => plan(), 200);
+  }
+  busy = false;
+  if (again) setImmediate(tend); else plan();
+}
+function plan() {
+  clearTimeout(timer);
+  if (stopped) return;
+  const now = Date.now() + offset;
+  let ms = beatMs - (performance.now() - lastBeat);
+  if (!(ms > 0)) ms = client.isReady ? (busy ? beatMs : 0) : 100;
+  ms = Math.min(ms, dueAt - now, Math.max(leaseAt - now + 50 + Math.random() * 250, 50));
+  const toMercy = mercyUntil - performance.now();
+  if (toMercy > 0) ms = Math.min(ms, toMercy + 1);
+  timer = setTimeout(tend, Math.max(0, Math.ceil(ms)));
+}
+parentPort.on('message', (message) => {
+  if (message.stop) {
+    stopped = true;
+    clearTimeout(timer);
+    client.destroy();
+    parentPort.close();
+    return;
+  }
+  if (message.id !== undefined) { id = message.id; void tend(); return; }
+  if (message.due < dueAt) { dueAt = message.due; plan(); }
+});
+connect();
+`;
+
+export class Tender {
+  readonly #thread: Worker;
+
+  constructor({ settings, leaseMs, queues, onStruckOff, onWork }: TenderParts) {
+    const prefix = settings.keyPrefix;
+    this.#thread = new Worker(tending, {
+      eval: true,
+      workerData: {
+        modulePath: createRequire(import.meta.url).resolve('@redis/client'),
+        options: {
+          socket: { host: settings.host, port: settings.port },
+          database: settings.db,
+          commandOptions: { timeout: undefined },
+          disableOfflineQueue: true,
+          ...(settings.username !== null && { username: settings.username }),
+          ...(settings.password !== null && { password: settings.password }),
+        },
+        script: tendScript.source,
+        sha: tendScript.sha,
+        key: consumersKey(prefix),
+        prefix,
+        leaseMs,
+        queues,
+        fallenMs: longestReadMs,
+        mercyMs,
+      },
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48, stackSizeMb: 2 },
+    });
+    this.#thread.unref();
+    this.#thread.on('message', (message: { readonly struckOff?: string; readonly work?: boolean }) => {
+      if (message.struckOff !== undefined) onStruckOff(message.struckOff);
+      if (message.work === true) onWork();
+    });
+  }
+
+  /** Renews this consumer's lease from now on. */
+  tend(id: string): void {
+    this.#thread.postMessage({ id });
+  }
+
+  /** Something was scheduled for this time (milliseconds since 1970): looks after it. */
+  due(ms: number): void {
+    this.#thread.postMessage({ due: ms });
+  }
+
+  async stop(): Promise<void> {
+    this.#thread.postMessage({ stop: true });
+    await this.#thread.terminate();
+  }
+}

@@ -1,0 +1,228 @@
+// A consumer's talk with Redis: what was asked for meanwhile goes out as one script call, one call at a time.
+import { type RedisArgument, type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
+import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { consumersKey } from './keys.ts';
+import { turnScript } from './lua/turn.ts';
+
+/** A message that was claimed, as it is stored. */
+export interface ClaimedMessage {
+  /** Its place among the consumer's claims: `tag:step:queue`. */
+  readonly field: string;
+  readonly queue: string;
+  readonly stored: Buffer;
+}
+
+export interface ClaimRequest {
+  /** How many there is room for: read when the call goes out. */
+  readonly count: () => number;
+  readonly holdsSuspect: boolean;
+  /** Also what a blocking read may have taken without our hearing of it. */
+  readonly recover: boolean;
+  /** In the order of urgency: the list, and `:step:queue`. */
+  readonly lists: readonly (readonly [key: string, suffix: string])[];
+}
+
+interface Operation {
+  /** A claim is written down when the call goes out. */
+  args: readonly string[];
+  readonly claim: (() => readonly string[]) | null;
+  /** `letter` is empty for a claim. */
+  done(letter: string, claimed: readonly ClaimedMessage[], error: string | undefined): void;
+  failed(error: unknown): void;
+}
+
+/** Few enough that a script does not keep Redis from others for long. */
+const most = 256;
+const mostBytes = 2_000_000;
+const mostClaimed = 500;
+/** As many wait for no end of the event loop's turn. */
+const enough = 32;
+
+export class Turns {
+  readonly #connection: RedisConnection;
+  readonly #prefix: string;
+  readonly #clock: Clock;
+  readonly #onStruckOff: (id: string) => void;
+  readonly #abandoned = new AbortController();
+  #id = '';
+  #turn = 0;
+  #tag = 0;
+  #queue: Operation[] = [];
+  #running = false;
+  #scheduled = false;
+  #idle: (() => void)[] = [];
+
+  constructor(connection: RedisConnection, clock: Clock, prefix: string, onStruckOff: (id: string) => void) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#prefix = prefix;
+    this.#onStruckOff = onStruckOff;
+  }
+
+  /** Speaks for this consumer from now on. What waits was asked for the one before. */
+  begin(id: string): void {
+    this.#strike();
+    this.#id = id;
+    this.#turn = 0;
+  }
+
+  /** A new field for a message of this list. */
+  field(suffix: string): string {
+    return this.#tag++ + suffix;
+  }
+
+  /**
+   * Does one operation. False: the consumer was taken for dead before, nothing was done.
+   * @throws BrokerUnavailable: nothing was done, and it may be tried again.
+   */
+  do(...args: readonly string[]): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#add({
+        args,
+        claim: null,
+        done: (letter, _, error) =>
+          letter === 'e' ? reject(new StoreError(`Redis: ${error ?? 'failed'}`)) : resolve(letter === '1'),
+        failed: reject,
+      });
+    });
+  }
+
+  /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
+  claim(request: ClaimRequest): Promise<readonly ClaimedMessage[] | null> {
+    const { holdsSuspect, recover, lists } = request;
+    let base = 0;
+    const write = (): readonly string[] => {
+      const count = Math.min(mostClaimed, Math.max(0, request.count()));
+      base = this.#tag;
+      this.#tag += count + (recover ? 1000 : 0);
+      const flags = [holdsSuspect ? '1' : '0', String(base), recover ? '1' : '0'];
+      return ['C', String(count), ...flags, String(lists.length), ...lists.flat()];
+    };
+    return new Promise((resolve, reject) => {
+      this.#add({
+        args: [],
+        claim: write,
+        done: (letter, claimed, error) => {
+          if (letter === '!') resolve(null);
+          else if (error !== undefined && claimed.length === 0) reject(new StoreError(`Redis: ${error}`));
+          else resolve(claimed.map((each, n) => ({ ...each, field: base + n + each.field })));
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    if (this.#running || this.#queue.length > 0)
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Gives up: what is under way and what waits fails. */
+  abandon(): void {
+    this.#abandoned.abort();
+  }
+
+  #add(operation: Operation): void {
+    this.#queue.push(operation);
+    if (this.#running) return;
+    if (this.#queue.length >= enough) void this.#run();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        void this.#run();
+      });
+    }
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    while (this.#queue.length > 0) {
+      const operations = this.#next();
+      try {
+        this.#dispatch(operations, await this.#ask(operations));
+      } catch (error) {
+        for (const operation of operations) operation.failed(error);
+      }
+    }
+    this.#running = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** What fits into one call, with one claim at most. */
+  #next(): Operation[] {
+    let count = 0;
+    let bytes = 0;
+    let claims = 0;
+    for (const { args, claim } of this.#queue) {
+      for (const arg of args) bytes += arg.length;
+      if (count > 0 && (count === most || bytes > mostBytes || (claim !== null && claims > 0))) break;
+      if (claim !== null) claims++;
+      count++;
+    }
+    const operations = this.#queue.splice(0, count);
+    for (const operation of operations) operation.args = operation.claim?.() ?? operation.args;
+    return operations;
+  }
+
+  /** Asks until it is known what became of it. */
+  async #ask(operations: readonly Operation[]): Promise<readonly unknown[]> {
+    const id = this.#id;
+    const args = [this.#prefix, String(this.#connection.settings.db), id, String(++this.#turn)];
+    for (const operation of operations) for (const arg of operation.args) args.push(arg);
+    const keys: RedisArgument[] = [consumersKey(this.#prefix)];
+    let unknown = false;
+    for (let failures = 0; ; failures++) {
+      try {
+        const reply = await this.#connection.run(turnScript, keys, args, { buffers: true });
+        if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
+        return id === this.#id ? reply : [Buffer.from('!')];
+      } catch (error) {
+        if (error instanceof ReplyLost) unknown = true;
+        else if (!unknown || !(error instanceof BrokerUnavailable)) throw error;
+        if (this.#abandoned.signal.aborted)
+          throw new BrokerUnavailable('the consumer was closed before Redis answered', { cause: error });
+        await this.#clock
+          .sleep(backoffDelay(patience, failures), this.#abandoned.signal)
+          .catch(() => undefined);
+      }
+    }
+  }
+
+  #dispatch(operations: readonly Operation[], reply: readonly unknown[]): void {
+    const letters = String(reply[0]);
+    if (letters === '!') {
+      for (const { claim, done } of operations) done(claim !== null ? '!' : '0', [], undefined);
+      this.#onStruckOff(this.#id);
+      return;
+    }
+    const claimed: ClaimedMessage[] = [];
+    const end = 2 + Number(reply[1]);
+    let at = 2;
+    while (at < end) {
+      const suffix = String(reply[at++]);
+      const queue = suffix.slice(suffix.indexOf(':', 1) + 1);
+      for (let count = Number(reply[at++]); count > 0; count--) {
+        const stored = reply[at++];
+        if (Buffer.isBuffer(stored)) claimed.push({ field: suffix, queue, stored });
+      }
+    }
+    const errors = reply.slice(end).map(String);
+    let letter = 0;
+    for (const { claim, done } of operations) {
+      if (claim !== null) done('', claimed, errors[0]);
+      else done(letters[letter] ?? '0', [], letters[letter++] === 'e' ? errors.shift() : undefined);
+    }
+  }
+
+  /** What waits is not for the one who follows. */
+  #strike(): void {
+    for (const { claim, done } of this.#queue.splice(0)) done(claim !== null ? '!' : '0', [], undefined);
+  }
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;

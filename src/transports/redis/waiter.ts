@@ -1,0 +1,105 @@
+// Waiting for a message of one list without polling: the server moves the next one to where we take it from, for one waiter at a
+// time, and keeps it there should its answer be lost.
+import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+
+/** How long one read blocks, seconds: also how soon a connection that is dead or deaf is noticed. */
+const blockSeconds = 5;
+const graceMs = 3000;
+
+/** Milliseconds after which a blocking read of one who vanished has surely ended. */
+export const longestReadMs: number = blockSeconds * 1000 + graceMs;
+
+export interface WaiterParts {
+  /** Its own: a blocking read holds up all behind it. */
+  readonly connection: RedisConnection;
+  readonly source: string;
+  /** Where to, for the consumer of now; null while there is none. */
+  readonly taken: () => string | null;
+  readonly clock: Clock;
+  readonly onMessage: (stored: Buffer, taken: string) => void;
+  /** A read ended without our knowing whether it took something. */
+  readonly onDoubt: () => void;
+}
+
+export class Waiter {
+  readonly #parts: WaiterParts;
+  readonly #closing = new AbortController();
+  #wanted = false;
+  #client = '';
+  #reading: Promise<void> | null = null;
+
+  constructor(parts: WaiterParts) {
+    this.#parts = parts;
+  }
+
+  /** Waits from now on, for one message. */
+  want(): void {
+    this.#wanted = true;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+      if (this.#wanted) this.want(); // asked for just as it ended
+    });
+  }
+
+  get reading(): boolean {
+    return this.#reading !== null;
+  }
+
+  /** Waits no longer. The promise resolves when the read has ended. */
+  async stop(control: RedisConnection): Promise<void> {
+    this.#wanted = false;
+    while (this.#reading !== null && !this.#wanted) {
+      const over = this.#reading.then(() => true);
+      // Without the right to do so the read ends by itself, soon.
+      const told =
+        this.#client === '' ||
+        (await control
+          .call(['CLIENT', 'UNBLOCK', this.#client], { timeoutMs: 1000 })
+          .then((count) => Number(count) === 1)
+          .catch(() => true));
+      // Not blocked yet, or not any more.
+      if (told ? await over : await Promise.race([over, this.#parts.clock.sleep(2)])) return;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#wanted = false;
+    this.#closing.abort();
+    await this.#parts.connection.close();
+    await this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    const { connection, source, taken, clock, onMessage, onDoubt } = this.#parts;
+    for (let failures = 0; this.#wanted; ) {
+      try {
+        // The number by which the server knows this connection changes when it is made anew.
+        const client = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: longestReadMs }));
+        const to = taken();
+        if (!this.#wanted || to === null) {
+          this.#wanted = false;
+          return;
+        }
+        this.#client = client;
+        const stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
+          buffers: true,
+          timeoutMs: longestReadMs,
+        });
+        this.#client = '';
+        failures = 0;
+        if (!Buffer.isBuffer(stored)) continue;
+        this.#wanted = false;
+        onMessage(stored, to);
+      } catch {
+        this.#client = '';
+        if (this.#closing.signal.aborted) return;
+        await clock.sleep(backoffDelay(patience, failures++), this.#closing.signal).catch(() => undefined);
+        if (!this.#closing.signal.aborted) onDoubt();
+      }
+    }
+  }
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;

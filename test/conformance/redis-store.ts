@@ -1,0 +1,36 @@
+// Empty stores on one Redis server: each under a prefix of its own.
+import { RedisConnection } from '../../src/clients/redis/connection.ts';
+import { redisSettings } from '../../src/clients/redis/settings.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
+import { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
+import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import type { RedisServerProcess } from '../servers/redis.ts';
+import type { Store } from './stores.ts';
+
+let stores = 0;
+
+export function redisStore(server: () => RedisServerProcess): Store {
+  const driver = { keyPrefix: `{case-${++stores}}:` };
+  const connect = (): Promise<RedisConnection> =>
+    RedisConnection.open(redisSettings(server().url(), 'broker', driver));
+  return {
+    openTransport: (options) =>
+      openRedisTransport(server().url(), { queues: [], driver }, options?.clock ?? systemClock),
+    openBackend: (options) => openRedisBackend(server().url(), { ...options, driver }),
+    openBackendOf: (_, options) => openRedisBackend(server().url(), { ...options, driver }),
+    async putRaw(queue, raw) {
+      await using connection = await connect();
+      await connection.call(['LPUSH', driver.keyPrefix + queue, Buffer.from(raw)]);
+    },
+    async kill(consumer, handle) {
+      if (!(consumer instanceof RedisConsumer) || !(handle instanceof RedisTransport))
+        throw new TypeError('not of this driver');
+      await using connection = await connect();
+      // Its lease has ended, and somebody noticed.
+      await connection.call(['ZADD', `${driver.keyPrefix}umbel:consumers`, '0', consumer.id]);
+      await handle.tend();
+    },
+    async remove() {},
+  };
+}

@@ -1,0 +1,13 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { redisStore } from './redis-store.ts';
+import { conformance } from './run.ts';
+
+describe.skipIf(noRedis)('on a real server', () => {
+  let server: RedisServerProcess;
+  beforeAll(async () => {
+    server = await RedisServerProcess.start();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+  conformance('redis', () => redisStore(() => server));
+});
