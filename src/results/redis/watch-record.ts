@@ -66,6 +66,7 @@ class RecordWatch {
   /** The key must be asked: at first, and when publications may have been missed. */
   #mustRead = true;
   #wake = (): void => {};
+  #leave = (): void => {};
 
   constructor(source: RecordSource, signal: AbortSignal) {
     this.#source = source;
@@ -78,10 +79,17 @@ class RecordWatch {
   };
 
   async *records(): AsyncGenerator<ResultRecord, void, undefined> {
-    if (this.#signal.aborted) return;
-    this.#signal.addEventListener('abort', this.end, { once: true });
-    const unlisten = this.#source.closed.listen(this.end);
-    const { key, subscriptions } = this.#source;
+    if (this.#signal.aborted || this.#over.isOver) return;
+    try {
+      if ((await this.#unlessOver(this.#join())) !== over) yield* this.#changes();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** Resolves when what is published from now on is heard. */
+  #join(): Promise<void> {
+    const { key, subscriptions, closed } = this.#source;
     const follower = {
       onMessage: (text: string): void => {
         this.#news = text;
@@ -92,14 +100,15 @@ class RecordWatch {
         this.#wake();
       },
     };
-    try {
-      if ((await this.#unlessOver(subscriptions.add(key, follower))) === over) return;
-      yield* this.#changes();
-    } finally {
-      subscriptions.remove(key, follower);
-      unlisten();
+    this.#signal.addEventListener('abort', this.end, { once: true });
+    const unlisten = closed.listen(this.end);
+    this.#leave = () => {
+      this.#leave = () => {};
       this.#signal.removeEventListener('abort', this.end);
-    }
+      unlisten();
+      subscriptions.remove(key, follower);
+    };
+    return subscriptions.add(key, follower);
   }
 
   async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {
@@ -132,8 +141,11 @@ class RecordWatch {
       const record = this.#decode(text, news !== null);
       if (record === null) continue;
       seen = text;
+      const last = isReady(record.status);
+      // Before it is handed out: who has the end may never come back to say so.
+      if (last) this.#leave();
       yield record;
-      if (isReady(record.status)) return;
+      if (last) return;
     }
   }
 
