@@ -1,5 +1,5 @@
 // Every case of the two languages together, on whatever servers.
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, onTestFailed } from 'vitest';
 import { noPython } from '../protocol/python.ts';
 import { callCases } from './cases/calls.ts';
 import { errorCases } from './cases/errors.ts';
@@ -26,6 +26,14 @@ export function interopSuite(
     });
     afterAll(async () => {
       await pair?.[Symbol.asyncDispose]();
+    });
+
+    beforeEach(() => {
+      const { pythonWorker } = running();
+      const before = pythonWorker.process.written;
+      onTestFailed(() =>
+        console.log(`the Python worker's log of it:\n${pythonWorker.process.since(before)}`),
+      );
     });
 
     describe('values', () => valueCases(running));

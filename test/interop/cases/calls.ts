@@ -34,8 +34,7 @@ export function callCases(pair: () => Pair): void {
       retries: 0,
       eta: null,
       expires: expires.toISOString().replace('Z', '000+00:00'),
-      // Celery 5.2 shows a task the whole map of headers.
-      headers: expect.objectContaining({ tenant: 'Ümlaut', nested: { a: [1] } }),
+      tenant: 'Ümlaut', // Celery 5.2 makes headers attributes of the request; later versions have them in `headers`, too
       timelimit: [40, 30],
       correlation_id: result.id,
       origin: expect.stringMatching(/^gen\d+@/),
@@ -167,7 +166,7 @@ export function callCases(pair: () => Pair): void {
     for (const priority of priorities) await send(priority, priority);
     const last = await send('last', 9 - servers.mostUrgent);
     await using _ = await PythonWorker.start({
-      settings: { ...servers.python, worker_prefetch_multiplier: 1 },
+      settings: servers.python,
       queues: ['order-py'],
       name: 'order@%h',
     });

@@ -91,7 +91,9 @@ export function errorCases(pair: () => Pair): void {
     expect(await typescriptFails('unicode')).toMatchObject({
       error: { class: 'RangeError', text: 'Schlüssel 鍵 🎉' },
     });
-    expect(await typescriptFails('text')).toMatchObject({ error: { class: 'Error', args: ['just text'] } });
+    expect(await typescriptFails('text')).toMatchObject({
+      error: { class: 'Error', args: ['the task threw just text'] },
+    });
     expect(await typescriptFails('cause')).toMatchObject({
       error: { class: 'Error', args: ['outer'] },
       traceback: expect.stringContaining('Caused by: Error: inner'),

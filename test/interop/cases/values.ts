@@ -1,5 +1,7 @@
 // What arrives, as what it was sent.
-import { expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { Decimal, PlainDate, PlainTime, Uuid } from '../../../src/index.ts';
 import type { Pair } from '../harness/pair.ts';
 import { fromCanonical } from '../harness/python-client.ts';
@@ -135,11 +137,16 @@ export function valueCases(pair: () => Pair): void {
       await sentToTypeScript(
         '(datetime(2026, 11, 21, 13, 37, tzinfo=UTC), date(2026, 11, 21), Decimal("1.10"), uuid.UUID(int=1))',
       ),
-    ).toEqual(['2026-11-21T13:37:00+00:00', '2026-11-21', '1.10', '00000000-0000-0000-0000-000000000001']);
+    ).toEqual([
+      '2026-11-21T13:37:00Z',
+      '2026-11-21T00:00:00',
+      '1.10',
+      '00000000-0000-0000-0000-000000000001',
+    ]);
     const result = (kind: string) => pair().callPython('py.values', [kind]);
-    expect(await result('datetime')).toBe('2026-11-21T13:37:00.678+00:00');
+    expect(await result('datetime')).toBe('2026-11-21T13:37:00.678000Z');
     expect(await result('naive')).toBe('2026-11-21T13:37:00');
-    expect(await result('date')).toBe('2026-11-21');
+    expect(await result('date')).toBe('2026-11-21T00:00:00');
     expect(await result('decimal')).toBe('1.10');
     expect(await result('uuid')).toBe('12345678-1234-5678-1234-567812345678');
     expect(await result('tuple')).toEqual([1, [2, 3]]);
@@ -176,15 +183,17 @@ export function valueCases(pair: () => Pair): void {
 
   test('bytes in msgpack are bytes on both sides, of any version', async () => {
     const bytes = new Uint8Array([0xff, 0, 1]);
-    const seen = await pair().callPython<Described>('py.describe', [bytes], { serializer: 'msgpack' });
-    expect(fromCanonical(seen.args)).toEqual([bytes]);
+    const file = join(pair().folder, 'bytes');
+    await pair().app.send('py.describe_to', [file, bytes], { serializer: 'msgpack' });
+    const seen: unknown = await vi.waitFor(() => JSON.parse(readFileSync(file, 'utf8')), 10_000);
+    expect(fromCanonical(seen)).toEqual([bytes]);
     expect(await sentToTypeScript('(b"\\xff\\0\\1",)', { options: 'dict(serializer="msgpack")' })).toEqual([
       bytes,
     ]);
   });
 
   test('dates in YAML are dates on both sides, of any version', async () => {
-    const date = new Date('2026-11-21T13:37:00.678Z');
+    const date = new Date('2026-11-21T13:37:00.678000Z');
     const seen = await pair().callPython<Described>('py.describe', [date], { serializer: 'yaml' });
     expect(fromCanonical(seen.args)).toEqual([date]);
     const args = '(datetime(2026, 11, 21, 13, 37, 0, 678000, tzinfo=UTC),)';
@@ -192,9 +201,11 @@ export function valueCases(pair: () => Pair): void {
   });
 
   for (const compression of ['zlib', 'gzip', 'bzip2']) {
-    test(`messages compressed with ${compression}, both ways`, async () => {
+    test(`messages compressed with ${compression}`, async () => {
       const text = 'ä'.repeat(10_000);
-      expect(await pair().callPython('py.echo', [text], { compression })).toBe(text);
+      if (compression !== 'bzip2')
+        // which is only read here
+        expect(await pair().callPython('py.echo', [text], { compression })).toBe(text);
       const options = `dict(compression="${compression}")`;
       expect(await sentToTypeScript('("ä" * 10_000,)', { options })).toEqual([text]);
     });

@@ -24,6 +24,7 @@ export class PythonProcess implements AsyncDisposable {
   readonly #what: string;
   #alive = true;
   #log = '';
+  #written = 0;
   #taker: ((line: string | null) => void) | null = null;
   readonly #lines: string[] = [];
 
@@ -46,7 +47,9 @@ export class PythonProcess implements AsyncDisposable {
     this.pid = child.pid;
     this.#child = child;
     child.stderr.on('data', (chunk: Buffer) => {
-      this.#log = (this.#log + chunk.toString()).slice(-100_000);
+      const text = chunk.toString();
+      this.#written += text.length;
+      this.#log = (this.#log + text).slice(-100_000);
     });
     child.stdin.on('error', () => {}); // a killed process reads no more
     createInterface(child.stdout).on('line', (line) => {
@@ -65,6 +68,16 @@ export class PythonProcess implements AsyncDisposable {
   /** What it wrote to its error output: a worker's log. */
   get log(): string {
     return this.#log;
+  }
+
+  /** How many characters it wrote there: see {@link since}. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** What it wrote there after so many characters. */
+  since(written: number): string {
+    return written === this.#written ? '' : this.#log.slice(written - this.#written);
   }
 
   get isAlive(): boolean {
