@@ -1,9 +1,11 @@
 // The public surface of `umbel`.
 export { App } from './app/app.ts';
 export type { CallOptions, RetryPolicy, SendOptions } from './app/call-options.ts';
-export type { AppOptions, Config, Settings } from './app/config.ts';
+export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
 export { currentTask } from './app/context.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
+export type { Priority, PriorityName } from './app/priority.ts';
+export type { ExchangeOptions, QueueOptions, Queues } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
 export type { TaskRequest } from './app/request.ts';
 export type { Route, RouteEntries, RouteFunction, RouteOptions, Routes } from './app/router.ts';
@@ -14,6 +16,7 @@ export type { ResolvedTaskOptions } from './app/task-options.ts';
 export {
   AlreadyRegisteredError,
   type ArgumentIssue,
+  BrokerBlocked,
   BrokerUnavailable,
   ConfigError,
   InvalidArgumentsError,
@@ -22,6 +25,7 @@ export {
   NotSerializableError,
   PayloadTooLargeError,
   ResultBackendDisabledError,
+  SendUnconfirmed,
   SoftTimeLimitExceeded,
   StoreError,
   TaskFailedError,
@@ -31,6 +35,7 @@ export {
   UmbelError,
   UnknownOptionError,
   UnknownTaskError,
+  UnroutableError,
   WorkerShutdown,
 } from './errors.ts';
 export type { Duration } from './lib/duration.ts';

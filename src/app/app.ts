@@ -9,6 +9,8 @@ import type { SendOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
 import { type AppOptions, type Config, resolveConfig } from './config.ts';
 import { defineTask } from './define.ts';
+import { backendOptions, brokerOptions } from './driver-options.ts';
+import { Topology } from './queues.ts';
 import { Registry } from './registry.ts';
 import { Router } from './router.ts';
 import { noKwargs } from './sender.ts';
@@ -41,6 +43,8 @@ export class App implements AsyncDisposable {
   readonly signals: Signals = createSignals();
   /** @internal */
   readonly router: Router;
+  /** @internal */
+  readonly topology: Topology;
   /** What is said of tasks that are not defined here. @internal */
   readonly defaults: ResolvedTaskOptions;
   #stores: Stores | null = null;
@@ -57,6 +61,7 @@ export class App implements AsyncDisposable {
     this.name = checkName(name, "the application's name");
     this.config = resolveConfig(options);
     this.router = new Router(this.config.taskRoutes);
+    this.topology = new Topology(this.config.taskQueues, this.config);
     this.defaults = resolveTaskOptions('*', {}, this.config);
   }
 
@@ -172,8 +177,12 @@ export class App implements AsyncDisposable {
     const expiresMs = resultExpires === null ? null : resultExpires * 1000;
     let transport: Transport | null = null;
     try {
-      transport = await openTransport(broker);
-      const backend = backendUrl === null ? null : await openBackend(backendUrl, { expiresMs });
+      const { declared: queues, missing } = this.topology;
+      transport = await openTransport(broker, { queues, missing, driver: brokerOptions(this.config) });
+      const backend =
+        backendUrl === null
+          ? null
+          : await openBackend(backendUrl, { expiresMs, driver: backendOptions(this.config) });
       const stores: Stores = { transport, backend };
       this.#stores = stores;
       return stores;

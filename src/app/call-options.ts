@@ -1,9 +1,10 @@
 // What may be said of one call. Names are those of Celery's apply_async.
 import { ConfigError, UnknownOptionError } from '../errors.ts';
-import type { Duration } from '../lib/duration.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { celeryHeaders } from '../protocol/task-v2.ts';
-import { checkDuration, checkMoment, checkName, checkPriority } from './checks.ts';
+import { checkDuration, checkMoment, checkName } from './checks.ts';
+import { checkPriority, type Priority } from './priority.ts';
 
 /** How often and how soon a refused publication is tried again. Celery's `retry_policy`. */
 export interface RetryPolicy {
@@ -27,12 +28,12 @@ export interface CallOptions {
   /** Default: a new UUID of version 7. */
   readonly taskId?: string;
   readonly queue?: string;
-  /** Kept for brokers that have exchanges. */
+  /** Sent there, to all queues that are bound for `routingKey` (see `taskQueues`). */
   readonly exchange?: string;
-  /** On the embedded store: the queue, if `queue` is not given. */
+  /** Without `exchange`: of the queue's own exchange, if that is a topic; else it is a queue, if `queue` is not given. */
   readonly routingKey?: string;
-  /** 0 to 255; on the embedded store 0 is the most urgent. */
-  readonly priority?: number;
+  /** `'urgent'`, `'high'`, `'normal'`, `'low'`, or the number on the wire. */
+  readonly priority?: Priority;
   /** `json`, `yaml`, `msgpack`. */
   readonly serializer?: string;
   /** `zlib`, `brotli` … */
@@ -44,6 +45,8 @@ export interface CallOptions {
   /** Try again when the broker is not there; default true. */
   readonly retry?: boolean;
   readonly retryPolicy?: RetryPolicy;
+  /** How long the send may take, trying again included; default `taskPublishTimeout`. */
+  readonly publishTimeout?: Duration | null;
   readonly ignoreResult?: boolean;
   readonly timeLimit?: Duration;
   readonly softTimeLimit?: Duration;
@@ -109,7 +112,7 @@ const callOptions: { readonly [Name in keyof Required<CallOptions>]: Check } = {
   queue: checkName,
   exchange: isText,
   routingKey: checkName,
-  priority: (value, what) => checkPriority(value, what.replace(/^'priority' in /, '')),
+  priority: checkPriority,
   serializer: isText,
   compression: (value, what) => {
     if (value !== null) isText(value, what);
@@ -118,6 +121,11 @@ const callOptions: { readonly [Name in keyof Required<CallOptions>]: Check } = {
   shadow: isText,
   retry: isFlag,
   retryPolicy: checkRetryPolicy,
+  publishTimeout: (value, what) => {
+    if (value === null) return;
+    checkDuration(value, what);
+    if (toMs(value as Duration) <= 0) throw new ConfigError(`${what} must be above 0, or null`); // just checked
+  },
   ignoreResult: isFlag,
   timeLimit: checkDuration,
   softTimeLimit: checkDuration,

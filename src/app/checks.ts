@@ -63,11 +63,6 @@ export function checkCompression(name: string | null, where: string): string | n
   return name;
 }
 
-export function checkPriority(value: unknown, where: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 255) return value;
-  throw new ConfigError(`'priority' in ${where} must be a whole number from 0 to 255`);
-}
-
 /** Compressions that have been tried. There are few: who invents names gets an error. */
 const usable = new Set<string>();
 const nothing = new Uint8Array(0);

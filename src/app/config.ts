@@ -4,17 +4,57 @@ import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
-import { checkCompression, checkSerializer } from './checks.ts';
+import type { ExchangeType } from '../transports/topology.ts';
+import { checkCompression, checkName, checkSerializer } from './checks.ts';
+import { camelOptions, tlsOptions } from './driver-options.ts';
+import { checkPriority, type Priority } from './priority.ts';
+import { type Queues, readExchangeType, Topology } from './queues.ts';
 import { Router, type Routes } from './router.ts';
 import { type CelerySpelling, settingNamed } from './settings.ts';
 
 /** The settings as one may give them. Durations are seconds, or text like `'10m'`. */
 export interface Settings {
-  /** URL of the broker; default `sqlite://.umbel/store.db`. Celery's `broker_url`. */
-  readonly broker: string;
+  /**
+   * URL of the broker; default `sqlite://.umbel/store.db`. Several (a list, or one text with `;` between them) are tried in
+   * turn. Celery's `broker_url`.
+   */
+  readonly broker: string | readonly string[];
   /** URL of the result backend; default: the broker's store. `null`: results are not kept. Celery's `result_backend`. */
   readonly backend: string | null;
+  /** Which of several brokers is next: the following (`round-robin`, the default) or any (`shuffle`). */
+  readonly brokerFailoverStrategy: 'round-robin' | 'shuffle' | null;
+  /** How long one attempt to connect may take; `null`: as the driver has it. */
+  readonly brokerConnectionTimeout: Duration | null;
+  /** RabbitMQ: how often both sides show that they live; 0: never; `null`: as the driver has it. */
+  readonly brokerHeartbeat: Duration | null;
+  /** TLS: true, or its files (`{ caCerts, certfile, keyfile }`); a URL with `rediss://` or `amqps://` says so, too. */
+  readonly brokerUseSsl: TlsOptions | boolean | null;
+  /** Options of the broker's driver, see the guide to transports. */
+  readonly brokerTransportOptions: Readonly<Record<string, unknown>>;
+  /** Options of the result backend's driver. */
+  readonly resultBackendTransportOptions: Readonly<Record<string, unknown>>;
+  /** As `brokerUseSsl`, for results in Redis. */
+  readonly redisBackendUseSsl: TlsOptions | boolean | null;
+  readonly redisSocketTimeout: Duration | null;
+  readonly redisSocketConnectTimeout: Duration | null;
+  /** The queues, and the exchanges that lead to them. A worker serves these if it is not told otherwise. */
+  readonly taskQueues: Queues | null;
   readonly taskDefaultQueue: string;
+  /** Default: that of the queue's name. */
+  readonly taskDefaultExchange: string | null;
+  readonly taskDefaultExchangeType: ExchangeType;
+  /** Default: the queue's name. */
+  readonly taskDefaultRoutingKey: string | null;
+  /** RabbitMQ: what kind of queue `taskDefaultQueue` is. */
+  readonly taskDefaultQueueType: 'classic' | 'quorum';
+  /** May calls go to queues that `taskQueues` does not name? Default true. */
+  readonly taskCreateMissingQueues: boolean;
+  /** RabbitMQ: what kind of queues those are. */
+  readonly taskCreateMissingQueueType: 'classic' | 'quorum';
+  /** RabbitMQ: `x-max-priority` of all queues that have none of their own. Without it a queue there knows no priorities. */
+  readonly taskQueueMaxPriority: number | null;
+  /** How long a send may take, trying again included; default 10 s, `null` = as its `retryPolicy` and `signal` say. */
+  readonly taskPublishTimeout: Duration | null;
   /** Which calls go where; see the guide. */
   readonly taskRoutes: Routes | null;
   /** `json`, `yaml`, `msgpack`. */
@@ -30,7 +70,8 @@ export interface Settings {
   readonly taskTrackStarted: boolean;
   readonly taskTimeLimit: Duration | null;
   readonly taskSoftTimeLimit: Duration | null;
-  readonly taskDefaultPriority: number | null;
+  /** Of calls that say none; `null`: Celery's 0. With a name, priorities may be given by name everywhere. */
+  readonly taskDefaultPriority: Priority | null;
   /** Run calls here and now instead of sending them. For tests. */
   readonly taskAlwaysEager: boolean;
   /** With it: what a task throws, `delay` throws. */
@@ -56,11 +97,31 @@ export interface Settings {
   readonly maxMessageSize: number;
 }
 
+/** Files of TLS, by Celery's names: `ca_certs` or `ssl_ca_certs` is `caCerts`. */
+export interface TlsOptions {
+  /** Who signed the server's certificate: a file. Default: the authorities that Node knows. */
+  readonly caCerts?: string;
+  /** Our own certificate and its key: files. */
+  readonly certfile?: string;
+  readonly keyfile?: string;
+  /** `required` (default), or `none`: anybody may claim to be the server. */
+  readonly certReqs?: string | number | null;
+  readonly checkHostname?: boolean;
+  readonly [other: string]: unknown;
+}
+
 /** Options of `new App(name, options)`: any of the {@link Settings}, in our spelling or Celery's (`task_default_queue`). */
 export type AppOptions = Partial<Settings> & CelerySpelling<Settings>;
 
 /** The settings, complete, checked, and frozen. Durations are seconds. */
 export interface Config extends Settings {
+  /** Several with `;` between them. */
+  readonly broker: string;
+  readonly brokerConnectionTimeout: number | null;
+  readonly brokerHeartbeat: number | null;
+  readonly redisSocketTimeout: number | null;
+  readonly redisSocketConnectTimeout: number | null;
+  readonly taskPublishTimeout: number | null;
   readonly taskTimeLimit: number | null;
   readonly taskSoftTimeLimit: number | null;
   readonly resultExpires: number | null;
@@ -80,11 +141,12 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function resolveConfig(options: AppOptions = {}, environment: Environment = process.env): Config {
   const given = new Reader(options);
   const broker = privateMemory(
-    given.text(
+    given.urls(
       'broker',
       environment.UMBEL_BROKER_URL || environment.CELERY_BROKER_URL || 'sqlite://.umbel/store.db',
     ),
   );
+  checkAlternatives(broker);
   const config: Config = {
     broker,
     backend: backendUrl(
@@ -96,7 +158,25 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
       ),
       broker,
     ),
-    taskDefaultQueue: given.text('taskDefaultQueue', 'celery'),
+    brokerFailoverStrategy: given.choice('brokerFailoverStrategy', ['round-robin', 'shuffle', null], null),
+    brokerConnectionTimeout: given.seconds('brokerConnectionTimeout', null),
+    brokerHeartbeat: given.seconds('brokerHeartbeat', null, { zero: true }),
+    brokerUseSsl: given.tls('brokerUseSsl'),
+    brokerTransportOptions: given.options('brokerTransportOptions'),
+    resultBackendTransportOptions: given.options('resultBackendTransportOptions'),
+    redisBackendUseSsl: given.tls('redisBackendUseSsl'),
+    redisSocketTimeout: given.seconds('redisSocketTimeout', null),
+    redisSocketConnectTimeout: given.seconds('redisSocketConnectTimeout', null),
+    taskQueues: given.queues('taskQueues'),
+    taskDefaultQueue: given.name('taskDefaultQueue', 'celery'),
+    taskDefaultExchange: given.name('taskDefaultExchange', null),
+    taskDefaultExchangeType: given.exchangeType('taskDefaultExchangeType'),
+    taskDefaultRoutingKey: given.name('taskDefaultRoutingKey', null),
+    taskDefaultQueueType: given.choice('taskDefaultQueueType', ['classic', 'quorum'], 'classic'),
+    taskCreateMissingQueues: given.flag('taskCreateMissingQueues', true),
+    taskCreateMissingQueueType: given.choice('taskCreateMissingQueueType', ['classic', 'quorum'], 'classic'),
+    taskQueueMaxPriority: given.integerOrNull('taskQueueMaxPriority', 1, 255, null),
+    taskPublishTimeout: given.seconds('taskPublishTimeout', 10),
     taskRoutes: given.routes('taskRoutes'),
     taskSerializer: given.serializer('taskSerializer'),
     taskCompression: checkCompression(given.textOrNull('taskCompression', null), 'the configuration'),
@@ -107,7 +187,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     taskTrackStarted: given.flag('taskTrackStarted', false),
     taskTimeLimit: given.seconds('taskTimeLimit', null),
     taskSoftTimeLimit: given.seconds('taskSoftTimeLimit', null),
-    taskDefaultPriority: given.integerOrNull('taskDefaultPriority', 0, 255, null),
+    taskDefaultPriority: given.priority('taskDefaultPriority'),
     taskAlwaysEager: given.flag('taskAlwaysEager', false),
     taskEagerPropagates: given.flag('taskEagerPropagates', false),
     resultExpires: given.seconds('resultExpires', 86_400),
@@ -122,6 +202,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     maxMessageSize: given.integer('maxMessageSize', 1024, defaultLimits.maxSize, defaultLimits.maxSize),
   };
   checkLimits('the configuration', config.taskTimeLimit, config.taskSoftTimeLimit);
+  new Topology(config.taskQueues, config); // says what is wrong with the queues
   return Object.freeze(config);
 }
 
@@ -151,7 +232,13 @@ function isBareMemory(url: string): boolean {
 
 /** Brokers whose store keeps results as well. */
 function keepsResults(broker: string): boolean {
-  return broker.startsWith('sqlite:') || broker.startsWith('memory:');
+  return /^(?:sqlite|memory|rediss?|sentinel|unix|redis\+socket):/i.test(broker);
+}
+
+/** One store has one place; brokers on a network may stand in for each other. */
+function checkAlternatives(broker: string): void {
+  if (/;/.test(broker) && /(?:^|;)(?:sqlite|memory):\/\//i.test(broker))
+    throw new ConfigError('broker: several URLs are for brokers on a network; an embedded store is one');
 }
 
 /** Reads one setting after another, and says what is wrong by its name. */
@@ -182,6 +269,56 @@ class Reader {
     return this.#read(name, standard, 'text that is not empty, or null', (value) =>
       value === null || (typeof value === 'string' && value.trim() !== '') ? value : undefined,
     );
+  }
+
+  /** One, or several as one text with `;` between them. */
+  urls(name: keyof Settings, standard: string): string {
+    return this.#read(name, standard, 'a URL, or a list of URLs', (value) => {
+      const urls = (Array.isArray(value) ? value : [value]) as readonly unknown[]; // looked at one by one
+      const texts = urls.filter((url): url is string => typeof url === 'string' && url.trim() !== '');
+      return texts.length > 0 && texts.length === urls.length ? texts.join(';') : undefined;
+    });
+  }
+
+  name(name: keyof Settings, standard: string): string;
+  name(name: keyof Settings, standard: string | null): string | null;
+  name(name: keyof Settings, standard: string | null): string | null {
+    const value = this.textOrNull(name, standard) ?? standard;
+    return value === null ? null : checkName(value, `'${this.#spelled(name)}'`);
+  }
+
+  choice<T extends string | null>(name: keyof Settings, choices: readonly T[], standard: T): T {
+    const all = choices.map((choice) => (choice === null ? 'null' : `'${choice}'`)).join(' or ');
+    return this.#read(name, standard, all, (value) => choices.find((choice) => choice === value));
+  }
+
+  exchangeType(name: keyof Settings): ExchangeType {
+    const value = this.#given.get(name)?.value ?? 'direct';
+    return readExchangeType(value, `'${this.#spelled(name)}'`);
+  }
+
+  priority(name: keyof Settings): Priority | null {
+    const value = this.#given.get(name)?.value ?? null;
+    return value === null ? null : checkPriority(value, `'${this.#spelled(name)}'`);
+  }
+
+  queues(name: keyof Settings): Queues | null {
+    const value = this.#given.get(name)?.value ?? null;
+    return value as Queues | null; // unknown until the topology has read it, which it does with every check
+  }
+
+  /** Python's names in it become ours. */
+  options(name: keyof Settings): Readonly<Record<string, unknown>> {
+    return this.#read(name, Object.freeze({}), 'an object with options', (value) =>
+      isRecord(value) ? Object.freeze(camelOptions(value)) : undefined,
+    );
+  }
+
+  tls(name: keyof Settings): TlsOptions | boolean | null {
+    return this.#read(name, null, 'true, false, or an object like { caCerts: file }', (value) => {
+      if (value === null || typeof value === 'boolean') return value;
+      return isRecord(value) ? Object.freeze(tlsOptions(value)) : undefined;
+    });
   }
 
   texts(name: keyof Settings, standard: readonly string[]): readonly string[] {
@@ -284,6 +421,10 @@ class Reader {
   #spelled(name: keyof Settings): string {
     return this.#given.get(name)?.spelled ?? name;
   }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return Object.prototype.toString.call(value) === '[object Object]';
 }
 
 function asInteger(value: unknown, low: number, high: number): number | undefined {

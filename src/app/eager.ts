@@ -10,7 +10,7 @@ import { currentTask } from './context.ts';
 import { type Outcome, Reject } from './outcome.ts';
 import { type TaskRequest, toRequest } from './request.ts';
 import { type RunContext, runHooks, runTask } from './run.ts';
-import { retryMessage } from './sender.ts';
+import { retryMessage, scaleOf } from './sender.ts';
 import type { AnyTask } from './task.ts';
 
 /** What became of a call. */
@@ -35,7 +35,10 @@ export async function runEagerly(task: AnyTask, call: TaskMessage, queue: string
       end.error !== null && outcome.kind === 'success' ? failureOf(end.error) : outcome,
     );
     if (outcome.kind !== 'retry') return end;
-    message = { ...retryMessage(message, outcome.retry), eta: null };
+    message = {
+      ...retryMessage(message, outcome.retry, Date.now(), scaleOf(task.app, queue)),
+      eta: null,
+    };
   }
 }
 

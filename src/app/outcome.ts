@@ -1,4 +1,5 @@
 // How a run can end, and the three things a task can throw to steer it.
+import type { Priority } from './priority.ts';
 
 /** How a run ended. Settled in exactly one place, `worker/settle.ts`. */
 export type Outcome =
@@ -18,7 +19,7 @@ export interface RetryOptions {
   readonly args?: readonly unknown[];
   readonly kwargs?: Readonly<Record<string, unknown>>;
   readonly queue?: string;
-  readonly priority?: number;
+  readonly priority?: Priority;
   readonly expires?: Date | number | string;
   readonly timeLimit?: number;
   readonly softTimeLimit?: number;

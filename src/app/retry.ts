@@ -4,8 +4,9 @@ import { backoffDelay } from '../lib/backoff.ts';
 import { toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { isKeywords } from './arguments.ts';
-import { checkDate, checkDuration, checkLimit, checkMoment, checkName, checkPriority } from './checks.ts';
+import { checkDate, checkDuration, checkLimit, checkMoment, checkName } from './checks.ts';
 import { Ignore, Reject, Retry, type RetryOptions } from './outcome.ts';
+import { checkPriority } from './priority.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
 /** The run that is to be repeated. */
@@ -101,7 +102,7 @@ const checks: { readonly [Name in keyof Required<RetryOptions>]: Check } = {
     if (!isKeywords(value)) throw new ConfigError(`${what} must be a plain object`);
   },
   queue: checkName,
-  priority: (value, _, where) => checkPriority(value, where),
+  priority: checkPriority,
   timeLimit: isLimit,
   softTimeLimit: isLimit,
 };

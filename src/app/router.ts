@@ -3,7 +3,8 @@ import { ConfigError, UnknownOptionError } from '../errors.ts';
 import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CallOptions } from './call-options.ts';
-import { checkName, checkPriority } from './checks.ts';
+import { checkName } from './checks.ts';
+import { checkPriority, type Priority } from './priority.ts';
 
 /** What a route may say of a call. Text is a queue. */
 export type Route = string | RouteOptions;
@@ -12,7 +13,7 @@ export interface RouteOptions {
   readonly queue?: string;
   readonly exchange?: string;
   readonly routingKey?: string;
-  readonly priority?: number;
+  readonly priority?: Priority;
   readonly serializer?: string;
   readonly compression?: string | null;
   readonly expires?: Date | Duration;
@@ -141,9 +142,10 @@ function readRoute(route: unknown, where: string): RouteOptions {
   for (const key of Object.keys(route)) {
     if (!routeOptionNames.has(key)) throw new UnknownOptionError(key, where, suggest(key, routeOptionNames));
   }
-  const { queue, routingKey, priority } = route as RouteOptions; // its names are known; these are checked here
+  const { queue, exchange, routingKey, priority } = route as RouteOptions; // its names are known; these are checked here
   if (queue !== undefined) checkName(queue, `'queue' in ${where}`);
+  if (exchange !== undefined && exchange !== '') checkName(exchange, `'exchange' in ${where}`);
   if (routingKey !== undefined) checkName(routingKey, `'routingKey' in ${where}`);
-  if (priority !== undefined) checkPriority(priority, where);
+  if (priority !== undefined) checkPriority(priority, `'priority' in ${where}`);
   return route;
 }

@@ -1,7 +1,6 @@
 // From a call to a message on its way.
 import { hostname } from 'node:os';
-import { BrokerUnavailable, PayloadTooLargeError } from '../errors.ts';
-import { systemClock } from '../lib/clock.ts';
+import { PayloadTooLargeError } from '../errors.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import { compress } from '../protocol/compression.ts';
@@ -11,13 +10,15 @@ import type { ResultRecord } from '../protocol/result-meta.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
 import { encodeTask } from '../protocol/task.ts';
-import type { Publication, Transport } from '../transports/transport.ts';
+import type { ExchangeAddress, Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
-import { type CallOptions, noOptions, type RetryPolicy } from './call-options.ts';
+import { type CallOptions, noOptions } from './call-options.ts';
 import { checkCompression, checkDate, checkLimit, checkSerializer } from './checks.ts';
 import { checkLimits } from './config.ts';
 import { currentTask } from './context.ts';
+import { destinationOf } from './destination.ts';
 import type { Retry } from './outcome.ts';
+import { checkNamed, type Priority, type PriorityScale, priorityNumber } from './priority.ts';
 import { checkRetryOptions } from './retry.ts';
 import type { RouteOptions } from './router.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
@@ -26,9 +27,9 @@ import type { ResolvedTaskOptions } from './task-options.ts';
 export interface Encoding {
   readonly serializer: SerializerName;
   readonly compression: string | null;
+  /** `''`: straight to the queue. */
   readonly exchange: string;
-  /** `null`: the queue. */
-  readonly routingKey: string | null;
+  readonly routingKey: string;
 }
 
 /** A call with everything decided. */
@@ -36,6 +37,8 @@ export interface PreparedCall {
   readonly message: TaskMessage;
   readonly queue: string;
   readonly encoding: Encoding;
+  /** As it was said. */
+  readonly priority: Priority;
 }
 
 /**
@@ -58,7 +61,8 @@ export function prepareCall(
   const now = Date.now();
   const id = options.taskId ?? uuid7(now);
   const parent = currentTask()?.request;
-  const routingKey = options.routingKey ?? route.routingKey ?? null;
+  const { taskDefaultQueue, taskDefaultPriority } = app.config;
+  const to = destinationOf(options, route, task.queue, taskDefaultQueue, app.topology);
   const timeLimit = limit('timeLimit', options.timeLimit ?? route.timeLimit, task.sent.timeLimit, where);
   const softTimeLimit = limit(
     'softTimeLimit',
@@ -67,6 +71,7 @@ export function prepareCall(
     where,
   );
   checkLimits(where, timeLimit, softTimeLimit);
+  const priority = options.priority ?? route.priority ?? task.priority ?? taskDefaultPriority ?? 0;
   const message: TaskMessage = {
     id,
     task: name,
@@ -94,26 +99,20 @@ export function prepareCall(
     headers: options.headers ?? noKwargs,
     correlationId: id,
     replyTo: options.replyTo ?? '',
-    priority: options.priority ?? route.priority ?? task.priority ?? app.config.taskDefaultPriority ?? 0,
+    priority: numberOf(app, priority, to.queue, where),
     persistent: options.deliveryMode !== 1,
   };
-  const queue =
-    options.queue ??
-    options.routingKey ??
-    route.queue ??
-    route.routingKey ??
-    task.queue ??
-    app.config.taskDefaultQueue;
   const serializer = options.serializer ?? route.serializer;
   const compression = options.compression === undefined ? route.compression : options.compression;
   return {
     message,
-    queue,
+    queue: to.queue,
+    priority,
     encoding: {
       serializer: serializer === undefined ? task.serializer : checkSerializer(serializer, where),
       compression: compression === undefined ? task.compression : checkCompression(compression, where),
-      exchange: options.exchange ?? route.exchange ?? '',
-      routingKey,
+      exchange: to.exchange,
+      routingKey: to.routingKey,
     },
   };
 }
@@ -122,9 +121,9 @@ export function prepareCall(
  * A call as it travels.
  * @throws NotSerializableError with the path, PayloadTooLargeError above `maxMessageSize`.
  */
-export function encodeCall(app: App, message: TaskMessage, queue: string, encoding: Encoding): WireMessage {
-  const { serializer, exchange } = encoding;
-  const wire = encodeTask(message, { serializer, exchange, routingKey: encoding.routingKey ?? queue });
+export function encodeCall(app: App, message: TaskMessage, encoding: Encoding): WireMessage {
+  const { serializer, exchange, routingKey } = encoding;
+  const wire = encodeTask(message, { serializer, exchange, routingKey });
   let size = wire.body.length;
   // Written here once for nothing else than to find out, before anything is sent, that they can be.
   if (message.headers !== noKwargs) size += encodeJson(message.headers, '$headers').length;
@@ -148,9 +147,10 @@ export function toPublication(app: App, message: TaskMessage, queue: string): Pu
     serializer: options.serializer,
     compression: options.compression,
     exchange: '',
-    routingKey: null,
+    routingKey: queue,
   };
-  return withRecord(app, { message, queue, encoding }, encodeCall(app, message, queue, encoding));
+  const call: PreparedCall = { message, queue, encoding, priority: message.priority };
+  return withRecord(app, call, encodeCall(app, message, encoding));
 }
 
 /**
@@ -161,6 +161,7 @@ export function retryMessage(
   message: TaskMessage,
   { at, options }: Retry,
   now: number = Date.now(),
+  scale: PriorityScale = embeddedScale,
 ): TaskMessage {
   const where = `the retry of '${message.task}'`;
   checkRetryOptions(message.task, options);
@@ -171,48 +172,85 @@ export function retryMessage(
     eta: at,
     ...(options.args && { args: options.args, argsrepr: reprArgs(options.args) }),
     ...(options.kwargs && { kwargs: options.kwargs, kwargsrepr: saferepr(options.kwargs) }),
-    ...(options.priority !== undefined && { priority: options.priority }),
+    ...(options.priority !== undefined && { priority: priorityNumber(options.priority, scale) }),
     ...(options.expires !== undefined && { expires: expiresAt(options.expires, now, where) }),
     ...(options.timeLimit !== undefined && { timeLimit: options.timeLimit }),
     ...(options.softTimeLimit !== undefined && { softTimeLimit: options.softTimeLimit }),
   };
 }
 
-/**
- * Hands calls to the broker, and tries again as the options say while it refuses.
- * @throws BrokerUnavailable, or the reason of `options.signal`: then nothing was sent.
- */
-export async function publishCalls(
-  transport: Transport,
-  publications: readonly Publication[],
-  options: CallOptions,
-): Promise<void> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  for (let failures = 0; ; failures++) {
-    try {
-      return await transport.publish(publications);
-    } catch (error) {
-      if (!(error instanceof BrokerUnavailable) || options.retry === false) throw error;
-      const delayMs = publishDelayMs(options.retryPolicy ?? {}, failures);
-      if (delayMs === null) throw error;
-      await systemClock.sleep(delayMs, signal);
-    }
-  }
+export const noKwargs: Json = Object.freeze({});
+
+/** A call and its message. */
+export interface EncodedCall {
+  readonly prepared: PreparedCall;
+  readonly wire: WireMessage;
 }
 
-export const noKwargs: Json = Object.freeze({});
+/**
+ * What is only known when the stores are open: where the result is to be sent, if it travels as a message, and, if they
+ * were not open before, the number that a priority's name has there. All of it is outside of the body.
+ */
+export function addressedCall(app: App, call: EncodedCall): EncodedCall | Promise<EncodedCall> {
+  const { prepared, wire } = call;
+  const { message, priority, queue } = prepared;
+  const number = priorityNumber(priority, scaleOf(app, queue));
+  const ranked =
+    number === message.priority ? call : { prepared, wire: withProperties(wire, { priority: number }) };
+  const backend = app.stores?.backend;
+  if (!backend?.replyTo || message.ignoreResult || message.replyTo !== '') return ranked;
+  return backend.replyTo().then((replyTo) => ({ prepared, wire: withProperties(ranked.wire, { replyTo }) }));
+}
+
+function withProperties(wire: WireMessage, properties: Partial<WireMessage['properties']>): WireMessage {
+  return { ...wire, properties: { ...wire.properties, ...properties } };
+}
+
+/**
+ * A call as it is handed to the broker: one publication, or one for each queue where the broker has no exchanges.
+ * @throws UnroutableError
+ */
+export function publicationsOf(app: App, { prepared: call, wire }: EncodedCall): readonly Publication[] {
+  const { exchange: name, routingKey } = call.encoding;
+  const publication = withRecord(app, call, wire);
+  if (name === '') return [publication];
+  const exchange: ExchangeAddress = { name, routingKey };
+  if (app.stores?.transport.features.exchanges === true) return [{ ...publication, exchange }];
+  const [first, ...others] = app.topology.route(exchange);
+  const { write, ...copy } = publication;
+  // The record that it was sent is one: with the second message it would say that there is one already.
+  return [{ ...publication, queue: first ?? call.queue }, ...others.map((queue) => ({ ...copy, queue }))];
+}
 
 /** Attaches the record that a task was sent: what makes `exists()` and "never seen" two different answers. */
 export function withRecord(app: App, { message, queue }: PreparedCall, wire: WireMessage): Publication {
-  const publication: Publication = { id: message.id, queue, message: wire, eta: message.eta };
+  const { id, eta } = message;
+  if (message.retries > 0) return { id, queue, message: wire, eta };
+  const publication: Publication = { id, queue, message: wire, eta, once: true };
   const stores = app.stores;
-  if (message.ignoreResult || message.retries > 0 || stores === null) return publication;
+  if (message.ignoreResult || stores === null) return publication;
   const { transport, backend } = stores;
   if (backend === null || backend.store !== transport.store || !backend.features.remembersSent)
     return publication;
   return { ...publication, write: backend.writeOfSent(sentRecord(app, message, queue)) };
 }
+
+/**
+ * The number of a priority where this application sends its calls, as far as is known (see {@link addressedCall}).
+ * @throws ConfigError for a name, if the application has not said which one calls without a priority have.
+ */
+function numberOf(app: App, priority: Priority, queue: string, where: string): number {
+  if (typeof priority === 'number') return priority;
+  checkNamed(priority, app.config.taskDefaultPriority, `'priority' in ${where}`);
+  return priorityNumber(priority, scaleOf(app, queue));
+}
+
+export function scaleOf(app: App, queue: string): PriorityScale {
+  const mostUrgent = app.stores?.transport.features.mostUrgent ?? 'lowest';
+  return { mostUrgent, maxPriority: app.topology.queue(queue).maxPriority };
+}
+
+const embeddedScale: PriorityScale = { mostUrgent: 'lowest', maxPriority: null };
 
 function sentRecord(app: App, message: TaskMessage, queue: string): ResultRecord {
   const record: ResultRecord = {
@@ -262,10 +300,4 @@ function limit(
   if (given === undefined) return own;
   const what = `'${option}' in ${where}`;
   return checkLimit(toSeconds(given, what), what);
-}
-
-function publishDelayMs(policy: RetryPolicy, failures: number): number | null {
-  const { maxRetries = 3, intervalStart = 0, intervalStep = 0.2, intervalMax = 1 } = policy;
-  if (maxRetries !== null && failures >= maxRetries) return null;
-  return Math.min(toMs(intervalMax), toMs(intervalStart) + failures * toMs(intervalStep));
 }

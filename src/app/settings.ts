@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { Settings } from './config.ts';
+import { camel, snake } from './spelling.ts';
 
 /** `taskDefaultQueue` as Celery writes it: `task_default_queue`. */
 type Snake<Name extends string> = Name extends `${infer Head}${infer Tail}`
@@ -35,21 +36,31 @@ export function settingNamed(spelled: string, value: unknown): keyof Settings | 
   throw new ConfigError(`unknown setting '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`);
 }
 
-function camel(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-function snake(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
 /** Our settings, by their name and by Celery's where it is another. A name with `_` is turned to camel case first. */
 const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Settings>([
   ['broker', 'broker'],
   ['brokerUrl', 'broker'],
   ['backend', 'backend'],
   ['resultBackend', 'backend'],
+  ['brokerFailoverStrategy', 'brokerFailoverStrategy'],
+  ['brokerConnectionTimeout', 'brokerConnectionTimeout'],
+  ['brokerHeartbeat', 'brokerHeartbeat'],
+  ['brokerUseSsl', 'brokerUseSsl'],
+  ['brokerTransportOptions', 'brokerTransportOptions'],
+  ['resultBackendTransportOptions', 'resultBackendTransportOptions'],
+  ['redisBackendUseSsl', 'redisBackendUseSsl'],
+  ['redisSocketTimeout', 'redisSocketTimeout'],
+  ['redisSocketConnectTimeout', 'redisSocketConnectTimeout'],
+  ['taskQueues', 'taskQueues'],
   ['taskDefaultQueue', 'taskDefaultQueue'],
+  ['taskDefaultExchange', 'taskDefaultExchange'],
+  ['taskDefaultExchangeType', 'taskDefaultExchangeType'],
+  ['taskDefaultRoutingKey', 'taskDefaultRoutingKey'],
+  ['taskDefaultQueueType', 'taskDefaultQueueType'],
+  ['taskCreateMissingQueues', 'taskCreateMissingQueues'],
+  ['taskCreateMissingQueueType', 'taskCreateMissingQueueType'],
+  ['taskQueueMaxPriority', 'taskQueueMaxPriority'],
+  ['taskPublishTimeout', 'taskPublishTimeout'],
   ['taskRoutes', 'taskRoutes'],
   ['taskSerializer', 'taskSerializer'],
   ['taskCompression', 'taskCompression'],
@@ -84,8 +95,6 @@ const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why
     'taskDefaultDeliveryMode',
     { value: 2, why: 'messages are persistent; for a single call say { deliveryMode: 1 }' },
   ],
-  ['taskDefaultExchangeType', { value: 'direct', why: 'a message goes to the queue that it names' }],
-  ['taskCreateMissingQueues', { value: true, why: 'a queue is there as soon as something is sent to it' }],
   ['brokerConnectionRetry', { value: true, why: 'a worker waits for its broker' }],
   ['brokerConnectionRetryOnStartup', { value: true, why: 'a worker waits for its broker' }],
   ['taskPublishRetry', { value: true, why: 'for a single call say { retry: false }' }],
@@ -109,6 +118,10 @@ const otherwise: ReadonlyMap<string, string> = new Map([
   ['taskAnnotations', 'say it in the options of the task'],
   ['taskPublishRetryPolicy', 'say it with the call: { retryPolicy }'],
   ['workerPool', 'say it to the worker: new Worker(app, { pool }), or -P'],
+  ['redisMaxConnections', 'a process needs few connections, whatever it does at once'],
+  ['redisRetryOnTimeout', 'what may be asked again without harm is'],
+  ['redisSocketKeepalive', 'connections are watched'],
+  ['redisBackendHealthCheckInterval', 'connections are watched'],
   ['workerSoftShutdownTimeout', "use 'workerShutdownTimeout'"],
 ]);
 
@@ -117,19 +130,19 @@ const unsupported: ReadonlySet<string> = new Set(
   `result_accept_content
   beat_schedule beat_scheduler beat_schedule_filename beat_sync_every beat_max_loop_interval beat_cron_starting_deadline
   beat_logfile beat_pidfile beat_uid beat_gid beat_umask beat_executable
-  broker_transport broker_transport_options broker_connection_timeout broker_connection_max_retries broker_channel_error_retry
-  broker_failover_strategy broker_heartbeat broker_heartbeat_checkrate broker_login_method
-  broker_native_delayed_delivery_queue_type broker_pool_limit broker_pool_acquire_timeout broker_use_ssl broker_host
+  broker_transport broker_connection_max_retries broker_channel_error_retry
+  broker_heartbeat_checkrate broker_login_method
+  broker_native_delayed_delivery_queue_type broker_pool_limit broker_pool_acquire_timeout broker_host
   broker_port broker_user broker_password broker_vhost
   control_queue_ttl control_queue_expires control_queue_exclusive control_queue_durable control_exchange
   event_queue_expires event_queue_ttl event_queue_prefix event_queue_exclusive event_queue_durable event_serializer
   event_exchange events_logfile events_pidfile events_uid events_gid events_umask events_executable
-  result_backend_transport_options result_backend_always_retry result_backend_max_retries
+  result_backend_always_retry result_backend_max_retries
   result_backend_base_sleep_between_retries_ms result_backend_max_sleep_between_retries_ms result_backend_thread_safe
   result_cache_max result_exchange result_exchange_type result_persistent result_chord_retry_interval result_chord_join_timeout
-  task_store_eager_result task_create_missing_queue_type task_create_missing_queue_exchange_type task_default_queue_type
-  task_default_exchange task_default_routing_key task_default_rate_limit task_inherit_parent_priority task_queues
-  task_queue_max_priority task_remote_tracebacks task_send_sent_event task_allow_error_cb_on_chord_header
+  task_store_eager_result task_create_missing_queue_exchange_type 
+  task_default_rate_limit task_inherit_parent_priority 
+  task_remote_tracebacks task_send_sent_event task_allow_error_cb_on_chord_header
   worker_agent worker_autoscaler worker_cancel_long_running_tasks_on_connection_loss worker_consumer
   worker_detect_quorum_queues worker_direct worker_disable_prefetch worker_disable_rate_limits
   worker_enable_prefetch_count_reduction worker_enable_remote_control worker_enable_soft_shutdown_on_idle

@@ -1,15 +1,27 @@
 // Sending: from the arguments of a call to its result handle.
-import { ConfigError, UnknownTaskError } from '../errors.ts';
-import type { Json, WireMessage } from '../protocol/message.ts';
+import { BrokerUnavailable, ConfigError, UnknownTaskError } from '../errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { toMs } from '../lib/duration.ts';
+import type { Json } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import { AsyncResult } from '../results/async-result.ts';
-import type { App } from './app.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App, Stores } from './app.ts';
 import { bindArguments } from './arguments.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { currentTask } from './context.ts';
 import { runEagerly } from './eager.ts';
 import { EagerBackend } from './eager-backend.ts';
-import { encodeCall, noKwargs, type PreparedCall, prepareCall, publishCalls, withRecord } from './sender.ts';
+import { type PublishRules, publishCalls } from './publish.ts';
+import {
+  addressedCall,
+  type EncodedCall,
+  encodeCall,
+  noKwargs,
+  type PreparedCall,
+  prepareCall,
+  publicationsOf,
+} from './sender.ts';
 import type { AnyTask } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
@@ -47,9 +59,13 @@ export async function submit<R>(
   let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
   if (app.config.taskAlwaysEager) return runHere(app, callee, prepared);
   if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
-  const wire = encodeCall(app, prepared.message, prepared.queue, prepared.encoding);
-  const stores = app.stores ?? (await app.open());
-  await publishCalls(stores.transport, [withRecord(app, prepared, wire)], options);
+  // Written before the stores are opened: what the caller changes meanwhile changes nothing.
+  const wire = encodeCall(app, prepared.message, prepared.encoding);
+  const rules = rulesOf(app, options);
+  const { transport } = app.stores ?? (await opened(app, rules));
+  const addressed = addressedCall(app, { prepared, wire });
+  const encoded = addressed instanceof Promise ? await addressed : addressed;
+  await publishCalls(transport, publicationsOf(app, encoded), rules);
   return sent(app, prepared, options);
 }
 
@@ -64,13 +80,13 @@ export async function submitMany<R>(
   // An id is sent once: all but the first would silently be nothing.
   if (options.taskId !== undefined)
     throw new ConfigError(`'taskId' in the calls of '${callee.name}' would be that of all of them`);
-  const ready: { readonly prepared: PreparedCall; readonly wire: WireMessage }[] = [];
+  const ready: EncodedCall[] = [];
   for (const call of calls) {
     const checked = checkArguments(callee, call);
     if (checked !== undefined) await checked;
     let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
     if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
-    ready.push({ prepared, wire: encodeCall(app, prepared.message, prepared.queue, prepared.encoding) });
+    ready.push({ prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
   }
   if (app.config.taskAlwaysEager) {
     const results: AsyncResult<R>[] = [];
@@ -78,12 +94,14 @@ export async function submitMany<R>(
     return results;
   }
   if (ready.length === 0) return [];
-  const stores = app.stores ?? (await app.open());
-  await publishCalls(
-    stores.transport,
-    ready.map(({ prepared, wire }) => withRecord(app, prepared, wire)),
-    options,
-  );
+  const rules = rulesOf(app, options);
+  const { transport } = app.stores ?? (await opened(app, rules));
+  const publications: Publication[] = [];
+  for (const call of ready) {
+    const addressed = addressedCall(app, call);
+    publications.push(...publicationsOf(app, addressed instanceof Promise ? await addressed : addressed));
+  }
+  await publishCalls(transport, publications, rules);
   const results: AsyncResult<R>[] = [];
   for (const { prepared } of ready)
     results.push(
@@ -116,14 +134,46 @@ function checkArguments(
   return bound instanceof Promise ? bound : undefined;
 }
 
+function rulesOf(app: App, options: CallOptions): PublishRules {
+  const timeout =
+    options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
+  const { retry, retryPolicy, signal } = options;
+  return {
+    timeoutMs: timeout === null ? null : toMs(timeout),
+    ...(retry !== undefined && { retry }),
+    ...(retryPolicy !== undefined && { retryPolicy }),
+    ...(signal !== undefined && { signal }),
+  };
+}
+
+/** The stores, opened for the first call. @throws BrokerUnavailable after the time for a send. */
+async function opened(app: App, { signal, timeoutMs }: PublishRules): Promise<Stores> {
+  signal?.throwIfAborted();
+  const done = new AbortController();
+  const giveUp = (): void => done.abort(signal?.reason);
+  signal?.addEventListener('abort', giveUp, { once: true });
+  const late = systemClock.sleep(timeoutMs ?? Number.POSITIVE_INFINITY, done.signal).then(() => {
+    throw new BrokerUnavailable(
+      `the broker and the result backend could not be opened within ${Number(timeoutMs) / 1000} s; nothing was sent`,
+    );
+  });
+  try {
+    return await Promise.race([app.open(), late]);
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+    done.abort();
+    late.catch(() => undefined);
+  }
+}
+
 /** Lets the receivers of beforeTaskPublish add headers. */
-async function announced(app: App, { message, queue, encoding }: PreparedCall): Promise<PreparedCall> {
+async function announced(app: App, call: PreparedCall): Promise<PreparedCall> {
+  const { message, queue } = call;
   const headers = { ...message.headers };
   await app.signals.beforeTaskPublish.send({ message, queue, headers });
   return {
+    ...call,
     message: { ...message, headers: Object.keys(headers).length === 0 ? noKwargs : headers },
-    queue,
-    encoding,
   };
 }
 
@@ -149,7 +199,7 @@ function noted<R>(app: App, { message }: PreparedCall, options: CallOptions): As
 async function runHere<R>(app: App, { name, task }: Callee, prepared: PreparedCall): Promise<AsyncResult<R>> {
   if (task === null || task.run === null) throw new UnknownTaskError(name, undefined);
   // Written and read, so that what could not be sent fails here, too.
-  const wire = encodeCall(app, prepared.message, prepared.queue, prepared.encoding);
+  const wire = encodeCall(app, prepared.message, prepared.encoding);
   const { acceptContent, maxMessageSize } = app.config;
   const message = decodeTask(wire, {
     accept: [...acceptContent, prepared.encoding.serializer],

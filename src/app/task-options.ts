@@ -3,8 +3,9 @@ import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
-import { checkCompression, checkLimit, checkName, checkPriority, checkSerializer } from './checks.ts';
+import { checkCompression, checkLimit, checkName, checkSerializer } from './checks.ts';
 import { type Config, checkLimits } from './config.ts';
+import { checkNamed, checkPriority, type Priority } from './priority.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
 
@@ -33,7 +34,7 @@ export interface ResolvedTaskOptions
   readonly serializer: SerializerName;
   readonly compression: string | null;
   readonly queue: string | null;
-  readonly priority: number | null;
+  readonly priority: Priority | null;
   readonly expires: number | null;
   readonly trail: boolean;
   /** What the task itself says of time limits: it travels with its calls, as in Celery; the configuration's does not. */
@@ -93,7 +94,7 @@ export function resolveTaskOptions(
       where,
     ),
     queue: options.queue === undefined ? null : checkName(options.queue, `'queue' in ${where}`),
-    priority: options.priority === undefined ? null : checkPriority(options.priority, where),
+    priority: priority(options.priority, config, where),
     expires: options.expires === undefined ? null : seconds('expires', options.expires),
     throws: classes('throws', options.throws, where),
     trail: options.trail ?? true,
@@ -170,6 +171,14 @@ function maxRetries(value: number | null | undefined, where: string): number | n
     throw new ConfigError(`'maxRetries' in ${where} must be a whole number from 0, or null for no limit`);
   }
   return value;
+}
+
+function priority(value: unknown, { taskDefaultPriority }: Config, where: string): Priority | null {
+  if (value === undefined) return null;
+  const what = `'priority' in ${where}`;
+  const read = checkPriority(value, what);
+  checkNamed(read, taskDefaultPriority, what);
+  return read;
 }
 
 function backoff(value: boolean | Duration, seconds: (value: Duration) => number): number | null {

@@ -6,6 +6,7 @@ import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import type { Retry, RetryOptions } from './outcome.ts';
+import type { Priority } from './priority.ts';
 import type { TaskRequest } from './request.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
@@ -112,8 +113,8 @@ export interface TaskOptions {
   readonly compression?: string | null;
   /** Where its calls go if neither the call nor a route says so. */
   readonly queue?: string;
-  /** 0 to 255; on the embedded store 0 is the most urgent. */
-  readonly priority?: number;
+  /** Of its calls, if neither the call nor a route says one: a name, or the number on the wire. */
+  readonly priority?: Priority;
   /** Calls not begun within this time are not run. */
   readonly expires?: Duration;
   /** Errors that are expected of this task: logged without alarm. */

@@ -23,6 +23,11 @@ export interface ResultBackend extends AsyncDisposable {
    * @throws BrokerUnavailable when the store refuses.
    */
   put(record: ResultRecord): Promise<void>;
+  /**
+   * Where results come to, for backends that are sent them as messages: the application says it with each call whose result
+   * is wanted (`reply_to`).
+   */
+  replyTo?(): Promise<string>;
   /** The same write, to be made together with a settlement in the same store. */
   writeOf(record: ResultRecord): StoreWrite;
   /** The write that records that a task was sent; it reports false when the id is known already. */

@@ -3,7 +3,7 @@ import type { App } from '../app/app.ts';
 import { currentTask } from '../app/context.ts';
 import { toRequest } from '../app/request.ts';
 import { runHooks } from '../app/run.ts';
-import { retryMessage, toPublication } from '../app/sender.ts';
+import { retryMessage, scaleOf, toPublication } from '../app/sender.ts';
 import type { AnyTask } from '../app/task.ts';
 import { WorkerShutdown } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -64,18 +64,19 @@ export class Processor {
 
   /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
   async process(delivery: Delivery): Promise<void> {
+    const place = { vacated: false };
     try {
       const message = this.#read(delivery);
       const finished =
         delivery.redelivered && message.ok && (await this.#isFinished(delivery, message.value.id));
       if (finished === 'unknown') return;
       const admission = this.#admit(delivery, message, finished);
-      if (admission.kind === 'run') await this.#run(delivery, admission.task, admission.message);
+      if (admission.kind === 'run') await this.#run(delivery, admission.task, admission.message, place);
       else await this.#refusals.refuse(delivery, admission);
     } catch (error) {
       await this.#refusals.fault(delivery, error);
     } finally {
-      this.#parts.slots.release();
+      this.#parts.slots.release(place.vacated);
     }
   }
 
@@ -137,8 +138,13 @@ export class Processor {
     });
   }
 
-  async #run(delivery: Delivery, task: AnyTask, message: TaskMessage): Promise<void> {
-    const { app, name, settler, clock, logger } = this.#parts;
+  async #run(
+    delivery: Delivery,
+    task: AnyTask,
+    message: TaskMessage,
+    place: { vacated: boolean },
+  ): Promise<void> {
+    const { app, name, settler, slots, clock, logger } = this.#parts;
     const { queue, redelivered } = delivery;
     const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false });
     const run = new Run(task, request, () => delivery.lost, this.#runParts);
@@ -164,6 +170,8 @@ export class Processor {
     const decided = this.#decide(delivery, run, end, early);
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
     if (decided.end.kind !== 'abandoned') await runHooks(task, run, decided.end);
+    slots.vacate();
+    place.vacated = true;
     const settled = early
       ? await settler.settleEarly(decided.ending)
       : await settler.settle(delivery, decided.ending, decided.write);
@@ -181,7 +189,10 @@ export class Processor {
     const { app, settler, records } = this.#parts;
     const { message, queue } = run.request;
     const again: Again = {
-      retried: (retry) => toPublication(app, retryMessage(message, retry), retry.options.queue ?? queue),
+      retried: (retry) => {
+        const to = retry.options.queue ?? queue;
+        return toPublication(app, retryMessage(message, retry, Date.now(), scaleOf(app, to)), to);
+      },
       requeued: () => requeued(delivery, message.id),
     };
     try {

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { type CallOptions, noOptions } from '../../src/app/call-options.ts';
 import { currentTask } from '../../src/app/context.ts';
+import { publishCalls as publishWithin } from '../../src/app/publish.ts';
 import { toRequest } from '../../src/app/request.ts';
 import { type RunContext, runTask } from '../../src/app/run.ts';
-import { prepareCall, publishCalls, toPublication } from '../../src/app/sender.ts';
+import { prepareCall, toPublication } from '../../src/app/sender.ts';
 import type { AnyTask } from '../../src/app/task.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
@@ -66,6 +67,16 @@ describe('publishing', () => {
   });
 });
 
+const publishCalls = (
+  transport: Transport,
+  publications: readonly Publication[],
+  options: CallOptions,
+): Promise<void> =>
+  publishWithin(transport, publications, {
+    timeoutMs: options.publishTimeout === null ? null : 10_000,
+    ...options,
+  });
+
 describe('a broker that is away', () => {
   function failing(times: number): { transport: Transport; tries: () => number } {
     let tries = 0;
@@ -107,6 +118,7 @@ describe('a broker that is away', () => {
     const giveUp = new AbortController();
     const sending = publishCalls(broker.transport, [], {
       retryPolicy: { maxRetries: null, intervalStart: 60, intervalMax: 60 },
+      publishTimeout: null,
       signal: giveUp.signal,
     });
     giveUp.abort(new Error('enough'));

@@ -77,7 +77,7 @@ describe('a route', () => {
     [{ a: { quue: 'x' } }, "unknown option 'quue' in the route of 'a'; did you mean 'queue'?"],
     [[['a', 'b'], 'c'], 'taskRoutes: entry 1 is not a pair'],
     [{ a: { queue: 5 } }, "'queue' in the route of 'a' must be text"],
-    [{ a: { priority: 'high' } }, "'priority' in the route of 'a' must be a whole number"],
+    [{ a: { priority: 'higher' } }, "'priority' in the route of 'a' must be a whole number"],
   ])('is refused when it is none: %j', (routes, message) => {
     expect(() => new Router(routes as unknown as Routes)).toThrow(message); // what the compiler would refuse
   });

@@ -133,6 +133,7 @@ describe('a call', () => {
   });
 
   it('says everything that its options say', async () => {
+    appWith({ taskQueues: [{ name: 'q', exchange: 'x', routingKey: 'r' }] });
     const task = app.task('t', (x: number) => x);
     const eta = new Date(Date.now() - 1000); // past, so that it can be taken
     const expires = new Date(Date.now() + 60_000);

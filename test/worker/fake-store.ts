@@ -33,6 +33,7 @@ export class FakeStore {
         priority: true,
         mostUrgent: 'lowest',
         exchanges: false,
+        once: false,
         multiProcess: false,
         durable: true,
         atomicSettlement: true,

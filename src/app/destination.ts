@@ -1,0 +1,69 @@
+// Where a call goes: straight to a queue, or through an exchange. Celery's rules (its AMQP producer's), with one more: a
+// routing key alone, where exchanges are direct, is a queue.
+import type { QueueDeclaration } from '../transports/topology.ts';
+import type { Topology } from './queues.ts';
+
+/** What a call, or a route, says of it. */
+export interface Wish {
+  readonly queue?: string | undefined;
+  readonly exchange?: string | undefined;
+  readonly routingKey?: string | undefined;
+}
+
+export interface Destination {
+  /** The queue that was meant, also where an exchange decides. */
+  readonly queue: string;
+  /** `''`: straight to the queue. */
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+/**
+ * @param task the task's own queue
+ * @param standard the default queue
+ * @throws ConfigError for a queue that is not declared, where only declared ones may be used.
+ */
+export function destinationOf(
+  call: Wish,
+  route: Wish,
+  task: string | null,
+  standard: string,
+  topology: Topology,
+): Destination {
+  const exchange = call.exchange ?? route.exchange ?? '';
+  const key = call.routingKey ?? route.routingKey;
+  const queue = topology.queue(call.queue ?? route.queue ?? task ?? standard);
+  if (exchange !== '') {
+    const isDirect = (topology.exchangeType(exchange) ?? ownType(queue)) === 'direct';
+    if (key !== undefined || !isDirect)
+      return { queue: queue.name, exchange, routingKey: key ?? ownKey(queue) };
+    return straightTo(queue.name);
+  }
+  if (ownType(queue) !== 'direct')
+    return { queue: queue.name, exchange: ownExchange(queue), routingKey: key ?? ownKey(queue) };
+  const isKeyAlone =
+    call.queue === undefined &&
+    (call.routingKey !== undefined || (key !== undefined && route.queue === undefined));
+  if (!isKeyAlone || key === undefined) return straightTo(queue.name);
+  const shared = ownExchange(topology.queue(standard));
+  const bound = topology.bound({ name: shared, routingKey: key });
+  if (bound.length > 1) return { queue: queue.name, exchange: shared, routingKey: key };
+  return straightTo(bound[0] ?? topology.queue(key).name);
+}
+
+function straightTo(queue: string): Destination {
+  return { queue, exchange: '', routingKey: queue };
+}
+
+function ownType({ bindings }: QueueDeclaration): string {
+  return bindings[0]?.exchange.type ?? 'direct';
+}
+
+function ownExchange({ bindings, name }: QueueDeclaration): string {
+  return bindings[0]?.exchange.name ?? name;
+}
+
+/** Of a topic's pattern there is no key to be made: kombu sends it as it is, too. */
+function ownKey({ bindings, name }: QueueDeclaration): string {
+  return bindings[0]?.routingKey ?? name;
+}

@@ -1,0 +1,66 @@
+// What the drivers of broker and result backend are told, from the settings.
+import type { Config } from './config.ts';
+import { camel } from './spelling.ts';
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Options by Python's names, by ours: `{ master_name }` is `{ masterName }`, also in the objects within. */
+export function camelOptions(options: Options): Options {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [
+      camel(name),
+      isPlain(value) ? camelOptions(value) : value,
+    ]),
+  );
+}
+
+/** Celery says `ca_certs` for RabbitMQ and `ssl_ca_certs` for Redis; here both are `caCerts`. */
+export function tlsOptions(options: Options): Options {
+  return Object.fromEntries(
+    Object.entries(camelOptions(options)).map(([name, value]) => [
+      /^ssl[A-Z]/.test(name) ? name.charAt(3).toLowerCase() + name.slice(4) : name,
+      value,
+    ]),
+  );
+}
+
+/** For `openTransport`. Only what was said: a driver knows its own defaults, and refuses what it does not know. */
+export function brokerOptions(config: Config): Options {
+  const { broker, brokerFailoverStrategy, brokerConnectionTimeout, brokerHeartbeat, brokerUseSsl } = config;
+  return said({
+    failoverStrategy: brokerFailoverStrategy,
+    ...(isAmqp(broker)
+      ? { connectionTimeout: brokerConnectionTimeout, heartbeat: brokerHeartbeat }
+      : { socketConnectTimeout: brokerConnectionTimeout }),
+    ssl: brokerUseSsl,
+    ...config.brokerTransportOptions,
+  });
+}
+
+/** For `openBackend`. The options of a broker that keeps the results, too, count for both. */
+export function backendOptions(config: Config): Options {
+  const { backend, broker, redisBackendUseSsl, redisSocketTimeout, redisSocketConnectTimeout } = config;
+  return said({
+    ...(backend === broker ? brokerOptions(config) : {}),
+    ...said({
+      ssl: redisBackendUseSsl,
+      socketTimeout: redisSocketTimeout,
+      socketConnectTimeout: redisSocketConnectTimeout,
+    }),
+    ...config.resultBackendTransportOptions,
+  });
+}
+
+function isAmqp(url: string): boolean {
+  return /^(?:amqps?|pyamqp):/i.test(url);
+}
+
+function said(options: Options): Options {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== null && value !== undefined),
+  );
+}
+
+function isPlain(value: unknown): value is Options {
+  return Object.prototype.toString.call(value) === '[object Object]';
+}

@@ -1,0 +1,67 @@
+// Handing calls to the broker: within a time, again while it refuses, and never with more said than is known.
+import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { toMs } from '../lib/duration.ts';
+import type { Publication, Transport } from '../transports/transport.ts';
+import type { CallOptions, RetryPolicy } from './call-options.ts';
+
+export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' | 'signal'> {
+  /** Milliseconds from now for all tries together; null: as the policy and the signal say. */
+  readonly timeoutMs: number | null;
+}
+
+/**
+ * Publishes, and tries again as the policy says while the broker refuses; also when an answer is missing, where a
+ * repetition is harmless. Once an answer is missing, no later refusal makes it certain that nothing was sent.
+ * @throws BrokerUnavailable, UnroutableError, or the reason of `signal`: nothing was sent.
+ * @throws SendUnconfirmed it is not known.
+ */
+export async function publishCalls(
+  transport: Transport,
+  publications: readonly Publication[],
+  rules: PublishRules,
+): Promise<void> {
+  const { signal, timeoutMs } = rules;
+  signal?.throwIfAborted();
+  const deadlineMs = timeoutMs === null ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+  let doubt: SendUnconfirmed | null = null;
+  for (let failures = 0; ; failures++) {
+    try {
+      const leftMs = Math.max(1, deadlineMs - performance.now());
+      return await transport.publish(publications, {
+        signal,
+        timeoutMs: timeoutMs === null ? undefined : leftMs,
+      });
+    } catch (error) {
+      if (error instanceof SendUnconfirmed) doubt = error;
+      const delayMs = publishDelayMs(error, failures, rules, isHarmless(transport, publications));
+      if (delayMs === null || performance.now() + delayMs >= deadlineMs) throw doubt ?? error;
+      await systemClock.sleep(delayMs, signal).catch((reason: unknown) => {
+        throw doubt ?? reason;
+      });
+    }
+  }
+}
+
+/** Until the next try; null: there is none. */
+function publishDelayMs(
+  error: unknown,
+  failures: number,
+  { retry, retryPolicy }: PublishRules,
+  harmless: boolean,
+): number | null {
+  if (retry === false) return null;
+  if (!(error instanceof BrokerUnavailable) && !(error instanceof SendUnconfirmed && harmless)) return null;
+  return policyDelayMs(retryPolicy ?? {}, failures);
+}
+
+/** Whether a second message of the same id would be taken for the first. */
+function isHarmless({ features }: Transport, publications: readonly Publication[]): boolean {
+  return publications.every(({ write, once }) => write !== undefined || (once === true && features.once));
+}
+
+function policyDelayMs(policy: RetryPolicy, failures: number): number | null {
+  const { maxRetries = 3, intervalStart = 0, intervalStep = 0.2, intervalMax = 1 } = policy;
+  if (maxRetries !== null && failures >= maxRetries) return null;
+  return Math.min(toMs(intervalMax), toMs(intervalStart) + failures * toMs(intervalStep));
+}

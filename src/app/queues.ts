@@ -1,0 +1,344 @@
+// The queues of an application, as its settings say them (Celery's `task_queues`), and which of them an exchange leads to.
+import { ConfigError, UnroutableError } from '../errors.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import {
+  type BindingDeclaration,
+  binds,
+  type ExchangeDeclaration,
+  type ExchangeType,
+  plainQueue,
+  type QueueDeclaration,
+} from '../transports/topology.ts';
+import type { ExchangeAddress } from '../transports/transport.ts';
+import { checkName } from './checks.ts';
+import { camel } from './spelling.ts';
+
+/** An exchange: its name, or more. */
+export type ExchangeOptions =
+  | string
+  | { readonly name: string; readonly type?: ExchangeType; readonly durable?: boolean };
+
+/** A queue as one may say it. Names are those of kombu's Queue, in our spelling or kombu's (`routing_key`). */
+export interface QueueOptions {
+  readonly name: string;
+  /** Default: `taskDefaultExchange` if that is set, else a direct one of the queue's name. */
+  readonly exchange?: ExchangeOptions;
+  /** Default: `taskDefaultExchangeType`. */
+  readonly exchangeType?: ExchangeType;
+  /** A pattern where the exchange is a topic. Default: `taskDefaultRoutingKey` if that is set, else the queue's name. */
+  readonly routingKey?: string;
+  /** Several of these, instead of `exchange` and `routingKey`. The first is the queue's own. */
+  readonly bindings?: readonly { readonly exchange: ExchangeOptions; readonly routingKey?: string }[];
+  readonly durable?: boolean;
+  readonly exclusive?: boolean;
+  readonly autoDelete?: boolean;
+  /** RabbitMQ's `x-queue-type`. */
+  readonly type?: 'classic' | 'quorum';
+  /** RabbitMQ's `x-max-priority`; default `taskQueueMaxPriority`. */
+  readonly maxPriority?: number | null;
+  /** RabbitMQ's `x-message-ttl`. */
+  readonly messageTtl?: Duration;
+  /** RabbitMQ's `x-expires`: an unused queue is deleted after so long. */
+  readonly expires?: Duration;
+  /** RabbitMQ's `x-max-length`. */
+  readonly maxLength?: number;
+  readonly maxLengthBytes?: number;
+  /** Further arguments, verbatim: `{ 'x-dead-letter-exchange': 'dlx' }`. */
+  readonly queueArguments?: Readonly<Record<string, unknown>>;
+}
+
+/** Celery's `task_queues`: a list of names and queues, or an object of queues by their names. */
+export type Queues =
+  | readonly (string | QueueOptions)[]
+  | Readonly<Record<string, Omit<QueueOptions, 'name'>>>;
+
+/** What the settings say of queues of which `taskQueues` says nothing, or not all. */
+export interface QueueDefaults {
+  readonly taskDefaultQueue: string;
+  readonly taskDefaultExchange: string | null;
+  readonly taskDefaultExchangeType: ExchangeType;
+  readonly taskDefaultRoutingKey: string | null;
+  readonly taskDefaultQueueType: 'classic' | 'quorum';
+  readonly taskCreateMissingQueueType: 'classic' | 'quorum';
+  readonly taskQueueMaxPriority: number | null;
+  readonly taskCreateMissingQueues: boolean;
+}
+
+export class Topology {
+  /** The queues of which more is said than their name. */
+  readonly declared: readonly QueueDeclaration[];
+  /** Those of `taskQueues`, in their order. */
+  readonly named: readonly string[];
+  readonly #queues = new Map<string, QueueDeclaration>();
+  readonly #exchanges = new Map<string, ExchangeDeclaration>();
+  readonly #missing = new Map<string, QueueDeclaration>();
+  readonly #defaults: QueueDefaults;
+
+  /** @throws ConfigError for queues that are none, or contradict each other. */
+  constructor(queues: Queues | null, defaults: QueueDefaults) {
+    this.#defaults = defaults;
+    for (const options of listed(queues)) this.#add(readQueue(options, defaults));
+    this.named = [...this.#queues.keys()];
+    const own = defaults.taskDefaultQueue;
+    if (!this.#queues.has(own)) this.#add(readQueue(defaultQueue(defaults), defaults));
+    const plain = JSON.stringify(plainQueue(own));
+    this.declared = [...this.#queues.values()].filter(
+      (queue) => queue.name !== own || JSON.stringify(queue) !== plain,
+    );
+  }
+
+  /**
+   * A queue as it is to be declared.
+   * @throws ConfigError when nothing is said of it and `taskCreateMissingQueues` is false.
+   */
+  queue(name: string): QueueDeclaration {
+    const queue = this.#queues.get(name);
+    if (queue !== undefined) return queue;
+    if (this.#defaults.taskCreateMissingQueues) return this.#unsaid(name);
+    const hint = suggest(name, this.#queues.keys());
+    throw new ConfigError(
+      `there is no queue '${name}' in taskQueues${hint ? `; did you mean '${hint}'?` : ', and taskCreateMissingQueues is false'}`,
+    );
+  }
+
+  /** What a queue of which nothing is said is declared as. */
+  readonly missing = (name: string): QueueDeclaration => {
+    const { taskQueueMaxPriority: maxPriority, taskCreateMissingQueueType } = this.#defaults;
+    const type = taskCreateMissingQueueType === 'quorum' ? 'quorum' : null;
+    return { ...plainQueue(name), type, maxPriority };
+  };
+
+  /** The type of an exchange that is declared here. */
+  exchangeType(name: string): ExchangeType | undefined {
+    return this.#exchanges.get(name)?.type;
+  }
+
+  /** The queues that get what is sent there, as far as they are declared here. */
+  bound({ name, routingKey }: ExchangeAddress): readonly string[] {
+    return [...this.#queues.values()]
+      .filter(({ bindings }) =>
+        bindings.some((binding) => binding.exchange.name === name && binds(binding, routingKey)),
+      )
+      .map((queue) => queue.name);
+  }
+
+  /** The same. @throws UnroutableError when there is none. */
+  route(address: ExchangeAddress): readonly string[] {
+    const names = this.bound(address);
+    if (names.length > 0) return names;
+    const { name, routingKey } = address;
+    throw new UnroutableError(
+      this.#exchanges.has(name)
+        ? `no queue is bound to the exchange '${name}' for the key '${routingKey}'; bind one in taskQueues`
+        : `there is no exchange '${name}' in taskQueues, so no queue would have got the message`,
+    );
+  }
+
+  #unsaid(name: string): QueueDeclaration {
+    const known = this.#missing.get(name);
+    if (known !== undefined) return known;
+    const queue = this.missing(name);
+    // Callers may invent names without end.
+    if (this.#missing.size >= 1000) this.#missing.clear();
+    this.#missing.set(name, queue);
+    return queue;
+  }
+
+  #add(queue: QueueDeclaration): void {
+    if (this.#queues.has(queue.name)) throw new ConfigError(`taskQueues: '${queue.name}' is there twice`);
+    this.#queues.set(queue.name, queue);
+    for (const { exchange } of queue.bindings) {
+      const before = this.#exchanges.get(exchange.name);
+      if (before !== undefined && before.type !== exchange.type) {
+        throw new ConfigError(
+          `taskQueues: the exchange '${exchange.name}' is ${before.type} for one queue and ${exchange.type} for '${queue.name}'; it has one type`,
+        );
+      }
+      this.#exchanges.set(exchange.name, exchange);
+    }
+  }
+}
+
+function listed(queues: Queues | null): readonly QueueOptions[] {
+  if (queues === null) return [];
+  if (Array.isArray(queues))
+    return queues.map(
+      (item: unknown, index) =>
+        typeof item === 'string'
+          ? { name: item }
+          : (record(item, `taskQueues[${index}]`) as unknown as QueueOptions), // read in readQueue
+    );
+  return Object.entries(record(queues, 'taskQueues')).map(([name, options]) => ({
+    ...record(options ?? {}, `taskQueues['${name}']`),
+    name,
+  }));
+}
+
+/** Celery's own declaration of it: only `quorum` is said as an argument. */
+function defaultQueue(defaults: QueueDefaults): QueueOptions {
+  const { taskDefaultQueue: name, taskDefaultQueueType } = defaults;
+  return { name, ...(taskDefaultQueueType === 'quorum' && { type: 'quorum' }) };
+}
+
+type Read<T> = (value: unknown, what: string) => T;
+
+const isFlag: Read<boolean> = (value, what) => {
+  if (typeof value === 'boolean') return value;
+  throw new ConfigError(`${what} must be true or false`);
+};
+const isCount: Read<number> = (value, what) => {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new ConfigError(`${what} must be a whole number from 0`);
+};
+const isMs: Read<number> = (value, what) => {
+  if (typeof value !== 'number' && typeof value !== 'string')
+    throw new ConfigError(`${what} must be seconds or text like '10m'`);
+  const ms = Math.trunc(toMs(value, what));
+  if (ms >= 0) return ms;
+  throw new ConfigError(`${what} must not be below 0`);
+};
+const anything: Read<unknown> = (value) => value;
+
+/** Every member with how it is read; the name is the RabbitMQ argument that it becomes, if it is one. */
+const members: { readonly [Name in keyof Required<QueueOptions>]: Read<unknown> } = {
+  name: checkName,
+  exchange: anything,
+  exchangeType: readExchangeType,
+  routingKey: readKey,
+  bindings: anything,
+  durable: isFlag,
+  exclusive: isFlag,
+  autoDelete: isFlag,
+  type: (value, what) => {
+    if (value === 'classic' || value === 'quorum') return value;
+    throw new ConfigError(`${what} must be 'classic' or 'quorum'`);
+  },
+  maxPriority: (value, what) => {
+    if (value === null || (isCount(value, what) > 0 && Number(value) <= 255)) return value;
+    throw new ConfigError(`${what} must be a whole number from 1 to 255, or null`);
+  },
+  messageTtl: isMs,
+  expires: isMs,
+  maxLength: isCount,
+  maxLengthBytes: isCount,
+  queueArguments: record,
+};
+
+const limits = {
+  messageTtl: 'x-message-ttl',
+  expires: 'x-expires',
+  maxLength: 'x-max-length',
+  maxLengthBytes: 'x-max-length-bytes',
+} as const;
+
+function readQueue(given: QueueOptions, defaults: QueueDefaults): QueueDeclaration {
+  const name = checkName(given.name, "a queue's name in taskQueues");
+  const where = `the queue '${name}' in taskQueues`;
+  const queue = readMembers(given, where);
+  const args: Record<string, unknown> = { ...queue.queueArguments };
+  for (const [member, argument] of Object.entries(limits)) {
+    const value = queue[member as keyof typeof limits]; // its own keys
+    if (value !== undefined) args[argument] = value;
+  }
+  const type = queue.type ?? taken(args, 'x-queue-type') ?? null;
+  const maxPriority = queue.maxPriority ?? taken(args, 'x-max-priority') ?? defaults.taskQueueMaxPriority;
+  return {
+    name,
+    bindings: readBindings(queue, name, where, defaults),
+    durable: queue.durable ?? true,
+    exclusive: queue.exclusive ?? false,
+    autoDelete: queue.autoDelete ?? false,
+    type: type as QueueDeclaration['type'], // a type that we do not know is the broker's to refuse
+    // A quorum queue takes no x-max-priority: RabbitMQ refuses to declare it.
+    maxPriority: type === 'quorum' ? null : (maxPriority as number | null), // likewise
+    arguments: Object.freeze(args),
+  };
+}
+
+function taken(args: Record<string, unknown>, name: string): unknown {
+  const value = args[name];
+  delete args[name];
+  return value;
+}
+
+function readMembers(given: object, where: string): QueueOptions {
+  const read: Record<string, unknown> = {};
+  for (const [spelled, value] of Object.entries(given)) {
+    const member = camel(spelled);
+    if (member === 'broadcast')
+      throw new ConfigError(`${where}: Broadcast queues are not in this version; leave it out`);
+    const check = Object.hasOwn(members, member) ? members[member as keyof QueueOptions] : undefined; // it has it
+    if (check === undefined) {
+      const hint = suggest(member, Object.keys(members));
+      throw new ConfigError(
+        `${where}: unknown option '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`,
+      );
+    }
+    if (value !== undefined) read[member] = check(value, `'${spelled}' of ${where}`);
+  }
+  return read as unknown as QueueOptions; // each member was read by its row
+}
+
+function readBindings(
+  { exchange, exchangeType, routingKey, bindings }: QueueOptions,
+  queue: string,
+  where: string,
+  defaults: QueueDefaults,
+): readonly BindingDeclaration[] {
+  const standardKey = defaults.taskDefaultRoutingKey ?? queue;
+  if (bindings === undefined) {
+    const own = exchange ?? defaults.taskDefaultExchange ?? queue;
+    const type = exchangeType ?? defaults.taskDefaultExchangeType;
+    return [{ exchange: readExchange(own, type, where), routingKey: routingKey ?? standardKey }];
+  }
+  if (exchange !== undefined || routingKey !== undefined)
+    throw new ConfigError(`${where} has 'bindings' and 'exchange' or 'routingKey'; say it in one place`);
+  if (!Array.isArray(bindings) || bindings.length === 0)
+    throw new ConfigError(
+      `'bindings' of ${where} must be a list like [{ exchange: 'media', routingKey: 'video.#' }]`,
+    );
+  return bindings.map((item: unknown) => {
+    const binding = new Map(
+      Object.entries(record(item, `a binding of ${where}`)).map(([key, value]) => [camel(key), value]),
+    );
+    const key = binding.get('routingKey');
+    return {
+      exchange: readExchange(
+        binding.get('exchange'),
+        exchangeType ?? defaults.taskDefaultExchangeType,
+        where,
+      ),
+      routingKey: key === undefined ? standardKey : readKey(key, `'routingKey' in a binding of ${where}`),
+    };
+  });
+}
+
+function readExchange(given: unknown, type: ExchangeType, where: string): ExchangeDeclaration {
+  const what = `'exchange' of ${where}`;
+  if (typeof given === 'string') return { name: checkName(given, what), type, durable: true };
+  const exchange = record(given, what);
+  return {
+    name: checkName(exchange.name, `the name of ${what}`),
+    type: exchange.type === undefined ? type : readExchangeType(exchange.type, `the type of ${what}`),
+    durable: exchange.durable === undefined ? true : isFlag(exchange.durable, `'durable' of ${what}`),
+  };
+}
+
+/** @throws ConfigError */
+export function readExchangeType(value: unknown, what: string): ExchangeType {
+  if (value === 'direct' || value === 'topic' || value === 'fanout') return value;
+  throw new ConfigError(
+    `${what} must be 'direct', 'topic' or 'fanout'${value === 'headers' ? "; exchanges of the type 'headers' are not in this version" : ''}`,
+  );
+}
+
+function readKey(value: unknown, what: string): string {
+  return value === '' ? value : checkName(value, what); // a fanout exchange needs none
+}
+
+function record(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return value as Readonly<Record<string, unknown>>; // just checked
+  throw new ConfigError(`${what} must be an object`);
+}

@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import type { AppOptions } from '../../src/app/config.ts';
+import { type PriorityName, priorityNumber } from '../../src/app/priority.ts';
+import { ConfigError } from '../../src/errors.ts';
+
+const names: readonly PriorityName[] = ['urgent', 'high', 'normal', 'low'];
+const numbers = (mostUrgent: 'lowest' | 'highest', maxPriority: number | null): number[] =>
+  names.map((name) => priorityNumber(name, { mostUrgent, maxPriority }));
+
+describe('the number of a priority', () => {
+  it('by name is that of one of the four lists on Redis, and mirrored on RabbitMQ', () => {
+    expect(numbers('lowest', null)).toEqual([0, 3, 6, 9]);
+    expect(numbers('highest', null)).toEqual([9, 6, 3, 0]);
+    expect(numbers('highest', 10)).toEqual([9, 6, 3, 0]);
+    expect(numbers('highest', 255)).toEqual([9, 6, 3, 0]);
+  });
+
+  it.each([3, 4, 5, 6, 7, 8])('keeps the names apart in a queue that knows %i priorities', (max) => {
+    const found = numbers('highest', max);
+    expect(new Set(found).size).toBe(4);
+    expect(found).toEqual([...found].sort((a, b) => b - a));
+    expect(Math.max(...found)).toBe(max);
+  });
+
+  it('that is one already stays as it is', () => {
+    for (const mostUrgent of ['lowest', 'highest'] as const)
+      expect(priorityNumber(7, { mostUrgent, maxPriority: 5 })).toBe(7);
+  });
+});
+
+describe('an application that gives priorities by name', () => {
+  const named: AppOptions = { broker: 'memory://', taskDefaultPriority: 'normal' };
+
+  async function order(app: App): Promise<string[]> {
+    const broker = await app.broker();
+    await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
+    const got: string[] = [];
+    for (const delivery of await consumer.claim(() => 20, AbortSignal.timeout(5000))) {
+      if (delivery.message.ok) got.push(String(delivery.message.value.headers.id));
+      await delivery.settle({ kind: 'ack' });
+    }
+    return got;
+  }
+
+  it('has its urgent calls before the high ones, these before those that say nothing, and the low ones last', async () => {
+    await using app = new App('test', {
+      ...named,
+      taskRoutes: { routed: { priority: 'high' } },
+    });
+    const own = app.task('own', { priority: 'low' }, () => 1);
+    await own.applyAsync([], { taskId: 'low task' });
+    await app.send('t', [], { taskId: 'unsaid' });
+    await app.send('t', [], { taskId: 'normal', priority: 'normal' });
+    await app.send('routed', [], { taskId: 'high route' });
+    await app.send('t', [], { taskId: 'urgent', priority: 'urgent' });
+    expect(await order(app)).toEqual(['urgent', 'high route', 'unsaid', 'normal', 'low task']);
+  });
+
+  it('has the right number also for the call that opens the broker', async () => {
+    await using app = new App('test', named);
+    const sending = app.send('t', [], { priority: 'low' });
+    await sending;
+    const broker = await app.broker();
+    await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
+    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
+    expect(delivery?.message.ok && delivery.message.value.properties.priority).toBe(9);
+  });
+
+  it('may give numbers beside them', async () => {
+    await using app = new App('test', named);
+    for (const priority of [9, 'low', 1, 'urgent', 'high', 4] as const)
+      await app.send('t', [], { taskId: String(priority), priority });
+    expect(await order(app)).toEqual(['urgent', '1', 'high', '4', '9', 'low']);
+  });
+
+  it.each<[string, (app: App) => unknown]>([
+    ['a task', (app) => app.task('t', { priority: 'high' }, () => 1)],
+    ['a call', (app) => app.send('t', [], { priority: 'high' })],
+    ['a route', (app) => app.send('routed')],
+  ])('must say what calls without a priority have, or the name of %s is refused', async (_, use) => {
+    await using app = new App('test', { broker: 'memory://', taskRoutes: { routed: { priority: 'high' } } });
+    await expect(async () => use(app)).rejects.toThrow("{ taskDefaultPriority: 'normal' }");
+    await expect(async () => use(app)).rejects.toThrow(ConfigError);
+  });
+
+  it('is told the names when it says another', async () => {
+    await using app = new App('test', named);
+    const wrong = { priority: 'highest' } as object;
+    await expect(app.send('t', [], wrong)).rejects.toThrow('one of urgent, high, normal, low');
+  });
+
+  it('sends 0, as Celery does, when it says nothing of priorities', async () => {
+    await using app = new App('test', { broker: 'memory://' });
+    await app.send('t');
+    const broker = await app.broker();
+    await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
+    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
+    expect(delivery?.message.ok && delivery.message.value.properties.priority).toBe(0);
+  });
+});
