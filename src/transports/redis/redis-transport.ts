@@ -81,7 +81,7 @@ export class RedisTransport implements Transport {
     options.signal?.throwIfAborted();
     // All are encoded before any is sent: what cannot be encoded stops all of them.
     const messages: Outgoing[] = [];
-    const noteMs = String(3 * (options.timeoutMs ?? defaultSendTimeoutMs));
+    const noteMs = String(Math.ceil(3 * (options.timeoutMs ?? defaultSendTimeoutMs)));
     for (const publication of publications) {
       const record = recordArgs(publication.write, this.store);
       const addressed = await this.#address(publication);
