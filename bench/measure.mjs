@@ -1,13 +1,15 @@
-// One measurement in a process of its own: `node measure.mjs <system> <case> <file> <count>`. Prints one line of JSON.
-// Cases of two processes are played by a `producer` and a `worker`, started by main.mjs.
+// One measurement in a process of its own: `node measure.mjs <system> <part> <address> <count> [more]`. Prints one line of
+// JSON. Parts of two processes are played by a `worker` and a sender (`producer`, `pinger`, `planner`), started by main.mjs.
+// measure.py is its twin for Celery.
 import { systems } from './systems/systems.mjs';
 
-const [name, part, file, countText] = process.argv.slice(2);
+const [name, part, address, countText, more] = process.argv.slice(2);
 const count = Number(countText);
-const system = await (await systems[name]()).open(file);
-const parts = { one, flight, bulk, drain, worker, producer, pinger };
+const system = await (await systems[name]()).open(address);
+const parts = { one, flight, bulk, drain, worker, producer, pinger, planner };
 await parts[part]();
-await system.close();
+// Some peers cannot be closed while they wait.
+process.exit(0);
 
 /** Sends awaited one by one. */
 async function one() {
@@ -18,7 +20,7 @@ async function one() {
 
 /** 100 sends in flight. */
 async function flight() {
-  await rate(() => inFlight(100));
+  await rate(() => inFlight(count));
 }
 
 /** As many at a time as the system likes. */
@@ -26,63 +28,63 @@ async function bulk() {
   await rate(() => system.sendMany(count));
 }
 
-/** One worker process against a queue that another has filled (case `bulk`). */
+/** One worker process against a queue that another has filled (part `bulk`). */
 async function drain() {
   const before = process.cpuUsage();
   const started = performance.now();
-  let ran = 0;
-  let allRan;
-  const all = new Promise((resolve) => {
-    allRan = resolve;
-  });
-  const worker = await system.work(() => {
-    if (++ran === count) allRan();
-  });
+  const { all, ran } = counted();
+  const worker = await system.work(ran);
   await all;
   await worker.settled(count);
   const seconds = (performance.now() - started) / 1000;
   const { user, system: kernel } = process.cpuUsage(before);
+  const rssMb = process.resourceUsage().maxRSS / 1024;
+  const counts = await system.counts();
   await worker.stop();
-  report({
-    rate: count / seconds,
-    cpuPer1000: (user + kernel) / 1e6 / (count / 1000),
-    rssMb: process.resourceUsage().maxRSS / 1024,
-  });
+  report({ rate: count / seconds, cpuPer1000: (user + kernel) / 1e6 / (count / 1000), rssMb, counts });
 }
 
-/** Runs until `count` tasks have run; says when each of the first 1,000 began, and when all were settled. */
+/**
+ * Runs until `count` tasks have run; says when the first began, of each that carries `at` how long after that it began,
+ * of each that carries `due` how late, and when all were settled. `rss`: its memory, each 50 ms.
+ */
 async function worker() {
   const latencies = [];
+  const lateness = [];
+  const rss = [];
   let firstAt = 0;
-  let ran = 0;
-  let allRan;
-  const all = new Promise((resolve) => {
-    allRan = resolve;
+  const { all, ran } = counted();
+  const working = await system.work(({ at, due }) => {
+    if (firstAt === 0) firstAt = clock();
+    if (at > 0) latencies.push(clock() - at);
+    if (due > 0) lateness.push(clock() - due);
+    ran();
   });
-  const before = process.cpuUsage();
-  const working = await system.work(({ at }) => {
-    if (ran === 0) firstAt = clock();
-    if (at > 0 && latencies.length < 1000) latencies.push(clock() - at);
-    if (++ran === count) allRan();
-  });
+  const sample = () => rss.push({ at: clock(), mb: process.memoryUsage.rss() / 1024 / 1024 });
+  const sampling = more === 'rss' ? setInterval(sample, 50) : null;
   process.stdout.write('ready\n');
   await all;
   await working.settled(count);
   const doneAt = clock();
-  const { user, system: kernel } = process.cpuUsage(before);
+  if (sampling !== null) {
+    sample();
+    clearInterval(sampling);
+  }
+  const counts = await system.counts();
   await working.stop();
-  report({ firstAt, doneAt, latencies, cpuPer1000: (user + kernel) / 1e6 / (count / 1000) });
+  report({ firstAt, doneAt, latencies, lateness, rss, counts });
 }
 
 /** The other half of `worker`, 100 sends in flight. */
 async function producer() {
   const startedAt = clock();
-  await inFlight(100);
+  await inFlight(count);
   report({ startedAt, sentAt: clock() });
 }
 
 /** One task at a time, with a pause in between: the worker is idle each time. Then as many with their results. */
 async function pinger() {
+  await system.listens?.();
   for (let sent = 0; sent < count / 2; sent++) {
     await pause(4 + (sent % 7));
     await system.send({ at: clock() });
@@ -101,18 +103,51 @@ async function pinger() {
   report({ roundTrips });
 }
 
-async function inFlight(width) {
-  let left = count;
+/** `count` tasks due evenly within 3 s, the first `more` milliseconds from now; before, 1,000 that warm the worker up. */
+async function planner() {
+  const spreadMs = 3000;
+  await inFlight(1000);
+  await pause(500);
+  const startedAt = clock();
+  const firstDue = Math.ceil(startedAt + Number(more));
+  let planned = 0;
+  const lane = async () => {
+    while (planned < count) {
+      const due = firstDue + Math.floor((planned++ * spreadMs) / count);
+      await system.sendAt({ at: 0, due }, due);
+    }
+  };
+  await Promise.all(Array.from({ length: 100 }, lane));
+  const aheadMs = firstDue - clock();
+  if (aheadMs < 0) throw new Error(`${name} was still sending when the first task was due`);
+  report({ startedAt });
+}
+
+async function inFlight(sends) {
+  let left = sends;
   const lane = async () => {
     while (left-- > 0) await system.send({ at: 0 });
   };
-  await Promise.all(Array.from({ length: width }, lane));
+  await Promise.all(Array.from({ length: 100 }, lane));
+}
+
+/** What counts the tasks that run, and a promise for the last. */
+function counted() {
+  let seen = 0;
+  let ran;
+  const all = new Promise((resolve) => {
+    ran = () => {
+      if (++seen === count) resolve();
+    };
+  });
+  return { all, ran };
 }
 
 async function rate(run) {
   const started = performance.now();
   await run();
-  report({ rate: count / ((performance.now() - started) / 1000) });
+  const seconds = (performance.now() - started) / 1000;
+  report({ rate: count / seconds, counts: await system.counts() });
 }
 
 /** Milliseconds, with fractions, the same in all processes of the machine. */

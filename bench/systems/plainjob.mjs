@@ -25,6 +25,7 @@ export function plainjob({ fsync }) {
               Array.from({ length: Math.min(chunk, count - sent) }, () => ({ at: 0 })),
             );
         },
+        sendAt: null,
         result: null,
         /** Calls `onStart` with the data of each job; resolves with a function that stops it. */
         async work(onStart) {
@@ -44,6 +45,12 @@ export function plainjob({ fsync }) {
               await worker.stop();
               await running;
             },
+          };
+        },
+        async counts() {
+          return {
+            waiting: queue.countJobs({ type: 'noop', status: 0 }),
+            done: queue.countJobs({ type: 'noop', status: 2 }),
           };
         },
         async close() {

@@ -1,12 +1,19 @@
-// Ours, as a user has it: the built package on the embedded store, results kept, `synchronous=FULL` with group commit.
+// Ours, as a user has it: the built package, results kept. The address is a file (the embedded store) or a broker's URL;
+// after a `|` may stand the URL of the result backend, or `none`.
 import { App } from '../../dist/index.js';
 import { Worker } from '../../dist/worker/worker.js';
+import { resultsInRedis } from './results-in-redis.mjs';
+import { until } from './systems.mjs';
 
 export function umbel() {
   return {
-    async open(file) {
+    async open(address) {
+      const [place, results = place] = address.split('|').map((part) => part.trim());
+      const broker = place.includes('://') ? place : `sqlite://${place}`;
+      const backend = results === 'none' ? null : results === place ? broker : results;
+      const queue = process.env.BENCH_QUEUE ?? 'celery';
       let onStart = () => {};
-      const app = new App('bench', { broker: `sqlite://${file}`, backend: `sqlite://${file}` });
+      const app = new App('bench', { broker, backend, taskDefaultQueue: queue });
       const noop = app.task('bench.noop', (data) => {
         onStart(data);
       });
@@ -20,7 +27,9 @@ export function umbel() {
           for (let sent = 0; sent < count; sent += chunk)
             await noop.applyMany(Array.from({ length: Math.min(chunk, count - sent) }, () => [{ at: 0 }]));
         },
-        /** Sends one and waits for its result. */
+        async sendAt(data, due) {
+          await noop.applyAsync([data], { eta: new Date(due) });
+        },
         async result(data) {
           const result = await noop.delay(data);
           await result.get({ timeout: 10 });
@@ -31,17 +40,25 @@ export function umbel() {
           await worker.start();
           return {
             async settled() {
-              for (;;) {
-                const { ready, scheduled, claimed } = await transport.size('celery');
-                if (ready + scheduled + claimed === 0) return;
-                await new Promise((done) => setTimeout(done, 1));
-              }
+              await until(async () => {
+                const { ready, scheduled, claimed } = await transport.size(queue);
+                return ready + scheduled + claimed === 0;
+              });
             },
             stop: () => worker.stop(),
           };
+        },
+        async counts() {
+          const { ready, scheduled } = await transport.size(queue);
+          return { waiting: ready + scheduled, done: await resultsIn(backend) };
         },
         close: () => app.close(),
       };
     },
   };
+}
+
+/** Null where they cannot be counted from outside. */
+async function resultsIn(backend) {
+  return backend?.startsWith('redis:') ? await resultsInRedis(backend) : null;
 }
