@@ -81,7 +81,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
     patience.limit(coldPatienceMs);
     processor.abandon();
     if (!(await atMost(stepMs, idle, clock))) {
-      const held = slots.size - slots.free;
+      const held = slots.busy;
       logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
     }
   }

@@ -1,9 +1,13 @@
 import { type Deferred, deferred } from '../lib/deferred.ts';
 
-/** The worker's places to run a task. A place is taken from the claim of a message until its settlement is durable. */
+/**
+ * The worker's places to run a task. A place is taken from the claim of a message until its task has ended; what has ended
+ * and is not settled yet takes none, up to as many again.
+ */
 export class Slots {
   readonly size: number;
   #taken = 0;
+  #settling = 0;
   #freed: Deferred<void> | null = null;
   #idle: Deferred<void> | null = null;
 
@@ -12,17 +16,31 @@ export class Slots {
   }
 
   get free(): number {
-    return this.size - this.#taken;
+    return this.size - this.#taken - Math.max(0, this.#settling - this.size);
+  }
+
+  /** How many are taken, or settle. */
+  get busy(): number {
+    return this.#taken + this.#settling;
   }
 
   take(): void {
     this.#taken++;
   }
 
-  release(): void {
+  /** Its task has ended, and is to be settled: another may run in its place. */
+  vacate(): void {
     this.#taken--;
+    this.#settling++;
+    if (this.free > 0) this.nudge();
+  }
+
+  /** It is over with one that was taken; `vacated` before or not. */
+  release(vacated = false): void {
+    if (vacated) this.#settling--;
+    else this.#taken--;
     this.nudge();
-    if (this.#taken > 0) return;
+    if (this.busy > 0) return;
     this.#idle?.resolve();
     this.#idle = null;
   }
@@ -40,9 +58,9 @@ export class Slots {
     this.#freed = null;
   }
 
-  /** Resolves when none is taken. */
+  /** Resolves when none is taken, and all is settled. */
   whenIdle(): Promise<void> {
-    if (this.#taken === 0) return Promise.resolve();
+    if (this.busy === 0) return Promise.resolve();
     this.#idle ??= deferred();
     return this.#idle.promise;
   }

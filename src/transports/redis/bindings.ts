@@ -21,6 +21,10 @@ export class Bindings {
       for (const { exchange } of bindings) this.#exchanges.set(exchange.name, exchange);
   }
 
+  isDeclared(queue: string): boolean {
+    return this.#done.has(queue);
+  }
+
   /** Writes a queue's bindings down, as Celery does before its first use of a queue. */
   async declare(queue: string): Promise<void> {
     if (this.#done.has(queue)) return;

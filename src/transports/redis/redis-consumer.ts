@@ -413,10 +413,8 @@ export class RedisConsumer implements Consumer {
   }
 }
 
-/** When a message may run, if it says so. Most do not, which is seen without reading them. */
-function dueOf(delivery: RedisDelivery): number | null {
-  if (!delivery.raw.includes('"eta": "') && !delivery.raw.includes('"eta":"')) return null;
-  const { message } = delivery;
+/** When a message may run, if its headers say so. */
+function dueOf({ message }: RedisDelivery): number | null {
   const eta = message.ok ? message.value.headers.eta : null;
   return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? null) : null;
 }

@@ -84,7 +84,8 @@ export class RedisTransport implements Transport {
     const noteMs = String(Math.ceil(3 * (options.timeoutMs ?? defaultSendTimeoutMs)));
     for (const publication of publications) {
       const record = recordArgs(publication.write, this.store);
-      const addressed = await this.#address(publication);
+      const going = this.#address(publication);
+      const addressed = going instanceof Promise ? await going : going; // a turn saved for each message
       const [first] = addressed;
       if (first === undefined) continue;
       const once =
@@ -107,7 +108,7 @@ export class RedisTransport implements Transport {
       clock: this.#clock,
       steps: this.#steps,
       options,
-      address: (publication) => this.#address(publication),
+      address: async (publication) => this.#address(publication),
       onClose: () => this.#consumers.delete(consumer),
     });
     this.#consumers.add(consumer);
@@ -154,13 +155,17 @@ export class RedisTransport implements Transport {
   }
 
   /** Which lists a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
-  async #address({ queue, exchange, message }: Publication): Promise<readonly Addressed[]> {
+  #address({ queue, exchange, message }: Publication): readonly Addressed[] | Promise<readonly Addressed[]> {
     const step = stepOf(message.properties.priority, this.#steps);
     const stored = encodeEnvelope(message);
-    if (exchange !== undefined)
-      return (await this.#bindings.route(exchange)).map((each) => ({ queue: each, step, stored }));
-    await this.#bindings.declare(queue);
-    return [{ queue, step, stored }];
+    const addressed = [{ queue, step, stored }];
+    if (exchange === undefined)
+      return this.#bindings.isDeclared(queue)
+        ? addressed
+        : this.#bindings.declare(queue).then(() => addressed);
+    return this.#bindings
+      .route(exchange)
+      .then((queues) => queues.map((each) => ({ queue: each, step, stored })));
   }
 
   #ask(script: Parameters<RedisConnection['run']>[0], args: readonly string[]): Promise<unknown> {

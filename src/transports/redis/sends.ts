@@ -104,7 +104,8 @@ export class Sends {
     signal: AbortSignal | undefined,
   ): Promise<readonly unknown[]> {
     const { db } = this.#connection.settings;
-    const args = [this.#prefix, String(db), ...messages.flatMap((message) => message.args)];
+    const args = [this.#prefix, String(db)];
+    for (const message of messages) for (const arg of message.args) args.push(arg);
     let doubt: unknown = null;
     for (let failures = 0; ; failures++) {
       const timeoutMs = Math.max(1, until - this.#clock.monotonic());

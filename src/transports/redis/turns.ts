@@ -38,7 +38,7 @@ const most = 256;
 const mostBytes = 2_000_000;
 const mostClaimed = 500;
 /** As many wait for no end of the event loop's turn. */
-const enough = 32;
+const enough = 64;
 
 export class Turns {
   readonly #connection: RedisConnection;
