@@ -1,4 +1,5 @@
-import { type Config, checkLimits } from '../app/config.ts';
+import type { App } from '../app/app.ts';
+import { checkLimits } from '../app/config.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
@@ -8,7 +9,7 @@ import { nodeName } from './node-name.ts';
 import { TolerantLogger } from './tolerant-logger.ts';
 
 export interface WorkerOptions {
-  /** The queues that it serves; default: the application's `taskDefaultQueue`. */
+  /** The queues that it serves; default: the application's `taskQueues`, else its `taskDefaultQueue`. */
   readonly queues?: readonly string[];
   /** Tasks at a time; default `workerConcurrency`. */
   readonly concurrency?: number;
@@ -51,15 +52,20 @@ const known = [
 ];
 
 /** @throws UnknownOptionError, ConfigError. */
-export function resolveWorkerOptions(config: Config, options: WorkerOptions): ResolvedWorkerOptions {
+export function resolveWorkerOptions(
+  { config, topology }: Pick<App, 'config' | 'topology'>,
+  options: WorkerOptions,
+): ResolvedWorkerOptions {
   for (const option of Object.keys(options)) {
     if (!known.includes(option))
       throw new UnknownOptionError(option, 'the options of Worker', suggest(option, known));
   }
-  const queues = [...new Set(options.queues ?? [config.taskDefaultQueue])];
+  const standard = topology.named.length > 0 ? topology.named : [config.taskDefaultQueue];
+  const queues = [...new Set(options.queues ?? standard)];
   if (queues.length === 0 || queues.some((queue) => typeof queue !== 'string' || queue === '')) {
     throw new ConfigError("queues must be a list of one or more names, like ['celery', 'slow']");
   }
+  for (const queue of queues) topology.queue(queue); // says so if it may not be used
   const concurrency = options.concurrency ?? config.workerConcurrency;
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);

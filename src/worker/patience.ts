@@ -1,4 +1,4 @@
-import { BrokerUnavailable } from '../errors.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -29,7 +29,8 @@ export class Patience {
 
   /**
    * `failed` is how the first attempt ended. Resolves with the operation's answer, or `null`: given up.
-   * @throws at once what is no BrokerUnavailable: no repetition mends it.
+   * @throws at once what no repetition mends. What may have been done (SendUnconfirmed) is done again: twice is better than
+   * never.
    */
   async insist<T>(
     what: string,
@@ -40,7 +41,7 @@ export class Patience {
     const sinceMs = this.#clock.monotonic();
     let error = failed;
     for (let failures = 0; ; failures++) {
-      if (!(error instanceof BrokerUnavailable)) throw error;
+      if (!(error instanceof BrokerUnavailable || error instanceof SendUnconfirmed)) throw error;
       if (failures % 10 === 0)
         this.#logger.error({ err: error }, `cannot ${what}: ${error.message}; trying on`);
       if (lost.aborted || this.#isSpent(sinceMs)) return null;

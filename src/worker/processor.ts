@@ -26,7 +26,7 @@ import {
 } from './ending.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
 import type { Pool } from './pools/pool.ts';
-import type { Records } from './records.ts';
+import { isOfDeadLetter, type Records } from './records.ts';
 import { Refusals } from './refusals.ts';
 import type { Settler } from './settle.ts';
 import type { Slots } from './slots.ts';
@@ -120,7 +120,10 @@ export class Processor {
     if (record === 'gave-up') return 'unknown';
     if (record === null) return false;
     // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed.
-    return this.#parts.settler.together ? record.status === 'SUCCESS' : isReady(record.status);
+    if (this.#parts.settler.together) return record.status === 'SUCCESS';
+    // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
+    // written. Any other failure is of a run whose ack is missing.
+    return isReady(record.status) && !isOfDeadLetter(record);
   }
 
   #admit(delivery: Delivery, message: Decoded<TaskMessage>, finished: boolean): Admission<AnyTask> {

@@ -106,6 +106,15 @@ function keepsExceptions({ ignoresResult, keepsErrors }: Subject): boolean {
   return keepsErrors || !ignoresResult;
 }
 
+/** Whether it is the record of a message that went to the dead letters, not of a run that failed. */
+export function isOfDeadLetter({ status, result }: ResultRecord): boolean {
+  if (status !== 'FAILURE' || typeof result !== 'object' || result === null) return false;
+  return deadLetterErrors.some(
+    ({ exc_type, exc_module }) =>
+      Reflect.get(result, 'exc_type') === exc_type && Reflect.get(result, 'exc_module') === exc_module,
+  );
+}
+
 // The errors that Celery itself writes, as Python knows them.
 
 export function notRegistered(task: string): WireException {
@@ -127,3 +136,10 @@ export function rejectedBecause(reason: string): WireException {
 export function undecodable(detail: string): WireException {
   return { exc_type: 'DecodeError', exc_message: [detail], exc_module: 'kombu.exceptions' };
 }
+
+const deadLetterErrors: readonly WireException[] = [
+  notRegistered(''),
+  workerLost(''),
+  rejectedBecause(''),
+  undecodable(''),
+];

@@ -38,8 +38,8 @@ export class Refusals {
   }
 
   /**
-   * The worker itself failed on this message: to the dead letters, since it would do so again. Tried once; if that
-   * fails, too, the message stays with its lease and comes back.
+   * The worker itself failed on this message: to the dead letters, since it would do so again; without a record of it, if
+   * that is what cannot be written. If that fails, too, the message stays with its lease and comes back.
    */
   async fault(delivery: Delivery, error: unknown): Promise<void> {
     const { settler, records, logger } = this.#parts;
@@ -47,7 +47,8 @@ export class Refusals {
     try {
       logger.error(about, `the worker failed to handle a message: ${String(error)}`);
       const ending = endingOfFault(error, wantedId(delivery), records);
-      await settler.settle(delivery, ending, settler.prepare(ending));
+      const settled = settler.settle(delivery, ending, settler.prepare(ending));
+      await settled.catch(() => settler.settle(delivery, { ...ending, record: null }));
     } catch {
       // It was settled before it failed, or it cannot be: nothing more can be done here.
     }

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Consumer } from '../transports/transport.ts';
+import type { Consumer, Transport } from '../transports/transport.ts';
 import type { ClaimLoop } from './consumer.ts';
 import type { Patience } from './patience.ts';
 import type { Processor } from './processor.ts';
@@ -40,6 +40,9 @@ export interface ShutdownParts {
   readonly processor: Processor;
   readonly patience: Patience;
   readonly source: Consumer;
+  readonly transport: Pick<Transport, 'status'>;
+  /** Hears no more of the broker. */
+  readonly deafen: () => void;
 }
 
 export interface ShutdownRules {
@@ -53,15 +56,19 @@ export interface ShutdownRules {
 
 /** How long a store that does not answer may hold up a step of the shutdown. */
 const stepMs = 15_000;
+/** The same for a store that is known to be away. */
+const awayMs = 3000;
 /** A cold shutdown does not ask a store that refuses for longer. */
 const coldPatienceMs = 3000;
 
 /** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
 export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
-  const { loop, slots, processor, patience, source } = parts;
+  const { loop, slots, processor, patience, source, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
-  const idle = loop.stop().then(() => slots.whenIdle());
+  const patienceMs = (): number => (transport.status.state === 'reconnecting' ? awayMs : stepMs);
+  // A claim that does not come back must not keep the worker. What it may still bring is given back by the loop.
+  const idle = atMost(stepMs, loop.stop(), clock).then(() => slots.whenIdle());
   const done = new AbortController();
   if (timeoutMs !== null) {
     clock.sleep(timeoutMs, done.signal).then(
@@ -80,7 +87,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   if (cold.signal.aborted) {
     patience.limit(coldPatienceMs);
     processor.abandon();
-    if (!(await atMost(stepMs, idle, clock))) {
+    if (!(await atMost(patienceMs(), idle, clock))) {
       const held = slots.busy;
       logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
     }
@@ -91,7 +98,8 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
       `cannot leave the broker in order: ${String(error)}; what is still held goes back when its lease runs out`,
     );
   });
-  await atMost(stepMs, closed, clock);
+  await atMost(patienceMs(), closed, clock);
+  deafen();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

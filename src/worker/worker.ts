@@ -3,6 +3,7 @@ import type { App } from '../app/app.ts';
 import { UmbelError } from '../errors.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
+import { arrive, tellOfStatus } from './arrival.ts';
 import { ClaimLoop } from './consumer.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
@@ -28,7 +29,8 @@ export class Worker implements Service {
   readonly app: App;
   readonly #options: ResolvedWorkerOptions;
   readonly #cold = new AbortController();
-  #starting: Promise<ShutdownParts> | null = null;
+  readonly #leaving = new AbortController();
+  #starting: Promise<ShutdownParts | null> | null = null;
   #stopping: Promise<void> | null = null;
   #processor: Processor | null = null;
   readonly #stopped: Deferred<void> = deferred();
@@ -36,7 +38,7 @@ export class Worker implements Service {
   /** @throws ConfigError, UnknownOptionError */
   constructor(app: App, options: WorkerOptions = {}) {
     this.app = app;
-    this.#options = resolveWorkerOptions(app.config, options);
+    this.#options = resolveWorkerOptions(app, options);
   }
 
   /** Its name among all workers: `celery@host`. */
@@ -53,8 +55,8 @@ export class Worker implements Service {
   }
 
   /**
-   * Resolves when it takes messages.
-   * @throws what opening the broker and the result backend throws.
+   * Resolves when it takes messages; while the broker is away it waits for it. Resolves, too, when it is stopped meanwhile.
+   * @throws what opening the broker and the result backend throws, when waiting would not help.
    */
   async start(): Promise<void> {
     if (this.#stopping !== null)
@@ -69,6 +71,7 @@ export class Worker implements Service {
    */
   stop(options: { readonly cold?: boolean } = {}): Promise<void> {
     if (options.cold === true) this.#cold.abort();
+    this.#leaving.abort();
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
@@ -105,13 +108,18 @@ export class Worker implements Service {
     return how;
   }
 
-  async #start(): Promise<ShutdownParts> {
+  async #start(): Promise<ShutdownParts | null> {
     const { app } = this;
     const { name, queues, concurrency, logger, clock, timeLimit, softTimeLimit } = this.#options;
     await app.signals.workerInit.send({ hostname: name }, logger);
-    const transport = await app.broker();
-    const backend = await app.backend();
-    const source = await transport.consume({ queues, name, leaseMs: app.config.workerLease * 1000 });
+    const arrived = await arrive(
+      app,
+      { queues, name, leaseMs: app.config.workerLease * 1000, slots: concurrency },
+      { clock, logger, signal: this.#leaving.signal },
+    );
+    if (arrived === null) return null;
+    const { stores, source } = arrived;
+    const { transport, backend } = stores;
 
     const slots = new Slots(concurrency);
     const patience = new Patience(clock, logger);
@@ -138,7 +146,7 @@ export class Worker implements Service {
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
     await app.signals.workerReady.send({ hostname: name }, logger);
-    return { source, slots, patience, processor, loop };
+    return { transport, source, slots, patience, processor, loop, deafen: tellOfStatus(transport, logger) };
   }
 
   async #stop(): Promise<void> {

@@ -14,7 +14,11 @@ export function purgeCommand(): Command {
   return new Command('purge')
     .description('Delete all messages that wait in a queue, for good.')
     .option('-f, --force', 'Do not ask.')
-    .option('-Q, --queues <a,b>', "These queues; default: the App's default queue.", queueList)
+    .option(
+      '-Q, --queues <a,b>',
+      "These queues; default: the App's taskQueues, or its default queue.",
+      queueList,
+    )
     .addHelpText(
       'after',
       `
@@ -29,7 +33,8 @@ Examples:
 
 async function purge(options: PurgeOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
-    const queues = options.queues ?? [app.config.taskDefaultQueue];
+    const { named } = app.topology;
+    const queues = options.queues ?? (named.length > 0 ? named : [app.config.taskDefaultQueue]);
     const broker = await app.broker();
     const sizes = await Promise.all(queues.map((queue) => broker.size(queue)));
     const waiting = sizes.reduce((sum, size) => sum + size.ready + size.scheduled, 0);

@@ -21,7 +21,11 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
 export function workerCommand(): Command {
   const command = new Command('worker')
     .description('Run tasks.')
-    .option('-Q, --queues <a,b>', "Serve these queues; default: the App's default queue.", queueList)
+    .option(
+      '-Q, --queues <a,b>',
+      "Serve these queues; default: the App's taskQueues, or its default queue.",
+      queueList,
+    )
     .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
     .option('-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).')
     .option('-P, --pool <pool>', 'Where tasks run: async (in its event loop).', pool)

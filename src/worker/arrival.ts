@@ -1,0 +1,90 @@
+// Coming to the broker: a worker may start before it, and hears when it goes and comes back.
+import type { App, Stores } from '../app/app.ts';
+import { BrokerUnavailable } from '../errors.ts';
+import { type Backoff, backoffDelay } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { ConsumeOptions, Consumer, Transport } from '../transports/transport.ts';
+
+export interface ArrivalRules {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Aborted when the worker is stopped. */
+  readonly signal: AbortSignal;
+}
+
+/** A worker's place at the broker. */
+export interface Arrived {
+  readonly stores: Stores;
+  readonly source: Consumer;
+}
+
+/** Milliseconds. */
+const retries: Backoff = { factor: 200, maximum: 5000, jitter: true };
+
+/**
+ * Opens the stores and joins the workers; waits for a broker that is away, as Celery does at its start. `null`: stopped
+ * meanwhile.
+ * @throws at once what waiting does not mend: wrong settings, a damaged store, a file that cannot be opened.
+ */
+export async function arrive(
+  app: App,
+  options: ConsumeOptions,
+  { clock, logger, signal }: ArrivalRules,
+): Promise<Arrived | null> {
+  for (let failures = 0; !signal.aborted; failures++) {
+    try {
+      const arrived = await unless(signal, join(app, options), ({ source }) => source.close());
+      if (arrived !== null && failures > 0) logger.info({ failures }, 'the broker is there');
+      return arrived;
+    } catch (error) {
+      if (!(error instanceof BrokerUnavailable) || isEmbedded(app)) throw error;
+      if (failures % 10 === 0) logger.error({ err: error }, `cannot start yet: ${error.message}; trying on`);
+      await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
+    }
+  }
+  return null;
+}
+
+/** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */
+export function tellOfStatus(transport: Transport, logger: Logger): () => void {
+  let before = transport.status.state;
+  return transport.onStatus(({ state, reason }) => {
+    if (state === before) return;
+    before = state;
+    const about = { broker: transport.name, state };
+    if (state === 'connected') logger.info(about, 'the broker is there again');
+    else if (state === 'blocked') logger.warn(about, `the broker takes no messages now: ${reason}`);
+    else logger.warn(about, `the broker is away: ${reason}; the worker waits for it`);
+  });
+}
+
+async function join(app: App, options: ConsumeOptions): Promise<Arrived> {
+  const stores = await app.open();
+  return { stores, source: await stores.transport.consume(options) };
+}
+
+/** What cannot be opened on this machine will not mend itself. */
+function isEmbedded({ config: { broker, backend } }: App): boolean {
+  return [broker, backend].every((url) => url === null || /^(?:sqlite|memory):/i.test(url));
+}
+
+/** The answer, or null when the signal comes first; then what still comes is cleared away. */
+async function unless<T>(
+  signal: AbortSignal,
+  answer: Promise<T>,
+  clear: (late: T) => Promise<void>,
+): Promise<T | null> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<null>((resolve) => {
+    stop = () => resolve(null);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    const first = await Promise.race([answer, stopped]);
+    if (first === null) answer.then(clear).catch(() => undefined);
+    return first;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
