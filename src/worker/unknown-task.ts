@@ -5,15 +5,26 @@ const firstDelaysMs = [1000, 2000, 4000, 8000];
 const laterDelayMs = 10_000;
 
 /**
- * For how long to put a message aside that was put aside `parks` times before: 1, 2, 4, 8, then 10 s each, until
- * `graceMs` is used up. `null`: it is.
+ * Whoever has waited longest for a message gets it, and who has just put one aside has waited least: a few short delays take it
+ * round to all that wait, also to a Python worker, before a long one begins.
+ */
+const rounds = 6;
+const roundMs = 25;
+
+/**
+ * For how long to put a message aside that was put aside `parks` times before: a few times shortly, then for 1 s; the same with 2, 4,
+ * 8, then 10 s, until `graceMs` is used up. `null`: it is.
  */
 export function parkDelayMs(parks: number, graceMs: number): number | null {
   let usedMs = 0;
-  for (let index = 0; index < parks && usedMs < graceMs; index++)
-    usedMs += firstDelaysMs[index] ?? laterDelayMs;
+  for (let index = 0; index < parks && usedMs < graceMs; index++) usedMs += delayMs(index);
   const leftMs = graceMs - usedMs;
-  return leftMs <= 0 ? null : Math.min(firstDelaysMs[parks] ?? laterDelayMs, leftMs);
+  return leftMs <= 0 ? null : Math.min(delayMs(parks), leftMs);
+}
+
+function delayMs(parks: number): number {
+  if (parks % (rounds + 1) < rounds) return roundMs;
+  return firstDelaysMs[Math.floor(parks / (rounds + 1))] ?? laterDelayMs;
 }
 
 const oncePerMs = 60_000;

@@ -74,12 +74,16 @@ describe('a message is not run', () => {
 });
 
 describe('a message of an unknown task', () => {
-  it('is put aside for a second first', () => {
-    expect(admit(facts({ task: undefined }))).toMatchObject({ kind: 'unknown', until: new Date(now + 1000) });
+  it('is put aside shortly, then for a second', () => {
+    expect(admit(facts({ task: undefined }))).toMatchObject({ kind: 'unknown', until: new Date(now + 25) });
+    expect(admit(facts({ task: undefined, parks: 6 }))).toMatchObject({
+      kind: 'unknown',
+      until: new Date(now + 1000),
+    });
   });
 
   it('is given up when the grace is used up', () => {
-    expect(admit(facts({ task: undefined, parks: 9 }))).toMatchObject({ kind: 'unknown', until: null });
+    expect(admit(facts({ task: undefined, parks: 100 }))).toMatchObject({ kind: 'unknown', until: null });
   });
 
   it('is given up at once when there is no grace', () => {

@@ -6,7 +6,14 @@ describe('a message of an unknown task is put aside', () => {
     const delays: number[] = [];
     for (let delay = parkDelayMs(0, 60_000); delay !== null; delay = parkDelayMs(delays.length, 60_000))
       delays.push(delay);
-    expect(delays).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000, 5000]);
+    const long = delays.filter((delay) => delay > 25);
+    expect(long.slice(0, -1)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000]);
+    expect(delays.reduce((sum, delay) => sum + delay)).toBe(60_000);
+  });
+
+  it('shortly a few times before each long delay, so that it goes round to all who wait for it', () => {
+    const delays = Array.from({ length: 15 }, (_, parks) => parkDelayMs(parks, 60_000));
+    expect(delays).toEqual([...Array(6).fill(25), 1000, ...Array(6).fill(25), 2000, 25]);
   });
 
   it('not at all without a grace', () => {
@@ -14,8 +21,10 @@ describe('a message of an unknown task is put aside', () => {
   });
 
   it('for less than a second when the grace is less', () => {
-    expect(parkDelayMs(0, 300)).toBe(300);
-    expect(parkDelayMs(1, 300)).toBeNull();
+    expect(parkDelayMs(0, 20)).toBe(20);
+    expect(parkDelayMs(1, 20)).toBeNull();
+    expect(parkDelayMs(6, 300)).toBe(150);
+    expect(parkDelayMs(7, 300)).toBeNull();
   });
 
   it('by a count that is beyond any grace without counting up to it', () => {
