@@ -1,9 +1,9 @@
 // Which queues an exchange leads to: kombu's table of bindings, which Python programs write and read as well.
-import type { RedisConnection } from '../../clients/redis/connection.ts';
-import { UnroutableError } from '../../errors.ts';
+import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
+import { BrokerUnavailable, UnroutableError } from '../../errors.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { plainQueue } from '../topology.ts';
-import type { ExchangeAddress } from '../transport.ts';
+import type { ExchangeAddress, PublishOptions } from '../transport.ts';
 import { bindingKey, queuesKey, separator } from './keys.ts';
 
 export class Bindings {
@@ -26,24 +26,27 @@ export class Bindings {
   }
 
   /** Writes a queue's bindings down, as Celery does before its first use of a queue. */
-  async declare(queue: string): Promise<void> {
+  async declare(queue: string, options: PublishOptions = {}): Promise<void> {
     if (this.#done.has(queue)) return;
     const { bindings } = this.#declared.get(queue) ?? plainQueue(queue);
     await Promise.all([
-      this.#connection.call(['SADD', queuesKey(this.#prefix), queue]),
+      this.#ask(['SADD', queuesKey(this.#prefix), queue], options),
       ...bindings.map(({ exchange, routingKey }) => {
         const pattern = exchange.type === 'topic' ? toPattern(routingKey) : '';
         const member = [routingKey, pattern, queue].join(separator);
-        return this.#connection.call(['SADD', bindingKey(this.#prefix, exchange.name), member]);
+        return this.#ask(['SADD', bindingKey(this.#prefix, exchange.name), member], options);
       }),
     ]);
     this.#done.add(queue);
   }
 
   /** The queues that get what is sent there. @throws UnroutableError */
-  async route({ name, routingKey }: ExchangeAddress): Promise<readonly string[]> {
-    await Promise.all([...this.#declared.keys()].map((queue) => this.declare(queue)));
-    const members = await this.#connection.call(['SMEMBERS', bindingKey(this.#prefix, name)]);
+  async route(
+    { name, routingKey }: ExchangeAddress,
+    options: PublishOptions = {},
+  ): Promise<readonly string[]> {
+    await Promise.all([...this.#declared.keys()].map((queue) => this.declare(queue, options)));
+    const members = await this.#ask(['SMEMBERS', bindingKey(this.#prefix, name)], options);
     const type = this.#exchanges.get(name)?.type;
     const queues = new Set<string>();
     // With RESP3 the client gives a set.
@@ -58,6 +61,16 @@ export class Bindings {
         `no queue is bound to the exchange '${name}' for the key '${routingKey}'; declare one in taskQueues`,
       );
     return [...queues];
+  }
+
+  /** A lost answer here is no doubt about a message: none was sent yet. */
+  async #ask(command: readonly string[], { timeoutMs, signal }: PublishOptions): Promise<unknown> {
+    try {
+      return await this.#connection.call(command, { timeoutMs, signal });
+    } catch (error) {
+      if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
+      throw error;
+    }
   }
 
   /** Names of queues that programs on this Redis have bound. */

@@ -46,6 +46,10 @@ interface Source {
 }
 
 const leaveTimeoutMs = 3000;
+/** With more in hand than these, more will be settled in this turn of the event loop. */
+const few = 4;
+/** A read that blocked for longer found its list empty. */
+const quietMs = 2;
 
 export class RedisConsumer implements Consumer {
   readonly #parts: RedisConsumerParts;
@@ -65,6 +69,8 @@ export class RedisConsumer implements Consumer {
   #joining: Promise<void> | null = null;
   #suspects = 0;
   #recover = false;
+  /** The last message came after a while without any: its list is most likely empty now. */
+  #quiet = false;
   /** Whether there is room for what the blocking reads take. */
   #wanted = false;
   #opening: Promise<void> | null = null;
@@ -83,14 +89,21 @@ export class RedisConsumer implements Consumer {
         }),
       ),
     );
-    this.#turns = new Turns(parts.connection, parts.clock, this.#prefix, (id) => this.#struckOff(id));
+    this.#turns = new Turns(
+      parts.connection,
+      parts.clock,
+      () => this.#held.size > few,
+      (id) => this.#struckOff(id),
+    );
     this.#tender = new Tender({
       settings,
       leaseMs: parts.options.leaseMs,
       queues: this.#queues,
       onStruckOff: (id) => this.#struckOff(id),
       onWork: () => {
-        if (this.#suspects === 0) this.#wake();
+        if (this.#suspects > 0) return;
+        this.#quiet = false;
+        this.#wake();
       },
     });
   }
@@ -124,7 +137,8 @@ export class RedisConsumer implements Consumer {
         if (!room) return [];
         this.#wanted = true;
         const deliveries = this.#arrived.splice(0, count);
-        if (deliveries.length === 0) deliveries.push(...(await this.#take(capacity)));
+        if (deliveries.length === 0 && !this.#quiet) deliveries.push(...(await this.#take(capacity)));
+        this.#quiet &&= deliveries.length > 0;
         if (deliveries.length > 0) {
           room = deliveries.length < capacity();
           return deliveries;
@@ -283,6 +297,7 @@ export class RedisConsumer implements Consumer {
   #letGo(delivery: RedisDelivery): void {
     if (!this.#held.delete(delivery.field) || !isSuspect(delivery.strikes)) return;
     this.#suspects--;
+    this.#quiet = false;
     this.#wake(); // for the next suspect
   }
 
@@ -354,9 +369,13 @@ export class RedisConsumer implements Consumer {
           source: list,
           taken: () => (this.#id === '' ? null : takenKey(this.#prefix, this.#id, queue, step)),
           clock,
-          onMessage: (stored, taken) => this.#arrive(stored, taken, queue, step, suffix),
+          onMessage: (stored, taken, waitedMs) => {
+            this.#quiet = waitedMs > quietMs;
+            this.#arrive(stored, taken, queue, step, suffix);
+          },
           onDoubt: () => {
             this.#recover = true;
+            this.#quiet = false;
             this.#wake();
           },
         }),
@@ -375,7 +394,7 @@ export class RedisConsumer implements Consumer {
       return;
     }
     const field = this.#turns.field(suffix);
-    const adopting = this.#turns.do('A', taken, field);
+    const adopting = this.#turns.doSoon('A', taken, field);
     const [delivery] = this.#hold({ field, queue, stored });
     adopting
       .then((ours) => {

@@ -78,13 +78,16 @@ export class RedisTransport implements Transport {
 
   async publish(publications: readonly Publication[], options: PublishOptions = {}): Promise<void> {
     this.#refuseIfClosed();
-    options.signal?.throwIfAborted();
+    const { signal, timeoutMs = defaultSendTimeoutMs } = options;
+    signal?.throwIfAborted();
+    const until = this.#clock.monotonic() + timeoutMs;
+    const left = (): PublishOptions => ({ signal, timeoutMs: Math.max(1, until - this.#clock.monotonic()) });
     // All are encoded before any is sent: what cannot be encoded stops all of them.
     const messages: Outgoing[] = [];
-    const noteMs = String(Math.ceil(3 * (options.timeoutMs ?? defaultSendTimeoutMs)));
+    const noteMs = String(Math.ceil(3 * timeoutMs));
     for (const publication of publications) {
       const record = recordArgs(publication.write, this.store);
-      const going = this.#address(publication);
+      const going = this.#address(publication, left);
       const addressed = going instanceof Promise ? await going : going; // a turn saved for each message
       const [first] = addressed;
       if (first === undefined) continue;
@@ -96,7 +99,7 @@ export class RedisTransport implements Transport {
         args: [...once, String(addressed.length), ...lists, first.stored],
       });
     }
-    await this.#sends.send(messages, options);
+    await this.#sends.send(messages, left());
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
@@ -155,16 +158,19 @@ export class RedisTransport implements Transport {
   }
 
   /** Which lists a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
-  #address({ queue, exchange, message }: Publication): readonly Addressed[] | Promise<readonly Addressed[]> {
+  #address(
+    { queue, exchange, message }: Publication,
+    left: () => PublishOptions = () => ({}),
+  ): readonly Addressed[] | Promise<readonly Addressed[]> {
     const step = stepOf(message.properties.priority, this.#steps);
     const stored = encodeEnvelope(message);
     const addressed = [{ queue, step, stored }];
     if (exchange === undefined)
       return this.#bindings.isDeclared(queue)
         ? addressed
-        : this.#bindings.declare(queue).then(() => addressed);
+        : this.#bindings.declare(queue, left()).then(() => addressed);
     return this.#bindings
-      .route(exchange)
+      .route(exchange, left())
       .then((queues) => queues.map((each) => ({ queue: each, step, stored })));
   }
 

@@ -46,7 +46,8 @@ export class Sends {
       this.#queue.push({ messages, until, signal, done: resolve, failed: reject });
       if (this.#scheduled) return;
       this.#scheduled = true;
-      setImmediate(() => {
+      // Calls that were made together come to here together, one microtask after the other.
+      queueMicrotask(() => {
         this.#scheduled = false;
         this.#flush();
       });

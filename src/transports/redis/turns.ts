@@ -37,6 +37,8 @@ interface Operation {
 const most = 256;
 const mostBytes = 2_000_000;
 const mostClaimed = 500;
+/** How long what may wait waits, milliseconds. */
+const soonMs = 20;
 /** As many wait for no end of the event loop's turn. */
 const enough = 64;
 
@@ -45,6 +47,7 @@ export class Turns {
   readonly #prefix: string;
   readonly #clock: Clock;
   readonly #onStruckOff: (id: string) => void;
+  readonly #isBusy: () => boolean;
   readonly #abandoned = new AbortController();
   #id = '';
   #turn = 0;
@@ -52,12 +55,20 @@ export class Turns {
   #queue: Operation[] = [];
   #running = false;
   #scheduled = false;
+  #lazily: NodeJS.Timeout | null = null;
   #idle: (() => void)[] = [];
 
-  constructor(connection: RedisConnection, clock: Clock, prefix: string, onStruckOff: (id: string) => void) {
+  /** `isBusy`: more will be asked for in this turn of the event loop, so that it is worth waiting for. */
+  constructor(
+    connection: RedisConnection,
+    clock: Clock,
+    isBusy: () => boolean,
+    onStruckOff: (id: string) => void,
+  ) {
     this.#connection = connection;
     this.#clock = clock;
-    this.#prefix = prefix;
+    this.#prefix = connection.settings.keyPrefix;
+    this.#isBusy = isBusy;
     this.#onStruckOff = onStruckOff;
   }
 
@@ -78,15 +89,12 @@ export class Turns {
    * @throws BrokerUnavailable: nothing was done, and it may be tried again.
    */
   do(...args: readonly string[]): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      this.#add({
-        args,
-        claim: null,
-        done: (letter, _, error) =>
-          letter === 'e' ? reject(new StoreError(`Redis: ${error ?? 'failed'}`)) : resolve(letter === '1'),
-        failed: reject,
-      });
-    });
+    return this.#do(args, false);
+  }
+
+  /** The same for what may wait for company, some milliseconds. */
+  doSoon(...args: readonly string[]): Promise<boolean> {
+    return this.#do(args, true);
   }
 
   /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
@@ -116,8 +124,8 @@ export class Turns {
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    if (this.#running || this.#queue.length > 0)
-      await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (!this.#running && this.#queue.length > 0) this.#flush();
+    if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /** Gives up: what is under way and what waits fails. */
@@ -125,20 +133,41 @@ export class Turns {
     this.#abandoned.abort();
   }
 
-  #add(operation: Operation): void {
+  #do(args: readonly string[], lazily: boolean): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#add(
+        {
+          args,
+          claim: null,
+          done: (letter, _, error) =>
+            letter === 'e' ? reject(new StoreError(`Redis: ${error ?? 'failed'}`)) : resolve(letter === '1'),
+          failed: reject,
+        },
+        lazily,
+      );
+    });
+  }
+
+  #add(operation: Operation, lazily = false): void {
     this.#queue.push(operation);
-    if (this.#running) return;
+    if (this.#running || this.#scheduled) return;
     if (this.#queue.length >= enough) void this.#run();
-    else if (!this.#scheduled) {
+    else if (lazily) this.#lazily ??= setTimeout(this.#flush, soonMs);
+    else {
       this.#scheduled = true;
-      setImmediate(() => {
-        this.#scheduled = false;
-        void this.#run();
-      });
+      if (this.#isBusy()) setImmediate(this.#flush);
+      else queueMicrotask(this.#flush);
     }
   }
 
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    void this.#run();
+  };
+
   async #run(): Promise<void> {
+    if (this.#lazily !== null) clearTimeout(this.#lazily);
+    this.#lazily = null;
     if (this.#running) return;
     this.#running = true;
     while (this.#queue.length > 0) {

@@ -18,7 +18,7 @@ export interface WaiterParts {
   /** Where to, for the consumer of now; null while there is none. */
   readonly taken: () => string | null;
   readonly clock: Clock;
-  readonly onMessage: (stored: Buffer, taken: string) => void;
+  readonly onMessage: (stored: Buffer, taken: string, waitedMs: number) => void;
   /** A read ended without our knowing whether it took something. */
   readonly onDoubt: () => void;
 }
@@ -83,6 +83,7 @@ export class Waiter {
           return;
         }
         this.#client = client;
+        const since = clock.monotonic();
         const stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
           buffers: true,
           timeoutMs: longestReadMs,
@@ -91,7 +92,7 @@ export class Waiter {
         failures = 0;
         if (!Buffer.isBuffer(stored)) continue;
         this.#wanted = false;
-        onMessage(stored, to);
+        onMessage(stored, to, clock.monotonic() - since);
       } catch {
         this.#client = '';
         if (this.#closing.signal.aborted) return;
