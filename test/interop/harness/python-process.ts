@@ -121,9 +121,9 @@ export class PythonProcess implements AsyncDisposable {
   }
 
   #hand(): void {
-    if (this.#taker === null) return;
-    const line = this.#lines.shift();
-    if (line !== undefined) this.#taker(line);
-    else if (!this.#alive) this.#taker(null);
+    const taker = this.#taker;
+    if (taker === null || (this.#lines.length === 0 && this.#alive)) return;
+    this.#taker = null; // a chunk brings several lines: the next is for the next asker
+    taker(this.#lines.shift() ?? null);
   }
 }
