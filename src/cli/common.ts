@@ -1,6 +1,7 @@
 // What every command understands, and what every command needs: the application and the screen.
 import type { Command } from 'commander';
 import { App } from '../app/app.ts';
+import type { Priority } from '../app/priority.ts';
 import { loadApp } from './load-app.ts';
 import { createOutput, type Output } from './output.ts';
 import { LoadError, UsageError } from './usage.ts';
@@ -63,7 +64,7 @@ export async function withApp(
 ): Promise<void> {
   const output = createOutput(options);
   const spec = openFolder(options);
-  const app = spec === undefined ? new App('umbel', urls(options)) : await loadWith(spec, options);
+  const app = spec === undefined ? bareApp(options) : await loadWith(spec, options);
   try {
     await work({ app, output, loaded: spec !== undefined });
   } finally {
@@ -91,11 +92,13 @@ function openFolder(options: CommonOptions): string | undefined {
   return options.app ?? (process.env.UMBEL_APP || undefined);
 }
 
-function urls(options: CommonOptions): { broker?: string; backend?: string } {
-  return {
+/** `priority` is of the one call that it is made for: what is said of it is said for all. */
+function bareApp(options: CommonOptions & { readonly priority?: Priority }): App {
+  return new App('umbel', {
     ...(options.broker === undefined ? {} : { broker: options.broker }),
     ...(options.resultBackend === undefined ? {} : { backend: options.resultBackend }),
-  };
+    ...(typeof options.priority === 'string' && { taskDefaultPriority: 'normal' }),
+  });
 }
 
 // An App reads its broker when it is made, while its module loads; hence the environment.

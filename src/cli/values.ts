@@ -1,5 +1,6 @@
 // Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
 import { InvalidArgumentError } from 'commander';
+import { checkPriority, type Priority } from '../app/priority.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 
 /** `-Q a,b`. */
@@ -17,11 +18,14 @@ export function positiveInteger(text: string): number {
   return number;
 }
 
-export function integer(text: string): number {
-  const number = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(number))
-    throw new InvalidArgumentError('It must be a whole number.');
-  return number;
+/** A name, or the number on the wire. */
+export function priority(text: string): Priority {
+  const value = /^\d+$/.test(text) ? Number(text) : text;
+  try {
+    return checkPriority(value, 'It');
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
+  }
 }
 
 export function port(text: string): number {

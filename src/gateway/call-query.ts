@@ -88,11 +88,18 @@ const parameters: readonly CallParameter[] = [
   {
     name: 'priority',
     option: 'priority',
-    description: '0 to 255; on the embedded store 0 is the most urgent.',
-    schema: { type: 'integer', minimum: 0, maximum: maxPriority },
+    description:
+      'urgent, high, normal or low, if the application gives priorities by name; or 0 to 255: on Redis and the embedded store 0 is the most urgent, on RabbitMQ the highest.',
+    schema: {
+      anyOf: [
+        { type: 'integer', minimum: 0, maximum: maxPriority },
+        { type: 'string', enum: ['urgent', 'high', 'normal', 'low'] },
+      ],
+    },
     read: (text) => {
       if (/^\d{1,3}$/.test(text) && Number(text) <= maxPriority) return Number(text);
-      throw new ConfigError(`must be a whole number from 0 to ${maxPriority}`);
+      if (['urgent', 'high', 'normal', 'low'].includes(text)) return text;
+      throw new ConfigError(`must be urgent, high, normal, low, or a whole number from 0 to ${maxPriority}`);
     },
   },
   {

@@ -5,6 +5,7 @@ import {
   InvalidArgumentsError,
   NotSerializableError,
   PayloadTooLargeError,
+  SendUnconfirmed,
   UmbelError,
   UnknownTaskError,
 } from '../errors.ts';
@@ -82,6 +83,11 @@ export function toProblem(error: unknown): Problem {
       return new Problem(422, error.message, { code, errors, cause: error });
     }
     if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
+    if (error instanceof SendUnconfirmed) {
+      const id = error.taskIds.join(', ');
+      const detail = `the broker did not say whether it has the call, whose id is ${id}; repeat the request with its Idempotency-Key, if it has one, else with task_id=${id}: 202 sends it, 409 says that it was sent`;
+      return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
+    }
     if (error instanceof BrokerUnavailable) {
       const detail = 'the broker or the result backend is not available now, and nothing was sent; try again';
       return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });

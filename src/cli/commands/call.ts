@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import type { SendOptions } from '../../app/call-options.ts';
+import type { Priority } from '../../app/priority.ts';
 import { UnknownTaskError } from '../../errors.ts';
 import { type Duration, toSeconds } from '../../lib/duration.ts';
 import { suggest } from '../../lib/suggest.ts';
@@ -8,7 +9,7 @@ import type { AsyncResult } from '../../results/async-result.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { reportResult } from '../report-result.ts';
 import { exitCode } from '../usage.ts';
-import { duration, integer, jsonArray, jsonObject, time, timeOrDuration } from '../values.ts';
+import { duration, jsonArray, jsonObject, priority, time, timeOrDuration } from '../values.ts';
 
 interface CallOptions extends CommonOptions {
   readonly args?: readonly unknown[];
@@ -17,7 +18,7 @@ interface CallOptions extends CommonOptions {
   readonly eta?: Date;
   readonly expires?: Date | Duration;
   readonly queue?: string;
-  readonly priority?: number;
+  readonly priority?: Priority;
   readonly serializer?: string;
   readonly taskId?: string;
   readonly remote?: boolean;
@@ -35,7 +36,11 @@ export function callCommand(): Command {
     .option('--eta <time>', 'Not before this time: 2030-01-31T09:00:00Z.', time)
     .option('--expires <time>', 'Not after this time, or so long from now.', timeOrDuration)
     .option('-Q, --queue <name>', 'Send it to this queue.')
-    .option('--priority <number>', '0 is the most urgent on the embedded store.', integer)
+    .option(
+      '--priority <priority>',
+      'urgent, high, normal, low, or a number (0 is the most urgent on Redis and the embedded store).',
+      priority,
+    )
     .option('--serializer <name>', 'json, yaml or msgpack.')
     .option('--task-id <id>', 'An id of your own.')
     .option('--remote', 'The task lives in another program: do not look for it in the App.')

@@ -1,0 +1,130 @@
+// Sending through a real Redis: what a caller sees when it is there, slow, or gone.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import type { PriorityName } from '../../src/app/priority.ts';
+import { BrokerUnavailable, UnroutableError } from '../../src/errors.ts';
+import type { WireMessage } from '../../src/protocol/message.ts';
+import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
+
+describe.skipIf(noRedis)('an application on Redis', () => {
+  let server: RedisServerProcess;
+  beforeAll(async () => {
+    server = await RedisServerProcess.start();
+  });
+  afterAll(() => server?.[Symbol.asyncDispose]());
+
+  async function taken(
+    app: App,
+    queues: readonly string[],
+  ): Promise<{ queue: string; message: WireMessage }[]> {
+    const broker = await app.broker();
+    await using consumer = await broker.consume({ queues, name: 'test', leaseMs: 15_000 });
+    const found: { queue: string; message: WireMessage }[] = [];
+    for (const { queue, message } of await consumer.claim(() => 50, AbortSignal.timeout(5000)))
+      if (message.ok) found.push({ queue, message: message.value });
+    return found;
+  }
+
+  it('keeps results there, too, if nothing else is said', () => {
+    const app = new App('test', { broker: server.url() });
+    expect(app.config.backend).toBe(server.url());
+  });
+
+  it('gives priorities by name: urgent, high, what says nothing and normal, low', async () => {
+    await using app = new App('test', {
+      broker: server.url(1),
+      backend: null,
+      taskDefaultPriority: 'normal',
+    });
+    const names: readonly (PriorityName | undefined)[] = ['low', undefined, 'high', 'normal', 'urgent'];
+    for (const priority of names)
+      await app.send('t', [], { shadow: priority ?? 'unsaid', ...(priority && { priority }) });
+    expect(server.cli('-n', '1', 'KEYS', 'celery*').split('\n').sort()).toEqual(
+      ['celery', 'celery\x06\x163', 'celery\x06\x166', 'celery\x06\x169'].sort(),
+    );
+    const order = (await taken(app, ['celery'])).map(({ message }) => message.headers.shadow);
+    expect(order).toEqual(['urgent', 'high', 'unsaid', 'normal', 'low']);
+  });
+
+  it('sends what says no priority to the list that Python looks at', async () => {
+    await using app = new App('test', { broker: server.url(2) });
+    await app.send('t');
+    expect(server.cli('-n', '2', 'LLEN', 'celery')).toBe('1');
+    expect(server.cli('-n', '2', 'LINDEX', 'celery', '0')).toMatch(/"priority": ?0/);
+  });
+
+  it('routes through exchanges that only another program has bound', async () => {
+    await using binder = new App('binder', {
+      broker: server.url(3),
+      taskQueues: [
+        { name: 'video', exchange: { name: 'media', type: 'topic' }, routingKey: 'media.video.#' },
+        { name: 'films', exchange: { name: 'media', type: 'topic' }, routingKey: 'media.*.film' },
+      ],
+    });
+    await (
+      await (await binder.broker()).consume({ queues: ['video', 'films'], name: 'b', leaseMs: 15_000 })
+    ).close();
+    await using app = new App('test', { broker: server.url(3) });
+    await app.send('t', [], { exchange: 'media', routingKey: 'media.video.film' });
+    expect((await taken(binder, ['video', 'films'])).map(({ queue }) => queue).sort()).toEqual([
+      'films',
+      'video',
+    ]);
+    const nowhere = app.send('t', [], { exchange: 'media', routingKey: 'audio.x' });
+    await expect(nowhere).rejects.toThrow(UnroutableError);
+  });
+
+  it('sends to a queue with a topic of its own through it, as Celery does', async () => {
+    const queue = {
+      name: 'own',
+      exchange: { name: 'own-topic', type: 'topic' },
+      routingKey: 'own.task',
+    } as const;
+    await using app = new App('test', { broker: server.url(4), taskQueues: [queue] });
+    await app.send('t', [], { queue: 'own' });
+    const [one] = await taken(app, ['own']);
+    expect(one?.message.properties.deliveryInfo).toMatchObject({
+      exchange: 'own-topic',
+      routing_key: 'own.task',
+    });
+  });
+
+  describe('whose server is away', () => {
+    it('rejects a call within its time, saying that nothing was sent', async () => {
+      const port = await freePort();
+      await using app = new App('test', {
+        broker: `redis://:canary-5@127.0.0.1:${port}/0`,
+        taskPublishTimeout: '600ms',
+      });
+      const begun = performance.now();
+      const error = await app.send('t').catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(BrokerUnavailable);
+      expect(performance.now() - begun).toBeLessThan(2500);
+      expect(String(error) + String((error as Error).stack)).not.toContain('canary');
+      const quick = performance.now();
+      await expect(app.send('t', [], { publishTimeout: '100ms' })).rejects.toThrow(BrokerUnavailable);
+      expect(performance.now() - quick).toBeLessThan(1500);
+    });
+
+    it('gives up when its signal is aborted', async () => {
+      await using app = new App('test', { broker: `redis://127.0.0.1:${await freePort()}/0` });
+      const giveUp = new AbortController();
+      const sending = app.send('t', [], { signal: giveUp.signal });
+      setTimeout(() => giveUp.abort(new Error('enough')), 50);
+      const begun = performance.now();
+      await expect(sending).rejects.toThrow('enough');
+      expect(performance.now() - begun).toBeLessThan(2000);
+    });
+
+    it('sends what was asked for meanwhile when it comes back in time', async () => {
+      await using own = await RedisServerProcess.start();
+      await using app = new App('test', { broker: own.url() });
+      await app.send('t');
+      await own.stop('SIGKILL');
+      const sending = app.send('t');
+      await own.start();
+      await sending;
+      expect((await taken(app, ['celery'])).length).toBe(1);
+    });
+  });
+});
