@@ -148,6 +148,18 @@ describe.skipIf(noRedis)('waiting for results in Redis', () => {
     await there.forget('noise');
   });
 
+  test('an end is seen, though a state is told right after it, as Celery may do of a task that it has sent again', async () => {
+    const next = watch('retried', AbortSignal.timeout(5000)).next();
+    await subscribed(1);
+    const told = [
+      '{"status": "SUCCESS", "result": 9, "task_id": "retried"}',
+      '{"status": "RETRY", "task_id": "retried"}',
+    ];
+    const tell = `for _, text in ipairs(ARGV) do redis.call('PUBLISH', KEYS[1], text) end`;
+    server.cli('EVAL', tell, '1', 'celery-task-meta-retried', ...told);
+    expect((await next).value?.status).toBe('SUCCESS');
+  });
+
   test('noise makes the watcher look at the key', async () => {
     const next = watch('silent', AbortSignal.timeout(5000)).next();
     await subscribed(1);

@@ -92,7 +92,8 @@ class RecordWatch {
     const { key, subscriptions, closed } = this.#source;
     const follower = {
       onMessage: (text: string): void => {
-        this.#news = text;
+        // Celery stores RETRY after it has sent the retry, whose end may have come before: a task that has ended has ended.
+        if (this.#news === null || !ended.test(this.#news)) this.#news = text;
         this.#wake();
       },
       onGap: (): void => {
@@ -180,5 +181,8 @@ class RecordWatch {
     });
   }
 }
+
+/** The state is the first member of a record, in ours and in Python's. */
+const ended = /^\{"status": ?"(?:SUCCESS|FAILURE|REVOKED)"/;
 
 const over = Symbol('over');
