@@ -122,6 +122,8 @@ export class Mixed implements AsyncDisposable {
     while (!over) {
       await this.send(0.01 + Math.random() * 0.1);
       await sleep(pauseMs);
+      // Not more than a few seconds of work ahead of the workers.
+      for (let n = 0; n < 500 && this.#sent % 20 === 0 && this.#backlog() > 100; n++) await sleep(50);
     }
     await done;
   }
@@ -165,6 +167,10 @@ export class Mixed implements AsyncDisposable {
     this.#faults.close();
     await this.redis[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #backlog(): number {
+    return Number(this.redis.cli('LLEN', queue));
   }
 
   #isAtRest(): boolean {
