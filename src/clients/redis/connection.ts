@@ -1,13 +1,14 @@
-// One connection to a Redis server that stays: it reconnects for ever, and says of each command what became of it.
-import type { createClient } from '@redis/client';
-import { BrokerUnavailable, StoreError } from '../../errors.ts';
+// One connection to a Redis server that stays: it is made anew for ever, and says of each command what became of it.
+import { BrokerUnavailable, type StoreError } from '../../errors.ts';
+import { classifyRedisError, movedTo, refusal } from './errors.ts';
+import { type RedisClient, RedisLink } from './link.ts';
 import type { RedisScript } from './script.ts';
-import type { RedisSettings } from './settings.ts';
+import type { RedisEndpoint, RedisSettings } from './settings.ts';
 
 export type RedisArgument = string | Buffer;
 
 export interface RedisCallOptions {
-  /** Milliseconds until there must be an answer, waiting for the connection included; null: as long as it takes. */
+  /** Milliseconds until there must be an answer, waiting for the connection included; null: as long as it takes. Default 10,000. */
   readonly timeoutMs?: number | null | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Bulk strings come as Buffers instead of text. */
@@ -22,67 +23,84 @@ export class ReplyLost extends Error {
   }
 }
 
-type Client = ReturnType<typeof createClient>;
+/** `reason` is for people; null when connected. */
+export interface RedisState {
+  readonly connected: boolean;
+  readonly reason: string | null;
+}
+
+/** A command that was written and waits for its answer. */
+interface Pending {
+  readonly client: RedisClient;
+  readonly command: string;
+  readonly since: number;
+  readonly until: number;
+  readonly fail: (error: Error) => void;
+}
+
+type Library = typeof import('@redis/client');
 
 const defaultTimeoutMs = 10_000;
 
 export class RedisConnection implements AsyncDisposable {
   readonly settings: RedisSettings;
-  readonly #client: Client;
-  readonly #buffered: Client;
+  readonly #link: RedisLink;
+  readonly #bufferMapping: Readonly<Record<number, unknown>>;
+  readonly #isAnswer: (error: Error) => boolean;
   readonly #waiting = new Set<() => void>();
-  #lastError: Error | null = null;
+  readonly #pending = new Set<Pending>();
+  readonly #listeners = new Set<(state: RedisState) => void>();
+  #buffered: RedisClient | null = null;
+  #state: RedisState = { connected: false, reason: null };
+  #lastReply = 0;
+  #watchdog: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null;
   #closed = false;
 
-  private constructor(settings: RedisSettings, client: Client, buffered: Client) {
+  private constructor(settings: RedisSettings, { RESP_TYPES, ErrorReply }: Library) {
     this.settings = settings;
-    this.#client = client;
-    this.#buffered = buffered;
-    client.on('error', (error: Error) => {
-      this.#lastError = error;
-    });
-    client.on('ready', () => {
-      this.#lastError = null;
-      for (const wake of this.#waiting) wake();
+    this.#bufferMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
+    this.#isAnswer = (error) => error instanceof ErrorReply;
+    this.#link = new RedisLink(settings, {
+      onReady: () => {
+        this.#buffered = null;
+        this.#setState({ connected: true, reason: null });
+        for (const wake of [...this.#waiting]) wake();
+      },
+      onLost: (reason) => this.#setState({ connected: false, reason }),
     });
   }
 
   /** Begins to connect; commands wait for the connection. */
   static async open(settings: RedisSettings): Promise<RedisConnection> {
-    const { createClient, RESP_TYPES } = await import('@redis/client');
-    const client = createClient({
-      socket: {
-        host: settings.host,
-        port: settings.port,
-        reconnectStrategy: (retries: number) =>
-          Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2),
-      },
-      database: settings.db,
-      ...(settings.username !== null && { username: settings.username }),
-      ...(settings.password !== null && { password: settings.password }),
-      disableOfflineQueue: true,
-      // The library's default makes an AbortSignal for each command: half of its speed.
-      commandOptions: { timeout: undefined as unknown as number }, // its types forget that undefined means none
-    });
-    const connection = new RedisConnection(
-      settings,
-      client as Client,
-      client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }) as unknown as Client, // differs in the replies' types only
-    );
-    void client.connect().catch(() => {});
-    return connection;
+    return new RedisConnection(settings, await import('@redis/client'));
+  }
+
+  get state(): RedisState {
+    return this.#state;
+  }
+
+  /** Where it is connected, or was last. */
+  get endpoint(): RedisEndpoint | null {
+    return this.#link.endpoint;
+  }
+
+  /** Tells of each change of `state`, until the function returned is called. */
+  onState(listener: (state: RedisState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /**
    * Sends a command.
-   * @throws BrokerUnavailable: not done; {@link ReplyLost}: not known; StoreError for an answer that says the command is wrong.
+   * @throws BrokerUnavailable: not done; {@link ReplyLost}: not known; StoreError: refused for good; the signal's reason when
+   * it is aborted before the command is written.
    */
   async call(args: readonly RedisArgument[], options: RedisCallOptions = {}): Promise<unknown> {
-    if (!this.#client.isReady) await this.#ready(options);
+    const client = this.#link.client ?? (await this.#ready(options));
     try {
-      return await (options.buffers === true ? this.#buffered : this.#client).sendCommand(args as string[]);
+      return await this.#send(client, String(args[0]), args, options);
     } catch (error) {
-      throw this.#explain(String(args[0]), error);
+      throw this.#explain(client, String(args[0]), error);
     }
   }
 
@@ -93,13 +111,13 @@ export class RedisConnection implements AsyncDisposable {
     args: readonly RedisArgument[],
     options: RedisCallOptions = {},
   ): Promise<unknown> {
-    if (!this.#client.isReady) await this.#ready(options);
-    const client = options.buffers === true ? this.#buffered : this.#client;
+    const client = this.#link.client ?? (await this.#ready(options));
     try {
-      return await client.sendCommand(['EVALSHA', script.sha, String(keys.length), ...keys, ...args]);
+      const command = ['EVALSHA', script.sha, String(keys.length), ...keys, ...args];
+      return await this.#send(client, script.name, command, options);
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT'))
-        throw this.#explain(script.name, error);
+        throw this.#explain(client, script.name, error);
     }
     return this.call(['EVAL', script.source, String(keys.length), ...keys, ...args], options);
   }
@@ -107,23 +125,28 @@ export class RedisConnection implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const wake of this.#waiting) wake();
-    this.#client.destroy();
+    for (const wake of [...this.#waiting]) wake();
+    await this.#link.close();
+    if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #ready({ timeoutMs, signal }: RedisCallOptions): Promise<void> {
+  async #ready({ timeoutMs, signal }: RedisCallOptions): Promise<RedisClient> {
     const until =
-      timeoutMs === null ? Number.POSITIVE_INFINITY : Date.now() + (timeoutMs ?? defaultTimeoutMs);
-    while (!this.#client.isReady) {
+      timeoutMs === null ? Number.POSITIVE_INFINITY : performance.now() + (timeoutMs ?? defaultTimeoutMs);
+    for (;;) {
+      const { client } = this.#link;
+      if (client !== null) return client;
       signal?.throwIfAborted();
-      const left = until - Date.now();
+      const left = until - performance.now();
       if (this.#closed) throw new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
       if (left <= 0)
-        throw new BrokerUnavailable(`${this.settings.shown} cannot be reached`, { cause: this.#lastError });
+        throw new BrokerUnavailable(
+          `${this.settings.shown} cannot be reached${this.#state.reason === null ? '' : `: ${this.#state.reason}`}`,
+        );
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           this.#waiting.delete(wake);
@@ -138,18 +161,91 @@ export class RedisConnection implements AsyncDisposable {
     }
   }
 
-  #explain(command: string, error: unknown): Error {
+  #send(
+    client: RedisClient,
+    command: string,
+    args: readonly RedisArgument[],
+    { buffers, timeoutMs, signal }: RedisCallOptions,
+  ): Promise<unknown> {
+    const via = buffers === true ? this.#bufferedClient(client) : client;
+    const answer = via.sendCommand(args as RedisArgument[]); // it does not change them
+    const now = performance.now();
+    const until = timeoutMs === null ? Number.POSITIVE_INFINITY : now + (timeoutMs ?? defaultTimeoutMs);
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        client,
+        command,
+        since: now,
+        until,
+        fail: (error) => settle(() => reject(error)),
+      };
+      const abort = (): void => pending.fail(new ReplyLost(command, { cause: signal?.reason }));
+      const settle = (then: () => void): void => {
+        this.#pending.delete(pending);
+        signal?.removeEventListener('abort', abort);
+        then();
+      };
+      this.#pending.add(pending);
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#watch(until);
+      answer.then(
+        (value) => {
+          this.#lastReply = performance.now();
+          settle(() => resolve(value));
+        },
+        (error: unknown) => settle(() => reject(error)),
+      );
+    });
+  }
+
+  #bufferedClient(client: RedisClient): RedisClient {
+    this.#buffered ??= client.withTypeMapping(this.#bufferMapping) as unknown as RedisClient; // differs in the replies' types only
+    return this.#buffered;
+  }
+
+  /** One timer for all that wait: it looks at who has waited too long. */
+  #watch(until: number): void {
+    if (until === Number.POSITIVE_INFINITY || (this.#watchdog !== null && this.#watchdog.at <= until)) return;
+    if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
+    const timer = setTimeout(() => this.#bark(), Math.max(1, until - performance.now()));
+    this.#watchdog = { timer, at: until };
+  }
+
+  #bark(): void {
+    this.#watchdog = null;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const pending of [...this.#pending]) {
+      if (pending.until > now) {
+        next = Math.min(next, pending.until);
+        continue;
+      }
+      pending.fail(new ReplyLost(pending.command));
+      // Not one answer since: nobody is there any more, or nobody hears us.
+      if (this.#lastReply < pending.since)
+        this.#link.reset(pending.client, new Error(`no answer for ${Math.round(now - pending.since)} ms`));
+    }
+    this.#watch(next);
+  }
+
+  #explain(client: RedisClient, command: string, error: unknown): Error {
     if (!(error instanceof Error)) return new Error(String(error));
-    if (error.name === 'ClientOfflineError')
+    if (error instanceof ReplyLost) return error;
+    if (error.name === 'ClientOfflineError' || error.name === 'ClientClosedError')
       return new BrokerUnavailable(`${this.settings.shown} cannot be reached`, { cause: error });
-    if (
-      /^(OOM|READONLY|LOADING|MASTERDOWN|BUSY|NOAUTH|NOPERM|WRONGPASS|CLUSTERDOWN|TRYAGAIN|MISCONF|NOREPLICAS)\b/.test(
-        error.message,
-      )
-    )
-      return new BrokerUnavailable(`${this.settings.shown} refuses: ${error.message}`, { cause: error });
-    if (/^[A-Z]+ /.test(error.message))
-      return new StoreError(`${this.settings.shown}: ${command}: ${error.message}`, { cause: error });
-    return new ReplyLost(command, { cause: error });
+    if (!this.#isAnswer(error)) return new ReplyLost(command, { cause: error });
+    this.#lastReply = performance.now();
+    const { kind } = classifyRedisError(error.message);
+    if (kind === 'rediscover') this.#link.reset(client, error, movedTo(error.message));
+    else if (kind === 'reconnect') this.#link.reset(client, error);
+    const refused: BrokerUnavailable | StoreError = refusal(this.settings.shown, command, error);
+    return refused;
+  }
+
+  #setState(state: RedisState): void {
+    const { connected, reason } = this.#state;
+    if (connected === state.connected && reason === state.reason) return;
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state);
   }
 }

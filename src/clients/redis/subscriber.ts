@@ -1,22 +1,31 @@
-// One connection that listens on channels: made at the first subscription, back on all of them after a reconnect.
-import type { createClient } from '@redis/client';
+// One connection that listens on channels: made at the first subscription, back on all of them whenever it is made anew.
 import { BrokerUnavailable } from '../../errors.ts';
+import { refusal } from './errors.ts';
+import { type RedisClient, RedisLink } from './link.ts';
 import type { RedisSettings } from './settings.ts';
 
-type Client = ReturnType<typeof createClient>;
+type Listener = (message: string) => void;
 
 const timeoutMs = 10_000;
 
 interface Channel {
-  readonly listeners: Set<(message: string) => void>;
-  readonly confirmed: Promise<void>;
+  readonly name: string;
+  readonly listeners: Set<Listener>;
+  readonly deliver: Listener;
+  /** The server listens for us, on the connection of now. */
+  confirmed: boolean;
+  /** Those who want to know when it does, or why it will not. */
+  readonly waiting: Set<(error?: Error) => void>;
 }
 
 export class RedisSubscriber implements AsyncDisposable {
   readonly settings: RedisSettings;
+  /** What we want to listen on; the connection follows. */
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
-  #client: Promise<Client> | null = null;
+  #link: RedisLink | null = null;
+  #connectedBefore = false;
+  #reason: string | null = null;
   #closed = false;
 
   constructor(settings: RedisSettings) {
@@ -27,32 +36,38 @@ export class RedisSubscriber implements AsyncDisposable {
    * Resolves when the server has confirmed: what is published from then on is heard.
    * @throws BrokerUnavailable when it does not in time. Unsubscribe also then.
    */
-  subscribe(channel: string, listener: (message: string) => void): Promise<void> {
-    const known = this.#channels.get(channel);
-    if (known !== undefined) {
-      known.listeners.add(listener);
-      return known.confirmed;
+  subscribe(name: string, listener: Listener): Promise<void> {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      const listeners = new Set<Listener>();
+      const deliver: Listener = (message) => {
+        for (const each of [...listeners]) each(message);
+      };
+      channel = { name, listeners, deliver, confirmed: false, waiting: new Set() };
+      this.#channels.set(name, channel);
+      this.#link ??= new RedisLink(this.settings, {
+        onReady: (client) => void this.#resume(client),
+        onLost: (reason) => {
+          this.#reason = reason;
+          for (const each of this.#channels.values()) each.confirmed = false;
+        },
+      });
+      const { client } = this.#link;
+      if (client !== null) void this.#listen(client, channel);
     }
-    const listeners = new Set([listener]);
-    const deliver = (message: string): void => {
-      for (const each of listeners) each(message);
-    };
-    this.#delivers.set(listeners, deliver);
-    const confirmed = this.#subscribe(channel, deliver);
-    this.#channels.set(channel, { listeners, confirmed });
-    return confirmed;
+    channel.listeners.add(listener);
+    return channel.confirmed ? Promise.resolve() : this.#confirmation(channel);
   }
 
   /** The last listener's leaving frees the channel on the server. */
-  async unsubscribe(channel: string, listener: (message: string) => void): Promise<void> {
-    const known = this.#channels.get(channel);
-    if (known === undefined || !known.listeners.delete(listener) || known.listeners.size > 0) return;
-    this.#channels.delete(channel);
-    const deliver = this.#delivers.get(known.listeners);
-    const client = await this.#client;
-    if (client === null || deliver === undefined || this.#closed) return;
-    await known.confirmed.catch(() => {});
-    await client.unsubscribe(channel, deliver);
+  async unsubscribe(name: string, listener: Listener): Promise<void> {
+    const channel = this.#channels.get(name);
+    if (channel === undefined || !channel.listeners.delete(listener) || channel.listeners.size > 0) return;
+    this.#channels.delete(name);
+    for (const each of [...channel.waiting]) each();
+    // Who is not confirmed yet is freed when that comes, see #listen.
+    if (channel.confirmed)
+      await this.#link?.client?.unsubscribe(name, channel.deliver).catch(() => undefined);
   }
 
   /** Called when publications may have been missed. Returns how to stop that. */
@@ -64,46 +79,51 @@ export class RedisSubscriber implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    (await this.#client)?.destroy();
+    const closed = new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
+    for (const { waiting } of this.#channels.values()) for (const each of [...waiting]) each(closed);
+    await this.#link?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  readonly #delivers = new WeakMap<object, (message: string) => void>();
-
-  async #subscribe(channel: string, deliver: (message: string) => void): Promise<void> {
-    this.#client ??= this.#open();
-    const client = await this.#client;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const error = new BrokerUnavailable(`${this.settings.shown} cannot be reached`);
-      timer = setTimeout(() => reject(error), timeoutMs);
-    });
-    try {
-      await Promise.race([client.subscribe(channel, deliver), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+  /** Back on all channels; then those who listen are told that they may have missed something. */
+  async #resume(client: RedisClient): Promise<void> {
+    const again = this.#connectedBefore;
+    this.#connectedBefore = true;
+    await Promise.all([...this.#channels.values()].map((channel) => this.#listen(client, channel)));
+    if (again) for (const listener of [...this.#gapListeners]) listener();
   }
 
-  async #open(): Promise<Client> {
-    const { createClient } = await import('@redis/client');
-    const { host, port, username, password } = this.settings;
-    const client = createClient({
-      socket: { host, port, reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 1000) },
-      ...(username !== null && { username }),
-      ...(password !== null && { password }),
-      commandOptions: { timeout: undefined as unknown as number }, // its types forget that undefined means none
+  async #listen(client: RedisClient, channel: Channel): Promise<void> {
+    try {
+      await client.subscribe(channel.name, channel.deliver);
+    } catch (error) {
+      // A connection that went is followed by another; a refusal is an answer.
+      if (client === this.#link?.client && error instanceof Error)
+        for (const each of [...channel.waiting]) each(refusal(this.settings.shown, 'SUBSCRIBE', error));
+      return;
+    }
+    if (this.#channels.get(channel.name) === channel) {
+      channel.confirmed = true;
+      for (const each of [...channel.waiting]) each();
+    } else await client.unsubscribe(channel.name, channel.deliver).catch(() => undefined);
+  }
+
+  #confirmation(channel: Channel): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error): void => {
+        channel.waiting.delete(done);
+        clearTimeout(timer);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const timer = setTimeout(() => {
+        const why = this.#reason === null ? '' : `: ${this.#reason}`;
+        done(new BrokerUnavailable(`${this.settings.shown} cannot be reached${why}`));
+      }, timeoutMs);
+      channel.waiting.add(done);
     });
-    let connected = false;
-    client.on('error', () => {});
-    client.on('ready', () => {
-      if (connected) for (const listener of this.#gapListeners) listener();
-      connected = true;
-    });
-    void client.connect().catch(() => {});
-    return client as Client;
   }
 }

@@ -3,9 +3,6 @@
 /** Between a queue's name and its priority step, and within a binding. kombu's. */
 export const separator = '\x06\x16';
 
-/** kombu's `priority_steps`. On Redis 0 is the most urgent. */
-export const defaultSteps: readonly number[] = [0, 3, 6, 9];
-
 /** The highest step that is not above the priority, which kombu takes to be 0 to 9. */
 export function stepOf(priority: number, steps: readonly number[]): number {
   let step = steps[0] ?? 0;

@@ -96,7 +96,7 @@ export class RedisConsumer implements Consumer {
       (id) => this.#struckOff(id),
     );
     this.#tender = new Tender({
-      settings,
+      connection: parts.connection,
       leaseMs: parts.options.leaseMs,
       queues: this.#queues,
       onStruckOff: (id) => this.#struckOff(id),

@@ -18,7 +18,7 @@ import type {
   TransportStatus,
 } from '../transport.ts';
 import { Bindings } from './bindings.ts';
-import { consumersKey, defaultSteps, sentKey, stepOf } from './keys.ts';
+import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { purgeScript, sizeScript } from './lua/inspect.ts';
 import { tendScript } from './lua/tend.ts';
 import { recordArgs } from './record-args.ts';
@@ -58,12 +58,16 @@ export class RedisTransport implements Transport {
   readonly #clock: Clock;
   readonly #sends: Sends;
   readonly #bindings: Bindings;
-  readonly #steps: readonly number[] = defaultSteps;
+  readonly #steps: readonly number[];
   readonly #consumers = new Set<RedisConsumer>();
   #closed = false;
 
   constructor(connection: RedisConnection, queues: TransportOptions['queues'], clock: Clock) {
     this.#settings = connection.settings;
+    this.#steps = connection.settings.prioritySteps;
+    connection.onState(({ connected, reason }) =>
+      this.#status.set(connected ? { state: 'connected', reason: null } : { state: 'reconnecting', reason }),
+    );
     this.store = connection.settings.store;
     this.#connection = connection;
     this.#clock = clock;

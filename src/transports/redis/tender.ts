@@ -2,13 +2,15 @@
 // does not stop it. SIGSTOP and death do.
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import type { RedisSettings } from '../../clients/redis/settings.ts';
+import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { clientOptions } from '../../clients/redis/link.ts';
 import { consumersKey } from './keys.ts';
 import { tendScript } from './lua/tend.ts';
 import { longestReadMs } from './waiter.ts';
 
 export interface TenderParts {
-  readonly settings: RedisSettings;
+  /** Where this one is connected the thread connects, too. */
+  readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly queues: readonly string[];
   /** The consumer was taken for dead. */
@@ -27,10 +29,10 @@ const { createClient } = require(workerData.modulePath);
 const { script, sha, key, prefix, leaseMs, queues, fallenMs, mercyMs } = workerData;
 const beatMs = leaseMs / 3;
 let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, mercyUntil = 0, timer, busy = false, stopped = false;
-let client;
+let client, options = workerData.options;
 function connect() {
   const strategy = (retries) => Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2);
-  client = createClient({ ...workerData.options, socket: { ...workerData.options.socket, reconnectStrategy: strategy } });
+  client = createClient({ ...options, socket: { ...options.socket, reconnectStrategy: strategy } });
   client.on('error', () => {});
   client.connect().catch(() => {});
 }
@@ -90,6 +92,13 @@ parentPort.on('message', (message) => {
     parentPort.close();
     return;
   }
+  if (message.options !== undefined) {
+    options = message.options;
+    client.destroy();
+    connect();
+    plan();
+    return;
+  }
   if (message.id !== undefined) { id = message.id; void tend(); return; }
   if (message.due < dueAt) { dueAt = message.due; plan(); }
 });
@@ -98,21 +107,19 @@ connect();
 
 export class Tender {
   readonly #thread: Worker;
+  readonly #unlisten: () => void;
 
-  constructor({ settings, leaseMs, queues, onStruckOff, onWork }: TenderParts) {
+  constructor({ connection, leaseMs, queues, onStruckOff, onWork }: TenderParts) {
+    const { settings } = connection;
     const prefix = settings.keyPrefix;
+    const [first] = settings.endpoints;
+    let endpoint = connection.endpoint ?? first;
+    if (endpoint === undefined) throw new TypeError('no server is named');
     this.#thread = new Worker(tending, {
       eval: true,
       workerData: {
         modulePath: createRequire(import.meta.url).resolve('@redis/client'),
-        options: {
-          socket: { host: settings.host, port: settings.port },
-          database: settings.db,
-          commandOptions: { timeout: undefined },
-          disableOfflineQueue: true,
-          ...(settings.username !== null && { username: settings.username }),
-          ...(settings.password !== null && { password: settings.password }),
-        },
+        options: clientOptions(settings, endpoint),
         script: tendScript.source,
         sha: tendScript.sha,
         key: consumersKey(prefix),
@@ -131,6 +138,13 @@ export class Tender {
       if (message.struckOff !== undefined) onStruckOff(message.struckOff);
       if (message.work === true) onWork();
     });
+    // After a failover the server is elsewhere.
+    this.#unlisten = connection.onState(({ connected }) => {
+      const now = connection.endpoint;
+      if (!connected || now === null || JSON.stringify(now) === JSON.stringify(endpoint)) return;
+      endpoint = now;
+      this.#thread.postMessage({ options: clientOptions(settings, now) });
+    });
   }
 
   /** Renews this consumer's lease from now on. */
@@ -144,6 +158,7 @@ export class Tender {
   }
 
   async stop(): Promise<void> {
+    this.#unlisten();
     this.#thread.postMessage({ stop: true });
     await this.#thread.terminate();
   }
