@@ -95,7 +95,7 @@ export function valueCases(pair: () => Pair): void {
 
   // Celery 5.2 writes dates, decimals and UUIDs as text, and shows the typed values of later ones as the maps that they
   // are on the wire. What later ones make of them is in the recorded bytes: test/protocol/recorded.test.ts.
-  test('dates, decimals, UUIDs and bytes arrive in Python in the form that Celery 5.3 reads', async () => {
+  test('dates, decimals, UUIDs and bytes arrive in Python as themselves, before Celery 5.3 in the form that it reads', async () => {
     const values = [
       new Date('2026-11-21T13:37:00.678Z'),
       new PlainDate('2026-11-21'),
@@ -105,6 +105,7 @@ export function valueCases(pair: () => Pair): void {
       new Uint8Array([0xff, 0, 1]),
       new TextEncoder().encode('text'),
     ];
+    if (pair().typed) return void expect((await sentToPython(values)).args).toEqual(values);
     expect((await sentToPython(values)).args).toEqual([
       { __type__: 'datetime', __value__: '2026-11-21T13:37:00.678000+00:00' },
       { __type__: 'date', __value__: '2026-11-21' },
@@ -132,7 +133,30 @@ export function valueCases(pair: () => Pair): void {
     ]);
   });
 
-  test('dates, decimals and UUIDs of Celery 5.2 are text in TypeScript, as argument and as result', async () => {
+  test('dates, decimals, UUIDs and bytes of Python are themselves in TypeScript, of Celery 5.2 text', async () => {
+    if (pair().typed) {
+      const instant = 'datetime(2026, 11, 21, 13, 37, tzinfo=UTC)';
+      expect(
+        await sentToTypeScript(
+          `(${instant}, date(2026, 11, 21), Decimal("1.10"), uuid.UUID(int=1), b"\\xff", b"a")`,
+        ),
+      ).toEqual([
+        new Date('2026-11-21T13:37:00Z'),
+        new PlainDate('2026-11-21'),
+        new Decimal('1.10'),
+        new Uuid('00000000-0000-0000-0000-000000000001'),
+        new Uint8Array([0xff]),
+        new Uint8Array([0x61]),
+      ]);
+      const returned = (kind: string) => pair().callPython('py.values', [kind]);
+      expect(await returned('datetime')).toEqual(new Date('2026-11-21T13:37:00.678Z'));
+      expect(await returned('naive')).toEqual(new Date('2026-11-21T13:37:00Z'));
+      expect(await returned('date')).toEqual(new PlainDate('2026-11-21'));
+      expect(await returned('time')).toEqual(new PlainTime('13:37:00.000123'));
+      expect(await returned('decimal')).toEqual(new Decimal('1.10'));
+      expect(await returned('uuid')).toEqual(new Uuid('12345678123456781234567812345678'));
+      return;
+    }
     expect(
       await sentToTypeScript(
         '(datetime(2026, 11, 21, 13, 37, tzinfo=UTC), date(2026, 11, 21), Decimal("1.10"), uuid.UUID(int=1))',
@@ -149,6 +173,10 @@ export function valueCases(pair: () => Pair): void {
     expect(await result('date')).toBe('2026-11-21T00:00:00');
     expect(await result('decimal')).toBe('1.10');
     expect(await result('uuid')).toBe('12345678-1234-5678-1234-567812345678');
+  });
+
+  test('what a Python task returns is read by TypeScript, numbers as numbers', async () => {
+    const result = (kind: string) => pair().callPython('py.values', [kind]);
     expect(await result('tuple')).toEqual([1, [2, 3]]);
     expect(await result('big')).toBe(2n ** 70n);
     expect(await result('nan')).toBe(Number.NaN);
@@ -163,8 +191,10 @@ export function valueCases(pair: () => Pair): void {
     expect(await result('infinity')).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
     expect(await result('none')).toBe(null);
     expect(await result('nothing')).toBe(null);
-    expect(await result('decimal')).toEqual({ __type__: 'decimal', __value__: '1.10' });
-    expect(await result('bytes')).toEqual({ __type__: 'base64', __value__: '/wAB' });
+    const { typed } = pair();
+    const asMap = (type: string, text: string) => ({ __type__: type, __value__: text });
+    expect(await result('decimal')).toEqual(typed ? new Decimal('1.10') : asMap('decimal', '1.10'));
+    expect(await result('bytes')).toEqual(typed ? new Uint8Array([0xff, 0, 1]) : asMap('base64', '/wAB'));
   });
 
   test('a value that Python cannot return is an error that names it', async () => {

@@ -33,6 +33,8 @@ export class Pair implements AsyncDisposable {
   /** What the TypeScript worker runs. */
   readonly served: App;
   readonly folder: string;
+  /** Python reads and writes dates, decimals, UUIDs and bytes as themselves: kombu 5.3 and later. */
+  readonly typed: boolean;
   readonly #worker: Worker;
   #gates = 0;
 
@@ -44,6 +46,7 @@ export class Pair implements AsyncDisposable {
     served: App,
     worker: Worker,
     folder: string,
+    typed: boolean,
   ) {
     this.servers = servers;
     this.python = python;
@@ -52,6 +55,7 @@ export class Pair implements AsyncDisposable {
     this.served = served;
     this.#worker = worker;
     this.folder = folder;
+    this.typed = typed;
   }
 
   static async start(servers: Servers): Promise<Pair> {
@@ -81,7 +85,8 @@ export class Pair implements AsyncDisposable {
     const [pythonWorker] = started;
     for (const each of started) if (each.status === 'rejected') throw each.reason;
     if (pythonWorker.status === 'rejected') throw pythonWorker.reason;
-    return new Pair(servers, python, pythonWorker.value, app, served, worker, folder);
+    const typed = (await python.eval('__import__("kombu").VERSION >= (5, 3)')) === true;
+    return new Pair(servers, python, pythonWorker.value, app, served, worker, folder, typed);
   }
 
   /** Calls a task of Python's and returns its value. */

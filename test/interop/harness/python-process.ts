@@ -3,8 +3,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** Debian's, which has Debian's Celery; another Python of that name may come first in PATH. */
-const python = '/usr/bin/python3';
+/** Debian's, which has Debian's Celery, or the one of an environment with another Celery: `INTEROP_PYTHON=…/bin/python`. */
+const python = process.env.INTEROP_PYTHON ?? '/usr/bin/python3';
 const folder = fileURLToPath(new URL('../../fixtures/python', import.meta.url));
 
 /** Celery settings, in Celery's names. */
