@@ -7,6 +7,8 @@ import type { RedisSettings } from './settings.ts';
 type Listener = (message: string) => void;
 
 const timeoutMs = 10_000;
+/** Nothing may be published for hours: whether the server is still there is asked that often. */
+const askEveryMs = 5000;
 
 interface Channel {
   readonly name: string;
@@ -26,6 +28,7 @@ export class RedisSubscriber implements AsyncDisposable {
   #link: RedisLink | null = null;
   #connectedBefore = false;
   #reason: string | null = null;
+  #asking: NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(settings: RedisSettings) {
@@ -56,6 +59,7 @@ export class RedisSubscriber implements AsyncDisposable {
       if (client !== null) void this.#listen(client, channel);
     }
     channel.listeners.add(listener);
+    this.#asking ??= setInterval(() => void this.#ask(), askEveryMs).unref();
     return channel.confirmed ? Promise.resolve() : this.#confirmation(channel);
   }
 
@@ -64,6 +68,7 @@ export class RedisSubscriber implements AsyncDisposable {
     const channel = this.#channels.get(name);
     if (channel === undefined || !channel.listeners.delete(listener) || channel.listeners.size > 0) return;
     this.#channels.delete(name);
+    if (this.#channels.size === 0) this.#askNoMore();
     for (const each of [...channel.waiting]) each();
     // Who is not confirmed yet is freed when that comes, see #listen.
     if (channel.confirmed)
@@ -79,6 +84,7 @@ export class RedisSubscriber implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#askNoMore();
     const closed = new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
     for (const { waiting } of this.#channels.values()) for (const each of [...waiting]) each(closed);
     await this.#link?.close();
@@ -109,6 +115,24 @@ export class RedisSubscriber implements AsyncDisposable {
       channel.confirmed = true;
       for (const each of [...channel.waiting]) each();
     } else await client.unsubscribe(channel.name, channel.deliver).catch(() => undefined);
+  }
+
+  /** A connection that died without a word looks like one on which nothing happens. */
+  async #ask(): Promise<void> {
+    const client = this.#link?.client ?? null;
+    if (client === null) return;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, askEveryMs, 'late');
+    });
+    const answer = await Promise.race([client.ping().catch(() => 'gone'), late]);
+    clearTimeout(timer);
+    if (answer === 'late') this.#link?.reset(client, new Error(`no answer for ${askEveryMs} ms`));
+  }
+
+  #askNoMore(): void {
+    if (this.#asking !== null) clearInterval(this.#asking);
+    this.#asking = null;
   }
 
   #confirmation(channel: Channel): Promise<void> {
