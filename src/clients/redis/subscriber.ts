@@ -7,6 +7,8 @@ import type { RedisSettings } from './settings.ts';
 type Listener = (message: string) => void;
 
 const timeoutMs = 10_000;
+/** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
+const pulseMs = 10_000;
 /** Nothing may be published for hours: whether the server is still there is asked that often. */
 const askEveryMs = 5000;
 
@@ -26,6 +28,7 @@ export class RedisSubscriber implements AsyncDisposable {
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
   #link: RedisLink | null = null;
+  #pulse: NodeJS.Timeout | null = null;
   #connectedBefore = false;
   #reason: string | null = null;
   #asking: NodeJS.Timeout | null = null;
@@ -52,6 +55,7 @@ export class RedisSubscriber implements AsyncDisposable {
         onReady: (client) => void this.#resume(client),
         onLost: (reason) => {
           this.#reason = reason;
+          this.#watch(null);
           for (const each of this.#channels.values()) each.confirmed = false;
         },
       });
@@ -98,8 +102,28 @@ export class RedisSubscriber implements AsyncDisposable {
   async #resume(client: RedisClient): Promise<void> {
     const again = this.#connectedBefore;
     this.#connectedBefore = true;
+    this.#watch(client);
     await Promise.all([...this.#channels.values()].map((channel) => this.#listen(client, channel)));
     if (again) for (const listener of [...this.#gapListeners]) listener();
+  }
+
+  /** A connection may die without a word; then nobody would hear of anything any more. */
+  #watch(client: RedisClient | null): void {
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#pulse = null;
+    if (client === null || this.#closed) return;
+    let silent = false;
+    const ask = (): void => {
+      if (silent) this.#link?.reset(client, new Error('no sign of life from the server'));
+      else if (this.#channels.size > 0) {
+        silent = true;
+        const heard = (): void => {
+          silent = false;
+        };
+        client.ping().then(heard, () => undefined);
+      }
+    };
+    this.#pulse = setInterval(ask, pulseMs).unref();
   }
 
   async #listen(client: RedisClient, channel: Channel): Promise<void> {

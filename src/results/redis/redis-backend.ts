@@ -15,16 +15,18 @@ import { repeat } from './repeat.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Ending, type RecordSource, watchRecord } from './watch-record.ts';
 
-/** How long the server has to answer, milliseconds. */
-const answerMs = 10_000;
+export interface RedisBackendOptions extends BackendOptions {
+  /** How long the server has to answer, milliseconds; default 10 s. */
+  readonly answerMs?: number;
+}
 
 /**
  * Opens the backend on a Redis server. Connects in the background: what is asked for waits for it.
  * @throws ConfigError when the URL or an option of the driver is not understood.
  */
-export async function openRedisBackend(url: string, options: BackendOptions): Promise<ResultBackend> {
+export async function openRedisBackend(url: string, options: RedisBackendOptions): Promise<ResultBackend> {
   const connection = await RedisConnection.open(redisSettings(url, 'backend', options.driver));
-  return new RedisBackend(connection, options.expiresMs);
+  return new RedisBackend(connection, options.expiresMs, options.answerMs ?? 10_000);
 }
 
 class RedisBackend implements ResultBackend {
@@ -32,6 +34,7 @@ class RedisBackend implements ResultBackend {
   readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true, sweeps: false };
   readonly store: object;
   readonly #connection: RedisConnection;
+  readonly #answerMs: number;
   readonly #keptMs: number | null;
   readonly #keptUnendedMs: number | null;
   readonly #puts: Puts;
@@ -39,9 +42,10 @@ class RedisBackend implements ResultBackend {
   readonly #subscriptions: Subscriptions;
   readonly #closing: Ending = new Ending();
 
-  constructor(connection: RedisConnection, expiresMs: number | null) {
+  constructor(connection: RedisConnection, expiresMs: number | null, answerMs: number) {
     this.store = connection.settings.store;
     this.#connection = connection;
+    this.#answerMs = answerMs;
     this.#keptMs = keptMs(expiresMs);
     this.#keptUnendedMs = keptUnendedMs(expiresMs);
     this.#puts = new Puts(connection, answerMs);
@@ -79,7 +83,7 @@ class RedisBackend implements ResultBackend {
   }
 
   async forget(id: string): Promise<boolean> {
-    const deleted = await repeat(this.#connection, performance.now() + answerMs, (timeoutMs) =>
+    const deleted = await repeat(this.#connection, performance.now() + this.#answerMs, (timeoutMs) =>
       this.#connection.call(['DEL', this.#keyOf(id)], { timeoutMs }),
     );
     return Number(deleted) > 0;

@@ -5,7 +5,8 @@ import { backoffDelay } from '../../lib/backoff.ts';
 const patience = { factor: 20, maximum: 500, jitter: true } as const;
 
 /**
- * Asks the server for what may be done twice, and again when the answer was lost, until the deadline.
+ * Asks the server for what may be done twice, until the deadline: again when the answer was lost, and while the server
+ * starts, fails over or is busy.
  * @throws BrokerUnavailable: refused, or no answer in time.
  */
 export async function repeat<T>(
@@ -13,16 +14,37 @@ export async function repeat<T>(
   untilMs: number,
   ask: (timeoutMs: number) => Promise<T>,
 ): Promise<T> {
-  for (let lost = 0; ; lost++) {
+  for (let tries = 0; ; tries++) {
     try {
-      return await ask(Math.max(1, untilMs - performance.now()));
+      const leftMs = Math.max(1, untilMs - performance.now());
+      return await within(leftMs, ask(leftMs));
     } catch (error) {
-      if (!(error instanceof ReplyLost)) throw error;
+      const lost = error instanceof ReplyLost;
+      if (!lost && !passes(error)) throw error;
       const leftMs = untilMs - performance.now();
       if (leftMs <= 0)
-        throw new BrokerUnavailable(`${settings.shown} did not answer in time`, { cause: error });
-      const delayMs = Math.min(leftMs, backoffDelay(patience, lost));
+        throw lost
+          ? new BrokerUnavailable(`${settings.shown} did not answer in time`, { cause: error })
+          : error;
+      const delayMs = Math.min(leftMs, backoffDelay(patience, tries));
       await new Promise((done) => setTimeout(done, delayMs));
     }
   }
 }
+
+/** What a server says that soon says something else, or from which the connection turns away to another. */
+function passes(error: unknown): boolean {
+  if (!(error instanceof BrokerUnavailable) || !(error.cause instanceof Error)) return false;
+  return /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY)\b/.test(error.cause.message);
+}
+
+/** The connection minds the deadline; this is for a library that does not come back. */
+function within<T>(ms: number, asked: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const silent = setTimeout(() => reject(new ReplyLost('in time')), ms + graceMs);
+    asked.then(resolve, reject).finally(() => clearTimeout(silent));
+  });
+}
+
+/** So that the connection, which knows more, speaks first. */
+const graceMs = 1000;
