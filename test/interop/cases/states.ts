@@ -1,6 +1,7 @@
 // States and results, as the other side reads them.
 import { expect, test } from 'vitest';
 import type { Pair } from '../harness/pair.ts';
+import { PythonProcess } from '../harness/python-process.ts';
 
 export function stateCases(pair: () => Pair): void {
   test("a Python task's own state is seen in TypeScript while it runs", async () => {
@@ -102,6 +103,18 @@ export function stateCases(pair: () => Pair): void {
     const result = await app.send('py.add', [2, 3]);
     expect(await python.get(result.id)).toEqual({ state: 'SUCCESS', value: 5 });
     expect(await app.result(await python.send('ts.add', { args: '(2, 3)' })).get({ timeout: 10 })).toBe(5);
+  });
+
+  test("Celery's own command line sends to TypeScript, and reads its results", async () => {
+    const { app, servers, settings } = pair();
+    if (!servers.sharedResults) return;
+    const celery = (...args: string[]): PythonProcess =>
+      new PythonProcess('celery', ['-m', 'celery', '-A', 'interop_app', ...args], { settings });
+    await using call = celery('call', 'ts.add', '--args', '[2, 3]');
+    const id = await call.line(15_000);
+    expect(await app.result(id).get({ timeout: 10 })).toBe(5);
+    await using result = celery('result', id);
+    expect(await result.line(15_000)).toBe('5');
   });
 
   test('a result that one side forgets is forgotten on the other', async () => {

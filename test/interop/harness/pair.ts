@@ -25,6 +25,8 @@ export interface Servers extends AsyncDisposable {
 
 export class Pair implements AsyncDisposable {
   readonly servers: Servers;
+  /** Of the Python half. */
+  readonly settings: CelerySettings;
   /** The caller in Python. */
   readonly python: PythonClient;
   readonly pythonWorker: PythonWorker;
@@ -40,6 +42,7 @@ export class Pair implements AsyncDisposable {
 
   private constructor(
     servers: Servers,
+    settings: CelerySettings,
     python: PythonClient,
     pythonWorker: PythonWorker,
     app: App,
@@ -49,6 +52,7 @@ export class Pair implements AsyncDisposable {
     typed: boolean,
   ) {
     this.servers = servers;
+    this.settings = settings;
     this.python = python;
     this.pythonWorker = pythonWorker;
     this.app = app;
@@ -86,7 +90,7 @@ export class Pair implements AsyncDisposable {
     for (const each of started) if (each.status === 'rejected') throw each.reason;
     if (pythonWorker.status === 'rejected') throw pythonWorker.reason;
     const typed = (await python.eval('__import__("kombu").VERSION >= (5, 3)')) === true;
-    return new Pair(servers, python, pythonWorker.value, app, served, worker, folder, typed);
+    return new Pair(servers, settings, python, pythonWorker.value, app, served, worker, folder, typed);
   }
 
   /** Calls a task of Python's and returns its value. */

@@ -1,0 +1,55 @@
+// A database that is shared with others: every key and channel begins with the same text on both sides.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { App } from '../../src/index.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { noPython } from '../protocol/python.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { PythonClient } from './harness/python-client.ts';
+import { PythonWorker } from './harness/python-worker.ts';
+import { defineTasks } from './programs/tasks.ts';
+
+describe.skipIf(noRedis ?? noPython)('keys with a prefix', () => {
+  let redis: RedisServerProcess;
+  let python: PythonClient;
+  let pythonWorker: PythonWorker;
+  let app: App;
+  let worker: Worker;
+
+  beforeAll(async () => {
+    redis = await RedisServerProcess.start();
+    const taskRoutes = { 'py.*': { queue: 'py' }, 'ts.*': { queue: 'ts' } };
+    const settings = {
+      broker_url: redis.url(0),
+      result_backend: redis.url(1),
+      task_routes: taskRoutes,
+      // Of results Celery 5.2 knows no prefix.
+      broker_transport_options: { global_keyprefix: 'shop:' },
+    };
+    app = new App('prefixed', {
+      broker: redis.url(0),
+      backend: redis.url(1),
+      taskRoutes,
+      brokerTransportOptions: { globalKeyprefix: 'shop:' },
+    });
+    defineTasks(app);
+    worker = new Worker(app, { queues: ['ts'] });
+    python = new PythonClient({ settings });
+    [pythonWorker] = await Promise.all([PythonWorker.start({ settings, queues: ['py'] }), worker.start()]);
+  });
+
+  afterAll(async () => {
+    await Promise.allSettled([python?.[Symbol.asyncDispose](), pythonWorker?.[Symbol.asyncDispose]()]);
+    await worker?.stop({ cold: true });
+    await app?.close();
+    await redis?.[Symbol.asyncDispose]();
+  });
+
+  test('both sides find each other, and nothing is left outside of the prefix', async () => {
+    expect(await (await app.send('py.add', [2, 3])).get({ timeout: 10 })).toBe(5);
+    expect(await python.call('ts.add', { args: '(2, 3)', options: 'dict(countdown=0.3)' })).toBe(5);
+    await app.send('any.task', [], { queue: 'idle', priority: 9 });
+    const keys = redis.cli('KEYS', '*').split('\n');
+    expect(keys.filter((key) => !key.startsWith('shop:'))).toEqual([]);
+    expect(keys).toContain('shop:idle\x06\x169');
+  });
+});
