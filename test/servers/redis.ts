@@ -12,18 +12,30 @@ export const noRedis: string | undefined = missing();
 export class RedisServerProcess implements AsyncDisposable {
   readonly port: number;
   readonly #folder: string;
-  readonly #options: readonly string[];
+  readonly #command: readonly string[];
   #child: ChildProcess | null = null;
 
-  private constructor(port: number, options: readonly string[]) {
+  private constructor(port: number, options: readonly string[], command: readonly string[] | null = null) {
     this.port = port;
-    this.#options = options;
     this.#folder = mkdtempSync(join(tmpdir(), 'umbel-redis-'));
+    const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
+    this.#command = command ?? [...fixed, ...options];
   }
 
   /** `options` as on the command line: `['--appendonly', 'yes']`. */
   static async start(...options: readonly string[]): Promise<RedisServerProcess> {
     const server = new RedisServerProcess(await freePort(), options);
+    await server.start();
+    return server;
+  }
+
+  /** A sentinel with this configuration, which it rewrites. */
+  static async startSentinel(config: string, port: number): Promise<RedisServerProcess> {
+    const server = new RedisServerProcess(
+      port,
+      [],
+      [config, '--sentinel', '--port', String(port), '--bind', '127.0.0.1'],
+    );
     await server.start();
     return server;
   }
@@ -38,8 +50,7 @@ export class RedisServerProcess implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
-    const child = spawn('redis-server', [...fixed, ...this.#options], { stdio: 'ignore' });
+    const child = spawn('redis-server', this.#command, { stdio: 'ignore' });
     this.#child = child;
     for (let tries = 0; !(await answers(this.port)); tries++) {
       if (child.exitCode !== null || tries > 500) throw new Error('redis-server does not start');

@@ -157,8 +157,13 @@ function placeOf(url: string, what: string): Place {
   let password: string | null;
   try {
     // Of an unknown scheme the host may be anything; of http it is checked.
+    const isFile = scheme === 'unix' || scheme === 'redis+socket';
     parsed = new URL(
-      url.replace(/^[a-z+]+:/i, scheme === 'unix' || scheme === 'redis+socket' ? 'file:' : 'http:'),
+      isFile
+        ? url.replace(/^[a-z+]+:/i, 'file:')
+        : url
+            .replace(/^[a-z+]+:\/\/((?:[^/@?]*@)?)(?=(?::\d+)?(?:[/?]|$))/i, '$&localhost')
+            .replace(/^[a-z+]+:/i, 'http:'),
     );
     username = parsed.username === '' ? null : decodeURIComponent(parsed.username);
     password = parsed.password === '' ? null : decodeURIComponent(parsed.password);

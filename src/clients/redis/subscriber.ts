@@ -8,7 +8,7 @@ type Listener = (message: string) => void;
 
 const timeoutMs = 10_000;
 /** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
-const pulseMs = 10_000;
+const pulseMs = 5_000;
 /** Nothing may be published for hours: whether the server is still there is asked that often. */
 const askEveryMs = 5000;
 

@@ -1,0 +1,426 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { RedisConnection, ReplyLost } from '../../src/clients/redis/connection.ts';
+import { classifyRedisError, movedTo } from '../../src/clients/redis/errors.ts';
+import { redisScript } from '../../src/clients/redis/script.ts';
+import { redisSettings } from '../../src/clients/redis/settings.ts';
+import { RedisSubscriber } from '../../src/clients/redis/subscriber.ts';
+import { BrokerUnavailable, ConfigError, StoreError } from '../../src/errors.ts';
+import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
+import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
+
+describe('the URL of a Redis server', () => {
+  test.each([
+    ['redis://', { endpoints: [{ host: 'localhost', port: 6379 }], db: 0, tls: null, username: null }],
+    ['redis://:1234/7', { endpoints: [{ host: 'localhost', port: 1234 }], db: 7 }],
+    ['redis://h:1234/7', { endpoints: [{ host: 'h', port: 1234 }], db: 7 }],
+    ['redis://:p%40ss@h', { username: null, password: 'p@ss', db: 0 }],
+    ['redis://shop:secret@[::1]:6380/1', { endpoints: [{ host: '::1', port: 6380 }], username: 'shop' }],
+    ['redis://h:80', { endpoints: [{ host: 'h', port: 80 }] }],
+    ['rediss://h', { tls: { rejectUnauthorized: true, checkHostname: true } }],
+    ['rediss://h?ssl_cert_reqs=CERT_NONE', { tls: { rejectUnauthorized: false, checkHostname: true } }],
+    ['unix:///run/redis.sock?db=3', { endpoints: [{ path: '/run/redis.sock' }], db: 3 }],
+    ['redis+socket:///run/redis.sock?virtual_host=4', { endpoints: [{ path: '/run/redis.sock' }], db: 4 }],
+    [
+      'redis://a/1;redis://b:7000/1',
+      {
+        endpoints: [
+          { host: 'a', port: 6379 },
+          { host: 'b', port: 7000 },
+        ],
+        db: 1,
+      },
+    ],
+  ])('%s is understood', (url, expected) => {
+    expect(redisSettings(url, 'broker')).toMatchObject(expected);
+  });
+
+  test('of sentinels comes with the name of the master', () => {
+    const settings = redisSettings('sentinel://a:26379/2;sentinel://b/2', 'broker', { masterName: 'shop' });
+    expect(settings.endpoints).toEqual([
+      { host: 'a', port: 26379 },
+      { host: 'b', port: 26379 },
+    ]);
+    expect(settings.sentinel?.masterName).toBe('shop');
+    expect(() => redisSettings('sentinel://a/2', 'broker')).toThrow(/masterName/);
+  });
+
+  test.each([
+    ['redis://u:secret@h/shop', {}, /database of Redis is a number/],
+    ['redis://u:secret@h?mode=x', {}, /'\?mode' in the URL/],
+    ['redis://u:sec#ret@h', {}, /./],
+    ['redis://u:secret@h/0;redis://u:secret@h/1', {}, /one database/],
+    ['rediss://u:secret@h?ssl_ca_certs=/nowhere.pem', {}, /cannot read the certificate file/],
+    ['redis://u:secret@h', { keyPrefx: 'x' }, /did you mean 'keyPrefix'/],
+    ['redis://u:secret@h', { prioritySteps: [3, 6] }, /begins with 0/],
+    ['redis://u:secret@h', { resp: 4 }, /resp is 2 or 3/],
+    ['unix://', {}, /path of a socket/],
+  ])('%s with %o is refused by name, without its password', (url, driver, reason) => {
+    const settings = (): unknown => redisSettings(url, 'broker', driver);
+    if (url.includes('#')) return expect(String(thrown(settings))).not.toContain('sec');
+    expect(settings).toThrow(ConfigError);
+    expect(settings).toThrow(reason);
+    expect(String(thrown(settings))).not.toContain('secret');
+    return undefined;
+  });
+
+  test('is shown without password, and names one store for all databases of a server', () => {
+    const settings = redisSettings('redis://u:secret@h:1/0', 'broker');
+    expect(settings.shown).toBe('redis://h:1/0');
+    expect(redisSettings('redis://h:1/5', 'backend').store).toBe(settings.store);
+    expect(redisSettings('redis://h:2/0', 'backend').store).not.toBe(settings.store);
+  });
+});
+
+test.each([
+  ["OOM command not allowed when used memory > 'maxmemory'.", 'retry'],
+  ['LOADING Redis is loading the dataset in memory', 'retry'],
+  ['BUSY Redis is busy running a script.', 'retry'],
+  ['TRYAGAIN Multiple keys request during rehashing of slot', 'retry'],
+  ['MISCONF Redis is configured to save RDB snapshots', 'retry'],
+  ['NOREPLICAS Not enough good replicas to write.', 'retry'],
+  ['CLUSTERDOWN The cluster is down', 'retry'],
+  ['NOSCRIPT No matching script.', 'retry'],
+  ['UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)', 'retry'],
+  ['NOPERM this user has no permissions to run the', 'retry'],
+  ['EXECABORT Transaction discarded', 'retry'],
+  ['ERR max number of clients reached', 'reconnect'],
+  ['NOAUTH Authentication required.', 'reconnect'],
+  ['WRONGPASS invalid username-password pair', 'reconnect'],
+  ['NOPROTO unsupported protocol version', 'reconnect'],
+  ["READONLY You can't write against a read only replica.", 'rediscover'],
+  ['MASTERDOWN Link with MASTER is down', 'rediscover'],
+  ['MOVED 3999 127.0.0.1:6381', 'rediscover'],
+  ['ASK 3999 127.0.0.1:6381', 'rediscover'],
+  ['ERR Error running script (call to f_1): @user_script:1: -READONLY You cannot write', 'rediscover'],
+  ["-OOM command not allowed when used memory > 'maxmemory'. script: abc, on @user_script:9.", 'retry'],
+  ['WRONGTYPE Operation against a key holding the wrong kind of value', 'fatal'],
+  ["CROSSSLOT Keys in request don't hash to the same slot", 'fatal'],
+  ["ERR unknown command 'BLMOVE'", 'fatal'],
+  ['ERR something nobody has seen', 'fatal'],
+])('%s: %s', (message, kind) => {
+  expect(classifyRedisError(message).kind).toBe(kind);
+});
+
+test('where the keys are is read from the answer', () => {
+  expect(movedTo('MOVED 3999 127.0.0.1:6381')).toEqual({ host: '127.0.0.1', port: 6381 });
+  expect(movedTo('MOVED 3999 ::1:6381')).toEqual({ host: '::1', port: 6381 });
+  expect(movedTo('READONLY x')).toBeNull();
+});
+
+describe.skipIf(noRedis)('a connection to Redis', () => {
+  const things: AsyncDisposable[] = [];
+  const folders: string[] = [];
+  const add = <T extends AsyncDisposable>(thing: T): T => {
+    things.push(thing);
+    return thing;
+  };
+  afterEach(async () => {
+    for (const thing of things.splice(0).reverse()) await thing[Symbol.asyncDispose]();
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  });
+  const start = async (...options: string[]): Promise<RedisServerProcess> =>
+    add(await RedisServerProcess.start(...options));
+  const connect = async (url: string, driver: Record<string, unknown> = {}): Promise<RedisConnection> =>
+    add(await RedisConnection.open(redisSettings(url, 'broker', driver)));
+  const folder = (): string => {
+    const path = mkdtempSync(join(tmpdir(), 'umbel-tls-'));
+    folders.push(path);
+    return path;
+  };
+  const soon = { timeoutMs: 5000 };
+  /** Until the answer comes again, whatever is thrown before. */
+  const recovers = (connection: RedisConnection): Promise<void> =>
+    expect
+      .poll(() => connection.call(['PING'], { timeoutMs: 1000 }).catch(String), { timeout: 10_000 })
+      .toBe('PONG');
+
+  test('speaks RESP 2 where that is asked for, and has the database of the URL', async () => {
+    const server = await start();
+    const connection = await connect(server.url(3), { resp: 2 });
+    await connection.call(['SET', 'key', 'value'], soon);
+    expect(server.cli('-n', '3', 'GET', 'key')).toBe('value');
+    expect(server.cli('CLIENT', 'LIST')).toContain('resp=2');
+    expect(await connection.call(['GET', 'key'], { buffers: true })).toEqual(Buffer.from('value'));
+  });
+
+  test('goes through a unix socket', async () => {
+    const path = join(folder(), 'redis.sock');
+    await start('--unixsocket', path);
+    expect(await (await connect(`unix://${path}?db=1`)).call(['PING'], soon)).toBe('PONG');
+  });
+
+  test('goes by TLS only to a server that proves who it is, with a certificate of its own where that is wanted', async () => {
+    const place = folder();
+    const { ca, cert, key, other } = certificates(place);
+    const port = await freePort();
+    await start(
+      '--tls-port',
+      String(port),
+      '--tls-cert-file',
+      cert,
+      '--tls-key-file',
+      key,
+      '--tls-ca-cert-file',
+      ca,
+      '--tls-auth-clients',
+      'yes',
+    );
+    const url = `rediss://localhost:${port}/0`;
+    const ssl = { caCerts: ca, certfile: cert, keyfile: key };
+    expect(await (await connect(url, { ssl })).call(['PING'], soon)).toBe('PONG');
+    const query = `?ssl_ca_certs=${ca}&ssl_certfile=${cert}&ssl_keyfile=${key}`;
+    expect(await (await connect(url + query)).call(['PING'], soon)).toBe('PONG');
+    const refused = { timeoutMs: 700 };
+    await expect(
+      (await connect(url, { ssl: { ...ssl, caCerts: other } })).call(['PING'], refused),
+    ).rejects.toThrow(/certificate/i);
+    await expect((await connect(url)).call(['PING'], refused)).rejects.toThrow(BrokerUnavailable);
+    await expect((await connect(url, { ssl: { caCerts: ca } })).call(['PING'], refused)).rejects.toThrow(
+      BrokerUnavailable,
+    );
+    const unverified = { ...ssl, certReqs: 'none', caCerts: undefined };
+    expect(await (await connect(url, { ssl: unverified })).call(['PING'], soon)).toBe('PONG');
+  });
+
+  test('keeps trying while its user is not let in, says why, and goes on when it is', async () => {
+    const server = await start();
+    server.cli('ACL', 'SETUSER', 'shop', 'on', '>secret', '~*', '&*', '+@all');
+    const connection = await connect(server.url().replace('//', '//shop:secret@'));
+    expect(await connection.call(['PING'], soon)).toBe('PONG');
+    server.cli('ACL', 'SETUSER', 'shop', '-ping');
+    await expect(connection.call(['PING'], soon)).rejects.toThrow(/no right to do this/);
+    server.cli('ACL', 'SETUSER', 'shop', 'off');
+    server.cli('CLIENT', 'KILL', 'USER', 'shop');
+    await expect.poll(() => connection.state.connected).toBe(false);
+    await expect(connection.call(['PING'], { timeoutMs: 500 })).rejects.toThrow(/user and password/);
+    expect(connection.state).toMatchObject({ connected: false });
+    expect(connection.state.reason).not.toContain('secret');
+    server.cli('ACL', 'SETUSER', 'shop', 'on', '+ping');
+    await recovers(connection);
+  });
+
+  test('tries the URLs one after the other, also when the one that it has goes away', async () => {
+    const [first, second] = [await start(), await start()];
+    const gone = await freePort();
+    const connection = await connect(`redis://127.0.0.1:${gone}/0;${first.url()};${second.url()}`);
+    await connection.call(['SET', 'who', 'first'], soon);
+    await first.stop('SIGKILL');
+    second.cli('SET', 'who', 'second');
+    await expect
+      .poll(() => connection.call(['GET', 'who'], { timeoutMs: 2000 }).catch(String), { timeout: 10_000 })
+      .toBe('second');
+  });
+
+  test('leaves a server that has become a replica', async () => {
+    const [first, second] = [await start(), await start()];
+    const connection = await connect(`${first.url()};${second.url()}`);
+    await connection.call(['SET', 'a', '1'], soon);
+    first.cli('REPLICAOF', '127.0.0.1', String(second.port));
+    await expect(connection.call(['SET', 'a', '2'], soon)).rejects.toThrow(/replica now/);
+    await expect
+      .poll(() => connection.call(['SET', 'a', '3'], { timeoutMs: 2000 }).catch(String), { timeout: 10_000 })
+      .toBe('OK');
+    expect(second.cli('GET', 'a')).toBe('3');
+  });
+
+  test('asks the sentinels where the master is, and follows a failover with work in hand', async () => {
+    const [master, replica] = [await start(), await start()];
+    replica.cli('REPLICAOF', '127.0.0.1', String(master.port));
+    await expect
+      .poll(() => replica.cli('INFO', 'replication'), { timeout: 10_000 })
+      .toContain('master_link_status:up');
+    const place = folder();
+    const port = await freePort();
+    const config = join(place, 'sentinel.conf');
+    writeFileSync(
+      config,
+      `sentinel monitor shop 127.0.0.1 ${master.port} 1\nsentinel down-after-milliseconds shop 500\nsentinel failover-timeout shop 3000\n`,
+    );
+    const sentinel = add(await RedisServerProcess.startSentinel(config, port));
+    await expect
+      .poll(() => sentinel.cli('SENTINEL', 'REPLICAS', 'shop'), { timeout: 15_000 })
+      .toContain(String(replica.port));
+    const nobody = await freePort();
+    const url = `sentinel://127.0.0.1:${nobody}/0;sentinel://127.0.0.1:${port}/0`;
+    const options = { queues: [], driver: { masterName: 'shop' } };
+    const transport = add(await openRedisTransport(url, options));
+    const consumer = await transport.consume({ queues: ['celery'], name: 'failover', leaseMs: 15_000 });
+    await transport.publish([publication('before')], { timeoutMs: 5000 });
+    const held = await claimOne(consumer);
+    await expect
+      .poll(() => replica.cli('HLEN', `umbel:claimed:${replica.cli('ZRANGE', 'umbel:consumers', '0', '-1')}`))
+      .toBe('1');
+    await master.stop('SIGKILL');
+    await expect.poll(() => replica.cli('INFO', 'replication'), { timeout: 20_000 }).toContain('role:master');
+    expect(await held.settle({ kind: 'ack' })).toBe('settled');
+    const claiming = claimOne(consumer);
+    await transport.publish([publication('after')], { timeoutMs: 10_000 });
+    expect(idOf(await claiming)).toBe('after');
+  }, 60_000);
+
+  test('in a cluster finds the server of its slot, follows it when told, and runs every script there', async () => {
+    const nodes = await Promise.all(
+      [0, 1, 2].map(() => start('--cluster-enabled', 'yes', '--cluster-port', '0')),
+    );
+    for (const node of nodes) node.cli('CONFIG', 'SET', 'cluster-require-full-coverage', 'no');
+    const [one, two] = nodes;
+    if (one === undefined || two === undefined) throw new Error('no nodes');
+    one.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    const ids = nodes.map((node) => node.cli('CLUSTER', 'MYID'));
+    await expect.poll(() => one.cli('CLUSTER', 'INFO'), { timeout: 10_000 }).toContain('cluster_state:ok');
+    const transport = add(
+      await openRedisTransport(one.url(), { queues: [], driver: { keyPrefix: '{shop}:' } }),
+    );
+    const consumer = await transport.consume({ queues: ['celery'], name: 'cluster', leaseMs: 15_000 });
+    await transport.publish([publication('a'), publication('b', { priority: 9 }), publication('c')]);
+    await (await claimOne(consumer)).settle({ kind: 'ack' });
+    await (await claimOne(consumer)).settle({ kind: 'dead', reason: 'rejected', detail: 'no' });
+    await (await claimOne(consumer)).settle({ kind: 'release', until: new Date(Date.now() + 50) });
+    expect(idOf(await claimOne(consumer))).toBe('b');
+    const [letter] = await transport.deadLetters.list();
+    expect(letter && (await transport.deadLetters.replay(letter.id))).toBe(true);
+    await transport.tend();
+    expect(await transport.size('celery')).toEqual({ ready: 1, scheduled: 0, claimed: 1 });
+    expect(await transport.purge('celery')).toBe(1);
+    expect(ids.length).toBe(3);
+  });
+
+  test('a script that the server has forgotten is sent again', async () => {
+    const server = await start();
+    const connection = await connect(server.url());
+    const script = redisScript('echo', 'return ARGV[1]');
+    expect(await connection.run(script, [], ['a'])).toBe('a');
+    server.cli('SCRIPT', 'FLUSH');
+    expect(await connection.run(script, [], ['b'])).toBe('b');
+  });
+
+  test('a server that loads or has no room is waited for', async () => {
+    const server = await start();
+    const connection = await connect(server.url());
+    await connection.call(['PING'], soon);
+    server.cli('CONFIG', 'SET', 'maxclients', '1');
+    server.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    const other = await connect(server.url());
+    await Promise.allSettled([
+      connection.call(['PING'], { timeoutMs: 300 }),
+      other.call(['PING'], { timeoutMs: 300 }),
+    ]);
+    await expect.poll(() => [connection, other].filter(({ state }) => !state.connected).length).toBe(1);
+    const shut = connection.state.connected ? other : connection;
+    await expect(shut.call(['PING'], { timeoutMs: 300 })).rejects.toThrow(/maxclients/);
+    await (connection.state.connected ? connection : other).call(
+      ['CONFIG', 'SET', 'maxclients', '100'],
+      soon,
+    );
+    await recovers(shut);
+  });
+
+  test('a server that hears nothing is noticed at the deadline, and left', async () => {
+    const server = await start();
+    const connection = await connect(server.url());
+    await connection.call(['PING'], soon);
+    server.signal('SIGSTOP');
+    await expect(connection.call(['SET', 'a', '1'], { timeoutMs: 300 })).rejects.toThrow(ReplyLost);
+    await expect.poll(() => connection.state.connected).toBe(false);
+    server.signal('SIGCONT');
+    await recovers(connection);
+  });
+
+  test('a command with a wrong key type fails for good, and says so', async () => {
+    const server = await start();
+    const connection = await connect(server.url());
+    await connection.call(['SET', 'text', 'x'], soon);
+    await expect(connection.call(['LPUSH', 'text', 'y'])).rejects.toThrow(StoreError);
+    expect(await connection.call(['PING'])).toBe('PONG');
+  });
+
+  test('a subscription comes back after the connection was cut, and its listener is told of the gap', async () => {
+    const server = await start();
+    const subscriber = add(new RedisSubscriber(redisSettings(server.url(), 'backend')));
+    const heard: string[] = [];
+    let gaps = 0;
+    subscriber.onGap(() => gaps++);
+    const listener = (message: string): void => void heard.push(message);
+    await subscriber.subscribe('channel', listener);
+    server.cli('PUBLISH', 'channel', 'one');
+    await expect.poll(() => heard).toEqual(['one']);
+    server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await expect.poll(() => gaps).toBe(1);
+    server.cli('PUBLISH', 'channel', 'two');
+    await expect.poll(() => heard).toEqual(['one', 'two']);
+    await subscriber.unsubscribe('channel', listener);
+    await expect.poll(() => server.cli('PUBSUB', 'CHANNELS')).toBe('');
+  });
+});
+
+function thrown(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** A certificate for localhost with the authority that signed it, and an authority that did not. */
+function certificates(place: string): { ca: string; cert: string; key: string; other: string } {
+  const openssl = (...args: string[]): void => {
+    const run = spawnSync('openssl', args, { cwd: place, encoding: 'utf8' });
+    if (run.status !== 0) throw new Error(run.stderr);
+  };
+  const authority = (name: string): void =>
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.pem`,
+    );
+  authority('ca');
+  authority('other');
+  openssl(
+    'req',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-subj',
+    '/CN=localhost',
+    '-keyout',
+    'server.key',
+    '-out',
+    'server.csr',
+  );
+  writeFileSync(join(place, 'san'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
+  openssl(
+    'x509',
+    '-req',
+    '-in',
+    'server.csr',
+    '-CA',
+    'ca.pem',
+    '-CAkey',
+    'ca.key',
+    '-CAcreateserial',
+    '-days',
+    '2',
+    '-extfile',
+    'san',
+    '-out',
+    'server.pem',
+  );
+  const at = (file: string): string => join(place, file);
+  return { ca: at('ca.pem'), cert: at('server.pem'), key: at('server.key'), other: at('other.pem') };
+}
