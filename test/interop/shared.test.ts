@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { App } from '../../src/index.ts';
+import { App, type AppOptions } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -15,6 +16,7 @@ import { defineTasks } from './programs/tasks.ts';
 describe.skipIf(noRedis ?? noPython)('one queue, two languages', () => {
   let redis: RedisServerProcess;
   let settings: CelerySettings;
+  let urls: AppOptions;
   let folder: string;
   let python: PythonClient;
   let pythonWorker: PythonWorker;
@@ -26,7 +28,7 @@ describe.skipIf(noRedis ?? noPython)('one queue, two languages', () => {
     redis = await RedisServerProcess.start();
     folder = mkdtempSync(join(tmpdir(), 'umbel-shared-'));
     settings = { broker_url: redis.url(0), result_backend: redis.url(1), task_default_queue: 'shared' };
-    const urls = { broker: redis.url(0), backend: redis.url(1), taskDefaultQueue: 'shared' };
+    urls = { broker: redis.url(0), backend: redis.url(1), taskDefaultQueue: 'shared' };
     python = new PythonClient({ settings });
     app = new App('caller', urls);
     served = new App('served', urls);
@@ -95,5 +97,49 @@ describe.skipIf(noRedis ?? noPython)('one queue, two languages', () => {
     writeFileSync(gate, '');
     expect(await busy.get({ timeout: 10 })).toBe('done');
     await other.stop();
+  });
+
+  // Celery on Redis delivers again what was not acknowledged for `visibility_timeout`, and looks when a worker starts.
+  const hasty = { broker_transport_options: { visibility_timeout: 1 }, task_acks_late: true };
+
+  test('Python does not take back what TypeScript runs, however short its patience is', async () => {
+    const gate = join(folder, 'long');
+    await using only = new Worker(served, { queues: ['long-ts'], name: 'long@%h' });
+    await only.start();
+    const long = await app.send('ts.wait', [gate], { queue: 'long-ts' });
+    for await (const { status } of long.watch(AbortSignal.timeout(5000))) if (status === 'STARTED') break;
+    await sleep(1500); // longer than it has
+    await using other = await PythonWorker.start({
+      settings: { ...settings, ...hasty },
+      queues: ['long-ts'],
+    });
+    expect(await (await app.send('py.add', [2, 3], { queue: 'long-ts' })).get({ timeout: 10 })).toBe(5);
+    expect(other.log).not.toContain('ts.wait');
+    writeFileSync(gate, '');
+    expect(await long.get({ timeout: 10 })).toBe('done');
+  });
+
+  test('TypeScript does not take back what Python runs, however short its lease is', async () => {
+    const gate = join(folder, 'long-python');
+    await using holder = await PythonWorker.start({
+      settings: { ...settings, task_acks_late: true },
+      queues: ['long-py'],
+    });
+    const long = await app.send('py.wait', [gate], { queue: 'long-py' });
+    for await (const { status } of long.watch(AbortSignal.timeout(5000))) if (status === 'STARTED') break;
+    const impatient = new App('impatient', { ...urls, workerLease: 1 });
+    try {
+      await using other = new Worker(impatient, { queues: ['long-py'], name: 'impatient@%h' });
+      await other.start();
+      await sleep(2500); // longer than any lease
+      expect(redis.cli('HLEN', 'unacked')).toBe('1');
+      const { ready, scheduled, claimed } = await (await app.broker()).size('long-py');
+      expect({ ready, scheduled, claimed }).toEqual({ ready: 0, scheduled: 0, claimed: 0 });
+      writeFileSync(gate, '');
+      expect(await long.get({ timeout: 10 })).toBe('done');
+      expect(holder.log.match(/py\.wait\S+ received/g)).toHaveLength(1);
+    } finally {
+      await impatient.close();
+    }
   });
 });

@@ -24,6 +24,11 @@ export interface MixedVerdict {
   readonly report: Report;
   readonly counts: Counts;
   /** How many tasks were first begun by each side, and how many by one after the other had begun them. */
+  /**
+   * Of the lost, those that nobody ever began: Python pops a message before it writes down that it holds it, and a kill in
+   * between loses it. Ours does both in one step.
+   */
+  readonly vanished: readonly string[];
   readonly shares: { readonly python: number; readonly typescript: number; readonly passedOn: number };
   readonly ledger: readonly Entry[];
 }
@@ -146,7 +151,9 @@ export class Mixed implements AsyncDisposable {
     const { ledger } = this;
     const limits = { slots, restartMs: withinMs, settleMs: withinMs };
     const report = check(ledger, await this.#facts(), limits);
-    return { report, counts: count(ledger), shares: this.#shares(ledger), ledger };
+    const begun = new Set(ledger.flatMap((entry) => (entry.kind === 'start' ? [entry.id] : [])));
+    const vanished = report.lost.filter((id) => !begun.has(id));
+    return { report, vanished, counts: count(ledger), shares: this.#shares(ledger), ledger };
   }
 
   /** What the workers said, for a verdict that is not understood. */
