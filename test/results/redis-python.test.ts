@@ -270,28 +270,6 @@ describe.skipIf(noRedis || noPython)('results in Redis, with Python Celery', () 
       expect(await new AsyncResult('old', backend).get({ timeout: 5 })).toBe(3);
     });
   });
-
-  test.each([
-    'shop',
-    'shop_',
-    'shop:',
-    'a.b-',
-  ])("with global_keyprefix '%s' both look in the same place", async (prefix) => {
-    await using ours = await openRedisBackend(server.url(4), {
-      expiresMs: null,
-      driver: { globalKeyprefix: prefix },
-    });
-    await using theirs = new Python({
-      result_backend: server.url(4),
-      result_backend_transport_options: { global_keyprefix: prefix },
-    });
-    await ours.put(record(`there-${prefix}`, 'SUCCESS', { result: 'from here' }));
-    expect(await theirs.ask({ op: 'wait', id: `there-${prefix}`, seconds: 5 }, 30_000)).toEqual({
-      value: { text: 'from here' },
-    });
-    await theirs.ask({ op: 'write', id: `here-${prefix}`, state: 'SUCCESS', result: '"from there"' });
-    expect((await ours.get(`here-${prefix}`))?.result).toBe('from there');
-  }, 40_000);
 });
 
 class Python implements AsyncDisposable {
