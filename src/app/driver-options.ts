@@ -14,15 +14,18 @@ export function camelOptions(options: Options): Options {
   );
 }
 
-/** Celery says `ca_certs` for RabbitMQ and `ssl_ca_certs` for Redis; here both are `caCerts`. */
+/** Celery says `ca_certs` for RabbitMQ and `ssl_ca_certs` for Redis, and 2 for `required`; here they are `caCerts` and `'required'`. */
 export function tlsOptions(options: Options): Options {
   return Object.fromEntries(
-    Object.entries(camelOptions(options)).map(([name, value]) => [
-      /^ssl[A-Z]/.test(name) ? name.charAt(3).toLowerCase() + name.slice(4) : name,
-      value,
-    ]),
+    Object.entries(camelOptions(options)).map(([given, value]) => {
+      const name = /^ssl[A-Z]/.test(given) ? given.charAt(3).toLowerCase() + given.slice(4) : given;
+      return [name, name === 'certReqs' && typeof value === 'number' ? requirements[value] : value];
+    }),
   );
 }
+
+/** Python's `ssl.CERT_NONE`, `CERT_OPTIONAL`, `CERT_REQUIRED`. */
+const requirements = ['none', 'optional', 'required'];
 
 /** For `openTransport`. Only what was said: a driver knows its own defaults, and refuses what it does not know. */
 export function brokerOptions(config: Config): Options {
@@ -32,8 +35,8 @@ export function brokerOptions(config: Config): Options {
     ...(isAmqp(broker)
       ? { connectionTimeout: brokerConnectionTimeout, heartbeat: brokerHeartbeat }
       : { socketConnectTimeout: brokerConnectionTimeout }),
-    ssl: brokerUseSsl,
-    ...config.brokerTransportOptions,
+    ssl: brokerUseSsl || null, // Celery's false: as the URL says
+    ...withTls(config.brokerTransportOptions),
   });
 }
 
@@ -43,12 +46,16 @@ export function backendOptions(config: Config): Options {
   return said({
     ...(backend === broker ? brokerOptions(config) : {}),
     ...said({
-      ssl: redisBackendUseSsl,
+      ssl: redisBackendUseSsl || null,
       socketTimeout: redisSocketTimeout,
       socketConnectTimeout: redisSocketConnectTimeout,
     }),
-    ...config.resultBackendTransportOptions,
+    ...withTls(config.resultBackendTransportOptions),
   });
+}
+
+function withTls(options: Options): Options {
+  return isPlain(options.ssl) ? { ...options, ssl: tlsOptions(options.ssl) } : options;
 }
 
 function isAmqp(url: string): boolean {

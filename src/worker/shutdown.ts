@@ -66,9 +66,9 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   const { loop, slots, processor, patience, source, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
-  const patienceMs = (): number => (transport.status.state === 'reconnecting' ? awayMs : stepMs);
+  const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, clock);
   // A claim that does not come back must not keep the worker. What it may still bring is given back by the loop.
-  const idle = atMost(stepMs, loop.stop(), clock).then(() => slots.whenIdle());
+  const idle = patient(loop.stop()).then(() => slots.whenIdle());
   const done = new AbortController();
   if (timeoutMs !== null) {
     clock.sleep(timeoutMs, done.signal).then(
@@ -87,7 +87,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   if (cold.signal.aborted) {
     patience.limit(coldPatienceMs);
     processor.abandon();
-    if (!(await atMost(patienceMs(), idle, clock))) {
+    if (!(await patient(idle))) {
       const held = slots.busy;
       logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
     }
@@ -98,7 +98,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
       `cannot leave the broker in order: ${String(error)}; what is still held goes back when its lease runs out`,
     );
   });
-  await atMost(patienceMs(), closed, clock);
+  await patient(closed);
   deafen();
 }
 
@@ -107,6 +107,19 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** Whether it came to its end before the store had been silent for too long. */
+async function whileThere(
+  step: Promise<void>,
+  transport: Pick<Transport, 'status'>,
+  clock: Clock,
+): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < stepMs; waitedMs += awayMs) {
+    if (await atMost(awayMs, step, clock)) return true;
+    if (transport.status.state === 'reconnecting') return false;
+  }
+  return false;
 }
 
 /** Whether it came to its end within the time. */

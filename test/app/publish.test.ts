@@ -7,8 +7,9 @@ import { toRequest } from '../../src/app/request.ts';
 import { type RunContext, runTask } from '../../src/app/run.ts';
 import { prepareCall, toPublication } from '../../src/app/sender.ts';
 import type { AnyTask } from '../../src/app/task.ts';
-import { BrokerUnavailable } from '../../src/errors.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
+import type { WireMessage } from '../../src/protocol/message.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
 import type { Publication, Transport } from '../../src/transports/transport.ts';
 
@@ -219,5 +220,72 @@ describe('a task that sends', () => {
     const around = context(parent);
     await runTask(parent, around);
     expect(around.request.children).toEqual([]);
+  });
+});
+
+describe('a broker that does not answer', () => {
+  const once: Publication = { id: 'a', queue: 'q', message: {} as WireMessage, eta: null, once: true }; // not looked at
+  const doubt = (): SendUnconfirmed => new SendUnconfirmed(['a'], 'no answer');
+
+  /** Answers as it is told to, one time after another; then it takes everything. */
+  function broker(heeds: boolean, ...answers: readonly Error[]): { transport: Transport; asked: number[] } {
+    const left = [...answers];
+    const asked: number[] = [];
+    const transport: Partial<Transport> = {
+      features: { once: heeds } as Transport['features'],
+      publish: async (_, options) => {
+        asked.push(options?.timeoutMs ?? Number.POSITIVE_INFINITY);
+        const answer = left.shift();
+        if (answer) throw answer;
+      },
+    };
+    return { transport: transport as Transport, asked }; // nothing else of it is used
+  }
+  const rules = { timeoutMs: 5000, retryPolicy: { intervalStep: '1ms' } };
+
+  it('is asked again where the same call twice is one call', async () => {
+    const { transport, asked } = broker(true, doubt());
+    await publishWithin(transport, [once], rules);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('is asked again where the record of the call says that it was sent', async () => {
+    const write = { store: {}, apply: () => true };
+    const { transport, asked } = broker(false, doubt());
+    await publishWithin(transport, [{ ...once, write }], rules);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('is not asked again where that might send it twice', async () => {
+    const { transport, asked } = broker(false, doubt());
+    await expect(publishWithin(transport, [once], rules)).rejects.toThrow(SendUnconfirmed);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('leaves the doubt, whatever it says later', async () => {
+    const refusals = Array.from({ length: 9 }, () => new BrokerUnavailable('away'));
+    const { transport } = broker(true, doubt(), ...refusals);
+    await expect(publishWithin(transport, [once], rules)).rejects.toThrow(SendUnconfirmed);
+    const giveUp = new AbortController();
+    const waiting = publishWithin(broker(true, doubt()).transport, [once], {
+      timeoutMs: null,
+      retryPolicy: { intervalStart: 60, intervalMax: 60 },
+      signal: giveUp.signal,
+    });
+    giveUp.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow(SendUnconfirmed);
+  });
+
+  it('has the time that is left, and is not asked when there is none', async () => {
+    const away = Array.from({ length: 9 }, () => new BrokerUnavailable('away'));
+    const { transport, asked } = broker(true, ...away);
+    const sending = publishWithin(transport, [once], {
+      timeoutMs: 100,
+      retryPolicy: { maxRetries: null, intervalStart: '30ms', intervalStep: 0, intervalMax: 1 },
+    });
+    await expect(sending).rejects.toThrow(BrokerUnavailable);
+    expect(asked.length).toBeLessThanOrEqual(4);
+    expect(asked).toEqual([...asked].sort((a, b) => b - a));
+    expect(asked[0]).toBeLessThanOrEqual(100);
   });
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { PriorityName } from '../../src/app/priority.ts';
-import { BrokerUnavailable, UnroutableError } from '../../src/errors.ts';
+import { BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../src/errors.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 
@@ -125,6 +125,20 @@ describe.skipIf(noRedis)('an application on Redis', () => {
       await own.start();
       await sending;
       expect((await taken(app, ['celery'])).length).toBe(1);
+    });
+
+    it('says when it cannot know whether a call was sent, and the same call again is one', async () => {
+      await using own = await RedisServerProcess.start();
+      await using app = new App('test', { broker: own.url(), taskPublishTimeout: '500ms' });
+      await app.send('t', [], { taskId: 'first' });
+      own.signal('SIGSTOP');
+      const error = await app.send('t', [], { taskId: 'in-doubt' }).catch((reason: unknown) => reason);
+      own.signal('SIGCONT');
+      expect(error).toBeInstanceOf(SendUnconfirmed);
+      expect((error as SendUnconfirmed).taskIds).toEqual(['in-doubt']);
+      await app.send('t', [], { taskId: 'in-doubt', publishTimeout: 10 });
+      const ids = (await taken(app, ['celery'])).map(({ message }) => message.headers.id);
+      expect(ids).toEqual(['first', 'in-doubt']);
     });
   });
 });

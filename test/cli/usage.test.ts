@@ -60,7 +60,7 @@ test.each<[args: string[], message: RegExp]>([
   [['call', 'x', '-k', '[1]'], /It must be a JSON object/],
   [['call', 'x', '--eta', 'tomorrow'], /It must be a time like/],
   [['call', 'x', '--countdown', '10 parsecs'], /seconds, or a duration/],
-  [['call', 'x', '--priority', 'high'], /It must be a whole number/],
+  [['call', 'x', '--priority', 'higher'], /It must be a whole number from 0 to 255, or one of urgent, high/],
   [['gateway', '--port', '99999'], /It must be a port/],
   [['dead', 'show', 'first'], /It must be a whole number from 1 up/],
   [['dead', 'replay'], /name the dead letters by their ids, or say --all/],

@@ -255,7 +255,7 @@ it.each([
   ['expires', 'expires=never'],
   ['queue', 'queue='],
   ['queue', 'queue=a%00b'],
-  ['priority', 'priority=high'],
+  ['priority', 'priority=higher'],
   ['priority', 'priority=256'],
   ['priority', 'priority=1.5'],
   ['task_id', 'task_id='],
@@ -266,6 +266,16 @@ it.each([
   expect(response.status).toBe(400);
   expect((await problem(response)).errors.map((error) => error.parameter)).toContain(parameter);
   expect(await waiting(app)).toBe(0);
+});
+
+it('a priority may be given by name where the application does so', async () => {
+  const app = newApp({ taskDefaultPriority: 'normal' });
+  app.task('shop.add', (x: number, y: number) => x + y);
+  await send(newGateway(app), '/tasks/shop.add?priority=low', { args: [1, 2] });
+  const refused = await problem(
+    post(newGateway(newShop()), '/tasks/shop.add?priority=low', { args: [1, 2] }),
+  );
+  expect(refused).toMatchObject({ status: 400, detail: expect.stringContaining('taskDefaultPriority') });
 });
 
 it('a time that no calendar holds is the client’s mistake', async () => {
