@@ -11,6 +11,9 @@ export interface ReportOptions {
   readonly traceback: boolean;
 }
 
+/** For a result that is there: so long may its store take to give it. */
+const readingSeconds = 10;
+
 /** Prints the result of a task; returns the exit code that says the same. */
 export async function reportResult(
   result: AsyncResult<unknown>,
@@ -27,9 +30,8 @@ export async function reportResult(
     return exitCode.failed;
   }
   try {
-    const value = await result.get(
-      options.timeout === undefined ? {} : { timeout: Math.max(options.timeout, 0.001) },
-    );
+    const timeout = options.timeout === 0 ? readingSeconds : options.timeout;
+    const value = await result.get(timeout === undefined ? {} : { timeout });
     output.data({ id, state: 'SUCCESS', result: value });
     output.say(shown(value, output.colors));
     return exitCode.ok;
