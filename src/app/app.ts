@@ -26,6 +26,11 @@ export interface Stores {
   readonly backend: ResultBackend | null;
 }
 
+/** A task that lives elsewhere and takes one object. */
+type RemoteKeywordTask<F extends (input: never) => unknown> = Parameters<F>[0] extends object
+  ? KeywordTask<Parameters<F>[0], Awaited<ReturnType<F>>>
+  : never;
+
 type AnyBody = (...args: never) => unknown;
 
 /**
@@ -104,16 +109,24 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * A task that lives elsewhere, in another program or in Python: it can be sent, not run. `F` is its signature.
-   * @example const predict = app.remote<(text: string) => string[]>('ml.predict', { queue: 'ml' });
+   * A task that lives elsewhere, in another program or in Python: it can be sent, not run. `F` is its signature. With
+   * `keywords` its one argument is an object, whose members travel as Python's keyword arguments.
+   * @example
+   * const predict = app.remote<(text: string) => string[]>('ml.predict', { queue: 'ml' });
+   * const train = app.remote<(input: { data: string; rounds?: number }) => number>('ml.train', { keywords: true });
    */
+  remote<F extends (input: never) => unknown>(
+    name: string,
+    options: TaskOptions & { readonly keywords: true },
+  ): RemoteKeywordTask<F>;
   remote<F extends (...args: never) => unknown>(
     name: string,
-    options: TaskOptions = {},
-  ): Task<Parameters<F>, Awaited<ReturnType<F>>, never> {
+    options?: TaskOptions & { readonly keywords?: false },
+  ): Task<Parameters<F>, Awaited<ReturnType<F>>, never>;
+  remote(name: string, given: TaskOptions & { readonly keywords?: boolean } = {}): unknown {
+    const { keywords = false, ...options } = given;
     const resolved = resolveTaskOptions(name, options, this.config);
-    const task: unknown = defineTask(this, checkName(name, "the task's name"), resolved, null);
-    return task as Task<Parameters<F>, Awaited<ReturnType<F>>, never>; // what it takes is known elsewhere: the caller says it
+    return defineTask(this, checkName(name, "the task's name"), resolved, null, keywords);
   }
 
   /**

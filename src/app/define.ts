@@ -16,17 +16,17 @@ import type { ResolvedTaskOptions } from './task-options.ts';
 /** A task with its types forgotten; `App.task` gives them back. */
 export type UntypedTask = Callable<unknown, readonly unknown[], unknown> & TaskBody;
 
-/** `body` is `null` for a task that lives elsewhere. */
+/** `body` is `null` for a task that lives elsewhere; `keywords`: its arguments are one object, as with a schema. */
 export function defineTask(
   app: App,
   name: string,
   options: ResolvedTaskOptions,
   body: TaskBody | null,
+  keywords: boolean = options.input !== null,
 ): UntypedTask {
   const spread = (args: readonly unknown[]): CallArguments =>
-    options.input === null ? { args, kwargs: noKwargs } : { args: noArgs, kwargs: toKwargs(name, ...args) };
-  const whole = (call: unknown): CallArguments =>
-    spread(options.input === null ? listOf(name, call) : [call]);
+    keywords ? { args: noArgs, kwargs: toKwargs(name, ...args) } : { args, kwargs: noKwargs };
+  const whole = (call: unknown): CallArguments => spread(keywords ? [call] : listOf(name, call));
   const methods = {
     app,
     options,

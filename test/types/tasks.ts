@@ -138,6 +138,17 @@ await predict.delay(5);
 // @ts-expect-error it cannot be called here: it returns nothing that could be used
 export const called: string[] = predict;
 
+// With keyword arguments, as Python's functions often want them.
+type Train = (input: { data: string; rounds?: number }) => Promise<number>;
+const train = app.remote<Train>('ml.train', { keywords: true, queue: 'ml' });
+same<Promise<AsyncResult<number>>>()<ReturnType<typeof train.delay>>();
+await train.delay({ data: 'a' });
+await train.applyAsync({ data: 'a', rounds: 3 }, { priority: 3 });
+// @ts-expect-error a member is missing
+await train.delay({ rounds: 3 });
+// @ts-expect-error the arguments are one object
+await train.delay('a', 3);
+
 // By name: the result is unknown unless said.
 same<Promise<AsyncResult<unknown>>>()<ReturnType<typeof app.send>>();
 export const named: AsyncResult<number> = await app.send<number>('add', [1, 2], {
