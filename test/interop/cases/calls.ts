@@ -1,6 +1,7 @@
 // What may be said of a call, as the other side reads it.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { App, type SendOptions } from '../../../src/index.ts';
 import { Worker } from '../../../src/worker/worker.ts';
 import type { Pair } from '../harness/pair.ts';
 import { PythonWorker } from '../harness/python-worker.ts';
@@ -172,6 +173,31 @@ export function callCases(pair: () => Pair): void {
     });
     await last.get({ timeout: 10 });
     expect(orderIn(folder, 'py')).toEqual([...byUrgency(servers.mostUrgent, priorities), 'last']);
+  });
+
+  test('priorities by name mean the same to Python', async () => {
+    const { folder, servers } = pair();
+    const named = new App('named', { ...servers.typescript, taskDefaultPriority: 'normal' });
+    try {
+      const send = (label: string, options: SendOptions = {}) =>
+        named.send('both.order', [folder, `name ${label}`], { queue: 'order-names', ...options });
+      const sent = [
+        await send('low', { priority: 'low' }),
+        await send('normal', { priority: 'normal' }),
+        await send('nothing said'),
+        await send('urgent', { priority: 'urgent' }),
+        await send('high', { priority: 'high' }),
+      ];
+      await using _ = await PythonWorker.start({
+        settings: servers.python,
+        queues: ['order-names'],
+        name: 'names@%h',
+      });
+      await Promise.all(sent.map((result) => result.get({ timeout: 10 })));
+      expect(orderIn(folder, 'name')).toEqual(['urgent', 'high', 'normal', 'nothing said', 'low']);
+    } finally {
+      await named.close();
+    }
   });
 }
 
