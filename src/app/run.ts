@@ -5,6 +5,7 @@ import type { App } from './app.ts';
 import { bindArguments } from './arguments.ts';
 import { runAs } from './context.ts';
 import { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './outcome.ts';
+import { checkNamed } from './priority.ts';
 import type { TaskRequest } from './request.ts';
 import { isRetriedByItself, makeRetry } from './retry.ts';
 import type { AnyTask, BoundTask } from './task.ts';
@@ -79,6 +80,11 @@ class RunningTask implements BoundTask {
     if (this.#context.direct) throw error instanceof Error ? error : new Retry(new Date(), options, error);
     const { id, retries } = this.request;
     const run = { name: this.name, id, retries, options: this.options };
+    checkNamed(
+      options.priority ?? null,
+      this.app.config.taskDefaultPriority,
+      `'priority' in the retry of '${this.name}'`,
+    );
     this.#retries++;
     return makeRetry(run, error, options, { now: Date.now(), random: Math.random });
   }

@@ -3,6 +3,7 @@ import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { type PriorityName, priorityNumber } from '../../src/app/priority.ts';
 import { ConfigError } from '../../src/errors.ts';
+import { Worker } from '../../src/worker/worker.ts';
 
 const names: readonly PriorityName[] = ['urgent', 'high', 'normal', 'low'];
 const numbers = (mostUrgent: 'lowest' | 'highest', maxPriority: number | null): number[] =>
@@ -97,5 +98,30 @@ describe('an application that gives priorities by name', () => {
     await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
     const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
     expect(delivery?.message.ok && delivery.message.value.properties.priority).toBe(0);
+  });
+});
+
+describe('a retry', () => {
+  it('may have a priority by name, and keeps its own else', async () => {
+    await using app = new App('test', { broker: 'memory://', taskDefaultPriority: 'normal' });
+    const priorities: number[] = [];
+    const again = app.task('again', { bind: true }, (task, how: PriorityName | null) => {
+      priorities.push(task.request.message.priority);
+      if (task.request.retries === 0)
+        throw task.retry(undefined, { countdown: 0, ...(how !== null && { priority: how }) });
+      return 'done';
+    });
+    await using worker = new Worker(app);
+    await worker.start();
+    await (await again.applyAsync([null], { priority: 'high' })).get({ timeout: 5 });
+    await (await again.applyAsync(['low'], { priority: 'high' })).get({ timeout: 5 });
+    expect(priorities).toEqual([3, 3, 3, 9]);
+    const wrong = app.task('wrong', { bind: true }, (task) =>
+      task.retry(undefined, { priority: 'top' as never }),
+    );
+    await expect((await wrong.apply([])).get()).rejects.toThrow('one of urgent');
+    await using unnamed = new App('test', { broker: 'memory://' });
+    const early = unnamed.task('t', { bind: true }, (task) => task.retry(undefined, { priority: 'low' }));
+    await expect((await early.apply([])).get()).rejects.toThrow('taskDefaultPriority');
   });
 });

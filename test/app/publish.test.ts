@@ -289,3 +289,19 @@ describe('a broker that does not answer', () => {
     expect(asked[0]).toBeLessThanOrEqual(100);
   });
 });
+
+describe('a result that comes as a message', () => {
+  it('is asked to come to the caller, if it is wanted and the call does not say where to', async () => {
+    const published = await recorded();
+    const backend = await app.backend();
+    if (backend === null) throw new Error('there is one');
+    backend.replyTo = async () => 'my-replies';
+    const task = app.task('t', (x: number) => x);
+    await task.delay(1);
+    await task.applyAsync([2], { ignoreResult: true });
+    await task.applyAsync([3], { replyTo: 'other' });
+    await task.applyMany([[4], [5]]);
+    const replies = published.flat().map(({ message }) => message.properties.replyTo);
+    expect(replies).toEqual(['my-replies', '', 'other', 'my-replies', 'my-replies']);
+  });
+});
