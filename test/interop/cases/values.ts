@@ -30,6 +30,11 @@ export function valueCases(pair: () => Pair): void {
     const add = app.remote<(x: number, y: number) => number>('py.add');
     const sum: number = await (await add.delay(20, 22)).get({ timeout: 15 });
     expect(sum).toBe(42);
+    const greeting = app.remote<(input: { name: string; mark?: string }) => string>('py.greet', {
+      keywords: true,
+    });
+    const hello: string = await (await greeting.delay({ name: 'Ben', mark: '…' })).get({ timeout: 15 });
+    expect(hello).toBe('Hello, Ben…');
   });
 
   test('Python calls a TypeScript task by position', async () => {
