@@ -10,7 +10,7 @@ export interface BackendOptions {
 }
 
 /** Schemes that Celery's users will try, and that come later. */
-const notYet: ReadonlySet<string> = new Set(['rpc', 'postgresql', 'db+postgresql']);
+const notYet: ReadonlySet<string> = new Set(['rpc']);
 
 /**
  * Opens the result backend that a URL names, loading only its driver.
@@ -29,9 +29,13 @@ export async function openBackend(url: string, options: BackendOptions): Promise
     case 'unix':
     case 'redis+socket':
       return (await import('./redis/redis-backend.ts')).openRedisBackend(url, options);
+    case 'postgresql':
+    case 'postgres':
+    case 'db+postgresql':
+      return (await import('./postgres/postgres-backend.ts')).openPostgresBackend(url, options);
     default:
       throw new ConfigError(
-        `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis:// and memory://`,
+        `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis://, postgresql:// and memory://`,
       );
   }
 }

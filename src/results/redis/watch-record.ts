@@ -7,7 +7,7 @@ import type { Subscriptions } from './subscriptions.ts';
 export interface RecordSource {
   /** The record's key, and its channel. */
   readonly key: string;
-  readonly subscriptions: Subscriptions;
+  readonly subscriptions: Pick<Subscriptions, 'add' | 'remove'>;
   /** Ends all watches. */
   readonly closed: Ending;
   read(): Promise<string | null>;

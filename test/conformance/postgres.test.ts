@@ -1,0 +1,21 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
+import { backendCases } from './run.ts';
+
+describe.skipIf(noPostgres)('on a real server', () => {
+  let server: PostgresServerProcess;
+  let stores = 0;
+  beforeAll(async () => {
+    server = await PostgresServerProcess.start();
+  }, 60_000);
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  backendCases('postgresql', () => {
+    const driver = { schema: `case_${++stores}` };
+    return {
+      openBackend: ({ expiresMs }) => openPostgresBackend(server.url(), { expiresMs, driver }),
+      remove: () => server.sql(`DROP SCHEMA IF EXISTS ${driver.schema} CASCADE`).then(() => {}),
+    };
+  });
+});

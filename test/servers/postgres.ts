@@ -1,0 +1,167 @@
+// A PostgreSQL server of our own for tests: a new cluster on a free port of the loopback.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Client } from 'pg';
+import { freePort } from './redis.ts';
+
+const home = '/usr/lib/postgresql';
+/** Where the server's programs are: on PATH, or where Debian keeps them. */
+const folder: string | undefined = [
+  ...(process.env.PATH ?? '').split(delimiter),
+  ...(existsSync(home) ? readdirSync(home) : [])
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(home, version, 'bin')),
+].find((each) => existsSync(join(each, 'initdb')) && existsSync(join(each, 'postgres')));
+
+/** The server refuses to run as root. */
+const owner: readonly number[] | null = process.getuid?.() === 0 ? idsOf('postgres') : [];
+
+/** Why the tests with PostgreSQL cannot run here; undefined when they can. In CI they always must. */
+export const noPostgres: string | undefined = missing();
+
+export interface PostgresOptions {
+  /** Lines of postgresql.conf: `max_connections = 20`. */
+  readonly settings?: readonly string[];
+  readonly password?: string;
+  /** initdb's `--encoding`. */
+  readonly encoding?: string;
+}
+
+export class PostgresServerProcess implements AsyncDisposable {
+  readonly port: number;
+  readonly folder: string;
+  readonly #password: string | null;
+  #child: ChildProcess | null = null;
+
+  private constructor(port: number, folder: string, password: string | null) {
+    this.port = port;
+    this.folder = folder;
+    this.#password = password;
+  }
+
+  static async start(options: PostgresOptions = {}): Promise<PostgresServerProcess> {
+    const place = mkdtempSync(join(tmpdir(), 'umbel-postgres-'));
+    const [uid, gid] = owner ?? [];
+    if (uid !== undefined && gid !== undefined) chownSync(place, uid, gid);
+    chmodSync(place, 0o700);
+    const data = join(place, 'data');
+    const encoding = options.encoding ?? 'UTF8';
+    const made = spawnSync(
+      program('initdb'),
+      ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', encoding, '--locale=C', '--no-sync'],
+      { encoding: 'utf8', ...asOwner(place) },
+    );
+    if (made.status !== 0) throw new Error(`initdb: ${made.stderr}`);
+    const port = await freePort();
+    const settings = [
+      `port = ${port}`,
+      `listen_addresses = '127.0.0.1'`,
+      `unix_socket_directories = ''`,
+      'fsync = off',
+      'shared_buffers = 16MB',
+      ...(options.settings ?? []),
+    ];
+    appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`);
+    const server = new PostgresServerProcess(port, place, options.password ?? null);
+    await server.start();
+    if (options.password !== undefined) {
+      await server.sql(`ALTER USER postgres PASSWORD '${options.password}'`);
+      await server.stop();
+      const rules = join(data, 'pg_hba.conf');
+      rmSync(rules);
+      appendFileSync(rules, 'host all all 127.0.0.1/32 scram-sha-256\n');
+      if (uid !== undefined && gid !== undefined) chownSync(rules, uid, gid);
+      await server.start();
+    }
+    return server;
+  }
+
+  /** `postgresql://postgres@127.0.0.1:port/postgres`, with its password if it has one. */
+  url(query = ''): string {
+    const password = this.#password === null ? '' : `:${encodeURIComponent(this.#password)}`;
+    return `postgresql://postgres${password}@127.0.0.1:${this.port}/postgres${query}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Also again, with what was written. */
+  async start(): Promise<void> {
+    const child = spawn(program('postgres'), ['-D', join(this.folder, 'data')], {
+      stdio: 'ignore',
+      ...asOwner(this.folder),
+    });
+    this.#child = child;
+    for (let tries = 0; !(await this.#answers()); tries++) {
+      if (child.exitCode !== null || tries > 1000) throw new Error('postgres does not start');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** SIGINT ends the connections and then the server ("fast"); SIGKILL is a crash. */
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    await once(child, 'exit');
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Statements past all of our code; the rows of the last. */
+  async sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+    const client = new Client({ connectionString: this.url() });
+    await client.connect();
+    try {
+      return (await client.query(text, values)).rows ?? [];
+    } finally {
+      await client.end();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // SIGKILL would leave its processes to find out by themselves.
+    await this.stop('SIGQUIT');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      await this.sql('SELECT 1');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+function program(name: string): string {
+  return join(folder ?? '', name);
+}
+
+function asOwner(cwd: string): { cwd: string; uid?: number; gid?: number } {
+  const [uid, gid] = owner ?? [];
+  return { cwd, ...(uid !== undefined && { uid }), ...(gid !== undefined && { gid }) };
+}
+
+function idsOf(user: string): readonly number[] | null {
+  const ids = ['-u', '-g'].map((flag) => spawnSync('id', [flag, user], { encoding: 'utf8' }));
+  return ids.every(({ status }) => status === 0) ? ids.map(({ stdout }) => Number(stdout)) : null;
+}
+
+function missing(): string | undefined {
+  if (folder !== undefined && owner !== null) return undefined;
+  const why =
+    folder === undefined
+      ? 'no PostgreSQL server (apt-get install postgresql)'
+      : 'PostgreSQL does not run as root, and there is no user postgres';
+  if (process.env.CI) throw new Error(why);
+  return why;
+}
