@@ -79,6 +79,24 @@ describe.skipIf(noRedis)('a worker on Redis', () => {
     expect(performance.now() - begun).toBeLessThan(10_000);
   }, 40_000);
 
+  it('whose broker is gone gives up what runs when its time to stop is over', async () => {
+    const redis = await server();
+    const app = kept(new App('shop', { broker: redis.url(), workerShutdownTimeout: '500ms' }));
+    let running = false;
+    const slow = app.task('slow', { bind: true }, async (task) => {
+      running = true;
+      await new Promise((resolve) => task.signal.addEventListener('abort', resolve));
+    });
+    const worker = kept(new Worker(app, { name: 'celery@here' }));
+    await worker.start();
+    await slow.delay();
+    await until(() => running);
+    await redis.stop('SIGKILL');
+    const begun = performance.now();
+    await worker.stop();
+    expect(performance.now() - begun).toBeLessThan(12_000);
+  }, 40_000);
+
   it('with results elsewhere stores them there, and finds what it has run', async () => {
     const redis = await server();
     const { app, worker } = newWorker(redis.url(), await newStore('sqlite'));
