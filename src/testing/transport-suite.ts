@@ -262,6 +262,19 @@ export const transportConformance: readonly Case[] = [
       const again = await claimOne(consumer);
       assert.deepEqual([idOf(again), again.redelivered, again.strikes, again.parks], ['a', true, 0, 0]);
     },
+    'keepsPlace',
+  ),
+
+  check(
+    'a released message comes again, without a strike, and knows that it was delivered',
+    async (harness) => {
+      const transport = await harness.open();
+      await transport.publish([publication('a')]);
+      const consumer = await join(transport);
+      await (await claimOne(consumer)).settle({ kind: 'release', until: null });
+      const again = await claimOne(consumer);
+      assert.deepEqual([idOf(again), again.redelivered, again.strikes, again.parks], ['a', true, 0, 0]);
+    },
   ),
 
   check('a message that is given back wakes another who waits', async (harness) => {
@@ -299,7 +312,7 @@ export const transportConformance: readonly Case[] = [
     const consumer = await join(transport);
     const until = new Date(Date.now() + 80);
     await (await claimOne(consumer)).settle({ kind: 'release', until, parked: true });
-    assert.equal((await transport.size('celery')).scheduled, 1);
+    if (transport.features.counts) assert.equal((await transport.size('celery')).scheduled, 1);
     const again = await claimOne(consumer);
     assert.ok(Date.now() >= until.getTime());
     assert.deepEqual([again.parks, again.strikes], [1, 0]);
@@ -312,8 +325,10 @@ export const transportConformance: readonly Case[] = [
     const eta = new Date(Date.now() + 400);
     await transport.publish([publication('later', { eta })]);
     // At once, or when the first worker has seen it: on a store that is shared with Python it is sent as Python sends it.
-    while ((await transport.size('celery')).scheduled === 0) assert.ok(Date.now() < eta.getTime());
-    assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
+    if (transport.features.counts) {
+      while ((await transport.size('celery')).scheduled === 0) assert.ok(Date.now() < eta.getTime());
+      assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
+    }
     assert.equal(idOf(await claiming), 'later');
     const late = Date.now() - eta.getTime();
     assert.ok(late >= 0, `${-late} ms early`);
@@ -669,7 +684,7 @@ export const transportConformance: readonly Case[] = [
       ]);
       await transport.publish([publication('elsewhere', { queue: 'other' })]);
       assert.deepEqual(await transport.queues(), ['celery', 'other']);
-      assert.equal(await transport.purge('celery'), 2);
+      assert.equal(await transport.purge('celery'), transport.features.counts ? 2 : 1);
       assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 0, claimed: 1 });
       assert.equal((await transport.size('other')).ready, 1);
       assert.equal(await held.settle({ kind: 'ack' }), 'settled');
@@ -730,7 +745,8 @@ export const transportConformance: readonly Case[] = [
       await delivery.settle({ kind: 'dead', reason: 'rejected', detail: 'no' });
       await first.close();
       const second = await harness.open();
-      assert.deepEqual(await second.size('celery'), { ready: 1, scheduled: 1, claimed: 0 });
+      const scheduled = second.features.counts ? 1 : 0;
+      assert.deepEqual(await second.size('celery'), { ready: 1, scheduled, claimed: 0 });
       assert.ok(Buffer.from(delivery.raw).equals((await second.deadLetters.list())[0]?.raw ?? fail()));
       assert.equal(idOf(await claimOne(await join(second))), 'waits');
     },

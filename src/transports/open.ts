@@ -6,7 +6,7 @@ import type { Transport } from './transport.ts';
 const noOptions: TransportOptions = { queues: [], driver: {} };
 
 /** Schemes that Celery's users will try, and that come later. */
-const notYet: ReadonlySet<string> = new Set(['amqp', 'amqps', 'pyamqp']);
+const notYet: ReadonlySet<string> = new Set([]);
 
 /**
  * Opens the transport that a broker URL names, loading only its driver.
@@ -26,6 +26,10 @@ export async function openTransport(url: string, options: TransportOptions = noO
     case 'unix':
     case 'redis+socket':
       return (await import('./redis/redis-transport.ts')).openRedisTransport(url, options);
+    case 'amqp':
+    case 'amqps':
+    case 'pyamqp':
+      return (await import('./amqp/amqp-transport.ts')).openAmqpTransport(url, options);
     default:
       throw new ConfigError(
         `broker: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis:// and memory://`,

@@ -20,6 +20,10 @@ export interface TransportFeatures {
   readonly atomicSettlement: boolean;
   /** A worker that is stopped but not dead loses its lease. */
   readonly leaseExpires: boolean;
+  /** `size` knows what is scheduled and what other processes hold. */
+  readonly counts: boolean;
+  /** What is given back comes again before what waits. */
+  readonly keepsPlace: boolean;
 }
 
 /** A message and where it goes. */

@@ -1,5 +1,6 @@
 // A RabbitMQ node of our own for tests: on free ports of the loopback, in a folder of its own.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -18,15 +19,16 @@ export class RabbitServerProcess implements AsyncDisposable {
   readonly #folder: string;
   readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | null = null;
+  #vhosts: string[] = [];
 
-  private constructor(port: number, distributionPort: number) {
+  private constructor(port: number, distributionPort: number, epmdPort: number, configuration: string) {
     this.port = port;
     this.#folder = mkdtempSync(join(tmpdir(), 'umbel-rabbit-'));
     for (const name of ['data', 'log']) mkdirSync(join(this.#folder, name));
     writeFileSync(join(this.#folder, 'plugins'), '[].\n');
     writeFileSync(
       join(this.#folder, 'rabbitmq.conf'),
-      `listeners.tcp.1 = 127.0.0.1:${port}\nloopback_users.guest = true\ndisk_free_limit.absolute = 1MB\n`,
+      `listeners.tcp.1 = 127.0.0.1:${port}\nloopback_users.guest = true\ndisk_free_limit.absolute = 1MB\n${configuration}`,
     );
     this.#environment = {
       PATH: process.env.PATH,
@@ -40,12 +42,22 @@ export class RabbitServerProcess implements AsyncDisposable {
       RABBITMQ_LOG_BASE: join(this.#folder, 'log'),
       RABBITMQ_CONFIG_FILE: join(this.#folder, 'rabbitmq.conf'),
       RABBITMQ_ENABLED_PLUGINS_FILE: join(this.#folder, 'plugins'),
+      // An epmd of its own, so that it goes with the node.
       ERL_EPMD_ADDRESS: '127.0.0.1',
+      ERL_EPMD_PORT: String(epmdPort),
+      // Two processors are few: no schedulers that spin.
+      RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
     };
   }
 
-  static async start(): Promise<RabbitServerProcess> {
-    const server = new RabbitServerProcess(await freePort(), await freePort());
+  /** `configuration`: further lines of rabbitmq.conf. */
+  static async start(configuration = ''): Promise<RabbitServerProcess> {
+    const server = new RabbitServerProcess(
+      await freePort(),
+      await freePort(),
+      await freePort(),
+      configuration,
+    );
     await server.start();
     return server;
   }
@@ -79,6 +91,23 @@ export class RabbitServerProcess implements AsyncDisposable {
     await exit;
   }
 
+  /** To the node itself: SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.#child?.pid !== undefined) process.kill(-this.#child.pid, signal);
+  }
+
+  /** The name of an empty virtual host. Many are made at a time: asking the node takes long. */
+  vhost(): string {
+    if (this.#vhosts.length === 0) {
+      this.#vhosts = Array.from({ length: 25 }, () => `v-${randomUUID()}`);
+      const names = this.#vhosts.map((name) => `<<"${name}">>`).join(',');
+      const permit =
+        'rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"test">>)';
+      this.ctl('eval', `[begin rabbit_vhost:add(V, <<"test">>), ${permit} end || V <- [${names}]].`);
+    }
+    return this.#vhosts.pop() ?? '/';
+  }
+
   /** rabbitmqctl; its output. Takes about a second. */
   ctl(...args: readonly string[]): string {
     const run = spawnSync(join(programs, 'rabbitmqctl'), ['-q', ...args], {
@@ -91,6 +120,7 @@ export class RabbitServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('SIGKILL');
+    spawnSync('epmd', ['-port', this.#environment.ERL_EPMD_PORT ?? '', '-kill'], { env: this.#environment });
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

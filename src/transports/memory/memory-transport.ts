@@ -47,6 +47,8 @@ export class MemoryTransport implements Transport {
     durable: false,
     atomicSettlement: true,
     leaseExpires: false,
+    counts: true,
+    keepsPlace: true,
   };
   readonly #status = new StatusBoard();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;

@@ -48,6 +48,8 @@ export class RedisTransport implements Transport {
     durable: false, // that is decided by the server's configuration
     atomicSettlement: true,
     leaseExpires: true,
+    counts: true,
+    keepsPlace: true,
   };
   readonly store: object;
   readonly deadLetters: RedisDeadLetters;

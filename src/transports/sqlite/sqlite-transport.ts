@@ -47,6 +47,8 @@ class SqliteTransport implements Transport {
     durable: true,
     atomicSettlement: true,
     leaseExpires: true,
+    counts: true,
+    keepsPlace: true,
   };
   readonly #status = new StatusBoard();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;

@@ -1,0 +1,165 @@
+// A connection to RabbitMQ that is made anew whenever it is lost.
+import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import { BrokerUnavailable } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { AmqpSettings } from './settings.ts';
+
+export type AmqpConnection = ChannelModel;
+export type AmqpChannel = Channel;
+export type AmqpConfirmChannel = ConfirmChannel;
+export type {
+  ConsumeMessage as AmqpMessage,
+  GetMessage as AmqpGetMessage,
+  Message as AmqpAnyMessage,
+  Options as AmqpOptions,
+} from 'amqplib';
+
+export interface AmqpState {
+  readonly state: 'connected' | 'blocked' | 'reconnecting';
+  /** For people. */
+  readonly reason: string | null;
+}
+
+export interface AmqpLinkEvents {
+  /** A connection is there: everything on it is to be made again. What it throws ends the connection. */
+  onReady?(connection: AmqpConnection): Promise<void> | void;
+  onLost?(reason: string): void;
+  onState?(state: AmqpState): void;
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;
+
+export class AmqpLink implements AsyncDisposable {
+  readonly settings: AmqpSettings;
+  readonly #events: AmqpLinkEvents;
+  readonly #closing = new AbortController();
+  readonly #waiting = new Set<() => void>();
+  #connection: AmqpConnection | null = null;
+  #state: AmqpState = { state: 'reconnecting', reason: null };
+  #turn = 0;
+  readonly #running: Promise<void>;
+
+  constructor(settings: AmqpSettings, events: AmqpLinkEvents = {}) {
+    this.settings = settings;
+    this.#events = events;
+    this.#running = this.#run();
+  }
+
+  get state(): AmqpState {
+    return this.#state;
+  }
+
+  /** The connection of now, ready to use. */
+  get connection(): AmqpConnection | null {
+    return this.#connection;
+  }
+
+  /** Waits for a connection. @throws BrokerUnavailable after `timeoutMs`, or the signal's reason. */
+  async ready(timeoutMs: number, signal?: AbortSignal): Promise<AmqpConnection> {
+    const until = performance.now() + timeoutMs;
+    for (;;) {
+      if (this.#connection !== null) return this.#connection;
+      signal?.throwIfAborted();
+      const { shown } = this.settings;
+      if (this.#closing.signal.aborted) throw new BrokerUnavailable(`the connection to ${shown} is closed`);
+      const left = until - performance.now();
+      const { reason } = this.#state;
+      if (left <= 0)
+        throw new BrokerUnavailable(`${shown} cannot be reached${reason === null ? '' : `: ${reason}`}`);
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiting.delete(wake);
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, left);
+        this.#waiting.add(wake);
+        signal?.addEventListener('abort', wake, { once: true });
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const wake of [...this.#waiting]) wake();
+    const connection = this.#connection;
+    if (connection !== null) await withEnd(connection.close(), 2000);
+    await withEnd(this.#running, 2000);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const { connect } = (await import('amqplib')).default;
+    for (let failures = 0; !signal.aborted; ) {
+      let connection: AmqpConnection | null = null;
+      try {
+        const endpoint = this.settings.endpoints[this.#turn % this.settings.endpoints.length];
+        const options = { ...endpoint, heartbeat: this.settings.heartbeat, locale: 'en_US' };
+        connection = await connect(options, {
+          ...this.settings.tls,
+          timeout: this.settings.connectTimeoutMs,
+          noDelay: true,
+          keepAlive: true,
+        });
+        const lost = new Promise<Error>((resolve) => {
+          connection?.on('error', resolve);
+          connection?.on('close', (error) => resolve(error ?? new Error('the connection was closed')));
+        });
+        connection.on('blocked', (reason) =>
+          this.#set({ state: 'blocked', reason: `RabbitMQ takes no messages: ${reason}` }),
+        );
+        connection.on('unblocked', () => this.#set({ state: 'connected', reason: null }));
+        if (signal.aborted) {
+          await withEnd(connection.close(), 2000);
+          break;
+        }
+        await this.#events.onReady?.(connection);
+        failures = 0;
+        this.#connection = connection;
+        this.#set({ state: 'connected', reason: null });
+        for (const wake of [...this.#waiting]) wake();
+        this.#lost(await lost);
+      } catch (error) {
+        failures++;
+        this.#turn++;
+        this.#lost(error);
+        await withEnd(connection?.close() ?? Promise.resolve(), 500);
+      }
+      if (!signal.aborted)
+        await systemClock.sleep(backoffDelay(patience, failures), signal).catch(() => undefined);
+    }
+  }
+
+  #lost(error: unknown): void {
+    this.#connection = null;
+    const reason =
+      error instanceof Error
+        ? error.message || ('code' in error ? String(error.code) : error.name)
+        : String(error);
+    this.#set({ state: 'reconnecting', reason });
+    this.#events.onLost?.(reason);
+  }
+
+  #set(state: AmqpState): void {
+    this.#state = state;
+    this.#events.onState?.(state);
+  }
+}
+
+/** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */
+async function withEnd(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    promise.catch(() => undefined),
+    new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    }),
+  ]);
+  clearTimeout(timer);
+}

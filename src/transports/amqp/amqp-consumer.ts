@@ -1,0 +1,393 @@
+// A worker's side of the RabbitMQ transport: the broker pushes, as much as there is room for, and claims hand out.
+import {
+  type AmqpChannel,
+  type AmqpConnection,
+  AmqpLink,
+  type AmqpMessage,
+} from '../../clients/amqp/link.ts';
+import type { AmqpSettings } from '../../clients/amqp/settings.ts';
+import { Alarm } from '../../lib/alarm.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import { parseTimestamp } from '../../protocol/timestamp.ts';
+import { isSuspect } from '../suspect.ts';
+import type { QueueDeclaration } from '../topology.ts';
+import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { AmqpDelivery } from './amqp-delivery.ts';
+import { Declarations, deadQueue, delayedAddress } from './declare.ts';
+import type { Outgoing, Publisher } from './publisher.ts';
+import { againOptions, countOf, deadHeader, parksHeader, returnedHeader, strikesHeader } from './wire.ts';
+
+export interface AmqpConsumerParts {
+  readonly settings: AmqpSettings;
+  readonly declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly options: ConsumeOptions;
+  /** Sends what follows a task. */
+  readonly publish: (publications: readonly Publication[]) => Promise<void>;
+  readonly onClose: () => void;
+}
+
+/** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
+const untilHeader = 'x-umbel-until';
+/** Suspects wait their turn at the broker, not here. */
+const suspectPauseMs = 1500;
+const leaveTimeoutMs = 3000;
+const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+
+/** What comes from one queue, on a channel of its own: what closes it harms no other. */
+interface Feed {
+  readonly queue: string;
+  readonly channel: AmqpChannel;
+  /** How many messages the broker may have pushed without an answer. */
+  prefetch: number;
+  readonly tags: string[];
+  readonly ready: AmqpDelivery[];
+  readonly held: Set<AmqpDelivery>;
+  open: boolean;
+}
+
+export class AmqpConsumer implements Consumer {
+  readonly #parts: AmqpConsumerParts;
+  readonly #link: AmqpLink;
+  readonly #closing = new AbortController();
+  readonly #alarms = new Set<Alarm>();
+  readonly #feeds = new Map<string, Feed>();
+  readonly #queues: string[];
+  #declarations: Declarations | null = null;
+  #suspects = 0;
+  #flowing: Promise<void> | null = null;
+  #idle: (() => void) | null = null;
+
+  constructor(parts: AmqpConsumerParts) {
+    this.#parts = parts;
+    this.#queues = [...new Set(parts.options.queues)];
+    this.#link = new AmqpLink(parts.settings, {
+      onReady: (connection) => {
+        this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
+        this.#wake();
+      },
+      onLost: () => {
+        for (const feed of [...this.#feeds.values()]) this.#end(feed);
+      },
+    });
+  }
+
+  /** Resolves when the queues are declared. @throws BrokerUnavailable, ConfigError */
+  async join(timeoutMs: number): Promise<void> {
+    await this.#link.ready(timeoutMs);
+    for (const queue of this.#queues) await this.#declarations?.queue(queue);
+  }
+
+  /** How many messages of the queue are with this process. */
+  held(queue: string): number {
+    return this.#feeds.get(queue)?.held.size ?? 0;
+  }
+
+  /** Lets the connection go without a word, as if the process had died. For tests. */
+  async die(): Promise<void> {
+    const connection = this.#link.connection;
+    if (connection === null) return;
+    const gone = new Promise<void>((resolve) => connection.once('close', () => resolve()));
+    const stream: unknown = 'connection' in connection && connection.connection;
+    if (typeof stream === 'object' && stream !== null && 'stream' in stream) {
+      const socket: unknown = stream.stream;
+      if (
+        typeof socket === 'object' &&
+        socket !== null &&
+        'destroy' in socket &&
+        typeof socket.destroy === 'function'
+      )
+        socket.destroy(new Error('killed'));
+    }
+    await gone;
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    const alarm = new Alarm(this.#parts.clock);
+    this.#alarms.add(alarm);
+    signal.addEventListener('abort', alarm.ring, { once: true });
+    try {
+      while (!signal.aborted && !this.#closing.signal.aborted) {
+        const room = capacity();
+        if (room <= 0) return [];
+        const deliveries = this.#take(room);
+        if (deliveries.length > 0) return deliveries;
+        await this.#flow(room);
+        if (this.#feeds.size > 0 && [...this.#feeds.values()].some(({ ready }) => ready.length > 0)) continue;
+        if (signal.aborted || this.#closing.signal.aborted) break;
+        await alarm.sleep(longestTimerMs);
+      }
+      return [];
+    } finally {
+      signal.removeEventListener('abort', alarm.ring);
+      this.#alarms.delete(alarm);
+      // Nobody asks any more: what was pushed ahead is for others.
+      if (this.#alarms.size === 0 && (signal.aborted || this.#closing.signal.aborted)) await this.#rest();
+      if (this.#alarms.size === 0) this.#idle?.();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#wake();
+    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    await Promise.race([this.#leave(), this.#parts.clock.sleep(leaveTimeoutMs)]);
+    for (const feed of [...this.#feeds.values()]) this.#end(feed);
+    await this.#link.close();
+    this.#parts.onClose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** In turn from each queue. */
+  #take(room: number): AmqpDelivery[] {
+    const taken: AmqpDelivery[] = [];
+    for (let empty = 0; taken.length < room && empty < this.#queues.length; ) {
+      const queue = this.#queues.shift();
+      if (queue === undefined) break;
+      this.#queues.push(queue);
+      const delivery = this.#feeds.get(queue)?.ready.shift();
+      if (delivery === undefined) empty++;
+      else {
+        taken.push(delivery);
+        empty = 0;
+      }
+    }
+    return taken;
+  }
+
+  /** Sees to it that the broker may push as much as is asked for, beside what is held already. */
+  #flow(room: number): Promise<void> {
+    this.#flowing ??= this.#open(room).finally(() => {
+      this.#flowing = null;
+    });
+    return this.#flowing;
+  }
+
+  async #open(room: number): Promise<void> {
+    const { connection } = this.#link;
+    if (connection === null || this.#declarations === null) return;
+    for (const queue of this.#queues) {
+      if (this.#closing.signal.aborted) return;
+      let feed = this.#feeds.get(queue);
+      if (feed === undefined || !feed.open) {
+        await this.#declarations.queue(queue);
+        feed = await this.#newFeed(connection, queue);
+      }
+      const wanted = Math.min(feed.held.size + room, 65_535);
+      if (feed.tags.length === 0 || feed.prefetch < wanted) await this.#widen(feed, wanted);
+    }
+  }
+
+  async #newFeed(connection: AmqpConnection, queue: string): Promise<Feed> {
+    const channel = await connection.createChannel();
+    const feed: Feed = { queue, channel, prefetch: 0, tags: [], ready: [], held: new Set(), open: true };
+    channel.on('error', () => undefined);
+    channel.on('close', () => {
+      this.#end(feed);
+      this.#wake();
+    });
+    this.#feeds.set(queue, feed);
+    return feed;
+  }
+
+  /** One more consumer with what is missing: the limits of consumers add up, and none is ever changed. */
+  async #widen(feed: Feed, wanted: number): Promise<void> {
+    const missing = feed.tags.length === 0 ? wanted : wanted - feed.prefetch;
+    await feed.channel.prefetch(missing, false); // never `global`: quorum queues refuse it
+    const { consumerTag } = await feed.channel.consume(feed.queue, (message) => {
+      if (message === null) {
+        // The queue was deleted, or moved: it is declared again.
+        this.#end(feed);
+        this.#wake();
+      } else void this.#arrive(feed, message);
+    });
+    feed.tags.push(consumerTag);
+    feed.prefetch = wanted;
+  }
+
+  async #arrive(feed: Feed, message: AmqpMessage): Promise<void> {
+    const delivery = new AmqpDelivery(feed.queue, message, (each, settlement) =>
+      this.#settle(feed, each, settlement),
+    );
+    feed.held.add(delivery);
+    const counts = message.properties.headers?.['x-delivery-count'] === undefined;
+    if (message.fields.redelivered && counts) {
+      const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
+      return this.#sendAgain(feed, delivery, marks, null);
+    }
+    const due = Math.max(dueOf(delivery), Number(message.properties.headers?.[untilHeader] ?? 0));
+    const early = due - this.#parts.clock.now();
+    if (early >= 1000) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
+    if (isSuspect(delivery.strikes)) {
+      if (this.#suspects > 0)
+        return this.#sendAgain(feed, delivery, marksOf(delivery), this.#parts.clock.now() + suspectPauseMs);
+      this.#suspects++;
+    }
+    // The broker's delays are whole seconds; the rest is waited for here.
+    while (this.#parts.clock.now() < due && feed.open)
+      await this.#parts.clock.sleep(Math.max(1, due - this.#parts.clock.now()));
+    if (!feed.open) return;
+    feed.ready.push(delivery);
+    this.#wake();
+  }
+
+  /** Puts it back with other marks, not before `due`: the copy first, confirmed, then the old one goes. */
+  async #sendAgain(
+    feed: Feed,
+    delivery: AmqpDelivery,
+    marks: Readonly<Record<string, unknown>>,
+    due: number | null,
+  ): Promise<void> {
+    for (let failures = 0; feed.open; failures++) {
+      try {
+        await this.#resend(delivery, marks, due);
+        this.#acknowledge(feed, delivery);
+        return;
+      } catch {
+        await this.#parts.clock.sleep(backoffDelay(patience, failures));
+      }
+    }
+  }
+
+  async #resend(
+    { queue, source }: AmqpDelivery,
+    marks: Readonly<Record<string, unknown>>,
+    due: number | null,
+    timeoutMs?: number,
+  ): Promise<void> {
+    const seconds = due === null ? 0 : Math.floor((due - this.#parts.clock.now()) / 1000);
+    const options = againOptions(source, due === null ? marks : { ...marks, [untilHeader]: due });
+    const address = seconds > 0 ? delayedAddress(queue, seconds) : { exchange: '', routingKey: queue };
+    const outgoing: Outgoing = { id: '', ...address, content: source.content, options };
+    await this.#parts.publisher.send(
+      (declarations) => (seconds > 0 ? declarations.delayed(queue) : declarations.queue(queue)),
+      [outgoing],
+      { timeoutMs },
+    );
+  }
+
+  async #settle(feed: Feed, delivery: AmqpDelivery, settlement: Settlement): Promise<boolean> {
+    if (settlement.kind !== 'release' && settlement.write !== undefined)
+      throw new TypeError('a write made for another store cannot travel with this settlement');
+    const isHeld = (): boolean => feed.open && feed.held.has(delivery);
+    if (!isHeld()) return false;
+    if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
+      await this.#parts.publish(settlement.publish);
+    else if (settlement.kind === 'release') {
+      const parks = delivery.parks + (settlement.parked === true ? 1 : 0);
+      const marks = { ...marksOf(delivery), [parksHeader]: parks, [returnedHeader]: 1 };
+      const due = settlement.until?.getTime() ?? 0;
+      await this.#resend(delivery, marks, due > this.#parts.clock.now() ? due : null);
+    } else if (settlement.kind === 'dead') {
+      const { reason, detail } = settlement;
+      const about = {
+        id: newLetterId(),
+        queue: delivery.queue,
+        reason,
+        detail,
+        strikes: delivery.strikes,
+        diedAt: this.#parts.clock.now(),
+      };
+      const options = againOptions(delivery.source, { [deadHeader]: JSON.stringify(about) });
+      const letter: Outgoing = {
+        id: '',
+        exchange: '',
+        routingKey: deadQueue,
+        content: delivery.source.content,
+        options,
+      };
+      await this.#parts.publisher.send((declarations) => declarations.dead(), [letter]);
+    }
+    if (!isHeld()) return false;
+    this.#acknowledge(feed, delivery);
+    return true;
+  }
+
+  #acknowledge(feed: Feed, delivery: AmqpDelivery): void {
+    this.#letGo(feed, delivery);
+    if (feed.open) feed.channel.ack(delivery.source);
+  }
+
+  #letGo(feed: Feed, delivery: AmqpDelivery): void {
+    if (feed.held.delete(delivery) && isSuspect(delivery.strikes))
+      this.#suspects = Math.max(0, this.#suspects - 1);
+  }
+
+  /** The channel is gone, and what came on it is others' now. */
+  #end(feed: Feed): void {
+    feed.open = false;
+    if (this.#feeds.get(feed.queue) === feed) this.#feeds.delete(feed.queue);
+    for (const delivery of [...feed.held]) {
+      delivery.lose();
+      this.#letGo(feed, delivery);
+    }
+    feed.ready.length = 0;
+  }
+
+  /** Takes no more, and gives back what was pushed ahead. */
+  async #rest(): Promise<void> {
+    for (const feed of [...this.#feeds.values()]) {
+      const tags = feed.tags.splice(0);
+      feed.prefetch = 0;
+      for (const tag of tags) await feed.channel.cancel(tag).catch(() => undefined);
+      for (const delivery of feed.ready.splice(0)) {
+        if (!feed.open) break;
+        // It was not handed out, and whoever gets it next is told nothing: in front, as it was.
+        await this.#resend(delivery, marksOf(delivery), null, leaveTimeoutMs).catch(() => undefined);
+        this.#acknowledge(feed, delivery);
+      }
+    }
+  }
+
+  async #leave(): Promise<void> {
+    await this.#rest();
+    for (const feed of [...this.#feeds.values()]) {
+      for (const delivery of [...feed.held]) {
+        const marks = { ...marksOf(delivery), [returnedHeader]: 1 };
+        try {
+          await this.#resend(delivery, marks, null, leaveTimeoutMs);
+          this.#acknowledge(feed, delivery);
+        } catch {
+          // It comes back when the connection closes.
+        }
+        delivery.lose();
+      }
+      await feed.channel.close().catch(() => undefined);
+    }
+  }
+
+  #wake(): void {
+    for (const alarm of this.#alarms) alarm.ring();
+  }
+}
+
+function marksOf({ source }: AmqpDelivery): Record<string, unknown> {
+  const counted: unknown = source.properties.headers?.['x-delivery-count'];
+  const strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
+  const marks: Record<string, unknown> = {};
+  if (strikes > 0) marks[strikesHeader] = strikes;
+  for (const header of [parksHeader, returnedHeader]) {
+    const count = countOf(source, header);
+    if (count > 0) marks[header] = count;
+  }
+  return marks;
+}
+
+function dueOf({ message }: AmqpDelivery): number {
+  const eta = message.ok ? message.value.headers.eta : null;
+  return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? 0) : 0;
+}
+
+let letters = 0;
+
+/** Ascending, and of no two the same but by great chance. */
+function newLetterId(): number {
+  letters = (letters + 1) % 1000;
+  return Date.now() * 1000 + letters;
+}

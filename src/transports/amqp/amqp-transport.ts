@@ -1,0 +1,186 @@
+// The transport over RabbitMQ, with Celery's exchanges and queues.
+import { type AmqpSettings, amqpSettings } from '../../clients/amqp/settings.ts';
+import { BrokerUnavailable } from '../../errors.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { StatusBoard } from '../status.ts';
+import type { QueueDeclaration, TransportOptions } from '../topology.ts';
+import type {
+  ConsumeOptions,
+  Consumer,
+  Publication,
+  PublishOptions,
+  QueueSize,
+  Transport,
+  TransportFeatures,
+  TransportStatus,
+} from '../transport.ts';
+import { AmqpConsumer } from './amqp-consumer.ts';
+import { AmqpDeadLetters } from './amqp-dead-letters.ts';
+import { type Declarations, delayedAddress } from './declare.ts';
+import { type Outgoing, Publisher } from './publisher.ts';
+import { toOptions } from './wire.ts';
+
+/** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
+export async function openAmqpTransport(
+  url: string,
+  { queues, driver }: TransportOptions,
+  clock: Clock = systemClock,
+): Promise<AmqpTransport> {
+  return new AmqpTransport(amqpSettings(url, 'broker', driver), queues, clock);
+}
+
+export class AmqpTransport implements Transport {
+  readonly name = 'amqp';
+  readonly features: TransportFeatures = {
+    priority: false, // only queues that are declared with `maxPriority`
+    mostUrgent: 'highest',
+    exchanges: true,
+    once: false,
+    multiProcess: true,
+    durable: true,
+    atomicSettlement: false,
+    leaseExpires: false,
+    counts: false,
+    keepsPlace: false,
+  };
+  readonly store: object = {};
+  readonly deadLetters: AmqpDeadLetters;
+  readonly #settings: AmqpSettings;
+  readonly #declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly #status = new StatusBoard({ state: 'reconnecting', reason: null });
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
+  readonly #clock: Clock;
+  readonly #publisher: Publisher;
+  readonly #consumers = new Set<AmqpConsumer>();
+  /** RabbitMQ does not tell which queues there are: those that were used from here. */
+  readonly #used = new Set<string>();
+  #closed = false;
+
+  constructor(settings: AmqpSettings, queues: readonly QueueDeclaration[], clock: Clock) {
+    this.#settings = settings;
+    this.#declared = new Map(queues.map((queue) => [queue.name, queue]));
+    this.#clock = clock;
+    this.#publisher = new Publisher(settings, this.#declared, (state) => this.#status.set(state));
+    this.deadLetters = new AmqpDeadLetters(this.#publisher);
+  }
+
+  get status(): TransportStatus {
+    return this.#status.status;
+  }
+
+  async publish(publications: readonly Publication[], options: PublishOptions = {}): Promise<void> {
+    this.#refuseIfClosed();
+    options.signal?.throwIfAborted();
+    if (publications.some(({ write }) => write !== undefined))
+      throw new TypeError('a write made for another store cannot travel with this message');
+    const now = this.#clock.now();
+    const messages = publications.map((publication) => this.#outgoing(publication, now));
+    const prepare = async (declarations: Declarations): Promise<void> => {
+      const direct = new Set<string>();
+      const delayed = new Set<string>();
+      for (const { queue, exchange, eta } of publications) {
+        if (exchange === undefined) (delaySeconds(eta, now) > 0 ? delayed : direct).add(queue);
+        else for (const name of this.#declared.keys()) direct.add(name);
+      }
+      for (const queue of direct) await declarations.queue(queue);
+      for (const queue of delayed) await declarations.delayed(queue);
+    };
+    await this.#publisher.send(prepare, messages, options);
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#refuseIfClosed();
+    for (const queue of options.queues) this.#used.add(queue);
+    const consumer = new AmqpConsumer({
+      settings: this.#settings,
+      declared: this.#declared,
+      publisher: this.#publisher,
+      clock: this.#clock,
+      options,
+      publish: (publications) => this.publish(publications),
+      onClose: () => this.#consumers.delete(consumer),
+    });
+    this.#consumers.add(consumer);
+    try {
+      await consumer.join(this.#settings.connectTimeoutMs + 6000);
+    } catch (error) {
+      await consumer.close();
+      throw error;
+    }
+    return consumer;
+  }
+
+  /** `scheduled` and what other processes hold are not known. */
+  async size(queue: string): Promise<QueueSize> {
+    this.#refuseIfClosed();
+    let claimed = 0;
+    for (const consumer of this.#consumers) claimed += consumer.held(queue);
+    return { ready: await this.#waiting(queue), scheduled: 0, claimed };
+  }
+
+  async queues(): Promise<readonly string[]> {
+    const names = [...new Set([...this.#declared.keys(), ...this.#used])].sort();
+    const sizes = await Promise.all(names.map((name) => this.size(name)));
+    return names.filter((_, n) => {
+      const size = sizes[n];
+      return size !== undefined && size.ready + size.claimed > 0;
+    });
+  }
+
+  /** What waits for its time at the broker is not deleted. */
+  async purge(queue: string): Promise<number> {
+    this.#refuseIfClosed();
+    const { connection, declarations } = await this.#publisher.session();
+    await declarations.queue(queue);
+    const channel = await connection.createChannel();
+    channel.on('error', () => undefined);
+    const { messageCount } = await channel.purgeQueue(queue);
+    await channel.close();
+    return messageCount;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    await this.#publisher.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #outgoing({ id, queue, exchange, message, eta }: Publication, now: number): Outgoing {
+    if (exchange === undefined) this.#used.add(queue);
+    const content = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
+    const base = { id, content, options: toOptions(message) };
+    if (exchange !== undefined) return { ...base, exchange: exchange.name, routingKey: exchange.routingKey };
+    const seconds = delaySeconds(eta, now);
+    return seconds > 0
+      ? { ...base, ...delayedAddress(queue, seconds) }
+      : { ...base, exchange: '', routingKey: queue };
+  }
+
+  async #waiting(queue: string): Promise<number> {
+    const { connection } = await this.#publisher.session();
+    const channel = await connection.createChannel();
+    channel.on('error', () => undefined);
+    try {
+      const { messageCount } = await channel.checkQueue(queue);
+      await channel.close();
+      return messageCount;
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 404) return 0;
+      throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
+    }
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on ${this.#settings.shown} is closed`);
+  }
+}
+
+/** Whole seconds that a message has to wait; what is left over its worker waits. */
+function delaySeconds(eta: Date | null, now: number): number {
+  return eta === null ? 0 : Math.max(0, Math.floor((eta.getTime() - now) / 1000));
+}

@@ -1,0 +1,165 @@
+// Celery's queues, exchanges and delays on RabbitMQ, declared once per connection.
+import type { AmqpChannel, AmqpConnection } from '../../clients/amqp/link.ts';
+import { ConfigError } from '../../errors.ts';
+import { type ExchangeDeclaration, plainQueue, type QueueDeclaration } from '../topology.ts';
+
+/** Where dead letters lie. */
+export const deadQueue = 'umbel.dead';
+
+/** Celery's native delayed delivery: 28 levels, 2^27 seconds the longest. */
+const levels = 28;
+/** Longest delay that the levels can say, seconds. */
+export const longestDelaySeconds: number = 2 ** levels - 1;
+const arrival = 'celery_delayed_delivery';
+
+const level = (n: number): string => `celery_delayed_${n}`;
+
+/** Where a message goes to that is to arrive in `queue` after so many whole seconds. */
+export function delayedAddress(queue: string, seconds: number): { exchange: string; routingKey: string } {
+  const bits = Math.min(seconds, longestDelaySeconds).toString(2).padStart(levels, '0');
+  return { exchange: level(levels - 1), routingKey: `${[...bits].join('.')}.${queue}` };
+}
+
+export class Declarations {
+  readonly #connection: AmqpConnection;
+  readonly #declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly #delayedQueueType: 'classic' | 'quorum';
+  readonly #queues = new Map<string, Promise<void>>();
+  readonly #delayed = new Map<string, Promise<void>>();
+  #levels: Promise<void> | null = null;
+  #dead: Promise<void> | null = null;
+
+  /** For one connection: after it is lost all is declared again. */
+  constructor(
+    connection: AmqpConnection,
+    declared: ReadonlyMap<string, QueueDeclaration>,
+    delayedQueueType: 'classic' | 'quorum',
+  ) {
+    this.#connection = connection;
+    this.#declared = declared;
+    this.#delayedQueueType = delayedQueueType;
+  }
+
+  /**
+   * The queue with its exchanges and bindings.
+   * @throws ConfigError when it was declared here and exists otherwise; one of which nothing was said is taken as it is.
+   */
+  queue(name: string): Promise<void> {
+    return once(this.#queues, name, () => this.#queue(name));
+  }
+
+  /** What a message to `queue` needs that is to wait at the broker. */
+  async delayed(queue: string): Promise<void> {
+    await this.queue(queue);
+    this.#levels ??= forget(this.#declareLevels(), () => {
+      this.#levels = null;
+    });
+    await this.#levels;
+    await once(this.#delayed, queue, () =>
+      this.#with(async (channel) => void (await channel.bindQueue(queue, arrival, `#.${queue}`))),
+    );
+  }
+
+  dead(): Promise<void> {
+    this.#dead ??= forget(
+      this.#with(async (channel) => void (await channel.assertQueue(deadQueue, { durable: true }))),
+      () => {
+        this.#dead = null;
+      },
+    );
+    return this.#dead;
+  }
+
+  async #queue(name: string): Promise<void> {
+    const given = this.#declared.get(name);
+    const queue = given ?? plainQueue(name);
+    try {
+      await this.#with(async (channel) => {
+        for (const { exchange, routingKey } of queue.bindings)
+          await assertExchange(channel, exchange, routingKey);
+        await channel.assertQueue(name, {
+          durable: queue.durable,
+          exclusive: queue.exclusive,
+          autoDelete: queue.autoDelete,
+          arguments: {
+            ...queue.arguments,
+            ...(queue.type !== null && { 'x-queue-type': queue.type }),
+            ...(queue.maxPriority !== null && { 'x-max-priority': queue.maxPriority }),
+          },
+        });
+        for (const { exchange, routingKey } of queue.bindings)
+          await channel.bindQueue(name, exchange.name, routingKey);
+      });
+    } catch (error) {
+      if (!isPreconditionFailed(error)) throw error;
+      if (given !== undefined)
+        throw new ConfigError(
+          `the queue '${name}' exists on RabbitMQ otherwise than taskQueues says: ${messageOf(error)}; declare it alike on all sides, or delete it`,
+          { cause: error },
+        );
+      // A Python program declared it in its own way: we use it as it is.
+      await this.#with(async (channel) => void (await channel.checkQueue(name)));
+    }
+  }
+
+  #declareLevels(): Promise<void> {
+    return this.#with(async (channel) => {
+      const quorum = this.#delayedQueueType === 'quorum';
+      await channel.assertExchange(arrival, 'topic', { durable: true });
+      for (let n = 0; n < levels; n++) {
+        await channel.assertExchange(level(n), 'topic', { durable: true });
+        await channel.assertQueue(level(n), {
+          durable: true,
+          arguments: {
+            'x-queue-type': this.#delayedQueueType,
+            'x-overflow': 'reject-publish',
+            'x-message-ttl': 2 ** n * 1000,
+            'x-dead-letter-exchange': n === 0 ? arrival : level(n - 1),
+            ...(quorum && { 'x-dead-letter-strategy': 'at-least-once' }),
+          },
+        });
+        const skipped = '*.'.repeat(levels - 1 - n);
+        await channel.bindQueue(level(n), level(n), `${skipped}1.#`);
+        await channel.bindExchange(n === 0 ? arrival : level(n - 1), level(n), `${skipped}0.#`);
+      }
+    });
+  }
+
+  /** On a channel of its own: a refusal closes the channel that it comes on. */
+  async #with(declare: (channel: AmqpChannel) => Promise<void>): Promise<void> {
+    const channel = await this.#connection.createChannel();
+    channel.on('error', () => undefined);
+    await declare(channel);
+    await channel.close();
+  }
+}
+
+async function assertExchange(
+  channel: AmqpChannel,
+  exchange: ExchangeDeclaration,
+  _key: string,
+): Promise<void> {
+  await channel.assertExchange(exchange.name, exchange.type, { durable: exchange.durable });
+}
+
+/** Done once; what failed is tried again by the next who asks. */
+function once(done: Map<string, Promise<void>>, name: string, make: () => Promise<void>): Promise<void> {
+  const known = done.get(name);
+  if (known !== undefined) return known;
+  const making = forget(make(), () => done.delete(name));
+  done.set(name, making);
+  return making;
+}
+
+function forget(promise: Promise<void>, onFailure: () => void): Promise<void> {
+  promise.catch(onFailure);
+  return promise;
+}
+
+function isPreconditionFailed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 406;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

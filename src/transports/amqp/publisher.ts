@@ -1,0 +1,193 @@
+// Publishing to RabbitMQ: each message confirmed, each unroutable one an error.
+import {
+  type AmqpConfirmChannel,
+  type AmqpConnection,
+  AmqpLink,
+  type AmqpOptions,
+  type AmqpState,
+} from '../../clients/amqp/link.ts';
+import type { AmqpSettings } from '../../clients/amqp/settings.ts';
+import { BrokerBlocked, BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../errors.ts';
+import type { QueueDeclaration } from '../topology.ts';
+import type { PublishOptions } from '../transport.ts';
+import { Declarations } from './declare.ts';
+
+/** A message on its way. */
+export interface Outgoing {
+  readonly id: string;
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly content: Buffer;
+  readonly options: AmqpOptions.Publish;
+}
+
+interface Session {
+  readonly connection: AmqpConnection;
+  readonly channel: AmqpConfirmChannel;
+  readonly declarations: Declarations;
+  /** Marks of messages that came back unroutable, before their confirmation. */
+  readonly returned: Set<string>;
+  readonly lost: AbortController;
+}
+
+export const defaultSendTimeoutMs = 10_000;
+let marks = 0;
+
+export class Publisher implements AsyncDisposable {
+  readonly #settings: AmqpSettings;
+  readonly #declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly #link: AmqpLink;
+  #session: Promise<Session> | null = null;
+
+  constructor(
+    settings: AmqpSettings,
+    declared: ReadonlyMap<string, QueueDeclaration>,
+    onState: (state: AmqpState) => void,
+  ) {
+    this.#settings = settings;
+    this.#declared = declared;
+    this.#link = new AmqpLink(settings, { onState });
+  }
+
+  /** A connection with all that is declared on it. @throws BrokerUnavailable */
+  async session(timeoutMs: number = defaultSendTimeoutMs, signal?: AbortSignal): Promise<Session> {
+    const connection = await this.#link.ready(timeoutMs, signal);
+    const known = await this.#session?.catch(() => null);
+    if (known?.connection === connection && !known.lost.signal.aborted) return known;
+    const opening = this.#open(connection);
+    this.#session = opening;
+    return opening;
+  }
+
+  /**
+   * Sends; `prepare` declares what they need.
+   * @throws BrokerUnavailable, BrokerBlocked: nothing was sent; SendUnconfirmed; UnroutableError; the signal's reason
+   */
+  async send(
+    prepare: (declarations: Declarations) => Promise<void>,
+    messages: readonly Outgoing[],
+    { timeoutMs = defaultSendTimeoutMs, signal }: PublishOptions = {},
+  ): Promise<void> {
+    const until = performance.now() + timeoutMs;
+    const session = await this.session(timeoutMs, signal);
+    const { state, reason } = this.#link.state;
+    if (state === 'blocked') await this.#unblocked(until, signal, reason);
+    try {
+      await prepare(session.declarations);
+    } catch (error) {
+      throw this.#refused(error);
+    }
+    signal?.throwIfAborted();
+    const problems = await Promise.all(this.#write(session, messages, until, signal));
+    const doubtful = messages.filter((_, n) => problems[n] === 'unknown');
+    if (doubtful.length > 0)
+      throw new SendUnconfirmed(
+        doubtful.map(({ id }) => id),
+        `${this.#settings.shown} did not confirm it`,
+      );
+    const refused = problems.find((problem): problem is Error => problem instanceof Error);
+    if (refused !== undefined) throw refused;
+  }
+
+  async close(): Promise<void> {
+    const session = await this.#session?.catch(() => null);
+    await session?.channel.waitForConfirms().catch(() => undefined);
+    await this.#link.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #open(connection: AmqpConnection): Promise<Session> {
+    const channel = await connection.createConfirmChannel();
+    const lost = new AbortController();
+    const returned = new Set<string>();
+    channel.on('error', () => undefined);
+    channel.on('close', () => lost.abort());
+    connection.on('close', () => lost.abort());
+    channel.on('return', (message) => {
+      if (typeof message.properties.messageId === 'string') returned.add(message.properties.messageId);
+    });
+    const declarations = new Declarations(connection, this.#declared, this.#settings.delayedQueueType);
+    return { connection, channel, declarations, returned, lost };
+  }
+
+  /** For each message: null when confirmed, `unknown`, or why not. */
+  #write(
+    { channel, returned, lost }: Session,
+    messages: readonly Outgoing[],
+    until: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Error | 'unknown' | null>[] {
+    // One timer for all of them.
+    let end: () => void = () => undefined;
+    const given = new Promise<'unknown'>((resolve) => {
+      end = () => resolve('unknown');
+    });
+    const timer = setTimeout(end, Math.max(1, until - performance.now()));
+    signal?.addEventListener('abort', end, { once: true });
+    lost.signal.addEventListener('abort', end, { once: true });
+    let open = messages.length;
+    const over = (): void => {
+      if (--open > 0) return;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      lost.signal.removeEventListener('abort', end);
+    };
+    return messages.map(({ exchange, routingKey, content, options }) => {
+      const mark = String(++marks);
+      const answer = new Promise<Error | 'unknown' | null>((resolve) => {
+        try {
+          channel.publish(
+            exchange,
+            routingKey,
+            content,
+            { ...options, messageId: mark },
+            (error: unknown) => {
+              if (returned.delete(mark)) resolve(unroutable(exchange, routingKey));
+              else if (error === null || error === undefined) resolve(null);
+              else if (lost.signal.aborted) resolve('unknown');
+              else
+                resolve(
+                  new BrokerUnavailable(`${this.#settings.shown} refused the message`, { cause: error }),
+                );
+            },
+          );
+        } catch (error) {
+          resolve(this.#refused(error));
+        }
+      });
+      return Promise.race([answer, given]).finally(over);
+    });
+  }
+
+  async #unblocked(until: number, signal: AbortSignal | undefined, reason: string | null): Promise<void> {
+    while (this.#link.state.state === 'blocked') {
+      signal?.throwIfAborted();
+      if (performance.now() >= until)
+        throw new BrokerBlocked(`${this.#settings.shown}: ${reason ?? 'blocked'}; free memory or disk there`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  #refused(error: unknown): Error {
+    if (error instanceof BrokerUnavailable || error instanceof UnroutableError) return error;
+    if (
+      error instanceof Error &&
+      error.name !== 'IllegalOperationError' &&
+      error.name.endsWith('ConfigError')
+    )
+      return error;
+    const why = error instanceof Error ? error.message : String(error);
+    return new BrokerUnavailable(`${this.#settings.shown}: ${why}`, { cause: error });
+  }
+}
+
+function unroutable(exchange: string, routingKey: string): UnroutableError {
+  return new UnroutableError(
+    exchange === ''
+      ? `there is no queue '${routingKey}' on RabbitMQ (any more)`
+      : `no queue is bound to the exchange '${exchange}' for the key '${routingKey}'; declare one in taskQueues`,
+  );
+}

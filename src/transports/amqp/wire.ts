@@ -1,0 +1,165 @@
+// A message of ours as AMQP has it, and back.
+import type { AmqpAnyMessage, AmqpOptions } from '../../clients/amqp/link.ts';
+import { encodeEnvelope } from '../../protocol/envelope.ts';
+import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
+
+/** What we write on the outside of a message that came back. Never seen by tasks. */
+export const strikesHeader = 'x-umbel-strikes';
+export const parksHeader = 'x-umbel-parks';
+/** It was delivered before, and given back by a worker that did not die of it. */
+export const returnedHeader = 'x-umbel-returned';
+/** On a dead letter: what is known of it, as JSON. */
+export const deadHeader = 'x-umbel-dead';
+
+const ours: ReadonlySet<string> = new Set([strikesHeader, parksHeader, returnedHeader, deadHeader]);
+
+/** As amqplib's `publish` takes it. */
+export function toOptions({
+  contentType,
+  contentEncoding,
+  headers,
+  properties,
+}: WireMessage): AmqpOptions.Publish {
+  const { correlationId, replyTo, priority, deliveryMode } = properties;
+  return {
+    contentType,
+    contentEncoding,
+    headers: tableOf(headers),
+    deliveryMode: deliveryMode === 1 ? 1 : 2,
+    priority: Math.min(255, Math.max(0, priority)),
+    ...(correlationId !== null && { correlationId }),
+    ...(replyTo !== null && replyTo !== '' && { replyTo }),
+    // No `expiration`: RabbitMQ would drop the message without a word, and nobody would say that the task expired.
+    mandatory: true,
+  };
+}
+
+/** The same message again, with other marks on the outside. */
+export function againOptions(
+  message: AmqpAnyMessage,
+  marks: Readonly<Record<string, unknown>>,
+): AmqpOptions.Publish {
+  const { properties } = message;
+  const headers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(properties.headers ?? {})) {
+    // What RabbitMQ itself noted of an earlier life; Celery takes it off, too.
+    if (!ours.has(name) && !/^x-(?:death|delivery-count|first-death-|last-death-)/.test(name))
+      headers[name] = value;
+  }
+  const {
+    contentType,
+    contentEncoding,
+    deliveryMode,
+    priority,
+    correlationId,
+    replyTo,
+    messageId,
+    timestamp,
+    type,
+    userId,
+    appId,
+  } = properties;
+  const given = {
+    contentType,
+    contentEncoding,
+    deliveryMode,
+    priority,
+    correlationId,
+    replyTo,
+    messageId,
+    timestamp,
+    type,
+    userId,
+    appId,
+  };
+  const options = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
+  );
+  return { ...options, headers: { ...headers, ...marks }, mandatory: true };
+}
+
+/** What was sent, or why it is none: a message that does not say what its body is. */
+export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Decoded<WireMessage> {
+  const { content, fields, properties } = message;
+  if (typeof properties.contentType !== 'string') {
+    const detail = 'the message has no content type: it is not from Celery or Umbel';
+    return { ok: false, refusal: { reason: 'envelope', detail } };
+  }
+  const headers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(properties.headers ?? {})) {
+    if (!ours.has(name)) headers[name] = plainOf(value);
+  }
+  return {
+    ok: true,
+    value: {
+      body: content,
+      contentType: properties.contentType,
+      contentEncoding: textOr(properties.contentEncoding, 'utf-8'),
+      headers,
+      properties: {
+        correlationId: textOr(properties.correlationId, null),
+        replyTo: textOr(properties.replyTo, null),
+        priority: typeof properties.priority === 'number' ? properties.priority : 0,
+        deliveryMode: properties.deliveryMode === 1 ? 1 : 2,
+        expiration: textOr(properties.expiration, null),
+        deliveryTag: null,
+        deliveryInfo: {
+          exchange: fields.exchange,
+          routing_key: fields.routingKey,
+          ...(redelivered && { redelivered: true }),
+        },
+        other: {},
+      },
+    },
+  };
+}
+
+/** A message's bytes for people and dead letters: its body if that is all there is, else kombu's envelope of the whole. */
+export function rawOf(message: AmqpAnyMessage): Buffer {
+  const decoded = fromMessage(message, false);
+  if (!decoded.ok) return message.content;
+  // Of a message there is one; its tag is the number that the broker gave it.
+  const properties = { ...decoded.value.properties, deliveryTag: String(message.fields.deliveryTag) };
+  try {
+    return Buffer.from(encodeEnvelope({ ...decoded.value, properties }));
+  } catch {
+    return message.content; // a header that JSON cannot say
+  }
+}
+
+export function countOf(message: AmqpAnyMessage, header: string): number {
+  const value: unknown = message.properties.headers?.[header];
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : 0;
+}
+
+/** JSON as AMQP's field tables take it. */
+function tableOf(value: Json): Record<string, unknown> {
+  const table: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(value)) if (member !== undefined) table[name] = fieldOf(member);
+  return table;
+}
+
+function fieldOf(value: unknown): unknown {
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value === 'bigint')
+    return value >= -(2n ** 63n) && value < 2n ** 63n ? { '!': 'long', value: String(value) } : String(value);
+  if (Array.isArray(value)) return value.map((each) => (each === undefined ? null : fieldOf(each)));
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  if (typeof value === 'object' && value !== null) return tableOf({ ...value });
+  return value;
+}
+
+/** A field as a JSON-like value. */
+function plainOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plainOf);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  if ('!' in value && 'value' in value) {
+    if (value['!'] === 'timestamp') return new Date(Number(value.value) * 1000);
+    return plainOf(value.value);
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainOf(member)]));
+}
+
+function textOr<T>(value: unknown, otherwise: T): string | T {
+  return typeof value === 'string' ? value : otherwise;
+}

@@ -1,0 +1,14 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { amqpStore } from './amqp-store.ts';
+import { transportCases } from './run.ts';
+
+describe.skipIf(noRabbit)('on a real node', () => {
+  let server: RabbitServerProcess;
+  beforeAll(async () => {
+    server = await RabbitServerProcess.start();
+  }, 60_000);
+  afterAll(() => server[Symbol.asyncDispose]());
+  transportCases('amqp, classic queues,', () => amqpStore(() => server, 'classic'));
+  transportCases('amqp, quorum queues,', () => amqpStore(() => server, 'quorum'));
+});
