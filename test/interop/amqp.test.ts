@@ -1,13 +1,9 @@
 // The same cases on RabbitMQ: with results in Redis, and with results over RabbitMQ itself.
-import { openBackend } from '../../src/results/open.ts';
-import { openTransport } from '../../src/transports/open.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { noDriver, noRpc } from './harness/amqp-driver.ts';
 import type { Servers } from './harness/pair.ts';
 import { interopSuite } from './suite.ts';
-
-const noDriver = await notInThisVersion(() => openTransport('amqp://127.0.0.1:1'));
-const noRpc = noDriver ?? (await notInThisVersion(() => openBackend('rpc://', { expiresMs: null })));
 
 /** Queues know priorities only if both sides declare them so. */
 const python = { task_queue_max_priority: 9 };
@@ -46,16 +42,3 @@ interopSuite('RabbitMQ, results by rpc', noRabbit ?? noRpc, async () => {
     [Symbol.asyncDispose]: () => rabbit[Symbol.asyncDispose](),
   };
 });
-
-/** The error of a driver that is not there yet; undefined when it is, whatever else fails. */
-async function notInThisVersion(
-  open: () => Promise<AsyncDisposable | { close(): Promise<void> }>,
-): Promise<string | undefined> {
-  try {
-    const opened = await open();
-    await ('close' in opened ? opened.close() : opened[Symbol.asyncDispose]());
-    return undefined;
-  } catch (error) {
-    return error instanceof Error && /not in this version/.test(error.message) ? error.message : undefined;
-  }
-}

@@ -4,7 +4,9 @@ import { afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test 
 import { ensureBuilt } from '../e2e/harness/built.ts';
 import { guilty } from '../e2e/harness/checkers.ts';
 import { noPython } from '../protocol/python.ts';
+import { noRabbit } from '../servers/rabbitmq.ts';
 import { noRedis } from '../servers/redis.ts';
+import { noDriver } from './harness/amqp-driver.ts';
 import { Mixed } from './harness/mixed.ts';
 import type { CelerySettings } from './harness/python-process.ts';
 
@@ -37,30 +39,7 @@ describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', (
       'a rolling restart of each side under load loses nothing and runs nothing twice but what a kill cut off',
       async () => {
         onTestFailed(() => console.log(mixed.logs));
-        let [typescript, python] = await Promise.all([mixed.typescriptWorker(), mixed.pythonWorker()]);
-        const faults = async (): Promise<void> => {
-          for (let round = 0; round < rounds; round++) {
-            await sleep(1000);
-            const next = await mixed.typescriptWorker();
-            await mixed.end(typescript, 'term');
-            typescript = next;
-            await sleep(500);
-            const nextPython = await mixed.pythonWorker();
-            await mixed.end(python, 'term');
-            python = nextPython;
-            await sleep(500);
-            await mixed.end(typescript, 'kill');
-            typescript = await mixed.typescriptWorker();
-            await sleep(500);
-          }
-        };
-        await mixed.load(faults(), 5);
-        const { report, counts, shares } = await mixed.verdict(20_000);
-        console.log(`rolling restart: ${JSON.stringify({ ...counts, ...shares })}`);
-        expect(guilty(report), JSON.stringify(report)).toEqual([]);
-        expect(counts.duplicated).toBeLessThanOrEqual(4 * rounds);
-        expect(shares.python).toBeGreaterThan(10);
-        expect(shares.typescript).toBeGreaterThan(10);
+        await rollingRestart(mixed);
       },
       60_000 + rounds * 15_000,
     );
@@ -88,7 +67,7 @@ describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', (
             typescript = await mixed.typescriptWorker();
           }
         };
-        await mixed.load(faults(), 20);
+        await mixed.load(faults(), 20, 0.4);
         const { report, vanished, counts, shares } = await mixed.verdict(30_000);
         console.log(`kills on both sides: ${JSON.stringify({ ...counts, ...shares, vanished })}`);
         const lost = report.lost.filter((id) => !vanished.includes(id));
@@ -105,3 +84,48 @@ describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', (
     );
   });
 });
+
+describe.skipIf(noRedis ?? noRabbit ?? noDriver ?? noPython)(
+  'a worker of each language on one queue of RabbitMQ',
+  () => {
+    beforeAll(ensureBuilt, 90_000);
+
+    test(
+      'a rolling restart of each side under load loses nothing and runs nothing twice but what a kill cut off',
+      async () => {
+        await using mixed = await Mixed.onRabbit();
+        onTestFailed(() => console.log(mixed.logs));
+        await rollingRestart(mixed);
+      },
+      90_000 + rounds * 15_000,
+    );
+  },
+);
+
+/** Restarts both sides in turn, by TERM, and TypeScript also by kill -9, while both are sent to. */
+async function rollingRestart(mixed: Mixed): Promise<void> {
+  let [typescript, python] = await Promise.all([mixed.typescriptWorker(), mixed.pythonWorker()]);
+  const faults = async (): Promise<void> => {
+    for (let round = 0; round < rounds; round++) {
+      await sleep(1000);
+      const next = await mixed.typescriptWorker();
+      await mixed.end(typescript, 'term');
+      typescript = next;
+      await sleep(500);
+      const nextPython = await mixed.pythonWorker();
+      await mixed.end(python, 'term');
+      python = nextPython;
+      await sleep(500);
+      await mixed.end(typescript, 'kill');
+      typescript = await mixed.typescriptWorker();
+      await sleep(500);
+    }
+  };
+  await mixed.load(faults(), 5, 0.1);
+  const { report, counts, shares } = await mixed.verdict(20_000);
+  console.log(`rolling restart: ${JSON.stringify({ ...counts, ...shares })}`);
+  expect(guilty(report), JSON.stringify(report)).toEqual([]);
+  expect(counts.duplicated).toBeLessThanOrEqual(4 * rounds);
+  expect(shares.python).toBeGreaterThan(10);
+  expect(shares.typescript).toBeGreaterThan(10);
+}

@@ -1,5 +1,5 @@
-// Workers of both languages, as processes, on one queue of one Redis, with faults; and the verdict of the same judges
-// that judge TypeScript alone.
+// Workers of both languages, as processes, on one queue, with faults; and the verdict of the same judges that judge
+// TypeScript alone. Results are in Redis.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ import {
 } from '../../e2e/harness/checkers.ts';
 import { type Entry, Ledger, readLedgers } from '../../e2e/harness/ledger.ts';
 import { Program } from '../../e2e/harness/program.ts';
+import { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { RedisServerProcess } from '../../servers/redis.ts';
 import { PythonClient } from './python-client.ts';
 import type { CelerySettings } from './python-process.ts';
@@ -39,6 +40,8 @@ const queue = 'shared';
 
 export class Mixed implements AsyncDisposable {
   readonly redis: RedisServerProcess;
+  /** The broker, where it is not Redis. */
+  readonly rabbit: RabbitServerProcess | null;
   readonly python: PythonClient;
   readonly app: App;
   readonly #settings: CelerySettings;
@@ -49,13 +52,18 @@ export class Mixed implements AsyncDisposable {
   readonly #programs: Program[] = [];
   #sent = 0;
 
-  private constructor(redis: RedisServerProcess, settings: CelerySettings) {
+  private constructor(
+    redis: RedisServerProcess,
+    rabbit: RabbitServerProcess | null,
+    settings: CelerySettings,
+  ) {
     this.redis = redis;
+    this.rabbit = rabbit;
     this.#folder = mkdtempSync(join(tmpdir(), 'umbel-mixed-'));
     mkdirSync(this.#ledgers);
     this.#faults = new Ledger(join(this.#ledgers, 'faults.ledger'));
     this.#settings = {
-      broker_url: redis.url(0),
+      broker_url: this.#urls.broker,
       result_backend: redis.url(1),
       task_default_queue: queue,
       ...settings,
@@ -66,7 +74,12 @@ export class Mixed implements AsyncDisposable {
 
   /** `settings`: of the Python workers. */
   static async start(settings: CelerySettings = {}): Promise<Mixed> {
-    return new Mixed(await RedisServerProcess.start(), settings);
+    return new Mixed(await RedisServerProcess.start(), null, settings);
+  }
+
+  static async onRabbit(settings: CelerySettings = {}): Promise<Mixed> {
+    const [redis, rabbit] = await Promise.all([RedisServerProcess.start(), RabbitServerProcess.start()]);
+    return new Mixed(redis, rabbit, settings);
   }
 
   get #ledgers(): string {
@@ -74,7 +87,7 @@ export class Mixed implements AsyncDisposable {
   }
 
   get #urls(): { readonly broker: string; readonly backend: string } {
-    return { broker: this.redis.url(0), backend: this.redis.url(1) };
+    return { broker: this.rabbit?.url() ?? this.redis.url(0), backend: this.redis.url(1) };
   }
 
   get ledger(): Entry[] {
@@ -118,14 +131,14 @@ export class Mixed implements AsyncDisposable {
     this.#faults.write({ kind: 'ok', id, at: Date.now() });
   }
 
-  /** Sends until `until` is done. */
-  async load(until: Promise<unknown>, pauseMs: number): Promise<void> {
+  /** Sends tasks of up to `longest` seconds until `until` is done. */
+  async load(until: Promise<unknown>, pauseMs: number, longest: number): Promise<void> {
     let over = false;
     const done = until.finally(() => {
       over = true;
     });
     while (!over) {
-      await this.send(0.01 + Math.random() * 0.1);
+      await this.send(0.01 + Math.random() * longest);
       await sleep(pauseMs);
       // Not more than a few seconds of work ahead of the workers.
       for (let n = 0; n < 500 && this.#sent % 20 === 0 && this.#backlog() > 100; n++) await sleep(50);
@@ -172,18 +185,28 @@ export class Mixed implements AsyncDisposable {
       this.app.close(),
     ]);
     this.#faults.close();
+    await this.rabbit?.[Symbol.asyncDispose]();
     await this.redis[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #backlog(): number {
-    return Number(this.redis.cli('LLEN', queue));
+    if (this.rabbit === null) return Number(this.redis.cli('LLEN', queue));
+    const ended = new Set(this.ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
+    return this.#sent - ended.size;
   }
 
   #isAtRest(): boolean {
     const { ledger } = this;
     const ended = new Set(ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
-    return ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id)) && this.#held().size === 0;
+    if (!ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id))) return false;
+    return this.rabbit === null ? this.#held().size === 0 : this.#inRabbit(this.rabbit) === 0;
+  }
+
+  /** Ready and unacknowledged ones, of all queues. RabbitMQ does not say which. */
+  #inRabbit(rabbit: RabbitServerProcess): number {
+    const counts = rabbit.ctl('--no-table-headers', 'list_queues', 'messages').split('\n');
+    return counts.reduce((sum, count) => sum + Number(count), 0);
   }
 
   /** Ids of all messages that are anywhere in the broker's database: in queues, in either side's hands, scheduled. */
