@@ -443,6 +443,7 @@ export const transportConformance: readonly Case[] = [
       assert.equal(await transport.purge('celery'), 1);
       assert.deepEqual(await transport.queues(), ['celery']);
     },
+    'keepsPlace',
   ),
 
   check("a worker taken for dead can neither bury nor give back what is now others'", async (harness) => {

@@ -1,4 +1,5 @@
 // A worker's side of the RabbitMQ transport: the broker pushes, as much as there is room for, and claims hand out.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type AmqpChannel,
   type AmqpConnection,
@@ -114,10 +115,11 @@ export class AmqpConsumer implements Consumer {
         if (room <= 0) return [];
         const deliveries = this.#take(room);
         if (deliveries.length > 0) return deliveries;
-        await this.#flow(room);
+        await this.#flow(capacity);
         if (this.#feeds.size > 0 && [...this.#feeds.values()].some(({ ready }) => ready.length > 0)) continue;
         if (signal.aborted || this.#closing.signal.aborted) break;
         await alarm.sleep(longestTimerMs);
+        await nextTurn(); // what comes with it
       }
       return [];
     } finally {
@@ -162,14 +164,14 @@ export class AmqpConsumer implements Consumer {
   }
 
   /** Sees to it that the broker may push as much as is asked for, beside what is held already. */
-  #flow(room: number): Promise<void> {
-    this.#flowing ??= this.#open(room).finally(() => {
+  #flow(capacity: () => number): Promise<void> {
+    this.#flowing ??= this.#open(capacity).finally(() => {
       this.#flowing = null;
     });
     return this.#flowing;
   }
 
-  async #open(room: number): Promise<void> {
+  async #open(capacity: () => number): Promise<void> {
     const { connection } = this.#link;
     if (connection === null || this.#declarations === null) return;
     for (const queue of this.#queues) {
@@ -179,7 +181,7 @@ export class AmqpConsumer implements Consumer {
         await this.#declarations.queue(queue);
         feed = await this.#newFeed(connection, queue);
       }
-      const wanted = Math.min(feed.held.size + room, 65_535);
+      const wanted = Math.min(feed.held.size + Math.max(1, capacity()), 65_535);
       if (feed.tags.length === 0 || feed.prefetch < wanted) await this.#widen(feed, wanted);
     }
   }
@@ -293,6 +295,8 @@ export class AmqpConsumer implements Consumer {
         detail,
         strikes: delivery.strikes,
         diedAt: this.#parts.clock.now(),
+        exchange: delivery.source.fields.exchange,
+        routingKey: delivery.source.fields.routingKey,
       };
       const options = againOptions(delivery.source, { [deadHeader]: JSON.stringify(about) });
       const letter: Outgoing = {

@@ -15,6 +15,8 @@ interface About {
   readonly detail: string;
   readonly strikes: number;
   readonly diedAt: number;
+  readonly exchange: string;
+  readonly routingKey: string;
 }
 
 export class AmqpDeadLetters implements DeadLetters {
@@ -109,7 +111,16 @@ export class AmqpDeadLetters implements DeadLetters {
 }
 
 function aboutOf({ properties }: AmqpGetMessage): About {
-  const unknown: About = { id: 0, queue: '', reason: 'rejected', detail: '', strikes: 0, diedAt: 0 };
+  const unknown: About = {
+    id: 0,
+    queue: '',
+    reason: 'rejected',
+    detail: '',
+    strikes: 0,
+    diedAt: 0,
+    exchange: '',
+    routingKey: '',
+  };
   try {
     const about: unknown = JSON.parse(String(properties.headers?.[deadHeader]));
     return typeof about === 'object' && about !== null ? { ...unknown, ...about } : unknown;
@@ -118,6 +129,8 @@ function aboutOf({ properties }: AmqpGetMessage): About {
   }
 }
 
-function toLetter(message: AmqpGetMessage, { diedAt, ...about }: About): DeadLetter {
-  return { ...about, diedAt: new Date(diedAt), raw: rawOf(message) };
+function toLetter(message: AmqpGetMessage, about: About): DeadLetter {
+  const { id, queue, reason, detail, strikes, diedAt, exchange, routingKey } = about;
+  const raw = rawOf(message, { exchange, routing_key: routingKey });
+  return { id, queue, reason, detail, strikes, diedAt: new Date(diedAt), raw };
 }

@@ -1,7 +1,7 @@
 // A message of ours as AMQP has it, and back.
 import type { AmqpAnyMessage, AmqpOptions } from '../../clients/amqp/link.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
-import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
+import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/message.ts';
 
 /** What we write on the outside of a message that came back. Never seen by tasks. */
 export const strikesHeader = 'x-umbel-strikes';
@@ -28,7 +28,7 @@ export function toOptions({
     deliveryMode: deliveryMode === 1 ? 1 : 2,
     priority: Math.min(255, Math.max(0, priority)),
     ...(correlationId !== null && { correlationId }),
-    ...(replyTo !== null && replyTo !== '' && { replyTo }),
+    ...(replyTo !== null && { replyTo }),
     // No `expiration`: RabbitMQ would drop the message without a word, and nobody would say that the task expired.
     mandatory: true,
   };
@@ -114,14 +114,20 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
   };
 }
 
-/** A message's bytes for people and dead letters: its body if that is all there is, else kombu's envelope of the whole. */
-export function rawOf(message: AmqpAnyMessage): Buffer {
+/**
+ * A message's bytes for people and dead letters: its body if that is all there is, else kombu's envelope of the whole.
+ * `address`: where it was sent to, if it lies elsewhere now.
+ */
+export function rawOf(message: AmqpAnyMessage, address: DeliveryInfo | null = null): Buffer {
   const decoded = fromMessage(message, false);
   if (!decoded.ok) return message.content;
-  // Of a message there is one; its tag is the number that the broker gave it.
-  const properties = { ...decoded.value.properties, deliveryTag: String(message.fields.deliveryTag) };
+  const { properties } = decoded.value;
+  const deliveryInfo = address ?? properties.deliveryInfo;
   try {
-    return Buffer.from(encodeEnvelope({ ...decoded.value, properties }));
+    const deliveryTag = properties.correlationId ?? '';
+    return Buffer.from(
+      encodeEnvelope({ ...decoded.value, properties: { ...properties, deliveryInfo, deliveryTag } }),
+    );
   } catch {
     return message.content; // a header that JSON cannot say
   }
