@@ -1,21 +1,35 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, vi } from 'vitest';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { backendCases } from './run.ts';
 
-describe.skipIf(noRedis)('on a real server', () => {
-  let server: RedisServerProcess;
-  let stores = 0;
-  beforeAll(async () => {
-    server = await RedisServerProcess.start();
-  });
-  afterAll(() => server[Symbol.asyncDispose]());
+/** Servers and ways to talk to them; each case has a key prefix of its own. */
+const ways = [
+  { name: 'redis', start: [], prefix: 'case-', driver: {} },
+  { name: 'redis, version 2 of the protocol', start: [], prefix: 'case-', driver: { resp: 2 } },
+  { name: 'redis cluster in one slot', start: ['--cluster-enabled', 'yes'], prefix: '{umbel}:', driver: {} },
+];
 
-  backendCases('redis', () => {
-    const driver = { keyPrefix: `case-${++stores}:` };
-    return {
-      openBackend: ({ expiresMs }) => openRedisBackend(server.url(), { expiresMs, driver }),
-      remove: async () => {},
-    };
+for (const { name, start, prefix, driver } of ways) {
+  describe.skipIf(noRedis)('on a real server', () => {
+    let server: RedisServerProcess;
+    let stores = 0;
+    beforeAll(async () => {
+      server = await RedisServerProcess.start(...start);
+      if (start.length === 0) return;
+      server.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+      await vi.waitUntil(() => server.cli('CLUSTER', 'INFO').includes('cluster_state:ok'), {
+        timeout: 10_000,
+      });
+    });
+    afterAll(() => server[Symbol.asyncDispose]());
+
+    backendCases(name, () => {
+      const options = { ...driver, keyPrefix: `${prefix}${++stores}:` };
+      return {
+        openBackend: ({ expiresMs }) => openRedisBackend(server.url(), { expiresMs, driver: options }),
+        remove: async () => {},
+      };
+    });
   });
-});
+}
