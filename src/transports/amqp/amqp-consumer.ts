@@ -12,16 +12,23 @@ import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
-import type { QueueDeclaration } from '../topology.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';
-import { Declarations, deadQueue, delayedAddress } from './declare.ts';
+import { Declarations, type Declared, deadQueue, delayedAddress, shortestDelayMs } from './declare.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
-import { againOptions, countOf, deadHeader, parksHeader, returnedHeader, strikesHeader } from './wire.ts';
+import {
+  againOptions,
+  countOf,
+  deadHeader,
+  parksHeader,
+  returnedHeader,
+  strikesHeader,
+  untilHeader,
+} from './wire.ts';
 
 export interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
-  readonly declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly declared: Declared;
   readonly publisher: Publisher;
   readonly clock: Clock;
   readonly options: ConsumeOptions;
@@ -30,8 +37,6 @@ export interface AmqpConsumerParts {
   readonly onClose: () => void;
 }
 
-/** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
-const untilHeader = 'x-umbel-until';
 /** Suspects wait their turn at the broker, not here. */
 const suspectPauseMs = 1500;
 const leaveTimeoutMs = 3000;
@@ -46,6 +51,8 @@ interface Feed {
   readonly tags: string[];
   readonly ready: AmqpDelivery[];
   readonly held: Set<AmqpDelivery>;
+  /** Those of `held` that a claim has handed out. */
+  readonly out: Set<AmqpDelivery>;
   open: boolean;
 }
 
@@ -57,7 +64,8 @@ export class AmqpConsumer implements Consumer {
   readonly #feeds = new Map<string, Feed>();
   readonly #queues: string[];
   #declarations: Declarations | null = null;
-  #suspects = 0;
+  /** The one suspect that is here. */
+  #suspect: AmqpDelivery | null = null;
   #flowing: Promise<void> | null = null;
   #idle: (() => void) | null = null;
 
@@ -153,9 +161,11 @@ export class AmqpConsumer implements Consumer {
       const queue = this.#queues.shift();
       if (queue === undefined) break;
       this.#queues.push(queue);
-      const delivery = this.#feeds.get(queue)?.ready.shift();
-      if (delivery === undefined) empty++;
+      const feed = this.#feeds.get(queue);
+      const delivery = feed?.ready.shift();
+      if (feed === undefined || delivery === undefined) empty++;
       else {
+        feed.out.add(delivery);
         taken.push(delivery);
         empty = 0;
       }
@@ -181,14 +191,23 @@ export class AmqpConsumer implements Consumer {
         await this.#declarations.queue(queue);
         feed = await this.#newFeed(connection, queue);
       }
-      const wanted = Math.min(feed.held.size + Math.max(1, capacity()), 65_535);
+      const wanted = Math.min(feed.out.size + Math.max(1, capacity()), 65_535);
       if (feed.tags.length === 0 || feed.prefetch < wanted) await this.#widen(feed, wanted);
     }
   }
 
   async #newFeed(connection: AmqpConnection, queue: string): Promise<Feed> {
     const channel = await connection.createChannel();
-    const feed: Feed = { queue, channel, prefetch: 0, tags: [], ready: [], held: new Set(), open: true };
+    const feed: Feed = {
+      queue,
+      channel,
+      prefetch: 0,
+      tags: [],
+      ready: [],
+      held: new Set(),
+      out: new Set(),
+      open: true,
+    };
     channel.on('error', () => undefined);
     channel.on('close', () => {
       this.#end(feed);
@@ -204,8 +223,9 @@ export class AmqpConsumer implements Consumer {
     await feed.channel.prefetch(missing, false); // never `global`: quorum queues refuse it
     const { consumerTag } = await feed.channel.consume(feed.queue, (message) => {
       if (message === null) {
-        // The queue was deleted, or moved: it is declared again.
+        // The queue was deleted, or moved. What came from it is given up with the channel, and the queue declared again.
         this.#end(feed);
+        void feed.channel.close().catch(() => undefined);
         this.#wake();
       } else void this.#arrive(feed, message);
     });
@@ -225,13 +245,13 @@ export class AmqpConsumer implements Consumer {
     }
     const due = Math.max(dueOf(delivery), Number(message.properties.headers?.[untilHeader] ?? 0));
     const early = due - this.#parts.clock.now();
-    if (early >= 1000) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
+    if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
     if (isSuspect(delivery.strikes)) {
-      if (this.#suspects > 0)
+      if (this.#suspect !== null)
         return this.#sendAgain(feed, delivery, marksOf(delivery), this.#parts.clock.now() + suspectPauseMs);
-      this.#suspects++;
+      this.#suspect = delivery;
     }
-    // The broker's delays are whole seconds; the rest is waited for here.
+    // What the broker's delays cannot say: a few milliseconds.
     while (this.#parts.clock.now() < due && feed.open)
       await this.#parts.clock.sleep(Math.max(1, due - this.#parts.clock.now()));
     if (!feed.open) return;
@@ -263,12 +283,13 @@ export class AmqpConsumer implements Consumer {
     due: number | null,
     timeoutMs?: number,
   ): Promise<void> {
-    const seconds = due === null ? 0 : Math.floor((due - this.#parts.clock.now()) / 1000);
+    const delayMs = due === null ? 0 : due - this.#parts.clock.now();
+    const waits = delayMs >= shortestDelayMs;
     const options = againOptions(source, due === null ? marks : { ...marks, [untilHeader]: due });
-    const address = seconds > 0 ? delayedAddress(queue, seconds) : { exchange: '', routingKey: queue };
+    const address = waits ? delayedAddress(queue, delayMs) : { exchange: '', routingKey: queue };
     const outgoing: Outgoing = { id: '', ...address, content: source.content, options };
     await this.#parts.publisher.send(
-      (declarations) => (seconds > 0 ? declarations.delayed(queue) : declarations.queue(queue)),
+      (declarations) => (waits ? declarations.delayed(queue) : declarations.queue(queue)),
       [outgoing],
       { timeoutMs },
     );
@@ -319,13 +340,17 @@ export class AmqpConsumer implements Consumer {
   }
 
   #letGo(feed: Feed, delivery: AmqpDelivery): void {
-    if (feed.held.delete(delivery) && isSuspect(delivery.strikes))
-      this.#suspects = Math.max(0, this.#suspects - 1);
+    feed.held.delete(delivery);
+    feed.out.delete(delivery);
+    if (this.#suspect === delivery) this.#suspect = null;
   }
 
   /** The channel is gone, and what came on it is others' now. */
   #end(feed: Feed): void {
+    if (!feed.open) return;
     feed.open = false;
+    // It may be the queue that is gone.
+    this.#declarations?.forget(feed.queue);
     if (this.#feeds.get(feed.queue) === feed) this.#feeds.delete(feed.queue);
     for (const delivery of [...feed.held]) {
       delivery.lose();

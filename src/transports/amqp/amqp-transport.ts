@@ -3,7 +3,7 @@ import { type AmqpSettings, amqpSettings } from '../../clients/amqp/settings.ts'
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { StatusBoard } from '../status.ts';
-import type { QueueDeclaration, TransportOptions } from '../topology.ts';
+import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
 import type {
   ConsumeOptions,
   Consumer,
@@ -16,17 +16,17 @@ import type {
 } from '../transport.ts';
 import { AmqpConsumer } from './amqp-consumer.ts';
 import { AmqpDeadLetters } from './amqp-dead-letters.ts';
-import { type Declarations, delayedAddress } from './declare.ts';
+import { type Declarations, type Declared, delayedAddress, shortestDelayMs } from './declare.ts';
 import { type Outgoing, Publisher } from './publisher.ts';
 import { toOptions } from './wire.ts';
 
 /** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
 export async function openAmqpTransport(
   url: string,
-  { queues, driver }: TransportOptions,
+  { queues, missing = plainQueue, driver }: TransportOptions,
   clock: Clock = systemClock,
 ): Promise<AmqpTransport> {
-  return new AmqpTransport(amqpSettings(url, 'broker', driver), queues, clock);
+  return new AmqpTransport(amqpSettings(url, 'broker', driver), declaredOf(queues, missing), clock);
 }
 
 export class AmqpTransport implements Transport {
@@ -46,7 +46,7 @@ export class AmqpTransport implements Transport {
   readonly store: object = {};
   readonly deadLetters: AmqpDeadLetters;
   readonly #settings: AmqpSettings;
-  readonly #declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly #declared: Declared;
   readonly #status = new StatusBoard({ state: 'reconnecting', reason: null });
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly #clock: Clock;
@@ -56,9 +56,9 @@ export class AmqpTransport implements Transport {
   readonly #used = new Set<string>();
   #closed = false;
 
-  constructor(settings: AmqpSettings, queues: readonly QueueDeclaration[], clock: Clock) {
+  constructor(settings: AmqpSettings, declared: Declared, clock: Clock) {
     this.#settings = settings;
-    this.#declared = new Map(queues.map((queue) => [queue.name, queue]));
+    this.#declared = declared;
     this.#clock = clock;
     this.#publisher = new Publisher(settings, this.#declared, (state) => this.#status.set(state));
     this.deadLetters = new AmqpDeadLetters(this.#publisher);
@@ -79,7 +79,7 @@ export class AmqpTransport implements Transport {
       const direct = new Set<string>();
       const delayed = new Set<string>();
       for (const { queue, exchange, eta } of publications) {
-        if (exchange === undefined) (delaySeconds(eta, now) > 0 ? delayed : direct).add(queue);
+        if (exchange === undefined) (delayMs(eta, now) > 0 ? delayed : direct).add(queue);
         else for (const name of this.#declared.keys()) direct.add(name);
       }
       for (const queue of direct) await declarations.queue(queue);
@@ -155,9 +155,9 @@ export class AmqpTransport implements Transport {
     const content = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
     const base = { id, content, options: toOptions(message) };
     if (exchange !== undefined) return { ...base, exchange: exchange.name, routingKey: exchange.routingKey };
-    const seconds = delaySeconds(eta, now);
-    return seconds > 0
-      ? { ...base, ...delayedAddress(queue, seconds) }
+    const waitMs = delayMs(eta, now);
+    return waitMs > 0
+      ? { ...base, ...delayedAddress(queue, waitMs) }
       : { ...base, exchange: '', routingKey: queue };
   }
 
@@ -180,7 +180,12 @@ export class AmqpTransport implements Transport {
   }
 }
 
-/** Whole seconds that a message has to wait; what is left over its worker waits. */
-function delaySeconds(eta: Date | null, now: number): number {
-  return eta === null ? 0 : Math.max(0, Math.floor((eta.getTime() - now) / 1000));
+/** How long a message waits at the broker; what is less, its worker waits. */
+function delayMs(eta: Date | null, now: number): number {
+  const wait = eta === null ? 0 : eta.getTime() - now;
+  return wait >= shortestDelayMs ? wait : 0;
+}
+
+function declaredOf(queues: readonly QueueDeclaration[], missing: Declared['missing']): Declared {
+  return Object.assign(new Map(queues.map((queue) => [queue.name, queue])), { missing });
 }

@@ -1,7 +1,7 @@
 // Celery's queues, exchanges and delays on RabbitMQ, declared once per connection.
 import type { AmqpChannel, AmqpConnection } from '../../clients/amqp/link.ts';
 import { ConfigError } from '../../errors.ts';
-import { type ExchangeDeclaration, plainQueue, type QueueDeclaration } from '../topology.ts';
+import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 
 /** Where dead letters lie. */
 export const deadQueue = 'umbel.dead';
@@ -14,15 +14,45 @@ const arrival = 'celery_delayed_delivery';
 
 const level = (n: number): string => `celery_delayed_${n}`;
 
-/** Where a message goes to that is to arrive in `queue` after so many whole seconds. */
-export function delayedAddress(queue: string, seconds: number): { exchange: string; routingKey: string } {
-  const bits = Math.min(seconds, longestDelaySeconds).toString(2).padStart(levels, '0');
-  return { exchange: level(levels - 1), routingKey: `${[...bits].join('.')}.${queue}` };
+/** After Celery's seconds, levels of our own for the rest of a second: 8 to 512 milliseconds. */
+const fineLevels = 7;
+const fineStepMs = 8;
+const fineArrival = 'umbel_delayed_delivery';
+/** The last word of a key that is to go through them: no queue's binding at Celery's arrival takes it. */
+const fineWord = 'umbel_ms';
+const longestRoutingKey = 255;
+
+const fineLevel = (n: number): string => `umbel_delayed_${n}`;
+
+/** Less than this is not worth the way through the broker: whoever gets the message waits. */
+export const shortestDelayMs = 25;
+
+/**
+ * Where a message goes to that is to arrive in `queue` after so many milliseconds, or up to 8 before: whole seconds as Celery
+ * sends them, then the rest.
+ */
+export function delayedAddress(queue: string, delayMs: number): { exchange: string; routingKey: string } {
+  const seconds = Math.min(Math.floor(delayMs / 1000), longestDelaySeconds);
+  const coarse = words(seconds, levels);
+  const fine = Math.floor((delayMs % 1000) / fineStepMs);
+  const routingKey = `${coarse}.${words(fine, fineLevels)}.${queue}.${fineWord}`;
+  if ((fine === 0 && seconds > 0) || Buffer.byteLength(routingKey) > longestRoutingKey)
+    return { exchange: level(levels - 1), routingKey: `${coarse}.${queue}` };
+  return { exchange: seconds === 0 ? fineLevel(fineLevels - 1) : level(levels - 1), routingKey };
+}
+
+function words(value: number, count: number): string {
+  return [...value.toString(2).padStart(count, '0')].join('.');
+}
+
+/** The queues of which something is said, by name, and what any other is. */
+export interface Declared extends ReadonlyMap<string, QueueDeclaration> {
+  readonly missing: (name: string) => QueueDeclaration;
 }
 
 export class Declarations {
   readonly #connection: AmqpConnection;
-  readonly #declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly #declared: Declared;
   readonly #delayedQueueType: 'classic' | 'quorum';
   readonly #queues = new Map<string, Promise<void>>();
   readonly #delayed = new Map<string, Promise<void>>();
@@ -30,11 +60,7 @@ export class Declarations {
   #dead: Promise<void> | null = null;
 
   /** For one connection: after it is lost all is declared again. */
-  constructor(
-    connection: AmqpConnection,
-    declared: ReadonlyMap<string, QueueDeclaration>,
-    delayedQueueType: 'classic' | 'quorum',
-  ) {
+  constructor(connection: AmqpConnection, declared: Declared, delayedQueueType: 'classic' | 'quorum') {
     this.#connection = connection;
     this.#declared = declared;
     this.#delayedQueueType = delayedQueueType;
@@ -56,8 +82,17 @@ export class Declarations {
     });
     await this.#levels;
     await once(this.#delayed, queue, () =>
-      this.#with(async (channel) => void (await channel.bindQueue(queue, arrival, `#.${queue}`))),
+      this.#with(async (channel) => {
+        await channel.bindQueue(queue, arrival, `#.${queue}`);
+        await channel.bindQueue(queue, fineArrival, `#.${queue}.${fineWord}`);
+      }),
     );
+  }
+
+  /** The queue is no longer there: who needs it next declares it again. */
+  forget(queue: string): void {
+    this.#queues.delete(queue);
+    this.#delayed.delete(queue);
   }
 
   dead(): Promise<void> {
@@ -72,7 +107,7 @@ export class Declarations {
 
   async #queue(name: string): Promise<void> {
     const given = this.#declared.get(name);
-    const queue = given ?? plainQueue(name);
+    const queue = given ?? this.#declared.missing(name);
     try {
       await this.#with(async (channel) => {
         for (const { exchange, routingKey } of queue.bindings)
@@ -104,25 +139,45 @@ export class Declarations {
 
   #declareLevels(): Promise<void> {
     return this.#with(async (channel) => {
-      const quorum = this.#delayedQueueType === 'quorum';
       await channel.assertExchange(arrival, 'topic', { durable: true });
-      for (let n = 0; n < levels; n++) {
-        await channel.assertExchange(level(n), 'topic', { durable: true });
-        await channel.assertQueue(level(n), {
-          durable: true,
-          arguments: {
-            'x-queue-type': this.#delayedQueueType,
-            'x-overflow': 'reject-publish',
-            'x-message-ttl': 2 ** n * 1000,
-            'x-dead-letter-exchange': n === 0 ? arrival : level(n - 1),
-            ...(quorum && { 'x-dead-letter-strategy': 'at-least-once' }),
-          },
+      for (let n = 0; n < levels; n++)
+        await this.#declareLevel(channel, {
+          name: level(n),
+          ttlMs: 2 ** n * 1000,
+          next: n === 0 ? arrival : level(n - 1),
+          skipped: levels - 1 - n,
         });
-        const skipped = '*.'.repeat(levels - 1 - n);
-        await channel.bindQueue(level(n), level(n), `${skipped}1.#`);
-        await channel.bindExchange(n === 0 ? arrival : level(n - 1), level(n), `${skipped}0.#`);
-      }
+      await channel.assertExchange(fineArrival, 'topic', { durable: true });
+      for (let n = 0; n < fineLevels; n++)
+        await this.#declareLevel(channel, {
+          name: fineLevel(n),
+          ttlMs: 2 ** n * fineStepMs,
+          next: n === 0 ? fineArrival : fineLevel(n - 1),
+          skipped: levels + fineLevels - 1 - n,
+        });
+      await channel.bindExchange(fineLevel(fineLevels - 1), arrival, `#.${fineWord}`);
     });
+  }
+
+  /** One digit of the delay: waits here for its time where that is a 1, and goes on at once where it is a 0. */
+  async #declareLevel(
+    channel: AmqpChannel,
+    { name, ttlMs, next, skipped }: { name: string; ttlMs: number; next: string; skipped: number },
+  ): Promise<void> {
+    await channel.assertExchange(name, 'topic', { durable: true });
+    await channel.assertQueue(name, {
+      durable: true,
+      arguments: {
+        'x-queue-type': this.#delayedQueueType,
+        'x-overflow': 'reject-publish',
+        'x-message-ttl': ttlMs,
+        'x-dead-letter-exchange': next,
+        ...(this.#delayedQueueType === 'quorum' && { 'x-dead-letter-strategy': 'at-least-once' }),
+      },
+    });
+    const before = '*.'.repeat(skipped);
+    await channel.bindQueue(name, name, `${before}1.#`);
+    await channel.bindExchange(next, name, `${before}0.#`);
   }
 
   /** On a channel of its own: a refusal closes the channel that it comes on. */

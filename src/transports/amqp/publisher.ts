@@ -8,9 +8,8 @@ import {
 } from '../../clients/amqp/link.ts';
 import type { AmqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerBlocked, BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../errors.ts';
-import type { QueueDeclaration } from '../topology.ts';
 import type { PublishOptions } from '../transport.ts';
-import { Declarations } from './declare.ts';
+import { Declarations, type Declared } from './declare.ts';
 
 /** A message on its way. */
 export interface Outgoing {
@@ -35,15 +34,11 @@ let marks = 0;
 
 export class Publisher implements AsyncDisposable {
   readonly #settings: AmqpSettings;
-  readonly #declared: ReadonlyMap<string, QueueDeclaration>;
+  readonly #declared: Declared;
   readonly #link: AmqpLink;
   #session: Promise<Session> | null = null;
 
-  constructor(
-    settings: AmqpSettings,
-    declared: ReadonlyMap<string, QueueDeclaration>,
-    onState: (state: AmqpState) => void,
-  ) {
+  constructor(settings: AmqpSettings, declared: Declared, onState: (state: AmqpState) => void) {
     this.#settings = settings;
     this.#declared = declared;
     this.#link = new AmqpLink(settings, { onState });
@@ -78,7 +73,21 @@ export class Publisher implements AsyncDisposable {
       throw this.#refused(error);
     }
     signal?.throwIfAborted();
-    const problems = await Promise.all(this.#write(session, messages, until, signal));
+    let problems = await Promise.all(this.#write(session, messages, until, signal));
+    const homeless = messages.filter(({ exchange }, n) => exchange === '' && isUnroutable(problems[n]));
+    if (homeless.length > 0) {
+      // The queue was there when it was declared, and was deleted since: once more.
+      for (const { routingKey } of homeless) session.declarations.forget(routingKey);
+      await prepare(session.declarations).catch((error: unknown) => {
+        throw this.#refused(error);
+      });
+      const again = await Promise.all(this.#write(session, homeless, until, signal));
+      problems = problems.map((problem, n) => {
+        const message = messages[n];
+        const place = message === undefined ? -1 : homeless.indexOf(message);
+        return place === -1 ? problem : (again[place] ?? null);
+      });
+    }
     const doubtful = messages.filter((_, n) => problems[n] === 'unknown');
     if (doubtful.length > 0)
       throw new SendUnconfirmed(
@@ -136,7 +145,7 @@ export class Publisher implements AsyncDisposable {
       lost.signal.removeEventListener('abort', end);
     };
     return messages.map(({ exchange, routingKey, content, options }) => {
-      const mark = String(++marks);
+      const mark: string = options.messageId ?? `umbel-${++marks}`;
       const answer = new Promise<Error | 'unknown' | null>((resolve) => {
         try {
           channel.publish(
@@ -182,6 +191,10 @@ export class Publisher implements AsyncDisposable {
     const why = error instanceof Error ? error.message : String(error);
     return new BrokerUnavailable(`${this.#settings.shown}: ${why}`, { cause: error });
   }
+}
+
+function isUnroutable(problem: Error | 'unknown' | null | undefined): boolean {
+  return problem instanceof UnroutableError;
 }
 
 function unroutable(exchange: string, routingKey: string): UnroutableError {

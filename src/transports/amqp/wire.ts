@@ -8,10 +8,18 @@ export const strikesHeader = 'x-umbel-strikes';
 export const parksHeader = 'x-umbel-parks';
 /** It was delivered before, and given back by a worker that did not die of it. */
 export const returnedHeader = 'x-umbel-returned';
+/** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
+export const untilHeader = 'x-umbel-until';
 /** On a dead letter: what is known of it, as JSON. */
 export const deadHeader = 'x-umbel-dead';
 
-const ours: ReadonlySet<string> = new Set([strikesHeader, parksHeader, returnedHeader, deadHeader]);
+const ours: ReadonlySet<string> = new Set([
+  strikesHeader,
+  parksHeader,
+  returnedHeader,
+  untilHeader,
+  deadHeader,
+]);
 
 /** As amqplib's `publish` takes it. */
 export function toOptions({
