@@ -195,7 +195,7 @@ export class App implements AsyncDisposable {
       const backend =
         backendUrl === null
           ? null
-          : await openBackend(backendUrl, { expiresMs, driver: backendOptions(this.config) });
+          : await openBackend(backendUrl, { expiresMs, broker, driver: backendOptions(this.config) });
       const stores: Stores = { transport, backend };
       this.#stores = stores;
       return stores;

@@ -42,6 +42,8 @@ export function brokerOptions(config: Config): Options {
 
 /** For `openBackend`. The options of a broker that keeps the results, too, count for both. */
 export function backendOptions(config: Config): Options {
+  // Those of its own are for a store of its own.
+  if (/^rpc:/i.test(config.backend ?? '')) return brokerOptions(config);
   const { backend, broker, redisBackendUseSsl, redisSocketTimeout, redisSocketConnectTimeout } = config;
   return said({
     ...(backend === broker ? brokerOptions(config) : {}),

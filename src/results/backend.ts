@@ -11,6 +11,13 @@ export interface ResultBackendFeatures {
   readonly sweeps: boolean;
 }
 
+/** Where the sender of a call waits for its result, as the call's message says. */
+export interface ResultAddress {
+  /** A queue; '' when the sender waits elsewhere, or not at all. */
+  readonly replyTo: string;
+  readonly correlationId: string;
+}
+
 export interface ResultBackend extends AsyncDisposable {
   /** `sqlite`, `memory`. */
   readonly name: string;
@@ -21,8 +28,9 @@ export interface ResultBackend extends AsyncDisposable {
    * Keeps a record. A SUCCESS is never overwritten (Celery's rule), and an ended task is not set back to an
    * unended state. Resolves when it is durable.
    * @throws BrokerUnavailable when the store refuses.
+   * @param address what the call says of where its result is to go, for backends that send it there; others need it not.
    */
-  put(record: ResultRecord): Promise<void>;
+  put(record: ResultRecord, address?: ResultAddress): Promise<void>;
   /**
    * Where results come to, for backends that are sent them as messages: the application says it with each call whose result
    * is wanted (`reply_to`).

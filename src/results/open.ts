@@ -7,10 +7,9 @@ export interface BackendOptions {
   readonly expiresMs: number | null;
   /** The driver's own options (Celery's `result_backend_transport_options`), checked by the driver. */
   readonly driver?: Readonly<Record<string, unknown>>;
+  /** The broker's URL, for a backend that sends results through it. */
+  readonly broker?: string;
 }
-
-/** Schemes that Celery's users will try, and that come later. */
-const notYet: ReadonlySet<string> = new Set(['rpc']);
 
 /**
  * Opens the result backend that a URL names, loading only its driver.
@@ -33,9 +32,11 @@ export async function openBackend(url: string, options: BackendOptions): Promise
     case 'postgres':
     case 'db+postgresql':
       return (await import('./postgres/postgres-backend.ts')).openPostgresBackend(url, options);
+    case 'rpc':
+      return (await import('./rpc/rpc-backend.ts')).openRpcBackend(url, options);
     default:
       throw new ConfigError(
-        `backend: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis://, postgresql:// and memory://`,
+        `backend: '${scheme}://' is unknown; there are sqlite://, redis://, postgresql://, rpc:// and memory://`,
       );
   }
 }

@@ -176,7 +176,7 @@ export class Processor {
     slots.vacate();
     place.vacated = true;
     const settled = early
-      ? await settler.settleEarly(decided.ending)
+      ? await settler.settleEarly(delivery, decided.ending)
       : await settler.settle(delivery, decided.ending, decided.write);
     if (settled === 'settled') this.#log.ended(message, decided.end, runtimeMs, clock.now());
     else this.#log.unsettled(message, settled);
@@ -224,7 +224,8 @@ export class Processor {
 
   async #putState(run: Run, state: TaskState, meta: unknown): Promise<void> {
     const record = this.#parts.records.state(run, state, meta);
-    if (record !== null) await this.#parts.backend?.put(record);
+    const { replyTo, correlationId } = run.request;
+    if (record !== null) await this.#parts.backend?.put(record, { replyTo, correlationId });
   }
 
   /** Celery's order: what the message says, else the task, else the worker, else the configuration. */

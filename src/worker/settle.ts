@@ -1,7 +1,7 @@
 // Making an ending durable: the one place where deliveries are settled.
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
-import type { ResultBackend } from '../results/backend.ts';
+import type { ResultAddress, ResultBackend } from '../results/backend.ts';
 import type { Delivery, Settlement, Transport } from '../transports/transport.ts';
 import type { Ending } from './ending.ts';
 import type { Patience } from './patience.ts';
@@ -51,13 +51,15 @@ export class Settler {
   }
 
   /** What is left to write of a task that was acknowledged before it ran. */
-  async settleEarly({ record, publish }: Ending): Promise<Settled> {
+  async settleEarly(delivery: Delivery, { record, publish }: Ending): Promise<Settled> {
     const transport = this.#transport;
     const backend = this.#backend;
     const sent =
       !publish || (await this.#insist('send a task again', never, () => transport.publish([publish])));
     const kept =
-      !record || !backend || (await this.#insist('store a result', never, () => backend.put(record)));
+      !record ||
+      !backend ||
+      (await this.#insist('store a result', never, () => backend.put(record, addressOf(delivery))));
     return sent && kept ? 'settled' : 'gave-up';
   }
 
@@ -74,7 +76,8 @@ export class Settler {
 
   async #keep(delivery: Delivery, backend: ResultBackend, record: ResultRecord): Promise<Settled> {
     if (delivery.lost.aborted) return 'fenced';
-    return (await this.#insist('store a result', delivery.lost, () => backend.put(record)))
+    const address = addressOf(delivery);
+    return (await this.#insist('store a result', delivery.lost, () => backend.put(record, address)))
       ? 'settled'
       : gaveUp(delivery);
   }
@@ -87,6 +90,13 @@ export class Settler {
       return (await this.#patience.insist(what, lost, error, () => operation().then(() => true))) ?? false;
     }
   }
+}
+
+/** Where the sender waits for the result, for backends that send it there. */
+function addressOf({ message }: Delivery): ResultAddress {
+  if (!message.ok) return { replyTo: '', correlationId: '' };
+  const { replyTo, correlationId } = message.value.properties;
+  return { replyTo: replyTo ?? '', correlationId: correlationId ?? '' };
 }
 
 const never = new AbortController().signal;

@@ -28,7 +28,10 @@ describe.each(openers)('the URL of a %s', (what, open) => {
   });
 
   test.each([
-    [what === 'broker' ? 'amqp://u:secret@host' : 'rpc://u:secret@host', /not in this version/],
+    [
+      what === 'broker' ? 'amqps://u:secret@host?x=1' : 'rpc://u:secret@host',
+      /leave out what comes after|leave it out/,
+    ],
     ['mysql://u:secret@localhost/x', /'mysql:\/\/' is unknown; there are sqlite:\/\//],
     ['sqlite://', /needs a path/],
     [`sqlite://${folder}/x.db?mode=ro&password=secret`, /'\?mode' in the URL is not understood/],

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { ResultRecord } from '../../src/protocol/result-meta.ts';
+import type { ResultBackend } from '../../src/results/backend.ts';
+import { openRpcBackend } from '../../src/results/rpc/rpc-backend.ts';
+import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { backendCases } from './run.ts';
+
+describe.skipIf(noRabbit)('on a real server', () => {
+  let server: RabbitServerProcess;
+  beforeAll(async () => {
+    server = await RabbitServerProcess.start();
+  }, 90_000);
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  backendCases('rpc', () => {
+    let broker: string | undefined;
+    return {
+      async openBackend({ expiresMs }) {
+        broker ??= server.url(server.vhost());
+        return throughTheBroker(await openRpcBackend('rpc://', { expiresMs, broker }));
+      },
+      remove: async () => {},
+    };
+  });
+});
+
+/** What is put is sent to this process, as a worker would, and has come when `put` resolves: another record follows it. */
+function throughTheBroker(backend: ResultBackend): ResultBackend {
+  const put = backend.put.bind(backend);
+  backend.put = async (record) => {
+    const address = { replyTo: (await backend.replyTo?.()) ?? '', correlationId: record.taskId };
+    await put(record, address);
+    const taskId = `after ${randomUUID()}`;
+    const after: ResultRecord = { ...record, taskId, status: 'STARTED', result: null };
+    const arrived = backend.watch(taskId, AbortSignal.timeout(10_000))[Symbol.asyncIterator]().next();
+    await put(after, { ...address, correlationId: taskId });
+    if ((await arrived).done === true) throw new Error('nothing came');
+    await backend.forget(taskId);
+  };
+  return backend;
+}
