@@ -4,7 +4,7 @@ import { BrokerUnavailable } from '../errors.ts';
 import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { ConsumeOptions, Consumer, Transport } from '../transports/transport.ts';
+import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../transports/transport.ts';
 
 export interface ArrivalRules {
   readonly clock: Clock;
@@ -17,6 +17,8 @@ export interface ArrivalRules {
 export interface Arrived {
   readonly stores: Stores;
   readonly source: Consumer;
+  /** Hears no more of the broker. */
+  readonly deafen: () => void;
 }
 
 /** Milliseconds. */
@@ -33,11 +35,19 @@ export async function arrive(
   { clock, logger, signal }: ArrivalRules,
 ): Promise<Arrived | null> {
   for (let failures = 0; !signal.aborted; failures++) {
+    let deafen = (): void => undefined;
+    const join = async (): Promise<Arrived> => {
+      const stores = await app.open();
+      deafen = tellOfStatus(stores.transport, logger); // from now on: to join may be to wait
+      return { stores, source: await stores.transport.consume(options), deafen };
+    };
     try {
-      const arrived = await unless(signal, join(app, options), ({ source }) => source.close());
-      if (arrived !== null && failures > 0) logger.info({ failures }, 'the broker is there');
+      const arrived = await unless(signal, join(), (late) => leave(late));
+      if (arrived === null) deafen();
+      else if (failures > 0) logger.info({ failures }, 'the broker is there');
       return arrived;
     } catch (error) {
+      deafen();
       if (!(error instanceof BrokerUnavailable) || isEmbedded(app)) throw error;
       if (failures % 10 === 0) logger.error({ err: error }, `cannot start yet: ${error.message}; trying on`);
       await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
@@ -48,20 +58,23 @@ export async function arrive(
 
 /** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */
 export function tellOfStatus(transport: Transport, logger: Logger): () => void {
-  let before = transport.status.state;
-  return transport.onStatus(({ state, reason }) => {
-    if (state === before) return;
-    before = state;
+  let told: TransportStatus['state'] = 'connected';
+  const tell = ({ state, reason }: TransportStatus): void => {
+    // Without a reason it is only the first way there.
+    if (state === told || (state === 'reconnecting' && reason === null)) return;
+    told = state;
     const about = { broker: transport.name, state };
     if (state === 'connected') logger.info(about, 'the broker is there again');
     else if (state === 'blocked') logger.warn(about, `the broker takes no messages now: ${reason}`);
     else logger.warn(about, `the broker is away: ${reason}; the worker waits for it`);
-  });
+  };
+  tell(transport.status);
+  return transport.onStatus(tell);
 }
 
-async function join(app: App, options: ConsumeOptions): Promise<Arrived> {
-  const stores = await app.open();
-  return { stores, source: await stores.transport.consume(options) };
+function leave({ source, deafen }: Arrived): Promise<void> {
+  deafen();
+  return source.close();
 }
 
 /** What cannot be opened on this machine will not mend itself. */

@@ -3,7 +3,7 @@ import type { App } from '../app/app.ts';
 import { UmbelError } from '../errors.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
-import { arrive, tellOfStatus } from './arrival.ts';
+import { arrive } from './arrival.ts';
 import { ClaimLoop } from './consumer.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
@@ -118,7 +118,7 @@ export class Worker implements Service {
       { clock, logger, signal: this.#leaving.signal },
     );
     if (arrived === null) return null;
-    const { stores, source } = arrived;
+    const { stores, source, deafen } = arrived;
     const { transport, backend } = stores;
 
     const slots = new Slots(concurrency);
@@ -146,7 +146,7 @@ export class Worker implements Service {
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
     await app.signals.workerReady.send({ hostname: name }, logger);
-    return { transport, source, slots, patience, processor, loop, deafen: tellOfStatus(transport, logger) };
+    return { transport, source, slots, patience, processor, loop, deafen };
   }
 
   async #stop(): Promise<void> {

@@ -36,7 +36,7 @@ describe.skipIf(noRedis)('a worker on Redis', () => {
     await redis.stop('SIGKILL');
     const { app, worker, log } = newWorker(redis.url());
     const started = worker.start();
-    await until(() => lines(log, 'cannot start yet').length > 0 || lines(log, 'away').length > 0);
+    await until(() => lines(log, 'the broker is away').length > 0);
     await redis.start();
     await started;
     expect(await (await app.send<number>('add', [2, 3])).get({ timeout: 10 })).toBe(5);

@@ -1,0 +1,97 @@
+// Sending through a real RabbitMQ: priorities by name, exchanges, and what a caller sees when it is away.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import type { PriorityName } from '../../src/app/priority.ts';
+import { BrokerUnavailable, UnroutableError } from '../../src/errors.ts';
+import type { WireMessage } from '../../src/protocol/message.ts';
+import type { Delivery } from '../../src/transports/transport.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { freePort } from '../servers/redis.ts';
+
+describe.skipIf(noRabbit)('an application on RabbitMQ', () => {
+  let server: RabbitServerProcess;
+  beforeAll(async () => {
+    server = await RabbitServerProcess.start();
+  }, 60_000);
+  afterAll(() => server?.[Symbol.asyncDispose]());
+
+  async function taken(app: App, queues: readonly string[], count: number): Promise<WireMessage[]> {
+    const broker = await app.broker();
+    await using consumer = await broker.consume({ queues, name: 'test', leaseMs: 15_000, slots: count });
+    const found: Delivery[] = [];
+    while (found.length < count)
+      found.push(...(await consumer.claim(() => count - found.length, AbortSignal.timeout(5000))));
+    const messages: WireMessage[] = [];
+    for (const delivery of found) {
+      if (delivery.message.ok) messages.push(delivery.message.value);
+      await delivery.settle({ kind: 'ack' });
+    }
+    return messages;
+  }
+
+  it.each([10, 9, 5, 3])('gives priorities by name, in a queue that knows %i of them', async (max) => {
+    const queue = `named-${max}`;
+    await using app = new App('test', {
+      broker: server.url(),
+      taskDefaultPriority: 'normal',
+      taskDefaultQueue: queue,
+      taskQueueMaxPriority: max,
+    });
+    const names: readonly (PriorityName | undefined)[] = ['low', undefined, 'high', 'normal', 'urgent'];
+    for (const priority of names)
+      await app.send('t', [], { shadow: priority ?? 'unsaid', ...(priority && { priority }) });
+    const order = (await taken(app, [queue], names.length)).map(({ headers }) => headers.shadow);
+    expect(order).toEqual(['urgent', 'high', 'unsaid', 'normal', 'low']);
+  });
+
+  it('declares queues that it does not name as the settings say', async () => {
+    await using app = new App('test', {
+      broker: server.url(),
+      taskDefaultPriority: 'normal',
+      taskQueueMaxPriority: 10,
+    });
+    for (const priority of ['low', 'urgent'] as const)
+      await app.send('t', [], { queue: 'unnamed', shadow: priority, priority });
+    const order = (await taken(app, ['unnamed'], 2)).map(({ headers }) => headers.shadow);
+    expect(order).toEqual(['urgent', 'low']);
+  });
+
+  it('routes through exchanges, and refuses what goes nowhere', async () => {
+    await using app = new App('test', {
+      broker: server.url(),
+      taskQueues: [
+        { name: 'video', exchange: { name: 'media', type: 'topic' }, routingKey: 'media.video.#' },
+        { name: 'films', exchange: { name: 'media', type: 'topic' }, routingKey: 'media.*.film' },
+      ],
+    });
+    await app.send('t', [], { exchange: 'media', routingKey: 'media.video.film' });
+    expect(await taken(app, ['video'], 1)).toHaveLength(1);
+    expect(await taken(app, ['films'], 1)).toHaveLength(1);
+    await expect(app.send('t', [], { exchange: 'media', routingKey: 'audio' })).rejects.toThrow(
+      UnroutableError,
+    );
+  });
+
+  it('runs tasks, with results in another store', async () => {
+    await using app = new App('test', {
+      broker: server.url(),
+      backend: 'memory://',
+      taskDefaultQueue: 'run',
+    });
+    const add = app.task('add', (x: number, y: number) => x + y);
+    await using worker = new Worker(app);
+    await worker.start();
+    expect(await (await add.delay(2, 3)).get({ timeout: 10 })).toBe(5);
+  });
+
+  it('rejects a call within its time when the broker is away, and shows no password', async () => {
+    const broker = `amqp://user:canary-3@127.0.0.1:${await freePort()}//`;
+    await using app = new App('test', { broker, taskPublishTimeout: '600ms' });
+    const begun = performance.now();
+    const error = await app.send('t').catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(BrokerUnavailable);
+    expect(performance.now() - begun).toBeLessThan(3000);
+    expect(String(error) + String((error as Error).stack)).not.toContain('canary');
+  });
+});
