@@ -19,15 +19,15 @@ export function celeryVersions() {
 
 /**
  * Starts a part of a measurement. `ready`: it said so. `figures`: what it printed last, when it has ended. Ended by us
- * after two minutes.
+ * when it takes too long.
  */
-export function child(name, args, env = {}) {
+export function child(name, args, { env = {}, limitMs = 120_000 } = {}) {
   const [program, ...first] = name.startsWith('celery') && name !== 'celery-node' ? twin : own;
   const started = spawn(program, [...first, name, ...args.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
   });
-  const late = setTimeout(() => started.kill('SIGKILL'), 120_000);
+  const late = setTimeout(() => started.kill('SIGKILL'), limitMs);
   let output = '';
   let isReady;
   const ready = new Promise((resolve) => {
@@ -39,15 +39,18 @@ export function child(name, args, env = {}) {
   });
   const figures = new Promise((resolve, reject) => {
     started.on('error', reject);
-    started.on('close', (code) => {
+    started.on('close', (code, signal) => {
       clearTimeout(late);
-      if (code !== 0) reject(new Error(`${[name, ...args].join(' ')} ended with ${code}`));
+      if (signal !== null) reject(new Error(`${name}: ${args[0]} was not done within ${limitMs / 1000} s`));
+      else if (code !== 0) reject(new Error(`${[name, ...args].join(' ')} ended with ${code}`));
       else resolve(JSON.parse(output.trim().split('\n').at(-1)));
     });
   });
   // A part that fails while another is awaited must not end the program before its partner is stopped.
   figures.catch(() => {});
-  return { ready: Promise.race([ready, figures]), figures, stop: () => started.kill('SIGKILL') };
+  const begun = Promise.race([ready, figures]);
+  begun.catch(() => {});
+  return { ready: begun, figures, stop: () => started.kill('SIGKILL') };
 }
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));

@@ -20,6 +20,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
     out: { type: 'string' },
+    doc: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
@@ -31,6 +32,7 @@ if (values.help) {
   --only umbel,…      these systems
   --row drain,…       these rows: ${[...new Set(stages.flatMap(({ rows }) => rows.map(({ key }) => key)))].join(', ')}
   --markdown          the tables as in docs/benchmarks.md
+  --doc               writes them there
   --json              everything, each round of each row, to the screen; --out file: to a file
 `);
   process.exit(0);
@@ -88,8 +90,10 @@ const json = JSON.stringify(
   2,
 );
 if (values.out) writeFileSync(values.out, `${json}\n`);
-process.stdout.write(values.json ? `${json}\n` : printed());
-if (taken.some(({ errors }) => errors.length > 0)) process.exitCode = 1;
+if (values.doc) writeDown(printed(true));
+process.stdout.write(values.json ? `${json}\n` : printed(values.markdown));
+// A peer that cannot do it is a finding; ours must.
+if (taken.some(({ errors }) => errors.some(({ ours }) => ours))) process.exitCode = 1;
 
 /** All rounds of a stage. A measurement that fails is told and leaves its cell empty; the others go on. */
 async function measured(stage) {
@@ -110,7 +114,10 @@ async function measured(stage) {
             samples.get(row.key).get(system.name).push(figure);
             process.stderr.write('.');
           } catch (error) {
-            errors.push(`${stage.name}, ${row.key}: ${error.message}`);
+            errors.push({
+              ours: system.name === 'umbel',
+              text: `${stage.name}, ${row.key}: ${error.message}`,
+            });
             process.stderr.write('!');
           } finally {
             leave();
@@ -123,9 +130,9 @@ async function measured(stage) {
   return { stage: { ...stage, rows, version: server.version }, systems, samples, errors };
 }
 
-function printed() {
-  const written = values.markdown ? asMarkdown : asText;
-  const heading = (title) => (values.markdown ? `### ${title}` : title);
+function printed(markdown) {
+  const written = markdown ? asMarkdown : asText;
+  const heading = (title) => (markdown ? `### ${title}` : title);
   const parts = taken.map((stage) => {
     const version = stage.stage.version ? ` (${stage.stage.version})` : '';
     const note = stage.stage.note ? `\n\n${stage.stage.note}` : '';
@@ -133,13 +140,21 @@ function printed() {
   });
   const wanted = aimsTable(aims, taken);
   if (wanted.length > 1) parts.push(`${heading('Aims')}\n\n${written(wanted)}`);
-  const errors = taken.flatMap(({ errors }) => errors);
-  if (errors.length > 0) parts.push(`${heading('Failed')}\n\n${errors.join('\n')}`);
+  const errors = new Set(taken.flatMap(({ errors }) => errors.map(({ text }) => text)));
+  if (errors.size > 0)
+    parts.push(`${heading('Not done')}\n\n${[...errors].map((text) => `- ${text}`).join('\n')}`);
   if (skipped.length > 0) parts.push(`Not measured: ${skipped.join('; ')}.`);
   parts.push(
     `${facts.date}, ${facts.machine}; ${facts.versions.join(', ')}; medians of ${rounds} rounds, ${count.toLocaleString('en')} tasks, ${facts.minutes} minutes.`,
   );
   return `${parts.join('\n\n')}\n`;
+}
+
+/** Into the page, between its two marks. */
+function writeDown(figures) {
+  const page = here('../docs/benchmarks.md');
+  const [before, , after] = readFileSync(page, 'utf8').split(/(?:<!-- figures -->|<!-- \/figures -->)/);
+  writeFileSync(page, `${before}<!-- figures -->\n${figures}<!-- /figures -->${after}`);
 }
 
 function versions() {

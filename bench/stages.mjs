@@ -49,7 +49,7 @@ const row = {
   },
 };
 
-const celery = { name: 'celery', head: 'Celery', share: 0.06, planned: 10_000, leadMs: 9_000 };
+const celery = { name: 'celery', head: 'Celery', share: 0.06, planned: 10_000, leadMs: 12_000 };
 const peers = [
   { name: 'bullmq', head: 'BullMQ' },
   { name: 'bee-queue', head: 'bee-queue' },
@@ -129,7 +129,7 @@ export function placeOf(stage, server, system, { count, quick, memo }) {
   const place = {
     ...system,
     count: Math.max(1, Math.round(count * share)),
-    ...(quick && { planned: 2_000, leadMs: Math.min(2_500, system.leadMs ?? 1_500) }),
+    ...(quick && { planned: 2_000, leadMs: Math.min(4_000, system.leadMs ?? 2_000) }),
     server,
     memo,
   };

@@ -1,15 +1,19 @@
-// Counts Celery's result records in a Redis, with another client than the one that is measured.
+// Counts the results of Celery's kind in a Redis, with another client than the one that is measured.
 import Redis from 'ioredis';
 
+/** Records of success; that a task was sent is a record, too, and is not counted. */
 export async function resultsInRedis(url) {
   const redis = new Redis(url);
-  let count = 0;
+  const seen = new Set();
   let cursor = '0';
   do {
     const [next, keys] = await redis.scan(cursor, 'MATCH', 'celery-task-meta-*', 'COUNT', 10_000);
     cursor = next;
-    count += keys.length;
+    const values = keys.length > 0 ? await redis.mget(keys) : [];
+    keys.forEach((key, at) => {
+      if (values[at]?.includes('"SUCCESS"')) seen.add(key);
+    });
   } while (cursor !== '0');
   await redis.quit();
-  return count;
+  return seen.size;
 }

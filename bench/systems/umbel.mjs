@@ -36,7 +36,7 @@ export function umbel() {
         },
         async work(listener) {
           onStart = listener;
-          const worker = new Worker(app, { concurrency: 100 });
+          const worker = new Worker(app, { concurrency: Number(process.env.BENCH_CONCURRENCY ?? 100) });
           await worker.start();
           return {
             async settled() {
