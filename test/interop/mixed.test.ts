@@ -76,7 +76,7 @@ describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', (
         expect(vanished.length).toBeLessThanOrEqual(rounds);
         expect(counts.interrupted).toBeGreaterThan(0);
         // What was in the hands of the killed, and nothing else (`unexplained` and `overBound` are empty).
-        expect(counts.duplicated).toBeLessThanOrEqual(2 * 4 * rounds);
+        expect(counts.duplicated).toBeLessThanOrEqual(2 * 8 * rounds);
         expect(shares.python).toBeGreaterThan(5);
         expect(shares.typescript).toBeGreaterThan(5);
       },
@@ -125,7 +125,7 @@ async function rollingRestart(mixed: Mixed): Promise<void> {
   const { report, counts, shares } = await mixed.verdict(20_000);
   console.log(`rolling restart: ${JSON.stringify({ ...counts, ...shares })}`);
   expect(guilty(report), JSON.stringify(report)).toEqual([]);
-  expect(counts.duplicated).toBeLessThanOrEqual(4 * rounds);
+  expect(counts.duplicated).toBeLessThanOrEqual(8 * rounds);
   expect(shares.python).toBeGreaterThan(10);
   expect(shares.typescript).toBeGreaterThan(10);
 }

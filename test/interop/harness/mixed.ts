@@ -162,7 +162,8 @@ export class Mixed implements AsyncDisposable {
     for (const worker of this.#pythonWorkers) if (worker.process.isAlive) await worker.stop();
     for (const program of this.#programs) if (program.isAlive) await this.#stop(program);
     const { ledger } = this;
-    const limits = { slots, restartMs: withinMs, settleMs: withinMs };
+    // A task that has ended leaves its slot before it is settled: a few more may be in a worker's hands.
+    const limits = { slots: 2 * slots, restartMs: withinMs, settleMs: withinMs };
     const report = check(ledger, await this.#facts(), limits);
     const begun = new Set(ledger.flatMap((entry) => (entry.kind === 'start' ? [entry.id] : [])));
     const vanished = report.lost.filter((id) => !begun.has(id));
