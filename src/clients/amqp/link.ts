@@ -1,5 +1,13 @@
 // A connection to RabbitMQ that is made anew whenever it is lost.
-import type { Channel, ChannelModel, ConfirmChannel } from 'amqplib';
+import type {
+  Channel,
+  ChannelModel,
+  ConfirmChannel,
+  ConsumeMessage,
+  GetMessage,
+  Message,
+  Options,
+} from 'amqplib';
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -8,12 +16,10 @@ import type { AmqpSettings } from './settings.ts';
 export type AmqpConnection = ChannelModel;
 export type AmqpChannel = Channel;
 export type AmqpConfirmChannel = ConfirmChannel;
-export type {
-  ConsumeMessage as AmqpMessage,
-  GetMessage as AmqpGetMessage,
-  Message as AmqpAnyMessage,
-  Options as AmqpOptions,
-} from 'amqplib';
+export type AmqpMessage = ConsumeMessage;
+export type AmqpGetMessage = GetMessage;
+export type AmqpAnyMessage = Message;
+export type AmqpPublishOptions = Options.Publish;
 
 export interface AmqpState {
   readonly state: 'connected' | 'blocked' | 'reconnecting';

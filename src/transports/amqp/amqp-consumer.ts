@@ -7,9 +7,10 @@ import {
   type AmqpMessage,
 } from '../../clients/amqp/link.ts';
 import type { AmqpSettings } from '../../clients/amqp/settings.ts';
+import { BrokerUnavailable, ConfigError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
-import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
@@ -40,6 +41,8 @@ export interface AmqpConsumerParts {
 /** Suspects wait their turn at the broker, not here. */
 const suspectPauseMs = 1500;
 const leaveTimeoutMs = 3000;
+/** How often one who waits looks whether it was forgotten. */
+const glanceMs = 3000;
 const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 
 /** What comes from one queue, on a channel of its own: what closes it harms no other. */
@@ -54,6 +57,10 @@ interface Feed {
   /** Those of `held` that a claim has handed out. */
   readonly out: Set<AmqpDelivery>;
   open: boolean;
+  /** Messages that came. */
+  arrivals: number;
+  /** How many had come when messages were last seen to wait there; -1: none waited. */
+  lastGlance: number;
 }
 
 export class AmqpConsumer implements Consumer {
@@ -67,6 +74,7 @@ export class AmqpConsumer implements Consumer {
   /** The one suspect that is here. */
   #suspect: AmqpDelivery | null = null;
   #flowing: Promise<void> | null = null;
+  #glancedMs: number = performance.now();
   #idle: (() => void) | null = null;
 
   constructor(parts: AmqpConsumerParts) {
@@ -126,7 +134,11 @@ export class AmqpConsumer implements Consumer {
         await this.#flow(capacity);
         if (this.#feeds.size > 0 && [...this.#feeds.values()].some(({ ready }) => ready.length > 0)) continue;
         if (signal.aborted || this.#closing.signal.aborted) break;
-        await alarm.sleep(longestTimerMs);
+        await alarm.sleep(glanceMs);
+        if (performance.now() - this.#glancedMs > glanceMs / 2) {
+          this.#glancedMs = performance.now();
+          await this.#glance();
+        }
         await nextTurn(); // what comes with it
       }
       return [];
@@ -187,13 +199,42 @@ export class AmqpConsumer implements Consumer {
     for (const queue of this.#queues) {
       if (this.#closing.signal.aborted) return;
       let feed = this.#feeds.get(queue);
-      if (feed === undefined || !feed.open) {
-        await this.#declarations.queue(queue);
-        feed = await this.#newFeed(connection, queue);
+      try {
+        if (feed === undefined || !feed.open) {
+          await this.#declarations.queue(queue);
+          feed = await this.#newFeed(connection, queue);
+        }
+        const wanted = Math.min(feed.out.size + Math.max(1, capacity()), 65_535);
+        if (feed.tags.length === 0 || feed.prefetch < wanted) await this.#widen(feed, wanted);
+      } catch (error) {
+        // The connection went meanwhile: the next one wakes who waits.
+        if (this.#link.connection !== connection) return;
+        if (feed !== undefined) this.#drop(feed);
+        if (error instanceof ConfigError) throw error;
+        throw new BrokerUnavailable(`cannot consume from '${queue}': ${String(error)}`, { cause: error });
       }
-      const wanted = Math.min(feed.out.size + Math.max(1, capacity()), 65_535);
-      if (feed.tags.length === 0 || feed.prefetch < wanted) await this.#widen(feed, wanted);
     }
+  }
+
+  /** Whether messages wait that are not pushed to us though there is room: then all begins anew. */
+  async #glance(): Promise<void> {
+    for (const feed of [...this.#feeds.values()]) {
+      if (feed.held.size >= feed.prefetch) continue;
+      const { arrivals } = feed;
+      try {
+        const { messageCount } = await feed.channel.checkQueue(feed.queue);
+        const isStuck = messageCount > 0 && feed.arrivals === arrivals && feed.lastGlance === arrivals;
+        feed.lastGlance = messageCount > 0 ? feed.arrivals : -1;
+        if (isStuck) this.#drop(feed);
+      } catch {
+        this.#drop(feed); // the queue is gone, or the channel
+      }
+    }
+  }
+
+  #drop(feed: Feed): void {
+    this.#end(feed);
+    void feed.channel.close().catch(() => undefined);
   }
 
   async #newFeed(connection: AmqpConnection, queue: string): Promise<Feed> {
@@ -207,6 +248,8 @@ export class AmqpConsumer implements Consumer {
       held: new Set(),
       out: new Set(),
       open: true,
+      arrivals: 0,
+      lastGlance: -1,
     };
     channel.on('error', () => undefined);
     channel.on('close', () => {
@@ -224,8 +267,7 @@ export class AmqpConsumer implements Consumer {
     const { consumerTag } = await feed.channel.consume(feed.queue, (message) => {
       if (message === null) {
         // The queue was deleted, or moved. What came from it is given up with the channel, and the queue declared again.
-        this.#end(feed);
-        void feed.channel.close().catch(() => undefined);
+        this.#drop(feed);
         this.#wake();
       } else void this.#arrive(feed, message);
     });
@@ -238,6 +280,7 @@ export class AmqpConsumer implements Consumer {
       this.#settle(feed, each, settlement),
     );
     feed.held.add(delivery);
+    feed.arrivals++;
     const counts = message.properties.headers?.['x-delivery-count'] === undefined;
     if (message.fields.redelivered && counts) {
       const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };

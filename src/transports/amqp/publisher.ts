@@ -3,7 +3,7 @@ import {
   type AmqpConfirmChannel,
   type AmqpConnection,
   AmqpLink,
-  type AmqpOptions,
+  type AmqpPublishOptions,
   type AmqpState,
 } from '../../clients/amqp/link.ts';
 import type { AmqpSettings } from '../../clients/amqp/settings.ts';
@@ -17,7 +17,7 @@ export interface Outgoing {
   readonly exchange: string;
   readonly routingKey: string;
   readonly content: Buffer;
-  readonly options: AmqpOptions.Publish;
+  readonly options: AmqpPublishOptions;
 }
 
 interface Session {
@@ -51,7 +51,11 @@ export class Publisher implements AsyncDisposable {
     if (known?.connection === connection && !known.lost.signal.aborted) return known;
     const opening = this.#open(connection);
     this.#session = opening;
-    return opening;
+    try {
+      return await opening;
+    } catch (error) {
+      throw this.#refused(error);
+    }
   }
 
   /**

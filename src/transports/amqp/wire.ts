@@ -1,5 +1,5 @@
 // A message of ours as AMQP has it, and back.
-import type { AmqpAnyMessage, AmqpOptions } from '../../clients/amqp/link.ts';
+import type { AmqpAnyMessage, AmqpPublishOptions } from '../../clients/amqp/link.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/message.ts';
 
@@ -27,7 +27,7 @@ export function toOptions({
   contentEncoding,
   headers,
   properties,
-}: WireMessage): AmqpOptions.Publish {
+}: WireMessage): AmqpPublishOptions {
   const { correlationId, replyTo, priority, deliveryMode } = properties;
   return {
     contentType,
@@ -46,7 +46,7 @@ export function toOptions({
 export function againOptions(
   message: AmqpAnyMessage,
   marks: Readonly<Record<string, unknown>>,
-): AmqpOptions.Publish {
+): AmqpPublishOptions {
   const { properties } = message;
   const headers: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(properties.headers ?? {})) {
