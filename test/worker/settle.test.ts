@@ -160,7 +160,7 @@ it('without a result backend the message is acknowledged all the same', async ()
 describe('a task that was acknowledged before it ran', () => {
   it('has its retry sent, then its state stored', async () => {
     const { store, settler } = bench(true);
-    expect(await settler.settleEarly(retry)).toBe('settled');
+    expect(await settler.settleEarly(store.delivery(), retry)).toBe('settled');
     expect(store.steps).toEqual([
       { kind: 'publish', publications: [publication] },
       { kind: 'put', record: retry.record },
@@ -169,7 +169,7 @@ describe('a task that was acknowledged before it ran', () => {
 
   it('leaves nothing to do when it was ignored', async () => {
     const { store, settler } = bench(true);
-    expect(await settler.settleEarly(ackOnly)).toBe('settled');
+    expect(await settler.settleEarly(store.delivery(), ackOnly)).toBe('settled');
     expect(store.steps).toEqual([]);
   });
 });

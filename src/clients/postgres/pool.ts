@@ -86,10 +86,14 @@ export class PostgresPool implements AsyncDisposable {
   }
 
   async #repeat<T>(untilMs: number, once: () => Promise<T>): Promise<T> {
+    let before: unknown;
     for (let tries = 0; ; tries++) {
       try {
         return await once();
-      } catch (error) {
+      } catch (thrown) {
+        // What the server said last says more than that time is up.
+        const error = thrown instanceof NoneFree && before !== undefined ? before : thrown;
+        before = error;
         const leftMs = untilMs - performance.now();
         const passes =
           !(error instanceof UmbelError) && classifyPostgresError(sqlStateOf(error)).kind === 'again';
@@ -136,7 +140,7 @@ export class PostgresPool implements AsyncDisposable {
       let isLate = false;
       const late = setTimeout(() => {
         isLate = true;
-        reject(new Error('no connection was free in time'));
+        reject(new NoneFree('no connection was free in time'));
       }, leftMs);
       this.#pool
         .connect()
@@ -148,6 +152,8 @@ export class PostgresPool implements AsyncDisposable {
     });
   }
 }
+
+class NoneFree extends Error {}
 
 /** The driver, loaded when it is first needed. */
 export async function loadDriver(): Promise<Pick<typeof import('pg'), 'Pool' | 'Client'>> {

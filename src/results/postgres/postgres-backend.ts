@@ -33,15 +33,27 @@ export async function openPostgresBackend(
   options: PostgresBackendOptions,
 ): Promise<ResultBackend> {
   const pool = await PostgresPool.open(postgresSettings(url, 'backend', options.driver));
-  const backend = new PostgresBackend(pool, options.expiresMs, options.answerMs ?? 10_000);
+  const backend = new PostgresBackend(pool, options.expiresMs, options.answerMs ?? defaultAnswerMs);
   try {
-    await backend.ready(performance.now());
+    await within(startMs, backend.ready(performance.now() + (options.answerMs ?? defaultAnswerMs)));
   } catch (error) {
     if (error instanceof BrokerUnavailable) return backend;
     await backend.close();
     throw error;
   }
   return backend;
+}
+
+const defaultAnswerMs = 10_000;
+/** How long the start waits for the server. */
+const startMs = 1000;
+
+/** Waits no longer than this; what comes of it later is for those who ask then. */
+function within(ms: number, ready: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    ready.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 interface Get {
