@@ -6,8 +6,8 @@ import type { Publication, Transport } from '../transports/transport.ts';
 import type { CallOptions, RetryPolicy } from './call-options.ts';
 
 export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' | 'signal'> {
-  /** Milliseconds from now for all tries together; null: as the policy and the signal say. */
-  readonly timeoutMs: number | null;
+  /** On the clock of `performance.now()`: the end of all tries together; infinite: as the policy and the signal say. */
+  readonly untilMs: number;
 }
 
 /**
@@ -21,21 +21,20 @@ export async function publishCalls(
   publications: readonly Publication[],
   rules: PublishRules,
 ): Promise<void> {
-  const { signal, timeoutMs } = rules;
+  const { signal, untilMs } = rules;
   signal?.throwIfAborted();
-  const deadlineMs = timeoutMs === null ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
   let doubt: SendUnconfirmed | null = null;
   for (let failures = 0; ; failures++) {
     try {
-      const leftMs = Math.max(1, deadlineMs - performance.now());
+      const leftMs = Math.max(1, untilMs - performance.now());
       return await transport.publish(publications, {
         signal,
-        timeoutMs: timeoutMs === null ? undefined : leftMs,
+        timeoutMs: Number.isFinite(leftMs) ? leftMs : undefined,
       });
     } catch (error) {
       if (error instanceof SendUnconfirmed) doubt = error;
       const delayMs = publishDelayMs(error, failures, rules, isHarmless(transport, publications));
-      if (delayMs === null || performance.now() + delayMs >= deadlineMs) throw doubt ?? error;
+      if (delayMs === null || performance.now() + delayMs >= untilMs) throw doubt ?? error;
       await systemClock.sleep(delayMs, signal).catch((reason: unknown) => {
         throw doubt ?? reason;
       });

@@ -6,7 +6,7 @@ import type { Json } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import { AsyncResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
-import type { App, Stores } from './app.ts';
+import type { App } from './app.ts';
 import { bindArguments } from './arguments.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { currentTask } from './context.ts';
@@ -62,9 +62,9 @@ export async function submit<R>(
   // Written before the stores are opened: what the caller changes meanwhile changes nothing.
   const wire = encodeCall(app, prepared.message, prepared.encoding);
   const rules = rulesOf(app, options);
-  const { transport } = app.stores ?? (await opened(app, rules));
+  const { transport } = app.stores ?? (await within(app.open(), rules));
   const addressed = addressedCall(app, { prepared, wire });
-  const encoded = addressed instanceof Promise ? await addressed : addressed;
+  const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
   await publishCalls(transport, publicationsOf(app, encoded), rules);
   return sent(app, prepared, options);
 }
@@ -95,11 +95,12 @@ export async function submitMany<R>(
   }
   if (ready.length === 0) return [];
   const rules = rulesOf(app, options);
-  const { transport } = app.stores ?? (await opened(app, rules));
+  const { transport } = app.stores ?? (await within(app.open(), rules));
   const publications: Publication[] = [];
   for (const call of ready) {
     const addressed = addressedCall(app, call);
-    publications.push(...publicationsOf(app, addressed instanceof Promise ? await addressed : addressed));
+    const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
+    publications.push(...publicationsOf(app, encoded));
   }
   await publishCalls(transport, publications, rules);
   const results: AsyncResult<R>[] = [];
@@ -139,26 +140,25 @@ function rulesOf(app: App, options: CallOptions): PublishRules {
     options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
   const { retry, retryPolicy, signal } = options;
   return {
-    timeoutMs: timeout === null ? null : toMs(timeout),
+    untilMs: timeout === null ? Number.POSITIVE_INFINITY : performance.now() + toMs(timeout),
     ...(retry !== undefined && { retry }),
     ...(retryPolicy !== undefined && { retryPolicy }),
     ...(signal !== undefined && { signal }),
   };
 }
 
-/** The stores, opened for the first call. @throws BrokerUnavailable after the time for a send. */
-async function opened(app: App, { signal, timeoutMs }: PublishRules): Promise<Stores> {
+/** What has to be there before the first call: the stores, the place for results. @throws BrokerUnavailable when it comes too late. */
+async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules): Promise<T> {
+  answer.catch(() => undefined); // when nobody waits any more
   signal?.throwIfAborted();
   const done = new AbortController();
   const giveUp = (): void => done.abort(signal?.reason);
   signal?.addEventListener('abort', giveUp, { once: true });
-  const late = systemClock.sleep(timeoutMs ?? Number.POSITIVE_INFINITY, done.signal).then(() => {
-    throw new BrokerUnavailable(
-      `the broker and the result backend could not be opened within ${Number(timeoutMs) / 1000} s; nothing was sent`,
-    );
+  const late = systemClock.sleep(untilMs - performance.now(), done.signal).then(() => {
+    throw new BrokerUnavailable('the broker or the result backend was not ready in time; nothing was sent');
   });
   try {
-    return await Promise.race([app.open(), late]);
+    return await Promise.race([answer, late]);
   } finally {
     signal?.removeEventListener('abort', giveUp);
     done.abort();

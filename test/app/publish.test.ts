@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { type CallOptions, noOptions } from '../../src/app/call-options.ts';
 import { currentTask } from '../../src/app/context.ts';
-import { publishCalls as publishWithin } from '../../src/app/publish.ts';
+import { publishCalls as publishUntil } from '../../src/app/publish.ts';
 import { toRequest } from '../../src/app/request.ts';
 import { type RunContext, runTask } from '../../src/app/run.ts';
 import { prepareCall, toPublication } from '../../src/app/sender.ts';
@@ -67,6 +67,16 @@ describe('publishing', () => {
     expect(toPublication(app, { ...message, ignoreResult: true }, 'q')).not.toHaveProperty('write');
   });
 });
+
+/** `timeoutMs`: null = for ever. */
+function publishWithin(
+  transport: Transport,
+  publications: readonly Publication[],
+  { timeoutMs, ...options }: CallOptions & { readonly timeoutMs: number | null },
+): Promise<void> {
+  const untilMs = timeoutMs === null ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
+  return publishUntil(transport, publications, { untilMs, ...options });
+}
 
 const publishCalls = (
   transport: Transport,

@@ -85,6 +85,44 @@ describe.skipIf(noRabbit)('an application on RabbitMQ', () => {
     expect(await (await add.delay(2, 3)).get({ timeout: 10 })).toBe(5);
   });
 
+  it('has results sent to it as messages, by rpc://', async () => {
+    await using app = new App('test', { broker: server.url(), backend: 'rpc://', taskDefaultQueue: 'rpc' });
+    await using other = new App('test', { broker: server.url(), backend: 'rpc://', taskDefaultQueue: 'rpc' });
+    const add = app.task('add', (x: number, y: number) => x + y);
+    other.task('add', (x: number, y: number) => x + y);
+    await using worker = new Worker(other);
+    await worker.start();
+    expect(await (await add.delay(2, 3)).get({ timeout: 10 })).toBe(5);
+    expect(
+      await Promise.all(
+        (
+          await add.applyMany([
+            [1, 1],
+            [2, 2],
+          ])
+        ).map((one) => one.get({ timeout: 10 })),
+      ),
+    ).toEqual([2, 4]);
+  });
+
+  it.each([
+    'rpc://',
+    null,
+  ])('rejects a call within its time when the broker is away, with results by %s', async (backend) => {
+    await using app = new App('test', {
+      broker: `amqp://127.0.0.1:${await freePort()}//`,
+      backend,
+      taskPublishTimeout: '600ms',
+    });
+    const begun = performance.now();
+    await expect(app.send('t')).rejects.toThrow(BrokerUnavailable);
+    expect(performance.now() - begun).toBeLessThan(3000);
+    const giveUp = new AbortController();
+    const sending = app.send('t', [], { signal: giveUp.signal });
+    setTimeout(() => giveUp.abort(new Error('enough')), 50);
+    await expect(sending).rejects.toThrow('enough');
+  });
+
   it('rejects a call within its time when the broker is away, and shows no password', async () => {
     const broker = `amqp://user:canary-3@127.0.0.1:${await freePort()}//`;
     await using app = new App('test', { broker, taskPublishTimeout: '600ms' });
