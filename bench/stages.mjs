@@ -97,7 +97,7 @@ export const stages = [
     results: 'none',
     systems: [
       { name: 'umbel', head: 'Umbel' },
-      { ...celery, share: 0.1 },
+      { ...celery, share: 0.2 },
     ],
     rows: pick('one flight bulk drain cpu memory endToEnd startup start50 start99'),
   },

@@ -30,10 +30,13 @@ export function umbel() {
         async sendAt(data, due) {
           await noop.applyAsync([data], { eta: new Date(due) });
         },
-        async result(data) {
-          const result = await noop.delay(data);
-          await result.get({ timeout: 10 });
-        },
+        result:
+          backend === null
+            ? null
+            : async (data) => {
+                const result = await noop.delay(data);
+                await result.get({ timeout: 10 });
+              },
         async work(listener) {
           onStart = listener;
           const worker = new Worker(app, { concurrency: Number(process.env.BENCH_CONCURRENCY ?? 100) });
