@@ -149,9 +149,8 @@ def wait_until_settled():
         client = app.backend.client
         while results_at_most(client) < count:
             time.sleep(0.001 if pool == "solo" else 0.02)
-    if results.startswith("redis:"):
         while done() < count:
-            time.sleep(0.01)
+            time.sleep(0.001)
 
 
 def results_at_most(client):
@@ -167,7 +166,7 @@ def drain():
         seconds = time.perf_counter() - started
         used = cpu() - before
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        report(rate=count / seconds, cpuPer1000=used / (count / 1000), rssMb=peak, counts=counts())
+        report(rate=count / seconds, cpuPer1000=used / (count / 1000), rssMb=peak)
 
     start_worker(end)
 
@@ -239,6 +238,7 @@ def planner():
     "flight": lambda: rate(loop),
     "bulk": lambda: rate(loop),
     "drain": drain,
+    "counts": lambda: report(counts=counts()),
     "worker": worker,
     "producer": producer,
     "pinger": pinger,

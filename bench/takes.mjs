@@ -22,8 +22,9 @@ async function drained(place) {
   const before = server.cpuSeconds?.();
   const figures = await play(place, 'drain', count).figures;
   const serverCpu = before === undefined ? undefined : server.cpuSeconds() - before;
-  must(place, 'waiting after the drain', figures.counts.waiting, 0);
-  if (figures.counts.done !== null) must(place, 'done after the drain', figures.counts.done, count);
+  const { counts } = await play(place, 'counts', count).figures;
+  must(place, 'waiting after the drain', counts.waiting, 0);
+  if (counts.done !== null) must(place, 'done after the drain', counts.done, count);
   return { ...figures, serverCpuPer1000: serverCpu === undefined ? undefined : serverCpu / (count / 1000) };
 }
 
