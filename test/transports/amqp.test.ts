@@ -72,23 +72,23 @@ describe.skipIf(noRabbit)('RabbitMQ', () => {
       await transport.publish([publication('d')]);
       expect(idOf(await claimOne(consumer))).toBe('d');
     });
+  });
 
-    it('declares a queue again that was deleted under its consumer, and sends to one that was', async () => {
-      const vhost = server.vhost();
-      const transport = await open(vhost, queues);
-      const consumer = await join(transport);
-      await transport.publish([publication('a')]);
-      await (await claimOne(consumer)).settle({ kind: 'ack' });
-      const claiming = claim(consumer, 1, 10_000);
-      const channel = await (await (await raw(vhost)).ready(5000)).createChannel();
-      await channel.deleteQueue('celery');
-      await transport.publish([publication('b')]);
-      expect((await claiming).map(idOf)).toEqual(['b']);
-      await consumer.close();
-      await channel.deleteQueue('celery');
-      await transport.publish([publication('c')]);
-      expect(idOf(await claimOne(await join(transport)))).toBe('c');
-    });
+  it('declares a queue again that was deleted under its consumer, and sends to one that was', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    const consumer = await join(transport);
+    await transport.publish([publication('a')]);
+    await (await claimOne(consumer)).settle({ kind: 'ack' });
+    const claiming = claim(consumer, 1, 10_000);
+    const channel = await (await (await raw(vhost)).ready(5000)).createChannel();
+    await channel.deleteQueue('celery');
+    await transport.publish([publication('b')]);
+    expect((await claiming).map(idOf)).toEqual(['b']);
+    await consumer.close();
+    await channel.deleteQueue('celery');
+    await transport.publish([publication('c')]);
+    expect(idOf(await claimOne(await join(transport)))).toBe('c');
   });
 
   it("takes a task that outlasts the broker's consumer timeout for lost, and goes on with a new channel", async () => {

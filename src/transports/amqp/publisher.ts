@@ -26,7 +26,10 @@ interface Session {
   readonly declarations: Declarations;
   /** Marks of messages that came back unroutable, before their confirmation. */
   readonly returned: Set<string>;
-  readonly lost: AbortController;
+  /** The channel is gone. */
+  isLost: boolean;
+  /** Told when the channel goes: the sends under way. */
+  readonly underWay: Set<() => void>;
 }
 
 export const defaultSendTimeoutMs = 10_000;
@@ -48,7 +51,7 @@ export class Publisher implements AsyncDisposable {
   async session(timeoutMs: number = defaultSendTimeoutMs, signal?: AbortSignal): Promise<Session> {
     const connection = await this.#link.ready(timeoutMs, signal);
     const known = await this.#session?.catch(() => null);
-    if (known?.connection === connection && !known.lost.signal.aborted) return known;
+    if (known?.connection === connection && !known.isLost) return known;
     const opening = this.#open(connection);
     this.#session = opening;
     try {
@@ -114,25 +117,37 @@ export class Publisher implements AsyncDisposable {
 
   async #open(connection: AmqpConnection): Promise<Session> {
     const channel = await connection.createConfirmChannel();
-    const lost = new AbortController();
     const returned = new Set<string>();
     channel.on('error', () => undefined);
-    channel.on('close', () => lost.abort());
-    connection.on('close', () => lost.abort());
     channel.on('return', (message) => {
       if (typeof message.properties.messageId === 'string') returned.add(message.properties.messageId);
     });
     const declarations = new Declarations(connection, this.#declared, this.#settings.delayedQueueType);
-    return { connection, channel, declarations, returned, lost };
+    const session: Session = {
+      connection,
+      channel,
+      declarations,
+      returned,
+      isLost: false,
+      underWay: new Set(),
+    };
+    const lose = (): void => {
+      session.isLost = true;
+      for (const end of session.underWay) end();
+    };
+    channel.on('close', lose);
+    connection.on('close', lose);
+    return session;
   }
 
   /** For each message: null when confirmed, `unknown`, or why not. */
   #write(
-    { channel, returned, lost }: Session,
+    session: Session,
     messages: readonly Outgoing[],
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<Error | 'unknown' | null>[] {
+    const { channel, returned } = session;
     // One timer for all of them.
     let end: () => void = () => undefined;
     const given = new Promise<'unknown'>((resolve) => {
@@ -140,13 +155,14 @@ export class Publisher implements AsyncDisposable {
     });
     const timer = setTimeout(end, Math.max(1, until - performance.now()));
     signal?.addEventListener('abort', end, { once: true });
-    lost.signal.addEventListener('abort', end, { once: true });
+    session.underWay.add(end);
+    if (session.isLost) end();
     let open = messages.length;
     const over = (): void => {
       if (--open > 0) return;
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
-      lost.signal.removeEventListener('abort', end);
+      session.underWay.delete(end);
     };
     return messages.map(({ exchange, routingKey, content, options }) => {
       const mark: string = options.messageId ?? `umbel-${++marks}`;
@@ -160,7 +176,7 @@ export class Publisher implements AsyncDisposable {
             (error: unknown) => {
               if (returned.delete(mark)) resolve(unroutable(exchange, routingKey));
               else if (error === null || error === undefined) resolve(null);
-              else if (lost.signal.aborted) resolve('unknown');
+              else if (session.isLost) resolve('unknown');
               else
                 resolve(
                   new BrokerUnavailable(`${this.#settings.shown} refused the message`, { cause: error }),
