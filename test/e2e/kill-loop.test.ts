@@ -1,52 +1,103 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { ensureBuilt } from './harness/built.ts';
 import { guilty } from './harness/checkers.ts';
+import { onRabbit, onRedis } from './harness/places.ts';
 import type { Program } from './harness/program.ts';
 import { seeded } from './harness/random.ts';
-import { Trial, type Verdict } from './harness/trial.ts';
+import { Trial, type TrialOptions, type Verdict } from './harness/trial.ts';
 
 const seed = Number(process.env.KILL_LOOP_SEED ?? Date.now() % 1_000_000);
 const rounds = 20;
 const perRound = 100;
 const slots = 4;
 
+const redis = started(noRedis, () => RedisServerProcess.start());
+const rabbit = started(noRabbit, () => RabbitServerProcess.start());
+
 beforeAll(ensureBuilt, 90_000);
 
 describe('kill -9 of workers while they run tasks', () => {
-  it('loses nothing, sticks nowhere, invents nothing, and repeats only what was in flight', async () => {
-    const random = seeded(seed);
-    await using trial = new Trial({ slots });
-    const sender = await trial.sender();
-    let workers: Program[] = await Promise.all([trial.worker(), trial.worker()]);
-    const startedAt = Date.now();
-
-    for (let round = 1; round <= rounds; round++) {
-      sender.tell(JSON.stringify({ count: perRound, ms: 20 }));
-      await sleep(20 + random.below(200));
-      const victims = round % 5 === 0 ? workers : [workers[random.below(workers.length)]];
-      workers = await Promise.all(
-        workers.map(async (worker) => {
-          if (!victims.includes(worker)) return worker;
-          await worker.end('kill', trial.faults);
-          return trial.worker();
-        }),
-      );
-    }
-    await sender.line(`sent ${rounds * perRound}`);
-    const verdict = await trial.verdict();
-
-    printTable(
-      `kill loop, seed ${seed} (KILL_LOOP_SEED=${seed} replays it)`,
-      verdict,
-      Date.now() - startedAt,
-    );
-    expect(guilty(verdict.report), JSON.stringify(verdict.report)).toEqual([]);
-    expect(verdict.counts).toMatchObject({ sent: 2000, acknowledged: 2000, ended: 2000 });
-    expect(verdict.counts.faults).toBeGreaterThanOrEqual(15);
-    expect(verdict.counts.interrupted, 'kills that hit nobody prove nothing').toBeGreaterThan(0);
+  it('on the embedded store loses nothing, sticks nowhere, invents nothing, and repeats only what was in flight', async () => {
+    await killLoop('the embedded store', {});
   }, 120_000);
+
+  it.skipIf(noRedis)(
+    'on Redis the same',
+    async () => {
+      (await redis()).cli('FLUSHALL');
+      await killLoop('Redis', { place: onRedis(await redis()), lease: 2 });
+    },
+    120_000,
+  );
+
+  it.skipIf(noRedis)(
+    'on Redis with results in another database the same',
+    async () => {
+      (await redis()).cli('FLUSHALL');
+      await killLoop('Redis, two databases', { place: onRedis(await redis(), 1), lease: 2 });
+    },
+    120_000,
+  );
+
+  it.skipIf(noRabbit || noRedis)(
+    'on RabbitMQ with results in Redis the same',
+    async () => {
+      (await redis()).cli('FLUSHALL');
+      await killLoop('RabbitMQ', { place: onRabbit(await rabbit(), await redis()) });
+    },
+    150_000,
+  );
 });
+
+/** A server for all tests of this file, started by the first that wants it. */
+function started<T extends AsyncDisposable>(
+  missing: string | undefined,
+  start: () => Promise<T>,
+): () => Promise<T> {
+  let server: Promise<T> | null = null;
+  afterAll(async () => (await server)?.[Symbol.asyncDispose]());
+  return () => {
+    if (missing !== undefined) throw new Error(missing);
+    server ??= start();
+    return server;
+  };
+}
+
+async function killLoop(name: string, options: Omit<TrialOptions, 'slots'>): Promise<void> {
+  const random = seeded(seed);
+  await using trial = new Trial({ slots, ...options });
+  const sender = await trial.sender();
+  let workers: Program[] = await Promise.all([trial.worker(), trial.worker()]);
+  const startedAt = Date.now();
+
+  for (let round = 1; round <= rounds; round++) {
+    sender.tell(JSON.stringify({ count: perRound, ms: 20 }));
+    await sleep(20 + random.below(200));
+    const victims = round % 5 === 0 ? workers : [workers[random.below(workers.length)]];
+    workers = await Promise.all(
+      workers.map(async (worker) => {
+        if (!victims.includes(worker)) return worker;
+        await worker.end('kill', trial.faults);
+        return trial.worker();
+      }),
+    );
+  }
+  await sender.line(`sent ${rounds * perRound}`);
+  const verdict = await trial.verdict();
+
+  printTable(
+    `kill loop on ${name}, seed ${seed} (KILL_LOOP_SEED=${seed} replays it)`,
+    verdict,
+    Date.now() - startedAt,
+  );
+  expect(guilty(verdict.report), JSON.stringify(verdict.report)).toEqual([]);
+  expect(verdict.counts).toMatchObject({ sent: 2000, acknowledged: 2000, ended: 2000 });
+  expect(verdict.counts.faults).toBeGreaterThanOrEqual(15);
+  expect(verdict.counts.interrupted, 'kills that hit nobody prove nothing').toBeGreaterThan(0);
+}
 
 function printTable(title: string, { report, counts }: Verdict, tookMs: number): void {
   const rows: readonly [string, number | string][] = [

@@ -90,13 +90,13 @@ function toBytes(value: unknown): Uint8Array {
 }
 
 /** The id in kombu's envelope, or what can be shown of bytes that have none. */
-function idOf(raw: Uint8Array): string {
+export function idOf(raw: Uint8Array): string {
   const text = Buffer.from(raw).toString();
   return /"id": ?"([^"]*)"/.exec(text)?.[1] ?? `no id: ${text.slice(0, 40)}`;
 }
 
 /** A record as Celery's JSON says it. */
-function toResult(meta: string): RecordedResult {
+export function toResult(meta: string): RecordedResult {
   const record: { status: string; result: unknown; date_done: string | null } = JSON.parse(meta);
   const done = record.date_done === null ? null : Date.parse(record.date_done.replace(/(\.\d{3})\d*/, '$1'));
   return { status: record.status, run: record.result, doneAt: done };

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Counts, check, count, type Facts, type Limits, type Report } from './checkers.ts';
 import { type Entry, Ledger, readLedgers } from './ledger.ts';
+import { FileView, type Place, type View } from './places.ts';
 import { Program } from './program.ts';
 import { lookInto } from './store.ts';
 
@@ -15,6 +16,8 @@ export interface TrialOptions {
   readonly lease?: number;
   /** The file; in the trial's folder when left out. */
   readonly store?: string;
+  /** Broker and results elsewhere than in that file. */
+  readonly place?: Place;
 }
 
 export interface Verdict {
@@ -55,9 +58,10 @@ export class Trial implements AsyncDisposable {
 
   /** The settings that programs of this trial are started with. */
   get environment(): Record<string, string> {
-    const { slots, lease } = this.#options;
+    const { slots, lease, place } = this.#options;
     return {
-      PROOF_STORE: this.store,
+      PROOF_BROKER: place?.broker ?? `sqlite://${this.store}`,
+      PROOF_BACKEND: place?.backend ?? `sqlite://${this.store}`,
       PROOF_LEDGERS: this.#ledgers,
       PROOF_SLOTS: String(slots),
       ...(lease === undefined ? {} : { PROOF_LEASE: String(lease) }),
@@ -86,19 +90,20 @@ export class Trial implements AsyncDisposable {
   }
 
   /** Resolves when `condition` holds, and at the latest after `withinMs`: the verdict tells what was missing. */
-  async until(condition: () => boolean, withinMs: number = restartMs): Promise<void> {
+  async until(condition: () => boolean | Promise<boolean>, withinMs: number = restartMs): Promise<void> {
     // Files of other processes: there is nothing to be told by.
-    for (const start = Date.now(); !condition() && Date.now() - start < withinMs; ) await sleep(50);
+    for (const start = Date.now(); !(await condition()) && Date.now() - start < withinMs; ) await sleep(50);
   }
 
   /** Waits until all that was sent has been recorded, or until it would be called stuck; stops the workers; judges. */
   async verdict(): Promise<Verdict> {
-    using file = await lookInto(this.store);
-    await this.until(() => file.messages() === 0);
+    await using view: View = (await this.#options.place?.look()) ?? new FileView(await lookInto(this.store));
+    await this.until(async () => (await view.messages()) === 0);
     await Promise.all(this.#programs.map((program) => this.#stop(program)));
     const ledger = this.ledger;
-    const facts = file.facts();
-    const limits: Limits = { slots: this.#options.slots, restartMs, settleMs: restartMs };
+    const facts = await view.facts();
+    // A worker holds as many again as it runs: those that have ended and are being settled.
+    const limits: Limits = { slots: 2 * this.#options.slots, restartMs, settleMs: restartMs };
     return { report: check(ledger, facts, limits), counts: count(ledger), facts, ledger };
   }
 

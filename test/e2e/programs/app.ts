@@ -6,15 +6,15 @@ import { App } from 'umbel';
 import { corpusTask } from '../../corpus/corpus.ts';
 import { Ledger } from '../harness/ledger.ts';
 
-const store = process.env.PROOF_STORE;
-const folder = process.env.PROOF_LEDGERS;
-if (store === undefined || folder === undefined) throw new Error('PROOF_STORE and PROOF_LEDGERS are not set');
+const { PROOF_BROKER: broker, PROOF_BACKEND: backend, PROOF_LEDGERS: folder } = process.env;
+if (broker === undefined || backend === undefined || folder === undefined)
+  throw new Error('PROOF_BROKER, PROOF_BACKEND and PROOF_LEDGERS are not set');
 
 export const ledger: Ledger = new Ledger(join(folder, `${process.pid}.ledger`));
 
 export const app: App = new App('proof', {
-  broker: `sqlite://${store}`,
-  backend: `sqlite://${store}`,
+  broker,
+  backend,
   workerConcurrency: Number(process.env.PROOF_SLOTS ?? 4),
   workerLease: Number(process.env.PROOF_LEASE ?? 15),
   workerUnknownTaskGrace: 1,
