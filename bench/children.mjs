@@ -28,6 +28,8 @@ export function child(name, args, { env = {}, limitMs = 120_000 } = {}) {
     env: { ...process.env, ...env },
   });
   const late = setTimeout(() => started.kill('SIGKILL'), limitMs);
+  const dies = () => started.kill('SIGKILL');
+  process.once('exit', dies);
   let output = '';
   let isReady;
   const ready = new Promise((resolve) => {
@@ -41,6 +43,7 @@ export function child(name, args, { env = {}, limitMs = 120_000 } = {}) {
     started.on('error', reject);
     started.on('close', (code, signal) => {
       clearTimeout(late);
+      process.off('exit', dies);
       if (signal !== null) reject(new Error(`${name}: ${args[0]} was not done within ${limitMs / 1000} s`));
       else if (code !== 0) reject(new Error(`${[name, ...args].join(' ')} ended with ${code}`));
       else resolve(JSON.parse(output.trim().split('\n').at(-1)));

@@ -52,6 +52,7 @@ if (!existsSync(here('node_modules/bullmq')))
 for (const name of list(values.stage) ?? [])
   if (!stages.some((stage) => stage.name === name)) fail(`there is no stage '${name}'`);
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 const begun = new Date();
 const taken = [];
 const skipped = [];

@@ -17,6 +17,9 @@ export async function startRedis(options) {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-bench-'));
   const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
   const server = spawn('redis-server', [...fixed, ...options], { stdio: 'ignore' });
+  const dies = () => server.kill('SIGKILL');
+  // Also when the program ends by an error of its own.
+  process.once('exit', dies);
   await accepts(port, server);
   const cli = (...command) => {
     const { stdout, stderr, status } = spawnSync('redis-cli', ['-p', String(port), ...command], {
@@ -35,7 +38,8 @@ export async function startRedis(options) {
     cpuSeconds: () => info('cpu', 'used_cpu_sys') + info('cpu', 'used_cpu_user'),
     usedBytes: () => info('memory', 'used_memory'),
     async stop() {
-      server.kill('SIGKILL');
+      process.off('exit', dies);
+      dies();
       await once(server, 'exit');
       rmSync(folder, { recursive: true, force: true });
     },
@@ -68,12 +72,17 @@ export async function startRabbit() {
   await accepts(mapperPort, mapper);
   // A process group of its own: the start script has the node as its child.
   const server = spawn(program, [], { env, stdio: 'ignore', detached: true });
+  const dies = () => {
+    process.kill(-server.pid, 'SIGKILL');
+    mapper.kill('SIGKILL');
+  };
+  process.once('exit', dies);
   const address = `amqp://guest:guest@127.0.0.1:${port}//`;
   try {
     await accepts(port, server, 60_000);
   } catch (error) {
-    process.kill(-server.pid, 'SIGKILL');
-    mapper.kill('SIGKILL');
+    process.off('exit', dies);
+    dies();
     throw error;
   }
   return {
@@ -82,8 +91,8 @@ export async function startRabbit() {
     clear() {},
     async stop() {
       const gone = once(server, 'exit');
-      process.kill(-server.pid, 'SIGKILL');
-      mapper.kill('SIGKILL');
+      process.off('exit', dies);
+      dies();
       await gone;
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
