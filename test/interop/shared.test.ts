@@ -49,7 +49,7 @@ describe.skipIf(noRedis ?? noPython)('one queue, two languages', () => {
   });
 
   test('each takes its share of the tasks that both know', async () => {
-    const sent = await Promise.all(Array.from({ length: 60 }, () => app.send<string>('both.who')));
+    const sent = await Promise.all(Array.from({ length: 60 }, () => app.send<string>('both.who', [0.03])));
     const who = await Promise.all(sent.map((result) => result.get({ timeout: 15 })));
     expect(new Set(who)).toEqual(new Set(['py', 'ts']));
   });

@@ -167,6 +167,17 @@ export class Mixed implements AsyncDisposable {
     const report = check(ledger, await this.#facts(), limits);
     const begun = new Set(ledger.flatMap((entry) => (entry.kind === 'start' ? [entry.id] : [])));
     const vanished = report.lost.filter((id) => !begun.has(id));
+    for (const id of vanished) {
+      const record = this.redis.cli('-n', '1', 'GET', `celery-task-meta-${id}`);
+      const lines = this.logs.split('\n').filter((line) => line.includes(id));
+      console.log(
+        `${id} is nowhere: ${record}\n${lines.join('\n')}\nelsewhere: ${this.redis
+          .cli('-n', '1', 'KEYS', '*')
+          .split('\n')
+          .filter((key) => !key.startsWith('celery-task-meta'))
+          .join()}`,
+      );
+    }
     return { report, vanished, counts: count(ledger), shares: this.#shares(ledger), ledger };
   }
 

@@ -123,7 +123,10 @@ export function defineTasks(app: App, ledgers?: string): void {
 
   app.task('ts.call', async (name: string, args: unknown[] = []) => (await app.send(name, args)).id);
 
-  app.task('both.who', () => 'ts');
+  app.task('both.who', async (seconds: number = 0) => {
+    await sleep(seconds * 1000);
+    return 'ts';
+  });
 
   app.task('both.retry', { bind: true, maxRetries: 20 }, (task, here: string) => {
     if (here !== 'ts') throw task.retry(new Error('not here'), { countdown: 0, queue: here });
