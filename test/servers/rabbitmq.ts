@@ -34,6 +34,7 @@ export class RabbitServerProcess implements AsyncDisposable {
       PATH: process.env.PATH,
       HOME: this.#folder,
       LANG: 'C.UTF-8',
+      ERL_CRASH_DUMP: join(this.#folder, 'erl_crash.dump'),
       RABBITMQ_NODENAME: `umbel-${port}@localhost`,
       RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
       RABBITMQ_NODE_PORT: String(port),

@@ -1,5 +1,5 @@
 // A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { Alarm } from '../../lib/alarm.ts';
@@ -59,7 +59,7 @@ export class RedisConsumer implements Consumer {
   readonly #held = new Map<string, RedisDelivery>();
   readonly #closing = new AbortController();
   readonly #alarms = new Set<Alarm>();
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters = new Map<string, Waiter>();
   /** The queues in the order of their turn. */
   readonly #queues: string[];
   readonly #sources: ReadonlyMap<string, Source>;
@@ -68,7 +68,8 @@ export class RedisConsumer implements Consumer {
   #id = '';
   #joining: Promise<void> | null = null;
   #suspects = 0;
-  #recover = false;
+  /** Lists (`:step:queue`) from which a blocking read may have taken something without our hearing of it. */
+  readonly #doubtful = new Set<string>();
   /** The last message came after a while without any: its list is most likely empty now. */
   #quiet = false;
   /** Whether there is room for what the blocking reads take. */
@@ -181,7 +182,7 @@ export class RedisConsumer implements Consumer {
       // What it holds comes back to the queues when its lease ends.
     }
     this.#loseAll();
-    await Promise.all([this.#tender.stop(), ...this.#waiters.map((waiter) => waiter.close())]);
+    await Promise.all([this.#tender.stop(), ...[...this.#waiters.values()].map((waiter) => waiter.close())]);
     this.#parts.onClose();
   }
 
@@ -224,6 +225,7 @@ export class RedisConsumer implements Consumer {
     this.#held.clear();
     this.#arrived = [];
     this.#suspects = 0;
+    this.#doubtful.clear();
   }
 
   async #take(count: () => number): Promise<RedisDelivery[]> {
@@ -236,18 +238,11 @@ export class RedisConsumer implements Consumer {
     const request: ClaimRequest = {
       count,
       holdsSuspect: this.#suspects > 0,
-      recover: this.#recover,
       lists: this.#inTurn(),
     };
-    this.#recover = false;
-    let claimed: readonly ClaimedMessage[] | null;
-    try {
-      claimed = await this.#turns.claim(request);
-    } catch (error) {
-      this.#recover ||= request.recover;
-      throw error;
-    }
+    const claimed = await this.#turns.claim(request);
     if (claimed === null) return [];
+    for (const [, suffix, recovered] of request.lists) if (recovered === '1') this.#doubtful.delete(suffix);
     const last = claimed.at(-1);
     if (last !== undefined && this.#queues.length > 1) {
       // As kombu's round robin: the queue that was served goes to the end.
@@ -258,11 +253,13 @@ export class RedisConsumer implements Consumer {
   }
 
   /** All lists, the most urgent steps first, and within a step each queue in its turn. */
-  #inTurn(): [string, string][] {
+  #inTurn(): [string, string, '0' | '1'][] {
     return this.#parts.steps.flatMap((step) =>
       this.#queues.flatMap((queue) => {
         const source = this.#sources.get(`${step}:${queue}`);
-        return source === undefined ? [] : [[source.list, source.suffix] as [string, string]];
+        if (source === undefined) return [];
+        const { list, suffix } = source;
+        return [[list, suffix, this.#doubtful.has(suffix) ? '1' : '0'] as [string, string, '0' | '1']];
       }),
     );
   }
@@ -352,18 +349,21 @@ export class RedisConsumer implements Consumer {
 
   /** Sees to it that a message that comes is heard of. */
   async #watch(): Promise<void> {
-    if (this.#waiters.length === 0) {
+    if (this.#waiters.size === 0) {
       this.#opening ??= this.#openWaiters();
       await this.#opening;
     }
-    if (this.#wanted) for (const waiter of this.#waiters) waiter.want();
+    if (!this.#wanted) return;
+    // Where there is doubt the next claim looks first: two who take from one place would take the same.
+    for (const [suffix, waiter] of this.#waiters) if (!this.#doubtful.has(suffix)) waiter.want();
   }
 
   async #openWaiters(): Promise<void> {
     const { connect, clock } = this.#parts;
     for (const { queue, step, list, suffix } of this.#sources.values()) {
       const connection = await connect();
-      this.#waiters.push(
+      this.#waiters.set(
+        suffix,
         new Waiter({
           connection,
           source: list,
@@ -374,9 +374,8 @@ export class RedisConsumer implements Consumer {
             this.#arrive(stored, taken, queue, step, suffix);
           },
           onDoubt: () => {
-            this.#recover = true;
-            this.#quiet = false;
-            this.#wake();
+            this.#doubt(suffix);
+            void this.#doubtAgain(suffix);
           },
         }),
       );
@@ -389,12 +388,13 @@ export class RedisConsumer implements Consumer {
     if (this.#id === '' || taken !== takenKey(this.#prefix, this.#id, queue, step)) return;
     if (!this.#wanted) {
       this.#turns.do('G', taken, queue, String(step)).catch(() => {
-        this.#recover = true;
+        this.#doubt(suffix);
       });
       return;
     }
     const field = this.#turns.field(suffix);
-    const adopting = this.#turns.doSoon('A', taken, field);
+    const sha = createHash('sha1').update(stored).digest('hex');
+    const adopting = this.#turns.doSoon('A', taken, field, sha);
     const [delivery] = this.#hold({ field, queue, stored });
     adopting
       .then((ours) => {
@@ -402,10 +402,25 @@ export class RedisConsumer implements Consumer {
       })
       .catch(() => {
         this.#lose(delivery);
-        this.#recover = true;
+        this.#doubt(suffix);
       });
     if (delivery !== undefined) this.#arrived.push(delivery);
     this.#wake();
+  }
+
+  /** The next claim looks whether a message lies there for us. */
+  #doubt(suffix: string): void {
+    this.#doubtful.add(suffix);
+    this.#quiet = false;
+    this.#wake();
+  }
+
+  /** A server that has not noticed yet that the connection is gone may take something for it still: one more look when it must have. */
+  async #doubtAgain(suffix: string): Promise<void> {
+    const { clock, connection } = this.#parts;
+    await clock.sleep(longestReadMs, this.#closing.signal).catch(() => undefined);
+    await this.#waiters.get(suffix)?.stop(connection);
+    if (!this.#closing.signal.aborted) this.#doubt(suffix);
   }
 
   #lose(delivery: RedisDelivery | undefined): void {
@@ -418,7 +433,7 @@ export class RedisConsumer implements Consumer {
   /** Waits for nothing: no room, or nobody asks. What came all the same goes back. */
   async #rest(entirely: boolean): Promise<void> {
     this.#wanted = false;
-    const reading = this.#waiters.filter((waiter) => waiter.reading);
+    const reading = [...this.#waiters.values()].filter((waiter) => waiter.reading);
     const stopping = reading.map((waiter) => waiter.stop(this.#parts.connection));
     for (const delivery of this.#arrived.splice(0))
       void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);

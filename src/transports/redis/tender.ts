@@ -32,7 +32,8 @@ let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infin
 let client, options = workerData.options;
 function connect() {
   const strategy = (retries) => Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2);
-  client = createClient({ ...options, socket: { ...options.socket, reconnectStrategy: strategy } });
+  const unnamed = options.socket.checkHostname === false ? { checkServerIdentity: () => undefined } : {};
+  client = createClient({ ...options, socket: { ...options.socket, ...unnamed, reconnectStrategy: strategy } });
   client.on('error', () => {});
   client.connect().catch(() => {});
 }

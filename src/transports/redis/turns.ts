@@ -18,10 +18,11 @@ export interface ClaimRequest {
   /** How many there is room for: read when the call goes out. */
   readonly count: () => number;
   readonly holdsSuspect: boolean;
-  /** Also what a blocking read may have taken without our hearing of it. */
-  readonly recover: boolean;
-  /** In the order of urgency: the list, and `:step:queue`. */
-  readonly lists: readonly (readonly [key: string, suffix: string])[];
+  /**
+   * In the order of urgency: the list, `:step:queue`, and whether a blocking read may have taken something from it without our
+   * hearing of it (`1`): that is claimed, too.
+   */
+  readonly lists: readonly (readonly [key: string, suffix: string, recover: '0' | '1'])[];
 }
 
 interface Operation {
@@ -99,13 +100,14 @@ export class Turns {
 
   /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
   claim(request: ClaimRequest): Promise<readonly ClaimedMessage[] | null> {
-    const { holdsSuspect, recover, lists } = request;
+    const { holdsSuspect, lists } = request;
     let base = 0;
     const write = (): readonly string[] => {
       const count = Math.min(mostClaimed, Math.max(0, request.count()));
       base = this.#tag;
-      this.#tag += count + (recover ? 1000 : 0);
-      const flags = [holdsSuspect ? '1' : '0', String(base), recover ? '1' : '0'];
+      // Of what blocking reads took there may be a few more.
+      this.#tag += count + 1000;
+      const flags = [holdsSuspect ? '1' : '0', String(base)];
       return ['C', String(count), ...flags, String(lists.length), ...lists.flat()];
     };
     return new Promise((resolve, reject) => {

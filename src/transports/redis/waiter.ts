@@ -1,6 +1,6 @@
 // Waiting for a message of one list without polling: the server moves the next one to where we take it from, for one waiter at a
 // time, and keeps it there should its answer be lost.
-import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 
@@ -19,7 +19,7 @@ export interface WaiterParts {
   readonly taken: () => string | null;
   readonly clock: Clock;
   readonly onMessage: (stored: Buffer, taken: string, waitedMs: number) => void;
-  /** A read ended without our knowing whether it took something. */
+  /** A read ended without our knowing whether it took something. It waits no longer until it is told to. */
   readonly onDoubt: () => void;
 }
 
@@ -93,11 +93,16 @@ export class Waiter {
         if (!Buffer.isBuffer(stored)) continue;
         this.#wanted = false;
         onMessage(stored, to, clock.monotonic() - since);
-      } catch {
+      } catch (error) {
+        const mayHaveRead = this.#client !== '' && error instanceof ReplyLost;
         this.#client = '';
         if (this.#closing.signal.aborted) return;
+        if (mayHaveRead) {
+          this.#wanted = false;
+          onDoubt();
+          return;
+        }
         await clock.sleep(backoffDelay(patience, failures++), this.#closing.signal).catch(() => undefined);
-        if (!this.#closing.signal.aborted) onDoubt();
       }
     }
   }

@@ -37,8 +37,8 @@ export type Entry =
       readonly until: number;
     };
 
-/** `kill`: -9. `term`: asked to stop. `stop`: SIGSTOP for longer than the lease, then SIGCONT. */
-export type Fault = 'kill' | 'term' | 'stop';
+/** `kill`: -9. `term`: asked to stop. `stop`: SIGSTOP for longer than the lease, then SIGCONT. `outage`: its broker was away. */
+export type Fault = 'kill' | 'term' | 'stop' | 'outage';
 
 /** Longer lines are not written in one piece by every system. */
 const longestLine = 4096;

@@ -3,7 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from './built.ts';
-import type { Fault, Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 
 /** How a process ended. */
 export interface Exit {
@@ -94,7 +94,7 @@ export class Program implements AsyncDisposable {
   }
 
   /** Ends it and writes the fault into the ledger when it is over. */
-  async end(fault: Exclude<Fault, 'stop'>, ledger: Ledger): Promise<Exit> {
+  async end(fault: 'kill' | 'term', ledger: Ledger): Promise<Exit> {
     const at = Date.now();
     this.signal(fault === 'kill' ? 'SIGKILL' : 'SIGTERM');
     const exit = await this.exited;

@@ -8,8 +8,8 @@ import { queuesLua } from './queues.ts';
  * number and is not done twice.
  *
  * ARGV: prefix, db, id, turn, then operations:
- * `A` taken field | `G` taken queue step | `K` field record publications | `R` field due parked marked |
- * `D` field reason detail record | `C` count suspects base recover n (list suffix)…
+ * `A` taken field sha1 | `G` taken queue step | `K` field record publications | `R` field due parked marked |
+ * `D` field reason detail record | `C` count suspects base n (list suffix recover)…
  * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)….
  *
  * Reply: `!` when struck off; else one letter for each operation but C (1 done, 0 not ours, e failed), then what was
@@ -61,19 +61,30 @@ local function note(ok, problem)
   end
 end
 
-local function adopt(taken, field)
+-- What else lies there is of a read that we never heard of: back to the queue.
+local function adopt(taken, field, sha)
   local stored = redis.call('RPOP', taken)
-  if not stored then
-    missing[field] = true
-    return false
+  while stored do
+    if redis.sha1hex(stored) == sha then
+      redis.call('HSET', claimed, field, stored)
+      return
+    end
+    local _, strikes = unmark(stored)
+    local _, step, queue = parse_field(field)
+    put_front(queue, step, stored, strikes)
+    stored = redis.call('RPOP', taken)
   end
-  redis.call('HSET', claimed, field, stored)
+  missing[field] = true
+  return false
 end
 local function give_back(taken, queue, step)
   local stored = redis.call('RPOP', taken)
   if not stored then return false end
-  local _, strikes = unmark(stored)
-  put_front(queue, step, stored, strikes)
+  while stored do
+    local _, strikes = unmark(stored)
+    put_front(queue, step, stored, strikes)
+    stored = redis.call('RPOP', taken)
+  end
 end
 local function acknowledge(field, record, publications)
   if missing[field] then return false end
@@ -117,7 +128,7 @@ local function recall(base)
     groups[#groups + 1] = redis.call('HGET', claimed, each[2])
   end
 end
-local function claim(count, suspects, base, recover, lists)
+local function claim(count, suspects, base, lists)
   local tag, bytes, held = base, 0, {claimed}
   local function hold(suffix, messages)
     groups[#groups + 1] = suffix
@@ -134,8 +145,8 @@ local function claim(count, suspects, base, recover, lists)
       end
     end
   end
-  if recover then
-    for _, list in ipairs(lists) do
+  for _, list in ipairs(lists) do
+    if list[3] == '1' then
       local _, step, queue = parse_field('0' .. list[2])
       local stored = redis.call('RPOP', taken_key(id, step, queue))
       while stored do
@@ -173,15 +184,15 @@ while at <= #ARGV do
     if not again then note(pcall(acknowledge, field, record, publications)) end
   elseif op == 'C' then
     local count, suspects, base = tonumber(next_arg()), next_arg(), tonumber(next_arg())
-    local recover, lists = next_arg() == '1', {}
-    for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg()} end
+    local lists = {}
+    for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg(), next_arg()} end
     if again then recall(base) else
-      local ok, problem = pcall(claim, count, suspects, base, recover, lists)
+      local ok, problem = pcall(claim, count, suspects, base, lists)
       if not ok then errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem) end
     end
   elseif op == 'A' then
-    local taken, field = next_arg(), next_arg()
-    if not again then note(pcall(adopt, taken, field)) end
+    local taken, field, sha = next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(adopt, taken, field, sha)) end
   elseif op == 'G' then
     local taken, queue, step = next_arg(), next_arg(), next_arg()
     if not again then note(pcall(give_back, taken, queue, step)) end
