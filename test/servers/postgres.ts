@@ -1,7 +1,16 @@
 // A PostgreSQL server of our own for tests: a new cluster on a free port of the loopback.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Client } from 'pg';
@@ -28,6 +37,8 @@ export interface PostgresOptions {
   readonly password?: string;
   /** initdb's `--encoding`. */
   readonly encoding?: string;
+  /** Files of a certificate and its key. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 export class PostgresServerProcess implements AsyncDisposable {
@@ -64,6 +75,18 @@ export class PostgresServerProcess implements AsyncDisposable {
       'shared_buffers = 16MB',
       ...(options.settings ?? []),
     ];
+    if (options.tls !== undefined) {
+      for (const [from, to] of [
+        [options.tls.cert, 'server.crt'],
+        [options.tls.key, 'server.key'],
+      ] as const) {
+        const copy = join(data, to);
+        copyFileSync(from, copy);
+        chmodSync(copy, 0o600);
+        if (uid !== undefined && gid !== undefined) chownSync(copy, uid, gid);
+      }
+      settings.push('ssl = on');
+    }
     appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`);
     const server = new PostgresServerProcess(port, place, options.password ?? null);
     await server.start();

@@ -77,7 +77,12 @@ export function postgresSettings(
   const host = query.get('host') ?? inUrl ?? process.env.PGHOST ?? 'localhost';
   if (host.includes(','))
     throw new ConfigError(`${what}: one server of PostgreSQL, please; of several, name the one that writes`);
-  const port = portOf(query.get('port') ?? (parsed.port || process.env.PGPORT || '5432'), what);
+  // The parser takes it for http's own, and leaves it out.
+  const isEighty = /:80(?:[/?]|$)/.test(url);
+  const port = portOf(
+    query.get('port') ?? (parsed.port || (isEighty ? '80' : process.env.PGPORT) || '5432'),
+    what,
+  );
   const isSocket = host.startsWith('/');
   return {
     host,

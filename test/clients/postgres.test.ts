@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { classifyPostgresError } from '../../src/clients/postgres/errors.ts';
+import { PostgresPool } from '../../src/clients/postgres/pool.ts';
+import { postgresSettings } from '../../src/clients/postgres/settings.ts';
+import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
+
+describe('the URL of a PostgreSQL server', () => {
+  test.each([
+    ['postgresql://', { port: 5432, user: null, password: null, database: null, tls: null, schema: 'umbel' }],
+    ['postgres://h', { host: 'h', port: 5432 }],
+    ['postgresql://h:80/db', { host: 'h', port: 80, database: 'db' }],
+    ['db+postgresql://u:p%40%2Fss@h:6000/shop', { host: 'h', port: 6000, user: 'u', password: 'p@/ss' }],
+    ['postgresql://u@/shop', { user: 'u', database: 'shop' }],
+    ['postgresql://u@[::1]:7000/shop', { host: '::1', port: 7000 }],
+    ['postgresql:///shop?host=/run/postgresql&port=6000', { host: '/run/postgresql', port: 6000, tls: null }],
+    ['postgresql://h/db?sslmode=disable', { tls: null }],
+    ['postgresql://h/db?sslmode=require', { tls: { rejectUnauthorized: true, checkHostname: true } }],
+    ['postgresql://h/db?sslmode=verify-full', { tls: { rejectUnauthorized: true, checkHostname: true } }],
+    ['postgresql://h/db?sslmode=verify-ca', { tls: { rejectUnauthorized: true, checkHostname: false } }],
+    ['postgresql://h/db?sslmode=no-verify', { tls: { rejectUnauthorized: false } }],
+    ['postgresql://h/db?connect_timeout=3', { connectTimeoutMs: 3000 }],
+  ])('%s is understood', (url, expected) => {
+    expect(postgresSettings(url, 'backend')).toMatchObject(expected);
+  });
+
+  test('is shown without its password', () => {
+    expect(postgresSettings('postgresql://u:secret@h/db', 'backend').shown).toBe('postgresql://h:5432/db');
+  });
+});
+
+test.each([
+  [undefined, 'again'],
+  ['08006', 'again'],
+  ['57P01', 'again'],
+  ['57P03', 'again'],
+  ['53300', 'again'],
+  ['53100', 'again'],
+  ['40P01', 'again'],
+  ['25006', 'again'],
+  ['55P03', 'again'],
+  ['28P01', 'refused'],
+  ['3D000', 'refused'],
+  ['42501', 'refused'],
+  ['22021', 'fatal'],
+  ['42P01', 'fatal'],
+  ['P0001', 'fatal'],
+])('the error %s of a server is to be met as: %s', (code, kind) => {
+  expect(classifyPostgresError(code).kind).toBe(kind);
+});
+
+const noOpenssl = spawnSync('openssl', ['version']).status !== 0;
+
+describe.skipIf(noPostgres ?? noOpenssl)('a server with TLS', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-postgres-tls-'));
+  const file = (name: string): string => join(folder, name);
+  let server: PostgresServerProcess;
+
+  /** Its own certificate, for the name `localhost` only. */
+  beforeAll(async () => {
+    for (const name of ['server', 'other']) {
+      const made = spawnSync(
+        'openssl',
+        [
+          ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'],
+          ...[
+            '-addext',
+            'subjectAltName=DNS:localhost',
+            '-keyout',
+            file(`${name}.key`),
+            '-out',
+            file(`${name}.pem`),
+          ],
+        ],
+        { encoding: 'utf8' },
+      );
+      expect(made.status, made.stderr).toBe(0);
+    }
+    server = await PostgresServerProcess.start({
+      tls: { cert: file('server.pem'), key: file('server.key') },
+    });
+  }, 60_000);
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function isEncrypted(host: string, query: string): Promise<unknown> {
+    const url = server.url(`?${query}`).replace('127.0.0.1', host);
+    await using pool = await PostgresPool.open(postgresSettings(url, 'backend'));
+    const sql = 'SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
+    const [row] = await pool.query(sql, [], performance.now() + 400);
+    return row?.ssl;
+  }
+
+  const own = (): string => `sslrootcert=${file('server.pem')}`;
+
+  test('is talked to when its certificate and name are right', async () => {
+    for (const mode of ['require', 'verify-ca', 'verify-full'])
+      expect(await isEncrypted('localhost', `sslmode=${mode}&${own()}`)).toBe(true);
+    expect(await isEncrypted('localhost', 'sslmode=disable')).toBe(false);
+  });
+
+  test('is not talked to when nobody vouches for it, or somebody for another', async () => {
+    for (const mode of ['require', 'verify-ca', 'verify-full']) {
+      await expect(isEncrypted('localhost', `sslmode=${mode}`)).rejects.toThrow(/self-signed certificate/);
+      const other = `sslrootcert=${file('other.pem')}`;
+      await expect(isEncrypted('localhost', `sslmode=${mode}&${other}`)).rejects.toThrow(/certificate/);
+    }
+    expect(await isEncrypted('localhost', 'sslmode=no-verify')).toBe(true);
+  });
+
+  test('must be of the name in its certificate, unless only the certificate is to be checked', async () => {
+    await expect(isEncrypted('127.0.0.1', `sslmode=verify-full&${own()}`)).rejects.toThrow(/does not match/);
+    await expect(isEncrypted('127.0.0.1', `sslmode=require&${own()}`)).rejects.toThrow(/does not match/);
+    expect(await isEncrypted('127.0.0.1', `sslmode=verify-ca&${own()}`)).toBe(true);
+  });
+
+  test('that speaks no TLS is not talked to in the clear', async () => {
+    await using plain = await PostgresServerProcess.start();
+    await using pool = await PostgresPool.open(
+      postgresSettings(plain.url(`?sslmode=require&${own()}`), 'backend'),
+    );
+    await expect(pool.query('SELECT 1', [], performance.now() + 400)).rejects.toThrow(/does not support SSL/);
+  }, 30_000);
+});
