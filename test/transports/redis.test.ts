@@ -10,6 +10,7 @@ import { isReady, type ResultRecord } from '../../src/protocol/result-meta.ts';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { claim, claimNothing, claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { marksLua, unmark } from '../../src/transports/redis/marks.ts';
+import type { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
 import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -337,6 +338,19 @@ describe.skipIf(noRedis)('the Redis transport', () => {
       expect(idOf(delivery)).toBe(`r${round}`);
       expect(await delivery.settle({ kind: 'ack' })).toBe('settled');
     }
+  });
+
+  inOrder('of many who die at once the messages come back at once', async () => {
+    const transport = await open();
+    const count = 40;
+    await transport.publish(Array.from({ length: count }, (_, n) => publication(`m${n}`)));
+    for (let n = 0; n < count; n++) {
+      const consumer = await join(transport);
+      await claimOne(consumer);
+      server.cli('ZADD', `${driver.keyPrefix}umbel:consumers`, 'XX', '0', (consumer as RedisConsumer).id); // one of this driver
+      await transport.tend();
+    }
+    expect(await transport.size('celery')).toEqual({ ready: count, scheduled: 0, claimed: 0 });
   });
 
   inOrder('a future task of a queue that only Python serves stays where Python finds it', async () => {

@@ -46,7 +46,13 @@ describe('the types', () => {
     expect(complaints(join(import.meta.dirname, name))).toEqual([]);
   });
 
-  it.each(['tasks', 'python-and-typescript', 'from-celery', 'from-bullmq', 'from-celery-node'])('fit the code of the guide %s', (name) => {
+  it.each([
+    'tasks',
+    'python-and-typescript',
+    'from-celery',
+    'from-bullmq',
+    'from-celery-node',
+  ])('fit the code of the guide %s', (name) => {
     const guide = readFileSync(join(root, `docs/guide/${name}.md`), 'utf8');
     const program = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');
     const file = join(folder, 'guide.ts');

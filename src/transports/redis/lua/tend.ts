@@ -56,7 +56,8 @@ local function drain(dead)
     end
   end
 end
-for _, dead in ipairs(redis.call('ZRANGE', fallen, 0, 19)) do
+-- The latest first: the others were drained before, and stay only for what a blocking read may still take for them.
+for _, dead in ipairs(redis.call('ZREVRANGE', fallen, 0, 499)) do
   drain(dead)
   if budget == 0 then break end
   if tonumber(redis.call('ZSCORE', fallen, dead)) <= now then
