@@ -19,16 +19,13 @@ export interface TenderParts {
   readonly onWork: () => void;
 }
 
-/** For a while after a pause nobody is struck off: after an outage everybody's lease has ended, and most come back. */
-const mercyMs = 2000;
-
 // Plain text, so that it runs alike from sources and from the package.
 const tending = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { createClient } = require(workerData.modulePath);
-const { script, sha, key, prefix, leaseMs, queues, fallenMs, mercyMs } = workerData;
+const { script, sha, key, prefix, leaseMs, queues, fallenMs } = workerData;
 const beatMs = leaseMs / 3;
-let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, mercyUntil = 0, timer, busy = false, stopped = false;
+let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, timer, busy = false, stopped = false;
 let client, options = workerData.options;
 function connect() {
   const strategy = (retries) => Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2);
@@ -42,11 +39,9 @@ async function tend() {
   busy = true;
   let again = false;
   const started = performance.now();
-  if (started - lastBeat > leaseMs) mercyUntil = started + Math.min(mercyMs, leaseMs);
-  const strike = started >= mercyUntil ? '1' : '0';
   const mine = id, due = dueAt;
   try {
-    const args = ['1', key, prefix, mine, String(leaseMs), strike, String(fallenMs), ...queues];
+    const args = ['1', key, prefix, mine, String(leaseMs), '1', String(fallenMs), ...queues];
     const call = client.sendCommand(['EVALSHA', sha, ...args]).catch((error) => {
       if (!String(error && error.message).startsWith('NOSCRIPT')) throw error;
       return client.sendCommand(['EVAL', script, ...args]);
@@ -81,8 +76,6 @@ function plan() {
   let ms = beatMs - (performance.now() - lastBeat);
   if (!(ms > 0)) ms = client.isReady ? (busy ? beatMs : 0) : 100;
   ms = Math.min(ms, dueAt - now, Math.max(leaseAt - now + 50 + Math.random() * 250, 50));
-  const toMercy = mercyUntil - performance.now();
-  if (toMercy > 0) ms = Math.min(ms, toMercy + 1);
   timer = setTimeout(tend, Math.max(0, Math.ceil(ms)));
 }
 parentPort.on('message', (message) => {
@@ -128,7 +121,6 @@ export class Tender {
         leaseMs,
         queues,
         fallenMs: longestReadMs,
-        mercyMs,
       },
       execArgv: [],
       env: {},

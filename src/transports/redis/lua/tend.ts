@@ -21,7 +21,19 @@ if id ~= '' then
   if redis.call('ZSCORE', consumers, id) then redis.call('ZADD', consumers, text(now + lease_ms), id)
   else alive = 0 end
 end
-if strike_off == '1' then
+-- Who finds that nobody was here for so long that leases may have ended meanwhile (the server was away) gives the others time to
+-- come back.
+local mercy = 0
+if id ~= '' then
+  local beat = redis.call('HMGET', prefix .. 'umbel:beat', 'last', 'mercy')
+  mercy = tonumber(beat[2] or 0)
+  if not beat[1] or now - tonumber(beat[1]) > lease_ms * 2 / 3 then
+    mercy = now + math.min(2000, lease_ms)
+    redis.call('HSET', prefix .. 'umbel:beat', 'mercy', text(mercy))
+  end
+  redis.call('HSET', prefix .. 'umbel:beat', 'last', text(now))
+end
+if strike_off == '1' and now >= mercy then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', text(now), 'LIMIT', 0, 10)) do
     redis.call('ZREM', consumers, dead)
     redis.call('ZADD', fallen, text(now + fallen_ms), dead)
@@ -87,6 +99,7 @@ local leases = redis.call('ZRANGE', consumers, 0, 1, 'WITHSCORES')
 for i = 1, #leases, 2 do
   if leases[i] ~= id and next_lease == 0 then next_lease = tonumber(leases[i + 1]) end
 end
+if now < mercy then next_lease = mercy end
 local suspects = 0
 for i = 6, #ARGV do suspects = suspects + redis.call('LLEN', suspects_key(ARGV[i])) end
 return {alive, now, tonumber(next_due or 0), next_lease, promoted, (budget == 0 or room == 0) and 1 or 0, suspects}
