@@ -41,6 +41,7 @@ interface Pending {
 type Library = typeof import('@redis/client');
 
 const defaultTimeoutMs = 10_000;
+const mostMoves = 5;
 
 export class RedisConnection implements AsyncDisposable {
   readonly settings: RedisSettings;
@@ -95,31 +96,19 @@ export class RedisConnection implements AsyncDisposable {
    * @throws BrokerUnavailable: not done; {@link ReplyLost}: not known; StoreError: refused for good; the signal's reason when
    * it is aborted before the command is written.
    */
-  async call(args: readonly RedisArgument[], options: RedisCallOptions = {}): Promise<unknown> {
-    const client = this.#link.client ?? (await this.#ready(options));
-    try {
-      return await this.#send(client, String(args[0]), args, options);
-    } catch (error) {
-      throw this.#explain(client, String(args[0]), error);
-    }
+  call(args: readonly RedisArgument[], options: RedisCallOptions = {}): Promise<unknown> {
+    return this.#do(String(args[0]), args, null, options);
   }
 
   /** Runs a script. @throws as {@link call} */
-  async run(
+  run(
     script: RedisScript,
     keys: readonly RedisArgument[],
     args: readonly RedisArgument[],
     options: RedisCallOptions = {},
   ): Promise<unknown> {
-    const client = this.#link.client ?? (await this.#ready(options));
-    try {
-      const command = ['EVALSHA', script.sha, String(keys.length), ...keys, ...args];
-      return await this.#send(client, script.name, command, options);
-    } catch (error) {
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT'))
-        throw this.#explain(client, script.name, error);
-    }
-    return this.call(['EVAL', script.source, String(keys.length), ...keys, ...args], options);
+    const rest = [String(keys.length), ...keys, ...args];
+    return this.#do(script.name, ['EVALSHA', script.sha, ...rest], ['EVAL', script.source], options);
   }
 
   async close(): Promise<void> {
@@ -132,6 +121,39 @@ export class RedisConnection implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** `unknownScript`: what the command begins with when the server does not know the script. */
+  async #do(
+    name: string,
+    args: readonly RedisArgument[],
+    unknownScript: readonly string[] | null,
+    options: RedisCallOptions,
+  ): Promise<unknown> {
+    let sent = args;
+    let left = options;
+    for (let moves = 0; ; ) {
+      let { client } = this.#link;
+      if (client === null) {
+        const since = performance.now();
+        client = await this.#ready(left);
+        left = afterwards(left, performance.now() - since);
+      }
+      try {
+        return await this.#send(client, name, sent, left);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : '';
+        if (unknownScript !== null && message.startsWith('NOSCRIPT')) {
+          sent = [...unknownScript, ...args.slice(2)];
+          unknownScript = null;
+          continue;
+        }
+        const explained = this.#explain(client, name, error);
+        // Told where the keys are, and nothing was done: it is asked there.
+        if (explained instanceof ReplyLost || movedTo(message) === null || ++moves > mostMoves)
+          throw explained;
+      }
+    }
   }
 
   async #ready({ timeoutMs, signal }: RedisCallOptions): Promise<RedisClient> {
@@ -236,7 +258,8 @@ export class RedisConnection implements AsyncDisposable {
     if (!this.#isAnswer(error)) return new ReplyLost(command, { cause: error });
     this.#lastReply = performance.now();
     const { kind } = classifyRedisError(error.message);
-    if (kind === 'rediscover') this.#link.reset(client, error, movedTo(error.message));
+    if (kind === 'rediscover')
+      this.#link.reset(client, error, { endpoint: movedTo(error.message), gently: true });
     else if (kind === 'reconnect') this.#link.reset(client, error);
     const refused: BrokerUnavailable | StoreError = refusal(this.settings.shown, command, error);
     return refused;
@@ -248,4 +271,9 @@ export class RedisConnection implements AsyncDisposable {
     this.#state = state;
     for (const listener of this.#listeners) listener(state);
   }
+}
+
+function afterwards(options: RedisCallOptions, waitedMs: number): RedisCallOptions {
+  const { timeoutMs = defaultTimeoutMs } = options;
+  return timeoutMs === null ? options : { ...options, timeoutMs: Math.max(1, timeoutMs - waitedMs) };
 }

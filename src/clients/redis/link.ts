@@ -7,8 +7,13 @@ import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './setting
 
 export type RedisClient = ReturnType<typeof createClient>;
 
-/** What the library's `createClient` takes, as plain data. */
-export type RedisClientOptions = Readonly<Record<string, unknown>> & { readonly socket: object };
+/**
+ * What the library's `createClient` takes, as plain data, so that a thread can be given it. What is no data the thread adds:
+ * `checkServerIdentity: () => undefined` when `socket.checkHostname` is false, and a `reconnectStrategy`.
+ */
+export type RedisClientOptions = Readonly<Record<string, unknown>> & {
+  readonly socket: Readonly<Record<string, unknown>> & { readonly checkHostname?: boolean };
+};
 
 /** For a client at this endpoint. `sentinel`: with the sentinels' own password, and no database. */
 export function clientOptions(
@@ -18,12 +23,10 @@ export function clientOptions(
 ): RedisClientOptions {
   const { tls, db, resp, connectTimeoutMs } = settings;
   const { username, password } = (sentinel ? settings.sentinel : settings) ?? settings;
-  const { checkHostname, ...secure } = tls ?? { checkHostname: true };
   return {
     socket: {
       ...endpoint,
-      ...('path' in endpoint ? { tls: false } : {}),
-      ...(tls !== null && { tls: true, ...secure, ...(!checkHostname && { servername: '' }) }),
+      ...(tls !== null && !('path' in endpoint) && { tls: true, ...tls }),
       connectTimeout: connectTimeoutMs,
       keepAlive: true,
       noDelay: true,
@@ -45,6 +48,8 @@ export interface RedisLinkEvents {
   onLost(reason: string): void;
 }
 
+/** How long a client that was given up may still hear answers. */
+const retireMs = 1000;
 const patience = { factor: 40, maximum: 1000, jitter: true } as const;
 
 /** Keeps trying until it is closed. */
@@ -58,6 +63,7 @@ export class RedisLink {
   #redirected: RedisEndpoint | null = null;
   #turn = 0;
   #lose: ((error: Error) => void) | null = null;
+  #gently = false;
   #running: Promise<void>;
 
   constructor(settings: RedisSettings, events: RedisLinkEvents) {
@@ -76,11 +82,20 @@ export class RedisLink {
     return this.#endpoint;
   }
 
-  /** Gives this client up and looks for another, at `endpoint` if that is known. */
-  reset(client: RedisClient, error: Error, endpoint: RedisEndpoint | null = null): void {
+  /**
+   * Gives this client up and looks for another, at `endpoint` if that is known (an empty host: the same as now). `gently`: what
+   * was written before may still be answered.
+   */
+  reset(
+    client: RedisClient,
+    error: Error,
+    { endpoint = null, gently = false }: { endpoint?: RedisEndpoint | null; gently?: boolean } = {},
+  ): void {
     if (client !== this.#client) return;
-    this.#redirected = endpoint;
+    this.#redirected = onSameHost(endpoint, this.#endpoint);
     if (endpoint === null) this.#turn++;
+    this.#client = null;
+    this.#gently = gently;
     this.#lose?.(error);
   }
 
@@ -94,16 +109,22 @@ export class RedisLink {
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted; ) {
       let client: RedisClient | null = null;
+      this.#gently = false;
       try {
         const endpoint = await this.#discover();
+        if (signal.aborted) break;
         this.#endpoint = endpoint;
         client = await newClient(clientOptions(this.settings, endpoint));
+        if (signal.aborted) break;
         const lost = new Promise<Error>((resolve) => {
           this.#lose = resolve;
           client?.on('error', resolve);
           client?.on('end', () => resolve(new Error('the connection was closed')));
         });
-        await Promise.race([client.connect(), lost.then((error) => Promise.reject(error))]);
+        await inTime(client, this.settings.connectTimeoutMs, [
+          client.connect(),
+          lost.then((error) => Promise.reject(error)),
+        ]);
         if (signal.aborted) break;
         failures = 0;
         this.#client = client;
@@ -119,7 +140,10 @@ export class RedisLink {
       } finally {
         this.#client = null;
         this.#lose = null;
-        if (client?.isOpen) client.destroy();
+        if (client?.isOpen) {
+          if (this.#gently) void retire(client);
+          else client.destroy();
+        }
       }
       if (!signal.aborted)
         await systemClock.sleep(backoffDelay(patience, failures), signal).catch(() => undefined);
@@ -134,7 +158,7 @@ export class RedisLink {
     for (let n = 0; n < endpoints.length; n++) {
       const endpoint = at(endpoints, this.#turn + n);
       try {
-        const master = await askSentinel(this.settings, endpoint, sentinel.masterName);
+        const master = await askSentinel(this.settings, endpoint, sentinel.masterName, this.#closing.signal);
         if (master !== null) return master;
         problem = new Error(`${shownEndpoint(endpoint)} knows no master '${sentinel.masterName}'`);
       } catch (error) {
@@ -148,28 +172,70 @@ export class RedisLink {
 async function newClient(options: RedisClientOptions): Promise<RedisClient> {
   const { createClient } = await import('@redis/client');
   // Its own reconnecting keeps to one place, and keeps commands whose fate we must know.
-  const client = createClient({ ...options, socket: { ...options.socket, reconnectStrategy: false } });
+  const client = createClient({
+    ...options,
+    socket: {
+      ...options.socket,
+      ...(options.socket.checkHostname === false && { checkServerIdentity: () => undefined }),
+      reconnectStrategy: false,
+    },
+  });
   client.on('error', () => undefined);
   return client as RedisClient; // differs in the protocol's version only
+}
+
+/** The library's own deadline ends when the server has accepted; one that is frozen does, and says nothing more. */
+async function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promise<T>[]): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`no answer for ${withinMs} ms`));
+      if (client.isOpen) client.destroy();
+    }, withinMs);
+  });
+  try {
+    return await Promise.race([...racing, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Ends a client when the answers that are on their way have come, or do not come. */
+async function retire(client: RedisClient): Promise<void> {
+  const timer = setTimeout(() => client.isOpen && client.destroy(), retireMs);
+  await client.close().catch(() => undefined);
+  clearTimeout(timer);
 }
 
 async function askSentinel(
   settings: RedisSettings,
   endpoint: RedisEndpoint,
   masterName: string,
+  signal: AbortSignal,
 ): Promise<RedisEndpoint | null> {
   const client = await newClient(clientOptions(settings, endpoint, true));
-  const timer = setTimeout(() => client.isOpen && client.destroy(), settings.connectTimeoutMs);
+  const end = (): void => {
+    if (client.isOpen) client.destroy();
+  };
+  signal.addEventListener('abort', end);
   try {
-    await client.connect();
-    const reply: unknown = await client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName]);
+    signal.throwIfAborted();
+    const asking = client
+      .connect()
+      .then((): Promise<unknown> => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName]));
+    const reply = await inTime(client, settings.connectTimeoutMs, [asking]);
     if (!Array.isArray(reply)) return null;
     const [host, port] = reply.map(String);
     return host === undefined ? null : { host, port: Number(port) };
   } finally {
-    clearTimeout(timer);
-    if (client.isOpen) client.destroy();
+    signal.removeEventListener('abort', end);
+    end();
   }
+}
+
+function onSameHost(to: RedisEndpoint | null, from: RedisEndpoint | null): RedisEndpoint | null {
+  if (to === null || 'path' in to || to.host !== '' || from === null || 'path' in from) return to;
+  return { host: from.host, port: to.port };
 }
 
 function at(endpoints: readonly RedisEndpoint[], turn: number): RedisEndpoint {

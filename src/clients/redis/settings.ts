@@ -172,6 +172,8 @@ function placeOf(url: string, what: string): Place {
       `${what}: not a URL like 'redis://localhost:6379/0' (is a '%', '#' or '@' in it not encoded?)`,
     );
   }
+  if (parsed.hash !== '')
+    throw new ConfigError(`${what}: a '#' in the URL must be written %23 (in a password, say)`);
   const query = parsed.searchParams;
   const unknown = [...query.keys()].find(
     (name) =>

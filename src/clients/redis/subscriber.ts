@@ -9,8 +9,6 @@ type Listener = (message: string) => void;
 const timeoutMs = 10_000;
 /** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
 const pulseMs = 5_000;
-/** Nothing may be published for hours: whether the server is still there is asked that often. */
-const askEveryMs = 5000;
 
 interface Channel {
   readonly name: string;
@@ -31,7 +29,6 @@ export class RedisSubscriber implements AsyncDisposable {
   #pulse: NodeJS.Timeout | null = null;
   #connectedBefore = false;
   #reason: string | null = null;
-  #asking: NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(settings: RedisSettings) {
@@ -63,7 +60,6 @@ export class RedisSubscriber implements AsyncDisposable {
       if (client !== null) void this.#listen(client, channel);
     }
     channel.listeners.add(listener);
-    this.#asking ??= setInterval(() => void this.#ask(), askEveryMs).unref();
     return channel.confirmed ? Promise.resolve() : this.#confirmation(channel);
   }
 
@@ -72,7 +68,6 @@ export class RedisSubscriber implements AsyncDisposable {
     const channel = this.#channels.get(name);
     if (channel === undefined || !channel.listeners.delete(listener) || channel.listeners.size > 0) return;
     this.#channels.delete(name);
-    if (this.#channels.size === 0) this.#askNoMore();
     for (const each of [...channel.waiting]) each();
     // Who is not confirmed yet is freed when that comes, see #listen.
     if (channel.confirmed)
@@ -88,7 +83,7 @@ export class RedisSubscriber implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#askNoMore();
+    this.#watch(null);
     const closed = new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
     for (const { waiting } of this.#channels.values()) for (const each of [...waiting]) each(closed);
     await this.#link?.close();
@@ -139,24 +134,6 @@ export class RedisSubscriber implements AsyncDisposable {
       channel.confirmed = true;
       for (const each of [...channel.waiting]) each();
     } else await client.unsubscribe(channel.name, channel.deliver).catch(() => undefined);
-  }
-
-  /** A connection that died without a word looks like one on which nothing happens. */
-  async #ask(): Promise<void> {
-    const client = this.#link?.client ?? null;
-    if (client === null) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, askEveryMs, 'late');
-    });
-    const answer = await Promise.race([client.ping().catch(() => 'gone'), late]);
-    clearTimeout(timer);
-    if (answer === 'late') this.#link?.reset(client, new Error(`no answer for ${askEveryMs} ms`));
-  }
-
-  #askNoMore(): void {
-    if (this.#asking !== null) clearInterval(this.#asking);
-    this.#asking = null;
   }
 
   #confirmation(channel: Channel): Promise<void> {

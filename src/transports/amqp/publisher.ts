@@ -50,14 +50,18 @@ export class Publisher implements AsyncDisposable {
   /** A connection with all that is declared on it. @throws BrokerUnavailable */
   async session(timeoutMs: number = defaultSendTimeoutMs, signal?: AbortSignal): Promise<Session> {
     const connection = await this.#link.ready(timeoutMs, signal);
-    const known = await this.#session?.catch(() => null);
-    if (known?.connection === connection && !known.isLost) return known;
-    const opening = this.#open(connection);
-    this.#session = opening;
-    try {
-      return await opening;
-    } catch (error) {
-      throw this.#refused(error);
+    for (;;) {
+      const before = this.#session;
+      const known = await before?.catch(() => null);
+      if (known?.connection === connection && !known.isLost) return known;
+      if (before !== this.#session) continue; // another who asked at the same time has begun
+      const opening = this.#open(connection);
+      this.#session = opening;
+      try {
+        return await opening;
+      } catch (error) {
+        throw this.#refused(error);
+      }
     }
   }
 
