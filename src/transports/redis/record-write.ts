@@ -27,6 +27,12 @@ export class RedisRecordWrite implements StoreWrite {
  * key's name, as Celery's clients expect. The state is the first member of the record, in ours and in Python's.
  */
 export const recordLua = `
+local function state_of(json)
+  local state = string.match(json, '^{"status": ?"([^"]*)"')
+  if state then return state end
+  local ok, meta = pcall(cjson.decode, json)
+  return ok and type(meta) == 'table' and meta.status or ''
+end
 local function write_record_here(kind, key, json, ttl)
   local written = true
   if kind == 'sent' then
@@ -35,11 +41,7 @@ local function write_record_here(kind, key, json, ttl)
   else
     local old = redis.call('GET', key)
     if old then
-      local state = string.match(old, '^{"status": ?"([^"]*)"')
-      if not state then
-        local ok, meta = pcall(cjson.decode, old)
-        state = ok and type(meta) == 'table' and meta.status or ''
-      end
+      local state = state_of(old)
       if state == 'SUCCESS' or kind == 'unready' and (state == 'FAILURE' or state == 'REVOKED') then
         written = false
       end
@@ -50,6 +52,17 @@ local function write_record_here(kind, key, json, ttl)
     end
   end
   return written and true or false
+end
+-- The same for one that is 'ready', in fewer steps: nearly always there was none, or one that may go. Returns what went wrong.
+local function write_ended(key, json, ttl)
+  local old
+  if ttl == '' then old = redis.pcall('SET', key, json, 'GET')
+  else old = redis.pcall('SET', key, json, 'PX', ttl, 'GET') end
+  if type(old) == 'table' and old.err then return old.err end
+  if old and state_of(old) == 'SUCCESS' then
+    if ttl == '' then redis.call('SET', key, old) else redis.call('SET', key, old, 'PX', ttl) end
+  else redis.call('PUBLISH', key, json) end
+  return nil
 end
 local function write_record(kind, db, key, json, ttl, own_db)
   if db == own_db then return write_record_here(kind, key, json, ttl) end

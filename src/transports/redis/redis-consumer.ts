@@ -12,6 +12,7 @@ import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from
 import { listKey, takenKey } from './keys.ts';
 import { joinScript, leaveScript } from './lua/members.ts';
 import { recordArgs } from './record-args.ts';
+import { RedisRecordWrite } from './record-write.ts';
 import { RedisDelivery } from './redis-delivery.ts';
 import { Tender } from './tender.ts';
 import { type ClaimedMessage, type ClaimRequest, Turns } from './turns.ts';
@@ -45,7 +46,16 @@ interface Source {
   readonly suffix: string;
 }
 
+/** A claim that was asked for and not answered yet. */
+interface Claim {
+  /** As many as it may bring; 0 until it goes out. */
+  asked: number;
+  readonly over: Promise<void>;
+}
+
 const leaveTimeoutMs = 3000;
+/** With fewer slots than these, a claim for half of them is not worth its while. */
+const manySlots = 16;
 /** With more in hand than these, more will be settled in this turn of the event loop. */
 const few = 4;
 /** A read that blocked for longer found its list empty. */
@@ -63,8 +73,13 @@ export class RedisConsumer implements Consumer {
   /** The queues in the order of their turn. */
   readonly #queues: string[];
   readonly #sources: ReadonlyMap<string, Source>;
-  /** What blocking reads have taken, for the next claim. */
+  /** What has come and nobody has taken yet. There is room for it. */
   #arrived: RedisDelivery[] = [];
+  readonly #claims: Claim[] = [];
+  /** The last claim brought all that it asked for: there is more, and two claims take turns to keep the slots busy. */
+  #plenty = false;
+  /** What a blocking read took and we are not sure to hold yet. */
+  readonly #adopting = new Set<string>();
   #id = '';
   #joining: Promise<void> | null = null;
   #suspects = 0;
@@ -137,6 +152,7 @@ export class RedisConsumer implements Consumer {
         room = count > 0;
         if (!room) return [];
         this.#wanted = true;
+        if (this.#plenty) this.#askForMore(capacity);
         const deliveries = this.#arrived.splice(0, count);
         if (deliveries.length === 0 && !this.#quiet) deliveries.push(...(await this.#take(capacity)));
         this.#quiet &&= deliveries.length > 0;
@@ -228,20 +244,51 @@ export class RedisConsumer implements Consumer {
     this.#doubtful.clear();
   }
 
-  async #take(count: () => number): Promise<RedisDelivery[]> {
+  async #take(capacity: () => number): Promise<RedisDelivery[]> {
     if (this.#id === '') {
       this.#joining ??= this.#join().finally(() => {
         this.#joining = null;
       });
       await this.#joining;
     }
+    this.#askForMore(capacity);
+    await this.#claims[0]?.over;
+    return this.#arrived.splice(0, Math.max(0, capacity()));
+  }
+
+  /** While there is plenty, one claim is on its way while what the other brought is worked on. */
+  #askForMore(capacity: () => number): void {
+    while (this.#claims.length < (this.#plenty ? 2 : 1)) this.#claims.push(this.#claim(capacity));
+  }
+
+  /** Asks for what there is room for beside what came and what other claims will bring; for half of the slots when there is plenty. */
+  #claim(capacity: () => number): Claim {
+    const { slots = 0 } = this.#parts.options;
+    const count = (): number => {
+      const expected = this.#claims.reduce((sum, { asked }) => sum + asked, this.#arrived.length);
+      const room = capacity() - expected;
+      claim.asked = Math.max(0, this.#plenty ? Math.min(Math.ceil(slots / 2), room) : room);
+      return claim.asked;
+    };
+    const over = this.#bring(count)
+      .then((brought) => {
+        this.#plenty = slots >= manySlots && brought > 0 && brought >= claim.asked;
+      })
+      .finally(() => this.#claims.splice(this.#claims.indexOf(claim), 1));
+    over.catch(() => undefined); // who waits for it hears of it; perhaps nobody does any more
+    const claim: Claim = { asked: 0, over };
+    return claim;
+  }
+
+  /** How many came. */
+  async #bring(count: () => number): Promise<number> {
     const request: ClaimRequest = {
       count,
       holdsSuspect: this.#suspects > 0,
       lists: this.#inTurn(),
     };
     const claimed = await this.#turns.claim(request);
-    if (claimed === null) return [];
+    if (claimed === null) return 0;
     for (const [, suffix, recovered] of request.lists) if (recovered === '1') this.#doubtful.delete(suffix);
     const last = claimed.at(-1);
     if (last !== undefined && this.#queues.length > 1) {
@@ -249,7 +296,9 @@ export class RedisConsumer implements Consumer {
       this.#queues.splice(this.#queues.indexOf(last.queue), 1);
       this.#queues.push(last.queue);
     }
-    return claimed.flatMap((message) => this.#hold(message));
+    for (const message of claimed) this.#arrived.push(...this.#hold(message));
+    if (!this.#wanted) this.#giveBackArrived();
+    return claimed.length;
   }
 
   /** All lists, the most urgent steps first, and within a step each queue in its turn. */
@@ -300,7 +349,7 @@ export class RedisConsumer implements Consumer {
 
   readonly #settle = async (delivery: RedisDelivery, settlement: Settlement): Promise<boolean> => {
     const id = this.#id;
-    const args = await this.#operation(delivery, settlement);
+    const args = this.#ended(delivery, settlement) ?? (await this.#operation(delivery, settlement));
     if (this.#held.get(delivery.field) !== delivery || id !== this.#id) return false;
     const done = await this.#turns.do(...args);
     this.#letGo(delivery);
@@ -314,11 +363,22 @@ export class RedisConsumer implements Consumer {
     return done;
   };
 
+  /** What nearly always is to be done: acknowledge with the record of a task that has ended. */
+  #ended({ field }: RedisDelivery, settlement: Settlement): string[] | null {
+    if (settlement.kind !== 'ack' || !(settlement.write instanceof RedisRecordWrite)) return null;
+    const { store, args } = settlement.write;
+    const [kind, db, key, json, ttl] = args;
+    const usual = kind === 'ready' && store === this.#parts.connection.settings.store;
+    if (!usual || settlement.publish?.length || !this.#turns.keepsRecordsAt(db, ttl)) return null;
+    return [this.#adopting.has(field) ? 's' : 'S', field, key, json];
+  }
+
   async #operation({ field }: RedisDelivery, settlement: Settlement): Promise<string[]> {
     const now = this.#parts.clock.now();
     switch (settlement.kind) {
       case 'ack': {
-        const args = ['K', field, ...this.#recordArgs(settlement.write)];
+        const adopting = this.#adopting.has(field);
+        const args = [adopting ? 'k' : 'K', field, ...this.#recordArgs(settlement.write)];
         if (settlement.publish === undefined || settlement.publish.length === 0) return [...args, '0'];
         const publications: string[] = [];
         let count = 0;
@@ -394,6 +454,7 @@ export class RedisConsumer implements Consumer {
     }
     const field = this.#turns.field(suffix);
     const sha = createHash('sha1').update(stored).digest('hex');
+    this.#adopting.add(field);
     const adopting = this.#turns.doSoon('A', taken, field, sha);
     const [delivery] = this.#hold({ field, queue, stored });
     adopting
@@ -403,7 +464,8 @@ export class RedisConsumer implements Consumer {
       .catch(() => {
         this.#lose(delivery);
         this.#doubt(suffix);
-      });
+      })
+      .finally(() => this.#adopting.delete(field));
     if (delivery !== undefined) this.#arrived.push(delivery);
     this.#wake();
   }
@@ -435,11 +497,15 @@ export class RedisConsumer implements Consumer {
     this.#wanted = false;
     const reading = [...this.#waiters.values()].filter((waiter) => waiter.reading);
     const stopping = reading.map((waiter) => waiter.stop(this.#parts.connection));
-    for (const delivery of this.#arrived.splice(0))
-      void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);
+    this.#giveBackArrived();
     if (entirely) await Promise.all(stopping);
     // So that the word is out before a task keeps the event loop to itself.
     else if (stopping.length > 0) await nextTurn();
+  }
+
+  #giveBackArrived(): void {
+    for (const delivery of this.#arrived.splice(0))
+      void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);
   }
 
   #wake(): void {

@@ -1,10 +1,11 @@
-// A consumer's talk with Redis: what was asked for meanwhile goes out as one script call, one call at a time.
+// A consumer's talk with Redis: what was asked for meanwhile goes out as one script call. Two calls may be under way, so that the
+// server works on one while the answer to the other is worked on here.
 import { type RedisArgument, type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { consumersKey } from './keys.ts';
-import { turnScript } from './lua/turn.ts';
+import { spareTags, turnScript } from './lua/turn.ts';
 
 /** A message that was claimed, as it is stored. */
 export interface ClaimedMessage {
@@ -15,7 +16,7 @@ export interface ClaimedMessage {
 }
 
 export interface ClaimRequest {
-  /** How many there is room for: read when the call goes out. */
+  /** How many are wanted: read when the call goes out. */
   readonly count: () => number;
   readonly holdsSuspect: boolean;
   /**
@@ -42,6 +43,22 @@ const mostClaimed = 500;
 const soonMs = 20;
 /** As many wait for no end of the event loop's turn. */
 const enough = 64;
+/** So many are worth a second call while one is under way; fewer wait for its answer, and for company. */
+const worthwhile = 8;
+
+/** Where the records of ended tasks go, and for how many milliseconds they are kept. */
+interface RecordPlace {
+  readonly db: string;
+  readonly ttl: string;
+}
+
+/** A call that is under way. */
+interface Flight {
+  /** When there is an answer, or none will come. */
+  over: Promise<void>;
+  /** Its answer was lost, or it could not be sent: it is being sent again, and what was sent after it must stay after it. */
+  delayed: boolean;
+}
 
 export class Turns {
   readonly #connection: RedisConnection;
@@ -53,8 +70,10 @@ export class Turns {
   #id = '';
   #turn = 0;
   #tag = 0;
+  #records: RecordPlace | null = null;
   #queue: Operation[] = [];
-  #running = false;
+  /** In the order in which they were sent. */
+  readonly #flights: Flight[] = [];
   #scheduled = false;
   #lazily: NodeJS.Timeout | null = null;
   #idle: (() => void)[] = [];
@@ -85,6 +104,12 @@ export class Turns {
     return this.#tag++ + suffix;
   }
 
+  /** Whether the records of ended tasks go there: it is said once in each call, not with each of them. */
+  keepsRecordsAt(db: string, ttl: string): boolean {
+    this.#records ??= { db, ttl };
+    return this.#records.db === db && this.#records.ttl === ttl;
+  }
+
   /**
    * Does one operation. False: the consumer was taken for dead before, nothing was done.
    * @throws BrokerUnavailable: nothing was done, and it may be tried again.
@@ -105,8 +130,7 @@ export class Turns {
     const write = (): readonly string[] => {
       const count = Math.min(mostClaimed, Math.max(0, request.count()));
       base = this.#tag;
-      // Of what blocking reads took there may be a few more.
-      this.#tag += count + 1000;
+      this.#tag += count + spareTags;
       const flags = [holdsSuspect ? '1' : '0', String(base)];
       return ['C', String(count), ...flags, String(lists.length), ...lists.flat()];
     };
@@ -126,8 +150,8 @@ export class Turns {
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
-    if (!this.#running && this.#queue.length > 0) this.#flush();
-    if (this.#running) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#send();
+    if (this.#flights.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /** Gives up: what is under way and what waits fails. */
@@ -152,8 +176,8 @@ export class Turns {
 
   #add(operation: Operation, lazily = false): void {
     this.#queue.push(operation);
-    if (this.#running || this.#scheduled) return;
-    if (this.#queue.length >= enough) void this.#run();
+    if (this.#scheduled || !this.#maySend()) return;
+    if (this.#queue.length >= enough) this.#send();
     else if (lazily) this.#lazily ??= setTimeout(this.#flush, soonMs);
     else {
       this.#scheduled = true;
@@ -164,24 +188,36 @@ export class Turns {
 
   readonly #flush = (): void => {
     this.#scheduled = false;
-    void this.#run();
+    this.#send();
   };
 
-  async #run(): Promise<void> {
+  #maySend(): boolean {
+    const [first, second] = this.#flights;
+    if (first === undefined) return true;
+    return second === undefined && !first.delayed && this.#connection.state.connected;
+  }
+
+  #send(): void {
     if (this.#lazily !== null) clearTimeout(this.#lazily);
     this.#lazily = null;
-    if (this.#running) return;
-    this.#running = true;
-    while (this.#queue.length > 0) {
-      const operations = this.#next();
-      try {
-        this.#dispatch(operations, await this.#ask(operations));
-      } catch (error) {
-        for (const operation of operations) operation.failed(error);
-      }
+    while (this.#queue.length > 0 && this.#maySend()) {
+      if (this.#flights.length > 0 && this.#queue.length < worthwhile && !this.#queue.some(isClaim)) return;
+      const flight: Flight = { over: Promise.resolve(), delayed: false };
+      flight.over = this.#fly(flight, this.#next(), this.#flights[0]);
+      this.#flights.push(flight);
     }
-    this.#running = false;
-    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #fly(flight: Flight, operations: readonly Operation[], before: Flight | undefined): Promise<void> {
+    const id = this.#id;
+    try {
+      this.#dispatch(id, operations, await this.#ask(flight, operations, before));
+    } catch (error) {
+      for (const operation of operations) operation.failed(error);
+    }
+    this.#flights.splice(this.#flights.indexOf(flight), 1);
+    this.#send();
+    if (this.#flights.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** What fits into one call, with one claim at most. */
@@ -201,9 +237,14 @@ export class Turns {
   }
 
   /** Asks until it is known what became of it. */
-  async #ask(operations: readonly Operation[]): Promise<readonly unknown[]> {
+  async #ask(
+    flight: Flight,
+    operations: readonly Operation[],
+    before: Flight | undefined,
+  ): Promise<readonly unknown[]> {
     const id = this.#id;
-    const args = [this.#prefix, String(this.#connection.settings.db), id, String(++this.#turn)];
+    const { db, ttl } = this.#records ?? { db: '', ttl: '' };
+    const args = [this.#prefix, String(this.#connection.settings.db), id, String(++this.#turn), db, ttl];
     for (const operation of operations) for (const arg of operation.args) args.push(arg);
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
     let unknown = false;
@@ -215,6 +256,9 @@ export class Turns {
       } catch (error) {
         if (error instanceof ReplyLost) unknown = true;
         else if (!unknown || !(error instanceof BrokerUnavailable)) throw error;
+        flight.delayed = true;
+        // What it settles may have been claimed by the call before.
+        await before?.over;
         if (this.#abandoned.signal.aborted)
           throw new BrokerUnavailable('the consumer was closed before Redis answered', { cause: error });
         await this.#clock
@@ -224,11 +268,11 @@ export class Turns {
     }
   }
 
-  #dispatch(operations: readonly Operation[], reply: readonly unknown[]): void {
+  #dispatch(id: string, operations: readonly Operation[], reply: readonly unknown[]): void {
     const letters = String(reply[0]);
     if (letters === '!') {
       for (const { claim, done } of operations) done(claim !== null ? '!' : '0', [], undefined);
-      this.#onStruckOff(this.#id);
+      this.#onStruckOff(id);
       return;
     }
     const claimed: ClaimedMessage[] = [];
@@ -242,10 +286,11 @@ export class Turns {
         if (Buffer.isBuffer(stored)) claimed.push({ field: suffix, queue, stored });
       }
     }
-    const errors = reply.slice(end).map(String);
+    const refused = String(reply[end]);
+    const errors = reply.slice(end + 1).map(String);
     let letter = 0;
     for (const { claim, done } of operations) {
-      if (claim !== null) done('', claimed, errors[0]);
+      if (claim !== null) done('', claimed, refused === '' ? undefined : refused);
       else done(letters[letter] ?? '0', [], letters[letter++] === 'e' ? errors.shift() : undefined);
     }
   }
@@ -254,6 +299,10 @@ export class Turns {
   #strike(): void {
     for (const { claim, done } of this.#queue.splice(0)) done(claim !== null ? '!' : '0', [], undefined);
   }
+}
+
+function isClaim({ claim }: Operation): boolean {
+  return claim !== null;
 }
 
 const patience = { factor: 50, maximum: 1000, jitter: true } as const;

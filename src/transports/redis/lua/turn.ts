@@ -2,18 +2,23 @@ import { type RedisScript, redisScript } from '../../../clients/redis/script.ts'
 import { recordLua } from '../record-write.ts';
 import { queuesLua } from './queues.ts';
 
+/** Of what blocking reads took there may be a few more than a claim asks for. */
+export const spareTags = 1000;
+
 /**
  * All that a consumer asked for in one turn: adopt what its blocking reads took, settle, claim. A consumer that is not
  * registered any more was taken for dead: nothing is done (that is the fence). A turn whose reply was lost is sent again with its
- * number and is not done twice.
+ * number and is not done twice: of the last two turns it is kept what became of them.
  *
- * ARGV: prefix, db, id, turn, then operations:
- * `A` taken field sha1 | `G` taken queue step | `K` field record publications | `R` field due parked marked |
- * `D` field reason detail record | `C` count suspects base n (list suffix recover)…
- * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)….
+ * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
+ * `A` taken field sha1 | `G` taken queue step | `S` field key json: acknowledge with the record of a task that has ended |
+ * `K` field record publications | `R` field due parked marked | `D` field reason detail record |
+ * `C` count suspects base n (list suffix recover)…
+ * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
+ * the message is ours, which is not known yet while it is being adopted.
  *
  * Reply: `!` when struck off; else one letter for each operation but C (1 done, 0 not ours, e failed), then what was
- * claimed in groups of (suffix, message…), then `E` and the errors.
+ * claimed in groups of (suffix, message…), then why the claim was refused or nothing, then the other errors.
  */
 export const turnScript: RedisScript = redisScript(
   'turn',
@@ -22,12 +27,15 @@ local db, id, turn = ARGV[2], ARGV[3], ARGV[4]
 local claimed = claimed_key(id)
 local consumer = consumer_key(id)
 if not redis.call('ZSCORE', consumers, id) then return {'!'} end
-local last = redis.call('HMGET', consumer, 'turn', 'results')
+local lane = tonumber(turn) % 2
+local last = redis.call('HMGET', consumer, 'turn' .. lane, 'results' .. lane)
 local again = last[1] == turn
+local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
 
-local results, groups, errors, gone, missing = {}, {}, {}, {}, {}
-local at = 5
+local results, groups, errors, gone, ended = {}, {}, {}, {}, {}
+local refused = ''
+local at = 7
 local function next_arg()
   local value = ARGV[at]
   at = at + 1
@@ -53,11 +61,13 @@ local function send(p)
   if p[4] == '' then redis.call('LPUSH', list_key(p[1], p[2]), p[3])
   else schedule(p[1], p[2], p[3], p[4]) end
 end
+local function said(problem) return type(problem) == 'table' and problem.err or tostring(problem) end
 local function note(ok, problem)
-  if ok then results[#results + 1] = problem == false and '0' or '1'
+  local number = #results + 1
+  if ok then results[number] = problem == false and '0' or '1'
   else
-    results[#results + 1] = 'e'
-    errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem)
+    results[number] = 'e'
+    errors[number] = said(problem)
   end
 end
 
@@ -74,7 +84,6 @@ local function adopt(taken, field, sha)
     put_front(queue, step, stored, strikes)
     stored = redis.call('RPOP', taken)
   end
-  missing[field] = true
   return false
 end
 local function give_back(taken, queue, step)
@@ -86,8 +95,9 @@ local function give_back(taken, queue, step)
     stored = redis.call('RPOP', taken)
   end
 end
-local function acknowledge(field, record, publications)
-  if missing[field] then return false end
+local function is_ours(field) return redis.call('HEXISTS', claimed, field) == 1 end
+local function acknowledge(field, record, publications, checked)
+  if checked and not is_ours(field) then return false end
   if record then write(record) end
   for _, p in ipairs(publications) do send(p) end
   gone[#gone + 1] = field
@@ -115,11 +125,11 @@ local function bury(field, reason, detail, record)
   redis.call('ZADD', prefix .. 'umbel:dead:of:' .. queue, number, number)
   redis.call('HDEL', claimed, field)
 end
-local function recall(base)
+local function recall(base, count)
   local fields = {}
   for _, field in ipairs(redis.call('HKEYS', claimed)) do
     local tag = parse_field(field)
-    if tag >= base then fields[#fields + 1] = {tag, field} end
+    if tag >= base and tag < base + count + ${spareTags} then fields[#fields + 1] = {tag, field} end
   end
   table.sort(fields, function(a, b) return a[1] < b[1] end)
   for _, each in ipairs(fields) do
@@ -178,17 +188,27 @@ end
 
 while at <= #ARGV do
   local op = next_arg()
-  if op == 'K' then
+  if op == 'S' or op == 's' then
+    if not again then
+      local number = #results + 1
+      if op == 'S' or is_ours(ARGV[at]) then
+        results[number] = '1'
+        ended[#ended + 1] = at
+        ended[#ended + 1] = number
+      else results[number] = '0' end
+    end
+    at = at + 3
+  elseif op == 'K' or op == 'k' then
     local field, record = next_arg(), read_record()
     local publications = read_publications()
-    if not again then note(pcall(acknowledge, field, record, publications)) end
+    if not again then note(pcall(acknowledge, field, record, publications, op == 'k')) end
   elseif op == 'C' then
     local count, suspects, base = tonumber(next_arg()), next_arg(), tonumber(next_arg())
     local lists = {}
     for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg(), next_arg()} end
-    if again then recall(base) else
+    if again then recall(base, count) else
       local ok, problem = pcall(claim, count, suspects, base, lists)
-      if not ok then errors[#errors + 1] = type(problem) == 'table' and problem.err or tostring(problem) end
+      if not ok then refused = said(problem) end
     end
   elseif op == 'A' then
     local taken, field, sha = next_arg(), next_arg(), next_arg()
@@ -205,14 +225,27 @@ while at <= #ARGV do
     if not again then note(pcall(bury, field, reason, detail, record)) end
   end
 end
+if #ended > 0 then
+  if ended_db ~= db then redis.call('SELECT', ended_db) end
+  for n = 1, #ended, 2 do
+    local first, number = ended[n], ended[n + 1]
+    local problem = write_ended(ARGV[first + 1], ARGV[first + 2], ended_ttl)
+    if problem then
+      results[number] = 'e'
+      errors[number] = problem
+    else gone[#gone + 1] = ARGV[first] end
+  end
+  if ended_db ~= db then redis.call('SELECT', db) end
+end
 for first = 1, #gone, 1000 do
   redis.call('HDEL', claimed, unpack(gone, first, math.min(first + 999, #gone)))
 end
 local all = again and last[2] or table.concat(results)
-if not again then redis.call('HSET', consumer, 'turn', turn, 'results', all) end
+if not again then redis.call('HSET', consumer, 'turn' .. lane, turn, 'results' .. lane, all) end
 local reply = {all, #groups}
 for _, each in ipairs(groups) do reply[#reply + 1] = each end
-for _, each in ipairs(errors) do reply[#reply + 1] = each end
+reply[#reply + 1] = refused
+for number = 1, #results do if errors[number] then reply[#reply + 1] = errors[number] end end
 return reply
 `,
 );
