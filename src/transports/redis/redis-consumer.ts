@@ -1,7 +1,8 @@
 // A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
 import { createHash, randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
+import { BrokerUnavailable } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
@@ -210,19 +211,22 @@ export class RedisConsumer implements Consumer {
     const { options, connection, steps } = this.#parts;
     const id = randomUUID();
     const about = JSON.stringify({ name: options.name, pid: process.pid, since: new Date() });
-    await connection.run(
-      joinScript,
-      [this.#prefix],
-      [
-        this.#prefix,
-        id,
-        String(options.leaseMs),
-        about,
-        JSON.stringify(this.#queues),
-        steps.join(),
-        ...this.#queues,
-      ],
-    );
+    const args = [
+      this.#prefix,
+      id,
+      String(options.leaseMs),
+      about,
+      JSON.stringify(this.#queues),
+      steps.join(),
+      ...this.#queues,
+    ];
+    try {
+      await connection.run(joinScript, [this.#prefix], args);
+    } catch (error) {
+      // Perhaps we are on the list now. We shall come by another name; this one holds nothing and is struck off.
+      if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
+      throw error;
+    }
     this.#id = id;
     this.#turns.begin(id);
     this.#tender.tend(id);
