@@ -76,10 +76,11 @@ export class FaultProxy implements AsyncDisposable {
 
   /**
    * Loses the n-th (from 1) of all that is said in this direction from now on, on whatever connection it comes, and cuts
-   * that connection. A lost reply was given: the server has acted. A lost request never came to it.
+   * that connection. A lost reply was given: the server has acted. A lost request never came to it. With `named` only what
+   * has this in its name is counted.
    */
-  lose(what: Direction, nth: number): Loss {
-    const loss = new CountedLoss(what, nth);
+  lose(what: Direction, nth: number, named = ''): Loss {
+    const loss = new CountedLoss(what, nth, named);
     this.#losses.push(loss);
     return loss;
   }
@@ -272,18 +273,20 @@ class Line {
 class CountedLoss implements Loss {
   readonly #what: Direction;
   readonly #nth: number;
+  readonly #named: string;
   #isOver = false;
   seen = 0;
   lost: string | null = null;
 
-  constructor(what: Direction, nth: number) {
+  constructor(what: Direction, nth: number, named: string) {
     this.#what = what;
     this.#nth = nth;
+    this.#named = named;
   }
 
   /** Whether it is this one. */
   counts(what: Direction, { name, idle }: Unit): boolean {
-    if (this.#isOver || what !== this.#what || idle) return false;
+    if (this.#isOver || what !== this.#what || idle || !name.includes(this.#named)) return false;
     this.seen++;
     if (this.seen !== this.#nth) return false;
     this.#isOver = true;
