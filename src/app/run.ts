@@ -37,13 +37,13 @@ export function bindTask(task: AnyTask, context: RunContext): BoundTask {
 }
 
 /**
- * Tells who wants to know how a run ended: the task's hooks, then the signals. Never rejects: what they throw is
- * logged and changes nothing.
+ * Tells who wants to know how a run ended: the task's hooks, then the signals; null when nobody does. Never rejects: what they
+ * throw is logged and changes nothing.
  */
-export async function runHooks(task: AnyTask, context: RunContext, outcome: Outcome): Promise<void> {
-  if (!isHeard(task)) return;
+export function runHooks(task: AnyTask, context: RunContext, outcome: Outcome): Promise<void> | null {
+  if (!isHeard(task)) return null;
   const bound = new RunningTask(task, context);
-  await runAs(bound, () => tell(bound, context, outcome));
+  return runAs(bound, () => tell(bound, context, outcome));
 }
 
 class RunningTask implements BoundTask {
@@ -109,7 +109,14 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
   try {
     const { taskPrerun } = task.app.signals;
     if (taskPrerun.connected) await taskPrerun.send({ task, request: context.request }, context.logger);
-    const value = await callBody(bound, context.request);
+    const { options, run } = task;
+    if (run === null) throw new Error(`the task '${task.name}' lives elsewhere and cannot be run here`);
+    const { args, kwargs } = context.request;
+    const ready = bindArguments(task.name, options.input, args, kwargs);
+    const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;
+    if (options.beforeStart) await options.beforeStart(bound);
+    const returned = options.bind ? run(bound, ...given) : run(...given);
+    const value = isThenable(returned) ? await returned : returned;
     if (value instanceof Retry) throw value; // `return task.retry()` means the same
     bound.warnOfForgottenRetry();
     return { kind: 'success', value };
@@ -124,13 +131,9 @@ function reasonOf(thrown: unknown, bound: RunningTask): unknown {
   return thrown.cause === bound.signal.reason ? thrown.cause : thrown;
 }
 
-async function callBody(bound: RunningTask, { args, kwargs }: TaskRequest): Promise<unknown> {
-  const { options, run } = bound.task;
-  if (run === null) throw new Error(`the task '${bound.name}' lives elsewhere and cannot be run here`);
-  const ready = bindArguments(bound.name, options.input, args, kwargs);
-  const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;
-  if (options.beforeStart) await options.beforeStart(bound);
-  return options.bind ? run(bound, ...given) : run(...given);
+/** Anything else need not be waited for: most tasks of a busy worker are short, and each wait costs. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 function classify(thrown: unknown, bound: RunningTask): Outcome {

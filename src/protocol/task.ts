@@ -58,8 +58,7 @@ export interface DecodeTaskOptions {
 
 /** Reads a task message of protocol v2, v1, or the mixture of both. Total. */
 export function decodeTask(wire: WireMessage, options: DecodeTaskOptions = {}): Decoded<TaskMessage> {
-  const limits: DecodeLimits =
-    options.maxSize === undefined ? defaultLimits : { ...defaultLimits, maxSize: options.maxSize };
+  const limits = limitsOf(options.maxSize);
   let { body } = wire;
   if (body.length > limits.maxSize) {
     return refuse('too-large', `the body has ${body.length} bytes; the limit is ${limits.maxSize}`);
@@ -87,4 +86,12 @@ export function decodeTask(wire: WireMessage, options: DecodeTaskOptions = {}): 
   );
 }
 
+function limitsOf(maxSize: number | undefined): DecodeLimits {
+  if (maxSize === undefined || maxSize === defaultLimits.maxSize) return defaultLimits;
+  if (maxSize !== lastLimits.maxSize) lastLimits = { ...defaultLimits, maxSize };
+  return lastLimits;
+}
+
+/** A worker reads all messages with the same. */
+let lastLimits = defaultLimits;
 const jsonOnly: readonly string[] = ['json'];

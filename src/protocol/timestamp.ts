@@ -10,8 +10,12 @@ export function formatTimestamp(date: Date): string {
   if (!(ms >= firstMs && ms <= lastMs)) {
     throw new RangeError(Number.isNaN(ms) ? 'an invalid Date' : 'a Date outside the years 1 to 9999');
   }
-  return `${date.toISOString().slice(0, -1)}000+00:00`;
+  if (ms !== lastWritten.ms) lastWritten = { ms, text: `${date.toISOString().slice(0, -1)}000+00:00` };
+  return lastWritten.text;
 }
+
+/** Many records are made in one millisecond. */
+let lastWritten = { ms: Number.NaN, text: '' };
 
 /**
  * Reads ISO 8601 as leniently as Celery reads the headers `eta` and `expires`: extended or basic form, `Z` or an

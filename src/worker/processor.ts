@@ -172,7 +172,8 @@ export class Processor {
     if (run.updates !== null) await run.updates;
     const decided = this.#decide(delivery, run, end, early);
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
-    if (decided.end.kind !== 'abandoned') await runHooks(task, run, decided.end);
+    const hooks = decided.end.kind === 'abandoned' ? null : runHooks(task, run, decided.end);
+    if (hooks !== null) await hooks;
     slots.vacate();
     place.vacated = true;
     const settled = early

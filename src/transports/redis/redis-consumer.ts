@@ -351,21 +351,43 @@ export class RedisConsumer implements Consumer {
     this.#wake(); // for the next suspect
   }
 
-  readonly #settle = async (delivery: RedisDelivery, settlement: Settlement): Promise<boolean> => {
+  /** A promise for each step of it would cost more than the step. */
+  readonly #settle = (delivery: RedisDelivery, settlement: Settlement): Promise<'settled' | 'fenced'> => {
     const id = this.#id;
-    const args = this.#ended(delivery, settlement) ?? (await this.#operation(delivery, settlement));
-    if (this.#held.get(delivery.field) !== delivery || id !== this.#id) return false;
-    const done = await this.#turns.do(...args);
-    this.#letGo(delivery);
-    if (done) {
-      if (settlement.kind === 'release' && settlement.until !== null)
-        this.#tender.due(settlement.until.getTime());
-      if (settlement.kind === 'ack') {
-        for (const { eta } of settlement.publish ?? []) if (eta !== null) this.#tender.due(eta.getTime());
-      }
-    }
-    return done;
+    const ended = this.#ended(delivery, settlement);
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown): void => {
+        delivery.unsettle();
+        reject(error);
+      };
+      const write = (args: readonly string[]): void => {
+        if (this.#held.get(delivery.field) !== delivery || id !== this.#id) {
+          resolve('fenced');
+          return;
+        }
+        this.#turns.order(
+          args,
+          (done) => {
+            this.#letGo(delivery);
+            if (done) this.#settled(settlement);
+            resolve(done ? 'settled' : 'fenced');
+          },
+          failed,
+        );
+      };
+      if (ended !== null) write(ended);
+      else this.#operation(delivery, settlement).then(write).catch(failed);
+    });
   };
+
+  /** What is to come in its time is looked after. */
+  #settled(settlement: Settlement): void {
+    if (settlement.kind === 'release' && settlement.until !== null)
+      this.#tender.due(settlement.until.getTime());
+    if (settlement.kind === 'ack' && settlement.publish !== undefined) {
+      for (const { eta } of settlement.publish) if (eta !== null) this.#tender.due(eta.getTime());
+    }
+  }
 
   /** What nearly always is to be done: acknowledge with the record of a task that has ended. */
   #ended({ field }: RedisDelivery, settlement: Settlement): string[] | null {

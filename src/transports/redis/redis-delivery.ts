@@ -6,8 +6,8 @@ import type { Delivery, Settlement } from '../transport.ts';
 import { unmark } from './marks.ts';
 import type { ClaimedMessage } from './turns.ts';
 
-/** Carries out a settlement; false: the lease had passed to another. */
-export type Settle = (delivery: RedisDelivery, settlement: Settlement) => Promise<boolean>;
+/** Carries out a settlement. `fenced`: the lease had passed to another. */
+export type Settle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
 
 export class RedisDelivery implements Delivery {
   readonly queue: string;
@@ -51,16 +51,16 @@ export class RedisDelivery implements Delivery {
     return this.#lost.signal;
   }
 
-  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
-    if (this.#settled && !this.#isLost) throw new TypeError('a delivery is settled once');
-    if (this.#isLost) return 'fenced';
+  settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#isLost) return Promise.resolve('fenced');
+    if (this.#settled) return Promise.reject(new TypeError('a delivery is settled once'));
     this.#settled = true;
-    try {
-      return (await this.#settle(this, settlement)) ? 'settled' : 'fenced';
-    } catch (error) {
-      this.#settled = false; // nothing was written: it may be tried again
-      throw error;
-    }
+    return this.#settle(this, settlement);
+  }
+
+  /** Nothing was written: it may be tried again. */
+  unsettle(): void {
+    this.#settled = false;
   }
 
   /** It is another's now. */

@@ -118,6 +118,20 @@ export class Turns {
     return this.#do(args, false);
   }
 
+  /** The same, told by calls: this is on the way of each task. */
+  order(
+    args: readonly string[],
+    done: (ours: boolean) => void,
+    failed: (error: unknown) => void,
+    lazily = false,
+  ): void {
+    const told = (letter: string, _: readonly ClaimedMessage[], error: string | undefined): void => {
+      if (letter === 'e') failed(new StoreError(`Redis: ${error ?? 'failed'}`));
+      else done(letter === '1');
+    };
+    this.#add({ args, claim: null, done: told, failed }, lazily);
+  }
+
   /** The same for what may wait for company, some milliseconds. */
   doSoon(...args: readonly string[]): Promise<boolean> {
     return this.#do(args, true);
@@ -160,18 +174,7 @@ export class Turns {
   }
 
   #do(args: readonly string[], lazily: boolean): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      this.#add(
-        {
-          args,
-          claim: null,
-          done: (letter, _, error) =>
-            letter === 'e' ? reject(new StoreError(`Redis: ${error ?? 'failed'}`)) : resolve(letter === '1'),
-          failed: reject,
-        },
-        lazily,
-      );
-    });
+    return new Promise((resolve, reject) => this.order(args, resolve, reject, lazily));
   }
 
   #add(operation: Operation, lazily = false): void {
