@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   protocol: ['lib'],
+  schedules: ['lib'],
   clients: ['lib'],
   transports: ['clients', 'protocol', 'lib'],
   results: ['clients', 'transports', 'protocol', 'lib'],

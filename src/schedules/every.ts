@@ -1,0 +1,69 @@
+// Intervals: counted from a fixed moment, so that they never drift.
+import { ConfigError } from '../errors.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import { plainContext, type Schedule, type ScheduleContext } from './schedule.ts';
+import type { EveryJson } from './schedule-json.ts';
+
+export interface EveryOptions {
+  /**
+   * Counted from the clock's zero (1970-01-01, 00:00 UTC) instead of from when the schedule came into force: `every('1h',
+   * { relative: true })` is due at each full hour. Celery's `relative`.
+   */
+  readonly relative?: boolean;
+}
+
+/**
+ * Every so many seconds, or `'10m'`. The first time is one whole interval after the schedule came into force, as in Celery;
+ * all others are multiples of it.
+ * @throws ConfigError for less than 10 ms or more than 100 years.
+ */
+export function every(interval: Duration, options: EveryOptions = {}): Every {
+  return new Every(toMs(interval, "the interval of 'every'"), options.relative ?? false);
+}
+
+export class Every implements Schedule {
+  readonly intervalMs: number;
+  readonly relative: boolean;
+
+  /** @internal */
+  constructor(intervalMs: number, relative: boolean) {
+    // A fraction of a millisecond would be lost in each Date, and add up.
+    this.intervalMs = Math.round(intervalMs);
+    this.relative = relative;
+    if (!(this.intervalMs >= shortestMs && this.intervalMs <= longestMs)) {
+      throw new ConfigError(
+        `the interval of 'every' must be from 10 ms to 100 years, not ${intervalMs / 1000} s`,
+      );
+    }
+  }
+
+  next(after: Date, { since }: ScheduleContext = plainContext): Date | null {
+    const from = this.relative ? 0 : since.getTime();
+    const passed = Math.max(0, Math.floor((after.getTime() - from) / this.intervalMs));
+    const next = new Date(from + (passed + 1) * this.intervalMs);
+    return Number.isNaN(next.getTime()) ? null : next;
+  }
+
+  toJSON(): EveryJson {
+    return { type: 'every', every: this.intervalMs / 1000, relative: this.relative };
+  }
+
+  toString(): string {
+    return `every ${shownMs(this.intervalMs)}${this.relative ? ' by the clock' : ''}`;
+  }
+}
+
+const shortestMs = 10;
+const longestMs = 100 * 366 * 86_400_000;
+
+/** In the largest unit that says it exactly: `10m`, `90s`, `1500ms`. */
+function shownMs(ms: number): string {
+  const units: readonly (readonly [string, number])[] = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ];
+  const [unit, size] = units.find(([, size]) => ms % size === 0) ?? ['ms', 1];
+  return `${ms / size}${unit}`;
+}

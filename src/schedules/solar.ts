@@ -1,0 +1,88 @@
+// By the sun.
+import { getTimes, type SunTimeName } from 'suncalc';
+import { ConfigError } from '../errors.ts';
+import type { Schedule } from './schedule.ts';
+import type { SolarJson } from './schedule-json.ts';
+
+/** Celery's names. */
+export type SolarEvent =
+  | 'dawn_astronomical'
+  | 'dawn_nautical'
+  | 'dawn_civil'
+  | 'sunrise'
+  | 'solar_noon'
+  | 'sunset'
+  | 'dusk_civil'
+  | 'dusk_nautical'
+  | 'dusk_astronomical';
+
+/**
+ * When the sun is there, to the second: `solar('sunset', 52.52, 13.40)`, in degrees north and east. Where the event does not
+ * happen for days or months (polar day and night), it is next due when it happens again.
+ * @throws ConfigError
+ */
+export function solar(event: SolarEvent, latitude: number, longitude: number): Solar {
+  return new Solar(event, latitude, longitude);
+}
+
+export class Solar implements Schedule {
+  readonly event: SolarEvent;
+  readonly latitude: number;
+  readonly longitude: number;
+
+  /** @internal */
+  constructor(event: SolarEvent, latitude: number, longitude: number) {
+    if (!Object.hasOwn(sunTimes, event)) {
+      throw new ConfigError(
+        `solar: there is no event '${event}'; there are ${Object.keys(sunTimes).join(', ')}`,
+      );
+    }
+    check(latitude, 90, 'latitude');
+    check(longitude, 180, 'longitude');
+    this.event = event;
+    this.latitude = latitude;
+    this.longitude = longitude;
+  }
+
+  next(after: Date): Date | null {
+    // The sun's day of a place begins up to half a day before or after that of Greenwich.
+    for (let day = -2; day < horizonDays; day++) {
+      const noon = new Date(after.getTime() + day * dayMs);
+      const at = getTimes(noon, this.latitude, this.longitude)[sunTimes[this.event]]?.getTime();
+      if (at === undefined || Number.isNaN(at)) continue;
+      const due = Math.floor(at / 1000) * 1000;
+      if (due > after.getTime()) return new Date(due);
+    }
+    return null;
+  }
+
+  toJSON(): SolarJson {
+    const { event, latitude, longitude } = this;
+    return { type: 'solar', event, latitude, longitude };
+  }
+
+  toString(): string {
+    return `${this.event} at ${this.latitude}, ${this.longitude}`;
+  }
+}
+
+const dayMs = 86_400_000;
+/** Longer than any polar night. At the poles themselves the sun rises once a year. */
+const horizonDays = 400;
+
+const sunTimes: Readonly<Record<SolarEvent, SunTimeName | 'solarNoon'>> = {
+  dawn_astronomical: 'nightEnd',
+  dawn_nautical: 'nauticalDawn',
+  dawn_civil: 'dawn',
+  sunrise: 'sunrise',
+  solar_noon: 'solarNoon',
+  sunset: 'sunset',
+  dusk_civil: 'dusk',
+  dusk_nautical: 'nauticalDusk',
+  dusk_astronomical: 'night',
+};
+
+function check(degrees: number, most: number, what: string): void {
+  if (typeof degrees !== 'number' || !(Math.abs(degrees) <= most))
+    throw new ConfigError(`solar: the ${what} must be from -${most} to ${most} degrees, not ${degrees}`);
+}

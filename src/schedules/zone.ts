@@ -1,0 +1,148 @@
+// Time zones: what the clocks of a place show, and when they are moved. Facts from the runtime (Intl).
+import { ConfigError } from '../errors.ts';
+
+/** A stretch of time in which the clocks of a zone are not moved. All in milliseconds since 1970. */
+export interface Stretch {
+  readonly start: number;
+  /** The moment from which another offset holds; or as far as was looked. */
+  readonly end: number;
+  /** What is added to UTC to get what the clocks show. */
+  readonly offset: number;
+}
+
+/** A time zone of the runtime. */
+export class Zone {
+  readonly name: string;
+  readonly #format: Intl.DateTimeFormat | null;
+  /** Stretches by the number of their month of 32 days. */
+  readonly #months = new Map<number, readonly Stretch[]>();
+
+  private constructor(name: string, format: Intl.DateTimeFormat | null) {
+    this.name = name;
+    this.#format = format;
+  }
+
+  /** @throws ConfigError for a name that the runtime does not know. */
+  static named(name: string): Zone {
+    let zone = zones.get(name);
+    if (zone === undefined) {
+      zone = new Zone(name, formatOf(name));
+      zones.set(name, zone);
+    }
+    return zone;
+  }
+
+  /** The offset at a moment, milliseconds. */
+  offset(at: number): number {
+    return this.stretch(at).offset;
+  }
+
+  /** The stretch that a moment lies in. It may end before the clocks are really moved (where we have not looked on). */
+  stretch(at: number): Stretch {
+    const month = Math.floor(at / monthMs);
+    let stretches = this.#months.get(month);
+    if (stretches === undefined) {
+      if (this.#months.size >= mostMonths) this.#months.clear();
+      stretches = this.#look(month * monthMs, (month + 1) * monthMs);
+      this.#months.set(month, stretches);
+    }
+    for (const stretch of stretches) if (at < stretch.end) return stretch;
+    throw new RangeError(`no stretch holds ${at}`);
+  }
+
+  /**
+   * The moment at which the clocks first show this local time (given as if it were UTC). If they skip it, the moment of
+   * the jump.
+   */
+  resolve(local: number): number {
+    // No clock is more than a day from UTC: all that could be meant lies between.
+    for (let at = local - dayMs; ; ) {
+      const { end, offset } = this.stretch(at);
+      // In this stretch the clocks show at+offset up to end+offset.
+      const meant = local - offset;
+      if (meant < end) return Math.max(meant, at);
+      at = end;
+    }
+  }
+
+  #look(from: number, to: number): readonly Stretch[] {
+    const stretches: Stretch[] = [];
+    let start = from;
+    let offset = this.#offsetAt(from);
+    for (let at = from; at < to; at += stepMs) {
+      const next = Math.min(to, at + stepMs);
+      const after = this.#offsetAt(next);
+      if (after === offset) continue;
+      const moved = this.#whenMoved(at, next, offset);
+      stretches.push({ start, end: moved, offset });
+      start = moved;
+      offset = after;
+    }
+    if (start < to) stretches.push({ start, end: to, offset });
+    return stretches;
+  }
+
+  /** The first moment in (low, high] with another offset than `before`. Clocks are moved at full seconds. */
+  #whenMoved(low: number, high: number, before: number): number {
+    let [same, other] = [low, high];
+    while (other - same > 1000) {
+      const middle = same + Math.floor((other - same) / 2000) * 1000;
+      if (this.#offsetAt(middle) === before) same = middle;
+      else other = middle;
+    }
+    return other;
+  }
+
+  #offsetAt(at: number): number {
+    if (this.#format === null) return 0;
+    const shown = this.#format.format(at);
+    const [, month, day, year, era, hour, minute, second] = pattern.exec(shown) ?? [];
+    if (second === undefined)
+      throw new RangeError(`the runtime shows '${shown}' for a moment in ${this.name}`);
+    const years = era === 'B' ? 1 - Number(year) : Number(year);
+    const local = Date.UTC(
+      2000,
+      Number(month) - 1,
+      Number(day),
+      Number(hour),
+      Number(minute),
+      Number(second),
+    );
+    return (
+      new Date(local).setUTCFullYear(years, Number(month) - 1, Number(day)) - Math.floor(at / 1000) * 1000
+    );
+  }
+}
+
+const zones = new Map<string, Zone>();
+const dayMs = 86_400_000;
+const monthMs = 32 * dayMs;
+/** Between two looks at the clock. No zone has moved its clocks twice within so little time. */
+const stepMs = dayMs / 2;
+/** Kept for each zone: ten years. */
+const mostMonths = 120;
+
+const pattern = /^(\d+)\/(\d+)\/(\d+) ([AB])\D* (\d+):(\d+):(\d+)$/;
+
+function formatOf(name: string): Intl.DateTimeFormat | null {
+  if (name === 'UTC') return null;
+  try {
+    return new Intl.DateTimeFormat('en-US', {
+      timeZone: name,
+      hourCycle: 'h23',
+      calendar: 'gregory',
+      numberingSystem: 'latn',
+      era: 'narrow',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
+  } catch (error) {
+    throw new ConfigError(`there is no time zone '${name}'; use a name like 'Europe/Berlin' or 'UTC'`, {
+      cause: error,
+    });
+  }
+}
