@@ -94,7 +94,13 @@ export class AmqpConsumer implements Consumer {
   /** Resolves when the queues are declared. @throws BrokerUnavailable, ConfigError */
   async join(timeoutMs: number): Promise<void> {
     await this.#link.ready(timeoutMs);
-    for (const queue of this.#queues) await this.#declarations?.queue(queue);
+    try {
+      for (const queue of this.#queues) await this.#declarations?.queue(queue);
+    } catch (error) {
+      // Without a code it is not the server's word: the connection was lost meanwhile.
+      if (!(error instanceof Error) || 'code' in error) throw error;
+      throw new BrokerUnavailable(`${this.#parts.settings.shown}: ${error.message}`, { cause: error });
+    }
   }
 
   /** How many messages of the queue are with this process. */
