@@ -13,6 +13,14 @@ import { backendOptions, brokerOptions } from './driver-options.ts';
 import { Topology } from './queues.ts';
 import { Registry } from './registry.ts';
 import { Router } from './router.ts';
+import {
+  DeclaredSchedules,
+  declarePeriodic,
+  declareSchedule,
+  type Scheduled,
+  type ScheduleOptions,
+  type When,
+} from './schedule.ts';
 import { noKwargs } from './sender.ts';
 import { createSignals, type Signals } from './signals.ts';
 import type { ObjectSchema, SchemaInput, SchemaOutput } from './standard-schema.ts';
@@ -46,6 +54,8 @@ export class App implements AsyncDisposable {
   readonly config: Config;
   readonly tasks: Registry = new Registry();
   readonly signals: Signals = createSignals();
+  /** What the code says is to be sent by itself. */
+  readonly schedules: DeclaredSchedules;
   /** @internal */
   readonly router: Router;
   /** @internal */
@@ -68,6 +78,7 @@ export class App implements AsyncDisposable {
     this.router = new Router(this.config.taskRoutes);
     this.topology = new Topology(this.config.taskQueues, this.config);
     this.defaults = resolveTaskOptions('*', {}, this.config);
+    this.schedules = new DeclaredSchedules(this.config.beatSchedule);
   }
 
   /**
@@ -143,6 +154,26 @@ export class App implements AsyncDisposable {
     const callee = calleeNamed(this, checkName(name, "the task's name"));
     checkShape(name, args, kwargs);
     return submit<R>(this, callee, { args, kwargs }, call);
+  }
+
+  /**
+   * Declares what a beat (`umbel beat`, `new Beat(app)`) sends by itself. The name is the schedule's for good: a beat that starts
+   * puts what the code says into the store of schedules.
+   * @throws ConfigError, UnknownOptionError, NotSerializableError
+   * @example
+   * app.schedule('nightly', crontab('0 3 * * *'), report, { args: ['full'], queue: 'slow' });
+   */
+  schedule(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): void {
+    this.schedules.add(declareSchedule(name, when, what, options));
+  }
+
+  /** Celery's spelling of `schedule`. The name is made of the schedule and the task, if it is not given. */
+  addPeriodicTask(
+    when: When,
+    what: Scheduled,
+    { name, ...options }: ScheduleOptions & { readonly name?: string } = {},
+  ): void {
+    this.schedules.add(declarePeriodic(name, when, what, options));
   }
 
   /** The result of a call that was sent at any time, from anywhere. */

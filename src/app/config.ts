@@ -10,6 +10,7 @@ import { camelOptions, tlsOptions } from './driver-options.ts';
 import { checkPriority, type Priority } from './priority.ts';
 import { type Queues, readExchangeType, Topology } from './queues.ts';
 import { Router, type Routes } from './router.ts';
+import type { BeatSchedule } from './schedule.ts';
 import { type CelerySpelling, settingNamed } from './settings.ts';
 
 /** The settings as one may give them. Durations are seconds, or text like `'10m'`. */
@@ -95,6 +96,10 @@ export interface Settings {
   readonly workerShutdownTimeout: Duration | null;
   /** Bytes of one message. Default 10 MiB. */
   readonly maxMessageSize: number;
+  /** What is sent by itself, and when; see the guide to scheduling. */
+  readonly beatSchedule: BeatSchedule | null;
+  /** URL of the store of schedules (`sqlite://`, `redis://`, `postgresql://`); default: the broker's, else the backend's. */
+  readonly beatStore: string | null;
 }
 
 /** Files of TLS, by Celery's names: `ca_certs` or `ssl_ca_certs` is `caCerts`. */
@@ -200,6 +205,8 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),
     workerShutdownTimeout: given.seconds('workerShutdownTimeout', null, { zero: true }),
     maxMessageSize: given.integer('maxMessageSize', 1024, defaultLimits.maxSize, defaultLimits.maxSize),
+    beatSchedule: given.beatSchedule('beatSchedule'),
+    beatStore: given.textOrNull('beatStore', null),
   };
   checkLimits('the configuration', config.taskTimeLimit, config.taskSoftTimeLimit);
   new Topology(config.taskQueues, config); // says what is wrong with the queues
@@ -305,6 +312,13 @@ class Reader {
   queues(name: keyof Settings): Queues | null {
     const value = this.#given.get(name)?.value ?? null;
     return value as Queues | null; // unknown until the topology has read it, which it does with every check
+  }
+
+  /** What is in it is read by the application, which knows where each entry goes. */
+  beatSchedule(name: keyof Settings): BeatSchedule | null {
+    return this.#read(name, null, 'an object with an entry for each name', (value) =>
+      value === null || isRecord(value) ? (value as BeatSchedule | null) : undefined,
+    );
   }
 
   /** Python's names in it become ours. */

@@ -84,6 +84,8 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
   ['workerShutdownTimeout', 'workerShutdownTimeout'],
   ['maxMessageSize', 'maxMessageSize'],
+  ['beatSchedule', 'beatSchedule'],
+  ['beatStore', 'beatStore'],
 ]);
 
 /** Settings of Celery's that many configurations have, whose usual value is what we do anyway. */
@@ -128,7 +130,7 @@ const otherwise: ReadonlyMap<string, string> = new Map([
 /** The rest of Celery's settings. */
 const unsupported: ReadonlySet<string> = new Set(
   `result_accept_content
-  beat_schedule beat_scheduler beat_schedule_filename beat_sync_every beat_max_loop_interval beat_cron_starting_deadline
+  beat_scheduler beat_schedule_filename beat_sync_every beat_max_loop_interval beat_cron_starting_deadline
   beat_logfile beat_pidfile beat_uid beat_gid beat_umask beat_executable
   broker_transport broker_connection_max_retries broker_channel_error_retry
   broker_heartbeat_checkrate broker_login_method

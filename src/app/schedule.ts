@@ -1,0 +1,338 @@
+// What an application sends by itself, and when: the schedules that are declared in code.
+import { ConfigError, UnknownOptionError } from '../errors.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import { encodeJson } from '../protocol/json.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import { crontab } from '../schedules/crontab.ts';
+import { every } from '../schedules/every.ts';
+import type { Schedule } from '../schedules/schedule.ts';
+import { checkShape } from './arguments.ts';
+import { type CallOptions, checkCallOptions } from './call-options.ts';
+import { checkName } from './checks.ts';
+import type { AnyTask } from './task.ts';
+
+/** When: a schedule, seconds or `'10m'` between two runs, or the five fields of a crontab. */
+export type When = Schedule | Duration;
+
+/** One run of a schedule, for arguments that are made when it is sent. */
+export interface ScheduledRun {
+  /** The schedule's name. */
+  readonly name: string;
+  /** When it is due. The run may be sent later, never before. */
+  readonly due: Date;
+  /** The id that its task gets. */
+  readonly taskId: string;
+}
+
+/** Options of a scheduled call: those of a call that can be kept as data. `expires` is counted from when it is sent. */
+export type ScheduledCallOptions = Omit<
+  CallOptions,
+  'taskId' | 'eta' | 'signal' | 'rootId' | 'parentId' | 'groupId' | 'groupIndex' | 'addToParent' | 'replyTo'
+>;
+
+/** A call as Celery's `beat_schedule` writes it. Arguments may be a function, which is called when the run is sent. */
+export interface ScheduledCall {
+  readonly task: string | AnyTask;
+  readonly args?:
+    | readonly unknown[]
+    | ((run: ScheduledRun) => readonly unknown[] | Promise<readonly unknown[]>);
+  readonly kwargs?: Json | ((run: ScheduledRun) => Json | Promise<Json>);
+  readonly options?: ScheduledCallOptions;
+}
+
+/** A signature: of one task, or a whole workflow. */
+export interface SignatureLike {
+  toJSON(): WireSignature;
+}
+
+/** What is sent: a task without arguments, a call, or a signature. */
+export type Scheduled = string | AnyTask | ScheduledCall | SignatureLike;
+
+/** What becomes of runs that were missed, of those that overlap, and how exactly they start. */
+export interface SchedulePolicy {
+  /**
+   * What is sent of the runs that are overdue, because no beat ran, the broker was away or the clock jumped: the `last` of
+   * them (default; Celery's rule), `all` (the latest `missedLimit` of them), or none that is late (`skip`: later than
+   * `startingDeadline`).
+   */
+  readonly missed?: 'last' | 'all' | 'skip';
+  /** With `all`. Default 100. */
+  readonly missedLimit?: number;
+  /** A run later than this is not sent. Default: `null` = any; with `skip` 10 s, which is more than a takeover takes. */
+  readonly startingDeadline?: Duration | null;
+  /**
+   * While the run before has not ended: send anyway (`allow`, the default), leave out (`skip`), or send one when it has ended
+   * (`queue`). The last two need a result backend.
+   */
+  readonly overlap?: 'allow' | 'skip' | 'queue';
+  /** Each run is sent by up to so much later; how much is fixed by its id. Default 0. */
+  readonly jitter?: Duration;
+  /** false: paused until it is resumed. */
+  readonly enabled?: boolean;
+}
+
+export interface ScheduleOptions extends SchedulePolicy, ScheduledCallOptions {
+  /** Arguments for a task that is given without. */
+  readonly args?: ScheduledCall['args'];
+  readonly kwargs?: ScheduledCall['kwargs'];
+}
+
+/** One entry of `beatSchedule`, as in Celery. */
+export interface BeatScheduleEntry extends ScheduledCall, SchedulePolicy {
+  readonly schedule: When;
+  /** Intervals by the clock: see `every`. */
+  readonly relative?: boolean;
+}
+
+export type BeatSchedule = Readonly<Record<string, BeatScheduleEntry>>;
+
+/** The policy of a schedule, complete. */
+export interface ResolvedPolicy {
+  readonly missed: 'last' | 'all' | 'skip';
+  readonly missedLimit: number;
+  readonly startingDeadlineMs: number | null;
+  readonly overlap: 'allow' | 'skip' | 'queue';
+  readonly jitterMs: number;
+}
+
+/** A schedule as the code declares it, checked. */
+export interface DeclaredSchedule {
+  readonly name: string;
+  readonly schedule: Schedule;
+  readonly call:
+    | {
+        readonly kind: 'task';
+        readonly task: string;
+        readonly args: NonNullable<ScheduledCall['args']>;
+        readonly kwargs: NonNullable<ScheduledCall['kwargs']>;
+        readonly options: ScheduledCallOptions;
+      }
+    | {
+        readonly kind: 'signature';
+        readonly signature: WireSignature;
+        readonly options: ScheduledCallOptions;
+      };
+  readonly policy: ResolvedPolicy;
+  readonly enabled: boolean;
+}
+
+/** The schedules that an application's code declares, by name. */
+export class DeclaredSchedules {
+  readonly #entries = new Map<string, DeclaredSchedule>();
+
+  /** @throws ConfigError */
+  constructor(beatSchedule: BeatSchedule | null) {
+    for (const [name, entry] of Object.entries(beatSchedule ?? {})) this.add(declareEntry(name, entry));
+  }
+
+  /** @throws ConfigError when the name is taken. */
+  add(declared: DeclaredSchedule): void {
+    if (this.#entries.has(declared.name))
+      throw new ConfigError(
+        `a schedule named '${declared.name}' is already declared; give one of the two another name`,
+      );
+    this.#entries.set(declared.name, declared);
+  }
+
+  get(name: string): DeclaredSchedule | undefined {
+    return this.#entries.get(name);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  [Symbol.iterator](): Iterator<DeclaredSchedule> {
+    return this.#entries.values();
+  }
+}
+
+/**
+ * Checks a schedule.
+ * @throws ConfigError, UnknownOptionError, NotSerializableError
+ */
+export function declareSchedule(
+  name: string,
+  when: When,
+  scheduled: Scheduled,
+  options: ScheduleOptions = {},
+): DeclaredSchedule {
+  checkName(name, "a schedule's name");
+  const where = `the schedule '${name}'`;
+  const { missed, missedLimit, startingDeadline, overlap, jitter, enabled, args, kwargs, ...callOptions } =
+    options;
+  return {
+    name,
+    schedule: readWhen(when, where),
+    call: readCall(scheduled, { args, kwargs, callOptions }, where),
+    policy: resolvePolicy(
+      defined({ missed, missedLimit, startingDeadline, overlap, jitter }) as SchedulePolicy, // the undefined are gone
+      where,
+    ),
+    enabled: enabled ?? true,
+  };
+}
+
+/** Under a name that says what and when. Throws as {@link declareSchedule}. */
+export function declarePeriodic(
+  name: string | undefined,
+  when: When,
+  scheduled: Scheduled,
+  options: ScheduleOptions,
+): DeclaredSchedule {
+  if (name !== undefined) return declareSchedule(name, when, scheduled, options);
+  const { schedule, call } = declareSchedule('a periodic task', when, scheduled, options);
+  const task = call.kind === 'task' ? call.task : call.signature.task;
+  return declareSchedule(`${task} ${schedule}`, when, scheduled, options);
+}
+
+/** Celery's map form. Throws as {@link declareSchedule}. */
+export function declareEntry(name: string, entry: BeatScheduleEntry): DeclaredSchedule {
+  const { schedule, relative, task, args, kwargs, options, ...policy } = entry;
+  const unknown = Object.keys(policy).find((key) => !policyNames.includes(key));
+  if (unknown !== undefined)
+    throw new UnknownOptionError(
+      unknown,
+      `the schedule '${name}'`,
+      suggest(unknown, [...policyNames, ...entryNames]),
+    );
+  if (task === undefined || schedule === undefined)
+    throw new ConfigError(
+      `the schedule '${name}' needs 'task' and 'schedule', as in { task: 'shop.report', schedule: 60 }`,
+    );
+  const call = defined({ task, args, kwargs, options }) as unknown as ScheduledCall; // the undefined are gone
+  return declareSchedule(name, relative === true ? relativeTo(schedule) : schedule, call, policy);
+}
+
+const policyNames: readonly string[] = [
+  'missed',
+  'missedLimit',
+  'startingDeadline',
+  'overlap',
+  'jitter',
+  'enabled',
+];
+const entryNames: readonly string[] = ['task', 'schedule', 'args', 'kwargs', 'options', 'relative'];
+
+/** @throws ConfigError */
+export function readWhen(when: When, where: string): Schedule {
+  if (typeof when === 'number') return every(when);
+  if (typeof when === 'string')
+    return /^\s*-?[\d.]+\s*(?:ms|[smhd])\s*$/.test(when) ? every(when) : crontab(when);
+  if (typeof when === 'object' && when !== null && typeof when.next === 'function') return when;
+  throw new ConfigError(`${where}: it must say when: every(60), '10m', crontab('30 2 * * *'), solar(…)`);
+}
+
+function relativeTo(when: When): Schedule {
+  if (typeof when === 'number' || typeof when === 'string') {
+    const schedule = readWhen(when, 'a schedule');
+    if (schedule.toJSON?.().type !== 'every') return schedule;
+    return every(when, { relative: true });
+  }
+  return when;
+}
+
+function readCall(
+  scheduled: Scheduled,
+  given: {
+    readonly args: ScheduledCall['args'] | undefined;
+    readonly kwargs: ScheduledCall['kwargs'] | undefined;
+    readonly callOptions: ScheduledCallOptions;
+  },
+  where: string,
+): DeclaredSchedule['call'] {
+  if (isSignature(scheduled)) {
+    if (given.args !== undefined || given.kwargs !== undefined)
+      throw new ConfigError(`${where}: a signature has its arguments; give them there`);
+    return {
+      kind: 'signature',
+      signature: scheduled.toJSON(),
+      options: checkOptions(given.callOptions, where),
+    };
+  }
+  const call: ScheduledCall = isCall(scheduled) ? scheduled : { task: scheduled };
+  const task = typeof call.task === 'string' ? call.task : call.task?.name;
+  checkName(task, `the task of ${where}`);
+  const args = given.args ?? call.args ?? [];
+  const kwargs = given.kwargs ?? call.kwargs ?? {};
+  checkShape(task, typeof args === 'function' ? [] : args, typeof kwargs === 'function' ? {} : kwargs);
+  encodeJson(
+    [typeof args === 'function' ? [] : args, typeof kwargs === 'function' ? {} : kwargs],
+    '$arguments',
+  );
+  const options = { ...call.options, ...given.callOptions };
+  return { kind: 'task', task, args, kwargs, options: checkOptions(options, where) };
+}
+
+function isSignature(scheduled: Scheduled): scheduled is SignatureLike {
+  return (
+    (typeof scheduled === 'object' || typeof scheduled === 'function') &&
+    scheduled !== null &&
+    'toJSON' in scheduled &&
+    typeof scheduled.toJSON === 'function'
+  );
+}
+
+function isCall(scheduled: string | AnyTask | ScheduledCall): scheduled is ScheduledCall {
+  return typeof scheduled === 'object' && scheduled !== null && 'task' in scheduled;
+}
+
+const notScheduled: readonly string[] = [
+  'taskId',
+  'eta',
+  'signal',
+  'rootId',
+  'parentId',
+  'groupId',
+  'groupIndex',
+  'addToParent',
+  'replyTo',
+];
+
+/** What is kept as data must have a form as data. */
+function checkOptions(options: ScheduledCallOptions, where: string): ScheduledCallOptions {
+  const given = defined({ ...options });
+  for (const name of Object.keys(given)) {
+    if (notScheduled.includes(name))
+      throw new ConfigError(
+        `${where}: '${name}' is of one call, not of all that a schedule sends; leave it out`,
+      );
+  }
+  checkCallOptions(where, given);
+  encodeJson(given, '$options');
+  return given;
+}
+
+/** @throws ConfigError, UnknownOptionError */
+export function resolvePolicy(policy: SchedulePolicy, where: string): ResolvedPolicy {
+  const missed = choice(policy.missed, ['last', 'all', 'skip'], `'missed' of ${where}`);
+  const overlap = choice(policy.overlap, ['allow', 'skip', 'queue'], `'overlap' of ${where}`);
+  const { missedLimit = 100, startingDeadline, jitter = 0 } = policy;
+  if (!Number.isInteger(missedLimit) || missedLimit < 1 || missedLimit > 10_000)
+    throw new ConfigError(`'missedLimit' of ${where} must be a whole number from 1 to 10,000`);
+  const deadline = startingDeadline === undefined ? (missed === 'skip' ? 10 : null) : startingDeadline;
+  return {
+    missed,
+    missedLimit,
+    startingDeadlineMs: deadline === null ? null : notNegative(deadline, `'startingDeadline' of ${where}`),
+    overlap,
+    jitterMs: notNegative(jitter, `'jitter' of ${where}`),
+  };
+}
+
+function choice<T extends string>(value: T | undefined, choices: readonly [T, ...T[]], what: string): T {
+  if (value === undefined) return choices[0];
+  if (choices.includes(value)) return value;
+  throw new ConfigError(`${what} must be ${choices.map((each) => `'${each}'`).join(' or ')}`);
+}
+
+function notNegative(duration: Duration, what: string): number {
+  const ms = toMs(duration, what);
+  if (ms < 0) throw new ConfigError(`${what} must not be negative`);
+  return ms;
+}
+
+function defined(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
