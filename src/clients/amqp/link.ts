@@ -158,6 +158,14 @@ export class AmqpLink implements AsyncDisposable {
   }
 }
 
+/** Closes a channel. (The library's promise of that never ends when the connection is lost meanwhile; the channel's event comes then, too.) */
+export function closeChannel(channel: AmqpChannel): Promise<void> {
+  return new Promise((resolve) => {
+    channel.once('close', () => resolve());
+    channel.close().then(resolve, () => resolve()); // it was closed before
+  });
+}
+
 /** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */
 async function withEnd(promise: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

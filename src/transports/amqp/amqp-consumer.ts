@@ -5,6 +5,7 @@ import {
   type AmqpConnection,
   AmqpLink,
   type AmqpMessage,
+  closeChannel,
 } from '../../clients/amqp/link.ts';
 import type { AmqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerUnavailable, ConfigError } from '../../errors.ts';
@@ -436,7 +437,7 @@ export class AmqpConsumer implements Consumer {
         }
         delivery.lose();
       }
-      await feed.channel.close().catch(() => undefined);
+      await closeChannel(feed.channel);
     }
   }
 

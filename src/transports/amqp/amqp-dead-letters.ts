@@ -1,5 +1,5 @@
 // Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards: what was not acknowledged stays where it was.
-import type { AmqpChannel, AmqpGetMessage } from '../../clients/amqp/link.ts';
+import { type AmqpChannel, type AmqpGetMessage, closeChannel } from '../../clients/amqp/link.ts';
 import type { DeadLetter, DeadLetters, DeadReason } from '../transport.ts';
 import { deadQueue } from './declare.ts';
 import type { Publisher } from './publisher.ts';
@@ -54,7 +54,7 @@ export class AmqpDeadLetters implements DeadLetters {
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
     const { messageCount } = await channel.checkQueue(deadQueue);
-    await channel.close();
+    await closeChannel(channel);
     return messageCount;
   }
 
@@ -105,7 +105,7 @@ export class AmqpDeadLetters implements DeadLetters {
         if (await see(message, aboutOf(message), channel)) break;
       }
     } finally {
-      await channel.close();
+      await closeChannel(channel);
     }
   }
 }

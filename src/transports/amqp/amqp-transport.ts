@@ -1,4 +1,5 @@
 // The transport over RabbitMQ, with Celery's exchanges and queues.
+import { closeChannel } from '../../clients/amqp/link.ts';
 import { type AmqpSettings, amqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
@@ -135,7 +136,7 @@ export class AmqpTransport implements Transport {
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
     const { messageCount } = await channel.purgeQueue(queue);
-    await channel.close();
+    await closeChannel(channel);
     return messageCount;
   }
 
@@ -167,7 +168,7 @@ export class AmqpTransport implements Transport {
     channel.on('error', () => undefined);
     try {
       const { messageCount } = await channel.checkQueue(queue);
-      await channel.close();
+      await closeChannel(channel);
       return messageCount;
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 404) return 0;

@@ -1,5 +1,5 @@
 // Celery's queues, exchanges and delays on RabbitMQ, declared once per connection.
-import type { AmqpChannel, AmqpConnection } from '../../clients/amqp/link.ts';
+import { type AmqpChannel, type AmqpConnection, closeChannel } from '../../clients/amqp/link.ts';
 import { ConfigError } from '../../errors.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 
@@ -185,7 +185,7 @@ export class Declarations {
     const channel = await this.#connection.createChannel();
     channel.on('error', () => undefined);
     await declare(channel);
-    await channel.close();
+    await closeChannel(channel);
   }
 }
 
