@@ -29,6 +29,9 @@ export async function openRedisBackend(url: string, options: RedisBackendOptions
   return new RedisBackend(connection, options.expiresMs, options.answerMs ?? 10_000);
 }
 
+/** As long as a task waits nothing is known of it but this; it is as short as Redis keeps in one piece with its key's entry. */
+const sentRecord = '{"status": "PENDING", "result": null}';
+
 class RedisBackend implements ResultBackend {
   readonly name = 'redis';
   readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true, sweeps: false };
@@ -62,7 +65,16 @@ class RedisBackend implements ResultBackend {
   }
 
   writeOfSent(record: ResultRecord): StoreWrite {
-    return this.#write(record, 'sent');
+    if (record.args !== undefined) return this.#write(record, 'sent');
+    const { store, db } = this.#connection.settings;
+    return new RedisRecordWrite(
+      store,
+      'sent',
+      db,
+      this.#keyOf(record.taskId),
+      sentRecord,
+      this.#keptUnendedMs,
+    );
   }
 
   async get(id: string): Promise<ResultRecord | undefined> {

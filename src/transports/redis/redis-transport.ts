@@ -21,7 +21,7 @@ import { Bindings } from './bindings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { purgeScript, sizeScript } from './lua/inspect.ts';
 import { tendScript } from './lua/tend.ts';
-import { recordArgs } from './record-args.ts';
+import { recordOf } from './record-args.ts';
 import { type Addressed, RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
@@ -92,18 +92,13 @@ export class RedisTransport implements Transport {
     const messages: Outgoing[] = [];
     const noteMs = String(Math.ceil(3 * timeoutMs));
     for (const publication of publications) {
-      const record = recordArgs(publication.write, this.store);
+      const record = recordOf(publication.write, this.store);
       const going = this.#address(publication, left);
       const addressed = going instanceof Promise ? await going : going; // a turn saved for each message
       const [first] = addressed;
       if (first === undefined) continue;
-      const once =
-        record.length > 1 ? record : ['0', sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs];
-      const lists = addressed.flatMap(({ queue, step }) => [queue, String(step)]);
-      messages.push({
-        id: publication.id,
-        args: [...once, String(addressed.length), ...lists, first.stored],
-      });
+      const mark = record ?? ([sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs] as const);
+      messages.push({ id: publication.id, mark, lists: addressed, stored: first.stored });
     }
     await this.#sends.send(messages, left());
   }

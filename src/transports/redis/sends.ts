@@ -6,11 +6,16 @@ import type { Clock } from '../../lib/clock.ts';
 import type { PublishOptions } from '../transport.ts';
 import { consumersKey } from './keys.ts';
 import { sendScript } from './lua/send.ts';
+import type { RedisRecordWrite } from './record-write.ts';
 
-/** One message for the script. */
+/** One message. */
 export interface Outgoing {
   readonly id: string;
-  readonly args: readonly string[];
+  /** What says that it was sent: the record of its result, or a note that is kept so many milliseconds. */
+  readonly mark: RedisRecordWrite['args'] | readonly [key: string, ms: string];
+  /** The lists that it goes to. */
+  readonly lists: readonly { readonly queue: string; readonly step: number }[];
+  readonly stored: string;
 }
 
 interface Send {
@@ -61,7 +66,7 @@ export class Sends {
     for (const send of this.#queue.splice(0)) {
       batch.push(send);
       count += send.messages.length;
-      for (const { args } of send.messages) for (const arg of args) bytes += arg.length;
+      for (const { stored } of send.messages) bytes += stored.length;
       if (count < most && bytes < mostBytes && send.signal === undefined) continue;
       void this.#carryOut(batch);
       batch = [];
@@ -76,9 +81,8 @@ export class Sends {
     const until = Math.min(...batch.map((send) => send.until));
     try {
       // A send of many messages travels in several calls: what a script does at once keeps Redis from others.
-      const results: unknown[] = [];
-      for (const part of parts(messages))
-        results.push(...(await this.#ask(part, until, batch.at(-1)?.signal)));
+      const asked = parts(messages).map((part) => this.#ask(part, until, batch.at(-1)?.signal));
+      const results = (await allOf(asked)).flat();
       let at = 0;
       for (const { messages, done, failed } of batch) {
         const problem = results
@@ -105,8 +109,7 @@ export class Sends {
     signal: AbortSignal | undefined,
   ): Promise<readonly unknown[]> {
     const { db } = this.#connection.settings;
-    const args = [this.#prefix, String(db)];
-    for (const message of messages) for (const arg of message.args) args.push(arg);
+    const args = [this.#prefix, String(db), ...toArgs(messages)];
     let doubt: unknown = null;
     for (let failures = 0; ; failures++) {
       const timeoutMs = Math.max(1, until - this.#clock.monotonic());
@@ -135,8 +138,57 @@ class Unknown extends Error {
   }
 }
 
-function* parts(messages: readonly Outgoing[]): Generator<readonly Outgoing[]> {
-  for (let from = 0; from < messages.length; from += most) yield messages.slice(from, from + most);
+function parts(messages: readonly Outgoing[]): (readonly Outgoing[])[] {
+  if (messages.length <= most) return [messages];
+  const all: (readonly Outgoing[])[] = [];
+  for (let from = 0; from < messages.length; from += most) all.push(messages.slice(from, from + most));
+  return all;
+}
+
+/** All answers; when there is none to one of them, what is worst to know: that it is not known. */
+async function allOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
+  const answers = await Promise.allSettled(asked);
+  const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+  if (failures.length > 0) {
+    const unknown = failures.find((failure) => failure instanceof Unknown);
+    if (unknown !== undefined || failures.length === asked.length) throw unknown ?? failures[0];
+    throw new Unknown(failures[0]);
+  }
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+}
+
+/** The arguments of the script: messages that differ in their keys alone, and go to one list, follow each other as such. */
+function toArgs(messages: readonly Outgoing[]): string[] {
+  const alike = messages.find(isUsual)?.mark;
+  const [, db = '', , json = '', ttl = ''] = alike ?? [];
+  const args = [db, ttl, json];
+  let counted = 0; // the place of the number of messages of the list that is being written
+  let list: { readonly queue: string; readonly step: number } | undefined;
+  let count = 0;
+  for (const message of messages) {
+    const { mark, lists, stored } = message;
+    const [first] = lists;
+    if (isUsual(message) && mark[1] === db && mark[3] === json && mark[4] === ttl && first !== undefined) {
+      if (list === undefined || list.queue !== first.queue || list.step !== first.step) {
+        list = first;
+        count = 0;
+        args.push('L', first.queue, String(first.step), '');
+        counted = args.length - 1;
+      }
+      args.push(mark[2] ?? '', stored);
+      args[counted] = String(++count);
+      continue;
+    }
+    list = undefined;
+    args.push('M', mark.length === 2 ? '0' : '1', ...mark, String(lists.length));
+    for (const { queue, step } of lists) args.push(queue, String(step));
+    args.push(stored);
+  }
+  return args;
+}
+
+function isUsual({ mark, lists }: Outgoing): boolean {
+  return mark.length === 5 && mark[0] === 'sent' && lists.length === 1;
 }
 
 const patience = { factor: 25, maximum: 500, jitter: true } as const;
