@@ -139,7 +139,8 @@ export class Publisher implements AsyncDisposable {
       session.isLost = true;
       for (const end of session.underWay) end();
     };
-    channel.on('close', lose);
+    // Before the library's own, which tells each send that it failed: that would look like the server's refusal.
+    channel.prependListener('close', lose);
     connection.on('close', lose);
     return session;
   }
