@@ -1,7 +1,7 @@
 // Who in this process waits for which record: one listening connection for each database and schema, whoever asks.
 import { PostgresListener } from '../../clients/postgres/listener.ts';
 import type { PostgresSettings } from '../../clients/postgres/settings.ts';
-import type { Follower, Subscriptions } from '../redis/subscriptions.ts';
+import type { Follower, News } from '../watch-record.ts';
 
 const shared = new Map<string, Followers>();
 
@@ -10,7 +10,7 @@ export function channelOf({ schema }: PostgresSettings): string {
   return `${schema}.result`;
 }
 
-export class Followers implements Pick<Subscriptions, 'add' | 'remove'> {
+export class Followers implements News {
   readonly #identity: string;
   readonly #listener: PostgresListener;
   readonly #followers = new Map<string, Set<Follower>>();

@@ -1,6 +1,6 @@
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { StoreError } from '../../errors.ts';
-import { chunksOf, Gather } from './gather.ts';
+import { chunksOf, Gather } from '../gather.ts';
 import { repeat } from './repeat.ts';
 
 interface Get {

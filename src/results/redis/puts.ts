@@ -3,7 +3,7 @@ import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { type RedisRecordWrite, recordLua } from '../../transports/redis/record-write.ts';
-import { chunksOf, Gather } from './gather.ts';
+import { chunksOf, Gather } from '../gather.ts';
 import { repeat } from './repeat.ts';
 
 interface Put {

@@ -7,13 +7,14 @@ import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import { type RecordKind, RedisRecordWrite } from '../../transports/redis/record-write.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { BackendOptions } from '../open.ts';
+import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
 import { Gets } from './gets.ts';
 import { Puts } from './puts.ts';
-import { keptMs, keptUnendedMs, recordKey } from './record-keys.ts';
+import { recordKey } from './record-keys.ts';
 import { repeat } from './repeat.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { Ending, type RecordSource, watchRecord } from './watch-record.ts';
 
 export interface RedisBackendOptions extends BackendOptions {
   /** How long the server has to answer, milliseconds; default 10 s. */

@@ -1,16 +1,11 @@
 // The channels of records that somebody in this process waits for: one connection for each server, whoever asks.
 import type { RedisSettings } from '../../clients/redis/settings.ts';
 import { RedisSubscriber } from '../../clients/redis/subscriber.ts';
-
-export interface Follower {
-  onMessage(text: string): void;
-  /** Publications may have been missed. */
-  onGap(): void;
-}
+import type { Follower, News } from '../watch-record.ts';
 
 const shared = new Map<string, Subscriptions>();
 
-export class Subscriptions {
+export class Subscriptions implements News {
   readonly #identity: string;
   readonly #subscriber: RedisSubscriber;
   readonly #followers = new Set<Follower>();

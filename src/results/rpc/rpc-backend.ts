@@ -5,9 +5,9 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { BackendOptions } from '../open.ts';
-import { keptMs, keptUnendedMs } from '../redis/record-keys.ts';
-import { Ending } from '../redis/watch-record.ts';
+import { Ending } from '../watch-record.ts';
 import { Arrived } from './arrived.ts';
 import { ReplyQueue } from './reply-queue.ts';
 

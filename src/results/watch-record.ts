@@ -1,13 +1,28 @@
 // Following one record: the channel first, then the key, so that nothing is missed in between.
-import { BrokerUnavailable, StoreError } from '../../errors.ts';
-import { backoffDelay } from '../../lib/backoff.ts';
-import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
-import type { Subscriptions } from './subscriptions.ts';
+import { BrokerUnavailable, StoreError } from '../errors.ts';
+import { backoffDelay } from '../lib/backoff.ts';
+import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
+
+export interface Follower {
+  onMessage(text: string): void;
+  /** Publications may have been missed. */
+  onGap(): void;
+}
+
+/** Where it is told that records were written. */
+export interface News {
+  /**
+   * Resolves when what is told from then on is heard.
+   * @throws BrokerUnavailable when the server does not confirm in time.
+   */
+  add(channel: string, follower: Follower): Promise<void>;
+  remove(channel: string, follower: Follower): void;
+}
 
 export interface RecordSource {
   /** The record's key, and its channel. */
   readonly key: string;
-  readonly subscriptions: Pick<Subscriptions, 'add' | 'remove'>;
+  readonly subscriptions: News;
   /** Ends all watches. */
   readonly closed: Ending;
   read(): Promise<string | null>;
