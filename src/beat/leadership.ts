@@ -1,0 +1,150 @@
+// Who of several beats sends. One leads as long as it renews its lead; whoever sees it unchanged for the length of a lease takes it.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Lead, ScheduleStore } from './schedule-store.ts';
+import { StoreClock } from './store-clock.ts';
+
+/** A time of leading: from being first until somebody else may be. */
+export interface Term {
+  /** Writes of a term that is over are refused. */
+  readonly fence: number;
+  /** Aborted when it is over. */
+  readonly signal: AbortSignal;
+  /**
+   * Whether nobody else can have taken over yet, by the clock that never jumps. Asked before each send; what is sent in the very
+   * moment of a takeover is refused by its id.
+   */
+  holds(): boolean;
+}
+
+export interface LeadershipOptions {
+  /** A leader that is silent for so long is followed by another. Milliseconds. */
+  readonly leaseMs: number;
+  /** How often the lead is renewed or watched. Milliseconds. */
+  readonly everyMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface LeadershipEvents {
+  /** The term begins; it ends with its signal. */
+  onTerm(term: Term): void;
+  /** Each time the store was asked, while this one leads. */
+  onBeat(lead: Lead): void;
+}
+
+/**
+ * The lease proves that this very event loop is alive: it renews, and it sends. A thread that renews would keep the lead for one
+ * that cannot send.
+ */
+export class Leadership {
+  readonly holder: string = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  /** The store's time, as far as we know. */
+  readonly time: StoreClock;
+  readonly #store: ScheduleStore;
+  readonly #options: LeadershipOptions;
+  readonly #events: LeadershipEvents;
+  #term: { readonly fence: number; readonly end: AbortController } | null = null;
+  /** Until when nobody else can lead. Monotonic. */
+  #holdsUntil = 0;
+  /** The leader as it was seen last, and since when it has not changed. */
+  #seen: { readonly fence: number; readonly beats: number; readonly at: number } | null = null;
+  #leader: string | null = null;
+
+  constructor(store: ScheduleStore, options: LeadershipOptions, events: LeadershipEvents) {
+    this.#store = store;
+    this.#options = options;
+    this.#events = events;
+    this.time = new StoreClock(options.clock);
+  }
+
+  get leads(): boolean {
+    return this.#term !== null;
+  }
+
+  /** Who leads, as far as we know. */
+  get leader(): string | null {
+    return this.#leader;
+  }
+
+  /** Takes part until `signal` is aborted. Never throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    let complained = false;
+    while (!signal.aborted) {
+      try {
+        await this.#ask();
+        if (complained) logger.info({}, 'the store of schedules answers again');
+        complained = false;
+      } catch (error) {
+        if (!complained) logger.warn({ err: error }, 'the store of schedules does not answer');
+        complained = true;
+      }
+      if (this.#term !== null && clock.monotonic() >= this.#holdsUntil)
+        this.lose('it could not be renewed in time');
+      await clock.sleep(this.#untilNextMs(), signal).catch(() => {});
+    }
+  }
+
+  /** The term is over: another leads, or may lead. */
+  lose(why: string): void {
+    const term = this.#term;
+    if (term === null) return;
+    this.#term = null;
+    this.#options.logger.warn({ fence: term.fence }, `the lead is lost: ${why}; standing by`);
+    term.end.abort(new Error(why));
+  }
+
+  /** Gives up the lead on purpose: another takes it at once. */
+  async resign(): Promise<void> {
+    const term = this.#term;
+    this.#term = null;
+    if (term === null) return;
+    term.end.abort(new Error('the beat stops'));
+    await this.#store.resign(this.holder);
+  }
+
+  async #ask(): Promise<void> {
+    const { clock, leaseMs, everyMs } = this.#options;
+    const asked = clock.monotonic();
+    const isSilent = this.#seen !== null && asked - this.#seen.at >= leaseMs;
+    const lead = await this.#store.lead(
+      this.holder,
+      isSilent ? this.#seen : null,
+      Math.max(everyMs, leaseMs / 2),
+    );
+    const answered = clock.monotonic();
+    this.time.set(lead.nowMs, answered);
+    this.#leader = lead.holder;
+    if (lead.holder !== this.holder) {
+      this.lose('another beat leads');
+      if (this.#seen?.fence !== lead.fence || this.#seen.beats !== lead.beats)
+        this.#seen = { fence: lead.fence, beats: lead.beats, at: answered };
+      return;
+    }
+    this.#seen = null;
+    // Counted from before the question: others count from after they have seen it.
+    this.#holdsUntil = asked + leaseMs;
+    if (this.#term !== null && this.#term.fence !== lead.fence) this.lose('it was lost and won again');
+    if (this.#term === null) this.#begin(lead.fence);
+    this.#events.onBeat(lead);
+  }
+
+  #begin(fence: number): void {
+    const end = new AbortController();
+    this.#term = { fence, end };
+    this.#events.onTerm({
+      fence,
+      signal: end.signal,
+      holds: () => !end.signal.aborted && this.#options.clock.monotonic() < this.#holdsUntil,
+    });
+  }
+
+  #untilNextMs(): number {
+    const { clock, everyMs, leaseMs } = this.#options;
+    if (this.#term !== null || this.#seen === null) return everyMs;
+    return Math.max(5, Math.min(everyMs, this.#seen.at + leaseMs - clock.monotonic()));
+  }
+}

@@ -1,0 +1,34 @@
+// The time of the store, which all beats share, read by a clock that never jumps in between.
+import type { Clock } from '../lib/clock.ts';
+
+/** What may be corrected at once without being a jump, milliseconds. */
+const slackMs = 500;
+/** How much the two clocks may part between two readings, milliseconds. */
+const driftMs = 0.5;
+
+export class StoreClock {
+  readonly #clock: Clock;
+  /** Store time minus monotonic time. */
+  #offset = 0;
+  #known = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * The store said `nowMs`, and we heard it at `heard` (monotonic). Between the two lies the way, so that this is never later than
+   * the store's own clock: of several readings the latest is the best.
+   */
+  set(nowMs: number, heard: number): void {
+    const offset = nowMs - heard;
+    const isJump = !this.#known || Math.abs(offset - this.#offset) > slackMs;
+    this.#offset = isJump ? offset : Math.max(offset, this.#offset - driftMs);
+    this.#known = true;
+  }
+
+  /** Milliseconds since 1970. */
+  now(): number {
+    return this.#clock.monotonic() + this.#offset;
+  }
+}
