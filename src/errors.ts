@@ -162,6 +162,13 @@ export class ResultBackendDisabledError extends UmbelError {
   }
 }
 
+/** A workflow that cannot be made or run: of wrong parts, malformed, or in need of a store that the application has not. */
+export class WorkflowError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_WORKFLOW', message, options);
+  }
+}
+
 /** `get()` waited as long as it was told to. The task may still run. Celery's TimeoutError. */
 export class TimeoutError extends UmbelError {
   constructor(message: string) {

@@ -11,7 +11,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   clients: ['lib'],
   transports: ['clients', 'protocol', 'lib'],
   results: ['clients', 'transports', 'protocol', 'lib'],
-  app: ['schedules', 'results', 'transports', 'protocol', 'lib'],
+  app: ['canvas', 'schedules', 'results', 'transports', 'protocol', 'lib'],
   worker: ['app', 'canvas', 'results', 'transports', 'protocol', 'lib'],
   testing: ['app', 'worker', 'transports', 'results', 'protocol', 'clients', 'lib'],
   gateway: ['app', 'results', 'protocol', 'lib'],

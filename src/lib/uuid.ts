@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 
 const pool = new Uint8Array(16 * 256);
 let used = pool.length;
@@ -32,4 +32,14 @@ export function uuid7(now: number = Date.now()): string {
     `${h(((random[0] ?? 0) & 0x3f) | 0x80)}${h(random[1] ?? 0)}-` +
     `${h(random[2] ?? 0)}${h(random[3] ?? 0)}${h(random[4] ?? 0)}${h(random[5] ?? 0)}${h(random[6] ?? 0)}${h(random[7] ?? 0)}`
   );
+}
+
+/**
+ * A UUID in the form of version 5, always the same for the same two texts. Unlike RFC 9562 takes any text as namespace, since
+ * task ids may be any text.
+ */
+export function uuid5(namespace: string, name: string): string {
+  const h = createHash('sha1').update(namespace).update('\0').update(name).digest('hex');
+  const variant = ((Number.parseInt(h.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
+  return `${h.slice(0, 8)}-${h.slice(8, 12)}-5${h.slice(13, 16)}-${variant}${h.slice(18, 20)}-${h.slice(20, 32)}`;
 }

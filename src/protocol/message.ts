@@ -44,6 +44,10 @@ export interface WireSignature {
   readonly options: Json;
   readonly subtask_type: string | null;
   readonly immutable: boolean;
+  /** Of a chord's body, in its members: how many parts there are, where the sender knew it. Celery 5.1 wrote it, too. */
+  readonly chord_size?: number;
+  /** Of a chord's body, in its members: what a failed member does; see `ChordPolicy`. Python does not look at it. */
+  readonly chord_policy?: 'fail-fast' | 'all-settled';
 }
 
 /** What is to be sent when the task has ended. */

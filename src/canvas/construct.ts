@@ -1,0 +1,144 @@
+// The constructs of Celery's canvas as values: a workflow is a signature whose parts are signatures (facts 6.1).
+import { WorkflowError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import { decodeSignature, decodeSignatures } from '../protocol/signature-wire.ts';
+import { celeryTask } from '../protocol/workflow-wire.ts';
+
+export type Kind = 'task' | 'chain' | 'group' | 'chord' | 'chunks';
+
+/** What a signature is. `map` and `starmap` are tasks of Celery's, whose argument is a signature. */
+export function kindOf({ task, subtask_type }: WireSignature): Kind {
+  if (subtask_type === 'chain' || subtask_type === 'group' || subtask_type === 'chord') return subtask_type;
+  // Celery writes no type for chunks, and looks at the name itself where the type is missing.
+  return compounds.get(task) ?? 'task';
+}
+
+const compounds: ReadonlyMap<string, Kind> = new Map([
+  [celeryTask.chain, 'chain'],
+  [celeryTask.group, 'group'],
+  [celeryTask.chord, 'chord'],
+  [celeryTask.chunks, 'chunks'],
+]);
+
+export function taskSignature(
+  task: string,
+  args: readonly unknown[] = [],
+  kwargs: Json = {},
+  options: Json = {},
+  immutable = false,
+): WireSignature {
+  return { task, args, kwargs, options, subtask_type: null, immutable };
+}
+
+export function chainOf(tasks: readonly WireSignature[], options: Json = {}): WireSignature {
+  return compound(celeryTask.chain, 'chain', { tasks }, options);
+}
+
+export function groupOf(tasks: readonly WireSignature[], options: Json = {}): WireSignature {
+  return compound(celeryTask.group, 'group', { tasks }, options);
+}
+
+/** `header` is a group. */
+export function chordOf(header: WireSignature, body: WireSignature, options: Json = {}): WireSignature {
+  return compound(celeryTask.chord, 'chord', { kwargs: {}, header, body }, options);
+}
+
+/** `each` is called with each of `items` as its only argument, in one task. */
+export function mapOf(each: WireSignature, items: readonly unknown[], options: Json = {}): WireSignature {
+  return taskSignature(celeryTask.map, [], { task: each, it: items }, options, true);
+}
+
+/** `each` is called with each of `items` as its arguments, in one task. */
+export function starmapOf(each: WireSignature, items: readonly unknown[], options: Json = {}): WireSignature {
+  return taskSignature(celeryTask.starmap, [], { task: each, it: items }, options, true);
+}
+
+/** {@link starmapOf} in pieces of `size`, which run beside each other. */
+export function chunksOf(
+  each: WireSignature,
+  items: readonly unknown[],
+  size: number,
+  options: Json = {},
+): WireSignature {
+  return taskSignature(celeryTask.chunks, [], { task: each, it: items, n: size }, options, true);
+}
+
+/** The group that a chunks signature stands for. @throws WorkflowError when it is malformed. */
+export function groupOfChunks({ kwargs, options }: WireSignature): WireSignature {
+  const each = readSignature(kwargs.task, 'the task of celery.chunks');
+  const { it: items, n: size } = kwargs;
+  if (!Array.isArray(items) || !(Number.isInteger(size) && Number(size) > 0)) {
+    throw new WorkflowError('celery.chunks needs a list as `it` and a whole number from 1 as `n`');
+  }
+  const pieces: WireSignature[] = [];
+  for (let from = 0; from < items.length; from += Number(size))
+    pieces.push(starmapOf(each, items.slice(from, from + Number(size))));
+  return groupOf(pieces, options);
+}
+
+/** The steps of a chain, or the members of a group. @throws WorkflowError when it is malformed. */
+export function partsOf({ task, kwargs }: WireSignature): readonly WireSignature[] {
+  const known = read.get(kwargs);
+  if (known !== undefined) return known;
+  const decoded = decodeSignatures(kwargs.tasks ?? null, `the tasks of ${task}`);
+  if (!decoded.ok) throw new WorkflowError(decoded.refusal.detail);
+  const parts = decoded.value ?? [];
+  read.set(kwargs, parts);
+  return parts;
+}
+
+/** Each part is looked at once, however often it is asked for. */
+const read = new WeakMap<Json, readonly WireSignature[]>();
+
+/** The header of a chord, as a group. Python writes a list before it is sent, and a group afterwards. */
+export function headerOf({ kwargs, task }: WireSignature): WireSignature {
+  const { header } = kwargs;
+  if (!Array.isArray(header)) {
+    const group = readSignature(header, `the header of ${task}`);
+    const kind = kindOf(group);
+    if (kind === 'chunks') return groupOfChunks(group);
+    return kind === 'group' ? group : groupOf([group]);
+  }
+  return groupOf(partsOf(groupOf(header)));
+}
+
+/** The body of a chord. @throws WorkflowError when it has none. */
+export function bodyOf({ kwargs, task }: WireSignature): WireSignature {
+  return readSignature(kwargs.body, `the body of ${task}`);
+}
+
+/** The same signature with more options. */
+export function withOptions(signature: WireSignature, options: Json): WireSignature {
+  return { ...signature, options: { ...signature.options, ...options } };
+}
+
+/** Options that hold a list (`link`, `link_error`), with more at its end. */
+export function withListed(
+  signature: WireSignature,
+  option: 'link' | 'link_error',
+  more: readonly WireSignature[],
+): WireSignature {
+  return more.length === 0
+    ? signature
+    : withOptions(signature, { [option]: [...listedIn(signature.options, option), ...more] });
+}
+
+/** What is in `link` or `link_error`: Celery takes one signature for a list of one. */
+export function listedIn(options: Json, option: 'link' | 'link_error'): readonly WireSignature[] {
+  const value = options[option];
+  if (value === undefined || value === null) return [];
+  const decoded = decodeSignatures(Array.isArray(value) ? value : [value], `the option '${option}'`);
+  if (!decoded.ok) throw new WorkflowError(decoded.refusal.detail);
+  return decoded.value ?? [];
+}
+
+function compound(task: string, subtask_type: Kind, kwargs: Json, options: Json): WireSignature {
+  return { task, args: [], kwargs, options, subtask_type, immutable: false };
+}
+
+/** A part that is still as it was decoded. @throws WorkflowError when it is no signature. */
+export function readSignature(value: unknown, where: string): WireSignature {
+  const decoded = decodeSignature(value, where);
+  if (!decoded.ok) throw new WorkflowError(decoded.refusal.detail);
+  return decoded.value;
+}

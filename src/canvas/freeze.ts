@@ -1,0 +1,109 @@
+// Ids: what makes of a workflow one that is known by its results before anything of it has run.
+import { uuid5, uuid7 } from '../lib/uuid.ts';
+import type { WireSignature } from '../protocol/message.ts';
+import { bodyOf, headerOf, kindOf, partsOf, withOptions } from './construct.ts';
+
+/** Where the results of a workflow are: one task's, or a group's. `parent` is what it followed. */
+export type Handle =
+  | { readonly kind: 'task'; readonly id: string; readonly parent: Handle | null }
+  | {
+      readonly kind: 'group';
+      readonly id: string;
+      readonly members: readonly Handle[];
+      readonly parent: Handle | null;
+    };
+
+/** Ids for what is sent for the first time. */
+export function randomIds(): string {
+  return uuid7();
+}
+
+/** Ids that follow from who sends and the place in what it sends, so that what is sent twice has the same ids. */
+export function derivedIds(owner: string, position: string): (place: string) => string {
+  return (place) => uuid5(owner, place === '' ? position : `${position}.${place}`);
+}
+
+/**
+ * Gives an id to each part of a workflow in normal form that has none, as Celery's `freeze`: `task_id` among its options. The id
+ * of a chain is that of its last step, of a chord its body's; that of a group is the group's.
+ */
+export function freeze(
+  signature: WireSignature,
+  id: string | null,
+  newId: (place: string) => string,
+  place = '',
+): WireSignature {
+  const at = (part: string): string => (place === '' ? part : `${place}.${part}`);
+  switch (kindOf(signature)) {
+    case 'chain': {
+      const steps = partsOf(signature);
+      const last = steps.length - 1;
+      const own = resultId(signature) ?? id;
+      const tasks = steps.map((step, index) =>
+        freeze(step, index === last ? own : null, newId, at(`chain.${index}`)),
+      );
+      return named({ ...signature, kwargs: { tasks } });
+    }
+    case 'group': {
+      const tasks = partsOf(signature).map((part, index) => freeze(part, null, newId, at(`${index}`)));
+      return withId(
+        { ...signature, kwargs: { tasks } },
+        signature.options.task_id ?? id ?? newId(at('group')),
+      );
+    }
+    case 'chord': {
+      const header = freeze(headerOf(signature), null, newId, at('header'));
+      const body = freeze(bodyOf(signature), resultId(signature) ?? id, newId, at('body'));
+      return named({ ...signature, kwargs: { ...signature.kwargs, header, body } });
+    }
+    default:
+      return withId(signature, signature.options.task_id ?? id ?? newId(place));
+  }
+}
+
+/** Where the results of a frozen workflow are. */
+export function handleOf(frozen: WireSignature, parent: Handle | null = null): Handle {
+  switch (kindOf(frozen)) {
+    case 'chain': {
+      let previous = parent;
+      for (const step of partsOf(frozen)) previous = handleOf(step, previous);
+      return previous ?? { kind: 'task', id: resultId(frozen) ?? '', parent };
+    }
+    case 'group': {
+      const members = partsOf(frozen).map((part) => handleOf(part));
+      return { kind: 'group', id: resultId(frozen) ?? '', members, parent };
+    }
+    case 'chord':
+      return handleOf(bodyOf(frozen), handleOf(headerOf(frozen), parent));
+    default:
+      return { kind: 'task', id: resultId(frozen) ?? '', parent };
+  }
+}
+
+/** The id of a workflow's result, if it has one already. */
+export function resultId(signature: WireSignature): string | null {
+  const { task_id: own } = signature.options;
+  const given = typeof own === 'string' ? own : null;
+  switch (kindOf(signature)) {
+    case 'chain': {
+      const last = partsOf(signature).at(-1);
+      return (last === undefined ? null : resultId(last)) ?? given;
+    }
+    case 'chord':
+      return resultId(bodyOf(signature)) ?? given;
+    default:
+      return given;
+  }
+}
+
+/** A compound has the id of the part that it ends with. */
+function named(compound: WireSignature): WireSignature {
+  const { task_id: _, ...options } = compound.options;
+  return withId({ ...compound, options }, resultId(compound));
+}
+
+function withId(signature: WireSignature, id: unknown): WireSignature {
+  return id === null || signature.options.task_id === id
+    ? signature
+    : withOptions(signature, { task_id: id });
+}

@@ -1,0 +1,195 @@
+// The one place where workflows are rewritten: whatever is nested in whatever becomes one of a few forms.
+import { WorkflowError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import { celeryTask } from '../protocol/workflow-wire.ts';
+import {
+  bodyOf,
+  chainOf,
+  chordOf,
+  groupOf,
+  groupOfChunks,
+  headerOf,
+  kindOf,
+  listedIn,
+  partsOf,
+  taskSignature,
+  withListed,
+  withOptions,
+} from './construct.ts';
+
+/**
+ * The normal form of a workflow:
+ * - a chain has two steps or more, no step is a chain, and only its last may be a group or a chord;
+ * - a group that is followed by something is a chord, and what follows a chord belongs to its body;
+ * - a member of a chord's header ends in one task: a group there is collected into one list by `celery.accumulate`, so that
+ *   each member counts once and the results keep their nesting;
+ * - chunks are groups; options of a compound are those of its parts, but for its ids.
+ * What has been frozen already (by us or by Python) keeps its ids.
+ * @throws WorkflowError for what is no workflow.
+ */
+export function normalize(signature: WireSignature): WireSignature {
+  switch (kindOf(signature)) {
+    case 'task':
+      return signature;
+    case 'chunks':
+      return normalize(groupOfChunks(signature));
+    case 'group':
+      return normalizeGroup(signature, normalize);
+    case 'chord':
+      return normalizeChord(signature);
+    case 'chain':
+      return normalizeChain(signature);
+  }
+}
+
+/** A workflow, in normal form, that ends in one task: what can be a member of a chord's header, or replace a task. */
+export function endingInOne(signature: WireSignature): WireSignature {
+  switch (kindOf(signature)) {
+    case 'group': {
+      if (isFrozen(signature)) return signature; // Python counts its members as parts of the chord around it
+      const { link_error, ...own } = signature.options;
+      return chordOf({ ...signature, options: link_error === undefined ? {} : { link_error } }, collect, own);
+    }
+    case 'chord': {
+      const body = endingInOne(bodyOf(signature));
+      return { ...signature, kwargs: { ...signature.kwargs, body } };
+    }
+    case 'chain': {
+      const steps = partsOf(signature);
+      const last = steps.at(-1);
+      return last === undefined
+        ? signature
+        : { ...signature, kwargs: { tasks: [...steps.slice(0, -1), endingInOne(last)] } };
+    }
+    default:
+      return signature;
+  }
+}
+
+/** Makes one value, the list, of a group's results. Celery's own way, as `Task.replace` does it. */
+const collect = taskSignature(celeryTask.accumulate, [], { index: 0 });
+
+/** Its members have ids: it was sent as part of something by a sender that waits for these. */
+function isFrozen(group: WireSignature): boolean {
+  return partsOf(group).some(({ options }) => options.group_id !== undefined && options.group_id !== null);
+}
+
+function normalizeGroup(
+  group: WireSignature,
+  member: (signature: WireSignature) => WireSignature = (signature) => signature,
+): WireSignature {
+  const { own, shared } = splitOptions(group.options);
+  if (listedIn(own, 'link').length > 0)
+    throw new WorkflowError('a group ends many times, so nothing can be linked to it: use a chord');
+  const tasks = partsOf(group).map((part) => member(normalize(inherit(prepended(part, group), shared))));
+  return groupOf(tasks, own);
+}
+
+function normalizeChord(chord: WireSignature): WireSignature {
+  const { own, shared } = splitOptions(chord.options);
+  const { link, link_error, ...ids } = own;
+  const { countdown: _, eta: __, ...later } = shared;
+  const header = inherit(prepended(headerOf(chord), chord), shared);
+  const normal = chordOf(
+    normalizeGroup(header, endingInOne),
+    normalize(followedUp(inherit(bodyOf(chord), later), own)),
+    ids,
+  );
+  return chord.chord_policy === undefined ? normal : { ...normal, chord_policy: chord.chord_policy };
+}
+
+function normalizeChain(chain: WireSignature): WireSignature {
+  const steps = stepsOf(chain);
+  const normal: WireSignature[] = [];
+  for (const [index, step] of steps.entries()) {
+    const part = normalize(step);
+    const kind = kindOf(part);
+    const rest = steps.slice(index + 1);
+    if ((kind === 'group' || kind === 'chord') && rest.length > 0) {
+      normal.push(followedBy(part, rest));
+      break;
+    }
+    normal.push(part);
+  }
+  const { own } = splitOptions(chain.options);
+  const [only] = normal;
+  if (only === undefined) throw new WorkflowError('a chain needs at least one step');
+  if (normal.length > 1) return chainOf(normal, own);
+  const { link, link_error, ...ids } = own;
+  return normalize(followedUp(withOptions(only, ids), own));
+}
+
+/** A group or a chord with what comes after it. */
+function followedBy(part: WireSignature, rest: readonly WireSignature[]): WireSignature {
+  if (kindOf(part) === 'group') {
+    const { link_error, ...own } = part.options;
+    return normalizeChord(
+      chordOf({ ...part, options: link_error === undefined ? {} : { link_error } }, chainOf(rest), own),
+    );
+  }
+  return normalizeChord({ ...part, kwargs: { ...part.kwargs, body: chainOf([bodyOf(part), ...rest]) } });
+}
+
+/** The steps of a chain, those of chains in it among them, with what the chains say of all their steps. */
+function stepsOf(chain: WireSignature): WireSignature[] {
+  const { countdown, eta, ...shared } = splitOptions(chain.options).shared;
+  const first = {
+    ...shared,
+    ...(countdown !== undefined && { countdown }),
+    ...(eta !== undefined && { eta }),
+  };
+  const steps = partsOf(chain).map((step, index) =>
+    index === 0 ? inherit(prepended(step, chain), first) : inherit(step, shared),
+  );
+  return steps.flatMap((step) => {
+    if (kindOf(step) !== 'chain') return [step];
+    const inner = stepsOf(step);
+    const link = listedIn(step.options, 'link');
+    const link_error = listedIn(step.options, 'link_error');
+    return inner.map((part, index) =>
+      withListed(withListed(part, 'link', index === inner.length - 1 ? link : []), 'link_error', link_error),
+    );
+  });
+}
+
+/** Arguments given to a compound are its first part's (all of them, in a group). */
+function prepended(part: WireSignature, { args }: WireSignature): WireSignature {
+  return part.immutable || args.length === 0 ? part : { ...part, args: [...args, ...part.args] };
+}
+
+/** Options of a compound hold for its parts, whose own go before them. */
+function inherit(part: WireSignature, shared: Json): WireSignature {
+  for (const _ in shared) return { ...part, options: { ...shared, ...part.options } };
+  return part;
+}
+
+function followedUp(part: WireSignature, options: Json): WireSignature {
+  return withListed(
+    withListed(part, 'link', listedIn(options, 'link')),
+    'link_error',
+    listedIn(options, 'link_error'),
+  );
+}
+
+/** A compound's options: which are its own, and which its parts'. */
+function splitOptions(options: Json): { own: Json; shared: Json } {
+  const own: Record<string, unknown> = {};
+  const shared: Record<string, unknown> = {};
+  for (const name in options) (ownOptions.has(name) ? own : shared)[name] = options[name];
+  return { own, shared };
+}
+
+/** What says of a part who and where it is, and what follows it. */
+export const ownOptions: ReadonlySet<string> = new Set([
+  'task_id',
+  'group_id',
+  'group_index',
+  'chord',
+  'chain',
+  'root_id',
+  'parent_id',
+  'reply_to',
+  'replaced_task_nesting',
+  'link',
+  'link_error',
+]);

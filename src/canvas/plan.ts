@@ -1,0 +1,56 @@
+// From a workflow to the messages that start it. Pure: the same workflow and ids give the same messages.
+import type { TaskMessage, WireSignature } from '../protocol/message.ts';
+import { chainOf, kindOf, withListed } from './construct.ts';
+import { derivedIds, freeze, handleOf } from './freeze.ts';
+import { endingInOne, normalize } from './normal-form.ts';
+import type { Plan, PlanContext } from './planned.ts';
+import { Planner } from './planner.ts';
+
+/**
+ * Plans a workflow: a signature as the user made it, or as it came in a message (frozen by us or by Python, or not at all).
+ * For one start of it: what a running worker sends next is planned again from what the messages carry.
+ *
+ * In a worker: `plan(step, { args: [result], chain: rest, rootId, parentId: id, newId: derivedIds(id, 'chain') })` for the next
+ * step of a chain; place `link.0`, `link.1` … for callbacks, `error.0` … for errbacks, `body` (with the chord's group id instead of
+ * the member's id) for the body of a chord, and {@link replacement} for `task.replace`. References are resolved first
+ * (`by-reference.ts`).
+ * @throws WorkflowError when it is malformed.
+ */
+export function plan(signature: WireSignature, context: PlanContext): Plan {
+  const whole = placed(signature, context);
+  const planner = new Planner(context);
+  planner.start(whole, kindOf(signature) === 'task' ? (context.chain ?? []) : []);
+  const { calls, chords, shelf } = planner;
+  return { calls, chords, stored: shelf.stored, handle: handleOf(whole) };
+}
+
+/** The context in which what `task.replace` was given takes the place of the running task. */
+export function replacement(message: TaskMessage): PlanContext {
+  const { id, rootId, parentId, group, groupIndex, embed } = message;
+  const nesting = message.replacedTaskNesting + 1;
+  return {
+    ...embed,
+    id,
+    rootId,
+    parentId,
+    groupId: group,
+    groupIndex,
+    asOne: true,
+    replacedTaskNesting: nesting,
+    newId: derivedIds(id, `replace.${nesting}`), // the one that replaces has this id, too, and may be replaced again
+  };
+}
+
+/** The workflow in normal form and with ids, together with what it is given to end with. */
+function placed(signature: WireSignature, context: PlanContext): WireSignature {
+  const { id = null, chain, newId } = context;
+  const normal = normalize(signature);
+  const linked = withListed(
+    withListed(context.asOne === true ? endingInOne(normal) : normal, 'link', context.callbacks ?? []),
+    'link_error',
+    context.errbacks ?? [],
+  );
+  const frozen = freeze(normalize(linked), id, newId);
+  if (!chain?.length || kindOf(signature) === 'task') return frozen;
+  return freeze(normalize(chainOf([frozen, ...[...chain].reverse()])), null, newId, 'then');
+}

@@ -1,0 +1,209 @@
+// Which calls start a workflow, and what each of them carries along.
+import { WorkflowError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import { storedId } from '../protocol/workflow-wire.ts';
+import { defaultInlineBytes, Shelf } from './by-reference.ts';
+import {
+  bodyOf,
+  chainOf,
+  headerOf,
+  kindOf,
+  listedIn,
+  partsOf,
+  readSignature,
+  withListed,
+  withOptions,
+} from './construct.ts';
+import type { PlanContext, PlannedCall, PlannedChord } from './planned.ts';
+
+/** Walks through a workflow in normal form, with ids, and collects what is to be sent. */
+export class Planner {
+  readonly calls: PlannedCall[] = [];
+  readonly chords: PlannedChord[] = [];
+  readonly shelf: Shelf;
+  readonly #context: PlanContext;
+
+  constructor(context: PlanContext) {
+    this.#context = context;
+    this.shelf = new Shelf(context.inlineBytes ?? defaultInlineBytes, context.newId);
+  }
+
+  start(whole: WireSignature, chain: readonly WireSignature[]): void {
+    const { args = [], kwargs = {}, groupId = null, groupIndex = null, chord = null } = this.#context;
+    this.#emit(whole, { args, kwargs, chain, groupId, groupIndex, chord });
+  }
+
+  #emit(part: WireSignature, given: Around): void {
+    const around = { ...given, ...placeIn(part.options, given) };
+    switch (kindOf(part)) {
+      case 'chain':
+        this.#chain(part, around);
+        break;
+      case 'group':
+        this.#group(part, around);
+        break;
+      case 'chord':
+        this.#chord(part, around);
+        break;
+      default:
+        this.#task(part, around);
+    }
+  }
+
+  #task(part: WireSignature, { args, kwargs, chain, groupId, groupIndex, chord }: Around): void {
+    if (storedId(part) !== null)
+      throw new WorkflowError('a reference to a stored workflow must be resolved before it is planned');
+    const { task_id, link, link_error, root_id, parent_id, replaced_task_nesting, ...others } = part.options;
+    const { group_id: _, group_index: __, chord: ___, chain: more, ...options } = others;
+    const id = typeof task_id === 'string' ? task_id : this.#context.newId('');
+    const callbacks = listedIn(part.options, 'link').map((one) => this.shelf.one(one));
+    const errbacks = listedIn(part.options, 'link_error').map((one) => this.shelf.one(one));
+    const rest = chain.length > 0 ? chain : Array.isArray(more) ? partsOf(chainOf(more)) : [];
+    const first = this.calls[0];
+    const { rootId, parentId } = this.#context;
+    this.calls.push({
+      id,
+      task: part.task,
+      args: part.immutable ? part.args : [...args, ...part.args],
+      kwargs: part.immutable ? part.kwargs : { ...part.kwargs, ...kwargs },
+      options,
+      embed: {
+        callbacks: callbacks.length > 0 ? callbacks : null,
+        errbacks: errbacks.length > 0 ? errbacks : null,
+        chain: rest.length > 0 ? rest : null,
+        chord,
+      },
+      groupId,
+      groupIndex,
+      rootId: rootId ?? textOr(root_id, first?.rootId ?? id),
+      parentId: parentId ?? textOr(parent_id, null),
+      replacedTaskNesting:
+        this.#context.replacedTaskNesting ??
+        (typeof replaced_task_nesting === 'number' ? replaced_task_nesting : 0),
+    });
+  }
+
+  #chain(part: WireSignature, around: Around): void {
+    const { groupId, groupIndex, chord } = around;
+    const errbacks = listedIn(part.options, 'link_error');
+    const steps = partsOf(part).map((step) => withListed(step, 'link_error', errbacks));
+    const [first, ...rest] = steps;
+    if (first === undefined) throw new WorkflowError('a chain needs at least one step');
+    const last = rest.pop();
+    if (last === undefined) {
+      this.#emit(first, around); // Python may send one of one step
+      return;
+    }
+    // Whoever waits for the chain waits for its last step: the place of the whole is given to it alone.
+    const ending = withListed(
+      withOptions(last, {
+        ...(groupId !== null && { group_id: groupId }),
+        ...(groupIndex !== null && { group_index: groupIndex }),
+        ...(chord !== null && { chord }),
+      }),
+      'link',
+      listedIn(part.options, 'link'),
+    );
+    const chain = this.shelf.chain([ending, ...rest.reverse()]);
+    this.#emit(first, { ...around, chain, groupId: null, groupIndex: null, chord: null });
+  }
+
+  #group(part: WireSignature, { args, kwargs, chord }: Around): void {
+    const groupId = textOr(part.options.task_id, null);
+    const errbacks = listedIn(part.options, 'link_error');
+    for (const [groupIndex, member] of partsOf(part).entries()) {
+      this.#emit(withListed(member, 'link_error', errbacks), {
+        args,
+        kwargs,
+        chain: [],
+        groupId,
+        groupIndex,
+        chord,
+      });
+    }
+  }
+
+  #chord(part: WireSignature, { args, kwargs, groupId, groupIndex, chord }: Around): void {
+    const header = headerOf(part);
+    const own = textOr(header.options.task_id, null) ?? this.#context.newId('header');
+    const size = countedParts(header);
+    const followers = {
+      link: listedIn(part.options, 'link'),
+      link_error: listedIn(part.options, 'link_error'),
+    };
+    const body = withListed(
+      withListed(
+        withOptions(bodyOf(part), {
+          group_id: groupId ?? own,
+          ...(groupIndex !== null && { group_index: groupIndex }),
+          ...(chord !== null && { chord }),
+        }),
+        'link',
+        followers.link,
+      ),
+      'link_error',
+      followers.link_error,
+    );
+    if (size === 0) {
+      this.#emit(body, { ...nothingAround, args: [[]] });
+      return;
+    }
+    const policy = part.chord_policy;
+    const carried = this.shelf.one({
+      ...body,
+      chord_size: size,
+      ...(policy !== undefined && { chord_policy: policy }),
+    });
+    this.chords.push({ groupId: own, size });
+    this.#group(withOptions(header, { task_id: own }), { ...nothingAround, args, kwargs, chord: carried });
+  }
+}
+
+/** What is given to a part from around it. */
+interface Around {
+  readonly args: readonly unknown[];
+  readonly kwargs: Json;
+  readonly chain: readonly WireSignature[];
+  readonly groupId: string | null;
+  readonly groupIndex: number | null;
+  readonly chord: WireSignature | null;
+}
+
+/** How many parts of a chord's header report to it. Celery's rule (`_descend`): each task, and of what is nested its end. */
+export function countedParts(part: WireSignature): number {
+  switch (kindOf(part)) {
+    case 'group':
+      return partsOf(part).reduce((sum, member) => sum + countedParts(member), 0);
+    case 'chord':
+      return countedParts(bodyOf(part));
+    case 'chain':
+      return partsOf(part).reduceRight((size, step) => (size > 0 ? size : countedParts(step)), 0);
+    default:
+      return 1;
+  }
+}
+
+const nothingAround: Around = {
+  args: [],
+  kwargs: {},
+  chain: [],
+  groupId: null,
+  groupIndex: null,
+  chord: null,
+};
+
+/** A frozen part says itself to what it belongs; what is around it goes before that. */
+function placeIn(options: Json, given: Around): Pick<Around, 'groupId' | 'groupIndex' | 'chord'> {
+  const { group_id, group_index, chord } = options;
+  return {
+    groupId: given.groupId ?? textOr(group_id, null),
+    groupIndex: given.groupIndex ?? (typeof group_index === 'number' ? group_index : null),
+    chord:
+      given.chord ??
+      (chord === undefined || chord === null ? null : readSignature(chord, 'the option chord')),
+  };
+}
+
+function textOr<T>(value: unknown, otherwise: T): string | T {
+  return typeof value === 'string' && value !== '' ? value : otherwise;
+}
