@@ -68,7 +68,9 @@ export class Processor {
     try {
       const message = this.#read(delivery);
       const finished =
-        delivery.redelivered && message.ok && (await this.#isFinished(delivery, message.value.id));
+        message.ok &&
+        this.#mayBeFinished(delivery, message.value) &&
+        (await this.#isFinished(delivery, message.value.id));
       if (finished === 'unknown') return;
       const admission = this.#admit(delivery, message, finished);
       if (admission.kind === 'run') await this.#run(delivery, admission.task, admission.message, place);
@@ -112,6 +114,10 @@ export class Processor {
     if (!delivery.message.ok) return delivery.message;
     const { acceptContent: accept, maxMessageSize: maxSize } = this.#parts.app.config;
     return decodeTask(delivery.message.value, { accept, maxSize });
+  }
+
+  #mayBeFinished({ redelivered }: Delivery, { retries }: TaskMessage): boolean {
+    return redelivered || (retries > 0 && this.#parts.settler.doubles);
   }
 
   /** Of a message that came back: whether only its ack was missing. */

@@ -15,12 +15,15 @@ export class Settler {
   readonly #patience: Patience;
   /** Result and ack live in one store, and are written by one transaction. */
   readonly together: boolean;
+  /** A retry's message and the ack of the one before are two steps: where a fault came between them there are two of that retry. */
+  readonly doubles: boolean;
 
   constructor(transport: Transport, backend: ResultBackend | null, patience: Patience) {
     this.#transport = transport;
     this.#backend = backend;
     this.#patience = patience;
     this.together = backend?.store === transport.store && transport.features.atomicSettlement;
+    this.doubles = !transport.features.atomicSettlement;
   }
 
   /**

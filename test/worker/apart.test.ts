@@ -65,6 +65,39 @@ describe('messages in one store and results in another', () => {
     expect(log.texts('info')).toContain('could store a result after all');
   });
 
+  it('of a retry that was sent twice, since the acknowledgement before it was lost, only one runs once it has ended', async () => {
+    const [app, other] = await newApps();
+    await using _ = app;
+    await using __ = other;
+    const transport = await app.broker();
+    Object.defineProperty(transport, 'features', {
+      value: { ...transport.features, atomicSettlement: false },
+    });
+    const runs: number[] = [];
+    const flaky = app.task('flaky', { bind: true, maxRetries: 2 }, (task) => {
+      runs.push(task.request.retries);
+      if (task.request.retries === 0) throw task.retry(undefined, { countdown: 0 });
+      return 'done';
+    });
+    // A second message of the same retry, as a broker has it that confirmed the first and never heard of the acknowledgement.
+    const publish = transport.publish.bind(transport);
+    await tamper(app, (delivery) =>
+      changed(delivery, {
+        settle: async (how) => {
+          const settled = await delivery.settle(how);
+          const retry = how.kind === 'ack' ? how.publish?.[0] : undefined;
+          if (retry !== undefined) await publish([{ ...retry, eta: new Date(Date.now() + 300) }]);
+          return settled;
+        },
+      }),
+    );
+    const { log } = await startWorker(app, { concurrency: 1 });
+    expect(await (await flaky.delay()).get({ timeout: 10 })).toBe('done');
+    await until(async () => log.texts('info').some((text) => text.includes('its result is recorded')));
+    expect(runs).toEqual([0, 1]);
+    await until(async () => (await sizeOf(app)).every((size) => size === 0));
+  });
+
   it('a dead letter that is replayed is run, also when the worker that ran it dies', async () => {
     const [app, other] = await newApps();
     await using _ = app;
