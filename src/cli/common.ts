@@ -1,10 +1,11 @@
 // What every command understands, and what every command needs: the application and the screen.
 import type { Command } from 'commander';
 import { App } from '../app/app.ts';
+import { LoadError } from '../app/import-module.ts';
+import { loadApp } from '../app/load-app.ts';
 import type { Priority } from '../app/priority.ts';
-import { loadApp } from './load-app.ts';
 import { createOutput, type Output } from './output.ts';
-import { LoadError, UsageError } from './usage.ts';
+import { UsageError } from './usage.ts';
 
 export interface CommonOptions {
   readonly app?: string;

@@ -7,13 +7,6 @@ export class UsageError extends UmbelError {
   }
 }
 
-/** The user's module could not be loaded, or holds no application. */
-export class LoadError extends UmbelError {
-  constructor(message: string, options?: ErrorOptions) {
-    super('UMBEL_LOAD', message, options);
-  }
-}
-
 /** What the command's exit code says. */
 export const exitCode = {
   ok: 0,

@@ -3,10 +3,9 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { App } from '../app/app.ts';
 import { suggest } from '../lib/suggest.ts';
-import { importModule } from './import-module.ts';
-import { LoadError } from './usage.ts';
+import { App } from './app.ts';
+import { importModule, LoadError } from './import-module.ts';
 
 /**
  * Loads the application that `spec` names: `./app.ts`, `./app`, `shop/app`, `./shop` (its `index` or `app`), a
@@ -103,6 +102,6 @@ function isForeignApp(value: unknown): boolean {
 
 function foreign(spec: string): LoadError {
   return new LoadError(
-    `'${spec}' uses another installed copy of umbel than this command (${pathToFileURL(import.meta.dirname)}); run the project's own: npx umbel`,
+    `'${spec}' uses another installed copy of umbel than this program (${pathToFileURL(import.meta.dirname)}); run the project's own: npx umbel`,
   );
 }

@@ -4,7 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { LoadError } from './usage.ts';
+import { UmbelError } from '../errors.ts';
+
+/** A module could not be loaded, or holds no application. */
+export class LoadError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_LOAD', message, options);
+  }
+}
 
 /** @throws LoadError with the place of the mistake, and the original error as its cause. */
 export async function importModule(file: string, spec: string): Promise<Readonly<Record<string, unknown>>> {
