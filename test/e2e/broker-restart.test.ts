@@ -27,7 +27,7 @@ describe('a broker that goes down and comes back', () => {
     'Redis: workers go on within seconds, and nothing is lost',
     async () => {
       await using server = await RedisServerProcess.start('--appendonly', 'yes', '--appendfsync', 'always');
-      await restart('Redis', server, onRedis(server), [200, 2000]);
+      await restart('Redis', server, onRedis(server), [200, restarts > 10 ? 6000 : 2000]);
     },
     60_000 + restarts * 20_000,
   );
