@@ -1,7 +1,7 @@
 import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { repeat } from '../../clients/redis/repeat.ts';
 import { StoreError } from '../../errors.ts';
 import { chunksOf, Gather } from '../gather.ts';
-import { repeat } from './repeat.ts';
 
 interface Get {
   readonly key: string;

@@ -1,10 +1,10 @@
 // Writing records: what was asked for in one turn of the event loop goes out as few script calls.
 import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { repeat } from '../../clients/redis/repeat.ts';
 import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { type RedisRecordWrite, recordLua } from '../../transports/redis/record-write.ts';
 import { chunksOf, Gather } from '../gather.ts';
-import { repeat } from './repeat.ts';
 
 interface Put {
   readonly args: RedisRecordWrite['args'];

@@ -1,5 +1,6 @@
 // The Redis result backend: Celery's keys, records and publications.
 import { RedisConnection } from '../../clients/redis/connection.ts';
+import { repeat } from '../../clients/redis/repeat.ts';
 import { redisSettings } from '../../clients/redis/settings.ts';
 import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
@@ -13,7 +14,6 @@ import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
 import { Gets } from './gets.ts';
 import { Puts } from './puts.ts';
 import { recordKey } from './record-keys.ts';
-import { repeat } from './repeat.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export interface RedisBackendOptions extends BackendOptions {
@@ -35,7 +35,12 @@ const sentRecord = '{"status": "PENDING", "result": null}';
 
 class RedisBackend implements ResultBackend {
   readonly name = 'redis';
-  readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true, sweeps: false };
+  readonly features: ResultBackendFeatures = {
+    multiProcess: true,
+    remembersSent: true,
+    sweeps: false,
+    chords: true,
+  };
   readonly store: object;
   readonly #connection: RedisConnection;
   readonly #answerMs: number;

@@ -1,6 +1,6 @@
-import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
+import { type RedisConnection, ReplyLost } from './connection.ts';
 
 const patience = { factor: 20, maximum: 500, jitter: true } as const;
 
