@@ -44,6 +44,19 @@ export class UnknownTaskError extends UmbelError {
   }
 }
 
+/** No schedule of that name is in the store of schedules. */
+export class UnknownScheduleError extends UmbelError {
+  readonly schedule: string;
+
+  constructor(schedule: string, hint: string | undefined) {
+    super(
+      'UMBEL_UNKNOWN_SCHEDULE',
+      `no schedule named '${schedule}'; ${hint ? `did you mean '${hint}'?` : 'see: umbel schedule list'}`,
+    );
+    this.schedule = schedule;
+  }
+}
+
 /** A second task was registered under a name that is taken. Celery's AlreadyRegistered. */
 export class AlreadyRegisteredError extends UmbelError {
   readonly task: string;
@@ -154,11 +167,47 @@ export class StoreError extends UmbelError {
   }
 }
 
+/** A worker's pool of processes or threads cannot run tasks: the application cannot be loaded there. */
+export class PoolError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_POOL', message, options);
+  }
+}
+
 /** The result was asked of an application without a result backend. */
 export class ResultBackendDisabledError extends UmbelError {
   constructor(app: string | null) {
     const who = app === null ? 'this application' : `the application '${app}'`;
     super('UMBEL_NO_RESULT_BACKEND', `${who} keeps no results; set 'backend' (UMBEL_RESULT_BACKEND)`);
+  }
+}
+
+/**
+ * A workflow that takes several publications was sent in part: one of them failed (see `cause`). Sending the same frozen
+ * workflow again (`workflow.freeze()` before the first time) is harmless: what was sent keeps its ids.
+ */
+export class PartlySentError extends UmbelError {
+  /** Ids of the tasks that were sent. */
+  readonly sent: readonly string[];
+  /** Ids of those that may or may not have been sent. */
+  readonly doubtful: readonly string[];
+  /** Ids of those that were not sent, as far as they are known. */
+  readonly unsent: readonly string[];
+
+  constructor(
+    tasks: { sent: readonly string[]; doubtful: readonly string[]; unsent: readonly string[] },
+    options?: ErrorOptions,
+  ) {
+    const { sent, doubtful, unsent } = tasks;
+    const why = options?.cause instanceof Error ? `: ${options.cause.message}` : '';
+    super(
+      'UMBEL_PARTLY_SENT',
+      `${sent.length} tasks of the workflow were sent, ${doubtful.length} may have been, ${unsent.length} were not${why}; sending the same frozen workflow again is harmless`,
+      options,
+    );
+    this.sent = sent;
+    this.doubtful = doubtful;
+    this.unsent = unsent;
   }
 }
 
@@ -191,6 +240,17 @@ export class TaskFailedError extends UmbelError {
     this.remoteType = remote.type;
     this.remoteMessage = remote.message;
     this.remoteStack = remote.stack;
+  }
+}
+
+/** A chord's body did not run, because a member of its header failed. Thrown by `get()`. Celery's ChordError. */
+export class ChordError extends TaskFailedError {
+  /** The member that failed, where the error says it. */
+  readonly memberId: string | null;
+
+  constructor(taskId: string, remote: { type: string; message: string; stack: string | null }) {
+    super(taskId, remote);
+    this.memberId = /^Dependency (\S+) raised /.exec(remote.message)?.[1] ?? null;
   }
 }
 

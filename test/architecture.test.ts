@@ -12,10 +12,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   transports: ['clients', 'protocol', 'lib'],
   results: ['clients', 'transports', 'protocol', 'lib'],
   app: ['canvas', 'schedules', 'results', 'transports', 'protocol', 'lib'],
+  beat: ['app', 'schedules', 'canvas', 'clients', 'protocol', 'lib'],
   worker: ['app', 'canvas', 'results', 'transports', 'protocol', 'lib'],
   testing: ['app', 'worker', 'transports', 'results', 'protocol', 'clients', 'lib'],
   gateway: ['app', 'results', 'protocol', 'lib'],
-  cli: ['app', 'worker', 'gateway', 'transports', 'results', 'protocol', 'clients', 'lib'],
+  cli: ['app', 'worker', 'beat', 'schedules', 'gateway', 'transports', 'results', 'protocol', 'clients', 'lib'],
 };
 
 const rooms = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());

@@ -45,12 +45,16 @@ export function calleeNamed(app: App, name: string): Callee {
   return { name, options: task?.options ?? app.defaults, task };
 }
 
-/** Sends one call. */
+/**
+ * Sends one call.
+ * @param guard changes what goes to the broker, when all else is decided
+ */
 export async function submit<R>(
   app: App,
   callee: Callee,
   call: CallArguments,
   options: CallOptions,
+  guard?: (publications: readonly Publication[]) => readonly Publication[],
 ): Promise<AsyncResult<R>> {
   checkCallOptions(callee.name, options);
   // No `await` where there is nothing to wait for: the calls of one tick are to reach the broker together.
@@ -65,7 +69,8 @@ export async function submit<R>(
   const { transport } = app.stores ?? (await within(app.open(), rules));
   const addressed = addressedCall(app, { prepared, wire });
   const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
-  await publishCalls(transport, publicationsOf(app, encoded), rules);
+  const publications = publicationsOf(app, encoded);
+  await publishCalls(transport, guard === undefined ? publications : guard(publications), rules);
   return sent(app, prepared, options);
 }
 
@@ -126,7 +131,7 @@ export async function apply<R>(
   return runHere(app, callee, prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options));
 }
 
-function checkArguments(
+export function checkArguments(
   { name, options, task }: Callee,
   { args, kwargs }: CallArguments,
 ): Promise<unknown> | undefined {
@@ -135,7 +140,7 @@ function checkArguments(
   return bound instanceof Promise ? bound : undefined;
 }
 
-function rulesOf(app: App, options: CallOptions): PublishRules {
+export function rulesOf(app: App, options: CallOptions): PublishRules {
   const timeout =
     options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
   const { retry, retryPolicy, signal } = options;
@@ -148,7 +153,7 @@ function rulesOf(app: App, options: CallOptions): PublishRules {
 }
 
 /** What has to be there before the first call: the stores, the place for results. @throws BrokerUnavailable when it comes too late. */
-async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules): Promise<T> {
+export async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules): Promise<T> {
   answer.catch(() => undefined); // when nobody waits any more
   signal?.throwIfAborted();
   const done = new AbortController();
@@ -167,7 +172,7 @@ async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules):
 }
 
 /** Lets the receivers of beforeTaskPublish add headers. */
-async function announced(app: App, call: PreparedCall): Promise<PreparedCall> {
+export async function announced(app: App, call: PreparedCall): Promise<PreparedCall> {
   const { message, queue } = call;
   const headers = { ...message.headers };
   await app.signals.beforeTaskPublish.send({ message, queue, headers });

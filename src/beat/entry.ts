@@ -31,7 +31,10 @@ export interface Entry {
   readonly shown: string;
   readonly call: EntryCall;
   readonly policy: ResolvedPolicy;
+  /** false: the one who declared it says so. */
   readonly enabled: boolean;
+  /** Somebody has paused it. */
+  readonly paused: boolean;
   /** Declared by the application's code, which a beat that starts puts back. */
   readonly fromCode: boolean;
   /** In force since: what was due before is none of its business. Milliseconds since 1970. */
@@ -48,6 +51,7 @@ export function entryOf(declared: DeclaredSchedule, fromCode: boolean, sinceMs: 
     call: callOf(call),
     policy,
     enabled,
+    paused: false,
     fromCode,
     sinceMs,
   };
@@ -85,9 +89,9 @@ export function decodeEntry(name: string, text: string): Entry {
   return rest as unknown as Entry; // written by encodeEntry: nobody else writes there
 }
 
-/** Whether two entries say the same, whoever began when, paused or not. */
+/** Whether two entries say the same, since whenever, paused or not. */
 export function saysTheSame(one: Entry, other: Entry): boolean {
-  const plain = (entry: Entry): string => encodeEntry({ ...entry, sinceMs: 0, enabled: true });
+  const plain = (entry: Entry): string => encodeEntry({ ...entry, sinceMs: 0, paused: false });
   return plain(one) === plain(other);
 }
 

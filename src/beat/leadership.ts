@@ -1,5 +1,6 @@
 // Who of several beats sends. One leads as long as it renews its lead; whoever sees it unchanged for the length of a lease takes it.
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -134,6 +135,7 @@ export class Leadership {
 
   #begin(fence: number): void {
     const end = new AbortController();
+    setMaxListeners(0, end.signal); // each send on its way listens
     this.#term = { fence, end };
     this.#events.onTerm({
       fence,

@@ -89,7 +89,7 @@ export interface ScheduleStore extends AsyncDisposable {
   changes(since: number | null): Promise<Changes>;
   get(name: string): Promise<StoredEntry | undefined>;
   /**
-   * Creates an entry (`expected: null`), or replaces its text if it still has the expected revision. Its state stays.
+   * Creates an entry (`expected: null`), or replaces its text if it still has the expected revision. Its state stays, but for the anchor.
    * False: somebody else was faster.
    */
   put(name: string, text: string, expected: number | null): Promise<boolean>;

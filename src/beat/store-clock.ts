@@ -1,8 +1,8 @@
 // The time of the store, which all beats share, read by a clock that never jumps in between.
 import type { Clock } from '../lib/clock.ts';
 
-/** What may be corrected at once without being a jump, milliseconds. */
-const slackMs = 500;
+/** Less than this is a slow answer; more, the clock was moved. Milliseconds. */
+const slackMs = 20;
 /** How much the two clocks may part between two readings, milliseconds. */
 const driftMs = 0.5;
 

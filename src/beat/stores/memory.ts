@@ -81,7 +81,8 @@ class MemoryScheduleStore implements ScheduleStore {
     const { entries } = this.#book;
     const before = entries.get(name);
     if ((before?.revision ?? null) !== expected) return false;
-    entries.set(name, { name, text, revision: ++this.#book.revision, state: before?.state ?? noState });
+    const state = { ...(before?.state ?? noState), anchorMs: null };
+    entries.set(name, { name, text, revision: ++this.#book.revision, state });
     return true;
   }
 

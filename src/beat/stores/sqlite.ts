@@ -120,7 +120,7 @@ class SqliteScheduleStore implements ScheduleStore {
       const revision = this.#nextRevision(transaction);
       sql(
         `INSERT INTO beat_entry (app, name, text, revision) VALUES (?, ?, ?, ?)
-         ON CONFLICT (app, name) DO UPDATE SET text = excluded.text, revision = excluded.revision`,
+         ON CONFLICT (app, name) DO UPDATE SET text = excluded.text, revision = excluded.revision, anchor = NULL`,
       ).run(this.#app, name, text, revision);
       return true;
     });

@@ -1,0 +1,185 @@
+// The program that sends tasks on a schedule.
+import type { App } from '../app/app.ts';
+import { BrokerUnavailable, UmbelError } from '../errors.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { type Deferred, deferred } from '../lib/deferred.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import { type Logger, silentLogger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import { putDeclared } from './declared.ts';
+import { Dispatch } from './dispatch.ts';
+import { Leadership, type Term } from './leadership.ts';
+import type { ScheduleStore } from './schedule-store.ts';
+import { openScheduleStore } from './stores/open.ts';
+import { Timetable } from './timetable.ts';
+
+export interface BeatOptions {
+  readonly logger?: Logger;
+  /** A leader that is silent for so long is followed by another. Default 3 s, at least 1 s. */
+  readonly lease?: Duration;
+  /** @internal */
+  readonly clock?: Clock;
+}
+
+/** How often the lead is renewed within a lease. */
+const renewals = 4;
+const leastLeaseMs = 1000;
+
+/**
+ * Sends an application's tasks on their schedules. Any number of them may run, on any machines: one leads, the others stand by and
+ * follow within 5 seconds. It runs no tasks.
+ * @example
+ * await using beat = new Beat(app);
+ * await beat.run(); // until SIGTERM
+ */
+export class Beat implements Service {
+  readonly app: App;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #stopping = new AbortController();
+  readonly #stopped: Deferred<void> = deferred();
+  #starting: Promise<void> | null = null;
+  #ending: Promise<void> | null = null;
+  #store: ScheduleStore | null = null;
+  #leadership: Leadership | null = null;
+  #running: Promise<void> = Promise.resolve();
+  #timetable: Timetable | null = null;
+
+  /** @throws ConfigError */
+  constructor(app: App, { logger = silentLogger, lease = 3, clock = systemClock }: BeatOptions = {}) {
+    this.app = app;
+    this.#logger = logger;
+    this.#clock = clock;
+    this.#leaseMs = Math.max(leastLeaseMs, toMs(lease, "'lease' of the beat"));
+  }
+
+  /** Whether this one sends; else another does, or nobody can. */
+  get leads(): boolean {
+    return this.#leadership?.leads ?? false;
+  }
+
+  /** Its name among all beats. */
+  get name(): string | null {
+    return this.#leadership?.holder ?? null;
+  }
+
+  /**
+   * Puts the schedules of the code into the store and takes part; while the store is away it waits for it. Resolves, too, when it is
+   * stopped meanwhile.
+   * @throws ConfigError, StoreError
+   */
+  async start(): Promise<void> {
+    if (this.#ending !== null)
+      throw new UmbelError('UMBEL_BEAT_STOPPED', 'this beat was stopped; make a new one');
+    this.#starting ??= this.#start();
+    await this.#starting;
+  }
+
+  /** Finishes what is on its way and lets another lead. Does not close the application. */
+  stop(): Promise<void> {
+    this.#stopping.abort(new Error('the beat stops'));
+    this.#ending ??= this.#stop();
+    return this.#ending;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Starts, and stops at SIGTERM, SIGINT or SIGQUIT. A second signal ends the process at once. */
+  async run(): Promise<void> {
+    const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+    const handle = (signal: NodeJS.Signals): void => {
+      for (const each of signals) process.off(each, handle);
+      this.#logger.info({ signal }, `${signal}: the beat stops`);
+      void this.stop();
+    };
+    for (const each of signals) process.on(each, handle);
+    try {
+      await this.start();
+      await this.#stopped.promise;
+    } finally {
+      for (const each of signals) process.off(each, handle);
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { app } = this;
+    const store = await this.#whenThere(() => openScheduleStore(app));
+    if (store === null) return;
+    this.#store = store;
+    if ((await this.#whenThere(() => putDeclared(app, store).then(() => true))) === null) return;
+    const everyMs = this.#leaseMs / renewals;
+    const timing = { leaseMs: this.#leaseMs, everyMs, clock: this.#clock, logger: this.#logger };
+    const leadership: Leadership = new Leadership(store, timing, {
+      onTerm: (term) => this.#begin(term, store, leadership),
+      onBeat: ({ revision }) => void this.#refresh(revision),
+    });
+    this.#leadership = leadership;
+    this.#running = leadership.run(this.#stopping.signal);
+    this.#logger.info({ beat: leadership.holder, store: store.name }, `beat ready: ${leadership.holder}`);
+  }
+
+  /** Tries until the store answers; null: it was stopped before. */
+  async #whenThere<T>(open: () => Promise<T>): Promise<T | null> {
+    for (let complained = false; !this.#stopping.signal.aborted; complained = true) {
+      try {
+        return await open();
+      } catch (error) {
+        if (!(error instanceof BrokerUnavailable)) throw error;
+        if (!complained)
+          this.#logger.warn({ err: error }, 'the store of schedules does not answer; waiting for it');
+        await this.#clock.sleep(1000, this.#stopping.signal).catch(() => {});
+      }
+    }
+    return null;
+  }
+
+  #begin(term: Term, store: ScheduleStore, leadership: Leadership): void {
+    const { app } = this;
+    const shared = { app, store, time: leadership.time, clock: this.#clock, logger: this.#logger };
+    const onFenced = (): void => leadership.lose('another beat leads');
+    const dispatch = new Dispatch({ ...shared, onFenced });
+    this.#timetable = new Timetable(term, { ...shared, dispatch });
+    this.#logger.info({ beat: leadership.holder, fence: term.fence }, 'leading');
+    // The store may have lost what it held; what others have put there is left alone.
+    putDeclared(app, store, { onlyMissing: true }).catch((error: unknown) =>
+      this.#logger.warn({ err: error }, 'the schedules of the code could not be looked for'),
+    );
+  }
+
+  async #refresh(revision: number): Promise<void> {
+    try {
+      await this.#timetable?.refresh(revision);
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'the schedules could not be read; again soon');
+    }
+  }
+
+  async #stop(): Promise<void> {
+    await this.#starting?.catch(() => {});
+    await this.#running;
+    // What is on its way ends while the lead is still ours; nothing new begins.
+    await this.#settled();
+    await this.#leadership
+      ?.resign()
+      .catch((error: unknown) =>
+        this.#logger.warn(
+          { err: error },
+          'the lead could not be given up; another takes it when the lease is over',
+        ),
+      );
+    await this.#store?.close();
+    if (this.#leadership !== null) this.#logger.info({ beat: this.#leadership.holder }, 'beat stopped');
+    this.#stopped.resolve();
+  }
+
+  /** As long as the lease: then the lead is over in any case. */
+  async #settled(): Promise<void> {
+    const done = new AbortController();
+    const late = this.#clock.sleep(this.#leaseMs, done.signal).catch(() => {});
+    await Promise.race([this.#timetable?.settled(), late]);
+    done.abort();
+  }
+}

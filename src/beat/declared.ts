@@ -1,0 +1,88 @@
+// The schedules that the code declares, put into the store.
+import type { App } from '../app/app.ts';
+import type { DeclaredSchedule } from '../app/schedule.ts';
+import { ConfigError } from '../errors.ts';
+import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, saysTheSame } from './entry.ts';
+import type { ScheduleStore, StoredEntry } from './schedule-store.ts';
+
+/** Puts are asked for so many at once. */
+const atOnce = 200;
+/** Others may change the same entry at the same time; nobody does so for ever. */
+const mostTries = 20;
+
+/**
+ * Makes the store say what the code says: what is new is created, what differs is changed, what the code no longer declares is deleted.
+ * Pauses stay. With `onlyMissing`, nothing is changed or deleted.
+ * @throws BrokerUnavailable, ConfigError
+ */
+export async function putDeclared(
+  app: App,
+  store: ScheduleStore,
+  { onlyMissing = false }: { readonly onlyMissing?: boolean } = {},
+): Promise<void> {
+  const { entries } = await store.changes(null);
+  const stored = new Map(entries.map((entry) => [entry.name, entry]));
+  const nowMs = await store.now();
+  const declared = [...app.schedules].filter(({ name }) => !onlyMissing || !stored.has(name));
+  for (const each of declared) checkOverlap(app, entryOf(each, true, nowMs));
+  for (let from = 0; from < declared.length; from += atOnce) {
+    const some = declared.slice(from, from + atOnce);
+    await Promise.all(some.map((each) => putOne(store, each, stored.get(each.name), nowMs)));
+  }
+  if (onlyMissing) return;
+  for (const { name, text } of entries) {
+    if (app.schedules.get(name) === undefined && isFromCode(name, text)) await store.remove(name);
+  }
+}
+
+/**
+ * @throws ConfigError when nobody could know that the run before has ended.
+ */
+export function checkOverlap(app: App, { name, call, policy }: Entry): void {
+  if (policy.overlap === 'allow') return;
+  const task = call.kind === 'task' ? app.tasks.get(call.task) : undefined;
+  const ignored = call.options.ignoreResult ?? task?.options.ignoreResult ?? app.config.taskIgnoreResult;
+  if (app.config.backend !== null && !ignored) return;
+  throw new ConfigError(
+    `the schedule '${name}' has overlap '${policy.overlap}', but ${ignored ? 'its task ignores its result' : 'there is no result backend'}: nobody knows when a run has ended`,
+  );
+}
+
+async function putOne(
+  store: ScheduleStore,
+  declared: DeclaredSchedule,
+  known: StoredEntry | undefined,
+  nowMs: number,
+): Promise<void> {
+  let stored = known;
+  for (let tries = 0; tries < mostTries; tries++) {
+    const entry = entryOf(declared, true, nowMs);
+    const before = stored && readable(stored);
+    if (before?.fromCode && saysTheSame(before, entry)) return;
+    const kept: Entry = {
+      ...entry,
+      paused: before?.paused ?? false,
+      sinceMs: before && isDueTheSame(before, entry) ? before.sinceMs : nowMs,
+    };
+    if (await store.put(entry.name, encodeEntry(kept), stored?.revision ?? null)) return;
+    stored = await store.get(entry.name);
+  }
+  throw new ConfigError(`the schedule '${declared.name}' is changed by others all the time`);
+}
+
+/** What cannot be read is replaced by what the code says. */
+function readable(stored: StoredEntry): Entry | undefined {
+  try {
+    return decodeEntry(stored.name, stored.text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isFromCode(name: string, text: string): boolean {
+  try {
+    return decodeEntry(name, text).fromCode;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,160 @@
+// Sending a run, and keeping that it was sent.
+import type { App } from '../app/app.ts';
+import type { CallOptions } from '../app/call-options.ts';
+import { type RunCall, sendRun } from '../app/scheduled-send.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { isReady } from '../protocol/result-meta.ts';
+import type { Entry } from './entry.ts';
+import { taskOf } from './entry.ts';
+import type { Term } from './leadership.ts';
+import { Recorder } from './recorder.ts';
+import { runId } from './run-id.ts';
+import type { RunRecord, ScheduleStore } from './schedule-store.ts';
+import type { StoreClock } from './store-clock.ts';
+
+export interface DispatchOptions {
+  readonly app: App;
+  readonly store: ScheduleStore;
+  readonly time: StoreClock;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The store says that another leads. */
+  readonly onFenced: () => void;
+}
+
+export class Dispatch {
+  readonly #options: DispatchOptions;
+  readonly #recorder: Recorder;
+
+  constructor(options: DispatchOptions) {
+    this.#options = options;
+    this.#recorder = new Recorder(options.store);
+  }
+
+  /**
+   * Sends the run that is due at `dueMs`, and keeps that. Null: it was refused, as it is settled already, another leads, or the
+   * schedule is gone.
+   * @throws BrokerUnavailable, SendUnconfirmed: to be sent again, under the same id.
+   */
+  async send(entry: Entry, dueMs: number, term: Term): Promise<RunRecord | null> {
+    const { app, store, time, logger } = this.#options;
+    const taskId = runId(app.name, entry.name, dueMs);
+    const run: RunRecord = {
+      name: entry.name,
+      dueMs,
+      untilMs: dueMs,
+      atMs: Math.floor(time.now()),
+      outcome: 'sent',
+      taskId,
+      detail: null,
+    };
+    let accepted = false;
+    const note = store.writeOf?.(term.fence, run) ?? null;
+    const heard = note && {
+      store: note.store,
+      apply: (transaction: never): boolean => {
+        accepted = note.apply(transaction);
+        return accepted;
+      },
+    };
+    let carried: boolean;
+    try {
+      const call = await callOf(app, entry, run);
+      // Computing the arguments may have taken long.
+      if (!term.holds()) return null;
+      carried = await sendRun(app, call, optionsOf(entry, run, term.signal), heard);
+    } catch (error) {
+      if (term.signal.aborted || error instanceof BrokerUnavailable || error instanceof SendUnconfirmed)
+        throw error;
+      const failed: RunRecord = { ...run, outcome: 'failed', taskId: null, detail: wordsOf(error) };
+      logger.error({ err: error, schedule: entry.name }, `'${entry.name}' cannot be sent`);
+      await this.record(failed, term);
+      return failed;
+    }
+    if (carried && !accepted) return null;
+    if (!carried) await this.#recordSent(run, term);
+    logger.info(
+      { schedule: entry.name, task: taskOf(entry), task_id: taskId, due: new Date(dueMs).toISOString() },
+      `sent '${entry.name}' (${taskOf(entry)})`,
+    );
+    return run;
+  }
+
+  /** Keeps what became of a run. @throws BrokerUnavailable; an error when another leads */
+  async record(run: RunRecord, term: Term): Promise<void> {
+    if ((await this.#recorder.record(term.fence, run)) === 'recorded') return;
+    this.#options.onFenced();
+    throw new Error('another beat leads');
+  }
+
+  /** It is sent: whatever the store says, it is not to be sent again from here. */
+  async #recordSent(run: RunRecord, term: Term): Promise<void> {
+    for (;;) {
+      try {
+        return await this.record(run, term);
+      } catch (error) {
+        if (term.signal.aborted || !(error instanceof BrokerUnavailable)) throw error;
+        await this.#options.clock.sleep(250, term.signal);
+      }
+    }
+  }
+
+  /** Whether a run may be sent while the one before may not have ended. */
+  async mayOverlap(entry: Entry): Promise<'send' | 'skip' | 'wait'> {
+    const { overlap } = entry.policy;
+    if (overlap === 'allow' || (await this.#hasEnded(entry))) return 'send';
+    return overlap === 'queue' ? 'wait' : 'skip';
+  }
+
+  async #hasEnded(entry: Entry): Promise<boolean> {
+    const { app, store, time } = this.#options;
+    const { lastTaskId, lastRunMs } = (await store.get(entry.name))?.state ?? {};
+    if (!lastTaskId || !lastRunMs) return true;
+    const backend = await app.backend();
+    if (backend === null) return true;
+    const record = await backend.get(lastTaskId);
+    if (record !== undefined) return isReady(record.status);
+    // Some backends know nothing of a task before it has ended, and none knows it for ever.
+    const keptMs = (app.config.resultExpires ?? oneDay) * 1000;
+    return backend.features.remembersSent || time.now() - lastRunMs > keptMs;
+  }
+}
+
+const oneDay = 86_400;
+
+async function callOf(app: App, entry: Entry, run: RunRecord): Promise<RunCall> {
+  const { call } = entry;
+  if (call.kind === 'signature') return { kind: 'signature', signature: call.signature };
+  if (!call.computed) return call;
+  const declared = app.schedules.get(entry.name)?.call;
+  if (declared?.kind !== 'task')
+    throw new Error(`the code that computes the arguments of '${entry.name}' is not here`);
+  const about = { name: entry.name, due: new Date(run.dueMs), taskId: run.taskId ?? '' };
+  const { args, kwargs } = declared;
+  return {
+    kind: 'task',
+    task: call.task,
+    args: typeof args === 'function' ? await args(about) : args,
+    kwargs: typeof kwargs === 'function' ? await kwargs(about) : kwargs,
+  };
+}
+
+function optionsOf(entry: Entry, run: RunRecord, signal: AbortSignal): CallOptions {
+  const { options } = entry.call;
+  const own = entry.call.kind === 'signature' ? entry.call.signature.options : {};
+  return {
+    ...own,
+    ...options,
+    // What django-celery-beat and others look for.
+    headers: { periodic_task_name: entry.name, ...options.headers },
+    taskId: run.taskId ?? '',
+    signal,
+  };
+}
+
+function wordsOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.length > 500 ? `${text.slice(0, 499)}…` : text;
+}
