@@ -318,6 +318,27 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual([again.parks, again.strikes], [1, 0]);
   }),
 
+  check(
+    'a message that is given back because its process died of it has one strike more',
+    async (harness) => {
+      const transport = await harness.open();
+      await transport.publish([publication('a')]);
+      const consumer = await join(transport);
+      for (const strikes of [0, 1, 2]) {
+        const delivery = await claimOne(consumer);
+        assert.deepEqual(
+          [idOf(delivery), delivery.strikes, delivery.redelivered],
+          ['a', strikes, strikes > 0],
+        );
+        await delivery.settle({ kind: 'release', until: null, struck: true });
+      }
+      const last = await claimOne(consumer);
+      await last.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'it kills' });
+      const [letter = fail()] = await transport.deadLetters.list();
+      assert.equal(letter.strikes, 3);
+    },
+  ),
+
   check('a message is never delivered before its eta, and soon after it', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);

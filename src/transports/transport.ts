@@ -81,9 +81,15 @@ export type Settlement =
   | { readonly kind: 'ack'; readonly write?: StoreWrite; readonly publish?: readonly Publication[] }
   /**
    * Back to the queue: at once to its front (`until: null`), or not before `until`. `parked` counts it as put aside
-   * (see `Delivery.parks`). The worker that gives it back is not held to have died of it.
+   * (see `Delivery.parks`), `struck` as one that its process died of (see `Delivery.strikes`); else the worker that gives it
+   * back is not held to have died of it.
    */
-  | { readonly kind: 'release'; readonly until: Date | null; readonly parked?: boolean }
+  | {
+      readonly kind: 'release';
+      readonly until: Date | null;
+      readonly parked?: boolean;
+      readonly struck?: boolean;
+    }
   /** To the dead-letter store, with its original bytes. */
   | {
       readonly kind: 'dead';
@@ -100,7 +106,7 @@ export interface Delivery {
   readonly message: Decoded<WireMessage>;
   /** It was delivered before and came back. */
   readonly redelivered: boolean;
-  /** How many workers have died (or lost their lease) holding it. */
+  /** How many workers, or processes of their pools, have died (or lost their lease) holding it. */
   readonly strikes: number;
   /** How often it was put aside by `release` with `parked`. */
   readonly parks: number;

@@ -354,7 +354,13 @@ export class AmqpConsumer implements Consumer {
       await this.#parts.publish(settlement.publish);
     else if (settlement.kind === 'release') {
       const parks = delivery.parks + (settlement.parked === true ? 1 : 0);
-      const marks = { ...marksOf(delivery), [parksHeader]: parks, [returnedHeader]: 1 };
+      const strikes = delivery.strikes + (settlement.struck === true ? 1 : 0);
+      const marks = {
+        ...marksOf(delivery),
+        [parksHeader]: parks,
+        [returnedHeader]: 1,
+        ...(strikes > 0 && { [strikesHeader]: strikes }),
+      };
       const due = settlement.until?.getTime() ?? 0;
       await this.#resend(delivery, marks, due > this.#parts.clock.now() ? due : null);
     } else if (settlement.kind === 'dead') {

@@ -112,9 +112,14 @@ export class MemoryQueues {
   }
 
   /** Puts a message that was held back to its place in line, or into the schedule. */
-  release(entry: Entry, due: number | null, parked: boolean): void {
+  release(
+    entry: Entry,
+    due: number | null,
+    { parked = false, struck = false }: { readonly parked?: boolean; readonly struck?: boolean } = {},
+  ): void {
     entry.redelivered = true;
     if (parked) entry.parks++;
+    if (struck) entry.strikes++;
     this.#place(entry, due);
   }
 
@@ -139,7 +144,7 @@ export class MemoryQueues {
       if (holder !== owner) continue;
       this.#claims.delete(entry);
       entry.strikes++;
-      this.release(entry, null, false);
+      this.release(entry, null);
     }
     owner.bury();
   }

@@ -268,7 +268,7 @@ class MemoryDelivery implements Delivery {
     this.#onSettled();
     if (!this.#queues.unclaim(this.#entry, this.#owner)) return 'fenced';
     if (kind === 'release')
-      this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement.parked ?? false);
+      this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement);
     if (kind === 'dead') this.#queues.bury(this.#entry, settlement.reason, settlement.detail);
     return 'settled';
   }
@@ -279,7 +279,7 @@ class MemoryDelivery implements Delivery {
   }
 
   giveBack(): void {
-    if (this.#queues.unclaim(this.#entry, this.#owner)) this.#queues.release(this.#entry, null, false);
+    if (this.#queues.unclaim(this.#entry, this.#owner)) this.#queues.release(this.#entry, null);
   }
 }
 

@@ -422,7 +422,8 @@ export class RedisConsumer implements Consumer {
       }
       case 'release': {
         const due = settlement.until?.getTime() ?? 0;
-        return ['R', field, due > now ? String(due) : '', settlement.parked === true ? '1' : '0', '1'];
+        const how = settlement.struck === true ? 's' : settlement.parked === true ? '1' : '0';
+        return ['R', field, due > now ? String(due) : '', how, '1'];
       }
       case 'dead':
         return ['D', field, settlement.reason, settlement.detail, ...this.#recordArgs(settlement.write)];

@@ -101,7 +101,7 @@ export class SqliteDelivery implements Delivery {
   /** Puts it back to the front of its queue if it is still held. */
   giveBack(transaction: Transaction): void {
     this.#givenBack = true;
-    if (this.#unclaim(transaction)) this.#release(transaction, null, false);
+    if (this.#unclaim(transaction)) this.#release(transaction, null, {});
   }
 
   /** Everything in one transaction, and only if the lease is still ours: the fence. */
@@ -114,7 +114,7 @@ export class SqliteDelivery implements Delivery {
     if (!this.#unclaim(transaction)) return false;
     if (settlement.kind === 'release') {
       const due = settlement.until?.getTime() ?? null;
-      this.#release(transaction, due !== null && due > now ? due : null, settlement.parked ?? false);
+      this.#release(transaction, due !== null && due > now ? due : null, settlement);
       return true;
     }
     const { sql } = transaction;
@@ -136,11 +136,16 @@ export class SqliteDelivery implements Delivery {
     );
   }
 
-  #release(transaction: Transaction, due: number | null, parked: boolean): void {
+  #release(
+    transaction: Transaction,
+    due: number | null,
+    { parked = false, struck = false }: { readonly parked?: boolean; readonly struck?: boolean },
+  ): void {
+    const strikes = this.#row.strikes + (struck ? 1 : 0);
     transaction
-      .sql('UPDATE message SET redelivered = 1, parks = parks + ? WHERE seq = ?')
-      .run(parked ? 1 : 0, this.#row.seq);
-    makeReady(transaction, this.#store, this.#row, due);
+      .sql('UPDATE message SET redelivered = 1, parks = parks + ?, strikes = ? WHERE seq = ?')
+      .run(parked ? 1 : 0, strikes, this.#row.seq);
+    makeReady(transaction, this.#store, { ...this.#row, strikes }, due);
   }
 }
 

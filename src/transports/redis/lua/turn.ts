@@ -12,7 +12,7 @@ export const spareTags = 1000;
  *
  * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
  * `A` taken field sha1 | `G` taken queue step | `S` field key json: acknowledge with the record of a task that has ended |
- * `K` field record publications | `R` field due parked marked | `D` field reason detail record |
+ * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) marked | `D` field reason detail record |
  * `C` count suspects base n (list suffix recover)…
  * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
  * the message is ours, which is not known yet while it is being adopted.
@@ -107,7 +107,7 @@ local function release(field, due_ms, parked, marked)
   if not stored then return false end
   local _, step, queue = parse_field(field)
   local raw, strikes, parks = unmark(stored)
-  if parked == '1' then parks = parks + 1 end
+  if parked == '1' then parks = parks + 1 elseif parked == 's' then strikes = strikes + 1 end
   if marked == '1' then stored = mark(raw, strikes, parks) end
   if due_ms == '' then put_front(queue, step, stored, strikes) else schedule(queue, step, stored, due_ms) end
   redis.call('HDEL', claimed, field)
