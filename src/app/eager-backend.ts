@@ -5,7 +5,12 @@ import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts
 /** Holds the one record of a call that was run in place, so that its result is asked for like any other. */
 export class EagerBackend implements ResultBackend {
   readonly name = 'eager';
-  readonly features: ResultBackendFeatures = { multiProcess: false, remembersSent: false, sweeps: false };
+  readonly features: ResultBackendFeatures = {
+    multiProcess: false,
+    remembersSent: false,
+    sweeps: false,
+    chords: false,
+  };
   readonly store: object = this;
   #record: ResultRecord | undefined;
 

@@ -1,6 +1,7 @@
 // The contract of a result backend: keeping what became of tasks.
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { Chords } from './chords.ts';
 
 export interface ResultBackendFeatures {
   /** Several processes may share the store. */
@@ -9,6 +10,8 @@ export interface ResultBackendFeatures {
   readonly remembersSent: boolean;
   /** `expire` deletes what has expired. False: the store does so by itself, and `expire` returns 0. */
   readonly sweeps: boolean;
+  /** It gathers the results of chords: there are `ResultBackend.chords`. */
+  readonly chords: boolean;
 }
 
 /** Where the sender of a call waits for its result, as the call's message says. */
@@ -24,6 +27,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly features: ResultBackendFeatures;
   /** The identity of the store; see `Transport.store`. */
   readonly store: object;
+  /** Absent where results are not kept in one place that can count them. */
+  readonly chords?: Chords;
   /**
    * Keeps a record. A SUCCESS is never overwritten (Celery's rule), and an ended task is not set back to an
    * unended state. Resolves when it is durable.

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
+import { chordConformance } from './chord-cases.ts';
 import type { ConformanceCase } from './conformance.ts';
 
 /** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
@@ -280,4 +281,6 @@ export const backendConformance: readonly Case[] = [
     await backend.put(record('big', 'SUCCESS', { result: text }));
     assert.equal((await backend.get('big'))?.result, text);
   }),
+
+  ...chordConformance,
 ];

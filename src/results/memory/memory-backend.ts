@@ -6,6 +6,7 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import { MemoryChords } from './memory-chords.ts';
 
 export interface MemoryBackendOptions {
   /** How long records are kept after the task ended, milliseconds; null = for ever. */
@@ -40,8 +41,14 @@ export function openMemoryBackend(name: string, options: MemoryBackendOptions): 
 
 class MemoryBackend implements ResultBackend {
   readonly name = 'memory';
-  readonly features: ResultBackendFeatures = { multiProcess: false, remembersSent: true, sweeps: true };
+  readonly features: ResultBackendFeatures = {
+    multiProcess: false,
+    remembersSent: true,
+    sweeps: true,
+    chords: true,
+  };
   readonly store: MemoryStore;
+  readonly chords: MemoryChords;
   readonly #records: Records;
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
@@ -55,6 +62,11 @@ class MemoryBackend implements ResultBackend {
     this.#records = store.part('results', () => ({ kept: new Map(), watchers: new Map(), count: 0 }));
     this.#expiresMs = expiresMs;
     this.#clock = clock;
+    this.chords = new MemoryChords(store, {
+      has: (id) => this.#find(id) !== undefined,
+      putSent: (record) => void this.writeOfSent(record).apply(undefined as never), // no transaction here either
+      expiryOfOpen: () => this.#expiryOf('PENDING'),
+    });
     const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? sentKeptMs) / 10));
     this.#sweeper = setInterval(() => void this.expire(), everyMs).unref();
   }
@@ -113,6 +125,7 @@ class MemoryBackend implements ResultBackend {
 
   async expire(now: Date = new Date(this.#clock.now())): Promise<number> {
     let expired = 0;
+    this.chords.expire(now.getTime());
     for (const [id, { expires }] of this.#records.kept) {
       if (expires > now.getTime()) continue;
       this.#records.kept.delete(id);

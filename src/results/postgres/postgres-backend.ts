@@ -14,6 +14,7 @@ import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { BackendOptions } from '../open.ts';
 import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
 import { channelOf, Followers } from './followers.ts';
+import { PostgresChords } from './postgres-chords.ts';
 import { keyOf, rowOf } from './record-row.ts';
 import { resultSchema } from './schema.ts';
 import { type AskFor, Writes } from './writes.ts';
@@ -70,8 +71,14 @@ const minuteMs = 60_000;
 class PostgresBackend implements ResultBackend {
   readonly name = 'postgresql';
   // No broker is in the same store, so that nothing writes a record together with a send.
-  readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: false, sweeps: true };
+  readonly features: ResultBackendFeatures = {
+    multiProcess: true,
+    remembersSent: false,
+    sweeps: true,
+    chords: true,
+  };
   readonly store: object = {};
+  readonly chords: PostgresChords;
   readonly #pool: PostgresPool;
   readonly #table: string;
   readonly #answerMs: number;
@@ -96,6 +103,8 @@ class PostgresBackend implements ResultBackend {
     this.#keptUnendedMs = keptUnendedMs(expiresMs);
     this.#writes = new Writes(this.#ask, schema, channelOf(pool.settings), answerMs);
     this.#followers = Followers.of(pool.settings);
+    const alone: StoreWrite = { store: this.store, apply: refuseToTravel };
+    this.chords = new PostgresChords(this.#ask, { schema, answerMs, keptMs: this.#keptUnendedMs, alone });
     // Often enough that what expired is gone within a tenth of its time, and never a burden.
     this.#sweepEveryMs = Math.min(minuteMs, Math.max(1_000, (this.#keptMs ?? Infinity) / 10));
     this.#sweepLater(Math.random() * this.#sweepEveryMs);
@@ -117,7 +126,7 @@ class PostgresBackend implements ResultBackend {
 
   writeOf(record: ResultRecord): StoreWrite {
     rowOf(record); // what cannot be kept is found here, too
-    return { store: this.store, apply: alone };
+    return { store: this.store, apply: refuseToTravel };
   }
 
   writeOfSent(record: ResultRecord): StoreWrite {
@@ -156,8 +165,9 @@ class PostgresBackend implements ResultBackend {
     for (let total = 0; ; ) {
       const [row] = await this.#ask(sql, [now ?? null], performance.now() + this.#answerMs);
       const count = Number(row?.count ?? 0);
+      const chords = await this.chords.expire(now ?? null, expireBatch);
       total += count;
-      if (count < expireBatch || this.#closing.isOver) return total;
+      if ((count < expireBatch && chords < expireBatch) || this.#closing.isOver) return total;
     }
   }
 
@@ -232,7 +242,7 @@ class PostgresBackend implements ResultBackend {
   }
 }
 
-function alone(): boolean {
+function refuseToTravel(): boolean {
   throw new TypeError('no other store makes the writes of PostgreSQL');
 }
 

@@ -32,7 +32,7 @@ export function keyOf(id: string): string {
 }
 
 /** JSON without a byte that some database cannot hold: all that is not printable is within strings. */
-function ascii(json: string): string {
+export function ascii(json: string): string {
   if (!/[^ -~]/.test(json)) return json;
   return json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

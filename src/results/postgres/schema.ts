@@ -14,4 +14,55 @@ CREATE TABLE $schema.chore (            -- what one of all processes does now an
   due timestamptz NOT NULL
 );
 INSERT INTO $schema.chore VALUES ('expire results', now());`,
+  `
+CREATE TABLE $schema.chord (
+  group_id text COLLATE "C" PRIMARY KEY,
+  size bigint,                          -- null: not known yet
+  extra bigint NOT NULL DEFAULT 0,      -- members that members have added
+  count bigint NOT NULL DEFAULT 0,      -- parts that are there
+  closer text,                          -- the member that made it complete, and sends the body
+  expires timestamptz                   -- null: never
+);
+CREATE INDEX chord_expires ON $schema.chord (expires) WHERE expires IS NOT NULL;
+CREATE TABLE $schema.chord_part (
+  group_id text COLLATE "C" NOT NULL REFERENCES $schema.chord ON DELETE CASCADE,
+  task_id text COLLATE "C" NOT NULL,
+  n bigint GENERATED ALWAYS AS IDENTITY,
+  place bigint,                         -- null: after all others
+  part text,                            -- null: added by a member, has not ended
+  PRIMARY KEY (group_id, task_id)
+);
+CREATE FUNCTION $schema.add_chord_part(g text, t text, at bigint, entry text, body text, is_last int, kept_ms float8)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  due timestamptz := clock_timestamp() + kept_ms * interval '1 millisecond';
+  c $schema.chord;
+  added bigint;
+BEGIN
+  SELECT * INTO c FROM $schema.chord WHERE group_id = g FOR UPDATE;
+  IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
+  IF EXISTS (SELECT 1 FROM $schema.result WHERE task_id = body AND (expires IS NULL OR expires > clock_timestamp())) THEN
+    RETURN 'done';
+  END IF;
+  INSERT INTO $schema.chord (group_id, expires) VALUES (g, due)
+    ON CONFLICT (group_id) DO UPDATE SET expires = due RETURNING * INTO c;
+  -- Somebody else may have made it, and closed it, since it was looked for.
+  IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
+  INSERT INTO $schema.chord_part AS p (group_id, task_id, place, part) VALUES (g, t, at, entry)
+    ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE p.part IS NULL;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  UPDATE $schema.chord SET count = count + added WHERE group_id = g RETURNING * INTO c;
+  IF is_last = 0 AND (c.size IS NULL OR c.count < c.size + c.extra) THEN RETURN 'open'; END IF;
+  UPDATE $schema.chord SET closer = t WHERE group_id = g;
+  RETURN 'complete';
+END $$;
+CREATE FUNCTION $schema.extend_chord(g text, t text, kept_ms float8) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE added bigint;
+BEGIN
+  INSERT INTO $schema.chord (group_id, expires) VALUES (g, clock_timestamp() + kept_ms * interval '1 millisecond')
+    ON CONFLICT (group_id) DO NOTHING;
+  INSERT INTO $schema.chord_part (group_id, task_id) VALUES (g, t) ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  UPDATE $schema.chord SET extra = extra + added WHERE group_id = g;
+END $$;`,
 ];

@@ -8,12 +8,14 @@ import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import { type RecordKind, RedisRecordWrite } from '../../transports/redis/record-write.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import type { Chords } from '../chords.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { BackendOptions } from '../open.ts';
 import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
 import { Gets } from './gets.ts';
 import { Puts } from './puts.ts';
 import { recordKey } from './record-keys.ts';
+import { RedisChords } from './redis-chords.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export interface RedisBackendOptions extends BackendOptions {
@@ -42,6 +44,7 @@ class RedisBackend implements ResultBackend {
     chords: true,
   };
   readonly store: object;
+  readonly chords: Chords;
   readonly #connection: RedisConnection;
   readonly #answerMs: number;
   readonly #keptMs: number | null;
@@ -60,6 +63,12 @@ class RedisBackend implements ResultBackend {
     this.#puts = new Puts(connection, answerMs);
     this.#gets = new Gets(connection, answerMs);
     this.#subscriptions = Subscriptions.of(connection.settings);
+    this.chords = new RedisChords(connection, {
+      puts: this.#puts,
+      answerMs,
+      keptMs: this.#keptUnendedMs,
+      writeOfSent: (record) => this.writeOfSent(record),
+    });
   }
 
   async put(record: ResultRecord): Promise<void> {
@@ -70,7 +79,7 @@ class RedisBackend implements ResultBackend {
     return this.#write(record, isReady(record.status) ? 'ready' : 'unready');
   }
 
-  writeOfSent(record: ResultRecord): StoreWrite {
+  writeOfSent(record: ResultRecord): RedisRecordWrite {
     if (record.args !== undefined) return this.#write(record, 'sent');
     const { store, db } = this.#connection.settings;
     return new RedisRecordWrite(

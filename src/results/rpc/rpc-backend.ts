@@ -61,7 +61,12 @@ const shared = new Map<string, Mailbox>();
 
 class RpcBackend implements ResultBackend {
   readonly name = 'rpc';
-  readonly features: ResultBackendFeatures = { multiProcess: false, remembersSent: false, sweeps: true };
+  readonly features: ResultBackendFeatures = {
+    multiProcess: false,
+    remembersSent: false,
+    sweeps: true,
+    chords: false,
+  };
   readonly store: object;
   readonly #mailbox: Mailbox;
   readonly #closing: Ending = new Ending();

@@ -7,6 +7,7 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import { chordSchema, SqliteChords } from './sqlite-chords.ts';
 
 const resultSchema: readonly string[] = [
   `
@@ -53,6 +54,7 @@ export async function openSqliteBackend(
 ): Promise<ResultBackend> {
   const store = typeof at === 'string' ? await SqliteStore.open(at, options) : at.retain();
   await store.migrate('result', resultSchema);
+  await store.migrate('chord', chordSchema);
   return new SqliteBackend(store, options.expiresMs, options.clock ?? systemClock);
 }
 
@@ -62,8 +64,14 @@ type Look =
 
 class SqliteBackend implements ResultBackend {
   readonly name = 'sqlite';
-  readonly features: ResultBackendFeatures = { multiProcess: true, remembersSent: true, sweeps: true };
+  readonly features: ResultBackendFeatures = {
+    multiProcess: true,
+    remembersSent: true,
+    sweeps: true,
+    chords: true,
+  };
   readonly store: SqliteStore;
+  readonly chords: SqliteChords;
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
   /** The local watchers of each record: one row in the store serves them all. */
@@ -76,6 +84,11 @@ class SqliteBackend implements ResultBackend {
     this.store = store;
     this.#expiresMs = expiresMs;
     this.#clock = clock;
+    const records = {
+      writeOfSent: (record: ResultRecord) => this.writeOfSent(record),
+      expiryOfOpen: () => this.#expiryOfUnended(),
+    };
+    this.chords = new SqliteChords(store, records, clock);
     this.#unlisten = store.peers.listen({
       onRing: (text) => {
         if (text.startsWith('result ')) this.#alarm(text.slice('result '.length));
@@ -140,8 +153,9 @@ class SqliteBackend implements ResultBackend {
       const changes = await this.store.write(false, ({ sql }) =>
         Number(sql(`DELETE FROM result WHERE task_id IN (${expired})`).run(now.getTime()).changes),
       );
+      const chords = await this.chords.expire(now.getTime(), expireBatch);
       total += changes;
-      if (changes < expireBatch) return total;
+      if (changes < expireBatch && chords < expireBatch) return total;
     }
   }
 
@@ -190,9 +204,11 @@ class SqliteBackend implements ResultBackend {
 
   #expiryOf(record: ResultRecord): number {
     if (this.#expiresMs === null) return never;
-    return (
-      this.#clock.now() + (isReady(record.status) ? this.#expiresMs : Math.max(this.#expiresMs, sentKeptMs))
-    );
+    return isReady(record.status) ? this.#clock.now() + this.#expiresMs : this.#expiryOfUnended();
+  }
+
+  #expiryOfUnended(): number {
+    return this.#expiresMs === null ? never : this.#clock.now() + Math.max(this.#expiresMs, sentKeptMs);
   }
 
   /** The record once it differs from what was seen; undefined when `signal` is aborted first. */

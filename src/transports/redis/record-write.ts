@@ -1,8 +1,11 @@
 // A result's record as a write that a script of ours makes: alone, or together with a settlement or a send.
 import type { StoreWrite } from '../../lib/store-write.ts';
 
-/** `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. */
-export type RecordKind = 'sent' | 'ready' | 'unready';
+/**
+ * `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`: no record, but
+ * the end of the chord whose keys begin with this one.
+ */
+export type RecordKind = 'sent' | 'ready' | 'unready' | 'done';
 
 /** Made by the result backend, carried out by {@link recordLua}. */
 export class RedisRecordWrite implements StoreWrite {
@@ -35,7 +38,9 @@ local function state_of(json)
 end
 local function write_record_here(kind, key, json, ttl)
   local written = true
-  if kind == 'sent' then
+  if kind == 'done' then
+    redis.call('UNLINK', key .. '.j', key .. '.s', key .. '.t', key .. '.c', key .. '.x')
+  elseif kind == 'sent' then
     if ttl == '' then written = redis.call('SET', key, json, 'NX')
     else written = redis.call('SET', key, json, 'NX', 'PX', ttl) end
   else

@@ -1,0 +1,44 @@
+// The contract of gathering: what a result backend does so that a chord's body runs when all of its members have ended.
+import type { StoreWrite } from '../lib/store-write.ts';
+import type { ChordPart } from '../protocol/chord-part.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+
+/** Where a part belongs. */
+export interface ChordPlace {
+  /** The header's group id. */
+  readonly groupId: string;
+  /** Its place among the results; null (a sender that does not say): after all others. */
+  readonly index: number | null;
+  /** The id of the body's result. As soon as there is any record of it the chord is done, and nothing is counted any more. */
+  readonly bodyId: string | null;
+  /** The chord ends with this part, whatever is missing. */
+  readonly last: boolean;
+}
+
+/**
+ * What a part came to. `complete`: whoever added it is the one who sends the body, and stays it until {@link Chords.done}: it is
+ * told so again if it asks again after a crash. `done`: the body is known already.
+ */
+export type ChordState = 'open' | 'complete' | 'done';
+
+/**
+ * Counts members by who they are, never by how often they came: a part that is added again changes nothing. All that is kept
+ * of a chord is gone with `done`; of one that never completes, a while after its last part.
+ */
+export interface Chords {
+  /** Says how many members there are: before the last of them is sent. Until then no chord is complete. */
+  resize(groupId: string, size: number): Promise<void>;
+  /** A running member adds another one (`addToChord`). The same task counts once. */
+  extend(groupId: string, taskId: string): Promise<void>;
+  /**
+   * Adds a part.
+   * @throws BrokerUnavailable when the store refuses: trying again is safe. NotSerializableError for the result.
+   */
+  add(part: ChordPart, place: ChordPlace): Promise<ChordState>;
+  /** The parts, in the order of their places. */
+  parts(groupId: string): Promise<readonly ChordPart[]>;
+  /** The end of a chord, to be written together with the settlement that sends its body. */
+  writeOfDone(groupId: string): StoreWrite;
+  /** The same alone, after the body was sent; with the record that it was sent, unless there is one. */
+  done(groupId: string, sent: ResultRecord | null): Promise<void>;
+}

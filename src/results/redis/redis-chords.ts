@@ -1,0 +1,204 @@
+// Chords in Celery's keys, so that members in Python and in TypeScript share one (facts 5.2). Beside Celery's `.j` (the parts),
+// `.s` (their number) and `.t` (how many were added) there are, while a chord is open, two of ours: `.c`, the member that made it
+// complete, and `.x`, the members that were added.
+import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { repeat } from '../../clients/redis/repeat.ts';
+import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
+import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import { type ChordPart, decodePart, encodePart, partPrefix } from '../../protocol/chord-part.ts';
+import type { ResultRecord } from '../../protocol/result-meta.ts';
+import { RedisRecordWrite } from '../../transports/redis/record-write.ts';
+import type { ChordPlace, ChordState, Chords } from '../chords.ts';
+import { chunksOf, Gather } from '../gather.ts';
+import type { Puts } from './puts.ts';
+import { groupKey, recordKey } from './record-keys.ts';
+
+interface Add {
+  readonly args: readonly string[];
+  readonly size: number;
+  readonly untilMs: number;
+  resolve(state: ChordState): void;
+  reject(error: unknown): void;
+}
+
+/** What chords need of the backend around them. */
+export interface ChordSurroundings {
+  readonly puts: Puts;
+  readonly answerMs: number;
+  /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
+  readonly keptMs: number | null;
+  writeOfSent(record: ResultRecord): RedisRecordWrite;
+}
+
+/** Few enough that a script does not keep Redis from others for long. */
+const most = 200;
+const mostSize = 1_000_000;
+
+export class RedisChords implements Chords {
+  readonly #connection: RedisConnection;
+  readonly #around: ChordSurroundings;
+  readonly #gather: Gather<Add> = new Gather((adds) => {
+    for (const chunk of chunksOf(adds, most, mostSize, ({ size }) => size)) void this.#send(chunk);
+  });
+
+  constructor(connection: RedisConnection, around: ChordSurroundings) {
+    this.#connection = connection;
+    this.#around = around;
+  }
+
+  /** Celery's own write, with the publication that nobody listens to left out. */
+  async resize(groupId: string, size: number): Promise<void> {
+    const { keptMs } = this.#around;
+    const kept = keptMs === null ? [] : ['PX', String(keptMs)];
+    await this.#ask((timeoutMs) =>
+      this.#connection.call(['SET', `${this.#base(groupId)}.s`, String(size), ...kept], { timeoutMs }),
+    );
+  }
+
+  async extend(groupId: string, taskId: string): Promise<void> {
+    const base = this.#base(groupId);
+    const args = [base, taskId, String(this.#around.keptMs ?? '')];
+    await this.#ask((timeoutMs) => this.#connection.run(extendScript, [base], args, { timeoutMs }));
+  }
+
+  add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+    return new Promise((resolve, reject) => {
+      const text = encodePart(part);
+      const args = [
+        this.#base(groupId),
+        index === null ? '+inf' : String(index),
+        part.taskId,
+        partPrefix(part.taskId),
+        text,
+        bodyId === null ? '' : recordKey(this.#connection.settings.keyPrefix, bodyId),
+        last ? '1' : '0',
+      ];
+      const untilMs = performance.now() + this.#around.answerMs;
+      this.#gather.add({ args, size: text.length, untilMs, resolve, reject });
+    });
+  }
+
+  async parts(groupId: string): Promise<readonly ChordPart[]> {
+    const key = `${this.#base(groupId)}.j`;
+    const texts = await this.#ask((timeoutMs) =>
+      this.#connection.call(['ZRANGE', key, '0', '-1'], { timeoutMs }),
+    );
+    if (!Array.isArray(texts)) throw new StoreError(`${this.#shown}: ZRANGE answered no list`);
+    return texts.map((text) => {
+      const part = decodePart(String(text));
+      if (part.ok) return part.value;
+      throw new StoreError(
+        `a part of chord ${groupId} at ${this.#shown} cannot be read: ${part.refusal.detail}`,
+      );
+    });
+  }
+
+  writeOfDone(groupId: string): StoreWrite {
+    return this.#done(groupId);
+  }
+
+  async done(groupId: string, sent: ResultRecord | null): Promise<void> {
+    const { puts, writeOfSent } = this.#around;
+    // Of one turn of the event loop: one script makes both.
+    const writes = sent === null ? [] : [puts.put(writeOfSent(sent))];
+    await Promise.all([...writes, puts.put(this.#done(groupId))]);
+  }
+
+  #done(groupId: string): RedisRecordWrite {
+    const { store, db } = this.#connection.settings;
+    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), '', null);
+  }
+
+  async #send(chunk: readonly Add[]): Promise<void> {
+    try {
+      const keys = [chunk[0]?.args[0] ?? ''];
+      const args = [String(this.#around.keptMs ?? ''), ...chunk.flatMap((add) => add.args)];
+      const answers = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
+        this.#connection.run(addScript, keys, args, { timeoutMs }),
+      );
+      const states: readonly unknown[] = Array.isArray(answers) ? answers : [];
+      for (const [index, add] of chunk.entries()) {
+        const state = String(states[index] ?? 'no answer');
+        if (state === 'open' || state === 'complete' || state === 'done') add.resolve(state);
+        else add.reject(this.#explain(state, add.args[0] ?? ''));
+      }
+    } catch (error) {
+      for (const add of chunk) add.reject(error);
+    }
+  }
+
+  #explain(refused: string, base: string): Error {
+    if (/\bOOM\b/.test(refused))
+      return new BrokerUnavailable(
+        `${this.#shown} is out of memory; raise maxmemory or free some: ${refused}`,
+      );
+    if (/\bWRONGTYPE\b/.test(refused))
+      return new StoreError(
+        `${this.#shown}: the key '${base}.j' is no sorted set: Python workers must keep the parts of chords in order (result_chord_ordered, the default)`,
+      );
+    return new StoreError(`${this.#shown}: a part of a chord was refused: ${refused}`);
+  }
+
+  #ask<T>(ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+    return repeat(this.#connection, performance.now() + this.#around.answerMs, ask);
+  }
+
+  #base(groupId: string): string {
+    return groupKey(this.#connection.settings.keyPrefix, groupId);
+  }
+
+  get #shown(): string {
+    return this.#connection.settings.shown;
+  }
+}
+
+/**
+ * ARGV: ttl, then base score task prefix entry body-key last of each part. Reply for each: `open`, `complete`, `done`, or why it was
+ * refused. A task's part begins with its prefix, whoever wrote it, and is there once.
+ */
+const addScript: RedisScript = redisScript(
+  'add-chord-parts',
+  `local ttl = ARGV[1]
+local function keep(key) if ttl ~= '' then redis.call('PEXPIRE', key, ttl) end end
+local function add(base, score, task, prefix, entry, body, last)
+  local parts = base .. '.j'
+  local closer = redis.call('GET', base .. '.c')
+  if closer then return closer == task and 'complete' or 'open' end
+  if body ~= '' and redis.call('EXISTS', body) == 1 then return 'done' end
+  local known = false
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
+    if string.sub(other, 1, #prefix) == prefix then known = true end
+  end
+  if not known then redis.call('ZADD', parts, score, entry) end
+  for _, key in ipairs({'.j', '.s', '.t', '.x'}) do keep(base .. key) end
+  local size = tonumber(redis.call('GET', base .. '.s') or '')
+  local extra = tonumber(redis.call('GET', base .. '.t') or '0')
+  if last == '0' and not (size and redis.call('ZCARD', parts) >= size + extra) then return 'open' end
+  redis.call('SET', base .. '.c', task)
+  keep(base .. '.c')
+  return 'complete'
+end
+local answers = {}
+for at = 2, #ARGV, 7 do
+  local ok, answer = pcall(add, unpack(ARGV, at, at + 6))
+  if ok then answers[#answers + 1] = answer
+  else answers[#answers + 1] = type(answer) == 'table' and answer.err or tostring(answer) end
+end
+return answers
+`,
+);
+
+/** ARGV: base, task, ttl. A repeated call, of a task that runs again or whose answer was lost, adds nothing. */
+const extendScript: RedisScript = redisScript(
+  'extend-chord',
+  `local base, ttl = ARGV[1], ARGV[3]
+if redis.call('SADD', base .. '.x', ARGV[2]) == 0 then return 0 end
+redis.call('INCR', base .. '.t')
+if ttl ~= '' then
+  redis.call('PEXPIRE', base .. '.x', ttl)
+  redis.call('PEXPIRE', base .. '.t', ttl)
+end
+return 1
+`,
+);

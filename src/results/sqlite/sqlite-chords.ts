@@ -1,0 +1,138 @@
+// Chords in the embedded store.
+import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
+import { StoreError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
+import type { ResultRecord } from '../../protocol/result-meta.ts';
+import type { ChordPlace, ChordState, Chords } from '../chords.ts';
+
+export const chordSchema: readonly string[] = [
+  `
+CREATE TABLE chord (
+  group_id TEXT PRIMARY KEY,
+  size INTEGER,                     -- null: not known yet
+  extra INTEGER NOT NULL DEFAULT 0, -- members that members have added
+  count INTEGER NOT NULL DEFAULT 0, -- parts that are there
+  closer TEXT,                      -- the member that made it complete, and sends the body
+  expires INTEGER NOT NULL          -- milliseconds since 1970
+) WITHOUT ROWID;
+CREATE INDEX chord_expires ON chord (expires);
+CREATE TABLE chord_part (           -- part null: added by a member, has not ended
+  group_id TEXT NOT NULL, task_id TEXT NOT NULL, place INTEGER, part TEXT,
+  UNIQUE (group_id, task_id)
+);
+CREATE TRIGGER chord_done AFTER DELETE ON chord BEGIN
+  DELETE FROM chord_part WHERE group_id = OLD.group_id;
+END;`,
+];
+
+/** What chords need to know of records. */
+export interface KnownRecords {
+  writeOfSent(record: ResultRecord): StoreWrite;
+  /** When what is open is forgotten. */
+  expiryOfOpen(): number;
+}
+
+export class SqliteChords implements Chords {
+  readonly #store: SqliteStore;
+  readonly #records: KnownRecords;
+  readonly #clock: Clock;
+
+  constructor(store: SqliteStore, records: KnownRecords, clock: Clock) {
+    this.#store = store;
+    this.#records = records;
+    this.#clock = clock;
+  }
+
+  async resize(groupId: string, size: number): Promise<void> {
+    const sql = `INSERT INTO chord (group_id, size, expires) VALUES (?1, ?2, ?3)
+      ON CONFLICT (group_id) DO UPDATE SET size = ?2, expires = ?3`;
+    const expires = this.#records.expiryOfOpen();
+    await this.#store.write(true, (transaction) => transaction.sql(sql).run(groupId, size, expires));
+  }
+
+  async extend(groupId: string, taskId: string): Promise<void> {
+    const expires = this.#records.expiryOfOpen();
+    await this.#store.write(true, (transaction) => {
+      this.#touch(transaction, groupId, expires);
+      const note = 'INSERT OR IGNORE INTO chord_part (group_id, task_id) VALUES (?, ?)';
+      if (Number(transaction.sql(note).run(groupId, taskId).changes) > 0)
+        transaction.sql('UPDATE chord SET extra = extra + 1 WHERE group_id = ?').run(groupId);
+    });
+  }
+
+  add(part: ChordPart, place: ChordPlace): Promise<ChordState> {
+    const text = encodePart(part);
+    const expires = this.#records.expiryOfOpen();
+    return this.#store.write(true, (transaction) =>
+      this.#add(transaction, part.taskId, text, place, expires),
+    );
+  }
+
+  async parts(groupId: string): Promise<readonly ChordPart[]> {
+    // A null place comes last, as it came.
+    const sql = `SELECT part FROM chord_part WHERE group_id = ? AND part IS NOT NULL
+      ORDER BY place IS NULL, place, rowid`;
+    const rows = this.#store.read((prepare) => prepare(sql).all(groupId));
+    return rows.map((row) => {
+      const part = decodePart(String(row.part));
+      if (!part.ok) throw new StoreError(`a part of chord ${groupId} is damaged: ${part.refusal.detail}`);
+      return part.value;
+    });
+  }
+
+  writeOfDone(groupId: string): StoreWrite {
+    return { store: this.#store, apply: (transaction: Transaction) => this.#forget(transaction, groupId) };
+  }
+
+  async done(groupId: string, sent: ResultRecord | null): Promise<void> {
+    const write = sent === null ? null : this.#records.writeOfSent(sent);
+    await this.#store.write(true, (transaction) => {
+      write?.apply(transaction as never); // made for this store
+      this.#forget(transaction, groupId);
+    });
+  }
+
+  /** Deletes what was left behind; returns how many chords. */
+  expire(nowMs: number, most: number): Promise<number> {
+    const sql = 'DELETE FROM chord WHERE group_id IN (SELECT group_id FROM chord WHERE expires <= ? LIMIT ?)';
+    return this.#store.write(false, (transaction) => Number(transaction.sql(sql).run(nowMs, most).changes));
+  }
+
+  #add(
+    transaction: Transaction,
+    taskId: string,
+    text: string,
+    { groupId, index, bodyId, last }: ChordPlace,
+    expires: number,
+  ): ChordState {
+    const { sql } = transaction;
+    const closer = sql('SELECT closer FROM chord WHERE group_id = ?').get(groupId)?.closer ?? null;
+    if (closer !== null) return closer === taskId ? 'complete' : 'open';
+    const known = 'SELECT 1 FROM result WHERE task_id = ? AND expires > ?';
+    if (bodyId !== null && sql(known).get(bodyId, this.#clock.now()) !== undefined) return 'done';
+    this.#touch(transaction, groupId, expires);
+    const insert = `INSERT INTO chord_part (group_id, task_id, place, part) VALUES (?, ?, ?, ?)
+      ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE part IS NULL`;
+    const added = Number(sql(insert).run(groupId, taskId, index, text).changes);
+    const row = sql('UPDATE chord SET count = count + ? WHERE group_id = ? RETURNING size, extra, count').get(
+      added,
+      groupId,
+    );
+    const complete = row?.size != null && Number(row.count) >= Number(row.size) + Number(row.extra);
+    if (!last && !complete) return 'open';
+    sql('UPDATE chord SET closer = ? WHERE group_id = ?').run(taskId, groupId);
+    return 'complete';
+  }
+
+  #touch({ sql }: Transaction, groupId: string, expires: number): void {
+    const touch = `INSERT INTO chord (group_id, expires) VALUES (?1, ?2)
+      ON CONFLICT (group_id) DO UPDATE SET expires = ?2`;
+    sql(touch).run(groupId, expires);
+  }
+
+  #forget({ sql }: Transaction, groupId: string): boolean {
+    return Number(sql('DELETE FROM chord WHERE group_id = ?').run(groupId).changes) > 0;
+  }
+}
