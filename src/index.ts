@@ -9,6 +9,18 @@ export type { ExchangeOptions, QueueOptions, Queues } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
 export type { TaskRequest } from './app/request.ts';
 export type { Route, RouteEntries, RouteFunction, RouteOptions, Routes } from './app/router.ts';
+export type {
+  BeatSchedule,
+  BeatScheduleEntry,
+  Scheduled,
+  ScheduledCall,
+  ScheduledCallOptions,
+  ScheduledRun,
+  ScheduleOptions,
+  SchedulePolicy,
+  SignatureLike,
+  When,
+} from './app/schedule.ts';
 export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.ts';
 export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './app/standard-schema.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
@@ -34,6 +46,7 @@ export {
   TimeoutError,
   UmbelError,
   UnknownOptionError,
+  UnknownScheduleError,
   UnknownTaskError,
   UnroutableError,
   WorkerShutdown,
@@ -44,3 +57,9 @@ export type { Service } from './lib/service.ts';
 export type { ResultRecord, TaskState } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
 export { AsyncResult, type GetOptions } from './results/async-result.ts';
+export type { CronField } from './schedules/cron-fields.ts';
+export { type CronFields, type Crontab, type CrontabOptions, crontab } from './schedules/crontab.ts';
+export { type Every, type EveryOptions, every } from './schedules/every.ts';
+export type { Schedule, ScheduleContext } from './schedules/schedule.ts';
+export type { ScheduleJson } from './schedules/schedule-json.ts';
+export { type Solar, type SolarEvent, solar } from './schedules/solar.ts';

@@ -9,9 +9,13 @@ import type { Service } from '../lib/service.ts';
 import { putDeclared } from './declared.ts';
 import { Dispatch } from './dispatch.ts';
 import { Leadership, type Term } from './leadership.ts';
-import type { ScheduleStore } from './schedule-store.ts';
+import type { RunOutcome, ScheduleStore } from './schedule-store.ts';
+import { type ScheduleInfo, type ScheduleRun, Schedules, type UpcomingRun } from './schedules.ts';
 import { openScheduleStore } from './stores/open.ts';
 import { Timetable } from './timetable.ts';
+
+export type { RunOutcome, ScheduleInfo, ScheduleRun, UpcomingRun };
+export { Schedules };
 
 export interface BeatOptions {
   readonly logger?: Logger;

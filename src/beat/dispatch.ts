@@ -1,7 +1,6 @@
 // Sending a run, and keeping that it was sent.
 import type { App } from '../app/app.ts';
-import type { CallOptions } from '../app/call-options.ts';
-import { type RunCall, sendRun } from '../app/scheduled-send.ts';
+import { sendRun } from '../app/scheduled-send.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -10,6 +9,7 @@ import type { Entry } from './entry.ts';
 import { taskOf } from './entry.ts';
 import type { Term } from './leadership.ts';
 import { Recorder } from './recorder.ts';
+import { callOf, optionsOf } from './run-call.ts';
 import { runId } from './run-id.ts';
 import type { RunRecord, ScheduleStore } from './schedule-store.ts';
 import type { StoreClock } from './store-clock.ts';
@@ -61,10 +61,10 @@ export class Dispatch {
     };
     let carried: boolean;
     try {
-      const call = await callOf(app, entry, run);
+      const call = await callOf(app, entry, { name: entry.name, due: new Date(dueMs), taskId });
       // Computing the arguments may have taken long.
       if (!term.holds()) return null;
-      carried = await sendRun(app, call, optionsOf(entry, run, term.signal), heard);
+      carried = await sendRun(app, call, { ...optionsOf(entry, taskId), signal: term.signal }, heard);
     } catch (error) {
       if (term.signal.aborted || error instanceof BrokerUnavailable || error instanceof SendUnconfirmed)
         throw error;
@@ -123,36 +123,6 @@ export class Dispatch {
 }
 
 const oneDay = 86_400;
-
-async function callOf(app: App, entry: Entry, run: RunRecord): Promise<RunCall> {
-  const { call } = entry;
-  if (call.kind === 'signature') return { kind: 'signature', signature: call.signature };
-  if (!call.computed) return call;
-  const declared = app.schedules.get(entry.name)?.call;
-  if (declared?.kind !== 'task')
-    throw new Error(`the code that computes the arguments of '${entry.name}' is not here`);
-  const about = { name: entry.name, due: new Date(run.dueMs), taskId: run.taskId ?? '' };
-  const { args, kwargs } = declared;
-  return {
-    kind: 'task',
-    task: call.task,
-    args: typeof args === 'function' ? await args(about) : args,
-    kwargs: typeof kwargs === 'function' ? await kwargs(about) : kwargs,
-  };
-}
-
-function optionsOf(entry: Entry, run: RunRecord, signal: AbortSignal): CallOptions {
-  const { options } = entry.call;
-  const own = entry.call.kind === 'signature' ? entry.call.signature.options : {};
-  return {
-    ...own,
-    ...options,
-    // What django-celery-beat and others look for.
-    headers: { periodic_task_name: entry.name, ...options.headers },
-    taskId: run.taskId ?? '',
-    signal,
-  };
-}
 
 function wordsOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -1,0 +1,312 @@
+// The book of schedules: to look at, and to change while beats run.
+import type { App } from '../app/app.ts';
+import {
+  type BeatScheduleEntry,
+  declareEntry,
+  declareSchedule,
+  type ResolvedPolicy,
+  type Scheduled,
+  type ScheduledCallOptions,
+  type ScheduleOptions,
+  type When,
+} from '../app/schedule.ts';
+import { sendRun } from '../app/scheduled-send.ts';
+import { ConfigError, UnknownScheduleError } from '../errors.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import { uuid7 } from '../lib/uuid.ts';
+import type { Json } from '../protocol/message.ts';
+import type { AsyncResult } from '../results/async-result.ts';
+import { checkOverlap } from './declared.ts';
+import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, scheduleOf, taskOf } from './entry.ts';
+import { nextMs } from './overdue.ts';
+import { callOf, optionsOf } from './run-call.ts';
+import {
+  historyLength,
+  type RunOutcome,
+  type RunRecord,
+  type ScheduleStore,
+  type StoredEntry,
+} from './schedule-store.ts';
+import { openScheduleStore } from './stores/open.ts';
+
+/** A schedule as it stands. */
+export interface ScheduleInfo {
+  readonly name: string;
+  /** The task that it sends, or begins with. */
+  readonly task: string;
+  /** When, for people: `every 10m`, `30 2 * * * Europe/Berlin`. */
+  readonly schedule: string;
+  readonly args: readonly unknown[];
+  readonly kwargs: Json;
+  readonly options: ScheduledCallOptions;
+  /** The arguments are made by the code, at each run. */
+  readonly computed: boolean;
+  readonly policy: ResolvedPolicy;
+  /** `paused` by somebody, `disabled` by who declares it. */
+  readonly state: 'active' | 'paused' | 'disabled';
+  /** Declared by the application's code, which each beat that starts puts back. */
+  readonly fromCode: boolean;
+  /** In force since. */
+  readonly since: Date;
+  /** When it was sent last. */
+  readonly lastRun: Date | null;
+  readonly lastTaskId: string | null;
+  /** When it is due next; null: never, not as it stands, or only the code knows. */
+  readonly nextDue: Date | null;
+  /** How many runs were sent. */
+  readonly sent: number;
+}
+
+/** What became of a run. */
+export interface ScheduleRun {
+  readonly due: Date;
+  /** Of several that were left out together, the last. */
+  readonly until: Date;
+  readonly at: Date;
+  readonly outcome: RunOutcome;
+  readonly taskId: string | null;
+  /** Why it was left out, or failed. */
+  readonly detail: string | null;
+}
+
+/** A run to come. */
+export interface UpcomingRun {
+  readonly name: string;
+  readonly due: Date;
+}
+
+/** Others may change the same entry at the same time; nobody does so for ever. */
+const mostTries = 20;
+/** Of one schedule in a preview. */
+const mostUpcoming = 100_000;
+
+/**
+ * The schedules of an application: all that is changed here is in effect within two seconds, wherever the beat runs.
+ * @example
+ * await using schedules = await Schedules.open(app);
+ * await schedules.add('report', crontab('0 8 * * mon'), 'shop.report', { queue: 'slow' });
+ * await schedules.pause('report');
+ */
+export class Schedules implements AsyncDisposable {
+  readonly app: App;
+  readonly #store: ScheduleStore;
+
+  private constructor(app: App, store: ScheduleStore) {
+    this.app = app;
+    this.#store = store;
+  }
+
+  /** @throws ConfigError, StoreError, BrokerUnavailable */
+  static async open(app: App): Promise<Schedules> {
+    return new Schedules(app, await openScheduleStore(app));
+  }
+
+  /** By name. */
+  async list(): Promise<readonly ScheduleInfo[]> {
+    const { entries } = await this.#store.changes(null);
+    const nowMs = await this.#store.now();
+    return [...entries]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((stored) => this.#infoOf(stored, decodeEntry(stored.name, stored.text), nowMs));
+  }
+
+  /** @throws UnknownScheduleError */
+  async get(name: string): Promise<ScheduleInfo> {
+    const { stored, entry } = await this.#find(name);
+    return this.#infoOf(stored, entry, await this.#store.now());
+  }
+
+  /** @throws ConfigError when the name is taken, or something is wrong; UnknownOptionError */
+  async add(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<void> {
+    await this.#create(declareSchedule(name, when, what, options));
+  }
+
+  /** Adds an entry in Celery's form. Throws as {@link add}. */
+  async addEntry(name: string, entry: BeatScheduleEntry): Promise<void> {
+    await this.#create(declareEntry(name, entry));
+  }
+
+  /**
+   * Puts another in its place, which counts from now if it is due at other times; a pause and the history stay.
+   * @throws UnknownScheduleError; ConfigError also when it is declared in code
+   */
+  async change(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<void> {
+    const declared = declareSchedule(name, when, what, options);
+    await this.#update(name, (before, nowMs) => {
+      this.#refuseCode(before, 'changed');
+      const entry = this.#checked(entryOf(declared, false, nowMs));
+      const sinceMs = isDueTheSame(before, entry) ? before.sinceMs : nowMs;
+      return { ...entry, paused: before.paused, sinceMs };
+    });
+  }
+
+  /** It is not sent until it is resumed, also if the code declares it. @throws UnknownScheduleError */
+  async pause(name: string): Promise<void> {
+    await this.#update(name, (entry) => ({ ...entry, paused: true }));
+  }
+
+  /** What was due meanwhile is not made up for: it counts from now. @throws UnknownScheduleError, ConfigError */
+  async resume(name: string): Promise<void> {
+    await this.#update(name, (entry, nowMs) => {
+      if (!entry.enabled && entry.fromCode)
+        throw new ConfigError(
+          `the schedule '${name}' is disabled in the code that declares it (enabled: false); change it there`,
+        );
+      if (!entry.paused && entry.enabled) return entry;
+      return { ...entry, paused: false, enabled: true, sinceMs: nowMs };
+    });
+  }
+
+  /** Sends a run beside the schedule, now. @throws UnknownScheduleError, and what sending throws */
+  async run(name: string): Promise<AsyncResult> {
+    const { entry } = await this.#find(name);
+    const atMs = await this.#store.now();
+    const taskId = uuid7();
+    const call = await callOf(this.app, entry, { name, due: new Date(atMs), taskId });
+    await sendRun(this.app, call, optionsOf(entry, taskId), null);
+    const run: RunRecord = {
+      name,
+      dueMs: atMs,
+      untilMs: atMs,
+      atMs,
+      outcome: 'manual',
+      taskId,
+      detail: null,
+    };
+    await this.#store.record(null, [run]);
+    return this.app.result(taskId);
+  }
+
+  /** With its history. @throws UnknownScheduleError; ConfigError when it is declared in code */
+  async remove(name: string): Promise<void> {
+    const { entry } = await this.#find(name);
+    this.#refuseCode(entry, 'deleted');
+    await this.#store.remove(name);
+  }
+
+  /** Newest first; the latest 50 are kept. @throws UnknownScheduleError */
+  async history(name: string, limit: number = historyLength): Promise<readonly ScheduleRun[]> {
+    await this.#find(name);
+    const runs = await this.#store.history(name, limit);
+    return runs.map(({ dueMs, untilMs, atMs, outcome, taskId, detail }) => ({
+      due: new Date(dueMs),
+      until: new Date(untilMs),
+      at: new Date(atMs),
+      outcome,
+      taskId,
+      detail,
+    }));
+  }
+
+  /** What is due within so long from now, of the active schedules (or those named), by time. */
+  async preview(ahead: Duration = '24h', names?: readonly string[]): Promise<readonly UpcomingRun[]> {
+    const { entries } = await this.#store.changes(null);
+    const nowMs = await this.#store.now();
+    const untilMs = nowMs + toMs(ahead, 'the time to look ahead');
+    const runs: UpcomingRun[] = [];
+    for (const stored of entries) {
+      if (names !== undefined && !names.includes(stored.name)) continue;
+      const entry = decodeEntry(stored.name, stored.text);
+      let count = 0;
+      for (let due = this.#nextOf(stored, entry, nowMs); due !== null && due <= untilMs; ) {
+        runs.push({ name: stored.name, due: new Date(due) });
+        if (++count === mostUpcoming) break;
+        due = this.#after(stored, entry, due);
+      }
+    }
+    return runs.sort((a, b) => a.due.getTime() - b.due.getTime());
+  }
+
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #create(declared: Parameters<typeof entryOf>[0]): Promise<void> {
+    const entry = this.#checked(entryOf(declared, false, await this.#store.now()));
+    if (!(await this.#store.put(entry.name, encodeEntry(entry), null)))
+      throw new ConfigError(
+        `a schedule named '${entry.name}' is there already; change or delete it, or take another name`,
+      );
+  }
+
+  /** What is kept as data must be data. */
+  #checked(entry: Entry): Entry {
+    if (entry.schedule === null || entry.call.computed)
+      throw new ConfigError(
+        `the schedule '${entry.name}' needs code to be sent; declare it in the application: app.schedule(…)`,
+      );
+    checkOverlap(this.app, entry);
+    return entry;
+  }
+
+  async #find(name: string): Promise<{ readonly stored: StoredEntry; readonly entry: Entry }> {
+    const stored = await this.#store.get(name);
+    if (stored !== undefined) return { stored, entry: decodeEntry(name, stored.text) };
+    const { entries } = await this.#store.changes(null);
+    throw new UnknownScheduleError(
+      name,
+      suggest(
+        name,
+        entries.map((entry) => entry.name),
+      ),
+    );
+  }
+
+  async #update(name: string, change: (entry: Entry, nowMs: number) => Entry): Promise<void> {
+    for (let tries = 0; tries < mostTries; tries++) {
+      const { stored, entry } = await this.#find(name);
+      const changed = change(entry, await this.#store.now());
+      if (changed === entry) return;
+      if (await this.#store.put(name, encodeEntry(changed), stored.revision)) return;
+    }
+    throw new ConfigError(`the schedule '${name}' is changed by others all the time`);
+  }
+
+  #refuseCode(entry: Entry, what: string): void {
+    if (entry.fromCode)
+      throw new ConfigError(
+        `the schedule '${entry.name}' is declared in code and would come back; it is ${what} there (or pause it)`,
+      );
+  }
+
+  #infoOf(stored: StoredEntry, entry: Entry, nowMs: number): ScheduleInfo {
+    const { call, policy } = entry;
+    const { lastRunMs, lastTaskId, sent } = stored.state;
+    const nextDue = this.#nextOf(stored, entry, nowMs);
+    return {
+      name: entry.name,
+      task: taskOf(entry),
+      schedule: entry.shown,
+      args: call.kind === 'task' ? call.args : call.signature.args,
+      kwargs: call.kind === 'task' ? call.kwargs : call.signature.kwargs,
+      options: call.options,
+      computed: call.computed,
+      policy,
+      state: !entry.enabled ? 'disabled' : entry.paused ? 'paused' : 'active',
+      fromCode: entry.fromCode,
+      since: new Date(entry.sinceMs),
+      lastRun: lastRunMs === null ? null : new Date(lastRunMs),
+      lastTaskId,
+      nextDue: nextDue === null ? null : new Date(nextDue),
+      sent,
+    };
+  }
+
+  /** The first due time that is not past. */
+  #nextOf(stored: StoredEntry, entry: Entry, nowMs: number): number | null {
+    if (!entry.enabled || entry.paused) return null;
+    return this.#after(stored, entry, Math.max(nowMs, stored.state.lastDueMs ?? 0));
+  }
+
+  #after(stored: StoredEntry, entry: Entry, afterMs: number): number | null {
+    const schedule = scheduleOf(entry, this.app.schedules.get(entry.name));
+    if (schedule === null) return null;
+    const since = new Date(stored.state.anchorMs ?? entry.sinceMs);
+    return nextMs(schedule, { timezone: this.app.config.timezone, since }, afterMs);
+  }
+}
