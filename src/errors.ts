@@ -218,6 +218,19 @@ export class WorkflowError extends UmbelError {
   }
 }
 
+/**
+ * A task waited for another one. The slot that it holds meanwhile may be the one that the other needs: enough such tasks wait for
+ * ever. Celery's "Never call result.get() within a task!".
+ */
+export class SyncSubtaskError extends UmbelError {
+  constructor(task: string, waitedFor: string) {
+    super(
+      'UMBEL_SYNC_SUBTASK',
+      `the task '${task}' must not wait for ${waitedFor}: make them a chain or a chord, or return task.replace(…); if there are certainly free slots elsewhere, get({ allowSyncSubtasks: true })`,
+    );
+  }
+}
+
 /** `get()` waited as long as it was told to. The task may still run. Celery's TimeoutError. */
 export class TimeoutError extends UmbelError {
   constructor(message: string) {

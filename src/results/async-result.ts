@@ -1,6 +1,14 @@
-import { ResultBackendDisabledError, TaskFailedError, TaskRevokedError, TimeoutError } from '../errors.ts';
+import {
+  ChordError,
+  ResultBackendDisabledError,
+  SyncSubtaskError,
+  TaskFailedError,
+  TaskRevokedError,
+  TimeoutError,
+} from '../errors.ts';
 import { longestTimerMs } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
+import { taskScope } from '../lib/task-scope.ts';
 import { decodeException } from '../protocol/exception.ts';
 import {
   isException,
@@ -10,6 +18,8 @@ import {
   type TaskState,
 } from '../protocol/result-meta.ts';
 import type { ResultBackend } from './backend.ts';
+import { groupRecords } from './group-records.ts';
+import { asTheyEnd, eachOf, gather } from './many.ts';
 
 /** How `get` waits. */
 export interface GetOptions {
@@ -18,6 +28,8 @@ export interface GetOptions {
   readonly signal?: AbortSignal;
   /** false: an error is returned, not thrown. Default true. */
   readonly propagate?: boolean;
+  /** Wait even inside of a task. Two tasks that wait for each other's slots wait for ever: see SyncSubtaskError. */
+  readonly allowSyncSubtasks?: boolean;
   /** Called with the record after each change of state that is seen, custom states and their meta included. */
   readonly onProgress?: (record: ResultRecord) => void;
 }
@@ -46,6 +58,7 @@ export class AsyncResult<R = unknown> {
    * @throws TimeoutError after `timeout`; the task may still run.
    * @throws The reason of `signal` when it is aborted.
    * @throws ResultBackendDisabledError when the application keeps no results.
+   * @throws SyncSubtaskError inside of a task, unless `allowSyncSubtasks`.
    */
   get(options: GetOptions & { readonly propagate: false }): Promise<R | Error>;
   get(options?: GetOptions): Promise<R>;
@@ -97,32 +110,33 @@ export class AsyncResult<R = unknown> {
 
   /** Deletes what is kept of it. False when there was nothing. */
   async forget(): Promise<boolean> {
-    return (await this.#backend()).forget(this.id);
+    return (await this.backend()).forget(this.id);
   }
 
-  /** The results of the calls that the task has sent; known when it has ended. */
+  /** The results of the calls that the task has sent, of a group as a GroupResult; known when it has ended. */
   async children(): Promise<readonly AsyncResult[]> {
     const record = await this.record();
-    return (record?.children ?? []).flatMap((tuple) => {
-      const id = idOf(tuple);
-      return id === null ? [] : [new AsyncResult(id, this.#source, this)];
-    });
+    return (record?.children ?? []).flatMap((tuple) => fromTuple(tuple, this.#source, this) ?? []);
   }
 
   /** All that is kept of it. */
   async record(): Promise<ResultRecord | undefined> {
-    return (await this.#backend()).get(this.id);
+    return (await this.backend()).get(this.id);
   }
 
   /** What is kept now, and then after each change, until the task has ended or `signal` is aborted. */
   async *watch(signal: AbortSignal): AsyncIterable<ResultRecord> {
-    yield* (await this.#backend()).watch(this.id, signal);
+    yield* (await this.backend()).watch(this.id, signal);
   }
 
-  async #wait({ timeout, signal, onProgress }: GetOptions): Promise<ResultRecord> {
+  async #wait({ timeout, signal, onProgress, allowSyncSubtasks }: GetOptions): Promise<ResultRecord> {
     const ms = timeout === undefined ? null : toMs(timeout, 'timeout');
     signal?.throwIfAborted();
-    const backend = await this.#backend();
+    const backend = await this.backend();
+    const waiting = taskScope.getStore();
+    // What was run in place has ended already.
+    if (waiting !== undefined && allowSyncSubtasks !== true && backend.name !== 'eager')
+      throw new SyncSubtaskError(waiting.name, this.id);
     const stop = new AbortController();
     const abort = (): void => stop.abort(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
@@ -146,7 +160,8 @@ export class AsyncResult<R = unknown> {
     }
   }
 
-  async #backend(): Promise<ResultBackend> {
+  /** The store that its record is in. */
+  protected async backend(): Promise<ResultBackend> {
     const backend = typeof this.#source === 'function' ? await this.#source() : this.#source;
     if (backend === null) throw new ResultBackendDisabledError(null);
     return backend;
@@ -156,12 +171,130 @@ export class AsyncResult<R = unknown> {
 function toError(record: ResultRecord): Error {
   const remote = decodeException(record.result, record.traceback);
   if (record.status === 'REVOKED') return new TaskRevokedError(record.taskId, remote.message || 'revoked');
-  return new TaskFailedError(record.taskId, remote);
+  return remote.type === 'ChordError'
+    ? new ChordError(record.taskId, remote)
+    : new TaskFailedError(record.taskId, remote);
 }
 
-/** Celery's tuple of a task's result is `[[id, parent], null]`. */
-function idOf(tuple: ResultTuple): string | null {
-  const [self] = tuple;
-  const id = Array.isArray(self) ? self[0] : self;
-  return typeof id === 'string' ? id : null;
+/** What one member of a group gives. */
+type Member<R> = R extends readonly (infer One)[] ? One : unknown;
+
+/**
+ * The results of a group's members. Its value is the list of theirs, in their order; a member that is a group itself gives a list.
+ * Celery's GroupResult.
+ */
+export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
+  /** The members' results. */
+  readonly results: readonly AsyncResult<Member<R>>[];
+
+  constructor(
+    id: string,
+    results: readonly AsyncResult[],
+    source: BackendSource,
+    parent: AsyncResult | null = null,
+  ) {
+    super(id, source, parent);
+    this.results = results as readonly AsyncResult<Member<R>>[]; // the one promise that the types make for the wire
+  }
+
+  /** How many members it has. */
+  get length(): number {
+    return this.results.length;
+  }
+
+  /**
+   * Waits for all members and returns their values. Fails with the first failure that it sees; with `propagate: false` errors are in
+   * the places of their members' values.
+   * @throws what AsyncResult.get throws.
+   */
+  override get(options: GetOptions & { readonly propagate: false }): Promise<R>;
+  override get(options?: GetOptions): Promise<R>;
+  override async get(options: GetOptions = {}): Promise<R> {
+    const values: unknown[] = await gather(this.results, options);
+    return values as R; // as above
+  }
+
+  /** The members' results, the first to end first. Stop the loop to stop waiting. */
+  [Symbol.asyncIterator](): AsyncGenerator<AsyncResult<Member<R>>, void, undefined> {
+    return asTheyEnd(this.results);
+  }
+
+  /** How many members have ended well. */
+  async completedCount(): Promise<number> {
+    return (await this.#states()).filter((state) => state === 'SUCCESS').length;
+  }
+
+  /** SUCCESS when all members have succeeded, FAILURE when one has failed or was revoked, else PENDING. */
+  override async status(): Promise<TaskState> {
+    const states = await this.#states();
+    if (states.some((state) => state !== 'SUCCESS' && isReady(state))) return 'FAILURE';
+    return states.every((state) => state === 'SUCCESS') ? 'SUCCESS' : 'PENDING';
+  }
+
+  /** Whether a member has not ended yet. */
+  async waiting(): Promise<boolean> {
+    return (await this.#states()).some((state) => !isReady(state));
+  }
+
+  /** Whether all members have ended, well or badly. */
+  override async ready(): Promise<boolean> {
+    return !(await this.waiting());
+  }
+
+  /** Deletes what is kept of all members, and what `save` kept. False when there was nothing. */
+  override async forget(): Promise<boolean> {
+    const backend = await this.backend();
+    const forgotten = await eachOf(this.results, (result) => result.forget());
+    const saved = backend.replyTo === undefined && (await groupRecords(backend).forget(this.id));
+    return saved || forgotten.some(Boolean);
+  }
+
+  /**
+   * Keeps which members the group has, for `app.restoreGroup(id)`, or `GroupResult.restore(id)` in Python (on Redis).
+   * @throws WorkflowError where results are messages.
+   */
+  async save(): Promise<this> {
+    await groupRecords(await this.backend()).put(this.id, toTuple(this));
+    return this;
+  }
+
+  override async children(): Promise<readonly AsyncResult[]> {
+    return this.results;
+  }
+
+  /** A group has no record of its own. */
+  override async record(): Promise<ResultRecord | undefined> {
+    return undefined;
+  }
+
+  #states(): Promise<readonly TaskState[]> {
+    return eachOf(this.results, (result) => result.status());
+  }
+}
+
+/** Celery's tuple of a result: `[[id, parent], null]`, of a group `[[id, parent], [members]]`. */
+export function toTuple(result: AsyncResult): ResultTuple {
+  const parent = result.parent === null ? null : toTuple(result.parent);
+  return [[result.id, parent], result instanceof GroupResult ? result.results.map(toTuple) : null];
+}
+
+/** The result of Celery's tuple; older ones are a bare id. Null when it is none. */
+export function fromTuple(
+  tuple: unknown,
+  source: BackendSource,
+  parent: AsyncResult | null = null,
+): AsyncResult | null {
+  if (typeof tuple === 'string') return new AsyncResult(tuple, source, parent);
+  if (!Array.isArray(tuple)) return null;
+  const [self, members] = tuple;
+  const id: unknown = Array.isArray(self) ? self[0] : self;
+  if (typeof id !== 'string') return null;
+  const above = (Array.isArray(self) && self[1] ? fromTuple(self[1], source) : null) ?? parent;
+  if (!Array.isArray(members)) return new AsyncResult(id, source, above);
+  return new GroupResult(
+    id,
+    members.flatMap((member) => fromTuple(member, source) ?? []),
+    source,
+    above,
+  );
 }

@@ -2,6 +2,7 @@
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { Chords } from './chords.ts';
+import type { GroupRecords } from './group-records.ts';
 
 export interface ResultBackendFeatures {
   /** Several processes may share the store. */
@@ -29,6 +30,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly store: object;
   /** Absent where results are not kept in one place that can count them. */
   readonly chords?: Chords;
+  /** Its own way to keep groups (`GroupResult.save`), where it has one; see `groupRecords`. */
+  readonly groups?: GroupRecords;
   /**
    * Keeps a record. A SUCCESS is never overwritten (Celery's rule), and an ended task is not set back to an
    * unended state. Resolves when it is durable.

@@ -16,6 +16,7 @@ import { Gets } from './gets.ts';
 import { Puts } from './puts.ts';
 import { recordKey } from './record-keys.ts';
 import { RedisChords } from './redis-chords.ts';
+import { RedisGroups } from './redis-groups.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export interface RedisBackendOptions extends BackendOptions {
@@ -45,6 +46,7 @@ class RedisBackend implements ResultBackend {
   };
   readonly store: object;
   readonly chords: Chords;
+  readonly groups: RedisGroups;
   readonly #connection: RedisConnection;
   readonly #answerMs: number;
   readonly #keptMs: number | null;
@@ -63,6 +65,7 @@ class RedisBackend implements ResultBackend {
     this.#puts = new Puts(connection, answerMs);
     this.#gets = new Gets(connection, answerMs);
     this.#subscriptions = Subscriptions.of(connection.settings);
+    this.groups = new RedisGroups(connection, answerMs, this.#keptMs);
     this.chords = new RedisChords(connection, {
       puts: this.#puts,
       answerMs,

@@ -1,0 +1,65 @@
+// From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
+import type { Plan, PlannedCall } from '../canvas/planned.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App } from './app.ts';
+import {
+  addressedCall,
+  type EncodedCall,
+  encodeCall,
+  noKwargs,
+  type PreparedCall,
+  prepareCall,
+  publicationsOf,
+} from './sender.ts';
+import { fromWireOptions, stampsOf } from './wire-options.ts';
+
+/**
+ * Everything about a planned call decided: what the signature says, then routes, then the task's own options, then the
+ * configuration.
+ * @throws ConfigError for options that cannot be meant.
+ */
+export function preparePlanned(app: App, call: PlannedCall): PreparedCall {
+  const { id, task, args, kwargs, embed, groupId, groupIndex, rootId, parentId, replacedTaskNesting } = call;
+  const options = { ...fromWireOptions(task, call.options), taskId: id };
+  const prepared = prepareCall(
+    app,
+    task,
+    args,
+    Object.keys(kwargs).length === 0 ? noKwargs : kwargs,
+    options,
+    app.tasks.get(task)?.options ?? app.defaults,
+  );
+  return {
+    ...prepared,
+    message: {
+      ...prepared.message,
+      ...stampsOf(call.options),
+      embed,
+      group: groupId,
+      groupIndex,
+      rootId,
+      parentId,
+      replacedTaskNesting,
+    },
+  };
+}
+
+/**
+ * The publications of a plan's calls, for a worker to make with a settlement. The stores must be open. A promise only where the
+ * results travel as messages.
+ * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
+ */
+export function publicationsOfPlan(
+  app: App,
+  { calls }: Plan,
+): readonly Publication[] | Promise<readonly Publication[]> {
+  const addressed = calls.map((call) => {
+    const prepared = preparePlanned(app, call);
+    return addressedCall(app, { prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
+  });
+  const publish = (ready: readonly EncodedCall[]): readonly Publication[] =>
+    ready.flatMap((call) => publicationsOf(app, call));
+  const ready = addressed.filter((call): call is EncodedCall => !(call instanceof Promise));
+  if (ready.length === addressed.length) return publish(ready);
+  return Promise.all(addressed).then(publish);
+}

@@ -1,0 +1,181 @@
+// Starting a workflow: planned, written, and published in as few steps as there can be.
+
+import { withOptions } from '../canvas/construct.ts';
+import { randomIds } from '../canvas/freeze.ts';
+import { mapTasks } from '../canvas/map-tasks.ts';
+import { plan } from '../canvas/plan.ts';
+import type { Plan } from '../canvas/planned.ts';
+import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import { type AsyncResult, toTuple } from '../results/async-result.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App } from './app.ts';
+import type { CallOptions } from './call-options.ts';
+import { currentTask } from './context.ts';
+import { preparePlanned } from './planned-calls.ts';
+import { type PriorityName, priorityNumber } from './priority.ts';
+import { type PublishRules, publishCalls } from './publish.ts';
+import { resultOf } from './result-of.ts';
+import { addressedCall, type EncodedCall, encodeCall, publicationsOf, scaleOf } from './sender.ts';
+import { announced, calleeNamed, checkArguments, rulesOf, within } from './submit.ts';
+
+/** What a start of a workflow is given besides the workflow itself. */
+export interface Start {
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Json;
+  /** The id of its result. */
+  readonly id?: string;
+  readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
+  /** Changes what goes to the broker, when all else is decided. */
+  readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
+}
+
+/**
+ * Sends a workflow: resolves when the broker holds what starts it.
+ * @throws what `delay` throws: then nothing was sent. PartlySentError when it was too big for one publication, and one of several
+ * failed. WorkflowError for a chord where results are not kept in one place.
+ */
+export async function sendWorkflow<R>(
+  app: App,
+  signature: WireSignature,
+  start: Start = {},
+): Promise<AsyncResult<R>> {
+  const rules = rulesOf(app, start.sending ?? {});
+  // Before the stores are opened: what the caller changes meanwhile changes nothing.
+  const draft = planHere(app, await addressed(app, signature, rules), start);
+  const calls = await encodedCalls(app, draft);
+  const { transport, backend } = app.stores ?? (await within(app.open(), rules));
+  await within(prepareStores(app, backend, draft), rules);
+  const publications: Publication[] = [];
+  for (const call of calls) {
+    const ready = addressedCall(app, call);
+    publications.push(...publicationsOf(app, ready instanceof Promise ? await within(ready, rules) : ready));
+  }
+  const guarded = start.guard === undefined ? publications : start.guard(publications);
+  await publishInWindows((window) => publishCalls(transport, window, rules), guarded);
+  const { afterTaskPublish } = app.signals;
+  if (afterTaskPublish.connected)
+    for (const { prepared } of calls)
+      await afterTaskPublish.send({ message: prepared.message, queue: prepared.queue });
+  const result = resultOf<R>(app, draft.handle);
+  noteChild(result, start.sending?.addToParent);
+  return result;
+}
+
+/** How many messages go to the broker in one step. */
+export const windowSize = 1000;
+
+/** @throws PartlySentError when some windows were sent and another was not. */
+export async function publishInWindows(
+  publish: (window: readonly Publication[]) => Promise<void>,
+  publications: readonly Publication[],
+): Promise<void> {
+  for (let from = 0; from < publications.length; from += windowSize) {
+    const window = publications.slice(from, from + windowSize);
+    try {
+      await publish(window);
+    } catch (error) {
+      if (from === 0) throw error;
+      const ids = (some: readonly Publication[]): string[] => some.map(({ id }) => id);
+      throw new PartlySentError(
+        {
+          sent: ids(publications.slice(0, from)),
+          doubtful: error instanceof SendUnconfirmed ? ids(window) : [],
+          unsent: ids(publications.slice(error instanceof SendUnconfirmed ? from + windowSize : from)),
+        },
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** Where results travel as messages, nothing can be stored for later. */
+function keepsRecords(app: App): boolean {
+  return app.config.backend !== null && !app.config.backend.startsWith('rpc:');
+}
+
+/** What each part must be told that is only known with the stores: where its result is awaited, and the number of a priority's name. */
+async function addressed(app: App, signature: WireSignature, rules: PublishRules): Promise<WireSignature> {
+  const { backend: url, taskDefaultPriority } = app.config;
+  const awaitsMessages = url?.startsWith('rpc:') === true;
+  if (!awaitsMessages && typeof taskDefaultPriority !== 'string') return signature;
+  const { backend } = app.stores ?? (await within(app.open(), rules));
+  const replyTo = awaitsMessages ? await backend?.replyTo?.() : undefined;
+  return mapTasks(signature, (task) => {
+    const { priority, queue } = task.options;
+    const scale = scaleOf(app, typeof queue === 'string' ? queue : app.config.taskDefaultQueue);
+    return withOptions(task, {
+      ...(typeof priority === 'string' && { priority: priorityNumber(priority as PriorityName, scale) }), // checked when it was set
+      ...(replyTo !== undefined && { reply_to: replyTo }),
+    });
+  });
+}
+
+/** A plan of a first start: in a task its calls belong to the task's workflow. */
+export function planHere(app: App, signature: WireSignature, start: Start): Plan {
+  const parent = currentTask()?.request;
+  return plan(signature, {
+    args: start.args ?? [],
+    kwargs: start.kwargs ?? {},
+    ...(start.id !== undefined && { id: start.id }),
+    rootId: parent?.rootId ?? null,
+    parentId: parent?.id ?? null,
+    newId: randomIds,
+    ...(!keepsRecords(app) && { inlineBytes: Number.POSITIVE_INFINITY }),
+  });
+}
+
+/** Checks and writes all calls, so that either all can be sent or none is. */
+async function encodedCalls(app: App, { calls }: Plan): Promise<readonly EncodedCall[]> {
+  const encoded: EncodedCall[] = [];
+  for (const call of calls) {
+    const checked = checkArguments(calleeNamed(app, call.task), call);
+    if (checked !== undefined) await checked;
+    let prepared = preparePlanned(app, call);
+    if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
+    encoded.push({ prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
+  }
+  return encoded;
+}
+
+/** What must be there before the first call: the parts that are referred to, and how many members each chord has. */
+export async function prepareStores(
+  app: App,
+  backend: ResultBackend | null,
+  { stored, chords }: Pick<Plan, 'stored' | 'chords'>,
+): Promise<void> {
+  if (chords.length > 0 && backend?.chords === undefined) throw new WorkflowError(noChords(app, backend));
+  const dateDone = new Date();
+  await Promise.all([
+    ...stored.map(({ id, signatures }) =>
+      backend?.put({
+        taskId: id,
+        status: 'SUCCESS',
+        result: signatures,
+        traceback: null,
+        children: [],
+        dateDone,
+      }),
+    ),
+    ...chords.map(({ groupId, size }) => backend?.chords?.resize(groupId, size)),
+  ]);
+}
+
+function noChords(app: App, backend: ResultBackend | null): string {
+  const why =
+    backend === null ? 'keeps no results' : `keeps its results in ${backend.name}, which cannot count`;
+  return `a chord needs a result backend that gathers the results of its members; the application '${app.name}' ${why}; use sqlite, redis, postgresql or memory (setting 'backend')`;
+}
+
+/**
+ * The running task remembers what it has started. Of a chain, or a chord, that is its beginning, as in Celery: what follows are
+ * children of that.
+ */
+export function noteChild(result: AsyncResult, addToParent: boolean | undefined): void {
+  const task = currentTask();
+  if (!task?.options.trail || addToParent === false) return;
+  let first = result;
+  while (first.parent !== null) first = first.parent;
+  task.request.children.push(toTuple(first));
+}

@@ -1,0 +1,139 @@
+// The options of a call as a signature carries them: Celery's names and values (facts 6.1).
+import { ConfigError } from '../errors.ts';
+import { type Duration, toSeconds } from '../lib/duration.ts';
+import type { Json } from '../protocol/message.ts';
+import { isMap } from '../protocol/refusal.ts';
+import { parseTimestamp } from '../protocol/timestamp.ts';
+import { type CallOptions, checkCallOptions } from './call-options.ts';
+import type { AnyTask } from './task.ts';
+
+/** What concerns the sending, not the call: it does not travel. */
+export type SendingOption = 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent';
+
+/** Options of a signature: those of a call that can be kept as data. */
+export type SignatureOptions = Omit<
+  CallOptions,
+  SendingOption | 'rootId' | 'parentId' | 'groupId' | 'groupIndex'
+>;
+
+/**
+ * Options under Celery's names. Durations become seconds.
+ * @throws UnknownOptionError, ConfigError
+ */
+export function toWireOptions(name: string, options: CallOptions): Json {
+  checkCallOptions(name, options);
+  const wire: Record<string, unknown> = {};
+  for (const [option, value] of Object.entries(options)) {
+    const known = wireNames[option as keyof CallOptions]; // checked above
+    if (value === undefined || known === null) continue;
+    wire[known] =
+      durations.has(known) && !(value instanceof Date) ? toSeconds(value as Duration, option) : value; // checked above
+  }
+  return wire;
+}
+
+/** What a call says, as far as it does not travel. */
+export function sendingOptions(options: CallOptions): Pick<CallOptions, SendingOption> {
+  const { signal, retry, retryPolicy, publishTimeout, addToParent } = options;
+  return {
+    ...(signal !== undefined && { signal }),
+    ...(retry !== undefined && { retry }),
+    ...(retryPolicy !== undefined && { retryPolicy }),
+    ...(publishTimeout !== undefined && { publishTimeout }),
+    ...(addToParent !== undefined && { addToParent }),
+  };
+}
+
+/**
+ * Options that came with a signature, from us or from Python. What we do not know concerns kombu, and is left out; null is Python's way
+ * to say nothing.
+ * @throws ConfigError for a value that cannot be meant.
+ */
+export function fromWireOptions(name: string, wire: Json): CallOptions {
+  const options: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(wire)) {
+    const option = ourNames.get(key);
+    if (option === undefined || value === null || value === undefined) continue;
+    options[option] = key === 'eta' || key === 'expires' ? moment(value) : value;
+  }
+  if (isMap(options.queue) && typeof options.queue.name === 'string') options.queue = options.queue.name;
+  if (options.countdown !== undefined && options.eta !== undefined) delete options.eta; // Celery: the countdown goes first
+  checkCallOptions(name, options);
+  return options;
+}
+
+/** The stamps among a signature's options, by Celery's way to write them: the names in a list, each value under its name. */
+export function stampsOf(wire: Json): {
+  readonly stampedHeaders: readonly string[] | null;
+  readonly stamps: Json;
+} {
+  const { stamped_headers: names } = wire;
+  if (!Array.isArray(names)) return { stampedHeaders: null, stamps: {} };
+  const stampedHeaders = names.filter((name): name is string => typeof name === 'string');
+  return {
+    stampedHeaders,
+    stamps: Object.fromEntries(
+      stampedHeaders.filter((name) => name in wire).map((name) => [name, wire[name]]),
+    ),
+  };
+}
+
+/**
+ * What a task says of its calls, for a signature of it: whoever sends the call may not know the task.
+ */
+export function optionsOfTask({ options }: AnyTask): Json {
+  const { queue, priority, expires, sent } = options;
+  return {
+    ...(queue !== null && { queue }),
+    ...(priority !== null && { priority }),
+    ...(expires !== null && { expires }),
+    ...(sent.timeLimit !== null && { time_limit: sent.timeLimit }),
+    ...(sent.softTimeLimit !== null && { soft_time_limit: sent.softTimeLimit }),
+  };
+}
+
+/** Python 5.2 writes a date as text when it writes JSON. */
+function moment(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const date = parseTimestamp(value);
+  if (date === undefined) throw new ConfigError(`'${value}' in the options of a signature is no time`);
+  return date;
+}
+
+/** Every option with Celery's name; null: it does not travel. */
+const wireNames: { readonly [Name in keyof Required<CallOptions>]: string | null } = {
+  countdown: 'countdown',
+  eta: 'eta',
+  expires: 'expires',
+  taskId: 'task_id',
+  queue: 'queue',
+  exchange: 'exchange',
+  routingKey: 'routing_key',
+  priority: 'priority',
+  serializer: 'serializer',
+  compression: 'compression',
+  headers: 'headers',
+  shadow: 'shadow',
+  ignoreResult: 'ignore_result',
+  timeLimit: 'time_limit',
+  softTimeLimit: 'soft_time_limit',
+  replyTo: 'reply_to',
+  rootId: 'root_id',
+  parentId: 'parent_id',
+  groupId: 'group_id',
+  groupIndex: 'group_index',
+  argsrepr: 'argsrepr',
+  kwargsrepr: 'kwargsrepr',
+  deliveryMode: 'delivery_mode',
+  signal: null,
+  retry: null,
+  retryPolicy: null,
+  publishTimeout: null,
+  addToParent: null,
+};
+
+const durations: ReadonlySet<string> = new Set(['countdown', 'expires', 'time_limit', 'soft_time_limit']);
+
+const ourNames: ReadonlyMap<string, string> = new Map(
+  Object.entries(wireNames).flatMap(([ours, wire]) => (wire === null ? [] : [[wire, ours] as const])),
+);
