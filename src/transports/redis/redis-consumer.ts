@@ -370,6 +370,7 @@ export class RedisConsumer implements Consumer {
           (done) => {
             this.#letGo(delivery);
             if (done) this.#settled(settlement);
+            else this.#giveUpAdoption(delivery.field);
             resolve(done ? 'settled' : 'fenced');
           },
           failed,
@@ -379,6 +380,11 @@ export class RedisConsumer implements Consumer {
       else this.#operation(delivery, settlement).then(write).catch(failed);
     });
   };
+
+  /** Settled in a call that was done before the one that adopts was: what is adopted then would be held by nobody. */
+  #giveUpAdoption(field: string): void {
+    if (this.#adopting.has(field)) this.#turns.do('R', field, '', '0', '1').catch(() => undefined);
+  }
 
   /** What is to come in its time is looked after. */
   #settled(settlement: Settlement): void {

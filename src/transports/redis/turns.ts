@@ -250,15 +250,16 @@ export class Turns {
     const args = [this.#prefix, String(this.#connection.settings.db), id, String(++this.#turn), db, ttl];
     for (const operation of operations) for (const arg of operation.args) args.push(arg);
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
-    let unknown = false;
+    // A task whose message is being adopted runs already: given up, its message would come again though our lease holds.
+    let insists = operations.some(({ args: [letter] }) => letter === 'A');
     for (let failures = 0; ; failures++) {
       try {
         const reply = await this.#connection.run(turnScript, keys, args, { buffers: true });
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
         return id === this.#id ? reply : [Buffer.from('!')];
       } catch (error) {
-        if (error instanceof ReplyLost) unknown = true;
-        else if (!unknown || !(error instanceof BrokerUnavailable)) throw error;
+        if (error instanceof ReplyLost) insists = true;
+        else if (!insists || !(error instanceof BrokerUnavailable)) throw error;
         flight.delayed = true;
         // What it settles may have been claimed by the call before.
         await before?.over;
