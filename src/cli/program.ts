@@ -1,9 +1,11 @@
 import { Command } from 'commander';
+import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
 import { deadCommand } from './commands/dead.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { purgeCommand } from './commands/purge.ts';
 import { resultCommand } from './commands/result.ts';
+import { scheduleCommand } from './commands/schedule.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { version } from './version.ts';
@@ -30,6 +32,8 @@ or the embedded store of this folder, .umbel/store.db.`,
     );
   const commands = [
     workerCommand(),
+    beatCommand(),
+    scheduleCommand(),
     callCommand(),
     resultCommand(),
     purgeCommand(),

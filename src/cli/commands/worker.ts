@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
 import { banner } from '../banner.ts';
 import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { embeddedBeat } from '../embedded-beat.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
 import { duration, positiveInteger, queueList } from '../values.ts';
@@ -13,6 +14,7 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly hostname?: string;
   readonly pool?: string;
   readonly purge?: boolean;
+  readonly beat?: boolean;
   readonly timeLimit?: Duration;
   readonly softTimeLimit?: Duration;
 }
@@ -29,6 +31,7 @@ export function workerCommand(): Command {
     .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
     .option('-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).')
     .option('-P, --pool <pool>', 'Where tasks run: async (in its event loop).', pool)
+    .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
     .option('--purge', 'First delete all messages that wait in its queues.')
     .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
     .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration);
@@ -79,6 +82,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     if (format === 'json') logger.info(facts, 'umbel worker');
     else if (!options.quiet) output.say(banner(facts));
     endWithParent();
+    await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
     await worker.run();
   });
 }

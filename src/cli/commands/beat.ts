@@ -1,0 +1,47 @@
+import { Command } from 'commander';
+import type { Duration } from '../../lib/duration.ts';
+import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
+import { endWithParent } from '../parent.ts';
+import { duration } from '../values.ts';
+
+interface BeatCommandOptions extends CommonOptions, LoggingChoices {
+  readonly lease?: Duration;
+}
+
+/** `umbel beat`: sends tasks on their schedules until it is told to stop. */
+export function beatCommand(): Command {
+  const command = new Command('beat')
+    .description('Send tasks on their schedules. Any number may run: one sends, the others stand by.')
+    .option(
+      '--lease <duration>',
+      'A leader that is silent for so long is followed by another; default 3 s.',
+      duration,
+    );
+  withLoggingOptions(command);
+  return command
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts beat -l info
+  umbel -A ./app.ts worker -B         a worker and a beat
+
+The schedules: umbel -A ./app.ts schedule list`,
+    )
+    .action((_: unknown, command: Command) => beat(optionsOf<BeatCommandOptions>(command)));
+}
+
+async function beat(options: BeatCommandOptions): Promise<void> {
+  requireApp(options);
+  await withApp(options, async ({ app }) => {
+    const { Beat } = await import('../../beat/beat.ts');
+    const logger = await createLogger({
+      ...options,
+      level: options.loglevel,
+      format: logFormat(options.logFormat),
+    });
+    endWithParent();
+    await new Beat(app, { logger, ...(options.lease !== undefined && { lease: options.lease }) }).run();
+  });
+}

@@ -1,0 +1,111 @@
+// Schedules of Celery's beat as others keep them: RedBeat in Redis, and beat_schedule as JSON.
+import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/schedule.ts';
+import { fromWireOptions } from '../app/wire-options.ts';
+import { RedisConnection } from '../clients/redis/connection.ts';
+import { redisSettings } from '../clients/redis/settings.ts';
+import { type CronFields, crontab } from '../schedules/crontab.ts';
+import { every } from '../schedules/every.ts';
+import { type SolarEvent, solar } from '../schedules/solar.ts';
+import { UsageError } from './usage.ts';
+
+/** An entry, or why it cannot be had. */
+export interface Imported {
+  readonly name: string;
+  readonly entry: BeatScheduleEntry | string;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** Celery's map. A schedule is a number of seconds, a crontab as text, or an object as RedBeat writes it. */
+export function readCelerySchedule(json: unknown): readonly Imported[] {
+  if (!isObject(json)) throw new UsageError('a beat_schedule is a JSON object with an entry for each name');
+  return Object.entries(json).map(([name, entry]) => ({ name, entry: readEntry(entry) }));
+}
+
+/** The entries of a RedBeat. */
+export async function readRedBeat(url: string, prefix: string): Promise<readonly Imported[]> {
+  await using connection = await RedisConnection.open(redisSettings(url, '--redbeat'));
+  const imported: Imported[] = [];
+  for (const key of await entryKeys(connection, prefix)) {
+    const definition = await definitionAt(connection, key);
+    if (definition === null) continue;
+    const name = typeof definition.name === 'string' ? definition.name : key.slice(prefix.length);
+    imported.push({ name, entry: readEntry(definition) });
+  }
+  return imported;
+}
+
+/** Sets `enabled` to false in the definitions: RedBeat looks at them each time before it sends. */
+export async function disableInRedBeat(url: string, prefix: string, names: readonly string[]): Promise<void> {
+  await using connection = await RedisConnection.open(redisSettings(url, '--redbeat'));
+  for (const name of names) {
+    const definition = await definitionAt(connection, prefix + name);
+    if (definition === null) continue;
+    const disabled = JSON.stringify({ ...definition, enabled: false });
+    await connection.call(['HSET', prefix + name, 'definition', disabled]);
+  }
+}
+
+/** RedBeat keeps the keys of its entries in a sorted set, by when they are due. */
+async function entryKeys(connection: RedisConnection, prefix: string): Promise<readonly string[]> {
+  const keys = await connection.call(['ZRANGE', `${prefix}:schedule`, '0', '-1']);
+  return Array.isArray(keys) ? keys.map(String) : [];
+}
+
+async function definitionAt(connection: RedisConnection, key: string): Promise<Json | null> {
+  const text = await connection.call(['HGET', key, 'definition']);
+  if (typeof text !== 'string') return null;
+  try {
+    const definition: unknown = JSON.parse(text);
+    return isObject(definition) ? definition : null;
+  } catch {
+    return null;
+  }
+}
+
+function readEntry(given: unknown): BeatScheduleEntry | string {
+  if (!isObject(given)) return 'it is no object';
+  const { task, args, kwargs, options, enabled } = given;
+  if (typeof task !== 'string') return 'it names no task';
+  try {
+    return {
+      task,
+      schedule: readSchedule(given.schedule, given.relative === true),
+      ...(Array.isArray(args) && { args }),
+      ...(isObject(kwargs) && { kwargs }),
+      ...(isObject(options) && { options: readOptions(task, options) }),
+      ...(enabled === false && { enabled: false }),
+    };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function readSchedule(given: unknown, relative: boolean): When {
+  if (typeof given === 'number') return every(given, { relative });
+  if (typeof given === 'string') return crontab(given);
+  if (!isObject(given)) throw new UsageError('its schedule is neither seconds, nor a crontab, nor an object');
+  const { __type__: type, ...rest } = given;
+  switch (type) {
+    case 'interval':
+      return every(Number(rest.every), { relative: relative || rest.relative === true });
+    case 'crontab':
+      return crontab(rest as CronFields); // what is wrong in it, crontab() says
+    case 'solar':
+      return solar(rest.event as SolarEvent, Number(rest.lat), Number(rest.lon)); // likewise
+    default:
+      throw new UsageError(
+        `schedules of the type '${String(type)}' are not known here; there are interval, crontab and solar`,
+      );
+  }
+}
+
+/** Options by Celery's names. What an entry of Celery's may say besides has no meaning here, as its queue's objects. */
+function readOptions(task: string, options: Json): ScheduledCallOptions {
+  const { schedule: _, ...given } = options;
+  return fromWireOptions(task, given);
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

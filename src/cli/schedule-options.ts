@@ -1,0 +1,114 @@
+// `umbel schedule add`: its options, and the schedule that they mean.
+import { type Command, Option } from 'commander';
+import type { Priority } from '../app/priority.ts';
+import type { ScheduledCall, SchedulePolicy, When } from '../app/schedule.ts';
+import type { Duration } from '../lib/duration.ts';
+import { crontab } from '../schedules/crontab.ts';
+import { every } from '../schedules/every.ts';
+import { type SolarEvent, solar } from '../schedules/solar.ts';
+import type { CommonOptions } from './common.ts';
+import { UsageError } from './usage.ts';
+import { duration, jsonArray, jsonObject, positiveInteger, priority } from './values.ts';
+
+export interface AddOptions extends CommonOptions {
+  readonly task?: string;
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  readonly every?: Duration;
+  readonly relative?: boolean;
+  readonly cron?: string;
+  readonly solar?: string;
+  readonly timezone?: string;
+  readonly queue?: string;
+  readonly priority?: Priority;
+  readonly expires?: Duration;
+  readonly missed?: 'last' | 'all' | 'skip';
+  readonly missedLimit?: number;
+  readonly startingDeadline?: Duration;
+  readonly overlap?: 'allow' | 'skip' | 'queue';
+  readonly jitter?: Duration;
+  readonly paused?: boolean;
+  readonly replace?: boolean;
+}
+
+export function addOptionsTo(command: Command): Command {
+  return command
+    .requiredOption('--task <name>', 'What to send.')
+    .option('-a, --args <json>', `Positional arguments: '[1, "two"]'.`, jsonArray)
+    .option('-k, --kwargs <json>', `Keyword arguments: '{"name": "value"}'.`, jsonObject)
+    .option('--every <duration>', 'So long from one to the next: seconds, or 10m.', duration)
+    .option('--relative', 'With --every: by the clock (1h: at each full hour).')
+    .option('--cron <fields>', "By the clock: 'minute hour day-of-month month day-of-week', all must match.")
+    .option('--solar <event,lat,lon>', 'By the sun: sunset,52.52,13.40.')
+    .option('--timezone <name>', "Of --cron: Europe/Berlin; default: the App's.")
+    .option('-Q, --queue <name>', 'Send it to this queue.')
+    .option('--priority <priority>', 'urgent, high, normal, low, or a number.', priority)
+    .option('--expires <duration>', 'Not to be begun later than so long after it is sent.', duration)
+    .addOption(
+      new Option('--missed <what>', 'Of runs that were missed send the last, all, or none (skip).').choices([
+        'last',
+        'all',
+        'skip',
+      ]),
+    )
+    .option('--missed-limit <number>', 'With --missed all: at most so many.', positiveInteger)
+    .option(
+      '--starting-deadline <duration>',
+      'Do not send a run later than so long after it was due.',
+      duration,
+    )
+    .addOption(
+      new Option(
+        '--overlap <what>',
+        'While the run before has not ended: allow, skip, or queue one.',
+      ).choices(['allow', 'skip', 'queue']),
+    )
+    .option('--jitter <duration>', 'Send each run by up to so much later.', duration)
+    .option('--paused', 'Add it paused.')
+    .option('--replace', 'Change it if it is there already.');
+}
+
+/** @throws UsageError when it says no time, or several; ConfigError */
+export function when(options: AddOptions): When {
+  const { every: interval, cron, solar: sun, timezone, relative = false } = options;
+  if ([interval, cron, sun].filter((given) => given !== undefined).length !== 1)
+    throw new UsageError('say when, in one way: --every, --cron or --solar');
+  if (timezone !== undefined && cron === undefined) throw new UsageError('--timezone belongs to --cron');
+  if (relative && interval === undefined) throw new UsageError('--relative belongs to --every');
+  if (interval !== undefined) return every(interval, { relative });
+  if (cron !== undefined) return crontab(cron, timezone === undefined ? {} : { timezone });
+  const [event = '', latitude = '', longitude = ''] = (sun ?? '').split(',').map((part) => part.trim());
+  return solar(event as SolarEvent, degrees(latitude), degrees(longitude)); // it says which events there are
+}
+
+export function scheduled(options: AddOptions): {
+  readonly call: ScheduledCall;
+  readonly policy: SchedulePolicy;
+} {
+  const { task = '', args, kwargs, queue, priority, expires } = options;
+  const { missed, missedLimit, startingDeadline, overlap, jitter, paused } = options;
+  return {
+    call: {
+      task,
+      ...(args !== undefined && { args }),
+      ...(kwargs !== undefined && { kwargs }),
+      options: {
+        ...(queue !== undefined && { queue }),
+        ...(priority !== undefined && { priority }),
+        ...(expires !== undefined && { expires }),
+      },
+    },
+    policy: {
+      ...(missed !== undefined && { missed }),
+      ...(missedLimit !== undefined && { missedLimit }),
+      ...(startingDeadline !== undefined && { startingDeadline }),
+      ...(overlap !== undefined && { overlap }),
+      ...(jitter !== undefined && { jitter }),
+      ...(paused === true && { enabled: false }),
+    },
+  };
+}
+
+function degrees(text: string): number {
+  return text === '' ? Number.NaN : Number(text);
+}
