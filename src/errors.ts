@@ -289,8 +289,11 @@ export class MaxRetriesExceeded extends UmbelError {
 
 /** The task ran longer than its soft time limit. The reason of its `AbortSignal`. Celery's SoftTimeLimitExceeded. */
 export class SoftTimeLimitExceeded extends UmbelError {
+  readonly seconds: number;
+
   constructor(seconds: number) {
     super('UMBEL_SOFT_TIME_LIMIT', `the task exceeded its soft time limit of ${seconds} s`);
+    this.seconds = seconds;
   }
 }
 

@@ -196,6 +196,12 @@ export class App implements AsyncDisposable {
     return this.#stores;
   }
 
+  /** From now on its stores are these. For a child, whose worker has them open. @internal */
+  useStores(stores: Stores): void {
+    this.#stores = stores;
+    this.#opening = Promise.resolve(stores);
+  }
+
   /** @internal */
   open(): Promise<Stores> {
     if (this.#closed) return Promise.reject(new ConfigError(`the application '${this.name}' is closed`));

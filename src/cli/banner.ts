@@ -8,6 +8,7 @@ export interface BannerFacts {
   readonly broker: string;
   readonly backend: string | null;
   readonly concurrency: number;
+  readonly pool: string;
   readonly queues: readonly string[];
   readonly tasks: readonly string[];
 }
@@ -22,7 +23,7 @@ export function banner(facts: BannerFacts): string {
 .> app:         ${facts.app}
 .> transport:   ${facts.broker}
 .> results:     ${facts.backend ?? 'disabled'}
-.> concurrency: ${facts.concurrency} (async)
+.> concurrency: ${facts.concurrency} (${facts.pool})
 
 [queues]
 ${facts.queues.map((queue) => `.> ${queue}`).join('\n')}

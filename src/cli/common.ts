@@ -90,7 +90,12 @@ function openFolder(options: CommonOptions): string | undefined {
       throw new UsageError(`cannot change to the folder '${options.workdir}'`, { cause: error });
     }
   }
-  return options.app ?? (process.env.UMBEL_APP || undefined);
+  return appSpec(options);
+}
+
+/** The module that exports the application, as it was named. */
+export function appSpec({ app }: CommonOptions): string | undefined {
+  return app ?? (process.env.UMBEL_APP || undefined);
 }
 
 /** `priority` is of the one call that it is made for: what is said of it is said for all. */

@@ -12,6 +12,23 @@ export interface WireFailure {
   readonly traceback: string | null;
 }
 
+/** An error of another process or thread, as it was written there: it is written the same again. */
+export class WrittenError extends Error {
+  override readonly name: string;
+  readonly wire: WireFailure;
+
+  constructor(
+    name: string,
+    message: string,
+    { exception, traceback }: { readonly exception: unknown; readonly traceback: string | null },
+  ) {
+    super(message);
+    this.name = name;
+    this.wire = { exception: asWireException(exception), traceback };
+    if (traceback !== null) this.stack = traceback;
+  }
+}
+
 /**
  * An error, or whatever was thrown, in Celery's form. Errors that Celery knows (time limits, NotRegistered …) get its
  * names, and names that are Python's own exceptions (`ValueError`, `TypeError`) its module, so that a Python program
@@ -19,6 +36,7 @@ export interface WireFailure {
  */
 export function encodeException(error: unknown): WireFailure {
   try {
+    if (error instanceof WrittenError) return error.wire;
     if (error instanceof Error) {
       return { exception: celeryForm(error) ?? plainForm(error), traceback: traceOf(error) };
     }

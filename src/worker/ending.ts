@@ -10,7 +10,12 @@ import { notRegistered, rejectedBecause, revokedBecause, undecodable, workerLost
 export interface Ending {
   readonly action:
     | { readonly kind: 'ack' }
-    | { readonly kind: 'release'; readonly until: Date | null; readonly parked: boolean }
+    | {
+        readonly kind: 'release';
+        readonly until: Date | null;
+        readonly parked: boolean;
+        readonly struck?: boolean;
+      }
     | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
   readonly record: ResultRecord | null;
   /** A retry. */
@@ -55,6 +60,9 @@ export function endingOfRun(end: RunEnd, subject: Subject, records: Records, aga
       return dead('rejected', end.reason, records.exception(subject, 'FAILURE', rejectedBecause(end.reason)));
     case 'abandoned':
       return toFront;
+    case 'lost':
+      // It runs again, alone; what kills again and again goes to the dead letters.
+      return { ...toFront, action: { kind: 'release', until: null, parked: false, struck: true } };
   }
 }
 
@@ -94,10 +102,8 @@ export function endingOfUndecodable(detail: string, taskId: string | null, recor
 }
 
 /** Of a task that ran after it was acknowledged and could not end: nobody will run it again. */
-export function endingOfLost(subject: Subject, records: Records): Ending {
-  return ack(
-    records.exception(subject, 'FAILURE', workerLost('the worker was shut down while the task ran')),
-  );
+export function endingOfLost(why: string, subject: Subject, records: Records): Ending {
+  return ack(records.exception(subject, 'FAILURE', workerLost(why)));
 }
 
 /** Of a message that the worker itself failed on: kept for people to look at, not tried for ever. */

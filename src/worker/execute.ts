@@ -8,12 +8,12 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultTuple, TaskState } from '../protocol/result-meta.ts';
-import type { Pool } from './pools/pool.ts';
+import type { Lost, Pool } from './pools/pool.ts';
 import { ignoresResult, type Subject } from './records.ts';
 import { TaskLogger } from './task-logger.ts';
 
-/** How a run ended; `abandoned`: the worker shut down cold, and the message goes back. */
-export type RunEnd = Outcome | { readonly kind: 'abandoned' };
+/** How a run ended; `abandoned`: the worker shut down cold, and the message goes back; `lost`: the process that ran it died. */
+export type RunEnd = Outcome | Lost | { readonly kind: 'abandoned' };
 
 /** In seconds; `null` = none. */
 export interface Limits {
@@ -26,7 +26,7 @@ const longestTimerMs = 2 ** 31 - 1;
 
 /** What all runs of a worker share. */
 export interface RunParts {
-  readonly pool: Pool;
+  readonly pool: Pick<Pool, 'execute' | 'terminate'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Stores a state of a task that has not ended. */
@@ -40,6 +40,7 @@ export class Run implements RunContext, Subject {
   readonly #lost: () => AbortSignal;
   #end: ((end: RunEnd) => void) | null = null;
   #ended = false;
+  #interrupted = false;
   #updates: Promise<void> | null = null;
   #limits: AbortController | null = null;
   // Most tasks never look at these: made when they do.
@@ -67,6 +68,7 @@ export class Run implements RunContext, Subject {
   /** Decides the run from outside: its code is asked to stop by its signal, and what it still returns is discarded. */
   interrupt(reason: Error, end: RunEnd): void {
     if (this.#ended) return;
+    this.#interrupted = true;
     this.#decide(end);
     this.#abortWith(reason);
     if (!this.#parts.pool.terminate(this)) {
@@ -129,7 +131,12 @@ export class Run implements RunContext, Subject {
     return this.#updates;
   }
 
-  #finish(outcome: Outcome): void {
+  /** It was decided without its code: by its hard time limit, a cold shutdown. */
+  get interrupted(): boolean {
+    return this.#interrupted;
+  }
+
+  #finish(outcome: Outcome | Lost): void {
     if (!this.#ended) this.#decide(outcome);
     else this.logger.debug({ outcome: outcome.kind }, 'the task returned after its run was ended: discarded');
   }

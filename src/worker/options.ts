@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { App } from '../app/app.ts';
 import { checkLimits } from '../app/config.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
@@ -23,9 +24,23 @@ export interface WorkerOptions {
   readonly softTimeLimit?: Duration;
   /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
   readonly shutdownTimeout?: Duration | null;
+  /**
+   * Where tasks run: `async` (default) in the worker's event loop, `solo` there, one at a time; `threads` and `processes` in one
+   * of `concurrency` of those each, where hard time limits end any code.
+   */
+  readonly pool?: PoolName;
+  /** For the pools `threads` and `processes`, which load the application again: the module that exports it, `import.meta.url` or as `-A` names it. */
+  readonly module?: string;
+  /** A child of such a pool is replaced after so many tasks; default: never. */
+  readonly maxTasksPerChild?: number;
+  /** A child process is replaced when it takes more KiB after a task (as in Celery); default: never. */
+  readonly maxMemoryPerChild?: number;
   /** For tests that move the time. */
   readonly clock?: Clock;
 }
+
+export const poolNames = ['async', 'solo', 'threads', 'processes'] as const;
+export type PoolName = (typeof poolNames)[number];
 
 /** The options, complete and checked. */
 export interface ResolvedWorkerOptions {
@@ -37,6 +52,12 @@ export interface ResolvedWorkerOptions {
   readonly timeLimit: number | undefined;
   readonly softTimeLimit: number | undefined;
   readonly shutdownTimeoutMs: number | null;
+  readonly pool: PoolName;
+  /** As `-A` names it. */
+  readonly module: string | null;
+  readonly maxTasksPerChild: number | null;
+  /** Bytes. */
+  readonly maxMemoryPerChild: number | null;
   readonly clock: Clock;
 }
 
@@ -48,6 +69,10 @@ const known = [
   'timeLimit',
   'softTimeLimit',
   'shutdownTimeout',
+  'pool',
+  'module',
+  'maxTasksPerChild',
+  'maxMemoryPerChild',
   'clock',
 ];
 
@@ -66,7 +91,19 @@ export function resolveWorkerOptions(
     throw new ConfigError("queues must be a list of one or more names, like ['celery', 'slow']");
   }
   for (const queue of queues) topology.queue(queue); // says so if it may not be used
-  const concurrency = options.concurrency ?? config.workerConcurrency;
+  const pool = options.pool ?? 'async';
+  if (!poolNames.includes(pool)) {
+    const near = suggest(String(pool), poolNames);
+    throw new ConfigError(
+      `there is no pool '${String(pool)}'${near ? `; did you mean '${near}'?` : `; there are ${poolNames.join(', ')}`}`,
+    );
+  }
+  if ((pool === 'threads' || pool === 'processes') && options.module === undefined) {
+    throw new ConfigError(
+      `the pool '${pool}' loads the application again where its tasks run: say from where, { pool: '${pool}', module: import.meta.url } in the module that exports the App`,
+    );
+  }
+  const concurrency = pool === 'solo' ? 1 : (options.concurrency ?? config.workerConcurrency);
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
   }
@@ -83,8 +120,22 @@ export function resolveWorkerOptions(
     timeLimit,
     softTimeLimit,
     shutdownTimeoutMs: shutdownTimeout === null ? null : toMs(shutdownTimeout, 'shutdownTimeout'),
+    pool,
+    module: options.module?.startsWith('file:') ? fileURLToPath(options.module) : (options.module ?? null),
+    maxTasksPerChild: count('maxTasksPerChild', options.maxTasksPerChild),
+    maxMemoryPerChild: timesKiB(count('maxMemoryPerChild', options.maxMemoryPerChild)),
     clock: options.clock ?? systemClock,
   };
+}
+
+function count(name: string, given: number | undefined): number | null {
+  if (given === undefined) return null;
+  if (Number.isInteger(given) && given > 0) return given;
+  throw new ConfigError(`${name} must be a whole number above 0, not ${String(given)}`);
+}
+
+function timesKiB(kib: number | null): number | null {
+  return kib === null ? null : kib * 1024;
 }
 
 function limit(name: string, given: Duration | undefined): number | undefined {

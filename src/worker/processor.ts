@@ -178,7 +178,7 @@ export class Processor {
     if (run.updates !== null) await run.updates;
     const decided = this.#decide(delivery, run, end, early);
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
-    const hooks = decided.end.kind === 'abandoned' ? null : runHooks(task, run, decided.end);
+    const hooks = this.#hooksOf(run, decided.end);
     if (hooks !== null) await hooks;
     slots.vacate();
     place.vacated = true;
@@ -207,8 +207,8 @@ export class Processor {
     };
     try {
       const ending =
-        early && end.kind === 'abandoned'
-          ? endingOfLost(run, records)
+        early && (end.kind === 'abandoned' || end.kind === 'lost')
+          ? endingOfLost(whyLost(end), run, records)
           : endingOfRun(end, run, records, again);
       return { end, ending, write: settler.prepare(ending) };
     } catch (error) {
@@ -216,6 +216,12 @@ export class Processor {
       const ending = endingOfRun(failure, run, records, again);
       return { end: failure, ending, write: settler.prepare(ending) };
     }
+  }
+
+  /** A pool of its own processes tells them there, unless their code was ended. */
+  #hooksOf(run: Run, end: RunEnd): Promise<void> | null {
+    if (end.kind === 'abandoned' || end.kind === 'lost') return null;
+    return this.#parts.pool.runsHooks && !run.interrupted ? null : runHooks(run.task, run, end);
   }
 
   /** STARTED is news, not a step: the start does not wait for it, and without it the task runs, too. */
@@ -246,6 +252,12 @@ export class Processor {
       hard: message.timeLimit || limit(options.timeLimit, app.config.taskTimeLimit, limits.hard),
     };
   }
+}
+
+function whyLost(end: Extract<RunEnd, { kind: 'abandoned' | 'lost' }>): string {
+  return end.kind === 'lost'
+    ? `the process that ran the task died: ${end.reason}`
+    : 'the worker was shut down while the task ran';
 }
 
 function hasFollowers({ embed }: TaskMessage): boolean {

@@ -3,6 +3,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Transport } from '../transports/transport.ts';
 import type { ClaimLoop } from './consumer.ts';
 import type { Patience } from './patience.ts';
+import type { Pool } from './pools/pool.ts';
 import type { Processor } from './processor.ts';
 import type { Slots } from './slots.ts';
 
@@ -38,6 +39,7 @@ export interface ShutdownParts {
   readonly loop: ClaimLoop;
   readonly slots: Slots;
   readonly processor: Processor;
+  readonly pool: Pick<Pool, 'stop'>;
   readonly patience: Patience;
   readonly source: Consumer;
   readonly transport: Pick<Transport, 'status'>;
@@ -63,7 +65,7 @@ const coldPatienceMs = 3000;
 
 /** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
 export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
-  const { loop, slots, processor, patience, source, transport, deafen } = parts;
+  const { loop, slots, processor, pool, patience, source, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, clock);
@@ -92,6 +94,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
       logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
     }
   }
+  await pool.stop();
   const closed = source.close().catch((error: unknown) => {
     logger.error(
       { err: error },

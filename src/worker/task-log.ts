@@ -100,6 +100,10 @@ function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: numb
     }
     case 'abandoned':
       return { level: 'warn', text: `${task} given back: the worker shuts down`, more: { runtime } };
+    case 'lost': {
+      const text = `${task}: the process that ran it died (${end.reason}) after ${runtime}s; it will run again`;
+      return { level: 'error', text, more: { runtime } };
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { arrive } from './arrival.ts';
 import { ClaimLoop } from './consumer.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
-import { asyncPool } from './pools/async.ts';
+import { makePool } from './pools/make.ts';
 import { Processor } from './processor.ts';
 import { Records } from './records.ts';
 import { Settler } from './settle.ts';
@@ -121,6 +121,14 @@ export class Worker implements Service {
     const { stores, source, deafen } = arrived;
     const { transport, backend } = stores;
 
+    const pool = makePool(this.#options, stores);
+    try {
+      await pool.start();
+    } catch (error) {
+      deafen();
+      await source.close();
+      throw error;
+    }
     const slots = new Slots(concurrency);
     const patience = new Patience(clock, logger);
     const settler = new Settler(transport, backend, patience);
@@ -132,7 +140,7 @@ export class Worker implements Service {
       slots,
       settler,
       records,
-      pool: asyncPool,
+      pool,
       limits: { soft: softTimeLimit, hard: timeLimit },
       clock,
       logger,
@@ -146,7 +154,7 @@ export class Worker implements Service {
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
     await app.signals.workerReady.send({ hostname: name }, logger);
-    return { transport, source, slots, patience, processor, loop, deafen };
+    return { transport, source, slots, patience, processor, pool, loop, deafen };
   }
 
   async #stop(): Promise<void> {

@@ -128,3 +128,30 @@ test('a worker that was started with a channel ends as by SIGTERM when its paren
   expect(signal).toBe('SIGKILL');
   expect(stderr).toMatch(/stopped/);
 });
+
+test.each([
+  'processes',
+  'threads',
+  'prefork',
+])('-P %s runs an application written in TypeScript, and ends what loops', async (pool) => {
+  const folder = project({
+    'package.json': '{ "type": "module" }',
+    'app.ts': `import { App } from 'umbel';
+export const app: App = new App('shop');
+app.task('shop.add', (x: number, y: number): number => x + y);
+app.task('shop.spin', { timeLimit: 0.5 }, (): void => { for (;;); });
+`,
+  });
+  const worker = start(folder, ['-A', './app.ts', 'worker', '-P', pool, '-c', '2', '-l', 'info']);
+  await worker.said(/ready/);
+  const call = (name: string, args: string) =>
+    umbel(folder, ['-A', './app.ts', 'call', name, '-a', args, '--wait', '20']);
+  expect((await call('shop.add', '[1, 2]')).stdout).toBe('3\n');
+  expect(await call('shop.spin', '[]')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('TimeLimitExceeded'),
+  });
+  expect((await call('shop.add', '[3, 4]')).stdout).toBe('7\n');
+  worker.kill('SIGTERM');
+  expect((await worker.ended).code).toBe(0);
+}, 60_000);

@@ -36,7 +36,6 @@ function bench() {
   });
   const run = new Run(task, request, () => lease.signal, {
     pool: {
-      name: 'test',
       execute: (_, given) => {
         context = given;
         return code.promise;

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
+import { type PoolName, poolNames } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
-import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { appSpec, type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
@@ -12,7 +13,9 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly queues?: readonly string[];
   readonly concurrency?: number;
   readonly hostname?: string;
-  readonly pool?: string;
+  readonly pool?: PoolName;
+  readonly maxTasksPerChild?: number;
+  readonly maxMemoryPerChild?: number;
   readonly purge?: boolean;
   readonly beat?: boolean;
   readonly timeLimit?: Duration;
@@ -30,7 +33,13 @@ export function workerCommand(): Command {
     )
     .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
     .option('-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).')
-    .option('-P, --pool <pool>', 'Where tasks run: async (in its event loop).', pool)
+    .option('-P, --pool <pool>', 'Where tasks run: async, solo, threads, processes (prefork).', pool)
+    .option('--max-tasks-per-child <number>', 'Replace a process or thread after so many.', positiveInteger)
+    .option(
+      '--max-memory-per-child <KiB>',
+      'Replace a process that takes more after a task.',
+      positiveInteger,
+    )
     .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
     .option('--purge', 'First delete all messages that wait in its queues.')
     .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
@@ -56,8 +65,20 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
     const format = logFormat(options.logFormat);
     const logger = await createLogger({ ...options, level: options.loglevel, format, mixin: taskLogFields });
-    const { queues, concurrency, hostname: name, timeLimit, softTimeLimit } = options;
-    const given = { queues, concurrency, name, timeLimit, softTimeLimit, logger };
+    const { queues, concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
+    const { maxTasksPerChild, maxMemoryPerChild } = options;
+    const given = {
+      queues,
+      concurrency,
+      name,
+      timeLimit,
+      softTimeLimit,
+      pool,
+      module: appSpec(options),
+      maxTasksPerChild,
+      maxMemoryPerChild,
+      logger,
+    };
     const worker = new Worker(
       app,
       Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
@@ -75,6 +96,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       broker,
       backend,
       concurrency: worker.concurrency,
+      pool: pool ?? 'async',
       queues: worker.queues,
       tasks: app.tasks.names().sort(),
     };
@@ -87,11 +109,12 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   });
 }
 
-function pool(name: string): string {
-  if (name === 'async') return name;
-  throw new InvalidArgumentError(
-    ['threads', 'processes', 'prefork', 'solo', 'eventlet', 'gevent'].includes(name)
-      ? `The pool '${name}' is not in this version; 'async' is.`
-      : `There is no pool '${name}'; 'async' is.`,
-  );
+function pool(name: string): PoolName {
+  const known = poolNames.find((each) => each === name);
+  if (known !== undefined) return known;
+  if (name === 'prefork') return 'processes'; // Celery's word
+  const wayOut = ['eventlet', 'gevent'].includes(name)
+    ? "'async' is what it is for"
+    : `there are ${poolNames.join(', ')}`;
+  throw new InvalidArgumentError(`There is no pool '${name}'; ${wayOut}.`);
 }

@@ -1,9 +1,20 @@
 import { runTask } from '../../app/run.ts';
 import type { Pool } from './pool.ts';
 
-/** Runs tasks in the worker's own event loop: the default, right for work that mostly waits. It cannot end code, only ask it to by its signal. */
-export const asyncPool: Pool = {
-  name: 'async',
-  execute: runTask,
-  terminate: () => false,
-};
+/**
+ * Runs tasks in the worker's own event loop: the default, right for work that mostly waits; `solo` is the same for one task at a
+ * time. It cannot end code, only ask it to by its signal.
+ */
+export function asyncPool(name: 'async' | 'solo' = 'async'): Pool {
+  return {
+    name,
+    runsHooks: false,
+    execute: runTask,
+    terminate: () => false,
+    start: async () => undefined,
+    resize: () => undefined,
+    report: () => [],
+    stop: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}

@@ -4,14 +4,40 @@ import type { Outcome } from '../../app/outcome.ts';
 import type { RunContext } from '../../app/run.ts';
 import type { AnyTask } from '../../app/task.ts';
 
-export interface Pool {
-  /** `async`. */
+/** The process or thread that ran the task died of itself. */
+export interface Lost {
+  readonly kind: 'lost';
+  /** `signal 11 (SIGSEGV)`, `exit code 1`. */
+  readonly reason: string;
+}
+
+export interface Pool extends AsyncDisposable {
+  /** `async`, `solo`, `threads`, `processes`. */
   readonly name: string;
+  /** It tells the task's hooks and the signals of a run itself, where the code runs. */
+  readonly runsHooks: boolean;
+  /** Resolves when it can run tasks. @throws PoolError when it never will. */
+  start(): Promise<void>;
   /** Runs the task's code and its classification. Never rejects: a failure is an outcome. */
-  execute(task: AnyTask, context: RunContext): Promise<Outcome>;
+  execute(task: AnyTask, context: RunContext): Promise<Outcome | Lost>;
   /**
    * Ends the code of a run that was decided without it (its hard time limit, a cold shutdown).
    * False: this pool cannot, and the code may go on.
    */
   terminate(context: RunContext): boolean;
+  /** How many tasks it can run at a time, from now on. What runs is not ended for it. */
+  resize(size: number): void;
+  /** What each place is doing, for people. */
+  report(): readonly PoolPlace[];
+  /** Ends all of it. */
+  stop(): Promise<void>;
+}
+
+export interface PoolPlace {
+  /** A process's id; null for what is none. */
+  readonly pid: number | null;
+  /** The task's id; null: it is free. */
+  readonly taskId: string | null;
+  /** How many tasks it has run. */
+  readonly ran: number;
 }

@@ -1,0 +1,161 @@
+// A pool of processes or threads: one task at a time in each, which can be killed without harm to the others.
+import type { Outcome } from '../../app/outcome.ts';
+import type { RunContext } from '../../app/run.ts';
+import type { AnyTask } from '../../app/task.ts';
+import { PoolError } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { ChildHost, type ChildHostParts } from './child-host.ts';
+import type { Lost, Pool, PoolPlace } from './pool.ts';
+
+export interface ChildPoolParts extends Omit<ChildHostParts, 'onExit'> {
+  readonly name: 'processes' | 'threads';
+  readonly size: number;
+  /** A child that has run so many is replaced; null: never for that. */
+  readonly maxTasksPerChild: number | null;
+  /** A child that takes more bytes after a task is replaced; null: never for that. */
+  readonly maxMemoryPerChild: number | null;
+  readonly clock: Clock;
+}
+
+/** How long a child that is asked to leave is waited for. */
+const leaveMs = 2000;
+
+export class ChildPool implements Pool {
+  readonly name: string;
+  readonly runsHooks = true;
+  readonly #parts: ChildPoolParts;
+  readonly #hosts = new Set<ChildHost>();
+  /** The last to become free is the first to be taken: the others may be let go. */
+  readonly #free: ChildHost[] = [];
+  readonly #waiting: ((host: ChildHost) => void)[] = [];
+  readonly #closing = new AbortController();
+  #size: number;
+  #failures = 0;
+
+  constructor(parts: ChildPoolParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.#size = parts.size;
+  }
+
+  /** @throws PoolError when the application cannot be loaded there */
+  async start(): Promise<void> {
+    const problems = await Promise.all(Array.from({ length: this.#size }, () => this.#add()));
+    const problem = problems.find((each) => each !== null);
+    if (problem === undefined || problem === null) return;
+    await this.stop();
+    throw new PoolError(`the pool '${this.name}' cannot start: ${problem}`);
+  }
+
+  async execute(_: AnyTask, context: RunContext): Promise<Outcome | Lost> {
+    const host = this.#free.pop() ?? (await new Promise<ChildHost>((take) => this.#waiting.push(take)));
+    const outcome = await host.run(context);
+    if (!host.gone) this.#release(host);
+    return outcome;
+  }
+
+  terminate(context: RunContext): boolean {
+    for (const host of this.#hosts) if (host.context === context) host.kill();
+    return true; // or it has not begun, or has ended
+  }
+
+  resize(size: number): void {
+    this.#size = size;
+    while (this.#hosts.size < size) void this.#add();
+    for (const host of this.#free.splice(0)) {
+      if (this.#hosts.size > size) this.#dismiss(host);
+      else this.#free.push(host);
+    }
+  }
+
+  report(): readonly PoolPlace[] {
+    return [...this.#hosts].map((host) => host.report());
+  }
+
+  async stop(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    const { clock } = this.#parts;
+    const over = new AbortController();
+    const hosts = [...this.#hosts];
+    for (const host of hosts)
+      if (host.context === null) host.leave();
+      else host.kill();
+    const late = clock.sleep(leaveMs, over.signal).then(
+      () => {
+        for (const host of hosts) if (!host.gone) host.kill();
+      },
+      () => undefined,
+    );
+    while (this.#hosts.size > 0) await new Promise<void>((resolve) => (this.#onGone = resolve));
+    over.abort();
+    await late;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #onGone: () => void = () => undefined;
+
+  /** Resolves with null when it is there, or with what is wrong. */
+  async #add(): Promise<string | null> {
+    const host = new ChildHost({ ...this.#parts, onExit: (gone, how) => this.#exited(gone, how) });
+    this.#hosts.add(host);
+    const problem = await host.ready;
+    if (problem === null) {
+      this.#failures = 0;
+      this.#offer(host);
+    } else if (!host.gone) host.kill();
+    return problem;
+  }
+
+  #offer(host: ChildHost): void {
+    const take = this.#waiting.shift();
+    if (take !== undefined) take(host);
+    else this.#free.push(host);
+  }
+
+  #release(host: ChildHost): void {
+    const { maxTasksPerChild, maxMemoryPerChild } = this.#parts;
+    const isUsedUp =
+      (maxTasksPerChild !== null && host.ran >= maxTasksPerChild) ||
+      (maxMemoryPerChild !== null && host.rss > maxMemoryPerChild);
+    if (isUsedUp || this.#hosts.size > this.#size) this.#dismiss(host);
+    else this.#offer(host);
+  }
+
+  #dismiss(host: ChildHost): void {
+    host.leave();
+    const { clock } = this.#parts;
+    clock.sleep(leaveMs, this.#closing.signal).then(
+      () => !host.gone && host.kill(),
+      () => undefined,
+    );
+  }
+
+  /** Another takes its place; slowly, when they die as soon as they live. */
+  #exited(host: ChildHost, how: string): void {
+    this.#hosts.delete(host);
+    const at = this.#free.indexOf(host);
+    if (at >= 0) this.#free.splice(at, 1);
+    this.#onGone();
+    if (this.#closing.signal.aborted || this.#hosts.size >= this.#size) return;
+    const { clock, logger } = this.#parts;
+    const delayMs = host.ran > 0 || this.#failures === 0 ? 0 : backoffDelay(respawn, this.#failures);
+    if (host.ran === 0) this.#failures++;
+    const replace = (): void => {
+      if (this.#closing.signal.aborted || this.#hosts.size >= this.#size) return;
+      void this.#add().then((problem) => {
+        if (problem !== null && !this.#closing.signal.aborted)
+          logger.error({ reason: problem }, `a child of the pool '${this.name}' cannot start: ${problem}`);
+      });
+    };
+    if (delayMs === 0) replace();
+    else clock.sleep(delayMs, this.#closing.signal).then(replace, () => undefined);
+    logger.debug({ how }, `a child of the pool '${this.name}' is gone (${how}) and is replaced`);
+  }
+}
+
+const respawn = { factor: 100, maximum: 5000, jitter: true } as const;

@@ -1,0 +1,125 @@
+// What a worker and the child that runs its tasks say to each other. What has types of its own (a Decimal, a Date in a result)
+// travels as the text that the wire has for it.
+
+import type { TaskState } from '../../../protocol/result-meta.ts';
+import type { ResultBackendFeatures } from '../../../results/backend.ts';
+import type { TransportFeatures } from '../../../transports/transport.ts';
+
+/** What a child needs to know before it runs anything. */
+export interface ChildData {
+  /** The module that exports the application, as `-A` names it, seen from this folder. */
+  readonly module: string;
+  readonly folder: string;
+  /** Node name of the worker. */
+  readonly hostname: string;
+  readonly logs: readonly LogLevel[];
+  readonly stores: StoresData;
+}
+
+/** What is to be known of the worker's stores. */
+export interface StoresData {
+  readonly transport: { readonly name: string; readonly features: TransportFeatures };
+  readonly backend: {
+    readonly name: string;
+    readonly features: ResultBackendFeatures;
+    /** It is one store with the transport. */
+    readonly together: boolean;
+    readonly repliesTo: boolean;
+  } | null;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export type ToChild =
+  | { readonly kind: 'run'; readonly run: RunOrder }
+  /** Asks the code of the run to stop, by its signal. */
+  | {
+      readonly kind: 'abort';
+      readonly name: string;
+      readonly message: string;
+      readonly seconds: number | null;
+    }
+  | { readonly kind: 'answer'; readonly call: number; readonly value: unknown }
+  | { readonly kind: 'refusal'; readonly call: number; readonly error: WrittenRefusal }
+  /** The next record of a watch; `null`: it has ended. */
+  | { readonly kind: 'record'; readonly watch: number; readonly record: string | null }
+  | { readonly kind: 'leave' };
+
+export interface RunOrder {
+  /** The message, as kombu's envelope. */
+  readonly envelope: string;
+  readonly queue: string;
+  readonly redelivered: boolean;
+}
+
+export type FromChild =
+  | { readonly kind: 'ready'; readonly tasks: readonly string[] }
+  | { readonly kind: 'unfit'; readonly reason: string }
+  | { readonly kind: 'end'; readonly end: WrittenEnd }
+  | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string }
+  | { readonly kind: 'call'; readonly call: number; readonly asked: Asked }
+  | { readonly kind: 'watch'; readonly watch: number; readonly id: string }
+  | { readonly kind: 'unwatch'; readonly watch: number };
+
+/** What a child asks of the worker's stores, and of the run. */
+export type Asked =
+  | { readonly what: 'state'; readonly state: TaskState; readonly meta: string }
+  | {
+      readonly what: 'publish';
+      readonly publications: readonly WrittenPublication[];
+      readonly timeoutMs: number | null;
+    }
+  | {
+      readonly what: 'put';
+      readonly record: string;
+      readonly replyTo: string;
+      readonly correlationId: string;
+    }
+  | { readonly what: 'get' | 'forget'; readonly id: string }
+  | { readonly what: 'size' | 'purge'; readonly queue: string }
+  | { readonly what: 'queues' | 'replyTo' };
+
+export interface WrittenPublication {
+  readonly id: string;
+  readonly queue: string;
+  readonly exchange: { readonly name: string; readonly routingKey: string } | null;
+  readonly envelope: string;
+  /** Milliseconds since 1970. */
+  readonly eta: number | null;
+  readonly once: boolean;
+  /** The record that it was sent, as text. */
+  readonly sent: string | null;
+}
+
+/** An error of the worker's stores; `code` says which of ours it is. */
+export interface WrittenRefusal {
+  readonly code: string;
+  readonly message: string;
+  readonly ids: readonly string[];
+}
+
+export interface WrittenFailure {
+  readonly name: string;
+  readonly message: string;
+  /** JSON of Celery's form of an exception. */
+  readonly exception: string;
+  readonly traceback: string | null;
+}
+
+export interface WrittenEnd {
+  readonly outcome:
+    | { readonly kind: 'success'; readonly value: string }
+    | { readonly kind: 'failure'; readonly failure: WrittenFailure; readonly expected: boolean }
+    | {
+        readonly kind: 'retry';
+        readonly at: number;
+        readonly options: string;
+        readonly cause: WrittenFailure | null;
+      }
+    | { readonly kind: 'ignored' }
+    | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
+  /** JSON of the tasks that the run has sent. */
+  readonly children: string;
+  /** Bytes that the process takes: of a thread those of the whole worker, which say nothing of it. */
+  readonly rss: number;
+}

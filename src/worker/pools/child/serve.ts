@@ -1,0 +1,197 @@
+// The program of a child: loads the application and runs the tasks it is given, one after another.
+import type { App } from '../../../app/app.ts';
+import { loadApp } from '../../../app/load-app.ts';
+import type { Outcome } from '../../../app/outcome.ts';
+import { toRequest } from '../../../app/request.ts';
+import { type RunContext, runHooks, runTask } from '../../../app/run.ts';
+import { SoftTimeLimitExceeded, UmbelError } from '../../../errors.ts';
+import type { Logger } from '../../../lib/logger.ts';
+import { decodeEnvelope } from '../../../protocol/envelope.ts';
+import { encodeJson } from '../../../protocol/json.ts';
+import type { TaskMessage } from '../../../protocol/message.ts';
+import { decodeTask } from '../../../protocol/task.ts';
+import { TaskLogger } from '../../task-logger.ts';
+import { Calls } from './calls.ts';
+import type { ChildData, FromChild, LogLevel, RunOrder, ToChild, WrittenEnd } from './messages.ts';
+import { childStores } from './stores.ts';
+import { writeChildren, writeOutcome } from './written.ts';
+
+/** The way to the worker. */
+export interface ChildPort {
+  post(message: FromChild): void;
+  /** What the worker says; the first call begins the listening. */
+  listen(listener: (message: ToChild) => void): void;
+  /** Ends this child. */
+  leave(): void;
+}
+
+export async function serve(port: ChildPort, data: ChildData): Promise<void> {
+  const calls = new Calls((message) => port.post(message));
+  let app: App;
+  try {
+    app = await loadApp(data.module, data.folder);
+  } catch (error) {
+    port.post({ kind: 'unfit', reason: error instanceof Error ? error.message : String(error) });
+    return;
+  }
+  app.useStores(childStores(data.stores, calls));
+  let stop: ((reason: Error) => void) | null = null;
+  let fail: ((error: Error) => void) | null = null;
+  process.on('uncaughtException', (error: unknown) => {
+    const thrown = error instanceof Error ? error : new Error(String(error));
+    if (fail !== null) fail(thrown);
+    else say(port, 'error', thrown, `an exception that nobody catches, and of no running task: ${thrown}`);
+  });
+  process.on('unhandledRejection', (reason) => {
+    say(port, 'error', reason, `a promise that nobody awaits was rejected: ${String(reason)}`);
+  });
+  port.listen((message) => {
+    if (calls.take(message)) return;
+    if (message.kind === 'leave') port.leave();
+    else if (message.kind === 'abort') {
+      const { name, message: text, seconds } = message;
+      stop?.(
+        name === 'SoftTimeLimitExceeded' && seconds !== null
+          ? new SoftTimeLimitExceeded(seconds)
+          : new UmbelError('UMBEL_STOPPED', text),
+      );
+    } else if (message.kind === 'run') {
+      const abort = new AbortController();
+      const failed = new Promise<Outcome>((resolve) => {
+        fail = (error) => resolve({ kind: 'failure', error, expected: false });
+      });
+      stop = (reason) => abort.abort(reason);
+      const running = run(app, message.run, data, calls, { signal: abort.signal, failed }, port);
+      void running.catch(endOf).then((end) => {
+        stop = null;
+        fail = null;
+        port.post({ kind: 'end', end });
+      });
+    }
+  });
+  port.post({ kind: 'ready', tasks: app.tasks.names() });
+}
+
+/** What ends a run from outside of its code. */
+interface Interruptions {
+  readonly signal: AbortSignal;
+  /** A callback of the task threw, where no promise of its caught it. */
+  readonly failed: Promise<Outcome>;
+}
+
+async function run(
+  app: App,
+  { envelope, queue, redelivered }: RunOrder,
+  data: ChildData,
+  calls: Calls,
+  { signal, failed }: Interruptions,
+  port: ChildPort,
+): Promise<WrittenEnd> {
+  const message = readMessage(app, envelope);
+  const request = toRequest(message, { queue, redelivered, hostname: data.hostname, isEager: false });
+  const task = app.tasks.get(message.task);
+  const logger = new TaskLogger(new PortLogger(port, data.logs), {
+    task_id: message.id,
+    task_name: message.task,
+  });
+  const context: RunContext = {
+    request,
+    signal,
+    logger,
+    updateState: async (state, meta) => {
+      await calls.ask({ what: 'state', state, meta: encodeJson(meta === undefined ? null : meta) });
+    },
+  };
+  const outcome =
+    task === undefined
+      ? ({ kind: 'failure', error: new Error(unknownHere(message.task)), expected: false } as const)
+      : await Promise.race([runTask(task, context), failed]);
+  const written = writeOutcome(outcome);
+  if (task !== undefined) {
+    const heard = written.kind === 'failure' && outcome.kind !== 'failure';
+    await runHooks(
+      task,
+      context,
+      heard ? { kind: 'failure', error: new Error(written.failure.message), expected: false } : outcome,
+    );
+  }
+  return { outcome: written, children: writeChildren(request.children), rss: process.memoryUsage.rss() };
+}
+
+/** Of a run that failed before, or beside, its task. */
+function endOf(error: unknown): WrittenEnd {
+  const failure = error instanceof Error ? error : new Error(String(error));
+  const outcome = writeOutcome({ kind: 'failure', error: failure, expected: false });
+  return { outcome, children: '[]', rss: process.memoryUsage.rss() };
+}
+
+/** The worker has read it before, with the same settings. */
+function readMessage(app: App, envelope: string): TaskMessage {
+  const { acceptContent: accept, maxMessageSize: maxSize } = app.config;
+  const wire = decodeEnvelope(envelope);
+  const message = wire.ok ? decodeTask(wire.value, { accept: [...accept, 'json'], maxSize }) : wire;
+  if (message.ok) return message.value;
+  throw new Error(`the message cannot be read in the pool's child: ${message.refusal.detail}`);
+}
+
+function say(port: ChildPort, level: LogLevel, thrown: unknown, text: string): void {
+  port.post({ kind: 'log', level, fields: plain({ err: thrown }), text });
+}
+
+function unknownHere(task: string): string {
+  return `the pool's child knows no task '${task}': it is defined in none of the modules that it loads; import its module where the App is, or name it in 'include'`;
+}
+
+/** Lines are written by the worker, in its log. */
+class PortLogger implements Logger {
+  readonly #port: ChildPort;
+  readonly #levels: readonly string[];
+
+  constructor(port: ChildPort, levels: readonly string[]) {
+    this.#port = port;
+    this.#levels = levels;
+  }
+
+  debug(fields: object, message: string): void {
+    this.#log('debug', fields, message);
+  }
+
+  info(fields: object, message: string): void {
+    this.#log('info', fields, message);
+  }
+
+  warn(fields: object, message: string): void {
+    this.#log('warn', fields, message);
+  }
+
+  error(fields: object, message: string): void {
+    this.#log('error', fields, message);
+  }
+
+  child(fields: object): Logger {
+    return new TaskLogger(this, fields);
+  }
+
+  isLevelEnabled(level: string): boolean {
+    return this.#levels.includes(level);
+  }
+
+  #log(level: LogLevel, fields: object, text: string): void {
+    if (!this.isLevelEnabled(level)) return;
+    this.#port.post({ kind: 'log', level, fields: plain(fields), text });
+  }
+}
+
+/** Fields cross to the worker as data; an error as what is said of one. */
+function plain(fields: object): object {
+  const entries = Object.entries(fields).map(([key, value]) => {
+    if (value instanceof Error)
+      return [key, { type: value.name, message: value.message, stack: value.stack }];
+    try {
+      return [key, structuredClone(value)];
+    } catch {
+      return [key, String(value)];
+    }
+  });
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,205 @@
+// The worker's stores as its child has them. The child opens none of its own: what is killed in the midst of it holds no connection,
+// no lock and no file.
+import { BrokerUnavailable, StoreError } from '../../../errors.ts';
+import type { StoreWrite } from '../../../lib/store-write.ts';
+import { encodeEnvelope } from '../../../protocol/envelope.ts';
+import { decodeResult, encodeResult } from '../../../protocol/result-codec.ts';
+import { isReady, type ResultRecord } from '../../../protocol/result-meta.ts';
+import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../results/backend.ts';
+import type {
+  Consumer,
+  DeadLetters,
+  Publication,
+  PublishOptions,
+  QueueSize,
+  Transport,
+  TransportFeatures,
+  TransportStatus,
+} from '../../../transports/transport.ts';
+import type { Calls } from './calls.ts';
+import type { StoresData, WrittenPublication } from './messages.ts';
+
+export interface ChildStores {
+  readonly transport: Transport;
+  readonly backend: ResultBackend | null;
+}
+
+export function childStores({ transport, backend }: StoresData, calls: Calls): ChildStores {
+  const store = {};
+  return {
+    transport: new ChildTransport(transport, store, calls),
+    backend: backend === null ? null : new ChildBackend(backend, backend.together ? store : {}, calls),
+  };
+}
+
+class ChildTransport implements Transport {
+  readonly name: string;
+  readonly features: TransportFeatures;
+  readonly store: object;
+  /** The worker knows. */
+  readonly status: TransportStatus = { state: 'connected', reason: null };
+  readonly #calls: Calls;
+
+  constructor({ name, features }: StoresData['transport'], store: object, calls: Calls) {
+    this.name = name;
+    this.features = features;
+    this.store = store;
+    this.#calls = calls;
+  }
+
+  get deadLetters(): DeadLetters {
+    throw notHere('the dead letters');
+  }
+
+  onStatus(): () => void {
+    return () => undefined;
+  }
+
+  async publish(publications: readonly Publication[], options: PublishOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    const written = publications.map(writePublication);
+    await this.#calls.ask({ what: 'publish', publications: written, timeoutMs: options.timeoutMs ?? null });
+  }
+
+  async consume(): Promise<Consumer> {
+    throw notHere('a consumer');
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    return (await this.#calls.ask({ what: 'size', queue })) as QueueSize; // the worker's transport said it
+  }
+
+  async queues(): Promise<readonly string[]> {
+    return (await this.#calls.ask({ what: 'queues' })) as readonly string[]; // the same
+  }
+
+  async purge(queue: string): Promise<number> {
+    return Number(await this.#calls.ask({ what: 'purge', queue }));
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A record that the worker's backend is to write. */
+class RecordToWrite implements StoreWrite {
+  readonly store: object;
+  readonly record: string;
+
+  constructor(store: object, record: string) {
+    this.store = store;
+    this.record = record;
+  }
+
+  apply(): boolean {
+    throw new TypeError("a record of a pool's child is written by its worker");
+  }
+}
+
+class ChildBackend implements ResultBackend {
+  readonly name: string;
+  readonly features: ResultBackendFeatures;
+  readonly store: object;
+  readonly replyTo?: () => Promise<string>;
+  readonly #calls: Calls;
+
+  constructor(data: NonNullable<StoresData['backend']>, store: object, calls: Calls) {
+    this.name = data.name;
+    this.features = data.features;
+    this.store = store;
+    this.#calls = calls;
+    if (data.repliesTo) this.replyTo = async () => String(await calls.ask({ what: 'replyTo' }));
+  }
+
+  async put(record: ResultRecord, address?: ResultAddress): Promise<void> {
+    const { replyTo, correlationId } = address ?? { replyTo: '', correlationId: '' };
+    await this.#calls.ask({ what: 'put', record: encodeResult(record), replyTo, correlationId });
+  }
+
+  writeOf(record: ResultRecord): StoreWrite {
+    return new RecordToWrite(this.store, encodeResult(record));
+  }
+
+  writeOfSent(record: ResultRecord): StoreWrite {
+    return new RecordToWrite(this.store, encodeResult(record));
+  }
+
+  async get(id: string): Promise<ResultRecord | undefined> {
+    const text = await this.#calls.ask({ what: 'get', id });
+    return typeof text === 'string' ? readRecord(text) : undefined;
+  }
+
+  async *watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
+    const arrived: (string | null)[] = [];
+    let wake: () => void = () => undefined;
+    const unwatch = this.#calls.watch(id, (record) => {
+      arrived.push(record);
+      wake();
+    });
+    const stop = (): void => {
+      arrived.push(null);
+      wake();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      while (!signal.aborted) {
+        const text = arrived.shift();
+        if (text === undefined) await new Promise<void>((resolve) => (wake = resolve));
+        else if (text === null) return;
+        else {
+          const record = readRecord(text);
+          yield record;
+          if (isReady(record.status)) return;
+        }
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      unwatch();
+    }
+  }
+
+  async forget(id: string): Promise<boolean> {
+    return (await this.#calls.ask({ what: 'forget', id })) === true;
+  }
+
+  async expire(): Promise<number> {
+    return 0;
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function writePublication({
+  id,
+  queue,
+  exchange,
+  message,
+  eta,
+  once,
+  write,
+}: Publication): WrittenPublication {
+  return {
+    id,
+    queue,
+    exchange: exchange ?? null,
+    envelope: encodeEnvelope(message),
+    eta: eta?.getTime() ?? null,
+    once: once === true,
+    sent: write instanceof RecordToWrite ? write.record : null,
+  };
+}
+
+function readRecord(text: string): ResultRecord {
+  const decoded = decodeResult(text);
+  if (decoded.ok) return decoded.value;
+  throw new StoreError(`the worker's record cannot be read: ${decoded.refusal.detail}`);
+}
+
+function notHere(what: string): BrokerUnavailable {
+  return new BrokerUnavailable(
+    `${what} cannot be had in a child of a worker's pool: open them in another program, or run the task in the pool 'async'`,
+  );
+}

@@ -1,0 +1,83 @@
+// Starting a child: a process, or a thread of this one.
+import { fork } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { ChildData, FromChild, ToChild } from './child/messages.ts';
+
+/** A child, as its pool sees it. */
+export interface Child {
+  /** Null for a thread. */
+  readonly pid: number | null;
+  post(message: ToChild): void;
+  /** Ends it at once, whatever it is doing. */
+  kill(): void;
+}
+
+export interface ChildEvents {
+  onMessage(message: FromChild): void;
+  /** It is gone; `how` says of what, for people. Once. */
+  onExit(how: string): void;
+}
+
+export type Spawn = (data: ChildData, events: ChildEvents) => Child;
+
+const entry = new URL(
+  import.meta.url.endsWith('.ts') ? './child/main.ts' : './child/main.js',
+  import.meta.url,
+);
+/** From the package the child is JavaScript; from sources it needs what reads TypeScript, which a thread has to be told by code. */
+const fromSources = entry.pathname.endsWith('.ts');
+const execArgv = fromSources
+  ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href]
+  : [];
+const threadCode = (): string =>
+  `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(entry.href)}); });`;
+
+/** A process of its own: killed without harm to anybody else, whatever its code holds. */
+export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
+  const child = fork(entry, {
+    execArgv: [...process.execArgv.filter(isHarmless), ...execArgv],
+    serialization: 'advanced',
+  });
+  let over = false;
+  const exit = (how: string): void => {
+    if (over) return;
+    over = true;
+    onExit(how);
+  };
+  child.on('message', (message) => onMessage(message as FromChild)); // our own program's
+  child.on('error', (error) => {
+    if (child.pid === undefined) exit(`it could not be started: ${error.message}`);
+  });
+  child.on('exit', (code, signal) => exit(signal === null ? `exit code ${code}` : `signal ${signal}`));
+  child.send(data, () => undefined);
+  return {
+    pid: child.pid ?? null,
+    post: (message) => void (child.connected && child.send(message, () => undefined)),
+    kill: () => void child.kill('SIGKILL'),
+  };
+};
+
+/** A thread: starts faster and takes less; a native add-on of the user's may not survive its being killed. */
+export const spawnThread: Spawn = (data, { onMessage, onExit }) => {
+  const thread = fromSources
+    ? new Worker(threadCode(), { workerData: data, eval: true })
+    : new Worker(entry, { workerData: data });
+  let reason: string | null = null;
+  thread.on('message', (message) => onMessage(message as FromChild)); // our own program's
+  thread.on('error', (error: unknown) => {
+    reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  });
+  thread.on('exit', (code) => onExit(reason ?? `exit code ${code}`));
+  return {
+    pid: null,
+    post: (message) => thread.postMessage(message),
+    kill: () => void thread.terminate(),
+  };
+};
+
+/** What steers the worker's own process and would be in the way of another: a debugger's port, a profile's file. */
+function isHarmless(option: string): boolean {
+  return !/^--(?:inspect|cpu-prof|heap-prof|prof|test)/.test(option);
+}
