@@ -1,6 +1,7 @@
 // Making a task: a function that can be called, with the ways to send it.
 import { ConfigError, InvalidArgumentsError } from '../errors.ts';
 import { silentLogger } from '../lib/logger.ts';
+import type { Json } from '../protocol/message.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { bindArguments, toKwargs } from './arguments.ts';
@@ -78,6 +79,15 @@ function callDirectly(task: AnyTask, args: readonly unknown[]): unknown {
 async function checked(task: AnyTask, run: TaskBody, given: readonly unknown[]): Promise<unknown> {
   const args = await bindArguments(task.name, task.options.input, noArgs, toKwargs(task.name, ...given));
   return task.options.bind ? runBound(task, run, args) : run(...args);
+}
+
+/** Runs a task's code within the running one, with arguments as they travel. Celery's `task.__call__`. */
+export async function callInPlace(task: AnyTask, given: readonly unknown[], kwargs: Json): Promise<unknown> {
+  const { name, options, run } = task;
+  if (run === null)
+    throw new ConfigError(`the task '${name}' lives elsewhere (app.remote) and cannot be run here`);
+  const args = await bindArguments(name, options.input, given, kwargs);
+  return options.bind ? runBound(task, run, args) : run(...args);
 }
 
 function runBound(task: AnyTask, run: TaskBody, args: readonly unknown[]): unknown {

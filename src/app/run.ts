@@ -112,7 +112,8 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     const { options, run } = task;
     if (run === null) throw new Error(`the task '${task.name}' lives elsewhere and cannot be run here`);
     const { args, kwargs } = context.request;
-    const ready = bindArguments(task.name, options.input, args, kwargs);
+    const ready =
+      task.takesCall === true ? [args, kwargs] : bindArguments(task.name, options.input, args, kwargs);
     const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;
     if (options.beforeStart) await options.beforeStart(bound);
     const returned = options.bind ? run(bound, ...given) : run(...given);

@@ -4,9 +4,9 @@ import { withOptions } from '../canvas/construct.ts';
 import { randomIds } from '../canvas/freeze.ts';
 import { mapTasks } from '../canvas/map-tasks.ts';
 import { plan } from '../canvas/plan.ts';
-import type { Plan } from '../canvas/planned.ts';
+import type { Plan, PlanContext } from '../canvas/planned.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
-import type { Json, WireSignature } from '../protocol/message.ts';
+import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Publication } from '../transports/transport.ts';
@@ -21,11 +21,8 @@ import { addressedCall, type EncodedCall, encodeCall, publicationsOf, scaleOf } 
 import { announced, calleeNamed, checkArguments, rulesOf, within } from './submit.ts';
 
 /** What a start of a workflow is given besides the workflow itself. */
-export interface Start {
-  readonly args?: readonly unknown[];
-  readonly kwargs?: Json;
-  /** The id of its result. */
-  readonly id?: string;
+export interface Start
+  extends Pick<PlanContext, 'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne'> {
   readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
   /** Changes what goes to the broker, when all else is decided. */
   readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
@@ -47,11 +44,7 @@ export async function sendWorkflow<R>(
   const calls = await encodedCalls(app, draft);
   const { transport, backend } = app.stores ?? (await within(app.open(), rules));
   await within(prepareStores(app, backend, draft), rules);
-  const publications: Publication[] = [];
-  for (const call of calls) {
-    const ready = addressedCall(app, call);
-    publications.push(...publicationsOf(app, ready instanceof Promise ? await within(ready, rules) : ready));
-  }
+  const publications = await publicationsOfCalls(app, calls, rules);
   const guarded = start.guard === undefined ? publications : start.guard(publications);
   await publishInWindows((window) => publishCalls(transport, window, rules), guarded);
   const { afterTaskPublish } = app.signals;
@@ -61,6 +54,21 @@ export async function sendWorkflow<R>(
   const result = resultOf<R>(app, draft.handle);
   noteChild(result, start.sending?.addToParent);
   return result;
+}
+
+/** What is handed to the broker; opens the stores. */
+export async function publicationsOfCalls(
+  app: App,
+  calls: readonly EncodedCall[],
+  rules: PublishRules,
+): Promise<Publication[]> {
+  if (app.stores === null) await within(app.open(), rules);
+  const publications: Publication[] = [];
+  for (const call of calls) {
+    const ready = addressedCall(app, call);
+    publications.push(...publicationsOf(app, ready instanceof Promise ? await within(ready, rules) : ready));
+  }
+  return publications;
 }
 
 /** How many messages go to the broker in one step. */
@@ -91,7 +99,7 @@ export async function publishInWindows(
 }
 
 /** Where results travel as messages, nothing can be stored for later. */
-function keepsRecords(app: App): boolean {
+export function keepsRecords(app: App): boolean {
   return app.config.backend !== null && !app.config.backend.startsWith('rpc:');
 }
 
@@ -115,10 +123,9 @@ async function addressed(app: App, signature: WireSignature, rules: PublishRules
 /** A plan of a first start: in a task its calls belong to the task's workflow. */
 export function planHere(app: App, signature: WireSignature, start: Start): Plan {
   const parent = currentTask()?.request;
+  const { sending: _, guard: __, ...place } = start;
   return plan(signature, {
-    args: start.args ?? [],
-    kwargs: start.kwargs ?? {},
-    ...(start.id !== undefined && { id: start.id }),
+    ...place,
     rootId: parent?.rootId ?? null,
     parentId: parent?.id ?? null,
     newId: randomIds,
@@ -127,7 +134,7 @@ export function planHere(app: App, signature: WireSignature, start: Start): Plan
 }
 
 /** Checks and writes all calls, so that either all can be sent or none is. */
-async function encodedCalls(app: App, { calls }: Plan): Promise<readonly EncodedCall[]> {
+export async function encodedCalls(app: App, { calls }: Plan): Promise<readonly EncodedCall[]> {
   const encoded: EncodedCall[] = [];
   for (const call of calls) {
     const checked = checkArguments(calleeNamed(app, call.task), call);
@@ -139,11 +146,18 @@ async function encodedCalls(app: App, { calls }: Plan): Promise<readonly Encoded
   return encoded;
 }
 
+/** What of a plan goes to the result backend. */
+export interface StoreParts {
+  readonly stored: Plan['stored'];
+  /** `size` null: not known yet, and to be said before the last member is sent. */
+  readonly chords: readonly { readonly groupId: string; readonly size: number | null }[];
+}
+
 /** What must be there before the first call: the parts that are referred to, and how many members each chord has. */
 export async function prepareStores(
   app: App,
   backend: ResultBackend | null,
-  { stored, chords }: Pick<Plan, 'stored' | 'chords'>,
+  { stored, chords }: StoreParts,
 ): Promise<void> {
   if (chords.length > 0 && backend?.chords === undefined) throw new WorkflowError(noChords(app, backend));
   const dateDone = new Date();
@@ -158,7 +172,7 @@ export async function prepareStores(
         dateDone,
       }),
     ),
-    ...chords.map(({ groupId, size }) => backend?.chords?.resize(groupId, size)),
+    ...chords.map(({ groupId, size }) => (size === null ? undefined : backend?.chords?.resize(groupId, size))),
   ]);
 }
 

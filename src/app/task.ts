@@ -17,6 +17,8 @@ export interface AnyTask {
   readonly options: ResolvedTaskOptions;
   /** The task's code as it was given to `app.task`. `null`: it lives elsewhere (`app.remote`). Celery's `run`. */
   readonly run: TaskBody | null;
+  /** Its code takes the lists and maps of arguments as they travel: `run(task, args, kwargs)`. Of built-in tasks. */
+  readonly takesCall?: boolean;
 }
 
 /** A task's code with its types forgotten. The arguments are checked before: by the compiler at the caller, by the schema in the worker. */

@@ -1,0 +1,130 @@
+// The tasks that every Celery worker has, under Celery's names (facts 6.7): Python, and the canvas itself, send them.
+import {
+  chordOf,
+  groupOf,
+  groupOfChunks,
+  headerOf,
+  readSignature,
+  taskSignature,
+} from '../canvas/construct.ts';
+import { UnknownTaskError, WorkflowError } from '../errors.ts';
+import type { Json } from '../protocol/message.ts';
+import { celeryTask } from '../protocol/workflow-wire.ts';
+import type { App } from './app.ts';
+import { callInPlace } from './define.ts';
+import { sendWorkflow } from './send-workflow.ts';
+import type { AnyTask, BoundTask } from './task.ts';
+import { resolveTaskOptions } from './task-options.ts';
+
+/**
+ * The built-in task of that name; `undefined`: there is none. Not among `app.tasks`, which are the application's own; a task that
+ * the application defines under one of these names goes before it.
+ */
+export function builtinTask(app: App, name: string): AnyTask | undefined {
+  const known = made.get(app)?.get(name);
+  if (known !== undefined) return known;
+  const body = bodies.get(name);
+  if (body === undefined) return undefined;
+  const options = resolveTaskOptions(name, { bind: true, maxRetries: 0 }, app.config);
+  const task: AnyTask = {
+    name,
+    app,
+    options,
+    takesCall: true,
+    run: (task, args, kwargs) => body(task as BoundTask, args as readonly unknown[], kwargs as Json), // see takesCall
+  };
+  const ofApp = made.get(app) ?? new Map<string, AnyTask>();
+  made.set(app, ofApp.set(name, task));
+  return task;
+}
+
+const made = new WeakMap<App, Map<string, AnyTask>>();
+
+type Body = (task: BoundTask, args: readonly unknown[], kwargs: Json) => unknown;
+
+const bodies: ReadonlyMap<string, Body> = new Map<string, Body>([
+  [
+    celeryTask.accumulate,
+    (_, args, { index }) => (typeof index === 'number' ? (args.at(index) ?? null) : args),
+  ],
+  [
+    celeryTask.map,
+    (task, args, kwargs) => callEach(task, named(args, kwargs, ['task', 'it']), (item) => [item]),
+  ],
+  [celeryTask.starmap, (task, args, kwargs) => callEach(task, named(args, kwargs, ['task', 'it']), listOf)],
+  [
+    celeryTask.chunks,
+    async ({ app }, args, kwargs) => {
+      const chunks = taskSignature(celeryTask.chunks, [], named(args, kwargs, ['task', 'it', 'n']));
+      await sendWorkflow(app, groupOfChunks(chunks));
+      return null;
+    },
+  ],
+  [
+    celeryTask.group,
+    async ({ app }, args, kwargs) => {
+      const { tasks, partial_args: partial } = named(args, kwargs, [
+        'tasks',
+        'result',
+        'group_id',
+        'partial_args',
+      ]);
+      await sendWorkflow(
+        app,
+        groupOf(listOf(tasks).map((each) => readSignature(each, 'a member of celery.group'))),
+        {
+          args: partial === undefined || partial === null ? [] : listOf(partial),
+        },
+      );
+      return null;
+    },
+  ],
+  [
+    celeryTask.chord,
+    async ({ app }, args, kwargs) => {
+      const { header, body, partial_args: partial } = named(args, kwargs, ['header', 'body', 'partial_args']);
+      const group = headerOf(taskSignature(celeryTask.chord, [], { header }));
+      await sendWorkflow(app, chordOf(group, readSignature(body, 'the body of celery.chord')), {
+        args: partial === undefined || partial === null ? [] : listOf(partial),
+      });
+      return null;
+    },
+  ],
+  [
+    celeryTask.chain,
+    () => {
+      throw new WorkflowError('chain is not a real task');
+    },
+  ],
+  ['celery.backend_cleanup', async ({ app }) => void (await (await app.backend())?.expire())],
+]);
+
+/** Calls a task with each of many items, one after another, in the running task. */
+async function callEach(
+  running: BoundTask,
+  { task: signature, it: items }: Json,
+  argsOf: (item: unknown) => readonly unknown[],
+): Promise<unknown[]> {
+  const { task: name, args, kwargs } = readSignature(signature, `the task of ${running.name}`);
+  const task = running.app.tasks.get(name);
+  if (!task?.run) throw new UnknownTaskError(name, undefined);
+  const results: unknown[] = [];
+  for (const item of listOf(items)) {
+    running.signal.throwIfAborted();
+    results.push((await callInPlace(task, [...argsOf(item), ...args], kwargs)) ?? null);
+  }
+  return results;
+}
+
+/** Arguments of a Python function of these parameters. */
+function named(args: readonly unknown[], kwargs: Json, parameters: readonly string[]): Json {
+  const given: Record<string, unknown> = { ...kwargs };
+  for (const [index, parameter] of parameters.entries())
+    if (index < args.length) given[parameter] = args[index];
+  return given;
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new WorkflowError('what is to be called for each is not a list');
+}
