@@ -11,6 +11,7 @@ import type {
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { Relay } from './relay.ts';
 import type { AmqpSettings } from './settings.ts';
 
 export type AmqpConnection = ChannelModel;
@@ -27,7 +28,9 @@ export interface AmqpState {
   readonly reason: string | null;
 }
 
-export interface AmqpLinkEvents {
+export interface AmqpLinkOptions {
+  /** Its heartbeats go on while the event loop is blocked. Costs a thread. */
+  readonly steady?: boolean;
   /** A connection is there: everything on it is to be made again. What it throws ends the connection. */
   onReady?(connection: AmqpConnection): Promise<void> | void;
   onLost?(reason: string): void;
@@ -38,7 +41,8 @@ const patience = { factor: 50, maximum: 1000, jitter: true } as const;
 
 export class AmqpLink implements AsyncDisposable {
   readonly settings: AmqpSettings;
-  readonly #events: AmqpLinkEvents;
+  readonly #options: AmqpLinkOptions;
+  readonly #relay: Relay | null;
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
   #connection: AmqpConnection | null = null;
@@ -46,9 +50,10 @@ export class AmqpLink implements AsyncDisposable {
   #turn = 0;
   readonly #running: Promise<void>;
 
-  constructor(settings: AmqpSettings, events: AmqpLinkEvents = {}) {
+  constructor(settings: AmqpSettings, options: AmqpLinkOptions = {}) {
     this.settings = settings;
-    this.#events = events;
+    this.#options = options;
+    this.#relay = options.steady === true && settings.heartbeat > 0 ? new Relay() : null;
     this.#running = this.#run();
   }
 
@@ -93,6 +98,7 @@ export class AmqpLink implements AsyncDisposable {
     const connection = this.#connection;
     if (connection !== null) await withEnd(connection.close(), 2000);
     await withEnd(this.#running, 2000);
+    await this.#relay?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -101,18 +107,10 @@ export class AmqpLink implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const { connect } = (await import('amqplib')).default;
     for (let failures = 0; !signal.aborted; ) {
       let connection: AmqpConnection | null = null;
       try {
-        const endpoint = this.settings.endpoints[this.#turn % this.settings.endpoints.length];
-        const options = { ...endpoint, heartbeat: this.settings.heartbeat, locale: 'en_US' };
-        connection = await connect(options, {
-          ...this.settings.tls,
-          timeout: this.settings.connectTimeoutMs,
-          noDelay: true,
-          keepAlive: true,
-        });
+        connection = await this.#connect();
         const lost = new Promise<Error>((resolve) => {
           connection?.on('error', resolve);
           connection?.on('close', (error) => resolve(error ?? new Error('the connection was closed')));
@@ -125,7 +123,7 @@ export class AmqpLink implements AsyncDisposable {
           await withEnd(connection.close(), 2000);
           break;
         }
-        await this.#events.onReady?.(connection);
+        await this.#options.onReady?.(connection);
         failures = 0;
         this.#connection = connection;
         this.#set({ state: 'connected', reason: null });
@@ -142,6 +140,27 @@ export class AmqpLink implements AsyncDisposable {
     }
   }
 
+  async #connect(): Promise<AmqpConnection> {
+    const { endpoints, secure, tls, heartbeat, connectTimeoutMs: timeout } = this.settings;
+    const endpoint = endpoints[this.#turn % endpoints.length];
+    if (endpoint === undefined) throw new TypeError('no server is named');
+    const { connect } = (await import('amqplib')).default;
+    const options = { ...endpoint, heartbeat, locale: 'en_US' };
+    if (this.#relay === null) {
+      const { checkHostname, ...rest } = tls;
+      const unnamed = checkHostname === false ? { checkServerIdentity: () => undefined } : {};
+      const protocol = secure ? 'amqps' : 'amqp';
+      return connect(
+        { ...options, protocol },
+        { ...rest, ...unnamed, timeout, noDelay: true, keepAlive: true },
+      );
+    }
+    const path = await this.#relay.open(endpoint, this.settings);
+    const connection = await connect({ ...options, protocol: 'amqp' }, { path, timeout });
+    this.#relay.beat((negotiatedSeconds(connection) ?? heartbeat) * 500);
+    return connection;
+  }
+
   #lost(error: unknown): void {
     this.#connection = null;
     const reason =
@@ -149,12 +168,12 @@ export class AmqpLink implements AsyncDisposable {
         ? error.message || ('code' in error ? String(error.code) : error.name)
         : String(error);
     this.#set({ state: 'reconnecting', reason });
-    this.#events.onLost?.(reason);
+    this.#options.onLost?.(reason);
   }
 
   #set(state: AmqpState): void {
     this.#state = state;
-    this.#events.onState?.(state);
+    this.#options.onState?.(state);
   }
 }
 
@@ -164,6 +183,13 @@ export function closeChannel(channel: AmqpChannel): Promise<void> {
     channel.once('close', () => resolve());
     channel.close().then(resolve, () => resolve()); // it was closed before
   });
+}
+
+/** What the server made of our wish: it may be less. */
+function negotiatedSeconds(connection: AmqpConnection): number | null {
+  const inner: unknown = 'connection' in connection && connection.connection;
+  if (typeof inner !== 'object' || inner === null || !('heartbeat' in inner)) return null;
+  return typeof inner.heartbeat === 'number' ? inner.heartbeat : null;
 }
 
 /** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */

@@ -16,7 +16,8 @@ export interface AmqpEndpoint {
 export interface AmqpSettings {
   /** In the order in which they are tried. */
   readonly endpoints: readonly AmqpEndpoint[];
-  /** For `tls.connect`. */
+  readonly secure: boolean;
+  /** For `tls.connect`, but for `checkHostname`; data only: a thread can have it. */
   readonly tls: Readonly<Record<string, unknown>>;
   /** Seconds; 0: none. */
   readonly heartbeat: number;
@@ -68,12 +69,12 @@ export function amqpSettings(
   const type = driver.delayedQueueType ?? 'quorum';
   if (type !== 'classic' && type !== 'quorum')
     throw new ConfigError(`${what}: delayedQueueType is 'classic' or 'quorum', not '${String(type)}'`);
+  const secure =
+    first.protocol === 'amqps' || (driver.ssl !== undefined && driver.ssl !== false && driver.ssl !== null);
   return {
     endpoints,
-    tls:
-      first.protocol === 'amqps' || (driver.ssl !== undefined && driver.ssl !== false && driver.ssl !== null)
-        ? tlsOf(driver.ssl, what)
-        : {},
+    secure,
+    tls: secure ? tlsOf(driver.ssl, what) : {},
     heartbeat: Math.round(
       toMs((driver.heartbeat as Duration | undefined) ?? 60, `${what}: heartbeat`) / 1000,
     ), // checked there
@@ -144,7 +145,7 @@ function tlsOf(ssl: unknown, what: string): Readonly<Record<string, unknown>> {
   return {
     rejectUnauthorized: given.rejectUnauthorized !== false && requirement !== 'none',
     ...(given.servername !== undefined && { servername: given.servername }),
-    ...(given.checkHostname === false && { checkServerIdentity: () => undefined }),
+    ...(given.checkHostname === false && { checkHostname: false }),
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),

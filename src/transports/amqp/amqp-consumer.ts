@@ -41,6 +41,11 @@ export interface AmqpConsumerParts {
 
 /** Suspects wait their turn at the broker, not here. */
 const suspectPauseMs = 1500;
+/**
+ * A node that goes down ends one connection after the other, and what one loses it still pushes to the next: before a message that
+ * came back is touched, ours has to have lived on for this long. Else there would be two of it after the restart.
+ */
+const aftershockMs = 400;
 const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
@@ -82,6 +87,7 @@ export class AmqpConsumer implements Consumer {
     this.#parts = parts;
     this.#queues = [...new Set(parts.options.queues)];
     this.#link = new AmqpLink(parts.settings, {
+      steady: true,
       onReady: (connection) => {
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
         this.#wake();
@@ -290,6 +296,7 @@ export class AmqpConsumer implements Consumer {
     feed.arrivals++;
     const counts = message.properties.headers?.['x-delivery-count'] === undefined;
     if (message.fields.redelivered && counts) {
+      await this.#parts.clock.sleep(aftershockMs);
       const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
       return this.#sendAgain(feed, delivery, marks, null);
     }
@@ -335,7 +342,9 @@ export class AmqpConsumer implements Consumer {
   ): Promise<void> {
     const delayMs = due === null ? 0 : due - this.#parts.clock.now();
     const waits = delayMs >= shortestDelayMs;
-    const options = againOptions(source, due === null ? marks : { ...marks, [untilHeader]: due });
+    // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
+    const copy = { ...marks, [returnedHeader]: 1, ...(due !== null && { [untilHeader]: due }) };
+    const options = againOptions(source, copy);
     const address = waits ? delayedAddress(queue, delayMs) : { exchange: '', routingKey: queue };
     const outgoing: Outgoing = { id: '', ...address, content: source.content, options };
     await this.#parts.publisher.send(
@@ -358,7 +367,6 @@ export class AmqpConsumer implements Consumer {
       const marks = {
         ...marksOf(delivery),
         [parksHeader]: parks,
-        [returnedHeader]: 1,
         ...(strikes > 0 && { [strikesHeader]: strikes }),
       };
       const due = settlement.until?.getTime() ?? 0;
@@ -434,9 +442,8 @@ export class AmqpConsumer implements Consumer {
     await this.#rest();
     for (const feed of [...this.#feeds.values()]) {
       for (const delivery of [...feed.held]) {
-        const marks = { ...marksOf(delivery), [returnedHeader]: 1 };
         try {
-          await this.#resend(delivery, marks, null, leaveTimeoutMs);
+          await this.#resend(delivery, marksOf(delivery), null, leaveTimeoutMs);
           this.#acknowledge(feed, delivery);
         } catch {
           // It comes back when the connection closes.
@@ -457,10 +464,8 @@ function marksOf({ source }: AmqpDelivery): Record<string, unknown> {
   const strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
   const marks: Record<string, unknown> = {};
   if (strikes > 0) marks[strikesHeader] = strikes;
-  for (const header of [parksHeader, returnedHeader]) {
-    const count = countOf(source, header);
-    if (count > 0) marks[header] = count;
-  }
+  const parks = countOf(source, parksHeader);
+  if (parks > 0) marks[parksHeader] = parks;
   return marks;
 }
 

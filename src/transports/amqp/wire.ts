@@ -6,7 +6,7 @@ import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/me
 /** What we write on the outside of a message that came back. Never seen by tasks. */
 export const strikesHeader = 'x-umbel-strikes';
 export const parksHeader = 'x-umbel-parks';
-/** It was delivered before, and given back by a worker that did not die of it. */
+/** It was delivered before, and sent again by the worker that had it: there may be another one of it. */
 export const returnedHeader = 'x-umbel-returned';
 /** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
 export const untilHeader = 'x-umbel-until';
@@ -32,7 +32,7 @@ export function toOptions({
   return {
     contentType,
     contentEncoding,
-    headers: tableOf(headers),
+    headers: tableOf(properties.deliveryInfo.redelivered ? { ...headers, [returnedHeader]: 1 } : headers),
     deliveryMode: deliveryMode === 1 ? 1 : 2,
     priority: Math.min(255, Math.max(0, priority)),
     ...(correlationId !== null && { correlationId }),
