@@ -1,8 +1,15 @@
 // The long proofs: what the default test run does a few times is done many times. About half an hour.
 import { spawnSync } from 'node:child_process';
 
-const environment = { ...process.env, RESTARTS: '50', INTEROP_ROUNDS: '25', LOSS_STRIDE: '1' };
-const files = ['broker-restart', 'kill-loop', 'reply-lost'].map((name) => `test/e2e/${name}.test.ts`);
+const environment = {
+  ...process.env,
+  RESTARTS: '50',
+  INTEROP_ROUNDS: '25',
+  LOSS_STRIDE: '1',
+  FAULTS_LONG: '1',
+};
+const proofs = ['broker-restart', 'kill-loop', 'reply-lost', 'redis-faults', 'rabbitmq-faults'];
+const files = proofs.map((name) => `test/e2e/${name}.test.ts`);
 files.push('test/interop/mixed.test.ts');
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 for (const command of [

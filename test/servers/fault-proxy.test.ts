@@ -155,9 +155,14 @@ describe('a proxy with faults', () => {
     one.say('c');
     await expect.poll(() => proxy.connections.map(({ swallowed }) => swallowed)).toEqual([2, 1]);
     proxy.heal();
+    // What missed something stays dead; those that come are well.
     two.say('d');
-    await two.hears('2bd');
+    const three = client(proxy);
+    three.say('3');
+    await three.hears('3');
+    expect(two.heard).toBe('2b');
     expect(one.heard).toBe('1');
+    expect(server.heard()).not.toContain('d');
     expect(server.heard()).not.toContain('c');
   });
 

@@ -127,6 +127,8 @@ export class ProxiedConnection {
   readonly #server: Socket;
   readonly #surroundings: Surroundings;
   readonly #tears: Partial<Record<Direction, number>> = {};
+  /** What missed something says nothing any more, as a TCP connection does not: nobody hears the second half of a word. */
+  readonly #dead = new Set<Direction>();
   readonly #protocol: Protocol;
   readonly #asked: string[] = [];
   #isCut = false;
@@ -192,6 +194,7 @@ export class ProxiedConnection {
 
   #forward(what: Direction, bytes: Buffer, line: Line): void {
     if (this.#isSilent(what)) {
+      this.#dead.add(what);
       this.swallowed += bytes.length;
       return;
     }
@@ -210,6 +213,7 @@ export class ProxiedConnection {
   }
 
   #isSilent(what: Direction): boolean {
+    if (this.#dead.has(what)) return true;
     return [this.#surroundings.weather(), this.weather].some(({ silent }) => silent?.includes(what));
   }
 

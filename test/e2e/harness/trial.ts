@@ -14,6 +14,8 @@ export interface TrialOptions {
   readonly slots: number;
   /** Seconds; the worker's own default when left out. */
   readonly lease?: number;
+  /** Seconds; the broker's heartbeat. */
+  readonly heartbeat?: number;
   /** The file; in the trial's folder when left out. */
   readonly store?: string;
   /** Broker and results elsewhere than in that file. */
@@ -58,13 +60,14 @@ export class Trial implements AsyncDisposable {
 
   /** The settings that programs of this trial are started with. */
   get environment(): Record<string, string> {
-    const { slots, lease, place } = this.#options;
+    const { slots, lease, heartbeat, place } = this.#options;
     return {
       PROOF_BROKER: place?.broker ?? `sqlite://${this.store}`,
       PROOF_BACKEND: place?.backend ?? `sqlite://${this.store}`,
       PROOF_LEDGERS: this.#ledgers,
       PROOF_SLOTS: String(slots),
       ...(lease === undefined ? {} : { PROOF_LEASE: String(lease) }),
+      ...(heartbeat === undefined ? {} : { PROOF_HEARTBEAT: String(heartbeat) }),
     };
   }
 

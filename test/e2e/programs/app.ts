@@ -18,6 +18,7 @@ export const app: App = new App('proof', {
   workerConcurrency: Number(process.env.PROOF_SLOTS ?? 4),
   workerLease: Number(process.env.PROOF_LEASE ?? 15),
   workerUnknownTaskGrace: 1,
+  brokerHeartbeat: process.env.PROOF_HEARTBEAT === undefined ? null : Number(process.env.PROOF_HEARTBEAT),
 });
 
 /** Runs for so many milliseconds; returns the name of its run. */
