@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { suggest } from '../lib/suggest.ts';
+import type { Autoscale } from './autoscale.ts';
 import { nodeName } from './node-name.ts';
 import { TolerantLogger } from './tolerant-logger.ts';
 
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   readonly maxTasksPerChild?: number;
   /** A child process is replaced when it takes more KiB after a task (as in Celery); default: never. */
   readonly maxMemoryPerChild?: number;
+  /** Instead of `concurrency`: between `min` and `max` tasks at a time, as there is work. */
+  readonly autoscale?: Autoscale;
   /** For tests that move the time. */
   readonly clock?: Clock;
 }
@@ -58,6 +61,7 @@ export interface ResolvedWorkerOptions {
   readonly maxTasksPerChild: number | null;
   /** Bytes. */
   readonly maxMemoryPerChild: number | null;
+  readonly autoscale: Autoscale | null;
   readonly clock: Clock;
 }
 
@@ -73,6 +77,7 @@ const known = [
   'module',
   'maxTasksPerChild',
   'maxMemoryPerChild',
+  'autoscale',
   'clock',
 ];
 
@@ -103,7 +108,9 @@ export function resolveWorkerOptions(
       `the pool '${pool}' loads the application again where its tasks run: say from where, { pool: '${pool}', module: import.meta.url } in the module that exports the App`,
     );
   }
-  const concurrency = pool === 'solo' ? 1 : (options.concurrency ?? config.workerConcurrency);
+  const autoscale = options.autoscale === undefined ? null : checkAutoscale(options.autoscale);
+  const concurrency =
+    pool === 'solo' ? 1 : (autoscale?.min ?? options.concurrency ?? config.workerConcurrency);
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
   }
@@ -122,6 +129,7 @@ export function resolveWorkerOptions(
     shutdownTimeoutMs: shutdownTimeout === null ? null : toMs(shutdownTimeout, 'shutdownTimeout'),
     pool,
     module: options.module?.startsWith('file:') ? fileURLToPath(options.module) : (options.module ?? null),
+    autoscale: pool === 'solo' ? null : autoscale,
     maxTasksPerChild: count('maxTasksPerChild', options.maxTasksPerChild),
     maxMemoryPerChild: timesKiB(count('maxMemoryPerChild', options.maxMemoryPerChild)),
     clock: options.clock ?? systemClock,
@@ -132,6 +140,13 @@ function count(name: string, given: number | undefined): number | null {
   if (given === undefined) return null;
   if (Number.isInteger(given) && given > 0) return given;
   throw new ConfigError(`${name} must be a whole number above 0, not ${String(given)}`);
+}
+
+function checkAutoscale({ max, min }: Autoscale): Autoscale {
+  if (Number.isInteger(min) && Number.isInteger(max) && min >= 1 && max >= min) return { max, min };
+  throw new ConfigError(
+    `autoscale takes two whole numbers, { max: 10, min: 2 }, with min from 1 to max; not ${JSON.stringify({ max, min })}`,
+  );
 }
 
 function timesKiB(kib: number | null): number | null {

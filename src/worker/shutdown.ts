@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Transport } from '../transports/transport.ts';
+import type { Autoscaler } from './autoscale.ts';
 import type { ClaimLoop } from './consumer.ts';
 import type { Patience } from './patience.ts';
 import type { Pool } from './pools/pool.ts';
@@ -39,7 +40,8 @@ export interface ShutdownParts {
   readonly loop: ClaimLoop;
   readonly slots: Slots;
   readonly processor: Processor;
-  readonly pool: Pick<Pool, 'stop'>;
+  readonly pool: Pick<Pool, 'stop' | 'resize'>;
+  readonly scaler: Autoscaler | null;
   readonly patience: Patience;
   readonly source: Consumer;
   readonly transport: Pick<Transport, 'status'>;
@@ -65,9 +67,10 @@ const coldPatienceMs = 3000;
 
 /** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
 export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
-  const { loop, slots, processor, pool, patience, source, transport, deafen } = parts;
+  const { loop, slots, processor, pool, scaler, patience, source, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
+  await scaler?.stop();
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, clock);
   // A claim that does not come back must not keep the worker. What it may still bring is given back by the loop.
   const idle = patient(loop.stop()).then(() => slots.whenIdle());

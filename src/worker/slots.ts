@@ -5,14 +5,24 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
  * and is not settled yet takes none, up to as many again.
  */
 export class Slots {
-  readonly size: number;
+  #size: number;
   #taken = 0;
   #settling = 0;
   #freed: Deferred<void> | null = null;
   #idle: Deferred<void> | null = null;
 
   constructor(size: number) {
-    this.size = size;
+    this.#size = size;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** From now on there are so many. What runs in more goes on. */
+  resize(size: number): void {
+    this.#size = size;
+    this.nudge();
   }
 
   get free(): number {

@@ -1,9 +1,10 @@
 // The program that runs tasks: builds its parts, starts them in order, stops them in the opposite one.
 import type { App } from '../app/app.ts';
-import { UmbelError } from '../errors.ts';
+import { ConfigError, UmbelError } from '../errors.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
 import { arrive } from './arrival.ts';
+import { Autoscaler } from './autoscale.ts';
 import { ClaimLoop } from './consumer.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
@@ -32,13 +33,21 @@ export class Worker implements Service {
   readonly #leaving = new AbortController();
   #starting: Promise<ShutdownParts | null> | null = null;
   #stopping: Promise<void> | null = null;
-  #processor: Processor | null = null;
+  #running: ShutdownParts | null = null;
   readonly #stopped: Deferred<void> = deferred();
 
   /** @throws ConfigError, UnknownOptionError */
   constructor(app: App, options: WorkerOptions = {}) {
     this.app = app;
     this.#options = resolveWorkerOptions(app, options);
+  }
+
+  /** How many tasks it runs at a time, from now on. What runs beyond that is finished. Before it has started: no effect. */
+  resize(concurrency: number): void {
+    if (!Number.isInteger(concurrency) || concurrency < 1)
+      throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
+    this.#running?.pool.resize(concurrency);
+    this.#running?.slots.resize(concurrency);
   }
 
   /** Its name among all workers: `celery@host`. */
@@ -51,7 +60,7 @@ export class Worker implements Service {
   }
 
   get concurrency(): number {
-    return this.#options.concurrency;
+    return this.#running?.slots.size ?? this.#options.concurrency;
   }
 
   /**
@@ -110,11 +119,11 @@ export class Worker implements Service {
 
   async #start(): Promise<ShutdownParts | null> {
     const { app } = this;
-    const { name, queues, concurrency, logger, clock, timeLimit, softTimeLimit } = this.#options;
+    const { name, queues, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = this.#options;
     await app.signals.workerInit.send({ hostname: name }, logger);
     const arrived = await arrive(
       app,
-      { queues, name, leaseMs: app.config.workerLease * 1000, slots: concurrency },
+      { queues, name, leaseMs: app.config.workerLease * 1000, slots: autoscale?.max ?? concurrency },
       { clock, logger, signal: this.#leaving.signal },
     );
     if (arrived === null) return null;
@@ -147,14 +156,20 @@ export class Worker implements Service {
     });
     const loop = new ClaimLoop({ source, slots, processor, clock, logger });
 
+    const scaler =
+      autoscale &&
+      new Autoscaler({ ...autoscale, slots, clock, logger, resize: (size) => this.resize(size) });
+    const running = { transport, source, slots, patience, processor, pool, loop, scaler, deafen };
+
     await loop.start();
-    this.#processor = processor;
+    this.#running = running;
+    await scaler?.start();
     logger.info(
       { hostname: name, queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
     await app.signals.workerReady.send({ hostname: name }, logger);
-    return { transport, source, slots, patience, processor, pool, loop, deafen };
+    return running;
   }
 
   async #stop(): Promise<void> {
@@ -175,7 +190,7 @@ export class Worker implements Service {
     const fields = { err: error, ...taskLogFields() };
     if (kind === 'rejection') {
       logger.error(fields, `a promise that nobody awaits was rejected: ${String(error)}`);
-    } else if (this.#processor?.failCurrent(error)) {
+    } else if (this.#running?.processor.failCurrent(error)) {
       logger.error(fields, `a task threw outside of its promise, in a callback: ${String(error)}`);
     } else {
       logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);

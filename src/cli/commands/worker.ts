@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
+import type { Autoscale } from '../../worker/autoscale.ts';
 import { type PoolName, poolNames } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
 import { appSpec, type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
@@ -14,6 +15,7 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly concurrency?: number;
   readonly hostname?: string;
   readonly pool?: PoolName;
+  readonly autoscale?: Autoscale;
   readonly maxTasksPerChild?: number;
   readonly maxMemoryPerChild?: number;
   readonly purge?: boolean;
@@ -32,6 +34,11 @@ export function workerCommand(): Command {
       queueList,
     )
     .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
+    .option(
+      '--autoscale <max,min>',
+      'Between so many tasks at a time, as there is work; instead of -c.',
+      autoscale,
+    )
     .option('-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).')
     .option('-P, --pool <pool>', 'Where tasks run: async, solo, threads, processes (prefork).', pool)
     .option('--max-tasks-per-child <number>', 'Replace a process or thread after so many.', positiveInteger)
@@ -66,7 +73,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     const format = logFormat(options.logFormat);
     const logger = await createLogger({ ...options, level: options.loglevel, format, mixin: taskLogFields });
     const { queues, concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
-    const { maxTasksPerChild, maxMemoryPerChild } = options;
+    const { autoscale, maxTasksPerChild, maxMemoryPerChild } = options;
     const given = {
       queues,
       concurrency,
@@ -75,6 +82,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       softTimeLimit,
       pool,
       module: appSpec(options),
+      autoscale,
       maxTasksPerChild,
       maxMemoryPerChild,
       logger,
@@ -107,6 +115,14 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
     await worker.run();
   });
+}
+
+/** Celery's order: the most, then the least. */
+function autoscale(text: string): Autoscale {
+  const [max = 0, min = 1, ...rest] = text.split(',').map(Number);
+  if (rest.length > 0 || !Number.isInteger(max) || !Number.isInteger(min) || min < 1 || max < min)
+    throw new InvalidArgumentError('It must be the most and the least, like 10,2.');
+  return { max, min };
 }
 
 function pool(name: string): PoolName {

@@ -1,0 +1,82 @@
+// As many places as there is work for, between two bounds.
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import type { Slots } from './slots.ts';
+
+export interface Autoscale {
+  readonly max: number;
+  readonly min: number;
+}
+
+export interface AutoscalerParts extends Autoscale {
+  readonly slots: Slots;
+  readonly resize: (concurrency: number) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const everyMs = 1000;
+/** Celery's AUTOSCALE_KEEPALIVE: a place is given up when it was not needed for so long. */
+const keepMs = 30_000;
+
+/** Adds places while all are taken, twice as many each second; gives up those that were not needed for half a minute. */
+export class Autoscaler implements Service {
+  readonly #parts: AutoscalerParts;
+  readonly #stopping = new AbortController();
+  /** The most that were taken at once since `#sinceMs`. */
+  #needed = 0;
+  #sinceMs: number;
+
+  constructor(parts: AutoscalerParts) {
+    this.#parts = parts;
+    this.#sinceMs = parts.clock.monotonic();
+  }
+
+  async start(): Promise<void> {
+    void this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock } = this.#parts;
+    while (!signal.aborted) {
+      await clock.sleep(everyMs, signal).catch(() => undefined);
+      if (!signal.aborted) this.#look();
+    }
+  }
+
+  #look(): void {
+    const { slots, min, max, clock } = this.#parts;
+    const taken = slots.size - slots.free;
+    this.#needed = Math.max(this.#needed, taken);
+    if (slots.free <= 0 && slots.size < max) {
+      this.#resize(Math.min(max, slots.size * 2), 'all places were taken');
+    } else if (clock.monotonic() - this.#sinceMs >= keepMs) {
+      const enough = Math.max(min, this.#needed);
+      if (enough < slots.size) this.#resize(enough, `no more were needed for ${keepMs / 1000} s`);
+      this.#begin(taken);
+    }
+  }
+
+  #resize(size: number, why: string): void {
+    const { slots, resize, logger, clock } = this.#parts;
+    logger.info({ from: slots.size, to: size }, `autoscale: ${slots.size} -> ${size} places, since ${why}`);
+    resize(size);
+    this.#begin(slots.size - slots.free);
+    this.#sinceMs = clock.monotonic();
+  }
+
+  #begin(taken: number): void {
+    this.#needed = taken;
+    this.#sinceMs = this.#parts.clock.monotonic();
+  }
+}
