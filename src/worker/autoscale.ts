@@ -61,7 +61,8 @@ export class Autoscaler implements Service {
     if (slots.free <= 0 && slots.size < max) {
       this.#resize(Math.min(max, slots.size * 2), 'all places were taken');
     } else if (clock.monotonic() - this.#sinceMs >= keepMs) {
-      const enough = Math.max(min, this.#needed);
+      // One to spare: to have all taken is what makes it grow.
+      const enough = Math.max(min, this.#needed + 1);
       if (enough < slots.size) this.#resize(enough, `no more were needed for ${keepMs / 1000} s`);
       this.#begin(taken);
     }
