@@ -31,6 +31,8 @@ export interface AmqpState {
 export interface AmqpLinkOptions {
   /** Its heartbeats go on while the event loop is blocked. Costs a thread. */
   readonly steady?: boolean;
+  /** Seconds between heartbeats, where the settings say nothing. Default 60. */
+  readonly heartbeat?: number;
   /** A connection is there: everything on it is to be made again. What it throws ends the connection. */
   onReady?(connection: AmqpConnection): Promise<void> | void;
   onLost?(reason: string): void;
@@ -42,6 +44,8 @@ const patience = { factor: 50, maximum: 1000, jitter: true } as const;
 export class AmqpLink implements AsyncDisposable {
   readonly settings: AmqpSettings;
   readonly #options: AmqpLinkOptions;
+  /** Seconds; 0: none. */
+  readonly #heartbeat: number;
   readonly #relay: Relay | null;
   readonly #closing = new AbortController();
   readonly #waiting = new Set<() => void>();
@@ -53,7 +57,8 @@ export class AmqpLink implements AsyncDisposable {
   constructor(settings: AmqpSettings, options: AmqpLinkOptions = {}) {
     this.settings = settings;
     this.#options = options;
-    this.#relay = options.steady === true && settings.heartbeat > 0 ? new Relay() : null;
+    this.#heartbeat = settings.heartbeat ?? options.heartbeat ?? 60;
+    this.#relay = options.steady === true && this.#heartbeat > 0 ? new Relay() : null;
     this.#running = this.#run();
   }
 
@@ -141,11 +146,11 @@ export class AmqpLink implements AsyncDisposable {
   }
 
   async #connect(): Promise<AmqpConnection> {
-    const { endpoints, secure, tls, heartbeat, connectTimeoutMs: timeout } = this.settings;
+    const { endpoints, secure, tls, connectTimeoutMs: timeout } = this.settings;
     const endpoint = endpoints[this.#turn % endpoints.length];
     if (endpoint === undefined) throw new TypeError('no server is named');
     const { connect } = (await import('amqplib')).default;
-    const options = { ...endpoint, heartbeat, locale: 'en_US' };
+    const options = { ...endpoint, heartbeat: this.#heartbeat, locale: 'en_US' };
     if (this.#relay === null) {
       const { checkHostname, ...rest } = tls;
       const unnamed = checkHostname === false ? { checkServerIdentity: () => undefined } : {};
@@ -157,7 +162,7 @@ export class AmqpLink implements AsyncDisposable {
     }
     const path = await this.#relay.open(endpoint, this.settings);
     const connection = await connect({ ...options, protocol: 'amqp' }, { path, timeout });
-    this.#relay.beat((negotiatedSeconds(connection) ?? heartbeat) * 500);
+    this.#relay.beat((negotiatedSeconds(connection) ?? this.#heartbeat) * 500);
     return connection;
   }
 

@@ -19,8 +19,8 @@ export interface AmqpSettings {
   readonly secure: boolean;
   /** For `tls.connect`, but for `checkHostname`; data only: a thread can have it. */
   readonly tls: Readonly<Record<string, unknown>>;
-  /** Seconds; 0: none. */
-  readonly heartbeat: number;
+  /** Seconds; 0: none; null: nothing was said. */
+  readonly heartbeat: number | null;
   readonly connectTimeoutMs: number;
   /** The type of the queues in which future tasks wait (Celery's broker_native_delayed_delivery_queue_type). */
   readonly delayedQueueType: 'classic' | 'quorum';
@@ -75,9 +75,10 @@ export function amqpSettings(
     endpoints,
     secure,
     tls: secure ? tlsOf(driver.ssl, what) : {},
-    heartbeat: Math.round(
-      toMs((driver.heartbeat as Duration | undefined) ?? 60, `${what}: heartbeat`) / 1000,
-    ), // checked there
+    heartbeat:
+      driver.heartbeat === undefined || driver.heartbeat === null
+        ? null
+        : Math.ceil(toMs(driver.heartbeat as Duration, `${what}: heartbeat`) / 1000), // checked there
     connectTimeoutMs: toMs(
       (driver.connectionTimeout as Duration | undefined) ?? 4,
       `${what}: connectionTimeout`,

@@ -88,6 +88,8 @@ export class AmqpConsumer implements Consumer {
     this.#queues = [...new Set(parts.options.queues)];
     this.#link = new AmqpLink(parts.settings, {
       steady: true,
+      // The server gives a connection up that was silent for two to three of these.
+      heartbeat: Math.max(1, Math.floor(parts.options.leaseMs / 2500)),
       onReady: (connection) => {
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
         this.#wake();

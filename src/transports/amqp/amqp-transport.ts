@@ -40,7 +40,7 @@ export class AmqpTransport implements Transport {
     multiProcess: true,
     durable: true,
     atomicSettlement: false,
-    leaseExpires: false,
+    leaseExpires: true,
     counts: false,
     keepsPlace: false,
   };
