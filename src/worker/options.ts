@@ -7,6 +7,7 @@ import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { Autoscale } from './autoscale.ts';
+import type { HealthOptions } from './health.ts';
 import { nodeName } from './node-name.ts';
 import { TolerantLogger } from './tolerant-logger.ts';
 
@@ -38,6 +39,8 @@ export interface WorkerOptions {
   readonly maxMemoryPerChild?: number;
   /** Instead of `concurrency`: between `min` and `max` tasks at a time, as there is work. */
   readonly autoscale?: Autoscale;
+  /** For probes: a port that says whether it lives and is ready, a file whose time moves. Default: neither. */
+  readonly health?: HealthOptions;
   /** For tests that move the time. */
   readonly clock?: Clock;
 }
@@ -62,6 +65,7 @@ export interface ResolvedWorkerOptions {
   /** Bytes. */
   readonly maxMemoryPerChild: number | null;
   readonly autoscale: Autoscale | null;
+  readonly health: HealthOptions;
   readonly clock: Clock;
 }
 
@@ -78,6 +82,7 @@ const known = [
   'maxTasksPerChild',
   'maxMemoryPerChild',
   'autoscale',
+  'health',
   'clock',
 ];
 
@@ -130,6 +135,7 @@ export function resolveWorkerOptions(
     pool,
     module: options.module?.startsWith('file:') ? fileURLToPath(options.module) : (options.module ?? null),
     autoscale: pool === 'solo' ? null : autoscale,
+    health: options.health ?? {},
     maxTasksPerChild: count('maxTasksPerChild', options.maxTasksPerChild),
     maxMemoryPerChild: timesKiB(count('maxMemoryPerChild', options.maxMemoryPerChild)),
     clock: options.clock ?? systemClock,

@@ -6,6 +6,7 @@ import type { Service } from '../lib/service.ts';
 import { arrive } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
 import { ClaimLoop } from './consumer.ts';
+import { Health } from './health.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
 import { makePool } from './pools/make.ts';
@@ -34,12 +35,20 @@ export class Worker implements Service {
   #starting: Promise<ShutdownParts | null> | null = null;
   #stopping: Promise<void> | null = null;
   #running: ShutdownParts | null = null;
+  readonly #health: Health;
   readonly #stopped: Deferred<void> = deferred();
 
   /** @throws ConfigError, UnknownOptionError */
   constructor(app: App, options: WorkerOptions = {}) {
     this.app = app;
     this.#options = resolveWorkerOptions(app, options);
+    const { health, clock, logger } = this.#options;
+    this.#health = new Health({ ...health, clock, logger, unready: () => this.#unready() });
+  }
+
+  /** Where it answers probes; null: nowhere. */
+  get healthPort(): number | null {
+    return this.#health.port;
   }
 
   /** How many tasks it runs at a time, from now on. What runs beyond that is finished. Before it has started: no effect. */
@@ -121,6 +130,7 @@ export class Worker implements Service {
     const { app } = this;
     const { name, queues, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = this.#options;
     await app.signals.workerInit.send({ hostname: name }, logger);
+    await this.#health.start(); // also while it waits for its broker: it lives
     const arrived = await arrive(
       app,
       { queues, name, leaseMs: app.config.workerLease * 1000, slots: autoscale?.max ?? concurrency },
@@ -175,6 +185,7 @@ export class Worker implements Service {
   async #stop(): Promise<void> {
     const { name: hostname, logger, clock, shutdownTimeoutMs } = this.#options;
     const parts = await this.#starting?.catch(() => null);
+    this.#running = null;
     if (parts) {
       const { workerShuttingDown, workerShutdown } = this.app.signals;
       await workerShuttingDown.send({ hostname, how: this.#cold.signal.aborted ? 'cold' : 'warm' }, logger);
@@ -182,7 +193,16 @@ export class Worker implements Service {
       await workerShutdown.send({ hostname }, logger);
       logger.info({ hostname }, `${hostname} stopped`);
     }
+    await this.#health.stop();
     this.#stopped.resolve();
+  }
+
+  /** Why it takes no tasks now; null: it does. */
+  #unready(): string | null {
+    if (this.#leaving.signal.aborted) return 'it is stopping';
+    if (this.#running === null) return 'it is starting';
+    const { state, reason } = this.#running.transport.status;
+    return state === 'reconnecting' ? `the broker is away${reason === null ? '' : `: ${reason}`}` : null;
   }
 
   #onStray(error: Error, kind: 'exception' | 'rejection'): void {

@@ -1,13 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
 import type { Autoscale } from '../../worker/autoscale.ts';
+import type { HealthOptions } from '../../worker/health.ts';
 import { type PoolName, poolNames } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
 import { appSpec, type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
-import { duration, positiveInteger, queueList } from '../values.ts';
+import { duration, port, positiveInteger, queueList } from '../values.ts';
 import { version } from '../version.ts';
 
 interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
@@ -16,6 +17,9 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly hostname?: string;
   readonly pool?: PoolName;
   readonly autoscale?: Autoscale;
+  readonly healthPort?: number;
+  readonly healthHost?: string;
+  readonly heartbeatFile?: string;
   readonly maxTasksPerChild?: number;
   readonly maxMemoryPerChild?: number;
   readonly purge?: boolean;
@@ -48,6 +52,9 @@ export function workerCommand(): Command {
       positiveInteger,
     )
     .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
+    .option('--health-port <port>', 'Answer GET /livez and /readyz there.', port)
+    .option('--health-host <address>', 'On this address; default 127.0.0.1.')
+    .option('--heartbeat-file <file>', 'Write this file every 10 s while it lives.')
     .option('--purge', 'First delete all messages that wait in its queues.')
     .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
     .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration);
@@ -83,6 +90,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       pool,
       module: appSpec(options),
       autoscale,
+      health: healthOf(options),
       maxTasksPerChild,
       maxMemoryPerChild,
       logger,
@@ -115,6 +123,18 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
     await worker.run();
   });
+}
+
+function healthOf({
+  healthPort: port,
+  healthHost: host,
+  heartbeatFile: file,
+}: WorkerCommandOptions): HealthOptions {
+  return {
+    ...(port !== undefined && { port }),
+    ...(host !== undefined && { host }),
+    ...(file !== undefined && { file }),
+  };
 }
 
 /** Celery's order: the most, then the least. */

@@ -1,0 +1,117 @@
+// Whether the worker lives and is of use, for those who watch it from outside: probes over HTTP, and a file whose time moves.
+import { unlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ConfigError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+
+export interface HealthOptions {
+  /** Serves `GET /livez` and `GET /readyz` there; 0: any free port. */
+  readonly port?: number;
+  /** Default `127.0.0.1`; in a container `0.0.0.0`. */
+  readonly host?: string;
+  /** A file that is written every 10 s while the event loop goes round: for probes without HTTP (`find … -mmin -1`). */
+  readonly file?: string;
+}
+
+export interface HealthParts extends HealthOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Why it takes no tasks now; null: it does. */
+  readonly unready: () => string | null;
+}
+
+const everyMs = 10_000;
+
+export class Health implements Service {
+  readonly #parts: HealthParts;
+  readonly #stopping = new AbortController();
+  #server: Server | null = null;
+  #beating: Promise<void> | null = null;
+
+  constructor(parts: HealthParts) {
+    this.#parts = parts;
+  }
+
+  /** Where it listens; null: nowhere. */
+  get port(): number | null {
+    const address = this.#server?.address();
+    return typeof address === 'object' && address !== null ? (address as AddressInfo).port : null;
+  }
+
+  /** @throws ConfigError when the port or the file cannot be had */
+  async start(): Promise<void> {
+    const { port, host = '127.0.0.1', file } = this.#parts;
+    if (file !== undefined) {
+      await this.#write(file).catch((cause: unknown) => {
+        throw new ConfigError(`the heartbeat file '${file}' cannot be written: ${String(cause)}`, { cause });
+      });
+      this.#beating = this.#beat(file);
+    }
+    if (port !== undefined) this.#server = await this.#listen(port, host);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const server = this.#server;
+    this.#server = null;
+    if (server !== null) {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    }
+    await this.#beating;
+    // What is left would look alive to whoever looks at its time alone.
+    if (this.#parts.file !== undefined) await unlink(this.#parts.file).catch(() => undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #listen(port: number, host: string): Promise<Server> {
+    const server = createServer((request, response) => {
+      const path = request.url?.split('?', 1)[0];
+      if (path === '/livez') answer(response, 200, 'alive\n');
+      else if (path === '/readyz') {
+        const reason = this.#parts.unready();
+        if (reason === null) answer(response, 200, 'ready\n');
+        else answer(response, 503, `not ready: ${reason}\n`);
+      } else answer(response, 404, 'GET /livez or /readyz\n');
+    });
+    return new Promise((resolve, reject) => {
+      server.once('error', (cause) => {
+        reject(
+          new ConfigError(`the health port ${host}:${port} cannot be opened: ${cause.message}`, { cause }),
+        );
+      });
+      server.listen(port, host, () => resolve(server));
+    });
+  }
+
+  async #beat(file: string): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const { signal } = this.#stopping;
+    for (let failures = 0; ; ) {
+      await clock.sleep(everyMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.#write(file);
+        failures = 0;
+      } catch (error) {
+        if (failures++ === 0)
+          logger.error({ err: error, file }, `the heartbeat file cannot be written: ${String(error)}`);
+      }
+    }
+  }
+
+  #write(file: string): Promise<void> {
+    return writeFile(file, `${new Date(this.#parts.clock.now()).toISOString()}\n`);
+  }
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(text);
+}

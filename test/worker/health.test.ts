@@ -1,0 +1,56 @@
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+
+async function probe(port: number | null, path: string): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  return [response.status, await response.text()];
+}
+
+it('answers probes while it runs, and closes its port when it stops', async () => {
+  const worker = new Worker(new App('health', { broker: 'memory://' }), { health: { port: 0 } });
+  await worker.start();
+  const port = worker.healthPort;
+  expect(await probe(port, '/livez')).toEqual([200, 'alive\n']);
+  expect(await probe(port, '/readyz?full')).toEqual([200, 'ready\n']);
+  expect((await probe(port, '/'))[0]).toBe(404);
+  await worker.stop();
+  await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow();
+});
+
+it.skipIf(noRedis)('lives, and is not ready, while its broker is away', async () => {
+  await using server = await RedisServerProcess.start();
+  await using app = new App('health', { broker: `redis://127.0.0.1:${server.port}/0`, backend: null });
+  await using worker = new Worker(app, { health: { port: 0 } });
+  await worker.start();
+  expect((await probe(worker.healthPort, '/readyz'))[0]).toBe(200);
+  await server.stop();
+  await expect
+    .poll(() => probe(worker.healthPort, '/readyz'))
+    .toEqual([503, expect.stringMatching(/the broker is away/)]);
+  expect((await probe(worker.healthPort, '/livez'))[0]).toBe(200);
+});
+
+it('keeps a file young while it lives, and takes it away when it stops', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'umbel-health-')), 'alive');
+  const worker = new Worker(new App('health', { broker: 'memory://' }), { health: { file } });
+  await worker.start();
+  expect(Date.now() - Date.parse(readFileSync(file, 'utf8').trim())).toBeLessThan(10_000);
+  await worker.stop();
+  expect(existsSync(file)).toBe(false);
+});
+
+it('says at once that a port is taken, or a file cannot be written', async () => {
+  const app = new App('health', { broker: 'memory://' });
+  await using first = new Worker(app, { health: { port: 0 } });
+  await first.start();
+  const second = new Worker(app, { health: { port: first.healthPort ?? 0 } });
+  await expect(second.start()).rejects.toThrow(ConfigError);
+  const third = new Worker(app, { health: { file: '/nowhere/at/all' } });
+  await expect(third.start()).rejects.toThrow(/heartbeat file '\/nowhere/);
+});
