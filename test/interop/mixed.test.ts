@@ -72,7 +72,7 @@ describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', (
         console.log(`kills on both sides: ${JSON.stringify({ ...counts, ...shares, vanished })}`);
         const lost = report.lost.filter((id) => !vanished.includes(id));
         expect(guilty({ ...report, lost }), JSON.stringify(report)).toEqual([]);
-        // Python's own window: one message of each kill at most, and none of those that TypeScript ever held.
+        // Python's own window: one message of each kill at most, and Python had it last.
         expect(vanished.length).toBeLessThanOrEqual(rounds);
         expect(counts.interrupted).toBeGreaterThan(0);
         // What was in the hands of the killed, and nothing else (`unexplained` and `overBound` are empty).

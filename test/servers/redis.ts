@@ -11,14 +11,15 @@ export const noRedis: string | undefined = missing();
 
 export class RedisServerProcess implements AsyncDisposable {
   readonly port: number;
-  readonly #folder: string;
+  /** Where its files are. */
+  readonly folder: string;
   readonly #command: readonly string[];
   #child: ChildProcess | null = null;
 
   private constructor(port: number, options: readonly string[], command: readonly string[] | null = null) {
     this.port = port;
-    this.#folder = mkdtempSync(join(tmpdir(), 'umbel-redis-'));
-    const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
+    this.folder = mkdtempSync(join(tmpdir(), 'umbel-redis-'));
+    const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', this.folder, '--save', ''];
     this.#command = command ?? [...fixed, ...options];
   }
 
@@ -80,7 +81,7 @@ export class RedisServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('SIGKILL');
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

@@ -17,6 +17,7 @@ import { type Entry, Ledger, readLedgers } from '../../e2e/harness/ledger.ts';
 import { Program } from '../../e2e/harness/program.ts';
 import { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { RedisServerProcess } from '../../servers/redis.ts';
+import { appendLog, type Taken, takers } from './append-log.ts';
 import { PythonClient } from './python-client.ts';
 import type { CelerySettings } from './python-process.ts';
 import { PythonWorker } from './python-worker.ts';
@@ -26,8 +27,8 @@ export interface MixedVerdict {
   readonly counts: Counts;
   /** How many tasks were first begun by each side, and how many by one after the other had begun them. */
   /**
-   * Of the lost, those that nobody ever began: Python pops a message before it writes down that it holds it, and a kill in
-   * between loses it. Ours does both in one step.
+   * Of the lost, those that Python had last and forgot: it pops a message before it writes down that it holds it, and a kill
+   * in between loses it. Ours does both in one step. Known from the server's append-only file, not from either side.
    */
   readonly vanished: readonly string[];
   readonly shares: { readonly python: number; readonly typescript: number; readonly passedOn: number };
@@ -74,7 +75,7 @@ export class Mixed implements AsyncDisposable {
 
   /** `settings`: of the Python workers. */
   static async start(settings: CelerySettings = {}): Promise<Mixed> {
-    return new Mixed(await RedisServerProcess.start(), null, settings);
+    return new Mixed(await RedisServerProcess.start(...appendLog), null, settings);
   }
 
   static async onRabbit(settings: CelerySettings = {}): Promise<Mixed> {
@@ -165,9 +166,9 @@ export class Mixed implements AsyncDisposable {
     // A task that has ended leaves its slot before it is settled: a few more may be in a worker's hands.
     const limits = { slots: 2 * slots, restartMs: withinMs, settleMs: withinMs };
     const report = check(ledger, await this.#facts(), limits);
-    const begun = new Set(ledger.flatMap((entry) => (entry.kind === 'start' ? [entry.id] : [])));
-    const vanished = report.lost.filter((id) => !begun.has(id));
-    for (const id of vanished) {
+    const vanished = report.lost.filter((id) => this.#takers(id).at(-1) === 'python, and forgotten');
+    for (const id of report.lost) {
+      console.log(`${id} is lost; it was taken by: ${this.#takers(id).join('; ')}`);
       const record = this.redis.cli('-n', '1', 'GET', `celery-task-meta-${id}`);
       const lines = this.logs.split('\n').filter((line) => line.includes(id));
       console.log(
@@ -200,6 +201,10 @@ export class Mixed implements AsyncDisposable {
     await this.rabbit?.[Symbol.asyncDispose]();
     await this.redis[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #takers(id: string): readonly Taken[] {
+    return this.rabbit === null ? takers(this.redis.folder, queue, id) : [];
   }
 
   #backlog(): number {
