@@ -1,6 +1,17 @@
 // The public surface of `umbel`.
 export { App } from './app/app.ts';
 export type { CallOptions, RetryPolicy, SendOptions } from './app/call-options.ts';
+export {
+  type AllSettled,
+  type ChordOptions,
+  chain,
+  chord,
+  chunks,
+  group,
+  map,
+  type SettledOf,
+  starmap,
+} from './app/compose.ts';
 export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
 export { currentTask } from './app/context.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
@@ -22,24 +33,31 @@ export type {
   When,
 } from './app/schedule.ts';
 export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.ts';
+export type { AnySignature, Frozen, Group, Signature } from './app/signature.ts';
 export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './app/standard-schema.ts';
+export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
 export type { ResolvedTaskOptions } from './app/task-options.ts';
+export type { SignatureOptions } from './app/wire-options.ts';
+export type { StampingVisitor, Stamps } from './canvas/stamp.ts';
 export {
   AlreadyRegisteredError,
   type ArgumentIssue,
   BrokerBlocked,
   BrokerUnavailable,
+  ChordError,
   ConfigError,
   InvalidArgumentsError,
   LeaseLostError,
   MaxRetriesExceeded,
   NotSerializableError,
+  PartlySentError,
   PayloadTooLargeError,
   ResultBackendDisabledError,
   SendUnconfirmed,
   SoftTimeLimitExceeded,
   StoreError,
+  SyncSubtaskError,
   TaskFailedError,
   TaskRevokedError,
   TimeLimitExceeded,
@@ -50,13 +68,16 @@ export {
   UnknownTaskError,
   UnroutableError,
   WorkerShutdown,
+  WorkflowError,
 } from './errors.ts';
 export type { Duration } from './lib/duration.ts';
 export type { Logger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
+export type { WireSignature } from './protocol/message.ts';
 export type { ResultRecord, TaskState } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
-export { AsyncResult, type GetOptions } from './results/async-result.ts';
+export type { Settled } from './protocol/workflow-wire.ts';
+export { AsyncResult, type GetOptions, GroupResult } from './results/async-result.ts';
 export type { CronField } from './schedules/cron-fields.ts';
 export { type CronFields, type Crontab, type CrontabOptions, crontab } from './schedules/crontab.ts';
 export { type Every, type EveryOptions, every } from './schedules/every.ts';

@@ -1,6 +1,10 @@
+import { readSignature, taskSignature } from '../canvas/construct.ts';
+import { normalize } from '../canvas/normal-form.ts';
 import { ConfigError, ResultBackendDisabledError } from '../errors.ts';
-import { AsyncResult } from '../results/async-result.ts';
+import type { Json } from '../protocol/message.ts';
+import { AsyncResult, fromTuple, GroupResult } from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
+import { groupRecords } from '../results/group-records.ts';
 import { openBackend } from '../results/open.ts';
 import { openTransport } from '../transports/open.ts';
 import type { Transport } from '../transports/transport.ts';
@@ -23,10 +27,12 @@ import {
 } from './schedule.ts';
 import { noKwargs } from './sender.ts';
 import { createSignals, type Signals } from './signals.ts';
+import { type Signature, signatureOf } from './signature.ts';
 import type { ObjectSchema, SchemaInput, SchemaOutput } from './standard-schema.ts';
 import { calleeNamed, submit } from './submit.ts';
 import type { BoundTask, KeywordTask, Task, TaskBody, TaskOptions } from './task.ts';
 import { type DefinitionOptions, type ResolvedTaskOptions, resolveTaskOptions } from './task-options.ts';
+import { optionsOfTask, type SignatureOptions, toWireOptions } from './wire-options.ts';
 
 /** The stores of an application, open. */
 export interface Stores {
@@ -174,6 +180,45 @@ export class App implements AsyncDisposable {
     { name, ...options }: ScheduleOptions & { readonly name?: string } = {},
   ): void {
     this.schedules.add(declarePeriodic(name, when, what, options));
+  }
+
+  /**
+   * A call for later by name, wherever the task lives. What it takes and gives is what you say.
+   * @example chain(add.s(2, 2), app.signature<[number], string>('py.describe'))
+   */
+  signature<In extends readonly unknown[] = readonly unknown[], Out = unknown>(
+    name: string,
+    args: readonly unknown[] = [],
+    options: SignatureOptions & {
+      readonly kwargs?: Json;
+      /** It ignores what goes before it. */
+      readonly immutable?: boolean;
+    } = {},
+  ): Signature<In, Out> {
+    const { kwargs = noKwargs, immutable = false, ...call } = options;
+    const task = this.tasks.get(checkName(name, "the task's name"));
+    checkShape(name, args, kwargs);
+    const own = { ...(task && optionsOfTask(task)), ...toWireOptions(name, call) };
+    return signatureOf<In, Out>(this, taskSignature(name, [...args], kwargs, own, immutable));
+  }
+
+  /**
+   * Reads a signature's JSON form, ours or Python's: a task, chain, group, chord, chunks, map or starmap.
+   * @throws WorkflowError when it is none.
+   */
+  signatureFrom<In extends readonly unknown[] = readonly unknown[], Out = unknown>(
+    json: unknown,
+  ): Signature<In, Out> {
+    const wire = readSignature(json, 'the value');
+    normalize(wire); // finds what is malformed inside
+    return signatureOf<In, Out>(this, wire);
+  }
+
+  /** A group that was kept by `GroupResult.save`, here or in Python; undefined when there is none (any more). */
+  async restoreGroup<R = readonly unknown[]>(id: string): Promise<GroupResult<R> | undefined> {
+    const tuple = await groupRecords(await this.#results()).get(checkName(id, 'the id'));
+    const group = fromTuple(tuple, this.#results);
+    return group instanceof GroupResult ? group : undefined;
   }
 
   /** The result of a call that was sent at any time, from anywhere. */

@@ -11,7 +11,7 @@ import { UnknownTaskError, WorkflowError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
 import { celeryTask } from '../protocol/workflow-wire.ts';
 import type { App } from './app.ts';
-import { callInPlace } from './define.ts';
+import { callInPlace } from './call-in-place.ts';
 import { sendWorkflow } from './send-workflow.ts';
 import type { AnyTask, BoundTask } from './task.ts';
 import { resolveTaskOptions } from './task-options.ts';

@@ -2,7 +2,7 @@ import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
 
-/** Holds the one record of a call that was run in place, so that its result is asked for like any other. */
+/** Holds the records of what was run in place, so that their results are asked for like any others. */
 export class EagerBackend implements ResultBackend {
   readonly name = 'eager';
   readonly features: ResultBackendFeatures = {
@@ -12,32 +12,32 @@ export class EagerBackend implements ResultBackend {
     chords: false,
   };
   readonly store: object = this;
-  #record: ResultRecord | undefined;
+  readonly #records = new Map<string, ResultRecord>();
 
-  constructor(record: ResultRecord) {
-    this.#record = record;
+  constructor(...records: readonly ResultRecord[]) {
+    for (const record of records) this.#records.set(record.taskId, record);
   }
 
   async put(record: ResultRecord): Promise<void> {
-    this.#record = record;
+    this.#records.set(record.taskId, record);
   }
 
   writeOf(record: ResultRecord): StoreWrite {
     return {
       store: this,
       apply: () => {
-        this.#record = record;
+        this.#records.set(record.taskId, record);
         return true;
       },
     };
   }
 
-  writeOfSent(): StoreWrite {
-    return { store: this, apply: () => this.#record === undefined };
+  writeOfSent({ taskId }: ResultRecord): StoreWrite {
+    return { store: this, apply: () => !this.#records.has(taskId) };
   }
 
   async get(id: string): Promise<ResultRecord | undefined> {
-    return this.#record?.taskId === id ? this.#record : undefined;
+    return this.#records.get(id);
   }
 
   async *watch(id: string): AsyncIterable<ResultRecord> {
@@ -46,9 +46,7 @@ export class EagerBackend implements ResultBackend {
   }
 
   async forget(id: string): Promise<boolean> {
-    if (this.#record?.taskId !== id) return false;
-    this.#record = undefined;
-    return true;
+    return this.#records.delete(id);
   }
 
   async expire(): Promise<number> {

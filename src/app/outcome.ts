@@ -1,4 +1,5 @@
-// How a run can end, and the three things a task can throw to steer it.
+// How a run can end, and the four things a task can throw to steer it.
+import type { WireSignature } from '../protocol/message.ts';
 import type { Priority } from './priority.ts';
 
 /** How a run ended. Settled in exactly one place, `worker/settle.ts`. */
@@ -7,6 +8,8 @@ export type Outcome =
   | { readonly kind: 'failure'; readonly error: Error; readonly expected: boolean }
   | { readonly kind: 'retry'; readonly retry: Retry }
   | { readonly kind: 'ignored' }
+  /** Another workflow takes its place. */
+  | { readonly kind: 'replaced'; readonly signature: WireSignature }
   | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
 
 /** What a retry changes in the message that is sent again. */
@@ -36,6 +39,17 @@ export class Retry extends Error {
     super(cause instanceof Error ? cause.message : 'retry', { cause });
     this.at = at;
     this.options = options;
+  }
+}
+
+/** Thrown to have another workflow in the place of the task. Made by `task.replace(signature)`; not a failure. */
+export class Replaced extends Error {
+  override readonly name = 'Replaced';
+  readonly signature: WireSignature;
+
+  constructor(signature: WireSignature) {
+    super(`replaced by ${signature.task}`);
+    this.signature = signature;
   }
 }
 

@@ -1,13 +1,17 @@
 // One run of a task's code, and what comes of it. The worker and `apply` share it.
+import { WorkflowError } from '../errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskState } from '../protocol/result-meta.ts';
+import type { AsyncResult } from '../results/async-result.ts';
+import { addToChord } from './add-to-chord.ts';
 import type { App } from './app.ts';
 import { bindArguments } from './arguments.ts';
 import { runAs } from './context.ts';
-import { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './outcome.ts';
+import { Ignore, type Outcome, Reject, Replaced, Retry, type RetryOptions } from './outcome.ts';
 import { checkNamed } from './priority.ts';
 import type { TaskRequest } from './request.ts';
 import { isRetriedByItself, makeRetry } from './retry.ts';
+import type { AnySignature, Signature } from './signature.ts';
 import type { AnyTask, BoundTask } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
@@ -50,6 +54,8 @@ class RunningTask implements BoundTask {
   readonly task: AnyTask;
   readonly #context: RunContext;
   #retries = 0;
+  #replacement: Replaced | null = null;
+  #added = 0;
 
   constructor(task: AnyTask, context: RunContext) {
     this.task = task;
@@ -93,14 +99,30 @@ class RunningTask implements BoundTask {
     return this.#context.updateState(state, meta);
   }
 
+  replace(signature: AnySignature): Replaced {
+    if (this.#context.direct)
+      throw new WorkflowError(`${this.name} was called like a function: there is nothing to replace`);
+    this.#replacement = new Replaced(signature.toJSON());
+    return this.#replacement;
+  }
+
+  addToChord<Out>(signature: Signature<[], Out>): Promise<AsyncResult<Out>> {
+    return addToChord<Out>(this, signature.toJSON(), this.#added++);
+  }
+
   /** In Celery `retry` throws by itself; who comes from there may forget to. */
-  warnOfForgottenRetry(): void {
+  warnOfForgottenThrow(): void {
     if (this.#retries > 0) {
       this.logger.warn(
         {},
         `${this.name} made a retry and ended without throwing it: write 'throw task.retry(…)'`,
       );
     }
+    if (this.#replacement !== null)
+      this.logger.warn(
+        {},
+        `${this.name} made a replacement and ended without throwing it: write 'throw task.replace(…)'`,
+      );
   }
 }
 
@@ -118,8 +140,8 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     if (options.beforeStart) await options.beforeStart(bound);
     const returned = options.bind ? run(bound, ...given) : run(...given);
     const value = isThenable(returned) ? await returned : returned;
-    if (value instanceof Retry) throw value; // `return task.retry()` means the same
-    bound.warnOfForgottenRetry();
+    if (value instanceof Retry || value instanceof Replaced) throw value; // `return task.retry()` means the same
+    bound.warnOfForgottenThrow();
     return { kind: 'success', value };
   } catch (thrown) {
     return classify(reasonOf(thrown, bound), bound);
@@ -139,6 +161,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 function classify(thrown: unknown, bound: RunningTask): Outcome {
   if (thrown instanceof Retry) return { kind: 'retry', retry: thrown };
+  if (thrown instanceof Replaced) return { kind: 'replaced', signature: thrown.signature };
   if (thrown instanceof Ignore) return { kind: 'ignored' };
   if (thrown instanceof Reject) return { kind: 'rejected', requeue: thrown.requeue, reason: thrown.message };
   let failure = thrown;
@@ -226,6 +249,7 @@ function stateOf(outcome: Outcome): [TaskState, unknown] {
     case 'retry':
       return ['RETRY', outcome.retry.cause];
     case 'ignored':
+    case 'replaced':
       return ['IGNORED', undefined];
     case 'rejected':
       return ['REJECTED', outcome.reason];
@@ -237,5 +261,6 @@ const hookName: Readonly<Record<Outcome['kind'], string>> = {
   failure: 'onFailure',
   retry: 'onRetry',
   ignored: 'afterReturn',
+  replaced: 'afterReturn',
   rejected: 'afterReturn',
 };

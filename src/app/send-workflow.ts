@@ -22,7 +22,12 @@ import { announced, calleeNamed, checkArguments, rulesOf, within } from './submi
 
 /** What a start of a workflow is given besides the workflow itself. */
 export interface Start
-  extends Pick<PlanContext, 'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne'> {
+  extends Pick<
+    PlanContext,
+    'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne' | 'inlineBytes'
+  > {
+  /** Default: random. */
+  readonly newId?: PlanContext['newId'];
   readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
   /** Changes what goes to the broker, when all else is decided. */
   readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
@@ -128,7 +133,7 @@ export function planHere(app: App, signature: WireSignature, start: Start): Plan
     ...place,
     rootId: parent?.rootId ?? null,
     parentId: parent?.id ?? null,
-    newId: randomIds,
+    newId: start.newId ?? randomIds,
     ...(!keepsRecords(app) && { inlineBytes: Number.POSITIVE_INFINITY }),
   });
 }
@@ -172,7 +177,9 @@ export async function prepareStores(
         dateDone,
       }),
     ),
-    ...chords.map(({ groupId, size }) => (size === null ? undefined : backend?.chords?.resize(groupId, size))),
+    ...chords.map(({ groupId, size }) =>
+      size === null ? undefined : backend?.chords?.resize(groupId, size),
+    ),
   ]);
 }
 

@@ -2,7 +2,7 @@
 import { BrokerUnavailable, ConfigError, UnknownTaskError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
-import type { Json } from '../protocol/message.ts';
+import type { Json, TaskMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import { AsyncResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
@@ -203,15 +203,19 @@ function noted<R>(app: App, { message }: PreparedCall, options: CallOptions): As
 
 async function runHere<R>(app: App, { name, task }: Callee, prepared: PreparedCall): Promise<AsyncResult<R>> {
   if (task === null || task.run === null) throw new UnknownTaskError(name, undefined);
-  // Written and read, so that what could not be sent fails here, too.
-  const wire = encodeCall(app, prepared.message, prepared.encoding);
-  const { acceptContent, maxMessageSize } = app.config;
-  const message = decodeTask(wire, {
-    accept: [...acceptContent, prepared.encoding.serializer],
-    maxSize: maxMessageSize,
-  });
-  if (!message.ok) throw new Error(`the call of '${name}' cannot be read back: ${message.refusal.detail}`);
-  const { record, error } = await runEagerly(task, message.value, prepared.queue);
+  const { record, error } = await runEagerly(task, rewritten(app, prepared), prepared.queue);
   if (error !== null && app.config.taskEagerPropagates) throw error;
   return new AsyncResult<R>(record.taskId, new EagerBackend(record));
+}
+
+/** A call as it would arrive: written and read, so that what could not be sent fails where nothing is sent, too. */
+export function rewritten(app: App, { message, encoding }: PreparedCall): TaskMessage {
+  const wire = encodeCall(app, message, encoding);
+  const { acceptContent, maxMessageSize } = app.config;
+  const read = decodeTask(wire, {
+    accept: [...acceptContent, encoding.serializer],
+    maxSize: maxMessageSize,
+  });
+  if (!read.ok) throw new Error(`the call of '${message.task}' cannot be read back: ${read.refusal.detail}`);
+  return read.value;
 }

@@ -5,9 +5,10 @@ import type { TaskState } from '../protocol/result-meta.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
-import type { Retry, RetryOptions } from './outcome.ts';
+import type { Replaced, Retry, RetryOptions } from './outcome.ts';
 import type { Priority } from './priority.ts';
 import type { TaskRequest } from './request.ts';
+import type { AnySignature, Signature } from './signature.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
 /** What is known of any task, whatever it takes and returns. */
@@ -49,12 +50,64 @@ export interface Task<
   Returned = Result | Promise<Result>,
 > extends Callable<Args, Args, Result> {
   (...args: Args): Returned;
+  /**
+   * A call for later, whose missing leading arguments come from what goes before it: `chain(add.s(2, 4), add.s(10))`. Celery's `s`.
+   */
+  s<Given extends Suffix<Args>>(...args: Given): Signature<Missing<Args, Given>, Result>;
+  /** A complete call for later, which ignores what goes before it. Celery's `si`. */
+  si(...args: Args): Signature<readonly unknown[], Result>;
 }
+
+/** What may stand at the end of a list of arguments. */
+export type Suffix<Args extends readonly unknown[]> =
+  | Args
+  | (Args extends readonly [unknown?, ...infer Others]
+      ? number extends Args['length']
+        ? Args extends readonly [unknown, ...infer Behind]
+          ? Suffix<Behind>
+          : []
+        : Args extends readonly []
+          ? []
+          : Suffix<Others>
+      : []);
+
+/** What is missing before them: every beginning that completes them, since later arguments may be optional. */
+export type Missing<Args extends readonly unknown[], Given extends readonly unknown[]> = Completing<
+  Prefix<Args>,
+  Args,
+  Given
+>;
+
+type Prefix<Args extends readonly unknown[], Done extends readonly unknown[] = []> =
+  | Done
+  | (Args extends readonly []
+      ? never
+      : Args extends readonly [(infer First)?, ...infer Others]
+        ? number extends Args['length']
+          ? Args extends readonly [infer Fixed, ...infer Behind]
+            ? Prefix<Behind, [...Done, Fixed]>
+            : [...Done, ...Args]
+          : Prefix<Others, [...Done, First]>
+        : [...Done, ...Args]);
+
+type Completing<
+  Start extends readonly unknown[],
+  Args extends readonly unknown[],
+  Given extends readonly unknown[],
+> = Start extends unknown ? ([...Start, ...Given] extends Args ? Start : never) : never;
 
 /** A task with keyword arguments: one object, checked by the schema `input`. Calling it like a function checks, too. */
 export interface KeywordTask<Input extends object, Result>
   extends Callable<Input, KeywordArgs<Input>, Result> {
   (...args: KeywordArgs<Input>): Promise<Result>;
+  /** A call for later. Without all of its members it takes one of the missing ones from what goes before it. */
+  s(...args: KeywordArgs<Input>): Signature<[], Result>;
+  s<Given extends Partial<Input>>(
+    given: Given,
+  ): Signature<[value: Input[Exclude<keyof Input, keyof Given>]], Result>;
+  s(): Signature<[value: Input[keyof Input]], Result>;
+  /** A complete call for later, which ignores what goes before it. */
+  si(...args: KeywordArgs<Input>): Signature<readonly unknown[], Result>;
 }
 
 /** The one object; it may be left out when all of its members may. */
@@ -79,6 +132,17 @@ export interface BoundTask {
   retry(error?: unknown, options?: RetryOptions): Retry;
   /** Stores a state of your own with what belongs to it: `await task.updateState('PROGRESS', { done: 3, total: 7 })`. */
   updateState(state: TaskState, meta?: unknown): Promise<void>;
+  /**
+   * Makes what has another workflow run in the place of this task: `throw task.replace(add.s(2, 3))`. That one's result is this
+   * task's, and what was to follow this task follows it. Celery's `replace`.
+   */
+  replace(signature: AnySignature): Replaced;
+  /**
+   * Sends one more member of the chord that this task is a member of: its body waits for that one, too, whose result comes after all
+   * others. Celery's `add_to_chord`.
+   * @throws WorkflowError when it is no member of a chord.
+   */
+  addToChord<Out>(signature: Signature<[], Out>): Promise<AsyncResult<Out>>;
 }
 
 /** Any class of errors. */

@@ -1,0 +1,34 @@
+// A running member of a chord adds another member: Celery's `add_to_chord`.
+import { derivedIds } from '../canvas/freeze.ts';
+import { WorkflowError } from '../errors.ts';
+import type { WireSignature } from '../protocol/message.ts';
+import type { AsyncResult } from '../results/async-result.ts';
+import { sendWorkflow } from './send-workflow.ts';
+import type { BoundTask } from './task.ts';
+
+/**
+ * Sends it as one more part of the chord that `task` is a member of. `count`: how many this run has added before. A run that repeats
+ * another, whose worker died, adds the same, and so nothing.
+ * @throws WorkflowError when it is no member of a chord
+ */
+export async function addToChord<Out>(
+  task: BoundTask,
+  signature: WireSignature,
+  count: number,
+): Promise<AsyncResult<Out>> {
+  const { id, group, embed } = task.request.message;
+  const chords = (await task.app.backend())?.chords;
+  if (group === null || embed.chord === null || chords === undefined)
+    throw new WorkflowError(`${task.name}[${id}] is no member of a chord, so nothing can be added to it`);
+  const newId = derivedIds(id, `added.${count}`);
+  const added = newId('');
+  // Counted before it is sent: the chord may wait too long for a moment, but never too short.
+  await chords.extend(group, added);
+  return sendWorkflow<Out>(task.app, signature, {
+    id: added,
+    newId,
+    groupId: group,
+    chord: embed.chord,
+    asOne: true,
+  });
+}

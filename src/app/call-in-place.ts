@@ -1,0 +1,49 @@
+// A task's code run as the function that it is: no queue, no hooks, no retries.
+import { ConfigError } from '../errors.ts';
+import { silentLogger } from '../lib/logger.ts';
+import type { Json } from '../protocol/message.ts';
+import { bindArguments, toKwargs } from './arguments.ts';
+import { noOptions } from './call-options.ts';
+import { currentTask, runAs } from './context.ts';
+import { toRequest } from './request.ts';
+import { bindTask } from './run.ts';
+import { noKwargs, prepareCall } from './sender.ts';
+import type { AnyTask, TaskBody } from './task.ts';
+
+/** Runs a task's code as the function that it is: no queue, no hooks, no retries. A schema checks all the same. */
+export function callDirectly(task: AnyTask, args: readonly unknown[]): unknown {
+  const { name, options, run } = task;
+  if (run === null)
+    throw new ConfigError(
+      `the task '${name}' lives elsewhere (app.remote); send it with delay() or applyAsync()`,
+    );
+  if (options.input === null) return options.bind ? runBound(task, run, args) : run(...args);
+  return checked(task, run, args);
+}
+
+async function checked(task: AnyTask, run: TaskBody, given: readonly unknown[]): Promise<unknown> {
+  const args = await bindArguments(task.name, task.options.input, [], toKwargs(task.name, ...given));
+  return task.options.bind ? runBound(task, run, args) : run(...args);
+}
+
+/** Runs a task's code within the running one, with arguments as they travel. Celery's `task.__call__`. */
+export async function callInPlace(task: AnyTask, given: readonly unknown[], kwargs: Json): Promise<unknown> {
+  const { name, options, run } = task;
+  if (run === null)
+    throw new ConfigError(`the task '${name}' lives elsewhere (app.remote) and cannot be run here`);
+  const args = await bindArguments(name, options.input, given, kwargs);
+  return options.bind ? runBound(task, run, args) : run(...args);
+}
+
+function runBound(task: AnyTask, run: TaskBody, args: readonly unknown[]): unknown {
+  const { message, queue } = prepareCall(task.app, task.name, args, noKwargs, noOptions, task.options);
+  const around = currentTask();
+  const bound = bindTask(task, {
+    request: toRequest(message, { queue, redelivered: false, hostname: message.origin ?? '', isEager: true }),
+    signal: around?.signal ?? new AbortController().signal,
+    logger: around?.logger ?? silentLogger,
+    updateState: () => Promise.resolve(),
+    direct: true,
+  });
+  return runAs(bound, () => run(bound, ...args));
+}

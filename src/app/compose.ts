@@ -1,0 +1,224 @@
+// Composing workflows: chain, group, chord, and the three ways to call a task with each item of a list.
+import { chainOf, chordOf, chunksOf, groupOf, mapOf, starmapOf, taskSignature } from '../canvas/construct.ts';
+import { WorkflowError } from '../errors.ts';
+import type { WireSignature } from '../protocol/message.ts';
+import type { Settled } from '../protocol/workflow-wire.ts';
+import type { AsyncResult } from '../results/async-result.ts';
+import {
+  type AnySignature,
+  commonApp,
+  type Group,
+  groupFrom,
+  type Signature,
+  signatureOf,
+} from './signature.ts';
+import { type SignatureSource, StreamedChord, StreamedGroup } from './streamed-group.ts';
+import type { AnyTask } from './task.ts';
+
+type Args = readonly unknown[];
+
+/**
+ * One after another: each step gets what the one before it gave as its first argument, and the chain gives what the last one gives.
+ * When a step fails the rest does not run, and has the same failure.
+ * @example await chain(add.s(2, 4), add.s(10)).delay() // 16
+ */
+export function chain<In extends Args, A>(a: Signature<In, A>): Signature<In, A>;
+export function chain<In extends Args, A, B>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+): Signature<In, B>;
+export function chain<In extends Args, A, B, C>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+  c: Signature<[NoInfer<B>], C>,
+): Signature<In, C>;
+export function chain<In extends Args, A, B, C, D>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+  c: Signature<[NoInfer<B>], C>,
+  d: Signature<[NoInfer<C>], D>,
+): Signature<In, D>;
+export function chain<In extends Args, A, B, C, D, E>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+  c: Signature<[NoInfer<B>], C>,
+  d: Signature<[NoInfer<C>], D>,
+  e: Signature<[NoInfer<D>], E>,
+): Signature<In, E>;
+export function chain<In extends Args, A, B, C, D, E, F>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+  c: Signature<[NoInfer<B>], C>,
+  d: Signature<[NoInfer<C>], D>,
+  e: Signature<[NoInfer<D>], E>,
+  f: Signature<[NoInfer<E>], F>,
+): Signature<In, F>;
+export function chain<In extends Args, A, B, C, D, E, F, G>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+  c: Signature<[NoInfer<B>], C>,
+  d: Signature<[NoInfer<C>], D>,
+  e: Signature<[NoInfer<D>], E>,
+  f: Signature<[NoInfer<E>], F>,
+  g: Signature<[NoInfer<F>], G>,
+): Signature<In, G>;
+export function chain<In extends Args, A, B, C, D, E, F, G, H>(
+  a: Signature<In, A>,
+  b: Signature<[NoInfer<A>], B>,
+  c: Signature<[NoInfer<B>], C>,
+  d: Signature<[NoInfer<C>], D>,
+  e: Signature<[NoInfer<D>], E>,
+  f: Signature<[NoInfer<E>], F>,
+  g: Signature<[NoInfer<F>], G>,
+  h: Signature<[NoInfer<G>], H>,
+): Signature<In, H>;
+/** Of a list whose length the compiler does not know: say what it takes and gives, `chain<[number], string>(steps)`. */
+export function chain<In extends Args = [], Out = unknown>(
+  steps: readonly AnySignature[],
+): Signature<In, Out>;
+export function chain(
+  ...given: readonly AnySignature[] | readonly [readonly AnySignature[]]
+): Signature<never, unknown> {
+  const steps = listOf(given);
+  if (steps.length === 0) throw new WorkflowError('a chain needs at least one step');
+  const [only] = steps;
+  return steps.length === 1 && only !== undefined
+    ? only
+    : signatureOf(commonApp(steps), chainOf(steps.map((step) => step.toJSON())));
+}
+
+/** What all members of a group wait for. */
+type InOf<S extends readonly AnySignature[]> = S[number] extends Signature<infer In, unknown> ? In : never;
+
+/** What each member gives, in its place. */
+type OutOf<S extends readonly AnySignature[]> = {
+  -readonly [Place in keyof S]: S[Place] extends Signature<never, infer Out> ? Out : never;
+};
+
+/**
+ * All at once: gives the list of what its members give, in their order. Arguments that it gets, each member gets. A list gives a
+ * {@link Group}, which can be part of any workflow; anything else that can be walked through, also asynchronously, is sent piece by
+ * piece while it is made, as fast as the broker takes it.
+ * @example const [sum, size] = await (await group([add.s(1, 2), pageSize.s(url)]).delay()).get();
+ */
+export function group<const S extends readonly AnySignature[]>(members: S): Group<InOf<S>, OutOf<S>>;
+export function group<In extends Args, Out>(
+  members: Iterable<Signature<In, Out>> | AsyncIterable<Signature<In, Out>>,
+): StreamedGroup<In, Out>;
+export function group(
+  members: readonly AnySignature[] | SignatureSource<never, unknown>,
+): Group<never, unknown> | StreamedGroup<never, unknown> {
+  if (!Array.isArray(members)) return new StreamedGroup(members as SignatureSource<never, unknown>); // it is no list
+  return groupFrom(commonApp(members), groupOf(members.map((member: AnySignature) => member.toJSON())));
+}
+
+/** What a chord does when a member of its header fails. */
+export interface ChordOptions {
+  /**
+   * The body fails with the first member that fails, without waiting for the others. Otherwise, as in Celery, when all have ended.
+   * The members that fail last, and the worker that sees it, must be Umbel's.
+   */
+  readonly failFast?: boolean;
+}
+
+/** The body runs in any case, with what became of each member. */
+export interface AllSettled {
+  readonly allSettled: true;
+}
+
+/** What `allSettled` gives of each member. */
+export type SettledOf<H> = {
+  -readonly [Place in keyof H]: Settled<H[Place]>;
+};
+
+/**
+ * A group, and then its body with the list of their results. What fails in the header, the body fails with (ChordError).
+ * @example await chord(group(urls.map((url) => pageSize.s(url))), total.s()).delay()
+ */
+export function chord<In extends Args, H, R>(
+  header: Signature<In, H>,
+  body: Signature<[SettledOf<NoInfer<H>>], R>,
+  options: AllSettled,
+): Signature<In, R>;
+export function chord<In extends Args, H, R>(
+  header: Signature<In, H>,
+  body: Signature<[NoInfer<H>], R>,
+  options?: ChordOptions,
+): Signature<In, R>;
+export function chord<const S extends readonly AnySignature[], R>(
+  header: S,
+  body: Signature<[SettledOf<OutOf<S>>], R>,
+  options: AllSettled,
+): Signature<InOf<S>, R>;
+export function chord<const S extends readonly AnySignature[], R>(
+  header: S,
+  body: Signature<[OutOf<S>], R>,
+  options?: ChordOptions,
+): Signature<InOf<S>, R>;
+export function chord<In extends Args, Out, R>(
+  header: StreamedGroup<In, Out>,
+  body: Signature<[Settled<Out>[]], R>,
+  options: AllSettled,
+): StreamedChord<In, R>;
+export function chord<In extends Args, Out, R>(
+  header: StreamedGroup<In, Out>,
+  body: Signature<[NoInfer<Out>[]], R>,
+  options?: ChordOptions,
+): StreamedChord<In, R>;
+export function chord(
+  header: AnySignature | readonly AnySignature[] | StreamedGroup<never, unknown>,
+  body: AnySignature,
+  options: Partial<AllSettled> & ChordOptions = {},
+): Signature<never, unknown> | StreamedChord<never, unknown> {
+  if (options.allSettled && options.failFast)
+    throw new WorkflowError('a chord either fails fast, or waits until all are settled: give one of the two');
+  const policy = options.allSettled ? 'all-settled' : options.failFast ? 'fail-fast' : null;
+  if (header instanceof StreamedGroup) return new StreamedChord(header, body, policy);
+  const whole = Array.isArray(header) ? group(header as readonly AnySignature[]) : (header as AnySignature); // it is one of the two
+  const wire = chordOf(whole.toJSON(), body.toJSON());
+  return signatureOf(commonApp([whole, body]), policy === null ? wire : { ...wire, chord_policy: policy });
+}
+
+/** A task with positional arguments. */
+interface Mappable<In extends Args, Out> extends AnyTask {
+  delay(...args: In): Promise<AsyncResult<Out>>;
+}
+
+/** Calls the task with each item, one after another in one task; gives the list of what it returned. Celery's `map`. */
+export function map<Item, Out>(
+  task: Mappable<[item: Item], Out>,
+  items: readonly Item[],
+): Signature<Args, Out[]> {
+  return signatureOf(task.app, mapOf(eachCall(task), [...items]));
+}
+
+/** {@link map} with items that are lists of arguments. Celery's `starmap`. */
+export function starmap<In extends Args, Out>(
+  task: Mappable<In, Out>,
+  items: readonly NoInfer<In>[],
+): Signature<Args, Out[]> {
+  return signatureOf(task.app, starmapOf(eachCall(task), [...items]));
+}
+
+/** {@link starmap} in pieces of `size`, beside each other: for many short calls. Gives a list for each piece. Celery's `chunks`. */
+export function chunks<In extends Args, Out>(
+  task: Mappable<In, Out>,
+  items: readonly NoInfer<In>[],
+  size: number,
+): Group<Args, Out[][]> {
+  if (!Number.isInteger(size) || size < 1)
+    throw new WorkflowError(`the size of a chunk must be a whole number from 1, not ${size}`);
+  return groupFrom(task.app, chunksOf(eachCall(task), [...items], size));
+}
+
+function eachCall({ name, options }: AnyTask): WireSignature {
+  if (options.input === null) return taskSignature(name);
+  throw new WorkflowError(
+    `'${name}' takes one object, and map, starmap and chunks call with positional arguments: make a group of its calls`,
+  );
+}
+
+function listOf(given: readonly unknown[]): readonly AnySignature[] {
+  const [first] = given;
+  return (Array.isArray(first) ? first : given) as readonly AnySignature[]; // as the overloads say
+}

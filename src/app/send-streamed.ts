@@ -1,0 +1,203 @@
+// Sending a group, or a chord, whose members are made while it is sent.
+import { type CarriedBody, carriedBody } from '../canvas/chord-body.ts';
+import { chordOf, groupOf } from '../canvas/construct.ts';
+import { type Handle, randomIds } from '../canvas/freeze.ts';
+import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import type { ChordPolicy } from '../protocol/workflow-wire.ts';
+import { type AsyncResult, GroupResult } from '../results/async-result.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App } from './app.ts';
+import type { CallOptions } from './call-options.ts';
+import { applyWorkflow } from './eager-workflow.ts';
+import { type PublishRules, publishCalls } from './publish.ts';
+import { resultOf } from './result-of.ts';
+import {
+  encodedCalls,
+  keepsRecords,
+  noteChild,
+  planHere,
+  prepareStores,
+  publicationsOfCalls,
+  sendWorkflow,
+  windowSize,
+} from './send-workflow.ts';
+import { type AnySignature, commonApp } from './signature.ts';
+import { rulesOf, within } from './submit.ts';
+import { sendingOptions, toWireOptions } from './wire-options.ts';
+
+export interface StreamedBody {
+  readonly signature: AnySignature;
+  readonly policy: ChordPolicy | null;
+}
+
+export interface Streamed {
+  readonly header: AsyncResult;
+  /** The body's; without a body the header's. */
+  readonly result: AsyncResult;
+}
+
+/** @throws PartlySentError when it fails after some members were sent. */
+export async function sendStreamed(
+  members: Iterable<AnySignature> | AsyncIterable<AnySignature>,
+  body: StreamedBody | null,
+  args: readonly unknown[],
+  options: CallOptions,
+): Promise<Streamed> {
+  const sending = new Sending(body, args, options);
+  try {
+    for await (const member of members) await sending.add(member);
+    return await sending.end();
+  } catch (error) {
+    throw sending.failed(error);
+  }
+}
+
+class Sending {
+  readonly #groupId: string = randomIds();
+  readonly #body: StreamedBody | null;
+  readonly #args: readonly unknown[];
+  readonly #options: CallOptions;
+  readonly #wireOptions: Json;
+  readonly #id: string | null;
+  readonly #handles: Handle[] = [];
+  readonly #sent: string[] = [];
+  #app: App | null;
+  #carried: CarriedBody | null = null;
+  #eager: WireSignature[] = [];
+  #window: Publication[] = [];
+
+  constructor(body: StreamedBody | null, args: readonly unknown[], options: CallOptions) {
+    const { task_id: id, ...wireOptions } = toWireOptions('a streamed group', options);
+    this.#app = body?.signature.app ?? null;
+    this.#body = body;
+    this.#args = args;
+    this.#options = options;
+    this.#wireOptions = wireOptions;
+    this.#id = typeof id === 'string' ? id : null;
+    if (body === null && this.#id !== null) this.#groupId = this.#id;
+  }
+
+  /** Takes a member; resolves when there is room for the next. */
+  async add(member: AnySignature): Promise<void> {
+    const app = commonApp([...(this.#app === null ? [] : [{ app: this.#app }]), member]);
+    if (app === null) throw new WorkflowError('a member of a group belongs to no application');
+    this.#app = app;
+    const signature = withInherited(member.toJSON(), this.#wireOptions);
+    if (app.config.taskAlwaysEager) {
+      this.#eager.push(signature);
+      return;
+    }
+    if (this.#body !== null && this.#carried === null) await this.#begin(app, this.#body);
+    const planned = planHere(app, signature, {
+      args: this.#args,
+      groupId: this.#groupId,
+      groupIndex: this.#handles.length,
+      ...(this.#carried !== null && { chord: this.#carried.carried, asOne: true }),
+    });
+    const calls = await encodedCalls(app, planned);
+    await this.#prepare(app, planned);
+    const publications = await publicationsOfCalls(app, calls, this.#rulesOf(app));
+    // Only when another one comes: the size of a chord must be known before its last member is sent.
+    if (this.#window.length >= windowSize) await this.#publish(app);
+    this.#window.push(...publications);
+    this.#handles.push(planned.handle);
+  }
+
+  async end(): Promise<Streamed> {
+    const app = this.#app;
+    if (app === null) {
+      const header = new GroupResult(this.#groupId, [], null);
+      return { header, result: header };
+    }
+    const body = this.#body;
+    if (app.config.taskAlwaysEager) return this.#endEagerly(app);
+    if (body !== null && this.#handles.length === 0) {
+      const result = await sendWorkflow(app, withInherited(body.signature.toJSON(), this.#wireOptions), {
+        args: [[]],
+        ...(this.#id !== null && { id: this.#id }),
+        sending: sendingOptions(this.#options),
+      });
+      return { header: new GroupResult(this.#groupId, [], null), result };
+    }
+    if (this.#carried !== null) {
+      const chords = [{ groupId: this.#groupId, size: this.#handles.length }];
+      await this.#prepare(app, { stored: [], chords });
+    }
+    await this.#publish(app);
+    const group: Handle = { kind: 'group', id: this.#groupId, members: this.#handles, parent: null };
+    const header = resultOf<unknown>(app, group);
+    noteChild(header, this.#options.addToParent);
+    const handle = this.#carried?.handle;
+    return { header, result: handle === undefined ? header : resultOf(app, following(handle, group)) };
+  }
+
+  /** What went wrong, with what was sent before. */
+  failed(error: unknown): unknown {
+    if (this.#sent.length === 0) return error;
+    const window = this.#window.map(({ id }) => id);
+    const inDoubt = error instanceof SendUnconfirmed;
+    return new PartlySentError(
+      { sent: this.#sent, doubtful: inDoubt ? window : [], unsent: inDoubt ? [] : window },
+      { cause: error },
+    );
+  }
+
+  /** What all members refer to. */
+  async #begin(app: App, { signature, policy }: StreamedBody): Promise<void> {
+    const { countdown: _, eta: __, ...later } = this.#wireOptions;
+    this.#carried = carriedBody(withInherited(signature.toJSON(), later), {
+      groupId: this.#groupId,
+      policy,
+      id: this.#id,
+      newId: randomIds,
+      ...(!keepsRecords(app) && { inlineBytes: Number.POSITIVE_INFINITY }),
+    });
+    await this.#prepare(app, {
+      stored: this.#carried.stored,
+      chords: [{ groupId: this.#groupId, size: null }],
+    });
+  }
+
+  async #prepare(app: App, parts: Parameters<typeof prepareStores>[2]): Promise<void> {
+    if (parts.stored.length === 0 && parts.chords.length === 0) return;
+    const rules = this.#rulesOf(app);
+    const { backend } = app.stores ?? (await within(app.open(), rules));
+    await within(prepareStores(app, backend, parts), rules);
+  }
+
+  async #publish(app: App): Promise<void> {
+    if (this.#window.length === 0) return;
+    const rules = this.#rulesOf(app);
+    const { transport } = app.stores ?? (await within(app.open(), rules));
+    await publishCalls(transport, this.#window, rules);
+    this.#sent.push(...this.#window.map(({ id }) => id));
+    this.#window = [];
+  }
+
+  async #endEagerly(app: App): Promise<Streamed> {
+    const group = groupOf(this.#eager);
+    const body = this.#body;
+    const wire =
+      body === null ? group : chordOf(group, withInherited(body.signature.toJSON(), this.#wireOptions));
+    const result = await applyWorkflow(app, body?.policy ? { ...wire, chord_policy: body.policy } : wire, {
+      args: this.#args,
+      ...(this.#id !== null && { id: this.#id }),
+    });
+    return { header: result, result };
+  }
+
+  /** Anew for each publication: a stream may take longer than one send may. */
+  #rulesOf(app: App): PublishRules {
+    return rulesOf(app, sendingOptions(this.#options));
+  }
+}
+
+/** Options given to the whole, which go behind a part's own. */
+function withInherited(signature: WireSignature, options: Json): WireSignature {
+  return { ...signature, options: { ...options, ...signature.options } };
+}
+
+function following(handle: Handle, parent: Handle): Handle {
+  return { ...handle, parent: handle.parent === null ? parent : following(handle.parent, parent) };
+}

@@ -1,0 +1,62 @@
+// A group of which nobody knows the end: its members are sent while they are made, as fast as the broker takes them.
+import type { ChordPolicy } from '../protocol/workflow-wire.ts';
+import type { AsyncResult, GroupResult } from '../results/async-result.ts';
+import { type CallOptions, noOptions } from './call-options.ts';
+import { sendStreamed } from './send-streamed.ts';
+import type { AnySignature, Signature } from './signature.ts';
+
+/** Where members come from. */
+export type SignatureSource<In extends readonly unknown[], Out> =
+  | Iterable<Signature<In, Out>>
+  | AsyncIterable<Signature<In, Out>>;
+
+/** Can be sent, and be the header of a chord; it is no part of other workflows, since it is never there as a whole. */
+export class StreamedGroup<in In extends readonly unknown[], out Out> {
+  /** @internal */
+  readonly members: SignatureSource<In, Out>;
+
+  constructor(members: SignatureSource<In, Out>) {
+    this.members = members;
+  }
+
+  /** Sends it; resolves when the broker holds its last member. */
+  delay(...args: In): Promise<GroupResult<Out[]>> {
+    return this.applyAsync(args);
+  }
+
+  /**
+   * @param options for each of its members
+   * @throws PartlySentError when a publication fails, or what makes the members throws, after some were sent.
+   */
+  async applyAsync(args: In, options: CallOptions = noOptions): Promise<GroupResult<Out[]>> {
+    const { header } = await sendStreamed(this.members, null, args, options);
+    return header as GroupResult<Out[]>; // the one promise that the types make for the wire
+  }
+}
+
+/** A chord whose header is a {@link StreamedGroup}. */
+export class StreamedChord<in In extends readonly unknown[], out Out> {
+  readonly #header: StreamedGroup<In, unknown>;
+  readonly #body: AnySignature;
+  readonly #policy: ChordPolicy | null;
+
+  constructor(header: StreamedGroup<In, unknown>, body: AnySignature, policy: ChordPolicy | null) {
+    this.#header = header;
+    this.#body = body;
+    this.#policy = policy;
+  }
+
+  delay(...args: In): Promise<AsyncResult<Out>> {
+    return this.applyAsync(args);
+  }
+
+  /**
+   * @param options for each member, and for the body, but for `countdown` and `eta`; `taskId` is the body's
+   * @throws as {@link StreamedGroup.applyAsync}: then the body will not run.
+   */
+  async applyAsync(args: In, options: CallOptions = noOptions): Promise<AsyncResult<Out>> {
+    const body = { signature: this.#body, policy: this.#policy };
+    const { result } = await sendStreamed(this.#header.members, body, args, options);
+    return result as AsyncResult<Out>; // as above
+  }
+}

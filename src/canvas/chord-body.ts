@@ -1,0 +1,35 @@
+// The body of a chord as its members carry it.
+import type { WireSignature } from '../protocol/message.ts';
+import type { ChordPolicy } from '../protocol/workflow-wire.ts';
+import { defaultInlineBytes, Shelf, type Stored } from './by-reference.ts';
+import { withOptions } from './construct.ts';
+import { freeze, type Handle, handleOf } from './freeze.ts';
+import { normalize } from './normal-form.ts';
+
+export interface CarriedBody {
+  /** With its ids, to be sent itself where the header is empty. */
+  readonly body: WireSignature;
+  /** In each member's message. */
+  readonly carried: WireSignature;
+  readonly stored: readonly Stored[];
+  readonly handle: Handle;
+}
+
+/** For a chord whose members are planned one by one, and whose size is said at the end. */
+export function carriedBody(
+  signature: WireSignature,
+  chord: {
+    readonly groupId: string;
+    readonly policy: ChordPolicy | null;
+    readonly id: string | null;
+    readonly newId: (place: string) => string;
+    readonly inlineBytes?: number;
+  },
+): CarriedBody {
+  const { groupId, policy, id, newId, inlineBytes } = chord;
+  const frozen = freeze(normalize(signature), id, newId);
+  const body = withOptions(frozen, { group_id: groupId });
+  const shelf = new Shelf(inlineBytes ?? defaultInlineBytes, newId);
+  const carried = shelf.one(policy === null ? body : { ...body, chord_policy: policy });
+  return { body, carried, stored: shelf.stored, handle: handleOf(frozen) };
+}

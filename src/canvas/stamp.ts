@@ -1,0 +1,67 @@
+// Stamping: headers that each task of a workflow carries, and that workers and monitors see (facts 6.8).
+import { ConfigError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import { celeryHeaders } from '../protocol/task-v2.ts';
+import { mapTasks, type Role } from './map-tasks.ts';
+
+/** Names and values of stamps. */
+export type Stamps = Json;
+
+/** Says which stamps each task gets. `role`: what the task is within the workflow. */
+export interface StampingVisitor {
+  onSignature(
+    task: Pick<WireSignature, 'task' | 'args' | 'kwargs' | 'options'>,
+    role: Role,
+  ): Stamps | null | undefined;
+}
+
+/**
+ * The same workflow, stamped: its parts and their callbacks.
+ * @throws ConfigError for a stamp that has the name of a header or of an option.
+ */
+export function stamped(signature: WireSignature, stamps: Stamps | StampingVisitor): WireSignature {
+  const visitor: StampingVisitor = isVisitor(stamps) ? stamps : { onSignature: () => stamps };
+  return mapTasks(signature, (task, role) => {
+    const given = visitor.onSignature(task, role);
+    if (!given) return task;
+    const names = Object.keys(given);
+    for (const name of names) checkStamp(name, task.options);
+    const { stamped_headers: known } = task.options;
+    const all = [...new Set([...(Array.isArray(known) ? known : []), ...names])];
+    return { ...task, options: { ...task.options, ...given, stamped_headers: all } };
+  });
+}
+
+function isVisitor(stamps: Stamps | StampingVisitor): stamps is StampingVisitor {
+  return typeof stamps.onSignature === 'function';
+}
+
+/** Celery writes stamps among the options. */
+function checkStamp(name: string, options: Json): void {
+  const { stamped_headers: known } = options;
+  const isStamp = Array.isArray(known) && known.includes(name);
+  if (celeryHeaders.has(name) || taken.has(name) || (name in options && !isStamp))
+    throw new ConfigError(
+      `a stamp cannot be named '${name}', which means something else in a call's options`,
+    );
+}
+
+const taken: ReadonlySet<string> = new Set([
+  'task_id',
+  'queue',
+  'exchange',
+  'routing_key',
+  'priority',
+  'countdown',
+  'link',
+  'link_error',
+  'chain',
+  'chord',
+  'headers',
+  'serializer',
+  'reply_to',
+  'time_limit',
+  'soft_time_limit',
+  'ignore_result',
+  'stamped_headers',
+]);
