@@ -3,6 +3,7 @@ import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
 import { deadCommand } from './commands/dead.ts';
 import { gatewayCommand } from './commands/gateway.ts';
+import { initCommand } from './commands/init.ts';
 import { purgeCommand } from './commands/purge.ts';
 import { resultCommand } from './commands/result.ts';
 import { scheduleCommand } from './commands/schedule.ts';
@@ -22,6 +23,7 @@ export function createProgram(): Command {
       'after',
       `
 Examples:
+  umbel init shop
   umbel -A ./app.ts worker -l info -c 8 -Q celery,slow
   umbel -A ./app.ts call shop.add -a '[2, 3]' --wait 10
   umbel -A ./app.ts gateway --port 8000
@@ -39,6 +41,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     purgeCommand(),
     deadCommand(),
     gatewayCommand(),
+    initCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of everyCommand(program)) {

@@ -1,0 +1,62 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { type CommonOptions, optionsOf } from '../common.ts';
+import { projectFiles, type Store } from '../init/project.ts';
+import { createOutput } from '../output.ts';
+import { UsageError } from '../usage.ts';
+
+interface InitOptions extends CommonOptions {
+  readonly name?: string;
+  readonly store: Store;
+}
+
+/** `umbel init [folder]`: writes a small new project. */
+export function initCommand(): Command {
+  return new Command('init')
+    .description('Write a small new project: typed tasks, a worker, a schedule, a test, Docker files.')
+    .argument('[folder]', 'Where; it must be empty, or not there yet.', '.')
+    .option('--name <name>', "The project's and the application's name; default: the folder's.")
+    .addOption(
+      new Option('--store <store>', 'Where messages live.')
+        .choices(['embedded', 'redis', 'rabbitmq'])
+        .default('embedded'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel init shop && cd shop && npm install && npm start
+  umbel init shop --store redis`,
+    )
+    .action((folder: string, _: unknown, command: Command) => init(folder, optionsOf<InitOptions>(command)));
+}
+
+function init(given: string, options: InitOptions): void {
+  const output = createOutput(options);
+  const folder = resolve(given);
+  const present = existsSync(folder) ? readdirSync(folder).filter((name) => name !== '.git') : [];
+  if (present.length > 0)
+    throw new UsageError(
+      `the folder '${given}' is not empty (${present.slice(0, 3).join(', ')}); give another one`,
+    );
+  const name =
+    options.name ??
+    basename(folder)
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]+/g, '-');
+  if (!/^[a-z][a-z0-9-]*$/.test(name))
+    throw new UsageError(
+      `'${name}' cannot be a name; give one of small letters, digits and '-': --name shop`,
+    );
+  const files = projectFiles({ name, store: options.store });
+  for (const [path, text] of files) {
+    const file = join(folder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text, { flag: 'wx' });
+    output.say(`  ${path}`);
+  }
+  const where = relative(process.cwd(), folder);
+  output.say(`\nNow: ${where === '' ? '' : `cd ${where} && `}npm install && npm start`);
+  output.data({ folder, name, files: [...files.keys()] });
+}

@@ -1,0 +1,229 @@
+// The files of a small new project: typed tasks, a worker, a schedule, a test, and what a deployment needs. Pure.
+import { version } from '../version.ts';
+
+export type Store = 'embedded' | 'redis' | 'rabbitmq';
+
+export interface ProjectChoices {
+  /** As npm takes it. */
+  readonly name: string;
+  readonly store: Store;
+}
+
+/** Paths and texts. */
+export function projectFiles({ name, store }: ProjectChoices): ReadonlyMap<string, string> {
+  const files = new Map([
+    ['package.json', packageJson(name)],
+    ['tsconfig.json', tsconfig],
+    ['src/app.ts', app(name)],
+    ['src/main.ts', main],
+    ['test/app.test.ts', test],
+    ['.env', env(store)],
+    ['.gitignore', 'node_modules/\n.umbel/\n.env\n'],
+    ['.dockerignore', 'node_modules/\n.umbel/\n.env\n.git/\n'],
+    ['Dockerfile', dockerfile],
+    ['compose.yaml', compose(store)],
+    ['README.md', readme(name, store)],
+  ]);
+  return files;
+}
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+function packageJson(name: string): string {
+  return json({
+    name,
+    private: true,
+    type: 'module',
+    engines: { node: '>=20.19' },
+    scripts: {
+      start: 'tsx --env-file-if-exists=.env src/main.ts',
+      test: 'tsx --test test/*.test.ts',
+      worker: 'umbel -A ./src/app.ts worker -l info',
+      beat: 'umbel -A ./src/app.ts beat',
+      check: 'tsc --noEmit',
+    },
+    dependencies: { umbel: `^${version}` },
+    devDependencies: { '@types/node': '^20.19.0', tsx: '^4.20.0', typescript: '>=5.9' },
+  });
+}
+
+const tsconfig: string = json({
+  compilerOptions: {
+    target: 'es2023',
+    module: 'nodenext',
+    strict: true,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    erasableSyntaxOnly: true,
+    verbatimModuleSyntax: true,
+    skipLibCheck: true,
+    types: ['node'],
+  },
+  include: ['src', 'test'],
+});
+
+function app(name: string): string {
+  return `// The application: its tasks, and what is sent by itself. Everything else imports it from here.
+import { App, crontab } from 'umbel';
+
+// Broker and result backend come from the environment (.env): UMBEL_BROKER_URL, UMBEL_RESULT_BACKEND. Without them: a file in .umbel/.
+export const app: App = new App('${name}', {
+  taskTimeLimit: '5m',
+  taskSoftTimeLimit: '4m',
+});
+
+export const add = app.task('${name}.add', (x: number, y: number) => x + y);
+
+/** How many characters a page has. Tried again when the network fails: after 1, 2, 4 … s. */
+export const pageSize = app.task(
+  '${name}.page_size',
+  { bind: true, maxRetries: 5, autoretryFor: [Error], retryBackoff: true, softTimeLimit: 20 },
+  async (task, url: string) => {
+    const response = await fetch(url, { signal: task.signal });
+    if (!response.ok) throw new Error(\`\${url} answered \${response.status}\`);
+    const size = (await response.text()).length;
+    task.logger.info({ url, size }, 'page read');
+    return size;
+  },
+);
+
+export const tidy = app.task('${name}.tidy', () => {
+  // What is to be done each night.
+});
+
+app.schedule('nightly-tidy', crontab('0 3 * * *'), tidy);
+`;
+}
+
+const main = `// Shows it at work: a worker in this process, and a task that is sent to it. In production the worker is a program of its own: npm run worker
+import { Worker } from 'umbel/worker';
+import { add, app } from './app.ts';
+
+const worker = new Worker(app);
+await worker.start();
+console.log(\`\${worker.name} takes tasks from \${worker.queues.join(', ')}\`);
+
+const sum = await add.delay(2, 3);
+console.log(\`2 + 3 = \${await sum.get({ timeout: 10 })}\`);
+
+await worker.stop();
+await app.close();
+`;
+
+const test = `import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { drain } from 'umbel/testing';
+
+// In memory: each test run begins with nothing.
+process.env.UMBEL_BROKER_URL = 'memory://';
+process.env.UMBEL_RESULT_BACKEND = 'memory://';
+const { add, app } = await import('../src/app.ts');
+after(() => app.close());
+
+test('add adds', () => {
+  assert.equal(add(2, 3), 5); // the function itself
+});
+
+test('a task that was sent is run, and its result is there', async () => {
+  const sum = await add.delay(2, 3);
+  await drain(app);
+  assert.equal(await sum.get({ timeout: 1 }), 5);
+});
+`;
+
+const urls: Readonly<Record<Store, { readonly local: string; readonly compose: string }>> = {
+  embedded: { local: '', compose: '' },
+  redis: { local: 'redis://localhost:6379/0', compose: 'redis://redis:6379/0' },
+  rabbitmq: { local: 'amqp://guest:guest@localhost:5672//', compose: 'amqp://guest:guest@rabbitmq:5672//' },
+};
+
+function env(store: Store): string {
+  const { local } = urls[store];
+  if (store === 'embedded') {
+    return `# Without a broker everything lives in .umbel/store.db. Others: redis://localhost:6379/0, amqp://guest:guest@localhost:5672//
+# UMBEL_BROKER_URL=redis://localhost:6379/0
+# UMBEL_RESULT_BACKEND=redis://localhost:6379/1
+`;
+  }
+  const results = store === 'redis' ? 'redis://localhost:6379/1' : 'rpc://';
+  return `UMBEL_BROKER_URL=${local}\nUMBEL_RESULT_BACKEND=${results}\n`;
+}
+
+const dockerfile = `FROM node:22-slim
+WORKDIR /app
+COPY package*.json ./
+RUN npm install --omit=dev
+COPY tsconfig.json ./
+COPY src ./src
+USER node
+# SIGTERM lets tasks that run finish: give it the time (stop_grace_period).
+CMD ["npx", "umbel", "-A", "./src/app.ts", "worker", "-l", "info", "--health-port", "8081", "--health-host", "0.0.0.0"]
+`;
+
+function compose(store: Store): string {
+  const { compose: broker } = urls[store];
+  const results = store === 'redis' ? 'redis://redis:6379/1' : 'rpc://';
+  const environment =
+    store === 'embedded'
+      ? `    # One machine, one file: the worker and whoever sends share it.
+    volumes: [store:/app/.umbel]
+`
+      : `    environment:
+      UMBEL_BROKER_URL: ${broker}
+      UMBEL_RESULT_BACKEND: ${results}
+    depends_on: [${store}]
+`;
+  const servers: Readonly<Record<Store, string>> = {
+    embedded: '',
+    redis: `  redis:
+    image: redis:7
+    command: redis-server --appendonly yes
+    volumes: [redis:/data]
+`,
+    rabbitmq: `  rabbitmq:
+    image: rabbitmq:4-management
+    volumes: [rabbitmq:/var/lib/rabbitmq]
+`,
+  };
+  return `services:
+  worker:
+    build: .
+    restart: unless-stopped
+    stop_grace_period: 30s
+${environment}    healthcheck:
+      test: ["CMD", "node", "-e", "fetch('http://127.0.0.1:8081/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+      interval: 10s
+  beat:
+    build: .
+    restart: unless-stopped
+    command: npx umbel -A ./src/app.ts beat
+${environment}${servers[store]}volumes:
+  ${store === 'embedded' ? 'store' : store}: {}
+`;
+}
+
+function readme(name: string, store: Store): string {
+  const needs =
+    store === 'embedded'
+      ? 'Nothing else is needed: messages and results live in `.umbel/store.db`.'
+      : `\`.env\` says where ${store === 'redis' ? 'Redis' : 'RabbitMQ'} is; \`docker compose up ${store}\` starts one.`;
+  return `# ${name}
+
+\`\`\`sh
+npm install
+npm start      # a worker, a task, its result
+npm test
+\`\`\`
+
+${needs}
+
+| | |
+|---|---|
+| \`src/app.ts\` | the application: tasks and schedules |
+| \`npm run worker\` | runs tasks until it is told to stop |
+| \`npm run beat\` | sends what is scheduled; as many of them as you like |
+| \`npx umbel -A ./src/app.ts call ${name}.add -a '[2, 3]' --wait\` | sends a task from the command line |
+| \`npx umbel dead list\` | what could not be run, and why |
+| \`docker compose up\` | all of it in containers |
+`;
+}
