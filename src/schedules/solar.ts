@@ -1,5 +1,5 @@
 // By the sun.
-import { getTimes, type SunTimeName } from 'suncalc';
+import { getPosition, getTimes, type SunTimeName } from 'suncalc';
 import { ConfigError } from '../errors.ts';
 import type { Schedule } from './schedule.ts';
 import type { SolarJson } from './schedule-json.ts';
@@ -47,13 +47,21 @@ export class Solar implements Schedule {
   next(after: Date): Date | null {
     // The sun's day of a place begins up to half a day before or after that of Greenwich.
     for (let day = -2; day < horizonDays; day++) {
-      const noon = new Date(after.getTime() + day * dayMs);
-      const at = getTimes(noon, this.latitude, this.longitude)[sunTimes[this.event]]?.getTime();
-      if (at === undefined || Number.isNaN(at)) continue;
+      const times = getTimes(new Date(after.getTime() + day * dayMs), this.latitude, this.longitude);
+      const at = times[sunTimes[this.event]]?.getTime() ?? Number.NaN;
+      if (Number.isNaN(at) || !this.#isThere(at)) continue;
       const due = Math.floor(at / 1000) * 1000;
       if (due > after.getTime()) return new Date(due);
     }
     return null;
+  }
+
+  /** Where the sun only grazes the height in question, once a year near the poles, the library finds a time hours away. */
+  #isThere(at: number): boolean {
+    const expected = degreesOf[this.event];
+    if (expected === null) return true;
+    const { altitude } = getPosition(new Date(at), this.latitude, this.longitude);
+    return Math.abs(altitude - expected) < 2;
   }
 
   toJSON(): SolarJson {
@@ -80,6 +88,19 @@ const sunTimes: Readonly<Record<SolarEvent, SunTimeName | 'solarNoon'>> = {
   dusk_civil: 'dusk',
   dusk_nautical: 'nauticalDusk',
   dusk_astronomical: 'night',
+};
+
+/** The height of the sun. */
+const degreesOf: Readonly<Record<SolarEvent, number | null>> = {
+  dawn_astronomical: -18,
+  dawn_nautical: -12,
+  dawn_civil: -6,
+  sunrise: -0.833,
+  solar_noon: null,
+  sunset: -0.833,
+  dusk_civil: -6,
+  dusk_nautical: -12,
+  dusk_astronomical: -18,
 };
 
 function check(degrees: number, most: number, what: string): void {
