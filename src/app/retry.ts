@@ -79,6 +79,13 @@ export function checkRetryOptions(task: string, options: RetryOptions): void {
   }
 }
 
+/** Whether this is what a retry says, and not an error: a plain object with nothing but its options. */
+export function isRetryOptions(value: unknown): value is RetryOptions {
+  if (!isKeywords(value)) return false;
+  const names = Object.keys(value);
+  return names.length > 0 && names.every((name) => Object.hasOwn(checks, name));
+}
+
 type Check = (value: unknown, what: string, where: string) => void;
 
 const isLimit: Check = (value, what) => {

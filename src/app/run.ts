@@ -10,7 +10,7 @@ import { runAs } from './context.ts';
 import { Ignore, type Outcome, Reject, Replaced, Retry, type RetryOptions } from './outcome.ts';
 import { checkNamed } from './priority.ts';
 import type { TaskRequest } from './request.ts';
-import { isRetriedByItself, makeRetry } from './retry.ts';
+import { isRetriedByItself, isRetryOptions, makeRetry } from './retry.ts';
 import type { AnySignature, Signature } from './signature.ts';
 import type { AnyTask, BoundTask } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
@@ -81,7 +81,9 @@ class RunningTask implements BoundTask {
     return this.#context.logger;
   }
 
-  retry(error?: unknown, options: RetryOptions = {}): Retry {
+  retry(error?: unknown, given?: RetryOptions): Retry {
+    if (given === undefined && isRetryOptions(error)) return this.retry(undefined, error);
+    const options = given ?? {};
     // As in Celery: called like a function, a task fails with what it would have been retried for.
     if (this.#context.direct) throw error instanceof Error ? error : new Retry(new Date(), options, error);
     const { id, retries } = this.request;

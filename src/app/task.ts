@@ -130,6 +130,8 @@ export interface BoundTask {
    * @throws the given error itself, or MaxRetriesExceeded if none was given, when `maxRetries` are used up.
    */
   retry(error?: unknown, options?: RetryOptions): Retry;
+  /** The same without an error: `throw task.retry({ countdown: 5 })`. */
+  retry(options: RetryOptions): Retry;
   /** Stores a state of your own with what belongs to it: `await task.updateState('PROGRESS', { done: 3, total: 7 })`. */
   updateState(state: TaskState, meta?: unknown): Promise<void>;
   /**

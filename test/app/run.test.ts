@@ -109,6 +109,18 @@ describe('a run', () => {
     expect(await run(task)).toMatchObject({ kind: 'retry', retry: { cause: { message: 'again' } } });
   });
 
+  it('is repeated when its retry says, without an error, only how; any other object is the error', async () => {
+    const soon = app().task('t', { bind: true }, (bound) => bound.retry({ countdown: 1, maxRetries: 7 }));
+    expect(await run(soon)).toMatchObject({
+      kind: 'retry',
+      retry: { cause: undefined, options: { countdown: 1, maxRetries: 7 } },
+    });
+    for (const odd of [{ countdown: 1, why: 'busy' }, {}, new Date()]) {
+      const task = app().task('t', { bind: true }, (bound) => bound.retry(odd));
+      expect(await run(task)).toMatchObject({ kind: 'retry', retry: { cause: odd, options: {} } });
+    }
+  });
+
   it('warns when it made a retry and ended without throwing it', async () => {
     const warnings: string[] = [];
     const task = app().task('t', { bind: true }, (bound) => {
