@@ -61,6 +61,8 @@ export class Timetable {
   #loading: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #closed = false;
+  /** The latest time that the clock has shown. */
+  #latest = 0;
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(term: Term, options: TimetableOptions) {
@@ -81,6 +83,7 @@ export class Timetable {
       });
       await this.#loading;
     }
+    this.#lookAtClock();
     this.#turn();
   }
 
@@ -98,6 +101,14 @@ export class Timetable {
     if (complete) for (const [name, item] of this.#items) if (!names.has(name)) this.#drop(name, item);
     for (const stored of entries) this.#take(stored);
     this.#revision = revision;
+  }
+
+  /** If the clock was set back, what waits in the queue waits for a time that is far away. */
+  #lookAtClock(): void {
+    const now = this.#options.time.now();
+    if (now < this.#latest - setBackMs) for (const item of this.#items.values()) this.#arrange(item);
+    else if (now < this.#latest) return;
+    this.#latest = now;
   }
 
   #drop(name: string, item: Item): void {

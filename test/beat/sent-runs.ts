@@ -24,10 +24,18 @@ export async function sentToSqlite(path: string): Promise<SentRun[]> {
 }
 
 export function sentToRedis(server: RedisServerProcess): SentRun[] {
-  return server.cli('--json', 'LRANGE', 'celery', '0', '-1') === '[]'
-    ? []
-    : (JSON.parse(server.cli('--json', 'LRANGE', 'celery', '0', '-1')) as string[]).map(read);
+  const runs: SentRun[] = [];
+  for (let from = 0; ; from += page) {
+    const some = JSON.parse(
+      server.cli('--json', 'LRANGE', 'celery', String(from), String(from + page - 1)),
+    ) as string[];
+    runs.push(...some.map(read));
+    if (some.length < page) return runs;
+  }
 }
+
+/** What the command line prints at once. */
+const page = 200;
 
 function read(envelope: unknown): SentRun {
   const bytes = typeof envelope === 'string' ? Buffer.from(envelope) : envelope;
