@@ -13,7 +13,7 @@ export class Alarm {
   /** May be handed over as it is, for example as a listener of `abort`. */
   readonly ring = (): void => {
     this.#rung = true;
-    this.#nap?.abort();
+    this.#nap?.abort(rung); // a reason of its own for each would be an exception with its stack
   };
 
   /** Sleeps until it is rung (true), `ms` at most (false). */
@@ -28,3 +28,5 @@ export class Alarm {
     return rung;
   }
 }
+
+const rung = 'rung';

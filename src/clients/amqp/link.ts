@@ -1,4 +1,5 @@
 // A connection to RabbitMQ that is made anew whenever it is lost.
+import { Socket } from 'node:net';
 import type {
   Channel,
   ChannelModel,
@@ -146,6 +147,12 @@ export class AmqpLink implements AsyncDisposable {
   }
 
   async #connect(): Promise<AmqpConnection> {
+    const connection = await this.#dial();
+    gatherWrites(connection);
+    return connection;
+  }
+
+  async #dial(): Promise<AmqpConnection> {
     const { endpoints, secure, tls, connectTimeoutMs: timeout } = this.settings;
     const endpoint = endpoints[this.#turn % endpoints.length];
     if (endpoint === undefined) throw new TypeError('no server is named');
@@ -192,9 +199,34 @@ export function closeChannel(channel: AmqpChannel): Promise<void> {
 
 /** What the server made of our wish: it may be less. */
 function negotiatedSeconds(connection: AmqpConnection): number | null {
+  const { heartbeat } = insideOf(connection);
+  return typeof heartbeat === 'number' ? heartbeat : null;
+}
+
+/** The library writes each frame by itself: one call of the system each. What is written in one turn goes out in one. */
+function gatherWrites(connection: AmqpConnection): void {
+  const { stream } = insideOf(connection);
+  if (!(stream instanceof Socket)) return;
+  const write = stream.write.bind(stream);
+  let corked = false;
+  // The library calls it with a chunk and nothing else.
+  stream.write = (chunk: string | Uint8Array): boolean => {
+    if (!corked) {
+      corked = true;
+      stream.cork();
+      process.nextTick(() => {
+        corked = false;
+        stream.uncork();
+      });
+    }
+    return write(chunk);
+  };
+}
+
+/** What the library does not show: its own connection, with the stream and the interval of heartbeats. */
+function insideOf(connection: AmqpConnection): { readonly heartbeat?: unknown; readonly stream?: unknown } {
   const inner: unknown = 'connection' in connection && connection.connection;
-  if (typeof inner !== 'object' || inner === null || !('heartbeat' in inner)) return null;
-  return typeof inner.heartbeat === 'number' ? inner.heartbeat : null;
+  return typeof inner === 'object' && inner !== null ? inner : {};
 }
 
 /** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */

@@ -15,6 +15,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { Acks } from './acks.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';
 import { Declarations, type Declared, deadQueue, delayedAddress, shortestDelayMs } from './declare.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
@@ -55,6 +56,7 @@ const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 interface Feed {
   readonly queue: string;
   readonly channel: AmqpChannel;
+  readonly acks: Acks;
   /** How many messages the broker may have pushed without an answer. */
   prefetch: number;
   readonly tags: string[];
@@ -248,6 +250,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   #drop(feed: Feed): void {
+    feed.acks.flush();
     this.#end(feed);
     void feed.channel.close().catch(() => undefined);
   }
@@ -257,6 +260,7 @@ export class AmqpConsumer implements Consumer {
     const feed: Feed = {
       queue,
       channel,
+      acks: new Acks(channel),
       prefetch: 0,
       tags: [],
       ready: [],
@@ -295,6 +299,7 @@ export class AmqpConsumer implements Consumer {
       this.#settle(feed, each, settlement),
     );
     feed.held.add(delivery);
+    feed.acks.came(message);
     feed.arrivals++;
     const counts = message.properties.headers?.['x-delivery-count'] === undefined;
     if (message.fields.redelivered && counts) {
@@ -402,7 +407,7 @@ export class AmqpConsumer implements Consumer {
 
   #acknowledge(feed: Feed, delivery: AmqpDelivery): void {
     this.#letGo(feed, delivery);
-    if (feed.open) feed.channel.ack(delivery.source);
+    if (feed.open) feed.acks.add(delivery.source);
   }
 
   #letGo(feed: Feed, delivery: AmqpDelivery): void {
@@ -452,6 +457,7 @@ export class AmqpConsumer implements Consumer {
         }
         delivery.lose();
       }
+      feed.acks.flush();
       await closeChannel(feed.channel);
     }
   }

@@ -17,6 +17,8 @@ import type {
 } from '../transport.ts';
 import { AmqpConsumer } from './amqp-consumer.ts';
 import { AmqpDeadLetters } from './amqp-dead-letters.ts';
+import { AmqpFanout } from './amqp-fanout.ts';
+import { AmqpNotices } from './amqp-notices.ts';
 import { type Declarations, type Declared, delayedAddress, shortestDelayMs } from './declare.ts';
 import { type Outgoing, Publisher } from './publisher.ts';
 import { toOptions } from './wire.ts';
@@ -46,6 +48,8 @@ export class AmqpTransport implements Transport {
   };
   readonly store: object = {};
   readonly deadLetters: AmqpDeadLetters;
+  readonly fanout: AmqpFanout;
+  readonly notices: AmqpNotices;
   readonly #settings: AmqpSettings;
   readonly #declared: Declared;
   readonly #status = new StatusBoard({ state: 'reconnecting', reason: null });
@@ -63,6 +67,8 @@ export class AmqpTransport implements Transport {
     this.#clock = clock;
     this.#publisher = new Publisher(settings, this.#declared, (state) => this.#status.set(state));
     this.deadLetters = new AmqpDeadLetters(this.#publisher);
+    this.fanout = new AmqpFanout(settings);
+    this.notices = new AmqpNotices(settings);
   }
 
   get status(): TransportStatus {
@@ -144,6 +150,7 @@ export class AmqpTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     for (const consumer of [...this.#consumers]) await consumer.close();
+    await this.fanout.close();
     await this.#publisher.close();
   }
 
