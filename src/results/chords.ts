@@ -1,7 +1,6 @@
 // The contract of gathering: what a result backend does so that a chord's body runs when all of its members have ended.
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
-import type { ResultRecord } from '../protocol/result-meta.ts';
 
 /** Where a part belongs. */
 export interface ChordPlace {
@@ -9,7 +8,7 @@ export interface ChordPlace {
   readonly groupId: string;
   /** Its place among the results; null (a sender that does not say): after all others. */
   readonly index: number | null;
-  /** The id of the body's result. As soon as there is any record of it the chord is done, and nothing is counted any more. */
+  /** The id of the body's result: if that has ended the chord is done, however long ago. */
   readonly bodyId: string | null;
   /** The chord ends with this part, whatever is missing. */
   readonly last: boolean;
@@ -17,13 +16,13 @@ export interface ChordPlace {
 
 /**
  * What a part came to. `complete`: whoever added it is the one who sends the body, and stays it until {@link Chords.done}: it is
- * told so again if it asks again after a crash. `done`: the body is known already.
+ * told so again if it asks again after a crash. `done`: {@link Chords.done}, or the body, was there before.
  */
 export type ChordState = 'open' | 'complete' | 'done';
 
 /**
  * Counts members by who they are, never by how often they came: a part that is added again changes nothing. All that is kept
- * of a chord is gone with `done`; of one that never completes, a while after its last part.
+ * of a chord is gone with `done`, but for a note for a while that it was done; of one that never completes, a while after its last part.
  */
 export interface Chords {
   /** Says how many members there are: before the last of them is sent. Until then no chord is complete. */
@@ -39,6 +38,12 @@ export interface Chords {
   parts(groupId: string): Promise<readonly ChordPart[]>;
   /** The end of a chord, to be written together with the settlement that sends its body. */
   writeOfDone(groupId: string): StoreWrite;
-  /** The same alone, after the body was sent; with the record that it was sent, unless there is one. */
-  done(groupId: string, sent: ResultRecord | null): Promise<void>;
+  /** The same alone, after the body was sent. */
+  done(groupId: string): Promise<void>;
 }
+
+/**
+ * How long it is noted that a chord is done, milliseconds: longer than a message takes to come back from a worker that died. What comes
+ * later still is put aside, and expires.
+ */
+export const doneNotedMs: number = 3_600_000;

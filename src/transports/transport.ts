@@ -38,7 +38,8 @@ export interface Publication {
   readonly eta: Date | null;
   /**
    * A write that goes with the message if it lives in the same store (see {@link StoreWrite}): the record that a
-   * task was sent. If it reports `false` (there is one already), the message is not sent a second time.
+   * task was sent. If it reports `false` (there is one already), the message is not sent a second time; but for one that
+   * travels with a settlement, which happens once: a task that replaces another has the other's id.
    */
   readonly write?: StoreWrite;
   /**

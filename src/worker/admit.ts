@@ -1,13 +1,14 @@
 // May this message run? A decision from facts; nothing is done here.
 import type { Decoded, Refusal, TaskMessage } from '../protocol/message.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
 import { parkDelayMs } from './unknown-task.ts';
 
 /** What is known of a delivery when it is decided on. `T` is the task, when it is known. */
 export interface Facts<T> {
   readonly message: Decoded<TaskMessage>;
   readonly task: T | undefined;
-  /** It came back, and its result is recorded: what was missing was the ack. */
-  readonly finished: boolean;
+  /** It came back, and its result is recorded: what was missing was the ack. Else null. */
+  readonly finished: ResultRecord | null;
   readonly strikes: number;
   readonly parks: number;
   /** Milliseconds since 1970. */
@@ -19,7 +20,7 @@ export interface Facts<T> {
 export type Admission<T> =
   | { readonly kind: 'run'; readonly task: T; readonly message: TaskMessage }
   | { readonly kind: 'undecodable'; readonly refusal: Refusal }
-  | { readonly kind: 'finished'; readonly message: TaskMessage }
+  | { readonly kind: 'finished'; readonly message: TaskMessage; readonly record: ResultRecord }
   | { readonly kind: 'expired'; readonly message: TaskMessage }
   /** Its workers died too often. */
   | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly strikes: number }
@@ -34,7 +35,7 @@ export function admit<T>(facts: Facts<T>): Admission<T> {
   const { task, now } = facts;
   if (!facts.message.ok) return { kind: 'undecodable', refusal: facts.message.refusal };
   const message = facts.message.value;
-  if (facts.finished) return { kind: 'finished', message };
+  if (facts.finished !== null) return { kind: 'finished', message, record: facts.finished };
   if (message.expires !== null && message.expires.getTime() <= now) return { kind: 'expired', message };
   if (facts.strikes >= facts.maxDeliveries) return { kind: 'deadly', message, strikes: facts.strikes };
   // Before the name is looked at: tomorrow's message may be for tomorrow's worker.

@@ -53,6 +53,7 @@ export function endingOfRun(end: RunEnd, subject: Subject, records: Records, aga
       return { action: { kind: 'ack' }, record, publish: again.retried(end.retry) };
     }
     case 'ignored':
+    case 'replaced': // what takes its place has its id, and will write its record
       return ackOnly;
     case 'rejected':
       // To the back, as in Celery: at the front it would be the next, again and again, and let nothing else through.
@@ -80,7 +81,7 @@ export function endingOfRefused(
     case 'expired':
       return ack(records.exception(subject, 'REVOKED', revokedBecause('expired')));
     case 'deadly': {
-      const said = `${refused.strikes} workers died or lost their lease while they held it`;
+      const said = diedHolding(refused.strikes);
       return dead('max-deliveries', said, records.exception(subject, 'FAILURE', workerLost(said)));
     }
     case 'unknown': {
@@ -119,6 +120,16 @@ export function failedBecause(error: unknown): Extract<Outcome, { kind: 'failure
     error: error instanceof Error ? error : new Error(String(error)),
     expected: false,
   };
+}
+
+export function diedHolding(strikes: number): string {
+  return `${strikes} workers died or lost their lease while they held it`;
+}
+
+export function whyLost(end: Extract<RunEnd, { kind: 'abandoned' | 'lost' }>): string {
+  return end.kind === 'lost'
+    ? `the process that ran the task died: ${end.reason}`
+    : 'the worker was shut down while the task ran';
 }
 
 function ack(record: ResultRecord | null): Ending {

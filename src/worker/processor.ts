@@ -1,5 +1,6 @@
 // The way of one delivery through the worker: admit, execute, settle.
 import type { App } from '../app/app.ts';
+import { builtinTask } from '../app/builtin-tasks.ts';
 import { currentTask } from '../app/context.ts';
 import { toRequest } from '../app/request.ts';
 import { runHooks } from '../app/run.ts';
@@ -10,11 +11,12 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { Decoded, TaskMessage } from '../protocol/message.ts';
-import { isReady, type TaskState } from '../protocol/result-meta.ts';
+import { isReady, type ResultRecord, type TaskState } from '../protocol/result-meta.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
 import { type Admission, admit } from './admit.ts';
+import { Concluder, type Prepared } from './conclude.ts';
 import {
   type Again,
   ackOnly,
@@ -23,8 +25,10 @@ import {
   endingOfRun,
   failedBecause,
   toFront,
+  whyLost,
 } from './ending.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
+import { followRun, isFollowed } from './following.ts';
 import type { Pool } from './pools/pool.ts';
 import { isOfDeadLetter, type Records } from './records.ts';
 import { Refusals } from './refusals.ts';
@@ -51,6 +55,7 @@ export class Processor {
   readonly #parts: ProcessorParts;
   readonly #runParts: RunParts;
   readonly #refusals: Refusals;
+  readonly #concluder: Concluder;
   readonly #log: TaskLog;
   readonly #running = new Set<Run>();
   #abandoning = false;
@@ -58,25 +63,27 @@ export class Processor {
   constructor(parts: ProcessorParts) {
     this.#parts = parts;
     this.#log = new TaskLog(parts.logger);
-    this.#refusals = new Refusals({ ...parts, log: this.#log });
+    this.#concluder = new Concluder(parts);
+    this.#refusals = new Refusals({ ...parts, log: this.#log, concluder: this.#concluder });
     this.#runParts = { ...parts, putState: (run, state, meta) => this.#putState(run, state, meta) };
   }
 
   /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
   async process(delivery: Delivery): Promise<void> {
     const place = { vacated: false };
+    let message: Decoded<TaskMessage> | null = null;
     try {
-      const message = this.#read(delivery);
+      message = this.#read(delivery);
       const finished =
-        message.ok &&
-        this.#mayBeFinished(delivery, message.value) &&
-        (await this.#isFinished(delivery, message.value.id));
+        message.ok && this.#mayBeFinished(delivery, message.value)
+          ? await this.#finished(delivery, message.value)
+          : null;
       if (finished === 'unknown') return;
       const admission = this.#admit(delivery, message, finished);
       if (admission.kind === 'run') await this.#run(delivery, admission.task, admission.message, place);
       else await this.#refusals.refuse(delivery, admission);
     } catch (error) {
-      await this.#refusals.fault(delivery, error);
+      await this.#refusals.fault(delivery, error, message?.ok ? message.value : null);
     } finally {
       this.#parts.slots.release(place.vacated);
     }
@@ -120,21 +127,27 @@ export class Processor {
     return redelivered || (retries > 0 && this.#parts.settler.doubles);
   }
 
-  /** Of a message that came back: whether only its ack was missing. */
-  async #isFinished(delivery: Delivery, id: string): Promise<boolean | 'unknown'> {
-    const record = await this.#parts.settler.recordOf(delivery, id);
+  /** Of a message that came back: the record of its end, if only its ack was missing. */
+  async #finished(delivery: Delivery, message: TaskMessage): Promise<ResultRecord | null | 'unknown'> {
+    const record = await this.#parts.settler.recordOf(delivery, message.id);
     if (record === 'gave-up') return 'unknown';
-    if (record === null) return false;
-    // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed.
-    if (this.#parts.settler.together) return record.status === 'SUCCESS';
+    if (record === null) return null;
+    // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed. Of a chord's member the
+    // result may be written before.
+    if (this.#parts.settler.together && message.embed.chord === null)
+      return record.status === 'SUCCESS' ? record : null;
     // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
     // written. Any other failure is of a run whose ack is missing.
-    return isReady(record.status) && !isOfDeadLetter(record);
+    return isReady(record.status) && !isOfDeadLetter(record) ? record : null;
   }
 
-  #admit(delivery: Delivery, message: Decoded<TaskMessage>, finished: boolean): Admission<AnyTask> {
+  #admit(
+    delivery: Delivery,
+    message: Decoded<TaskMessage>,
+    finished: ResultRecord | null,
+  ): Admission<AnyTask> {
     const { app, clock } = this.#parts;
-    const task = message.ok ? app.tasks.get(message.value.task) : undefined;
+    const task = message.ok ? taskNamed(app, message.value.task) : undefined;
     return admit({
       message,
       task: task?.run ? task : undefined, // one that lives elsewhere is known, but not here
@@ -163,7 +176,6 @@ export class Processor {
       if (settled !== 'settled') return this.#log.unsettled(message, settled);
     }
     this.#log.received(message);
-    if (hasFollowers(message)) this.#log.cutOff(message, clock.now());
     if (app.signals.taskReceived.connected) await app.signals.taskReceived.send({ request }, logger);
     if (task.options.trackStarted) this.#markStarted(run);
 
@@ -176,26 +188,27 @@ export class Processor {
     const runtimeMs = clock.monotonic() - startedMs;
 
     if (run.updates !== null) await run.updates;
-    const decided = this.#decide(delivery, run, end, early);
+    const decided = isFollowed(message, end)
+      ? await this.#decideFollowed(delivery, run, end, early)
+      : this.#decide(delivery, run, end, early);
+    if (decided === null) return this.#log.unsettled(message, 'gave-up');
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
     const hooks = this.#hooksOf(run, decided.end);
     if (hooks !== null) await hooks;
     slots.vacate();
     place.vacated = true;
-    const settled = early
-      ? await settler.settleEarly(delivery, decided.ending)
-      : await settler.settle(delivery, decided.ending, decided.write);
+    const { ending, write, prepared } = decided;
+    const settled = prepared
+      ? await this.#concluder.conclude(delivery, ending, prepared, { write, early })
+      : early
+        ? await settler.settleEarly(delivery, ending)
+        : await settler.settle(delivery, ending, write);
     if (settled === 'settled') this.#log.ended(message, decided.end, runtimeMs, clock.now());
     else this.#log.unsettled(message, settled);
   }
 
   /** What a run's end comes to. If it cannot be written down (a value that has no form on the wire), it is a failure. */
-  #decide(
-    delivery: Delivery,
-    run: Run,
-    end: RunEnd,
-    early: boolean,
-  ): { end: RunEnd; ending: Ending; write: StoreWrite | undefined } {
+  #decide(delivery: Delivery, run: Run, end: RunEnd, early: boolean): Decided {
     const { app, settler, records } = this.#parts;
     const { message, queue } = run.request;
     const again: Again = {
@@ -215,6 +228,24 @@ export class Processor {
       const failure = failedBecause(error);
       const ending = endingOfRun(failure, run, records, again);
       return { end: failure, ending, write: settler.prepare(ending) };
+    }
+  }
+
+  /** The same for a task that is part of a workflow. Null: the worker stops before it is known what follows. */
+  async #decideFollowed(delivery: Delivery, run: Run, end: RunEnd, early: boolean): Promise<Decided | null> {
+    const lost = early ? never : delivery.lost;
+    const around = { concluder: this.#concluder, early, lost, logger: this.#parts.logger };
+    const { children } = run.request;
+    const before = children.length;
+    for (let current = end; ; ) {
+      const following = await followRun(run.message, current, around);
+      if (following === null) return null;
+      const { prepared } = following;
+      // In the record of the task, which is made next.
+      children.splice(before, children.length, ...(run.task.options.trail ? (prepared?.children ?? []) : []));
+      const decided = this.#decide(delivery, run, following.end, early);
+      if (decided.end === following.end) return { ...decided, prepared };
+      current = decided.end; // it has no form on the wire, so it has failed
     }
   }
 
@@ -254,16 +285,21 @@ export class Processor {
   }
 }
 
-function whyLost(end: Extract<RunEnd, { kind: 'abandoned' | 'lost' }>): string {
-  return end.kind === 'lost'
-    ? `the process that ran the task died: ${end.reason}`
-    : 'the worker was shut down while the task ran';
+/** The application's own, or one that every worker has. */
+function taskNamed(app: App, name: string): AnyTask | undefined {
+  return app.tasks.get(name) ?? builtinTask(app, name);
 }
 
-function hasFollowers({ embed }: TaskMessage): boolean {
-  const { callbacks, errbacks, chain, chord } = embed;
-  return Boolean(callbacks?.length || errbacks?.length || chain?.length || chord);
+interface Decided {
+  readonly end: RunEnd;
+  readonly ending: Ending;
+  /** Of the ending's record. */
+  readonly write: StoreWrite | undefined;
+  /** What follows. */
+  readonly prepared?: Prepared | null;
 }
+
+const never = new AbortController().signal;
 
 /** The message of a delivery, to be sent once more as it came. */
 function requeued({ message, queue }: Delivery, id: string): Publication {

@@ -2,16 +2,21 @@
 import type { App } from '../app/app.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../transports/transport.ts';
 import type { Refused } from './admit.ts';
+import type { Concluder, Prepared } from './conclude.ts';
 import { type Ending, endingOfFault, endingOfRefused, endingOfUndecodable } from './ending.ts';
-import { ignoresResult, type Records, type Subject } from './records.ts';
+import { hasFollowers } from './follow.ts';
+import { endedOfRefused, failure } from './following.ts';
+import { ignoresResult, type Records, type Subject, workerLost } from './records.ts';
 import type { Settler } from './settle.ts';
 import type { TaskLog } from './task-log.ts';
 
 export interface RefusalParts {
   readonly app: App;
   readonly settler: Settler;
+  readonly concluder: Concluder;
   readonly records: Records;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -28,7 +33,12 @@ export class Refusals {
   async refuse(delivery: Delivery, refused: Refused): Promise<void> {
     const { settler, log, clock } = this.#parts;
     const ending = this.#endingOf(delivery, refused);
-    const settled = await settler.settle(delivery, ending, settler.prepare(ending));
+    const write = settler.prepare(ending);
+    const prepared = await this.#following(delivery, refused);
+    const settled =
+      prepared === null
+        ? await settler.settle(delivery, ending, write)
+        : await this.#parts.concluder.conclude(delivery, ending, prepared, { write });
     if (settled === 'settled') {
       log.refused(delivery, refused, clock.now());
       await this.#signal(delivery, refused);
@@ -41,16 +51,41 @@ export class Refusals {
    * The worker itself failed on this message: to the dead letters, since it would do so again; without a record of it, if
    * that is what cannot be written. If that fails, too, the message stays with its lease and comes back.
    */
-  async fault(delivery: Delivery, error: unknown): Promise<void> {
+  async fault(delivery: Delivery, error: unknown, message: TaskMessage | null = null): Promise<void> {
     const { settler, records, logger } = this.#parts;
     const about = { err: error, queue: delivery.queue, task_id: readableId(delivery) };
     try {
       logger.error(about, `the worker failed to handle a message: ${String(error)}`);
       const ending = endingOfFault(error, wantedId(delivery), records);
-      const settled = settler.settle(delivery, ending, settler.prepare(ending));
+      const settled = this.#endFaulty(delivery, ending, message);
       await settled.catch(() => settler.settle(delivery, { ...ending, record: null }));
     } catch {
       // It was settled before it failed, or it cannot be: nothing more can be done here.
+    }
+  }
+
+  async #endFaulty(delivery: Delivery, ending: Ending, message: TaskMessage | null): Promise<unknown> {
+    const { settler, concluder } = this.#parts;
+    const write = settler.prepare(ending);
+    if (message === null || !hasFollowers(message) || ending.action.kind !== 'dead')
+      return settler.settle(delivery, ending, write);
+    const ended = failure(workerLost(ending.action.detail));
+    const prepared = await concluder.prepare(message, ended, delivery.lost);
+    return prepared === null ? null : concluder.conclude(delivery, ending, prepared, { write });
+  }
+
+  /** What follows a message that is not run: it has failed, or it has ended before; null: nothing. */
+  async #following(delivery: Delivery, refused: Refused): Promise<Prepared | null> {
+    if (refused.kind === 'undecodable') return null;
+    const { settler, concluder, logger } = this.#parts;
+    const ended = endedOfRefused(refused, settler.together);
+    if (ended === null) return null;
+    try {
+      return await concluder.prepare(refused.message, ended, delivery.lost);
+    } catch (error) {
+      const about = { err: error, task_id: refused.message.id, task_name: refused.message.task };
+      logger.error(about, `what follows ${refused.message.task} cannot be sent: ${String(error)}`);
+      return null;
     }
   }
 

@@ -2,7 +2,7 @@
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend } from '../results/backend.ts';
-import type { Delivery, Settlement, Transport } from '../transports/transport.ts';
+import type { Delivery, Publication, Settlement, Transport } from '../transports/transport.ts';
 import type { Ending } from './ending.ts';
 import type { Patience } from './patience.ts';
 
@@ -37,14 +37,22 @@ export class Settler {
     return this.together ? write : undefined;
   }
 
-  /** Settles; resolves when that is durable, however often the store must be asked. `write` is what `prepare` made. */
-  async settle(delivery: Delivery, ending: Ending, write?: StoreWrite): Promise<Settled> {
-    if (write === undefined && ending.record !== null && this.#backend !== null) {
+  /**
+   * Settles; resolves when that is durable, however often the store must be asked. `write` is what `prepare` made; `following` is
+   * sent with an acknowledgement.
+   */
+  async settle(
+    delivery: Delivery,
+    ending: Ending,
+    write?: StoreWrite,
+    following: readonly Publication[] = none,
+  ): Promise<Settled> {
+    if (write === undefined && ending.record !== null) {
       // Result before ack: a crash in between leaves a finished task that comes back and is not run again; never a lost one.
-      const kept = await this.#keep(delivery, this.#backend, ending.record);
+      const kept = await this.keep(delivery, ending.record);
       if (kept !== 'settled') return kept;
     }
-    const settlement = toSettlement(ending, write);
+    const settlement = toSettlement(ending, write, following);
     try {
       return await delivery.settle(settlement);
     } catch (error) {
@@ -54,16 +62,24 @@ export class Settler {
   }
 
   /** What is left to write of a task that was acknowledged before it ran. */
-  async settleEarly(delivery: Delivery, { record, publish }: Ending): Promise<Settled> {
-    const transport = this.#transport;
+  async settleEarly(
+    delivery: Delivery,
+    { record, publish }: Ending,
+    following: readonly Publication[] = none,
+  ): Promise<Settled> {
     const backend = this.#backend;
-    const sent =
-      !publish || (await this.#insist('send a task again', never, () => transport.publish([publish])));
+    const sent = await this.publish(publish === null ? following : [publish, ...following], never);
     const kept =
       !record ||
       !backend ||
-      (await this.#insist('store a result', never, () => backend.put(record, addressOf(delivery))));
+      (await this.insist('store a result', never, () => backend.put(record, addressOf(delivery))));
     return sent && kept ? 'settled' : 'gave-up';
+  }
+
+  /** Sends, apart from any settlement. False: given up. */
+  async publish(publications: readonly Publication[], lost: AbortSignal): Promise<boolean> {
+    if (publications.length === 0) return true;
+    return this.insist('send a task', lost, () => this.#transport.publish(publications));
   }
 
   /** The record of a task whose message came back. Asked as long as it takes, since a guess would run it twice. */
@@ -74,18 +90,22 @@ export class Settler {
     const read = async (): Promise<void> => {
       record = await backend.get(id);
     };
-    return (await this.#insist('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
+    return (await this.insist('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
   }
 
-  async #keep(delivery: Delivery, backend: ResultBackend, record: ResultRecord): Promise<Settled> {
+  /** Stores a result, apart from any settlement. */
+  async keep(delivery: Delivery, record: ResultRecord | null): Promise<Settled> {
+    const backend = this.#backend;
+    if (backend === null || record === null) return 'settled';
     if (delivery.lost.aborted) return 'fenced';
     const address = addressOf(delivery);
-    return (await this.#insist('store a result', delivery.lost, () => backend.put(record, address)))
+    return (await this.insist('store a result', delivery.lost, () => backend.put(record, address)))
       ? 'settled'
       : gaveUp(delivery);
   }
 
-  async #insist(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
+  /** Does it, however often the store must be asked. False: given up. */
+  async insist(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
     try {
       await operation();
       return true;
@@ -103,15 +123,22 @@ function addressOf({ message }: Delivery): ResultAddress {
 }
 
 const never = new AbortController().signal;
+const none: readonly Publication[] = [];
 
 function gaveUp(delivery: Delivery): Settled {
   return delivery.lost.aborted ? 'fenced' : 'gave-up';
 }
 
-function toSettlement({ action, publish }: Ending, write: StoreWrite | undefined): Settlement {
+function toSettlement(
+  { action, publish: again }: Ending,
+  write: StoreWrite | undefined,
+  following: readonly Publication[],
+): Settlement {
   switch (action.kind) {
-    case 'ack':
-      return { kind: 'ack', ...(write && { write }), ...(publish && { publish: [publish] }) };
+    case 'ack': {
+      const publish = again === null ? following : [again, ...following];
+      return { kind: 'ack', ...(write && { write }), ...(publish.length > 0 && { publish }) };
+    }
     case 'dead':
       return { ...action, ...(write && { write }) };
     case 'release':

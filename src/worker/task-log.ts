@@ -18,15 +18,6 @@ export class TaskLog {
     if (this.#says('info')) this.#log(message, { level: 'info', text: `${title(message)} received` });
   }
 
-  /** Workflows are not here yet: what was to follow on this task is lost, and somebody must hear of it. */
-  cutOff(message: TaskMessage, now: number): void {
-    if (!this.#mentioned.allows(`${message.task} cut off`, now)) return;
-    this.#log(message, {
-      level: 'warn',
-      text: `${title(message)} runs, but what should follow on it (link, chain, chord) is not sent: this version cannot`,
-    });
-  }
-
   ended(message: TaskMessage, end: RunEnd, runtimeMs: number, now: number): void {
     if (end.kind === 'success' && !this.#says('info')) return;
     this.#log(message, lineOfEnd(message, end, Math.round(runtimeMs) / 1000, now));
@@ -90,6 +81,10 @@ function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: numb
     }
     case 'ignored':
       return { level: 'info', text: `${task} ignored`, more: { runtime } };
+    case 'replaced': {
+      const text = `${task} replaced by ${end.signature.task} in ${runtime}s`;
+      return { level: 'info', text, more: { runtime } };
+    }
     case 'rejected': {
       const whither = end.requeue ? 'back to the queue' : 'to the dead letters';
       return {

@@ -4,13 +4,22 @@ import { someMessage } from './some-message.ts';
 
 const now = Date.parse('2026-11-21T12:00:00Z');
 const later = new Date(now + 1000);
+/** Its result is recorded. */
+const ended: Facts<string>['finished'] = {
+  taskId: 'a',
+  status: 'SUCCESS',
+  result: 1,
+  traceback: null,
+  children: [],
+  dateDone: null,
+};
 const before = new Date(now - 1000);
 
 function facts(changes: Partial<Facts<string>> = {}): Facts<string> {
   return {
     message: { ok: true, value: someMessage() },
     task: 'the task',
-    finished: false,
+    finished: null,
     strikes: 0,
     parks: 0,
     now,
@@ -43,15 +52,15 @@ describe('a message is admitted', () => {
 describe('a message is not run', () => {
   it('when it cannot be decoded', () => {
     const refusal = { reason: 'body', detail: 'no JSON' } as const;
-    expect(admit(facts({ message: { ok: false, refusal }, finished: true, strikes: 9 }))).toEqual({
+    expect(admit(facts({ message: { ok: false, refusal }, finished: ended, strikes: 9 }))).toEqual({
       kind: 'undecodable',
       refusal,
     });
   });
 
   it('when it came back and its result is recorded, however it looks otherwise', () => {
-    expect(admit(facts({ finished: true, strikes: 9, task: undefined })).kind).toBe('finished');
-    expect(admit(facts({ finished: true, message: message({ expires: before }) })).kind).toBe('finished');
+    expect(admit(facts({ finished: ended, strikes: 9, task: undefined })).kind).toBe('finished');
+    expect(admit(facts({ finished: ended, message: message({ expires: before }) })).kind).toBe('finished');
   });
 
   it('when it has expired, also at the very moment', () => {

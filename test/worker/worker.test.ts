@@ -554,24 +554,6 @@ describe.each(stores)('a worker on %s', (kind) => {
     });
   });
 
-  it('says that it cannot send what should follow on a task', async () => {
-    const app = await newApp(kind);
-    app.task('shop.add', (x: number, y: number) => x + y);
-    const { log } = await startWorker(app);
-    const next = {
-      task: 'shop.add',
-      args: [1],
-      kwargs: {},
-      options: {},
-      subtask_type: null,
-      immutable: false,
-    };
-    const message = someMessage({ embed: { callbacks: null, errbacks: null, chain: [next], chord: null } });
-    await put(app, message);
-    expect((await recordIn(app, message.id, 'SUCCESS')).result).toBe(5);
-    expect(log.texts('warn')).toEqual([expect.stringContaining('chain')]);
-  });
-
   describe('hooks and signals', () => {
     it('are told of each task in order', async () => {
       const app = await newApp(kind);

@@ -63,8 +63,8 @@ class MemoryBackend implements ResultBackend {
     this.#expiresMs = expiresMs;
     this.#clock = clock;
     this.chords = new MemoryChords(store, {
-      has: (id) => this.#find(id) !== undefined,
-      putSent: (record) => void this.writeOfSent(record).apply(undefined as never), // no transaction here either
+      hasEnded: (id) => isReady(this.#find(id)?.status ?? 'PENDING'),
+      now: () => this.#clock.now(),
       expiryOfOpen: () => this.#expiryOf('PENDING'),
     });
     const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? sentKeptMs) / 10));

@@ -3,13 +3,12 @@ import type { MemoryStore } from '../../clients/memory.ts';
 import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import type { ResultRecord } from '../../protocol/result-meta.ts';
-import type { ChordPlace, ChordState, Chords } from '../chords.ts';
+import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 
 /** What chords need to know of records. */
 interface KnownRecords {
-  has(id: string): boolean;
-  putSent(record: ResultRecord): void;
+  hasEnded(id: string): boolean;
+  now(): number;
   /** When what is open is forgotten, milliseconds since 1970. */
   expiryOfOpen(): number;
 }
@@ -27,11 +26,14 @@ export class MemoryChords implements Chords {
   readonly #store: MemoryStore;
   readonly #records: KnownRecords;
   readonly #open: Map<string, Gathering>;
+  /** And until when that is noted. */
+  readonly #done: Map<string, number>;
 
   constructor(store: MemoryStore, records: KnownRecords) {
     this.#store = store;
     this.#records = records;
     this.#open = store.part('chords', () => new Map());
+    this.#done = store.part('chords done', () => new Map());
   }
 
   async resize(groupId: string, size: number): Promise<void> {
@@ -46,7 +48,7 @@ export class MemoryChords implements Chords {
     const text = encodePart(part);
     const closer = this.#open.get(groupId)?.closer ?? null;
     if (closer !== null) return closer === part.taskId ? 'complete' : 'open';
-    if (bodyId !== null && this.#records.has(bodyId)) return 'done';
+    if (this.#done.has(groupId) || (bodyId !== null && this.#records.hasEnded(bodyId))) return 'done';
     const chord = this.#of(groupId);
     const { parts, size, added } = chord;
     if (!parts.has(part.taskId)) parts.set(part.taskId, { index: index ?? Number.POSITIVE_INFINITY, text });
@@ -67,17 +69,22 @@ export class MemoryChords implements Chords {
   }
 
   writeOfDone(groupId: string): StoreWrite {
-    return { store: this.#store, apply: () => this.#open.delete(groupId) };
+    return { store: this.#store, apply: () => this.#end(groupId) };
   }
 
-  async done(groupId: string, sent: ResultRecord | null): Promise<void> {
-    if (sent !== null) this.#records.putSent(sent);
-    this.#open.delete(groupId);
+  async done(groupId: string): Promise<void> {
+    this.#end(groupId);
   }
 
   /** Deletes what was left behind. */
   expire(nowMs: number): void {
     for (const [groupId, { expires }] of this.#open) if (expires <= nowMs) this.#open.delete(groupId);
+    for (const [groupId, expires] of this.#done) if (expires <= nowMs) this.#done.delete(groupId);
+  }
+
+  #end(groupId: string): boolean {
+    this.#done.set(groupId, this.#records.now() + doneNotedMs);
+    return this.#open.delete(groupId);
   }
 
   /** The chord, made if needed; used now, so kept longer. */

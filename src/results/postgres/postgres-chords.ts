@@ -2,10 +2,9 @@
 import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import type { ResultRecord } from '../../protocol/result-meta.ts';
-import type { ChordPlace, ChordState, Chords } from '../chords.ts';
+import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 import { chunksOf, Gather } from '../gather.ts';
-import { ascii, keyOf, rowOf } from './record-row.ts';
+import { ascii, keyOf } from './record-row.ts';
 import type { AskFor } from './writes.ts';
 
 interface Add {
@@ -80,17 +79,13 @@ export class PostgresChords implements Chords {
     return this.#around.alone;
   }
 
-  async done(groupId: string, sent: ResultRecord | null): Promise<void> {
-    const { schema, keptMs } = this.#around;
-    const row = sent === null ? null : rowOf(sent);
+  async done(groupId: string): Promise<void> {
+    const { schema } = this.#around;
     const sql = `
-      WITH known AS (
-        INSERT INTO ${schema}.result (task_id, status, rank, expires, meta)
-        SELECT $2::text, $3, 0, ${after('$4')}, $5 WHERE $2::text IS NOT NULL
-        ON CONFLICT (task_id) DO NOTHING
-      ) DELETE FROM ${schema}.chord WHERE group_id = $1`;
-    const values = [keyOf(groupId), row?.key ?? null, row?.status ?? null, keptMs, row?.meta ?? null];
-    await this.#ask(sql, values, this.#untilMs());
+      WITH ended AS (
+        UPDATE ${schema}.chord SET done = true, closer = NULL, expires = ${after('$2')} WHERE group_id = $1
+      ) DELETE FROM ${schema}.chord_part WHERE group_id = $1`;
+    await this.#ask(sql, [keyOf(groupId), doneNotedMs], this.#untilMs());
   }
 
   /** Deletes what was left behind; returns how many chords. */

@@ -21,6 +21,7 @@ CREATE TABLE $schema.chord (
   extra bigint NOT NULL DEFAULT 0,      -- members that members have added
   count bigint NOT NULL DEFAULT 0,      -- parts that are there
   closer text,                          -- the member that made it complete, and sends the body
+  done boolean NOT NULL DEFAULT false,  -- the body was sent; all that is left is this note
   expires timestamptz                   -- null: never
 );
 CREATE INDEX chord_expires ON $schema.chord (expires) WHERE expires IS NOT NULL;
@@ -40,13 +41,15 @@ DECLARE
   added bigint;
 BEGIN
   SELECT * INTO c FROM $schema.chord WHERE group_id = g FOR UPDATE;
+  IF c.done THEN RETURN 'done'; END IF;
   IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
-  IF EXISTS (SELECT 1 FROM $schema.result WHERE task_id = body AND (expires IS NULL OR expires > clock_timestamp())) THEN
+  IF EXISTS (SELECT 1 FROM $schema.result WHERE task_id = body AND rank > 0 AND (expires IS NULL OR expires > clock_timestamp())) THEN
     RETURN 'done';
   END IF;
   INSERT INTO $schema.chord (group_id, expires) VALUES (g, due)
     ON CONFLICT (group_id) DO UPDATE SET expires = due RETURNING * INTO c;
   -- Somebody else may have made it, and closed it, since it was looked for.
+  IF c.done THEN RETURN 'done'; END IF;
   IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
   INSERT INTO $schema.chord_part AS p (group_id, task_id, place, part) VALUES (g, t, at, entry)
     ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE p.part IS NULL;

@@ -70,7 +70,6 @@ class RedisBackend implements ResultBackend {
       puts: this.#puts,
       answerMs,
       keptMs: this.#keptUnendedMs,
-      writeOfSent: (record) => this.writeOfSent(record),
     });
   }
 
@@ -82,7 +81,7 @@ class RedisBackend implements ResultBackend {
     return this.#write(record, isReady(record.status) ? 'ready' : 'unready');
   }
 
-  writeOfSent(record: ResultRecord): RedisRecordWrite {
+  writeOfSent(record: ResultRecord): StoreWrite {
     if (record.args !== undefined) return this.#write(record, 'sent');
     const { store, db } = this.#connection.settings;
     return new RedisRecordWrite(

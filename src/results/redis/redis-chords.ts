@@ -1,15 +1,14 @@
 // Chords in Celery's keys, so that members in Python and in TypeScript share one (facts 5.2). Beside Celery's `.j` (the parts),
 // `.s` (their number) and `.t` (how many were added) there are, while a chord is open, two of ours: `.c`, the member that made it
-// complete, and `.x`, the members that were added.
+// complete, and `.x`, the members that were added; and `.d` for an hour after it is done.
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { repeat } from '../../clients/redis/repeat.ts';
 import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { type ChordPart, decodePart, encodePart, partPrefix } from '../../protocol/chord-part.ts';
-import type { ResultRecord } from '../../protocol/result-meta.ts';
 import { RedisRecordWrite } from '../../transports/redis/record-write.ts';
-import type { ChordPlace, ChordState, Chords } from '../chords.ts';
+import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 import { chunksOf, Gather } from '../gather.ts';
 import type { Puts } from './puts.ts';
 import { groupKey, recordKey } from './record-keys.ts';
@@ -28,7 +27,6 @@ export interface ChordSurroundings {
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
   readonly keptMs: number | null;
-  writeOfSent(record: ResultRecord): RedisRecordWrite;
 }
 
 /** Few enough that a script does not keep Redis from others for long. */
@@ -98,16 +96,13 @@ export class RedisChords implements Chords {
     return this.#done(groupId);
   }
 
-  async done(groupId: string, sent: ResultRecord | null): Promise<void> {
-    const { puts, writeOfSent } = this.#around;
-    // Of one turn of the event loop: one script makes both.
-    const writes = sent === null ? [] : [puts.put(writeOfSent(sent))];
-    await Promise.all([...writes, puts.put(this.#done(groupId))]);
+  async done(groupId: string): Promise<void> {
+    await this.#around.puts.put(this.#done(groupId));
   }
 
   #done(groupId: string): RedisRecordWrite {
     const { store, db } = this.#connection.settings;
-    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), '', null);
+    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), '', doneNotedMs);
   }
 
   async #send(chunk: readonly Add[]): Promise<void> {
@@ -165,12 +160,15 @@ local function add(base, score, task, prefix, entry, body, last)
   local parts = base .. '.j'
   local closer = redis.call('GET', base .. '.c')
   if closer then return closer == task and 'complete' or 'open' end
-  if body ~= '' and redis.call('EXISTS', body) == 1 then return 'done' end
-  local known = false
+  if redis.call('EXISTS', base .. '.d') == 1 then return 'done' end
+  local known = body ~= '' and redis.call('GET', body)
+  local state = known and string.match(known, '^{"status": ?"([^"]*)"')
+  if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then return 'done' end
+  local there = false
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
-    if string.sub(other, 1, #prefix) == prefix then known = true end
+    if string.sub(other, 1, #prefix) == prefix then there = true end
   end
-  if not known then redis.call('ZADD', parts, score, entry) end
+  if not there then redis.call('ZADD', parts, score, entry) end
   for _, key in ipairs({'.j', '.s', '.t', '.x'}) do keep(base .. key) end
   local size = tonumber(redis.call('GET', base .. '.s') or '')
   local extra = tonumber(redis.call('GET', base .. '.t') or '0')

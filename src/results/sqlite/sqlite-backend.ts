@@ -84,11 +84,7 @@ class SqliteBackend implements ResultBackend {
     this.store = store;
     this.#expiresMs = expiresMs;
     this.#clock = clock;
-    const records = {
-      writeOfSent: (record: ResultRecord) => this.writeOfSent(record),
-      expiryOfOpen: () => this.#expiryOfUnended(),
-    };
-    this.chords = new SqliteChords(store, records, clock);
+    this.chords = new SqliteChords(store, { expiryOfOpen: () => this.#expiryOfUnended() }, clock);
     this.#unlisten = store.peers.listen({
       onRing: (text) => {
         if (text.startsWith('result ')) this.#alarm(text.slice('result '.length));

@@ -4,8 +4,7 @@ import { StoreError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import type { ResultRecord } from '../../protocol/result-meta.ts';
-import type { ChordPlace, ChordState, Chords } from '../chords.ts';
+import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 
 export const chordSchema: readonly string[] = [
   `
@@ -15,6 +14,7 @@ CREATE TABLE chord (
   extra INTEGER NOT NULL DEFAULT 0, -- members that members have added
   count INTEGER NOT NULL DEFAULT 0, -- parts that are there
   closer TEXT,                      -- the member that made it complete, and sends the body
+  done INTEGER NOT NULL DEFAULT 0,  -- 1: the body was sent; all that is left is this note
   expires INTEGER NOT NULL          -- milliseconds since 1970
 ) WITHOUT ROWID;
 CREATE INDEX chord_expires ON chord (expires);
@@ -22,14 +22,16 @@ CREATE TABLE chord_part (           -- part null: added by a member, has not end
   group_id TEXT NOT NULL, task_id TEXT NOT NULL, place INTEGER, part TEXT,
   UNIQUE (group_id, task_id)
 );
-CREATE TRIGGER chord_done AFTER DELETE ON chord BEGIN
+CREATE TRIGGER chord_done AFTER UPDATE OF done ON chord BEGIN
+  DELETE FROM chord_part WHERE group_id = NEW.group_id;
+END;
+CREATE TRIGGER chord_gone AFTER DELETE ON chord BEGIN
   DELETE FROM chord_part WHERE group_id = OLD.group_id;
 END;`,
 ];
 
 /** What chords need to know of records. */
 export interface KnownRecords {
-  writeOfSent(record: ResultRecord): StoreWrite;
   /** When what is open is forgotten. */
   expiryOfOpen(): number;
 }
@@ -83,15 +85,11 @@ export class SqliteChords implements Chords {
   }
 
   writeOfDone(groupId: string): StoreWrite {
-    return { store: this.#store, apply: (transaction: Transaction) => this.#forget(transaction, groupId) };
+    return { store: this.#store, apply: (transaction: Transaction) => this.#end(transaction, groupId) };
   }
 
-  async done(groupId: string, sent: ResultRecord | null): Promise<void> {
-    const write = sent === null ? null : this.#records.writeOfSent(sent);
-    await this.#store.write(true, (transaction) => {
-      write?.apply(transaction as never); // made for this store
-      this.#forget(transaction, groupId);
-    });
+  async done(groupId: string): Promise<void> {
+    await this.#store.write(true, (transaction) => this.#end(transaction, groupId));
   }
 
   /** Deletes what was left behind; returns how many chords. */
@@ -108,9 +106,12 @@ export class SqliteChords implements Chords {
     expires: number,
   ): ChordState {
     const { sql } = transaction;
-    const closer = sql('SELECT closer FROM chord WHERE group_id = ?').get(groupId)?.closer ?? null;
+    const chord = sql('SELECT closer, done FROM chord WHERE group_id = ?').get(groupId);
+    if (chord?.done === 1) return 'done';
+    const closer = chord?.closer ?? null;
     if (closer !== null) return closer === taskId ? 'complete' : 'open';
-    const known = 'SELECT 1 FROM result WHERE task_id = ? AND expires > ?';
+    const known = `SELECT 1 FROM result
+      WHERE task_id = ? AND expires > ? AND status IN ('SUCCESS', 'FAILURE', 'REVOKED')`;
     if (bodyId !== null && sql(known).get(bodyId, this.#clock.now()) !== undefined) return 'done';
     this.#touch(transaction, groupId, expires);
     const insert = `INSERT INTO chord_part (group_id, task_id, place, part) VALUES (?, ?, ?, ?)
@@ -132,7 +133,8 @@ export class SqliteChords implements Chords {
     sql(touch).run(groupId, expires);
   }
 
-  #forget({ sql }: Transaction, groupId: string): boolean {
-    return Number(sql('DELETE FROM chord WHERE group_id = ?').run(groupId).changes) > 0;
+  #end({ sql }: Transaction, groupId: string): boolean {
+    const end = 'UPDATE chord SET done = 1, closer = NULL, expires = ? WHERE group_id = ?';
+    return Number(sql(end).run(this.#clock.now() + doneNotedMs, groupId).changes) > 0;
   }
 }

@@ -262,7 +262,8 @@ class MemoryDelivery implements Delivery {
     if (this.#queues.isHeldBy(this.#entry, this.#owner)) {
       // What can fail comes first. If it does nothing has changed, and it may be tried again.
       if (write !== undefined) applyWrite(write);
-      this.#queues.put(entries);
+      for (const entry of entries) if (entry.write !== undefined) applyWrite(entry.write);
+      this.#queues.put(entries.map((entry) => ({ ...entry, write: undefined })));
     }
     this.#settled = true;
     this.#onSettled();

@@ -40,6 +40,7 @@ local function write_record_here(kind, key, json, ttl)
   local written = true
   if kind == 'done' then
     redis.call('UNLINK', key .. '.j', key .. '.s', key .. '.t', key .. '.c', key .. '.x')
+    redis.call('SET', key .. '.d', '', 'PX', ttl)
   elseif kind == 'sent' then
     if ttl == '' then written = redis.call('SET', key, json, 'NX')
     else written = redis.call('SET', key, json, 'NX', 'PX', ttl) end

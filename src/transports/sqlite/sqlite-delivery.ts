@@ -126,7 +126,10 @@ export class SqliteDelivery implements Delivery {
       ).run(queue, priority, strikes, settlement.reason, settlement.detail, now, storable(envelope));
     }
     if (settlement.write !== undefined) applyWrite(transaction, this.#store, settlement.write);
-    for (const row of publish) insertMessage(transaction, this.#store, row);
+    for (const row of publish) {
+      if (row.write !== undefined) applyWrite(transaction, this.#store, row.write);
+      insertMessage(transaction, this.#store, { ...row, write: undefined });
+    }
     return true;
   }
 

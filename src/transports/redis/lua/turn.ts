@@ -57,7 +57,7 @@ local function read_publications()
   return list
 end
 local function send(p)
-  if p[5] and not write(p[5]) then return end
+  if p[5] then write(p[5]) end
   if p[4] == '' then redis.call('LPUSH', list_key(p[1], p[2]), p[3])
   else schedule(p[1], p[2], p[3], p[4]) end
 end

@@ -117,6 +117,8 @@ export interface WrittenEnd {
         readonly cause: WrittenFailure | null;
       }
     | { readonly kind: 'ignored' }
+    /** As JSON. */
+    | { readonly kind: 'replaced'; readonly signature: string }
     | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
   /** JSON of the tasks that the run has sent. */
   readonly children: string;

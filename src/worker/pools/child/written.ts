@@ -4,6 +4,7 @@ import { encodeException, WrittenError } from '../../../protocol/exception.ts';
 import { decodeJson, encodeJson } from '../../../protocol/json.ts';
 import { isMap } from '../../../protocol/refusal.ts';
 import type { ResultTuple } from '../../../protocol/result-meta.ts';
+import { decodeSignature } from '../../../protocol/signature-wire.ts';
 import type { WrittenEnd, WrittenFailure } from './messages.ts';
 
 /** A value that has no form on the wire is a failure, as it is in the worker. */
@@ -26,6 +27,12 @@ export function writeOutcome(outcome: Outcome): WrittenEnd['outcome'] {
         return { kind: 'failure', failure: writeFailure(error), expected: false };
       }
     }
+    case 'replaced':
+      try {
+        return { kind: 'replaced', signature: encodeJson(outcome.signature) };
+      } catch (error) {
+        return { kind: 'failure', failure: writeFailure(error), expected: false };
+      }
     default:
       return outcome;
   }
@@ -43,6 +50,11 @@ export function readOutcome(written: WrittenEnd['outcome']): Outcome {
       // As `task.retry` made it, there.
       const given = (isMap(options) ? options : {}) as RetryOptions;
       return { kind: 'retry', retry: new Retry(new Date(written.at), given, cause) };
+    }
+    case 'replaced': {
+      const signature = decodeSignature(read(written.signature));
+      if (signature.ok) return { kind: 'replaced', signature: signature.value };
+      return { kind: 'failure', error: new Error(signature.refusal.detail), expected: false };
     }
     default:
       return written;

@@ -1,0 +1,305 @@
+// What follows a task: decided here from how it ended and what its message says, done in `conclude.ts`. The same end of the same
+// message always gives the same ids, so that what is done again after a crash is the same.
+import { type Load, nextStep, resolve } from '../canvas/by-reference.ts';
+import { bodyOf, headerOf, kindOf, listedIn, partsOf, readSignature } from '../canvas/construct.ts';
+import { derivedIds, resultId } from '../canvas/freeze.ts';
+import { plan, replacement } from '../canvas/plan.ts';
+import type { Plan } from '../canvas/planned.ts';
+import type { ChordPart } from '../protocol/chord-part.ts';
+import { asWireException, decodeException } from '../protocol/exception.ts';
+import type { TaskMessage, WireSignature } from '../protocol/message.ts';
+import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
+import { saferepr } from '../protocol/saferepr.ts';
+import type { Settled } from '../protocol/workflow-wire.ts';
+import type { ChordPlace } from '../results/chords.ts';
+
+/** How a task ended, as far as something follows. */
+export type Ended =
+  | { readonly kind: 'success'; readonly value: unknown }
+  | {
+      readonly kind: 'failure';
+      readonly status: 'FAILURE' | 'REVOKED';
+      readonly error: WireException;
+      readonly traceback: string | null;
+    }
+  /** It has no end that anybody could wait for: a chord must not wait for it either. */
+  | { readonly kind: 'ignored' }
+  /** Another workflow takes its place (`task.replace`). */
+  | { readonly kind: 'replaced'; readonly signature: WireSignature };
+
+export type Failure = Extract<Ended, { kind: 'failure' }>;
+
+/** A workflow to be started, and the place it is started from: unique, and the same each time. */
+export interface Start {
+  readonly from: string;
+  readonly plan: Plan;
+}
+
+/** A member of a chord that has ended. */
+export interface MemberEnd {
+  readonly part: ChordPart;
+  readonly place: ChordPlace;
+  /** As its message carries it, perhaps by reference. */
+  readonly body: WireSignature;
+  readonly rootId: string;
+}
+
+/** What follows. */
+export interface Follow {
+  readonly starts: readonly Start[];
+  /** Of what will never run because of this end, so that who waits for it hears of it. */
+  readonly records: readonly ResultRecord[];
+  readonly members: readonly MemberEnd[];
+}
+
+/** What following needs to know of the world. */
+export interface FollowRules {
+  readonly load: Load;
+  /** Whether this errback takes (request, error, traceback); else it is given the failed task's id. */
+  takesError(errback: WireSignature): boolean;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** Whether anything may follow a task. */
+export function hasFollowers({ embed }: TaskMessage): boolean {
+  const { callbacks, errbacks, chain, chord } = embed;
+  return Boolean(callbacks?.length || errbacks?.length || chain?.length || chord);
+}
+
+/** @throws WorkflowError for what is no workflow, and what `load` throws */
+export async function followOf(message: TaskMessage, ended: Ended, rules: FollowRules): Promise<Follow> {
+  switch (ended.kind) {
+    case 'success':
+      return afterSuccess(message, ended.value, rules);
+    case 'failure':
+      return afterFailure(message, ended, rules);
+    case 'ignored': {
+      const error = { exc_type: 'Ignore', exc_message: [], exc_module: 'celery.exceptions' };
+      return { ...nothing, members: memberEnds(message, { status: 'FAILURE', result: error }) };
+    }
+    case 'replaced': {
+      const start = { from: `${message.id} replaced`, plan: plan(ended.signature, replacement(message)) };
+      return { ...nothing, starts: [start] };
+    }
+  }
+}
+
+const nothing: Follow = { starts: [], records: [], members: [] };
+
+async function afterSuccess(message: TaskMessage, value: unknown, { load }: FollowRules): Promise<Follow> {
+  const { id, rootId, embed, replacedTaskNesting } = message;
+  const args = [value === undefined ? null : value];
+  const starts: Start[] = [];
+  const start = (signature: WireSignature, place: string, chain: readonly WireSignature[]): void => {
+    const context = { args, chain, rootId, parentId: id, newId: derivedIds(id, place) };
+    starts.push({ from: `${id} ${replacedTaskNesting} ${place}`, plan: plan(signature, context) });
+  };
+  for (const [index, callback] of (embed.callbacks ?? []).entries())
+    start(await resolve(callback, load), `link.${index}`, []);
+  const next = await nextStep(embed.chain ?? [], load);
+  if (next !== null) start(next.step, 'chain', next.rest);
+  return { starts, records: [], members: memberEnds(message, { status: 'SUCCESS', result: args[0] }) };
+}
+
+async function afterFailure(message: TaskMessage, failure: Failure, rules: FollowRules): Promise<Follow> {
+  const { embed, rootId } = message;
+  const { status, error } = failure;
+  const lost = new Lost(failure, rules, rootId);
+  const request = requestOf(message);
+  // As in Celery, a task that was revoked has no error to follow.
+  if (status === 'FAILURE') await lost.errbacks(message.id, embed.errbacks ?? [], request);
+  for (let rest = embed.chain ?? []; ; ) {
+    const next = await nextStep(rest, rules.load);
+    if (next === null) break;
+    lost.add(next.step);
+    rest = next.rest;
+  }
+  return {
+    starts: lost.starts,
+    records: lost.records,
+    members: [...memberEnds(message, { status, result: error }), ...lost.members],
+  };
+}
+
+/**
+ * What follows when all members of a chord have ended: its body, or its failure.
+ * @param values the results, where they are not simply those of the parts in their order
+ */
+export async function afterChord(
+  member: MemberEnd,
+  parts: readonly ChordPart[],
+  rules: FollowRules,
+  values?: readonly unknown[],
+): Promise<Follow> {
+  const { groupId } = member.place;
+  const body = await resolve(member.body, rules.load);
+  const rootId = textOr(body.options.root_id, member.rootId);
+  const failed = parts.find(({ status }) => status !== 'SUCCESS');
+  const settles = body.chord_policy === 'all-settled';
+  if (failed !== undefined && !settles)
+    return failBody(
+      body,
+      rootId,
+      chordError(`Dependency ${failed.taskId} raised ${reprOf(failed.result)}`),
+      rules,
+    );
+  const args = [settles ? parts.map(settledOf) : (values ?? parts.map(({ result }) => result))];
+  const context = { args, rootId, parentId: member.part.taskId, newId: derivedIds(groupId, 'body') };
+  return { starts: [{ from: `${groupId} body`, plan: plan(body, context) }], records: [], members: [] };
+}
+
+/** What follows when the body of a chord cannot be started. */
+export async function failBody(
+  body: WireSignature,
+  rootId: string,
+  failure: Failure,
+  rules: FollowRules,
+): Promise<Follow> {
+  const lost = new Lost(failure, rules, rootId);
+  lost.add(body);
+  const id = resultId(body);
+  if (id !== null) await lost.errbacks(id, listedIn(body.options, 'link_error'), { id, task: body.task });
+  return { starts: lost.starts, records: lost.records, members: lost.members };
+}
+
+/** Celery's error of a chord whose body did not run. */
+export function chordError(said: string): Failure {
+  const error = { exc_type: 'ChordError', exc_message: [said], exc_module: 'celery.exceptions' };
+  return { kind: 'failure', status: 'FAILURE', error, traceback: null };
+}
+
+/** What never runs because of a failure: its records, and what it was a part of. */
+class Lost {
+  readonly starts: Start[] = [];
+  readonly records: ResultRecord[] = [];
+  readonly members: MemberEnd[] = [];
+  readonly #failure: Failure;
+  readonly #rules: FollowRules;
+  readonly #rootId: string;
+
+  constructor(failure: Failure, rules: FollowRules, rootId: string) {
+    this.#failure = failure;
+    this.#rules = rules;
+    this.#rootId = rootId;
+  }
+
+  async errbacks(failedId: string, errbacks: readonly WireSignature[], request: object): Promise<void> {
+    const { error, traceback } = this.#failure;
+    for (const [index, reference] of errbacks.entries()) {
+      const errback = await resolve(reference, this.#rules.load);
+      const takesError = kindOf(errback) === 'task' && this.#rules.takesError(errback);
+      const place = `error.${index}`;
+      const context = {
+        args: takesError ? [request, error, traceback] : [failedId],
+        rootId: this.#rootId,
+        parentId: failedId,
+        newId: derivedIds(failedId, place),
+      };
+      this.starts.push({ from: `${failedId} ${place}`, plan: plan(errback, context) });
+    }
+  }
+
+  /** All of a signature whose turn will not come. What it ends with counts where it is a part. */
+  add(signature: WireSignature, around: Around = nowhere): void {
+    const within = placeIn(signature, around);
+    switch (kindOf(signature)) {
+      case 'chain': {
+        const steps = partsOf(signature);
+        for (const [index, step] of steps.entries())
+          this.add(step, index === steps.length - 1 ? within : nowhere);
+        break;
+      }
+      case 'group': {
+        const groupId = textOr(signature.options.task_id, null);
+        for (const [groupIndex, member] of partsOf(signature).entries())
+          this.add(member, { groupId, groupIndex, chord: within.chord });
+        break;
+      }
+      case 'chord':
+        this.add({ ...headerOf(signature) });
+        this.add(bodyOf(signature), within);
+        break;
+      default:
+        this.#addTask(signature, within);
+    }
+  }
+
+  #addTask({ options }: WireSignature, { groupId, groupIndex, chord }: Around): void {
+    const id = textOr(options.task_id, null);
+    if (id === null) return;
+    const { status, error, traceback } = this.#failure;
+    this.records.push({
+      taskId: id,
+      status,
+      result: error,
+      traceback,
+      children: [],
+      dateDone: new Date(this.#rules.now),
+      groupId,
+      parentId: textOr(options.parent_id, null),
+    });
+    if (groupId === null || chord === null) return;
+    const part = { taskId: id, status, result: error };
+    this.members.push(memberEnd(part, groupId, groupIndex, chord, this.#rootId));
+  }
+}
+
+/** What a part belongs to. */
+interface Around {
+  readonly groupId: string | null;
+  readonly groupIndex: number | null;
+  readonly chord: WireSignature | null;
+}
+
+const nowhere: Around = { groupId: null, groupIndex: null, chord: null };
+
+function placeIn({ options }: WireSignature, around: Around): Around {
+  const { group_id, group_index, chord } = options;
+  return {
+    groupId: around.groupId ?? textOr(group_id, null),
+    groupIndex: around.groupIndex ?? (typeof group_index === 'number' ? group_index : null),
+    chord: around.chord ?? (chord == null ? null : readSignature(chord, 'the option chord')),
+  };
+}
+
+function memberEnds(
+  { id, group, groupIndex, embed, rootId }: TaskMessage,
+  how: Pick<ChordPart, 'status' | 'result'>,
+): MemberEnd[] {
+  if (embed.chord === null || group === null) return [];
+  return [memberEnd({ taskId: id, ...how }, group, groupIndex, embed.chord, rootId)];
+}
+
+function memberEnd(
+  part: ChordPart,
+  groupId: string,
+  index: number | null,
+  body: WireSignature,
+  rootId: string,
+): MemberEnd {
+  const last = part.status !== 'SUCCESS' && body.chord_policy === 'fail-fast';
+  return { part, place: { groupId, index, bodyId: resultId(body), last }, body, rootId };
+}
+
+/** The failed call, for those who follow it with its error. Celery's request, as far as it is data. */
+function requestOf(message: TaskMessage): object {
+  const { id, task, args, kwargs, retries, rootId, parentId, group } = message;
+  return { id, task, args, kwargs, retries, root_id: rootId, parent_id: parentId, group };
+}
+
+function settledOf({ taskId, status, result }: ChordPart): Settled {
+  if (status === 'SUCCESS') return { status: 'fulfilled', value: result };
+  const { type, message } = decodeException(result, null);
+  return { status: 'rejected', reason: { type, message, taskId } };
+}
+
+/** As Python shows an exception: `ValueError('no', 42)`. */
+function reprOf(result: unknown): string {
+  const { exc_type, exc_message } = asWireException(result);
+  return `${exc_type}(${exc_message.map((each) => saferepr(each)).join(', ')})`;
+}
+
+function textOr<T>(value: unknown, otherwise: T): string | T {
+  return typeof value === 'string' && value !== '' ? value : otherwise;
+}

@@ -1,0 +1,163 @@
+// Workflows on real stores and a real worker: what runs, what it is given, and what is left.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { App, chain, chord, chunks, group, starmap } from '../../src/index.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { MemoryLog } from '../worker/memory-log.ts';
+import { type Place, storeKinds } from './stores.ts';
+
+for (const kind of storeKinds) {
+  describe.skipIf(kind.missing !== undefined)(`workflows on ${kind.name}`, () => {
+    let place: Place;
+    beforeAll(async () => {
+      place = await kind.start();
+    }, 60_000);
+    afterAll(() => place?.[Symbol.asyncDispose]());
+
+    const open: AsyncDisposable[] = [];
+    afterEach(async () => {
+      for (const one of open.splice(0).reverse()) await one[Symbol.asyncDispose]();
+    });
+
+    async function stand() {
+      const app = new App('flow', { ...(await place.next()), taskDefaultQueue: `q${crypto.randomUUID()}` });
+      open.push(app);
+      const heard: unknown[] = [];
+      const tasks = {
+        add: app.task('add', (x: number, y: number) => x + y),
+        double: app.task('double', (x: number) => x * 2),
+        total: app.task('total', (all: readonly number[]) => all.reduce((a, b) => a + b, 0)),
+        same: app.task('same', (value: unknown) => value),
+        fail: app.task('fail', (why: string): number => {
+          throw new RangeError(why);
+        }),
+        hear: app.task('hear', (...what: unknown[]) => {
+          heard.push(what);
+        }),
+      };
+      const log = new MemoryLog();
+      const worker = new Worker(app, { logger: log, concurrency: 4, queues: [app.config.taskDefaultQueue] });
+      open.push({ [Symbol.asyncDispose]: () => worker.stop({ cold: true }) });
+      await worker.start();
+      return { app, worker, log, heard, ...tasks };
+    }
+    const wait = { timeout: 15 };
+
+    it('a chain gives each step what the one before gave, and each result is kept', async () => {
+      const { add, double } = await stand();
+      const result = await chain(add.s(2, 4), add.s(10), double.s()).delay();
+      expect(await result.get(wait)).toBe(32);
+      expect(await result.parent?.get(wait)).toBe(16);
+      const first = await result.parent?.parent?.record();
+      expect(first?.children).toEqual([[[result.parent?.id, null], null]]);
+      const second = await result.parent?.record();
+      expect(second?.parentId).toBe(first?.taskId);
+    });
+
+    it('a group, and a group of groups', async () => {
+      const { add, double } = await stand();
+      const result = await group([add.s(1, 2), group([double.s(2), double.s(3)])]).delay();
+      expect(await result.get(wait)).toEqual([3, [4, 6]]);
+    });
+
+    it('a chord, its parts being anything, nested', async () => {
+      const { add, double, total, same } = await stand();
+      const sums = chord(group([add.s(1, 2), chain(add.s(2, 3), double.s())]), total.s());
+      expect(await (await sums.delay()).get(wait)).toBe(13);
+      const nested = chord(
+        [group([double.s(1), double.s(2)]), chord([double.s(3), double.s(4)], total.s())],
+        same.s(),
+      );
+      expect(await (await nested.delay()).get(wait)).toEqual([[2, 4], 14]);
+      const inner = chain(
+        group([double.s(1), double.s(2)]),
+        total.s(),
+        group([add.s(1), add.s(2)]),
+        total.s(),
+      );
+      expect(await (await inner.delay()).get(wait)).toBe(15);
+    });
+
+    it('chunks, starmap and empty headers', async () => {
+      const { add, total } = await stand();
+      const pairs = [1, 2, 3, 4, 5].map((n): [number, number] => [n, n]);
+      expect(await (await chunks(add, pairs, 2).delay()).get(wait)).toEqual([[2, 4], [6, 8], [10]]);
+      expect(await (await starmap(add, pairs).delay()).get(wait)).toEqual([2, 4, 6, 8, 10]);
+      expect(await (await chord([], total.s()).delay()).get(wait)).toBe(0);
+    });
+
+    it('links run with the result, errbacks once with the id of what failed', async () => {
+      const { add, fail, hear, heard, double } = await stand();
+      const fine = await add.s(1, 2).link(hear.s('got')).linkError(hear.s('error')).delay();
+      const broken = await chain(add.s(1, 2), fail.si('no'), double.s()).linkError(hear.s('error')).delay();
+      expect(await fine.get(wait)).toBe(3);
+      const failure = await broken.get({ ...wait, propagate: false });
+      expect(failure).toMatchObject({ message: expect.stringContaining('no') });
+      await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(2);
+      expect(heard).toContainEqual([3, 'got']);
+      expect(heard).toContainEqual([broken.parent?.id, 'error']);
+    });
+
+    it('a chord whose member fails: the body has a ChordError that names it, and its errback runs once', async () => {
+      const { add, fail, total, hear, heard } = await stand();
+      const result = await chord([add.s(1, 2), fail.s('broken'), fail.s('too')], total.s())
+        .linkError(hear.s('error'))
+        .delay();
+      await expect(result.get(wait)).rejects.toMatchObject({
+        name: 'ChordError',
+        message: expect.stringMatching(/Dependency \S+ raised RangeError\('broken'\)/),
+      });
+      await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(1);
+      expect(heard).toEqual([[result.id, 'error']]);
+    });
+
+    it('allSettled gives the body each end; failFast fails it with the first, though others never end', async () => {
+      const { app, add, fail, same, total, hear, heard } = await stand();
+      const settled = await chord([add.s(1, 2), fail.s('broken')], same.s(), { allSettled: true }).delay();
+      expect(await settled.get(wait)).toEqual([
+        { status: 'fulfilled', value: 3 },
+        {
+          status: 'rejected',
+          reason: { type: 'RangeError', message: 'broken', taskId: expect.any(String) },
+        },
+      ]);
+      const elsewhere = app.remote<() => number>('lives.elsewhere').s().set({ queue: 'nobody' });
+      const fast = await chord([elsewhere, add.s(1, 2), fail.s('broken')], total.s(), { failFast: true })
+        .linkError(hear.s('error'))
+        .delay();
+      await expect(fast.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
+      await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(1);
+      expect(heard).toEqual([[fast.id, 'error']]);
+    });
+
+    it('task.replace: the other workflow has its id and its followers', async () => {
+      const { app, add, double, total, hear, heard } = await stand();
+      const swap = app.task('swap', { bind: true }, (task, n: number): number => {
+        if (n === 1) throw task.replace(add.s(n, 10));
+        if (n === 2) throw task.replace(chain(add.s(n, 10), double.s()));
+        throw task.replace(chord([double.s(n), double.s(n)], total.s()));
+      });
+      for (const [n, value] of [
+        [1, 11],
+        [2, 24],
+        [3, 12],
+      ] as const) {
+        const result = await chain(swap.s(n), double.s()).delay();
+        expect(await result.get(wait)).toBe(2 * value);
+        expect(await result.parent?.get(wait)).toBe(value);
+      }
+      const member = await chord([swap.s(1), swap.s(2), swap.s(3)], hear.s('sum')).delay();
+      await member.get(wait);
+      expect(heard).toEqual([[[11, 24, 12], 'sum']]);
+    });
+
+    it('addToChord: the body waits for the new member, too', async () => {
+      const { app, double, same } = await stand();
+      const grow = app.task('grow', { bind: true }, async (task, n: number) => {
+        await task.addToChord(double.s(n * 100));
+        return n;
+      });
+      const result = await chord([grow.s(1), double.s(5)], same.s()).delay();
+      expect(await result.get(wait)).toEqual([1, 10, 200]);
+    });
+  });
+}
