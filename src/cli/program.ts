@@ -7,6 +7,7 @@ import { initCommand } from './commands/init.ts';
 import { purgeCommand } from './commands/purge.ts';
 import { resultCommand } from './commands/result.ts';
 import { scheduleCommand } from './commands/schedule.ts';
+import { shellCommand } from './commands/shell.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { version } from './version.ts';
@@ -41,6 +42,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     purgeCommand(),
     deadCommand(),
     gatewayCommand(),
+    shellCommand(),
     initCommand(),
   ];
   for (const command of commands) program.addCommand(command);

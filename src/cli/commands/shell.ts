@@ -1,0 +1,106 @@
+import { createInterface } from 'node:readline';
+import { type REPLServer, start } from 'node:repl';
+import { PassThrough, Writable } from 'node:stream';
+import { inspect } from 'node:util';
+import { Command } from 'commander';
+import type { App } from '../../app/app.ts';
+import type { AnyTask } from '../../app/task.ts';
+import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { exitCode, UsageError } from '../usage.ts';
+
+/** `umbel shell`: a prompt with the application, its tasks and the canvas at hand. */
+export function shellCommand(): Command {
+  return new Command('shell')
+    .description('A prompt with the application and its tasks: await add.delay(2, 3).')
+    .addHelpText(
+      'after',
+      `
+At hand: app, tasks (by their whole names), each task by the last part of its name, and all that 'umbel'
+exports (chain, group, chord, crontab …). Expressions may await. Ctrl-D ends it.
+
+Examples:
+  umbel -A ./app.ts shell
+  echo "(await add.delay(2, 3)).get()" | umbel -A ./app.ts shell`,
+    )
+    .action((_: unknown, command: Command) => shell(optionsOf<CommonOptions>(command)));
+}
+
+async function shell(options: CommonOptions): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    const atHand = { ...(await import('../../index.ts')), ...byShortName(app), app, tasks: byName(app) };
+    const write = (value: unknown): string => inspect(value, { colors: output.colors, depth: 5 });
+    if (process.stdin.isTTY !== true) return script(atHand, write);
+    output.say(`${output.bold(app.name)} on ${app.config.broker}`);
+    output.say(output.dim(`at hand: app, tasks, ${Object.keys(byShortName(app)).join(', ') || 'no task'}`));
+    const repl = start({
+      prompt: `${app.name}> `,
+      useColors: output.colors,
+      ignoreUndefined: true,
+      writer: write,
+    });
+    define(repl, atHand);
+    await new Promise<void>((resolve) => repl.once('exit', resolve));
+  });
+}
+
+/** What is piped in, line after line, each when the one before has been answered; the first that throws ends it. */
+async function script(atHand: object, writer: (value: unknown) => string): Promise<void> {
+  const input = new PassThrough();
+  let asked: () => void = () => undefined;
+  const now: { state: 'asks' | 'in the midst' | 'failed' } = { state: 'asks' };
+  const output = new Writable({
+    decodeStrings: false,
+    write: (text: string, _, done) => {
+      if (text === prompt || goesOn.test(text)) {
+        if (now.state !== 'failed') now.state = text === prompt ? 'asks' : 'in the midst';
+        asked();
+      } else {
+        if (text.startsWith('Uncaught')) now.state = 'failed';
+        (now.state === 'failed' ? process.stderr : process.stdout).write(text);
+      }
+      done();
+    },
+  });
+  const repl = start({ input, output, prompt, terminal: false, ignoreUndefined: true, writer });
+  define(repl, atHand);
+  for await (const line of createInterface({ input: process.stdin })) {
+    const answered = new Promise<void>((resolve) => (asked = resolve));
+    input.write(`${line}\n`);
+    await answered;
+    if (now.state === 'failed') break;
+  }
+  repl.close();
+  if (now.state === 'failed') process.exitCode = exitCode.failed;
+  if (now.state === 'in the midst') throw new UsageError('the input ends in the midst of a statement');
+}
+
+const prompt = '\0';
+const goesOn = /^(?:\.\.\. |\| )+$/;
+
+function define({ context }: REPLServer, atHand: object): void {
+  for (const [name, value] of Object.entries(atHand))
+    Object.defineProperty(context, name, { value, configurable: true, enumerable: true, writable: true });
+}
+
+function byName(app: App): Readonly<Record<string, AnyTask>> {
+  return Object.fromEntries(app.tasks.names().flatMap((name) => pair(name, app.tasks.get(name))));
+}
+
+/** `shop.add` as `add`, where no other task is called that and it can be written. */
+function byShortName(app: App): Readonly<Record<string, AnyTask>> {
+  const short = new Map<string, AnyTask | null>();
+  for (const name of app.tasks.names()) {
+    if (name.startsWith('celery.')) continue;
+    const last = name.slice(name.lastIndexOf('.') + 1);
+    short.set(last, short.has(last) ? null : (app.tasks.get(name) ?? null));
+  }
+  return Object.fromEntries(
+    [...short].flatMap(([name, task]) =>
+      /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? pair(name, task) : [],
+    ),
+  );
+}
+
+function pair(name: string, task: AnyTask | null | undefined): [string, AnyTask][] {
+  return task === null || task === undefined ? [] : [[name, task]];
+}
