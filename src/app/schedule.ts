@@ -1,4 +1,5 @@
 // What an application sends by itself, and when: the schedules that are declared in code.
+import { resultId } from '../canvas/freeze.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
@@ -245,9 +246,13 @@ function readCall(
   if (isSignature(scheduled)) {
     if (given.args !== undefined || given.kwargs !== undefined)
       throw new ConfigError(`${where}: a signature has its arguments; give them there`);
+    const signature = scheduled.toJSON();
+    if (resultId(signature) !== null)
+      throw new ConfigError(`${where}: a frozen signature is sent once; give one without ids`);
+    encodeJson(signature, '$signature');
     return {
       kind: 'signature',
-      signature: scheduled.toJSON(),
+      signature,
       options: checkOptions(given.callOptions, where),
     };
   }

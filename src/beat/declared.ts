@@ -1,6 +1,7 @@
 // The schedules that the code declares, put into the store.
 import type { App } from '../app/app.ts';
 import type { DeclaredSchedule } from '../app/schedule.ts';
+import { kindOf } from '../canvas/construct.ts';
 import { ConfigError } from '../errors.ts';
 import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, saysTheSame } from './entry.ts';
 import type { ScheduleStore, StoredEntry } from './schedule-store.ts';
@@ -40,7 +41,12 @@ export async function putDeclared(
  */
 export function checkOverlap(app: App, { name, call, policy }: Entry): void {
   if (policy.overlap === 'allow') return;
-  const task = call.kind === 'task' ? app.tasks.get(call.task) : undefined;
+  if (call.kind === 'signature' && kindOf(call.signature) !== 'task') {
+    throw new ConfigError(
+      `the schedule '${name}' has overlap '${policy.overlap}', and sends a workflow, which ends in many places; schedule a task that starts it and waits, or let it overlap`,
+    );
+  }
+  const task = app.tasks.get(call.kind === 'task' ? call.task : call.signature.task);
   const ignored = call.options.ignoreResult ?? task?.options.ignoreResult ?? app.config.taskIgnoreResult;
   if (app.config.backend !== null && !ignored) return;
   throw new ConfigError(
