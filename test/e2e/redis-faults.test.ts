@@ -74,6 +74,21 @@ describe.skipIf(noRedis)(`faults of Redis and of the way to it (FAULTS_SEED=${se
     expect(found.counts.duplicated).toBe(0);
   }, 60_000);
 
+  it('a master that dies: its replica takes over with what had reached it, and work goes on there', async () => {
+    const [first, second] = [await fresh(), await fresh()];
+    second.cli('REPLICAOF', '127.0.0.1', String(first.port));
+    await waitFor(() => first.cli('INFO', 'replication').includes('state=online'));
+    const urls = `${first.url()};${second.url()}`;
+    const place = { ...onRedis(second), broker: urls, backend: urls };
+    // Replication does not wait: the last milliseconds may be missing, of sends, claims and results alike.
+    const tolerated = ['lost', 'finishedTwice', 'unexplained', 'falseResult'];
+    await prove('Redis master killed', { place, tolerated }, async () => {
+      await first.stop('SIGKILL');
+      await sleep(1000);
+      second.cli('REPLICAOF', 'NO', 'ONE');
+    });
+  }, 60_000);
+
   it('connections that are killed again and again', async () => {
     const server = await fresh();
     const random = seeded(seed);
