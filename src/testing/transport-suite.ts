@@ -4,6 +4,7 @@ import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Consumer, Transport, TransportFeatures } from '../transports/transport.ts';
 import { type ConformanceCase, claim, claimNothing, claimOne, idOf, publication } from './conformance.ts';
+import { fanoutCases } from './fanout-cases.ts';
 
 /** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
 export interface TransportHarness {
@@ -774,6 +775,8 @@ export const transportConformance: readonly Case[] = [
     },
     'durable',
   ),
+
+  ...fanoutCases,
 ];
 
 /** When what was asked of the store just before has surely reached it: a claim is on the list of those who wait. */

@@ -1,6 +1,7 @@
 // The contract of a transport: moving messages between senders and workers, losing none.
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
+import type { Fanout, NoticeBoard } from './fanout.ts';
 
 /** What a transport can do. What it cannot do is said here, never thrown as "not implemented". */
 export interface TransportFeatures {
@@ -206,5 +207,9 @@ export interface Transport extends AsyncDisposable {
   /** Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. */
   purge(queue: string): Promise<number>;
   readonly deadLetters: DeadLetters;
+  /** Broadcasts between processes. */
+  readonly fanout: Fanout;
+  /** What workers must know that start later: revoked tasks. */
+  readonly notices: NoticeBoard;
   close(): Promise<void>;
 }

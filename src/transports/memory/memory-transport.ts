@@ -20,6 +20,7 @@ import type {
   TransportFeatures,
   TransportStatus,
 } from '../transport.ts';
+import { MemoryFanout, MemoryNotices } from './memory-fanout.ts';
 import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
 
 export interface MemoryTransportOptions {
@@ -54,6 +55,8 @@ export class MemoryTransport implements Transport {
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: MemoryStore;
   readonly deadLetters: DeadLetters;
+  readonly fanout: MemoryFanout;
+  readonly notices: MemoryNotices;
   readonly #queues: MemoryQueues;
   readonly #consumers = new Set<MemoryConsumer>();
   #closed = false;
@@ -62,6 +65,8 @@ export class MemoryTransport implements Transport {
     this.store = store;
     this.#queues = queues;
     this.deadLetters = new MemoryDeadLetters(queues);
+    this.fanout = new MemoryFanout(store);
+    this.notices = new MemoryNotices(store, () => queues.clock.now());
   }
 
   /** There is no connection that could fail. */
@@ -76,10 +81,12 @@ export class MemoryTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
-    const consumer = new MemoryConsumer(this.store, this.#queues, options.queues, () =>
-      this.#consumers.delete(consumer),
-    );
+    const consumer = new MemoryConsumer(this.store, this.#queues, options.queues, () => {
+      this.#consumers.delete(consumer);
+      this.fanout.leave(consumer);
+    });
     this.#consumers.add(consumer);
+    this.fanout.join(consumer, options.name);
     return consumer;
   }
 

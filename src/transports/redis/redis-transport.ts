@@ -24,6 +24,7 @@ import { tendScript } from './lua/tend.ts';
 import { recordOf } from './record-args.ts';
 import { type Addressed, RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
+import { RedisFanout, RedisNotices } from './redis-fanout.ts';
 import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
 import { longestReadMs } from './waiter.ts';
 
@@ -53,6 +54,8 @@ export class RedisTransport implements Transport {
   };
   readonly store: object;
   readonly deadLetters: RedisDeadLetters;
+  readonly fanout: RedisFanout;
+  readonly notices: RedisNotices;
   readonly #settings: RedisSettings;
   readonly #connection: RedisConnection;
   readonly #status = new StatusBoard();
@@ -76,6 +79,8 @@ export class RedisTransport implements Transport {
     this.#sends = new Sends(connection, clock);
     this.#bindings = new Bindings(connection, queues);
     this.deadLetters = new RedisDeadLetters(connection);
+    this.fanout = new RedisFanout(connection);
+    this.notices = new RedisNotices(connection);
   }
 
   get status(): TransportStatus {
@@ -151,6 +156,7 @@ export class RedisTransport implements Transport {
     if (this.#closed) return;
     this.#closed = true;
     for (const consumer of [...this.#consumers]) await consumer.close();
+    await this.fanout.close();
     await this.#connection.close();
   }
 

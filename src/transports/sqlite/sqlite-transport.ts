@@ -16,6 +16,7 @@ import { insertMessage, ringForAll, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
 import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
+import { fanoutSchema, SqliteFanout, SqliteNotices } from './sqlite-fanout.ts';
 
 export interface SqliteTransportOptions {
   /** false: a handle of its own, as if in another process. For tests. */
@@ -33,6 +34,7 @@ export async function openSqliteTransport(
 ): Promise<Transport> {
   const store = await SqliteStore.open(path, options);
   await store.migrate('message', messageSchema);
+  await store.migrate('fanout', fanoutSchema);
   return new SqliteTransport(store, options.clock ?? systemClock);
 }
 
@@ -54,6 +56,8 @@ class SqliteTransport implements Transport {
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: SqliteStore;
   readonly deadLetters: SqliteDeadLetters;
+  readonly fanout: SqliteFanout;
+  readonly notices: SqliteNotices;
   readonly #clock: Clock;
   readonly #consumers = new Set<Consumer>();
   readonly #unlisten: () => void;
@@ -63,6 +67,8 @@ class SqliteTransport implements Transport {
     this.store = store;
     this.#clock = clock;
     this.deadLetters = new SqliteDeadLetters(store);
+    this.fanout = new SqliteFanout(store, clock);
+    this.notices = new SqliteNotices(store, clock);
     // Whoever buries a dead worker rings for the messages that it gave back.
     this.#unlisten = store.peers.listen({ onBurial: (transaction) => ringForAll(transaction, store) });
   }
@@ -133,6 +139,7 @@ class SqliteTransport implements Transport {
     this.#closed = true;
     for (const consumer of [...this.#consumers]) await consumer.close();
     this.#unlisten();
+    await this.fanout.close();
     await this.store.close();
   }
 

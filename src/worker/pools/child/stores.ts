@@ -6,6 +6,7 @@ import { encodeEnvelope } from '../../../protocol/envelope.ts';
 import { decodeResult, encodeResult } from '../../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../results/backend.ts';
+import type { Fanout, NoticeBoard } from '../../../transports/fanout.ts';
 import type {
   Consumer,
   DeadLetters,
@@ -49,6 +50,14 @@ class ChildTransport implements Transport {
 
   get deadLetters(): DeadLetters {
     throw notHere('the dead letters');
+  }
+
+  get fanout(): Fanout {
+    throw notHere('broadcasts');
+  }
+
+  get notices(): NoticeBoard {
+    throw notHere('notices');
   }
 
   onStatus(): () => void {

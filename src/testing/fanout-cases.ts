@@ -1,0 +1,147 @@
+// What every transport's broadcasts and notices must do.
+import assert from 'node:assert/strict';
+import type { WireMessage } from '../protocol/message.ts';
+import type { FanoutExchange, Subscription } from '../transports/fanout.ts';
+import type { Transport, TransportFeatures } from '../transports/transport.ts';
+import type { ConformanceCase } from './conformance.ts';
+
+type Case = ConformanceCase<{ open(): Promise<Transport> }, TransportFeatures>;
+
+const events: FanoutExchange = { name: 'celeryev', type: 'topic', durable: true };
+const pidbox: FanoutExchange = { name: 'celery.pidbox', type: 'fanout', durable: false };
+const replies: FanoutExchange = { name: 'reply.celery.pidbox', type: 'direct', durable: false };
+
+export const fanoutCases: readonly Case[] = [
+  check('a broadcast reaches all who listen, in this process and in others', async (harness) => {
+    const transport = await harness.open();
+    const one = await hear(await harness.open(), pidbox, ['']);
+    const two = await hear(transport, pidbox, ['']);
+    await transport.fanout.publish(pidbox, '', saying('ping', pidbox));
+    assert.deepEqual(await one.next(1), [['', 'ping']]);
+    assert.deepEqual(await two.next(1), [['', 'ping']]);
+  }),
+
+  check('what was told before somebody listened is not told to him', async (harness) => {
+    const transport = await harness.open();
+    await (await hear(transport, pidbox, [''])).end();
+    await transport.fanout.publish(pidbox, '', saying('early', pidbox));
+    const { next } = await hear(transport, pidbox, ['']);
+    await transport.fanout.publish(pidbox, '', saying('late', pidbox));
+    assert.deepEqual(await next(1), [['', 'late']]);
+  }),
+
+  check('a topic is heard by those whose pattern fits its key', async (harness) => {
+    const transport = await harness.open();
+    const all = await hear(transport, events, ['#']);
+    const workers = await hear(transport, events, ['worker.#']);
+    for (const key of ['task.sent', 'worker.online', 'task.multi'])
+      await transport.fanout.publish(events, key, saying(key, events, key));
+    assert.deepEqual(
+      (await all.next(3)).map(([key]) => key),
+      ['task.sent', 'worker.online', 'task.multi'],
+    );
+    assert.deepEqual(await workers.next(1), [['worker.online', 'worker.online']]);
+  }),
+
+  check('a reply reaches the one that it is addressed to', async (harness) => {
+    const asker = await harness.open();
+    const worker = await harness.open();
+    const mine = await hear(asker, replies, ['me'], 'me.reply.celery.pidbox');
+    const others = await hear(await harness.open(), replies, ['you'], 'you.reply.celery.pidbox');
+    await worker.fanout.publish(replies, 'me', saying('pong', replies, 'me'));
+    await worker.fanout.publish(replies, 'you', saying('hello', replies, 'you'));
+    await worker.fanout.publish(replies, 'nobody', saying('lost', replies, 'nobody'));
+    assert.deepEqual(
+      (await mine.next(1)).map(([, text]) => text),
+      ['pong'],
+    );
+    assert.deepEqual(
+      (await others.next(1)).map(([, text]) => text),
+      ['hello'],
+    );
+  }),
+
+  check('who listens no more hears nothing', async (harness) => {
+    const transport = await harness.open();
+    const gone = await hear(transport, pidbox, ['']);
+    await gone.end();
+    const there = await hear(transport, pidbox, ['']);
+    await transport.fanout.publish(pidbox, '', saying('ping', pidbox));
+    await there.next(1);
+    assert.deepEqual(gone.heard, []);
+  }),
+
+  check('a worker is known by its name while it lives', async (harness) => {
+    const transport = await harness.open();
+    if ((await transport.fanout.workers()) === null) return; // such a store does not say
+    const consumer = await transport.consume({ queues: ['celery'], name: 'celery@one', leaseMs: 15_000 });
+    assert.deepEqual(await (await harness.open()).fanout.workers(), ['celery@one']);
+    await consumer.close();
+    await transport.close();
+    assert.deepEqual(await (await harness.open()).fanout.workers(), []);
+  }),
+
+  check('a notice is read by all until it expires', async (harness) => {
+    const transport = await harness.open();
+    await transport.notices.put(['old'], Date.now() - 1000);
+    await transport.notices.put(['a', 'b'], Date.now() + 60_000);
+    await transport.notices.put(['a'], Date.now() + 30_000);
+    const other = await harness.open();
+    assert.deepEqual([...(await other.notices.read())].sort(), ['a', 'b']);
+  }),
+];
+
+interface Hearing {
+  readonly heard: (readonly [string, string])[];
+  /** The first so many, as soon as they are there. */
+  next(count: number): Promise<readonly (readonly [string, string])[]>;
+  end(): Promise<void>;
+}
+
+let listeners = 0;
+
+async function hear(
+  transport: Transport,
+  exchange: FanoutExchange,
+  keys: readonly string[],
+  queue: string = `conformance.${process.pid}.${++listeners}`,
+): Promise<Hearing> {
+  const heard: (readonly [string, string])[] = [];
+  const subscription: Subscription = { exchange, keys, queue, ttlMs: 5000, expiresMs: 60_000 };
+  const listening = await transport.fanout.subscribe(subscription, (message, key) =>
+    heard.push([key, message.ok ? Buffer.from(message.value.body).toString() : message.refusal.detail]),
+  );
+  return {
+    heard,
+    async next(count) {
+      const until = performance.now() + 10_000;
+      while (heard.length < count && performance.now() < until)
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      return heard.slice(0, count);
+    },
+    end: async () => listening[Symbol.asyncDispose](),
+  };
+}
+
+function saying(text: string, exchange: FanoutExchange, key = ''): WireMessage {
+  return {
+    body: Buffer.from(text),
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    headers: { clock: 1 },
+    properties: {
+      correlationId: null,
+      replyTo: null,
+      priority: 0,
+      deliveryMode: 1,
+      expiration: null,
+      deliveryTag: null,
+      deliveryInfo: { exchange: exchange.name, routing_key: key },
+      other: {},
+    },
+  };
+}
+
+function check(title: string, run: Case['run']): Case {
+  return { title, needs: [], run };
+}

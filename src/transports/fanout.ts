@@ -1,0 +1,68 @@
+// The contract of broadcasts between processes: told to all who listen now, kept for nobody. What events and remote control travel by.
+import type { Decoded, WireMessage } from '../protocol/message.ts';
+
+/** Where broadcasts go, in AMQP's terms. Elsewhere the same rules hold without a broker that knows them. */
+export interface FanoutExchange {
+  readonly name: string;
+  /** `fanout`: to all; `topic`: to those whose pattern fits the key (`*` a word, `#` any number); `direct`: to those with this key. */
+  readonly type: 'fanout' | 'topic' | 'direct';
+  /** On RabbitMQ: it outlives the broker's restart. */
+  readonly durable: boolean;
+}
+
+/** Who listens. */
+export interface Subscription {
+  readonly exchange: FanoutExchange;
+  /** Keys, or patterns of them. For `fanout`: `['']`. */
+  readonly keys: readonly string[];
+  /** The listener's queue, where the broker has one for each. Nobody else has this name. */
+  readonly queue: string;
+  /** How long a message may wait there for a listener that is away, milliseconds. */
+  readonly ttlMs: number;
+  /** After so long without its listener the queue is removed, milliseconds. */
+  readonly expiresMs: number;
+}
+
+/** Gets what is told, also what cannot be read. Must not throw. */
+export type FanoutListener = (message: Decoded<WireMessage>, routingKey: string) => void;
+
+export interface Fanout {
+  /**
+   * Tells all who listen. Resolves when the broker was handed it; nobody may have heard it.
+   * @throws BrokerUnavailable when it surely was not.
+   */
+  publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void>;
+  /**
+   * Listens. Resolves when all that is published from then on is heard; after a lost connection it listens again by itself.
+   * Dispose to listen no more.
+   * @throws BrokerUnavailable when the broker does not answer in time.
+   */
+  subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable>;
+  /** Names of the workers that live, as the store knows them by their leases; null: it does not know. */
+  workers(): Promise<readonly string[] | null>;
+}
+
+/** What all workers must know for a while, also those that start later: which tasks are revoked. Bounded, and forgotten in time. */
+export interface NoticeBoard {
+  /** Puts notices up; one that is there already stays until the later time. Milliseconds since 1970. */
+  put(notices: readonly string[], until: number): Promise<void>;
+  /** All that have not expired. */
+  read(): Promise<readonly string[]>;
+}
+
+/** The most notices that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
+export const mostNotices = 50_000;
+
+/** Whether a binding's key leads a message of this key to its queue. */
+export function leadsTo({ type }: FanoutExchange, bindingKey: string, routingKey: string): boolean {
+  if (type === 'fanout') return true;
+  if (type === 'direct') return bindingKey === routingKey;
+  return fits(bindingKey.split('.'), routingKey.split('.'));
+}
+
+function fits(pattern: readonly string[], words: readonly string[]): boolean {
+  const [first, ...rest] = pattern;
+  if (first === undefined) return words.length === 0;
+  if (first === '#') return fits(rest, words) || (words.length > 0 && fits(pattern, words.slice(1)));
+  return words.length > 0 && (first === '*' || first === words[0]) && fits(rest, words.slice(1));
+}
