@@ -4,6 +4,7 @@ import { callCommand } from './commands/call.ts';
 import { deadCommand } from './commands/dead.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { initCommand } from './commands/init.ts';
+import { multiCommand } from './commands/multi.ts';
 import { purgeCommand } from './commands/purge.ts';
 import { resultCommand } from './commands/result.ts';
 import { scheduleCommand } from './commands/schedule.ts';
@@ -42,6 +43,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     purgeCommand(),
     deadCommand(),
     gatewayCommand(),
+    multiCommand(),
     shellCommand(),
     initCommand(),
   ];

@@ -1,0 +1,120 @@
+import { Command } from 'commander';
+import { appSpec, type CommonOptions, optionsOf } from '../common.ts';
+import { pidOf, startNode, stopNode } from '../multi/daemon.ts';
+import { type Node, readNodes } from '../multi/nodes.ts';
+import { createOutput, type Output } from '../output.ts';
+import { exitCode, UsageError } from '../usage.ts';
+
+const actions = ['start', 'stop', 'stopwait', 'restart', 'kill', 'status', 'show', 'names'] as const;
+type Action = (typeof actions)[number];
+
+/** How long `stopwait` and `restart` wait for a worker to finish what it runs. */
+const stopWaitMs = 10 * 60_000;
+
+/** `umbel multi`: several workers in the background, with pid and log files. */
+export function multiCommand(): Command {
+  return new Command('multi')
+    .description('Start, stop and restart several workers in the background.')
+    .argument('<action>', actions.join(', '))
+    .argument('[words...]', 'The workers, then options: those of `umbel worker`, --pidfile, --logfile.')
+    .allowUnknownOption()
+    .addHelpText(
+      'after',
+      `
+Names stand before options. An option may be for some workers only: -Q:images photos, -c:1,2 4.
+In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log, here.
+
+Examples:
+  umbel -A ./app.ts multi start images mails -l info -Q:images photos -c:mails 20
+  umbel -A ./app.ts multi start 3 -c 4 --pidfile=run/%n.pid --logfile=log/%n.log
+  umbel -A ./app.ts multi restart 3 -c 4 --pidfile=run/%n.pid --logfile=log/%n.log
+  umbel multi stopwait 3 --pidfile=run/%n.pid`,
+    )
+    .action((action: string, words: readonly string[], _: unknown, command: Command) =>
+      multi(action, words, optionsOf<CommonOptions>(command)),
+    );
+}
+
+async function multi(given: string, words: readonly string[], options: CommonOptions): Promise<void> {
+  const action = actions.find((each) => each === given);
+  if (action === undefined) throw new UsageError(`there is no '${given}'; there are ${actions.join(', ')}`);
+  const nodes = readNodes(words);
+  const output = createOutput(options);
+  const before = commonArgs(options);
+  const results: { readonly name: string; readonly pid: number | null; readonly done: string }[] = [];
+  for (const node of nodes) {
+    const done = await carryOut(action, node, before);
+    results.push({ name: node.name, pid: pidOf(node), done: done.text });
+    if (!done.well) process.exitCode = exitCode.failed;
+    say(output, node, done);
+  }
+  output.data(results);
+}
+
+interface Done {
+  readonly text: string;
+  readonly well: boolean;
+}
+
+async function carryOut(action: Action, node: Node, before: readonly string[]): Promise<Done> {
+  const pid = pidOf(node);
+  switch (action) {
+    case 'start':
+      return pid === null ? start(node, before) : { text: `runs already, as process ${pid}`, well: false };
+    case 'stop':
+      if (pid === null) return notThere;
+      await stopNode(node, pid, 'SIGTERM', 0);
+      return { text: `is asked to stop (${pid})`, well: true };
+    case 'stopwait':
+      return pid === null ? notThere : stop(node, pid);
+    case 'restart': {
+      const stopped = pid === null ? null : await stop(node, pid);
+      return stopped === null || stopped.well ? start(node, before) : stopped;
+    }
+    case 'kill':
+      if (pid === null) return notThere;
+      await stopNode(node, pid, 'SIGKILL', 2000);
+      return { text: `was killed (${pid}): what it ran goes to others`, well: true };
+    case 'status':
+      return pid === null
+        ? { text: 'does not run', well: false }
+        : { text: `runs, as process ${pid}`, well: true };
+    case 'show':
+      return { text: ['umbel', ...before, 'worker', ...node.args].join(' '), well: true };
+    case 'names':
+      return { text: '', well: true };
+  }
+}
+
+const notThere: Done = { text: 'does not run', well: true };
+
+async function start(node: Node, before: readonly string[]): Promise<Done> {
+  const started = await startNode(node, before);
+  return typeof started === 'number'
+    ? { text: `started, as process ${started}; its log is ${node.logFile}`, well: true }
+    : { text: `did not start: ${started}`, well: false };
+}
+
+async function stop(node: Node, pid: number): Promise<Done> {
+  const gone = await stopNode(node, pid, 'SIGTERM', stopWaitMs);
+  return gone
+    ? { text: `stopped (${pid})`, well: true }
+    : { text: `has not stopped after ${stopWaitMs / 60_000} minutes (${pid}): 'kill' ends it`, well: false };
+}
+
+function say(output: Output, { name }: Node, { text, well }: Done): void {
+  if (well) output.say(`${output.bold(name)}${text === '' ? '' : `: ${text}`}`);
+  else output.note(`${name}: ${text}`);
+}
+
+/** What stood before `multi` is for its workers. */
+function commonArgs(options: CommonOptions): readonly string[] {
+  const { broker, resultBackend, workdir } = options;
+  const app = appSpec(options);
+  return [
+    ...(app === undefined ? [] : ['-A', app]),
+    ...(broker === undefined ? [] : ['-b', broker]),
+    ...(resultBackend === undefined ? [] : ['--result-backend', resultBackend]),
+    ...(workdir === undefined ? [] : ['--workdir', workdir]),
+  ];
+}

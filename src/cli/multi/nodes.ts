@@ -1,0 +1,95 @@
+// Celery's language for several workers at once: names, options for all of them, and options for one (`-Q:images photos`). Pure.
+import { hostname } from 'node:os';
+import { UsageError } from '../usage.ts';
+
+export interface Node {
+  /** `images@host`. */
+  readonly name: string;
+  readonly pidFile: string;
+  readonly logFile: string;
+  /** The options of its `umbel worker`. */
+  readonly args: readonly string[];
+}
+
+interface Option {
+  readonly flag: string;
+  readonly value: string | null;
+  /** The names or numbers of the workers it is for; null: for all. */
+  readonly only: readonly string[] | null;
+}
+
+/** Options of `multi` itself. */
+const own = ['--pidfile', '--logfile', '--suffix', '--range-prefix'];
+
+/**
+ * Reads `images 3 -c 4 -Q:images photos --pidfile=/run/%n.pid`. A number alone is as many workers, `celery1` to `celeryN`.
+ * @throws UsageError
+ */
+export function readNodes(words: readonly string[], host: string = hostname()): readonly Node[] {
+  const names: string[] = [];
+  const options: Option[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (!word.startsWith('-')) {
+      names.push(word);
+      continue;
+    }
+    const [given = '', joined] = word.startsWith('--') ? split(word, '=') : [word];
+    const [flag = '', targets] = split(given, ':');
+    const next = words[at + 1];
+    // What follows an option belongs to it, unless it is one itself: the names stand before the options.
+    const value = joined ?? (next === undefined || next.startsWith('-') ? null : next);
+    if (joined === undefined && value !== null) at++;
+    options.push({ flag, value, only: targets === undefined ? null : targets.split(',') });
+  }
+  const said = (flag: string, otherwise: string): string =>
+    options.findLast((option) => option.flag === flag)?.value ?? otherwise;
+  const suffix = said('--suffix', host);
+  const all = expand(names, said('--range-prefix', 'celery'));
+  const unknown = options.flatMap(({ only }) => only ?? []).find((one) => !isOne(one, all));
+  if (unknown !== undefined)
+    throw new UsageError(
+      `an option is for '${unknown}', and there is no such worker; there are ${all.join(', ')}`,
+    );
+  return all.map((short, index) => {
+    const name = short.includes('@') ? short : `${short}@${suffix}`;
+    const path = (pattern: string): string =>
+      pattern
+        .replaceAll('%n', short.split('@')[0] ?? short)
+        .replaceAll('%h', name)
+        .replaceAll('%%', '%');
+    const mine = options.filter(
+      ({ flag, only }) =>
+        !own.includes(flag) && (only === null || only.includes(short) || only.includes(String(index + 1))),
+    );
+    return {
+      name,
+      pidFile: path(said('--pidfile', '%n.pid')),
+      logFile: path(said('--logfile', '%n.log')),
+      args: ['-n', name, ...mine.flatMap(({ flag, value }) => (value === null ? [flag] : [flag, value]))],
+    };
+  });
+}
+
+function expand(names: readonly string[], prefix: string): readonly string[] {
+  const [only = ''] = names;
+  const count = names.length === 1 && /^\d+$/.test(only) ? Number(only) : null;
+  if (count !== null && count > 0 && count <= 1000)
+    return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
+  if (names.length === 0)
+    throw new UsageError('name the workers, or say how many: umbel multi start images mails');
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new UsageError(`the worker '${twice}' is named twice`);
+  return names;
+}
+
+function isOne(target: string, names: readonly string[]): boolean {
+  return (
+    names.includes(target) || (/^\d+$/.test(target) && Number(target) >= 1 && Number(target) <= names.length)
+  );
+}
+
+function split(text: string, at: string): [string] | [string, string] {
+  const index = text.indexOf(at);
+  return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
+}

@@ -1,0 +1,78 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { readNodes } from '../../src/cli/multi/nodes.ts';
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { project, shop, umbel } from './harness.ts';
+
+describe('the workers that are named', () => {
+  const read = (line: string) => readNodes(line.split(' '), 'host');
+
+  test('have the options of all, and those that are for them by name or number', () => {
+    const nodes = read('images mails 9a -c 2 -Q:images photos --time-limit:2,9a=30 -E --pidfile=run/%n.pid');
+    expect(nodes.map(({ args }) => args.join(' '))).toEqual([
+      '-n images@host -c 2 -Q photos -E',
+      '-n mails@host -c 2 --time-limit 30 -E',
+      '-n 9a@host -c 2 --time-limit 30 -E',
+    ]);
+    expect(nodes[1]).toMatchObject({ name: 'mails@host', pidFile: 'run/mails.pid', logFile: 'mails.log' });
+  });
+
+  test('are as many as a number says, and may say their host', () => {
+    expect(read('3').map(({ name }) => name)).toEqual(['celery1@host', 'celery2@host', 'celery3@host']);
+    expect(read('2 --range-prefix w --suffix there').map(({ name }) => name)).toEqual([
+      'w1@there',
+      'w2@there',
+    ]);
+    expect(read('a@eu b').map(({ name, pidFile }) => [name, pidFile])).toEqual([
+      ['a@eu', 'a.pid'],
+      ['b@host', 'b.pid'],
+    ]);
+  });
+
+  test('must be there, once each', () => {
+    expect(() => readNodes([])).toThrow(/name the workers/);
+    expect(() => read('a a')).toThrow(/named twice/);
+    expect(() => read('a b -Q:c x')).toThrow(/for 'c', and there is no such worker; there are a, b/);
+  });
+});
+
+describe('multi', () => {
+  beforeAll(ensureBuilt, 120_000);
+
+  test('starts workers in the background, knows them, restarts them, and stops them when they are done', async () => {
+    const folder = project({ 'app.js': shop });
+    const multi = (line: string) => umbel(folder, ['-A', './app.js', 'multi', ...line.split(' ')]);
+    const files = '--pidfile=run/%n.pid --logfile=log/%n.log';
+    onTestFinished(() => multi(`kill a b ${files}`).then(() => undefined));
+    expect(await multi(`start a b -l info ${files}`)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/a@.*started[\s\S]*b@.*started/),
+    });
+    expect(await multi(`start a ${files}`)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/runs already/),
+    });
+    expect(
+      (await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[1, 2]', '--wait', '10'])).stdout,
+    ).toBe('3\n');
+    const pid = readFileSync(join(folder, 'run/a.pid'), 'utf8');
+    expect((await multi(`restart a -l info ${files}`)).code).toBe(0);
+    expect(readFileSync(join(folder, 'run/a.pid'), 'utf8')).not.toBe(pid);
+    expect((await multi(`stopwait a b ${files}`)).stdout).toMatch(/a@.*stopped[\s\S]*b@.*stopped/);
+    expect([existsSync(join(folder, 'run/a.pid')), existsSync(join(folder, 'log/b.log'))]).toEqual([
+      false,
+      true,
+    ]);
+    expect((await multi(`status a ${files}`)).code).toBe(1);
+  }, 60_000);
+
+  test('says why a worker did not start', async () => {
+    const folder = project({ 'app.js': 'export const app = 1;' });
+    expect(await umbel(folder, ['-A', './app.js', 'multi', 'start', 'a'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/did not start: it ended at once with exit code 1: umbel: /),
+    });
+    expect(existsSync(join(folder, 'a.pid'))).toBe(false);
+  }, 20_000);
+});
