@@ -175,8 +175,10 @@ export function chord(
   const policy = options.allSettled ? 'all-settled' : options.failFast ? 'fail-fast' : null;
   if (header instanceof StreamedGroup) return new StreamedChord(header, body, policy);
   const whole = Array.isArray(header) ? group(header as readonly AnySignature[]) : (header as AnySignature); // it is one of the two
-  const wire = chordOf(whole.toJSON(), body.toJSON());
-  return signatureOf(commonApp([whole, body]), policy === null ? wire : { ...wire, chord_policy: policy });
+  return signatureOf(
+    commonApp([whole, body]),
+    chordOf(whole.toJSON(), body.toJSON(), {}, policy ?? undefined),
+  );
 }
 
 /** A task with positional arguments. */

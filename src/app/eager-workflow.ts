@@ -1,25 +1,28 @@
 // Running a workflow here and now, as workers would: one call after another, and what follows each at once.
 
 import { nextStep, resolve } from '../canvas/by-reference.ts';
-import { bodyOf, kindOf, listedIn, partsOf } from '../canvas/construct.ts';
+import { bodyOf, kindOf, partsOf } from '../canvas/construct.ts';
 import { derivedIds, resultId } from '../canvas/freeze.ts';
-import { plan } from '../canvas/plan.ts';
+import { plan, replacement } from '../canvas/plan.ts';
 import type { Plan, PlannedCall } from '../canvas/planned.ts';
+import { errbacksOf } from '../canvas/planner.ts';
 import { UnknownTaskError, WorkflowError } from '../errors.ts';
 import { asWireException } from '../protocol/exception.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import { isException, type ResultRecord, type WireException } from '../protocol/result-meta.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Settled } from '../protocol/workflow-wire.ts';
-import type { AsyncResult } from '../results/async-result.ts';
+import { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { builtinTask } from './builtin-tasks.ts';
-import { runEagerly } from './eager.ts';
+import { type Callee, calleeNamed, checkArguments } from './callee.ts';
+import { rewritten, runEagerly } from './eager.ts';
 import { EagerBackend } from './eager-backend.ts';
+import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
 import { resultIn } from './result-of.ts';
-import { planHere, type Start } from './send-workflow.ts';
-import { calleeNamed, checkArguments, rewritten } from './submit.ts';
+import type { PreparedCall } from './sender.ts';
+import type { AnyTask } from './task.ts';
 
 /**
  * Runs a workflow in this process. Its results are in memory, and gone with the result that is returned.
@@ -32,9 +35,23 @@ export async function applyWorkflow<R>(
 ): Promise<AsyncResult<R>> {
   const run = new EagerRun(app);
   const planned = planHere(app, signature, { ...start, inlineBytes: Number.POSITIVE_INFINITY });
+  for (const call of planned.calls) await checkArguments(calleeNamed(app, call.task), call);
   await run.start(planned);
   if (run.thrown !== null && app.config.taskEagerPropagates) throw run.thrown;
   return resultIn<R>(planned.handle, run.records);
+}
+
+/** Runs one call here and now. @throws UnknownTaskError, and with `taskEagerPropagates` what it threw. */
+export async function applyCall<R>(
+  app: App,
+  { name, task }: Callee,
+  prepared: PreparedCall,
+): Promise<AsyncResult<R>> {
+  if (task === null || task.run === null) throw new UnknownTaskError(name, undefined);
+  const run = new EagerRun(app);
+  await run.run(task, prepared);
+  if (run.thrown !== null && app.config.taskEagerPropagates) throw run.thrown;
+  return new AsyncResult<R>(prepared.message.id, run.records);
 }
 
 interface Chord {
@@ -55,7 +72,6 @@ class EagerRun {
   }
 
   async start({ calls }: Plan): Promise<void> {
-    this.#rootId ??= calls[0]?.rootId ?? null;
     for (const call of calls) await this.#call(call);
   }
 
@@ -63,12 +79,23 @@ class EagerRun {
     const app = this.#app;
     const task = app.tasks.get(call.task) ?? builtinTask(app, call.task);
     if (!task?.run) throw new UnknownTaskError(call.task, undefined);
-    const checked = task.takesCall ? undefined : checkArguments(calleeNamed(app, call.task), call);
-    if (checked !== undefined) await checked;
-    const prepared = preparePlanned(app, call);
-    const message = rewritten(app, prepared);
-    const { record, error } = await runEagerly(task, message, prepared.queue);
+    await this.run(task, preparePlanned(app, call));
+  }
+
+  /** Runs a call to its end, and what follows it. */
+  async run(task: AnyTask, prepared: PreparedCall): Promise<void> {
+    this.#rootId ??= prepared.message.rootId;
+    const {
+      record,
+      error,
+      replacement: other,
+      message,
+    } = await runEagerly(task, rewritten(this.#app, prepared), prepared.queue);
     this.thrown ??= error;
+    if (other !== null) {
+      await this.start(plan(other, { ...replacement(message), inlineBytes: Number.POSITIVE_INFINITY }));
+      return;
+    }
     await this.records.put(record);
     await this.#follow(message, record);
   }
@@ -87,7 +114,9 @@ class EagerRun {
       // What will not run has the same failure.
       for (const step of embed.chain ?? []) await this.#fail(step, record);
     }
-    if (embed.chord !== null) await this.#part(message.group, message.groupIndex, embed.chord, id, record);
+    // A chord does not wait for what has no end.
+    const part = record.status === 'IGNORED' ? failure(id, ignored) : record;
+    if (embed.chord !== null) await this.#part(message.group, message.groupIndex, embed.chord, id, part);
   }
 
   async #next(
@@ -143,7 +172,7 @@ class EagerRun {
     const bodyId = resultId(body) ?? '';
     const record = failure(bodyId, error);
     await this.#fail(body, record);
-    for (const [index, errback] of listedIn(body.options, 'link_error').entries()) {
+    for (const [index, errback] of errbacksOf(body).entries()) {
       const newId = derivedIds(bodyId, `error.${index}`);
       await this.start(plan(errback, { args: [bodyId], rootId: this.#rootId, parentId: bodyId, newId }));
     }
@@ -183,6 +212,8 @@ class EagerRun {
     }
   }
 }
+
+const ignored: WireException = { exc_type: 'Ignore', exc_message: [], exc_module: 'celery.exceptions' };
 
 /** Here nothing is carried by reference. */
 async function unstored(id: string): Promise<readonly WireSignature[]> {

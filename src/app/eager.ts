@@ -3,14 +3,16 @@ import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
 import { longestTimerMs } from '../lib/clock.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { encodeException } from '../protocol/exception.ts';
-import type { TaskMessage } from '../protocol/message.ts';
+import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import { decodeResult, encodeResult } from '../protocol/result-codec.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import { decodeTask } from '../protocol/task.ts';
+import type { App } from './app.ts';
 import { currentTask } from './context.ts';
 import { type Outcome, Reject } from './outcome.ts';
 import { type TaskRequest, toRequest } from './request.ts';
 import { type RunContext, runHooks, runTask } from './run.ts';
-import { retryMessage, scaleOf } from './sender.ts';
+import { encodeCall, type PreparedCall, retryMessage, scaleOf } from './sender.ts';
 import type { AnyTask } from './task.ts';
 
 /** What became of a call. */
@@ -19,6 +21,10 @@ export interface EagerEnd {
   readonly record: ResultRecord;
   /** What the task threw, if it failed. */
   readonly error: Error | null;
+  /** What takes its place: it has no end of its own. */
+  readonly replacement: WireSignature | null;
+  /** The call as it ran last. */
+  readonly message: TaskMessage;
 }
 
 /** Runs a call to its end, with its hooks, signals and limits; retries follow at once, without their delay, as in Celery. */
@@ -28,7 +34,7 @@ export async function runEagerly(task: AnyTask, call: TaskMessage, queue: string
     const request = toRequest(message, { queue, redelivered: false, hostname: eagerName, isEager: true });
     const context = new EagerContext(request, currentTask()?.logger ?? silentLogger);
     const outcome = await withLimits(task, context);
-    const end = endOf(outcome, request);
+    const end = { ...endOf(outcome, request), message, replacement: replacementIn(outcome) };
     await runHooks(
       task,
       context,
@@ -101,7 +107,7 @@ function failureOf(error: Error): Outcome {
 }
 
 /** The end as it would be read back from a store: what cannot be stored is a failure here, too. */
-function endOf(outcome: Outcome, request: TaskRequest): EagerEnd {
+function endOf(outcome: Outcome, request: TaskRequest): Pick<EagerEnd, 'record' | 'error'> {
   const error = errorOf(outcome);
   const base = {
     taskId: request.id,
@@ -138,4 +144,20 @@ function stored(record: ResultRecord): ResultRecord {
   const decoded = decodeResult(encodeResult(record));
   if (!decoded.ok) throw new Error(`the result cannot be read back: ${decoded.refusal.detail}`);
   return decoded.value;
+}
+
+function replacementIn(outcome: Outcome): WireSignature | null {
+  return outcome.kind === 'replaced' ? outcome.signature : null;
+}
+
+/** A call as it would arrive: written and read, so that what could not be sent fails where nothing is sent, too. */
+export function rewritten(app: App, { message, encoding }: PreparedCall): TaskMessage {
+  const wire = encodeCall(app, message, encoding);
+  const { acceptContent, maxMessageSize } = app.config;
+  const read = decodeTask(wire, {
+    accept: [...acceptContent, encoding.serializer],
+    maxSize: maxMessageSize,
+  });
+  if (!read.ok) throw new Error(`the call of '${message.task}' cannot be read back: ${read.refusal.detail}`);
+  return read.value;
 }

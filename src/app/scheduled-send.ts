@@ -1,11 +1,15 @@
 // Sending one run of a schedule: under an id of its own, together with the note that it was sent where one store keeps both.
-import { ConfigError } from '../errors.ts';
+import { withOptions } from '../canvas/construct.ts';
+import { derivedIds } from '../canvas/freeze.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
-import { type CallArguments, calleeNamed, submit } from './submit.ts';
+import { type CallArguments, calleeNamed } from './callee.ts';
+import { sendWorkflow } from './send-workflow.ts';
+import { submit } from './submit.ts';
+import { sendingOptions, toWireOptions } from './wire-options.ts';
 
 /** What a run sends. */
 export type RunCall =
@@ -27,17 +31,18 @@ export async function sendRun(
   const { transport } = await app.open();
   const carried = note !== null && note.store === transport.store ? note : null;
   const guard = carried === null ? undefined : guarding(carried);
-  const { task, args, kwargs } = run.kind === 'task' ? run : callOf(run.signature);
-  await submit(app, calleeNamed(app, task), { args, kwargs }, options, guard);
+  if (run.kind === 'task') {
+    await submit(app, calleeNamed(app, run.task), run, options, guard);
+  } else {
+    const { taskId = '', signal, ...own } = options;
+    await sendWorkflow(app, withOptions(run.signature, toWireOptions(run.signature.task, own)), {
+      id: taskId,
+      newId: derivedIds(taskId, 'beat'), // sent again, all of its parts have the same ids again
+      sending: { ...sendingOptions(own), ...(signal !== undefined && { signal }) },
+      ...(guard !== undefined && { guard }),
+    });
+  }
   return carried !== null;
-}
-
-function callOf(signature: WireSignature): { readonly task: string } & CallArguments {
-  if (signature.subtask_type !== null)
-    throw new ConfigError(
-      `a ${signature.subtask_type} cannot be scheduled in this version; schedule a task that starts it`,
-    );
-  return signature;
 }
 
 /** All publications of a run are made if and only if the note is. */
@@ -52,8 +57,11 @@ function guarding(note: StoreWrite): (publications: readonly Publication[]) => r
         return accepted;
       },
     };
-    // They are put in one transaction, in this order.
-    const follow: StoreWrite = { store: note.store, apply: () => accepted };
-    return [{ ...first, write }, ...others.map((other) => ({ ...other, write: follow }))];
+    // They are put in this order.
+    const follow = (other: Publication): StoreWrite => ({
+      store: note.store,
+      apply: (transaction) => accepted && (other.write?.apply(transaction) ?? true),
+    });
+    return [{ ...first, write }, ...others.map((other) => ({ ...other, write: follow(other) }))];
   };
 }

@@ -10,13 +10,12 @@ import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
+import { keepsRecords, planHere } from './plan-here.ts';
 import { type PublishRules, publishCalls } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import {
   encodedCalls,
-  keepsRecords,
   noteChild,
-  planHere,
   prepareStores,
   publicationsOfCalls,
   sendWorkflow,
@@ -179,8 +178,15 @@ class Sending {
     const group = groupOf(this.#eager);
     const body = this.#body;
     const wire =
-      body === null ? group : chordOf(group, withInherited(body.signature.toJSON(), this.#wireOptions));
-    const result = await applyWorkflow(app, body?.policy ? { ...wire, chord_policy: body.policy } : wire, {
+      body === null
+        ? group
+        : chordOf(
+            group,
+            withInherited(body.signature.toJSON(), this.#wireOptions),
+            {},
+            body.policy ?? undefined,
+          );
+    const result = await applyWorkflow(app, wire, {
       args: this.#args,
       ...(this.#id !== null && { id: this.#id }),
     });

@@ -1,37 +1,23 @@
 // Starting a workflow: planned, written, and published in as few steps as there can be.
 
 import { withOptions } from '../canvas/construct.ts';
-import { randomIds } from '../canvas/freeze.ts';
 import { mapTasks } from '../canvas/map-tasks.ts';
-import { plan } from '../canvas/plan.ts';
-import type { Plan, PlanContext } from '../canvas/planned.ts';
+import type { Plan } from '../canvas/planned.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
-import type { CallOptions } from './call-options.ts';
+import { calleeNamed, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
+import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
 import { type PriorityName, priorityNumber } from './priority.ts';
 import { type PublishRules, publishCalls } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import { addressedCall, type EncodedCall, encodeCall, publicationsOf, scaleOf } from './sender.ts';
-import { announced, calleeNamed, checkArguments, rulesOf, within } from './submit.ts';
-
-/** What a start of a workflow is given besides the workflow itself. */
-export interface Start
-  extends Pick<
-    PlanContext,
-    'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne' | 'inlineBytes'
-  > {
-  /** Default: random. */
-  readonly newId?: PlanContext['newId'];
-  readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
-  /** Changes what goes to the broker, when all else is decided. */
-  readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
-}
+import { announced, rulesOf, within } from './submit.ts';
 
 /**
  * Sends a workflow: resolves when the broker holds what starts it.
@@ -103,11 +89,6 @@ export async function publishInWindows(
   }
 }
 
-/** Where results travel as messages, nothing can be stored for later. */
-export function keepsRecords(app: App): boolean {
-  return app.config.backend !== null && !app.config.backend.startsWith('rpc:');
-}
-
 /** What each part must be told that is only known with the stores: where its result is awaited, and the number of a priority's name. */
 async function addressed(app: App, signature: WireSignature, rules: PublishRules): Promise<WireSignature> {
   const { backend: url, taskDefaultPriority } = app.config;
@@ -122,19 +103,6 @@ async function addressed(app: App, signature: WireSignature, rules: PublishRules
       ...(typeof priority === 'string' && { priority: priorityNumber(priority as PriorityName, scale) }), // checked when it was set
       ...(replyTo !== undefined && { reply_to: replyTo }),
     });
-  });
-}
-
-/** A plan of a first start: in a task its calls belong to the task's workflow. */
-export function planHere(app: App, signature: WireSignature, start: Start): Plan {
-  const parent = currentTask()?.request;
-  const { sending: _, guard: __, ...place } = start;
-  return plan(signature, {
-    ...place,
-    rootId: parent?.rootId ?? null,
-    parentId: parent?.id ?? null,
-    newId: start.newId ?? randomIds,
-    ...(!keepsRecords(app) && { inlineBytes: Number.POSITIVE_INFINITY }),
   });
 }
 

@@ -71,6 +71,8 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['taskTrackStarted', 'taskTrackStarted'],
   ['taskTimeLimit', 'taskTimeLimit'],
   ['taskSoftTimeLimit', 'taskSoftTimeLimit'],
+  ['taskDefaultRateLimit', 'taskDefaultRateLimit'],
+  ['workerDisableRateLimits', 'workerDisableRateLimits'],
   ['taskDefaultPriority', 'taskDefaultPriority'],
   ['taskAlwaysEager', 'taskAlwaysEager'],
   ['taskEagerPropagates', 'taskEagerPropagates'],
@@ -143,10 +145,10 @@ const unsupported: ReadonlySet<string> = new Set(
   result_backend_base_sleep_between_retries_ms result_backend_max_sleep_between_retries_ms result_backend_thread_safe
   result_cache_max result_exchange result_exchange_type result_persistent result_chord_retry_interval result_chord_join_timeout
   task_store_eager_result task_create_missing_queue_exchange_type 
-  task_default_rate_limit task_inherit_parent_priority 
+  task_inherit_parent_priority 
   task_remote_tracebacks task_send_sent_event task_allow_error_cb_on_chord_header
   worker_agent worker_autoscaler worker_cancel_long_running_tasks_on_connection_loss worker_consumer
-  worker_detect_quorum_queues worker_direct worker_disable_prefetch worker_disable_rate_limits
+  worker_detect_quorum_queues worker_direct worker_disable_prefetch
   worker_enable_prefetch_count_reduction worker_enable_remote_control worker_enable_soft_shutdown_on_idle
   worker_eta_task_limit worker_hijack_root_logger worker_log_color worker_log_format worker_task_log_format
   worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child worker_pool_putlocks worker_pool_restarts

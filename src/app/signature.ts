@@ -18,7 +18,7 @@ import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
 import { checkNamed } from './priority.ts';
-import { resultOf } from './result-of.ts';
+import { resultIn, resultOf } from './result-of.ts';
 import { sendWorkflow } from './send-workflow.ts';
 import { type SignatureOptions, sendingOptions, toWireOptions } from './wire-options.ts';
 
@@ -152,7 +152,7 @@ class WireValue {
 
   /** Of a frozen one. */
   get result(): AsyncResult {
-    return resultOf(this.#needApp(), handleOf(this.#wire));
+    return this.app === null ? nothingToRun(this.#wire) : resultOf(this.app, handleOf(this.#wire));
   }
 
   delay(...args: readonly unknown[]): Promise<AsyncResult> {
@@ -160,15 +160,16 @@ class WireValue {
   }
 
   async applyAsync(args: readonly unknown[] = [], options: CallOptions = noOptions): Promise<AsyncResult> {
-    const app = this.#needApp();
     const [wire, start] = this.#start(args, options);
+    const { app } = this;
+    if (app === null) return nothingToRun(wire);
     if (app.config.taskAlwaysEager) return applyWorkflow(app, wire, start);
     return sendWorkflow(app, wire, { ...start, sending: sendingOptions(options) });
   }
 
   async apply(args: readonly unknown[] = [], options: CallOptions = noOptions): Promise<AsyncResult> {
     const [wire, start] = this.#start(args, options);
-    return applyWorkflow(this.#needApp(), wire, start);
+    return this.app === null ? nothingToRun(wire) : applyWorkflow(this.app, wire, start);
   }
 
   set(options: SignatureOptions): WireValue {
@@ -200,7 +201,6 @@ class WireValue {
   }
 
   freeze(id?: string): WireValue {
-    this.#needApp();
     const frozen = freeze(normalize(this.#wire), id ?? null, randomIds);
     return new WireValue(this.app, frozen);
   }
@@ -239,9 +239,9 @@ class WireValue {
     );
     return wire;
   }
+}
 
-  #needApp(): App {
-    if (this.app !== null) return this.app;
-    throw new WorkflowError('an empty group alone belongs to no application and can be no workflow');
-  }
+/** Of empty groups alone, which belong to no application: there is nothing to wait for. */
+function nothingToRun(wire: WireSignature): AsyncResult {
+  return resultIn(handleOf(freeze(normalize(wire), null, randomIds)), null);
 }

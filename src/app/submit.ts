@@ -1,17 +1,14 @@
 // Sending: from the arguments of a call to its result handle.
-import { BrokerUnavailable, ConfigError, UnknownTaskError } from '../errors.ts';
+import { BrokerUnavailable, ConfigError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
-import type { Json, TaskMessage } from '../protocol/message.ts';
-import { decodeTask } from '../protocol/task.ts';
-import { AsyncResult } from '../results/async-result.ts';
+import type { AsyncResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
-import { bindArguments } from './arguments.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
+import { type CallArguments, type Callee, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
-import { runEagerly } from './eager.ts';
-import { EagerBackend } from './eager-backend.ts';
+import { applyCall } from './eager-workflow.ts';
 import { type PublishRules, publishCalls } from './publish.ts';
 import {
   addressedCall,
@@ -22,28 +19,6 @@ import {
   prepareCall,
   publicationsOf,
 } from './sender.ts';
-import type { AnyTask } from './task.ts';
-import type { ResolvedTaskOptions } from './task-options.ts';
-
-/** Who is called. */
-export interface Callee {
-  readonly name: string;
-  readonly options: ResolvedTaskOptions;
-  /** Its code, if it is here: then the arguments are checked before they are sent. */
-  readonly task: AnyTask | null;
-}
-
-/** The arguments of one call. */
-export interface CallArguments {
-  readonly args: readonly unknown[];
-  readonly kwargs: Json;
-}
-
-/** The callee of a name: the task that is defined here, or one that is only known by name. */
-export function calleeNamed(app: App, name: string): Callee {
-  const task = app.tasks.get(name) ?? null;
-  return { name, options: task?.options ?? app.defaults, task };
-}
 
 /**
  * Sends one call.
@@ -61,7 +36,7 @@ export async function submit<R>(
   const checked = checkArguments(callee, call);
   if (checked !== undefined) await checked;
   let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
-  if (app.config.taskAlwaysEager) return runHere(app, callee, prepared);
+  if (app.config.taskAlwaysEager) return applyCall(app, callee, prepared);
   if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
   // Written before the stores are opened: what the caller changes meanwhile changes nothing.
   const wire = encodeCall(app, prepared.message, prepared.encoding);
@@ -95,7 +70,7 @@ export async function submitMany<R>(
   }
   if (app.config.taskAlwaysEager) {
     const results: AsyncResult<R>[] = [];
-    for (const { prepared } of ready) results.push(await runHere(app, callee, prepared));
+    for (const { prepared } of ready) results.push(await applyCall(app, callee, prepared));
     return results;
   }
   if (ready.length === 0) return [];
@@ -128,16 +103,11 @@ export async function apply<R>(
   checkCallOptions(callee.name, options);
   const checked = checkArguments(callee, call);
   if (checked !== undefined) await checked;
-  return runHere(app, callee, prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options));
-}
-
-export function checkArguments(
-  { name, options, task }: Callee,
-  { args, kwargs }: CallArguments,
-): Promise<unknown> | undefined {
-  if (task === null || task.run === null) return undefined;
-  const bound = bindArguments(name, options.input, args, kwargs);
-  return bound instanceof Promise ? bound : undefined;
+  return applyCall(
+    app,
+    callee,
+    prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options),
+  );
 }
 
 export function rulesOf(app: App, options: CallOptions): PublishRules {
@@ -199,23 +169,4 @@ function noted<R>(app: App, { message }: PreparedCall, options: CallOptions): As
   if (parent?.options.trail && options.addToParent !== false)
     parent.request.children.push([[message.id, null], null]);
   return app.result<R>(message.id);
-}
-
-async function runHere<R>(app: App, { name, task }: Callee, prepared: PreparedCall): Promise<AsyncResult<R>> {
-  if (task === null || task.run === null) throw new UnknownTaskError(name, undefined);
-  const { record, error } = await runEagerly(task, rewritten(app, prepared), prepared.queue);
-  if (error !== null && app.config.taskEagerPropagates) throw error;
-  return new AsyncResult<R>(record.taskId, new EagerBackend(record));
-}
-
-/** A call as it would arrive: written and read, so that what could not be sent fails where nothing is sent, too. */
-export function rewritten(app: App, { message, encoding }: PreparedCall): TaskMessage {
-  const wire = encodeCall(app, message, encoding);
-  const { acceptContent, maxMessageSize } = app.config;
-  const read = decodeTask(wire, {
-    accept: [...acceptContent, encoding.serializer],
-    maxSize: maxMessageSize,
-  });
-  if (!read.ok) throw new Error(`the call of '${message.task}' cannot be read back: ${read.refusal.detail}`);
-  return read.value;
 }

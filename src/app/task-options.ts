@@ -6,6 +6,7 @@ import type { SerializerName } from '../protocol/serializers.ts';
 import { checkCompression, checkLimit, checkName, checkSerializer } from './checks.ts';
 import { type Config, checkLimits } from './config.ts';
 import { checkNamed, checkPriority, type Priority } from './priority.ts';
+import { parseRate } from './rate.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
 
@@ -31,6 +32,8 @@ export interface ResolvedTaskOptions
   /** The task's own, else the configuration's. What the message says goes before it. */
   readonly timeLimit: number | null;
   readonly softTimeLimit: number | null;
+  /** Starts in a second. */
+  readonly rateLimit: number | null;
   readonly serializer: SerializerName;
   readonly compression: string | null;
   readonly queue: string | null;
@@ -88,6 +91,10 @@ export function resolveTaskOptions(
     trackStarted: options.trackStarted ?? config.taskTrackStarted,
     timeLimit: options.timeLimit === undefined ? config.taskTimeLimit : sent.timeLimit,
     softTimeLimit: options.softTimeLimit === undefined ? config.taskSoftTimeLimit : sent.softTimeLimit,
+    rateLimit:
+      options.rateLimit === undefined
+        ? config.taskDefaultRateLimit
+        : parseRate(options.rateLimit, `'rateLimit' in ${where}`),
     serializer: checkSerializer(options.serializer ?? config.taskSerializer, where),
     compression: checkCompression(
       options.compression === undefined ? config.taskCompression : options.compression,
@@ -123,6 +130,7 @@ const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
   trackStarted: 'flag',
   timeLimit: 'own',
   softTimeLimit: 'own',
+  rateLimit: 'own',
   serializer: 'own',
   compression: 'own',
   queue: 'own',

@@ -7,6 +7,7 @@ import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import type { Replaced, Retry, RetryOptions } from './outcome.ts';
 import type { Priority } from './priority.ts';
+import type { Rate } from './rate.ts';
 import type { TaskRequest } from './request.ts';
 import type { AnySignature, Signature } from './signature.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
@@ -177,6 +178,8 @@ export interface TaskOptions {
   readonly timeLimit?: Duration | null;
   /** Aborts `task.signal`. */
   readonly softTimeLimit?: Duration | null;
+  /** How often it may start in each worker: `'10/m'`, or so many in a second; default `taskDefaultRateLimit`. What must wait waits in the store. */
+  readonly rateLimit?: Rate | null;
   readonly serializer?: string;
   readonly compression?: string | null;
   /** Where its calls go if neither the call nor a route says so. */

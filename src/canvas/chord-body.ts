@@ -2,7 +2,7 @@
 import type { WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { defaultInlineBytes, Shelf, type Stored } from './by-reference.ts';
-import { withOptions } from './construct.ts';
+import { kindOf, withOptions } from './construct.ts';
 import { freeze, type Handle, handleOf } from './freeze.ts';
 import { normalize } from './normal-form.ts';
 
@@ -28,7 +28,7 @@ export function carriedBody(
 ): CarriedBody {
   const { groupId, policy, id, newId, inlineBytes } = chord;
   const frozen = freeze(normalize(signature), id, newId);
-  const body = withOptions(frozen, { group_id: groupId });
+  const body = kindOf(frozen) === 'task' ? withOptions(frozen, { group_id: groupId }) : frozen;
   const shelf = new Shelf(inlineBytes ?? defaultInlineBytes, newId);
   const carried = shelf.one(policy === null ? body : { ...body, chord_policy: policy });
   return { body, carried, stored: shelf.stored, handle: handleOf(frozen) };

@@ -2,7 +2,7 @@
 import { WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { decodeSignature, decodeSignatures } from '../protocol/signature-wire.ts';
-import { celeryTask } from '../protocol/workflow-wire.ts';
+import { type ChordPolicy, celeryTask } from '../protocol/workflow-wire.ts';
 
 export type Kind = 'task' | 'chain' | 'group' | 'chord' | 'chunks';
 
@@ -38,9 +38,16 @@ export function groupOf(tasks: readonly WireSignature[], options: Json = {}): Wi
   return compound(celeryTask.group, 'group', { tasks }, options);
 }
 
-/** `header` is a group. */
-export function chordOf(header: WireSignature, body: WireSignature, options: Json = {}): WireSignature {
-  return compound(celeryTask.chord, 'chord', { kwargs: {}, header, body }, options);
+/** `header` is a group. What a failed member does is said by the body (`chord_policy`), in its chord as in its members' messages. */
+export function chordOf(
+  header: WireSignature,
+  body: WireSignature,
+  options: Json = {},
+  policy: ChordPolicy | undefined = body.chord_policy,
+): WireSignature {
+  const { chord_size: _, chord_policy: __, ...bare } = body;
+  const own = policy === undefined ? bare : { ...bare, chord_policy: policy };
+  return compound(celeryTask.chord, 'chord', { kwargs: {}, header, body: own }, options);
 }
 
 /** `each` is called with each of `items` as its only argument, in one task. */

@@ -51,8 +51,8 @@ export function endingInOne(signature: WireSignature): WireSignature {
       return chordOf({ ...signature, options: link_error === undefined ? {} : { link_error } }, collect, own);
     }
     case 'chord': {
-      const body = endingInOne(bodyOf(signature));
-      return { ...signature, kwargs: { ...signature.kwargs, body } };
+      const body = bodyOf(signature);
+      return chordOf(headerOf(signature), endingInOne(body), signature.options, body.chord_policy);
     }
     case 'chain': {
       const steps = partsOf(signature);
@@ -90,26 +90,27 @@ function normalizeChord(chord: WireSignature): WireSignature {
   const { link, link_error, ...ids } = own;
   const { countdown: _, eta: __, ...later } = shared;
   const header = inherit(prepended(headerOf(chord), chord), shared);
-  const normal = chordOf(
+  const body = bodyOf(chord);
+  return chordOf(
     normalizeGroup(header, endingInOne),
-    normalize(followedUp(inherit(bodyOf(chord), later), own)),
+    normalize(followedUp(inherit(body, later), own)),
     ids,
+    body.chord_policy,
   );
-  return chord.chord_policy === undefined ? normal : { ...normal, chord_policy: chord.chord_policy };
 }
 
 function normalizeChain(chain: WireSignature): WireSignature {
-  const steps = stepsOf(chain);
+  const steps = ownSteps(chain);
   const normal: WireSignature[] = [];
   for (const [index, step] of steps.entries()) {
-    const part = normalize(step);
-    const kind = kindOf(part);
+    const parts = spliced(normalize(step));
+    const last = parts.at(-1);
     const rest = steps.slice(index + 1);
-    if ((kind === 'group' || kind === 'chord') && rest.length > 0) {
-      normal.push(followedBy(part, rest));
+    if (last !== undefined && rest.length > 0 && kindOf(last) !== 'task') {
+      normal.push(...parts.slice(0, -1), followedBy(last, rest));
       break;
     }
-    normal.push(part);
+    normal.push(...parts);
   }
   const { own } = splitOptions(chain.options);
   const [only] = normal;
@@ -127,29 +128,34 @@ function followedBy(part: WireSignature, rest: readonly WireSignature[]): WireSi
       chordOf({ ...part, options: link_error === undefined ? {} : { link_error } }, chainOf(rest), own),
     );
   }
-  return normalizeChord({ ...part, kwargs: { ...part.kwargs, body: chainOf([bodyOf(part), ...rest]) } });
+  const body = bodyOf(part);
+  return normalizeChord(chordOf(headerOf(part), chainOf([body, ...rest]), part.options, body.chord_policy));
 }
 
-/** The steps of a chain, those of chains in it among them, with what the chains say of all their steps. */
-function stepsOf(chain: WireSignature): WireSignature[] {
+/** The steps of a chain, with what it says of all of them. */
+function ownSteps(chain: WireSignature): WireSignature[] {
   const { countdown, eta, ...shared } = splitOptions(chain.options).shared;
   const first = {
     ...shared,
     ...(countdown !== undefined && { countdown }),
     ...(eta !== undefined && { eta }),
   };
-  const steps = partsOf(chain).map((step, index) =>
+  return partsOf(chain).map((step, index) =>
     index === 0 ? inherit(prepended(step, chain), first) : inherit(step, shared),
   );
-  return steps.flatMap((step) => {
-    if (kindOf(step) !== 'chain') return [step];
-    const inner = stepsOf(step);
-    const link = listedIn(step.options, 'link');
-    const link_error = listedIn(step.options, 'link_error');
-    return inner.map((part, index) =>
-      withListed(withListed(part, 'link', index === inner.length - 1 ? link : []), 'link_error', link_error),
-    );
-  });
+}
+
+/** The steps of a chain in normal form that is one among others, with what follows it; anything else is one step. */
+function spliced(part: WireSignature): readonly WireSignature[] {
+  if (kindOf(part) !== 'chain') return [part];
+  const steps = partsOf(part);
+  const link = listedIn(part.options, 'link');
+  const link_error = listedIn(part.options, 'link_error');
+  return steps.map((step, index) =>
+    normalize(
+      withListed(withListed(step, 'link', index === steps.length - 1 ? link : []), 'link_error', link_error),
+    ),
+  );
 }
 
 /** Arguments given to a compound are its first part's (all of them, in a group). */

@@ -1,7 +1,8 @@
 // From a workflow to the messages that start it. Pure: the same workflow and ids give the same messages.
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
-import { chainOf, kindOf, withListed } from './construct.ts';
+import { chainOf, kindOf, withListed, withOptions } from './construct.ts';
 import { derivedIds, freeze, handleOf } from './freeze.ts';
+import { mapTasks } from './map-tasks.ts';
 import { endingInOne, normalize } from './normal-form.ts';
 import type { Plan, PlanContext } from './planned.ts';
 import { Planner } from './planner.ts';
@@ -41,6 +42,14 @@ export function replacement(message: TaskMessage): PlanContext {
   };
 }
 
+/** The task that ends a replacement has the id of what it replaces, and may be replaced again: it must know how often that was. */
+function marked(whole: WireSignature, { replacedTaskNesting, id }: PlanContext): WireSignature {
+  if (replacedTaskNesting === undefined) return whole;
+  return mapTasks(whole, (task) =>
+    task.options.task_id === id ? withOptions(task, { replaced_task_nesting: replacedTaskNesting }) : task,
+  );
+}
+
 /** The workflow in normal form and with ids, together with what it is given to end with. */
 function placed(signature: WireSignature, context: PlanContext): WireSignature {
   const { id = null, chain, newId } = context;
@@ -50,7 +59,7 @@ function placed(signature: WireSignature, context: PlanContext): WireSignature {
     'link_error',
     context.errbacks ?? [],
   );
-  const frozen = freeze(normalize(linked), id, newId);
+  const frozen = marked(freeze(normalize(linked), id, newId), context);
   if (!chain?.length || kindOf(signature) === 'task') return frozen;
   return freeze(normalize(chainOf([frozen, ...[...chain].reverse()])), null, newId, 'then');
 }

@@ -127,14 +127,17 @@ export class Planner {
     const header = headerOf(part);
     const own = textOr(header.options.task_id, null) ?? this.#context.newId('header');
     const size = countedParts(header);
+    const plain = bodyOf(part);
     const followers = {
       link: listedIn(part.options, 'link'),
       link_error: listedIn(part.options, 'link_error'),
     };
     const body = withListed(
       withListed(
-        withOptions(bodyOf(part), {
-          group_id: groupId ?? own,
+        withOptions(plain, {
+          // Celery says to the body's task whose body it is; what ends in another one may have its own place there.
+          ...(kindOf(plain) === 'task' && plain.options.group_id === undefined && { group_id: own }),
+          ...(groupId !== null && { group_id: groupId }),
           ...(groupIndex !== null && { group_index: groupIndex }),
           ...(chord !== null && { chord }),
         }),
@@ -148,12 +151,7 @@ export class Planner {
       this.#emit(body, { ...nothingAround, args: [[]] });
       return;
     }
-    const policy = part.chord_policy;
-    const carried = this.shelf.one({
-      ...body,
-      chord_size: size,
-      ...(policy !== undefined && { chord_policy: policy }),
-    });
+    const carried = this.shelf.one({ ...body, chord_size: size });
     this.chords.push({ groupId: own, size });
     this.#group(withOptions(header, { task_id: own }), { ...nothingAround, args, kwargs, chord: carried });
   }
@@ -206,4 +204,24 @@ function placeIn(options: Json, given: Around): Pick<Around, 'groupId' | 'groupI
 
 function textOr<T>(value: unknown, otherwise: T): string | T {
   return typeof value === 'string' && value !== '' ? value : otherwise;
+}
+
+/**
+ * The error callbacks to run, once each, when a workflow fails as a whole before any of it has run: those that would run if what
+ * it begins with failed. The body of a chord whose header failed is such a one.
+ */
+export function errbacksOf(workflow: WireSignature): readonly WireSignature[] {
+  const own = listedIn(workflow.options, 'link_error');
+  switch (kindOf(workflow)) {
+    case 'chain': {
+      const [first] = partsOf(workflow);
+      return first === undefined ? own : [...own, ...errbacksOf(first)];
+    }
+    case 'group':
+      return [...own, ...partsOf(workflow).flatMap(errbacksOf)];
+    case 'chord':
+      return [...own, ...errbacksOf(headerOf(workflow)), ...errbacksOf(bodyOf(workflow))];
+    default:
+      return own;
+  }
 }

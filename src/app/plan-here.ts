@@ -1,0 +1,40 @@
+// The plan of a workflow that is started here.
+import { randomIds } from '../canvas/freeze.ts';
+import { plan } from '../canvas/plan.ts';
+import type { Plan, PlanContext } from '../canvas/planned.ts';
+import type { WireSignature } from '../protocol/message.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App } from './app.ts';
+import type { CallOptions } from './call-options.ts';
+import { currentTask } from './context.ts';
+
+/** What a start of a workflow is given besides the workflow itself. */
+export interface Start
+  extends Pick<
+    PlanContext,
+    'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne' | 'inlineBytes'
+  > {
+  /** Default: random. */
+  readonly newId?: PlanContext['newId'];
+  readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
+  /** Changes what goes to the broker, when all else is decided. */
+  readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
+}
+
+/** A plan of a first start: in a task its calls belong to the task's workflow. */
+export function planHere(app: App, signature: WireSignature, start: Start): Plan {
+  const parent = currentTask()?.request;
+  const { sending: _, guard: __, ...place } = start;
+  return plan(signature, {
+    ...place,
+    rootId: parent?.rootId ?? null,
+    parentId: parent?.id ?? null,
+    newId: start.newId ?? randomIds,
+    ...(!keepsRecords(app) && { inlineBytes: Number.POSITIVE_INFINITY }),
+  });
+}
+
+/** Where results travel as messages, nothing can be stored for later. */
+export function keepsRecords(app: App): boolean {
+  return app.config.backend !== null && !app.config.backend.startsWith('rpc:');
+}

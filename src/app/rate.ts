@@ -1,0 +1,24 @@
+import { ConfigError } from '../errors.ts';
+
+/** `'100/s'`, `'100/m'`, `'100/h'` as in Celery; a number: so many in a second. 0 and null: no limit. */
+export type Rate = string | number;
+
+const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/**
+ * How many in a second; null: no limit.
+ * @throws ConfigError
+ */
+export function parseRate(rate: Rate | null, what: string): number | null {
+  if (rate === null) return null;
+  const [count, unit] = typeof rate === 'number' ? [rate, 's'] : split(rate);
+  const perSecond = count / (seconds[unit] ?? Number.NaN);
+  if (!(Number.isFinite(perSecond) && perSecond >= 0))
+    throw new ConfigError(`${what} must be so many in a second, or text like '10/s', '10/m', '10/h'; not '${rate}'`);
+  return perSecond === 0 ? null : perSecond;
+}
+
+function split(rate: string): [number, string] {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(?:\/\s*([smh]))?\s*$/.exec(rate);
+  return [Number(match?.[1] ?? Number.NaN), match?.[2] ?? 's'];
+}
