@@ -48,7 +48,8 @@ export function endingInOne(signature: WireSignature): WireSignature {
     case 'group': {
       if (isFrozen(signature)) return signature; // Python counts its members as parts of the chord around it
       const { link_error, ...own } = signature.options;
-      return chordOf({ ...signature, options: link_error === undefined ? {} : { link_error } }, collect, own);
+      const members = partsOf(signature).map(endingInOne);
+      return chordOf(groupOf(members, link_error === undefined ? {} : { link_error }), collect, own);
     }
     case 'chord': {
       const body = bodyOf(signature);
