@@ -9,6 +9,7 @@ import { checkCompression, checkName, checkSerializer } from './checks.ts';
 import { camelOptions, tlsOptions } from './driver-options.ts';
 import { checkPriority, type Priority } from './priority.ts';
 import { type Queues, readExchangeType, Topology } from './queues.ts';
+import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
 import type { BeatSchedule } from './schedule.ts';
 import { type CelerySpelling, settingNamed } from './settings.ts';
@@ -72,6 +73,9 @@ export interface Settings {
   readonly taskTimeLimit: Duration | null;
   readonly taskSoftTimeLimit: Duration | null;
   /** Of calls that say none; `null`: Celery's 0. With a name, priorities may be given by name everywhere. */
+  /** How often the tasks of one name may start in a worker, if they say nothing themselves: `'10/m'`, or so many in a second. */
+  readonly taskDefaultRateLimit: Rate | null;
+  readonly workerDisableRateLimits: boolean;
   readonly taskDefaultPriority: Priority | null;
   /** Run calls here and now instead of sending them. For tests. */
   readonly taskAlwaysEager: boolean;
@@ -129,6 +133,8 @@ export interface Config extends Settings {
   readonly taskPublishTimeout: number | null;
   readonly taskTimeLimit: number | null;
   readonly taskSoftTimeLimit: number | null;
+  /** Starts in a second. */
+  readonly taskDefaultRateLimit: number | null;
   readonly resultExpires: number | null;
   readonly workerLease: number;
   readonly workerUnknownTaskGrace: number;
@@ -192,6 +198,8 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     taskTrackStarted: given.flag('taskTrackStarted', false),
     taskTimeLimit: given.seconds('taskTimeLimit', null),
     taskSoftTimeLimit: given.seconds('taskSoftTimeLimit', null),
+    taskDefaultRateLimit: given.rate('taskDefaultRateLimit'),
+    workerDisableRateLimits: given.flag('workerDisableRateLimits', false),
     taskDefaultPriority: given.priority('taskDefaultPriority'),
     taskAlwaysEager: given.flag('taskAlwaysEager', false),
     taskEagerPropagates: given.flag('taskEagerPropagates', false),
@@ -307,6 +315,14 @@ class Reader {
   priority(name: keyof Settings): Priority | null {
     const value = this.#given.get(name)?.value ?? null;
     return value === null ? null : checkPriority(value, `'${this.#spelled(name)}'`);
+  }
+
+  /** In a second. */
+  rate(name: keyof Settings): number | null {
+    const value = this.#given.get(name)?.value ?? null;
+    if (value !== null && typeof value !== 'string' && typeof value !== 'number')
+      throw new ConfigError(`'${this.#spelled(name)}' must be a rate like '10/m'`);
+    return parseRate(value, `'${this.#spelled(name)}'`);
   }
 
   queues(name: keyof Settings): Queues | null {

@@ -14,7 +14,9 @@ export function parseRate(rate: Rate | null, what: string): number | null {
   const [count, unit] = typeof rate === 'number' ? [rate, 's'] : split(rate);
   const perSecond = count / (seconds[unit] ?? Number.NaN);
   if (!(Number.isFinite(perSecond) && perSecond >= 0))
-    throw new ConfigError(`${what} must be so many in a second, or text like '10/s', '10/m', '10/h'; not '${rate}'`);
+    throw new ConfigError(
+      `${what} must be so many in a second, or text like '10/s', '10/m', '10/h'; not '${rate}'`,
+    );
   return perSecond === 0 ? null : perSecond;
 }
 

@@ -15,6 +15,8 @@ export interface Facts<T> {
   readonly now: number;
   readonly maxDeliveries: number;
   readonly unknownGraceMs: number;
+  /** Asked when it might run: when its rate limit lets it, if not now. */
+  readonly limited: () => number | null;
 }
 
 export type Admission<T> =
@@ -25,6 +27,8 @@ export type Admission<T> =
   /** Its workers died too often. */
   | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly strikes: number }
   | { readonly kind: 'early'; readonly message: TaskMessage; readonly until: Date }
+  /** Its rate limit lets it then. */
+  | { readonly kind: 'limited'; readonly message: TaskMessage; readonly until: Date }
   /** Put aside until then; `null`: the grace is used up. */
   | { readonly kind: 'unknown'; readonly message: TaskMessage; readonly until: Date | null };
 
@@ -41,7 +45,11 @@ export function admit<T>(facts: Facts<T>): Admission<T> {
   // Before the name is looked at: tomorrow's message may be for tomorrow's worker.
   if (message.eta !== null && message.eta.getTime() > now)
     return { kind: 'early', message, until: message.eta };
-  if (task !== undefined) return { kind: 'run', task, message };
+  if (task !== undefined) {
+    const limitedMs = facts.limited();
+    if (limitedMs !== null) return { kind: 'limited', message, until: new Date(limitedMs) };
+    return { kind: 'run', task, message };
+  }
   const delayMs = parkDelayMs(facts.parks, facts.unknownGraceMs);
   return { kind: 'unknown', message, until: delayMs === null ? null : new Date(now + delayMs) };
 }

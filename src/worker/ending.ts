@@ -77,6 +77,7 @@ export function endingOfRefused(
     case 'finished':
       return ackOnly;
     case 'early':
+    case 'limited':
       return release(refused.until, false);
     case 'expired':
       return ack(records.exception(subject, 'REVOKED', revokedBecause('expired')));

@@ -92,6 +92,7 @@ export function endedOfRefused(
     case 'unknown':
       return refused.until === null ? failure(notRegistered(refused.message.task)) : null;
     case 'early':
+    case 'limited':
       return null;
   }
 }

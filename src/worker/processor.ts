@@ -30,6 +30,7 @@ import {
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
 import { followRun, isFollowed } from './following.ts';
 import type { Pool } from './pools/pool.ts';
+import type { RateLimits } from './rate-limits.ts';
 import { isOfDeadLetter, type Records } from './records.ts';
 import { Refusals } from './refusals.ts';
 import type { Settler } from './settle.ts';
@@ -45,6 +46,7 @@ export interface ProcessorParts {
   readonly settler: Settler;
   readonly records: Records;
   readonly pool: Pool;
+  readonly rateLimits: RateLimits;
   /** The worker's own, instead of the configured ones. */
   readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
   readonly clock: Clock;
@@ -157,7 +159,15 @@ export class Processor {
       now: clock.now(),
       maxDeliveries: app.config.workerMaxDeliveries,
       unknownGraceMs: app.config.workerUnknownTaskGrace * 1000,
+      limited: () => this.#limited(message),
     });
+  }
+
+  #limited(message: Decoded<TaskMessage>): number | null {
+    const { app, clock, rateLimits } = this.#parts;
+    if (!message.ok || app.config.workerDisableRateLimits) return null;
+    const { task, id } = message.value;
+    return rateLimits.askFor(task, taskNamed(app, task)?.options.rateLimit ?? null, id, clock.now());
   }
 
   async #run(

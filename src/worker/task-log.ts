@@ -111,6 +111,11 @@ function lineOfRefused(refused: Exclude<Refused, { kind: 'undecodable' }>): Line
       return { level: 'debug', text: `${task} is not due: back until ${refused.until.toISOString()}` };
     case 'expired':
       return { level: 'info', text: `${task} expired: not run`, more: { expires: refused.message.expires } };
+    case 'limited':
+      return {
+        level: 'debug',
+        text: `${task} waits for its rate limit: until ${refused.until.toISOString()}`,
+      };
     case 'deadly': {
       const { strikes } = refused;
       return {

@@ -11,6 +11,7 @@ import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } 
 import { Patience } from './patience.ts';
 import { makePool } from './pools/make.ts';
 import { Processor } from './processor.ts';
+import { RateLimits } from './rate-limits.ts';
 import { Records } from './records.ts';
 import { Settler } from './settle.ts';
 import { onShutdownSignal, type ShutdownKind, type ShutdownParts, shutDown } from './shutdown.ts';
@@ -160,6 +161,7 @@ export class Worker implements Service {
       settler,
       records,
       pool,
+      rateLimits: new RateLimits(),
       limits: { soft: softTimeLimit, hard: timeLimit },
       clock,
       logger,

@@ -25,6 +25,7 @@ function facts(changes: Partial<Facts<string>> = {}): Facts<string> {
     now,
     maxDeliveries: 5,
     unknownGraceMs: 60_000,
+    limited: () => null,
     ...changes,
   };
 }
@@ -35,6 +36,11 @@ const message = (changes: Parameters<typeof someMessage>[0]): Facts<string>['mes
 });
 
 describe('a message is admitted', () => {
+  it('but later, if its rate limit says so', () => {
+    const later = admit(facts({ limited: () => 5000 }));
+    expect(later).toMatchObject({ kind: 'limited', until: new Date(5000) });
+  });
+
   it('when its task is known and nothing speaks against it', () => {
     expect(admit(facts())).toMatchObject({ kind: 'run', task: 'the task' });
   });
