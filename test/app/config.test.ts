@@ -48,6 +48,8 @@ describe('the settings', () => {
       taskTrackStarted: false,
       taskTimeLimit: null,
       taskSoftTimeLimit: null,
+      taskDefaultRateLimit: null,
+      workerDisableRateLimits: false,
       taskDefaultPriority: null,
       taskAlwaysEager: false,
       taskEagerPropagates: false,

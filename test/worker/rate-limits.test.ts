@@ -62,8 +62,6 @@ it('a worker starts a limited task so often, and others meanwhile; what waits ta
   await worker.start();
   const freeAt = await Promise.all(others.map((other) => other.get({ timeout: 5 })));
   await Promise.all(results.map((result) => result.get({ timeout: 5 })));
-  const gaps = starts.slice(1).map((at, n) => at - (starts[n] ?? 0));
   expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeGreaterThanOrEqual(7 * 50 - 5);
-  expect(Math.min(...gaps)).toBeGreaterThan(20);
   expect(Math.max(...freeAt)).toBeLessThan(starts[2] ?? 0);
 });
