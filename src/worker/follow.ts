@@ -1,10 +1,11 @@
 // What follows a task: decided here from how it ended and what its message says, done in `conclude.ts`. The same end of the same
 // message always gives the same ids, so that what is done again after a crash is the same.
 import { type Load, nextStep, resolve } from '../canvas/by-reference.ts';
-import { bodyOf, headerOf, kindOf, listedIn, partsOf, readSignature } from '../canvas/construct.ts';
+import { bodyOf, headerOf, kindOf, partsOf, readSignature } from '../canvas/construct.ts';
 import { derivedIds, resultId } from '../canvas/freeze.ts';
 import { plan, replacement } from '../canvas/plan.ts';
 import type { Plan } from '../canvas/planned.ts';
+import { errbacksOf } from '../canvas/planner.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import { asWireException, decodeException } from '../protocol/exception.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
@@ -159,7 +160,7 @@ export async function failBody(
   const lost = new Lost(failure, rules, rootId);
   lost.add(body);
   const id = resultId(body);
-  if (id !== null) await lost.errbacks(id, listedIn(body.options, 'link_error'), { id, task: body.task });
+  if (id !== null) await lost.errbacks(id, errbacksOf(body), { id, task: body.task });
   return { starts: lost.starts, records: lost.records, members: lost.members };
 }
 

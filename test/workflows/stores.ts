@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
@@ -13,8 +14,8 @@ export interface Urls {
 export interface Place extends AsyncDisposable {
   /** A new, empty place for an application's messages and results. */
   next(): Promise<Urls>;
-  /** The Redis server in it, to look into. */
-  readonly redis?: RedisServerProcess;
+  /** What is kept of chords that are not done, read past all of our code where it can be. */
+  openChords(): Promise<readonly string[]>;
 }
 
 export interface StoreKind {
@@ -33,6 +34,7 @@ export const storeKinds: readonly StoreKind[] = [
         const url = `memory://${crypto.randomUUID()}`;
         return { broker: url, backend: url };
       },
+      openChords: async () => [], // gone with the process
       [Symbol.asyncDispose]: async () => {},
     }),
   },
@@ -41,9 +43,13 @@ export const storeKinds: readonly StoreKind[] = [
     missing: undefined,
     start: async () => {
       const folder = await mkdtemp(join(tmpdir(), 'umbel-workflows-'));
+      const files: string[] = [];
       return {
+        openChords: async () => (await Promise.all(files.map(openChordsIn))).flat(),
         next: async () => {
-          const url = `sqlite://${join(folder, `${crypto.randomUUID()}.db`)}`;
+          const file = join(folder, `${crypto.randomUUID()}.db`);
+          files.push(file);
+          const url = `sqlite://${file}`;
           return { broker: url, backend: url };
         },
         [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
@@ -57,7 +63,7 @@ export const storeKinds: readonly StoreKind[] = [
       const redis = await RedisServerProcess.start();
       let database = 0;
       return {
-        redis,
+        openChords: async () => chordKeys(redis, database),
         next: async () => {
           const url = redis.url(database++ % 16);
           return { broker: url, backend: url };
@@ -73,7 +79,7 @@ export const storeKinds: readonly StoreKind[] = [
       const [rabbit, redis] = await Promise.all([RabbitServerProcess.start(), RedisServerProcess.start()]);
       let database = 0;
       return {
-        redis,
+        openChords: async () => chordKeys(redis, database),
         next: async () => {
           const backend = redis.url(database++ % 16);
           return { broker: rabbit.url(), backend };
@@ -85,3 +91,24 @@ export const storeKinds: readonly StoreKind[] = [
     },
   },
 ];
+
+/** All but the notes that chords were done. */
+function chordKeys(redis: RedisServerProcess, databases: number): string[] {
+  const keys: string[] = [];
+  for (let db = 0; db < Math.min(16, databases); db++)
+    keys.push(...redis.cli('-n', String(db), 'KEYS', 'celery-taskset-meta-*').split('\n'));
+  return keys.filter((key) => key !== '' && !key.endsWith('.d'));
+}
+
+async function openChordsIn(file: string): Promise<string[]> {
+  const store = await SqliteStore.open(file, { shared: false });
+  try {
+    return store
+      .read((sql) =>
+        sql('SELECT group_id FROM chord WHERE done = 0 UNION SELECT group_id FROM chord_part').all(),
+      )
+      .map((row) => String(row.group_id));
+  } finally {
+    await store.close();
+  }
+}
