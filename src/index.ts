@@ -78,6 +78,7 @@ export type { ResultRecord, TaskState } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
 export type { Settled } from './protocol/workflow-wire.ts';
 export { AsyncResult, type GetOptions, GroupResult } from './results/async-result.ts';
+export type { ResultGraph, ResultNode } from './results/result-tree.ts';
 export type { CronField } from './schedules/cron-fields.ts';
 export { type CronFields, type Crontab, type CrontabOptions, crontab } from './schedules/crontab.ts';
 export { type Every, type EveryOptions, every } from './schedules/every.ts';

@@ -20,6 +20,7 @@ import {
 import type { ResultBackend } from './backend.ts';
 import { groupRecords } from './group-records.ts';
 import { asTheyEnd, eachOf, gather } from './many.ts';
+import { collectFrom, graphOf, type ResultGraph, type ResultNode, treeOf } from './result-tree.ts';
 
 /** How `get` waits. */
 export interface GetOptions {
@@ -117,6 +118,24 @@ export class AsyncResult<R = unknown> {
   async children(): Promise<readonly AsyncResult[]> {
     const record = await this.record();
     return (record?.children ?? []).flatMap((tuple) => fromTuple(tuple, this.#source, this) ?? []);
+  }
+
+  /** This and all that it has started, as far as that is known now: children when their parent has ended. */
+  tree(): Promise<ResultNode> {
+    return treeOf(this);
+  }
+
+  /** What led to what, from the beginning of the workflow: `toDot()` draws it, `JSON.stringify` keeps it. Celery's `graph`. */
+  graph(): Promise<ResultGraph> {
+    return graphOf(this);
+  }
+
+  /**
+   * This and all that it has started with their values, one after another as they end: `[result, value]`.
+   * @throws what `get` throws
+   */
+  collect(options: GetOptions = {}): AsyncGenerator<readonly [AsyncResult, unknown], void, undefined> {
+    return collectFrom(this, options);
   }
 
   /** All that is kept of it. */

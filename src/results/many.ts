@@ -1,4 +1,5 @@
 // Waiting for many results at once, and asking of many: in bounded numbers.
+import { setMaxListeners } from 'node:events';
 import { type Duration, toMs } from '../lib/duration.ts';
 
 /** What is needed of a result here. */
@@ -21,6 +22,7 @@ export async function gather(
   const { timeout, signal } = options;
   const untilMs = timeout === undefined ? null : performance.now() + toMs(timeout, 'timeout');
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // all wait for this one
   const abort = (): void => stop.abort(signal?.reason);
   signal?.throwIfAborted();
   signal?.addEventListener('abort', abort, { once: true });
@@ -43,6 +45,7 @@ export async function* asTheyEnd<Result extends Awaitable>(
   results: readonly Result[],
 ): AsyncGenerator<Result, void, undefined> {
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // all wait for this one
   const ended: Result[] = [];
   let failure: { readonly error: unknown } | null = null;
   let wake = (): void => {};
