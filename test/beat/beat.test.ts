@@ -1,6 +1,7 @@
 // A beat in this process: what it sends, and what it does when things change or go wrong.
 import { afterEach, expect, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { chain, group } from '../../src/app/compose.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { Beat, type ScheduleRun, Schedules } from '../../src/beat/beat.ts';
 import { type Entry, encodeEntry } from '../../src/beat/entry.ts';
@@ -455,4 +456,34 @@ test('an entry that cannot be read is left out, and the others are sent', async 
   await beatOf(app, logger);
   await take(messages(app), 1);
   expect(lines).toContain("the schedule 'broken' is left out");
+});
+
+test('a signature, and a whole workflow, can be scheduled; each run has ids of its own', async () => {
+  const app = newApp();
+  const add = app.task('add', (x: number, y: number) => x + y);
+  app.schedule('one', '100ms', add.s(1, 2).set({ queue: 'slow' }), { priority: 4 });
+  app.schedule('many', '150ms', chain(add.s(1, 2), add.s(3)));
+  await beatOf(app);
+  const [one, again] = await take(messages(app, 'slow'), 2);
+  expect(one).toMatchObject({
+    task: 'add',
+    args: [1, 2],
+    priority: 4,
+    headers: { periodic_task_name: 'one' },
+  });
+  expect(again?.id).not.toBe(one?.id);
+  const [first, second] = await take(messages(app), 2);
+  expect(first).toMatchObject({ task: 'add', args: [1, 2], headers: { periodic_task_name: 'many' } });
+  const next = first?.embed.chain?.[0]?.options.task_id;
+  const run = (await history(app, 'many')).at(-1);
+  expect(next).toBe(run?.taskId);
+  expect(new Set([first?.id, second?.id, next]).size).toBe(3);
+  expect(() => app.schedule('bad', 1, add.s(1, 2).freeze())).toThrow('a frozen signature is sent once');
+});
+
+test('overlap of a workflow is refused: it ends in many places', async () => {
+  const app = newApp();
+  const add = app.task('add', (x: number, y: number) => x + y);
+  app.schedule('many', 1, group([add.s(1, 2), add.s(3, 4)]), { overlap: 'skip' });
+  await expect(own(new Beat(app)).start()).rejects.toThrow('sends a workflow, which ends in many places');
 });

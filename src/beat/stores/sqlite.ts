@@ -156,7 +156,7 @@ class SqliteScheduleStore implements ScheduleStore {
   async history(name: string, limit: number): Promise<readonly RunRecord[]> {
     return this.store.read((sql) =>
       sql('SELECT * FROM beat_run WHERE app = ? AND name = ? ORDER BY seq DESC LIMIT ?')
-        .all(this.#app, name, limit)
+        .all(this.#app, name, Math.min(limit, historyLength))
         .map(toRun),
     );
   }
@@ -199,13 +199,15 @@ class SqliteScheduleStore implements ScheduleStore {
     sql(
       'UPDATE beat_entry SET last_due = ?, last_run = ?, last_task = ?, sent = ?, anchor = ? WHERE app = ? AND name = ?',
     ).run(state.lastDueMs, state.lastRunMs, state.lastTaskId, state.sent, state.anchorMs, this.#app, name);
-    sql(
+    const inserted = sql(
       'INSERT INTO beat_run (app, name, due, until, at, outcome, task_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ).run(this.#app, name, dueMs, untilMs, atMs, outcome, taskId, detail);
-    sql(
-      `DELETE FROM beat_run WHERE app = ?1 AND name = ?2 AND seq <=
+    // Now and then: it takes longer than the rest.
+    if (Number(inserted.lastInsertRowid) % trimEvery === 0)
+      sql(
+        `DELETE FROM beat_run WHERE app = ?1 AND name = ?2 AND seq <=
          (SELECT seq FROM beat_run WHERE app = ?1 AND name = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ${historyLength})`,
-    ).run(this.#app, name);
+      ).run(this.#app, name);
     return true;
   }
 
@@ -216,6 +218,7 @@ class SqliteScheduleStore implements ScheduleStore {
   }
 }
 
+const trimEvery = 16;
 const selectLead = 'SELECT * FROM beat_lead WHERE app = ?';
 const selectEntry = 'SELECT * FROM beat_entry WHERE app = ? AND name = ?';
 
