@@ -122,6 +122,11 @@ const otherwise: ReadonlyMap<string, string> = new Map([
   ['taskAnnotations', 'say it in the options of the task'],
   ['taskPublishRetryPolicy', 'say it with the call: { retryPolicy }'],
   ['workerPool', 'say it to the worker: new Worker(app, { pool }), or -P'],
+  ['beatScheduler', 'schedules are kept in a store, and changed while beats run: see beatStore'],
+  ['beatScheduleFilename', "schedules are kept in a store: use 'beatStore'"],
+  ['beatSyncEvery', 'each run is kept as it is sent'],
+  ['beatMaxLoopInterval', 'a change is in effect within two seconds'],
+  ['beatCronStartingDeadline', 'say it with the schedule: { startingDeadline }'],
   ['redisMaxConnections', 'a process needs few connections, whatever it does at once'],
   ['redisRetryOnTimeout', 'what may be asked again without harm is'],
   ['redisSocketKeepalive', 'connections are watched'],
@@ -132,7 +137,6 @@ const otherwise: ReadonlyMap<string, string> = new Map([
 /** The rest of Celery's settings. */
 const unsupported: ReadonlySet<string> = new Set(
   `result_accept_content
-  beat_scheduler beat_schedule_filename beat_sync_every beat_max_loop_interval beat_cron_starting_deadline
   beat_logfile beat_pidfile beat_uid beat_gid beat_umask beat_executable
   broker_transport broker_connection_max_retries broker_channel_error_retry
   broker_heartbeat_checkrate broker_login_method
