@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
 import { deadCommand } from './commands/dead.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { initCommand } from './commands/init.ts';
 import { multiCommand } from './commands/multi.ts';
@@ -45,6 +46,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     gatewayCommand(),
     multiCommand(),
     shellCommand(),
+    doctorCommand(),
     initCommand(),
   ];
   for (const command of commands) program.addCommand(command);

@@ -1,0 +1,56 @@
+import { Command } from 'commander';
+import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { examineApplication } from '../doctor/application.ts';
+import type { Finding } from '../doctor/finding.ts';
+import { examineStores } from '../doctor/stores.ts';
+import type { Output } from '../output.ts';
+import { exitCode } from '../usage.ts';
+
+interface DoctorOptions extends CommonOptions {
+  readonly strict?: boolean;
+  readonly offline?: boolean;
+}
+
+/** `umbel doctor`: looks for what usually goes wrong. */
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('Look for what usually goes wrong: in the tasks, the settings, the broker.')
+    .option('--strict', 'Exit code 1 for warnings, too.')
+    .option('--offline', 'Do not ask the broker.')
+    .addHelpText(
+      'after',
+      `
+Says what is so, why it matters, and how to mend it. Exit code 1 when there is an error (with --strict: or a
+warning), so that it can be a step of CI.
+
+Examples:
+  umbel -A ./app.ts doctor
+  umbel -A ./app.ts doctor --offline --strict --json`,
+    )
+    .action((_: unknown, command: Command) => doctor(optionsOf<DoctorOptions>(command)));
+}
+
+async function doctor(options: DoctorOptions): Promise<void> {
+  await withApp(options, async ({ app, output, loaded }) => {
+    const findings = [
+      ...(loaded ? examineApplication(app) : []),
+      ...(options.offline === true ? [] : await examineStores(app)),
+    ].sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+    for (const finding of findings) show(output, finding);
+    const count = (level: Finding['level']): number => findings.filter((each) => each.level === level).length;
+    const [errors, warnings, notes] = [count('error'), count('warning'), count('note')];
+    output.say(
+      findings.length === 0 ? 'Nothing found.' : `${errors} errors, ${warnings} warnings, ${notes} notes`,
+    );
+    output.data(findings);
+    if (errors > 0 || (options.strict === true && warnings > 0)) process.exitCode = exitCode.failed;
+  });
+}
+
+const order: readonly Finding['level'][] = ['error', 'warning', 'note'];
+
+function show(output: Output, { check, level, what, why, mend }: Finding): void {
+  output.say(`${output.bold(`${level}: ${what}`)} ${output.dim(`[${check}]`)}`);
+  output.say(`  why:  ${why}`);
+  output.say(`  mend: ${mend}\n`);
+}

@@ -1,0 +1,185 @@
+// What can be seen of an application without asking anybody: its tasks, schedules and settings. Pure.
+import type { App } from '../../app/app.ts';
+import type { AnyTask } from '../../app/task.ts';
+import { redacted } from '../redact.ts';
+import { type Finding, listed } from './finding.ts';
+
+/** The findings, the gravest of each check first. */
+export function examineApplication(app: App): readonly Finding[] {
+  const tasks = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
+  const checks = [
+    ...taskChecks.map((check) => check(tasks)),
+    scheduled(app),
+    ...urls(app),
+    noTasks(app, tasks),
+    keptForEver(app),
+  ];
+  return checks.filter((finding) => finding !== null);
+}
+
+type TaskCheck = (tasks: readonly AnyTask[]) => Finding | null;
+
+const source = ({ run }: AnyTask): string => (run === null ? '' : Function.prototype.toString.call(run));
+const names = (tasks: readonly AnyTask[]): string => listed(tasks.map(({ name }) => name));
+
+const callsOut = /\b(?:fetch|axios|got|undici|request|sendMail)\s*[.(]|\bhttps?\.(?:get|request)\(/;
+const blocks =
+  /\b(?:execSync|spawnSync|execFileSync|readFileSync|writeFileSync|pbkdf2Sync|scryptSync)\)?\s*\(|Atomics\.wait\(/;
+
+const taskChecks: readonly TaskCheck[] = [
+  (tasks) => {
+    const without = tasks.filter(
+      ({ options }) => options.timeLimit === null && options.softTimeLimit === null,
+    );
+    if (without.length === 0) return null;
+    return {
+      check: 'time-limits',
+      level: 'warning',
+      what: `${without.length} of ${tasks.length} tasks have no time limit: ${names(without)}`,
+      why: 'one that hangs takes a slot for ever; when all slots hang, the worker is deaf',
+      mend: "for all: new App(name, { taskSoftTimeLimit: '4m', taskTimeLimit: '5m' }); for one: app.task(name, { timeLimit: 30 }, …)",
+    };
+  },
+  (tasks) => {
+    const without = tasks.filter(
+      (task) =>
+        callsOut.test(source(task)) &&
+        task.options.autoretryFor.length === 0 &&
+        !/\.retry\(/.test(source(task)),
+    );
+    if (without.length === 0) return null;
+    return {
+      check: 'retries',
+      level: 'warning',
+      what: `these tasks call other services and are not retried: ${names(without)}`,
+      why: 'the network fails now and then; without a retry the task has failed for good',
+      mend: 'app.task(name, { autoretryFor: [Error], retryBackoff: true, maxRetries: 5 }, …), or throw task.retry(error)',
+    };
+  },
+  (tasks) => {
+    const without = tasks.filter(
+      (task) => /\bfetch\(/.test(source(task)) && !/\bsignal\b/.test(source(task)),
+    );
+    if (without.length === 0) return null;
+    return {
+      check: 'signals',
+      level: 'note',
+      what: `these tasks fetch without a signal: ${names(without)}`,
+      why: 'a soft time limit, or a stopping worker, can only ask such code to stop by task.signal',
+      mend: '{ bind: true } and fetch(url, { signal: task.signal })',
+    };
+  },
+  (tasks) => {
+    const printing = tasks.filter((task) => /\bconsole\.(?:log|info|warn|error)\(/.test(source(task)));
+    if (printing.length === 0) return null;
+    return {
+      check: 'logging',
+      level: 'note',
+      what: `these tasks print instead of logging: ${names(printing)}`,
+      why: 'a printed line has no level, and says not which task it is of',
+      mend: "{ bind: true } and task.logger.info({ … }, 'what happened')",
+    };
+  },
+  (tasks) => {
+    const blocking = tasks.filter((task) => blocks.test(source(task)));
+    if (blocking.length === 0) return null;
+    return {
+      check: 'blocking',
+      level: 'warning',
+      what: `these tasks block the event loop: ${names(blocking)}`,
+      why: 'in the pool async all tasks of a worker share it: nothing else runs meanwhile, and no time limit ends it',
+      mend: 'use the asynchronous form, or a worker with -P processes (or threads) for their queue',
+    };
+  },
+  (tasks) => {
+    const early = tasks.filter(({ options }) => !options.acksLate);
+    if (early.length === 0) return null;
+    return {
+      check: 'early-acks',
+      level: 'note',
+      what: `these tasks are acknowledged before they run: ${names(early)}`,
+      why: 'one whose worker dies is lost, and so is one that was killed with its pool process',
+      mend: 'leave out acksLate: false where the task may be run twice',
+    };
+  },
+];
+
+function noTasks(app: App, tasks: readonly AnyTask[]): Finding | null {
+  if (tasks.length > 0) return null;
+  return {
+    check: 'imports',
+    level: 'error',
+    what: `the application '${app.name}' has no tasks`,
+    why: 'a task exists only where the module that defines it is imported: a worker of it would run nothing',
+    mend: "import the modules of the tasks beside the App, or name them: new App(name, { include: ['./tasks'] })",
+  };
+}
+
+function scheduled(app: App): Finding | null {
+  const missing = [...app.schedules].flatMap(({ name, call }) => {
+    const task = call.kind === 'task' ? call.task : call.signature.task;
+    return app.tasks.has(task) || task.startsWith('celery.') ? [] : [`${name} (${task})`];
+  });
+  if (missing.length === 0) return null;
+  return {
+    check: 'schedules',
+    level: 'warning',
+    what: `schedules send tasks that are not defined here: ${listed(missing)}`,
+    why: 'a mistyped name is sent all the same, and ends in the dead letters each time',
+    mend: 'give the task itself instead of its name, or app.remote(…) if it lives elsewhere',
+  };
+}
+
+function urls({ config }: App): (Finding | null)[] {
+  const places = [
+    ['broker', config.broker],
+    ...(config.backend !== null && config.backend !== config.broker ? [['backend', config.backend]] : []),
+  ];
+  return places.flatMap(([what = '', url = '']) => url.split(';').map((each) => urlFinding(what, each)));
+}
+
+const local = /^(?:localhost|127\.|::1|\[::1\]|0\.0\.0\.0$|$)/;
+
+function urlFinding(what: string, url: string): Finding | null {
+  if (url.startsWith('memory:')) {
+    return {
+      check: 'memory',
+      level: 'error',
+      what: `the ${what} is ${redacted(url)}`,
+      why: 'it ends with its process: whatever waits then is gone, and no other process sees it',
+      mend: 'leave the setting out (a file in .umbel/), or give redis://, amqp://, postgresql://; memory is for tests',
+    };
+  }
+  if (!/^(?:rediss?|sentinel|amqps?|postgres(?:ql)?):/i.test(url) || !URL.canParse(url)) return null;
+  const { protocol, hostname, username, password } = new URL(url);
+  if (local.test(hostname)) return null;
+  const isOpen = password === '' || (username === 'guest' && password === 'guest');
+  if (isOpen) {
+    return {
+      check: 'password',
+      level: 'error',
+      what: `the ${what} on ${hostname} has ${password === '' ? 'no password' : "RabbitMQ's standard password"}`,
+      why: 'who can reach it can run every task, read every argument, and delete all of it',
+      mend: 'give the server a user and a password, and the URL both',
+    };
+  }
+  if (/^(?:rediss|amqps):/i.test(protocol) || /^postgres/i.test(protocol)) return null;
+  return {
+    check: 'tls',
+    level: 'warning',
+    what: `the connection to the ${what} on ${hostname} is not encrypted`,
+    why: 'arguments, results and the password are readable on the way',
+    mend: `use ${protocol.replace(':', 's:')}// (rediss://, amqps://) where the way is not your own`,
+  };
+}
+
+function keptForEver({ config }: App): Finding | null {
+  if (config.backend === null || config.resultExpires !== null) return null;
+  return {
+    check: 'expiry',
+    level: 'warning',
+    what: 'results are kept for ever (resultExpires: null)',
+    why: 'the store grows with every task until it is full',
+    mend: "resultExpires: '1d', and ignoreResult: true for tasks whose result nobody reads",
+  };
+}

@@ -1,0 +1,18 @@
+/** Something that an examination found. */
+export interface Finding {
+  /** A stable name of the check: `time-limits`. */
+  readonly check: string;
+  readonly level: 'error' | 'warning' | 'note';
+  /** What is so. */
+  readonly what: string;
+  /** Why it matters. */
+  readonly why: string;
+  /** How to mend it. */
+  readonly mend: string;
+}
+
+/** `a, b, c and 4 more`. */
+export function listed(names: readonly string[], most = 5): string {
+  const shown = names.slice(0, most).join(', ');
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}

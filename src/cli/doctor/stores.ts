@@ -1,0 +1,121 @@
+// What the broker itself says: whether it is there, how it is set up, what lies in it.
+import type { App } from '../../app/app.ts';
+import { brokerOptions } from '../../app/driver-options.ts';
+import { RedisConnection } from '../../clients/redis/connection.ts';
+import { redisSettings } from '../../clients/redis/settings.ts';
+import type { Transport } from '../../transports/transport.ts';
+import { redacted } from '../redact.ts';
+import { type Finding, listed } from './finding.ts';
+
+/** How long the broker has to answer. */
+const patienceMs = 5000;
+/** A clock that is so wrong makes what has an eta early or late, and what expires. */
+const skewMs = 1000;
+
+export async function examineStores(app: App): Promise<readonly Finding[]> {
+  const { broker } = app.config;
+  let transport: Transport;
+  try {
+    transport = await within(app.broker());
+    await within(transport.size(app.config.taskDefaultQueue));
+  } catch (error) {
+    return [
+      {
+        check: 'broker',
+        level: 'error',
+        what: `the broker ${redacted(broker)} does not answer: ${redacted(error instanceof Error ? error.message : String(error))}`,
+        why: 'nothing can be sent, and nothing runs',
+        mend: 'start it, or correct the URL (UMBEL_BROKER_URL, new App(name, { broker }))',
+      },
+    ];
+  }
+  const findings = [await deadLetters(transport)];
+  if (/^(?:rediss?|sentinel)/i.test(broker)) findings.push(...(await redis(app)));
+  return findings.filter((finding) => finding !== null);
+}
+
+async function deadLetters({ deadLetters }: Transport): Promise<Finding | null> {
+  const count = await within(deadLetters.count());
+  if (count === 0) return null;
+  const newest = await within(deadLetters.list({ limit: 20 }));
+  const reasons = [...new Set(newest.map(({ reason }) => reason))];
+  return {
+    check: 'dead-letters',
+    level: 'warning',
+    what: `${count} messages could not be run: ${listed(reasons)}`,
+    why: 'somebody waits for them; they stay until a person decides',
+    mend: 'umbel dead list, then umbel dead replay or umbel dead discard',
+  };
+}
+
+async function redis(app: App): Promise<(Finding | null)[]> {
+  const settings = redisSettings(app.config.broker, 'broker', brokerOptions(app.config));
+  await using connection = await RedisConnection.open(settings);
+  const options = { timeoutMs: patienceMs };
+  const setting = async (name: string): Promise<string | null> => {
+    const reply = await connection.call(['CONFIG', 'GET', name], options).catch(() => null); // may not be allowed
+    const values = Array.isArray(reply) ? reply : Object.values(reply ?? {});
+    return values.length === 0 ? null : String(values.at(-1));
+  };
+  const [policy, maxmemory, appendonly, save] = [
+    await setting('maxmemory-policy'),
+    await setting('maxmemory'),
+    await setting('appendonly'),
+    await setting('save'),
+  ];
+  const before = Date.now();
+  const time = await connection.call(['TIME'], options);
+  const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
+  const offMs = (seconds ?? 0) * 1000 + (micros ?? 0) / 1000 - (before + Date.now()) / 2;
+  return [
+    policy === null || policy === 'noeviction'
+      ? null
+      : {
+          check: 'eviction',
+          level: maxmemory === '0' ? 'warning' : 'error',
+          what: `Redis may evict keys when it is full (maxmemory-policy ${policy})`,
+          why: 'then it deletes queues, leases and results without a word',
+          mend: 'CONFIG SET maxmemory-policy noeviction; a cache belongs on another server',
+        },
+    appendonly === 'no' && save === ''
+      ? {
+          check: 'persistence',
+          level: 'error',
+          what: 'Redis keeps nothing on disk (appendonly no, no save)',
+          why: 'a restart loses every message that waits',
+          mend: 'appendonly yes (appendfsync everysec loses at most a second, always nothing)',
+        }
+      : appendonly === 'no'
+        ? {
+            check: 'persistence',
+            level: 'warning',
+            what: 'Redis writes to disk now and then only (appendonly no)',
+            why: 'a crash loses what was sent since the last snapshot, and brings back what was done since',
+            mend: 'appendonly yes',
+          }
+        : null,
+    Math.abs(offMs) < skewMs
+      ? null
+      : {
+          check: 'clocks',
+          level: 'warning',
+          what: `the clock of this machine and that of Redis differ by ${(Math.abs(offMs) / 1000).toFixed(1)} s`,
+          why: 'what has an eta or expires is early or late by that',
+          mend: 'let both follow a time server (chrony, systemd-timesyncd)',
+        },
+  ];
+}
+
+/** @throws when it takes too long */
+async function within<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs / 1000} s`)), patienceMs);
+  });
+  answer.catch(() => undefined);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

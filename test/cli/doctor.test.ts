@@ -1,0 +1,126 @@
+import { execSync } from 'node:child_process';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { examineApplication } from '../../src/cli/doctor/application.ts';
+import { App, type AppOptions, crontab } from '../../src/index.ts';
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { project, umbel } from './harness.ts';
+
+function examined(define: (app: App) => void, options: AppOptions = {}): Record<string, string> {
+  const app = new App('clinic', { taskTimeLimit: 60, ...options });
+  define(app);
+  return Object.fromEntries(
+    examineApplication(app).map(({ check, level, what }) => [check, `${level}: ${what}`]),
+  );
+}
+const fine = (app: App): void => void app.task('fine', () => 1);
+
+describe('the doctor', () => {
+  test('finds nothing in an application that is in order', () => {
+    expect(examined(fine)).toEqual({});
+  });
+
+  test('finds tasks without limits, retries, signals; that print, block, or are acknowledged early', () => {
+    const found = examined(
+      (app) => {
+        app.task('hangs', () => 1);
+        app.task('limited', { timeLimit: 5 }, () => 1);
+        app.task('calls', { timeLimit: 5 }, async () => (await fetch('http://x')).status);
+        app.task('retries', { timeLimit: 5, bind: true, autoretryFor: [Error] }, (task) =>
+          fetch('http://x', { signal: task.signal }),
+        );
+        app.task('prints', { timeLimit: 5 }, () => console.log('here'));
+        app.task('blocks', { timeLimit: 5 }, () => execSync('sleep 1').length);
+        app.task('early', { timeLimit: 5, acksLate: false }, () => 1);
+      },
+      { taskTimeLimit: null },
+    );
+    expect(found).toEqual({
+      'time-limits': 'warning: 1 of 7 tasks have no time limit: hangs',
+      retries: 'warning: these tasks call other services and are not retried: calls',
+      signals: 'note: these tasks fetch without a signal: calls',
+      logging: 'note: these tasks print instead of logging: prints',
+      blocking: 'warning: these tasks block the event loop: blocks',
+      'early-acks': 'note: these tasks are acknowledged before they run: early',
+    });
+  });
+
+  test('finds an application without tasks, and schedules of tasks that are not there', () => {
+    expect(examined(() => undefined)).toEqual({ imports: "error: the application 'clinic' has no tasks" });
+    const found = examined((app) => {
+      fine(app);
+      app.schedule('nightly', crontab('0 3 * * *'), 'clinc.report');
+    });
+    expect(found.schedules).toMatch(/nightly \(clinc\.report\)/);
+  });
+
+  test.each([
+    ['redis://cache.example.com/0', 'password', /error: the broker on cache\.example\.com has no password/],
+    ['amqp://guest:guest@mq.example.com//', 'password', /RabbitMQ's standard password/],
+    [
+      'redis://:secret@cache.example.com/0',
+      'tls',
+      /warning: the connection to the broker on cache\.example\.com is not encrypted/,
+    ],
+    ['memory://', 'memory', /error: the broker is memory:/],
+  ])('finds what is wrong with the broker %s', (broker, check, what) => {
+    const found = examined(fine, { broker, backend: null });
+    expect(found[check]).toMatch(what);
+    expect(JSON.stringify(found)).not.toContain('secret');
+  });
+
+  test('leaves encrypted connections and those of this machine alone', () => {
+    for (const broker of [
+      'rediss://:secret@cache.example.com/0',
+      'redis://localhost/0',
+      'amqp://guest:guest@127.0.0.1//',
+    ])
+      expect(examined(fine, { broker, backend: null })).toEqual({});
+  });
+});
+
+describe('umbel doctor', () => {
+  beforeAll(ensureBuilt, 120_000);
+
+  const app = (broker: string) => ({
+    'app.js': `import { App } from 'umbel';
+export const app = new App('shop', { broker: '${broker}', taskTimeLimit: 60 });
+app.task('shop.add', (x, y) => x + y);
+`,
+  });
+
+  test('says so when nothing is found, and exits with 0', async () => {
+    const folder = project(app('sqlite://.umbel/store.db'));
+    expect(await umbel(folder, ['-A', './app.js', 'doctor'])).toMatchObject({
+      code: 0,
+      stdout: 'Nothing found.\n',
+    });
+  });
+
+  test('says what the broker lacks, and exits with 1', async () => {
+    const folder = project(app('redis://127.0.0.1:1/0'));
+    const { code, stdout } = await umbel(folder, ['-A', './app.js', 'doctor', '--json']);
+    expect([code, JSON.parse(stdout)]).toEqual([
+      1,
+      [expect.objectContaining({ check: 'broker', level: 'error' })],
+    ]);
+  }, 30_000);
+
+  test.skipIf(noRedis)('examines Redis: persistence, eviction', async () => {
+    await using server = await RedisServerProcess.start(
+      '--maxmemory',
+      '50mb',
+      '--maxmemory-policy',
+      'allkeys-lru',
+    );
+    const folder = project(app(`redis://127.0.0.1:${server.port}/0`));
+    const { code, stdout } = await umbel(folder, ['-A', './app.js', 'doctor', '--json']);
+    expect(code).toBe(1);
+    expect(
+      JSON.parse(stdout).map((each: { check: string; level: string }) => [each.check, each.level]),
+    ).toEqual([
+      ['eviction', 'error'],
+      ['persistence', 'error'],
+    ]);
+  });
+});
