@@ -2,7 +2,6 @@
 export { App } from './app/app.ts';
 export type { CallOptions, RetryPolicy, SendOptions } from './app/call-options.ts';
 export {
-  type AllSettled,
   type ChordOptions,
   chain,
   chord,
@@ -14,6 +13,7 @@ export {
 } from './app/compose.ts';
 export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
 export { currentTask } from './app/context.ts';
+export type { FailedRequest } from './app/errback.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
 export type { Priority, PriorityName } from './app/priority.ts';
 export type { ExchangeOptions, QueueOptions, Queues } from './app/queues.ts';
@@ -33,7 +33,7 @@ export type {
   When,
 } from './app/schedule.ts';
 export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.ts';
-export type { AnySignature, Frozen, Group, Signature } from './app/signature.ts';
+export type { AnySignature, Errback, Frozen, Group, Signature } from './app/signature.ts';
 export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './app/standard-schema.ts';
 export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
@@ -74,7 +74,7 @@ export type { Duration } from './lib/duration.ts';
 export type { Logger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
 export type { WireSignature } from './protocol/message.ts';
-export type { ResultRecord, TaskState } from './protocol/result-meta.ts';
+export type { ResultRecord, TaskState, WireException } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
 export type { Settled } from './protocol/workflow-wire.ts';
 export { AsyncResult, type GetOptions, GroupResult } from './results/async-result.ts';

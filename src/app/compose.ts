@@ -112,63 +112,62 @@ export function group(
   return groupFrom(commonApp(members), groupOf(members.map((member: AnySignature) => member.toJSON())));
 }
 
-/** What a chord does when a member of its header fails. */
+/** What a chord does when a member of its header fails: give one of the two. Without, as in Celery, its body fails when all have ended. */
 export interface ChordOptions {
   /**
-   * The body fails with the first member that fails, without waiting for the others. Otherwise, as in Celery, when all have ended.
-   * The members that fail last, and the worker that sees it, must be Umbel's.
+   * The body fails with the first member that fails, without waiting for the others. A member that fails in a Python worker is seen
+   * when all have ended.
    */
   readonly failFast?: boolean;
+  /** The body runs in any case, with what became of each member: a list of `Settled`, as by `Promise.allSettled`. */
+  readonly allSettled?: boolean;
 }
 
-/** The body runs in any case, with what became of each member. */
-export interface AllSettled {
-  readonly allSettled: true;
-}
+/** A group, a list of its members, or a stream of them. */
+type Header = AnySignature | readonly AnySignature[] | StreamedGroup<never, unknown>;
+
+/** What a header gives: a list. */
+type ResultsOf<H extends Header> =
+  H extends StreamedGroup<never, infer Out>
+    ? Out[]
+    : H extends readonly AnySignature[]
+      ? OutOf<H>
+      : H extends Signature<never, infer Out>
+        ? Out
+        : never;
+
+/** What the body of a chord is given. */
+type GivenBy<H extends Header, Options extends ChordOptions> = Options extends { readonly allSettled: true }
+  ? SettledOf<ResultsOf<H>>
+  : ResultsOf<H>;
 
 /** What `allSettled` gives of each member. */
-export type SettledOf<H> = {
-  -readonly [Place in keyof H]: Settled<H[Place]>;
+export type SettledOf<Results> = {
+  -readonly [Place in keyof Results]: Settled<Results[Place]>;
 };
+
+type ChordOf<H extends Header, Out> =
+  H extends StreamedGroup<infer In, unknown>
+    ? StreamedChord<In, Out>
+    : H extends readonly AnySignature[]
+      ? Signature<InOf<H>, Out>
+      : H extends Signature<infer In, unknown>
+        ? Signature<In, Out>
+        : never;
 
 /**
  * A group, and then its body with the list of their results. What fails in the header, the body fails with (ChordError).
  * @example await chord(group(urls.map((url) => pageSize.s(url))), total.s()).delay()
  */
-export function chord<In extends Args, H, R>(
-  header: Signature<In, H>,
-  body: Signature<[SettledOf<NoInfer<H>>], R>,
-  options: AllSettled,
-): Signature<In, R>;
-export function chord<In extends Args, H, R>(
-  header: Signature<In, H>,
-  body: Signature<[NoInfer<H>], R>,
-  options?: ChordOptions,
-): Signature<In, R>;
-export function chord<const S extends readonly AnySignature[], R>(
-  header: S,
-  body: Signature<[SettledOf<OutOf<S>>], R>,
-  options: AllSettled,
-): Signature<InOf<S>, R>;
-export function chord<const S extends readonly AnySignature[], R>(
-  header: S,
-  body: Signature<[OutOf<S>], R>,
-  options?: ChordOptions,
-): Signature<InOf<S>, R>;
-export function chord<In extends Args, Out, R>(
-  header: StreamedGroup<In, Out>,
-  body: Signature<[Settled<Out>[]], R>,
-  options: AllSettled,
-): StreamedChord<In, R>;
-export function chord<In extends Args, Out, R>(
-  header: StreamedGroup<In, Out>,
-  body: Signature<[NoInfer<Out>[]], R>,
-  options?: ChordOptions,
-): StreamedChord<In, R>;
+export function chord<const H extends Header, Out, const Options extends ChordOptions = ChordOptions>(
+  header: H,
+  body: Signature<[GivenBy<H, Options>], Out>,
+  options?: Options,
+): ChordOf<H, Out>;
 export function chord(
-  header: AnySignature | readonly AnySignature[] | StreamedGroup<never, unknown>,
+  header: Header,
   body: AnySignature,
-  options: Partial<AllSettled> & ChordOptions = {},
+  options: ChordOptions = {},
 ): Signature<never, unknown> | StreamedChord<never, unknown> {
   if (options.allSettled && options.failFast)
     throw new WorkflowError('a chord either fails fast, or waits until all are settled: give one of the two');

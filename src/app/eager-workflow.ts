@@ -18,6 +18,7 @@ import { builtinTask } from './builtin-tasks.ts';
 import { type Callee, calleeNamed, checkArguments } from './callee.ts';
 import { rewritten, runEagerly } from './eager.ts';
 import { EagerBackend } from './eager-backend.ts';
+import { type FailedRequest, failedRequest, takesError } from './errback.ts';
 import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
 import { resultIn } from './result-of.ts';
@@ -110,7 +111,12 @@ class EagerRun {
       if (next !== null) await this.#next(message, next.step, 'chain', [record.result], next.rest);
     } else if (isException(record.status)) {
       for (const [index, errback] of (embed.errbacks ?? []).entries())
-        await this.#next(message, errback, `error.${index}`, [id]);
+        await this.#next(
+          message,
+          errback,
+          `error.${index}`,
+          this.#toldOf(errback, record, failedRequest(message)),
+        );
       // What will not run has the same failure.
       for (const step of embed.chain ?? []) await this.#fail(step, record);
     }
@@ -174,8 +180,23 @@ class EagerRun {
     await this.#fail(body, record);
     for (const [index, errback] of errbacksOf(body).entries()) {
       const newId = derivedIds(bodyId, `error.${index}`);
-      await this.start(plan(errback, { args: [bodyId], rootId: this.#rootId, parentId: bodyId, newId }));
+      await this.start(
+        plan(errback, {
+          args: this.#toldOf(errback, record, { id: bodyId, task: body.task }),
+          rootId: this.#rootId,
+          parentId: bodyId,
+          newId,
+        }),
+      );
     }
+  }
+
+  #toldOf(
+    errback: WireSignature,
+    { taskId, result, traceback }: ResultRecord,
+    request: FailedRequest,
+  ): unknown[] {
+    return takesError(this.#app, errback) ? [request, result, traceback] : [taskId];
   }
 
   /** Gives what will not run the failure of what it would have followed, and tells the chords that wait for it. */

@@ -13,10 +13,12 @@ import { normalize } from '../canvas/normal-form.ts';
 import { type StampingVisitor, type Stamps, stamped } from '../canvas/stamp.ts';
 import { ConfigError, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
+import type { WireException } from '../protocol/result-meta.ts';
 import type { AsyncResult, GroupResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
+import type { FailedRequest } from './errback.ts';
 import { checkNamed } from './priority.ts';
 import { resultIn, resultOf } from './result-of.ts';
 import { sendWorkflow } from './send-workflow.ts';
@@ -46,9 +48,10 @@ export interface Signature<in In extends readonly unknown[] = [], out Out = unkn
   link<Next>(callback: Signature<[Out], Next>): Signature<In, Out>;
   /**
    * What is sent with the failed task's id when it has failed: for a chain, whichever step; for a group, each member that fails; for
-   * a chord, when its body cannot run or fails. Celery's `link_error`.
+   * a chord, when its body cannot run or fails. A task that takes three arguments more than its signature has is given the request, the
+   * error and the traceback instead, if the worker that runs the failed task knows it. Celery's `link_error`.
    */
-  linkError(errback: Signature<[taskId: string], unknown>): Signature<In, Out>;
+  linkError(errback: Errback): Signature<In, Out>;
   /** This, then that: `chain(this, next)`. Python's `|`. */
   pipe<Next>(next: Signature<[Out], Next>): Signature<In, Next>;
   /** With more arguments before its own, as sending it would add them. */
@@ -60,6 +63,11 @@ export interface Signature<in In extends readonly unknown[] = [], out Out = unkn
   /** Celery's dict form: `app.signatureFrom(json)` reads it, and so does Python's `signature()`. */
   toJSON(): WireSignature;
 }
+
+/** What can be called when a task has failed. */
+export type Errback =
+  | Signature<[taskId: string], unknown>
+  | Signature<[request: FailedRequest, error: WireException, traceback: string | null], unknown>;
 
 /** A signature with ids, and the result that it will have. */
 export interface Frozen<in In extends readonly unknown[], out Out> extends Signature<In, Out> {

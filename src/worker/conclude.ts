@@ -1,6 +1,7 @@
 // Ending a task that is part of a workflow: what follows is made durable before, or together with, its acknowledgement, so that
 // after a crash on any line the message comes back, and the same is done again, with the same ids.
 import type { App } from '../app/app.ts';
+import { takesError } from '../app/errback.ts';
 import { publicationsOfPlan } from '../app/planned-calls.ts';
 import { resultOf } from '../app/result-of.ts';
 import { prepareStores } from '../app/send-workflow.ts';
@@ -264,11 +265,4 @@ function marked(publications: readonly Publication[], { redelivered }: Delivery)
       message: { ...publication.message, properties: { ...properties, deliveryInfo } },
     };
   });
-}
-
-/** Celery's rule for errbacks: a task that is known here and lacks more than one argument gets the error itself. */
-function takesError(app: App, { task: name, args }: WireSignature): boolean {
-  const task = app.tasks.get(name);
-  if (!task?.run || task.options.input !== null) return false;
-  return task.run.length - (task.options.bind ? 1 : 0) - args.length > 1;
 }

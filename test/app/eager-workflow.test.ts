@@ -5,10 +5,12 @@ import {
   chain,
   chord,
   chunks,
+  type FailedRequest,
   group,
   map,
   starmap,
   TaskFailedError,
+  type WireException,
 } from '../../src/index.ts';
 
 const app = new App('eager', { broker: 'memory://eager-workflow' });
@@ -89,6 +91,28 @@ describe('apply runs', () => {
     expect(error).toBeInstanceOf(ChordError);
     expect(error).toBeInstanceOf(TaskFailedError);
     expect(heard).toEqual([JSON.stringify(result.id)]);
+  });
+
+  it('an error callback that takes three arguments is given the error itself', async () => {
+    const seen: unknown[] = [];
+    const explain = app.task(
+      'explain',
+      (request: FailedRequest, error: WireException, traceback: string | null) => {
+        seen.push(request.task, error.exc_type, typeof traceback);
+      },
+    );
+    await fail.s('why').linkError(explain.s()).apply([]);
+    expect(seen).toEqual(['fail', 'RangeError', 'string']);
+  });
+
+  it('what replaces a task gives its result, and what followed it follows', async () => {
+    const split = app.task('split', { bind: true }, (task, x: number): number => {
+      throw task.replace(chain(group([add.s(x, 1), add.s(x, 2)]), total.s()));
+    });
+    const result = await chain(split.s(10), double.s()).apply([]);
+    expect(await result.get()).toBe(46);
+    expect(await result.parent?.get()).toBe(23);
+    expect(await (await split.apply([1])).get()).toBe(5);
   });
 
   it('allSettled: the body runs with what became of each member', async () => {

@@ -6,6 +6,7 @@ import {
   chain,
   chord,
   chunks,
+  type FailedRequest,
   type Group,
   type GroupResult,
   group,
@@ -13,6 +14,7 @@ import {
   type Settled,
   type Signature,
   starmap,
+  type WireException,
 } from '../../src/index.ts';
 
 /** Compiles only if the two types are the same. */
@@ -115,6 +117,16 @@ chord([add.s(1, 2)], total.s(), { allSettled: true });
 // Callbacks get the result, error callbacks the failed task's id.
 const note = app.task('note', (id: string) => id);
 add.s(1, 2).link(show.s()).linkError(note.s());
+const explain = app.task(
+  'explain',
+  (request: FailedRequest, error: WireException, traceback: string | null, to: string) => [
+    request.id,
+    error.exc_type,
+    traceback,
+    to,
+  ],
+);
+add.s(1, 2).linkError(explain.s('ops'));
 // @ts-expect-error the callback wants text
 add.s(1, 2).link(size.s());
 // @ts-expect-error the error callback gets an id, which is text
