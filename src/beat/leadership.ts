@@ -48,6 +48,8 @@ export class Leadership {
   readonly #options: LeadershipOptions;
   readonly #events: LeadershipEvents;
   #term: { readonly fence: number; readonly end: AbortController } | null = null;
+  /** How often it was renewed. */
+  #beats = 0;
   /** Until when nobody else can lead. Monotonic. */
   #holdsUntil = 0;
   /** The leader as it was seen last, and since when it has not changed. */
@@ -128,7 +130,10 @@ export class Leadership {
     this.#seen = null;
     // Counted from before the question: others count from after they have seen it.
     this.#holdsUntil = asked + leaseMs;
-    if (this.#term !== null && this.#term.fence !== lead.fence) this.lose('it was lost and won again');
+    // A store that has lost its data counts from the beginning, perhaps with the same fence.
+    if (this.#term !== null && (this.#term.fence !== lead.fence || lead.beats <= this.#beats))
+      this.lose('it was lost and won again');
+    this.#beats = lead.beats;
     if (this.#term === null) this.#begin(lead.fence);
     this.#events.onBeat(lead);
   }
