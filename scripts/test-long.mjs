@@ -1,4 +1,4 @@
-// The long proofs: what the default test run does a few times is done many times. About half an hour.
+// The long proofs: what the default test run does a few times is done many times. More than an hour.
 import { spawnSync } from 'node:child_process';
 
 const environment = {
@@ -7,10 +7,16 @@ const environment = {
   INTEROP_ROUNDS: '25',
   LOSS_STRIDE: '1',
   FAULTS_LONG: '1',
+  BEAT_ROUNDS: '100',
+  CRONTAB_LONG: '1',
 };
 const proofs = ['broker-restart', 'kill-loop', 'reply-lost', 'redis-faults', 'rabbitmq-faults'];
 const files = proofs.map((name) => `test/e2e/${name}.test.ts`);
-files.push('test/interop/mixed.test.ts');
+files.push(
+  'test/interop/mixed.test.ts',
+  'test/beat/failover.test.ts',
+  'test/schedules/crontab-oracle.test.ts',
+);
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 for (const command of [
   ['run', 'build'],

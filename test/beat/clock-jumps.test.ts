@@ -15,7 +15,7 @@ const noFaketime = library === undefined ? 'no libfaketime (apt-get install fake
 if (noFaketime !== undefined && process.env.CI) throw new Error(noFaketime);
 
 /** How long it is watched after each jump. */
-const watchMs = 4000;
+const watchMs = 3000;
 
 test.skipIf(noFaketime)(
   'a clock that jumps an hour or a year, forward and back, makes no storm and no silence',
@@ -46,7 +46,7 @@ test.skipIf(noFaketime)(
         one: runs.filter(({ name }) => name === 'one').length,
       };
     };
-    for (const jump of ['+3600', '+0', '+31536000', '+31532400', '+0', '-3600', '-31536000', '+0']) {
+    for (const jump of ['+3600', '+0', '+31536000', '+0', '-31536000', '+0']) {
       writeFileSync(clock, jump);
       // Until the beat has looked at the clock again.
       await sleep(1000);

@@ -26,7 +26,7 @@ test.skipIf(missing)(
   '300 random crontabs are due when Celery says, and 20 times in a row',
   { timeout: 60_000 },
   () => {
-    const seed = Number(process.env.UMBEL_SEED ?? 7);
+    const seed = Number(process.env.CRONTAB_SEED ?? 7);
     const random = randomFrom(seed);
     const questions = Array.from({ length: 300 }, () => ({
       crontab: randomSpec(random).text,

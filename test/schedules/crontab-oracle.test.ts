@@ -1,12 +1,12 @@
-// A crontab against the walk over every minute, in the zones of the runtime. UMBEL_LONG=1: all zones, ten years, twenty
+// A crontab against the walk over every minute, in the zones of the runtime. CRONTAB_LONG=1: all zones, ten years, twenty
 // crontabs in each (about a quarter of an hour).
 import { expect, test } from 'vitest';
 import { crontab } from '../../src/schedules/crontab.ts';
 import { dueMinutes, type Wall, wallOf } from './oracle.ts';
 import { type RandomSpec, randomFrom, randomSpec } from './random-spec.ts';
 
-const long = process.env.UMBEL_LONG === '1';
-const seed = Number(process.env.UMBEL_SEED ?? 20_261_121);
+const long = process.env.CRONTAB_LONG === '1';
+const seed = Number(process.env.CRONTAB_SEED ?? 20_261_121);
 
 /** Half an hour, two hours, midnights, no-one's offsets, whole days: those who break schedulers. */
 const killers = [
