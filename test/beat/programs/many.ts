@@ -15,8 +15,8 @@ const app = new App('many', { broker: BROKER, taskIgnoreResult: true });
 await app.broker();
 const emptyMb = memoryMb();
 for (let n = 0; n < Number(COUNT); n++) {
-  // Ten of them in the same moment at most; or all of them at each full minute.
-  const when = TOGETHER === '' ? every(`${60_000 + 13 * (n % 1000)}ms`) : crontab('* * * * *');
+  // A hundred each second; or all of them at each full minute.
+  const when = TOGETHER === '' ? every(`${60_000 + 10 * n}ms`) : crontab('* * * * *');
   app.schedule(`schedule ${n}`, when, 'noop', { args: [n] });
 }
 const lateness: number[] = [];
