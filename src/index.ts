@@ -29,7 +29,6 @@ export type {
   ScheduledRun,
   ScheduleOptions,
   SchedulePolicy,
-  SignatureLike,
   When,
 } from './app/schedule.ts';
 export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.ts';

@@ -11,6 +11,7 @@ import type { Schedule } from '../schedules/schedule.ts';
 import { checkShape } from './arguments.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
+import type { Signature } from './signature.ts';
 import type { AnyTask } from './task.ts';
 
 /** When: a schedule, seconds or `'10m'` between two runs, or the five fields of a crontab. */
@@ -40,15 +41,12 @@ export interface ScheduledCall {
     | ((run: ScheduledRun) => readonly unknown[] | Promise<readonly unknown[]>);
   readonly kwargs?: Json | ((run: ScheduledRun) => Json | Promise<Json>);
   readonly options?: ScheduledCallOptions;
+  /** That would be a signature. */
+  readonly toJSON?: undefined;
 }
 
-/** A signature: of one task, or a whole workflow. */
-export interface SignatureLike {
-  toJSON(): WireSignature;
-}
-
-/** What is sent: a task without arguments, a call, or a signature. */
-export type Scheduled = string | AnyTask | ScheduledCall | SignatureLike;
+/** What is sent: a task without arguments, a call, or a signature (of one task, or a whole workflow) with all of its arguments. */
+export type Scheduled = string | AnyTask | ScheduledCall | Signature<[], unknown>;
 
 /** What becomes of runs that were missed, of those that overlap, and how exactly they start. */
 export interface SchedulePolicy {
@@ -190,7 +188,7 @@ export function declarePeriodic(
 
 /** Celery's map form. Throws as {@link declareSchedule}. */
 export function declareEntry(name: string, entry: BeatScheduleEntry): DeclaredSchedule {
-  const { schedule, relative, task, args, kwargs, options, ...policy } = entry;
+  const { schedule, relative, task, args, kwargs, options, toJSON: _, ...policy } = entry;
   const unknown = Object.keys(policy).find((key) => !policyNames.includes(key));
   if (unknown !== undefined)
     throw new UnknownOptionError(
@@ -270,7 +268,7 @@ function readCall(
   return { kind: 'task', task, args, kwargs, options: checkOptions(options, where) };
 }
 
-function isSignature(scheduled: Scheduled): scheduled is SignatureLike {
+function isSignature(scheduled: Scheduled): scheduled is Signature<[], unknown> {
   return (
     (typeof scheduled === 'object' || typeof scheduled === 'function') &&
     scheduled !== null &&
