@@ -13,10 +13,25 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   results: ['clients', 'transports', 'protocol', 'lib'],
   app: ['canvas', 'schedules', 'results', 'transports', 'protocol', 'lib'],
   beat: ['app', 'schedules', 'canvas', 'clients', 'protocol', 'lib'],
-  worker: ['app', 'canvas', 'results', 'transports', 'protocol', 'lib'],
+  events: ['app', 'transports', 'protocol', 'lib'],
+  control: ['app', 'events', 'transports', 'protocol', 'lib'],
+  worker: ['app', 'canvas', 'events', 'results', 'transports', 'protocol', 'lib'],
   testing: ['app', 'worker', 'transports', 'results', 'protocol', 'clients', 'lib'],
   gateway: ['app', 'results', 'protocol', 'lib'],
-  cli: ['app', 'worker', 'beat', 'schedules', 'gateway', 'transports', 'results', 'protocol', 'clients', 'lib'],
+  cli: [
+    'app',
+    'control',
+    'events',
+    'worker',
+    'beat',
+    'schedules',
+    'gateway',
+    'transports',
+    'results',
+    'protocol',
+    'clients',
+    'lib',
+  ],
 };
 
 const rooms = readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory());

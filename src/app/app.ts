@@ -12,6 +12,7 @@ import { checkShape } from './arguments.ts';
 import type { SendOptions } from './call-options.ts';
 import { calleeNamed } from './callee.ts';
 import { checkName } from './checks.ts';
+import { addCommand, type RemoteCommand } from './commands.ts';
 import { type AppOptions, type Config, resolveConfig } from './config.ts';
 import { defineTask } from './define.ts';
 import { backendOptions, brokerOptions } from './driver-options.ts';
@@ -61,6 +62,8 @@ export class App implements AsyncDisposable {
   readonly config: Config;
   readonly tasks: Registry = new Registry();
   readonly signals: Signals = createSignals();
+  /** See {@link App.command}. @internal */
+  readonly commands: Map<string, RemoteCommand> = new Map();
   /** What the code says is to be sent by itself. */
   readonly schedules: DeclaredSchedules;
   /** @internal */
@@ -220,6 +223,15 @@ export class App implements AsyncDisposable {
     const tuple = await groupRecords(await this.#results()).get(checkName(id, 'the id'));
     const group = fromTuple(tuple, this.#results);
     return group instanceof GroupResult ? group : undefined;
+  }
+
+  /**
+   * Defines a command of your own, that workers of this application answer: `umbel inspect clear_cache`, or
+   * `control.ask('clear_cache', { prefix: 'a' })`.
+   * @throws ConfigError, AlreadyRegisteredError
+   */
+  command(name: string, command: RemoteCommand): void {
+    addCommand(this.commands, name, command);
   }
 
   /** The result of a call that was sent at any time, from anywhere. */

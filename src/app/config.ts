@@ -98,6 +98,12 @@ export interface Settings {
   readonly workerUnknownTaskGrace: Duration;
   /** How long a warm shutdown waits for running tasks; `null` = until they end. */
   readonly workerShutdownTimeout: Duration | null;
+  /** Tell what happens to tasks, as the worker's `-E` does. Default false: it can be switched on while workers run. */
+  readonly workerSendTaskEvents: boolean;
+  /** Workers listen to `inspect` and `control`. Default true. */
+  readonly workerEnableRemoteControl: boolean;
+  /** Tell of each call that it was sent. */
+  readonly taskSendSentEvent: boolean;
   /** Bytes of one message. Default 10 MiB. */
   readonly maxMessageSize: number;
   /** What is sent by itself, and when; see the guide to scheduling. */
@@ -212,6 +218,9 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
     workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),
     workerShutdownTimeout: given.seconds('workerShutdownTimeout', null, { zero: true }),
+    workerSendTaskEvents: given.flag('workerSendTaskEvents', false),
+    workerEnableRemoteControl: given.flag('workerEnableRemoteControl', true),
+    taskSendSentEvent: given.flag('taskSendSentEvent', false),
     maxMessageSize: given.integer('maxMessageSize', 1024, defaultLimits.maxSize, defaultLimits.maxSize),
     beatSchedule: given.beatSchedule('beatSchedule'),
     beatStore: given.textOrNull('beatStore', null),

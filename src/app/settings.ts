@@ -85,6 +85,9 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['workerMaxDeliveries', 'workerMaxDeliveries'],
   ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
   ['workerShutdownTimeout', 'workerShutdownTimeout'],
+  ['workerSendTaskEvents', 'workerSendTaskEvents'],
+  ['workerEnableRemoteControl', 'workerEnableRemoteControl'],
+  ['taskSendSentEvent', 'taskSendSentEvent'],
   ['maxMessageSize', 'maxMessageSize'],
   ['beatSchedule', 'beatSchedule'],
   ['beatStore', 'beatStore'],
@@ -150,13 +153,13 @@ const unsupported: ReadonlySet<string> = new Set(
   result_cache_max result_exchange result_exchange_type result_persistent result_chord_retry_interval result_chord_join_timeout
   task_store_eager_result task_create_missing_queue_exchange_type 
   task_inherit_parent_priority 
-  task_remote_tracebacks task_send_sent_event task_allow_error_cb_on_chord_header
+  task_remote_tracebacks task_allow_error_cb_on_chord_header
   worker_agent worker_autoscaler worker_cancel_long_running_tasks_on_connection_loss worker_consumer
   worker_detect_quorum_queues worker_direct worker_disable_prefetch
-  worker_enable_prefetch_count_reduction worker_enable_remote_control worker_enable_soft_shutdown_on_idle
+  worker_enable_prefetch_count_reduction worker_enable_soft_shutdown_on_idle
   worker_eta_task_limit worker_hijack_root_logger worker_log_color worker_log_format worker_task_log_format
   worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child worker_pool_putlocks worker_pool_restarts
-  worker_proc_alive_timeout worker_redirect_stdouts worker_redirect_stdouts_level worker_send_task_events worker_state_db
+  worker_proc_alive_timeout worker_redirect_stdouts worker_redirect_stdouts_level worker_state_db
   worker_timer worker_timer_precision worker_logfile worker_pidfile worker_uid worker_gid worker_umask worker_executable
   security_key security_key_password security_certificate security_cert_store security_digest
   override_backends`

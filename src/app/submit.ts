@@ -19,6 +19,7 @@ import {
   prepareCall,
   publicationsOf,
 } from './sender.ts';
+import { tellSent } from './sent-event.ts';
 
 /**
  * Sends one call.
@@ -164,7 +165,9 @@ function sent<R>(
 }
 
 /** The running task remembers what it has sent. */
-function noted<R>(app: App, { message }: PreparedCall, options: CallOptions): AsyncResult<R> {
+function noted<R>(app: App, call: PreparedCall, options: CallOptions): AsyncResult<R> {
+  const { message } = call;
+  if (app.config.taskSendSentEvent) tellSent(app, call);
   const parent = currentTask();
   if (parent?.options.trail && options.addToParent !== false)
     parent.request.children.push([[message.id, null], null]);

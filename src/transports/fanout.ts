@@ -1,14 +1,16 @@
 // The contract of broadcasts between processes: told to all who listen now, kept for nobody. What events and remote control travel by.
+import { controlExchangeName, replyExchangeName } from '../protocol/control.ts';
+import { eventExchangeName } from '../protocol/event.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
+import type { ExchangeDeclaration } from './topology.ts';
 
 /** Where broadcasts go, in AMQP's terms. Elsewhere the same rules hold without a broker that knows them. */
-export interface FanoutExchange {
-  readonly name: string;
-  /** `fanout`: to all; `topic`: to those whose pattern fits the key (`*` a word, `#` any number); `direct`: to those with this key. */
-  readonly type: 'fanout' | 'topic' | 'direct';
-  /** On RabbitMQ: it outlives the broker's restart. */
-  readonly durable: boolean;
-}
+export type FanoutExchange = ExchangeDeclaration;
+
+/** Celery's. */
+export const eventExchange: FanoutExchange = { name: eventExchangeName, type: 'topic', durable: true };
+export const controlExchange: FanoutExchange = { name: controlExchangeName, type: 'fanout', durable: false };
+export const replyExchange: FanoutExchange = { name: replyExchangeName, type: 'direct', durable: false };
 
 /** Who listens. */
 export interface Subscription {
@@ -53,16 +55,12 @@ export interface NoticeBoard {
 /** The most notices that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
 export const mostNotices = 50_000;
 
-/** Whether a binding's key leads a message of this key to its queue. */
-export function leadsTo({ type }: FanoutExchange, bindingKey: string, routingKey: string): boolean {
-  if (type === 'fanout') return true;
-  if (type === 'direct') return bindingKey === routingKey;
-  return fits(bindingKey.split('.'), routingKey.split('.'));
+/** The notice that a task is revoked, by its id. */
+export function idNotice(id: string): string {
+  return `id:${id}`;
 }
 
-function fits(pattern: readonly string[], words: readonly string[]): boolean {
-  const [first, ...rest] = pattern;
-  if (first === undefined) return words.length === 0;
-  if (first === '#') return fits(rest, words) || (words.length > 0 && fits(pattern, words.slice(1)));
-  return words.length > 0 && (first === '*' || first === words[0]) && fits(rest, words.slice(1));
+/** The notice that all tasks with this value of a stamp are revoked. */
+export function stampNotice(name: string, value: string): string {
+  return `stamp:${JSON.stringify([name, value])}`;
 }

@@ -9,6 +9,8 @@ export interface Facts<T> {
   readonly task: T | undefined;
   /** It came back, and its result is recorded: what was missing was the ack. Else null. */
   readonly finished: ResultRecord | null;
+  /** It was revoked, by its id or by a stamp. */
+  readonly revoked: boolean;
   readonly strikes: number;
   readonly parks: number;
   /** Milliseconds since 1970. */
@@ -24,6 +26,7 @@ export type Admission<T> =
   | { readonly kind: 'undecodable'; readonly refusal: Refusal }
   | { readonly kind: 'finished'; readonly message: TaskMessage; readonly record: ResultRecord }
   | { readonly kind: 'expired'; readonly message: TaskMessage }
+  | { readonly kind: 'revoked'; readonly message: TaskMessage }
   /** Its workers died too often. */
   | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly strikes: number }
   | { readonly kind: 'early'; readonly message: TaskMessage; readonly until: Date }
@@ -40,6 +43,7 @@ export function admit<T>(facts: Facts<T>): Admission<T> {
   if (!facts.message.ok) return { kind: 'undecodable', refusal: facts.message.refusal };
   const message = facts.message.value;
   if (facts.finished !== null) return { kind: 'finished', message, record: facts.finished };
+  if (facts.revoked) return { kind: 'revoked', message };
   if (message.expires !== null && message.expires.getTime() <= now) return { kind: 'expired', message };
   if (facts.strikes >= facts.maxDeliveries) return { kind: 'deadly', message, strikes: facts.strikes };
   // Before the name is looked at: tomorrow's message may be for tomorrow's worker.

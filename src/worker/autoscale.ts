@@ -24,13 +24,27 @@ const keepMs = 30_000;
 export class Autoscaler implements Service {
   readonly #parts: AutoscalerParts;
   readonly #stopping = new AbortController();
+  #bounds: Autoscale;
   /** The most that were taken at once since `#sinceMs`. */
   #needed = 0;
   #sinceMs: number;
 
   constructor(parts: AutoscalerParts) {
     this.#parts = parts;
+    this.#bounds = parts;
     this.#sinceMs = parts.clock.monotonic();
+  }
+
+  get bounds(): Autoscale {
+    return { max: this.#bounds.max, min: this.#bounds.min };
+  }
+
+  /** Other bounds from now on. */
+  set bounds(bounds: Autoscale) {
+    this.#bounds = bounds;
+    const { slots } = this.#parts;
+    const size = Math.min(bounds.max, Math.max(bounds.min, slots.size));
+    if (size !== slots.size) this.#resize(size, 'its bounds were changed');
   }
 
   async start(): Promise<void> {
@@ -55,7 +69,8 @@ export class Autoscaler implements Service {
   }
 
   #look(): void {
-    const { slots, min, max, clock } = this.#parts;
+    const { slots, clock } = this.#parts;
+    const { min, max } = this.#bounds;
     const taken = slots.size - slots.free;
     this.#needed = Math.max(this.#needed, taken);
     if (slots.free <= 0 && slots.size < max) {

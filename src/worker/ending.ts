@@ -59,6 +59,8 @@ export function endingOfRun(end: RunEnd, subject: Subject, records: Records, aga
       // To the back, as in Celery: at the front it would be the next, again and again, and let nothing else through.
       if (end.requeue) return { action: { kind: 'ack' }, record: null, publish: again.requeued() };
       return dead('rejected', end.reason, records.exception(subject, 'FAILURE', rejectedBecause(end.reason)));
+    case 'revoked':
+      return ack(records.exception(subject, 'REVOKED', revokedBecause('terminated')));
     case 'abandoned':
       return toFront;
     case 'lost':
@@ -80,7 +82,8 @@ export function endingOfRefused(
     case 'limited':
       return release(refused.until, false);
     case 'expired':
-      return ack(records.exception(subject, 'REVOKED', revokedBecause('expired')));
+    case 'revoked':
+      return ack(records.exception(subject, 'REVOKED', revokedBecause(refused.kind)));
     case 'deadly': {
       const said = diedHolding(refused.strikes);
       return dead('max-deliveries', said, records.exception(subject, 'FAILURE', workerLost(said)));

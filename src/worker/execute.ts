@@ -12,8 +12,15 @@ import type { Lost, Pool } from './pools/pool.ts';
 import { ignoresResult, type Subject } from './records.ts';
 import { TaskLogger } from './task-logger.ts';
 
+/** It was ended because its task was revoked (`terminate`). */
+export interface Terminated {
+  readonly kind: 'revoked';
+  /** The number of the signal that was asked for. */
+  readonly signum: number | null;
+}
+
 /** How a run ended; `abandoned`: the worker shut down cold, and the message goes back; `lost`: the process that ran it died. */
-export type RunEnd = Outcome | Lost | { readonly kind: 'abandoned' };
+export type RunEnd = Outcome | Lost | Terminated | { readonly kind: 'abandoned' };
 
 /** In seconds; `null` = none. */
 export interface Limits {

@@ -63,6 +63,8 @@ function endedOf(end: RunEnd, early: boolean): Ended | null {
     }
     case 'rejected':
       return end.requeue ? null : failure(rejectedBecause(end.reason));
+    case 'revoked':
+      return { ...failure(revokedBecause('terminated')), status: 'REVOKED' };
     case 'replaced':
       return { kind: 'replaced', signature: end.signature };
     case 'ignored':
@@ -86,7 +88,8 @@ export function endedOfRefused(
       // Where all is one transaction nothing can be missing; but a member is counted before it.
       return together && refused.message.embed.chord === null ? null : endedAs(refused.record);
     case 'expired':
-      return { ...failure(revokedBecause('expired')), status: 'REVOKED' };
+    case 'revoked':
+      return { ...failure(revokedBecause(refused.kind)), status: 'REVOKED' };
     case 'deadly':
       return failure(workerLost(diedHolding(refused.strikes)));
     case 'unknown':

@@ -41,6 +41,8 @@ export interface WorkerOptions {
   readonly autoscale?: Autoscale;
   /** For probes: a port that says whether it lives and is ready, a file whose time moves. Default: neither. */
   readonly health?: HealthOptions;
+  /** Tell what happens to tasks (`-E`); default `workerSendTaskEvents`. It can be switched while the worker runs. */
+  readonly taskEvents?: boolean;
   /** For tests that move the time. */
   readonly clock?: Clock;
 }
@@ -66,6 +68,8 @@ export interface ResolvedWorkerOptions {
   readonly maxMemoryPerChild: number | null;
   readonly autoscale: Autoscale | null;
   readonly health: HealthOptions;
+  readonly taskEvents: boolean;
+  readonly remoteControl: boolean;
   readonly clock: Clock;
 }
 
@@ -83,6 +87,7 @@ const known = [
   'maxMemoryPerChild',
   'autoscale',
   'health',
+  'taskEvents',
   'clock',
 ];
 
@@ -136,6 +141,8 @@ export function resolveWorkerOptions(
     module: options.module?.startsWith('file:') ? fileURLToPath(options.module) : (options.module ?? null),
     autoscale: pool === 'solo' ? null : autoscale,
     health: options.health ?? {},
+    taskEvents: options.taskEvents ?? config.workerSendTaskEvents,
+    remoteControl: config.workerEnableRemoteControl,
     maxTasksPerChild: count('maxTasksPerChild', options.maxTasksPerChild),
     maxMemoryPerChild: timesKiB(count('maxMemoryPerChild', options.maxMemoryPerChild)),
     clock: options.clock ?? systemClock,

@@ -6,7 +6,7 @@ import { toRequest } from '../app/request.ts';
 import { runHooks } from '../app/run.ts';
 import { retryMessage, scaleOf, toPublication } from '../app/sender.ts';
 import type { AnyTask } from '../app/task.ts';
-import { WorkerShutdown } from '../errors.ts';
+import { TaskRevokedError, WorkerShutdown } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
@@ -15,6 +15,7 @@ import { isReady, type ResultRecord, type TaskState } from '../protocol/result-m
 import { decodeTask } from '../protocol/task.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
+import type { Activity } from './activity.ts';
 import { type Admission, admit } from './admit.ts';
 import { Concluder, type Prepared } from './conclude.ts';
 import {
@@ -33,8 +34,10 @@ import type { Pool } from './pools/pool.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { isOfDeadLetter, type Records } from './records.ts';
 import { Refusals } from './refusals.ts';
+import type { Revocations } from './revocations.ts';
 import type { Settler } from './settle.ts';
 import type { Slots } from './slots.ts';
+import type { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
 
 export interface ProcessorParts {
@@ -47,6 +50,11 @@ export interface ProcessorParts {
   readonly records: Records;
   readonly pool: Pool;
   readonly rateLimits: RateLimits;
+  /** Set while it runs, by task; they go before the tasks' own. */
+  readonly timeLimits: ReadonlyMap<string, Limits>;
+  readonly revocations: Revocations;
+  readonly events: TaskEvents;
+  readonly activity: Activity;
   /** The worker's own, instead of the configured ones. */
   readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
   readonly clock: Clock;
@@ -59,7 +67,10 @@ export class Processor {
   readonly #refusals: Refusals;
   readonly #concluder: Concluder;
   readonly #log: TaskLog;
-  readonly #running = new Set<Run>();
+  /** When each began, milliseconds since 1970. */
+  readonly #running = new Map<Run, number>();
+  /** Deliveries that are neither settled nor given back. */
+  readonly #inHand = new Set<Delivery>();
   #abandoning = false;
 
   constructor(parts: ProcessorParts) {
@@ -73,6 +84,7 @@ export class Processor {
   /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
   async process(delivery: Delivery): Promise<void> {
     const place = { vacated: false };
+    this.#inHand.add(delivery);
     let message: Decoded<TaskMessage> | null = null;
     try {
       message = this.#read(delivery);
@@ -87,6 +99,7 @@ export class Processor {
     } catch (error) {
       await this.#refusals.fault(delivery, error, message?.ok ? message.value : null);
     } finally {
+      this.#inHand.delete(delivery);
       this.#parts.slots.release(place.vacated);
     }
   }
@@ -105,18 +118,39 @@ export class Processor {
   /** Ends all runs without a result, also those that begin from now on: their messages go back to the front of their queues. */
   abandon(): void {
     this.#abandoning = true;
-    for (const run of this.#running) run.interrupt(new WorkerShutdown(), { kind: 'abandoned' });
+    for (const run of this.#running.keys()) run.interrupt(new WorkerShutdown(), { kind: 'abandoned' });
   }
 
   /** Fails the task in whose asynchronous calls this code runs. False: it is in none. */
   failCurrent(error: Error): boolean {
     const id = currentTask()?.request.id;
-    for (const run of this.#running) {
+    for (const run of this.#running.keys()) {
       if (run.request.id !== id) continue;
       run.interrupt(error, failedBecause(error));
       return true;
     }
     return false;
+  }
+
+  /** What runs, and since when (milliseconds since 1970). */
+  get running(): ReadonlyMap<Run, number> {
+    return this.#running;
+  }
+
+  /** What was claimed and is not over. */
+  get inHand(): ReadonlySet<Delivery> {
+    return this.#inHand;
+  }
+
+  /** Ends those that run of which this is true, as revoked. Returns their ids. */
+  terminate(isMeant: (message: TaskMessage) => boolean, signum: number | null): readonly string[] {
+    const ended: string[] = [];
+    for (const run of this.#running.keys()) {
+      if (!isMeant(run.message)) continue;
+      run.interrupt(new TaskRevokedError(run.message.id, 'terminated'), { kind: 'revoked', signum });
+      ended.push(run.message.id);
+    }
+    return ended;
   }
 
   #read(delivery: Delivery): Decoded<TaskMessage> {
@@ -154,6 +188,7 @@ export class Processor {
       message,
       task: task?.run ? task : undefined, // one that lives elsewhere is known, but not here
       finished,
+      revoked: message.ok && this.#parts.revocations.has(message.value),
       strikes: delivery.strikes,
       parks: delivery.parks,
       now: clock.now(),
@@ -176,7 +211,7 @@ export class Processor {
     message: TaskMessage,
     place: { vacated: boolean },
   ): Promise<void> {
-    const { app, name, settler, slots, clock, logger } = this.#parts;
+    const { app, name, settler, slots, events, clock, logger } = this.#parts;
     const { queue, redelivered } = delivery;
     const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false });
     const run = new Run(task, request, () => delivery.lost, this.#runParts);
@@ -186,11 +221,16 @@ export class Processor {
       if (settled !== 'settled') return this.#log.unsettled(message, settled);
     }
     this.#log.received(message);
+    this.#parts.activity.count(message.task);
+    if (events.on) {
+      events.received(message);
+      events.started(message);
+    }
     if (app.signals.taskReceived.connected) await app.signals.taskReceived.send({ request }, logger);
     if (task.options.trackStarted) this.#markStarted(run);
 
     const startedMs = clock.monotonic();
-    this.#running.add(run);
+    this.#running.set(run, clock.now());
     const end: RunEnd = this.#abandoning
       ? { kind: 'abandoned' }
       : await run.execute(this.#limitsOf(task, message));
@@ -213,8 +253,10 @@ export class Processor {
       : early
         ? await settler.settleEarly(delivery, ending)
         : await settler.settle(delivery, ending, write);
-    if (settled === 'settled') this.#log.ended(message, decided.end, runtimeMs, clock.now());
-    else this.#log.unsettled(message, settled);
+    if (settled === 'settled') {
+      this.#log.ended(message, decided.end, runtimeMs, clock.now());
+      if (events.on) events.ended(message, decided.end, runtimeMs);
+    } else this.#log.unsettled(message, settled);
   }
 
   /** What a run's end comes to. If it cannot be written down (a value that has no form on the wire), it is a failure. */
@@ -262,6 +304,10 @@ export class Processor {
   /** A pool of its own processes tells them there, unless their code was ended. */
   #hooksOf(run: Run, end: RunEnd): Promise<void> | null {
     if (end.kind === 'abandoned' || end.kind === 'lost') return null;
+    if (end.kind === 'revoked') {
+      const { app, logger } = this.#parts;
+      return app.signals.taskRevoked.send({ message: run.message, reason: 'terminated' }, logger);
+    }
     return this.#parts.pool.runsHooks && !run.interrupted ? null : runHooks(run.task, run, end);
   }
 
@@ -283,8 +329,11 @@ export class Processor {
   }
 
   /** Celery's order: what the message says, else the task, else the worker, else the configuration. */
-  #limitsOf({ options }: AnyTask, message: TaskMessage): Limits {
-    const { limits, app } = this.#parts;
+  #limitsOf({ name, options }: AnyTask, message: TaskMessage): Limits {
+    const { limits, timeLimits, app } = this.#parts;
+    const said = timeLimits.get(name);
+    if (said !== undefined)
+      return { soft: message.softTimeLimit || said.soft, hard: message.timeLimit || said.hard };
     // A task that says nothing has the configured limit in its options.
     const limit = (own: number | null, configured: number | null, ours: number | undefined): number | null =>
       own === configured ? (ours ?? own) : own;

@@ -11,6 +11,7 @@ import { hasFollowers } from './follow.ts';
 import { endedOfRefused, failure } from './following.ts';
 import { ignoresResult, type Records, type Subject, workerLost } from './records.ts';
 import type { Settler } from './settle.ts';
+import type { TaskEvents } from './task-events.ts';
 import type { TaskLog } from './task-log.ts';
 
 export interface RefusalParts {
@@ -21,6 +22,7 @@ export interface RefusalParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly log: TaskLog;
+  readonly events: TaskEvents;
 }
 
 export class Refusals {
@@ -41,6 +43,7 @@ export class Refusals {
         : await this.#parts.concluder.conclude(delivery, ending, prepared, { write });
     if (settled === 'settled') {
       log.refused(delivery, refused, clock.now());
+      if (this.#parts.events.on) this.#parts.events.refused(refused);
       await this.#signal(delivery, refused);
     } else if (refused.kind !== 'undecodable') {
       log.unsettled(refused.message, settled);
@@ -117,7 +120,8 @@ export class Refusals {
           logger,
         );
       case 'expired':
-        return taskRevoked.send({ message: refused.message, reason: 'expired' }, logger);
+      case 'revoked':
+        return taskRevoked.send({ message: refused.message, reason: refused.kind }, logger);
       case 'unknown':
         if (refused.until === null)
           await taskUnknown.send({ name: refused.message.task, id: refused.message.id }, logger);

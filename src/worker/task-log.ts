@@ -93,6 +93,8 @@ function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: numb
         more: { runtime },
       };
     }
+    case 'revoked':
+      return { level: 'warn', text: `${task} was revoked and ended after ${runtime}s`, more: { runtime } };
     case 'abandoned':
       return { level: 'warn', text: `${task} given back: the worker shuts down`, more: { runtime } };
     case 'lost': {
@@ -109,6 +111,8 @@ function lineOfRefused(refused: Exclude<Refused, { kind: 'undecodable' }>): Line
       return { level: 'info', text: `${task} came back, but its result is recorded: not run again` };
     case 'early':
       return { level: 'debug', text: `${task} is not due: back until ${refused.until.toISOString()}` };
+    case 'revoked':
+      return { level: 'info', text: `${task} was revoked: not run` };
     case 'expired':
       return { level: 'info', text: `${task} expired: not run`, more: { expires: refused.message.expires } };
     case 'limited':

@@ -3,24 +3,30 @@ import type { App } from '../app/app.ts';
 import { ConfigError, UmbelError } from '../errors.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
+import type { Consumer } from '../transports/transport.ts';
 import { arrive } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
 import { ClaimLoop } from './consumer.ts';
 import { Health } from './health.ts';
+import { Operations } from './operations.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
 import { makePool } from './pools/make.ts';
 import { Processor } from './processor.ts';
-import { RateLimits } from './rate-limits.ts';
 import { Records } from './records.ts';
 import { Settler } from './settle.ts';
 import { onShutdownSignal, type ShutdownKind, type ShutdownParts, shutDown } from './shutdown.ts';
 import { Slots } from './slots.ts';
+import { Sources } from './sources.ts';
 import { onStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
 
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
+
+interface Parts extends ShutdownParts {
+  readonly operations: Operations;
+}
 
 /**
  * Runs an application's tasks.
@@ -33,9 +39,9 @@ export class Worker implements Service {
   readonly #options: ResolvedWorkerOptions;
   readonly #cold = new AbortController();
   readonly #leaving = new AbortController();
-  #starting: Promise<ShutdownParts | null> | null = null;
+  #starting: Promise<Parts | null> | null = null;
   #stopping: Promise<void> | null = null;
-  #running: ShutdownParts | null = null;
+  #running: Parts | null = null;
   readonly #health: Health;
   readonly #stopped: Deferred<void> = deferred();
 
@@ -127,20 +133,23 @@ export class Worker implements Service {
     return how;
   }
 
-  async #start(): Promise<ShutdownParts | null> {
+  async #start(): Promise<Parts | null> {
     const { app } = this;
     const { name, queues, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = this.#options;
     await app.signals.workerInit.send({ hostname: name }, logger);
     await this.#health.start(); // also while it waits for its broker: it lives
-    const arrived = await arrive(
-      app,
-      { queues, name, leaseMs: app.config.workerLease * 1000, slots: autoscale?.max ?? concurrency },
-      { clock, logger, signal: this.#leaving.signal },
-    );
+    const leaseMs = app.config.workerLease * 1000;
+    const consuming = { queues, name, leaseMs, slots: autoscale?.max ?? concurrency };
+    const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
     if (arrived === null) return null;
-    const { stores, source, deafen } = arrived;
+    const { stores, source: first, deafen } = arrived;
     const { transport, backend } = stores;
 
+    const { taskEvents, remoteControl } = this.#options;
+    const operations = new Operations({ app, name, transport, taskEvents, remoteControl, clock, logger });
+    const open = (others: readonly string[]): Promise<Consumer> =>
+      transport.consume({ ...consuming, queues: others });
+    const source = new Sources({ first, queues, open, clock, logger });
     const pool = makePool(this.#options, stores);
     try {
       await pool.start();
@@ -153,6 +162,7 @@ export class Worker implements Service {
     const patience = new Patience(clock, logger);
     const settler = new Settler(transport, backend, patience);
     const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
+    const limits = { soft: softTimeLimit, hard: timeLimit };
     const processor = new Processor({
       app,
       name,
@@ -161,18 +171,20 @@ export class Worker implements Service {
       settler,
       records,
       pool,
-      rateLimits: new RateLimits(),
-      limits: { soft: softTimeLimit, hard: timeLimit },
+      ...operations.rules,
+      limits,
       clock,
       logger,
     });
+    source.watch(() => processor.inHand);
     const loop = new ClaimLoop({ source, slots, processor, clock, logger });
 
     const scaler =
       autoscale &&
       new Autoscaler({ ...autoscale, slots, clock, logger, resize: (size) => this.resize(size) });
-    const running = { transport, source, slots, patience, processor, pool, loop, scaler, deafen };
+    const running = { transport, source, slots, patience, processor, pool, loop, scaler, deafen, operations };
 
+    await operations.prepare();
     await loop.start();
     this.#running = running;
     await scaler?.start();
@@ -180,6 +192,16 @@ export class Worker implements Service {
       { hostname: name, queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
+    await operations.start({
+      slots,
+      pool,
+      processor,
+      sources: source,
+      scaler,
+      limits,
+      resize: (size) => this.resize(size),
+      shutDown: () => void this.stop(),
+    });
     await app.signals.workerReady.send({ hostname: name }, logger);
     return running;
   }
@@ -192,6 +214,7 @@ export class Worker implements Service {
       const { workerShuttingDown, workerShutdown } = this.app.signals;
       await workerShuttingDown.send({ hostname, how: this.#cold.signal.aborted ? 'cold' : 'warm' }, logger);
       await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
+      await parts.operations.stop();
       await workerShutdown.send({ hostname }, logger);
       logger.info({ hostname }, `${hostname} stopped`);
     }

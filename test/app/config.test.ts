@@ -62,6 +62,9 @@ describe('the settings', () => {
       workerMaxDeliveries: 5,
       workerUnknownTaskGrace: 60,
       workerShutdownTimeout: null,
+      workerSendTaskEvents: false,
+      workerEnableRemoteControl: true,
+      taskSendSentEvent: false,
       maxMessageSize: 10_485_760,
     });
   });

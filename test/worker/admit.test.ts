@@ -20,6 +20,7 @@ function facts(changes: Partial<Facts<string>> = {}): Facts<string> {
     message: { ok: true, value: someMessage() },
     task: 'the task',
     finished: null,
+    revoked: false,
     strikes: 0,
     parks: 0,
     now,

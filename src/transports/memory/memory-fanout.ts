@@ -6,11 +6,11 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  leadsTo,
   mostNotices,
   type NoticeBoard,
   type Subscription,
 } from '../fanout.ts';
+import { binds } from '../topology.ts';
 
 interface Listening {
   readonly subscription: Subscription;
@@ -39,7 +39,7 @@ export class MemoryFanout implements Fanout {
     const hearers = [...this.#listening].filter(
       ({ subscription }) =>
         subscription.exchange.name === exchange.name &&
-        subscription.keys.some((key) => leadsTo(exchange, key, routingKey)),
+        subscription.keys.some((key) => binds({ exchange, routingKey: key }, routingKey)),
     );
     if (hearers.length === 0) return;
     const envelope = encodeEnvelope(message, { bodyEncoding: 'utf-8' }); // as it would travel: nobody shares an object

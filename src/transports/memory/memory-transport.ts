@@ -242,7 +242,9 @@ class MemoryDelivery implements Delivery {
   }
 
   get redelivered(): boolean {
-    return this.#entry.redelivered;
+    if (this.#entry.redelivered) return true;
+    const { message } = this;
+    return message.ok && message.value.properties.deliveryInfo.redelivered === true;
   }
 
   get strikes(): number {

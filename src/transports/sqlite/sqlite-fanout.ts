@@ -7,11 +7,11 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  leadsTo,
   mostNotices,
   type NoticeBoard,
   type Subscription,
 } from '../fanout.ts';
+import { binds } from '../topology.ts';
 
 export const fanoutSchema: readonly string[] = [
   `
@@ -174,7 +174,7 @@ export class SqliteFanout implements Fanout {
   #tell(name: string, routingKey: string, envelope: string): void {
     for (const { subscription, listener } of [...this.#listening]) {
       const { exchange, keys } = subscription;
-      if (exchange.name === name && keys.some((key) => leadsTo(exchange, key, routingKey)))
+      if (exchange.name === name && keys.some((key) => binds({ exchange, routingKey: key }, routingKey)))
         listener(decodeEnvelope(envelope), routingKey);
     }
   }

@@ -1,0 +1,166 @@
+// Asking workers what they do, and telling them what to do: Celery's remote control.
+import type { App } from '../app/app.ts';
+import { ConfigError } from '../errors.ts';
+import { type Duration, toMs } from '../lib/duration.ts';
+import type { Json } from '../protocol/message.ts';
+import { idNotice, stampNotice } from '../transports/fanout.ts';
+import { Inspect } from './inspect.ts';
+import { type Answers, Mailbox, type Whom } from './mailbox.ts';
+
+export type { Answers };
+export { Inspect };
+
+export interface ControlOptions extends Whom {
+  /** How long replies are gathered. Default 1 s. */
+  readonly timeout?: Duration;
+  /** Enough replies. Default: as many as `destination` names, else all that come within `timeout`. */
+  readonly limit?: number;
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal;
+  /** Called with each reply when it comes. */
+  readonly onReply?: (node: string, value: unknown) => void;
+}
+
+export interface RevokeOptions extends ControlOptions {
+  /** End it if it runs. Default false. */
+  readonly terminate?: boolean;
+  /** Of `terminate`: for a pool of processes. Default `SIGTERM`. */
+  readonly signalName?: string;
+}
+
+/** How long a revoked id is remembered, milliseconds: as Celery's CELERY_WORKER_REVOKES_EXPIRES. */
+export const revokedMs = 10_800_000;
+
+/**
+ * Remote control of the workers of an application's broker: ours and Python's.
+ * @example
+ * await using control = new Control(app);
+ * const { replies, silent } = await control.inspect().active();
+ * await control.revoke('d9078da5…', { terminate: true });
+ */
+export class Control implements AsyncDisposable {
+  readonly #app: App;
+  readonly #mailbox: Mailbox;
+
+  constructor(app: App) {
+    this.#app = app;
+    this.#mailbox = new Mailbox(app);
+  }
+
+  /** Questions. They change nothing. */
+  inspect(options: ControlOptions = {}): Inspect {
+    return new Inspect((method, args) => this.ask(method, args, options));
+  }
+
+  /** Sends a command of any name, and gathers the replies. @throws BrokerUnavailable, ConfigError */
+  ask(method: string, args: Json = {}, options: ControlOptions = {}): Promise<Answers> {
+    const { timeout = 1, ...rest } = options;
+    if (rest.limit !== undefined && !(Number.isInteger(rest.limit) && rest.limit > 0))
+      throw new ConfigError(`limit must be a whole number above 0, not ${String(rest.limit)}`);
+    return this.#mailbox.ask(method, args, { ...rest, timeoutMs: toMs(timeout, 'timeout') });
+  }
+
+  /** Sends a command of any name, without waiting for anybody. @throws BrokerUnavailable */
+  tell(method: string, args: Json = {}, whom: Whom = {}): Promise<void> {
+    return this.#mailbox.tell(method, args, whom);
+  }
+
+  ping(options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('ping', {}, options);
+  }
+
+  /**
+   * These tasks are not to run: whoever claims one from now on ends it as REVOKED, also a worker that is not there now. What runs
+   * already goes on, unless `terminate`.
+   */
+  async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
+    const all = typeof ids === 'string' ? [ids] : [...ids];
+    const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
+    // First, for those who are not there to hear it.
+    const { notices } = await this.#app.broker();
+    await notices.put(all.map(idNotice), Date.now() + revokedMs);
+    return this.ask('revoke', { task_id: all, terminate, signal: signalName }, rest);
+  }
+
+  /** The same for tasks by their stamps: one of these values under that name is enough. */
+  async revokeByStamps(
+    headers: Readonly<Record<string, string | readonly string[]>>,
+    options: RevokeOptions = {},
+  ): Promise<Answers> {
+    const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
+    const lists = Object.entries(headers).map(
+      ([name, values]) => [name, typeof values === 'string' ? [values] : [...values]] as const,
+    );
+    const { notices } = await this.#app.broker();
+    const wanted = lists.flatMap(([name, values]) => values.map((value) => stampNotice(name, value)));
+    await notices.put(wanted, Date.now() + revokedMs);
+    const args = { headers: Object.fromEntries(lists), terminate, signal: signalName };
+    return this.ask('revoke_by_stamped_headers', args, rest);
+  }
+
+  /** Ends what runs of these, and what is to come. */
+  terminate(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
+    return this.revoke(ids, { ...options, terminate: true });
+  }
+
+  /** `rate`: `'10/s'`, `'100/m'`, `'2.5/h'`; 0: none. For each worker by itself. */
+  rateLimit(task: string, rate: string | number, options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('rate_limit', { task_name: task, rate_limit: rate }, options);
+  }
+
+  /** Seconds, or `'10m'`. */
+  timeLimit(
+    task: string,
+    limits: { readonly soft?: Duration | null; readonly hard?: Duration | null },
+    options: ControlOptions = {},
+  ): Promise<Answers> {
+    const seconds = (given: Duration | null | undefined, name: string): number | null =>
+      given === null || given === undefined ? null : toMs(given, name) / 1000;
+    const { soft, hard } = limits;
+    const args = { task_name: task, soft: seconds(soft, 'soft'), hard: seconds(hard, 'hard') };
+    return this.ask('time_limit', args, options);
+  }
+
+  addConsumer(queue: string, options: ControlOptions = {}): Promise<Answers> {
+    const args = { queue, exchange: queue, exchange_type: 'direct', routing_key: queue };
+    return this.ask('add_consumer', args, options);
+  }
+
+  cancelConsumer(queue: string, options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('cancel_consumer', { queue }, options);
+  }
+
+  enableEvents(options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('enable_events', {}, options);
+  }
+
+  disableEvents(options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('disable_events', {}, options);
+  }
+
+  poolGrow(n = 1, options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('pool_grow', { n }, options);
+  }
+
+  poolShrink(n = 1, options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('pool_shrink', { n }, options);
+  }
+
+  autoscale(max: number, min: number, options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('autoscale', { max, min }, options);
+  }
+
+  /** A warm shutdown. Python's workers do not answer to it; ours do neither. */
+  shutdown(whom: Whom = {}): Promise<void> {
+    return this.tell('shutdown', {}, whom);
+  }
+
+  /** Listens for replies no more. */
+  close(): Promise<void> {
+    return this.#mailbox.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,157 @@
+// Asking all workers, and gathering their replies.
+import { randomUUID } from 'node:crypto';
+import type { App } from '../app/app.ts';
+import { processClock } from '../events/node.ts';
+import { type ControlRequest, isMeant, readReply, requestMessage } from '../protocol/control.ts';
+import type { Json } from '../protocol/message.ts';
+import { controlExchange, replyExchange } from '../transports/fanout.ts';
+
+/** Whom to ask. */
+export interface Whom {
+  /** Node names; default: all. */
+  readonly destination?: readonly string[] | undefined;
+  /** Those whose node name fits. */
+  readonly pattern?: string | undefined;
+  /** How `pattern` is to be read. Default `glob`. */
+  readonly matcher?: 'glob' | 'pcre' | undefined;
+}
+
+export interface Asking extends Whom {
+  readonly timeoutMs: number;
+  /** Enough replies; default: as many as `destination` names. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with each reply when it is there. */
+  readonly onReply?: ((node: string, value: unknown) => void) | undefined;
+}
+
+export interface Answers {
+  readonly replies: ReadonlyMap<string, unknown>;
+  /**
+   * Nodes that live, or that were named, and did not answer. Python's workers are only known when they were named; on RabbitMQ ours,
+   * too.
+   */
+  readonly silent: readonly string[];
+}
+
+/** The most waits for replies at a time. */
+type Gather = (node: string, value: unknown) => void;
+
+/** A place where replies come in; kept open from the first question until it is closed. */
+export class Mailbox implements AsyncDisposable {
+  readonly #app: App;
+  readonly #key: string = randomUUID();
+  readonly #tickets = new Map<string, Gather>();
+  #listening: Promise<AsyncDisposable> | null = null;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  /** Tells all whom it concerns, and wants no reply. @throws BrokerUnavailable */
+  async tell(method: string, args: Json, whom: Whom = {}): Promise<void> {
+    const { fanout } = await this.#app.broker();
+    const request = requestOf(method, args, whom, null);
+    await fanout.publish(controlExchange, '', requestMessage(request, 0));
+  }
+
+  /** Asks, and gathers what comes within the time. @throws BrokerUnavailable */
+  async ask(method: string, args: Json, asking: Asking): Promise<Answers> {
+    const { timeoutMs, signal, onReply, destination } = asking;
+    const { fanout } = await this.#app.broker();
+    this.#listening ??= this.#listen();
+    await this.#listening.catch((error: unknown) => {
+      this.#listening = null;
+      throw error;
+    });
+    const known = fanout.workers().catch(() => null);
+    const ticket = randomUUID();
+    const reply = { ticket, exchange: replyExchange.name, routingKey: this.#key };
+    const request = requestOf(method, args, asking, reply);
+    const replies = new Map<string, unknown>();
+    const limit = asking.limit ?? destination?.length ?? Number.POSITIVE_INFINITY;
+    let enough: () => void = () => undefined;
+    const gathered = new Promise<void>((resolve) => {
+      enough = resolve;
+    });
+    this.#tickets.set(ticket, (node, value) => {
+      replies.set(node, value);
+      onReply?.(node, value);
+      if (replies.size >= limit) enough();
+    });
+    const timer = setTimeout(enough, timeoutMs);
+    signal?.addEventListener('abort', enough, { once: true });
+    try {
+      signal?.throwIfAborted();
+      await fanout.publish(
+        controlExchange,
+        '',
+        requestMessage(request, Date.now() / 1000 + timeoutMs / 1000),
+      );
+      await gathered;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', enough);
+      this.#tickets.delete(ticket);
+    }
+    return { replies, silent: silent(request, (await known) ?? [], replies) };
+  }
+
+  async close(): Promise<void> {
+    const listening = await this.#listening?.catch(() => null);
+    this.#listening = null;
+    await listening?.[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #listen(): Promise<AsyncDisposable> {
+    const { fanout } = await this.#app.broker();
+    const subscription = {
+      exchange: replyExchange,
+      keys: [this.#key],
+      queue: `${this.#key}.reply.celery.pidbox`,
+      ttlMs: 300_000,
+      expiresMs: 10_000,
+    };
+    return fanout.subscribe(subscription, (message) => {
+      const read = readReply(message);
+      if (!read.ok) return; // nobody's reply
+      for (const { node, value, ticket, clock } of read.value) {
+        processClock.adjust(clock);
+        this.#tickets.get(ticket)?.(node, value);
+      }
+    });
+  }
+}
+
+function requestOf(
+  method: string,
+  args: Json,
+  { destination, pattern, matcher }: Whom,
+  reply: ControlRequest['reply'],
+): ControlRequest {
+  return {
+    method,
+    arguments: args,
+    destination: destination ?? null,
+    pattern: pattern ?? null,
+    matcher: pattern === undefined ? null : (matcher ?? 'glob'),
+    reply,
+    clock: processClock.forward(),
+  };
+}
+
+function silent(
+  request: ControlRequest,
+  known: readonly string[],
+  replies: ReadonlyMap<string, unknown>,
+): string[] {
+  const expected = new Set([
+    ...known.filter((node) => isMeant(request, node)),
+    ...(request.destination ?? []),
+  ]);
+  return [...expected].filter((node) => !replies.has(node)).sort();
+}

@@ -1,0 +1,351 @@
+// What is known of a cluster from its events: its workers, and the tasks of late. Pure: events in, facts out; bounded in bytes.
+import type { WireEvent } from '../protocol/event.ts';
+
+export interface WorkerState {
+  readonly hostname: string;
+  /** When it was last heard, milliseconds since 1970 by our clock. */
+  readonly heardAt: number;
+  /** By its own clock. */
+  readonly timestamp: number;
+  /** Seconds between its heartbeats. */
+  readonly freq: number;
+  /** It said that it has gone. */
+  readonly offline: boolean;
+  readonly active: number;
+  readonly processed: number;
+  readonly loadavg: readonly number[];
+  readonly pid: number;
+  readonly clock: number;
+  /** `py-celery 5.6.2 Linux`. */
+  readonly software: string;
+}
+
+/** Celery's states, and IGNORED is none of an event's. */
+export type EventState =
+  | 'PENDING'
+  | 'RECEIVED'
+  | 'STARTED'
+  | 'SUCCESS'
+  | 'FAILURE'
+  | 'REVOKED'
+  | 'REJECTED'
+  | 'RETRY';
+
+/** Times are seconds since 1970, by the clock of who told it. */
+export interface TaskState {
+  readonly uuid: string;
+  readonly state: EventState | (string & {});
+  readonly name: string | null;
+  /** Python reprs. */
+  readonly args: string | null;
+  readonly kwargs: string | null;
+  readonly result: string | null;
+  readonly exception: string | null;
+  readonly traceback: string | null;
+  readonly runtime: number | null;
+  readonly retries: number | null;
+  readonly eta: string | null;
+  readonly expires: string | null;
+  readonly rootId: string | null;
+  readonly parentId: string | null;
+  readonly queue: string | null;
+  readonly routingKey: string | null;
+  /** The worker; the sender, until one has it. */
+  readonly worker: string | null;
+  readonly client: string | null;
+  readonly sent: number | null;
+  readonly received: number | null;
+  readonly started: number | null;
+  readonly succeeded: number | null;
+  readonly failed: number | null;
+  readonly retried: number | null;
+  readonly revoked: number | null;
+  readonly rejected: number | null;
+  /** Of the last event. */
+  readonly timestamp: number;
+  readonly clock: number;
+}
+
+export interface ClusterStateOptions {
+  /** Default 10,000, as in Celery. */
+  readonly maxTasks?: number;
+  /** Default 5,000, as in Celery. */
+  readonly maxWorkers?: number;
+  /** Of all tasks together. Default 64 MiB. */
+  readonly maxBytes?: number;
+}
+
+/** Of each type: the state that it brings, and the field that keeps its time. */
+const kinds: Readonly<Record<string, readonly [EventState, keyof TaskState]>> = {
+  'task-sent': ['PENDING', 'sent'],
+  'task-received': ['RECEIVED', 'received'],
+  'task-started': ['STARTED', 'started'],
+  'task-succeeded': ['SUCCESS', 'succeeded'],
+  'task-failed': ['FAILURE', 'failed'],
+  'task-retried': ['RETRY', 'retried'],
+  'task-revoked': ['REVOKED', 'revoked'],
+  'task-rejected': ['REJECTED', 'rejected'],
+};
+
+/** Celery's order of precedence: an event that comes late does not undo what is known. */
+const precedence: readonly string[] = [
+  'SUCCESS',
+  'FAILURE',
+  'REVOKED',
+  'REJECTED',
+  'STARTED',
+  'RECEIVED',
+  'RETRY',
+  'PENDING',
+];
+
+/** A worker is held to be away after so many of its heartbeats. */
+const missedBeats = 2;
+const longestText = 10_000;
+
+export class ClusterState {
+  readonly #maxTasks: number;
+  readonly #maxWorkers: number;
+  readonly #maxBytes: number;
+  readonly #workers = new Map<string, WorkerState>();
+  /** The one that was longest not heard of first. */
+  readonly #tasks = new Map<string, { readonly task: TaskState; readonly bytes: number }>();
+  #bytes = 0;
+  #events = 0;
+
+  constructor({ maxTasks = 10_000, maxWorkers = 5_000, maxBytes = 64 * 2 ** 20 }: ClusterStateOptions = {}) {
+    this.#maxTasks = maxTasks;
+    this.#maxWorkers = maxWorkers;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Takes an event in. `now`: milliseconds since 1970. */
+  add(event: WireEvent, now: number = Date.now()): void {
+    this.#events++;
+    const [group] = event.type.split('-', 1);
+    if (group === 'worker') this.#addWorker(event, now);
+    else if (group === 'task') this.#addTask(event);
+    if (group === 'task' && event.type !== 'task-sent') this.#heard(event, now);
+  }
+
+  /** How many were taken in. */
+  get eventCount(): number {
+    return this.#events;
+  }
+
+  get taskCount(): number {
+    return this.#tasks.size;
+  }
+
+  /** About how much the tasks take. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get workers(): readonly WorkerState[] {
+    return [...this.#workers.values()].sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
+  }
+
+  worker(hostname: string): WorkerState | undefined {
+    return this.#workers.get(hostname);
+  }
+
+  isAlive({ offline, heardAt, freq }: WorkerState, now: number = Date.now()): boolean {
+    return !offline && now <= heardAt + freq * 1000 * missedBeats;
+  }
+
+  aliveWorkers(now: number = Date.now()): readonly WorkerState[] {
+    return this.workers.filter((worker) => this.isAlive(worker, now));
+  }
+
+  task(uuid: string): TaskState | undefined {
+    return this.#tasks.get(uuid)?.task;
+  }
+
+  /** The last heard of first. */
+  tasks(filter: TaskFilter = {}): readonly TaskState[] {
+    const { limit = Number.POSITIVE_INFINITY, name, worker, state } = filter;
+    const found: TaskState[] = [];
+    for (const { task } of [...this.#tasks.values()].reverse()) {
+      if (found.length >= limit) break;
+      if (name !== undefined && task.name !== name) continue;
+      if (worker !== undefined && task.worker !== worker) continue;
+      if (state !== undefined && task.state !== state) continue;
+      found.push(task);
+    }
+    return found;
+  }
+
+  /** By logical time, the latest first: what caused something stands below it, whatever the clocks say. */
+  tasksByTime(filter: TaskFilter = {}): readonly TaskState[] {
+    const { limit = Number.POSITIVE_INFINITY, ...rest } = filter;
+    return [...this.tasks(rest)]
+      .sort((a, b) => b.timestamp - a.timestamp || b.clock - a.clock)
+      .slice(0, limit);
+  }
+
+  taskTypes(): readonly string[] {
+    const names = new Set<string>();
+    for (const { task } of this.#tasks.values()) if (task.name !== null) names.add(task.name);
+    return [...names].sort();
+  }
+
+  clear(): void {
+    this.#tasks.clear();
+    this.#workers.clear();
+    this.#bytes = 0;
+  }
+
+  #addWorker(event: WireEvent, now: number): void {
+    const { hostname, timestamp, pid, clock } = event;
+    const before = this.#workers.get(hostname);
+    const heartbeat = 'freq' in event;
+    this.#keepWorker({
+      hostname,
+      heardAt: now,
+      timestamp,
+      freq: heartbeat ? Math.max(0.1, number(event.freq, 60)) : (before?.freq ?? 60),
+      offline: event.type === 'worker-offline',
+      active: number(event.active, before?.active ?? 0),
+      processed: number(event.processed, before?.processed ?? 0),
+      loadavg: Array.isArray(event.loadavg) ? event.loadavg.filter(isNumber) : (before?.loadavg ?? []),
+      pid,
+      clock,
+      software:
+        [event.sw_ident, event.sw_ver, event.sw_sys].filter(isText).join(' ').slice(0, 200) ||
+        (before?.software ?? ''),
+    });
+  }
+
+  /** Who tells of a task lives. */
+  #heard({ hostname, timestamp, clock }: WireEvent, now: number): void {
+    const worker = this.#workers.get(hostname);
+    if (worker !== undefined && !worker.offline)
+      this.#workers.set(hostname, { ...worker, heardAt: now, timestamp, clock });
+  }
+
+  #keepWorker(worker: WorkerState): void {
+    this.#workers.delete(worker.hostname);
+    this.#workers.set(worker.hostname, worker);
+    const [first] = this.#workers.keys();
+    if (this.#workers.size > this.#maxWorkers && first !== undefined) this.#workers.delete(first);
+  }
+
+  #addTask(event: WireEvent): void {
+    const { uuid } = event;
+    if (typeof uuid !== 'string' || uuid === '' || uuid.length > 512) return;
+    const known = this.#tasks.get(uuid);
+    const task = merged(known?.task ?? newTask(uuid), event);
+    this.#bytes -= known?.bytes ?? 0;
+    this.#tasks.delete(uuid);
+    const bytes = sizeOf(task);
+    this.#bytes += bytes;
+    this.#tasks.set(uuid, { task, bytes });
+    for (const [oldest, { bytes: freed }] of this.#tasks) {
+      if (this.#tasks.size <= this.#maxTasks && this.#bytes <= this.#maxBytes) break;
+      this.#tasks.delete(oldest);
+      this.#bytes -= freed;
+    }
+  }
+}
+
+export interface TaskFilter {
+  readonly limit?: number;
+  readonly name?: string;
+  readonly worker?: string;
+  readonly state?: string;
+}
+
+function merged(before: TaskState, event: WireEvent): TaskState {
+  const kind = kinds[event.type];
+  const state = kind?.[0] ?? event.type.slice('task-'.length).toUpperCase();
+  const fresh: TaskState = {
+    ...before,
+    name: text(event.name) ?? before.name,
+    args: text(event.args) ?? before.args,
+    kwargs: text(event.kwargs) ?? before.kwargs,
+    result: text(event.result) ?? before.result,
+    exception: text(event.exception) ?? before.exception,
+    traceback: text(event.traceback) ?? before.traceback,
+    runtime: isNumber(event.runtime) ? event.runtime : before.runtime,
+    retries: isNumber(event.retries) ? event.retries : before.retries,
+    eta: text(event.eta) ?? before.eta,
+    expires: text(event.expires) ?? before.expires,
+    rootId: text(event.root_id) ?? before.rootId,
+    parentId: text(event.parent_id) ?? before.parentId,
+    queue: text(event.queue) ?? before.queue,
+    routingKey: text(event.routing_key) ?? before.routingKey,
+    worker: event.type === 'task-sent' ? before.worker : event.hostname || before.worker,
+    client: event.type === 'task-sent' ? event.hostname : before.client,
+    timestamp: Math.max(before.timestamp, event.timestamp),
+    clock: Math.max(before.clock, event.clock),
+    ...(kind !== undefined && { [kind[1]]: event.timestamp }),
+  };
+  return isLate(before.state, state) ? fresh : { ...fresh, state };
+}
+
+/** Whether what is known already comes after it. A retry begins again. */
+function isLate(known: string, told: string): boolean {
+  if (known === 'RETRY' || told === 'RETRY') return false;
+  return rank(told) > rank(known);
+}
+
+function rank(state: string): number {
+  const at = precedence.indexOf(state);
+  return at < 0 ? precedence.indexOf('STARTED') : at;
+}
+
+function newTask(uuid: string): TaskState {
+  return {
+    uuid,
+    state: 'PENDING',
+    name: null,
+    args: null,
+    kwargs: null,
+    result: null,
+    exception: null,
+    traceback: null,
+    runtime: null,
+    retries: null,
+    eta: null,
+    expires: null,
+    rootId: null,
+    parentId: null,
+    queue: null,
+    routingKey: null,
+    worker: null,
+    client: null,
+    sent: null,
+    received: null,
+    started: null,
+    succeeded: null,
+    failed: null,
+    retried: null,
+    revoked: null,
+    rejected: null,
+    timestamp: 0,
+    clock: 0,
+  };
+}
+
+function sizeOf(task: TaskState): number {
+  let bytes = 400;
+  for (const value of Object.values(task)) if (typeof value === 'string') bytes += 2 * value.length;
+  return bytes;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value.slice(0, longestText) : null;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function number(value: unknown, otherwise: number): number {
+  return isNumber(value) ? value : otherwise;
+}

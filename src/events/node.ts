@@ -1,0 +1,43 @@
+// Who says it: what all events of a process have in common.
+import { hostname as host } from 'node:os';
+import { LamportClock } from '../lib/lamport.ts';
+import type { WireEvent } from '../protocol/event.ts';
+
+/** A name of a process that is no worker, as Celery has them. */
+export function anonymousNode(): string {
+  return `gen${process.pid}@${host()}`;
+}
+
+/** The logical clock of this process. */
+export const processClock: LamportClock = new LamportClock();
+
+/** Fields that every event has. `now`: milliseconds since 1970. */
+export function stamped(
+  type: string,
+  hostname: string,
+  fields: Readonly<Record<string, unknown>>,
+  now: number,
+  clock: LamportClock = processClock,
+): WireEvent {
+  return {
+    ...fields,
+    type,
+    hostname,
+    timestamp: now / 1000,
+    utcoffset: utcOffset(now),
+    pid: process.pid,
+    clock: clock.forward(),
+  };
+}
+
+let offset = 0;
+let offsetUntil = 0;
+
+/** Hours west of UTC. Looked up once a minute: asking the system for it costs more than all the rest. */
+function utcOffset(now: number): number {
+  if (now >= offsetUntil || now < offsetUntil - 60_000) {
+    offset = Math.floor(new Date(now).getTimezoneOffset() / 60);
+    offsetUntil = now + 60_000;
+  }
+  return offset;
+}

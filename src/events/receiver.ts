@@ -1,0 +1,98 @@
+// Hearing what happens in a cluster.
+import { randomUUID } from 'node:crypto';
+import type { App } from '../app/app.ts';
+import { requestMessage } from '../protocol/control.ts';
+import { readEvents, type WireEvent } from '../protocol/event.ts';
+import { controlExchange, eventExchange } from '../transports/fanout.ts';
+import { processClock } from './node.ts';
+
+export interface ReceiverOptions {
+  /** Which events, as a key's pattern: `worker.#` are those of workers. Default: all. */
+  readonly routingKey?: string;
+  /** Ask all workers for a heartbeat at the start, so that they are known at once. Default true. */
+  readonly wakeup?: boolean;
+  /** What could not be read. Default: nothing is done. */
+  readonly onMalformed?: (detail: string) => void;
+}
+
+export interface StreamOptions extends ReceiverOptions {
+  /** Ends the stream. */
+  readonly signal?: AbortSignal;
+  /** The most events that wait for a reader that is slow; beyond that the oldest are left out. Default 10,000. */
+  readonly most?: number;
+}
+
+/**
+ * Calls `listener` with each event that is told from now on, until the returned is disposed. After a lost connection it goes on
+ * by itself; what was told meanwhile is not heard.
+ * @throws BrokerUnavailable when the broker does not answer in time
+ * @example
+ * await using hearing = await captureEvents(app, (event) => console.log(event.type, event.uuid));
+ */
+export async function captureEvents(
+  app: App,
+  listener: (event: WireEvent) => void,
+  options: ReceiverOptions = {},
+): Promise<AsyncDisposable> {
+  const { routingKey = '#', wakeup = true, onMalformed } = options;
+  const { fanout } = await app.broker();
+  const subscription = {
+    exchange: eventExchange,
+    keys: [routingKey],
+    queue: `celeryev.${randomUUID()}`,
+    ttlMs: 5_000,
+    expiresMs: 60_000,
+  };
+  const hearing = await fanout.subscribe(subscription, (message) => {
+    const events = readEvents(message);
+    if (!events.ok) return onMalformed?.(events.refusal.detail);
+    for (const event of events.value) {
+      processClock.adjust(event.clock);
+      listener(event);
+    }
+  });
+  if (wakeup) {
+    const request = {
+      method: 'heartbeat',
+      arguments: {},
+      destination: null,
+      pattern: null,
+      matcher: null,
+      reply: null,
+      clock: processClock.forward(),
+    };
+    await fanout.publish(controlExchange, '', requestMessage(request, 0));
+  }
+  return hearing;
+}
+
+/**
+ * The events as a stream.
+ * @example for await (const event of events(app, { signal })) console.log(event.type);
+ */
+export async function* events(app: App, options: StreamOptions = {}): AsyncGenerator<WireEvent, void> {
+  const { signal, most = 10_000, ...rest } = options;
+  let waiting: WireEvent[] = [];
+  let wake: () => void = () => undefined;
+  const end = (): void => wake();
+  signal?.addEventListener('abort', end, { once: true });
+  const listener = (event: WireEvent): void => {
+    waiting.push(event);
+    if (waiting.length > most) waiting = waiting.slice(-most);
+    wake();
+  };
+  const hearing = await captureEvents(app, listener, rest);
+  try {
+    while (!signal?.aborted) {
+      if (waiting.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (signal?.aborted) resolve();
+        });
+      for (const event of waiting.splice(0)) yield event;
+    }
+  } finally {
+    signal?.removeEventListener('abort', end);
+    await hearing[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,27 @@
+import type { App } from '../app/app.ts';
+import { currentTask } from '../app/context.ts';
+import { ConfigError } from '../errors.ts';
+import { eventKey, eventMessage } from '../protocol/event.ts';
+import { eventExchange } from '../transports/fanout.ts';
+import { anonymousNode, stamped } from './node.ts';
+
+/**
+ * Tells an event of your own to all who listen now. Inside of a task it bears the task's id, and its worker's name.
+ * @throws ConfigError for a type that begins with `task-` or `worker-`: monitors would take it for a state
+ * @example await sendEvent(app, 'order-shipped', { order: 17 });
+ */
+export async function sendEvent(
+  app: App,
+  type: string,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  if (!/^[a-z0-9][a-z0-9_.-]*$/i.test(type) || /^(?:task|worker)-/.test(type))
+    throw new ConfigError(
+      `an event of your own has a type like 'order-shipped', not '${type}': 'task-' and 'worker-' are Celery's own`,
+    );
+  const request = currentTask()?.request;
+  const about = request === undefined ? fields : { uuid: request.id, ...fields };
+  const event = stamped(type, request?.hostname || anonymousNode(), about, Date.now());
+  const { fanout } = await app.broker();
+  await fanout.publish(eventExchange, eventKey(type), eventMessage(event, eventKey(type)));
+}

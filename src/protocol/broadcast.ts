@@ -1,0 +1,48 @@
+// A message that is told to all, not kept: what events and remote control are written in.
+import { defaultLimits } from './limits.ts';
+import type { Decoded, Json, WireMessage } from './message.ts';
+import { accept, isMap, kindOf, refuse } from './refusal.ts';
+import { deserialize } from './serializers.ts';
+
+/** `text` is JSON. */
+export function broadcastMessage(
+  text: string,
+  headers: Json,
+  { exchange, routingKey }: { readonly exchange: string; readonly routingKey: string },
+): WireMessage {
+  return {
+    body: Buffer.from(text, 'utf8'),
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    headers,
+    properties: {
+      correlationId: null,
+      replyTo: null,
+      priority: 0,
+      deliveryMode: 1,
+      expiration: null,
+      deliveryTag: null,
+      deliveryInfo: { exchange, routing_key: routingKey },
+      other: {},
+    },
+  };
+}
+
+/** What is in it. Total. `accepted`: the serializers that are read. */
+export function readBroadcast(
+  { body, contentType, contentEncoding }: WireMessage,
+  accepted: readonly string[] = ['json'],
+): Decoded<unknown> {
+  return deserialize(body, contentType, contentEncoding, accepted, limits);
+}
+
+/** The same, of what must be a map. */
+export function readBroadcastMap(message: WireMessage, accepted?: readonly string[]): Decoded<Json> {
+  const payload = readBroadcast(message, accepted);
+  if (!payload.ok) return payload;
+  return isMap(payload.value)
+    ? accept(payload.value)
+    : refuse('body', `the body is ${kindOf(payload.value)}, not a map`);
+}
+
+const limits = { ...defaultLimits, maxDepth: 100, maxValues: 500_000, maxKeys: 100_000 };

@@ -1,0 +1,69 @@
+// Celery's events: what happened to a task or a worker, told to who listens.
+import { broadcastMessage, readBroadcast } from './broadcast.ts';
+import type { Decoded, Json, WireMessage } from './message.ts';
+import { accept, isMap, kindOf, refuse } from './refusal.ts';
+
+/** An event as it travels; beside these, the fields of its type. */
+export interface WireEvent {
+  /** `task-succeeded`, `worker-heartbeat`, or a type of the user's own. */
+  readonly type: string;
+  /** Node name of who says it. */
+  readonly hostname: string;
+  /** Seconds since 1970, with a fraction. */
+  readonly timestamp: number;
+  /** Hours west of UTC, as Celery counts them. */
+  readonly utcoffset: number;
+  readonly pid: number;
+  /** The logical time. */
+  readonly clock: number;
+  readonly [field: string]: unknown;
+}
+
+/** The name of the exchange that events go to. */
+export const eventExchangeName = 'celeryev';
+
+/** `task-succeeded` goes by the key `task.succeeded`. */
+export function eventKey(type: string): string {
+  return type.replaceAll('-', '.');
+}
+
+/** One event, or many of one group (`task.multi`). */
+export function eventMessage(events: WireEvent | readonly WireEvent[], routingKey: string): WireMessage {
+  const first: WireEvent | undefined = isList(events) ? events[0] : events;
+  const hostname = first?.hostname ?? '';
+  return broadcastMessage(JSON.stringify(events), { hostname }, { exchange: eventExchangeName, routingKey });
+}
+
+/** Reads what an event's message says: one or many. Total; what is none among many is left out. */
+export function readEvents(message: Decoded<WireMessage>): Decoded<readonly WireEvent[]> {
+  if (!message.ok) return message;
+  const payload = readBroadcast(message.value, ['json', 'yaml', 'msgpack']);
+  if (!payload.ok) return payload;
+  const many: readonly unknown[] = Array.isArray(payload.value) ? payload.value : [payload.value];
+  const events = many.map(asEvent).filter((event) => event !== null);
+  return events.length > 0 || many.length === 0
+    ? accept(events)
+    : refuse('body', `the body is ${kindOf(payload.value)}, not an event`);
+}
+
+function asEvent(value: unknown): WireEvent | null {
+  if (!isMap(value) || typeof value.type !== 'string' || value.type === '') return null;
+  const { type, hostname, timestamp, utcoffset, pid, clock } = value;
+  return {
+    ...(value as Json),
+    type,
+    hostname: typeof hostname === 'string' ? hostname : '',
+    timestamp: finite(timestamp),
+    utcoffset: finite(utcoffset),
+    pid: finite(pid),
+    clock: finite(clock),
+  };
+}
+
+function finite(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}
+
+function isList(events: WireEvent | readonly WireEvent[]): events is readonly WireEvent[] {
+  return Array.isArray(events);
+}

@@ -1,0 +1,199 @@
+// Commands that change something.
+import { constants } from 'node:os';
+import { parseRate } from '../../app/rate.ts';
+import { ConfigError, UmbelError } from '../../errors.ts';
+import type { Json } from '../../protocol/message.ts';
+import { saferepr } from '../../protocol/saferepr.ts';
+import { idNotice, stampNotice } from '../../transports/fanout.ts';
+import {
+  type Command,
+  CommandError,
+  countOf,
+  noReply,
+  type Panel,
+  secondsOf,
+  textOf,
+  textsOf,
+} from './panel.ts';
+
+const mostConcurrency = 100_000;
+const ok = (text: string): Json => ({ ok: text });
+const nok = (text: string): Json => ({ error: text });
+
+export const revoke: Command = async (panel, args) => {
+  const ids = [...new Set(textsOf(args, 'task_id'))];
+  panel.logger.info({ revoked: ids.slice(0, 100) }, `revoked: ${ids.slice(0, 5).join(', ')}`);
+  await panel.revocations.revoke(ids.map(idNotice));
+  if (args.terminate !== true) return ok(`tasks ${setOf(ids)} flagged as revoked`);
+  const wanted = new Set(ids);
+  const ended = panel.processor.terminate(({ id }) => wanted.has(id), signalNumber(args.signal));
+  return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
+};
+
+export const terminate: Command = (panel, args) => revoke(panel, { ...args, terminate: true });
+
+export const revokeByStamps: Command = async (panel, args) => {
+  const stamps = stampsOf(args.headers);
+  await panel.revocations.revoke(
+    stamps.flatMap(([name, values]) => values.map((value) => stampNotice(name, value))),
+  );
+  const said = saferepr(Object.fromEntries(stamps));
+  if (args.terminate !== true) return ok(`headers ${said} flagged as revoked, but not terminated`);
+  const ended = panel.processor.terminate(
+    ({ stamps: own }) =>
+      stamps.some(([name, values]) => {
+        const mine: unknown = Object.hasOwn(own, name) ? own[name] : [];
+        const list: readonly unknown[] = Array.isArray(mine) ? mine : [mine];
+        return list.some((value) => values.includes(String(value)));
+      }),
+    signalNumber(args.signal),
+  );
+  return ok(ended.length === 0 ? `headers ${said} were not terminated` : `headers ${said} revoked`);
+};
+
+export const rateLimit: Command = ({ app, rateLimits, logger }, args) => {
+  const task = textOf(args, 'task_name');
+  let rate: number | null;
+  try {
+    const given = args.rate_limit;
+    rate =
+      given === null || given === undefined || given === ''
+        ? null
+        : parseRate(typeof given === 'number' ? given : String(given), 'rate_limit');
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return nok(`Invalid rate limit string: ${error.message}`);
+  }
+  if (app.tasks.get(task) === undefined) return nok('unknown task');
+  rateLimits.set(task, rate);
+  logger.info({ task_name: task, rate_limit: args.rate_limit }, `rate limit of ${task} changed`);
+  return ok(rate === null ? 'rate limit disabled successfully' : 'new rate limit set successfully');
+};
+
+export const timeLimit: Command = ({ app, timeLimits, logger }, args) => {
+  const task = textOf(args, 'task_name');
+  if (app.tasks.get(task) === undefined) return nok('unknown task');
+  const soft = secondsOf(args, 'soft');
+  const hard = secondsOf(args, 'hard');
+  if (soft !== null && hard !== null && soft > hard)
+    throw new CommandError('ValueError', `the soft limit (${soft} s) is above the hard one (${hard} s)`);
+  timeLimits.set(task, { soft, hard });
+  logger.info({ task_name: task, soft, hard }, `time limits of ${task} changed`);
+  return ok('time limits set successfully');
+};
+
+export const addConsumer: Command = async ({ app, sources, logger }, args) => {
+  const queue = textOf(args, 'queue');
+  if (sources.queues.includes(queue)) return ok(`already consuming from ${saferepr(queue)}`);
+  try {
+    app.topology.queue(queue);
+  } catch (error) {
+    if (!(error instanceof UmbelError)) throw error;
+    return nok(error.message);
+  }
+  await sources.serve([...sources.queues, queue]);
+  logger.info({ queue, queues: sources.queues }, `serves the queue '${queue}', too`);
+  return ok(`add consumer ${queue}`);
+};
+
+export const cancelConsumer: Command = async ({ sources, logger }, args) => {
+  const queue = textOf(args, 'queue');
+  if (sources.queues.includes(queue)) {
+    await sources.serve(sources.queues.filter((name) => name !== queue));
+    logger.info({ queue, queues: sources.queues }, `no longer serves the queue '${queue}'`);
+  }
+  return ok(`no longer consuming from ${queue}`);
+};
+
+export const poolGrow: Command = (panel, args) => {
+  const { scaler, slots } = panel;
+  if (scaler !== null)
+    return nok('pool_grow is not supported with autoscale. Adjust autoscale range instead.');
+  return resized(panel, slots.size + countOf(args, 'n', 1), 'pool will grow');
+};
+
+export const poolShrink: Command = (panel, args) => {
+  const { scaler, slots } = panel;
+  if (scaler !== null)
+    return nok('pool_shrink is not supported with autoscale. Adjust autoscale range instead.');
+  return resized(panel, slots.size - countOf(args, 'n', 1), 'pool will shrink');
+};
+
+export const autoscale: Command = ({ scaler }, args) => {
+  if (scaler === null) throw new CommandError('ValueError', 'Autoscale not enabled');
+  const max = countOf(args, 'max', scaler.bounds.max);
+  const min = countOf(args, 'min', scaler.bounds.min);
+  if (min < 1 || max < min || max > mostConcurrency)
+    throw new CommandError('ValueError', `max=${max} min=${min} is no range`);
+  scaler.bounds = { max, min };
+  return ok(`autoscale now max=${max} min=${min}`);
+};
+
+export const poolRestart: Command = () => {
+  throw new CommandError('ValueError', 'Pool restarts not enabled');
+};
+
+export const enableEvents: Command = ({ events, logger }) => {
+  if (events.on) return ok('task events already enabled');
+  events.on = true;
+  logger.info({}, 'task events are told from now on');
+  return ok('task events enabled');
+};
+
+export const disableEvents: Command = ({ events, logger }) => {
+  if (!events.on) return ok('task events already disabled');
+  events.on = false;
+  logger.info({}, 'task events are told no more');
+  return ok('task events disabled');
+};
+
+export const heartbeat: Command = async ({ heart }) => {
+  await heart.tell('worker-heartbeat', 5);
+  return null;
+};
+
+export const shutdown: Command = ({ shutDown, logger }) => {
+  logger.warn({}, 'asked to shut down');
+  shutDown();
+  return noReply;
+};
+
+/** Celery's way to agree on who does something; nobody here stands for election. */
+export const election: Command = () => noReply;
+
+function resized(panel: Panel, size: number, said: string): Json {
+  if (panel.pool.name === 'solo')
+    throw new CommandError(
+      'ValueError',
+      'the pool solo runs one task at a time; start the worker with another',
+    );
+  if (size < 1 || size > mostConcurrency)
+    throw new CommandError(
+      'ValueError',
+      `a worker runs 1 to ${mostConcurrency} tasks at a time, not ${size}`,
+    );
+  panel.resize(size);
+  return ok(said);
+}
+
+/** As Python shows a set of texts. */
+function setOf(texts: readonly string[]): string {
+  return texts.length === 0 ? 'set()' : `{${texts.map((text) => saferepr(text)).join(', ')}}`;
+}
+
+function stampsOf(headers: unknown): readonly (readonly [string, readonly string[]])[] {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers))
+    throw new CommandError('TypeError', "the argument 'headers' must be a map of stamps");
+  return Object.entries(headers).map(([name, value]) => {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    return [name, list.map(String)] as const;
+  });
+}
+
+/** `SIGTERM`, `TERM`, or its number. */
+function signalNumber(signal: unknown): number | null {
+  if (typeof signal === 'number') return signal;
+  if (typeof signal !== 'string') return constants.signals.SIGTERM;
+  const name = signal.toUpperCase().startsWith('SIG') ? signal.toUpperCase() : `SIG${signal.toUpperCase()}`;
+  return Object.entries(constants.signals).find(([known]) => known === name)?.[1] ?? null;
+}

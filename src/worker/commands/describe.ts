@@ -1,0 +1,105 @@
+// How Celery describes tasks, queues and settings to who asks.
+import type { App } from '../../app/app.ts';
+import { resolveConfig } from '../../app/config.ts';
+import type { TaskRequest } from '../../app/request.ts';
+import { snake } from '../../app/spelling.ts';
+import { redacted } from '../../events/redact.ts';
+import type { Json, TaskMessage } from '../../protocol/message.ts';
+import { reprArgs, saferepr } from '../../protocol/saferepr.ts';
+import type { Panel } from './panel.ts';
+
+/** `startedAt`: milliseconds since 1970; null: not begun. */
+export function taskInfo(panel: Panel, request: TaskRequest, startedAt: number | null, safe: boolean): Json {
+  const { message, queue, redelivered } = request;
+  return describeMessage(panel, message, { queue, redelivered, startedAt, safe });
+}
+
+export function describeMessage(
+  { name: hostname, pool, app }: Panel,
+  message: TaskMessage,
+  about: {
+    readonly queue: string;
+    readonly redelivered: boolean;
+    readonly startedAt: number | null;
+    readonly safe: boolean;
+  },
+): Json {
+  const { startedAt, safe, queue, redelivered } = about;
+  const place = pool.report().find(({ taskId }) => taskId === message.id);
+  return {
+    id: message.id,
+    name: message.task,
+    args: safe ? redacted(reprArgs(message.args)) : message.args,
+    kwargs: safe ? redacted(saferepr(message.kwargs)) : message.kwargs,
+    type: message.task,
+    hostname,
+    time_start: startedAt === null ? null : startedAt / 1000,
+    acknowledged: app.tasks.get(message.task)?.options.acksLate === false,
+    delivery_info: { exchange: '', routing_key: queue, priority: message.priority, redelivered },
+    worker_pid: startedAt === null ? null : (place?.pid ?? process.pid),
+  };
+}
+
+export function queueInfo(app: App, name: string): Json {
+  const queue = app.topology.queue(name);
+  const [binding] = queue.bindings;
+  const { 'x-message-ttl': ttl, 'x-expires': expires, 'x-max-length': length } = queue.arguments;
+  const seconds = (ms: unknown): number | null => (typeof ms === 'number' ? ms / 1000 : null);
+  return {
+    name,
+    exchange: {
+      name: binding?.exchange.name ?? name,
+      type: binding?.exchange.type ?? 'direct',
+      arguments: null,
+      durable: binding?.exchange.durable ?? true,
+      passive: false,
+      auto_delete: false,
+      delivery_mode: null,
+      no_declare: false,
+    },
+    routing_key: binding?.routingKey ?? name,
+    queue_arguments: Object.keys(queue.arguments).length === 0 ? null : queue.arguments,
+    binding_arguments: null,
+    consumer_arguments: null,
+    durable: queue.durable,
+    exclusive: queue.exclusive,
+    auto_delete: queue.autoDelete,
+    no_ack: false,
+    alias: null,
+    bindings: queue.bindings.slice(1).map(({ exchange, routingKey }) => [exchange.name, routingKey]),
+    no_declare: null,
+    expires: seconds(expires),
+    message_ttl: seconds(ttl),
+    max_length: typeof length === 'number' ? length : null,
+    max_length_bytes: queue.arguments['x-max-length-bytes'] ?? null,
+    max_priority: queue.maxPriority,
+  };
+}
+
+const hidden = '********';
+const secret = /passw|secret|token|api_?key|private_?key|signature/i;
+const ourNames: Readonly<Record<string, string>> = { broker: 'broker_url', backend: 'result_backend' };
+
+/** In Celery's spelling, secrets hidden; without `withDefaults` those that are not as they are when nothing is said. */
+export function settingsOf({ config }: App, withDefaults: boolean): Json {
+  const usual = new Map<string, unknown>(Object.entries(resolveConfig({}, {})));
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(config)) {
+    const spelled = ourNames[name] ?? snake(name);
+    const same = JSON.stringify(usual.get(name)) === JSON.stringify(value);
+    if (withDefaults || !same) shown[spelled] = censored(spelled, value);
+  }
+  return shown;
+}
+
+/** What can be shown of a value: no passwords, and nothing that has no form in JSON. */
+function censored(name: string, value: unknown): unknown {
+  if (secret.test(name) && value !== null) return hidden;
+  if (typeof value === 'string') return redacted(value);
+  if (value === undefined || typeof value === 'function') return null;
+  if (Array.isArray(value)) return value.map((each) => censored('', each));
+  if (typeof value !== 'object' || value === null) return value;
+  const plain = Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
+  if (!plain) return String(value);
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, censored(key, member)]));
+}

@@ -1,0 +1,144 @@
+// Commands that ask.
+import { freemem, platform, release, totalmem } from 'node:os';
+import type { AnyTask } from '../../app/task.ts';
+import type { Json } from '../../protocol/message.ts';
+import { decodeTask } from '../../protocol/task.ts';
+import { softwareVersion } from '../software.ts';
+import { describeMessage, queueInfo, settingsOf, taskInfo } from './describe.ts';
+import { type Command, CommandError, type Panel, textsOf } from './panel.ts';
+import { statsOf } from './stats.ts';
+
+export const ping: Command = () => ({ ok: 'pong' });
+
+export const active: Command = (panel, { safe }) => activeTasks(panel, safe === true);
+
+export const reserved: Command = (panel) => reservedTasks(panel);
+
+/** What is not due waits in the store, and no worker holds it. */
+export const scheduled: Command = () => [];
+
+export const queryTask: Command = (panel, args) => {
+  const wanted = new Set(textsOf(args, 'ids'));
+  const found: Record<string, readonly [string, Json]> = {};
+  for (const info of reservedTasks(panel))
+    if (wanted.has(String(info.id))) found[String(info.id)] = ['reserved', info];
+  for (const info of activeTasks(panel, false))
+    if (wanted.has(String(info.id))) found[String(info.id)] = ['active', info];
+  return found;
+};
+
+export const registered: Command = (panel, { taskinfoitems, builtins }) => {
+  const given: readonly unknown[] = Array.isArray(taskinfoitems) ? taskinfoitems : [];
+  const items = given.length > 0 ? given.map(String) : ['exchange', 'routing_key', 'rate_limit'];
+  return panel.app.tasks
+    .names()
+    .filter((name) => builtins === true || !name.startsWith('celery.'))
+    .filter((name) => panel.app.tasks.get(name)?.run)
+    .sort()
+    .map((name) => {
+      const task = panel.app.tasks.get(name);
+      const about = task === undefined ? [] : items.map((item) => [item, attribute(panel, task, item)]);
+      const said = about.filter(([, value]) => value !== null && value !== undefined);
+      return said.length === 0
+        ? name
+        : `${name} [${said.map(([item, value]) => `${item}=${String(value)}`).join(' ')}]`;
+    });
+};
+
+export const activeQueues: Command = ({ app, sources }) => sources.queues.map((name) => queueInfo(app, name));
+
+export const revoked: Command = ({ revocations }) => revocations.ids;
+
+export const stats: Command = (panel) => statsOf(panel);
+
+export const conf: Command = ({ app }, args) => settingsOf(app, args.with_defaults === true);
+
+export const report: Command = ({ app, name, pool }) => ({
+  ok: [
+    `software -> umbel:${softwareVersion} node:${process.versions.node}`,
+    `platform -> system:${platform()} ${release()} arch:${process.arch}`,
+    `worker -> ${name} pid:${process.pid} pool:${pool.name}`,
+    '',
+    ...Object.entries(settingsOf(app, false)).map(
+      ([setting, value]) => `${setting}: ${JSON.stringify(value)}`,
+    ),
+  ].join('\n'),
+});
+
+export const clock: Command = ({ lamport }) => ({ clock: lamport.value });
+
+export const memsample: Command = () => {
+  const { rss, heapUsed } = process.memoryUsage();
+  const mb = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)}MB`;
+  return `rss ${mb(rss)}, heap ${mb(heapUsed)}, free ${mb(freemem())} of ${mb(totalmem())}`;
+};
+
+export const memdump: Command = () => {
+  throw new CommandError('ValueError', 'a snapshot of the heap: start the worker with --heapsnapshot-signal');
+};
+
+/** A worker that has come asks what it should know. */
+export const hello: Command = ({ name, revocations, lamport }, { from_node, revoked }) => {
+  if (from_node === name) return null;
+  if (typeof revoked === 'object' && revoked !== null) revocations.learn(Object.keys(revoked));
+  return { revoked: revokedTimes(revocations.ids), clock: lamport.forward() };
+};
+
+/** As Python's workers take them: with a time that must be written as a fraction. */
+export function revokedTimes(ids: readonly string[]): Json {
+  const time = Math.floor(performance.now() / 1000) + 0.5;
+  return Object.fromEntries(ids.map((id) => [id, [time, id]]));
+}
+
+function activeTasks(panel: Panel, safe: boolean): readonly Json[] {
+  return [...panel.processor.running].map(([run, startedAt]) =>
+    taskInfo(panel, run.request, startedAt, safe),
+  );
+}
+
+function reservedTasks(panel: Panel): readonly Json[] {
+  const running = new Set([...panel.processor.running.keys()].map((run) => run.message.id));
+  const { acceptContent: accept, maxMessageSize: maxSize } = panel.app.config;
+  const found: Json[] = [];
+  for (const { message, queue, redelivered } of panel.processor.inHand) {
+    const read = message.ok ? decodeTask(message.value, { accept, maxSize }) : message;
+    if (!read.ok || running.has(read.value.id)) continue;
+    found.push(describeMessage(panel, read.value, { queue, redelivered, startedAt: null, safe: false }));
+  }
+  return found;
+}
+
+/** An attribute of a task, by Celery's name. */
+function attribute({ rateLimits, timeLimits }: Panel, { name, options }: AnyTask, item: string): unknown {
+  switch (item) {
+    case 'rate_limit': {
+      const rate = rateLimits.rateOf(name, options.rateLimit);
+      return rate === null ? null : rate >= 1 ? `${round(rate)}/s` : `${round(rate * 60)}/m`;
+    }
+    case 'routing_key':
+    case 'queue':
+      return options.queue;
+    case 'time_limit':
+      return timeLimits.get(name)?.hard ?? options.timeLimit;
+    case 'soft_time_limit':
+      return timeLimits.get(name)?.soft ?? options.softTimeLimit;
+    case 'max_retries':
+      return options.maxRetries;
+    case 'acks_late':
+      return options.acksLate;
+    case 'ignore_result':
+      return options.ignoreResult;
+    case 'track_started':
+      return options.trackStarted;
+    case 'serializer':
+      return options.serializer;
+    case 'priority':
+      return options.priority;
+    default:
+      return null;
+  }
+}
+
+function round(rate: number): number {
+  return Math.round(rate * 1000) / 1000;
+}

@@ -1,0 +1,84 @@
+// What commands see of the worker, and what they may do to it.
+import type { App } from '../../app/app.ts';
+import type { EventSender } from '../../events/sender.ts';
+import type { LamportClock } from '../../lib/lamport.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Json } from '../../protocol/message.ts';
+import type { Activity } from '../activity.ts';
+import type { Autoscaler } from '../autoscale.ts';
+import type { Limits } from '../execute.ts';
+import type { Heart } from '../heart.ts';
+import type { Pool } from '../pools/pool.ts';
+import type { Processor } from '../processor.ts';
+import type { RateLimits } from '../rate-limits.ts';
+import type { Revocations } from '../revocations.ts';
+import type { Slots } from '../slots.ts';
+import type { Sources } from '../sources.ts';
+
+export interface Panel {
+  readonly app: App;
+  /** Node name. */
+  readonly name: string;
+  readonly slots: Slots;
+  readonly pool: Pool;
+  readonly processor: Processor;
+  readonly sources: Sources;
+  readonly scaler: Autoscaler | null;
+  readonly activity: Activity;
+  readonly revocations: Revocations;
+  readonly rateLimits: RateLimits;
+  readonly timeLimits: Map<string, Limits>;
+  readonly events: EventSender;
+  readonly heart: Heart;
+  readonly lamport: LamportClock;
+  readonly logger: Logger;
+  /** Time limits of tasks that have none of their own, seconds. */
+  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
+  resize(concurrency: number): void;
+  /** A warm shutdown; does not wait for it. */
+  shutDown(): void;
+}
+
+/** What a command answers; {@link noReply}: nothing. */
+export type Command = (panel: Panel, args: Json) => unknown;
+
+export const noReply: unique symbol = Symbol('no reply');
+
+/** A refusal that callers see as Python's: `{'error': "ValueError('…')"}`. */
+export class CommandError extends Error {
+  override readonly name: string;
+
+  constructor(kind: 'ValueError' | 'KeyError' | 'TypeError', message: string) {
+    super(message);
+    this.name = kind;
+  }
+}
+
+export function textOf(args: Json, name: string): string {
+  const value = args[name];
+  if (typeof value === 'string' && value !== '') return value;
+  throw new CommandError('TypeError', `the argument '${name}' must be text`);
+}
+
+/** One, or a list of them. */
+export function textsOf(args: Json, name: string): readonly string[] {
+  const value = args[name];
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (list.every((each) => typeof each === 'string')) return list;
+  throw new CommandError('TypeError', `the argument '${name}' must be text, or a list of texts`);
+}
+
+export function countOf(args: Json, name: string, otherwise: number): number {
+  const value = args[name] ?? otherwise;
+  const number = typeof value === 'string' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 0) return number;
+  throw new CommandError('TypeError', `the argument '${name}' must be a whole number`);
+}
+
+export function secondsOf(args: Json, name: string): number | null {
+  const value = args[name];
+  if (value === undefined || value === null || value === '') return null;
+  const number = typeof value === 'string' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isFinite(number) && number > 0) return number;
+  throw new CommandError('TypeError', `the argument '${name}' must be a number of seconds above 0`);
+}

@@ -1,0 +1,166 @@
+// The worker's ear: hears requests, does them, answers.
+import type { RemoteCommand } from '../../app/commands.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Service } from '../../lib/service.ts';
+import { type ControlRequest, isMeant, readRequest, replyMessage } from '../../protocol/control.ts';
+import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
+import { saferepr } from '../../protocol/saferepr.ts';
+import { controlExchange, type Fanout } from '../../transports/fanout.ts';
+import { OncePerMinute } from '../unknown-task.ts';
+import { CommandError, noReply, type Panel } from './panel.ts';
+import { commands } from './registry.ts';
+
+export interface RemoteControlParts {
+  readonly panel: Panel;
+  readonly fanout: Fanout;
+  readonly clock: Clock;
+  /** The user's own, by name. */
+  readonly custom: ReadonlyMap<string, RemoteCommand>;
+}
+
+/** Celery's control_queue_ttl and control_queue_expires. */
+const ttlMs = 300_000;
+const expiresMs = 10_000;
+/** How long the worker's start waits for its ear; a broker that is slower is listened to later. */
+const startMs = 3_000;
+const retries = { factor: 200, maximum: 10_000, jitter: true } as const;
+/** Requests at a time; what comes beyond is left out, and said so. */
+const mostAtOnce = 1_000;
+
+export class RemoteControl implements Service {
+  readonly #parts: RemoteControlParts;
+  readonly #stopping = new AbortController();
+  readonly #malformed = new OncePerMinute();
+  #listening: Promise<void> | null = null;
+  #ear: AsyncDisposable | null = null;
+  #busy = 0;
+  #refused = 0;
+
+  constructor(parts: RemoteControlParts) {
+    this.#parts = parts;
+  }
+
+  /** How many messages were no requests. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Resolves when it listens; when the broker is too slow for that, before. */
+  async start(): Promise<void> {
+    this.#listening ??= this.#listen();
+    const late = new AbortController();
+    await Promise.race([
+      this.#listening,
+      this.#parts.clock.sleep(startMs, late.signal).catch(() => undefined),
+    ]);
+    late.abort();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.race([this.#listening, this.#parts.clock.sleep(startMs)]);
+    await this.#ear?.[Symbol.asyncDispose]();
+    this.#ear = null;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #listen(): Promise<void> {
+    const { fanout, clock, panel } = this.#parts;
+    const { signal } = this.#stopping;
+    const subscription = {
+      exchange: controlExchange,
+      keys: [''],
+      queue: `${panel.name}.celery.pidbox`,
+      ttlMs,
+      expiresMs,
+    };
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        const ear = await fanout.subscribe(subscription, (message) => this.#hear(message));
+        if (signal.aborted) await ear[Symbol.asyncDispose]();
+        else this.#ear = ear;
+        return;
+      } catch (error) {
+        if (failures === 0)
+          panel.logger.warn({ err: error }, `cannot be controlled from afar yet: ${String(error)}`);
+        await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #hear(message: Decoded<WireMessage>): void {
+    const { panel, clock } = this.#parts;
+    const read = readRequest(message);
+    if (!read.ok) {
+      this.#refused++;
+      const { reason, detail } = read.refusal;
+      if (this.#malformed.allows('malformed', clock.now()))
+        panel.logger.warn({ reason, refused: this.#refused }, `a request to workers that is none: ${detail}`);
+      return;
+    }
+    panel.lamport.adjust(read.value.clock);
+    if (!isMeant(read.value, panel.name)) return;
+    if (this.#busy >= mostAtOnce) {
+      if (this.#malformed.allows('busy', clock.now()))
+        panel.logger.warn({ atOnce: mostAtOnce }, 'too many requests at once: some are not answered');
+      return;
+    }
+    this.#busy++;
+    void this.#answer(read.value).finally(() => this.#busy--);
+  }
+
+  /** Never rejects. */
+  async #answer(request: ControlRequest): Promise<void> {
+    const { panel, fanout } = this.#parts;
+    const value = await this.#do(request);
+    if (request.reply === null || value === noReply) return;
+    const { exchange, routingKey, ticket } = request.reply;
+    try {
+      const to = { exchange, routingKey };
+      const reply = { node: panel.name, ticket, clock: panel.lamport.forward() };
+      let message: WireMessage;
+      try {
+        message = replyMessage({ ...reply, value }, to);
+      } catch (error) {
+        message = replyMessage({ ...reply, value: { error: errorText(error) } }, to);
+      }
+      await fanout.publish({ name: exchange, type: 'direct', durable: false }, routingKey, message);
+    } catch (error) {
+      panel.logger.warn(
+        { err: error, method: request.method },
+        `cannot answer the request '${request.method}': ${String(error)}`,
+      );
+    }
+  }
+
+  async #do({ method, arguments: args }: ControlRequest): Promise<unknown> {
+    const { panel } = this.#parts;
+    try {
+      const value = await this.#run(method, args);
+      return value === undefined ? null : value;
+    } catch (error) {
+      if (!(error instanceof CommandError))
+        panel.logger.error({ err: error, method }, `the command '${method}' failed: ${String(error)}`);
+      return { error: errorText(error) };
+    }
+  }
+
+  #run(method: string, args: Json): unknown {
+    const { panel, custom } = this.#parts;
+    const own = custom.get(method);
+    if (own !== undefined) return own(args, panel.name);
+    const command = commands.get(method);
+    if (command === undefined) throw new CommandError('KeyError', method);
+    return command(panel, args);
+  }
+}
+
+/** As Python shows an exception. */
+function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return `${error.name}(${saferepr(error.message)})`;
+}

@@ -1,0 +1,74 @@
+// The worker's heartbeats: that it lives, and how busy it is.
+import { loadavg } from 'node:os';
+import type { EventSender } from '../events/sender.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Service } from '../lib/service.ts';
+import type { Activity } from './activity.ts';
+import { softwareVersion } from './software.ts';
+
+export interface HeartParts {
+  readonly sender: EventSender;
+  readonly activity: Activity;
+  /** How many tasks run. */
+  readonly active: () => number;
+  readonly clock: Clock;
+}
+
+/** Celery's. */
+const everySeconds = 2;
+
+export class Heart implements Service {
+  readonly #parts: HeartParts;
+  readonly #stopping = new AbortController();
+  #beating: Promise<void> | null = null;
+
+  constructor(parts: HeartParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    this.#beating ??= this.#beat();
+  }
+
+  /** Says that it goes. */
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    await this.#beating;
+    if (this.#beating !== null) await this.tell('worker-offline');
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Says it now. `freq`: seconds until it says so again. */
+  async tell(
+    type: 'worker-online' | 'worker-heartbeat' | 'worker-offline',
+    freq: number = everySeconds,
+  ): Promise<void> {
+    const { sender, activity, active } = this.#parts;
+    await sender.worker(type, {
+      freq,
+      active: active(),
+      processed: activity.processed,
+      loadavg: loadavg().map((load) => Math.round(load * 100) / 100),
+      sw_ident: 'js-umbel',
+      sw_ver: softwareVersion,
+      sw_sys: systemName,
+    });
+  }
+
+  async #beat(): Promise<void> {
+    const { signal } = this.#stopping;
+    await this.tell('worker-online');
+    while (!signal.aborted) {
+      await this.#parts.clock.sleep(everySeconds * 1000, signal).catch(() => undefined);
+      if (!signal.aborted) await this.tell('worker-heartbeat');
+    }
+  }
+}
+
+/** As Python's `platform.system()`. */
+const systemName =
+  process.platform === 'darwin' ? 'Darwin' : process.platform === 'win32' ? 'Windows' : 'Linux';

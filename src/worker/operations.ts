@@ -1,0 +1,124 @@
+// What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its ear for commands.
+import type { App } from '../app/app.ts';
+import { EventSender } from '../events/sender.ts';
+import type { Clock } from '../lib/clock.ts';
+import { LamportClock } from '../lib/lamport.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Transport } from '../transports/transport.ts';
+import { Activity } from './activity.ts';
+import type { Panel } from './commands/panel.ts';
+import { RemoteControl } from './commands/remote-control.ts';
+import type { Limits } from './execute.ts';
+import { Heart } from './heart.ts';
+import type { Processor } from './processor.ts';
+import { RateLimits } from './rate-limits.ts';
+import { Revocations } from './revocations.ts';
+import { TaskEvents } from './task-events.ts';
+
+export interface OperationsParts {
+  readonly app: App;
+  /** Node name. */
+  readonly name: string;
+  readonly transport: Transport;
+  /** Tell task events from the start. */
+  readonly taskEvents: boolean;
+  /** Listen to commands. */
+  readonly remoteControl: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What the processor must have. */
+export interface Rules {
+  readonly rateLimits: RateLimits;
+  readonly timeLimits: Map<string, Limits>;
+  readonly revocations: Revocations;
+  readonly events: TaskEvents;
+  readonly activity: Activity;
+}
+
+/** How long a start, or a stop, waits for a broker that does not answer. */
+const patienceMs = 3_000;
+
+export class Operations {
+  readonly rules: Rules;
+  readonly #parts: OperationsParts;
+  readonly #sender: EventSender;
+  readonly #lamport = new LamportClock();
+  readonly #heart: Heart;
+  #processor: Processor | null = null;
+  #control: RemoteControl | null = null;
+  #deafen: () => void = () => undefined;
+
+  constructor(parts: OperationsParts) {
+    const { name: hostname, transport, clock, logger, taskEvents } = parts;
+    this.#parts = parts;
+    const { fanout, notices } = transport;
+    this.#sender = new EventSender({ fanout, hostname, lamport: this.#lamport, clock, logger, taskEvents });
+    const activity = new Activity(clock.now());
+    this.rules = {
+      rateLimits: new RateLimits(),
+      timeLimits: new Map(),
+      revocations: new Revocations({ notices, clock, logger }),
+      events: new TaskEvents(this.#sender),
+      activity,
+    };
+    const active = (): number => this.#processor?.running.size ?? 0;
+    this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
+  }
+
+  /** Learns what is revoked: before the first message is claimed. Never rejects. */
+  async prepare(): Promise<void> {
+    await this.#atMost(this.#load());
+    this.#deafen = this.#parts.transport.onStatus(({ state }) => {
+      if (state === 'connected') void this.#load(); // what was told meanwhile was not heard
+    });
+  }
+
+  /** Shows itself. Never rejects. */
+  async start(
+    panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger'>,
+  ): Promise<void> {
+    const { app, name, transport, clock, logger, remoteControl } = this.#parts;
+    this.#processor = panel.processor;
+    await this.#heart.start();
+    if (!remoteControl) return;
+    const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger };
+    this.#control = new RemoteControl({
+      panel: { ...panel, ...this.rules, ...own, events: this.#sender },
+      fanout: transport.fanout,
+      clock,
+      custom: app.commands,
+    });
+    await this.#control.start();
+  }
+
+  /** Says that it goes, and listens no more. Never rejects. */
+  async stop(): Promise<void> {
+    this.#deafen();
+    const { transport } = this.#parts;
+    const leave = async (): Promise<void> => {
+      await this.#control?.stop();
+      await this.#heart.stop();
+      await this.#sender.close();
+    };
+    const left = leave().catch(() => undefined);
+    // Nobody would hear it.
+    if (transport.status.state !== 'reconnecting') await this.#atMost(left);
+  }
+
+  async #load(): Promise<void> {
+    try {
+      await this.rules.revocations.load();
+    } catch (error) {
+      this.#parts.logger.warn({ err: error }, `cannot read what is revoked: ${String(error)}`);
+    }
+  }
+
+  async #atMost(work: Promise<unknown>): Promise<void> {
+    const done = new AbortController();
+    const late = this.#parts.clock.sleep(patienceMs, done.signal).catch(() => undefined);
+    await Promise.race([work, late]);
+    done.abort();
+  }
+}

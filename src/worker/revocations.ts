@@ -1,0 +1,99 @@
+// Which tasks are not to run: by id, or by a stamp. Known to all workers, kept in the store for those that come later.
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import { idNotice, mostNotices, type NoticeBoard, stampNotice } from '../transports/fanout.ts';
+
+/** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
+const keptMs = 10_800_000;
+
+export interface RevocationParts {
+  readonly notices: NoticeBoard;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class Revocations {
+  readonly #parts: RevocationParts;
+  /** When it expires, by notice; the oldest first. */
+  readonly #notices = new Map<string, number>();
+  /** Names of stamps that any notice is about. */
+  readonly #stamps = new Set<string>();
+
+  constructor(parts: RevocationParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the message is not to run. Cheap while nothing is revoked. */
+  has({ id, stamps }: Pick<TaskMessage, 'id' | 'stamps'>): boolean {
+    if (this.#notices.size === 0) return false;
+    if (this.#counts(idNotice(id))) return true;
+    for (const name of this.#stamps) {
+      if (!Object.hasOwn(stamps, name)) continue;
+      const values: unknown = stamps[name];
+      for (const value of Array.isArray(values) ? values : [values])
+        if (this.#counts(stampNotice(name, String(value)))) return true;
+    }
+    return false;
+  }
+
+  get ids(): readonly string[] {
+    const now = this.#parts.clock.now();
+    return [...this.#notices]
+      .filter(([notice, until]) => until > now && notice.startsWith('id:'))
+      .map(([notice]) => notice.slice(3));
+  }
+
+  /** Keeps them here and in the store. Never rejects: what the store does not take, this worker knows. */
+  async revoke(notices: readonly string[]): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const until = clock.now() + keptMs;
+    this.#keep(notices, until);
+    try {
+      await this.#parts.notices.put(notices, until);
+    } catch (error) {
+      logger.warn(
+        { err: error, revoked: notices.length },
+        `cannot keep in the store what is revoked: ${String(error)}; workers that start later will not know it`,
+      );
+    }
+  }
+
+  /** Learns what was revoked before. */
+  async load(): Promise<void> {
+    this.#keep(await this.#parts.notices.read(), this.#parts.clock.now() + keptMs);
+  }
+
+  /** From another worker. */
+  learn(ids: readonly string[]): void {
+    this.#keep(ids.map(idNotice), this.#parts.clock.now() + keptMs);
+  }
+
+  #counts(notice: string): boolean {
+    const until = this.#notices.get(notice);
+    return until !== undefined && until > this.#parts.clock.now();
+  }
+
+  #keep(notices: readonly string[], until: number): void {
+    for (const notice of notices) {
+      this.#notices.delete(notice);
+      this.#notices.set(notice, until);
+      const name = stampNameIn(notice);
+      if (name !== null) this.#stamps.add(name);
+    }
+    for (const oldest of this.#notices.keys()) {
+      if (this.#notices.size <= mostNotices) break;
+      this.#notices.delete(oldest);
+    }
+  }
+}
+
+function stampNameIn(notice: string): string | null {
+  if (!notice.startsWith('stamp:')) return null;
+  try {
+    const pair: unknown = JSON.parse(notice.slice('stamp:'.length));
+    return Array.isArray(pair) && typeof pair[0] === 'string' ? pair[0] : null;
+  } catch {
+    return null;
+  }
+}

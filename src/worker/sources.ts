@@ -1,0 +1,130 @@
+// Where the worker's messages come from: a consumer that is followed by another one when the worker is to serve other queues.
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Consumer, Delivery } from '../transports/transport.ts';
+
+export interface SourcesParts {
+  readonly first: Consumer;
+  readonly queues: readonly string[];
+  /** Joins the store's workers once more. */
+  readonly open: (queues: readonly string[]) => Promise<Consumer>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How often it is looked whether the last of an old consumer's messages is settled. */
+const glanceMs = 100;
+
+export class Sources implements Consumer {
+  readonly #parts: SourcesParts;
+  #current: Consumer;
+  #queues: readonly string[];
+  /** Ends the claims of `#current`. */
+  #swap = new AbortController();
+  #heeded: AbortSignal | null = null;
+  /** Claims under way. */
+  #claiming = 0;
+  #inHand: () => ReadonlySet<Delivery> = () => new Set();
+  #changing: Promise<void> = Promise.resolve();
+  readonly #retired = new Set<Consumer>();
+  readonly #closing = new AbortController();
+
+  constructor(parts: SourcesParts) {
+    this.#parts = parts;
+    this.#current = parts.first;
+    this.#queues = parts.queues;
+  }
+
+  /** The queues that are served. */
+  get queues(): readonly string[] {
+    return this.#queues;
+  }
+
+  /** How to know which deliveries are not settled yet. */
+  watch(inHand: () => ReadonlySet<Delivery>): void {
+    this.#inHand = inHand;
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    for (;;) {
+      const swap = this.#swap;
+      this.#passOn(signal);
+      this.#claiming++;
+      try {
+        const deliveries = await this.#current.claim(capacity, swap.signal);
+        if (deliveries.length > 0 || signal.aborted || !swap.signal.aborted) return deliveries;
+      } finally {
+        this.#claiming--;
+      }
+      await this.#changing; // the next one is there, or the old one goes on
+      if (this.#closing.signal.aborted) return [];
+    }
+  }
+
+  /** Serves these from now on. What was claimed is finished. @throws what joining throws; then all is as before */
+  serve(queues: readonly string[]): Promise<void> {
+    const change = this.#changing.then(() => this.#serve(queues));
+    this.#changing = change.catch(() => undefined);
+    return change;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#swap.abort();
+    await this.#changing;
+    await Promise.all([this.#current, ...this.#retired].map((source) => source.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The loop has one signal for all its claims; each consumer is left by one of our own. */
+  #passOn(signal: AbortSignal): void {
+    if (this.#heeded !== signal) {
+      this.#heeded = signal;
+      signal.addEventListener('abort', () => this.#swap.abort(), { once: true });
+    }
+    if (signal.aborted) this.#swap.abort();
+  }
+
+  async #serve(queues: readonly string[]): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    const next = queues.length === 0 ? new NoSource() : await this.#parts.open(queues);
+    const old = this.#current;
+    this.#swap.abort();
+    // A claim that has begun is finished: what it brings is in hand before the old consumer is looked at.
+    while (this.#claiming > 0) await this.#parts.clock.sleep(1);
+    this.#current = next;
+    this.#queues = queues;
+    this.#swap = new AbortController();
+    if (this.#heeded?.aborted) this.#swap.abort();
+    this.#retired.add(old);
+    setImmediate(() => void this.#retire(old));
+  }
+
+  async #retire(old: Consumer): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const before = [...this.#inHand()];
+    while (!this.#closing.signal.aborted && before.some((delivery) => this.#inHand().has(delivery)))
+      await clock.sleep(glanceMs, this.#closing.signal).catch(() => undefined);
+    if (this.#closing.signal.aborted || !this.#retired.delete(old)) return;
+    await old.close().catch((error: unknown) => {
+      logger.warn({ err: error }, `cannot leave the queues served before in order: ${String(error)}`);
+    });
+  }
+}
+
+/** Serves nothing. */
+class NoSource implements Consumer {
+  claim(_: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve([]);
+      else signal.addEventListener('abort', () => resolve([]), { once: true });
+    });
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

@@ -1,0 +1,113 @@
+// Celery's task events, made of what the worker knows.
+import { redacted } from '../events/redact.ts';
+import type { EventSender } from '../events/sender.ts';
+import { encodeException } from '../protocol/exception.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import { saferepr } from '../protocol/saferepr.ts';
+import type { Refused } from './admit.ts';
+import type { RunEnd } from './execute.ts';
+
+export class TaskEvents {
+  readonly #sender: EventSender;
+
+  constructor(sender: EventSender) {
+    this.#sender = sender;
+  }
+
+  /** Whether anybody wants them. Ask before you call the others. */
+  get on(): boolean {
+    return this.#sender.on;
+  }
+
+  received(message: TaskMessage): void {
+    this.#sender.task('task-received', {
+      uuid: message.id,
+      name: message.shadow ?? message.task,
+      args: redacted(message.argsrepr),
+      kwargs: redacted(message.kwargsrepr),
+      root_id: message.rootId,
+      parent_id: message.parentId,
+      retries: message.retries,
+      eta: message.eta?.toISOString() ?? null,
+      expires: message.expires?.toISOString() ?? null,
+    });
+  }
+
+  started({ id }: TaskMessage): void {
+    this.#sender.task('task-started', { uuid: id });
+  }
+
+  ended(message: TaskMessage, end: RunEnd, runtimeMs: number): void {
+    const news = newsOfEnd(end, runtimeMs);
+    if (news !== null) this.#sender.task(news.type, { uuid: message.id, ...news.fields });
+  }
+
+  refused(refused: Refused): void {
+    if (refused.kind === 'early') this.received(refused.message);
+    const news = newsOfRefused(refused);
+    if (news !== null) this.#sender.task(news.type, { uuid: news.uuid, ...news.fields });
+  }
+}
+
+interface News {
+  readonly type: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** Null: as in Celery, no news. */
+function newsOfEnd(end: RunEnd, runtimeMs: number): News | null {
+  switch (end.kind) {
+    case 'success': {
+      const result = redacted(saferepr(end.value === undefined ? null : end.value));
+      return { type: 'task-succeeded', fields: { result, runtime: runtimeMs / 1000 } };
+    }
+    case 'failure':
+      return { type: 'task-failed', fields: thrown(end.error) };
+    case 'retry':
+      return { type: 'task-retried', fields: thrown(end.retry.cause ?? end.retry) };
+    case 'rejected':
+      return { type: 'task-rejected', fields: { requeue: end.requeue } };
+    case 'revoked':
+      return { type: 'task-revoked', fields: { terminated: true, signum: end.signum, expired: false } };
+    case 'lost':
+    case 'abandoned':
+    case 'ignored':
+    case 'replaced':
+      return null;
+  }
+}
+
+function newsOfRefused(refused: Refused): (News & { readonly uuid: string }) | null {
+  switch (refused.kind) {
+    case 'expired':
+    case 'revoked': {
+      const fields = { terminated: false, signum: null, expired: refused.kind === 'expired' };
+      return { type: 'task-revoked', uuid: refused.message.id, fields };
+    }
+    case 'unknown': {
+      if (refused.until !== null) return null;
+      const exception = `NotRegistered(${saferepr(refused.message.task)})`;
+      return { type: 'task-failed', uuid: refused.message.id, fields: { exception, traceback: null } };
+    }
+    case 'deadly': {
+      const exception = `WorkerLostError('${refused.strikes} workers died or lost their lease')`;
+      return { type: 'task-failed', uuid: refused.message.id, fields: { exception, traceback: null } };
+    }
+    case 'early':
+    case 'limited':
+    case 'finished':
+    case 'undecodable':
+      return null;
+  }
+}
+
+/** An exception as Python would write it. */
+function thrown(error: unknown): News['fields'] {
+  const { exception, traceback } = encodeException(error);
+  const { exc_type, exc_message } = exception;
+  const args: readonly unknown[] = Array.isArray(exc_message) ? exc_message : [exc_message];
+  return {
+    exception: redacted(`${exc_type}(${args.map((each) => saferepr(each)).join(', ')})`),
+    traceback: traceback === null ? null : redacted(traceback),
+  };
+}
