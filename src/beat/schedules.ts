@@ -16,7 +16,6 @@ import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import type { Json } from '../protocol/message.ts';
-import type { AsyncResult } from '../results/async-result.ts';
 import { checkOverlap } from './declared.ts';
 import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, scheduleOf, taskOf } from './entry.ts';
 import { nextMs } from './overdue.ts';
@@ -159,7 +158,7 @@ export class Schedules implements AsyncDisposable {
   }
 
   /** Sends a run beside the schedule, now. @throws UnknownScheduleError, and what sending throws */
-  async run(name: string): Promise<AsyncResult> {
+  async run(name: string): Promise<ReturnType<App['result']>> {
     const { entry } = await this.#find(name);
     const atMs = await this.#store.now();
     const taskId = uuid7();
