@@ -45,9 +45,12 @@ export type Routes = RouteEntries | RouteFunction | readonly (RouteEntries | Rou
  * @throws ConfigError for routes that are none.
  */
 export class Router {
+  /** No route is a function, which decides by the whole call: names are enough to ask. */
+  readonly byName: boolean;
   readonly #routers: readonly RouteFunction[];
 
   constructor(routes: Routes | null) {
+    this.byName = !(Array.isArray(routes) ? routes : [routes]).some((each) => typeof each === 'function');
     this.#routers = routes === null ? [] : readRouters(routes);
   }
 

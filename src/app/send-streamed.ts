@@ -7,6 +7,7 @@ import type { Json, WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { type AsyncResult, GroupResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
+import { addressedParts } from './addressed-parts.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
@@ -88,7 +89,8 @@ class Sending {
       return;
     }
     if (this.#body !== null && this.#carried === null) await this.#begin(app, this.#body);
-    const planned = planHere(app, signature, {
+    const addressed = await addressedParts(app, signature, this.#rulesOf(app));
+    const planned = planHere(app, addressed, {
       args: this.#args,
       groupId: this.#groupId,
       groupIndex: this.#handles.length,
@@ -145,7 +147,8 @@ class Sending {
   /** What all members refer to. */
   async #begin(app: App, { signature, policy }: StreamedBody): Promise<void> {
     const { countdown: _, eta: __, ...later } = this.#wireOptions;
-    this.#carried = carriedBody(withInherited(signature.toJSON(), later), {
+    const addressed = await addressedParts(app, withInherited(signature.toJSON(), later), this.#rulesOf(app));
+    this.#carried = carriedBody(addressed, {
       groupId: this.#groupId,
       policy,
       id: this.#id,

@@ -1,22 +1,20 @@
 // Starting a workflow: planned, written, and published in as few steps as there can be.
 
-import { withOptions } from '../canvas/construct.ts';
-import { mapTasks } from '../canvas/map-tasks.ts';
 import type { Plan } from '../canvas/planned.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Publication } from '../transports/transport.ts';
+import { addressedParts } from './addressed-parts.ts';
 import type { App } from './app.ts';
 import { calleeNamed, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
 import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
-import { type PriorityName, priorityNumber } from './priority.ts';
 import { type PublishRules, publishCalls } from './publish.ts';
 import { resultOf } from './result-of.ts';
-import { addressedCall, type EncodedCall, encodeCall, publicationsOf, scaleOf } from './sender.ts';
+import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from './sender.ts';
 import { announced, rulesOf, within } from './submit.ts';
 
 /**
@@ -31,7 +29,7 @@ export async function sendWorkflow<R>(
 ): Promise<AsyncResult<R>> {
   const rules = rulesOf(app, start.sending ?? {});
   // Before the stores are opened: what the caller changes meanwhile changes nothing.
-  const draft = planHere(app, await addressed(app, signature, rules), start);
+  const draft = planHere(app, await addressedParts(app, signature, rules), start);
   const calls = await encodedCalls(app, draft);
   const { transport, backend } = app.stores ?? (await within(app.open(), rules));
   await within(prepareStores(app, backend, draft), rules);
@@ -87,23 +85,6 @@ export async function publishInWindows(
       );
     }
   }
-}
-
-/** What each part must be told that is only known with the stores: where its result is awaited, and the number of a priority's name. */
-async function addressed(app: App, signature: WireSignature, rules: PublishRules): Promise<WireSignature> {
-  const { backend: url, taskDefaultPriority } = app.config;
-  const awaitsMessages = url?.startsWith('rpc:') === true;
-  if (!awaitsMessages && typeof taskDefaultPriority !== 'string') return signature;
-  const { backend } = app.stores ?? (await within(app.open(), rules));
-  const replyTo = awaitsMessages ? await backend?.replyTo?.() : undefined;
-  return mapTasks(signature, (task) => {
-    const { priority, queue } = task.options;
-    const scale = scaleOf(app, typeof queue === 'string' ? queue : app.config.taskDefaultQueue);
-    return withOptions(task, {
-      ...(typeof priority === 'string' && { priority: priorityNumber(priority as PriorityName, scale) }), // checked when it was set
-      ...(replyTo !== undefined && { reply_to: replyTo }),
-    });
-  });
 }
 
 /** Checks and writes all calls, so that either all can be sent or none is. */

@@ -12,7 +12,7 @@ export type SignatureSource<In extends readonly unknown[], Out> =
 
 /** Can be sent, and be the header of a chord; it is no part of other workflows, since it is never there as a whole. */
 export class StreamedGroup<in In extends readonly unknown[], out Out> {
-  /** @internal */
+  /** Where they come from. They are asked for once. */
   readonly members: SignatureSource<In, Out>;
 
   constructor(members: SignatureSource<In, Out>) {

@@ -327,6 +327,22 @@ describe('signatures', () => {
     expect(visited.toJSON().options).toMatchObject({ of: 'add', stamped_headers: ['of'] });
   });
 
+  it('take along the queue that this application would send them to, for workers that would not know it', async () => {
+    await using routed = new App('routed', {
+      broker: `memory://${crypto.randomUUID()}`,
+      taskDefaultQueue: 'ours',
+      taskRoutes: { 'mail.*': 'mail' },
+    });
+    const one = routed.task('one', () => 1);
+    const mail = routed.task('mail.send', (x: number) => x);
+    const publish = vi.spyOn(await routed.broker(), 'publish');
+    await chain(one.s(), mail.s(), one.si(), mail.si(1).set({ queue: 'own' })).delay();
+    const [publication] = publish.mock.calls[0]?.[0] ?? [];
+    const decoded = publication && decodeTask(publication.message);
+    const queues = decoded?.ok ? decoded.value.embed.chain?.map(({ options }) => options.queue) : [];
+    expect([publication?.queue, queues]).toEqual(['ours', ['own', 'ours', 'mail']]);
+  });
+
   it('of names that mean priorities travel as the broker numbers them', async () => {
     await using named = new App('named', {
       broker: `memory://${crypto.randomUUID()}`,

@@ -52,6 +52,7 @@ describe('the types', () => {
     'from-celery',
     'from-bullmq',
     'from-celery-node',
+    'workflows',
   ])('fit the code of the guide %s', (name) => {
     const guide = readFileSync(join(root, `docs/guide/${name}.md`), 'utf8');
     const program = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');

@@ -1,0 +1,57 @@
+// What the parts of a workflow must take along, since others send them: a worker of another application, or of Python.
+import { withOptions } from '../canvas/construct.ts';
+import { mapTasks } from '../canvas/map-tasks.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import type { App } from './app.ts';
+import { noOptions } from './call-options.ts';
+import { type PriorityName, priorityNumber } from './priority.ts';
+import type { PublishRules } from './publish.ts';
+import { scaleOf } from './sender.ts';
+import { within } from './submit.ts';
+
+/**
+ * The workflow with the queues that its parts have here, if that is not what anybody would take anyway; where their results are
+ * awaited; and the number of a priority's name.
+ */
+export async function addressedParts(
+  app: App,
+  signature: WireSignature,
+  rules: PublishRules,
+): Promise<WireSignature> {
+  const { backend: url, taskDefaultPriority, taskDefaultQueue } = app.config;
+  const awaitsMessages = url?.startsWith('rpc:') === true;
+  const named = typeof taskDefaultPriority === 'string';
+  const routed = app.router.byName && (!app.router.empty || taskDefaultQueue !== 'celery');
+  if (!awaitsMessages && !named && !routed) return signature;
+  const { backend } =
+    awaitsMessages || named ? (app.stores ?? (await within(app.open(), rules))) : { backend: null };
+  const replyTo = awaitsMessages ? await backend?.replyTo?.() : undefined;
+  return mapTasks(signature, (task) => {
+    const place = routed ? placeOf(app, task) : {};
+    const queue = place.queue ?? task.options.queue;
+    const { priority } = task.options;
+    const scale = scaleOf(app, typeof queue === 'string' ? queue : taskDefaultQueue);
+    return withOptions(task, {
+      ...place,
+      ...(typeof priority === 'string' && { priority: priorityNumber(priority as PriorityName, scale) }), // checked when it was set
+      ...(replyTo !== undefined && { reply_to: replyTo }),
+    });
+  });
+}
+
+/** Where a part goes by what its sender knows, if it does not say so itself. */
+function placeOf(app: App, { task, args, kwargs, options }: WireSignature): Json {
+  if (options.queue !== undefined || options.exchange !== undefined || options.routing_key !== undefined)
+    return {};
+  const route = app.router.route(task, args, kwargs, noOptions) ?? noOptions;
+  const { queue, exchange, routingKey }: { queue?: string; exchange?: string; routingKey?: string } = route;
+  if (queue === undefined && exchange === undefined && routingKey === undefined) {
+    const { taskDefaultQueue } = app.config;
+    return taskDefaultQueue === 'celery' ? {} : { queue: taskDefaultQueue };
+  }
+  return {
+    ...(queue !== undefined && { queue }),
+    ...(exchange !== undefined && { exchange }),
+    ...(routingKey !== undefined && { routing_key: routingKey }),
+  };
+}

@@ -1,0 +1,60 @@
+// The examples of workflows, run on the built package as they stand.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureBuilt, root } from '../e2e/harness/built.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'umbel-workflows-'));
+
+beforeAll(async () => {
+  await ensureBuilt();
+  process.env.UMBEL_BROKER_URL = `memory://${crypto.randomUUID()}`;
+  process.env.ORDERS = join(folder, 'orders');
+}, 90_000);
+afterAll(() => {
+  delete process.env.UMBEL_BROKER_URL;
+  delete process.env.ORDERS;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The module, as the users of the built package load it. */
+function example<Module>(path: string): Promise<Module> {
+  return import(/* @vite-ignore */ join(root, 'examples', path)) as Promise<Module>;
+}
+
+test('map and reduce: the words of all files of a folder are counted', async () => {
+  mkdirSync(join(folder, 'texts', 'deeper'), { recursive: true });
+  writeFileSync(join(folder, 'texts', 'one.md'), 'A rose is a rose');
+  writeFileSync(join(folder, 'texts', 'deeper', 'two.txt'), 'is a rose');
+  writeFileSync(join(folder, 'texts', 'three.html'), 'rose rose rose');
+  const { wordsOf } = await example<typeof import('../../examples/map-reduce/main.ts')>('map-reduce/main.ts');
+  const { app } = await example<typeof import('../../examples/map-reduce/app.ts')>('map-reduce/app.ts');
+  const { drain } = await import('umbel/testing');
+  const result = await wordsOf(join(folder, 'texts'), 2);
+  await drain(app);
+  expect(await result.get({ timeout: 5 })).toEqual([
+    ['a', 3],
+    ['rose', 3],
+  ]);
+  await app.close();
+});
+
+test('an order that cannot be paid or shipped is undone step by step', async () => {
+  const { app, handle, stateOf } =
+    await example<typeof import('../../examples/order-pipeline/app.ts')>('order-pipeline/app.ts');
+  const { drain } = await import('umbel/testing');
+  const orders = [
+    { id: 'a1', item: 'kettle', price: 30 },
+    { id: 'a2', item: 'piano', price: 4000 },
+    { id: 'a3', item: 'anvil', price: 90 },
+  ];
+  const results = [];
+  for (const order of orders) results.push(await handle(order).delay());
+  await drain(app);
+  const ends = [];
+  for (const result of results) ends.push(await result.status());
+  expect(ends).toEqual(['SUCCESS', 'FAILURE', 'FAILURE']);
+  expect(orders.map(stateOf)).toEqual([['reserved', 'charged', 'shipped'], [], []]);
+  await app.close();
+});
