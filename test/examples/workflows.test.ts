@@ -1,9 +1,12 @@
 // The examples of workflows, run on the built package as they stand.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureBuilt, root } from '../e2e/harness/built.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-workflows-'));
 
@@ -58,3 +61,40 @@ test('an order that cannot be paid or shipped is undone step by step', async () 
   expect(orders.map(stateOf)).toEqual([['reserved', 'charged', 'shipped'], [], []]);
   await app.close();
 });
+
+const celery = spawnSync('/usr/bin/python3', ['-c', 'import celery, redis']).status === 0;
+
+test.skipIf(noRedis !== undefined || (!celery && !process.env.CI))(
+  'a workflow in two languages: members end in Python, what follows them runs here',
+  async () => {
+    await using redis = await RedisServerProcess.start();
+    const urls = { UMBEL_BROKER_URL: redis.url(0), UMBEL_RESULT_BACKEND: redis.url(1) };
+    Object.assign(process.env, urls);
+    const python = spawn(
+      '/usr/bin/python3',
+      ['-m', 'celery', '-A', 'reports', 'worker', '-Q', 'python', '-P', 'solo', '-l', 'INFO'],
+      {
+        cwd: join(root, 'examples/two-languages'),
+        env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+        stdio: 'ignore',
+      },
+    );
+    const ended = once(python, 'exit');
+    try {
+      const { app, report } =
+        await example<typeof import('../../examples/two-languages/app.ts')>('two-languages/app.ts');
+      const { Worker } = await import('umbel/worker');
+      await using worker = new Worker(app, { queues: ['typescript'] });
+      await worker.start();
+      const result = await report(['one', 'three', 'eleven']).delay();
+      expect(await result.get({ timeout: 30 })).toBe(`mean of squares: ${(9 + 25 + 36) / 3}`);
+      await worker.stop();
+      await app.close();
+    } finally {
+      delete process.env.UMBEL_RESULT_BACKEND;
+      python.kill('SIGKILL');
+      await ended;
+    }
+  },
+  60_000,
+);
