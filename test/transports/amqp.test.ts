@@ -91,6 +91,25 @@ describe.skipIf(noRabbit)('RabbitMQ', () => {
     expect(idOf(await claimOne(await join(transport)))).toBe('c');
   });
 
+  it('hears a quorum queue again that was deleted and declared anew under its consumer', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost, [{ ...plainQueue('celery'), type: 'quorum' }]);
+    const consumer = await join(transport);
+    // It must have had some: so many of the new queue RabbitMQ 3.10 says it had already.
+    for (const id of ['a', 'b', 'c']) {
+      await transport.publish([publication(id)]);
+      await (await claimOne(consumer)).settle({ kind: 'ack' });
+    }
+    const claiming = claim(consumer, 1, 40_000);
+    const channel = await (await (await raw(vhost)).ready(5000)).createChannel();
+    await expect.poll(async () => (await channel.checkQueue('celery')).consumerCount).toBe(1);
+    await channel.deleteQueue('celery');
+    await transport.publish([publication('d')]);
+    const [delivery] = await claiming;
+    expect(delivery && idOf(delivery)).toBe('d');
+    expect(await delivery?.settle({ kind: 'ack' })).toBe('settled');
+  }, 60_000);
+
   it("takes a task that outlasts the broker's consumer timeout for lost, and goes on with a new channel", async () => {
     const set = (timeoutMs: number, tickMs: number): string =>
       server.ctl(

@@ -50,6 +50,9 @@ const aftershockMs = 400;
 const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
+const glimpseMs = 50;
+/** After so many idle looks a quorum queue is consumed from anew: see `#refresh`. */
+const idleGlances = 5;
 const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 
 /** What comes from one queue, on a channel of its own: what closes it harms no other. */
@@ -69,6 +72,9 @@ interface Feed {
   arrivals: number;
   /** How many had come when messages were last seen to wait there; -1: none waited. */
   lastGlance: number;
+  /** How many had come at the last look, and how often in a row nothing had. */
+  glanced: number;
+  idle: number;
 }
 
 export class AmqpConsumer implements Consumer {
@@ -227,6 +233,12 @@ export class AmqpConsumer implements Consumer {
         // The connection went meanwhile: the next one wakes who waits.
         if (this.#link.connection !== connection) return;
         if (feed !== undefined) this.#drop(feed);
+        // Deleted since it was declared: once more, in a moment.
+        if (isNotFound(error)) {
+          await this.#parts.clock.sleep(glimpseMs);
+          this.#wake();
+          continue;
+        }
         if (error instanceof ConfigError) throw error;
         throw new BrokerUnavailable(`cannot consume from '${queue}': ${String(error)}`, { cause: error });
       }
@@ -237,6 +249,12 @@ export class AmqpConsumer implements Consumer {
   async #glance(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
       if (feed.held.size >= feed.prefetch) continue;
+      feed.idle = feed.held.size === 0 && feed.arrivals === feed.glanced ? feed.idle + 1 : 0;
+      feed.glanced = feed.arrivals;
+      if (feed.idle >= idleGlances && this.#parts.declared.get(feed.queue)?.type === 'quorum') {
+        await this.#refresh(feed);
+        continue;
+      }
       const { arrivals } = feed;
       try {
         const { messageCount } = await feed.channel.checkQueue(feed.queue);
@@ -247,6 +265,23 @@ export class AmqpConsumer implements Consumer {
         this.#drop(feed); // the queue is gone, or the channel
       }
     }
+  }
+
+  /**
+   * RabbitMQ 3.10 tells a consumer nothing when its quorum queue is deleted; if the queue is declared again it takes the consumer for
+   * the new one's, and gives it as many messages that never arrive as it had of the old one. They come back with the channel's end.
+   */
+  async #refresh(feed: Feed): Promise<void> {
+    feed.idle = 0;
+    await this.#stopConsuming(feed);
+    // What came meanwhile has a place to be acknowledged in; else nothing is lost with the channel.
+    if (feed.held.size === 0) this.#drop(feed);
+  }
+
+  async #stopConsuming(feed: Feed): Promise<void> {
+    const tags = feed.tags.splice(0);
+    feed.prefetch = 0;
+    for (const tag of tags) await feed.channel.cancel(tag).catch(() => undefined);
   }
 
   #drop(feed: Feed): void {
@@ -269,6 +304,8 @@ export class AmqpConsumer implements Consumer {
       open: true,
       arrivals: 0,
       lastGlance: -1,
+      glanced: -1,
+      idle: 0,
     };
     channel.on('error', () => undefined);
     channel.on('close', () => {
@@ -433,9 +470,7 @@ export class AmqpConsumer implements Consumer {
   /** Takes no more, and gives back what was pushed ahead. */
   async #rest(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
-      const tags = feed.tags.splice(0);
-      feed.prefetch = 0;
-      for (const tag of tags) await feed.channel.cancel(tag).catch(() => undefined);
+      await this.#stopConsuming(feed);
       for (const delivery of feed.ready.splice(0)) {
         if (!feed.open) break;
         // It was not handed out, and whoever gets it next is told nothing: in front, as it was.
@@ -480,6 +515,10 @@ function marksOf({ source }: AmqpDelivery): Record<string, unknown> {
 function dueOf({ message }: AmqpDelivery): number {
   const eta = message.ok ? message.value.headers.eta : null;
   return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? 0) : 0;
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 404;
 }
 
 let letters = 0;
