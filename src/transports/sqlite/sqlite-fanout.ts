@@ -31,6 +31,14 @@ CREATE INDEX notice_until ON notice (until);
 CREATE TRIGGER bury_listener AFTER DELETE ON peer BEGIN
   DELETE FROM listening WHERE peer = OLD.id;
 END;`,
+  `
+CREATE TABLE worker (                  -- a process may have several
+  name TEXT NOT NULL, peer INTEGER NOT NULL,
+  PRIMARY KEY (name, peer)
+) WITHOUT ROWID;
+CREATE TRIGGER bury_names AFTER DELETE ON peer BEGIN
+  DELETE FROM worker WHERE peer = OLD.id;
+END;`,
 ];
 
 /** How long, and how many, broadcasts are there for a listener that is slow. */
@@ -47,6 +55,8 @@ export class SqliteFanout implements Fanout {
   readonly #store: SqliteStore;
   readonly #clock: Clock;
   readonly #listening = new Set<Listening>();
+  /** Of the workers that are here. */
+  readonly #names = new Map<object, string>();
   #unlisten: (() => void) | null = null;
   /** The last broadcast that was read. */
   #last = 0;
@@ -82,24 +92,32 @@ export class SqliteFanout implements Fanout {
 
   async subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable> {
     const listening = { subscription, listener };
-    if (this.#unlisten === null) {
-      this.#last = this.#newest();
-      this.#unlisten = this.#store.peers.listen({
-        onRing: (text) => void (text === ringText && this.#read()),
-        // Under its new id nobody knows it.
-        onStruckOff: () => void this.#register().then(() => this.#read()),
-      });
-    }
+    this.#hearPeers();
     this.#listening.add(listening);
     await this.#register();
     return { [Symbol.asyncDispose]: () => this.#leave(listening) };
   }
 
   async workers(): Promise<readonly string[]> {
-    const rows = this.#store.read((sql) =>
-      sql("SELECT DISTINCT name FROM peer WHERE lease_ms IS NOT NULL AND name <> '' ORDER BY name").all(),
-    );
+    const rows = this.#store.read((sql) => sql('SELECT DISTINCT name FROM worker ORDER BY name').all());
     return rows.map(({ name }) => String(name));
+  }
+
+  /** A worker has come. */
+  async join(consumer: object, name: string): Promise<void> {
+    this.#names.set(consumer, name);
+    this.#hearPeers();
+    await this.#register();
+  }
+
+  async leave(consumer: object): Promise<void> {
+    const name = this.#names.get(consumer);
+    this.#names.delete(consumer);
+    if (name === undefined || [...this.#names.values()].includes(name)) return;
+    const id = await this.#store.peers.id();
+    const gone = (transaction: Transaction): unknown =>
+      transaction.sql('DELETE FROM worker WHERE name = ? AND peer = ?').run(name, id);
+    await this.#store.write(false, gone).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -111,13 +129,29 @@ export class SqliteFanout implements Fanout {
     await this.#forget(exchanges).catch(() => undefined);
   }
 
+  #hearPeers(): void {
+    if (this.#unlisten !== null) return;
+    this.#last = this.#newest();
+    this.#unlisten = this.#store.peers.listen({
+      onRing: (text) => void (text === ringText && this.#read()),
+      // Under its new id nobody knows it.
+      onStruckOff: () =>
+        void this.#register().then(
+          () => this.#read(),
+          () => undefined, // the store is full or locked: the next who is struck off, or comes, tries again
+        ),
+    });
+  }
+
   async #register(): Promise<void> {
     const exchanges = this.#exchanges();
-    if (exchanges.size === 0 || this.#closed) return;
+    const names = new Set(this.#names.values());
+    if ((exchanges.size === 0 && names.size === 0) || this.#closed) return;
     const id = await this.#store.peers.id();
     await this.#store.write(false, ({ sql }) => {
       for (const exchange of exchanges)
         sql('INSERT OR IGNORE INTO listening (exchange, peer) VALUES (?, ?)').run(exchange, id);
+      for (const name of names) sql('INSERT OR IGNORE INTO worker (name, peer) VALUES (?, ?)').run(name, id);
     });
   }
 

@@ -90,10 +90,12 @@ class SqliteTransport implements Transport {
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
     await this.store.peers.own(options.leaseMs, options.name);
-    const consumer = new SqliteConsumer(this.store, this.#clock, options, () =>
-      this.#consumers.delete(consumer),
-    );
+    const consumer = new SqliteConsumer(this.store, this.#clock, options, () => {
+      this.#consumers.delete(consumer);
+      void this.fanout.leave(consumer);
+    });
     this.#consumers.add(consumer);
+    await this.fanout.join(consumer, options.name);
     return consumer;
   }
 

@@ -1,0 +1,274 @@
+import { describe, expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { Control } from '../../src/control/control.ts';
+import { captureEvents } from '../../src/events/receiver.ts';
+import { deferred } from '../../src/lib/deferred.ts';
+import type { WireEvent } from '../../src/protocol/event.ts';
+import { newApp, recordIn, startWorker, until } from '../worker/bench.ts';
+
+const stores = ['memory', 'sqlite'] as const;
+const whom = { destination: ['celery@here'], timeout: 5 };
+
+describe.each(stores)('remote control on %s', (kind) => {
+  async function setUp(options: Parameters<typeof startWorker>[1] = {}): Promise<{
+    app: App;
+    control: Control;
+    ask: (method: string, args?: Record<string, unknown>) => Promise<unknown>;
+    log: Awaited<ReturnType<typeof startWorker>>['log'];
+    worker: Awaited<ReturnType<typeof startWorker>>['worker'];
+  }> {
+    const app = await newApp(kind);
+    const { worker, log } = await startWorker(app, options);
+    const control = new Control(app);
+    const ask = async (method: string, args: Record<string, unknown> = {}): Promise<unknown> =>
+      (await control.ask(method, args, whom)).replies.get('celery@here');
+    return { app, control, ask, log, worker };
+  }
+
+  it('a worker answers a ping at once when it is asked by name', async () => {
+    const { ask } = await setUp();
+    const began = performance.now();
+    expect(await ask('ping')).toEqual({ ok: 'pong' });
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
+  it('says who did not answer: who lives and is silent, and who was named and is not there', async () => {
+    const { app, control } = await setUp();
+    const broker = await app.broker();
+    await using _deaf = await broker.consume({ queues: ['other'], name: 'deaf@here', leaseMs: 15_000 });
+    const all = await control.ping({ timeout: 0.3 });
+    expect([...all.replies.keys()]).toEqual(['celery@here']);
+    expect(all.silent).toEqual(['deaf@here']);
+    const named = await control.ping({ destination: ['celery@here', 'nobody@here'], timeout: 0.3 });
+    expect(named.silent).toEqual(['nobody@here']);
+  });
+
+  it('a pattern chooses among workers', async () => {
+    const { app, control } = await setUp();
+    await startWorker(app, { name: 'mail@there' });
+    const asked = await control.ping({ pattern: '*@there', timeout: 0.3 });
+    expect([...asked.replies.keys()]).toEqual(['mail@there']);
+    const regex = await control.ping({ pattern: 'cel.*', matcher: 'pcre', timeout: 0.3 });
+    expect([...regex.replies.keys()]).toEqual(['celery@here']);
+  });
+
+  it('a running task is active, with its arguments and since when', async () => {
+    const { app, ask } = await setUp();
+    const gate = deferred<void>();
+    const wait = app.task('wait', async (_: string) => gate.promise);
+    const sent = await wait.delay('a');
+    await until(async () => ((await ask('active')) as unknown[]).length === 1);
+    expect(await ask('active')).toEqual([
+      {
+        id: sent.id,
+        name: 'wait',
+        type: 'wait',
+        args: ['a'],
+        kwargs: {},
+        hostname: 'celery@here',
+        time_start: expect.closeTo(Date.now() / 1000, -1),
+        acknowledged: false,
+        delivery_info: { exchange: '', routing_key: 'celery', priority: 0, redelivered: false },
+        worker_pid: process.pid,
+      },
+    ]);
+    expect(await ask('active', { safe: true })).toMatchObject([{ args: "('a',)", kwargs: '{}' }]);
+    expect(await ask('query_task', { ids: [sent.id] })).toMatchObject({
+      [sent.id]: ['active', { id: sent.id }],
+    });
+    gate.resolve();
+    await sent.get({ timeout: 5 });
+    expect(await ask('active')).toEqual([]);
+    expect(await ask('stats')).toMatchObject({ total: { wait: 1 }, pid: process.pid, prefetch_count: 8 });
+  });
+
+  it('what is revoked is not run, also by a worker that was not there', async () => {
+    const app = await newApp(kind);
+    let ran = 0;
+    const count = app.task('count', () => ++ran);
+    const sent = await count.delay();
+    const control = new Control(app);
+    expect((await control.revoke(sent.id, { timeout: 0.05 })).replies.size).toBe(0);
+    const { log } = await startWorker(app);
+    const record = await recordIn(app, sent.id, 'REVOKED');
+    expect(record.result).toMatchObject({ exc_type: 'TaskRevokedError', exc_message: ['revoked'] });
+    expect(ran).toBe(0);
+    await until(() => log.texts('info').some((text) => text.endsWith('was revoked: not run')));
+    await expect(sent.get({ timeout: 5 })).rejects.toThrow(/revoked/);
+  });
+
+  it('a revoked task that waits ends as REVOKED when its turn comes', async () => {
+    const { app, ask } = await setUp({ concurrency: 1 });
+    const gate = deferred<void>();
+    const wait = app.task('wait', async () => gate.promise);
+    const first = await wait.delay();
+    const second = await wait.delay();
+    await until(async () => ((await ask('active')) as unknown[]).length === 1);
+    expect(await ask('revoke', { task_id: second.id })).toEqual({
+      ok: `tasks {'${second.id}'} flagged as revoked`,
+    });
+    expect(await ask('revoked')).toEqual([second.id]);
+    gate.resolve();
+    await first.get({ timeout: 5 });
+    await recordIn(app, second.id, 'REVOKED');
+  });
+
+  it('terminate ends what runs', async () => {
+    const { app, control } = await setUp();
+    const stopped = deferred<unknown>();
+    const wait = app.task('wait', { bind: true }, async (task) => {
+      await new Promise((resolve) => task.signal.addEventListener('abort', resolve));
+      stopped.resolve(task.signal.reason);
+    });
+    const sent = await wait.delay();
+    await until(async () => (await control.inspect(whom).active()).replies.get('celery@here')?.length === 1);
+    const { replies } = await control.revoke(sent.id, { ...whom, terminate: true });
+    expect(replies.get('celery@here')).toEqual({ ok: `terminate: ${sent.id}` });
+    expect(String(await stopped.promise)).toMatch(/terminated/);
+    const record = await recordIn(app, sent.id, 'REVOKED');
+    expect(record.result).toMatchObject({ exc_message: ['terminated'] });
+  });
+
+  it('stamped tasks are revoked by a stamp', async () => {
+    const app = await newApp(kind);
+    const count = app.task('count', () => 1);
+    const control = new Control(app);
+    await control.revokeByStamps({ customer: ['7'] }, { timeout: 0.05 });
+    const stamped = await count.s().stamp({ customer: '7' }).delay();
+    const other = await count.s().stamp({ customer: '8' }).delay();
+    await startWorker(app);
+    expect(await other.get({ timeout: 5 })).toBe(1);
+    await recordIn(app, stamped.id, 'REVOKED');
+  });
+
+  it('a worker serves other queues when it is told to, and finishes what it had', async () => {
+    const { app, ask, worker } = await setUp();
+    const echo = app.task('echo', (word: string) => word);
+    const gate = deferred<void>();
+    const wait = app.task('wait', async () => gate.promise);
+    const held = await wait.delay();
+    await until(async () => ((await ask('active')) as unknown[]).length === 1);
+    const slow = await echo.applyAsync(['slow'], { queue: 'slow' });
+    expect(await ask('add_consumer', { queue: 'slow' })).toEqual({ ok: 'add consumer slow' });
+    expect(await slow.get({ timeout: 5 })).toBe('slow');
+    expect(await ask('cancel_consumer', { queue: 'celery' })).toEqual({
+      ok: 'no longer consuming from celery',
+    });
+    const left = await echo.delay('left');
+    expect(await ask('active_queues')).toMatchObject([
+      { name: 'slow', exchange: { name: 'slow', type: 'direct' }, routing_key: 'slow' },
+    ]);
+    gate.resolve();
+    await held.get({ timeout: 5 });
+    expect(await (await echo.applyAsync(['more'], { queue: 'slow' })).get({ timeout: 5 })).toBe('more');
+    expect(await left.ready()).toBe(false);
+    expect(await ask('add_consumer', { queue: 'celery' })).toEqual({ ok: 'add consumer celery' });
+    expect(await left.get({ timeout: 5 })).toBe('left');
+    await worker.stop();
+  });
+
+  it('the pool grows and shrinks', async () => {
+    const { ask, worker } = await setUp({ concurrency: 2 });
+    expect(await ask('pool_grow', { n: 3 })).toEqual({ ok: 'pool will grow' });
+    expect(worker.concurrency).toBe(5);
+    expect(await ask('pool_shrink', { n: 4 })).toEqual({ ok: 'pool will shrink' });
+    expect(worker.concurrency).toBe(1);
+    expect(await ask('pool_shrink', { n: 1 })).toMatchObject({ error: expect.stringMatching(/^ValueError/) });
+    expect(await ask('autoscale', { max: 3, min: 1 })).toEqual({
+      error: "ValueError('Autoscale not enabled')",
+    });
+    expect(await ask('pool_restart')).toEqual({ error: "ValueError('Pool restarts not enabled')" });
+  });
+
+  it('the bounds of autoscaling can be changed', async () => {
+    const { ask, worker } = await setUp({ autoscale: { max: 4, min: 2 } });
+    expect(await ask('autoscale', { max: 8, min: 3 })).toEqual({ ok: 'autoscale now max=8 min=3' });
+    expect(worker.concurrency).toBe(3);
+    expect(await ask('pool_grow')).toMatchObject({ error: expect.stringMatching(/autoscale/) });
+    expect(await ask('stats')).toMatchObject({ autoscaler: { max: 8, min: 3, current: 3 } });
+  });
+
+  it('time limits can be changed while it runs', async () => {
+    const { app, ask } = await setUp();
+    const wait = app.task('wait', async () => new Promise(() => undefined));
+    expect(await ask('time_limit', { task_name: 'nothing' })).toEqual({ error: 'unknown task' });
+    expect(await ask('time_limit', { task_name: 'wait', hard: 0.05 })).toEqual({
+      ok: 'time limits set successfully',
+    });
+    await expect((await wait.delay()).get({ timeout: 5 })).rejects.toThrow(/limit/i);
+  });
+
+  it('rate limits can be changed while it runs', async () => {
+    const { app, ask } = await setUp();
+    app.task('mail', () => 1);
+    const set = async (rate: unknown): Promise<unknown> =>
+      ask('rate_limit', { task_name: 'mail', rate_limit: rate });
+    expect(await set('5/m')).toEqual({ ok: 'new rate limit set successfully' });
+    expect(await ask('registered')).toEqual(['mail [rate_limit=5/m]']);
+    expect(await set('0')).toEqual({ ok: 'rate limit disabled successfully' });
+    expect(await ask('registered')).toEqual(['mail']);
+    expect(await set('often')).toMatchObject({ error: expect.stringMatching(/^Invalid rate limit string/) });
+    expect(await ask('rate_limit', { task_name: 'no', rate_limit: 1 })).toEqual({ error: 'unknown task' });
+  });
+
+  it('shutdown ends a worker warmly, and nobody waits for its answer', async () => {
+    const { app, control, worker, log } = await setUp();
+    const gate = deferred<void>();
+    const wait = app.task('wait', async () => gate.promise);
+    const held = await wait.delay();
+    await until(async () => (await control.inspect(whom).active()).replies.get('celery@here')?.length === 1);
+    await control.shutdown();
+    await until(() => log.texts('warn').includes('asked to shut down'));
+    gate.resolve();
+    await held.get({ timeout: 5 });
+    await worker.stop();
+    expect(log.texts('info').at(-1)).toBe('celery@here stopped');
+  });
+
+  it('commands of your own are answered like the others', async () => {
+    const { app, ask, control } = await setUp();
+    app.command('greet', ({ name }, worker) => `hello ${String(name)}, this is ${worker}`);
+    app.command('fail', () => {
+      throw new RangeError('too far');
+    });
+    expect(await ask('greet', { name: 'you' })).toBe('hello you, this is celery@here');
+    expect(await ask('fail')).toEqual({ error: "RangeError('too far')" });
+    expect((await control.inspect(whom).custom<string>('greet', { name: 'x' })).replies.size).toBe(1);
+    expect(await ask('nosuch')).toEqual({ error: "KeyError('nosuch')" });
+  });
+
+  it('settings are shown in spelling of Celery, and secrets are not', async () => {
+    const app = new App('shop', {
+      broker: `memory://${crypto.randomUUID()}`,
+      backend: 'redis://user:geheim@127.0.0.1:1/0',
+      taskDefaultQueue: 'mine',
+      workerEnableRemoteControl: true,
+    });
+    const { settingsOf } = await import('../../src/worker/commands/describe.ts');
+    const shown = settingsOf(app, false);
+    expect(shown).toMatchObject({
+      task_default_queue: 'mine',
+      result_backend: 'redis://user:********@127.0.0.1:1/0',
+    });
+    expect(shown).not.toHaveProperty('worker_concurrency');
+    expect(settingsOf(app, true)).toHaveProperty('worker_concurrency', 8);
+    await app.close();
+  });
+
+  it('task events are switched on and off while it runs', async () => {
+    const { app, ask } = await setUp();
+    const one = app.task('one', () => 1);
+    const heard: WireEvent[] = [];
+    await captureEvents(app, (event) => heard.push(event));
+    await (await one.delay()).get({ timeout: 5 });
+    expect(await ask('enable_events')).toEqual({ ok: 'task events enabled' });
+    expect(await ask('enable_events')).toEqual({ ok: 'task events already enabled' });
+    const sent = await one.delay();
+    await sent.get({ timeout: 5 });
+    await until(() => heard.some(({ type }) => type === 'task-succeeded'));
+    expect(await ask('disable_events')).toEqual({ ok: 'task events disabled' });
+    const about = heard.filter(({ type }) => type.startsWith('task-'));
+    expect(about.map(({ type }) => type)).toEqual(['task-received', 'task-started', 'task-succeeded']);
+    expect(new Set(about.map(({ uuid }) => uuid))).toEqual(new Set([sent.id]));
+  });
+});
