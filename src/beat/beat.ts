@@ -1,6 +1,6 @@
 // The program that sends tasks on a schedule.
 import type { App } from '../app/app.ts';
-import { BrokerUnavailable, UmbelError } from '../errors.ts';
+import { BrokerUnavailable, ConfigError, UmbelError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
@@ -52,6 +52,10 @@ export class Beat implements Service {
 
   /** @throws ConfigError */
   constructor(app: App, { logger = silentLogger, lease = 3, clock = systemClock }: BeatOptions = {}) {
+    if (app.config.taskAlwaysEager)
+      throw new ConfigError(
+        "with 'taskAlwaysEager' a beat would run tasks instead of sending them; set it to false where a beat runs",
+      );
     this.app = app;
     this.#logger = logger;
     this.#clock = clock;
@@ -113,7 +117,7 @@ export class Beat implements Service {
     const store = await this.#whenThere(() => openScheduleStore(app));
     if (store === null) return;
     this.#store = store;
-    if ((await this.#whenThere(() => putDeclared(app, store).then(() => true))) === null) return;
+    if (!(await this.#putDeclared(store))) return;
     const everyMs = this.#leaseMs / renewals;
     const timing = { leaseMs: this.#leaseMs, everyMs, clock: this.#clock, logger: this.#logger };
     const leadership: Leadership = new Leadership(store, timing, {
@@ -123,6 +127,17 @@ export class Beat implements Service {
     this.#leadership = leadership;
     this.#running = leadership.run(this.#stopping.signal);
     this.#logger.info({ beat: leadership.holder, store: store.name }, `beat ready: ${leadership.holder}`);
+  }
+
+  /** False: it was stopped before. */
+  async #putDeclared(store: ScheduleStore): Promise<boolean> {
+    try {
+      return (await this.#whenThere(() => putDeclared(this.app, store).then(() => true))) ?? false;
+    } catch (error) {
+      this.#store = null;
+      await store.close();
+      throw error;
+    }
   }
 
   /** Tries until the store answers; null: it was stopped before. */
@@ -165,7 +180,14 @@ export class Beat implements Service {
     await this.#starting?.catch(() => {});
     await this.#running;
     // What is on its way ends while the lead is still ours; nothing new begins.
-    await this.#settled();
+    await this.#withinLease(this.#timetable?.settled());
+    await this.#withinLease(this.#resign());
+    await this.#store?.close();
+    if (this.#leadership !== null) this.#logger.info({ beat: this.#leadership.holder }, 'beat stopped');
+    this.#stopped.resolve();
+  }
+
+  async #resign(): Promise<void> {
     await this.#leadership
       ?.resign()
       .catch((error: unknown) =>
@@ -174,16 +196,13 @@ export class Beat implements Service {
           'the lead could not be given up; another takes it when the lease is over',
         ),
       );
-    await this.#store?.close();
-    if (this.#leadership !== null) this.#logger.info({ beat: this.#leadership.holder }, 'beat stopped');
-    this.#stopped.resolve();
   }
 
-  /** As long as the lease: then the lead is over in any case. */
-  async #settled(): Promise<void> {
+  /** Afterwards the lead is over in any case. */
+  async #withinLease(work: Promise<void> | undefined): Promise<void> {
     const done = new AbortController();
     const late = this.#clock.sleep(this.#leaseMs, done.signal).catch(() => {});
-    await Promise.race([this.#timetable?.settled(), late]);
+    await Promise.race([work, late]);
     done.abort();
   }
 }

@@ -155,11 +155,24 @@ export class Timetable {
   #arrange(item: Item, notBefore = 0): void {
     item.slot = null;
     if (item.busy || item.gone || !item.entry.enabled || item.entry.paused) return;
-    const due = this.#isSetBack(item) ? 0 : nextMs(item.schedule, this.#contextOf(item), afterMsOf(item));
+    const due = this.#isSetBack(item) ? 0 : this.#nextOf(item);
     if (due === null) return;
     item.slot = { item, at: Math.max(notBefore, this.#sendAt(item, due)) };
     this.#queue.push(item.slot);
     this.#arm();
+  }
+
+  #nextOf(item: Item): number | null {
+    try {
+      return nextMs(item.schedule, this.#contextOf(item), afterMsOf(item));
+    } catch (error) {
+      const { name } = item.entry;
+      this.#options.logger.error(
+        { err: error, schedule: name },
+        `'${name}' does not say when it is due; it is left out`,
+      );
+      return null;
+    }
   }
 
   #arm(): void {

@@ -8,7 +8,7 @@ import { type Entry, encodeEntry } from '../../src/beat/entry.ts';
 import { openScheduleStore } from '../../src/beat/stores/open.ts';
 import { closeMemory, openMemory } from '../../src/clients/memory.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
-import type { Logger } from '../../src/lib/logger.ts';
+import { type Logger, silentLogger } from '../../src/lib/logger.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
@@ -486,4 +486,34 @@ test('overlap of a workflow is refused: it ends in many places', async () => {
   const add = app.task('add', (x: number, y: number) => x + y);
   app.schedule('many', 1, group([add.s(1, 2), add.s(3, 4)]), { overlap: 'skip' });
   await expect(own(new Beat(app)).start()).rejects.toThrow('sends a workflow, which ends in many places');
+});
+
+test('a schedule that throws when it is asked is left out, and the others are sent', async () => {
+  const app = newApp();
+  const lines: string[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    error: (_, message) => void lines.push(message),
+    child: () => logger,
+  };
+  let asked = 0;
+  const broken: Schedule = {
+    next: (after) => {
+      if (asked++ > 2) throw new Error('no calendar');
+      return new Date(after.getTime() + 100);
+    },
+    toString: () => 'broken',
+  };
+  app.schedule('broken', broken, 'one', { queue: 'other' });
+  app.schedule('fast', '100ms', 'one');
+  await beatOf(app, logger);
+  await take(messages(app), 5);
+  expect(lines.join()).toContain("'broken' does not say when it is due; it is left out");
+});
+
+test('a beat of an application that runs its tasks in place is refused', () => {
+  const app = newApp({ taskAlwaysEager: true });
+  expect(() => new Beat(app)).toThrow(
+    "with 'taskAlwaysEager' a beat would run tasks instead of sending them",
+  );
 });
