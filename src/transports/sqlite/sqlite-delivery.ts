@@ -51,7 +51,9 @@ export class SqliteDelivery implements Delivery {
   }
 
   get redelivered(): boolean {
-    return this.#row.redelivered !== 0;
+    if (this.#row.redelivered !== 0) return true;
+    const { message } = this;
+    return message.ok && message.value.properties.deliveryInfo.redelivered === true;
   }
 
   get raw(): Uint8Array {
