@@ -32,7 +32,7 @@ export async function sendWorkflow<R>(
   const draft = planHere(app, await addressedParts(app, signature, rules), start);
   const calls = await encodedCalls(app, draft);
   const { transport, backend } = app.stores ?? (await within(app.open(), rules));
-  await within(prepareStores(app, backend, draft), rules);
+  if (draft.stored.length + draft.chords.length > 0) await within(prepareStores(app, backend, draft), rules);
   const publications = await publicationsOfCalls(app, calls, rules);
   const guarded = start.guard === undefined ? publications : start.guard(publications);
   await publishInWindows((window) => publishCalls(transport, window, rules), guarded);

@@ -31,11 +31,11 @@ export function taskSignature(
 }
 
 export function chainOf(tasks: readonly WireSignature[], options: Json = {}): WireSignature {
-  return compound(celeryTask.chain, 'chain', { tasks }, options);
+  return compound(celeryTask.chain, 'chain', ofParts(tasks), options);
 }
 
 export function groupOf(tasks: readonly WireSignature[], options: Json = {}): WireSignature {
-  return compound(celeryTask.group, 'group', { tasks }, options);
+  return compound(celeryTask.group, 'group', ofParts(tasks), options);
 }
 
 /** `header` is a group. What a failed member does is said by the body (`chord_policy`), in its chord as in its members' messages. */
@@ -92,6 +92,13 @@ export function partsOf({ task, kwargs }: WireSignature): readonly WireSignature
   const parts = decoded.value ?? [];
   read.set(kwargs, parts);
   return parts;
+}
+
+/** A compound's parts that are signatures for certain. */
+export function ofParts(tasks: readonly WireSignature[]): Json {
+  const kwargs = { tasks };
+  read.set(kwargs, tasks);
+  return kwargs;
 }
 
 /** Each part is looked at once, however often it is asked for. */

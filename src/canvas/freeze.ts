@@ -1,7 +1,7 @@
 // Ids: what makes of a workflow one that is known by its results before anything of it has run.
 import { uuid5, uuid7 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
-import { bodyOf, headerOf, kindOf, partsOf, withOptions } from './construct.ts';
+import { bodyOf, headerOf, kindOf, ofParts, partsOf, withOptions } from './construct.ts';
 
 /** Where the results of a workflow are: one task's, or a group's. `parent` is what it followed. */
 export type Handle =
@@ -42,12 +42,12 @@ export function freeze(
       const tasks = steps.map((step, index) =>
         freeze(step, index === last ? own : null, newId, at(`chain.${index}`)),
       );
-      return named({ ...signature, kwargs: { tasks } });
+      return named({ ...signature, kwargs: ofParts(tasks) });
     }
     case 'group': {
       const tasks = partsOf(signature).map((part, index) => freeze(part, null, newId, at(`${index}`)));
       return withId(
-        { ...signature, kwargs: { tasks } },
+        { ...signature, kwargs: ofParts(tasks) },
         signature.options.task_id ?? id ?? newId(at('group')),
       );
     }

@@ -11,6 +11,7 @@ import {
   headerOf,
   kindOf,
   listedIn,
+  ofParts,
   partsOf,
   taskSignature,
   withListed,
@@ -60,7 +61,7 @@ export function endingInOne(signature: WireSignature): WireSignature {
       const last = steps.at(-1);
       return last === undefined
         ? signature
-        : { ...signature, kwargs: { tasks: [...steps.slice(0, -1), endingInOne(last)] } };
+        : { ...signature, kwargs: ofParts([...steps.slice(0, -1), endingInOne(last)]) };
     }
     default:
       return signature;
