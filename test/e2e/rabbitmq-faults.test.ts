@@ -13,6 +13,7 @@ import {
   prove,
   seed,
   standStill,
+  storm,
   through,
 } from './harness/disturbed.ts';
 import { onRabbit } from './harness/places.ts';
@@ -52,6 +53,15 @@ describe.skipIf(noRabbit || noRedis)(`faults of RabbitMQ and of the way to it (F
       }
     });
   }, 90_000);
+
+  it('workers that are killed and connections that are cut at the same time: retries and etas are kept, too', async () => {
+    const proxy = add(await FaultProxy.before(server.port, 'amqp'));
+    const place = through(onRabbit(server, results), server.port, proxy);
+    // Of two cuts in one second the later one is charged with the repeats of both.
+    await storm('RabbitMQ storm', { place, leasesBreak: true, tolerated: ['overBound'] }, (random) => {
+      proxy.cut(random.below(2) === 0 ? 'end' : 'reset');
+    });
+  }, 240_000);
 
   it('a node that stands still', async () => {
     const place = onRabbit(server, results);

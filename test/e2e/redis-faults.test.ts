@@ -11,6 +11,7 @@ import {
   prove,
   seed,
   standStill,
+  storm,
   through,
 } from './harness/disturbed.ts';
 import { onRedis } from './harness/places.ts';
@@ -101,6 +102,13 @@ describe.skipIf(noRedis)(`faults of Redis and of the way to it (FAULTS_SEED=${se
     });
     expect(found.counts.duplicated).toBe(0);
   }, 60_000);
+
+  it('workers that are killed and connections that are cut at the same time: retries and etas are kept, too', async () => {
+    const server = await fresh();
+    await storm('Redis storm', { place: onRedis(server), lease: 5 }, (random) => {
+      server.cli('CLIENT', 'KILL', 'TYPE', random.below(4) === 0 ? 'pubsub' : 'normal', 'SKIPME', 'yes');
+    });
+  }, 180_000);
 
   it('a server that stands still', async () => {
     const server = await fresh();

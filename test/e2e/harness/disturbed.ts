@@ -6,7 +6,7 @@ import { guilty } from './checkers.ts';
 import type { Entry } from './ledger.ts';
 import type { Place } from './places.ts';
 import type { Program } from './program.ts';
-import { seeded } from './random.ts';
+import { type Random, seeded } from './random.ts';
 import { Trial, type TrialOptions, type Verdict } from './trial.ts';
 
 export interface Scene {
@@ -115,6 +115,51 @@ export async function cutAgainAndAgain(proxy: FaultProxy): Promise<void> {
 }
 
 /** Two workers of four slots, a sender that sends without end, the fault among them. */
+/** Kills of workers and whatever `more` does to connections, while plain tasks, tasks with a retry and tasks with an eta are sent. */
+export async function storm(
+  title: string,
+  { tolerated = [], ...options }: DisturbedOptions,
+  more: (random: Random) => void,
+): Promise<void> {
+  const random = seeded(seed);
+  await using trial = new Trial({ slots: 4, ...options });
+  const senders = await Promise.all([trial.sender(), trial.sender(), trial.sender()]);
+  const workers = await Promise.all([trial.worker(), trial.worker(), trial.worker()]);
+  const rounds = isLong ? 30 : 5;
+  const cut = (): void => {
+    const at = Date.now();
+    more(random);
+    if (options.leasesBreak === true)
+      for (const { pid } of workers)
+        trial.faults.write({ kind: 'fault', fault: 'outage', pid, at, until: Date.now() + 1000 });
+  };
+  for (let round = 0; round < rounds; round++) {
+    senders[0].tell(JSON.stringify({ count: 30, ms: 20 }));
+    senders[1].tell(JSON.stringify({ count: 15, ms: 10, kind: 'again' }));
+    senders[2].tell(JSON.stringify({ count: 15, ms: 10, countdown: 300 + random.below(500) }));
+    await sleep(50 + random.below(300));
+    cut();
+    await sleep(random.below(300));
+    const victim = random.below(workers.length);
+    await workers[victim]?.end('kill', trial.faults);
+    workers[victim] = await trial.worker();
+    if (random.below(2) === 0) cut();
+  }
+  await trial.until(() => senders.every(({ lines }) => lines.filter(isSent).length === rounds), 60_000);
+  const { report, counts, ledger } = await trial.verdict();
+  process.stdout.write(
+    `\n${title}: sent ${counts.acknowledged}, ended ${counts.ended}, faults ${counts.faults}, cut off ${counts.interrupted}, ` +
+      `lost ${report.lost.length}, stuck ${report.stuck.length}, finished twice ${report.finishedTwice.length}, ` +
+      `early ${report.early.length}, repeats beyond those of the killed ${report.unexplained.length}\n`,
+  );
+  const wrong = guilty(report).filter((name) => !tolerated.includes(name));
+  expect(wrong, `${JSON.stringify(report)}\n${about({ report, ledger })}`).toEqual([]);
+}
+
+function isSent(line: string): boolean {
+  return line.startsWith('sent');
+}
+
 async function disturbed(
   { leasesBreak = false, ...options }: DisturbedOptions,
   fault: (scene: Scene) => Promise<void>,

@@ -28,6 +28,14 @@ export const step = app.task('proof.step', { bind: true }, async (task, ms: numb
   return run.end();
 });
 
+/** Runs for so many milliseconds, asks to be run again soon, and runs once more. */
+export const again = app.task('proof.again', { bind: true }, async (task, ms: number) => {
+  const run = begin(task.request.id, task.request.retries);
+  await sleep(ms);
+  if (task.request.retries === 0) throw task.retry({ countdown: 0.1 });
+  return run.end();
+});
+
 /** Blocks the event loop for so many milliseconds, as a task with a long computation does. */
 export const block = app.task('proof.block', { bind: true }, (task, ms: number) => {
   const run = begin(task.request.id, task.request.retries);
