@@ -1,15 +1,21 @@
 import { Command } from 'commander';
 import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
+import { controlCommand } from './commands/control.ts';
 import { deadCommand } from './commands/dead.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { eventsCommand } from './commands/events.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { initCommand } from './commands/init.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { listCommand } from './commands/list.ts';
 import { multiCommand } from './commands/multi.ts';
 import { purgeCommand } from './commands/purge.ts';
+import { reportCommand } from './commands/report.ts';
 import { resultCommand } from './commands/result.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { shellCommand } from './commands/shell.ts';
+import { statusCommand } from './commands/status.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { version } from './version.ts';
@@ -48,6 +54,12 @@ or the embedded store of this folder, .umbel/store.db.`,
     shellCommand(),
     doctorCommand(),
     initCommand(),
+    statusCommand(),
+    inspectCommand(),
+    controlCommand(),
+    eventsCommand(),
+    listCommand(),
+    reportCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of everyCommand(program)) {

@@ -15,4 +15,6 @@ export const exitCode = {
   usage: 2,
   /** `result`: the task has not ended yet. */
   notReady: 3,
+  /** `status`, `inspect`, `control`: no worker answered (Celery's EX_UNAVAILABLE). */
+  unavailable: 69,
 } as const;

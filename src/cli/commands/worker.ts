@@ -4,7 +4,14 @@ import type { Autoscale } from '../../worker/autoscale.ts';
 import type { HealthOptions } from '../../worker/health.ts';
 import { type PoolName, poolNames } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
-import { appSpec, type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import {
+  appSpec,
+  type CommonOptions,
+  optionsOf,
+  requireApp,
+  requireSharedStore,
+  withApp,
+} from '../common.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
@@ -24,6 +31,7 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly maxMemoryPerChild?: number;
   readonly purge?: boolean;
   readonly beat?: boolean;
+  readonly taskEvents?: boolean;
   readonly timeLimit?: Duration;
   readonly softTimeLimit?: Duration;
 }
@@ -51,6 +59,7 @@ export function workerCommand(): Command {
       'Replace a process that takes more after a task.',
       positiveInteger,
     )
+    .option('-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).')
     .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
     .option('--health-port <port>', 'Answer GET /livez and /readyz there.', port)
     .option('--health-host <address>', 'On this address; default 127.0.0.1.')
@@ -91,6 +100,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       module: appSpec(options),
       autoscale,
       health: healthOf(options),
+      taskEvents: options.taskEvents,
       maxTasksPerChild,
       maxMemoryPerChild,
       logger,
@@ -120,6 +130,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     if (format === 'json') logger.info(facts, 'umbel worker');
     else if (!options.quiet) output.say(banner(facts));
     endWithParent();
+    if (options.beat) requireSharedStore(app);
     await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
     await worker.run();
   });

@@ -1,0 +1,106 @@
+import { Command } from 'commander';
+import type { Control } from '../../control/control.ts';
+import type { Answers } from '../../control/mailbox.ts';
+import { optionsOf, withApp } from '../common.ts';
+import { confirmed } from '../confirm.ts';
+import {
+  askingOf,
+  type RemoteOptions,
+  showAnswers,
+  showList,
+  unknownCommand,
+  withRemoteOptions,
+} from '../remote.ts';
+import {
+  argumentsOf,
+  commandNamed,
+  controlCommands,
+  freeArguments,
+  inspectCommands,
+} from '../remote-commands.ts';
+import { exitCode, UsageError } from '../usage.ts';
+
+interface ControlCommandOptions extends RemoteOptions {
+  readonly force?: boolean;
+}
+
+/** `umbel control`: tells workers what to do. */
+export function controlCommand(): Command {
+  const command = new Command('control')
+    .description('Tell workers what to do, while they run.')
+    .argument('[command]', 'revoke, add_consumer, pool_grow … (see --list), or one of your own')
+    .argument('[arguments...]')
+    .option('--list', 'Show the commands.')
+    .option('-f, --force', 'Do not ask.');
+  return withRemoteOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts control revoke 0197a2c4-…
+  umbel -A ./app.ts control terminate SIGTERM 0197a2c4-…
+  umbel -A ./app.ts control rate_limit shop.mail 10/m
+  umbel -A ./app.ts control add_consumer slow -d celery@eu1
+
+A revoked task is not run by any worker, also by one that starts later. Exit code 69 when nobody answered.`,
+    )
+    .action((name: string | undefined, args: readonly string[], _: unknown, self: Command) =>
+      tell(name, args, optionsOf<ControlCommandOptions>(self)),
+    );
+}
+
+async function tell(
+  name: string | undefined,
+  args: readonly string[],
+  options: ControlCommandOptions,
+): Promise<void> {
+  await withApp(options, async ({ app, output, loaded }) => {
+    if (options.list) return showList(output, controlCommands);
+    const known = name === undefined ? undefined : commandNamed(controlCommands, name);
+    const own = name !== undefined && (app.commands.has(name) || !loaded);
+    if (name === undefined || (known === undefined && !own))
+      throw unknownCommand('control', name, controlCommands);
+    if (commandNamed(inspectCommands, name) !== undefined)
+      throw new UsageError(`'${name}' asks: umbel inspect ${name}`);
+    const given = known === undefined ? freeArguments(args) : argumentsOf(known, args);
+    if (known?.question !== undefined) {
+      const whom = options.destination?.join(', ') ?? options.pattern ?? 'all workers';
+      const question = `${known.question} (${whom}) Are you sure?`;
+      if (!(await confirmed(question, options.force ?? false))) {
+        output.note('Nothing was sent.');
+        process.exitCode = exitCode.failed;
+        return;
+      }
+    }
+    const { Control } = await import('../../control/control.ts');
+    await using control = new Control(app);
+    if (known?.name === 'shutdown') {
+      await control.shutdown(askingOf(options));
+      output.say('Asked to shut down. (Workers do not answer to that.)');
+      output.data({ sent: 'shutdown' });
+      return;
+    }
+    await showAnswers(output, await perform(control, known?.name ?? name, given, options));
+  });
+}
+
+/** What is revoked is kept for those who are not there, before anybody is told. */
+function perform(
+  control: Control,
+  name: string,
+  args: Record<string, unknown>,
+  options: RemoteOptions,
+): Promise<Answers> {
+  const asking = askingOf(options);
+  const ids = Array.isArray(args.task_id) ? args.task_id.map(String) : [];
+  switch (name) {
+    case 'revoke':
+      return control.revoke(ids, asking);
+    case 'terminate':
+      return control.terminate(ids, { ...asking, signalName: String(args.signal) });
+    case 'revoke_by_stamped_headers':
+      return control.revokeByStamps(args.headers as Record<string, string[]>, asking); // made by argumentsOf
+    default:
+      return control.ask(name, args, asking);
+  }
+}

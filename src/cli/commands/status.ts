@@ -1,0 +1,38 @@
+import { Command } from 'commander';
+import { optionsOf, withApp } from '../common.ts';
+import { askingOf, count, type RemoteOptions, withRemoteOptions } from '../remote.ts';
+import { exitCode } from '../usage.ts';
+
+/** `umbel status`: which workers are there. */
+export function statusCommand(): Command {
+  const command = new Command('status').description('Show which workers are online, and which are silent.');
+  return withRemoteOptions(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts status
+  umbel -b redis://localhost/0 status --json
+
+Exit code 69 when nobody answered.`,
+    )
+    .action((_: unknown, self: Command) => status(optionsOf<RemoteOptions>(self)));
+}
+
+async function status(options: RemoteOptions): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    const { Control } = await import('../../control/control.ts');
+    await using control = new Control(app);
+    const { replies, silent } = await control.ping(askingOf(options));
+    const online = [...replies.keys()].sort();
+    for (const node of online) output.say(`->  ${output.bold(node)}: OK`);
+    for (const node of silent) output.say(`->  ${output.bold(node)}: no answer`);
+    output.data({ online, silent });
+    if (online.length > 0) {
+      if (!options.quiet) output.say(`\n${count(online.length)} online.`);
+      return;
+    }
+    output.note('umbel: no nodes replied within time constraint [UMBEL_UNAVAILABLE]');
+    process.exitCode = exitCode.unavailable;
+  });
+}

@@ -1,0 +1,135 @@
+// What `inspect`, `control` and `status` have in common: whom to ask, and how answers are shown.
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ControlOptions } from '../control/control.ts';
+import type { Answers } from '../control/mailbox.ts';
+import type { Duration } from '../lib/duration.ts';
+import { suggest } from '../lib/suggest.ts';
+import type { CommonOptions } from './common.ts';
+import { type Output, shown } from './output.ts';
+import type { RemoteCommandLine } from './remote-commands.ts';
+import { exitCode, UsageError } from './usage.ts';
+import { duration } from './values.ts';
+
+export interface RemoteOptions extends CommonOptions {
+  readonly timeout?: Duration;
+  readonly destination?: readonly string[];
+  readonly pattern?: string;
+  readonly list?: boolean;
+}
+
+export function withRemoteOptions(command: Command): Command {
+  return command
+    .option('-t, --timeout <duration>', 'How long to wait for answers. Default 1 s.', duration)
+    .option('-d, --destination <a,b>', 'Only these nodes: celery@host1,celery@host2.', nodes)
+    .option('--pattern <glob>', 'Only nodes whose name fits: mail@*.');
+}
+
+export function askingOf({ timeout, destination, pattern }: RemoteOptions): ControlOptions {
+  return {
+    ...(timeout !== undefined && { timeout }),
+    ...(destination !== undefined && { destination }),
+    ...(pattern !== undefined && { pattern }),
+  };
+}
+
+/** Shows the answers as Celery does, and says who was silent. Exit code 69 when nobody answered. */
+export async function showAnswers(output: Output, { replies, silent }: Answers): Promise<void> {
+  for (const [node, value] of [...replies].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const [state, told] = stateOf(value);
+    output.say(`->  ${output.bold(node)}: ${state}`);
+    if (isTaskList(told)) await output.table(taskHead, told.map(taskRow));
+    else if (told !== '') output.say(indented(told, output));
+  }
+  output.data({ replies: Object.fromEntries(replies), silent });
+  if (replies.size > 0) output.say(`\n${count(replies.size)} online.`);
+  if (silent.length > 0) output.note(`No answer from ${silent.join(', ')}.`);
+  if (replies.size > 0) return;
+  output.note('umbel: no nodes replied within time constraint [UMBEL_UNAVAILABLE]');
+  process.exitCode = exitCode.unavailable;
+}
+
+/** @throws UsageError: there is none of this name */
+export function unknownCommand(
+  kind: string,
+  name: string | undefined,
+  known: readonly RemoteCommandLine[],
+): UsageError {
+  if (name === undefined)
+    return new UsageError(`say what: umbel ${kind} ${known[0]?.name}; all of them: umbel ${kind} --list`);
+  const hint = suggest(
+    name,
+    known.map((each) => each.name),
+  );
+  const way = hint === undefined ? `all of them: umbel ${kind} --list` : `did you mean '${hint}'?`;
+  return new UsageError(`there is no '${name}' in umbel ${kind}; ${way}`);
+}
+
+export async function showList(output: Output, known: readonly RemoteCommandLine[]): Promise<void> {
+  await output.table(
+    ['command', 'arguments', ''],
+    known.map(({ name, args, help }) => [name, args.join(' '), help]),
+  );
+  output.data(known.map(({ name, args, help }) => ({ name, args, help })));
+}
+
+export function count(nodes: number): string {
+  return nodes === 1 ? '1 node' : `${nodes} nodes`;
+}
+
+function nodes(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.some((name) => name === ''))
+    throw new InvalidArgumentError('A node name is empty; write them as celery@a,celery@b.');
+  return names;
+}
+
+/** Celery's convention: `{ok: …}`, `{error: …}`, or the bare value. */
+function stateOf(value: unknown): readonly ['OK' | 'ERROR', unknown] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return ['OK', value];
+  if ('error' in value && Object.keys(value).length === 1) return ['ERROR', value.error];
+  return 'ok' in value && Object.keys(value).length === 1 ? ['OK', value.ok] : ['OK', value];
+}
+
+function indented(value: unknown, output: Output): string {
+  const lines = Array.isArray(value)
+    ? value.length === 0
+      ? ['- empty -']
+      : value.map((each) => `* ${shown(each, output.colors)}`)
+    : [shown(value, output.colors)];
+  return lines
+    .join('\n')
+    .split('\n')
+    .map((line) => `    ${line}`)
+    .join('\n');
+}
+
+const taskHead = ['id', 'task', 'args', 'kwargs', 'for'] as const;
+
+function isTaskList(value: unknown): value is readonly Record<string, unknown>[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((each) => typeof each === 'object' && each !== null && 'id' in each && 'time_start' in each)
+  );
+}
+
+function taskRow({ id, name, args, kwargs, time_start }: Record<string, unknown>): readonly string[] {
+  const seconds = typeof time_start === 'number' ? Math.max(0, Date.now() / 1000 - time_start) : null;
+  return [
+    String(id),
+    cut(String(name), 40),
+    cut(json(args), 40),
+    cut(json(kwargs), 40),
+    seconds === null ? '-' : `${seconds.toFixed(1)} s`,
+  ];
+}
+
+function json(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+}
+
+function cut(text: string, most: number): string {
+  // A terminal must not be told what to do by arguments of a task.
+  const clean = [...text].map((letter) => (letter < ' ' || letter === '\x7f' ? '?' : letter)).join('');
+  return clean.length > most ? `${clean.slice(0, most - 1)}…` : clean;
+}
