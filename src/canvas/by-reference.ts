@@ -2,8 +2,11 @@
 import { WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { storedId, storedSignature } from '../protocol/workflow-wire.ts';
-import { chainOf, withOptions } from './construct.ts';
+import { bodyOf, chainOf, headerOf, kindOf, ofParts, partsOf, withOptions } from './construct.ts';
 import { resultId } from './freeze.ts';
+
+/** So many levels are some 70 of JSON. */
+const foldedLevels = 12;
 
 /** Above so many bytes what follows a task is not carried along by its message. */
 export const defaultInlineBytes: number = 16 * 1024;
@@ -28,10 +31,51 @@ export class Shelf {
     this.#newId = newId;
   }
 
+  /**
+   * The workflow with what is nested too deeply put aside: JSON within JSON has its bounds, here and in Python. Each body of a chord in
+   * a body of a chord is one level.
+   */
+  folded(signature: WireSignature, level = 0): WireSignature {
+    if (!Number.isFinite(this.#inlineBytes)) return signature;
+    switch (kindOf(signature)) {
+      case 'chain': {
+        const steps = partsOf(signature);
+        const last = steps.at(-1);
+        const end = last === undefined ? last : this.folded(last, level);
+        return end === undefined || end === last
+          ? signature
+          : { ...signature, kwargs: ofParts([...steps.slice(0, -1), end]) };
+      }
+      case 'group': {
+        const parts = partsOf(signature);
+        const folded = parts.map((part) => this.folded(part, level));
+        return folded.every((part, index) => part === parts[index])
+          ? signature
+          : { ...signature, kwargs: ofParts(folded) };
+      }
+      case 'chord': {
+        const given = bodyOf(signature);
+        const body = this.folded(given, level + 1);
+        const header = this.folded(headerOf(signature), level + 1);
+        const isDeep = level % foldedLevels === foldedLevels - 1 && kindOf(body) !== 'task';
+        return {
+          ...signature,
+          kwargs: { ...signature.kwargs, header, body: isDeep ? this.#one(body) : body },
+        };
+      }
+      default:
+        return signature;
+    }
+  }
+
   /** A chord's body, or a callback: itself, or a reference to it. */
   one(signature: WireSignature): WireSignature {
     if (storedId(signature) !== null || approximateSize(signature, this.#inlineBytes) <= this.#inlineBytes)
       return signature;
+    return this.#one(signature);
+  }
+
+  #one(signature: WireSignature): WireSignature {
     const { chord_size, chord_policy, ...kept } = signature;
     const id = this.#keep(`one.${resultId(signature)}`, [kept]);
     const { task_id, root_id } = signature.options;

@@ -20,7 +20,7 @@ import { Planner } from './planner.ts';
 export function plan(signature: WireSignature, context: PlanContext): Plan {
   const whole = placed(signature, context);
   const planner = new Planner(context);
-  planner.start(whole, kindOf(signature) === 'task' ? (context.chain ?? []) : []);
+  planner.start(planner.shelf.folded(whole), kindOf(signature) === 'task' ? (context.chain ?? []) : []);
   const { calls, chords, shelf } = planner;
   return { calls, chords, stored: shelf.stored, handle: handleOf(whole) };
 }

@@ -190,6 +190,19 @@ describe('a big workflow', () => {
     expect(await result.get({ timeout: 1 })).toBe(190 + 300);
   }, 60_000);
 
+  it('two hundred groups one after another are no deeper for JSON than a few', async () => {
+    const { add, total } = tasks();
+    const half = app.task('half', (x: number) => Math.floor(x / 2));
+    const steps = Array.from({ length: 200 }, () => [
+      group([add.s(1), add.s(2)]),
+      total.s(),
+      half.s(),
+    ]).flat();
+    const result = await chain<[], number>([add.s(0, 0), ...steps]).delay();
+    await drain(app, { timeout: 60 });
+    expect(await result.get({ timeout: 1 })).toBe(200);
+  }, 60_000);
+
   it('chords nested five deep carry each body once', async () => {
     const { add, count } = tasks();
     const published = await recorded();
