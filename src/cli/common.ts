@@ -82,6 +82,14 @@ export function requireApp(options: CommonOptions): void {
   }
 }
 
+/** For what other processes must see. */
+export function requireSharedStore({ config }: App): void {
+  if (config.broker.startsWith('memory:') || config.beatStore?.startsWith('memory:'))
+    throw new UsageError(
+      'this needs a store that processes share, and memory:// is of one process; use sqlite:// or redis://',
+    );
+}
+
 function openFolder(options: CommonOptions): string | undefined {
   if (options.workdir !== undefined) {
     try {

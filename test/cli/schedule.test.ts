@@ -272,3 +272,12 @@ test.skipIf(noRedis)('the entries of a RedBeat are read and taken over', { timeo
   await schedule(folder, 'resume', 'nightly');
   expect(await json(folder, 'show', 'nightly')).toMatchObject({ state: 'active' });
 });
+
+test('a beat for a store that only one process sees is refused', async () => {
+  const folder = project({ 'app.js': shop.replace('timezone:', "broker: 'memory://', timezone:") });
+  for (const args of [['beat'], ['worker', '-B'], ['schedule', 'list']]) {
+    const { code, stderr } = await umbel(folder, [...withApp, ...args]);
+    expect(stderr).toContain('this needs a store that processes share');
+    expect(code).toBe(2);
+  }
+});

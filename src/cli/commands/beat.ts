@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
-import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { type CommonOptions, optionsOf, requireApp, requireSharedStore, withApp } from '../common.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
 import { duration } from '../values.ts';
@@ -35,6 +35,7 @@ The schedules: umbel -A ./app.ts schedule list`,
 async function beat(options: BeatCommandOptions): Promise<void> {
   requireApp(options);
   await withApp(options, async ({ app }) => {
+    requireSharedStore(app);
     const { Beat } = await import('../../beat/beat.ts');
     const logger = await createLogger({
       ...options,

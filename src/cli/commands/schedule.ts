@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Schedules } from '../../beat/beat.ts';
 import type { Duration } from '../../lib/duration.ts';
-import { type CommonOptions, optionsOf, type Session, withApp } from '../common.ts';
+import { type CommonOptions, optionsOf, requireSharedStore, type Session, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import { type AddOptions, addOptionsTo, scheduled, when } from '../schedule-options.ts';
 import { asRow, asRunRow, asText, previewText, rowHead, runHead } from '../schedule-view.ts';
@@ -104,6 +104,7 @@ export async function withSchedules(
       throw new UsageError(
         'schedules belong to an application: -A ./app.ts (the module that exports your App)',
       );
+    requireSharedStore(session.app);
     const { Schedules } = await import('../../beat/beat.ts');
     await using schedules = await Schedules.open(session.app);
     await work(schedules, session);
