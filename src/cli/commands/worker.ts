@@ -131,7 +131,6 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     else if (!options.quiet) output.say(banner(facts));
     endWithParent();
     if (options.beat) requireSharedStore(app);
-    if (options.beat) requireSharedStore(app);
     await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
     await worker.run();
   });
