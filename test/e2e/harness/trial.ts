@@ -16,6 +16,8 @@ export interface TrialOptions {
   readonly lease?: number;
   /** Seconds; the broker's heartbeat. */
   readonly heartbeat?: number;
+  /** Within which a dead worker's tasks start again, where it is not the 20 s of the promise, milliseconds. */
+  readonly restartMs?: number;
   /** The file; in the trial's folder when left out. */
   readonly store?: string;
   /** Broker and results elsewhere than in that file. */
@@ -29,7 +31,7 @@ export interface Verdict {
   readonly ledger: readonly Entry[];
 }
 
-const restartMs = 20_000;
+const promisedMs = 20_000;
 
 export class Trial implements AsyncDisposable {
   readonly folder: string;
@@ -93,7 +95,7 @@ export class Trial implements AsyncDisposable {
   }
 
   /** Resolves when `condition` holds, and at the latest after `withinMs`: the verdict tells what was missing. */
-  async until(condition: () => boolean | Promise<boolean>, withinMs: number = restartMs): Promise<void> {
+  async until(condition: () => boolean | Promise<boolean>, withinMs: number = promisedMs): Promise<void> {
     // Files of other processes: there is nothing to be told by.
     for (const start = Date.now(); !(await condition()) && Date.now() - start < withinMs; ) await sleep(50);
   }
@@ -106,7 +108,8 @@ export class Trial implements AsyncDisposable {
     const ledger = this.ledger;
     const facts = await view.facts();
     // A worker holds as many again as it runs: those that have ended and are being settled.
-    const limits: Limits = { slots: 2 * this.#options.slots, restartMs, settleMs: restartMs };
+    const { slots, restartMs = promisedMs } = this.#options;
+    const limits: Limits = { slots: 2 * slots, restartMs, settleMs: promisedMs };
     return { report: check(ledger, facts, limits), counts: count(ledger), facts, ledger };
   }
 
