@@ -49,7 +49,8 @@ class Evaluator {
   /**
    * `one`: it stands for one task (in a chord's header, in a task's place), so that it ends in one. `rest`: what follows it.
    */
-  run(described: Described, input: unknown, around: Errbacks, one: boolean, rest: readonly Described[]): End {
+  run(written: Described, input: unknown, around: Errbacks, one: boolean, rest: readonly Described[]): End {
+    const described = unwrapped(written);
     const end = this.#bare(described, input, around, one, rest);
     if (end.kind === 'value') for (const n of described.link ?? []) this.#ran.push(runText(n, end.value));
     return end;
@@ -141,7 +142,8 @@ class Evaluator {
   }
 
   /** It fails before any of it has run: as if what it begins with had failed. `rest` follows it. */
-  #unrun(described: Described, rest: readonly Described[]): void {
+  #unrun(written: Described, rest: readonly Described[]): void {
+    const described = unwrapped(written);
     this.#tell({ ending: described.linkError ?? [], followed: [] });
     switch (described.kind) {
       case 'chain': {
@@ -176,6 +178,14 @@ class Evaluator {
   }
 }
 
+/** A chain of one step is that step. */
+function unwrapped(described: Described): Described {
+  if (described.kind !== 'chain' || described.steps.length !== 1) return described;
+  const step = unwrapped(described.steps[0] as Described);
+  const both = (key: 'link' | 'linkError'): number[] => [...(step[key] ?? []), ...(described[key] ?? [])];
+  return { ...step, link: both('link'), linkError: both('linkError') };
+}
+
 /** The members' values as one list, or the failure of a chord that waits for them. */
 function gathered(members: readonly End[]): Extract<End, { kind: 'value' | 'error' }> {
   const values: unknown[] = [];
@@ -199,7 +209,8 @@ function piecesOf(values: readonly unknown[]): unknown[][] {
   return pieces;
 }
 
-function spread(last: Described | undefined, error: Failed, one: boolean): End {
+function spread(written: Described | undefined, error: Failed, one: boolean): End {
+  const last = written && unwrapped(written);
   if (one || last === undefined) return error;
   switch (last.kind) {
     case 'group':
