@@ -114,16 +114,15 @@ export async function prepareStores(
   { stored, chords }: StoreParts,
 ): Promise<void> {
   if (chords.length > 0 && backend?.chords === undefined) throw new WorkflowError(noChords(app, backend));
-  const dateDone = new Date();
   await Promise.all([
     ...stored.map(({ id, signatures }) =>
       backend?.put({
         taskId: id,
-        status: 'SUCCESS',
+        status: 'STORED', // not an end: kept as long as tasks that wait
         result: signatures,
         traceback: null,
         children: [],
-        dateDone,
+        dateDone: null,
       }),
     ),
     ...chords.map(({ groupId, size }) =>

@@ -29,7 +29,7 @@ export type Settled<T = unknown> =
     };
 
 /**
- * The name in a signature that stands for others, which are kept in the result backend: under `kwargs.id` is the record (SUCCESS)
+ * The name in a signature that stands for others, which are kept in the result backend: under `kwargs.id` is the record (state STORED)
  * of a list of signatures. Workflows above a size travel so, that no message grows with them. A worker of Python's has no
  * task of this name and fails loudly.
  * As `embed.chord` or a callback it stands for the one signature of its list, to which its own `options`, `chord_size` and

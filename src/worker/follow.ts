@@ -1,7 +1,6 @@
 // What follows a task: decided here from how it ended and what its message says, done in `conclude.ts`. The same end of the same
 // message always gives the same ids, so that what is done again after a crash is the same.
 import { type Load, nextStep, resolve } from '../canvas/by-reference.ts';
-import { bodyOf, headerOf, kindOf, partsOf, readSignature } from '../canvas/construct.ts';
 import { derivedIds, resultId } from '../canvas/freeze.ts';
 import { plan, replacement } from '../canvas/plan.ts';
 import type { Plan } from '../canvas/planned.ts';
@@ -13,6 +12,7 @@ import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Settled } from '../protocol/workflow-wire.ts';
 import type { ChordPlace } from '../results/chords.ts';
+import { Lost, memberEnd, textOr } from './lost.ts';
 
 /** How a task ended, as far as something follows. */
 export type Ended =
@@ -110,12 +110,7 @@ async function afterFailure(message: TaskMessage, failure: Failure, rules: Follo
   const request = requestOf(message);
   // As in Celery, a task that was revoked has no error to follow.
   if (status === 'FAILURE') await lost.errbacks(message.id, embed.errbacks ?? [], request);
-  for (let rest = embed.chain ?? []; ; ) {
-    const next = await nextStep(rest, rules.load);
-    if (next === null) break;
-    lost.add(next.step);
-    rest = next.rest;
-  }
+  await lost.addRest(embed.chain ?? []);
   return {
     starts: lost.starts,
     records: lost.records,
@@ -170,117 +165,12 @@ export function chordError(said: string): Failure {
   return { kind: 'failure', status: 'FAILURE', error, traceback: null };
 }
 
-/** What never runs because of a failure: its records, and what it was a part of. */
-class Lost {
-  readonly starts: Start[] = [];
-  readonly records: ResultRecord[] = [];
-  readonly members: MemberEnd[] = [];
-  readonly #failure: Failure;
-  readonly #rules: FollowRules;
-  readonly #rootId: string;
-
-  constructor(failure: Failure, rules: FollowRules, rootId: string) {
-    this.#failure = failure;
-    this.#rules = rules;
-    this.#rootId = rootId;
-  }
-
-  async errbacks(failedId: string, errbacks: readonly WireSignature[], request: object): Promise<void> {
-    const { error, traceback } = this.#failure;
-    for (const [index, reference] of errbacks.entries()) {
-      const errback = await resolve(reference, this.#rules.load);
-      const takesError = kindOf(errback) === 'task' && this.#rules.takesError(errback);
-      const place = `error.${index}`;
-      const context = {
-        args: takesError ? [request, error, traceback] : [failedId],
-        rootId: this.#rootId,
-        parentId: failedId,
-        newId: derivedIds(failedId, place),
-      };
-      this.starts.push({ from: `${failedId} ${place}`, plan: plan(errback, context) });
-    }
-  }
-
-  /** All of a signature whose turn will not come. What it ends with counts where it is a part. */
-  add(signature: WireSignature, around: Around = nowhere): void {
-    const within = placeIn(signature, around);
-    switch (kindOf(signature)) {
-      case 'chain': {
-        const steps = partsOf(signature);
-        for (const [index, step] of steps.entries())
-          this.add(step, index === steps.length - 1 ? within : nowhere);
-        break;
-      }
-      case 'group': {
-        const groupId = textOr(signature.options.task_id, null);
-        for (const [groupIndex, member] of partsOf(signature).entries())
-          this.add(member, { groupId, groupIndex, chord: within.chord });
-        break;
-      }
-      case 'chord':
-        this.add({ ...headerOf(signature) });
-        this.add(bodyOf(signature), within);
-        break;
-      default:
-        this.#addTask(signature, within);
-    }
-  }
-
-  #addTask({ options }: WireSignature, { groupId, groupIndex, chord }: Around): void {
-    const id = textOr(options.task_id, null);
-    if (id === null) return;
-    const { status, error, traceback } = this.#failure;
-    this.records.push({
-      taskId: id,
-      status,
-      result: error,
-      traceback,
-      children: [],
-      dateDone: new Date(this.#rules.now),
-      groupId,
-      parentId: textOr(options.parent_id, null),
-    });
-    if (groupId === null || chord === null) return;
-    const part = { taskId: id, status, result: error };
-    this.members.push(memberEnd(part, groupId, groupIndex, chord, this.#rootId));
-  }
-}
-
-/** What a part belongs to. */
-interface Around {
-  readonly groupId: string | null;
-  readonly groupIndex: number | null;
-  readonly chord: WireSignature | null;
-}
-
-const nowhere: Around = { groupId: null, groupIndex: null, chord: null };
-
-function placeIn({ options }: WireSignature, around: Around): Around {
-  const { group_id, group_index, chord } = options;
-  return {
-    groupId: around.groupId ?? textOr(group_id, null),
-    groupIndex: around.groupIndex ?? (typeof group_index === 'number' ? group_index : null),
-    chord: around.chord ?? (chord == null ? null : readSignature(chord, 'the option chord')),
-  };
-}
-
 function memberEnds(
   { id, group, groupIndex, embed, rootId }: TaskMessage,
   how: Pick<ChordPart, 'status' | 'result'>,
 ): MemberEnd[] {
   if (embed.chord === null || group === null) return [];
   return [memberEnd({ taskId: id, ...how }, group, groupIndex, embed.chord, rootId)];
-}
-
-function memberEnd(
-  part: ChordPart,
-  groupId: string,
-  index: number | null,
-  body: WireSignature,
-  rootId: string,
-): MemberEnd {
-  const last = part.status !== 'SUCCESS' && body.chord_policy === 'fail-fast';
-  return { part, place: { groupId, index, bodyId: resultId(body), last }, body, rootId };
 }
 
 /** The failed call, for those who follow it with its error. Celery's request, as far as it is data. */
@@ -299,8 +189,4 @@ function settledOf({ taskId, status, result }: ChordPart): Settled {
 function reprOf(result: unknown): string {
   const { exc_type, exc_message } = asWireException(result);
   return `${exc_type}(${exc_message.map((each) => saferepr(each)).join(', ')})`;
-}
-
-function textOr<T>(value: unknown, otherwise: T): string | T {
-  return typeof value === 'string' && value !== '' ? value : otherwise;
 }

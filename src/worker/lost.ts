@@ -1,0 +1,141 @@
+// What never runs because of a failure: who waits for it hears of it, and the chords that it is a part of.
+import { nextStep, resolve } from '../canvas/by-reference.ts';
+import { bodyOf, headerOf, kindOf, partsOf, readSignature } from '../canvas/construct.ts';
+import { derivedIds, resultId } from '../canvas/freeze.ts';
+import { plan } from '../canvas/plan.ts';
+import { WorkflowError } from '../errors.ts';
+import type { ChordPart } from '../protocol/chord-part.ts';
+import type { WireSignature } from '../protocol/message.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { Failure, FollowRules, MemberEnd, Start } from './follow.ts';
+
+/** Collects what a failure leads to. */
+export class Lost {
+  readonly starts: Start[] = [];
+  readonly records: ResultRecord[] = [];
+  readonly members: MemberEnd[] = [];
+  readonly #failure: Failure;
+  readonly #rules: FollowRules;
+  readonly #rootId: string;
+
+  constructor(failure: Failure, rules: FollowRules, rootId: string) {
+    this.#failure = failure;
+    this.#rules = rules;
+    this.#rootId = rootId;
+  }
+
+  async errbacks(failedId: string, errbacks: readonly WireSignature[], request: object): Promise<void> {
+    const { error, traceback } = this.#failure;
+    for (const [index, reference] of errbacks.entries()) {
+      const errback = await resolve(reference, this.#rules.load);
+      const takesError = kindOf(errback) === 'task' && this.#rules.takesError(errback);
+      const place = `error.${index}`;
+      const context = {
+        args: takesError ? [request, error, traceback] : [failedId],
+        rootId: this.#rootId,
+        parentId: failedId,
+        newId: derivedIds(failedId, place),
+      };
+      this.starts.push({ from: `${failedId} ${place}`, plan: plan(errback, context) });
+    }
+  }
+
+  /** The remaining steps of a chain, reversed. */
+  async addRest(reversed: readonly WireSignature[]): Promise<void> {
+    for (let rest = reversed; ; ) {
+      const next = await this.#nextOf(rest);
+      if (next === null) return;
+      this.add(next.step);
+      rest = next.rest;
+    }
+  }
+
+  /** All of a signature whose turn will not come. What it ends with counts where it is a part. */
+  add(signature: WireSignature, around: Around = nowhere): void {
+    const within = placeIn(signature, around);
+    switch (kindOf(signature)) {
+      case 'chain': {
+        const steps = partsOf(signature);
+        for (const [index, step] of steps.entries())
+          this.add(step, index === steps.length - 1 ? within : nowhere);
+        break;
+      }
+      case 'group': {
+        const groupId = textOr(signature.options.task_id, null);
+        for (const [groupIndex, member] of partsOf(signature).entries())
+          this.add(member, { groupId, groupIndex, chord: within.chord });
+        break;
+      }
+      case 'chord':
+        this.add({ ...headerOf(signature) });
+        this.add(bodyOf(signature), within);
+        break;
+      default:
+        this.#addTask(signature, within);
+    }
+  }
+
+  async #nextOf(rest: readonly WireSignature[]): ReturnType<typeof nextStep> {
+    try {
+      return await nextStep(rest, this.#rules.load);
+    } catch (error) {
+      const step = rest.at(-1);
+      // What is gone is still known by the id of its end.
+      if (error instanceof WorkflowError && step !== undefined) return { step, rest: rest.slice(0, -1) };
+      throw error;
+    }
+  }
+
+  #addTask({ options }: WireSignature, { groupId, groupIndex, chord }: Around): void {
+    const id = textOr(options.task_id, null);
+    if (id === null) return;
+    const { status, error, traceback } = this.#failure;
+    this.records.push({
+      taskId: id,
+      status,
+      result: error,
+      traceback,
+      children: [],
+      dateDone: new Date(this.#rules.now),
+      groupId,
+      parentId: textOr(options.parent_id, null),
+    });
+    if (groupId === null || chord === null) return;
+    const part = { taskId: id, status, result: error };
+    this.members.push(memberEnd(part, groupId, groupIndex, chord, this.#rootId));
+  }
+}
+
+/** What a part belongs to. */
+interface Around {
+  readonly groupId: string | null;
+  readonly groupIndex: number | null;
+  readonly chord: WireSignature | null;
+}
+
+const nowhere: Around = { groupId: null, groupIndex: null, chord: null };
+
+function placeIn({ options }: WireSignature, around: Around): Around {
+  const { group_id, group_index, chord } = options;
+  return {
+    groupId: around.groupId ?? textOr(group_id, null),
+    groupIndex: around.groupIndex ?? (typeof group_index === 'number' ? group_index : null),
+    chord: around.chord ?? (chord == null ? null : readSignature(chord, 'the option chord')),
+  };
+}
+
+/** A member's end, and where it belongs. `body` is as its message carries it. */
+export function memberEnd(
+  part: ChordPart,
+  groupId: string,
+  index: number | null,
+  body: WireSignature,
+  rootId: string,
+): MemberEnd {
+  const last = part.status !== 'SUCCESS' && body.chord_policy === 'fail-fast';
+  return { part, place: { groupId, index, bodyId: resultId(body), last }, body, rootId };
+}
+
+export function textOr<T>(value: unknown, otherwise: T): string | T {
+  return typeof value === 'string' && value !== '' ? value : otherwise;
+}
