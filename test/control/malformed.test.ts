@@ -1,0 +1,129 @@
+import { expect, it } from 'vitest';
+import { Control } from '../../src/control/control.ts';
+import { captureEvents } from '../../src/events/receiver.ts';
+import { globMatches, isMeant, readReply, readRequest } from '../../src/protocol/control.ts';
+import { readEvents } from '../../src/protocol/event.ts';
+import type { WireMessage } from '../../src/protocol/message.ts';
+import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
+import { newApp, startWorker, until } from '../worker/bench.ts';
+
+const values = [
+  'null',
+  '1',
+  '-0.5',
+  '"x"',
+  '[]',
+  '[1]',
+  '{}',
+  'true',
+  '"\\u0000"',
+  '{"a":{"b":[]}}',
+  '1e400',
+];
+const fields = [
+  'method',
+  'arguments',
+  'destination',
+  'pattern',
+  'matcher',
+  'ticket',
+  'reply_to',
+  'type',
+  'hostname',
+  'timestamp',
+];
+const bodies = [
+  '',
+  '{',
+  'null',
+  '[]',
+  '"ping"',
+  '{"method": "ping"',
+  '['.repeat(10_000),
+  ...fields.flatMap((field) => values.map((value) => `{"method": "ping", "${field}": ${value}}`)),
+  ...values.map((value) => `{"method": ${value}}`),
+  ...values.map((value) => `{"method": "revoke", "arguments": ${value}}`),
+  ...values.map(
+    (value) => `{"method": "rate_limit", "arguments": {"task_name": ${value}, "rate_limit": ${value}}}`,
+  ),
+  ...values.map((value) => `{"method": "hello", "arguments": {"from_node": ${value}, "revoked": ${value}}}`),
+  ...values.map((value) => `{"method": "pool_grow", "arguments": {"n": ${value}}}`),
+  ...values.map((value) => `{"method": "query_task", "arguments": {"ids": ${value}}}`),
+  ...values.map((value) => `{"method": "revoke_by_stamped_headers", "arguments": {"headers": ${value}}}`),
+];
+
+function message(text: string, contentType = 'application/json'): WireMessage {
+  return {
+    body: Buffer.from(text),
+    contentType,
+    contentEncoding: 'utf-8',
+    headers: { clock: 'soon', ticket: 7 },
+    properties: {
+      correlationId: null,
+      replyTo: null,
+      priority: 0,
+      deliveryMode: 1,
+      expiration: null,
+      deliveryTag: null,
+      deliveryInfo: { exchange: '', routing_key: '' },
+      other: {},
+    },
+  };
+}
+
+it('readers are total: any bytes are a request, a reply, events, or a refusal', () => {
+  for (const body of bodies)
+    for (const contentType of ['application/json', 'application/x-python-serialize', 'text/plain', '']) {
+      const decoded = { ok: true, value: message(body, contentType) } as const;
+      for (const read of [readRequest, readReply, readEvents]) expect(read(decoded)).toHaveProperty('ok');
+    }
+});
+
+it.each([
+  'memory',
+  'sqlite',
+] as const)('messages that are no requests, replies or events harm nobody, and are said once (%s)', async (kind) => {
+  const app = await newApp(kind);
+  const add = app.task('add', (x: number, y: number) => x + y);
+  const { log } = await startWorker(app);
+  await using control = new Control(app);
+  await control.ping({ destination: ['celery@here'], timeout: 5 });
+  const malformed: string[] = [];
+  await captureEvents(app, () => undefined, { onMalformed: (detail) => malformed.push(detail) });
+  const { fanout } = await app.broker();
+  expect(bodies.length).toBeGreaterThan(100);
+  for (const body of bodies) {
+    await fanout.publish(controlExchange, '', message(body));
+    await fanout.publish(eventExchange, 'task.multi', message(body));
+    await fanout.publish(replyExchange, 'nobody', message(body));
+  }
+  await fanout.publish(controlExchange, '', message('x', 'application/x-python-serialize'));
+  const { replies } = await control.ping({ destination: ['celery@here'], timeout: 10 });
+  expect(replies.get('celery@here')).toEqual({ ok: 'pong' });
+  expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
+  await until(() => malformed.length > 100);
+  const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
+  expect(said).toHaveLength(1);
+  expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
+});
+
+it('a destination is exact, a glob is a glob, and a pattern that cannot be read means nobody', () => {
+  const asked = { destination: null, pattern: null, matcher: null };
+  expect(isMeant(asked, 'celery@a')).toBe(true);
+  expect(isMeant({ ...asked, destination: ['celery@b'] }, 'celery@a')).toBe(false);
+  expect(isMeant({ ...asked, pattern: 'celery@*', matcher: 'glob' }, 'celery@a')).toBe(true);
+  expect(isMeant({ ...asked, pattern: '(', matcher: 'pcre' }, 'celery@a')).toBe(false);
+  for (const [pattern, text, fits] of [
+    ['*', '', true],
+    ['c?lery@[ab]', 'celery@b', true],
+    ['c?lery@[!ab]', 'celery@b', false],
+    ['c?lery@[a-f]1', 'celery@c1', true],
+    ['[', '[', true],
+    ['a*b*c', 'aXXbYYc', true],
+    ['a*b*c', 'aXXbYY', false],
+  ] as const)
+    expect([pattern, text, globMatches(pattern, text)]).toEqual([pattern, text, fits]);
+  const began = performance.now();
+  globMatches('*a'.repeat(400), 'a'.repeat(400));
+  expect(performance.now() - began).toBeLessThan(2000);
+});

@@ -1,0 +1,248 @@
+import { describe, expect, it } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { Ignore, Reject } from '../../src/app/outcome.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { ClusterState } from '../../src/events/cluster-state.ts';
+import { captureEvents, events } from '../../src/events/receiver.ts';
+import { redacted } from '../../src/events/redact.ts';
+import { sendEvent } from '../../src/events/send-event.ts';
+import { EventSender } from '../../src/events/sender.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { LamportClock } from '../../src/lib/lamport.ts';
+import { readEvents, type WireEvent } from '../../src/protocol/event.ts';
+import type { Fanout } from '../../src/transports/fanout.ts';
+import { newApp, startWorker, until } from '../worker/bench.ts';
+import { MemoryLog } from '../worker/memory-log.ts';
+
+async function listenTo(app: App): Promise<WireEvent[]> {
+  const heard: WireEvent[] = [];
+  await captureEvents(app, (event) => heard.push(event));
+  return heard;
+}
+
+describe.each(['memory', 'sqlite'] as const)('events on %s', (kind) => {
+  it('each kind of end is told, with its fields', async () => {
+    const app = await newApp(kind, { workerSendTaskEvents: true });
+    const heard = await listenTo(app);
+    const ok = app.task('ok', () => ({ a: [1, 'x', null, true] }));
+    const fail = app.task('fail', () => {
+      throw new TypeError('no good at all');
+    });
+    const again = app.task('again', { bind: true, maxRetries: 1 }, (task) => {
+      if (task.request.retries === 0) throw task.retry(new Error('later'), { countdown: 0.01 });
+      return 1;
+    });
+    const reject = app.task('reject', () => {
+      throw new Reject('no', { requeue: false });
+    });
+    const ignore = app.task('ignore', () => {
+      throw new Ignore();
+    });
+    await startWorker(app);
+    const sent = await ok.applyAsync([], { headers: {} });
+    await sent.get({ timeout: 5 });
+    const failed = await fail.delay();
+    await failed.get({ timeout: 5, propagate: false }).catch(() => undefined);
+    const retried = await again.delay();
+    await retried.get({ timeout: 5 });
+    const rejected = await reject.delay();
+    const ignored = await ignore.delay();
+    const expired = await ok.applyAsync([], { expires: new Date(Date.now() - 1000) });
+    const of = (uuid: string): WireEvent[] => heard.filter((event) => event.uuid === uuid);
+    const types = (uuid: string): string[] => of(uuid).map(({ type }) => type);
+    await until(() => types(expired.id).length === 1 && types(rejected.id).length === 3);
+    await until(() => types(ignored.id).length === 2);
+    expect(of(sent.id)).toMatchObject([
+      {
+        type: 'task-received',
+        hostname: 'celery@here',
+        name: 'ok',
+        args: '()',
+        kwargs: '{}',
+        root_id: sent.id,
+        parent_id: null,
+        retries: 0,
+        eta: null,
+        expires: null,
+        pid: process.pid,
+        utcoffset: expect.any(Number),
+        timestamp: expect.closeTo(Date.now() / 1000, -1),
+        clock: expect.any(Number),
+      },
+      { type: 'task-started' },
+      { type: 'task-succeeded', result: "{'a': [1, 'x', None, True]}", runtime: expect.any(Number) },
+    ]);
+    expect(of(failed.id).at(-1)).toMatchObject({
+      type: 'task-failed',
+      exception: "TypeError('no good at all')",
+      traceback: expect.stringContaining('no good at all'),
+    });
+    expect(types(retried.id)).toEqual([
+      'task-received',
+      'task-started',
+      'task-retried',
+      'task-received',
+      'task-started',
+      'task-succeeded',
+    ]);
+    expect(of(rejected.id).at(-1)).toMatchObject({ type: 'task-rejected', requeue: false });
+    expect(types(ignored.id)).toEqual(['task-received', 'task-started']);
+    expect(of(expired.id)).toMatchObject([
+      { type: 'task-revoked', expired: true, terminated: false, signum: null },
+    ]);
+    const clocks = of(sent.id).map(({ clock }) => clock);
+    expect([...clocks].sort((a, b) => a - b)).toEqual(clocks);
+  });
+
+  it('nothing is told of tasks unless it is asked for; workers always show themselves', async () => {
+    const app = await newApp(kind);
+    const heard = await listenTo(app);
+    const one = app.task('one', () => 1);
+    const { worker } = await startWorker(app);
+    await (await one.delay()).get({ timeout: 5 });
+    await until(() => heard.length > 0);
+    await worker.stop();
+    await until(() => heard.some(({ type }) => type === 'worker-offline'));
+    expect(heard[0]).toMatchObject({
+      type: 'worker-online',
+      freq: 2,
+      active: 0,
+      processed: 0,
+      sw_ident: 'js-umbel',
+      sw_ver: expect.any(String),
+      sw_sys: expect.any(String),
+      loadavg: [expect.any(Number), expect.any(Number), expect.any(Number)],
+    });
+    expect(heard.at(-1)).toMatchObject({ type: 'worker-offline', processed: 1 });
+    expect(heard.every(({ type }) => type.startsWith('worker-'))).toBe(true);
+  });
+
+  it('a call is told when it is sent, if that is asked for', async () => {
+    const app = await newApp(kind, { taskSendSentEvent: true });
+    const heard = await listenTo(app);
+    const add = app.task('add', (x: number, y: number) => x + y);
+    const sent = await add.applyAsync([1, 2], { queue: 'slow' });
+    await until(() => heard.length > 0);
+    expect(heard).toMatchObject([
+      {
+        type: 'task-sent',
+        hostname: expect.stringMatching(/^gen\d+@/),
+        uuid: sent.id,
+        name: 'add',
+        args: '(1, 2)',
+        kwargs: '{}',
+        queue: 'slow',
+        exchange: '',
+        routing_key: 'slow',
+        root_id: sent.id,
+        retries: 0,
+      },
+    ]);
+  });
+
+  it('events of your own are told, with the task that tells them', async () => {
+    const app = await newApp(kind);
+    const heard = await listenTo(app);
+    const ship = app.task('ship', async () => sendEvent(app, 'order-shipped', { order: 17 }));
+    await startWorker(app);
+    const sent = await ship.delay();
+    await sent.get({ timeout: 5 });
+    await until(() => heard.some(({ type }) => type === 'order-shipped'));
+    expect(heard.find(({ type }) => type === 'order-shipped')).toMatchObject({
+      uuid: sent.id,
+      hostname: 'celery@here',
+      order: 17,
+    });
+    await expect(sendEvent(app, 'task-progress')).rejects.toThrow(ConfigError);
+    await expect(sendEvent(app, 'worker-x')).rejects.toThrow(ConfigError);
+  });
+
+  it('can be read as a stream, which ends when it is told to', async () => {
+    const app = await newApp(kind);
+    const ending = new AbortController();
+    const state = new ClusterState();
+    const reading = (async (): Promise<void> => {
+      for await (const event of events(app, { signal: ending.signal, routingKey: 'worker.#' })) {
+        state.add(event);
+        if (event.type === 'worker-offline') ending.abort();
+      }
+    })();
+    const { worker } = await startWorker(app);
+    await until(() => state.aliveWorkers().length === 1);
+    await worker.stop();
+    await reading;
+    expect(state.workers).toMatchObject([{ hostname: 'celery@here', offline: true }]);
+  });
+});
+
+describe('the sender of events', () => {
+  function sender(fanout: Pick<Fanout, 'publish'>): { sender: EventSender; log: MemoryLog } {
+    const log = new MemoryLog();
+    const rest: Fanout = {
+      publish: fanout.publish,
+      subscribe: () => Promise.reject(new Error('not here')),
+      workers: async () => null,
+    };
+    const parts = { fanout: rest, hostname: 'a@b', lamport: new LamportClock(), clock: systemClock };
+    return { sender: new EventSender({ ...parts, logger: log, taskEvents: true }), log };
+  }
+
+  it('tells all of one turn in one message, and never more than 200 in one', async () => {
+    const sizes: number[] = [];
+    const { sender: telling } = sender({
+      publish: async (_, __, message) => {
+        const read = readEvents({ ok: true, value: message });
+        sizes.push(read.ok ? read.value.length : -1);
+      },
+    });
+    for (let n = 0; n < 450; n++) telling.task('task-started', { uuid: String(n) });
+    await telling.close();
+    expect(sizes).toEqual([200, 200, 50]);
+  });
+
+  it('keeps the newest events for a broker that is away, and says so once', async () => {
+    let away = true;
+    const told: WireEvent[] = [];
+    const { sender: telling, log } = sender({
+      publish: async (_, __, message) => {
+        if (away) throw new Error('away');
+        const read = readEvents({ ok: true, value: message });
+        if (read.ok) told.push(...read.value);
+      },
+    });
+    for (let n = 0; n < 6000; n++) telling.task('task-started', { uuid: String(n) });
+    await telling.close();
+    telling.task('task-started', { uuid: 'still away' });
+    await telling.close();
+    expect(log.texts('warn')).toEqual([expect.stringMatching(/^events cannot be told now/)]);
+    away = false;
+    telling.task('task-started', { uuid: 'last' });
+    await telling.close();
+    expect(told.at(-1)?.uuid).toBe('last');
+    expect(told.length).toBeLessThanOrEqual(5000);
+    expect(told.length).toBeGreaterThan(4900);
+    expect(log.texts('warn').at(-1)).toMatch(/told again; \d+ were dropped/);
+  });
+});
+
+describe('what looks like a secret', () => {
+  it.each([
+    ["{'password': 'geheim', 'user': 'a'}", "{'password': '********', 'user': 'a'}"],
+    ["{'api_key': 'k', 'n': 1}", "{'api_key': '********', 'n': 1}"],
+    ["{'accessToken': \"it's\"}", "{'accessToken': '********'}"],
+    ["('redis://user:geheim@host/0',)", "('redis://user:********@host/0',)"],
+    ["('https://host:8080/a@b',)", "('https://host:8080/a@b',)"],
+    ["{'pass': 1, 'n': 'password'}", "{'pass': 1, 'n': 'password'}"],
+    ['(1, 2)', '(1, 2)'],
+  ])('%s is told as %s', (repr, told) => {
+    expect(redacted(repr)).toBe(told);
+  });
+
+  it('is looked for in a time that does not explode', () => {
+    const began = performance.now();
+    redacted(`{'${"password': '".repeat(20_000)}`);
+    redacted(`://${'a:'.repeat(50_000)}`);
+    redacted(`{'${'token'.repeat(20_000)}`);
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+});
