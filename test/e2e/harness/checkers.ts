@@ -153,8 +153,8 @@ function overBound(history: History, limits: Limits): string[] {
     for (const runs of history.runs.values()) {
       runs.slice(1).forEach((run, index) => {
         const before = runs[index];
-        if (before !== undefined && history.faults.findLast((each) => explains(each, before, run)) === fault)
-          again++;
+        if (before === undefined || run.retries > before.retries) return; // it asked for that itself
+        if (history.faults.findLast((each) => explains(each, before, run)) === fault) again++;
       });
     }
     const bound = fault.fault === 'term' ? 0 : limits.slots;
