@@ -1,15 +1,27 @@
-// The compiler over `test/types/*.ts`: fails for what must compile and does not, and for each `@ts-expect-error`
-// under which nothing is wrong any more.
+// The compiler over `test/types/*.ts` and the code of the guides: fails for what must compile and does not, and for each
+// `@ts-expect-error` under which nothing is wrong any more.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'umbel-types-'));
 writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const files = readdirSync(import.meta.dirname).filter(
+  (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
+);
+const guides = [
+  'tasks',
+  'python-and-typescript',
+  'from-celery',
+  'from-bullmq',
+  'from-celery-node',
+  'workflows',
+];
 
 /** A program as a user would write it, with the doors of this checkout. */
 function fromHere(program: string): string {
@@ -20,53 +32,88 @@ function fromHere(program: string): string {
     .replace("'zod'", `'${join(root, 'node_modules/zod/index.js')}'`);
 }
 
-/** The compiler's complaints about a file; what it leads to is checked with the whole project. */
-function complaints(file: string): string[] {
+function written(name: string, program: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, fromHere(program));
+  return file;
+}
+
+/** What the compiler says of each file, with all that it explains; what they lead to is checked with the whole project. */
+const said = new Map<string, string[]>();
+
+// All in one run: most of it is the library itself.
+beforeAll(() => {
+  const tasks = readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8');
+  const programs = [
+    ...files.map((name) => join(import.meta.dirname, name)),
+    ...guides.map((name) => {
+      const guide = readFileSync(join(root, `docs/guide/${name}.md`), 'utf8');
+      const code = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block);
+      return written(`${name}.guide.ts`, code.join('\n'));
+    }),
+    written('planted.ts', tasks.replace("await add.delay('1', 2);", 'await add.delay(1, 2);')),
+    written('wrong.ts', wrong),
+  ];
   const config = join(folder, 'tsconfig.json');
   const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')] };
   writeFileSync(
     config,
-    JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, include: [], files: [file] }),
+    JSON.stringify({ extends: join(root, 'tsconfig.json'), compilerOptions, include: [], files: programs }),
   );
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const { stdout, stderr, status } = spawnSync(process.execPath, [compiler, '-p', config], {
-    encoding: 'utf8',
-    cwd: root,
-  });
+  const options = { encoding: 'utf8', cwd: root } as const;
+  const { stdout, stderr, status } = spawnSync(process.execPath, [compiler, '-p', config], options);
   if (status !== 0 && !stdout.includes('error TS')) throw new Error(stderr + stdout);
-  return stdout.split('\n').filter((line) => line.includes('error TS') && line.includes(basename(file)));
-}
+  for (const complaint of stdout.split(/\n(?=\S)/)) {
+    const [, file] = /^(\S+)\(\d+,\d+\): error TS/.exec(complaint) ?? [];
+    if (file === undefined) continue;
+    const name = basename(file);
+    said.set(name, [...(said.get(name) ?? []), complaint]);
+  }
+}, 180_000);
+
+/** Each line is wrong; the test below says what the compiler makes of it. */
+const wrong = `
+import { App, chain, chord, group } from 'umbel';
+const app = new App('wrong');
+const add = app.task('add', (x: number, y: number) => x + y);
+const size = app.task('size', (text: string) => text.length);
+const total = app.task('total', (all: readonly number[]) => all.length);
+const show = app.task('show', (value: number) => String(value));
+export const tooMany = chain(add.s(1, 2), add.s(3, 4));
+export const noText = chain(add.s(1, 2), size.s());
+export const noNumbers = chord([add.s(1, 2), show.s(3)], total.s());
+export const noNumber = add.s('10');
+export const sent = add.s(10).delay();
+export const inGroup = chord(group([show.s(1)]), total.s());
+`;
 
 describe('the types', () => {
-  const files = readdirSync(import.meta.dirname).filter(
-    (name) => name.endsWith('.ts') && !name.endsWith('.test.ts'),
-  );
-
   it.each(files)('of %s are what it says, and what must not compile does not', (name) => {
-    expect(complaints(join(import.meta.dirname, name))).toEqual([]);
+    expect(said.get(name)).toBeUndefined();
   });
 
-  it.each([
-    'tasks',
-    'python-and-typescript',
-    'from-celery',
-    'from-bullmq',
-    'from-celery-node',
-    'workflows',
-  ])('fit the code of the guide %s', (name) => {
-    const guide = readFileSync(join(root, `docs/guide/${name}.md`), 'utf8');
-    const program = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');
-    const file = join(folder, 'guide.ts');
-    writeFileSync(file, fromHere(program));
-    expect(complaints(file)).toEqual([]);
+  it.each(guides)('fit the code of the guide %s', (name) => {
+    expect(said.get(`${name}.guide.ts`)).toBeUndefined();
   });
 
   it('are really looked at: an expected error that does not come is found', () => {
-    const file = join(folder, 'planted.ts');
-    const source = readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8');
-    writeFileSync(file, fromHere(source).replace("await add.delay('1', 2);", 'await add.delay(1, 2);'));
-    expect(complaints(file)).toEqual([
+    expect(said.get('planted.ts')).toEqual([
       expect.stringContaining("TS2578: Unused '@ts-expect-error' directive"),
     ]);
+  });
+
+  it.each([
+    ['a step that is given too much', 'tooMany', "Type '[number]' is not assignable to type '[]'"],
+    ['a step of another type', 'noText', "Type 'number' is not assignable to type 'string'"],
+    ['a body of another type', 'noNumbers', "Type 'string' is not assignable to type 'number'"],
+    ['an argument of another type', 'noNumber', "Type 'string' is not assignable to type 'number'"],
+    ['a missing argument', 'sent', 'Expected 1 arguments, but got 0'],
+    ['a body of a group', 'inGroup', "Type 'string' is not assignable to type 'number'"],
+  ])('say what is wrong with %s', (_, name, words) => {
+    const lines = wrong.split('\n');
+    const line = lines.findIndex((each) => each.includes(` ${name} `)) + 1;
+    const complaints = (said.get('wrong.ts') ?? []).filter((each) => each.includes(`wrong.ts(${line},`));
+    expect(complaints).toEqual([expect.stringContaining(words)]);
   });
 });
