@@ -8,6 +8,7 @@ import { claim, claimNothing, claimOne, idOf, publication } from '../../src/test
 import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
 import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
 import type { Consumer, Transport } from '../../src/transports/transport.ts';
+import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 
 const closing: (() => Promise<void>)[] = [];
@@ -181,6 +182,16 @@ describe.skipIf(noRabbit)('RabbitMQ', () => {
     expect(messageCount).toBe(1);
   });
 
+  it('names the option when the queues of the delays are of another type', async () => {
+    const vhost = server.vhost();
+    const eta = new Date(Date.now() + 3_600_000);
+    await (await open(vhost)).publish([publication('far', { eta })]);
+    const other = await open(vhost, [], { delayedQueueType: 'classic' });
+    const refused = other.publish([publication('b', { eta })]);
+    await expect(refused).rejects.toThrow(ConfigError);
+    await expect(refused).rejects.toThrow(/delayedQueueType/);
+  });
+
   it('hands out what Python sent for later at its time, and keeps none of it in the meantime', async () => {
     const transport = await open();
     const consumer = await join(transport, ['celery'], 2);
@@ -329,6 +340,29 @@ describe.skipIf(noRabbit)('RabbitMQ', () => {
       expect(String(error)).toMatch(why);
       expect(String(error)).not.toContain('canary');
     }
+  });
+
+  it('marks what is sent again after a send in doubt, so that its result is looked up before it runs', async () => {
+    const vhost = server.vhost();
+    await using proxy = await FaultProxy.before(server.port);
+    const url = server.url(vhost).replace(String(server.port), String(proxy.port));
+    const transport = await openAmqpTransport(url, { queues: [], driver: {} });
+    closing.push(() => transport.close());
+    await transport.publish([publication('before')]);
+    proxy.weather = { silent: ['reply'] };
+    const doubtful = transport.publish([publication('a')], { timeoutMs: 300 });
+    await expect(doubtful).rejects.toMatchObject({ code: 'UMBEL_SEND_UNCONFIRMED', taskIds: ['a'] });
+    proxy.heal();
+    const cut = state(transport, 'reconnecting');
+    proxy.cut('reset');
+    await cut;
+    await transport.publish([publication('a')]);
+    const three = await claim(await join(await open(vhost)), 3, 10_000);
+    expect(three.map((each) => [idOf(each), each.redelivered])).toEqual([
+      ['before', false],
+      ['a', false],
+      ['a', true],
+    ]);
   });
 
   it('does not die of a connection that is reset while messages are on their way', async () => {

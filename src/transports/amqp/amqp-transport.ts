@@ -1,7 +1,7 @@
 // The transport over RabbitMQ, with Celery's exchanges and queues.
 import { closeChannel } from '../../clients/amqp/link.ts';
 import { type AmqpSettings, amqpSettings } from '../../clients/amqp/settings.ts';
-import { BrokerUnavailable } from '../../errors.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { StatusBoard } from '../status.ts';
 import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
@@ -59,6 +59,7 @@ export class AmqpTransport implements Transport {
   readonly #consumers = new Set<AmqpConsumer>();
   /** RabbitMQ does not tell which queues there are: those that were used from here. */
   readonly #used = new Set<string>();
+  readonly #doubtful = new Set<string>();
   #closed = false;
 
   constructor(settings: AmqpSettings, declared: Declared, clock: Clock) {
@@ -92,7 +93,12 @@ export class AmqpTransport implements Transport {
       for (const queue of direct) await declarations.queue(queue);
       for (const queue of delayed) await declarations.delayed(queue);
     };
-    await this.#publisher.send(prepare, messages, options);
+    try {
+      await this.#publisher.send(prepare, messages, options);
+    } catch (error) {
+      if (error instanceof SendUnconfirmed) for (const id of error.taskIds) this.#doubt(id);
+      throw error;
+    }
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
@@ -161,12 +167,19 @@ export class AmqpTransport implements Transport {
   #outgoing({ id, queue, exchange, message, eta }: Publication, now: number): Outgoing {
     if (exchange === undefined) this.#used.add(queue);
     const content = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
-    const base = { id, content, options: toOptions(message) };
+    const base = { id, content, options: toOptions(message, this.#doubtful.has(id)) };
     if (exchange !== undefined) return { ...base, exchange: exchange.name, routingKey: exchange.routingKey };
     const waitMs = delayMs(eta, now);
     return waitMs > 0
       ? { ...base, ...delayedAddress(queue, waitMs) }
       : { ...base, exchange: '', routingKey: queue };
+  }
+
+  /** If it is sent again there may be two of it: the second says so, and is looked up before it runs. */
+  #doubt(id: string): void {
+    this.#doubtful.add(id);
+    const [oldest] = this.#doubtful;
+    if (this.#doubtful.size > rememberedDoubts && oldest !== undefined) this.#doubtful.delete(oldest);
   }
 
   async #waiting(queue: string): Promise<number> {
@@ -187,6 +200,8 @@ export class AmqpTransport implements Transport {
     if (this.#closed) throw new BrokerUnavailable(`this handle on ${this.#settings.shown} is closed`);
   }
 }
+
+const rememberedDoubts = 10_000;
 
 /** How long a message waits at the broker; what is less, its worker waits. */
 function delayMs(eta: Date | null, now: number): number {

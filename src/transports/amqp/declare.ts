@@ -36,9 +36,15 @@ export function delayedAddress(queue: string, delayMs: number): { exchange: stri
   const coarse = words(seconds, levels);
   const fine = Math.floor((delayMs % 1000) / fineStepMs);
   const routingKey = `${coarse}.${words(fine, fineLevels)}.${queue}.${fineWord}`;
+  // Celery sends it to the highest level, from where it passes all that have a 0: up to 28 exchanges for each message.
+  const first = level(highestBit(seconds));
   if ((fine === 0 && seconds > 0) || Buffer.byteLength(routingKey) > longestRoutingKey)
-    return { exchange: level(levels - 1), routingKey: `${coarse}.${queue}` };
-  return { exchange: seconds === 0 ? fineLevel(fineLevels - 1) : level(levels - 1), routingKey };
+    return { exchange: first, routingKey: `${coarse}.${queue}` };
+  return { exchange: seconds === 0 ? fineLevel(highestBit(fine)) : first, routingKey };
+}
+
+function highestBit(value: number): number {
+  return Math.max(0, 31 - Math.clz32(value));
 }
 
 function words(value: number, count: number): string {
@@ -80,7 +86,15 @@ export class Declarations {
     this.#levels ??= forget(this.#declareLevels(), () => {
       this.#levels = null;
     });
-    await this.#levels;
+    try {
+      await this.#levels;
+    } catch (error) {
+      if (!isPreconditionFailed(error)) throw error;
+      throw new ConfigError(
+        `the queues in which future tasks wait exist on RabbitMQ otherwise than as '${this.#delayedQueueType}' queues: ${messageOf(error)}; say which type they have with brokerTransportOptions.delayedQueueType`,
+        { cause: error },
+      );
+    }
     await once(this.#delayed, queue, () =>
       this.#with(async (channel) => {
         await channel.bindQueue(queue, arrival, `#.${queue}`);

@@ -21,18 +21,17 @@ const ours: ReadonlySet<string> = new Set([
   deadHeader,
 ]);
 
-/** As amqplib's `publish` takes it. */
-export function toOptions({
-  contentType,
-  contentEncoding,
-  headers,
-  properties,
-}: WireMessage): AmqpPublishOptions {
+/** As amqplib's `publish` takes it. `isCopy`: there may be another one of it. */
+export function toOptions(
+  { contentType, contentEncoding, headers, properties }: WireMessage,
+  isCopy = false,
+): AmqpPublishOptions {
+  const marked = isCopy || properties.deliveryInfo.redelivered === true;
   const { correlationId, replyTo, priority, deliveryMode } = properties;
   return {
     contentType,
     contentEncoding,
-    headers: tableOf(properties.deliveryInfo.redelivered ? { ...headers, [returnedHeader]: 1 } : headers),
+    headers: tableOf(marked ? { ...headers, [returnedHeader]: 1 } : headers),
     deliveryMode: deliveryMode === 1 ? 1 : 2,
     priority: Math.min(255, Math.max(0, priority)),
     ...(correlationId !== null && { correlationId }),
