@@ -96,6 +96,18 @@ export const chordConformance: readonly Case[] = [
     },
   ),
 
+  check('a sender or a member that comes back after the end begins nothing anew', async (harness) => {
+    const chords = chordsOf(await harness.open(day));
+    await chords.resize('g', 1);
+    assert.equal(await end(chords, 0), 'complete');
+    await chords.done('g');
+    await chords.resize('g', 1);
+    await chords.extend('g', 't9');
+    assert.equal(await end(chords, 0), 'done');
+    assert.equal(await end(chords, 9, { last: true }), 'done');
+    assert.deepEqual(await chords.parts('g'), []);
+  }),
+
   check('a chord whose body has ended is done, also when nobody remembers the chord', async (harness) => {
     const backend = await harness.open(day);
     const chords = chordsOf(backend);

@@ -37,11 +37,11 @@ export class MemoryChords implements Chords {
   }
 
   async resize(groupId: string, size: number): Promise<void> {
-    this.#of(groupId).size = size;
+    if (!this.#done.has(groupId)) this.#of(groupId).size = size;
   }
 
   async extend(groupId: string, taskId: string): Promise<void> {
-    this.#of(groupId).added.add(taskId);
+    if (!this.#done.has(groupId)) this.#of(groupId).added.add(taskId);
   }
 
   async add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {

@@ -44,8 +44,8 @@ export class PostgresChords implements Chords {
 
   async resize(groupId: string, size: number): Promise<void> {
     const { schema, keptMs } = this.#around;
-    const sql = `INSERT INTO ${schema}.chord (group_id, size, expires) VALUES ($1, $2, ${after('$3')})
-      ON CONFLICT (group_id) DO UPDATE SET size = excluded.size, expires = excluded.expires`;
+    const sql = `INSERT INTO ${schema}.chord AS c (group_id, size, expires) VALUES ($1, $2, ${after('$3')})
+      ON CONFLICT (group_id) DO UPDATE SET size = excluded.size, expires = excluded.expires WHERE NOT c.done`;
     await this.#ask(sql, [keyOf(groupId), size, keptMs], this.#untilMs());
   }
 

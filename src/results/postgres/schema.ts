@@ -64,6 +64,7 @@ DECLARE added bigint;
 BEGIN
   INSERT INTO $schema.chord (group_id, expires) VALUES (g, clock_timestamp() + kept_ms * interval '1 millisecond')
     ON CONFLICT (group_id) DO NOTHING;
+  IF (SELECT done FROM $schema.chord WHERE group_id = g FOR UPDATE) THEN RETURN; END IF;
   INSERT INTO $schema.chord_part (group_id, task_id) VALUES (g, t) ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS added = ROW_COUNT;
   UPDATE $schema.chord SET extra = extra + added WHERE group_id = g;

@@ -45,13 +45,10 @@ export class RedisChords implements Chords {
     this.#around = around;
   }
 
-  /** Celery's own write, with the publication that nobody listens to left out. */
   async resize(groupId: string, size: number): Promise<void> {
-    const { keptMs } = this.#around;
-    const kept = keptMs === null ? [] : ['PX', String(keptMs)];
-    await this.#ask((timeoutMs) =>
-      this.#connection.call(['SET', `${this.#base(groupId)}.s`, String(size), ...kept], { timeoutMs }),
-    );
+    const base = this.#base(groupId);
+    const args = [base, String(size), String(this.#around.keptMs ?? '')];
+    await this.#ask((timeoutMs) => this.#connection.run(resizeScript, [base], args, { timeoutMs }));
   }
 
   async extend(groupId: string, taskId: string): Promise<void> {
@@ -187,11 +184,22 @@ return answers
 `,
 );
 
+/** ARGV: base, size, ttl. Celery's own write, without telling anybody; not of a chord that is done, whose sender came back. */
+const resizeScript: RedisScript = redisScript(
+  'resize-chord',
+  `local base, ttl = ARGV[1], ARGV[3]
+if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
+redis.call('SET', base .. '.s', ARGV[2])
+if ttl ~= '' then redis.call('PEXPIRE', base .. '.s', ttl) end
+return 1
+`,
+);
+
 /** ARGV: base, task, ttl. A repeated call, of a task that runs again or whose answer was lost, adds nothing. */
 const extendScript: RedisScript = redisScript(
   'extend-chord',
   `local base, ttl = ARGV[1], ARGV[3]
-if redis.call('SADD', base .. '.x', ARGV[2]) == 0 then return 0 end
+if redis.call('EXISTS', base .. '.d') == 1 or redis.call('SADD', base .. '.x', ARGV[2]) == 0 then return 0 end
 redis.call('INCR', base .. '.t')
 if ttl ~= '' then
   redis.call('PEXPIRE', base .. '.x', ttl)

@@ -49,7 +49,7 @@ export class SqliteChords implements Chords {
 
   async resize(groupId: string, size: number): Promise<void> {
     const sql = `INSERT INTO chord (group_id, size, expires) VALUES (?1, ?2, ?3)
-      ON CONFLICT (group_id) DO UPDATE SET size = ?2, expires = ?3`;
+      ON CONFLICT (group_id) DO UPDATE SET size = ?2, expires = ?3 WHERE done = 0`;
     const expires = this.#records.expiryOfOpen();
     await this.#store.write(true, (transaction) => transaction.sql(sql).run(groupId, size, expires));
   }
@@ -57,7 +57,7 @@ export class SqliteChords implements Chords {
   async extend(groupId: string, taskId: string): Promise<void> {
     const expires = this.#records.expiryOfOpen();
     await this.#store.write(true, (transaction) => {
-      this.#touch(transaction, groupId, expires);
+      if (!this.#touch(transaction, groupId, expires)) return;
       const note = 'INSERT OR IGNORE INTO chord_part (group_id, task_id) VALUES (?, ?)';
       if (Number(transaction.sql(note).run(groupId, taskId).changes) > 0)
         transaction.sql('UPDATE chord SET extra = extra + 1 WHERE group_id = ?').run(groupId);
@@ -127,10 +127,11 @@ export class SqliteChords implements Chords {
     return 'complete';
   }
 
-  #touch({ sql }: Transaction, groupId: string, expires: number): void {
+  /** It is there, and kept longer. False: it is done. */
+  #touch({ sql }: Transaction, groupId: string, expires: number): boolean {
     const touch = `INSERT INTO chord (group_id, expires) VALUES (?1, ?2)
-      ON CONFLICT (group_id) DO UPDATE SET expires = ?2`;
-    sql(touch).run(groupId, expires);
+      ON CONFLICT (group_id) DO UPDATE SET expires = ?2 WHERE done = 0`;
+    return Number(sql(touch).run(groupId, expires).changes) > 0;
   }
 
   #end({ sql }: Transaction, groupId: string): boolean {
