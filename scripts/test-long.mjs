@@ -9,6 +9,8 @@ const environment = {
   FAULTS_LONG: '1',
   BEAT_ROUNDS: '100',
   CRONTAB_LONG: '1',
+  UMBEL_WORKFLOWS: '3000',
+  UMBEL_CHORDS: '1000',
 };
 const proofs = ['broker-restart', 'kill-loop', 'reply-lost', 'redis-faults', 'rabbitmq-faults'];
 const files = proofs.map((name) => `test/e2e/${name}.test.ts`);
@@ -16,6 +18,8 @@ files.push(
   'test/interop/mixed.test.ts',
   'test/beat/failover.test.ts',
   'test/schedules/crontab-oracle.test.ts',
+  'test/workflows/kill.test.ts',
+  'test/workflows/property.test.ts',
 );
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 for (const command of [
