@@ -1,6 +1,7 @@
 // The public surface of `umbel`.
 export { App } from './app/app.ts';
 export type { CallOptions, RetryPolicy, SendOptions } from './app/call-options.ts';
+export type { RemoteCommand } from './app/commands.ts';
 export {
   type ChordOptions,
   chain,

@@ -4,10 +4,10 @@ import { ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';
 import { idNotice, stampNotice } from '../transports/fanout.ts';
-import { Inspect } from './inspect.ts';
+import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Whom } from './mailbox.ts';
 
-export type { Answers };
+export type { Answers, TaskInfo, Typed, Whom };
 export { Inspect };
 
 export interface ControlOptions extends Whom {
