@@ -111,12 +111,12 @@ test.skipIf(noRedis)(
     const lines: string[] = [];
     const say = (_: object, message: string): void => void lines.push(message);
     const logger = { debug: () => {}, info: say, warn: say, error: say, child: () => logger };
-    const beat = new Beat(app, { lease: 1, logger });
+    const beat = new Beat(app, { logger });
     const starting = beat.start();
     await isSoon(() => lines.some((line) => line.includes('waiting for it')), 20_000);
     proxy.heal();
     await starting;
-    await isSoon(() => beat.leads);
+    await isSoon(() => beat.leads, 20_000);
     proxy.weather = { silent: ['request', 'reply'] };
     await isSoon(() => !beat.leads);
     const length = (): number => Number(redis.cli('LLEN', 'celery'));
