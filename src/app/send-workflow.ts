@@ -114,6 +114,11 @@ export async function prepareStores(
   { stored, chords }: StoreParts,
 ): Promise<void> {
   if (chords.length > 0 && backend?.chords === undefined) throw new WorkflowError(noChords(app, backend));
+  if (stored.length > 0 && (backend === null || backend.replyTo !== undefined)) {
+    throw new WorkflowError(
+      `the rest of this workflow is too big to be carried along, and the application '${app.name}' has no result backend that could keep it; use sqlite, redis or postgresql (setting 'backend')`,
+    );
+  }
   await Promise.all([
     ...stored.map(({ id, signatures }) =>
       backend?.put({
