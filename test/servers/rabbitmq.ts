@@ -121,7 +121,13 @@ export class RabbitServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop('SIGKILL');
-    spawnSync('epmd', ['-port', this.#environment.ERL_EPMD_PORT ?? '', '-kill'], { env: this.#environment });
+    // It does not go while it believes that the node lives, which it does for a moment longer.
+    const kill = ['-port', this.#environment.ERL_EPMD_PORT ?? '', '-kill'];
+    for (let tries = 0; tries < 40; tries++) {
+      const { stdout } = spawnSync('epmd', kill, { env: this.#environment, encoding: 'utf8' });
+      if (!stdout.includes('not allowed')) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
