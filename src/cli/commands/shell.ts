@@ -4,7 +4,12 @@ import { PassThrough, Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
+import * as canvas from '../../app/compose.ts';
+import * as outcomes from '../../app/outcome.ts';
 import type { AnyTask } from '../../app/task.ts';
+import { crontab } from '../../schedules/crontab.ts';
+import { every } from '../../schedules/every.ts';
+import { solar } from '../../schedules/solar.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { exitCode, UsageError } from '../usage.ts';
 
@@ -15,8 +20,8 @@ export function shellCommand(): Command {
     .addHelpText(
       'after',
       `
-At hand: app, tasks (by their whole names), each task by the last part of its name, and all that 'umbel'
-exports (chain, group, chord, crontab …). Expressions may await. Ctrl-D ends it.
+At hand: app, tasks (by their whole names), each task by the last part of its name; chain, group, chord,
+chunks, map, starmap; crontab, every, solar. Expressions may await. Ctrl-D ends it.
 
 Examples:
   umbel -A ./app.ts shell
@@ -27,7 +32,16 @@ Examples:
 
 async function shell(options: CommonOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
-    const atHand = { ...(await import('../../index.ts')), ...byShortName(app), app, tasks: byName(app) };
+    const atHand = {
+      ...canvas,
+      ...outcomes,
+      crontab,
+      every,
+      solar,
+      ...byShortName(app),
+      app,
+      tasks: byName(app),
+    };
     const write = (value: unknown): string => inspect(value, { colors: output.colors, depth: 5 });
     if (process.stdin.isTTY !== true) return script(atHand, write);
     output.say(`${output.bold(app.name)} on ${app.config.broker}`);
