@@ -1,6 +1,6 @@
 // A connection's socket in a thread of its own, which keeps up the heartbeats while user code blocks the event loop. Death and
 // SIGSTOP end them, as they should.
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -94,64 +94,65 @@ parentPort.on('message', (message) => {
 
 /** The next connection ends the one before. */
 export class Relay implements AsyncDisposable {
-  readonly #thread: Worker;
+  #thread: Worker | null = null;
   #opened = 0;
-
-  constructor() {
-    this.#thread = new Worker(relaying, {
-      eval: true,
-      execArgv: [],
-      env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48, stackSizeMb: 2 },
-    });
-    this.#thread.unref();
-  }
 
   /** Connects there; resolves with the path on which the server's bytes can be had, once. @throws Error as `net` and `tls` */
   open(endpoint: AmqpEndpoint, settings: AmqpSettings): Promise<string> {
+    this.#thread ??= this.#start();
+    const thread = this.#thread;
     const id = ++this.#opened;
     const path = socketPath();
     return new Promise((resolve, reject) => {
-      const done = (): void => {
-        this.#thread.off('message', onMessage);
-        this.#thread.off('error', reject);
-        this.#thread.off('exit', onExit);
+      const end = (): void => {
+        thread.off('message', onMessage);
+        thread.off('exit', onExit);
       };
       const onMessage = (answer: Answer): void => {
         if (answer.id !== id) return;
-        done();
+        end();
         if (answer.error === undefined) resolve(path);
         else reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }));
       };
-      const onExit = (): void => reject(new Error('the thread of the connection has ended'));
-      this.#thread.on('message', onMessage);
-      this.#thread.once('error', reject);
-      this.#thread.once('exit', onExit);
-      this.#thread.postMessage({
-        open: {
-          id,
-          path,
-          host: endpoint.hostname,
-          port: endpoint.port,
-          secure: settings.secure,
-          options: settings.tls,
-          timeoutMs: settings.connectTimeoutMs,
-        },
-      });
+      const onExit = (): void => {
+        end();
+        reject(new Error('the thread of the connection has ended'));
+      };
+      thread.on('message', onMessage);
+      thread.on('exit', onExit);
+      const { hostname: host, port } = endpoint;
+      const { secure, tls: options, connectTimeoutMs: timeoutMs } = settings;
+      thread.postMessage({ open: { id, path, host, port, secure, options, timeoutMs } });
     });
   }
 
   /** From now on no pause between two frames to the server is longer than twice this. */
   beat(everyMs: number): void {
-    this.#thread.postMessage({ beatMs: everyMs });
+    this.#thread?.postMessage({ beatMs: everyMs });
   }
 
   async close(): Promise<void> {
-    await this.#thread.terminate();
+    await this.#thread?.terminate();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Should it end by itself, its sockets end with it, and the next connection has a thread of its own. */
+  #start(): Worker {
+    const thread = new Worker(relaying, {
+      eval: true,
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48, stackSizeMb: 2 },
+    });
+    thread.unref();
+    thread.on('error', () => undefined);
+    thread.on('exit', () => {
+      if (this.#thread === thread) this.#thread = null;
+    });
+    return thread;
   }
 }
 
@@ -160,7 +161,8 @@ interface Answer {
   readonly error?: { readonly message: string; readonly code?: string };
 }
 
+/** Short: a unix socket's path may have some 100 characters. */
 function socketPath(): string {
-  const name = `umbel-${randomUUID()}`;
+  const name = `umbel-${randomBytes(9).toString('hex')}`;
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
 }
