@@ -1,6 +1,6 @@
 // Workflows on real stores and a real worker: what runs, what it is given, and what is left.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { App, chain, chord, chunks, group, starmap } from '../../src/index.ts';
+import { App, chain, chord, chunks, group, Ignore, starmap } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type Place, storeKinds } from './stores.ts';
@@ -148,6 +148,32 @@ for (const kind of storeKinds) {
       const member = await chord([swap.s(1), swap.s(2), swap.s(3)], hear.s('sum')).delay();
       await member.get(wait);
       expect(heard).toEqual([[[11, 24, 12], 'sum']]);
+    });
+
+    it('parts that are acknowledged before they run are followed likewise', async () => {
+      const { app, add, total, double } = await stand();
+      const early = app.task('early', { acksLate: false }, (x: number) => x + 1);
+      const swap = app.task('early.swap', { acksLate: false, bind: true }, (task): number => {
+        throw task.replace(chain(add.s(20, 1), double.s()));
+      });
+      const result = await chain(
+        early.s(1),
+        chord([early.s(2), add.s(1)] as never, total.s() as never),
+      ).delay();
+      expect(await result.get(wait)).toBe(6);
+      expect(await (await chain(swap.s(), double.s()).delay()).get(wait)).toBe(84);
+    });
+
+    it('a member that expires or is ignored keeps no chord open', async () => {
+      const { app, add, total } = await stand();
+      const skip = app.task('skip', (): number => {
+        throw new Ignore();
+      });
+      const expired = add.s(1, 1).set({ expires: new Date(Date.now() - 1000) });
+      for (const member of [expired, skip.s()]) {
+        const result = await chord([add.s(1, 2), member], total.s()).delay();
+        await expect(result.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
+      }
     });
 
     it('addToChord: the body waits for the new member, too', async () => {
