@@ -9,6 +9,8 @@ import { idOf, type StoreFile, toResult } from './store.ts';
 export interface View extends AsyncDisposable {
   /** How many messages there are that wait, are scheduled or are held by a worker. */
   messages(): Promise<number>;
+  /** Their number is known some seconds late. */
+  readonly lags?: boolean;
   /** For the checkers, when all workers have ended. */
   facts(): Promise<Facts>;
 }
@@ -120,6 +122,8 @@ class RedisView implements View {
 }
 
 class RabbitView implements View {
+  /** Quorum queues, in which suspects and what is early wait for their time, tell their length now and then. */
+  readonly lags = true;
   readonly #server: RabbitServerProcess;
   readonly #vhost: string;
   readonly #results: RedisServerProcess;

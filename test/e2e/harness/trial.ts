@@ -94,6 +94,12 @@ export class Trial implements AsyncDisposable {
     return this.#endedOf((id) => sent.has(id));
   }
 
+  get #allEnded(): boolean {
+    const { ledger } = this;
+    const ended = new Set(ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
+    return ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id));
+  }
+
   /** Resolves when `condition` holds, and at the latest after `withinMs`: the verdict tells what was missing. */
   async until(condition: () => boolean | Promise<boolean>, withinMs: number = promisedMs): Promise<void> {
     // Files of other processes: there is nothing to be told by.
@@ -103,7 +109,8 @@ export class Trial implements AsyncDisposable {
   /** Waits until all that was sent has been recorded, or until it would be called stuck; stops the workers; judges. */
   async verdict(): Promise<Verdict> {
     await using view: View = (await this.#options.place?.look()) ?? new FileView(await lookInto(this.store));
-    await this.until(async () => (await view.messages()) === 0);
+    const isAtRest = (): boolean => view.lags !== true || this.#allEnded;
+    await this.until(async () => isAtRest() && (await view.messages()) === 0);
     await Promise.all(this.#programs.map((program) => this.#stop(program)));
     const ledger = this.ledger;
     const facts = await view.facts();
