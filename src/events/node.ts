@@ -30,6 +30,17 @@ export function stamped(
   };
 }
 
+/** The same, of `fields` that are JSON already (`"uuid":"…","n":1`): ten thousand times a second that counts. */
+export function stampedText(
+  type: string,
+  fields: string,
+  { pid, hostname }: { readonly pid: number; readonly hostname: string },
+  now: number,
+  clock: LamportClock,
+): string {
+  return `{"type":"${type}",${fields},"hostname":${hostname},"timestamp":${now / 1000},"utcoffset":${utcOffset(now)},"pid":${pid},"clock":${clock.forward()}}`;
+}
+
 let offset = 0;
 let offsetUntil = 0;
 

@@ -2,9 +2,9 @@
 import type { Clock } from '../lib/clock.ts';
 import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
-import { eventKey, eventMessage, type WireEvent } from '../protocol/event.ts';
+import { eventKey, eventsMessage } from '../protocol/event.ts';
 import { eventExchange, type Fanout } from '../transports/fanout.ts';
-import { stamped } from './node.ts';
+import { stamped, stampedText } from './node.ts';
 
 export interface EventSenderParts {
   readonly fanout: Fanout;
@@ -26,7 +26,9 @@ export class EventSender {
   /** Whether task events are told. What it costs when nobody wants them is a look at this. */
   on: boolean;
   readonly #parts: EventSenderParts;
-  #waiting: WireEvent[] = [];
+  readonly #self: { readonly pid: number; readonly hostname: string };
+  /** JSON of each. */
+  #waiting: string[] = [];
   #flushing: Promise<void> | null = null;
   #dropped = 0;
   #failing = false;
@@ -34,23 +36,21 @@ export class EventSender {
   constructor(parts: EventSenderParts) {
     this.#parts = parts;
     this.on = parts.taskEvents;
+    this.#self = { pid: process.pid, hostname: JSON.stringify(parts.hostname) };
   }
 
-  /** A task event. Never throws; is told within this turn of the event loop and the next. */
-  task(type: string, fields: Readonly<Record<string, unknown>>): void {
-    const { hostname, clock, lamport } = this.#parts;
-    this.#waiting.push(stamped(type, hostname, fields, clock.now(), lamport));
-    if (this.#waiting.length > mostWaiting) {
-      this.#dropped += this.#waiting.length - mostWaiting;
-      this.#waiting = this.#waiting.slice(-mostWaiting);
-    }
+  /** A task event; `fields` are JSON: `"uuid":"…","n":1`. Told with all others of this turn of the event loop. */
+  task(type: string, fields: string): void {
+    const { clock, lamport } = this.#parts;
+    this.#waiting.push(stampedText(type, fields, this.#self, clock.now(), lamport));
+    if (this.#waiting.length >= 2 * mostWaiting) this.#dropOldest();
     this.#flushing ??= new Promise<void>((next) => setImmediate(next)).then(() => this.#flush());
   }
 
   /** A worker event. Never rejects. */
   async worker(type: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
     const { hostname, clock, lamport } = this.#parts;
-    await this.#tell(stamped(type, hostname, fields, clock.now(), lamport), eventKey(type));
+    await this.#tell(JSON.stringify(stamped(type, hostname, fields, clock.now(), lamport)), eventKey(type));
   }
 
   /** Tells what is left. Never rejects. */
@@ -61,18 +61,26 @@ export class EventSender {
   async #flush(): Promise<void> {
     while (this.#waiting.length > 0) {
       const events = this.#waiting.splice(0, batch);
-      if (await this.#tell(events, 'task.multi')) continue;
+      if (await this.#tell(`[${events.join(',')}]`, 'task.multi')) continue;
       // For when the broker is back: those that come meanwhile are newer.
-      this.#waiting = [...events, ...this.#waiting].slice(-mostWaiting);
+      this.#waiting = [...events, ...this.#waiting];
+      this.#dropOldest();
       break;
     }
     this.#flushing = null;
   }
 
-  async #tell(events: WireEvent | readonly WireEvent[], key: string): Promise<boolean> {
-    const { fanout, logger } = this.#parts;
+  #dropOldest(): void {
+    const surplus = this.#waiting.length - mostWaiting;
+    if (surplus <= 0) return;
+    this.#dropped += surplus;
+    this.#waiting = this.#waiting.slice(surplus);
+  }
+
+  async #tell(text: string, key: string): Promise<boolean> {
+    const { fanout, hostname, logger } = this.#parts;
     try {
-      await fanout.publish(eventExchange, key, eventMessage(events, key));
+      await fanout.publish(eventExchange, key, eventsMessage(text, hostname, key));
       if (this.#failing && this.#dropped > 0)
         logger.warn({ dropped: this.#dropped }, `events are told again; ${this.#dropped} were dropped`);
       this.#failing = false;

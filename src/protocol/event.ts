@@ -27,11 +27,13 @@ export function eventKey(type: string): string {
   return type.replaceAll('-', '.');
 }
 
-/** One event, or many of one group (`task.multi`). */
-export function eventMessage(events: WireEvent | readonly WireEvent[], routingKey: string): WireMessage {
-  const first: WireEvent | undefined = isList(events) ? events[0] : events;
-  const hostname = first?.hostname ?? '';
-  return broadcastMessage(JSON.stringify(events), { hostname }, { exchange: eventExchangeName, routingKey });
+export function eventMessage(event: WireEvent, routingKey: string): WireMessage {
+  return eventsMessage(JSON.stringify(event), event.hostname, routingKey);
+}
+
+/** `text`: JSON of an event, or of a list of events of one group (`task.multi`). */
+export function eventsMessage(text: string, hostname: string, routingKey: string): WireMessage {
+  return broadcastMessage(text, { hostname }, { exchange: eventExchangeName, routingKey });
 }
 
 /** Reads what an event's message says: one or many. Total; what is none among many is left out. */
@@ -62,8 +64,4 @@ function asEvent(value: unknown): WireEvent | null {
 
 function finite(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
-}
-
-function isList(events: WireEvent | readonly WireEvent[]): events is readonly WireEvent[] {
-  return Array.isArray(events);
 }

@@ -195,7 +195,7 @@ describe('the sender of events', () => {
         sizes.push(read.ok ? read.value.length : -1);
       },
     });
-    for (let n = 0; n < 450; n++) telling.task('task-started', { uuid: String(n) });
+    for (let n = 0; n < 450; n++) telling.task('task-started', `"uuid":"${n}"`);
     await telling.close();
     expect(sizes).toEqual([200, 200, 50]);
   });
@@ -210,16 +210,16 @@ describe('the sender of events', () => {
         if (read.ok) told.push(...read.value);
       },
     });
-    for (let n = 0; n < 6000; n++) telling.task('task-started', { uuid: String(n) });
+    for (let n = 0; n < 6000; n++) telling.task('task-started', `"uuid":"${n}"`);
     await telling.close();
-    telling.task('task-started', { uuid: 'still away' });
+    telling.task('task-started', '"uuid":"still away"');
     await telling.close();
     expect(log.texts('warn')).toEqual([expect.stringMatching(/^events cannot be told now/)]);
     away = false;
-    telling.task('task-started', { uuid: 'last' });
+    telling.task('task-started', '"uuid":"last"');
     await telling.close();
     expect(told.at(-1)?.uuid).toBe('last');
-    expect(told.length).toBeLessThanOrEqual(5000);
+    expect(told.length).toBeLessThanOrEqual(5001);
     expect(told.length).toBeGreaterThan(4900);
     expect(log.texts('warn').at(-1)).toMatch(/told again; \d+ were dropped/);
   });
