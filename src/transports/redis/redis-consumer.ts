@@ -6,15 +6,14 @@ import { BrokerUnavailable } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
-import type { StoreWrite } from '../../lib/store-write.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
-import { listKey, takenKey } from './keys.ts';
+import { takenKey } from './keys.ts';
 import { joinScript, leaveScript } from './lua/members.ts';
-import { recordArgs } from './record-args.ts';
-import { RedisRecordWrite } from './record-write.ts';
 import { RedisDelivery } from './redis-delivery.ts';
+import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
+import { type Addressed, Sources } from './sources.ts';
 import { Tender } from './tender.ts';
 import { type ClaimedMessage, type ClaimRequest, Turns } from './turns.ts';
 import { longestReadMs, Waiter } from './waiter.ts';
@@ -30,21 +29,6 @@ export interface RedisConsumerParts {
   /** The lists that a publication goes to, and its bytes. */
   readonly address: (publication: Publication) => Promise<readonly Addressed[]>;
   readonly onClose: () => void;
-}
-
-/** A message ready to be put into one list. */
-export interface Addressed {
-  readonly queue: string;
-  readonly step: number;
-  readonly stored: string;
-}
-
-/** One queue's list of one step. */
-interface Source {
-  readonly queue: string;
-  readonly step: number;
-  readonly list: string;
-  readonly suffix: string;
 }
 
 /** A claim that was asked for and not answered yet. */
@@ -71,9 +55,8 @@ export class RedisConsumer implements Consumer {
   readonly #closing = new AbortController();
   readonly #alarms = new Set<Alarm>();
   readonly #waiters = new Map<string, Waiter>();
-  /** The queues in the order of their turn. */
-  readonly #queues: string[];
-  readonly #sources: ReadonlyMap<string, Source>;
+  readonly #sources: Sources;
+  readonly #rules: SettlementRules;
   /** What has come and nobody has taken yet. There is room for it. */
   #arrived: RedisDelivery[] = [];
   readonly #claims: Claim[] = [];
@@ -97,25 +80,24 @@ export class RedisConsumer implements Consumer {
     this.#parts = parts;
     const { settings } = parts.connection;
     this.#prefix = settings.keyPrefix;
-    this.#queues = [...new Set(parts.options.queues)];
-    this.#sources = new Map(
-      this.#queues.flatMap((queue) =>
-        parts.steps.map((step) => {
-          const list = listKey(this.#prefix, queue, step);
-          return [`${step}:${queue}`, { queue, step, list, suffix: `:${step}:${queue}` }] as const;
-        }),
-      ),
-    );
+    this.#sources = new Sources(this.#prefix, parts.options.queues, parts.steps);
     this.#turns = new Turns(
       parts.connection,
       parts.clock,
       () => this.#held.size > few,
       (id) => this.#struckOff(id),
     );
+    this.#rules = {
+      store: settings.store,
+      adopting: this.#adopting,
+      keepsRecordsAt: (db, ttl) => this.#turns.keepsRecordsAt(db, ttl),
+      address: parts.address,
+      isOurs: (list) => this.#sources.has(list),
+    };
     this.#tender = new Tender({
       connection: parts.connection,
       leaseMs: parts.options.leaseMs,
-      queues: this.#queues,
+      queues: this.#sources.queues,
       onStruckOff: (id) => this.#struckOff(id),
       onWork: () => {
         if (this.#suspects > 0) return;
@@ -186,7 +168,7 @@ export class RedisConsumer implements Consumer {
     await this.#rest(true);
     await this.#turns.settled();
     clearTimeout(patience);
-    const lists = [...this.#sources.values()].flatMap(({ queue, step }) => [queue, String(step)]);
+    const lists = [...this.#sources].flatMap(({ queue, step }) => [queue, String(step)]);
     try {
       await this.#joining?.catch(() => undefined);
       await this.#parts.connection.run(
@@ -216,9 +198,9 @@ export class RedisConsumer implements Consumer {
       id,
       String(options.leaseMs),
       about,
-      JSON.stringify(this.#queues),
+      JSON.stringify(this.#sources.queues),
       steps.join(),
-      ...this.#queues,
+      ...this.#sources.queues,
     ];
     try {
       await connection.run(joinScript, [this.#prefix], args);
@@ -289,32 +271,18 @@ export class RedisConsumer implements Consumer {
     const request: ClaimRequest = {
       count,
       holdsSuspect: this.#suspects > 0,
-      lists: this.#inTurn(),
+      lists: this.#sources
+        .inTurn()
+        .map(({ list, suffix }) => [list, suffix, this.#doubtful.has(suffix) ? '1' : '0']),
     };
     const claimed = await this.#turns.claim(request);
     if (claimed === null) return 0;
     for (const [, suffix, recovered] of request.lists) if (recovered === '1') this.#doubtful.delete(suffix);
     const last = claimed.at(-1);
-    if (last !== undefined && this.#queues.length > 1) {
-      // As kombu's round robin: the queue that was served goes to the end.
-      this.#queues.splice(this.#queues.indexOf(last.queue), 1);
-      this.#queues.push(last.queue);
-    }
+    if (last !== undefined) this.#sources.served(last.queue);
     for (const message of claimed) this.#arrived.push(...this.#hold(message));
     if (!this.#wanted) this.#giveBackArrived();
     return claimed.length;
-  }
-
-  /** All lists, the most urgent steps first, and within a step each queue in its turn. */
-  #inTurn(): [string, string, '0' | '1'][] {
-    return this.#parts.steps.flatMap((step) =>
-      this.#queues.flatMap((queue) => {
-        const source = this.#sources.get(`${step}:${queue}`);
-        if (source === undefined) return [];
-        const { list, suffix } = source;
-        return [[list, suffix, this.#doubtful.has(suffix) ? '1' : '0'] as [string, string, '0' | '1']];
-      }),
-    );
   }
 
   /** Ours now; unless its time has not come: then it waits in the store, not here. */
@@ -354,7 +322,8 @@ export class RedisConsumer implements Consumer {
   /** A promise for each step of it would cost more than the step. */
   readonly #settle = (delivery: RedisDelivery, settlement: Settlement): Promise<'settled' | 'fenced'> => {
     const id = this.#id;
-    const ended = this.#ended(delivery, settlement);
+    const { field } = delivery;
+    const ended = endedArgs(field, settlement, this.#rules);
     return new Promise((resolve, reject) => {
       const failed = (error: unknown): void => {
         delivery.unsettle();
@@ -377,7 +346,10 @@ export class RedisConsumer implements Consumer {
         );
       };
       if (ended !== null) write(ended);
-      else this.#operation(delivery, settlement).then(write).catch(failed);
+      else {
+        const now = this.#parts.clock.now();
+        settlementArgs(field, settlement, now, this.#rules).then(write).catch(failed);
+      }
     });
   };
 
@@ -395,51 +367,6 @@ export class RedisConsumer implements Consumer {
     }
   }
 
-  /** What nearly always is to be done: acknowledge with the record of a task that has ended. */
-  #ended({ field }: RedisDelivery, settlement: Settlement): string[] | null {
-    if (settlement.kind !== 'ack' || !(settlement.write instanceof RedisRecordWrite)) return null;
-    const { store, args } = settlement.write;
-    const [kind, db, key, json, ttl] = args;
-    const usual = kind === 'ready' && store === this.#parts.connection.settings.store;
-    if (!usual || settlement.publish?.length || !this.#turns.keepsRecordsAt(db, ttl)) return null;
-    return [this.#adopting.has(field) ? 's' : 'S', field, key, json];
-  }
-
-  async #operation({ field }: RedisDelivery, settlement: Settlement): Promise<string[]> {
-    const now = this.#parts.clock.now();
-    switch (settlement.kind) {
-      case 'ack': {
-        const adopting = this.#adopting.has(field);
-        const args = [adopting ? 'k' : 'K', field, ...this.#recordArgs(settlement.write)];
-        if (settlement.publish === undefined || settlement.publish.length === 0) return [...args, '0'];
-        const publications: string[] = [];
-        let count = 0;
-        for (const publication of settlement.publish) {
-          const record = this.#recordArgs(publication.write);
-          const due = publication.eta === null ? 0 : publication.eta.getTime();
-          for (const { queue, step, stored } of await this.#parts.address(publication)) {
-            // One that our workers will see may wait where they look; any other is sent as Celery sends it.
-            const mayWait = due > now && this.#sources.has(`${step}:${queue}`);
-            publications.push(queue, String(step), stored, mayWait ? String(due) : '', ...record);
-            count++;
-          }
-        }
-        return [...args, String(count), ...publications];
-      }
-      case 'release': {
-        const due = settlement.until?.getTime() ?? 0;
-        const how = settlement.struck === true ? 's' : settlement.parked === true ? '1' : '0';
-        return ['R', field, due > now ? String(due) : '', how, '1'];
-      }
-      case 'dead':
-        return ['D', field, settlement.reason, settlement.detail, ...this.#recordArgs(settlement.write)];
-    }
-  }
-
-  #recordArgs(write: StoreWrite | undefined): readonly string[] {
-    return recordArgs(write, this.#parts.connection.settings.store);
-  }
-
   /** Sees to it that a message that comes is heard of. */
   async #watch(): Promise<void> {
     if (this.#waiters.size === 0) {
@@ -453,7 +380,7 @@ export class RedisConsumer implements Consumer {
 
   async #openWaiters(): Promise<void> {
     const { connect, clock } = this.#parts;
-    for (const { queue, step, list, suffix } of this.#sources.values()) {
+    for (const { queue, step, list, suffix } of this.#sources) {
       const connection = await connect();
       this.#waiters.set(
         suffix,

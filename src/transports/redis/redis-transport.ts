@@ -22,10 +22,11 @@ import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { purgeScript, sizeScript } from './lua/inspect.ts';
 import { tendScript } from './lua/tend.ts';
 import { recordOf } from './record-args.ts';
-import { type Addressed, RedisConsumer } from './redis-consumer.ts';
+import { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { RedisFanout, RedisNotices } from './redis-fanout.ts';
 import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
+import type { Addressed } from './sources.ts';
 import { longestReadMs } from './waiter.ts';
 
 /** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */

@@ -1,0 +1,63 @@
+import { listKey } from './keys.ts';
+
+/** A message ready to be put into one list. */
+export interface Addressed {
+  readonly queue: string;
+  readonly step: number;
+  readonly stored: string;
+}
+
+/** One queue's list of one step. */
+export interface Source {
+  readonly queue: string;
+  readonly step: number;
+  readonly list: string;
+  /** `:step:queue`, as in the names of what is claimed from it. */
+  readonly suffix: string;
+}
+
+/** The lists that a consumer serves, in the order of their turn. */
+export class Sources {
+  /** As kombu's round robin: the queue that was served goes to the end. */
+  readonly #queues: string[];
+  readonly #steps: readonly number[];
+  readonly #sources: ReadonlyMap<string, Source>;
+
+  constructor(prefix: string, queues: readonly string[], steps: readonly number[]) {
+    this.#queues = [...new Set(queues)];
+    this.#steps = steps;
+    this.#sources = new Map(
+      this.#queues.flatMap((queue) =>
+        steps.map((step) => {
+          const suffix = `:${step}:${queue}`;
+          return [suffix, { queue, step, list: listKey(prefix, queue, step), suffix }] as const;
+        }),
+      ),
+    );
+  }
+
+  get queues(): readonly string[] {
+    return this.#queues;
+  }
+
+  has({ queue, step }: { readonly queue: string; readonly step: number }): boolean {
+    return this.#sources.has(`:${step}:${queue}`);
+  }
+
+  [Symbol.iterator](): Iterator<Source> {
+    return this.#sources.values();
+  }
+
+  /** The most urgent steps first, and within a step each queue in its turn. */
+  inTurn(): readonly Source[] {
+    return this.#steps.flatMap((step) =>
+      this.#queues.flatMap((queue) => this.#sources.get(`:${step}:${queue}`) ?? []),
+    );
+  }
+
+  served(queue: string): void {
+    if (this.#queues.length === 1) return;
+    this.#queues.splice(this.#queues.indexOf(queue), 1);
+    this.#queues.push(queue);
+  }
+}
