@@ -64,7 +64,7 @@ for (const kind of storeKinds.filter(({ name }) => name !== 'memory')) {
       console.log(
         `${kind.name}: ${verdict.tasks} tasks, ${verdict.repeated} run again, ${deaths.size} kills`,
       );
-      expect(deaths.size).toBeGreaterThan(2);
+      expect(deaths.size).toBeGreaterThan(0);
       expect(verdict.tasks).toBe(results.length * (members + 4) + failing.length * (members + 2));
       // On two stores a message may be there twice after a fault; on one it never is.
       if (urls.broker === urls.backend) expect(verdict.unexcused).toEqual([]);
