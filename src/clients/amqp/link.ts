@@ -12,6 +12,7 @@ import type {
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { teachFieldTables } from './field-table.ts';
 import { Relay } from './relay.ts';
 import type { AmqpSettings } from './settings.ts';
 
@@ -156,6 +157,7 @@ export class AmqpLink implements AsyncDisposable {
     const { endpoints, secure, tls, connectTimeoutMs: timeout } = this.settings;
     const endpoint = endpoints[this.#turn % endpoints.length];
     if (endpoint === undefined) throw new TypeError('no server is named');
+    teachFieldTables();
     const { connect } = (await import('amqplib')).default;
     const options = { ...endpoint, heartbeat: this.#heartbeat, locale: 'en_US' };
     if (this.#relay === null) {

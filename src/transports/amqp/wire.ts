@@ -51,7 +51,7 @@ export function againOptions(
   for (const [name, value] of Object.entries(properties.headers ?? {})) {
     // What RabbitMQ itself noted of an earlier life; Celery takes it off, too.
     if (!ours.has(name) && !/^x-(?:death|delivery-count|first-death-|last-death-)/.test(name))
-      headers[name] = value;
+      headers[name] = fieldOf(value);
   }
   const {
     contentType,
@@ -153,13 +153,25 @@ function tableOf(value: Json): Record<string, unknown> {
 }
 
 function fieldOf(value: unknown): unknown {
+  if (typeof value === 'number') return integerOf(value);
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'bigint')
     return value >= -(2n ** 63n) && value < 2n ** 63n ? { '!': 'long', value: String(value) } : String(value);
   if (Array.isArray(value)) return value.map((each) => (each === undefined ? null : fieldOf(each)));
   if (value instanceof Uint8Array) return Buffer.from(value);
+  if (typeof value === 'object' && value !== null && '!' in value) return value; // its type was said before
   if (typeof value === 'object' && value !== null) return tableOf({ ...value });
   return value;
+}
+
+/**
+ * amqplib writes an integer of two bytes as `s`, RabbitMQ's word for it, which is text to Python's client: it would read on from a
+ * wrong place, and its worker end. A negative one of a byte, or of eight, has another sign there. As four bytes all read the same.
+ */
+function integerOf(value: number): unknown {
+  if (!Number.isInteger(value) || (value >= 0 && value < 128)) return value;
+  if (value >= -(2 ** 31) && value < 2 ** 31) return { '!': 'int', value };
+  return value < 0 ? { '!': 'double', value } : value;
 }
 
 /** A field as a JSON-like value. */

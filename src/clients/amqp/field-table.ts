@@ -1,0 +1,130 @@
+// Reading AMQP's field tables as RabbitMQ's clients really write them. amqplib knows not all of their types (py-amqp writes a large
+// integer as `L`) and closes the connection at one that it does not know: a single message would keep a worker from its queue for ever.
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+/**
+ * A table as a map, with values as amqplib has them. Total: what is of no known type, or broken off, ends the reading, and what was
+ * read until then is returned.
+ */
+export function decodeFields(bytes: Buffer): Record<string, unknown> {
+  const reader = new Reader(bytes);
+  const fields: Record<string, unknown> = {};
+  try {
+    while (!reader.isOver) {
+      const name = reader.text(reader.number(1));
+      fields[name] = reader.value();
+    }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return fields;
+}
+
+let taught = false;
+
+/** From now on amqplib reads tables so. Before its first use: it remembers its own reader then. */
+export function teachFieldTables(): void {
+  if (taught) return;
+  taught = true;
+  const require = createRequire(import.meta.url);
+  // Not among the package's exports: found by its place.
+  const codec: { decodeFields: typeof decodeFields } = require(
+    join(dirname(require.resolve('amqplib')), 'lib', 'codec.js'),
+  );
+  codec.decodeFields = decodeFields;
+}
+
+class Reader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get isOver(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  /** An unsigned integer of so many bytes. @throws RangeError */
+  number(size: 1 | 2 | 4): number {
+    const from = this.#advance(size);
+    return this.#bytes.readUIntBE(from, size);
+  }
+
+  text(length: number): string {
+    const from = this.#advance(length);
+    return this.#bytes.toString('utf8', from, from + length);
+  }
+
+  /** @throws RangeError for an unknown type, and at the end of the bytes */
+  value(): unknown {
+    const type = this.text(1);
+    switch (type) {
+      case 'S':
+        return this.text(this.number(4));
+      case 'x':
+        return this.#slice(this.number(4));
+      case 'F':
+        return decodeFields(this.#slice(this.number(4)));
+      case 'A':
+        return new Reader(this.#slice(this.number(4))).#rest();
+      case 't':
+        return this.number(1) !== 0;
+      case 'V':
+        return null;
+      case 'b':
+        return this.#bytes.readInt8(this.#advance(1));
+      case 'B':
+        return this.number(1);
+      case 's': // RabbitMQ's; in the specification it is short text, which nobody writes
+      case 'U':
+        return this.#bytes.readInt16BE(this.#advance(2));
+      case 'u':
+        return this.number(2);
+      case 'I':
+        return this.#bytes.readInt32BE(this.#advance(4));
+      case 'i':
+        return this.number(4);
+      case 'l': // as RabbitMQ and amqplib write it: signed
+      case 'L':
+        return exact(this.#bytes.readBigInt64BE(this.#advance(8)));
+      case 'T':
+        return { '!': 'timestamp', value: Number(this.#bytes.readBigUInt64BE(this.#advance(8))) };
+      case 'f':
+        return this.#bytes.readFloatBE(this.#advance(4));
+      case 'd':
+        return this.#bytes.readDoubleBE(this.#advance(8));
+      case 'D': {
+        const places = this.number(1);
+        return { '!': 'decimal', value: { places, digits: this.number(4) } };
+      }
+      default:
+        throw new RangeError(`the type '${type}' of a field is not known`);
+    }
+  }
+
+  #rest(): unknown[] {
+    const values: unknown[] = [];
+    while (!this.isOver) values.push(this.value());
+    return values;
+  }
+
+  #slice(length: number): Buffer {
+    const from = this.#advance(length);
+    return this.#bytes.subarray(from, from + length);
+  }
+
+  #advance(length: number): number {
+    const from = this.#at;
+    if (from + length > this.#bytes.length) throw new RangeError('the table ends in the midst of a field');
+    this.#at = from + length;
+    return from;
+  }
+}
+
+function exact(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
