@@ -108,6 +108,8 @@ export function group<In extends Args, Out>(
 export function group(
   members: readonly AnySignature[] | SignatureSource<never, unknown>,
 ): Group<never, unknown> | StreamedGroup<never, unknown> {
+  if (!isWalkable(members))
+    throw new WorkflowError('a group takes one list of its members: group([add.s(1, 2), add.s(3, 4)])');
   if (!Array.isArray(members)) return new StreamedGroup(members as SignatureSource<never, unknown>); // it is no list
   return groupFrom(commonApp(members), groupOf(members.map((member: AnySignature) => member.toJSON())));
 }
@@ -222,4 +224,10 @@ function eachCall({ name, options }: AnyTask): WireSignature {
 function listOf(given: readonly unknown[]): readonly AnySignature[] {
   const [first] = given;
   return (Array.isArray(first) ? first : given) as readonly AnySignature[]; // as the overloads say
+}
+
+/** Python takes members one by one, too, and who comes from there writes them so. */
+function isWalkable(members: unknown): boolean {
+  if (typeof members !== 'object' || members === null) return false;
+  return Symbol.iterator in members || Symbol.asyncIterator in members;
 }

@@ -298,6 +298,7 @@ describe('signatures', () => {
     expect(await result.get({ timeout: 5 })).toBe(11 + 15);
     expect(() => app.signatureFrom({ task: 'celery.chain', kwargs: { tasks: [7] } })).toThrow(WorkflowError);
     expect(() => app.signatureFrom('no')).toThrow(WorkflowError);
+    expect(() => group(app.signature('t') as never)).toThrow(/a group takes one list of its members/);
   });
 
   it('of tasks by name, wherever they live', async () => {
