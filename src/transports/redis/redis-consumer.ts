@@ -404,8 +404,13 @@ export class RedisConsumer implements Consumer {
 
   /** A blocking read took a message: it lies where only we take from. */
   #arrive(stored: Buffer, taken: string, queue: string, step: number, suffix: string): void {
-    // Taken for one that was struck off: whoever tends the store gives it back.
-    if (this.#id === '' || taken !== takenKey(this.#prefix, this.#id, queue, step)) return;
+    // Taken for the one that we were before we were struck off. That read has ended, so a new one is begun.
+    if (this.#id === '' || taken !== takenKey(this.#prefix, this.#id, queue, step)) {
+      void this.#giveBackStray(taken, queue, step);
+      this.#quiet = false;
+      this.#wake();
+      return;
+    }
     if (!this.#wanted) {
       this.#turns.do('G', taken, queue, String(step)).catch(() => {
         this.#doubt(suffix);
@@ -428,6 +433,22 @@ export class RedisConsumer implements Consumer {
       .finally(() => this.#adopting.delete(field));
     if (delivery !== undefined) this.#arrived.push(delivery);
     this.#wake();
+  }
+
+  /** Whoever tends the store gives it back too, unless the server has lost the name for which it was taken. */
+  async #giveBackStray(taken: string, queue: string, step: number): Promise<void> {
+    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
+      const id = this.#id;
+      try {
+        if (id !== '') await this.#turns.do('G', taken, queue, String(step));
+        if (id !== '' && id === this.#id) return;
+      } catch {
+        // Once more.
+      }
+      await this.#parts.clock
+        .sleep(backoffDelay(patience, failures), this.#closing.signal)
+        .catch(() => undefined);
+    }
   }
 
   /** The next claim looks whether a message lies there for us. */
