@@ -141,6 +141,50 @@ describe.skipIf(noRedis)('the Redis transport', () => {
   });
 
   inOrder(
+    'what comes to a worker whose event loop is blocked goes to others, and it does not run it when it goes on',
+    async () => {
+      const transport = await open();
+      const script = `
+      const { openRedisTransport } = await import(${JSON.stringify(new URL('../../dist/transports/redis/redis-transport.js', import.meta.url).href)});
+      const transport = await openRedisTransport(${JSON.stringify(server.url())}, { queues: [], driver: ${JSON.stringify(driver)} });
+      const consumer = await transport.consume({ queues: ['celery'], name: 'blocked', leaseMs: 1500 });
+      const stop = new AbortController();
+      const claiming = consumer.claim(() => 2, stop.signal).then((taken) => taken.length);
+      console.log('waits');
+      process.stdin.once('data', async (data) => {
+        const until = Date.now() + Number(data);
+        console.log('blocked');
+        while (Date.now() < until);
+        setTimeout(() => stop.abort(), 1000);
+        console.log('took ' + (await claiming));
+        process.exit();
+      });`;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let said = '';
+      child.stdout.on('data', (data) => {
+        said += data;
+      });
+      await expect.poll(() => said, { timeout: 10_000 }).toContain('waits');
+      await expect
+        .poll(() => server.cli('CLIENT', 'LIST').match(/cmd=blmove/g)?.length, { timeout: 10_000 })
+        .toBe(4);
+      child.stdin.write('9000\n');
+      await expect.poll(() => said, { timeout: 10_000 }).toContain('blocked');
+      await transport.publish([publication('comes')]);
+      expect(server.cli('KEYS', `${driver.keyPrefix}umbel:taken:*`)).not.toBe('');
+      const [delivery] = await claim(await join(transport), 1, 8000);
+      expect(delivery && idOf(delivery)).toBe('comes');
+      expect(said).not.toContain('took');
+      await once(child, 'exit');
+      expect(said).toContain('took 0');
+      expect(await delivery?.settle({ kind: 'ack' })).toBe('settled');
+    },
+    40_000,
+  );
+
+  inOrder(
     'what a stopped worker holds and what comes to it goes to others; it is fenced when it goes on',
     async () => {
       const transport = await open();

@@ -9,6 +9,7 @@ import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { Hearing } from './hearing.ts';
 import { takenKey } from './keys.ts';
 import { joinScript, leaveScript } from './lua/members.ts';
 import { RedisDelivery } from './redis-delivery.ts';
@@ -56,6 +57,7 @@ export class RedisConsumer implements Consumer {
   readonly #alarms = new Set<Alarm>();
   readonly #waiters = new Map<string, Waiter>();
   readonly #sources: Sources;
+  readonly #hearing: Hearing;
   readonly #rules: SettlementRules;
   /** What has come and nobody has taken yet. There is room for it. */
   #arrived: RedisDelivery[] = [];
@@ -81,6 +83,7 @@ export class RedisConsumer implements Consumer {
     const { settings } = parts.connection;
     this.#prefix = settings.keyPrefix;
     this.#sources = new Sources(this.#prefix, parts.options.queues, parts.steps);
+    this.#hearing = new Hearing([...this.#sources].map(({ suffix }) => suffix));
     this.#turns = new Turns(
       parts.connection,
       parts.clock,
@@ -97,7 +100,8 @@ export class RedisConsumer implements Consumer {
     this.#tender = new Tender({
       connection: parts.connection,
       leaseMs: parts.options.leaseMs,
-      queues: this.#sources.queues,
+      queues: [...this.#sources.queues],
+      hearing: this.#hearing,
       onStruckOff: (id) => this.#struckOff(id),
       onWork: () => {
         if (this.#suspects > 0) return;
@@ -411,10 +415,16 @@ export class RedisConsumer implements Consumer {
       this.#wake();
       return;
     }
+    // Our event loop was blocked for so long that it went to another. If it did not, the next claim finds it.
+    if (!this.#hearing.hear(suffix)) {
+      this.#doubt(suffix);
+      return;
+    }
     if (!this.#wanted) {
-      this.#turns.do('G', taken, queue, String(step)).catch(() => {
-        this.#doubt(suffix);
-      });
+      this.#turns
+        .do('G', taken, queue, String(step))
+        .catch(() => this.#doubt(suffix))
+        .finally(() => this.#hearing.done(suffix));
       return;
     }
     const field = this.#turns.field(suffix);
@@ -430,7 +440,10 @@ export class RedisConsumer implements Consumer {
         this.#lose(delivery);
         this.#doubt(suffix);
       })
-      .finally(() => this.#adopting.delete(field));
+      .finally(() => {
+        this.#adopting.delete(field);
+        this.#hearing.done(suffix);
+      });
     if (delivery !== undefined) this.#arrived.push(delivery);
     this.#wake();
   }

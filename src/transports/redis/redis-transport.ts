@@ -148,7 +148,7 @@ export class RedisTransport implements Transport {
   /** Does once what each consumer does all the time: strikes off whose lease has ended, moves what is due. For tests. */
   async tend(): Promise<void> {
     for (let more = true; more; ) {
-      const reply = await this.#ask(tendScript, ['', '0', '1', String(longestReadMs)]);
+      const reply = await this.#ask(tendScript, ['', '0', '1', String(longestReadMs), '0']);
       more = Array.isArray(reply) && Number(reply[5]) === 1;
     }
   }

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { clientOptions } from '../../clients/redis/link.ts';
+import type { Hearing } from './hearing.ts';
 import { consumersKey } from './keys.ts';
 import { tendScript } from './lua/tend.ts';
 import { longestReadMs } from './waiter.ts';
@@ -13,6 +14,7 @@ export interface TenderParts {
   readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly queues: readonly string[];
+  readonly hearing: Hearing;
   /** The consumer was taken for dead. */
   readonly onStruckOff: (id: string) => void;
   /** There is something to claim that no blocking read hears of. */
@@ -23,10 +25,13 @@ export interface TenderParts {
 const tending = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { createClient } = require(workerData.modulePath);
-const { script, sha, key, prefix, leaseMs, queues, fallenMs } = workerData;
+const { script, sha, key, prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs } = workerData;
+const hearing = new Int32Array(shared);
 const beatMs = leaseMs / 3;
 let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, timer, busy = false, stopped = false;
 let client, options = workerData.options;
+// What our blocking reads took and the consumer has not heard of: since when.
+let lying = new Map();
 function connect() {
   const strategy = (retries) => Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2);
   const unnamed = options.socket.checkHostname === false ? { checkServerIdentity: () => undefined } : {};
@@ -40,15 +45,24 @@ async function tend() {
   let again = false;
   const started = performance.now();
   const mine = id, due = dueAt;
+  const returned = [...lying].filter(([, { suffix, since }]) =>
+    started - since >= deafMs && Atomics.compareExchange(hearing, suffixes.indexOf(suffix), 0, 2) === 0);
   try {
-    const args = ['1', key, prefix, mine, String(leaseMs), '1', String(fallenMs), ...queues];
+    const back = returned.flatMap(([, { suffix, sha }]) => [...suffix.match(/^:(\\d+):(.*)$/s).slice(1), sha]);
+    const args = ['1', key, prefix, mine, String(leaseMs), '1', String(fallenMs), String(returned.length), ...back, ...queues];
     const call = client.sendCommand(['EVALSHA', sha, ...args]).catch((error) => {
       if (!String(error && error.message).startsWith('NOSCRIPT')) throw error;
       return client.sendCommand(['EVAL', script, ...args]);
     });
     const reply = await Promise.race([call, new Promise((_, no) => setTimeout(no, Math.max(beatMs, 1000), new Error('no answer')).unref())]);
-    const [alive, now, nextDue, nextLease, promoted, more, suspects] = reply.map(Number);
+    const [alive, now, nextDue, nextLease, promoted, more, suspects] = reply.slice(0, 7).map(Number);
     lastBeat = started;
+    const before = lying;
+    lying = new Map();
+    for (let n = 7; n < reply.length; n += 2) {
+      const [suffix, sha] = [String(reply[n]), String(reply[n + 1])];
+      lying.set(suffix + ' ' + sha, before.get(suffix + ' ' + sha) ?? { suffix, sha, since: started });
+    }
     offset = now - Date.now();
     leaseAt = nextLease > 0 ? nextLease : Infinity;
     // Who moves what is due goes on with what comes next; where another was faster, that one does.
@@ -99,11 +113,14 @@ parentPort.on('message', (message) => {
 connect();
 `;
 
+/** A consumer that has not heard of its message for so long has a blocked event loop. It is looked at with each renewal of the lease. */
+const deafMs = 2000;
+
 export class Tender {
   readonly #thread: Worker;
   readonly #unlisten: () => void;
 
-  constructor({ connection, leaseMs, queues, onStruckOff, onWork }: TenderParts) {
+  constructor({ connection, leaseMs, queues, hearing, onStruckOff, onWork }: TenderParts) {
     const { settings } = connection;
     const prefix = settings.keyPrefix;
     const [first] = settings.endpoints;
@@ -121,6 +138,9 @@ export class Tender {
         leaseMs,
         queues,
         fallenMs: longestReadMs,
+        suffixes: hearing.suffixes,
+        shared: hearing.shared,
+        deafMs,
       },
       execArgv: [],
       env: {},

@@ -6,9 +6,9 @@ import { queuesLua } from './queues.ts';
  * lease has ended, moves what is due to its queue.
  *
  * ARGV: prefix, id (or empty), lease ms, whether to strike others off, ms for which a fallen consumer's blocking reads may still
- * take something, the consumer's queues….
+ * take something, how many messages that its own took are to be given back and each one's step, queue and sha1, its queues….
  * Reply: alive (0: struck off), the server's time, next due time or 0, next end of another's lease or 0, how many were
- * promoted, whether there is more to do now, whether suspects wait.
+ * promoted, whether there is more to do now, whether suspects wait, then what its own blocking reads took: `:step:queue`, sha1….
  */
 export const tendScript: RedisScript = redisScript(
   'tend',
@@ -20,6 +20,29 @@ local alive = 1
 if id ~= '' then
   if redis.call('ZSCORE', consumers, id) then redis.call('ZADD', consumers, text(now + lease_ms), id)
   else alive = 0 end
+end
+local first_queue = 7 + 3 * tonumber(ARGV[6])
+for i = 7, first_queue - 1, 3 do
+  local step, queue = ARGV[i], ARGV[i + 1]
+  local stored = redis.call('LINDEX', taken_key(id, step, queue), -1)
+  if stored and redis.sha1hex(stored) == ARGV[i + 2] then
+    local _, strikes = unmark(stored)
+    put_front(queue, step, stored, strikes)
+    redis.call('RPOP', taken_key(id, step, queue))
+  end
+end
+local reply = {}
+if id ~= '' then
+  local steps = redis.call('HGET', consumer_key(id), 'steps') or ''
+  for i = first_queue, #ARGV do
+    for step in string.gmatch(steps, '%d+') do
+      local stored = redis.call('LINDEX', taken_key(id, step, ARGV[i]), -1)
+      if stored then
+        reply[#reply + 1] = ':' .. step .. ':' .. ARGV[i]
+        reply[#reply + 1] = redis.sha1hex(stored)
+      end
+    end
+  end
 end
 -- Who finds that nobody was here for so long that leases may have ended meanwhile (the server was away) gives the others time to
 -- come back.
@@ -101,7 +124,8 @@ for i = 1, #leases, 2 do
 end
 if now < mercy then next_lease = mercy end
 local suspects = 0
-for i = 6, #ARGV do suspects = suspects + redis.call('LLEN', suspects_key(ARGV[i])) end
-return {alive, now, tonumber(next_due or 0), next_lease, promoted, (budget == 0 or room == 0) and 1 or 0, suspects}
+for i = first_queue, #ARGV do suspects = suspects + redis.call('LLEN', suspects_key(ARGV[i])) end
+local more = (budget == 0 or room == 0) and 1 or 0
+return {alive, now, tonumber(next_due or 0), next_lease, promoted, more, suspects, unpack(reply)}
 `,
 );

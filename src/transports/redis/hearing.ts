@@ -1,0 +1,31 @@
+// What the consumer's own thread knows of what its blocking reads took, shared with the thread that tends the store: a message
+// that lies there because user code blocks the event loop is given back, one that is being adopted is not.
+
+/** Of one list: nothing is known, the consumer has heard of what was taken, the other thread has given it back. */
+const [nothing, heard, returned] = [0, 1, 2] as const;
+
+export class Hearing {
+  /** As in `:step:queue`. */
+  readonly suffixes: readonly string[];
+  readonly shared: SharedArrayBuffer;
+  readonly #states: Int32Array;
+
+  constructor(suffixes: readonly string[]) {
+    this.suffixes = suffixes;
+    this.shared = new SharedArrayBuffer(4 * suffixes.length);
+    this.#states = new Int32Array(this.shared);
+  }
+
+  /** A message was taken from this list. False: the other thread was faster, it went back. */
+  hear(suffix: string): boolean {
+    const list = this.suffixes.indexOf(suffix);
+    if (Atomics.compareExchange(this.#states, list, nothing, heard) !== returned) return true;
+    Atomics.store(this.#states, list, nothing);
+    return false;
+  }
+
+  /** It is known what became of it. */
+  done(suffix: string): void {
+    Atomics.compareExchange(this.#states, this.suffixes.indexOf(suffix), heard, nothing);
+  }
+}
