@@ -162,10 +162,20 @@ export class Beat implements Service {
     const dispatch = new Dispatch({ ...shared, onFenced });
     this.#timetable = new Timetable(term, { ...shared, dispatch });
     this.#logger.info({ beat: leadership.holder, fence: term.fence }, 'leading');
-    // The store may have lost what it held; what others have put there is left alone.
-    putDeclared(app, store, { onlyMissing: true }).catch((error: unknown) =>
-      this.#logger.warn({ err: error }, 'the schedules of the code could not be looked for'),
-    );
+    void this.#restore(term, store);
+  }
+
+  /** The store may have lost what it held; what others have put there is left alone. */
+  async #restore({ signal }: Term, store: ScheduleStore): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await putDeclared(this.app, store, { onlyMissing: true });
+        return;
+      } catch (error) {
+        this.#logger.warn({ err: error }, 'the schedules of the code could not be looked for; again soon');
+      }
+      await this.#clock.sleep(1000, signal).catch(() => {});
+    }
   }
 
   async #refresh(revision: number): Promise<void> {

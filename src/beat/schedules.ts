@@ -2,6 +2,7 @@
 import type { App } from '../app/app.ts';
 import {
   type BeatScheduleEntry,
+  type DeclaredSchedule,
   declareEntry,
   declareSchedule,
   type ResolvedPolicy,
@@ -22,6 +23,7 @@ import { nextMs } from './overdue.ts';
 import { callOf, optionsOf } from './run-call.ts';
 import {
   historyLength,
+  noState,
   type RunOutcome,
   type RunRecord,
   type ScheduleStore,
@@ -42,8 +44,8 @@ export interface ScheduleInfo {
   /** The arguments are made by the code, at each run. */
   readonly computed: boolean;
   readonly policy: ResolvedPolicy;
-  /** `paused` by somebody, `disabled` by who declares it. */
-  readonly state: 'active' | 'paused' | 'disabled';
+  /** `paused` by somebody, `disabled` by who declares it; `declared` by the code, and no beat that has this code has started yet. */
+  readonly state: 'active' | 'paused' | 'disabled' | 'declared';
   /** Declared by the application's code, which each beat that starts puts back. */
   readonly fromCode: boolean;
   /** In force since. */
@@ -75,6 +77,13 @@ export interface UpcomingRun {
   readonly due: Date;
 }
 
+interface Found {
+  readonly stored: StoredEntry;
+  readonly entry: Entry;
+  /** It is in the store. */
+  readonly isKept: boolean;
+}
+
 /** Others may change the same entry at the same time; nobody does so for ever. */
 const mostTries = 20;
 /** Of one schedule in a preview. */
@@ -101,19 +110,18 @@ export class Schedules implements AsyncDisposable {
     return new Schedules(app, await openScheduleStore(app));
   }
 
-  /** By name. */
+  /** By name; also those of the code that no beat has put into the store yet. */
   async list(): Promise<readonly ScheduleInfo[]> {
-    const { entries } = await this.#store.changes(null);
     const nowMs = await this.#store.now();
-    return [...entries]
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map((stored) => this.#infoOf(stored, decodeEntry(stored.name, stored.text), nowMs));
+    return [...(await this.#all(nowMs))]
+      .sort((a, b) => (a.stored.name < b.stored.name ? -1 : 1))
+      .map((found) => this.#infoOf(found, nowMs));
   }
 
   /** @throws UnknownScheduleError */
   async get(name: string): Promise<ScheduleInfo> {
-    const { stored, entry } = await this.#find(name);
-    return this.#infoOf(stored, entry, await this.#store.now());
+    const found = await this.#find(name);
+    return this.#infoOf(found, await this.#store.now());
   }
 
   /** @throws ConfigError when the name is taken, or something is wrong; UnknownOptionError */
@@ -157,13 +165,18 @@ export class Schedules implements AsyncDisposable {
     });
   }
 
-  /** Sends a run beside the schedule, now. @throws UnknownScheduleError, and what sending throws */
+  /**
+   * Sends a run beside the schedule, now. The history of a schedule that no beat has put into the store yet does not know of it.
+   * @throws UnknownScheduleError, and what sending throws
+   */
   async run(name: string): Promise<ReturnType<App['result']>> {
-    const { entry } = await this.#find(name);
+    const { entry, isKept } = await this.#find(name);
     const atMs = await this.#store.now();
     const taskId = uuid7();
     const call = await callOf(this.app, entry, { name, due: new Date(atMs), taskId });
     await sendRun(this.app, call, optionsOf(entry, taskId), null);
+    // To put the schedule there is the part of a beat: others that run might send it from then on.
+    if (!isKept) return this.app.result(taskId);
     const run: RunRecord = {
       name,
       dueMs: atMs,
@@ -198,15 +211,16 @@ export class Schedules implements AsyncDisposable {
     }));
   }
 
-  /** What is due within so long from now, of the active schedules (or those named), by time. */
+  /**
+   * What is due within so long from now, of the active schedules (or those named), by time; of those that are only declared yet, as if
+   * a beat started now.
+   */
   async preview(ahead: Duration = '24h', names?: readonly string[]): Promise<readonly UpcomingRun[]> {
-    const { entries } = await this.#store.changes(null);
     const nowMs = await this.#store.now();
     const untilMs = nowMs + toMs(ahead, 'the time to look ahead');
     const runs: UpcomingRun[] = [];
-    for (const stored of entries) {
+    for (const { stored, entry } of await this.#all(nowMs)) {
       if (names !== undefined && !names.includes(stored.name)) continue;
-      const entry = decodeEntry(stored.name, stored.text);
       let count = 0;
       for (let due = this.#nextOf(stored, entry, nowMs); due !== null && due <= untilMs; ) {
         runs.push({ name: stored.name, due: new Date(due) });
@@ -225,7 +239,9 @@ export class Schedules implements AsyncDisposable {
     return this.close();
   }
 
-  async #create(declared: Parameters<typeof entryOf>[0]): Promise<void> {
+  async #create(declared: DeclaredSchedule): Promise<void> {
+    if (this.app.schedules.get(declared.name) !== undefined)
+      throw new ConfigError(`the schedule '${declared.name}' is declared in code; take another name`);
     const entry = this.#checked(entryOf(declared, false, await this.#store.now()));
     if (!(await this.#store.put(entry.name, encodeEntry(entry), null)))
       throw new ConfigError(
@@ -243,25 +259,33 @@ export class Schedules implements AsyncDisposable {
     return entry;
   }
 
-  async #find(name: string): Promise<{ readonly stored: StoredEntry; readonly entry: Entry }> {
-    const stored = await this.#store.get(name);
-    if (stored !== undefined) return { stored, entry: decodeEntry(name, stored.text) };
+  /** What the store holds, and what the code would put there. */
+  async #all(nowMs: number): Promise<readonly Found[]> {
     const { entries } = await this.#store.changes(null);
-    throw new UnknownScheduleError(
-      name,
-      suggest(
-        name,
-        entries.map((entry) => entry.name),
-      ),
-    );
+    const known = new Set(entries.map(({ name }) => name));
+    const missing = [...this.app.schedules].filter(({ name }) => !known.has(name));
+    return [
+      ...entries.map((stored) => ({ stored, entry: decodeEntry(stored.name, stored.text), isKept: true })),
+      ...missing.map((declared) => declaredOnly(declared, nowMs)),
+    ];
+  }
+
+  async #find(name: string): Promise<Found> {
+    const stored = await this.#store.get(name);
+    if (stored !== undefined) return { stored, entry: decodeEntry(name, stored.text), isKept: true };
+    const nowMs = await this.#store.now();
+    const declared = this.app.schedules.get(name);
+    if (declared !== undefined) return declaredOnly(declared, nowMs);
+    const names = (await this.#all(nowMs)).map((found) => found.stored.name);
+    throw new UnknownScheduleError(name, suggest(name, names));
   }
 
   async #update(name: string, change: (entry: Entry, nowMs: number) => Entry): Promise<void> {
     for (let tries = 0; tries < mostTries; tries++) {
-      const { stored, entry } = await this.#find(name);
+      const { stored, entry, isKept } = await this.#find(name);
       const changed = change(entry, await this.#store.now());
       if (changed === entry) return;
-      if (await this.#store.put(name, encodeEntry(changed), stored.revision)) return;
+      if (await this.#store.put(name, encodeEntry(changed), isKept ? stored.revision : null)) return;
     }
     throw new ConfigError(`the schedule '${name}' is changed by others all the time`);
   }
@@ -273,7 +297,7 @@ export class Schedules implements AsyncDisposable {
       );
   }
 
-  #infoOf(stored: StoredEntry, entry: Entry, nowMs: number): ScheduleInfo {
+  #infoOf({ stored, entry, isKept }: Found, nowMs: number): ScheduleInfo {
     const { call, policy } = entry;
     const { lastRunMs, lastTaskId, sent } = stored.state;
     const nextDue = this.#nextOf(stored, entry, nowMs);
@@ -286,7 +310,7 @@ export class Schedules implements AsyncDisposable {
       options: call.options,
       computed: call.computed,
       policy,
-      state: !entry.enabled ? 'disabled' : entry.paused ? 'paused' : 'active',
+      state: !entry.enabled ? 'disabled' : entry.paused ? 'paused' : isKept ? 'active' : 'declared',
       fromCode: entry.fromCode,
       since: new Date(entry.sinceMs),
       lastRun: lastRunMs === null ? null : new Date(lastRunMs),
@@ -308,4 +332,10 @@ export class Schedules implements AsyncDisposable {
     const since = new Date(stored.state.anchorMs ?? entry.sinceMs);
     return nextMs(schedule, { timezone: this.app.config.timezone, since }, afterMs);
   }
+}
+
+function declaredOnly(declared: DeclaredSchedule, nowMs: number): Found {
+  const entry = entryOf(declared, true, nowMs);
+  const stored = { name: entry.name, text: encodeEntry(entry), revision: 0, state: noState };
+  return { stored, entry, isKept: false };
 }

@@ -88,6 +88,7 @@ const marks: readonly (readonly [upTo: number, mark: string])[] = [
   [Number.POSITIVE_INFINITY, '█'],
 ];
 const mostListed = 20;
+const mostOfOne = 5;
 
 /** A line for each schedule, and the runs that come first. */
 export function previewText(runs: readonly UpcomingRun[], { from, ahead, timezone }: PreviewOptions): string {
@@ -107,16 +108,27 @@ export function previewText(runs: readonly UpcomingRun[], { from, ahead, timezon
     const total = line.reduce((sum, count) => sum + count, 0);
     return `${clean(name).padEnd(width)}  ${picture}  ${total}`;
   });
-  const first = runs
-    .slice(0, mostListed)
-    .map(({ name, due }) => `${shownTime(due, timezone)}  ${clean(name)}`);
+  const first = firstOf(runs).map(({ name, due }) => `${shownTime(due, timezone)}  ${clean(name)}`);
   return [
     `${' '.repeat(width)}  ${scale(from, lengthMs, timezone)}`,
     ...lines,
     '',
-    `The first ${first.length} of ${runs.length} runs (${timezone}):`,
+    `The first ${first.length} of ${runs.length} runs, of each schedule ${mostOfOne} at most (${timezone}):`,
     ...first,
   ].join('\n');
+}
+
+/** One that is due each second is not to hide the others. */
+function firstOf(runs: readonly UpcomingRun[]): readonly UpcomingRun[] {
+  const counts = new Map<string, number>();
+  const first: UpcomingRun[] = [];
+  for (const run of runs) {
+    const count = counts.get(run.name) ?? 0;
+    if (count === mostOfOne) continue;
+    counts.set(run.name, count + 1);
+    if (first.push(run) === mostListed) break;
+  }
+  return first;
 }
 
 /** Times over the picture, each at its column. */

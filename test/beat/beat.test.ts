@@ -286,7 +286,8 @@ test('what the code declares is put back when a beat starts, what it no longer d
   const after = newApp({ broker });
   after.schedule('kept', '1h', 'two');
   await (await beatOf(after)).stop();
-  expect((await schedules.list()).map(({ name, fromCode }) => [name, fromCode])).toEqual([
+  await using seen = await Schedules.open(after);
+  expect((await seen.list()).map(({ name, fromCode }) => [name, fromCode])).toEqual([
     ['by hand', false],
     ['kept', true],
   ]);
@@ -516,4 +517,43 @@ test('a beat of an application that runs its tasks in place is refused', () => {
   expect(() => new Beat(app)).toThrow(
     "with 'taskAlwaysEager' a beat would run tasks instead of sending them",
   );
+});
+
+test('what the code declares is shown before any beat has started, and nothing of it is kept', async () => {
+  const app = newApp();
+  const ran = app.task('one', () => 1);
+  app.schedule('hourly', '1h', ran, { args: [] });
+  app.schedule('made', '2h', { task: ran, args: () => [] });
+  await using schedules = await Schedules.open(app);
+  await schedules.add('own', '30m', 'one');
+  expect((await schedules.list()).map(({ name, state, fromCode }) => [name, state, fromCode])).toEqual([
+    ['hourly', 'declared', true],
+    ['made', 'declared', true],
+    ['own', 'active', false],
+  ]);
+  expect((await schedules.get('hourly')).nextDue).toBeInstanceOf(Date);
+  expect((await schedules.preview('150m')).map(({ name }) => name)).toEqual([
+    'own',
+    'own',
+    'hourly',
+    'own',
+    'own',
+    'hourly',
+    'made',
+    'own',
+  ]);
+  const { id } = await schedules.run('made');
+  expect(id).toMatch(/-/);
+  const store = await openScheduleStore(app);
+  expect((await store.changes(null)).entries.map(({ name }) => name)).toEqual(['own']);
+  // A pause is kept, also for the beat that starts later.
+  await schedules.pause('hourly');
+  expect((await schedules.get('hourly')).state).toBe('paused');
+  await beatOf(app);
+  expect((await schedules.list()).map(({ name, state }) => [name, state])).toEqual([
+    ['hourly', 'paused'],
+    ['made', 'active'],
+    ['own', 'active'],
+  ]);
+  await store.close();
 });

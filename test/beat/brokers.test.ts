@@ -36,7 +36,7 @@ async function beating(options: AppOptions): Promise<{ app: App; ran: number[] }
   };
 }
 
-const isSoon = (what: () => boolean | Promise<boolean>, timeout = 10_000): Promise<void> =>
+const isSoon = (what: () => boolean | Promise<boolean>, timeout = 20_000): Promise<void> =>
   vi.waitFor(
     async () => {
       if (!(await what())) throw new Error('not yet');

@@ -114,7 +114,7 @@ test('a schedule is added, shown, changed, paused, resumed, run and deleted', {
   expect(taken.code).toBe(1);
   expect(taken.stderr).toContain("a schedule named 'report' is there already");
   expect((await schedule(folder, ...again, '--replace', '-Q', 'slow')).stdout).toContain("Changed 'report'.");
-  expect((await json(folder, 'list'))[0]).toMatchObject({ schedule: 'every 10m' });
+  expect(await json(folder, 'show', 'report')).toMatchObject({ schedule: 'every 10m' });
 
   expect((await schedule(folder, 'pause', 'report')).stdout).toBe("Paused 'report'.\n");
   expect(await json(folder, 'show', 'report')).toMatchObject({ state: 'paused', nextDue: null });
@@ -128,7 +128,14 @@ test('a schedule is added, shown, changed, paused, resumed, run and deleted', {
   expect(unsure.code).toBe(2);
   expect(unsure.stderr).toContain('add --force (-f)');
   expect((await schedule(folder, 'delete', 'report', '-f')).code).toBe(0);
-  expect(await json(folder, 'list')).toEqual([]);
+  const left = await json(folder, 'list');
+  expect(left.map(({ name, state }: { name: string; state: string }) => [name, state])).toEqual([
+    ['fast', 'declared'],
+    ['hourly', 'declared'],
+  ]);
+  const { stdout } = await schedule(folder, 'list');
+  expect(stdout).toMatch(/hourly .*0 \* \* \* \* .*shop\.check .*declared/);
+  expect(stdout).toContain('no beat that has this code has started yet');
 });
 
 test('the preview shows the next day, a line for each schedule', async () => {
@@ -139,6 +146,9 @@ test('the preview shows the next day, a line for each schedule', async () => {
   expect(stdout).toMatch(/six-hourly {2}[▁·]{48} {2}4\n/);
   expect(stdout.match(/\d{4}-\d\d-\d\d (?:00|06|12|18):00:00 {2}six-hourly/g)).toHaveLength(4);
   expect(await json(folder, 'preview', 'six-hourly', '--ahead', '7d')).toHaveLength(28);
+  // What the code declares is shown before any beat has started, and said to be so.
+  expect(stdout).toMatch(/hourly +[▁▃·]{48} {2}24\n/);
+  expect(stdout).toContain('nothing sends it. So are: fast, hourly');
 });
 
 test.each([
@@ -186,7 +196,8 @@ test("Celery's beat_schedule comes in as JSON; what cannot be had is named and l
       },
       sunset: { task: 'tasks.add', schedule: { __type__: 'solar', event: 'sunset', lat: -37.8, lon: 144.9 } },
       rule: { task: 'tasks.add', schedule: { __type__: 'rrule', freq: 'DAILY' } },
-      hourly: { task: 'tasks.add', schedule: '0 * * * *' },
+      'each-hour': { task: 'tasks.add', schedule: '0 * * * *' },
+      hourly: { task: 'tasks.add', schedule: 60 },
     }),
   });
   const dry = await schedule(folder, 'import', '--file', 'schedule.json', '--dry-run');
@@ -195,14 +206,16 @@ test("Celery's beat_schedule comes in as JSON; what cannot be had is named and l
   expect(stdout).toContain("Added 'every-30s'.");
   expect(stderr).toContain("'rule' is left out: schedules of the type 'rrule' are not known here");
   expect(code).toBe(1);
-  const infos = await json(folder, 'list');
+  const all = await json(folder, 'list');
+  const infos = all.filter(({ fromCode }: { fromCode: boolean }) => !fromCode);
   expect(infos.map(({ name, schedule }: { name: string; schedule: string }) => [name, schedule])).toEqual([
+    ['each-hour', '0 * * * *'],
     ['every-30s', 'every 30s'],
-    ['hourly', '0 * * * *'],
     ['monday', '30 7 * * 1'],
     ['sunset', 'sunset at -37.8, 144.9'],
   ]);
-  expect(infos[0]).toMatchObject({ args: [16, 16], options: { queue: 'slow', expires: 60 } });
+  expect(stderr).toContain("'hourly' is left out: a schedule of this name is there already");
+  expect(infos[1]).toMatchObject({ args: [16, 16], options: { queue: 'slow', expires: 60 } });
 });
 
 test.skipIf(noRedis)('the entries of a RedBeat are read and taken over', { timeout: 60_000 }, async () => {
@@ -255,7 +268,8 @@ test.skipIf(noRedis)('the entries of a RedBeat are read and taken over', { timeo
   expect(stderr).toBe('');
   expect(stdout).toContain("Added 'add'.");
   expect(code).toBe(0);
-  expect(await json(folder, 'list')).toMatchObject([
+  const listed = await json(folder, 'list');
+  expect(listed.filter(({ fromCode }: { fromCode: boolean }) => !fromCode)).toMatchObject([
     { name: 'add', schedule: 'every 10s', args: [1, 2], state: 'active' },
     {
       name: 'nightly',

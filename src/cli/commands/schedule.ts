@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import type { Schedules } from '../../beat/beat.ts';
+import type { ScheduleInfo, Schedules } from '../../beat/beat.ts';
 import type { Duration } from '../../lib/duration.ts';
 import { type CommonOptions, optionsOf, requireSharedStore, type Session, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
@@ -135,12 +135,12 @@ async function list(options: CommonOptions): Promise<void> {
   await withSchedules(options, async (schedules, { output, app }) => {
     const infos = await schedules.list();
     output.data(infos);
-    if (infos.length === 0)
-      return output.say('No schedules. A beat that starts puts there what the code declares.');
+    if (infos.length === 0) return output.say('No schedules: the code declares none, and none was added.');
     await output.table(
       rowHead,
       infos.map((info) => asRow(info, app.config.timezone)),
     );
+    if (infos.some(isDeclared)) output.say(declaredOnly);
   });
 }
 
@@ -221,5 +221,21 @@ async function preview(
     const runs = await schedules.preview(ahead, names.length === 0 ? undefined : names);
     output.data(runs);
     output.say(previewText(runs, { from, ahead, timezone: options.timezone ?? app.config.timezone }));
+    const infos = await schedules.list();
+    const shown = infos.filter(({ name }) => names.length === 0 || names.includes(name));
+    if (shown.some(isDeclared))
+      output.say(
+        `\n${declaredOnly} So are: ${shown
+          .filter(isDeclared)
+          .map(({ name }) => name)
+          .join(', ')}`,
+      );
   });
+}
+
+const declaredOnly =
+  'declared: in the code; no beat that has this code has started yet, so nothing sends it.';
+
+function isDeclared({ state }: ScheduleInfo): boolean {
+  return state === 'declared';
 }
