@@ -98,6 +98,8 @@ export interface Settings {
   readonly workerUnknownTaskGrace: Duration;
   /** How long a warm shutdown waits for running tasks; `null` = until they end. */
   readonly workerShutdownTimeout: Duration | null;
+  /** How long a soft shutdown waits for running tasks before it turns cold; 0 (default): there is no soft shutdown. */
+  readonly workerSoftShutdownTimeout: Duration;
   /** Tell what happens to tasks, as the worker's `-E` does. Default false: it can be switched on while workers run. */
   readonly workerSendTaskEvents: boolean;
   /** Workers listen to `inspect` and `control`. Default true. */
@@ -145,6 +147,7 @@ export interface Config extends Settings {
   readonly workerLease: number;
   readonly workerUnknownTaskGrace: number;
   readonly workerShutdownTimeout: number | null;
+  readonly workerSoftShutdownTimeout: number;
 }
 
 /** Environment variables, as `process.env`. */
@@ -218,6 +221,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
     workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),
     workerShutdownTimeout: given.seconds('workerShutdownTimeout', null, { zero: true }),
+    workerSoftShutdownTimeout: given.secondsAbove('workerSoftShutdownTimeout', 0, 0),
     workerSendTaskEvents: given.flag('workerSendTaskEvents', false),
     workerEnableRemoteControl: given.flag('workerEnableRemoteControl', true),
     taskSendSentEvent: given.flag('taskSendSentEvent', false),

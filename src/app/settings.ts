@@ -85,6 +85,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['workerMaxDeliveries', 'workerMaxDeliveries'],
   ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
   ['workerShutdownTimeout', 'workerShutdownTimeout'],
+  ['workerSoftShutdownTimeout', 'workerSoftShutdownTimeout'],
   ['workerSendTaskEvents', 'workerSendTaskEvents'],
   ['workerEnableRemoteControl', 'workerEnableRemoteControl'],
   ['taskSendSentEvent', 'taskSendSentEvent'],
@@ -106,6 +107,10 @@ const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why
   ['brokerConnectionRetryOnStartup', { value: true, why: 'a worker waits for its broker' }],
   ['taskPublishRetry', { value: true, why: 'for a single call say { retry: false }' }],
   ['workerPrefetchMultiplier', { value: 1, why: 'a worker takes only what it can run at once' }],
+  [
+    'workerEnableSoftShutdownOnIdle',
+    { value: false, why: 'an idle worker holds nothing that it could wait for' },
+  ],
   ['taskRejectOnWorkerLost', { value: true, why: 'the tasks of a lost worker are run again' }],
   ['taskAcksOnFailureOrTimeout', { value: true, why: 'a task that failed has ended' }],
   ['taskAcksOnFailure', { value: true, why: 'a task that failed has ended' }],
@@ -134,7 +139,6 @@ const otherwise: ReadonlyMap<string, string> = new Map([
   ['redisRetryOnTimeout', 'what may be asked again without harm is'],
   ['redisSocketKeepalive', 'connections are watched'],
   ['redisBackendHealthCheckInterval', 'connections are watched'],
-  ['workerSoftShutdownTimeout', "use 'workerShutdownTimeout'"],
 ]);
 
 /** The rest of Celery's settings. */
@@ -156,7 +160,7 @@ const unsupported: ReadonlySet<string> = new Set(
   task_remote_tracebacks task_allow_error_cb_on_chord_header
   worker_agent worker_autoscaler worker_cancel_long_running_tasks_on_connection_loss worker_consumer
   worker_detect_quorum_queues worker_direct worker_disable_prefetch
-  worker_enable_prefetch_count_reduction worker_enable_soft_shutdown_on_idle
+  worker_enable_prefetch_count_reduction
   worker_eta_task_limit worker_hijack_root_logger worker_log_color worker_log_format worker_task_log_format
   worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child worker_pool_putlocks worker_pool_restarts
   worker_proc_alive_timeout worker_redirect_stdouts worker_redirect_stdouts_level worker_state_db

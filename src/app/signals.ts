@@ -43,7 +43,7 @@ export interface SignalPayloads {
   readonly taskInternalError: { readonly request: TaskRequest; readonly error: unknown };
   readonly workerInit: { readonly hostname: string };
   readonly workerReady: { readonly hostname: string };
-  readonly workerShuttingDown: { readonly hostname: string; readonly how: 'warm' | 'cold' };
+  readonly workerShuttingDown: { readonly hostname: string; readonly how: 'warm' | 'soft' | 'cold' };
   readonly workerShutdown: { readonly hostname: string };
 }
 

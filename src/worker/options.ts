@@ -26,6 +26,8 @@ export interface WorkerOptions {
   readonly softTimeLimit?: Duration;
   /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
   readonly shutdownTimeout?: Duration | null;
+  /** How long a soft shutdown (the second signal, SIGQUIT) waits for running tasks; 0: there is none; default `workerSoftShutdownTimeout`. */
+  readonly softShutdownTimeout?: Duration;
   /**
    * Where tasks run: `async` (default) in the worker's event loop, `solo` there, one at a time; `threads` and `processes` in one
    * of `concurrency` of those each, where hard time limits end any code.
@@ -60,6 +62,8 @@ export interface ResolvedWorkerOptions {
   readonly timeLimit: number | undefined;
   readonly softTimeLimit: number | undefined;
   readonly shutdownTimeoutMs: number | null;
+  /** 0: none. */
+  readonly softShutdownTimeoutMs: number;
   readonly pool: PoolName;
   /** As `-A` names it. */
   readonly module: string | null;
@@ -81,6 +85,7 @@ const known = [
   'timeLimit',
   'softTimeLimit',
   'shutdownTimeout',
+  'softShutdownTimeout',
   'pool',
   'module',
   'maxTasksPerChild',
@@ -137,6 +142,10 @@ export function resolveWorkerOptions(
     timeLimit,
     softTimeLimit,
     shutdownTimeoutMs: shutdownTimeout === null ? null : toMs(shutdownTimeout, 'shutdownTimeout'),
+    softShutdownTimeoutMs: toMs(
+      options.softShutdownTimeout ?? config.workerSoftShutdownTimeout,
+      'softShutdownTimeout',
+    ),
     pool,
     module: options.module?.startsWith('file:') ? fileURLToPath(options.module) : (options.module ?? null),
     autoscale: pool === 'solo' ? null : autoscale,

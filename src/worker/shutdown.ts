@@ -8,25 +8,39 @@ import type { Pool } from './pools/pool.ts';
 import type { Processor } from './processor.ts';
 import type { Slots } from './slots.ts';
 
-/** `warm`: finish what runs. `cold`: give it back at once. */
+/** How a worker ended. `warm`: what ran was finished. `cold`: it was given back. */
 export type ShutdownKind = 'warm' | 'cold';
+
+/** What is asked for. `soft`: finish what ends within `softShutdownTimeout`, then cold. */
+export type ShutdownStage = 'warm' | 'soft' | 'cold';
 
 // One Ctrl-C can arrive twice: from the terminal, which signals the whole group, and from a parent that passes it on.
 const echoMs = 200;
 
+const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
+
 /**
- * Celery's rules: SIGTERM and the first SIGINT ask for a warm shutdown, whatever comes second, or SIGQUIT, for a cold
- * one. After that the process has its default handlers again, so that a third one ends it. Dispose to take the handlers off.
+ * Celery's rules: SIGTERM and the first SIGINT ask for a warm shutdown; the next one, or SIGQUIT at once, for a soft one where there
+ * is one (`soft`), else for a cold one; after a soft one comes a cold one. Then the process has its default handlers again, so that one more
+ * ends it hard. With `REMAP_SIGTERM=SIGQUIT` in the environment SIGTERM is a SIGQUIT. SIGHUP asks for a warm shutdown, and
+ * hastens none. Dispose to take the handlers off.
  */
-export function onShutdownSignal(ask: (kind: ShutdownKind, signal: NodeJS.Signals) => void): Disposable {
-  const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
-  let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | null = null;
+export function onShutdownSignal(
+  ask: (stage: ShutdownStage, signal: NodeJS.Signals) => void,
+  soft = false,
+): Disposable {
+  const isRemapped = process.env.REMAP_SIGTERM === 'SIGQUIT';
+  let stage: ShutdownStage | null = null;
+  let last: { readonly signal: NodeJS.Signals; readonly atMs: number } | null = null;
   const handle = (signal: NodeJS.Signals): void => {
-    if (first?.signal === signal && performance.now() - first.atMs < echoMs) return;
-    const kind = first === null && signal !== 'SIGQUIT' ? 'warm' : 'cold';
-    first ??= { signal, atMs: performance.now() };
-    if (kind === 'cold') off();
-    ask(kind, signal);
+    if (last?.signal === signal && performance.now() - last.atMs < echoMs) return;
+    last = { signal, atMs: performance.now() };
+    if (signal === 'SIGHUP' && stage !== null) return;
+    const quits = signal === 'SIGQUIT' || (signal === 'SIGTERM' && isRemapped);
+    if (stage === null && !quits) stage = 'warm';
+    else stage = soft && stage !== 'soft' ? 'soft' : 'cold';
+    if (stage === 'cold') off();
+    ask(stage, signal);
   };
   const off = (): void => {
     for (const signal of signals) process.off(signal, handle);
@@ -60,8 +74,9 @@ export interface ShutdownRules {
 
 /** How long a store that does not answer may hold up a step of the shutdown. */
 const stepMs = 15_000;
-/** The same for a store that is known to be away. */
+/** The same for a store that is known to be away, all steps together: `docker stop` leaves 10 s. */
 const awayMs = 3000;
+const glanceMs = 250;
 /** A cold shutdown does not ask a store that refuses for longer. */
 const coldPatienceMs = 3000;
 
@@ -71,7 +86,8 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
   await scaler?.stop();
-  const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, clock);
+  const away = { leftMs: awayMs };
+  const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, away, clock);
   // A claim that does not come back must not keep the worker. What it may still bring is given back by the loop.
   const idle = patient(loop.stop()).then(() => slots.whenIdle());
   const done = new AbortController();
@@ -119,11 +135,14 @@ function aborted(signal: AbortSignal): Promise<void> {
 async function whileThere(
   step: Promise<void>,
   transport: Pick<Transport, 'status'>,
+  away: { leftMs: number },
   clock: Clock,
 ): Promise<boolean> {
-  for (let waitedMs = 0; waitedMs < stepMs; waitedMs += awayMs) {
-    if (await atMost(awayMs, step, clock)) return true;
-    if (transport.status.state === 'reconnecting') return false;
+  for (let waitedMs = 0; waitedMs < stepMs; waitedMs += glanceMs) {
+    if (await atMost(glanceMs, step, clock)) return true;
+    if (transport.status.state !== 'reconnecting') continue;
+    away.leftMs -= glanceMs;
+    if (away.leftMs <= 0) return false;
   }
   return false;
 }

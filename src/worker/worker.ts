@@ -15,7 +15,14 @@ import { makePool } from './pools/make.ts';
 import { Processor } from './processor.ts';
 import { Records } from './records.ts';
 import { Settler } from './settle.ts';
-import { onShutdownSignal, type ShutdownKind, type ShutdownParts, shutDown } from './shutdown.ts';
+import {
+  onShutdownSignal,
+  type ShutdownKind,
+  type ShutdownParts,
+  type ShutdownStage,
+  shutDown,
+} from './shutdown.ts';
+import { onSlotsSignal, type SlotParts, tellSlots } from './slot-report.ts';
 import { Slots } from './slots.ts';
 import { Sources } from './sources.ts';
 import { onStrayError } from './stray-errors.ts';
@@ -39,9 +46,13 @@ export class Worker implements Service {
   readonly #options: ResolvedWorkerOptions;
   readonly #cold = new AbortController();
   readonly #leaving = new AbortController();
+  #softening = false;
+  readonly #leftSoftly = new AbortController();
   #starting: Promise<Parts | null> | null = null;
   #stopping: Promise<void> | null = null;
   #running: Parts | null = null;
+  /** Also while it stops: then it is asked for most. */
+  #shown: SlotParts | null = null;
   readonly #health: Health;
   readonly #stopped: Deferred<void> = deferred();
 
@@ -91,11 +102,13 @@ export class Worker implements Service {
   }
 
   /**
-   * Warm: takes no more messages, and finishes what runs. Cold: gives back what runs, at once. Resolves when nothing
-   * is held any more. Called while a warm stop is under way, `cold` hastens it.
+   * Warm: takes no more messages, and finishes what runs. Soft: finishes what ends within `softShutdownTimeout`, and gives back the
+   * rest. Cold: gives back what runs, at once. Resolves when nothing is held any more. Called while a warm stop is under way, `soft` and
+   * `cold` hasten it.
    */
-  stop(options: { readonly cold?: boolean } = {}): Promise<void> {
+  stop(options: { readonly soft?: boolean; readonly cold?: boolean } = {}): Promise<void> {
     if (options.cold === true) this.#cold.abort();
+    else if (options.soft === true) this.#soften();
     this.#leaving.abort();
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -106,26 +119,27 @@ export class Worker implements Service {
   }
 
   /**
-   * Starts, and stops at a signal as Celery does: SIGTERM and the first Ctrl-C warm, the next and SIGQUIT cold.
+   * Starts, and stops at a signal as Celery does: SIGTERM, SIGHUP and the first Ctrl-C warm, the next and SIGQUIT soft if
+   * `softShutdownTimeout` is set, else cold; SIGUSR1 logs what runs.
    * Resolves when it has stopped, also by `stop()`, and sets the process's exit code: 1 after a cold stop, whose
    * given-back tasks may have code that still runs and keeps the process alive: `process.exit()` ends that.
    */
   async run(): Promise<ShutdownKind> {
     const { logger } = this.#options;
-    const signals = onShutdownSignal((kind, signal) => {
-      const what =
-        kind === 'warm'
-          ? 'finishing the tasks that run; the next signal gives them back'
-          : 'giving back the tasks that run';
-      logger.info({ signal, how: kind }, `${signal}: ${kind} shutdown, ${what}`);
-      void this.stop({ cold: kind === 'cold' });
-    });
+    const softMs = this.#options.softShutdownTimeoutMs;
+    const signals = onShutdownSignal((stage, signal) => {
+      logger.info({ signal, how: stage }, `${signal}: ${stage} shutdown, ${saidOf(stage, softMs)}`);
+      void this.stop({ soft: stage === 'soft', cold: stage === 'cold' });
+    }, softMs > 0);
+    const { name, clock } = this.#options;
+    const asks = onSlotsSignal(() => tellSlots(this.#shown, { name, clock, logger }));
     const strays = onStrayError((error, kind) => this.#onStray(error, kind));
     try {
       await this.start();
       await this.#stopped.promise;
     } finally {
       signals[Symbol.dispose]();
+      asks[Symbol.dispose]();
       strays[Symbol.dispose]();
     }
     const how = this.#cold.signal.aborted ? 'cold' : 'warm';
@@ -187,6 +201,7 @@ export class Worker implements Service {
     await operations.prepare();
     await loop.start();
     this.#running = running;
+    this.#shown = { processor, slots, pool };
     await scaler?.start();
     logger.info(
       { hostname: name, queues, concurrency },
@@ -206,15 +221,33 @@ export class Worker implements Service {
     return running;
   }
 
+  #soften(): void {
+    if (this.#softening || this.#cold.signal.aborted) return;
+    this.#softening = true;
+    const { clock, logger, softShutdownTimeoutMs: softMs } = this.#options;
+    const late = (): void => {
+      if (softMs > 0 && !this.#cold.signal.aborted)
+        logger.warn(
+          { softMs },
+          `the shutdown is not done after ${softMs / 1000} s: giving back the tasks that run`,
+        );
+      this.#cold.abort();
+    };
+    if (softMs === 0) late();
+    else clock.sleep(softMs, this.#leftSoftly.signal).then(late, () => undefined);
+  }
+
   async #stop(): Promise<void> {
     const { name: hostname, logger, clock, shutdownTimeoutMs } = this.#options;
     const parts = await this.#starting?.catch(() => null);
     this.#running = null;
     if (parts) {
       const { workerShuttingDown, workerShutdown } = this.app.signals;
-      await workerShuttingDown.send({ hostname, how: this.#cold.signal.aborted ? 'cold' : 'warm' }, logger);
+      const how = this.#cold.signal.aborted ? 'cold' : this.#softening ? 'soft' : 'warm';
+      await workerShuttingDown.send({ hostname, how }, logger);
       await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
       await parts.operations.stop();
+      this.#leftSoftly.abort();
       await workerShutdown.send({ hostname }, logger);
       logger.info({ hostname }, `${hostname} stopped`);
     }
@@ -241,4 +274,12 @@ export class Worker implements Service {
       logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);
     }
   }
+}
+
+function saidOf(stage: ShutdownStage, softMs: number): string {
+  if (stage === 'warm')
+    return `finishing the tasks that run; the next signal ${softMs > 0 ? `leaves them ${softMs / 1000} s` : 'gives them back'}`;
+  return stage === 'soft'
+    ? `giving back what still runs in ${softMs / 1000} s; the next signal does so at once`
+    : 'giving back the tasks that run; the next signal ends the process';
 }

@@ -62,6 +62,7 @@ describe('the settings', () => {
       workerMaxDeliveries: 5,
       workerUnknownTaskGrace: 60,
       workerShutdownTimeout: null,
+      workerSoftShutdownTimeout: 0,
       workerSendTaskEvents: false,
       workerEnableRemoteControl: true,
       taskSendSentEvent: false,

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { onShutdownSignal } from '../../src/worker/shutdown.ts';
 
 const taken: Disposable[] = [];
@@ -6,9 +6,9 @@ afterEach(() => {
   for (const handlers of taken.splice(0)) handlers[Symbol.dispose]();
 });
 
-function listen(): string[] {
+function listen(soft = false): string[] {
   const asked: string[] = [];
-  taken.push(onShutdownSignal((kind, signal) => asked.push(`${signal} ${kind}`)));
+  taken.push(onShutdownSignal((stage, signal) => asked.push(`${signal} ${stage}`), soft));
   return asked;
 }
 
@@ -26,6 +26,37 @@ describe('a signal', () => {
     const asked = listen();
     raise('SIGQUIT');
     expect(asked).toEqual(['SIGQUIT cold']);
+  });
+
+  it('where there is a soft shutdown, asks for warm, soft, cold, one after another', () => {
+    const asked = listen(true);
+    raise('SIGTERM');
+    raise('SIGQUIT');
+    raise('SIGINT');
+    expect(asked).toEqual(['SIGTERM warm', 'SIGQUIT soft', 'SIGINT cold']);
+  });
+
+  it('SIGQUIT asks for a soft one where there is one', () => {
+    const asked = listen(true);
+    raise('SIGQUIT');
+    raise('SIGTERM');
+    expect(asked).toEqual(['SIGQUIT soft', 'SIGTERM cold']);
+  });
+
+  it('SIGHUP ends a worker warmly, and hastens none that ends', () => {
+    const asked = listen();
+    raise('SIGHUP');
+    raise('SIGHUP');
+    raise('SIGTERM');
+    expect(asked).toEqual(['SIGHUP warm', 'SIGTERM cold']);
+  });
+
+  it('SIGTERM is a SIGQUIT with REMAP_SIGTERM=SIGQUIT, as in Celery', () => {
+    vi.stubEnv('REMAP_SIGTERM', 'SIGQUIT');
+    const asked = listen(true);
+    vi.unstubAllEnvs();
+    raise('SIGTERM');
+    expect(asked).toEqual(['SIGTERM soft']);
   });
 
   it('that arrives twice at once, as Ctrl-C through a parent does, is one', () => {

@@ -123,6 +123,25 @@ describe.each(stores)('a worker on %s', (kind) => {
       expect(await sizeOf(app)).toEqual([1, 0, 0]);
     });
 
+    it('softly, after the time that is left to what runs; what ends within it is done', async () => {
+      const { app, gate, runs, wait } = await gated(kind);
+      const told: string[] = [];
+      app.signals.workerShuttingDown.connect(({ how }) => told.push(how));
+      const { worker } = await startWorker(app, { softShutdownTimeout: '60ms', concurrency: 1 });
+      await wait.delay('a');
+      await until(() => runs.length === 1);
+      await worker.stop({ soft: true });
+      expect(await sizeOf(app)).toEqual([1, 0, 0]);
+      const { worker: other } = await startWorker(app, { softShutdownTimeout: 30 });
+      await until(() => runs.length === 2);
+      const stopped = other.stop({ soft: true });
+      await turn();
+      gate.resolve('done');
+      await stopped;
+      expect(await sizeOf(app)).toEqual([0, 0, 0]);
+      expect(told).toEqual(['soft', 'soft']);
+    });
+
     it('does not begin what it had claimed and not begun', async () => {
       const { app, runs, wait } = await gated(kind);
       const received = deferred<void>();

@@ -15,6 +15,7 @@ import {
 import { embeddedBeat } from '../embedded-beat.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
+import { listenToHangup, startAgain } from '../restart.ts';
 import { duration, port, positiveInteger, queueList } from '../values.ts';
 import { version } from '../version.ts';
 
@@ -34,6 +35,8 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly taskEvents?: boolean;
   readonly timeLimit?: Duration;
   readonly softTimeLimit?: Duration;
+  readonly shutdownTimeout?: Duration;
+  readonly softShutdownTimeout?: Duration;
 }
 
 /** `umbel worker`: runs tasks until it is told to stop. */
@@ -66,7 +69,17 @@ export function workerCommand(): Command {
     .option('--heartbeat-file <file>', 'Write this file every 10 s while it lives.')
     .option('--purge', 'First delete all messages that wait in its queues.')
     .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
-    .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration);
+    .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration)
+    .option(
+      '--shutdown-timeout <duration>',
+      'Give back what a warm shutdown has not ended by then.',
+      duration,
+    )
+    .option(
+      '--soft-shutdown-timeout <duration>',
+      'A second signal, or SIGQUIT, leaves what runs so long before it is given back.',
+      duration,
+    );
   withLoggingOptions(command);
   return command
     .addHelpText(
@@ -76,26 +89,30 @@ Examples:
   umbel -A ./app.ts worker -l info
   umbel -A ./app.ts worker -Q celery,slow -c 20 -n images@%h
 
-SIGTERM or Ctrl-C once: finishes what runs, then ends (exit code 0). A second time: gives back at once what
-runs, to be run again by another worker (exit code 1).`,
+SIGTERM or Ctrl-C once: finishes what runs, then ends (exit code 0). A second time, or SIGQUIT: gives back at once (or
+after --soft-shutdown-timeout) what runs, to be run again by another worker (exit code 1). SIGHUP: finishes what
+runs, and starts again in place. SIGUSR1: logs what every slot is doing.`,
     )
     .action((_: unknown, command: Command) => work(optionsOf<WorkerCommandOptions>(command)));
 }
 
 async function work(options: WorkerCommandOptions): Promise<void> {
   requireApp(options);
+  using hangup = listenToHangup();
   await withApp(options, async ({ app, output }) => {
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
     const format = logFormat(options.logFormat);
     const logger = await createLogger({ ...options, level: options.loglevel, format, mixin: taskLogFields });
     const { queues, concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
-    const { autoscale, maxTasksPerChild, maxMemoryPerChild } = options;
+    const { autoscale, maxTasksPerChild, maxMemoryPerChild, shutdownTimeout, softShutdownTimeout } = options;
     const given = {
       queues,
       concurrency,
       name,
       timeLimit,
       softTimeLimit,
+      shutdownTimeout,
+      softShutdownTimeout,
       pool,
       module: appSpec(options),
       autoscale,
@@ -133,7 +150,9 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     if (options.beat) requireSharedStore(app);
     await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
     await worker.run();
+    if (hangup.wanted) logger.info({}, 'SIGHUP: starting again');
   });
+  if (hangup.wanted) process.exitCode = await startAgain();
 }
 
 function healthOf({

@@ -67,6 +67,11 @@ export class ChildHost {
     return this.#running?.context ?? null;
   }
 
+  /** The number of a thread; null for a process. */
+  get thread(): number | null {
+    return this.#child.thread;
+  }
+
   report(): PoolPlace {
     return { pid: this.#child.pid, taskId: this.context?.request.id ?? null, ran: this.#ran };
   }

@@ -73,6 +73,15 @@ export class ChildPool implements Pool {
     return [...this.#hosts].map((host) => host.report());
   }
 
+  async stacks(): Promise<ReadonlyMap<string, string>> {
+    const tasks = new Map<number, string>();
+    for (const { thread, context } of this.#hosts)
+      if (thread !== null && context !== null) tasks.set(thread, context.request.id);
+    const { stacksOf } = await import('./stacks.ts');
+    const found = await stacksOf(new Set(tasks.keys()));
+    return new Map([...found].map(([thread, stack]) => [tasks.get(thread) ?? '', stack]));
+  }
+
   async stop(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();

@@ -29,6 +29,8 @@ export interface Pool extends AsyncDisposable {
   resize(size: number): void;
   /** What each place is doing, for people. */
   report(): readonly PoolPlace[];
+  /** Where the code of the tasks is that compute now, by their ids: where that can be had. */
+  stacks?(): Promise<ReadonlyMap<string, string>>;
   /** Ends all of it. */
   stop(): Promise<void>;
 }

@@ -9,6 +9,8 @@ import type { ChildData, FromChild, ToChild } from './child/messages.ts';
 export interface Child {
   /** Null for a thread. */
   readonly pid: number | null;
+  /** The number of a thread; null for a process. */
+  readonly thread: number | null;
   post(message: ToChild): void;
   /** Ends it at once, whatever it is doing. */
   kill(): void;
@@ -54,6 +56,7 @@ export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
   child.send(data, () => undefined);
   return {
     pid: child.pid ?? null,
+    thread: null,
     post: (message) => void (child.connected && child.send(message, () => undefined)),
     kill: () => void child.kill('SIGKILL'),
   };
@@ -72,6 +75,7 @@ export const spawnThread: Spawn = (data, { onMessage, onExit }) => {
   thread.on('exit', (code) => onExit(reason ?? `exit code ${code}`));
   return {
     pid: null,
+    thread: thread.threadId,
     post: (message) => thread.postMessage(message),
     kill: () => void thread.terminate(),
   };

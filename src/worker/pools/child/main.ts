@@ -17,8 +17,9 @@ if (parentPort !== null) {
   process.once('message', (data) => void serve(processPort(), data as ChildData)); // the pool's first word
   // Whoever started us is gone, and with it all that we could do.
   process.once('disconnect', () => process.exit(0));
-  // The terminal signals the whole group; the worker says what we are to do.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, () => undefined);
+  // The terminal signals the whole group; the worker says what we are to do. SIGUSR1 would open a debugger's port.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const)
+    process.on(signal, () => undefined);
 }
 
 function processPort(): ChildPort {

@@ -1,0 +1,60 @@
+// What every slot is doing, for people: at SIGUSR1, as Celery shows its stacks.
+import { redacted } from '../events/redact.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { reprArgs, saferepr } from '../protocol/saferepr.ts';
+import type { Pool } from './pools/pool.ts';
+import type { Processor } from './processor.ts';
+import type { Slots } from './slots.ts';
+
+/** Asks at SIGUSR1 (which starts no debugger then). Dispose to take the handler off. */
+export function onSlotsSignal(tell: () => Promise<void>): Disposable {
+  if (process.platform === 'win32') return { [Symbol.dispose]: () => undefined };
+  const handle = (): void => void tell();
+  process.on('SIGUSR1', handle);
+  return { [Symbol.dispose]: () => void process.off('SIGUSR1', handle) };
+}
+
+export interface SlotParts {
+  readonly processor: Pick<Processor, 'running' | 'inHand'>;
+  readonly slots: Pick<Slots, 'size'>;
+  readonly pool: Pick<Pool, 'name' | 'report' | 'stacks'>;
+}
+
+/** `name`: the worker's. */
+export interface SlotRules {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** One line for the worker, and one for each task that runs. Never rejects. */
+export async function tellSlots(parts: SlotParts | null, { name, clock, logger }: SlotRules): Promise<void> {
+  if (parts === null) {
+    logger.warn({}, `SIGUSR1: ${name} runs nothing now: it is starting`);
+    return;
+  }
+  const { processor, slots, pool } = parts;
+  const { size } = slots;
+  const running = [...processor.running];
+  const between = processor.inHand.size - running.length;
+  logger.warn(
+    { hostname: name, pool: pool.name, concurrency: size, running: running.length, begin_or_settle: between },
+    `SIGUSR1: ${name} runs ${running.length} of ${size} tasks at a time (pool ${pool.name}); ${between} more begin, or are being settled`,
+  );
+  const places = pool.report();
+  const stacks: ReadonlyMap<string, string> = (await pool.stacks?.().catch(() => undefined)) ?? new Map();
+  const now = clock.now();
+  for (const [{ request }, sinceMs] of running) {
+    const { id, task, args, kwargs, queue, retries } = request;
+    const pid = places.find(({ taskId }) => taskId === id)?.pid ?? process.pid;
+    const runtime = Math.round(now - sinceMs) / 1000;
+    const stack = stacks.get(id);
+    const said = { args: redacted(reprArgs(args)), kwargs: redacted(saferepr(kwargs)) };
+    const fields = { task_id: id, task_name: task, since: new Date(sinceMs), runtime, pid, queue, retries };
+    logger.warn(
+      { ...fields, ...said, ...(stack !== undefined && { stack }) },
+      `Task ${task}[${id}] runs since ${runtime}s: args=${said.args} kwargs=${said.kwargs}${stack === undefined ? '' : `\n${stack}`}`,
+    );
+  }
+}
