@@ -20,6 +20,14 @@ export async function loadApp(spec: string, folder: string = process.cwd()): Pro
   return app;
 }
 
+/** Imports any other module that a command was given, found as an App's is. @throws LoadError */
+export function loadModule(
+  spec: string,
+  folder: string = process.cwd(),
+): Promise<Readonly<Record<string, unknown>>> {
+  return importModule(locate(spec, folder), spec);
+}
+
 const extensions = ['.ts', '.mts', '.js', '.mjs', '.cts', '.cjs'];
 
 // Not the colon of C:\app.ts, which is its second character.

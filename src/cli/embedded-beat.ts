@@ -56,6 +56,7 @@ function argumentsOf(options: EmbeddedBeatOptions): readonly string[] {
   const { app, broker, resultBackend, loglevel, format, color, debug } = options;
   return [
     'beat',
+    '--embedded',
     ...(app === undefined ? [] : ['-A', app]),
     ...(broker === undefined ? [] : ['-b', broker]),
     ...(resultBackend === undefined ? [] : ['--result-backend', resultBackend]),

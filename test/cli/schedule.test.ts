@@ -23,8 +23,10 @@ const json = async (folder: string, ...args: string[]) => {
 };
 
 test('a worker with -B sends what the code declares, and runs it; both end with SIGTERM', async () => {
-  const folder = project({ 'app.js': shop });
+  const hears = "app.signals.beatEmbeddedInit.connect(() => console.error('an embedded beat begins'));";
+  const folder = project({ 'app.js': shop + hears });
   const worker = start(folder, [...withApp, 'worker', '-B', '-l', 'info', '--log-format', 'pretty']);
+  await worker.said(/an embedded beat begins/);
   await worker.said(/leading/);
   await worker.said(/Task shop\.check\[[^\]]+\] succeeded/, 2);
   worker.kill('SIGTERM');

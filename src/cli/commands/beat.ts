@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
 import { type CommonOptions, optionsOf, requireApp, requireSharedStore, withApp } from '../common.ts';
 import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
@@ -7,6 +7,7 @@ import { duration } from '../values.ts';
 
 interface BeatCommandOptions extends CommonOptions, LoggingChoices {
   readonly lease?: Duration;
+  readonly embedded?: boolean;
 }
 
 /** `umbel beat`: sends tasks on their schedules until it is told to stop. */
@@ -17,7 +18,8 @@ export function beatCommand(): Command {
       '--lease <duration>',
       'A leader that is silent for so long is followed by another; default 3 s.',
       duration,
-    );
+    )
+    .addOption(new Option('--embedded', 'As the part of a worker.').hideHelp());
   withLoggingOptions(command);
   return command
     .addHelpText(
@@ -43,6 +45,7 @@ async function beat(options: BeatCommandOptions): Promise<void> {
       format: logFormat(options.logFormat),
     });
     endWithParent();
-    await new Beat(app, { logger, ...(options.lease !== undefined && { lease: options.lease }) }).run();
+    const { lease, embedded = false } = options;
+    await new Beat(app, { logger, embedded, ...(lease !== undefined && { lease }) }).run();
   });
 }

@@ -1,0 +1,46 @@
+// `umbel events --dump`: a line for each event.
+import { events } from '../../events/receiver.ts';
+import type { WireEvent } from '../../protocol/event.ts';
+import type { Session } from '../common.ts';
+import type { Output } from '../output.ts';
+import { clean } from '../terminal/text.ts';
+import { enablingControl, endOfCommand } from './listen.ts';
+
+export interface DumpOptions {
+  readonly enable: boolean;
+  readonly quiet: boolean;
+  readonly routingKey?: string;
+  readonly limit?: number;
+}
+
+/** Runs until Ctrl-C, or until `limit` events were shown. */
+export async function dumpEvents({ app, output }: Session, options: DumpOptions): Promise<void> {
+  await using _enabling = await enablingControl(app, options.enable);
+  using ending = endOfCommand();
+  if (!options.quiet) output.note('Listening for events; Ctrl-C ends.');
+  let seen = 0;
+  const { routingKey } = options;
+  const stream = events(app, { signal: ending.signal, ...(routingKey !== undefined && { routingKey }) });
+  for await (const event of stream) {
+    output.say(lineOf(event, output));
+    output.data(event);
+    if (++seen === options.limit) break;
+  }
+}
+
+const common = new Set(['type', 'hostname', 'timestamp', 'utcoffset', 'pid', 'clock', 'uuid', 'name']);
+
+/** Celery's: node, time, what, and its fields. */
+function lineOf(event: WireEvent, output: Output): string {
+  const time = new Date(Math.min(8e15, Math.max(0, event.timestamp * 1000)))
+    .toISOString()
+    .slice(0, 23)
+    .replace('T', ' ');
+  const about = [event.name, event.uuid].filter((each) => typeof each === 'string').join(' ');
+  const fields = Object.entries(event)
+    .filter(([name, value]) => !common.has(name) && value !== null)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+  const type = output.bold(clean(event.type));
+  return `${clean(event.hostname)} [${time}] ${type} ${clean(`${about} ${fields}`)}`.trimEnd();
+}

@@ -1,0 +1,110 @@
+// The whole terminal as a screen to draw on, and back to what it was: at the end, on a crash, and while it is stopped.
+import { UsageError } from '../usage.ts';
+import { type Key, keysOf } from './keys.ts';
+import { type Line, paint } from './text.ts';
+
+export interface ScreenOptions {
+  readonly colors: boolean;
+  onKey(key: Key): void;
+  /** Draw again: its size has changed, or it is there again. */
+  onResize(): void;
+}
+
+const enter = '\x1b[?1049h\x1b[?25l\x1b[?7l'; // the other buffer, no cursor, no wrapping
+const leave = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+
+export class Screen implements Disposable {
+  readonly #options: ScreenOptions;
+  readonly #input: NodeJS.ReadStream = process.stdin;
+  readonly #output: NodeJS.WriteStream = process.stdout;
+  #drawn: readonly string[] = [];
+  #open = false;
+
+  /** @throws UsageError where there is no terminal */
+  constructor(options: ScreenOptions) {
+    if (!this.#input.isTTY || !this.#output.isTTY)
+      throw new UsageError('this needs a terminal, for its keys and its screen');
+    this.#options = options;
+    process.on('exit', this.#restore);
+    // Before Node prints what was thrown: on the other buffer nobody would see it.
+    process.on('uncaughtExceptionMonitor', this.#restore);
+    process.on('SIGCONT', this.#continue);
+    this.#output.on('resize', this.#resized);
+    this.#input.on('data', this.#typed);
+    this.#begin();
+  }
+
+  get width(): number {
+    return Math.max(20, this.#output.columns || 80);
+  }
+
+  get height(): number {
+    return Math.max(5, this.#output.rows || 24);
+  }
+
+  /** Shows these lines; only those that differ from before are sent. */
+  draw(lines: readonly Line[]): void {
+    if (!this.#open) return;
+    const painted = lines.slice(0, this.height).map((line) => paint(line, this.#options.colors));
+    let text = '';
+    for (const [at, line] of painted.entries())
+      if (line !== this.#drawn[at]) text += `\x1b[${at + 1};1H\x1b[0m${line}`;
+    for (let at = painted.length; at < this.#drawn.length; at++) text += `\x1b[${at + 1};1H\x1b[2K`;
+    this.#drawn = painted;
+    if (text !== '') this.#output.write(`\x1b[?2026h${text}\x1b[?2026l`); // all at once, where the terminal can
+  }
+
+  bell(): void {
+    this.#output.write('\x07');
+  }
+
+  /** Ctrl-Z: the shell gets its terminal, until `fg`. */
+  suspend(): void {
+    this.#restore();
+    process.kill(process.pid, 'SIGTSTP');
+  }
+
+  [Symbol.dispose](): void {
+    this.#restore();
+    process.off('exit', this.#restore);
+    process.off('uncaughtExceptionMonitor', this.#restore);
+    process.off('SIGCONT', this.#continue);
+    this.#output.off('resize', this.#resized);
+    this.#input.off('data', this.#typed);
+    this.#input.pause();
+  }
+
+  #begin(): void {
+    this.#open = true;
+    this.#drawn = [];
+    this.#input.setRawMode(true);
+    this.#input.setEncoding('utf8');
+    this.#input.resume();
+    this.#output.write(`${enter}\x1b[2J`);
+  }
+
+  readonly #restore = (): void => {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#output.write(leave);
+    // The terminal may be gone: then there is nothing to restore.
+    try {
+      this.#input.setRawMode(false);
+    } catch {}
+  };
+
+  readonly #continue = (): void => {
+    if (!this.#open) this.#begin();
+    this.#options.onResize();
+  };
+
+  readonly #resized = (): void => {
+    this.#drawn = [];
+    this.#output.write('\x1b[2J');
+    this.#options.onResize();
+  };
+
+  readonly #typed = (text: string): void => {
+    for (const key of keysOf(text)) this.#options.onKey(key);
+  };
+}

@@ -1,0 +1,69 @@
+import { stripVTControlCharacters } from 'node:util';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { keysOf } from '../../src/cli/terminal/keys.ts';
+import { fitLine, fitRight, fitted, paint, plain, widthOf, wrap } from '../../src/cli/terminal/text.ts';
+
+const anyText = fc.oneof(
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom(
+    '日本語のテキスト',
+    '👩‍👩‍👧‍👦 family',
+    'e\u0301',
+    '\x1b[31mred\x1b[0m',
+    'tab\tand\nline',
+    '\u202eright to left',
+  ),
+);
+
+test('text is cut or filled to exactly the cells that it may take, whatever it holds', () => {
+  fc.assert(
+    fc.property(anyText, fc.integer({ min: 0, max: 40 }), (text, width) => {
+      expect(widthOf(fitted(text, width))).toBe(width);
+      expect(widthOf(fitRight(text, width))).toBe(width);
+    }),
+  );
+  expect(fitted('日本語', 5)).toBe('日本…');
+  expect(fitted('日本語', 4)).toBe('日… ');
+  expect(fitted('short', 8)).toBe('short   ');
+  expect(fitRight('12', 4)).toBe('  12');
+});
+
+test('a line of several pieces is exactly as wide as the terminal, with colours or without', () => {
+  const piece = fc.record({ text: anyText, tones: fc.constantFrom(['bold' as const], ['red' as const], []) });
+  fc.assert(
+    fc.property(fc.array(piece), fc.integer({ min: 1, max: 60 }), (spans, width) => {
+      const line = fitLine(spans, width);
+      expect(widthOf(plain(line))).toBe(width);
+      expect(stripVTControlCharacters(paint(line, true))).toBe(plain(line));
+    }),
+  );
+});
+
+test('nothing that is shown can steer the terminal', () => {
+  fc.assert(
+    fc.property(anyText, (text) => {
+      expect(fitted(text, 30)).not.toMatch(/\p{Cc}/u);
+      for (const line of wrap(text, 20)) expect(line).not.toMatch(/\p{Cc}/u);
+    }),
+  );
+});
+
+test('long text is broken between words, into lines that fit', () => {
+  expect(wrap('one two three four', 9)).toEqual(['one two', 'three', 'four']);
+  expect(wrap('abcdefghijkl\n  indented', 5)).toEqual(['abcde', 'fghij', 'kl', '  ind', 'ented']);
+  fc.assert(
+    fc.property(anyText, fc.integer({ min: 2, max: 30 }), (text, width) => {
+      for (const line of wrap(text, width)) expect(widthOf(line)).toBeLessThanOrEqual(width);
+    }),
+  );
+});
+
+test('keys are told apart, also when several were typed at once', () => {
+  expect(keysOf('jK')).toEqual(['j', 'K']);
+  expect(keysOf('\x1b[A\x1b[Bq')).toEqual(['up', 'down', 'q']);
+  expect(keysOf('\x1bOA\x1b[5~\x1b[6~\x1b[H\x1b[F')).toEqual(['up', 'pageup', 'pagedown', 'home', 'end']);
+  expect(keysOf('\x03\x1a\r\x7f\x1b')).toEqual(['ctrl-c', 'ctrl-z', 'enter', 'backspace', 'escape']);
+  expect(keysOf('\x1b[1;5C')).toEqual([]); // a key that we do not know does nothing
+});
