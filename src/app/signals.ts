@@ -45,6 +45,10 @@ export interface SignalPayloads {
   readonly workerReady: { readonly hostname: string };
   readonly workerShuttingDown: { readonly hostname: string; readonly how: 'warm' | 'soft' | 'cold' };
   readonly workerShutdown: { readonly hostname: string };
+  /** A beat starts; `name` is its name among all beats. Whether it leads is not known yet. */
+  readonly beatInit: { readonly name: string };
+  /** Likewise, after `beatInit`, in the beat of `worker -B`. */
+  readonly beatEmbeddedInit: { readonly name: string };
 }
 
 export type SignalName = keyof SignalPayloads;
@@ -116,5 +120,7 @@ export function createSignals(): Signals {
     workerReady: new Signal('workerReady'),
     workerShuttingDown: new Signal('workerShuttingDown'),
     workerShutdown: new Signal('workerShutdown'),
+    beatInit: new Signal('beatInit'),
+    beatEmbeddedInit: new Signal('beatEmbeddedInit'),
   };
 }

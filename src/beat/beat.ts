@@ -21,6 +21,8 @@ export interface BeatOptions {
   readonly logger?: Logger;
   /** A leader that is silent for so long is followed by another. Default 3 s, at least 1 s. */
   readonly lease?: Duration;
+  /** It runs beside a worker, as that of `worker -B`: the signal `beatEmbeddedInit` is sent, too. */
+  readonly embedded?: boolean;
   /** @internal */
   readonly clock?: Clock;
 }
@@ -41,6 +43,7 @@ export class Beat implements Service {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #leaseMs: number;
+  readonly #embedded: boolean;
   readonly #stopping = new AbortController();
   readonly #stopped: Deferred<void> = deferred();
   #starting: Promise<void> | null = null;
@@ -51,7 +54,8 @@ export class Beat implements Service {
   #timetable: Timetable | null = null;
 
   /** @throws ConfigError */
-  constructor(app: App, { logger = silentLogger, lease = 3, clock = systemClock }: BeatOptions = {}) {
+  constructor(app: App, options: BeatOptions = {}) {
+    const { logger = silentLogger, lease = 3, embedded = false, clock = systemClock } = options;
     if (app.config.taskAlwaysEager)
       throw new ConfigError(
         "with 'taskAlwaysEager' a beat would run tasks instead of sending them; set it to false where a beat runs",
@@ -59,6 +63,7 @@ export class Beat implements Service {
     this.app = app;
     this.#logger = logger;
     this.#clock = clock;
+    this.#embedded = embedded;
     this.#leaseMs = Math.max(leastLeaseMs, toMs(lease, "'lease' of the beat"));
   }
 
@@ -125,6 +130,9 @@ export class Beat implements Service {
       onBeat: ({ revision }) => void this.#refresh(revision),
     });
     this.#leadership = leadership;
+    const self = { name: leadership.holder };
+    await app.signals.beatInit.send(self, this.#logger);
+    if (this.#embedded) await app.signals.beatEmbeddedInit.send(self, this.#logger);
     this.#running = leadership.run(this.#stopping.signal);
     this.#logger.info({ beat: leadership.holder, store: store.name }, `beat ready: ${leadership.holder}`);
   }

@@ -557,3 +557,16 @@ test('what the code declares is shown before any beat has started, and nothing o
   ]);
   await store.close();
 });
+
+test('a beat says that it starts, and whether it is the part of a worker', async () => {
+  const app = newApp();
+  const heard: string[] = [];
+  app.signals.beatInit.connect(({ name }) => heard.push(`beat ${name}`));
+  app.signals.beatEmbeddedInit.connect(({ name }) => heard.push(`embedded ${name}`));
+  const alone = await beatOf(app);
+  expect(heard).toEqual([`beat ${alone.name}`]);
+  await alone.stop();
+  const beside = own(new Beat(app, { lease: 1, embedded: true }));
+  await beside.start();
+  expect(heard.slice(1)).toEqual([`beat ${beside.name}`, `embedded ${beside.name}`]);
+});
