@@ -1,33 +1,19 @@
 // A worker's side of the RabbitMQ transport: the broker pushes, as much as there is room for, and claims hand out.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import {
-  type AmqpChannel,
-  type AmqpConnection,
-  AmqpLink,
-  type AmqpMessage,
-  closeChannel,
-} from '../../clients/amqp/link.ts';
+import { type AmqpConnection, AmqpLink, type AmqpMessage } from '../../clients/amqp/link.ts';
 import type { AmqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerUnavailable, ConfigError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
-import { Acks } from './acks.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';
-import { Declarations, type Declared, deadQueue, delayedAddress, shortestDelayMs } from './declare.ts';
-import type { Outgoing, Publisher } from './publisher.ts';
-import {
-  againOptions,
-  countOf,
-  deadHeader,
-  parksHeader,
-  returnedHeader,
-  strikesHeader,
-  untilHeader,
-} from './wire.ts';
+import { copyOf, deadLetterOf, dueOf, type Marks, marksOf } from './copies.ts';
+import { Declarations, type Declared, shortestDelayMs } from './declare.ts';
+import { Feed } from './feed.ts';
+import type { Publisher } from './publisher.ts';
+import { parksHeader, strikesHeader } from './wire.ts';
 
 export interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
@@ -51,31 +37,7 @@ const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
 const glimpseMs = 50;
-/** After so many idle looks a quorum queue is consumed from anew: see `#refresh`. */
-const idleGlances = 5;
 const patience = { factor: 50, maximum: 2000, jitter: true } as const;
-
-/** What comes from one queue, on a channel of its own: what closes it harms no other. */
-interface Feed {
-  readonly queue: string;
-  readonly channel: AmqpChannel;
-  readonly acks: Acks;
-  /** How many messages the broker may have pushed without an answer. */
-  prefetch: number;
-  readonly tags: string[];
-  readonly ready: AmqpDelivery[];
-  readonly held: Set<AmqpDelivery>;
-  /** Those of `held` that a claim has handed out. */
-  readonly out: Set<AmqpDelivery>;
-  open: boolean;
-  /** Messages that came. */
-  arrivals: number;
-  /** How many had come when messages were last seen to wait there; -1: none waited. */
-  lastGlance: number;
-  /** How many had come at the last look, and how often in a row nothing had. */
-  glanced: number;
-  idle: number;
-}
 
 export class AmqpConsumer implements Consumer {
   readonly #parts: AmqpConsumerParts;
@@ -227,8 +189,7 @@ export class AmqpConsumer implements Consumer {
           await this.#declarations.queue(queue);
           feed = await this.#newFeed(connection, queue);
         }
-        const wanted = Math.min(feed.out.size + Math.max(1, capacity()), 65_535);
-        if (feed.tags.length === 0 || feed.prefetch < wanted) await this.#widen(feed, wanted);
+        await feed.allow(capacity());
       } catch (error) {
         // The connection went meanwhile: the next one wakes who waits.
         if (this.#link.connection !== connection) return;
@@ -248,19 +209,13 @@ export class AmqpConsumer implements Consumer {
   /** Whether messages wait that are not pushed to us though there is room: then all begins anew. */
   async #glance(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
-      if (feed.held.size >= feed.prefetch) continue;
-      feed.idle = feed.held.size === 0 && feed.arrivals === feed.glanced ? feed.idle + 1 : 0;
-      feed.glanced = feed.arrivals;
-      if (feed.idle >= idleGlances && this.#parts.declared.get(feed.queue)?.type === 'quorum') {
+      if (feed.isFull) continue;
+      if (feed.hasRested() && this.#parts.declared.get(feed.queue)?.type === 'quorum') {
         await this.#refresh(feed);
         continue;
       }
-      const { arrivals } = feed;
       try {
-        const { messageCount } = await feed.channel.checkQueue(feed.queue);
-        const isStuck = messageCount > 0 && feed.arrivals === arrivals && feed.lastGlance === arrivals;
-        feed.lastGlance = messageCount > 0 ? feed.arrivals : -1;
-        if (isStuck) this.#drop(feed);
+        if (await feed.isForgotten()) this.#drop(feed);
       } catch {
         this.#drop(feed); // the queue is gone, or the channel
       }
@@ -272,79 +227,45 @@ export class AmqpConsumer implements Consumer {
    * the new one's, and gives it as many messages that never arrive as it had of the old one. They come back with the channel's end.
    */
   async #refresh(feed: Feed): Promise<void> {
-    feed.idle = 0;
-    await this.#stopConsuming(feed);
+    await feed.stopConsuming();
     // What came meanwhile has a place to be acknowledged in; else nothing is lost with the channel.
     if (feed.held.size === 0) this.#drop(feed);
   }
 
-  async #stopConsuming(feed: Feed): Promise<void> {
-    const tags = feed.tags.splice(0);
-    feed.prefetch = 0;
-    for (const tag of tags) await feed.channel.cancel(tag).catch(() => undefined);
-  }
-
   #drop(feed: Feed): void {
-    feed.acks.flush();
+    feed.flush();
     this.#end(feed);
-    void feed.channel.close().catch(() => undefined);
+    feed.abandon();
   }
 
   async #newFeed(connection: AmqpConnection, queue: string): Promise<Feed> {
-    const channel = await connection.createChannel();
-    const feed: Feed = {
-      queue,
-      channel,
-      acks: new Acks(channel),
-      prefetch: 0,
-      tags: [],
-      ready: [],
-      held: new Set(),
-      out: new Set(),
-      open: true,
-      arrivals: 0,
-      lastGlance: -1,
-      glanced: -1,
-      idle: 0,
-    };
-    channel.on('error', () => undefined);
-    channel.on('close', () => {
-      this.#end(feed);
-      this.#wake();
+    const feed = await Feed.open(connection, queue, {
+      onMessage: (message) => void this.#arrive(feed, message),
+      onCancelled: () => {
+        this.#drop(feed);
+        this.#wake();
+      },
+      onClosed: () => {
+        this.#end(feed);
+        this.#wake();
+      },
     });
     this.#feeds.set(queue, feed);
     return feed;
-  }
-
-  /** One more consumer with what is missing: the limits of consumers add up, and none is ever changed. */
-  async #widen(feed: Feed, wanted: number): Promise<void> {
-    const missing = feed.tags.length === 0 ? wanted : wanted - feed.prefetch;
-    await feed.channel.prefetch(missing, false); // never `global`: quorum queues refuse it
-    const { consumerTag } = await feed.channel.consume(feed.queue, (message) => {
-      if (message === null) {
-        // The queue was deleted, or moved. What came from it is given up with the channel, and the queue declared again.
-        this.#drop(feed);
-        this.#wake();
-      } else void this.#arrive(feed, message);
-    });
-    feed.tags.push(consumerTag);
-    feed.prefetch = wanted;
   }
 
   async #arrive(feed: Feed, message: AmqpMessage): Promise<void> {
     const delivery = new AmqpDelivery(feed.queue, message, (each, settlement) =>
       this.#settle(feed, each, settlement),
     );
-    feed.held.add(delivery);
-    feed.acks.came(message);
-    feed.arrivals++;
+    feed.came(delivery);
     const counts = message.properties.headers?.['x-delivery-count'] === undefined;
     if (message.fields.redelivered && counts) {
       await this.#parts.clock.sleep(aftershockMs);
       const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
       return this.#sendAgain(feed, delivery, marks, null);
     }
-    const due = Math.max(dueOf(delivery), Number(message.properties.headers?.[untilHeader] ?? 0));
+    const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
     if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
     if (isSuspect(delivery.strikes)) {
@@ -361,12 +282,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   /** Puts it back with other marks, not before `due`: the copy first, confirmed, then the old one goes. */
-  async #sendAgain(
-    feed: Feed,
-    delivery: AmqpDelivery,
-    marks: Readonly<Record<string, unknown>>,
-    due: number | null,
-  ): Promise<void> {
+  async #sendAgain(feed: Feed, delivery: AmqpDelivery, marks: Marks, due: number | null): Promise<void> {
     for (let failures = 0; feed.open; failures++) {
       try {
         await this.#resend(delivery, marks, due);
@@ -378,21 +294,10 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  async #resend(
-    { queue, source }: AmqpDelivery,
-    marks: Readonly<Record<string, unknown>>,
-    due: number | null,
-    timeoutMs?: number,
-  ): Promise<void> {
-    const delayMs = due === null ? 0 : due - this.#parts.clock.now();
-    const waits = delayMs >= shortestDelayMs;
-    // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
-    const copy = { ...marks, [returnedHeader]: 1, ...(due !== null && { [untilHeader]: due }) };
-    const options = againOptions(source, copy);
-    const address = waits ? delayedAddress(queue, delayMs) : { exchange: '', routingKey: queue };
-    const outgoing: Outgoing = { id: '', ...address, content: source.content, options };
+  async #resend(delivery: AmqpDelivery, marks: Marks, due: number | null, timeoutMs?: number): Promise<void> {
+    const { outgoing, waits } = copyOf(delivery, marks, due, this.#parts.clock.now());
     await this.#parts.publisher.send(
-      (declarations) => (waits ? declarations.delayed(queue) : declarations.queue(queue)),
+      (declarations) => (waits ? declarations.delayed(delivery.queue) : declarations.queue(delivery.queue)),
       [outgoing],
       { timeoutMs },
     );
@@ -416,25 +321,7 @@ export class AmqpConsumer implements Consumer {
       const due = settlement.until?.getTime() ?? 0;
       await this.#resend(delivery, marks, due > this.#parts.clock.now() ? due : null);
     } else if (settlement.kind === 'dead') {
-      const { reason, detail } = settlement;
-      const about = {
-        id: newLetterId(),
-        queue: delivery.queue,
-        reason,
-        detail,
-        strikes: delivery.strikes,
-        diedAt: this.#parts.clock.now(),
-        exchange: delivery.source.fields.exchange,
-        routingKey: delivery.source.fields.routingKey,
-      };
-      const options = againOptions(delivery.source, { [deadHeader]: JSON.stringify(about) });
-      const letter: Outgoing = {
-        id: '',
-        exchange: '',
-        routingKey: deadQueue,
-        content: delivery.source.content,
-        options,
-      };
+      const letter = deadLetterOf(delivery, settlement, this.#parts.clock.now());
       await this.#parts.publisher.send((declarations) => declarations.dead(), [letter]);
     }
     if (!isHeld()) return false;
@@ -443,34 +330,24 @@ export class AmqpConsumer implements Consumer {
   }
 
   #acknowledge(feed: Feed, delivery: AmqpDelivery): void {
-    this.#letGo(feed, delivery);
-    if (feed.open) feed.acks.add(delivery.source);
-  }
-
-  #letGo(feed: Feed, delivery: AmqpDelivery): void {
-    feed.held.delete(delivery);
-    feed.out.delete(delivery);
+    feed.acknowledge(delivery);
     if (this.#suspect === delivery) this.#suspect = null;
   }
 
   /** The channel is gone, and what came on it is others' now. */
   #end(feed: Feed): void {
     if (!feed.open) return;
-    feed.open = false;
+    const lost = feed.end();
     // It may be the queue that is gone.
     this.#declarations?.forget(feed.queue);
     if (this.#feeds.get(feed.queue) === feed) this.#feeds.delete(feed.queue);
-    for (const delivery of [...feed.held]) {
-      delivery.lose();
-      this.#letGo(feed, delivery);
-    }
-    feed.ready.length = 0;
+    if (lost.some((delivery) => delivery === this.#suspect)) this.#suspect = null;
   }
 
   /** Takes no more, and gives back what was pushed ahead. */
   async #rest(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
-      await this.#stopConsuming(feed);
+      await feed.stopConsuming();
       for (const delivery of feed.ready.splice(0)) {
         if (!feed.open) break;
         // It was not handed out, and whoever gets it next is told nothing: in front, as it was.
@@ -492,8 +369,7 @@ export class AmqpConsumer implements Consumer {
         }
         delivery.lose();
       }
-      feed.acks.flush();
-      await closeChannel(feed.channel);
+      await feed.close();
     }
   }
 
@@ -502,29 +378,6 @@ export class AmqpConsumer implements Consumer {
   }
 }
 
-function marksOf({ source }: AmqpDelivery): Record<string, unknown> {
-  const counted: unknown = source.properties.headers?.['x-delivery-count'];
-  const strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
-  const marks: Record<string, unknown> = {};
-  if (strikes > 0) marks[strikesHeader] = strikes;
-  const parks = countOf(source, parksHeader);
-  if (parks > 0) marks[parksHeader] = parks;
-  return marks;
-}
-
-function dueOf({ message }: AmqpDelivery): number {
-  const eta = message.ok ? message.value.headers.eta : null;
-  return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? 0) : 0;
-}
-
 function isNotFound(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 404;
-}
-
-let letters = 0;
-
-/** Ascending, and of no two the same but by great chance. */
-function newLetterId(): number {
-  letters = (letters + 1) % 1000;
-  return Date.now() * 1000 + letters;
 }

@@ -1,0 +1,70 @@
+// What goes back to the broker is a copy with other marks; the old one is acknowledged when the copy is confirmed.
+import { parseTimestamp } from '../../protocol/timestamp.ts';
+import type { AmqpDelivery } from './amqp-delivery.ts';
+import { deadQueue, delayedAddress, shortestDelayMs } from './declare.ts';
+import type { Outgoing } from './publisher.ts';
+import {
+  againOptions,
+  countOf,
+  deadHeader,
+  parksHeader,
+  returnedHeader,
+  strikesHeader,
+  untilHeader,
+} from './wire.ts';
+
+export type Marks = Readonly<Record<string, unknown>>;
+
+/** What is known of a message's way so far. Quorum queues count deliveries themselves. */
+export function marksOf({ source }: AmqpDelivery): Marks {
+  const counted: unknown = source.properties.headers?.['x-delivery-count'];
+  const strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
+  const parks = countOf(source, parksHeader);
+  return { ...(strikes > 0 && { [strikesHeader]: strikes }), ...(parks > 0 && { [parksHeader]: parks }) };
+}
+
+/** Milliseconds since 1970, or 0: of the task's `eta` and of what we were asked to wait for, the later. */
+export function dueOf({ message, source }: AmqpDelivery): number {
+  const eta = message.ok ? message.value.headers.eta : null;
+  const due = typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? 0) : 0;
+  return Math.max(due, Number(source.properties.headers?.[untilHeader] ?? 0));
+}
+
+/** To the queue it came from; if it is to wait for a while, by way of the broker's delays. */
+export function copyOf(
+  { queue, source }: AmqpDelivery,
+  marks: Marks,
+  due: number | null,
+  now: number,
+): { readonly outgoing: Outgoing; readonly waits: boolean } {
+  const delayMs = due === null ? 0 : due - now;
+  const waits = delayMs >= shortestDelayMs;
+  // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
+  const options = againOptions(source, {
+    ...marks,
+    [returnedHeader]: 1,
+    ...(due !== null && { [untilHeader]: due }),
+  });
+  const address = waits ? delayedAddress(queue, delayMs) : { exchange: '', routingKey: queue };
+  return { outgoing: { id: '', ...address, content: source.content, options }, waits };
+}
+
+/** To the dead-letter queue, with what is known of it. */
+export function deadLetterOf(
+  { queue, source, strikes }: AmqpDelivery,
+  { reason, detail }: { readonly reason: string; readonly detail: string },
+  now: number,
+): Outgoing {
+  const { exchange, routingKey } = source.fields;
+  const about = { id: newLetterId(), queue, reason, detail, strikes, diedAt: now, exchange, routingKey };
+  const options = againOptions(source, { [deadHeader]: JSON.stringify(about) });
+  return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
+}
+
+let letters = 0;
+
+/** Ascending, and of no two the same but by great chance. */
+function newLetterId(): number {
+  letters = (letters + 1) % 1000;
+  return Date.now() * 1000 + letters;
+}

@@ -1,0 +1,142 @@
+import {
+  type AmqpChannel,
+  type AmqpConnection,
+  type AmqpMessage,
+  closeChannel,
+} from '../../clients/amqp/link.ts';
+import { Acks } from './acks.ts';
+import type { AmqpDelivery } from './amqp-delivery.ts';
+
+export interface FeedListener {
+  onMessage(message: AmqpMessage): void;
+  /** The queue was deleted, or moved: what came from it is given up with the channel. */
+  onCancelled(): void;
+  /** The channel is gone, and what came on it is others' now. */
+  onClosed(): void;
+}
+
+/** After so many idle looks it is worth asking whether the broker still knows that somebody consumes. */
+const idleGlances = 5;
+
+/** What comes from one queue, on a channel of its own: what closes it harms no other. */
+export class Feed {
+  readonly queue: string;
+  readonly ready: AmqpDelivery[] = [];
+  readonly held: Set<AmqpDelivery> = new Set();
+  /** Those of `held` that a claim has handed out. */
+  readonly out: Set<AmqpDelivery> = new Set();
+  readonly #channel: AmqpChannel;
+  readonly #acks: Acks;
+  readonly #listener: FeedListener;
+  readonly #tags: string[] = [];
+  /** How many messages the broker may have pushed without an answer. */
+  #prefetch = 0;
+  #open = true;
+  #arrivals = 0;
+  /** How many had come when messages were last seen to wait there; -1: none waited. */
+  #waitedAt = -1;
+  /** How many had come at the last look, and how often in a row nothing had. */
+  #glanced = -1;
+  #idle = 0;
+
+  private constructor(queue: string, channel: AmqpChannel, listener: FeedListener) {
+    this.queue = queue;
+    this.#channel = channel;
+    this.#acks = new Acks(channel);
+    this.#listener = listener;
+    channel.on('error', () => undefined);
+    channel.on('close', () => this.#listener.onClosed());
+  }
+
+  static async open(connection: AmqpConnection, queue: string, listener: FeedListener): Promise<Feed> {
+    return new Feed(queue, await connection.createChannel(), listener);
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Lets the broker push so many, beside what was handed out. */
+  async allow(more: number): Promise<void> {
+    const wanted = Math.min(this.out.size + Math.max(1, more), 65_535);
+    if (this.#tags.length > 0 && this.#prefetch >= wanted) return;
+    // One more consumer with what is missing: the limits of consumers add up, and none is ever changed.
+    const missing = this.#tags.length === 0 ? wanted : wanted - this.#prefetch;
+    await this.#channel.prefetch(missing, false); // never `global`: quorum queues refuse it
+    const { consumerTag } = await this.#channel.consume(this.queue, (message) => {
+      if (message === null) this.#listener.onCancelled();
+      else this.#listener.onMessage(message);
+    });
+    this.#tags.push(consumerTag);
+    this.#prefetch = wanted;
+  }
+
+  async stopConsuming(): Promise<void> {
+    this.#prefetch = 0;
+    for (const tag of this.#tags.splice(0)) await this.#channel.cancel(tag).catch(() => undefined);
+  }
+
+  came(delivery: AmqpDelivery): void {
+    this.held.add(delivery);
+    this.#acks.came(delivery.source);
+    this.#arrivals++;
+  }
+
+  letGo(delivery: AmqpDelivery): void {
+    this.held.delete(delivery);
+    this.out.delete(delivery);
+  }
+
+  acknowledge(delivery: AmqpDelivery): void {
+    this.letGo(delivery);
+    if (this.#open) this.#acks.add(delivery.source);
+  }
+
+  /** Called once in a while: whether nothing has come for long, and nothing is held. */
+  hasRested(): boolean {
+    this.#idle = this.held.size === 0 && this.#arrivals === this.#glanced ? this.#idle + 1 : 0;
+    this.#glanced = this.#arrivals;
+    if (this.#idle < idleGlances) return false;
+    this.#idle = 0;
+    return true;
+  }
+
+  get isFull(): boolean {
+    return this.held.size >= this.#prefetch;
+  }
+
+  /** Whether messages waited at this look and the last, and none came though there is room. @throws the queue or the channel is gone */
+  async isForgotten(): Promise<boolean> {
+    const before = this.#arrivals;
+    const { messageCount } = await this.#channel.checkQueue(this.queue);
+    const isStuck = messageCount > 0 && this.#arrivals === before && this.#waitedAt === before;
+    this.#waitedAt = messageCount > 0 ? this.#arrivals : -1;
+    return isStuck;
+  }
+
+  /** Nothing of it is ours any more. */
+  end(): readonly AmqpDelivery[] {
+    this.#open = false;
+    const lost = [...this.held];
+    this.ready.length = 0;
+    for (const delivery of lost) {
+      delivery.lose();
+      this.letGo(delivery);
+    }
+    return lost;
+  }
+
+  /** Tells the broker what is done, before the channel is given up. */
+  flush(): void {
+    this.#acks.flush();
+  }
+
+  abandon(): void {
+    void this.#channel.close().catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    this.#acks.flush();
+    await closeChannel(this.#channel);
+  }
+}
