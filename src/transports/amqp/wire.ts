@@ -49,9 +49,7 @@ export function againOptions(
   const { properties } = message;
   const headers: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(properties.headers ?? {})) {
-    // What RabbitMQ itself noted of an earlier life; Celery takes it off, too.
-    if (!ours.has(name) && !/^x-(?:death|delivery-count|first-death-|last-death-)/.test(name))
-      headers[name] = fieldOf(value);
+    if (!ours.has(name) && !isBrokers(name)) headers[name] = fieldOf(value);
   }
   const {
     contentType,
@@ -85,6 +83,14 @@ export function againOptions(
   return { ...options, headers: { ...headers, ...marks }, mandatory: true };
 }
 
+/**
+ * What RabbitMQ itself noted of an earlier life; Celery takes it off, too. A retry that took `x-death` along, and waits in the same queue
+ * as the one before, RabbitMQ takes for a message that goes round in a circle, and drops without a word.
+ */
+function isBrokers(name: string): boolean {
+  return /^x-(?:death|delivery-count|first-death-|last-death-)/.test(name);
+}
+
 /** What was sent, or why it is none: a message that does not say what its body is. */
 export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Decoded<WireMessage> {
   const { content, fields, properties } = message;
@@ -94,7 +100,7 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
   }
   const headers: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(properties.headers ?? {})) {
-    if (!ours.has(name)) headers[name] = plainOf(value);
+    if (!ours.has(name) && !isBrokers(name)) headers[name] = plainOf(value);
   }
   return {
     ok: true,
