@@ -7,6 +7,7 @@ import {
   readSignature,
   taskSignature,
 } from '../canvas/construct.ts';
+import { named } from '../canvas/python-arguments.ts';
 import { UnknownTaskError, WorkflowError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
 import { celeryTask } from '../protocol/workflow-wire.ts';
@@ -25,7 +26,8 @@ export function builtinTask(app: App, name: string): AnyTask | undefined {
   if (known !== undefined) return known;
   const body = bodies.get(name);
   if (body === undefined) return undefined;
-  const options = resolveTaskOptions(name, { bind: true, maxRetries: 0 }, app.config);
+  const ignoreResult = name === celeryTask.chordUnlock; // as in Celery
+  const options = resolveTaskOptions(name, { bind: true, maxRetries: 0, ignoreResult }, app.config);
   const task: AnyTask = {
     name,
     app,
@@ -96,6 +98,10 @@ const bodies: ReadonlyMap<string, Body> = new Map<string, Body>([
       throw new WorkflowError('chain is not a real task');
     },
   ],
+  [
+    celeryTask.chordUnlock,
+    async (task, args, kwargs) => (await import('./unlock-chord.ts')).unlockChord(task, args, kwargs),
+  ],
   ['celery.backend_cleanup', async ({ app }) => void (await (await app.backend())?.expire())],
 ]);
 
@@ -114,14 +120,6 @@ async function callEach(
     results.push((await callInPlace(task, [...argsOf(item), ...args], kwargs)) ?? null);
   }
   return results;
-}
-
-/** Arguments of a Python function of these parameters. */
-function named(args: readonly unknown[], kwargs: Json, parameters: readonly string[]): Json {
-  const given: Record<string, unknown> = { ...kwargs };
-  for (const [index, parameter] of parameters.entries())
-    if (index < args.length) given[parameter] = args[index];
-  return given;
 }
 
 function listOf(value: unknown): readonly unknown[] {

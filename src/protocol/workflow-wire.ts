@@ -11,6 +11,8 @@ export const celeryTask = {
   starmap: 'celery.starmap',
   /** `args[index]`: makes one value of a group's results. */
   accumulate: 'celery.accumulate',
+  /** Completes a chord where the results cannot be counted. */
+  chordUnlock: 'celery.chord_unlock',
 } as const;
 
 /**

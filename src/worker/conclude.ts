@@ -134,8 +134,10 @@ export class Concluder {
   /** Tells chords of their members, and follows those that are complete with it; null: given up. */
   async #gather(follow: Follow, lost: AbortSignal): Promise<Gathered | null> {
     const { settler, backend } = this.#parts;
-    let gathered: Gathered = { publications: [], complete: [] };
-    if (follow.records.length === 0 && follow.members.length === 0) return gathered;
+    const { records, members, unlocked } = follow;
+    const complete = (): Complete[] => (unlocked === undefined ? [] : [{ groupId: unlocked, stored: null }]);
+    let gathered: Gathered = { publications: [], complete: complete() };
+    if (records.length === 0 && members.length === 0) return gathered;
     if (backend === null) {
       this.#parts.logger.error(
         {},
@@ -144,7 +146,7 @@ export class Concluder {
       return gathered;
     }
     const done = await settler.insist('note the end of a part of a workflow', lost, async () => {
-      gathered = { publications: [], complete: [] };
+      gathered = { publications: [], complete: complete() };
       let open: readonly Follow[] = [follow];
       while (open.length > 0) {
         const next: Follow[] = [];

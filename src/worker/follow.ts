@@ -1,6 +1,7 @@
 // What follows a task: decided here from how it ended and what its message says, done in `conclude.ts`. The same end of the same
 // message always gives the same ids, so that what is done again after a crash is the same.
 import { type Load, nextStep, resolve } from '../canvas/by-reference.ts';
+import { readUnlock, unlockedParts } from '../canvas/chord-unlock.ts';
 import { derivedIds, resultId } from '../canvas/freeze.ts';
 import { plan, replacement } from '../canvas/plan.ts';
 import type { Plan } from '../canvas/planned.ts';
@@ -10,8 +11,9 @@ import { asWireException, decodeException } from '../protocol/exception.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
 import { saferepr } from '../protocol/saferepr.ts';
-import type { Settled } from '../protocol/workflow-wire.ts';
+import { celeryTask, type Settled } from '../protocol/workflow-wire.ts';
 import type { ChordPlace } from '../results/chords.ts';
+import { nestedValues } from './chord-values.ts';
 import { Lost, memberEnd, textOr } from './lost.ts';
 
 /** How a task ended, as far as something follows. */
@@ -51,6 +53,8 @@ export interface Follow {
   /** Of what will never run because of this end, so that who waits for it hears of it. */
   readonly records: readonly ResultRecord[];
   readonly members: readonly MemberEnd[];
+  /** The chord that is over with this, whoever counted its members. */
+  readonly unlocked?: string;
 }
 
 /** What following needs to know of the world. */
@@ -63,13 +67,16 @@ export interface FollowRules {
 }
 
 /** Whether anything may follow a task. */
-export function hasFollowers({ embed }: TaskMessage): boolean {
+export function hasFollowers({ embed, task }: TaskMessage): boolean {
   const { callbacks, errbacks, chain, chord } = embed;
-  return Boolean(callbacks?.length || errbacks?.length || chain?.length || chord);
+  return Boolean(
+    callbacks?.length || errbacks?.length || chain?.length || chord || task === celeryTask.chordUnlock,
+  );
 }
 
 /** @throws WorkflowError for what is no workflow, and what `load` throws */
 export async function followOf(message: TaskMessage, ended: Ended, rules: FollowRules): Promise<Follow> {
+  if (message.task === celeryTask.chordUnlock) return afterUnlock(message, ended, rules);
   switch (ended.kind) {
     case 'success':
       return afterSuccess(message, ended.value, rules);
@@ -143,6 +150,22 @@ export async function afterChord(
   const args = [settles ? parts.map(settledOf) : (values ?? parts.map(({ result }) => result))];
   const context = { args, rootId, parentId: member.part.taskId, newId: derivedIds(groupId, 'body') };
   return { starts: [{ from: `${groupId} body`, plan: plan(body, context) }], records: [], members: [] };
+}
+
+/** What follows Celery's task that looks for the results of a chord: as if the members had been counted. */
+async function afterUnlock(message: TaskMessage, ended: Ended, rules: FollowRules): Promise<Follow> {
+  if (ended.kind === 'ignored' || ended.kind === 'replaced') return nothing;
+  const { groupId, body, header } = readUnlock(message);
+  if (ended.kind === 'failure') {
+    const failed = chordError(reprOf(ended.error));
+    return { ...(await failBody(body, message.rootId, failed, rules)), unlocked: groupId };
+  }
+  const parts = unlockedParts(ended.value);
+  if (parts === null) return nothing;
+  const part: ChordPart = { taskId: message.id, status: 'SUCCESS', result: null };
+  const member = memberEnd(part, groupId, null, body, message.rootId);
+  const values = nestedValues([[groupId, null], header], parts);
+  return { ...(await afterChord(member, parts, rules, values)), unlocked: groupId };
 }
 
 /** What follows when the body of a chord cannot be started. */

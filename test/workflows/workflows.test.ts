@@ -1,6 +1,6 @@
 // Workflows on real stores and a real worker: what runs, what it is given, and what is left.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { App, chain, chord, chunks, group, Ignore, starmap } from '../../src/index.ts';
+import { App, type AsyncResult, chain, chord, chunks, group, Ignore, starmap } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type Place, storeKinds } from './stores.ts';
@@ -174,6 +174,48 @@ for (const kind of storeKinds) {
         const result = await chord([add.s(1, 2), member], total.s()).delay();
         await expect(result.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
       }
+    });
+
+    it('celery.chord_unlock, as Python sends it: looks until all have ended, and sends the body once or fails it', async () => {
+      const { app, add, fail, same, hear, heard } = await stand();
+      const slow = app.task('slow', async () => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return 'slow';
+      });
+      const unlock = async (header: readonly AsyncResult[], id: string, limit: number | null = null) => {
+        const body = same.s().linkError(hear.s(id)).set({ taskId: id }).toJSON();
+        const result = header.map((each) => [[each.id, null], null]);
+        const kwargs = { interval: 0.05, max_retries: limit, result };
+        await app.send('celery.chord_unlock', [crypto.randomUUID(), body], { kwargs, ignoreResult: true });
+        return app.result(id);
+      };
+      const id = (): string => crypto.randomUUID();
+      const fine = await unlock([await add.delay(1, 2), await slow.delay()], id());
+      const broken = await unlock([await add.delay(1, 2), await fail.delay('no')], id());
+      const hopeless = await unlock([app.result(id())], id(), 2);
+      expect(await fine.get(wait)).toEqual([3, 'slow']);
+      await expect(broken.get(wait)).rejects.toMatchObject({
+        name: 'ChordError',
+        message: expect.stringContaining("raised RangeError('no')"),
+      });
+      await expect(hopeless.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
+      await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(2);
+      expect(heard).toEqual(
+        expect.arrayContaining([
+          [broken.id, broken.id],
+          [hopeless.id, hopeless.id],
+        ]),
+      );
+    });
+
+    it('a member that is retried again and again, each time after the same while, is waited for', async () => {
+      const { app, add, total } = await stand();
+      const again = app.task('again', { bind: true, maxRetries: 5 }, (task): number => {
+        if (task.request.retries < 4) throw task.retry(new Error('not yet'), { countdown: 0.1 });
+        return task.request.retries;
+      });
+      const result = await chord([add.s(1, 2), again.s()], total.s()).delay();
+      expect(await result.get(wait)).toBe(7);
     });
 
     it('addToChord: the body waits for the new member, too', async () => {

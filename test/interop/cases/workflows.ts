@@ -198,6 +198,31 @@ export function workflowCases(pair: () => Pair): void {
     }
   });
 
+  test('a chord of Python that nobody counts is completed here by celery.chord_unlock', async () => {
+    const { app, python } = pair();
+    const polled =
+      'lambda self, header, body, **how: self.fallback_chord_unlock(app.GroupResult(*header), body, **how)';
+    await python.eval(`setattr(type(app.backend), "counted", type(app.backend).apply_chord)`);
+    await python.eval(`setattr(type(app.backend), "apply_chord", ${polled})`);
+    const errback = crypto.randomUUID();
+    const sent = (header: string, body = 's("ts.echo")'): Promise<unknown> =>
+      inPython(pair(), `chord([${header}])(${body}, countdown=0.1, interval=0.1).id`);
+    const fine = await sent('s("ts.add", 1, 1), s("py.sleep", 0.5), s("ts.add", 3, 3)');
+    const broken = await sent(
+      's("ts.fail", "type"), s("py.add", 1, 1)',
+      `s("ts.echo").on_error(s("py.echo").set(task_id="${errback}"))`,
+    );
+    const nested = await sent('group(s("py.add", 1, 1), s("ts.add", 2, 2)), s("ts.add", 3, 3)');
+    await python.eval('setattr(type(app.backend), "apply_chord", type(app.backend).counted)');
+    expect(await app.result(String(fine)).get(wait)).toEqual([2, 0.5, 6]);
+    await expect(app.result(String(broken)).get(wait)).rejects.toMatchObject({
+      name: 'ChordError',
+      message: expect.stringMatching(/Dependency \S+ raised TypeError\('deliberate'\)/),
+    });
+    expect(await app.result(errback).get(wait)).toBe(broken);
+    expect(await app.result(String(nested)).get(wait)).toEqual(expect.arrayContaining([2, 4, 6])); // 5.2 flattens it
+  });
+
   test('celery.map, starmap and chunks of Python run here', async () => {
     const canvas = '__import__("celery").canvas';
     const pairs = '[(1, 1), (2, 2), (3, 3)]';

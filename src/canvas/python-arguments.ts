@@ -1,0 +1,9 @@
+import type { Json } from '../protocol/message.ts';
+
+/** The arguments of a Python function of these parameters, by name. */
+export function named(args: readonly unknown[], kwargs: Json, parameters: readonly string[]): Json {
+  const given: Record<string, unknown> = { ...kwargs };
+  for (const [index, parameter] of parameters.entries())
+    if (index < args.length) given[parameter] = args[index];
+  return given;
+}
