@@ -69,6 +69,14 @@ export interface Settings {
   readonly taskStoreErrorsEvenIfIgnored: boolean;
   /** Acknowledge after the run. True; Celery's default is false, which loses what a dying worker held. */
   readonly taskAcksLate: boolean;
+  /** False: the messages of failed tasks go to the dead letters. True; default `taskAcksOnFailureOrTimeout`. */
+  readonly taskAcksOnFailure: boolean;
+  /** False: tasks that exceed their hard time limit are run again, `workerMaxDeliveries` times at most. True; default `taskAcksOnFailureOrTimeout`. */
+  readonly taskAcksOnTimeout: boolean;
+  /** Celery's older name for both. */
+  readonly taskAcksOnFailureOrTimeout: boolean;
+  /** False: tasks whose pool process dies have failed. Default true, unlike Celery's: they are run again. */
+  readonly taskRejectOnWorkerLost: boolean;
   readonly taskTrackStarted: boolean;
   readonly taskTimeLimit: Duration | null;
   readonly taskSoftTimeLimit: Duration | null;
@@ -167,6 +175,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     ),
   );
   checkAlternatives(broker);
+  const either = given.flag('taskAcksOnFailureOrTimeout', true);
   const config: Config = {
     broker,
     backend: backendUrl(
@@ -204,6 +213,10 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     taskIgnoreResult: given.flag('taskIgnoreResult', false),
     taskStoreErrorsEvenIfIgnored: given.flag('taskStoreErrorsEvenIfIgnored', false),
     taskAcksLate: given.flag('taskAcksLate', true),
+    taskAcksOnFailureOrTimeout: either,
+    taskAcksOnFailure: given.flag('taskAcksOnFailure', either),
+    taskAcksOnTimeout: given.flag('taskAcksOnTimeout', either),
+    taskRejectOnWorkerLost: given.flag('taskRejectOnWorkerLost', true),
     taskTrackStarted: given.flag('taskTrackStarted', false),
     taskTimeLimit: given.seconds('taskTimeLimit', null),
     taskSoftTimeLimit: given.seconds('taskSoftTimeLimit', null),

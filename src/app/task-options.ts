@@ -26,6 +26,9 @@ export interface ResolvedTaskOptions
   readonly retryBackoffMax: number;
   readonly retryJitter: boolean;
   readonly acksLate: boolean;
+  readonly acksOnFailure: boolean;
+  readonly acksOnTimeout: boolean;
+  readonly rejectOnWorkerLost: boolean;
   readonly ignoreResult: boolean;
   readonly storeErrorsEvenIfIgnored: boolean;
   readonly trackStarted: boolean;
@@ -86,6 +89,9 @@ export function resolveTaskOptions(
     retryBackoffMax: seconds('retryBackoffMax', options.retryBackoffMax ?? 600),
     retryJitter: options.retryJitter ?? true,
     acksLate: options.acksLate ?? config.taskAcksLate,
+    acksOnFailure: options.acksOnFailure ?? options.acksOnFailureOrTimeout ?? config.taskAcksOnFailure,
+    acksOnTimeout: options.acksOnTimeout ?? options.acksOnFailureOrTimeout ?? config.taskAcksOnTimeout,
+    rejectOnWorkerLost: options.rejectOnWorkerLost ?? config.taskRejectOnWorkerLost,
     ignoreResult: options.ignoreResult ?? config.taskIgnoreResult,
     storeErrorsEvenIfIgnored: options.storeErrorsEvenIfIgnored ?? config.taskStoreErrorsEvenIfIgnored,
     trackStarted: options.trackStarted ?? config.taskTrackStarted,
@@ -125,6 +131,10 @@ const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
   retryBackoffMax: 'own',
   retryJitter: 'flag',
   acksLate: 'flag',
+  acksOnFailure: 'flag',
+  acksOnTimeout: 'flag',
+  acksOnFailureOrTimeout: 'flag',
+  rejectOnWorkerLost: 'flag',
   ignoreResult: 'flag',
   storeErrorsEvenIfIgnored: 'flag',
   trackStarted: 'flag',

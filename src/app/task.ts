@@ -171,6 +171,17 @@ export interface TaskOptions {
   readonly retryJitter?: boolean;
   /** Acknowledge after the run; default `taskAcksLate`, which is true. False: a task whose worker dies is lost. */
   readonly acksLate?: boolean;
+  /** False: when it has failed its message goes to the dead letters, from where it can be replayed; default `taskAcksOnFailure`, which is true. */
+  readonly acksOnFailure?: boolean;
+  /**
+   * False: when it has exceeded its hard time limit it is run again, `workerMaxDeliveries` times at most, then its message goes to the
+   * dead letters; default `taskAcksOnTimeout`, which is true.
+   */
+  readonly acksOnTimeout?: boolean;
+  /** Both. */
+  readonly acksOnFailureOrTimeout?: boolean;
+  /** False: when the process of a pool that runs it dies it has failed; default `taskRejectOnWorkerLost`, which is true: it is run again. */
+  readonly rejectOnWorkerLost?: boolean;
   readonly ignoreResult?: boolean;
   readonly storeErrorsEvenIfIgnored?: boolean;
   readonly trackStarted?: boolean;

@@ -75,7 +75,8 @@ export type DeadReason =
   | 'undecodable'
   | 'unknown-task'
   | 'max-deliveries' // its worker died too often
-  | 'rejected'; // the task threw Reject without requeue
+  | 'rejected' // the task threw Reject without requeue
+  | 'failed'; // it failed, and its acksOnFailure, or acksOnTimeout, is false
 
 /** What becomes of a delivery. */
 export type Settlement =

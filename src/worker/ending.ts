@@ -29,6 +29,12 @@ export const toFront: Ending = {
   publish: null,
 };
 
+/** It runs again, alone; what kills again and again goes to the dead letters. */
+const struck: Ending = {
+  ...toFront,
+  action: { kind: 'release', until: null, parked: false, struck: true },
+};
+
 /** How a task is sent once more. */
 export interface Again {
   /** As its retry says. @throws NotSerializableError, PayloadTooLargeError, ConfigError */
@@ -41,12 +47,21 @@ export interface Again {
  * Of a run.
  * @throws what `again` throws.
  */
-export function endingOfRun(end: RunEnd, subject: Subject, records: Records, again: Again): Ending {
+export function endingOfRun(
+  end: RunEnd,
+  subject: Subject,
+  records: Records,
+  again: Again,
+  /** Why a failed one's message goes to the dead letters; null: it is acknowledged. */
+  burial: string | null = null,
+): Ending {
   switch (end.kind) {
     case 'success':
       return ack(records.success(subject, end.value));
-    case 'failure':
-      return ack(records.thrown(subject, 'FAILURE', end.error));
+    case 'failure': {
+      const record = records.thrown(subject, 'FAILURE', end.error);
+      return burial === null ? ack(record) : dead('failed', burial, record);
+    }
     case 'retry': {
       const { cause } = end.retry;
       const record = records.thrown(subject, 'RETRY', cause ?? end.retry);
@@ -62,10 +77,12 @@ export function endingOfRun(end: RunEnd, subject: Subject, records: Records, aga
     case 'revoked':
       return ack(records.exception(subject, 'REVOKED', revokedBecause('terminated')));
     case 'abandoned':
-      return toFront;
+      return end.final === true ? endingOfLost(whyLost(end), subject, records) : toFront;
     case 'lost':
-      // It runs again, alone; what kills again and again goes to the dead letters.
-      return { ...toFront, action: { kind: 'release', until: null, parked: false, struck: true } };
+      if (end.final === true) return endingOfLost(whyLost(end), subject, records);
+      return struck;
+    case 'overran':
+      return struck;
   }
 }
 
@@ -106,7 +123,7 @@ export function endingOfUndecodable(detail: string, taskId: string | null, recor
   );
 }
 
-/** Of a task that ran after it was acknowledged and could not end: nobody will run it again. */
+/** Of a task that could not end, and that nobody will run again. */
 export function endingOfLost(why: string, subject: Subject, records: Records): Ending {
   return ack(records.exception(subject, 'FAILURE', workerLost(why)));
 }

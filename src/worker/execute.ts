@@ -19,8 +19,17 @@ export interface Terminated {
   readonly signum: number | null;
 }
 
-/** How a run ended; `abandoned`: the worker shut down cold, and the message goes back; `lost`: the process that ran it died. */
-export type RunEnd = Outcome | Lost | Terminated | { readonly kind: 'abandoned' };
+/**
+ * How a run ended; `abandoned`: the worker shut down cold; `lost`: the process that ran it died; after both the message goes back, unless
+ * it is `final`. `overran`: it exceeded its time limit, and runs again. `buried`: why the message of a failed one goes to the dead letters.
+ */
+export type RunEnd =
+  | Exclude<Outcome, { kind: 'failure' }>
+  | (Extract<Outcome, { kind: 'failure' }> & { readonly buried?: string })
+  | (Lost & { readonly final?: boolean })
+  | Terminated
+  | { readonly kind: 'overran'; readonly seconds: number }
+  | { readonly kind: 'abandoned'; readonly final?: boolean };
 
 /** In seconds; `null` = none. */
 export interface Limits {

@@ -30,14 +30,12 @@ export async function followRun(
   end: RunEnd,
   around: {
     readonly concluder: Concluder;
-    /** It was acknowledged before it ran: nobody will run it again. */
-    readonly early: boolean;
     readonly lost: AbortSignal;
     readonly logger: Logger;
   },
 ): Promise<Following | null> {
-  const { concluder, early, lost, logger } = around;
-  const ended = endedOf(end, early);
+  const { concluder, lost, logger } = around;
+  const ended = endedOf(end);
   if (ended === null) return { end, prepared: null };
   try {
     const prepared = await concluder.prepare(message, ended, lost);
@@ -53,7 +51,7 @@ export async function followRun(
 }
 
 /** Null: nothing follows, because it has not ended. */
-function endedOf(end: RunEnd, early: boolean): Ended | null {
+function endedOf(end: RunEnd): Ended | null {
   switch (end.kind) {
     case 'success':
       return { kind: 'success', value: end.value };
@@ -70,10 +68,11 @@ function endedOf(end: RunEnd, early: boolean): Ended | null {
     case 'ignored':
       return { kind: 'ignored' };
     case 'retry':
+    case 'overran':
       return null;
     case 'abandoned':
     case 'lost':
-      return early ? failure(workerLost(whyLost(end))) : null;
+      return end.final === true ? failure(workerLost(whyLost(end))) : null;
   }
 }
 

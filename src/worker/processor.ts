@@ -17,17 +17,9 @@ import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
 import type { Activity } from './activity.ts';
 import { type Admission, admit } from './admit.ts';
+import { aftermath, burial } from './aftermath.ts';
 import { Concluder, type Prepared } from './conclude.ts';
-import {
-  type Again,
-  ackOnly,
-  type Ending,
-  endingOfLost,
-  endingOfRun,
-  failedBecause,
-  toFront,
-  whyLost,
-} from './ending.ts';
+import { type Again, ackOnly, type Ending, endingOfRun, failedBecause, toFront } from './ending.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
 import { followRun, isFollowed } from './following.ts';
 import type { Pool } from './pools/pool.ts';
@@ -174,6 +166,11 @@ export class Processor {
       return record.status === 'SUCCESS' ? record : null;
     // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
     // written. Any other failure is of a run whose ack is missing.
+    if (
+      record.status === 'FAILURE' &&
+      taskNamed(this.#parts.app, message.task)?.options.acksOnFailure === false
+    )
+      return null;
     return isReady(record.status) && !isOfDeadLetter(record) ? record : null;
   }
 
@@ -231,10 +228,14 @@ export class Processor {
 
     const startedMs = clock.monotonic();
     this.#running.set(run, clock.now());
-    const end: RunEnd = this.#abandoning
+    const ended: RunEnd = this.#abandoning
       ? { kind: 'abandoned' }
       : await run.execute(this.#limitsOf(task, message));
     this.#running.delete(run);
+    const { interrupted } = run;
+    const { workerMaxDeliveries: maxDeliveries } = app.config;
+    const { strikes } = delivery;
+    const end = aftermath(ended, task.options, { early, interrupted, strikes, maxDeliveries });
     const runtimeMs = clock.monotonic() - startedMs;
 
     if (run.updates !== null) await run.updates;
@@ -263,6 +264,8 @@ export class Processor {
   #decide(delivery: Delivery, run: Run, end: RunEnd, early: boolean): Decided {
     const { app, settler, records } = this.#parts;
     const { message, queue } = run.request;
+    const buriedBecause = (end: RunEnd): string | null =>
+      end.kind === 'failure' ? burial(end, run.task.options, early) : null;
     const again: Again = {
       retried: (retry) => {
         const to = retry.options.queue ?? queue;
@@ -271,14 +274,11 @@ export class Processor {
       requeued: () => requeued(delivery, message.id),
     };
     try {
-      const ending =
-        early && (end.kind === 'abandoned' || end.kind === 'lost')
-          ? endingOfLost(whyLost(end), run, records)
-          : endingOfRun(end, run, records, again);
+      const ending = endingOfRun(end, run, records, again, buriedBecause(end));
       return { end, ending, write: settler.prepare(ending) };
     } catch (error) {
       const failure = failedBecause(error);
-      const ending = endingOfRun(failure, run, records, again);
+      const ending = endingOfRun(failure, run, records, again, buriedBecause(failure));
       return { end: failure, ending, write: settler.prepare(ending) };
     }
   }
@@ -286,7 +286,7 @@ export class Processor {
   /** The same for a task that is part of a workflow. Null: the worker stops before it is known what follows. */
   async #decideFollowed(delivery: Delivery, run: Run, end: RunEnd, early: boolean): Promise<Decided | null> {
     const lost = early ? never : delivery.lost;
-    const around = { concluder: this.#concluder, early, lost, logger: this.#parts.logger };
+    const around = { concluder: this.#concluder, lost, logger: this.#parts.logger };
     const { children } = run.request;
     const before = children.length;
     for (let current = end; ; ) {
@@ -303,7 +303,7 @@ export class Processor {
 
   /** A pool of its own processes tells them there, unless their code was ended. */
   #hooksOf(run: Run, end: RunEnd): Promise<void> | null {
-    if (end.kind === 'abandoned' || end.kind === 'lost') return null;
+    if (end.kind === 'abandoned' || end.kind === 'lost' || end.kind === 'overran') return null;
     if (end.kind === 'revoked') {
       const { app, logger } = this.#parts;
       return app.signals.taskRevoked.send({ message: run.message, reason: 'terminated' }, logger);

@@ -5,6 +5,7 @@ import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Refused } from './admit.ts';
+import { whyLost } from './ending.ts';
 import type { RunEnd } from './execute.ts';
 
 export class TaskEvents {
@@ -73,7 +74,12 @@ function newsOfEnd(end: RunEnd, runtimeMs: number): News | null {
     case 'revoked':
       return { type: 'task-revoked', fields: { terminated: true, signum: end.signum, expired: false } };
     case 'lost':
-    case 'abandoned':
+    case 'abandoned': {
+      if (end.final !== true) return null;
+      const exception = `WorkerLostError(${saferepr(whyLost(end))})`;
+      return { type: 'task-failed', fields: { exception, traceback: null } };
+    }
+    case 'overran':
     case 'ignored':
     case 'replaced':
       return null;

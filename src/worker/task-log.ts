@@ -95,10 +95,17 @@ function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: numb
     }
     case 'revoked':
       return { level: 'warn', text: `${task} was revoked and ended after ${runtime}s`, more: { runtime } };
-    case 'abandoned':
-      return { level: 'warn', text: `${task} given back: the worker shuts down`, more: { runtime } };
+    case 'abandoned': {
+      const what = end.final === true ? 'has failed' : 'given back';
+      return { level: 'warn', text: `${task} ${what}: the worker shuts down`, more: { runtime } };
+    }
+    case 'overran': {
+      const text = `${task} exceeded its time limit of ${end.seconds}s; it will run again`;
+      return { level: 'error', text, more: { runtime } };
+    }
     case 'lost': {
-      const text = `${task}: the process that ran it died (${end.reason}) after ${runtime}s; it will run again`;
+      const then = end.final === true ? 'it has failed' : 'it will run again';
+      const text = `${task}: the process that ran it died (${end.reason}) after ${runtime}s; ${then}`;
       return { level: 'error', text, more: { runtime } };
     }
   }
