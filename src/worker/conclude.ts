@@ -2,9 +2,11 @@
 // after a crash on any line the message comes back, and the same is done again, with the same ids.
 import type { App } from '../app/app.ts';
 import { takesError } from '../app/errback.ts';
+import { keepsRecords } from '../app/plan-here.ts';
 import { publicationsOfPlan } from '../app/planned-calls.ts';
 import { resultOf } from '../app/result-of.ts';
 import { prepareStores } from '../app/send-workflow.ts';
+import { defaultInlineBytes } from '../canvas/by-reference.ts';
 import { BrokerUnavailable, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -68,6 +70,7 @@ export class Concluder {
     this.#rules = {
       load: (id) => this.#load(id),
       takesError: (errback) => takesError(parts.app, errback),
+      inlineBytes: keepsRecords(parts.app) ? defaultInlineBytes : Number.POSITIVE_INFINITY,
     };
   }
 

@@ -4,7 +4,7 @@ import { type Load, nextStep, resolve } from '../canvas/by-reference.ts';
 import { readUnlock, unlockedParts } from '../canvas/chord-unlock.ts';
 import { derivedIds, resultId } from '../canvas/freeze.ts';
 import { plan, replacement } from '../canvas/plan.ts';
-import type { Plan } from '../canvas/planned.ts';
+import type { Plan, PlanContext } from '../canvas/planned.ts';
 import { errbacksOf } from '../canvas/planner.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import { asWireException, decodeException } from '../protocol/exception.ts';
@@ -64,6 +64,8 @@ export interface FollowRules {
   takesError(errback: WireSignature): boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** See {@link PlanContext}. */
+  readonly inlineBytes: number;
 }
 
 /** Whether anything may follow a task. */
@@ -87,7 +89,8 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
       return { ...nothing, members: memberEnds(message, { status: 'FAILURE', result: error }) };
     }
     case 'replaced': {
-      const start = { from: `${message.id} replaced`, plan: plan(ended.signature, replacement(message)) };
+      const context = { ...replacement(message), inlineBytes: rules.inlineBytes };
+      const start = { from: `${message.id} replaced`, plan: plan(ended.signature, context) };
       return { ...nothing, starts: [start] };
     }
   }
@@ -95,12 +98,16 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
 
 const nothing: Follow = { starts: [], records: [], members: [] };
 
-async function afterSuccess(message: TaskMessage, value: unknown, { load }: FollowRules): Promise<Follow> {
+async function afterSuccess(
+  message: TaskMessage,
+  value: unknown,
+  { load, inlineBytes }: FollowRules,
+): Promise<Follow> {
   const { id, rootId, embed, replacedTaskNesting } = message;
   const args = [value === undefined ? null : value];
   const starts: Start[] = [];
   const start = (signature: WireSignature, place: string, chain: readonly WireSignature[]): void => {
-    const context = { args, chain, rootId, parentId: id, newId: derivedIds(id, place) };
+    const context = { args, chain, rootId, parentId: id, newId: derivedIds(id, place), inlineBytes };
     starts.push({ from: `${id} ${replacedTaskNesting} ${place}`, plan: plan(signature, context) });
   };
   for (const [index, callback] of (embed.callbacks ?? []).entries())
@@ -148,7 +155,9 @@ export async function afterChord(
       rules,
     );
   const args = [settles ? parts.map(settledOf) : (values ?? parts.map(({ result }) => result))];
-  const context = { args, rootId, parentId: member.part.taskId, newId: derivedIds(groupId, 'body') };
+  const { inlineBytes } = rules;
+  const newId = derivedIds(groupId, 'body');
+  const context = { args, rootId, parentId: member.part.taskId, newId, inlineBytes };
   return { starts: [{ from: `${groupId} body`, plan: plan(body, context) }], records: [], members: [] };
 }
 

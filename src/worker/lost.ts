@@ -35,6 +35,7 @@ export class Lost {
         rootId: this.#rootId,
         parentId: failedId,
         newId: derivedIds(failedId, place),
+        inlineBytes: this.#rules.inlineBytes,
       };
       this.starts.push({ from: `${failedId} ${place}`, plan: plan(errback, context) });
     }

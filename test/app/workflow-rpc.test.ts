@@ -14,7 +14,10 @@ describe.skipIf(noRabbit)('a workflow with results by rpc', () => {
     // Two applications: who sends the second step is not who waits for it.
     app = new App('sender', { broker: server.url(), backend: 'rpc://' });
     const running = new App('runner', { broker: server.url(), backend: 'rpc://' });
-    running.task('add', (x: number, y: number) => x + y);
+    const add = running.task('add', (x: number, y: number) => x + y);
+    running.task('grow', { bind: true }, (task): number => {
+      throw task.replace(chain<[], number>([add.s(0, 0), ...Array.from({ length: 119 }, () => add.s(1))]));
+    });
     worker = new Worker(running, { logger: new MemoryLog() });
     await worker.start();
   }, 60_000);
@@ -39,6 +42,12 @@ describe.skipIf(noRabbit)('a workflow with results by rpc', () => {
       ...Array.from({ length: 120 }, () => add.s(1)),
     ]).delay();
     expect(await result.get({ timeout: 30 })).toBe(120);
+  }, 40_000);
+
+  it('so is what takes the place of a running task', async () => {
+    const grow = app.remote<() => number>('grow');
+    const result = await grow.delay();
+    expect(await result.get({ timeout: 30 })).toBe(119);
   }, 40_000);
 
   it('a chord is refused before anything is sent, and a group cannot be saved', async () => {

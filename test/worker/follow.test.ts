@@ -19,6 +19,7 @@ const rules: FollowRules = {
   },
   takesError: ({ task }) => task === 'takes.error',
   now: 1_800_000_000_000,
+  inlineBytes: 16_384,
 };
 const error = { exc_type: 'ValueError', exc_message: ['no', 42], exc_module: 'builtins' };
 const failed: Ended = { kind: 'failure', status: 'FAILURE', error, traceback: null };
