@@ -101,6 +101,21 @@ export const stages = [
     ],
     rows: pick('one flight bulk drain cpu memory endToEnd startup start50 start99'),
   },
+  {
+    name: 'pools',
+    title: 'What pools and events cost: Redis, without persistence',
+    note: 'Concurrency: `async` 100, `solo` 1, `threads` and `processes` 2. Memory and CPU-seconds of `processes` are those of the worker without its children.',
+    missing: () => noRedis,
+    server: () => startRedis(['--appendonly', 'no']),
+    systems: [
+      { name: 'umbel', head: 'async' },
+      { name: 'umbel-events', head: 'async, events' },
+      { name: 'umbel-solo', head: 'solo', share: 0.2 },
+      { name: 'umbel-threads', head: 'threads', share: 0.2 },
+      { name: 'umbel-processes', head: 'processes', share: 0.2 },
+    ],
+    rows: pick('drain cpu memory startup result50 result99'),
+  },
 ];
 
 /** Aims, as ratios to a peer in the same run (`times`) or as numbers (`most`, `least`). */

@@ -9,8 +9,15 @@
 //   work(onStart)       a worker: calls `onStart` with the data of each task; { settled(count), stop() }
 //   counts()            { waiting, done }: what its store says, past all counting of our own
 //   close()
+const module = new URL('./umbel-app.mjs', import.meta.url).href;
+const umbel = async (worker) => (await import('./umbel.mjs')).umbel({ worker });
+
 export const systems = {
-  umbel: async () => (await import('./umbel.mjs')).umbel(),
+  umbel,
+  'umbel-events': () => umbel({ taskEvents: true }),
+  'umbel-solo': () => umbel({ pool: 'solo' }),
+  'umbel-threads': () => umbel({ pool: 'threads', module, concurrency: 2 }),
+  'umbel-processes': () => umbel({ pool: 'processes', module, concurrency: 2 }),
   plainjob: async () => (await import('./plainjob.mjs')).plainjob({ fsync: false }),
   'plainjob-fsync': async () => (await import('./plainjob.mjs')).plainjob({ fsync: true }),
   bullmq: async () => (await import('./bullmq.mjs')).bullmq(),

@@ -1,22 +1,19 @@
 // Ours, as a user has it: the built package, results kept. The address is a file (the embedded store) or a broker's URL;
 // after a `|` may stand the URL of the result backend, or `none`.
-import { App } from '../../dist/index.js';
 import { Worker } from '../../dist/worker/worker.js';
 import { resultsInRedis } from './results-in-redis.mjs';
 import { until } from './systems.mjs';
 
-export function umbel() {
+/** `worker`: options of the worker, for what its pools and events cost. */
+export function umbel({ worker: options = {} } = {}) {
   return {
     async open(address) {
       const [place, results = place] = address.split('|').map((part) => part.trim());
       const broker = place.includes('://') ? place : `sqlite://${place}`;
       const backend = results === 'none' ? null : results === place ? broker : results;
       const queue = process.env.BENCH_QUEUE ?? 'celery';
-      let onStart = () => {};
-      const app = new App('bench', { broker, backend, taskDefaultQueue: queue });
-      const noop = app.task('bench.noop', (data) => {
-        onStart(data);
-      });
+      Object.assign(process.env, { BENCH_BROKER: broker, BENCH_BACKEND: backend ?? 'none' });
+      const { app, ear, noop } = await import('./umbel-app.mjs');
       const transport = await app.broker();
       return {
         async send(data) {
@@ -38,8 +35,11 @@ export function umbel() {
                 await result.get({ timeout: 10 });
               },
         async work(listener) {
-          onStart = listener;
-          const worker = new Worker(app, { concurrency: Number(process.env.BENCH_CONCURRENCY ?? 100) });
+          const inChildren = options.module !== undefined;
+          if (inChildren) app.signals.taskReceived.connect(({ request }) => listener(request.args[0]));
+          else ear.onStart = listener;
+          const concurrency = Number(process.env.BENCH_CONCURRENCY ?? 100);
+          const worker = new Worker(app, { concurrency, ...options });
           await worker.start();
           return {
             async settled() {

@@ -1,0 +1,21 @@
+// The application of the measured worker: a module of its own, since the children of a pool load it again.
+import { App } from '../../dist/index.js';
+
+const {
+  BENCH_BROKER: broker,
+  BENCH_BACKEND: backend,
+  BENCH_QUEUE: taskDefaultQueue = 'celery',
+} = process.env;
+
+export const app = new App('bench', {
+  broker,
+  backend: backend === 'none' ? null : backend,
+  taskDefaultQueue,
+});
+
+/** Who listens to the tasks that run here. */
+export const ear = { onStart: () => {} };
+
+export const noop = app.task('bench.noop', (data) => {
+  ear.onStart(data);
+});
