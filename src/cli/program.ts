@@ -16,6 +16,7 @@ import { resultCommand } from './commands/result.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { shellCommand } from './commands/shell.ts';
 import { statusCommand } from './commands/status.ts';
+import { topCommand } from './commands/top.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { version } from './version.ts';
@@ -58,6 +59,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     inspectCommand(),
     controlCommand(),
     eventsCommand(),
+    topCommand(),
     listCommand(),
     reportCommand(),
   ];

@@ -249,7 +249,7 @@ test('a camera gets snapshots of the cluster, and one that fails is asked again'
   });
   await startWorker(folder);
   const { code, stdout, stderr } = await umbel(folder, [
-    ...['-A', './app.js', 'events', '--camera', './camera.js', '-F', '400ms', '--limit', '3'],
+    ...['-A', './app.js', 'events', '--camera', './camera.js', '-F', '700ms', '--limit', '3'],
   ]);
   expect(stdout).toMatch(/^snapshot 1 [01]\nsnapshot 2 [01]\nsnapshot 3 1\n$/);
   expect(stderr).toContain('umbel: the camera failed: disk full');

@@ -1,0 +1,40 @@
+import { Command } from 'commander';
+import { type Duration, toMs } from '../../lib/duration.ts';
+import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { UsageError } from '../usage.ts';
+import { duration } from '../values.ts';
+
+interface TopOptions extends CommonOptions {
+  readonly once?: boolean;
+  readonly interval?: Duration;
+  readonly enable?: boolean;
+}
+
+/** `umbel top`: queues, workers and rates on one screen. */
+export function topCommand(): Command {
+  return new Command('top')
+    .description('Show queues, workers, rates and failures on one screen.')
+    .option('--once', 'Look for one interval, print it, and end.')
+    .option('-i, --interval <duration>', 'How often to look. Default 2 s.', duration)
+    .option('--no-enable', 'Do not ask workers to tell of their tasks: no rates by task then.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts top
+  umbel -b redis://localhost/0 top --once
+  umbel -b redis://localhost/0 top --json -i 10 | jq '.queues[] | select(.oldest > 60)'
+
+With --json: a line of JSON for each interval.`,
+    )
+    .action((_: unknown, self: Command) => top(optionsOf<TopOptions>(self)));
+}
+
+async function top({ once = false, interval = 2, enable = true, ...options }: TopOptions): Promise<void> {
+  const everyMs = toMs(interval, '--interval');
+  if (everyMs < 100) throw new UsageError('--interval must be at least 100ms');
+  await withApp(options, async (session) => {
+    const { runTop } = await import('../top/run.ts');
+    await runTop(session, { once, everyMs, enable });
+  });
+}

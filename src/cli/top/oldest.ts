@@ -1,0 +1,100 @@
+// Since when the oldest message of a queue waits, looked up without taking it.
+import type { App } from '../../app/app.ts';
+import { brokerOptions } from '../../app/driver-options.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { WireMessage } from '../../protocol/message.ts';
+
+/** Looks into queues. */
+export interface Peeper extends AsyncDisposable {
+  /** Milliseconds since 1970; null: nothing waits, or it is not known. */
+  waitsSince(queue: string): Promise<number | null>;
+}
+
+/**
+ * For the embedded store and Redis. RabbitMQ shows a message only to who takes it, which would mark it as delivered before: there
+ * it is never known.
+ */
+export async function openPeeper(app: App): Promise<Peeper> {
+  const transport = await app.broker();
+  if (transport.name === 'sqlite') return sqlitePeeper(transport.store);
+  if (transport.name === 'redis') return redisPeeper(app);
+  return { waitsSince: async () => null, [Symbol.asyncDispose]: async () => undefined };
+}
+
+/** When its wait began: as its id says, if that is of ours (the time is in it), or its ETA, if that was later. */
+export function waitingSince({
+  headers,
+  properties,
+}: Pick<WireMessage, 'headers' | 'properties'>): number | null {
+  const id = typeof headers.id === 'string' ? headers.id : properties.correlationId;
+  const made = id === null ? null : timeOfId(id);
+  if (made === null) return null;
+  const eta = typeof headers.eta === 'string' ? Date.parse(headers.eta) : Number.NaN;
+  return Number.isFinite(eta) ? Math.max(made, eta) : made;
+}
+
+/** The time within a UUID of version 7. Python's ids hold none. */
+export function timeOfId(id: string): number | null {
+  if (!/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i.test(id)) return null;
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
+function sinceOf(raw: Uint8Array | string): number | null {
+  const message = decodeEnvelope(raw);
+  return message.ok ? waitingSince(message.value) : null;
+}
+
+function earliest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null);
+  return known.length === 0 ? null : Math.min(...known);
+}
+
+async function sqlitePeeper(store: object): Promise<Peeper> {
+  const { SqliteStore } = await import('../../clients/sqlite.ts');
+  if (!(store instanceof SqliteStore)) throw new TypeError('the embedded transport has another store');
+  // The first of each priority: the key is (queue, priority, seq).
+  const next = `SELECT priority, envelope FROM ready JOIN message USING (queue, priority, seq)
+    WHERE queue = ? AND priority > ? ORDER BY priority, seq LIMIT 1`;
+  return {
+    async waitsSince(queue) {
+      const times: (number | null)[] = [];
+      store.read((sql) => {
+        for (let priority = -1; ; ) {
+          const row = sql(next).get(queue, priority);
+          if (row === undefined) return;
+          const { envelope } = row;
+          if (typeof envelope === 'string' || envelope instanceof Uint8Array) times.push(sinceOf(envelope));
+          priority = Number(row.priority);
+        }
+      });
+      return earliest(times);
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+async function redisPeeper({ config }: App): Promise<Peeper> {
+  const [{ RedisConnection }, { redisSettings }, { listKey }] = await Promise.all([
+    import('../../clients/redis/connection.ts'),
+    import('../../clients/redis/settings.ts'),
+    import('../../transports/redis/keys.ts'),
+  ]);
+  const settings = redisSettings(config.broker, 'broker', brokerOptions(config));
+  const connection = await RedisConnection.open(settings);
+  return {
+    async waitsSince(queue) {
+      const heads = await Promise.all(
+        settings.prioritySteps.map((step) =>
+          connection.call(['LINDEX', listKey(settings.keyPrefix, queue, step), '-1']),
+        ),
+      );
+      return earliest(heads.map((head) => (typeof head === 'string' ? sinceOf(unmarked(head)) : null)));
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
+/** Our mark of a message that was delivered before stands before its envelope. */
+function unmarked(stored: string): string {
+  return stored.slice(Math.max(0, stored.indexOf('{')));
+}

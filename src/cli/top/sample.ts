@@ -1,0 +1,114 @@
+// What `umbel top` shows: gathered from the broker and from events.
+import type { App } from '../../app/app.ts';
+import type { ClusterState } from '../../events/cluster-state.ts';
+import type { Peeper } from './oldest.ts';
+import type { Rates, TaskRate } from './rates.ts';
+
+export interface QueueFacts {
+  readonly name: string;
+  readonly ready: number;
+  readonly scheduled: number;
+  readonly claimed: number;
+  /** Seconds; null: nothing waits, or it is not known. */
+  readonly oldest: number | null;
+}
+
+export interface WorkerFacts {
+  readonly name: string;
+  readonly alive: boolean;
+  readonly active: number;
+  readonly processed: number;
+  /** In a second, since the sample before; null: there was none. */
+  readonly perSecond: number | null;
+  readonly load: readonly number[];
+  readonly software: string;
+}
+
+/** Numbers of one moment. */
+export interface Sample {
+  readonly time: Date;
+  readonly queues: readonly QueueFacts[];
+  readonly workers: readonly WorkerFacts[];
+  /** Of the last minute. */
+  readonly tasks: readonly TaskRate[];
+  /** null: not known. */
+  readonly dead: number | null;
+  /** What could not be asked, for people. */
+  readonly problem: string | null;
+}
+
+/** What `processed` was, and when. */
+type Before = Map<
+  string,
+  { readonly processed: number; readonly at: number; readonly perSecond: number | null }
+>;
+
+export class Sampler {
+  readonly #app: App;
+  readonly #state: ClusterState;
+  readonly #rates: Rates;
+  readonly #peeper: Peeper;
+  readonly #before: Before = new Map();
+  #queues: readonly QueueFacts[] = [];
+  #dead: number | null = null;
+
+  constructor(app: App, state: ClusterState, rates: Rates, peeper: Peeper) {
+    this.#app = app;
+    this.#state = state;
+    this.#rates = rates;
+    this.#peeper = peeper;
+  }
+
+  /** Asks the broker. When it is away, what was known of queues stays, and `problem` says so. */
+  async take(now: number = Date.now()): Promise<Sample> {
+    let problem: string | null = null;
+    try {
+      const broker = await this.#app.broker();
+      const { named } = this.#app.topology;
+      const names = new Set([...named, this.#app.config.taskDefaultQueue, ...(await broker.queues())]);
+      this.#queues = await Promise.all([...names].sort().map((name) => this.#queue(name, now)));
+      this.#dead = await broker.deadLetters.count();
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    return {
+      time: new Date(now),
+      queues: this.#queues,
+      workers: this.#workers(now),
+      tasks: this.#rates.rates(now),
+      dead: this.#dead,
+      problem,
+    };
+  }
+
+  async #queue(name: string, now: number): Promise<QueueFacts> {
+    const broker = await this.#app.broker();
+    const { ready, scheduled, claimed } = await broker.size(name);
+    const since = ready === 0 ? null : await this.#peeper.waitsSince(name);
+    const oldest = since === null ? null : Math.max(0, (now - since) / 1000);
+    return { name, ready, scheduled, claimed, oldest };
+  }
+
+  #workers(now: number): readonly WorkerFacts[] {
+    return this.#state.workers.map((worker) => {
+      const { hostname, active, processed, loadavg, software, heardAt } = worker;
+      const before = this.#before.get(hostname);
+      let perSecond = before?.perSecond ?? null;
+      if (before === undefined || heardAt > before.at) {
+        if (before !== undefined)
+          perSecond = Math.max(0, (1000 * (processed - before.processed)) / (heardAt - before.at));
+        this.#before.set(hostname, { processed, at: heardAt, perSecond });
+      }
+      const alive = this.#state.isAlive(worker, now);
+      return {
+        name: hostname,
+        alive,
+        active,
+        processed,
+        perSecond: alive ? perSecond : null,
+        load: loadavg,
+        software,
+      };
+    });
+  }
+}

@@ -1,0 +1,169 @@
+// The screen of `umbel top`: pure.
+import { fitLine, fitRight, fitted, type Line, type Tone } from '../terminal/text.ts';
+import type { Sample } from './sample.ts';
+
+export interface TopView {
+  readonly width: number;
+  /** null: as many lines as there are facts. */
+  readonly height: number | null;
+  readonly title: string;
+  readonly sample: Sample;
+  /** On the last line; null: none. */
+  readonly keys: string | null;
+}
+
+/** Lines of exactly `width` cells; of `height`, where that is given. */
+export function drawTop(view: TopView): readonly Line[] {
+  const { width, height, title, sample, keys } = view;
+  const head = headOf(title, sample);
+  const tables = [queueTable(view), workerTable(view), taskTable(view)];
+  const room = height === null ? Number.POSITIVE_INFINITY : height - head.length - (keys === null ? 0 : 1);
+  const lines: Line[] = [...head, ...shared(tables, room)];
+  if (height !== null) while (lines.length < height - (keys === null ? 0 : 1)) lines.push([]);
+  if (keys !== null) lines.push([{ text: keys, tones: ['dim'] }]);
+  return lines.slice(0, height ?? lines.length).map((line) => fitLine(line, width));
+}
+
+/** A duration in a few signs: `0.4s`, `12s`, `3m20s`, `5h10m`, `12d`. */
+export function shortTime(seconds: number | null): string {
+  if (seconds === null) return '-';
+  if (seconds < 10) return `${seconds.toFixed(1)}s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`;
+  if (whole < 86_400)
+    return `${Math.floor(whole / 3600)}h${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')}m`;
+  return `${Math.floor(whole / 86_400)}d`;
+}
+
+/** A count in at most six signs. */
+export function shortCount(count: number): string {
+  if (count < 100_000) return String(count);
+  if (count < 10_000_000) return `${Math.round(count / 1000)}k`;
+  return `${Math.round(count / 1_000_000)}M`;
+}
+
+function shortRate(rate: number | null): string {
+  if (rate === null) return '-';
+  return rate < 10 ? rate.toFixed(1) : shortCount(Math.round(rate));
+}
+
+function headOf(title: string, { time, workers, tasks, dead, problem, queues }: Sample): readonly Line[] {
+  const alive = workers.filter((worker) => worker.alive);
+  const waiting = sum(queues, ({ ready }) => ready);
+  const scheduled = sum(queues, (queue) => queue.scheduled);
+  const running = sum(alive, ({ active }) => active);
+  const rate = sum(tasks, ({ perSecond }) => perSecond);
+  const failed = sum(tasks, (task) => task.failed);
+  const clock = time.toISOString().slice(11, 19);
+  return [
+    [{ text: title, tones: ['bold'] }, { text: ` · ${clock} UTC` }],
+    problem === null
+      ? [
+          { text: `workers ${alive.length}/${workers.length}`, tones: alive.length === 0 ? ['red'] : [] },
+          { text: `  waiting ${shortCount(waiting)}  scheduled ${shortCount(scheduled)}` },
+          { text: `  running ${shortCount(running)}  done ${shortRate(rate)}/s` },
+          { text: `  failed ${shortCount(failed)}/min`, tones: failed > 0 ? ['red'] : [] },
+          { text: `  dead ${dead === null ? '-' : shortCount(dead)}`, tones: (dead ?? 0) > 0 ? ['red'] : [] },
+        ]
+      : [{ text: problem, tones: ['red'] }],
+  ];
+}
+
+function sum<T>(all: readonly T[], numberOf: (each: T) => number): number {
+  return all.reduce((total, each) => total + numberOf(each), 0);
+}
+
+interface Table {
+  readonly head: string;
+  readonly rows: readonly Line[];
+  readonly nothing: string;
+}
+
+/** The tables one below the other, with an empty line before each; what does not fit is counted on a line. */
+function shared(tables: readonly Table[], room: number): readonly Line[] {
+  const shares = sharesOf(
+    tables.map(({ rows }) => Math.max(1, rows.length)),
+    room - 2 * tables.length,
+  );
+  return tables.flatMap(({ head, rows, nothing }, at): readonly Line[] => {
+    const most = shares[at] ?? 1;
+    const title: Line = [{ text: head, tones: ['bold', 'underline'] }];
+    if (rows.length === 0) return [[], title, [{ text: nothing, tones: ['dim'] }]];
+    if (rows.length <= most) return [[], title, ...rows];
+    const left: Line = [{ text: `  … ${rows.length - most + 1} more`, tones: ['dim'] }];
+    return [[], title, ...rows.slice(0, most - 1), left];
+  });
+}
+
+/** Each gets what it wants if that is not more than its fair share; what these leave is shared by the others. */
+function sharesOf(wanted: readonly number[], room: number): readonly number[] {
+  const shares = wanted.map(() => 1);
+  let left = room;
+  const modestFirst = [...wanted.keys()].sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));
+  for (const [done, at] of modestFirst.entries()) {
+    const fair = left === Number.POSITIVE_INFINITY ? left : Math.floor(left / (wanted.length - done));
+    const share = Math.max(1, Math.min(wanted[at] ?? 1, fair));
+    shares[at] = share;
+    left -= share;
+  }
+  return shares;
+}
+
+/** The name takes what the numbers leave. */
+function row(width: number, name: string, numbers: readonly string[], rest = '', restWidth = 0): string {
+  const taken = numbers.length * numberWidth + (restWidth > 0 ? restWidth + 2 : 0);
+  const text =
+    fitted(name, Math.max(8, width - taken)) +
+    numbers.map((number) => fitRight(number, numberWidth)).join('');
+  return restWidth > 0 ? `${text}  ${fitted(rest, restWidth)}` : text;
+}
+
+const numberWidth = 10;
+
+function queueTable({ width, sample }: TopView): Table {
+  return {
+    head: row(width, 'QUEUE', ['WAITING', 'OLDEST', 'SCHEDULED', 'HELD']),
+    rows: sample.queues.map(({ name, ready, oldest, scheduled, claimed }) => {
+      const tones: Tone[] = oldest !== null && oldest > 60 ? ['yellow'] : [];
+      const numbers = [shortCount(ready), shortTime(oldest), shortCount(scheduled), shortCount(claimed)];
+      return [{ text: row(width, name, numbers), tones }];
+    }),
+    nothing: 'No queues.',
+  };
+}
+
+function workerTable({ width, sample }: TopView): Table {
+  const softwareWidth = width >= 120 ? 30 : 0;
+  return {
+    head: row(width, 'WORKER', ['RUNNING', 'DONE', 'DONE/S', 'LOAD'], 'SOFTWARE', softwareWidth),
+    rows: sample.workers.map(({ name, alive, active, processed, perSecond, load, software }) => {
+      const numbers = alive
+        ? [shortCount(active), shortCount(processed), shortRate(perSecond), load[0]?.toFixed(2) ?? '-']
+        : ['away', shortCount(processed), '-', '-'];
+      return [{ text: row(width, name, numbers, software, softwareWidth), tones: alive ? [] : ['red'] }];
+    }),
+    nothing: 'No workers: start one with umbel worker.',
+  };
+}
+
+function taskTable({ width, sample }: TopView): Table {
+  return {
+    head: row(width, 'TASK, LAST MINUTE', ['DONE', 'DONE/S', 'FAILED', 'RETRIED', 'MEAN']),
+    rows: sample.tasks.map(({ name, succeeded, perSecond, failed, retried, runtime }) => {
+      const numbers = [
+        shortCount(succeeded),
+        shortRate(perSecond),
+        shortCount(failed),
+        shortCount(retried),
+        shortMean(runtime),
+      ];
+      return [{ text: row(width, name, numbers), tones: failed > 0 ? ['red'] : [] }];
+    }),
+    nothing: 'Nothing has ended within the last minute.',
+  };
+}
+
+function shortMean(seconds: number | null): string {
+  return seconds !== null && seconds < 1 ? `${Math.round(seconds * 1000)}ms` : shortTime(seconds);
+}
