@@ -22,6 +22,7 @@ import {
   sendWorkflow,
   windowSize,
 } from './send-workflow.ts';
+import { tellSent } from './sent-event.ts';
 import { type AnySignature, commonApp } from './signature.ts';
 import { rulesOf, within } from './submit.ts';
 import { sendingOptions, toWireOptions } from './wire-options.ts';
@@ -173,6 +174,7 @@ class Sending {
     const rules = this.#rulesOf(app);
     const { transport } = app.stores ?? (await within(app.open(), rules));
     await publishCalls(transport, this.#window, rules);
+    if (app.config.taskSendSentEvent) tellSent(app, this.#window);
     this.#sent.push(...this.#window.map(({ id }) => id));
     this.#window = [];
   }

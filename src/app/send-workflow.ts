@@ -15,6 +15,7 @@ import { preparePlanned } from './planned-calls.ts';
 import { type PublishRules, publishCalls } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from './sender.ts';
+import { tellSent } from './sent-event.ts';
 import { announced, rulesOf, within } from './submit.ts';
 
 /**
@@ -36,6 +37,7 @@ export async function sendWorkflow<R>(
   const publications = await publicationsOfCalls(app, calls, rules);
   const guarded = start.guard === undefined ? publications : start.guard(publications);
   await publishInWindows((window) => publishCalls(transport, window, rules), guarded);
+  if (app.config.taskSendSentEvent) tellSent(app, publications);
   const { afterTaskPublish } = app.signals;
   if (afterTaskPublish.connected)
     for (const { prepared } of calls)

@@ -1,39 +1,70 @@
-// Telling that a task was sent (Celery's task-sent), where `taskSendSentEvent` asks for it.
+// Telling that tasks were sent (Celery's task-sent), where `taskSendSentEvent` asks for it.
 import { hostname } from 'node:os';
 import { LamportClock } from '../lib/lamport.ts';
-import { eventKey, eventMessage } from '../protocol/event.ts';
+import { eventKey, eventsMessage } from '../protocol/event.ts';
+import { redacted } from '../protocol/redact.ts';
 import { eventExchange } from '../transports/fanout.ts';
+import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
-import { currentTask } from './context.ts';
-import type { PreparedCall } from './sender.ts';
 
 const clock = new LamportClock();
 const type = 'task-sent';
+const self = `gen${process.pid}@${hostname()}`;
+/** Events in one message. */
+const batch = 200;
+/** Events that wait for a broker that is away; what comes then is not told. */
+const mostWaiting = 5_000;
+/** Those of one moment travel together. */
+const waiting = new WeakMap<App, string[]>();
 
-/** News, not a step: the send does not wait for it, and does not fail with it. */
-export function tellSent(app: App, { message, queue, encoding }: PreparedCall): void {
-  const fanout = app.stores?.transport.fanout;
-  if (fanout === undefined) return;
+/** News, not a step: the send does not wait for it, and does not fail with it. `publications` are sent. */
+export function tellSent(app: App, publications: readonly Publication[]): void {
+  const events = waiting.get(app) ?? [];
+  if (events.length === 0) {
+    waiting.set(app, events);
+    queueMicrotask(() => void flush(app, events));
+  }
+  // A call that goes to several queues is one call.
+  const told = new Set<string>();
+  for (const publication of publications) {
+    if (told.has(publication.id) || events.length >= mostWaiting) continue;
+    told.add(publication.id);
+    events.push(JSON.stringify(eventOf(publication)));
+  }
+}
+
+function eventOf({ id, queue, message }: Publication): object {
+  const { exchange = '', routing_key = queue } = message.properties.deliveryInfo;
+  const { task, shadow, argsrepr, kwargsrepr, root_id, parent_id, retries, eta, expires } = message.headers;
   const now = Date.now();
-  const event = {
+  return {
     type,
-    hostname: currentTask()?.request.hostname || `gen${process.pid}@${hostname()}`,
+    hostname: self,
     timestamp: now / 1000,
     utcoffset: Math.floor(new Date(now).getTimezoneOffset() / 60),
     pid: process.pid,
     clock: clock.forward(),
-    uuid: message.id,
-    name: message.shadow ?? message.task,
-    args: message.argsrepr,
-    kwargs: message.kwargsrepr,
-    root_id: message.rootId,
-    parent_id: message.parentId,
-    retries: message.retries,
-    eta: message.eta?.toISOString() ?? null,
-    expires: message.expires?.toISOString() ?? null,
+    uuid: id,
+    name: shadow ?? task,
+    args: redacted(String(argsrepr)),
+    kwargs: redacted(String(kwargsrepr)),
+    root_id,
+    parent_id,
+    retries,
+    eta,
+    expires,
     queue,
-    exchange: encoding.exchange,
-    routing_key: encoding.routingKey,
+    exchange,
+    routing_key,
   };
-  fanout.publish(eventExchange, eventKey(type), eventMessage(event, eventKey(type))).catch(() => undefined);
+}
+
+async function flush(app: App, events: string[]): Promise<void> {
+  const fanout = app.stores?.transport.fanout;
+  while (events.length > 0) {
+    const some = events.splice(0, batch);
+    const [text, key] =
+      some.length === 1 ? [some[0] ?? '', eventKey(type)] : [`[${some.join(',')}]`, 'task.multi'];
+    await fanout?.publish(eventExchange, key, eventsMessage(text, self, key)).catch(() => undefined);
+  }
 }

@@ -47,6 +47,7 @@ export async function submit<R>(
   const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
   const publications = publicationsOf(app, encoded);
   await publishCalls(transport, guard === undefined ? publications : guard(publications), rules);
+  if (app.config.taskSendSentEvent) tellSent(app, publications);
   return sent(app, prepared, options);
 }
 
@@ -84,6 +85,7 @@ export async function submitMany<R>(
     publications.push(...publicationsOf(app, encoded));
   }
   await publishCalls(transport, publications, rules);
+  if (app.config.taskSendSentEvent) tellSent(app, publications);
   const results: AsyncResult<R>[] = [];
   for (const { prepared } of ready)
     results.push(
@@ -167,7 +169,6 @@ function sent<R>(
 /** The running task remembers what it has sent. */
 function noted<R>(app: App, call: PreparedCall, options: CallOptions): AsyncResult<R> {
   const { message } = call;
-  if (app.config.taskSendSentEvent) tellSent(app, call);
   const parent = currentTask();
   if (parent?.options.trail && options.addToParent !== false)
     parent.request.children.push([[message.id, null], null]);

@@ -6,6 +6,7 @@ import { keepsRecords } from '../app/plan-here.ts';
 import { publicationsOfPlan } from '../app/planned-calls.ts';
 import { resultOf } from '../app/result-of.ts';
 import { prepareStores } from '../app/send-workflow.ts';
+import { tellSent } from '../app/sent-event.ts';
 import { defaultInlineBytes } from '../canvas/by-reference.ts';
 import { BrokerUnavailable, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -105,26 +106,39 @@ export class Concluder {
     const following = marked([...publications, ...gathered.publications], delivery);
     if (early) {
       const kept = await settler.settleEarly(delivery, ending, following.map(withoutWrite));
-      return kept === 'settled' ? this.#finish(complete, kept) : kept;
+      if (kept !== 'settled') return kept;
+      this.#tell(following);
+      return this.#finish(complete, kept);
     }
     if (settler.together && ending.action.kind === 'ack') {
       const [first] = complete;
-      if (first === undefined || backend?.chords === undefined)
-        return settler.settle(delivery, ending, write, following);
+      if (first === undefined || backend?.chords === undefined) {
+        const alone = await settler.settle(delivery, ending, write, following);
+        if (alone === 'settled') this.#tell(following);
+        return alone;
+      }
       // The chord's end takes the place of the record with the acknowledgement: this member is known as ended before.
       const kept = await settler.keep(delivery, ending.record);
       if (kept !== 'settled') return kept;
       const done = backend.chords.writeOfDone(first.groupId);
       const settled = await settler.settle(delivery, { ...ending, record: null }, done, following);
-      return settled === 'settled' ? this.#finish(complete, settled, first) : settled;
+      if (settled !== 'settled') return settled;
+      this.#tell(following);
+      return this.#finish(complete, settled, first);
     }
     // Two stores, or a dead letter: the result, then what follows, then the end of the chord, then the acknowledgement.
     const isAck = ending.action.kind === 'ack';
     const kept = isAck ? await settler.keep(delivery, ending.record) : 'settled';
     if (kept !== 'settled') return kept;
     if (!(await settler.publish(following, lost))) return gaveUp(lost);
+    this.#tell(following);
     await this.#finish(complete, 'settled');
     return settler.settle(delivery, isAck ? { ...ending, record: null } : ending, write);
+  }
+
+  #tell(sent: readonly Publication[]): void {
+    const { app } = this.#parts;
+    if (app.config.taskSendSentEvent) tellSent(app, sent);
   }
 
   /** The lists that are referred to are kept, and the sizes of chords known, before anything is sent. */

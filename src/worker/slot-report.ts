@@ -1,7 +1,8 @@
 // What every slot is doing, for people: at SIGUSR1, as Celery shows its stacks.
-import { redacted } from '../events/redact.ts';
+
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { redacted } from '../protocol/redact.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { Pool } from './pools/pool.ts';
 import type { Processor } from './processor.ts';

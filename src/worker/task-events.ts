@@ -1,8 +1,9 @@
 // Celery's task events, made of what the worker knows.
-import { redacted } from '../events/redact.ts';
+
 import type { EventSender } from '../events/sender.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
+import { redacted } from '../protocol/redact.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Refused } from './admit.ts';
 import { whyLost } from './ending.ts';

@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
+import { chain, chord, group } from '../../src/app/compose.ts';
 import { Ignore, Reject } from '../../src/app/outcome.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import { captureEvents, events } from '../../src/events/receiver.ts';
-import { redacted } from '../../src/events/redact.ts';
 import { sendEvent } from '../../src/events/send-event.ts';
 import { EventSender } from '../../src/events/sender.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { LamportClock } from '../../src/lib/lamport.ts';
 import { readEvents, type WireEvent } from '../../src/protocol/event.ts';
+import { redacted } from '../../src/protocol/redact.ts';
 import type { Fanout } from '../../src/transports/fanout.ts';
 import { newApp, startWorker, until } from '../worker/bench.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
@@ -138,6 +139,41 @@ describe.each(['memory', 'sqlite'] as const)('events on %s', (kind) => {
         retries: 0,
       },
     ]);
+  });
+
+  it('all parts of a workflow are told when they are sent, also those that a worker sends', async () => {
+    const app = await newApp(kind, { taskSendSentEvent: true });
+    const heard = await listenTo(app);
+    const add = app.task('add', (x: number, y: number) => x + y);
+    const total = app.task('total', (all: number[]) => all.reduce((sum, each) => sum + each, 0));
+    const one = app.task('one', { bind: true }, async (task) =>
+      task.replace(chord([add.s(1, 2), add.s(3, 4)], total.s())),
+    );
+    await startWorker(app);
+    const result = await chain(add.s(1, 1), add.s(2), one.si()).delay();
+    expect(await result.get({ timeout: 10 })).toBe(10);
+    const streamed = await group(
+      (function* () {
+        yield add.s(1, 0);
+        yield add.s(0, 1);
+      })(),
+    ).delay();
+    expect(await streamed.get({ timeout: 10 })).toEqual([1, 1]);
+    const told = (): WireEvent[] => heard.filter(({ type }) => type === 'task-sent');
+    const names = (): unknown[] => told().map(({ name }) => name);
+    await until(() => names().length >= 8);
+    expect(names()).toEqual(['add', 'add', 'one', 'add', 'add', 'total', 'add', 'add']);
+    const [first, second] = told();
+    expect(new Set(told().map(({ uuid }) => uuid)).size).toBe(8);
+    expect(second).toMatchObject({ parent_id: first?.uuid, root_id: first?.uuid, args: '(2, 2)' });
+  });
+
+  it('what is told of a call bears no secrets', async () => {
+    const app = await newApp(kind, { taskSendSentEvent: true });
+    const heard = await listenTo(app);
+    await app.send('login', ['redis://:hunter2@there/0'], { kwargs: { password: 'hunter3' } });
+    await until(() => heard.length === 1);
+    expect(JSON.stringify(heard)).not.toContain('hunter');
   });
 
   it('events of your own are told, with the task that tells them', async () => {

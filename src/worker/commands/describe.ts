@@ -3,8 +3,8 @@ import type { App } from '../../app/app.ts';
 import { resolveConfig } from '../../app/config.ts';
 import type { TaskRequest } from '../../app/request.ts';
 import { snake } from '../../app/spelling.ts';
-import { redacted } from '../../events/redact.ts';
 import type { Json, TaskMessage } from '../../protocol/message.ts';
+import { redacted } from '../../protocol/redact.ts';
 import { reprArgs, saferepr } from '../../protocol/saferepr.ts';
 import type { Panel } from './panel.ts';
 

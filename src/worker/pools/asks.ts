@@ -47,6 +47,10 @@ export async function answer(asked: Asked, stores: AskedOf, run: AskedRun | null
       return transport.purge(asked.queue);
     case 'queues':
       return transport.queues();
+    case 'tell':
+      return transport.fanout.publish(asked.exchange, asked.routingKey, take(decodeEnvelope(asked.envelope)));
+    case 'workers':
+      return transport.fanout.workers();
   }
 }
 

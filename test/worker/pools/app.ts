@@ -4,9 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { App } from '../../../src/app/app.ts';
 import { Ignore, Reject } from '../../../src/app/outcome.ts';
+import { sendEvent } from '../../../src/events/send-event.ts';
 import { Decimal } from '../../../src/protocol/values.ts';
 
-export const app = new App('pools', { broker: 'memory://', backend: 'memory://', workerMaxDeliveries: 3 });
+export const app = new App('pools', {
+  broker: 'memory://',
+  backend: 'memory://',
+  workerMaxDeliveries: 3,
+  taskSendSentEvent: true,
+});
 
 export const add = app.task('pools.add', (x: number, y: number) => x + y);
 export const where = app.task('pools.where', () => ({ pid: process.pid, thread: threadId }));
@@ -33,6 +39,10 @@ export const progress = app.task('pools.progress', { bind: true }, async (task) 
 export const parent = app.task('pools.parent', async () => {
   const child = await add.delay(20, 22);
   return child.get({ timeout: 5, allowSyncSubtasks: true });
+});
+export const tells = app.task('pools.tells', async () => {
+  await sendEvent(app, 'order-shipped', { order: 17 });
+  return (await add.delay(1, 1)).id;
 });
 export const patient = app.task('pools.patient', { bind: true, softTimeLimit: 0.3 }, async (task) => {
   await sleep(10_000, undefined, { signal: task.signal });

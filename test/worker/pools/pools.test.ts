@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError, PoolError, TaskFailedError } from '../../../src/errors.ts';
+import { captureEvents } from '../../../src/events/receiver.ts';
+import type { WireEvent } from '../../../src/protocol/event.ts';
 import { Decimal } from '../../../src/protocol/values.ts';
 import { Worker, type WorkerOptions } from '../../../src/worker/worker.ts';
 import { MemoryLog } from '../memory-log.ts';
@@ -63,6 +65,19 @@ describe.each(['threads', 'processes'] as const)('the pool %s', (pool) => {
     expect(await result.get({ ...get, onProgress: (meta) => seen.push(meta) })).toBe('done');
     const line = log.lines.find(({ text }) => text === 'one step done');
     expect(line?.fields).toEqual({ step: 1, task_id: result.id, task_name: 'pools.progress' });
+  });
+
+  it('lets a task tell events of its own, and that it has sent a task', async () => {
+    const heard: WireEvent[] = [];
+    await using _ = await captureEvents(tasks.app, (event) => heard.push(event), { wakeup: false });
+    const result = await tasks.tells.delay();
+    const sent = await result.get(get);
+    const find = (type: string, uuid: string): WireEvent | undefined =>
+      heard.find((event) => event.type === type && event.uuid === uuid);
+    await expect.poll(() => find('order-shipped', result.id), { timeout: 10_000 }).toBeDefined();
+    expect(find('order-shipped', result.id)).toMatchObject({ order: 17, hostname: `${pool}@here` });
+    await expect.poll(() => find('task-sent', sent), { timeout: 10_000 }).toBeDefined();
+    expect(find('task-sent', sent)).toMatchObject({ name: 'pools.add', args: '(1, 1)' });
   });
 
   it('lets a task send tasks and wait for them, through the worker', async () => {

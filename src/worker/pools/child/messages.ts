@@ -3,6 +3,7 @@
 
 import type { TaskState } from '../../../protocol/result-meta.ts';
 import type { ResultBackendFeatures } from '../../../results/backend.ts';
+import type { FanoutExchange } from '../../../transports/fanout.ts';
 import type { TransportFeatures } from '../../../transports/transport.ts';
 
 /** What a child needs to know before it runs anything. */
@@ -75,9 +76,16 @@ export type Asked =
       readonly replyTo: string;
       readonly correlationId: string;
     }
+  /** A broadcast, as kombu's envelope. */
+  | {
+      readonly what: 'tell';
+      readonly exchange: FanoutExchange;
+      readonly routingKey: string;
+      readonly envelope: string;
+    }
   | { readonly what: 'get' | 'forget'; readonly id: string }
   | { readonly what: 'size' | 'purge'; readonly queue: string }
-  | { readonly what: 'queues' | 'replyTo' };
+  | { readonly what: 'queues' | 'replyTo' | 'workers' };
 
 export interface WrittenPublication {
   readonly id: string;

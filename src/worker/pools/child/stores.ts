@@ -3,10 +3,11 @@
 import { BrokerUnavailable, StoreError } from '../../../errors.ts';
 import type { StoreWrite } from '../../../lib/store-write.ts';
 import { encodeEnvelope } from '../../../protocol/envelope.ts';
+import type { WireMessage } from '../../../protocol/message.ts';
 import { decodeResult, encodeResult } from '../../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../results/backend.ts';
-import type { Fanout, NoticeBoard } from '../../../transports/fanout.ts';
+import type { Fanout, FanoutExchange, NoticeBoard } from '../../../transports/fanout.ts';
 import type {
   Consumer,
   DeadLetters,
@@ -37,6 +38,7 @@ class ChildTransport implements Transport {
   readonly name: string;
   readonly features: TransportFeatures;
   readonly store: object;
+  readonly fanout: Fanout;
   /** The worker knows. */
   readonly status: TransportStatus = { state: 'connected', reason: null };
   readonly #calls: Calls;
@@ -45,15 +47,12 @@ class ChildTransport implements Transport {
     this.name = name;
     this.features = features;
     this.store = store;
+    this.fanout = new ChildFanout(calls);
     this.#calls = calls;
   }
 
   get deadLetters(): DeadLetters {
     throw notHere('the dead letters');
-  }
-
-  get fanout(): Fanout {
-    throw notHere('broadcasts');
   }
 
   get notices(): NoticeBoard {
@@ -89,6 +88,27 @@ class ChildTransport implements Transport {
   async close(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Events and commands can be told; who listens has a connection. */
+class ChildFanout implements Fanout {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
+    await this.#calls.ask({ what: 'tell', exchange, routingKey, envelope: encodeEnvelope(message) });
+  }
+
+  async subscribe(): Promise<AsyncDisposable> {
+    throw notHere('what is told to all');
+  }
+
+  async workers(): Promise<readonly string[] | null> {
+    return (await this.#calls.ask({ what: 'workers' })) as readonly string[] | null; // the worker's transport said it
+  }
 }
 
 /** A record that the worker's backend is to write. */
