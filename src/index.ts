@@ -77,7 +77,12 @@ export type { WireSignature } from './protocol/message.ts';
 export type { ResultRecord, TaskState, WireException } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
 export type { Settled } from './protocol/workflow-wire.ts';
-export { AsyncResult, type GetOptions, GroupResult } from './results/async-result.ts';
+export {
+  AsyncResult,
+  type GetOptions,
+  GroupResult,
+  type RevokeResultOptions,
+} from './results/async-result.ts';
 export type { ResultGraph, ResultNode } from './results/result-tree.ts';
 export type { CronField } from './schedules/cron-fields.ts';
 export { type CronFields, type Crontab, type CrontabOptions, crontab } from './schedules/crontab.ts';

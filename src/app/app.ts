@@ -2,7 +2,7 @@ import { readSignature, taskSignature } from '../canvas/construct.ts';
 import { normalize } from '../canvas/normal-form.ts';
 import { ConfigError, ResultBackendDisabledError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
-import { AsyncResult, fromTuple, GroupResult } from '../results/async-result.ts';
+import { AsyncResult, fromTuple, GroupResult, type ResultHome } from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import { groupRecords } from '../results/group-records.ts';
 import { openBackend } from '../results/open.ts';
@@ -79,6 +79,11 @@ export class App implements AsyncDisposable {
     const backend = await this.backend();
     if (backend === null) throw new ResultBackendDisabledError(this.name);
     return backend;
+  };
+  /** Where results of this application's calls are, and how their tasks are revoked. @internal */
+  readonly results: ResultHome = {
+    open: () => this.#stores?.backend ?? this.#results(),
+    revoke: async (ids, options) => (await import('./revoke.ts')).revokeTasks(this, ids, options),
   };
 
   /** @throws ConfigError for settings that are unknown, contradictory or out of range. */
@@ -221,7 +226,7 @@ export class App implements AsyncDisposable {
   /** A group that was kept by `GroupResult.save`, here or in Python; undefined when there is none (any more). */
   async restoreGroup<R = readonly unknown[]>(id: string): Promise<GroupResult<R> | undefined> {
     const tuple = await groupRecords(await this.#results()).get(checkName(id, 'the id'));
-    const group = fromTuple(tuple, this.#results);
+    const group = fromTuple(tuple, this.results);
     return group instanceof GroupResult ? group : undefined;
   }
 
@@ -236,7 +241,7 @@ export class App implements AsyncDisposable {
 
   /** The result of a call that was sent at any time, from anywhere. */
   result<R = unknown>(id: string): AsyncResult<R> {
-    return new AsyncResult<R>(checkName(id, 'the id'), this.#stores?.backend ?? this.#results);
+    return new AsyncResult<R>(checkName(id, 'the id'), this.results);
   }
 
   /** The broker, opened once. @throws BrokerUnavailable, ConfigError */

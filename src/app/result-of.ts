@@ -5,7 +5,7 @@ import type { App } from './app.ts';
 
 /** The result of a workflow, with what it followed as its parents. */
 export function resultOf<R>(app: App, handle: Handle): AsyncResult<R> {
-  return resultIn<R>(handle, () => app.backend());
+  return resultIn<R>(handle, app.results);
 }
 
 /** @param source where the results are kept */

@@ -5,6 +5,7 @@ import {
   TaskFailedError,
   TaskRevokedError,
   TimeoutError,
+  WorkflowError,
 } from '../errors.ts';
 import { longestTimerMs } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
@@ -35,8 +36,24 @@ export interface GetOptions {
   readonly onProgress?: (record: ResultRecord) => void;
 }
 
-/** A backend, or how to come by it; null: none is configured. */
-export type BackendSource = ResultBackend | null | (() => Promise<ResultBackend | null>);
+/** How `revoke` stops tasks. */
+export interface RevokeResultOptions {
+  /** End those that run, too. Default false: what runs goes on. */
+  readonly terminate?: boolean;
+  /** Of `terminate`: for a pool of processes. Default `SIGTERM`. */
+  readonly signalName?: string;
+}
+
+/** An application, as far as its results need it. */
+export interface ResultHome {
+  /** @throws ResultBackendDisabledError */
+  open(): ResultBackend | Promise<ResultBackend>;
+  /** Resolves when the workers that live have been told, and those that start later will know. */
+  revoke(ids: readonly string[], options: RevokeResultOptions): Promise<void>;
+}
+
+/** Where the results are kept; null: nowhere. */
+export type BackendSource = ResultBackend | null | ResultHome;
 
 /** The result of a call, now or later. `R` is what the task returns. Celery's AsyncResult. */
 export class AsyncResult<R = unknown> {
@@ -114,6 +131,15 @@ export class AsyncResult<R = unknown> {
     return (await this.backend()).forget(this.id);
   }
 
+  /**
+   * The task is not to run: the worker that gets it ends it as REVOKED. What runs already goes on, unless `terminate`. Does not wait for
+   * workers; `Control.revoke` gathers what they say.
+   * @throws BrokerUnavailable; WorkflowError for a result that no application made
+   */
+  revoke(options: RevokeResultOptions = {}): Promise<void> {
+    return this.revokeAll([this.id], options);
+  }
+
   /** The results of the calls that the task has sent, of a group as a GroupResult; known when it has ended. */
   async children(): Promise<readonly AsyncResult[]> {
     const record = await this.record();
@@ -181,9 +207,18 @@ export class AsyncResult<R = unknown> {
 
   /** The store that its record is in. */
   protected async backend(): Promise<ResultBackend> {
-    const backend = typeof this.#source === 'function' ? await this.#source() : this.#source;
-    if (backend === null) throw new ResultBackendDisabledError(null);
-    return backend;
+    const source = this.#source;
+    if (source === null) throw new ResultBackendDisabledError(null);
+    return 'open' in source ? source.open() : source;
+  }
+
+  /** Revokes tasks of the same application. */
+  protected async revokeAll(ids: readonly string[], options: RevokeResultOptions): Promise<void> {
+    const source = this.#source;
+    if (source !== null && 'open' in source) return source.revoke(ids, options);
+    if (source?.name !== 'eager')
+      // what was run in place has ended
+      throw new WorkflowError(`nobody knows who would run ${this.id}: take its result from app.result(id)`);
   }
 }
 
@@ -269,6 +304,14 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
   }
 
   /**
+   * No member that has not begun is to run, nor what goes before it in a chain; see {@link AsyncResult.revoke}. A chord that waits for
+   * the group fails.
+   */
+  override revoke(options: RevokeResultOptions = {}): Promise<void> {
+    return this.revokeAll(this.results.flatMap(tasksOf), options);
+  }
+
+  /**
    * Keeps which members the group has, for `app.restoreGroup(id)`, or `GroupResult.restore(id)` in Python (on Redis).
    * @throws WorkflowError where results are messages.
    */
@@ -289,6 +332,12 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
   #states(): Promise<readonly TaskState[]> {
     return eachOf(this.results, (result) => result.status());
   }
+}
+
+/** The ids of a member's tasks: its steps, of a group all of them. */
+function tasksOf(result: AsyncResult): readonly string[] {
+  const own = result instanceof GroupResult ? result.results.flatMap(tasksOf) : [result.id];
+  return result.parent === null ? own : [...tasksOf(result.parent), ...own];
 }
 
 /** Celery's tuple of a result: `[[id, parent], null]`, of a group `[[id, parent], [members]]`. */

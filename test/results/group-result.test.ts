@@ -129,3 +129,7 @@ test('the tree and the graph show what started what, once each', async () => {
     collected.push([each.id, value]);
   expect(collected.map((pair) => (pair as unknown[])[0])).toEqual(['root', 'g', 'a', 'body']);
 });
+
+test('revoke needs the application: a result that was made without one says so', async () => {
+  await expect(groupOf('a').revoke()).rejects.toThrow('app.result(id)');
+});

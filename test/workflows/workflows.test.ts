@@ -1,6 +1,17 @@
 // Workflows on real stores and a real worker: what runs, what it is given, and what is left.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { App, type AsyncResult, chain, chord, chunks, group, Ignore, starmap } from '../../src/index.ts';
+import {
+  App,
+  type AsyncResult,
+  chain,
+  chord,
+  chunks,
+  type GroupResult,
+  group,
+  Ignore,
+  starmap,
+  TaskRevokedError,
+} from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type Place, storeKinds } from './stores.ts';
@@ -174,6 +185,24 @@ for (const kind of storeKinds) {
         const result = await chord([add.s(1, 2), member], total.s()).delay();
         await expect(result.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
       }
+    });
+
+    it('a group that is revoked: no member runs, whatever step it had come to; who waits for it hears of it', async () => {
+      const { app, hear, heard } = await stand();
+      const later = `later-${crypto.randomUUID()}`;
+      const step = hear.si('a member').set({ queue: later });
+      const last = step.pipe(hear.si('a second step').set({ queue: later }));
+      const result = await chord([step, last], hear.s()).delay();
+      const header = result.parent as GroupResult;
+      expect(await header.results[0]?.ready()).toBe(false);
+      await header.revoke();
+      const worker = new Worker(app, { logger: new MemoryLog(), queues: [later], name: 'later@here' });
+      open.push({ [Symbol.asyncDispose]: () => worker.stop({ cold: true }) });
+      await worker.start();
+      await expect(result.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
+      expect(await header.results[1]?.get({ ...wait, propagate: false })).toBeInstanceOf(TaskRevokedError);
+      expect(heard).toEqual([]);
+      await app.result('unknown').revoke();
     });
 
     it('celery.chord_unlock, as Python sends it: looks until all have ended, and sends the body once or fails it', async () => {

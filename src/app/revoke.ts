@@ -1,0 +1,28 @@
+import { requestMessage } from '../protocol/control.ts';
+import type { RevokeResultOptions } from '../results/async-result.ts';
+import { controlExchange, idNotice } from '../transports/fanout.ts';
+import type { App } from './app.ts';
+
+/** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */
+const keptMs = 10_800_000;
+
+/** Revokes tasks without waiting for anybody: `result.revoke()`. `Control.revoke` gathers what the workers say. @throws BrokerUnavailable */
+export async function revokeTasks(
+  app: App,
+  ids: readonly string[],
+  { terminate = false, signalName = 'SIGTERM' }: RevokeResultOptions,
+): Promise<void> {
+  const { notices, fanout } = await app.broker();
+  // First, for those who are not there to hear it.
+  await notices.put(ids.map(idNotice), Date.now() + keptMs);
+  const request = {
+    method: 'revoke',
+    arguments: { task_id: [...ids], terminate, signal: signalName },
+    destination: null,
+    pattern: null,
+    matcher: null,
+    reply: null,
+    clock: 0, // says nothing of when
+  };
+  await fanout.publish(controlExchange, '', requestMessage(request, 0));
+}
