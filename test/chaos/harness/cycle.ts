@@ -1,0 +1,102 @@
+// Kills at one point: a worker that is armed takes part, dies there, and is followed by the next one; a peer lives through it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Program } from '../../e2e/harness/program.ts';
+import { seeded } from '../../e2e/harness/random.ts';
+import type { Judged } from './judge.ts';
+import type { ChaosPlace } from './places.ts';
+import type { Point, PoolName } from './points.ts';
+import { ChaosTrial } from './trial.ts';
+
+export interface CycleOptions {
+  readonly place: ChaosPlace;
+  readonly pool: PoolName;
+  readonly kills: number;
+  readonly seed: number;
+}
+
+export interface Cycled extends Judged {
+  readonly point: string;
+  readonly place: string;
+  readonly pool: string;
+  /** Deaths at the point. */
+  readonly kills: number;
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+/** A worker that does not come by within this time will not. */
+const patienceMs = 15_000;
+
+export async function cycle(point: Point, { place, pool, kills, seed }: CycleOptions): Promise<Cycled> {
+  const startedAt = Date.now();
+  const random = seeded(seed);
+  await using trial = new ChaosTrial({ place, pool });
+  const order = { mix: point.mix, ms: point.ms };
+  trial.prepare();
+  await trial.send({ mix: { step: 1 } });
+  const peer = await trial.worker();
+  await peer.line('ready');
+  trial.prepare();
+  const unreached: string[] = [];
+  for (let round = 0; round < kills; round++) {
+    const nth = 1 + random.below(point.upTo);
+    const armed = await trial.worker(`${point.name}:${nth}:kill`);
+    trial.prepare();
+    const reached = await comesBy(trial, armed, point, random.below(60), order, pool === 'processes');
+    if (!reached) unreached.push(`not reached: ${point.name} the ${nth}th time\n${armed.errors}`);
+    if (unreached.length > 2) break;
+  }
+  if (!peer.isAlive) unreached.push(`the peer has ended:\n${peer.errors}`);
+  const judged = await trial.verdict();
+  const { report } = judged;
+  // Where a store tolerates repeats, they are still no more than what was in flight.
+  const died = deaths(judged, point.name);
+  const bound = died * 8;
+  const over =
+    report.unexplained.length > bound ? [`${report.unexplained.length} repeats, at most ${bound}`] : [];
+  return {
+    ...judged,
+    wrong: [...judged.wrong, ...over, ...unreached],
+    point: point.name,
+    place: place.name,
+    pool,
+    kills: died,
+    seconds: (Date.now() - startedAt) / 1000,
+    seed,
+  };
+}
+
+/** Sends until the worker (or the child of its pool) has died there. */
+async function comesBy(
+  trial: ChaosTrial,
+  armed: Program,
+  point: Point,
+  pauseMs: number,
+  order: Parameters<ChaosTrial['send']>[0],
+  survives: boolean,
+): Promise<boolean> {
+  const before = deaths({ ledger: trial.ledger }, point.name);
+  const died = (): boolean => deaths({ ledger: trial.ledger }, point.name) > before;
+  const late = Date.now() + patienceMs;
+  if (point.signals.length > 0) {
+    await Promise.race([armed.line('ready').catch(() => undefined), armed.exited]);
+    await trial.send(order);
+    await sleep(pauseMs);
+    for (const signal of point.signals) {
+      armed.signal(signal);
+      await sleep(20);
+    }
+  }
+  while (armed.isAlive && !died() && Date.now() < late) {
+    if (point.signals.length === 0) await trial.send(order);
+    await Promise.race([armed.exited, sleep(700)]);
+  }
+  // Where a child has died its worker lives on: it has served.
+  if (died() && !survives) await armed.exited;
+  else if (armed.isAlive) await trial.end(armed, died() ? 'term' : 'kill');
+  return died();
+}
+
+function deaths({ ledger }: Pick<Judged, 'ledger'>, point: string): number {
+  return ledger.filter((entry) => entry.kind === 'fault' && 'point' in entry && entry.point === point).length;
+}

@@ -1,0 +1,72 @@
+// The three places of the chaos proofs, each with a server of its own for as long as a run takes.
+
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root } from '../../e2e/harness/built.ts';
+import { onRabbit, onRedis, type Place } from '../../e2e/harness/places.ts';
+import { RabbitServerProcess } from '../../servers/rabbitmq.ts';
+import { RedisServerProcess } from '../../servers/redis.ts';
+import type { PlaceName } from './points.ts';
+
+export interface ChaosPlace {
+  readonly name: PlaceName;
+  /** Null: a file in the trial's folder. */
+  readonly server: Place | null;
+  readonly ports: readonly number[];
+  /** sha1 -> name of the scripts on Redis. */
+  readonly scripts: Readonly<Record<string, string>>;
+  /** What the store cannot rule out; see docs/reliability.md. */
+  readonly tolerated: readonly string[];
+}
+
+/** The servers of a place, and a fresh one of the place for each trial. */
+export class Servers implements AsyncDisposable {
+  readonly #name: PlaceName;
+  #redis: RedisServerProcess | null = null;
+  #rabbit: RabbitServerProcess | null = null;
+  #scripts: Record<string, string> = {};
+
+  private constructor(name: PlaceName) {
+    this.#name = name;
+  }
+
+  static async start(name: PlaceName): Promise<Servers> {
+    const servers = new Servers(name);
+    if (name === 'sqlite') return servers;
+    servers.#redis = await RedisServerProcess.start();
+    if (name === 'rabbitmq') servers.#rabbit = await RabbitServerProcess.start();
+    servers.#scripts = await scripts();
+    return servers;
+  }
+
+  /** With nothing in it. */
+  fresh(): ChaosPlace {
+    const [redis, rabbit] = [this.#redis, this.#rabbit];
+    const common = { name: this.#name, scripts: this.#scripts };
+    if (redis === null) return { ...common, server: null, ports: [], tolerated: [] };
+    redis.cli('FLUSHALL');
+    if (rabbit === null) return { ...common, server: onRedis(redis), ports: [redis.port], tolerated: [] };
+    // What follows a task is sent before it is acknowledged, and may be there twice after a fault; of two runs at a time the first
+    // that ends is recorded.
+    const tolerated = ['unexplained', 'overBound', 'unfenced'];
+    return { ...common, server: onRabbit(rabbit, redis), ports: [rabbit.port], tolerated };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#rabbit?.[Symbol.asyncDispose]();
+    await this.#redis?.[Symbol.asyncDispose]();
+  }
+}
+
+/** The scripts of the built package, by their sha1. */
+async function scripts(): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const file of ['send', 'turn', 'tend', 'members', 'inspect']) {
+    const url = pathToFileURL(join(root, 'dist', 'transports', 'redis', 'lua', `${file}.js`)).href;
+    const module: Record<string, unknown> = await import(url);
+    for (const [name, value] of Object.entries(module))
+      if (typeof value === 'object' && value !== null && 'sha' in value)
+        found[String(value.sha)] = name.replace(/Script$/, '');
+  }
+  return found;
+}
