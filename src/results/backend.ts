@@ -1,5 +1,6 @@
 // The contract of a result backend: keeping what became of tasks.
 import type { StoreWrite } from '../lib/store-write.ts';
+import type { Limits, LimitsOptions } from '../limits/limits.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { Chords } from './chords.ts';
 import type { GroupRecords } from './group-records.ts';
@@ -30,6 +31,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly store: object;
   /** Absent where results are not kept in one place that can count them. */
   readonly chords?: Chords;
+  /** Limits that all workers share, kept here; see `Transport.openLimits`. */
+  openLimits?(options: LimitsOptions): Promise<Limits>;
   /** Its own way to keep groups (`GroupResult.save`), where it has one; see `groupRecords`. */
   readonly groups?: GroupRecords;
   /**

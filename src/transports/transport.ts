@@ -1,7 +1,8 @@
 // The contract of a transport: moving messages between senders and workers, losing none.
 import type { StoreWrite } from '../lib/store-write.ts';
+import type { Limits, LimitsOptions } from '../limits/limits.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
-import type { Fanout, NoticeBoard } from './fanout.ts';
+import type { Fanout, FanoutExchange, NoticeBoard } from './fanout.ts';
 
 /** What a transport can do. What it cannot do is said here, never thrown as "not implemented". */
 export interface TransportFeatures {
@@ -35,6 +36,8 @@ export interface Publication {
   /** Delivered to all queues that are bound there for its key, instead of to `queue` (see `topology.ts`). */
   readonly exchange?: ExchangeAddress;
   readonly message: WireMessage;
+  /** Told to every worker that listens to the broadcast queue now, and kept for nobody: not for `publish`, see `publishAll`. */
+  readonly broadcast?: Broadcast;
   /** Not to be delivered before this time. */
   readonly eta: Date | null;
   /**
@@ -48,6 +51,12 @@ export interface Publication {
    * not say so already), so that a send whose answer was lost may be repeated. A retry of a task is not one.
    */
   readonly once?: boolean;
+}
+
+/** Where the messages of a broadcast queue are told (kombu's `Broadcast`). */
+export interface Broadcast {
+  readonly exchange: FanoutExchange;
+  readonly routingKey: string;
 }
 
 export interface ExchangeAddress {
@@ -113,6 +122,8 @@ export interface Delivery {
   readonly strikes: number;
   /** How often it was put aside by `release` with `parked`. */
   readonly parks: number;
+  /** It was told to all, and is kept nowhere: there is nothing to acknowledge. */
+  readonly isBroadcast?: boolean;
   /** Aborted with LeaseLostError when the lease has passed to another. */
   readonly lost: AbortSignal;
   /**
@@ -208,6 +219,15 @@ export interface Transport extends AsyncDisposable {
   /** Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. */
   purge(queue: string): Promise<number>;
   readonly deadLetters: DeadLetters;
+  /**
+   * Limits that all workers of the store share. Absent where the store cannot keep them: then those of the result backend are asked for.
+   */
+  openLimits?(options: LimitsOptions): Promise<Limits>;
+  /**
+   * The scheduled messages of this queue whose time is exactly one of these (milliseconds since 1970) may be claimed now, before all
+   * that waits; returns how many there were. Absent where what is scheduled cannot be reached.
+   */
+  hasten?(queue: string, due: readonly number[]): Promise<number>;
   /** Broadcasts between processes. */
   readonly fanout: Fanout;
   /** What workers must know that start later: revoked tasks. */

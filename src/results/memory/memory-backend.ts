@@ -3,6 +3,7 @@ import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.
 import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
+import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
@@ -117,6 +118,11 @@ class MemoryBackend implements ResultBackend {
       if (watchers.size === 0 && this.#records.watchers.get(id) === watchers)
         this.#records.watchers.delete(id);
     }
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openMemoryLimits } = await import('../../limits/memory-limits.ts');
+    return openMemoryLimits(this.store, options);
   }
 
   async forget(id: string): Promise<boolean> {

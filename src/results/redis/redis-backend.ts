@@ -4,6 +4,7 @@ import { repeat } from '../../clients/redis/repeat.ts';
 import { redisSettings } from '../../clients/redis/settings.ts';
 import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
+import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import { type RecordKind, RedisRecordWrite } from '../../transports/redis/record-write.ts';
@@ -109,6 +110,11 @@ class RedisBackend implements ResultBackend {
       decode: (text) => this.#decode(id, text),
     };
     return watchRecord(source, signal);
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openRedisLimits } = await import('../../limits/redis-limits.ts');
+    return openRedisLimits(this.#connection.settings, options);
   }
 
   async forget(id: string): Promise<boolean> {

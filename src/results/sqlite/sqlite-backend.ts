@@ -4,6 +4,7 @@ import { SqliteStore, type Statement, type StoreOptions, type Transaction } from
 import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
+import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
@@ -134,6 +135,11 @@ class SqliteBackend implements ResultBackend {
       yield next.record;
       if (isReady(next.record.status)) return;
     }
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openSqliteLimits } = await import('../../limits/sqlite-limits.ts');
+    return openSqliteLimits(this.store, options);
   }
 
   forget(id: string): Promise<boolean> {

@@ -188,6 +188,18 @@ export class MemoryQueues {
     return ready + scheduled;
   }
 
+  /** Those that are due at exactly one of these times are due now; returns how many. */
+  hasten(queue: string, due: readonly number[]): number {
+    const times = new Set(due);
+    const found = [...this.#scheduled].filter((item) => times.has(item.due) && item.entry.queue === queue);
+    if (found.length === 0) return 0;
+    const kept = [...this.#scheduled].filter((item) => !found.includes(item));
+    while (this.#scheduled.pop() !== undefined);
+    for (const item of kept) this.#scheduled.push(item);
+    for (const { entry } of found) this.#place(entry, null);
+    return found.length;
+  }
+
   get dead(): number {
     return this.#dead.size;
   }

@@ -4,6 +4,7 @@ import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
+import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import { StatusBoard } from '../status.ts';
@@ -100,6 +101,15 @@ export class MemoryTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return this.#queues.purge(queue);
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openMemoryLimits } = await import('../../limits/memory-limits.ts');
+    return openMemoryLimits(this.store, options);
+  }
+
+  async hasten(queue: string, due: readonly number[]): Promise<number> {
+    return this.#queues.hasten(queue, due);
   }
 
   /** Puts bytes into a queue as somebody else might have: for tests. */

@@ -4,6 +4,7 @@ import { RedisConnection } from '../../clients/redis/connection.ts';
 import { type RedisSettings, redisSettings } from '../../clients/redis/settings.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import { StatusBoard } from '../status.ts';
 import type { TransportOptions } from '../topology.ts';
@@ -19,6 +20,7 @@ import type {
 } from '../transport.ts';
 import { Bindings } from './bindings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
+import { hastenScript } from './lua/hasten.ts';
 import { purgeScript, sizeScript } from './lua/inspect.ts';
 import { tendScript } from './lua/tend.ts';
 import { recordOf } from './record-args.ts';
@@ -143,6 +145,15 @@ export class RedisTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return Number(await this.#ask(purgeScript, [queue, ...this.#steps.map(String)]));
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openRedisLimits } = await import('../../limits/redis-limits.ts');
+    return openRedisLimits(this.#settings, options);
+  }
+
+  async hasten(queue: string, due: readonly number[]): Promise<number> {
+    return Number(await this.#ask(hastenScript, [queue, ...due.map(String)]));
   }
 
   /** Does once what each consumer does all the time: strikes off whose lease has ended, moves what is due. For tests. */

@@ -2,6 +2,7 @@
 import { SqliteStore } from '../../clients/sqlite.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { StatusBoard } from '../status.ts';
 import type {
   ConsumeOptions,
@@ -12,7 +13,7 @@ import type {
   TransportFeatures,
   TransportStatus,
 } from '../transport.ts';
-import { insertMessage, ringForAll, toRow } from './enqueue.ts';
+import { insertMessage, makeReady, ringForAll, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
 import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
@@ -133,6 +134,32 @@ class SqliteTransport implements Transport {
       sql('DELETE FROM suspect WHERE queue = ?').run(queue);
       const unclaimed = 'DELETE FROM message WHERE queue = ? AND seq NOT IN (SELECT seq FROM claim)';
       return Number(sql(unclaimed).run(queue).changes);
+    });
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openSqliteLimits } = await import('../../limits/sqlite-limits.ts');
+    return openSqliteLimits(this.store, options);
+  }
+
+  hasten(queue: string, due: readonly number[]): Promise<number> {
+    return this.store.write(false, (transaction) => {
+      let count = 0;
+      for (const time of due) {
+        const rows = transaction
+          .sql(
+            'SELECT seq, priority, strikes FROM scheduled JOIN message USING (seq) WHERE due = ? AND queue = ?',
+          )
+          .all(time, queue);
+        for (const row of rows) {
+          const seq = Number(row.seq);
+          transaction.sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(time, seq);
+          const place = { queue, priority: Number(row.priority), seq, strikes: Number(row.strikes) };
+          makeReady(transaction, this.store, place, null);
+          count++;
+        }
+      }
+      return count;
     });
   }
 

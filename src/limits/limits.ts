@@ -1,0 +1,68 @@
+// The contract of limits that all workers of a store share: how many at once, how many in a second. Kept with messages or with results.
+
+/** One limit that a run needs. */
+export interface LimitAsk {
+  readonly kind: 'concurrency' | 'rate';
+  /** Whose limit it is: what people change it by. */
+  readonly name: string;
+  /** What is counted together: the name, and the key's value if there is one. */
+  readonly key: string;
+  /** At once, or in a second. */
+  readonly limit: number;
+  /** Of a rate: so many may start at once after a pause. */
+  readonly burst: number;
+}
+
+/** All of `asks`, or none. */
+export interface TakeRequest {
+  /** Of this run: a repeated request is the same one. */
+  readonly token: string;
+  /** The message, which keeps its place in line by it, and its queue. */
+  readonly id: string;
+  readonly queue: string;
+  readonly asks: readonly LimitAsk[];
+  /** When who must wait asks again by itself: after `baseMs`, and `perMs` more for each who waits before it, `capMs` at most. */
+  readonly baseMs: number;
+  readonly perMs: number;
+  readonly capMs: number;
+}
+
+/** `untilMs`: when to ask again, milliseconds since 1970 by the store's clock. */
+export type Grant = { readonly granted: true } | { readonly granted: false; readonly untilMs: number };
+
+/** A message whose turn has come: the one of its queue that was put aside until `due`. */
+export interface Waiter {
+  readonly key: string;
+  readonly id: string;
+  readonly queue: string;
+  /** As {@link Grant.untilMs}. */
+  readonly due: number;
+}
+
+export interface LimitsOptions {
+  readonly leaseMs: number;
+  readonly name: string;
+  /** Permits were freed: these may ask again now. They come once; who is not there is to be given up by {@link Limits.lapse}. */
+  readonly onFree: (waiters: readonly Waiter[]) => void;
+}
+
+/** This worker among those who share the limits. What it holds is freed when it closes, or dies. */
+export interface Limits extends AsyncDisposable {
+  /** @throws BrokerUnavailable: it may be asked again with the same token. */
+  take(request: TakeRequest): Promise<Grant>;
+  /** The run has ended. Never rejects: what the store does not take now is told it later. */
+  release(token: string, asks: readonly LimitAsk[]): void;
+  /** This one does not wait any more (it was revoked, has expired …): the next may come. */
+  lapse(waiter: Waiter): void;
+  /** Another limit from now on, for all workers, until it is changed again; null: none; undefined: as the code says. */
+  say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
+  /** Frees all that is held. */
+  close(): Promise<void>;
+}
+
+/** How long a permit is kept for who was told to come for it, milliseconds. */
+export const reservedMs = 2000;
+/** So many have a moment of a rate for themselves; the others ask again when one is about to be free. */
+export const mostPromised = 5000;
+/** A moment that nobody came for is over after this time, and who was told to come and did not is forgotten. Milliseconds. */
+export const forgetMs = 30_000;

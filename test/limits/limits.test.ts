@@ -1,0 +1,155 @@
+// What each store of limits does: the same rules in memory, in SQLite and in Redis.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { LimitAsk, Limits, TakeRequest, Waiter } from '../../src/limits/limits.ts';
+import { openTransport } from '../../src/transports/open.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { newStore, until } from '../worker/bench.ts';
+
+let redis: RedisServerProcess | null = null;
+beforeAll(async () => {
+  redis = noRedis ? null : await RedisServerProcess.start('--databases', '64');
+});
+afterAll(() => redis?.[Symbol.asyncDispose]());
+const ends: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+let db = 0;
+
+async function open(
+  kind: 'memory' | 'sqlite' | 'redis',
+): Promise<{ limits: Limits; other: Limits; freed: Waiter[] }> {
+  const url = kind === 'redis' ? (redis?.url(db++) ?? '') : await newStore(kind);
+  const freed: Waiter[] = [];
+  const one = async (): Promise<Limits> => {
+    const transport = await openTransport(url);
+    const limits = await transport.openLimits?.({
+      leaseMs: 2000,
+      name: 'w',
+      onFree: (waiters) => freed.push(...waiters),
+    });
+    ends.push(async () => {
+      await limits?.close();
+      await transport.close();
+    });
+    if (limits === undefined) throw new Error('no limits');
+    return limits;
+  };
+  return { limits: await one(), other: await one(), freed };
+}
+
+const three = (key = 'mail'): LimitAsk => ({ kind: 'concurrency', name: 'mail', key, limit: 3, burst: 1 });
+const perSecond = (limit: number, burst = 1): LimitAsk => ({
+  kind: 'rate',
+  name: 'sms',
+  key: 'sms',
+  limit,
+  burst,
+});
+const asking = (id: string, ...asks: LimitAsk[]): TakeRequest => ({
+  token: id,
+  id,
+  queue: 'celery',
+  asks,
+  baseMs: 10_000,
+  perMs: 100,
+  capMs: 600_000,
+});
+const ids = (waiters: readonly Waiter[]): string[] => waiters.map(({ id }) => id);
+
+describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
+  describe.skipIf(kind === 'redis' && noRedis)('shared limits', () => {
+    it('give so many permits to all together, however many ask at once, and a repeated request the same one', async () => {
+      const { limits, other } = await open(kind);
+      const asked = Array.from({ length: 50 }, (_, n) =>
+        (n % 2 ? limits : other).take(asking(`t${n}`, three())),
+      );
+      const granted = (await Promise.all(asked)).flatMap(({ granted }, n) => (granted ? [n] : []));
+      expect(granted).toHaveLength(3);
+      const first = granted[0] ?? 0;
+      expect(await (first % 2 ? limits : other).take(asking(`t${first}`, three()))).toEqual({
+        granted: true,
+      });
+      expect(await limits.take(asking('elsewhere', three('another key')))).toEqual({ granted: true });
+    });
+
+    it('tell who has waited longest, and as many as there is room for, to come; who is new does not overtake them', async () => {
+      const { limits, other, freed } = await open(kind);
+      for (const id of ['a', 'b', 'c']) await limits.take(asking(id, three()));
+      const waits = [await other.take(asking('d', three())), await other.take(asking('e', three()))];
+      limits.release('a', [three()]);
+      await until(() => freed.length === 1);
+      const [d] = waits;
+      const due = d?.granted === false ? d.untilMs : 0;
+      expect(freed).toMatchObject([{ key: 'mail', id: 'd', queue: 'celery', due }]);
+      expect(await other.take(asking('new', three()))).toMatchObject({ granted: false });
+      expect(await limits.take(asking('d', three()))).toEqual({ granted: true });
+      limits.release('b', [three()]);
+      limits.release('c', [three()]);
+      await until(() => freed.length === 3);
+      expect(ids(freed)).toEqual(['d', 'e', 'new']);
+    });
+
+    it('tell the next when one that was told is not there any more', async () => {
+      const { limits, freed } = await open(kind);
+      for (const id of ['a', 'b', 'c', 'gone', 'next']) await limits.take(asking(id, three()));
+      limits.release('a', [three()]);
+      await until(() => freed.length === 1);
+      limits.lapse(freed[0] as Waiter);
+      await until(() => freed.length === 2);
+      expect(ids(freed)).toEqual(['gone', 'next']);
+    });
+
+    it('free what a worker held when it goes', async () => {
+      const { limits, other, freed } = await open(kind);
+      for (const id of ['a', 'b', 'c']) await other.take(asking(id, three()));
+      expect(await limits.take(asking('d', three()))).toMatchObject({ granted: false });
+      await other.close();
+      await until(() => freed.length > 0);
+      expect(await limits.take(asking('d', three()))).toEqual({ granted: true });
+    });
+
+    it('give each start of a rate a moment of its own, also across workers; after a pause some at once', async () => {
+      const { limits, other } = await open(kind);
+      const moments: number[] = [];
+      for (let n = 0; n < 4; n++) {
+        const grant = await (n % 2 ? limits : other).take(asking(`r${n}`, perSecond(10)));
+        moments.push(grant.granted ? 0 : grant.untilMs);
+      }
+      const [now = 1, first = 0, second = 0, third = 0] = moments;
+      expect(now).toBe(0);
+      expect(second - first).toBeGreaterThanOrEqual(99);
+      expect(third - second).toBeGreaterThanOrEqual(99);
+      expect(await limits.take(asking('r1', perSecond(10)))).toSatisfy(
+        (again) => again.granted || again.untilMs === first,
+      );
+      await until(() => Date.now() > first);
+      expect(await limits.take(asking('r1', perSecond(10)))).toEqual({ granted: true });
+      const burst = { ...perSecond(0.01, 2), key: 'burst' };
+      const all = [];
+      for (const id of ['x', 'y', 'z']) all.push((await other.take(asking(id, burst))).granted);
+      expect(all).toEqual([true, true, false]);
+    });
+
+    it('take all of several, or none', async () => {
+      const { limits } = await open(kind);
+      const one: LimitAsk = { kind: 'concurrency', name: 'one', key: 'one', limit: 1, burst: 1 };
+      expect(await limits.take(asking('a', one))).toEqual({ granted: true });
+      for (let n = 0; n < 4; n++)
+        expect(await limits.take(asking(`b${n}`, three(), one))).toMatchObject({ granted: false });
+      for (const id of ['c', 'd', 'e'])
+        expect(await limits.take(asking(id, three()))).toEqual({ granted: true });
+    });
+
+    it('can be changed for all, and back', async () => {
+      const { limits, other } = await open(kind);
+      await limits.say('concurrency', 'mail', 1);
+      expect((await other.take(asking('a', three()))).granted).toBe(true);
+      expect((await other.take(asking('b', three()))).granted).toBe(false);
+      await limits.say('concurrency', 'mail', null);
+      for (const id of ['b', 'c', 'd']) expect((await other.take(asking(id, three()))).granted).toBe(true);
+      await limits.say('concurrency', 'mail', undefined);
+      expect((await other.take(asking('e', three()))).granted).toBe(true);
+    });
+  });
+});
