@@ -30,7 +30,7 @@ export function serializeCall(
 ): Serialized {
   if (name === 'json') {
     // Put together from its parts, so that an error's path begins at what the caller knows.
-    const next = isEmpty(embed) ? emptyEmbed : encodeJson(embed, '$embed');
+    const next = isEmpty(embed) ? emptyEmbed : encodeEmbed(embed);
     const text = `[${encodeJson(args, '$args')},${encodeJson(kwargs, '$kwargs')},${next}]`;
     return { body: Buffer.from(text, 'utf8'), contentType: 'application/json', contentEncoding: 'utf-8' };
   }
@@ -38,6 +38,21 @@ export function serializeCall(
     throw new ConfigError(`a task cannot be sent with the serializer '${name}'`);
   return serialize(name, [args, kwargs, embed]);
 }
+
+/** The members of a chord all carry the same body, which is written once. */
+function encodeEmbed(embed: Embed): string {
+  const { callbacks, errbacks, chain, chord } = embed;
+  if (chord === null || callbacks !== null || errbacks !== null || chain !== null)
+    return encodeJson(embed, '$embed');
+  let text = bodies.get(chord);
+  if (text === undefined) {
+    text = encodeJson(embed, '$embed');
+    bodies.set(chord, text);
+  }
+  return text;
+}
+
+const bodies = new WeakMap<object, string>();
 
 /**
  * Serializes any value.

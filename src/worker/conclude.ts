@@ -29,6 +29,7 @@ import {
   type FollowRules,
   failBody,
   followOf,
+  followOfMember,
   type MemberEnd,
 } from './follow.ts';
 import type { Settled, Settler } from './settle.ts';
@@ -80,6 +81,8 @@ export class Concluder {
    * @throws WorkflowError, NotSerializableError and the like when it cannot be: then the task has failed.
    */
   async prepare(message: TaskMessage, ended: Ended, lost: AbortSignal): Promise<Prepared | null> {
+    const alone = followOfMember(message, ended);
+    if (alone !== null) return { follow: alone, publications: none, children: none };
     let prepared: Prepared | null = null;
     const done = await this.#parts.settler.insist('read what follows a task', lost, async () => {
       prepared = await this.#written(await followOf(message, ended, this.#now()));
@@ -97,6 +100,7 @@ export class Concluder {
     { write, early = false }: { readonly write?: StoreWrite | undefined; readonly early?: boolean } = {},
   ): Promise<Settled> {
     const { settler, backend } = this.#parts;
+    if (!early && (await this.#isOneOfMany(follow))) return settler.settle(delivery, ending, write);
     const lost = early ? never : delivery.lost;
     const ready = await settler.insist('store what follows a task', lost, () => this.#makeReady(follow));
     if (!ready) return gaveUp(lost);
@@ -139,6 +143,19 @@ export class Concluder {
   #tell(sent: readonly Publication[]): void {
     const { app } = this.#parts;
     if (app.config.taskSendSentEvent) tellSent(app, sent);
+  }
+
+  /** Adds the end to its chord; true if nothing follows from it. What fails here is done anew, with patience. */
+  async #isOneOfMany({ starts, records, members, unlocked }: Follow): Promise<boolean> {
+    const [member, other] = members;
+    const chords = this.#parts.backend?.chords;
+    if (member === undefined || other !== undefined || chords === undefined) return false;
+    if (starts.length > 0 || records.length > 0 || unlocked !== undefined) return false;
+    try {
+      return (await chords.add(member.part, member.place)) !== 'complete';
+    } catch {
+      return false;
+    }
   }
 
   /** The lists that are referred to are kept, and the sizes of chords known, before anything is sent. */
@@ -260,6 +277,7 @@ export class Concluder {
 }
 
 const never = new AbortController().signal;
+const none: readonly never[] = [];
 
 function gaveUp(lost: AbortSignal): Settled {
   return lost.aborted ? 'fenced' : 'gave-up';

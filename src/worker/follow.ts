@@ -96,6 +96,15 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
   }
 }
 
+/** The same, at once, for the most frequent of all: a member of a chord that has succeeded. Null: it is another. */
+export function followOfMember(message: TaskMessage, ended: Ended): Follow | null {
+  const { callbacks, chain, chord } = message.embed;
+  if (ended.kind !== 'success' || chord === null || message.task === celeryTask.chordUnlock) return null;
+  if (callbacks?.length || chain?.length) return null; // errbacks are for failures
+  const result = ended.value === undefined ? null : ended.value;
+  return { ...nothing, members: memberEnds(message, { status: 'SUCCESS', result }) };
+}
+
 const nothing: Follow = { starts: [], records: [], members: [] };
 
 async function afterSuccess(

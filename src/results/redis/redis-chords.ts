@@ -14,6 +14,10 @@ import type { Puts } from './puts.ts';
 import { groupKey, recordKey } from './record-keys.ts';
 
 interface Add {
+  readonly groupId: string;
+  /** Where the body's record is; '' if its id is not known. */
+  readonly bodyKey: string;
+  /** score task prefix entry last */
   readonly args: readonly string[];
   readonly size: number;
   readonly untilMs: number;
@@ -61,16 +65,15 @@ export class RedisChords implements Chords {
     return new Promise((resolve, reject) => {
       const text = encodePart(part);
       const args = [
-        this.#base(groupId),
         index === null ? '+inf' : String(index),
         part.taskId,
         partPrefix(part.taskId),
         text,
-        bodyId === null ? '' : recordKey(this.#connection.settings.keyPrefix, bodyId),
         last ? '1' : '0',
       ];
+      const bodyKey = bodyId === null ? '' : recordKey(this.#connection.settings.keyPrefix, bodyId);
       const untilMs = performance.now() + this.#around.answerMs;
-      this.#gather.add({ args, size: text.length, untilMs, resolve, reject });
+      this.#gather.add({ groupId, bodyKey, args, size: text.length, untilMs, resolve, reject });
     });
   }
 
@@ -104,16 +107,25 @@ export class RedisChords implements Chords {
 
   async #send(chunk: readonly Add[]): Promise<void> {
     try {
-      const keys = [chunk[0]?.args[0] ?? ''];
-      const args = [String(this.#around.keptMs ?? ''), ...chunk.flatMap((add) => add.args)];
+      const chords = ofEachChord(chunk);
+      const keys = [this.#base(chunk[0]?.groupId ?? '')];
+      const args = [String(this.#around.keptMs ?? '')];
+      for (const [first, ...others] of chords)
+        args.push(
+          this.#base(first.groupId),
+          first.bodyKey,
+          String(1 + others.length),
+          ...first.args,
+          ...others.flatMap((add) => add.args),
+        );
       const answers = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
         this.#connection.run(addScript, keys, args, { timeoutMs }),
       );
       const states: readonly unknown[] = Array.isArray(answers) ? answers : [];
-      for (const [index, add] of chunk.entries()) {
+      for (const [index, add] of chords.flat().entries()) {
         const state = String(states[index] ?? 'no answer');
         if (state === 'open' || state === 'complete' || state === 'done') add.resolve(state);
-        else add.reject(this.#explain(state, add.args[0] ?? ''));
+        else add.reject(this.#explain(state, this.#base(add.groupId)));
       }
     } catch (error) {
       for (const add of chunk) add.reject(error);
@@ -145,40 +157,76 @@ export class RedisChords implements Chords {
   }
 }
 
+/** Parts of one chord together, each in their order. */
+function ofEachChord(adds: readonly Add[]): readonly [Add, ...Add[]][] {
+  const chords = new Map<string, [Add, ...Add[]]>();
+  for (const add of adds) {
+    const chord = `${add.groupId} ${add.bodyKey}`;
+    const others = chords.get(chord);
+    if (others === undefined) chords.set(chord, [add]);
+    else others.push(add);
+  }
+  return [...chords.values()];
+}
+
 /**
- * ARGV: ttl, then base score task prefix entry body-key last of each part. Reply for each: `open`, `complete`, `done`, or why it was
- * refused. A task's part begins with its prefix, whoever wrote it, and is there once.
+ * ARGV: ttl, then of each chord base body-key n, and n times score task prefix entry last. Reply for each part: `open`, `complete`,
+ * `done`, or why it was refused. A task's part begins with its prefix, whoever wrote it, and is there once.
  */
 const addScript: RedisScript = redisScript(
   'add-chord-parts',
   `local ttl = ARGV[1]
-local function keep(key) if ttl ~= '' then redis.call('PEXPIRE', key, ttl) end end
-local function add(base, score, task, prefix, entry, body, last)
-  local parts = base .. '.j'
-  local closer = redis.call('GET', base .. '.c')
-  if closer then return closer == task and 'complete' or 'open' end
-  if redis.call('EXISTS', base .. '.d') == 1 then return 'done' end
+local answers = {}
+local function isOver(base, body)
+  if redis.call('EXISTS', base .. '.d') == 1 then return true end
   local known = body ~= '' and redis.call('GET', body)
   local state = known and string.match(known, '^{"status": ?"([^"]*)"')
-  if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then return 'done' end
-  local there = false
-  for _, other in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
-    if string.sub(other, 1, #prefix) == prefix then there = true end
-  end
-  if not there then redis.call('ZADD', parts, score, entry) end
-  for _, key in ipairs({'.j', '.s', '.t', '.x'}) do keep(base .. key) end
-  local size = tonumber(redis.call('GET', base .. '.s') or '')
-  local extra = tonumber(redis.call('GET', base .. '.t') or '0')
-  if last == '0' and not (size and redis.call('ZCARD', parts) >= size + extra) then return 'open' end
-  redis.call('SET', base .. '.c', task)
-  keep(base .. '.c')
-  return 'complete'
+  return state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED'
 end
-local answers = {}
-for at = 2, #ARGV, 7 do
-  local ok, answer = pcall(add, unpack(ARGV, at, at + 6))
-  if ok then answers[#answers + 1] = answer
-  else answers[#answers + 1] = type(answer) == 'table' and answer.err or tostring(answer) end
+local function add(base, body, from, to)
+  local parts = base .. '.j'
+  local closer = redis.call('GET', base .. '.c')
+  local over = not closer and isOver(base, body)
+  local size, count
+  for at = from, to, 5 do
+    local score, task, prefix, entry, last = unpack(ARGV, at, at + 4)
+    local answer = 'open'
+    if over then answer = 'done'
+    elseif closer then if closer == task then answer = 'complete' end
+    else
+      if not count then
+        size = tonumber(redis.call('GET', base .. '.s') or '')
+        if size then size = size + tonumber(redis.call('GET', base .. '.t') or '0') end
+        count = redis.call('ZCARD', parts)
+      end
+      local there = false
+      for _, other in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
+        if string.sub(other, 1, #prefix) == prefix then there = true end
+      end
+      if not there then count = count + redis.call('ZADD', parts, score, entry) end
+      if last == '1' or (size and count >= size) then
+        redis.call('SET', base .. '.c', task)
+        closer = task
+        answer = 'complete'
+      end
+    end
+    answers[#answers + 1] = answer
+  end
+  if ttl ~= '' and not over then
+    for _, key in ipairs({'.j', '.s', '.t', '.x', '.c'}) do redis.call('PEXPIRE', base .. key, ttl) end
+  end
+end
+local at = 2
+while at <= #ARGV do
+  local first, n = at + 3, tonumber(ARGV[at + 2])
+  local before = #answers
+  local ok, why = pcall(add, ARGV[at], ARGV[at + 1], first, first + 5 * n - 1)
+  if not ok then
+    for answer = before + 1, before + n do
+      answers[answer] = type(why) == 'table' and why.err or tostring(why)
+    end
+  end
+  at = first + 5 * n
 end
 return answers
 `,
