@@ -7,6 +7,7 @@ import { serializerNamed } from '../protocol/serializers.ts';
 import type { ExchangeType } from '../transports/topology.ts';
 import { checkCompression, checkName, checkSerializer } from './checks.ts';
 import { camelOptions, tlsOptions } from './driver-options.ts';
+import { type QueueLimits, readQueueLimits } from './limit-options.ts';
 import { checkPriority, type Priority } from './priority.ts';
 import { type Queues, readExchangeType, Topology } from './queues.ts';
 import { parseRate, type Rate } from './rate.ts';
@@ -84,6 +85,8 @@ export interface Settings {
   /** How often the tasks of one name may start in a worker, if they say nothing themselves: `'10/m'`, or so many in a second. */
   readonly taskDefaultRateLimit: Rate | null;
   readonly workerDisableRateLimits: boolean;
+  /** Limits of queues in all workers together: `{ mails: { rateLimit: '100/m', concurrency: 5 } }`. */
+  readonly queueLimits: QueueLimits | null;
   readonly taskDefaultPriority: Priority | null;
   /** Run calls here and now instead of sending them. For tests. */
   readonly taskAlwaysEager: boolean;
@@ -222,6 +225,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     taskSoftTimeLimit: given.seconds('taskSoftTimeLimit', null),
     taskDefaultRateLimit: given.rate('taskDefaultRateLimit'),
     workerDisableRateLimits: given.flag('workerDisableRateLimits', false),
+    queueLimits: given.queueLimits('queueLimits'),
     taskDefaultPriority: given.priority('taskDefaultPriority'),
     taskAlwaysEager: given.flag('taskAlwaysEager', false),
     taskEagerPropagates: given.flag('taskEagerPropagates', false),
@@ -349,6 +353,13 @@ class Reader {
     if (value !== null && typeof value !== 'string' && typeof value !== 'number')
       throw new ConfigError(`'${this.#spelled(name)}' must be a rate like '10/m'`);
     return parseRate(value, `'${this.#spelled(name)}'`);
+  }
+
+  queueLimits(name: keyof Settings): QueueLimits | null {
+    const value = this.#given.get(name)?.value ?? null;
+    const limits = value as QueueLimits | null; // unknown until it has been read
+    readQueueLimits(limits);
+    return limits;
   }
 
   queues(name: keyof Settings): Queues | null {

@@ -77,6 +77,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['taskSoftTimeLimit', 'taskSoftTimeLimit'],
   ['taskDefaultRateLimit', 'taskDefaultRateLimit'],
   ['workerDisableRateLimits', 'workerDisableRateLimits'],
+  ['queueLimits', 'queueLimits'],
   ['taskDefaultPriority', 'taskDefaultPriority'],
   ['taskAlwaysEager', 'taskAlwaysEager'],
   ['taskEagerPropagates', 'taskEagerPropagates'],

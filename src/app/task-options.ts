@@ -5,8 +5,8 @@ import { suggest } from '../lib/suggest.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
 import { checkCompression, checkLimit, checkName, checkSerializer } from './checks.ts';
 import { type Config, checkLimits } from './config.ts';
+import { type ClusterLimit, readConcurrency, readRate } from './limit-options.ts';
 import { checkNamed, checkPriority, type Priority } from './priority.ts';
-import { parseRate } from './rate.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
 
@@ -35,8 +35,10 @@ export interface ResolvedTaskOptions
   /** The task's own, else the configuration's. What the message says goes before it. */
   readonly timeLimit: number | null;
   readonly softTimeLimit: number | null;
-  /** Starts in a second. */
+  /** Starts in a second, in each worker. */
   readonly rateLimit: number | null;
+  /** In all workers together. */
+  readonly limits: readonly ClusterLimit[];
   readonly serializer: SerializerName;
   readonly compression: string | null;
   readonly queue: string | null;
@@ -76,6 +78,8 @@ export function resolveTaskOptions(
   if (options.input !== undefined && typeof options.input?.['~standard']?.validate !== 'function') {
     throw new ConfigError(`'input' in ${where} is no Standard Schema; zod, valibot and arktype make them`);
   }
+  const rate = readRate(options.rateLimit ?? null, name, `'rateLimit' in ${where}`);
+  const concurrency = readConcurrency(options.concurrency ?? null, name, `'concurrency' in ${where}`);
   return Object.freeze({
     ...pickHooks(options),
     bind: options.bind ?? false,
@@ -97,10 +101,8 @@ export function resolveTaskOptions(
     trackStarted: options.trackStarted ?? config.taskTrackStarted,
     timeLimit: options.timeLimit === undefined ? config.taskTimeLimit : sent.timeLimit,
     softTimeLimit: options.softTimeLimit === undefined ? config.taskSoftTimeLimit : sent.softTimeLimit,
-    rateLimit:
-      options.rateLimit === undefined
-        ? config.taskDefaultRateLimit
-        : parseRate(options.rateLimit, `'rateLimit' in ${where}`),
+    rateLimit: options.rateLimit === undefined ? config.taskDefaultRateLimit : rate.own,
+    limits: Object.freeze([concurrency, rate.cluster].filter((each) => each !== null)),
     serializer: checkSerializer(options.serializer ?? config.taskSerializer, where),
     compression: checkCompression(
       options.compression === undefined ? config.taskCompression : options.compression,
@@ -141,6 +143,7 @@ const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
   timeLimit: 'own',
   softTimeLimit: 'own',
   rateLimit: 'own',
+  concurrency: 'own',
   serializer: 'own',
   compression: 'own',
   queue: 'own',

@@ -5,6 +5,7 @@ import type { TaskState } from '../protocol/result-meta.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
+import type { ClusterRate, Concurrency } from './limit-options.ts';
 import type { Replaced, Retry, RetryOptions } from './outcome.ts';
 import type { Priority } from './priority.ts';
 import type { Rate } from './rate.ts';
@@ -189,8 +190,13 @@ export interface TaskOptions {
   readonly timeLimit?: Duration | null;
   /** Aborts `task.signal`. */
   readonly softTimeLimit?: Duration | null;
-  /** How often it may start in each worker: `'10/m'`, or so many in a second; default `taskDefaultRateLimit`. What must wait waits in the store. */
-  readonly rateLimit?: Rate | null;
+  /**
+   * How often it may start in each worker: `'10/m'`, or so many in a second; default `taskDefaultRateLimit`. As an object, `{ limit: '10/m',
+   * key }`: in all workers together. What must wait waits in the store.
+   */
+  readonly rateLimit?: Rate | ClusterRate | null;
+  /** How many may run at once in all workers together: 3, or for each value of a key, `{ limit: 3, key: 0 }`. What must wait waits in the store. */
+  readonly concurrency?: number | Concurrency | null;
   readonly serializer?: string;
   readonly compression?: string | null;
   /** Where its calls go if neither the call nor a route says so. */

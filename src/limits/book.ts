@@ -128,9 +128,10 @@ function hasRoom(
 }
 
 function lineUp(tables: LimitTables, request: TakeRequest, key: string, now: number): number {
-  const { id, queue, baseMs, perMs, capMs } = request;
-  const before = tables.waiting(key);
+  const { id, queue, inLine, baseMs, perMs, capMs } = request;
+  const before = inLine ? tables.waiting(key) : 0;
   const due = now + Math.ceil(Math.min(baseMs + perMs * before, capMs)) + Math.floor(Math.random() * 200);
+  if (!inLine) return due;
   const since = tables.inLine(key, id)?.since ?? now;
   tables.putInLine({ key, id, queue, due, since, woken: 0 });
   return due;

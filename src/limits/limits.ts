@@ -21,6 +21,8 @@ export interface TakeRequest {
   readonly id: string;
   readonly queue: string;
   readonly asks: readonly LimitAsk[];
+  /** False: who must wait is not put in line, and nobody tells it to come. */
+  readonly inLine: boolean;
   /** When who must wait asks again by itself: after `baseMs`, and `perMs` more for each who waits before it, `capMs` at most. */
   readonly baseMs: number;
   readonly perMs: number;

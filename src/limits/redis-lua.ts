@@ -80,6 +80,7 @@ end
 local function line_up(op, key)
   local before = math.min(redis.call('ZCARD', at('line', key)), ${mostCounted})
   local due = now + math.ceil(math.min(op.baseMs + op.perMs * before, op.capMs)) + (now % 200)
+  if not op.inLine then return due end
   local about = redis.call('HGET', at('about', key), op.id)
   local since = about and cjson.decode(about)[3] or now
   redis.call('ZREM', at('woken', key), op.id)

@@ -18,6 +18,7 @@ import type { Delivery, Publication } from '../transports/transport.ts';
 import type { Activity } from './activity.ts';
 import { type Admission, admit } from './admit.ts';
 import { aftermath, burial } from './aftermath.ts';
+import type { ClusterLimits, Permit } from './cluster-limits.ts';
 import { Concluder, type Prepared } from './conclude.ts';
 import { type Again, ackOnly, type Ending, endingOfRun, failedBecause, toFront } from './ending.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
@@ -42,6 +43,7 @@ export interface ProcessorParts {
   readonly records: Records;
   readonly pool: Pool;
   readonly rateLimits: RateLimits;
+  readonly cluster: ClusterLimits;
   /** Set while it runs, by task; they go before the tasks' own. */
   readonly timeLimits: ReadonlyMap<string, Limits>;
   readonly revocations: Revocations;
@@ -75,7 +77,7 @@ export class Processor {
 
   /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
   async process(delivery: Delivery): Promise<void> {
-    const place = { vacated: false };
+    const place: Place = { vacated: false, permit: null };
     this.#inHand.add(delivery);
     let message: Decoded<TaskMessage> | null = null;
     try {
@@ -86,12 +88,14 @@ export class Processor {
           : null;
       if (finished === 'unknown') return;
       const admission = this.#admit(delivery, message, finished);
-      if (admission.kind === 'run') await this.#run(delivery, admission.task, admission.message, place);
-      else await this.#refusals.refuse(delivery, admission);
+      if (admission.kind !== 'run') await this.#refusals.refuse(delivery, admission);
+      else if (await this.#isPermitted(delivery, admission, place))
+        await this.#run(delivery, admission.task, admission.message, place);
     } catch (error) {
       await this.#refusals.fault(delivery, error, message?.ok ? message.value : null);
     } finally {
       this.#inHand.delete(delivery);
+      this.#leavePermit(place);
       this.#parts.slots.release(place.vacated);
     }
   }
@@ -202,17 +206,37 @@ export class Processor {
     return rateLimits.askFor(task, taskNamed(app, task)?.options.rateLimit ?? null, id, clock.now());
   }
 
-  async #run(
+  /** Whether the limits that all workers share let it run now; if not, it was put aside. */
+  async #isPermitted(
     delivery: Delivery,
-    task: AnyTask,
-    message: TaskMessage,
-    place: { vacated: boolean },
-  ): Promise<void> {
+    { task, message }: Extract<Admission<AnyTask>, { kind: 'run' }>,
+    place: Place,
+  ): Promise<boolean> {
+    const { cluster } = this.#parts;
+    const asks = cluster.asksOf(task, message, delivery.queue);
+    if (asks === null) return true;
+    const permit = await cluster.take(message, delivery.queue, asks, delivery.lost);
+    if (permit === null) return false;
+    if (typeof permit === 'number') {
+      await this.#refusals.refuse(delivery, { kind: 'limited', message, until: new Date(permit) });
+      return false;
+    }
+    place.permit = permit;
+    return true;
+  }
+
+  #leavePermit(place: Place): void {
+    if (place.permit === null) return;
+    this.#parts.cluster.release(place.permit);
+    place.permit = null;
+  }
+
+  async #run(delivery: Delivery, task: AnyTask, message: TaskMessage, place: Place): Promise<void> {
     const { app, name, settler, slots, events, clock, logger } = this.#parts;
     const { queue, redelivered } = delivery;
     const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false });
     const run = new Run(task, request, () => delivery.lost, this.#runParts);
-    const early = !task.options.acksLate;
+    const early = !task.options.acksLate || delivery.isBroadcast === true;
     if (early) {
       const settled = await settler.settle(delivery, ackOnly);
       if (settled !== 'settled') return this.#log.unsettled(message, settled);
@@ -232,6 +256,7 @@ export class Processor {
       ? { kind: 'abandoned' }
       : await run.execute(this.#limitsOf(task, message));
     this.#running.delete(run);
+    this.#leavePermit(place);
     const { interrupted } = run;
     const { workerMaxDeliveries: maxDeliveries } = app.config;
     const { strikes } = delivery;
@@ -347,6 +372,12 @@ export class Processor {
 /** The application's own, or one that every worker has. */
 function taskNamed(app: App, name: string): AnyTask | undefined {
   return app.tasks.get(name) ?? builtinTask(app, name);
+}
+
+/** What one delivery takes. */
+interface Place {
+  vacated: boolean;
+  permit: Permit | null;
 }
 
 interface Decided {

@@ -125,7 +125,7 @@ function lineOfRefused(refused: Exclude<Refused, { kind: 'undecodable' }>): Line
     case 'limited':
       return {
         level: 'debug',
-        text: `${task} waits for its rate limit: until ${refused.until.toISOString()}`,
+        text: `${task} waits for its limit: until ${refused.until.toISOString()}`,
       };
     case 'deadly': {
       const { strikes } = refused;

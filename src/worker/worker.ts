@@ -6,6 +6,7 @@ import type { Service } from '../lib/service.ts';
 import type { Consumer } from '../transports/transport.ts';
 import { arrive } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
+import { ClusterLimits } from './cluster-limits.ts';
 import { ClaimLoop } from './consumer.ts';
 import { Health } from './health.ts';
 import { Operations } from './operations.ts';
@@ -33,6 +34,7 @@ export { taskLogFields };
 
 interface Parts extends ShutdownParts {
   readonly operations: Operations;
+  readonly cluster: ClusterLimits;
 }
 
 /**
@@ -175,6 +177,16 @@ export class Worker implements Service {
     const slots = new Slots(concurrency);
     const patience = new Patience(clock, logger);
     const settler = new Settler(transport, backend, patience);
+    const cluster = new ClusterLimits({
+      app,
+      name,
+      transport,
+      backend,
+      settler,
+      leaseMs,
+      clock,
+      logger,
+    });
     const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
     const limits = { soft: softTimeLimit, hard: timeLimit };
     const processor = new Processor({
@@ -185,6 +197,7 @@ export class Worker implements Service {
       settler,
       records,
       pool,
+      cluster,
       ...operations.rules,
       limits,
       clock,
@@ -196,7 +209,19 @@ export class Worker implements Service {
     const scaler =
       autoscale &&
       new Autoscaler({ ...autoscale, slots, clock, logger, resize: (size) => this.resize(size) });
-    const running = { transport, source, slots, patience, processor, pool, loop, scaler, deafen, operations };
+    const running = {
+      transport,
+      source,
+      slots,
+      patience,
+      processor,
+      pool,
+      loop,
+      scaler,
+      deafen,
+      operations,
+      cluster,
+    };
 
     await operations.prepare();
     await loop.start();
@@ -213,6 +238,7 @@ export class Worker implements Service {
       processor,
       sources: source,
       scaler,
+      cluster,
       limits,
       resize: (size) => this.resize(size),
       shutDown: () => void this.stop(),
@@ -247,6 +273,7 @@ export class Worker implements Service {
       await workerShuttingDown.send({ hostname, how }, logger);
       await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
       await parts.operations.stop();
+      await parts.cluster.close();
       this.#leftSoftly.abort();
       await workerShutdown.send({ hostname }, logger);
       logger.info({ hostname }, `${hostname} stopped`);

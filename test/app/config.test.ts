@@ -54,6 +54,7 @@ describe('the settings', () => {
       taskSoftTimeLimit: null,
       taskDefaultRateLimit: null,
       workerDisableRateLimits: false,
+      queueLimits: null,
       taskDefaultPriority: null,
       taskAlwaysEager: false,
       taskEagerPropagates: false,

@@ -51,6 +51,7 @@ const asking = (id: string, ...asks: LimitAsk[]): TakeRequest => ({
   id,
   queue: 'celery',
   asks,
+  inLine: true,
   baseMs: 10_000,
   perMs: 100,
   capMs: 600_000,

@@ -51,7 +51,7 @@ export const revokeByStamps: Command = async (panel, args) => {
   return ok(ended.length === 0 ? `headers ${said} were not terminated` : `headers ${said} revoked`);
 };
 
-export const rateLimit: Command = ({ app, rateLimits, logger }, args) => {
+export const rateLimit: Command = async ({ app, rateLimits, cluster, logger }, args) => {
   const task = textOf(args, 'task_name');
   let rate: number | null;
   try {
@@ -64,10 +64,29 @@ export const rateLimit: Command = ({ app, rateLimits, logger }, args) => {
     if (!(error instanceof ConfigError)) throw error;
     return nok(`Invalid rate limit string: ${error.message}`);
   }
-  if (app.tasks.get(task) === undefined) return nok('unknown task');
-  rateLimits.set(task, rate);
+  const defined = app.tasks.get(task);
+  if (defined === undefined) return nok('unknown task');
+  const shared = defined.options.limits.find(({ kind }) => kind === 'rate');
+  // Each worker says the same to the store: those that start later find it there.
+  if (shared === undefined) rateLimits.set(task, rate);
+  else await cluster.say('rate', shared.name, rate);
   logger.info({ task_name: task, rate_limit: args.rate_limit }, `rate limit of ${task} changed`);
   return ok(rate === null ? 'rate limit disabled successfully' : 'new rate limit set successfully');
+};
+
+/** Ours: how many of a task run at once in all workers together, where it has such a limit. 0: no limit. */
+export const concurrencyLimit: Command = async ({ app, cluster, logger }, args) => {
+  const task = textOf(args, 'task_name');
+  const limit = countOf(args, 'limit', 0);
+  const defined = app.tasks.get(task);
+  if (defined === undefined) return nok('unknown task');
+  const shared = defined.options.limits.find(({ kind }) => kind === 'concurrency');
+  if (shared === undefined) return nok(`${task} has no limit of that kind: give it one, { concurrency: 10 }`);
+  await cluster.say('concurrency', shared.name, limit === 0 ? null : limit);
+  logger.info({ task_name: task, limit }, `concurrency limit of ${task} changed`);
+  return ok(
+    limit === 0 ? 'concurrency limit disabled successfully' : 'new concurrency limit set successfully',
+  );
 };
 
 export const timeLimit: Command = ({ app, timeLimits, logger }, args) => {

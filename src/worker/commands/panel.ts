@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Json } from '../../protocol/message.ts';
 import type { Activity } from '../activity.ts';
 import type { Autoscaler } from '../autoscale.ts';
+import type { ClusterLimits } from '../cluster-limits.ts';
 import type { Limits } from '../execute.ts';
 import type { Heart } from '../heart.ts';
 import type { Pool } from '../pools/pool.ts';
@@ -27,6 +28,7 @@ export interface Panel {
   readonly activity: Activity;
   readonly revocations: Revocations;
   readonly rateLimits: RateLimits;
+  readonly cluster: ClusterLimits;
   readonly timeLimits: Map<string, Limits>;
   readonly events: EventSender;
   readonly heart: Heart;

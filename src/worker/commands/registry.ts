@@ -30,6 +30,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['terminate', change.terminate],
   ['revoke_by_stamped_headers', change.revokeByStamps],
   ['rate_limit', change.rateLimit],
+  ['concurrency_limit', change.concurrencyLimit],
   ['time_limit', change.timeLimit],
   ['add_consumer', change.addConsumer],
   ['cancel_consumer', change.cancelConsumer],

@@ -1,0 +1,177 @@
+// Limits that all workers share, as one worker sees them: asked before a task begins, given back when its code has ended.
+import { randomUUID } from 'node:crypto';
+import type { App } from '../app/app.ts';
+import { type ClusterLimit, keyValue, readQueueLimits } from '../app/limit-options.ts';
+import type { AnyTask } from '../app/task.ts';
+import { ConfigError } from '../errors.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Grant, LimitAsk, Limits, Waiter } from '../limits/limits.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import type { Transport } from '../transports/transport.ts';
+import type { Settler } from './settle.ts';
+
+export interface ClusterLimitsParts {
+  readonly app: App;
+  /** Node name. */
+  readonly name: string;
+  readonly transport: Transport;
+  readonly backend: ResultBackend | null;
+  readonly settler: Settler;
+  readonly leaseMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What one run holds. */
+export interface Permit {
+  readonly token: string;
+  readonly asks: readonly LimitAsk[];
+}
+
+/** Who waits in line is told; should that be lost, it asks again after this time, later the more wait before it. Milliseconds. */
+const line = { baseMs: 10_000, perMs: 100, capMs: 600_000 } as const;
+/** Where nobody can be told, each asks again by itself, less and less often. */
+const poll = { firstMs: 500, growth: 1.5, capMs: 30_000 } as const;
+/** One that is told to come may not be in the schedule yet: it is looked for so often. */
+const lookMs: readonly number[] = [0, 30, 100, 300, 1000];
+const mostRefused = 10_000;
+
+export class ClusterLimits {
+  readonly #parts: ClusterLimitsParts;
+  readonly #ofQueues: ReadonlyMap<string, readonly ClusterLimit[]>;
+  /** How often messages that ask by themselves were refused. */
+  readonly #refused = new Map<string, number>();
+  #limits: Promise<Limits> | null = null;
+  readonly #closing = new AbortController();
+
+  /** @throws ConfigError when there are such limits, and no store that could keep them. */
+  constructor(parts: ClusterLimitsParts) {
+    this.#parts = parts;
+    const { app, transport, backend } = parts;
+    this.#ofQueues = readQueueLimits(app.config.queueLimits);
+    if (transport.openLimits !== undefined || backend?.openLimits !== undefined) return;
+    const limited = app.tasks.names().find((name) => (app.tasks.get(name)?.options.limits.length ?? 0) > 0);
+    const [queue] = this.#ofQueues.keys();
+    if (limited === undefined && queue === undefined) return;
+    const whose = limited === undefined ? `the queue '${queue}'` : `the task '${limited}'`;
+    throw new ConfigError(
+      `${whose} has a limit for all workers together, and neither the broker (${transport.name}) nor the results (${backend?.name ?? 'none'}) can keep it: keep results in redis or sqlite, or limit each worker by itself`,
+    );
+  }
+
+  /** What a run of this task must have; null: nothing. */
+  asksOf(task: AnyTask, message: TaskMessage, queue: string): readonly LimitAsk[] | null {
+    const own = task.options.limits;
+    if (own.length === 0 && this.#ofQueues.size === 0) return null;
+    const limits = [...own, ...(this.#ofQueues.get(queue) ?? [])];
+    return limits.length === 0 ? null : limits.map((limit) => this.#askOf(limit, message));
+  }
+
+  /** The permit; when to ask again (milliseconds since 1970); or null: the worker stops, or lost the message, before the store answered. */
+  async take(
+    message: TaskMessage,
+    queue: string,
+    asks: readonly LimitAsk[],
+    lost: AbortSignal,
+  ): Promise<Permit | number | null> {
+    const { settler, transport } = this.#parts;
+    const { id } = message;
+    const token = `${id}/${randomUUID()}`;
+    const inLine = transport.hasten !== undefined;
+    const times = this.#refused.get(id) ?? 0;
+    const alone = Math.min(poll.firstMs * poll.growth ** times, poll.capMs);
+    const waits = inLine ? line : { baseMs: alone, perMs: 0, capMs: poll.capMs };
+    let grant: Grant | undefined;
+    const answered = await settler.insist('ask whether a limit lets a task run', lost, async () => {
+      grant = await (await this.#open()).take({ token, id, queue, asks, inLine, ...waits });
+    });
+    if (!answered || grant === undefined) {
+      this.release({ token, asks }); // it may have been given all the same
+      return null;
+    }
+    if (grant.granted) {
+      this.#refused.delete(id);
+      return { token, asks };
+    }
+    if (!inLine) this.#countRefused(id, times + 1);
+    return grant.untilMs;
+  }
+
+  release({ token, asks }: Permit): void {
+    // A rate gives nothing back.
+    if (asks.every(({ kind }) => kind === 'rate')) return;
+    void this.#limits?.then(
+      (limits) => limits.release(token, asks),
+      () => undefined,
+    );
+  }
+
+  /** For all workers, from now on; null: no limit. */
+  async say(kind: LimitAsk['kind'], name: string, limit: number | null): Promise<void> {
+    await (await this.#open()).say(kind, name, limit);
+  }
+
+  /** Gives back all that is held. Never rejects. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const limits = await this.#limits?.catch(() => undefined);
+    await limits?.close().catch(() => undefined);
+  }
+
+  #open(): Promise<Limits> {
+    const { transport, backend, leaseMs, name } = this.#parts;
+    const options = { leaseMs, name, onFree: (waiters: readonly Waiter[]) => this.#call(waiters) };
+    this.#limits ??= (
+      transport.openLimits?.(options) ??
+      backend?.openLimits?.(options) ??
+      Promise.reject(new ConfigError('there is no store that could keep limits'))
+    ).catch((error: unknown) => {
+      this.#limits = null;
+      throw error;
+    });
+    return this.#limits;
+  }
+
+  #askOf({ kind, name, limit, burst, key }: ClusterLimit, { args, kwargs, id, task }: TaskMessage): LimitAsk {
+    let value = '';
+    try {
+      value = keyValue(key, args, kwargs);
+    } catch (error) {
+      this.#parts.logger.warn(
+        { err: error, task_id: id, task_name: task },
+        `the key of a limit of ${task} cannot be read from its call, which counts with those that have none: ${String(error)}`,
+      );
+    }
+    return { kind, name, key: value === '' ? name : `${name}|${value}`, limit, burst };
+  }
+
+  /** Tells the messages whose turn has come. One that is not there (revoked, expired, run by now) gives its turn to the next. */
+  #call(waiters: readonly Waiter[]): void {
+    for (const waiter of waiters) void this.#callOne(waiter);
+  }
+
+  async #callOne(waiter: Waiter): Promise<void> {
+    const { transport, clock } = this.#parts;
+    for (const delayMs of lookMs) {
+      try {
+        if (delayMs > 0) await clock.sleep(delayMs, this.#closing.signal);
+        const found = await transport.hasten?.(waiter.queue, [waiter.due]);
+        if (found === undefined || found > 0) return;
+      } catch {
+        if (this.#closing.signal.aborted) return; // it comes by itself when its time is over
+      }
+    }
+    (await this.#limits?.catch(() => undefined))?.lapse(waiter);
+  }
+
+  #countRefused(id: string, times: number): void {
+    this.#refused.delete(id);
+    this.#refused.set(id, times);
+    for (const oldest of this.#refused.keys()) {
+      if (this.#refused.size <= mostRefused) break;
+      this.#refused.delete(oldest);
+    }
+  }
+}
