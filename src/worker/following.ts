@@ -4,10 +4,11 @@ import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
 import type { Refused } from './admit.ts';
-import type { Concluder, Prepared } from './conclude.ts';
+import type { Concluder } from './conclude.ts';
 import { diedHolding, failedBecause, whyLost } from './ending.ts';
 import type { RunEnd } from './execute.ts';
 import { type Ended, hasFollowers } from './follow.ts';
+import type { Prepared } from './follow-writer.ts';
 import { notRegistered, rejectedBecause, revokedBecause, workerLost } from './records.ts';
 
 /** How a run ended after all, and what follows it. */

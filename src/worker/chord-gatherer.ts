@@ -1,0 +1,134 @@
+// Chords, as the worker whose task is a member of them sees them: told of its end, and followed when they are complete.
+import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
+import { storedId } from '../protocol/workflow-wire.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import type { Publication } from '../transports/transport.ts';
+import { nestedValues } from './chord-values.ts';
+import type { ConcludeParts } from './conclude.ts';
+import { afterChord, chordError, type Follow, failBody, type MemberEnd } from './follow.ts';
+import type { FollowWriter, Prepared } from './follow-writer.ts';
+import type { Settled } from './settle.ts';
+
+/** What has come together while chords were gathered. */
+interface Gathered {
+  readonly publications: Publication[];
+  /** The chords that are complete: a chord before those that its body belongs to. */
+  readonly complete: Complete[];
+}
+
+interface Complete {
+  readonly groupId: string;
+  /** Where the body is stored that the members refer to. */
+  readonly stored: string | null;
+}
+
+export class ChordGatherer {
+  readonly #parts: ConcludeParts;
+  readonly #writer: FollowWriter;
+
+  constructor(parts: ConcludeParts, writer: FollowWriter) {
+    this.#parts = parts;
+    this.#writer = writer;
+  }
+
+  /** Adds the end to its chord; true if nothing follows from it. What fails here is done anew, with patience. */
+  async isOneOfMany({ starts, records, members, unlocked }: Follow): Promise<boolean> {
+    const [member, other] = members;
+    const chords = this.#parts.backend?.chords;
+    if (member === undefined || other !== undefined || chords === undefined) return false;
+    if (starts.length > 0 || records.length > 0 || unlocked !== undefined) return false;
+    try {
+      return (await chords.add(member.part, member.place)) !== 'complete';
+    } catch {
+      return false;
+    }
+  }
+
+  /** Tells chords of their members, and follows those that are complete with it; null: given up. */
+  async gather(follow: Follow, lost: AbortSignal): Promise<Gathered | null> {
+    const { settler, backend } = this.#parts;
+    const { records, members, unlocked } = follow;
+    const complete = (): Complete[] => (unlocked === undefined ? [] : [{ groupId: unlocked, stored: null }]);
+    let gathered: Gathered = { publications: [], complete: complete() };
+    if (records.length === 0 && members.length === 0) return gathered;
+    if (backend === null) {
+      this.#parts.logger.error(
+        {},
+        'a task of a workflow has ended, and there is no result backend to note it',
+      );
+      return gathered;
+    }
+    const done = await settler.insist('note the end of a part of a workflow', lost, async () => {
+      gathered = { publications: [], complete: complete() };
+      let open: readonly Follow[] = [follow];
+      while (open.length > 0) {
+        const next: Follow[] = [];
+        for (const { records } of open) await Promise.all(records.map((record) => backend.put(record)));
+        const members = open.flatMap((each) => each.members);
+        const followed = await Promise.all(members.map((member) => this.#add(backend, member, gathered)));
+        for (const prepared of followed) {
+          if (prepared === null) continue;
+          gathered.publications.push(...prepared.publications);
+          await this.#writer.makeReady(prepared.follow);
+          next.push(prepared.follow);
+        }
+        open = next;
+      }
+    });
+    return done ? gathered : null;
+  }
+
+  /** What follows the chord of this member, if it is complete with it. */
+  async #add(backend: ResultBackend, member: MemberEnd, { complete }: Gathered): Promise<Prepared | null> {
+    const { chords } = backend;
+    const { groupId } = member.place;
+    if (chords === undefined) {
+      this.#parts.logger.error(
+        { group_id: groupId },
+        `a member of a chord has ended, but ${backend.name} cannot gather results: the chord will never be complete; keep results in sqlite, redis or postgresql`,
+      );
+      return null;
+    }
+    if ((await chords.add(member.part, member.place)) !== 'complete') return null;
+    complete.push({ groupId, stored: storedId(member.body) });
+    const parts = await chords.parts(groupId);
+    try {
+      const shape = await backend.groups?.get(groupId);
+      const values = shape === undefined ? undefined : nestedValues(shape, parts);
+      return await this.#writer.write(await afterChord(member, parts, this.#writer.rules(), values));
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      return this.#failed(member, error);
+    }
+  }
+
+  /** The body cannot be sent, and never will be. */
+  async #failed(member: MemberEnd, error: unknown): Promise<Prepared> {
+    const said = `Callback error: ${error instanceof Error ? `${error.name}(${error.message})` : String(error)}`;
+    this.#parts.logger.error({ err: error, group_id: member.place.groupId }, `a chord failed: ${said}`);
+    const follow = await failBody(member.body, member.rootId, chordError(said), this.#writer.rules());
+    return this.#writer.write(follow);
+  }
+
+  /**
+   * The chords' keys go; those of `ended` have gone with the settlement. A chord that others are a part of goes first: what begins anew
+   * after a crash begins with the innermost.
+   */
+  async finish(complete: readonly Complete[], settled: Settled, ended?: Complete): Promise<Settled> {
+    const { settler, backend } = this.#parts;
+    const chords = backend?.chords;
+    if (chords === undefined) return settled;
+    for (const chord of [...complete].reverse()) {
+      const { groupId, stored } = chord;
+      if (chord !== ended) await settler.insist('end a chord', never, () => chords.done(groupId));
+      if (stored !== null) await backend?.forget(stored).catch(() => false); // it expires by itself, too
+    }
+    return settled;
+  }
+}
+
+const never = new AbortController().signal;
+
+function isPassing(error: unknown): boolean {
+  return error instanceof BrokerUnavailable || error instanceof SendUnconfirmed;
+}

@@ -1,0 +1,73 @@
+// From what follows a task to the messages that are sent for it.
+import { takesError } from '../app/errback.ts';
+import { keepsRecords } from '../app/plan-here.ts';
+import { publicationsOfPlan } from '../app/planned-calls.ts';
+import { resultOf } from '../app/result-of.ts';
+import { prepareStores } from '../app/send-workflow.ts';
+import { defaultInlineBytes } from '../canvas/by-reference.ts';
+import { WorkflowError } from '../errors.ts';
+import { uuid5 } from '../lib/uuid.ts';
+import type { WireSignature } from '../protocol/message.ts';
+import type { ResultTuple } from '../protocol/result-meta.ts';
+import { toTuple } from '../results/async-result.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { ConcludeParts } from './conclude.ts';
+import type { Follow, FollowRules } from './follow.ts';
+
+/** What follows a task, written down. */
+export interface Prepared {
+  readonly follow: Follow;
+  readonly publications: readonly Publication[];
+  /** Of the results of what is started, for the task's own record. */
+  readonly children: readonly ResultTuple[];
+}
+
+export class FollowWriter {
+  readonly #parts: ConcludeParts;
+  readonly #rules: Omit<FollowRules, 'now'>;
+
+  constructor(parts: ConcludeParts) {
+    this.#parts = parts;
+    this.#rules = {
+      load: (id) => this.#load(id),
+      takesError: (errback) => takesError(parts.app, errback),
+      inlineBytes: keepsRecords(parts.app) ? defaultInlineBytes : Number.POSITIVE_INFINITY,
+    };
+  }
+
+  rules(): FollowRules {
+    return { ...this.#rules, now: this.#parts.clock.now() };
+  }
+
+  /** The lists that are referred to are kept, and the sizes of chords known, before anything is sent. */
+  async makeReady({ starts }: Follow): Promise<void> {
+    const { app, backend } = this.#parts;
+    for (const { plan } of starts)
+      if (plan.stored.length > 0 || plan.chords.length > 0) await prepareStores(app, backend, plan);
+  }
+
+  /** @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError */
+  async write(follow: Follow): Promise<Prepared> {
+    const { app } = this.#parts;
+    const publications: Publication[] = [];
+    for (const { from, plan } of follow.starts) {
+      // Noted by the place that they are sent from, not by their task's id: one that replaces another has the other's.
+      for (const [index, each] of (await publicationsOfPlan(app, plan)).entries())
+        publications.push({ ...each, id: uuid5(from, String(index)) });
+    }
+    return {
+      follow,
+      publications,
+      children: follow.starts.map(({ plan: { handle } }) => toTuple(resultOf(app, handle))),
+    };
+  }
+
+  async #load(id: string): Promise<readonly WireSignature[]> {
+    const record = await this.#parts.backend?.get(id);
+    // What we stored is a list of signatures; whoever reads them checks each.
+    if (Array.isArray(record?.result)) return record.result as readonly WireSignature[];
+    throw new WorkflowError(
+      `the rest of this workflow, stored as ${id}, is gone from the result backend: it has expired or was deleted`,
+    );
+  }
+}
