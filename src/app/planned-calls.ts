@@ -1,6 +1,7 @@
 // From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
 import type { Plan, PlannedCall } from '../canvas/planned.ts';
 import type { Publication } from '../transports/transport.ts';
+import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import {
   addressedCall,
@@ -46,20 +47,23 @@ export function preparePlanned(app: App, call: PlannedCall): PreparedCall {
 
 /**
  * The publications of a plan's calls, for a worker to make with a settlement. The stores must be open. A promise only where the
- * results travel as messages.
+ * results travel as messages, or somebody listens to beforeTaskPublish.
  * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
  */
 export function publicationsOfPlan(
   app: App,
   { calls }: Plan,
 ): readonly Publication[] | Promise<readonly Publication[]> {
-  const addressed = calls.map((call) => {
-    const prepared = preparePlanned(app, call);
-    return addressedCall(app, { prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
-  });
+  const addressed = app.signals.beforeTaskPublish.connected
+    ? calls.map(async (call) => addressedAs(app, await announced(app, preparePlanned(app, call))))
+    : calls.map((call) => addressedAs(app, preparePlanned(app, call)));
   const publish = (ready: readonly EncodedCall[]): readonly Publication[] =>
     ready.flatMap((call) => publicationsOf(app, call));
   const ready = addressed.filter((call): call is EncodedCall => !(call instanceof Promise));
   if (ready.length === addressed.length) return publish(ready);
   return Promise.all(addressed).then(publish);
+}
+
+function addressedAs(app: App, prepared: PreparedCall): EncodedCall | Promise<EncodedCall> {
+  return addressedCall(app, { prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
 }

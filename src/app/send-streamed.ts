@@ -8,6 +8,7 @@ import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { type AsyncResult, GroupResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
+import { announceSent } from './announce.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
@@ -176,6 +177,7 @@ class Sending {
     await publishCalls(transport, this.#window, rules);
     if (app.config.taskSendSentEvent) tellSent(app, this.#window);
     this.#sent.push(...this.#window.map(({ id }) => id));
+    if (app.signals.afterTaskPublish.connected) await announceSent(app, this.#window);
     this.#window = [];
   }
 

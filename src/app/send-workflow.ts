@@ -7,6 +7,7 @@ import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Publication } from '../transports/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
+import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import { calleeNamed, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
@@ -16,7 +17,7 @@ import { type PublishRules, publishCalls } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from './sender.ts';
 import { tellSent } from './sent-event.ts';
-import { announced, rulesOf, within } from './submit.ts';
+import { rulesOf, within } from './submit.ts';
 
 /**
  * Sends a workflow: resolves when the broker holds what starts it.

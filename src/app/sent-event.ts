@@ -33,9 +33,10 @@ export function tellSent(app: App, publications: readonly Publication[]): void {
   }
 }
 
-function eventOf({ id, queue, message }: Publication): object {
+function eventOf({ queue, message }: Publication): object {
   const { exchange = '', routing_key = queue } = message.properties.deliveryInfo;
-  const { task, shadow, argsrepr, kwargsrepr, root_id, parent_id, retries, eta, expires } = message.headers;
+  const { id, task, shadow, argsrepr, kwargsrepr, root_id, parent_id, retries, eta, expires } =
+    message.headers;
   const now = Date.now();
   return {
     type,

@@ -4,6 +4,7 @@ import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
+import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
@@ -14,7 +15,6 @@ import {
   addressedCall,
   type EncodedCall,
   encodeCall,
-  noKwargs,
   type PreparedCall,
   prepareCall,
   publicationsOf,
@@ -142,17 +142,6 @@ export async function within<T>(answer: Promise<T>, { signal, untilMs }: Publish
     done.abort();
     late.catch(() => undefined);
   }
-}
-
-/** Lets the receivers of beforeTaskPublish add headers. */
-export async function announced(app: App, call: PreparedCall): Promise<PreparedCall> {
-  const { message, queue } = call;
-  const headers = { ...message.headers };
-  await app.signals.beforeTaskPublish.send({ message, queue, headers });
-  return {
-    ...call,
-    message: { ...message, headers: Object.keys(headers).length === 0 ? noKwargs : headers },
-  };
 }
 
 function sent<R>(

@@ -1,5 +1,6 @@
 // Ending a task that is part of a workflow: what follows is made durable before, or together with, its acknowledgement, so that
 // after a crash on any line the message comes back, and the same is done again, with the same ids.
+import { announceSent } from '../app/announce.ts';
 import type { App } from '../app/app.ts';
 import { tellSent } from '../app/sent-event.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -102,6 +103,7 @@ export class Concluder {
   #tell(sent: readonly Publication[]): void {
     const { app } = this.#parts;
     if (app.config.taskSendSentEvent) tellSent(app, sent);
+    if (app.signals.afterTaskPublish.connected) void announceSent(app, sent);
   }
 }
 

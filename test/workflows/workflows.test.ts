@@ -96,6 +96,21 @@ for (const kind of storeKinds) {
       expect(await (await chord([], total.s()).delay()).get(wait)).toBe(0);
     });
 
+    it('what a worker sends is told before and after, and can be given headers', async () => {
+      const { app, add, double, total } = await stand();
+      const seen = app.task('seen', { bind: true }, (task, _: number) => task.request.headers['x-trace']);
+      const told: [string, string][] = [];
+      app.signals.beforeTaskPublish.connect(({ headers, message }) => {
+        headers['x-trace'] = `trace of ${message.task}`;
+      });
+      app.signals.afterTaskPublish.connect(({ message }) => void told.push([message.task, message.id]));
+      const result = await chain(add.s(1, 1), group([double.s(), double.s()]), total.s(), seen.s()).delay();
+      expect(await result.get(wait)).toBe('trace of seen');
+      await expect.poll(() => told.length, { timeout: 10_000 }).toBe(5);
+      expect(told.map(([name]) => name)).toEqual(['add', 'double', 'double', 'total', 'seen']);
+      expect(told.at(-1)?.[1]).toBe(result.id);
+    });
+
     it('links run with the result, errbacks once with the id of what failed', async () => {
       const { add, fail, hear, heard, double } = await stand();
       const fine = await add.s(1, 2).link(hear.s('got')).linkError(hear.s('error')).delay();

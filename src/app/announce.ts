@@ -1,0 +1,25 @@
+// The signals around a publication, where anybody listens.
+import { decodeTask } from '../protocol/task.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App } from './app.ts';
+import { noKwargs, type PreparedCall } from './sender.ts';
+
+/** Lets the receivers of beforeTaskPublish add headers. */
+export async function announced(app: App, call: PreparedCall): Promise<PreparedCall> {
+  const { message, queue } = call;
+  const headers = { ...message.headers };
+  await app.signals.beforeTaskPublish.send({ message, queue, headers });
+  return {
+    ...call,
+    message: { ...message, headers: Object.keys(headers).length === 0 ? noKwargs : headers },
+  };
+}
+
+/** Tells the receivers of afterTaskPublish of what a worker has sent. */
+export async function announceSent(app: App, publications: readonly Publication[]): Promise<void> {
+  const { acceptContent: accept, maxMessageSize: maxSize } = app.config;
+  for (const { message: wire, queue } of publications) {
+    const read = decodeTask(wire, { accept, maxSize });
+    if (read.ok) await app.signals.afterTaskPublish.send({ message: read.value, queue });
+  }
+}
