@@ -4,7 +4,7 @@ import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
 import { eventExchange, type Fanout } from '../transports/fanout.ts';
-import { stamped, stampedText } from './node.ts';
+import { stamped, stampText } from './node.ts';
 
 export interface EventSenderParts {
   readonly fanout: Fanout;
@@ -19,16 +19,26 @@ export interface EventSenderParts {
 
 /** Events in one message. */
 const batch = 200;
-/** Events that wait for a broker that is away; the oldest go first. */
+/** Events that wait for a broker that is away; the oldest go first, a message's at a time. */
 const mostWaiting = 5_000;
+
+interface Batch {
+  /** JSON of each, with commas between. */
+  readonly text: string;
+  readonly count: number;
+}
 
 export class EventSender {
   /** Whether task events are told. What it costs when nobody wants them is a look at this. */
   on: boolean;
   readonly #parts: EventSenderParts;
-  readonly #self: { readonly pid: number; readonly hostname: string };
-  /** JSON of each. */
-  #waiting: string[] = [];
+  /** One text that grows: a list of texts would be copied once more. */
+  #text = '';
+  #count = 0;
+  #stamp = '';
+  #stampedAt = Number.NaN;
+  /** Those that are full, or could not be told. */
+  #waiting: Batch[] = [];
   #flushing: Promise<void> | null = null;
   #dropped = 0;
   #failing = false;
@@ -36,14 +46,20 @@ export class EventSender {
   constructor(parts: EventSenderParts) {
     this.#parts = parts;
     this.on = parts.taskEvents;
-    this.#self = { pid: process.pid, hostname: JSON.stringify(parts.hostname) };
   }
 
   /** A task event; `fields` are JSON: `"uuid":"…","n":1`. Told with all others of this turn of the event loop. */
   task(type: string, fields: string): void {
-    const { clock, lamport } = this.#parts;
-    this.#waiting.push(stampedText(type, fields, this.#self, clock.now(), lamport));
-    if (this.#waiting.length >= 2 * mostWaiting) this.#dropOldest();
+    const { clock, lamport, hostname } = this.#parts;
+    const now = clock.now();
+    if (now !== this.#stampedAt) {
+      this.#stampedAt = now;
+      this.#stamp = stampText(hostname, now);
+    }
+    const begin = this.#count === 0 ? '{"type":"' : ',{"type":"';
+    this.#text += `${begin + type}",${fields}${this.#stamp}${lamport.forward()}}`;
+    this.#count++;
+    if (this.#count === batch) this.#close();
     this.#flushing ??= new Promise<void>((next) => setImmediate(next)).then(() => this.#flush());
   }
 
@@ -59,22 +75,35 @@ export class EventSender {
   }
 
   async #flush(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const events = this.#waiting.splice(0, batch);
-      if (await this.#tell(`[${events.join(',')}]`, 'task.multi')) continue;
+    for (;;) {
+      if (this.#waiting.length === 0) this.#close();
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      if (await this.#tell(`[${next.text}]`, 'task.multi')) continue;
       // For when the broker is back: those that come meanwhile are newer.
-      this.#waiting = [...events, ...this.#waiting];
+      this.#waiting.unshift(next);
       this.#dropOldest();
       break;
     }
     this.#flushing = null;
   }
 
+  /** What has come together is one message. */
+  #close(): void {
+    if (this.#count === 0) return;
+    this.#waiting.push({ text: this.#text, count: this.#count });
+    this.#text = '';
+    this.#count = 0;
+    this.#dropOldest();
+  }
+
   #dropOldest(): void {
-    const surplus = this.#waiting.length - mostWaiting;
-    if (surplus <= 0) return;
-    this.#dropped += surplus;
-    this.#waiting = this.#waiting.slice(surplus);
+    let surplus = this.#waiting.reduce((sum, { count }) => sum + count, this.#count - mostWaiting);
+    while (surplus > 0) {
+      const { count = 0 } = this.#waiting.shift() ?? {};
+      surplus -= count;
+      this.#dropped += count;
+    }
   }
 
   async #tell(text: string, key: string): Promise<boolean> {

@@ -20,6 +20,25 @@ export interface EnvelopeOptions {
  * @throws NotSerializableError for headers that have no form on the wire.
  */
 export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = {}): string {
+  const [body, rest] = envelopeParts(message, options);
+  return `{"body": ${body}${rest}`;
+}
+
+/** The same as bytes, as Celery writes it. Spares the copies of a big text. */
+export function encodeEnvelopeBytes(message: WireMessage): Buffer {
+  const [body, rest] = envelopeParts(message, {});
+  const begin = '{"body": ';
+  const bytes = Buffer.allocUnsafe(begin.length + body.length + Buffer.byteLength(rest));
+  bytes.write(begin, 0, 'latin1');
+  bytes.write(body, begin.length, 'latin1'); // base64
+  bytes.write(rest, begin.length + body.length);
+  return bytes;
+}
+
+function envelopeParts(
+  message: WireMessage,
+  options: EnvelopeOptions,
+): readonly [body: string, rest: string] {
   const text =
     options.bodyEncoding === 'utf-8' && message.headers.compression === undefined
       ? decodeUtf8(message.body)
@@ -28,8 +47,8 @@ export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = 
   const { properties } = message;
   const info = properties.deliveryInfo;
   // For raw text the property is left out: kombu knows only base64 by name, and dies of another.
-  return (
-    `{"body": ${body}, "content-encoding": ${JSON.stringify(message.contentEncoding)}, ` +
+  const rest =
+    `, "content-encoding": ${JSON.stringify(message.contentEncoding)}, ` +
     `"content-type": ${JSON.stringify(message.contentType)}, "headers": ${encodeJson(message.headers, '$headers')}, ` +
     `"properties": {"correlation_id": ${JSON.stringify(properties.correlationId)}, ` +
     `"reply_to": ${JSON.stringify(properties.replyTo)}, ` +
@@ -38,8 +57,8 @@ export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = 
     `"delivery_info": {"exchange": ${JSON.stringify(info.exchange)}, "routing_key": ${JSON.stringify(info.routing_key)}` +
     `${info.redelivered ? ', "redelivered": true' : ''}}, "priority": ${properties.priority}, ` +
     (text === undefined ? '"body_encoding": "base64", ' : '') +
-    `"delivery_tag": ${JSON.stringify(properties.deliveryTag ?? randomUUID())}${otherProperties(properties.other)}}}`
-  );
+    `"delivery_tag": ${JSON.stringify(properties.deliveryTag ?? randomUUID())}${otherProperties(properties.other)}}}`;
+  return [body, rest];
 }
 
 /**

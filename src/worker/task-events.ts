@@ -1,6 +1,7 @@
 // Celery's task events, made of what the worker knows.
 
 import type { EventSender } from '../events/sender.ts';
+import { quoted } from '../lib/quoted.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { redacted } from '../protocol/redact.ts';
@@ -24,22 +25,34 @@ export class TaskEvents {
   // Made by hand: these are told of every task, and to list their fields by machine costs more than to run a small task.
   received(message: TaskMessage): void {
     const { id, shadow, task, argsrepr, kwargsrepr, rootId, parentId, retries, eta, expires } = message;
-    const uuid = JSON.stringify(id);
+    const uuid = quoted(id);
+    const root = rootId === id ? uuid : JSON.stringify(rootId);
+    const isPlain = parentId === null && retries === 0 && eta === null && expires === null;
+    const rest = isPlain
+      ? ',"parent_id":null,"retries":0,"eta":null,"expires":null'
+      : `,"parent_id":${JSON.stringify(parentId)},"retries":${retries},"eta":${JSON.stringify(eta)},"expires":${JSON.stringify(expires)}`;
     this.#sender.task(
       'task-received',
-      `"uuid":${uuid},"name":${JSON.stringify(shadow ?? task)},"args":${JSON.stringify(redacted(argsrepr))},` +
-        `"kwargs":${JSON.stringify(redacted(kwargsrepr))},"root_id":${rootId === id ? uuid : JSON.stringify(rootId)},` +
-        `"parent_id":${JSON.stringify(parentId)},"retries":${retries},` +
-        `"eta":${JSON.stringify(eta)},"expires":${JSON.stringify(expires)}`,
+      `"uuid":${uuid},"name":${quoted(shadow ?? task)},"args":${quoted(redacted(argsrepr))},` +
+        `"kwargs":${quoted(redacted(kwargsrepr))},"root_id":${root + rest}`,
     );
   }
 
   started({ id }: TaskMessage): void {
-    this.#sender.task('task-started', `"uuid":${JSON.stringify(id)}`);
+    this.#sender.task('task-started', `"uuid":${quoted(id)}`);
   }
 
   ended(message: TaskMessage, end: RunEnd, runtimeMs: number): void {
-    const news = newsOfEnd(end, runtimeMs);
+    if (end.kind === 'success') {
+      const result = redacted(saferepr(end.value === undefined ? null : end.value));
+      const uuid = quoted(message.id);
+      this.#sender.task(
+        'task-succeeded',
+        `"uuid":${uuid},"result":${quoted(result)},"runtime":${runtimeMs / 1000}`,
+      );
+      return;
+    }
+    const news = newsOfEnd(end);
     if (news !== null) this.#tell(message.id, news);
   }
 
@@ -50,7 +63,7 @@ export class TaskEvents {
   }
 
   #tell(uuid: string, { type, fields }: News): void {
-    this.#sender.task(type, `"uuid":${JSON.stringify(uuid)},${JSON.stringify(fields).slice(1, -1)}`);
+    this.#sender.task(type, `"uuid":${quoted(uuid)},${JSON.stringify(fields).slice(1, -1)}`);
   }
 }
 
@@ -60,12 +73,8 @@ interface News {
 }
 
 /** Null: as in Celery, no news. */
-function newsOfEnd(end: RunEnd, runtimeMs: number): News | null {
+function newsOfEnd(end: Exclude<RunEnd, { kind: 'success' }>): News | null {
   switch (end.kind) {
-    case 'success': {
-      const result = redacted(saferepr(end.value === undefined ? null : end.value));
-      return { type: 'task-succeeded', fields: { result, runtime: runtimeMs / 1000 } };
-    }
     case 'failure':
       return { type: 'task-failed', fields: thrown(end.error) };
     case 'retry':

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, NotSerializableError } from '../../src/errors.ts';
-import { decodeEnvelope, encodeEnvelope } from '../../src/protocol/envelope.ts';
+import { decodeEnvelope, encodeEnvelope, encodeEnvelopeBytes } from '../../src/protocol/envelope.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import { readTask, writeTask } from '../../src/protocol/protocol.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
@@ -169,6 +169,14 @@ describe('a message is written as Celery writes it', () => {
       delivery_tag: 't',
       app_id: 'a',
     });
+  });
+
+  it('as bytes, the same', () => {
+    const wire = encodeTask(taskMessage({ headers: { place: 'Köln €' } }));
+    const properties = { ...wire.properties, deliveryTag: 't' };
+    expect(encodeEnvelopeBytes({ ...wire, properties }).toString()).toBe(
+      encodeEnvelope({ ...wire, properties }),
+    );
   });
 
   it.each<[string, Partial<TaskMessage>, string]>([

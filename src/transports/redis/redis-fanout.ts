@@ -1,8 +1,8 @@
 // Broadcasts and notices on Redis, as kombu has them: PUBLISH and patterns; replies in a list that the table of bindings leads to.
-import { RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
+import { type RedisArgument, RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
 import { RedisPatterns } from '../../clients/redis/patterns.ts';
 import { BrokerUnavailable } from '../../errors.ts';
-import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
+import { decodeEnvelope, encodeEnvelopeBytes } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import {
   type Fanout,
@@ -30,7 +30,7 @@ export class RedisFanout implements Fanout {
   }
 
   async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
-    const envelope = encodeEnvelope(message);
+    const envelope = encodeEnvelopeBytes(message);
     if (exchange.type !== 'direct') {
       await this.#ask(['PUBLISH', this.#channel(exchange, routingKey), envelope]);
       return;
@@ -110,7 +110,7 @@ export class RedisFanout implements Fanout {
     return `${escaped(`${keyPrefix}/${db}.${name}`)}${key === '' ? '' : `/${key}`}`;
   }
 
-  #ask(command: readonly string[]): Promise<unknown> {
+  #ask(command: readonly RedisArgument[]): Promise<unknown> {
     return ask(this.#connection, command);
   }
 }
@@ -157,7 +157,7 @@ async function readAll(
   }
 }
 
-async function ask(connection: RedisConnection, command: readonly string[]): Promise<unknown> {
+async function ask(connection: RedisConnection, command: readonly RedisArgument[]): Promise<unknown> {
   try {
     return await connection.call(command, { timeoutMs: askMs });
   } catch (error) {
