@@ -7,6 +7,7 @@ const environment = {
   INTEROP_ROUNDS: '25',
   LOSS_STRIDE: '1',
   FAULTS_LONG: '1',
+  LIMIT_KILLS: '20',
   BEAT_ROUNDS: '100',
   CRONTAB_LONG: '1',
   UMBEL_WORKFLOWS: '3000',
@@ -16,6 +17,7 @@ const proofs = ['broker-restart', 'kill-loop', 'reply-lost', 'redis-faults', 'ra
 const files = proofs.map((name) => `test/e2e/${name}.test.ts`);
 files.push(
   'test/interop/mixed.test.ts',
+  'test/worker/limits-kills.test.ts',
   'test/beat/failover.test.ts',
   'test/schedules/crontab-oracle.test.ts',
   'test/workflows/kill.test.ts',

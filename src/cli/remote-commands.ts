@@ -37,6 +37,12 @@ export const controlCommands: readonly RemoteCommandLine[] = [
   },
   { name: 'autoscale', args: ['max', 'min'], least: 2, help: 'Change the bounds of autoscaling.' },
   { name: 'cancel_consumer', args: ['queue'], least: 1, help: 'Serve this queue no longer.' },
+  {
+    name: 'concurrency_limit',
+    args: ['task_name', 'limit'],
+    least: 2,
+    help: 'Run no more of a task at once, in all workers together; 0: no limit.',
+  },
   { name: 'disable_events', args: [], help: 'Tell no more of tasks.' },
   { name: 'enable_events', args: [], help: 'Tell what happens to tasks.' },
   { name: 'heartbeat', args: [], help: 'Send a heartbeat now.' },

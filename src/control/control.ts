@@ -103,9 +103,14 @@ export class Control implements AsyncDisposable {
     return this.revoke(ids, { ...options, terminate: true });
   }
 
-  /** `rate`: `'10/s'`, `'100/m'`, `'2.5/h'`; 0: none. For each worker by itself. */
+  /** `rate`: `'10/s'`, `'100/m'`, `'2.5/h'`; 0: none. For each worker by itself; for all together, also later ones, if the task's limit is such a one. */
   rateLimit(task: string, rate: string | number, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('rate_limit', { task_name: task, rate_limit: rate }, options);
+  }
+
+  /** Of a task with such a limit: so many at once, in all workers together, also later ones; 0: no limit. */
+  concurrencyLimit(task: string, limit: number, options: ControlOptions = {}): Promise<Answers> {
+    return this.ask('concurrency_limit', { task_name: task, limit }, options);
   }
 
   /** Seconds, or `'10m'`. */

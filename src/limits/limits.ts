@@ -64,6 +64,8 @@ export interface Limits extends AsyncDisposable {
 
 /** How long a permit is kept for who was told to come for it, milliseconds. */
 export const reservedMs = 2000;
+/** Who was told to come and has not come after this time is told once more: who was to pass it on may have died. Milliseconds. */
+export const tellAgainMs = 3000;
 /** So many have a moment of a rate for themselves; the others ask again when one is about to be free. */
 export const mostPromised = 5000;
 /** A moment that nobody came for is over after this time, and who was told to come and did not is forgotten. Milliseconds. */

@@ -1,7 +1,7 @@
 // The rules of `book.ts` in Lua: one call for all that was asked for in one turn of the event loop.
 import { type RedisScript, redisScript } from '../clients/redis/script.ts';
 import { mostCounted } from './book.ts';
-import { forgetMs, mostPromised, reservedMs } from './limits.ts';
+import { forgetMs, mostPromised, reservedMs, tellAgainMs } from './limits.ts';
 
 const shared = `
 local prefix = ARGV[1] .. 'umbel:limit:'
@@ -14,10 +14,17 @@ local woken = {}
 local function at(part, key) return prefix .. part .. ':' .. key end
 local function keep(...) for _, key in ipairs({...}) do redis.call('PEXPIRE', key, 86400000) end end
 local function told_since(key, ms) return redis.call('ZCOUNT', at('woken', key), '(' .. text(ms), '+inf') end
+local told = prefix .. 'told'
 local function leave_line(key, id)
+  redis.call('ZREM', told, cjson.encode({key, id}))
   redis.call('ZREM', at('line', key), id)
   redis.call('ZREM', at('woken', key), id)
   redis.call('HDEL', at('about', key), id)
+end
+local function tell(key, id, about)
+  redis.call('ZADD', told, text(now), cjson.encode({key, id}))
+  local queue, due = cjson.decode(about)[1], cjson.decode(about)[2]
+  woken[#woken + 1] = {key = key, id = id, queue = queue, due = due}
 end
 local function wake(key, most)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', at('woken', key), '-inf', '(' .. text(now - ${forgetMs}))) do
@@ -29,8 +36,7 @@ local function wake(key, most)
     local about = redis.call('HGET', at('about', key), id)
     if about then
       redis.call('ZADD', at('woken', key), text(now), id)
-      local queue, due = cjson.decode(about)[1], cjson.decode(about)[2]
-      woken[#woken + 1] = {key = key, id = id, queue = queue, due = due}
+      tell(key, id, about)
     end
   end
   keep(at('woken', key))
@@ -40,6 +46,13 @@ local function drop(key, token)
   if not holder then return end
   redis.call('HDEL', at('held', key), token)
   redis.call('HDEL', at('holder', holder), cjson.encode({key, token}))
+end
+-- Who was to tell them may have died.
+for _, each in ipairs(redis.call('ZRANGEBYSCORE', told, '-inf', text(now - ${tellAgainMs}), 'LIMIT', 0, 20)) do
+  local pair = cjson.decode(each)
+  local about = redis.call('HGET', at('about', pair[1]), pair[2])
+  if about and redis.call('ZSCORE', at('woken', pair[1]), pair[2]) then tell(pair[1], pair[2], about)
+  else redis.call('ZREM', told, each) end
 end
 -- What the dead held is free.
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now), 'LIMIT', 0, 5)) do
@@ -84,6 +97,7 @@ local function line_up(op, key)
   local about = redis.call('HGET', at('about', key), op.id)
   local since = about and cjson.decode(about)[3] or now
   redis.call('ZREM', at('woken', key), op.id)
+  redis.call('ZREM', told, cjson.encode({key, op.id}))
   redis.call('HSET', at('about', key), op.id, cjson.encode({op.queue, due, since}))
   redis.call('ZADD', at('line', key), text(since), op.id)
   keep(at('line', key), at('about', key))

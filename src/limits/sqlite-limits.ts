@@ -16,6 +16,7 @@ import {
   type Limits,
   type LimitsOptions,
   type TakeRequest,
+  tellAgainMs,
   type Waiter,
 } from './limits.ts';
 
@@ -34,6 +35,7 @@ CREATE TABLE limit_line (             -- who waits for a permit
   PRIMARY KEY (key, id)
 ) WITHOUT ROWID;
 CREATE INDEX limit_line_order ON limit_line (key, woken, since, id);
+CREATE INDEX limit_line_told ON limit_line (woken) WHERE woken > 0;
 CREATE TABLE limit_rate (key TEXT PRIMARY KEY, next REAL NOT NULL, spread REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE limit_promise (key TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
 CREATE INDEX limit_promise_at ON limit_promise (key, at);
@@ -138,14 +140,20 @@ class SqliteLimits implements Limits {
 
   #sweep(): void {
     if (this.#closed) return;
-    const freed = this.#store.read((sql) => sql('SELECT 1 FROM limit_freed LIMIT 1').get());
-    if (freed === undefined) return;
+    const late = Date.now() - tellAgainMs;
+    const work = this.#store.read((sql) =>
+      sql(`SELECT 1 FROM limit_freed UNION ALL SELECT 1 FROM (${told}) LIMIT 1`).get(late),
+    );
+    if (work === undefined) return;
     this.#store
       .write(false, (transaction) => {
         const tables = new SqliteTables(transaction, -1);
         const rows = transaction.sql('SELECT key FROM limit_freed').all();
         transaction.sql('DELETE FROM limit_freed').run();
-        return rows.flatMap(({ key }) => wake(tables, String(key), 1, Date.now()));
+        const again = transaction.sql(`${told} LIMIT 20`).all(late).map(inLine);
+        for (const waiter of again) if (waiter) tables.putInLine({ ...waiter, woken: Date.now() });
+        const freed = rows.flatMap(({ key }) => wake(tables, String(key), 1, Date.now()));
+        return [...freed, ...again.filter((waiter) => waiter !== undefined)];
       })
       .then((waiters) => this.#tell(waiters))
       .catch(() => undefined);
@@ -155,6 +163,9 @@ class SqliteLimits implements Limits {
     if (waiters.length > 0) this.#options.onFree(waiters);
   }
 }
+
+/** Who was to tell them may have died. */
+const told = 'SELECT * FROM limit_line WHERE woken > 0 AND woken < ?';
 
 class SqliteTables implements LimitTables {
   readonly #sql: (text: string) => Statement;

@@ -211,6 +211,30 @@ describe.each(stores)('remote control on %s', (kind) => {
     expect(await ask('rate_limit', { task_name: 'no', rate_limit: 1 })).toEqual({ error: 'unknown task' });
   });
 
+  it('limits of all workers together can be changed for all of them, and hold for later ones', async () => {
+    const { app, control, ask } = await setUp();
+    const gate = deferred<void>();
+    const begun: number[] = [];
+    app.task('held', { concurrency: 1 }, (n: number) => {
+      begun.push(n);
+      return gate.promise;
+    });
+    app.task('sms', { rateLimit: { limit: '1/h' } }, () => 'sent');
+    const raised = await control.concurrencyLimit('held', 2, whom);
+    expect(raised.replies.get('celery@here')).toEqual({ ok: 'new concurrency limit set successfully' });
+    const held = await Promise.all([1, 2, 3].map((n) => app.send('held', [n])));
+    await until(() => begun.length === 2);
+    expect(await ask('concurrency_limit', { task_name: 'sms', limit: 2 })).toMatchObject({
+      error: expect.stringContaining('no limit of that kind'),
+    });
+    expect(await ask('rate_limit', { task_name: 'sms', rate_limit: '0' })).toMatchObject({
+      ok: expect.stringContaining('disabled'),
+    });
+    for (let n = 0; n < 3; n++) expect(await (await app.send('sms')).get({ timeout: 5 })).toBe('sent');
+    gate.resolve();
+    for (const result of held) await result.get({ timeout: 15 });
+  });
+
   it('shutdown ends a worker warmly, and nobody waits for its answer', async () => {
     const { app, control, worker, log } = await setUp();
     const gate = deferred<void>();

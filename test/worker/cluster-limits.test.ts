@@ -37,7 +37,7 @@ onEachBroker(allBrokers, (broker, newUrls) => {
     );
     for (const result of sent) await result?.get({ timeout: 30 });
     expect(gauge.runs).toBe(24);
-    expect(Object.fromEntries(gauge.most)).toEqual({ a: 2, b: 2 });
+    for (const most of gauge.most.values()) expect(most).toBeLessThanOrEqual(2);
   });
 
   it('a task that must wait takes no slot: others overtake it; when a permit is freed it goes on at once', async () => {

@@ -1,0 +1,93 @@
+// Workers that are killed: never more than the limit at once, and no permit is lost.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { until } from './bench.ts';
+import { appOn, type Broker, onEachBroker } from './everywhere.ts';
+
+const kills = Number(process.env.LIMIT_KILLS ?? 1);
+/** RabbitMQ has no line that is told: its tasks ask again by themselves, which takes longer. */
+const brokers: readonly Broker[] = process.env.LIMIT_KILLS
+  ? ['sqlite', 'redis', 'rabbitmq']
+  : ['sqlite', 'redis'];
+const limit = 3;
+
+interface Entry {
+  readonly word: 'ready' | 'begin' | 'end' | 'killed';
+  readonly id: string;
+  readonly pid: number;
+  readonly at: number;
+}
+
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+onEachBroker(brokers, (broker, newUrls) => {
+  it('kill -9 of workers neither breaks a limit nor loses a permit', {
+    timeout: 60_000 + kills * 10_000,
+  }, async () => {
+    const urls = await newUrls();
+    const folder = await mkdtemp(join(tmpdir(), 'umbel-limits-'));
+    const ledger = join(folder, 'ledger');
+    writeFileSync(ledger, '');
+    const entries = (): Entry[] =>
+      readFileSync(ledger, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+    const count = (word: string): number => entries().filter((entry) => entry.word === word).length;
+    const script = new URL('./limits-program.ts', import.meta.url).pathname;
+    const start = (): ChildProcess => {
+      const args = ['--import', 'tsx', script, urls.broker, urls.backend ?? urls.broker, ledger];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+      children.push(child);
+      return child;
+    };
+    const killed: Entry[] = [];
+    const workers = [start(), start()];
+    await until(() => count('ready') === 2);
+    const app = appOn(urls, { workerLease: 1 });
+    const hold = (tenant: string, ms: number) => app.send('hold', [tenant, ms]);
+    const sent = await Promise.all(
+      Array.from({ length: 12 * (kills + 1) }, (_, n) => hold(n % 2 ? 'a' : 'b', 100)),
+    );
+    for (let n = 0; n < kills; n++) {
+      const begun = count('begin');
+      await until(() => count('begin') >= begun + 4);
+      const victim = workers.shift();
+      victim?.kill('SIGKILL');
+      await new Promise((resolve) => victim?.once('exit', resolve));
+      killed.push({ word: 'killed', id: '', pid: victim?.pid ?? 0, at: Date.now() });
+      workers.push(start());
+    }
+    await Promise.all(sent.map((result) => result.get({ timeout: 60 })));
+    for (const tenant of ['a', 'b']) expect(mostAtOnce(entries(), killed, tenant)).toBeLessThanOrEqual(limit);
+    // Not one permit was left behind: all of them are in use at once.
+    const before = entries().length;
+    const last = await Promise.all(
+      Array.from({ length: limit }, () => hold('a', broker === 'rabbitmq' ? 20_000 : 3000)),
+    );
+    await until(() => mostAtOnce(entries().slice(before), [], 'a') === limit);
+    expect(last).toHaveLength(limit);
+    await rm(folder, { recursive: true, force: true });
+  });
+});
+
+function mostAtOnce(entries: readonly Entry[], killed: readonly Entry[], tenant: string): number {
+  const running = new Set<string>();
+  let most = 0;
+  // A process that is gone runs nothing any more; its last words come before its end.
+  for (const { word, id, pid } of [...entries, ...killed].sort((a, b) => a.at - b.at)) {
+    if (word === 'begin') running.add(`${pid} ${id}`);
+    if (word === 'end') running.delete(`${pid} ${id}`);
+    if (word === 'killed')
+      for (const each of [...running]) if (each.startsWith(`${pid} `)) running.delete(each);
+    most = Math.max(most, [...running].filter((each) => each.includes(` ${tenant} `)).length);
+  }
+  return most;
+}
