@@ -2,6 +2,7 @@
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
+import { publishAll } from '../transports/publish-all.ts';
 import type { Publication, Transport } from '../transports/transport.ts';
 import type { CallOptions, RetryPolicy } from './call-options.ts';
 
@@ -27,7 +28,7 @@ export async function publishCalls(
   for (let failures = 0; ; failures++) {
     try {
       const leftMs = Math.max(1, untilMs - performance.now());
-      return await transport.publish(publications, {
+      return await publishAll(transport, publications, {
         signal,
         timeoutMs: Number.isFinite(leftMs) ? leftMs : undefined,
       });

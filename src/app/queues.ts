@@ -10,7 +10,7 @@ import {
   plainQueue,
   type QueueDeclaration,
 } from '../transports/topology.ts';
-import type { ExchangeAddress } from '../transports/transport.ts';
+import type { Broadcast, ExchangeAddress } from '../transports/transport.ts';
 import { checkName } from './checks.ts';
 import { camel } from './spelling.ts';
 
@@ -30,6 +30,11 @@ export interface QueueOptions {
   readonly routingKey?: string;
   /** Several of these, instead of `exchange` and `routingKey`. The first is the queue's own. */
   readonly bindings?: readonly { readonly exchange: ExchangeOptions; readonly routingKey?: string }[];
+  /**
+   * kombu's Broadcast: every worker that serves it gets every message, without acknowledgement; who is away misses it. Its `exchange` is a
+   * fanout, by default of its name.
+   */
+  readonly broadcast?: boolean;
   readonly durable?: boolean;
   readonly exclusive?: boolean;
   readonly autoDelete?: boolean;
@@ -73,18 +78,23 @@ export class Topology {
   readonly #queues = new Map<string, QueueDeclaration>();
   readonly #exchanges = new Map<string, ExchangeDeclaration>();
   readonly #missing = new Map<string, QueueDeclaration>();
+  readonly #broadcasts = new Map<string, Broadcast>();
   readonly #defaults: QueueDefaults;
 
   /** @throws ConfigError for queues that are none, or contradict each other. */
   constructor(queues: Queues | null, defaults: QueueDefaults) {
     this.#defaults = defaults;
-    for (const options of listed(queues)) this.#add(readQueue(options, defaults));
+    for (const options of listed(queues)) {
+      const queue = readQueue(options, defaults);
+      this.#add(queue);
+      if (options.broadcast === true) this.#addBroadcast(queue, options);
+    }
     this.named = [...this.#queues.keys()];
     const own = defaults.taskDefaultQueue;
     if (!this.#queues.has(own)) this.#add(readQueue(defaultQueue(defaults), defaults));
     const plain = JSON.stringify(plainQueue(own));
     this.declared = [...this.#queues.values()].filter(
-      (queue) => queue.name !== own || JSON.stringify(queue) !== plain,
+      (queue) => !this.#broadcasts.has(queue.name) && (queue.name !== own || JSON.stringify(queue) !== plain),
     );
   }
 
@@ -108,6 +118,11 @@ export class Topology {
     const type = taskCreateMissingQueueType === 'quorum' ? 'quorum' : null;
     return { ...plainQueue(name), type, maxPriority };
   };
+
+  /** Where the messages of this queue are told, if it is a broadcast queue. */
+  broadcast(name: string): Broadcast | undefined {
+    return this.#broadcasts.get(name);
+  }
 
   /** The type of an exchange that is declared here. */
   exchangeType(name: string): ExchangeType | undefined {
@@ -133,6 +148,21 @@ export class Topology {
         ? `no queue is bound to the exchange '${name}' for the key '${routingKey}'; bind one in taskQueues`
         : `there is no exchange '${name}' in taskQueues, so no queue would have got the message`,
     );
+  }
+
+  #addBroadcast(queue: QueueDeclaration, options: QueueOptions): void {
+    const [binding] = queue.bindings;
+    const where = `the broadcast queue '${queue.name}' in taskQueues`;
+    if (queue.name === this.#defaults.taskDefaultQueue)
+      throw new ConfigError(
+        `${where} cannot be the default queue: nothing would be kept for workers that are away`,
+      );
+    if (binding === undefined || options.bindings !== undefined)
+      throw new ConfigError(`${where} has one exchange and no 'bindings'`);
+    // Celery sends, and binds, with the default key.
+    const { taskDefaultRoutingKey, taskDefaultQueue } = this.#defaults;
+    const routingKey = options.routingKey ?? taskDefaultRoutingKey ?? taskDefaultQueue;
+    this.#broadcasts.set(queue.name, { exchange: { ...binding.exchange, type: 'fanout' }, routingKey });
   }
 
   #unsaid(name: string): QueueDeclaration {
@@ -207,6 +237,7 @@ const members: { readonly [Name in keyof Required<QueueOptions>]: Read<unknown> 
   exchangeType: readExchangeType,
   routingKey: readKey,
   bindings: anything,
+  broadcast: isFlag,
   durable: isFlag,
   exclusive: isFlag,
   autoDelete: isFlag,
@@ -266,8 +297,6 @@ function readMembers(given: object, where: string): QueueOptions {
   const read: Record<string, unknown> = {};
   for (const [spelled, value] of Object.entries(given)) {
     const member = camel(spelled);
-    if (member === 'broadcast')
-      throw new ConfigError(`${where}: Broadcast queues are not in this version; leave it out`);
     const check = Object.hasOwn(members, member) ? members[member as keyof QueueOptions] : undefined; // it has it
     if (check === undefined) {
       const hint = suggest(member, Object.keys(members));
@@ -281,15 +310,15 @@ function readMembers(given: object, where: string): QueueOptions {
 }
 
 function readBindings(
-  { exchange, exchangeType, routingKey, bindings }: QueueOptions,
+  { exchange, exchangeType, routingKey, bindings, broadcast }: QueueOptions,
   queue: string,
   where: string,
   defaults: QueueDefaults,
 ): readonly BindingDeclaration[] {
   const standardKey = defaults.taskDefaultRoutingKey ?? queue;
   if (bindings === undefined) {
-    const own = exchange ?? defaults.taskDefaultExchange ?? queue;
-    const type = exchangeType ?? defaults.taskDefaultExchangeType;
+    const own = exchange ?? (broadcast ? queue : (defaults.taskDefaultExchange ?? queue));
+    const type = broadcast ? 'fanout' : (exchangeType ?? defaults.taskDefaultExchangeType);
     return [{ exchange: readExchange(own, type, where), routingKey: routingKey ?? standardKey }];
   }
   if (exchange !== undefined || routingKey !== undefined)

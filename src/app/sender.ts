@@ -213,7 +213,7 @@ function withProperties(wire: WireMessage, properties: Partial<WireMessage['prop
 export function publicationsOf(app: App, { prepared: call, wire }: EncodedCall): readonly Publication[] {
   const { exchange: name, routingKey } = call.encoding;
   const publication = withRecord(app, call, wire);
-  if (name === '') return [publication];
+  if (name === '' || publication.broadcast !== undefined) return [publication];
   const exchange: ExchangeAddress = { name, routingKey };
   if (app.stores?.transport.features.exchanges === true) return [{ ...publication, exchange }];
   const [first, ...others] = app.topology.route(exchange);
@@ -225,6 +225,8 @@ export function publicationsOf(app: App, { prepared: call, wire }: EncodedCall):
 /** Attaches the record that a task was sent: what makes `exists()` and "never seen" two different answers. */
 export function withRecord(app: App, { message, queue }: PreparedCall, wire: WireMessage): Publication {
   const { id, eta } = message;
+  const broadcast = app.topology.broadcast(queue);
+  if (broadcast !== undefined) return { id, queue, message: wire, eta, broadcast };
   if (message.retries > 0) return { id, queue, message: wire, eta };
   const publication: Publication = { id, queue, message: wire, eta, once: true };
   const stores = app.stores;

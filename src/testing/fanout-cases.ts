@@ -21,6 +21,17 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await two.next(1), [['', 'ping']]);
   }),
 
+  check('who listens goes on doing so when another of its process stops', async (harness) => {
+    const stays = await hear(await harness.open(), pidbox, ['']);
+    const goes = await harness.open();
+    await (await hear(goes, pidbox, [''])).end();
+    const closes = await harness.open();
+    await hear(closes, pidbox, ['']);
+    await closes.close();
+    await goes.fanout.publish(pidbox, '', saying('still there?', pidbox));
+    assert.deepEqual(await stays.next(1), [['', 'still there?']]);
+  }),
+
   check('what was told before somebody listened is not told to him', async (harness) => {
     const transport = await harness.open();
     await (await hear(transport, pidbox, [''])).end();

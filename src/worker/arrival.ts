@@ -5,6 +5,7 @@ import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../transports/transport.ts';
+import { NoSource } from './sources.ts';
 
 export interface ArrivalRules {
   readonly clock: Clock;
@@ -39,7 +40,8 @@ export async function arrive(
     const join = async (): Promise<Arrived> => {
       const stores = await app.open();
       deafen = tellOfStatus(stores.transport, logger); // from now on: to join may be to wait
-      return { stores, source: await stores.transport.consume(options), deafen };
+      const source = options.queues.length === 0 ? new NoSource() : await stores.transport.consume(options);
+      return { stores, source, deafen };
     };
     try {
       const arrived = await unless(signal, join(), (late) => leave(late));

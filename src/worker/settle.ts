@@ -2,6 +2,7 @@
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend } from '../results/backend.ts';
+import { publishAll, tellBroadcasts } from '../transports/publish-all.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../transports/transport.ts';
 import type { Ending } from './ending.ts';
 import type { Patience } from './patience.ts';
@@ -52,7 +53,17 @@ export class Settler {
       const kept = await this.keep(delivery, ending.record);
       if (kept !== 'settled') return kept;
     }
-    const settlement = toSettlement(ending, write, following);
+    let settlement = toSettlement(ending, write, following);
+    if (settlement.kind === 'ack' && settlement.publish?.some(({ broadcast }) => broadcast !== undefined)) {
+      // Before the acknowledgement, since it cannot travel with it.
+      const { publish } = settlement;
+      let kept = none;
+      const tell = async (): Promise<void> => {
+        kept = await tellBroadcasts(this.#transport, publish);
+      };
+      if (!(await this.insist('send a task', delivery.lost, tell))) return gaveUp(delivery);
+      settlement = { ...settlement, publish: kept };
+    }
     try {
       return await delivery.settle(settlement);
     } catch (error) {
@@ -79,7 +90,7 @@ export class Settler {
   /** Sends, apart from any settlement. False: given up. */
   async publish(publications: readonly Publication[], lost: AbortSignal): Promise<boolean> {
     if (publications.length === 0) return true;
-    return this.insist('send a task', lost, () => this.#transport.publish(publications));
+    return this.insist('send a task', lost, () => publishAll(this.#transport, publications));
   }
 
   /** The record of a task whose message came back. Asked as long as it takes, since a guess would run it twice. */

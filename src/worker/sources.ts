@@ -116,7 +116,7 @@ export class Sources implements Consumer {
 }
 
 /** Serves nothing. */
-class NoSource implements Consumer {
+export class NoSource implements Consumer {
   claim(_: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     return new Promise((resolve) => {
       if (signal.aborted) resolve([]);

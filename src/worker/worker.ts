@@ -6,6 +6,7 @@ import type { Service } from '../lib/service.ts';
 import type { Consumer } from '../transports/transport.ts';
 import { arrive } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
+import { Broadcasts, partedQueues } from './broadcasts.ts';
 import { ClusterLimits } from './cluster-limits.ts';
 import { ClaimLoop } from './consumer.ts';
 import { Health } from './health.ts';
@@ -34,6 +35,7 @@ export { taskLogFields };
 
 interface Parts extends ShutdownParts {
   readonly operations: Operations;
+  readonly ear: Broadcasts;
   readonly cluster: ClusterLimits;
 }
 
@@ -151,7 +153,8 @@ export class Worker implements Service {
 
   async #start(): Promise<Parts | null> {
     const { app } = this;
-    const { name, queues, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = this.#options;
+    const { name, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = this.#options;
+    const { queues, broadcasts } = partedQueues(app, this.#options.queues);
     await app.signals.workerInit.send({ hostname: name }, logger);
     await this.#health.start(); // also while it waits for its broker: it lives
     const leaseMs = app.config.workerLease * 1000;
@@ -205,6 +208,7 @@ export class Worker implements Service {
     });
     source.watch(() => processor.inHand);
     const loop = new ClaimLoop({ source, slots, processor, clock, logger });
+    const ear = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
 
     const scaler =
       autoscale &&
@@ -217,6 +221,7 @@ export class Worker implements Service {
       processor,
       pool,
       loop,
+      ear,
       scaler,
       deafen,
       operations,
@@ -225,12 +230,13 @@ export class Worker implements Service {
 
     await operations.prepare();
     await loop.start();
+    await ear.start();
     this.#running = running;
     this.#shown = { processor, slots, pool };
     await scaler?.start();
     logger.info(
-      { hostname: name, queues, concurrency },
-      `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
+      { hostname: name, queues: this.queues, concurrency },
+      `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
     );
     await operations.start({
       slots,
@@ -271,6 +277,7 @@ export class Worker implements Service {
       const { workerShuttingDown, workerShutdown } = this.app.signals;
       const how = this.#cold.signal.aborted ? 'cold' : this.#softening ? 'soft' : 'warm';
       await workerShuttingDown.send({ hostname, how }, logger);
+      await parts.ear.stop();
       await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
       await parts.operations.stop();
       await parts.cluster.close();

@@ -114,7 +114,11 @@ describe('the queues of an application', () => {
   });
 
   it.each<[unknown, string]>([
-    [[{ name: 'all', broadcast: true }], "'all' in taskQueues: Broadcast queues are not in this version"],
+    [
+      [{ name: 'celery', broadcast: true }],
+      "the broadcast queue 'celery' in taskQueues cannot be the default queue",
+    ],
+    [[{ name: 'all', broadcast: true, bindings: [{ exchange: 'x' }] }], "has one exchange and no 'bindings'"],
     [[{ name: 'q', exchange: { name: 'x', type: 'headers' } }], "type 'headers' are not in this version"],
     [[{ name: 'q', rotingKey: 'x' }], "unknown option 'rotingKey'; did you mean 'routingKey'?"],
     [[{}], "a queue's name in taskQueues must be text"],

@@ -1,6 +1,7 @@
 // Every case of the two languages together, on whatever servers.
 import { afterAll, beforeAll, beforeEach, describe, onTestFailed } from 'vitest';
 import { noPython } from '../protocol/python.ts';
+import { broadcastCases } from './cases/broadcasts.ts';
 import { callCases } from './cases/calls.ts';
 import { errorCases } from './cases/errors.ts';
 import { retryCases } from './cases/retries.ts';
@@ -42,5 +43,6 @@ export function interopSuite(
     describe('times', () => timeCases(running));
     describe('calls', () => callCases(running));
     describe('states', () => stateCases(running));
+    describe('broadcasts', () => broadcastCases(running));
   });
 }

@@ -51,12 +51,16 @@ interface Listening {
   readonly listener: FanoutListener;
 }
 
+/** All of this process that use one store: to the others they are one peer, which listens for as long as one of them does. */
+const beside = new WeakMap<SqliteStore, Set<SqliteFanout>>();
+
 export class SqliteFanout implements Fanout {
   readonly #store: SqliteStore;
   readonly #clock: Clock;
   readonly #listening = new Set<Listening>();
   /** Of the workers that are here. */
   readonly #names = new Map<object, string>();
+  readonly #siblings: Set<SqliteFanout>;
   #unlisten: (() => void) | null = null;
   /** The last broadcast that was read. */
   #last = 0;
@@ -67,6 +71,8 @@ export class SqliteFanout implements Fanout {
   constructor(store: SqliteStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+    this.#siblings = beside.get(store) ?? new Set();
+    beside.set(store, this.#siblings.add(this));
   }
 
   async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
@@ -113,7 +119,7 @@ export class SqliteFanout implements Fanout {
   async leave(consumer: object): Promise<void> {
     const name = this.#names.get(consumer);
     this.#names.delete(consumer);
-    if (name === undefined || [...this.#names.values()].includes(name)) return;
+    if (name === undefined || this.#all((each) => [...each.#names.values()]).has(name)) return;
     const id = await this.#store.peers.id();
     const gone = (transaction: Transaction): unknown =>
       transaction.sql('DELETE FROM worker WHERE name = ? AND peer = ?').run(name, id);
@@ -123,6 +129,7 @@ export class SqliteFanout implements Fanout {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#siblings.delete(this);
     this.#unlisten?.();
     const exchanges = this.#exchanges();
     this.#listening.clear();
@@ -165,13 +172,19 @@ export class SqliteFanout implements Fanout {
     if (exchanges.size === 0) return;
     const id = await this.#store.peers.id();
     await this.#store.write(false, ({ sql }: Transaction) => {
+      const others = this.#all((each) => each.#exchanges());
       for (const exchange of exchanges)
-        sql('DELETE FROM listening WHERE exchange = ? AND peer = ?').run(exchange, id);
+        if (!others.has(exchange))
+          sql('DELETE FROM listening WHERE exchange = ? AND peer = ?').run(exchange, id);
     });
   }
 
   #exchanges(): Set<string> {
     return new Set([...this.#listening].map(({ subscription }) => subscription.exchange.name));
+  }
+
+  #all(of: (fanout: SqliteFanout) => Iterable<string>): Set<string> {
+    return new Set([...this.#siblings].flatMap((each) => [...of(each)]));
   }
 
   #newest(): number {

@@ -139,6 +139,10 @@ export function defineTasks(app: App, ledgers?: string): void {
     throw task.retry(error, { args: [back, to], countdown: 0, queue: to });
   });
 
+  app.task('both.note', { bind: true }, ({ request }, path: string) => {
+    appendFileSync(path, `ts ${request.id}\n`);
+  });
+
   app.task('both.order', (folder: string, label: string) => {
     appendFileSync(join(folder, 'order'), `${label}\n`);
     return label;

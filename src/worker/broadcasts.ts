@@ -1,0 +1,174 @@
+// Broadcast queues: every worker that serves one gets every message. Nobody keeps them, so there is nothing to acknowledge, and what
+// cannot run now waits here.
+import { randomUUID } from 'node:crypto';
+import type { App } from '../app/app.ts';
+import { backoffDelay } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import { encodeEnvelope } from '../protocol/envelope.ts';
+import type { Decoded, WireMessage } from '../protocol/message.ts';
+import type { Broadcast, Delivery, Settlement, Transport } from '../transports/transport.ts';
+import { storeBackoff } from './patience.ts';
+import type { Processor } from './processor.ts';
+import type { Slots } from './slots.ts';
+
+export interface BroadcastsParts {
+  readonly transport: Transport;
+  /** By the names of the queues. */
+  readonly broadcasts: ReadonlyMap<string, Broadcast>;
+  readonly slots: Slots;
+  readonly processor: Pick<Processor, 'process'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** So many may wait here; those that come then are refused, and said. */
+const most = 10_000;
+/** How long RabbitMQ keeps what comes while our connection is away, milliseconds. */
+const awayMs = 60_000;
+/** A broker that does not answer holds up no stop. */
+const leaveMs = 1000;
+
+export class Broadcasts implements Service {
+  readonly #parts: BroadcastsParts;
+  readonly #stopping = new AbortController();
+  readonly #listening: AsyncDisposable[] = [];
+  readonly #waiting: Delivery[] = [];
+  #starting: Promise<void> | null = null;
+  #pumping: Promise<void> | null = null;
+  #refused = 0;
+
+  constructor(parts: BroadcastsParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when it listens; while the broker does not answer it tries on. */
+  start(): Promise<void> {
+    this.#starting ??= this.#listen();
+    return this.#starting;
+  }
+
+  /** Listens no more. What waits here is gone. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#parts.slots.nudge();
+    await this.#starting;
+    await this.#pumping;
+    const leaving = Promise.all(this.#listening.splice(0).map((part) => part[Symbol.asyncDispose]()));
+    await Promise.race([leaving.catch(() => undefined), this.#parts.clock.sleep(leaveMs)]);
+    const left = this.#waiting.splice(0).length;
+    if (left > 0)
+      this.#parts.logger.warn(
+        { count: left },
+        `${left} broadcast messages were not run before the worker stopped`,
+      );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #listen(): Promise<void> {
+    const { transport, broadcasts, clock, logger } = this.#parts;
+    const { signal } = this.#stopping;
+    for (const [queue, { exchange, routingKey }] of broadcasts) {
+      const own = `bcast.${randomUUID()}`;
+      const subscription = { exchange, keys: [routingKey], queue: own, ttlMs: awayMs, expiresMs: awayMs };
+      for (let failures = 0; !signal.aborted; failures++) {
+        try {
+          const listening = await transport.fanout.subscribe(subscription, (message) =>
+            this.#hear(queue, message),
+          );
+          this.#listening.push(listening);
+          break;
+        } catch (error) {
+          if (failures % 10 === 0)
+            logger.error(
+              { err: error, queue },
+              `cannot listen to the broadcasts of '${queue}': ${String(error)}; trying on`,
+            );
+          await clock.sleep(backoffDelay(storeBackoff, failures), signal).catch(() => undefined);
+        }
+      }
+    }
+  }
+
+  #hear(queue: string, message: Decoded<WireMessage>): void {
+    if (this.#waiting.length < most) this.#queueUp(this.#delivery(queue, message));
+    // One line for many.
+    else if (this.#refused++ % 1000 === 0)
+      this.#parts.logger.error(
+        { queue, count: this.#refused },
+        `${most} broadcast messages wait for a free slot: ${this.#refused} more were dropped`,
+      );
+  }
+
+  #queueUp(delivery: Delivery): void {
+    this.#waiting.push(delivery);
+    this.#pumping ??= this.#pump().finally(() => {
+      this.#pumping = null;
+    });
+  }
+
+  async #pump(): Promise<void> {
+    const { slots, processor } = this.#parts;
+    while (this.#waiting.length > 0 && !this.#stopping.signal.aborted) {
+      if (slots.free <= 0) {
+        await slots.whenFree();
+        continue;
+      }
+      const delivery = this.#waiting.shift();
+      if (delivery === undefined) return;
+      slots.take();
+      void processor.process(delivery);
+    }
+  }
+
+  #delivery(queue: string, message: Decoded<WireMessage>, parks = 0): Delivery {
+    const { transport, clock, logger } = this.#parts;
+    return {
+      queue,
+      raw: Buffer.from(message.ok ? encodeEnvelope(message.value) : ''),
+      message,
+      isBroadcast: true,
+      redelivered: false,
+      strikes: 0,
+      parks,
+      lost: never,
+      settle: async (settlement: Settlement) => {
+        if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
+          await transport.publish(settlement.publish);
+        if (settlement.kind === 'dead')
+          logger.error(
+            { queue, reason: settlement.reason },
+            `a broadcast message is dropped: ${settlement.detail}`,
+          );
+        if (settlement.kind === 'release') {
+          const again = this.#delivery(queue, message, parks + (settlement.parked === true ? 1 : 0));
+          const delayMs = Math.max(0, (settlement.until?.getTime() ?? 0) - clock.now());
+          clock.sleep(delayMs, this.#stopping.signal).then(
+            () => this.#queueUp(again),
+            () => undefined,
+          );
+        }
+        return 'settled';
+      },
+    };
+  }
+}
+
+/** Which of a worker's queues are told, and which are kept. */
+export function partedQueues(
+  { topology }: App,
+  queues: readonly string[],
+): { readonly queues: readonly string[]; readonly broadcasts: ReadonlyMap<string, Broadcast> } {
+  const broadcasts = new Map<string, Broadcast>();
+  for (const name of queues) {
+    const broadcast = topology.broadcast(name);
+    if (broadcast !== undefined) broadcasts.set(name, broadcast);
+  }
+  return { queues: queues.filter((name) => !broadcasts.has(name)), broadcasts };
+}
+
+const never = new AbortController().signal;

@@ -1,0 +1,112 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { MemoryLog } from './memory-log.ts';
+
+const taskQueues = ['celery', { name: 'all', broadcast: true }];
+
+describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
+  test('every worker that serves it runs each message; what follows is sent, and nothing is kept', async () => {
+    await using place = new Place(store);
+    const heard: string[] = [];
+    const ears = await Promise.all([1, 2, 3].map((n) => place.worker(`ear-${n}`, ['celery', 'all'], heard)));
+    const { app } = place;
+    await app.send('note', ['hello'], { queue: 'all', ignoreResult: true });
+    await expect.poll(() => heard.toSorted()).toEqual(['ear-1 hello', 'ear-2 hello', 'ear-3 hello']);
+    const linked = app.remote<(text: string) => null>('note').si('linked');
+    const answer = await app
+      .remote<(text: string) => string>('say')
+      .s('x')
+      .link(linked)
+      .applyAsync([], { queue: 'all' });
+    expect(await answer.get({ timeout: 10 })).toBe('x');
+    await expect.poll(() => heard.filter((line) => line.endsWith('linked')).length).toBeGreaterThanOrEqual(1);
+    await ears[2]?.stop();
+    await app.send('note', ['again'], { queue: 'all', ignoreResult: true });
+    await expect
+      .poll(() => heard.filter((line) => line.endsWith('again')).toSorted())
+      .toEqual(['ear-1 again', 'ear-2 again']);
+    await expect
+      .poll(async () => (await app.broker()).size('celery'))
+      .toEqual({ ready: 0, scheduled: 0, claimed: 0 });
+    expect(await (await app.broker()).size('all')).toEqual({ ready: 0, scheduled: 0, claimed: 0 });
+  });
+
+  test('nobody who is away hears of it; an eta is kept; more than the slots hold waits', async () => {
+    await using place = new Place(store);
+    const { app } = place;
+    const heard: string[] = [];
+    await app.send('note', ['too early'], { queue: 'all', ignoreResult: true });
+    await place.worker('ear', ['all'], heard, 1);
+    const due = Date.now() + 400;
+    await app.send('note', ['later'], { queue: 'all', ignoreResult: true, eta: new Date(due) });
+    for (let n = 0; n < 20; n++) await app.send('note', [n], { queue: 'all', ignoreResult: true });
+    await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(21);
+    expect(Date.now()).toBeGreaterThanOrEqual(due);
+    expect(heard.filter((line) => line !== 'ear later')).toEqual(
+      Array.from({ length: 20 }, (_, n) => `ear ${n}`),
+    );
+  });
+
+  test('a retry is told to all once more; what nobody can run is said in the log', async () => {
+    await using place = new Place(store);
+    const { app } = place;
+    const heard: string[] = [];
+    await place.worker('ear', ['all'], heard);
+    await app.send('flaky', [], { queue: 'all', ignoreResult: true });
+    await expect.poll(() => heard, { timeout: 10_000 }).toEqual(['ear try 0', 'ear try 1']);
+    await app.send('nobody.knows', [], { queue: 'all', ignoreResult: true });
+    await expect
+      .poll(() => place.log.lines.map(({ text }) => text).join('\n'))
+      .toContain('a broadcast message is dropped: ');
+  });
+});
+
+class Place implements AsyncDisposable {
+  readonly app: App;
+  readonly log: MemoryLog = new MemoryLog();
+  readonly #url: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'umbel-broadcast-'));
+  readonly #opened: (App | Worker)[] = [];
+
+  constructor(store: string) {
+    this.#url =
+      store === 'memory'
+        ? `memory://broadcast-${Math.random()}`
+        : `sqlite://${join(this.#folder, 'store.db')}`;
+    this.app = this.#open('sender');
+  }
+
+  async worker(name: string, queues: readonly string[], heard: string[], concurrency = 4): Promise<Worker> {
+    const app = this.#open(name);
+    app.task('note', (text: unknown) => void heard.push(`${name} ${String(text)}`));
+    app.task('say', (text: string) => text);
+    app.task('flaky', { bind: true, maxRetries: 1 }, (task) => {
+      heard.push(`${name} try ${task.request.retries}`);
+      if (task.request.retries === 0) throw task.retry(new Error('once more'), { countdown: 0 });
+    });
+    const worker = new Worker(app, { queues, name, concurrency, logger: this.log });
+    this.#opened.push(worker);
+    await worker.start();
+    return worker;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const each of this.#opened.toReversed()) await (each instanceof Worker ? each.stop() : each.close());
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #open(name: string): App {
+    const app = new App(name, {
+      broker: this.#url,
+      backend: this.#url,
+      taskQueues,
+      workerUnknownTaskGrace: 0.2,
+    });
+    this.#opened.push(app);
+    return app;
+  }
+}
