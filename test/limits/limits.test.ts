@@ -121,11 +121,12 @@ describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
       expect(now).toBe(0);
       expect(second - first).toBeGreaterThanOrEqual(99);
       expect(third - second).toBeGreaterThanOrEqual(99);
-      expect(await limits.take(asking('r1', perSecond(10)))).toSatisfy(
-        (again) => again.granted || again.untilMs === first,
-      );
-      await until(() => Date.now() > first);
-      expect(await limits.take(asking('r1', perSecond(10)))).toEqual({ granted: true });
+      const again = await limits.take(asking('r1', perSecond(10)));
+      if (!again.granted) {
+        expect(again.untilMs).toBe(first);
+        await until(() => Date.now() > first + 5);
+        expect(await limits.take(asking('r1', perSecond(10)))).toEqual({ granted: true });
+      }
       const burst = { ...perSecond(0.01, 2), key: 'burst' };
       const all = [];
       for (const id of ['x', 'y', 'z']) all.push((await other.take(asking(id, burst))).granted);
