@@ -15,7 +15,7 @@ import {
 } from '../canvas/random-workflow.ts';
 import { type Place, storeKinds } from './stores.ts';
 
-const numRuns = Number(process.env.UMBEL_WORKFLOWS ?? 60);
+const numRuns = Number(process.env.UMBEL_WORKFLOWS ?? 40);
 const seed = Number(process.env.UMBEL_SEED ?? Date.now() % 2 ** 31);
 /** So many run beside each other, each in an application of its own. */
 const lanes = 4;

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteStore } from '../../src/clients/sqlite.ts';
+import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
@@ -86,6 +87,29 @@ export const storeKinds: readonly StoreKind[] = [
         },
         async [Symbol.asyncDispose]() {
           await Promise.all([rabbit[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]);
+        },
+      };
+    },
+  },
+  {
+    name: 'redis, results in postgresql',
+    missing: noRedis ?? noPostgres,
+    start: async () => {
+      const [redis, postgres] = await Promise.all([
+        RedisServerProcess.start(),
+        PostgresServerProcess.start(),
+      ]);
+      let database = 0;
+      return {
+        openChords: async () => {
+          const rows = await postgres.sql(
+            'SELECT group_id FROM umbel.chord WHERE NOT done UNION SELECT group_id FROM umbel.chord_part',
+          );
+          return rows.map((row) => String(row.group_id));
+        },
+        next: async () => ({ broker: redis.url(database++ % 16), backend: postgres.url() }),
+        async [Symbol.asyncDispose]() {
+          await Promise.all([redis[Symbol.asyncDispose](), postgres[Symbol.asyncDispose]()]);
         },
       };
     },

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { App } from '../../../src/app/app.ts';
+import { chain, group } from '../../../src/app/compose.ts';
 import { Ignore, Reject } from '../../../src/app/outcome.ts';
 import { sendEvent } from '../../../src/events/send-event.ts';
 import { Decimal } from '../../../src/protocol/values.ts';
@@ -75,4 +76,8 @@ export const grandchild = app.task('pools.grandchild', () => {
 });
 export const early = app.task('pools.early', { acksLate: false }, () => {
   process.kill(process.pid, 'SIGKILL');
+});
+export const total = app.task('pools.total', (all: readonly number[]) => all.reduce((a, b) => a + b, 0));
+export const swap = app.task('pools.swap', { bind: true }, (task, n: number): number => {
+  throw task.replace(chain(group([add.s(n, 1), add.s(n, 2)]), total.s()));
 });

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chain, chord } from '../../../src/app/compose.ts';
 import { ConfigError, PoolError, TaskFailedError } from '../../../src/errors.ts';
 import { captureEvents } from '../../../src/events/receiver.ts';
 import type { WireEvent } from '../../../src/protocol/event.ts';
@@ -85,6 +86,14 @@ describe.each(['threads', 'processes'] as const)('the pool %s', (pool) => {
     expect(await result.get(get)).toBe(42);
     const record = await (await tasks.app.backend())?.get(result.id);
     expect(record?.children).toHaveLength(1);
+  });
+
+  it('lets another workflow take the place of a task: what follows the task follows that', async () => {
+    const result = await chain(tasks.swap.s(10), tasks.add.s(1)).delay();
+    expect(await result.get(get)).toBe(24);
+    expect(await result.parent?.get(get)).toBe(23);
+    const whole = await chord([tasks.swap.s(1), tasks.add.s(1, 1)], tasks.total.s()).delay();
+    expect(await whole.get(get)).toBe(7);
   });
 
   it('asks a task to stop at its soft time limit', async () => {
