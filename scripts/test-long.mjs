@@ -10,6 +10,7 @@ const environment = {
   LIMIT_KILLS: '20',
   BEAT_ROUNDS: '100',
   CRONTAB_LONG: '1',
+  MIGRATE_KILLS: '40',
   UMBEL_WORKFLOWS: '3000',
   UMBEL_CHORDS: '1000',
 };
@@ -20,6 +21,7 @@ files.push(
   'test/worker/limits-kills.test.ts',
   'test/beat/failover.test.ts',
   'test/schedules/crontab-oracle.test.ts',
+  'test/cli/migrate.test.ts',
   'test/workflows/kill.test.ts',
   'test/workflows/property.test.ts',
 );

@@ -9,6 +9,7 @@ import { gatewayCommand } from './commands/gateway.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { listCommand } from './commands/list.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { multiCommand } from './commands/multi.ts';
 import { purgeCommand } from './commands/purge.ts';
 import { reportCommand } from './commands/report.ts';
@@ -49,6 +50,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     callCommand(),
     resultCommand(),
     purgeCommand(),
+    migrateCommand(),
     deadCommand(),
     gatewayCommand(),
     multiCommand(),

@@ -1,0 +1,66 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { confirmed } from '../confirm.ts';
+import { positiveInteger } from '../values.ts';
+
+interface MigrateOptions extends CommonOptions {
+  readonly queues?: ReadonlyMap<string, string>;
+  readonly limit?: number;
+  readonly forever?: boolean;
+  readonly force?: boolean;
+}
+
+/** `umbel migrate`: moves messages from one broker to another. */
+export function migrateCommand(): Command {
+  return new Command('migrate')
+    .description('Move the messages that wait from one broker to another.')
+    .argument('<source>', 'URL of the broker they are at: redis://…, amqp://…, sqlite://…')
+    .argument('<destination>', 'URL of the broker they go to.')
+    .option(
+      '-Q, --queues <a,b:c>',
+      'These queues, b into the queue c. Default: all that hold messages; on RabbitMQ those that the App names.',
+      routes,
+    )
+    .option('-n, --limit <number>', 'No more than so many.', positiveInteger)
+    .option('-F, --forever', 'Go on with what comes later, until Ctrl-C.')
+    .option('-f, --force', 'Do not ask.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel migrate sqlite://.umbel/store.db redis://localhost/0
+  umbel migrate redis://localhost/0 amqp://localhost// -Q celery,mails:emails --limit 1000 -f
+
+A message is published, confirmed, and only then removed where it was. Interrupted, it may be run again to
+go on: nothing is lost, and nothing doubled where the destination is Redis or the embedded store. What waits
+for its time keeps it. Numbers of priorities stay; note that on RabbitMQ the highest comes first.
+Dead letters, results and schedules stay where they are.`,
+    )
+    .action((source: string, destination: string, _: unknown, self: Command) =>
+      run(source, destination, optionsOf<MigrateOptions>(self)),
+    );
+}
+
+async function run(source: string, destination: string, options: MigrateOptions): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    const { migrate } = await import('../migrate/run.ts');
+    await migrate(app, output, {
+      source,
+      destination,
+      queues: options.queues ?? null,
+      limit: options.limit ?? null,
+      forever: options.forever ?? false,
+      confirm: (question) => confirmed(question, options.force ?? false),
+    });
+  });
+}
+
+function routes(text: string): ReadonlyMap<string, string> {
+  const pairs = text.split(',').map((each): [string, string] => {
+    const [from = '', to = from, ...rest] = each.trim().split(':');
+    if (from === '' || to === '' || rest.length > 0)
+      throw new InvalidArgumentError('Write queues as a,b, and b:c for the queue c there.');
+    return [from, to];
+  });
+  return new Map(pairs);
+}

@@ -1,0 +1,229 @@
+// Moves messages from one broker to another: published there, confirmed, and only then settled here. Whatever breaks in between, each
+// message is in at least one of the two.
+import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { WireMessage } from '../../protocol/message.ts';
+import { decodeTask } from '../../protocol/task.ts';
+import type { Consumer, Delivery, Publication, Transport } from '../../transports/transport.ts';
+import { pause } from '../events/listen.ts';
+import { type Marks, markOf } from './marks.ts';
+import type { Waiting } from './scheduled.ts';
+
+export interface Route {
+  /** From the queue here to the queue there. */
+  readonly queues: ReadonlyMap<string, string>;
+  /** Of the broker that they leave, part of each mark. */
+  readonly source: string;
+  readonly limit: number | null;
+  /** Waits for more when nothing is left. */
+  readonly forever: boolean;
+  readonly signal: AbortSignal;
+  onMoved(count: number): void;
+}
+
+export interface Moved {
+  readonly moved: number;
+  /** What could not be read went to the dead letters of the broker it was at. */
+  readonly dead: number;
+  /** Published, but a worker got it at the same time: it may run twice. */
+  readonly doubled: number;
+  /** Nothing is left of these queues, but for what workers hold. */
+  readonly complete: boolean;
+}
+
+export interface Ends {
+  readonly from: Transport;
+  readonly waiting: Waiting;
+  readonly to: Transport;
+  readonly marks: Marks;
+}
+
+const batch = 100;
+/** Nothing came for so long: what is left is looked for. */
+const idleMs = 250;
+const leaseMs = 15_000;
+/** How long one attempt to publish may take. */
+const publishMs = 10_000;
+/** For so long a mark is kept if nobody deletes it: the transport keeps its notes three times as long as a publication may take. */
+const markMs = 24 * 3_600_000;
+const tries = 6;
+const patience = { factor: 200, maximum: 3000, jitter: true } as const;
+
+/** @throws BrokerUnavailable, SendUnconfirmed when one of them stays away: the rest is still where it was. */
+export async function move(ends: Ends, route: Route): Promise<Moved> {
+  const mover = new Mover(ends, route);
+  const consumer = await ends.from.consume({
+    queues: [...route.queues.keys()],
+    name: `migrate@${process.pid}`,
+    leaseMs,
+    slots: batch,
+  });
+  try {
+    await mover.run(consumer);
+  } finally {
+    await consumer.close(); // gives back what it holds
+  }
+  return { ...mover.counts, complete: mover.complete };
+}
+
+class Mover {
+  readonly counts: { moved: number; dead: number; doubled: number } = { moved: 0, dead: 0, doubled: 0 };
+  /** Nothing is left. */
+  complete = false;
+  readonly #ends: Ends;
+  readonly #route: Route;
+
+  constructor(ends: Ends, route: Route) {
+    this.#ends = ends;
+    this.#route = route;
+  }
+
+  async run(consumer: Consumer): Promise<void> {
+    for (let idle = 0; this.#room() > 0 && !this.#route.signal.aborted && idle < 2; ) {
+      const deliveries = await this.#claim(consumer);
+      if (deliveries.length > 0) await this.#move(deliveries);
+      idle = deliveries.length > 0 || (await this.#more()) ? 0 : idle + 1;
+    }
+    this.complete = this.#room() > 0 && !this.#route.signal.aborted;
+  }
+
+  #room(): number {
+    const { limit } = this.#route;
+    return limit === null ? batch : Math.min(batch, limit - this.counts.moved);
+  }
+
+  /** None: nothing came for a while. */
+  async #claim(consumer: Consumer): Promise<readonly Delivery[]> {
+    const waiting = new AbortController();
+    const stop = (): void => waiting.abort();
+    const timer = setTimeout(stop, idleMs);
+    this.#route.signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await consumer.claim(() => this.#room(), waiting.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#route.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** Looks for what waits for its time, or is in the queue after all. */
+  async #more(): Promise<boolean> {
+    const { waiting, from } = this.#ends;
+    const { queues, signal, forever } = this.#route;
+    if (signal.aborted) return false;
+    let found = 0;
+    for (const queue of queues.keys()) found += await waiting.release(queue);
+    found += await this.#drain();
+    if (found > 0 || forever) return true;
+    for (const queue of queues.keys()) {
+      const { ready, claimed } = await from.size(queue);
+      // What RabbitMQ has pushed to us already is not ready any more; on the others those that workers hold are counted, too.
+      if (ready > 0 || (from.name === 'amqp' && claimed > 0)) return true;
+    }
+    return false;
+  }
+
+  async #drain(): Promise<number> {
+    const { queues, signal, source } = this.#route;
+    const done: string[] = [];
+    const one = async (queue: string, message: WireMessage): Promise<void> => {
+      const mark = markOf(source, queue, message);
+      await this.#publish([{ publication: this.#publication(queue, message, mark), mark }]);
+      done.push(mark);
+      this.#count(1);
+    };
+    const room = (): number => (signal.aborted ? 0 : this.#room());
+    const drained = await this.#ends.waiting.drain(new Set(queues.keys()), one, room);
+    await again(() => this.#ends.marks.forget(done));
+    return drained;
+  }
+
+  async #move(deliveries: readonly Delivery[]): Promise<void> {
+    const going: { delivery: Delivery; publication: Publication; mark: string }[] = [];
+    for (const delivery of deliveries) {
+      if (delivery.message.ok) {
+        const mark = markOf(this.#route.source, delivery.queue, delivery.message.value);
+        going.push({
+          delivery,
+          mark,
+          publication: this.#publication(delivery.queue, delivery.message.value, mark),
+        });
+      } else {
+        const { detail } = delivery.message.refusal;
+        await again(() => delivery.settle({ kind: 'dead', reason: 'undecodable', detail }));
+        this.counts.dead++;
+      }
+    }
+    await this.#publish(going);
+    const settled = await Promise.all(
+      going.map(({ delivery }) => again(() => delivery.settle({ kind: 'ack' }))),
+    );
+    await again(() => this.#ends.marks.forget(going.map(({ mark }) => mark)));
+    this.counts.doubled += settled.filter((result) => result === 'fenced').length;
+    this.#count(going.length);
+  }
+
+  #count(moved: number): void {
+    this.counts.moved += moved;
+    this.#route.onMoved(moved);
+  }
+
+  #publication(queue: string, message: WireMessage, mark: string): Publication {
+    const to = this.#route.queues.get(queue) ?? queue;
+    const { deliveryInfo } = message.properties;
+    const renamed = to !== queue && deliveryInfo.routing_key === queue;
+    const properties = {
+      ...message.properties,
+      deliveryInfo: {
+        exchange: renamed ? '' : deliveryInfo.exchange,
+        routing_key: renamed ? to : deliveryInfo.routing_key,
+      },
+    };
+    return {
+      id: idOf(message) ?? mark,
+      queue: to,
+      message: { ...message, properties },
+      eta: etaOf(message),
+    };
+  }
+
+  /** Until it is confirmed. What is repeated is not doubled, where the other side has marks. */
+  async #publish(
+    going: readonly { readonly publication: Publication; readonly mark: string }[],
+  ): Promise<void> {
+    const { to, marks } = this.#ends;
+    const publications = going.map(({ publication, mark }) => marks.marked(publication, mark));
+    if (publications.length === 0) return;
+    await again(() =>
+      to.publish(publications, { timeoutMs: markMs / 3, signal: AbortSignal.timeout(publishMs) }),
+    );
+  }
+}
+
+/** A broker that is away for a moment ends nothing. */
+async function again<T>(work: () => Promise<T>): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await work();
+    } catch (error) {
+      const passing =
+        error instanceof BrokerUnavailable ||
+        error instanceof SendUnconfirmed ||
+        (error instanceof Error && error.name === 'TimeoutError');
+      if (!passing || failures >= tries) throw error;
+      await pause(backoffDelay(patience, failures), new AbortController().signal);
+    }
+  }
+}
+
+export function idOf({ headers, properties }: WireMessage): string | null {
+  return typeof headers.id === 'string' ? headers.id : properties.correlationId;
+}
+
+/** Its time, if it has one that is to come. */
+export function etaOf(message: WireMessage, now: number = Date.now()): Date | null {
+  const decoded = decodeTask(message, { accept: ['json', 'yaml', 'msgpack'] });
+  const { eta } = message.headers;
+  const time = decoded.ok ? decoded.value.eta : typeof eta === 'string' ? new Date(eta) : null;
+  return time !== null && time.getTime() > now ? time : null;
+}

@@ -1,0 +1,161 @@
+// `umbel migrate SRC DST`: opens both, moves what waits, and says how far it is.
+import type { App } from '../../app/app.ts';
+import { brokerOptions } from '../../app/driver-options.ts';
+import { openTransport } from '../../transports/open.ts';
+import type { Transport } from '../../transports/transport.ts';
+import { endOfCommand } from '../events/listen.ts';
+import type { Output } from '../output.ts';
+import { redacted } from '../redact.ts';
+import { exitCode, UsageError } from '../usage.ts';
+import { marksAt } from './marks.ts';
+import { type Moved, move } from './move.ts';
+import { waitingAt } from './scheduled.ts';
+
+export interface MigrateRules {
+  readonly source: string;
+  readonly destination: string;
+  /** From the queue there to the queue here; null: all that are known. */
+  readonly queues: ReadonlyMap<string, string> | null;
+  readonly limit: number | null;
+  readonly forever: boolean;
+  /** Do not ask. */
+  confirm(question: string): Promise<boolean>;
+}
+
+/** @throws UsageError when both are the same; BrokerUnavailable when one cannot be reached */
+export async function migrate(app: App, output: Output, rules: MigrateRules): Promise<void> {
+  const { source, destination, limit, forever } = rules;
+  await using from = await openEnd(app, source);
+  await using to = await openEnd(app, destination);
+  const queues = rules.queues ?? (await queuesOf(app, from));
+  checkApart(source, destination, queues);
+  const total = await waitingIn(from, queues);
+  const names = [...queues]
+    .map(([here, there]) => (here === there ? `'${here}'` : `'${here}' (to '${there}')`))
+    .join(', ');
+  const question = `This moves ${messages(total)} of ${names} from ${redacted(source)} to ${redacted(destination)}. Are you sure?`;
+  if (total > 0 && !(await rules.confirm(question))) {
+    output.note('Nothing was moved.');
+    process.exitCode = exitCode.failed;
+    return;
+  }
+  using ending = endOfCommand();
+  await using stale = await marksAt(from, source, driverOf(app, source));
+  // What leaves a broker is not there any more: should it come back, it is to be taken.
+  await stale.forgetAll();
+  await using marks = await marksAt(to, destination, driverOf(app, destination));
+  await using waiting = await waitingAt(from, source, driverOf(app, source));
+  const bar = await progressBar(output, limit === null ? total : Math.min(total, limit));
+  let done: Moved;
+  let moved = 0;
+  try {
+    const onMoved = (count: number): void => {
+      moved += count;
+      bar.update(moved);
+    };
+    const route = { queues, source: identityOf(source), limit, forever, signal: ending.signal, onMoved };
+    done = await move({ from, waiting, to, marks }, route);
+  } catch (error) {
+    bar.stop();
+    output.note(`Moved ${messages(moved)} before that; the rest is where it was. Run it again to go on.`);
+    throw error;
+  }
+  bar.stop();
+  if (done.complete) await marks.forgetAll();
+  await report(output, from, queues, done, ending.signal.aborted && !forever);
+}
+
+async function report(
+  output: Output,
+  from: Transport,
+  queues: ReadonlyMap<string, string>,
+  done: Moved,
+  interrupted: boolean,
+): Promise<void> {
+  let left = 0;
+  let held = 0;
+  for (const queue of queues.keys()) {
+    const { ready, scheduled, claimed } = await from.size(queue);
+    left += ready + scheduled;
+    held += claimed;
+  }
+  output.say(`Moved ${messages(done.moved)}.`);
+  if (done.dead > 0)
+    output.note(
+      `${messages(done.dead)} could not be read, and went to the dead letters there: umbel dead list`,
+    );
+  if (done.doubled > 0)
+    output.note(`${messages(done.doubled)} went to a worker there at the same time, and may run twice.`);
+  if (held > 0)
+    output.note(`${messages(held)} are held by workers there: run it again when these have stopped.`);
+  if (interrupted) output.note(`Stopped; ${messages(left)} left. Run it again to go on.`);
+  output.data({ ...done, left, held });
+  if (interrupted) process.exitCode = exitCode.failed;
+}
+
+/** As the App has it, if it is the App's broker: with its queues, and the options of its driver. */
+function openEnd(app: App, url: string): Promise<Transport> {
+  const { declared: queues, missing } = app.topology;
+  return openTransport(url, { queues, missing, driver: driverOf(app, url) });
+}
+
+function driverOf({ config }: App, url: string): Readonly<Record<string, unknown>> {
+  return config.broker === url ? brokerOptions(config) : {};
+}
+
+async function queuesOf(app: App, from: Transport): Promise<ReadonlyMap<string, string>> {
+  const names = [...app.topology.named, app.config.taskDefaultQueue, ...(await from.queues())];
+  return new Map([...new Set(names)].sort().map((name) => [name, name]));
+}
+
+function checkApart(source: string, destination: string, queues: ReadonlyMap<string, string>): void {
+  if (identityOf(source) !== identityOf(destination)) return;
+  for (const [here, there] of queues) {
+    if (here === there || queues.has(there))
+      throw new UsageError(
+        'source and destination are the same broker; between queues of one broker: -Q from:to',
+      );
+  }
+}
+
+/** Without the password: with another one it is the same broker. */
+function identityOf(url: string): string {
+  return redacted(url).replace(/\/+$/, '');
+}
+
+async function waitingIn(from: Transport, queues: ReadonlyMap<string, string>): Promise<number> {
+  const sizes = await Promise.all([...queues.keys()].map((queue) => from.size(queue)));
+  return sizes.reduce((sum, { ready, scheduled }) => sum + ready + scheduled, 0);
+}
+
+interface Bar {
+  update(done: number): void;
+  stop(): void;
+}
+
+/** On a terminal. */
+async function progressBar(output: Output, total: number): Promise<Bar> {
+  if (output.json || !process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
+  const { SingleBar } = await import('cli-progress');
+  const bar = new SingleBar({
+    format: '{bar} {percentage}% · {value}/{total} messages · {speed}/s · {eta_formatted} left',
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    barsize: 24,
+    hideCursor: true,
+    stream: process.stderr,
+  });
+  const began = performance.now();
+  bar.start(total, 0, { speed: '-' });
+  return {
+    update: (done) => {
+      if (done > bar.getTotal()) bar.setTotal(done);
+      bar.update(done, { speed: Math.round((1000 * done) / Math.max(1, performance.now() - began)) });
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+function messages(count: number): string {
+  return count === 1 ? '1 message' : `${count} messages`;
+}

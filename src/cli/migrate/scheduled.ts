@@ -1,0 +1,165 @@
+// What waits for its time at the broker it is to leave. It is made due there: its time stands in the message, and goes along.
+import { type AmqpGetMessage, AmqpLink, closeChannel } from '../../clients/amqp/link.ts';
+import { amqpSettings } from '../../clients/amqp/settings.ts';
+import { SqliteStore } from '../../clients/sqlite.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { WireMessage } from '../../protocol/message.ts';
+import { fromMessage } from '../../transports/amqp/wire.ts';
+import type { Transport } from '../../transports/transport.ts';
+
+export interface Waiting extends AsyncDisposable {
+  /**
+   * Lets the next messages of a queue be claimed that wait for their time; how many. A worker of ours that gets one meanwhile puts
+   * it back until its time.
+   */
+  release(queue: string): Promise<number>;
+  /**
+   * Where they cannot be claimed: hands each to `move`, at most `room()` at a time and until that is 0, and deletes it there when it has
+   * been moved. How many.
+   */
+  drain(
+    queues: ReadonlySet<string>,
+    move: (queue: string, message: WireMessage) => Promise<void>,
+    room: () => number,
+  ): Promise<number>;
+}
+
+/** How many are made due at a time: the more there are, the longer is the store held up. */
+const batch = 500;
+
+export async function waitingAt(transport: Transport, url: string, driver: object): Promise<Waiting> {
+  if (transport.store instanceof SqliteStore) return inSqlite(transport.store);
+  if (transport.name === 'redis') return inRedis(url, driver);
+  if (transport.name === 'amqp') return inRabbit(url, driver);
+  return {
+    release: async () => 0,
+    drain: async () => 0,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+function inSqlite(store: SqliteStore): Waiting {
+  return {
+    release: (queue) =>
+      store.write(true, ({ sql }) => {
+        const now = Date.now();
+        const rows = sql(
+          'SELECT due, seq FROM scheduled JOIN message USING (seq) WHERE queue = ? AND due > ? ORDER BY due LIMIT ?',
+        ).all(queue, now, batch);
+        for (const { due, seq } of rows)
+          sql('UPDATE scheduled SET due = ? WHERE due = ? AND seq = ?').run(now, Number(due), Number(seq));
+        return rows.length;
+      }),
+    drain: async () => 0,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/**
+ * A consumer puts what it claims before its time back into the schedule: so it is taken from there. Should a worker make one due
+ * meanwhile, it is in its queue, too, and is claimed there; its mark says that it has been moved.
+ */
+async function inRedis(url: string, driver: object): Promise<Waiting> {
+  const [{ RedisConnection }, { redisSettings }, { unmark }] = await Promise.all([
+    import('../../clients/redis/connection.ts'),
+    import('../../clients/redis/settings.ts'),
+    import('../../transports/redis/marks.ts'),
+  ]);
+  const settings = redisSettings(url, 'broker', { ...driver });
+  const connection = await RedisConnection.open(settings);
+  const keyOf = (queue: string): string => `${settings.keyPrefix}umbel:schedule:${queue}`;
+  return {
+    release: async () => 0,
+    async drain(queues, move, room) {
+      let moved = 0;
+      for (const queue of queues) {
+        // What cannot be read stays for a worker to see, once it is due.
+        for (let unread = 0; room() > 0; ) {
+          const range = ['ZRANGE', keyOf(queue), String(unread), String(unread + room() - 1)];
+          const members = await connection.call(range, { buffers: true });
+          if (!Array.isArray(members) || members.length === 0) break;
+          const going = members.map(async (member) => {
+            const decoded = member instanceof Buffer ? decodeEnvelope(unmark(afterStep(member)).raw) : null;
+            if (decoded?.ok !== true) return false;
+            await move(queue, decoded.value);
+            await connection.call(['ZREM', keyOf(queue), member]);
+            return true;
+          });
+          const gone = (await Promise.all(going)).filter(Boolean).length;
+          unread += going.length - gone;
+          moved += gone;
+        }
+      }
+      return moved;
+    },
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
+/** A member of the schedule is its priority's step, a colon, and what was stored. */
+function afterStep(member: Buffer): Buffer {
+  return member.subarray(member.indexOf(':') + 1);
+}
+
+/** Celery's delays, and ours of less than a second: from the longest to the shortest, the way that messages take. */
+const levels: readonly string[] = [
+  ...Array.from({ length: 28 }, (_, n) => `celery_delayed_${27 - n}`),
+  ...Array.from({ length: 7 }, (_, n) => `umbel_delayed_${6 - n}`),
+];
+
+/** The queue that a delayed message is on its way to. */
+export function delayedFor(routingKey: string): string | null {
+  const words = routingKey.split('.');
+  const bits = words.findIndex((word) => word !== '0' && word !== '1');
+  if (words.length <= 28 || (bits >= 0 && bits < 28)) return null;
+  const isFine = words.at(-1) === 'umbel_ms' && words.length > 36;
+  return isFine ? words.slice(35, -1).join('.') : words.slice(28).join('.');
+}
+
+function inRabbit(url: string, driver: object): Waiting {
+  const settings = amqpSettings(url, 'broker', { ...driver });
+  const link = new AmqpLink(settings);
+  return {
+    release: async () => 0,
+    async drain(queues, move, room) {
+      const connection = await link.ready(10_000);
+      let moved = 0;
+      for (const level of levels) {
+        const channel = await connection.createChannel();
+        channel.on('error', () => undefined); // there is no such queue: nothing waits
+        try {
+          // Those of other queues are held meanwhile, and go back when the channel is closed.
+          let { messageCount: left } = await channel.checkQueue(level);
+          while (left > 0 && room() > 0) {
+            const going: Promise<void>[] = [];
+            for (const most = room(); going.length < most && left > 0; left--) {
+              const message: AmqpGetMessage | false = await channel.get(level);
+              if (message === false) left = 0;
+              const taken = message === false ? null : fittingOf(message, queues);
+              if (message === false || taken === null) continue;
+              going.push(move(taken.queue, taken.message).then(() => channel.ack(message)));
+            }
+            await Promise.all(going);
+            moved += going.length;
+          }
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 404)) throw error;
+        } finally {
+          await closeChannel(channel);
+        }
+      }
+      return moved;
+    },
+    [Symbol.asyncDispose]: () => link.close(),
+  };
+}
+
+/** Null: it is not to be moved, or cannot be read. */
+function fittingOf(
+  message: AmqpGetMessage,
+  queues: ReadonlySet<string>,
+): { readonly queue: string; readonly message: WireMessage } | null {
+  const queue = delayedFor(message.fields.routingKey);
+  const decoded = fromMessage(message, false);
+  return queue !== null && queues.has(queue) && decoded.ok ? { queue, message: decoded.value } : null;
+}
