@@ -37,7 +37,11 @@ export async function sendWorkflow<R>(
   if (draft.stored.length + draft.chords.length > 0) await within(prepareStores(app, backend, draft), rules);
   const publications = await publicationsOfCalls(app, calls, rules);
   const guarded = start.guard === undefined ? publications : start.guard(publications);
-  await publishInWindows((window) => publishCalls(transport, window, rules), guarded);
+  // Each window has the time that a send may take.
+  await publishInWindows(
+    (window) => publishCalls(transport, window, rulesOf(app, start.sending ?? {})),
+    guarded,
+  );
   if (app.config.taskSendSentEvent) tellSent(app, publications);
   const { afterTaskPublish } = app.signals;
   if (afterTaskPublish.connected)

@@ -97,6 +97,23 @@ describe('sending a workflow', () => {
     expect(await result.get({ timeout: 5 })).toBe((2500 * 2501) / 2);
   });
 
+  it('has the time of a send for each of its publications', async () => {
+    const { add } = tasks();
+    const clock = performance.now.bind(performance);
+    let passed = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => clock() + passed);
+    const { transport } = await app.open();
+    const left: (number | undefined)[] = [];
+    vi.spyOn(transport, 'publish').mockImplementation(async (_, options) => {
+      left.push(options?.timeoutMs);
+      passed += 8_000;
+    });
+    const members = Array.from({ length: 3000 }, (_, n) => add.s(n, 1));
+    await group(members).applyAsync([], { publishTimeout: 10 });
+    expect(left).toHaveLength(3);
+    for (const ms of left) expect(ms).toBeGreaterThan(2_000);
+  });
+
   it('was not sent at all when its first publication fails', async () => {
     const { add } = tasks();
     await recorded(0, new BrokerUnavailable('away'));
