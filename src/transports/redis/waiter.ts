@@ -26,12 +26,19 @@ export interface WaiterParts {
 export class Waiter {
   readonly #parts: WaiterParts;
   readonly #closing = new AbortController();
+  readonly #deafen: () => void;
   #wanted = false;
+  /** The number by which the server knows this connection, while a read may be under way. */
   #client = '';
+  /** The same, once it was asked for: another one when the connection is made anew. */
+  #known = '';
   #reading: Promise<void> | null = null;
 
   constructor(parts: WaiterParts) {
     this.#parts = parts;
+    this.#deafen = parts.connection.onState(() => {
+      this.#known = '';
+    });
   }
 
   /** Waits from now on, for one message. */
@@ -67,6 +74,7 @@ export class Waiter {
   async close(): Promise<void> {
     this.#wanted = false;
     this.#closing.abort();
+    this.#deafen();
     await this.#parts.connection.close();
     await this.#reading;
   }
@@ -75,14 +83,14 @@ export class Waiter {
     const { connection, source, taken, clock, onMessage, onDoubt } = this.#parts;
     for (let failures = 0; this.#wanted; ) {
       try {
-        // The number by which the server knows this connection changes when it is made anew.
-        const client = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: longestReadMs }));
+        if (this.#known === '')
+          this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: longestReadMs }));
         const to = taken();
         if (!this.#wanted || to === null) {
           this.#wanted = false;
           return;
         }
-        this.#client = client;
+        this.#client = this.#known;
         const since = clock.monotonic();
         const stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
           buffers: true,
