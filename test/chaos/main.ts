@@ -1,14 +1,21 @@
-// The whole of the chaos proofs: `npm run chaos`. Options: --place sqlite,redis,rabbitmq  --only <point>  --pool async
-// --kills 20  --seed 1
+// The chaos proofs: `npm run chaos`. Options:
+//   --what points,storm,pause   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
+//   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)
 import { parseArgs } from 'node:util';
 import { type Cycled, cycle } from './harness/cycle.ts';
+import { pause } from './harness/pause.ts';
 import { Servers } from './harness/places.ts';
 import { type PlaceName, type PoolName, points } from './harness/points.ts';
 import { preparePrograms } from './harness/programs.ts';
+import { storm } from './harness/storm.ts';
 import { line, sum, title } from './harness/table.ts';
 
 const { values } = parseArgs({
   options: {
+    what: { type: 'string', default: 'points,storm,pause' },
+    tasks: { type: 'string', default: '20000' },
+    'storm-kills': { type: 'string', default: '200' },
+    seconds: { type: 'string', default: '60' },
     place: { type: 'string', default: 'sqlite,redis,rabbitmq' },
     only: { type: 'string' },
     pool: { type: 'string' },
@@ -25,25 +32,45 @@ await preparePrograms();
 console.log(`seed ${seed} (--seed ${seed} replays the choices)\n${title}`);
 const all = (await Promise.all(places.map(lane))).flat();
 console.log(sum(all));
-process.exitCode = all.some(({ wrong }) => wrong.length > 0) ? 1 : 0;
+if (all.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
 
-/** One place, point after point. */
+/** One place, one trial after the other. */
 async function lane(name: PlaceName): Promise<Cycled[]> {
   await using servers = await Servers.start(name);
   const done: Cycled[] = [];
+  const note = async (trial: Promise<Cycled>): Promise<void> => {
+    const cycled = await trial.catch((error: unknown) => {
+      console.log(`a trial on ${name} did not come to its end: ${String(error)}`);
+      process.exitCode = 1;
+      return null;
+    });
+    if (cycled === null) return;
+    done.push(cycled);
+    console.log(line(cycled));
+    for (const each of cycled.wrong.slice(0, values.verbose ? 1000 : 3)) console.log(`    ${each}`);
+    if (values.verbose && cycled.wrong.length > 0)
+      for (const entry of cycled.ledger) console.log(`    ${JSON.stringify(entry)}`);
+  };
+  const pool = (values.pool ?? 'async') as PoolName; // an unknown one is refused by the worker
   for (const [index, point] of points.entries()) {
-    if (!point.places.includes(name) || !matches(point.name, values.only)) continue;
-    for (const pool of point.pools as PoolName[]) {
-      if (values.pool !== undefined && values.pool !== pool) continue;
-      const cycled = await cycle(point, { place: servers.fresh(), pool, kills, seed: seed + index });
-      done.push(cycled);
-      console.log(line(cycled));
-      for (const each of cycled.wrong.slice(0, values.verbose ? 1000 : 3)) console.log(`    ${each}`);
-      if (values.verbose && cycled.wrong.length > 0)
-        for (const entry of cycled.ledger) console.log(`    ${JSON.stringify(entry)}`);
-    }
+    if (!does('points') || !point.places.includes(name) || !matches(point.name, values.only)) continue;
+    for (const each of point.pools)
+      if (values.pool === undefined || values.pool === each)
+        await note(cycle(point, { place: servers.fresh(), pool: each, kills, seed: seed + index }));
+  }
+  if (does('pause')) {
+    const seconds = Number(values.seconds);
+    await note(pause({ place: servers.fresh(), pool, seconds, seed }));
+  }
+  if (does('storm')) {
+    const size = { kills: Number(values['storm-kills']), tasks: Number(values.tasks) };
+    await note(storm({ place: servers.fresh(), pool, ...size, seed }));
   }
   return done;
+}
+
+function does(what: string): boolean {
+  return values.what.split(',').includes(what);
 }
 
 function matches(name: string, only: string | undefined): boolean {

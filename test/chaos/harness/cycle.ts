@@ -25,25 +25,27 @@ export interface Cycled extends Judged {
 }
 
 /** A worker that does not come by within this time will not. */
-const patienceMs = 15_000;
+const patienceMs = 30_000;
 
 export async function cycle(point: Point, { place, pool, kills, seed }: CycleOptions): Promise<Cycled> {
   const startedAt = Date.now();
   const random = seeded(seed);
   await using trial = new ChaosTrial({ place, pool });
-  const order = { mix: point.mix, ms: point.ms };
   trial.prepare();
   await trial.send({ mix: { step: 1 } });
   const peer = await trial.worker();
-  await peer.line('ready');
+  await peer.line('ready', 0, 60_000);
   trial.prepare();
   const unreached: string[] = [];
   for (let round = 0; round < kills; round++) {
-    const nth = 1 + random.below(point.upTo);
+    // Each child of a pool counts for itself.
+    const nth = 1 + random.below(pool === 'async' ? point.upTo : Math.min(point.upTo, 2));
+    const before = deaths(trial, point.name);
+    const died = (): boolean => deaths(trial, point.name) > before;
     const armed = await trial.worker(`${point.name}:${nth}:kill`);
     trial.prepare();
-    const reached = await comesBy(trial, armed, point, random.below(60), order, pool === 'processes');
-    if (!reached) unreached.push(`not reached: ${point.name} the ${nth}th time\n${armed.errors}`);
+    await comesBy(trial, { armed, died, survives: pool === 'processes' }, point, random.below(60));
+    if (!died()) unreached.push(`not reached: ${point.name} the ${nth}th time\n${armed.errors}`);
     if (unreached.length > 2) break;
   }
   if (!peer.isAlive) unreached.push(`the peer has ended:\n${peer.errors}`);
@@ -66,35 +68,38 @@ export async function cycle(point: Point, { place, pool, kills, seed }: CycleOpt
   };
 }
 
-/** Sends until the worker (or the child of its pool) has died there. */
+interface Armed {
+  readonly armed: Program;
+  readonly died: () => boolean;
+  /** Only a child of it dies. */
+  readonly survives: boolean;
+}
+
+/** Sends until the worker (or the child of its pool) has died there, or for as long as patience lasts. */
 async function comesBy(
   trial: ChaosTrial,
-  armed: Program,
+  { armed, died, survives }: Armed,
   point: Point,
   pauseMs: number,
-  order: Parameters<ChaosTrial['send']>[0],
-  survives: boolean,
-): Promise<boolean> {
-  const before = deaths({ ledger: trial.ledger }, point.name);
-  const died = (): boolean => deaths({ ledger: trial.ledger }, point.name) > before;
+): Promise<void> {
+  const { mix, ms, signals } = point;
   const late = Date.now() + patienceMs;
-  if (point.signals.length > 0) {
+  if (signals.length > 0) {
     await Promise.race([armed.line('ready').catch(() => undefined), armed.exited]);
-    await trial.send(order);
+    await trial.send({ mix, ms });
     await sleep(pauseMs);
-    for (const signal of point.signals) {
+    for (const signal of signals) {
       armed.signal(signal);
       await sleep(20);
     }
   }
   while (armed.isAlive && !died() && Date.now() < late) {
-    if (point.signals.length === 0) await trial.send(order);
+    if (signals.length === 0) await trial.send({ mix, ms });
     await Promise.race([armed.exited, sleep(700)]);
   }
   // Where a child has died its worker lives on: it has served.
   if (died() && !survives) await armed.exited;
-  else if (armed.isAlive) await trial.end(armed, died() ? 'term' : 'kill');
-  return died();
+  else if (armed.isAlive) await trial.end(armed, 'kill');
 }
 
 function deaths({ ledger }: Pick<Judged, 'ledger'>, point: string): number {

@@ -42,6 +42,7 @@ export class ChaosTrial implements AsyncDisposable {
     this.folder = mkdtempSync(join(tmpdir(), 'umbel-chaos-'));
     this.#ledgers = join(this.folder, 'ledgers');
     mkdirSync(this.#ledgers);
+    writeFileSync(join(this.folder, 'scripts.json'), JSON.stringify(options.place.scripts));
     this.#faults = new Ledger(join(this.#ledgers, 'faults.ledger'));
   }
 
@@ -126,8 +127,6 @@ export class ChaosTrial implements AsyncDisposable {
   #start(script: 'worker' | 'sender'): Program {
     const { place, pool = 'async', slots: size = slots, lease = 5 } = this.#options;
     const { server } = place;
-    const scripts = join(this.folder, 'scripts.json');
-    writeFileSync(scripts, JSON.stringify(place.scripts));
     const environment: Record<string, string> = {
       CHAOS_BROKER: server?.broker ?? `sqlite://${this.#file}`,
       CHAOS_BACKEND: server?.backend ?? `sqlite://${this.#file}`,
@@ -140,7 +139,7 @@ export class ChaosTrial implements AsyncDisposable {
     if (script === 'worker') {
       environment.NODE_OPTIONS = `--require ${join(root, 'test', 'chaos', 'programs', 'points.cjs')}`;
       environment.CHAOS_PORTS = place.ports.join(',');
-      environment.CHAOS_SCRIPTS = scripts;
+      environment.CHAOS_SCRIPTS = join(this.folder, 'scripts.json');
       if (place.name === 'sqlite') environment.CHAOS_SQL = '1';
     }
     const program = new Program(programPath(script), environment);

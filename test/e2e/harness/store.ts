@@ -97,7 +97,7 @@ export function idOf(raw: Uint8Array): string {
 
 /** A record as Celery's JSON says it. */
 export function toResult(meta: string): RecordedResult {
-  const record: { status: string; result: unknown; date_done: string | null } = JSON.parse(meta);
-  const done = record.date_done === null ? null : Date.parse(record.date_done.replace(/(\.\d{3})\d*/, '$1'));
+  const record: { status: string; result: unknown; date_done?: string | null } = JSON.parse(meta);
+  const done = record.date_done == null ? null : Date.parse(record.date_done.replace(/(\.\d{3})\d*/, '$1'));
   return { status: record.status, run: record.result, doneAt: done };
 }
