@@ -90,7 +90,9 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
     }
     case 'replaced': {
       const context = { ...replacement(message), inlineBytes: rules.inlineBytes };
-      const start = { from: `${message.id} replaced`, plan: plan(ended.signature, context) };
+      // What takes its place has its id, and may be replaced likewise.
+      const from = `${message.id} ${message.replacedTaskNesting} replaced`;
+      const start = { from, plan: plan(ended.signature, context) };
       return { ...nothing, starts: [start] };
     }
   }

@@ -176,6 +176,21 @@ for (const kind of storeKinds) {
       expect(heard).toEqual([[[11, 24, 12], 'sum']]);
     });
 
+    it('task.replace: what takes the place of a task may be replaced again, each time by several', async () => {
+      const { app, double, total } = await stand();
+      const inner = app.task('inner', { bind: true }, (task): number => {
+        throw task.replace(chord([double.s(1), double.s(2), double.s(3)], total.s()));
+      });
+      const outer = app.task('outer', { bind: true }, (task): number => {
+        throw task.replace(chain(double.s(1), inner.si()));
+      });
+      const middle = app.task('middle', { bind: true }, (task): number => {
+        throw task.replace(inner.si());
+      });
+      expect(await (await outer.delay()).get(wait)).toBe(12);
+      expect(await (await middle.delay()).get(wait)).toBe(12);
+    });
+
     it('parts that are acknowledged before they run are followed likewise', async () => {
       const { app, add, total, double } = await stand();
       const early = app.task('early', { acksLate: false }, (x: number) => x + 1);
