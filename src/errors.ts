@@ -280,6 +280,19 @@ export class TaskRevokedError extends UmbelError {
   }
 }
 
+/** A unique task's like waits or runs already; nothing was sent. `existingId`: the one that is there. */
+export class DuplicateTaskError extends UmbelError {
+  readonly existingId: string;
+
+  constructor(key: string, existingId: string) {
+    super(
+      'UMBEL_DUPLICATE_TASK',
+      `a task like this one is there already, '${key}': its id is ${existingId}; wait for its end, or give the task another policy (unique: { policy })`,
+    );
+    this.existingId = existingId;
+  }
+}
+
 /** A task asked for more retries than `maxRetries` allows. Celery's MaxRetriesExceededError. */
 export class MaxRetriesExceeded extends UmbelError {
   constructor(task: string, id: string, maxRetries: number, options?: ErrorOptions) {

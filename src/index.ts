@@ -15,6 +15,7 @@ export {
 export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
 export { currentTask } from './app/context.ts';
 export type { FailedRequest } from './app/errback.ts';
+export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './app/limit-options.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
 export type { Priority, PriorityName } from './app/priority.ts';
 export type { ExchangeOptions, QueueOptions, Queues } from './app/queues.ts';
@@ -38,6 +39,7 @@ export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './
 export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
 export type { ResolvedTaskOptions } from './app/task-options.ts';
+export type { Unique, UniquePolicy } from './app/unique-options.ts';
 export type { SignatureOptions } from './app/wire-options.ts';
 export type { StampingVisitor, Stamps } from './canvas/stamp.ts';
 export {
@@ -47,6 +49,7 @@ export {
   BrokerUnavailable,
   ChordError,
   ConfigError,
+  DuplicateTaskError,
   InvalidArgumentsError,
   LeaseLostError,
   MaxRetriesExceeded,

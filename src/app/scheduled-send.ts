@@ -1,6 +1,8 @@
 // Sending one run of a schedule: under an id of its own, together with the note that it was sent where one store keeps both.
+
 import { withOptions } from '../canvas/construct.ts';
 import { derivedIds } from '../canvas/freeze.ts';
+import { DuplicateTaskError } from '../errors.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { Publication } from '../transports/transport.ts';
@@ -32,7 +34,10 @@ export async function sendRun(
   const carried = note !== null && note.store === transport.store ? note : null;
   const guard = carried === null ? undefined : guarding(carried);
   if (run.kind === 'task') {
-    await submit(app, calleeNamed(app, run.task), run, options, guard);
+    await submit(app, calleeNamed(app, run.task), run, options, guard).catch((error: unknown) => {
+      // The run before this one is not over yet: that is what the task asks for.
+      if (!(error instanceof DuplicateTaskError)) throw error;
+    });
   } else {
     const { taskId = '', signal, ...own } = options;
     await sendWorkflow(app, withOptions(run.signature, toWireOptions(run.signature.task, own)), {

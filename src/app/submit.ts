@@ -11,6 +11,7 @@ import { type CallArguments, type Callee, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
 import { applyCall } from './eager-workflow.ts';
 import { type PublishRules, publishCalls } from './publish.ts';
+import { asUnique, publishUnique } from './send-unique.ts';
 import {
   addressedCall,
   type EncodedCall,
@@ -39,6 +40,9 @@ export async function submit<R>(
   let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
   if (app.config.taskAlwaysEager) return applyCall(app, callee, prepared);
   if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
+  const { unique: rule } = callee.options;
+  const sole = rule === null ? null : asUnique(prepared, rule);
+  if (sole !== null) prepared = sole.prepared;
   // Written before the stores are opened: what the caller changes meanwhile changes nothing.
   const wire = encodeCall(app, prepared.message, prepared.encoding);
   const rules = rulesOf(app, options);
@@ -46,7 +50,13 @@ export async function submit<R>(
   const addressed = addressedCall(app, { prepared, wire });
   const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
   const publications = publicationsOf(app, encoded);
-  await publishCalls(transport, guard === undefined ? publications : guard(publications), rules);
+  const publish = (all: readonly Publication[]): Promise<void> =>
+    publishCalls(transport, guard === undefined ? all : guard(all), rules);
+  if (sole === null) await publish(publications);
+  else {
+    const existing = await publishUnique(app, sole.unique, publications, publish);
+    if (existing !== null) return app.result<R>(existing);
+  }
   if (app.config.taskSendSentEvent) tellSent(app, publications);
   return sent(app, prepared, options);
 }
@@ -62,6 +72,8 @@ export async function submitMany<R>(
   // An id is sent once: all but the first would silently be nothing.
   if (options.taskId !== undefined)
     throw new ConfigError(`'taskId' in the calls of '${callee.name}' would be that of all of them`);
+  if (callee.options.unique !== null)
+    return Promise.all(calls.map((call) => submit<R>(app, callee, call, options)));
   const ready: EncodedCall[] = [];
   for (const call of calls) {
     const checked = checkArguments(callee, call);

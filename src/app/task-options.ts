@@ -9,6 +9,7 @@ import { type ClusterLimit, readConcurrency, readRate } from './limit-options.ts
 import { checkNamed, checkPriority, type Priority } from './priority.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
+import { readUnique, type UniqueRule } from './unique-options.ts';
 
 /** A task's options with every default filled. Durations are seconds. */
 export interface ResolvedTaskOptions
@@ -39,6 +40,7 @@ export interface ResolvedTaskOptions
   readonly rateLimit: number | null;
   /** In all workers together. */
   readonly limits: readonly ClusterLimit[];
+  readonly unique: UniqueRule | null;
   readonly serializer: SerializerName;
   readonly compression: string | null;
   readonly queue: string | null;
@@ -103,6 +105,7 @@ export function resolveTaskOptions(
     softTimeLimit: options.softTimeLimit === undefined ? config.taskSoftTimeLimit : sent.softTimeLimit,
     rateLimit: options.rateLimit === undefined ? config.taskDefaultRateLimit : rate.own,
     limits: Object.freeze([concurrency, rate.cluster].filter((each) => each !== null)),
+    unique: readUnique(options.unique, where),
     serializer: checkSerializer(options.serializer ?? config.taskSerializer, where),
     compression: checkCompression(
       options.compression === undefined ? config.taskCompression : options.compression,
@@ -144,6 +147,7 @@ const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
   softTimeLimit: 'own',
   rateLimit: 'own',
   concurrency: 'own',
+  unique: 'own',
   serializer: 'own',
   compression: 'own',
   queue: 'own',

@@ -12,6 +12,7 @@ import type { Rate } from './rate.ts';
 import type { TaskRequest } from './request.ts';
 import type { AnySignature, Signature } from './signature.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
+import type { Unique } from './unique-options.ts';
 
 /** What is known of any task, whatever it takes and returns. */
 export interface AnyTask {
@@ -197,6 +198,8 @@ export interface TaskOptions {
   readonly rateLimit?: Rate | ClusterRate | null;
   /** How many may run at once in all workers together: 3, or for each value of a key, `{ limit: 3, key: 0 }`. What must wait waits in the store. */
   readonly concurrency?: number | Concurrency | null;
+  /** Only one of it, or of its key, waits or runs at a time: a second call is rejected, replaces the first, or returns the first one's result. */
+  readonly unique?: boolean | Unique;
   readonly serializer?: string;
   readonly compression?: string | null;
   /** Where its calls go if neither the call nor a route says so. */

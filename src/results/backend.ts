@@ -2,6 +2,7 @@
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../limits/limits.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { Locks } from '../transports/locks.ts';
 import type { Chords } from './chords.ts';
 import type { GroupRecords } from './group-records.ts';
 
@@ -31,6 +32,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly store: object;
   /** Absent where results are not kept in one place that can count them. */
   readonly chords?: Chords;
+  /** Locks of unique tasks, kept here; see `Transport.openLocks`. */
+  openLocks?(): Promise<Locks>;
   /** Limits that all workers share, kept here; see `Transport.openLimits`. */
   openLimits?(options: LimitsOptions): Promise<Limits>;
   /** Its own way to keep groups (`GroupResult.save`), where it has one; see `groupRecords`. */

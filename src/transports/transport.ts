@@ -3,6 +3,7 @@ import type { StoreWrite } from '../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../limits/limits.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange, NoticeBoard } from './fanout.ts';
+import type { Locks } from './locks.ts';
 
 /** What a transport can do. What it cannot do is said here, never thrown as "not implemented". */
 export interface TransportFeatures {
@@ -219,6 +220,8 @@ export interface Transport extends AsyncDisposable {
   /** Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. */
   purge(queue: string): Promise<number>;
   readonly deadLetters: DeadLetters;
+  /** Locks of unique tasks. Absent where the store cannot keep them: then those of the result backend are asked for. */
+  openLocks?(): Promise<Locks>;
   /**
    * Limits that all workers of the store share. Absent where the store cannot keep them: then those of the result backend are asked for.
    */

@@ -14,6 +14,7 @@ import type { Decoded, TaskMessage } from '../protocol/message.ts';
 import { isReady, type ResultRecord, type TaskState } from '../protocol/result-meta.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { ResultBackend } from '../results/backend.ts';
+import { readLock } from '../transports/locks.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
 import type { Activity } from './activity.ts';
 import { type Admission, admit } from './admit.ts';
@@ -213,7 +214,19 @@ export class Processor {
     { task, message }: Extract<Admission<AnyTask>, { kind: 'run' }>,
     place: Place,
   ): Promise<boolean> {
-    const { cluster } = this.#parts;
+    const { cluster, settler } = this.#parts;
+    const lock = delivery.message.ok ? readLock(delivery.message.value.headers) : null;
+    if (lock?.replaceable === true) {
+      let isReplaced = false;
+      const known = await settler.insist('look for the lock of a unique task', delivery.lost, async () => {
+        isReplaced = await settler.unique.isReplaced(lock, message.id);
+      });
+      if (!known) return false;
+      if (isReplaced) {
+        await this.#refusals.refuse(delivery, { kind: 'revoked', message });
+        return false;
+      }
+    }
     const asks = cluster.asksOf(task, message, delivery.queue);
     if (asks === null) return true;
     const permit = await cluster.take(message, delivery.queue, asks, delivery.lost);

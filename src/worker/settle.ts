@@ -6,6 +6,7 @@ import { publishAll, tellBroadcasts } from '../transports/publish-all.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../transports/transport.ts';
 import type { Ending } from './ending.ts';
 import type { Patience } from './patience.ts';
+import { type OwnLock, UniqueLocks } from './unique.ts';
 
 /** `fenced`: the lease had passed to another, nothing counts. `gave-up`: the worker stops and the store still refuses. */
 export type Settled = 'settled' | 'fenced' | 'gave-up';
@@ -18,11 +19,13 @@ export class Settler {
   readonly together: boolean;
   /** A retry's message and the ack of the one before are two steps: where a fault came between them there are two of that retry. */
   readonly doubles: boolean;
+  readonly unique: UniqueLocks;
 
   constructor(transport: Transport, backend: ResultBackend | null, patience: Patience) {
     this.#transport = transport;
     this.#backend = backend;
     this.#patience = patience;
+    this.unique = new UniqueLocks(transport, backend);
     this.together = backend?.store === transport.store && transport.features.atomicSettlement;
     this.doubles = !transport.features.atomicSettlement;
   }
@@ -53,7 +56,10 @@ export class Settler {
       const kept = await this.keep(delivery, ending.record);
       if (kept !== 'settled') return kept;
     }
-    let settlement = toSettlement(ending, write, following);
+    const lock = this.unique.endedBy(delivery, ending);
+    const released = lock === null ? { write } : await this.#release(lock, delivery, write);
+    if (released === null) return gaveUp(delivery);
+    let settlement = toSettlement(ending, released.write, following);
     if (settlement.kind === 'ack' && settlement.publish?.some(({ broadcast }) => broadcast !== undefined)) {
       // Before the acknowledgement, since it cannot travel with it.
       const { publish } = settlement;
@@ -70,6 +76,19 @@ export class Settler {
       const settle = (): Promise<Settled> => delivery.settle(settlement);
       return (await this.#patience.insist('settle a task', delivery.lost, error, settle)) ?? gaveUp(delivery);
     }
+  }
+
+  /** A unique task that ends leaves its lock: with the settlement, or before it where that is another store. Null: given up. */
+  async #release(
+    lock: OwnLock,
+    delivery: Delivery,
+    write: StoreWrite | undefined,
+  ): Promise<{ readonly write: StoreWrite | undefined } | null> {
+    let released = write;
+    const done = await this.insist('release the lock of a unique task', delivery.lost, async () => {
+      released = await this.unique.release(lock, write);
+    });
+    return done ? { write: released } : null;
   }
 
   /** What is left to write of a task that was acknowledged before it ran. */

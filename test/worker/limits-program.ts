@@ -18,6 +18,10 @@ app.task(
     say('end', `${tenant} ${task.request.id}`);
   },
 );
+app.task('sole', { bind: true, unique: { key: 0 } }, async (task, _: string) => {
+  say('begin', task.request.id);
+  await sleep(60_000);
+});
 app.signals.workerReady.connect(() => say('ready', ''));
 await new Worker(app, { name: `w${process.pid}@here` }).run();
 await app.close();

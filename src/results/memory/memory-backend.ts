@@ -6,6 +6,7 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
+import type { Locks } from '../../transports/locks.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import { MemoryChords } from './memory-chords.ts';
 
@@ -118,6 +119,11 @@ class MemoryBackend implements ResultBackend {
       if (watchers.size === 0 && this.#records.watchers.get(id) === watchers)
         this.#records.watchers.delete(id);
     }
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { MemoryLocks } = await import('../../transports/memory/memory-locks.ts');
+    return new MemoryLocks(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

@@ -7,6 +7,7 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { Locks } from '../../transports/locks.ts';
 import { type RecordKind, RedisRecordWrite } from '../../transports/redis/record-write.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Chords } from '../chords.ts';
@@ -110,6 +111,11 @@ class RedisBackend implements ResultBackend {
       decode: (text) => this.#decode(id, text),
     };
     return watchRecord(source, signal);
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { RedisLocks } = await import('../../transports/redis/redis-locks.ts');
+    return new RedisLocks(this.#connection);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

@@ -7,6 +7,7 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { Locks } from '../../transports/locks.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import { chordSchema, SqliteChords } from './sqlite-chords.ts';
 
@@ -135,6 +136,11 @@ class SqliteBackend implements ResultBackend {
       yield next.record;
       if (isReady(next.record.status)) return;
     }
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { openSqliteLocks } = await import('../../transports/sqlite/sqlite-locks.ts');
+    return openSqliteLocks(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

@@ -7,6 +7,7 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { Locks } from '../locks.ts';
 import { StatusBoard } from '../status.ts';
 import type {
   ConsumeOptions,
@@ -101,6 +102,11 @@ export class MemoryTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return this.#queues.purge(queue);
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { MemoryLocks } = await import('./memory-locks.ts');
+    return new MemoryLocks(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

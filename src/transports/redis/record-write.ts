@@ -3,9 +3,10 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 
 /**
  * `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`: no record, but
- * the end of the chord whose keys begin with this one.
+ * the end of the chord whose keys begin with this one. `lock`: the lock of a unique task, unless another has it, with the record that its
+ * text holds; `unlock`: the end of that lock, if it is the task's, with such a record.
  */
-export type RecordKind = 'sent' | 'ready' | 'unready' | 'done';
+export type RecordKind = 'sent' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock';
 
 /** Made by the result backend, carried out by {@link recordLua}. */
 export class RedisRecordWrite implements StoreWrite {
@@ -36,7 +37,29 @@ local function state_of(json)
   local ok, meta = pcall(cjson.decode, json)
   return ok and type(meta) == 'table' and meta.status or ''
 end
-local function write_record_here(kind, key, json, ttl)
+local write_record
+local function write_lock(kind, key, json, ttl, own_db)
+  local about = cjson.decode(json)
+  local owner = redis.call('GET', key)
+  if kind == 'unlock' then
+    if owner == about.id then redis.call('DEL', key) end
+  elseif owner and owner ~= about.id and not about.replace then
+    redis.call('SET', about.refusal, owner, 'PX', about.refusalMs)
+    return false
+  else
+    -- Sent again after an answer that was lost: the record, if there is one, says so.
+    local mine = owner == about.id
+    redis.call('SET', key, about.id, 'PX', ttl)
+    local r = about.record
+    local fresh = #r > 0 and write_record(r[1], r[2], r[3], r[4], r[5], own_db)
+    return not mine or fresh
+  end
+  local r = about.record
+  if #r > 0 then return write_record(r[1], r[2], r[3], r[4], r[5], own_db) end
+  return true
+end
+local function write_record_here(kind, key, json, ttl, own_db)
+  if kind == 'lock' or kind == 'unlock' then return write_lock(kind, key, json, ttl, own_db) end
   local written = true
   if kind == 'done' then
     redis.call('UNLINK', key .. '.j', key .. '.s', key .. '.t', key .. '.c', key .. '.x')
@@ -70,10 +93,10 @@ local function write_ended(key, json, ttl)
   else redis.call('PUBLISH', key, json) end
   return nil
 end
-local function write_record(kind, db, key, json, ttl, own_db)
-  if db == own_db then return write_record_here(kind, key, json, ttl) end
+write_record = function(kind, db, key, json, ttl, own_db)
+  if db == own_db then return write_record_here(kind, key, json, ttl, own_db) end
   redis.call('SELECT', db)
-  local ok, written = pcall(write_record_here, kind, key, json, ttl)
+  local ok, written = pcall(write_record_here, kind, key, json, ttl, own_db)
   -- Also when it was refused: what follows in the script belongs elsewhere.
   redis.call('SELECT', own_db)
   if not ok then error(written, 0) end

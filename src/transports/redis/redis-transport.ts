@@ -6,6 +6,7 @@ import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
+import type { Locks } from '../locks.ts';
 import { StatusBoard } from '../status.ts';
 import type { TransportOptions } from '../topology.ts';
 import type {
@@ -145,6 +146,11 @@ export class RedisTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return Number(await this.#ask(purgeScript, [queue, ...this.#steps.map(String)]));
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { RedisLocks } = await import('./redis-locks.ts');
+    return new RedisLocks(this.#connection);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

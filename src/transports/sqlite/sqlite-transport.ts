@@ -3,6 +3,7 @@ import { SqliteStore } from '../../clients/sqlite.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
+import type { Locks } from '../locks.ts';
 import { StatusBoard } from '../status.ts';
 import type {
   ConsumeOptions,
@@ -135,6 +136,11 @@ class SqliteTransport implements Transport {
       const unclaimed = 'DELETE FROM message WHERE queue = ? AND seq NOT IN (SELECT seq FROM claim)';
       return Number(sql(unclaimed).run(queue).changes);
     });
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { openSqliteLocks } = await import('./sqlite-locks.ts');
+    return openSqliteLocks(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

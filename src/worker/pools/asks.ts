@@ -1,11 +1,13 @@
 // The worker's side of what its children ask for: its stores, and the state of the task that they run.
 
+import { BrokerUnavailable } from '../../errors.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import { decodeJson } from '../../protocol/json.ts';
 import type { Decoded } from '../../protocol/message.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import type { TaskState } from '../../protocol/result-meta.ts';
 import type { ResultBackend } from '../../results/backend.ts';
+import type { Locks } from '../../transports/locks.ts';
 import type { Publication, Transport } from '../../transports/transport.ts';
 import type { Asked, WrittenPublication } from './child/messages.ts';
 
@@ -45,6 +47,12 @@ export async function answer(asked: Asked, stores: AskedOf, run: AskedRun | null
       return transport.size(asked.queue);
     case 'purge':
       return transport.purge(asked.queue);
+    case 'lock':
+      return (await locksOf(stores)).take(asked);
+    case 'unlock':
+      return (await locksOf(stores)).release(asked.key, asked.id);
+    case 'owner':
+      return (await locksOf(stores)).owner(asked.key);
     case 'queues':
       return transport.queues();
     case 'tell':
@@ -52,6 +60,12 @@ export async function answer(asked: Asked, stores: AskedOf, run: AskedRun | null
     case 'workers':
       return transport.fanout.workers();
   }
+}
+
+async function locksOf({ transport, backend }: AskedOf): Promise<Locks> {
+  const locks = await (transport.openLocks?.() ?? backend?.openLocks?.());
+  if (locks !== undefined) return locks;
+  throw new BrokerUnavailable('neither the broker nor the results can keep the lock of a unique task');
 }
 
 function backendOf({ backend }: AskedOf): ResultBackend {

@@ -85,6 +85,15 @@ export type Asked =
     }
   | { readonly what: 'get' | 'forget'; readonly id: string }
   | { readonly what: 'size' | 'purge'; readonly queue: string }
+  | {
+      readonly what: 'lock';
+      readonly key: string;
+      readonly id: string;
+      readonly ttlMs: number;
+      readonly replace: boolean;
+    }
+  | { readonly what: 'unlock'; readonly key: string; readonly id: string }
+  | { readonly what: 'owner'; readonly key: string }
   | { readonly what: 'queues' | 'replyTo' | 'workers' };
 
 export interface WrittenPublication {

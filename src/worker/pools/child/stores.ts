@@ -8,6 +8,7 @@ import { decodeResult, encodeResult } from '../../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../results/backend.ts';
 import type { Fanout, FanoutExchange, NoticeBoard } from '../../../transports/fanout.ts';
+import type { Locks } from '../../../transports/locks.ts';
 import type {
   Consumer,
   DeadLetters,
@@ -19,7 +20,7 @@ import type {
   TransportStatus,
 } from '../../../transports/transport.ts';
 import type { Calls } from './calls.ts';
-import type { StoresData, WrittenPublication } from './messages.ts';
+import type { Asked, StoresData, WrittenPublication } from './messages.ts';
 
 export interface ChildStores {
   readonly transport: Transport;
@@ -83,6 +84,23 @@ class ChildTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return Number(await this.#calls.ask({ what: 'purge', queue }));
+  }
+
+  /** Taken by the worker, before the message is sent. */
+  async openLocks(): Promise<Locks> {
+    const ask = (asked: Asked): Promise<unknown> => this.#calls.ask(asked);
+    const idOf = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
+    const apart = (): never => {
+      throw new TypeError("a lock of a pool's child is taken by its worker");
+    };
+    return {
+      store: {}, // not that of the messages: so it is taken by itself
+      taking: apart,
+      releasing: apart,
+      take: async (lock) => idOf(await ask({ what: 'lock', ...lock })),
+      release: async (key, id) => void (await ask({ what: 'unlock', key, id })),
+      owner: async (key) => idOf(await ask({ what: 'owner', key })),
+    };
   }
 
   async close(): Promise<void> {}

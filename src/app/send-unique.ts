@@ -1,0 +1,76 @@
+// Sending a call of a unique task: its lock is taken with its message, or, where messages and locks are in two stores, before it.
+import { ConfigError, DuplicateTaskError, SendUnconfirmed } from '../errors.ts';
+import type { Locks } from '../transports/locks.ts';
+import { type Lock, lockHeader, writeLock } from '../transports/locks.ts';
+import type { Publication } from '../transports/transport.ts';
+import type { App, Stores } from './app.ts';
+import type { PreparedCall } from './sender.ts';
+import { type UniqueRule, uniqueKey } from './unique-options.ts';
+
+export interface UniqueCall {
+  readonly lock: Lock;
+  readonly rule: UniqueRule;
+}
+
+/** The call, which now carries the name of its lock. */
+export function asUnique(
+  prepared: PreparedCall,
+  rule: UniqueRule,
+): { prepared: PreparedCall; unique: UniqueCall } {
+  const { message } = prepared;
+  const { id, task, args, kwargs, eta } = message;
+  const waitMs = Math.max(0, (eta?.getTime() ?? 0) - Date.now());
+  const replace = rule.policy === 'replace';
+  const lock = { key: uniqueKey(task, rule, args, kwargs), id, ttlMs: rule.ttlMs + waitMs, replace };
+  const headers = { ...message.headers, [lockHeader]: writeLock(lock) };
+  return { prepared: { ...prepared, message: { ...message, headers } }, unique: { lock, rule } };
+}
+
+/**
+ * Publishes, if nothing else has the lock.
+ * @returns the id of the task that is there instead (`return existing`), or null: sent
+ * @throws DuplicateTaskError, and what `publish` throws: then the lock is free again, unless it is not known whether it was sent
+ */
+export async function publishUnique(
+  app: App,
+  { lock, rule }: UniqueCall,
+  publications: readonly Publication[],
+  publish: (publications: readonly Publication[]) => Promise<void>,
+): Promise<string | null> {
+  const stores = await app.open();
+  const locks = await locksOf(stores, lock.key);
+  const [first, ...others] = publications;
+  let existing: string | null;
+  if (first !== undefined && others.length === 0 && locks.store === stores.transport.store) {
+    const write = locks.taking(lock, first.write);
+    await publish([{ ...first, write }]);
+    existing = await write.existing();
+  } else {
+    // Short at first: should this process die before the message is sent, nobody would ever release it.
+    existing = await locks.take({ ...lock, ttlMs: Math.min(lock.ttlMs, unsentMs) });
+    if (existing === null) {
+      try {
+        await publish(publications);
+      } catch (error) {
+        if (!(error instanceof SendUnconfirmed))
+          await locks.release(lock.key, lock.id).catch(() => undefined);
+        throw error;
+      }
+      await locks.take(lock);
+    }
+  }
+  if (existing !== null && rule.policy !== 'return existing')
+    throw new DuplicateTaskError(lock.key, existing);
+  return existing;
+}
+
+/** A send that takes longer is given up: see `taskPublishTimeout`. */
+const unsentMs = 60_000;
+
+async function locksOf({ transport, backend }: Stores, key: string): Promise<Locks> {
+  const locks = await (transport.openLocks?.() ?? backend?.openLocks?.());
+  if (locks !== undefined) return locks;
+  throw new ConfigError(
+    `'${key}' is to be unique, and neither the broker (${transport.name}) nor the results (${backend?.name ?? 'none'}) can keep its lock: keep results in redis or sqlite`,
+  );
+}

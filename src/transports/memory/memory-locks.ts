@@ -1,0 +1,70 @@
+import type { MemoryStore } from '../../clients/memory.ts';
+import type { StoreWrite } from '../../lib/store-write.ts';
+import type { Lock, Locks, LockWrite } from '../locks.ts';
+
+interface Held {
+  readonly id: string;
+  readonly untilMs: number;
+}
+
+export class MemoryLocks implements Locks {
+  readonly store: MemoryStore;
+  readonly #held: Map<string, Held>;
+
+  constructor(store: MemoryStore) {
+    this.store = store;
+    this.#held = store.part('locks', () => new Map<string, Held>());
+  }
+
+  taking(lock: Lock, inner: StoreWrite | undefined): LockWrite {
+    let existing: string | null = null;
+    return {
+      store: this.store,
+      apply: (transaction) => {
+        existing = this.#take(lock);
+        return existing === null && (inner?.apply(transaction) ?? true);
+      },
+      existing: async () => existing,
+    };
+  }
+
+  releasing(key: string, id: string, inner: StoreWrite | undefined): StoreWrite {
+    return {
+      store: this.store,
+      apply: (transaction) => {
+        this.#release(key, id);
+        return inner?.apply(transaction) ?? true;
+      },
+    };
+  }
+
+  async take(lock: Lock): Promise<string | null> {
+    return this.#take(lock);
+  }
+
+  async release(key: string, id: string): Promise<void> {
+    this.#release(key, id);
+  }
+
+  async owner(key: string): Promise<string | null> {
+    return this.#owner(key);
+  }
+
+  #owner(key: string): string | null {
+    const held = this.#held.get(key);
+    if (held === undefined || held.untilMs > Date.now()) return held?.id ?? null;
+    this.#held.delete(key);
+    return null;
+  }
+
+  #take({ key, id, ttlMs, replace }: Lock): string | null {
+    const owner = this.#owner(key);
+    if (owner !== null && owner !== id && !replace) return owner;
+    this.#held.set(key, { id, untilMs: Date.now() + ttlMs });
+    return null;
+  }
+
+  #release(key: string, id: string): void {
+    if (this.#held.get(key)?.id === id) this.#held.delete(key);
+  }
+}

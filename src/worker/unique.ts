@@ -1,0 +1,57 @@
+// The locks of unique tasks, as the worker sees them: released with the settlement that ends the task.
+import type { StoreWrite } from '../lib/store-write.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import { type CarriedLock, type Locks, readLock } from '../transports/locks.ts';
+import type { Delivery, Transport } from '../transports/transport.ts';
+import type { Ending } from './ending.ts';
+
+/** A task's lock. */
+export interface OwnLock {
+  readonly key: string;
+  readonly id: string;
+}
+
+export class UniqueLocks {
+  readonly #transport: Transport;
+  readonly #backend: ResultBackend | null;
+  #locks: Promise<Locks | undefined> | null = null;
+
+  constructor(transport: Transport, backend: ResultBackend | null) {
+    this.#transport = transport;
+    this.#backend = backend;
+  }
+
+  /** The lock that a delivery carries, if this ending is its task's. */
+  endedBy({ message }: Delivery, { action, publish }: Ending): OwnLock | null {
+    if (!message.ok) return null;
+    const { headers } = message.value;
+    const lock = readLock(headers);
+    // A retry, or what is to run again, keeps it.
+    if (lock === null || action.kind === 'release' || publish !== null) return null;
+    return typeof headers.id === 'string' ? { key: lock.key, id: headers.id } : null;
+  }
+
+  /** With the release of this lock, if that can travel with a settlement; else it is released at once, before the acknowledgement. */
+  async release(lock: OwnLock, write: StoreWrite | undefined): Promise<StoreWrite | undefined> {
+    const locks = await this.#open();
+    if (locks?.store === this.#transport.store) return locks.releasing(lock.key, lock.id, write);
+    await locks?.release(lock.key, lock.id);
+    return write;
+  }
+
+  /** Whether another has taken the place of this one. */
+  async isReplaced({ key }: CarriedLock, id: string): Promise<boolean> {
+    const owner = await (await this.#open())?.owner(key);
+    return typeof owner === 'string' && owner !== id;
+  }
+
+  #open(): Promise<Locks | undefined> {
+    this.#locks ??= Promise.resolve(this.#transport.openLocks?.() ?? this.#backend?.openLocks?.()).catch(
+      (error: unknown) => {
+        this.#locks = null;
+        throw error;
+      },
+    );
+    return this.#locks;
+  }
+}
