@@ -1,8 +1,6 @@
 // Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another.
-import { createRequire } from 'node:module';
-import { Worker } from 'node:worker_threads';
 import type { RedisConnection } from '../clients/redis/connection.ts';
-import { clientOptions } from '../clients/redis/link.ts';
+import { SideThread } from '../clients/redis/side-thread.ts';
 import type { Waiter } from './limits.ts';
 import { beatScript } from './redis-lua.ts';
 
@@ -13,92 +11,55 @@ export interface BeaterParts {
   readonly onStruckOff: (holder: string) => void;
 }
 
-// Plain text, so that it runs alike from sources and from the package.
-const beating = `
-const { parentPort, workerData } = require('node:worker_threads');
-const { createClient } = require(workerData.modulePath);
-const { script, sha, key, prefix, leaseMs } = workerData;
-let client, options = workerData.options, holder = '', stopped = false, busy = false;
-function connect() {
-  const strategy = (retries) => Math.min(50 * 2 ** retries, 1000) * (0.75 + Math.random() / 2);
-  const unnamed = options.socket.checkHostname === false ? { checkServerIdentity: () => undefined } : {};
-  client = createClient({ ...options, socket: { ...options.socket, ...unnamed, reconnectStrategy: strategy } });
-  client.on('error', () => {});
-  client.connect().catch(() => {});
+interface Told {
+  readonly struckOff?: string;
+  readonly woken?: readonly Waiter[];
 }
-async function beat() {
-  if (busy || stopped || holder === '') return;
+
+const beating = `
+const { prefix, leaseMs } = data;
+let holder = '', busy = false;
+setInterval(async () => {
+  if (busy || holder === '') return;
   busy = true;
   const mine = holder;
   try {
-    const args = ['1', key, prefix, mine, String(leaseMs)];
-    const call = client.sendCommand(['EVALSHA', sha, ...args]).catch((error) => {
-      if (!String(error && error.message).startsWith('NOSCRIPT')) throw error;
-      return client.sendCommand(['EVAL', script, ...args]);
-    });
-    const late = new Promise((_, no) => setTimeout(no, Math.max(leaseMs / 3, 1000), new Error('no answer')).unref());
-    const { alive, woken } = JSON.parse(String(await Promise.race([call, late])));
-    if (!alive && mine === holder) { holder = ''; parentPort.postMessage({ struckOff: mine }); }
-    if (Array.isArray(woken) && woken.length > 0) parentPort.postMessage({ woken });
-  } catch (error) {
-    if (error && error.message === 'no answer') { client.destroy(); connect(); }
+    const { alive, woken } = JSON.parse(await run(prefix, mine, String(leaseMs)));
+    if (!alive && mine === holder) { holder = ''; tell({ struckOff: mine }); }
+    if (Array.isArray(woken) && woken.length > 0) tell({ woken });
+  } catch {
+    // The next beat tries again.
   }
   busy = false;
-}
-parentPort.on('message', (message) => {
-  if (message.stop) { stopped = true; clearInterval(timer); client.destroy(); parentPort.close(); }
-  else if (message.options !== undefined) { options = message.options; client.destroy(); connect(); }
-  else holder = message.holder;
-});
-const timer = setInterval(beat, leaseMs / 3);
-connect();
+}, leaseMs / 3);
+hear = (message) => { holder = message.holder; };
 `;
 
 export class Beater {
-  readonly #thread: Worker;
-  readonly #unlisten: () => void;
+  readonly #thread: SideThread<Told>;
 
   constructor({ connection, leaseMs, onWoken, onStruckOff }: BeaterParts) {
-    const { settings } = connection;
-    let endpoint = connection.endpoint ?? settings.endpoints[0];
-    if (endpoint === undefined) throw new TypeError('no server is named');
-    this.#thread = new Worker(beating, {
-      eval: true,
-      workerData: {
-        modulePath: createRequire(import.meta.url).resolve('@redis/client'),
-        options: clientOptions(settings, endpoint),
-        script: beatScript.source,
-        sha: beatScript.sha,
-        key: `${settings.keyPrefix}umbel:limit:holders`,
-        prefix: settings.keyPrefix,
-        leaseMs,
+    const { keyPrefix: prefix } = connection.settings;
+    this.#thread = new SideThread({
+      connection,
+      script: beatScript,
+      key: `${prefix}umbel:limit:holders`,
+      program: beating,
+      answerMs: Math.max(leaseMs / 3, 1000),
+      data: { prefix, leaseMs },
+      onMessage: ({ struckOff, woken }) => {
+        if (struckOff !== undefined) onStruckOff(struckOff);
+        if (woken !== undefined) onWoken(woken);
       },
-      execArgv: [],
-      env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48, stackSizeMb: 2 },
-    });
-    this.#thread.unref();
-    this.#thread.on('message', (message: { struckOff?: string; woken?: readonly Waiter[] }) => {
-      if (message.struckOff !== undefined) onStruckOff(message.struckOff);
-      if (message.woken !== undefined) onWoken(message.woken);
-    });
-    // After a failover the server is elsewhere.
-    this.#unlisten = connection.onState(({ connected }) => {
-      const now = connection.endpoint;
-      if (!connected || now === null || JSON.stringify(now) === JSON.stringify(endpoint)) return;
-      endpoint = now;
-      this.#thread.postMessage({ options: clientOptions(settings, now) });
     });
   }
 
   /** Renews this holder's lease from now on. */
   beat(holder: string): void {
-    this.#thread.postMessage({ holder });
+    this.#thread.tell({ holder });
   }
 
-  async stop(): Promise<void> {
-    this.#unlisten();
-    this.#thread.postMessage({ stop: true });
-    await this.#thread.terminate();
+  stop(): Promise<void> {
+    return this.#thread.stop();
   }
 }
