@@ -32,6 +32,7 @@ import { Refusals } from './refusals.ts';
 import type { Revocations } from './revocations.ts';
 import type { Settler } from './settle.ts';
 import type { Slots } from './slots.ts';
+import type { Standstill } from './standstill.ts';
 import type { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
 
@@ -51,6 +52,7 @@ export interface ProcessorParts {
   readonly revocations: Revocations;
   readonly events: TaskEvents;
   readonly activity: Activity;
+  readonly standstill: Pick<Standstill, 'doubtful'>;
   /** The worker's own, instead of the configured ones. */
   readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
   readonly clock: Clock;
@@ -84,11 +86,15 @@ export class Processor {
     let message: Decoded<TaskMessage> | null = null;
     try {
       message = this.#read(delivery);
+      const { doubtful } = this.#parts.standstill;
       const finished =
-        message.ok && this.#mayBeFinished(delivery, message.value)
+        message.ok && (doubtful || this.#mayBeFinished(delivery, message.value))
           ? await this.#finished(delivery, message.value)
           : null;
       if (finished === 'unknown') return;
+      // What was claimed before the process stood still may be another's by now.
+      if (doubtful && delivery.lost.aborted && message.ok)
+        return this.#log.unsettled(message.value, 'fenced');
       const admission = this.#admit(delivery, message, finished);
       if (admission.kind !== 'run') await this.#refusals.refuse(delivery, admission);
       else if (await this.#isPermitted(delivery, admission, place))

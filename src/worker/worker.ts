@@ -27,6 +27,7 @@ import {
 import { onSlotsSignal, type SlotParts, tellSlots } from './slot-report.ts';
 import { Slots } from './slots.ts';
 import { Sources } from './sources.ts';
+import { Standstill } from './standstill.ts';
 import { onStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
 
@@ -35,6 +36,7 @@ export { taskLogFields };
 
 interface Parts extends ShutdownParts {
   readonly operations: Operations;
+  readonly standstill: Standstill;
   readonly ear: Broadcasts;
   readonly cluster: ClusterLimits;
 }
@@ -192,6 +194,7 @@ export class Worker implements Service {
     });
     const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
     const limits = { soft: softTimeLimit, hard: timeLimit };
+    const standstill = new Standstill(clock, leaseMs);
     const processor = new Processor({
       app,
       name,
@@ -202,6 +205,7 @@ export class Worker implements Service {
       pool,
       cluster,
       ...operations.rules,
+      standstill,
       limits,
       clock,
       logger,
@@ -226,9 +230,11 @@ export class Worker implements Service {
       deafen,
       operations,
       cluster,
+      standstill,
     };
 
     await operations.prepare();
+    await standstill.start();
     await loop.start();
     await ear.start();
     this.#running = running;
@@ -279,6 +285,7 @@ export class Worker implements Service {
       await workerShuttingDown.send({ hostname, how }, logger);
       await parts.ear.stop();
       await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
+      await parts.standstill.stop();
       await parts.operations.stop();
       await parts.cluster.close();
       this.#leftSoftly.abort();

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../../src/lib/clock.ts';
+import { Standstill } from '../../src/worker/standstill.ts';
+
+const leaseMs = 15_000;
+
+describe('a process that stood still', () => {
+  it('is not in doubt while its time goes on', async () => {
+    const time = new Time();
+    await using standstill = new Standstill(time, leaseMs);
+    await standstill.start();
+    for (let passed = 0; passed < 60_000; passed += 5000) {
+      await time.pass(5000);
+      expect(standstill.doubtful).toBe(false);
+    }
+  });
+
+  it('is in doubt at once when it goes on, before any timer has fired', async () => {
+    const time = new Time();
+    await using standstill = new Standstill(time, leaseMs);
+    await standstill.start();
+    time.stand(60_000);
+    expect(standstill.doubtful).toBe(true);
+  });
+
+  it('stays so for a lease, and trusts itself again', async () => {
+    const time = new Time();
+    await using standstill = new Standstill(time, leaseMs);
+    await standstill.start();
+    time.stand(60_000);
+    await time.pass(0);
+    expect(standstill.doubtful).toBe(true);
+    await time.pass(5000);
+    await time.pass(5000);
+    expect(standstill.doubtful).toBe(true);
+    await time.pass(5000);
+    expect(standstill.doubtful).toBe(false);
+  });
+
+  it('is not in doubt after a pause that its lease outlasts', async () => {
+    const time = new Time();
+    await using standstill = new Standstill(time, leaseMs);
+    await standstill.start();
+    time.stand(9000);
+    await time.pass(0);
+    expect(standstill.doubtful).toBe(false);
+  });
+});
+
+/** Passes as a process sees it; while it stands no timer fires. */
+class Time implements Clock {
+  #now = 0;
+  #sleepers: { readonly at: number; readonly wake: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  monotonic(): number {
+    return this.#now;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(signal?.reason);
+      signal?.addEventListener('abort', abort, { once: true });
+      const wake = (): void => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      this.#sleepers.push({ at: this.#now + ms, wake });
+    });
+  }
+
+  stand(ms: number): void {
+    this.#now += ms;
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.#now += ms;
+    const due = this.#sleepers.filter(({ at }) => at <= this.#now);
+    this.#sleepers = this.#sleepers.filter(({ at }) => at > this.#now);
+    for (const { wake } of due) wake();
+    await new Promise((done) => setImmediate(done));
+  }
+}
