@@ -104,7 +104,7 @@ export class Store {
         this.#known.add(id);
       }
       if (this.#bug === 'a send is confirmed before it is kept' && this.#world.oneIn(8)) {
-        this.#tell({ kind: 'kept', id });
+        this.#tell({ kind: 'kept', id: taskOf(publication) });
         continue;
       }
       const haste = this.#bug === 'what is scheduled comes early' ? 400 : 0;
@@ -122,7 +122,7 @@ export class Store {
         strikes: 0,
         parks: 0,
       });
-      this.#tell({ kind: 'kept', id });
+      this.#tell({ kind: 'kept', id: taskOf(publication) });
     }
   }
 
@@ -147,7 +147,7 @@ export class Store {
       const { tag, epoch, publication, strikes, parks } = message;
       const redelivered = message.redelivered && this.#bug !== 'a message that comes back does not say so';
       given.push({ tag, epoch, publication, redelivered, strikes, parks });
-      this.#tell({ kind: 'given', id: publication.id, tag, epoch, owner });
+      this.#tell({ kind: 'given', id: taskOf(publication), tag, epoch, owner });
     }
     return given;
   }
@@ -196,7 +196,7 @@ export class Store {
     const message = this.messages.get(tag);
     const holds = message !== undefined && message.owner === owner && message.epoch === epoch;
     if (message === undefined || (!holds && this.#bug !== 'a late owner may settle')) return 'fenced';
-    const { id } = message.publication;
+    const id = taskOf(message.publication);
     this.#tell({ kind: 'settled', id, tag, epoch, how: settlement.kind });
     if (settlement.kind === 'release') {
       if (this.#bug === 'what an owner leaves is forgotten') this.messages.delete(tag);
@@ -238,4 +238,9 @@ export class Store {
     message.owner = null;
     message.redelivered = true;
   }
+}
+
+/** What is sent to go on with a workflow has an id of its own, beside its task's. */
+export function taskOf({ message }: Publication): string {
+  return String(message.headers.id);
 }

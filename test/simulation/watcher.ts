@@ -1,6 +1,6 @@
 // Who watches a run from outside, and holds it against the promises (P1 to P9) after every step.
 import { isReady } from '../../src/protocol/result-meta.ts';
-import type { Deed, Store } from './store.ts';
+import { type Deed, type Store, taskOf } from './store.ts';
 import type { Process, World } from './world.ts';
 
 interface Sent {
@@ -161,7 +161,7 @@ export class Watcher {
 
   /** After every step. */
   check(store: Store): void {
-    const there = new Set([...store.messages.values()].map(({ publication }) => publication.id));
+    const there = new Set([...store.messages.values()].map(({ publication }) => taskOf(publication)));
     for (const [id, sent] of this.#sent) {
       if (!sent.acknowledged || id.endsWith('-next')) continue;
       const ended = this.#recordedAt.has(id) || store.dead.has(id);
@@ -172,7 +172,7 @@ export class Watcher {
     }
     for (const message of store.messages.values())
       if (message.owner !== null && !store.owners.has(message.owner))
-        this.complain(`P9: ${message.publication.id} is held by ${message.owner}, which is gone`);
+        this.complain(`P9: ${taskOf(message.publication)} is held by ${message.owner}, which is gone`);
   }
 
   isAtRest(store: Store): boolean {
@@ -182,14 +182,14 @@ export class Watcher {
   left(process: Process, store: Store): void {
     for (const message of store.messages.values())
       if (message.owner?.startsWith(`${process.name}-`))
-        this.complain(`P9: ${message.publication.id} is held by ${process.name}, which has stopped`);
+        this.complain(`P9: ${taskOf(message.publication)} is held by ${process.name}, which has stopped`);
   }
 
   /** All is over. */
   conclude(store: Store): void {
     for (const message of store.messages.values())
       this.complain(
-        `P5: ${message.publication.id} is still there: ${JSON.stringify({ ...message, publication: 0 })}`,
+        `P5: ${taskOf(message.publication)} is still there: ${JSON.stringify({ ...message, publication: 0 })}`,
       );
     for (const [id, { kind, acknowledged }] of this.#sent) {
       if (!acknowledged) continue;

@@ -27,7 +27,7 @@ export async function pause({ place, pool, seconds, seed }: PauseOptions): Promi
   const armed = await Promise.all(
     spots.map(async (spot) => {
       const worker = await trial.worker(`${spot}:1:stop=${seconds}`);
-      await worker.line('ready');
+      await worker.line('ready', 0, 90_000);
       return worker;
     }),
   );

@@ -51,7 +51,7 @@ export async function storm({ place, pool, kills, tasks, seed }: StormOptions): 
     await trial.end(worker, 'kill');
     const next = await trial.worker();
     workers[victim] = next;
-    if (random.below(4) > 0) await next.line('ready'); // else the next kill may hit one that joins
+    if (random.below(4) > 0) await next.line('ready', 0, 90_000); // else the next kill may hit one that joins
   }
   const failure = await sendingFailed;
   if (failure !== null) throw failure;
