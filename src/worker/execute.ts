@@ -76,8 +76,13 @@ export class Run implements RunContext, Subject {
   execute(limits: Limits): Promise<RunEnd> {
     return new Promise((resolve) => {
       this.#end = resolve;
-      if (limits.soft !== null || limits.hard !== null) this.#watchTime(limits);
-      void this.#parts.pool.execute(this.task, this).then((outcome) => this.#finish(outcome));
+      // What a task waits for a child of its pool is not its own time.
+      const begin = (): boolean => {
+        if (this.#ended) return false;
+        if (limits.soft !== null || limits.hard !== null) this.#watchTime(limits);
+        return true;
+      };
+      void this.#parts.pool.execute(this.task, this, begin).then((outcome) => this.#finish(outcome));
     });
   }
 

@@ -36,7 +36,8 @@ function bench() {
   });
   const run = new Run(task, request, () => lease.signal, {
     pool: {
-      execute: (_, given) => {
+      execute: (_, given, begin) => {
+        begin();
         context = given;
         return code.promise;
       },

@@ -9,7 +9,10 @@ export function asyncPool(name: 'async' | 'solo' = 'async'): Pool {
   return {
     name,
     runsHooks: false,
-    execute: runTask,
+    execute: (task, context, begin) => {
+      begin();
+      return runTask(task, context);
+    },
     terminate: () => false,
     start: async () => undefined,
     resize: () => undefined,

@@ -26,6 +26,8 @@ export class ChildPool implements Pool {
   readonly runsHooks = true;
   readonly #parts: ChildPoolParts;
   readonly #hosts = new Set<ChildHost>();
+  /** Killed, and not gone yet. */
+  readonly #dying = new Set<ChildHost>();
   /** The last to become free is the first to be taken: the others may be let go. */
   readonly #free: ChildHost[] = [];
   readonly #waiting: ((host: ChildHost) => void)[] = [];
@@ -48,15 +50,27 @@ export class ChildPool implements Pool {
     throw new PoolError(`the pool '${this.name}' cannot start: ${problem}`);
   }
 
-  async execute(_: AnyTask, context: RunContext): Promise<Outcome | Lost> {
+  async execute(_: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | Lost> {
     const host = this.#free.pop() ?? (await new Promise<ChildHost>((take) => this.#waiting.push(take)));
+    // It was ended while it waited for a child: its message is another's by now.
+    if (!begin()) {
+      this.#release(host);
+      return { kind: 'lost', reason: 'it was ended before it began' };
+    }
     const outcome = await host.run(context);
     if (!host.gone) this.#release(host);
     return outcome;
   }
 
   terminate(context: RunContext): boolean {
-    for (const host of this.#hosts) if (host.context === context) host.kill();
+    for (const host of [...this.#hosts]) {
+      if (host.context !== context) continue;
+      host.kill();
+      // A thread in a native call ends only after it: its place is another's from now on.
+      this.#hosts.delete(host);
+      this.#dying.add(host);
+      this.#replace(false);
+    }
     return true; // or it has not begun, or has ended
   }
 
@@ -91,13 +105,23 @@ export class ChildPool implements Pool {
     for (const host of hosts)
       if (host.context === null) host.leave();
       else host.kill();
-    const late = clock.sleep(leaveMs, over.signal).then(
-      () => {
+    const late = clock
+      .sleep(leaveMs, over.signal)
+      .then(() => {
         for (const host of hosts) if (!host.gone) host.kill();
-      },
-      () => undefined,
-    );
-    while (this.#hosts.size > 0) await new Promise<void>((resolve) => (this.#onGone = resolve));
+        return clock.sleep(leaveMs, over.signal);
+      })
+      .then(
+        () => {
+          this.#hopeless = true;
+          this.#onGone();
+        },
+        () => undefined,
+      );
+    while (this.#hosts.size + this.#dying.size > 0) {
+      await new Promise<void>((resolve) => (this.#onGone = resolve));
+      if (this.#hopeless) break;
+    }
     over.abort();
     await late;
   }
@@ -107,6 +131,8 @@ export class ChildPool implements Pool {
   }
 
   #onGone: () => void = () => undefined;
+  /** What is left is in a native call that nothing ends. */
+  #hopeless = false;
 
   /** Resolves with null when it is there, or with what is wrong. */
   async #add(): Promise<string | null> {
@@ -144,16 +170,23 @@ export class ChildPool implements Pool {
     );
   }
 
-  /** Another takes its place; slowly, when they die as soon as they live. */
   #exited(host: ChildHost, how: string): void {
+    const { logger } = this.#parts;
+    logger.debug({ how }, `a child of the pool '${this.name}' is gone (${how})`);
+    const wasDying = this.#dying.delete(host);
     this.#hosts.delete(host);
     const at = this.#free.indexOf(host);
     if (at >= 0) this.#free.splice(at, 1);
     this.#onGone();
+    if (!wasDying) this.#replace(host.ran === 0);
+  }
+
+  /** Another takes its place; slowly, when they die as soon as they live. */
+  #replace(wasOfNoUse: boolean): void {
     if (this.#closing.signal.aborted || this.#hosts.size >= this.#size) return;
     const { clock, logger } = this.#parts;
-    const delayMs = host.ran > 0 || this.#failures === 0 ? 0 : backoffDelay(respawn, this.#failures);
-    if (host.ran === 0) this.#failures++;
+    const delayMs = wasOfNoUse && this.#failures > 0 ? backoffDelay(respawn, this.#failures) : 0;
+    if (wasOfNoUse) this.#failures++;
     const replace = (): void => {
       if (this.#closing.signal.aborted || this.#hosts.size >= this.#size) return;
       void this.#add().then((problem) => {
@@ -163,7 +196,6 @@ export class ChildPool implements Pool {
     };
     if (delayMs === 0) replace();
     else clock.sleep(delayMs, this.#closing.signal).then(replace, () => undefined);
-    logger.debug({ how }, `a child of the pool '${this.name}' is gone (${how}) and is replaced`);
   }
 }
 

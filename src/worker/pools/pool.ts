@@ -18,8 +18,11 @@ export interface Pool extends AsyncDisposable {
   readonly runsHooks: boolean;
   /** Resolves when it can run tasks. @throws PoolError when it never will. */
   start(): Promise<void>;
-  /** Runs the task's code and its classification. Never rejects: a failure is an outcome. */
-  execute(task: AnyTask, context: RunContext): Promise<Outcome | Lost>;
+  /**
+   * Runs the task's code and its classification. Never rejects: a failure is an outcome. `begin` is called when the code begins, which may
+   * be later: a child may have to be started; false: the run was ended meanwhile, and is not to begin.
+   */
+  execute(task: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | Lost>;
   /**
    * Ends the code of a run that was decided without it (its hard time limit, a cold shutdown).
    * False: this pool cannot, and the code may go on.
