@@ -1,14 +1,19 @@
 import { Command } from 'commander';
+import { amqpCommand } from './commands/amqp.ts';
 import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
+import { completionCommand } from './commands/completion.ts';
 import { controlCommand } from './commands/control.ts';
 import { deadCommand } from './commands/dead.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventsCommand } from './commands/events.ts';
+import { flowerCommand } from './commands/flower.ts';
 import { gatewayCommand } from './commands/gateway.ts';
+import { graphCommand } from './commands/graph.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { listCommand } from './commands/list.ts';
+import { logtoolCommand } from './commands/logtool.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { multiCommand } from './commands/multi.ts';
 import { purgeCommand } from './commands/purge.ts';
@@ -18,8 +23,10 @@ import { scheduleCommand } from './commands/schedule.ts';
 import { shellCommand } from './commands/shell.ts';
 import { statusCommand } from './commands/status.ts';
 import { topCommand } from './commands/top.ts';
+import { upgradeCommand } from './commands/upgrade.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
+import { examples } from './examples.ts';
 import { version } from './version.ts';
 
 /** The whole command line. */
@@ -64,10 +71,18 @@ or the embedded store of this folder, .umbel/store.db.`,
     topCommand(),
     listCommand(),
     reportCommand(),
+    graphCommand(),
+    amqpCommand(),
+    upgradeCommand(),
+    logtoolCommand(),
+    flowerCommand(),
+    completionCommand(),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of everyCommand(program)) {
     withCommonOptions(command);
+    const shown = examples[fullName(command).slice('umbel '.length)];
+    if (shown !== undefined) command.addHelpText('after', `\nExamples:\n  ${shown.join('\n  ')}`);
     command
       .exitOverride()
       .showSuggestionAfterError()

@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { UsageError } from '../usage.ts';
+
+/** `umbel flower`: says what there is instead. */
+export function flowerCommand(): Command {
+  return new Command('flower')
+    .description('A dashboard in the browser: there is none yet; says what there is instead.')
+    .option('--port <number>', "Flower's.")
+    .option('--address <address>', "Flower's.")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts top
+  umbel -A ./app.ts events
+  celery -b redis://localhost/0 flower --port=5555   (Python's Flower shows our workers, too)`,
+    )
+    .action(() => {
+      throw new UsageError(
+        "there is no dashboard in the browser yet; umbel top and umbel events show the cluster in the terminal, and Python's Flower works with our workers: celery -b <broker> flower",
+      );
+    });
+}

@@ -1,0 +1,74 @@
+import { Command } from 'commander';
+import { optionsOf, withApp } from '../common.ts';
+import { redacted } from '../redact.ts';
+import { askingOf, type RemoteOptions, withRemoteOptions } from '../remote.ts';
+import { exitCode } from '../usage.ts';
+
+/** `umbel graph`: pictures of the cluster and of a worker, for Graphviz. */
+export function graphCommand(): Command {
+  const workers = new Command('workers')
+    .description('Which workers serve which queues, as DOT.')
+    .addHelpText('after', '\nExamples:\n  umbel -A ./app.ts graph workers | dot -Tsvg > workers.svg');
+  withRemoteOptions(workers).action((_: unknown, self: Command) =>
+    drawWorkers(optionsOf<RemoteOptions>(self)),
+  );
+  const bootsteps = new Command('bootsteps')
+    .description('What a worker starts, and what each part needs, as DOT.')
+    .addHelpText('after', '\nExamples:\n  umbel graph bootsteps | dot -Tsvg > worker.svg')
+    .action(async () => {
+      const { bootstepsGraph, dotOf } = await import('../graph/dot.ts');
+      process.stdout.write(`${dotOf(bootstepsGraph())}\n`);
+    });
+  return new Command('graph')
+    .description('Draw the cluster, or the parts of a worker, in the language of Graphviz (DOT).')
+    .addCommand(workers)
+    .addCommand(bootsteps);
+}
+
+async function drawWorkers(options: RemoteOptions): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    const [{ Control }, { dotOf, workersGraph }] = await Promise.all([
+      import('../../control/control.ts'),
+      import('../graph/dot.ts'),
+    ]);
+    await using control = new Control(app);
+    const asking = askingOf(options);
+    const [stats, queues] = await Promise.all([
+      control.ask('stats', {}, asking),
+      control.ask('active_queues', {}, asking),
+    ]);
+    const workers = [...stats.replies].sort().map(([name, reply]) => ({
+      name,
+      slots: slotsOf(reply),
+      queues: namesOf(queues.replies.get(name)),
+    }));
+    if (workers.length === 0) {
+      output.note('umbel: no nodes replied within time constraint [UMBEL_UNAVAILABLE]');
+      process.exitCode = exitCode.unavailable;
+      return;
+    }
+    const { broker, backend } = app.config;
+    const cluster = {
+      workers,
+      broker: redacted(broker),
+      backend: backend === null ? null : redacted(backend),
+    };
+    output.say(dotOf(workersGraph(cluster)));
+    output.data(cluster);
+  });
+}
+
+/** Of any worker, also Python's: what it answers is looked at, not trusted. */
+function slotsOf(reply: unknown): number {
+  if (typeof reply !== 'object' || reply === null || !('pool' in reply)) return 0;
+  const { pool } = reply;
+  if (typeof pool !== 'object' || pool === null || !('max-concurrency' in pool)) return 0;
+  return Number(pool['max-concurrency']) || 0;
+}
+
+function namesOf(reply: unknown): readonly string[] {
+  if (!Array.isArray(reply)) return [];
+  return reply.flatMap((queue: unknown) =>
+    typeof queue === 'object' && queue !== null && 'name' in queue ? [String(queue.name)] : [],
+  );
+}

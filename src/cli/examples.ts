@@ -1,0 +1,22 @@
+/** Examples of commands within commands, for their help. */
+export const examples: Readonly<Record<string, readonly string[]>> = {
+  'schedule list': ['umbel -A ./app.ts schedule list', 'umbel -A ./app.ts schedule list --json'],
+  'schedule show': ['umbel -A ./app.ts schedule show nightly'],
+  'schedule add': ["umbel -A ./app.ts schedule add nightly --cron '0 3 * * *' --task shop.report"],
+  'schedule pause': ['umbel -A ./app.ts schedule pause nightly'],
+  'schedule resume': ['umbel -A ./app.ts schedule resume nightly'],
+  'schedule run': ['umbel -A ./app.ts schedule run nightly'],
+  'schedule delete': ['umbel -A ./app.ts schedule delete nightly'],
+  'schedule history': ['umbel -A ./app.ts schedule history nightly'],
+  'schedule preview': ['umbel -A ./app.ts schedule preview nightly'],
+  'schedule import': ['umbel -A ./app.ts schedule import schedules.json'],
+  'dead list': ['umbel dead list', 'umbel -b redis://localhost/0 dead list -Q celery --json'],
+  'dead show': ['umbel dead show 17', 'umbel dead show 17 --raw > message.json'],
+  'dead replay': ['umbel dead replay 17 18', 'umbel dead replay --all -Q slow'],
+  'dead discard': ['umbel dead discard 17', 'umbel dead discard --all -f'],
+  list: ['umbel -A ./app.ts list bindings'],
+  'list bindings': ['umbel -A ./app.ts list bindings', 'umbel -A ./app.ts list bindings --json'],
+  report: ['umbel -A ./app.ts report', 'umbel -A ./app.ts report --json'],
+  graph: ['umbel -A ./app.ts graph workers | dot -Tsvg > workers.svg', 'umbel graph bootsteps'],
+  upgrade: ['umbel upgrade settings celeryconfig.py -o settings.ts'],
+};

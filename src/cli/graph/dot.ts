@@ -1,0 +1,91 @@
+// Graphs in Graphviz' language, DOT. Pure.
+
+export interface Node {
+  readonly name: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+export interface Graph {
+  readonly nodes: readonly Node[];
+  /** From, to. */
+  readonly edges: readonly (readonly [string, string])[];
+}
+
+/** The graph as DOT: `dot -Tsvg` draws it. */
+export function dotOf({ nodes, edges }: Graph): string {
+  const lines = nodes.map(({ name, attributes = {} }) => `    ${quoted(name)}${listOf(attributes)};`);
+  for (const [from, to] of edges) lines.push(`    ${quoted(from)} -> ${quoted(to)};`);
+  return `digraph umbel {\n    rankdir=LR;\n    node [fontname="sans-serif", style=filled, fillcolor=white];\n${lines.join('\n')}\n}`;
+}
+
+function listOf(attributes: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(attributes).map(([key, value]) => `${key}=${quoted(value)}`);
+  return pairs.length === 0 ? '' : ` [${pairs.join(', ')}]`;
+}
+
+function quoted(text: string): string {
+  return `"${text
+    .replace(/[\\"]/g, '\\$&')
+    .replaceAll('\n', '\\n')
+    .replace(/\p{Cc}/gu, '?')}"`;
+}
+
+/** A worker, and how many tasks it runs at a time. */
+export interface WorkerNode {
+  readonly name: string;
+  readonly slots: number;
+  readonly queues: readonly string[];
+}
+
+export interface ClusterNodes {
+  readonly workers: readonly WorkerNode[];
+  readonly broker: string;
+  readonly backend: string | null;
+}
+
+/** Which worker serves which queue of the broker, and where results go. */
+export function workersGraph({ workers, broker, backend }: ClusterNodes): Graph {
+  const queues = [...new Set(workers.flatMap((worker) => worker.queues))].sort();
+  return {
+    nodes: [
+      { name: broker, attributes: { shape: 'cylinder', fillcolor: 'lightblue' } },
+      ...queues.map((queue) => ({
+        name: `queue ${queue}`,
+        attributes: { shape: 'cds', fillcolor: 'lightyellow' },
+      })),
+      ...workers.map(({ name, slots }) => ({
+        name,
+        attributes: { shape: 'box', fillcolor: 'lightgrey', label: `${name}\n${slots} at a time` },
+      })),
+      ...(backend === null
+        ? []
+        : [{ name: `results ${backend}`, attributes: { shape: 'folder', fillcolor: 'peachpuff' } }]),
+    ],
+    edges: [
+      ...queues.map((queue) => [broker, `queue ${queue}`] as const),
+      ...workers.flatMap(({ name, queues: own }) => own.map((queue) => [`queue ${queue}`, name] as const)),
+      ...(backend === null ? [] : workers.map(({ name }) => [name, `results ${backend}`] as const)),
+    ],
+  };
+}
+
+/** The parts of a worker in the order in which they start; each needs those that its arrows lead to. They stop the other way round. */
+const steps: readonly (readonly [part: string, needs: readonly string[]])[] = [
+  ['App', []],
+  ['Broker', ['App']],
+  ['Results', ['App']],
+  ['Consumer', ['Broker']],
+  ['Pool', ['App']],
+  ['Processor', ['Pool', 'Results']],
+  ['Heart', ['Broker']],
+  ['Mailbox', ['Broker']],
+  ['Health', []],
+  ['Claiming', ['Consumer', 'Processor']],
+];
+
+export function bootstepsGraph(): Graph {
+  return {
+    nodes: steps.map(([name]) => ({ name, attributes: { shape: 'box' } })),
+    edges: steps.flatMap(([name, needs]) => needs.map((need) => [name, need] as const)),
+  };
+}
