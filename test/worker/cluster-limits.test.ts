@@ -1,89 +1,11 @@
-// Limits that hold for all workers together, on every broker.
+// Limits that hold for all workers together: how they are said. (On every broker: `everywhere.test.ts`.)
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { newStore, sizeOf, until } from './bench.ts';
-import { allBrokers, appOn, onEachBroker, workerOf } from './everywhere.ts';
-
-/** How many run at once, by tenant. */
-class Gauge {
-  readonly now = new Map<string, number>();
-  readonly most = new Map<string, number>();
-  runs = 0;
-
-  async run(tenant: string, ms: number): Promise<void> {
-    this.runs++;
-    const now = (this.now.get(tenant) ?? 0) + 1;
-    this.now.set(tenant, now);
-    this.most.set(tenant, Math.max(now, this.most.get(tenant) ?? 0));
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    this.now.set(tenant, (this.now.get(tenant) ?? 1) - 1);
-  }
-}
-
-onEachBroker(allBrokers, (broker, newUrls) => {
-  it('of each tenant so many run at once, in all workers together, and every task runs', async () => {
-    const urls = await newUrls();
-    const gauge = new Gauge();
-    const apps = [appOn(urls), appOn(urls)].map((app) => {
-      app.task('import', { concurrency: { limit: 2, key: 0 } }, (tenant: string) => gauge.run(tenant, 20));
-      return app;
-    });
-    for (const app of apps) await workerOf(app, { concurrency: 6 });
-    const [sender] = apps;
-    const sent = await Promise.all(
-      Array.from({ length: 24 }, (_, n) => sender?.send('import', [n % 3 === 0 ? 'b' : 'a'])),
-    );
-    for (const result of sent) await result?.get({ timeout: 30 });
-    expect(gauge.runs).toBe(24);
-    for (const most of gauge.most.values()) expect(most).toBeLessThanOrEqual(2);
-  });
-
-  it('a task that must wait takes no slot: others overtake it; when a permit is freed it goes on at once', async () => {
-    const app = appOn(await newUrls());
-    const gate = deferred<string>();
-    const began: string[] = [];
-    app.task('one', { concurrency: 1 }, (name: string) => {
-      began.push(name);
-      return name === 'first' ? gate.promise : name;
-    });
-    app.task('free', () => 'free');
-    await workerOf(app, { concurrency: 2 });
-    const first = await app.send('one', ['first']);
-    await until(() => began.length === 1);
-    const others = await Promise.all(['second', 'third', 'fourth'].map((name) => app.send('one', [name])));
-    await until(async () => {
-      const [ready, scheduled] = await sizeOf(app);
-      return broker === 'rabbitmq' ? ready === 0 : scheduled === 3;
-    });
-    expect(await (await app.send('free')).get({ timeout: 15 })).toBe('free');
-    expect(began).toEqual(['first']);
-    gate.resolve('done');
-    const beganAt = performance.now();
-    await first.get({ timeout: 15 });
-    for (const result of others) await result.get({ timeout: 30 });
-    // By itself it would ask again after ten seconds.
-    if (broker !== 'rabbitmq') expect(performance.now() - beganAt).toBeLessThan(8000);
-    if (broker !== 'rabbitmq') expect(began).toEqual(['first', 'second', 'third', 'fourth']);
-  });
-
-  it('so many start in a second, in all workers together', async () => {
-    const urls = await newUrls();
-    const starts: number[] = [];
-    const apps = [appOn(urls), appOn(urls)].map((app) => {
-      app.task('sms', { rateLimit: { limit: '10/s' } }, () => {
-        starts.push(Date.now());
-      });
-      return app;
-    });
-    for (const app of apps) await workerOf(app);
-    const sent = await Promise.all(Array.from({ length: 12 }, () => apps[0]?.send('sms')));
-    for (const result of sent) await result?.get({ timeout: 30 });
-    expect(starts).toHaveLength(12);
-    expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeGreaterThanOrEqual(1000); // eleven intervals; none comes early
-  });
-});
+import { appOn, workerOf } from './everywhere.ts';
+import { Gauge } from './limit-cases.ts';
 
 describe('limits', () => {
   it('of a queue are set in the configuration', async () => {

@@ -19,11 +19,11 @@ const servers: { redis: RedisServerProcess | null; rabbit: RabbitServerProcess |
 };
 let redisDb = 0;
 
+/** What a test of all brokers gets: where it is, and a maker of the options that name its stores. */
+export type Cases = (broker: Broker, newUrls: () => Promise<{ broker: string; backend?: string }>) => void;
+
 /** The cases for each broker that is here. `define` gets a maker of the options that name its stores. */
-export function onEachBroker(
-  brokers: readonly Broker[],
-  define: (broker: Broker, newUrls: () => Promise<{ broker: string; backend?: string }>) => void,
-): void {
+export function onEachBroker(brokers: readonly Broker[], define: Cases): void {
   beforeAll(async () => {
     const wantsRabbit = brokers.includes('rabbitmq') && !noRabbit;
     const wantsRedis = (wantsRabbit || brokers.includes('redis')) && !noRedis;

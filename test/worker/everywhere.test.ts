@@ -1,0 +1,12 @@
+// What must be the same on every broker: acknowledgements, limits of all workers, unique tasks, revocations. One start of the servers for all.
+import { describe } from 'vitest';
+import { acksCases } from './acks-cases.ts';
+import { allBrokers, onEachBroker } from './everywhere.ts';
+import { limitCases } from './limit-cases.ts';
+import { uniqueCases } from './unique-cases.ts';
+
+onEachBroker(allBrokers, (broker, newUrls) => {
+  describe('acknowledgements', () => acksCases(broker, newUrls));
+  describe('limits of all workers', () => limitCases(broker, newUrls));
+  describe('unique tasks', () => uniqueCases(broker, newUrls));
+});
