@@ -40,6 +40,9 @@ export interface Rules {
 /** How long a start, or a stop, waits for a broker that does not answer. */
 const patienceMs = 3_000;
 
+/** Brokers that Python's workers may share. Elsewhere all that workers know is in the store. */
+const withPython: ReadonlySet<string> = new Set(['redis', 'amqp']);
+
 export class Operations {
   readonly rules: Rules;
   readonly #parts: OperationsParts;
@@ -48,6 +51,8 @@ export class Operations {
   readonly #heart: Heart;
   #processor: Processor | null = null;
   #control: RemoteControl | null = null;
+  readonly #leaving = new AbortController();
+  #mingling: Promise<void> | null = null;
   #deafen: () => void = () => undefined;
 
   constructor(parts: OperationsParts) {
@@ -91,13 +96,16 @@ export class Operations {
       custom: app.commands,
     });
     await this.#control.start();
+    if (withPython.has(transport.name)) this.#mingling = this.#mingle();
   }
 
   /** Says that it goes, and listens no more. Never rejects. */
   async stop(): Promise<void> {
     this.#deafen();
     const { transport } = this.#parts;
+    this.#leaving.abort();
     const leave = async (): Promise<void> => {
+      await this.#mingling;
       await this.#control?.stop();
       await this.#heart.stop();
       await this.#sender.close();
@@ -105,6 +113,23 @@ export class Operations {
     const left = leave().catch(() => undefined);
     // Nobody would hear it.
     if (transport.status.state !== 'reconnecting') await this.#atMost(left);
+  }
+
+  /** Beside its work: what is revoked by our own hands it has read before. */
+  async #mingle(): Promise<void> {
+    const { name, transport, clock, logger } = this.#parts;
+    const { fanout } = transport;
+    const { mingle } = await import('./mingle.ts');
+    const { revocations } = this.rules;
+    await mingle({
+      fanout,
+      name,
+      revocations,
+      lamport: this.#lamport,
+      clock,
+      logger,
+      signal: this.#leaving.signal,
+    });
   }
 
   async #load(): Promise<void> {

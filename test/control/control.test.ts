@@ -52,6 +52,18 @@ describe.each(stores)('remote control on %s', (kind) => {
     expect([...regex.replies.keys()]).toEqual(['celery@here']);
   });
 
+  it('who holds an election hears that this worker has heard of it', async () => {
+    const { app, control } = await setUp();
+    const heard: WireEvent[] = [];
+    await captureEvents(app, (event) => heard.push(event));
+    await control.tell('election', { id: 'who', topic: 'task', action: {} });
+    await until(() => heard.some(({ type }) => type === 'worker-elect-ack'));
+    expect(heard.find(({ type }) => type === 'worker-elect-ack')).toMatchObject({
+      id: 'who',
+      hostname: 'celery@here',
+    });
+  });
+
   it('a running task is active, with its arguments and since when', async () => {
     const { app, ask } = await setUp();
     const gate = deferred<void>();

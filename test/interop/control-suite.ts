@@ -8,6 +8,7 @@ import { deferred } from '../../src/lib/deferred.ts';
 import type { WireEvent } from '../../src/protocol/event.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
+import { commandCases } from './command-cases.ts';
 import type { Servers } from './harness/pair.ts';
 import { PythonProcess } from './harness/python-process.ts';
 import { PythonWorker } from './harness/python-worker.ts';
@@ -25,6 +26,8 @@ export function controlSuite(name: string, missing: string | undefined, start: (
     let worker: Worker;
     let log: MemoryLog;
     let gate = deferred<void>();
+    let commands: PythonProcess;
+    let running: Promise<unknown> = Promise.resolve();
 
     beforeAll(async () => {
       servers = await start();
@@ -34,38 +37,42 @@ export function controlSuite(name: string, missing: string | undefined, start: (
         throw new RangeError('no good');
       });
       app.task('ts.wait', async (_: string) => gate.promise);
+      app.task('ts.held', { bind: true, trackStarted: true }, async (task) => {
+        await new Promise((_, reject) => {
+          task.signal.addEventListener('abort', () => reject(task.signal.reason), { once: true });
+        });
+      });
       log = new MemoryLog();
       worker = new Worker(app, { name: node, queues: ['ts'], concurrency: 4, logger: log });
       await worker.start();
-    }, 60_000);
+      commands = new PythonProcess('the commands of Celery', ['run_commands.py'], {
+        settings: servers.python,
+      });
+      await commands.line(60_000);
+    }, 120_000);
 
     afterAll(async () => {
       gate.resolve();
+      await commands?.[Symbol.asyncDispose]();
       await worker?.stop({ cold: true });
       await app?.close();
       await servers?.[Symbol.asyncDispose]();
     });
 
-    /** Runs `celery …` and gives what it printed. */
-    async function celery(...args: readonly string[]): Promise<string> {
-      const settings = servers.python;
-      await using python = new PythonProcess('celery', ['-m', 'celery', '-A', 'interop_app', ...args], {
-        settings,
+    /** Runs `celery …` and gives what it printed; one after another. */
+    function celery(...args: readonly string[]): Promise<string> {
+      const printed = running.then(async () => {
+        commands.tell(JSON.stringify(args));
+        return String(JSON.parse(await commands.line(60_000)));
       });
-      const lines: string[] = [];
-      for (;;) {
-        const line = await python.line(30_000).catch(() => null);
-        if (line === null) break;
-        lines.push(line);
-      }
-      await python.exited;
-      return lines.join('\n') + python.log;
+      running = printed.catch(() => undefined);
+      return printed;
     }
 
     /** One answer of our worker to a command of Celery's. */
     async function asked(...args: readonly string[]): Promise<unknown> {
       const [kind = '', ...rest] = args;
-      const printed = await celery(kind, ...rest, '-j', '-t', '3', '-d', node);
+      const printed = await celery(kind, ...rest, '-j', '-t', '20', '-d', node);
       const line = printed.split('\n').find((each) => /^[[{]/.test(each));
       if (line === undefined) throw new Error(`no JSON: ${printed}`);
       const read: unknown = JSON.parse(line);
@@ -102,7 +109,7 @@ export function controlSuite(name: string, missing: string | undefined, start: (
         pool: { 'max-concurrency': 4 },
         rusage: expect.any(Object),
       });
-      expect(await asked('inspect', 'registered')).toEqual(['ts.add', 'ts.fail', 'ts.wait']);
+      expect(await asked('inspect', 'registered')).toEqual(['ts.add', 'ts.fail', 'ts.held', 'ts.wait']);
       expect(await asked('inspect', 'active_queues')).toMatchObject([{ name: 'ts', routing_key: 'ts' }]);
       expect(await asked('inspect', 'reserved')).toEqual([]);
       expect(await asked('inspect', 'scheduled')).toEqual([]);
@@ -279,5 +286,15 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       await python.end('SIGKILL');
       await reading;
     });
+
+    commandCases(() => ({
+      app,
+      worker,
+      node,
+      python: servers.python,
+      urls: { broker: String(servers.typescript.broker), backend: String(servers.typescript.backend) },
+      celery,
+      asked,
+    }));
   });
 }

@@ -17,6 +17,7 @@ import {
 } from './panel.ts';
 
 const mostConcurrency = 100_000;
+const electionMs = 500;
 const ok = (text: string): Json => ({ ok: text });
 const nok = (text: string): Json => ({ error: text });
 
@@ -177,8 +178,15 @@ export const shutdown: Command = ({ shutDown, logger }) => {
   return noReply;
 };
 
-/** Celery's way to agree on who does something; nobody here stands for election. */
-export const election: Command = () => noReply;
+/**
+ * Celery's way to agree on who does something. We stand for none, but say that we have heard of it: Python's workers wait for all that live.
+ * They do not count an answer that comes before they have heard of it themselves.
+ */
+export const election: Command = ({ events }, { id }) => {
+  if (typeof id === 'string')
+    setTimeout(() => void events.worker('worker-elect-ack', { id }), electionMs).unref();
+  return noReply;
+};
 
 function resized(panel: Panel, size: number, said: string): Json {
   if (panel.pool.name === 'solo')

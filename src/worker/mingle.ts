@@ -1,0 +1,83 @@
+// A worker that starts asks the others what they know (Celery's mingle): what is revoked, and the logical time.
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
+import type { LamportClock } from '../lib/lamport.ts';
+import type { Logger } from '../lib/logger.ts';
+import { readReply, requestMessage } from '../protocol/control.ts';
+import type { Decoded, WireMessage } from '../protocol/message.ts';
+import { isMap } from '../protocol/refusal.ts';
+import { controlExchange, type Fanout, mostNotices, replyExchange } from '../transports/fanout.ts';
+import { revokedTimes } from './commands/inspecting.ts';
+import type { Revocations } from './revocations.ts';
+
+export interface MingleParts {
+  readonly fanout: Fanout;
+  /** Node name. */
+  readonly name: string;
+  readonly revocations: Revocations;
+  readonly lamport: LamportClock;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The worker stops. */
+  readonly signal: AbortSignal;
+}
+
+/** How long answers are waited for: Celery's inspect timeout. */
+const gatherMs = 1_000;
+/** The latest of what we know; each start sends it to all. */
+const mostSaid = 10_000;
+
+/** Takes over what the others know. Never rejects: who does not answer is not missed. */
+export async function mingle(parts: MingleParts): Promise<void> {
+  const { fanout, clock, logger, signal } = parts;
+  const key = randomUUID();
+  const nodes = new Set<string>();
+  const subscription = {
+    exchange: replyExchange,
+    keys: [key],
+    queue: `${key}.reply.celery.pidbox`,
+    ttlMs: 300_000,
+    expiresMs: 10_000,
+  };
+  try {
+    await using _ = await fanout.subscribe(subscription, (message) => {
+      for (const node of learn(message, parts)) nodes.add(node);
+    });
+    await fanout.publish(controlExchange, '', hello(parts, key));
+    await clock.sleep(gatherMs, signal).catch(() => undefined);
+  } catch (error) {
+    logger.debug({ err: error }, `the other workers could not be asked: ${String(error)}`);
+  }
+  if (nodes.size > 0)
+    logger.info({ nodes: [...nodes].slice(0, 100) }, `mingle: sync with ${nodes.size} nodes`);
+}
+
+function hello({ name, revocations, lamport }: MingleParts, key: string): WireMessage {
+  const request = {
+    method: 'hello',
+    arguments: { from_node: name, revoked: revokedTimes(revocations.ids.slice(-mostSaid)) },
+    destination: null,
+    pattern: null,
+    matcher: null,
+    reply: { ticket: key, exchange: replyExchange.name, routingKey: key },
+    clock: lamport.forward(),
+  };
+  return requestMessage(request, Date.now() / 1000 + gatherMs / 1000);
+}
+
+/** Who answered. */
+function learn(
+  message: Decoded<WireMessage>,
+  { name, revocations, lamport }: MingleParts,
+): readonly string[] {
+  const read = readReply(message);
+  if (!read.ok) return [];
+  const others = read.value.filter(({ node, value }) => node !== name && isMap(value));
+  for (const { value, clock } of others) {
+    lamport.adjust(clock);
+    if (!isMap(value)) continue;
+    lamport.adjust(value.clock);
+    if (isMap(value.revoked)) revocations.learn(Object.keys(value.revoked).slice(-mostNotices));
+  }
+  return others.map(({ node }) => node);
+}
