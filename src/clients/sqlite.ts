@@ -123,7 +123,7 @@ export class SqliteStore {
    * @throws StoreError when the file was written by a newer Umbel.
    */
   async migrate(part: string, versions: readonly string[]): Promise<void> {
-    if (this.#version(part) === versions.length) return;
+    if ((await again(() => this.#version(part))) === versions.length) return;
     await this.write(true, (transaction) => {
       transaction.exec(
         'CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID',
@@ -296,7 +296,7 @@ async function openDatabase(file: string): Promise<Database> {
     const database = library(file);
     // Several processes may open a new file at once; switching to WAL needs it for itself.
     database.exec('PRAGMA busy_timeout=10000');
-    database.exec('PRAGMA journal_mode=WAL');
+    await again(() => database.exec('PRAGMA journal_mode=WAL'));
     database.exec(
       `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
     );
@@ -307,6 +307,21 @@ async function openDatabase(file: string): Promise<Database> {
     return database;
   } catch (error) {
     throw new StoreError(`cannot open the store ${file}: ${message(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Where two switch to WAL at once, or one closes the file as the last while another opens it, SQLite does not wait: the one that is
+ * refused comes again.
+ */
+async function again<T>(work: () => T): Promise<T> {
+  for (const until = performance.now() + busyTimeoutMs; ; ) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
+    }
   }
 }
 
