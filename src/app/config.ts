@@ -101,6 +101,11 @@ export interface Settings {
   readonly include: readonly string[];
   /** Tasks at a time. Default 8. */
   readonly workerConcurrency: number;
+  /**
+   * How many messages a worker holds for each of its slots. Default 1: it takes what it can run at once, and leaves the rest to others. More saves round
+   * trips to a broker far away.
+   */
+  readonly workerPrefetchMultiplier: number;
   /** How long a worker may be silent before its tasks are given to others. Default 15 s. */
   readonly workerLease: Duration;
   /** After so many workers have died of a message it is put into the dead-letter store. Default 5. */
@@ -234,6 +239,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     timezone: given.timezone('timezone', 'UTC'),
     include: given.texts('include', []),
     workerConcurrency: given.integer('workerConcurrency', 1, 100_000, 8),
+    workerPrefetchMultiplier: given.integer('workerPrefetchMultiplier', 1, 1000, 1),
     workerLease: given.secondsAbove('workerLease', 1, 15),
     workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
     workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),

@@ -86,6 +86,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['timezone', 'timezone'],
   ['include', 'include'],
   ['workerConcurrency', 'workerConcurrency'],
+  ['workerPrefetchMultiplier', 'workerPrefetchMultiplier'],
   ['workerLease', 'workerLease'],
   ['workerMaxDeliveries', 'workerMaxDeliveries'],
   ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
@@ -111,7 +112,6 @@ const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why
   ['brokerConnectionRetry', { value: true, why: 'a worker waits for its broker' }],
   ['brokerConnectionRetryOnStartup', { value: true, why: 'a worker waits for its broker' }],
   ['taskPublishRetry', { value: true, why: 'for a single call say { retry: false }' }],
-  ['workerPrefetchMultiplier', { value: 1, why: 'a worker takes only what it can run at once' }],
   [
     'workerEnableSoftShutdownOnIdle',
     { value: false, why: 'an idle worker holds nothing that it could wait for' },

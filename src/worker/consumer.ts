@@ -17,7 +17,7 @@ export interface ClaimLoopParts {
   readonly logger: Logger;
 }
 
-/** Keeps the slots busy: claims as many messages as there are free slots, and never one more. */
+/** Keeps the slots busy: claims as many messages as there is room for (free slots, if nothing else is asked for), and never one more. */
 export class ClaimLoop implements Service {
   readonly #parts: ClaimLoopParts;
   readonly #stopping = new AbortController();
@@ -47,8 +47,8 @@ export class ClaimLoop implements Service {
     const { slots, processor } = this.#parts;
     const breath = new Breath();
     while (!signal.aborted) {
-      if (slots.free <= 0) {
-        await slots.whenFree();
+      if (slots.room <= 0) {
+        await slots.whenRoom();
         continue;
       }
       const deliveries = await this.#claim(signal);
@@ -65,7 +65,7 @@ export class ClaimLoop implements Service {
     const { source, slots, clock, logger } = this.#parts;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        const deliveries = await source.claim(() => slots.free, signal);
+        const deliveries = await source.claim(() => slots.room, signal);
         if (failures > 0) logger.info({ failures }, 'claiming messages again');
         return deliveries;
       } catch (error) {

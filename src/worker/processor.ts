@@ -35,6 +35,7 @@ import type { Slots } from './slots.ts';
 import type { Standstill } from './standstill.ts';
 import type { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
+import type { Turnstile } from './turnstile.ts';
 
 export interface ProcessorParts {
   readonly app: App;
@@ -42,6 +43,8 @@ export interface ProcessorParts {
   readonly name: string;
   readonly backend: ResultBackend | null;
   readonly slots: Slots;
+  /** Where messages are fetched ahead of free slots; else null. */
+  readonly turnstile: Turnstile | null;
   readonly settler: Settler;
   readonly records: Records;
   readonly pool: Pool;
@@ -81,10 +84,18 @@ export class Processor {
 
   /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
   async process(delivery: Delivery): Promise<void> {
-    const place: Place = { vacated: false, permit: null };
+    const { turnstile } = this.#parts;
+    const place: Place = { vacated: false, turn: false, permit: null };
     this.#inHand.add(delivery);
     let message: Decoded<TaskMessage> | null = null;
     try {
+      if (turnstile !== null) {
+        place.turn = await turnstile.enter();
+        if (!place.turn) {
+          await this.#parts.settler.settle(delivery, toFront); // fetched ahead, and not begun
+          return;
+        }
+      }
       message = this.#read(delivery);
       const { doubtful } = this.#parts.standstill;
       const finished =
@@ -104,6 +115,7 @@ export class Processor {
     } finally {
       this.#inHand.delete(delivery);
       this.#leavePermit(place);
+      this.#leaveTurn(place);
       this.#parts.slots.release(place.vacated);
     }
   }
@@ -117,6 +129,11 @@ export class Processor {
     } finally {
       this.#parts.slots.release();
     }
+  }
+
+  /** Gives back what was fetched ahead, from now on. */
+  sendHome(): void {
+    this.#parts.turnstile?.close();
   }
 
   /** Ends all runs without a result, also those that begin from now on: their messages go back to the front of their queues. */
@@ -245,6 +262,12 @@ export class Processor {
     return true;
   }
 
+  #leaveTurn(place: Place): void {
+    if (!place.turn) return;
+    place.turn = false;
+    this.#parts.turnstile?.leave();
+  }
+
   #leavePermit(place: Place): void {
     if (place.permit === null) return;
     this.#parts.cluster.release(place.permit);
@@ -293,6 +316,7 @@ export class Processor {
     if (hooks !== null) await hooks;
     slots.vacate();
     place.vacated = true;
+    this.#leaveTurn(place);
     const { ending, write, prepared } = decided;
     const settled = prepared
       ? await this.#concluder.conclude(delivery, ending, prepared, { write, early })
@@ -397,6 +421,8 @@ function taskNamed(app: App, name: string): AnyTask | undefined {
 /** What one delivery takes. */
 interface Place {
   vacated: boolean;
+  /** It is through the turnstile. */
+  turn: boolean;
   permit: Permit | null;
 }
 

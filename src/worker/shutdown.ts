@@ -85,6 +85,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   const { loop, slots, processor, pool, scaler, patience, source, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
+  processor.sendHome();
   await scaler?.stop();
   const away = { leftMs: awayMs };
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, away, clock);

@@ -6,13 +6,16 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
  */
 export class Slots {
   #size: number;
+  readonly #multiplier: number;
   #taken = 0;
   #settling = 0;
   #freed: Deferred<void> | null = null;
   #idle: Deferred<void> | null = null;
 
-  constructor(size: number) {
+  /** `multiplier`: so many messages for each place are held, of which the others wait for theirs. */
+  constructor(size: number, multiplier = 1) {
     this.#size = size;
+    this.#multiplier = multiplier;
   }
 
   get size(): number {
@@ -29,6 +32,11 @@ export class Slots {
     return this.size - this.#taken - Math.max(0, this.#settling - this.size);
   }
 
+  /** How many more messages may be claimed. */
+  get room(): number {
+    return this.#size * this.#multiplier - this.#taken - Math.max(0, this.#settling - this.#size);
+  }
+
   /** How many are taken, or settle. */
   get busy(): number {
     return this.#taken + this.#settling;
@@ -42,7 +50,7 @@ export class Slots {
   vacate(): void {
     this.#taken--;
     this.#settling++;
-    if (this.free > 0) this.nudge();
+    if (this.room > 0) this.nudge();
   }
 
   /** It is over with one that was taken; `vacated` before or not. */
@@ -58,6 +66,13 @@ export class Slots {
   /** Resolves when a slot is free, or at {@link nudge}. */
   whenFree(): Promise<void> {
     if (this.free > 0) return Promise.resolve();
+    this.#freed ??= deferred();
+    return this.#freed.promise;
+  }
+
+  /** Resolves when a message may be claimed, or at {@link nudge}. */
+  whenRoom(): Promise<void> {
+    if (this.room > 0) return Promise.resolve();
     this.#freed ??= deferred();
     return this.#freed.promise;
   }

@@ -30,6 +30,7 @@ import { Sources } from './sources.ts';
 import { Standstill } from './standstill.ts';
 import { onStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
+import { Turnstile } from './turnstile.ts';
 
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
@@ -39,6 +40,7 @@ interface Parts extends ShutdownParts {
   readonly standstill: Standstill;
   readonly ear: Broadcasts;
   readonly cluster: ClusterLimits;
+  readonly turnstile: Turnstile | null;
 }
 
 /**
@@ -81,6 +83,7 @@ export class Worker implements Service {
       throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
     this.#running?.pool.resize(concurrency);
     this.#running?.slots.resize(concurrency);
+    this.#running?.turnstile?.resize(concurrency);
   }
 
   /** Its name among all workers: `celery@host`. */
@@ -160,7 +163,8 @@ export class Worker implements Service {
     await app.signals.workerInit.send({ hostname: name }, logger);
     await this.#health.start(); // also while it waits for its broker: it lives
     const leaseMs = app.config.workerLease * 1000;
-    const consuming = { queues, name, leaseMs, slots: autoscale?.max ?? concurrency };
+    const slotsAtMost = (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier;
+    const consuming = { queues, name, leaseMs, slots: slotsAtMost };
     const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
     if (arrived === null) return null;
     const { stores, source: first, deafen } = arrived;
@@ -179,7 +183,9 @@ export class Worker implements Service {
       await source.close();
       throw error;
     }
-    const slots = new Slots(concurrency);
+    const { workerPrefetchMultiplier: multiplier } = app.config;
+    const slots = new Slots(concurrency, multiplier);
+    const turnstile = multiplier === 1 ? null : new Turnstile(concurrency);
     const patience = new Patience(clock, logger);
     const settler = new Settler(transport, backend, patience);
     const cluster = new ClusterLimits({
@@ -200,6 +206,7 @@ export class Worker implements Service {
       name,
       backend,
       slots,
+      turnstile,
       settler,
       records,
       pool,
@@ -230,6 +237,7 @@ export class Worker implements Service {
       deafen,
       operations,
       cluster,
+      turnstile,
       standstill,
     };
 

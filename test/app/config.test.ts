@@ -64,6 +64,7 @@ describe('the settings', () => {
       include: [],
       workerConcurrency: 8,
       workerLease: 15,
+      workerPrefetchMultiplier: 1,
       workerMaxDeliveries: 5,
       workerUnknownTaskGrace: 60,
       workerShutdownTimeout: null,

@@ -82,3 +82,41 @@ export const limitCases: Cases = (broker, newUrls) => {
     expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeGreaterThanOrEqual(1000); // eleven intervals; none comes early
   });
 };
+
+/** What is fetched ahead, and in which order queues are served. */
+export const prefetchCases: Cases = (_, newUrls) => {
+  it('with a prefetch multiplier of 3 two slots hold six messages and run two; a stop gives back what was not begun at once', async () => {
+    const app = appOn(await newUrls(), { workerPrefetchMultiplier: 3 });
+    const gate = deferred<string>();
+    let runs = 0;
+    app.task('held', () => {
+      runs++;
+      return gate.promise;
+    });
+    const { worker } = await workerOf(app, { concurrency: 2 });
+    await Promise.all(Array.from({ length: 8 }, () => app.send('held')));
+    await until(async () => runs === 2 && (await sizeOf(app))[0] === 2);
+    const stopped = worker.stop();
+    await until(async () => (await sizeOf(app))[0] === 6);
+    expect(runs).toBe(2);
+    gate.resolve('done');
+    await stopped;
+    expect(runs).toBe(2);
+    expect((await sizeOf(app))[0]).toBe(6);
+  });
+
+  it('queues are served in turn, whatever waits in one of them', async () => {
+    const app = appOn(await newUrls());
+    const order: string[] = [];
+    app.task('note', (queue: string) => {
+      order.push(queue);
+    });
+    const send = (queue: string) => app.send('note', [queue], { queue });
+    const all = await Promise.all(Array.from({ length: 30 }, () => send('long')));
+    const few = await Promise.all(Array.from({ length: 3 }, () => send('short')));
+    await workerOf(app, { queues: ['long', 'short'], concurrency: 1 });
+    for (const result of few) await result.get({ timeout: 15 });
+    expect(order.filter((queue) => queue === 'long').length).toBeLessThan(20);
+    for (const result of all) await result.get({ timeout: 15 });
+  });
+};
