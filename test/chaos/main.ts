@@ -1,20 +1,27 @@
 // The chaos proofs: `npm run chaos`. Options:
-//   --what points,storm,pause   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
+//   --what points,storm,pause,terms,soak   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
 //   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)
+//   --stops 240 (of terms: SIGTERM)   --soak 1200 --rate 200 --fault-every 30 (seconds of a soak, tasks a second)
 import { parseArgs } from 'node:util';
 import { type Cycled, cycle } from './harness/cycle.ts';
 import { pause } from './harness/pause.ts';
 import { Servers } from './harness/places.ts';
 import { type PlaceName, type PoolName, points } from './harness/points.ts';
 import { preparePrograms } from './harness/programs.ts';
+import { restarts } from './harness/restarts.ts';
+import { soak } from './harness/soak.ts';
 import { storm } from './harness/storm.ts';
 import { line, sum, title } from './harness/table.ts';
 
 const { values } = parseArgs({
   options: {
-    what: { type: 'string', default: 'points,storm,pause' },
+    what: { type: 'string', default: 'points,storm,pause,terms' },
     tasks: { type: 'string', default: '20000' },
     'storm-kills': { type: 'string', default: '200' },
+    stops: { type: 'string', default: '240' },
+    soak: { type: 'string', default: '1200' },
+    rate: { type: 'string', default: '200' },
+    'fault-every': { type: 'string', default: '30' },
     seconds: { type: 'string', default: '60' },
     place: { type: 'string', default: 'sqlite,redis,rabbitmq' },
     only: { type: 'string' },
@@ -65,6 +72,13 @@ async function lane(name: PlaceName): Promise<Cycled[]> {
   if (does('storm')) {
     const size = { kills: Number(values['storm-kills']), tasks: Number(values.tasks) };
     await note(storm({ place: servers.fresh(), pool, ...size, seed }));
+  }
+  if (does('terms'))
+    await note(restarts({ place: servers.fresh(), pool, kills: Number(values.stops), seed }));
+  if (does('soak')) {
+    const faultEveryMs = Number(values['fault-every']) * 1000;
+    const steady = { seconds: Number(values.soak), rate: Number(values.rate), faultEveryMs };
+    await note(soak({ place: servers.fresh(), pool, kills: 0, ...steady, seed }));
   }
   return done;
 }

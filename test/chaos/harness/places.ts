@@ -17,6 +17,10 @@ export interface ChaosPlace {
   readonly scripts: Readonly<Record<string, string>>;
   /** What the store cannot rule out; see docs/reliability.md. */
   readonly tolerated: readonly string[];
+  /** Cuts all connections to the server; null: there is none. */
+  readonly cut: (() => void) | null;
+  /** What the server keeps beside results and what expires by itself, and who is connected. */
+  inspect(): { readonly keys: number; readonly clients: number };
 }
 
 /** The servers of a place, and a fresh one of the place for each trial. */
@@ -42,14 +46,25 @@ export class Servers implements AsyncDisposable {
   /** With nothing in it. */
   fresh(): ChaosPlace {
     const [redis, rabbit] = [this.#redis, this.#rabbit];
-    const common = { name: this.#name, scripts: this.#scripts };
+    const common = {
+      name: this.#name,
+      scripts: this.#scripts,
+      cut: null,
+      inspect: () => ({ keys: 0, clients: 0 }),
+    };
     if (redis === null) return { ...common, server: null, ports: [], tolerated: [] };
     redis.cli('FLUSHALL');
-    if (rabbit === null) return { ...common, server: onRedis(redis), ports: [redis.port], tolerated: [] };
+    const inspect = (): ReturnType<ChaosPlace['inspect']> => ({
+      keys: Number(redis.cli('EVAL', lasting, '0')),
+      clients: redis.cli('CLIENT', 'LIST').split('\n').length,
+    });
+    const cut = (): void => void redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
+    if (rabbit === null)
+      return { ...common, server: onRedis(redis), ports: [redis.port], tolerated: [], inspect, cut };
     // What follows a task is sent before it is acknowledged, and may be there twice after a fault; of two runs at a time the first
     // that ends is recorded.
     const tolerated = ['unexplained', 'overBound', 'unfenced'];
-    return { ...common, server: onRabbit(rabbit, redis), ports: [rabbit.port], tolerated };
+    return { ...common, server: onRabbit(rabbit, redis), ports: [rabbit.port], tolerated, inspect };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,6 +72,14 @@ export class Servers implements AsyncDisposable {
     await this.#redis?.[Symbol.asyncDispose]();
   }
 }
+
+/** Counts the keys that do not go by themselves. */
+const lasting = `
+local count = 0
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if redis.call('TTL', key) < 0 and string.sub(key, 1, 17) ~= 'celery-task-meta-' then count = count + 1 end
+end
+return count`;
 
 /** The scripts of the built package, by their sha1. */
 async function scripts(): Promise<Record<string, string>> {

@@ -22,7 +22,9 @@ export async function preparePrograms(): Promise<void> {
   const options = ['--ignoreConfig', '--noCheck', '--skipLibCheck', '--rewriteRelativeImportExtensions'];
   const form = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
   const where = ['--rootDir', '.', '--outDir', folder];
-  const sources = ['worker', 'sender'].map((name) => join('test', 'chaos', 'programs', `${name}.ts`));
+  const sources = ['worker', 'sender', 'future'].map((name) =>
+    join('test', 'chaos', 'programs', `${name}.ts`),
+  );
   await promisify(execFile)(process.execPath, [compiler, ...options, ...form, ...where, ...sources], {
     cwd: root,
   });

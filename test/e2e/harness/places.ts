@@ -177,11 +177,10 @@ function lines(server: RedisServerProcess, db: number, script: string): string[]
 }
 
 function results(texts: readonly string[]): Facts['results'] {
-  const all: Facts['results'] = new Map(
-    texts.map((text): [string, ReturnType<typeof toResult>] => {
-      const record: { readonly task_id: string } = JSON.parse(text);
-      return [record.task_id, toResult(text)];
-    }),
-  );
+  const all = new Map<string, ReturnType<typeof toResult>>();
+  for (const text of texts) {
+    const record: { readonly task_id?: string } = JSON.parse(text);
+    if (record.task_id !== undefined) all.set(record.task_id, toResult(text)); // else it is of no task
+  }
   return all;
 }
