@@ -10,7 +10,7 @@ const environment = {
   LIMIT_KILLS: '20',
   BEAT_ROUNDS: '100',
   CRONTAB_LONG: '1',
-  MIGRATE_KILLS: '40',
+  CLI_LONG: '1',
   UMBEL_WORKFLOWS: '3000',
   UMBEL_CHORDS: '1000',
 };
@@ -22,6 +22,8 @@ files.push(
   'test/beat/failover.test.ts',
   'test/schedules/crontab-oracle.test.ts',
   'test/cli/migrate.test.ts',
+  'test/cli/tools.test.ts',
+  'test/cli/configuration.test.ts',
   'test/workflows/kill.test.ts',
   'test/workflows/property.test.ts',
 );

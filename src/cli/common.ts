@@ -64,7 +64,7 @@ export async function withApp(
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
   const output = createOutput(options);
-  const spec = openFolder(options);
+  const spec = appSpec(options);
   const app = spec === undefined ? bareApp(options) : await loadWith(spec, options);
   try {
     await work({ app, output, loaded: spec !== undefined });
@@ -88,17 +88,6 @@ export function requireSharedStore({ config }: App): void {
     throw new UsageError(
       'this needs a store that processes share, and memory:// is of one process; use sqlite:// or redis://',
     );
-}
-
-function openFolder(options: CommonOptions): string | undefined {
-  if (options.workdir !== undefined) {
-    try {
-      process.chdir(options.workdir);
-    } catch (error) {
-      throw new UsageError(`cannot change to the folder '${options.workdir}'`, { cause: error });
-    }
-  }
-  return appSpec(options);
 }
 
 /** The module that exports the application, as it was named. */

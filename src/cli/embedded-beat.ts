@@ -12,6 +12,8 @@ const endMs = 10_000;
 export interface EmbeddedBeatOptions extends CommonOptions {
   readonly loglevel: string;
   readonly format: LogFormat;
+  /** As it is to be opened. */
+  readonly logfile?: string;
 }
 
 /** Starts it, and starts it again when it crashes. Dispose to end it. */
@@ -53,7 +55,7 @@ export function embeddedBeat(options: EmbeddedBeatOptions, logger: Logger): Asyn
 
 /** The folder was changed already, and so it is the child's. */
 function argumentsOf(options: EmbeddedBeatOptions): readonly string[] {
-  const { app, broker, resultBackend, loglevel, format, color, debug } = options;
+  const { app, broker, resultBackend, loglevel, format, color, debug, logfile } = options;
   return [
     'beat',
     '--embedded',
@@ -64,6 +66,7 @@ function argumentsOf(options: EmbeddedBeatOptions): readonly string[] {
     loglevel === 'warn' ? 'warning' : loglevel,
     '--log-format',
     format,
+    ...(logfile === undefined ? [] : ['--logfile', logfile]),
     ...(color === false ? ['--no-color'] : []),
     ...(debug === true ? ['--debug'] : []),
   ];

@@ -10,6 +10,7 @@ export type LogFormat = 'json' | 'pretty';
 export interface LoggingChoices {
   readonly loglevel: Level;
   readonly logFormat?: LogFormat;
+  readonly logfile?: string;
 }
 
 /** Declares them on a command. */
@@ -21,18 +22,21 @@ export function withLoggingOptions(command: Command): void {
         '--log-format <format>',
         'Text or JSON on stderr; default: text on a terminal, else JSON.',
       ).choices(['pretty', 'json']),
-    );
+    )
+    .option('-f, --logfile <file>', 'Log there: %n name, %h host, %d domain. Rotated files are noticed.');
 }
 
 export interface LoggingOptions {
   readonly level: Level;
   readonly format: LogFormat;
   readonly color?: boolean;
+  /** Instead of stderr; opened anew when it was moved. */
+  readonly file?: string;
   /** Fields put into every line while a task runs: its id and name. */
   readonly mixin?: () => object;
 }
 
-/** Makes a logger to stderr. Passwords in URLs never reach it. */
+/** Makes a logger to stderr, or to a file. Passwords in URLs never reach it. */
 export async function createLogger(options: LoggingOptions): Promise<Pino> {
   const { destination, pino } = await import('pino');
   const settings: LoggerOptions = {
@@ -43,9 +47,34 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
     hooks: { streamWrite: redacted },
     ...(options.mixin ? { mixin: options.mixin } : {}),
   };
-  const stream =
-    options.format === 'json' ? destination({ dest: 2, sync: true }) : await prettyStream(options);
+  const { file } = options;
+  const target =
+    file === undefined
+      ? destination({ dest: 2, sync: true })
+      : destination({ dest: file, sync: true, append: true, mkdir: true });
+  if (file !== undefined) {
+    const { watchFile } = await import('./log-file.ts');
+    watchFile(file, () => target.reopen());
+  }
+  const stream = options.format === 'json' ? target : await prettyStream(options, target);
   return pino(settings, stream);
+}
+
+/** `--logfile` of a node of this name; undefined: stderr. */
+export async function logFileOf(
+  { logfile }: LoggingChoices,
+  node: string,
+): Promise<{ readonly file?: string }> {
+  if (logfile === undefined) return {};
+  const { expandPath } = await import('./log-file.ts');
+  return { file: expandPath(logfile, node) };
+}
+
+/** `--pidfile` of a node of this name, written; undefined: none. @throws PidFileTaken */
+export async function pidFileOf(pidfile: string | undefined, node: string): Promise<Disposable | undefined> {
+  if (pidfile === undefined) return undefined;
+  const { expandPath, writePidFile } = await import('./log-file.ts');
+  return writePidFile(expandPath(pidfile, node));
 }
 
 /** Celery's names of levels, in any case: debug, info, warning, error, critical, fatal. */
@@ -56,8 +85,8 @@ export function logLevel(text: string): Level {
 }
 
 /** What was asked for; else text for a terminal, and JSON for everything else. */
-export function logFormat(asked: LogFormat | undefined): LogFormat {
-  return asked ?? (process.stderr.isTTY ? 'pretty' : 'json');
+export function logFormat(asked: LogFormat | undefined, file?: string): LogFormat {
+  return asked ?? (file === undefined && process.stderr.isTTY ? 'pretty' : 'json');
 }
 
 const levels: Readonly<Record<string, Level>> = {
@@ -71,12 +100,15 @@ const levels: Readonly<Record<string, Level>> = {
   fatal: 'fatal',
 };
 
-async function prettyStream(options: LoggingOptions): Promise<DestinationStream> {
+async function prettyStream(
+  options: LoggingOptions,
+  target: DestinationStream & NodeJS.EventEmitter,
+): Promise<DestinationStream> {
   const { default: pretty } = await import('pino-pretty');
   return pretty({
     sync: true,
-    destination: 2,
-    colorize: options.color !== false && wantsColors(process.stderr),
+    destination: options.file === undefined ? 2 : (target as unknown as NodeJS.WritableStream), // pino's own stream: it writes and ends
+    colorize: options.file === undefined && options.color !== false && wantsColors(process.stderr),
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     // The worker's sentences say these already; what a task logs gets them in front, as in Celery.
     ignore: 'task_id,task_name,hostname,runtime',

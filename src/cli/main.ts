@@ -24,6 +24,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     // commander has said it already; its own codes are 0 (help, version) and 1
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     explain(error, argv.includes('--debug') || Boolean(process.env.UMBEL_DEBUG));
+    if (error instanceof UmbelError && error.code === 'UMBEL_PID_FILE') return exitCode.cannotCreate;
     return error instanceof UsageError ? exitCode.usage : exitCode.failed;
   }
 }

@@ -26,6 +26,7 @@ import { topCommand } from './commands/top.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
+import { configure } from './configuration/load.ts';
 import { examples } from './examples.ts';
 import { version } from './version.ts';
 
@@ -90,6 +91,7 @@ or the embedded store of this folder, .umbel/store.db.`,
       .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
       .configureHelp({ sortSubcommands: false });
   }
+  program.hook('preAction', (_, command) => configure(command));
   return program;
 }
 

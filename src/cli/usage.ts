@@ -17,4 +17,6 @@ export const exitCode = {
   notReady: 3,
   /** `status`, `inspect`, `control`: no worker answered (Celery's EX_UNAVAILABLE). */
   unavailable: 69,
+  /** The pid file is another's (Celery's EX_CANTCREAT). */
+  cannotCreate: 73,
 } as const;

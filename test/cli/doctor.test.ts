@@ -1,10 +1,11 @@
 import { execSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { examineApplication } from '../../src/cli/doctor/application.ts';
+import { type ClusterFacts, examineCluster, type WorkerFacts } from '../../src/cli/doctor/cluster.ts';
 import { App, type AppOptions, crontab } from '../../src/index.ts';
 import { ensureBuilt } from '../e2e/harness/built.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { project, umbel } from './harness.ts';
+import { project, startWorker, umbel } from './harness.ts';
 
 function examined(define: (app: App) => void, options: AppOptions = {}): Record<string, string> {
   const app = new App('clinic', { taskTimeLimit: 60, ...options });
@@ -79,6 +80,48 @@ describe('the doctor', () => {
   });
 });
 
+describe('the doctor of a cluster', () => {
+  const worker = (name: string, more: Partial<WorkerFacts> = {}): WorkerFacts => ({
+    ...{ name, queues: ['celery'], tasks: ['shop.add'], software: 'js-umbel', version: '0.1.0', ahead: 0.1 },
+    ...more,
+  });
+  const found = (facts: Partial<ClusterFacts>): string[] =>
+    examineCluster({
+      ...{ workers: [worker('w1')], silent: [], waiting: { celery: 3 }, tasks: { 'shop.add': 'celery' } },
+      ...facts,
+    }).map(({ check, what }) => `${check}: ${what}`);
+
+  test('finds nothing where all fits', () => {
+    expect(found({})).toEqual([]);
+    const python = worker('w2', { software: 'py-celery', version: '5.2.6' });
+    expect(found({ workers: [worker('w1'), python] })).toEqual([]);
+  });
+
+  test.each<[Partial<ClusterFacts>, string]>([
+    [{ silent: ['w9'] }, 'silent: these workers live and do not answer: w9'],
+    [{ waiting: { slow: 7 } }, 'consumers: messages wait in queues that no worker serves: slow (7)'],
+    [{ workers: [] }, 'consumers: messages wait in queues that no worker serves: celery (3)'],
+    [
+      { workers: [worker('w1'), worker('w2', { version: '0.0.9' })] },
+      'versions: versions differ across the workers: js-umbel 0.0.9, 0.1.0',
+    ],
+    [
+      { workers: [worker('w1', { ahead: -61 })] },
+      'worker-clocks: clocks of workers differ from ours: w1 -61.0 s',
+    ],
+    [
+      { tasks: { 'shop.new': 'celery' } },
+      'unknown-tasks: workers do not know tasks that are sent to their queue: shop.new (w1)',
+    ],
+    [
+      { workers: [worker('w1'), worker('w2', { tasks: ['blog.post'] })], tasks: { 'blog.x': 'blog' } },
+      'two-apps: workers with entirely different tasks serve the same queue: celery',
+    ],
+  ])('finds %j', (facts, what) => {
+    expect(found(facts)).toEqual([what]);
+  });
+});
+
 describe('umbel doctor', () => {
   beforeAll(ensureBuilt, 120_000);
 
@@ -95,6 +138,23 @@ app.task('shop.add', (x, y) => x + y);
       code: 0,
       stdout: 'Nothing found.\n',
     });
+  });
+
+  test('asks the workers: tasks that they do not know, queues that nobody serves', async () => {
+    const store = 'sqlite://.umbel/store.db';
+    const folder = project({
+      ...app(store),
+      'newer.js': app(store)['app.js'].replaceAll('shop.add', 'shop.more'),
+    });
+    await startWorker(folder);
+    await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[1, 2]', '-Q', 'forgotten']);
+    const { code, stdout } = await umbel(folder, ['-A', './newer.js', 'doctor', '--json']);
+    const checks = JSON.parse(stdout).map(({ check, what }: Record<string, string>) => `${check}: ${what}`);
+    expect(checks).toEqual([
+      expect.stringMatching(/^unknown-tasks: .*: shop\.more \(celery@/),
+      'consumers: messages wait in queues that no worker serves: forgotten (1)',
+    ]);
+    expect(code).toBe(1);
   });
 
   test('says what the broker lacks, and exits with 1', async () => {

@@ -14,7 +14,7 @@ import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, start, startWorker, umbel } from './harness.ts';
 
 /** How often a migration is killed. RabbitMQ takes part in the long run only: it starts slowly. */
-const mostKills = Number(process.env.MIGRATE_KILLS ?? 3);
+const mostKills = process.env.CLI_LONG === '1' ? 40 : 3;
 
 beforeAll(ensureBuilt, 120_000);
 

@@ -21,7 +21,7 @@ describe.skipIf(noRedis)('umbel on Redis', () => {
       '-a',
       '[2, 3]',
       '--wait',
-      '10',
+      '20',
       ...at,
     ]);
     expect(called).toMatchObject({ code: 0, stdout: '5\n' });

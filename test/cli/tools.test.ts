@@ -152,7 +152,7 @@ test('amqp without RabbitMQ says so', async () => {
   expect(stderr).toContain('needs RabbitMQ');
 });
 
-describe.skipIf(noRabbit !== undefined || process.env.MIGRATE_KILLS === undefined)('amqp on RabbitMQ', () => {
+describe.skipIf(noRabbit !== undefined || process.env.CLI_LONG !== '1')('amqp on RabbitMQ', () => {
   test('a queue is declared, bound, filled, looked at, emptied and deleted', {
     timeout: 90_000,
   }, async () => {

@@ -1,13 +1,22 @@
 import { Command, Option } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
+import { nodeName } from '../../worker/node-name.ts';
 import { type CommonOptions, optionsOf, requireApp, requireSharedStore, withApp } from '../common.ts';
-import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
+import {
+  createLogger,
+  type LoggingChoices,
+  logFileOf,
+  logFormat,
+  pidFileOf,
+  withLoggingOptions,
+} from '../logging.ts';
 import { endWithParent } from '../parent.ts';
 import { duration } from '../values.ts';
 
 interface BeatCommandOptions extends CommonOptions, LoggingChoices {
   readonly lease?: Duration;
   readonly embedded?: boolean;
+  readonly pidfile?: string;
 }
 
 /** `umbel beat`: sends tasks on their schedules until it is told to stop. */
@@ -21,6 +30,7 @@ export function beatCommand(): Command {
     )
     .addOption(new Option('--embedded', 'As the part of a worker.').hideHelp());
   withLoggingOptions(command);
+  command.option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.');
   return command
     .addHelpText(
       'after',
@@ -39,10 +49,13 @@ async function beat(options: BeatCommandOptions): Promise<void> {
   await withApp(options, async ({ app }) => {
     requireSharedStore(app);
     const { Beat } = await import('../../beat/beat.ts');
+    const node = nodeName('beat@%h');
+    using _pidFile = await pidFileOf(options.pidfile, node);
     const logger = await createLogger({
       ...options,
+      ...(await logFileOf(options, node)),
       level: options.loglevel,
-      format: logFormat(options.logFormat),
+      format: logFormat(options.logFormat, options.logfile),
     });
     endWithParent();
     const { lease, embedded = false } = options;

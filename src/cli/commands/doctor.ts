@@ -1,8 +1,6 @@
 import { Command } from 'commander';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
-import { examineApplication } from '../doctor/application.ts';
 import type { Finding } from '../doctor/finding.ts';
-import { examineStores } from '../doctor/stores.ts';
 import type { Output } from '../output.ts';
 import { exitCode } from '../usage.ts';
 
@@ -14,9 +12,9 @@ interface DoctorOptions extends CommonOptions {
 /** `umbel doctor`: looks for what usually goes wrong. */
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Look for what usually goes wrong: in the tasks, the settings, the broker.')
+    .description('Look for what usually goes wrong: in the tasks, the settings, the broker, the workers.')
     .option('--strict', 'Exit code 1 for warnings, too.')
-    .option('--offline', 'Do not ask the broker.')
+    .option('--offline', 'Do not ask the broker and the workers.')
     .addHelpText(
       'after',
       `
@@ -32,9 +30,20 @@ Examples:
 
 async function doctor(options: DoctorOptions): Promise<void> {
   await withApp(options, async ({ app, output, loaded }) => {
+    const [{ examineApplication }, { examineCluster, gatherCluster }, { examineStores }] = await Promise.all([
+      import('../doctor/application.ts'),
+      import('../doctor/cluster.ts'),
+      import('../doctor/stores.ts'),
+    ]);
+    // What is in memory is of this process: there is nobody to ask.
+    const asks = options.offline !== true && !app.config.broker.startsWith('memory:');
+    const stores = options.offline === true ? [] : await examineStores(app);
     const findings = [
       ...(loaded ? examineApplication(app) : []),
-      ...(options.offline === true ? [] : await examineStores(app)),
+      ...stores,
+      ...(asks && !stores.some(({ check }) => check === 'broker')
+        ? examineCluster(await gatherCluster(app))
+        : []),
     ].sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
     for (const finding of findings) show(output, finding);
     const count = (level: Finding['level']): number => findings.filter((each) => each.level === level).length;

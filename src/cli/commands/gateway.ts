@@ -1,7 +1,8 @@
 import { Command } from 'commander';
+import { nodeName } from '../../worker/node-name.ts';
 import { onShutdownSignal } from '../../worker/shutdown.ts';
 import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
-import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
+import { createLogger, type LoggingChoices, logFileOf, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { port } from '../values.ts';
@@ -49,8 +50,9 @@ async function serve(options: GatewayCommandOptions): Promise<void> {
     const { GatewayServer } = await import('../../gateway/gateway.ts');
     const logger = await createLogger({
       ...options,
+      ...(await logFileOf(options, nodeName('gateway@%h'))),
       level: options.loglevel,
-      format: logFormat(options.logFormat),
+      format: logFormat(options.logFormat, options.logfile),
     });
     const server = new GatewayServer(app, {
       port: options.port ?? portFromEnvironment(),

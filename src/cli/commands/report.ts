@@ -1,5 +1,6 @@
 import { platform, release } from 'node:os';
 import { Command } from 'commander';
+import { camel } from '../../app/spelling.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { shown } from '../output.ts';
 import { version } from '../version.ts';
@@ -7,23 +8,42 @@ import { version } from '../version.ts';
 /** `umbel report`: what belongs into a bug report. */
 export function reportCommand(): Command {
   return new Command('report')
-    .description('Show versions and settings, for a bug report. Secrets are hidden.')
-    .action((_: unknown, self: Command) => report(optionsOf<CommonOptions>(self)));
+    .description(
+      'Show versions and settings, for a bug report, and where each comes from. Secrets are hidden.',
+    )
+    .option('-a, --all', 'Also the settings that are as usual.')
+    .action((_: unknown, self: Command) => report(optionsOf<ReportOptions>(self)));
 }
 
-async function report(options: CommonOptions): Promise<void> {
+interface ReportOptions extends CommonOptions {
+  readonly all?: boolean;
+}
+
+async function report(options: ReportOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
     const { settingsOf } = await import('../../worker/commands/describe.ts');
-    const settings = settingsOf(app, false);
+    const { sourcesOf } = await import('../configuration/sources.ts');
+    const settings = settingsOf(app, options.all ?? false);
     const software = { umbel: version, node: process.versions.node };
     const system = { system: platform(), release: release(), arch: process.arch };
     output.say(`software -> ${pairs(software)}`);
     output.say(`platform -> ${pairs(system)}`);
     output.say(`app      -> ${app.name}, ${app.tasks.names().length} tasks`);
     output.say('');
-    for (const [name, value] of Object.entries(settings)) output.say(`${name}: ${shown(value)}`);
-    output.data({ software, system, app: app.name, tasks: app.tasks.names().sort(), settings });
+    const known = sourcesOf(app);
+    const sources = Object.fromEntries(
+      Object.keys(settings).map((name) => [name, known[ourName(name)] ?? 'code']),
+    );
+    for (const [name, value] of Object.entries(settings))
+      output.say(`${name}: ${shown(value)} ${output.dim(`(${sources[name]})`)}`);
+    output.data({ software, system, app: app.name, tasks: app.tasks.names().sort(), settings, sources });
   });
+}
+
+/** Settings are shown by Celery's names. */
+function ourName(spelled: string): string {
+  if (spelled === 'broker_url') return 'broker';
+  return spelled === 'result_backend' ? 'backend' : camel(spelled);
 }
 
 function pairs(facts: Readonly<Record<string, string>>): string {

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
 import type { Autoscale } from '../../worker/autoscale.ts';
 import type { HealthOptions } from '../../worker/health.ts';
+import { nodeName } from '../../worker/node-name.ts';
 import { type PoolName, poolNames } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
 import {
@@ -13,7 +14,14 @@ import {
   withApp,
 } from '../common.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
-import { createLogger, type LoggingChoices, logFormat, withLoggingOptions } from '../logging.ts';
+import {
+  createLogger,
+  type LoggingChoices,
+  logFileOf,
+  logFormat,
+  pidFileOf,
+  withLoggingOptions,
+} from '../logging.ts';
 import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { duration, port, positiveInteger, queueList } from '../values.ts';
@@ -31,6 +39,7 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly maxTasksPerChild?: number;
   readonly maxMemoryPerChild?: number;
   readonly purge?: boolean;
+  readonly pidfile?: string;
   readonly beat?: boolean;
   readonly taskEvents?: boolean;
   readonly timeLimit?: Duration;
@@ -81,6 +90,7 @@ export function workerCommand(): Command {
       duration,
     );
   withLoggingOptions(command);
+  command.option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.');
   return command
     .addHelpText(
       'after',
@@ -101,8 +111,17 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   using hangup = listenToHangup();
   await withApp(options, async ({ app, output }) => {
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
-    const format = logFormat(options.logFormat);
-    const logger = await createLogger({ ...options, level: options.loglevel, format, mixin: taskLogFields });
+    const format = logFormat(options.logFormat, options.logfile);
+    const node = nodeName(options.hostname);
+    using _pidFile = await pidFileOf(options.pidfile, node);
+    const { file } = await logFileOf(options, node);
+    const logger = await createLogger({
+      ...options,
+      ...(file !== undefined && { file }),
+      level: options.loglevel,
+      format,
+      mixin: taskLogFields,
+    });
     const { queues, concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
     const { autoscale, maxTasksPerChild, maxMemoryPerChild, shutdownTimeout, softShutdownTimeout } = options;
     const given = {
@@ -148,7 +167,9 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     else if (!options.quiet) output.say(banner(facts));
     endWithParent();
     if (options.beat) requireSharedStore(app);
-    await using _beat = options.beat ? embeddedBeat({ ...options, format }, logger) : null;
+    await using _beat = options.beat
+      ? embeddedBeat({ ...options, ...(file !== undefined && { logfile: file }), format }, logger)
+      : null;
     await worker.run();
     if (hangup.wanted) logger.info({}, 'SIGHUP: starting again');
   });

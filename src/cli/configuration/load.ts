@@ -1,0 +1,150 @@
+// What a command is told besides its flags: the environment, .env, and umbel.config.ts, in this order. The first that says
+// something of an option has the word.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import type { Command, Option } from 'commander';
+import { suggest } from '../../lib/suggest.ts';
+import { UsageError } from '../usage.ts';
+
+const files = ['umbel.config.ts', 'umbel.config.mts', 'umbel.config.js', 'umbel.config.mjs'];
+
+/** Where the value of a variable of the environment came from, where that was not the environment itself. */
+const origins = new Map<string, string>();
+
+/** `environment`, `.env`, `umbel.config.ts`, or `flag: --broker`. */
+export function originOf(variable: string): string {
+  return origins.get(variable) ?? 'environment';
+}
+
+/**
+ * Changes to `--workdir`, and completes the options of the command that is about to run.
+ * @throws UsageError for a folder that is not there, and for what the file says wrongly
+ */
+export async function configure(command: Command): Promise<void> {
+  const workdir = given(command, 'workdir');
+  if (typeof workdir === 'string') enter(workdir);
+  for (const [name, [variable = '']] of Object.entries(variables))
+    if (given(command, name) !== undefined) origins.set(variable, `flag: --${flagOf(name)}`);
+  readEnvFile();
+  const file = files.find((name) => existsSync(name));
+  if (file !== undefined) await applyFile(command, file);
+}
+
+/** `resultBackend` is the flag `--result-backend`. */
+function flagOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function enter(folder: string): void {
+  try {
+    process.chdir(folder);
+  } catch (error) {
+    throw new UsageError(`cannot change to the folder '${folder}'`, { cause: error });
+  }
+}
+
+/** What the environment says already stays. */
+function readEnvFile(): void {
+  if (!existsSync('.env')) return;
+  let text: string;
+  try {
+    text = readFileSync('.env', 'utf8');
+  } catch (error) {
+    throw new UsageError('.env cannot be read', { cause: error }); // a folder, or not ours
+  }
+  for (const [name, value] of Object.entries(parseEnv(text))) {
+    if (process.env[name] !== undefined || value === undefined) continue;
+    process.env[name] = value;
+    origins.set(name, '.env');
+  }
+}
+
+/** Options that an App reads from the environment, also in the processes of its pool. */
+const variables: Readonly<Record<string, readonly string[]>> = {
+  app: ['UMBEL_APP'],
+  broker: ['UMBEL_BROKER_URL', 'CELERY_BROKER_URL'],
+  resultBackend: ['UMBEL_RESULT_BACKEND', 'CELERY_RESULT_BACKEND'],
+};
+
+async function applyFile(command: Command, file: string): Promise<void> {
+  const { importModule } = await import('../../app/import-module.ts');
+  const { default: config } = await importModule(join(process.cwd(), file), file);
+  if (typeof config !== 'object' || config === null)
+    throw new UsageError(
+      `${file}: export default an object, like { app: './app.ts', worker: { concurrency: 4 } }`,
+    );
+  const path = pathOf(command);
+  const [root] = path;
+  const names = root === undefined ? [] : root.commands.map((each) => each.name());
+  for (const [name, value] of Object.entries(config)) {
+    if (Object.hasOwn(variables, name)) setVariable(name, value, command, file);
+    else if (!names.includes(name)) {
+      const hint = suggest(name, [...names, ...Object.keys(variables)]);
+      throw new UsageError(
+        `${file}: there is no '${name}'; ${hint === undefined ? 'it holds app, broker, resultBackend, and options by command' : `did you mean '${hint}'?`}`,
+      );
+    } else if (path[1]?.name() === name) applyOptions(command, value, `${file}: ${name}`);
+  }
+}
+
+function setVariable(name: string, value: unknown, command: Command, file: string): void {
+  const [first = '', ...others] = variables[name] ?? [];
+  if (typeof value !== 'string' || value === '') throw new UsageError(`${file}: '${name}' must be text`);
+  // A flag has the word, and so has the environment.
+  if (given(command, name) !== undefined || [first, ...others].some((variable) => process.env[variable]))
+    return;
+  process.env[first] = value;
+  origins.set(first, file);
+}
+
+function applyOptions(command: Command, options: unknown, where: string): void {
+  if (typeof options !== 'object' || options === null) throw new UsageError(`${where} must be an object`);
+  const known = new Map(
+    pathOf(command).flatMap((each) =>
+      each.options.map((option) => [option.attributeName(), option] as const),
+    ),
+  );
+  for (const [name, value] of Object.entries(options)) {
+    const option = known.get(name);
+    if (option === undefined) {
+      // Of a command with commands within, each has options of its own.
+      if (pathOf(command).length > 2) continue;
+      const hint = suggest(name, known.keys());
+      throw new UsageError(
+        `${where}: there is no option '${name}'${hint === undefined ? '' : `; did you mean '${hint}'?`}`,
+      );
+    }
+    if (given(command, name) === undefined)
+      command.setOptionValueWithSource(name, parsed(option, value, where), 'config');
+  }
+}
+
+/** As the flag would read it. */
+function parsed(option: Option, value: unknown, where: string): unknown {
+  const { parseArg } = option;
+  if (typeof value === 'boolean') {
+    if (option.required) throw new UsageError(`${where}: '${option.attributeName()}' takes a value`);
+    return value;
+  }
+  if (parseArg === undefined) return value;
+  try {
+    return parseArg(Array.isArray(value) ? value.join(',') : String(value), undefined);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`${where}: '${option.attributeName()}': ${why}`, { cause: error });
+  }
+}
+
+/** What was said on the command line, of the command or of one that it is within; undefined: nothing. */
+function given(command: Command, name: string): unknown {
+  for (const each of pathOf(command)) if (each.getOptionValueSource(name) === 'cli') return each.opts()[name];
+  return undefined;
+}
+
+/** From the program to the command. */
+function pathOf(command: Command): readonly Command[] {
+  const path: Command[] = [];
+  for (let each: Command | null = command; each; each = each.parent) path.unshift(each);
+  return path;
+}

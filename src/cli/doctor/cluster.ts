@@ -1,0 +1,191 @@
+// What the workers that live say of themselves: whether they fit together, the application, and what waits.
+import type { App } from '../../app/app.ts';
+import { Control } from '../../control/control.ts';
+import { captureEvents } from '../../events/receiver.ts';
+import { type Finding, listed } from './finding.ts';
+
+export interface WorkerFacts {
+  readonly name: string;
+  readonly queues: readonly string[];
+  readonly tasks: readonly string[];
+  /** `py-celery`, `js-umbel`; null: it was not heard. */
+  readonly software: string | null;
+  readonly version: string | null;
+  /** Seconds that its clock is ahead of ours; null: it was not heard. */
+  readonly ahead: number | null;
+}
+
+export interface ClusterFacts {
+  readonly workers: readonly WorkerFacts[];
+  /** Live, but did not answer. */
+  readonly silent: readonly string[];
+  /** Messages that could be run now, by queue. */
+  readonly waiting: Readonly<Record<string, number>>;
+  /** Of the application: each task and the queue that it goes to. */
+  readonly tasks: Readonly<Record<string, string>>;
+}
+
+/** How long workers have to answer, seconds. */
+const timeout = 1;
+/** A clock that is so wrong makes tasks with an eta early or late; less may be the way that a message takes. */
+const skewSeconds = 3;
+
+export async function gatherCluster(app: App): Promise<ClusterFacts> {
+  const told = new Map<string, { software: string; version: string; ahead: number }>();
+  const hearing = await captureEvents(
+    app,
+    ({ hostname, timestamp, sw_ident, sw_ver }) => {
+      if (typeof sw_ident !== 'string' || typeof sw_ver !== 'string') return;
+      told.set(hostname, { software: sw_ident, version: sw_ver, ahead: timestamp - Date.now() / 1000 });
+    },
+    { routingKey: 'worker.#' },
+  );
+  await using _hearing = hearing;
+  await using control = new Control(app);
+  const [registered, queues] = await Promise.all([
+    control.ask('registered', {}, { timeout }),
+    control.ask('active_queues', {}, { timeout }),
+  ]);
+  const broker = await app.broker();
+  const waiting: Record<string, number> = {};
+  for (const name of new Set([
+    ...app.topology.named,
+    app.config.taskDefaultQueue,
+    ...(await broker.queues()),
+  ]))
+    waiting[name] = (await broker.size(name)).ready;
+  const own = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
+  return {
+    workers: [...registered.replies].map(([name, tasks]) => ({
+      name,
+      tasks: textsOf(tasks).map((text) => text.split(' ', 1)[0] ?? text),
+      queues: queueNames(queues.replies.get(name)),
+      software: told.get(name)?.software ?? null,
+      version: told.get(name)?.version ?? null,
+      ahead: told.get(name)?.ahead ?? null,
+    })),
+    silent: registered.silent,
+    waiting,
+    tasks: Object.fromEntries(
+      own.map(({ name, options }) => [name, options.queue ?? app.config.taskDefaultQueue]),
+    ),
+  };
+}
+
+/** The findings. Pure. */
+export function examineCluster(facts: ClusterFacts): readonly Finding[] {
+  return [silent, consumers, versions, clocks, knowledge, strangers]
+    .map((check) => check(facts))
+    .filter((finding) => finding !== null);
+}
+
+function silent({ silent }: ClusterFacts): Finding | null {
+  if (silent.length === 0) return null;
+  return {
+    check: 'silent',
+    level: 'warning',
+    what: `these workers live and do not answer: ${listed(silent)}`,
+    why: 'their event loop is blocked, or they are overloaded: no limit of theirs is kept in time',
+    mend: 'umbel inspect active -t 10; long computations belong into -P processes',
+  };
+}
+
+function consumers({ workers, waiting }: ClusterFacts): Finding | null {
+  const served = new Set(workers.flatMap(({ queues }) => queues));
+  const alone = Object.entries(waiting).filter(([queue, ready]) => ready > 0 && !served.has(queue));
+  if (alone.length === 0) return null;
+  return {
+    check: 'consumers',
+    level: 'warning',
+    what: `messages wait in queues that no worker serves: ${listed(alone.map(([queue, ready]) => `${queue} (${ready})`))}`,
+    why: 'they wait for ever, and whoever waits for their results does, too',
+    mend: `umbel worker -Q ${alone.map(([queue]) => queue).join(',')}, or send them elsewhere (umbel migrate -Q from:to)`,
+  };
+}
+
+function versions({ workers }: ClusterFacts): Finding | null {
+  const bySoftware = new Map<string, Set<string>>();
+  for (const { software, version } of workers) {
+    if (software === null || version === null) continue;
+    bySoftware.set(software, (bySoftware.get(software) ?? new Set()).add(version));
+  }
+  const mixed = [...bySoftware].filter(([, found]) => found.size > 1);
+  if (mixed.length === 0) return null;
+  return {
+    check: 'versions',
+    level: 'warning',
+    what: `versions differ across the workers: ${mixed.map(([name, found]) => `${name} ${[...found].sort().join(', ')}`).join('; ')}`,
+    why: 'the same task may behave differently from run to run',
+    mend: 'bring all workers to one version; umbel status and umbel inspect report show which is which',
+  };
+}
+
+function clocks({ workers }: ClusterFacts): Finding | null {
+  const wrong = workers.filter(({ ahead }) => ahead !== null && Math.abs(ahead) > skewSeconds);
+  if (wrong.length === 0) return null;
+  return {
+    check: 'worker-clocks',
+    level: 'warning',
+    what: `clocks of workers differ from ours: ${listed(wrong.map(({ name, ahead }) => `${name} ${(ahead ?? 0) > 0 ? '+' : ''}${(ahead ?? 0).toFixed(1)} s`))}`,
+    why: 'what has an eta or expires is early or late by that',
+    mend: 'let all machines follow a time server (chrony, systemd-timesyncd)',
+  };
+}
+
+/** Tasks of ours that go to a queue whose workers do not know them. */
+function knowledge({ workers, tasks }: ClusterFacts): Finding | null {
+  const unknown = Object.entries(tasks).flatMap(([task, queue]) => {
+    const lacking = workers.filter((worker) => worker.queues.includes(queue) && !worker.tasks.includes(task));
+    return lacking.length === 0
+      ? []
+      : [
+          `${task} (${listed(
+            lacking.map(({ name }) => name),
+            2,
+          )})`,
+        ];
+  });
+  if (unknown.length === 0) return null;
+  return {
+    check: 'unknown-tasks',
+    level: 'error',
+    what: `workers do not know tasks that are sent to their queue: ${listed(unknown)}`,
+    why: 'they run older code, another App, or the modules of these tasks are not imported there: a message of one ends in the dead letters when no other takes it',
+    mend: "start them again with this code; name the modules in the App's include; give each App queues of its own",
+  };
+}
+
+/** Two programs on one queue. */
+function strangers({ workers, tasks }: ClusterFacts): Finding | null {
+  const own = (worker: WorkerFacts): readonly string[] =>
+    worker.tasks.filter((task) => !task.startsWith('celery.'));
+  const queues = [...new Set(workers.flatMap((worker) => worker.queues))];
+  const shared = queues.filter((queue) => {
+    const serving = workers.filter((worker) => worker.queues.includes(queue) && own(worker).length > 0);
+    return serving.some((one) =>
+      serving.some((other) => !own(one).some((task) => own(other).includes(task))),
+    );
+  });
+  if (shared.length === 0 || Object.keys(tasks).length === 0) return null;
+  return {
+    check: 'two-apps',
+    level: 'error',
+    what: `workers with entirely different tasks serve the same queue: ${listed(shared)}`,
+    why: 'each gets messages that only the other can run',
+    mend: 'one App for all modules, or a queue for each: new App(name, { taskDefaultQueue }) and worker -Q',
+  };
+}
+
+/** What workers answer is looked at, not trusted. */
+function textsOf(reply: unknown): readonly string[] {
+  return Array.isArray(reply) ? reply.filter((each): each is string => typeof each === 'string') : [];
+}
+
+function queueNames(reply: unknown): readonly string[] {
+  if (!Array.isArray(reply)) return [];
+  return reply.flatMap((queue: unknown) =>
+    typeof queue === 'object' && queue !== null && 'name' in queue && typeof queue.name === 'string'
+      ? [queue.name]
+      : [],
+  );
+}

@@ -1,0 +1,228 @@
+// Where options come from, log files, pid files, and that no secret is ever printed.
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { expandPath, watchFile, writePidFile } from '../../src/cli/log-file.ts';
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { project, shop, start, umbel } from './harness.ts';
+
+beforeAll(ensureBuilt, 120_000);
+
+const reportOf = async (
+  folder: string,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ settings: Record<string, unknown>; sources: Record<string, string> }> => {
+  const { stdout, stderr, code } = await umbel(folder, ['report', '--json', ...args], { env });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+};
+
+test('a flag comes before the environment, that before .env, and that before umbel.config.ts; report says which it was', async () => {
+  const folder = project({
+    'app.js': shop,
+    '.env': 'UMBEL_BROKER_URL=sqlite://./from-env-file.db\n',
+    'umbel.config.ts': `const config: object = { app: './app.js', broker: 'sqlite://./from-config.db' };\nexport default config;\n`,
+  });
+  const broker = async (args: readonly string[] = [], env = {}): Promise<readonly unknown[]> => {
+    const { settings, sources } = await reportOf(folder, args, env);
+    return [settings.broker_url, sources.broker_url];
+  };
+  const variable = { UMBEL_BROKER_URL: 'sqlite://./from-variable.db' };
+  expect(await broker(['-b', 'sqlite://./from-flag.db'], variable)).toEqual([
+    ...['sqlite://./from-flag.db', 'flag: --broker'],
+  ]);
+  expect(await broker([], variable)).toEqual([
+    ...['sqlite://./from-variable.db', 'environment: UMBEL_BROKER_URL'],
+  ]);
+  expect(await broker()).toEqual(['sqlite://./from-env-file.db', '.env: UMBEL_BROKER_URL']);
+  writeFileSync(join(folder, '.env'), '');
+  expect(await broker()).toEqual(['sqlite://./from-config.db', 'umbel.config.ts: UMBEL_BROKER_URL']);
+});
+
+test('umbel.config.js holds what one would type: the App, and options by command', async () => {
+  const folder = project({
+    'app.js': shop,
+    'umbel.config.js': `export default { app: './app.js', worker: { concurrency: 3, queues: ['celery', 'slow'], loglevel: 'info' } };`,
+  });
+  const worker = start(folder, ['worker', '--log-format', 'json', '-c', '2']);
+  await worker.said(/ready/);
+  const facts = JSON.parse(worker.stderr.split('\n').find((line) => line.includes('"concurrency"')) ?? '{}');
+  expect(facts).toMatchObject({ app: 'shop', concurrency: 2, queues: ['celery', 'slow'] });
+});
+
+test.each([
+  ['export default { workers: {} };', "there is no 'workers'; did you mean 'worker'?"],
+  ['export default { report: { al: true } };', "report: there is no option 'al'; did you mean 'all'?"],
+  ['syntax error', 'cannot load'],
+])('%s in umbel.config.js is refused in a sentence', async (text, message) => {
+  const { code, stderr } = await umbel(project({ 'umbel.config.js': text }), ['report']);
+  expect(stderr).toContain(message);
+  expect(code).not.toBe(0);
+});
+
+test('names of log and pid files are expanded as in Celery', () => {
+  expect(expandPath('log/%n-%h-%d.log', 'images@eu1.example.com')).toBe(
+    'log/images-eu1.example.com-example.com.log',
+  );
+  expect(expandPath('log/%n%I.log', 'images@eu1')).toBe('log/images.log');
+  expect(expandPath('log/%n-%I.log', 'images@eu1')).toBe('log/images.log');
+  expect(expandPath('log/%n-%i.log', 'images@eu1')).toBe('log/images-0.log');
+  expect(expandPath('100%%/%p', 'images@eu1')).toBe('100%/images@eu1');
+});
+
+test('a pid file is taken from a process that is gone, never from one that lives', () => {
+  const file = join(project({}), 'run', 'w.pid');
+  {
+    using _mine = writePidFile(file);
+    expect(readFileSync(file, 'utf8')).toBe(`${process.pid}\n`);
+  }
+  expect(existsSync(file)).toBe(false);
+  writeFileSync(file, '99999999\n');
+  {
+    using _mine = writePidFile(file);
+    expect(readFileSync(file, 'utf8')).toBe(`${process.pid}\n`);
+  }
+  writeFileSync(file, `${process.ppid}\n`);
+  expect(() => writePidFile(file)).toThrow(/has the pid file .* and lives/);
+});
+
+test('a log file that was moved is opened anew', async () => {
+  const file = join(project({ 'a.log': 'x' }), 'a.log');
+  await new Promise<void>((resolve) => {
+    const watching = watchFile(
+      file,
+      () => {
+        watching[Symbol.dispose]();
+        resolve();
+      },
+      20,
+    );
+    renameSync(file, `${file}.1`);
+  });
+});
+
+test('a worker logs to a file with the id and name of the task in each line, and goes on after a rotation', async () => {
+  const folder = project({ 'app.js': shop });
+  const worker = start(folder, [
+    ...['-A', './app.js', 'worker', '-n', 'images@%h', '-l', 'info'],
+    ...['--logfile', 'log/%n.log', '--pidfile', 'run/%n.pid'],
+  ]);
+  const file = join(folder, 'log', 'images.log');
+  const logged = async (pattern: RegExp): Promise<string> => {
+    for (const end = Date.now() + 20_000; Date.now() < end; ) {
+      const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+      if (pattern.test(text)) return text;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`never logged ${pattern}; ${worker.stderr}`);
+  };
+  await logged(/ready/);
+  const pid = readFileSync(join(folder, 'run', 'images.pid'), 'utf8');
+  expect(Number(pid)).toBe(worker.child.pid);
+  const second = await umbel(folder, [
+    '-A',
+    './app.js',
+    'worker',
+    '-n',
+    'images@%h',
+    '--pidfile',
+    'run/%n.pid',
+  ]);
+  expect(second).toMatchObject({ code: 73, stderr: expect.stringContaining('[UMBEL_PID_FILE]') });
+  renameSync(file, `${file}.1`);
+  const { stderr } = await umbel(folder, ['-A', './app.js', 'call', 'shop.log', '--wait', '20']);
+  // Opened anew within a second: what is logged after that is there.
+  await logged(/^/);
+  for (let n = 0; n < 40 && !existsSync(file); n++) await new Promise((resolve) => setTimeout(resolve, 100));
+  await umbel(folder, ['-A', './app.js', 'call', 'shop.log', '--wait', '20']);
+  const lines = (await logged(/"msg":"inside"/))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines.find(({ msg }) => msg === 'inside')).toMatchObject({
+    task_name: 'shop.log',
+    task_id: expect.any(String),
+  });
+  expect(stderr).not.toBe('');
+  worker.kill('SIGTERM');
+  expect((await worker.ended).code).toBe(0);
+  expect(existsSync(join(folder, 'run', 'images.pid'))).toBe(false);
+});
+
+const canary = 'canary-pw-81';
+
+describe.skipIf(noRedis)('secrets', () => {
+  test('no command ever prints a password', { timeout: 120_000 }, async () => {
+    await using redis = await RedisServerProcess.start('--requirepass', canary);
+    const url = redis.url().replace('//', `//:${canary}@`);
+    const wrong = redis.url().replace('//', `//:${canary}-wrong@`);
+    const folder = project({
+      'app.js': shop.replace(
+        "'shop')",
+        `'shop', { brokerTransportOptions: { socketTimeout: 5 }, backend: '${url}' })`,
+      ),
+      'celeryconfig.py': `broker_url = '${url}'\nresult_backend = '${url}' + x\n`,
+      '.env': `SECRET=${canary}\n`,
+    });
+    mkdirSync(join(folder, 'log'));
+    const worker = start(folder, [
+      '-A',
+      './app.js',
+      '-b',
+      url,
+      'worker',
+      '-l',
+      'debug',
+      '--logfile',
+      'log/w.log',
+      '--log-format',
+      'pretty',
+    ]);
+    await worker.said(/\[config\]/);
+    const most: readonly (readonly string[])[] = [
+      ['report', '--json'],
+      ['status', '-t', '3'],
+      ['inspect', 'stats', '-t', '3'],
+      ['inspect', 'report', '-t', '3'],
+      ['graph', 'workers', '-t', '3'],
+      ['call', 'shop.add', '-a', '[1, 2]', '--wait', '20'],
+      ['top', '--once', '-i', '300ms'],
+      ['list', 'bindings'],
+      ['purge', '-f'],
+      ['dead', 'list'],
+      ['schedule', 'list'],
+      ['amqp', 'queue.declare', 'x'],
+      ['nothing'],
+    ];
+    const few = [
+      ['report', '--all'],
+      ['inspect', 'conf', 'true', '-t', '3'],
+      ['doctor'],
+      ['migrate', url, 'sqlite://./x.db', '-f'],
+      ['upgrade', 'settings', 'celeryconfig.py'],
+    ];
+    // All of them in the long run.
+    const commands = process.env.CLI_LONG === '1' ? [...few, ...most] : few;
+    const failing = [['call', 'shop.add', '--debug']];
+    const runs = [
+      ...commands.map((words) => ['-A', './app.js', '-b', url, ...words]),
+      ...failing.map((words) => ['-b', wrong, ...words]),
+    ];
+    const texts = new Map<string, string>();
+    for (let at = 0; at < runs.length; at += 3)
+      await Promise.all(
+        runs.slice(at, at + 3).map(async (args) => {
+          const { stdout, stderr } = await umbel(folder, args);
+          texts.set(args.join(' ').replaceAll(canary, '**'), stdout + stderr);
+        }),
+      );
+    texts.set(
+      'the worker',
+      worker.stdout + worker.stderr + readFileSync(join(folder, 'log', 'w.log'), 'utf8'),
+    );
+    for (const [what, text] of texts) expect(text.includes(canary), `${what}: ${text}`).toBe(false);
+    expect([...texts.values()].filter((text) => text.includes('**')).length).toBeGreaterThan(2);
+  });
+});
