@@ -14,7 +14,6 @@ export {
 } from './app/compose.ts';
 export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
 export { currentTask } from './app/context.ts';
-export type { FailedRequest } from './app/errback.ts';
 export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './app/limit-options.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
 export type { Priority, PriorityName } from './app/priority.ts';
@@ -41,6 +40,7 @@ export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } f
 export type { ResolvedTaskOptions } from './app/task-options.ts';
 export type { Unique, UniquePolicy } from './app/unique-options.ts';
 export type { SignatureOptions } from './app/wire-options.ts';
+export type { FailedRequest } from './canvas/failed-request.ts';
 export type { StampingVisitor, Stamps } from './canvas/stamp.ts';
 export {
   AlreadyRegisteredError,

@@ -8,6 +8,7 @@ import {
   withListed,
   withOptions,
 } from '../canvas/construct.ts';
+import type { FailedRequest } from '../canvas/failed-request.ts';
 import { freeze, handleOf, randomIds } from '../canvas/freeze.ts';
 import { normalize } from '../canvas/normal-form.ts';
 import { type StampingVisitor, type Stamps, stamped } from '../canvas/stamp.ts';
@@ -18,7 +19,6 @@ import type { AsyncResult, GroupResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
-import type { FailedRequest } from './errback.ts';
 import { checkNamed } from './priority.ts';
 import { resultIn, resultOf } from './result-of.ts';
 import { sendWorkflow } from './send-workflow.ts';

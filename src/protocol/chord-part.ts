@@ -14,6 +14,18 @@ export interface ChordPart {
   readonly result: unknown;
 }
 
+/** Where a part belongs. */
+export interface ChordPlace {
+  /** The header's group id. */
+  readonly groupId: string;
+  /** Its place among the results; null (a sender that does not say): after all others. */
+  readonly index: number | null;
+  /** The id of the body's result: if that has ended the chord is done, however long ago. */
+  readonly bodyId: string | null;
+  /** The chord ends with this part, whatever is missing. */
+  readonly last: boolean;
+}
+
 /** @throws NotSerializableError with the path of what cannot be kept. */
 export function encodePart({ taskId, status, result }: ChordPart): string {
   return `${partPrefix(taskId)} ${JSON.stringify(status)}, ${encodeJson(result)}]`;

@@ -1,18 +1,6 @@
 // The contract of gathering: what a result backend does so that a chord's body runs when all of its members have ended.
 import type { StoreWrite } from '../lib/store-write.ts';
-import type { ChordPart } from '../protocol/chord-part.ts';
-
-/** Where a part belongs. */
-export interface ChordPlace {
-  /** The header's group id. */
-  readonly groupId: string;
-  /** Its place among the results; null (a sender that does not say): after all others. */
-  readonly index: number | null;
-  /** The id of the body's result: if that has ended the chord is done, however long ago. */
-  readonly bodyId: string | null;
-  /** The chord ends with this part, whatever is missing. */
-  readonly last: boolean;
-}
+import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
 
 /**
  * What a part came to. `complete`: whoever added it is the one who sends the body, and stays it until {@link Chords.done}: it is

@@ -1,8 +1,9 @@
 // What every result backend that gathers chords must do.
 import assert from 'node:assert/strict';
+import type { ChordPlace } from '../protocol/chord-part.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
-import type { ChordPlace, ChordState, Chords } from '../results/chords.ts';
+import type { ChordState, Chords } from '../results/chords.ts';
 import type { BackendHarness } from './backend-suite.ts';
 import type { ConformanceCase } from './conformance.ts';
 

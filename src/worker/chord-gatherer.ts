@@ -1,11 +1,12 @@
 // Chords, as the worker whose task is a member of them sees them: told of its end, and followed when they are complete.
+
+import { nestedValues } from '../canvas/chord-values.ts';
+import { afterChord, chordError, type Follow, failBody, type MemberEnd } from '../canvas/follow.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import { storedId } from '../protocol/workflow-wire.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Publication } from '../transports/transport.ts';
-import { nestedValues } from './chord-values.ts';
 import type { ConcludeParts } from './conclude.ts';
-import { afterChord, chordError, type Follow, failBody, type MemberEnd } from './follow.ts';
 import type { FollowWriter, Prepared } from './follow-writer.ts';
 import type { Settled } from './settle.ts';
 

@@ -3,6 +3,7 @@
 import { announceSent } from '../app/announce.ts';
 import type { App } from '../app/app.ts';
 import { tellSent } from '../app/sent-event.ts';
+import { type Ended, followOf, followOfMember } from '../canvas/follow.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
@@ -11,7 +12,6 @@ import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
 import { ChordGatherer } from './chord-gatherer.ts';
 import type { Ending } from './ending.ts';
-import { type Ended, followOf, followOfMember } from './follow.ts';
 import { FollowWriter, type Prepared } from './follow-writer.ts';
 import type { Settled, Settler } from './settle.ts';
 

@@ -5,6 +5,7 @@ import { publicationsOfPlan } from '../app/planned-calls.ts';
 import { resultOf } from '../app/result-of.ts';
 import { prepareStores } from '../app/send-workflow.ts';
 import { defaultInlineBytes } from '../canvas/by-reference.ts';
+import type { Follow, FollowRules } from '../canvas/follow.ts';
 import { WorkflowError } from '../errors.ts';
 import { uuid5 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -12,7 +13,6 @@ import type { ResultTuple } from '../protocol/result-meta.ts';
 import { toTuple } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { ConcludeParts } from './conclude.ts';
-import type { Follow, FollowRules } from './follow.ts';
 
 /** What follows a task, written down. */
 export interface Prepared {

@@ -1,4 +1,6 @@
 // Which ends of tasks are followed by something, and with what.
+
+import { type Ended, hasFollowers } from '../canvas/follow.ts';
 import type { Logger } from '../lib/logger.ts';
 import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -7,7 +9,6 @@ import type { Refused } from './admit.ts';
 import type { Concluder } from './conclude.ts';
 import { diedHolding, failedBecause, whyLost } from './ending.ts';
 import type { RunEnd } from './execute.ts';
-import { type Ended, hasFollowers } from './follow.ts';
 import type { Prepared } from './follow-writer.ts';
 import { notRegistered, rejectedBecause, revokedBecause, workerLost } from './records.ts';
 

@@ -1,5 +1,6 @@
 // What becomes of messages that may not run: settled as `ending.ts` says, and told to who listens.
 import type { App } from '../app/app.ts';
+import { hasFollowers } from '../canvas/follow.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -7,7 +8,6 @@ import type { Delivery } from '../transports/transport.ts';
 import type { Refused } from './admit.ts';
 import type { Concluder } from './conclude.ts';
 import { type Ending, endingOfFault, endingOfRefused, endingOfUndecodable } from './ending.ts';
-import { hasFollowers } from './follow.ts';
 import type { Prepared } from './follow-writer.ts';
 import { endedOfRefused, failure } from './following.ts';
 import { ignoresResult, type Records, type Subject, workerLost } from './records.ts';

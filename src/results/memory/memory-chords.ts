@@ -2,8 +2,8 @@
 import type { MemoryStore } from '../../clients/memory.ts';
 import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
-import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 
 /** What chords need to know of records. */
 interface KnownRecords {

@@ -1,8 +1,8 @@
 // Chords in PostgreSQL.
 import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
-import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 import { chunksOf, Gather } from '../gather.ts';
 import { ascii, keyOf } from './record-row.ts';
 import type { AskFor } from './writes.ts';

@@ -6,9 +6,15 @@ import { repeat } from '../../clients/redis/repeat.ts';
 import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
-import { type ChordPart, decodePart, encodePart, partPrefix } from '../../protocol/chord-part.ts';
+import {
+  type ChordPart,
+  type ChordPlace,
+  decodePart,
+  encodePart,
+  partPrefix,
+} from '../../protocol/chord-part.ts';
 import { RedisRecordWrite } from '../../transports/redis/record-write.ts';
-import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 import { chunksOf, Gather } from '../gather.ts';
 import type { Puts } from './puts.ts';
 import { groupKey, recordKey } from './record-keys.ts';

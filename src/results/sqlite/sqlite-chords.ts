@@ -3,8 +3,8 @@ import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import { StoreError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
-import { type ChordPart, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordPlace, type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 
 export const chordSchema: readonly string[] = [
   `

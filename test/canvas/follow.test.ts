@@ -1,8 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { chainOf, chordOf, groupOf, taskSignature, withOptions } from '../../src/canvas/construct.ts';
-import type { ChordPart } from '../../src/protocol/chord-part.ts';
-import type { TaskMessage, WireSignature } from '../../src/protocol/message.ts';
-import { storedSignature } from '../../src/protocol/workflow-wire.ts';
 import {
   afterChord,
   type Ended,
@@ -10,8 +7,11 @@ import {
   type FollowRules,
   followOf,
   type MemberEnd,
-} from '../../src/worker/follow.ts';
-import { someMessage } from './some-message.ts';
+} from '../../src/canvas/follow.ts';
+import type { ChordPart } from '../../src/protocol/chord-part.ts';
+import type { TaskMessage, WireSignature } from '../../src/protocol/message.ts';
+import { storedSignature } from '../../src/protocol/workflow-wire.ts';
+import { someMessage } from '../worker/some-message.ts';
 
 const rules: FollowRules = {
   load: async (id) => {

@@ -1,20 +1,21 @@
-// What follows a task: decided here from how it ended and what its message says, done in `conclude.ts`. The same end of the same
+// What follows a task: decided here from how it ended and what its message says, done by a worker, or in place by `apply`. The same end of the same
 // message always gives the same ids, so that what is done again after a crash is the same.
-import { type Load, nextStep, resolve } from '../canvas/by-reference.ts';
-import { readUnlock, unlockedParts } from '../canvas/chord-unlock.ts';
-import { derivedIds, resultId } from '../canvas/freeze.ts';
-import { plan, replacement } from '../canvas/plan.ts';
-import type { Plan, PlanContext } from '../canvas/planned.ts';
-import { errbacksOf } from '../canvas/planner.ts';
-import type { ChordPart } from '../protocol/chord-part.ts';
+
+import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
 import { asWireException, decodeException } from '../protocol/exception.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import { celeryTask, type Settled } from '../protocol/workflow-wire.ts';
-import type { ChordPlace } from '../results/chords.ts';
+import { type Load, nextStep, resolve } from './by-reference.ts';
+import { readUnlock, unlockedParts } from './chord-unlock.ts';
 import { nestedValues } from './chord-values.ts';
+import { failedRequest } from './failed-request.ts';
+import { derivedIds, resultId } from './freeze.ts';
 import { Lost, memberEnd, textOr } from './lost.ts';
+import { plan, replacement } from './plan.ts';
+import type { Plan, PlanContext } from './planned.ts';
+import { errbacksOf } from './planner.ts';
 
 /** How a task ended, as far as something follows. */
 export type Ended =
@@ -132,7 +133,7 @@ async function afterFailure(message: TaskMessage, failure: Failure, rules: Follo
   const { embed, rootId } = message;
   const { status, error } = failure;
   const lost = new Lost(failure, rules, rootId);
-  const request = requestOf(message);
+  const request = failedRequest(message);
   // As in Celery, a task that was revoked has no error to follow.
   if (status === 'FAILURE') await lost.errbacks(message.id, embed.errbacks ?? [], request);
   await lost.addRest(embed.chain ?? []);
@@ -214,12 +215,6 @@ function memberEnds(
 ): MemberEnd[] {
   if (embed.chord === null || group === null) return [];
   return [memberEnd({ taskId: id, ...how }, group, groupIndex, embed.chord, rootId)];
-}
-
-/** The failed call, for those who follow it with its error. Celery's request, as far as it is data. */
-function requestOf(message: TaskMessage): object {
-  const { id, task, args, kwargs, retries, rootId, parentId, group } = message;
-  return { id, task, args, kwargs, retries, root_id: rootId, parent_id: parentId, group };
 }
 
 function settledOf({ taskId, status, result }: ChordPart): Settled {

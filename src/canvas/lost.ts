@@ -1,13 +1,14 @@
 // What never runs because of a failure: who waits for it hears of it, and the chords that it is a part of.
-import { nextStep, resolve } from '../canvas/by-reference.ts';
-import { bodyOf, headerOf, kindOf, partsOf, readSignature } from '../canvas/construct.ts';
-import { derivedIds, resultId } from '../canvas/freeze.ts';
-import { plan } from '../canvas/plan.ts';
+
 import { WorkflowError } from '../errors.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import { nextStep, resolve } from './by-reference.ts';
+import { bodyOf, headerOf, kindOf, partsOf, readSignature } from './construct.ts';
 import type { Failure, FollowRules, MemberEnd, Start } from './follow.ts';
+import { derivedIds, resultId } from './freeze.ts';
+import { plan } from './plan.ts';
 
 /** Collects what a failure leads to. */
 export class Lost {
