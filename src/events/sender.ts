@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
+import type { WireMessage } from '../protocol/message.ts';
 import { eventExchange, type Fanout } from '../transports/fanout.ts';
 import { stamped, stampText } from './node.ts';
 
@@ -19,12 +20,14 @@ export interface EventSenderParts {
 
 /** Events in one message. */
 const batch = 200;
+/** Messages on their way: one after the other would be slower than the tasks are. */
+const atOnce = 8;
+const manyKey = 'task.multi';
 /** Events that wait for a broker that is away; the oldest go first, a message's at a time. */
 const mostWaiting = 5_000;
 
 interface Batch {
-  /** JSON of each, with commas between. */
-  readonly text: string;
+  readonly message: WireMessage;
   readonly count: number;
 }
 
@@ -42,6 +45,7 @@ export class EventSender {
   #flushing: Promise<void> | null = null;
   #dropped = 0;
   #failing = false;
+  #quietUntil = 0;
 
   constructor(parts: EventSenderParts) {
     this.#parts = parts;
@@ -66,7 +70,9 @@ export class EventSender {
   /** A worker event. Never rejects. */
   async worker(type: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
     const { hostname, clock, lamport } = this.#parts;
-    await this.#tell(JSON.stringify(stamped(type, hostname, fields, clock.now(), lamport)), eventKey(type));
+    const text = JSON.stringify(stamped(type, hostname, fields, clock.now(), lamport));
+    const key = eventKey(type);
+    await this.#tell(eventsMessage(text, hostname, key), key);
   }
 
   /** Tells what is left. Never rejects. */
@@ -77,21 +83,24 @@ export class EventSender {
   async #flush(): Promise<void> {
     for (;;) {
       if (this.#waiting.length === 0) this.#close();
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      if (await this.#tell(`[${next.text}]`, 'task.multi')) continue;
+      const some = this.#waiting.splice(0, atOnce);
+      if (some.length === 0) break;
+      const told = await Promise.all(some.map(({ message }) => this.#tell(message, manyKey)));
+      const left = some.filter((_, index) => told[index] === false);
+      if (left.length === 0) continue;
       // For when the broker is back: those that come meanwhile are newer.
-      this.#waiting.unshift(next);
+      this.#waiting.unshift(...left);
       this.#dropOldest();
       break;
     }
     this.#flushing = null;
   }
 
-  /** What has come together is one message. */
+  /** What has come together is one message. As bytes: texts that wait are a burden on the collection of garbage. */
   #close(): void {
     if (this.#count === 0) return;
-    this.#waiting.push({ text: this.#text, count: this.#count });
+    const message = eventsMessage(`[${this.#text}]`, this.#parts.hostname, manyKey);
+    this.#waiting.push({ message, count: this.#count });
     this.#text = '';
     this.#count = 0;
     this.#dropOldest();
@@ -106,20 +115,23 @@ export class EventSender {
     }
   }
 
-  async #tell(text: string, key: string): Promise<boolean> {
-    const { fanout, hostname, logger } = this.#parts;
+  async #tell(message: WireMessage, key: string): Promise<boolean> {
+    const { fanout, logger, clock } = this.#parts;
     try {
-      await fanout.publish(eventExchange, key, eventsMessage(text, hostname, key));
-      if (this.#failing && this.#dropped > 0)
-        logger.warn({ dropped: this.#dropped }, `events are told again; ${this.#dropped} were dropped`);
-      this.#failing = false;
-      this.#dropped = 0;
-      return true;
+      await fanout.publish(eventExchange, key, message);
     } catch (error) {
       if (!this.#failing)
         logger.warn({ err: error }, `events cannot be told now: ${String(error)}; the tasks go on`);
       this.#failing = true;
       return false;
     }
+    // A broker that is only too slow for them is said to be so once a minute.
+    if (this.#dropped > 0 && (this.#failing || clock.now() >= this.#quietUntil)) {
+      logger.warn({ dropped: this.#dropped }, `events are told again; ${this.#dropped} were dropped`);
+      this.#dropped = 0;
+      this.#quietUntil = clock.now() + 60_000;
+    }
+    this.#failing = false;
+    return true;
   }
 }
