@@ -16,6 +16,7 @@ import { duration } from '../values.ts';
 interface BeatCommandOptions extends CommonOptions, LoggingChoices {
   readonly lease?: Duration;
   readonly embedded?: boolean;
+  readonly concurrency?: string;
   readonly pidfile?: string;
 }
 
@@ -27,6 +28,9 @@ export function beatCommand(): Command {
       '--lease <duration>',
       'A leader that is silent for so long is followed by another; default 3 s.',
       duration,
+    )
+    .addOption(
+      new Option('-c, --concurrency <number>', 'A beat only sends: it is the worker that has it.').hideHelp(),
     )
     .addOption(new Option('--embedded', 'As the part of a worker.').hideHelp());
   withLoggingOptions(command);
@@ -57,6 +61,8 @@ async function beat(options: BeatCommandOptions): Promise<void> {
       level: options.loglevel,
       format: logFormat(options.logFormat, options.logfile),
     });
+    if (options.concurrency !== undefined)
+      logger.warn({}, '--concurrency has no effect: a beat only sends; it is for umbel worker');
     endWithParent();
     const { lease, embedded = false } = options;
     await new Beat(app, { logger, embedded, ...(lease !== undefined && { lease }) }).run();

@@ -1,0 +1,101 @@
+// What users of Celery type every day is there, documented, and does what it should.
+import { readFileSync } from 'node:fs';
+import { beforeAll, expect, test } from 'vitest';
+import { fittingRows } from '../../src/cli/output.ts';
+import { createProgram } from '../../src/cli/program.ts';
+import { widthOf } from '../../src/cli/terminal/text.ts';
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { project, shop, start, startWorker, umbel } from './harness.ts';
+
+beforeAll(ensureBuilt, 120_000);
+
+const celerys = [
+  ...[
+    'worker',
+    'beat',
+    'flower',
+    'events',
+    'shell',
+    'inspect',
+    'control',
+    'purge',
+    'call',
+    'result',
+    'migrate',
+  ],
+  ...['graph', 'upgrade', 'logtool', 'amqp', 'report', 'status', 'list', 'multi'],
+];
+
+test('every command of Celery exists, and each of ours has its section in docs/cli.md', () => {
+  const names = createProgram().commands.map((command) => command.name());
+  expect(names).toEqual(expect.arrayContaining(celerys));
+  const sections = [...readFileSync('docs/cli.md', 'utf8').matchAll(/^## (.+)$/gm)].flatMap(
+    ([, title = '']) => title.split(', '),
+  );
+  expect(sections).toEqual(expect.arrayContaining(names.filter((name) => name !== 'help')));
+});
+
+test('worker, inspect active, registered and stats, control, and purge, as one types them for Celery', async () => {
+  const folder = project({ 'app.js': shop });
+  const app = ['-A', 'app'];
+  await startWorker(
+    folder,
+    '--loglevel=info',
+    '--concurrency=3',
+    '-Q',
+    'celery,emails',
+    '-n',
+    'worker_emails@%h',
+  );
+  await umbel(folder, [...app, 'call', 'shop.slow', '-a', '[30]']);
+  const active = await umbel(folder, [...app, 'inspect', 'active', '-t', '5', '-d', await nodeOf(folder)]);
+  expect(active.stdout).toContain('shop.slow');
+  const [registered, stats, revoked] = await Promise.all([
+    umbel(folder, [...app, 'inspect', 'registered', '-t', '3']),
+    umbel(folder, [...app, 'inspect', 'stats', '-t', '3', '--json']),
+    umbel(folder, [...app, 'control', 'rate_limit', 'shop.add', '10/m', '-t', '3']),
+  ]);
+  expect(registered.stdout).toContain('* shop.add');
+  const [reply] = Object.values<{ pool: Record<string, unknown> }>(JSON.parse(stats.stdout).replies);
+  expect(reply?.pool['max-concurrency']).toBe(3);
+  expect(revoked.stdout).toContain('new rate limit set successfully');
+  await umbel(folder, [...app, 'call', 'shop.add', '-Q', 'other']);
+  expect(await umbel(folder, [...app, 'purge', '-f', '-Q', 'other'])).toMatchObject({
+    ...{ code: 0, stdout: "Purged 1 message from 'other'.\n" },
+  });
+});
+
+async function nodeOf(folder: string): Promise<string> {
+  const { stdout } = await umbel(folder, ['status', '--json']);
+  return JSON.parse(stdout).online[0];
+}
+
+test('beat takes the --concurrency that is often given to it, and says that it has no effect', async () => {
+  const beat = start(project({ 'app.js': shop }), [
+    '-A',
+    'app',
+    'beat',
+    '--concurrency=4',
+    '--loglevel=info',
+  ]);
+  await beat.said(/--concurrency has no effect/);
+  beat.kill('SIGTERM');
+  expect((await beat.ended).code).toBe(0);
+});
+
+test('a table is not wider than the terminal, and keeps what fits', async () => {
+  const rows = [
+    ['1', 'x'.repeat(200), 'short'],
+    ['2', '日本語'.repeat(30), 'also short'],
+  ];
+  const head = ['id', 'detail', 'state'];
+  for (const width of [80, 60, 200]) {
+    const fitting = await fittingRows(head, rows, width);
+    const widths = head.map((title, at) =>
+      Math.max(title.length, ...fitting.map((row) => widthOf(row[at] ?? ''))),
+    );
+    expect(widths.reduce((sum, each) => sum + each + 3, 1)).toBeLessThanOrEqual(width);
+    expect(fitting.map(([, , state]) => state)).toEqual(['short', 'also short']);
+  }
+  expect(await fittingRows(head, rows, null)).toBe(rows); // a pipe gets all
+});
