@@ -56,7 +56,11 @@ export class Broadcasts implements Service {
     await this.#starting;
     await this.#pumping;
     const leaving = Promise.all(this.#listening.splice(0).map((part) => part[Symbol.asyncDispose]()));
-    await Promise.race([leaving.catch(() => undefined), this.#parts.clock.sleep(leaveMs)]);
+    // A timer that is left would keep the process.
+    const late = new AbortController();
+    const leftAlone = this.#parts.clock.sleep(leaveMs, late.signal).catch(() => undefined);
+    await Promise.race([leaving.catch(() => undefined), leftAlone]);
+    late.abort();
     const left = this.#waiting.splice(0).length;
     if (left > 0)
       this.#parts.logger.warn(

@@ -59,7 +59,13 @@ export class RemoteControl implements Service {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.race([this.#listening, this.#parts.clock.sleep(startMs)]);
+    // A timer that is left would keep the process.
+    const late = new AbortController();
+    await Promise.race([
+      this.#listening,
+      this.#parts.clock.sleep(startMs, late.signal).catch(() => undefined),
+    ]);
+    late.abort();
     await this.#ear?.[Symbol.asyncDispose]();
     this.#ear = null;
   }
