@@ -102,6 +102,8 @@ const precedence: readonly string[] = [
 /** A worker is held to be away after so many of its heartbeats. */
 const missedBeats = 2;
 const longestText = 10_000;
+/** Of ids and of nodes. */
+const longestName = 512;
 
 export class ClusterState {
   readonly #maxTasks: number;
@@ -198,6 +200,7 @@ export class ClusterState {
 
   #addWorker(event: WireEvent, now: number): void {
     const { hostname, timestamp, pid, clock } = event;
+    if (hostname.length > longestName) return;
     const before = this.#workers.get(hostname);
     const heartbeat = 'freq' in event;
     this.#keepWorker({
@@ -208,11 +211,13 @@ export class ClusterState {
       offline: event.type === 'worker-offline',
       active: number(event.active, before?.active ?? 0),
       processed: number(event.processed, before?.processed ?? 0),
-      loadavg: Array.isArray(event.loadavg) ? event.loadavg.filter(isNumber) : (before?.loadavg ?? []),
+      loadavg: Array.isArray(event.loadavg)
+        ? event.loadavg.slice(0, 3).filter(isNumber)
+        : (before?.loadavg ?? []),
       pid,
       clock,
       software:
-        [event.sw_ident, event.sw_ver, event.sw_sys].filter(isText).join(' ').slice(0, 200) ||
+        cut([event.sw_ident, event.sw_ver, event.sw_sys].filter(isText).join(' '), 200) ||
         (before?.software ?? ''),
     });
   }
@@ -233,7 +238,7 @@ export class ClusterState {
 
   #addTask(event: WireEvent): void {
     const { uuid } = event;
-    if (typeof uuid !== 'string' || uuid === '' || uuid.length > 512) return;
+    if (typeof uuid !== 'string' || uuid === '' || uuid.length > longestName) return;
     const known = this.#tasks.get(uuid);
     const task = merged(known?.task ?? newTask(uuid), event);
     this.#bytes -= known?.bytes ?? 0;
@@ -258,7 +263,7 @@ export interface TaskFilter {
 
 function merged(before: TaskState, event: WireEvent): TaskState {
   const kind = kinds[event.type];
-  const state = kind?.[0] ?? event.type.slice('task-'.length).toUpperCase();
+  const state = kind?.[0] ?? cut(event.type.slice('task-'.length).toUpperCase(), longestName);
   const fresh: TaskState = {
     ...before,
     name: text(event.name) ?? before.name,
@@ -275,8 +280,8 @@ function merged(before: TaskState, event: WireEvent): TaskState {
     parentId: text(event.parent_id) ?? before.parentId,
     queue: text(event.queue) ?? before.queue,
     routingKey: text(event.routing_key) ?? before.routingKey,
-    worker: event.type === 'task-sent' ? before.worker : event.hostname || before.worker,
-    client: event.type === 'task-sent' ? event.hostname : before.client,
+    worker: event.type === 'task-sent' ? before.worker : text(event.hostname) || before.worker,
+    client: event.type === 'task-sent' ? text(event.hostname) : before.client,
     timestamp: Math.max(before.timestamp, event.timestamp),
     clock: Math.max(before.clock, event.clock),
     ...(kind !== undefined && { [kind[1]]: event.timestamp }),
@@ -335,7 +340,13 @@ function sizeOf(task: TaskState): number {
 }
 
 function text(value: unknown): string | null {
-  return typeof value === 'string' ? value.slice(0, longestText) : null;
+  if (typeof value !== 'string') return null;
+  return value.length <= longestText ? value : cut(value, longestText);
+}
+
+/** A copy: a slice would hold the whole text. */
+function cut(value: string, length: number): string {
+  return Buffer.from(value.slice(0, length), 'utf16le').toString('utf16le');
 }
 
 function isText(value: unknown): value is string {

@@ -1,11 +1,18 @@
 import { expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { RedisConnection } from '../../src/clients/redis/connection.ts';
+import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { Control } from '../../src/control/control.ts';
+import { ClusterState } from '../../src/events/cluster-state.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { globMatches, isMeant, readReply, readRequest } from '../../src/protocol/control.ts';
 import { readEvents } from '../../src/protocol/event.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { newApp, startWorker, until } from '../worker/bench.ts';
+import { MemoryLog } from '../worker/memory-log.ts';
 
 const values = [
   'null',
@@ -106,6 +113,57 @@ it.each([
   expect(said).toHaveLength(1);
   expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
 });
+
+it.skipIf(noRedis)(
+  'bytes of any kind where requests, replies and events travel on Redis harm no worker',
+  { timeout: 60_000 },
+  async () => {
+    await using redis = await RedisServerProcess.start();
+    const app = new App('malformed', { broker: redis.url(), backend: redis.url() });
+    const add = app.task('add', (x: number, y: number) => x + y);
+    const log = new MemoryLog();
+    const worker = new Worker(app, { name: 'celery@here', logger: log });
+    await worker.start();
+    await using control = new Control(app);
+    const whom = { destination: ['celery@here'], timeout: 20 };
+    await control.ping(whom);
+    const malformed: string[] = [];
+    const state = new ClusterState();
+    const hearing = await captureEvents(app, (event) => state.add(event), {
+      onMalformed: (detail) => malformed.push(detail),
+    });
+    const client = await RedisConnection.open(redisSettings(redis.url(), 'test'));
+    const queue = String((await replyQueue(client)) ?? '');
+    expect(queue).toMatch(/reply\.celery\.pidbox$/);
+    for (const body of bodies) {
+      // As it is, and where the body of an envelope should be.
+      const envelope = JSON.stringify({ body, properties: { delivery_tag: 't', delivery_info: {} } });
+      for (const text of [body, envelope]) {
+        await client.call(['PUBLISH', '/0.celery.pidbox', text]);
+        await client.call(['PUBLISH', '/0.celeryev/task.multi', text]);
+        await client.call(['LPUSH', queue, text]);
+      }
+    }
+    expect((await control.ping(whom)).replies.get('celery@here')).toEqual({ ok: 'pong' });
+    expect(await (await add.delay(2, 3)).get({ timeout: 20 })).toBe(5);
+    await until(() => malformed.length > 100);
+    const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
+    expect(said).toHaveLength(1);
+    expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
+    await client.close();
+    await hearing[Symbol.asyncDispose]();
+    await control.close();
+    await worker.stop();
+    await app.close();
+  },
+);
+
+/** Where the replies to a mailbox arrive. */
+async function replyQueue(client: RedisConnection): Promise<string | undefined> {
+  const members = await client.call(['SMEMBERS', '_kombu.binding.reply.celery.pidbox']);
+  const [first] = [...(members as Iterable<unknown>)].map(String); // of SMEMBERS
+  return first?.split('\u0006\u0016').at(-1);
+}
 
 it('a destination is exact, a glob is a glob, and a pattern that cannot be read means nobody', () => {
   const asked = { destination: null, pattern: null, matcher: null };

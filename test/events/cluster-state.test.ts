@@ -81,6 +81,14 @@ describe('the state of a cluster', () => {
     expect(state.task('t499')).toBeDefined();
     state.add(event('task-received', { uuid: 'huge', args: 'x'.repeat(10_000_000) }));
     expect(state.task('huge')?.args).toHaveLength(10_000);
+    state.add(event('task-received', { uuid: 'far', hostname: 'x'.repeat(1_000_000) }));
+    state.add(event(`task-${'x'.repeat(1_000_000)}`, { uuid: 'odd' }));
+    expect(state.task('far')?.worker).toHaveLength(10_000);
+    expect(state.task('odd')?.state).toHaveLength(512);
+    state.add(event('worker-online', { hostname: 'x'.repeat(1_000_000) }));
+    state.add(event('worker-online', { sw_ident: 'x'.repeat(1_000_000), loadavg: Array(10_000).fill(1) }));
+    expect(state.workers).toHaveLength(1);
+    expect(JSON.stringify(state.workers).length).toBeLessThan(1000);
     state.clear();
     expect(state.bytes).toBe(0);
   });
