@@ -7,6 +7,8 @@ import { idNotice, stampNotice } from '../transports/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Whom } from './mailbox.ts';
 
+const againMs = 250;
+
 export type { Answers, TaskInfo, Typed, Whom };
 export { Inspect };
 
@@ -70,7 +72,8 @@ export class Control implements AsyncDisposable {
   }
 
   /**
-   * These tasks are not to run: whoever claims one from now on ends it as REVOKED, also a worker that is not there now. What runs
+   * These tasks are not to run: whoever claims one from now on ends it as REVOKED, also a worker that is not there now. What waits or is
+   * scheduled comes to the front of its queue for that (not on RabbitMQ: there when its turn comes). What runs
    * already goes on, unless `terminate`.
    */
   async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
@@ -79,7 +82,9 @@ export class Control implements AsyncDisposable {
     // First, for those who are not there to hear it.
     const { notices } = await this.#app.broker();
     await notices.put(all.map(idNotice), Date.now() + revokedMs);
-    return this.ask('revoke', { task_id: all, terminate, signal: signalName }, rest);
+    const answers = await this.ask('revoke', { task_id: all, terminate, signal: signalName }, rest);
+    await this.#bringForward(all.map((id) => [id]));
+    return answers;
   }
 
   /** The same for tasks by their stamps: one of these values under that name is enough. */
@@ -95,7 +100,22 @@ export class Control implements AsyncDisposable {
     const wanted = lists.flatMap(([name, values]) => values.map((value) => stampNotice(name, value)));
     await notices.put(wanted, Date.now() + revokedMs);
     const args = { headers: Object.fromEntries(lists), terminate, signal: signalName };
-    return this.ask('revoke_by_stamped_headers', args, rest);
+    const answers = await this.ask('revoke_by_stamped_headers', args, rest);
+    await this.#bringForward(lists.flatMap(([name, values]) => values.map((value) => [`"${name}"`, value])));
+    return answers;
+  }
+
+  /**
+   * What waits, or is scheduled, leaves its queue now: the next worker that is free ends it. After the workers have heard of it, so that none
+   * runs it. Where the broker cannot do that, when its turn comes.
+   */
+  async #bringForward(groups: readonly (readonly string[])[]): Promise<void> {
+    const broker = await this.#app.broker();
+    if (groups.length === 0 || broker.bringForward === undefined) return;
+    if ((await broker.bringForward(groups, { waiting: true })) >= groups.length) return;
+    // One that a worker was just about to put aside is there a moment later.
+    await new Promise((resolve) => setTimeout(resolve, againMs));
+    await broker.bringForward(groups, { waiting: true });
   }
 
   /** Ends what runs of these, and what is to come. */

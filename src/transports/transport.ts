@@ -231,6 +231,15 @@ export interface Transport extends AsyncDisposable {
    * that waits; returns how many there were. Absent where what is scheduled cannot be reached.
    */
   hasten?(queue: string, due: readonly number[]): Promise<number>;
+  /**
+   * Brings messages to the front of their queues, to be claimed next: those of which the stored text contains all texts of one of these
+   * groups. They are scheduled, or (`waiting`) wait in line; held ones are left alone. It looks through all that is there. Absent where that
+   * cannot be done. Returns how many there were.
+   */
+  bringForward?(
+    groups: readonly (readonly string[])[],
+    options: { readonly waiting: boolean },
+  ): Promise<number>;
   /** Broadcasts between processes. */
   readonly fanout: Fanout;
   /** What workers must know that start later: revoked tasks. */

@@ -200,6 +200,24 @@ export class MemoryQueues {
     return found.length;
   }
 
+  /** See `Transport.bringForward`. */
+  bringForward(groups: readonly (readonly string[])[], waiting: boolean): number {
+    const isMeant = ({ raw }: Entry): boolean => {
+      const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString();
+      return groups.some((texts) => texts.every((each) => text.includes(each)));
+    };
+    const lines = waiting ? [...this.#ready.values()] : [];
+    const found = [...this.#scheduled].filter(({ entry }) => isMeant(entry)).map(({ entry }) => entry);
+    if (found.length > 0) refill(this.#scheduled, ({ entry }) => !found.includes(entry));
+    for (const line of lines) {
+      const own = [...line].filter(isMeant);
+      if (own.length > 0) refill(line, (entry) => !own.includes(entry));
+      found.push(...own);
+    }
+    for (const entry of found) this.#place({ ...entry, priority: -1 }, null);
+    return found.length;
+  }
+
   get dead(): number {
     return this.#dead.size;
   }
@@ -292,6 +310,12 @@ export class MemoryQueues {
     }
     return best;
   }
+}
+
+function refill<T>(heap: Heap<T>, keeps: (item: T) => boolean): void {
+  const kept = [...heap].filter(keeps);
+  while (heap.pop() !== undefined);
+  for (const item of kept) heap.push(item);
 }
 
 /** Makes a companion write; false: what it would create is there already. */

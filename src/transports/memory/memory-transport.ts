@@ -118,6 +118,13 @@ export class MemoryTransport implements Transport {
     return this.#queues.hasten(queue, due);
   }
 
+  async bringForward(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    return this.#queues.bringForward(groups, waiting);
+  }
+
   /** Puts bytes into a queue as somebody else might have: for tests. */
   putRaw(queue: string, raw: Uint8Array): void {
     this.#queues.put([{ queue, priority: 0, raw, due: null, write: undefined }]);

@@ -293,7 +293,8 @@ export class RedisConsumer implements Consumer {
   #hold(message: ClaimedMessage): RedisDelivery[] {
     const delivery = new RedisDelivery(message, this.#settle);
     const due = dueOf(delivery);
-    if (due !== null && due > this.#parts.clock.now()) {
+    // One that was brought forward is looked at by the worker: it may have been revoked.
+    if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
       void this.#putAside(delivery.field, due);
       return [];
     }

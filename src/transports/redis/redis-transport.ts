@@ -21,6 +21,7 @@ import type {
 } from '../transport.ts';
 import { Bindings } from './bindings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
+import { forwardScript } from './lua/forward.ts';
 import { hastenScript } from './lua/hasten.ts';
 import { purgeScript, sizeScript } from './lua/inspect.ts';
 import { tendScript } from './lua/tend.ts';
@@ -158,6 +159,26 @@ export class RedisTransport implements Transport {
     return openRedisLimits(this.#settings, options);
   }
 
+  async bringForward(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    const texts = JSON.stringify(groups);
+    let count = 0;
+    for (const queue of await this.#bindings.names()) {
+      for (const step of waiting ? ['', ...this.#steps.map(String)] : ['']) {
+        for (let from = 0; ; ) {
+          const reply = await this.#ask(forwardScript, [queue, step, String(from), String(lookAt), texts]);
+          const [moved = 0, seen = 0] = Array.isArray(reply) ? reply.map(Number) : [];
+          count += moved;
+          if (seen < lookAt) break;
+          from += seen - moved;
+        }
+      }
+    }
+    return count;
+  }
+
   async hasten(queue: string, due: readonly number[]): Promise<number> {
     return Number(await this.#ask(hastenScript, [queue, ...due.map(String)]));
   }
@@ -209,6 +230,9 @@ export class RedisTransport implements Transport {
     if (this.#closed) throw new BrokerUnavailable(`this handle on ${this.#settings.shown} is closed`);
   }
 }
+
+/** So many messages are looked at in one step, which keeps the server from others. */
+const lookAt = 2000;
 
 /** Under which name it is remembered for a while that a message was sent. */
 function noteOf({ id, once }: Publication): string {

@@ -14,7 +14,7 @@ import type {
   TransportFeatures,
   TransportStatus,
 } from '../transport.ts';
-import { insertMessage, makeReady, ringForAll, toRow } from './enqueue.ts';
+import { insertMessage, makeReady, type Place, ringForAll, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
 import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
@@ -148,6 +148,33 @@ class SqliteTransport implements Transport {
     return openSqliteLimits(this.store, options);
   }
 
+  async bringForward(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    // Looked for outside of the transaction, which is to be short.
+    const meant = groups.flatMap((texts) => {
+      const where = texts.map(() => 'instr(CAST(envelope AS TEXT), ?) > 0').join(' AND ');
+      return this.store.read((sql) =>
+        sql(`SELECT seq, queue, priority, strikes FROM message WHERE ${where}`).all(...texts),
+      );
+    });
+    if (meant.length === 0) return 0;
+    return this.store.write(false, (transaction) => {
+      const { sql } = transaction;
+      let count = 0;
+      for (const row of meant) {
+        const { seq, queue, priority, strikes } = placeOf(row);
+        const isScheduled = Number(sql('DELETE FROM scheduled WHERE seq = ?').run(seq).changes) > 0;
+        if (isScheduled) makeReady(transaction, this.store, { queue, priority, seq, strikes }, null);
+        if (!isScheduled && !waiting) continue;
+        const front = sql('UPDATE ready SET priority = -1 WHERE queue = ? AND priority = ? AND seq = ?');
+        count += Number(front.run(queue, priority, seq).changes);
+      }
+      return count;
+    });
+  }
+
   hasten(queue: string, due: readonly number[]): Promise<number> {
     return this.store.write(false, (transaction) => {
       let count = 0;
@@ -186,4 +213,8 @@ class SqliteTransport implements Transport {
   #refuseIfClosed(): void {
     if (this.#closed) throw new BrokerUnavailable(`this handle on the store ${this.store.path} is closed`);
   }
+}
+
+function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unknown>>): Place {
+  return { seq: Number(seq), queue: String(queue), priority: Number(priority), strikes: Number(strikes) };
 }
