@@ -23,7 +23,7 @@ export function workflowSuite(
       // What belongs to no task of either half: celery.accumulate and its like.
       defaults = new Worker(pair.served, { queues: ['celery'], name: 'defaults@%h' });
       await defaults.start();
-    });
+    }, 120_000);
     afterAll(async () => {
       await defaults?.stop({ cold: true });
       await pair?.[Symbol.asyncDispose]();
