@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 onEachBroker(brokers, (broker, newUrls) => {
-  it('the lock of a unique task outlives the kill -9 of its worker, and not its task', async () => {
+  it('the lock of a unique task outlives the kill -9 of its worker, and not its task', { timeout: 90_000 }, async () => {
     const urls = await newUrls();
     const folder = await mkdtemp(join(tmpdir(), 'umbel-limits-'));
     const ledger = join(folder, 'ledger');
@@ -43,7 +43,7 @@ onEachBroker(brokers, (broker, newUrls) => {
     child.kill('SIGKILL');
     await expect(sole.delay('a')).rejects.toMatchObject({ existingId: first.id });
     await workerOf(app);
-    expect(await first.get({ timeout: 30 })).toBe('done');
+    expect(await first.get({ timeout: 60 })).toBe('done');
     const again = async (): Promise<boolean> =>
       sole.delay('a').then(
         () => true,
