@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { optionsOf, withApp } from '../common.ts';
+import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { createOutput } from '../output.ts';
 import { redacted } from '../redact.ts';
 import { askingOf, type RemoteOptions, withRemoteOptions } from '../remote.ts';
 import { exitCode } from '../usage.ts';
@@ -15,9 +16,11 @@ export function graphCommand(): Command {
   const bootsteps = new Command('bootsteps')
     .description('What a worker starts, and what each part needs, as DOT.')
     .addHelpText('after', '\nExamples:\n  umbel graph bootsteps | dot -Tsvg > worker.svg')
-    .action(async () => {
+    .action(async (_: unknown, self: Command) => {
       const { bootstepsGraph, dotOf } = await import('../graph/dot.ts');
-      process.stdout.write(`${dotOf(bootstepsGraph())}\n`);
+      const output = createOutput(optionsOf<CommonOptions>(self));
+      output.say(dotOf(bootstepsGraph()));
+      output.data(bootstepsGraph());
     });
   return new Command('graph')
     .description('Draw the cluster, or the parts of a worker, in the language of Graphviz (DOT).')

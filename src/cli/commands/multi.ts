@@ -107,14 +107,13 @@ function say(output: Output, { name }: Node, { text, well }: Done): void {
   else output.note(`${name}: ${text}`);
 }
 
-/** What stood before `multi` is for its workers. */
+/** What stood before `multi` is for its workers. The folder was changed already, and so it is theirs. */
 function commonArgs(options: CommonOptions): readonly string[] {
-  const { broker, resultBackend, workdir } = options;
+  const { broker, resultBackend } = options;
   const app = appSpec(options);
   return [
     ...(app === undefined ? [] : ['-A', app]),
     ...(broker === undefined ? [] : ['-b', broker]),
     ...(resultBackend === undefined ? [] : ['--result-backend', resultBackend]),
-    ...(workdir === undefined ? [] : ['--workdir', workdir]),
   ];
 }
