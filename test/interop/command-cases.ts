@@ -6,7 +6,7 @@ import { Worker } from '../../src/worker/worker.ts';
 import { umbel } from '../cli/harness.ts';
 import { ensureBuilt } from '../e2e/harness/built.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
-import type { CelerySettings } from './harness/python-process.ts';
+import { type CelerySettings, PythonProcess } from './harness/python-process.ts';
 import { PythonWorker } from './harness/python-worker.ts';
 
 export interface Between {
@@ -203,4 +203,64 @@ function cases(between: () => Between): void {
       .poll(() => log.texts('info').join(), { timeout: 10_000 })
       .toMatch(/mingle: sync with \d nodes/);
   });
+
+  test("Celery's own state of a cluster, which Flower shows, knows our worker and its tasks", {
+    timeout: 60_000,
+  }, async () => {
+    const { app, node, python: settings } = between();
+    await using monitor = new PythonProcess('the monitor', ['watch_state.py'], { settings });
+    expect(await monitor.line(30_000)).toBe('ready');
+    const known = async (): Promise<Known> => {
+      monitor.tell('?');
+      return JSON.parse(await monitor.line(20_000)) as Known; // the program's
+    };
+    await expect.poll(async () => (await known()).workers[node]?.alive, { timeout: 20_000 }).toBe(true);
+    await using control = new Control(app);
+    await control.enableEvents({ destination: [node], timeout: 20 });
+    const [good, bad] = [
+      await app.send('ts.add', [2, 3], { queue: 'ts' }),
+      await app.send('ts.fail', [], { queue: 'ts' }),
+    ];
+    const states = async (): Promise<unknown[]> => {
+      const { tasks } = await known();
+      return [tasks[good.id]?.state, tasks[bad.id]?.state];
+    };
+    await expect.poll(states, { timeout: 20_000 }).toEqual(['SUCCESS', 'FAILURE']);
+    const { tasks, workers, types } = await known();
+    expect(workers[node]).toMatchObject({
+      status_string: 'ONLINE',
+      freq: expect.any(Number),
+      active: expect.any(Number),
+      processed: expect.any(Number),
+      loadavg: [expect.any(Number), expect.any(Number), expect.any(Number)],
+      sw_ident: 'js-umbel',
+      pid: process.pid,
+    });
+    expect(tasks[good.id]).toMatchObject({
+      name: 'ts.add',
+      args: '(2, 3)',
+      kwargs: '{}',
+      result: '5',
+      worker: node,
+      root_id: good.id,
+      retries: 0,
+      runtime: expect.any(Number),
+      sent: expect.any(Number),
+      received: expect.any(Number),
+      started: expect.any(Number),
+      succeeded: expect.any(Number),
+    });
+    expect(tasks[bad.id]).toMatchObject({
+      name: 'ts.fail',
+      exception: "RangeError('no good')",
+      worker: node,
+    });
+    expect(types).toEqual(expect.arrayContaining(['ts.add', 'ts.fail']));
+  });
+}
+
+interface Known {
+  readonly tasks: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly workers: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly types: readonly string[];
 }
