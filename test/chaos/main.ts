@@ -1,9 +1,10 @@
 // The chaos proofs: `npm run chaos`. Options:
-//   --what points,storm,pause,terms,soak   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
+//   --what points,storm,pause,terms,soak,future,peers   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
 //   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)
-//   --stops 240 (of terms: SIGTERM)   --soak 1200 --rate 200 --fault-every 30 (seconds of a soak, tasks a second)
+//   --stops 240 (of terms: SIGTERM)   --future 100000   --soak 1200 --rate 200 --fault-every 30 (seconds of a soak, tasks a second)
 import { parseArgs } from 'node:util';
 import { type Cycled, cycle } from './harness/cycle.ts';
+import { future } from './harness/future.ts';
 import { pause } from './harness/pause.ts';
 import { Servers } from './harness/places.ts';
 import { type PlaceName, type PoolName, points } from './harness/points.ts';
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     what: { type: 'string', default: 'points,storm,pause,terms' },
     tasks: { type: 'string', default: '20000' },
     'storm-kills': { type: 'string', default: '200' },
+    future: { type: 'string', default: '100000' },
     stops: { type: 'string', default: '240' },
     soak: { type: 'string', default: '1200' },
     rate: { type: 'string', default: '200' },
@@ -37,6 +39,10 @@ const places = values.place.split(',') as PlaceName[]; // an unknown name has no
 
 await preparePrograms();
 console.log(`seed ${seed} (--seed ${seed} replays the choices)\n${title}`);
+if (does('peers')) {
+  const { probePeers } = await import('./peers/probe.ts');
+  await probePeers({ kills, tasks: 1500, seed });
+}
 const all = (await Promise.all(places.map(lane))).flat();
 console.log(sum(all));
 if (all.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
@@ -80,6 +86,7 @@ async function lane(name: PlaceName): Promise<Cycled[]> {
     const steady = { seconds: Number(values.soak), rate: Number(values.rate), faultEveryMs };
     await note(soak({ place: servers.fresh(), pool, kills: 0, ...steady, seed }));
   }
+  if (does('future')) console.log(await future(servers.fresh(), Number(values.future), 100));
   return done;
 }
 

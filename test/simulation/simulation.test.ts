@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { simulate } from './simulate.ts';
 import type { Bug } from './store.ts';
 
-const seeds = Number(process.env.SIMULATION_SEEDS ?? 500);
+const seeds = Number(process.env.SIMULATION_SEEDS ?? 200);
 const only = process.env.SIMULATION_SEED === undefined ? null : Number(process.env.SIMULATION_SEED);
 
 const bugs: readonly Bug[] = [

@@ -62,8 +62,8 @@ export class Servers implements AsyncDisposable {
     if (rabbit === null)
       return { ...common, server: onRedis(redis), ports: [redis.port], tolerated: [], inspect, cut };
     // What follows a task is sent before it is acknowledged, and may be there twice after a fault; of two runs at a time the first
-    // that ends is recorded.
-    const tolerated = ['unexplained', 'overBound', 'unfenced'];
+    // that ends is recorded. What comes back stands behind all that waits.
+    const tolerated = ['unexplained', 'overBound', 'unfenced', 'lateRestart'];
     return { ...common, server: onRabbit(rabbit, redis), ports: [rabbit.port], tolerated, inspect };
   }
 

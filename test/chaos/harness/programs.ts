@@ -30,6 +30,6 @@ export async function preparePrograms(): Promise<void> {
   });
 }
 
-export function programPath(name: 'worker' | 'sender'): string {
+export function programPath(name: 'worker' | 'sender' | 'future'): string {
   return join(folder, 'test', 'chaos', 'programs', `${name}.js`);
 }
