@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import {
   BrokerUnavailable,
+  DuplicateTaskError,
   InvalidArgumentsError,
   NotSerializableError,
   PayloadTooLargeError,
@@ -82,6 +83,7 @@ export function toProblem(error: unknown): Problem {
       const errors = [{ path: error.path, message: error.message }];
       return new Problem(422, error.message, { code, errors, cause: error });
     }
+    if (error instanceof DuplicateTaskError) return new Problem(409, error.message, { code, cause: error });
     if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
     if (error instanceof SendUnconfirmed) {
       const id = error.taskIds.join(', ');
