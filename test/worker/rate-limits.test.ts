@@ -54,16 +54,16 @@ describe('the rate limits of a worker', () => {
 it('a worker starts a limited task so often, and others meanwhile; what waits takes no slot', async () => {
   const app = new App('rates', { broker: 'memory://', backend: 'memory://' });
   const starts: number[] = [];
-  const limited = app.task('limited', { rateLimit: '20/s' }, () => void starts.push(performance.now()));
+  const limited = app.task('limited', { rateLimit: '1/s' }, () => void starts.push(performance.now()));
   const free = app.task('free', () => performance.now());
   await using worker = new Worker(app, { concurrency: 1 });
-  const results = await limited.applyMany(Array.from({ length: 8 }, () => [] as const));
+  const results = await limited.applyMany(Array.from({ length: 3 }, () => [] as const));
   const others = await free.applyMany(Array.from({ length: 20 }, () => [] as const));
   const begun = performance.now();
   await worker.start();
   const freeAt = await Promise.all(others.map((other) => other.get({ timeout: 15 })));
   await Promise.all(results.map((result) => result.get({ timeout: 15 })));
   // The first moment is after this one, and the others follow it; how late each comes is the machine's affair.
-  expect((starts.at(-1) ?? 0) - begun).toBeGreaterThanOrEqual(7 * 50 - 5);
+  expect((starts.at(-1) ?? 0) - begun).toBeGreaterThanOrEqual(2 * 1000 - 5);
   expect(Math.max(...freeAt)).toBeLessThan(starts.at(-1) ?? 0);
 });
