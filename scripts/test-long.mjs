@@ -10,13 +10,23 @@ const environment = {
   LIMIT_KILLS: '20',
   BEAT_ROUNDS: '100',
   CRONTAB_LONG: '1',
+  SIMULATION_SEEDS: '10000',
   CLI_LONG: '1',
   UMBEL_WORKFLOWS: '3000',
   UMBEL_CHORDS: '1000',
 };
-const proofs = ['broker-restart', 'kill-loop', 'reply-lost', 'redis-faults', 'rabbitmq-faults'];
+const proofs = [
+  'broker-restart',
+  'kill-loop',
+  'reply-lost',
+  'redis-faults',
+  'rabbitmq-faults',
+  'malformed',
+  'pills',
+];
 const files = proofs.map((name) => `test/e2e/${name}.test.ts`);
 files.push(
+  'test/simulation/simulation.test.ts',
   'test/interop/mixed.test.ts',
   'test/worker/limits-kills.test.ts',
   'test/beat/failover.test.ts',
