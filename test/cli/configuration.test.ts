@@ -1,12 +1,14 @@
 // Where options come from, log files, pid files, and that no secret is ever printed.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { expandPath, watchFile, writePidFile } from '../../src/cli/log-file.ts';
 import { ensureBuilt } from '../e2e/harness/built.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, start, umbel } from './harness.ts';
 
+// Each of them starts several programs, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 const reportOf = async (

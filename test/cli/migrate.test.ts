@@ -1,5 +1,5 @@
 // `umbel migrate`: nothing is lost or doubled, wherever it is interrupted.
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { marksAt } from '../../src/cli/migrate/marks.ts';
 import { etaOf, idOf, move } from '../../src/cli/migrate/move.ts';
@@ -16,6 +16,8 @@ import { project, shop, start, startWorker, umbel } from './harness.ts';
 /** How often a migration is killed. RabbitMQ takes part in the long run only: it starts slowly. */
 const mostKills = process.env.CLI_LONG === '1' ? 40 : 3;
 
+// Each of them starts several programs, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 /** Sends as an application does: `count` calls now with priorities 0 to 9 in turn, then `later` that are to wait for an hour. */

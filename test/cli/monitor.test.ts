@@ -1,7 +1,7 @@
 // The screen of `umbel events`: what is drawn, and what its keys do.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { Monitor } from '../../src/cli/events/monitor.ts';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
 import type { Answers } from '../../src/control/mailbox.ts';
@@ -194,6 +194,8 @@ test('space holds the list as it is; q and Ctrl-C end, the latter also from a qu
 });
 
 const noPty = existsSync('/usr/bin/script') ? false : 'script(1), which makes a terminal, is not installed';
+// Each of them starts several programs, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 test.skipIf(noPty !== false)(

@@ -1,12 +1,14 @@
 // What users of Celery type every day is there, documented, and does what it should.
 import { readFileSync } from 'node:fs';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { fittingRows } from '../../src/cli/output.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { widthOf } from '../../src/cli/terminal/text.ts';
 import { ensureBuilt } from '../e2e/harness/built.ts';
 import { project, shop, start, startWorker, umbel } from './harness.ts';
 
+// Each of them starts several programs, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 const celerys = [
@@ -79,6 +81,7 @@ test('beat takes the --concurrency that is often given to it, and says that it h
     '--loglevel=info',
   ]);
   await beat.said(/--concurrency has no effect/);
+  await beat.said(/leading/);
   beat.kill('SIGTERM');
   expect((await beat.ended).code).toBe(0);
 });

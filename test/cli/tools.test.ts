@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { amqpCommands, parseAmqp, wordsOf } from '../../src/cli/amqp/commands.ts';
 import { completionScript, nodeOf } from '../../src/cli/completion/scripts.ts';
 import { bootstepsGraph, dotOf, workersGraph } from '../../src/cli/graph/dot.ts';
@@ -12,6 +12,8 @@ import { ensureBuilt } from '../e2e/harness/built.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { project, shop, startWorker, umbel } from './harness.ts';
 
+// Each of them starts several programs, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 function audited(lines: readonly string[]): {

@@ -1,5 +1,5 @@
 // `umbel top`: what is counted, what is drawn, and the command.
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
 import { timeOfId, waitingSince } from '../../src/cli/top/oldest.ts';
 import { Rates } from '../../src/cli/top/rates.ts';
@@ -10,6 +10,8 @@ import { ensureBuilt } from '../e2e/harness/built.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, startWorker, umbel } from './harness.ts';
 
+// Each of them starts several programs, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 const now = Date.UTC(2026, 10, 21, 12, 0, 0);
