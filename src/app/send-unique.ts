@@ -56,7 +56,7 @@ export async function publishUnique(
           await locks.release(lock.key, lock.id).catch(() => undefined);
         throw error;
       }
-      await locks.take(lock);
+      await locks.extend(lock); // it may have ended by now
     }
   }
   if (existing !== null && rule.policy !== 'return existing')

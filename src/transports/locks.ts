@@ -27,6 +27,8 @@ export interface Locks {
   releasing(key: string, id: string, inner: StoreWrite | undefined): StoreWrite;
   /** Takes it by itself, for a broker that is another store. Null: taken, or ours already; else the id of the task that has it. */
   take(lock: Lock): Promise<string | null>;
+  /** From now on it lasts so long, if it is still this task's: one that has ended meanwhile must not get it back. */
+  extend(lock: Lock): Promise<void>;
   /** Releases it by itself, if it is this task's. */
   release(key: string, id: string): Promise<void>;
   /** The id of the task that has it. */

@@ -42,6 +42,10 @@ export class MemoryLocks implements Locks {
     return this.#take(lock);
   }
 
+  async extend(lock: Lock): Promise<void> {
+    if (this.#owner(lock.key) === lock.id) this.#take(lock);
+  }
+
   async release(key: string, id: string): Promise<void> {
     this.#release(key, id);
   }

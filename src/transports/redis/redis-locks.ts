@@ -50,6 +50,10 @@ export class RedisLocks implements Locks {
     return text(await this.#run(takeScript, key, [id, String(ttlMs), replace ? '1' : '0']));
   }
 
+  async extend({ key, id, ttlMs }: Lock): Promise<void> {
+    await this.#run(extendScript, key, [id, String(ttlMs)]);
+  }
+
   async release(key: string, id: string): Promise<void> {
     await this.#run(releaseScript, key, [id]);
   }
@@ -97,6 +101,11 @@ if owner and owner ~= ARGV[1] and ARGV[3] == '0' then return owner end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return nil
 `,
+);
+
+const extendScript: RedisScript = redisScript(
+  'extend-lock',
+  `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 1`,
 );
 
 const releaseScript: RedisScript = redisScript(

@@ -46,6 +46,12 @@ class SqliteLocks implements Locks {
     return this.store.write(true, (transaction) => take(transaction, lock));
   }
 
+  async extend({ key, id, ttlMs }: Lock): Promise<void> {
+    await this.store.write(true, ({ sql }) =>
+      sql('UPDATE unique_lock SET expires = ? WHERE key = ? AND id = ?').run(Date.now() + ttlMs, key, id),
+    );
+  }
+
   async release(key: string, id: string): Promise<void> {
     await this.store.write(true, (transaction) => release(transaction, key, id));
   }

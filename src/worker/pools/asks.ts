@@ -49,6 +49,8 @@ export async function answer(asked: Asked, stores: AskedOf, run: AskedRun | null
       return transport.purge(asked.queue);
     case 'lock':
       return (await locksOf(stores)).take(asked);
+    case 'extend':
+      return (await locksOf(stores)).extend(asked);
     case 'unlock':
       return (await locksOf(stores)).release(asked.key, asked.id);
     case 'owner':

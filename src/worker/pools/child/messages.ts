@@ -86,7 +86,7 @@ export type Asked =
   | { readonly what: 'get' | 'forget'; readonly id: string }
   | { readonly what: 'size' | 'purge'; readonly queue: string }
   | {
-      readonly what: 'lock';
+      readonly what: 'lock' | 'extend';
       readonly key: string;
       readonly id: string;
       readonly ttlMs: number;

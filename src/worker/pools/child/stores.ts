@@ -98,6 +98,7 @@ class ChildTransport implements Transport {
       taking: apart,
       releasing: apart,
       take: async (lock) => idOf(await ask({ what: 'lock', ...lock })),
+      extend: async (lock) => void (await ask({ what: 'extend', ...lock })),
       release: async (key, id) => void (await ask({ what: 'unlock', key, id })),
       owner: async (key) => idOf(await ask({ what: 'owner', key })),
     };
