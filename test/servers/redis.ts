@@ -74,7 +74,10 @@ export class RedisServerProcess implements AsyncDisposable {
 
   /** One command by redis-cli, past all of our code; its answer as text. */
   cli(...args: readonly string[]): string {
-    const run = spawnSync('redis-cli', ['-p', String(this.port), ...args], { encoding: 'utf8' });
+    const run = spawnSync('redis-cli', ['-p', String(this.port), ...args], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 30,
+    });
     if (run.status !== 0) throw new Error(run.stderr || run.stdout);
     return run.stdout.trimEnd();
   }
