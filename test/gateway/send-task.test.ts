@@ -194,7 +194,10 @@ it('a call whose like waits already is 409 if its task is unique, and names that
   const id = await send(gateway, '/tasks/shop.sync', { args: [7] });
   const response = await post(gateway, '/tasks/shop.sync', { args: [7] });
   expect(response.status).toBe(409);
-  expect(await read(response)).toMatchObject({ code: 'UMBEL_DUPLICATE_TASK', detail: expect.stringContaining(id) });
+  expect(await read(response)).toMatchObject({
+    code: 'UMBEL_DUPLICATE_TASK',
+    detail: expect.stringContaining(id),
+  });
 });
 
 it('a body above the limit is 413 and no more of it is read than the limit', async () => {

@@ -26,7 +26,9 @@ afterEach(() => {
 });
 
 onEachBroker(brokers, (broker, newUrls) => {
-  it('the lock of a unique task outlives the kill -9 of its worker, and not its task', { timeout: 90_000 }, async () => {
+  it('the lock of a unique task outlives the kill -9 of its worker, and not its task', {
+    timeout: 90_000,
+  }, async () => {
     const urls = await newUrls();
     const folder = await mkdtemp(join(tmpdir(), 'umbel-limits-'));
     const ledger = join(folder, 'ledger');

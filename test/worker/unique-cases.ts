@@ -2,7 +2,6 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import type { Task } from '../../src/app/task.ts';
 import type { Unique } from '../../src/app/unique-options.ts';
 import { DuplicateTaskError } from '../../src/errors.ts';
 import { recordIn, sizeOf, until } from './bench.ts';
