@@ -373,11 +373,14 @@ export class Processor {
   /** A pool of its own processes tells them there, unless their code was ended. */
   #hooksOf(run: Run, end: RunEnd): Promise<void> | null {
     if (end.kind === 'abandoned' || end.kind === 'lost' || end.kind === 'overran') return null;
-    if (end.kind === 'revoked') {
-      const { app, logger } = this.#parts;
-      return app.signals.taskRevoked.send({ message: run.message, reason: 'terminated' }, logger);
-    }
-    return this.#parts.pool.runsHooks && !run.interrupted ? null : runHooks(run.task, run, end);
+    const { app, logger } = this.#parts;
+    const { taskRejected, taskRevoked } = app.signals;
+    if (end.kind === 'revoked')
+      return taskRevoked.send({ message: run.message, reason: 'terminated' }, logger);
+    const hooks = this.#parts.pool.runsHooks && !run.interrupted ? null : runHooks(run.task, run, end);
+    if (end.kind !== 'rejected' || !taskRejected.connected) return hooks;
+    const { id, queue } = run.request;
+    return Promise.resolve(hooks).then(() => taskRejected.send({ id, queue, reason: end.reason }, logger));
   }
 
   /** STARTED is news, not a step: the start does not wait for it, and without it the task runs, too. */

@@ -583,7 +583,13 @@ describe.each(stores)('a worker on %s', (kind) => {
       await put(app, someMessage({ id: 'a', expires: new Date(0) }));
       await put(app, someMessage({ id: 'b', task: 'nobody.knows' }));
       await until(() => told.length === 2);
-      expect(told).toEqual(['a expired', 'b nobody.knows']);
+      app.signals.taskRejected.connect(({ id, queue, reason }) => told.push(`${id} ${queue} ${reason}`));
+      app.task('picky', () => {
+        throw new Reject('not this one');
+      });
+      await put(app, someMessage({ id: 'c', task: 'picky' }));
+      await until(() => told.length === 3);
+      expect(told).toEqual(['a expired', 'b nobody.knows', 'c celery not this one']);
     });
   });
 });

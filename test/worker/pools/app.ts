@@ -74,6 +74,11 @@ export const grandchild = app.task('pools.grandchild', () => {
   const child = spawn('sleep', ['0.1'], { stdio: 'ignore' });
   return child.pid ?? 0;
 });
+export const broken = app.task('pools.broken', () => {
+  JSON.stringify = () => {
+    throw new Error('not any more');
+  };
+});
 export const early = app.task('pools.early', { acksLate: false }, () => {
   process.kill(process.pid, 'SIGKILL');
 });

@@ -151,6 +151,12 @@ describe('the pool processes', () => {
     expect(await (await tasks.add.delay(1, 1)).get(get)).toBe(2);
   }, 20_000);
 
+  it('outlives a task that breaks what all code stands on', async () => {
+    await using _ = await start();
+    expect((await failure(tasks.broken.delay())).remoteType).toBe('WorkerLostError');
+    expect(await (await tasks.add.delay(1, 1)).get(get)).toBe(2);
+  }, 30_000);
+
   it('fails at once what was acknowledged early and died', async () => {
     await using _ = await start();
     const error = await failure(tasks.early.delay());

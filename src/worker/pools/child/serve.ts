@@ -62,11 +62,15 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
       });
       stop = (reason) => abort.abort(reason);
       const running = run(app, message.run, data, calls, { signal: abort.signal, failed }, port);
-      void running.catch(endOf).then((end) => {
-        stop = null;
-        fail = null;
-        port.post({ kind: 'end', end });
-      });
+      running
+        .catch(endOf)
+        .then((end) => {
+          stop = null;
+          fail = null;
+          port.post({ kind: 'end', end });
+        })
+        // A task that has broken what all code stands on (JSON, say): nothing can be told any more, but the end of this child.
+        .catch(() => port.leave());
     }
   });
   port.post({ kind: 'ready', tasks: app.tasks.names() });
