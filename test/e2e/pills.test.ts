@@ -50,7 +50,6 @@ describe('tasks that do harm', () => {
   it.todo(
     'in the event loop fail no other when there are several different killers (their deaths are charged to suspects beside them)',
   );
-  it.todo('a task that replaces setTimeout and JSON of its child does not hang there');
 
   it.skipIf(!isLong)(
     'in a pool of processes hurt no other',
