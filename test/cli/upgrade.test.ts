@@ -82,9 +82,6 @@ CELERY_NO_SUCH_THING = 1
 task_default_queue = queue_for(os.environ)
 `),
   ).toEqual([
-    expect.stringMatching(
-      /^worker_prefetch_multiplier: .* can only be 1 here: a worker takes only what it can run/,
-    ),
     expect.stringMatching(/^accept_content: the serializer 'pickle' is not supported/),
     expect.stringMatching(/^task_annotations: .* say it in the options of the task/),
     expect.stringMatching(/^worker_max_tasks_per_child: /),
