@@ -21,6 +21,7 @@ import { type Admission, admit } from './admit.ts';
 import { aftermath, burial } from './aftermath.ts';
 import type { ClusterLimits, Permit } from './cluster-limits.ts';
 import { Concluder } from './conclude.ts';
+import { Doubles } from './doubles.ts';
 import { type Again, ackOnly, type Ending, endingOfRun, failedBecause, toFront } from './ending.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
 import type { Prepared } from './follow-writer.ts';
@@ -68,6 +69,7 @@ export class Processor {
   readonly #refusals: Refusals;
   readonly #concluder: Concluder;
   readonly #log: TaskLog;
+  readonly #doubles: Doubles;
   /** When each began, milliseconds since 1970. */
   readonly #running = new Map<Run, number>();
   /** Deliveries that are neither settled nor given back. */
@@ -77,6 +79,7 @@ export class Processor {
   constructor(parts: ProcessorParts) {
     this.#parts = parts;
     this.#log = new TaskLog(parts.logger);
+    this.#doubles = new Doubles(parts.settler, parts.backend, parts.clock);
     this.#concluder = new Concluder(parts);
     this.#refusals = new Refusals({ ...parts, log: this.#log, concluder: this.#concluder });
     this.#runParts = { ...parts, putState: (run, state, meta) => this.#putState(run, state, meta) };
@@ -186,6 +189,7 @@ export class Processor {
 
   /** Of a message that came back: the record of its end, if only its ack was missing. */
   async #finished(delivery: Delivery, message: TaskMessage): Promise<ResultRecord | null | 'unknown'> {
+    await this.#doubles.await(message, delivery);
     const record = await this.#parts.settler.recordOf(delivery, message.id);
     if (record === 'gave-up') return 'unknown';
     if (record === null) return null;

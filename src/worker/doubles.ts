@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { ResultBackend } from '../results/backend.ts';
+import type { Locks } from '../transports/locks.ts';
+import type { Delivery } from '../transports/transport.ts';
+import type { Settler } from './settle.ts';
+
+/** For so long after one of two has begun the other waits, milliseconds. */
+const momentMs = 1500;
+const glanceMs = 100;
+
+/**
+ * Where a message and its acknowledgement are two steps (RabbitMQ), a fault between them leaves two of a message, and both may come to
+ * workers in the same moment: neither would see the other's end. The second one waits a moment, and looks then. A run that takes longer
+ * is begun twice, as is any that was cut off.
+ */
+export class Doubles {
+  readonly #settler: Pick<Settler, 'doubles' | 'insist'>;
+  readonly #backend: ResultBackend | null;
+  readonly #clock: Clock;
+  #locks: Locks | null = null;
+
+  constructor(settler: Pick<Settler, 'doubles' | 'insist'>, backend: ResultBackend | null, clock: Clock) {
+    this.#settler = settler;
+    this.#backend = backend;
+    this.#clock = clock;
+  }
+
+  /** Resolves when it may be looked whether the task has ended; at once where there are no two, or where the results have no locks. */
+  async await({ id, retries }: TaskMessage, { lost }: Pick<Delivery, 'lost'>): Promise<void> {
+    const backend = this.#backend;
+    if (!this.#settler.doubles || backend?.openLocks === undefined) return;
+    const lock = { key: `run:${id}:${retries}`, id: randomUUID(), ttlMs: momentMs, replace: false };
+    const untilMs = this.#clock.monotonic() + 2 * momentMs;
+    let isFirst = false;
+    const take = async (): Promise<void> => {
+      this.#locks ??= (await backend.openLocks?.()) ?? null;
+      isFirst = this.#locks === null || (await this.#locks.take(lock)) === null;
+    };
+    while (this.#clock.monotonic() < untilMs) {
+      if (!(await this.#settler.insist('look for a second message of a task', lost, take)) || isFirst) return;
+      await this.#clock.sleep(glanceMs);
+    }
+  }
+}
