@@ -154,7 +154,7 @@ test('amqp without RabbitMQ says so', async () => {
   expect(stderr).toContain('needs RabbitMQ');
 });
 
-describe.skipIf(noRabbit !== undefined || process.env.CLI_LONG !== '1')('amqp on RabbitMQ', () => {
+describe.skipIf(noRabbit !== undefined)('amqp on RabbitMQ', () => {
   test('a queue is declared, bound, filled, looked at, emptied and deleted', {
     timeout: 90_000,
   }, async () => {
