@@ -286,6 +286,8 @@ export class RedisConsumer implements Consumer {
     if (last !== undefined) this.#sources.served(last.queue);
     for (const message of claimed) this.#arrived.push(...this.#hold(message));
     if (!this.#wanted) this.#giveBackArrived();
+    // Of two claims under way only the first is waited for; the other one's messages may come to a claim that has gone to sleep.
+    else if (claimed.length > 0) this.#wake();
     return claimed.length;
   }
 
