@@ -84,7 +84,8 @@ export function watchFile(file: string, reopen: () => void, everyMs = 1000): Dis
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is such a process, also one of somebody else. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

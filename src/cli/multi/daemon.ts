@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isAlive } from '../log-file.ts';
 import type { Node } from './nodes.ts';
 
 const program = fileURLToPath(new URL('../main.js', import.meta.url));
@@ -57,13 +58,4 @@ export async function stopNode(
   const gone = !isAlive(pid);
   if (gone) rmSync(node.pidFile, { force: true });
   return gone;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }

@@ -82,13 +82,13 @@ export class Feed {
     this.#arrivals++;
   }
 
-  letGo(delivery: AmqpDelivery): void {
+  #letGo(delivery: AmqpDelivery): void {
     this.held.delete(delivery);
     this.out.delete(delivery);
   }
 
   acknowledge(delivery: AmqpDelivery): void {
-    this.letGo(delivery);
+    this.#letGo(delivery);
     if (this.#open) this.#acks.add(delivery.source);
   }
 
@@ -121,7 +121,7 @@ export class Feed {
     this.ready.length = 0;
     for (const delivery of lost) {
       delivery.lose();
-      this.letGo(delivery);
+      this.#letGo(delivery);
     }
     return lost;
   }
