@@ -24,32 +24,35 @@ interface Told {
   readonly work?: boolean;
 }
 
-/** A consumer that has not heard of its message for so long has a blocked event loop. It is looked at with each renewal of the lease. */
+/** A consumer that has not heard of its message for so long has a blocked event loop. */
 const deafMs = 2000;
+/** How often that is looked at, at most: the store is tended for each time that something comes due. */
+const lookMs = 500;
 
 const tending = `
-const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs } = data;
+const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs } = data;
 const hearing = new Int32Array(shared);
 const beatMs = leaseMs / 3;
 let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, timer, busy = false;
 // What our blocking reads took and the consumer has not heard of: since when.
-let lying = new Map();
+let lying = new Map(), lookedAt = -Infinity;
 async function tend() {
   if (busy) return;
   busy = true;
   let again = false;
   const started = performance.now();
   const mine = id, due = dueAt;
-  const returned = [...lying].filter(([, { suffix, since }]) =>
+  const looks = started - lookedAt >= lookMs;
+  const returned = !looks ? [] : [...lying].filter(([, { suffix, since }]) =>
     started - since >= deafMs && Atomics.compareExchange(hearing, suffixes.indexOf(suffix), 0, 2) === 0);
   try {
     const back = returned.flatMap(([, { suffix, sha }]) => [...suffix.match(/^:(\\d+):(.*)$/s).slice(1), sha]);
-    const args = [prefix, mine, String(leaseMs), '1', String(fallenMs), String(returned.length), ...back, ...queues];
+    const args = [prefix, mine, String(leaseMs), '1', String(fallenMs), String(looks ? returned.length : -1), ...back, ...queues];
     const reply = await run(...args);
     const [alive, now, nextDue, nextLease, promoted, more, suspects] = reply.slice(0, 7).map(Number);
     lastBeat = started;
     const before = lying;
-    lying = new Map();
+    if (looks) { lying = new Map(); lookedAt = started; }
     for (let n = 7; n < reply.length; n += 2) {
       const [suffix, sha] = [reply[n], reply[n + 1]];
       lying.set(suffix + ' ' + sha, before.get(suffix + ' ' + sha) ?? { suffix, sha, since: started });
@@ -96,7 +99,7 @@ export class Tender {
       key: consumersKey(prefix),
       program: tending,
       answerMs: Math.max(leaseMs / 3, 1000),
-      data: { prefix, leaseMs, queues, fallenMs: longestReadMs, suffixes, shared, deafMs },
+      data: { prefix, leaseMs, queues, fallenMs: longestReadMs, suffixes, shared, deafMs, lookMs },
       onMessage: ({ struckOff, work }) => {
         if (struckOff !== undefined) onStruckOff(struckOff);
         if (work === true) onWork();

@@ -6,7 +6,8 @@ import { queuesLua } from './queues.ts';
  * lease has ended, moves what is due to its queue.
  *
  * ARGV: prefix, id (or empty), lease ms, whether to strike others off, ms for which a fallen consumer's blocking reads may still
- * take something, how many messages that its own took are to be given back and each one's step, queue and sha1, its queues….
+ * take something, how many messages that its own took are to be given back (-1: nor is it looked for such) and each one's step, queue
+ * and sha1, its queues….
  * Reply: alive (0: struck off), the server's time, next due time or 0, next end of another's lease or 0, how many were
  * promoted, whether there is more to do now, whether suspects wait, then what its own blocking reads took: `:step:queue`, sha1….
  */
@@ -21,7 +22,7 @@ if id ~= '' then
   if redis.call('ZSCORE', consumers, id) then redis.call('ZADD', consumers, text(now + lease_ms), id)
   else alive = 0 end
 end
-local first_queue = 7 + 3 * tonumber(ARGV[6])
+local first_queue = 7 + 3 * math.max(0, tonumber(ARGV[6]))
 for i = 7, first_queue - 1, 3 do
   local step, queue = ARGV[i], ARGV[i + 1]
   local stored = redis.call('LINDEX', taken_key(id, step, queue), -1)
@@ -32,7 +33,7 @@ for i = 7, first_queue - 1, 3 do
   end
 end
 local reply = {}
-if id ~= '' then
+if id ~= '' and ARGV[6] ~= '-1' then
   local steps = redis.call('HGET', consumer_key(id), 'steps') or ''
   for i = first_queue, #ARGV do
     for step in string.gmatch(steps, '%d+') do
