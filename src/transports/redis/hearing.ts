@@ -9,23 +9,32 @@ export class Hearing {
   readonly suffixes: readonly string[];
   readonly shared: SharedArrayBuffer;
   readonly #states: Int32Array;
+  /** Of each list: how many we have heard of and do not know yet what became of. */
+  readonly #open: number[];
 
   constructor(suffixes: readonly string[]) {
     this.suffixes = suffixes;
     this.shared = new SharedArrayBuffer(4 * suffixes.length);
     this.#states = new Int32Array(this.shared);
+    this.#open = suffixes.map(() => 0);
   }
 
   /** A message was taken from this list. False: the other thread was faster, it went back. */
   hear(suffix: string): boolean {
     const list = this.suffixes.indexOf(suffix);
-    if (Atomics.compareExchange(this.#states, list, nothing, heard) !== returned) return true;
+    if (Atomics.compareExchange(this.#states, list, nothing, heard) !== returned) {
+      this.#open[list] = (this.#open[list] ?? 0) + 1;
+      return true;
+    }
     Atomics.store(this.#states, list, nothing);
     return false;
   }
 
-  /** It is known what became of it. */
+  /** It is known what became of one that we had heard of. */
   done(suffix: string): void {
-    Atomics.compareExchange(this.#states, this.suffixes.indexOf(suffix), heard, nothing);
+    const list = this.suffixes.indexOf(suffix);
+    const open = (this.#open[list] ?? 1) - 1;
+    this.#open[list] = open;
+    if (open === 0) Atomics.compareExchange(this.#states, list, heard, nothing);
   }
 }

@@ -423,15 +423,15 @@ export class RedisConsumer implements Consumer {
       this.#doubt(suffix);
       return;
     }
+    const sha = createHash('sha1').update(stored).digest('hex');
     if (!this.#wanted) {
       this.#turns
-        .do('G', taken, queue, String(step))
+        .do('G', taken, queue, String(step), sha)
         .catch(() => this.#doubt(suffix))
         .finally(() => this.#hearing.done(suffix));
       return;
     }
     const field = this.#turns.field(suffix);
-    const sha = createHash('sha1').update(stored).digest('hex');
     this.#adopting.add(field);
     const adopting = this.#turns.doSoon('A', taken, field, sha);
     const [delivery] = this.#hold({ field, queue, stored });
@@ -456,7 +456,7 @@ export class RedisConsumer implements Consumer {
     for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       const id = this.#id;
       try {
-        if (id !== '') await this.#turns.do('G', taken, queue, String(step));
+        if (id !== '') await this.#turns.do('G', taken, queue, String(step), '');
         if (id !== '' && id === this.#id) return;
       } catch {
         // Once more.

@@ -11,7 +11,7 @@ export const spareTags = 1000;
  * number and is not done twice: of the last two turns it is kept what became of them.
  *
  * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
- * `A` taken field sha1 | `G` taken queue step | `S` field key json: acknowledge with the record of a task that has ended |
+ * `A` taken field sha1 | `G` taken queue step sha1 (or empty: all that lies there) | `S` field key json: acknowledge with the record of a task that has ended |
  * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) marked | `D` field reason detail record |
  * `C` count suspects base n (list suffix recover)…
  * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
@@ -71,28 +71,35 @@ local function note(ok, problem)
   end
 end
 
--- What else lies there is of a read that we never heard of: back to the queue.
-local function adopt(taken, field, sha)
-  local stored = redis.call('RPOP', taken)
-  while stored do
-    if redis.sha1hex(stored) == sha then
-      redis.call('HSET', claimed, field, stored)
-      return
-    end
-    local _, strikes = unmark(stored)
-    local _, step, queue = parse_field(field)
-    put_front(queue, step, stored, strikes)
-    stored = redis.call('RPOP', taken)
+-- Takes out this one and what was taken before it: that is of a read that we never heard of, and goes back to the queue. What was
+-- taken after it is being adopted by an operation that is to come.
+local function take_out(taken, sha, queue, step)
+  local place = 0
+  for n, stored in ipairs(redis.call('LRANGE', taken, 0, -1)) do
+    if redis.sha1hex(stored) == sha then place = n end
   end
-  return false
+  if place == 0 then return nil end
+  for _ = redis.call('LLEN', taken), place + 1, -1 do
+    local stored = redis.call('RPOP', taken)
+    local _, strikes = unmark(stored)
+    put_front(queue, step, stored, strikes)
+  end
+  return redis.call('RPOP', taken)
 end
-local function give_back(taken, queue, step)
-  local stored = redis.call('RPOP', taken)
+local function adopt(taken, field, sha)
+  local _, step, queue = parse_field(field)
+  local stored = take_out(taken, sha, queue, step)
+  if not stored then return false end
+  redis.call('HSET', claimed, field, stored)
+end
+local function give_back(taken, queue, step, sha)
+  local stored
+  if sha == '' then stored = redis.call('RPOP', taken) else stored = take_out(taken, sha, queue, step) end
   if not stored then return false end
   while stored do
     local _, strikes = unmark(stored)
     put_front(queue, step, stored, strikes)
-    stored = redis.call('RPOP', taken)
+    stored = sha == '' and redis.call('RPOP', taken)
   end
 end
 local function is_ours(field) return redis.call('HEXISTS', claimed, field) == 1 end
@@ -214,8 +221,8 @@ while at <= #ARGV do
     local taken, field, sha = next_arg(), next_arg(), next_arg()
     if not again then note(pcall(adopt, taken, field, sha)) end
   elseif op == 'G' then
-    local taken, queue, step = next_arg(), next_arg(), next_arg()
-    if not again then note(pcall(give_back, taken, queue, step)) end
+    local taken, queue, step, sha = next_arg(), next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(give_back, taken, queue, step, sha)) end
   elseif op == 'R' then
     local field, due_ms, parked, marked = next_arg(), next_arg(), next_arg(), next_arg()
     if not again then note(pcall(release, field, due_ms, parked, marked)) end

@@ -1,0 +1,144 @@
+// How claims, blocking reads and what is done with what they brought come together, each order of events made by hand.
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RedisConnection } from '../../src/clients/redis/connection.ts';
+import { redisSettings } from '../../src/clients/redis/settings.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { claim, idOf, publication } from '../../src/testing/conformance.ts';
+import { Hearing } from '../../src/transports/redis/hearing.ts';
+import { takenKey } from '../../src/transports/redis/keys.ts';
+import { joinScript } from '../../src/transports/redis/lua/members.ts';
+import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { Turns } from '../../src/transports/redis/turns.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+
+describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
+  let server: RedisServerProcess;
+  beforeAll(async () => {
+    server = await RedisServerProcess.start();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  it('of two claims under way, what the second brings comes to a claim that has gone to sleep', async () => {
+    server.cli('FLUSHALL');
+    const connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
+    await using sender = await openRedisTransport(server.url(), { queues: [], driver: {} });
+    await using transport = new RedisTransport(connection, [], systemClock);
+    const slots = 16;
+    await using consumer = await transport.consume({
+      queues: ['celery'],
+      name: 'test',
+      leaseMs: 15_000,
+      slots,
+    });
+    await sender.publish(Array.from({ length: slots }, (_, n) => publication(`first-${n}`)));
+    // It brings all that it asked for: from now on two claims take turns.
+    expect(await claim(consumer, slots)).toHaveLength(slots);
+
+    // Blocking reads begin when the second claim has been answered: they would bring the message, too.
+    let answered = (): void => undefined;
+    const second = new Promise<void>((resolve) => (answered = resolve));
+    const { call } = RedisConnection.prototype;
+    const reads = vi.spyOn(RedisConnection.prototype, 'call').mockImplementation(async function (
+      this: RedisConnection,
+      args,
+      options,
+    ) {
+      if (args[0] === 'BLMOVE') await second;
+      return call.call(this, args, options);
+    });
+    const run = connection.run.bind(connection);
+    let claims = 0;
+    let empty: Promise<unknown> | null = null;
+    connection.run = async (script, keys, args, options) => {
+      if (script.name !== 'turn' || !args.includes('C') || ++claims > 2)
+        return run(script, keys, args, options);
+      if (claims === 1) {
+        empty = run(script, keys, args, options);
+        return empty;
+      }
+      await empty;
+      await vi.waitFor(() => expect(reads).toHaveBeenCalled()); // the first was empty: the consumer waits
+      await sender.publish([publication('second')]);
+      const reply = await run(script, keys, args, options);
+      setImmediate(answered);
+      return reply;
+    };
+    try {
+      const came = await consumer.claim(() => slots, AbortSignal.timeout(5000));
+      expect(came.map(idOf)).toEqual(['second']);
+      expect(claims).toBe(2);
+      for (const delivery of came) await delivery.settle({ kind: 'ack' });
+    } finally {
+      reads.mockRestore();
+    }
+  });
+
+  it('what is given back because there is no room leaves alone what a later read has brought', async () => {
+    server.cli('FLUSHALL');
+    await using connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
+    await connection.run(
+      joinScript,
+      ['umbel:consumers'],
+      ['', 'me', '60000', '{}', '["celery"]', '0', 'celery'],
+    );
+    const taken = takenKey('', 'me', 'celery', 0);
+    const messages = ['{"n": 1}', '{"n": 2}', '{"n": 3}'] as const;
+    // As blocking reads lay them there.
+    for (const message of messages) server.cli('LPUSH', taken, message);
+    const turns = new Turns(
+      connection,
+      systemClock,
+      () => true,
+      () => undefined,
+    );
+    turns.begin('me');
+    const done = await Promise.all([
+      turns.do('G', taken, 'celery', '0', sha(messages[0])),
+      turns.do('A', taken, '7:0:celery', sha(messages[1])),
+      turns.do('A', taken, '8:0:celery', sha(messages[2])),
+      turns.do('A', taken, '9:0:celery', sha('another')),
+    ]);
+    expect(done).toEqual([true, true, true, false]);
+    expect(server.cli('LRANGE', 'celery', '0', '-1')).toBe(messages[0]);
+    expect(server.cli('HGET', 'umbel:claimed:me', '7:0:celery')).toBe(messages[1]);
+    expect(server.cli('HGET', 'umbel:claimed:me', '8:0:celery')).toBe(messages[2]);
+    expect(server.cli('LLEN', taken)).toBe('0');
+  });
+
+  it('what a read has taken without our hearing of it goes back when what was taken after it is adopted', async () => {
+    server.cli('FLUSHALL');
+    await using connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
+    await connection.run(
+      joinScript,
+      ['umbel:consumers'],
+      ['', 'me', '60000', '{}', '["celery"]', '0', 'celery'],
+    );
+    const taken = takenKey('', 'me', 'celery', 0);
+    for (const message of ['unheard', 'heard', 'later']) server.cli('LPUSH', taken, message);
+    const turns = new Turns(
+      connection,
+      systemClock,
+      () => true,
+      () => undefined,
+    );
+    turns.begin('me');
+    expect(await turns.do('A', taken, '7:0:celery', sha('heard'))).toBe(true);
+    expect(server.cli('LRANGE', 'celery', '0', '-1')).toBe('unheard');
+    expect(server.cli('LRANGE', taken, '0', '-1')).toBe('later');
+  });
+
+  it('a list is open to the other thread only when all that was heard of is done', () => {
+    const hearing = new Hearing([':0:celery']);
+    const state = (): number => Atomics.load(new Int32Array(hearing.shared), 0);
+    expect([hearing.hear(':0:celery'), hearing.hear(':0:celery')]).toEqual([true, true]);
+    hearing.done(':0:celery');
+    expect(state()).toBe(1);
+    hearing.done(':0:celery');
+    expect(state()).toBe(0);
+  });
+});
+
+function sha(text: string): string {
+  return createHash('sha1').update(text).digest('hex');
+}
