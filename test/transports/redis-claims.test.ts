@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RedisConnection } from '../../src/clients/redis/connection.ts';
 import { redisSettings } from '../../src/clients/redis/settings.ts';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { claim, idOf, publication } from '../../src/testing/conformance.ts';
 import { Hearing } from '../../src/transports/redis/hearing.ts';
 import { takenKey } from '../../src/transports/redis/keys.ts';
 import { joinScript } from '../../src/transports/redis/lua/members.ts';
 import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import { Turns } from '../../src/transports/redis/turns.ts';
+import { longestReadMs } from '../../src/transports/redis/waiter.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
@@ -72,6 +73,75 @@ describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
     } finally {
       reads.mockRestore();
     }
+  });
+
+  it('what a blocking read brings is not taken by a claim that looks for what an earlier read may have left', async () => {
+    server.cli('FLUSHALL');
+    let again = (): void => undefined;
+    const due = new Promise<void>((resolve) => (again = resolve));
+    // The second look is due some seconds after the first.
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => (ms === longestReadMs ? due : systemClock.sleep(ms, signal)),
+    };
+    const connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
+    await using sender = await openRedisTransport(server.url(), { queues: [], driver: {} });
+    await using transport = new RedisTransport(connection, [], clock);
+    await using consumer = await transport.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
+    const blocked = (): string[] =>
+      server
+        .cli('CLIENT', 'LIST')
+        .split('\n')
+        .filter((line) => line.includes('cmd=blmove'));
+    const ids: string[] = [];
+    const next = async (): Promise<void> => {
+      for (const delivery of await consumer.claim(() => 1, AbortSignal.timeout(5000))) {
+        ids.push(idOf(delivery));
+        await delivery.settle({ kind: 'ack' });
+      }
+    };
+    let coming = next();
+    await vi.waitFor(() => expect(blocked()).toHaveLength(4));
+    const known = blocked();
+    for (const line of known) server.cli('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)?.[1] ?? '');
+    await vi.waitFor(() => expect(blocked().filter((line) => !known.includes(line))).toHaveLength(4));
+
+    // Just as the reads are to be stopped, one brings a message, and a new one begins.
+    const call = connection.call.bind(connection);
+    let meanwhile: Promise<void> | null = null;
+    const message = async (): Promise<void> => {
+      await sender.publish([publication('first')]);
+      await coming;
+      coming = next();
+      await vi.waitFor(() => expect(blocked()).toHaveLength(4));
+    };
+    connection.call = async (args, options) => {
+      if (args[1] === 'UNBLOCK') {
+        meanwhile ??= message();
+        await meanwhile;
+      }
+      return call(args, options);
+    };
+    const run = connection.run.bind(connection);
+    let looks = 0;
+    connection.run = async (script, keys, args, options) => {
+      const claims = script.name === 'turn' ? args.indexOf('C') : -1;
+      if (
+        claims >= 0 &&
+        args.slice(claims).some((arg, n) => n % 3 === 1 && n > 5 && arg === '1') &&
+        looks++ === 0
+      )
+        await sender.publish([publication('second')]);
+      return run(script, keys, args, options);
+    };
+    again();
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(0));
+    await coming;
+    await claim(consumer, 1, 300).then(
+      (more) => ids.push(...more.map(idOf)),
+      () => undefined,
+    );
+    expect(ids).toEqual(['first', 'second']);
   });
 
   it('what is given back because there is no room leaves alone what a later read has brought', async () => {

@@ -427,7 +427,7 @@ export class RedisConsumer implements Consumer {
     if (!this.#wanted) {
       this.#turns
         .do('G', taken, queue, String(step), sha)
-        .catch(() => this.#doubt(suffix))
+        .catch(() => this.#stopAndDoubt(suffix))
         .finally(() => this.#hearing.done(suffix));
       return;
     }
@@ -441,7 +441,7 @@ export class RedisConsumer implements Consumer {
       })
       .catch(() => {
         this.#lose(delivery);
-        this.#doubt(suffix);
+        return this.#stopAndDoubt(suffix);
       })
       .finally(() => {
         this.#adopting.delete(field);
@@ -467,7 +467,7 @@ export class RedisConsumer implements Consumer {
     }
   }
 
-  /** The next claim looks whether a message lies there for us. */
+  /** The next claim looks whether a message lies there for us. No read is under way. */
   #doubt(suffix: string): void {
     this.#doubtful.add(suffix);
     this.#quiet = false;
@@ -476,9 +476,15 @@ export class RedisConsumer implements Consumer {
 
   /** A server that has not noticed yet that the connection is gone may take something for it still: one more look when it must have. */
   async #doubtAgain(suffix: string): Promise<void> {
-    const { clock, connection } = this.#parts;
-    await clock.sleep(longestReadMs, this.#closing.signal).catch(() => undefined);
-    await this.#waiters.get(suffix)?.stop(connection);
+    await this.#parts.clock.sleep(longestReadMs, this.#closing.signal).catch(() => undefined);
+    await this.#stopAndDoubt(suffix);
+  }
+
+  /** A claim that looks there while a read is under way would take what that read brings. */
+  async #stopAndDoubt(suffix: string): Promise<void> {
+    const waiter = this.#waiters.get(suffix);
+    do await waiter?.stop(this.#parts.connection);
+    while (waiter?.reading === true && !this.#closing.signal.aborted);
     if (!this.#closing.signal.aborted) this.#doubt(suffix);
   }
 
