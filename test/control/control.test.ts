@@ -52,16 +52,22 @@ describe.each(stores)('remote control on %s', (kind) => {
     expect([...regex.replies.keys()]).toEqual(['celery@here']);
   });
 
-  it('who holds an election hears that this worker has heard of it', async () => {
-    const { app, control } = await setUp();
+  it('in an election this worker stands behind all others, and then says that it has heard of it', async () => {
+    const { app, control, worker } = await setUp();
     const heard: WireEvent[] = [];
     await captureEvents(app, (event) => heard.push(event));
-    await control.tell('election', { id: 'who', topic: 'task', action: {} });
-    await until(() => heard.some(({ type }) => type === 'worker-elect-ack'));
-    expect(heard.find(({ type }) => type === 'worker-elect-ack')).toMatchObject({
-      id: 'who',
-      hostname: 'celery@here',
-    });
+    const action = { task: 'add', args: [1, 2] };
+    await control.tell('election', { id: 'who', topic: 'task', action });
+    const ofElection = (): WireEvent[] => heard.filter(({ type }) => type.startsWith('worker-elect'));
+    await until(() => ofElection().length === 2);
+    expect(ofElection()).toMatchObject([
+      { type: 'worker-elect', id: 'who', topic: 'task', action, cver: 1, hostname: 'celery@here' },
+      { type: 'worker-elect-ack', id: 'who', hostname: 'celery@here' },
+    ]);
+    expect(Number(ofElection()[0]?.clock)).toBeGreaterThan(2 ** 32);
+    // Nothing that is no id ends a worker.
+    for (const id of [null, 7, {}, []]) await control.tell('election', { id });
+    expect((await control.ping({ destination: [worker.name], timeout: 10 })).replies.size).toBe(1);
   });
 
   it('a running task is active, with its arguments and since when', async () => {

@@ -175,6 +175,15 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       await expect.poll(() => python.log, { timeout: 10_000 }).toContain('mingle: sync with 1 nodes');
       await expect.poll(() => python.log, { timeout: 10_000 }).toContain('mingle: sync complete');
       await expect.poll(() => python.log, { timeout: 15_000 }).toContain(`${node} joined the party`);
+      // An election among them: Celery's worker wins, and does what it is about.
+      await using second = new Worker(app, { name: 'second@here', queues: ['second'] });
+      await second.start();
+      await expect.poll(() => python.log, { timeout: 15_000 }).toContain('second@here joined the party');
+      const id = crypto.randomUUID();
+      const action = { task: 'py.add', args: [20, 3], kwargs: {}, options: { queue: 'py', task_id: id } };
+      await new Control(app).tell('election', { id: 'who', topic: 'task', action });
+      expect(await app.result(id).get({ timeout: 20 })).toBe(23);
+      expect(python.log).toContain("I won the election 'who'");
       expect(python.log).not.toMatch(/Traceback|ERROR/);
       expect(log.texts('error')).toEqual([]);
       await python.end('SIGTERM');
