@@ -1,12 +1,15 @@
 // The chaos proofs: `npm run chaos`. Options:
 //   --what points,storm,pause,terms,soak,future,peers   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
+//   --lanes 2 (trials at once on each place)   --keep <folder> (for the ledgers of trials with a finding)
 //   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)
 //   --stops 240 (of terms: SIGTERM)   --future 100000   --soak 1200 --rate 200 --fault-every 30 (seconds of a soak, tasks a second)
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Cycled, cycle } from './harness/cycle.ts';
 import { future } from './harness/future.ts';
 import { pause } from './harness/pause.ts';
-import { Servers } from './harness/places.ts';
+import { type ChaosPlace, Servers } from './harness/places.ts';
 import { type PlaceName, type PoolName, points } from './harness/points.ts';
 import { preparePrograms } from './harness/programs.ts';
 import { restarts } from './harness/restarts.ts';
@@ -28,8 +31,10 @@ const { values } = parseArgs({
     place: { type: 'string', default: 'sqlite,redis,rabbitmq' },
     only: { type: 'string' },
     pool: { type: 'string' },
+    lanes: { type: 'string', default: '2' },
     kills: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    keep: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -43,51 +48,71 @@ if (does('peers')) {
   const { probePeers } = await import('./peers/probe.ts');
   await probePeers({ kills, tasks: 1500, seed });
 }
-const all = (await Promise.all(places.map(lane))).flat();
+const lanes = Math.max(1, Number(values.lanes));
+const all = (await Promise.all(places.map(run))).flat();
 console.log(sum(all));
 if (all.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
 
-/** One place, one trial after the other. */
-async function lane(name: PlaceName): Promise<Cycled[]> {
+type Trial = (place: ChaosPlace) => Promise<Cycled | string>;
+
+/** One place: its trials in lanes, each lane with servers of its own. */
+async function run(name: PlaceName): Promise<Cycled[]> {
+  const trials = trialsOn(name);
+  const size = Math.min(lanes, trials.length);
+  return (await Promise.all(Array.from({ length: size }, () => lane(name, trials)))).flat();
+}
+
+/** One trial after the other, as long as there are any. */
+async function lane(name: PlaceName, trials: Trial[]): Promise<Cycled[]> {
   await using servers = await Servers.start(name);
   const done: Cycled[] = [];
-  const note = async (trial: Promise<Cycled>): Promise<void> => {
-    const cycled = await trial.catch((error: unknown) => {
+  for (let trial = trials.shift(); trial !== undefined; trial = trials.shift()) {
+    try {
+      const found = await trial(servers.fresh());
+      if (typeof found === 'string') console.log(found);
+      else {
+        done.push(found);
+        tell(found);
+      }
+    } catch (error) {
       console.log(`a trial on ${name} did not come to its end: ${String(error)}`);
       process.exitCode = 1;
-      return null;
-    });
-    if (cycled === null) return;
-    done.push(cycled);
-    console.log(line(cycled));
-    for (const each of cycled.wrong.slice(0, values.verbose ? 1000 : 3)) console.log(`    ${each}`);
-    if (values.verbose && cycled.wrong.length > 0)
-      for (const entry of cycled.ledger) console.log(`    ${JSON.stringify(entry)}`);
-  };
+    }
+  }
+  return done;
+}
+
+function trialsOn(name: PlaceName): Trial[] {
   const pool = (values.pool ?? 'async') as PoolName; // an unknown one is refused by the worker
+  const trials: Trial[] = [];
   for (const [index, point] of points.entries()) {
     if (!does('points') || !point.places.includes(name) || !matches(point.name, values.only)) continue;
     for (const each of point.pools)
       if (values.pool === undefined || values.pool === each)
-        await note(cycle(point, { place: servers.fresh(), pool: each, kills, seed: seed + index }));
+        trials.push((place) => cycle(point, { place, pool: each, kills, seed: seed + index }));
   }
-  if (does('pause')) {
-    const seconds = Number(values.seconds);
-    await note(pause({ place: servers.fresh(), pool, seconds, seed }));
-  }
-  if (does('storm')) {
-    const size = { kills: Number(values['storm-kills']), tasks: Number(values.tasks) };
-    await note(storm({ place: servers.fresh(), pool, ...size, seed }));
-  }
-  if (does('terms'))
-    await note(restarts({ place: servers.fresh(), pool, kills: Number(values.stops), seed }));
-  if (does('soak')) {
-    const faultEveryMs = Number(values['fault-every']) * 1000;
-    const steady = { seconds: Number(values.soak), rate: Number(values.rate), faultEveryMs };
-    await note(soak({ place: servers.fresh(), pool, kills: 0, ...steady, seed }));
-  }
-  if (does('future')) console.log(await future(servers.fresh(), Number(values.future), 100));
-  return done;
+  const seconds = Number(values.seconds);
+  if (does('pause')) trials.push((place) => pause({ place, pool, seconds, seed }));
+  const size = { kills: Number(values['storm-kills']), tasks: Number(values.tasks) };
+  if (does('storm')) trials.push((place) => storm({ place, pool, ...size, seed }));
+  const stops = Number(values.stops);
+  if (does('terms')) trials.push((place) => restarts({ place, pool, kills: stops, seed }));
+  const faultEveryMs = Number(values['fault-every']) * 1000;
+  const steady = { seconds: Number(values.soak), rate: Number(values.rate), faultEveryMs };
+  if (does('soak')) trials.push((place) => soak({ place, pool, kills: 0, ...steady, seed }));
+  if (does('future')) trials.push((place) => future(place, Number(values.future), 100));
+  return trials;
+}
+
+function tell(found: Cycled): void {
+  console.log(line(found));
+  for (const each of found.wrong.slice(0, values.verbose ? 1000 : 3)) console.log(`    ${each}`);
+  if (found.wrong.length === 0 || values.keep === undefined) return;
+  mkdirSync(values.keep, { recursive: true });
+  const file = join(values.keep, `${found.place}-${found.pool}-${found.point.replace(/\W+/g, '-')}.jsonl`);
+  const facts = [...found.facts.results].map(([id, result]) => ({ id, ...result }));
+  const lines = [{ wrong: found.wrong }, ...found.ledger, ...facts].map((each) => JSON.stringify(each));
+  writeFileSync(file, `${lines.join('\n')}\n`);
 }
 
 function does(what: string): boolean {

@@ -1,11 +1,12 @@
 // A RabbitMQ node of our own for tests: on free ports of the loopback, in a folder of its own.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { freePort } from './redis.ts';
 
 /** Debian's; `/usr/sbin/rabbitmq-server` wants to be another user. */
@@ -117,6 +118,13 @@ export class RabbitServerProcess implements AsyncDisposable {
     });
     if (run.status !== 0) throw new Error(run.stderr || run.stdout);
     return run.stdout.trimEnd();
+  }
+
+  /** The same while other things go on. */
+  async ask(...args: readonly string[]): Promise<string> {
+    const options = { env: this.#environment };
+    const { stdout } = await promisify(execFile)(join(programs, 'rabbitmqctl'), ['-q', ...args], options);
+    return stdout.trimEnd();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 // Kills at one point: a worker that is armed takes part, dies there, and is followed by the next one; a peer lives through it.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Entry } from '../../e2e/harness/ledger.ts';
 import type { Program } from '../../e2e/harness/program.ts';
 import { seeded } from '../../e2e/harness/random.ts';
 import type { Judged } from './judge.ts';
@@ -26,11 +27,13 @@ export interface Cycled extends Judged {
 
 /** A worker that does not come by within this time will not. */
 const patienceMs = 30_000;
+/** Seconds. What a dead worker held comes back within the kills that follow. */
+const lease = 3;
 
 export async function cycle(point: Point, { place, pool, kills, seed }: CycleOptions): Promise<Cycled> {
   const startedAt = Date.now();
   const random = seeded(seed);
-  await using trial = new ChaosTrial({ place, pool });
+  await using trial = new ChaosTrial({ place, pool, lease });
   trial.prepare();
   await trial.send({ mix: { step: 1 } });
   const peer = await trial.worker();
@@ -40,8 +43,8 @@ export async function cycle(point: Point, { place, pool, kills, seed }: CycleOpt
   for (let round = 0; round < kills; round++) {
     // Each child of a pool counts for itself.
     const nth = 1 + random.below(pool === 'async' ? point.upTo : Math.min(point.upTo, 2));
-    const before = deaths(trial, point.name);
-    const died = (): boolean => deaths(trial, point.name) > before;
+    const before = deaths(trial.pointFaults, point.name);
+    const died = (): boolean => deaths(trial.pointFaults, point.name) > before;
     const armed = await trial.worker(`${point.name}:${nth}:kill`);
     trial.prepare();
     await comesBy(trial, { armed, died, survives: pool === 'processes' }, point, random.below(60));
@@ -52,7 +55,7 @@ export async function cycle(point: Point, { place, pool, kills, seed }: CycleOpt
   const judged = await trial.verdict();
   const { report } = judged;
   // Where a store tolerates repeats, they are still no more than what was in flight.
-  const died = deaths(judged, point.name);
+  const died = deaths(judged.ledger, point.name);
   const bound = died * 8;
   const over =
     report.unexplained.length > bound ? [`${report.unexplained.length} repeats, at most ${bound}`] : [];
@@ -95,13 +98,13 @@ async function comesBy(
   }
   while (armed.isAlive && !died() && Date.now() < late) {
     if (signals.length === 0) await trial.send({ mix, ms });
-    await Promise.race([armed.exited, sleep(700)]);
+    await Promise.race([armed.exited, sleep(300)]);
   }
   // Where a child has died its worker lives on: it has served.
   if (died() && !survives) await armed.exited;
   else if (armed.isAlive) await trial.end(armed, 'kill');
 }
 
-function deaths({ ledger }: Pick<Judged, 'ledger'>, point: string): number {
+function deaths(ledger: readonly Entry[], point: string): number {
   return ledger.filter((entry) => entry.kind === 'fault' && 'point' in entry && entry.point === point).length;
 }

@@ -8,6 +8,7 @@ export interface Judged {
   /** What is wrong, in words; nothing is good. */
   readonly wrong: readonly string[];
   readonly ledger: readonly Entry[];
+  readonly facts: Facts;
   /** Begun again though the task had not asked for it. */
   readonly repeats: number;
 }
@@ -34,6 +35,7 @@ export function judge(
     counts: count(ledger),
     wrong: [...wrong, ...wrongApart(apart, facts)],
     ledger,
+    facts,
     repeats: repeats(ledger),
   };
 }

@@ -83,6 +83,11 @@ export class ChaosTrial implements AsyncDisposable {
     return readLedgers(this.#ledgers);
   }
 
+  /** Only what happened at points, which is read often. */
+  get pointFaults(): Entry[] {
+    return readLedgers(this.#ledgers, '-faults.ledger');
+  }
+
   /** Lets a free worker finish what is left, stops all, and judges. */
   async verdict(tolerated: readonly string[] = []): Promise<Judged> {
     const { place } = this.#options;

@@ -63,9 +63,9 @@ export class Ledger {
   }
 }
 
-/** All ledgers of a folder (`*.ledger`), in order of time. A last line cut short by a kill is left out. */
-export function readLedgers(folder: string): Entry[] {
-  const files = readdirSync(folder).filter((name) => name.endsWith('.ledger'));
+/** All ledgers of a folder (those whose names end so), in order of time. A last line cut short by a kill is left out. */
+export function readLedgers(folder: string, ending = '.ledger'): Entry[] {
+  const files = readdirSync(folder).filter((name) => name.endsWith(ending));
   const entries = files.flatMap((name) => parseLedger(readFileSync(join(folder, name), 'utf8')));
   return entries.sort((a, b) => a.at - b.at);
 }

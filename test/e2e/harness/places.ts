@@ -136,8 +136,11 @@ class RabbitView implements View {
 
   /** In all queues, those included in which messages wait for their time. */
   async messages(): Promise<number> {
-    const rows = this.#server.ctl('-p', this.#vhost, 'list_queues', 'name', 'messages').split('\n');
-    const counts = rows.map((row) => row.split('\t')).filter(([name]) => name !== 'umbel.dead');
+    const said = await this.#server.ask('-p', this.#vhost, 'list_queues', 'name', 'messages');
+    const counts = said
+      .split('\n')
+      .map((row) => row.split('\t'))
+      .filter(([name]) => name !== 'umbel.dead');
     return counts.reduce((sum, [, count]) => sum + (Number(count) || 0), 0);
   }
 
