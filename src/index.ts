@@ -14,6 +14,16 @@ export {
 } from './app/compose.ts';
 export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
 export { currentTask } from './app/context.ts';
+export type {
+  DeadCall,
+  DeadLetter,
+  DeadLetterChoice,
+  DeadLetterFilter,
+  DeadLetterPace,
+  DeadLetters,
+  DeadLettersChanged,
+  ListDeadLetters,
+} from './app/dead-letters.ts';
 export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './app/limit-options.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
 export type { Priority, PriorityName } from './app/priority.ts';

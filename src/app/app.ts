@@ -14,6 +14,7 @@ import { calleeNamed } from './callee.ts';
 import { checkName } from './checks.ts';
 import { addCommand, type RemoteCommand } from './commands.ts';
 import { type AppOptions, type Config, resolveConfig } from './config.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { defineTask } from './define.ts';
 import { backendOptions, brokerOptions } from './driver-options.ts';
 import { Topology } from './queues.ts';
@@ -64,6 +65,8 @@ export class App implements AsyncDisposable {
   readonly signals: Signals = createSignals();
   /** See {@link App.command}. @internal */
   readonly commands: Map<string, RemoteCommand> = new Map();
+  /** The messages that could not be run: to look at, to put back, to delete. */
+  readonly deadLetters: DeadLetters = new DeadLetters(this);
   /** What the code says is to be sent by itself. */
   readonly schedules: DeclaredSchedules;
   /** @internal */

@@ -4,6 +4,7 @@ import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CallOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
+import { globPattern } from './glob.ts';
 import { checkPriority, type Priority } from './priority.ts';
 
 /** What a route may say of a call. Text is a queue. */
@@ -116,12 +117,6 @@ function isPair(value: unknown): value is readonly [string | RegExp, Route] {
   return (
     Array.isArray(value) && value.length === 2 && (typeof value[0] === 'string' || value[0] instanceof RegExp)
   );
-}
-
-/** `*` stands for any text, as in Celery. Everything else is itself. */
-function globPattern(glob: string): RegExp {
-  const parts = glob.split(/\*+/).map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`, 's');
 }
 
 const routeOptionNames: ReadonlySet<string> = new Set<keyof RouteOptions>([

@@ -1,40 +1,21 @@
 // A dead letter for people and for programs: decoded where that is possible, its original bytes always.
-import { decodeEnvelope } from '../protocol/envelope.ts';
-import type { TaskMessage } from '../protocol/message.ts';
-import { decodeTask } from '../protocol/task.ts';
-import type { DeadLetter } from '../transports/transport.ts';
+import type { DeadLetter } from '../app/dead-letters.ts';
 import type { Output } from './output.ts';
 
 /** For programs. The bytes in base64. */
-export function asValue(letter: DeadLetter): object {
-  const message = decoded(letter);
-  return {
-    id: letter.id,
-    queue: letter.queue,
-    reason: letter.reason,
-    detail: letter.detail,
-    diedAt: letter.diedAt.toISOString(),
-    strikes: letter.strikes,
-    message: message && {
-      id: message.id,
-      task: message.task,
-      args: message.args,
-      kwargs: message.kwargs,
-      retries: message.retries,
-      eta: message.eta?.toISOString() ?? null,
-      expires: message.expires?.toISOString() ?? null,
-      origin: message.origin,
-    },
-    raw: Buffer.from(letter.raw).toString('base64'),
-  };
+export function asValue({ call, raw, ...letter }: DeadLetter): object {
+  const { argsrepr: _, kwargsrepr: __, ...message } = call ?? noCall;
+  return { ...letter, message: call && message, raw: Buffer.from(raw).toString('base64') };
 }
+
+const noCall = { argsrepr: '', kwargsrepr: '' };
 
 /** A line of the list. */
 export function asRow(letter: DeadLetter): readonly string[] {
   return [
     String(letter.id),
     clean(letter.queue),
-    clean(decoded(letter)?.task ?? '?'),
+    clean(letter.call?.task ?? '?'),
     letter.reason,
     letter.diedAt.toISOString().slice(0, 19).replace('T', ' '),
     shortened(clean(letter.detail), 60),
@@ -43,7 +24,7 @@ export function asRow(letter: DeadLetter): readonly string[] {
 
 /** Everything about one. */
 export function asText(letter: DeadLetter, output: Output): string {
-  const message = decoded(letter);
+  const message = letter.call;
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['dead letter', String(letter.id)],
     ['queue', letter.queue],
@@ -55,7 +36,7 @@ export function asText(letter: DeadLetter, output: Output): string {
     ['task id', message?.id],
     ['args', message?.argsrepr],
     ['kwargs', message?.kwargsrepr],
-    ['retries', message && String(message.retries)],
+    ['retries', message?.retries.toString()],
     ['eta', message?.eta?.toISOString()],
     ['sent by', message?.origin ?? undefined],
   ];
@@ -64,13 +45,6 @@ export function asText(letter: DeadLetter, output: Output): string {
     .map(([name, value]) => `${output.dim(name.padEnd(12))} ${clean(value)}`);
   const heading = `original bytes (${letter.raw.length}; exactly: umbel dead show ${letter.id} --raw)`;
   return [...lines, '', output.dim(heading), bytesShown(letter.raw)].join('\n');
-}
-
-function decoded(letter: DeadLetter): TaskMessage | undefined {
-  const wire = decodeEnvelope(letter.raw);
-  if (!wire.ok) return undefined;
-  const task = decodeTask(wire.value);
-  return task.ok ? task.value : undefined;
 }
 
 const shownBytes = 4096;

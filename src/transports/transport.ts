@@ -81,12 +81,15 @@ export interface TransportStatus {
 }
 
 /** Why a message is in the dead-letter store. Stable words. */
-export type DeadReason =
-  | 'undecodable'
-  | 'unknown-task'
-  | 'max-deliveries' // its worker died too often
-  | 'rejected' // the task threw Reject without requeue
-  | 'failed'; // it failed, and its acksOnFailure, or acksOnTimeout, is false
+export type DeadReason = (typeof deadReasons)[number];
+
+export const deadReasons = [
+  'undecodable',
+  'unknown-task',
+  'max-deliveries', // its worker died too often
+  'rejected', // the task threw Reject without requeue
+  'failed', // it failed, and its acksOnFailure, or acksOnTimeout, is false
+] as const;
 
 /** What becomes of a delivery. */
 export type Settlement =
@@ -143,6 +146,8 @@ export interface ConsumeOptions {
   readonly leaseMs: number;
   /** The most that `capacity()` will ever say: what a broker that pushes may push ahead. Default 8. */
   readonly slots?: number;
+  /** How long a suspect is left alone, and waited for to be alone (see {@link Consumer.claim}): milliseconds. Default 10,000. */
+  readonly quarantineMs?: number;
 }
 
 /** This process as an owner of deliveries. */
@@ -151,8 +156,10 @@ export interface Consumer extends AsyncDisposable {
    * Claims messages: waits until there is at least one, and returns at most `capacity()`, which is read at the moment of
    * the claim. Returns an empty array when that is 0, or when `signal` is aborted; a claim that has begun is finished
    * first, so nothing is in limbo.
-   * Of messages whose owners died twice or more a consumer holds one at a time: what kills workers is parted from
-   * what only ran beside it.
+   * A message whose owners died twice or more is held alone, so that what kills workers is charged with it and nothing else is: it is
+   * claimed when nothing else is held, and nothing is claimed beside it. While such a one waits in its queues and others are held,
+   * the consumer claims nothing, until it holds nothing or `quarantineMs` are over; then it takes the suspect beside what it
+   * holds. One that has been held for `quarantineMs` is not left alone any longer, but of suspects it holds one at a time.
    */
   claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]>;
   /** Gives back what is still held and leaves. Safe to call twice. */
@@ -195,7 +202,15 @@ export interface DeadLetters {
   replay(id: number): Promise<boolean>;
   /** Deletes it for good. False when there is none. */
   discard(id: number): Promise<boolean>;
+  /**
+   * Asks of each that there is now, oldest first and each once, what is to be done with it, and does it before it asks for the next. It
+   * fails if that fails. What it has asked for may be hidden from others until it ends. Absent where one of many is found at once.
+   */
+  sweep?(visit: (id: number, read: () => DeadLetter) => Verdict | Promise<Verdict>): Promise<void>;
 }
+
+/** What is to be done with a dead letter; `stop`: nothing, and the sweep is over. */
+export type Verdict = 'keep' | 'replay' | 'discard' | 'stop';
 
 export interface Transport extends AsyncDisposable {
   /** `sqlite`, `memory`, `redis`, `amqp`. */

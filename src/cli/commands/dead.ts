@@ -1,24 +1,34 @@
-import { Command } from 'commander';
-import type { DeadLetter, DeadLetters } from '../../transports/transport.ts';
+import { Command, InvalidArgumentError } from 'commander';
+import type { DeadLetters, DeadLettersChanged } from '../../app/dead-letters.ts';
+import { parseRate } from '../../app/rate.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
+import {
+  type ChoiceOptions,
+  choiceOf,
+  type FilterOptions,
+  filterOf,
+  withFilterOptions,
+} from '../dead-letter-options.ts';
 import { asRow, asText, asValue } from '../dead-letter-view.ts';
-import { exitCode, UsageError } from '../usage.ts';
+import { endOfCommand } from '../events/listen.ts';
+import type { Output } from '../output.ts';
+import { progressBar } from '../progress-bar.ts';
+import { exitCode } from '../usage.ts';
 import { positiveInteger } from '../values.ts';
 
-interface ListOptions extends CommonOptions {
+interface ListOptions extends CommonOptions, FilterOptions {
   readonly limit?: number;
   readonly before?: number;
-  readonly queue?: string;
 }
 
 interface ShowOptions extends CommonOptions {
   readonly raw?: boolean;
 }
 
-interface ChangeOptions extends CommonOptions {
-  readonly all?: boolean;
-  readonly queue?: string;
+interface ChangeOptions extends CommonOptions, ChoiceOptions {
+  readonly limit?: number;
+  readonly rate?: string;
   readonly force?: boolean;
 }
 
@@ -27,12 +37,12 @@ export function deadCommand(): Command {
   return new Command('dead')
     .description('Look at the dead letters (messages that could not be run), and send them again.')
     .addCommand(
-      new Command('list')
-        .description('List them, newest first.')
-        .option('--limit <number>', 'At most so many.', positiveInteger, 20)
-        .option('--before <id>', 'Only those older than this one.', positiveInteger)
-        .option('-Q, --queue <name>', 'Only those of this queue.')
-        .action((_: unknown, command: Command) => list(optionsOf<ListOptions>(command))),
+      withFilterOptions(
+        new Command('list')
+          .description('List them, newest first.')
+          .option('--limit <number>', 'At most so many.', positiveInteger, 20)
+          .option('--before <id>', 'Only those older than this one.', positiveInteger),
+      ).action((_: unknown, command: Command) => list(optionsOf<ListOptions>(command))),
     )
     .addCommand(
       new Command('show')
@@ -42,21 +52,14 @@ export function deadCommand(): Command {
         .action((id: number, _: unknown, command: Command) => show(id, optionsOf<ShowOptions>(command))),
     )
     .addCommand(
-      new Command('replay')
-        .description('Put them back into their queue.')
-        .argument('[ids...]', 'Their numbers in the list.')
-        .option('--all', 'All of them.')
-        .option('-Q, --queue <name>', 'With --all: only those of this queue.')
+      withChoice(new Command('replay').description('Put them back into their queue, oldest first.'))
+        .option('--rate <rate>', "At most so many in a second, or text like '10/s', '100/m'.", rate)
         .action((ids: readonly string[], _: unknown, command: Command) =>
           replay(ids, optionsOf<ChangeOptions>(command)),
         ),
     )
     .addCommand(
-      new Command('discard')
-        .description('Delete them for good.')
-        .argument('[ids...]', 'Their numbers in the list.')
-        .option('--all', 'All of them.')
-        .option('-Q, --queue <name>', 'With --all: only those of this queue.')
+      withChoice(new Command('discard').description('Delete them for good.'))
         .option('-f, --force', 'Do not ask.')
         .action((ids: readonly string[], _: unknown, command: Command) =>
           discard(ids, optionsOf<ChangeOptions>(command)),
@@ -66,41 +69,52 @@ export function deadCommand(): Command {
       'after',
       `
 Examples:
-  umbel dead list
+  umbel dead list --reason max-deliveries --died-after 1h
   umbel dead show 3
   umbel dead show 3 --raw > message.json
   umbel -A ./app.ts dead replay 3 4
-  umbel dead discard --all -Q mail`,
+  umbel -A ./app.ts dead replay --task 'mail.*' --rate 10/s
+  umbel dead discard -Q mail --died-before 30d`,
     );
+}
+
+function withChoice(command: Command): Command {
+  return withFilterOptions(
+    command
+      .argument('[ids...]', 'Their numbers in the list.')
+      .option('--all', 'All of them.')
+      .option('--limit <number>', 'The oldest so many at most.', positiveInteger),
+  );
 }
 
 async function list(options: ListOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
-    const { deadLetters } = await app.broker();
-    const { limit = 20, before, queue } = options;
-    const letters = await deadLetters.list({
+    const { limit = 20, before } = options;
+    const filter = filterOf(options);
+    const letters = [];
+    for await (const letter of app.deadLetters.list({
+      ...filter,
       limit,
       ...(before === undefined ? {} : { before }),
-      ...(queue === undefined ? {} : { queue }),
-    });
+    }))
+      letters.push(letter);
     output.data(letters.map(asValue));
-    if (letters.length === 0) return output.say('No dead letters.');
+    const isFiltered = Object.keys(filter).length > 0;
+    if (letters.length === 0) return output.say(isFiltered ? 'No such dead letters.' : 'No dead letters.');
     await output.table(['id', 'queue', 'task', 'reason', 'died', 'detail'], letters.map(asRow));
-    const total = await deadLetters.count();
-    if (letters.length === limit && total > limit) {
-      output.say(`${total} in all; more: umbel dead list --before ${letters.at(-1)?.id}`);
-    }
+    const total = await app.deadLetters.count();
+    if (letters.length < limit || total === limit) return;
+    const more = `umbel dead list --before ${letters.at(-1)?.id}`;
+    output.say(
+      isFiltered ? `More, if there are: ${more}, with the same options` : `${total} in all; more: ${more}`,
+    );
   });
 }
 
 async function show(id: number, options: ShowOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
-    const letter = await (await app.broker()).deadLetters.get(id);
-    if (!letter) {
-      output.note(`umbel: there is no dead letter ${id}; see: umbel dead list`);
-      process.exitCode = exitCode.failed;
-      return;
-    }
+    const letter = await app.deadLetters.get(id);
+    if (!letter) return notThere(output, [id]);
     if (options.raw) {
       process.stdout.write(letter.raw);
       return;
@@ -111,73 +125,87 @@ async function show(id: number, options: ShowOptions): Promise<void> {
 }
 
 async function replay(ids: readonly string[], options: ChangeOptions): Promise<void> {
-  await change(ids, options, {
-    verb: 'Replayed',
-    apply: (letters, id) => letters.replay(id),
-  });
+  const which = choiceOf(ids, options);
+  const { rate: given, limit } = options;
+  await withApp(options, ({ app: { deadLetters }, output }) =>
+    work(output, 'Replayed', ids.length !== 1, (signal, onProgress) =>
+      deadLetters.replay(which, {
+        signal,
+        onProgress,
+        ...(given !== undefined && { rate: given }),
+        ...(limit !== undefined && { limit }),
+      }),
+    ),
+  );
 }
 
 async function discard(ids: readonly string[], options: ChangeOptions): Promise<void> {
-  await change(ids, options, {
-    verb: 'Discarded',
-    question: (count) =>
-      `This deletes ${count === 1 ? 'one dead letter' : `${count} dead letters`} for good. Are you sure?`,
-    apply: (letters, id) => letters.discard(id),
-  });
-}
-
-interface Change {
-  readonly verb: string;
-  readonly question?: (count: number) => string;
-  apply(letters: DeadLetters, id: number): Promise<boolean>;
-}
-
-async function change(given: readonly string[], options: ChangeOptions, what: Change): Promise<void> {
-  const named = given.map(positiveIntegerId);
-  if (named.length === 0 && !options.all)
-    throw new UsageError('name the dead letters by their ids, or say --all');
-  if (named.length > 0 && options.all) throw new UsageError('give ids or --all, not both');
-  await withApp(options, async ({ app, output }) => {
-    const { deadLetters } = await app.broker();
-    const ids = options.all ? await everyId(deadLetters, options.queue) : named;
-    if (
-      what.question &&
-      ids.length > 0 &&
-      !(await confirmed(what.question(ids.length), options.force ?? false))
-    ) {
+  choiceOf(ids, options); // before anything is opened
+  await withApp(options, async ({ app: { deadLetters }, output }) => {
+    // What dies after the question was asked is not meant by the answer.
+    const meant = ids.length > 0 ? ids.map(Number) : await found(deadLetters, options);
+    const question = `This deletes ${lettersOf(meant.length)} for good. Are you sure?`;
+    if (meant.length > 0 && !(await confirmed(question, options.force ?? false))) {
       output.note('Nothing was deleted.');
       process.exitCode = exitCode.failed;
       return;
     }
-    const done: number[] = [];
-    const missing: number[] = [];
-    for (const id of ids) ((await what.apply(deadLetters, id)) ? done : missing).push(id);
-    output.say(`${what.verb} ${done.length} ${done.length === 1 ? 'dead letter' : 'dead letters'}.`);
-    output.data({ done, missing });
-    if (missing.length > 0) {
-      output.note(`umbel: there is no dead letter ${missing.join(', ')}; see: umbel dead list`);
-      process.exitCode = exitCode.failed;
-    }
+    await work(output, 'Discarded', meant.length > 1, (signal, onProgress) =>
+      deadLetters.discard(meant, { signal, onProgress }),
+    );
   });
 }
 
-function positiveIntegerId(text: string): number {
-  const id = Number(text);
-  if (!Number.isSafeInteger(id) || id < 1)
-    throw new UsageError(`'${text}' is no id of a dead letter; see: umbel dead list`);
-  return id;
+async function found(letters: DeadLetters, options: ChangeOptions): Promise<readonly number[]> {
+  return (await letters.find(filterOf(options))).slice(0, options.limit);
 }
 
-// Oldest first, so that a replay keeps the order. Those that arrive meanwhile are left alone.
-async function everyId(letters: DeadLetters, queue: string | undefined): Promise<readonly number[]> {
-  const ids: number[] = [];
-  for (let before: number | undefined; ; before = ids.at(-1)) {
-    const page: readonly DeadLetter[] = await letters.list({
-      limit: 500,
-      ...(before === undefined ? {} : { before }),
-      ...(queue === undefined ? {} : { queue }),
+type Apply = (
+  signal: AbortSignal,
+  onProgress: (done: number, total: number) => void,
+) => Promise<DeadLettersChanged>;
+
+async function work(output: Output, verb: string, many: boolean, apply: Apply): Promise<void> {
+  using ending = endOfCommand();
+  const bar = many ? await progressBar(output, 0, 'dead letters') : null;
+  let changed = 0;
+  try {
+    const { done, missing } = await apply(ending.signal, (count, total) => {
+      changed = count;
+      if (count === 1) bar?.setTotal(total);
+      bar?.update(count);
     });
-    ids.push(...page.map((letter) => letter.id));
-    if (page.length < 500) return ids.reverse();
+    bar?.stop();
+    output.say(`${verb} ${lettersOf(done.length)}.`);
+    output.data({ done, missing, interrupted: false });
+    if (missing.length > 0) notThere(output, missing);
+  } catch (error) {
+    bar?.stop();
+    const rest = 'the rest is where it was. Run it again to go on.';
+    if (!ending.signal.aborted) {
+      if (changed > 0) output.note(`${verb} ${lettersOf(changed)} before that; ${rest}`);
+      throw error;
+    }
+    output.say(`${verb} ${lettersOf(changed)}; ${rest}`);
+    output.data({ done: changed, interrupted: true });
+    process.exitCode = exitCode.failed;
+  }
+}
+
+function notThere(output: Output, ids: readonly number[]): void {
+  output.note(`umbel: there is no dead letter ${ids.join(', ')}; see: umbel dead list`);
+  process.exitCode = exitCode.failed;
+}
+
+function lettersOf(count: number): string {
+  return count === 1 ? '1 dead letter' : `${count} dead letters`;
+}
+
+function rate(text: string): string {
+  try {
+    parseRate(text, 'It');
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
   }
 }

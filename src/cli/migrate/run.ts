@@ -5,6 +5,7 @@ import { openTransport } from '../../transports/open.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { endOfCommand } from '../events/listen.ts';
 import type { Output } from '../output.ts';
+import { progressBar } from '../progress-bar.ts';
 import { redacted } from '../redact.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { marksAt } from './marks.ts';
@@ -45,7 +46,7 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
   await stale.forgetAll();
   await using marks = await marksAt(to, destination, driverOf(app, destination));
   await using waiting = await waitingAt(from, source, driverOf(app, source));
-  const bar = await progressBar(output, limit === null ? total : Math.min(total, limit));
+  const bar = await progressBar(output, limit === null ? total : Math.min(total, limit), 'messages');
   let done: Moved;
   let moved = 0;
   try {
@@ -126,34 +127,6 @@ function identityOf(url: string): string {
 async function waitingIn(from: Transport, queues: ReadonlyMap<string, string>): Promise<number> {
   const sizes = await Promise.all([...queues.keys()].map((queue) => from.size(queue)));
   return sizes.reduce((sum, { ready, scheduled }) => sum + ready + scheduled, 0);
-}
-
-interface Bar {
-  update(done: number): void;
-  stop(): void;
-}
-
-/** On a terminal. */
-async function progressBar(output: Output, total: number): Promise<Bar> {
-  if (output.json || !process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
-  const { SingleBar } = await import('cli-progress');
-  const bar = new SingleBar({
-    format: '{bar} {percentage}% · {value}/{total} messages · {speed}/s · {eta_formatted} left',
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 24,
-    hideCursor: true,
-    stream: process.stderr,
-  });
-  const began = performance.now();
-  bar.start(total, 0, { speed: '-' });
-  return {
-    update: (done) => {
-      if (done > bar.getTotal()) bar.setTotal(done);
-      bar.update(done, { speed: Math.round((1000 * done) / Math.max(1, performance.now() - began)) });
-    },
-    stop: () => bar.stop(),
-  };
 }
 
 function messages(count: number): string {

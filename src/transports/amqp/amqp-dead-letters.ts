@@ -1,12 +1,12 @@
-// Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards: what was not acknowledged stays where it was.
+// Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards, or closes with the process: what was not acknowledged
+// is then where it was.
+import { createHash } from 'node:crypto';
 import { type AmqpChannel, type AmqpGetMessage, closeChannel } from '../../clients/amqp/link.ts';
-import type { DeadLetter, DeadLetters, DeadReason } from '../transport.ts';
+import { StoreError } from '../../errors.ts';
+import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
 import { deadQueue } from './declare.ts';
 import type { Publisher } from './publisher.ts';
 import { againOptions, deadHeader, rawOf } from './wire.ts';
-
-/** At most this many are looked through; RabbitMQ cannot find one of many. */
-const most = 10_000;
 
 interface About {
   readonly id: number;
@@ -31,88 +31,106 @@ export class AmqpDeadLetters implements DeadLetters {
   ): Promise<readonly DeadLetter[]> {
     const { limit = 100, before = Number.POSITIVE_INFINITY, queue } = options;
     const letters: DeadLetter[] = [];
-    await this.#read(async (message, about) => {
-      if (about.id < before && (queue === undefined || about.queue === queue))
-        letters.push(toLetter(message, about));
-      return false;
+    await this.#read((message, about) => {
+      if (about.id >= before || (queue !== undefined && about.queue !== queue)) return 'keep';
+      letters.push(toLetter(message, about));
+      // They come oldest first, or nearly so. No more are kept than are needed.
+      if (letters.length >= 2 * limit) letters.sort(newestFirst).splice(limit);
+      return 'keep';
     });
-    return letters.sort((a, b) => b.id - a.id).slice(0, limit);
+    return letters.sort(newestFirst).slice(0, limit);
   }
 
   async get(id: number): Promise<DeadLetter | undefined> {
     let found: DeadLetter | undefined;
-    await this.#read(async (message, about) => {
-      if (about.id === id) found = toLetter(message, about);
-      return false;
+    await this.#read((message, about) => {
+      if (about.id !== id) return 'keep';
+      found = toLetter(message, about);
+      return 'stop';
     });
     return found;
   }
 
   async count(): Promise<number> {
-    const { connection, declarations } = await this.#publisher.session();
-    await declarations.dead();
-    const channel = await connection.createChannel();
-    channel.on('error', () => undefined);
-    const { messageCount } = await channel.checkQueue(deadQueue);
-    await closeChannel(channel);
-    return messageCount;
-  }
-
-  replay(id: number): Promise<boolean> {
-    return this.#remove(id, async (message, { queue }) => {
-      const outgoing = {
-        id: '',
-        exchange: '',
-        routingKey: queue,
-        content: message.content,
-        options: againOptions(message, {}),
-      };
-      await this.#publisher.send((declarations) => declarations.queue(queue), [outgoing]);
-    });
-  }
-
-  discard(id: number): Promise<boolean> {
-    return this.#remove(id, async () => undefined);
-  }
-
-  async #remove(
-    id: number,
-    before: (message: AmqpGetMessage, about: About) => Promise<void>,
-  ): Promise<boolean> {
-    let removed = false;
-    await this.#read(async (message, about, channel) => {
-      if (about.id !== id) return false;
-      await before(message, about);
-      channel.ack(message);
-      removed = true;
-      return true;
-    });
-    return removed;
-  }
-
-  /** Looks at each until `see` says that it is enough. */
-  async #read(
-    see: (message: AmqpGetMessage, about: About, channel: AmqpChannel) => Promise<boolean>,
-  ): Promise<void> {
-    const { connection, declarations } = await this.#publisher.session();
-    await declarations.dead();
-    const channel = await connection.createChannel();
-    channel.on('error', () => undefined);
+    const channel = await this.#open();
     try {
-      for (let n = 0; n < most; n++) {
-        const message = await channel.get(deadQueue);
-        if (message === false) break;
-        if (await see(message, aboutOf(message), channel)) break;
-      }
+      return (await channel.checkQueue(deadQueue)).messageCount;
     } finally {
       await closeChannel(channel);
     }
   }
+
+  replay(id: number): Promise<boolean> {
+    return this.#take(id, 'replay');
+  }
+
+  discard(id: number): Promise<boolean> {
+    return this.#take(id, 'discard');
+  }
+
+  sweep(visit: (id: number, read: () => DeadLetter) => Verdict | Promise<Verdict>): Promise<void> {
+    return this.#read((message, about) => visit(about.id, () => toLetter(message, about)));
+  }
+
+  async #take(id: number, verdict: Verdict): Promise<boolean> {
+    let taken = false;
+    await this.#read((_, about) => {
+      if (taken) return 'stop';
+      taken = about.id === id;
+      return taken ? verdict : 'keep';
+    });
+    return taken;
+  }
+
+  /** Looks at each that is there now, until it is said to stop. RabbitMQ cannot find one of many: what is looked at is held until the end. */
+  async #read(see: (message: AmqpGetMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
+    const channel = await this.#open();
+    try {
+      const { messageCount } = await channel.checkQueue(deadQueue);
+      for (let n = 0; n < messageCount; n++) {
+        const message = await channel.get(deadQueue);
+        if (message === false) break;
+        const about = aboutOf(message);
+        const verdict = await see(message, about);
+        if (verdict === 'stop') break;
+        if (verdict === 'replay') await this.#publish(message, about);
+        if (verdict !== 'keep') channel.ack(message);
+      }
+    } finally {
+      await closeChannel(channel); // and with it an acknowledgement on its way is over
+    }
+  }
+
+  async #open(): Promise<AmqpChannel> {
+    const { connection, declarations } = await this.#publisher.session();
+    await declarations.dead();
+    const channel = await connection.createChannel();
+    channel.on('error', () => undefined);
+    return channel;
+  }
+
+  /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id. */
+  async #publish(message: AmqpGetMessage, { id, queue }: About): Promise<void> {
+    if (queue === '')
+      throw new StoreError(
+        `dead letter ${id} was put there by another program, and does not say which queue it is of; it can only be discarded`,
+      );
+    const outgoing = {
+      id: '',
+      exchange: '',
+      routingKey: queue,
+      content: message.content,
+      options: againOptions(message, {}),
+    };
+    await this.#publisher.send((declarations) => declarations.queue(queue), [outgoing]);
+  }
 }
 
-function aboutOf({ properties }: AmqpGetMessage): About {
+const newestFirst = (a: DeadLetter, b: DeadLetter): number => b.id - a.id;
+
+function aboutOf({ properties, content }: AmqpGetMessage): About {
   const unknown: About = {
-    id: 0,
+    id: createHash('sha256').update(content).digest().readUIntBE(0, 6), // it has none, and must be found again
     queue: '',
     reason: 'rejected',
     detail: '',
@@ -123,10 +141,11 @@ function aboutOf({ properties }: AmqpGetMessage): About {
   };
   try {
     const about: unknown = JSON.parse(String(properties.headers?.[deadHeader]));
-    return typeof about === 'object' && about !== null ? { ...unknown, ...about } : unknown;
+    if (typeof about === 'object' && about !== null) return { ...unknown, ...about };
   } catch {
-    return unknown; // put there by somebody else
+    // put there by somebody else
   }
+  return unknown;
 }
 
 function toLetter(message: AmqpGetMessage, about: About): DeadLetter {

@@ -61,7 +61,8 @@ export function deadLetterOf(
   return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
 }
 
-let letters = 0;
+// Not from 0: two workers that begin to bury in the same millisecond are no rare thing.
+let letters = Math.floor(Math.random() * 1000);
 
 /** Ascending, and of no two the same but by great chance. */
 function newLetterId(): number {

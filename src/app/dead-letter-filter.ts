@@ -1,0 +1,111 @@
+// Which dead letters are meant, and what they say.
+import { ConfigError, UnknownOptionError } from '../errors.ts';
+import { suggest } from '../lib/suggest.ts';
+import { decodeEnvelope } from '../protocol/envelope.ts';
+import { decodeTask } from '../protocol/task.ts';
+import { type DeadReason, deadReasons, type DeadLetter as Stored } from '../transports/transport.ts';
+import { checkMoment, checkName } from './checks.ts';
+import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
+import { globPattern } from './glob.ts';
+
+/** A stored dead letter with what it says. */
+export function opened(letter: Stored): DeadLetter {
+  const { id, queue, reason, detail, diedAt, strikes, raw } = letter;
+  let call: DeadCall | null | undefined;
+  return {
+    id,
+    queue,
+    reason,
+    detail,
+    diedAt,
+    strikes,
+    raw,
+    get call() {
+      if (call === undefined) call = callOf(raw);
+      return call;
+    },
+  };
+}
+
+/** @throws ConfigError, UnknownOptionError */
+export function matcherOf(filter: DeadLetterFilter): (letter: DeadLetter) => boolean {
+  check(filter);
+  const { queue, diedBefore, diedAfter } = filter;
+  const reasons = filter.reason === undefined ? null : new Set([filter.reason].flat());
+  const isTask = filter.task === undefined ? null : taskMatcher(filter.task);
+  const hasText = filter.text === undefined ? null : textMatcher(filter.text);
+  return (letter) =>
+    (queue === undefined || letter.queue === queue) &&
+    (reasons === null || reasons.has(letter.reason)) &&
+    (diedBefore === undefined || letter.diedAt < diedBefore) &&
+    (diedAfter === undefined || letter.diedAt > diedAfter) &&
+    (isTask === null || (letter.call !== null && isTask(letter.call.task))) &&
+    (hasText === null || hasText(letter));
+}
+
+/** The words of a filter. */
+const words: { readonly [Word in keyof Required<DeadLetterFilter>]: true } = {
+  task: true,
+  queue: true,
+  reason: true,
+  diedBefore: true,
+  diedAfter: true,
+  text: true,
+};
+
+function check(filter: DeadLetterFilter): void {
+  const where = 'a filter of dead letters';
+  for (const word of Object.keys(filter)) {
+    if (!Object.hasOwn(words, word))
+      throw new UnknownOptionError(word, where, suggest(word, Object.keys(words)));
+  }
+  const { task, queue, reason, diedBefore, diedAfter, text } = filter;
+  if (task !== undefined && !(task instanceof RegExp)) checkName(task, `'task' in ${where}`);
+  if (queue !== undefined) checkName(queue, `'queue' in ${where}`);
+  if (reason !== undefined) for (const each of [reason].flat()) checkReason(each);
+  if (diedBefore !== undefined) checkMoment(diedBefore, `'diedBefore' in ${where}`);
+  if (diedAfter !== undefined) checkMoment(diedAfter, `'diedAfter' in ${where}`);
+  if (text !== undefined && (typeof text !== 'string' || text === ''))
+    throw new ConfigError(`'text' in ${where} must be text that is not empty`);
+}
+
+/** @throws ConfigError for a word that is no reason */
+export function checkReason(word: string): DeadReason {
+  const reason = deadReasons.find((each) => each === word);
+  if (reason !== undefined) return reason;
+  const hint = suggest(word, deadReasons);
+  throw new ConfigError(
+    `'${word}' is no reason of dead letters; ${hint ? `did you mean '${hint}'?` : `there are ${deadReasons.join(', ')}`}`,
+  );
+}
+
+function taskMatcher(task: string | RegExp): (name: string) => boolean {
+  if (typeof task === 'string' && !task.includes('*')) return (name) => name === task;
+  // Without `g` and `y`: with them a pattern remembers where it was.
+  const pattern =
+    typeof task === 'string' ? globPattern(task) : new RegExp(task.source, task.flags.replace(/[gy]/g, ''));
+  return (name) => pattern.test(name);
+}
+
+function textMatcher(text: string): (letter: DeadLetter) => boolean {
+  const inJson = JSON.stringify(text).slice(1, -1); // what has quotes in it stands otherwise in JSON
+  return ({ call, raw }) => {
+    if (call === null) return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).includes(text);
+    const said = `${toText(call.args)}\n${toText(call.kwargs)}`;
+    return said.includes(text) || said.includes(inJson);
+  };
+}
+
+function toText(value: unknown): string {
+  return JSON.stringify(value, (_, member: unknown) =>
+    typeof member === 'bigint' ? String(member) : member,
+  );
+}
+
+function callOf(raw: Uint8Array): DeadCall | null {
+  const wire = decodeEnvelope(raw);
+  const decoded = wire.ok ? decodeTask(wire.value) : wire;
+  if (!decoded.ok) return null;
+  const { id, task, args, kwargs, argsrepr, kwargsrepr, retries, eta, expires, origin } = decoded.value;
+  return { id, task, args, kwargs, argsrepr, kwargsrepr, retries, eta, expires, origin };
+}
