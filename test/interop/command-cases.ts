@@ -8,6 +8,7 @@ import { ensureBuilt } from '../e2e/harness/built.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type CelerySettings, PythonProcess } from './harness/python-process.ts';
 import { PythonWorker } from './harness/python-worker.ts';
+import { watchingCases } from './watching-cases.ts';
 
 export interface Between {
   readonly app: App;
@@ -257,6 +258,8 @@ function cases(between: () => Between): void {
     });
     expect(types).toEqual(expect.arrayContaining(['ts.add', 'ts.fail']));
   });
+
+  watchingCases(between, there, 'there');
 }
 
 interface Known {

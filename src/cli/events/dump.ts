@@ -20,23 +20,43 @@ export async function dumpEvents({ app, output }: Session, options: DumpOptions)
   if (!options.quiet) output.note('Listening for events; Ctrl-C ends.');
   let seen = 0;
   const { routingKey } = options;
+  const names = new TaskNames();
   const stream = events(app, { signal: ending.signal, ...(routingKey !== undefined && { routingKey }) });
   for await (const event of stream) {
-    output.say(lineOf(event, output));
+    output.say(lineOf(event, names.of(event), output));
     output.data(event);
     if (++seen === options.limit) break;
   }
 }
 
+/** Only `task-sent` and `task-received` say what a task is called; the other lines say it, too, as Celery's do. */
+class TaskNames {
+  readonly #names = new Map<string, string>();
+
+  of({ uuid, name }: WireEvent): string | undefined {
+    if (typeof uuid !== 'string') return typeof name === 'string' ? name : undefined;
+    if (typeof name !== 'string') return this.#names.get(uuid);
+    this.#names.set(uuid, name);
+    for (const oldest of this.#names.keys()) {
+      if (this.#names.size <= mostNames) break;
+      this.#names.delete(oldest);
+    }
+    return name;
+  }
+}
+
+/** As many as Celery keeps. */
+const mostNames = 4095;
+
 const common = new Set(['type', 'hostname', 'timestamp', 'utcoffset', 'pid', 'clock', 'uuid', 'name']);
 
 /** Celery's: node, time, what, and its fields. */
-function lineOf(event: WireEvent, output: Output): string {
+function lineOf(event: WireEvent, name: string | undefined, output: Output): string {
   const time = new Date(Math.min(8e15, Math.max(0, event.timestamp * 1000)))
     .toISOString()
     .slice(0, 23)
     .replace('T', ' ');
-  const about = [event.name, event.uuid].filter((each) => typeof each === 'string').join(' ');
+  const about = [name, event.uuid].filter((each) => typeof each === 'string').join(' ');
   const fields = Object.entries(event)
     .filter(([name, value]) => !common.has(name) && value !== null)
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
