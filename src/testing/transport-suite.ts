@@ -5,6 +5,7 @@ import type { ResultBackend } from '../results/backend.ts';
 import type { Consumer, Transport, TransportFeatures } from '../transports/transport.ts';
 import { type ConformanceCase, claim, claimNothing, claimOne, idOf, publication } from './conformance.ts';
 import { fanoutCases } from './fanout-cases.ts';
+import { quarantineCases } from './quarantine-cases.ts';
 
 /** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
 export interface TransportHarness {
@@ -433,40 +434,7 @@ export const transportConformance: readonly Case[] = [
     assert.ok(Math.abs(letter.diedAt.getTime() - Date.now()) < 60_000);
   }),
 
-  check(
-    'of messages whose owners died twice a consumer holds one at a time, and others beside it',
-    async (harness) => {
-      const transport = await harness.open();
-      const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 1000 });
-      await transport.publish(['a', 'b', 'c'].map((id) => publication(id)));
-      for (let deaths = 0; deaths < 2; deaths++) {
-        await claim(consumer, 3);
-        await harness.kill(consumer);
-      }
-      assert.deepEqual(await transport.size('celery'), { ready: 3, scheduled: 0, claimed: 0 });
-      await transport.publish([publication('innocent')]);
-
-      const [a = fail(), innocent = fail()] = await claim(consumer, 2);
-      assert.deepEqual([a, innocent].map(idOf), ['a', 'innocent']);
-      assert.deepEqual([a.strikes, innocent.strikes], [2, 0]);
-      assert.deepEqual(await claimNothing(consumer), []);
-      assert.deepEqual(await transport.size('celery'), { ready: 2, scheduled: 0, claimed: 2 });
-      const other = await (await harness.open()).consume({
-        queues: ['celery'],
-        name: 'other',
-        leaseMs: 60_000,
-      });
-      assert.equal(idOf(await claimOne(other)), 'b');
-
-      const next = claimOne(consumer);
-      await settled(transport);
-      await a.settle({ kind: 'release', until: null });
-      assert.equal(idOf(await next), 'a');
-      assert.equal(await transport.purge('celery'), 1);
-      assert.deepEqual(await transport.queues(), ['celery']);
-    },
-    'keepsPlace',
-  ),
+  ...quarantineCases,
 
   check("a worker taken for dead can neither bury nor give back what is now others'", async (harness) => {
     const [first, second] = [await harness.open(), await harness.open()];

@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { Heap } from '../../lib/heap.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
-import { isSuspect } from '../suspect.ts';
+import { isSuspect, type Quarantine } from '../suspect.ts';
 import type { DeadLetter, DeadReason, QueueSize } from '../transport.ts';
 
 /** A message in its queue. */
@@ -28,6 +28,7 @@ export interface NewEntry {
 
 /** Somebody who holds messages. Its identity is the fence. */
 export interface Owner {
+  readonly quarantine: Quarantine;
   /** You were taken for dead: what you hold is others'. */
   bury(): void;
 }
@@ -53,7 +54,9 @@ export class MemoryQueues {
   );
   readonly #claims = new Map<Entry, Owner>();
   /** Those who found their queues empty, each to be woken once. */
-  readonly #waiting = new Map<Waiter, readonly string[]>();
+  readonly #waiting = new Map<Waiter, { readonly queues: readonly string[]; readonly owner: Owner }>();
+  /** Those who take nothing now, for the sake of suspects. */
+  readonly #holdingBack = new Set<Waiter>();
   readonly #dead = new Map<number, Dead>();
   #seq = 0;
   #deadId = 0;
@@ -73,30 +76,41 @@ export class MemoryQueues {
     }
   }
 
-  /** Takes the most urgent messages of these queues, in turn among equals; or notes that `waiter` waits for one. */
+  /**
+   * Takes the most urgent messages of these queues, in turn among equals; or notes that `waiter` waits for one. `againMs`: it is to
+   * take none now, and to look again then.
+   */
   claim(
     owner: Owner,
     waiter: Waiter,
     queues: readonly string[],
     turn: number,
     limit: number,
-  ): { entries: Entry[]; turn: number } {
+  ): { entries: Entry[]; turn: number; againMs: number | null } {
     this.#waiting.delete(waiter);
+    this.#holdingBack.delete(waiter);
     this.#promote();
-    const suspect = limit > 0 ? this.#takeSuspect(owner, queues) : undefined;
-    const entries = suspect === undefined ? [] : [suspect];
+    const suspects = this.#suspectsIn(queues);
+    const may = owner.quarantine.look(suspects !== undefined);
+    const entries: Entry[] = [];
     let next = turn;
-    while (entries.length < limit) {
+    if (may.suspect && limit > 0) {
+      const suspect = suspects?.pop();
+      if (suspect !== undefined) entries.push(this.#hold(suspect, owner));
+      this.#ringHoldingBack();
+    }
+    while (may.others && entries.length < limit) {
       const queue = this.#mostUrgent(queues, next);
       const entry = queue === undefined ? undefined : this.#ready.get(queue)?.pop();
       if (queue === undefined || entry === undefined) break;
       next = queues.indexOf(queue) + 1;
-      this.#claims.set(entry, owner);
-      entries.push(entry);
+      entries.push(this.#hold(entry, owner));
     }
-    if (entries.length === 0 && limit > 0) this.#waiting.set(waiter, queues);
+    if (entries.length === 0 && limit > 0 && may.againMs === null)
+      this.#waiting.set(waiter, { queues, owner });
     else this.#passOn(queues);
-    return { entries, turn: next };
+    if (may.againMs !== null) this.#holdingBack.add(waiter);
+    return { entries, turn: next, againMs: may.againMs };
   }
 
   isHeldBy(entry: Entry, owner: Owner): boolean {
@@ -107,7 +121,10 @@ export class MemoryQueues {
   unclaim(entry: Entry, owner: Owner): boolean {
     if (this.#claims.get(entry) !== owner) return false;
     this.#claims.delete(entry);
-    if (isSuspect(entry.strikes)) for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next suspect
+    if (owner.quarantine.letGo(entry.strikes)) {
+      this.#ringHoldingBack();
+      for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next suspect
+    }
     return true;
   }
 
@@ -152,6 +169,7 @@ export class MemoryQueues {
   /** Waits no longer. It may have been woken for a message just now: another is, in its place. */
   leave(waiter: Waiter, queues: readonly string[]): void {
     this.#waiting.delete(waiter);
+    this.#holdingBack.delete(waiter);
     this.#passOn(queues);
   }
 
@@ -277,27 +295,37 @@ export class MemoryQueues {
   }
 
   #wakeOne(queue: string): void {
-    for (const [waiter, queues] of this.#waiting) {
-      if (!queues.includes(queue)) continue;
+    const onlySuspects = (this.#ready.get(queue)?.size ?? 0) === 0;
+    for (const [waiter, { queues, owner }] of this.#waiting) {
+      if (!queues.includes(queue) || (onlySuspects && owner.quarantine.holdsSuspect)) continue;
       this.#waiting.delete(waiter);
       waiter.ring();
       return;
     }
   }
 
+  #ringHoldingBack(): void {
+    for (const waiter of this.#holdingBack) waiter.ring();
+  }
+
+  #hold(entry: Entry, owner: Owner): Entry {
+    this.#claims.set(entry, owner);
+    owner.quarantine.took(entry.strikes);
+    return entry;
+  }
+
   #readyIn(queue: string): number {
     return (this.#ready.get(queue)?.size ?? 0) + (this.#suspects.get(queue)?.size ?? 0);
   }
 
-  /** One suspect, if there is one and the owner holds none. */
-  #takeSuspect(owner: Owner, queues: readonly string[]): Entry | undefined {
-    const queue = queues.find((name) => (this.#suspects.get(name)?.size ?? 0) > 0);
-    if (queue === undefined) return undefined;
-    for (const [entry, holder] of this.#claims)
-      if (holder === owner && isSuspect(entry.strikes)) return undefined;
-    const entry = this.#suspects.get(queue)?.pop();
-    if (entry !== undefined) this.#claims.set(entry, owner);
-    return entry;
+  /** Those of the first queue that has any. */
+  #suspectsIn(queues: readonly string[]): Heap<Entry> | undefined {
+    if (this.#suspects.size === 0) return undefined;
+    for (const queue of queues) {
+      const suspects = this.#suspects.get(queue);
+      if (suspects !== undefined && suspects.size > 0) return suspects;
+    }
+    return undefined;
   }
 
   #mostUrgent(queues: readonly string[], turn: number): string | undefined {

@@ -9,6 +9,7 @@ import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Locks } from '../locks.ts';
 import { StatusBoard } from '../status.ts';
+import { Quarantine } from '../suspect.ts';
 import type {
   ConsumeOptions,
   Consumer,
@@ -83,7 +84,7 @@ export class MemoryTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
-    const consumer = new MemoryConsumer(this.store, this.#queues, options.queues, () => {
+    const consumer = new MemoryConsumer(this.store, this.#queues, options, () => {
       this.#consumers.delete(consumer);
       this.fanout.leave(consumer);
     });
@@ -151,16 +152,18 @@ export class MemoryConsumer implements Consumer {
   readonly #store: MemoryStore;
   readonly #queues: MemoryQueues;
   readonly #names: readonly string[];
+  readonly #quarantineMs: number | undefined;
   readonly #onClose: () => void;
   readonly #held = new Set<MemoryDelivery>();
   readonly #closing = new AbortController();
   #owner: Owner;
   #turn = 0;
 
-  constructor(store: MemoryStore, queues: MemoryQueues, names: readonly string[], onClose: () => void) {
+  constructor(store: MemoryStore, queues: MemoryQueues, options: ConsumeOptions, onClose: () => void) {
     this.#store = store;
     this.#queues = queues;
-    this.#names = names;
+    this.#names = options.queues;
+    this.#quarantineMs = options.quarantineMs;
     this.#onClose = onClose;
     this.#owner = this.#newOwner();
   }
@@ -175,10 +178,10 @@ export class MemoryConsumer implements Consumer {
       while (!stops.some((stop) => stop.aborted)) {
         const owner = this.#owner;
         const limit = capacity();
-        const { entries, turn } = this.#queues.claim(owner, alarm, this.#names, this.#turn, limit);
+        const { entries, turn, againMs } = this.#queues.claim(owner, alarm, this.#names, this.#turn, limit);
         this.#turn = turn;
         if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
-        await alarm.sleep(this.#msToNextDue());
+        await alarm.sleep(againMs ?? this.#msToNextDue());
       }
       this.#queues.leave(alarm, this.#names);
       return [];
@@ -219,6 +222,7 @@ export class MemoryConsumer implements Consumer {
 
   #newOwner(): Owner {
     return {
+      quarantine: new Quarantine(this.#queues.clock, this.#quarantineMs),
       bury: () => {
         for (const delivery of this.#held) delivery.lose();
         this.#held.clear();

@@ -7,7 +7,7 @@ import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
-import { isSuspect } from '../suspect.ts';
+import { isSuspect, Quarantine } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { Hearing } from './hearing.ts';
 import { takenKey } from './keys.ts';
@@ -16,7 +16,7 @@ import { RedisDelivery } from './redis-delivery.ts';
 import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
 import { type Addressed, Sources } from './sources.ts';
 import { Tender } from './tender.ts';
-import { type ClaimedMessage, type ClaimRequest, Turns } from './turns.ts';
+import { type ClaimedMessage, type ClaimMode, type ClaimRequest, Turns } from './turns.ts';
 import { longestReadMs, Waiter } from './waiter.ts';
 
 export interface RedisConsumerParts {
@@ -46,6 +46,10 @@ const manySlots = 16;
 const few = 4;
 /** A read that blocked for longer found its list empty. */
 const quietMs = 2;
+/** How often one who waits for the sake of suspects looks whether they are still there, milliseconds. */
+const glanceMs = 500;
+/** The same, for what is settled in this moment. */
+const glimpseMs = 50;
 
 export class RedisConsumer implements Consumer {
   readonly #parts: RedisConsumerParts;
@@ -68,7 +72,9 @@ export class RedisConsumer implements Consumer {
   readonly #adopting = new Set<string>();
   #id = '';
   #joining: Promise<void> | null = null;
-  #suspects = 0;
+  readonly #quarantine: Quarantine;
+  /** Suspects were seen to wait for us to be empty. */
+  #heldBack = false;
   /** Lists (`:step:queue`) from which a blocking read may have taken something without our hearing of it. */
   readonly #doubtful = new Set<string>();
   /** The last message came after a while without any: its list is most likely empty now. */
@@ -82,6 +88,7 @@ export class RedisConsumer implements Consumer {
     this.#parts = parts;
     const { settings } = parts.connection;
     this.#prefix = settings.keyPrefix;
+    this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
     this.#sources = new Sources(this.#prefix, parts.options.queues, parts.steps);
     this.#hearing = new Hearing([...this.#sources].map(({ suffix }) => suffix));
     this.#turns = new Turns(
@@ -104,7 +111,7 @@ export class RedisConsumer implements Consumer {
       hearing: this.#hearing,
       onStruckOff: (id) => this.#struckOff(id),
       onWork: () => {
-        if (this.#suspects > 0) return;
+        if (this.#quarantine.holdsSuspect) return;
         this.#quiet = false;
         this.#wake();
       },
@@ -138,14 +145,26 @@ export class RedisConsumer implements Consumer {
         const count = capacity();
         room = count > 0;
         if (!room) return [];
-        this.#wanted = true;
-        if (this.#plenty) this.#askForMore(capacity);
+        const { aloneMs } = this.#quarantine;
+        this.#wanted = aloneMs === 0;
+        if (aloneMs > 0 && this.#arrived.length === 0) {
+          await this.#rest(false);
+          await alarm.sleep(aloneMs);
+          continue;
+        }
+        if (this.#plenty && this.#wanted) this.#askForMore(capacity);
         const deliveries = this.#arrived.splice(0, count);
         if (deliveries.length === 0 && !this.#quiet) deliveries.push(...(await this.#take(capacity)));
         this.#quiet &&= deliveries.length > 0;
         if (deliveries.length > 0) {
-          room = deliveries.length < capacity();
+          room = deliveries.length < capacity() && this.#quarantine.aloneMs === 0;
           return deliveries;
+        }
+        if (this.#heldBack && this.#arrived.length === 0) {
+          const { againMs } = this.#quarantine.look(true);
+          await this.#rest(false);
+          await alarm.sleep(Math.min(againMs ?? glimpseMs, glanceMs));
+          continue;
         }
         if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
         await this.#watch();
@@ -230,7 +249,7 @@ export class RedisConsumer implements Consumer {
     for (const delivery of this.#held.values()) delivery.lose();
     this.#held.clear();
     this.#arrived = [];
-    this.#suspects = 0;
+    this.#quarantine.reset();
     this.#doubtful.clear();
   }
 
@@ -272,23 +291,42 @@ export class RedisConsumer implements Consumer {
 
   /** How many came. */
   async #bring(count: () => number): Promise<number> {
+    let mode: ClaimMode = 'n';
     const request: ClaimRequest = {
       count,
-      holdsSuspect: this.#suspects > 0,
+      mode: () => {
+        mode = this.#mode();
+        return mode;
+      },
       lists: this.#sources
         .inTurn()
         .map(({ list, suffix }) => [list, suffix, this.#doubtful.has(suffix) ? '1' : '0']),
     };
     const claimed = await this.#turns.claim(request);
     if (claimed === null) return 0;
-    for (const [, suffix, recovered] of request.lists) if (recovered === '1') this.#doubtful.delete(suffix);
-    const last = claimed.at(-1);
+    const { messages, heldBack } = claimed;
+    this.#heldBack = heldBack;
+    if (!heldBack) {
+      this.#quarantine.look(false);
+      for (const [, suffix, recovered] of request.lists) if (recovered === '1') this.#doubtful.delete(suffix);
+    }
+    const last = messages.at(-1);
     if (last !== undefined) this.#sources.served(last.queue);
-    for (const message of claimed) this.#arrived.push(...this.#hold(message));
+    for (const message of messages) this.#arrived.push(...this.#hold(message));
     if (!this.#wanted) this.#giveBackArrived();
     // Of two claims under way only the first is waited for; the other one's messages may come to a claim that has gone to sleep.
-    else if (claimed.length > 0) this.#wake();
-    return claimed.length;
+    else if (messages.length > 0) this.#wake();
+    if (this.#quarantine.aloneMs > 0) {
+      this.#wanted = false;
+      if (mode === 'n' && this.#quarantine.held > 1)
+        this.#giveBackArrived(({ strikes }) => isSuspect(strikes));
+    }
+    return messages.length;
+  }
+
+  #mode(): ClaimMode {
+    if (this.#quarantine.holdsSuspect) return 'o';
+    return this.#quarantine.held > 0 && this.#quarantine.look(this.#heldBack).suspect ? 'b' : 'n';
   }
 
   /** Ours now; unless its time has not come: then it waits in the store, not here. */
@@ -301,7 +339,7 @@ export class RedisConsumer implements Consumer {
       return [];
     }
     this.#held.set(delivery.field, delivery);
-    if (isSuspect(delivery.strikes)) this.#suspects++;
+    this.#quarantine.took(delivery.strikes);
     return [delivery];
   }
 
@@ -320,10 +358,9 @@ export class RedisConsumer implements Consumer {
   }
 
   #letGo(delivery: RedisDelivery): void {
-    if (!this.#held.delete(delivery.field) || !isSuspect(delivery.strikes)) return;
-    this.#suspects--;
+    if (!this.#held.delete(delivery.field) || !this.#quarantine.letGo(delivery.strikes)) return;
     this.#quiet = false;
-    this.#wake(); // for the next suspect
+    this.#wake();
   }
 
   /** A promise for each step of it would cost more than the step. */
@@ -506,8 +543,11 @@ export class RedisConsumer implements Consumer {
     else if (stopping.length > 0) await nextTurn();
   }
 
-  #giveBackArrived(): void {
-    for (const delivery of this.#arrived.splice(0))
+  /** A blocking read may have brought others while a claim brought a suspect that was to be alone. */
+  #giveBackArrived(which: (delivery: RedisDelivery) => boolean = () => true): void {
+    const back = this.#arrived.filter(which);
+    this.#arrived = this.#arrived.filter((delivery) => !back.includes(delivery));
+    for (const delivery of back)
       void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);
   }
 

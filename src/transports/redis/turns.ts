@@ -15,10 +15,20 @@ export interface ClaimedMessage {
   readonly stored: Buffer;
 }
 
+/** A suspect alone or others, a suspect beside what is held, or only others. */
+export type ClaimMode = 'n' | 'b' | 'o';
+
+export interface Claimed {
+  readonly messages: readonly ClaimedMessage[];
+  /** Nothing more was taken because of suspects: one is held alone, or waits. */
+  readonly heldBack: boolean;
+}
+
 export interface ClaimRequest {
   /** How many are wanted: read when the call goes out. */
   readonly count: () => number;
-  readonly holdsSuspect: boolean;
+  /** What of suspects it may bring (see the script): read when the call goes out. */
+  readonly mode: () => ClaimMode;
   /**
    * In the order of urgency: the list, `:step:queue`, and whether a blocking read may have taken something from it without our
    * hearing of it (`1`): that is claimed, too.
@@ -31,7 +41,7 @@ interface Operation {
   args: readonly string[];
   readonly claim: (() => readonly string[]) | null;
   /** `letter` is empty for a claim. */
-  done(letter: string, claimed: readonly ClaimedMessage[], error: string | undefined): void;
+  done(letter: string, claimed: Claimed, error: string | undefined): void;
   failed(error: unknown): void;
 }
 
@@ -125,7 +135,7 @@ export class Turns {
     failed: (error: unknown) => void,
     lazily = false,
   ): void {
-    const told = (letter: string, _: readonly ClaimedMessage[], error: string | undefined): void => {
+    const told = (letter: string, _: Claimed, error: string | undefined): void => {
       if (letter === 'e') failed(new StoreError(`Redis: ${error ?? 'failed'}`));
       else done(letter === '1');
     };
@@ -138,24 +148,27 @@ export class Turns {
   }
 
   /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
-  claim(request: ClaimRequest): Promise<readonly ClaimedMessage[] | null> {
-    const { holdsSuspect, lists } = request;
+  claim(request: ClaimRequest): Promise<Claimed | null> {
+    const { mode, lists } = request;
     let base = 0;
     const write = (): readonly string[] => {
       const count = Math.min(mostClaimed, Math.max(0, request.count()));
       base = this.#tag;
       this.#tag += count + spareTags;
-      const flags = [holdsSuspect ? '1' : '0', String(base)];
-      return ['C', String(count), ...flags, String(lists.length), ...lists.flat()];
+      return ['C', String(count), mode(), String(base), String(lists.length), ...lists.flat()];
     };
     return new Promise((resolve, reject) => {
       this.#add({
         args: [],
         claim: write,
-        done: (letter, claimed, error) => {
+        done: (letter, { messages, heldBack }, error) => {
           if (letter === '!') resolve(null);
-          else if (error !== undefined && claimed.length === 0) reject(new StoreError(`Redis: ${error}`));
-          else resolve(claimed.map((each, n) => ({ ...each, field: base + n + each.field })));
+          else if (error !== undefined && messages.length === 0) reject(new StoreError(`Redis: ${error}`));
+          else
+            resolve({
+              messages: messages.map((each, n) => ({ ...each, field: base + n + each.field })),
+              heldBack,
+            });
         },
         failed: reject,
       });
@@ -275,35 +288,39 @@ export class Turns {
   #dispatch(id: string, operations: readonly Operation[], reply: readonly unknown[]): void {
     const letters = String(reply[0]);
     if (letters === '!') {
-      for (const { claim, done } of operations) done(claim !== null ? '!' : '0', [], undefined);
+      for (const { claim, done } of operations) done(claim !== null ? '!' : '0', nothing, undefined);
       this.#onStruckOff(id);
       return;
     }
-    const claimed: ClaimedMessage[] = [];
+    const messages: ClaimedMessage[] = [];
+    let heldBack = false;
     const end = 2 + Number(reply[1]);
     let at = 2;
     while (at < end) {
       const suffix = String(reply[at++]);
+      heldBack ||= suffix === '?';
       const queue = suffix.slice(suffix.indexOf(':', 1) + 1);
       for (let count = Number(reply[at++]); count > 0; count--) {
         const stored = reply[at++];
-        if (Buffer.isBuffer(stored)) claimed.push({ field: suffix, queue, stored });
+        if (Buffer.isBuffer(stored)) messages.push({ field: suffix, queue, stored });
       }
     }
     const refused = String(reply[end]);
     const errors = reply.slice(end + 1).map(String);
     let letter = 0;
     for (const { claim, done } of operations) {
-      if (claim !== null) done('', claimed, refused === '' ? undefined : refused);
-      else done(letters[letter] ?? '0', [], letters[letter++] === 'e' ? errors.shift() : undefined);
+      if (claim !== null) done('', { messages, heldBack }, refused === '' ? undefined : refused);
+      else done(letters[letter] ?? '0', nothing, letters[letter++] === 'e' ? errors.shift() : undefined);
     }
   }
 
   /** What waits is not for the one who follows. */
   #strike(): void {
-    for (const { claim, done } of this.#queue.splice(0)) done(claim !== null ? '!' : '0', [], undefined);
+    for (const { claim, done } of this.#queue.splice(0)) done(claim !== null ? '!' : '0', nothing, undefined);
   }
 }
+
+const nothing: Claimed = { messages: [], heldBack: false };
 
 function isClaim({ claim }: Operation): boolean {
   return claim !== null;

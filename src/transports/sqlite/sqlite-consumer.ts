@@ -2,7 +2,7 @@
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { isSuspect } from '../suspect.ts';
+import { Quarantine } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery } from '../transport.ts';
 import { anyReady, makeReady, ringFor, wait } from './enqueue.ts';
 import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
@@ -17,6 +17,8 @@ let consumers = 0;
 type Claim =
   | { readonly kind: 'struck-off' }
   | { readonly kind: 'claimed'; readonly rows: readonly ClaimedRow[] }
+  /** Nothing is to be taken now, for the sake of suspects. */
+  | { readonly kind: 'later'; readonly ms: number }
   | { readonly kind: 'empty' };
 
 export class SqliteConsumer implements Consumer {
@@ -29,8 +31,7 @@ export class SqliteConsumer implements Consumer {
   readonly #onClose: () => void;
   readonly #closing = new AbortController();
   #turn = 0;
-  /** How many of those held are suspects. */
-  #suspects = 0;
+  readonly #quarantine: Quarantine;
   /** What the claims under way sleep on. */
   readonly #alarms = new Set<Alarm>();
   #idle: (() => void) | null = null;
@@ -39,6 +40,7 @@ export class SqliteConsumer implements Consumer {
     this.#store = store;
     this.#clock = clock;
     this.#queues = options.queues;
+    this.#quarantine = new Quarantine(clock, options.quarantineMs);
     this.#onClose = onClose;
     this.#unlisten = store.peers.listen({
       onRing: (text) => {
@@ -47,7 +49,7 @@ export class SqliteConsumer implements Consumer {
       onStruckOff: () => {
         for (const delivery of this.#held) delivery.lose();
         this.#held.clear();
-        this.#suspects = 0;
+        this.#quarantine.reset();
         this.#wake();
       },
     });
@@ -61,12 +63,18 @@ export class SqliteConsumer implements Consumer {
     let listed = false;
     try {
       while (!signal.aborted && !this.#closing.signal.aborted) {
+        const { aloneMs } = this.#quarantine;
+        if (aloneMs > 0 && capacity() > 0) {
+          await alarm.sleep(aloneMs);
+          continue;
+        }
         const owner = await this.#store.peers.id();
         const claim = await this.#store.write(false, (transaction) =>
           this.#claim(transaction, owner, capacity()),
         );
         if (claim.kind === 'claimed') return this.#hold(claim.rows, owner);
         if (claim.kind === 'struck-off') await this.#store.peers.sweep();
+        else if (claim.kind === 'later') await alarm.sleep(Math.min(claim.ms, glanceMs));
         else {
           listed = true;
           await this.#waitForWork(alarm, signal);
@@ -102,16 +110,14 @@ export class SqliteConsumer implements Consumer {
   #hold(rows: readonly ClaimedRow[], owner: number): SqliteDelivery[] {
     return rows.map((row) => {
       const delivery = new SqliteDelivery(this.#store, this.#clock, row, owner, () => this.#letGo(delivery));
-      if (isSuspect(row.strikes)) this.#suspects++;
+      this.#quarantine.took(row.strikes);
       this.#held.add(delivery);
       return delivery;
     });
   }
 
   #letGo(delivery: SqliteDelivery): void {
-    if (!this.#held.delete(delivery) || !isSuspect(delivery.strikes)) return;
-    this.#suspects--;
-    this.#wake(); // for the next suspect
+    if (this.#held.delete(delivery) && this.#quarantine.letGo(delivery.strikes)) this.#wake();
   }
 
   /** Waits no longer, and gives these back. If it was rung just now, another is rung in its place. */
@@ -132,37 +138,36 @@ export class SqliteConsumer implements Consumer {
     if (capacity <= 0) return { kind: 'claimed', rows: [] };
     promote(transaction, this.#store, this.#clock.now());
     const rows: ClaimedRow[] = [];
-    if (this.#suspects === 0) rows.push(...this.#takeSuspect(transaction, owner));
-    while (rows.length < capacity) {
+    const suspect = this.#quarantine.holdsSuspect ? undefined : this.#firstSuspect(transaction);
+    const may = this.#quarantine.look(suspect !== undefined);
+    if (may.suspect && suspect !== undefined) rows.push(takeSuspect(transaction, owner, suspect));
+    while (may.others && rows.length < capacity) {
       const head = this.#mostUrgent(transaction);
       if (head === undefined) break;
       rows.push(...take(transaction, owner, head.queue, head.priority, capacity - rows.length));
+    }
+    if (may.againMs !== null) {
+      // It may have been rung for what it leaves.
+      this.#passOn(transaction);
+      return { kind: 'later', ms: may.againMs };
     }
     if (rows.length === 0) {
       for (const queue of this.#queues) wait(transaction, queue, owner, this.#number);
       return { kind: 'empty' };
     }
-    if (rows.length === capacity) this.#passOn(transaction);
+    if (rows.length === capacity || may.suspect) this.#passOn(transaction);
     return { kind: 'claimed', rows };
   }
 
-  /** One suspect, if there is one: see {@link isSuspect}. */
-  #takeSuspect({ sql }: Transaction, owner: number): readonly ClaimedRow[] {
+  #firstSuspect({ sql }: Transaction): ClaimedRow | undefined {
     for (const queue of this.#queues) {
       const found = sql(
         `${claimed} FROM suspect JOIN message USING (seq) WHERE suspect.queue = ? LIMIT 1`,
       ).all(queue);
       const [row] = found as unknown as readonly ClaimedRow[]; // the columns are the query's own
-      if (row === undefined) continue;
-      sql('INSERT INTO claim VALUES (?, ?)').run(row.seq, owner);
-      sql('DELETE FROM suspect WHERE queue = ? AND priority = ? AND seq = ?').run(
-        queue,
-        row.priority,
-        row.seq,
-      );
-      return [row];
+      if (row !== undefined) return row;
     }
-    return [];
+    return undefined;
   }
 
   /** The queue whose first message is most urgent; among equals each in turn (round robin, as kombu). */
@@ -210,7 +215,7 @@ export class SqliteConsumer implements Consumer {
   #hasWork(): boolean {
     const due = this.#nextDue();
     if (due !== null && due <= this.#clock.now()) return true;
-    const any = this.#suspects === 0 ? anyReady : 'SELECT 1 FROM ready WHERE queue = ? LIMIT 1';
+    const any = this.#quarantine.holdsSuspect ? 'SELECT 1 FROM ready WHERE queue = ? LIMIT 1' : anyReady;
     return this.#queues.some((queue) => this.#store.read((sql) => sql(any).get(queue)) !== undefined);
   }
 }
@@ -239,6 +244,13 @@ function promote(transaction: Transaction, store: SqliteStore, now: number): voi
 
 /** What is read of a message that is claimed. */
 const claimed = 'SELECT message.seq, message.queue, message.priority, strikes, parks, redelivered, envelope';
+
+function takeSuspect({ sql }: Transaction, owner: number, row: ClaimedRow): ClaimedRow {
+  const { seq, queue, priority } = row;
+  sql('INSERT INTO claim VALUES (?, ?)').run(seq, owner);
+  sql('DELETE FROM suspect WHERE queue = ? AND priority = ? AND seq = ?').run(queue, priority, seq);
+  return row;
+}
 
 /** Claims the first messages of one queue and priority. */
 function take(

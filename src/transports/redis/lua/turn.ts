@@ -13,12 +13,13 @@ export const spareTags = 1000;
  * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
  * `A` taken field sha1 | `G` taken queue step sha1 (or empty: all that lies there) | `S` field key json: acknowledge with the record of a task that has ended |
  * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) marked | `D` field reason detail record |
- * `C` count suspects base n (list suffix recover)…
+ * `C` count mode base n (list suffix recover)…, where mode is what of suspects: `n` one alone, or nothing while they wait and others are
+ * held; `b` one beside what is held; `o` none, but others (see `Quarantine`) |
  * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
  * the message is ours, which is not known yet while it is being adopted.
  *
  * Reply: `!` when struck off; else one letter for each operation but C (1 done, 0 not ours, e failed), then what was
- * claimed in groups of (suffix, message…), then why the claim was refused or nothing, then the other errors.
+ * claimed in groups of (suffix, message…), of which `?` without any says that nothing was taken because of suspects, then why the claim was refused or nothing, then the other errors.
  */
 export const turnScript: RedisScript = redisScript(
   'turn',
@@ -28,7 +29,7 @@ local claimed = claimed_key(id)
 local consumer = consumer_key(id)
 if not redis.call('ZSCORE', consumers, id) then return {'!'} end
 local lane = tonumber(turn) % 2
-local last = redis.call('HMGET', consumer, 'turn' .. lane, 'results' .. lane)
+local last = redis.call('HMGET', consumer, 'turn' .. lane, 'results' .. lane, 'alone')
 local again = last[1] == turn
 local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
@@ -145,8 +146,17 @@ local function recall(base, count)
     groups[#groups + 1] = redis.call('HGET', claimed, each[2])
   end
 end
-local function claim(count, suspects, base, lists)
+-- What is settled in this turn is deleted at its end.
+local function holds_nothing() return redis.call('HLEN', claimed) <= #gone + #ended / 2 end
+local function refuse()
+  groups[#groups + 1] = '?'
+  groups[#groups + 1] = 0
+end
+local function claim(count, mode, base, lists)
   local tag, bytes, held = base, 0, {claimed}
+  local alone = last[3]
+  if alone and mode == 'n' and redis.call('HEXISTS', claimed, alone) == 1 and not holds_nothing() then return refuse() end
+  if alone and mode == 'o' then redis.call('HDEL', consumer, 'alone') end
   local function hold(suffix, messages)
     groups[#groups + 1] = suffix
     groups[#groups + 1] = #messages
@@ -172,13 +182,16 @@ local function claim(count, suspects, base, lists)
       end
     end
   end
-  if suspects == '0' and tag - base < count then
+  if mode ~= 'o' and tag - base < count then
     for _, list in ipairs(lists) do
       local _, step, queue = parse_field('0' .. list[2])
-      local entry = redis.call('RPOP', suspects_key(queue))
-      if entry then
-        local own, stored = string.match(entry, '^(%d+):(.*)$')
-        hold(':' .. own .. ':' .. queue, {stored})
+      if redis.call('EXISTS', suspects_key(queue)) == 1 then
+        if mode == 'b' or (tag == base and holds_nothing()) then
+          local own, stored = string.match(redis.call('RPOP', suspects_key(queue)), '^(%d+):(.*)$')
+          redis.call('HSET', consumer, 'alone', tag .. ':' .. own .. ':' .. queue)
+          hold(':' .. own .. ':' .. queue, {stored})
+        else refuse() end
+        count = 0
         break
       end
     end
@@ -210,11 +223,11 @@ while at <= #ARGV do
     local publications = read_publications()
     if not again then note(pcall(acknowledge, field, record, publications, op == 'k')) end
   elseif op == 'C' then
-    local count, suspects, base = tonumber(next_arg()), next_arg(), tonumber(next_arg())
+    local count, mode, base = tonumber(next_arg()), next_arg(), tonumber(next_arg())
     local lists = {}
     for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg(), next_arg()} end
     if again then recall(base, count) else
-      local ok, problem = pcall(claim, count, suspects, base, lists)
+      local ok, problem = pcall(claim, count, mode, base, lists)
       if not ok then refused = said(problem) end
     end
   elseif op == 'A' then

@@ -1,0 +1,123 @@
+// How every transport parts what kills its owners from what only runs beside it.
+import assert from 'node:assert/strict';
+import type { Consumer, Delivery, Transport, TransportFeatures } from '../transports/transport.ts';
+import { type ConformanceCase, claim, claimNothing, claimOne, idOf, publication } from './conformance.ts';
+
+interface Harness {
+  open(): Promise<Transport>;
+  kill(consumer: Consumer): Promise<void>;
+}
+
+type Case = ConformanceCase<Harness, TransportFeatures>;
+
+/** No case waits for so long: a consumer with this patience has none of its bounds reached. */
+const forEverMs = 600_000;
+/** In so long a consumer has surely seen what waits in its queues. */
+const noticeMs = 800;
+
+export const quarantineCases: readonly Case[] = [
+  check('a message whose owners died twice is claimed alone, and nothing beside it', async (harness) => {
+    const transport = await harness.open();
+    const [one, other] = [await join(transport), await join(await harness.open())];
+    await suspect(harness, ['a', 'b', 'c']);
+    const [first, ...besideFirst] = await claimSoon(one);
+    const [second, ...besideSecond] = await claimSoon(other);
+    assert.deepEqual([besideFirst, besideSecond], [[], []]);
+    await transport.publish([publication('innocent')]);
+    assert.deepEqual(await claimNothing(one), []);
+    assert.deepEqual(await claimNothing(other), []);
+    if (transport.features.counts)
+      assert.deepEqual(await transport.size('celery'), { ready: 2, scheduled: 0, claimed: 2 });
+
+    const next = claimSoon(one);
+    await first.settle({ kind: 'ack' });
+    const [third, ...besideThird] = await next;
+    assert.deepEqual(besideThird, []);
+    const suspects = [first, second, third];
+    assert.deepEqual(suspects.map(idOf).sort(), ['a', 'b', 'c']);
+    assert.deepEqual(
+      suspects.map(({ strikes }) => strikes),
+      [2, 2, 2],
+    );
+    await third.settle({ kind: 'ack' });
+    assert.equal(idOf(await claimOne(one)), 'innocent');
+  }),
+
+  check('what is suspected is charged with no death of other killers', async (harness) => {
+    const transport = await harness.open();
+    const [careful, doomed] = [await join(transport), await join(await harness.open())];
+    await suspect(harness, ['innocent']);
+    await transport.publish(['killer-1', 'killer-2'].map((id) => publication(id)));
+    for (let deaths = 0; deaths < 2; deaths++) {
+      const [innocent, ...beside] = await claimSoon(careful);
+      assert.deepEqual([idOf(innocent), innocent.strikes, beside], ['innocent', 2, []]);
+      const killer = await claimOne(doomed);
+      assert.match(idOf(killer), /^killer/);
+      await innocent.settle({ kind: 'release', until: null });
+      assert.deepEqual(await claimNothing(doomed, noticeMs), []);
+      await harness.kill(doomed);
+    }
+    // It may be that one killer was claimed both times, and is suspected now.
+    for (let n = 0; n < 2; n++) {
+      const [delivery, ...beside] = await claimSoon(careful);
+      if (idOf(delivery) === 'innocent') return assert.deepEqual([delivery.strikes, beside], [2, []]);
+      await delivery.settle({ kind: 'ack' });
+    }
+    throw new Error('the innocent message did not come');
+  }),
+
+  check('while a suspect waits for it to be empty a consumer claims nothing', async (harness) => {
+    const transport = await harness.open();
+    const busy = await join(await harness.open());
+    await transport.publish([publication('held')]);
+    const held = await claimOne(busy);
+    await suspect(harness, ['suspect']);
+    assert.deepEqual(await claimNothing(busy, noticeMs), []);
+    await transport.publish([publication('fresh')]);
+    const claiming = claimSoon(busy);
+    await held.settle({ kind: 'ack' });
+    const [first, ...beside] = await claiming;
+    assert.deepEqual([idOf(first), beside], ['suspect', []]);
+    await first.settle({ kind: 'ack' });
+    assert.equal(idOf(await claimOne(busy)), 'fresh');
+  }),
+
+  check('long tasks keep no suspect waiting for ever, and a long suspect no others', async (harness) => {
+    const transport = await harness.open();
+    const busy = await join(await harness.open(), 300);
+    await transport.publish([publication('long')]);
+    assert.equal(idOf(await claimOne(busy)), 'long');
+    await suspect(harness, ['suspect']);
+    const [beside] = await claimSoon(busy);
+    assert.deepEqual([idOf(beside), beside.strikes], ['suspect', 2]);
+    await transport.publish([publication('next')]);
+    assert.equal(idOf(await claimOne(busy)), 'next');
+  }),
+];
+
+function check(title: string, run: Case['run']): Case {
+  return { title, needs: ['counts'], run };
+}
+
+function join(transport: Transport, quarantineMs = forEverMs): Promise<Consumer> {
+  return transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 15_000, quarantineMs });
+}
+
+/** These are sent, and two owners die holding them. */
+async function suspect(harness: Harness, ids: readonly string[]): Promise<void> {
+  const transport = await harness.open();
+  const doomed = await join(transport);
+  await transport.publish(ids.map((id) => publication(id)));
+  for (const strikes of [0, 1]) {
+    for (const delivery of await claim(doomed, ids.length, 20_000)) assert.equal(delivery.strikes, strikes);
+    await harness.kill(doomed);
+  }
+  await doomed.close();
+}
+
+/** Waits for what comes first, and asks for more than there is. */
+async function claimSoon(consumer: Consumer): Promise<[Delivery, ...Delivery[]]> {
+  const [first, ...others] = await consumer.claim(() => 10, AbortSignal.timeout(20_000));
+  if (first === undefined) throw new Error('nothing was claimed');
+  return [first, ...others];
+}
