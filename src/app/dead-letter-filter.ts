@@ -31,17 +31,20 @@ export function opened(letter: Stored): DeadLetter {
 export function matcherOf(filter: DeadLetterFilter): (letter: DeadLetter) => boolean {
   check(filter);
   const { queue, diedBefore, diedAfter } = filter;
-  const reasons = filter.reason === undefined ? null : new Set([filter.reason].flat());
+  const wanted = filter.reason === undefined ? null : new Set([filter.reason].flat());
   const isTask = filter.task === undefined ? null : taskMatcher(filter.task);
   const hasText = filter.text === undefined ? null : textMatcher(filter.text);
   return (letter) =>
     (queue === undefined || letter.queue === queue) &&
-    (reasons === null || reasons.has(letter.reason)) &&
+    (wanted === null || wanted.has(letter.reason)) &&
     (diedBefore === undefined || letter.diedAt < diedBefore) &&
     (diedAfter === undefined || letter.diedAt > diedAfter) &&
     (isTask === null || (letter.call !== null && isTask(letter.call.task))) &&
     (hasText === null || hasText(letter));
 }
+
+/** The reasons that a filter may ask for. */
+export const reasons: readonly DeadReason[] = deadReasons;
 
 /** The words of a filter. */
 const words: { readonly [Word in keyof Required<DeadLetterFilter>]: true } = {
@@ -71,11 +74,11 @@ function check(filter: DeadLetterFilter): void {
 
 /** @throws ConfigError for a word that is no reason */
 export function checkReason(word: string): DeadReason {
-  const reason = deadReasons.find((each) => each === word);
+  const reason = reasons.find((each) => each === word);
   if (reason !== undefined) return reason;
-  const hint = suggest(word, deadReasons);
+  const hint = suggest(word, reasons);
   throw new ConfigError(
-    `'${word}' is no reason of dead letters; ${hint ? `did you mean '${hint}'?` : `there are ${deadReasons.join(', ')}`}`,
+    `'${word}' is no reason of dead letters; ${hint ? `did you mean '${hint}'?` : `there are ${reasons.join(', ')}`}`,
   );
 }
 

@@ -30,6 +30,11 @@ export interface GatewayOptions {
   readonly maxWaiting?: number;
   /** Show the stack or Python traceback of failed tasks. Default false: it tells strangers about your machine. */
   readonly tracebacks?: boolean;
+  /**
+   * Serve the dead letters, to be read, replayed and deleted by whoever may use the gateway. Default false: they hold the arguments of
+   * other callers.
+   */
+  readonly deadLetters?: boolean;
   /** Default: says nothing. */
   readonly logger?: Logger;
 }
@@ -47,6 +52,7 @@ export interface GatewaySettings {
   readonly heartbeatMs: number;
   readonly maxWaiting: number;
   readonly tracebacks: boolean;
+  readonly deadLetters: boolean;
   readonly logger: Logger;
 }
 
@@ -70,6 +76,7 @@ export function resolveOptions(options: GatewayOptions): GatewaySettings {
     heartbeatMs: above0('heartbeat', toMs(options.heartbeat ?? 15, "the gateway's heartbeat")),
     maxWaiting: above0('maxWaiting', options.maxWaiting ?? 10_000),
     tracebacks: options.tracebacks ?? false,
+    deadLetters: options.deadLetters ?? false,
     logger: options.logger ?? silentLogger,
   };
 }
@@ -96,6 +103,7 @@ const known: { readonly [Name in keyof Required<GatewayOptions>]: true } = {
   heartbeat: true,
   maxWaiting: true,
   tracebacks: true,
+  deadLetters: true,
   logger: true,
 };
 

@@ -43,6 +43,13 @@ export class Problem extends Error {
   }
 }
 
+/** 400: these parameters of the query are wrong. */
+export function wrongQuery(errors: readonly ProblemDetail[]): Problem {
+  const what = errors.length === 1 ? 'a wrong parameter' : 'wrong parameters';
+  const each = errors.map(({ parameter, message }) => `${parameter} ${message}`).join('; ');
+  return new Problem(400, `the query has ${what}: ${each}`, { errors });
+}
+
 /** The problem document. */
 export interface ProblemDocument {
   /** Always `about:blank`: the status says what kind of problem it is, `code` which one. */

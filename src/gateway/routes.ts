@@ -1,4 +1,11 @@
 // Every route there is. A new one: a file beside this, and its line here.
+import {
+  discardDeadLetter,
+  discardDeadLetters,
+  replayDeadLetter,
+  replayDeadLetters,
+} from './change-dead-letters.ts';
+import { deadLetterBytes, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { docsAsset, docsPage, home } from './docs-page.ts';
 import { health } from './health.ts';
 import { listTasks } from './list-tasks.ts';
@@ -16,6 +23,14 @@ export const routes: readonly Route[] = [
   showTask,
   taskResult,
   taskEvents,
+  listDeadLetters,
+  // Before the one with an id, which would take their names for ids.
+  replayDeadLetters,
+  discardDeadLetters,
+  showDeadLetter,
+  deadLetterBytes,
+  replayDeadLetter,
+  discardDeadLetter,
   health,
   ready,
   showOpenApi,

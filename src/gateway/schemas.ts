@@ -1,9 +1,19 @@
 // The shapes of answers, for the OpenAPI document.
+import { reasons } from '../app/dead-letter-filter.ts';
 import type { JsonSchema } from './json-schema.ts';
 
 const text = { type: 'string' };
 
-export type ComponentName = 'AcceptedCall' | 'Task' | 'TaskError' | 'TaskList' | 'Status' | 'Problem';
+export type ComponentName =
+  | 'AcceptedCall'
+  | 'Task'
+  | 'TaskError'
+  | 'TaskList'
+  | 'DeadLetter'
+  | 'DeadLetterList'
+  | 'DeadLettersChanged'
+  | 'Status'
+  | 'Problem';
 
 export const components: Readonly<Record<ComponentName, JsonSchema>> = {
   AcceptedCall: {
@@ -61,6 +71,44 @@ export const components: Readonly<Record<ComponentName, JsonSchema>> = {
           },
         },
       },
+    },
+  },
+  DeadLetter: {
+    type: 'object',
+    description: 'A message that could not be run.',
+    required: ['id', 'queue', 'reason', 'detail', 'diedAt', 'strikes', 'call', 'size', 'links'],
+    properties: {
+      id: { type: 'integer', description: 'A later one has a higher number.' },
+      queue: text,
+      reason: { enum: reasons },
+      detail: { ...text, description: 'For people.' },
+      diedAt: { ...text, format: 'date-time' },
+      strikes: { type: 'integer', description: 'How many workers died holding it.' },
+      call: {
+        type: ['object', 'null'],
+        description: 'The call; null where the bytes are none.',
+        properties: { id: text, task: text, args: { type: 'array' }, kwargs: { type: 'object' } },
+      },
+      size: { type: 'integer', description: 'Of its bytes.' },
+      links: { type: 'object', properties: { self: text, raw: text } },
+    },
+  },
+  DeadLetterList: {
+    type: 'object',
+    required: ['deadLetters', 'total', 'next'],
+    properties: {
+      deadLetters: { type: 'array', items: { $ref: '#/components/schemas/DeadLetter' } },
+      total: { type: 'integer', description: 'How many dead letters there are, of any kind.' },
+      next: { type: ['string', 'null'], description: 'Where older ones are; null: there are none.' },
+    },
+  },
+  DeadLettersChanged: {
+    type: 'object',
+    required: ['done', 'missing', 'left'],
+    properties: {
+      done: { type: 'integer' },
+      missing: { type: 'integer', description: 'Were not there any more.' },
+      left: { type: 'integer', description: 'Found by the filter and not reached: ask again to go on.' },
     },
   },
   Status: { type: 'object', required: ['status'], properties: { status: text } },

@@ -13,6 +13,7 @@ interface GatewayCommandOptions extends CommonOptions, LoggingChoices {
   readonly apiKey?: readonly string[];
   readonly allowedHost?: readonly string[];
   readonly cors?: readonly string[];
+  readonly deadLetters?: boolean;
 }
 
 /** `umbel gateway`: the HTTP API. */
@@ -31,7 +32,8 @@ export function gatewayCommand(): Command {
       'A name that it is reached by, besides localhost; may be repeated.',
       collect,
     )
-    .option('--cors <origin>', 'An origin whose pages may call it; may be repeated.', collect);
+    .option('--cors <origin>', 'An origin whose pages may call it; may be repeated.', collect)
+    .option('--dead-letters', 'Serve the dead letters, too: to be read, replayed and deleted.');
   withLoggingOptions(command);
   return command
     .addHelpText(
@@ -61,6 +63,7 @@ async function serve(options: GatewayCommandOptions): Promise<void> {
       ...(options.host === undefined ? {} : { host: options.host }),
       ...(options.allowedHost === undefined ? {} : { allowedHosts: options.allowedHost }),
       ...(options.cors === undefined ? {} : { cors: options.cors }),
+      deadLetters: options.deadLetters ?? false,
     });
     endWithParent();
     const stopped = untilSignal();
