@@ -93,10 +93,16 @@ function taskMatcher(task: string | RegExp): (name: string) => boolean {
 function textMatcher(text: string): (letter: DeadLetter) => boolean {
   const inJson = JSON.stringify(text).slice(1, -1); // what has quotes in it stands otherwise in JSON
   return ({ call, raw }) => {
-    if (call === null) return Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).includes(text);
+    if (call === null) return bytesOf(raw).some((bytes) => Buffer.from(bytes).includes(text));
     const said = `${toText(call.args)}\n${toText(call.kwargs)}`;
     return said.includes(text) || said.includes(inJson);
   };
+}
+
+/** Those of the message, and of its body where an envelope is around it (which has it in base64). */
+function bytesOf(raw: Uint8Array): readonly Uint8Array[] {
+  const wire = decodeEnvelope(raw);
+  return wire.ok ? [raw, wire.value.body] : [raw];
 }
 
 function toText(value: unknown): string {

@@ -122,6 +122,11 @@ export interface Delivery {
   readonly message: Decoded<WireMessage>;
   /** It was delivered before and came back. */
   readonly redelivered: boolean;
+  /**
+   * It was a dead letter, and was put back by two steps: there may be another one of it, which may have succeeded. Absent where putting
+   * back is one step.
+   */
+  readonly replayed?: boolean;
   /** How many workers, or processes of their pools, have died (or lost their lease) holding it. */
   readonly strikes: number;
   /** How often it was put aside by `release` with `parked`. */

@@ -28,7 +28,7 @@ import type { Prepared } from './follow-writer.ts';
 import { followRun, isFollowed } from './following.ts';
 import type { Pool } from './pools/pool.ts';
 import type { RateLimits } from './rate-limits.ts';
-import { isOfDeadLetter, type Records } from './records.ts';
+import { isOfDeadLetter, isOfTimeLimit, type Records } from './records.ts';
 import { Refusals } from './refusals.ts';
 import type { Revocations } from './revocations.ts';
 import type { Settler } from './settle.ts';
@@ -183,8 +183,8 @@ export class Processor {
     return decodeTask(delivery.message.value, { accept, maxSize });
   }
 
-  #mayBeFinished({ redelivered }: Delivery, { retries }: TaskMessage): boolean {
-    return redelivered || (retries > 0 && this.#parts.settler.doubles);
+  #mayBeFinished({ redelivered, replayed }: Delivery, { retries }: TaskMessage): boolean {
+    return redelivered || replayed === true || (retries > 0 && this.#parts.settler.doubles);
   }
 
   /** Of a message that came back: the record of its end, if only its ack was missing. */
@@ -195,15 +195,14 @@ export class Processor {
     if (record === null) return null;
     // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed. Of a chord's member the
     // result may be written before.
-    if (this.#parts.settler.together && message.embed.chord === null)
+    if (delivery.replayed || (this.#parts.settler.together && message.embed.chord === null))
       return record.status === 'SUCCESS' ? record : null;
     // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
     // written. Any other failure is of a run whose ack is missing.
-    if (
-      record.status === 'FAILURE' &&
-      taskNamed(this.#parts.app, message.task)?.options.acksOnFailure === false
-    )
-      return null;
+    const options = taskNamed(this.#parts.app, message.task)?.options;
+    const isBuried =
+      options?.acksOnFailure === false || (options?.acksOnTimeout === false && isOfTimeLimit(record));
+    if (record.status === 'FAILURE' && isBuried) return null;
     return isReady(record.status) && !isOfDeadLetter(record) ? record : null;
   }
 

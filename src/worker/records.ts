@@ -115,6 +115,13 @@ export function isOfDeadLetter({ status, result }: ResultRecord): boolean {
   );
 }
 
+/** Whether it is the record of a run that exceeded its hard time limit. */
+export function isOfTimeLimit({ result }: ResultRecord): boolean {
+  return (
+    typeof result === 'object' && result !== null && Reflect.get(result, 'exc_type') === 'TimeLimitExceeded'
+  );
+}
+
 // The errors that Celery itself writes, as Python knows them.
 
 export function notRegistered(task: string): WireException {

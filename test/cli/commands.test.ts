@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { beforeAll, expect, test } from 'vitest';
 import { ensureBuilt } from '../e2e/harness/built.ts';
-import { command, project, shop, startWorker, umbel } from './harness.ts';
+import { command, project, shop, start, startWorker, umbel } from './harness.ts';
 
 beforeAll(ensureBuilt, 120_000);
 
@@ -233,4 +233,46 @@ test('--all replays every dead letter of a queue in the order in which they died
   expect(JSON.parse((await umbel(folder, ['dead', 'list', '--json'])).stdout)).toMatchObject([
     { queue: 'b' },
   ]);
+});
+
+test('dead letters are found by what they are, and replayed at a rate that Ctrl-C ends', async () => {
+  const folder = project({
+    'app.js': shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })"),
+  });
+  const worker = await startWorker(folder);
+  for (const task of ['mail.a', 'mail.b', 'other'])
+    await umbel(folder, ['call', task, '-a', JSON.stringify([`for ${task}`])]);
+  await worker.said(/moved to the dead letters/, 3);
+  worker.kill('SIGTERM');
+  await worker.ended;
+  const tasksOf = async (...options: readonly string[]): Promise<readonly string[]> => {
+    const listed = await umbel(folder, ['dead', 'list', '--json', ...options]);
+    return JSON.parse(listed.stdout).map(({ message }: { message: { task: string } }) => message.task);
+  };
+  expect(await tasksOf('--task', 'mail.*', '--reason', 'unknown-task', '--died-after', '10m')).toEqual([
+    'mail.b',
+    'mail.a',
+  ]);
+  expect(await tasksOf('--died-before', '10m')).toEqual([]);
+  expect(await tasksOf('--text', 'for other')).toEqual(['other']);
+  const wrong = await umbel(folder, ['dead', 'replay', '1', '--task', 'mail.*']);
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('not both') });
+  expect((await umbel(folder, ['dead', 'list', '--reason', 'rejectd'])).stderr).toContain(
+    "did you mean 'rejected'",
+  );
+
+  // The second would come in an hour.
+  const replay = start(folder, ['dead', 'replay', '--task', 'mail.*', '--rate', '1/h']);
+  for (const deadline = Date.now() + 15_000; Date.now() < deadline && (await tasksOf()).length === 3; );
+  replay.kill('SIGINT');
+  const { code, stdout } = await replay.ended;
+  expect([code, stdout]).toEqual([
+    1,
+    'Replayed 1 dead letter; the rest is where it was. Run it again to go on.\n',
+  ]);
+  expect(await tasksOf()).toEqual(['other', 'mail.b']);
+  expect((await umbel(folder, ['dead', 'discard', '--task', 'mail.*', '-f'])).stdout).toBe(
+    'Discarded 1 dead letter.\n',
+  );
+  expect(await tasksOf()).toEqual(['other']);
 });

@@ -239,7 +239,7 @@ describe.skipIf(noRabbit)('RabbitMQ', () => {
     if (found === false) throw new Error('nothing was replayed');
     expect(found.content.equals(body)).toBe(true);
     const { headers, ...properties } = found.properties;
-    expect(headers).toEqual(options.headers);
+    expect(headers).toEqual({ ...options.headers, 'x-umbel-replayed': 1 });
     expect(properties).toMatchObject({
       messageId: 'theirs',
       type: 'invoice',

@@ -6,7 +6,7 @@ import { StoreError } from '../../errors.ts';
 import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
 import { deadQueue } from './declare.ts';
 import type { Publisher } from './publisher.ts';
-import { againOptions, deadHeader, rawOf } from './wire.ts';
+import { againOptions, deadHeader, rawOf, replayedHeader } from './wire.ts';
 
 interface About {
   readonly id: number;
@@ -109,7 +109,7 @@ export class AmqpDeadLetters implements DeadLetters {
     return channel;
   }
 
-  /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id. */
+  /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id, and marked so. */
   async #publish(message: AmqpGetMessage, { id, queue }: About): Promise<void> {
     if (queue === '')
       throw new StoreError(
@@ -120,7 +120,7 @@ export class AmqpDeadLetters implements DeadLetters {
       exchange: '',
       routingKey: queue,
       content: message.content,
-      options: againOptions(message, {}),
+      options: againOptions(message, { [replayedHeader]: 1 }),
     };
     await this.#publisher.send((declarations) => declarations.queue(queue), [outgoing]);
   }

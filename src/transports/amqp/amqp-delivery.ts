@@ -3,7 +3,15 @@ import type { AmqpMessage } from '../../clients/amqp/link.ts';
 import { LeaseLostError } from '../../errors.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Delivery, Settlement } from '../transport.ts';
-import { countOf, fromMessage, parksHeader, rawOf, returnedHeader, strikesHeader } from './wire.ts';
+import {
+  countOf,
+  fromMessage,
+  parksHeader,
+  rawOf,
+  replayedHeader,
+  returnedHeader,
+  strikesHeader,
+} from './wire.ts';
 
 /** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
 export type Settle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
@@ -13,6 +21,7 @@ export class AmqpDelivery implements Delivery {
   readonly strikes: number;
   readonly parks: number;
   readonly redelivered: boolean;
+  readonly replayed: boolean;
   readonly source: AmqpMessage;
   readonly #settle: Settle;
   #raw: Buffer | undefined;
@@ -29,6 +38,7 @@ export class AmqpDelivery implements Delivery {
     this.strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
     this.parks = countOf(source, parksHeader);
     this.redelivered = source.fields.redelivered || this.strikes > 0 || countOf(source, returnedHeader) > 0;
+    this.replayed = countOf(source, replayedHeader) > 0;
     this.#settle = settle;
   }
 

@@ -8,6 +8,8 @@ export const strikesHeader = 'x-umbel-strikes';
 export const parksHeader = 'x-umbel-parks';
 /** It was delivered before, and sent again by the worker that had it: there may be another one of it. */
 export const returnedHeader = 'x-umbel-returned';
+/** It was a dead letter, and was put back: there may be another one of it. Its record may be of its earlier life. */
+export const replayedHeader = 'x-umbel-replayed';
 /** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
 export const untilHeader = 'x-umbel-until';
 /** On a dead letter: what is known of it, as JSON. */
@@ -17,6 +19,7 @@ const ours: ReadonlySet<string> = new Set([
   strikesHeader,
   parksHeader,
   returnedHeader,
+  replayedHeader,
   untilHeader,
   deadHeader,
 ]);
