@@ -24,8 +24,8 @@ export interface Chords {
   add(part: ChordPart, place: ChordPlace): Promise<ChordState>;
   /** The parts, in the order of their places. */
   parts(groupId: string): Promise<readonly ChordPart[]>;
-  /** The end of a chord, to be written together with the settlement that sends its body. */
-  writeOfDone(groupId: string): StoreWrite;
+  /** The end of a chord and the record of the member that ends it, to be written together with the settlement that sends its body. */
+  writeOfDone(groupId: string, record?: StoreWrite): StoreWrite;
   /** The same alone, after the body was sent. */
   done(groupId: string): Promise<void>;
 }

@@ -81,11 +81,9 @@ export class Concluder {
         if (alone === 'settled') this.#tell(following);
         return alone;
       }
-      // The chord's end takes the place of the record with the acknowledgement: this member is known as ended before.
-      const kept = await settler.keep(delivery, ending.record);
-      if (kept !== 'settled') return kept;
-      const done = backend.chords.writeOfDone(first.groupId);
-      const settled = await settler.settle(delivery, { ...ending, record: null }, done, following);
+      // Record, end of the chord and body are one settlement: who has lost the lease writes none of them.
+      const done = backend.chords.writeOfDone(first.groupId, write);
+      const settled = await settler.settle(delivery, ending, done, following);
       if (settled !== 'settled') return settled;
       this.#tell(following);
       return this.#chords.finish(complete, settled, first);

@@ -1,6 +1,7 @@
 // The chaos proofs: `npm run chaos`. Options:
 //   --what points,storm,pause,terms,soak,future,peers   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
 //   --lanes 2 (trials at once on each place)   --keep <folder> (for the ledgers of trials with a finding)
+//   (--only: in this order)
 //   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)
 //   --stops 240 (of terms: SIGTERM)   --future 100000   --soak 1200 --rate 200 --fault-every 30 (seconds of a soak, tasks a second)
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -85,8 +86,10 @@ async function lane(name: PlaceName, trials: Trial[]): Promise<Cycled[]> {
 function trialsOn(name: PlaceName): Trial[] {
   const pool = (values.pool ?? 'async') as PoolName; // an unknown one is refused by the worker
   const trials: Trial[] = [];
-  for (const [index, point] of points.entries()) {
-    if (!does('points') || !point.places.includes(name) || !matches(point.name, values.only)) continue;
+  const chosen = [...points.entries()]
+    .filter(([, point]) => does('points') && point.places.includes(name) && rank(point.name) >= 0)
+    .sort(([, a], [, b]) => rank(a.name) - rank(b.name));
+  for (const [index, point] of chosen) {
     for (const each of point.pools)
       if (values.pool === undefined || values.pool === each)
         trials.push((place) => cycle(point, { place, pool: each, kills, seed: seed + index }));
@@ -119,6 +122,7 @@ function does(what: string): boolean {
   return values.what.split(',').includes(what);
 }
 
-function matches(name: string, only: string | undefined): boolean {
-  return only === undefined || only.split(',').some((each) => name.startsWith(each));
+/** Which of the wanted beginnings it has; -1: none. */
+function rank(name: string): number {
+  return (values.only ?? '').split(',').findIndex((each) => name.startsWith(each));
 }

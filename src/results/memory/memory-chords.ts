@@ -68,8 +68,12 @@ export class MemoryChords implements Chords {
       });
   }
 
-  writeOfDone(groupId: string): StoreWrite {
-    return { store: this.#store, apply: () => this.#end(groupId) };
+  writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
+    const apply = (transaction: never): boolean => {
+      record?.apply(transaction);
+      return this.#end(groupId);
+    };
+    return { store: this.#store, apply };
   }
 
   async done(groupId: string): Promise<void> {

@@ -13,6 +13,7 @@ import {
   encodePart,
   partPrefix,
 } from '../../protocol/chord-part.ts';
+import { recordOf } from '../../transports/redis/record-args.ts';
 import { RedisRecordWrite } from '../../transports/redis/record-write.ts';
 import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 import { chunksOf, Gather } from '../gather.ts';
@@ -98,17 +99,19 @@ export class RedisChords implements Chords {
     });
   }
 
-  writeOfDone(groupId: string): StoreWrite {
-    return this.#done(groupId);
+  writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
+    return this.#done(groupId, record);
   }
 
   async done(groupId: string): Promise<void> {
     await this.#around.puts.put(this.#done(groupId));
   }
 
-  #done(groupId: string): RedisRecordWrite {
+  #done(groupId: string, record?: StoreWrite): RedisRecordWrite {
     const { store, db } = this.#connection.settings;
-    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), '', doneNotedMs);
+    const args = recordOf(record, store);
+    const text = args === null ? '' : JSON.stringify(args);
+    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), text, doneNotedMs);
   }
 
   async #send(chunk: readonly Add[]): Promise<void> {

@@ -84,8 +84,12 @@ export class SqliteChords implements Chords {
     });
   }
 
-  writeOfDone(groupId: string): StoreWrite {
-    return { store: this.#store, apply: (transaction: Transaction) => this.#end(transaction, groupId) };
+  writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
+    const apply = (transaction: Transaction): boolean => {
+      record?.apply(transaction as never); // one of this store's
+      return this.#end(transaction, groupId);
+    };
+    return { store: this.#store, apply };
   }
 
   async done(groupId: string): Promise<void> {

@@ -2,8 +2,8 @@
 import type { StoreWrite } from '../../lib/store-write.ts';
 
 /**
- * `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`: no record, but
- * the end of the chord whose keys begin with this one. `lock`: the lock of a unique task, unless another has it, with the record that its
+ * `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`:
+ * the end of the chord whose keys begin with this one, and the record that its text holds, if any. `lock`: the lock of a unique task, unless another has it, with the record that its
  * text holds; `unlock`: the end of that lock, if it is the task's, with such a record.
  */
 export type RecordKind = 'sent' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock';
@@ -64,6 +64,10 @@ local function write_record_here(kind, key, json, ttl, own_db)
   if kind == 'done' then
     redis.call('UNLINK', key .. '.j', key .. '.s', key .. '.t', key .. '.c', key .. '.x')
     redis.call('SET', key .. '.d', '', 'PX', ttl)
+    if json ~= '' then
+      local r = cjson.decode(json)
+      write_record(r[1], r[2], r[3], r[4], r[5], own_db)
+    end
   elseif kind == 'sent' then
     if ttl == '' then written = redis.call('SET', key, json, 'NX')
     else written = redis.call('SET', key, json, 'NX', 'PX', ttl) end

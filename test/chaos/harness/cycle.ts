@@ -27,8 +27,8 @@ export interface Cycled extends Judged {
 
 /** A worker that does not come by within this time will not. */
 const patienceMs = 30_000;
-/** Seconds. What a dead worker held comes back within the kills that follow. */
-const lease = 3;
+/** Seconds. Long enough to be kept on a busy machine; what a dead worker held comes back within the kills that follow. */
+const lease = 8;
 
 export async function cycle(point: Point, { place, pool, kills, seed }: CycleOptions): Promise<Cycled> {
   const startedAt = Date.now();
@@ -91,14 +91,18 @@ async function comesBy(
     await Promise.race([armed.line('ready').catch(() => undefined), armed.exited]);
     await trial.send({ mix, ms });
     await sleep(pauseMs);
+    // What is given back by it runs again.
+    if (signals.includes('SIGQUIT')) trial.interrupts(armed);
     for (const signal of signals) {
       armed.signal(signal);
       await sleep(20);
     }
   }
+  // What is sent while it is loaded and joins would be run by the peer.
+  else await Promise.race([armed.line('ready').catch(() => undefined), armed.exited]);
   while (armed.isAlive && !died() && Date.now() < late) {
     if (signals.length === 0) await trial.send({ mix, ms });
-    await Promise.race([armed.exited, sleep(300)]);
+    await Promise.race([armed.exited, sleep(400)]);
   }
   // Where a child has died its worker lives on: it has served.
   if (died() && !survives) await armed.exited;

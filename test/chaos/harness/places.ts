@@ -18,10 +18,21 @@ export interface ChaosPlace {
   /** What the store cannot rule out; see docs/reliability.md. */
   readonly tolerated: readonly string[];
   /** Cuts all connections to the server; null: there is none. */
-  readonly cut: (() => void) | null;
-  /** What the server keeps beside results and what expires by itself, and who is connected. */
-  inspect(): { readonly keys: number; readonly clients: number };
+  readonly cut: (() => Promise<void>) | null;
+  /** What the servers keep beside results and what expires by itself, and who is connected. */
+  inspect(): Promise<Inside>;
 }
+
+export interface Inside {
+  /** Of Redis. */
+  readonly keys: number;
+  readonly clients: number;
+  /** Of RabbitMQ. */
+  readonly channels: number;
+  readonly queues: number;
+}
+
+const nothing: Inside = { keys: 0, clients: 0, channels: 0, queues: 0 };
 
 /** The servers of a place, and a fresh one of the place for each trial. */
 export class Servers implements AsyncDisposable {
@@ -50,21 +61,34 @@ export class Servers implements AsyncDisposable {
       name: this.#name,
       scripts: this.#scripts,
       cut: null,
-      inspect: () => ({ keys: 0, clients: 0 }),
+      inspect: async () => nothing,
     };
     if (redis === null) return { ...common, server: null, ports: [], tolerated: [] };
     redis.cli('FLUSHALL');
-    const inspect = (): ReturnType<ChaosPlace['inspect']> => ({
+    const inside = (): Inside => ({
+      ...nothing,
       keys: Number(redis.cli('EVAL', lasting, '0')),
       clients: redis.cli('CLIENT', 'LIST').split('\n').length,
     });
-    const cut = (): void => void redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
-    if (rabbit === null)
+    if (rabbit === null) {
+      const cut = async (): Promise<void> => void redis.cli('CLIENT', 'KILL', 'TYPE', 'normal');
+      const inspect = async (): Promise<Inside> => inside();
       return { ...common, server: onRedis(redis), ports: [redis.port], tolerated: [], inspect, cut };
+    }
     // What follows a task is sent before it is acknowledged, and may be there twice after a fault; of two runs at a time the first
     // that ends is recorded. What comes back stands behind all that waits.
     const tolerated = ['unexplained', 'overBound', 'unfenced', 'lateRestart'];
-    return { ...common, server: onRabbit(rabbit, redis), ports: [rabbit.port], tolerated, inspect };
+    const server = onRabbit(rabbit, redis);
+    const vhost = decodeURIComponent(new URL(server.broker).pathname.slice(1));
+    const cut = async (): Promise<void> =>
+      void (await rabbit.ask('close_all_connections', '--vhost', vhost, 'cut by the test'));
+    const inspect = async (): Promise<Inside> => {
+      const lines = async (...list: readonly string[]): Promise<number> =>
+        (await rabbit.ask('-p', vhost, ...list)).split('\n').filter((line) => line !== '').length;
+      const [channels, queues] = [await lines('list_channels', 'pid'), await lines('list_queues', 'name')];
+      return { ...inside(), channels, queues };
+    };
+    return { ...common, server, ports: [rabbit.port], tolerated, inspect, cut };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

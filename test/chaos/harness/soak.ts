@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seeded } from '../../e2e/harness/random.ts';
 import type { Cycled, CycleOptions } from './cycle.ts';
+import type { Inside } from './places.ts';
 import { ChaosTrial } from './trial.ts';
 
 export interface SoakOptions extends CycleOptions {
@@ -13,12 +14,9 @@ export interface SoakOptions extends CycleOptions {
   readonly faultEveryMs: number;
 }
 
-interface Sample {
+interface Sample extends Inside {
   readonly rss: number;
   readonly handles: number;
-  /** Of the server, without records of results and notes of ids that expire by themselves; 0 where there is none. */
-  readonly keys: number;
-  readonly clients: number;
 }
 
 const mix = { step: 14, again: 2, later: 1, chain: 1, chord: 1, spawn: 1 };
@@ -39,13 +37,13 @@ export async function soak(options: SoakOptions): Promise<Cycled> {
     const at = Date.now();
     await trial.send({ mix, ms: 2 });
     if (at >= nextSample) {
-      samples.push(look(steady.pid, place.inspect()));
+      samples.push(look(steady.pid, await place.inspect()));
       nextSample = at + (seconds * 1000) / 40;
     }
     if (at >= nextFault) {
       nextFault = at + faultEveryMs;
       faults++;
-      if (random.below(3) === 0) place.cut?.();
+      if (random.below(3) === 0 && place.cut !== null) await place.cut();
       else {
         trial.prepare();
         await trial.end(victim, random.below(2) === 0 ? 'kill' : 'term');
@@ -68,6 +66,8 @@ export async function soak(options: SoakOptions): Promise<Cycled> {
     handles: grown(({ handles }) => handles),
     keys: grown(({ keys }) => keys),
     clients: grown(({ clients }) => clients),
+    channels: grown(({ channels }) => channels),
+    queues: grown(({ queues }) => queues),
   };
   console.log(`    soak of ${seconds} s, from the second quarter to the last: ${JSON.stringify(found)}`);
   const wrong = [
@@ -75,6 +75,8 @@ export async function soak(options: SoakOptions): Promise<Cycled> {
     ...(found.handles > 10 ? [`${found.handles} more handles`] : []),
     ...(found.keys > 50 ? [`${found.keys} more keys`] : []),
     ...(found.clients > 4 ? [`${found.clients} more clients`] : []),
+    ...(found.channels > 4 ? [`${found.channels} more channels`] : []),
+    ...(found.queues > 4 ? [`${found.queues} more queues`] : []),
   ];
   return {
     ...judged,
@@ -88,7 +90,7 @@ export async function soak(options: SoakOptions): Promise<Cycled> {
   };
 }
 
-function look(pid: number, server: Pick<Sample, 'keys' | 'clients'>): Sample {
+function look(pid: number, server: Inside): Sample {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
   return { rss, handles: readdirSync(`/proc/${pid}/fd`).length, ...server };

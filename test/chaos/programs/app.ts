@@ -76,7 +76,7 @@ export const spawn = app.task('chaos.spawn', { bind: true, trackStarted: true },
 /** Waits for its turn, in the store. */
 export const limited = app.task(
   'chaos.limited',
-  { bind: true, rateLimit: '5/s' },
+  { bind: true, rateLimit: '25/s' },
   async (task, ms: number) => {
     const run = await begin(task.request.id, task.request.retries);
     await sleep(ms);
