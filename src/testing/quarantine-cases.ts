@@ -47,18 +47,19 @@ export const quarantineCases: readonly Case[] = [
     const transport = await harness.open();
     const [careful, doomed] = [await join(transport), await join(await harness.open())];
     await suspect(harness, ['innocent']);
-    await transport.publish(['killer-1', 'killer-2'].map((id) => publication(id)));
     for (let deaths = 0; deaths < 2; deaths++) {
       const [innocent, ...beside] = await claimSoon(careful);
       assert.deepEqual([idOf(innocent), innocent.strikes, beside], ['innocent', 2, []]);
+      await transport.publish([publication(`killer-${deaths}`)]);
       const killer = await claimOne(doomed);
       assert.match(idOf(killer), /^killer/);
       await innocent.settle({ kind: 'release', until: null });
-      assert.deepEqual(await claimNothing(doomed, noticeMs), []);
+      // It may be that it has not heard of what waits: then it claims others.
+      assert.ok(!(await claimNothing(doomed, 300)).map(idOf).includes('innocent'));
       await harness.kill(doomed);
     }
-    // It may be that one killer was claimed both times, and is suspected now.
-    for (let n = 0; n < 2; n++) {
+    // Killers that were claimed both times are suspected now, too.
+    for (let n = 0; n < 3; n++) {
       const [delivery, ...beside] = await claimSoon(careful);
       if (idOf(delivery) === 'innocent') return assert.deepEqual([delivery.strikes, beside], [2, []]);
       await delivery.settle({ kind: 'ack' });
@@ -96,7 +97,7 @@ export const quarantineCases: readonly Case[] = [
 ];
 
 function check(title: string, run: Case['run']): Case {
-  return { title, needs: ['counts'], run };
+  return { title, needs: [], run };
 }
 
 function join(transport: Transport, quarantineMs = forEverMs): Promise<Consumer> {

@@ -6,13 +6,14 @@ import { BrokerUnavailable, ConfigError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { isSuspect } from '../suspect.ts';
+import { isSuspect, Quarantine } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';
-import { copyOf, deadLetterOf, dueOf, type Marks, marksOf } from './copies.ts';
-import { Declarations, type Declared, shortestDelayMs } from './declare.ts';
+import { copyOf, deadLetterOf, dueOf, type Goal, type Marks, marksOf } from './copies.ts';
+import { Declarations, type Declared, shortestDelayMs, suspectsOf } from './declare.ts';
 import { Feed } from './feed.ts';
 import type { Publisher } from './publisher.ts';
+import { SuspectLines } from './suspect-lines.ts';
 import { parksHeader, strikesHeader } from './wire.ts';
 
 export interface AmqpConsumerParts {
@@ -26,8 +27,6 @@ export interface AmqpConsumerParts {
   readonly onClose: () => void;
 }
 
-/** Suspects wait their turn at the broker, not here. */
-const suspectPauseMs = 1500;
 /**
  * A node that goes down ends one connection after the other, and what one loses it still pushes to the next: before a message that
  * came back is touched, ours has to have lived on for this long. Else there would be two of it after the restart.
@@ -37,6 +36,9 @@ const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
 const glimpseMs = 50;
+/** How often one who is busy looks whether suspects wait, and one who waits for their sake whether they are still there. */
+const suspectsLookMs = 10_000;
+const suspectsGlanceMs = 1000;
 const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpConsumer implements Consumer {
@@ -47,8 +49,10 @@ export class AmqpConsumer implements Consumer {
   readonly #feeds = new Map<string, Feed>();
   readonly #queues: string[];
   #declarations: Declarations | null = null;
-  /** The one suspect that is here. */
-  #suspect: AmqpDelivery | null = null;
+  readonly #quarantine: Quarantine;
+  readonly #lines: SuspectLines;
+  #suspectsWait = false;
+  #suspectsSeenMs = Number.NEGATIVE_INFINITY;
   #flowing: Promise<void> | null = null;
   #glancedMs: number = performance.now();
   #idle: (() => void) | null = null;
@@ -56,16 +60,19 @@ export class AmqpConsumer implements Consumer {
   constructor(parts: AmqpConsumerParts) {
     this.#parts = parts;
     this.#queues = [...new Set(parts.options.queues)];
+    this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
+    this.#lines = new SuspectLines([...this.#queues], (queue) => this.#openLine(queue));
     this.#link = new AmqpLink(parts.settings, {
       steady: true,
       // The server gives a connection up that was silent for two to three of these.
       heartbeat: Math.max(1, Math.floor(parts.options.leaseMs / 2500)),
       onReady: (connection) => {
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
+        this.#suspectsSeenMs = Number.NEGATIVE_INFINITY;
         this.#wake();
       },
       onLost: () => {
-        for (const feed of [...this.#feeds.values()]) this.#end(feed);
+        for (const feed of this.#all()) this.#end(feed);
       },
     });
   }
@@ -84,7 +91,7 @@ export class AmqpConsumer implements Consumer {
 
   /** How many messages of the queue are with this process. */
   held(queue: string): number {
-    return this.#feeds.get(queue)?.held.size ?? 0;
+    return (this.#feeds.get(queue)?.held.size ?? 0) + this.#lines.held(queue);
   }
 
   /** Lets the connection go without a word, as if the process had died. For tests. */
@@ -114,6 +121,18 @@ export class AmqpConsumer implements Consumer {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         const room = capacity();
         if (room <= 0) return [];
+        if (performance.now() - this.#suspectsSeenMs > suspectsLookMs) void this.#lookForSuspects();
+        const { aloneMs } = this.#quarantine;
+        if (aloneMs > 0) {
+          await this.#rest();
+          await alarm.sleep(aloneMs);
+          continue;
+        }
+        if (this.#suspectsWait && !this.#quarantine.holdsSuspect) {
+          const suspect = await this.#claimSuspect(alarm);
+          if (suspect !== null) return [suspect];
+          continue;
+        }
         const deliveries = this.#take(room);
         if (deliveries.length > 0) return deliveries;
         await this.#flow(capacity);
@@ -123,6 +142,7 @@ export class AmqpConsumer implements Consumer {
         if (performance.now() - this.#glancedMs > glanceMs / 2) {
           this.#glancedMs = performance.now();
           await this.#glance();
+          await this.#lookForSuspects();
         }
         await nextTurn(); // what comes with it
       }
@@ -142,7 +162,7 @@ export class AmqpConsumer implements Consumer {
     this.#wake();
     if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await Promise.race([this.#leave(), this.#parts.clock.sleep(leaveTimeoutMs)]);
-    for (const feed of [...this.#feeds.values()]) this.#end(feed);
+    for (const feed of this.#all()) this.#end(feed);
     await this.#link.close();
     this.#parts.onClose();
   }
@@ -163,11 +183,85 @@ export class AmqpConsumer implements Consumer {
       if (feed === undefined || delivery === undefined) empty++;
       else {
         feed.out.add(delivery);
+        this.#quarantine.took(delivery.strikes);
         taken.push(delivery);
         empty = 0;
       }
     }
     return taken;
+  }
+
+  #all(): Feed[] {
+    return [...this.#feeds.values(), ...this.#lines.feeds];
+  }
+
+  /** Takes the next suspect if nothing else is held, or for long enough. Null: look again; it has waited for what may change. */
+  async #claimSuspect(alarm: Alarm): Promise<AmqpDelivery | null> {
+    await this.#rest();
+    const isBusy = this.#all().some(({ held, out }) => held.size > out.size);
+    const { suspect, againMs } = this.#quarantine.look(true);
+    if (suspect && !isBusy) {
+      const delivery = await this.#fetchSuspect();
+      if (delivery !== null) return delivery;
+      this.#suspectsWait = false;
+      this.#quarantine.look(false);
+      return null;
+    }
+    await alarm.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), suspectsGlanceMs));
+    if (performance.now() - this.#suspectsSeenMs > suspectsGlanceMs) await this.#lookForSuspects();
+    return null;
+  }
+
+  async #fetchSuspect(): Promise<AmqpDelivery | null> {
+    try {
+      for (;;) {
+        const fetched = await this.#lines.fetch();
+        if (fetched === null) return null;
+        const { feed, queue, message } = fetched;
+        const delivery = new AmqpDelivery(queue, message, (each, settlement) =>
+          this.#settle(feed, each, settlement),
+        );
+        feed.came(delivery);
+        if (isUncounted(delivery)) await this.#countDeath(feed, delivery);
+        else {
+          feed.out.add(delivery);
+          this.#quarantine.took(delivery.strikes);
+          return delivery;
+        }
+      }
+    } catch {
+      return null; // the connection went meanwhile: what was fetched is others'
+    }
+  }
+
+  async #lookForSuspects(): Promise<void> {
+    this.#suspectsSeenMs = performance.now();
+    try {
+      const wait = await this.#lines.look();
+      if (wait === this.#suspectsWait) return;
+      this.#suspectsWait = wait;
+      if (wait) this.#wake();
+      else if (!this.#quarantine.holdsSuspect) this.#quarantine.look(false);
+    } catch {
+      // The connection went meanwhile: the next look is soon enough.
+    }
+  }
+
+  async #openLine(queue: string): Promise<Feed | null> {
+    const { connection } = this.#link;
+    const declarations = this.#declarations;
+    if (connection === null || declarations === null) return null;
+    await declarations.suspects(queue);
+    const feed: Feed = await Feed.open(connection, suspectsOf(queue), {
+      onMessage: () => undefined,
+      onCancelled: () => undefined,
+      onClosed: () => {
+        declarations.forget(queue);
+        this.#end(feed);
+        this.#wake();
+      },
+    });
+    return feed;
   }
 
   /** Sees to it that the broker may push as much as is asked for, beside what is held already. */
@@ -259,19 +353,14 @@ export class AmqpConsumer implements Consumer {
       this.#settle(feed, each, settlement),
     );
     feed.came(delivery);
-    const counts = message.properties.headers?.['x-delivery-count'] === undefined;
-    if (message.fields.redelivered && counts) {
-      await this.#parts.clock.sleep(aftershockMs);
-      const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
-      return this.#sendAgain(feed, delivery, marks, null);
-    }
+    if (isUncounted(delivery)) return this.#countDeath(feed, delivery);
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
     if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
     if (isSuspect(delivery.strikes)) {
-      if (this.#suspect !== null)
-        return this.#sendAgain(feed, delivery, marksOf(delivery), this.#parts.clock.now() + suspectPauseMs);
-      this.#suspect = delivery;
+      // Nothing more is begun from now on.
+      this.#suspectsWait = true;
+      return this.#sendAgain(feed, delivery, marksOf(delivery), null);
     }
     // What the broker's delays cannot say: a few milliseconds.
     while (this.#parts.clock.now() < due && feed.open)
@@ -279,6 +368,13 @@ export class AmqpConsumer implements Consumer {
     if (!feed.open) return;
     feed.ready.push(delivery);
     this.#wake();
+  }
+
+  /** Written on a copy of it, for the broker says of the next death no more than of this one. */
+  async #countDeath(feed: Feed, delivery: AmqpDelivery): Promise<void> {
+    await this.#parts.clock.sleep(aftershockMs);
+    const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
+    await this.#sendAgain(feed, delivery, marks, null);
   }
 
   /** Puts it back with other marks, not before `due`: the copy first, confirmed, then the old one goes. */
@@ -295,12 +391,17 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #resend(delivery: AmqpDelivery, marks: Marks, due: number | null, timeoutMs?: number): Promise<void> {
-    const { outgoing, waits } = copyOf(delivery, marks, due, this.#parts.clock.now());
+    const { outgoing, goal } = copyOf(delivery, marks, due, this.#parts.clock.now());
     await this.#parts.publisher.send(
-      (declarations) => (waits ? declarations.delayed(delivery.queue) : declarations.queue(delivery.queue)),
+      (declarations) => declare(declarations, goal, delivery.queue),
       [outgoing],
-      { timeoutMs },
+      {
+        timeoutMs,
+      },
     );
+    if (goal !== 'suspects') return;
+    this.#suspectsWait = true;
+    this.#wake();
   }
 
   async #settle(feed: Feed, delivery: AmqpDelivery, settlement: Settlement): Promise<boolean> {
@@ -330,36 +431,42 @@ export class AmqpConsumer implements Consumer {
   }
 
   #acknowledge(feed: Feed, delivery: AmqpDelivery): void {
+    const wasOut = feed.out.has(delivery);
     feed.acknowledge(delivery);
-    if (this.#suspect === delivery) this.#suspect = null;
+    if (wasOut && this.#quarantine.letGo(delivery.strikes)) this.#wake();
   }
 
   /** The channel is gone, and what came on it is others' now. */
   #end(feed: Feed): void {
     if (!feed.open) return;
-    const lost = feed.end();
+    for (const { strikes } of feed.out) this.#quarantine.letGo(strikes);
+    feed.end();
     // It may be the queue that is gone.
     this.#declarations?.forget(feed.queue);
     if (this.#feeds.get(feed.queue) === feed) this.#feeds.delete(feed.queue);
-    if (lost.some((delivery) => delivery === this.#suspect)) this.#suspect = null;
   }
 
   /** Takes no more, and gives back what was pushed ahead. */
   async #rest(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
       await feed.stopConsuming();
-      for (const delivery of feed.ready.splice(0)) {
-        if (!feed.open) break;
+      for (let next = feed.ready.shift(); next !== undefined; next = feed.ready.shift()) {
         // It was not handed out, and whoever gets it next is told nothing: in front, as it was.
-        await this.#resend(delivery, marksOf(delivery), null, leaveTimeoutMs).catch(() => undefined);
-        this.#acknowledge(feed, delivery);
+        try {
+          await this.#resend(next, marksOf(next), null, leaveTimeoutMs);
+          this.#acknowledge(feed, next);
+        } catch {
+          // It is with us still, and comes back when the connection closes.
+          if (feed.open) feed.ready.unshift(next);
+          break;
+        }
       }
     }
   }
 
   async #leave(): Promise<void> {
     await this.#rest();
-    for (const feed of [...this.#feeds.values()]) {
+    for (const feed of this.#all()) {
       for (const delivery of [...feed.held]) {
         try {
           await this.#resend(delivery, marksOf(delivery), null, leaveTimeoutMs);
@@ -376,6 +483,16 @@ export class AmqpConsumer implements Consumer {
   #wake(): void {
     for (const alarm of this.#alarms) alarm.ring();
   }
+}
+
+/** It came back from one who died, and nobody has counted that: a quorum queue counts by itself. */
+function isUncounted({ source }: AmqpDelivery): boolean {
+  return source.fields.redelivered && source.properties.headers?.['x-delivery-count'] === undefined;
+}
+
+function declare(declarations: Declarations, goal: Goal, queue: string): Promise<void> {
+  if (goal === 'suspects') return declarations.suspects(queue);
+  return goal === 'delayed' ? declarations.delayed(queue) : declarations.queue(queue);
 }
 
 function isNotFound(error: unknown): boolean {

@@ -19,7 +19,7 @@ import { AmqpConsumer } from './amqp-consumer.ts';
 import { AmqpDeadLetters } from './amqp-dead-letters.ts';
 import { AmqpFanout } from './amqp-fanout.ts';
 import { AmqpNotices } from './amqp-notices.ts';
-import { type Declarations, type Declared, delayedAddress, shortestDelayMs } from './declare.ts';
+import { type Declarations, type Declared, delayedAddress, shortestDelayMs, suspectsOf } from './declare.ts';
 import { type Outgoing, Publisher } from './publisher.ts';
 import { toOptions } from './wire.ts';
 
@@ -60,6 +60,8 @@ export class AmqpTransport implements Transport {
   /** RabbitMQ does not tell which queues there are: those that were used from here. */
   readonly #used = new Set<string>();
   readonly #doubtful = new Set<string>();
+  /** Queues beside which there was no line of suspects, and when that was seen. */
+  readonly #lineless = new Map<string, number>();
   #closed = false;
 
   constructor(settings: AmqpSettings, declared: Declared, clock: Clock) {
@@ -128,7 +130,8 @@ export class AmqpTransport implements Transport {
     this.#refuseIfClosed();
     let claimed = 0;
     for (const consumer of this.#consumers) claimed += consumer.held(queue);
-    return { ready: await this.#waiting(queue), scheduled: 0, claimed };
+    const ready = (await this.#waiting(queue)) + (await this.#suspectsIn(queue));
+    return { ready, scheduled: 0, claimed };
   }
 
   async queues(): Promise<readonly string[]> {
@@ -148,8 +151,10 @@ export class AmqpTransport implements Transport {
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
     const { messageCount } = await channel.purgeQueue(queue);
+    const suspects = await this.#suspectsIn(queue);
+    if (suspects > 0) await channel.purgeQueue(suspectsOf(queue));
     await closeChannel(channel);
-    return messageCount;
+    return messageCount + suspects;
   }
 
   async close(): Promise<void> {
@@ -182,7 +187,15 @@ export class AmqpTransport implements Transport {
     if (this.#doubtful.size > rememberedDoubts && oldest !== undefined) this.#doubtful.delete(oldest);
   }
 
-  async #waiting(queue: string): Promise<number> {
+  /** RabbitMQ logs each question for a queue that is not there as an error: it is not asked again for a while. */
+  async #suspectsIn(queue: string): Promise<number> {
+    const now = performance.now();
+    if (now - (this.#lineless.get(queue) ?? Number.NEGATIVE_INFINITY) < linelessMs) return 0;
+    const waiting = await this.#waiting(suspectsOf(queue), () => this.#lineless.set(queue, now));
+    return waiting;
+  }
+
+  async #waiting(queue: string, onMissing?: () => void): Promise<number> {
     const { connection } = await this.#publisher.session();
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
@@ -191,7 +204,10 @@ export class AmqpTransport implements Transport {
       await closeChannel(channel);
       return messageCount;
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 404) return 0;
+      if (error instanceof Error && 'code' in error && error.code === 404) {
+        onMissing?.();
+        return 0;
+      }
       throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
     }
   }
@@ -202,6 +218,7 @@ export class AmqpTransport implements Transport {
 }
 
 const rememberedDoubts = 10_000;
+const linelessMs = 60_000;
 
 /** How long a message waits at the broker; what is less, its worker waits. */
 function delayMs(eta: Date | null, now: number): number {

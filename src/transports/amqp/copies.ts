@@ -1,13 +1,15 @@
 // What goes back to the broker is a copy with other marks; the old one is acknowledged when the copy is confirmed.
 import { parseTimestamp } from '../../protocol/timestamp.ts';
+import { isSuspect } from '../suspect.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
-import { deadQueue, delayedAddress, shortestDelayMs } from './declare.ts';
+import { deadQueue, delayedAddress, shortestDelayMs, suspectsOf } from './declare.ts';
 import type { Outgoing } from './publisher.ts';
 import {
   againOptions,
   countOf,
   deadHeader,
   parksHeader,
+  replayedHeader,
   returnedHeader,
   strikesHeader,
   untilHeader,
@@ -20,7 +22,11 @@ export function marksOf({ source }: AmqpDelivery): Marks {
   const counted: unknown = source.properties.headers?.['x-delivery-count'];
   const strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
   const parks = countOf(source, parksHeader);
-  return { ...(strikes > 0 && { [strikesHeader]: strikes }), ...(parks > 0 && { [parksHeader]: parks }) };
+  return {
+    ...(strikes > 0 && { [strikesHeader]: strikes }),
+    ...(parks > 0 && { [parksHeader]: parks }),
+    ...(countOf(source, replayedHeader) > 0 && { [replayedHeader]: 1 }),
+  };
 }
 
 /** Milliseconds since 1970, or 0: of the task's `eta` and of what we were asked to wait for, the later. */
@@ -30,23 +36,28 @@ export function dueOf({ message, source }: AmqpDelivery): number {
   return Math.max(due, Number(source.properties.headers?.[untilHeader] ?? 0));
 }
 
-/** To the queue it came from; if it is to wait for a while, by way of the broker's delays. */
+/** What a copy needs: its queue, its delays, or its queue's line of suspects. */
+export type Goal = 'queue' | 'delayed' | 'suspects';
+
+/** To the queue it came from, or where its suspects wait; if it is to wait for a while, by way of the broker's delays. */
 export function copyOf(
   { queue, source }: AmqpDelivery,
   marks: Marks,
   due: number | null,
   now: number,
-): { readonly outgoing: Outgoing; readonly waits: boolean } {
+): { readonly outgoing: Outgoing; readonly goal: Goal } {
   const delayMs = due === null ? 0 : due - now;
-  const waits = delayMs >= shortestDelayMs;
+  const strikes = Number(marks[strikesHeader] ?? 0);
+  const goal = delayMs >= shortestDelayMs ? 'delayed' : isSuspect(strikes) ? 'suspects' : 'queue';
   // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
   const options = againOptions(source, {
     ...marks,
     [returnedHeader]: 1,
     ...(due !== null && { [untilHeader]: due }),
   });
-  const address = waits ? delayedAddress(queue, delayMs) : { exchange: '', routingKey: queue };
-  return { outgoing: { id: '', ...address, content: source.content, options }, waits };
+  const routingKey = goal === 'suspects' ? suspectsOf(queue) : queue;
+  const address = goal === 'delayed' ? delayedAddress(queue, delayMs) : { exchange: '', routingKey };
+  return { outgoing: { id: '', ...address, content: source.content, options }, goal };
 }
 
 /** To the dead-letter queue, with what is known of it. */

@@ -6,6 +6,9 @@ import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 /** Where dead letters lie. */
 export const deadQueue = 'umbel.dead';
 
+/** Where a queue's suspects wait (see `isSuspect`). */
+export const suspectsOf = (queue: string): string => `umbel.suspects.${queue}`;
+
 /** Celery's native delayed delivery: 28 levels, 2^27 seconds the longest. */
 const levels = 28;
 /** Longest delay that the levels can say, seconds. */
@@ -62,6 +65,7 @@ export class Declarations {
   readonly #delayedQueueType: 'classic' | 'quorum';
   readonly #queues = new Map<string, Promise<void>>();
   readonly #delayed = new Map<string, Promise<void>>();
+  readonly #suspects = new Map<string, Promise<void>>();
   #levels: Promise<void> | null = null;
   #dead: Promise<void> | null = null;
 
@@ -107,6 +111,24 @@ export class Declarations {
   forget(queue: string): void {
     this.#queues.delete(queue);
     this.#delayed.delete(queue);
+    this.#suspects.delete(queue);
+    this.#suspects.delete(suspectsOf(queue));
+  }
+
+  /** Where this queue's suspects wait. It is of the type that the queues of future tasks are of. */
+  suspects(queue: string): Promise<void> {
+    return once(this.#suspects, suspectsOf(queue), () =>
+      this.#with(async (channel) => {
+        const options = { durable: true, arguments: { 'x-queue-type': this.#delayedQueueType } };
+        try {
+          await channel.assertQueue(suspectsOf(queue), options);
+        } catch (error) {
+          if (!isPreconditionFailed(error)) throw error;
+          // It is there, of the other type: that does as well.
+          await this.#with(async (another) => void (await another.checkQueue(suspectsOf(queue))));
+        }
+      }),
+    );
   }
 
   dead(): Promise<void> {

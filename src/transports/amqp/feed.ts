@@ -1,6 +1,7 @@
 import {
   type AmqpChannel,
   type AmqpConnection,
+  type AmqpGetMessage,
   type AmqpMessage,
   closeChannel,
 } from '../../clients/amqp/link.ts';
@@ -76,6 +77,17 @@ export class Feed {
     for (const tag of this.#tags.splice(0)) await this.#channel.cancel(tag).catch(() => undefined);
   }
 
+  /** Asks for one message instead of waiting for it. @throws the queue or the channel is gone */
+  async fetch(): Promise<AmqpMessage | null> {
+    const message: AmqpGetMessage | false = await this.#channel.get(this.queue);
+    return message === false ? null : { ...message, fields: { ...message.fields, consumerTag: '' } };
+  }
+
+  /** How many wait. @throws the queue or the channel is gone */
+  async count(): Promise<number> {
+    return (await this.#channel.checkQueue(this.queue)).messageCount;
+  }
+
   came(delivery: AmqpDelivery): void {
     this.held.add(delivery);
     this.#acks.came(delivery.source);
@@ -108,7 +120,7 @@ export class Feed {
   /** Whether messages waited at this look and the last, and none came though there is room. @throws the queue or the channel is gone */
   async isForgotten(): Promise<boolean> {
     const before = this.#arrivals;
-    const { messageCount } = await this.#channel.checkQueue(this.queue);
+    const messageCount = await this.count();
     const isStuck = messageCount > 0 && this.#arrivals === before && this.#waitedAt === before;
     this.#waitedAt = messageCount > 0 ? this.#arrivals : -1;
     return isStuck;
