@@ -92,7 +92,7 @@ export class Run implements RunContext, Subject {
     this.#interrupted = true;
     this.#decide(end);
     this.#abortWith(reason);
-    if (!this.#parts.pool.terminate(this)) {
+    if (!this.#parts.pool.terminate(this, end.kind === 'revoked' ? end.signum : null)) {
       this.logger.warn(
         { reason: reason.message },
         'the run was ended, but its code may still be running: this pool can only ask it to stop, by its signal',

@@ -25,11 +25,12 @@ const nok = (text: string): Json => ({ error: text });
 
 export const revoke: Command = async (panel, args) => {
   const ids = [...new Set(textsOf(args, 'task_id'))];
+  const signum = args.terminate === true ? signalNumber(args.signal) : null;
   panel.logger.info({ revoked: ids.slice(0, 100) }, `revoked: ${ids.slice(0, 5).join(', ')}`);
   await panel.revocations.revoke(ids.map(idNotice));
   if (args.terminate !== true) return ok(`tasks ${setOf(ids)} flagged as revoked`);
   const wanted = new Set(ids);
-  const ended = panel.processor.terminate(({ id }) => wanted.has(id), signalNumber(args.signal));
+  const ended = panel.processor.terminate(({ id }) => wanted.has(id), signum);
   return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
 };
 
@@ -37,6 +38,7 @@ export const terminate: Command = (panel, args) => revoke(panel, { ...args, term
 
 export const revokeByStamps: Command = async (panel, args) => {
   const stamps = stampsOf(args.headers);
+  const signum = args.terminate === true ? signalNumber(args.signal) : null;
   await panel.revocations.revoke(
     stamps.flatMap(([name, values]) => values.map((value) => stampNotice(name, value))),
   );
@@ -49,7 +51,7 @@ export const revokeByStamps: Command = async (panel, args) => {
         const list: readonly unknown[] = Array.isArray(mine) ? mine : [mine];
         return list.some((value) => values.includes(String(value)));
       }),
-    signalNumber(args.signal),
+    signum,
   );
   return ok(ended.length === 0 ? `headers ${said} were not terminated` : `headers ${said} revoked`);
 };
@@ -222,10 +224,14 @@ function stampsOf(headers: unknown): readonly (readonly [string, readonly string
   });
 }
 
-/** `SIGTERM`, `TERM`, or its number. */
-function signalNumber(signal: unknown): number | null {
-  if (typeof signal === 'number') return signal;
-  if (typeof signal !== 'string') return constants.signals.SIGTERM;
-  const name = signal.toUpperCase().startsWith('SIG') ? signal.toUpperCase() : `SIG${signal.toUpperCase()}`;
-  return Object.entries(constants.signals).find(([known]) => known === name)?.[1] ?? null;
+/** `SIGTERM`, `TERM`, or its number; default SIGTERM, as in Celery. */
+function signalNumber(signal: unknown): number {
+  const { signals } = constants;
+  if (signal === undefined || signal === null) return signals.SIGTERM;
+  const word = String(signal).toUpperCase();
+  const found = Object.entries(signals).find(
+    ([name, number]) => name === word || name === `SIG${word}` || number === signal,
+  );
+  if (found === undefined) throw new CommandError('ValueError', `unknown signal ${String(signal)}`);
+  return found[1];
 }

@@ -101,6 +101,11 @@ export class ChildHost {
     this.#child.kill();
   }
 
+  /** See {@link Child.signal}. */
+  signal(signum: number): boolean {
+    return this.#child.signal(signum);
+  }
+
   /** Asks it to end; it is free. */
   leave(): void {
     this.#child.post({ kind: 'leave' });

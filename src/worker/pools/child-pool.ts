@@ -20,6 +20,8 @@ export interface ChildPoolParts extends Omit<ChildHostParts, 'onExit'> {
 
 /** How long a child that is asked to leave is waited for. */
 const leaveMs = 2000;
+/** How long one that was sent a signal, and has not ended of it, may go on. */
+const graceMs = 5000;
 
 export class ChildPool implements Pool {
   readonly name: string;
@@ -58,14 +60,16 @@ export class ChildPool implements Pool {
       return { kind: 'lost', reason: 'it was ended before it began' };
     }
     const outcome = await host.run(context);
-    if (!host.gone) this.#release(host);
+    // Its code may have come to its end while it was being ended: it is not to run another's.
+    if (!host.gone && !this.#dying.has(host)) this.#release(host);
     return outcome;
   }
 
-  terminate(context: RunContext): boolean {
+  terminate(context: RunContext, signum: number | null): boolean {
     for (const host of [...this.#hosts]) {
       if (host.context !== context) continue;
-      host.kill();
+      if (signum === null || !host.signal(signum)) host.kill();
+      else this.#killLater(host, graceMs);
       // A thread in a native call ends only after it: its place is another's from now on.
       this.#hosts.delete(host);
       this.#dying.add(host);
@@ -102,6 +106,7 @@ export class ChildPool implements Pool {
     const { clock } = this.#parts;
     const over = new AbortController();
     const hosts = [...this.#hosts];
+    for (const host of this.#dying) host.kill();
     for (const host of hosts)
       if (host.context === null) host.leave();
       else host.kill();
@@ -163,10 +168,13 @@ export class ChildPool implements Pool {
 
   #dismiss(host: ChildHost): void {
     host.leave();
-    const { clock } = this.#parts;
-    clock.sleep(leaveMs, this.#closing.signal).then(
+    this.#killLater(host, leaveMs);
+  }
+
+  #killLater(host: ChildHost, ms: number): void {
+    this.#parts.clock.sleep(ms, this.#closing.signal).then(
       () => !host.gone && host.kill(),
-      () => undefined,
+      () => undefined, // whoever closes the pool ends it
     );
   }
 

@@ -24,10 +24,11 @@ export interface Pool extends AsyncDisposable {
    */
   execute(task: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | Lost>;
   /**
-   * Ends the code of a run that was decided without it (its hard time limit, a cold shutdown).
+   * Ends the code of a run that was decided without it (its hard time limit, a cold shutdown), at once; or by the signal of this number,
+   * which its code may hear and answer for a while, where there are signals.
    * False: this pool cannot, and the code may go on.
    */
-  terminate(context: RunContext): boolean;
+  terminate(context: RunContext, signum: number | null): boolean;
   /** How many tasks it can run at a time, from now on. What runs is not ended for it. */
   resize(size: number): void;
   /** What each place is doing, for people. */

@@ -1,9 +1,10 @@
 // Starting a child: a process, or a thread of this one.
 import { fork } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { ChildData, FromChild, ToChild } from './child/messages.ts';
+import { type ChildData, deafTo, type FromChild, type ToChild } from './child/messages.ts';
 
 /** A child, as its pool sees it. */
 export interface Child {
@@ -14,6 +15,8 @@ export interface Child {
   post(message: ToChild): void;
   /** Ends it at once, whatever it is doing. */
   kill(): void;
+  /** Sends it this signal. False: it is a thread, which knows none. */
+  signal(signum: number): boolean;
 }
 
 export interface ChildEvents {
@@ -59,6 +62,13 @@ export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
     thread: null,
     post: (message) => void (child.connected && child.send(message, () => undefined)),
     kill: () => void child.kill('SIGKILL'),
+    signal: (signum) => {
+      const name = deafTo.find((each) => constants.signals[each] === signum);
+      if (name === undefined) child.kill(signum);
+      else if (child.connected)
+        child.send({ kind: 'raise', signal: name } satisfies ToChild, () => undefined);
+      return true;
+    },
   };
 };
 
@@ -78,6 +88,7 @@ export const spawnThread: Spawn = (data, { onMessage, onExit }) => {
     thread: thread.threadId,
     post: (message) => thread.postMessage(message),
     kill: () => void thread.terminate(),
+    signal: () => false,
   };
 };
 

@@ -1,6 +1,6 @@
 // Where a child begins, be it a process or a thread.
 import { parentPort, workerData } from 'node:worker_threads';
-import type { ChildData, FromChild, ToChild } from './messages.ts';
+import { type ChildData, deafTo, type FromChild, type ToChild } from './messages.ts';
 import { type ChildPort, serve } from './serve.ts';
 
 if (parentPort !== null) {
@@ -10,6 +10,7 @@ if (parentPort !== null) {
       post: (message) => port.postMessage(message),
       listen: (listener) => port.on('message', listener),
       leave: () => process.exit(0),
+      raise: () => undefined,
     },
     workerData as ChildData, // what the pool gave
   );
@@ -17,10 +18,10 @@ if (parentPort !== null) {
   process.once('message', (data) => void serve(processPort(), data as ChildData)); // the pool's first word
   // Whoever started us is gone, and with it all that we could do.
   process.once('disconnect', () => process.exit(0));
-  // The terminal signals the whole group; the worker says what we are to do. SIGUSR1 would open a debugger's port.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const)
-    process.on(signal, () => undefined);
+  for (const signal of deafTo) process.on(signal, unheard);
 }
+
+function unheard(): void {}
 
 function processPort(): ChildPort {
   return {
@@ -28,5 +29,9 @@ function processPort(): ChildPort {
     listen: (listener: (message: ToChild) => void) =>
       void process.on('message', (message) => listener(message as ToChild)), // the pool's
     leave: () => process.exit(0),
+    raise: (signal) => {
+      if (signal !== 'SIGUSR1') process.off(signal, unheard); // that one, unheard, would open a debugger's port
+      process.kill(process.pid, signal);
+    },
   };
 }

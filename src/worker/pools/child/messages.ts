@@ -44,7 +44,13 @@ export type ToChild =
   | { readonly kind: 'refusal'; readonly call: number; readonly error: WrittenRefusal }
   /** The next record of a watch; `null`: it has ended. */
   | { readonly kind: 'record'; readonly watch: number; readonly record: string | null }
+  /** Its run was revoked: it is to take this signal as any program does. */
+  | { readonly kind: 'raise'; readonly signal: DeafTo }
   | { readonly kind: 'leave' };
+
+/** What a process of a pool does not heed from others: a terminal signals the whole group. Its worker says what it is to do. */
+export const deafTo = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const;
+export type DeafTo = (typeof deafTo)[number];
 
 export interface RunOrder {
   /** The message, as kombu's envelope. */

@@ -12,7 +12,7 @@ import type { TaskMessage } from '../../../protocol/message.ts';
 import { decodeTask } from '../../../protocol/task.ts';
 import { TaskLogger } from '../../task-logger.ts';
 import { Calls } from './calls.ts';
-import type { ChildData, FromChild, LogLevel, RunOrder, ToChild, WrittenEnd } from './messages.ts';
+import type { ChildData, DeafTo, FromChild, LogLevel, RunOrder, ToChild, WrittenEnd } from './messages.ts';
 import { childStores } from './stores.ts';
 import { writeChildren, writeOutcome } from './written.ts';
 
@@ -23,6 +23,8 @@ export interface ChildPort {
   listen(listener: (message: ToChild) => void): void;
   /** Ends this child. */
   leave(): void;
+  /** Sends this process the signal, which ends it if the user's code does not listen for it. */
+  raise(signal: DeafTo): void;
 }
 
 export async function serve(port: ChildPort, data: ChildData): Promise<void> {
@@ -48,6 +50,7 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
   port.listen((message) => {
     if (calls.take(message)) return;
     if (message.kind === 'leave') port.leave();
+    else if (message.kind === 'raise') port.raise(message.signal);
     else if (message.kind === 'abort') {
       const { name, message: text, seconds } = message;
       stop?.(
