@@ -28,7 +28,7 @@ export function withCommonOptions(command: Command): void {
     .option('-b, --broker <url>', 'The broker, for an App that names none, or without -A.')
     .option('--result-backend <url>', 'The result backend, likewise.')
     .option('--workdir <folder>', 'Change to this folder first.')
-    .option('--json', 'Print JSON for programs.')
+    .option('-j, --json', 'Print JSON for programs.')
     .option('-C, --no-color', 'Print without colours (also NO_COLOR=1).')
     .option('-q, --quiet', 'Say less: no banner.')
     .option('--debug', 'Show the stack of an error.');

@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { UmbelError } from '../errors.ts';
 import { createProgram } from './program.ts';
 import { redacted } from './redact.ts';
-import { exitCode, UsageError } from './usage.ts';
+import { exitCode, NotStarted, UsageError } from './usage.ts';
 
 // `umbel dead list | head` closes our output early; that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -25,6 +25,7 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     explain(error, argv.includes('--debug') || Boolean(process.env.UMBEL_DEBUG));
     if (error instanceof UmbelError && error.code === 'UMBEL_PID_FILE') return exitCode.cannotCreate;
+    if (error instanceof NotStarted) return error.exitCode || exitCode.failed;
     return error instanceof UsageError ? exitCode.usage : exitCode.failed;
   }
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { heedForeignOptions, withForeignOptions } from './celery-options.ts';
 import { amqpCommand } from './commands/amqp.ts';
 import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
@@ -81,8 +82,10 @@ or the embedded store of this folder, .umbel/store.db.`,
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of everyCommand(program)) {
+    const name = nameOf(command);
     withCommonOptions(command);
-    const shown = examples[fullName(command).slice('umbel '.length)];
+    withForeignOptions(command, name);
+    const shown = examples[name];
     if (shown !== undefined) command.addHelpText('after', `\nExamples:\n  ${shown.join('\n  ')}`);
     command
       .exitOverride()
@@ -91,7 +94,10 @@ or the embedded store of this folder, .umbel/store.db.`,
       .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
       .configureHelp({ sortSubcommands: false });
   }
-  program.hook('preAction', (_, command) => configure(command));
+  program.hook('preAction', async (_, command) => {
+    heedForeignOptions(command, nameOf(command));
+    await configure(command);
+  });
   return program;
 }
 
@@ -102,6 +108,11 @@ function* everyCommand(command: Command): Iterable<Command> {
 
 function fullName(command: Command): string {
   return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
+}
+
+/** Without the program's: `upgrade settings`. */
+function nameOf(command: Command): string {
+  return fullName(command).slice('umbel '.length);
 }
 
 /** commander's message and its "did you mean" are two lines. */

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
+import { detachedEnvironment } from './detach.ts';
 
 /** Before anything changes the folder. */
 const folder = process.cwd();
@@ -55,13 +56,17 @@ export async function startAgain(): Promise<number> {
   if (typeof exec === 'function') {
     process.chdir(folder);
     await flushed();
-    Reflect.apply(exec, process, [process.execPath, [process.execPath, ...args], process.env]);
+    Reflect.apply(exec, process, [
+      process.execPath,
+      [process.execPath, ...args],
+      { ...process.env, ...detachedEnvironment() },
+    ]);
   }
   if (process.env[parentVariable] === String(process.ppid)) return againCode;
   for (;;) {
     const child = spawn(process.execPath, args, {
       cwd: folder,
-      env: { ...process.env, [parentVariable]: String(process.pid) },
+      env: { ...process.env, ...detachedEnvironment(), [parentVariable]: String(process.pid) },
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // with the channel it learns that we are gone
     });
     const code = await endOf(child);

@@ -7,6 +7,16 @@ export class UsageError extends UmbelError {
   }
 }
 
+/** What was to run in the background ended at once: with this exit code, and these last words. */
+export class NotStarted extends UmbelError {
+  readonly exitCode: number | null;
+
+  constructor(name: string, exitCode: number | null, said: string) {
+    super('UMBEL_NOT_STARTED', `${name} did not start: ${said.replace(/^umbel: /, '')}`);
+    this.exitCode = exitCode;
+  }
+}
+
 /** What the command's exit code says. */
 export const exitCode = {
   ok: 0,

@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { checkPriority, type Priority } from '../app/priority.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
+import { UsageError } from './usage.ts';
 
 /** `-Q a,b`. */
 export function queueList(text: string, previous: readonly string[] = []): readonly string[] {
@@ -9,6 +10,19 @@ export function queueList(text: string, previous: readonly string[] = []): reado
   if (names.some((name) => name === ''))
     throw new InvalidArgumentError('A queue name is empty; write them as a,b.');
   return [...new Set([...previous, ...names])];
+}
+
+/**
+ * `-X a,b` of Celery: all queues but these.
+ * @throws UsageError when one of them is not among the queues, or none is left
+ */
+export function without(queues: readonly string[], excluded: readonly string[] = []): readonly string[] {
+  const unknown = excluded.find((queue) => !queues.includes(queue));
+  if (unknown !== undefined)
+    throw new UsageError(`-X: the queue '${unknown}' is not among ${queues.join(', ')}`);
+  const left = queues.filter((queue) => !excluded.includes(queue));
+  if (left.length === 0) throw new UsageError('-X leaves no queue');
+  return left;
 }
 
 export function positiveInteger(text: string): number {

@@ -2,7 +2,8 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { marksAt } from '../../src/cli/migrate/marks.ts';
-import { etaOf, idOf, move } from '../../src/cli/migrate/move.ts';
+import { move } from '../../src/cli/migrate/move.ts';
+import { etaOf, idOf } from '../../src/cli/migrate/reading.ts';
 import { migrate } from '../../src/cli/migrate/run.ts';
 import { delayedFor, waitingAt } from '../../src/cli/migrate/scheduled.ts';
 import { delayedAddress } from '../../src/transports/amqp/declare.ts';
@@ -21,9 +22,15 @@ vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
 
 /** Sends as an application does: `count` calls now with priorities 0 to 9 in turn, then `later` that are to wait for an hour. */
-async function fill(broker: string, count: number, later = 0, queue = 'celery'): Promise<string[]> {
+async function fill(
+  broker: string,
+  count: number,
+  later = 0,
+  queue = 'celery',
+  name = 'shop.add',
+): Promise<string[]> {
   await using app = new App('shop', { broker, backend: null });
-  const add = app.task('shop.add', (x: number, y: number) => x + y);
+  const add = app.task(name, (x: number, y: number) => x + y);
   const calls = Array.from({ length: count + later }, (_, n) =>
     add.applyAsync([n, 1], { queue, ...(n < count ? { priority: n % 10 } : { countdown: 3600 }) }),
   );
@@ -57,7 +64,7 @@ async function contents(broker: string, queues: readonly string[] = ['celery']):
     for (const { message } of deliveries) if (message.ok) add(message.value);
   }
   await waiting.drain(
-    new Set(queues),
+    { queues: new Set(queues), fits: () => true },
     async (_, message) => add(message),
     () => 10_000,
   );
@@ -68,7 +75,12 @@ async function contents(broker: string, queues: readonly string[] = ['celery']):
 async function moveAll(
   source: string,
   destination: string,
-  options: { queues?: Record<string, string>; limit?: number; force?: boolean } = {},
+  options: {
+    queues?: Record<string, string>;
+    limit?: number;
+    tasks?: string[];
+    timeoutMs?: number;
+  } = {},
 ): Promise<{ data: Record<string, unknown>; said: string[] }> {
   await using app = new App('shop', { broker: 'memory://' });
   const said: string[] = [];
@@ -85,6 +97,7 @@ async function moveAll(
   };
   await migrate(app, output, {
     ...{ source, destination, limit: options.limit ?? null, forever: false },
+    ...{ tasks: options.tasks ?? null, timeoutMs: options.timeoutMs ?? null },
     queues: options.queues === undefined ? null : new Map(Object.entries(options.queues)),
     confirm: async () => true,
   });
@@ -138,6 +151,42 @@ test('some queues, under another name, and no more than so many', async () => {
   });
   expect(await contents(destination, ['emails'])).toHaveLength(5);
   expect(await contents(source, ['other'])).toHaveLength(3);
+});
+
+test('the messages of some tasks; the others stay, with their time', async () => {
+  const folder = folderOf();
+  const [source, destination] = [sqlite(folder, 'a'), sqlite(folder, 'b')];
+  await onlySome(source, destination);
+  // By the command, as Celery's; what cannot be meant is said.
+  const mails = ['migrate', source, destination, '-T', 'shop.mail', '-t', '0.5', '-a', '-f'];
+  expect(await umbel(folder, mails)).toMatchObject({
+    code: 0,
+    stdout: 'Moved 0 messages.\n',
+    stderr: expect.stringMatching(/--ack-messages has no effect: it is always so/),
+  });
+});
+
+/** Of two tasks in one queue, now and later, one moves. */
+async function onlySome(source: string, destination: string): Promise<void> {
+  const others = await fill(source, 25, 5);
+  const wanted = await fill(source, 20, 4, 'celery', 'shop.mail');
+  const { data } = await moveAll(source, destination, { tasks: ['shop.mail'] });
+  expect(data).toMatchObject({ moved: 24, dead: 0, left: 30 });
+  const [here, there] = [await contents(source), await contents(destination)];
+  expect(sorted(there.map(({ id }) => id))).toEqual(sorted(wanted));
+  expect(there.filter(({ hours }) => hours === 1)).toHaveLength(4);
+  expect(sorted(here.map(({ id }) => id))).toEqual(sorted(others));
+  expect(here.filter(({ hours }) => hours === 1)).toHaveLength(5);
+}
+
+test('with a timeout it waits so long for more', async () => {
+  const folder = folderOf();
+  const [source, destination] = [sqlite(folder, 'a'), sqlite(folder, 'b')];
+  await fill(source, 3);
+  const began = performance.now();
+  const { data } = await moveAll(source, destination, { timeoutMs: 2000 });
+  expect(data).toMatchObject({ moved: 3, complete: true });
+  expect(performance.now() - began).toBeGreaterThan(1900);
 });
 
 test('it asks first, and refuses a broker that is both source and destination', async () => {
@@ -207,6 +256,7 @@ async function dieBetweenPublishAndSettle(source: string, destination: string): 
   await using waiting = await waitingAt(from, source, {});
   const route = {
     ...{ queues: new Map([['celery', 'celery']]), source, limit: null, forever: false },
+    ...{ idleMs: 500, filtered: false, fits: () => true },
     signal: AbortSignal.timeout(20_000),
     onMoved: () => undefined,
   };
@@ -251,6 +301,11 @@ describe.skipIf(noRedis)('with Redis', () => {
     expect(sorted(found.map(({ id }) => id))).toEqual(sorted(ids));
   });
 
+  test('from Redis, only the messages of some tasks', async () => {
+    await using redis = await RedisServerProcess.start();
+    await onlySome(redis.url(), sqlite(folderOf(), 'b'));
+  });
+
   test('from Redis, with what workers have put aside until its time', async () => {
     await using redis = await RedisServerProcess.start();
     const folder = folderOf();
@@ -284,6 +339,8 @@ test.skipIf(noRabbit !== undefined)(
     const ids = await fill(source, 30, 20);
     const to = await umbel(folder, ['migrate', source, there, '-f', '--json']);
     expect(JSON.parse(to.stdout)).toMatchObject({ moved: 50, left: 0 });
+    const none = await umbel(folder, ['migrate', there, back, '-fj', '-T', 'shop.mail']);
+    expect(JSON.parse(none.stdout)).toMatchObject({ moved: 0, dead: 0 });
     const from = await umbel(folder, ['migrate', there, back, '-f', '--json', '-Q', 'celery']);
     expect(JSON.parse(from.stdout)).toMatchObject({ moved: 50, left: 0, complete: true });
     const found = await contents(back);

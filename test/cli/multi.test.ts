@@ -30,6 +30,19 @@ describe('the workers that are named', () => {
     ]);
   });
 
+  test('may be ranges of numbers, and what Celery says of itself is not for them', () => {
+    const nodes = read('4 -c 2 -c:1-3 10 --nosplash --hostname=there --logfile=log/%n%I.log');
+    expect(nodes.map(({ args }) => args.join(' '))).toEqual([
+      '-n celery1@there -c 2 -c 10',
+      '-n celery2@there -c 2 -c 10',
+      '-n celery3@there -c 2 -c 10',
+      '-n celery4@there -c 2',
+    ]);
+    expect(nodes[0]).toMatchObject({ logFile: 'log/celery1.log' });
+    expect(() => read('2 -c:3-1 10')).toThrow(/no range/);
+    expect(() => read('2 --cmd celery')).toThrow(/no --cmd here; it starts 'umbel worker'/);
+  });
+
   test('must be there, once each', () => {
     expect(() => readNodes([])).toThrow(/name the workers/);
     expect(() => read('a a')).toThrow(/named twice/);
@@ -39,6 +52,12 @@ describe('the workers that are named', () => {
 
 describe('multi', () => {
   beforeAll(ensureBuilt, 120_000);
+
+  test('tells the options of one, and what a name stands for', async () => {
+    const multi = async (line: string) => (await umbel('.', ['multi', ...line.split(' ')])).stdout;
+    expect(await multi('get mails images@eu mails@eu -c 2 -c:mails 4')).toBe('-n mails@eu -c 2 -c 4\n');
+    expect(await multi('expand run/%n.pid images@eu mails@eu')).toBe('run/images.pid\nrun/mails.pid\n');
+  });
 
   test('starts workers in the background, knows them, restarts them, and stops them when they are done', async () => {
     const folder = project({ 'app.js': shop });

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { Duration } from '../../lib/duration.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { type CommonOptions, optionsOf, requireApp, requireSharedStore, withApp } from '../common.ts';
+import { detach, isDetached } from '../detach.ts';
 import {
   createLogger,
   type LoggingChoices,
@@ -10,6 +11,7 @@ import {
   pidFileOf,
   withLoggingOptions,
 } from '../logging.ts';
+import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
 import { duration } from '../values.ts';
 
@@ -18,6 +20,7 @@ interface BeatCommandOptions extends CommonOptions, LoggingChoices {
   readonly embedded?: boolean;
   readonly concurrency?: string;
   readonly pidfile?: string;
+  readonly detach?: boolean;
 }
 
 /** `umbel beat`: sends tasks on their schedules until it is told to stop. */
@@ -34,7 +37,12 @@ export function beatCommand(): Command {
     )
     .addOption(new Option('--embedded', 'As the part of a worker.').hideHelp());
   withLoggingOptions(command);
-  command.option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.');
+  command
+    .option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.')
+    .option(
+      '--detach',
+      'Start it in the background; its files are beat.pid and beat.log, unless said otherwise.',
+    );
   return command
     .addHelpText(
       'after',
@@ -50,10 +58,17 @@ The schedules: umbel -A ./app.ts schedule list`,
 
 async function beat(options: BeatCommandOptions): Promise<void> {
   requireApp(options);
+  const node = nodeName('beat@%h');
+  if (options.detach && !isDetached) {
+    const output = createOutput(options);
+    const started = await detach(node, options);
+    output.say(`${output.bold(node)}: started, as process ${started.pid}; its log is ${started.logfile}`);
+    output.data({ name: node, ...started });
+    return;
+  }
   await withApp(options, async ({ app }) => {
     requireSharedStore(app);
     const { Beat } = await import('../../beat/beat.ts');
-    const node = nodeName('beat@%h');
     using _pidFile = await pidFileOf(options.pidfile, node);
     const logger = await createLogger({
       ...options,

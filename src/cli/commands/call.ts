@@ -18,6 +18,8 @@ interface CallOptions extends CommonOptions {
   readonly eta?: Date;
   readonly expires?: Date | Duration;
   readonly queue?: string;
+  readonly exchange?: string;
+  readonly routingKey?: string;
   readonly priority?: Priority;
   readonly serializer?: string;
   readonly taskId?: string;
@@ -36,6 +38,8 @@ export function callCommand(): Command {
     .option('--eta <time>', 'Not before this time: 2030-01-31T09:00:00Z.', time)
     .option('--expires <time>', 'Not after this time, or so long from now.', timeOrDuration)
     .option('-Q, --queue <name>', 'Send it to this queue.')
+    .option('--exchange <name>', 'Send it to this exchange, to all queues that are bound for the key.')
+    .option('--routing-key <key>', 'The key.')
     .option(
       '--priority <priority>',
       'urgent, high, normal, low, or a number (0 is the most urgent on Redis and the embedded store).',
@@ -81,8 +85,20 @@ async function call(name: string, options: CallOptions): Promise<void> {
 }
 
 function send(app: App, name: string, options: CallOptions): Promise<AsyncResult<unknown>> {
-  const { kwargs, countdown, eta, expires, queue, priority, serializer, taskId } = options;
-  const given = { kwargs, countdown, eta, expires, queue, priority, serializer, taskId };
+  const { kwargs, countdown, eta, expires, queue, exchange, routingKey, priority, serializer, taskId } =
+    options;
+  const given = {
+    kwargs,
+    countdown,
+    eta,
+    expires,
+    queue,
+    exchange,
+    routingKey,
+    priority,
+    serializer,
+    taskId,
+  };
   const sendOptions = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return app.send(name, options.args ?? [], sendOptions as SendOptions); // the undefined ones are gone
 }

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type Duration, toMs } from '../../lib/duration.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { duration, positiveInteger } from '../values.ts';
@@ -7,6 +7,7 @@ interface EventsOptions extends CommonOptions {
   readonly dump?: boolean;
   readonly camera?: string;
   readonly frequency?: Duration;
+  readonly freq?: Duration;
   readonly maxrate?: string;
   readonly enable?: boolean;
   readonly routingKey?: string;
@@ -23,6 +24,7 @@ export function eventsCommand(): Command {
       'Give snapshots of the cluster to the function that this module exports.',
     )
     .option('-F, --frequency <duration>', 'Of --camera: between two snapshots. Default 1 s.', duration)
+    .addOption(new Option('--freq <duration>', 'The same.').argParser(duration).hideHelp())
     .option('-r, --maxrate <rate>', 'Of --camera: at most so many snapshots, like 10/m.')
     .option('--no-enable', 'Do not ask workers to tell of their tasks while this runs.')
     .option('--routing-key <pattern>', 'Only these: task.# or worker.heartbeat. Default: all.')
@@ -43,7 +45,7 @@ l rate limit, space holds the list, q ends. With --json: a line of JSON for each
 }
 
 async function watch(options: EventsOptions): Promise<void> {
-  const { camera, frequency = 1, maxrate, routingKey, limit } = options;
+  const { camera, freq, frequency = freq ?? 1, maxrate, routingKey, limit } = options;
   const rules = {
     enable: options.enable !== false,
     quiet: options.quiet ?? false,

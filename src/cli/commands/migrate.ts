@@ -1,11 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { type Duration, toMs } from '../../lib/duration.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
-import { positiveInteger } from '../values.ts';
+import { duration, positiveInteger } from '../values.ts';
 
 interface MigrateOptions extends CommonOptions {
   readonly queues?: ReadonlyMap<string, string>;
   readonly limit?: number;
+  readonly tasks?: readonly string[];
+  readonly timeout?: Duration;
   readonly forever?: boolean;
   readonly force?: boolean;
 }
@@ -22,7 +25,9 @@ export function migrateCommand(): Command {
       routes,
     )
     .option('-n, --limit <number>', 'No more than so many.', positiveInteger)
+    .option('-T, --tasks <a,b>', 'Only messages of these tasks; the others stay.', names)
     .option('-F, --forever', 'Go on with what comes later, until Ctrl-C.')
+    .option('-t, --timeout <duration>', 'Go on until nothing has come for so long.', duration)
     .option('-f, --force', 'Do not ask.')
     .addHelpText(
       'after',
@@ -30,6 +35,7 @@ export function migrateCommand(): Command {
 Examples:
   umbel migrate sqlite://.umbel/store.db redis://localhost/0
   umbel migrate redis://localhost/0 amqp://localhost// -Q celery,mails:emails --limit 1000 -f
+  umbel migrate redis://localhost/0 redis://other/0 -T shop.add,shop.mail --timeout 10s -f
 
 A message is published, confirmed, and only then removed where it was. Interrupted, it may be run again to
 go on: nothing is lost, and nothing doubled where the destination is Redis or the embedded store. What waits
@@ -50,9 +56,17 @@ async function run(source: string, destination: string, options: MigrateOptions)
       queues: options.queues ?? null,
       limit: options.limit ?? null,
       forever: options.forever ?? false,
+      tasks: options.tasks ?? null,
+      timeoutMs: options.timeout === undefined ? null : toMs(options.timeout, '--timeout'),
       confirm: (question) => confirmed(question, options.force ?? false),
     });
   });
+}
+
+function names(text: string): readonly string[] {
+  const given = text.split(',').map((name) => name.trim());
+  if (given.includes('')) throw new InvalidArgumentError('A name is empty; write them as a,b.');
+  return given;
 }
 
 function routes(text: string): ReadonlyMap<string, string> {

@@ -1,11 +1,23 @@
 import { Command } from 'commander';
 import { appSpec, type CommonOptions, optionsOf } from '../common.ts';
+import { expandPath } from '../log-file.ts';
 import { pidOf, startNode, stopNode } from '../multi/daemon.ts';
 import { type Node, readNodes } from '../multi/nodes.ts';
 import { createOutput, type Output } from '../output.ts';
 import { exitCode, UsageError } from '../usage.ts';
 
-const actions = ['start', 'stop', 'stopwait', 'restart', 'kill', 'status', 'show', 'names'] as const;
+const actions = [
+  'start',
+  'stop',
+  'stopwait',
+  'restart',
+  'kill',
+  'status',
+  'show',
+  'names',
+  'get',
+  'expand',
+] as const;
 type Action = (typeof actions)[number];
 
 /** How long `stopwait` and `restart` wait for a worker to finish what it runs. */
@@ -22,7 +34,8 @@ export function multiCommand(): Command {
       'after',
       `
 Names stand before options. An option may be for some workers only: -Q:images photos, -c:1,2 4.
-In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log, here.
+In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log, here. 'get NAME' prints the options of one
+of the workers that follow, 'expand TEXT' what %n and the like stand for in it.
 
 Examples:
   umbel -A ./app.ts multi start images mails -l info -Q:images photos -c:mails 20
@@ -36,8 +49,9 @@ Examples:
 }
 
 async function multi(given: string, words: readonly string[], options: CommonOptions): Promise<void> {
-  const action = actions.find((each) => each === given);
+  const action = actions.find((each) => each === (given === 'stop_verify' ? 'stopwait' : given)); // an old name of Celery's
   if (action === undefined) throw new UsageError(`there is no '${given}'; there are ${actions.join(', ')}`);
+  if (action === 'get' || action === 'expand') return tell(action, words, createOutput(options));
   const nodes = readNodes(words);
   const output = createOutput(options);
   const before = commonArgs(options);
@@ -51,12 +65,34 @@ async function multi(given: string, words: readonly string[], options: CommonOpt
   output.data(results);
 }
 
+/** `get images …`: its options; `expand %n.pid …`: what that is for each. */
+function tell(action: 'get' | 'expand', [what, ...words]: readonly string[], output: Output): void {
+  if (what === undefined)
+    throw new UsageError(
+      `say what: umbel multi ${action} ${action === 'get' ? 'images' : '%n.pid'} images mails`,
+    );
+  const nodes = readNodes(words);
+  const one = nodes.find(({ name }) => name === what || name.split('@')[0] === what);
+  if (action === 'get' && one === undefined)
+    throw new UsageError(
+      `there is no worker '${what}'; there are ${nodes.map(({ name }) => name).join(', ')}`,
+    );
+  const told =
+    action === 'get' ? [one?.args.join(' ') ?? ''] : nodes.map(({ name }) => expandPath(what, name));
+  for (const line of told) output.say(line);
+  output.data(told);
+}
+
 interface Done {
   readonly text: string;
   readonly well: boolean;
 }
 
-async function carryOut(action: Action, node: Node, before: readonly string[]): Promise<Done> {
+async function carryOut(
+  action: Exclude<Action, 'get' | 'expand'>,
+  node: Node,
+  before: readonly string[],
+): Promise<Done> {
   const pid = pidOf(node);
   switch (action) {
     case 'start':

@@ -2,11 +2,12 @@ import { Command } from 'commander';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import { exitCode } from '../usage.ts';
-import { queueList } from '../values.ts';
+import { queueList, without } from '../values.ts';
 
 interface PurgeOptions extends CommonOptions {
   readonly force?: boolean;
   readonly queues?: readonly string[];
+  readonly excludeQueues?: readonly string[];
 }
 
 /** `umbel purge`: deletes the messages that wait. */
@@ -19,6 +20,7 @@ export function purgeCommand(): Command {
       "These queues; default: the App's taskQueues, or its default queue.",
       queueList,
     )
+    .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList)
     .addHelpText(
       'after',
       `
@@ -26,7 +28,8 @@ Messages that a worker holds, and dead letters, stay.
 
 Examples:
   umbel -A ./app.ts purge
-  umbel -A ./app.ts purge -f -Q slow,mail`,
+  umbel -A ./app.ts purge -f -Q slow,mail
+  umbel -A ./app.ts purge -X celery`,
     )
     .action((_: unknown, command: Command) => purge(optionsOf<PurgeOptions>(command)));
 }
@@ -34,7 +37,10 @@ Examples:
 async function purge(options: PurgeOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
     const { named } = app.topology;
-    const queues = options.queues ?? (named.length > 0 ? named : [app.config.taskDefaultQueue]);
+    const queues = without(
+      options.queues ?? (named.length > 0 ? named : [app.config.taskDefaultQueue]),
+      options.excludeQueues,
+    );
     const broker = await app.broker();
     const sizes = await Promise.all(queues.map((queue) => broker.size(queue)));
     const waiting = sizes.reduce((sum, size) => sum + size.ready + size.scheduled, 0);

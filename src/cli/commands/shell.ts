@@ -17,6 +17,7 @@ import { exitCode, UsageError } from '../usage.ts';
 export function shellCommand(): Command {
   return new Command('shell')
     .description('A prompt with the application and its tasks: await add.delay(2, 3).')
+    .option('-T, --without-tasks', 'Without the tasks by their short names; tasks has them all.')
     .addHelpText(
       'after',
       `
@@ -27,25 +28,30 @@ Examples:
   umbel -A ./app.ts shell
   echo "(await add.delay(2, 3)).get()" | umbel -A ./app.ts shell`,
     )
-    .action((_: unknown, command: Command) => shell(optionsOf<CommonOptions>(command)));
+    .action((_: unknown, command: Command) => shell(optionsOf<ShellOptions>(command)));
 }
 
-async function shell(options: CommonOptions): Promise<void> {
+interface ShellOptions extends CommonOptions {
+  readonly withoutTasks?: boolean;
+}
+
+async function shell(options: ShellOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
+    const short = options.withoutTasks ? {} : byShortName(app);
     const atHand = {
       ...canvas,
       ...outcomes,
       crontab,
       every,
       solar,
-      ...byShortName(app),
+      ...short,
       app,
       tasks: byName(app),
     };
     const write = (value: unknown): string => inspect(value, { colors: output.colors, depth: 5 });
     if (process.stdin.isTTY !== true) return script(atHand, write);
     output.say(`${output.bold(app.name)} on ${app.config.broker}`);
-    output.say(output.dim(`at hand: app, tasks, ${Object.keys(byShortName(app)).join(', ') || 'no task'}`));
+    output.say(output.dim(`at hand: app, tasks, ${Object.keys(short).join(', ') || 'no task'}`));
     const repl = start({
       prompt: `${app.name}> `,
       useColors: output.colors,

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { App } from '../../app/app.ts';
 import type { Duration } from '../../lib/duration.ts';
 import type { Autoscale } from '../../worker/autoscale.ts';
 import type { HealthOptions } from '../../worker/health.ts';
@@ -13,6 +14,7 @@ import {
   requireSharedStore,
   withApp,
 } from '../common.ts';
+import { detach, isDetached } from '../detach.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
 import {
   createLogger,
@@ -22,13 +24,16 @@ import {
   pidFileOf,
   withLoggingOptions,
 } from '../logging.ts';
+import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
-import { duration, port, positiveInteger, queueList } from '../values.ts';
+import { duration, port, positiveInteger, queueList, without } from '../values.ts';
 import { version } from '../version.ts';
 
 interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly queues?: readonly string[];
+  readonly excludeQueues?: readonly string[];
+  readonly detach?: boolean;
   readonly concurrency?: number;
   readonly hostname?: string;
   readonly pool?: PoolName;
@@ -57,6 +62,7 @@ export function workerCommand(): Command {
       "Serve these queues; default: the App's taskQueues, or its default queue.",
       queueList,
     )
+    .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList)
     .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
     .option(
       '--autoscale <max,min>',
@@ -72,11 +78,13 @@ export function workerCommand(): Command {
       positiveInteger,
     )
     .option('-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).')
+    .addOption(new Option('--events').implies({ taskEvents: true }).hideHelp())
     .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
     .option('--health-port <port>', 'Answer GET /livez and /readyz there.', port)
     .option('--health-host <address>', 'On this address; default 127.0.0.1.')
     .option('--heartbeat-file <file>', 'Write this file every 10 s while it lives.')
     .option('--purge', 'First delete all messages that wait in its queues.')
+    .addOption(new Option('--discard').implies({ purge: true }).hideHelp())
     .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
     .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration)
     .option(
@@ -90,7 +98,12 @@ export function workerCommand(): Command {
       duration,
     );
   withLoggingOptions(command);
-  command.option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.');
+  command
+    .option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.')
+    .option(
+      '-D, --detach',
+      'Start it in the background; its files are %n.pid and %n.log, unless said otherwise.',
+    );
   return command
     .addHelpText(
       'after',
@@ -98,6 +111,7 @@ export function workerCommand(): Command {
 Examples:
   umbel -A ./app.ts worker -l info
   umbel -A ./app.ts worker -Q celery,slow -c 20 -n images@%h
+  umbel -A ./app.ts worker -D -n images@%h --pidfile run/%n.pid --logfile log/%n.log
 
 SIGTERM or Ctrl-C once: finishes what runs, then ends (exit code 0). A second time, or SIGQUIT: gives back at once (or
 after --soft-shutdown-timeout) what runs, to be run again by another worker (exit code 1). SIGHUP: finishes what
@@ -108,6 +122,7 @@ runs, and starts again in place. SIGUSR1: logs what every slot is doing.`,
 
 async function work(options: WorkerCommandOptions): Promise<void> {
   requireApp(options);
+  if (options.detach && !isDetached) return startInBackground(options);
   using hangup = listenToHangup();
   await withApp(options, async ({ app, output }) => {
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
@@ -122,7 +137,8 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       format,
       mixin: taskLogFields,
     });
-    const { queues, concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
+    const queues = queuesOf(options, app);
+    const { concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
     const { autoscale, maxTasksPerChild, maxMemoryPerChild, shutdownTimeout, softShutdownTimeout } = options;
     const given = {
       queues,
@@ -174,6 +190,20 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     if (hangup.wanted) logger.info({}, 'SIGHUP: starting again');
   });
   if (hangup.wanted) process.exitCode = await startAgain();
+}
+
+async function startInBackground(options: WorkerCommandOptions): Promise<void> {
+  const node = nodeName(options.hostname);
+  const output = createOutput(options);
+  const started = await detach(node, options);
+  output.say(`${output.bold(node)}: started, as process ${started.pid}; its log is ${started.logfile}`);
+  output.data({ name: node, ...started });
+}
+
+function queuesOf({ queues, excludeQueues }: WorkerCommandOptions, app: App): readonly string[] | undefined {
+  if (excludeQueues === undefined) return queues;
+  const { named } = app.topology;
+  return without(queues ?? (named.length > 0 ? named : [app.config.taskDefaultQueue]), excludeQueues);
 }
 
 function healthOf({

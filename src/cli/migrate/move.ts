@@ -3,10 +3,11 @@
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { WireMessage } from '../../protocol/message.ts';
-import { decodeTask } from '../../protocol/task.ts';
 import type { Consumer, Delivery, Publication, Transport } from '../../transports/transport.ts';
 import { pause } from '../events/listen.ts';
+import { UsageError } from '../usage.ts';
 import { type Marks, markOf } from './marks.ts';
+import { etaOf, idOf } from './reading.ts';
 import type { Waiting } from './scheduled.ts';
 
 export interface Route {
@@ -15,9 +16,15 @@ export interface Route {
   /** Of the broker that they leave, part of each mark. */
   readonly source: string;
   readonly limit: number | null;
+  /** Ends when nothing has come for so long, milliseconds. */
+  readonly idleMs: number;
+  /** Which messages; the others stay, in their place where their broker can do that. */
+  fits(message: WireMessage): boolean;
   /** Waits for more when nothing is left. */
   readonly forever: boolean;
   readonly signal: AbortSignal;
+  /** Whether some do not fit. */
+  readonly filtered: boolean;
   onMoved(count: number): void;
 }
 
@@ -40,7 +47,11 @@ export interface Ends {
 
 const batch = 100;
 /** Nothing came for so long: what is left is looked for. */
-const idleMs = 250;
+const lookMs = 250;
+/** Twice found nothing: so long it takes at least. */
+export const leastIdleMs: number = 2 * lookMs;
+/** Of those that stay, that are held meanwhile. */
+export const mostHeld = 10_000;
 const leaseMs = 15_000;
 /** How long one attempt to publish may take. */
 const publishMs = 10_000;
@@ -56,7 +67,7 @@ export async function move(ends: Ends, route: Route): Promise<Moved> {
     queues: [...route.queues.keys()],
     name: `migrate@${process.pid}`,
     leaseMs,
-    slots: batch,
+    slots: route.filtered ? batch + mostHeld : batch,
   });
   try {
     await mover.run(consumer);
@@ -72,6 +83,7 @@ class Mover {
   complete = false;
   readonly #ends: Ends;
   readonly #route: Route;
+  #held = 0;
 
   constructor(ends: Ends, route: Route) {
     this.#ends = ends;
@@ -79,10 +91,14 @@ class Mover {
   }
 
   async run(consumer: Consumer): Promise<void> {
-    for (let idle = 0; this.#room() > 0 && !this.#route.signal.aborted && idle < 2; ) {
+    let idle = 0;
+    let since = performance.now();
+    const isOver = (): boolean => idle >= 2 && performance.now() - since >= this.#route.idleMs;
+    while (this.#room() > 0 && !this.#route.signal.aborted && !isOver()) {
       const deliveries = await this.#claim(consumer);
       if (deliveries.length > 0) await this.#move(deliveries);
       idle = deliveries.length > 0 || (await this.#more()) ? 0 : idle + 1;
+      if (idle === 0) since = performance.now();
     }
     this.complete = this.#room() > 0 && !this.#route.signal.aborted;
   }
@@ -96,7 +112,7 @@ class Mover {
   async #claim(consumer: Consumer): Promise<readonly Delivery[]> {
     const waiting = new AbortController();
     const stop = (): void => waiting.abort();
-    const timer = setTimeout(stop, idleMs);
+    const timer = setTimeout(stop, lookMs);
     this.#route.signal.addEventListener('abort', stop, { once: true });
     try {
       return await consumer.claim(() => this.#room(), waiting.signal);
@@ -118,7 +134,7 @@ class Mover {
     for (const queue of queues.keys()) {
       const { ready, claimed } = await from.size(queue);
       // What RabbitMQ has pushed to us already is not ready any more; on the others those that workers hold are counted, too.
-      if (ready > 0 || (from.name === 'amqp' && claimed > 0)) return true;
+      if (ready > 0 || (from.name === 'amqp' && claimed > this.#held)) return true;
     }
     return false;
   }
@@ -133,7 +149,8 @@ class Mover {
       this.#count(1);
     };
     const room = (): number => (signal.aborted ? 0 : this.#room());
-    const drained = await this.#ends.waiting.drain(new Set(queues.keys()), one, room);
+    const which = { queues: new Set(queues.keys()), fits: this.#route.fits };
+    const drained = await this.#ends.waiting.drain(which, one, room);
     await again(() => this.#ends.marks.forget(done));
     return drained;
   }
@@ -141,7 +158,8 @@ class Mover {
   async #move(deliveries: readonly Delivery[]): Promise<void> {
     const going: { delivery: Delivery; publication: Publication; mark: string }[] = [];
     for (const delivery of deliveries) {
-      if (delivery.message.ok) {
+      if (delivery.message.ok && !this.#route.fits(delivery.message.value)) this.#hold();
+      else if (delivery.message.ok) {
         const mark = markOf(this.#route.source, delivery.queue, delivery.message.value);
         going.push({
           delivery,
@@ -161,6 +179,15 @@ class Mover {
     await again(() => this.#ends.marks.forget(going.map(({ mark }) => mark)));
     this.counts.doubled += settled.filter((result) => result === 'fenced').length;
     this.#count(going.length);
+  }
+
+  /** Given back when the consumer leaves: put back at once, it would come again at once. */
+  #hold(): void {
+    this.#held++;
+    if (this.#held > mostHeld)
+      throw new UsageError(
+        `more than ${mostHeld} messages of other tasks are before those that -T names: let workers run these first, or move the whole queue`,
+      );
   }
 
   #count(moved: number): void {
@@ -214,16 +241,4 @@ async function again<T>(work: () => Promise<T>): Promise<T> {
       await pause(backoffDelay(patience, failures), new AbortController().signal);
     }
   }
-}
-
-export function idOf({ headers, properties }: WireMessage): string | null {
-  return typeof headers.id === 'string' ? headers.id : properties.correlationId;
-}
-
-/** Its time, if it has one that is to come. */
-export function etaOf(message: WireMessage, now: number = Date.now()): Date | null {
-  const decoded = decodeTask(message, { accept: ['json', 'yaml', 'msgpack'] });
-  const { eta } = message.headers;
-  const time = decoded.ok ? decoded.value.eta : typeof eta === 'string' ? new Date(eta) : null;
-  return time !== null && time.getTime() > now ? time : null;
 }

@@ -1,6 +1,7 @@
 // `umbel migrate SRC DST`: opens both, moves what waits, and says how far it is.
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../app/driver-options.ts';
+import type { WireMessage } from '../../protocol/message.ts';
 import { openTransport } from '../../transports/open.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { endOfCommand } from '../events/listen.ts';
@@ -9,7 +10,8 @@ import { progressBar } from '../progress-bar.ts';
 import { redacted } from '../redact.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { marksAt } from './marks.ts';
-import { type Moved, move } from './move.ts';
+import { leastIdleMs, type Moved, move } from './move.ts';
+import { taskOf } from './reading.ts';
 import { waitingAt } from './scheduled.ts';
 
 export interface MigrateRules {
@@ -19,13 +21,17 @@ export interface MigrateRules {
   readonly queues: ReadonlyMap<string, string> | null;
   readonly limit: number | null;
   readonly forever: boolean;
+  /** Only messages of these tasks; null: all. */
+  readonly tasks: readonly string[] | null;
+  /** Ends when nothing has come for so long. */
+  readonly timeoutMs: number | null;
   /** Do not ask. */
   confirm(question: string): Promise<boolean>;
 }
 
 /** @throws UsageError when both are the same; BrokerUnavailable when one cannot be reached */
 export async function migrate(app: App, output: Output, rules: MigrateRules): Promise<void> {
-  const { source, destination, limit, forever } = rules;
+  const { source, destination, limit, forever, tasks, timeoutMs } = rules;
   await using from = await openEnd(app, source);
   await using to = await openEnd(app, destination);
   const queues = rules.queues ?? (await queuesOf(app, from));
@@ -34,7 +40,8 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
   const names = [...queues]
     .map(([here, there]) => (here === there ? `'${here}'` : `'${here}' (to '${there}')`))
     .join(', ');
-  const question = `This moves ${messages(total)} of ${names} from ${redacted(source)} to ${redacted(destination)}. Are you sure?`;
+  const what = tasks === null ? messages(total) : `messages of ${tasks.join(', ')}, among ${messages(total)}`;
+  const question = `This moves ${what} of ${names} from ${redacted(source)} to ${redacted(destination)}. Are you sure?`;
   if (total > 0 && !(await rules.confirm(question))) {
     output.note('Nothing was moved.');
     process.exitCode = exitCode.failed;
@@ -54,7 +61,17 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
       moved += count;
       bar.update(moved);
     };
-    const route = { queues, source: identityOf(source), limit, forever, signal: ending.signal, onMoved };
+    const route = {
+      queues,
+      source: identityOf(source),
+      limit,
+      forever: forever && timeoutMs === null,
+      idleMs: timeoutMs ?? leastIdleMs,
+      filtered: tasks !== null,
+      fits: (message: WireMessage) => tasks === null || tasks.includes(taskOf(message)),
+      signal: ending.signal,
+      onMoved,
+    };
     done = await move({ from, waiting, to, marks }, route);
   } catch (error) {
     bar.stop();
@@ -62,7 +79,8 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
     throw error;
   }
   bar.stop();
-  if (done.complete) await marks.forgetAll();
+  // With those that stay the marks stay, too.
+  if (done.complete && tasks === null) await marks.forgetAll();
   await report(output, from, queues, done, ending.signal.aborted && !forever);
 }
 

@@ -7,6 +7,12 @@ import type { WireMessage } from '../../protocol/message.ts';
 import { fromMessage } from '../../transports/amqp/wire.ts';
 import type { Transport } from '../../transports/transport.ts';
 
+/** Which messages are to be moved. */
+export interface Which {
+  readonly queues: ReadonlySet<string>;
+  fits(message: WireMessage): boolean;
+}
+
 export interface Waiting extends AsyncDisposable {
   /**
    * Lets the next messages of a queue be claimed that wait for their time; how many. A worker of ours that gets one meanwhile puts
@@ -14,11 +20,11 @@ export interface Waiting extends AsyncDisposable {
    */
   release(queue: string): Promise<number>;
   /**
-   * Where they cannot be claimed: hands each to `move`, at most `room()` at a time and until that is 0, and deletes it there when it has
+   * Where they cannot be claimed: hands each that fits to `move`, at most `room()` at a time and until that is 0, and deletes it there when it has
    * been moved. How many.
    */
   drain(
-    queues: ReadonlySet<string>,
+    which: Which,
     move: (queue: string, message: WireMessage) => Promise<void>,
     room: () => number,
   ): Promise<number>;
@@ -70,17 +76,17 @@ async function inRedis(url: string, driver: object): Promise<Waiting> {
   const keyOf = (queue: string): string => `${settings.keyPrefix}umbel:schedule:${queue}`;
   return {
     release: async () => 0,
-    async drain(queues, move, room) {
+    async drain({ queues, fits }, move, room) {
       let moved = 0;
       for (const queue of queues) {
-        // What cannot be read stays for a worker to see, once it is due.
+        // What does not fit stays, and what cannot be read stays for a worker to see, once it is due.
         for (let unread = 0; room() > 0; ) {
           const range = ['ZRANGE', keyOf(queue), String(unread), String(unread + room() - 1)];
           const members = await connection.call(range, { buffers: true });
           if (!Array.isArray(members) || members.length === 0) break;
           const going = members.map(async (member) => {
             const decoded = member instanceof Buffer ? decodeEnvelope(unmark(afterStep(member)).raw) : null;
-            if (decoded?.ok !== true) return false;
+            if (decoded?.ok !== true || !fits(decoded.value)) return false;
             await move(queue, decoded.value);
             await connection.call(['ZREM', keyOf(queue), member]);
             return true;
@@ -121,7 +127,7 @@ function inRabbit(url: string, driver: object): Waiting {
   const link = new AmqpLink(settings);
   return {
     release: async () => 0,
-    async drain(queues, move, room) {
+    async drain(which, move, room) {
       const connection = await link.ready(10_000);
       let moved = 0;
       for (const level of levels) {
@@ -135,7 +141,7 @@ function inRabbit(url: string, driver: object): Waiting {
             for (const most = room(); going.length < most && left > 0; left--) {
               const message: AmqpGetMessage | false = await channel.get(level);
               if (message === false) left = 0;
-              const taken = message === false ? null : fittingOf(message, queues);
+              const taken = message === false ? null : fittingOf(message, which);
               if (message === false || taken === null) continue;
               going.push(move(taken.queue, taken.message).then(() => channel.ack(message)));
             }
@@ -157,9 +163,11 @@ function inRabbit(url: string, driver: object): Waiting {
 /** Null: it is not to be moved, or cannot be read. */
 function fittingOf(
   message: AmqpGetMessage,
-  queues: ReadonlySet<string>,
+  { queues, fits }: Which,
 ): { readonly queue: string; readonly message: WireMessage } | null {
   const queue = delayedFor(message.fields.routingKey);
   const decoded = fromMessage(message, false);
-  return queue !== null && queues.has(queue) && decoded.ok ? { queue, message: decoded.value } : null;
+  return queue !== null && queues.has(queue) && decoded.ok && fits(decoded.value)
+    ? { queue, message: decoded.value }
+    : null;
 }

@@ -1,5 +1,6 @@
 // Celery's language for several workers at once: names, options for all of them, and options for one (`-Q:images photos`). Pure.
 import { hostname } from 'node:os';
+import { expandPath } from '../log-file.ts';
 import { UsageError } from '../usage.ts';
 
 export interface Node {
@@ -18,8 +19,10 @@ interface Option {
   readonly only: readonly string[] | null;
 }
 
+/** Celery's, of what it prints; each without a value. */
+const quiet = ['--nosplash', '--quiet', '--verbose', '--no-color'];
 /** Options of `multi` itself. */
-const own = ['--pidfile', '--logfile', '--suffix', '--range-prefix'];
+const own = ['--pidfile', '--logfile', '--suffix', '--hostname', '--range-prefix', ...quiet];
 
 /**
  * Reads `images 3 -c 4 -Q:images photos --pidfile=/run/%n.pid`. A number alone is as many workers, `celery1` to `celeryN`.
@@ -38,13 +41,16 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
     const [flag = '', targets] = split(given, ':');
     const next = words[at + 1];
     // What follows an option belongs to it, unless it is one itself: the names stand before the options.
-    const value = joined ?? (next === undefined || next.startsWith('-') ? null : next);
+    const value =
+      joined ?? (next === undefined || next.startsWith('-') || quiet.includes(flag) ? null : next);
     if (joined === undefined && value !== null) at++;
-    options.push({ flag, value, only: targets === undefined ? null : targets.split(',') });
+    options.push({ flag, value, only: targets === undefined ? null : targets.split(',').flatMap(range) });
   }
   const said = (flag: string, otherwise: string): string =>
     options.findLast((option) => option.flag === flag)?.value ?? otherwise;
-  const suffix = said('--suffix', host);
+  const foreign = options.find(({ flag }) => flag in refused)?.flag;
+  if (foreign !== undefined) throw new UsageError(`there is no ${foreign} here; ${refused[foreign]}`);
+  const suffix = said('--suffix', said('--hostname', host));
   const all = expand(names, said('--range-prefix', 'celery'));
   const unknown = options.flatMap(({ only }) => only ?? []).find((one) => !isOne(one, all));
   if (unknown !== undefined)
@@ -53,14 +59,11 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
     );
   return all.map((short, index) => {
     const name = short.includes('@') ? short : `${short}@${suffix}`;
-    const path = (pattern: string): string =>
-      pattern
-        .replaceAll('%n', short.split('@')[0] ?? short)
-        .replaceAll('%h', name)
-        .replaceAll('%%', '%');
+    const path = (pattern: string): string => expandPath(pattern, name);
     const mine = options.filter(
       ({ flag, only }) =>
-        !own.includes(flag) && (only === null || only.includes(short) || only.includes(String(index + 1))),
+        !own.includes(flag) &&
+        (only === null || only.some((target) => [short, before(short), String(index + 1)].includes(target))),
     );
     return {
       name,
@@ -69,6 +72,22 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
       args: ['-n', name, ...mine.flatMap(({ flag, value }) => (value === null ? [flag] : [flag, value]))],
     };
   });
+}
+
+/** What a process manager of one's own is for. */
+const refused: Readonly<Record<string, string>> = {
+  '--cmd': "it starts 'umbel worker'; 'show' prints the commands, for another to start",
+  '--executable': 'it starts the Node that runs it',
+  '--append': 'options are enough, or start the worker by itself',
+  '--prefix': 'name the workers, or say --range-prefix',
+};
+
+/** `1-3` is `1`, `2`, `3`. */
+function range(target: string): readonly string[] {
+  const [, from, to] = /^(\d{1,4})-(\d{1,4})$/.exec(target) ?? [];
+  if (from === undefined || to === undefined) return [target];
+  if (Number(from) > Number(to)) throw new UsageError(`'${target}' is no range: write the lower one first`);
+  return Array.from({ length: Number(to) - Number(from) + 1 }, (_, n) => String(Number(from) + n));
 }
 
 function expand(names: readonly string[], prefix: string): readonly string[] {
@@ -85,8 +104,14 @@ function expand(names: readonly string[], prefix: string): readonly string[] {
 
 function isOne(target: string, names: readonly string[]): boolean {
   return (
-    names.includes(target) || (/^\d+$/.test(target) && Number(target) >= 1 && Number(target) <= names.length)
+    names.some((name) => name === target || before(name) === target) ||
+    (/^\d+$/.test(target) && Number(target) >= 1 && Number(target) <= names.length)
   );
+}
+
+/** The name before the host. */
+function before(name: string): string {
+  return name.split('@')[0] ?? name;
 }
 
 function split(text: string, at: string): [string] | [string, string] {

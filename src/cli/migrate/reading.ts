@@ -1,0 +1,22 @@
+// What a message says of itself, whatever version of the protocol it is in.
+import type { WireMessage } from '../../protocol/message.ts';
+import { decodeTask } from '../../protocol/task.ts';
+
+export function idOf({ headers, properties }: WireMessage): string | null {
+  return typeof headers.id === 'string' ? headers.id : properties.correlationId;
+}
+
+/** Its time, if it has one that is to come. */
+export function etaOf(message: WireMessage, now: number = Date.now()): Date | null {
+  const decoded = decodeTask(message, { accept: ['json', 'yaml', 'msgpack'] });
+  const { eta } = message.headers;
+  const time = decoded.ok ? decoded.value.eta : typeof eta === 'string' ? new Date(eta) : null;
+  return time !== null && time.getTime() > now ? time : null;
+}
+
+/** The name of its task; empty where it cannot be read. */
+export function taskOf(message: WireMessage): string {
+  if (typeof message.headers.task === 'string') return message.headers.task;
+  const decoded = decodeTask(message, { accept: ['json', 'yaml', 'msgpack'] });
+  return decoded.ok ? decoded.value.task : '';
+}
