@@ -2,6 +2,7 @@
 // planted bug.
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { isReady } from '../../src/protocol/result-meta.ts';
+import { isSuspect, Quarantine } from '../../src/transports/suspect.ts';
 import type { DeadReason, Publication, Settlement } from '../../src/transports/transport.ts';
 import type { World } from './world.ts';
 
@@ -22,6 +23,7 @@ export type Bug =
   | 'a send that is repeated counts twice'
   | 'deaths are not counted'
   | 'a message that comes back does not say so'
+  | 'a suspect is held beside others'
   | 'a result may be overwritten';
 
 export interface Message {
@@ -52,6 +54,7 @@ export type Deed =
       readonly tag: number;
       readonly epoch: number;
       readonly owner: string;
+      readonly strikes: number;
     }
   | { readonly kind: 'taken back'; readonly tag: number; readonly epoch: number }
   | {
@@ -76,6 +79,7 @@ export class Store {
   readonly isOne: boolean;
   readonly #known = new Set<string>();
   readonly #answers = new Map<string, unknown>();
+  readonly #quarantines = new Map<string, Quarantine>();
   #tags = 0;
 
   constructor(world: World, isOne: boolean, bug: Bug | null, tell: (deed: Deed) => void) {
@@ -133,21 +137,27 @@ export class Store {
   claim(owner: string, count: number): readonly Claimed[] {
     if (!this.owners.has(owner)) return [];
     const given: Claimed[] = [];
-    const suspects = [...this.messages.values()].some((each) => each.owner === owner && each.strikes >= 2);
-    let mayHaveSuspect = !suspects;
+    const { now } = this.#world;
+    const suspectsWait = [...this.messages.values()].some(
+      ({ owner: holder, due, strikes }) => holder === null && due <= now && isSuspect(strikes),
+    );
+    const quarantine = this.#quarantineOf(owner);
+    const may = quarantine.look(suspectsWait);
+    const careless = this.#bug === 'a suspect is held beside others';
     for (const message of this.messages.values()) {
       if (given.length >= count) break;
       const shared = this.#bug === 'two workers are given one message' && this.#world.oneIn(6);
-      if ((message.owner !== null && !shared) || message.due > this.#world.now) continue;
-      // What kills workers is parted from what only ran beside it.
-      if (message.strikes >= 2 && !mayHaveSuspect) continue;
-      if (message.strikes >= 2) mayHaveSuspect = false;
+      if ((message.owner !== null && !shared) || message.due > now) continue;
+      // What kills workers is parted from what only runs beside it.
+      const isOne = isSuspect(message.strikes);
+      if (isOne ? !may.suspect || quarantine.holdsSuspect : !may.others) if (!careless) continue;
+      quarantine.took(message.strikes);
       message.owner = owner;
       message.epoch++;
       const { tag, epoch, publication, strikes, parks } = message;
       const redelivered = message.redelivered && this.#bug !== 'a message that comes back does not say so';
       given.push({ tag, epoch, publication, redelivered, strikes, parks });
-      this.#tell({ kind: 'given', id: taskOf(publication), tag, epoch, owner });
+      this.#tell({ kind: 'given', id: taskOf(publication), tag, epoch, owner, strikes });
     }
     return given;
   }
@@ -168,6 +178,7 @@ export class Store {
 
   strikeOff(owner: string): void {
     this.owners.delete(owner);
+    this.#quarantines.delete(owner);
     for (const message of this.messages.values()) {
       if (message.owner !== owner) continue;
       if (this.#bug !== 'deaths are not counted') message.strikes++;
@@ -179,6 +190,7 @@ export class Store {
   leave(owner: string): void {
     this.#tell({ kind: 'left', owner });
     this.owners.delete(owner);
+    this.#quarantines.delete(owner);
     for (const message of this.messages.values()) {
       if (message.owner !== owner) continue;
       this.#takeBack(message);
@@ -198,6 +210,7 @@ export class Store {
     if (message === undefined || (!holds && this.#bug !== 'a late owner may settle')) return 'fenced';
     const id = taskOf(message.publication);
     this.#tell({ kind: 'settled', id, tag, epoch, how: settlement.kind });
+    if (holds) this.#quarantineOf(owner).letGo(message.strikes);
     if (settlement.kind === 'release') {
       if (this.#bug === 'what an owner leaves is forgotten') this.messages.delete(tag);
       message.owner = null;
@@ -226,6 +239,12 @@ export class Store {
     }
     this.results.set(record.taskId, record);
     this.#tell({ kind: 'recorded', id: record.taskId, record });
+  }
+
+  #quarantineOf(owner: string): Quarantine {
+    const known = this.#quarantines.get(owner) ?? new Quarantine({ monotonic: () => this.#world.elapsed });
+    this.#quarantines.set(owner, known);
+    return known;
   }
 
   #renew(owner: string, until: number): void {

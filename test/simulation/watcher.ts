@@ -1,5 +1,6 @@
-// Who watches a run from outside, and holds it against the promises (P1 to P9) after every step.
+// Who watches a run from outside, and holds it against the promises (P1 to P10) after every step.
 import { isReady } from '../../src/protocol/result-meta.ts';
+import { isSuspect, quarantinePatienceMs } from '../../src/transports/suspect.ts';
 import { type Deed, type Store, taskOf } from './store.ts';
 import type { Process, World } from './world.ts';
 
@@ -20,6 +21,8 @@ interface Lease {
   readonly id: string;
   readonly owner: string;
   readonly epoch: number;
+  readonly at: number;
+  readonly isSuspect: boolean;
 }
 
 const startsAgainMs = 20_000;
@@ -122,7 +125,8 @@ export class Watcher {
         if (held !== undefined)
           this.complain(`P3: ${deed.id} is given to ${deed.owner} while ${held.owner} holds it`);
         this.#givenAt.set(`${deed.owner.split('-')[0]} ${deed.id}`, this.#world.elapsed);
-        this.#leases.set(deed.tag, { id: deed.id, owner: deed.owner, epoch: deed.epoch });
+        this.#isAlone(deed);
+        this.#leases.set(deed.tag, { ...deed, at: this.#world.elapsed, isSuspect: isSuspect(deed.strikes) });
         return;
       }
       case 'taken back': {
@@ -156,6 +160,17 @@ export class Watcher {
         if (record.status === 'SUCCESS' && !ran?.ended)
           this.complain(`P4: ${id} is recorded with what no run returned`);
       }
+    }
+  }
+
+  /** A suspect is held beside nothing that was given when it waited already, and nothing is given beside it, for as long as patience lasts. */
+  #isAlone({ id, owner, strikes }: Extract<Deed, { kind: 'given' }>): void {
+    for (const other of this.#leases.values()) {
+      if (other.owner !== owner || !(isSuspect(strikes) || other.isSuspect)) continue;
+      if (isSuspect(strikes) && other.isSuspect)
+        this.complain(`P10: ${id} and ${other.id} are both suspects`);
+      if (this.#world.elapsed - other.at < quarantinePatienceMs)
+        this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is a suspect`);
     }
   }
 
