@@ -18,9 +18,10 @@ export class TaskLog {
     if (this.#says('info')) this.#log(message, { level: 'info', text: `${title(message)} received` });
   }
 
-  ended(message: TaskMessage, end: RunEnd, runtimeMs: number, now: number): void {
+  /** `early`: it was acknowledged before it ran. */
+  ended(message: TaskMessage, end: RunEnd, runtimeMs: number, now: number, early: boolean): void {
     if (end.kind === 'success' && !this.#says('info')) return;
-    this.#log(message, lineOfEnd(message, end, Math.round(runtimeMs) / 1000, now));
+    this.#log(message, lineOfEnd(message, end, Math.round(runtimeMs) / 1000, now, early));
   }
 
   /** A run, or a refusal, that came to nothing. */
@@ -64,7 +65,7 @@ interface Line {
 }
 
 /** `runtime` in seconds. */
-function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: number): Line {
+function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: number, early: boolean): Line {
   const task = title(message);
   switch (end.kind) {
     case 'success':
@@ -86,12 +87,12 @@ function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: numb
       return { level: 'info', text, more: { runtime } };
     }
     case 'rejected': {
-      const whither = end.requeue ? 'back to the queue' : 'to the dead letters';
-      return {
-        level: 'warn',
-        text: `${task} rejected: ${end.reason}; its message goes ${whither}`,
-        more: { runtime },
-      };
+      const then = end.requeue
+        ? 'its message goes back to the queue'
+        : early
+          ? 'it has failed; its message is gone, since it was acknowledged before it ran'
+          : 'its message goes to the dead letters';
+      return { level: 'warn', text: `${task} rejected: ${end.reason}; ${then}`, more: { runtime } };
     }
     case 'revoked':
       return { level: 'warn', text: `${task} was revoked and ended after ${runtime}s`, more: { runtime } };

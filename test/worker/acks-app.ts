@@ -1,5 +1,6 @@
 // Tasks whose code ends badly; loaded by the test, and again by each child of a pool.
 import { App } from '../../src/app/app.ts';
+import { Reject } from '../../src/app/outcome.ts';
 
 export function withTasks(app: App): App {
   const runs = new Map<string, number>();
@@ -20,6 +21,9 @@ export function withTasks(app: App): App {
   app.task('early', { acksLate: false, acksOnFailure: false, bind: true }, (task) => {
     runs.set(task.request.id, 1);
     throw new RangeError('after the acknowledgement');
+  });
+  app.task('early.rejected', { acksLate: false }, () => {
+    throw new Reject('not for me');
   });
   return app;
 }

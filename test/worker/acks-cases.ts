@@ -56,4 +56,16 @@ export const acksCases: Cases = (_, newUrls) => {
     await until(() => empty(app));
     expect(await (await app.broker()).deadLetters.count()).toBe(0);
   });
+
+  it('with acksLate: false what is rejected has failed, and nobody says that there is a dead letter', async () => {
+    const app = withTasks(appOn(await newUrls()));
+    const { log } = await workerOf(app);
+    const result = await app.send('early.rejected');
+    await expect(result.get({ timeout: 15 })).rejects.toMatchObject({ remoteType: 'Reject' });
+    await until(() => log.texts('warn').length > 0);
+    expect(log.texts('warn')).toEqual([
+      expect.stringContaining('rejected: not for me; it has failed; its message is gone'),
+    ]);
+    expect(await (await app.broker()).deadLetters.count()).toBe(0);
+  });
 };

@@ -1,6 +1,6 @@
 // Applications on each broker, for what must be the same on all of them. The servers are started once for a test file.
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
@@ -38,7 +38,10 @@ export function onEachBroker(brokers: readonly Broker[], define: Cases): void {
   });
   for (const broker of brokers) {
     const missing = broker === 'redis' ? noRedis : broker === 'rabbitmq' ? (noRabbit ?? noRedis) : undefined;
-    describe.skipIf(missing)(`on ${broker}`, { timeout: 40_000 }, () => define(broker, () => urlsOf(broker)));
+    describe(`on ${broker}`, { timeout: 40_000 }, () => {
+      if (missing !== undefined) beforeEach(({ skip }) => skip(missing));
+      define(broker, () => urlsOf(broker));
+    });
   }
 }
 
