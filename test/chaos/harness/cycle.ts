@@ -86,9 +86,10 @@ async function comesBy(
   pauseMs: number,
 ): Promise<void> {
   const { mix, ms, signals } = point;
+  // What is sent while it is loaded and joins would be run by the peer.
+  await Promise.race([armed.line('ready', 0, 90_000).catch(() => undefined), armed.exited]);
   const late = Date.now() + patienceMs;
   if (signals.length > 0) {
-    await Promise.race([armed.line('ready').catch(() => undefined), armed.exited]);
     await trial.send({ mix, ms });
     await sleep(pauseMs);
     // What is given back by it runs again.
@@ -98,8 +99,6 @@ async function comesBy(
       await sleep(20);
     }
   }
-  // What is sent while it is loaded and joins would be run by the peer.
-  else await Promise.race([armed.line('ready').catch(() => undefined), armed.exited]);
   while (armed.isAlive && !died() && Date.now() < late) {
     if (signals.length === 0) await trial.send({ mix, ms });
     await Promise.race([armed.exited, sleep(400)]);

@@ -14,7 +14,8 @@ const graceMs = 2_100;
 export async function restarts({ place, pool, kills, seed }: CycleOptions): Promise<Cycled> {
   const startedAt = Date.now();
   const random = seeded(seed);
-  await using trial = new ChaosTrial({ place, pool });
+  // Kept on a busy machine.
+  await using trial = new ChaosTrial({ place, pool, lease: 8 });
   await trial.send({ mix: { step: 1 } });
   const workers: Program[] = await Promise.all(Array.from({ length: crew }, () => trial.worker()));
   let over = false;

@@ -145,11 +145,16 @@ class RabbitView implements View {
   }
 
   async facts(): Promise<Facts> {
+    const rows = (await this.#server.ask('-p', this.#vhost, 'list_queues', 'name', 'durable')).split('\n');
+    const waiting: string[] = [];
+    // Those included in which messages wait for their time; not the mailboxes of workers.
+    for (const [name = '', durable] of rows.map((row) => row.split('\t')))
+      if (durable === 'true' && name !== 'umbel.dead') waiting.push(...(await this.#ids(name)));
     return {
       at: Date.now(),
       results: results(lines(this.#results, 0, everyResult)),
       dead: new Set(await this.#ids('umbel.dead')),
-      waiting: new Set(await this.#ids('celery')),
+      waiting: new Set(waiting),
     };
   }
 
@@ -161,7 +166,7 @@ class RabbitView implements View {
     try {
       const channel = await connection.createChannel();
       channel.on('error', () => undefined);
-      await channel.assertQueue(queue, { durable: true });
+      if (queue === 'umbel.dead') await channel.assertQueue(queue, { durable: true });
       const ids: string[] = [];
       for (;;) {
         const message = await channel.get(queue);
