@@ -67,7 +67,7 @@ export class Peers {
 
   /** This process's id among the peers, under which it can be rung. Joins on first use. */
   id(): Promise<number> {
-    this.#id ??= this.#join();
+    this.#id ??= this.#tryJoin();
     return this.#id;
   }
 
@@ -128,8 +128,20 @@ export class Peers {
     await (await this.#bell)?.close();
   }
 
+  /** A store that is locked now, or full, does not keep us out for good: the next one who asks for the id tries again. */
+  #tryJoin(): Promise<number> {
+    const joining = this.#join().catch((error: unknown) => {
+      if (this.#id === joining) this.#id = null;
+      throw error;
+    });
+    return joining;
+  }
+
   async #join(): Promise<number> {
-    this.#bell ??= Doorbell.open(this.#store.path, (text) => this.#hear(text));
+    this.#bell ??= Doorbell.open(this.#store.path, (text) => this.#hear(text)).catch((error: unknown) => {
+      this.#bell = null;
+      throw error;
+    });
     const { address } = await this.#bell;
     return this.#store.write(false, ({ sql }) => {
       const row = [address, process.pid, this.#name, this.#leaseMs, this.#clock.now()];
@@ -163,7 +175,7 @@ export class Peers {
     const id = await this.#id;
     const peers = this.#all();
     if (!peers.some((peer) => peer.id === id)) {
-      this.#id = this.#join();
+      this.#id = this.#tryJoin();
       for (const listener of this.#listeners) listener.onStruckOff?.();
       await this.#id;
       return;

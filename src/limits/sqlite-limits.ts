@@ -49,6 +49,8 @@ END;`,
 
 /** How often it is looked for what the dead have freed, if nobody asks for anything. */
 const sweepMs = 2000;
+/** One that was struck off joins again; being struck off again and again, it waits. */
+const mostTries = 3;
 
 export async function openSqliteLimits(store: SqliteStore, options: LimitsOptions): Promise<Limits> {
   await store.migrate('limit', limitSchema);
@@ -73,18 +75,18 @@ class SqliteLimits implements Limits {
 
   async take(request: TakeRequest): Promise<Grant> {
     const { peers } = this.#store;
-    const owner = await peers.id();
-    const grant = await this.#store.write(false, (transaction) => {
-      // Struck off: what it took under that name would be nobody's.
-      if (!peers.isListed(transaction, owner)) return null;
-      return takeFrom(new SqliteTables(transaction, owner), request, Date.now());
-    });
-    if (grant === null) {
+    for (let tries = 0; tries < mostTries; tries++) {
+      const owner = await peers.id();
+      const grant = await this.#store.write(false, (transaction) => {
+        // Struck off: what it took under that name would be nobody's.
+        if (!peers.isListed(transaction, owner)) return null;
+        return takeFrom(new SqliteTables(transaction, owner), request, Date.now());
+      });
+      if (grant?.granted) this.#held.set(request.token, request.asks);
+      if (grant !== null) return grant;
       await peers.sweep(); // it joins again
-      return { granted: false, untilMs: Date.now() + 100 };
     }
-    if (grant.granted) this.#held.set(request.token, request.asks);
-    return grant;
+    return { granted: false, untilMs: Date.now() + 100 };
   }
 
   release(token: string, asks: readonly LimitAsk[]): void {

@@ -127,3 +127,12 @@ test('the dead of before are buried by whoever comes next', async () => {
   expect(burials.length).toBe(1);
   expect(listed()).not.toContain(child.id);
 });
+
+test('one that could not join since the store was locked joins when it is asked for again', async () => {
+  const write = store.write.bind(store);
+  let locked = true;
+  store.write = (durable, work) => (locked ? Promise.reject(new Error('locked')) : write(durable, work));
+  await expect(store.peers.id()).rejects.toThrow('locked');
+  locked = false;
+  expect(await store.peers.id()).toBeGreaterThan(0);
+});
