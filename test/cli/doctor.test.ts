@@ -1,7 +1,9 @@
 import { execSync } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { examineApplication } from '../../src/cli/doctor/application.ts';
+import { examineBeats } from '../../src/cli/doctor/beats.ts';
 import { type ClusterFacts, examineCluster, type WorkerFacts } from '../../src/cli/doctor/cluster.ts';
+import { finding } from '../../src/cli/doctor/results.ts';
 import { App, type AppOptions, crontab } from '../../src/index.ts';
 import { ensureBuilt } from '../e2e/harness/built.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -13,6 +15,10 @@ function examined(define: (app: App) => void, options: AppOptions = {}): Record<
   return Object.fromEntries(
     examineApplication(app).map(({ check, level, what }) => [check, `${level}: ${what}`]),
   );
+}
+/** As it is written: the compiler of the tests would change its text. */
+function evalTask(text: string): () => unknown {
+  return new Function(`return ${text}`)() as () => unknown; // nobody calls it
 }
 const fine = (app: App): void => void app.task('fine', () => 1);
 
@@ -44,6 +50,45 @@ describe('the doctor', () => {
       blocking: 'warning: these tasks block the event loop: blocks',
       'early-acks': 'note: these tasks are acknowledged before they run: early',
     });
+  });
+
+  test('finds tasks that may do something twice, and that leave work behind', () => {
+    const post = "await fetch('http://x', { method: 'POST', signal: task.signal })";
+    const found = examined((app) => {
+      const retried = { autoretryFor: [Error] };
+      app.task('charges', retried, evalTask(`async (task) => { ${post}; }`));
+      app.task('keyed', retried, evalTask(`async (task) => { const key = task.request.id; ${post}; }`));
+      app.task('unique', { ...retried, unique: true }, evalTask(`async (task) => { ${post}; }`));
+      app.task('leaves', evalTask('() => { setTimeout(() => 1, 1000); }'));
+      app.task('sleeps', evalTask('() => new Promise((resolve) => setTimeout(resolve, 10))'));
+    });
+    expect(found).toEqual({
+      idempotency: expect.stringMatching(/^note: .*run twice: charges$/),
+      background: expect.stringMatching(/^warning: .*have ended: leaves$/),
+    });
+  });
+
+  test('finds big results, and schedules that nobody sends or two do', () => {
+    expect(finding([{ id: 'small', bytes: 100_000 }])).toBeNull();
+    const big = [
+      { id: 'a', bytes: 250_000 },
+      { id: 'b', bytes: 10 },
+    ];
+    expect(finding(big)).toMatchObject({
+      check: 'big-results',
+      level: 'warning',
+      what: '1 of the last 2 results are bigger than 100 kB: a (250 kB)',
+    });
+    const fine = { schedules: ['nightly'], tasks: ['shop.report'], led: true, celery: {} };
+    expect(examineBeats(fine)).toEqual([]);
+    expect(examineBeats({ ...fine, schedules: [], led: false })).toEqual([]);
+    const celery = { 'py@eu': ['shop.report', 'py.other'] };
+    expect(
+      examineBeats({ ...fine, led: false, celery }).map(({ check, what }) => `${check}: ${what}`),
+    ).toEqual([
+      'no-beat: no beat runs that would send what is scheduled: nightly',
+      expect.stringMatching(/^two-beats: .*: shop\.report \(py@eu\)$/),
+    ]);
   });
 
   test('finds an application without tasks, and schedules of tasks that are not there', () => {
@@ -140,6 +185,41 @@ app.task('shop.add', (x, y) => x + y);
     });
   });
 
+  test('asks the stores: big results, schedules without a beat; and says which timers run', async () => {
+    const folder = project({
+      'app.js': `import { App, every } from 'umbel';
+setInterval(() => undefined, 60_000);
+export const app = new App('shop', { taskTimeLimit: 60 });
+const big = app.task('shop.big', () => 'x'.repeat(300_000));
+app.schedule('often', every('1h'), big.s());
+`,
+    });
+    const checks = async (...args: string[]): Promise<string[]> => {
+      const { stdout } = await umbel(folder, ['-A', './app.js', 'doctor', '--json', ...args]);
+      return JSON.parse(stdout).map(({ check }: Record<string, string>) => check);
+    };
+    expect(await checks('--offline')).toEqual(['timers']);
+    expect((await umbel(folder, ['-A', './app.js', 'doctor', '--offline', '--strict'])).code).toBe(1);
+    await startWorker(folder, '-B');
+    await umbel(folder, ['-A', './app.js', 'call', 'shop.big', '--wait', '20']);
+    expect(await checks()).toEqual(['timers', 'big-results']);
+  }, 60_000);
+
+  test('says that no beat runs', async () => {
+    const schedule = "app.schedule('often', every('1h'), 'shop.add');";
+    const folder = project({
+      'app.js': `${app('sqlite://.umbel/store.db')['app.js'].replace('{ App }', '{ App, every }')}${schedule}`,
+    });
+    await startWorker(folder);
+    const { code, stdout } = await umbel(folder, ['-A', './app.js', 'doctor']);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(
+        /^warning: no beat runs .*: often \[no-beat\]\n {2}why: .*\n {2}mend: umbel beat/,
+      ),
+    ]);
+  }, 60_000);
+
   test('asks the workers: tasks that they do not know, queues that nobody serves', async () => {
     const store = 'sqlite://.umbel/store.db';
     const folder = project({
@@ -182,5 +262,15 @@ app.task('shop.add', (x, y) => x + y);
       ['eviction', 'error'],
       ['persistence', 'error'],
     ]);
+    server.cli('SET', 'celery-task-meta-big', `{"status": "SUCCESS", "result": "${'x'.repeat(100_000)}"}`);
+    const again = await umbel(folder, [
+      '-A',
+      './app.js',
+      '--result-backend',
+      server.url(),
+      'doctor',
+      '--json',
+    ]);
+    expect(JSON.parse(again.stdout).at(-1)).toMatchObject({ check: 'big-results', level: 'warning' });
   });
 });

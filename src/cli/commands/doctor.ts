@@ -30,30 +30,52 @@ Examples:
 
 async function doctor(options: DoctorOptions): Promise<void> {
   await withApp(options, async ({ app, output, loaded }) => {
-    const [{ examineApplication }, { examineCluster, gatherCluster }, { examineStores }] = await Promise.all([
+    // Before anything is asked of it: what runs now runs in every process that imports it.
+    const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const [
+      { examineApplication },
+      { examineCluster, gatherCluster },
+      { examineStores },
+      { examineBeats, gatherBeats },
+      { examineResults },
+      { examineTimers },
+    ] = await Promise.all([
       import('../doctor/application.ts'),
       import('../doctor/cluster.ts'),
       import('../doctor/stores.ts'),
+      import('../doctor/beats.ts'),
+      import('../doctor/results.ts'),
+      import('../doctor/habits.ts'),
     ]);
     // What is in memory is of this process: there is nobody to ask.
     const asks = options.offline !== true && !app.config.broker.startsWith('memory:');
     const stores = options.offline === true ? [] : await examineStores(app);
-    const findings = [
-      ...(loaded ? examineApplication(app) : []),
+    const answers = asks && !stores.some(({ check }) => check === 'broker');
+    const found: readonly (Finding | null)[] = [
+      ...(loaded ? [...examineApplication(app), examineTimers(timers)] : []),
       ...stores,
-      ...(asks && !stores.some(({ check }) => check === 'broker')
-        ? examineCluster(await gatherCluster(app))
-        : []),
-    ].sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+      ...(answers ? examineCluster(await gatherCluster(app)) : []),
+      ...(answers ? examineBeats(await gatherBeats(app)) : []),
+      ...(answers ? [await examineResults(app)] : []),
+    ];
+    const findings = found
+      .filter((finding) => finding !== null)
+      .sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
     for (const finding of findings) show(output, finding);
     const count = (level: Finding['level']): number => findings.filter((each) => each.level === level).length;
     const [errors, warnings, notes] = [count('error'), count('warning'), count('note')];
     output.say(
-      findings.length === 0 ? 'Nothing found.' : `${errors} errors, ${warnings} warnings, ${notes} notes`,
+      findings.length === 0
+        ? 'Nothing found.'
+        : `${counted(errors, 'error')}, ${counted(warnings, 'warning')}, ${counted(notes, 'note')}`,
     );
     output.data(findings);
     if (errors > 0 || (options.strict === true && warnings > 0)) process.exitCode = exitCode.failed;
   });
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 const order: readonly Finding['level'][] = ['error', 'warning', 'note'];

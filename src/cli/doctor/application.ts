@@ -3,12 +3,13 @@ import type { App } from '../../app/app.ts';
 import type { AnyTask } from '../../app/task.ts';
 import { redacted } from '../redact.ts';
 import { type Finding, listed } from './finding.ts';
+import { habitChecks, names, source } from './habits.ts';
 
 /** The findings, the gravest of each check first. */
 export function examineApplication(app: App): readonly Finding[] {
   const tasks = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
   const checks = [
-    ...taskChecks.map((check) => check(tasks)),
+    ...[...taskChecks, ...habitChecks].map((check) => check(tasks)),
     scheduled(app),
     ...urls(app),
     noTasks(app, tasks),
@@ -18,9 +19,6 @@ export function examineApplication(app: App): readonly Finding[] {
 }
 
 type TaskCheck = (tasks: readonly AnyTask[]) => Finding | null;
-
-const source = ({ run }: AnyTask): string => (run === null ? '' : Function.prototype.toString.call(run));
-const names = (tasks: readonly AnyTask[]): string => listed(tasks.map(({ name }) => name));
 
 const callsOut = /\b(?:fetch|axios|got|undici|request|sendMail)\s*[.(]|\bhttps?\.(?:get|request)\(/;
 const blocks =

@@ -1,0 +1,100 @@
+// Who sends what is scheduled: nobody, or two that know nothing of each other.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { App } from '../../app/app.ts';
+import { openScheduleStore } from '../../beat/stores/open.ts';
+import { Control } from '../../control/control.ts';
+import { ConfigError } from '../../errors.ts';
+import { type Finding, listed } from './finding.ts';
+
+export interface BeatFacts {
+  /** Names of the application's schedules, and of those that people have added. */
+  readonly schedules: readonly string[];
+  /** The tasks that they send. */
+  readonly tasks: readonly string[];
+  /** Whether a beat leads. */
+  readonly led: boolean;
+  /** What Celery's workers have in their `beat_schedule`: tasks, by node. */
+  readonly celery: Readonly<Record<string, readonly string[]>>;
+}
+
+/** A leader renews its lead about every second: longer than that, and than a machine may be slow. */
+const lookMs = 3000;
+const holder = `doctor/${process.pid}`;
+
+/** @throws what opening the store throws, but for a store that cannot keep schedules. */
+export async function gatherBeats(app: App): Promise<BeatFacts> {
+  const own = [...app.schedules];
+  const tasks = own.map(({ call }) => (call.kind === 'task' ? call.task : call.signature.task));
+  const [{ schedules, led }, celery] = await Promise.all([lookAtStore(app), askCelery(app)]);
+  return { schedules: [...new Set([...own.map(({ name }) => name), ...schedules])], tasks, led, celery };
+}
+
+async function lookAtStore(app: App): Promise<Pick<BeatFacts, 'schedules' | 'led'>> {
+  let opened: Awaited<ReturnType<typeof openScheduleStore>>;
+  try {
+    opened = await openScheduleStore(app);
+  } catch (error) {
+    if (error instanceof ConfigError) return { schedules: [], led: true }; // no beat of ours can run there, and doctor is not asked of that
+    throw error;
+  }
+  await using store = opened;
+  const schedules = (await store.changes(null)).entries.map(({ name }) => name);
+  if (schedules.length === 0 && app.schedules.size === 0) return { schedules, led: true };
+  const before = await store.lead(holder, null);
+  if (before.holder === holder) {
+    await store.resign(holder); // nobody had it
+    return { schedules, led: false };
+  }
+  await sleep(lookMs);
+  const after = await store.lead(holder, null);
+  if (after.holder === holder) await store.resign(holder);
+  return { schedules, led: after.holder !== holder && after.beats !== before.beats };
+}
+
+async function askCelery(app: App): Promise<BeatFacts['celery']> {
+  await using control = new Control(app);
+  const { replies } = await control.ask('conf', {}, { timeout: 1 });
+  const found: Record<string, readonly string[]> = {};
+  for (const [node, conf] of replies) {
+    const tasks = scheduledBy(conf);
+    if (tasks.length > 0) found[node] = tasks;
+  }
+  return found;
+}
+
+/** What workers answer is looked at, not trusted. */
+function scheduledBy(conf: unknown): readonly string[] {
+  if (!isRecord(conf) || !isRecord(conf.beat_schedule)) return [];
+  return Object.values(conf.beat_schedule).flatMap((entry) =>
+    isRecord(entry) && typeof entry.task === 'string' ? [entry.task] : [],
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The findings. Pure. */
+export function examineBeats({ schedules, tasks, led, celery }: BeatFacts): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (schedules.length > 0 && !led)
+    findings.push({
+      check: 'no-beat',
+      level: 'warning',
+      what: `no beat runs that would send what is scheduled: ${listed(schedules)}`,
+      why: 'none of it is sent until one does',
+      mend: 'umbel beat, or umbel worker -B; several may run: one leads, the others stand by',
+    });
+  const twice = Object.entries(celery).flatMap(([node, sent]) =>
+    [...new Set(sent.filter((task) => tasks.includes(task)))].map((task) => `${task} (${node})`),
+  );
+  if (twice.length > 0)
+    findings.push({
+      check: 'two-beats',
+      level: 'error',
+      what: `a beat of Celery's has schedules of the same tasks, as its workers say: ${listed(twice)}`,
+      why: 'it knows nothing of our beats: each sends, and the task runs twice',
+      mend: "take it out of one: umbel schedule import takes over Celery's; of Celery's beats only one may run, of ours any number",
+    });
+  return findings;
+}
