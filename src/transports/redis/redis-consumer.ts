@@ -77,6 +77,8 @@ export class RedisConsumer implements Consumer {
   #heldBack = false;
   /** Lists (`:step:queue`) from which a blocking read may have taken something without our hearing of it. */
   readonly #doubtful = new Set<string>();
+  /** Of these, those that a claim under way looks into. */
+  readonly #looking = new Set<string>();
   /** The last message came after a while without any: its list is most likely empty now. */
   #quiet = false;
   /** Whether there is room for what the blocking reads take. */
@@ -289,6 +291,13 @@ export class RedisConsumer implements Consumer {
     return claim;
   }
 
+  /** Whether a claim looks for what a read may have left: one of two that are under way, as the next read begins when the first is over. */
+  #looksInto(suffix: string): '0' | '1' {
+    if (!this.#doubtful.has(suffix) || this.#looking.has(suffix)) return '0';
+    this.#looking.add(suffix);
+    return '1';
+  }
+
   /** How many came. */
   async #bring(count: () => number): Promise<number> {
     let mode: ClaimMode = 'n';
@@ -298,17 +307,18 @@ export class RedisConsumer implements Consumer {
         mode = this.#mode();
         return mode;
       },
-      lists: this.#sources
-        .inTurn()
-        .map(({ list, suffix }) => [list, suffix, this.#doubtful.has(suffix) ? '1' : '0']),
+      lists: this.#sources.inTurn().map(({ list, suffix }) => [list, suffix, this.#looksInto(suffix)]),
     };
-    const claimed = await this.#turns.claim(request);
+    const looked = request.lists.flatMap(([, suffix, recovered]) => (recovered === '1' ? [suffix] : []));
+    const claimed = await this.#turns.claim(request).finally(() => {
+      for (const suffix of looked) this.#looking.delete(suffix);
+    });
     if (claimed === null) return 0;
     const { messages, heldBack } = claimed;
     this.#heldBack = heldBack;
     if (!heldBack) {
       this.#quarantine.look(false);
-      for (const [, suffix, recovered] of request.lists) if (recovered === '1') this.#doubtful.delete(suffix);
+      for (const suffix of looked) this.#doubtful.delete(suffix);
     }
     const last = messages.at(-1);
     if (last !== undefined) this.#sources.served(last.queue);

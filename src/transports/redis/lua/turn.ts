@@ -72,30 +72,24 @@ local function note(ok, problem)
   end
 end
 
--- Takes out this one and what was taken before it: that is of a read that we never heard of, and goes back to the queue. What was
--- taken after it is being adopted by an operation that is to come.
-local function take_out(taken, sha, queue, step)
-  local place = 0
-  for n, stored in ipairs(redis.call('LRANGE', taken, 0, -1)) do
-    if redis.sha1hex(stored) == sha then place = n end
+-- The one that is meant: what else lies there is adopted or given back by operations of its own, and what was never heard of is
+-- found by the claim that follows a lost read.
+local function take_out(taken, sha)
+  for _, stored in ipairs(redis.call('LRANGE', taken, 0, -1)) do
+    if redis.sha1hex(stored) == sha then
+      redis.call('LREM', taken, -1, stored)
+      return stored
+    end
   end
-  if place == 0 then return nil end
-  for _ = redis.call('LLEN', taken), place + 1, -1 do
-    local stored = redis.call('RPOP', taken)
-    local _, strikes = unmark(stored)
-    put_front(queue, step, stored, strikes)
-  end
-  return redis.call('RPOP', taken)
 end
 local function adopt(taken, field, sha)
-  local _, step, queue = parse_field(field)
-  local stored = take_out(taken, sha, queue, step)
+  local stored = take_out(taken, sha)
   if not stored then return false end
   redis.call('HSET', claimed, field, stored)
 end
 local function give_back(taken, queue, step, sha)
   local stored
-  if sha == '' then stored = redis.call('RPOP', taken) else stored = take_out(taken, sha, queue, step) end
+  if sha == '' then stored = redis.call('RPOP', taken) else stored = take_out(taken, sha) end
   if not stored then return false end
   while stored do
     local _, strikes = unmark(stored)

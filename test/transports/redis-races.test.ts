@@ -1,0 +1,191 @@
+// Consumers on one Redis whose commands and answers take a while each, in the order of each connection, whose connections are cut,
+// and whose room comes and goes: whatever the order of events, nothing is held by two, and all ends once.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RedisConnection } from '../../src/clients/redis/connection.ts';
+import { redisSettings } from '../../src/clients/redis/settings.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { idOf, publication } from '../../src/testing/conformance.ts';
+import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { longestReadMs } from '../../src/transports/redis/waiter.ts';
+import type { Consumer, Delivery } from '../../src/transports/transport.ts';
+import { type Random, seeded } from '../e2e/harness/random.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+
+const first = Number(process.env.RACES_SEED ?? Date.now() % 1_000_000);
+const seeds = Number(process.env.RACES_SEEDS ?? 2);
+const messages = 150;
+const consumers = 3;
+const slots = 4;
+
+describe.skipIf(noRedis)(`consumers that race (RACES_SEED=${first})`, () => {
+  let server: RedisServerProcess;
+  beforeAll(async () => {
+    server = await RedisServerProcess.start();
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  it.each(
+    Array.from({ length: seeds }, (_, n) => first + n),
+  )('hold each message alone and end it once, seed %i', async (seed) => {
+    server.cli('FLUSHALL');
+    const random = seeded(seed);
+    using _ = slow(random);
+    const race = new Race(server, random);
+    const found = await race.run();
+    expect(found, `seed ${seed}`).toEqual([]);
+  }, 60_000);
+});
+
+/** Each command and each answer is under way for some milliseconds. One connection keeps its order. */
+function slow(random: Random): Disposable {
+  const { run, call } = RedisConnection.prototype;
+  const lines = new WeakMap<RedisConnection, { there: Promise<unknown>; back: Promise<unknown> }>();
+  const late = (): Promise<unknown> | undefined =>
+    random.below(3) === 0 ? sleep(random.below(12)) : undefined;
+  const through = async (connection: RedisConnection, command: () => Promise<unknown>): Promise<unknown> => {
+    const line = lines.get(connection) ?? { there: Promise.resolve(), back: Promise.resolve() };
+    lines.set(connection, line);
+    line.there = line.there.then(late);
+    await line.there;
+    const before = line.back;
+    // That the connection is gone is known at once.
+    const answer = command().then(async (value) => {
+      await before;
+      await late();
+      return value;
+    });
+    line.back = answer.catch(() => undefined);
+    return answer;
+  };
+  const runs = vi.spyOn(RedisConnection.prototype, 'run').mockImplementation(function (
+    this: RedisConnection,
+    ...args
+  ) {
+    return through(this, () => run.apply(this, args));
+  });
+  const calls = vi.spyOn(RedisConnection.prototype, 'call').mockImplementation(function (
+    this: RedisConnection,
+    ...args
+  ) {
+    return through(this, () => call.apply(this, args));
+  });
+  return {
+    [Symbol.dispose]: () => {
+      runs.mockRestore();
+      calls.mockRestore();
+    },
+  };
+}
+
+class Race {
+  readonly #server: RedisServerProcess;
+  readonly #random: Random;
+  readonly #sent: string[] = [];
+  readonly #holders = new Map<string, number>();
+  readonly #ended = new Set<string>();
+  readonly #found: string[] = [];
+  readonly #over = new AbortController();
+
+  constructor(server: RedisServerProcess, random: Random) {
+    this.#server = server;
+    this.#random = random;
+  }
+
+  /** What went wrong. */
+  async run(): Promise<readonly string[]> {
+    const opened: AsyncDisposable[] = [];
+    const add = <T extends AsyncDisposable>(thing: T): T => {
+      opened.push(thing);
+      return thing;
+    };
+    // The look that is due some seconds after a cut connection comes soon: here the server knows at once that it is cut.
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => systemClock.sleep(ms === longestReadMs ? this.#random.below(300) : ms, signal),
+    };
+    const working = [];
+    for (let n = 0; n < consumers; n++) {
+      const connection = await RedisConnection.open(redisSettings(this.#server.url(), 'broker', {}));
+      const transport = add(new RedisTransport(connection, [], clock));
+      const consumer = add(
+        await transport.consume({ queues: ['celery'], name: `c${n}`, leaseMs: 30_000, slots }),
+      );
+      working.push(this.#work(consumer, n));
+    }
+    const sender = add(await openRedisTransport(this.#server.url(), { queues: [], driver: {} }));
+    const cutting = this.#cut();
+    await this.#send(sender);
+    await vi
+      .waitFor(() => expect(this.#ended.size).toBe(messages), { timeout: 20_000, interval: 20 })
+      .catch(() => this.#found.push(`only ${this.#ended.size} of ${messages} ended`));
+    this.#over.abort();
+    await Promise.all([cutting, ...working]);
+    for (const thing of opened.reverse()) await thing[Symbol.asyncDispose]();
+    return this.#found;
+  }
+
+  async #send(sender: RedisTransport): Promise<void> {
+    while (this.#sent.length < messages) {
+      const count = 1 + this.#random.below(this.#random.below(4) === 0 ? 12 : 2);
+      const ids = Array.from(
+        { length: Math.min(count, messages - this.#sent.length) },
+        (_, n) => `m${this.#sent.length + n}`,
+      );
+      this.#sent.push(...ids);
+      const priority = this.#random.below(4) === 0 ? 5 : 0;
+      await sender.publish(ids.map((id) => publication(id, { once: true, priority })));
+      await sleep(this.#random.below(30));
+    }
+  }
+
+  async #cut(): Promise<void> {
+    while (!this.#over.signal.aborted) {
+      await sleep(100 + this.#random.below(500));
+      const all = [...this.#server.cli('CLIENT', 'LIST', 'TYPE', 'normal').matchAll(/^id=(\d+) .*$/gm)];
+      for (const [line, id = ''] of all)
+        if (!line.includes('cmd=client') && this.#random.below(4) === 0)
+          this.#server.cli('CLIENT', 'KILL', 'ID', id);
+    }
+  }
+
+  async #work(consumer: Consumer, me: number): Promise<void> {
+    const running = new Set<Promise<void>>();
+    while (!this.#over.signal.aborted) {
+      const patience = AbortSignal.timeout(5 + this.#random.below(200));
+      const deliveries = await consumer.claim(() => slots - running.size, patience).catch(() => []);
+      for (const delivery of deliveries) {
+        const run = this.#task(delivery, me).finally(() => running.delete(run));
+        running.add(run);
+      }
+      if (running.size === slots) await Promise.race(running);
+      else if (this.#random.below(8) === 0) await sleep(this.#random.below(40));
+    }
+    await Promise.all(running);
+  }
+
+  async #task(delivery: Delivery, me: number): Promise<void> {
+    const id = idOf(delivery);
+    const holder = this.#holders.get(id);
+    if (holder !== undefined) this.#found.push(`${id} came to ${me} while ${holder} held it`);
+    if (this.#ended.has(id)) this.#found.push(`${id} came to ${me} after it had ended`);
+    this.#holders.set(id, me);
+    await sleep(this.#random.below(25));
+    const isAck = this.#random.below(6) > 0;
+    for (;;) {
+      try {
+        // Another may claim it before we hear that it is given back.
+        if (!isAck) this.#holders.delete(id);
+        const settled = await delivery.settle(isAck ? { kind: 'ack' } : { kind: 'release', until: null });
+        if (settled !== 'settled') this.#found.push(`${id}: ${settled}`);
+        if (isAck) {
+          this.#ended.add(id);
+          this.#holders.delete(id);
+        }
+        return;
+      } catch {
+        await sleep(10); // no connection
+      }
+    }
+  }
+}
