@@ -1,11 +1,11 @@
 // logtool, graph, completion, flower, and amqp's commands.
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { amqpCommands, parseAmqp, wordsOf } from '../../src/cli/amqp/commands.ts';
 import { completionScript, nodeOf } from '../../src/cli/completion/scripts.ts';
-import { bootstepsGraph, dotOf, workersGraph } from '../../src/cli/graph/dot.ts';
+import { bootsteps, bootstepsGraph, dotOf, workersGraph } from '../../src/cli/graph/dot.ts';
 import { Audit } from '../../src/cli/logtool/audit.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { ensureBuilt } from '../e2e/harness/built.ts';
@@ -15,6 +15,19 @@ import { project, shop, startWorker, umbel } from './harness.ts';
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
 beforeAll(ensureBuilt, 120_000);
+
+test('the graph of bootsteps is what a worker starts, in its order; nothing starts before what it needs', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../src/worker/worker.ts'), 'utf8');
+  const begin = text.indexOf('async #start()');
+  const body = text.slice(begin, text.indexOf('\n  }\n', begin));
+  const started = [...body.matchAll(/await ((?:this\.#|\w)[\w.#?]*?(?:\.start|\.prepare|arrive)|arrive)\(/g)];
+  expect(started.length).toBeGreaterThan(6);
+  const drawn = bootsteps.flatMap(({ start }) => start ?? []);
+  expect([...new Set(drawn)]).toEqual(started.map(([, call]) => call));
+  const parts = bootsteps.map(({ part }) => part);
+  for (const [at, { needs }] of bootsteps.entries())
+    for (const need of needs) expect(parts.slice(0, at)).toContain(need);
+});
 
 function audited(lines: readonly string[]): {
   report: ReturnType<Audit['report']>;

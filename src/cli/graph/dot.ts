@@ -69,23 +69,38 @@ export function workersGraph({ workers, broker, backend }: ClusterNodes): Graph 
   };
 }
 
-/** The parts of a worker in the order in which they start; each needs those that its arrows lead to. They stop the other way round. */
-const steps: readonly (readonly [part: string, needs: readonly string[]])[] = [
-  ['App', []],
-  ['Broker', ['App']],
-  ['Results', ['App']],
-  ['Consumer', ['Broker']],
-  ['Pool', ['App']],
-  ['Processor', ['Pool', 'Results']],
-  ['Heart', ['Broker']],
-  ['Mailbox', ['Broker']],
-  ['Health', []],
-  ['Claiming', ['Consumer', 'Processor']],
+interface Step {
+  readonly part: string;
+  readonly needs: readonly string[];
+  /** The call in `worker.ts` that starts it; null: it is made, and there is nothing to start. */
+  readonly start: string | null;
+}
+
+/**
+ * The parts of a worker in the order in which they start; each needs those that its arrows lead to. They stop the other way round. A test
+ * compares this with what the worker does.
+ */
+export const bootsteps: readonly Step[] = [
+  { part: 'App', needs: [], start: null },
+  { part: 'Health', needs: [], start: 'this.#health.start' },
+  { part: 'Broker', needs: ['App'], start: 'arrive' },
+  { part: 'Results', needs: ['App'], start: 'arrive' },
+  { part: 'Consumer', needs: ['Broker'], start: 'arrive' },
+  { part: 'Pool', needs: ['App', 'Results'], start: 'pool.start' },
+  { part: 'Processor', needs: ['Pool', 'Results', 'Consumer'], start: null },
+  { part: 'Revocations', needs: ['Broker'], start: 'operations.prepare' },
+  { part: 'Standstill', needs: [], start: 'standstill.start' },
+  { part: 'Claiming', needs: ['Processor', 'Revocations', 'Standstill'], start: 'loop.start' },
+  { part: 'Broadcasts', needs: ['Processor', 'Revocations'], start: 'ear.start' },
+  { part: 'Autoscaler', needs: ['Pool', 'Claiming'], start: 'scaler?.start' },
+  { part: 'Heart', needs: ['Broker', 'Processor'], start: 'operations.start' },
+  { part: 'Remote control', needs: ['Broker', 'Heart', 'Claiming'], start: 'operations.start' },
+  { part: 'Mingle', needs: ['Revocations', 'Remote control'], start: 'operations.start' },
 ];
 
 export function bootstepsGraph(): Graph {
   return {
-    nodes: steps.map(([name]) => ({ name, attributes: { shape: 'box' } })),
-    edges: steps.flatMap(([name, needs]) => needs.map((need) => [name, need] as const)),
+    nodes: bootsteps.map(({ part }) => ({ name: part, attributes: { shape: 'box' } })),
+    edges: bootsteps.flatMap(({ part, needs }) => needs.map((need) => [part, need] as const)),
   };
 }
