@@ -1,11 +1,12 @@
 // What RabbitMQ does to a worker and a sender on a bad day. The contract itself is in the conformance suite.
 import { once } from 'node:events';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AmqpLink } from '../../src/clients/amqp/link.ts';
 import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { BrokerBlocked, BrokerUnavailable, ConfigError, UnroutableError } from '../../src/errors.ts';
 import { claim, claimNothing, claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
+import { Publisher } from '../../src/transports/amqp/publisher.ts';
 import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
 import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
@@ -267,6 +268,52 @@ describe.skipIf(noRabbit)('RabbitMQ', () => {
     await transport.publish([publication('a')]);
     const other = await join(transport);
     expect(idOf(await claimOne(other))).toBe('a');
+  });
+
+  it('keeps what it was pushed and cannot give back, for whoever comes when it is gone', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    const consumer = await join(transport);
+    await transport.publish(['a', 'b', 'c'].map((id) => publication(id)));
+    let asked = 0;
+    // Room for three when the broker is told how many to push, and for one when they are there.
+    const [first] = await consumer.claim(() => (asked++ < 2 ? 3 : 1), AbortSignal.timeout(15_000));
+    const sends = vi
+      .spyOn(Publisher.prototype, 'send')
+      .mockRejectedValue(new BrokerUnavailable('nothing can be sent'));
+    try {
+      await consumer.claim(() => 0, AbortSignal.abort());
+      await first?.settle({ kind: 'ack' });
+      await consumer.close();
+    } finally {
+      sends.mockRestore();
+    }
+    const heir = await join(await open(vhost));
+    expect((await claim(heir, 2, 15_000)).map(idOf).sort()).toEqual(['b', 'c']);
+  });
+
+  it('counts suspects with their queue and purges them with it, and who comes later finds them', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost, [], { delayedQueueType: 'classic' });
+    const suspect = async (id: string): Promise<void> => {
+      await transport.publish([publication(id)]);
+      const consumer = await join(transport);
+      for (const strikes of [0, 1]) {
+        const delivery = await claimOne(consumer);
+        expect(delivery.strikes).toBe(strikes);
+        await delivery.settle({ kind: 'release', until: null, struck: true });
+      }
+      await consumer.close();
+    };
+    await suspect('a');
+    expect(await transport.size('celery')).toEqual({ ready: 1, scheduled: 0, claimed: 0 });
+    expect(await transport.purge('celery')).toBe(1);
+    expect((await transport.size('celery')).ready).toBe(0);
+    await suspect('b');
+    const later = await join(await open(vhost, [], { delayedQueueType: 'classic' }));
+    const delivery = await claimOne(later);
+    expect([idOf(delivery), delivery.strikes]).toEqual(['b', 2]);
+    expect(delivery.message.ok && delivery.message.value.properties.deliveryInfo.routing_key).toBe('celery');
   });
 
   it('rejects a send at its deadline while the broker is blocked, tells so, and sends when it is over', async () => {

@@ -151,6 +151,7 @@ export class AmqpTransport implements Transport {
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
     const { messageCount } = await channel.purgeQueue(queue);
+    this.#lineless.delete(queue);
     const suspects = await this.#suspectsIn(queue);
     if (suspects > 0) await channel.purgeQueue(suspectsOf(queue));
     await closeChannel(channel);
@@ -191,8 +192,7 @@ export class AmqpTransport implements Transport {
   async #suspectsIn(queue: string): Promise<number> {
     const now = performance.now();
     if (now - (this.#lineless.get(queue) ?? Number.NEGATIVE_INFINITY) < linelessMs) return 0;
-    const waiting = await this.#waiting(suspectsOf(queue), () => this.#lineless.set(queue, now));
-    return waiting;
+    return this.#waiting(suspectsOf(queue), () => this.#lineless.set(queue, now));
   }
 
   async #waiting(queue: string, onMissing?: () => void): Promise<number> {

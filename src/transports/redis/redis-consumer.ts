@@ -252,6 +252,7 @@ export class RedisConsumer implements Consumer {
     this.#held.clear();
     this.#arrived = [];
     this.#quarantine.reset();
+    this.#heldBack = false;
     this.#doubtful.clear();
   }
 
