@@ -28,9 +28,14 @@ timezone = "Europe" '/Berlin'
     workerConcurrency: '8',
     taskTimeLimit: '1740',
     resultExpires: 'null',
-    include: "['shop.tasks', 'shop.mails']",
     timezone: "'Europe/Berlin'",
   });
+});
+
+test('modules of Python are named, not taken over', () => {
+  expect(missing("include = ['shop.tasks']")).toEqual([
+    expect.stringMatching(/^include: these are modules of Python/),
+  ]);
 });
 
 test.each([
@@ -78,13 +83,14 @@ worker_prefetch_multiplier = 4
 accept_content = ['pickle']
 task_annotations = {'*': {'rate_limit': '10/s'}}
 worker_max_tasks_per_child = 100
+worker_state_db = '/var/run/state'
 CELERY_NO_SUCH_THING = 1
 task_default_queue = queue_for(os.environ)
 `),
   ).toEqual([
     expect.stringMatching(/^accept_content: the serializer 'pickle' is not supported/),
     expect.stringMatching(/^task_annotations: .* say it in the options of the task/),
-    expect.stringMatching(/^worker_max_tasks_per_child: /),
+    expect.stringMatching(/^worker_state_db: /),
     expect.stringMatching(/^CELERY_NO_SUCH_THING: unknown setting/),
     expect.stringMatching(/^task_default_queue: its value has to be run by Python: queue_for\(os\.environ\)/),
   ]);

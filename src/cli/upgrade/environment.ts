@@ -1,6 +1,7 @@
 // Settings as environment variables have them: `CELERY_BROKER_URL=redis://…`.
 import { parseEnv } from 'node:util';
-import type { Assignment, PythonValue } from './python.ts';
+import type { Assignment } from './python.ts';
+import type { PythonValue } from './values.ts';
 
 /** Of a file like `.env`. */
 export function assignmentsOfEnv(text: string): readonly Assignment[] {
