@@ -393,8 +393,16 @@ describe.skipIf(noRedis)('the Redis transport', () => {
       for (let n = 0; n < count; n++) {
         const consumer = await join(transport);
         await claimOne(consumer);
-        server.cli('ZADD', `${driver.keyPrefix}umbel:consumers`, 'XX', '0', (consumer as RedisConsumer).id); // one of this driver
-        await transport.tend();
+        const { id } = consumer as RedisConsumer; // one of this driver
+        const key = `${driver.keyPrefix}umbel:consumers`;
+        // Its thread may have renewed the lease just now.
+        await expect
+          .poll(async () => {
+            server.cli('ZADD', key, 'XX', '0', id);
+            await transport.tend();
+            return server.cli('ZSCORE', key, id);
+          })
+          .toBe('');
       }
       expect(await transport.size('celery')).toEqual({ ready: count, scheduled: 0, claimed: 0 });
     },

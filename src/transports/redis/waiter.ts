@@ -57,7 +57,8 @@ export class Waiter {
   /** Waits no longer. The promise resolves when the read has ended. */
   async stop(control: RedisConnection): Promise<void> {
     this.#wanted = false;
-    while (this.#reading !== null && !this.#wanted) {
+    // Cut and made anew at the wrong moment, the connection has a number that we do not know; then the read ends by itself.
+    for (let pauseMs = 2; this.#reading !== null && !this.#wanted; pauseMs = Math.min(pauseMs * 2, 250)) {
       const over = this.#reading.then(() => true);
       // Without the right to do so the read ends by itself, soon.
       const told =
@@ -67,7 +68,7 @@ export class Waiter {
           .then((count) => Number(count) === 1)
           .catch(() => true));
       // Not blocked yet, or not any more.
-      if (told ? await over : await Promise.race([over, this.#parts.clock.sleep(2)])) return;
+      if (told ? await over : await Promise.race([over, this.#parts.clock.sleep(pauseMs)])) return;
     }
   }
 
