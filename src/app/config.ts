@@ -14,6 +14,7 @@ import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
 import type { BeatSchedule } from './schedule.ts';
 import { type CelerySpelling, settingNamed } from './settings.ts';
+import { type Autoscale, checkAutoscale, type PoolName, poolNamed } from './worker-settings.ts';
 
 /** The settings as one may give them. Durations are seconds, or text like `'10m'`. */
 export interface Settings {
@@ -101,6 +102,14 @@ export interface Settings {
   readonly include: readonly string[];
   /** Tasks at a time. Default 8. */
   readonly workerConcurrency: number;
+  /** Where tasks run: `async` (default), `solo`, `threads`, `processes`; Celery's `prefork` is `processes`. */
+  readonly workerPool: PoolName | 'prefork';
+  /** Instead of `workerConcurrency`: between `min` and `max` tasks at a time, as there is work. Default null. */
+  readonly workerAutoscale: Autoscale | null;
+  /** A child of the pools `threads` and `processes` is replaced after so many tasks. Default null: never for that. */
+  readonly workerMaxTasksPerChild: number | null;
+  /** A child of the pool `processes` is replaced when it takes more KiB after a task. Default null: never for that. */
+  readonly workerMaxMemoryPerChild: number | null;
   /**
    * How many messages a worker holds for each of its slots. Default 1: it takes what it can run at once, and leaves the rest to others. More saves round
    * trips to a broker far away.
@@ -160,6 +169,7 @@ export interface Config extends Settings {
   /** Starts in a second. */
   readonly taskDefaultRateLimit: number | null;
   readonly resultExpires: number | null;
+  readonly workerPool: PoolName;
   readonly workerLease: number;
   readonly workerUnknownTaskGrace: number;
   readonly workerShutdownTimeout: number | null;
@@ -239,6 +249,10 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     timezone: given.timezone('timezone', 'UTC'),
     include: given.texts('include', []),
     workerConcurrency: given.integer('workerConcurrency', 1, 100_000, 8),
+    workerPool: given.pool('workerPool', 'async'),
+    workerAutoscale: given.autoscale('workerAutoscale'),
+    workerMaxTasksPerChild: given.integerOrNull('workerMaxTasksPerChild', 1, Number.MAX_SAFE_INTEGER, null),
+    workerMaxMemoryPerChild: given.integerOrNull('workerMaxMemoryPerChild', 1, Number.MAX_SAFE_INTEGER, null),
     workerPrefetchMultiplier: given.integer('workerPrefetchMultiplier', 1, 1000, 1),
     workerLease: given.secondsAbove('workerLease', 1, 15),
     workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
@@ -359,6 +373,16 @@ class Reader {
     if (value !== null && typeof value !== 'string' && typeof value !== 'number')
       throw new ConfigError(`'${this.#spelled(name)}' must be a rate like '10/m'`);
     return parseRate(value, `'${this.#spelled(name)}'`);
+  }
+
+  pool(name: keyof Settings, standard: PoolName): PoolName {
+    const value = this.#given.get(name)?.value;
+    return value === undefined ? standard : poolNamed(value);
+  }
+
+  autoscale(name: keyof Settings): Autoscale | null {
+    const value = this.#given.get(name)?.value ?? null;
+    return value === null ? null : checkAutoscale(value, `'${this.#spelled(name)}'`);
   }
 
   queueLimits(name: keyof Settings): QueueLimits | null {

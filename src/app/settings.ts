@@ -86,6 +86,10 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['timezone', 'timezone'],
   ['include', 'include'],
   ['workerConcurrency', 'workerConcurrency'],
+  ['workerPool', 'workerPool'],
+  ['workerAutoscale', 'workerAutoscale'],
+  ['workerMaxTasksPerChild', 'workerMaxTasksPerChild'],
+  ['workerMaxMemoryPerChild', 'workerMaxMemoryPerChild'],
   ['workerPrefetchMultiplier', 'workerPrefetchMultiplier'],
   ['workerLease', 'workerLease'],
   ['workerMaxDeliveries', 'workerMaxDeliveries'],
@@ -130,7 +134,10 @@ const otherwise: ReadonlyMap<string, string> = new Map([
   ['resultCompression', 'results are kept as they are'],
   ['taskAnnotations', 'say it in the options of the task'],
   ['taskPublishRetryPolicy', 'say it with the call: { retryPolicy }'],
-  ['workerPool', 'say it to the worker: new Worker(app, { pool }), or -P'],
+  [
+    'workerAutoscaler',
+    'there is one; its bounds are workerAutoscale: { max: 10, min: 2 }, or --autoscale 10,2',
+  ],
   ['beatScheduler', 'schedules are kept in a store, and changed while beats run: see beatStore'],
   ['beatScheduleFilename', "schedules are kept in a store: use 'beatStore'"],
   ['beatSyncEvery', 'each run is kept as it is sent'],
@@ -159,11 +166,11 @@ const unsupported: ReadonlySet<string> = new Set(
   task_store_eager_result task_create_missing_queue_exchange_type 
   task_inherit_parent_priority 
   task_remote_tracebacks task_allow_error_cb_on_chord_header
-  worker_agent worker_autoscaler worker_cancel_long_running_tasks_on_connection_loss worker_consumer
+  worker_agent worker_cancel_long_running_tasks_on_connection_loss worker_consumer
   worker_detect_quorum_queues worker_direct worker_disable_prefetch
   worker_enable_prefetch_count_reduction
   worker_eta_task_limit worker_hijack_root_logger worker_log_color worker_log_format worker_task_log_format
-  worker_lost_wait worker_max_memory_per_child worker_max_tasks_per_child worker_pool_putlocks worker_pool_restarts
+  worker_lost_wait worker_pool_putlocks worker_pool_restarts
   worker_proc_alive_timeout worker_redirect_stdouts worker_redirect_stdouts_level worker_state_db
   worker_timer worker_timer_precision worker_logfile worker_pidfile worker_uid worker_gid worker_umask worker_executable
   security_key security_key_password security_certificate security_cert_store security_digest

@@ -1,13 +1,9 @@
 // As many places as there is work for, between two bounds.
+import type { Autoscale } from '../app/worker-settings.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Slots } from './slots.ts';
-
-export interface Autoscale {
-  readonly max: number;
-  readonly min: number;
-}
 
 export interface AutoscalerParts extends Autoscale {
   readonly slots: Slots;

@@ -71,21 +71,21 @@ export class Concluder {
     if (early) {
       const kept = await settler.settleEarly(delivery, ending, following.map(withoutWrite));
       if (kept !== 'settled') return kept;
-      this.#tell(following);
+      this.tell(following);
       return this.#chords.finish(complete, kept);
     }
     if (settler.together && ending.action.kind === 'ack') {
       const [first] = complete;
       if (first === undefined || backend?.chords === undefined) {
         const alone = await settler.settle(delivery, ending, write, following);
-        if (alone === 'settled') this.#tell(following);
+        if (alone === 'settled') this.tell(following);
         return alone;
       }
       // Record, end of the chord and body are one settlement: who has lost the lease writes none of them.
       const done = backend.chords.writeOfDone(first.groupId, write);
       const settled = await settler.settle(delivery, ending, done, following);
       if (settled !== 'settled') return settled;
-      this.#tell(following);
+      this.tell(following);
       return this.#chords.finish(complete, settled, first);
     }
     // Two stores, or a dead letter: the result, then what follows, then the end of the chord, then the acknowledgement.
@@ -93,12 +93,13 @@ export class Concluder {
     const kept = isAck ? await settler.keep(delivery, ending.record) : 'settled';
     if (kept !== 'settled') return kept;
     if (!(await settler.publish(following, lost))) return gaveUp(lost);
-    this.#tell(following);
+    this.tell(following);
     await this.#chords.finish(complete, 'settled');
     return settler.settle(delivery, isAck ? { ...ending, record: null } : ending, write);
   }
 
-  #tell(sent: readonly Publication[]): void {
+  /** Tells of what was sent, where anybody wants to know. */
+  tell(sent: readonly Publication[]): void {
     const { app } = this.#parts;
     if (app.config.taskSendSentEvent) tellSent(app, sent);
     if (app.signals.afterTaskPublish.connected) void announceSent(app, sent);

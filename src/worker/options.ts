@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import type { App } from '../app/app.ts';
 import { checkLimits } from '../app/config.ts';
+import { type Autoscale, checkAutoscale, type PoolName, poolNamed } from '../app/worker-settings.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { suggest } from '../lib/suggest.ts';
-import type { Autoscale } from './autoscale.ts';
 import type { HealthOptions } from './health.ts';
 import { nodeName } from './node-name.ts';
 import { TolerantLogger } from './tolerant-logger.ts';
@@ -14,7 +14,7 @@ import { TolerantLogger } from './tolerant-logger.ts';
 export interface WorkerOptions {
   /** The queues that it serves; default: the application's `taskQueues`, else its `taskDefaultQueue`. */
   readonly queues?: readonly string[];
-  /** Tasks at a time; default `workerConcurrency`. */
+  /** Tasks at a time; default `workerAutoscale` if that is set, else `workerConcurrency`. */
   readonly concurrency?: number;
   /** Its name among all workers, with `%h`, `%n`, `%d` for host with domain, host, and domain; default `celery@%h`. */
   readonly name?: string;
@@ -29,17 +29,17 @@ export interface WorkerOptions {
   /** How long a soft shutdown (the second signal, SIGQUIT) waits for running tasks; 0: there is none; default `workerSoftShutdownTimeout`. */
   readonly softShutdownTimeout?: Duration;
   /**
-   * Where tasks run: `async` (default) in the worker's event loop, `solo` there, one at a time; `threads` and `processes` in one
+   * Where tasks run; default `workerPool`: `async` in the worker's event loop, `solo` there, one at a time; `threads` and `processes` in one
    * of `concurrency` of those each, where hard time limits end any code.
    */
   readonly pool?: PoolName;
   /** For the pools `threads` and `processes`, which load the application again: the module that exports it, `import.meta.url` or as `-A` names it. */
   readonly module?: string;
-  /** A child of such a pool is replaced after so many tasks; default: never. */
+  /** A child of such a pool is replaced after so many tasks; default `workerMaxTasksPerChild`. */
   readonly maxTasksPerChild?: number;
-  /** A child process is replaced when it takes more KiB after a task (as in Celery); default: never. */
+  /** A child process is replaced when it takes more KiB after a task (as in Celery); default `workerMaxMemoryPerChild`. */
   readonly maxMemoryPerChild?: number;
-  /** Instead of `concurrency`: between `min` and `max` tasks at a time, as there is work. */
+  /** Instead of `concurrency`: between `min` and `max` tasks at a time, as there is work; default `workerAutoscale`. */
   readonly autoscale?: Autoscale;
   /** For probes: a port that says whether it lives and is ready, a file whose time moves. Default: neither. */
   readonly health?: HealthOptions;
@@ -48,9 +48,6 @@ export interface WorkerOptions {
   /** For tests that move the time. */
   readonly clock?: Clock;
 }
-
-export const poolNames = ['async', 'solo', 'threads', 'processes'] as const;
-export type PoolName = (typeof poolNames)[number];
 
 /** The options, complete and checked. */
 export interface ResolvedWorkerOptions {
@@ -111,19 +108,13 @@ export function resolveWorkerOptions(
     throw new ConfigError("queues must be a list of one or more names, like ['celery', 'slow']");
   }
   for (const queue of queues) topology.queue(queue); // says so if it may not be used
-  const pool = options.pool ?? 'async';
-  if (!poolNames.includes(pool)) {
-    const near = suggest(String(pool), poolNames);
-    throw new ConfigError(
-      `there is no pool '${String(pool)}'${near ? `; did you mean '${near}'?` : `; there are ${poolNames.join(', ')}`}`,
-    );
-  }
+  const pool = options.pool === undefined ? config.workerPool : poolNamed(options.pool);
   if ((pool === 'threads' || pool === 'processes') && options.module === undefined) {
     throw new ConfigError(
       `the pool '${pool}' loads the application again where its tasks run: say from where, { pool: '${pool}', module: import.meta.url } in the module that exports the App`,
     );
   }
-  const autoscale = options.autoscale === undefined ? null : checkAutoscale(options.autoscale);
+  const autoscale = autoscaleOf(options, config.workerAutoscale);
   const concurrency =
     pool === 'solo' ? 1 : (autoscale?.min ?? options.concurrency ?? config.workerConcurrency);
   if (!Number.isInteger(concurrency) || concurrency < 1) {
@@ -152,23 +143,27 @@ export function resolveWorkerOptions(
     health: options.health ?? {},
     taskEvents: options.taskEvents ?? config.workerSendTaskEvents,
     remoteControl: config.workerEnableRemoteControl,
-    maxTasksPerChild: count('maxTasksPerChild', options.maxTasksPerChild),
-    maxMemoryPerChild: timesKiB(count('maxMemoryPerChild', options.maxMemoryPerChild)),
+    maxTasksPerChild: count('maxTasksPerChild', options.maxTasksPerChild ?? config.workerMaxTasksPerChild),
+    maxMemoryPerChild: timesKiB(
+      count('maxMemoryPerChild', options.maxMemoryPerChild ?? config.workerMaxMemoryPerChild),
+    ),
     clock: options.clock ?? systemClock,
   };
 }
 
-function count(name: string, given: number | undefined): number | null {
-  if (given === undefined) return null;
+function count(name: string, given: number | null): number | null {
+  if (given === null) return null;
   if (Number.isInteger(given) && given > 0) return given;
   throw new ConfigError(`${name} must be a whole number above 0, not ${String(given)}`);
 }
 
-function checkAutoscale({ max, min }: Autoscale): Autoscale {
-  if (Number.isInteger(min) && Number.isInteger(max) && min >= 1 && max >= min) return { max, min };
-  throw new ConfigError(
-    `autoscale takes two whole numbers, { max: 10, min: 2 }, with min from 1 to max; not ${JSON.stringify({ max, min })}`,
-  );
+/** A number of places that is said to this worker goes before the bounds that are said for all. */
+function autoscaleOf(
+  { autoscale, concurrency }: WorkerOptions,
+  configured: Autoscale | null,
+): Autoscale | null {
+  if (autoscale !== undefined) return checkAutoscale(autoscale);
+  return concurrency === undefined ? configured : null;
 }
 
 function timesKiB(kib: number | null): number | null {

@@ -327,6 +327,7 @@ export class Processor {
         ? await settler.settleEarly(delivery, ending)
         : await settler.settle(delivery, ending, write);
     if (settled === 'settled') {
+      if (ending.publish !== null) this.#concluder.tell([ending.publish]);
       this.#log.ended(message, decided.end, runtimeMs, clock.now(), early);
       if (events.on) events.ended(message, decided.end, runtimeMs);
     } else this.#log.unsettled(message, settled);

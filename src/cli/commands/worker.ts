@@ -1,10 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { App } from '../../app/app.ts';
+import { type Autoscale, type PoolName, poolNamed } from '../../app/worker-settings.ts';
 import type { Duration } from '../../lib/duration.ts';
-import type { Autoscale } from '../../worker/autoscale.ts';
 import type { HealthOptions } from '../../worker/health.ts';
 import { nodeName } from '../../worker/node-name.ts';
-import { type PoolName, poolNames } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
 import {
   appSpec,
@@ -174,7 +173,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       broker,
       backend,
       concurrency: worker.concurrency,
-      pool: pool ?? 'async',
+      pool: pool ?? app.config.workerPool,
       queues: worker.queues,
       tasks: app.tasks.names().sort(),
     };
@@ -227,11 +226,9 @@ function autoscale(text: string): Autoscale {
 }
 
 function pool(name: string): PoolName {
-  const known = poolNames.find((each) => each === name);
-  if (known !== undefined) return known;
-  if (name === 'prefork') return 'processes'; // Celery's word
-  const wayOut = ['eventlet', 'gevent'].includes(name)
-    ? "'async' is what it is for"
-    : `there are ${poolNames.join(', ')}`;
-  throw new InvalidArgumentError(`There is no pool '${name}'; ${wayOut}.`);
+  try {
+    return poolNamed(name);
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
+  }
 }

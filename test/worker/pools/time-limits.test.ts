@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../../src/app/app.ts';
+import { type PoolName, poolNames } from '../../../src/app/worker-settings.ts';
 import { Control } from '../../../src/control/control.ts';
-import { type PoolName, poolNames } from '../../../src/worker/options.ts';
 import { Worker, type WorkerOptions } from '../../../src/worker/worker.ts';
 import { withSlowTasks } from './time-limits-app.ts';
 
