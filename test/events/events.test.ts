@@ -169,6 +169,27 @@ describe.each(['memory', 'sqlite'] as const)('events on %s', (kind) => {
     expect(second).toMatchObject({ parent_id: first?.uuid, root_id: first?.uuid, args: '(2, 2)' });
   });
 
+  it('a retry is told when it is sent, as an event and as a signal', async () => {
+    const app = await newApp(kind, { taskSendSentEvent: true });
+    const heard = await listenTo(app);
+    const published: number[] = [];
+    app.signals.afterTaskPublish.connect(({ message }) => void published.push(message.retries));
+    const again = app.task('again', { bind: true }, (task) => {
+      if (task.request.retries === 0) throw task.retry(new Error('later'), { countdown: 0.01 });
+      return 'done';
+    });
+    await startWorker(app);
+    const sent = await again.delay();
+    expect(await sent.get({ timeout: 10 })).toBe('done');
+    const told = (): WireEvent[] => heard.filter(({ type }) => type === 'task-sent');
+    await until(() => told().length >= 2 && published.length >= 2);
+    expect(told().map(({ uuid, retries }) => [uuid, retries])).toEqual([
+      [sent.id, 0],
+      [sent.id, 1],
+    ]);
+    expect(published).toEqual([0, 1]);
+  });
+
   it('what is told of a call bears no secrets', async () => {
     const app = await newApp(kind, { taskSendSentEvent: true });
     const heard = await listenTo(app);
