@@ -29,6 +29,7 @@ files.push(
   'test/simulation/simulation.test.ts',
   'test/interop/mixed.test.ts',
   'test/worker/limits-kills.test.ts',
+  'test/worker/unique-kills.test.ts',
   'test/beat/failover.test.ts',
   'test/schedules/crontab-oracle.test.ts',
   'test/cli/migrate.test.ts',

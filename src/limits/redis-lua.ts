@@ -54,16 +54,17 @@ for _, each in ipairs(redis.call('ZRANGEBYSCORE', told, '-inf', text(now - ${tel
   if about and redis.call('ZSCORE', at('woken', pair[1]), pair[2]) then tell(pair[1], pair[2], about)
   else redis.call('ZREM', told, each) end
 end
--- What the dead held is free.
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now), 'LIMIT', 0, 5)) do
-  for _, each in ipairs(redis.call('HKEYS', at('holder', dead))) do
+-- What it held is free.
+local function strike_off(holder)
+  for _, each in ipairs(redis.call('HKEYS', at('holder', holder))) do
     local pair = cjson.decode(each)
     redis.call('HDEL', at('held', pair[1]), pair[2])
     wake(pair[1], 1)
   end
-  redis.call('DEL', at('holder', dead))
-  redis.call('ZREM', holders, dead)
+  redis.call('DEL', at('holder', holder))
+  redis.call('ZREM', holders, holder)
 end
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now), 'LIMIT', 0, 5)) do strike_off(dead) end
 `;
 
 /**
@@ -74,8 +75,9 @@ export const limitScript: RedisScript = redisScript(
   'limits',
   `${shared}
 local holder, lease, is_new, ops = ARGV[2], tonumber(ARGV[3]), ARGV[4], cjson.decode(ARGV[5])
-if is_new == '1' then redis.call('ZADD', holders, text(now + lease), holder)
-elseif not redis.call('ZSCORE', holders, holder) then return cjson.encode({alive = false, woken = woken}) end
+if is_new ~= '1' and not redis.call('ZSCORE', holders, holder) then return cjson.encode({alive = false, woken = woken}) end
+-- Who asks lives: the thread that renews may take a while to begin.
+redis.call('ZADD', holders, text(now + lease), holder)
 local function limit_of(ask)
   local said = redis.call('HGET', prefix .. 'said', ask.kind .. ' ' .. ask.name)
   if not said then return ask.limit end
@@ -169,13 +171,7 @@ for n, op in ipairs(ops) do
     if op.value then redis.call('HSET', prefix .. 'said', op.name, op.value)
     else redis.call('HDEL', prefix .. 'said', op.name) end
   elseif op.op == 'leave' then
-    for _, each in ipairs(redis.call('HKEYS', at('holder', holder))) do
-      local pair = cjson.decode(each)
-      redis.call('HDEL', at('held', pair[1]), pair[2])
-      wake(pair[1], 1)
-    end
-    redis.call('DEL', at('holder', holder))
-    redis.call('ZREM', holders, holder)
+    strike_off(holder)
   end
 end
 return cjson.encode({alive = true, results = results, woken = woken})

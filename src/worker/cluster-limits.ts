@@ -1,5 +1,6 @@
 // Limits that all workers share, as one worker sees them: asked before a task begins, given back when its code has ended.
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { App } from '../app/app.ts';
 import { type ClusterLimit, keyValue, readQueueLimits } from '../app/limit-options.ts';
 import type { AnyTask } from '../app/task.ts';
@@ -50,6 +51,7 @@ export class ClusterLimits {
   constructor(parts: ClusterLimitsParts) {
     this.#parts = parts;
     const { app, transport, backend } = parts;
+    setMaxListeners(0, this.#closing.signal); // each that is told waits for it
     this.#ofQueues = readQueueLimits(app.config.queueLimits);
     if (transport.openLimits !== undefined || backend?.openLimits !== undefined) return;
     const limited = app.tasks.names().find((name) => (app.tasks.get(name)?.options.limits.length ?? 0) > 0);

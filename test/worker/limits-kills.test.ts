@@ -37,7 +37,7 @@ onEachBroker(brokers, (broker, newUrls) => {
     const args = ['--import', 'tsx', script, urls.broker, urls.backend ?? urls.broker, ledger];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     children.push(child);
-    const app = appOn(urls, { workerLease: 1 });
+    const app = appOn(urls, { workerLease: 3 });
     const sole = app.task('sole', { unique: { key: 0 } }, (_: string) => 'done');
     const first = await sole.delay('a');
     await until(() => readFileSync(ledger, 'utf8').includes('begin'));
@@ -56,7 +56,7 @@ onEachBroker(brokers, (broker, newUrls) => {
   });
 
   it('kill -9 of workers neither breaks a limit nor loses a permit', {
-    timeout: 60_000 + kills * 10_000,
+    timeout: 60_000 + kills * 20_000,
   }, async () => {
     const urls = await newUrls();
     const folder = await mkdtemp(join(tmpdir(), 'umbel-limits-'));
@@ -78,7 +78,7 @@ onEachBroker(brokers, (broker, newUrls) => {
     const killed: Entry[] = [];
     const workers = [start(), start()];
     await until(() => count('ready') === 2);
-    const app = appOn(urls, { workerLease: 1 });
+    const app = appOn(urls, { workerLease: 3 });
     const hold = (tenant: string, ms: number) => app.send('hold', [tenant, ms]);
     const sent = await Promise.all(
       Array.from({ length: 12 * (kills + 1) }, (_, n) => hold(n % 2 ? 'a' : 'b', 100)),
@@ -92,7 +92,7 @@ onEachBroker(brokers, (broker, newUrls) => {
       killed.push({ word: 'killed', id: '', pid: victim?.pid ?? 0, at: Date.now() });
       workers.push(start());
     }
-    await Promise.all(sent.map((result) => result.get({ timeout: 60 })));
+    await Promise.all(sent.map((result) => result.get({ timeout: 60 + kills * 10 })));
     for (const tenant of ['a', 'b']) expect(mostAtOnce(entries(), killed, tenant)).toBeLessThanOrEqual(limit);
     // Not one permit was left behind: all of them are in use at once.
     const before = entries().length;

@@ -5,7 +5,7 @@ import { App } from '../../src/app/app.ts';
 import { Worker } from '../../src/worker/worker.ts';
 
 const [broker = '', backend = '', ledger = ''] = process.argv.slice(2);
-const app = new App('limits', { broker, backend, workerLease: 1, workerConcurrency: 4 });
+const app = new App('limits', { broker, backend, workerLease: 3, workerConcurrency: 4 });
 const say = (word: string, id: string): void =>
   appendFileSync(ledger, `${JSON.stringify({ word, id, pid: process.pid, at: Date.now() })}\n`);
 
