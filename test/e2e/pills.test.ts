@@ -1,10 +1,12 @@
 // Twelve tasks that do harm, each in every pool where it makes sense, all at once and among innocent ones.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/index.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { ensureBuilt } from './harness/built.ts';
+import { FileView, onRedis, type Place, type View } from './harness/places.ts';
 import { Program } from './harness/program.ts';
-import { idOf, lookInto } from './harness/store.ts';
+import { lookInto } from './harness/store.ts';
 import { Trial } from './harness/trial.ts';
 
 /** What must become of each: the reason of its dead letter, or the state of its result. */
@@ -18,6 +20,7 @@ const harmless: Fates = {
 };
 const inProcesses: Fates = {
   ...harmless,
+  'changed-globals': buried,
   exit: buried,
   'self-kill': buried,
   segfault: buried,
@@ -29,6 +32,7 @@ const inProcesses: Fates = {
 };
 const inThreads: Fates = {
   ...harmless,
+  'changed-globals': buried,
   exit: buried,
   'self-kill': buried,
   segfault: buried,
@@ -46,42 +50,78 @@ const inTheLoop: Fates = {
   'out-of-memory': buried,
   grandchildren: 'SUCCESS',
 };
-const isLong = process.env.FAULTS_LONG !== undefined;
+const killers: Fates = { exit: buried, 'self-kill': buried };
+
+/** Why the long ones are left out; undefined when they are not. */
+const tooLong = process.env.FAULTS_LONG === undefined ? 'a long run: FAULTS_LONG=1' : undefined;
+const longMs = 900_000;
 
 beforeAll(ensureBuilt, 90_000);
 
 describe('tasks that do harm', () => {
-  it.skipIf(!isLong)(
+  it('in the event loop fail no other when two of them kill the worker again and again', async () => {
+    await poisoned({ pool: 'async', fates: killers, maxDeliveries: 3 });
+  }, 90_000);
+
+  it(
     'in a pool of processes hurt no other',
-    async () => {
-      await poisoned('processes', inProcesses);
+    async ({ skip }) => {
+      if (tooLong !== undefined) skip(tooLong);
+      await poisoned({ pool: 'processes', fates: inProcesses });
     },
-    480_000,
+    longMs,
   );
 
-  it.skipIf(!isLong)(
+  it(
     'in a pool of threads fail no other',
-    async () => {
-      await poisoned('threads', inThreads);
+    async ({ skip }) => {
+      if (tooLong !== undefined) skip(tooLong);
+      await poisoned({ pool: 'threads', fates: inThreads });
     },
-    480_000,
+    longMs,
   );
 
-  it.skipIf(!isLong)(
+  it(
     'in the event loop fail no other, also when they take the worker with them',
-    async () => {
-      await poisoned('async', inTheLoop);
+    async ({ skip }) => {
+      if (tooLong !== undefined) skip(tooLong);
+      await poisoned({ pool: 'async', fates: inTheLoop });
     },
-    480_000,
+    longMs,
   );
+
+  describe('on Redis', () => {
+    let server: RedisServerProcess | null = null;
+    afterAll(() => server?.[Symbol.asyncDispose]());
+
+    it(
+      'in the event loop fail no other, also when they take the worker with them',
+      async ({ skip }) => {
+        if (tooLong !== undefined) skip(tooLong);
+        if (noRedis !== undefined) skip(noRedis);
+        server = await RedisServerProcess.start();
+        await poisoned({ pool: 'async', fates: inTheLoop, place: onRedis(server) });
+      },
+      longMs,
+    );
+  });
 });
 
-async function poisoned(pool: string, fates: Fates): Promise<void> {
-  await using trial = new Trial({ slots: 4 });
-  const url = `sqlite://${trial.store}`;
+interface Setting {
+  readonly pool: 'async' | 'threads' | 'processes';
+  readonly fates: Fates;
+  /** So many deaths bury a task; the worker's own default when left out. */
+  readonly maxDeliveries?: number;
+  readonly place?: Place;
+}
+
+/** All pills at once, among innocent tasks; workers are replaced as they die. */
+async function poisoned({ pool, fates, maxDeliveries, place }: Setting): Promise<void> {
+  await using trial = new Trial({ slots: 4, ...(place !== undefined && { place }) });
+  const url = place?.broker ?? `sqlite://${trial.store}`;
   await using app = new App('sender', { broker: url, backend: url });
   const innocent: string[] = [];
-  const harm = async (): Promise<void> => {
+  const harmless = async (): Promise<void> => {
     for (let n = 0; n < 3; n++) {
       const id = `innocent-${innocent.length}`;
       innocent.push(id);
@@ -89,39 +129,39 @@ async function poisoned(pool: string, fates: Fates): Promise<void> {
     }
   };
   for (const pill of Object.keys(fates)) {
-    await harm();
-    await app.send(pill, [], { taskId: pill, ...(/loop/.test(pill) ? { timeLimit: 2 } : {}) });
+    await harmless();
+    await app.send(pill, [], { taskId: pill, ...(/loop|globals/.test(pill) ? { timeLimit: 2 } : {}) });
   }
-  await harm();
+  await harmless();
 
-  using file = await lookInto(trial.store);
+  await using view: View = (await place?.look()) ?? new FileView(await lookInto(trial.store));
   let deaths = 0;
   let worker: Program | null = null;
-  const late = Date.now() + 420_000;
-  while (file.messages() > 0 && Date.now() < late) {
+  const late = Date.now() + longMs - 60_000;
+  const environment = {
+    ...trial.environment,
+    NODE_OPTIONS: '--max-old-space-size=96', // so that it is used up soon
+    ...(maxDeliveries !== undefined && { PILLS_MAX_DELIVERIES: String(maxDeliveries) }),
+  };
+  while ((await view.messages()) > 0 && Date.now() < late) {
     if (worker === null || !worker.isAlive) {
       if (worker !== null) deaths++;
-      // Little memory, so that it is used up soon.
-      const environment = { ...trial.environment, NODE_OPTIONS: '--max-old-space-size=96' };
       worker = trial.adopt(new Program('pills.ts', environment, ['worker', pool]));
     }
     await Promise.race([worker.exited, sleep(200)]);
   }
-  const results = file.results();
-  const reasons = new Map(file.dead().map(({ raw, reason }) => [idOf(raw), reason]));
-  const found = Object.fromEntries(
-    Object.keys(fates).map((pill) => [pill, reasons.get(pill) ?? results.get(pill)?.status ?? 'nothing']),
-  );
-  const hurt = innocent.flatMap((id) => {
-    const status = reasons.get(id) ?? results.get(id)?.status ?? 'nothing';
-    return status === 'SUCCESS' ? [] : [`${id}: ${status}`];
-  });
+  const { results } = await view.facts();
+  const reasons = new Map<string, string>();
+  for await (const { call, reason } of app.deadLetters.list()) reasons.set(call?.id ?? 'no call', reason);
+  const fate = (id: string): string => reasons.get(id) ?? results.get(id)?.status ?? 'nothing';
+  const found = Object.fromEntries(Object.keys(fates).map((pill) => [pill, fate(pill)]));
+  const hurt = innocent.filter((id) => fate(id) !== 'SUCCESS').map((id) => `${id}: ${fate(id)}`);
   process.stdout.write(
-    `\n${pool}: ${Object.keys(fates).length} pills, ${innocent.length} innocent tasks, of them failed ${hurt.length}; ${deaths} workers died\n`,
+    `\n${pool}${place === undefined ? '' : `, ${place.name}`}: ${Object.keys(fates).length} pills, ${innocent.length} innocent tasks, of them failed ${hurt.length}; ${deaths} workers died\n`,
   );
   expect(found, worker?.errors).toEqual(fates);
   expect(hurt).toEqual([]);
-  expect(file.messages()).toBe(0);
+  expect(await view.messages()).toBe(0);
   if (worker?.isAlive === true) {
     worker.signal('SIGTERM');
     expect(await worker.exited).toMatchObject({ code: 0 });

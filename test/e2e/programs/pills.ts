@@ -12,6 +12,7 @@ export const app: App = new App('pills', {
   backend: url,
   workerConcurrency: 4,
   workerLease: 2,
+  workerMaxDeliveries: Number(process.env.PILLS_MAX_DELIVERIES ?? 5),
 });
 
 app.task('innocent', async (ms: number) => {
