@@ -45,9 +45,15 @@ export function writePidFile(file: string): Disposable {
       break;
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST') || tries > 2) throw error;
-      const pid = Number(readFileSync(file, 'utf8').trim());
-      if (Number.isSafeInteger(pid) && pid > 0 && pid !== process.pid && isAlive(pid))
-        throw new PidFileTaken(file, pid);
+      const held = readFileSync(file, 'utf8').trim();
+      // Something else, that somebody has named by mistake. (One that was being written when its machine died is empty.)
+      if (!/^\d{0,10}$/.test(held))
+        throw new UmbelError(
+          'UMBEL_PID_FILE',
+          `'${file}' is no pid file, and is left as it is: name another`,
+        );
+      const pid = Number(held);
+      if (pid > 0 && pid !== process.pid && isAlive(pid)) throw new PidFileTaken(file, pid);
       rmSync(file, { force: true });
     }
   }

@@ -48,11 +48,11 @@ export function listenToHangup(isTerminal: boolean = process.stdout.isTTY): Hang
 
 /**
  * Starts this program again, with the arguments it was started with. Node 22.15 replaces the process; before that the process stays as
- * the parent of the new one, passes signals on to it, and ends with it. Returns the exit code to end with.
+ * the parent of the new one, passes signals on to it, and ends with it. Returns the exit code to end with. `exec`: what replaces the process,
+ * if there is such a thing.
  */
-export async function startAgain(): Promise<number> {
+export async function startAgain(exec: unknown = Reflect.get(process, 'execve')): Promise<number> {
   const args = [...process.execArgv, ...process.argv.slice(1)];
-  const exec: unknown = Reflect.get(process, 'execve');
   if (typeof exec === 'function') {
     process.chdir(folder);
     await flushed();

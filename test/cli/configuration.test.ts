@@ -88,6 +88,9 @@ test('a pid file is taken from a process that is gone, never from one that lives
   }
   writeFileSync(file, `${process.ppid}\n`);
   expect(() => writePidFile(file)).toThrow(/has the pid file .* and lives/);
+  writeFileSync(file, 'a log, named by mistake\n');
+  expect(() => writePidFile(file)).toThrow(/is no pid file, and is left as it is/);
+  expect(existsSync(file)).toBe(true);
 });
 
 test('a log file that was moved is opened anew', async () => {
@@ -197,11 +200,23 @@ describe.skipIf(noRedis)('secrets', () => {
       ['schedule', 'list'],
       ['amqp', 'queue.declare', 'x'],
       ['nothing'],
+      ['events', '--dump', '--limit', '1'],
+      ['control', 'enable_events', '-t', '3'],
+      ['inspect', 'active_queues', '-j', '-t', '3'],
+      ['migrate', url, 'sqlite://./y.db', '-f', '-T', 'shop.none', '-t', '0.1'],
+      ['purge', '-f', '-X', 'nothing'],
+      ['worker', '-D', '-X', 'nothing'],
+      ['shell'],
+      ['graph', 'bootsteps'],
+      ['result', 'nothing'],
+      ['flower'],
     ];
     const few = [
       ['report', '--all'],
       ['inspect', 'conf', 'true', '-t', '3'],
       ['doctor'],
+      ['multi', 'show', 'a'],
+      ['worker', '--config', url],
       ['migrate', url, 'sqlite://./x.db', '-f'],
       ['upgrade', 'settings', 'celeryconfig.py'],
     ];

@@ -7,76 +7,12 @@ import { ClusterState } from '../../src/events/cluster-state.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { globMatches, isMeant, readReply, readRequest } from '../../src/protocol/control.ts';
 import { readEvents } from '../../src/protocol/event.ts';
-import type { WireMessage } from '../../src/protocol/message.ts';
 import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { newApp, startWorker, until } from '../worker/bench.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
-
-const values = [
-  'null',
-  '1',
-  '-0.5',
-  '"x"',
-  '[]',
-  '[1]',
-  '{}',
-  'true',
-  '"\\u0000"',
-  '{"a":{"b":[]}}',
-  '1e400',
-];
-const fields = [
-  'method',
-  'arguments',
-  'destination',
-  'pattern',
-  'matcher',
-  'ticket',
-  'reply_to',
-  'type',
-  'hostname',
-  'timestamp',
-];
-const bodies = [
-  '',
-  '{',
-  'null',
-  '[]',
-  '"ping"',
-  '{"method": "ping"',
-  '['.repeat(10_000),
-  ...fields.flatMap((field) => values.map((value) => `{"method": "ping", "${field}": ${value}}`)),
-  ...values.map((value) => `{"method": ${value}}`),
-  ...values.map((value) => `{"method": "revoke", "arguments": ${value}}`),
-  ...values.map(
-    (value) => `{"method": "rate_limit", "arguments": {"task_name": ${value}, "rate_limit": ${value}}}`,
-  ),
-  ...values.map((value) => `{"method": "hello", "arguments": {"from_node": ${value}, "revoked": ${value}}}`),
-  ...values.map((value) => `{"method": "pool_grow", "arguments": {"n": ${value}}}`),
-  ...values.map((value) => `{"method": "query_task", "arguments": {"ids": ${value}}}`),
-  ...values.map((value) => `{"method": "revoke_by_stamped_headers", "arguments": {"headers": ${value}}}`),
-];
-
-function message(text: string, contentType = 'application/json'): WireMessage {
-  return {
-    body: Buffer.from(text),
-    contentType,
-    contentEncoding: 'utf-8',
-    headers: { clock: 'soon', ticket: 7 },
-    properties: {
-      correlationId: null,
-      replyTo: null,
-      priority: 0,
-      deliveryMode: 1,
-      expiration: null,
-      deliveryTag: null,
-      deliveryInfo: { exchange: '', routing_key: '' },
-      other: {},
-    },
-  };
-}
+import { bodies, message } from './malformed-bodies.ts';
 
 it('readers are total: any bytes are a request, a reply, events, or a refusal', () => {
   for (const body of bodies)

@@ -6,7 +6,9 @@ import { captureEvents } from '../../src/events/receiver.ts';
 import { App } from '../../src/index.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import type { WireEvent } from '../../src/protocol/event.ts';
+import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { bodies, message } from '../control/malformed-bodies.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { commandCases } from './command-cases.ts';
 import type { Servers } from './harness/pair.ts';
@@ -294,6 +296,34 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       expect(seen.some((line) => line.includes("RangeError('no good')"))).toBe(true);
       await python.end('SIGKILL');
       await reading;
+    });
+
+    test('malformed requests, replies and events harm no worker of ours, and are said once', {
+      timeout: 60_000,
+    }, async () => {
+      expect(bodies.length).toBeGreaterThan(100);
+      const errors = log.texts('error').length;
+      const malformed: string[] = [];
+      await using _hearing = await captureEvents(app, () => undefined, {
+        onMalformed: (detail) => malformed.push(detail),
+      });
+      const { fanout } = await app.broker();
+      for (const body of bodies)
+        await Promise.all([
+          fanout.publish(controlExchange, '', message(body)),
+          fanout.publish(eventExchange, 'task.multi', message(body)),
+          fanout.publish(replyExchange, 'nobody', message(body)),
+        ]);
+      await fanout.publish(controlExchange, '', message('x', 'application/x-python-serialize'));
+      await using control = new Control(app);
+      const { replies } = await control.ping({ destination: [node], timeout: 20 });
+      expect(replies.get(node)).toEqual({ ok: 'pong' });
+      expect(await (await app.send('ts.add', [2, 3], { queue: 'ts' })).get({ timeout: 20 })).toBe(5);
+      await expect.poll(() => malformed.length, { timeout: 20_000 }).toBeGreaterThan(100);
+      const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
+      expect(said).toHaveLength(1);
+      const grave = log.texts('error').slice(errors);
+      expect(grave.filter((text) => !text.startsWith('the command'))).toEqual([]);
     });
 
     commandCases(() => ({

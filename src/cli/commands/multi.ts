@@ -4,6 +4,7 @@ import { expandPath } from '../log-file.ts';
 import { pidOf, startNode, stopNode } from '../multi/daemon.ts';
 import { type Node, readNodes } from '../multi/nodes.ts';
 import { createOutput, type Output } from '../output.ts';
+import { redacted } from '../redact.ts';
 import { exitCode, UsageError } from '../usage.ts';
 
 const actions = [
@@ -116,7 +117,7 @@ async function carryOut(
         ? { text: 'does not run', well: false }
         : { text: `runs, as process ${pid}`, well: true };
     case 'show':
-      return { text: ['umbel', ...before, 'worker', ...node.args].join(' '), well: true };
+      return { text: redacted(['umbel', ...before, 'worker', ...node.args].join(' ')), well: true };
     case 'names':
       return { text: '', well: true };
   }
