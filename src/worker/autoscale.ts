@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Slots } from './slots.ts';
+import { Watch } from './watch.ts';
 
 export interface AutoscalerParts extends Autoscale {
   readonly slots: Slots;
@@ -19,7 +20,7 @@ const keepMs = 30_000;
 /** Adds places while all are taken, twice as many each second; gives up those that were not needed for half a minute. */
 export class Autoscaler implements Service {
   readonly #parts: AutoscalerParts;
-  readonly #stopping = new AbortController();
+  readonly #watch: Watch;
   #bounds: Autoscale;
   /** The most that were taken at once since `#sinceMs`. */
   #needed = 0;
@@ -29,6 +30,7 @@ export class Autoscaler implements Service {
     this.#parts = parts;
     this.#bounds = parts;
     this.#sinceMs = parts.clock.monotonic();
+    this.#watch = new Watch(parts.clock, everyMs, () => this.#look());
   }
 
   get bounds(): Autoscale {
@@ -43,25 +45,16 @@ export class Autoscaler implements Service {
     if (size !== slots.size) this.#resize(size, 'its bounds were changed');
   }
 
-  async start(): Promise<void> {
-    void this.#watch();
+  start(): Promise<void> {
+    return this.#watch.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort();
+  stop(): Promise<void> {
+    return this.#watch.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
-  }
-
-  async #watch(): Promise<void> {
-    const { signal } = this.#stopping;
-    const { clock } = this.#parts;
-    while (!signal.aborted) {
-      await clock.sleep(everyMs, signal).catch(() => undefined);
-      if (!signal.aborted) this.#look();
-    }
   }
 
   #look(): void {

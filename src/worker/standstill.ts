@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Service } from '../lib/service.ts';
+import { Watch } from './watch.ts';
 
 /**
  * Notices that this process has stood still (SIGSTOP, a machine that slept) for longer than its lease: others may have been given, and
@@ -9,7 +10,7 @@ import type { Service } from '../lib/service.ts';
 export class Standstill implements Service {
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  readonly #stopping = new AbortController();
+  readonly #watch: Watch;
   #lastMs: number;
   #doubtUntilMs = 0;
 
@@ -17,6 +18,7 @@ export class Standstill implements Service {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#lastMs = clock.monotonic();
+    this.#watch = new Watch(clock, leaseMs / 3, () => this.#look());
   }
 
   /** What was claimed may be another's by now: whoever runs it should look first whether it has ended. */
@@ -28,25 +30,21 @@ export class Standstill implements Service {
 
   async start(): Promise<void> {
     this.#lastMs = this.#clock.monotonic();
-    void this.#watch();
+    await this.#watch.start();
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort();
+  stop(): Promise<void> {
+    return this.#watch.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  async #watch(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      await this.#clock.sleep(this.#leaseMs / 3, signal).catch(() => undefined);
-      const nowMs = this.#clock.monotonic();
-      // What was on its way when it stood still comes within moments.
-      if (nowMs - this.#lastMs > this.#leaseMs) this.#doubtUntilMs = nowMs + this.#leaseMs;
-      this.#lastMs = nowMs;
-    }
+  #look(): void {
+    const nowMs = this.#clock.monotonic();
+    // What was on its way when it stood still comes within moments.
+    if (nowMs - this.#lastMs > this.#leaseMs) this.#doubtUntilMs = nowMs + this.#leaseMs;
+    this.#lastMs = nowMs;
   }
 }

@@ -1,47 +1,20 @@
-// The program that runs tasks: builds its parts, starts them in order, stops them in the opposite one.
+// The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in the opposite one.
 import type { App } from '../app/app.ts';
 import { ConfigError, UmbelError } from '../errors.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
-import type { Consumer } from '../transports/transport.ts';
 import { arrive } from './arrival.ts';
-import { Autoscaler } from './autoscale.ts';
-import { Broadcasts, partedQueues } from './broadcasts.ts';
-import { ClusterLimits } from './cluster-limits.ts';
-import { ClaimLoop } from './consumer.ts';
+import { assemble, type Parts } from './assemble.ts';
+import { partedQueues } from './broadcasts.ts';
 import { Health } from './health.ts';
-import { Operations } from './operations.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
-import { Patience } from './patience.ts';
-import { makePool } from './pools/make.ts';
-import { Processor } from './processor.ts';
-import { Records } from './records.ts';
-import { Settler } from './settle.ts';
-import {
-  onShutdownSignal,
-  type ShutdownKind,
-  type ShutdownParts,
-  type ShutdownStage,
-  shutDown,
-} from './shutdown.ts';
+import { onShutdownSignal, type ShutdownKind, type ShutdownStage, shutDown } from './shutdown.ts';
 import { onSlotsSignal, type SlotParts, tellSlots } from './slot-report.ts';
-import { Slots } from './slots.ts';
-import { Sources } from './sources.ts';
-import { Standstill } from './standstill.ts';
 import { onStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
-import { Turnstile } from './turnstile.ts';
 
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
-
-interface Parts extends ShutdownParts {
-  readonly operations: Operations;
-  readonly standstill: Standstill;
-  readonly ear: Broadcasts;
-  readonly cluster: ClusterLimits;
-  readonly turnstile: Turnstile | null;
-}
 
 /**
  * Runs an application's tasks.
@@ -158,113 +131,32 @@ export class Worker implements Service {
 
   async #start(): Promise<Parts | null> {
     const { app } = this;
-    const { name, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = this.#options;
-    const { queues, broadcasts } = partedQueues(app, this.#options.queues);
+    const { name, concurrency, autoscale, logger, clock } = this.#options;
+    const parted = partedQueues(app, this.#options.queues);
     await app.signals.workerInit.send({ hostname: name }, logger);
     await this.#health.start(); // also while it waits for its broker: it lives
     const leaseMs = app.config.workerLease * 1000;
-    const slotsAtMost = (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier;
-    const consuming = { queues, name, leaseMs, slots: slotsAtMost };
+    const slots = (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier;
+    const consuming = { queues: parted.queues, name, leaseMs, slots };
     const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
     if (arrived === null) return null;
-    const { stores, source: first, deafen } = arrived;
-    const { transport, backend } = stores;
-
-    const { taskEvents, remoteControl } = this.#options;
-    const operations = new Operations({ app, name, transport, taskEvents, remoteControl, clock, logger });
-    const open = (others: readonly string[]): Promise<Consumer> =>
-      transport.consume({ ...consuming, queues: others });
-    const source = new Sources({ first, queues, open, clock, logger });
-    const pool = makePool(this.#options, stores);
-    try {
-      await pool.start();
-    } catch (error) {
-      deafen();
-      await source.close();
-      throw error;
-    }
-    const { workerPrefetchMultiplier: multiplier } = app.config;
-    const slots = new Slots(concurrency, multiplier);
-    const turnstile = multiplier === 1 ? null : new Turnstile(concurrency);
-    const patience = new Patience(clock, logger);
-    const settler = new Settler(transport, backend, patience);
-    const cluster = new ClusterLimits({
-      app,
-      name,
-      transport,
-      backend,
-      settler,
-      leaseMs,
-      clock,
-      logger,
-    });
-    const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
-    const limits = { soft: softTimeLimit, hard: timeLimit };
-    const standstill = new Standstill(clock, leaseMs);
-    const processor = new Processor({
-      app,
-      name,
-      backend,
-      slots,
-      turnstile,
-      settler,
-      records,
-      pool,
-      cluster,
-      ...operations.rules,
-      standstill,
-      limits,
-      clock,
-      logger,
-    });
-    source.watch(() => processor.inHand);
-    const loop = new ClaimLoop({ source, slots, processor, clock, logger });
-    const ear = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
-
-    const scaler =
-      autoscale &&
-      new Autoscaler({ ...autoscale, slots, clock, logger, resize: (size) => this.resize(size) });
-    const running = {
-      transport,
-      source,
-      slots,
-      patience,
-      processor,
-      pool,
-      loop,
-      ear,
-      scaler,
-      deafen,
-      operations,
-      cluster,
-      turnstile,
-      standstill,
-    };
-
-    await operations.prepare();
-    await standstill.start();
-    await loop.start();
-    await ear.start();
-    this.#running = running;
-    this.#shown = { processor, slots, pool };
-    await scaler?.start();
+    const resize = (size: number): void => this.resize(size);
+    const parts = await assemble(app, this.#options, { ...parted, consuming }, arrived, resize);
+    await parts.operations.prepare();
+    await parts.standstill.start();
+    await parts.loop.start();
+    await parts.ear.start();
+    this.#running = parts;
+    this.#shown = parts;
+    await parts.scaler?.start();
     logger.info(
       { hostname: name, queues: this.queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
     );
-    await operations.start({
-      slots,
-      pool,
-      processor,
-      sources: source,
-      scaler,
-      cluster,
-      limits,
-      resize: (size) => this.resize(size),
-      shutDown: () => void this.stop(),
-    });
+    const shutDown = (): void => void this.stop();
+    await parts.operations.start({ ...parts, sources: parts.source, resize, shutDown });
     await app.signals.workerReady.send({ hostname: name }, logger);
-    return running;
+    return parts;
   }
 
   #soften(): void {

@@ -1,0 +1,36 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Service } from '../lib/service.ts';
+
+/** Looks again and again, with so many milliseconds between, from its start to its stop. */
+export class Watch implements Service {
+  readonly #clock: Clock;
+  readonly #everyMs: number;
+  readonly #look: () => void;
+  readonly #stopping = new AbortController();
+
+  constructor(clock: Clock, everyMs: number, look: () => void) {
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+    this.#look = look;
+  }
+
+  async start(): Promise<void> {
+    void this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await this.#clock.sleep(this.#everyMs, signal).catch(() => undefined);
+      if (!signal.aborted) this.#look();
+    }
+  }
+}
