@@ -12,6 +12,7 @@ const environment = {
   CRONTAB_LONG: '1',
   SIMULATION_SEEDS: '10000',
   CLI_LONG: '1',
+  RACES_SEEDS: '100',
   UMBEL_WORKFLOWS: '3000',
   UMBEL_CHORDS: '1000',
 };
@@ -29,6 +30,7 @@ files.push(
   'test/simulation/simulation.test.ts',
   'test/interop/mixed.test.ts',
   'test/worker/limits-kills.test.ts',
+  'test/transports/redis-races.test.ts',
   'test/worker/unique-kills.test.ts',
   'test/beat/failover.test.ts',
   'test/schedules/crontab-oracle.test.ts',

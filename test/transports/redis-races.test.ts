@@ -1,5 +1,5 @@
-// Consumers on one Redis whose commands and answers take a while each, in the order of each connection, whose connections are cut,
-// and whose room comes and goes: whatever the order of events, nothing is held by two, and all ends once.
+// Consumers on one Redis behind a network where each command and each answer takes a while, in the order of each connection, and where
+// connections are cut; their room comes and goes. Whatever the order of events, nothing is held by two, and all ends once.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RedisConnection } from '../../src/clients/redis/connection.ts';
@@ -10,6 +10,7 @@ import { openRedisTransport, RedisTransport } from '../../src/transports/redis/r
 import { longestReadMs } from '../../src/transports/redis/waiter.ts';
 import type { Consumer, Delivery } from '../../src/transports/transport.ts';
 import { type Random, seeded } from '../e2e/harness/random.ts';
+import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const first = Number(process.env.RACES_SEED ?? Date.now() % 1_000_000);
@@ -30,56 +31,19 @@ describe.skipIf(noRedis)(`consumers that race (RACES_SEED=${first})`, () => {
   )('hold each message alone and end it once, seed %i', async (seed) => {
     server.cli('FLUSHALL');
     const random = seeded(seed);
-    using _ = slow(random);
-    const race = new Race(server, random);
-    const found = await race.run();
+    await using proxy = await FaultProxy.before(server.port, 'redis');
+    proxy.weather = {
+      get latencyMs() {
+        return random.below(3) === 0 ? random.below(12) : 0;
+      },
+    };
+    const found = await new Race(proxy, random).run();
     expect(found, `seed ${seed}`).toEqual([]);
   }, 60_000);
 });
 
-/** Each command and each answer is under way for some milliseconds. One connection keeps its order. */
-function slow(random: Random): Disposable {
-  const { run, call } = RedisConnection.prototype;
-  const lines = new WeakMap<RedisConnection, { there: Promise<unknown>; back: Promise<unknown> }>();
-  const late = (): Promise<unknown> | undefined =>
-    random.below(3) === 0 ? sleep(random.below(12)) : undefined;
-  const through = async (connection: RedisConnection, command: () => Promise<unknown>): Promise<unknown> => {
-    const line = lines.get(connection) ?? { there: Promise.resolve(), back: Promise.resolve() };
-    lines.set(connection, line);
-    line.there = line.there.then(late);
-    await line.there;
-    const before = line.back;
-    // That the connection is gone is known at once.
-    const answer = command().then(async (value) => {
-      await before;
-      await late();
-      return value;
-    });
-    line.back = answer.catch(() => undefined);
-    return answer;
-  };
-  const runs = vi.spyOn(RedisConnection.prototype, 'run').mockImplementation(function (
-    this: RedisConnection,
-    ...args
-  ) {
-    return through(this, () => run.apply(this, args));
-  });
-  const calls = vi.spyOn(RedisConnection.prototype, 'call').mockImplementation(function (
-    this: RedisConnection,
-    ...args
-  ) {
-    return through(this, () => call.apply(this, args));
-  });
-  return {
-    [Symbol.dispose]: () => {
-      runs.mockRestore();
-      calls.mockRestore();
-    },
-  };
-}
-
 class Race {
-  readonly #server: RedisServerProcess;
+  readonly #proxy: FaultProxy;
   readonly #random: Random;
   readonly #sent: string[] = [];
   readonly #holders = new Map<string, number>();
@@ -87,8 +51,8 @@ class Race {
   readonly #found: string[] = [];
   readonly #over = new AbortController();
 
-  constructor(server: RedisServerProcess, random: Random) {
-    this.#server = server;
+  constructor(proxy: FaultProxy, random: Random) {
+    this.#proxy = proxy;
     this.#random = random;
   }
 
@@ -104,16 +68,17 @@ class Race {
       ...systemClock,
       sleep: (ms, signal) => systemClock.sleep(ms === longestReadMs ? this.#random.below(300) : ms, signal),
     };
+    const url = `redis://127.0.0.1:${this.#proxy.port}/0`;
     const working = [];
     for (let n = 0; n < consumers; n++) {
-      const connection = await RedisConnection.open(redisSettings(this.#server.url(), 'broker', {}));
+      const connection = await RedisConnection.open(redisSettings(url, 'broker', {}));
       const transport = add(new RedisTransport(connection, [], clock));
       const consumer = add(
         await transport.consume({ queues: ['celery'], name: `c${n}`, leaseMs: 30_000, slots }),
       );
       working.push(this.#work(consumer, n));
     }
-    const sender = add(await openRedisTransport(this.#server.url(), { queues: [], driver: {} }));
+    const sender = add(await openRedisTransport(url, { queues: [], driver: {} }));
     const cutting = this.#cut();
     await this.#send(sender);
     await vi
@@ -142,10 +107,8 @@ class Race {
   async #cut(): Promise<void> {
     while (!this.#over.signal.aborted) {
       await sleep(100 + this.#random.below(500));
-      const all = [...this.#server.cli('CLIENT', 'LIST', 'TYPE', 'normal').matchAll(/^id=(\d+) .*$/gm)];
-      for (const [line, id = ''] of all)
-        if (!line.includes('cmd=client') && this.#random.below(4) === 0)
-          this.#server.cli('CLIENT', 'KILL', 'ID', id);
+      for (const connection of this.#proxy.connections)
+        if (this.#random.below(4) === 0) connection.cut(this.#random.below(2) === 0 ? 'end' : 'reset');
     }
   }
 
