@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { type Argument, Command } from 'commander';
 import { heedForeignOptions, withForeignOptions } from './celery-options.ts';
 import { amqpCommand } from './commands/amqp.ts';
 import { beatCommand } from './commands/beat.ts';
@@ -29,6 +29,7 @@ import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { configure } from './configuration/load.ts';
 import { examples } from './examples.ts';
+import { reflowed } from './terminal/reflow.ts';
 import { version } from './version.ts';
 
 /** The whole command line. */
@@ -49,7 +50,7 @@ Examples:
   umbel -A ./app.ts gateway --port 8000
   umbel dead list
 
-Without -A, commands that need no tasks use the broker of -b, of UMBEL_BROKER_URL,
+Without -A, commands that need no tasks use the broker of -b or UMBEL_BROKER_URL,
 or the embedded store of this folder, .umbel/store.db.`,
     );
   const commands = [
@@ -91,8 +92,13 @@ or the embedded store of this folder, .umbel/store.db.`,
       .exitOverride()
       .showSuggestionAfterError()
       .showHelpAfterError(`Try: ${fullName(command)} --help`)
-      .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
-      .configureHelp({ sortSubcommands: false });
+      .configureOutput({
+        outputError: (text) => process.stderr.write(oneLine(text)), // one line, however long
+        writeOut: (text) => process.stdout.write(reflowed(text, process.stdout.columns ?? 80)),
+        writeErr: (text) => process.stderr.write(reflowed(text, process.stderr.columns ?? 80)),
+      })
+      // At 80 columns there must be room for what a command does.
+      .configureHelp({ sortSubcommands: false, minWidthToWrap: 24, subcommandTerm: termOf });
   }
   program.hook('preAction', async (_, command) => {
     heedForeignOptions(command, nameOf(command));
@@ -108,6 +114,18 @@ function* everyCommand(command: Command): Iterable<Command> {
 
 function fullName(command: Command): string {
   return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
+}
+
+/** `show <id>`; of the program's own commands the name alone. */
+function termOf(command: Command): string {
+  const args = command.registeredArguments.map(shownAs);
+  const isInner = command.parent?.parent !== null;
+  return [command.name(), ...(isInner ? args : [])].join(' ');
+}
+
+function shownAs(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
 }
 
 /** Without the program's: `upgrade settings`. */

@@ -58,7 +58,7 @@ export function callCommand(): Command {
       `
 Examples:
   umbel -A ./app.ts call shop.add -a '[2, 3]' --wait
-  umbel -A ./app.ts call shop.report -k '{"month": "2030-01"}' --countdown 10m -Q slow
+  umbel -A ./app.ts call shop.report -k '{"month": "2030-01"}' --countdown 10m
   umbel call ml.predict -a '["text"]'          a task of another program
 
 Exit code: 0 sent (and succeeded, with --wait), 1 not sent or failed, 3 not ended within --wait.`,

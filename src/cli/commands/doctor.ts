@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import type { Finding } from '../doctor/finding.ts';
 import type { Output } from '../output.ts';
+import { folded } from '../terminal/reflow.ts';
 import { exitCode } from '../usage.ts';
 
 interface DoctorOptions extends CommonOptions {
@@ -81,7 +82,13 @@ function counted(count: number, what: string): string {
 const order: readonly Finding['level'][] = ['error', 'warning', 'note'];
 
 function show(output: Output, { check, level, what, why, mend }: Finding): void {
-  output.say(`${output.bold(`${level}: ${what}`)} ${output.dim(`[${check}]`)}`);
-  output.say(`  why:  ${why}`);
-  output.say(`  mend: ${mend}\n`);
+  // On a terminal it fits; elsewhere each is one line.
+  const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  const part = (name: string, text: string): string =>
+    `  ${name} ${folded(text, width - 8).join(`\n${' '.repeat(8)}`)}`;
+  const title = folded(`${level}: ${what} [${check}]`, width).join('\n');
+  const tag = title.lastIndexOf('[');
+  output.say(`${output.bold(title.slice(0, tag))}${output.dim(title.slice(tag))}`);
+  output.say(part('why: ', why));
+  output.say(`${part('mend:', mend)}\n`);
 }

@@ -15,7 +15,7 @@ export function flowerCommand(): Command {
 Examples:
   umbel -A ./app.ts top
   umbel -A ./app.ts events
-  celery -b redis://localhost/0 flower --port=5555   (Python's Flower shows our workers, too)`,
+  celery -b redis://localhost/0 flower --port=5555`,
     )
     .action(() => {
       throw new UsageError(

@@ -34,8 +34,8 @@ export function migrateCommand(): Command {
       `
 Examples:
   umbel migrate sqlite://.umbel/store.db redis://localhost/0
-  umbel migrate redis://localhost/0 amqp://localhost// -Q celery,mails:emails --limit 1000 -f
-  umbel migrate redis://localhost/0 redis://other/0 -T shop.add,shop.mail --timeout 10s -f
+  umbel migrate redis://localhost/0 amqp://localhost// -Q mails:emails -n 1000
+  umbel migrate redis://localhost/0 redis://other/0 -T shop.add,shop.mail -t 10s
 
 A message is published, confirmed, and only then removed where it was. Interrupted, it may be run again to
 go on: nothing is lost, and nothing doubled where the destination is Redis or the embedded store. What waits

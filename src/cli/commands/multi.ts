@@ -35,13 +35,13 @@ export function multiCommand(): Command {
       'after',
       `
 Names stand before options. An option may be for some workers only: -Q:images photos, -c:1,2 4.
-In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log, here. 'get NAME' prints the options of one
-of the workers that follow, 'expand TEXT' what %n and the like stand for in it.
+In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log, here. 'get NAME' prints the options of one of
+the workers that follow, 'expand TEXT' what %n and the like stand for in it.
 
 Examples:
-  umbel -A ./app.ts multi start images mails -l info -Q:images photos -c:mails 20
-  umbel -A ./app.ts multi start 3 -c 4 --pidfile=run/%n.pid --logfile=log/%n.log
-  umbel -A ./app.ts multi restart 3 -c 4 --pidfile=run/%n.pid --logfile=log/%n.log
+  umbel -A ./app.ts multi start images mails -Q:images photos -c:mails 20
+  umbel -A ./app.ts multi start 3 -c 4 --pidfile=run/%n.pid
+  umbel -A ./app.ts multi restart 3 -c 4 --pidfile=run/%n.pid
   umbel multi stopwait 3 --pidfile=run/%n.pid`,
     )
     .action((action: string, words: readonly string[], _: unknown, command: Command) =>

@@ -85,8 +85,8 @@ export function scheduleCommand(): Command {
       `
 Examples:
   umbel -A ./app.ts schedule list
-  umbel -A ./app.ts schedule add nightly --cron '0 3 * * *' --timezone Europe/Berlin --task shop.report
-  umbel -A ./app.ts schedule add pulse --every 10s --task shop.ping --missed skip
+  umbel -A ./app.ts schedule add nightly --cron '0 3 * * *' --task shop.report
+  umbel -A ./app.ts schedule add pulse --every 10s --task shop.ping
   umbel -A ./app.ts schedule pause nightly
   umbel -A ./app.ts schedule preview
 

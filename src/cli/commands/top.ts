@@ -23,7 +23,7 @@ export function topCommand(): Command {
 Examples:
   umbel -A ./app.ts top
   umbel -b redis://localhost/0 top --once
-  umbel -b redis://localhost/0 top --json -i 10 | jq '.queues[] | select(.oldest > 60)'
+  umbel -b redis://localhost/0 top --json -i 10 | jq .queues
 
 With --json: a line of JSON for each interval.`,
     )

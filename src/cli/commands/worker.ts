@@ -110,7 +110,7 @@ export function workerCommand(): Command {
 Examples:
   umbel -A ./app.ts worker -l info
   umbel -A ./app.ts worker -Q celery,slow -c 20 -n images@%h
-  umbel -A ./app.ts worker -D -n images@%h --pidfile run/%n.pid --logfile log/%n.log
+  umbel -A ./app.ts worker -D -n images@%h --pidfile run/%n.pid
 
 SIGTERM or Ctrl-C once: finishes what runs, then ends (exit code 0). A second time, or SIGQUIT: gives back at once (or
 after --soft-shutdown-timeout) what runs, to be run again by another worker (exit code 1). SIGHUP: finishes what
