@@ -1,4 +1,5 @@
 // A pool of processes or threads: one task at a time in each, which can be killed without harm to the others.
+import { setMaxListeners } from 'node:events';
 import type { Outcome } from '../../app/outcome.ts';
 import type { RunContext } from '../../app/run.ts';
 import type { AnyTask } from '../../app/task.ts';
@@ -41,6 +42,7 @@ export class ChildPool implements Pool {
     this.#parts = parts;
     this.name = parts.name;
     this.#size = parts.size;
+    setMaxListeners(0, this.#closing.signal); // whoever is to be killed in a while waits for it
   }
 
   /** @throws PoolError when the application cannot be loaded there */
