@@ -59,14 +59,14 @@ describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
         return empty;
       }
       await empty;
-      await vi.waitFor(() => expect(reads).toHaveBeenCalled()); // the first was empty: the consumer waits
+      await vi.waitFor(() => expect(reads).toHaveBeenCalled(), patience); // the first was empty: the consumer waits
       await sender.publish([publication('second')]);
       const reply = await run(script, keys, args, options);
       setImmediate(answered);
       return reply;
     };
     try {
-      const came = await consumer.claim(() => slots, AbortSignal.timeout(5000));
+      const came = await consumer.claim(() => slots, AbortSignal.timeout(15_000));
       expect(came.map(idOf)).toEqual(['second']);
       expect(claims).toBe(2);
       for (const delivery of came) await delivery.settle({ kind: 'ack' });
@@ -95,16 +95,19 @@ describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
         .filter((line) => line.includes('cmd=blmove'));
     const ids: string[] = [];
     const next = async (): Promise<void> => {
-      for (const delivery of await consumer.claim(() => 1, AbortSignal.timeout(5000))) {
+      for (const delivery of await consumer.claim(() => 1, AbortSignal.timeout(15_000))) {
         ids.push(idOf(delivery));
         await delivery.settle({ kind: 'ack' });
       }
     };
     let coming = next();
-    await vi.waitFor(() => expect(blocked()).toHaveLength(4));
+    await vi.waitFor(() => expect(blocked()).toHaveLength(4), patience);
     const known = blocked();
     for (const line of known) server.cli('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)?.[1] ?? '');
-    await vi.waitFor(() => expect(blocked().filter((line) => !known.includes(line))).toHaveLength(4));
+    await vi.waitFor(
+      () => expect(blocked().filter((line) => !known.includes(line))).toHaveLength(4),
+      patience,
+    );
 
     // Just as the reads are to be stopped, one brings a message, and a new one begins.
     const call = connection.call.bind(connection);
@@ -113,7 +116,7 @@ describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
       await sender.publish([publication('first')]);
       await coming;
       coming = next();
-      await vi.waitFor(() => expect(blocked()).toHaveLength(4));
+      await vi.waitFor(() => expect(blocked()).toHaveLength(4), patience);
     };
     connection.call = async (args, options) => {
       if (args[1] === 'UNBLOCK') {
@@ -135,7 +138,7 @@ describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
       return run(script, keys, args, options);
     };
     again();
-    await vi.waitFor(() => expect(looks).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(0), patience);
     await coming;
     await claim(consumer, 1, 300).then(
       (more) => ids.push(...more.map(idOf)),
@@ -186,6 +189,8 @@ describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
     expect(state()).toBe(0);
   });
 });
+
+const patience = { timeout: 15_000 } as const;
 
 function sha(text: string): string {
   return createHash('sha1').update(text).digest('hex');

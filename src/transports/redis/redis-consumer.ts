@@ -1,5 +1,5 @@
 // A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
 import { BrokerUnavailable } from '../../errors.ts';
@@ -9,15 +9,15 @@ import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect, Quarantine } from '../suspect.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { BlockingReads } from './blocking-reads.ts';
 import { Hearing } from './hearing.ts';
-import { takenKey } from './keys.ts';
 import { joinScript, leaveScript } from './lua/members.ts';
 import { RedisDelivery } from './redis-delivery.ts';
 import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
 import { type Addressed, Sources } from './sources.ts';
 import { Tender } from './tender.ts';
 import { type ClaimedMessage, type ClaimMode, type ClaimRequest, Turns } from './turns.ts';
-import { longestReadMs, Waiter } from './waiter.ts';
+import { longestReadMs } from './waiter.ts';
 
 export interface RedisConsumerParts {
   /** For scripts; shared. */
@@ -59,31 +59,23 @@ export class RedisConsumer implements Consumer {
   readonly #held = new Map<string, RedisDelivery>();
   readonly #closing = new AbortController();
   readonly #alarms = new Set<Alarm>();
-  readonly #waiters = new Map<string, Waiter>();
   readonly #sources: Sources;
-  readonly #hearing: Hearing;
+  readonly #reads: BlockingReads;
   readonly #rules: SettlementRules;
   /** What has come and nobody has taken yet. There is room for it. */
   #arrived: RedisDelivery[] = [];
   readonly #claims: Claim[] = [];
   /** The last claim brought all that it asked for: there is more, and two claims take turns to keep the slots busy. */
   #plenty = false;
-  /** What a blocking read took and we are not sure to hold yet. */
-  readonly #adopting = new Set<string>();
   #id = '';
   #joining: Promise<void> | null = null;
   readonly #quarantine: Quarantine;
   /** Suspects were seen to wait for us to be empty. */
   #heldBack = false;
-  /** Lists (`:step:queue`) from which a blocking read may have taken something without our hearing of it. */
-  readonly #doubtful = new Set<string>();
-  /** Of these, those that a claim under way looks into. */
-  readonly #looking = new Set<string>();
   /** The last message came after a while without any: its list is most likely empty now. */
   #quiet = false;
   /** Whether there is room for what the blocking reads take. */
   #wanted = false;
-  #opening: Promise<void> | null = null;
   #idle: (() => void) | null = null;
 
   private constructor(parts: RedisConsumerParts) {
@@ -92,16 +84,39 @@ export class RedisConsumer implements Consumer {
     this.#prefix = settings.keyPrefix;
     this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
     this.#sources = new Sources(this.#prefix, parts.options.queues, parts.steps);
-    this.#hearing = new Hearing([...this.#sources].map(({ suffix }) => suffix));
+    const hearing = new Hearing([...this.#sources].map(({ suffix }) => suffix));
     this.#turns = new Turns(
       parts.connection,
       parts.clock,
       () => this.#held.size > few,
       (id) => this.#struckOff(id),
     );
+    this.#reads = new BlockingReads({
+      prefix: this.#prefix,
+      sources: this.#sources,
+      turns: this.#turns,
+      hearing,
+      clock: parts.clock,
+      control: parts.connection,
+      connect: parts.connect,
+      id: () => this.#id,
+      isWanted: () => this.#wanted,
+      onMessage: (message, waitedMs) => {
+        this.#quiet = waitedMs > quietMs;
+        const [delivery] = this.#hold(message);
+        if (delivery !== undefined) this.#arrived.push(delivery);
+        this.#wake();
+        return delivery;
+      },
+      onLost: (delivery) => this.#lose(delivery),
+      onDoubt: () => {
+        this.#quiet = false;
+        this.#wake();
+      },
+    });
     this.#rules = {
       store: settings.store,
-      adopting: this.#adopting,
+      adopting: this.#reads.adopting,
       keepsRecordsAt: (db, ttl) => this.#turns.keepsRecordsAt(db, ttl),
       address: parts.address,
       isOurs: (list) => this.#sources.has(list),
@@ -110,7 +125,7 @@ export class RedisConsumer implements Consumer {
       connection: parts.connection,
       leaseMs: parts.options.leaseMs,
       queues: [...this.#sources.queues],
-      hearing: this.#hearing,
+      hearing,
       onStruckOff: (id) => this.#struckOff(id),
       onWork: () => {
         if (this.#quarantine.holdsSuspect) return;
@@ -169,7 +184,7 @@ export class RedisConsumer implements Consumer {
           continue;
         }
         if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
-        await this.#watch();
+        await this.#reads.begin();
         if (this.#id === '') continue; // struck off meanwhile: joins again
         await alarm.sleep(longestTimerMs);
       }
@@ -186,6 +201,7 @@ export class RedisConsumer implements Consumer {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    this.#reads.leave();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
     const patience = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
@@ -206,7 +222,7 @@ export class RedisConsumer implements Consumer {
       // What it holds comes back to the queues when its lease ends.
     }
     this.#loseAll();
-    await Promise.all([this.#tender.stop(), ...[...this.#waiters.values()].map((waiter) => waiter.close())]);
+    await Promise.all([this.#tender.stop(), this.#reads.close()]);
     this.#parts.onClose();
   }
 
@@ -253,7 +269,7 @@ export class RedisConsumer implements Consumer {
     this.#arrived = [];
     this.#quarantine.reset();
     this.#heldBack = false;
-    this.#doubtful.clear();
+    this.#reads.forget();
   }
 
   async #take(capacity: () => number): Promise<RedisDelivery[]> {
@@ -292,13 +308,6 @@ export class RedisConsumer implements Consumer {
     return claim;
   }
 
-  /** Whether a claim looks for what a read may have left: one of two that are under way, as the next read begins when the first is over. */
-  #looksInto(suffix: string): '0' | '1' {
-    if (!this.#doubtful.has(suffix) || this.#looking.has(suffix)) return '0';
-    this.#looking.add(suffix);
-    return '1';
-  }
-
   /** How many came. */
   async #bring(count: () => number): Promise<number> {
     let mode: ClaimMode = 'n';
@@ -308,18 +317,16 @@ export class RedisConsumer implements Consumer {
         mode = this.#mode();
         return mode;
       },
-      lists: this.#sources.inTurn().map(({ list, suffix }) => [list, suffix, this.#looksInto(suffix)]),
+      lists: this.#sources.inTurn().map(({ list, suffix }) => [list, suffix, this.#reads.look(suffix)]),
     };
     const looked = request.lists.flatMap(([, suffix, recovered]) => (recovered === '1' ? [suffix] : []));
-    const claimed = await this.#turns.claim(request).finally(() => {
-      for (const suffix of looked) this.#looking.delete(suffix);
-    });
+    const claimed = await this.#turns.claim(request).finally(() => this.#reads.looked(looked, false));
     if (claimed === null) return 0;
     const { messages, heldBack } = claimed;
     this.#heldBack = heldBack;
     if (!heldBack) {
       this.#quarantine.look(false);
-      for (const suffix of looked) this.#doubtful.delete(suffix);
+      this.#reads.looked(looked, true);
     }
     const last = messages.at(-1);
     if (last !== undefined) this.#sources.served(last.queue);
@@ -410,7 +417,7 @@ export class RedisConsumer implements Consumer {
 
   /** Settled in a call that was done before the one that adopts was: what is adopted then would be held by nobody. */
   #giveUpAdoption(field: string): void {
-    if (this.#adopting.has(field)) this.#turns.do('R', field, '', '0', '1').catch(() => undefined);
+    if (this.#reads.adopting.has(field)) this.#turns.do('R', field, '', '0', '1').catch(() => undefined);
   }
 
   /** What is to come in its time is looked after. */
@@ -422,122 +429,8 @@ export class RedisConsumer implements Consumer {
     }
   }
 
-  /** Sees to it that a message that comes is heard of. */
-  async #watch(): Promise<void> {
-    if (this.#waiters.size === 0) {
-      this.#opening ??= this.#openWaiters();
-      await this.#opening;
-    }
-    if (!this.#wanted) return;
-    // Where there is doubt the next claim looks first: two who take from one place would take the same.
-    for (const [suffix, waiter] of this.#waiters) if (!this.#doubtful.has(suffix)) waiter.want();
-  }
-
-  async #openWaiters(): Promise<void> {
-    const { connect, clock } = this.#parts;
-    for (const { queue, step, list, suffix } of this.#sources) {
-      const connection = await connect();
-      this.#waiters.set(
-        suffix,
-        new Waiter({
-          connection,
-          source: list,
-          taken: () => (this.#id === '' ? null : takenKey(this.#prefix, this.#id, queue, step)),
-          clock,
-          onMessage: (stored, taken, waitedMs) => {
-            this.#quiet = waitedMs > quietMs;
-            this.#arrive(stored, taken, queue, step, suffix);
-          },
-          onDoubt: () => {
-            this.#doubt(suffix);
-            void this.#doubtAgain(suffix);
-          },
-        }),
-      );
-    }
-  }
-
-  /** A blocking read took a message: it lies where only we take from. */
-  #arrive(stored: Buffer, taken: string, queue: string, step: number, suffix: string): void {
-    // Taken for the one that we were before we were struck off. That read has ended, so a new one is begun.
-    if (this.#id === '' || taken !== takenKey(this.#prefix, this.#id, queue, step)) {
-      void this.#giveBackStray(taken, queue, step);
-      this.#quiet = false;
-      this.#wake();
-      return;
-    }
-    // Our event loop was blocked for so long that it went to another. If it did not, the next claim finds it.
-    if (!this.#hearing.hear(suffix)) {
-      this.#doubt(suffix);
-      return;
-    }
-    const sha = createHash('sha1').update(stored).digest('hex');
-    if (!this.#wanted) {
-      this.#turns
-        .do('G', taken, queue, String(step), sha)
-        .catch(() => this.#stopAndDoubt(suffix))
-        .finally(() => this.#hearing.done(suffix));
-      return;
-    }
-    const field = this.#turns.field(suffix);
-    this.#adopting.add(field);
-    const adopting = this.#turns.doSoon('A', taken, field, sha);
-    const [delivery] = this.#hold({ field, queue, stored });
-    adopting
-      .then((ours) => {
-        if (!ours) this.#lose(delivery);
-      })
-      .catch(() => {
-        this.#lose(delivery);
-        return this.#stopAndDoubt(suffix);
-      })
-      .finally(() => {
-        this.#adopting.delete(field);
-        this.#hearing.done(suffix);
-      });
-    if (delivery !== undefined) this.#arrived.push(delivery);
-    this.#wake();
-  }
-
-  /** Whoever tends the store gives it back too, unless the server has lost the name for which it was taken. */
-  async #giveBackStray(taken: string, queue: string, step: number): Promise<void> {
-    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
-      const id = this.#id;
-      try {
-        if (id !== '') await this.#turns.do('G', taken, queue, String(step), '');
-        if (id !== '' && id === this.#id) return;
-      } catch {
-        // Once more.
-      }
-      await this.#parts.clock
-        .sleep(backoffDelay(patience, failures), this.#closing.signal)
-        .catch(() => undefined);
-    }
-  }
-
-  /** The next claim looks whether a message lies there for us. No read is under way. */
-  #doubt(suffix: string): void {
-    this.#doubtful.add(suffix);
-    this.#quiet = false;
-    this.#wake();
-  }
-
-  /** A server that has not noticed yet that the connection is gone may take something for it still: one more look when it must have. */
-  async #doubtAgain(suffix: string): Promise<void> {
-    await this.#parts.clock.sleep(longestReadMs, this.#closing.signal).catch(() => undefined);
-    await this.#stopAndDoubt(suffix);
-  }
-
-  /** A claim that looks there while a read is under way would take what that read brings. */
-  async #stopAndDoubt(suffix: string): Promise<void> {
-    const waiter = this.#waiters.get(suffix);
-    do await waiter?.stop(this.#parts.connection);
-    while (waiter?.reading === true && !this.#closing.signal.aborted);
-    if (!this.#closing.signal.aborted) this.#doubt(suffix);
-  }
-
-  #lose(delivery: RedisDelivery | undefined): void {
-    if (delivery === undefined) return;
+  /** What a blocking read brought is not ours after all. */
+  #lose(delivery: RedisDelivery): void {
     delivery.lose();
     this.#arrived = this.#arrived.filter((each) => each !== delivery);
     this.#letGo(delivery);
@@ -546,8 +439,7 @@ export class RedisConsumer implements Consumer {
   /** Waits for nothing: no room, or nobody asks. What came all the same goes back. */
   async #rest(entirely: boolean): Promise<void> {
     this.#wanted = false;
-    const reading = [...this.#waiters.values()].filter((waiter) => waiter.reading);
-    const stopping = reading.map((waiter) => waiter.stop(this.#parts.connection));
+    const stopping = this.#reads.stop();
     this.#giveBackArrived();
     if (entirely) await Promise.all(stopping);
     // So that the word is out before a task keeps the event loop to itself.
