@@ -118,5 +118,6 @@ async function prettyStream(
 }
 
 function withTask({ task_id: id, task_name: name }: Record<string, unknown>, message: string): string {
-  return typeof id === 'string' && !message.includes(id) ? `${name}[${id}]: ${message}` : message;
+  if (typeof id !== 'string' || message.includes(id)) return message;
+  return typeof name === 'string' ? `${name}[${id}]: ${message}` : `${message} [${id}]`; // a beat's: it is no task itself
 }

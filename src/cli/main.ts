@@ -7,10 +7,11 @@ import { redacted } from './redact.ts';
 import { exitCode, NotStarted, UsageError } from './usage.ts';
 
 // `umbel dead list | head` closes our output early; that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+    throw error;
+  });
 
 process.exitCode = await runCommand(process.argv);
 // The user's module may keep timers or connections open; a command that is done ends. First let the output out.

@@ -67,21 +67,38 @@ test('worker, inspect active, registered and stats, control, and purge, as one t
   });
 });
 
+test.each([
+  [['inspect'], 2, /say what: umbel inspect active/],
+  [['control'], 2, /say what: umbel control/],
+  [['call'], 2, /missing required argument 'name'/],
+  [['result'], 2, /missing required argument 'id'/],
+  [['migrate'], 2, /missing required argument 'source'/],
+  [['graph'], 2, /bootsteps/],
+  [['upgrade'], 2, /settings/],
+  [['logtool'], 2, /stats/],
+  [['amqp'], 2, /needs RabbitMQ/],
+  [['flower', '--port=5555'], 2, /umbel top and umbel events/],
+  [['purge'], 0, /Purged 0 messages from 'celery'/],
+  [['shell'], 0, /^$/],
+  [['report'], 0, /software -> umbel:/],
+] as const)('%j alone, as Celery lists it, does it or says what is missing', async (words, code, said) => {
+  const ended = await umbel(project({ 'app.js': shop }), ['-A', 'app', ...words]);
+  expect([ended.code, ended.stdout + ended.stderr]).toEqual([code, expect.stringMatching(said)]);
+});
+
 async function nodeOf(folder: string): Promise<string> {
   const { stdout } = await umbel(folder, ['status', '--json']);
   return JSON.parse(stdout).online[0];
 }
 
-test('beat takes the --concurrency that is often given to it, and says that it has no effect', async () => {
-  const beat = start(project({ 'app.js': shop }), [
-    '-A',
-    'app',
-    'beat',
-    '--concurrency=4',
-    '--loglevel=info',
-  ]);
+test('beat takes the --concurrency that is often given to it, and says that it has no effect; and what it sends', async () => {
+  const scheduled = shop.replace('{ App }', '{ App, every }');
+  const folder = project({ 'app.js': `${scheduled}app.schedule('often', every('1s'), 'shop.add');` });
+  const options = ['--concurrency=4', '--loglevel=info', '--log-format', 'pretty'];
+  const beat = start(folder, ['-A', 'app', 'beat', ...options]);
   await beat.said(/--concurrency has no effect/);
   await beat.said(/leading/);
+  await beat.said(/INFO: sent 'often' \(shop\.add\) \[[0-9a-f-]{36}\]/);
   beat.kill('SIGTERM');
   expect((await beat.ended).code).toBe(0);
 });
