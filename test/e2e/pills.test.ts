@@ -144,7 +144,7 @@ async function poisoned({ pool, fates, maxDeliveries, place }: Setting): Promise
     ...(maxDeliveries !== undefined && { PILLS_MAX_DELIVERIES: String(maxDeliveries) }),
   };
   while ((await view.messages()) > 0 && Date.now() < late) {
-    if (worker === null || !worker.isAlive) {
+    if (worker === null || !isRunning(worker)) {
       if (worker !== null) deaths++;
       worker = trial.adopt(new Program('pills.ts', environment, ['worker', pool]));
     }
@@ -165,5 +165,14 @@ async function poisoned({ pool, fates, maxDeliveries, place }: Setting): Promise
   if (worker?.isAlive === true) {
     worker.signal('SIGTERM');
     expect(await worker.exited).toMatchObject({ code: 0 });
+  }
+}
+
+/** Its outputs may be open for longer than it lives: what it started has them, too. */
+function isRunning({ pid }: Program): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
