@@ -55,7 +55,7 @@ describe.skipIf(noRabbit)('dead letters on RabbitMQ', { timeout: 60_000 }, () =>
     const { app } = await dead(server.url(vhost), 6);
     await using proxy = await FaultProxy.before(server.port, 'amqp');
     const reader = await open(server.url(vhost).replace(String(server.port), String(proxy.port)));
-    const loss = proxy.lose('request', 4, 'basic.get');
+    const loss = proxy.lose('reply', 4, 'basic.deliver');
     await expect(reader.deadLetters.list()).rejects.toThrow();
     expect(loss.lost).not.toBeNull();
     await until(async () => (await app.deadLetters.count()) === 6);

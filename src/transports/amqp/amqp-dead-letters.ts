@@ -1,10 +1,11 @@
 // Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards, or closes with the process: what was not acknowledged
 // is then where it was.
 import { createHash } from 'node:crypto';
-import { type AmqpChannel, type AmqpGetMessage, closeChannel } from '../../clients/amqp/link.ts';
+import { type AmqpChannel, type AmqpMessage, closeChannel } from '../../clients/amqp/link.ts';
 import { StoreError } from '../../errors.ts';
 import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
 import { deadQueue } from './declare.ts';
+import { lookThrough } from './look-through.ts';
 import type { Publisher } from './publisher.ts';
 import { againOptions, deadHeader, rawOf, replayedHeader } from './wire.ts';
 
@@ -83,13 +84,10 @@ export class AmqpDeadLetters implements DeadLetters {
   }
 
   /** Looks at each that is there now, until it is said to stop. RabbitMQ cannot find one of many: what is looked at is held until the end. */
-  async #read(see: (message: AmqpGetMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
+  async #read(see: (message: AmqpMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
     const channel = await this.#open();
     try {
-      const { messageCount } = await channel.checkQueue(deadQueue);
-      for (let n = 0; n < messageCount; n++) {
-        const message = await channel.get(deadQueue);
-        if (message === false) break;
+      for await (const message of lookThrough(channel, deadQueue)) {
         const about = aboutOf(message);
         const verdict = await see(message, about);
         if (verdict === 'stop') break;
@@ -110,7 +108,7 @@ export class AmqpDeadLetters implements DeadLetters {
   }
 
   /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id, and marked so. */
-  async #publish(message: AmqpGetMessage, { id, queue }: About): Promise<void> {
+  async #publish(message: AmqpMessage, { id, queue }: About): Promise<void> {
     if (queue === '')
       throw new StoreError(
         `dead letter ${id} was put there by another program, and does not say which queue it is of; it can only be discarded`,
@@ -128,7 +126,7 @@ export class AmqpDeadLetters implements DeadLetters {
 
 const newestFirst = (a: DeadLetter, b: DeadLetter): number => b.id - a.id;
 
-function aboutOf({ properties, content }: AmqpGetMessage): About {
+function aboutOf({ properties, content }: AmqpMessage): About {
   const unknown: About = {
     id: createHash('sha256').update(content).digest().readUIntBE(0, 6), // it has none, and must be found again
     queue: '',
@@ -148,7 +146,7 @@ function aboutOf({ properties, content }: AmqpGetMessage): About {
   return unknown;
 }
 
-function toLetter(message: AmqpGetMessage, about: About): DeadLetter {
+function toLetter(message: AmqpMessage, about: About): DeadLetter {
   const { id, queue, reason, detail, strikes, diedAt, exchange, routingKey } = about;
   const raw = rawOf(message, { exchange, routing_key: routingKey });
   return { id, queue, reason, detail, strikes, diedAt: new Date(diedAt), raw };

@@ -72,11 +72,12 @@ export function deadLetterOf(
   return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
 }
 
-// Not from 0: two workers that begin to bury in the same millisecond are no rare thing.
-let letters = Math.floor(Math.random() * 1000);
+// Two workers that bury in the same millisecond are no rare thing.
+const salt = Math.floor(Math.random() * 1000);
+let lastId = 0;
 
 /** Ascending, and of no two the same but by great chance. */
 function newLetterId(): number {
-  letters = (letters + 1) % 1000;
-  return Date.now() * 1000 + letters;
+  lastId = Math.max(lastId + 1, Date.now() * 1000 + salt);
+  return lastId;
 }
