@@ -7,7 +7,7 @@ import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { openTransport } from '../../src/transports/open.ts';
 import { newStore } from '../worker/bench.ts';
 
-const rounds = Number(process.env.FIRST_USE_ROUNDS ?? 8);
+const rounds = Number(process.env.FIRST_USE_ROUNDS ?? 4);
 const program = fileURLToPath(new URL('./first-use-child.ts', import.meta.url));
 
 async function child(): Promise<ChildProcess> {
