@@ -13,6 +13,8 @@ import { watchingCases } from './watching-cases.ts';
 export interface Between {
   readonly app: App;
   readonly worker: Worker;
+  /** What it says. */
+  readonly log: MemoryLog;
   /** The name of our worker, which serves the queue `ts`. */
   readonly node: string;
   readonly python: CelerySettings;
