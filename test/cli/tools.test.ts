@@ -20,7 +20,9 @@ test('the graph of bootsteps is what a worker starts, in its order; nothing star
   const text = readFileSync(join(import.meta.dirname, '../../src/worker/worker.ts'), 'utf8');
   const begin = text.indexOf('async #start()');
   const body = text.slice(begin, text.indexOf('\n  }\n', begin));
-  const started = [...body.matchAll(/await ((?:this\.#|\w)[\w.#?]*?(?:\.start|\.prepare|arrive)|arrive)\(/g)];
+  const started = [
+    ...body.matchAll(/await (?:parts\.)?(this\.#health\.start|\w+\??\.(?:start|prepare)|arrive|assemble)\(/g),
+  ];
   expect(started.length).toBeGreaterThan(6);
   const drawn = bootsteps.flatMap(({ start }) => start ?? []);
   expect([...new Set(drawn)]).toEqual(started.map(([, call]) => call));

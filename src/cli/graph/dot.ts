@@ -72,7 +72,7 @@ export function workersGraph({ workers, broker, backend }: ClusterNodes): Graph 
 interface Step {
   readonly part: string;
   readonly needs: readonly string[];
-  /** The call in `worker.ts` that starts it; null: it is made, and there is nothing to start. */
+  /** The call in `worker.ts` that starts it, without `parts.`; null: it is made, and there is nothing to start. */
   readonly start: string | null;
 }
 
@@ -86,7 +86,7 @@ export const bootsteps: readonly Step[] = [
   { part: 'Broker', needs: ['App'], start: 'arrive' },
   { part: 'Results', needs: ['App'], start: 'arrive' },
   { part: 'Consumer', needs: ['Broker'], start: 'arrive' },
-  { part: 'Pool', needs: ['App', 'Results'], start: 'pool.start' },
+  { part: 'Pool', needs: ['App', 'Results'], start: 'assemble' },
   { part: 'Processor', needs: ['Pool', 'Results', 'Consumer'], start: null },
   { part: 'Revocations', needs: ['Broker'], start: 'operations.prepare' },
   { part: 'Standstill', needs: [], start: 'standstill.start' },
