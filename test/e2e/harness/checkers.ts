@@ -284,6 +284,7 @@ function interrupted(history: History): Interrupted[] {
       const kill = kills.find(({ pid, until }) => pid === run.pid && run.startedAt <= until);
       if (kill === undefined || run.endedAt !== null) return [];
       const next = runs[index + 1];
+      if (next !== undefined && next.retries > run.retries) return []; // it had asked for that itself
       const restartMs = next === undefined ? null : Math.max(0, next.startedAt - kill.at);
       return [{ id, killedAt: kill.at, restartMs }];
     }),
