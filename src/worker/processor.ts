@@ -193,10 +193,8 @@ export class Processor {
     const record = await this.#parts.settler.recordOf(delivery, message.id);
     if (record === 'gave-up') return 'unknown';
     if (record === null) return null;
-    // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed. Of a chord's member the
-    // result may be written before.
-    if (delivery.replayed || (this.#parts.settler.together && message.embed.chord === null))
-      return record.status === 'SUCCESS' ? record : null;
+    // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed.
+    if (delivery.replayed || this.#parts.settler.together) return record.status === 'SUCCESS' ? record : null;
     // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
     // written. Any other failure is of a run whose ack is missing.
     const options = taskNamed(this.#parts.app, message.task)?.options;

@@ -213,7 +213,7 @@ test('dead letters are listed, shown with their bytes, replayed and discarded', 
   expect((await umbel(folder, ['dead', 'discard', '--all', '-f'])).stdout).toBe('Discarded 1 dead letter.\n');
   expect((await umbel(folder, ['dead', 'list'])).stdout).toBe('No dead letters.\n');
   expect(await umbel(folder, ['dead', 'show', '1'])).toMatchObject({ code: 1 });
-});
+}, 60_000);
 
 test('--all replays every dead letter of a queue in the order in which they died', async () => {
   const folder = project({

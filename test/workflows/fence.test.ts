@@ -30,19 +30,19 @@ it('a member that completes its chord and has lost its lease records no result; 
     if (opened instanceof MemoryConsumer) consumer = opened;
     return opened;
   };
+  const first = new Worker(late.app, { concurrency: 1, logger: silentLogger });
   const parts = chords.parts.bind(chords);
-  let cut = false;
+  let stopping: Promise<void> | null = null;
   chords.parts = (groupId) => {
-    cut = true;
     consumer?.die(); // what it holds is another's from here on
+    stopping ??= first.stop(); // so that this one does not get it again
     return parts(groupId);
   };
-  const first = new Worker(late.app, { concurrency: 1, logger: silentLogger });
   await first.start();
   const members = [sender.member.s().set({ taskId: 'one' }), sender.member.s().set({ taskId: 'two' })];
   const result = await chord(members, sender.body.s().set({ taskId: 'body' })).delay();
-  await expect.poll(() => cut, { timeout: 15_000 }).toBe(true);
-  await first.stop();
+  await expect.poll(() => stopping, { timeout: 15_000 }).not.toBeNull();
+  await stopping;
   const told = await Promise.all(['two', 'body'].map((id) => backend?.get(id)));
   expect(told.map((record) => record?.dateDone ?? null)).toEqual([null, null]);
 
