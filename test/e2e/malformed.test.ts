@@ -6,7 +6,7 @@ import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { type Bin, binOfFile, binOfRabbit, binOfRedis, type Thrown } from './harness/bins.ts';
 import { ensureBuilt } from './harness/built.ts';
 import { onRabbit, onRedis } from './harness/places.ts';
-import type { Program } from './harness/program.ts';
+import { Program } from './harness/program.ts';
 import { type Buried, lookInto } from './harness/store.ts';
 import { Trial } from './harness/trial.ts';
 
@@ -59,7 +59,8 @@ describe('malformed messages in the queue of a running worker', () => {
 
 /** Throws the corpus at a worker between good tasks, once for each round. */
 async function thrown(where: string, trial: Trial, bin: Bin, rounds: readonly string[]): Promise<void> {
-  const worker = await trial.worker();
+  const worker = trial.adopt(new Program('worker.ts', { ...trial.environment, PROOF_COLLECTS: '1' }));
+  await worker.line('ready');
   const sender = await trial.sender();
   const memory = [rssOf(await worker.line('rss'))];
   const all: (Case & { readonly form: Thrown })[] = [];
