@@ -26,25 +26,28 @@ import {
  *   each member counts once and the results keep their nesting;
  * - chunks are groups; options of a compound are those of its parts, but for its ids.
  * What has been frozen already (by us or by Python) keeps its ids.
+ * @param asOne It is to end in one task: what can be a member of a chord's header, or replace a task.
  * @throws WorkflowError for what is no workflow.
  */
-export function normalize(signature: WireSignature): WireSignature {
+export function normalize(signature: WireSignature, asOne = false): WireSignature {
   switch (kindOf(signature)) {
     case 'task':
       return signature;
     case 'chunks':
-      return normalize(groupOfChunks(signature));
+      return normalize(groupOfChunks(signature), asOne);
     case 'group':
-      return normalizeGroup(signature, normalize);
+      return asOne && !isFrozen(signature)
+        ? endingInOne(normalizeGroup(signature, asOne))
+        : normalizeGroup(signature, false);
     case 'chord':
-      return normalizeChord(signature);
+      return normalizeChord(signature, asOne);
     case 'chain':
-      return normalizeChain(signature);
+      return asOne ? endingInOne(normalizeChain(signature, asOne)) : normalizeChain(signature, false);
   }
 }
 
-/** A workflow, in normal form, that ends in one task: what can be a member of a chord's header, or replace a task. */
-export function endingInOne(signature: WireSignature): WireSignature {
+/** The same, of one in normal form. */
+function endingInOne(signature: WireSignature): WireSignature {
   switch (kindOf(signature)) {
     case 'group': {
       if (isFrozen(signature)) return signature; // Python counts its members as parts of the chord around it
@@ -76,40 +79,36 @@ function isFrozen(group: WireSignature): boolean {
   return partsOf(group).some(({ options }) => options.group_id !== undefined && options.group_id !== null);
 }
 
-function normalizeGroup(
-  group: WireSignature,
-  member: (signature: WireSignature) => WireSignature = (signature) => signature,
-): WireSignature {
+function normalizeGroup(group: WireSignature, asOne: boolean): WireSignature {
   const { own, shared } = splitOptions(group.options);
   if (listedIn(own, 'link').length > 0)
     throw new WorkflowError('a group ends many times, so nothing can be linked to it: use a chord');
-  const tasks = partsOf(group).map((part) => member(normalize(inherit(prepended(part, group), shared))));
+  const tasks = partsOf(group).map((part) => normalize(inherit(prepended(part, group), shared), asOne));
   return groupOf(tasks, own);
 }
 
-function normalizeChord(chord: WireSignature): WireSignature {
+function normalizeChord(chord: WireSignature, asOne: boolean): WireSignature {
   const { own, shared } = splitOptions(chord.options);
   const { link, link_error, ...ids } = own;
   const { countdown: _, eta: __, ...later } = shared;
   const header = inherit(prepended(headerOf(chord), chord), shared);
   const body = bodyOf(chord);
-  return chordOf(
-    normalizeGroup(header, endingInOne),
-    normalize(followedUp(inherit(body, later), own)),
-    ids,
-    body.chord_policy,
-  );
+  const end = inherit(body, later);
+  // What follows a whole that ends in one follows that end, once: a group there is made one before.
+  const followed = followedUp(asOne ? normalize(end, asOne) : end, own);
+  return chordOf(normalizeGroup(header, true), normalize(followed), ids, body.chord_policy);
 }
 
-function normalizeChain(chain: WireSignature): WireSignature {
+function normalizeChain(chain: WireSignature, asOne: boolean): WireSignature {
   const steps = ownSteps(chain);
   const normal: WireSignature[] = [];
   for (const [index, step] of steps.entries()) {
-    const parts = spliced(normalize(step));
-    const last = parts.at(-1);
     const rest = steps.slice(index + 1);
+    // A chain of one step is that step.
+    const parts = spliced(normalize(step, asOne && rest.length === 0 && steps.length > 1));
+    const last = parts.at(-1);
     if (last !== undefined && rest.length > 0 && kindOf(last) !== 'task') {
-      normal.push(...parts.slice(0, -1), followedBy(last, rest));
+      normal.push(...parts.slice(0, -1), followedBy(last, rest, asOne));
       break;
     }
     normal.push(...parts);
@@ -119,19 +118,23 @@ function normalizeChain(chain: WireSignature): WireSignature {
   if (only === undefined) throw new WorkflowError('a chain needs at least one step');
   if (normal.length > 1) return chainOf(normal, own);
   const { link, link_error, ...ids } = own;
-  return normalize(followedUp(withOptions(only, ids), own));
+  return normalize(followedUp(withOptions(only, ids), own), asOne);
 }
 
 /** A group or a chord with what comes after it. */
-function followedBy(part: WireSignature, rest: readonly WireSignature[]): WireSignature {
+function followedBy(part: WireSignature, rest: readonly WireSignature[], asOne: boolean): WireSignature {
   if (kindOf(part) === 'group') {
     const { link_error, ...own } = part.options;
     return normalizeChord(
       chordOf({ ...part, options: link_error === undefined ? {} : { link_error } }, chainOf(rest), own),
+      asOne,
     );
   }
   const body = bodyOf(part);
-  return normalizeChord(chordOf(headerOf(part), chainOf([body, ...rest]), part.options, body.chord_policy));
+  return normalizeChord(
+    chordOf(headerOf(part), chainOf([body, ...rest]), part.options, body.chord_policy),
+    asOne,
+  );
 }
 
 /** The steps of a chain, with what it says of all of them. */

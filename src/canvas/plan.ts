@@ -3,7 +3,7 @@ import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import { chainOf, kindOf, withListed, withOptions } from './construct.ts';
 import { derivedIds, freeze, handleOf } from './freeze.ts';
 import { mapTasks } from './map-tasks.ts';
-import { endingInOne, normalize } from './normal-form.ts';
+import { normalize } from './normal-form.ts';
 import type { Plan, PlanContext } from './planned.ts';
 import { Planner } from './planner.ts';
 
@@ -53,9 +53,9 @@ function marked(whole: WireSignature, { replacedTaskNesting, id }: PlanContext):
 /** The workflow in normal form and with ids, together with what it is given to end with. */
 function placed(signature: WireSignature, context: PlanContext): WireSignature {
   const { id = null, chain, newId } = context;
-  const normal = normalize(signature);
+  const normal = normalize(signature, context.asOne === true);
   const linked = withListed(
-    withListed(context.asOne === true ? endingInOne(normal) : normal, 'link', context.callbacks ?? []),
+    withListed(normal, 'link', context.callbacks ?? []),
     'link_error',
     context.errbacks ?? [],
   );

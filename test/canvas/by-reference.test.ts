@@ -11,7 +11,7 @@ import { Worker } from '../../src/worker/worker.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { evaluate, runText } from './evaluate.ts';
 import { endOf } from './outcome.ts';
-import { defineRandomTasks, workflows } from './random-workflow.ts';
+import { defineRandomTasks, found, workflows } from './random-workflow.ts';
 
 const step = (n: number): WireSignature => taskSignature(`t${n}`, [], {}, { task_id: `id${n}` });
 const steps = (count: number): WireSignature[] => Array.from({ length: count }, (_, n) => step(n)).reverse();
@@ -79,7 +79,7 @@ describe('random workflows of which everything is stored', () => {
         expect(await endOf(result, 10)).toEqual(expected.end);
         await expect.poll(() => [...runs].sort(), { interval: 2 }).toEqual([...expected.ran].sort());
       }),
-      { numRuns: Number(process.env.UMBEL_WORKFLOWS ?? 150) },
+      { numRuns: Number(process.env.UMBEL_WORKFLOWS ?? 150), examples: found },
     );
   }, 60_000);
 });

@@ -89,8 +89,10 @@ class Evaluator {
       case 'group': {
         // What waits for all members as one is told once; else each member tells.
         const ending = one ? own : all.ending;
+        // Followed, it is a chord's header, of which each member counts once.
+        const asOne = one || rest.length > 0;
         const members = described.members.map((each) =>
-          this.run(each, input, { ending, followed: [] }, one, []),
+          this.run(each, input, { ending, followed: [] }, asOne, []),
         );
         if (!one) return { kind: 'group', members };
         const end = gathered(members);

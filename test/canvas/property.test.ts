@@ -3,7 +3,7 @@ import { afterAll, expect, it } from 'vitest';
 import { App } from '../../src/index.ts';
 import { evaluate, runText } from './evaluate.ts';
 import { endOf } from './outcome.ts';
-import { defineRandomTasks, workflows } from './random-workflow.ts';
+import { defineRandomTasks, found, workflows } from './random-workflow.ts';
 
 const runs: string[] = [];
 const app = new App('property', { broker: 'memory://canvas-property' });
@@ -20,6 +20,6 @@ it('any workflow, run in place, comes to what the algebra says, and runs each ta
       expect(end).toEqual(expected.end);
       expect([...runs].sort()).toEqual([...expected.ran].sort());
     }),
-    { numRuns: Number(process.env.UMBEL_WORKFLOWS ?? 300) },
+    { numRuns: Number(process.env.UMBEL_WORKFLOWS ?? 300), examples: found },
   );
 });

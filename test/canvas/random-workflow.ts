@@ -37,6 +37,43 @@ export interface Linked {
 /** `flaky` fails as often as its tries allow, and then succeeds. */
 export type Doing = 'mix' | 'fail' | 'flaky';
 
+const fails = (n: number): Described => ({ kind: 'call', n, does: 'fail', immutable: false });
+const mixes = (n: number): Described => ({ kind: 'call', n, does: 'mix', immutable: false });
+
+/** What random ones have found once, of shapes that they seldom have: how often the error callback of a group runs that counts as one. */
+export const found: [Described][] = [
+  [
+    {
+      kind: 'chord',
+      members: [
+        {
+          kind: 'chord',
+          members: [],
+          body: { kind: 'group', members: [fails(1), fails(2)] },
+          allSettled: false,
+          linkError: [0],
+        },
+        mixes(3),
+      ],
+      body: mixes(4),
+      allSettled: false,
+    },
+  ],
+  [
+    {
+      kind: 'chain',
+      steps: [
+        {
+          kind: 'group',
+          members: [{ kind: 'group', members: [fails(1), fails(2)] }],
+          linkError: [0],
+        },
+        mixes(3),
+      ],
+    },
+  ],
+];
+
 /** Workflows nested to `depth`. Print them with `JSON.stringify`: {@link signatureFor} makes the same again. */
 export function workflows(depth = 4): fc.Arbitrary<Described> {
   return shapes(depth).map((shape) => numbered(shape, { next: 0 }));
