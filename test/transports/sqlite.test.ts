@@ -32,26 +32,6 @@ async function die(): Promise<void> {
   await store.peers.sweep();
 }
 
-test('of messages whose owners died twice a consumer holds one at a time, and others beside it', async () => {
-  const consumer = await newConsumer();
-  await transport.publish(['a', 'b', 'c'].map((id) => publication(id)));
-  for (let deaths = 0; deaths < 2; deaths++) {
-    await claim(consumer, 3);
-    await die();
-  }
-  expect(await transport.size('celery')).toEqual({ ready: 3, scheduled: 0, claimed: 0 });
-  await transport.publish([publication('innocent')]);
-
-  const held = await claim(consumer, 2);
-  expect(held.map(idOf)).toEqual(['a', 'innocent']);
-  expect(held.map(({ strikes }) => strikes)).toEqual([2, 0]);
-  expect(await claimNothing(consumer)).toEqual([]);
-
-  const next = claim(consumer, 1);
-  await held[0]?.settle({ kind: 'ack' });
-  expect((await next).map(idOf)).toEqual(['b']);
-});
-
 test('a suspect that is given back stays one, and is counted, purged and listed like any other', async () => {
   const consumer = await newConsumer();
   await transport.publish(['a', 'b'].map((id) => publication(id)));
