@@ -16,7 +16,7 @@ import type { Entry } from './harness/ledger.ts';
 import { onRabbit, onRedis, type Place } from './harness/places.ts';
 
 /** Every so many-th thing is lost, from another first one in each run; 1, each, is the long run: `npm run test:long`. */
-const stride = Number(process.env.LOSS_STRIDE ?? 11);
+const stride = Number(process.env.LOSS_STRIDE ?? 19);
 const seed = Number(process.env.LOSS_SEED ?? Date.now() % 1000);
 /** More than any cycle says: a cycle that grew beyond it is not proved to its end. */
 const most = 400;
