@@ -20,6 +20,7 @@ const laterGrowthMb = 64;
 
 /** The other stores, too: `npm run test:long`. */
 const isLong = process.env.FAULTS_LONG !== undefined;
+const tooLong = 'in the long run: npm run test:long';
 
 beforeAll(ensureBuilt, 90_000);
 
@@ -31,30 +32,26 @@ describe('malformed messages in the queue of a running worker', () => {
     await thrown('the embedded store', trial, binOfFile(file), ['first', 'second']);
   }, 120_000);
 
-  it.skipIf(noRedis !== undefined || !isLong)(
-    'the same on Redis',
-    async () => {
-      await using redis = await RedisServerProcess.start();
-      const place = onRedis(redis);
-      await using trial = new Trial({ slots: 4, place });
-      await using bin = await binOfRedis(place);
-      await thrown('Redis', trial, bin, ['first', 'second']);
-    },
-    300_000,
-  );
+  it('the same on Redis', async ({ skip }) => {
+    if (!isLong) skip(tooLong);
+    if (noRedis !== undefined) skip(noRedis);
+    await using redis = await RedisServerProcess.start();
+    const place = onRedis(redis);
+    await using trial = new Trial({ slots: 4, place });
+    await using bin = await binOfRedis(place);
+    await thrown('Redis', trial, bin, ['first', 'second']);
+  }, 300_000);
 
-  it.skipIf(noRabbit !== undefined || noRedis !== undefined || !isLong)(
-    'the same on RabbitMQ, as far as AMQP can carry them',
-    async () => {
-      await using redis = await RedisServerProcess.start();
-      await using rabbit = await RabbitServerProcess.start();
-      const place = onRabbit(rabbit, redis);
-      await using trial = new Trial({ slots: 4, place });
-      await using bin = await binOfRabbit(place);
-      await thrown('RabbitMQ', trial, bin, ['first', 'second']);
-    },
-    600_000,
-  );
+  it('the same on RabbitMQ, as far as AMQP can carry them', async ({ skip }) => {
+    if (!isLong) skip(tooLong);
+    for (const missing of [noRedis, noRabbit]) if (missing !== undefined) skip(missing);
+    await using redis = await RedisServerProcess.start();
+    await using rabbit = await RabbitServerProcess.start();
+    const place = onRabbit(rabbit, redis);
+    await using trial = new Trial({ slots: 4, place });
+    await using bin = await binOfRabbit(place);
+    await thrown('RabbitMQ', trial, bin, ['first', 'second']);
+  }, 600_000);
 });
 
 /** Throws the corpus at a worker between good tasks, once for each round. */
