@@ -1,23 +1,12 @@
 // The dead letters of an application's broker: found, put back, deleted.
-import type { DeadReason } from '../transports/transport.ts';
+import type { DeadReason, DeadLetter as StoredLetter } from '../transports/transport.ts';
 import type { App } from './app.ts';
 import type { Rate } from './rate.ts';
 
 /** A message that could not be run: why, what it says as far as that can be read, and its original bytes. */
-export interface DeadLetter {
-  /** A later one has a higher number. */
-  readonly id: number;
-  readonly queue: string;
-  readonly reason: DeadReason;
-  /** For people. */
-  readonly detail: string;
-  readonly diedAt: Date;
-  /** How many workers, or processes of their pools, died holding it. */
-  readonly strikes: number;
+export interface DeadLetter extends StoredLetter {
   /** Null where the bytes are no task. */
   readonly call: DeadCall | null;
-  /** Byte for byte as it came. */
-  readonly raw: Uint8Array;
 }
 
 /** The call that a dead letter carries. */

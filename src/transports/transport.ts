@@ -183,13 +183,16 @@ export interface QueueSize {
 
 /** A message that could not be run, with the reason. */
 export interface DeadLetter {
+  /** A later one has a higher number. */
   readonly id: number;
   readonly queue: string;
   readonly reason: DeadReason;
+  /** For people. */
   readonly detail: string;
   readonly diedAt: Date;
+  /** How many workers, or processes of their pools, died holding it. */
   readonly strikes: number;
-  /** Byte-exact. */
+  /** Byte for byte as it came. */
   readonly raw: Uint8Array;
 }
 

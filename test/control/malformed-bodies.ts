@@ -1,4 +1,5 @@
 // What programs that are none of ours, or are broken, may send where requests, replies and events travel.
+import { broadcastMessage } from '../../src/protocol/broadcast.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 
 const values = [
@@ -49,20 +50,6 @@ export const bodies: readonly string[] = [
 
 /** One with this body, and headers that are none of Celery's. */
 export function message(text: string, contentType = 'application/json'): WireMessage {
-  return {
-    body: Buffer.from(text),
-    contentType,
-    contentEncoding: 'utf-8',
-    headers: { clock: 'soon', ticket: 7 },
-    properties: {
-      correlationId: null,
-      replyTo: null,
-      priority: 0,
-      deliveryMode: 1,
-      expiration: null,
-      deliveryTag: null,
-      deliveryInfo: { exchange: '', routing_key: '' },
-      other: {},
-    },
-  };
+  const to = { exchange: '', routingKey: '' };
+  return { ...broadcastMessage(text, { clock: 'soon', ticket: 7 }, to), contentType };
 }
