@@ -1,6 +1,8 @@
 // Who says it: what all events of a process have in common.
 import { hostname as host } from 'node:os';
+import { asciiJson } from '../lib/json-writer.ts';
 import { LamportClock } from '../lib/lamport.ts';
+
 import type { WireEvent } from '../protocol/event.ts';
 
 /** A name of a process that is no worker, as Celery has them. */
@@ -31,11 +33,11 @@ export function stamped(
 }
 
 /**
- * The same as JSON, for events of tasks: what comes after the fields of the event's own, up to the value of its clock. It holds for a whole
+ * The same as JSON in ASCII, for events of tasks: what comes after the fields of the event's own, up to the value of its clock. It holds for a whole
  * millisecond; ten thousand times a second that counts.
  */
 export function stampText(hostname: string, now: number): string {
-  const name = JSON.stringify(hostname);
+  const name = asciiJson(hostname);
   return `,"hostname":${name},"timestamp":${now / 1000},"utcoffset":${utcOffset(now)},"pid":${process.pid},"clock":`;
 }
 

@@ -1,5 +1,6 @@
 // Telling what happens. Task events of one turn of the event loop travel together.
 import type { Clock } from '../lib/clock.ts';
+import { JsonWriter } from '../lib/json-writer.ts';
 import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
@@ -35,10 +36,9 @@ export class EventSender {
   /** Whether task events are told. What it costs when nobody wants them is a look at this. */
   on: boolean;
   readonly #parts: EventSenderParts;
-  /** One text that grows: a list of texts would be copied once more. */
-  #text = '';
+  readonly #json = new JsonWriter();
   #count = 0;
-  #stamp = '';
+  #stamp = Buffer.alloc(0);
   #stampedAt = Number.NaN;
   /** Those that are full, or could not be told. */
   #waiting: Batch[] = [];
@@ -52,16 +52,21 @@ export class EventSender {
     this.on = parts.taskEvents;
   }
 
-  /** A task event; `fields` are JSON: `"uuid":"…","n":1`. Told with all others of this turn of the event loop. */
-  task(type: string, fields: string): void {
+  /** Begins a task event; write its other fields, each behind a comma, and call `end` in the same breath. */
+  begin(type: string, uuid: string): JsonWriter {
+    this.#json.plain(this.#count === 0 ? '[{"type":"' : ',{"type":"').plain(type);
+    return this.#json.plain('","uuid":').string(uuid);
+  }
+
+  /** The event is told with all others of this turn of the event loop. */
+  end(): void {
     const { clock, lamport, hostname } = this.#parts;
     const now = clock.now();
     if (now !== this.#stampedAt) {
       this.#stampedAt = now;
-      this.#stamp = stampText(hostname, now);
+      this.#stamp = Buffer.from(stampText(hostname, now), 'latin1');
     }
-    const begin = this.#count === 0 ? '{"type":"' : ',{"type":"';
-    this.#text += `${begin + type}",${fields}${this.#stamp}${lamport.forward()}}`;
+    this.#json.bytes(this.#stamp).integer(lamport.forward()).plain('}');
     this.#count++;
     if (this.#count === batch) this.#close();
     this.#flushing ??= new Promise<void>((next) => setImmediate(next)).then(() => this.#flush());
@@ -96,12 +101,12 @@ export class EventSender {
     this.#flushing = null;
   }
 
-  /** What has come together is one message. As bytes: texts that wait are a burden on the collection of garbage. */
+  /** What has come together is one message. */
   #close(): void {
     if (this.#count === 0) return;
-    const message = eventsMessage(`[${this.#text}]`, this.#parts.hostname, manyKey);
+    this.#json.plain(']');
+    const message = eventsMessage(this.#json.take(), this.#parts.hostname, manyKey);
     this.#waiting.push({ message, count: this.#count });
-    this.#text = '';
     this.#count = 0;
     this.#dropOldest();
   }

@@ -4,14 +4,14 @@ import type { Decoded, Json, WireMessage } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 import { deserialize } from './serializers.ts';
 
-/** `text` is JSON. */
+/** `json`: a text, or its bytes. */
 export function broadcastMessage(
-  text: string,
+  json: string | Buffer,
   headers: Json,
   { exchange, routingKey }: { readonly exchange: string; readonly routingKey: string },
 ): WireMessage {
   return {
-    body: Buffer.from(text, 'utf8'),
+    body: typeof json === 'string' ? Buffer.from(json, 'utf8') : json,
     contentType: 'application/json',
     contentEncoding: 'utf-8',
     headers,

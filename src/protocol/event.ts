@@ -31,9 +31,9 @@ export function eventMessage(event: WireEvent, routingKey: string): WireMessage 
   return eventsMessage(JSON.stringify(event), event.hostname, routingKey);
 }
 
-/** `text`: JSON of an event, or of a list of events of one group (`task.multi`). */
-export function eventsMessage(text: string, hostname: string, routingKey: string): WireMessage {
-  return broadcastMessage(text, { hostname }, { exchange: eventExchangeName, routingKey });
+/** `json`: an event, or a list of events of one group (`task.multi`). */
+export function eventsMessage(json: string | Buffer, hostname: string, routingKey: string): WireMessage {
+  return broadcastMessage(json, { hostname }, { exchange: eventExchangeName, routingKey });
 }
 
 /** Reads what an event's message says: one or many. Total; what is none among many is left out. */

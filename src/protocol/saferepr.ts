@@ -16,6 +16,7 @@ export function reprArgs(args: readonly unknown[], maxLength: number = maxReprLe
 
 /** The repr of any value, as {@link reprArgs}: `{'z': 3}`, `True`, `None`. */
 export function saferepr(value: unknown, maxLength: number = maxReprLength): string {
+  if (value === null || value === undefined) return 'None'; // what most tasks return
   return new Repr(maxLength).any(value);
 }
 

@@ -116,10 +116,13 @@ export const transportConformance: readonly Case[] = [
       const transport = await harness.open();
       await transport.publish(['a', 'b', 'c', 'd'].map((id) => publication(id)));
       const consumer = await join(transport);
-      let room = 1;
+      let room = 3;
       const claiming = consumer.claim(() => room, AbortSignal.timeout(5000));
-      room = 3;
-      assert.equal((await claiming).length, 3);
+      room = 1;
+      assert.equal((await claiming).length, 1);
+      // A broker that pushes may bring them one after the other.
+      const more = await consumer.claim(() => 2, AbortSignal.timeout(5000));
+      assert.ok(more.length === 1 || more.length === 2, `${more.length} where there was room for two`);
     },
   ),
 

@@ -1,7 +1,7 @@
 // Celery's task events, made of what the worker knows.
 
 import type { EventSender } from '../events/sender.ts';
-import { quoted } from '../lib/quoted.ts';
+import { asciiJson } from '../lib/json-writer.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { redacted } from '../protocol/redact.ts';
@@ -24,36 +24,35 @@ export class TaskEvents {
 
   // Made by hand: these are told of every task, and to list their fields by machine costs more than to run a small task.
   received(message: TaskMessage): void {
-    const { id, shadow, task, argsrepr, kwargsrepr, rootId, parentId, retries, eta, expires } = message;
-    const uuid = quoted(id);
-    const root = rootId === id ? uuid : JSON.stringify(rootId);
-    const isPlain = parentId === null && retries === 0 && eta === null && expires === null;
-    const rest = isPlain
-      ? ',"parent_id":null,"retries":0,"eta":null,"expires":null'
-      : `,"parent_id":${JSON.stringify(parentId)},"retries":${retries},"eta":${JSON.stringify(eta)},"expires":${JSON.stringify(expires)}`;
-    this.#sender.task(
-      'task-received',
-      `"uuid":${uuid},"name":${quoted(shadow ?? task)},"args":${quoted(redacted(argsrepr))},` +
-        `"kwargs":${quoted(redacted(kwargsrepr))},"root_id":${root + rest}`,
-    );
+    const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
+    const args = redacted(message.argsrepr);
+    const kwargs = redacted(message.kwargsrepr);
+    const json = this.#sender.begin('task-received', id);
+    json.plain(',"name":').string(shadow ?? task);
+    json.plain(',"args":').string(args).plain(',"kwargs":').string(kwargs);
+    json.plain(',"root_id":').string(rootId);
+    if (parentId === null && retries === 0 && eta === null && expires === null)
+      json.plain(',"parent_id":null,"retries":0,"eta":null,"expires":null');
+    else json.plain(`,${inner({ parent_id: parentId, retries, eta, expires })}`);
+    this.#sender.end();
   }
 
   started({ id }: TaskMessage): void {
-    this.#sender.task('task-started', `"uuid":${quoted(id)}`);
+    this.#sender.begin('task-started', id);
+    this.#sender.end();
   }
 
-  ended(message: TaskMessage, end: RunEnd, runtimeMs: number): void {
+  ended({ id }: TaskMessage, end: RunEnd, runtimeMs: number): void {
     if (end.kind === 'success') {
       const result = redacted(saferepr(end.value === undefined ? null : end.value));
-      const uuid = quoted(message.id);
-      this.#sender.task(
-        'task-succeeded',
-        `"uuid":${uuid},"result":${quoted(result)},"runtime":${runtimeMs / 1000}`,
-      );
+      const json = this.#sender.begin('task-succeeded', id);
+      json.plain(',"result":').string(result);
+      json.plain(',"runtime":').seconds(runtimeMs);
+      this.#sender.end();
       return;
     }
     const news = newsOfEnd(end);
-    if (news !== null) this.#tell(message.id, news);
+    if (news !== null) this.#tell(id, news);
   }
 
   refused(refused: Refused): void {
@@ -63,8 +62,15 @@ export class TaskEvents {
   }
 
   #tell(uuid: string, { type, fields }: News): void {
-    this.#sender.task(type, `"uuid":${quoted(uuid)},${JSON.stringify(fields).slice(1, -1)}`);
+    const rest = inner(fields);
+    this.#sender.begin(type, uuid).plain(`,${rest}`);
+    this.#sender.end();
   }
+}
+
+/** The fields without the braces. */
+function inner(fields: Readonly<Record<string, unknown>>): string {
+  return asciiJson(fields).slice(1, -1);
 }
 
 interface News {

@@ -245,6 +245,11 @@ describe('the sender of events', () => {
     return { sender: new EventSender({ ...parts, logger: log, taskEvents: true }), log };
   }
 
+  function tell(telling: EventSender, uuid: string): void {
+    telling.begin('task-started', uuid);
+    telling.end();
+  }
+
   it('tells all of one turn in one message, and never more than 200 in one', async () => {
     const sizes: number[] = [];
     const { sender: telling } = sender({
@@ -253,7 +258,7 @@ describe('the sender of events', () => {
         sizes.push(read.ok ? read.value.length : -1);
       },
     });
-    for (let n = 0; n < 450; n++) telling.task('task-started', `"uuid":"${n}"`);
+    for (let n = 0; n < 450; n++) tell(telling, `${n}`);
     await telling.close();
     expect(sizes).toEqual([200, 200, 50]);
   });
@@ -268,13 +273,13 @@ describe('the sender of events', () => {
         if (read.ok) told.push(...read.value);
       },
     });
-    for (let n = 0; n < 6000; n++) telling.task('task-started', `"uuid":"${n}"`);
+    for (let n = 0; n < 6000; n++) tell(telling, `${n}`);
     await telling.close();
-    telling.task('task-started', '"uuid":"still away"');
+    tell(telling, 'still away');
     await telling.close();
     expect(log.texts('warn')).toEqual([expect.stringMatching(/^events cannot be told now/)]);
     away = false;
-    telling.task('task-started', '"uuid":"last"');
+    tell(telling, 'last');
     await telling.close();
     expect(told.at(-1)?.uuid).toBe('last');
     expect(told.length).toBeLessThanOrEqual(5200);

@@ -136,7 +136,10 @@ export class AmqpConsumer implements Consumer {
         const deliveries = this.#take(room);
         if (deliveries.length > 0) return deliveries;
         await this.#flow(capacity);
-        if (this.#feeds.size > 0 && [...this.#feeds.values()].some(({ ready }) => ready.length > 0)) continue;
+        if ([...this.#feeds.values()].some(({ ready }) => ready.length > 0)) {
+          await nextTurn(); // what comes with it
+          continue;
+        }
         if (signal.aborted || this.#closing.signal.aborted) break;
         await alarm.sleep(glanceMs);
         if (performance.now() - this.#glancedMs > glanceMs / 2) {

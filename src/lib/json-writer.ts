@@ -1,0 +1,99 @@
+// JSON written byte by byte, in ASCII as Python writes it. What is told of every task is written so: with a hundred thousand texts a second,
+// each put together from a dozen, the collection of garbage costs more than the work.
+
+const firstBytes = 1 << 16;
+export class JsonWriter {
+  #bytes = Buffer.allocUnsafeSlow(firstBytes);
+  #length = 0;
+
+  /** JSON as it is; it has to be ASCII. */
+  plain(json: string): this {
+    const bytes = this.#reserve(json.length);
+    let end = this.#length;
+    for (let index = 0; index < json.length; index++) bytes[end++] = json.charCodeAt(index);
+    this.#length = end;
+    return this;
+  }
+
+  /** JSON as it is, that is written often: three times as fast as a text. */
+  bytes(json: Uint8Array): this {
+    this.#reserve(json.length).set(json, this.#length);
+    this.#length += json.length;
+    return this;
+  }
+
+  /** Any text, in quotes. */
+  string(text: string): this {
+    const bytes = this.#reserve(text.length + 2);
+    let end = this.#length;
+    bytes[end++] = quote;
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code < 0x20 || code > 0x7e || code === quote || code === backslash)
+        return this.plain(asciiJson(text));
+      bytes[end++] = code;
+    }
+    bytes[end++] = quote;
+    this.#length = end;
+    return this;
+  }
+
+  /** A whole number that is not negative. By hand: V8 keeps the texts that it makes of numbers, as if they came again. */
+  integer(value: number): this {
+    let count = 1;
+    for (let bound = 10; value >= bound; bound *= 10) count++;
+    return this.#digits(value, count);
+  }
+
+  /** Milliseconds as seconds, to the microsecond. */
+  seconds(ms: number): this {
+    const micros = Math.max(0, Math.round(ms * 1000));
+    return this.integer(Math.floor(micros / 1e6))
+      .plain('.')
+      .#digits(micros % 1e6, 6);
+  }
+
+  /** What was written since the last time. */
+  take(): Buffer {
+    const written = this.#bytes.subarray(0, this.#length);
+    // Much is handed over; a copy of little leaves the room for the next.
+    const isMuch = written.length > firstBytes / 4;
+    if (isMuch) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
+    this.#length = 0;
+    return isMuch ? written : Buffer.from(written);
+  }
+
+  #digits(value: number, count: number): this {
+    const bytes = this.#reserve(count);
+    const start = this.#length;
+    this.#length += count;
+    let rest = value;
+    for (let index = start + count - 1; index >= start; index--) {
+      bytes[index] = zero + (rest % 10);
+      rest = Math.floor(rest / 10);
+    }
+    return this;
+  }
+
+  #reserve(more: number): Buffer {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return this.#bytes;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+    return larger;
+  }
+}
+
+/** JSON of a value, in which everything but ASCII is escaped. */
+export function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, escaped);
+}
+
+const zero = 0x30;
+const quote = 0x22;
+const backslash = 0x5c;
+
+function escaped(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
