@@ -1,9 +1,12 @@
 // JSON written byte by byte, in ASCII as Python writes it. What is told of every task is written so: with a hundred thousand texts a second,
 // each put together from a dozen, the collection of garbage costs more than the work.
 
-const firstBytes = 1 << 16;
+const roomBytes = 1 << 16;
+
 export class JsonWriter {
-  #bytes = Buffer.allocUnsafeSlow(firstBytes);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(roomBytes);
+  /** For the next time, if it was given back. */
+  #spare: Buffer | null = null;
   #length = 0;
 
   /** JSON as it is; it has to be ASCII. */
@@ -56,11 +59,17 @@ export class JsonWriter {
   /** What was written since the last time. */
   take(): Buffer {
     const written = this.#bytes.subarray(0, this.#length);
-    // Much is handed over; a copy of little leaves the room for the next.
-    const isMuch = written.length > firstBytes / 4;
-    if (isMuch) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
     this.#length = 0;
-    return isMuch ? written : Buffer.from(written);
+    // A copy of little leaves the room for the next.
+    if (written.length <= roomBytes / 4) return Buffer.from(written);
+    this.#bytes = this.#spare ?? Buffer.allocUnsafeSlow(roomBytes);
+    this.#spare = null;
+    return written;
+  }
+
+  /** What was taken is not read any more, and may be written over. */
+  giveBack({ buffer }: Buffer): void {
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === roomBytes) this.#spare = Buffer.from(buffer);
   }
 
   #digits(value: number, count: number): this {

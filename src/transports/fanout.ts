@@ -30,7 +30,7 @@ export type FanoutListener = (message: Decoded<WireMessage>, routingKey: string)
 
 export interface Fanout {
   /**
-   * Tells all who listen. Resolves when the broker was handed it; nobody may have heard it.
+   * Tells all who listen. Resolves when the broker was handed it; nobody may have heard it. The body's bytes are not read after that.
    * @throws BrokerUnavailable when it surely was not.
    */
   publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void>;

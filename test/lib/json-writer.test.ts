@@ -25,13 +25,21 @@ describe('JSON written byte by byte', () => {
     );
   });
 
-  it('has room for what is longer than its room, and what was taken is never written over', () => {
+  it('has room for what is longer than its room, and what was taken is not written over until it is given back', () => {
     const writer = new JsonWriter();
     const sizes = [10, 70_000, 20_000, 300_000, 10];
     const taken = sizes.map((size, index) => writer.string(String(index).repeat(size)).take());
     expect(taken.map(({ length }) => length)).toEqual(sizes.map((size) => size + 2));
     for (const [index, bytes] of taken.entries())
       expect(bytes.toString()).toBe(`"${String(index).repeat(sizes[index] ?? 0)}"`);
+    const [, , full] = taken;
+    if (full === undefined) throw new Error('nothing was taken');
+    writer.giveBack(full);
+    writer.string('x'.repeat(20_000)).take();
+    const again = writer.string('y'.repeat(20_000)).take();
+    expect(again.buffer).toBe(full.buffer);
+    for (const [index, bytes] of taken.entries())
+      if (bytes !== full) expect(bytes.toString()).toBe(`"${String(index).repeat(sizes[index] ?? 0)}"`);
   });
 
   it('escapes what is not ASCII in any value', () => {

@@ -453,16 +453,12 @@ export class AmqpConsumer implements Consumer {
   async #rest(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
       await feed.stopConsuming();
-      for (let next = feed.ready.shift(); next !== undefined; next = feed.ready.shift()) {
-        // It was not handed out, and whoever gets it next is told nothing: in front, as it was.
-        try {
-          await this.#resend(next, marksOf(next), null, leaveTimeoutMs);
-          this.#acknowledge(feed, next);
-        } catch {
-          // It is with us still, and comes back when the connection closes.
-          if (feed.open) feed.ready.unshift(next);
-          break;
-        }
+      while (feed.ready.length > 0) {
+        const left = await this.#giveBack(feed, feed.ready.splice(0));
+        if (left.length === 0) continue;
+        // They are with us still, and come back when the connection closes.
+        if (feed.open) feed.ready.unshift(...left);
+        break;
       }
     }
   }
@@ -470,17 +466,22 @@ export class AmqpConsumer implements Consumer {
   async #leave(): Promise<void> {
     await this.#rest();
     for (const feed of this.#all()) {
-      for (const delivery of [...feed.held]) {
-        try {
-          await this.#resend(delivery, marksOf(delivery), null, leaveTimeoutMs);
-          this.#acknowledge(feed, delivery);
-        } catch {
-          // It comes back when the connection closes.
-        }
-        delivery.lose();
-      }
+      const held = [...feed.held];
+      await this.#giveBack(feed, held); // what is left comes back when the connection closes
+      for (const delivery of held) delivery.lose();
       await feed.close();
     }
+  }
+
+  /** As they were, and whoever gets them next is told nothing. All at once: each waits for the broker's word. Returns those that could not be sent. */
+  async #giveBack(feed: Feed, deliveries: readonly AmqpDelivery[]): Promise<AmqpDelivery[]> {
+    const sent = deliveries.map((each) => this.#resend(each, marksOf(each), null, leaveTimeoutMs));
+    const outcomes = await Promise.allSettled(sent);
+    return deliveries.filter((each, index) => {
+      const isSent = outcomes[index]?.status === 'fulfilled';
+      if (isSent) this.#acknowledge(feed, each);
+      return !isSent;
+    });
   }
 
   #wake(): void {

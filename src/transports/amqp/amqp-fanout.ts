@@ -33,8 +33,7 @@ export class AmqpFanout implements Fanout {
       const declared = this.#declared.get(exchange.name) ?? assertExchange(channel, exchange);
       this.#declared.set(exchange.name, declared);
       await declared;
-      const { body } = message;
-      const content = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+      const content = Buffer.from(message.body); // a copy: it may lie in the socket's queue for a while
       channel.publish(exchange.name, routingKey, content, { ...toOptions(message), mandatory: false });
     } catch (error) {
       this.#sender = null;
