@@ -1,6 +1,8 @@
 // The program that sends tasks on a schedule.
+
 import type { App } from '../app/app.ts';
 import { BrokerUnavailable, ConfigError, UmbelError } from '../errors.ts';
+import { atMost } from '../lib/at-most.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
@@ -218,9 +220,6 @@ export class Beat implements Service {
 
   /** Afterwards the lead is over in any case. */
   async #withinLease(work: Promise<void> | undefined): Promise<void> {
-    const done = new AbortController();
-    const late = this.#clock.sleep(this.#leaseMs, done.signal).catch(() => {});
-    await Promise.race([work, late]);
-    done.abort();
+    if (work !== undefined) await atMost(this.#leaseMs, work, this.#clock);
   }
 }

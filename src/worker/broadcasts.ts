@@ -1,7 +1,9 @@
 // Broadcast queues: every worker that serves one gets every message. Nobody keeps them, so there is nothing to acknowledge, and what
 // cannot run now waits here.
+
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
+import { atMost } from '../lib/at-most.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -56,11 +58,11 @@ export class Broadcasts implements Service {
     await this.#starting;
     await this.#pumping;
     const leaving = Promise.all(this.#listening.splice(0).map((part) => part[Symbol.asyncDispose]()));
-    // A timer that is left would keep the process.
-    const late = new AbortController();
-    const leftAlone = this.#parts.clock.sleep(leaveMs, late.signal).catch(() => undefined);
-    await Promise.race([leaving.catch(() => undefined), leftAlone]);
-    late.abort();
+    await atMost(
+      leaveMs,
+      leaving.catch(() => undefined),
+      this.#parts.clock,
+    );
     const left = this.#waiting.splice(0).length;
     if (left > 0)
       this.#parts.logger.warn(

@@ -1,6 +1,8 @@
 // What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its ear for commands.
+
 import type { App } from '../app/app.ts';
 import { EventSender } from '../events/sender.ts';
+import { atMost } from '../lib/at-most.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -74,7 +76,7 @@ export class Operations {
 
   /** Learns what is revoked: before the first message is claimed. Never rejects. */
   async prepare(): Promise<void> {
-    await this.#atMost(this.#load());
+    await atMost(patienceMs, this.#load(), this.#parts.clock);
     this.#deafen = this.#parts.transport.onStatus(({ state }) => {
       if (state === 'connected') void this.#load(); // what was told meanwhile was not heard
     });
@@ -112,7 +114,7 @@ export class Operations {
     };
     const left = leave().catch(() => undefined);
     // Nobody would hear it.
-    if (transport.status.state !== 'reconnecting') await this.#atMost(left);
+    if (transport.status.state !== 'reconnecting') await atMost(patienceMs, left, this.#parts.clock);
   }
 
   /** Beside its work: what is revoked by our own hands it has read before. */
@@ -138,12 +140,5 @@ export class Operations {
     } catch (error) {
       this.#parts.logger.warn({ err: error }, `cannot read what is revoked: ${String(error)}`);
     }
-  }
-
-  async #atMost(work: Promise<unknown>): Promise<void> {
-    const done = new AbortController();
-    const late = this.#parts.clock.sleep(patienceMs, done.signal).catch(() => undefined);
-    await Promise.race([work, late]);
-    done.abort();
   }
 }

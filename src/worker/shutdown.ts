@@ -1,3 +1,4 @@
+import { atMost } from '../lib/at-most.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Transport } from '../transports/transport.ts';
@@ -146,16 +147,4 @@ async function whileThere(
     if (away.leftMs <= 0) return false;
   }
   return false;
-}
-
-/** Whether it came to its end within the time. */
-async function atMost(ms: number, step: Promise<void>, clock: Clock): Promise<boolean> {
-  const done = new AbortController();
-  const late = clock.sleep(ms, done.signal).then(
-    () => false,
-    () => false,
-  );
-  const inTime = await Promise.race([step.then(() => true), late]);
-  done.abort();
-  return inTime;
 }

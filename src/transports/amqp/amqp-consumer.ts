@@ -1,9 +1,11 @@
 // A worker's side of the RabbitMQ transport: the broker pushes, as much as there is room for, and claims hand out.
+
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AmqpConnection, AmqpLink, type AmqpMessage } from '../../clients/amqp/link.ts';
 import type { AmqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerUnavailable, ConfigError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
+import { atMost } from '../../lib/at-most.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { isSuspect, Quarantine } from '../suspect.ts';
@@ -164,7 +166,7 @@ export class AmqpConsumer implements Consumer {
     this.#closing.abort();
     this.#wake();
     if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
-    await Promise.race([this.#leave(), this.#parts.clock.sleep(leaveTimeoutMs)]);
+    await atMost(leaveTimeoutMs, this.#leave(), this.#parts.clock);
     for (const feed of this.#all()) this.#end(feed);
     await this.#link.close();
     this.#parts.onClose();

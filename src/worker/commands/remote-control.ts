@@ -1,5 +1,7 @@
 // The worker's ear: hears requests, does them, answers.
+
 import type { RemoteCommand } from '../../app/commands.ts';
+import { atMost } from '../../lib/at-most.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Service } from '../../lib/service.ts';
@@ -49,23 +51,12 @@ export class RemoteControl implements Service {
   /** Resolves when it listens; when the broker is too slow for that, before. */
   async start(): Promise<void> {
     this.#listening ??= this.#listen();
-    const late = new AbortController();
-    await Promise.race([
-      this.#listening,
-      this.#parts.clock.sleep(startMs, late.signal).catch(() => undefined),
-    ]);
-    late.abort();
+    await atMost(startMs, this.#listening, this.#parts.clock);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    // A timer that is left would keep the process.
-    const late = new AbortController();
-    await Promise.race([
-      this.#listening,
-      this.#parts.clock.sleep(startMs, late.signal).catch(() => undefined),
-    ]);
-    late.abort();
+    if (this.#listening !== null) await atMost(startMs, this.#listening, this.#parts.clock);
     await this.#ear?.[Symbol.asyncDispose]();
     this.#ear = null;
   }
