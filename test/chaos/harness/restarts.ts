@@ -35,9 +35,9 @@ export async function restarts({ place, pool, kills, seed }: CycleOptions): Prom
     await trial.end(worker, 'term');
     const { code } = await worker.exited;
     exits.push(performance.now() - at);
-    // Before a program has begun, a signal ends its process.
-    const hasBegun = code !== null || worker.lines.length > 0;
-    if (code !== 0 && hasBegun) wrong.push(`worker ${worker.pid} has ended with ${code}\n${worker.errors}`);
+    // Before `run` is called a signal just ends the process.
+    const isEarly = code === null && !worker.lines.includes('ready');
+    if (code !== 0 && !isEarly) wrong.push(`worker ${worker.pid} has ended with ${code}\n${worker.errors}`);
     workers[place] = await trial.worker();
   }
   over = true;
