@@ -28,8 +28,7 @@ describe('malformed messages in the queue of a running worker', () => {
   it('never stop the worker or its good neighbours; each is in the dead-letter store, byte for byte, with its reason', async () => {
     await using trial = new Trial({ slots: 4 });
     using file = await lookInto(trial.store);
-    // Twice: what the second time takes more than the first is a leak.
-    await thrown('the embedded store', trial, binOfFile(file), ['first', 'second']);
+    await thrown('the embedded store', trial, binOfFile(file));
   }, 120_000);
 
   it('the same on Redis', async ({ skip }) => {
@@ -39,7 +38,7 @@ describe('malformed messages in the queue of a running worker', () => {
     const place = onRedis(redis);
     await using trial = new Trial({ slots: 4, place });
     await using bin = await binOfRedis(place);
-    await thrown('Redis', trial, bin, ['first', 'second']);
+    await thrown('Redis', trial, bin);
   }, 300_000);
 
   it('the same on RabbitMQ, as far as AMQP can carry them', async ({ skip }) => {
@@ -50,12 +49,15 @@ describe('malformed messages in the queue of a running worker', () => {
     const place = onRabbit(rabbit, redis);
     await using trial = new Trial({ slots: 4, place });
     await using bin = await binOfRabbit(place);
-    await thrown('RabbitMQ', trial, bin, ['first', 'second']);
+    await thrown('RabbitMQ', trial, bin);
   }, 600_000);
 });
 
-/** Throws the corpus at a worker between good tasks, once for each round. */
-async function thrown(where: string, trial: Trial, bin: Bin, rounds: readonly string[]): Promise<void> {
+/**
+ * Throws the corpus at a worker between good tasks, twice: what it takes more the second time may be a leak. A leak is there the third time,
+ * too; what the collector had not come to is not.
+ */
+async function thrown(where: string, trial: Trial, bin: Bin): Promise<void> {
   const worker = trial.adopt(new Program('worker.ts', { ...trial.environment, PROOF_COLLECTS: '1' }));
   await worker.line('ready');
   const sender = await trial.sender();
@@ -63,7 +65,9 @@ async function thrown(where: string, trial: Trial, bin: Bin, rounds: readonly st
   const all: (Case & { readonly form: Thrown })[] = [];
   let slowestMs = 0;
 
-  for (const round of rounds) {
+  for (const round of ['first', 'second', 'third']) {
+    const [, first = 0, second = 0] = memory;
+    if (round === 'third' && second - first < laterGrowthMb) break;
     const cases = corpus(round).flatMap((each) => {
       const form = bin.form(each.raw);
       return form === null ? [] : [{ ...each, form }];
@@ -81,14 +85,15 @@ async function thrown(where: string, trial: Trial, bin: Bin, rounds: readonly st
     memory.push(rssOf(await worker.line('rss', worker.lines.length)));
   }
 
-  const [start = 0, first = 0, second = 0] = memory;
+  const [start = 0, first = 0] = memory;
+  const later = memory.slice(2).map((each, index) => each - (memory[index + 1] ?? 0));
   const letters = await bin.dead();
   const dead = groupByBytes(letters);
   const sameBytes = groupByBytes(all.map(({ form }) => ({ raw: form.bytes })));
   const results = await bin.results();
   process.stdout.write(
     `\n${where}: ${all.length} malformed messages: ${letters.length} in the dead-letter store, the others ran or expired; ` +
-      `the slowest good neighbours done after ${slowestMs} ms; memory ${first - start} MB more, then ${second - first} MB more\n`,
+      `the slowest good neighbours done after ${slowestMs} ms; memory ${first - start} MB more, then ${later.join(' and ')} MB more\n`,
   );
   // Taken apart for AMQP a message may be less wrong, or wrong in another way; it is never nowhere.
   const judged = all.map(({ form, ...each }) =>
@@ -99,7 +104,7 @@ async function thrown(where: string, trial: Trial, bin: Bin, rounds: readonly st
   expect(judged.flatMap((each) => wrongAbout(each, sameBytes, dead, results))).toEqual([]);
   expect(await bin.messages(), 'messages left in the queue').toBe(0);
   expect(first - start).toBeLessThan(firstGrowthMb);
-  expect(second - first).toBeLessThan(laterGrowthMb);
+  expect(Math.min(...later)).toBeLessThan(laterGrowthMb);
 }
 
 /** Sends good tasks; milliseconds until they have ended, or what was waited for them. */
