@@ -34,8 +34,8 @@ it('a member that completes its chord and has lost its lease records no result; 
   const parts = chords.parts.bind(chords);
   let stopping: Promise<void> | null = null;
   chords.parts = (groupId) => {
-    consumer?.die(); // what it holds is another's from here on
     stopping ??= first.stop(); // so that this one does not get it again
+    consumer?.die(); // what it holds is another's from here on
     return parts(groupId);
   };
   await first.start();

@@ -138,6 +138,7 @@ export class AmqpConsumer implements Consumer {
         const deliveries = this.#take(room);
         if (deliveries.length > 0) return deliveries;
         await this.#flow(capacity);
+        if (capacity() <= 0) return [];
         if ([...this.#feeds.values()].some(({ ready }) => ready.length > 0)) {
           await nextTurn(); // what comes with it
           continue;
@@ -288,7 +289,9 @@ export class AmqpConsumer implements Consumer {
           await this.#declarations.queue(queue);
           feed = await this.#newFeed(connection, queue);
         }
-        await feed.allow(capacity());
+        const more = capacity();
+        if (more <= 0) return; // it was filled meanwhile
+        await feed.allow(more);
       } catch (error) {
         // The connection went meanwhile: the next one wakes who waits.
         if (this.#link.connection !== connection) return;
