@@ -1,5 +1,4 @@
 // The program that sends tasks on a schedule.
-
 import type { App } from '../app/app.ts';
 import { BrokerUnavailable, ConfigError, UmbelError } from '../errors.ts';
 import { atMost } from '../lib/at-most.ts';

@@ -2,7 +2,6 @@
 import { hostname as host } from 'node:os';
 import { asciiJson } from '../lib/json-writer.ts';
 import { LamportClock } from '../lib/lamport.ts';
-
 import type { WireEvent } from '../protocol/event.ts';
 
 /** A name of a process that is no worker, as Celery has them. */

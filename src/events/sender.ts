@@ -29,7 +29,6 @@ const mostWaiting = 5_000;
 
 interface Batch {
   readonly message: WireMessage;
-  readonly bytes: Buffer;
   readonly count: number;
 }
 
@@ -93,7 +92,7 @@ export class EventSender {
       if (some.length === 0) break;
       const told = await Promise.all(some.map(({ message }) => this.#tell(message, manyKey)));
       const left = some.filter((_, index) => told[index] === false);
-      for (const [index, { bytes }] of some.entries()) if (told[index]) this.#json.giveBack(bytes);
+      for (const [index, { message }] of some.entries()) if (told[index]) this.#json.giveBack(message.body);
       if (left.length === 0) continue;
       // For when the broker is back: those that come meanwhile are newer.
       this.#waiting.unshift(...left);
@@ -107,9 +106,8 @@ export class EventSender {
   #close(): void {
     if (this.#count === 0) return;
     this.#json.plain(']');
-    const bytes = this.#json.take();
-    const message = eventsMessage(bytes, this.#parts.hostname, manyKey);
-    this.#waiting.push({ message, bytes, count: this.#count });
+    const message = eventsMessage(this.#json.take(), this.#parts.hostname, manyKey);
+    this.#waiting.push({ message, count: this.#count });
     this.#count = 0;
     this.#dropOldest();
   }

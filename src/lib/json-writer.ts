@@ -68,7 +68,7 @@ export class JsonWriter {
   }
 
   /** What was taken is not read any more, and may be written over. */
-  giveBack({ buffer }: Buffer): void {
+  giveBack({ buffer }: Uint8Array): void {
     if (buffer instanceof ArrayBuffer && buffer.byteLength === roomBytes) this.#spare = Buffer.from(buffer);
   }
 
@@ -94,15 +94,17 @@ export class JsonWriter {
   }
 }
 
-/** JSON of a value, in which everything but ASCII is escaped. */
+/** JSON of a value in ASCII. */
 export function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, escaped);
+  return ascii(JSON.stringify(value));
+}
+
+/** JSON without a byte that some reader or database cannot hold: all that is not printable ASCII is within strings, and escaped. */
+export function ascii(json: string): string {
+  if (!/[^ -~]/.test(json)) return json;
+  return json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 const zero = 0x30;
 const quote = 0x22;
 const backslash = 0x5c;
-
-function escaped(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}

@@ -1,6 +1,5 @@
 // Broadcast queues: every worker that serves one gets every message. Nobody keeps them, so there is nothing to acknowledge, and what
 // cannot run now waits here.
-
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { atMost } from '../lib/at-most.ts';

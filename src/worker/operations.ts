@@ -1,5 +1,4 @@
 // What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its ear for commands.
-
 import type { App } from '../app/app.ts';
 import { EventSender } from '../events/sender.ts';
 import { atMost } from '../lib/at-most.ts';

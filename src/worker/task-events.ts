@@ -44,7 +44,7 @@ export class TaskEvents {
 
   ended({ id }: TaskMessage, end: RunEnd, runtimeMs: number): void {
     if (end.kind === 'success') {
-      const result = redacted(saferepr(end.value === undefined ? null : end.value));
+      const result = redacted(saferepr(end.value));
       const json = this.#sender.begin('task-succeeded', id);
       json.plain(',"result":').string(result);
       json.plain(',"runtime":').seconds(runtimeMs);

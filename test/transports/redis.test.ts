@@ -93,8 +93,8 @@ describe.skipIf(noRedis)('the Redis transport', () => {
     const [delivery] = await first;
     expect(delivery && idOf(delivery)).toBe('seed');
     await delivery?.settle({ kind: 'ack' });
-    // The one that got it spoke to the server; the others said nothing. (Of eight leases one may come to be renewed just now.)
-    expect(calls('evalsha') + calls('eval')).toBeLessThan(waiting);
+    // The one that got it spoke to the server; the others said nothing.
+    expect(calls('evalsha') + calls('eval')).toBeLessThanOrEqual(3);
     expect(calls('blmove')).toBeLessThanOrEqual(1);
     stop.abort();
   });

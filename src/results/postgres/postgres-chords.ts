@@ -1,10 +1,11 @@
 // Chords in PostgreSQL.
 import { StoreError } from '../../errors.ts';
+import { ascii } from '../../lib/json-writer.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
 import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
 import { chunksOf, Gather } from '../gather.ts';
-import { ascii, keyOf } from './record-row.ts';
+import { keyOf } from './record-row.ts';
 import type { AskFor } from './writes.ts';
 
 interface Add {

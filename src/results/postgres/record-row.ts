@@ -1,5 +1,6 @@
 // How records look in a table of PostgreSQL.
 import { createHash } from 'node:crypto';
+import { ascii } from '../../lib/json-writer.ts';
 import { encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 
@@ -29,12 +30,6 @@ export function keyOf(id: string): string {
   if (/^[\x21-\x7e]{1,150}$/.test(id) && !id.startsWith('sha256:')) return id;
   // UTF-16, since not every id has a form in UTF-8.
   return `sha256:${createHash('sha256').update(Buffer.from(id, 'utf16le')).digest('hex')}`;
-}
-
-/** JSON without a byte that some database cannot hold: all that is not printable is within strings. */
-export function ascii(json: string): string {
-  if (!/[^ -~]/.test(json)) return json;
-  return json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /**

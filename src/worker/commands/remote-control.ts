@@ -1,5 +1,4 @@
 // The worker's ear: hears requests, does them, answers.
-
 import type { RemoteCommand } from '../../app/commands.ts';
 import { atMost } from '../../lib/at-most.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
