@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { builtPackage } from './test/run/built-package.ts';
+import { patienceMs } from './test/until.ts';
 
 /** With servers and processes of their own, and mostly waiting: these take longest. */
 const long = /\/test\/(?:e2e|chaos|interop|beat|workflows)\/|\/test\/transports\/amqp/;
@@ -14,10 +16,15 @@ class LongFirst extends BaseSequencer {
 }
 
 export default defineConfig({
+  plugins: [builtPackage(import.meta.dirname)],
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    globalSetup: ['test/run/global-setup.ts'],
+    setupFiles: ['test/run/setup.ts'],
+    // Longer than a wait within a test, so that it is the wait that fails and says for what it waited.
+    testTimeout: 1.5 * patienceMs,
+    hookTimeout: 2 * patienceMs,
+    expect: { poll: { timeout: patienceMs, interval: 20 } },
     pool: 'forks',
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },

@@ -1,24 +1,42 @@
-// A vitest reporter: counts what ran, with the reason of every skip, into the file that test.mjs reads.
+// A vitest reporter: writes what ran, what failed and the reason of every skip into the file that test.mjs reads.
 import { writeFileSync } from 'node:fs';
 
 export default class SummaryReporter {
   onTestRunEnd(modules, unhandledErrors) {
-    const summary = { passed: 0, failed: unhandledErrors.length, skipped: [] };
+    const summary = { passed: 0, failures: [], skipped: [], files: [] };
+    for (const error of unhandledErrors) summary.failures.push(failureOf(null, null, [error]));
     for (const module of modules) {
+      const file = module.relativeModuleId;
+      summary.files.push({ file, ms: Math.round(module.diagnostic().duration), state: module.state() });
       // A file that cannot be loaded, or whose suite fails outside of its tests.
-      summary.failed += module.errors().length;
-      for (const suite of module.children.allSuites()) summary.failed += suite.errors().length;
+      const outside = [...module.errors()];
+      for (const suite of module.children.allSuites()) outside.push(...suite.errors());
+      if (outside.length > 0) summary.failures.push(failureOf(file, null, outside));
       for (const test of module.children.allTests()) {
-        const result = test.result();
-        if (result.state === 'passed') summary.passed++;
-        else if (result.state === 'failed') summary.failed++;
+        const { state, errors, note } = test.result();
+        if (state === 'passed') summary.passed++;
+        else if (state === 'failed') summary.failures.push(failureOf(file, test.fullName, errors));
         else
           summary.skipped.push({
-            title: `${module.relativeModuleId} > ${test.fullName}`,
-            reason: result.note ?? 'no reason given',
+            title: `${file} > ${test.fullName}`,
+            reason: note ?? reasonOf(test) ?? 'no reason given',
           });
       }
     }
     writeFileSync(process.env.UMBEL_TEST_SUMMARY, JSON.stringify(summary));
   }
+}
+
+/** `test` null: of the file, or, without one, of the run. */
+function failureOf(file, test, errors) {
+  return { file, test, message: errors.map((error) => error.message ?? String(error)).join('\n') };
+}
+
+// `needs` (test/needs.ts) leaves it with the suite or the test that it skips.
+function reasonOf(entity) {
+  for (let each = entity; each !== undefined; each = each.parent) {
+    const { reason } = each.meta?.() ?? {};
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
 }

@@ -6,10 +6,11 @@ import { BrokerUnavailable, UnroutableError } from '../../src/errors.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import type { Delivery } from '../../src/transports/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { freePort } from '../servers/redis.ts';
 
-describe.skipIf(noRabbit)('an application on RabbitMQ', () => {
+needs(describe, noRabbit)('an application on RabbitMQ', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

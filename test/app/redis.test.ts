@@ -4,9 +4,10 @@ import { App } from '../../src/app/app.ts';
 import type { PriorityName } from '../../src/app/priority.ts';
 import { BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../src/errors.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
+import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-describe.skipIf(noRedis)('an application on Redis', () => {
+needs(describe, noRedis)('an application on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start();

@@ -2,10 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App, chain, chord, group, WorkflowError } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 
-describe.skipIf(noRabbit)('a workflow with results by rpc', () => {
+needs(describe, noRabbit)('a workflow with results by rpc', () => {
   let server: RabbitServerProcess;
   let app: App;
   let worker: Worker;

@@ -5,6 +5,7 @@ import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { Beat, Schedules } from '../../src/beat/beat.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
@@ -51,7 +52,7 @@ const expected = (ran: readonly number[]): number[] => {
   return ran.map((_, index) => first + 200 * index);
 };
 
-test.skipIf(noRabbit ?? noRedis)(
+needs(test, noRabbit ?? noRedis)(
   'on RabbitMQ, with results and schedules in Redis, each run is run once',
   { timeout: 60_000 },
   async () => {
@@ -66,7 +67,7 @@ test.skipIf(noRabbit ?? noRedis)(
   },
 );
 
-test.skipIf(noRedis ?? noPostgres)(
+needs(test, noRedis ?? noPostgres)(
   'schedules are kept in PostgreSQL, if it is said so',
   { timeout: 60_000 },
   async () => {
@@ -84,7 +85,7 @@ test.skipIf(noRedis ?? noPostgres)(
   },
 );
 
-test.skipIf(noRedis)(
+needs(test, noRedis)(
   'when Redis has lost everything, the schedules of the code are back within seconds',
   { timeout: 60_000 },
   async () => {
@@ -99,7 +100,7 @@ test.skipIf(noRedis)(
   },
 );
 
-test.skipIf(noRedis)(
+needs(test, noRedis)(
   'a beat that starts before its store waits for it; one that loses it stands by, and goes on',
   { timeout: 60_000 },
   async () => {
@@ -139,7 +140,7 @@ test.skipIf(noRedis)(
   },
 );
 
-test.skipIf(noRedis)(
+needs(test, noRedis)(
   'a beat whose event loop is blocked for longer than its lease is followed, and stands by when it goes on',
   { timeout: 60_000 },
   async () => {

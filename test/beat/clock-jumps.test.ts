@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { Program } from '../e2e/harness/program.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { faultsOf, sentToRedis, sentToSqlite } from './sent-runs.ts';
 
@@ -17,7 +18,7 @@ if (noFaketime !== undefined && process.env.CI) throw new Error(noFaketime);
 /** How long it is watched after each jump. */
 const watchMs = 3000;
 
-test.skipIf(noFaketime)(
+needs(test, noFaketime)(
   'a clock that jumps an hour or a year, forward and back, makes no storm and no silence',
   {
     timeout: 90_000,
@@ -66,7 +67,7 @@ test.skipIf(noFaketime)(
   },
 );
 
-test.skipIf(noRedis)(
+needs(test, noRedis)(
   'a beat that dies between the send and the note of it: the next sends the run again, and it is refused',
   {
     timeout: 60_000,

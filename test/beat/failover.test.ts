@@ -9,6 +9,7 @@ import { App } from '../../src/app/app.ts';
 import { Schedules } from '../../src/beat/beat.ts';
 import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { Program } from '../e2e/harness/program.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { intervalsMs } from './programs/schedules.ts';
@@ -165,7 +166,7 @@ test(`embedded store: the leader killed or stopped ${rounds} times: each due run
   await verdict(broker, beats, takeovers, () => sentToSqlite(path));
 });
 
-test.skipIf(noRedis)(
+needs(test, noRedis)(
   `Redis: the leader killed, stopped or cut off ${rounds} times: each due run is sent once, and another leads within 5 s`,
   { timeout },
   async () => {

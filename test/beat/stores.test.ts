@@ -8,6 +8,7 @@ import { openMemoryScheduleStore } from '../../src/beat/stores/memory.ts';
 import { openPostgresScheduleStore } from '../../src/beat/stores/postgres.ts';
 import { openRedisScheduleStore } from '../../src/beat/stores/redis.ts';
 import { openSqliteScheduleStore } from '../../src/beat/stores/sqlite.ts';
+import { needs } from '../needs.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
@@ -60,7 +61,7 @@ const runAt = (untilMs: number, more: Partial<RunRecord> = {}): RunRecord => ({
 let apps = 0;
 
 describe.each(stores)('schedules in $name', ({ missing, open }) => {
-  const it = test.skipIf(missing);
+  const it = needs(test, missing);
   const own = (): Promise<ScheduleStore> => open(`app ${apps++}`);
 
   it('the first who asks leads, the second only looks', async () => {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRedis } from '../servers/redis.ts';
 import { cycle } from './harness/cycle.ts';
 import { Servers } from './harness/places.ts';
@@ -18,7 +19,7 @@ describe('workers that are killed at a named point', () => {
     await killedAt('sqlite', 'sql.write:after');
   }, 60_000);
 
-  it.skipIf(noRedis)(
+  needs(it, noRedis)(
     'on Redis, when half of a request is written, lose nothing',
     async () => {
       await killedAt('redis', 'redis.turn:half');

@@ -1,14 +1,11 @@
 // What people bring along from Celery's command line.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { project, shop, start, umbel } from './harness.ts';
 
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
 test('a worker and a beat start in the background, with a pid file and a log', async () => {
   const folder = project({ 'sub/app.js': shop });
   const at = ['--workdir', 'sub', '-A', './app.js'];

@@ -1,10 +1,7 @@
 // call, result, purge and dead, on the embedded store, with a worker where one is needed.
 import { spawn } from 'node:child_process';
-import { beforeAll, expect, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, test } from 'vitest';
 import { command, project, shop, start, startWorker, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const withApp = ['-A', './app.js'];
 const idLine = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/;

@@ -1,16 +1,14 @@
 // Where options come from, log files, pid files, and that no secret is ever printed.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { expandPath, watchFile, writePidFile } from '../../src/cli/log-file.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, start, umbel } from './harness.ts';
 
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
 const reportOf = async (
   folder: string,
   args: readonly string[] = [],
@@ -158,7 +156,7 @@ test('a worker logs to a file with the id and name of the task in each line, and
 
 const canary = 'canary-pw-81';
 
-describe.skipIf(noRedis)('secrets', () => {
+needs(describe, noRedis)('secrets', () => {
   test('no command ever prints a password', { timeout: 120_000 }, async () => {
     await using redis = await RedisServerProcess.start('--requirepass', canary);
     const url = redis.url().replace('//', `//:${canary}@`);

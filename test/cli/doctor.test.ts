@@ -1,11 +1,11 @@
 import { execSync } from 'node:child_process';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { examineApplication } from '../../src/cli/doctor/application.ts';
 import { examineBeats } from '../../src/cli/doctor/beats.ts';
 import { type ClusterFacts, examineCluster, type WorkerFacts } from '../../src/cli/doctor/cluster.ts';
 import { finding } from '../../src/cli/doctor/results.ts';
 import { App, type AppOptions, crontab } from '../../src/index.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, startWorker, umbel } from './harness.ts';
 
@@ -168,8 +168,6 @@ describe('the doctor of a cluster', () => {
 });
 
 describe('umbel doctor', () => {
-  beforeAll(ensureBuilt, 120_000);
-
   const app = (broker: string) => ({
     'app.js': `import { App } from 'umbel';
 export const app = new App('shop', { broker: '${broker}', taskTimeLimit: 60 });
@@ -246,7 +244,7 @@ app.schedule('often', every('1h'), big.s());
     ]);
   }, 30_000);
 
-  test.skipIf(noRedis)('examines Redis: persistence, eviction', async () => {
+  needs(test, noRedis)('examines Redis: persistence, eviction', async () => {
     await using server = await RedisServerProcess.start(
       '--maxmemory',
       '50mb',

@@ -1,9 +1,6 @@
 import { createServer } from 'node:net';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Program, project, shop, start, startWorker, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const withApp = ['-A', './app.js'];
 

@@ -1,12 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
+import { root } from '../e2e/harness/built.ts';
 import { Program, project, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 /** What `npm install` would put there. */
 function install(folder: string): void {

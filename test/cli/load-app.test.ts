@@ -1,8 +1,5 @@
-import { beforeAll, expect, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, test } from 'vitest';
 import { project, shop, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const app = `import { App } from 'umbel';\n`;
 

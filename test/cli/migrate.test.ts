@@ -1,5 +1,5 @@
 // `umbel migrate`: nothing is lost or doubled, wherever it is interrupted.
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { marksAt } from '../../src/cli/migrate/marks.ts';
 import { move } from '../../src/cli/migrate/move.ts';
@@ -9,7 +9,7 @@ import { delayedFor, waitingAt } from '../../src/cli/migrate/scheduled.ts';
 import { delayedAddress } from '../../src/transports/amqp/declare.ts';
 import { openTransport } from '../../src/transports/open.ts';
 import type { Delivery, Transport } from '../../src/transports/transport.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, start, startWorker, umbel } from './harness.ts';
@@ -19,8 +19,6 @@ const mostKills = process.env.CLI_LONG === '1' ? 40 : 3;
 
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
 /** Sends as an application does: `count` calls now with priorities 0 to 9 in turn, then `later` that are to wait for an hour. */
 async function fill(
   broker: string,
@@ -277,7 +275,7 @@ test('a run that died after publishing and before removing: the next doubles not
   expect(sorted((await contents(destination)).map(({ id }) => id))).toEqual(sorted(ids));
 });
 
-describe.skipIf(noRedis)('with Redis', () => {
+needs(describe, noRedis)('with Redis', () => {
   test('killed again and again, it loses and doubles nothing', { timeout: 120_000 }, async () => {
     await using redis = await RedisServerProcess.start();
     const folder = folderOf();
@@ -328,7 +326,7 @@ test('the queue that a delayed message is on its way to is read from its key, do
   expect(delayedFor('celery')).toBeNull();
 });
 
-test.skipIf(noRabbit !== undefined)(
+needs(test, noRabbit)(
   'to RabbitMQ and back, with what waits in its delays',
   { timeout: 90_000 },
   async () => {

@@ -1,12 +1,12 @@
 // The screen of `umbel events`: what is drawn, and what its keys do.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Monitor } from '../../src/cli/events/monitor.ts';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
 import type { Answers } from '../../src/control/mailbox.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { command, project, shop, startWorker, umbel } from './harness.ts';
 
 const at = Date.UTC(2026, 10, 21, 12, 0, 0);
@@ -193,12 +193,12 @@ test('space holds the list as it is; q and Ctrl-C end, the latter also from a qu
   expect(calls.filter((call) => call === 'quit')).toHaveLength(2);
 });
 
-const noPty = existsSync('/usr/bin/script') ? false : 'script(1), which makes a terminal, is not installed';
+const noPty = existsSync('/usr/bin/script')
+  ? undefined
+  : 'script(1), which makes a terminal, is not installed';
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
-test.skipIf(noPty !== false)(
+needs(test, noPty)(
   'on a terminal it draws what happens, and gives the terminal back when it is told to end',
   async () => {
     const folder = project({ 'app.js': shop });

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { readNodes } from '../../src/cli/multi/nodes.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
 import { project, shop, umbel } from './harness.ts';
 
 describe('the workers that are named', () => {
@@ -51,8 +50,6 @@ describe('the workers that are named', () => {
 });
 
 describe('multi', () => {
-  beforeAll(ensureBuilt, 120_000);
-
   test('tells the options of one, and what a name stands for', async () => {
     const multi = async (line: string) => (await umbel('.', ['multi', ...line.split(' ')])).stdout;
     expect(await multi('get mails images@eu mails@eu -c 2 -c:mails 4')).toBe('-n mails@eu -c 2 -c 4\n');

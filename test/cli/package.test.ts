@@ -3,11 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { root } from '../e2e/harness/built.ts';
 import { Program } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 test('the packed package runs tasks in a project that has nothing else', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-packed-'));

@@ -1,11 +1,12 @@
 // The command line on Redis, and without one.
 import { describe, expect, test } from 'vitest';
+import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, start, umbel } from './harness.ts';
 
 const canary = 'canary-4e1';
 
-describe.skipIf(noRedis)('umbel on Redis', () => {
+needs(describe, noRedis)('umbel on Redis', () => {
   test('call, worker, result, purge and dead letters work as on the embedded store', async () => {
     await using server = await RedisServerProcess.start();
     const folder = project({ 'app.js': shop });
@@ -52,6 +53,7 @@ describe.skipIf(noRedis)('umbel on Redis', () => {
 describe('umbel without its broker', () => {
   const settings = (port: number): string => `
 import { App } from 'umbel';
+import { needs } from '../needs.ts';
 export const app = new App('shop', { broker: 'redis://user:${canary}@127.0.0.1:${port}/0', taskPublishTimeout: '300ms' });
 app.task('shop.add', (x, y) => x + y);
 `;

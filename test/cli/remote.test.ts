@@ -1,8 +1,5 @@
-import { beforeAll, expect, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, test } from 'vitest';
 import { project, shop, start, startWorker, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const own = `${shop}
 app.command('greet', ({ name }, worker) => 'hello ' + name + ' from ' + worker);

@@ -1,9 +1,7 @@
-import { beforeAll, expect, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, test } from 'vitest';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, start, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const shop = `
 import { App, crontab } from 'umbel';
@@ -220,7 +218,7 @@ test("Celery's beat_schedule comes in as JSON; what cannot be had is named and l
   expect(infos[1]).toMatchObject({ args: [16, 16], options: { queue: 'slow', expires: 60 } });
 });
 
-test.skipIf(noRedis)('the entries of a RedBeat are read and taken over', { timeout: 60_000 }, async () => {
+needs(test, noRedis)('the entries of a RedBeat are read and taken over', { timeout: 60_000 }, async () => {
   await using server = await RedisServerProcess.start();
   const put = (name: string, definition: object, score: number): void => {
     server.cli(

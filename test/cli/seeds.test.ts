@@ -1,16 +1,13 @@
 // What users of Celery type every day is there, documented, and does what it should.
 import { readFileSync } from 'node:fs';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { fittingRows } from '../../src/cli/output.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { widthOf } from '../../src/cli/terminal/text.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
 import { project, shop, start, startWorker, umbel } from './harness.ts';
 
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
 const celerys = [
   ...[
     'worker',

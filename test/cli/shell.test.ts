@@ -1,9 +1,6 @@
 import { spawn } from 'node:child_process';
-import { beforeAll, expect, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { expect, test } from 'vitest';
 import { command, project, shop } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 /** Pipes lines into `umbel shell`. */
 function shell(

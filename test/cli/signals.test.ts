@@ -1,12 +1,10 @@
 // What a worker does at each signal, as its supervisor sees it. Nothing may be in limbo afterwards.
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { type Program, project, shop, startWorker, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const app = `${shop}
 app.task('shop.spin', (seconds) => {
@@ -97,7 +95,7 @@ test('SIGHUP finishes what runs and starts the same command again, in the same p
   expect(await worker.ended).toMatchObject({ code: 0, signal: null });
 });
 
-describe.skipIf(noRedis)('a worker whose broker is down', () => {
+needs(describe, noRedis)('a worker whose broker is down', () => {
   test('ends within the 10 s that docker leaves it, though a task runs', async () => {
     await using server = await RedisServerProcess.start();
     const folder = project({

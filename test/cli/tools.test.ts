@@ -2,20 +2,18 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { amqpCommands, parseAmqp, wordsOf } from '../../src/cli/amqp/commands.ts';
 import { completionScript, nodeOf } from '../../src/cli/completion/scripts.ts';
 import { bootsteps, bootstepsGraph, dotOf, workersGraph } from '../../src/cli/graph/dot.ts';
 import { Audit } from '../../src/cli/logtool/audit.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { project, shop, startWorker, umbel } from './harness.ts';
 
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
 test('the graph of bootsteps is what a worker starts, in its order; nothing starts before what it needs', () => {
   const text = readFileSync(join(import.meta.dirname, '../../src/worker/worker.ts'), 'utf8');
   const begin = text.indexOf('async #start()');
@@ -124,22 +122,25 @@ test('flower says what there is instead, and does not pretend', async () => {
   expect(stderr).toContain('umbel top and umbel events');
 });
 
-test.skipIf(!existsSync('/bin/bash'))('bash completes commands, their commands, and options', () => {
-  const script = completionScript(nodeOf(createProgram()), 'bash');
-  const complete = (...words: string[]): string[] =>
-    execFileSync('/bin/bash', [
-      '-c',
-      `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _umbel; printf '%s\\n' "\${COMPREPLY[@]}"`,
-      'bash',
-      ...words,
-    ])
-      .toString()
-      .trim()
-      .split('\n');
-  expect(complete('umbel', 'mig')).toEqual(['migrate']);
-  expect(complete('umbel', '-A', './app.ts', 'dead', 'l')).toEqual(['list']);
-  expect(complete('umbel', 'worker', '--conc')).toEqual(['--concurrency']);
-});
+needs(test, existsSync('/bin/bash') ? undefined : 'no /bin/bash')(
+  'bash completes commands, their commands, and options',
+  () => {
+    const script = completionScript(nodeOf(createProgram()), 'bash');
+    const complete = (...words: string[]): string[] =>
+      execFileSync('/bin/bash', [
+        '-c',
+        `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _umbel; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        'bash',
+        ...words,
+      ])
+        .toString()
+        .trim()
+        .split('\n');
+    expect(complete('umbel', 'mig')).toEqual(['migrate']);
+    expect(complete('umbel', '-A', './app.ts', 'dead', 'l')).toEqual(['list']);
+    expect(complete('umbel', 'worker', '--conc')).toEqual(['--concurrency']);
+  },
+);
 
 test('the scripts for zsh and fish name every command', () => {
   const root = nodeOf(createProgram());
@@ -169,7 +170,7 @@ test('amqp without RabbitMQ says so', async () => {
   expect(stderr).toContain('needs RabbitMQ');
 });
 
-describe.skipIf(noRabbit !== undefined)('amqp on RabbitMQ', () => {
+needs(describe, noRabbit)('amqp on RabbitMQ', () => {
   test('a queue is declared, bound, filled, looked at, emptied and deleted', {
     timeout: 90_000,
   }, async () => {

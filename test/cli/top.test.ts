@@ -1,19 +1,17 @@
 // `umbel top`: what is counted, what is drawn, and the command.
-import { beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
 import { timeOfId, waitingSince } from '../../src/cli/top/oldest.ts';
 import { Rates } from '../../src/cli/top/rates.ts';
 import type { Sample } from '../../src/cli/top/sample.ts';
 import { drawTop, shortCount, shortTime } from '../../src/cli/top/view.ts';
 import { uuid7 } from '../../src/lib/uuid.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, startWorker, umbel } from './harness.ts';
 
 // Each of them starts several programs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(ensureBuilt, 120_000);
-
 const now = Date.UTC(2026, 10, 21, 12, 0, 0);
 
 function event(type: string, fields: object) {
@@ -135,7 +133,7 @@ test('top --once shows what waits and for how long, and who works', async () => 
   expect(workers).toMatchObject([{ name: expect.stringMatching(/^celery@/), alive: true }]);
 });
 
-test.skipIf(noRedis)('on Redis it finds the oldest of all priorities', async () => {
+needs(test, noRedis)('on Redis it finds the oldest of all priorities', async () => {
   await using redis = await RedisServerProcess.start();
   const folder = project({ 'app.js': shop });
   const base = ['-b', redis.url()];

@@ -2,11 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
+import { expect, test } from 'vitest';
+import { root } from '../e2e/harness/built.ts';
 import { project, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 const python = `
 import os

@@ -1,9 +1,6 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { ensureBuilt } from '../e2e/harness/built.ts';
 import { project, shop, umbel } from './harness.ts';
-
-beforeAll(ensureBuilt, 120_000);
 
 test('--version prints the version of the package', async () => {
   expect(await umbel(project({}), ['--version'])).toMatchObject({ code: 0, stdout: `${manifest.version}\n` });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeFields } from '../../src/clients/amqp/field-table.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
 import { openTransport } from '../../src/transports/open.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { someMessage } from '../worker/some-message.ts';
 
@@ -40,7 +41,7 @@ describe('a field table', () => {
   });
 });
 
-describe.skipIf(noRabbit)('beside Python on RabbitMQ', () => {
+needs(describe, noRabbit)('beside Python on RabbitMQ', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

@@ -3,10 +3,11 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AmqpLink } from '../../src/clients/amqp/link.ts';
 import { amqpSettings } from '../../src/clients/amqp/settings.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 
-describe.skipIf(noRabbit)('a steady connection to RabbitMQ', () => {
+needs(describe, noRabbit)('a steady connection to RabbitMQ', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

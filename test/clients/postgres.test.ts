@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { classifyPostgresError } from '../../src/clients/postgres/errors.ts';
 import { PostgresPool } from '../../src/clients/postgres/pool.ts';
 import { postgresSettings } from '../../src/clients/postgres/settings.ts';
+import { needs } from '../needs.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 
 describe('the URL of a PostgreSQL server', () => {
@@ -52,9 +53,10 @@ test.each([
   expect(classifyPostgresError(code).kind).toBe(kind);
 });
 
-const noOpenssl = spawnSync('openssl', ['version']).status !== 0;
+const noOpenssl =
+  spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl (apt-get install openssl)';
 
-describe.skipIf(noPostgres ?? noOpenssl)('a server with TLS', () => {
+needs(describe, noPostgres ?? noOpenssl)('a server with TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-postgres-tls-'));
   const file = (name: string): string => join(folder, name);
   let server: PostgresServerProcess;

@@ -6,6 +6,7 @@ import { RedisConnection } from '../../src/clients/redis/connection.ts';
 import { redisScript } from '../../src/clients/redis/script.ts';
 import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { SideThread } from '../../src/clients/redis/side-thread.ts';
+import { needs } from '../needs.ts';
 import { makeCertificates, noOpenssl } from '../servers/certificates.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -33,7 +34,7 @@ hear = async (message) => {
 
 const answer = [7, 'größe', null, ['nested', []], 'FINE', 'x'.repeat(200_000)];
 
-describe.skipIf(noRedis)('the connection of a thread', () => {
+needs(describe, noRedis)('the connection of a thread', () => {
   test('understands all that a script may answer, in the database of the URL, also when the script was not known', async () => {
     await using server = await RedisServerProcess.start();
     await using thread = await Thread.at(server.url(3));
@@ -60,7 +61,7 @@ describe.skipIf(noRedis)('the connection of a thread', () => {
     }
   });
 
-  test.skipIf(noOpenssl)('goes by TLS, with the certificates that were given', async () => {
+  needs(test, noOpenssl)('goes by TLS, with the certificates that were given', async () => {
     using certificates = makeCertificates();
     const { ca, server: own, client } = certificates;
     const port = await freePort();

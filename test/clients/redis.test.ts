@@ -11,6 +11,7 @@ import { RedisSubscriber } from '../../src/clients/redis/subscriber.ts';
 import { BrokerUnavailable, ConfigError, StoreError } from '../../src/errors.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 describe('the URL of a Redis server', () => {
@@ -112,7 +113,7 @@ test('where the keys are is read from the answer', () => {
   expect(movedTo('READONLY x')).toBeNull();
 });
 
-describe.skipIf(noRedis)('a connection to Redis', () => {
+needs(describe, noRedis)('a connection to Redis', () => {
   const things: AsyncDisposable[] = [];
   const folders: string[] = [];
   const add = <T extends AsyncDisposable>(thing: T): T => {

@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
+import { afterAll, expect, test } from 'vitest';
+import { root } from '../e2e/harness/built.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-opening-'));
-beforeAll(ensureBuilt, 90_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Told a file, it opens and closes it, and answers with what went wrong. */

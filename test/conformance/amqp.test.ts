@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe } from 'vitest';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { amqpStore } from './amqp-store.ts';
 import { transportCases } from './run.ts';
 
-describe.skipIf(noRabbit)('on a real node', () => {
+needs(describe, noRabbit)('on a real node', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { needs } from '../needs.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { backendCases } from './run.ts';
 
-describe.skipIf(noPostgres)('on a real server', () => {
+needs(describe, noPostgres)('on a real server', () => {
   let server: PostgresServerProcess;
   let stores = 0;
   beforeAll(async () => {

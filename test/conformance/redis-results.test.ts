@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, vi } from 'vitest';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { backendCases } from './run.ts';
 
@@ -11,7 +12,7 @@ const ways = [
 ];
 
 for (const { name, start, prefix, driver } of ways) {
-  describe.skipIf(noRedis)('on a real server', () => {
+  needs(describe, noRedis)('on a real server', () => {
     let server: RedisServerProcess;
     let stores = 0;
     beforeAll(async () => {

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openRpcBackend } from '../../src/results/rpc/rpc-backend.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { backendCases } from './run.ts';
 
-describe.skipIf(noRabbit)('on a real server', () => {
+needs(describe, noRabbit)('on a real server', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

@@ -9,6 +9,7 @@ import { globMatches, isMeant, readReply, readRequest } from '../../src/protocol
 import { readEvents } from '../../src/protocol/event.ts';
 import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { newApp, startWorker, until } from '../worker/bench.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
@@ -50,7 +51,7 @@ it.each([
   expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
 });
 
-it.skipIf(noRedis)(
+needs(it, noRedis)(
   'bytes of any kind where requests, replies and events travel on Redis harm no worker',
   { timeout: 60_000 },
   async () => {

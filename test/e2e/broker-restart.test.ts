@@ -1,9 +1,9 @@
 // Brokers that go down and come back under workers that nobody touches.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { ensureBuilt } from './harness/built.ts';
 import { guilty } from './harness/checkers.ts';
 import { onRabbit, onRedis, type Place } from './harness/places.ts';
 import { seeded } from './harness/random.ts';
@@ -20,10 +20,8 @@ interface Server {
   stop(signal: NodeJS.Signals): Promise<void>;
 }
 
-beforeAll(ensureBuilt, 90_000);
-
 describe('a broker that goes down and comes back', () => {
-  it.skipIf(noRedis)(
+  needs(it, noRedis)(
     'Redis: workers go on within seconds, and nothing is lost',
     async () => {
       await using server = await RedisServerProcess.start('--appendonly', 'yes', '--appendfsync', 'always');
@@ -32,7 +30,7 @@ describe('a broker that goes down and comes back', () => {
     60_000 + restarts * 20_000,
   );
 
-  it.skipIf(noRabbit || noRedis)(
+  needs(it, noRabbit || noRedis)(
     'RabbitMQ: workers go on within seconds, and nothing is lost',
     async () => {
       await using results = await RedisServerProcess.start();

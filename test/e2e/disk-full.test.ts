@@ -2,12 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { ensureBuilt } from './harness/built.ts';
+import { describe, expect, it } from 'vitest';
 import { guilty } from './harness/checkers.ts';
 import { Trial } from './harness/trial.ts';
-
-beforeAll(ensureBuilt, 90_000);
 
 describe('a disk that is full', () => {
   it('refuses sends with a typed error; the worker lives, and goes on when there is room again', async ({

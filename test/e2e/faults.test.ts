@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
-import { ensureBuilt } from './harness/built.ts';
+import { describe, expect, it } from 'vitest';
 import { guilty } from './harness/checkers.ts';
 import { seeded } from './harness/random.ts';
 import { Trial } from './harness/trial.ts';
 
 const seed = Number(process.env.FAULTS_SEED ?? Date.now() % 1_000_000);
-
-beforeAll(ensureBuilt, 90_000);
 
 describe(`faults of processes (FAULTS_SEED=${seed})`, () => {
   it('a sender that is killed while it sends has lost nothing that was acknowledged to it', async () => {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { ensureBuilt } from './harness/built.ts';
 import { guilty } from './harness/checkers.ts';
 import { onRabbit, onRedis } from './harness/places.ts';
 import type { Program } from './harness/program.ts';
@@ -17,14 +17,12 @@ const slots = 4;
 const redis = started(noRedis, () => RedisServerProcess.start());
 const rabbit = started(noRabbit, () => RabbitServerProcess.start());
 
-beforeAll(ensureBuilt, 90_000);
-
 describe('kill -9 of workers while they run tasks', () => {
   it('on the embedded store loses nothing, sticks nowhere, invents nothing, and repeats only what was in flight', async () => {
     await killLoop('the embedded store', {});
   }, 120_000);
 
-  it.skipIf(noRedis)(
+  needs(it, noRedis)(
     'on Redis the same',
     async () => {
       (await redis()).cli('FLUSHALL');
@@ -33,7 +31,7 @@ describe('kill -9 of workers while they run tasks', () => {
     120_000,
   );
 
-  it.skipIf(noRedis)(
+  needs(it, noRedis)(
     'on Redis with results in another database the same',
     async ({ skip }) => {
       if (process.env.FAULTS_LONG === undefined) skip('in the long run: npm run test:long');
@@ -43,7 +41,7 @@ describe('kill -9 of workers while they run tasks', () => {
     120_000,
   );
 
-  it.skipIf(noRabbit || noRedis)(
+  needs(it, noRabbit || noRedis)(
     'on RabbitMQ with results in Redis the same',
     async () => {
       (await redis()).cli('FLUSHALL');

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Case, corpus } from '../corpus/corpus.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { type Bin, binOfFile, binOfRabbit, binOfRedis, type Thrown } from './harness/bins.ts';
-import { ensureBuilt } from './harness/built.ts';
 import { onRabbit, onRedis } from './harness/places.ts';
 import { Program } from './harness/program.ts';
 import { type Buried, lookInto } from './harness/store.ts';
@@ -21,8 +20,6 @@ const laterGrowthMb = 64;
 /** The other stores, too: `npm run test:long`. */
 const isLong = process.env.FAULTS_LONG !== undefined;
 const tooLong = 'in the long run: npm run test:long';
-
-beforeAll(ensureBuilt, 90_000);
 
 describe('malformed messages in the queue of a running worker', () => {
   it('never stop the worker or its good neighbours; each is in the dead-letter store, byte for byte, with its reason', async () => {

@@ -1,9 +1,8 @@
 // Twelve tasks that do harm, each in every pool where it makes sense, all at once and among innocent ones.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/index.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { ensureBuilt } from './harness/built.ts';
 import { FileView, onRedis, type Place, type View } from './harness/places.ts';
 import { Program } from './harness/program.ts';
 import { lookInto } from './harness/store.ts';
@@ -55,8 +54,6 @@ const killers: Fates = { exit: buried, 'self-kill': buried };
 /** Why the long ones are left out; undefined when they are not. */
 const tooLong = process.env.FAULTS_LONG === undefined ? 'a long run: FAULTS_LONG=1' : undefined;
 const longMs = 900_000;
-
-beforeAll(ensureBuilt, 90_000);
 
 describe('tasks that do harm', () => {
   it('in the event loop fail no other when two of them kill the worker again and again', async () => {

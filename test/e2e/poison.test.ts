@@ -1,9 +1,6 @@
-import { beforeAll, describe, expect, it } from 'vitest';
-import { ensureBuilt } from './harness/built.ts';
+import { describe, expect, it } from 'vitest';
 import { lookInto } from './harness/store.ts';
 import { Trial } from './harness/trial.ts';
-
-beforeAll(ensureBuilt, 90_000);
 
 describe('a task that kills its worker', () => {
   it('is in the dead-letter store after five dead workers, and the queue goes on', async () => {

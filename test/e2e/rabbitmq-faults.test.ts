@@ -2,10 +2,10 @@
 // loses the lease: what was running then may run again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, it } from 'vitest';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { ensureBuilt } from './harness/built.ts';
 import {
   cutAgainAndAgain,
   directions,
@@ -27,9 +27,7 @@ const add = <T extends AsyncDisposable>(thing: T): T => {
   return thing;
 };
 
-beforeAll(ensureBuilt, 90_000);
-
-describe.skipIf(noRabbit || noRedis)(`faults of RabbitMQ and of the way to it (FAULTS_SEED=${seed})`, () => {
+needs(describe, noRabbit || noRedis)(`faults of RabbitMQ and of the way to it (FAULTS_SEED=${seed})`, () => {
   let server: RabbitServerProcess;
   let results: RedisServerProcess;
   beforeAll(async () => {

@@ -1,9 +1,9 @@
 // What happens to Redis and to the way there while work goes on: nothing is lost, nothing runs twice, and soon all works again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { ensureBuilt } from './harness/built.ts';
 import {
   cutAgainAndAgain,
   directions,
@@ -29,9 +29,7 @@ const add = <T extends AsyncDisposable>(thing: T): T => {
   return thing;
 };
 
-beforeAll(ensureBuilt, 90_000);
-
-describe.skipIf(noRedis)(`faults of Redis and of the way to it (FAULTS_SEED=${seed})`, () => {
+needs(describe, noRedis)(`faults of Redis and of the way to it (FAULTS_SEED=${seed})`, () => {
   const fresh = async (...options: readonly string[]): Promise<RedisServerProcess> =>
     add(await RedisServerProcess.start(...options));
 

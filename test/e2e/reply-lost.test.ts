@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { type Direction, FaultProxy, type Loss } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -46,7 +47,7 @@ interface Setup {
 }
 
 describe.each(['reply', 'request'] as const)('any %s of a whole cycle is lost once', (what) => {
-  it.skipIf(noRedis)(
+  needs(it, noRedis)(
     'on Redis: nothing is lost, sent twice, run twice or left behind',
     async () => {
       await loseEach(what, await redis(0));
@@ -54,7 +55,7 @@ describe.each(['reply', 'request'] as const)('any %s of a whole cycle is lost on
     300_000,
   );
 
-  it.skipIf(noRedis)(
+  needs(it, noRedis)(
     'on Redis with results in another database: the same',
     async () => {
       await loseEach(what, await redis(1));
@@ -62,7 +63,7 @@ describe.each(['reply', 'request'] as const)('any %s of a whole cycle is lost on
     300_000,
   );
 
-  it.skipIf(noRabbit || noRedis)(
+  needs(it, noRabbit || noRedis)(
     'on RabbitMQ: nothing is lost, nothing runs again that is recorded, nothing is left behind',
     async () => {
       await loseEach(what, await rabbit());

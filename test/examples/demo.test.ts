@@ -3,11 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { command, Program } from '../cli/harness.ts';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
-
-beforeAll(ensureBuilt, 120_000);
+import { root } from '../e2e/harness/built.ts';
 
 const app = join(root, 'examples/text-statistics/app.ts');
 

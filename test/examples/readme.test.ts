@@ -2,11 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { command, Program, project, start, umbel } from '../cli/harness.ts';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
-
-beforeAll(ensureBuilt, 120_000);
+import { root } from '../e2e/harness/built.ts';
 
 /** The blocks of TypeScript of a page, in order. */
 function blocks(page: string): readonly string[] {

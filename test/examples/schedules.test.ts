@@ -2,11 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Program } from '../cli/harness.ts';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
-
-beforeAll(ensureBuilt, 120_000);
+import { root } from '../e2e/harness/built.ts';
 
 test('the example of schedules lists them, beats, and finds what is overdue', {
   timeout: 40_000,

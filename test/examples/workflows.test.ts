@@ -1,17 +1,18 @@
 // The examples of workflows, run on the built package as they stand.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensureBuilt, root } from '../e2e/harness/built.ts';
+import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
+import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-workflows-'));
 
 beforeAll(async () => {
-  await ensureBuilt();
   process.env.UMBEL_BROKER_URL = `memory://${crypto.randomUUID()}`;
   process.env.ORDERS = join(folder, 'orders');
 }, 90_000);
@@ -62,9 +63,7 @@ test('an order that cannot be paid or shipped is undone step by step', async () 
   await app.close();
 });
 
-const celery = spawnSync('/usr/bin/python3', ['-c', 'import celery, redis']).status === 0;
-
-test.skipIf(noRedis !== undefined || (!celery && !process.env.CI))(
+needs(test, noRedis ?? noPython)(
   'a workflow in two languages: members end in Python, what follows them runs here',
   async () => {
     await using redis = await RedisServerProcess.start();

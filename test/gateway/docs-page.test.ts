@@ -6,10 +6,11 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { GatewayServer } from '../../src/gateway/gateway.ts';
+import { needs } from '../needs.ts';
 import { get, newApp, newGateway, startServer, startWorker, until } from './bench.ts';
 
 const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
-const hasBrowser = existsSync(executablePath);
+const noBrowser = existsSync(executablePath) ? undefined : 'no Chromium (apt-get install chromium)';
 
 it('the page says nothing of the application and takes nothing from elsewhere', async () => {
   const gateway = newGateway(newApp(), { apiKeys: ['secret'] });
@@ -56,11 +57,11 @@ it('people who open the gateway’s address come to the page', async () => {
 });
 
 it.runIf(process.env.CI)('Chromium is there for the tests of the docs page', () => {
-  expect(hasBrowser, `${executablePath} is missing; set UMBEL_TEST_CHROMIUM`).toBe(true);
+  expect(noBrowser, `${executablePath} is missing; set UMBEL_TEST_CHROMIUM`).toBeUndefined();
 });
 
 // Where there is no Chromium these are left out; in CI the test above then fails.
-describe.skipIf(!hasBrowser)('in a browser without network', () => {
+needs(describe, noBrowser)('in a browser without network', () => {
   let profile: string;
   let browser: Browser;
   let context: BrowserContext;

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { routes } from '../../src/gateway/routes.ts';
+import { needs } from '../needs.ts';
 import { startServer, startWorker } from './bench.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -52,7 +53,7 @@ function steps(script: string): Step[] {
   );
 }
 
-it.skipIf(spawnSync('curl', ['--version']).error !== undefined)(
+needs(it, spawnSync('curl', ['--version']).error && 'no curl (apt-get install curl)')(
   'the commands of the guide print what it says',
   async () => {
     const [code = ''] = blocks('ts');

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { SendUnconfirmed } from '../../src/errors.ts';
+import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { newApp, newGateway, post, problem, send, startWorker, until, waiting } from './bench.ts';
 
@@ -16,7 +17,7 @@ function newShop(options: AppOptions): { app: App; runs: string[] } {
   return { app, runs };
 }
 
-describe.skipIf(noRedis)('the HTTP API on Redis', () => {
+needs(describe, noRedis)('the HTTP API on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start();

@@ -5,10 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { claimOne, publication } from '../../src/testing/conformance.ts';
 import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { appendLog, takers } from './harness/append-log.ts';
 
-describe.skipIf(noRedis)('who took a message', () => {
+needs(describe, noRedis)('who took a message', () => {
   test('is told from what the server did: in one step, noted afterwards, or never noted', async () => {
     await using server = await RedisServerProcess.start(...appendLog);
     await using transport = await openRedisTransport(server.url(), { queues: [], driver: {} });

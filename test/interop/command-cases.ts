@@ -4,7 +4,6 @@ import { Control } from '../../src/control/control.ts';
 import type { App } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { umbel } from '../cli/harness.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type CelerySettings, PythonProcess } from './harness/python-process.ts';
 import { PythonWorker } from './harness/python-worker.ts';
@@ -34,7 +33,6 @@ export function commandCases(between: () => Between): void {
 function cases(between: () => Between): void {
   let python: PythonWorker;
   beforeAll(async () => {
-    await ensureBuilt();
     // With children that can be ended.
     python = await PythonWorker.start({
       settings: { ...between().python, worker_pool_restarts: true },

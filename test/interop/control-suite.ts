@@ -1,9 +1,11 @@
 // Celery's own commands against our workers, and ours against Python's, on one broker.
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Control } from '../../src/control/control.ts';
 import { App } from '../../src/index.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type Between, commandCases } from './command-cases.ts';
 import { eventCases } from './event-cases.ts';
@@ -17,8 +19,7 @@ const node = 'typescript@here';
 type Replies = Readonly<Record<string, unknown>>;
 
 export function controlSuite(name: string, missing: string | undefined, start: () => Promise<Servers>): void {
-  const what = missing === undefined ? describe : describe.skip;
-  what(`remote control and events beside Python on ${name}${missing ? ` (${missing})` : ''}`, () => {
+  needs(describe, missing)(`remote control and events beside Python on ${name}`, () => {
     let servers: Servers;
     let app: App;
     let worker: Worker;

@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import { afterEach, describe, expect, onTestFailed, test, vi } from 'vitest';
 import { settingNamed } from '../../src/app/settings.ts';
 import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { PythonProcess } from './harness/python-process.ts';
@@ -18,7 +19,7 @@ function blocks(language: string): string[] {
   );
 }
 
-describe.skipIf(noRedis ?? noPython)('the guide to Python and TypeScript', () => {
+needs(describe, noRedis ?? noPython)('the guide to Python and TypeScript', () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-guide-'));
   afterEach(() => {
     vi.restoreAllMocks();

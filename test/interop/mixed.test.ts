@@ -1,8 +1,8 @@
 // A worker of each language on one queue: real processes, real kills, and every run written down.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
-import { ensureBuilt } from '../e2e/harness/built.ts';
+import { afterEach, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { guilty } from '../e2e/harness/checkers.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRabbit } from '../servers/rabbitmq.ts';
 import { noRedis } from '../servers/redis.ts';
@@ -23,9 +23,8 @@ const careful: CelerySettings = {
   broker_transport_options: { visibility_timeout: visibilityTimeout },
 };
 
-describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', () => {
+needs(describe, noRedis ?? noPython)('a worker of each language on one queue', () => {
   let mixed: Mixed;
-  beforeAll(ensureBuilt, 90_000);
   afterEach(async () => {
     await mixed?.[Symbol.asyncDispose]();
   });
@@ -85,11 +84,9 @@ describe.skipIf(noRedis ?? noPython)('a worker of each language on one queue', (
   });
 });
 
-describe.skipIf(noRedis ?? noRabbit ?? noDriver ?? noPython)(
+needs(describe, noRedis ?? noRabbit ?? noDriver ?? noPython)(
   'a worker of each language on one queue of RabbitMQ',
   () => {
-    beforeAll(ensureBuilt, 90_000);
-
     test(
       'a rolling restart of each side under load loses nothing and runs nothing twice but what a kill cut off',
       async () => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { foreignOptions } from '../../src/cli/celery-options.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 
 interface CeleryOption {
@@ -24,39 +25,35 @@ print(json.dumps(out))`;
 /** Celery has a prompt as a command; ours is `amqp` alone. */
 const otherwise = ['amqp repl'];
 
-test.skipIf(noPython !== undefined)(
-  "every command and option of Celery's is understood",
-  { timeout: 60_000 },
-  () => {
-    const read: unknown = JSON.parse(
-      execFileSync(process.env.INTEROP_PYTHON ?? '/usr/bin/python3', ['-c', tell], { encoding: 'utf8' }),
-    );
-    const theirs = read as Readonly<Record<string, readonly CeleryOption[]>>; // of the program above
-    expect(Object.keys(theirs).length).toBeGreaterThan(25);
-    const missing: string[] = [];
-    for (const [path, options] of Object.entries(theirs)) {
-      if (otherwise.includes(path) || path.startsWith('amqp ')) continue;
-      let command = createProgram();
-      for (const name of path.split(' ').filter(Boolean)) {
-        const child = command.commands.find((each) => each.name() === name);
-        if (child === undefined) {
-          // Those of logtool are an argument here.
-          if (!command.registeredArguments.some(({ variadic, required }) => variadic || required))
-            missing.push(path);
-          break;
-        }
-        command = child;
+needs(test, noPython)("every command and option of Celery's is understood", { timeout: 60_000 }, () => {
+  const read: unknown = JSON.parse(
+    execFileSync(process.env.INTEROP_PYTHON ?? '/usr/bin/python3', ['-c', tell], { encoding: 'utf8' }),
+  );
+  const theirs = read as Readonly<Record<string, readonly CeleryOption[]>>; // of the program above
+  expect(Object.keys(theirs).length).toBeGreaterThan(25);
+  const missing: string[] = [];
+  for (const [path, options] of Object.entries(theirs)) {
+    if (otherwise.includes(path) || path.startsWith('amqp ')) continue;
+    let command = createProgram();
+    for (const name of path.split(' ').filter(Boolean)) {
+      const child = command.commands.find((each) => each.name() === name);
+      if (child === undefined) {
+        // Those of logtool are an argument here.
+        if (!command.registeredArguments.some(({ variadic, required }) => variadic || required))
+          missing.push(path);
+        break;
       }
-      for (const { flags, takes } of options)
-        for (const flag of flags) {
-          const ours = command.options.find(({ short, long }) => short === flag || long === flag);
-          if (ours === undefined || (takes && !ours.required && !ours.optional))
-            missing.push(`${path} ${flag}`);
-        }
+      command = child;
     }
-    expect(missing).toEqual([]);
-  },
-);
+    for (const { flags, takes } of options)
+      for (const flag of flags) {
+        const ours = command.options.find(({ short, long }) => short === flag || long === flag);
+        if (ours === undefined || (takes && !ours.required && !ours.optional))
+          missing.push(`${path} ${flag}`);
+      }
+  }
+  expect(missing).toEqual([]);
+});
 
 test('what has no meaning here says why', () => {
   for (const options of Object.values(foreignOptions))

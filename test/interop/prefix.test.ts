@@ -2,13 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { App } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { PythonClient } from './harness/python-client.ts';
 import { PythonWorker } from './harness/python-worker.ts';
 import { defineTasks } from './programs/tasks.ts';
 
-describe.skipIf(noRedis ?? noPython)('keys with a prefix', () => {
+needs(describe, noRedis ?? noPython)('keys with a prefix', () => {
   let redis: RedisServerProcess;
   let python: PythonClient;
   let pythonWorker: PythonWorker;

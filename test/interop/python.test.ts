@@ -1,11 +1,12 @@
 // The harness itself, Python to Python: when this fails, what fails elsewhere in this folder says nothing of us.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { PythonClient } from './harness/python-client.ts';
 import { PythonWorker } from './harness/python-worker.ts';
 
-describe.skipIf(noRedis || noPython)('Python to Python, through the harness', () => {
+needs(describe, noRedis || noPython)('Python to Python, through the harness', () => {
   let redis: RedisServerProcess;
   let worker: PythonWorker;
   let client: PythonClient;

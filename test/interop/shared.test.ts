@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { App, type AppOptions } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { PythonClient } from './harness/python-client.ts';
@@ -13,7 +14,7 @@ import type { CelerySettings } from './harness/python-process.ts';
 import { PythonWorker } from './harness/python-worker.ts';
 import { defineTasks } from './programs/tasks.ts';
 
-describe.skipIf(noRedis ?? noPython)('one queue, two languages', () => {
+needs(describe, noRedis ?? noPython)('one queue, two languages', () => {
   let redis: RedisServerProcess;
   let settings: CelerySettings;
   let urls: AppOptions;

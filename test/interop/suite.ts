@@ -1,5 +1,6 @@
 // Every case of the two languages together, on whatever servers.
 import { afterAll, beforeAll, beforeEach, describe, onTestFailed } from 'vitest';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { broadcastCases } from './cases/broadcasts.ts';
 import { callCases } from './cases/calls.ts';
@@ -16,7 +17,7 @@ export function interopSuite(
   missing: string | undefined,
   start: () => Promise<Servers>,
 ): void {
-  describe.skipIf(missing ?? noPython)(`Python and TypeScript on ${title}`, () => {
+  needs(describe, missing ?? noPython)(`Python and TypeScript on ${title}`, () => {
     let pair: Pair | undefined;
     const running = (): Pair => {
       if (pair === undefined) throw new Error('the servers have not started');

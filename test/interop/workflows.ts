@@ -1,6 +1,7 @@
 // Workflows of both languages, on whatever servers.
 import { afterAll, beforeAll, beforeEach, describe, onTestFailed } from 'vitest';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { workflowCases } from './cases/workflows.ts';
 import { Pair, type Servers } from './harness/pair.ts';
@@ -11,7 +12,7 @@ export function workflowSuite(
   missing: string | undefined,
   start: () => Promise<Servers>,
 ): void {
-  describe.skipIf(missing ?? noPython)(`workflows of Python and TypeScript on ${title}`, () => {
+  needs(describe, missing ?? noPython)(`workflows of Python and TypeScript on ${title}`, () => {
     let pair: Pair | undefined;
     let defaults: Worker | undefined;
     const running = (): Pair => {

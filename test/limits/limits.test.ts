@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LimitAsk, Limits, TakeRequest, Waiter } from '../../src/limits/limits.ts';
 import { openTransport } from '../../src/transports/open.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { newStore, until } from '../worker/bench.ts';
 
@@ -59,7 +60,7 @@ const asking = (id: string, ...asks: LimitAsk[]): TakeRequest => ({
 const ids = (waiters: readonly Waiter[]): string[] => waiters.map(({ id }) => id);
 
 describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
-  describe.skipIf(kind === 'redis' && noRedis)('shared limits', () => {
+  needs(describe, kind === 'redis' ? noRedis : undefined)('shared limits', () => {
     it('give so many permits to all together, however many ask at once, and a repeated request the same one', async () => {
       const { limits, other } = await open(kind);
       const asked = Array.from({ length: 50 }, (_, n) =>

@@ -14,6 +14,7 @@ import { writeResult, writeTask } from '../../src/protocol/protocol.ts';
 import { reprArgs, saferepr } from '../../src/protocol/saferepr.ts';
 import { decodeTask, type EncodeTaskOptions } from '../../src/protocol/task.ts';
 import { Decimal, PlainDate, PlainTime, Uuid } from '../../src/protocol/values.ts';
+import { needs } from '../needs.ts';
 import { jsonValue, plainValue, taskMessage } from './make.ts';
 import { askPython, canonical, noPython, unordered } from './python.ts';
 
@@ -37,7 +38,7 @@ function pythonReads(texts: readonly string[]): PythonTask[] {
   });
 }
 
-describe.skipIf(noPython)('Python Celery reads what we write', () => {
+needs(describe, noPython)('Python Celery reads what we write', () => {
   const samples = (value: fc.Arbitrary<unknown>, count: number): TaskMessage[] =>
     fc
       .sample(
@@ -146,7 +147,7 @@ describe.skipIf(noPython)('Python Celery reads what we write', () => {
   });
 });
 
-describe.skipIf(noPython)('we read what Python Celery writes', () => {
+needs(describe, noPython)('we read what Python Celery writes', () => {
   it.each([
     ['json', null],
     ['yaml', null],
@@ -192,7 +193,7 @@ describe.skipIf(noPython)('we read what Python Celery writes', () => {
   });
 });
 
-describe.skipIf(noPython)('Python Celery reads our results', () => {
+needs(describe, noPython)('Python Celery reads our results', () => {
   class ShopError extends Error {}
   class KeyError extends Error {}
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -13,7 +14,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test.skipIf(noRedis)('the guide to results prints what it says', async () => {
+needs(test, noRedis)('the guide to results prints what it says', async () => {
   await using server = await RedisServerProcess.start();
   const guide = readFileSync(join(root, 'docs/guide/results.md'), 'utf8');
   const program = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');

@@ -6,6 +6,7 @@ import { isReady, type ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openBackend } from '../../src/results/open.ts';
 import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { needs } from '../needs.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 
 const record = (taskId: string, status = 'SUCCESS', result: unknown = 5): ResultRecord => ({
@@ -24,7 +25,7 @@ async function ended(backend: ResultBackend, id: string): Promise<unknown> {
   throw new Error(`the end of ${id} was never seen`);
 }
 
-describe.skipIf(noPostgres)('results in PostgreSQL', () => {
+needs(describe, noPostgres)('results in PostgreSQL', () => {
   let server: PostgresServerProcess;
   let schemas = 0;
   const open = (schema: string, answerMs = 10_000): Promise<ResultBackend> =>

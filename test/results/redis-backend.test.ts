@@ -9,6 +9,7 @@ import type { ResultBackend } from '../../src/results/backend.ts';
 import { openBackend } from '../../src/results/open.ts';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { RedisRecordWrite, recordLua } from '../../src/transports/redis/record-write.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const day = 86_400_000;
@@ -18,7 +19,7 @@ function record(taskId: string, status = 'SUCCESS', changes: Partial<ResultRecor
   return { taskId, status, result: 5, traceback: null, children: [], dateDone, ...changes };
 }
 
-describe.skipIf(noRedis)('results in Redis', () => {
+needs(describe, noRedis)('results in Redis', () => {
   let server: RedisServerProcess;
   let backend: ResultBackend;
   beforeAll(async () => {

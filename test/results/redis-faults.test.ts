@@ -8,6 +8,7 @@ import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult } from '../../src/results/async-result.ts';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 function record(taskId: string, status = 'SUCCESS', result: unknown = 5): ResultRecord {
@@ -38,7 +39,7 @@ describe('without a server', () => {
   });
 });
 
-describe.skipIf(noRedis)('before there is a server', () => {
+needs(describe, noRedis)('before there is a server', () => {
   test('a watch that is ended before the connection is there leaves nothing behind', async () => {
     await using server = await RedisServerProcess.start();
     await server.stop();
@@ -60,7 +61,7 @@ describe.skipIf(noRedis)('before there is a server', () => {
   }, 20_000);
 });
 
-describe.skipIf(noRedis)('results in a Redis that fails', () => {
+needs(describe, noRedis)('results in a Redis that fails', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start('--appendonly', 'yes', '--appendfsync', 'always');

@@ -3,10 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { App, group } from '../../src/index.ts';
 import { toTuple } from '../../src/results/async-result.ts';
+import { needs } from '../needs.ts';
+import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-const noPython = spawnSync('/usr/bin/python3', ['-c', 'import celery, redis']).status !== 0;
-const missing = noRedis !== undefined || (noPython && !process.env.CI);
+const missing = noRedis ?? noPython;
 
 let server: RedisServerProcess;
 let app: App;
@@ -34,7 +35,7 @@ app = Celery(broker='${server.url(0)}', backend='${server.url(1)}')
   return JSON.parse(stdout);
 }
 
-test.skipIf(missing)('a group that was saved here is restored here and in Python, and expires', async () => {
+needs(test, missing)('a group that was saved here is restored here and in Python, and expires', async () => {
   const add = app.task('add', (x: number, y: number) => x + y);
   const result = await group([add.s(1, 2), group([add.s(3, 4)])]).delay();
   await result.save();
@@ -50,7 +51,7 @@ test.skipIf(missing)('a group that was saved here is restored here and in Python
   expect(await app.restoreGroup(result.id)).toBeUndefined();
 });
 
-test.skipIf(missing)('a group that was saved in Python is restored here', async () => {
+needs(test, missing)('a group that was saved in Python is restored here', async () => {
   python(`
 GroupResult('from-python', [AsyncResult('a', app=app), AsyncResult('b', app=app)], app=app).save()
 print(1)

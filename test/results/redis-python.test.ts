@@ -7,6 +7,7 @@ import { AsyncResult } from '../../src/results/async-result.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { PythonProcess } from '../interop/harness/python-process.ts';
+import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
@@ -17,7 +18,7 @@ function record(taskId: string, status = 'SUCCESS', changes: Partial<ResultRecor
   return { taskId, status, result: 5, traceback: null, children: [], dateDone, ...changes };
 }
 
-describe.skipIf(noRedis || noPython)('results in Redis, with Python Celery', () => {
+needs(describe, noRedis || noPython)('results in Redis, with Python Celery', () => {
   let server: RedisServerProcess;
   let backend: ResultBackend;
   let python: Python;

@@ -4,13 +4,14 @@ import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult } from '../../src/results/async-result.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 function record(taskId: string, status = 'SUCCESS', result: unknown = 5): ResultRecord {
   return { taskId, status, result, traceback: null, children: [], dateDone: null };
 }
 
-describe.skipIf(noRedis)('waiting for results in Redis', () => {
+needs(describe, noRedis)('waiting for results in Redis', () => {
   let server: RedisServerProcess;
   let backend: ResultBackend;
   let there: ResultBackend;

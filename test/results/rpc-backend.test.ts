@@ -7,6 +7,7 @@ import { openBackend } from '../../src/results/open.ts';
 import { Arrived } from '../../src/results/rpc/arrived.ts';
 import { openRpcBackend } from '../../src/results/rpc/rpc-backend.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 
 const record = (taskId: string, status = 'SUCCESS', result: unknown = 5): ResultRecord => ({
@@ -24,7 +25,7 @@ async function ended(backend: ResultBackend, id: string): Promise<unknown> {
   throw new Error(`the end of ${id} was never seen`);
 }
 
-describe.skipIf(noRabbit)('results as messages', () => {
+needs(describe, noRabbit)('results as messages', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { crontab } from '../../src/schedules/crontab.ts';
 import { type SolarEvent, solar } from '../../src/schedules/solar.ts';
 import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { randomFrom, randomSpec } from './random-spec.ts';
 
 const script = join(root, 'test', 'schedules', 'celery_schedules.py');
@@ -22,7 +23,7 @@ function ask<T>(questions: readonly object[]): T {
   return JSON.parse(run.stdout) as T; // written by the script beside
 }
 
-test.skipIf(missing)(
+needs(test, missing)(
   '300 random crontabs are due when Celery says, and 20 times in a row',
   { timeout: 60_000 },
   () => {
@@ -52,7 +53,7 @@ test.skipIf(missing)(
   },
 );
 
-test.skipIf(missing)('the sun stands where it stands for Celery, to two minutes', { timeout: 60_000 }, () => {
+needs(test, missing)('the sun stands where it stands for Celery, to two minutes', { timeout: 60_000 }, () => {
   const events: readonly SolarEvent[] = [
     'dawn_astronomical',
     'dawn_nautical',

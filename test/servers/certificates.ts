@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export const noOpenssl: boolean = spawnSync('openssl', ['version']).status !== 0;
+export const noOpenssl: string | undefined =
+  spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl (apt-get install openssl)';
 
 /** Paths of PEM files. */
 export interface Certificates extends Disposable {

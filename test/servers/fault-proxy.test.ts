@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectAmqp } from 'amqplib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { needs } from '../needs.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { framing } from './framing.ts';
 import { noRabbit, RabbitServerProcess } from './rabbitmq.ts';
@@ -179,7 +180,7 @@ describe('a proxy with faults', () => {
   });
 });
 
-describe.skipIf(noRedis)('a proxy that loses what is said to Redis', () => {
+needs(describe, noRedis)('a proxy that loses what is said to Redis', () => {
   it('loses the n-th reply after the server has acted, and only that connection', async () => {
     const server = add(await RedisServerProcess.start());
     const proxy = add(await FaultProxy.before(server.port, 'redis'));
@@ -209,7 +210,7 @@ describe.skipIf(noRedis)('a proxy that loses what is said to Redis', () => {
   });
 });
 
-describe.skipIf(noRabbit)('a proxy that loses what is said to RabbitMQ', () => {
+needs(describe, noRabbit)('a proxy that loses what is said to RabbitMQ', () => {
   it('loses the confirmation of a message that is in its queue', async () => {
     const server = add(await RabbitServerProcess.start());
     const proxy = add(await FaultProxy.before(server.port, 'amqp'));

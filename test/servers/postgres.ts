@@ -1,4 +1,5 @@
-// A PostgreSQL server of our own for tests: a new cluster on a free port of the loopback.
+// A PostgreSQL server for tests, on a free port of the loopback: a database of the one that the run shares, or, for tests that harm
+// or configure a server, a new cluster of their own.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -15,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Client } from 'pg';
 import { freePort } from './redis.ts';
+import { type Kind, partOf } from './shared.ts';
 
 const home = '/usr/lib/postgresql';
 /** Where the server's programs are: on PATH, or where Debian keeps them. */
@@ -41,18 +43,52 @@ export interface PostgresOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
+/** The database of a server that is not shared. */
+const own = 'postgres';
+
+/** What a holder of a database of the shared server is told. */
+interface Part {
+  readonly port: number;
+  readonly database: string;
+}
+
 export class PostgresServerProcess implements AsyncDisposable {
+  /** How the run's leader starts the shared server. */
+  static readonly sharing: Kind = {
+    async start() {
+      const server = await PostgresServerProcess.start({ settings: ['max_connections = 300'] });
+      let given = 0;
+      return {
+        async part() {
+          const database = `part_${++given}`;
+          await server.sql(`CREATE DATABASE ${database}`);
+          return { port: server.port, database } satisfies Part;
+        },
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+  };
+
   readonly port: number;
   readonly folder: string;
   readonly #password: string | null;
+  readonly #database: string;
   #child: ChildProcess | null = null;
 
-  private constructor(port: number, folder: string, password: string | null) {
+  private constructor(port: number, folder: string, password: string | null, database = own) {
     this.port = port;
     this.folder = folder;
     this.#password = password;
+    this.#database = database;
   }
 
+  /** An empty database of the server that all test files of a run share. */
+  static async shared(): Promise<PostgresServerProcess> {
+    const { port, database } = (await partOf('postgres')) as Part; // as `sharing` gives it
+    return new PostgresServerProcess(port, '', null, database);
+  }
+
+  /** A server of its own. */
   static async start(options: PostgresOptions = {}): Promise<PostgresServerProcess> {
     const place = mkdtempSync(join(tmpdir(), 'umbel-postgres-'));
     const [uid, gid] = owner ?? [];
@@ -102,10 +138,10 @@ export class PostgresServerProcess implements AsyncDisposable {
     return server;
   }
 
-  /** `postgresql://postgres@127.0.0.1:port/postgres`, with its password if it has one. */
+  /** `postgresql://postgres@127.0.0.1:port/database`, with its password if it has one. */
   url(query = ''): string {
     const password = this.#password === null ? '' : `:${encodeURIComponent(this.#password)}`;
-    return `postgresql://postgres${password}@127.0.0.1:${this.port}/postgres${query}`;
+    return `postgresql://postgres${password}@127.0.0.1:${this.port}/${this.#database}${query}`;
   }
 
   get pid(): number | undefined {
@@ -114,6 +150,7 @@ export class PostgresServerProcess implements AsyncDisposable {
 
   /** Also again, with what was written. */
   async start(): Promise<void> {
+    this.#mustBeOwn();
     const child = spawn(program('postgres'), ['-D', join(this.folder, 'data')], {
       stdio: 'ignore',
       ...asOwner(this.folder),
@@ -127,6 +164,7 @@ export class PostgresServerProcess implements AsyncDisposable {
 
   /** SIGINT ends the connections and then the server ("fast"); SIGKILL is a crash. */
   async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
+    this.#mustBeOwn();
     const child = this.#child;
     this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
@@ -135,6 +173,7 @@ export class PostgresServerProcess implements AsyncDisposable {
   }
 
   signal(signal: NodeJS.Signals): void {
+    this.#mustBeOwn();
     this.#child?.kill(signal);
   }
 
@@ -150,9 +189,17 @@ export class PostgresServerProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#database !== own) return; // the run's leader stops it
     // SIGKILL would leave its processes to find out by themselves.
     await this.stop('SIGQUIT');
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #mustBeOwn(): void {
+    if (this.#database !== own)
+      throw new Error(
+        'this server is shared with other tests: PostgresServerProcess.start() makes one of your own',
+      );
   }
 
   async #answers(): Promise<boolean> {

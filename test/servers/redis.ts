@@ -1,29 +1,71 @@
-// A Redis server of our own for tests: on a free port of the loopback, with nothing kept from before.
+// A Redis server for tests, on a free port of the loopback: databases of the one that the run shares, or, for tests that harm or
+// configure a server, one of their own with nothing kept from before.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Kind, partOf } from './shared.ts';
 
 /** Why the tests with Redis cannot run here; undefined when they can. In CI they always must. */
 export const noRedis: string | undefined = missing();
 
+/** So many databases of the shared server go to one holder. */
+const share = 16;
+/** More than all test files of a run take. */
+const shares = 1000;
+
+/** What a holder of databases of the shared server is told. */
+interface Part {
+  readonly port: number;
+  readonly firstDb: number;
+}
+
 export class RedisServerProcess implements AsyncDisposable {
+  /** How the run's leader starts the shared server. */
+  static readonly sharing: Kind = {
+    async start() {
+      const server = await RedisServerProcess.start('--databases', String(share * shares));
+      let given = 0;
+      return {
+        part: async () => ({ port: server.port, firstDb: share * given++ }) satisfies Part,
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+  };
+
   readonly port: number;
   /** Where its files are. */
   readonly folder: string;
   readonly #command: readonly string[];
+  /** Of the databases that {@link url} counts from 0; null when the server is its own. */
+  readonly #firstDb: number | null;
   #child: ChildProcess | null = null;
 
-  private constructor(port: number, options: readonly string[], command: readonly string[] | null = null) {
+  private constructor(
+    port: number,
+    options: readonly string[],
+    command: readonly string[] | null = null,
+    firstDb: number | null = null,
+  ) {
     this.port = port;
-    this.folder = mkdtempSync(join(tmpdir(), 'umbel-redis-'));
+    this.#firstDb = firstDb;
+    this.folder = firstDb === null ? mkdtempSync(join(tmpdir(), 'umbel-redis-')) : '';
     const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', this.folder, '--save', ''];
     this.#command = command ?? [...fixed, ...options];
   }
 
-  /** `options` as on the command line: `['--appendonly', 'yes']`. */
+  /**
+   * Sixteen empty databases of the server that all test files of a run share. Commands that concern the whole server
+   * (CONFIG, CLIENT KILL, INFO, FLUSHALL …) are for servers of one's own.
+   */
+  static async shared(): Promise<RedisServerProcess> {
+    const { port, firstDb } = (await partOf('redis')) as Part; // as `sharing` gives it
+    return new RedisServerProcess(port, [], [], firstDb);
+  }
+
+  /** A server of its own. `options` as on the command line: `['--appendonly', 'yes']`. */
   static async start(...options: readonly string[]): Promise<RedisServerProcess> {
     const server = new RedisServerProcess(await freePort(), options);
     await server.start();
@@ -41,9 +83,15 @@ export class RedisServerProcess implements AsyncDisposable {
     return server;
   }
 
-  /** `redis://127.0.0.1:port/db` */
+  /** `redis://127.0.0.1:port/db`, its databases counted from 0. */
   url(db = 0): string {
-    return `redis://127.0.0.1:${this.port}/${db}`;
+    return `redis://127.0.0.1:${this.port}/${this.db(db)}`;
+  }
+
+  /** The server's own number of this database. */
+  db(db = 0): number {
+    if (this.#firstDb !== null && db >= share) throw new RangeError(`a share has ${share} databases`);
+    return (this.#firstDb ?? 0) + db;
   }
 
   get pid(): number | undefined {
@@ -51,6 +99,7 @@ export class RedisServerProcess implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
+    this.#mustBeOwn();
     const child = spawn('redis-server', this.#command, { stdio: 'ignore' });
     this.#child = child;
     for (let tries = 0; !(await answers(this.port)); tries++) {
@@ -61,6 +110,7 @@ export class RedisServerProcess implements AsyncDisposable {
 
   /** Ends the process: SIGTERM writes its file if it has one, SIGKILL does not. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    this.#mustBeOwn();
     const child = this.#child;
     this.#child = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
@@ -69,12 +119,14 @@ export class RedisServerProcess implements AsyncDisposable {
   }
 
   signal(signal: NodeJS.Signals): void {
+    this.#mustBeOwn();
     this.#child?.kill(signal);
   }
 
-  /** One command by redis-cli, past all of our code; its answer as text. */
+  /** One command by redis-cli on its first database, past all of our code; its answer as text. */
   cli(...args: readonly string[]): string {
-    const run = spawnSync('redis-cli', ['-p', String(this.port), ...args], {
+    if (wholeServer.test(args[0] ?? '')) this.#mustBeOwn();
+    const run = spawnSync('redis-cli', ['-p', String(this.port), '-n', String(this.db()), ...args], {
       encoding: 'utf8',
       maxBuffer: 2 ** 30,
     });
@@ -83,10 +135,22 @@ export class RedisServerProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#firstDb !== null) return; // the run's leader stops it
     await this.stop('SIGKILL');
     rmSync(this.folder, { recursive: true, force: true });
   }
+
+  #mustBeOwn(): void {
+    if (this.#firstDb !== null)
+      throw new Error(
+        'this server is shared with other tests: RedisServerProcess.start() makes one of your own',
+      );
+  }
 }
+
+/** Commands that concern all databases of a server, or say something of all. */
+const wholeServer =
+  /^(?:config|client|info|flushall|shutdown|debug|script|function|replicaof|failover|cluster|acl|swapdb|pubsub)$/i;
 
 /** A port nobody listens on now. */
 export async function freePort(): Promise<number> {

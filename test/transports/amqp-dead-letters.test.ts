@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { until } from '../worker/bench.ts';
@@ -13,7 +14,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-describe.skipIf(noRabbit)('dead letters on RabbitMQ', { timeout: 60_000 }, () => {
+needs(describe, noRabbit)('dead letters on RabbitMQ', { timeout: 60_000 }, () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

@@ -5,6 +5,7 @@ import { AmqpLink } from '../../src/clients/amqp/link.ts';
 import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { claim, claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 
@@ -18,7 +19,7 @@ function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-describe.skipIf(noRabbit)('RabbitMQ and a busy process', () => {
+needs(describe, noRabbit)('RabbitMQ and a busy process', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

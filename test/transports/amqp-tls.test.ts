@@ -5,6 +5,7 @@ import { BrokerUnavailable } from '../../src/errors.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
 import type { Transport } from '../../src/transports/transport.ts';
+import { needs } from '../needs.ts';
 import { type Certificates, makeCertificates, noOpenssl } from '../servers/certificates.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { freePort } from '../servers/redis.ts';
@@ -14,7 +15,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-describe.skipIf(noRabbit || noOpenssl)('RabbitMQ over TLS', () => {
+needs(describe, noRabbit || noOpenssl)('RabbitMQ over TLS', () => {
   let server: RabbitServerProcess;
   let port: number;
   let certificates: Certificates;

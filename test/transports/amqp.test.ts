@@ -9,6 +9,7 @@ import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp
 import { Publisher } from '../../src/transports/amqp/publisher.ts';
 import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
 import type { Consumer, Transport } from '../../src/transports/transport.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 
@@ -17,7 +18,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-describe.skipIf(noRabbit)('RabbitMQ', () => {
+needs(describe, noRabbit)('RabbitMQ', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
     server = await RabbitServerProcess.start();

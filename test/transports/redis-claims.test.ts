@@ -11,9 +11,10 @@ import { joinScript } from '../../src/transports/redis/lua/members.ts';
 import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import { Turns } from '../../src/transports/redis/turns.ts';
 import { longestReadMs } from '../../src/transports/redis/waiter.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-describe.skipIf(noRedis)('claims and blocking reads on Redis', () => {
+needs(describe, noRedis)('claims and blocking reads on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start();

@@ -3,9 +3,10 @@ import { expect, test, vi } from 'vitest';
 import { claim, idOf, publication } from '../../src/testing/conformance.ts';
 import type { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
 import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-test.skipIf(noRedis)(
+needs(test, noRedis)(
   'a consumer that waits while Redis loses everything gets each message that is sent afterwards',
   { timeout: 60_000 },
   async () => {

@@ -2,10 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-describe.skipIf(noRedis)('what is lost between Redis and a worker', () => {
+needs(describe, noRedis)('what is lost between Redis and a worker', () => {
   let server: RedisServerProcess;
   let proxy: FaultProxy;
   beforeAll(async () => {

@@ -6,9 +6,10 @@ import { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
 import { openRedisTransport, type RedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import { isSuspect } from '../../src/transports/suspect.ts';
 import type { Consumer, Delivery } from '../../src/transports/transport.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-describe.skipIf(noRedis)('suspects on Redis', () => {
+needs(describe, noRedis)('suspects on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start();

@@ -10,6 +10,7 @@ import { openRedisTransport, RedisTransport } from '../../src/transports/redis/r
 import { longestReadMs } from '../../src/transports/redis/waiter.ts';
 import type { Consumer, Delivery } from '../../src/transports/transport.ts';
 import { type Random, seeded } from '../e2e/harness/random.ts';
+import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
@@ -19,7 +20,7 @@ const messages = 150;
 const consumers = 3;
 const slots = 4;
 
-describe.skipIf(noRedis)(`consumers that race (RACES_SEED=${first})`, () => {
+needs(describe, noRedis)(`consumers that race (RACES_SEED=${first})`, () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start();

@@ -13,9 +13,10 @@ import { marksLua, unmark } from '../../src/transports/redis/marks.ts';
 import type { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
 import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import type { Consumer, Transport } from '../../src/transports/transport.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-describe.skipIf(noRedis)('the Redis transport', () => {
+needs(describe, noRedis)('the Redis transport', () => {
   let server: RedisServerProcess;
   const opened: AsyncDisposable[] = [];
   let prefixes = 0;

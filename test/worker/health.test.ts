@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 async function probe(port: number | null, path: string): Promise<[number, string]> {
@@ -23,7 +24,7 @@ it('answers probes while it runs, and closes its port when it stops', async () =
   await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow();
 });
 
-it.skipIf(noRedis)('lives, and is not ready, while its broker is away', async () => {
+needs(it, noRedis)('lives, and is not ready, while its broker is away', async () => {
   await using server = await RedisServerProcess.start();
   await using app = new App('health', { broker: `redis://127.0.0.1:${server.port}/0`, backend: null });
   await using worker = new Worker(app, { health: { port: 0 } });

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { newStore, until } from './bench.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -15,7 +16,7 @@ const kept = <T extends AsyncDisposable>(one: T): T => {
   return one;
 };
 
-describe.skipIf(noRabbit)('a worker on RabbitMQ', () => {
+needs(describe, noRabbit)('a worker on RabbitMQ', () => {
   it('waits for a broker that comes late, outlives its restart, says each once, and ends without it', async () => {
     const rabbit = kept(await RabbitServerProcess.start());
     await rabbit.stop('SIGKILL');

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { newStore, until } from './bench.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -30,7 +31,7 @@ function newWorker(broker: string, backend?: string): { app: App; worker: Worker
 
 const lines = (log: MemoryLog, about: string): string[] => log.texts().filter((text) => text.includes(about));
 
-describe.skipIf(noRedis)('a worker on Redis', () => {
+needs(describe, noRedis)('a worker on Redis', () => {
   it('waits for a broker that comes later, says so, and then works', async () => {
     const redis = await server();
     await redis.stop('SIGKILL');

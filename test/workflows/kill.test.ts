@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App, type AsyncResult, chain, chord } from '../../src/index.ts';
-import { ensureBuilt } from '../e2e/harness/built.ts';
 import { type Entry, readLedgers } from '../e2e/harness/ledger.ts';
 import { Program } from '../e2e/harness/program.ts';
+import { needs } from '../needs.ts';
 import { type Place, storeKinds, type Urls } from './stores.ts';
 
 const chords = Number(process.env.UMBEL_CHORDS ?? 100);
@@ -16,12 +16,10 @@ const members = 5;
 /** Many take long where others compute, too. */
 const endSeconds = 60 + chords / 2;
 
-beforeAll(ensureBuilt, 90_000);
-
 /** Without being asked for many, on those that differ most. */
 const left = process.env.UMBEL_CHORDS === undefined ? ['memory', 'redis, results in postgresql'] : ['memory'];
 for (const kind of storeKinds.filter(({ name }) => !left.includes(name))) {
-  describe.skipIf(kind.missing !== undefined)(`kill -9 of workers that run workflows on ${kind.name}`, () => {
+  needs(describe, kind.missing)(`kill -9 of workers that run workflows on ${kind.name}`, () => {
     let place: Place;
     const folder = mkdtempSync(join(tmpdir(), 'umbel-kill-'));
     mkdirSync(join(folder, 'ledgers'));

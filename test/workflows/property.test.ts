@@ -13,6 +13,7 @@ import {
   type SignatureMaker,
   workflows,
 } from '../canvas/random-workflow.ts';
+import { needs } from '../needs.ts';
 import { type Place, storeKinds } from './stores.ts';
 
 const numRuns = Number(process.env.UMBEL_WORKFLOWS ?? 40);
@@ -65,7 +66,7 @@ class Lane implements AsyncDisposable {
 }
 
 for (const kind of storeKinds) {
-  describe.skipIf(kind.missing !== undefined)(`random workflows on ${kind.name}`, () => {
+  needs(describe, kind.missing)(`random workflows on ${kind.name}`, () => {
     let place: Place;
     const open: Lane[] = [];
     beforeAll(async () => {

@@ -13,11 +13,12 @@ import {
   TaskRevokedError,
 } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { type Place, storeKinds } from './stores.ts';
 
 for (const kind of storeKinds) {
-  describe.skipIf(kind.missing !== undefined)(`workflows on ${kind.name}`, () => {
+  needs(describe, kind.missing)(`workflows on ${kind.name}`, () => {
     let place: Place;
     beforeAll(async () => {
       place = await kind.start();

@@ -17,7 +17,8 @@ export async function ensureBuilt(): Promise<void> {
   for (let waitedMs = 0; waitedMs < longestBuildMs && !takeLock(); waitedMs += 100) await sleep(100);
   try {
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    await promisify(execFile)(process.execPath, [compiler, '-b', 'tsconfig.build.json'], { cwd: root });
+    for (const command of [[compiler, '-b', 'tsconfig.build.json'], [join(root, 'scripts', 'assets.mjs')]])
+      await promisify(execFile)(process.execPath, command, { cwd: root });
   } catch (error) {
     // The compiler says what it does not like on its standard output.
     const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';

@@ -1,0 +1,16 @@
+// Before all test files: the package is built, and shared servers can be had. After them: those are stopped.
+import { ensureBuilt } from '../e2e/harness/built.ts';
+import { PostgresServerProcess } from '../servers/postgres.ts';
+import { RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { RedisServerProcess } from '../servers/redis.ts';
+import { lead } from '../servers/shared.ts';
+
+export default async function setup(): Promise<() => Promise<void>> {
+  await ensureBuilt();
+  const servers = await lead({
+    redis: RedisServerProcess.sharing,
+    rabbitmq: RabbitServerProcess.sharing,
+    postgres: PostgresServerProcess.sharing,
+  });
+  return async () => servers[Symbol.asyncDispose]();
+}

@@ -1,0 +1,34 @@
+// Waiting for what must come, with one deadline for all tests: it ends a test that hangs and says for what it waited;
+// it judges no speed.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Generous: a machine that does much else must get there, too. */
+export const patienceMs = 60_000;
+
+/** Waits until the condition holds. Fails after {@link patienceMs}, naming what it waited for (or the condition's text). */
+export async function until(
+  condition: () => unknown,
+  what: string | (() => string) = String(condition),
+): Promise<void> {
+  const late = performance.now() + patienceMs;
+  while (!(await condition())) {
+    if (performance.now() > late) {
+      const named = typeof what === 'string' ? what : what();
+      throw new Error(`waited ${patienceMs / 1000} s for: ${named}`);
+    }
+    await sleep(10);
+  }
+}
+
+/** The promise, if it settles within {@link patienceMs}; fails otherwise, naming `what`. */
+export async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${patienceMs / 1000} s for: ${what}`)), patienceMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
