@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { builtPackage } from './test/run/built-package.ts';
+import { isLong } from './test/run/scale.ts';
 import { patienceMs } from './test/until.ts';
 
 /** With servers and processes of their own, and mostly waiting: these take longest. */
@@ -19,6 +20,7 @@ export default defineConfig({
   plugins: [builtPackage(import.meta.dirname)],
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: isLong ? [] : ['test/**/*.long.test.ts'],
     globalSetup: ['test/run/global-setup.ts'],
     setupFiles: ['test/run/setup.ts'],
     // Longer than a wait within a test, so that it is the wait that fails and says for what it waited.

@@ -1,0 +1,123 @@
+// One run of vitest, and what belongs to it: cases with real processes and servers that fail are tried again on servers of their
+// own, and nothing may be left behind.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bin, root, run } from './setup.mjs';
+
+/**
+ * Where cases start real processes, servers or a browser; what the machine does beside them may fail one. All other cases (units,
+ * conformance) are never tried again.
+ */
+const realProcesses = /^test\/(?:e2e|interop|chaos)\/|^test\/gateway\/docs-page/;
+/** So often a failed one of these is tried again. */
+const tries = 2;
+/** More failures than this are no accident: none is tried again. */
+const mostAccidents = 10;
+
+/** Files that others keep in the folder for temporary files. */
+const caches =
+  /^(?:tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
+
+/**
+ * Runs vitest with these arguments; resolves with what passed, failed, was skipped, and what was flaky. `options` go to vitest also
+ * when a case is tried again.
+ */
+export async function runTests(args, environment = {}, options = []) {
+  // Short: sockets lie in it, and their paths must be.
+  const folder = mkdtempSync(join(tmpdir(), 'ut-'));
+  try {
+    const env = { ...process.env, ...environment, TMPDIR: folder };
+    const found = await vitest([...options, ...args], env);
+    const flaky = [];
+    const failures = [];
+    const accidents = found.failures.filter(({ file }) => file !== null && realProcesses.test(file));
+    const mayPass = new Set(accidents.length > mostAccidents ? [] : accidents);
+    for (const failure of found.failures)
+      if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);
+      else failures.push(failure);
+    for (const message of leftBehind(folder)) failures.push({ file: null, test: null, message });
+    return { passed: found.passed + flaky.length, failures, flaky, skipped: found.skipped };
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}
+
+async function passesAgain({ file, test }, options, env) {
+  for (let tried = 1; tried <= tries; tried++) {
+    console.log(`\n── again, alone (${tried} of ${tries}): ${file}${test === null ? '' : ` > ${test}`}`);
+    const name = test === null ? [] : ['-t', patternOf(test)];
+    const found = await vitest([...options, file, ...name], env);
+    if (found.failures.length === 0 && found.passed > 0) return true;
+  }
+  return false;
+}
+
+// vitest matches a case by the names of its groups and its own, with spaces between them; a name may hold ' > ', too.
+function patternOf(fullName) {
+  return `^${fullName.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(' > ', '(?: > | )')}$`;
+}
+
+async function vitest(args, env) {
+  const summary = join(env.TMPDIR, 'vitest-summary.json');
+  rmSync(summary, { force: true });
+  const reporters = ['--reporter=default', `--reporter=${join(root, 'scripts', 'test-summary.mjs')}`];
+  const code = await run([process.execPath, bin('vitest', 'vitest'), 'run', ...reporters, ...args], {
+    env: { ...env, UMBEL_TEST_SUMMARY: summary },
+  });
+  const found = readSummary(summary);
+  // A run that broke off is a failure that no test counts.
+  if (code !== 0 && found.failures.length === 0)
+    found.failures.push({ file: null, test: null, message: `vitest ended with exit code ${code}` });
+  return found;
+}
+
+function readSummary(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    const message = 'vitest broke off and left no summary';
+    return { passed: 0, failures: [{ file: null, test: null, message }], skipped: [], files: [] };
+  }
+}
+
+/** What the run left: processes that name its folder in their command line or environment (and stops them), and files. */
+function leftBehind(folder) {
+  const found = [];
+  for (const { pid, command } of processesNaming(folder)) {
+    found.push(`process ${pid} was left running: ${command}`);
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // it has ended by itself meanwhile
+    }
+  }
+  for (const name of readdirSync(folder))
+    if (!caches.test(name)) found.push(`left in the folder for temporary files: ${name}`);
+  return found;
+}
+
+// Linux shows them; elsewhere nothing is looked for.
+function processesNaming(folder) {
+  const found = [];
+  for (const pid of numbersIn('/proc')) {
+    if (pid === process.pid) continue;
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      if (command === '') continue; // it has ended, and its parent has not heard of it
+      if (command.includes(folder) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder))
+        found.push({ pid, command: command.slice(0, 200) });
+    } catch {
+      // it has ended, or it is not ours
+    }
+  }
+  return found;
+}
+
+function numbersIn(folder) {
+  try {
+    return readdirSync(folder).map(Number).filter(Number.isInteger);
+  } catch {
+    return [];
+  }
+}

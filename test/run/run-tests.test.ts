@@ -1,0 +1,108 @@
+// What runs the tests, tried on small projects with faults that were planted.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { root } from '../e2e/harness/built.ts';
+import { until } from '../until.ts';
+
+interface Found {
+  readonly passed: number;
+  readonly failures: readonly {
+    readonly file: string | null;
+    readonly test: string | null;
+    readonly message: string;
+  }[];
+  readonly flaky: Found['failures'];
+  readonly skipped: readonly { readonly title: string; readonly reason: string }[];
+}
+
+/** Runs these files as the tests of a project, in a process of its own. */
+function found(files: Readonly<Record<string, string>>): Found {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-run-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  writeFileSync(
+    join(folder, 'vitest.config.mjs'),
+    'export default { test: { globals: true, maxWorkers: 1 } };',
+  );
+  const options = ['--root', folder];
+  const program = `
+    import { writeFileSync } from 'node:fs';
+    import { runTests } from ${JSON.stringify(join(root, 'scripts', 'run-tests.mjs'))};
+    const found = await runTests([], {}, ${JSON.stringify(options)});
+    writeFileSync(${JSON.stringify(join(folder, 'found.json'))}, JSON.stringify(found));`;
+  execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: folder, stdio: 'pipe' });
+  return JSON.parse(readFileSync(join(folder, 'found.json'), 'utf8'));
+}
+
+const oncePassing = (folder: string): string => `
+  const { existsSync, writeFileSync } = await import('node:fs');
+  test('passes the second time (here > or there)', () => {
+    if (existsSync(${JSON.stringify(folder)} + '/tried')) return;
+    writeFileSync(${JSON.stringify(folder)} + '/tried', '');
+    throw new Error('not yet');
+  });
+  test('passes', () => {});`;
+
+test('a case with real processes that passes when it is tried again is flaky; a unit case is tried once', () => {
+  const marks = mkdtempSync(join(tmpdir(), 'umbel-marks-'));
+  onTestFinished(() => rmSync(marks, { recursive: true }));
+  mkdirSync(join(marks, 'unit'));
+  const { passed, failures, flaky } = found({
+    'test/e2e/some.test.js': oncePassing(marks),
+    'test/lib/some.test.js': oncePassing(join(marks, 'unit')),
+    'test/interop/other.test.js': "test('never passes', () => { throw new Error('for good'); });",
+  });
+  const title = 'passes the second time (here > or there)';
+  expect(flaky).toEqual([{ file: 'test/e2e/some.test.js', test: title, message: 'not yet' }]);
+  expect(failures).toEqual([
+    { file: 'test/interop/other.test.js', test: 'never passes', message: 'for good' },
+    { file: 'test/lib/some.test.js', test: title, message: 'not yet' },
+  ]);
+  expect(passed).toBe(3);
+});
+
+test('processes and files that a run leaves behind fail it, and are removed', async () => {
+  const { failures } = found({
+    'test/some.test.js': `
+      import { spawn } from 'node:child_process';
+      import { mkdtempSync } from 'node:fs';
+      import { tmpdir } from 'node:os';
+      test('leaves much', () => {
+        mkdtempSync(tmpdir() + '/rubbish-');
+        spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { detached: true, stdio: 'ignore' }).unref();
+      });`,
+  });
+  const messages = failures.map(({ message }) => message);
+  expect(messages).toEqual([
+    expect.stringMatching(/^process \d+ was left running: .*600_000/),
+    expect.stringMatching(/^left in the folder for temporary files: rubbish-/),
+  ]);
+  const pid = Number(/\d+/.exec(messages[0] ?? '')?.[0]);
+  // Where nobody asks for its exit code, an ended process stays on as an entry without a command.
+  await until(() => !existsSync(`/proc/${pid}`) || readFileSync(`/proc/${pid}/cmdline`, 'utf8') === '');
+});
+
+test('a run that skips says why, for a file that cannot be loaded and a broken run it fails', () => {
+  const needs = `import { needs } from ${JSON.stringify(join(root, 'test', 'needs.ts'))};`;
+  const { skipped, failures } = found({
+    'test/skips.test.js': `${needs}
+      needs(describe, 'no such server')('a group', () => { describe('inside', () => { test('a', () => {}); }); });
+      needs(test, 'no such program')('b', () => {});
+      test('c', ({ skip }) => skip('not here'));
+      test.skip('d', () => {});`,
+    'test/broken.test.js': "throw new Error('cannot be loaded');",
+  });
+  expect(skipped.map(({ title, reason }) => [title.split(' > ').at(-1), reason])).toEqual([
+    ['a', 'no such server'],
+    ['b', 'no such program'],
+    ['c', 'not here'],
+    ['d', 'no reason given'],
+  ]);
+  expect(failures).toEqual([{ file: 'test/broken.test.js', test: null, message: 'cannot be loaded' }]);
+});
