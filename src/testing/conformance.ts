@@ -5,7 +5,8 @@ import type { Consumer, Delivery, Publication } from '../transports/transport.ts
 
 /**
  * One thing that every driver must do. A suite is data, so that it runs under any test runner:
- * `for (const each of transportConformance) test(each.title, () => each.run(harness))`.
+ * `for (const each of transportConformance) test(each.title, () => each.run(harness))`. A case that fails may need a
+ * minute to be sure of it.
  */
 export interface ConformanceCase<Harness, Features> {
   /** A sentence. */
@@ -70,6 +71,9 @@ export function publication(
   };
 }
 
+/** Milliseconds after which what has not come is taken for lost. It ends a case that hangs; it judges no speed. */
+export const patienceMs: number = 60_000;
+
 /** The id of the task in a delivery. */
 export function idOf(delivery: Delivery): string {
   if (!delivery.message.ok) throw new Error(`an undecodable message: ${delivery.message.refusal.detail}`);
@@ -77,7 +81,11 @@ export function idOf(delivery: Delivery): string {
 }
 
 /** Claims until there are `count` deliveries. Rejects after `timeoutMs`. */
-export async function claim(consumer: Consumer, count = 1, timeoutMs = 5000): Promise<Delivery[]> {
+export async function claim(
+  consumer: Consumer,
+  count = 1,
+  timeoutMs: number = patienceMs,
+): Promise<Delivery[]> {
   const deliveries: Delivery[] = [];
   const signal = AbortSignal.timeout(timeoutMs);
   while (deliveries.length < count) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { WireMessage } from '../protocol/message.ts';
 import type { FanoutExchange, Subscription } from '../transports/fanout.ts';
 import type { Transport, TransportFeatures } from '../transports/transport.ts';
-import type { ConformanceCase } from './conformance.ts';
+import { type ConformanceCase, patienceMs } from './conformance.ts';
 
 type Case = ConformanceCase<{ open(): Promise<Transport> }, TransportFeatures>;
 
@@ -118,14 +118,14 @@ async function hear(
   queue: string = `conformance.${process.pid}.${++listeners}`,
 ): Promise<Hearing> {
   const heard: (readonly [string, string])[] = [];
-  const subscription: Subscription = { exchange, keys, queue, ttlMs: 5000, expiresMs: 60_000 };
+  const subscription: Subscription = { exchange, keys, queue, ttlMs: patienceMs, expiresMs: patienceMs };
   const listening = await transport.fanout.subscribe(subscription, (message, key) =>
     heard.push([key, message.ok ? Buffer.from(message.value.body).toString() : message.refusal.detail]),
   );
   return {
     heard,
     async next(count) {
-      const until = performance.now() + 10_000;
+      const until = performance.now() + patienceMs;
       while (heard.length < count && performance.now() < until)
         await new Promise((resolve) => setTimeout(resolve, 2));
       return heard.slice(0, count);

@@ -1,7 +1,15 @@
 // How every transport parts what kills its owners from what only runs beside it.
 import assert from 'node:assert/strict';
 import type { Consumer, Delivery, Transport, TransportFeatures } from '../transports/transport.ts';
-import { type ConformanceCase, claim, claimNothing, claimOne, idOf, publication } from './conformance.ts';
+import {
+  type ConformanceCase,
+  claim,
+  claimNothing,
+  claimOne,
+  idOf,
+  patienceMs,
+  publication,
+} from './conformance.ts';
 
 interface Harness {
   open(): Promise<Transport>;
@@ -12,7 +20,7 @@ type Case = ConformanceCase<Harness, TransportFeatures>;
 
 /** No case waits for so long: a consumer with this patience has none of its bounds reached. */
 const forEverMs = 600_000;
-/** In so long a consumer has surely seen what waits in its queues. */
+/** In so long a consumer has mostly seen what waits in its queues. */
 const noticeMs = 800;
 
 export const quarantineCases: readonly Case[] = [
@@ -71,15 +79,24 @@ export const quarantineCases: readonly Case[] = [
     const transport = await harness.open();
     const busy = await join(await harness.open());
     await transport.publish([publication('held')]);
-    const held = await claimOne(busy);
+    const held = [await claimOne(busy)];
     await suspect(harness, ['suspect']);
     assert.deepEqual(await claimNothing(busy, noticeMs), []);
-    await transport.publish([publication('fresh')]);
-    const claiming = claimSoon(busy);
-    await held.settle({ kind: 'ack' });
-    const [first, ...beside] = await claiming;
-    assert.deepEqual([idOf(first), beside], ['suspect', []]);
-    await first.settle({ kind: 'ack' });
+    for (const late = performance.now() + patienceMs; ; ) {
+      await transport.publish([publication('fresh')]);
+      const claiming = claimSoon(busy);
+      for (const delivery of held.splice(0)) await delivery.settle({ kind: 'ack' });
+      const [first, ...beside] = await claiming;
+      if (idOf(first) === 'suspect') {
+        assert.deepEqual(beside, []);
+        await first.settle({ kind: 'ack' });
+        break;
+      }
+      // It may be that it has not heard of what waits: then it claims others. But not for ever.
+      assert.ok(performance.now() < late, 'others are claimed all the time');
+      held.push(first, ...beside, ...(await claimNothing(busy, noticeMs)));
+      for (const delivery of held) assert.equal(idOf(delivery), 'fresh');
+    }
     assert.equal(idOf(await claimOne(busy)), 'fresh');
   }),
 
@@ -110,7 +127,7 @@ async function suspect(harness: Harness, ids: readonly string[]): Promise<void> 
   const doomed = await join(transport);
   await transport.publish(ids.map((id) => publication(id)));
   for (const strikes of [0, 1]) {
-    for (const delivery of await claim(doomed, ids.length, 20_000)) assert.equal(delivery.strikes, strikes);
+    for (const delivery of await claim(doomed, ids.length)) assert.equal(delivery.strikes, strikes);
     await harness.kill(doomed);
   }
   await doomed.close();
@@ -118,7 +135,7 @@ async function suspect(harness: Harness, ids: readonly string[]): Promise<void> 
 
 /** Waits for what comes first, and asks for more than there is. */
 async function claimSoon(consumer: Consumer): Promise<[Delivery, ...Delivery[]]> {
-  const [first, ...others] = await consumer.claim(() => 10, AbortSignal.timeout(20_000));
+  const [first, ...others] = await consumer.claim(() => 10, AbortSignal.timeout(patienceMs));
   if (first === undefined) throw new Error('nothing was claimed');
   return [first, ...others];
 }

@@ -1,16 +1,29 @@
 // What every transport must do.
 import assert from 'node:assert/strict';
+import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Consumer, Transport, TransportFeatures } from '../transports/transport.ts';
-import { type ConformanceCase, claim, claimNothing, claimOne, idOf, publication } from './conformance.ts';
+import {
+  type ConformanceCase,
+  claim,
+  claimNothing,
+  claimOne,
+  idOf,
+  patienceMs,
+  publication,
+} from './conformance.ts';
+import { FakeClock } from './fake-clock.ts';
 import { fanoutCases } from './fanout-cases.ts';
 import { quarantineCases } from './quarantine-cases.ts';
 
 /** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
 export interface TransportHarness {
-  /** A handle on the store; each call as from another process, if the driver's store is shared by several. */
-  open(): Promise<Transport>;
+  /**
+   * A handle on the store; each call as from another process, if the driver's store is shared by several. `clock` is for
+   * drivers that can be given one, and stands still: who looks now and then would not look again.
+   */
+  open(options?: { readonly clock?: Clock }): Promise<Transport>;
   /** A result backend whose writes can travel with this transport's settlements (`atomicSettlement`). */
   openBackend(transport: Transport, options: { readonly expiresMs: number | null }): Promise<ResultBackend>;
   /** Puts bytes into a queue as somebody else might. */
@@ -117,7 +130,7 @@ export const transportConformance: readonly Case[] = [
       await transport.publish(['a', 'b', 'c', 'd'].map((id) => publication(id)));
       const consumer = await join(transport);
       let room = 3;
-      const claiming = consumer.claim(() => room, AbortSignal.timeout(5000));
+      const claiming = consumer.claim(() => room, AbortSignal.timeout(patienceMs));
       room = 1;
       assert.equal((await claiming).length, 1);
       // A broker that pushes may bring them one after the other.
@@ -135,22 +148,19 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'a waiting claim is woken by another process at once, not at the next look',
+    'a waiting claim is woken by another process, and not by looking again',
     async (harness) => {
-      const [sender, receiver] = [await harness.open(), await harness.open()];
+      const clock = new FakeClock(Date.now());
+      const [sender, receiver] = [await harness.open(), await harness.open({ clock })];
       const consumer = await join(receiver);
-      const latencies: number[] = [];
       for (let n = 0; n < 21; n++) {
         const claiming = claimOne(consumer);
         await settled(receiver, 5);
-        const sent = performance.now();
         await sender.publish([publication(`m${n}`)]);
         const delivery = await claiming;
-        latencies.push(performance.now() - sent);
+        assert.equal(idOf(delivery), `m${n}`);
         await delivery.settle({ kind: 'ack' });
       }
-      // Half of them: a single one may fall together with anything on a busy machine.
-      assert.ok((latencies.sort((a, b) => a - b)[10] ?? 0) < 200, `median latency ${latencies[10]} ms`);
     },
     'multiProcess',
   ),
@@ -194,7 +204,7 @@ export const transportConformance: readonly Case[] = [
     const abort = new AbortController();
     const quitting = [
       aborting.claim(() => 1, abort.signal),
-      closing.claim(() => 1, AbortSignal.timeout(5000)),
+      closing.claim(() => 1, AbortSignal.timeout(patienceMs)),
     ];
     await settled(transport);
     const claiming = claim(staying, 2);
@@ -305,21 +315,21 @@ export const transportConformance: readonly Case[] = [
       assert.ok(Date.now() >= until.getTime());
       assert.deepEqual([again.redelivered, again.strikes, again.parks], [true, 0, 0]);
       await again.settle({ kind: 'release', until, parked: true });
-      const [third = fail()] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
-      assert.equal(third.parks, 1);
+      assert.equal((await claimOne(consumer)).parks, 1);
     },
   ),
 
   check('a parked message comes back after its time, and each parking is counted', async (harness) => {
     const transport = await harness.open();
-    await transport.publish([publication('a')]);
+    await transport.publish(['long', 'short'].map((id) => publication(id)));
     const consumer = await join(transport);
+    await (await claimOne(consumer)).settle({ kind: 'release', until: inAnHour(), parked: true });
+    if (transport.features.counts) assert.equal((await transport.size('celery')).scheduled, 1);
     const until = new Date(Date.now() + 80);
     await (await claimOne(consumer)).settle({ kind: 'release', until, parked: true });
-    if (transport.features.counts) assert.equal((await transport.size('celery')).scheduled, 1);
     const again = await claimOne(consumer);
     assert.ok(Date.now() >= until.getTime());
-    assert.deepEqual([again.parks, again.strikes], [1, 0]);
+    assert.deepEqual([idOf(again), again.parks, again.strikes], ['short', 1, 0]);
   }),
 
   check(
@@ -343,38 +353,37 @@ export const transportConformance: readonly Case[] = [
     },
   ),
 
-  check('a message is never delivered before its eta, and soon after it', async (harness) => {
+  check('a message is never delivered before its eta', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
     const claiming = claimOne(consumer);
-    const eta = new Date(Date.now() + 400);
-    await transport.publish([publication('later', { eta })]);
+    await transport.publish([publication('in an hour', { eta: inAnHour() })]);
     // At once, or when the first worker has seen it: on a store that is shared with Python it is sent as Python sends it.
     if (transport.features.counts) {
-      while ((await transport.size('celery')).scheduled === 0) assert.ok(Date.now() < eta.getTime());
+      const late = performance.now() + patienceMs;
+      while ((await transport.size('celery')).scheduled === 0)
+        assert.ok(performance.now() < late, 'it is not scheduled');
       assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
     }
-    assert.equal(idOf(await claiming), 'later');
-    const late = Date.now() - eta.getTime();
-    assert.ok(late >= 0, `${-late} ms early`);
-    assert.ok(late < 2000, `${late} ms late`);
+    const eta = new Date(Date.now() + 400);
+    await transport.publish([publication('soon', { eta })]);
+    assert.equal(idOf(await claiming), 'soon');
+    const early = eta.getTime() - Date.now();
+    assert.ok(early <= 0, `${early} ms early`);
   }),
 
   check('an eta before that of others is not missed, and one that has passed is now', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
-    const lateness: number[] = [];
     for (const near of ['near', 'nearer', 'nearest']) {
       const claiming = claimOne(consumer);
       await settled(transport);
-      await transport.publish([publication('far', { eta: new Date(Date.now() + 60_000) })]);
+      await transport.publish([publication('far', { eta: inAnHour() })]);
       const eta = new Date(Date.now() + 60);
       await transport.publish([publication(near, { eta })]);
       assert.equal(idOf(await claiming), near);
-      lateness.push(Date.now() - eta.getTime());
+      assert.ok(Date.now() >= eta.getTime());
     }
-    // The best of three: any one may fall together with anything on a busy machine.
-    assert.ok(Math.min(...lateness) < 300, `late by ${lateness.join(', ')} ms`);
     await transport.publish([publication('past', { eta: new Date(Date.now() - 1000) })]);
     assert.equal(idOf(await claimOne(consumer)), 'past');
   }),
@@ -401,7 +410,7 @@ export const transportConformance: readonly Case[] = [
     const doomed = await join(first);
     assert.equal((await claim(doomed, 2)).length, 2);
     const heir = await join(second);
-    const inheriting = claim(heir, 2, 20_000);
+    const inheriting = claim(heir, 2);
     await harness.kill(doomed);
     const inherited = await inheriting;
     assert.deepEqual(inherited.map(idOf).sort(), ['a', 'b']);
@@ -417,23 +426,30 @@ export const transportConformance: readonly Case[] = [
   check('each death counts, and a worker taken for dead is told and may go on', async (harness) => {
     const transport = await harness.open();
     await transport.publish([publication('killer')]);
-    const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 1000 });
+    const begun = Date.now();
+    const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 6000 });
+    let claiming = claimOne(consumer);
     for (const strikes of [0, 1, 2]) {
-      const delivery = await claimOne(consumer);
+      const delivery = await claiming;
       assert.equal(delivery.strikes, strikes);
       const told = new Promise<void>((done) =>
         delivery.lost.addEventListener('abort', () => done(), { once: true }),
       );
       await harness.kill(consumer);
-      await within(10_000, told, 'the loss of the lease');
+      // It hears of that by itself, and when it asks for more.
+      if (strikes > 0) claiming = claimOne(consumer);
+      await within(told, 'the loss of the lease');
+      if (strikes === 0) claiming = claimOne(consumer);
       assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
       assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');
     }
-    const delivery = await claimOne(consumer);
+    const delivery = await claiming;
     assert.equal(await delivery.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'x' }), 'settled');
     const [letter = fail()] = await transport.deadLetters.list();
     assert.equal(letter.strikes, 3);
-    assert.ok(Math.abs(letter.diedAt.getTime() - Date.now()) < 60_000);
+    // By the clock of the store, which may not be ours.
+    assert.ok(letter.diedAt.getTime() >= begun - 60_000);
+    assert.ok(letter.diedAt.getTime() <= Date.now() + 60_000);
   }),
 
   ...quarantineCases,
@@ -443,7 +459,7 @@ export const transportConformance: readonly Case[] = [
     await first.publish([publication('a'), publication('b')]);
     const doomed = await join(first);
     const [a = fail(), b = fail()] = await claim(doomed, 2);
-    const inheriting = claim(await join(second), 2, 20_000);
+    const inheriting = claim(await join(second), 2);
     await harness.kill(doomed);
     const inherited = await inheriting;
     assert.equal(await a.settle({ kind: 'dead', reason: 'rejected', detail: 'stale' }), 'fenced');
@@ -463,7 +479,7 @@ export const transportConformance: readonly Case[] = [
       const stale = await claimOne(doomed);
       const { lost } = stale;
       const heir = await join(second);
-      const inheriting = claim(heir, 1, 20_000);
+      const inheriting = claim(heir, 1);
       await harness.kill(doomed);
       const [fresh = fail()] = await inheriting;
       const write = backend.writeOf(record('a', 'SUCCESS', 'stale'));
@@ -548,9 +564,12 @@ export const transportConformance: readonly Case[] = [
         publish: [
           publication('known', { write: backend.writeOfSent(record('known', 'PENDING')) }),
           publication('new', { eta, write: backend.writeOfSent(record('new', 'PENDING')) }),
+          publication('later', { eta: inAnHour(), write: backend.writeOfSent(record('later', 'PENDING')) }),
         ],
       });
-      assert.deepEqual(await transport.size('celery'), { ready: 1, scheduled: 1, claimed: 0 });
+      const { ready, scheduled, claimed } = await transport.size('celery');
+      assert.deepEqual([ready + scheduled, claimed], [3, 0]);
+      assert.ok(scheduled >= 1); // of the one whose time comes soon it may have come
       assert.equal((await backend.get('known'))?.status, 'STARTED');
       assert.equal((await backend.get('new'))?.status, 'PENDING');
       assert.equal(idOf(await claimOne(consumer)), 'known');
@@ -672,10 +691,7 @@ export const transportConformance: readonly Case[] = [
       const transport = await harness.open();
       await transport.publish([publication('held')]);
       const held = await claimOne(await join(transport));
-      await transport.publish([
-        publication('waits'),
-        publication('later', { eta: new Date(Date.now() + 60_000) }),
-      ]);
+      await transport.publish([publication('waits'), publication('later', { eta: inAnHour() })]);
       await transport.publish([publication('elsewhere', { queue: 'other' })]);
       assert.deepEqual(await transport.queues(), ['celery', 'other']);
       assert.equal(await transport.purge('celery'), transport.features.counts ? 2 : 1);
@@ -693,7 +709,7 @@ export const transportConformance: readonly Case[] = [
     await leaving.close();
     await leaving.close();
     assert.equal(await held.settle({ kind: 'ack' }), 'fenced');
-    assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(1000)), []);
+    assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(patienceMs)), []);
     const again = await claim(await join(transport), 2);
     assert.deepEqual(
       again.map(({ strikes }) => strikes),
@@ -705,7 +721,7 @@ export const transportConformance: readonly Case[] = [
   check('a closing consumer that waits stops waiting', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
-    const claiming = consumer.claim(() => 1, AbortSignal.timeout(10_000));
+    const claiming = consumer.claim(() => 1, AbortSignal.timeout(patienceMs));
     await consumer.close();
     assert.deepEqual(await claiming, []);
   }),
@@ -733,7 +749,7 @@ export const transportConformance: readonly Case[] = [
       await first.publish([
         publication('dies'),
         publication('waits'),
-        publication('later', { eta: new Date(Date.now() + 3_600_000) }),
+        publication('later', { eta: inAnHour() }),
       ]);
       const delivery = await claimOne(await join(first));
       await delivery.settle({ kind: 'dead', reason: 'rejected', detail: 'no' });
@@ -750,21 +766,27 @@ export const transportConformance: readonly Case[] = [
   ...fanoutCases,
 ];
 
-/** When what was asked of the store just before has surely reached it: a claim is on the list of those who wait. */
+/** When what was asked of the store just before has mostly reached it: a claim is on the list of those who wait. */
 async function settled(transport: Transport, waitMs = 30): Promise<void> {
-  const consumer = await join(transport, ['nothing ever comes here']);
+  const consumer = await (bystanders.get(transport) ?? join(transport, ['nothing ever comes here']));
+  bystanders.set(transport, consumer);
   assert.deepEqual(await claimNothing(consumer, waitMs), []);
-  await consumer.close();
+}
+
+const bystanders = new WeakMap<Transport, Consumer>();
+
+function inAnHour(): Date {
+  return new Date(Date.now() + 3_600_000);
 }
 
 function pastTime(ms: number): Promise<void> {
   return new Promise((done) => setTimeout(done, ms - Date.now() + 5));
 }
 
-async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
+async function within<T>(promise: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not come within ${ms} ms`)), ms);
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), patienceMs);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

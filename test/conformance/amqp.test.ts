@@ -7,8 +7,8 @@ import { transportCases } from './run.ts';
 needs(describe, noRabbit)('on a real node', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
-    server = await RabbitServerProcess.start();
-  }, 60_000);
+    server = await RabbitServerProcess.shared();
+  });
   afterAll(() => server[Symbol.asyncDispose]());
   transportCases('amqp, classic queues,', () => amqpStore(() => server, 'classic'));
   transportCases('amqp, quorum queues,', () => amqpStore(() => server, 'quorum'));

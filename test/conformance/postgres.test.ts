@@ -8,8 +8,8 @@ needs(describe, noPostgres)('on a real server', () => {
   let server: PostgresServerProcess;
   let stores = 0;
   beforeAll(async () => {
-    server = await PostgresServerProcess.start();
-  }, 60_000);
+    server = await PostgresServerProcess.shared();
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   backendCases('postgresql', () => {

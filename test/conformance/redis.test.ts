@@ -7,7 +7,7 @@ import { conformance } from './run.ts';
 needs(describe, noRedis)('on a real server', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
-    server = await RedisServerProcess.start();
+    server = await RedisServerProcess.shared();
   });
   afterAll(() => server[Symbol.asyncDispose]());
   conformance('redis', () => redisStore(() => server));

@@ -22,8 +22,8 @@ export function transportCases(driver: string, newStore: () => Omit<Store, 'open
       (store, opened) => {
         const handles = new Map<Consumer, Transport>();
         return {
-          open: async () => {
-            const transport = opened.add(await store.openTransport());
+          open: async (options) => {
+            const transport = opened.add(await store.openTransport(options));
             const consume = transport.consume.bind(transport);
             transport.consume = async (options) => {
               const consumer = await consume(options);

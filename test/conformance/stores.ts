@@ -13,6 +13,7 @@ import type { Consumer, Transport } from '../../src/transports/transport.ts';
 
 export interface BackendOptions {
   readonly expiresMs: number | null;
+  readonly clock?: Clock;
 }
 
 /** A store that is empty at first. */

@@ -1,7 +1,7 @@
 // The embedded result backend: records in the same SQLite file as the messages, or in one of its own.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SqliteStore, type Statement, type StoreOptions, type Transaction } from '../../clients/sqlite.ts';
 import { StoreError } from '../../errors.ts';
+import { Alarm } from '../../lib/alarm.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
@@ -77,7 +77,7 @@ class SqliteBackend implements ResultBackend {
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
   /** The local watchers of each record: one row in the store serves them all. */
-  readonly #alarms = new Map<string, Set<() => void>>();
+  readonly #alarms = new Map<string, Set<Alarm>>();
   readonly #unlisten: () => void;
   readonly #sweeper: NodeJS.Timeout | null;
   #closed = false;
@@ -225,32 +225,22 @@ class SqliteBackend implements ResultBackend {
     seen: number,
     signal: AbortSignal,
   ): Promise<{ change: number; record: ResultRecord } | undefined> {
-    let rung = false;
-    let wake = (): void => {};
-    const alarm = (): void => {
-      rung = true;
-      wake();
-    };
+    const alarm = new Alarm(this.#clock);
     const alarms = this.#alarms.get(id) ?? new Set();
     this.#alarms.set(id, alarms.add(alarm));
+    signal.addEventListener('abort', alarm.ring, { once: true });
     try {
       const now = this.store.read((sql) => this.#row(sql, id));
       if (now !== undefined && now.change !== seen) return now;
       const owner = await this.store.peers.id();
       while (!signal.aborted && !this.#closed) {
-        rung = false;
         const look = await this.store.write(false, (transaction) => this.#look(transaction, id, seen, owner));
         if (look.kind === 'changed') return look;
-        if (rung) continue;
-        const napping = new AbortController();
-        wake = () => napping.abort();
-        await sleep(glanceMs, undefined, {
-          signal: AbortSignal.any([signal, napping.signal]),
-          ref: true,
-        }).catch(() => {});
+        await alarm.sleep(glanceMs);
       }
       return undefined;
     } finally {
+      signal.removeEventListener('abort', alarm.ring);
       alarms.delete(alarm);
       if (alarms.size === 0 && this.#alarms.get(id) === alarms) this.#alarms.delete(id);
     }
@@ -266,7 +256,7 @@ class SqliteBackend implements ResultBackend {
   }
 
   #alarm(id: string): void {
-    for (const alarm of this.#alarms.get(id) ?? []) alarm();
+    for (const alarm of this.#alarms.get(id) ?? []) alarm.ring();
   }
 }
 
