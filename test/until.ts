@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Generous: a machine that does much else must get there, too. */
 export const patienceMs = 60_000;
 
+/** The same for what is told seconds: `result.get(patience)`. */
+export const patience: { readonly timeout: number } = { timeout: patienceMs / 1000 };
+
 /** Waits until the condition holds. Fails after {@link patienceMs}, naming what it waited for (or the condition's text). */
 export async function until(
   condition: () => unknown,
