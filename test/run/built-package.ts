@@ -9,6 +9,8 @@ export function builtPackage(root: string): Plugin {
   return {
     name: 'built-package',
     enforce: 'pre',
+    // Else Vitest would compile it once more, and it would be another package than the one that applications of tests import.
+    config: () => ({ test: { server: { deps: { external: [/\/dist\/.*\.js$/] } } } }),
     resolveId(source, importer) {
       if (importer === undefined || !source.startsWith('.')) return null;
       const path = resolve(dirname(importer), source);
