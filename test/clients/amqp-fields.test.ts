@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeFields } from '../../src/clients/amqp/field-table.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
+import { claimOne } from '../../src/testing/conformance.ts';
 import { openTransport } from '../../src/transports/open.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
@@ -44,8 +45,8 @@ describe('a field table', () => {
 needs(describe, noRabbit)('beside Python on RabbitMQ', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
-    server = await RabbitServerProcess.start();
-  }, 60_000);
+    server = await RabbitServerProcess.shared();
+  });
   afterAll(() => server?.[Symbol.asyncDispose]());
 
   const python = (code: string): string =>
@@ -72,7 +73,9 @@ needs(describe, noRabbit)('beside Python on RabbitMQ', () => {
     const message = someMessage({ timeLimit: 300, softTimeLimit: 240, groupIndex: 1000, headers });
     await transport.publish([{ id: message.id, queue: 'ours', message: encodeTask(message), eta: null }]);
     await transport.close();
-    const read = JSON.parse(python(`q = c.SimpleQueue('ours')\nprint(json.dumps(q.get(timeout=5).headers))`));
+    const read = JSON.parse(
+      python(`q = c.SimpleQueue('ours')\nprint(json.dumps(q.get(timeout=60).headers))`),
+    );
     expect(read).toMatchObject({ ...headers, timelimit: [300, 240], group_index: 1000 });
   });
 
@@ -84,18 +87,18 @@ p = c.Producer()
 kombu.Queue('theirs', channel=c.default_channel).declare()
 p.publish([[], {}, {}], routing_key='theirs', headers=h, serializer='json')`);
     await using transport = await openTransport(server.url());
-    await using consumer = await transport.consume({ queues: ['theirs'], name: 'w@here', leaseMs: 5000 });
-    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
-    const read = delivery?.message.ok ? delivery.message.value.headers : null;
+    await using consumer = await transport.consume({ queues: ['theirs'], name: 'w@here', leaseMs: 15_000 });
+    const delivery = await claimOne(consumer);
+    const read = delivery.message.ok ? delivery.message.value.headers : null;
     expect(read).toMatchObject({ big: 2 ** 40, low: -70_000, timelimit: [300, 240] });
     // Back, and read again: it is written by us now.
-    await delivery?.settle({ kind: 'release', until: null });
-    const [again] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
-    expect(again?.message.ok && again.message.value.headers).toMatchObject({
+    await delivery.settle({ kind: 'release', until: null });
+    const again = await claimOne(consumer);
+    expect(again.message.ok && again.message.value.headers).toMatchObject({
       big: 2 ** 40,
       timelimit: [300, 240],
     });
-    await again?.settle({ kind: 'ack' });
+    await again.settle({ kind: 'ack' });
   });
 });
 

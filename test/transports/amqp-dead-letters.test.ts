@@ -6,7 +6,7 @@ import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
-import { until } from '../worker/bench.ts';
+import { until } from '../until.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -14,11 +14,11 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-needs(describe, noRabbit)('dead letters on RabbitMQ', { timeout: 60_000 }, () => {
+needs(describe, noRabbit)('dead letters on RabbitMQ', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
-    server = await RabbitServerProcess.start();
-  }, 60_000);
+    server = await RabbitServerProcess.shared();
+  });
   afterAll(() => server?.[Symbol.asyncDispose]());
 
   async function open(url: string): Promise<AmqpTransport> {

@@ -56,11 +56,12 @@ export class AmqpConsumer implements Consumer {
   #suspectsWait = false;
   #suspectsSeenMs = Number.NEGATIVE_INFINITY;
   #flowing: Promise<void> | null = null;
-  #glancedMs: number = performance.now();
+  #glancedMs: number;
   #idle: (() => void) | null = null;
 
   constructor(parts: AmqpConsumerParts) {
     this.#parts = parts;
+    this.#glancedMs = parts.clock.monotonic();
     this.#queues = [...new Set(parts.options.queues)];
     this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
     this.#lines = new SuspectLines([...this.#queues], (queue) => this.#openLine(queue));
@@ -123,7 +124,8 @@ export class AmqpConsumer implements Consumer {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         const room = capacity();
         if (room <= 0) return [];
-        if (performance.now() - this.#suspectsSeenMs > suspectsLookMs) void this.#lookForSuspects();
+        if (this.#parts.clock.monotonic() - this.#suspectsSeenMs > suspectsLookMs)
+          void this.#lookForSuspects();
         const { aloneMs } = this.#quarantine;
         if (aloneMs > 0) {
           await this.#rest();
@@ -145,8 +147,8 @@ export class AmqpConsumer implements Consumer {
         }
         if (signal.aborted || this.#closing.signal.aborted) break;
         await alarm.sleep(glanceMs);
-        if (performance.now() - this.#glancedMs > glanceMs / 2) {
-          this.#glancedMs = performance.now();
+        if (this.#parts.clock.monotonic() - this.#glancedMs > glanceMs / 2) {
+          this.#glancedMs = this.#parts.clock.monotonic();
           await this.#glance();
           await this.#lookForSuspects();
         }
@@ -214,7 +216,8 @@ export class AmqpConsumer implements Consumer {
       return null;
     }
     await alarm.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), suspectsGlanceMs));
-    if (performance.now() - this.#suspectsSeenMs > suspectsGlanceMs) await this.#lookForSuspects();
+    if (this.#parts.clock.monotonic() - this.#suspectsSeenMs > suspectsGlanceMs)
+      await this.#lookForSuspects();
     return null;
   }
 
@@ -241,7 +244,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #lookForSuspects(): Promise<void> {
-    this.#suspectsSeenMs = performance.now();
+    this.#suspectsSeenMs = this.#parts.clock.monotonic();
     try {
       const wait = await this.#lines.look();
       if (wait === this.#suspectsWait) return;
