@@ -1,5 +1,5 @@
 // What is too big to be carried along is stored; here everything is too big.
-import fc from 'fast-check';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendWorkflow } from '../../src/app/send-workflow.ts';
 import { approximateSize, nextStep, resolve, Shelf } from '../../src/canvas/by-reference.ts';
@@ -8,6 +8,8 @@ import { App } from '../../src/index.ts';
 import type { WireSignature } from '../../src/protocol/message.ts';
 import { storedId } from '../../src/protocol/workflow-wire.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { fc } from '../lib/property.ts';
+import { scaled } from '../run/scale.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { evaluate, runText } from './evaluate.ts';
 import { endOf } from './outcome.ts';
@@ -76,10 +78,10 @@ describe('random workflows of which everything is stored', () => {
         const expected = evaluate(described);
         runs.length = 0;
         const result = await sendWorkflow(app, make(described).toJSON(), { inlineBytes: 120 });
-        expect(await endOf(result, 10)).toEqual(expected.end);
+        expect(await endOf(result)).toEqual(expected.end);
         await expect.poll(() => [...runs].sort(), { interval: 2 }).toEqual([...expected.ran].sort());
       }),
-      { numRuns: Number(process.env.UMBEL_WORKFLOWS ?? 150), examples: found },
+      { numRuns: scaled(40, 3000), examples: found },
     );
-  }, 60_000);
+  });
 });

@@ -3,7 +3,7 @@ import { type AsyncResult, GroupResult, TaskFailedError } from '../../src/index.
 import type { End } from './evaluate.ts';
 
 /** Waits for a workflow's end. @param seconds how long, at most */
-export async function endOf(result: AsyncResult, seconds = 20): Promise<End> {
+export async function endOf(result: AsyncResult, seconds = 60): Promise<End> {
   if (result instanceof GroupResult)
     return { kind: 'group', members: await Promise.all(result.results.map((each) => endOf(each, seconds))) };
   const value: unknown = await result.get({ propagate: false, timeout: seconds });

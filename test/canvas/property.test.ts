@@ -1,6 +1,7 @@
-import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { App } from '../../src/index.ts';
+import { fc } from '../lib/property.ts';
+import { scaled } from '../run/scale.ts';
 import { evaluate, runText } from './evaluate.ts';
 import { endOf } from './outcome.ts';
 import { defineRandomTasks, found, workflows } from './random-workflow.ts';
@@ -20,6 +21,6 @@ it('any workflow, run in place, comes to what the algebra says, and runs each ta
       expect(end).toEqual(expected.end);
       expect([...runs].sort()).toEqual([...expected.ran].sort());
     }),
-    { numRuns: Number(process.env.UMBEL_WORKFLOWS ?? 300), examples: found },
+    { numRuns: scaled(60, 3000), examples: found },
   );
 });

@@ -1,5 +1,4 @@
 // Random workflows as descriptions, and the signatures of them. Shared by the tests of planning, of `apply` and of real stores.
-import fc from 'fast-check';
 import {
   type AnySignature,
   type App,
@@ -11,6 +10,7 @@ import {
   type Settled,
   starmap,
 } from '../../src/index.ts';
+import { fc } from '../lib/property.ts';
 
 /** A workflow, described. `n` is a task's own number: no two have the same. */
 export type Described = Linked &

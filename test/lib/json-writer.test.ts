@@ -1,6 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asciiJson, JsonWriter } from '../../src/lib/json-writer.ts';
+import { scaled } from '../run/scale.ts';
+import { fc } from './property.ts';
 
 describe('JSON written byte by byte', () => {
   it('is what JSON.stringify says of any texts and numbers, in ASCII', () => {
@@ -22,6 +23,7 @@ describe('JSON written byte by byte', () => {
         expect({ texts: read.texts, count: read.count }).toEqual({ texts: all, count });
         expect(read.seconds).toBeCloseTo(ms / 1000, 6);
       }),
+      { numRuns: scaled(30, 1000) },
     );
   });
 

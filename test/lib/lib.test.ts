@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { toMs, toSeconds } from '../../src/lib/duration.ts';
@@ -7,6 +6,7 @@ import { schemeOf, storeAt } from '../../src/lib/store-url.ts';
 import { suggest } from '../../src/lib/suggest.ts';
 import { uuid7 } from '../../src/lib/uuid.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
+import { fc } from './property.ts';
 
 describe('durations', () => {
   test('numbers are seconds, text has a unit', () => {

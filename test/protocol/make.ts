@@ -1,8 +1,8 @@
 // Messages for the tests.
-import fc from 'fast-check';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import { reprArgs, saferepr } from '../../src/protocol/saferepr.ts';
 import { taskMessage as plainMessage } from '../../src/testing/conformance.ts';
+import { fc } from '../lib/property.ts';
 
 /** A plain call of `shop.add`, with what a test wants to be different. */
 export function taskMessage(changes: Partial<TaskMessage> = {}): TaskMessage {

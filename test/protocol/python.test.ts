@@ -1,6 +1,5 @@
-// What we write, read by real Python Celery; what Python writes, read by us. Random values, one process per batch.
-import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+// What we write, read by real Python Celery; what Python writes, read by us. Random values.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   SoftTimeLimitExceeded,
   TaskRevokedError,
@@ -14,9 +13,11 @@ import { writeResult, writeTask } from '../../src/protocol/protocol.ts';
 import { reprArgs, saferepr } from '../../src/protocol/saferepr.ts';
 import { decodeTask, type EncodeTaskOptions } from '../../src/protocol/task.ts';
 import { Decimal, PlainDate, PlainTime, Uuid } from '../../src/protocol/values.ts';
+import { fc } from '../lib/property.ts';
 import { needs } from '../needs.ts';
+import { scaled, seed } from '../run/scale.ts';
 import { jsonValue, plainValue, taskMessage } from './make.ts';
-import { askPython, canonical, noPython, unordered } from './python.ts';
+import { canonical, noPython, Peer, unordered } from './python.ts';
 
 /** What the peer says of a task message. */
 interface PythonTask {
@@ -29,17 +30,25 @@ interface PythonTask {
   readonly [key: string]: unknown;
 }
 
-function pythonReads(texts: readonly string[]): PythonTask[] {
-  return askPython<PythonTask>(
-    texts.map((text) => ({ op: 'task', raw: Buffer.from(text).toString('base64') })),
-  ).map((answer) => {
+let peer: Peer;
+beforeAll(() => {
+  if (noPython === undefined) peer = new Peer();
+});
+afterAll(() => peer?.[Symbol.asyncDispose]());
+
+/** How many random values are tried. */
+const count = scaled(40, 1000);
+
+async function pythonReads(texts: readonly string[]): Promise<PythonTask[]> {
+  const requests = texts.map((text) => ({ op: 'task', raw: Buffer.from(text).toString('base64') }));
+  return (await peer.ask<PythonTask>(requests)).map((answer) => {
     if ('error' in answer) throw new Error(answer.error);
     return answer.ok;
   });
 }
 
 needs(describe, noPython)('Python Celery reads what we write', () => {
-  const samples = (value: fc.Arbitrary<unknown>, count: number): TaskMessage[] =>
+  const samples = (value: fc.Arbitrary<unknown>): TaskMessage[] =>
     fc
       .sample(
         fc.tuple(
@@ -56,16 +65,16 @@ needs(describe, noPython)('Python Celery reads what we write', () => {
     ['YAML', { serializer: 'yaml' }, plainValue.filter(noLoneSurrogates)],
     ['msgpack', { serializer: 'msgpack' }, plainValue.filter(noLoneSurrogates)],
     ['JSON with zlib', { compression: 'zlib' }, jsonValue],
-  ])('random arguments, %s', (_, options, value) => {
-    const messages = samples(value, 300);
-    const read = pythonReads(messages.map((message) => writeTask(message, options)));
+  ])('random arguments, %s', async (_, options, value) => {
+    const messages = samples(value);
+    const read = await pythonReads(messages.map((message) => writeTask(message, options)));
     for (const [index, message] of messages.entries()) {
       expect(unordered(read[index]?.args)).toEqual(unordered(canonical(message.args)));
       expect(unordered(read[index]?.kwargs)).toEqual(unordered(canonical(message.kwargs)));
     }
   });
 
-  it('typed values, as kombu 5.3 and later read them', () => {
+  it('typed values, as kombu 5.3 and later read them', async () => {
     const args = [
       new Date('2026-11-21T02:09:38.406Z'),
       new Date('0001-01-01T00:00:00Z'),
@@ -76,10 +85,10 @@ needs(describe, noPython)('Python Celery reads what we write', () => {
       new PlainDate('2026-11-21'),
       new PlainTime('13:37:00.000123'),
     ];
-    expect(pythonReads([writeTask(taskMessage({ args }))])[0]?.args).toEqual(canonical(args));
+    expect((await pythonReads([writeTask(taskMessage({ args }))]))[0]?.args).toEqual(canonical(args));
   });
 
-  it('everything that can be said about a call', () => {
+  it('everything that can be said about a call', async () => {
     const signature = {
       task: 'peer.task',
       args: [1],
@@ -113,7 +122,7 @@ needs(describe, noPython)('Python Celery reads what we write', () => {
         chord: signature,
       },
     });
-    const [read] = pythonReads([writeTask(message)]);
+    const [read] = await pythonReads([writeTask(message)]);
     expect(read).toMatchObject({
       id: 'id-1',
       task: 'peer.task',
@@ -135,11 +144,11 @@ needs(describe, noPython)('Python Celery reads what we write', () => {
     expect(JSON.stringify(read?.headers)).toContain('acme');
   });
 
-  it('the repr of the arguments is what Python itself would have written', () => {
-    const messages = samples(plainValue.filter(noLoneSurrogates), 400).filter(
+  it('the repr of the arguments is what Python itself would have written', async () => {
+    const messages = samples(plainValue.filter(noLoneSurrogates)).filter(
       ({ args }) => reprArgs(args).length < 900,
     );
-    const read = pythonReads(messages.map((message) => writeTask(message)));
+    const read = await pythonReads(messages.map((message) => writeTask(message)));
     for (const [index, message] of messages.entries()) {
       // In Python's order of keys; JavaScript puts those that look like numbers first, and writes what it has.
       expect([read[index]?.same_repr, message.argsrepr]).toEqual([true, message.argsrepr]);
@@ -154,7 +163,7 @@ needs(describe, noPython)('we read what Python Celery writes', () => {
     ['msgpack', null],
     ['json', 'zlib'],
     ['json', 'bzip2'],
-  ])('random arguments, %s, compression %s', (serializer, compression) => {
+  ])('random arguments, %s, compression %s', async (serializer, compression) => {
     interface Written {
       body: string;
       content_type: string;
@@ -163,8 +172,7 @@ needs(describe, noPython)('we read what Python Celery writes', () => {
       args: unknown;
       kwargs: unknown;
     }
-    const seed = Math.trunc(Math.random() * 1e9);
-    const [answer] = askPython<Written[]>([{ op: 'write', seed, count: 300, serializer, compression }]);
+    const [answer] = await peer.ask<Written[]>([{ op: 'write', seed, count, serializer, compression }]);
     if (answer === undefined || 'error' in answer) throw new Error(`seed ${seed}: ${answer?.error}`);
     for (const written of answer.ok) {
       const decoded = decodeTask(
@@ -208,8 +216,8 @@ needs(describe, noPython)('Python Celery reads our results', () => {
       dateDone: new Date(),
     });
   };
-  const exceptionOf = (error: unknown): unknown => {
-    const [answer] = askPython<{ map: [string, unknown][] }>([{ op: 'result', text: failed(error) }]);
+  const exceptionOf = async (error: unknown): Promise<unknown> => {
+    const [answer] = await peer.ask<{ map: [string, unknown][] }>([{ op: 'result', text: failed(error) }]);
     if (answer === undefined || 'error' in answer) throw new Error(answer?.error);
     return answer.ok.map.find(([key]) => key === 'result')?.[1];
   };
@@ -238,13 +246,13 @@ needs(describe, noPython)('Python Celery reads our results', () => {
       python('TaskRevokedError', 'celery.exceptions', 'expired'),
     ],
     ['something thrown that is no error', { code: 1 }, python('Error', 'celery.exceptions', { code: 1 })],
-  ])('%s', (_, error, expected) => {
-    expect(exceptionOf(error)).toEqual(expected);
+  ])('%s', async (_, error, expected) => {
+    expect(await exceptionOf(error)).toEqual(expected);
   });
 
-  it('random results', () => {
-    const values = fc.sample(jsonValue, 200);
-    const answers = askPython<{ map: [string, unknown][] }>(
+  it('random results', async () => {
+    const values = fc.sample(jsonValue, count);
+    const answers = await peer.ask<{ map: [string, unknown][] }>(
       values.map((result) => ({
         op: 'result',
         text: writeResult({
@@ -265,11 +273,11 @@ needs(describe, noPython)('Python Celery reads our results', () => {
     }
   });
 
-  it('the repr of random values', () => {
+  it('the repr of random values', async () => {
     const values = fc
-      .sample(plainValue.filter(noLoneSurrogates), 300)
+      .sample(plainValue.filter(noLoneSurrogates), count)
       .filter((value) => saferepr(value).length < 900);
-    const answers = askPython<string>(values.map((value) => ({ op: 'repr', value: encodeJson(value) })));
+    const answers = await peer.ask<string>(values.map((value) => ({ op: 'repr', value: encodeJson(value) })));
     expect(answers.map((answer) => ('ok' in answer ? answer.ok : answer.error))).toEqual(
       values.map((value) => saferepr(value)),
     );

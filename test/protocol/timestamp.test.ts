@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatTimestamp, parseTimestamp } from '../../src/protocol/timestamp.ts';
+import { fc } from '../lib/property.ts';
 
 describe('times as text', () => {
   it('every time that Python knows comes back', () => {
