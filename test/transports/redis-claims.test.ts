@@ -13,6 +13,7 @@ import { Turns } from '../../src/transports/redis/turns.ts';
 import { longestReadMs } from '../../src/transports/redis/waiter.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { patienceMs, until } from '../until.ts';
 
 needs(describe, noRedis)('claims and blocking reads on Redis', () => {
   let server: RedisServerProcess;
@@ -60,14 +61,14 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
         return empty;
       }
       await empty;
-      await vi.waitFor(() => expect(reads).toHaveBeenCalled(), patience); // the first was empty: the consumer waits
+      await until(() => reads.mock.calls.length > 0); // the first was empty: the consumer waits
       await sender.publish([publication('second')]);
       const reply = await run(script, keys, args, options);
       setImmediate(answered);
       return reply;
     };
     try {
-      const came = await consumer.claim(() => slots, AbortSignal.timeout(15_000));
+      const came = await consumer.claim(() => slots, AbortSignal.timeout(patienceMs));
       expect(came.map(idOf)).toEqual(['second']);
       expect(claims).toBe(2);
       for (const delivery of came) await delivery.settle({ kind: 'ack' });
@@ -96,19 +97,16 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
         .filter((line) => line.includes('cmd=blmove'));
     const ids: string[] = [];
     const next = async (): Promise<void> => {
-      for (const delivery of await consumer.claim(() => 1, AbortSignal.timeout(15_000))) {
+      for (const delivery of await consumer.claim(() => 1, AbortSignal.timeout(patienceMs))) {
         ids.push(idOf(delivery));
         await delivery.settle({ kind: 'ack' });
       }
     };
     let coming = next();
-    await vi.waitFor(() => expect(blocked()).toHaveLength(4), patience);
+    await until(() => blocked().length === 4);
     const known = blocked();
     for (const line of known) server.cli('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)?.[1] ?? '');
-    await vi.waitFor(
-      () => expect(blocked().filter((line) => !known.includes(line))).toHaveLength(4),
-      patience,
-    );
+    await until(() => blocked().filter((line) => !known.includes(line)).length === 4);
 
     // Just as the reads are to be stopped, one brings a message, and a new one begins.
     const call = connection.call.bind(connection);
@@ -117,7 +115,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
       await sender.publish([publication('first')]);
       await coming;
       coming = next();
-      await vi.waitFor(() => expect(blocked()).toHaveLength(4), patience);
+      await until(() => blocked().length === 4);
     };
     connection.call = async (args, options) => {
       if (args[1] === 'UNBLOCK') {
@@ -139,7 +137,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
       return run(script, keys, args, options);
     };
     again();
-    await vi.waitFor(() => expect(looks).toBeGreaterThan(0), patience);
+    await until(() => looks > 0);
     await coming;
     await claim(consumer, 1, 300).then(
       (more) => ids.push(...more.map(idOf)),
@@ -190,8 +188,6 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     expect(state()).toBe(0);
   });
 });
-
-const patience = { timeout: 15_000 } as const;
 
 function sha(text: string): string {
   return createHash('sha1').update(text).digest('hex');

@@ -10,7 +10,7 @@ needs(describe, noRedis)('what is lost between Redis and a worker', () => {
   let server: RedisServerProcess;
   let proxy: FaultProxy;
   beforeAll(async () => {
-    server = await RedisServerProcess.start();
+    server = await RedisServerProcess.shared();
     proxy = await FaultProxy.before(server.port, 'redis');
   });
   afterAll(async () => {
@@ -22,7 +22,7 @@ needs(describe, noRedis)('what is lost between Redis and a worker', () => {
     'reply',
     'request',
   ] as const)('a worker whose joining was lost (the %s) hears that the broker is away, and may join again', async (what) => {
-    const url = `redis://127.0.0.1:${proxy.port}/0`;
+    const url = server.url().replace(String(server.port), String(proxy.port));
     await using transport = await openRedisTransport(url, { queues: [], driver: {} });
     const join = { queues: ['celery'], name: 'test', leaseMs: 15_000 };
     const loss = proxy.lose(what, 1, 'EVALSHA');

@@ -1,7 +1,7 @@
 // Consumers on one Redis behind a network where each command and each answer takes a while, in the order of each connection, and where
 // connections are cut; their room comes and goes. Whatever the order of events, nothing is held by two, and all ends once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RedisConnection } from '../../src/clients/redis/connection.ts';
 import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
@@ -11,40 +11,43 @@ import { longestReadMs } from '../../src/transports/redis/waiter.ts';
 import type { Consumer, Delivery } from '../../src/transports/transport.ts';
 import { type Random, seeded } from '../e2e/harness/random.ts';
 import { needs } from '../needs.ts';
+import { scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { patienceMs, until } from '../until.ts';
 
-const first = Number(process.env.RACES_SEED ?? Date.now() % 1_000_000);
-const seeds = Number(process.env.RACES_SEEDS ?? 2);
+const seeds = scaled(1, 100);
 const messages = 150;
 const consumers = 3;
 const slots = 4;
 
-needs(describe, noRedis)(`consumers that race (RACES_SEED=${first})`, () => {
+needs(describe, noRedis)('consumers that race', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
-    server = await RedisServerProcess.start();
+    server = await RedisServerProcess.shared();
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
   it.each(
-    Array.from({ length: seeds }, (_, n) => first + n),
-  )('hold each message alone and end it once, seed %i', async (seed) => {
-    server.cli('FLUSHALL');
-    const random = seeded(seed);
+    Array.from({ length: seeds }, (_, n) => seed + n),
+  )('hold each message alone and end it once, seed %i', async (each) => {
+    server.cli('FLUSHDB');
+    const random = seeded(each);
     await using proxy = await FaultProxy.before(server.port, 'redis');
     proxy.weather = {
       get latencyMs() {
         return random.below(3) === 0 ? random.below(12) : 0;
       },
     };
-    const found = await new Race(proxy, random).run();
-    expect(found, `seed ${seed}`).toEqual([]);
-  }, 60_000);
+    const url = server.url().replace(String(server.port), String(proxy.port));
+    const found = await new Race(proxy, url, random).run();
+    expect(found, `seed ${each}`).toEqual([]);
+  });
 });
 
 class Race {
   readonly #proxy: FaultProxy;
+  readonly #url: string;
   readonly #random: Random;
   readonly #sent: string[] = [];
   readonly #holders = new Map<string, number>();
@@ -52,8 +55,9 @@ class Race {
   readonly #found: string[] = [];
   readonly #over = new AbortController();
 
-  constructor(proxy: FaultProxy, random: Random) {
+  constructor(proxy: FaultProxy, url: string, random: Random) {
     this.#proxy = proxy;
+    this.#url = url;
     this.#random = random;
   }
 
@@ -69,22 +73,21 @@ class Race {
       ...systemClock,
       sleep: (ms, signal) => systemClock.sleep(ms === longestReadMs ? this.#random.below(300) : ms, signal),
     };
-    const url = `redis://127.0.0.1:${this.#proxy.port}/0`;
     const working = [];
     for (let n = 0; n < consumers; n++) {
-      const connection = await RedisConnection.open(redisSettings(url, 'broker', {}));
+      const connection = await RedisConnection.open(redisSettings(this.#url, 'broker', {}));
       const transport = add(new RedisTransport(connection, [], clock));
       const consumer = add(
         await transport.consume({ queues: ['celery'], name: `c${n}`, leaseMs: 30_000, slots }),
       );
       working.push(this.#work(consumer, n));
     }
-    const sender = add(await openRedisTransport(url, { queues: [], driver: {} }));
+    const sender = add(await openRedisTransport(this.#url, { queues: [], driver: {} }));
     const cutting = this.#cut();
     await this.#send(sender);
-    await vi
-      .waitFor(() => expect(this.#ended.size).toBe(messages), { timeout: 20_000, interval: 20 })
-      .catch(() => this.#found.push(`only ${this.#ended.size} of ${messages} ended`));
+    await until(() => this.#ended.size === messages).catch(() =>
+      this.#found.push(`only ${this.#ended.size} of ${messages} ended`),
+    );
     this.#over.abort();
     await Promise.all([cutting, ...working]);
     for (const thing of opened.reverse()) await thing[Symbol.asyncDispose]();
@@ -100,7 +103,10 @@ class Race {
       );
       this.#sent.push(...ids);
       const priority = this.#random.below(4) === 0 ? 5 : 0;
-      await sender.publish(ids.map((id) => publication(id, { once: true, priority })));
+      await sender.publish(
+        ids.map((id) => publication(id, { once: true, priority })),
+        { timeoutMs: patienceMs },
+      );
       await sleep(this.#random.below(30));
     }
   }

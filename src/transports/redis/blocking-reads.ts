@@ -2,6 +2,7 @@
 // from. Until that is adopted nobody holds it. Two rules keep a message from being taken twice: while a read may be under way no claim
 // looks into its place, and where it is not known what a read did no other one begins before a claim has looked.
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -47,6 +48,7 @@ export class BlockingReads {
 
   constructor(parts: BlockingReadsParts) {
     this.#parts = parts;
+    setMaxListeners(0, this.#closing.signal); // each doubt waits for it, and where connections are cut again and again there are many
   }
 
   /** Sees to it that a message that comes is heard of. */
