@@ -1,19 +1,12 @@
 // A worker whose results live in another store than its messages: no transaction spans both, so their order must hold.
+
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { Reject } from '../../src/app/outcome.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
-import {
-  changed,
-  deadLetter,
-  newStore,
-  recordIn,
-  recordOf,
-  sizeOf,
-  startWorker,
-  tamper,
-  until,
-} from './bench.ts';
+import { deferred } from '../../src/lib/deferred.ts';
+import { patience, until } from '../until.ts';
+import { changed, deadLetter, newStore, recordIn, recordOf, sizeOf, startWorker, tamper } from './bench.ts';
 
 /** An application, and a second one on the same stores: another process. */
 async function newApps(): Promise<[App, App]> {
@@ -29,7 +22,8 @@ describe('messages in one store and results in another', () => {
     let runs = 0;
     for (const each of [app, other]) each.task('count', () => ++runs);
     // The first worker dies after it has put the result: its settlement is never made.
-    await tamper(app, (delivery) => changed(delivery, { settle: () => new Promise(() => undefined) }));
+    const dead = deferred<'fenced'>();
+    await tamper(app, (delivery) => changed(delivery, { settle: () => dead.promise }));
     const { worker } = await startWorker(app, { concurrency: 1 });
     const result = await app.send('count');
     expect(await recordIn(app, result.id, 'SUCCESS')).toMatchObject({ result: 1 });
@@ -41,6 +35,7 @@ describe('messages in one store and results in another', () => {
     await broker.close();
     await until(async () => log.texts('info').some((text) => text.includes('its result is recorded')));
     expect(runs).toBe(1);
+    dead.resolve('fenced');
     await worker.stop({ cold: true });
   });
 
@@ -59,7 +54,7 @@ describe('messages in one store and results in another', () => {
       return put(record);
     };
     const { log } = await startWorker(app);
-    expect(await (await task.delay()).get({ timeout: 10 })).toBe('kept');
+    expect(await (await task.delay()).get(patience)).toBe('kept');
     await until(async () => (await sizeOf(app))[2] === 0);
     expect(log.texts('error').filter((text) => text.startsWith('cannot store a result'))).toHaveLength(1);
     expect(log.texts('info')).toContain('could store a result after all');
@@ -92,7 +87,7 @@ describe('messages in one store and results in another', () => {
       }),
     );
     const { log } = await startWorker(app, { concurrency: 1 });
-    expect(await (await flaky.delay()).get({ timeout: 10 })).toBe('done');
+    expect(await (await flaky.delay()).get(patience)).toBe('done');
     await until(async () => log.texts('info').some((text) => text.includes('its result is recorded')));
     expect(runs).toEqual([0, 1]);
     await until(async () => (await sizeOf(app)).every((size) => size === 0));

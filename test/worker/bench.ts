@@ -9,6 +9,8 @@ import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
 import type { DeadLetter, Delivery } from '../../src/transports/transport.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
+import { commandOf } from '../e2e/harness/compiled.ts';
+import { until } from '../until.ts';
 import { turn } from './fake-clock.ts';
 import { MemoryLog } from './memory-log.ts';
 
@@ -39,9 +41,14 @@ export async function newApp(kind: StoreKind, options: AppOptions = {}): Promise
 /** The URL of a store that nobody else has. */
 export async function newStore(kind: 'memory' | 'sqlite'): Promise<string> {
   if (kind === 'memory') return `memory://${crypto.randomUUID()}`;
+  return `sqlite://${join(await newFolder(), 'store.db')}`;
+}
+
+/** A folder that goes with the test. */
+export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'umbel-worker-'));
-  ends.push(() => rm(folder, { recursive: true, force: true }));
-  return `sqlite://${join(folder, 'store.db')}`;
+  ends.push(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  return folder;
 }
 
 export interface RunningWorker {
@@ -57,11 +64,6 @@ export async function startWorker(app: App, options: WorkerOptions = {}): Promis
   return { worker, log };
 }
 
-/** Resolves when the condition holds; the test's own time limit is the patience. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 /** The task's record, as it is stored now. */
 export async function recordOf(app: App, id: string): Promise<ResultRecord | undefined> {
   return (await app.backend())?.get(id);
@@ -69,11 +71,34 @@ export async function recordOf(app: App, id: string): Promise<ResultRecord | und
 
 /** The record once the task has got to a state. */
 export async function recordIn(app: App, id: string, status: string): Promise<ResultRecord> {
-  for (;;) {
-    const record = await recordOf(app, id);
-    if (record?.status === status) return record;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
+  let record: ResultRecord | undefined;
+  await until(
+    async () => {
+      record = await recordOf(app, id);
+      return record?.status === status;
+    },
+    () => `the state ${status} of ${id}, which is ${record?.status ?? 'not recorded'}`,
+  );
+  return record ?? Promise.reject(new Error('there was one'));
+}
+
+/** The path of a module of the tests (named from the root of the repository) as the children of a pool load it. */
+export function moduleOf(file: string): string {
+  return commandOf(file).at(-1) ?? file;
+}
+
+/** How many messages the broker has been made to give out before their time, from now on. */
+export async function countHastened(app: App): Promise<() => number> {
+  const broker = await app.broker();
+  const hasten = broker.hasten?.bind(broker);
+  let count = 0;
+  if (hasten !== undefined)
+    broker.hasten = async (...args) => {
+      const found = await hasten(...args);
+      count += found;
+      return found;
+    };
+  return () => count;
 }
 
 /** Puts a message straight into its queue, as another program would. */
@@ -90,11 +115,10 @@ export async function sizeOf(app: App, queue = 'celery'): Promise<readonly [numb
 
 /** The newest dead letter, once there is one. */
 export async function deadLetter(app: App): Promise<DeadLetter> {
-  for (;;) {
-    const [letter] = await (await app.broker()).deadLetters.list();
-    if (letter !== undefined) return letter;
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
+  const { deadLetters } = await app.broker();
+  await until(async () => (await deadLetters.count()) > 0, 'a dead letter');
+  const [letter] = await deadLetters.list();
+  return letter ?? Promise.reject(new Error('there was one'));
 }
 
 /** Lets a test change the deliveries that the workers of this application get. */
@@ -125,4 +149,4 @@ export function changed(delivery: Delivery, changes: Partial<Delivery>): Deliver
   };
 }
 
-export { turn };
+export { turn, until };

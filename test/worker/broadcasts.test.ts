@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { patience } from '../until.ts';
 import { MemoryLog } from './memory-log.ts';
 
 const taskQueues = ['celery', { name: 'all', broadcast: true }];
@@ -22,7 +23,7 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
       .s('x')
       .link(linked)
       .applyAsync([], { queue: 'all' });
-    expect(await answer.get({ timeout: 10 })).toBe('x');
+    expect(await answer.get(patience)).toBe('x');
     await expect.poll(() => heard.filter((line) => line.endsWith('linked')).length).toBeGreaterThanOrEqual(1);
     await ears[2]?.stop();
     await app.send('note', ['again'], { queue: 'all', ignoreResult: true });
@@ -44,7 +45,7 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
     const due = Date.now() + 400;
     await app.send('note', ['later'], { queue: 'all', ignoreResult: true, eta: new Date(due) });
     for (let n = 0; n < 20; n++) await app.send('note', [n], { queue: 'all', ignoreResult: true });
-    await expect.poll(() => heard.length, { timeout: 10_000 }).toBe(21);
+    await expect.poll(() => heard.length).toBe(21);
     expect(Date.now()).toBeGreaterThanOrEqual(due);
     expect(heard.filter((line) => line !== 'ear later')).toEqual(
       Array.from({ length: 20 }, (_, n) => `ear ${n}`),
@@ -57,7 +58,7 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
     const heard: string[] = [];
     await place.worker('ear', ['all'], heard);
     await app.send('flaky', [], { queue: 'all', ignoreResult: true });
-    await expect.poll(() => heard, { timeout: 10_000 }).toEqual(['ear try 0', 'ear try 1']);
+    await expect.poll(() => heard).toEqual(['ear try 0', 'ear try 1']);
     await app.send('nobody.knows', [], { queue: 'all', ignoreResult: true });
     await expect
       .poll(() => place.log.lines.map(({ text }) => text).join('\n'))
@@ -75,7 +76,7 @@ class Place implements AsyncDisposable {
   constructor(store: string) {
     this.#url =
       store === 'memory'
-        ? `memory://broadcast-${Math.random()}`
+        ? `memory://broadcast-${crypto.randomUUID()}`
         : `sqlite://${join(this.#folder, 'store.db')}`;
     this.app = this.#open('sender');
   }

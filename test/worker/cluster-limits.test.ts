@@ -1,9 +1,11 @@
 // Limits that hold for all workers together: how they are said. (On every broker: `everywhere.test.ts`.)
+
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { newStore, sizeOf, until } from './bench.ts';
+import { patience, until } from '../until.ts';
+import { countHastened, newStore, sizeOf } from './bench.ts';
 import { appOn, workerOf } from './everywhere.ts';
 import { Gauge } from './limit-cases.ts';
 
@@ -14,7 +16,7 @@ describe('limits', () => {
     for (const name of ['one', 'two']) app.task(name, () => gauge.run('all', 10));
     await workerOf(app);
     const sent = await Promise.all(['one', 'two', 'one', 'two'].map((name) => app.send(name)));
-    for (const result of sent) await result.get({ timeout: 15 });
+    for (const result of sent) await result.get(patience);
     expect(gauge.most.get('all')).toBe(1);
   });
 
@@ -25,7 +27,7 @@ describe('limits', () => {
       app.task(name, { concurrency: { limit: 1, name: 'api' } }, () => gauge.run('api', 10));
     await workerOf(app);
     const sent = await Promise.all(['one', 'two', 'one', 'two'].map((name) => app.send(name)));
-    for (const result of sent) await result.get({ timeout: 15 });
+    for (const result of sent) await result.get(patience);
     expect(gauge.most.get('api')).toBe(1);
   });
 
@@ -45,8 +47,10 @@ describe('limits', () => {
     await (await app.broker()).purge('celery');
     const last = await app.send('one', ['last']);
     await until(async () => (await sizeOf(app))[1] === 1);
+    const hastened = await countHastened(app);
     gate.resolve('done');
-    await last.get({ timeout: 9 });
+    await last.get(patience);
+    expect(hastened()).toBe(1); // it did not ask by itself
     expect(began).toEqual(['first', 'last']);
   });
 

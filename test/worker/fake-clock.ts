@@ -20,11 +20,17 @@ export class FakeClock implements Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const sleeper = { atMs: this.#ms + ms, wake: resolve };
+      const abort = (): void => {
+        this.#sleepers.delete(sleeper);
+        reject(signal?.reason);
+      };
+      const wake = (): void => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      };
+      const sleeper = { atMs: this.#ms + ms, wake };
       this.#sleepers.add(sleeper);
-      signal?.addEventListener('abort', () => {
-        if (this.#sleepers.delete(sleeper)) reject(signal.reason);
-      });
+      signal?.addEventListener('abort', abort, { once: true });
     });
   }
 

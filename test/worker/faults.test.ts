@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BrokerUnavailable, LeaseLostError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { patience, until } from '../until.ts';
 import {
   changed,
   deadLetter,
@@ -13,7 +14,6 @@ import {
   startWorker,
   stores,
   tamper,
-  until,
 } from './bench.ts';
 import { someMessage } from './some-message.ts';
 
@@ -75,8 +75,8 @@ describe.each(stores)('a worker on %s', (kind) => {
     const { log } = await startWorker(app, { concurrency: 2 });
     const first = await stuck.delay();
     const second = await other.delay();
-    expect(await second.get({ timeout: 5 })).toBe('done');
-    expect(await first.get({ timeout: 5 })).toBe(1);
+    expect(await second.get(patience)).toBe('done');
+    expect(await first.get(patience)).toBe(1);
     await until(() => log.texts('info').includes('could settle a task after all'));
     expect(runs).toBe(1);
   });
@@ -97,7 +97,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       return consumer;
     };
     await startWorker(app);
-    expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
+    expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
   });
 
   it('puts a message that it fails on itself to the dead letters instead of failing on it for ever', async () => {
@@ -114,7 +114,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     });
     const { log } = await startWorker(app, { concurrency: 1 });
     await put(app, someMessage({ id: 'bad' }));
-    expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
+    expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
     expect((await deadLetter(app)).detail).toContain('a bug');
     expect((await recordOf(app, 'bad'))?.status).toBe('FAILURE');
     expect(log.texts('error')).toEqual([expect.stringContaining('failed to handle a message')]);
@@ -132,8 +132,8 @@ describe.each(stores)('a worker on %s', (kind) => {
     };
     const logger: Logger = { debug: fail, info: fail, warn: fail, error: fail, child: () => logger };
     await startWorker(app, { logger, concurrency: 1 });
-    expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
-    expect(await (await add.delay(3, 4)).get({ timeout: 5 })).toBe(7);
+    expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
+    expect(await (await add.delay(3, 4)).get(patience)).toBe(7);
     expect(runs).toEqual([5, 5, 7]);
     expect(await (await app.broker()).deadLetters.count()).toBe(0);
   });

@@ -1,12 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
+import { FakeClock } from './fake-clock.ts';
 
 async function probe(port: number | null, path: string): Promise<[number, string]> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`);
@@ -38,10 +40,16 @@ needs(it, noRedis)('lives, and is not ready, while its broker is away', async ()
 });
 
 it('keeps a file young while it lives, and takes it away when it stops', async () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'umbel-health-')), 'alive');
-  const worker = new Worker(new App('health', { broker: 'memory://' }), { health: { file } });
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-health-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'alive');
+  const clock = new FakeClock();
+  const worker = new Worker(new App('health', { broker: 'memory://' }), { clock, health: { file } });
   await worker.start();
-  expect(Date.now() - Date.parse(readFileSync(file, 'utf8').trim())).toBeLessThan(10_000);
+  const shown = (): number => Date.parse(readFileSync(file, 'utf8').trim());
+  expect(shown()).toBe(clock.now());
+  await clock.advance(10_000);
+  await until(() => shown() === clock.now());
   await worker.stop();
   expect(existsSync(file)).toBe(false);
 });

@@ -22,6 +22,8 @@ it('a worker that has stopped leaves no timer that would keep its process', asyn
   } finally {
     hook.disable();
   }
-  const ours = [...timers.values()].filter((stack) => /src\/(worker|lib|transports|app)\//.test(stack));
+  const ours = [...timers.values()].filter((stack) =>
+    /(?:src|dist)\/(?:worker|lib|transports|app)\//.test(stack),
+  );
   expect(ours).toEqual([]);
 });

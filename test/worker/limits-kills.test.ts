@@ -1,11 +1,12 @@
 // Workers that are killed: never more than the limit at once, and no permit is lost.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { until } from './bench.ts';
+import { patience, until } from '../until.ts';
 import { appOn, type Broker, onEachBroker, workerOf } from './everywhere.ts';
 
 const kills = Number(process.env.LIMIT_KILLS ?? 1);
@@ -45,7 +46,7 @@ onEachBroker(brokers, (broker, newUrls) => {
     child.kill('SIGKILL');
     await expect(sole.delay('a')).rejects.toMatchObject({ existingId: first.id });
     await workerOf(app);
-    expect(await first.get({ timeout: 60 })).toBe('done');
+    expect(await first.get(patience)).toBe('done');
     const again = async (): Promise<boolean> =>
       sole.delay('a').then(
         () => true,

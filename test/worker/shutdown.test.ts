@@ -1,9 +1,11 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { onShutdownSignal } from '../../src/worker/shutdown.ts';
 
 const taken: Disposable[] = [];
+beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
 afterEach(() => {
   for (const handlers of taken.splice(0)) handlers[Symbol.dispose]();
+  vi.useRealTimers();
 });
 
 function listen(soft = false): string[] {
@@ -62,8 +64,12 @@ describe('a signal', () => {
   it('that arrives twice at once, as Ctrl-C through a parent does, is one', () => {
     const asked = listen();
     raise('SIGINT');
+    vi.advanceTimersByTime(199);
     raise('SIGINT');
     expect(asked).toEqual(['SIGINT warm']);
+    vi.advanceTimersByTime(200);
+    raise('SIGINT');
+    expect(asked).toEqual(['SIGINT warm', 'SIGINT cold']);
   });
 
   it('after a cold one finds the default handlers again', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BrokerUnavailable, WorkerShutdown } from '../../src/errors.ts';
 import { type Deferred, deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { patience, until } from '../until.ts';
 import {
   changed,
   newApp,
@@ -12,7 +13,6 @@ import {
   stores,
   tamper,
   turn,
-  until,
 } from './bench.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -96,8 +96,8 @@ describe.each(stores)('a worker on %s', (kind) => {
       expect(log.texts('warn')).toContainEqual(expect.stringContaining('given back'));
       gate.resolve('done');
       const next = await startWorker(app, { concurrency: 1 });
-      expect(await first?.get({ timeout: 5 })).toBe('done');
-      expect(await second?.get({ timeout: 5 })).toBe('done');
+      expect(await first?.get(patience)).toBe('done');
+      expect(await second?.get(patience)).toBe('done');
       expect(runs).toEqual(['first', 'first', 'second']);
       expect(next.log.texts('error')).toEqual([]);
     });
@@ -184,7 +184,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       const result = await once.delay();
       await until(() => running);
       await worker.stop({ cold: true });
-      await expect(result.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'WorkerLostError' });
+      await expect(result.get(patience)).rejects.toMatchObject({ remoteType: 'WorkerLostError' });
       expect(await sizeOf(app)).toEqual([0, 0, 0]);
     });
   });

@@ -1,10 +1,11 @@
 // Unique tasks: one of a key at a time, whoever sends it, on every broker; and no lock outlives its task.
-import { fileURLToPath } from 'node:url';
+
 import { expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import type { Unique } from '../../src/app/unique-options.ts';
 import { DuplicateTaskError } from '../../src/errors.ts';
-import { recordIn, sizeOf, until } from './bench.ts';
+import { patience, until } from '../until.ts';
+import { moduleOf, recordIn, sizeOf } from './bench.ts';
 import { appOn, type Cases, workerOf } from './everywhere.ts';
 import { withUniqueTasks } from './unique-app.ts';
 
@@ -61,8 +62,8 @@ export const uniqueCases: Cases = (broker, newUrls) => {
     expect(second.id).toBe(first.id);
     expect(other.id).not.toBe(first.id);
     await workerOf(app);
-    expect(await second.get({ timeout: 15 })).toBe('of a');
-    expect(await other.get({ timeout: 15 })).toBe('of b');
+    expect(await second.get(patience)).toBe('of a');
+    expect(await other.get(patience)).toBe('of b');
   });
 
   it('with "replace" the one that waits is not run, and the last one is', async () => {
@@ -77,18 +78,18 @@ export const uniqueCases: Cases = (broker, newUrls) => {
     );
     const sent = [await task.delay('a', 1), await task.delay('a', 2), await task.delay('a', 3)];
     await workerOf(app);
-    await sent[2]?.get({ timeout: 15 });
+    await sent[2]?.get(patience);
     expect((await recordIn(app, sent[0]?.id ?? '', 'REVOKED')).status).toBe('REVOKED');
     expect((await recordIn(app, sent[1]?.id ?? '', 'REVOKED')).status).toBe('REVOKED');
     expect(runs).toEqual(['3']);
-    await (await task.delay('a', 4)).get({ timeout: 15 });
+    await (await task.delay('a', 4)).get(patience);
   });
 
   it('is sent by a task that runs in a pool, too', async ({ skip }) => {
     if (broker === 'memory') skip('children of a pool cannot share a store in memory');
     const app = withUniqueTasks(appOn(await newUrls()));
-    const module = fileURLToPath(new URL('./unique-app.ts', import.meta.url));
+    const module = moduleOf('test/worker/unique-app.ts');
     await workerOf(app, { pool: 'threads', module, concurrency: 1 });
-    expect(await (await app.send('unique.parent')).get({ timeout: 20 })).toMatch(/^UMBEL_DUPLICATE_TASK /);
+    expect(await (await app.send('unique.parent')).get(patience)).toMatch(/^UMBEL_DUPLICATE_TASK /);
   });
 };

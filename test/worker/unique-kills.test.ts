@@ -1,4 +1,5 @@
 // A sender of a unique task is killed: what it leaves is the lock with its task, or neither.
+
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +7,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import type { UniquePolicy } from '../../src/app/unique-options.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
-import { recordIn, sizeOf, until } from './bench.ts';
+import { until } from '../until.ts';
+import { recordIn, sizeOf } from './bench.ts';
 import { appOn, type Broker, onEachBroker, workerOf } from './everywhere.ts';
 
 const program = fileURLToPath(new URL('./unique-sender.ts', import.meta.url));

@@ -1,8 +1,10 @@
 // Unique tasks, apart from what is the same on every broker (`everywhere.test.ts`).
+
 import { describe, expect, it } from 'vitest';
 import { DuplicateTaskError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
-import { newStore, recordIn, until } from './bench.ts';
+import { patience, until } from '../until.ts';
+import { newStore, recordIn } from './bench.ts';
 import { appOn, workerOf } from './everywhere.ts';
 import { withTask } from './unique-cases.ts';
 
@@ -48,10 +50,7 @@ describe('a unique task', () => {
     });
     await until(() => runs === 2);
     gate.resolve('done');
-    expect(await Promise.all([first.get({ timeout: 5 }), second.get({ timeout: 5 })])).toEqual([
-      'done',
-      'done',
-    ]);
+    expect(await Promise.all([first.get(patience), second.get(patience)])).toEqual(['done', 'done']);
   });
 
   it('of many calls at once each is by itself', async () => {

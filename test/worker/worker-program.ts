@@ -1,4 +1,5 @@
 // A program with a worker, as a user would write it. It says on its standard output what happens in it.
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { App } from '../../src/app/app.ts';
 import { currentTask } from '../../src/app/context.ts';
@@ -9,7 +10,7 @@ const [broker = ''] = process.argv.slice(2);
 const say = (word: string, fields: object = {}): void =>
   console.log(JSON.stringify({ word, pid: process.pid, ...fields }));
 
-const app = new App('program', { broker, workerLease: 1, workerConcurrency: 4 });
+const app = new App('program', { broker, workerLease: 2, workerConcurrency: 4 });
 
 app.task('quick', (word: string) => word);
 app.task('slow', { bind: true }, async (task, seconds: number) => {
@@ -18,10 +19,14 @@ app.task('slow', { bind: true }, async (task, seconds: number) => {
   await sleep(seconds * 1000);
   say('done', { id: task.request.id });
 });
+app.task('held', { bind: true }, async (task, gate: string) => {
+  say('begun', { id: task.request.id });
+  while (!existsSync(gate)) await sleep(10);
+  say('done', { id: task.request.id });
+});
 app.task('block', { bind: true }, (task, seconds: number) => {
   say('begun', { id: task.request.id });
-  const until = Date.now() + seconds * 1000;
-  while (Date.now() < until);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, seconds * 1000);
   return 'unblocked';
 });
 app.task('throw.in.timer', async () => {

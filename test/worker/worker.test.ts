@@ -3,7 +3,8 @@ import { Ignore, Reject } from '../../src/app/outcome.ts';
 import { ConfigError, SoftTimeLimitExceeded, UnknownOptionError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { deadLetter, newApp, put, recordIn, recordOf, sizeOf, startWorker, stores, until } from './bench.ts';
+import { patience, until } from '../until.ts';
+import { deadLetter, newApp, put, recordIn, recordOf, sizeOf, startWorker, stores, turn } from './bench.ts';
 import { someMessage } from './some-message.ts';
 
 describe.each(stores)('a worker on %s', (kind) => {
@@ -12,7 +13,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     const add = app.task('shop.add', (x: number, y: number) => x + y);
     const { log } = await startWorker(app);
     const sum = await add.delay(2, 3);
-    expect(await sum.get({ timeout: 5 })).toBe(5);
+    expect(await sum.get(patience)).toBe(5);
     await until(async () => (await sizeOf(app)).every((count) => count === 0));
     expect(log.texts('info')).toEqual([
       expect.stringContaining('celery@here ready'),
@@ -37,7 +38,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     await until(async () => (await sizeOf(app))[2] === 3);
     expect(await sizeOf(app)).toEqual([7, 0, 3]);
     gate.resolve();
-    for (const result of results) await result.get({ timeout: 5 });
+    for (const result of results) await result.get(patience);
     expect(most).toBe(3);
   });
 
@@ -46,8 +47,8 @@ describe.each(stores)('a worker on %s', (kind) => {
     const echo = app.task('echo', (word: string) => word);
     await startWorker(app, { queues: ['slow', 'fast'] });
     const elsewhere = await echo.applyAsync(['a']);
-    expect(await (await echo.applyAsync(['b'], { queue: 'slow' })).get({ timeout: 5 })).toBe('b');
-    expect(await (await echo.applyAsync(['c'], { queue: 'fast' })).get({ timeout: 5 })).toBe('c');
+    expect(await (await echo.applyAsync(['b'], { queue: 'slow' })).get(patience)).toBe('b');
+    expect(await (await echo.applyAsync(['c'], { queue: 'fast' })).get(patience)).toBe('c');
     expect(await elsewhere.ready()).toBe(false);
   });
 
@@ -59,7 +60,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       });
       const { log } = await startWorker(app);
       const result = await fail.delay();
-      await expect(result.get({ timeout: 5 })).rejects.toMatchObject({
+      await expect(result.get(patience)).rejects.toMatchObject({
         remoteType: 'TypeError',
         remoteMessage: 'no good',
       });
@@ -76,7 +77,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         throw new RangeError('as always');
       });
       const { log } = await startWorker(app);
-      await expect((await fail.delay()).get({ timeout: 5 })).rejects.toThrow('as always');
+      await expect((await fail.delay()).get(patience)).rejects.toThrow('as always');
       await until(() => log.texts('info').some((text) => text.includes('raised expected')));
       expect(log.texts('error')).toEqual([]);
     });
@@ -88,7 +89,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         rows: [{ id: () => 1 }],
       }));
       await startWorker(app);
-      await expect((await odd.delay()).get({ timeout: 5 })).rejects.toThrow('rows[0].id');
+      await expect((await odd.delay()).get(patience)).rejects.toThrow('rows[0].id');
       expect(told?.name).toBe('NotSerializableError');
     });
 
@@ -100,7 +101,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       });
       await startWorker(app, { concurrency: 2 });
       const results = await odd.applyMany([[0], [1], [2], [3], [4]]);
-      const ends = await Promise.allSettled(results.map((result) => result.get({ timeout: 5 })));
+      const ends = await Promise.allSettled(results.map((result) => result.get(patience)));
       expect(ends.map((end) => end.status)).toEqual([
         'fulfilled',
         'rejected',
@@ -123,7 +124,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       });
       const { log } = await startWorker(app);
       const result = await flaky.delay();
-      expect(await result.get({ timeout: 10 })).toBe(2);
+      expect(await result.get(patience)).toBe(2);
       expect(seen).toEqual([0, 1, 2].map((retries) => [result.id, retries]));
       expect(log.texts('info').filter((text) => text.includes('retry: Retry in 0s: not yet'))).toHaveLength(
         2,
@@ -154,7 +155,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         },
       );
       await startWorker(app);
-      await expect((await flaky.delay()).get({ timeout: 10 })).rejects.toMatchObject({
+      await expect((await flaky.delay()).get(patience)).rejects.toMatchObject({
         remoteType: 'RangeError',
       });
     });
@@ -165,7 +166,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         throw task.retry(new Error('again'), { args: [() => 1] });
       });
       await startWorker(app);
-      await expect((await flaky.delay()).get({ timeout: 5 })).rejects.toThrow('args[0]');
+      await expect((await flaky.delay()).get(patience)).rejects.toThrow('args[0]');
     });
   });
 
@@ -187,7 +188,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     });
     await startWorker(app);
     const result = await refuse.delay();
-    await expect(result.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'Reject' });
+    await expect(result.get(patience)).rejects.toMatchObject({ remoteType: 'Reject' });
     expect(await deadLetter(app)).toMatchObject({
       reason: 'rejected',
       detail: 'not for me',
@@ -207,7 +208,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       return runs;
     });
     await startWorker(app);
-    expect(await (await later.delay()).get({ timeout: 5 })).toBe(3);
+    expect(await (await later.delay()).get(patience)).toBe(3);
   });
 
   it('a task that always throws Reject with requeue lets the others through', async () => {
@@ -222,7 +223,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     const result = await stubborn.delay();
     await other.delay();
     await startWorker(app, { concurrency: 1 });
-    await result.get({ timeout: 5 });
+    await result.get(patience);
   });
 
   describe('time', () => {
@@ -234,23 +235,23 @@ describe.each(stores)('a worker on %s', (kind) => {
       });
       await startWorker(app);
       const eta = new Date(Date.now() + 300);
-      await (await stamp.applyAsync([], { eta })).get({ timeout: 5 });
+      await (await stamp.applyAsync([], { eta })).get(patience);
       expect(ranAt).toBeGreaterThanOrEqual(eta.getTime());
     });
 
     it('a message that another program sent before its time waits in the store, not in the worker', async () => {
       const app = await newApp(kind);
-      let ranAt = 0;
-      app.task('shop.add', () => {
-        ranAt = Date.now();
-      });
+      const ran: [id: string, at: number][] = [];
+      app.task('shop.add', { bind: true }, (task) => void ran.push([task.request.id, Date.now()]));
       await startWorker(app, { concurrency: 1 });
-      const eta = new Date(Date.now() + 400);
-      await put(app, someMessage({ eta })); // without telling the broker of its eta, as Celery does
-      await until(async () => (await sizeOf(app))[1] === 1);
-      expect(ranAt).toBe(0);
-      await until(() => ranAt > 0);
-      expect(ranAt).toBeGreaterThanOrEqual(eta.getTime());
+      const [soon, inAnHour] = [new Date(Date.now() + 400), new Date(Date.now() + 3_600_000)];
+      // Without telling the broker of their eta, as Celery does.
+      await put(app, someMessage({ id: 'in an hour', eta: inAnHour }));
+      await put(app, someMessage({ id: 'soon', eta: soon }));
+      await until(() => ran.length === 1);
+      await until(async () => (await sizeOf(app)).join() === '0,1,0');
+      expect(ran).toEqual([['soon', expect.any(Number)]]);
+      expect(ran[0]?.[1]).toBeGreaterThanOrEqual(soon.getTime());
     });
 
     it('a task that has expired is not run, and its state is REVOKED', async () => {
@@ -274,10 +275,10 @@ describe.each(stores)('a worker on %s', (kind) => {
       const quick = app.task('quick', () => 'done');
       const { log } = await startWorker(app, { concurrency: 1 });
       const hung = await hang.delay();
-      await expect(hung.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
-      expect(await (await quick.delay()).get({ timeout: 5 })).toBe('done');
+      await expect(hung.get(patience)).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
+      expect(await (await quick.delay()).get(patience)).toBe('done');
       gate.resolve(1);
-      expect(await (await quick.delay()).get({ timeout: 5 })).toBe('done');
+      expect(await (await quick.delay()).get(patience)).toBe('done');
       expect(await hung.status()).toBe('FAILURE');
       expect(log.texts('warn')).toEqual([expect.stringContaining('may still be running')]);
     });
@@ -289,7 +290,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         return signal.reason instanceof SoftTimeLimitExceeded;
       });
       await startWorker(app);
-      expect(await (await careful.delay()).get({ timeout: 5 })).toBe(true);
+      expect(await (await careful.delay()).get(patience)).toBe(true);
     });
 
     it("a worker's own limit counts for tasks that have none", async () => {
@@ -302,8 +303,8 @@ describe.each(stores)('a worker on %s', (kind) => {
       );
       await startWorker(app, { timeLimit: '50ms' });
       const [hung, unhurt] = [await hang.delay(), await own.delay()];
-      await expect(hung.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
-      expect(await unhurt.get({ timeout: 5 })).toBe('done');
+      await expect(hung.get(patience)).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
+      expect(await unhurt.get(patience)).toBe('done');
     });
 
     it('the limit in the message goes before that of the task', async () => {
@@ -311,7 +312,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       const hang = app.task('hang', { timeLimit: 3600 }, () => new Promise(() => undefined));
       await startWorker(app);
       const hung = await hang.applyAsync([], { timeLimit: 0.05 });
-      await expect(hung.get({ timeout: 5 })).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
+      await expect(hung.get(patience)).rejects.toMatchObject({ remoteType: 'TimeLimitExceeded' });
     });
   });
 
@@ -355,7 +356,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       await broker.publish([
         { id: 'broken', queue: 'celery', message: { ...wire, body: Buffer.from('[[1,2') }, eta: null },
       ]);
-      expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
+      expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
       expect(await deadLetter(app)).toMatchObject({
         reason: 'undecodable',
         detail: expect.stringContaining('body'),
@@ -401,7 +402,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       const add = app.task('shop.add', (x: number, y: number) => x + y);
       await startWorker(app);
       const result = await add.delay(2, 3);
-      await result.get({ timeout: 5 });
+      await result.get(patience);
       expect(await recordOf(app, result.id)).toMatchObject({
         name: 'shop.add',
         args: [2, 3],
@@ -421,7 +422,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       const started = await recordIn(app, result.id, 'STARTED');
       expect(started.result).toEqual({ pid: process.pid, hostname: 'celery@here' });
       gate.resolve();
-      await result.get({ timeout: 5 });
+      await result.get(patience);
     });
 
     it('show the progress of a task, and its end after it', async () => {
@@ -437,7 +438,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       const result = await work.delay();
       expect((await recordIn(app, result.id, 'PROGRESS')).result).toEqual({ done: 3, total: 7 });
       gate.resolve();
-      expect(await result.get({ timeout: 5 })).toBe('done');
+      expect(await result.get(patience)).toBe('done');
       expect((await recordOf(app, result.id))?.status).toBe('SUCCESS');
     });
   });
@@ -451,14 +452,26 @@ describe.each(stores)('a worker on %s', (kind) => {
     const backend = await app.backend();
     if (backend === null) throw new Error('the application has no backend');
     const store = backend.put.bind(backend);
+    const asked = deferred<void>();
+    const gate = deferred<void>();
+    let isStored = false;
     backend.put = async (record) => {
-      if (record.status === 'PROGRESS') await new Promise((resolve) => setTimeout(resolve, 30));
+      if (record.status === 'PROGRESS') {
+        asked.resolve();
+        await gate.promise;
+      }
       await store(record);
+      if (record.status === 'PROGRESS') isStored = true;
     };
     const { log } = await startWorker(app);
+    const retries = (): number => log.texts('info').filter((text) => text.includes('retry')).length;
     const result = await flaky.delay();
-    await until(() => log.texts('info').some((text) => text.includes('retry')));
-    await new Promise((resolve) => setTimeout(resolve, 40)); // longer than the slow write
+    await asked.promise;
+    await turn();
+    expect(retries()).toBe(0);
+    gate.resolve();
+    await until(() => retries() === 1);
+    expect(isStored).toBe(true);
     expect((await recordOf(app, result.id))?.status).toBe('RETRY');
   });
 
@@ -540,7 +553,7 @@ describe.each(stores)('a worker on %s', (kind) => {
       await until(() => running);
       expect(await sizeOf(app)).toEqual([0, 0, 0]);
       gate.resolve(7);
-      expect(await result.get({ timeout: 5 })).toBe(7);
+      expect(await result.get(patience)).toBe(7);
     });
 
     it('may ask for a retry', async () => {
@@ -550,7 +563,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         return 'done';
       });
       await startWorker(app);
-      expect(await (await flaky.delay()).get({ timeout: 5 })).toBe('done');
+      expect(await (await flaky.delay()).get(patience)).toBe('done');
     });
   });
 
@@ -570,7 +583,7 @@ describe.each(stores)('a worker on %s', (kind) => {
         (x: number, y: number) => x + y,
       );
       await startWorker(app);
-      await (await add.delay(2, 3)).get({ timeout: 5 });
+      await (await add.delay(2, 3)).get(patience);
       expect(told).toEqual(['ready', 'received', 'prerun', 'onSuccess', 'success', 'postrun']);
     });
 

@@ -123,7 +123,7 @@ class MemoryBackend implements ResultBackend {
 
   async openLocks(): Promise<Locks> {
     const { MemoryLocks } = await import('../../transports/memory/memory-locks.ts');
-    return new MemoryLocks(this.store);
+    return new MemoryLocks(this.store, this.#clock);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

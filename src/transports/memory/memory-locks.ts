@@ -1,4 +1,5 @@
 import type { MemoryStore } from '../../clients/memory.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import type { Lock, Locks, LockWrite } from '../locks.ts';
 
@@ -10,9 +11,11 @@ interface Held {
 export class MemoryLocks implements Locks {
   readonly store: MemoryStore;
   readonly #held: Map<string, Held>;
+  readonly #clock: Clock;
 
-  constructor(store: MemoryStore) {
+  constructor(store: MemoryStore, clock: Clock) {
     this.store = store;
+    this.#clock = clock;
     this.#held = store.part('locks', () => new Map<string, Held>());
   }
 
@@ -56,7 +59,7 @@ export class MemoryLocks implements Locks {
 
   #owner(key: string): string | null {
     const held = this.#held.get(key);
-    if (held === undefined || held.untilMs > Date.now()) return held?.id ?? null;
+    if (held === undefined || held.untilMs > this.#clock.now()) return held?.id ?? null;
     this.#held.delete(key);
     return null;
   }
@@ -64,7 +67,7 @@ export class MemoryLocks implements Locks {
   #take({ key, id, ttlMs, replace }: Lock): string | null {
     const owner = this.#owner(key);
     if (owner !== null && owner !== id && !replace) return owner;
-    this.#held.set(key, { id, untilMs: Date.now() + ttlMs });
+    this.#held.set(key, { id, untilMs: this.#clock.now() + ttlMs });
     return null;
   }
 

@@ -107,7 +107,7 @@ export class MemoryTransport implements Transport {
 
   async openLocks(): Promise<Locks> {
     const { MemoryLocks } = await import('./memory-locks.ts');
-    return new MemoryLocks(this.store);
+    return new MemoryLocks(this.store, this.#queues.clock);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

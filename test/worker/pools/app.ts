@@ -1,5 +1,4 @@
 // The application of the tests of pools: loaded by the test, and again by each child.
-import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { App } from '../../../src/app/app.ts';
@@ -39,14 +38,14 @@ export const progress = app.task('pools.progress', { bind: true }, async (task) 
 });
 export const parent = app.task('pools.parent', async () => {
   const child = await add.delay(20, 22);
-  return child.get({ timeout: 5, allowSyncSubtasks: true });
+  return child.get({ timeout: 60, allowSyncSubtasks: true });
 });
 export const tells = app.task('pools.tells', async () => {
   await sendEvent(app, 'order-shipped', { order: 17 });
   return (await add.delay(1, 1)).id;
 });
 export const patient = app.task('pools.patient', { bind: true, softTimeLimit: 0.3 }, async (task) => {
-  await sleep(10_000, undefined, { signal: task.signal });
+  await sleep(600_000, undefined, { signal: task.signal });
 });
 export const spin = app.task('pools.spin', { timeLimit: 0.5 }, () => {
   for (;;);
@@ -55,7 +54,7 @@ export const late = app.task('pools.late', async () => {
   setTimeout(() => {
     throw new Error('from a callback');
   }, 5);
-  await sleep(10_000);
+  await sleep(600_000);
 });
 export const ignore = app.task('pools.ignore', () => {
   throw new Ignore();
@@ -69,10 +68,6 @@ export const exit = app.task('pools.exit', (code: number) => {
 });
 export const killed = app.task('pools.killed', () => {
   process.kill(process.pid, 'SIGKILL');
-});
-export const grandchild = app.task('pools.grandchild', () => {
-  const child = spawn('sleep', ['0.1'], { stdio: 'ignore' });
-  return child.pid ?? 0;
 });
 export const broken = app.task('pools.broken', () => {
   JSON.stringify = () => {

@@ -9,23 +9,23 @@ const say = (file: string, word: string): void => appendFileSync(file, `${word}\
 
 export const waits = app.task('waits', async (file: string) => {
   say(file, 'begun');
-  await sleep(60_000);
+  await sleep(600_000);
   say(file, 'ended');
 });
 export const tidies = app.task('tidies', async (file: string) => {
   process.on('SIGTERM', async () => {
     say(file, 'heard');
-    await sleep(300);
+    await sleep(50);
     say(file, 'tidied');
     process.exit(0);
   });
   say(file, 'begun');
-  await sleep(60_000);
+  await sleep(600_000);
 });
 export const stubborn = app.task('stubborn', async (file: string) => {
   process.on('SIGINT', () => say(file, 'heard'));
   say(file, 'begun');
-  await sleep(60_000);
+  await sleep(600_000);
 });
 export const computes = app.task('computes', (file: string) => {
   say(file, 'begun');

@@ -1,18 +1,19 @@
 // What `terminate` does to the process that runs a task, by the signal that was named.
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import type { Task } from '../../../src/app/task.ts';
 import { Control } from '../../../src/control/control.ts';
 import type { AsyncResult } from '../../../src/results/async-result.ts';
 import { Worker } from '../../../src/worker/worker.ts';
-import { recordIn, until } from '../bench.ts';
+import { patience, until } from '../../until.ts';
+import { moduleOf, recordIn } from '../bench.ts';
 import { MemoryLog } from '../memory-log.ts';
 import * as tasks from './terminate-app.ts';
 
-const module = fileURLToPath(new URL('./terminate-app.ts', import.meta.url));
+const module = moduleOf('test/worker/pools/terminate-app.ts');
 const log = new MemoryLog();
 const worker = new Worker(tasks.app, {
   pool: 'processes',
@@ -22,8 +23,8 @@ const worker = new Worker(tasks.app, {
   name: 'w@here',
 });
 const control = new Control(tasks.app);
-const whom = { destination: ['w@here'], timeout: 15, limit: 1 };
-beforeAll(() => worker.start(), 40_000);
+const whom = { destination: ['w@here'], ...patience, limit: 1 };
+beforeAll(() => worker.start());
 afterAll(async () => {
   await worker.stop();
   await control[Symbol.asyncDispose]();
@@ -53,26 +54,24 @@ async function running(
 const ends = (): readonly string[] =>
   log.texts('debug').flatMap((text) => /is gone \((.*)\)$/.exec(text)?.[1] ?? []);
 
-it('the signal ends a process that does not listen for it; default SIGTERM', {
-  timeout: 30_000,
-}, async () => {
+it('the signal ends a process that does not listen for it; default SIGTERM', async () => {
   const { result, said } = await running(tasks.waits);
   await control.revoke(result.id, { ...whom, terminate: true });
   const record = await recordIn(tasks.app, result.id, 'REVOKED');
   expect(record.result).toMatchObject({ exc_message: ['terminated'] });
   await until(() => ends().includes('signal SIGTERM'));
   expect(said()).toEqual(['begun']);
-  expect(await (await tasks.pid.delay()).get({ timeout: 20 })).toBeGreaterThan(0);
+  expect(await (await tasks.pid.delay()).get(patience)).toBeGreaterThan(0);
 });
 
-it('any signal can be named, one that no code can hear too', { timeout: 30_000 }, async () => {
+it('any signal can be named, one that no code can hear too', async () => {
   const { result } = await running(tasks.computes);
   await control.revoke(result.id, { ...whom, terminate: true, signalName: 'usr2' });
   await recordIn(tasks.app, result.id, 'REVOKED');
   await until(() => ends().includes('signal SIGUSR2'));
 });
 
-it("a task's own listener may tidy up before it ends", { timeout: 30_000 }, async () => {
+it("a task's own listener may tidy up before it ends", async () => {
   const { result, said } = await running(tasks.tidies);
   await control.terminate([result.id], { ...whom, signalName: 'SIGTERM' });
   await recordIn(tasks.app, result.id, 'REVOKED');
@@ -80,16 +79,14 @@ it("a task's own listener may tidy up before it ends", { timeout: 30_000 }, asyn
   await until(() => ends().includes('exit code 0'));
 });
 
-it('what does not end of the signal, or cannot hear it, is killed after a while, and holds up nobody meanwhile', {
-  timeout: 40_000,
-}, async () => {
+it('what does not end of the signal, or cannot hear it, is killed after a while, and holds up nobody meanwhile', async () => {
   const [deaf, busy] = [await running(tasks.stubborn), await running(tasks.computes)];
   const before = ends().length;
   await control.revoke(deaf.result.id, { ...whom, terminate: true, signalName: 'INT' });
   await control.revoke(busy.result.id, { ...whom, terminate: true });
   await recordIn(tasks.app, deaf.result.id, 'REVOKED');
   await recordIn(tasks.app, busy.result.id, 'REVOKED');
-  expect(await (await tasks.pid.delay()).get({ timeout: 20 })).toBeGreaterThan(0);
+  expect(await (await tasks.pid.delay()).get(patience)).toBeGreaterThan(0);
   await until(() => ends().length >= before + 2);
   expect(ends().slice(before)).toEqual(['signal SIGKILL', 'signal SIGKILL']);
   expect(deaf.said()).toEqual(['begun', 'heard']);
