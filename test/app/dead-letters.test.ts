@@ -1,10 +1,12 @@
 // Dead letters, found and changed by the application: the same on every broker.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import type { DeadLetter, ListDeadLetters } from '../../src/app/dead-letters.ts';
 import { ConfigError, UnknownOptionError } from '../../src/errors.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
 import type { DeadReason, Delivery } from '../../src/transports/transport.ts';
+import { patienceMs } from '../until.ts';
 import { allBrokers, appOn, onEachBroker } from '../worker/everywhere.ts';
 import { someMessage } from '../worker/some-message.ts';
 
@@ -29,6 +31,14 @@ async function bury(app: App, given: readonly Given[]): Promise<void> {
   }
 }
 
+/** A time that is later than all before and earlier than all after. */
+async function moment(): Promise<Date> {
+  await sleep(5);
+  const now = new Date();
+  await sleep(5);
+  return now;
+}
+
 /** The ids of the calls. */
 async function callsOf(app: App, filter?: ListDeadLetters): Promise<readonly (string | undefined)[]> {
   const letters: DeadLetter[] = [];
@@ -45,7 +55,7 @@ async function take(app: App, count: number, queue = 'celery'): Promise<readonly
   });
   const taken: Delivery[] = [];
   while (taken.length < count) {
-    for (const delivery of await consumer.claim(() => 8, AbortSignal.timeout(20_000))) {
+    for (const delivery of await consumer.claim(() => 8, AbortSignal.timeout(patienceMs))) {
       taken.push(delivery);
       await delivery.settle({ kind: 'ack' });
     }
@@ -60,9 +70,7 @@ onEachBroker(allBrokers, (_, newUrls) => {
       { id: 'a', task: 'mail.send', args: [{ to: 'ann@example.com' }] },
       { id: 'b', task: 'mail.count', reason: 'failed' },
     ]);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    const between = new Date();
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const between = await moment();
     await bury(app, [
       { id: 'c', task: 'mailing', queue: 'slow', args: ['say "hi"'] },
       { id: 'd', task: 'mail.send', reason: 'max-deliveries', args: [12345678901234567890n] },

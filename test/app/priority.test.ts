@@ -4,6 +4,7 @@ import type { AppOptions } from '../../src/app/config.ts';
 import { type PriorityName, priorityNumber } from '../../src/app/priority.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { patienceMs } from '../until.ts';
 
 const names: readonly PriorityName[] = ['urgent', 'high', 'normal', 'low'];
 const numbers = (mostUrgent: 'lowest' | 'highest', maxPriority: number | null): number[] =>
@@ -37,7 +38,7 @@ describe('an application that gives priorities by name', () => {
     const broker = await app.broker();
     await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
     const got: string[] = [];
-    for (const delivery of await consumer.claim(() => 20, AbortSignal.timeout(5000))) {
+    for (const delivery of await consumer.claim(() => 20, AbortSignal.timeout(patienceMs))) {
       if (delivery.message.ok) got.push(String(delivery.message.value.headers.id));
       await delivery.settle({ kind: 'ack' });
     }
@@ -64,7 +65,7 @@ describe('an application that gives priorities by name', () => {
     await sending;
     const broker = await app.broker();
     await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
-    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
+    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(patienceMs));
     expect(delivery?.message.ok && delivery.message.value.properties.priority).toBe(9);
   });
 
@@ -96,7 +97,7 @@ describe('an application that gives priorities by name', () => {
     await app.send('t');
     const broker = await app.broker();
     await using consumer = await broker.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
-    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
+    const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(patienceMs));
     expect(delivery?.message.ok && delivery.message.value.properties.priority).toBe(0);
   });
 });
@@ -113,8 +114,8 @@ describe('a retry', () => {
     });
     await using worker = new Worker(app);
     await worker.start();
-    await (await again.applyAsync([null], { priority: 'high' })).get({ timeout: 5 });
-    await (await again.applyAsync(['low'], { priority: 'high' })).get({ timeout: 5 });
+    await (await again.applyAsync([null], { priority: 'high' })).get({ timeout: 60 });
+    await (await again.applyAsync(['low'], { priority: 'high' })).get({ timeout: 60 });
     expect(priorities).toEqual([3, 3, 3, 9]);
     const wrong = app.task('wrong', { bind: true }, (task) =>
       task.retry(undefined, { priority: 'top' as never }),

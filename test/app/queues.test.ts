@@ -6,6 +6,7 @@ import { destinationOf, type Wish } from '../../src/app/destination.ts';
 import { type Queues, Topology } from '../../src/app/queues.ts';
 import { ConfigError, UnroutableError } from '../../src/errors.ts';
 import { plainQueue } from '../../src/transports/topology.ts';
+import { patienceMs } from '../until.ts';
 
 /** As a JavaScript program could give them. */
 const topology = (settings: Record<string, unknown>): Topology => {
@@ -232,7 +233,7 @@ describe('where a call goes', () => {
     const taken: Record<string, string[]> = {};
     const queues = ['celery', 'plain', 'video', 'films', 'all', 'everyone', 'direct'];
     await using consumer = await broker.consume({ queues, name: 'test', leaseMs: 15_000 });
-    for (const { queue, message } of await consumer.claim(() => 20, AbortSignal.timeout(5000)))
+    for (const { queue, message } of await consumer.claim(() => 20, AbortSignal.timeout(patienceMs)))
       if (message.ok)
         taken[queue] = [...(taken[queue] ?? []), message.value.properties.deliveryInfo.routing_key];
     return taken;

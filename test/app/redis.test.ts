@@ -6,11 +6,13 @@ import { BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../src/e
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { patienceMs } from '../until.ts';
+import { endedBeforePatient, patiently } from './patience.ts';
 
 needs(describe, noRedis)('an application on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
-    server = await RedisServerProcess.start();
+    server = await RedisServerProcess.shared();
   });
   afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -21,7 +23,7 @@ needs(describe, noRedis)('an application on Redis', () => {
     const broker = await app.broker();
     await using consumer = await broker.consume({ queues, name: 'test', leaseMs: 15_000 });
     const found: { queue: string; message: WireMessage }[] = [];
-    for (const { queue, message } of await consumer.claim(() => 50, AbortSignal.timeout(5000)))
+    for (const { queue, message } of await consumer.claim(() => 50, AbortSignal.timeout(patienceMs)))
       if (message.ok) found.push({ queue, message: message.value });
     return found;
   }
@@ -40,9 +42,12 @@ needs(describe, noRedis)('an application on Redis', () => {
     const names: readonly (PriorityName | undefined)[] = ['low', undefined, 'high', 'normal', 'urgent'];
     for (const priority of names)
       await app.send('t', [], { shadow: priority ?? 'unsaid', ...(priority && { priority }) });
-    expect(server.cli('-n', '1', 'KEYS', 'celery*').split('\n').sort()).toEqual(
-      ['celery', 'celery\x06\x163', 'celery\x06\x166', 'celery\x06\x169'].sort(),
-    );
+    expect(
+      server
+        .cli('-n', String(server.db(1)), 'KEYS', 'celery*')
+        .split('\n')
+        .sort(),
+    ).toEqual(['celery', 'celery\x06\x163', 'celery\x06\x166', 'celery\x06\x169'].sort());
     const order = (await taken(app, ['celery'])).map(({ message }) => message.headers.shadow);
     expect(order).toEqual(['urgent', 'high', 'unsaid', 'normal', 'low']);
   });
@@ -50,8 +55,8 @@ needs(describe, noRedis)('an application on Redis', () => {
   it('sends what says no priority to the list that Python looks at', async () => {
     await using app = new App('test', { broker: server.url(2) });
     await app.send('t');
-    expect(server.cli('-n', '2', 'LLEN', 'celery')).toBe('1');
-    expect(server.cli('-n', '2', 'LINDEX', 'celery', '0')).toMatch(/"priority": ?0/);
+    expect(server.cli('-n', String(server.db(2)), 'LLEN', 'celery')).toBe('1');
+    expect(server.cli('-n', String(server.db(2)), 'LINDEX', 'celery', '0')).toMatch(/"priority": ?0/);
   });
 
   it('routes through exchanges that only another program has bound', async () => {
@@ -97,24 +102,18 @@ needs(describe, noRedis)('an application on Redis', () => {
         broker: `redis://:canary-5@127.0.0.1:${port}/0`,
         taskPublishTimeout: '600ms',
       });
-      const begun = performance.now();
-      const error = await app.send('t').catch((reason: unknown) => reason);
+      const error = await endedBeforePatient(app, {});
       expect(error).toBeInstanceOf(BrokerUnavailable);
-      expect(performance.now() - begun).toBeLessThan(2500);
       expect(String(error) + String((error as Error).stack)).not.toContain('canary');
-      const quick = performance.now();
-      await expect(app.send('t', [], { publishTimeout: '100ms' })).rejects.toThrow(BrokerUnavailable);
-      expect(performance.now() - quick).toBeLessThan(1500);
+      expect(await endedBeforePatient(app, { publishTimeout: '100ms' })).toBeInstanceOf(BrokerUnavailable);
     });
 
     it('gives up when its signal is aborted', async () => {
       await using app = new App('test', { broker: `redis://127.0.0.1:${await freePort()}/0` });
       const giveUp = new AbortController();
-      const sending = app.send('t', [], { signal: giveUp.signal });
+      const sending = app.send('t', [], { ...patiently, signal: giveUp.signal });
       setTimeout(() => giveUp.abort(new Error('enough')), 50);
-      const begun = performance.now();
       await expect(sending).rejects.toThrow('enough');
-      expect(performance.now() - begun).toBeLessThan(2000);
     });
 
     it('sends what was asked for meanwhile when it comes back in time', async () => {
@@ -122,7 +121,7 @@ needs(describe, noRedis)('an application on Redis', () => {
       await using app = new App('test', { broker: own.url() });
       await app.send('t');
       await own.stop('SIGKILL');
-      const sending = app.send('t');
+      const sending = app.send('t', [], patiently);
       await own.start();
       await sending;
       expect((await taken(app, ['celery'])).length).toBe(1);
@@ -130,14 +129,16 @@ needs(describe, noRedis)('an application on Redis', () => {
 
     it('says when it cannot know whether a call was sent, and the same call again is one', async () => {
       await using own = await RedisServerProcess.start();
-      await using app = new App('test', { broker: own.url(), taskPublishTimeout: '500ms' });
+      await using app = new App('test', { broker: own.url() });
       await app.send('t', [], { taskId: 'first' });
       own.signal('SIGSTOP');
-      const error = await app.send('t', [], { taskId: 'in-doubt' }).catch((reason: unknown) => reason);
+      const error = await app
+        .send('t', [], { taskId: 'in-doubt', publishTimeout: '500ms' })
+        .catch((reason: unknown) => reason);
       own.signal('SIGCONT');
       expect(error).toBeInstanceOf(SendUnconfirmed);
       expect((error as SendUnconfirmed).taskIds).toEqual(['in-doubt']);
-      await app.send('t', [], { taskId: 'in-doubt', publishTimeout: 10 });
+      await app.send('t', [], { taskId: 'in-doubt', publishTimeout: 60 });
       const ids = (await taken(app, ['celery'])).map(({ message }) => message.headers.id);
       expect(ids).toEqual(['first', 'in-doubt']);
     });

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
+import { patienceMs } from '../until.ts';
 
 async function sentBy(send: (app: App) => Promise<unknown>): Promise<{ args: unknown; kwargs: unknown }> {
   await using app = new App('test', { broker: 'memory://' });
   await send(app);
   const broker = await app.broker();
   await using consumer = await broker.consume({ queues: ['celery', 'ml'], name: 'test', leaseMs: 15_000 });
-  const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(5000));
+  const [delivery] = await consumer.claim(() => 1, AbortSignal.timeout(patienceMs));
   if (!delivery?.message.ok) throw new Error('nothing was sent');
   const task = decodeTask(delivery.message.value, { accept: ['json'], maxSize: 10_000 });
   if (!task.ok) throw new Error(task.refusal.detail);

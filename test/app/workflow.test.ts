@@ -21,7 +21,13 @@ let app: App;
 beforeEach(() => {
   app = new App('flow', { broker: `memory://${crypto.randomUUID()}` });
 });
-afterEach(() => app.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await app.close();
+});
+
+/** Some of these are thousands of tasks. */
+const patient = { timeout: 60 };
 
 function tasks() {
   return {
@@ -80,28 +86,27 @@ describe('sending a workflow', () => {
   it('says what was sent when one of several publications fails, and the frozen one may be sent again', async () => {
     const { add, total } = tasks();
     const whole = chord(
-      Array.from({ length: 2500 }, (_, n) => add.s(n, 1)),
+      Array.from({ length: 2100 }, (_, n) => add.s(n, 1)),
       total.s(),
     ).freeze();
     const published = await recorded(1, new SendUnconfirmed(['x'], 'no answer'));
     const failed = await whole.applyAsync([], { retry: false }).catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(PartlySentError);
     const { sent, doubtful, unsent } = failed as PartlySentError;
-    expect([sent.length, doubtful.length, unsent.length]).toEqual([1000, 1000, 500]);
+    expect([sent.length, doubtful.length, unsent.length]).toEqual([1000, 1000, 100]);
     expect((failed as Error).cause).toBeInstanceOf(SendUnconfirmed);
     vi.restoreAllMocks();
     const result = await whole.delay();
     expect(published[0]?.map(({ id }) => id)).toEqual(sent);
-    await drain(app);
+    await drain(app, patient);
     expect(result.id).toBe(whole.result.id);
-    expect(await result.get({ timeout: 5 })).toBe((2500 * 2501) / 2);
+    expect(await result.get({ timeout: 60 })).toBe((2100 * 2101) / 2);
   });
 
   it('has the time of a send for each of its publications', async () => {
     const { add } = tasks();
-    const clock = performance.now.bind(performance);
     let passed = 0;
-    vi.spyOn(performance, 'now').mockImplementation(() => clock() + passed);
+    vi.spyOn(performance, 'now').mockImplementation(() => passed);
     const { transport } = await app.open();
     const left: (number | undefined)[] = [];
     vi.spyOn(transport, 'publish').mockImplementation(async (_, options) => {
@@ -110,8 +115,7 @@ describe('sending a workflow', () => {
     });
     const members = Array.from({ length: 3000 }, (_, n) => add.s(n, 1));
     await group(members).applyAsync([], { publishTimeout: 10 });
-    expect(left).toHaveLength(3);
-    for (const ms of left) expect(ms).toBeGreaterThan(2_000);
+    expect(left).toEqual([10_000, 10_000, 10_000]);
   });
 
   it('was not sent at all when its first publication fails', async () => {
@@ -128,7 +132,7 @@ describe('sending a workflow', () => {
       await group([add.s(1, 1), add.s(2, 2)]).delay();
     });
     const result = await outer.delay();
-    await drain(app);
+    await drain(app, patient);
     const [first, second] = await result.children();
     expect(await first?.get()).toBe(3);
     expect(second).toBeInstanceOf(GroupResult);
@@ -185,11 +189,11 @@ describe('a big workflow', () => {
     const steps = Array.from({ length: 999 }, () => add.s(1));
     const result = await chain<[], number>([add.s(0, 1), ...steps]).delay();
     expect(published.flat()).toHaveLength(1);
-    await drain(app, { timeout: 60 });
-    expect(await result.get({ timeout: 1 })).toBe(1000);
+    await drain(app, patient);
+    expect(await result.get({ timeout: 60 })).toBe(1000);
     const largest = Math.max(...published.flat().map(({ message }) => message.body.length));
     expect(largest).toBeLessThan(40_000);
-  }, 60_000);
+  });
 
   it("a chord's members carry a big body by reference", async () => {
     const { add, total } = tasks();
@@ -203,22 +207,18 @@ describe('a big workflow', () => {
       expect(storedId(embed.chord ?? never)).not.toBeNull();
       expect(embed.chord?.options.task_id).toBeTypeOf('string');
     }
-    await drain(app, { timeout: 60 });
-    expect(await result.get({ timeout: 1 })).toBe(190 + 300);
-  }, 60_000);
+    await drain(app, patient);
+    expect(await result.get({ timeout: 60 })).toBe(190 + 300);
+  });
 
   it('two hundred groups one after another are no deeper for JSON than a few', async () => {
-    const { add, total } = tasks();
-    const half = app.task('half', (x: number) => Math.floor(x / 2));
-    const steps = Array.from({ length: 200 }, () => [
-      group([add.s(1), add.s(2)]),
-      total.s(),
-      half.s(),
-    ]).flat();
+    const { add } = tasks();
+    const least = app.task('least', (all: readonly number[]) => Math.min(...all));
+    const steps = Array.from({ length: 200 }, () => [group([add.s(1), add.s(2)]), least.s()]).flat();
     const result = await chain<[], number>([add.s(0, 0), ...steps]).delay();
-    await drain(app, { timeout: 60 });
-    expect(await result.get({ timeout: 1 })).toBe(200);
-  }, 60_000);
+    await drain(app, patient);
+    expect(await result.get({ timeout: 60 })).toBe(200);
+  });
 
   it('chords nested five deep carry each body once', async () => {
     const { add, count } = tasks();
@@ -228,9 +228,9 @@ describe('a big workflow', () => {
     const result = await nested.delay();
     const largest = Math.max(...published.flat().map(({ message }) => message.body.length));
     expect(largest).toBeLessThan(8_000);
-    await drain(app, { timeout: 60 });
-    expect(await result.get({ timeout: 1 })).toBe(3);
-  }, 60_000);
+    await drain(app, patient);
+    expect(await result.get({ timeout: 60 })).toBe(3);
+  });
 });
 
 describe('a group whose end nobody knows', () => {
@@ -240,28 +240,28 @@ describe('a group whose end nobody knows', () => {
     let made = 0;
     let ahead = 0;
     async function* members() {
-      for (; made < 3500; made++) {
+      for (; made < 2500; made++) {
         ahead = Math.max(ahead, made - published.flat().length);
         yield add.s(made, 0);
       }
     }
     const result = await group(members()).delay();
-    expect(result.length).toBe(3500);
-    expect(published.map(({ length }) => length)).toEqual([1000, 1000, 1000, 500]);
+    expect(result.length).toBe(2500);
+    expect(published.map(({ length }) => length)).toEqual([1000, 1000, 500]);
     expect(ahead).toBeLessThanOrEqual(2000);
-    await drain(app);
-    expect((await result.get({ timeout: 5 }))[3499]).toBe(3499);
-  }, 30_000);
+    await drain(app, patient);
+    expect((await result.get({ timeout: 60 }))[2499]).toBe(2499);
+  });
 
   it('can be the header of a chord, whose size is said before the last member is sent', async () => {
     const { add, total } = tasks();
     const result = await chord(group(calls((n) => add.s(n, 0), 2000)), total.s()).delay();
-    await drain(app, { timeout: 30 });
-    expect(await result.get({ timeout: 5 })).toBe((2000 * 1999) / 2);
+    await drain(app, patient);
+    expect(await result.get({ timeout: 60 })).toBe((2000 * 1999) / 2);
     const none = await chord(group(calls((n) => add.s(n, 0), 0)), total.s()).delay();
-    await drain(app);
-    expect(await none.get({ timeout: 5 })).toBe(0);
-  }, 60_000);
+    await drain(app, patient);
+    expect(await none.get({ timeout: 60 })).toBe(0);
+  });
 
   it('says what was sent when making its members fails', async () => {
     const { add } = tasks();
@@ -311,8 +311,8 @@ describe('signatures', () => {
     const again = app.signatureFrom<[number], number>(JSON.parse(text));
     expect(JSON.stringify(again)).toBe(text);
     const result = await again.delay(10);
-    await drain(app);
-    expect(await result.get({ timeout: 5 })).toBe(11 + 15);
+    await drain(app, patient);
+    expect(await result.get({ timeout: 60 })).toBe(11 + 15);
     expect(() => app.signatureFrom({ task: 'celery.chain', kwargs: { tasks: [7] } })).toThrow(WorkflowError);
     expect(() => app.signatureFrom('no')).toThrow(WorkflowError);
     expect(() => group(app.signature('t') as never)).toThrow(/a group takes one list of its members/);
@@ -344,7 +344,7 @@ describe('signatures', () => {
     await chain(add.s(1, 2).link(add.s(9)), add.s(3))
       .stamp({ customer: 'c1' })
       .delay();
-    await drain(app);
+    await drain(app, patient);
     const messages = messagesOf(published);
     expect(messages[0]?.stamps).toEqual({ customer: 'c1' });
     expect(messages[0]?.stampedHeaders).toEqual(['customer']);
@@ -393,7 +393,7 @@ describe('signatures', () => {
     const { add } = tasks();
     const result = await group([add.s(1, 2), add.s(3, 4)]).delay();
     await result.save();
-    await drain(app);
+    await drain(app, patient);
     expect(await (await app.restoreGroup<number[]>(result.id))?.get()).toEqual([3, 7]);
     expect(await app.restoreGroup('unknown')).toBeUndefined();
   });

@@ -1,5 +1,4 @@
 // What is too big to be carried along is stored; here everything is too big.
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sendWorkflow } from '../../src/app/send-workflow.ts';
 import { approximateSize, nextStep, resolve, Shelf } from '../../src/canvas/by-reference.ts';

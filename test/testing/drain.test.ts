@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { TimeoutError } from '../../src/errors.ts';
 import { drain } from '../../src/testing/drain.ts';
@@ -7,13 +7,17 @@ let app: App;
 beforeEach(() => {
   app = new App('drained', { broker: 'memory://' });
 });
-afterEach(() => app.close());
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await app.close();
+});
 
 test('drain runs all that was sent, and then the results are there', async () => {
   const add = app.task('add', (x: number, y: number) => x + y);
   const sums = await Promise.all([1, 2, 3].map((n) => add.delay(n, n)));
   await drain(app);
-  expect(await Promise.all(sums.map((sum) => sum.get({ timeout: 0 })))).toEqual([2, 4, 6]);
+  expect(await Promise.all(sums.map((sum) => sum.ready()))).toEqual([true, true, true]);
+  expect(await Promise.all(sums.map((sum) => sum.get({ timeout: 60 })))).toEqual([2, 4, 6]);
 });
 
 test('what tasks send is run, too, in whichever queue it is', async () => {
@@ -44,11 +48,18 @@ test('a task that fails does not stop the others', async () => {
 
 test('drain says what is left when it takes too long, and gives it back', async () => {
   const later = app.task('later', () => 1);
-  await later.applyAsync([], { countdown: 3600 });
-  const hang = app.task('hang', () => new Promise<void>(() => {}));
+  await later.applyAsync([], { countdown: '1d' });
+  // An hour passes when it has begun.
+  const clock = performance.now.bind(performance);
+  let passedMs = 0;
+  vi.spyOn(performance, 'now').mockImplementation(() => clock() + passedMs);
+  const hang = app.task('hang', () => {
+    passedMs += 3_600_000;
+    return new Promise<void>(() => {});
+  });
   await hang.applyAsync([], { queue: 'slow' });
-  await expect(drain(app, { timeout: 0.1 })).rejects.toThrow(TimeoutError);
-  await expect(drain(app, { timeout: '100ms' })).rejects.toThrow(
+  await expect(drain(app, { timeout: 3600 })).rejects.toThrow(TimeoutError);
+  await expect(drain(app, { timeout: '1h' })).rejects.toThrow(
     "there is still in 'celery': 1 scheduled; in 'slow': 1 claimed",
   );
   const broker = await app.broker();
