@@ -1,4 +1,4 @@
-// Empty stores on one RabbitMQ node: each a virtual host of its own. Results are kept elsewhere.
+// Empty stores on one RabbitMQ node: each a virtual host of its own, emptied for the next one. Results are kept elsewhere.
 import { AmqpLink } from '../../src/clients/amqp/link.ts';
 import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -7,10 +7,14 @@ import { AmqpConsumer } from '../../src/transports/amqp/amqp-consumer.ts';
 import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
 import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
 import type { RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { patienceMs } from '../until.ts';
 import type { Store } from './stores.ts';
 
 /** Names that the suite uses. */
 const names = ['celery', 'a', 'b', 'x', 'two', 'next', 'other'];
+
+/** Emptied. A new one takes RabbitMQ as long as a case. */
+const spare: string[] = [];
 
 export function amqpStore(
   server: () => RabbitServerProcess,
@@ -18,7 +22,7 @@ export function amqpStore(
 ): Omit<Store, 'openBackend'> {
   let vhost: string | null = null;
   const url = (): string => {
-    vhost ??= server().vhost();
+    vhost ??= spare.pop() ?? server().vhost();
     return server().url(vhost);
   };
   const queues =
@@ -29,7 +33,7 @@ export function amqpStore(
     openBackendOf: async (_, options) => openMemoryBackend(vhost ?? 'amqp', options),
     async putRaw(queue, raw) {
       await using link = new AmqpLink(amqpSettings(url(), 'broker'));
-      const connection = await link.ready(5000);
+      const connection = await link.ready(patienceMs);
       const channel = await connection.createConfirmChannel();
       channel.publish('', queue, Buffer.from(raw));
       await channel.waitForConfirms();
@@ -38,6 +42,19 @@ export function amqpStore(
       if (!(consumer instanceof AmqpConsumer)) throw new TypeError('not of this driver');
       await consumer.die();
     },
-    async remove() {},
+    async remove() {
+      if (vhost === null) return;
+      await empty(server(), vhost);
+      spare.push(vhost);
+    },
   };
+}
+
+/** The queues through which what is for later goes are many, and stay. */
+async function empty(server: RabbitServerProcess, vhost: string): Promise<void> {
+  const stays = (name: string): string => `{_, _, _, <<"${name}", _/binary>>} -> rabbit_amqqueue:purge(Q); `;
+  await server.evaluate(
+    `[case amqqueue:get_name(Q) of ${stays('celery_delayed_')}${stays('umbel_delayed_')}` +
+      `_ -> rabbit_amqqueue:delete(Q, false, false, <<"test">>) end || Q <- rabbit_amqqueue:list(<<"${vhost}">>)]`,
+  );
 }

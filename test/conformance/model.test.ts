@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { idOf, publication } from '../../src/testing/conformance.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
 import type { Consumer, Delivery, Transport } from '../../src/transports/transport.ts';
+import { scaled, seed } from '../run/scale.ts';
+import { patienceMs } from '../until.ts';
 import { Opened } from './run.ts';
 import { memoryStore, type Store, sqliteStore } from './stores.ts';
 
@@ -70,8 +72,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 describe('any sequence of operations leaves each message in one place, and the right one', () => {
-  test('memory', () => hold(memoryStore, 300));
-  test('sqlite', () => hold(sqliteStore, 40), 60_000);
+  test('memory', () => hold(memoryStore, scaled(100, 3000)));
+  test('sqlite', () => hold(sqliteStore, scaled(15, 400)));
 });
 
 async function hold(newStore: () => Store, runs: number): Promise<void> {
@@ -97,7 +99,7 @@ async function hold(newStore: () => Store, runs: number): Promise<void> {
         await store.remove();
       }
     }),
-    { numRuns: runs },
+    { seed, numRuns: runs },
   );
 }
 
@@ -246,7 +248,7 @@ class Trial {
     // What was held by two who died is held alone: it would wait to be empty, or for it to end.
     if (ready.length === 0 || (hands.length > 0 && suspects.length > 0)) return;
     if (hands.some(({ message }) => isSuspected(message))) return;
-    const deliveries = await this.#worker(number).claim(() => room, AbortSignal.timeout(10_000));
+    const deliveries = await this.#worker(number).claim(() => room, AbortSignal.timeout(patienceMs));
     const taken = deliveries.map((delivery) => {
       const message = ready.find(({ id }) => id === idOf(delivery));
       if (message === undefined) throw new Error(`${idOf(delivery)} was not to be delivered`);

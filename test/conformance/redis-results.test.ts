@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, vi } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
 import { backendCases } from './run.ts';
 
 /** Servers and ways to talk to them; each case has a key prefix of its own. */
@@ -16,12 +17,11 @@ for (const { name, start, prefix, driver } of ways) {
     let server: RedisServerProcess;
     let stores = 0;
     beforeAll(async () => {
-      server = await RedisServerProcess.start(...start);
-      if (start.length === 0) return;
+      const isShared = start.length === 0;
+      server = isShared ? await RedisServerProcess.shared() : await RedisServerProcess.start(...start);
+      if (isShared) return;
       server.cli('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
-      await vi.waitUntil(() => server.cli('CLUSTER', 'INFO').includes('cluster_state:ok'), {
-        timeout: 10_000,
-      });
+      await until(() => server.cli('CLUSTER', 'INFO').includes('cluster_state:ok'));
     });
     afterAll(() => server[Symbol.asyncDispose]());
 

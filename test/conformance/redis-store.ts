@@ -27,9 +27,13 @@ export function redisStore(server: () => RedisServerProcess): Store {
       if (!(consumer instanceof RedisConsumer) || !(handle instanceof RedisTransport))
         throw new TypeError('not of this driver');
       await using connection = await connect();
-      // Its lease has ended, and somebody noticed.
-      await connection.call(['ZADD', `${driver.keyPrefix}umbel:consumers`, '0', consumer.id]);
-      await handle.tend();
+      const { id } = consumer;
+      const consumers = `${driver.keyPrefix}umbel:consumers`;
+      do {
+        // Its lease has ended, and somebody noticed; unless its thread has just renewed it.
+        await connection.call(['ZADD', consumers, 'XX', '0', id]);
+        await handle.tend();
+      } while ((await connection.call(['ZSCORE', consumers, id])) !== null);
     },
     async remove() {},
   };

@@ -5,13 +5,14 @@ import type { ResultBackend } from '../../src/results/backend.ts';
 import { openRpcBackend } from '../../src/results/rpc/rpc-backend.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { patienceMs } from '../until.ts';
 import { backendCases } from './run.ts';
 
 needs(describe, noRabbit)('on a real server', () => {
   let server: RabbitServerProcess;
   beforeAll(async () => {
-    server = await RabbitServerProcess.start();
-  }, 90_000);
+    server = await RabbitServerProcess.shared();
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   backendCases('rpc', () => {
@@ -34,7 +35,7 @@ function throughTheBroker(backend: ResultBackend): ResultBackend {
     await put(record, address);
     const taskId = `after ${randomUUID()}`;
     const after: ResultRecord = { ...record, taskId, status: 'STARTED', result: null };
-    const arrived = backend.watch(taskId, AbortSignal.timeout(10_000))[Symbol.asyncIterator]().next();
+    const arrived = backend.watch(taskId, AbortSignal.timeout(patienceMs))[Symbol.asyncIterator]().next();
     await put(after, { ...address, correlationId: taskId });
     if ((await arrived).done === true) throw new Error('nothing came');
     await backend.forget(taskId);
