@@ -66,14 +66,21 @@ test.each([
   ['every 100 ms', every('100ms')],
   ['every minute by the clock', crontab('* * * * *')],
 ])('after a year without a beat, %s makes no storm and takes no time', (_, schedule) => {
-  const start = performance.now();
-  const { runs, skipped } = decide(schedule, 0, year + 30);
+  let asked = 0;
+  const counted: Schedule = {
+    next: (after, context) => {
+      asked++;
+      return schedule.next(after, context);
+    },
+    toString: () => String(schedule),
+  };
+  const { runs, skipped } = decide(counted, 0, year + 30);
   expect(runs).toEqual([year]);
   expect(skipped?.fromMs).toBe(schedule.next(new Date(0))?.getTime());
-  const all = decide(schedule, 0, year, { missed: 'all' });
+  const all = decide(counted, 0, year, { missed: 'all' });
   expect(all.runs).toHaveLength(100);
   expect(all.runs.at(-1)).toBe(year);
-  expect(performance.now() - start).toBeLessThan(500);
+  expect(asked).toBeLessThan(2000);
 });
 
 test('the runs that are sent and those that are left out follow each other without a gap', () => {

@@ -12,7 +12,7 @@ process.send?.('ready');
 async function use(url: string): Promise<unknown> {
   const transport = await openTransport(url);
   const limits = await transport.openLimits?.({
-    leaseMs: 2000,
+    leaseMs: 15_000,
     name: `w${process.pid}`,
     onFree: () => undefined,
   });

@@ -1,24 +1,25 @@
 // A store's limits when they are used for the first time, or by one who was taken for dead meanwhile.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { openTransport } from '../../src/transports/open.ts';
-import { newStore } from '../worker/bench.ts';
+import { scaled } from '../run/scale.ts';
+import { patienceMs } from '../until.ts';
+import { moduleOf, newStore } from '../worker/bench.ts';
 
-const rounds = Number(process.env.FIRST_USE_ROUNDS ?? 4);
-const program = fileURLToPath(new URL('./first-use-child.ts', import.meta.url));
+const rounds = scaled(3, 100);
+const program = moduleOf('test/limits/first-use-child.ts');
 
 async function child(): Promise<ChildProcess> {
-  const started = fork(program, { execArgv: ['--import', 'tsx'] });
+  const started = fork(program, { execArgv: [] });
   onTestFinished(() => void started.kill('SIGKILL'));
   await once(started, 'message');
   return started;
 }
 
 it('two processes that begin in the same moment both get what the limit has for them', {
-  timeout: 60_000 + rounds * 2000,
+  timeout: 1.5 * patienceMs + rounds * 2000,
 }, async () => {
   const children = await Promise.all([child(), child()]);
   for (let round = 0; round < rounds; round++) {
@@ -40,7 +41,7 @@ it('two processes that begin in the same moment both get what the limit has for 
 it('one that was taken for dead joins again, and gets its permit at once', async () => {
   const url = await newStore('sqlite');
   await using transport = await openTransport(url);
-  await using limits = await transport.openLimits?.({ leaseMs: 2000, name: 'w', onFree: () => undefined });
+  await using limits = await transport.openLimits?.({ leaseMs: 15_000, name: 'w', onFree: () => undefined });
   const store = await SqliteStore.open(url.slice('sqlite://'.length));
   onTestFinished(() => store.close());
   await store.write(false, ({ sql }) => sql('DELETE FROM peer').run());

@@ -34,9 +34,10 @@ export function wallOf(zone: string, from: Date, to: Date): Wall {
   const local = new Int32Array(length);
   const moves: number[] = [];
   let offset = shown(start) - start;
+  let next = offset;
   for (let at = 0; at < length; at += 15) {
-    const here = shown(start + at) - (start + at);
-    const next = shown(start + at + 15) - (start + at + 15);
+    const here = next;
+    next = shown(start + at + 15) - (start + at + 15);
     for (let n = at; n < Math.min(length, at + 15); n++) {
       const now = here === next ? here : shown(start + n) - (start + n);
       if (now !== offset) moves.push(start + n);

@@ -3,6 +3,10 @@ import { crontab } from '../../src/schedules/crontab.ts';
 import { every } from '../../src/schedules/every.ts';
 import { scheduleFromJson } from '../../src/schedules/schedule-json.ts';
 import { type SolarEvent, solar } from '../../src/schedules/solar.ts';
+import { isLong, scaled } from '../run/scale.ts';
+
+/** From New Year on: at the edge of the polar night it ends within these few. */
+const days = scaled(60, 370);
 
 const since = new Date('2026-01-01T10:07:03.250Z');
 const context = { timezone: 'UTC', since };
@@ -87,12 +91,12 @@ test('the events of a day follow each other as the sun goes', () => {
 
 test.each([
   -77.85, -33.9, 0, 21.3, 52.5, 69.6,
-])('at %s degrees each event is due once a day, wherever east or west', { timeout: 60_000 }, (latitude) => {
-  for (const longitude of [-179.9, 13.4, 179.9]) {
+])('at %s degrees each event is due once a day, wherever east or west', (latitude) => {
+  for (const longitude of isLong ? [-179.9, 13.4, 179.9] : [-179.9, 179.9]) {
     for (const event of events) {
       const schedule = solar(event, latitude, longitude);
       let before = schedule.next(new Date('2026-01-01T00:00Z'));
-      for (let n = 0; n < 370 && before !== null; n++) {
+      for (let n = 0; n < days && before !== null; n++) {
         const next = schedule.next(before);
         if (next === null) break;
         const hours = (next.getTime() - before.getTime()) / 3_600_000;

@@ -20,7 +20,7 @@ app.task(
 );
 app.task('sole', { bind: true, unique: { key: 0 } }, async (task, _: string) => {
   say('begin', task.request.id);
-  await sleep(60_000);
+  await sleep(600_000);
 });
 app.signals.workerReady.connect(() => say('ready', ''));
 await new Worker(app, { name: `w${process.pid}@here` }).run();

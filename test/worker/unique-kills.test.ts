@@ -2,16 +2,16 @@
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import type { UniquePolicy } from '../../src/app/unique-options.ts';
+import { isLong } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { until } from '../until.ts';
-import { recordIn, sizeOf } from './bench.ts';
+import { moduleOf, recordIn, sizeOf } from './bench.ts';
 import { appOn, type Broker, onEachBroker, workerOf } from './everywhere.ts';
 
-const program = fileURLToPath(new URL('./unique-sender.ts', import.meta.url));
+const program = moduleOf('test/worker/unique-sender.ts');
 
 interface Place {
   readonly app: App;
@@ -31,7 +31,7 @@ async function killedSender(broker: string, policy: UniquePolicy, point: string)
     : null;
   onTestFinished(() => proxy?.[Symbol.asyncDispose]());
   const url = proxy === null ? broker : broker.replace(/:\d+\//, `:${proxy.port}/`);
-  const child = fork(program, [url, policy, point], { execArgv: ['--import', 'tsx'] });
+  const child = fork(program, [url, policy, point], { execArgv: [] });
   onTestFinished(() => void child.kill('SIGKILL'));
   const ended = once(child, 'exit');
   await once(child, 'message');
@@ -66,7 +66,7 @@ const points = {
 };
 
 /** In the default run one store: each case is a process or more. */
-const brokers: readonly Broker[] = process.env.LIMIT_KILLS ? ['sqlite', 'redis'] : ['sqlite'];
+const brokers: readonly Broker[] = isLong ? ['sqlite', 'redis'] : ['sqlite'];
 
 onEachBroker(brokers, (broker, newUrls) => {
   const { none, both } = points[broker === 'redis' ? 'redis' : 'sqlite'];

@@ -27,8 +27,9 @@ export const stubborn = app.task('stubborn', async (file: string) => {
   say(file, 'begun');
   await sleep(600_000);
 });
-export const computes = app.task('computes', (file: string) => {
+/** As one that computes: its event loop never goes round. */
+export const blocks = app.task('blocks', (file: string) => {
   say(file, 'begun');
-  for (;;);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 });
 export const pid = app.task('pid', () => process.pid);

@@ -65,7 +65,7 @@ it('the signal ends a process that does not listen for it; default SIGTERM', asy
 });
 
 it('any signal can be named, one that no code can hear too', async () => {
-  const { result } = await running(tasks.computes);
+  const { result } = await running(tasks.blocks);
   await control.revoke(result.id, { ...whom, terminate: true, signalName: 'usr2' });
   await recordIn(tasks.app, result.id, 'REVOKED');
   await until(() => ends().includes('signal SIGUSR2'));
@@ -80,7 +80,7 @@ it("a task's own listener may tidy up before it ends", async () => {
 });
 
 it('what does not end of the signal, or cannot hear it, is killed after a while, and holds up nobody meanwhile', async () => {
-  const [deaf, busy] = [await running(tasks.stubborn), await running(tasks.computes)];
+  const [deaf, busy] = [await running(tasks.stubborn), await running(tasks.blocks)];
   const before = ends().length;
   await control.revoke(deaf.result.id, { ...whom, terminate: true, signalName: 'INT' });
   await control.revoke(busy.result.id, { ...whom, terminate: true });
