@@ -122,11 +122,6 @@ export async function waiting(app: App, queue = 'celery'): Promise<number> {
   return ready + scheduled;
 }
 
-/** Resolves when the condition holds; the test's own time limit is the patience. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 /** Counts who watches results in this application. */
 export async function countWatches(app: App): Promise<() => number> {
   const backend = await app.backend();

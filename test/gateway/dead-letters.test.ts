@@ -80,7 +80,7 @@ it('those that a filter finds are replayed or discarded, the oldest so many of t
 });
 
 it('a slow replay ends with the time of a request, and says what is left', async () => {
-  const [, gateway] = await withDead(['a', 'a', 'a'], { maxWait: '50ms' });
+  const [, gateway] = await withDead(['a', 'a', 'a'], { maxWait: '1s' });
   const replayed = await bodyOf<Changed>(post(gateway, '/dead-letters/replay?all=true&rate=1/h'));
   expect(replayed).toEqual({ done: 1, missing: 0, left: 2 });
 });

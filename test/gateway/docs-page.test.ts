@@ -2,15 +2,16 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { GatewayServer } from '../../src/gateway/gateway.ts';
 import { needs } from '../needs.ts';
-import { get, newApp, newGateway, startServer, startWorker, until } from './bench.ts';
+import { patienceMs, until } from '../until.ts';
+import { get, newApp, newGateway, startServer, startWorker } from './bench.ts';
 
 const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
-const noBrowser = existsSync(executablePath) ? undefined : 'no Chromium (apt-get install chromium)';
+const noBrowser = missing();
 
 it('the page says nothing of the application and takes nothing from elsewhere', async () => {
   const gateway = newGateway(newApp(), { apiKeys: ['secret'] });
@@ -56,15 +57,10 @@ it('people who open the gateway’s address come to the page', async () => {
   expect([response.status, response.headers.get('location')]).toEqual([302, '/api/docs']);
 });
 
-it.runIf(process.env.CI)('Chromium is there for the tests of the docs page', () => {
-  expect(noBrowser, `${executablePath} is missing; set UMBEL_TEST_CHROMIUM`).toBeUndefined();
-});
-
-// Where there is no Chromium these are left out; in CI the test above then fails.
 needs(describe, noBrowser)('in a browser without network', () => {
   let profile: string;
   let browser: Browser;
-  let context: BrowserContext;
+  let context: BrowserContext | undefined;
   let page: Page;
   /** What the page did that it must not do. */
   let wrongs: string[];
@@ -74,6 +70,7 @@ needs(describe, noBrowser)('in a browser without network', () => {
     browser = await chromium.launch({
       executablePath,
       headless: true,
+      timeout: patienceMs,
       args: [
         '--no-sandbox',
         '--disable-gpu',
@@ -85,15 +82,18 @@ needs(describe, noBrowser)('in a browser without network', () => {
       ],
       env: { ...process.env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile },
     });
-  }, 60_000);
+  });
 
   afterAll(async () => {
+    await context?.close();
     await browser?.close();
     await rm(profile, { recursive: true, force: true });
   });
 
-  beforeEach(async () => {
+  /** A page of its own in a browser that knows nothing of those before. */
+  async function openPage(): Promise<void> {
     wrongs = [];
+    await context?.close();
     context = await browser.newContext({ viewport: { width: 1200, height: 1000 } });
     await context.route(
       (url) => url.hostname !== '127.0.0.1' && url.protocol !== 'data:',
@@ -103,17 +103,13 @@ needs(describe, noBrowser)('in a browser without network', () => {
       },
     );
     page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(patienceMs);
     page.on('pageerror', (error) => wrongs.push(`threw ${error.message}`));
     page.on('console', (message) => {
       // Content-policy violations, failed loads, Swagger UI's own complaints about the document.
       if (message.type() === 'error') wrongs.push(`said ${message.text()}`);
     });
-  });
-
-  afterEach(async () => {
-    await context.close();
-  });
+  }
 
   const runs: unknown[] = [];
 
@@ -138,19 +134,26 @@ needs(describe, noBrowser)('in a browser without network', () => {
     if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
   }
 
-  async function sendFrom(path: string, body: string): Promise<string> {
-    const block = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) });
-    await block.locator('.opblock-summary-control').click();
-    await block.locator('textarea.body-param__text').fill(body);
-    await block.locator('button.execute').click();
-    const answer = block.locator('.live-responses-table .response').first();
-    await answer.locator('.response-col_status').waitFor();
-    await shot(`sent${path.replaceAll('/', '-')}`);
+  /** Unfolds the form of a task. */
+  async function openForm(path: string): Promise<Locator> {
+    const form = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) });
+    await form.locator('.opblock-summary-control').click();
+    await form.locator('textarea.body-param__text').waitFor();
+    return form;
+  }
+
+  /** Sends what is typed; the answer, which must have this status. */
+  async function sendFrom(form: Locator, body: string, status: string): Promise<string> {
+    await form.locator('textarea.body-param__text').fill(body);
+    await form.locator('button.execute').click();
+    const answer = form.locator('.live-responses-table .response').first();
+    await answer.locator('.response-col_status', { hasText: status }).waitFor();
     return answer.innerText();
   }
 
-  it('the page shows every task with its form, and sends a call that runs', async () => {
+  it('the page shows every task with its form, sends a call that runs, and shows what is wrong with one that does not fit', async () => {
     const server = await startShop();
+    await openPage();
     await page.goto(`${server.url}/docs`);
     await page.locator('.opblock').first().waitFor();
     await shot('docs');
@@ -167,36 +170,27 @@ needs(describe, noBrowser)('in a browser without network', () => {
       ]),
     );
     expect(await page.locator('.info .title').innerText()).toContain('shop');
-    const answer = await sendFrom('/tasks/shop.order', '{"customer": "Ann"}');
-    expect(answer).toContain('202');
+
+    // The form is filled in with an example of what the task takes.
+    const form = await openForm('/tasks/shop.order');
+    const example = JSON.parse(await form.locator('textarea.body-param__text').inputValue());
+    expect(example).toEqual({ customer: expect.any(String), amount: 3 });
+    expect(await form.innerText()).toContain('Orders something.');
+
+    expect(await sendFrom(form, '{"customer": "Ann"}', '202')).toContain('202');
     await until(() => runs.length === 1);
     expect(runs).toEqual([{ customer: 'Ann', amount: 3 }]);
+    await shot('sent');
     expect(wrongs).toEqual([]);
-  });
 
-  it('the form is filled in with an example of what the task takes', async () => {
-    const server = await startShop();
-    await page.goto(`${server.url}/docs`);
-    const block = page.locator('.opblock', { has: page.locator('[data-path="/tasks/shop.order"]') });
-    await block.locator('.opblock-summary-control').click();
-    const example = JSON.parse(await block.locator('textarea.body-param__text').inputValue());
-    expect(example).toEqual({ customer: expect.any(String), amount: 3 });
-    expect(await block.innerText()).toContain('Orders something.');
-    expect(wrongs).toEqual([]);
-  });
-
-  it('the page shows what is wrong with a call that does not fit', async () => {
-    const server = await startShop();
-    await page.goto(`${server.url}/docs`);
-    const answer = await sendFrom('/tasks/shop.order', '{"customer": 7}');
-    expect(answer).toContain('422');
-    expect(answer).toContain('$.customer');
+    expect(await sendFrom(form, '{"customer": 7}', '422')).toContain('$.customer');
     // The browser itself notes the status as an error.
     expect(wrongs.filter((wrong) => !/status of 422/.test(wrong))).toEqual([]);
   });
 
   it('a gateway with API keys is asked with the key that was typed, which is not kept', async () => {
     const server = await startShop({ apiKeys: ['open-sesame'] });
+    await openPage();
     await page.goto(`${server.url}/docs`);
     const input = page.locator('input[type=password]');
     await input.waitFor();
@@ -208,7 +202,8 @@ needs(describe, noBrowser)('in a browser without network', () => {
     await input.fill('open-sesame');
     await input.press('Enter');
     await page.locator('.opblock').first().waitFor();
-    expect(await sendFrom('/tasks/shop.add', '{"args": [2, 3]}')).toContain('202');
+    const form = await openForm('/tasks/shop.add');
+    expect(await sendFrom(form, '{"args": [2, 3]}', '202')).toContain('202');
     await until(() => runs.length === 1);
     expect(
       await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])'),
@@ -227,10 +222,9 @@ needs(describe, noBrowser)('in a browser without network', () => {
     );
     const server = await startServer(app);
     onTestFinished(() => server.stop());
+    await openPage();
     await page.goto(`${server.url}/docs`);
-    const block = page.locator('.opblock', { has: page.locator('[data-path="/tasks/shop.attack"]') });
-    await block.locator('.opblock-summary-control').click();
-    await block.locator('textarea.body-param__text').waitFor();
+    await openForm('/tasks/shop.attack');
     expect(await page.title()).toBe('shop');
     expect(await page.locator('.opblock script, .opblock [onerror]').count()).toBe(0);
     // The content policy stops the picture before it is asked for.
@@ -239,3 +233,11 @@ needs(describe, noBrowser)('in a browser without network', () => {
     );
   });
 });
+
+/** In CI it must be there. */
+function missing(): string | undefined {
+  if (existsSync(executablePath)) return undefined;
+  const why = `no Chromium at ${executablePath} (apt-get install chromium, or set UMBEL_TEST_CHROMIUM)`;
+  if (process.env.CI) throw new Error(why);
+  return why;
+}

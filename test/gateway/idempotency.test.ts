@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
+import { until } from '../until.ts';
 import {
   type Headers,
   newApp,
@@ -12,7 +13,6 @@ import {
   read,
   send,
   startWorker,
-  until,
   waiting,
 } from './bench.ts';
 
@@ -49,7 +49,7 @@ describe.each(['memory', 'sqlite'] as const)('an Idempotency-Key on %s', (kind) 
     expect(await read(second)).toEqual({ id, ...rest });
     expect(await waiting(app)).toBe(1);
     await startWorker(app);
-    await app.result(id).get({ timeout: 5 });
+    await app.result(id).get({ timeout: 60 });
     expect(runs).toEqual(['Ann']);
   });
 
@@ -57,10 +57,10 @@ describe.each(['memory', 'sqlite'] as const)('an Idempotency-Key on %s', (kind) 
     const { app, gateway, runs } = await newShop();
     await startWorker(app);
     const id = await send(gateway, '/tasks/shop.pay', ann, key('a'));
-    await app.result(id).get({ timeout: 5 });
+    await app.result(id).get({ timeout: 60 });
     expect(await send(gateway, '/tasks/shop.pay', ann, key('a'))).toBe(id);
     const other = await send(gateway, '/tasks/shop.pay', { args: ['Bob'] }, key('b'));
-    await app.result(other).get({ timeout: 5 });
+    await app.result(other).get({ timeout: 60 });
     expect(runs).toEqual(['Ann', 'Bob']);
   });
 
@@ -85,7 +85,7 @@ describe.each(['memory', 'sqlite'] as const)('an Idempotency-Key on %s', (kind) 
     expect(response.status).toBe(422);
     expect((await problem(response)).detail).toContain('Idempotency-Key');
     await startWorker(app);
-    await app.result(id).get({ timeout: 5 });
+    await app.result(id).get({ timeout: 60 });
     expect((await post(gateway, '/tasks/shop.pay', { args: ['Bob'] }, key('a'))).status).toBe(422);
     expect(runs).toEqual(['Ann']);
   });
@@ -144,7 +144,7 @@ describe.each(['memory', 'sqlite'] as const)('an Idempotency-Key on %s', (kind) 
     broker.publish = publish;
     const id = await send(gateway, '/tasks/shop.pay', ann, key('a'));
     await startWorker(app);
-    await app.result(id).get({ timeout: 5 });
+    await app.result(id).get({ timeout: 60 });
     expect(runs).toEqual(['Ann']);
   });
 
@@ -156,7 +156,7 @@ describe.each(['memory', 'sqlite'] as const)('an Idempotency-Key on %s', (kind) 
     await send(gateway, '/tasks/shop.fire', ann, key('a'));
     await until(async () => (await waiting(app)) === 0);
     const last = await send(gateway, '/tasks/shop.pay', { args: ['last'] });
-    await app.result(last).get({ timeout: 5 });
+    await app.result(last).get({ timeout: 60 });
     expect(runs).toEqual(['Ann', 'last']);
   });
 
@@ -188,7 +188,7 @@ it('an Idempotency-Key is remembered by the store: an application that was start
   expect(await send(gateway, '/tasks/shop.pay', ann, key('a'))).toBe(id);
   expect((await post(gateway, '/tasks/shop.pay', { args: ['Bob'] }, key('a'))).status).toBe(422);
   await startWorker(app);
-  await app.result(id).get({ timeout: 5 });
+  await app.result(id).get({ timeout: 60 });
   expect(runs).toEqual(['Ann']);
 });
 

@@ -5,7 +5,8 @@ import type { AppOptions } from '../../src/app/config.ts';
 import { SendUnconfirmed } from '../../src/errors.ts';
 import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { newApp, newGateway, post, problem, send, startWorker, until, waiting } from './bench.ts';
+import { until } from '../until.ts';
+import { newApp, newGateway, post, problem, send, startWorker, waiting } from './bench.ts';
 
 const ann = { args: ['Ann'] };
 const key = { 'idempotency-key': 'a' };
@@ -20,7 +21,7 @@ function newShop(options: AppOptions): { app: App; runs: string[] } {
 needs(describe, noRedis)('the HTTP API on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
-    server = await RedisServerProcess.start();
+    server = await RedisServerProcess.shared();
   });
   afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -31,7 +32,7 @@ needs(describe, noRedis)('the HTTP API on Redis', () => {
     expect(await send(gateway, '/tasks/shop.pay', ann, key)).toBe(id);
     expect(await waiting(app)).toBe(1);
     await startWorker(app);
-    await app.result(id).get({ timeout: 5 });
+    await app.result(id).get({ timeout: 60 });
     expect(await send(gateway, '/tasks/shop.pay', ann, key)).toBe(id);
     const other = await problem(post(gateway, '/tasks/shop.pay', { args: ['Bob'] }, key));
     expect(other.status).toBe(422);
@@ -73,7 +74,7 @@ needs(describe, noRedis)('the HTTP API on Redis', () => {
     const id = await send(gateway, '/tasks/shop.pay', { args: ['Bob'] }, key);
     expect(await waiting(app)).toBe(2);
     await startWorker(app);
-    await app.result(id).get({ timeout: 5 });
+    await app.result(id).get({ timeout: 60 });
     await until(() => runs.length === 2);
     expect(runs.sort()).toEqual(['Ann', 'Bob']);
   });

@@ -2,7 +2,8 @@ import { expect, it } from 'vitest';
 import { deferred } from '../../src/lib/deferred.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { Decimal } from '../../src/protocol/values.ts';
-import { countWatches, get, newApp, newGateway, problem, read, send, startWorker, until } from './bench.ts';
+import { until } from '../until.ts';
+import { countWatches, get, newApp, newGateway, problem, read, send, startWorker } from './bench.ts';
 
 /** A record as a worker stores it. */
 function record(
@@ -23,7 +24,7 @@ it('a call is PENDING until it runs, then it has its result', async () => {
   const early = await get(gateway, `/tasks/${id}/result`);
   expect([early.status, await read(early)]).toEqual([202, { id, status: 'PENDING' }]);
   await startWorker(app);
-  await app.result(id).get({ timeout: 5 });
+  await app.result(id).get({ timeout: 60 });
   const late = await get(gateway, `/tasks/${id}/result`);
   expect(late.status).toBe(200);
   expect(await read(late)).toEqual({

@@ -29,7 +29,7 @@ function newShop(): App {
 
 async function run(app: App, id: string): Promise<unknown> {
   await startWorker(app);
-  return app.result(id).get({ timeout: 5 });
+  return app.result(id).get({ timeout: 60 });
 }
 
 it('a call is accepted with the place where its state is told', async () => {
