@@ -1,7 +1,9 @@
 // call, result, purge and dead, on the embedded store, with a worker where one is needed.
 import { spawn } from 'node:child_process';
-import { expect, test } from 'vitest';
-import { command, project, shop, start, startWorker, umbel } from './harness.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Worker } from '../../src/worker/worker.ts';
+import { until } from '../until.ts';
+import { command, project, shop, start, umbel, workerOf } from './harness.ts';
 
 const withApp = ['-A', './app.js'];
 const idLine = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/;
@@ -15,8 +17,8 @@ test('call prints the id, and result finds what became of it', async () => {
   const before = await umbel(folder, [...withApp, 'result', id]);
   expect(before).toMatchObject({ code: 3, stdout: '', stderr: 'not ended yet: PENDING\n' });
 
-  await startWorker(folder);
-  const after = await umbel(folder, [...withApp, 'result', id, '--wait', '10']);
+  await workerOf(folder);
+  const after = await umbel(folder, [...withApp, 'result', id, '--wait', '60']);
   expect(after).toMatchObject({ code: 0, stdout: '5\n', stderr: '' });
   const json = await umbel(folder, [...withApp, 'result', id, '--json']);
   expect(JSON.parse(json.stdout)).toEqual({ id, state: 'SUCCESS', result: 5 });
@@ -24,21 +26,21 @@ test('call prints the id, and result finds what became of it', async () => {
 
 test('result does not need the application, only its store', async () => {
   const folder = project({ 'app.js': shop });
-  await startWorker(folder);
-  const { stdout } = await umbel(folder, ['call', 'shop.add', '-a', '[2, 3]', '--wait', '10s']);
+  await workerOf(folder);
+  const { stdout } = await umbel(folder, ['call', 'shop.add', '-a', '[2, 3]', '--wait', '60s']);
   expect(stdout).toBe('5\n');
 });
 
 test('call --wait prints the result on stdout and the id beside it', async () => {
   const folder = project({ 'app.js': shop });
-  await startWorker(folder);
+  await workerOf(folder);
   const ended = await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '["a", "b"]', '--wait']);
   expect(ended).toMatchObject({ code: 0, stdout: 'ab\n', stderr: expect.stringMatching(idLine) });
 });
 
 test('a task that failed: its error in one line, its stack with --traceback, exit code 1', async () => {
   const folder = project({ 'app.js': shop });
-  await startWorker(folder);
+  await workerOf(folder);
   const sent = await umbel(folder, [
     ...withApp,
     'call',
@@ -136,6 +138,14 @@ test('purge asks first; without a terminal it refuses and deletes nothing', asyn
   );
 });
 
+/** `shop`, whose worker gives up at once what it does not know. */
+const impatient = shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })");
+
+/** Until so many messages have died. */
+async function died({ app }: Worker, count: number): Promise<void> {
+  await until(async () => (await app.deadLetters.count()) === count, `${count} dead letters`);
+}
+
 /** In a terminal, as `script` makes one, with somebody who types. */
 async function inTerminal(
   folder: string,
@@ -147,6 +157,7 @@ async function inTerminal(
     cwd: folder,
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   let screen = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     screen += text;
@@ -170,13 +181,12 @@ test('on a terminal purge asks, and only yes deletes', async () => {
 });
 
 test('dead letters are listed, shown with their bytes, replayed and discarded', async () => {
-  const folder = project({
-    'app.js': shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })"),
-  });
-  const worker = await startWorker(folder);
+  const folder = project({ 'app.js': impatient });
+  const worker = await workerOf(folder);
   await umbel(folder, [...withApp, 'call', 'shop.unknown', '--remote', '-a', '["\\u001b[31mred"]']);
+  await died(worker, 1);
   await umbel(folder, ['call', 'shop.other']);
-  await worker.said(/moved to the dead letters/, 2);
+  await died(worker, 2);
 
   const table = await umbel(folder, [...withApp, 'dead', 'list']);
   expect(table.stdout).toMatch(/shop\.other[\s\S]*shop\.unknown/);
@@ -199,8 +209,7 @@ test('dead letters are listed, shown with their bytes, replayed and discarded', 
   const next = await umbel(folder, ['dead', 'list', '--before', String(newest.id), '--json']);
   expect(JSON.parse(next.stdout).map((letter: { id: number }) => letter.id)).toEqual([oldest.id]);
 
-  worker.kill('SIGTERM');
-  await worker.ended;
+  await worker.stop();
   const replayed = await umbel(folder, ['dead', 'replay', String(oldest.id), '99']);
   expect(replayed).toMatchObject({ code: 1, stdout: 'Replayed 1 dead letter.\n' });
   expect(replayed.stderr).toContain('there is no dead letter 99');
@@ -210,19 +219,16 @@ test('dead letters are listed, shown with their bytes, replayed and discarded', 
   expect((await umbel(folder, ['dead', 'discard', '--all', '-f'])).stdout).toBe('Discarded 1 dead letter.\n');
   expect((await umbel(folder, ['dead', 'list'])).stdout).toBe('No dead letters.\n');
   expect(await umbel(folder, ['dead', 'show', '1'])).toMatchObject({ code: 1 });
-}, 60_000);
+});
 
 test('--all replays every dead letter of a queue in the order in which they died', async () => {
-  const folder = project({
-    'app.js': shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })"),
-  });
-  const worker = await startWorker(folder, '-Q', 'a,b');
-  // Three names: the worker speaks of each only once a minute.
-  for (const [task, queue] of ['a', 'b', 'a'].entries())
+  const folder = project({ 'app.js': impatient });
+  const worker = await workerOf(folder, { queues: ['a', 'b'] });
+  for (const [task, queue] of ['a', 'b', 'a'].entries()) {
     await umbel(folder, ['call', `shop.${task}`, '-Q', queue]);
-  await worker.said(/moved to the dead letters/, 3);
-  worker.kill('SIGTERM');
-  await worker.ended;
+    await died(worker, task + 1);
+  }
+  await worker.stop();
   const replayed = await umbel(folder, ['dead', 'replay', '--all', '-Q', 'a', '--json']);
   const { done } = JSON.parse(replayed.stdout);
   expect(done).toHaveLength(2);
@@ -233,15 +239,13 @@ test('--all replays every dead letter of a queue in the order in which they died
 });
 
 test('dead letters are found by what they are, and replayed at a rate that Ctrl-C ends', async () => {
-  const folder = project({
-    'app.js': shop.replace("App('shop')", "App('shop', { workerUnknownTaskGrace: 0 })"),
-  });
-  const worker = await startWorker(folder);
-  for (const task of ['mail.a', 'mail.b', 'other'])
+  const folder = project({ 'app.js': impatient });
+  const worker = await workerOf(folder);
+  for (const [n, task] of ['mail.a', 'mail.b', 'other'].entries()) {
     await umbel(folder, ['call', task, '-a', JSON.stringify([`for ${task}`])]);
-  await worker.said(/moved to the dead letters/, 3);
-  worker.kill('SIGTERM');
-  await worker.ended;
+    await died(worker, n + 1);
+  }
+  await worker.stop();
   const tasksOf = async (...options: readonly string[]): Promise<readonly string[]> => {
     const listed = await umbel(folder, ['dead', 'list', '--json', ...options]);
     return JSON.parse(listed.stdout).map(({ message }: { message: { task: string } }) => message.task);
@@ -260,7 +264,7 @@ test('dead letters are found by what they are, and replayed at a rate that Ctrl-
 
   // The second would come in an hour.
   const replay = start(folder, ['dead', 'replay', '--task', 'mail.*', '--rate', '1/h']);
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline && (await tasksOf()).length === 3; );
+  await until(async () => (await tasksOf()).length < 3, 'the first to be replayed');
   replay.kill('SIGINT');
   const { code, stdout } = await replay.ended;
   expect([code, stdout]).toEqual([

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Program, project, shop, start, startWorker, umbel } from './harness.ts';
+import { type Program, project, shop, start, umbel, umbelProcess, workerOf } from './harness.ts';
 
 const withApp = ['-A', './app.js'];
 
@@ -16,7 +16,7 @@ async function urlOf(gateway: Program): Promise<string> {
 
 test('a task sent over HTTP is run by a worker, and SIGTERM ends the gateway with exit code 0', async () => {
   const folder = project({ 'app.js': shop });
-  await startWorker(folder);
+  await workerOf(folder);
   const { gateway, url } = await startGateway(folder, ['--port', '0']);
   const sent = await fetch(`${url}/tasks/shop.add`, {
     method: 'POST',
@@ -25,7 +25,7 @@ test('a task sent over HTTP is run by a worker, and SIGTERM ends the gateway wit
   });
   expect(sent.status).toBe(202);
   const { id } = (await sent.json()) as { id: string };
-  const result = await fetch(`${url}/tasks/${id}/result?wait=10`);
+  const result = await fetch(`${url}/tasks/${id}/result?wait=60`);
   expect(await result.json()).toMatchObject({ status: 'SUCCESS', result: 5 });
   gateway.kill('SIGTERM');
   expect((await gateway.ended).code).toBe(0);
@@ -45,7 +45,8 @@ test('a port that is in use is named, with the way out', async () => {
   onTestFinished(() => void taken.close());
   const address = taken.address();
   const port = String(typeof address === 'object' ? address?.port : '');
-  const { code, stderr } = await umbel(project({ 'app.js': shop }), [...withApp, 'gateway', '--port', port]);
+  const folder = project({ 'app.js': shop });
+  const { code, stderr } = await umbelProcess(folder, [...withApp, 'gateway', '--port', port]);
   expect(stderr).toContain(port);
   expect(stderr).toMatch(/^umbel: .*in use.*\[/m);
   expect(code).toBe(1);

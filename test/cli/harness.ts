@@ -1,19 +1,21 @@
-// Runs the built command as users do: a process of its own, in a project of its own.
+// Runs the built command in a project of its own: within this process, or, where that matters, as users do, in one of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { root } from '../e2e/harness/built.ts';
+import { patienceMs } from '../until.ts';
+import { command, openApp, type Place, projects, runInProcess } from './in-process.ts';
 
-export const command: string = join(root, 'dist', 'cli', 'main.js');
+export { command };
 
 /** A folder with the given files in which `umbel` is installed; deleted after the test. */
 export function project(
   files: Readonly<Record<string, string>>,
   manifest: object = { type: 'module' },
 ): string {
-  const folder = mkdtempSync(join(tmpdir(), 'umbel-cli-'));
+  const folder = mkdtempSync(projects);
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules', 'umbel'), 'dir');
@@ -49,13 +51,57 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs `umbel` with these arguments to its end. */
+/**
+ * Runs `umbel` with these arguments to its end, within this process: one command at a time. TypeScript is left to a process of its own, as
+ * it is compiled by hooks that stay.
+ */
 export async function umbel(
   folder: string,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  return new Program([command, ...args], folder, options).ended;
+  if (['umbel.config.ts', ...args].some((path) => isTypeScript(folder, path)))
+    return umbelProcess(folder, args, options);
+  return { ...(await runInProcess(place(folder, options), args)), signal: null };
+}
+
+/** As {@link umbel}, in a process of its own: for what is of the process. */
+export function umbelProcess(
+  folder: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  return start(folder, args, options).ended;
+}
+
+function isTypeScript(folder: string, path: string): boolean {
+  return /\.[cm]?ts$/.test(path) && existsSync(join(folder, path));
+}
+
+// Before a command within this process changes it.
+const { NO_COLOR: _, FORCE_COLOR: __, PORT: ___, ...ours } = process.env;
+
+/** Where a program that is started by hand is. */
+function place(folder: string, { env }: RunOptions = {}): Place {
+  return { folder: resolve(root, folder), env: { ...ours, ...env } };
+}
+
+/** A worker of `./app.js` within this process, for commands that need one; stopped after the test. */
+export async function workerOf(
+  folder: string,
+  options: WorkerOptions = {},
+  run: RunOptions = {},
+): Promise<Worker> {
+  // By its whole path: this process is elsewhere when the command line is not at work.
+  const env = { UMBEL_BROKER_URL: `sqlite://${join(folder, '.umbel', 'store.db')}`, ...run.env };
+  const app = await openApp(place(folder, { env }), './app.js');
+  const worker = new Worker(app, options);
+  onTestFinished(async () => {
+    await worker.stop({ cold: true });
+    await app.close();
+  });
+  await worker.start();
+  return worker;
 }
 
 /** Starts `umbel`; killed after the test if it is still there. */
@@ -77,13 +123,14 @@ export class Program {
   readonly ended: Promise<Ended>;
   stdout = '';
   stderr = '';
+  #isOver = false;
   readonly #waiting = new Set<() => void>();
 
   constructor(args: readonly string[], folder: string, options: RunOptions = {}) {
-    const { NO_COLOR: _, FORCE_COLOR: __, PORT: ___, ...env } = process.env;
+    const { folder: cwd, env } = place(folder, options);
     this.child = spawn(process.execPath, args, {
-      cwd: folder,
-      env: { ...env, ...options.env },
+      cwd,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -96,6 +143,7 @@ export class Program {
     });
     this.ended = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
+        this.#isOver = true;
         resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
         this.#changed();
       });
@@ -106,18 +154,16 @@ export class Program {
     });
   }
 
-  /** Waits until its output matches, `times` times. Fails when it ends without, or after 15 s. */
+  /** Waits until its output matches, `times` times. Fails when it ends without. */
   async said(pattern: RegExp, times = 1): Promise<void> {
-    const found = (): boolean => {
-      const matches = (this.stdout + this.stderr).matchAll(
-        new RegExp(pattern, `${pattern.flags.replace('g', '')}g`),
-      );
-      return [...matches].length >= times;
-    };
-    const deadline = Date.now() + 15_000;
-    while (!found()) {
-      const isOver = this.child.exitCode !== null || this.child.signalCode !== null || Date.now() > deadline;
-      if (isOver) throw new Error(`never said ${pattern}; it said:\n${this.stdout}\n${this.stderr}`);
+    const every = new RegExp(pattern, `${pattern.flags.replace('g', '')}g`);
+    const isSaid = (): boolean => [...(this.stdout + this.stderr).matchAll(every)].length >= times;
+    const silent = (why: string): Error =>
+      new Error(`${why} and never said ${pattern}; it said:\n${this.stdout}\n${this.stderr}`);
+    const late = performance.now() + patienceMs;
+    while (!isSaid()) {
+      if (this.#isOver) throw silent('the program ended');
+      if (performance.now() > late) throw silent(`the program ran for ${patienceMs / 1000} s`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 1000);
         this.#waiting.add(() => {

@@ -26,7 +26,7 @@ test('init writes a project whose own commands work: it starts, tests, and compi
   const tested = await new Program([tsx, '--test', 'test/app.test.ts'], shop).ended;
   expect(tested.stdout).toMatch(/# pass 2\n# fail 0/);
   execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: shop });
-}, 60_000);
+});
 
 test('init writes what the chosen store needs', async () => {
   const home = project({});

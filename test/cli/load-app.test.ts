@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { project, shop, umbel } from './harness.ts';
+import { project, shop, umbel, umbelProcess } from './harness.ts';
 
 const app = `import { App } from 'umbel';\n`;
 
@@ -104,7 +104,15 @@ test('a CommonJS application runs', async () => {
     'app.cjs': `const { App } = require('umbel'); const app = new App('shop');
       app.task('shop.add', (x, y) => x + y); module.exports = { app };`,
   });
-  const { stdout, stderr } = await add(folder, './app.cjs');
+  // In a process of its own, as modules of CommonJS are loaded once.
+  const { stdout, stderr } = await umbelProcess(folder, [
+    '-A',
+    './app.cjs',
+    'call',
+    'shop.add',
+    '-a',
+    '[1, 2]',
+  ]);
   expect(stderr).not.toContain('umbel:');
   expect(stdout).toMatch(idLine);
 });
@@ -175,6 +183,6 @@ test.each<[title: string, files: Record<string, string>, spec: string, message: 
 
 test('--debug shows the stack of the error', async () => {
   const folder = project({ 'app.js': "\nthrow new TypeError('no database');" });
-  const { stderr } = await umbel(folder, ['-A', './app.js', 'call', 'x', '--debug']);
+  const { stderr } = await umbelProcess(folder, ['-A', './app.js', 'call', 'x', '--debug']);
   expect(stderr).toMatch(/TypeError: no database\n\s+at .*app\.js:2/);
 });

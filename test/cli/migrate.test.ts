@@ -1,5 +1,6 @@
 // `umbel migrate`: nothing is lost or doubled, wherever it is interrupted.
-import { describe, expect, test, vi } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { marksAt } from '../../src/cli/migrate/marks.ts';
 import { move } from '../../src/cli/migrate/move.ts';
@@ -10,15 +11,16 @@ import { delayedAddress } from '../../src/transports/amqp/declare.ts';
 import { openTransport } from '../../src/transports/open.ts';
 import type { Delivery, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
+import { scaled } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { project, shop, start, startWorker, umbel } from './harness.ts';
+import { patienceMs, until } from '../until.ts';
+import { project, shop, start, umbel, workerOf } from './harness.ts';
 
-/** How often a migration is killed. RabbitMQ takes part in the long run only: it starts slowly. */
-const mostKills = process.env.CLI_LONG === '1' ? 40 : 3;
+/** How often a migration is killed, and how much there is to move in each life. */
+const mostKills = scaled(2, 40);
+const perLife = 400;
 
-// Each of them starts several programs, on a machine that may be busy.
-vi.setConfig({ testTimeout: 60_000 });
 /** Sends as an application does: `count` calls now with priorities 0 to 9 in turn, then `later` that are to wait for an hour. */
 async function fill(
   broker: string,
@@ -56,11 +58,12 @@ async function contents(broker: string, queues: readonly string[] = ['celery']):
     });
   };
   for (const queue of queues) while ((await waiting.release(queue)) > 0);
-  for (let idle = 0; idle < 2; ) {
-    const deliveries = await consumer.claim(() => 10_000, AbortSignal.timeout(150));
-    idle = deliveries.length === 0 ? idle + 1 : 0;
+  await until(async () => {
+    const deliveries = await consumer.claim(() => 10_000, AbortSignal.timeout(100));
     for (const { message } of deliveries) if (message.ok) add(message.value);
-  }
+    const left = await Promise.all(queues.map(async (queue) => (await from.size(queue)).ready));
+    return left.every((ready) => ready === 0);
+  }, 'all messages to be claimed');
   await waiting.drain(
     { queues: new Set(queues), fits: () => true },
     async (_, message) => add(message),
@@ -126,8 +129,8 @@ test('a worker there runs what was moved', async () => {
   const [id = ''] = await fill(sqlite(folder, 'old'), 1);
   const moved = await umbel(folder, ['migrate', sqlite(folder, 'old'), here, '-f']);
   expect(moved).toMatchObject({ code: 0, stdout: 'Moved 1 message.\n', stderr: '' });
-  await startWorker(folder);
-  const result = await umbel(folder, ['-A', './app.js', 'result', id, '--wait', '15']);
+  await workerOf(folder);
+  const result = await umbel(folder, ['-A', './app.js', 'result', id, '--wait', '60']);
   expect(result.stdout).toBe('1\n');
 });
 
@@ -182,9 +185,9 @@ test('with a timeout it waits so long for more', async () => {
   const [source, destination] = [sqlite(folder, 'a'), sqlite(folder, 'b')];
   await fill(source, 3);
   const began = performance.now();
-  const { data } = await moveAll(source, destination, { timeoutMs: 2000 });
+  const { data } = await moveAll(source, destination, { timeoutMs: 500 });
   expect(data).toMatchObject({ moved: 3, complete: true });
-  expect(performance.now() - began).toBeGreaterThan(1900);
+  expect(performance.now() - began).toBeGreaterThan(490);
 });
 
 test('it asks first, and refuses a broker that is both source and destination', async () => {
@@ -255,7 +258,7 @@ async function dieBetweenPublishAndSettle(source: string, destination: string): 
   const route = {
     ...{ queues: new Map([['celery', 'celery']]), source, limit: null, forever: false },
     ...{ idleMs: 500, filtered: false, fits: () => true },
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(patienceMs),
     onMoved: () => undefined,
   };
   await expect(move({ from: dying(from), to, marks, waiting }, route)).rejects.toThrow('died');
@@ -276,20 +279,28 @@ test('a run that died after publishing and before removing: the next doubles not
 });
 
 needs(describe, noRedis)('with Redis', () => {
-  test('killed again and again, it loses and doubles nothing', { timeout: 120_000 }, async () => {
-    await using redis = await RedisServerProcess.start();
+  test('killed again and again, it loses and doubles nothing', {
+    timeout: scaled(90_000, 600_000),
+  }, async () => {
+    const redis = await RedisServerProcess.shared();
     const folder = folderOf();
     const [source, destination] = [sqlite(folder, 'a'), redis.url()];
-    const ids = await fill(source, 500 * mostKills, 100);
+    const ids = await fill(source, perLife * (mostKills + 1), 100);
+    await using there = await openTransport(destination);
+    const moved = async (): Promise<number> => (await there.size('celery')).ready;
     let kills = 0;
     for (let n = 0; n < mostKills; n++) {
+      const begun = await moved();
       const run = start(folder, ['migrate', source, destination, '-f', '--json']);
-      // Later each time, so that it is killed at different places.
-      const timer = setTimeout(() => run.kill('SIGKILL'), 350 + (n % 12) * 60);
-      const { signal } = await run.ended;
-      clearTimeout(timer);
-      if (signal === 'SIGKILL') kills++;
-      else break;
+      let over = false;
+      const ended = run.ended.finally(() => {
+        over = true;
+      });
+      // In the midst, and each time at another place.
+      await until(async () => over || (await moved()) > begun, 'something to be moved');
+      await sleep(n % 12);
+      run.kill('SIGKILL');
+      if ((await ended).signal === 'SIGKILL') kills++;
     }
     expect(kills).toBeGreaterThan(0);
     const { code, stdout } = await umbel(folder, ['migrate', source, destination, '-f', '--json']);
@@ -300,12 +311,12 @@ needs(describe, noRedis)('with Redis', () => {
   });
 
   test('from Redis, only the messages of some tasks', async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     await onlySome(redis.url(), sqlite(folderOf(), 'b'));
   });
 
   test('from Redis, with what workers have put aside until its time', async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     const folder = folderOf();
     const [source, destination] = [redis.url(), sqlite(folder, 'b')];
     const ids = await fill(source, 20, 30);
@@ -326,23 +337,19 @@ test('the queue that a delayed message is on its way to is read from its key, do
   expect(delayedFor('celery')).toBeNull();
 });
 
-needs(test, noRabbit)(
-  'to RabbitMQ and back, with what waits in its delays',
-  { timeout: 90_000 },
-  async () => {
-    await using rabbit = await RabbitServerProcess.start();
-    const folder = folderOf();
-    const there = rabbit.url();
-    const [source, back] = [sqlite(folder, 'a'), sqlite(folder, 'b')];
-    const ids = await fill(source, 30, 20);
-    const to = await umbel(folder, ['migrate', source, there, '-f', '--json']);
-    expect(JSON.parse(to.stdout)).toMatchObject({ moved: 50, left: 0 });
-    const none = await umbel(folder, ['migrate', there, back, '-fj', '-T', 'shop.mail']);
-    expect(JSON.parse(none.stdout)).toMatchObject({ moved: 0, dead: 0 });
-    const from = await umbel(folder, ['migrate', there, back, '-f', '--json', '-Q', 'celery']);
-    expect(JSON.parse(from.stdout)).toMatchObject({ moved: 50, left: 0, complete: true });
-    const found = await contents(back);
-    expect(sorted(found.map(({ id }) => id))).toEqual(sorted(ids));
-    expect(found.filter(({ hours }) => hours === 1)).toHaveLength(20);
-  },
-);
+needs(test, noRabbit)('to RabbitMQ and back, with what waits in its delays', async () => {
+  const rabbit = await RabbitServerProcess.shared();
+  const folder = folderOf();
+  const there = rabbit.url();
+  const [source, back] = [sqlite(folder, 'a'), sqlite(folder, 'b')];
+  const ids = await fill(source, 30, 20);
+  const to = await umbel(folder, ['migrate', source, there, '-f', '--json']);
+  expect(JSON.parse(to.stdout)).toMatchObject({ moved: 50, left: 0 });
+  const none = await umbel(folder, ['migrate', there, back, '-fj', '-T', 'shop.mail']);
+  expect(JSON.parse(none.stdout)).toMatchObject({ moved: 0, dead: 0 });
+  const from = await umbel(folder, ['migrate', there, back, '-f', '--json', '-Q', 'celery']);
+  expect(JSON.parse(from.stdout)).toMatchObject({ moved: 50, left: 0, complete: true });
+  const found = await contents(back);
+  expect(sorted(found.map(({ id }) => id))).toEqual(sorted(ids));
+  expect(found.filter(({ hours }) => hours === 1)).toHaveLength(20);
+});

@@ -1,13 +1,14 @@
 // The screen of `umbel events`: what is drawn, and what its keys do.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Monitor } from '../../src/cli/events/monitor.ts';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
 import type { Answers } from '../../src/control/mailbox.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import { needs } from '../needs.ts';
-import { command, project, shop, startWorker, umbel } from './harness.ts';
+import { until } from '../until.ts';
+import { command, project, shop, umbel, workerOf } from './harness.ts';
 
 const at = Date.UTC(2026, 10, 21, 12, 0, 0);
 
@@ -196,47 +197,35 @@ test('space holds the list as it is; q and Ctrl-C end, the latter also from a qu
 const noPty = existsSync('/usr/bin/script')
   ? undefined
   : 'script(1), which makes a terminal, is not installed';
-// Each of them starts several programs, on a machine that may be busy.
-vi.setConfig({ testTimeout: 60_000 });
 needs(test, noPty)(
   'on a terminal it draws what happens, and gives the terminal back when it is told to end',
   async () => {
     const folder = project({ 'app.js': shop });
-    await startWorker(folder);
+    await workerOf(folder);
     const line = `exec ${process.execPath} ${command} -A ./app.js events`;
     const child = spawn('/usr/bin/script', ['-qec', line, '/dev/null'], {
       cwd: folder,
       stdio: ['pipe', 'pipe', 'ignore'],
       env: { ...process.env, TERM: 'xterm' },
     });
+    onTestFinished(() => void child.kill('SIGKILL'));
     let text = '';
     const saw = (wanted: string): Promise<void> =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`never showed ${wanted}: ${text}`)), 20_000);
-        const look = (): void => {
-          if (!text.includes(wanted)) return;
-          clearTimeout(timer);
-          child.stdout.off('data', look);
-          resolve();
-        };
-        child.stdout.on('data', look);
-        look();
-      });
+      until(
+        () => text.includes(wanted),
+        () => `${wanted} on the screen: ${text}`,
+      );
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
     });
-    try {
-      await saw('Workers online');
-      expect(text).toContain('\x1b[?1049h');
-      expect(text).not.toContain('\x1b[?1049l');
-      await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[2, 3]', '--wait', '10']);
-      await saw('shop.add');
-      await saw('SUCCESS');
-      child.stdin.write('q');
-      await saw('\x1b[?1049l');
-    } finally {
-      child.kill('SIGKILL');
-    }
+    await saw('Workers online');
+    expect(text).toContain('\x1b[?1049h');
+    expect(text).not.toContain('\x1b[?1049l');
+    await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[2, 3]', '--wait', '60']);
+    await saw('shop.add');
+    await saw('SUCCESS');
+    child.stdin.write('q');
+    await saw('\x1b[?1049l');
   },
 );
 
@@ -244,14 +233,16 @@ test('a camera gets snapshots of the cluster, and one that fails is asked again'
   const folder = project({
     'app.js': shop,
     'camera.js': `let taken = 0;
-      export default (state) => {
-        console.log('snapshot', ++taken, state.aliveWorkers().length);
+      export default async (state) => {
+        const seen = () => state.aliveWorkers().length;
+        if (++taken === 3) while (seen() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        console.log('snapshot', taken, seen());
         if (taken === 2) throw new Error('disk full');
       };`,
   });
-  await startWorker(folder);
+  await workerOf(folder);
   const { code, stdout, stderr } = await umbel(folder, [
-    ...['-A', './app.js', 'events', '--camera', './camera.js', '-F', '700ms', '--limit', '3'],
+    ...['-A', './app.js', 'events', '--camera', './camera.js', '-F', '100ms', '--limit', '3'],
   ]);
   expect(stdout).toMatch(/^snapshot 1 [01]\nsnapshot 2 [01]\nsnapshot 3 1\n$/);
   expect(stderr).toContain('umbel: the camera failed: disk full');

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { readNodes } from '../../src/cli/multi/nodes.ts';
-import { project, shop, umbel } from './harness.ts';
+import { project, shop, umbel, umbelProcess } from './harness.ts';
 
 describe('the workers that are named', () => {
   const read = (line: string) => readNodes(line.split(' '), 'host');
@@ -70,7 +70,7 @@ describe('multi', () => {
       stderr: expect.stringMatching(/runs already/),
     });
     expect(
-      (await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[1, 2]', '--wait', '10'])).stdout,
+      (await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[1, 2]', '--wait', '60'])).stdout,
     ).toBe('3\n');
     const pid = readFileSync(join(folder, 'run/a.pid'), 'utf8');
     expect((await multi(`restart a -l info ${files}`)).code).toBe(0);
@@ -81,14 +81,14 @@ describe('multi', () => {
       true,
     ]);
     expect((await multi(`status a ${files}`)).code).toBe(1);
-  }, 60_000);
+  });
 
   test('says why a worker did not start', async () => {
     const folder = project({ 'app.js': 'export const app = 1;' });
-    expect(await umbel(folder, ['-A', './app.js', 'multi', 'start', 'a'])).toMatchObject({
+    expect(await umbelProcess(folder, ['-A', './app.js', 'multi', 'start', 'a'])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/did not start: it ended at once with exit code 1: umbel: /),
     });
     expect(existsSync(join(folder, 'a.pid'))).toBe(false);
-  }, 20_000);
+  });
 });

@@ -1,16 +1,18 @@
 // The command line on Redis, and without one.
 import { describe, expect, test } from 'vitest';
 import { needs } from '../needs.ts';
+import { isLong } from '../run/scale.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { project, shop, start, umbel } from './harness.ts';
+import { until } from '../until.ts';
+import { project, shop, start, umbel, umbelProcess, workerOf } from './harness.ts';
 
 const canary = 'canary-4e1';
 
 needs(describe, noRedis)('umbel on Redis', () => {
   test('call, worker, result, purge and dead letters work as on the embedded store', async () => {
-    await using server = await RedisServerProcess.start();
+    const server = await RedisServerProcess.shared();
     const folder = project({ 'app.js': shop });
-    const at = ['-b', server.url(1)];
+    const at = ['-b', server.url()];
 
     const worker = start(folder, ['-A', './app.js', 'worker', '--log-format', 'json', ...at]);
     await worker.said(/ready/);
@@ -22,7 +24,7 @@ needs(describe, noRedis)('umbel on Redis', () => {
       '-a',
       '[2, 3]',
       '--wait',
-      '20',
+      '60',
       ...at,
     ]);
     expect(called).toMatchObject({ code: 0, stdout: '5\n' });
@@ -36,24 +38,22 @@ needs(describe, noRedis)('umbel on Redis', () => {
     const purged = await umbel(folder, ['purge', '-f', '--json', ...at]);
     expect(JSON.parse(purged.stdout)).toEqual({ purged: { celery: 2 } });
 
-    server.cli('-n', '1', 'LPUSH', 'celery', 'no message');
-    const second = start(folder, ['-A', './app.js', 'worker', '--log-format', 'json', ...at]);
-    await second.said(/cannot be decoded/);
-    second.kill('SIGTERM');
-    await second.ended;
+    server.cli('LPUSH', 'celery', 'no message');
+    const second = await workerOf(folder, {}, { env: { UMBEL_BROKER_URL: server.url() } });
+    await until(async () => (await second.app.deadLetters.count()) === 1, 'the dead letter');
+    await second.stop();
     const listed = JSON.parse((await umbel(folder, ['dead', 'list', '--json', ...at])).stdout);
     expect(listed).toMatchObject([{ reason: 'undecodable', queue: 'celery' }]);
     const shown = await umbel(folder, ['dead', 'show', String(listed[0].id), '--raw', ...at]);
     expect(shown.stdout).toBe('no message');
     expect((await umbel(folder, ['dead', 'replay', String(listed[0].id), ...at])).code).toBe(0);
-    expect(server.cli('-n', '1', 'LLEN', 'celery')).toBe('1');
-  }, 60_000);
+    expect(server.cli('LLEN', 'celery')).toBe('1');
+  });
 });
 
 describe('umbel without its broker', () => {
   const settings = (port: number): string => `
 import { App } from 'umbel';
-import { needs } from '../needs.ts';
 export const app = new App('shop', { broker: 'redis://user:${canary}@127.0.0.1:${port}/0', taskPublishTimeout: '300ms' });
 app.task('shop.add', (x, y) => x + y);
 `;
@@ -72,9 +72,17 @@ app.task('shop.add', (x, y) => x + y);
     expect(stdout).toBe('');
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(/^umbel: .*\[UMBEL_BROKER_UNAVAILABLE\]$/m);
-    const debug = await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[1, 2]', '--debug']);
+    const debug = await umbelProcess(folder, [
+      '-A',
+      './app.js',
+      'call',
+      'shop.add',
+      '-a',
+      '[1, 2]',
+      '--debug',
+    ]);
     expect(stderr + debug.stderr + debug.stdout).not.toContain(canary);
-  }, 30_000);
+  });
 
   test('a worker waits for it, says so, shows no password, and ends at once when it is told to', async () => {
     const folder = project({ 'app.js': settings(await freePort()) });
@@ -85,7 +93,7 @@ app.task('shop.add', (x, y) => x + y);
     worker.kill('SIGTERM');
     const { code, stdout, stderr } = await worker.ended;
     expect(code).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(5000);
+    if (isLong) expect(performance.now() - begun).toBeLessThan(5000);
     expect(stdout + stderr).not.toContain(canary);
-  }, 40_000);
+  });
 });

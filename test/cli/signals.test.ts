@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { needs } from '../needs.ts';
+import { isLong } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { type Program, project, shop, startWorker, umbel } from './harness.ts';
 
@@ -88,7 +89,7 @@ test('SIGHUP finishes what runs and starts the same command again, in the same p
     await worker.said(/takes up to 3 tasks/, times);
     expect((await umbel(folder, [...withApp, 'result', id.trim()])).stdout).toBe('slow ended\n');
   }
-  expect((await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 2]', '--wait', '15'])).stdout).toBe(
+  expect((await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 2]', '--wait', '60'])).stdout).toBe(
     '3\n',
   );
   worker.kill('SIGTERM');
@@ -109,6 +110,6 @@ needs(describe, noRedis)('a worker whose broker is down', () => {
     const began = performance.now();
     worker.kill('SIGTERM');
     expect((await worker.ended).code).toBe(1);
-    expect(performance.now() - began).toBeLessThan(10_000);
+    if (isLong) expect(performance.now() - began).toBeLessThan(10_000);
   });
 });

@@ -3,6 +3,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { keysOf } from '../../src/cli/terminal/keys.ts';
 import { fitLine, fitRight, fitted, paint, plain, widthOf, wrap } from '../../src/cli/terminal/text.ts';
+import { scaled, seed } from '../run/scale.ts';
+
+fc.configureGlobal({ seed, numRuns: scaled(100, 2000) });
 
 const anyText = fc.oneof(
   fc.string({ unit: 'grapheme' }),

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { amqpCommands, parseAmqp, wordsOf } from '../../src/cli/amqp/commands.ts';
 import { completionScript, nodeOf } from '../../src/cli/completion/scripts.ts';
 import { bootsteps, bootstepsGraph, dotOf, workersGraph } from '../../src/cli/graph/dot.ts';
@@ -10,10 +10,8 @@ import { Audit } from '../../src/cli/logtool/audit.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
-import { project, shop, startWorker, umbel } from './harness.ts';
+import { project, shop, startWorker, umbel, workerOf } from './harness.ts';
 
-// Each of them starts several programs, on a machine that may be busy.
-vi.setConfig({ testTimeout: 60_000 });
 test('the graph of bootsteps is what a worker starts, in its order; nothing starts before what it needs', () => {
   const text = readFileSync(join(import.meta.dirname, '../../src/worker/worker.ts'), 'utf8');
   const begin = text.indexOf('async #start()');
@@ -72,12 +70,15 @@ test("a log of Python's worker is understood", () => {
   expect(other).toEqual([`${at} celery@eu1 ready.`]);
 });
 
-test.each(['json', 'pretty'])("logtool tells from a worker's %s log what became of its tasks", async () => {
+test.each([
+  'json',
+  'pretty',
+])("logtool tells from a worker's %s log what became of its tasks", async (format) => {
   const folder = project({ 'app.js': shop });
-  const worker = await startWorker(folder);
+  const worker = await startWorker(folder, '--log-format', format);
   const app = ['-A', './app.js'];
-  await umbel(folder, [...app, 'call', 'shop.add', '-a', '[1, 2]', '--wait', '15']);
-  await umbel(folder, [...app, 'call', 'shop.fail', '-a', '["no size"]', '--wait', '15']);
+  await umbel(folder, [...app, 'call', 'shop.add', '-a', '[1, 2]', '--wait', '60']);
+  await umbel(folder, [...app, 'call', 'shop.fail', '-a', '["no size"]', '--wait', '60']);
   await umbel(folder, [...app, 'call', 'shop.slow', '-a', '[60]']);
   await worker.said(/Task shop\.slow\[\S+\] received/);
   writeFileSync(join(folder, 'worker.log'), worker.stderr);
@@ -111,9 +112,10 @@ test('graph workers asks who is there; nobody: exit code 69', async () => {
   const folder = project({ 'app.js': shop });
   const none = await umbel(folder, ['-A', './app.js', 'graph', 'workers', '-t', '0.2']);
   expect(none).toMatchObject({ code: 69, stdout: '' });
-  await startWorker(folder);
-  const { stdout } = await umbel(folder, ['-A', './app.js', 'graph', 'workers']);
-  expect(stdout).toMatch(/"queue celery" -> "celery@/);
+  await workerOf(folder);
+  await expect
+    .poll(async () => (await umbel(folder, ['-A', './app.js', 'graph', 'workers', '-t', '0.5'])).stdout)
+    .toMatch(/"queue celery" -> "celery@/);
 });
 
 test('flower says what there is instead, and does not pretend', async () => {
@@ -171,10 +173,8 @@ test('amqp without RabbitMQ says so', async () => {
 });
 
 needs(describe, noRabbit)('amqp on RabbitMQ', () => {
-  test('a queue is declared, bound, filled, looked at, emptied and deleted', {
-    timeout: 90_000,
-  }, async () => {
-    await using rabbit = await RabbitServerProcess.start();
+  test('a queue is declared, bound, filled, looked at, emptied and deleted', async () => {
+    const rabbit = await RabbitServerProcess.shared();
     const folder = project({});
     const amqp = (...words: string[]) => umbel(folder, ['-b', rabbit.url(), 'amqp', ...words]);
     expect((await amqp('exchange.declare', 'ex', 'topic', 'no', 'yes')).stdout).toBe('ok.\n');

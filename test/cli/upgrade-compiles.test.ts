@@ -86,7 +86,7 @@ redis_socket_timeout = 30.0
 security_key = None
 `;
 
-test('the settings of a big Celery configuration compile', { timeout: 60_000 }, async () => {
+test('the settings of a big Celery configuration compile', async () => {
   const folder = project({ 'celeryconfig.py': python });
   const { code, stdout } = await umbel(folder, [
     'upgrade',

@@ -124,6 +124,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   if (options.detach && !isDetached) return startInBackground(options);
   using hangup = listenToHangup();
   await withApp(options, async ({ app, output }) => {
+    if (options.beat) requireSharedStore(app);
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
     const format = logFormat(options.logFormat, options.logfile);
     const node = nodeName(options.hostname);
@@ -181,7 +182,6 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     if (format === 'json') logger.info(facts, 'umbel worker');
     else if (!options.quiet) output.say(banner(facts));
     endWithParent();
-    if (options.beat) requireSharedStore(app);
     await using _beat = options.beat
       ? embeddedBeat({ ...options, ...(file !== undefined && { logfile: file }), format }, logger)
       : null;

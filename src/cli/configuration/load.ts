@@ -22,6 +22,7 @@ export function originOf(variable: string): string {
  * @throws UsageError for a folder that is not there, and for what the file says wrongly
  */
 export async function configure(command: Command): Promise<void> {
+  origins.clear(); // of a command before, in the same process
   const workdir = given(command, 'workdir');
   if (typeof workdir === 'string') enter(workdir);
   for (const [name, [variable = '']] of Object.entries(variables))

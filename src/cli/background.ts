@@ -1,0 +1,58 @@
+// Starting a program of ours apart from this terminal, and knowing what came of it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** It has written its pid file by then, or has ended. */
+const startMs = 30_000;
+const lookEveryMs = 100;
+
+export interface Background {
+  /** The arguments of Node; among them `--pidfile` with the file below. */
+  readonly args: readonly string[];
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** What it says goes there, and what its tasks print. */
+  readonly logfile: string;
+  readonly pidfile: string;
+}
+
+/** Its process, when it has loaded the application; or how it ended before that. */
+export type Started =
+  | { readonly pid: number }
+  | { readonly pid: null; readonly exitCode: number | null; readonly lastWords: string };
+
+export async function startInBackground(program: Background): Promise<Started> {
+  const { args, folder: cwd, env, logfile, pidfile } = program;
+  mkdirSync(dirname(logfile), { recursive: true });
+  const log = openSync(logfile, 'a');
+  let child: ChildProcess;
+  try {
+    child = spawn(process.execPath, args, { cwd, env, detached: true, stdio: ['ignore', log, log] });
+  } finally {
+    closeSync(log);
+  }
+  let code: number | null | undefined;
+  child.once('exit', (ended) => {
+    code = ended;
+  });
+  child.once('error', () => {
+    code = null;
+  });
+  const until = performance.now() + startMs;
+  while (code === undefined && performance.now() < until && !isIn(pidfile, child.pid))
+    await sleep(lookEveryMs);
+  if (code !== undefined || child.pid === undefined)
+    return { pid: null, exitCode: code ?? null, lastWords: lastLine(logfile) };
+  child.unref();
+  return { pid: child.pid };
+}
+
+function isIn(file: string, pid: number | undefined): boolean {
+  return existsSync(file) && readFileSync(file, 'utf8').trim() === String(pid);
+}
+
+function lastLine(file: string): string {
+  return readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? '';
+}

@@ -1,0 +1,35 @@
+// A command line, from its words to the exit code that says how it ended.
+import { CommanderError } from 'commander';
+import { UmbelError } from '../errors.ts';
+import { createProgram } from './program.ts';
+import { redacted } from './redact.ts';
+import { exitCode, NotStarted, UsageError } from './usage.ts';
+
+/** Runs what `argv`, as `process.argv`, asks for; errors are said on standard error. Resolves to the exit code. */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync([...argv]);
+    return Number(process.exitCode ?? exitCode.ok);
+  } catch (error) {
+    // commander has said it already; its own codes are 0 (help, version) and 1
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+    explain(error, argv.includes('--debug') || Boolean(process.env.UMBEL_DEBUG));
+    if (error instanceof UmbelError && error.code === 'UMBEL_PID_FILE') return exitCode.cannotCreate;
+    if (error instanceof NotStarted) return error.exitCode || exitCode.failed;
+    return error instanceof UsageError ? exitCode.usage : exitCode.failed;
+  }
+}
+
+/** One line with the code and the way out; the stack only on request. */
+function explain(error: unknown, debug: boolean): void {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof UmbelError ? error.code : error instanceof Error ? error.name : 'error';
+  process.stderr.write(`umbel: ${redacted(message)} [${code}]\n`);
+  if (debug && error instanceof Error) {
+    for (let current: unknown = error; current instanceof Error; current = current.cause) {
+      process.stderr.write(`${redacted(current.stack ?? current.message)}\n`);
+    }
+  } else if (!(error instanceof UmbelError)) {
+    process.stderr.write('umbel: run it again with --debug to see where it comes from\n');
+  }
+}
