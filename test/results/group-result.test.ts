@@ -5,6 +5,7 @@ import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult, fromTuple, GroupResult, toTuple } from '../../src/results/async-result.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
+import { patience } from '../until.ts';
 
 let backend: ResultBackend;
 beforeEach(() => {
@@ -22,7 +23,7 @@ const result = (id: string): AsyncResult => new AsyncResult(id, backend);
 const groupOf = (...ids: string[]): GroupResult<number[]> => new GroupResult('g', ids.map(result), backend);
 
 test('get gives the values in the order of the members, whichever ends first', async () => {
-  const values = groupOf('a', 'b', 'c').get({ timeout: 5 });
+  const values = groupOf('a', 'b', 'c').get(patience);
   await put('c', 'SUCCESS', { result: 3 });
   await put('a', 'SUCCESS', { result: 1 });
   await put('b', 'SUCCESS', { result: 2 });
@@ -31,7 +32,7 @@ test('get gives the values in the order of the members, whichever ends first', a
 
 test('get fails with the first member that fails, or has the error in its place', async () => {
   const group = groupOf('a', 'b');
-  const failing = group.get({ timeout: 5 });
+  const failing = group.get(patience);
   await put('b', 'FAILURE', failure);
   await expect(failing).rejects.toThrow(TaskFailedError);
   await put('a', 'SUCCESS', { result: 1 });
@@ -87,7 +88,7 @@ test('one that was saved is restored with its members, also those that are group
 
 test('of many members the values come, too', async () => {
   const ids = Array.from({ length: 3000 }, (_, index) => `m${index}`);
-  const values = groupOf(...ids).get({ timeout: 20 });
+  const values = groupOf(...ids).get(patience);
   for (const [index, id] of ids.entries()) await put(id, 'SUCCESS', { result: index });
   expect(await values).toEqual(ids.map((_, index) => index));
 });

@@ -25,8 +25,8 @@ needs(test, noRedis)('the guide to results prints what it says', async () => {
   writeFileSync(
     file,
     program
-      .replace("'umbel'", `'${join(root, 'src/index.ts')}'`)
-      .replace("'umbel/worker'", `'${join(root, 'src/worker/worker.ts')}'`)
+      .replace("'umbel'", `'${join(root, 'dist/index.js')}'`)
+      .replace("'umbel/worker'", `'${join(root, 'dist/worker/worker.js')}'`)
       .replaceAll('redis://localhost', `redis://127.0.0.1:${server.port}`),
   );
   const printed: string[] = [];

@@ -3,6 +3,7 @@ import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
+import { patienceMs } from '../until.ts';
 
 const hourMs = 3_600_000;
 let clock: FakeClock;
@@ -45,7 +46,7 @@ test('a task that was sent and never ended is forgotten after a week, not before
 test('one who watches a record that expires goes on waiting for a new one', async () => {
   await backend.put(record('a', 'STARTED'));
   const seen: string[] = [];
-  for await (const { status } of backend.watch('a', AbortSignal.timeout(5000))) {
+  for await (const { status } of backend.watch('a', AbortSignal.timeout(patienceMs))) {
     seen.push(status);
     if (seen.length > 1) continue;
     await clock.advance(8 * 24 * hourMs);

@@ -1,13 +1,19 @@
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BrokerUnavailable, ConfigError, StoreError } from '../../src/errors.ts';
 import { isReady, type ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openBackend } from '../../src/results/open.ts';
 import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { commandOf } from '../e2e/harness/compiled.ts';
 import { needs } from '../needs.ts';
+import { isLong, scaled } from '../run/scale.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
+import { patienceMs, until } from '../until.ts';
 
 const record = (taskId: string, status = 'SUCCESS', result: unknown = 5): ResultRecord => ({
   taskId,
@@ -20,7 +26,7 @@ const record = (taskId: string, status = 'SUCCESS', result: unknown = 5): Result
 const never = new AbortController().signal;
 
 async function ended(backend: ResultBackend, id: string): Promise<unknown> {
-  for await (const each of backend.watch(id, AbortSignal.timeout(20_000)))
+  for await (const each of backend.watch(id, AbortSignal.timeout(patienceMs)))
     if (isReady(each.status)) return each.result;
   throw new Error(`the end of ${id} was never seen`);
 }
@@ -28,7 +34,7 @@ async function ended(backend: ResultBackend, id: string): Promise<unknown> {
 needs(describe, noPostgres)('results in PostgreSQL', () => {
   let server: PostgresServerProcess;
   let schemas = 0;
-  const open = (schema: string, answerMs = 10_000): Promise<ResultBackend> =>
+  const open = (schema: string, answerMs = patienceMs): Promise<ResultBackend> =>
     openPostgresBackend(server.url(), { expiresMs: 60_000, answerMs, driver: { schema } });
   const fresh = (): string => `faults_${++schemas}`;
   const listening = async (schema: string): Promise<number> => {
@@ -39,9 +45,16 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     return rows.length;
   };
 
+  /** Of one who gives up soon: a busy machine may be slower than that. */
+  const isDone = (done: Promise<unknown>): Promise<boolean> =>
+    done.then(
+      () => true,
+      () => false,
+    );
+
   beforeAll(async () => {
     server = await PostgresServerProcess.start({ settings: ['max_connections = 40'] });
-  }, 60_000);
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   test('every connection may be ended at any time: what is written and waited for goes on', async () => {
@@ -62,7 +75,7 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     }
     expect(await seen).toEqual(ids.map((_, n) => n));
     expect(killed).toBeGreaterThan(10);
-  }, 60_000);
+  });
 
   test.each([
     'SIGINT',
@@ -70,7 +83,7 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     'SIGKILL',
   ] as const)('a server that is stopped by %s and comes back is waited for', async (signal) => {
     const schema = fresh();
-    await using backend = await open(schema, 20_000);
+    await using backend = await open(schema);
     await backend.put(record('before'));
     const seen = [ended(backend, 'during'), ended(backend, 'after')];
     await expect.poll(() => listening(schema)).toBe(1);
@@ -82,11 +95,11 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     expect((await get)?.status).toBe('SUCCESS');
     await backend.put(record('after', 'SUCCESS', 2));
     expect(await Promise.all(seen)).toEqual([1, 2]);
-  }, 60_000);
+  });
 
   test('a server that is gone gives BrokerUnavailable in time, and does not hinder the start', async () => {
     await using backend = await open(fresh(), 300);
-    await backend.put(record('a'));
+    await until(() => isDone(backend.put(record('a'))));
     await server.stop();
     try {
       const start = performance.now();
@@ -97,8 +110,8 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
         () => backend.expire(),
       ])
         await expect(operation()).rejects.toBeInstanceOf(BrokerUnavailable);
-      expect(performance.now() - start).toBeLessThan(5000);
-      await using early = await open(fresh(), 20_000);
+      if (isLong) expect(performance.now() - start).toBeLessThan(5000);
+      await using early = await open(fresh());
       const put = early.put(record('c'));
       await server.start();
       await put;
@@ -106,11 +119,11 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     } finally {
       if (server.pid === undefined) await server.start();
     }
-  }, 60_000);
+  });
 
   test('a server that is silent gives BrokerUnavailable in time', async () => {
     await using backend = await open(fresh(), 300);
-    await backend.put(record('a'));
+    await until(() => isDone(backend.put(record('a'))));
     const rows = await server.sql(`SELECT pid FROM pg_stat_activity WHERE application_name = 'umbel'`);
     const signal = (name: NodeJS.Signals): void => {
       for (const { pid } of rows) process.kill(Number(pid), name);
@@ -121,8 +134,8 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     } finally {
       signal('SIGCONT');
     }
-    await backend.put(record('c'));
-    expect((await backend.get('c'))?.result).toBe(5);
+    await until(() => isDone(backend.put(record('c'))));
+    await until(async () => (await backend.get('c').catch(() => undefined))?.result === 5);
   });
 
   test('one record that cannot be kept fails alone', async () => {
@@ -144,8 +157,8 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
   });
 
   test('any id, state and text is kept, in a database of any encoding', async () => {
-    await using latin = await PostgresServerProcess.start({ encoding: 'LATIN1' });
-    for (const url of [server.url(), latin.url()]) {
+    await server.sql(`CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0`);
+    for (const url of [server.url(), server.url().replace(/\w+$/, 'latin')]) {
       await using backend = await openPostgresBackend(url, { expiresMs: null, driver: { schema: fresh() } });
       const odd = ['a b', 'größer', 'nul\u0000', '\ud800', 'x'.repeat(10_000), 'sha256:0', '', '🌱', `'";--`];
       await Promise.all(odd.map((id) => backend.put(record(id, `MY ${id}`, `\u0000 ä 🌱 \ud800 ${id}`))));
@@ -157,7 +170,7 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
         expect(await backend.forget(id)).toBe(true);
       }
     }
-  }, 60_000);
+  });
 
   test('more is asked than there are connections', async () => {
     const driver = { schema: fresh(), poolSize: 1 };
@@ -172,30 +185,36 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
   });
 
   test('a server without room for connections is waited for, and named when that takes too long', async () => {
-    await using small = await PostgresServerProcess.start({
-      settings: ['max_connections = 4', 'superuser_reserved_connections = 0'],
-    });
-    const driver = { schema: fresh() };
-    await using backend = await openPostgresBackend(small.url(), { expiresMs: null, answerMs: 500, driver });
-    await small.sql(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'umbel'`,
-    );
-    const { Client } = await import('pg');
-    const others = Array.from({ length: 4 }, () => new Client({ connectionString: small.url() }));
-    for (const other of others) await expect.poll(() => other.connect().then(() => true)).toBe(true);
-    await expect(backend.put(record('a'))).rejects.toThrow(/no room for more connections/);
-    const put = backend.put(record('b'));
+    const schema = fresh();
+    await (await open(schema)).close();
+    await server.sql(`CREATE ROLE crowd LOGIN CONNECTION LIMIT 4;
+      GRANT USAGE ON SCHEMA ${schema} TO crowd;
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO crowd`);
+    const url = server.url().replace('postgres@', 'crowd@');
+    const others = Array.from({ length: 4 }, () => new Client({ connectionString: url }));
+    for (const other of others) await other.connect();
+    const options = { expiresMs: null, driver: { schema } };
+    await using impatient = await openPostgresBackend(url, { ...options, answerMs: 500 });
+    await expect(impatient.put(record('a'))).rejects.toThrow(/no room for more connections/);
+    await using patient = await openPostgresBackend(url, { ...options, answerMs: patienceMs });
+    const put = patient.put(record('b'));
     await others[0]?.end();
     await put;
     for (const other of others.slice(1)) await other.end();
-  }, 60_000);
+  });
 
   test('a wrong password, user or database is said at once, and no password ever', async () => {
-    await using guarded = await PostgresServerProcess.start({ password: 'se:cr@t/%#' });
-    const url = guarded.url();
+    await server.sql(`CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'se:cr@t/%#'`);
+    const rules = join(server.folder, 'data', 'pg_hba.conf');
+    const trusting = readFileSync(rules, 'utf8');
+    writeFileSync(rules, `host all guarded,nobody 127.0.0.1/32 scram-sha-256\n${trusting}`);
+    await server.sql('SELECT pg_reload_conf()');
+    const url = server.url().replace('postgres@', `guarded:${encodeURIComponent('se:cr@t/%#')}@`);
+    const wrongs = [url.replace('se%3A', 'guess'), url.replace('//guarded:', '//nobody:')];
+    await until(() => isDone(new Client({ connectionString: wrongs[0] }).connect()).then((done) => !done));
     await using backend = await openBackend(url, { expiresMs: null });
     await backend.put(record('a'));
-    for (const wrong of [url.replace('se%3A', 'guess'), url.replace('//postgres:', '//nobody:')]) {
+    for (const wrong of wrongs) {
       await using refused = await openBackend(wrong, { expiresMs: null });
       const error = await refused.get('a').catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(BrokerUnavailable);
@@ -206,22 +225,22 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     await expect(nowhere.get('a')).rejects.toThrow(/createdb/);
     const waiting = nowhere.watch('a', never)[Symbol.asyncIterator]().next();
     await expect(waiting).rejects.toThrow(BrokerUnavailable);
-  }, 60_000);
+  });
 
   test('many processes that start at once make the tables once', async () => {
     const schema = fresh();
-    const script = new URL('./postgres-child.ts', import.meta.url);
-    const children = Array.from({ length: 10 }, (_, n) =>
-      fork(script, [server.url(), schema, String(n)], { execArgv: ['--import', 'tsx'] }),
+    const program = commandOf('test/results/postgres-child.ts');
+    const children = Array.from({ length: scaled(5, 20) }, (_, n) =>
+      spawn(process.execPath, [...program, server.url(), schema, String(n)], { stdio: 'inherit' }),
     );
     const codes = await Promise.all(children.map(async (child) => (await once(child, 'exit'))[0]));
     expect(codes).toEqual(children.map(() => 0));
     const rows = await server.sql(`SELECT task_id FROM ${schema}.result`);
-    expect(rows).toHaveLength(10);
+    expect(rows).toHaveLength(children.length);
     expect(await server.sql(`SELECT * FROM ${schema}.schema_version`)).toEqual([
       { part: 'result', version: 2 },
     ]);
-  }, 60_000);
+  });
 
   test('tables of a newer version are left alone, with the way out', async () => {
     const schema = fresh();
@@ -273,11 +292,11 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     expect((await waiting[7])?.value?.status).toBe('SUCCESS');
     stop.abort();
     for (const next of waiting) await next;
-    await expect.poll(() => listening(schema), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => listening(schema)).toBe(0);
     const again = ended(one, 'again');
     await two.put(record('again'));
     expect(await again).toBe(5);
-  }, 30_000);
+  });
 
   test('of many processes one sweeps away what has expired', async () => {
     const driver = { schema: fresh() };
@@ -288,9 +307,9 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     await Promise.all(Array.from({ length: 1200 }, (_, n) => backends[n % 4]?.put(record(`t${n}`))));
     const count = async (): Promise<number> =>
       (await server.sql(`SELECT 1 FROM ${driver.schema}.result`)).length;
-    await expect.poll(count, { timeout: 10_000 }).toBe(0);
+    await expect.poll(count).toBe(0);
     for (const backend of backends) await backend.close();
-  }, 30_000);
+  });
 });
 
 describe('the URL of a PostgreSQL server', () => {

@@ -1,7 +1,7 @@
 // What Redis does to results when it is down, restarted, full or silent.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
@@ -9,14 +9,16 @@ import { AsyncResult } from '../../src/results/async-result.ts';
 import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
+import { isLong, scaled } from '../run/scale.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { patience, patienceMs, until, within } from '../until.ts';
 
 function record(taskId: string, status = 'SUCCESS', result: unknown = 5): ResultRecord {
   return { taskId, status, result, traceback: null, children: [], dateDone: null };
 }
 
 const soon = { expiresMs: 3_600_000, answerMs: 400 };
-const patient = { expiresMs: 3_600_000, answerMs: 10_000 };
+const patient = { expiresMs: 3_600_000, answerMs: patienceMs };
 
 describe('without a server', () => {
   test('put, get, forget and watch fail at their deadline', async () => {
@@ -35,7 +37,7 @@ describe('without a server', () => {
       expect(String(error)).not.toContain('secret');
     }
     expect(performance.now() - began).toBeGreaterThan(300);
-    expect(performance.now() - began).toBeLessThan(3000);
+    if (isLong) expect(performance.now() - began).toBeLessThan(3000);
   });
 });
 
@@ -48,17 +50,17 @@ needs(describe, noRedis)('before there is a server', () => {
       backend.watch(`early-${n}`, new AbortController().signal)[Symbol.asyncIterator](),
     );
     const nexts = iterators.map((each) => each.next());
-    const staying = new AsyncResult('stays', backend).get({ timeout: 15 });
+    const staying = new AsyncResult('stays', backend).get(patience);
     await Promise.all(iterators.map((each) => each.return?.()));
     await Promise.all(nexts);
     await server.start();
     const channels = (): string => server.cli('PUBSUB', 'CHANNELS');
-    await expect.poll(channels, { timeout: 10_000 }).toBe('celery-task-meta-stays');
+    await expect.poll(channels).toBe('celery-task-meta-stays');
     await backend.put(record('stays'));
     expect(await staying).toBe(5);
     await expect.poll(channels).toBe('');
     await backend.close();
-  }, 20_000);
+  });
 });
 
 needs(describe, noRedis)('results in a Redis that fails', () => {
@@ -69,9 +71,13 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
   afterAll(() => server[Symbol.asyncDispose]());
 
   const subscribed = (count: number): Promise<void> =>
-    expect
-      .poll(() => server.cli('PUBSUB', 'CHANNELS').split('\n').filter(Boolean).length, { timeout: 10_000 })
-      .toBe(count);
+    expect.poll(() => server.cli('PUBSUB', 'CHANNELS').split('\n').filter(Boolean).length).toBe(count);
+  /** Of one who gives up soon: a busy machine may be slower than that. */
+  const isDone = (done: Promise<unknown>): Promise<boolean> =>
+    done.then(
+      () => true,
+      () => false,
+    );
 
   test('a put whose answer was lost is made again', async () => {
     await using relay = await Relay.to(server.port);
@@ -92,38 +98,31 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
   test('what many put while the connection breaks again and again is all kept', async () => {
     await using relay = await Relay.to(server.port);
     await using backend = await openRedisBackend(`redis://127.0.0.1:${relay.port}/0`, patient);
-    let done = 0;
-    const breaking = setInterval(() => relay.cut(), 40);
-    const ids = Array.from({ length: 2000 }, (_, n) => `cut-${n}`);
+    const ids = Array.from({ length: scaled(600, 4000) }, (_, n) => `cut-${n}`);
     let next = 0;
-    try {
-      await Promise.all(
-        Array.from({ length: 50 }, async () => {
-          for (let n = next++; n < ids.length; n = next++) {
-            await backend.put(record(`cut-${n}`, 'PROGRESS', -n));
-            await backend.put(record(`cut-${n}`, 'SUCCESS', n));
-            done++;
-          }
-        }),
-      );
-    } finally {
-      clearInterval(breaking);
-    }
-    expect(done).toBe(2000);
-    expect(relay.cuts).toBeGreaterThan(2);
+    await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        for (let n = next++; n < ids.length; n = next++) {
+          await backend.put(record(`cut-${n}`, 'PROGRESS', -n));
+          if (n % 60 === 0) relay.cut();
+          await backend.put(record(`cut-${n}`, 'SUCCESS', n));
+        }
+      }),
+    );
+    expect(relay.cuts).toBe(ids.length / 60);
     const read = await Promise.all(ids.map((id) => backend.get(id)));
     expect(read.map((each) => each?.result)).toEqual(ids.map((_, n) => n));
-  }, 30_000);
+  });
 
   test('a server that never answers a put costs its deadline, not more', async () => {
     await using relay = await Relay.to(server.port);
     const backend = await openRedisBackend(`redis://127.0.0.1:${relay.port}/0`, soon);
     try {
-      await backend.put(record('silent'));
+      await until(() => isDone(backend.put(record('silent'))));
       relay.losesAll = true;
       const began = performance.now();
       await expect(backend.put(record('silent-too'))).rejects.toThrow(BrokerUnavailable);
-      expect(performance.now() - began).toBeLessThan(3000);
+      if (isLong) expect(performance.now() - began).toBeLessThan(3000);
     } finally {
       relay.losesAll = false;
       await backend.close();
@@ -132,7 +131,7 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
 
   test('a frozen server costs the deadline, and is used again when it lives', async () => {
     await using backend = await openRedisBackend(server.url(), soon);
-    await backend.put(record('frozen'));
+    await until(() => isDone(backend.put(record('frozen'))));
     server.signal('SIGSTOP');
     try {
       const outcomes = await Promise.allSettled([backend.put(record('frozen')), backend.get('frozen')]);
@@ -141,9 +140,9 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
     } finally {
       server.signal('SIGCONT');
     }
-    await expect.poll(() => backend.get('frozen').catch(() => null), { timeout: 10_000 }).toBeTruthy();
-    await backend.put(record('thawed'));
-  }, 20_000);
+    await until(() => isDone(backend.get('frozen')));
+    await until(() => isDone(backend.put(record('thawed'))));
+  });
 
   test('a full server refuses a put in words that help, is read on, and takes it when there is room', async () => {
     await using backend = await openRedisBackend(server.url(), patient);
@@ -180,7 +179,7 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
     for (const id of ids) await worker.put(record(id, 'STARTED'));
     const seen: string[] = [];
     const waiting = ids.map((id) =>
-      new AsyncResult(id, backend).get({ timeout: 20, onProgress: ({ status }) => void seen.push(status) }),
+      new AsyncResult(id, backend).get({ ...patience, onProgress: ({ status }) => void seen.push(status) }),
     );
     await expect.poll(() => seen.length).toBe(3);
     await worker.put(record(before, 'SUCCESS', 1));
@@ -192,14 +191,14 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
     expect(await Promise.all(waiting)).toEqual([1, 2, 3]);
     expect(seen).toEqual(['STARTED', 'STARTED', 'STARTED']);
     await subscribed(0);
-  }, 30_000);
+  });
 
   test('a result that is written while the subscription is broken is not missed', async () => {
     await using backend = await openRedisBackend(server.url(), patient);
     await using worker = await openRedisBackend(server.url(), patient);
-    for (let n = 0; n < 30; n++) {
+    for (let n = 0; n < scaled(12, 60); n++) {
       const id = `broken-${n}`;
-      const waiting = new AsyncResult(id, backend).get({ timeout: 10 });
+      const waiting = new AsyncResult(id, backend).get(patience);
       if (n % 3 > 0) await subscribed(1);
       const broken = Promise.resolve().then(() => server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub'));
       if (n % 2 === 0) await broken;
@@ -208,40 +207,53 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
       await broken;
     }
     await subscribed(0);
-  }, 60_000);
+  });
 
   test('an outage longer than the deadline does not end a wait that had begun', async () => {
-    await using backend = await openRedisBackend(server.url(), soon);
+    await using backend = await openRedisBackend(server.url(), { ...soon, answerMs: 3000 });
     await using worker = await openRedisBackend(server.url(), patient);
     await worker.put(record('long', 'STARTED'));
     const seen: string[] = [];
     const waiting = new AsyncResult('long', backend).get({
-      timeout: 20,
+      ...patience,
       onProgress: ({ status }) => void seen.push(status),
     });
     await expect.poll(() => seen).toEqual(['STARTED']);
     await server.stop('SIGKILL');
-    await expect(backend.get('long')).rejects.toThrow(BrokerUnavailable);
-    await expect(backend.get('long')).rejects.toThrow(BrokerUnavailable);
+    const gets = [backend.get('long'), backend.get('long')];
+    for (const get of gets) await expect(get).rejects.toThrow(BrokerUnavailable);
     await server.start();
     await worker.put(record('long', 'SUCCESS', 'late'));
     expect(await waiting).toBe('late');
-  }, 30_000);
+  });
 
   test('a subscription that has died without a word is noticed', async () => {
-    await using relay = await Relay.to(server.port);
-    await using backend = await openRedisBackend(`redis://127.0.0.1:${relay.port}/0`, patient);
-    await using worker = await openRedisBackend(server.url(), patient);
-    const waiting = new AsyncResult('deaf', backend).get({ timeout: 40 });
-    await subscribed(1);
-    await backend.get('deaf');
-    relay.silence();
-    await worker.put(record('deaf', 'SUCCESS', 'heard'));
-    expect(await waiting).toBe('heard');
-  }, 60_000);
+    // It is asked every five seconds whether it lives: here ten times as often.
+    const { setInterval: pulse } = globalThis;
+    const hurried = vi
+      .spyOn(globalThis, 'setInterval')
+      .mockImplementation(((run: () => void, ms: number) =>
+        pulse(run, ms === 5000 ? 500 : ms)) as typeof setInterval);
+    try {
+      await using relay = await Relay.to(server.port);
+      const url = `redis://127.0.0.1:${relay.port}/0`;
+      await using backend = await openRedisBackend(url, { ...soon, answerMs: 2000 });
+      await using worker = await openRedisBackend(server.url(), patient);
+      await until(() => isDone(backend.get('deaf')));
+      const waiting = new AsyncResult('deaf', backend).get(patience);
+      await subscribed(1);
+      expect(hurried.mock.calls.map(([, ms]) => ms)).toContain(5000);
+      relay.silence();
+      await worker.put(record('deaf', 'SUCCESS', 'heard'));
+      expect(await waiting).toBe('heard');
+    } finally {
+      hurried.mockRestore();
+    }
+  });
 
   test('aborting and closing do not wait for a server that is gone', async () => {
-    const backend = await openRedisBackend(server.url(), patient);
+    // Who waited for its answers would wait longer than we do.
+    const backend = await openRedisBackend(server.url(), { ...patient, answerMs: 10 * patienceMs });
     const abort = new AbortController();
     const aborted = new AsyncResult('gone-1', backend).get({ signal: abort.signal });
     const closed = new AsyncResult('gone-2', backend).get();
@@ -250,11 +262,11 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
     try {
       const began = performance.now();
       abort.abort(new Error('enough'));
-      await expect(aborted).rejects.toThrow('enough');
+      await within(expect(aborted).rejects.toThrow('enough'), 'the end of one who gave up');
       const end = expect(closed).rejects.toThrow(/closed/);
-      await backend.close();
-      await end;
-      expect(performance.now() - began).toBeLessThan(2000);
+      await within(backend.close(), 'the closing');
+      await within(end, 'the end of one whose store closed');
+      if (isLong) expect(performance.now() - began).toBeLessThan(2000);
     } finally {
       await server.start();
     }
@@ -280,9 +292,9 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
     await server.stop('SIGKILL');
     gate.open();
     await server.start();
-    expect(await result.get({ timeout: 20 })).toBe('kept');
+    expect(await result.get(patience)).toBe('kept');
     expect(runs).toBe(1);
-  }, 40_000);
+  });
 });
 
 /** A wire to a server that loses answers, or breaks, when it is told to. */
