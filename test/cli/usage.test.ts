@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { project, shop, umbel, umbelProcess } from './harness.ts';
+import { project, shop, umbel } from './harness.ts';
 
 test('--version prints the version of the package', async () => {
-  const { code, stdout } = await umbelProcess(project({}), ['--version']);
+  const { code, stdout } = await umbel(project({}), ['--version']);
   expect([code, stdout]).toEqual([0, `${manifest.version}\n`]);
 });
 
 test('--help shows every command and examples that can be copied', async () => {
-  const { code, stdout } = await umbelProcess(project({}), ['--help']);
+  const { code, stdout } = await umbel(project({}), ['--help']);
   expect(code).toBe(0);
   for (const word of ['worker', 'call', 'result', 'purge', 'dead', 'gateway', '-A, --app', 'Examples:']) {
     expect(stdout).toContain(word);
@@ -31,7 +31,7 @@ test.each([
 });
 
 test('without a command the help is shown, as a mistake', async () => {
-  const { code, stderr } = await umbelProcess(project({}), []);
+  const { code, stderr } = await umbel(project({}), []);
   expect(stderr).toContain('Usage: umbel');
   expect(code).toBe(2);
 });
