@@ -1,6 +1,6 @@
 // Beats on real servers: where schedules are kept beside RabbitMQ, and what is left when a server loses or refuses.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { Beat, Schedules } from '../../src/beat/beat.ts';
@@ -10,8 +10,11 @@ import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
 
-async function beating(options: AppOptions): Promise<{ app: App; ran: number[] } & AsyncDisposable> {
+async function beating(
+  options: AppOptions,
+): Promise<{ app: App; ran: number[]; beat: Beat } & AsyncDisposable> {
   const app = new App('beats', options);
   const ran: number[] = [];
   const note = app.task('note', (due: number) => void ran.push(due));
@@ -28,6 +31,7 @@ async function beating(options: AppOptions): Promise<{ app: App; ran: number[] }
   return {
     app,
     ran,
+    beat,
     // Before the servers are gone.
     async [Symbol.asyncDispose]() {
       await beat.stop();
@@ -37,114 +41,115 @@ async function beating(options: AppOptions): Promise<{ app: App; ran: number[] }
   };
 }
 
-const isSoon = (what: () => boolean | Promise<boolean>, timeout = 20_000): Promise<void> =>
-  vi.waitFor(
-    async () => {
-      if (!(await what())) throw new Error('not yet');
-    },
-    { timeout, interval: 20 },
-  );
-
 /** Each due time once, none left out. */
-const inOrder = (ran: readonly number[]): number[] => [...ran].sort((a, b) => a - b);
-const expected = (ran: readonly number[]): number[] => {
-  const first = Math.min(...ran);
-  return ran.map((_, index) => first + 200 * index);
-};
+function expectEachOnce(ran: readonly number[]): void {
+  const inOrder = [...ran].sort((a, b) => a - b);
+  expect(inOrder).toEqual(inOrder.map((_, index) => (inOrder[0] ?? 0) + 200 * index));
+}
 
-needs(test, noRabbit ?? noRedis)(
+// They mostly wait.
+needs(test.concurrent, noRabbit ?? noRedis)(
   'on RabbitMQ, with results and schedules in Redis, each run is run once',
-  { timeout: 60_000 },
   async () => {
-    await using rabbit = await RabbitServerProcess.start();
-    await using redis = await RedisServerProcess.start();
+    const rabbit = await RabbitServerProcess.shared();
+    const redis = await RedisServerProcess.shared();
     await using beats = await beating({ broker: rabbit.url(), backend: redis.url() });
-    await isSoon(() => beats.ran.length >= 10);
-    expect(inOrder(beats.ran)).toEqual(expected(beats.ran));
+    await until(() => beats.ran.length >= 10);
+    await beats.beat.stop();
     expect(redis.cli('KEYS', 'umbel:beat:*')).toContain('umbel:beat:beats:entries');
     await using schedules = await Schedules.open(beats.app);
-    expect((await schedules.get('fast')).sent).toBeGreaterThanOrEqual(10);
+    const { sent } = await schedules.get('fast');
+    await until(() => beats.ran.length >= sent);
+    expectEachOnce(beats.ran);
   },
 );
 
-needs(test, noRedis ?? noPostgres)(
+needs(test.concurrent, noRedis ?? noPostgres)(
   'schedules are kept in PostgreSQL, if it is said so',
-  { timeout: 60_000 },
   async () => {
-    await using redis = await RedisServerProcess.start();
-    await using postgres = await PostgresServerProcess.start();
+    const redis = await RedisServerProcess.shared();
+    const postgres = await PostgresServerProcess.shared();
     await using beats = await beating({ broker: redis.url(), beatStore: postgres.url() });
-    await isSoon(() => beats.ran.length >= 10);
-    expect(inOrder(beats.ran)).toEqual(expected(beats.ran));
+    await until(() => beats.ran.length >= 10);
     expect(redis.cli('KEYS', 'umbel:beat:*')).toBe('');
     await using schedules = await Schedules.open(beats.app);
     await schedules.pause('fast');
-    const { sent } = await schedules.get('fast');
-    await sleep(1500);
-    expect((await schedules.get('fast')).sent - sent).toBeLessThanOrEqual(8);
+    // It sent every 200 ms: silent for a second, it has stopped.
+    let sent = 0;
+    await until(async () => {
+      ({ sent } = await schedules.get('fast'));
+      await sleep(1000);
+      return (await schedules.get('fast')).sent === sent;
+    }, 'silence');
+    await until(() => beats.ran.length >= sent);
+    expectEachOnce(beats.ran);
   },
 );
 
-needs(test, noRedis)(
+needs(test.concurrent, noRedis)(
   'when Redis has lost everything, the schedules of the code are back within seconds',
-  { timeout: 60_000 },
   async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     await using beats = await beating({ broker: redis.url() });
-    await isSoon(() => beats.ran.length >= 3);
-    redis.cli('FLUSHALL');
+    await until(() => beats.ran.length >= 3);
+    redis.cli('FLUSHDB');
     const before = beats.ran.length;
-    await isSoon(() => beats.ran.length >= before + 5);
+    await until(() => beats.ran.length >= before + 5);
     await using schedules = await Schedules.open(beats.app);
     expect((await schedules.list()).map(({ name }) => name)).toEqual(['fast']);
   },
 );
 
-needs(test, noRedis)(
+needs(test.concurrent, noRedis)(
   'a beat that starts before its store waits for it; one that loses it stands by, and goes on',
-  { timeout: 60_000 },
   async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     await using proxy = await FaultProxy.before(redis.port);
     proxy.isRefusing = true;
-    const app = new App('beats', { broker: redis.url(), beatStore: `redis://127.0.0.1:${proxy.port}/0` });
+    const app = new App('beats', {
+      broker: redis.url(),
+      beatStore: redis.url().replace(`:${redis.port}/`, `:${proxy.port}/`),
+    });
     app.schedule('fast', '200ms', { task: 'note', args: ({ due }) => [due.getTime()] }, { missed: 'all' });
     const lines: string[] = [];
     const say = (_: object, message: string): void => void lines.push(message);
     const logger = { debug: () => {}, info: say, warn: say, error: say, child: () => logger };
-    const beat = new Beat(app, { logger });
+    const beat = new Beat(app, { lease: 1, logger });
     const starting = beat.start();
-    await isSoon(() => lines.some((line) => line.includes('waiting for it')), 20_000);
+    await until(() => lines.some((line) => line.includes('waiting for it')));
     proxy.heal();
     await starting;
-    await isSoon(() => beat.leads, 20_000);
-    proxy.weather = { silent: ['request', 'reply'] };
-    await isSoon(() => !beat.leads);
+    await until(() => beat.leads);
     const length = (): number => Number(redis.cli('LLEN', 'celery'));
-    const silent = length();
-    await sleep(1000);
-    // It does not send while another might.
-    expect(length()).toBe(silent);
+    await until(() => length() > 0);
+    proxy.weather = { silent: ['request', 'reply'] };
+    let silent = 0;
+    // It does not send while another might: longer than its lease.
+    await until(async () => {
+      silent = length();
+      await sleep(1500);
+      return length() === silent;
+    }, 'silence');
     proxy.heal();
     proxy.cut('reset');
-    await isSoon(() => beat.leads, 20_000);
-    await isSoon(() => length() >= silent + 10);
+    await until(() => lines.some((line) => line.startsWith('the lead is lost')));
+    await until(() => beat.leads);
+    await until(() => length() >= silent + 10);
     await beat.stop();
     const dues = redis
       .cli('--json', 'LRANGE', 'celery', '0', '99')
       .matchAll(/argsrepr\\?\\?": ?\\?\\?"[([](\d+)/g);
     const sent = [...dues].map((match) => Number(match[1]));
     expect(sent.length).toBeGreaterThan(10);
-    expect(inOrder(sent)).toEqual(expected(sent));
+    expectEachOnce(sent);
     await app.close();
   },
 );
 
 needs(test, noRedis)(
   'a beat whose event loop is blocked for longer than its lease is followed, and stands by when it goes on',
-  { timeout: 60_000 },
   async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     const app = new App('beats', { broker: redis.url() });
     app.schedule('slow', '1h', 'note');
     const lines: string[] = [];
@@ -152,14 +157,14 @@ needs(test, noRedis)(
     const logger = { debug: () => {}, info: say, warn: say, error: say, child: () => logger };
     const beat = new Beat(app, { lease: 1, logger });
     await beat.start();
-    await isSoon(() => beat.leads);
+    await until(() => beat.leads);
     // While this loop stands still, another takes the lead by hand.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
     redis.cli('HSET', 'umbel:beat:beats:lead', 'holder', 'another');
     redis.cli('HINCRBY', 'umbel:beat:beats:lead', 'fence', '1');
-    await isSoon(() => lines.some((line) => line.startsWith('the lead is lost')));
+    await until(() => lines.some((line) => line.startsWith('the lead is lost')));
     // The other renews nothing: it is followed in turn.
-    await isSoon(() => lines.filter((line) => line === 'leading').length === 2);
+    await until(() => lines.filter((line) => line === 'leading').length >= 2);
     await beat.stop();
     await app.close();
   },

@@ -15,9 +15,12 @@ export interface SentRun {
 export async function sentToSqlite(path: string): Promise<SentRun[]> {
   const store = await SqliteStore.open(path, { shared: false });
   try {
-    return store
-      .read((sql) => sql('SELECT envelope FROM message ORDER BY seq').all())
-      .map((row) => read(row.envelope));
+    const rows = store.read((sql) => {
+      // Before the first one is sent there is none.
+      const table = sql("SELECT 1 FROM sqlite_master WHERE name = 'message'").get();
+      return table === undefined ? [] : sql('SELECT envelope FROM message ORDER BY seq').all();
+    });
+    return rows.map((row) => read(row.envelope));
   } finally {
     await store.close();
   }

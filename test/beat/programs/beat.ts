@@ -7,7 +7,7 @@ import { crontab } from '../../../src/schedules/crontab.ts';
 import { every } from '../../../src/schedules/every.ts';
 import { intervalsMs } from './schedules.ts';
 
-const { BROKER = '', ONLY = '', MISSED = 'all', DIE = '' } = process.env;
+const { BROKER = '', ONLY = '', MISSED = 'all', DIE = '', LEASE = '3' } = process.env;
 if (DIE === 'between') {
   // Between the send and the note that it was sent, the process is no more.
   Recorder.prototype.record = () => process.kill(process.pid, 'SIGKILL') as never;
@@ -53,5 +53,5 @@ const logger: Logger = {
   error: tell,
   child: () => logger,
 };
-await new Beat(app, { logger }).run();
+await new Beat(app, { logger, lease: Number(LEASE) }).run();
 await app.close();
