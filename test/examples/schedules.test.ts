@@ -6,9 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Program } from '../cli/harness.ts';
 import { root } from '../e2e/harness/built.ts';
 
-test('the example of schedules lists them, beats, and finds what is overdue', {
-  timeout: 40_000,
-}, async () => {
+test('the example of schedules lists them, beats, and finds what is overdue', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-schedules-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
   const args = ['--import', import.meta.resolve('tsx'), join(root, 'examples/schedules/main.ts')];

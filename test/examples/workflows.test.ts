@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), 'umbel-workflows-'));
 beforeAll(async () => {
   process.env.UMBEL_BROKER_URL = `memory://${crypto.randomUUID()}`;
   process.env.ORDERS = join(folder, 'orders');
-}, 90_000);
+});
 afterAll(() => {
   delete process.env.UMBEL_BROKER_URL;
   delete process.env.ORDERS;
@@ -36,8 +36,8 @@ test('map and reduce: the words of all files of a folder are counted', async () 
   const { app } = await example<typeof import('../../examples/map-reduce/app.ts')>('map-reduce/app.ts');
   const { drain } = await import('umbel/testing');
   const result = await wordsOf(join(folder, 'texts'), 2);
-  await drain(app);
-  expect(await result.get({ timeout: 5 })).toEqual([
+  await drain(app, { timeout: 60 });
+  expect(await result.get({ timeout: 60 })).toEqual([
     ['a', 3],
     ['rose', 3],
   ]);
@@ -55,7 +55,7 @@ test('an order that cannot be paid or shipped is undone step by step', async () 
   ];
   const results = [];
   for (const order of orders) results.push(await handle(order).delay());
-  await drain(app);
+  await drain(app, { timeout: 60 });
   const ends = [];
   for (const result of results) ends.push(await result.status());
   expect(ends).toEqual(['SUCCESS', 'FAILURE', 'FAILURE']);
@@ -66,7 +66,7 @@ test('an order that cannot be paid or shipped is undone step by step', async () 
 needs(test, noRedis ?? noPython)(
   'a workflow in two languages: members end in Python, what follows them runs here',
   async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     const urls = { UMBEL_BROKER_URL: redis.url(0), UMBEL_RESULT_BACKEND: redis.url(1) };
     Object.assign(process.env, urls);
     const python = spawn(
@@ -86,7 +86,7 @@ needs(test, noRedis ?? noPython)(
       await using worker = new Worker(app, { queues: ['typescript'] });
       await worker.start();
       const result = await report(['one', 'three', 'eleven']).delay();
-      expect(await result.get({ timeout: 30 })).toBe(`mean of squares: ${(9 + 25 + 36) / 3}`);
+      expect(await result.get({ timeout: 60 })).toBe(`mean of squares: ${(9 + 25 + 36) / 3}`);
       await worker.stop();
       await app.close();
     } finally {
@@ -95,5 +95,4 @@ needs(test, noRedis ?? noPython)(
       await ended;
     }
   },
-  60_000,
 );
