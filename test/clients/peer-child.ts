@@ -11,8 +11,8 @@ await store.peers.own(Number(leaseMs), 'child');
 console.log(`joined ${await store.peers.id()}`);
 process.stdin.setEncoding('utf8').on('data', (order: string) => {
   if (order.startsWith('block ')) {
-    const until = Date.now() + Number(order.slice('block '.length));
-    while (Date.now() < until);
+    const ms = Number(order.slice('block '.length));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
     console.log('unblocked');
   }
   if (order.startsWith('leave')) void store.close().then(() => process.exit());

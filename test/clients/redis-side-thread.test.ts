@@ -10,6 +10,7 @@ import { needs } from '../needs.ts';
 import { makeCertificates, noOpenssl } from '../servers/certificates.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { patienceMs } from '../until.ts';
 
 /** Says who it is, and one of each kind of answer. */
 const script = redisScript(
@@ -118,7 +119,7 @@ class Thread implements AsyncDisposable {
 
   static async at(url: string): Promise<Thread> {
     const connection = await RedisConnection.open(redisSettings(url, 'broker', {}));
-    await connection.call(['PING'], { timeoutMs: 10_000 });
+    await connection.call(['PING'], { timeoutMs: patienceMs });
     return new Thread(connection);
   }
 

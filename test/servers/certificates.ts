@@ -24,7 +24,7 @@ export function makeCertificates(): Certificates {
     const run = spawnSync('openssl', line.split(' '), { cwd: folder, encoding: 'utf8' });
     if (run.status !== 0) throw new Error(run.stderr);
   };
-  const key = 'req -newkey rsa:2048 -nodes';
+  const key = 'req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
   writeFileSync(at('names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
   for (const name of ['ca', 'stranger'])
     openssl(`${key} -x509 -days 2 -subj /CN=${name} -keyout ${name}.key -out ${name}.pem`);

@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectAmqp } from 'amqplib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { needs } from '../needs.ts';
+import { isLong } from '../run/scale.ts';
+import { until } from '../until.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import { framing } from './framing.ts';
 import { noRabbit, RabbitServerProcess } from './rabbitmq.ts';
@@ -64,7 +66,7 @@ class Client implements AsyncDisposable {
   }
 
   async hears(text: string): Promise<void> {
-    await expect.poll(() => this.heard, { timeout: 5000, interval: 5 }).toBe(text);
+    await expect.poll(() => this.heard, { interval: 5 }).toBe(text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,13 +94,12 @@ describe('a proxy with faults', () => {
     proxy.weather = { latencyMs: 100 };
     const since = performance.now();
     one.say('first ');
-    await expect.poll(() => proxy.connections.length).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 20)); // the first is on its way
+    await until(() => proxy.connections[0]?.forwarded === 'first '.length); // it is on its way
     proxy.heal();
     one.say('second');
     await one.hears('first second');
     expect(performance.now() - since).toBeGreaterThan(95);
-    expect(performance.now() - since).toBeLessThan(1000);
+    if (isLong) expect(performance.now() - since).toBeLessThan(1000);
   });
 
   it('is as narrow as it was told to be', async () => {
@@ -212,9 +213,11 @@ needs(describe, noRedis)('a proxy that loses what is said to Redis', () => {
 
 needs(describe, noRabbit)('a proxy that loses what is said to RabbitMQ', () => {
   it('loses the confirmation of a message that is in its queue', async () => {
-    const server = add(await RabbitServerProcess.start());
+    const server = await RabbitServerProcess.shared();
+    const vhost = server.vhost();
     const proxy = add(await FaultProxy.before(server.port, 'amqp'));
-    const connection = await connectAmqp(`amqp://guest:guest@127.0.0.1:${proxy.port}/`);
+    const url = server.url(vhost).replace(String(server.port), String(proxy.port));
+    const connection = await connectAmqp(url);
     connection.on('error', () => undefined);
     const channel = await connection.createConfirmChannel();
     channel.on('error', () => undefined);
@@ -225,8 +228,8 @@ needs(describe, noRabbit)('a proxy that loses what is said to RabbitMQ', () => {
     });
     expect(await failed).toBeInstanceOf(Error);
     expect(loss.lost).toBe('basic.ack');
-    expect(server.ctl('list_queues', 'name', 'messages')).toContain('q\t1');
-  }, 60_000);
+    expect(await server.queues(vhost)).toMatchObject([{ name: 'q', messages: 1 }]);
+  });
 });
 
 describe('framing', () => {

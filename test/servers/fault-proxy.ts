@@ -123,6 +123,8 @@ export class ProxiedConnection {
   weather: Weather = {};
   /** Bytes that went into silence. */
   swallowed = 0;
+  /** Bytes that were taken and are forwarded, perhaps later. */
+  forwarded = 0;
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #surroundings: Surroundings;
@@ -206,6 +208,7 @@ export class ProxiedConnection {
       all.bytesPerSecond ?? Number.POSITIVE_INFINITY,
       own.bytesPerSecond ?? Number.POSITIVE_INFINITY,
     );
+    this.forwarded += allowed.length;
     line.say(allowed, this.#latencyMs(), rate);
     if (allowed.length === bytes.length) return;
     line.end(() => this.cut('reset'), this.#latencyMs());
