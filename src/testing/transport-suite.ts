@@ -362,14 +362,13 @@ export const transportConformance: readonly Case[] = [
     if (transport.features.counts) {
       const late = performance.now() + patienceMs;
       while ((await transport.size('celery')).scheduled === 0)
-        assert.ok(performance.now() < late, 'it is not scheduled');
+        if (performance.now() > late) throw new Error('it is not scheduled');
       assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
     }
     const eta = new Date(Date.now() + 400);
     await transport.publish([publication('soon', { eta })]);
     assert.equal(idOf(await claiming), 'soon');
-    const early = eta.getTime() - Date.now();
-    assert.ok(early <= 0, `${early} ms early`);
+    assert.ok(Date.now() >= eta.getTime(), 'early');
   }),
 
   check('an eta before that of others is not missed, and one that has passed is now', async (harness) => {
@@ -449,7 +448,7 @@ export const transportConformance: readonly Case[] = [
     assert.equal(letter.strikes, 3);
     // By the clock of the store, which may not be ours.
     assert.ok(letter.diedAt.getTime() >= begun - 60_000);
-    assert.ok(letter.diedAt.getTime() <= Date.now() + 60_000);
+    assert.ok(Date.now() >= letter.diedAt.getTime() - 60_000);
   }),
 
   ...quarantineCases,
