@@ -168,7 +168,7 @@ needs(describe, noRedis)('secrets', () => {
     const folder = project({
       'app.js': shop.replace(
         "'shop')",
-        `'shop', { brokerTransportOptions: { socketTimeout: 5 }, backend: '${url}' })`,
+        `'shop', { brokerTransportOptions: { socketTimeout: 5 }, taskPublishTimeout: '1s', backend: '${url}' })`,
       ),
       'celeryconfig.py': `broker_url = '${url}'\nresult_backend = '${url}' + x\n`,
       '.env': `SECRET=${canary}\n`,
@@ -180,6 +180,8 @@ needs(describe, noRedis)('secrets', () => {
       '-b',
       url,
       'worker',
+      '-n',
+      'w@here',
       '-l',
       'debug',
       '--logfile',
@@ -215,7 +217,7 @@ needs(describe, noRedis)('secrets', () => {
     ];
     const few = [
       ['report', '--all'],
-      ['inspect', 'conf', 'true', '-t', '3'],
+      ['inspect', 'conf', 'true', '-t', '60', '-d', 'w@here'],
       ['doctor'],
       ['multi', 'show', 'a'],
       ['worker', '--config', url],
@@ -232,7 +234,7 @@ needs(describe, noRedis)('secrets', () => {
     };
     // In processes of their own Node's warnings are among what they print.
     for (const args of runs) await run(args, isLong ? umbelProcess : umbel);
-    await run(['-b', wrong, 'call', 'shop.add', '--debug'], umbelProcess);
+    await run(['-A', './app.js', '-b', wrong, 'call', 'shop.add', '--debug'], umbelProcess);
     texts.set(
       'the worker',
       worker.stdout + worker.stderr + readFileSync(join(folder, 'log', 'w.log'), 'utf8'),

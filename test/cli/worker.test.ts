@@ -73,9 +73,18 @@ test('SIGTERM lets a running task finish, records its result, and ends with exit
 });
 
 test('a second Ctrl-C gives a running task back at once, with exit code 1, and another worker runs it', async () => {
-  const folder = project({ 'app.js': shop });
+  const folder = project({
+    'app.js': `${shop}
+      import { existsSync, writeFileSync } from 'node:fs';
+      app.task('shop.again', async () => {
+        console.log('slow begins');
+        if (existsSync('begun')) return 'slow ended';
+        writeFileSync('begun', '');
+        await new Promise((resolve) => setTimeout(resolve, 600_000));
+      });`,
+  });
   const worker = await startWorker(folder);
-  const { stdout: id } = await send(folder, 'shop.slow', '[3]');
+  const { stdout: id } = await send(folder, 'shop.again', '[]');
   await worker.said(/slow begins/);
   worker.kill('SIGINT');
   await worker.said(/shut/i);
