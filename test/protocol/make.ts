@@ -2,7 +2,7 @@
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import { reprArgs, saferepr } from '../../src/protocol/saferepr.ts';
 import { taskMessage as plainMessage } from '../../src/testing/conformance.ts';
-import { fc } from '../lib/property.ts';
+import { anyText, fc } from '../lib/property.ts';
 
 /** A plain call of `shop.add`, with what a test wants to be different. */
 export function taskMessage(changes: Partial<TaskMessage> = {}): TaskMessage {
@@ -48,7 +48,7 @@ export const plainValue: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((
     fc.maxSafeInteger(),
     fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => (Object.is(number, -0) ? 0 : number)),
     fc.string({ unit: 'grapheme' }),
-    fc.string({ unit: 'binary' }),
+    anyText,
     fc.constantFrom('yes', 'no', 'null', '~', '1', '1.5', '2026-01-02', '1:30', '=', '<<', 'x'.repeat(1200)),
     fc.array(tie('value'), { maxLength: 4 }),
     fc.dictionary(fc.string({ unit: 'grapheme' }), tie('value'), { maxKeys: 4, noNullPrototype: true }),
