@@ -111,8 +111,14 @@ export class Broadcasts implements Service {
 
   #queueUp(delivery: Delivery): void {
     this.#waiting.push(delivery);
+    this.#keepPumping();
+  }
+
+  #keepPumping(): void {
     this.#pumping ??= this.#pump().finally(() => {
       this.#pumping = null;
+      // One that came together with the last one that was taken.
+      if (this.#waiting.length > 0 && !this.#stopping.signal.aborted) this.#keepPumping();
     });
   }
 
