@@ -26,6 +26,11 @@ export class Heart implements Service {
     this.#parts = parts;
   }
 
+  /** It has said that it goes, or does so now. */
+  get isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
   async start(): Promise<void> {
     this.#beating ??= this.#beat();
   }

@@ -10,8 +10,10 @@ import { readEvents } from '../../src/protocol/event.ts';
 import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
+import { isLong } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { newApp, startWorker, until } from '../worker/bench.ts';
+import { patience, until } from '../until.ts';
+import { newApp, startWorker } from '../worker/bench.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 import { bodies, message } from './malformed-bodies.ts';
 
@@ -31,7 +33,7 @@ it.each([
   const add = app.task('add', (x: number, y: number) => x + y);
   const { log } = await startWorker(app);
   await using control = new Control(app);
-  await control.ping({ destination: ['celery@here'], timeout: 5 });
+  await control.ping({ destination: ['celery@here'], ...patience });
   const malformed: string[] = [];
   await captureEvents(app, () => undefined, { onMalformed: (detail) => malformed.push(detail) });
   const { fanout } = await app.broker();
@@ -42,9 +44,9 @@ it.each([
     await fanout.publish(replyExchange, 'nobody', message(body));
   }
   await fanout.publish(controlExchange, '', message('x', 'application/x-python-serialize'));
-  const { replies } = await control.ping({ destination: ['celery@here'], timeout: 10 });
+  const { replies } = await control.ping({ destination: ['celery@here'], ...patience });
   expect(replies.get('celery@here')).toEqual({ ok: 'pong' });
-  expect(await (await add.delay(2, 3)).get({ timeout: 5 })).toBe(5);
+  expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
   await until(() => malformed.length > 100);
   const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
   expect(said).toHaveLength(1);
@@ -53,16 +55,15 @@ it.each([
 
 needs(it, noRedis)(
   'bytes of any kind where requests, replies and events travel on Redis harm no worker',
-  { timeout: 60_000 },
   async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
     const app = new App('malformed', { broker: redis.url(), backend: redis.url() });
     const add = app.task('add', (x: number, y: number) => x + y);
     const log = new MemoryLog();
     const worker = new Worker(app, { name: 'celery@here', logger: log });
     await worker.start();
     await using control = new Control(app);
-    const whom = { destination: ['celery@here'], timeout: 20 };
+    const whom = { destination: ['celery@here'], ...patience };
     await control.ping(whom);
     const malformed: string[] = [];
     const state = new ClusterState();
@@ -75,14 +76,15 @@ needs(it, noRedis)(
     for (const body of bodies) {
       // As it is, and where the body of an envelope should be.
       const envelope = JSON.stringify({ body, properties: { delivery_tag: 't', delivery_info: {} } });
-      for (const text of [body, envelope]) {
-        await client.call(['PUBLISH', '/0.celery.pidbox', text]);
-        await client.call(['PUBLISH', '/0.celeryev/task.multi', text]);
-        await client.call(['LPUSH', queue, text]);
-      }
+      for (const text of [body, envelope])
+        await Promise.all([
+          client.call(['PUBLISH', `/${redis.db()}.celery.pidbox`, text]),
+          client.call(['PUBLISH', `/${redis.db()}.celeryev/task.multi`, text]),
+          client.call(['LPUSH', queue, text]),
+        ]);
     }
     expect((await control.ping(whom)).replies.get('celery@here')).toEqual({ ok: 'pong' });
-    expect(await (await add.delay(2, 3)).get({ timeout: 20 })).toBe(5);
+    expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
     await until(() => malformed.length > 100);
     const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
     expect(said).toHaveLength(1);
@@ -118,7 +120,9 @@ it('a destination is exact, a glob is a glob, and a pattern that cannot be read 
     ['a*b*c', 'aXXbYY', false],
   ] as const)
     expect([pattern, text, globMatches(pattern, text)]).toEqual([pattern, text, fits]);
+  // One that goes back for each star would not end before this test.
   const began = performance.now();
-  globMatches('*a'.repeat(400), 'a'.repeat(400));
-  expect(performance.now() - began).toBeLessThan(2000);
+  expect(globMatches(`${'*a'.repeat(100)}b`, 'a'.repeat(200))).toBe(false);
+  if (isLong) globMatches('*a'.repeat(400), 'a'.repeat(400));
+  if (isLong) expect(performance.now() - began).toBeLessThan(2000);
 });

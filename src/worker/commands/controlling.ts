@@ -187,11 +187,16 @@ export const shutdown: Command = ({ shutDown, logger }) => {
  * Celery's counts as many answers as it knows others, its own among them, and then compares the first candidate with the second; if it has
  * heard of no second one it ends with an IndexError (Celery 5.2.6 does that alone, too). Beside two of ours that cannot happen.
  */
-export const election: Command = ({ events, lamport }, { id, topic, action }) => {
+export const election: Command = ({ events, heart, lamport }, { id, topic, action }) => {
   if (typeof id !== 'string') return noReply;
   lamport.adjust(lamport.value + farBehind);
   const standing = events.worker('worker-elect', { id, topic, action, cver: 1 });
-  setTimeout(() => void standing.then(() => events.worker('worker-elect-ack', { id })), electionMs).unref();
+  const acknowledge = async (): Promise<void> => {
+    await standing;
+    // Whoever hears of a worker that has gone takes it for one that lives.
+    if (!heart.isStopping) await events.worker('worker-elect-ack', { id });
+  };
+  setTimeout(() => void acknowledge(), electionMs).unref();
   return noReply;
 };
 
