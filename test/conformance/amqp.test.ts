@@ -11,5 +11,4 @@ needs(describe, noRabbit)('on a real node', () => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
   transportCases('amqp, classic queues,', () => amqpStore(() => server, 'classic'));
-  transportCases('amqp, quorum queues,', () => amqpStore(() => server, 'quorum'));
 });
