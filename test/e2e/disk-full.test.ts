@@ -3,10 +3,11 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { until } from '../until.ts';
 import { guilty } from './harness/checkers.ts';
-import { Trial } from './harness/trial.ts';
+import { Trial, trialMs } from './harness/trial.ts';
 
-describe('a disk that is full', () => {
+describe('a disk that is full', { timeout: trialMs }, () => {
   it('refuses sends with a typed error; the worker lives, and goes on when there is room again', async ({
     skip,
   }) => {
@@ -18,23 +19,24 @@ describe('a disk that is full', () => {
     const sender = await trial.sender();
     sender.tell(JSON.stringify({ count: 20, ms: 1 }));
     await sender.line('sent 20');
-    await trial.until(() => trial.ended === 20);
+    await until(() => trial.ended === 20, 'all have run');
 
     // Tasks that end while there is no room: their results must not get lost.
-    sender.tell(JSON.stringify({ count: 4, ms: 1500 }));
+    sender.tell(JSON.stringify({ count: 4, ms: 3000 }));
     await sender.line('sent 24');
-    await trial.until(() => trial.ledger.filter(({ kind }) => kind === 'start').length === 24);
+    await until(() => trial.count('start') === 24, 'four more run');
     disk.fill();
+    const full = sender.lines.length;
     sender.tell(JSON.stringify({ count: 3, ms: 1 }));
-    await trial.until(() => trial.ledger.some(({ kind }) => kind === 'fail'), 30_000);
-    await trial.until(() => trial.ledger.filter(({ kind }) => kind === 'end').length >= 24);
+    await until(() => trial.count('fail') > 0, 'a send is refused');
+    await until(() => trial.count('end') >= 24, 'they have ended');
     expect(worker.isAlive, worker.errors).toBe(true);
     disk.empty();
 
-    const before = sender.lines.length;
-    await sender.line('sent', before);
+    await sender.line('sent', full);
+    const empty = sender.lines.length;
     sender.tell(JSON.stringify({ count: 20, ms: 1 }));
-    await sender.line('sent', before + 1);
+    await sender.line('sent', empty);
     const { report, counts, ledger } = await trial.verdict();
     expect(guilty(report), JSON.stringify(report)).toEqual([]);
     expect(counts).toMatchObject({ duplicated: 0 });
@@ -42,7 +44,7 @@ describe('a disk that is full', () => {
     expect(failures.length).toBeGreaterThan(0);
     for (const failure of failures) expect(failure).toMatch(/^BrokerUnavailable: .*full/);
     expect(counts.ended, 'a send that threw sent nothing').toBe(counts.acknowledged);
-  }, 90_000);
+  });
 });
 
 interface SmallDisk extends AsyncDisposable {

@@ -1,12 +1,17 @@
-// Twelve tasks that do harm, each in every pool where it makes sense, all at once and among innocent ones.
+// Twelve tasks that do harm, each in every pool where it makes sense, all at once and among innocent ones: in the long run. Default run: two
+// that kill their worker, in the event loop, buried after three deaths.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { App } from '../../src/index.ts';
+import { needs } from '../needs.ts';
+import { isLong } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { FileView, onRedis, type Place, type View } from './harness/places.ts';
 import { Program } from './harness/program.ts';
 import { lookInto } from './harness/store.ts';
-import { Trial } from './harness/trial.ts';
+import { figures, Trial, trialMs } from './harness/trial.ts';
 
 /** What must become of each: the reason of its dead letter, or the state of its result. */
 type Fates = Readonly<Record<string, string>>;
@@ -51,57 +56,37 @@ const inTheLoop: Fates = {
 };
 const killers: Fates = { exit: buried, 'self-kill': buried };
 
-/** Why the long ones are left out; undefined when they are not. */
-const tooLong = process.env.FAULTS_LONG === undefined ? 'a long run: FAULTS_LONG=1' : undefined;
-const longMs = 900_000;
+/** Seconds: a worker whose pool is blocked is soon found out. */
+const lease = 2;
+const inLongRun = isLong ? undefined : 'in the long run: npm run test:long';
 
-describe('tasks that do harm', () => {
+describe('tasks that do harm', { timeout: trialMs }, () => {
   it('in the event loop fail no other when two of them kill the worker again and again', async () => {
     await poisoned({ pool: 'async', fates: killers, maxDeliveries: 3 });
-  }, 90_000);
-
-  it(
-    'in a pool of processes hurt no other',
-    async ({ skip }) => {
-      if (tooLong !== undefined) skip(tooLong);
-      await poisoned({ pool: 'processes', fates: inProcesses });
-    },
-    longMs,
-  );
-
-  it(
-    'in a pool of threads fail no other',
-    async ({ skip }) => {
-      if (tooLong !== undefined) skip(tooLong);
-      await poisoned({ pool: 'threads', fates: inThreads });
-    },
-    longMs,
-  );
-
-  it(
-    'in the event loop fail no other, also when they take the worker with them',
-    async ({ skip }) => {
-      if (tooLong !== undefined) skip(tooLong);
-      await poisoned({ pool: 'async', fates: inTheLoop });
-    },
-    longMs,
-  );
-
-  describe('on Redis', () => {
-    let server: RedisServerProcess | null = null;
-    afterAll(() => server?.[Symbol.asyncDispose]());
-
-    it(
-      'in the event loop fail no other, also when they take the worker with them',
-      async ({ skip }) => {
-        if (tooLong !== undefined) skip(tooLong);
-        if (noRedis !== undefined) skip(noRedis);
-        server = await RedisServerProcess.start();
-        await poisoned({ pool: 'async', fates: inTheLoop, place: onRedis(server) });
-      },
-      longMs,
-    );
   });
+
+  needs(it, inLongRun)('in a pool of processes hurt no other', async () => {
+    await poisoned({ pool: 'processes', fates: inProcesses, lease });
+  });
+
+  needs(it, inLongRun)('in a pool of threads fail no other', async () => {
+    await poisoned({ pool: 'threads', fates: inThreads, lease });
+  });
+
+  needs(it, inLongRun)(
+    'in the event loop fail no other, also when they take the worker with them',
+    async () => {
+      await poisoned({ pool: 'async', fates: inTheLoop, lease });
+    },
+  );
+
+  needs(it, inLongRun ?? noRedis)(
+    'on Redis in the event loop fail no other, also when they take the worker with them',
+    async () => {
+      await using server = await RedisServerProcess.shared();
+      await poisoned({ pool: 'async', fates: inTheLoop, place: onRedis(server), lease });
+    },
+  );
 });
 
 interface Setting {
@@ -109,12 +94,15 @@ interface Setting {
   readonly fates: Fates;
   /** So many deaths bury a task; the worker's own default when left out. */
   readonly maxDeliveries?: number;
+  /** Seconds; the worker's own default when left out. */
+  readonly lease?: number;
   readonly place?: Place;
 }
 
 /** All pills at once, among innocent tasks; workers are replaced as they die. */
-async function poisoned({ pool, fates, maxDeliveries, place }: Setting): Promise<void> {
-  await using trial = new Trial({ slots: 4, ...(place !== undefined && { place }) });
+async function poisoned({ pool, fates, maxDeliveries, lease, place }: Setting): Promise<void> {
+  const where = { ...(place !== undefined && { place }), ...(lease !== undefined && { lease }) };
+  await using trial = new Trial({ slots: 4, ...where });
   const url = place?.broker ?? `sqlite://${trial.store}`;
   await using app = new App('sender', { broker: url, backend: url });
   const innocent: string[] = [];
@@ -134,13 +122,13 @@ async function poisoned({ pool, fates, maxDeliveries, place }: Setting): Promise
   await using view: View = (await place?.look()) ?? new FileView(await lookInto(trial.store));
   let deaths = 0;
   let worker: Program | null = null;
-  const late = Date.now() + longMs - 60_000;
   const environment = {
     ...trial.environment,
     NODE_OPTIONS: '--max-old-space-size=96', // so that it is used up soon
     ...(maxDeliveries !== undefined && { PILLS_MAX_DELIVERIES: String(maxDeliveries) }),
   };
-  while ((await view.messages()) > 0 && Date.now() < late) {
+  // Deaths, limits and leases take their time: who waits for ever is ended by the test's own limit.
+  while ((await view.messages()) > 0) {
     if (worker === null || !isRunning(worker)) {
       if (worker !== null) deaths++;
       worker = trial.adopt(new Program('pills.ts', environment, ['worker', pool]));
@@ -153,15 +141,29 @@ async function poisoned({ pool, fates, maxDeliveries, place }: Setting): Promise
   const fate = (id: string): string => reasons.get(id) ?? results.get(id)?.status ?? 'nothing';
   const found = Object.fromEntries(Object.keys(fates).map((pill) => [pill, fate(pill)]));
   const hurt = innocent.filter((id) => fate(id) !== 'SUCCESS').map((id) => `${id}: ${fate(id)}`);
-  process.stdout.write(
-    `\n${pool}${place === undefined ? '' : `, ${place.name}`}: ${Object.keys(fates).length} pills, ${innocent.length} innocent tasks, of them failed ${hurt.length}; ${deaths} workers died\n`,
+  figures(
+    `${pool}${place === undefined ? '' : `, ${place.name}`}: ${Object.keys(fates).length} pills, ${innocent.length} innocent tasks, of them failed ${hurt.length}; ${deaths} workers died`,
   );
   expect(found, worker?.errors).toEqual(fates);
   expect(hurt).toEqual([]);
   expect(await view.messages()).toBe(0);
   if (worker?.isAlive === true) {
     worker.signal('SIGTERM');
+    endGrandchildren(trial);
     expect(await worker.exited).toMatchObject({ code: 0 });
+  }
+}
+
+/** They hold the outputs of their worker open, and would live on for a minute. */
+function endGrandchildren({ environment }: Trial): void {
+  const file = join(environment.PROOF_LEDGERS ?? '', 'grandchildren');
+  if (!existsSync(file)) return;
+  for (const pid of readFileSync(file, 'utf8').trim().split('\n').map(Number)) {
+    try {
+      process.kill(pid);
+    } catch {
+      // it has ended
+    }
   }
 }
 

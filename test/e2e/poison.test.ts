@@ -1,19 +1,21 @@
+// One of the tasks kills its worker each time, alone and with six good ones beside it.
 import { describe, expect, it } from 'vitest';
+import { until } from '../until.ts';
 import { lookInto } from './harness/store.ts';
-import { Trial } from './harness/trial.ts';
+import { Trial, trialMs } from './harness/trial.ts';
 
-describe('a task that kills its worker', () => {
+describe.concurrent('a task that kills its worker', { timeout: trialMs }, () => {
   it('is in the dead-letter store after five dead workers, and the queue goes on', async () => {
     const { dead, ended } = await poison({ neighboursFirst: false });
     expect(dead).toEqual(['max-deliveries']);
     expect(ended).toBe(6);
-  }, 60_000);
+  });
 
   it('does not take the tasks that ran beside it with it', async () => {
     const { dead, ended } = await poison({ neighboursFirst: true });
     expect(dead).toEqual(['max-deliveries']);
     expect(ended).toBe(6);
-  }, 60_000);
+  });
 });
 
 /** One killer and six good tasks, beside it or behind it; workers are replaced as they die. */
@@ -35,8 +37,8 @@ async function poison({
     await worker.exited;
   }
   await trial.worker();
-  await trial.until(() => trial.ended === 6, 5_000);
+  await until(() => trial.ended === 6, 'the good ones have ended');
   using file = await lookInto(trial.store);
-  await trial.until(() => file.messages() === 0, 5_000);
+  await until(() => file.messages() === 0, 'nothing is left to run');
   return { dead: file.dead().map(({ reason }) => reason), ended: trial.ended };
 }

@@ -3,7 +3,7 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,29 +17,23 @@ const programs = '/usr/lib/rabbitmq/bin';
 /** Why the tests with RabbitMQ cannot run here; undefined when they can. In CI they always must. */
 export const noRabbit: string | undefined = missing();
 
-/** What a holder of the shared node is told; its own default virtual host is the first of `vhosts`. */
+/** What a holder of the shared node is told; `home` is its own default virtual host. */
 interface Part {
   readonly port: number;
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly vhosts: readonly string[];
+  readonly home: string;
 }
-
-/** So many virtual hosts go to one holder at first. */
-const perPart = 5;
 
 export class RabbitServerProcess implements AsyncDisposable {
   /** How the run's leader starts the shared node. */
   static readonly sharing: Kind = {
     async start() {
       const server = await RabbitServerProcess.start();
-      const spare: string[] = [];
       return {
         async part() {
-          // Asking the node takes long, so it is asked for many at a time.
-          if (spare.length < perPart) spare.push(...server.#newVhosts(10 * perPart));
-          const vhosts = spare.splice(0, perPart);
-          return { port: server.port, folder: server.#folder, environment: server.#environment, vhosts };
+          const home = server.vhost();
+          return { port: server.port, folder: server.#folder, environment: server.#environment, home };
         },
         [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
       };
@@ -52,25 +46,23 @@ export class RabbitServerProcess implements AsyncDisposable {
   /** In place of the virtual host `/`; null when the node is its own. */
   readonly #home: string | null;
   #child: ChildProcess | null = null;
-  #vhosts: string[];
 
   private constructor(
     port: number,
     folder: string,
     environment: Readonly<Record<string, string>>,
-    vhosts: readonly string[],
+    home: string | null,
   ) {
     this.port = port;
     this.#folder = folder;
     this.#environment = environment;
-    this.#vhosts = [...vhosts];
-    this.#home = this.#vhosts.shift() ?? null;
+    this.#home = home;
   }
 
   /** Virtual hosts of the node that all test files of a run share; `/` stands for the first of them. */
   static async shared(): Promise<RabbitServerProcess> {
-    const { port, folder, environment, vhosts } = (await partOf('rabbitmq')) as Part; // as `sharing` gives it
-    return new RabbitServerProcess(port, folder, environment, vhosts);
+    const { port, folder, environment, home } = (await partOf('rabbitmq')) as Part; // as `sharing` gives it
+    return new RabbitServerProcess(port, folder, environment, home);
   }
 
   /** A node of its own. `configuration`: further lines of rabbitmq.conf. */
@@ -102,7 +94,7 @@ export class RabbitServerProcess implements AsyncDisposable {
       // Two processors are few: no schedulers that spin.
       RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
     };
-    const server = new RabbitServerProcess(port, folder, environment, []);
+    const server = new RabbitServerProcess(port, folder, environment, null);
     await server.start();
     return server;
   }
@@ -144,19 +136,70 @@ export class RabbitServerProcess implements AsyncDisposable {
     if (this.#child?.pid !== undefined) process.kill(-this.#child.pid, signal);
   }
 
-  /** The name of an empty virtual host. Many are made at a time: asking the node takes long. */
+  /** The name of a new virtual host, empty. */
   vhost(): string {
-    if (this.#vhosts.length === 0) this.#vhosts = this.#newVhosts(25);
-    return this.#vhosts.pop() ?? '/';
+    const name = `v-${randomUUID()}`;
+    const permit = `rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"${name}">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>)`;
+    const erlang = `rabbit_vhost:add(<<"${name}">>, <<"test">>), ${permit}`;
+    const { stdout, stderr } = spawnSync('erl_call', this.#asking, this.#questioned(erlang));
+    answerIn(stdout, stderr);
+    return name;
   }
 
-  #newVhosts(count: number): string[] {
-    const all = Array.from({ length: count }, () => `v-${randomUUID()}`);
-    const names = all.map((name) => `<<"${name}">>`).join(',');
-    const permit =
-      'rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"test">>)';
-    this.#run('eval', `[begin rabbit_vhost:add(V, <<"test">>), ${permit} end || V <- [${names}]].`);
-    return all;
+  /** What the node prints when it evaluates this Erlang expression. Takes some milliseconds, where rabbitmqctl takes a second and a half. */
+  async evaluate(erlang: string): Promise<string> {
+    const { input, ...options } = this.#questioned(erlang);
+    const asked = promisify(execFile)('erl_call', this.#asking, options);
+    asked.child.stdin?.on('error', () => undefined).end(input); // what was wrong it says itself
+    const { stdout, stderr } = await asked;
+    return answerIn(stdout, stderr);
+  }
+
+  /** The queues of a virtual host. Quorum queues tell their length some seconds late. */
+  async queues(vhost: string): Promise<{ name: string; messages: number; durable: boolean }[]> {
+    const all = `rabbit_amqqueue:info_all(<<"${vhost}">>, [name, messages, durable])`;
+    const said = await this.evaluate(
+      `[io:format("~ts\t~p\t~p~n", [N, M, D]) || [{name, {resource, _, queue, N}}, {messages, M}, {durable, D}] <- ${all}]`,
+    );
+    return said
+      .split('\n')
+      .filter((row) => row !== '')
+      .map((row) => row.split('\t'))
+      .map(([name = '', messages, durable]) => ({
+        name,
+        messages: Number(messages) || 0,
+        durable: durable === 'true',
+      }));
+  }
+
+  /** Ends all connections to a virtual host, as an operator does. */
+  async closeConnections(vhost: string): Promise<void> {
+    const all = 'rabbit_networking:connection_info_all([pid, vhost])';
+    await this.evaluate(
+      `[rabbit_networking:close_connection(P, "a test") || [{pid, P}, {vhost, V}] <- ${all}, V =:= <<"${vhost}">>]`,
+    );
+  }
+
+  get #asking(): readonly string[] {
+    const { RABBITMQ_NODENAME: node = '', HOME: home = '' } = this.#environment;
+    const cookie = readFileSync(join(home, '.erlang.cookie'), 'utf8').trim();
+    // By a name of its own: the node refuses two of one name.
+    return [
+      '-h',
+      `asking-${randomUUID()}`,
+      '-sname',
+      node,
+      '-c',
+      cookie,
+      '-e',
+      '-fetch_stdout',
+      '-no_result_term',
+    ];
+  }
+
+  #questioned(erlang: string): { env: NodeJS.ProcessEnv; encoding: 'utf8'; input: string } {
+    const input = `${erlang}, io:format("${end}").\n`;
+    return { env: { ...this.#environment }, encoding: 'utf8', input };
   }
 
   /** rabbitmqctl; its output. Takes about a second. Of a shared node it says and does what concerns a virtual host. */
@@ -206,6 +249,16 @@ export class RabbitServerProcess implements AsyncDisposable {
     }
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** What follows all that an expression prints; `erl_call` does not say whether it came to its end. */
+const end = '~n-- end --~n';
+
+function answerIn(stdout: string, stderr: string): string {
+  const [answer, ...rest] = stdout.split(end.replaceAll('~n', '\n'));
+  if (answer === undefined || rest.length === 0)
+    throw new Error(`the node does not do it: ${stderr}${stdout}`);
+  return answer;
 }
 
 /** Whether somebody there answers a protocol header, as RabbitMQ does when it has booted. */

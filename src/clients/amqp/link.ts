@@ -103,7 +103,10 @@ export class AmqpLink implements AsyncDisposable {
     this.#closing.abort();
     for (const wake of [...this.#waiting]) wake();
     const connection = this.#connection;
-    if (connection !== null) await withEnd(connection.close(), 2000);
+    if (connection !== null) {
+      await withEnd(connection.close(), 2000);
+      hangUp(connection);
+    }
     await withEnd(this.#running, 2000);
     await this.#relay?.close();
   }
@@ -128,6 +131,7 @@ export class AmqpLink implements AsyncDisposable {
         connection.on('unblocked', () => this.#set({ state: 'connected', reason: null }));
         if (signal.aborted) {
           await withEnd(connection.close(), 2000);
+          hangUp(connection);
           break;
         }
         await this.#options.onReady?.(connection);
@@ -136,11 +140,15 @@ export class AmqpLink implements AsyncDisposable {
         this.#set({ state: 'connected', reason: null });
         for (const wake of [...this.#waiting]) wake();
         this.#lost(await lost);
+        hangUp(connection);
       } catch (error) {
         failures++;
         this.#turn++;
         this.#lost(error);
-        await withEnd(connection?.close() ?? Promise.resolve(), 500);
+        if (connection !== null) {
+          await withEnd(connection.close(), 500);
+          hangUp(connection);
+        }
       }
       if (!signal.aborted)
         await systemClock.sleep(backoffDelay(patience, failures), signal).catch(() => undefined);
@@ -223,6 +231,15 @@ function gatherWrites(connection: AmqpConnection): void {
     }
     return write(chunk);
   };
+}
+
+/**
+ * The library only says that it has nothing more to say. From a network that swallows everything there comes no answer, and what waits for
+ * it would keep the process.
+ */
+function hangUp(connection: AmqpConnection): void {
+  const { stream } = insideOf(connection);
+  if (stream instanceof Socket) stream.destroy();
 }
 
 /** What the library does not show: its own connection, with the stream and the interval of heartbeats. */

@@ -42,6 +42,7 @@ export async function binOfRedis(place: Place): Promise<Bin> {
   const client = createClient({ url: place.broker });
   await client.connect();
   const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+  const view = await place.look();
   return {
     form: (raw) => ({ bytes: raw }),
     insert: async (messages) => {
@@ -60,11 +61,11 @@ export async function binOfRedis(place: Place): Promise<Bin> {
       return all;
     },
     results: () => recorded(place.backend),
-    messages: async () => {
-      await using view = await place.look();
-      return await view.messages();
+    messages: () => view.messages(),
+    [Symbol.asyncDispose]: async () => {
+      client.destroy();
+      await view[Symbol.asyncDispose]();
     },
-    [Symbol.asyncDispose]: async () => client.destroy(),
   };
 }
 
@@ -72,6 +73,7 @@ export async function binOfRabbit(place: Place): Promise<Bin> {
   const connection = await connect(place.broker);
   const channel = await connection.createConfirmChannel();
   channel.on('error', () => undefined);
+  const view = await place.look();
   return {
     form: asAmqp,
     insert: async (messages) => {
@@ -92,11 +94,11 @@ export async function binOfRabbit(place: Place): Promise<Bin> {
       return all;
     },
     results: () => recorded(place.backend),
-    messages: async () => {
-      await using view = await place.look();
-      return await view.messages();
+    messages: () => view.messages(),
+    [Symbol.asyncDispose]: async () => {
+      await connection.close();
+      await view[Symbol.asyncDispose]();
     },
-    [Symbol.asyncDispose]: async () => connection.close(),
   };
 }
 

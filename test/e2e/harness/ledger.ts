@@ -1,6 +1,6 @@
 // What really happened, written down outside the system under test: senders and tasks append to files of their own,
 // so that nothing is ever counted with the store that is being tested.
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** One line of a ledger. `at` is in milliseconds since 1970; all processes are on one machine. */
@@ -43,7 +43,7 @@ export type Fault = 'kill' | 'term' | 'stop' | 'outage';
 /** Longer lines are not written in one piece by every system. */
 const longestLine = 4096;
 
-/** A file that lines are appended to, each on disk when `write` returns. */
+/** A file that lines are appended to. When `write` returns the system has the line: no kill of the writer takes it back. */
 export class Ledger {
   readonly #file: number;
 
@@ -55,7 +55,6 @@ export class Ledger {
     const line = `${JSON.stringify(entry)}\n`;
     if (line.length > longestLine) throw new RangeError(`a ledger line of ${line.length} characters`);
     writeSync(this.#file, line);
-    fsyncSync(this.#file);
   }
 
   close(): void {
@@ -68,6 +67,66 @@ export function readLedgers(folder: string, ending = '.ledger'): Entry[] {
   const files = readdirSync(folder).filter((name) => name.endsWith(ending));
   const entries = files.flatMap((name) => parseLedger(readFileSync(join(folder, name), 'utf8')));
   return entries.sort((a, b) => a.at - b.at);
+}
+
+/** All ledgers of a folder, for who looks again and again: each line is read once. */
+export class LedgerFolder {
+  readonly #folder: string;
+  readonly #files = new Map<string, GrowingFile>();
+  #entries: Entry[] = [];
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** In order of time. */
+  read(): readonly Entry[] {
+    const news = readdirSync(this.#folder)
+      .filter((name) => name.endsWith('.ledger'))
+      .flatMap((name) => parseLedger(this.#file(name).more()));
+    if (news.length > 0) this.#entries = [...this.#entries, ...news].sort((a, b) => a.at - b.at);
+    return this.#entries;
+  }
+
+  close(): void {
+    for (const file of this.#files.values()) file.close();
+  }
+
+  #file(name: string): GrowingFile {
+    const known = this.#files.get(name) ?? new GrowingFile(join(this.#folder, name));
+    this.#files.set(name, known);
+    return known;
+  }
+}
+
+class GrowingFile {
+  readonly #file: number;
+  readonly #chunk = Buffer.alloc(65_536);
+  #at = 0;
+  #rest = Buffer.alloc(0);
+
+  constructor(path: string) {
+    this.#file = openSync(path, 'r');
+  }
+
+  /** The whole lines that have come. */
+  more(): string {
+    const pieces = [this.#rest];
+    for (;;) {
+      const count = readSync(this.#file, this.#chunk, 0, this.#chunk.length, this.#at);
+      if (count === 0) break;
+      this.#at += count;
+      pieces.push(Buffer.from(this.#chunk.subarray(0, count)));
+    }
+    const all = Buffer.concat(pieces);
+    const end = all.lastIndexOf('\n') + 1;
+    this.#rest = all.subarray(end);
+    return all.toString('utf8', 0, end);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
 }
 
 /** The lines of one ledger. */

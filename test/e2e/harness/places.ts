@@ -1,4 +1,5 @@
 // Where the messages and results of a trial are, and how to look there past all of Umbel's code.
+import { createClient } from '@redis/client';
 import { connect } from 'amqplib';
 import type { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import type { RedisServerProcess } from '../../servers/redis.ts';
@@ -48,19 +49,29 @@ export function onRedis(server: RedisServerProcess, resultDb = 0): Place {
     name: resultDb === 0 ? 'Redis' : 'Redis, results in another database',
     broker: server.url(0),
     backend: server.url(resultDb),
-    look: async () => new RedisView(server, resultDb),
+    look: async () =>
+      new RedisView(await RedisEye.open(server.url()), await RedisEye.open(server.url(resultDb))),
   };
 }
 
-/** Messages in RabbitMQ, results in Redis. */
-export function onRabbit(server: RabbitServerProcess, results: RedisServerProcess): Place {
+/** Messages in RabbitMQ, in a virtual host of their own, results in a database of Redis. */
+export function onRabbit(
+  server: RabbitServerProcess,
+  results: RedisServerProcess,
+  resultDb = 0,
+): RabbitPlace {
   const vhost = server.vhost();
   return {
     name: 'RabbitMQ, results in Redis',
     broker: server.url(vhost),
-    backend: results.url(),
-    look: async () => new RabbitView(server, vhost, results),
+    backend: results.url(resultDb),
+    vhost,
+    look: async () => new RabbitView(server, vhost, await RedisEye.open(results.url(resultDb))),
   };
+}
+
+export interface RabbitPlace extends Place {
+  readonly vhost: string;
 }
 
 /** Every message that there is, wherever it lies: lists, what workers hold, the schedule. */
@@ -78,6 +89,8 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 return all`;
 
+const howMany = everyMessage.replace(/return all$/, 'return { tostring(#all) }');
+
 const everyDeadLetter = `
 local all = {}
 for _, number in ipairs(redis.call('ZRANGE', 'umbel:dead', 0, -1)) do
@@ -90,34 +103,73 @@ local all = {}
 for _, key in ipairs(redis.call('KEYS', 'celery-task-meta-*')) do all[#all + 1] = redis.call('GET', key) end
 return all`;
 
-class RedisView implements View {
-  readonly #server: RedisServerProcess;
-  readonly #resultDb: number;
+/** What we use of a client. */
+interface RedisClient {
+  eval(script: string): Promise<unknown>;
+  destroy(): void;
+}
 
-  constructor(server: RedisServerProcess, resultDb: number) {
-    this.#server = server;
-    this.#resultDb = resultDb;
+/** One database, read with a client of our own. */
+class RedisEye implements AsyncDisposable {
+  readonly #client: RedisClient;
+
+  static async open(url: string): Promise<RedisEye> {
+    const client = createClient({ url });
+    client.on('error', () => undefined); // what is asked meanwhile fails, or waits until it is there again
+    await client.connect();
+    return new RedisEye(client);
+  }
+
+  private constructor(client: RedisClient) {
+    this.#client = client;
+  }
+
+  /** What a script returns: a list of texts. */
+  async texts(script: string): Promise<string[]> {
+    return (await this.#client.eval(script)) as string[]; // as ours do
+  }
+
+  async results(): Promise<Facts['results']> {
+    const all = new Map<string, ReturnType<typeof toResult>>();
+    for (const text of await this.texts(everyResult)) {
+      const record: { readonly task_id?: string } = JSON.parse(text);
+      if (record.task_id !== undefined) all.set(record.task_id, toResult(text)); // else it is of no task
+    }
+    return all;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.destroy();
+  }
+}
+
+class RedisView implements View {
+  readonly #messages: RedisEye;
+  readonly #results: RedisEye;
+
+  constructor(messages: RedisEye, results: RedisEye) {
+    this.#messages = messages;
+    this.#results = results;
   }
 
   async messages(): Promise<number> {
-    return this.#lines(0, everyMessage).length;
+    return Number((await this.#messages.texts(howMany))[0]);
   }
 
   async facts(): Promise<Facts> {
-    const ids = (lines: readonly string[]): Set<string> =>
-      new Set(lines.map((line) => idOf(Buffer.from(line))));
+    const ids = async (script: string): Promise<Set<string>> =>
+      new Set((await this.#messages.texts(script)).map((text) => idOf(Buffer.from(text))));
     return {
       at: Date.now(),
-      results: results(this.#lines(this.#resultDb, everyResult)),
-      dead: ids(this.#lines(0, everyDeadLetter)),
-      waiting: ids(this.#lines(0, everyMessage)),
+      results: await this.#results.results(),
+      dead: await ids(everyDeadLetter),
+      waiting: await ids(everyMessage),
     };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
-
-  #lines(db: number, script: string): string[] {
-    return lines(this.#server, db, script);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#messages[Symbol.asyncDispose]();
+    await this.#results[Symbol.asyncDispose]();
   }
 }
 
@@ -126,9 +178,9 @@ class RabbitView implements View {
   readonly lags = true;
   readonly #server: RabbitServerProcess;
   readonly #vhost: string;
-  readonly #results: RedisServerProcess;
+  readonly #results: RedisEye;
 
-  constructor(server: RabbitServerProcess, vhost: string, results: RedisServerProcess) {
+  constructor(server: RabbitServerProcess, vhost: string, results: RedisEye) {
     this.#server = server;
     this.#vhost = vhost;
     this.#results = results;
@@ -136,37 +188,35 @@ class RabbitView implements View {
 
   /** In all queues, those included in which messages wait for their time. */
   async messages(): Promise<number> {
-    const said = await this.#server.ask('-p', this.#vhost, 'list_queues', 'name', 'messages');
-    const counts = said
-      .split('\n')
-      .map((row) => row.split('\t'))
-      .filter(([name]) => name !== 'umbel.dead');
-    return counts.reduce((sum, [, count]) => sum + (Number(count) || 0), 0);
+    const queues = await this.#server.queues(this.#vhost);
+    return queues.reduce((sum, { name, messages }) => sum + (name === 'umbel.dead' ? 0 : messages), 0);
   }
 
   async facts(): Promise<Facts> {
-    const rows = (await this.#server.ask('-p', this.#vhost, 'list_queues', 'name', 'durable')).split('\n');
-    const waiting: string[] = [];
     // Those included in which messages wait for their time; not the mailboxes of workers.
-    for (const [name = '', durable] of rows.map((row) => row.split('\t')))
-      if (durable === 'true' && name !== 'umbel.dead') waiting.push(...(await this.#ids(name)));
+    const kept = (await this.#server.queues(this.#vhost)).filter(({ durable }) => durable);
+    const waiting: string[] = [];
+    for (const { name } of kept) if (name !== 'umbel.dead') waiting.push(...(await this.#ids(name)));
+    const isBuried = kept.some(({ name }) => name === 'umbel.dead');
     return {
       at: Date.now(),
-      results: results(lines(this.#results, 0, everyResult)),
-      dead: new Set(await this.#ids('umbel.dead')),
+      results: await this.#results.results(),
+      dead: new Set(isBuried ? await this.#ids('umbel.dead') : []),
       waiting: new Set(waiting),
     };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#results[Symbol.asyncDispose]();
+  }
 
   /** Reads a queue on a connection that is closed afterwards, which puts everything back. */
   async #ids(queue: string): Promise<string[]> {
     const connection = await connect(this.#server.url(this.#vhost));
+    connection.on('error', () => undefined); // who asks hears of it
     try {
       const channel = await connection.createChannel();
       channel.on('error', () => undefined);
-      if (queue === 'umbel.dead') await channel.assertQueue(queue, { durable: true });
       const ids: string[] = [];
       for (;;) {
         const message = await channel.get(queue);
@@ -174,21 +224,7 @@ class RabbitView implements View {
         ids.push(String(message.properties.headers?.id ?? message.properties.correlationId));
       }
     } finally {
-      await connection.close();
+      await connection.close().catch(() => undefined); // it may be closed already
     }
   }
-}
-
-function lines(server: RedisServerProcess, db: number, script: string): string[] {
-  const text = server.cli('-n', String(db), '--raw', 'EVAL', script, '0');
-  return text === '' ? [] : text.split('\n');
-}
-
-function results(texts: readonly string[]): Facts['results'] {
-  const all = new Map<string, ReturnType<typeof toResult>>();
-  for (const text of texts) {
-    const record: { readonly task_id?: string } = JSON.parse(text);
-    if (record.task_id !== undefined) all.set(record.task_id, toResult(text)); // else it is of no task
-  }
-  return all;
 }

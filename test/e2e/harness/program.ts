@@ -2,7 +2,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { patienceMs } from '../../until.ts';
 import { root } from './built.ts';
+import { commandOf } from './compiled.ts';
 import type { Ledger } from './ledger.ts';
 
 /** How a process ended. */
@@ -24,8 +26,7 @@ export class Program implements AsyncDisposable {
   /** Starts a program of `test/e2e/programs` (or any script of the repository) with these settings in its environment. */
   constructor(script: string, environment: Readonly<Record<string, string>>, args: readonly string[] = []) {
     const file = script.includes('/') ? script : join('test', 'e2e', 'programs', script);
-    const loader = file.endsWith('.ts') ? ['--import', 'tsx'] : [];
-    this.#child = spawn(process.execPath, [...loader, join(root, file), ...args], {
+    this.#child = spawn(process.execPath, [...commandOf(file), ...args], {
       cwd: root,
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment },
     });
@@ -62,8 +63,8 @@ export class Program implements AsyncDisposable {
     return this.#lines;
   }
 
-  /** Resolves with the first line that begins like this, from line `from` on. Rejects when the program ends, or after 30 s. */
-  async line(beginning: string, from = 0, withinMs = 30_000): Promise<string> {
+  /** Resolves with the first line that begins like this, from line `from` on. Rejects when the program ends, or when patience does. */
+  async line(beginning: string, from = 0, withinMs = patienceMs): Promise<string> {
     const late = AbortSignal.timeout(withinMs);
     for (;;) {
       const found = this.#lines.slice(from).find((line) => line.startsWith(beginning));

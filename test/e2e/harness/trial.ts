@@ -2,9 +2,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isLong, scaled } from '../../run/scale.ts';
+import { patienceMs, until, within } from '../../until.ts';
 import { type Counts, check, count, type Facts, type Limits, type Report } from './checkers.ts';
-import { type Entry, Ledger, readLedgers } from './ledger.ts';
+import { type Entry, Ledger, LedgerFolder } from './ledger.ts';
 import { FileView, type Place, type View } from './places.ts';
 import { Program } from './program.ts';
 import { lookInto } from './store.ts';
@@ -16,7 +17,7 @@ export interface TrialOptions {
   readonly lease?: number;
   /** Seconds; the broker's heartbeat. */
   readonly heartbeat?: number;
-  /** Within which a dead worker's tasks start again, where it is not the 20 s of the promise, milliseconds. */
+  /** Within which a dead worker's tasks start again, where it is not the 20 s of the promise, milliseconds. For the long run. */
   readonly restartMs?: number;
   /** The file; in the trial's folder when left out. */
   readonly store?: string;
@@ -31,7 +32,26 @@ export interface Verdict {
   readonly ledger: readonly Entry[];
 }
 
+/** What is promised, milliseconds: the long run judges by it, on a machine that does nothing else. */
 const promisedMs = 20_000;
+/** In the default run only what never comes is too late. */
+const neverMs = 1.5 * patienceMs;
+
+/** What is allowed to workers with so many slots. */
+export function allowed(slots: number, restartMs = promisedMs): Limits {
+  // A worker holds as many again as it runs: those that have ended and are being settled.
+  const held = 2 * slots;
+  if (isLong) return { slots: held, restartMs, settleMs: promisedMs };
+  return { slots: held, restartMs: neverMs, settleMs: neverMs };
+}
+
+/** For a test with a trial: processes that are killed and started again take long where others compute, too. Milliseconds. */
+export const trialMs: number = scaled(4 * patienceMs, 60 * patienceMs);
+
+/** What was counted, for people: printed by the long run, whose figures docs/reliability.md has. */
+export function figures(text: string): void {
+  if (isLong) process.stdout.write(`\n${text}\n`);
+}
 
 export class Trial implements AsyncDisposable {
   readonly folder: string;
@@ -39,6 +59,7 @@ export class Trial implements AsyncDisposable {
   /** What the test itself does to the processes. */
   readonly faults: Ledger;
   readonly #ledgers: string;
+  readonly #written: LedgerFolder;
   readonly #options: TrialOptions;
   readonly #programs: Program[] = [];
 
@@ -49,6 +70,7 @@ export class Trial implements AsyncDisposable {
     this.#ledgers = join(this.folder, 'ledgers');
     mkdirSync(this.#ledgers);
     this.faults = new Ledger(join(this.#ledgers, 'faults.ledger'));
+    this.#written = new LedgerFolder(this.#ledgers);
   }
 
   /** Starts a worker; resolves when it takes tasks. */
@@ -79,8 +101,13 @@ export class Trial implements AsyncDisposable {
     return program;
   }
 
-  get ledger(): Entry[] {
-    return readLedgers(this.#ledgers);
+  get ledger(): readonly Entry[] {
+    return this.#written.read();
+  }
+
+  /** How many entries of this kind there are. */
+  count(kind: Entry['kind']): number {
+    return this.ledger.filter((entry) => entry.kind === kind).length;
   }
 
   /** How many different tasks have come to their end, by the ledgers. */
@@ -94,35 +121,30 @@ export class Trial implements AsyncDisposable {
     return this.#endedOf((id) => sent.has(id));
   }
 
-  get #allEnded(): boolean {
+  /** Whether all that was sent has ended. */
+  get allEnded(): boolean {
     const { ledger } = this;
     const ended = new Set(ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
     return ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id));
   }
 
-  /** Resolves when `condition` holds, and at the latest after `withinMs`: the verdict tells what was missing. */
-  async until(condition: () => boolean | Promise<boolean>, withinMs: number = promisedMs): Promise<void> {
-    // Files of other processes: there is nothing to be told by.
-    for (const start = Date.now(); !(await condition()) && Date.now() - start < withinMs; ) await sleep(50);
-  }
-
   /** Waits until all that was sent has been recorded, or until it would be called stuck; stops the workers; judges. */
   async verdict(): Promise<Verdict> {
     await using view: View = (await this.#options.place?.look()) ?? new FileView(await lookInto(this.store));
-    const isAtRest = (): boolean => view.lags !== true || this.#allEnded;
-    await this.until(async () => isAtRest() && (await view.messages()) === 0);
+    const isAtRest = (): boolean => view.lags !== true || this.allEnded;
+    const rested = until(async () => isAtRest() && (await view.messages()) === 0, 'nothing is left to run');
+    await rested.catch(() => undefined); // the checkers say of what was left what is wrong with it
     await Promise.all(this.#programs.map((program) => this.#stop(program)));
-    const ledger = this.ledger;
+    const { ledger } = this;
     const facts = await view.facts();
-    // A worker holds as many again as it runs: those that have ended and are being settled.
-    const { slots, restartMs = promisedMs } = this.#options;
-    const limits: Limits = { slots: 2 * slots, restartMs, settleMs: promisedMs };
-    return { report: check(ledger, facts, limits), counts: count(ledger), facts, ledger };
+    const { slots, restartMs } = this.#options;
+    return { report: check(ledger, facts, allowed(slots, restartMs)), counts: count(ledger), facts, ledger };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#programs.map((program) => program[Symbol.asyncDispose]()));
     this.faults.close();
+    this.#written.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -140,8 +162,6 @@ export class Trial implements AsyncDisposable {
   async #stop(program: Program): Promise<void> {
     if (!program.isAlive) return;
     program.signal('SIGTERM');
-    const late = setTimeout(() => program.signal('SIGKILL'), 10_000);
-    await program.exited;
-    clearTimeout(late);
+    await within(program.exited, `process ${program.pid} ends when it is asked to:\n${program.errors}`);
   }
 }

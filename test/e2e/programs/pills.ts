@@ -1,5 +1,7 @@
 // Tasks that do harm, and innocent ones beside them; with `worker <pool>` as its arguments a worker that runs them.
 import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { App } from 'umbel';
 import { Worker, type WorkerOptions } from 'umbel/worker';
@@ -11,7 +13,7 @@ export const app: App = new App('pills', {
   broker: url,
   backend: url,
   workerConcurrency: 4,
-  workerLease: 2,
+  workerLease: Number(process.env.PROOF_LEASE ?? 15),
   workerMaxDeliveries: Number(process.env.PILLS_MAX_DELIVERIES ?? 5),
 });
 
@@ -61,7 +63,11 @@ app.task('killed-parent', () => {
   process.kill(process.ppid, 'SIGKILL');
 });
 app.task('grandchildren', () => {
-  for (let n = 0; n < 3; n++) spawn('sleep', ['60'], { stdio: 'inherit' });
+  for (let n = 0; n < 3; n++) {
+    const { pid } = spawn('sleep', ['60'], { stdio: 'inherit' });
+    // For the test, which ends them.
+    appendFileSync(join(process.env.PROOF_LEDGERS ?? '.', 'grandchildren'), `${pid}\n`);
+  }
   return 'left behind';
 });
 
