@@ -14,7 +14,7 @@ import { needs } from '../needs.ts';
 import { scaled } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { patienceMs, until } from '../until.ts';
+import { patience, patienceMs, until } from '../until.ts';
 import { project, shop, start, umbel, workerOf } from './harness.ts';
 
 /** How often a migration is killed, and how much there is to move in each life. */
@@ -29,12 +29,17 @@ async function fill(
   queue = 'celery',
   name = 'shop.add',
 ): Promise<string[]> {
-  await using app = new App('shop', { broker, backend: null });
+  await using app = new App('shop', { broker, backend: null, taskPublishTimeout: patience.timeout });
   const add = app.task(name, (x: number, y: number) => x + y);
-  const calls = Array.from({ length: count + later }, (_, n) =>
-    add.applyAsync([n, 1], { queue, ...(n < count ? { priority: n % 10 } : { countdown: 3600 }) }),
-  );
-  return (await Promise.all(calls)).map(({ id }) => id);
+  const ids: string[] = [];
+  while (ids.length < count + later) {
+    const calls = Array.from({ length: Math.min(500, count + later - ids.length) }, (_, at) => {
+      const n = ids.length + at;
+      return add.applyAsync([n, 1], { queue, ...(n < count ? { priority: n % 10 } : { countdown: 3600 }) });
+    });
+    for (const { id } of await Promise.all(calls)) ids.push(id);
+  }
+  return ids;
 }
 
 interface Found {
