@@ -86,12 +86,13 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   const { loop, slots, processor, pool, scaler, patience, source, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
+  const left = loop.stop(); // before anything is given back, which would come to us again
   processor.sendHome();
   await scaler?.stop();
   const away = { leftMs: awayMs };
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, away, clock);
   // A claim that does not come back must not keep the worker. What it may still bring is given back by the loop.
-  const idle = patient(loop.stop()).then(() => slots.whenIdle());
+  const idle = patient(left).then(() => slots.whenIdle());
   const done = new AbortController();
   if (timeoutMs !== null) {
     clock.sleep(timeoutMs, done.signal).then(

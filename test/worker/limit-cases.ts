@@ -1,5 +1,6 @@
 // Limits that hold for all workers together, on every broker.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { deferred } from '../../src/lib/deferred.ts';
 import { isLong } from '../run/scale.ts';
@@ -104,7 +105,9 @@ export const prefetchCases: Cases = (_, newUrls) => {
     await Promise.all(Array.from({ length: 8 }, () => app.send('held')));
     await until(async () => runs === 2 && (await sizeOf(app))[0] === 2);
     const stopped = worker.stop();
-    await until(async () => (await sizeOf(app))[0] === 6);
+    await until(async () => (await sizeOf(app)).join() === '6,0,2');
+    await sleep(200); // and there it stays, while the two run on
+    expect(await sizeOf(app)).toEqual([6, 0, 2]);
     expect(runs).toBe(2);
     gate.resolve('done');
     await stopped;

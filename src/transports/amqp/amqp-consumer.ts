@@ -56,6 +56,7 @@ export class AmqpConsumer implements Consumer {
   #suspectsWait = false;
   #suspectsSeenMs = Number.NEGATIVE_INFINITY;
   #flowing: Promise<void> | null = null;
+  #heeded: AbortSignal | null = null;
   #glancedMs: number;
   #idle: (() => void) | null = null;
 
@@ -117,6 +118,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    this.#heed(signal);
     const alarm = new Alarm(this.#parts.clock);
     this.#alarms.add(alarm);
     signal.addEventListener('abort', alarm.ring, { once: true });
@@ -177,6 +179,16 @@ export class AmqpConsumer implements Consumer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Who claims no more may say so between two claims: then, too, nothing more is to be pushed, least of all what is given back now. */
+  #heed(signal: AbortSignal): void {
+    if (signal === this.#heeded) return;
+    this.#heeded = signal;
+    const rest = (): void => {
+      if (signal === this.#heeded && this.#alarms.size === 0) void this.#rest();
+    };
+    signal.addEventListener('abort', rest, { once: true });
   }
 
   /** In turn from each queue. */
@@ -459,8 +471,9 @@ export class AmqpConsumer implements Consumer {
 
   /** Takes no more, and gives back what was pushed ahead. */
   async #rest(): Promise<void> {
-    for (const feed of [...this.#feeds.values()]) {
-      await feed.stopConsuming();
+    const feeds = [...this.#feeds.values()];
+    await Promise.all(feeds.map((feed) => feed.stopConsuming()));
+    for (const feed of feeds) {
       while (feed.ready.length > 0) {
         const left = await this.#giveBack(feed, feed.ready.splice(0));
         if (left.length === 0) continue;

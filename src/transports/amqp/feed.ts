@@ -74,7 +74,8 @@ export class Feed {
 
   async stopConsuming(): Promise<void> {
     this.#prefetch = 0;
-    for (const tag of this.#tags.splice(0)) await this.#channel.cancel(tag).catch(() => undefined);
+    // All at once: what is acknowledged meanwhile makes no room for more.
+    await Promise.allSettled(this.#tags.splice(0).map((tag) => this.#channel.cancel(tag)));
   }
 
   /** Asks for one message instead of waiting for it. @throws the queue or the channel is gone */
