@@ -75,8 +75,8 @@ async function as<T>(place: Place, work: (stdout: Pipe, stderr: Pipe) => Promise
   process.exitCode = undefined;
   process.execArgv = [];
   setEnvironment(place.env);
-  process.chdir(place.folder);
   try {
+    process.chdir(place.folder);
     return await work(stdout, stderr);
   } finally {
     process.chdir(folder);
