@@ -19,10 +19,10 @@ test('the code of the guide to scheduling runs, and declares what it says', asyn
       .split('\n')
       .filter((line) => !isImport(line))
       .join('\n');
-  // The code of this checkout, and a store that must be there before schedules are changed.
+  // The package as it is built, and a store that must be there before schedules are changed.
   const program = `
-import { App, chain, crontab, every } from '${join(root, 'src/index.ts')}';
-import { Beat, Schedules } from '${join(root, 'src/beat/beat.ts')}';
+import { App, chain, crontab, every } from '${join(root, 'dist/index.js')}';
+import { Beat, Schedules } from '${join(root, 'dist/beat/beat.js')}';
 ${body(first).replace('{ timezone:', `{ broker: 'sqlite://${join(folder, 'store.db')}', timezone:`)}
 const load = app.task('shop.load', (from: string) => from);
 await using beat = new Beat(app);

@@ -41,16 +41,19 @@ describe.each(stores)('a worker on %s', (kind) => {
   it('asks a task to stop whose lease is lost, and its result does not count', async () => {
     const app = await newApp(kind);
     const lease = new AbortController();
+    const begun = deferred<void>();
     const seen = deferred<unknown>();
     const work = app.task('work', { bind: true }, async ({ signal }) => {
       signal.addEventListener('abort', () => seen.resolve(signal.reason));
+      begun.resolve();
       await seen.promise;
       return 'late';
     });
     await tamper(app, (delivery) => changed(delivery, { lost: lease.signal, settle: async () => 'fenced' }));
     const { log } = await startWorker(app);
     const result = await work.delay();
-    await until(async () => (await sizeOf(app))[2] === 1);
+    await begun.promise;
+    expect((await sizeOf(app))[2]).toBe(1);
     lease.abort(new LeaseLostError());
     expect(await seen.promise).toBeInstanceOf(LeaseLostError);
     await until(() => log.texts('warn').some((text) => text.includes('does not count')));
