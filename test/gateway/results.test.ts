@@ -57,7 +57,7 @@ it('?wait= answers as soon as the task has ended', async () => {
   await startWorker(app);
   const gateway = newGateway(app);
   const id = await send(gateway, '/tasks/shop.slow');
-  const waits = Array.from({ length: 3 }, () => get(gateway, `/tasks/${id}/result?wait=30`));
+  const waits = Array.from({ length: 3 }, () => get(gateway, `/tasks/${id}/result?wait=60`));
   gate.resolve('done');
   for (const response of await Promise.all(waits)) {
     expect(response.status).toBe(200);
@@ -115,7 +115,7 @@ it('more waiting requests than the gateway allows are 503, and there is room aga
   app.task('shop.add', (x: number) => x);
   const gateway = newGateway(app, { maxWaiting: 2 });
   const id = await send(gateway, '/tasks/shop.add', { args: [1] });
-  const waits = [1, 2].map(() => get(gateway, `/tasks/${id}/result?wait=30`));
+  const waits = [1, 2].map(() => get(gateway, `/tasks/${id}/result?wait=60`));
   let refused = await get(gateway, `/tasks/${id}/result?wait=30ms`);
   while (refused.status !== 503) refused = await get(gateway, `/tasks/${id}/result?wait=30ms`);
   expect(refused.headers.get('retry-after')).not.toBeNull();
@@ -131,7 +131,7 @@ it('that a task has failed is a result: 200 with its error, without its stack', 
   await startWorker(app);
   const gateway = newGateway(app);
   const id = await send(gateway, '/tasks/shop.fail');
-  const response = await get(gateway, `/tasks/${id}/result?wait=10`);
+  const response = await get(gateway, `/tasks/${id}/result?wait=60`);
   expect(response.status).toBe(200);
   const answer = await read(response);
   expect(answer).toMatchObject({ id, status: 'FAILURE', error: { type: 'TypeError', message: 'no good' } });

@@ -68,7 +68,7 @@ it('a task is sent and its result is read over a socket', async () => {
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   const sent = await call(url);
   expect(sent.status).toBe(202);
-  const result = await fetch(`${url}${sent.headers.get('location')}/result?wait=10`);
+  const result = await fetch(`${url}${sent.headers.get('location')}/result?wait=60`);
   expect(await result.json()).toMatchObject({ status: 'SUCCESS', result: 5 });
 });
 
@@ -290,7 +290,7 @@ it('two gateways over one application are two: closing one leaves the other', as
   const [one, other] = [newGateway(app), newGateway(app)];
   one.close();
   const { id } = await read(post(other, '/tasks/shop.add', { args: [1, 2] }));
-  const waiting = get(other, `/tasks/${id}/result?wait=10`);
+  const waiting = get(other, `/tasks/${id}/result?wait=60`);
   await startWorker(app);
   expect((await waiting).status).toBe(200);
 });
