@@ -1,31 +1,28 @@
-// A part of `npm run chaos` in each test run.
+// A part of `npm run chaos` in each test run: 2 kills at one point on the embedded store and one on Redis (long run: 20 each).
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { root } from '../e2e/harness/built.ts';
+import { trialMs } from '../e2e/harness/trial.ts';
 import { needs } from '../needs.ts';
+import { isLong, scaled, seed } from '../run/scale.ts';
 import { noRedis } from '../servers/redis.ts';
+import { patienceMs } from '../until.ts';
 import { cycle } from './harness/cycle.ts';
 import { Servers } from './harness/places.ts';
 import { type PlaceName, type Point, points } from './harness/points.ts';
-import { preparePrograms } from './harness/programs.ts';
 
-const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
+const kills = scaled(2, 20);
 
-beforeAll(preparePrograms, 90_000);
-
-describe('workers that are killed at a named point', () => {
+// Beside each other: they wait for leases.
+describe.concurrent('workers that are killed at a named point', { timeout: trialMs }, () => {
   it('on the embedded store, in the middle of a transaction, lose nothing', async () => {
     await killedAt('sqlite', 'sql.write:after');
-  }, 60_000);
+  });
 
-  needs(it, noRedis)(
-    'on Redis, when half of a request is written, lose nothing',
-    async () => {
-      await killedAt('redis', 'redis.turn:half');
-    },
-    60_000,
-  );
+  needs(it, noRedis)('on Redis, when half of a request is written, lose nothing', async () => {
+    await killedAt('redis', 'redis.turn:half');
+  });
 });
 
 describe('the named points', () => {
@@ -48,7 +45,8 @@ async function killedAt(name: PlaceName, where: string): Promise<void> {
   await using servers = await Servers.start(name);
   const point: Point | undefined = points.find((each) => each.name === where);
   if (point === undefined) throw new Error(`there is no point ${where}`);
-  const found = await cycle(point, { place: servers.fresh(), pool: 'async', kills: 2, seed });
-  expect(found.wrong, `CHAOS_SEED=${seed}`).toEqual([]);
-  expect(found.kills).toBe(2);
+  const limit = isLong ? {} : { limitMs: 1.5 * patienceMs };
+  const found = await cycle(point, { place: servers.fresh(), pool: 'async', kills, seed, ...limit });
+  expect(found.wrong, `UMBEL_SEED=${seed}`).toEqual([]);
+  expect(found.kills).toBe(kills);
 }

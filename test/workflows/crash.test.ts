@@ -123,7 +123,7 @@ describe.each(['one store', 'two stores'])('a worker that dies at any step, with
           await over;
         }
         const about = `${phase} step ${step}: ${death.name()}`;
-        const end: unknown = await result.get({ timeout: 5, propagate: false });
+        const end: unknown = await result.get({ timeout: 50, propagate: false });
         if (ends === 'ChordError') expect(end, about).toMatchObject({ name: 'ChordError' });
         else expect(end, about).toBe(ends);
         // What was not recorded is run again: the task that ended, and the one that was begun meanwhile. A callback that was sent twice
@@ -142,7 +142,7 @@ describe.each(['one store', 'two stores'])('a worker that dies at any step, with
         for (const close of open.splice(0).reverse()) await close();
       }
     }
-  }, 30_000);
+  });
 });
 
 /** All that this application's worker asks of its stores is counted, and with the step of that number it dies. */

@@ -1,5 +1,5 @@
-// Workers are killed (-9) while they run chords in chains: each part runs, each callback runs, and none is sent twice.
-// `UMBEL_CHORDS` is how many.
+// Workers are killed (-9) while they run chords in chains: each part runs, each callback runs, and none is sent twice. 20 chords and at most
+// 4 kills, on the stores that differ most; long run: 1,000 chords and kills until they have ended, on all stores.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,16 +8,25 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App, type AsyncResult, chain, chord } from '../../src/index.ts';
 import { type Entry, readLedgers } from '../e2e/harness/ledger.ts';
 import { Program } from '../e2e/harness/program.ts';
+import { seeded } from '../e2e/harness/random.ts';
+import { figures, trialMs } from '../e2e/harness/trial.ts';
 import { needs } from '../needs.ts';
+import { isLong, scaled, seed } from '../run/scale.ts';
+import { until } from '../until.ts';
 import { type Place, storeKinds, type Urls } from './stores.ts';
 
-const chords = Number(process.env.UMBEL_CHORDS ?? 100);
+const chords = scaled(20, 1000);
 const members = 5;
+/** A task that is in a worker's hands at four of its deaths is not buried. */
+const mostKills = scaled(4, Number.POSITIVE_INFINITY);
+/** Milliseconds. So few last until workers have died. */
+const taskMs = scaled(30, 2);
+/** Seconds. Long enough to be kept on a busy machine. */
+const lease = scaled(6, 2);
 /** Many take long where others compute, too. */
-const endSeconds = 60 + chords / 2;
+const endSeconds = 120 + chords / 2;
 
-/** Without being asked for many, on those that differ most. */
-const left = process.env.UMBEL_CHORDS === undefined ? ['memory', 'redis, results in postgresql'] : ['memory'];
+const left = isLong ? ['memory'] : ['memory', 'redis, results in postgresql'];
 for (const kind of storeKinds.filter(({ name }) => !left.includes(name))) {
   needs(describe, kind.missing)(`kill -9 of workers that run workflows on ${kind.name}`, () => {
     let place: Place;
@@ -25,13 +34,14 @@ for (const kind of storeKinds.filter(({ name }) => !left.includes(name))) {
     mkdirSync(join(folder, 'ledgers'));
     beforeAll(async () => {
       place = await kind.start();
-    }, 60_000);
+    });
     afterAll(async () => {
       await place?.[Symbol.asyncDispose]();
       rmSync(folder, { recursive: true, force: true });
     });
 
-    it(`each of ${chords} chords ends once, and so does what is linked to it; nothing is left of them`, async () => {
+    const title = `each of ${chords} chords ends once, and so does what is linked to it; nothing is left of them`;
+    it(title, { timeout: trialMs }, async () => {
       const urls = await place.next();
       await using app = new App('sender', urls);
       await using crew = await Crew.start(urls, join(folder, 'ledgers'));
@@ -64,16 +74,14 @@ for (const kind of storeKinds.filter(({ name }) => !left.includes(name))) {
       await crew.stop();
 
       const verdict = judge(readLedgers(join(folder, 'ledgers')), deaths);
-      console.log(
-        `${kind.name}: ${verdict.tasks} tasks, ${verdict.repeated} run again, ${deaths.size} kills`,
-      );
+      figures(`${kind.name}: ${verdict.tasks} tasks, ${verdict.repeated} run again, ${deaths.size} kills`);
       expect(deaths.size).toBeGreaterThan(0);
       expect(verdict.tasks).toBe(results.length * (members + 4) + failing.length * (members + 2));
       // On two stores a message may be there twice after a fault; on one it never is.
       if (urls.broker === urls.backend) expect(verdict.unexcused).toEqual([]);
       else expect(verdict.unexcused.length).toBeLessThanOrEqual(deaths.size * 8);
       expect(await place.openChords()).toEqual([]);
-    }, 900_000);
+    });
   });
 }
 
@@ -92,6 +100,8 @@ class Crew implements AsyncDisposable {
         WORKFLOW_BROKER: broker,
         WORKFLOW_BACKEND: backend,
         WORKFLOW_LEDGERS: ledgers,
+        WORKFLOW_LEASE: String(lease),
+        WORKFLOW_TASK_MS: String(taskMs),
       });
       await program.line('ready');
       return program;
@@ -100,13 +110,14 @@ class Crew implements AsyncDisposable {
     return crew;
   }
 
-  /** Until the function returned is called, which resolves with when each of them was dead. */
+  /** Until the function returned is called, which resolves with when each of them was dead. One is killed in any case. */
   keepKilling(): () => Promise<ReadonlyMap<number, number>> {
+    const random = seeded(seed);
     const deaths = new Map<number, number>();
     let over = false;
     const work = (async () => {
-      for (let turn = 0; !over; turn++) {
-        await sleep(100 + Math.random() * 400);
+      for (let turn = 0; deaths.size === 0 || (!over && deaths.size < mostKills); turn++) {
+        await sleep(100 + random.below(400)); // some moment
         const [victim] = this.#workers.splice(turn % 2, 1);
         if (victim === undefined) continue;
         victim.signal('SIGKILL');
@@ -134,11 +145,10 @@ class Crew implements AsyncDisposable {
 
 async function atRest(app: App): Promise<void> {
   const broker = await app.broker();
-  for (const until = Date.now() + 30_000; Date.now() < until; await sleep(50)) {
+  await until(async () => {
     const { ready, scheduled, claimed } = await broker.size(app.config.taskDefaultQueue);
-    if (ready + scheduled + claimed === 0) return;
-  }
-  throw new Error('there are messages left');
+    return ready + scheduled + claimed === 0;
+  }, 'no message is left');
 }
 
 /** `unexcused`: runs that began although the one before had not died with its worker. */

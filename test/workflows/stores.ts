@@ -61,7 +61,7 @@ export const storeKinds: readonly StoreKind[] = [
     name: 'redis',
     missing: noRedis,
     start: async () => {
-      const redis = await RedisServerProcess.start();
+      const redis = await RedisServerProcess.shared();
       let database = 0;
       return {
         openChords: async () => chordKeys(redis, database),
@@ -69,7 +69,7 @@ export const storeKinds: readonly StoreKind[] = [
           const url = redis.url(database++ % 16);
           return { broker: url, backend: url };
         },
-        [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose](),
+        [Symbol.asyncDispose]: async () => {},
       };
     },
   },
@@ -77,7 +77,7 @@ export const storeKinds: readonly StoreKind[] = [
     name: 'rabbitmq and redis',
     missing: noRabbit ?? noRedis,
     start: async () => {
-      const [rabbit, redis] = await Promise.all([RabbitServerProcess.start(), RedisServerProcess.start()]);
+      const [rabbit, redis] = await Promise.all([RabbitServerProcess.shared(), RedisServerProcess.shared()]);
       let database = 0;
       return {
         openChords: async () => chordKeys(redis, database),
@@ -85,9 +85,7 @@ export const storeKinds: readonly StoreKind[] = [
           const backend = redis.url(database++ % 16);
           return { broker: rabbit.url(), backend };
         },
-        async [Symbol.asyncDispose]() {
-          await Promise.all([rabbit[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]);
-        },
+        [Symbol.asyncDispose]: async () => {},
       };
     },
   },
@@ -96,8 +94,8 @@ export const storeKinds: readonly StoreKind[] = [
     missing: noRedis ?? noPostgres,
     start: async () => {
       const [redis, postgres] = await Promise.all([
-        RedisServerProcess.start(),
-        PostgresServerProcess.start(),
+        RedisServerProcess.shared(),
+        PostgresServerProcess.shared(),
       ]);
       let database = 0;
       return {
@@ -108,9 +106,7 @@ export const storeKinds: readonly StoreKind[] = [
           return rows.map((row) => String(row.group_id));
         },
         next: async () => ({ broker: redis.url(database++ % 16), backend: postgres.url() }),
-        async [Symbol.asyncDispose]() {
-          await Promise.all([redis[Symbol.asyncDispose](), postgres[Symbol.asyncDispose]()]);
-        },
+        [Symbol.asyncDispose]: async () => {},
       };
     },
   },
@@ -120,7 +116,7 @@ export const storeKinds: readonly StoreKind[] = [
 function chordKeys(redis: RedisServerProcess, databases: number): string[] {
   const keys: string[] = [];
   for (let db = 0; db < Math.min(16, databases); db++)
-    keys.push(...redis.cli('-n', String(db), 'KEYS', 'celery-taskset-meta-*').split('\n'));
+    keys.push(...redis.cli('-n', String(redis.db(db)), 'KEYS', 'celery-taskset-meta-*').split('\n'));
   return keys.filter((key) => key !== '' && !key.endsWith('.d'));
 }
 

@@ -13,6 +13,8 @@ export interface CycleOptions {
   readonly pool: PoolName;
   readonly kills: number;
   readonly seed: number;
+  /** What is too late, where it is not the 20 s of the promise, milliseconds. */
+  readonly limitMs?: number;
 }
 
 export interface Cycled extends Judged {
@@ -26,18 +28,19 @@ export interface Cycled extends Judged {
 }
 
 /** A worker that does not come by within this time will not. */
-const patienceMs = 30_000;
+const comesMs = 60_000;
 /** Seconds. Long enough to be kept on a busy machine; what a dead worker held comes back within the kills that follow. */
 const lease = 8;
 
-export async function cycle(point: Point, { place, pool, kills, seed }: CycleOptions): Promise<Cycled> {
+export async function cycle(point: Point, options: CycleOptions): Promise<Cycled> {
+  const { place, pool, kills, seed, limitMs } = options;
   const startedAt = Date.now();
   const random = seeded(seed);
-  await using trial = new ChaosTrial({ place, pool, lease });
+  await using trial = new ChaosTrial({ place, pool, lease, ...(limitMs !== undefined && { limitMs }) });
   trial.prepare();
   await trial.send({ mix: { step: 1 } });
   const peer = await trial.worker();
-  await peer.line('ready', 0, 60_000);
+  await peer.line('ready', 0, 90_000);
   trial.prepare();
   const unreached: string[] = [];
   for (let round = 0; round < kills; round++) {
@@ -88,7 +91,7 @@ async function comesBy(
   const { mix, ms, signals } = point;
   // What is sent while it is loaded and joins would be run by the peer.
   await Promise.race([armed.line('ready', 0, 90_000).catch(() => undefined), armed.exited]);
-  const late = Date.now() + patienceMs;
+  const late = Date.now() + comesMs;
   if (signals.length > 0) {
     await trial.send({ mix, ms });
     await sleep(pauseMs);

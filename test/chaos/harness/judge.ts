@@ -13,19 +13,24 @@ export interface Judged {
   readonly repeats: number;
 }
 
-const promisedMs = 20_000;
+export interface JudgeLimits {
+  /** Tasks that one worker runs at a time. */
+  readonly slots: number;
+  /** What is too late, milliseconds. */
+  readonly limitMs: number;
+}
 
 export function judge(
   ledger: readonly Entry[],
   facts: Facts,
-  slots: number,
+  { slots, limitMs }: JudgeLimits,
   tolerated: readonly string[],
 ): Judged {
   const meant = ledger.filter((entry) => !('id' in entry) || !isApart(entry.id));
   const apart = ledger.filter((entry) => 'id' in entry && isApart(entry.id));
   const others = without(facts);
   // A worker holds as many again as it runs: those that have ended and are being settled.
-  const limits = { slots: 2 * slots, restartMs: promisedMs, settleMs: promisedMs };
+  const limits = { slots: 2 * slots, restartMs: limitMs, settleMs: limitMs };
   const report = check(meant, others, limits);
   const wrong = Object.entries(report).flatMap(([name, found]: [string, readonly string[]]) =>
     tolerated.includes(name) ? [] : found.map((each) => `${name}: ${each}`),

@@ -79,14 +79,12 @@ export class Servers implements AsyncDisposable {
     // that ends is recorded. What comes back stands behind all that waits.
     const tolerated = ['unexplained', 'overBound', 'unfenced', 'lateRestart'];
     const server = onRabbit(rabbit, redis);
-    const vhost = decodeURIComponent(new URL(server.broker).pathname.slice(1));
-    const cut = async (): Promise<void> =>
-      void (await rabbit.ask('close_all_connections', '--vhost', vhost, 'cut by the test'));
+    const { vhost } = server;
+    const cut = (): Promise<void> => rabbit.closeConnections(vhost);
     const inspect = async (): Promise<Inside> => {
-      const lines = async (...list: readonly string[]): Promise<number> =>
-        (await rabbit.ask('-p', vhost, ...list)).split('\n').filter((line) => line !== '').length;
-      const [channels, queues] = [await lines('list_channels', 'pid'), await lines('list_queues', 'name')];
-      return { ...inside(), channels, queues };
+      const channels = await rabbit.ask('-p', vhost, 'list_channels', 'pid');
+      const queues = (await rabbit.queues(vhost)).length;
+      return { ...inside(), channels: channels.split('\n').filter((line) => line !== '').length, queues };
     };
     return { ...common, server, ports: [rabbit.port], tolerated, inspect, cut };
   }

@@ -16,6 +16,7 @@ export async function compilePrograms(): Promise<AsyncDisposable> {
   const sources = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
     .filter((name) => /(?<!\.test|\.d)\.ts$/.test(name))
     .map((name) => join('test', name));
+  forgetKilledRuns();
   mkdirSync(own, { recursive: true });
   symlinkSync(join(root, 'dist'), join(own, 'src'));
   await toJavaScript(sources, folder);
@@ -25,6 +26,24 @@ export async function compilePrograms(): Promise<AsyncDisposable> {
       rmSync(own, { recursive: true, force: true });
     },
   };
+}
+
+/** A run that is killed deletes nothing. */
+function forgetKilledRuns(): void {
+  const names = existsSync(join(root, '.umbel')) ? readdirSync(join(root, '.umbel')) : [];
+  for (const name of names) {
+    const [, pid] = /^programs-(\d+)$/.exec(name) ?? [];
+    if (pid !== undefined && !isAlive(Number(pid)))
+      rmSync(join(root, '.umbel', name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** What Node is to be given to start this program (a path in the repository): the compiled one, or the source and who reads it. */

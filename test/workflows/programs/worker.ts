@@ -11,13 +11,15 @@ if (broker === undefined || backend === undefined || folder === undefined)
   throw new Error('WORKFLOW_BROKER, WORKFLOW_BACKEND and WORKFLOW_LEDGERS are not set');
 
 const ledger = new Ledger(join(folder, `${process.pid}.ledger`));
-const app = new App('flow', { broker, backend, workerLease: 2, workerConcurrency: 4 });
+const workerLease = Number(process.env.WORKFLOW_LEASE);
+const taskMs = Number(process.env.WORKFLOW_TASK_MS);
+const app = new App('flow', { broker, backend, workerLease, workerConcurrency: 4 });
 
 /** Sleeps, and gives the sum of what it is given. */
 app.task('flow.sum', { bind: true }, async (task, ...given: unknown[]) => {
   const common = { id: task.request.id, run: randomUUID(), pid: process.pid };
   ledger.write({ kind: 'start', ...common, retries: task.request.retries, at: Date.now() });
-  await sleep(2);
+  await sleep(taskMs);
   ledger.write({ kind: 'end', ...common, at: Date.now() });
   return sum(given);
 });
