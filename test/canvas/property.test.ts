@@ -21,6 +21,6 @@ it('any workflow, run in place, comes to what the algebra says, and runs each ta
       expect(end).toEqual(expected.end);
       expect([...runs].sort()).toEqual([...expected.ran].sort());
     }),
-    { numRuns: scaled(60, 3000), examples: found },
+    { numRuns: scaled(60, 1000), examples: found },
   );
-});
+}, 600_000);
