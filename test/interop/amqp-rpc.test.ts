@@ -1,13 +1,10 @@
-import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
-import { noRpc } from './harness/amqp-driver.ts';
-import { onRabbit } from './harness/on-rabbit.ts';
-import { interopSuite } from './suite.ts';
+import { noRabbit } from '../servers/rabbitmq.ts';
+import { onRabbit } from './harness/servers.ts';
+import { interopCases, pairSuite } from './suite.ts';
 
-interopSuite('RabbitMQ, results by rpc', noRabbit ?? noRpc, async () => {
-  const rabbit = await RabbitServerProcess.start();
-  return {
-    ...onRabbit(rabbit, 'rpc://'),
-    sharedResults: false,
-    [Symbol.asyncDispose]: () => rabbit[Symbol.asyncDispose](),
-  };
-});
+pairSuite(
+  'Python and TypeScript on RabbitMQ, results by rpc',
+  noRabbit,
+  () => onRabbit('by rpc'),
+  interopCases,
+);

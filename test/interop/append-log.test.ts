@@ -1,12 +1,12 @@
 // What the verdict on messages that are nowhere rests on: the server's own file tells who had a message last.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { claimOne, publication } from '../../src/testing/conformance.ts';
 import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
 import { appendLog, takers } from './harness/append-log.ts';
 
 needs(describe, noRedis)('who took a message', () => {
@@ -20,9 +20,8 @@ needs(describe, noRedis)('who took a message', () => {
     await send('task-1');
     server.cli('BRPOP', 'q', '1');
     expect(takersOf('task-1')).toEqual(['python, and forgotten']);
-    const waiting = spawn('redis-cli', ['-p', String(server.port), 'BRPOP', 'q', '5'], { stdio: 'ignore' });
-    for (let tries = 0; !server.cli('INFO', 'clients').includes('blocked_clients:1') && tries < 100; tries++)
-      await sleep(20);
+    const waiting = spawn('redis-cli', ['-p', String(server.port), 'BRPOP', 'q', '0'], { stdio: 'ignore' });
+    await until(() => server.cli('INFO', 'clients').includes('blocked_clients:1'));
     await send('task-11');
     await once(waiting, 'exit');
     expect(takersOf('task-11')).toEqual(['python, and forgotten']);

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { afterEach, describe, expect, onTestFailed, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFailed, onTestFinished, test, vi } from 'vitest';
 import { settingNamed } from '../../src/app/settings.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
@@ -20,14 +20,14 @@ function blocks(language: string): string[] {
 }
 
 needs(describe, noRedis ?? noPython)('the guide to Python and TypeScript', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'umbel-guide-'));
   afterEach(() => {
     vi.restoreAllMocks();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   test('its programs do together what it says', async () => {
-    await using redis = await RedisServerProcess.start();
+    const redis = await RedisServerProcess.shared();
+    const folder = mkdtempSync(join(tmpdir(), 'umbel-guide-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const here = (program: string): string =>
       program
         .replace('redis://localhost:6379/0', redis.url(0))
@@ -57,8 +57,8 @@ needs(describe, noRedis ?? noPython)('the guide to Python and TypeScript', () =>
     writeFileSync(
       file,
       here(program)
-        .replace("'umbel'", `'${join(root, 'src/index.ts')}'`)
-        .replace("'umbel/worker'", `'${join(root, 'src/worker/worker.ts')}'`)
+        .replace("'umbel'", `'${join(root, 'dist/index.js')}'`)
+        .replace("'umbel/worker'", `'${join(root, 'dist/worker/worker.js')}'`)
         .replace("'zod'", `'${join(root, 'node_modules/zod/index.js')}'`),
     );
     const printed: string[] = [];
@@ -72,7 +72,7 @@ needs(describe, noRedis ?? noPython)('the guide to Python and TypeScript', () =>
     const more = join(folder, 'more.py');
     writeFileSync(more, `${['from pricing import app', ...calls].join('\n')}\nprint("done")\n`);
     await using caller = new PythonProcess('the Python caller', [more], { settings: {} });
-    expect(await caller.line(20_000)).toBe('done');
+    expect(await caller.line()).toBe('done');
     expect(redis.cli('LLEN', 'mail')).toBe('3');
   });
 });

@@ -25,7 +25,7 @@ print(json.dumps(out))`;
 /** Celery has a prompt as a command; ours is `amqp` alone. */
 const otherwise = ['amqp repl'];
 
-needs(test, noPython)("every command and option of Celery's is understood", { timeout: 60_000 }, () => {
+needs(test, noPython)("every command and option of Celery's is understood", () => {
   const read: unknown = JSON.parse(
     execFileSync(process.env.INTEROP_PYTHON ?? '/usr/bin/python3', ['-c', tell], { encoding: 'utf8' }),
   );

@@ -5,6 +5,7 @@ import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { patience } from '../until.ts';
 import { PythonClient } from './harness/python-client.ts';
 import { PythonWorker } from './harness/python-worker.ts';
 import { defineTasks } from './programs/tasks.ts';
@@ -17,7 +18,7 @@ needs(describe, noRedis ?? noPython)('keys with a prefix', () => {
   let worker: Worker;
 
   beforeAll(async () => {
-    redis = await RedisServerProcess.start();
+    redis = await RedisServerProcess.shared();
     const taskRoutes = { 'py.*': { queue: 'py' }, 'ts.*': { queue: 'ts' } };
     const settings = {
       broker_url: redis.url(0),
@@ -42,11 +43,10 @@ needs(describe, noRedis ?? noPython)('keys with a prefix', () => {
     await Promise.allSettled([python?.[Symbol.asyncDispose](), pythonWorker?.[Symbol.asyncDispose]()]);
     await worker?.stop({ cold: true });
     await app?.close();
-    await redis?.[Symbol.asyncDispose]();
   });
 
   test('both sides find each other, and nothing is left outside of the prefix', async () => {
-    expect(await (await app.send('py.add', [2, 3])).get({ timeout: 10 })).toBe(5);
+    expect(await (await app.send('py.add', [2, 3])).get(patience)).toBe(5);
     expect(await python.call('ts.add', { args: '(2, 3)', options: 'dict(countdown=0.3)' })).toBe(5);
     await app.send('any.task', [], { queue: 'idle', priority: 9 });
     const keys = redis.cli('KEYS', '*').split('\n');

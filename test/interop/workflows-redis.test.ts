@@ -1,17 +1,8 @@
-import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { workflowSuite } from './workflows.ts';
+// With results where the messages are. (With results in another database: redis.test.ts.)
+import { noRedis } from '../servers/redis.ts';
+import { workflowCases } from './cases/workflows.ts';
+import { onRedis } from './harness/servers.ts';
+import { pairSuite } from './suite.ts';
 
-for (const results of [0, 1]) {
-  const where = results === 0 ? 'Redis' : 'Redis, results in another database';
-  workflowSuite(where, noRedis, async () => {
-    const redis = await RedisServerProcess.start();
-    return {
-      python: { broker_url: redis.url(0), result_backend: redis.url(results) },
-      typescript: { broker: redis.url(0), backend: redis.url(results) },
-      waiting: (queue) => Number(redis.cli('LLEN', queue)),
-      mostUrgent: 0,
-      sharedResults: true,
-      [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose](),
-    };
-  });
-}
+const start = () => onRedis('in the same database');
+pairSuite('workflows of Python and TypeScript on Redis alone', noRedis, start, workflowCases);

@@ -1,6 +1,7 @@
 // A failure over there, as it is seen here.
 import { expect, test } from 'vitest';
 import { TaskFailedError, TaskRevokedError } from '../../../src/index.ts';
+import { patience } from '../../until.ts';
 import { errorOf, type Pair } from '../harness/pair.ts';
 import type { PythonOutcome } from '../harness/python-client.ts';
 
@@ -53,16 +54,16 @@ export function errorCases(pair: () => Pair): void {
   });
 
   test('a time limit that TypeScript gives is kept by Python, and seen as such', async () => {
-    const soft = await errorOf(pair().callPython('py.sleep', [20], { softTimeLimit: 1, timeLimit: 10 }));
+    const soft = await errorOf(pair().callPython('py.sleep', [120], { softTimeLimit: 1, timeLimit: 100 }));
     expect(soft).toMatchObject({ remoteType: 'SoftTimeLimitExceeded' });
-    const hard = await errorOf(pair().callPython('py.sleep', [20], { timeLimit: 1 }));
+    const hard = await errorOf(pair().callPython('py.sleep', [120], { timeLimit: 1 }));
     expect(hard).toMatchObject({ remoteType: 'TimeLimitExceeded' });
   });
 
   test('a time limit that Python gives is kept by TypeScript, and seen as such', async () => {
     const { python } = pair();
     const limited = async (options: string) =>
-      python.get(await python.send('ts.sleep', { args: '(20,)', options }));
+      python.get(await python.send('ts.sleep', { args: '(120,)', options }));
     expect(await limited('dict(soft_time_limit=0.2)')).toMatchObject({
       error: { class: 'SoftTimeLimitExceeded', module: 'billiard.exceptions' },
     });
@@ -125,13 +126,13 @@ export function errorCases(pair: () => Pair): void {
       error: { class: 'TaskRevokedError', module: 'celery.exceptions', args: ['expired'] },
     });
     const result = await app.send('py.add', [1, 2], { expires: new Date(Date.now() - 5000) });
-    const error = await errorOf(result.get({ timeout: 10 }));
+    const error = await errorOf(result.get(patience));
     expect(error).toBeInstanceOf(TaskRevokedError);
     expect(error).toMatchObject({ reason: 'expired' });
   });
 
   test('what has not expired runs', async () => {
-    expect(await pair().callPython('py.add', [1, 2], { expires: 30 })).toBe(3);
-    expect(await pair().callTypeScript('ts.add', { args: '(1, 2)', options: 'dict(expires=30)' })).toBe(3);
+    expect(await pair().callPython('py.add', [1, 2], { expires: 3600 })).toBe(3);
+    expect(await pair().callTypeScript('ts.add', { args: '(1, 2)', options: 'dict(expires=3600)' })).toBe(3);
   });
 }

@@ -12,7 +12,6 @@ export function timeCases(pair: () => Pair): void {
     const due = Date.now() / 1000 + 1;
     const seen = await pair().callPython<Seen>('py.request', [], { countdown: 1 });
     expect(seen.at).toBeGreaterThanOrEqual(due - 0.005); // Python's clock of waiting is not that of the time
-    expect(seen.at).toBeLessThan(due + 3);
   });
 
   test('an eta that TypeScript gives is read by Python to the millisecond', async () => {
@@ -26,7 +25,6 @@ export function timeCases(pair: () => Pair): void {
     const due = Date.now() / 1000 + 1;
     const seen = (await pair().callTypeScript('ts.request', { options: 'dict(countdown=1)' })) as Seen;
     expect(seen.at).toBeGreaterThanOrEqual(due);
-    expect(seen.at).toBeLessThan(due + 3);
     expect(seen.at).toBeGreaterThanOrEqual(new Date(seen.eta).getTime() / 1000);
   });
 
@@ -36,7 +34,6 @@ export function timeCases(pair: () => Pair): void {
     const before = Date.now() / 1000 + 0.5;
     const seen = (await pair().callTypeScript('ts.request', { options })) as Seen;
     expect(seen.at).toBeGreaterThanOrEqual(before);
-    expect(seen.at).toBeLessThan(before + 3);
   });
 
   test('an eta without a zone is UTC, as in Celery', async () => {
@@ -44,6 +41,5 @@ export function timeCases(pair: () => Pair): void {
     const before = Date.now() / 1000 + 0.5;
     const seen = (await pair().callTypeScript('ts.request', { options })) as Seen;
     expect(seen.at).toBeGreaterThanOrEqual(before);
-    expect(seen.at).toBeLessThan(before + 3);
   });
 }

@@ -1,10 +1,10 @@
 // Workflows whose parts live in both languages, sent from either.
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type App, chain, chord, group, type Signature, starmap } from '../../../src/index.ts';
+import { Worker } from '../../../src/worker/worker.ts';
+import { patience } from '../../until.ts';
 import type { Pair } from '../harness/pair.ts';
 import type { PythonOutcome } from '../harness/python-client.ts';
-
-const wait = { timeout: 15 };
 
 /** Tasks of both languages, as TypeScript sends them. */
 function tasksOf(app: App) {
@@ -31,13 +31,21 @@ function failureOf(outcome: PythonOutcome): { readonly class: string; readonly t
 }
 
 export function workflowCases(pair: () => Pair): void {
+  // What belongs to no task of either half: celery.accumulate and its like.
+  let defaults: Worker;
+  beforeAll(async () => {
+    defaults = new Worker(pair().served, { queues: ['celery'], name: 'defaults@%h' });
+    await defaults.start();
+  });
+  afterAll(() => defaults?.stop({ cold: true }));
+
   test('a chain of TypeScript goes to and fro', async () => {
     const { py, ts } = tasksOf(pair().app);
     const result = await chain(ts.add.s(1, 2), py.add.s(10), ts.add.s(100), py.add.s(1000)).delay();
-    expect(await result.get(wait)).toBe(1113);
-    expect(await result.parent?.parent?.get(wait)).toBe(13);
+    expect(await result.get(patience)).toBe(1113);
+    expect(await result.parent?.parent?.get(patience)).toBe(13);
     const back = await chain(py.add.s(1, 2), ts.add.s(10), py.add.s(100)).delay();
-    expect(await back.get(wait)).toBe(113);
+    expect(await back.get(patience)).toBe(113);
   });
 
   test('a chain of Python goes to and fro, and Python finds the results of all steps', async () => {
@@ -46,7 +54,7 @@ export function workflowCases(pair: () => Pair): void {
     expect(
       await inPython(
         pair(),
-        `(lambda r: [r.get(timeout=15), r.parent.get(timeout=5), r.parent.parent.get(timeout=5)])(${code})`,
+        `(lambda r: [r.get(timeout=60), r.parent.get(timeout=60), r.parent.parent.get(timeout=60)])(${code})`,
       ),
     ).toEqual([1113, 113, 13]);
   });
@@ -60,13 +68,13 @@ export function workflowCases(pair: () => Pair): void {
         [py.add.s(2, 2), chain(ts.add.s(1, 1), py.add.s(5))],
       ] as Signature<[], number>[][]) {
         const result = await chord(group(members), last.echo.s()).delay();
-        expect(await result.get(wait)).toEqual(members.length === 4 ? [2, 4, 6, 8] : [4, 7]);
+        expect(await result.get(patience)).toEqual(members.length === 4 ? [2, 4, 6, 8] : [4, 7]);
       }
     });
 
     test(`a chord of Python with members in both languages and its body in ${body}`, async () => {
       const members = 's("py.add", 1, 1), s("ts.add", 2, 2), s("py.add", 3, 3), s("ts.add", 4, 4)';
-      expect(await inPython(pair(), `chord([${members}])(s("${body}.echo")).get(timeout=15)`)).toEqual([
+      expect(await inPython(pair(), `chord([${members}])(s("${body}.echo")).get(timeout=60)`)).toEqual([
         2, 4, 6, 8,
       ]);
       for (const [first, second] of [
@@ -74,7 +82,7 @@ export function workflowCases(pair: () => Pair): void {
         ['ts', 'py'],
       ]) {
         const chained = `s("${second}.add", 2, 2), chain(s("${first}.add", 1, 1), s("${second}.add", 5))`;
-        expect(await inPython(pair(), `chord([${chained}])(s("${body}.echo")).get(timeout=15)`)).toEqual([
+        expect(await inPython(pair(), `chord([${chained}])(s("${body}.echo")).get(timeout=60)`)).toEqual([
           4, 7,
         ]);
       }
@@ -86,15 +94,15 @@ export function workflowCases(pair: () => Pair): void {
       const sleep = app.remote<(seconds: number) => number>('py.sleep');
       const slowTs = app.remote<(seconds: number) => number>('ts.sleep');
       const pythonLast = await chord([sleep.s(0.5), ts.add.s(1, 1)], last.echo.s()).delay();
-      expect(await pythonLast.get(wait)).toEqual([0.5, 2]);
+      expect(await pythonLast.get(patience)).toEqual([0.5, 2]);
       const typescriptLast = await chord([sleep.s(0), slowTs.s(0.5)], last.echo.s()).delay();
-      expect(await typescriptLast.get(wait)).toEqual([0, 0.5]);
+      expect(await typescriptLast.get(patience)).toEqual([0, 0.5]);
     });
   }
 
   test('a header of Python that is nested has the same form whoever completes it', async () => {
     const nested = (slow: string, quick: string): string =>
-      `chord([group(s("${quick}.add", 1, 1), s("${slow}.sleep", 0.5)), s("${quick}.add", 3, 3)])(s("py.echo")).get(timeout=15)`;
+      `chord([group(s("${quick}.add", 1, 1), s("${slow}.sleep", 0.5)), s("${quick}.add", 3, 3)])(s("py.echo")).get(timeout=60)`;
     const byPython = await inPython(pair(), nested('py', 'ts'));
     const byTypeScript = await inPython(pair(), nested('ts', 'py'));
     expect(byTypeScript).toEqual(byPython);
@@ -104,10 +112,10 @@ export function workflowCases(pair: () => Pair): void {
   test('chords in chords, chords in chains, bodies that are chains, of Python', async () => {
     const inner = 'chord([s("ts.add", 1, 1), s("py.add", 2, 2)], s("ts.echo"))';
     expect(
-      await inPython(pair(), `chord([${inner}, s("py.add", 5, 5)])(s("ts.echo")).get(timeout=15)`),
+      await inPython(pair(), `chord([${inner}, s("py.add", 5, 5)])(s("ts.echo")).get(timeout=60)`),
     ).toEqual([[2, 4], 10]);
     const chained = `chain(s("ts.add", 1, 1), group(s("py.add", 1), s("ts.add", 2)), s("ts.echo"), s("py.echo"))`;
-    expect(await inPython(pair(), `${chained}.apply_async().get(timeout=15)`)).toEqual([3, 4]);
+    expect(await inPython(pair(), `${chained}.apply_async().get(timeout=60)`)).toEqual([3, 4]);
   });
 
   test('links: what is linked in one language is called by the other', async () => {
@@ -122,14 +130,14 @@ export function workflowCases(pair: () => Pair): void {
         .s(20, 22)
         .link(to.echo.s().set({ taskId: id }))
         .delay();
-      expect(await app.result(id).get(wait)).toBe(42);
+      expect(await app.result(id).get(patience)).toBe(42);
       const other = crypto.randomUUID();
       const [name, next] = from === py ? ['py', 'ts'] : ['ts', 'py'];
       await inPython(
         pair(),
         `s("${name}.add", 1, 2).apply_async(link=s("${next}.echo").set(task_id="${other}")).id`,
       );
-      expect(await app.result(other).get(wait)).toBe(3);
+      expect(await app.result(other).get(patience)).toBe(3);
     }
   });
 
@@ -145,8 +153,8 @@ export function workflowCases(pair: () => Pair): void {
         .s(kind)
         .linkError(to.echo.s().set({ taskId: id }))
         .delay();
-      await expect(failed.get(wait)).rejects.toThrow('deliberate');
-      expect(await app.result(id).get(wait)).toBe(failed.id);
+      await expect(failed.get(patience)).rejects.toThrow('deliberate');
+      expect(await app.result(id).get(patience)).toBe(failed.id);
     }
   });
 
@@ -165,13 +173,13 @@ export function workflowCases(pair: () => Pair): void {
       )
         .linkError(first.echo.s().set({ taskId: id }))
         .delay();
-      await expect(result.get(wait)).rejects.toThrow('deliberate');
-      expect(await app.result(id).get(wait)).toBe(result.parent?.id);
+      await expect(result.get(patience)).rejects.toThrow('deliberate');
+      expect(await app.result(id).get(patience)).toBe(result.parent?.id);
     }
     const code =
       'chain(s("py.add", 1, 2), app.signature("ts.fail", ("type",), immutable=True), s("py.add", 3)).apply_async()';
     expect(
-      await inPython(pair(), `(lambda r: [str(r.get(timeout=15, propagate=False)), r.state])(${code})`),
+      await inPython(pair(), `(lambda r: [str(r.get(timeout=60, propagate=False)), r.state])(${code})`),
     ).toEqual(['deliberate', 'FAILURE']);
   });
 
@@ -186,14 +194,14 @@ export function workflowCases(pair: () => Pair): void {
         const result = await chord([failing, last.s(0.4)], py.echo.s())
           .linkError(ts.echo.s().set({ taskId: id }))
           .delay();
-        await expect(result.get(wait)).rejects.toMatchObject({
+        await expect(result.get(patience)).rejects.toMatchObject({
           name: 'ChordError',
           memberId: expect.any(String),
         });
         const failure = failureOf(await python.get(result.id));
         expect(failure.class).toBe('ChordError');
         expect(failure.text).toMatch(/^Dependency \S+ raised (?:Value|Type)Error\('deliberate'(?:, 42)?\)$/);
-        expect(await app.result(id).get(wait)).toBe(result.id);
+        expect(await app.result(id).get(patience)).toBe(result.id);
       }
     }
   });
@@ -214,19 +222,19 @@ export function workflowCases(pair: () => Pair): void {
     );
     const nested = await sent('group(s("py.add", 1, 1), s("ts.add", 2, 2)), s("ts.add", 3, 3)');
     await python.eval('setattr(type(app.backend), "apply_chord", type(app.backend).counted)');
-    expect(await app.result(String(fine)).get(wait)).toEqual([2, 0.5, 6]);
-    await expect(app.result(String(broken)).get(wait)).rejects.toMatchObject({
+    expect(await app.result(String(fine)).get(patience)).toEqual([2, 0.5, 6]);
+    await expect(app.result(String(broken)).get(patience)).rejects.toMatchObject({
       name: 'ChordError',
       message: expect.stringMatching(/Dependency \S+ raised TypeError\('deliberate'\)/),
     });
-    expect(await app.result(errback).get(wait)).toBe(broken);
-    expect(await app.result(String(nested)).get(wait)).toEqual(expect.arrayContaining([2, 4, 6])); // 5.2 flattens it
+    expect(await app.result(errback).get(patience)).toBe(broken);
+    expect(await app.result(String(nested)).get(patience)).toEqual(expect.arrayContaining([2, 4, 6])); // 5.2 flattens it
   });
 
   test('celery.map, starmap and chunks of Python run here', async () => {
     const canvas = '__import__("celery").canvas';
     const pairs = '[(1, 1), (2, 2), (3, 3)]';
-    const get = '.set(queue="ts").apply_async().get(timeout=15)';
+    const get = '.set(queue="ts").apply_async().get(timeout=60)';
     expect(await inPython(pair(), `${canvas}.xstarmap(s("ts.add"), ${pairs}, app=app)${get}`)).toEqual([
       2, 4, 6,
     ]);
@@ -239,7 +247,7 @@ export function workflowCases(pair: () => Pair): void {
       [1, 2],
       [3, 4],
     ]).set({ queue: 'py' });
-    expect(await (await here.delay()).get(wait)).toEqual([3, 7]);
+    expect(await (await here.delay()).get(patience)).toEqual([3, 7]);
   });
 
   test('the rest of a workflow, its root and its parents are known in both languages', async () => {
@@ -251,9 +259,9 @@ export function workflowCases(pair: () => Pair): void {
       request('py.request').s(),
       request('ts.request').s(),
     ).delay();
-    const third = (await result.get(wait)) as Seen;
-    const second = (await result.parent?.get(wait)) as Seen;
-    const first = (await result.parent?.parent?.get(wait)) as Seen;
+    const third = (await result.get(patience)) as Seen;
+    const second = (await result.parent?.get(patience)) as Seen;
+    const first = (await result.parent?.parent?.get(patience)) as Seen;
     expect([first.parent_id, second.parent_id, third.parent_id]).toEqual([null, first.id, second.id]);
     expect([first.root_id, second.root_id, third.root_id]).toEqual([first.id, first.id, first.id]);
   });

@@ -2,8 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Makes a server write such a file, as commands from its first to its last. */
+/** Makes a server write such a file, as commands from its first to its last: a command is in it before it is answered. */
 export const appendLog: readonly string[] = [
+  // Elsewise a command may be written up to two seconds later, when the disk is busy.
+  '--appendfsync',
+  'no',
   '--appendonly',
   'yes',
   '--aof-use-rdb-preamble',

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { App } from '../../../src/index.ts';
+import { App, type AppOptions } from '../../../src/index.ts';
 import {
   type Counts,
   check,
@@ -13,24 +13,32 @@ import {
   type RecordedResult,
   type Report,
 } from '../../e2e/harness/checkers.ts';
-import { type Entry, Ledger, readLedgers } from '../../e2e/harness/ledger.ts';
+import { type Entry, Ledger, LedgerFolder } from '../../e2e/harness/ledger.ts';
 import { Program } from '../../e2e/harness/program.ts';
+import { seeded } from '../../e2e/harness/random.ts';
+import { isLong, seed } from '../../run/scale.ts';
 import { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { RedisServerProcess } from '../../servers/redis.ts';
+import { patience, patienceMs, until } from '../../until.ts';
 import { appendLog, type Taken, takers } from './append-log.ts';
 import { PythonClient } from './python-client.ts';
 import type { CelerySettings } from './python-process.ts';
 import { PythonWorker } from './python-worker.ts';
+import { setApart } from './repeated-by-python.ts';
 
 export interface MixedVerdict {
   readonly report: Report;
   readonly counts: Counts;
-  /** How many tasks were first begun by each side, and how many by one after the other had begun them. */
+  /** Nothing is left of them anywhere in the broker. */
+  readonly isAtRest: boolean;
+  /** Not in the report: Python ran them again after a TypeScript worker had recorded their results and died. */
+  readonly repeatedByPython: readonly string[];
   /**
    * Of the lost, those that Python had last and forgot: it pops a message before it writes down that it holds it, and a kill
    * in between loses it. Ours does both in one step. Known from the server's append-only file, not from either side.
    */
   readonly vanished: readonly string[];
+  /** How many tasks were first begun by each side, and how many by one after the other had begun them. */
   readonly shares: { readonly python: number; readonly typescript: number; readonly passedOn: number };
   readonly ledger: readonly Entry[];
 }
@@ -38,31 +46,34 @@ export interface MixedVerdict {
 /** Tasks at a time of every worker. */
 const slots = 4;
 const queue = 'shared';
+/** Of the TypeScript workers: a starved one must not lose what it holds. */
+const leaseSeconds = 10;
+/** As many as the workers need so as to have always something to do. */
+const mostWaiting = 60;
 
 export class Mixed implements AsyncDisposable {
   readonly redis: RedisServerProcess;
   /** The broker, where it is not Redis. */
-  readonly rabbit: RabbitServerProcess | null;
+  readonly #rabbit: Rabbit | null;
   readonly python: PythonClient;
   readonly app: App;
   readonly #settings: CelerySettings;
   readonly #folder: string;
   readonly #faults: Ledger;
+  readonly #ledger: LedgerFolder;
+  readonly #random = seeded(seed);
   readonly #pythonWorkers: PythonWorker[] = [];
   readonly #pythonPids = new Set<number>();
   readonly #programs: Program[] = [];
   #sent = 0;
 
-  private constructor(
-    redis: RedisServerProcess,
-    rabbit: RabbitServerProcess | null,
-    settings: CelerySettings,
-  ) {
+  private constructor(redis: RedisServerProcess, rabbit: Rabbit | null, settings: CelerySettings) {
     this.redis = redis;
-    this.rabbit = rabbit;
+    this.#rabbit = rabbit;
     this.#folder = mkdtempSync(join(tmpdir(), 'umbel-mixed-'));
     mkdirSync(this.#ledgers);
     this.#faults = new Ledger(join(this.#ledgers, 'faults.ledger'));
+    this.#ledger = new LedgerFolder(this.#ledgers);
     this.#settings = {
       broker_url: this.#urls.broker,
       result_backend: redis.url(1),
@@ -70,7 +81,7 @@ export class Mixed implements AsyncDisposable {
       ...settings,
     };
     this.python = new PythonClient({ settings: this.#settings });
-    this.app = new App('sender', { ...this.#urls, taskDefaultQueue: queue });
+    this.app = new App('sender', { ...this.#typescript, taskDefaultQueue: queue });
   }
 
   /** `settings`: of the Python workers. */
@@ -79,8 +90,8 @@ export class Mixed implements AsyncDisposable {
   }
 
   static async onRabbit(settings: CelerySettings = {}): Promise<Mixed> {
-    const [redis, rabbit] = await Promise.all([RedisServerProcess.start(), RabbitServerProcess.start()]);
-    return new Mixed(redis, rabbit, settings);
+    const [redis, server] = await Promise.all([RedisServerProcess.shared(), RabbitServerProcess.shared()]);
+    return new Mixed(redis, { server, vhost: server.vhost() }, settings);
   }
 
   get #ledgers(): string {
@@ -88,17 +99,22 @@ export class Mixed implements AsyncDisposable {
   }
 
   get #urls(): { readonly broker: string; readonly backend: string } {
-    return { broker: this.rabbit?.url() ?? this.redis.url(0), backend: this.redis.url(1) };
+    const broker = this.#rabbit?.server.url(this.#rabbit.vhost) ?? this.redis.url(0);
+    return { broker, backend: this.redis.url(1) };
   }
 
-  get ledger(): Entry[] {
-    return readLedgers(this.#ledgers);
+  get #typescript(): AppOptions {
+    return { ...this.#urls, taskPublishTimeout: patience.timeout };
+  }
+
+  get ledger(): readonly Entry[] {
+    return this.#ledger.read();
   }
 
   /** A TypeScript worker from the built package; resolves when it takes tasks. */
   async typescriptWorker(): Promise<Program> {
     const program = new Program('test/interop/programs/worker.ts', {
-      INTEROP_SETTINGS: JSON.stringify({ ...this.#urls, workerLease: 5 }),
+      INTEROP_SETTINGS: JSON.stringify({ ...this.#typescript, workerLease: leaseSeconds }),
       INTEROP_QUEUES: queue,
       INTEROP_LEDGERS: this.#ledgers,
       INTEROP_SLOTS: String(slots),
@@ -123,28 +139,45 @@ export class Mixed implements AsyncDisposable {
     return worker;
   }
 
-  /** Sends a task of so many seconds, from each language in turn, and writes down that it did. */
-  async send(seconds: number): Promise<void> {
+  /** Sends a task of so many seconds, from each language in turn, and writes down that it did. Its id. */
+  async send(seconds: number): Promise<string> {
     const id = `task-${this.#sent++}`;
     this.#faults.write({ kind: 'invoke', id, at: Date.now() });
     if (this.#sent % 2 === 0) await this.app.send('both.step', [seconds], { taskId: id });
     else await this.python.send('both.step', { args: `(${seconds},)`, options: `dict(task_id="${id}")` });
     this.#faults.write({ kind: 'ok', id, at: Date.now() });
+    return id;
   }
 
-  /** Sends tasks of up to `longest` seconds until `until` is done. */
-  async load(until: Promise<unknown>, pauseMs: number, longest: number): Promise<void> {
+  /** Sends tasks of up to `longest` seconds until `faults` is done. */
+  async load(faults: Promise<unknown>, longest: number): Promise<void> {
     let over = false;
-    const done = until.finally(() => {
+    const done = faults.finally(() => {
       over = true;
     });
+    done.catch(() => undefined); // told below
     while (!over) {
-      await this.send(0.01 + Math.random() * longest);
-      await sleep(pauseMs);
-      // Not more than a few seconds of work ahead of the workers.
-      for (let n = 0; n < 500 && this.#sent % 20 === 0 && this.#backlog() > 100; n++) await sleep(50);
+      await this.send(0.01 + (this.#random.below(1000) / 1000) * longest);
+      await sleep(15);
+      while (!over && this.#waiting() > mostWaiting) await sleep(20);
     }
     await done;
+  }
+
+  /** Waits until this worker has begun some tasks. */
+  async hasBegun(worker: PythonWorker | Program, tasks = 6): Promise<void> {
+    const begun = (): number => this.#starts().filter(({ pid }) => pid === worker.pid).length;
+    await until(() => begun() >= tasks, `${tasks} tasks begun by ${worker.pid}`);
+  }
+
+  /** Waits until this worker is within a task that lasts for a while yet. */
+  async isWithinTask(worker: PythonWorker | Program): Promise<void> {
+    for (let holder: number | undefined; holder !== worker.pid; ) {
+      const id = await this.send(3);
+      const started = (): number | undefined => this.#starts().find((entry) => entry.id === id)?.pid;
+      await until(() => started() !== undefined, `the begin of ${id}`);
+      holder = started();
+    }
   }
 
   async end(worker: PythonWorker | Program, fault: 'kill' | 'term'): Promise<void> {
@@ -157,29 +190,37 @@ export class Mixed implements AsyncDisposable {
     this.#faults.write({ kind: 'fault', fault, pid: worker.pid, at, until: Date.now() });
   }
 
-  /** Waits until everything has ended, at most `withinMs` long; stops the workers; judges. */
-  async verdict(withinMs: number): Promise<MixedVerdict> {
-    for (const start = Date.now(); Date.now() - start < withinMs && !this.#isAtRest(); ) await sleep(100);
+  /** Waits until everything has ended; stops the workers; judges. `promisedMs`: within which that is promised on a machine of its own. */
+  async verdict(promisedMs: number): Promise<MixedVerdict> {
+    let isAtRest = false;
+    for (const late = performance.now() + patienceMs; !isAtRest && performance.now() < late; ) {
+      await sleep(100);
+      isAtRest = await this.#isAtRest();
+    }
     for (const worker of this.#pythonWorkers) if (worker.process.isAlive) await worker.stop();
     for (const program of this.#programs) if (program.isAlive) await this.#stop(program);
     const { ledger } = this;
     // A task that has ended leaves its slot before it is settled: a few more may be in a worker's hands.
-    const limits = { slots: 2 * slots, restartMs: withinMs, settleMs: withinMs };
-    const report = check(ledger, await this.#facts(), limits);
+    const allowedMs = isLong ? promisedMs : 2 * patienceMs;
+    const limits = { slots: 2 * slots, restartMs: allowedMs, settleMs: allowedMs };
+    const facts = await this.#facts();
+    const sides = { python: this.#pythonPids, typescript: new Set(this.#programs.map(({ pid }) => pid)) };
+    const { report, repeatedByPython } = setApart(check(ledger, facts, limits), ledger, facts, sides);
     const vanished = report.lost.filter((id) => this.#takers(id).at(-1) === 'python, and forgotten');
     for (const id of report.lost) {
       console.log(`${id} is lost; it was taken by: ${this.#takers(id).join('; ')}`);
-      const record = this.redis.cli('-n', '1', 'GET', `celery-task-meta-${id}`);
+      const record = this.redis.cli('-n', this.#results, 'GET', `celery-task-meta-${id}`);
       const lines = this.logs.split('\n').filter((line) => line.includes(id));
       console.log(
         `${id} is nowhere: ${record}\n${lines.join('\n')}\nelsewhere: ${this.redis
-          .cli('-n', '1', 'KEYS', '*')
+          .cli('-n', this.#results, 'KEYS', '*')
           .split('\n')
           .filter((key) => !key.startsWith('celery-task-meta'))
           .join()}`,
       );
     }
-    return { report, vanished, counts: count(ledger), shares: this.#shares(ledger), ledger };
+    const counts = count(ledger);
+    return { report, isAtRest, repeatedByPython, vanished, counts, shares: this.#shares(ledger), ledger };
   }
 
   /** What the workers said, for a verdict that is not understood. */
@@ -198,53 +239,56 @@ export class Mixed implements AsyncDisposable {
       this.app.close(),
     ]);
     this.#faults.close();
-    await this.rabbit?.[Symbol.asyncDispose]();
+    this.#ledger.close();
     await this.redis[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #takers(id: string): readonly Taken[] {
-    return this.rabbit === null ? takers(this.redis.folder, queue, id) : [];
+    return this.#rabbit === null ? takers(this.redis.folder, queue, id) : [];
   }
 
-  #backlog(): number {
-    if (this.rabbit === null) return Number(this.redis.cli('LLEN', queue));
-    const ended = new Set(this.ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
-    return this.#sent - ended.size;
+  /** The database of results, as the server counts. */
+  get #results(): string {
+    return String(this.redis.db(1));
   }
 
-  #isAtRest(): boolean {
-    const { ledger } = this;
-    const ended = new Set(ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
-    if (!ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id))) return false;
-    return this.rabbit === null ? this.#held().size === 0 : this.#inRabbit(this.rabbit) === 0;
+  #starts(): Extract<Entry, { kind: 'start' }>[] {
+    return this.ledger.filter((entry) => entry.kind === 'start');
   }
 
-  /** Ready and unacknowledged ones, of all queues. RabbitMQ does not say which. */
-  #inRabbit(rabbit: RabbitServerProcess): number {
-    const counts = rabbit.ctl('--no-table-headers', 'list_queues', 'messages').split('\n');
-    return counts.reduce((sum, count) => sum + Number(count), 0);
+  /** How many were sent and have not ended. */
+  #waiting(): number {
+    return this.#sent - this.#ended().size;
+  }
+
+  #ended(): Set<string> {
+    return new Set(this.ledger.flatMap((entry) => (entry.kind === 'end' ? [entry.id] : [])));
+  }
+
+  async #isAtRest(): Promise<boolean> {
+    const ended = this.#ended();
+    if (!this.ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id))) return false;
+    if (this.#rabbit === null) return this.#held().size === 0;
+    // Ready and unacknowledged ones. RabbitMQ does not say which.
+    const { server, vhost } = this.#rabbit;
+    return (await server.queues(vhost)).every(({ messages }) => messages === 0);
   }
 
   /** Ids of all messages that are anywhere in the broker's database: in queues, in either side's hands, scheduled. */
   #held(): Set<string> {
-    const ids = new Set<string>();
-    for (const key of this.redis.cli('KEYS', '*').split('\n')) {
-      if (key.startsWith('umbel:dead')) continue;
-      const read = readers[this.redis.cli('TYPE', key)];
-      if (read === undefined) continue;
-      const text = this.redis.cli(...read(key));
-      for (const [, id] of text.matchAll(/\\?"id\\?": ?\\?"(task-\d+)\\?"/g))
-        if (id !== undefined) ids.add(id);
-    }
-    return ids;
+    if (this.#rabbit !== null) return new Set();
+    const text = this.redis.cli('EVAL', readAll, '0');
+    return new Set([...text.matchAll(/\\?"id\\?": ?\\?"(task-\d+)\\?"/g)].map(([, id = '']) => id));
   }
 
   async #facts(): Promise<Facts> {
     const results = new Map<string, RecordedResult>();
-    for (const key of this.redis.cli('-n', '1', 'KEYS', 'celery-task-meta-*').split('\n')) {
+    for (const key of this.redis.cli('-n', this.#results, 'KEYS', 'celery-task-meta-*').split('\n')) {
       if (key === '') continue;
-      const { status, result, date_done, task_id } = JSON.parse(this.redis.cli('-n', '1', 'GET', key));
+      const { status, result, date_done, task_id } = JSON.parse(
+        this.redis.cli('-n', this.#results, 'GET', key),
+      );
       if (status === 'PENDING') continue;
       // Celery 5.2 writes no offset.
       const doneAt =
@@ -274,15 +318,25 @@ export class Mixed implements AsyncDisposable {
 
   async #stop(program: Program): Promise<void> {
     program.signal('SIGTERM');
-    const late = setTimeout(() => program.signal('SIGKILL'), 10_000);
+    const late = setTimeout(() => program.signal('SIGKILL'), patienceMs);
     await program.exited;
     clearTimeout(late);
   }
 }
 
-/** How redis-cli shows all of a key. */
-const readers: Readonly<Record<string, (key: string) => string[]>> = {
-  list: (key) => ['LRANGE', key, '0', '-1'],
-  hash: (key) => ['HVALS', key],
-  zset: (key) => ['ZRANGE', key, '0', '-1'],
-};
+interface Rabbit {
+  readonly server: RabbitServerProcess;
+  readonly vhost: string;
+}
+
+/** A script that tells what is in all lists, hashes and sorted sets, dead letters apart. */
+const readAll = `
+  local all = {}
+  for _, key in ipairs(redis.call('KEYS', '*')) do
+    local kind = redis.call('TYPE', key).ok
+    if key:sub(1, 10) == 'umbel:dead' then all[#all + 1] = {}
+    elseif kind == 'list' then all[#all + 1] = redis.call('LRANGE', key, 0, -1)
+    elseif kind == 'hash' then all[#all + 1] = redis.call('HVALS', key)
+    elseif kind == 'zset' then all[#all + 1] = redis.call('ZRANGE', key, 0, -1) end
+  end
+  return all`;

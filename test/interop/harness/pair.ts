@@ -6,17 +6,18 @@ import { expect } from 'vitest';
 import { App, type AppOptions, type AsyncResult, type SendOptions } from '../../../src/index.ts';
 import type { ResultRecord } from '../../../src/protocol/result-meta.ts';
 import { Worker } from '../../../src/worker/worker.ts';
+import { patience, patienceMs } from '../../until.ts';
 import { defineTasks } from '../programs/tasks.ts';
 import { type PythonCall, PythonClient } from './python-client.ts';
 import type { CelerySettings } from './python-process.ts';
 import { PythonWorker } from './python-worker.ts';
 
 /** Servers, and how each half is told of them. */
-export interface Servers extends AsyncDisposable {
+export interface Servers {
   readonly python: CelerySettings;
   readonly typescript: AppOptions;
   /** How many messages wait in a queue, read past all of our code. */
-  waiting(queue: string): number;
+  waiting(queue: string): Promise<number>;
   /** Which of 0 and 9 is the more urgent one. */
   readonly mostUrgent: 0 | 9;
   /** Results can be read by programs that did not send the call; with `rpc://` only the sender's can. */
@@ -100,7 +101,7 @@ export class Pair implements AsyncDisposable {
     options?: SendOptions,
   ): Promise<R> {
     const result: AsyncResult<R> = await this.app.send<R>(name, args, options);
-    return result.get({ timeout: 15 });
+    return result.get(patience);
   }
 
   /** Calls a task of TypeScript's from Python and returns its value. */
@@ -116,8 +117,12 @@ export class Pair implements AsyncDisposable {
 
   /** Resolves with the first record of a task that satisfies `is`. */
   async seen(result: AsyncResult, is: (record: ResultRecord) => boolean): Promise<ResultRecord> {
-    for await (const record of result.watch(AbortSignal.timeout(10_000))) if (is(record)) return record;
-    throw new Error(`not seen of ${result.id} within 10 s`);
+    let last: ResultRecord | undefined;
+    for await (const record of result.watch(AbortSignal.timeout(patienceMs))) {
+      if (is(record)) return record;
+      last = record;
+    }
+    throw new Error(`not seen of ${result.id}, which is ${last?.status}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,7 +132,6 @@ export class Pair implements AsyncDisposable {
       this.#worker.stop({ cold: true }),
     ]);
     await Promise.allSettled([this.app.close(), this.served.close()]);
-    await this.servers[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

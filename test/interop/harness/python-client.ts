@@ -1,5 +1,6 @@
 // A Python program that sends tasks and reads results, as a colleague's would.
 import { Decimal, PlainDate, PlainTime, Uuid } from '../../../src/protocol/values.ts';
+import { patience } from '../../until.ts';
 import { type PythonOptions, PythonProcess } from './python-process.ts';
 
 /** Parts of a call as Python expressions: `'("ä", datetime(2026, 1, 2))'`. */
@@ -59,21 +60,17 @@ export class PythonClient implements AsyncDisposable {
     return this.#ask({ op: 'send', name, ...call });
   }
 
-  sendMany(name: string, args: readonly string[], options?: string): Promise<string[]> {
-    return this.#ask({ op: 'send_many', name, args, options });
-  }
-
   /** Waits for the end of a task. The value is as {@link fromCanonical} reads it. */
-  async get(id: string, timeout = 10): Promise<PythonOutcome> {
-    const answer = await this.#ask<PythonOutcome>({ op: 'get', id, timeout });
+  async get(id: string): Promise<PythonOutcome> {
+    const answer = await this.#ask<PythonOutcome>({ op: 'get', id, ...patience });
     if (answer.error === undefined) return { state: answer.state, value: fromCanonical(answer.value) };
     const args = fromCanonical(answer.error.args);
     return { ...answer, error: { ...answer.error, args: Array.isArray(args) ? args : [] } };
   }
 
   /** Sends a call and returns its value. @throws when the task fails. */
-  async call(name: string, call: PythonCall = {}, timeout = 10): Promise<unknown> {
-    const outcome = await this.get(await this.send(name, call), timeout);
+  async call(name: string, call: PythonCall = {}): Promise<unknown> {
+    const outcome = await this.get(await this.send(name, call));
     if (outcome.error !== undefined)
       throw new Error(`${name}: ${outcome.error.class}: ${outcome.error.text}\n${outcome.traceback}`);
     return outcome.value;
@@ -104,7 +101,7 @@ export class PythonClient implements AsyncDisposable {
   #ask<T>(question: object): Promise<T> {
     const answer = this.#last.then(async () => {
       this.#process.tell(JSON.stringify(question));
-      const { ok, error }: { ok: T; error?: string } = JSON.parse(await this.#process.line(40_000));
+      const { ok, error }: { ok: T; error?: string } = JSON.parse(await this.#process.line());
       if (error !== undefined) throw new Error(error);
       return ok;
     });

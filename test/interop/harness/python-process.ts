@@ -2,6 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { patienceMs } from '../../until.ts';
 
 /** Debian's, which has Debian's Celery, or the one of an environment with another Celery: `INTEROP_PYTHON=…/bin/python`. */
 const python = process.env.INTEROP_PYTHON ?? '/usr/bin/python3';
@@ -84,8 +85,8 @@ export class PythonProcess implements AsyncDisposable {
     return this.#alive;
   }
 
-  /** The next line of its output. One asker at a time. */
-  async line(withinMs: number): Promise<string> {
+  /** The next line of its output. One asker at a time. (What it was asked may have a deadline of its own, and says more then.) */
+  async line(withinMs = 1.25 * patienceMs): Promise<string> {
     let timer: NodeJS.Timeout | undefined;
     const line = await new Promise<string | null>((resolve) => {
       timer = setTimeout(() => resolve(null), withinMs);
@@ -108,8 +109,8 @@ export class PythonProcess implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Asks it to end, and insists after `patienceMs`. */
-  async end(signal: NodeJS.Signals = 'SIGTERM', patienceMs = 15_000): Promise<void> {
+  /** Asks it to end, and insists when it does not. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.signal(signal);
     const late = setTimeout(() => this.signal('SIGKILL'), patienceMs);
     await this.exited;

@@ -8,6 +8,8 @@ export interface PythonWorkerOptions extends PythonOptions {
   /** Default `solo`: tasks run in the worker's own process. Time limits and lost children need `prefork`. */
   readonly pool?: 'solo' | 'prefork' | 'threads';
   readonly name?: string;
+  /** It hears of other workers, asks them at its start, and logs all that it does. Default: nothing of it. */
+  readonly isSociable?: boolean;
 }
 
 export class PythonWorker implements AsyncDisposable {
@@ -22,13 +24,13 @@ export class PythonWorker implements AsyncDisposable {
 
   /** Resolves when it takes messages. */
   static async start(options: PythonWorkerOptions): Promise<PythonWorker> {
-    const { queues, concurrency = 1, pool = 'solo', name = 'python@%h' } = options;
-    const how = ['-P', pool, '-c', String(concurrency), '-Q', queues.join(','), '-n', name, '-l', 'INFO'];
-    const less = ['--without-gossip', '--without-mingle'];
-    const args = ['-m', 'celery', '-A', 'interop_app', 'worker', ...how, ...less];
+    const { queues, concurrency = 1, pool = 'solo', name = 'python@%h', isSociable = false } = options;
+    const how = ['-P', pool, '-c', String(concurrency), '-Q', queues.join(','), '-n', name];
+    const others = isSociable ? ['-l', 'DEBUG'] : ['-l', 'INFO', '--without-gossip', '--without-mingle'];
+    const args = ['-m', 'celery', '-A', 'interop_app', 'worker', ...how, ...others];
     const worker = new PythonWorker(new PythonProcess('the Python worker', args, options), pool);
     try {
-      while ((await worker.process.line(20_000)) !== 'ready') {
+      while ((await worker.process.line()) !== 'ready') {
         // the banner
       }
       return worker;
@@ -58,6 +60,6 @@ export class PythonWorker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // With prefork only a warm end takes the children along.
-    await this.process.end(this.pool === 'prefork' ? 'SIGTERM' : 'SIGKILL', 10_000);
+    await this.process.end(this.pool === 'prefork' ? 'SIGTERM' : 'SIGKILL');
   }
 }
