@@ -1,5 +1,5 @@
 // Opening SQLite, and group commit: all writes asked for in one turn of the event loop make one transaction.
-import { chmodSync, closeSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BrokerUnavailable, StoreError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -280,13 +280,24 @@ function makeFile(path: string): string {
   const file = resolve(path);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    // 'a' creates what is missing and harms nothing that is there; the mode counts only for a new file.
-    closeSync(openSync(file, 'a', 0o600));
+    // Only what is missing is made. A file that this process has open must not be opened and closed here: POSIX drops all locks that a
+    // process holds on a file when it closes any descriptor of it, and the next program that reads the store and goes would take
+    // itself for the last one and delete the log under us (sqlite.org/howtocorrupt.html, 2.2).
+    if (!existsSync(file)) makeNew(file);
     return realpathSync(file);
   } catch (error) {
     throw new StoreError(`cannot open the store ${file}: ${message(error)}; is the folder writable?`, {
       cause: error,
     });
+  }
+}
+
+function makeNew(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch (error) {
+    // Another process was faster: it is there.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 
