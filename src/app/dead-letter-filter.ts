@@ -6,7 +6,7 @@ import { decodeTask } from '../protocol/task.ts';
 import { type DeadReason, deadReasons, type DeadLetter as Stored } from '../transports/transport.ts';
 import { checkMoment, checkName } from './checks.ts';
 import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
-import { globPattern } from './glob.ts';
+import { globMatcher } from './glob.ts';
 
 /** A stored dead letter with what it says. */
 export function opened(letter: Stored): DeadLetter {
@@ -86,7 +86,7 @@ function taskMatcher(task: string | RegExp): (name: string) => boolean {
   if (typeof task === 'string' && !task.includes('*')) return (name) => name === task;
   // Without `g` and `y`: with them a pattern remembers where it was.
   const pattern =
-    typeof task === 'string' ? globPattern(task) : new RegExp(task.source, task.flags.replace(/[gy]/g, ''));
+    typeof task === 'string' ? globMatcher(task) : new RegExp(task.source, task.flags.replace(/[gy]/g, ''));
   return (name) => pattern.test(name);
 }
 

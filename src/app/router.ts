@@ -4,7 +4,7 @@ import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { CallOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
-import { globPattern } from './glob.ts';
+import { globMatcher } from './glob.ts';
 import { checkPriority, type Priority } from './priority.ts';
 
 /** What a route may say of a call. Text is a queue. */
@@ -85,13 +85,13 @@ function readRouters(routes: Routes): RouteFunction[] {
 function readRouter(router: RouteEntries | RouteFunction): RouteFunction {
   if (typeof router === 'function') return router;
   const exact = new Map<string, RouteOptions>();
-  const patterns: { readonly pattern: RegExp; readonly route: RouteOptions }[] = [];
+  const patterns: { readonly pattern: { test(name: string): boolean }; readonly route: RouteOptions }[] = [];
   for (const [key, value] of entriesOf(router)) {
     const route = readRoute(value, `the route of '${String(key)}'`);
     // A new one without `g` and `y`: with them a pattern remembers where it was, and matches every other time.
     if (key instanceof RegExp)
       patterns.push({ pattern: new RegExp(key.source, key.flags.replace(/[gy]/g, '')), route });
-    else if (key.includes('*')) patterns.push({ pattern: globPattern(key), route });
+    else if (key.includes('*')) patterns.push({ pattern: globMatcher(key), route });
     else exact.set(key, route);
   }
   return (name) => exact.get(name) ?? patterns.find(({ pattern }) => pattern.test(name))?.route;

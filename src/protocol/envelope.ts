@@ -4,7 +4,7 @@ import { asBuffer, decodeBase64, decodeUtf8 } from './bytes.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
 import type { Decoded, DeliveryInfo, WireMessage, WireProperties } from './message.ts';
-import { accept, isMap, kindOf, refuse } from './refusal.ts';
+import { accept, isMap, kindOf, orRefused, refuse } from './refusal.ts';
 
 export interface EnvelopeOptions {
   /**
@@ -73,9 +73,13 @@ export function decodeEnvelope(
   const maxSize = limits.maxSize * 2 + 65_536;
   if (raw.length > maxSize)
     return refuse('too-large', `the message has ${raw.length} bytes; the limit is ${maxSize}`);
+  return orRefused(() => readEnvelope(raw, { ...limits, maxSize }));
+}
+
+function readEnvelope(raw: Uint8Array | string, limits: DecodeLimits): Decoded<WireMessage> {
   const text = typeof raw === 'string' ? raw : decodeUtf8(raw);
   if (text === undefined) return refuse('envelope', 'the message is not UTF-8 text');
-  const decoded = decodeJson(text, maxSize === limits.maxSize ? limits : { ...limits, maxSize });
+  const decoded = decodeJson(text, limits);
   if (!decoded.ok) {
     const { reason, detail } = decoded.refusal;
     return refuse(reason === 'body' ? 'envelope' : reason, `the message is no envelope: ${detail}`);

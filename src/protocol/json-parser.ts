@@ -149,15 +149,43 @@ class Parser {
       this.#at += 9;
       return Number.NEGATIVE_INFINITY;
     }
-    numberToken.lastIndex = start;
-    const token = numberToken.exec(this.#text);
-    if (token === null) return this.#fail();
-    this.#at = numberToken.lastIndex;
-    const isInteger = token[1] === undefined && token[2] === undefined;
-    if (isInteger && token[0].length > this.#limits.maxDigits)
+    if (this.#text[start] === '-') this.#at++;
+    // Nothing follows a zero that leads: `012` is no number.
+    if (this.#text[this.#at] === '0') this.#at++;
+    else this.#digits();
+    const isInteger = !this.#fraction();
+    const length = this.#at - start;
+    if (isInteger && length > this.#limits.maxDigits)
       this.#tooLarge(`an integer of more than ${this.#limits.maxDigits} digits`);
-    const value = Number(token[0]);
-    return isInteger && !Number.isSafeInteger(value) ? BigInt(token[0]) : value;
+    const token = this.#text.slice(start, this.#at);
+    const value = Number(token);
+    return isInteger && !Number.isSafeInteger(value) ? BigInt(token) : value;
+  }
+
+  /** `.5`, `e10`, `.5E-3`: whether there is one. What only begins like one is left to whoever reads on. */
+  #fraction(): boolean {
+    const start = this.#at;
+    if (this.#text[start] === '.' && isDigit(this.#text.charCodeAt(start + 1))) {
+      this.#at++;
+      this.#digits();
+    }
+    const letter = this.#text[this.#at];
+    if (letter === 'e' || letter === 'E') {
+      const sign = this.#text[this.#at + 1];
+      const first = this.#at + (sign === '+' || sign === '-' ? 2 : 1);
+      if (isDigit(this.#text.charCodeAt(first))) {
+        this.#at = first;
+        this.#digits();
+      }
+    }
+    return this.#at > start;
+  }
+
+  /** One digit at least. */
+  #digits(): void {
+    if (!isDigit(this.#text.charCodeAt(this.#at))) this.#fail();
+    do this.#at++;
+    while (isDigit(this.#text.charCodeAt(this.#at)));
   }
 
   #word<T>(word: string, value: T): T {
@@ -197,7 +225,9 @@ class Parser {
   }
 }
 
-const numberToken = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
 
 /** kombu's typed value. An unknown type is refused, as kombu does: a task must not see half-decoded data. */
 function typedValue(map: Record<string, unknown>): unknown {

@@ -4,7 +4,7 @@ import { asBuffer, decodeUtf8 } from './bytes.ts';
 import { parsePythonJson } from './json-parser.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
 import type { Decoded } from './message.ts';
-import { accept, refuse } from './refusal.ts';
+import { accept, orRefused, refuse } from './refusal.ts';
 import { formatTimestamp } from './timestamp.ts';
 import { Decimal, isPlain, normalize, type Path, PlainDate, type TypedValue, Uuid } from './values.ts';
 
@@ -29,6 +29,10 @@ export function encodeJson(value: unknown, root = '$'): string {
 export function decodeJson(text: string, limits: DecodeLimits = defaultLimits): Decoded<unknown> {
   if (text.length > limits.maxSize)
     return refuse('too-large', `${text.length} characters; the limit is ${limits.maxSize}`);
+  return orRefused(() => readJson(text, limits));
+}
+
+function readJson(text: string, limits: DecodeLimits): Decoded<unknown> {
   // Native parsing would lose these: typed values, and the digits of large integers.
   if (text.includes('__type__"') || text.includes('\\u005') || bigInteger.test(text))
     return parsePythonJson(text, limits);
@@ -90,8 +94,12 @@ export function timestampAt(date: Date, path: Path): string {
   }
 }
 
-/** An integer of 16 digits or more that is no part of a fraction. Text that looks like one only costs a slower path. */
-const bigInteger = /(?:^|[[,:\s-])\d{16,}(?![\d.eE])/;
+/**
+ * What may be an integer of 16 digits or more. Text that looks like one, or is a long fraction, only costs a slower path. The count is
+ * fixed on purpose: V8 keeps a place to come back to for each step of an open repetition, and throws when it has no room for more of
+ * them, after 5.6 million.
+ */
+const bigInteger = /(?:^|[[,:\s-])\d{16}/;
 
 /** Text longer than this is counted before it is parsed. */
 const scannedLength = 65_536;

@@ -10,6 +10,19 @@ export function accept<T>(value: T): Decoded<T> {
   return { ok: true, value };
 }
 
+/**
+ * The last resort of a decoder that must never throw: what the engine cannot do (its stack or its memory ends within a regular
+ * expression, say) is a refusal of the message, not the end of whoever reads it.
+ */
+export function orRefused<T>(decode: () => Decoded<T>): Decoded<T> {
+  try {
+    return decode();
+  } catch (error) {
+    const name = error instanceof Error ? error.name : typeof error;
+    return refuse('body', `the decoder failed on it (${name}); please report this as a bug of Umbel`);
+  }
+}
+
 /** What kind of value stands where another was wanted, for a refusal's detail. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';

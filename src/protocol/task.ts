@@ -2,7 +2,7 @@
 import { compress, decompress } from './compression.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
 import type { Decoded, TaskMessage, WireMessage } from './message.ts';
-import { isMap, refuse } from './refusal.ts';
+import { isMap, orRefused, refuse } from './refusal.ts';
 import { deserialize, type SerializerName, serializeCall } from './serializers.ts';
 import { readTaskV1 } from './task-v1.ts';
 import { readTaskV2, taskHeaders } from './task-v2.ts';
@@ -58,6 +58,10 @@ export interface DecodeTaskOptions {
 
 /** Reads a task message of protocol v2, v1, or the mixture of both. Total. */
 export function decodeTask(wire: WireMessage, options: DecodeTaskOptions = {}): Decoded<TaskMessage> {
+  return orRefused(() => readTask(wire, options));
+}
+
+function readTask(wire: WireMessage, options: DecodeTaskOptions): Decoded<TaskMessage> {
   const limits = limitsOf(options.maxSize);
   let { body } = wire;
   if (body.length > limits.maxSize) {

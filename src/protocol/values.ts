@@ -8,7 +8,8 @@ export class Decimal {
 
   /** @throws RangeError when the text is no decimal number. */
   constructor(text: string) {
-    if (!decimalText.test(text)) throw new RangeError(`not a decimal number: '${text.slice(0, 40)}'`);
+    if (text.length > longestDecimal || !decimalText.test(text))
+      throw new RangeError(`not a decimal number: '${text.slice(0, 40)}'`);
     this.text = text;
   }
 
@@ -154,6 +155,8 @@ export class Path {
 }
 
 const identifier = /^[A-Za-z_$][\w$]{0,80}$/;
+/** V8's regular expressions have room for some millions of steps. */
+const longestDecimal = 1_000_000;
 const decimalText = /^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|s?NaN\d*|Inf(?:inity)?)$/i;
 const uuidHex = /^[0-9a-f]{32}$/;
 const timeText =

@@ -57,8 +57,8 @@ export class Refusals {
    */
   async fault(delivery: Delivery, error: unknown, message: TaskMessage | null = null): Promise<void> {
     const { settler, records, logger } = this.#parts;
-    const about = { err: error, queue: delivery.queue, task_id: readableId(delivery) };
     try {
+      const about = { err: error, queue: delivery.queue, task_id: readableId(delivery) };
       logger.error(about, `the worker failed to handle a message: ${String(error)}`);
       const ending = endingOfFault(error, wantedId(delivery), records);
       const settled = this.#endFaulty(delivery, ending, message);
