@@ -34,6 +34,20 @@ export function chainOf(tasks: readonly WireSignature[], options: Json = {}): Wi
   return compound(celeryTask.chain, 'chain', ofParts(tasks), options);
 }
 
+/** What follows a signature by its option `chain`: the last step first, as Celery has it. */
+export function chainIn({ options, task }: WireSignature): readonly WireSignature[] {
+  if (!Array.isArray(options.chain)) return [];
+  const decoded = decodeSignatures(options.chain, `what follows ${task}`);
+  if (!decoded.ok) throw new WorkflowError(decoded.refusal.detail);
+  return decoded.value ?? [];
+}
+
+/** The same without it. */
+export function withoutChain(signature: WireSignature): WireSignature {
+  const { chain: _, ...options } = signature.options;
+  return { ...signature, options };
+}
+
 export function groupOf(tasks: readonly WireSignature[], options: Json = {}): WireSignature {
   return compound(celeryTask.group, 'group', ofParts(tasks), options);
 }

@@ -5,7 +5,7 @@ import { storedId } from '../protocol/workflow-wire.ts';
 import { defaultInlineBytes, Shelf } from './by-reference.ts';
 import {
   bodyOf,
-  chainOf,
+  chainIn,
   headerOf,
   kindOf,
   listedIn,
@@ -54,11 +54,11 @@ export class Planner {
     if (storedId(part) !== null)
       throw new WorkflowError('a reference to a stored workflow must be resolved before it is planned');
     const { task_id, link, link_error, root_id, parent_id, replaced_task_nesting, ...others } = part.options;
-    const { group_id: _, group_index: __, chord: ___, chain: more, ...options } = others;
+    const { group_id: _, group_index: __, chord: ___, chain: ____, ...options } = others;
     const id = typeof task_id === 'string' ? task_id : this.#context.newId('');
     const callbacks = listedIn(part.options, 'link').map((one) => this.shelf.one(one));
     const errbacks = listedIn(part.options, 'link_error').map((one) => this.shelf.one(one));
-    const rest = chain.length > 0 ? chain : Array.isArray(more) ? partsOf(chainOf(more)) : [];
+    const rest = chain.length > 0 ? chain : chainIn(part);
     const first = this.calls[0];
     const { rootId, parentId } = this.#context;
     this.calls.push({

@@ -99,6 +99,24 @@ describe('after a failure', () => {
     ]);
   });
 
+  it('so has what Celery writes into an option of a part, of whatever kind that is', async () => {
+    const outer = step('outer body', 'ob');
+    const kinds = [step('x', 'x'), chainOf([step('x', 'w'), step('x', 'x')]), groupOf([step('x', 'x')])];
+    for (const kind of kinds) {
+      const first = withOptions(kind, {
+        chain: [step('z', 'z'), step('y', 'y')],
+        group_id: 'og',
+        group_index: 1,
+        chord: outer,
+      });
+      const follow = await followOf(message({ chain: [first] }), failed, rules);
+      expect(follow.records.map(({ taskId }) => taskId).slice(-3)).toEqual(['x', 'y', 'z']);
+      expect(follow.members).toMatchObject([
+        { part: { taskId: 'z' }, place: { groupId: 'og' }, body: outer },
+      ]);
+    }
+  });
+
   it('all that would have come later has failed likewise, with what it is a part of', async () => {
     const outer = step('outer body', 'ob');
     const chain = [

@@ -150,6 +150,23 @@ describe('a plan', () => {
     });
   });
 
+  it('of a part with an option `chain` carries that along, whatever the part is, before what else follows', () => {
+    const chain = [t('last'), t('next')];
+    const following = (part: WireSignature): string | undefined => {
+      const { calls } = planned(withOptions(part, { chain }), { chain: [t('later')] });
+      const [{ embed }] = calls as [Plan['calls'][number]];
+      return embed.chord === null
+        ? embed.chain
+            ?.map((step) => show(step))
+            .reverse()
+            .join(' | ')
+        : show(embed.chord);
+    };
+    expect(following(chainOf([t('a'), t('b')]))).toBe('b | next | last | later');
+    expect(following(groupOf([t('a'), t('b')]))).toBe('(next | last | later)');
+    expect(following(chordOf(groupOf([t('a')]), t('b')))).toBe('(b | next | last | later)');
+  });
+
   it('of a chord sends its members with the body, and says how many there are', () => {
     const { calls, chords, handle } = planned(chordOf(groupOf([t('a'), t('b')]), t('total')), { args: [7] });
     expect(chords).toEqual([{ groupId: '<header.group>', size: 2 }]);

@@ -118,6 +118,53 @@ export function workflowCases(pair: () => Pair): void {
     expect(await inPython(pair(), `${chained}.apply_async().get(timeout=60)`)).toEqual([3, 4]);
   });
 
+  // Celery writes what follows a chord into an option of its body, which may be more than a task (its issue 5354).
+  test.each([
+    [
+      'group | task | task | group',
+      'group(ADD, ADD) | s("L.echo") | s("L.echo") | group(s("L.echo"), s("L.echo"))',
+      [
+        [2, 2],
+        [2, 2],
+      ],
+    ],
+    [
+      'a chord with a chain as body, then a group',
+      'chord([ADD, ADD], s("L.echo") | s("L.echo")) | group(s("L.echo"), s("L.echo"))',
+      [
+        [2, 2],
+        [2, 2],
+      ],
+    ],
+    [
+      'a chord with a chord as body, then a group',
+      'chord([ADD, ADD], chord([s("L.echo"), s("L.echo")], s("L.echo"))) | group(s("L.echo"), s("L.echo"))',
+      [
+        [
+          [2, 2],
+          [2, 2],
+        ],
+        [
+          [2, 2],
+          [2, 2],
+        ],
+      ],
+    ],
+    [
+      'map, reduce, map, reduce',
+      'group(ADD, ADD) | s("L.echo") | s("L.echo") | group(s("L.echo"), s("L.echo")) | s("L.echo")',
+      [
+        [2, 2],
+        [2, 2],
+      ],
+    ],
+  ])('what follows a chord whose body is more than a task runs: %s', async (_, canvas, value) => {
+    for (const language of ['ts', 'py']) {
+      const written = canvas.replaceAll('ADD', `s("${language}.add", 1, 1)`).replaceAll('L.', `${language}.`);
+      expect(await inPython(pair(), `(${written}).apply_async().get(timeout=60)`)).toEqual(value);
+    }
+  });
+
   test('links: what is linked in one language is called by the other', async () => {
     const { app } = pair();
     const { py, ts } = tasksOf(app);
