@@ -146,7 +146,13 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     bound.warnOfForgottenThrow();
     return { kind: 'success', value };
   } catch (thrown) {
-    return classify(reasonOf(thrown, bound), bound);
+    try {
+      return classify(reasonOf(thrown, bound), bound);
+    } catch (cause) {
+      // A revoked proxy, say: it throws whatever is asked of it.
+      const error = new Error('the task threw something that cannot be looked at', { cause });
+      return { kind: 'failure', error, expected: false };
+    }
   }
 }
 

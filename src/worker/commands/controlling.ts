@@ -9,6 +9,7 @@ import {
   type Command,
   CommandError,
   countOf,
+  flagOf,
   noReply,
   type Panel,
   secondsOf,
@@ -25,10 +26,10 @@ const nok = (text: string): Json => ({ error: text });
 
 export const revoke: Command = async (panel, args) => {
   const ids = [...new Set(textsOf(args, 'task_id'))];
-  const signum = args.terminate === true ? signalNumber(args.signal) : null;
+  const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
   panel.logger.info({ revoked: ids.slice(0, 100) }, `revoked: ${ids.slice(0, 5).join(', ')}`);
   await panel.revocations.revoke(ids.map(idNotice));
-  if (args.terminate !== true) return ok(`tasks ${setOf(ids)} flagged as revoked`);
+  if (!flagOf(args, 'terminate')) return ok(`tasks ${setOf(ids)} flagged as revoked`);
   const wanted = new Set(ids);
   const ended = panel.processor.terminate(({ id }) => wanted.has(id), signum);
   return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
@@ -38,12 +39,12 @@ export const terminate: Command = (panel, args) => revoke(panel, { ...args, term
 
 export const revokeByStamps: Command = async (panel, args) => {
   const stamps = stampsOf(args.headers);
-  const signum = args.terminate === true ? signalNumber(args.signal) : null;
+  const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
   await panel.revocations.revoke(
     stamps.flatMap(([name, values]) => values.map((value) => stampNotice(name, value))),
   );
   const said = saferepr(Object.fromEntries(stamps));
-  if (args.terminate !== true) return ok(`headers ${said} flagged as revoked, but not terminated`);
+  if (!flagOf(args, 'terminate')) return ok(`headers ${said} flagged as revoked, but not terminated`);
   const ended = panel.processor.terminate(
     ({ stamps: own }) =>
       stamps.some(([name, values]) => {

@@ -29,8 +29,8 @@ export function describeMessage(
   return {
     id: message.id,
     name: message.task,
-    args: safe ? redacted(reprArgs(message.args)) : message.args,
-    kwargs: safe ? redacted(saferepr(message.kwargs)) : message.kwargs,
+    args: safe ? redacted(message.argsrepr || reprArgs(message.args)) : message.args,
+    kwargs: safe ? redacted(message.kwargsrepr || saferepr(message.kwargs)) : message.kwargs,
     type: message.task,
     hostname,
     time_start: startedAt === null ? null : startedAt / 1000,

@@ -5,12 +5,12 @@ import type { Json } from '../../protocol/message.ts';
 import { decodeTask } from '../../protocol/task.ts';
 import { softwareVersion } from '../software.ts';
 import { describeMessage, queueInfo, settingsOf, taskInfo } from './describe.ts';
-import { type Command, CommandError, type Panel, textsOf } from './panel.ts';
+import { type Command, CommandError, flagOf, type Panel, textsOf } from './panel.ts';
 import { statsOf } from './stats.ts';
 
 export const ping: Command = () => ({ ok: 'pong' });
 
-export const active: Command = (panel, { safe }) => activeTasks(panel, safe === true);
+export const active: Command = (panel, args) => activeTasks(panel, flagOf(args, 'safe'));
 
 export const reserved: Command = (panel) => reservedTasks(panel);
 
@@ -27,12 +27,14 @@ export const queryTask: Command = (panel, args) => {
   return found;
 };
 
-export const registered: Command = (panel, { taskinfoitems, builtins }) => {
+export const registered: Command = (panel, args) => {
+  const { taskinfoitems } = args;
+  const builtins = flagOf(args, 'builtins');
   const given: readonly unknown[] = Array.isArray(taskinfoitems) ? taskinfoitems : [];
   const items = given.length > 0 ? given.map(String) : ['exchange', 'routing_key', 'rate_limit'];
   return panel.app.tasks
     .names()
-    .filter((name) => builtins === true || !name.startsWith('celery.'))
+    .filter((name) => builtins || !name.startsWith('celery.'))
     .filter((name) => panel.app.tasks.get(name)?.run)
     .sort()
     .map((name) => {
@@ -51,7 +53,7 @@ export const revoked: Command = ({ revocations }) => revocations.ids;
 
 export const stats: Command = (panel) => statsOf(panel);
 
-export const conf: Command = ({ app }, args) => settingsOf(app, args.with_defaults === true);
+export const conf: Command = ({ app }, args) => settingsOf(app, flagOf(args, 'with_defaults'));
 
 export const report: Command = ({ app, name, pool }) => ({
   ok: [

@@ -77,10 +77,18 @@ export function countOf(args: Json, name: string, otherwise: number): number {
   throw new CommandError('TypeError', `the argument '${name}' must be a whole number`);
 }
 
+/** Python's truth: Flower says `terminate: 1`. Only what Python takes for false is false. */
+export function flagOf(args: Json, name: string): boolean {
+  const value = args[name];
+  if (Array.isArray(value)) return value.length > 0;
+  return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value);
+}
+
+/** Null: not said, or 0, Celery's way to say none. */
 export function secondsOf(args: Json, name: string): number | null {
   const value = args[name];
   if (value === undefined || value === null || value === '') return null;
   const number = typeof value === 'string' ? Number(value) : value;
-  if (typeof number === 'number' && Number.isFinite(number) && number > 0) return number;
-  throw new CommandError('TypeError', `the argument '${name}' must be a number of seconds above 0`);
+  if (typeof number === 'number' && Number.isFinite(number) && number >= 0) return number || null;
+  throw new CommandError('TypeError', `the argument '${name}' must be a number of seconds, 0 for none`);
 }
