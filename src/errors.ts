@@ -18,6 +18,16 @@ export class ConfigError extends UmbelError {
   }
 }
 
+/** A queue cannot have this name: stores keep something else under it. Choose another. */
+export class ReservedNameError extends UmbelError {
+  readonly queue: string;
+
+  constructor(queue: string, why: string) {
+    super('UMBEL_RESERVED_NAME', `no queue can be named '${queue}': ${why}; choose another name`);
+    this.queue = queue;
+  }
+}
+
 /** An option of a call or of a task is not one that Umbel knows. */
 export class UnknownOptionError extends UmbelError {
   readonly option: string;

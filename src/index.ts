@@ -66,6 +66,7 @@ export {
   NotSerializableError,
   PartlySentError,
   PayloadTooLargeError,
+  ReservedNameError,
   ResultBackendDisabledError,
   SendUnconfirmed,
   SoftTimeLimitExceeded,

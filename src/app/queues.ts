@@ -2,6 +2,7 @@
 import { ConfigError, UnroutableError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
+import { checkQueueName } from '../transports/reserved-names.ts';
 import {
   type BindingDeclaration,
   binds,
@@ -168,6 +169,7 @@ export class Topology {
   #unsaid(name: string): QueueDeclaration {
     const known = this.#missing.get(name);
     if (known !== undefined) return known;
+    checkQueueName(name);
     const queue = this.missing(name);
     // Callers may invent names without end.
     if (this.#missing.size >= 1000) this.#missing.clear();
@@ -176,6 +178,7 @@ export class Topology {
   }
 
   #add(queue: QueueDeclaration): void {
+    checkQueueName(queue.name);
     if (this.#queues.has(queue.name)) throw new ConfigError(`taskQueues: '${queue.name}' is there twice`);
     this.#queues.set(queue.name, queue);
     for (const { exchange } of queue.bindings) {

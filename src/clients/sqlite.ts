@@ -307,6 +307,8 @@ async function openDatabase(file: string): Promise<Database> {
     const database = library(file);
     // Several processes may open a new file at once; switching to WAL needs it for itself.
     database.exec('PRAGMA busy_timeout=10000');
+    if (await again(() => isOfAnother(database)))
+      throw new Error('it is a database of another program; name a file of its own for the store');
     await again(() => database.exec('PRAGMA journal_mode=WAL'));
     database.exec(
       `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
@@ -319,6 +321,12 @@ async function openDatabase(file: string): Promise<Database> {
   } catch (error) {
     throw new StoreError(`cannot open the store ${file}: ${message(error)}`, { cause: error });
   }
+}
+
+/** It has tables, and not the one that a store of ours has from its first moment. Nothing has been written yet. */
+function isOfAnother(database: Database): boolean {
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  return tables.length > 0 && !tables.some(({ name }) => name === 'schema_version');
 }
 
 /**

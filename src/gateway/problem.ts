@@ -6,6 +6,7 @@ import {
   InvalidArgumentsError,
   NotSerializableError,
   PayloadTooLargeError,
+  ReservedNameError,
   SendUnconfirmed,
   UmbelError,
   UnknownTaskError,
@@ -82,6 +83,7 @@ export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof UmbelError) {
     const { code } = error;
+    if (error instanceof ReservedNameError) return new Problem(400, error.message, { code, cause: error });
     if (error instanceof UnknownTaskError) return new Problem(404, error.message, { code, cause: error });
     if (error instanceof InvalidArgumentsError) {
       return new Problem(422, error.message, { code, errors: error.issues, cause: error });

@@ -1,6 +1,6 @@
 // Programs of others read the store beside ours: they must not cut ours off, nor lose what is written after them.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -16,6 +16,16 @@ function shell(file: string, sql: string): string {
   if (status !== 0) throw new Error(stderr);
   return stdout.trim();
 }
+
+needs(test, noSqlite3)('a database of another program is refused, and left as it is', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-foreign-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'theirs.db');
+  shell(file, 'CREATE TABLE message (text TEXT)');
+  const before = readFileSync(file);
+  await expect(SqliteStore.open(file)).rejects.toThrow(/theirs\.db: it is a database of another program/);
+  expect(readFileSync(file).equals(before)).toBe(true);
+});
 
 const readings = ['SELECT count(*) FROM peer', 'PRAGMA wal_checkpoint(TRUNCATE)', 'PRAGMA integrity_check'];
 

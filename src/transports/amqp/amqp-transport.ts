@@ -1,8 +1,10 @@
 // The transport over RabbitMQ, with Celery's exchanges and queues.
+
 import { closeChannel } from '../../clients/amqp/link.ts';
 import { type AmqpSettings, amqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { checkQueueName } from '../reserved-names.ts';
 import { StatusBoard } from '../status.ts';
 import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
 import type {
@@ -83,6 +85,7 @@ export class AmqpTransport implements Transport {
     options.signal?.throwIfAborted();
     if (publications.some(({ write }) => write !== undefined))
       throw new TypeError('a write made for another store cannot travel with this message');
+    for (const { queue } of publications) checkQueueName(queue);
     const now = this.#clock.now();
     const messages = publications.map((publication) => this.#outgoing(publication, now));
     const prepare = async (declarations: Declarations): Promise<void> => {
@@ -105,7 +108,10 @@ export class AmqpTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
-    for (const queue of options.queues) this.#used.add(queue);
+    for (const queue of options.queues) {
+      checkQueueName(queue);
+      this.#used.add(queue);
+    }
     const consumer = new AmqpConsumer({
       settings: this.#settings,
       declared: this.#declared,

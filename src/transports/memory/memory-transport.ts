@@ -1,4 +1,5 @@
 // A transport in the process's memory: for tests, and for programs that need no more.
+
 import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
 import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
@@ -8,6 +9,7 @@ import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Locks } from '../locks.ts';
+import { checkQueueName } from '../reserved-names.ts';
 import { StatusBoard } from '../status.ts';
 import { Quarantine } from '../suspect.ts';
 import type {
@@ -84,6 +86,7 @@ export class MemoryTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
+    for (const queue of options.queues) checkQueueName(queue);
     const consumer = new MemoryConsumer(this.store, this.#queues, options, () => {
       this.#consumers.delete(consumer);
       this.fanout.leave(consumer);
@@ -356,6 +359,7 @@ class MemoryDeadLetters implements DeadLetters {
 
 function toEntry(publication: Publication, store: MemoryStore): NewEntry {
   refuseForeign(publication.write, store);
+  checkQueueName(publication.queue);
   return {
     queue: publication.queue,
     priority: publication.message.properties.priority,

@@ -2,6 +2,7 @@
 import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
 import { BrokerUnavailable, UnroutableError } from '../../errors.ts';
 import { timedTest } from '../../lib/timed-regex.ts';
+import { checkQueueName } from '../reserved-names.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { plainQueue } from '../topology.ts';
 import type { ExchangeAddress, PublishOptions } from '../transport.ts';
@@ -29,6 +30,7 @@ export class Bindings {
   /** Writes a queue's bindings down, as Celery does before its first use of a queue. */
   async declare(queue: string, options: PublishOptions = {}): Promise<void> {
     if (this.#done.has(queue)) return;
+    checkQueueName(queue);
     const { bindings } = this.#declared.get(queue) ?? plainQueue(queue);
     await Promise.all([
       this.#ask(['SADD', queuesKey(this.#prefix), queue], options),
@@ -57,6 +59,8 @@ export class Bindings {
         type === 'fanout' || (pattern === '' ? key === routingKey : matches(pattern, key, routingKey));
       if (fits && queue !== '') queues.add(queue);
     }
+    // A binding may be written by whoever may write to the broker.
+    for (const queue of queues) checkQueueName(queue);
     if (queues.size === 0)
       throw new UnroutableError(
         `no queue is bound to the exchange '${name}' for the key '${routingKey}'; declare one in taskQueues`,

@@ -1,7 +1,9 @@
 // Putting messages into queues of the embedded store, and ringing for those who wait for them.
+
 import type { SqliteStore, Transaction } from '../../clients/sqlite.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
+import { checkQueueName } from '../reserved-names.ts';
 import { isSuspect } from '../suspect.ts';
 import type { Publication } from '../transport.ts';
 
@@ -17,6 +19,7 @@ export interface MessageRow {
 
 /** A publication as it is stored; encoded outside the transaction, which is to be short. */
 export function toRow(publication: Publication, now: number): MessageRow {
+  checkQueueName(publication.queue);
   const due = publication.eta?.getTime() ?? null;
   return {
     queue: publication.queue,

@@ -1,9 +1,11 @@
 // The embedded transport: messages in a SQLite file that any number of processes of one machine share.
+
 import { SqliteStore } from '../../clients/sqlite.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import type { Locks } from '../locks.ts';
+import { checkQueueName } from '../reserved-names.ts';
 import { StatusBoard } from '../status.ts';
 import type {
   ConsumeOptions,
@@ -91,6 +93,7 @@ class SqliteTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
+    for (const queue of options.queues) checkQueueName(queue);
     await this.store.peers.own(options.leaseMs, options.name);
     const consumer = new SqliteConsumer(this.store, this.#clock, options, () => {
       this.#consumers.delete(consumer);

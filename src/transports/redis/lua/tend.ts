@@ -59,8 +59,9 @@ if id ~= '' then
 end
 if strike_off == '1' and now >= mercy then
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', text(now), 'LIMIT', 0, 10)) do
-    redis.call('ZREM', consumers, dead)
+    -- In this order: where the second fails, what it holds still has an owner that is known.
     redis.call('ZADD', fallen, text(now + fallen_ms), dead)
+    redis.call('ZREM', consumers, dead)
   end
 end
 

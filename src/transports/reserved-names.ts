@@ -1,0 +1,28 @@
+// Names that no queue may have: stores keep other things under them (ours, Celery's, kombu's, RabbitMQ's), and a message that is put there
+// as if it were a queue breaks those. One list for all stores, so that an application may move from one to another.
+import { ReservedNameError } from '../errors.ts';
+
+const reserved: readonly (readonly [RegExp, string])[] = [
+  [/^umbel[:._]/, 'Umbel keeps its own things there'],
+  [/^_kombu\./, 'kombu keeps the bindings of exchanges there'],
+  [/^celery-(?:task|taskset)-meta-/, 'Celery keeps results there'],
+  [/^unacked(?:_index|_mutex)?$/, 'kombu keeps what Python workers hold there'],
+  [/^celery_delayed_/, 'Celery keeps messages for later there'],
+  [/^celeryev(?:\.|$)/, 'events of workers go there'],
+  [/\.pidbox$/, 'it is the mailbox of remote control'],
+  [/^amq\./, 'RabbitMQ keeps such names for itself'],
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: kombu puts these two between a queue and its priority.
+  [/\x06\x16/, 'kombu writes priorities so'],
+];
+
+/** Names that were found good; callers may invent more without end. */
+const good = new Set<string>();
+
+/** @throws ReservedNameError when the name is kept for something else. */
+export function checkQueueName(name: string): void {
+  if (good.has(name)) return;
+  const found = reserved.find(([pattern]) => pattern.test(name));
+  if (found !== undefined) throw new ReservedNameError(name, found[1]);
+  if (good.size >= 1000) good.clear();
+  good.add(name);
+}
