@@ -177,6 +177,14 @@ export class StoreError extends UmbelError {
   }
 }
 
+/**
+ * The embedded store's file was deleted, replaced or damaged while it was in use: what is written now would be lost. Restore the file,
+ * or begin with an empty one, and start the program again; a worker ends by itself.
+ */
+export class StoreLostError extends StoreError {
+  override readonly code: string = 'UMBEL_STORE_LOST';
+}
+
 /** A worker's pool of processes or threads cannot run tasks: the application cannot be loaded there. */
 export class PoolError extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {

@@ -71,6 +71,7 @@ export {
   SendUnconfirmed,
   SoftTimeLimitExceeded,
   StoreError,
+  StoreLostError,
   SyncSubtaskError,
   TaskFailedError,
   TaskRevokedError,

@@ -1,7 +1,7 @@
 // Opening SQLite, and group commit: all writes asked for in one turn of the event loop make one transaction.
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { BrokerUnavailable, StoreError } from '../errors.ts';
+import { BrokerUnavailable, StoreError, StoreLostError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Peers, peerSchema } from './peers.ts';
 
@@ -78,12 +78,22 @@ export class SqliteStore {
   #flushing: Promise<void> | null = null;
   #synchronous: 'FULL' | 'NORMAL' = 'FULL';
   #isOpen = true;
+  /** The file that was opened: device and inode. */
+  readonly #file: string;
+  /** Once it is lost, nothing that is read or written counts any more. */
+  #lost: StoreLostError | null = null;
   #users = 1;
 
   private constructor(path: string, database: Database, clock?: Clock) {
     this.path = path;
     this.peers = new Peers(this, clock);
     this.#database = database;
+    this.#file = identityOf(path);
+  }
+
+  /** What became of the file; null: it is there. */
+  get lost(): StoreLostError | null {
+    return this.#lost;
   }
 
   /**
@@ -158,14 +168,14 @@ export class SqliteStore {
   /** Reads what is committed, without waiting for writers. */
   read<T>(work: (sql: (text: string) => Statement) => T): T {
     if (!this.#isOpen) throw new BrokerUnavailable(`the store ${this.path} is closed`);
+    this.#mustBeThere();
     const start = performance.now();
     for (;;) {
       try {
         return work(this.#sql);
       } catch (error) {
         // Readers wait for nobody but one who repairs the log after a crash, which takes a moment.
-        if (!isBusy(error) || performance.now() - start > repairTimeoutMs)
-          throw storeFailure(this.path, error);
+        if (!isBusy(error) || performance.now() - start > repairTimeoutMs) throw this.#failure(error);
         Atomics.wait(napping, 0, 0, 1);
       }
     }
@@ -230,7 +240,7 @@ export class SqliteStore {
       this.#database.exec('COMMIT');
     } catch (error) {
       this.#rollback();
-      if (batch.length === 1) return batch[0]?.reject(storeFailure(this.path, error));
+      if (batch.length === 1) return batch[0]?.reject(this.#failure(error));
       // One of them spoiled it, or the disk is full: each alone, so that only the guilty ones fail.
       for (const pending of batch) await this.#commit([pending]);
       return;
@@ -241,6 +251,7 @@ export class SqliteStore {
 
   /** Takes the write lock. Waits for other processes in short naps, then by timer, so that this process lives on. */
   async #begin(durable: boolean): Promise<void> {
+    this.#mustBeThere();
     const synchronous = durable ? 'FULL' : 'NORMAL';
     if (synchronous !== this.#synchronous) {
       this.#database.exec(`PRAGMA synchronous=${synchronous}`);
@@ -252,7 +263,7 @@ export class SqliteStore {
         return this.#database.exec('BEGIN IMMEDIATE');
       } catch (error) {
         const waited = performance.now() - start;
-        if (!isBusy(error)) throw storeFailure(this.path, error);
+        if (!isBusy(error)) throw this.#failure(error);
         if (waited > busyTimeoutMs) {
           throw new BrokerUnavailable(
             `the store ${this.path} was locked by another process for ${busyTimeoutMs / 1000} s`,
@@ -263,6 +274,27 @@ export class SqliteStore {
         else await new Promise((done) => setTimeout(done, 1 + Math.random() * 2));
       }
     }
+  }
+
+  /** Its path leads to the file that is open here; else what is written goes where nobody will look for it. */
+  #mustBeThere(): void {
+    if (this.#lost === null) {
+      const now = identityOf(this.path);
+      if (now === this.#file) return;
+      this.#lost = new StoreLostError(
+        `the store ${this.path} was ${now === '' ? 'deleted' : 'replaced by another file'} while it was in use; nothing is written to it any more: put the file back, or begin with an empty one, and start again`,
+      );
+    }
+    throw this.#lost;
+  }
+
+  #failure(error: unknown): Error {
+    if (isDamage(error))
+      this.#lost ??= new StoreLostError(
+        `the store ${this.path} is damaged (${message(error)}): restore it from a backup, or begin with an empty one, and start again`,
+        { cause: error },
+      );
+    return this.#lost ?? storeFailure(this.path, error);
   }
 
   #rollback(): void {
@@ -383,6 +415,17 @@ function withoutExperimentalWarning<T>(load: () => T): T {
 
 function isBusy(error: unknown): boolean {
   return /\b(?:locked|busy|SQLITE_BUSY)/i.test(message(error));
+}
+
+/** What SQLite says of pages that it cannot make sense of. */
+function isDamage(error: unknown): boolean {
+  return /\bmalformed\b|file is not a database|SQLITE_(?:CORRUPT|NOTADB)/i.test(message(error));
+}
+
+/** Which file a path leads to; empty: none. */
+function identityOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? '' : `${found.dev}:${found.ino}`;
 }
 
 function storeFailure(path: string, error: unknown): Error {

@@ -8,6 +8,7 @@ import {
   PayloadTooLargeError,
   ReservedNameError,
   SendUnconfirmed,
+  StoreLostError,
   UmbelError,
   UnknownTaskError,
 } from '../errors.ts';
@@ -99,7 +100,7 @@ export function toProblem(error: unknown): Problem {
       const detail = `the broker did not say whether it has the call, whose id is ${id}; repeat the request with its Idempotency-Key, if it has one, else with task_id=${id}: 202 sends it, 409 says that it was sent`;
       return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
     }
-    if (error instanceof BrokerUnavailable) {
+    if (error instanceof BrokerUnavailable || error instanceof StoreLostError) {
       const detail = 'the broker or the result backend is not available now, and nothing was sent; try again';
       return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
     }

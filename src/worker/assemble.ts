@@ -1,5 +1,7 @@
 // The parts of a worker, put together: who knows whom is said here, and nothing is started but the pool.
+
 import type { App } from '../app/app.ts';
+import type { StoreLostError } from '../errors.ts';
 import type { ConsumeOptions, Consumer } from '../transports/transport.ts';
 import type { Arrived } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
@@ -38,12 +40,19 @@ export interface Places extends ReturnType<typeof partedQueues> {
 }
 
 /** @throws PoolError when the pool cannot start, ConfigError when nobody can keep a limit: then it has left the broker. */
+/** What the parts may ask of their worker. */
+export interface WorkerHandle {
+  resize(concurrency: number): void;
+  /** The store is gone for good. */
+  onLost(error: StoreLostError): void;
+}
+
 export async function assemble(
   app: App,
   options: ResolvedWorkerOptions,
   { queues, broadcasts, consuming }: Places,
   { stores, source: first, deafen }: Arrived,
-  resize: (concurrency: number) => void,
+  { resize, onLost }: WorkerHandle,
 ): Promise<Parts> {
   const { transport, backend } = stores;
   const { name, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = options;
@@ -88,7 +97,7 @@ export async function assemble(
     logger,
   });
   source.watch(() => processor.inHand);
-  const loop = new ClaimLoop({ source, slots, processor, clock, logger });
+  const loop = new ClaimLoop({ source, slots, processor, clock, logger, onLost });
   const ear = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
   const scaler = autoscale && new Autoscaler({ ...autoscale, slots, clock, logger, resize });
   return {

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { StoreLostError } from '../errors.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -15,6 +16,8 @@ export interface ClaimLoopParts {
   readonly processor: Pick<Processor, 'process' | 'giveBack'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The store is gone for good: no patience mends that. */
+  readonly onLost: (error: StoreLostError) => void;
 }
 
 /** Keeps the slots busy: claims as many messages as there is room for (free slots, if nothing else is asked for), and never one more. */
@@ -69,6 +72,12 @@ export class ClaimLoop implements Service {
         if (failures > 0) logger.info({ failures }, 'claiming messages again');
         return deliveries;
       } catch (error) {
+        if (error instanceof StoreLostError) {
+          logger.error({ err: error }, `the worker ends: ${error.message}`);
+          this.#parts.onLost(error);
+          this.#stopping.abort();
+          return [];
+        }
         const retryMs = backoffDelay(storeBackoff, failures);
         if (failures % 10 === 0)
           logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; trying on`);

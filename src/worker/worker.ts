@@ -1,6 +1,6 @@
 // The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in the opposite one.
 import type { App } from '../app/app.ts';
-import { ConfigError, UmbelError } from '../errors.ts';
+import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
 import { arrive } from './arrival.ts';
@@ -31,6 +31,8 @@ export class Worker implements Service {
   readonly #leftSoftly = new AbortController();
   #starting: Promise<Parts | null> | null = null;
   #stopping: Promise<void> | null = null;
+  /** Why it ended by itself. */
+  #failure: StoreLostError | null = null;
   #running: Parts | null = null;
   /** Also while it stops: then it is asked for most. */
   #shown: SlotParts | null = null;
@@ -105,6 +107,7 @@ export class Worker implements Service {
    * `softShutdownTimeout` is set, else cold; SIGUSR1 logs what runs.
    * Resolves when it has stopped, also by `stop()`, and sets the process's exit code: 1 after a cold stop, whose
    * given-back tasks may have code that still runs and keeps the process alive: `process.exit()` ends that.
+   * @throws StoreLostError when the file of the embedded store was deleted, replaced or damaged: it has stopped by itself
    */
   async run(): Promise<ShutdownKind> {
     const { logger } = this.#options;
@@ -124,6 +127,7 @@ export class Worker implements Service {
       asks[Symbol.dispose]();
       strays[Symbol.dispose]();
     }
+    if (this.#failure !== null) throw this.#failure;
     const how = this.#cold.signal.aborted ? 'cold' : 'warm';
     if (how === 'cold') process.exitCode = 1;
     return how;
@@ -141,7 +145,12 @@ export class Worker implements Service {
     const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
     if (arrived === null) return null;
     const resize = (size: number): void => this.resize(size);
-    const parts = await assemble(app, this.#options, { ...parted, consuming }, arrived, resize);
+    const onLost = (error: StoreLostError): void => {
+      this.#failure = error;
+      void this.stop({ cold: true });
+    };
+    const handle = { resize, onLost };
+    const parts = await assemble(app, this.#options, { ...parted, consuming }, arrived, handle);
     await parts.operations.prepare();
     await parts.standstill.start();
     await parts.loop.start();

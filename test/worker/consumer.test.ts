@@ -50,7 +50,7 @@ function bench(options: { readonly messages: number; readonly slots: number }) {
       slots.release();
     },
   };
-  const loop = new ClaimLoop({ source, slots, processor, clock, logger: log });
+  const loop = new ClaimLoop({ source, slots, processor, clock, logger: log, onLost: () => {} });
   loops.push(loop);
   return { loop, source, slots, clock, log, asked, failures, processed, givenBack };
 }

@@ -77,8 +77,10 @@ class SqliteTransport implements Transport {
     this.#unlisten = store.peers.listen({ onBurial: (transaction) => ringForAll(transaction, store) });
   }
 
-  /** There is no connection that could fail. */
+  /** There is no connection that could fail, but a file that may go. */
   get status(): TransportStatus {
+    const { lost } = this.store;
+    if (lost !== null) this.#status.set({ state: 'reconnecting', reason: lost.message });
     return this.#status.status;
   }
 
