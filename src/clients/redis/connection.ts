@@ -265,6 +265,18 @@ export class RedisConnection implements AsyncDisposable {
     return refused;
   }
 
+  /**
+   * A refusal that a script caught and answered with, understood as if the server had refused the script itself: what passes is
+   * BrokerUnavailable, and a server that is none to write to any more is left.
+   */
+  refusedWithin(command: string, answer: string): BrokerUnavailable | StoreError {
+    const error = new Error(answer);
+    const { client } = this.#link;
+    if (client !== null && classifyRedisError(answer).kind === 'rediscover')
+      this.#link.reset(client, error, { endpoint: movedTo(answer), gently: true });
+    return refusal(this.settings.shown, command, error);
+  }
+
   #setState(state: RedisState): void {
     const { connected, reason } = this.#state;
     if (connected === state.connected && reason === state.reason) return;

@@ -29,6 +29,8 @@ const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: stri
   ['NOAUTH', 'reconnect', 'Redis wants a password'],
   ['WRONGPASS', 'reconnect', 'Redis does not accept the user and password'],
   ['NOPERM', 'retry', 'the user has no right to do this (ACL)'],
+  ["ERR The user executing the script can't", 'retry', 'the user has no right to do this (ACL)'],
+  ['ERR ACL failure in script', 'retry', 'the user has no right to do this (ACL)'],
   ['NOPROTO', 'reconnect', 'Redis does not speak this version of its protocol: set resp: 2'],
   ['READONLY', 'rediscover', 'this server is a replica now'],
   ['MASTERDOWN', 'rediscover', 'this server is a replica that has lost its master'],
@@ -47,7 +49,9 @@ export function classifyRedisError(message: string): RedisErrorRule {
   const rule = rules.find(([start]) => message.startsWith(start));
   if (rule !== undefined) return { kind: rule[1], cure: rule[2] };
   // The script's own wrapping: "ERR … script: … -OOM …", "@user_script: …".
-  const inner = rules.find(([start]) => new RegExp(`(?:^|[\\s-])${start.trim()}\\b`).test(message));
+  const inner = rules.find(([start]) =>
+    new RegExp(`(?:^|[\\s-])${start.replace(/^ERR /, '').trim()}\\b`).test(message),
+  );
   return inner === undefined ? { kind: 'fatal', cure: '' } : { kind: inner[1], cure: inner[2] };
 }
 

@@ -2,7 +2,7 @@
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { repeat } from '../../clients/redis/repeat.ts';
 import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
-import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { StoreError } from '../../errors.ts';
 import { type RedisRecordWrite, recordLua } from '../../transports/redis/record-write.ts';
 import { chunksOf, Gather } from '../gather.ts';
 
@@ -77,11 +77,9 @@ export class Puts {
 
   #explain(refused: string, key: string): Error {
     const { shown } = this.#connection.settings;
-    if (/\bOOM\b/.test(refused))
-      return new BrokerUnavailable(`${shown} is out of memory; raise maxmemory or free some: ${refused}`);
     if (/\bWRONGTYPE\b/.test(refused))
       return new StoreError(`${shown}: the key '${key}' holds no result; delete or rename it`);
-    return new StoreError(`${shown}: a result was refused: ${refused}`);
+    return this.#connection.refusedWithin('a result', refused);
   }
 }
 

@@ -4,7 +4,7 @@
 import type { RedisConnection } from '../../clients/redis/connection.ts';
 import { repeat } from '../../clients/redis/repeat.ts';
 import { type RedisScript, redisScript } from '../../clients/redis/script.ts';
-import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { StoreError } from '../../errors.ts';
 import type { StoreWrite } from '../../lib/store-write.ts';
 import {
   type ChordPart,
@@ -142,15 +142,11 @@ export class RedisChords implements Chords {
   }
 
   #explain(refused: string, base: string): Error {
-    if (/\bOOM\b/.test(refused))
-      return new BrokerUnavailable(
-        `${this.#shown} is out of memory; raise maxmemory or free some: ${refused}`,
-      );
     if (/\bWRONGTYPE\b/.test(refused))
       return new StoreError(
         `${this.#shown}: the key '${base}.j' is no sorted set: Python workers must keep the parts of chords in order (result_chord_ordered, the default)`,
       );
-    return new StoreError(`${this.#shown}: a part of a chord was refused: ${refused}`);
+    return this.#connection.refusedWithin('a part of a chord', refused);
   }
 
   #ask<T>(ask: (timeoutMs: number) => Promise<T>): Promise<T> {

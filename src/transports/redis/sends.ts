@@ -1,6 +1,6 @@
 // Sending: what was asked for in one turn of the event loop goes out in one script call; several calls may be under way.
 import { type RedisConnection, ReplyLost } from '../../clients/redis/connection.ts';
-import { BrokerUnavailable, SendUnconfirmed, StoreError } from '../../errors.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { PublishOptions } from '../transport.ts';
@@ -91,7 +91,7 @@ export class Sends {
           .find((each) => each.length > 1);
         at += messages.length;
         if (problem === undefined) done();
-        else failed(new StoreError(`Redis did not take a message: ${problem}`));
+        else failed(this.#connection.refusedWithin('a message', problem));
       }
     } catch (error) {
       for (const { messages, failed } of batch) {

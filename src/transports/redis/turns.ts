@@ -136,7 +136,7 @@ export class Turns {
     lazily = false,
   ): void {
     const told = (letter: string, _: Claimed, error: string | undefined): void => {
-      if (letter === 'e') failed(new StoreError(`Redis: ${error ?? 'failed'}`));
+      if (letter === 'e') failed(this.#connection.refusedWithin('a settlement', error ?? 'it failed'));
       else done(letter === '1');
     };
     this.#add({ args, claim: null, done: told, failed }, lazily);
@@ -163,7 +163,8 @@ export class Turns {
         claim: write,
         done: (letter, { messages, heldBack }, error) => {
           if (letter === '!') resolve(null);
-          else if (error !== undefined && messages.length === 0) reject(new StoreError(`Redis: ${error}`));
+          else if (error !== undefined && messages.length === 0)
+            reject(this.#connection.refusedWithin('a claim', error));
           else
             resolve({
               messages: messages.map((each, n) => ({ ...each, field: base + n + each.field })),
