@@ -34,7 +34,7 @@ test('a new store is opened by many at the same moment', async () => {
   const workerData = pathToFileURL(join(root, 'dist', 'clients', 'sqlite.js')).href;
   const threads = Array.from({ length: 5 }, () => new Worker(opener, { eval: true, workerData }));
   expect(await Promise.all(threads.map(next))).toEqual(threads.map(() => 'ready'));
-  for (let round = 0; round < scaled(15, 200); round++) {
+  for (let round = 0; round < scaled(15, 100); round++) {
     const answers = threads.map(next);
     for (const thread of threads) thread.postMessage(join(folder, `${round}.db`));
     expect(await Promise.all(answers)).toEqual(threads.map(() => 'fine'));

@@ -10,6 +10,8 @@ import { Opened } from './run.ts';
 import { memoryStore, type Store, sqliteStore } from './stores.ts';
 
 const queues = ['a', 'b'];
+/** Many sequences take minutes. */
+const longMs = 600_000;
 
 type Operation =
   | { readonly do: 'publish'; readonly messages: readonly Sent[]; readonly from: number }
@@ -72,8 +74,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 describe('any sequence of operations leaves each message in one place, and the right one', () => {
-  test('memory', () => hold(memoryStore, scaled(100, 3000)));
-  test('sqlite', () => hold(sqliteStore, scaled(15, 400)));
+  test('memory', () => hold(memoryStore, scaled(100, 1000)), longMs);
+  test('sqlite', () => hold(sqliteStore, scaled(15, 150)), longMs);
 });
 
 async function hold(newStore: () => Store, runs: number): Promise<void> {

@@ -98,7 +98,7 @@ needs(describe, noRedis)('results in a Redis that fails', () => {
   test('what many put while the connection breaks again and again is all kept', async () => {
     await using relay = await Relay.to(server.port);
     await using backend = await openRedisBackend(`redis://127.0.0.1:${relay.port}/0`, patient);
-    const ids = Array.from({ length: scaled(600, 4000) }, (_, n) => `cut-${n}`);
+    const ids = Array.from({ length: scaled(600, 4200) }, (_, n) => `cut-${n}`);
     let next = 0;
     await Promise.all(
       Array.from({ length: 50 }, async () => {
