@@ -1,6 +1,6 @@
 // One run of vitest, and what belongs to it: cases with real processes and servers that fail are tried again on servers of their
 // own, and nothing may be left behind.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bin, root, run } from './setup.mjs';
@@ -26,6 +26,7 @@ const caches =
 export async function runTests(args, environment = {}, options = []) {
   // Short: sockets lie in it, and their paths must be.
   const folder = mkdtempSync(join(tmpdir(), 'ut-'));
+  chmodSync(folder, 0o711); // PostgreSQL runs as another user, and its files lie in it
   try {
     const env = { ...process.env, ...environment, TMPDIR: folder };
     const found = await vitest([...options, ...args], env);
