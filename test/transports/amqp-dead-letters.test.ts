@@ -1,12 +1,14 @@
 // Dead letters lie in a queue of RabbitMQ: what is left when the one who looks at them, or replays them, goes away in the middle.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { AmqpLink } from '../../src/clients/amqp/link.ts';
+import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
-import { until } from '../until.ts';
+import { patienceMs, until } from '../until.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -92,30 +94,10 @@ needs(describe, noRabbit)('dead letters on RabbitMQ', () => {
   it('what another program has put there is found again, and can be discarded', async () => {
     const vhost = server.vhost();
     const { app } = await dead(server.url(vhost), 1);
-    const transport = await open(server.url(vhost));
-    await transport.publish([
-      {
-        id: 'theirs',
-        queue: 'umbel.dead',
-        eta: null,
-        message: {
-          body: Buffer.from('what is this'),
-          contentType: 'text/plain',
-          contentEncoding: 'utf-8',
-          headers: {},
-          properties: {
-            correlationId: null,
-            replyTo: null,
-            priority: 0,
-            deliveryMode: 2,
-            expiration: null,
-            deliveryTag: null,
-            deliveryInfo: { exchange: '', routing_key: '' },
-            other: {},
-          },
-        },
-      },
-    ]);
+    await using link = new AmqpLink(amqpSettings(server.url(vhost), 'broker'));
+    const channel = await (await link.ready(patienceMs)).createConfirmChannel();
+    channel.publish('', 'umbel.dead', Buffer.from('what is this'), { contentType: 'text/plain' });
+    await channel.waitForConfirms();
     const [id = 0, ...others] = await app.deadLetters.find({ text: 'what is this' });
     expect(others).toEqual([]);
     expect((await app.deadLetters.get(id))?.call).toBeNull();
