@@ -2,21 +2,30 @@
 // the connection loses the lease: what was running then may run again. What harms the node itself: broker-restart.test.ts. Each once, side
 // by side, for they mostly wait; long run: a standstill of 45 s, connections closed 10 times instead of 3, a slow network that is cut 30 times
 // instead of 3, one that is silent for 11 s instead of 1, in both directions.
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { AmqpLink } from '../../src/clients/amqp/link.ts';
+import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { needs } from '../needs.ts';
 import { scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { cutAgainAndAgain, directions, prove, standStill, storm, through } from './harness/disturbed.ts';
+import { patienceMs } from '../until.ts';
+import {
+  cutAgainAndAgain,
+  cuts,
+  directions,
+  prove,
+  standStill,
+  storm,
+  through,
+} from './harness/disturbed.ts';
 import { onRabbit } from './harness/places.ts';
 import { trialMs } from './harness/trial.ts';
 
 const missing = noRabbit ?? noRedis;
-
-/** Of two cuts within a moment the later one is charged with the repeats of both. */
-const tolerated = ['overBound'];
 
 needs(describe.concurrent, missing)(
   `faults of the way to RabbitMQ, seed ${seed}`,
@@ -37,8 +46,9 @@ needs(describe.concurrent, missing)(
     it('connections that are closed again and again', async () => {
       const { server, results } = await servers();
       const place = onRabbit(server, results);
-      await prove('RabbitMQ closes all connections', { place, leasesBreak: true, tolerated }, async () => {
-        for (let round = 0; round < scaled(3, 10); round++) {
+      const losses = scaled(3, 10);
+      await prove('RabbitMQ closes all connections', { place, leasesBreak: true, losses }, async () => {
+        for (let round = 0; round < losses; round++) {
           await server.closeConnections(place.vhost);
           await sleep(300); // they come back
         }
@@ -49,6 +59,8 @@ needs(describe.concurrent, missing)(
       const { server, results } = await servers();
       await using proxy = await FaultProxy.before(server.port, 'amqp');
       const place = through(onRabbit(server, results), server.port, proxy);
+      // Of two cuts within a moment the later one is charged with the repeats of both.
+      const tolerated = ['overBound'];
       await storm('RabbitMQ storm', { place, leasesBreak: true, tolerated }, (random) => {
         proxy.cut(random.below(2) === 0 ? 'end' : 'reset');
       });
@@ -58,7 +70,7 @@ needs(describe.concurrent, missing)(
       const { server, results } = await servers();
       await using proxy = await FaultProxy.before(server.port, 'amqp');
       const place = through(onRabbit(server, results), server.port, proxy);
-      await prove('RabbitMQ, 50 ms and cuts', { place, leasesBreak: true, tolerated }, async () => {
+      await prove('RabbitMQ, 50 ms and cuts', { place, leasesBreak: true, losses: cuts }, async () => {
         await cutAgainAndAgain(proxy);
       });
     });
@@ -73,6 +85,18 @@ needs(describe.concurrent, missing)(
         await sleep(scaled(1000, 11_000));
         proxy.weather = {};
       });
+    });
+
+    it('a connection that is closed while no answer comes is gone, and keeps no process', async () => {
+      const server = await RabbitServerProcess.shared();
+      await using proxy = await FaultProxy.before(server.port, 'amqp');
+      const url = server.url().replace(`:${server.port}/`, `:${proxy.port}/`);
+      const link = new AmqpLink(amqpSettings(url, 'broker'));
+      const connection: object = await link.ready(patienceMs);
+      const { stream } = Reflect.get(connection, 'connection') as { stream: Socket }; // the library's own
+      proxy.weather = { silent: ['reply'] };
+      await link.close();
+      expect(stream.destroyed).toBe(true);
     });
   },
 );

@@ -1,6 +1,6 @@
 // Each single thing that is said between a program and its broker is lost once, after the broker has acted or before it has heard
 // of it: joining, sending, claiming, settling with a result, a retry, a countdown, the news of a result, leaving. Default run: a few of them,
-// the same each time (every 13th on Redis, every 61st on RabbitMQ); long run: each, and how soon tasks go on is judged.
+// the same each time (every 23rd on Redis, every 83rd on RabbitMQ); long run: each, and how soon tasks go on is judged.
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -84,7 +84,7 @@ async function redis(resultDb: number): Promise<Setup> {
     backend: `redis://127.0.0.1:${proxy.port}/${server.db(resultDb)}`,
     once: true,
     repeats: false,
-    stride: scaled(13, 1),
+    stride: scaled(23, 1),
   };
 }
 
@@ -101,7 +101,7 @@ async function rabbit(): Promise<Setup> {
     backend: place.backend,
     once: false,
     repeats: true,
-    stride: scaled(61, 1),
+    stride: scaled(83, 1),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Entry } from './ledger.ts';
 import type { Place } from './places.ts';
 import type { Program } from './program.ts';
 import { type Random, seeded } from './random.ts';
-import { figures, Trial, type TrialOptions, type Verdict } from './trial.ts';
+import { allowed, figures, Trial, type TrialOptions, type Verdict } from './trial.ts';
 
 export interface Scene {
   readonly trial: Trial;
@@ -26,12 +26,17 @@ export interface Disturbed extends Verdict {
 export interface DisturbedOptions extends Omit<TrialOptions, 'slots'> {
   /** A connection that is lost is a lease that is lost: what was running may run again. */
   readonly leasesBreak?: boolean;
+  /** So often connections are lost within a moment: which loss made a task run again is not known, but how many each may repeat. */
+  readonly losses?: number;
   /** Findings that the store cannot rule out after this fault. */
   readonly tolerated?: readonly string[];
   /** A connection may be dead without anybody's knowing for so long after the end of the fault, milliseconds. */
   readonly unnoticedMs?: number;
 }
 
+const slots = 4;
+/** Workers, where they are not killed. */
+const crew = 2;
 const canaries = 5;
 /** Each of some sends, one after the other, may take as long as a send may. */
 const sendsMs = 4 * patienceMs;
@@ -57,7 +62,7 @@ export async function prove(
   options: DisturbedOptions,
   fault: (scene: Scene) => Promise<void>,
 ): Promise<Disturbed> {
-  const { unnoticedMs = 0, tolerated = [], ...rest } = options;
+  const { unnoticedMs = 0, losses, tolerated = losses === undefined ? [] : ['overBound'], ...rest } = options;
   const found = await disturbed(rest, fault);
   const { report, counts, canaryMs, failures } = found;
   const told = new Map<string, number>();
@@ -72,6 +77,8 @@ export async function prove(
   );
   const wrong = guilty(report).filter((name) => !tolerated.includes(name));
   expect(wrong, `${JSON.stringify(report)}\n${about(found)}`).toEqual([]);
+  if (losses !== undefined)
+    expect(counts.duplicated).toBeLessThanOrEqual(losses * crew * allowed(slots).slots);
   for (const failure of failures) expect(failure).toMatch(/^(BrokerUnavailable|SendUnconfirmed)/);
   if (isLong) expect(canaryMs, 'until all worked again').toBeLessThan(resumeMs + unnoticedMs);
   return found;
@@ -82,7 +89,7 @@ export async function prove(
  * nothing over what was written, and works again.
  */
 export async function standStill(title: string, options: Omit<TrialOptions, 'slots'>): Promise<void> {
-  await using trial = new Trial({ slots: 4, ...options });
+  await using trial = new Trial({ slots, ...options });
   const sender = await trial.sender();
   const frozen = await trial.worker();
   // So long that they do not end before it stands.
@@ -109,11 +116,14 @@ export async function standStill(title: string, options: Omit<TrialOptions, 'slo
   expect(counts, 'it works again').toMatchObject({ acknowledged: 24, ended: 24, duplicated: 4 });
 }
 
+/** So often connections are cut. */
+export const cuts = scaled(3, 30);
+
 /** A network of 50 ms in each direction, cut 3 times (long run: 30 times) at random moments. */
 export async function cutAgainAndAgain(proxy: FaultProxy): Promise<void> {
   const random = seeded(seed);
   proxy.weather = { latencyMs: 50 };
-  for (let round = 0; round < scaled(3, 30); round++) {
+  for (let round = 0; round < cuts; round++) {
     await sleep(300 + random.below(500)); // work goes on meanwhile
     proxy.cut(random.below(2) === 0 ? 'end' : 'reset');
   }
@@ -131,7 +141,7 @@ export async function storm(
   cut: (random: Random) => void,
 ): Promise<void> {
   const random = seeded(seed);
-  await using trial = new Trial({ slots: 4, ...options });
+  await using trial = new Trial({ slots, ...options });
   const senders = await Promise.all([trial.sender(), trial.sender(), trial.sender()]);
   const workers = await Promise.all([trial.worker(), trial.worker(), trial.worker()]);
   const rounds = scaled(2, 30);
@@ -177,7 +187,7 @@ async function disturbed(
   { leasesBreak = false, ...options }: DisturbedOptions,
   fault: (scene: Scene) => Promise<void>,
 ): Promise<Disturbed> {
-  await using trial = new Trial({ slots: 4, ...options });
+  await using trial = new Trial({ slots, ...options });
   const [sender, canary] = await Promise.all([trial.sender(), trial.sender()]);
   const workers = await Promise.all([trial.worker(), trial.worker()]);
   const load = keepBusy(sender);
