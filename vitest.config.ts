@@ -28,7 +28,8 @@ export default defineConfig({
     hookTimeout: 2 * patienceMs,
     expect: { poll: { timeout: patienceMs, interval: 20 } },
     pool: 'forks',
-    maxWorkers: 3,
+    // Of two processors: much of what they do is waiting for servers and other processes.
+    maxWorkers: 5,
     sequence: { sequencer: LongFirst },
   },
 });

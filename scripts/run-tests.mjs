@@ -15,9 +15,12 @@ const tries = 2;
 /** More failures than this are no accident: none is tried again. */
 const mostAccidents = 10;
 
-/** Files that others keep in the folder for temporary files. */
-const caches =
-  /^(?:tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
+/**
+ * What may stay in the folder for temporary files: caches of others, and where stores with long paths have their sockets, since those of
+ * killed workers stay.
+ */
+const mayStay =
+  /^(?:umbel-\d+-[0-9a-f]{12}$|tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
 
 /**
  * Runs vitest with these arguments; resolves with what passed, failed, was skipped, and what was flaky. `options` go to vitest also
@@ -94,7 +97,7 @@ function leftBehind(folder) {
     }
   }
   for (const name of readdirSync(folder))
-    if (!caches.test(name)) found.push(`left in the folder for temporary files: ${name}`);
+    if (!mayStay.test(name)) found.push(`left in the folder for temporary files: ${name}`);
   return found;
 }
 
