@@ -12,6 +12,7 @@ export type RedisClient = ReturnType<typeof createClient>;
  * `checkServerIdentity: () => undefined` when `socket.checkHostname` is false, and a `reconnectStrategy`.
  */
 export type RedisClientOptions = Readonly<Record<string, unknown>> & {
+  readonly RESP: 2 | 3;
   readonly socket: Readonly<Record<string, unknown>> & { readonly checkHostname?: boolean };
 };
 
@@ -169,10 +170,23 @@ export class RedisLink {
   }
 }
 
+type Library = typeof import('@redis/client');
+type Factory = ReturnType<Library['RedisClient']['factory']>;
+
+/** For each version of the protocol, what makes clients. */
+const factories = new Map<2 | 3, Factory>();
+
+/** The library's `createClient` makes a class of a thousand functions whenever an option differs from the last one's, be it the database. */
+function factoryOf(library: Library, RESP: 2 | 3): Factory {
+  const known = factories.get(RESP) ?? (library.RedisClient.factory({ RESP }) as unknown as Factory); // differs in the version only
+  factories.set(RESP, known);
+  return known;
+}
+
 async function newClient(options: RedisClientOptions): Promise<RedisClient> {
-  const { createClient } = await import('@redis/client');
+  const create = factoryOf(await import('@redis/client'), options.RESP);
   // Its own reconnecting keeps to one place, and keeps commands whose fate we must know.
-  const client = createClient({
+  const client = create({
     ...options,
     socket: {
       ...options.socket,

@@ -1,5 +1,6 @@
 // Where the messages and results of a trial are, and how to look there past all of Umbel's code.
-import { createClient } from '@redis/client';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RedisClient } from '@redis/client';
 import { connect } from 'amqplib';
 import type { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import type { RedisServerProcess } from '../../servers/redis.ts';
@@ -104,14 +105,17 @@ for _, key in ipairs(redis.call('KEYS', 'celery-task-meta-*')) do all[#all + 1] 
 return all`;
 
 /** What we use of a client. */
-interface RedisClient {
+interface Client {
   eval(script: string): Promise<unknown>;
   destroy(): void;
 }
 
+/** The library's `createClient` makes a class of a thousand functions for each other URL. */
+const createClient = RedisClient.factory();
+
 /** One database, read with a client of our own. */
 class RedisEye implements AsyncDisposable {
-  readonly #client: RedisClient;
+  readonly #client: Client;
 
   static async open(url: string): Promise<RedisEye> {
     const client = createClient({ url });
@@ -120,7 +124,7 @@ class RedisEye implements AsyncDisposable {
     return new RedisEye(client);
   }
 
-  private constructor(client: RedisClient) {
+  private constructor(client: Client) {
     this.#client = client;
   }
 
@@ -173,6 +177,9 @@ class RedisView implements View {
   }
 }
 
+/** Each question costs a process, and the answer may be old: who asks again and again does so at this pace. */
+const askEveryMs = 150;
+
 class RabbitView implements View {
   /** Quorum queues, in which suspects and what is early wait for their time, tell their length now and then. */
   readonly lags = true;
@@ -188,6 +195,7 @@ class RabbitView implements View {
 
   /** In all queues, those included in which messages wait for their time. */
   async messages(): Promise<number> {
+    await sleep(askEveryMs);
     const queues = await this.#server.queues(this.#vhost);
     return queues.reduce((sum, { name, messages }) => sum + (name === 'umbel.dead' ? 0 : messages), 0);
   }
