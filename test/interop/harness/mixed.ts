@@ -170,13 +170,19 @@ export class Mixed implements AsyncDisposable {
     await until(() => begun() >= tasks, `${tasks} tasks begun by ${worker.pid}`);
   }
 
-  /** Waits until this worker is within a task that lasts for a while yet. */
+  /** Waits until this worker is within a task that lasts for a while yet: so many are sent that the others cannot take them all. */
   async isWithinTask(worker: PythonWorker | Program): Promise<void> {
-    for (let holder: number | undefined; holder !== worker.pid; ) {
-      const id = await this.send(3);
-      const started = (): number | undefined => this.#starts().find((entry) => entry.id === id)?.pid;
-      await until(() => started() !== undefined, `the begin of ${id}`);
-      holder = started();
+    for (;;) {
+      const long = new Set<string>();
+      for (let n = 0; n < 2 * slots; n++) long.add(await this.send(3));
+      const isRunning = (entry: Entry): boolean =>
+        entry.kind === 'start' &&
+        long.has(entry.id) &&
+        entry.pid === worker.pid &&
+        !this.#ended().has(entry.id);
+      const areOver = (): boolean => [...long].every((id) => this.#ended().has(id));
+      await until(() => this.ledger.some(isRunning) || areOver(), `a long task within ${worker.pid}`);
+      if (this.ledger.some(isRunning)) return;
     }
   }
 
@@ -268,11 +274,19 @@ export class Mixed implements AsyncDisposable {
 
   async #isAtRest(): Promise<boolean> {
     const ended = this.#ended();
-    if (!this.ledger.every((entry) => entry.kind !== 'ok' || ended.has(entry.id))) return false;
-    if (this.#rabbit === null) return this.#held().size === 0;
+    const open = this.ledger.flatMap((entry) =>
+      entry.kind === 'ok' && !ended.has(entry.id) ? [entry.id] : [],
+    );
+    if (this.#rabbit === null) return this.#held().size === 0 && open.every((id) => this.#hasVanished(id));
+    if (open.length > 0) return false;
     // Ready and unacknowledged ones. RabbitMQ does not say which.
     const { server, vhost } = this.#rabbit;
     return (await server.queues(vhost)).every(({ messages }) => messages === 0);
+  }
+
+  /** A killed Python worker had it and nobody has it now; with late acknowledgement that is not one that runs. It never ends. */
+  #hasVanished(id: string): boolean {
+    return this.#settings.task_acks_late === true && this.#takers(id).at(-1) === 'python, and forgotten';
   }
 
   /** Ids of all messages that are anywhere in the broker's database: in queues, in either side's hands, scheduled. */
