@@ -1,12 +1,15 @@
 // What happens to the way to Redis, and to a worker that does not answer for a while: nothing is lost, nothing runs twice, and soon all works
 // again. Each once, side by side, for they mostly wait; long run: a standstill of 45 s, a slow network that is cut 30 times instead of 3, one
 // that is silent for 11 s instead of 1, in both directions.
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { RedisConnection } from '../../src/clients/redis/connection.ts';
+import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { needs } from '../needs.ts';
 import { scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
 import { cutAgainAndAgain, directions, prove, standStill, through } from './harness/disturbed.ts';
 import { onRedis } from './harness/places.ts';
 import { trialMs } from './harness/trial.ts';
@@ -42,5 +45,19 @@ needs(describe.concurrent, noRedis)(`faults of the way to Redis, seed ${seed}`, 
       proxy.weather = {};
     });
     expect(found.counts.duplicated).toBe(0);
+  });
+
+  it('a connection that is closed while it is being made is gone, and keeps no process', async () => {
+    const server = await RedisServerProcess.shared();
+    await using proxy = await FaultProxy.before(server.port, 'redis');
+    const settings = redisSettings(`redis://127.0.0.1:${proxy.port}/${server.db()}`, 'broker');
+    // After so many turns of the event loop: it is somewhere on its way.
+    for (let turns = 0; turns < 20; turns++) {
+      const connection = await RedisConnection.open(settings);
+      for (let turn = 0; turn < turns; turn++) await nextTurn();
+      await connection.close();
+    }
+    await sleep(100); // one that would stay has come by now
+    await until(() => proxy.connections.length === 0, 'all connections are gone');
   });
 });

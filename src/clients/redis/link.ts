@@ -143,7 +143,7 @@ export class RedisLink {
         this.#lose = null;
         if (client?.isOpen) {
           if (this.#gently) void retire(client);
-          else client.destroy();
+          else end(client);
         }
       }
       if (!signal.aborted)
@@ -204,7 +204,7 @@ async function inTime<T>(client: RedisClient, withinMs: number, racing: readonly
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(new Error(`no answer for ${withinMs} ms`));
-      if (client.isOpen) client.destroy();
+      if (client.isOpen) end(client);
     }, withinMs);
   });
   try {
@@ -212,6 +212,12 @@ async function inTime<T>(client: RedisClient, withinMs: number, racing: readonly
   } finally {
     clearTimeout(timer);
   }
+}
+
+function end(client: RedisClient): void {
+  // One that is still connecting would have its socket all the same, and keep it.
+  client.once('connect', () => client.destroy());
+  client.destroy();
 }
 
 /** Ends a client when the answers that are on their way have come, or do not come. */
@@ -228,10 +234,10 @@ async function askSentinel(
   signal: AbortSignal,
 ): Promise<RedisEndpoint | null> {
   const client = await newClient(clientOptions(settings, endpoint, true));
-  const end = (): void => {
-    if (client.isOpen) client.destroy();
+  const stop = (): void => {
+    if (client.isOpen) end(client);
   };
-  signal.addEventListener('abort', end);
+  signal.addEventListener('abort', stop);
   try {
     signal.throwIfAborted();
     const asking = client
@@ -242,8 +248,8 @@ async function askSentinel(
     const [host, port] = reply.map(String);
     return host === undefined ? null : { host, port: Number(port) };
   } finally {
-    signal.removeEventListener('abort', end);
-    end();
+    signal.removeEventListener('abort', stop);
+    stop();
   }
 }
 
