@@ -22,8 +22,9 @@ needs(describe, noRedis)('who took a message', () => {
     expect(takersOf('task-1')).toEqual(['python, and forgotten']);
     const waiting = spawn('redis-cli', ['-p', String(server.port), 'BRPOP', 'q', '0'], { stdio: 'ignore' });
     await until(() => server.cli('INFO', 'clients').includes('blocked_clients:1'));
+    const gone = once(waiting, 'exit');
     await send('task-11');
-    await once(waiting, 'exit');
+    await gone;
     expect(takersOf('task-11')).toEqual(['python, and forgotten']);
     server.cli('HSET', 'unacked', 'tag', '[{"headers": {"id": "task-11"}}, "", "q"]');
     expect(takersOf('task-11')).toEqual(['python']);
