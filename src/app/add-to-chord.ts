@@ -16,7 +16,7 @@ export async function addToChord<Out>(
   signature: WireSignature,
   count: number,
 ): Promise<AsyncResult<Out>> {
-  const { id, group, embed } = task.request.message;
+  const { id, group, embed, stamps } = task.request.message;
   const chords = (await task.app.backend())?.chords;
   if (group === null || embed.chord === null || chords === undefined)
     throw new WorkflowError(`${task.name}[${id}] is no member of a chord, so nothing can be added to it`);
@@ -30,5 +30,6 @@ export async function addToChord<Out>(
     groupId: group,
     chord: embed.chord,
     asOne: true,
+    stamps,
   });
 }

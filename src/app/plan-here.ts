@@ -12,7 +12,7 @@ import { currentTask } from './context.ts';
 export interface Start
   extends Pick<
     PlanContext,
-    'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne' | 'inlineBytes'
+    'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne' | 'stamps' | 'inlineBytes'
   > {
   /** Default: random. */
   readonly newId?: PlanContext['newId'];

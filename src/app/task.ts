@@ -139,7 +139,8 @@ export interface BoundTask {
   updateState(state: TaskState, meta?: unknown): Promise<void>;
   /**
    * Makes what has another workflow run in the place of this task: `throw task.replace(add.s(2, 3))`. That one's result is this
-   * task's, and what was to follow this task follows it. Celery's `replace`.
+   * task's, and what was to follow this task follows it. One that was frozen keeps its ids but for that of its end, which is this task's.
+   * Each of its tasks has this task's stamps. Celery's `replace`.
    */
   replace(signature: AnySignature): Replaced;
   /**

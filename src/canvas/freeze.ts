@@ -1,4 +1,5 @@
 // Ids: what makes of a workflow one that is known by its results before anything of it has run.
+import { WorkflowError } from '../errors.ts';
 import { uuid5, uuid7 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { bodyOf, headerOf, kindOf, ofParts, partsOf, withOptions } from './construct.ts';
@@ -93,6 +94,25 @@ export function resultId(signature: WireSignature): string | null {
       return resultId(bodyOf(signature)) ?? given;
     default:
       return given;
+  }
+}
+
+/** The same workflow ending with this id, whatever id its end had; its other parts keep theirs. */
+export function endingAs(signature: WireSignature, id: string): WireSignature {
+  switch (kindOf(signature)) {
+    case 'chain': {
+      const steps = partsOf(signature);
+      const tasks = steps.map((step, index) => (index === steps.length - 1 ? endingAs(step, id) : step));
+      return { ...signature, kwargs: ofParts(tasks) };
+    }
+    case 'chord':
+      return { ...signature, kwargs: { ...signature.kwargs, body: endingAs(bodyOf(signature), id) } };
+    case 'group':
+      throw new WorkflowError(
+        'a group that Python has frozen ends many times, so it cannot take the place of a task: put it into a chord, or freeze it no more',
+      );
+    default:
+      return withId(signature, id);
   }
 }
 

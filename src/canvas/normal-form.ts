@@ -51,9 +51,8 @@ function endingInOne(signature: WireSignature): WireSignature {
   switch (kindOf(signature)) {
     case 'group': {
       if (isFrozen(signature)) return signature; // Python counts its members as parts of the chord around it
-      const { link_error, ...own } = signature.options;
-      const members = partsOf(signature).map(endingInOne);
-      return chordOf(groupOf(members, link_error === undefined ? {} : { link_error }), collect, own);
+      const { header, own } = optionsAsHeader(signature);
+      return chordOf(groupOf(partsOf(signature).map(endingInOne), header), collect, own);
     }
     case 'chord': {
       const body = bodyOf(signature);
@@ -124,17 +123,23 @@ function normalizeChain(chain: WireSignature, asOne: boolean): WireSignature {
 /** A group or a chord with what comes after it. */
 function followedBy(part: WireSignature, rest: readonly WireSignature[], asOne: boolean): WireSignature {
   if (kindOf(part) === 'group') {
-    const { link_error, ...own } = part.options;
-    return normalizeChord(
-      chordOf({ ...part, options: link_error === undefined ? {} : { link_error } }, chainOf(rest), own),
-      asOne,
-    );
+    const { header, own } = optionsAsHeader(part);
+    return normalizeChord(chordOf({ ...part, options: header }, chainOf(rest), own), asOne);
   }
   const body = bodyOf(part);
   return normalizeChord(
     chordOf(headerOf(part), chainOf([body, ...rest]), part.options, body.chord_policy),
     asOne,
   );
+}
+
+/** The options of a group that becomes the header of a chord: its id, and what follows its failures, stay its own. */
+function optionsAsHeader({ options }: WireSignature): { readonly header: Json; readonly own: Json } {
+  const { link_error, task_id, ...own } = options;
+  return {
+    header: { ...(link_error !== undefined && { link_error }), ...(task_id !== undefined && { task_id }) },
+    own,
+  };
 }
 
 /** The steps of a chain, with what it says of all of them. */

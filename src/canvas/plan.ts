@@ -1,11 +1,12 @@
 // From a workflow to the messages that start it. Pure: the same workflow and ids give the same messages.
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import { chainIn, chainOf, kindOf, withListed, withOptions, withoutChain } from './construct.ts';
-import { derivedIds, freeze, handleOf } from './freeze.ts';
+import { derivedIds, endingAs, freeze, handleOf } from './freeze.ts';
 import { mapTasks } from './map-tasks.ts';
 import { normalize } from './normal-form.ts';
 import type { Plan, PlanContext } from './planned.ts';
 import { Planner } from './planner.ts';
+import { withStampsOf } from './stamp.ts';
 
 /**
  * Plans a workflow: a signature as the user made it, or as it came in a message (frozen by us or by Python, or not at all).
@@ -44,7 +45,7 @@ function withItsChain(
 
 /** The context in which what `task.replace` was given takes the place of the running task. */
 export function replacement(message: TaskMessage): PlanContext {
-  const { id, rootId, parentId, group, groupIndex, embed } = message;
+  const { id, rootId, parentId, group, groupIndex, embed, stamps } = message;
   const nesting = message.replacedTaskNesting + 1;
   return {
     ...embed,
@@ -53,6 +54,7 @@ export function replacement(message: TaskMessage): PlanContext {
     parentId,
     groupId: group,
     groupIndex,
+    stamps,
     asOne: true,
     replacedTaskNesting: nesting,
     newId: derivedIds(id, `replace.${nesting}`), // the one that replaces has this id, too, and may be replaced again
@@ -67,16 +69,21 @@ function marked(whole: WireSignature, { replacedTaskNesting, id }: PlanContext):
   );
 }
 
+/** What takes the place of a task ends with that task's id, also where it was frozen: who waits knows no other. */
+function identified(normal: WireSignature, { replacedTaskNesting, id }: PlanContext): WireSignature {
+  return replacedTaskNesting === undefined || id === undefined ? normal : endingAs(normal, id);
+}
+
 /** The workflow in normal form and with ids, together with what it is given to end with. */
 function placed(signature: WireSignature, context: PlanContext): WireSignature {
-  const { id = null, chain, newId } = context;
-  const normal = normalize(signature, context.asOne === true);
+  const { id = null, chain, newId, stamps = {} } = context;
+  const normal = withStampsOf(normalize(signature, context.asOne === true), stamps);
   const linked = withListed(
     withListed(normal, 'link', context.callbacks ?? []),
     'link_error',
     context.errbacks ?? [],
   );
-  const frozen = marked(freeze(normalize(linked), id, newId), context);
+  const frozen = marked(freeze(identified(normalize(linked), context), id, newId), context);
   if (!chain?.length || kindOf(signature) === 'task') return frozen;
   return freeze(normalize(chainOf([frozen, ...[...chain].reverse()])), null, newId, 'then');
 }

@@ -24,6 +24,8 @@ export interface PlanContext {
   /** The body of the chord that it is a part of. */
   readonly chord?: WireSignature | null;
   readonly replacedTaskNesting?: number;
+  /** Stamps of the task that it takes the place of, or is added by: each of its parts has them, too. */
+  readonly stamps?: Json;
   /**
    * Makes the id of a part that has none, from its place: `header.3.chain.0`. Two ways: a random one ({@link randomIds}) where a
    * workflow is first sent, and one derived from who sends ({@link derivedIds}) in a worker, so that what is sent twice is the same.

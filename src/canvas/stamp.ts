@@ -32,6 +32,15 @@ export function stamped(signature: WireSignature, stamps: Stamps | StampingVisit
   });
 }
 
+/** The same workflow with the stamps of a task that it belongs to; what a part itself is stamped with goes before them. */
+export function withStampsOf(signature: WireSignature, stamps: Stamps): WireSignature {
+  const given = Object.entries(stamps).filter(([name]) => !isTaken(name));
+  if (given.length === 0) return signature;
+  return stamped(signature, {
+    onSignature: ({ options }) => Object.fromEntries(given.filter(([name]) => !(name in options))),
+  });
+}
+
 function isVisitor(stamps: Stamps | StampingVisitor): stamps is StampingVisitor {
   return typeof stamps.onSignature === 'function';
 }
@@ -40,10 +49,14 @@ function isVisitor(stamps: Stamps | StampingVisitor): stamps is StampingVisitor 
 function checkStamp(name: string, options: Json): void {
   const { stamped_headers: known } = options;
   const isStamp = Array.isArray(known) && known.includes(name);
-  if (celeryHeaders.has(name) || taken.has(name) || (name in options && !isStamp))
+  if (isTaken(name) || (name in options && !isStamp))
     throw new ConfigError(
       `a stamp cannot be named '${name}', which means something else in a call's options`,
     );
+}
+
+function isTaken(name: string): boolean {
+  return celeryHeaders.has(name) || taken.has(name);
 }
 
 const taken: ReadonlySet<string> = new Set([

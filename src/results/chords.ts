@@ -4,7 +4,9 @@ import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
 
 /**
  * What a part came to. `complete`: whoever added it is the one who sends the body, and stays it until {@link Chords.done}: it is
- * told so again if it asks again after a crash. `done`: {@link Chords.done}, or the body, was there before.
+ * told so again if it asks again after a crash. `done`: {@link Chords.done} was there before. A
+ * body whose id has a result already (it was chosen, and used before) is no sign of that; but a chord whose size nobody knows any more is
+ * not ended a second time by a late part (`ChordPlace.last`).
  */
 export type ChordState = 'open' | 'complete' | 'done';
 

@@ -109,19 +109,34 @@ export const chordConformance: readonly Case[] = [
     assert.deepEqual(await chords.parts('g'), []);
   }),
 
-  check('a chord whose body has ended is done, also when nobody remembers the chord', async (harness) => {
+  check('a chord is complete though the id of its body has a result already', async (harness) => {
     const backend = await harness.open(day);
     const chords = chordsOf(backend);
-    await chords.resize('g', 2);
-    await backend.put(record('body', 'STARTED'));
-    assert.equal(
-      await end(chords, 0),
-      'open',
-      'a task that was replaced by this chord has the id of its body',
-    );
     await backend.put(record('body', 'SUCCESS'));
-    assert.equal(await end(chords, 1), 'done');
+    await chords.resize('g', 2);
+    assert.equal(await end(chords, 0), 'open');
+    assert.equal(await end(chords, 1), 'complete');
+    await chords.resize('fast', 2);
+    assert.equal(await end(chords, 0, { groupId: 'fast', last: true }), 'complete');
   }),
+
+  check(
+    'a chord that nobody remembers and whose body has ended is not ended once more by a late part',
+    async (harness) => {
+      const backend = await harness.open(day);
+      const chords = chordsOf(backend);
+      await backend.put(record('body', 'STARTED'));
+      assert.equal(
+        await end(chords, 0, { groupId: 'replacing', last: true }),
+        'complete',
+        'a task that was replaced by this chord has the id of its body',
+      );
+      await backend.put(record('body', 'FAILURE'));
+      assert.equal(await end(chords, 0, { last: true }), 'open');
+      await chords.resize('g', 2);
+      assert.equal(await end(chords, 1), 'complete', 'it was only not known yet how many there are');
+    },
+  ),
 
   check('a chord whose size is not known yet is not complete', async (harness) => {
     const chords = chordsOf(await harness.open(day));

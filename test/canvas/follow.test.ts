@@ -89,6 +89,56 @@ describe('after a success', () => {
   });
 });
 
+describe('what takes the place of a task', () => {
+  const stamps = { customer: 'c-17', importId: 4 };
+  const place = (
+    signature: WireSignature,
+    changes: Partial<TaskMessage> = { stamps, stampedHeaders: Object.keys(stamps) },
+  ): Promise<Follow> => followOf(message({}, changes), { kind: 'replaced', signature }, rules);
+
+  it('ends with its id, also where it was frozen; its other parts keep the ids that they were given', async () => {
+    const single = step('end', 'frozen');
+    const chained = chainOf([step('first', 'f'), single]);
+    const together = groupOf([step('h', 'h0'), step('h', 'h1')], { task_id: 'hg' });
+    for (const [signature, kept] of [
+      [single, ['me']],
+      [chained, ['f']],
+      [chordOf(together, single), ['h0', 'h1']],
+      [chordOf(together, chained), ['h0', 'h1']],
+      [chainOf([together, single]), ['h0', 'h1']],
+      [together, ['h0', 'h1']],
+    ] as const) {
+      const [start] = (await place(signature)).starts;
+      expect(start?.plan.handle).toMatchObject({ kind: 'task', id: 'me' });
+      expect(start?.plan.calls.map(({ id }) => id)).toEqual(kept);
+      if (kept.length === 2) expect(start?.plan.chords).toEqual([{ groupId: 'hg', size: 2 }]);
+    }
+  });
+
+  it('cannot be a group whose members Python has given their places', async () => {
+    const member = withOptions(step('h', 'h0'), { group_id: 'hg' });
+    await expect(place(groupOf([member], { task_id: 'hg' }))).rejects.toThrow('put it into a chord');
+  });
+
+  it('has its stamps in each of its parts, what follows them included; a stamp of their own goes before', async () => {
+    const own = { ...step('h'), options: { stamped_headers: ['customer'], customer: 'own' } };
+    const linked = withOptions(step('h'), { link: [step('callback')], link_error: [step('errback')] });
+    const [start] = (await place(groupOf([own, linked]))).starts;
+    const [first, second] = start?.plan.calls ?? [];
+    expect(first?.options).toMatchObject({ customer: 'own', importId: 4 });
+    const followers = [second?.embed.callbacks?.[0], second?.embed.errbacks?.[0], second?.embed.chord];
+    for (const each of [second, ...followers])
+      expect(each?.options).toMatchObject({ ...stamps, stamped_headers: ['customer', 'importId'] });
+  });
+
+  it('does not take a stamp for an option', async () => {
+    const bad = { queue: 'elsewhere', task_id: 'other', fine: 1 };
+    const [start] = (await place(step('end'), { stamps: bad, stampedHeaders: Object.keys(bad) })).starts;
+    expect(start?.plan.calls).toMatchObject([{ id: 'me', options: { fine: 1, stamped_headers: ['fine'] } }]);
+    expect(start?.plan.calls[0]?.options).not.toHaveProperty('queue');
+  });
+});
+
 describe('after a failure', () => {
   it('errbacks get the id of what failed, or the error where they take it', async () => {
     const errbacks = [step('by.id', '1'), step('takes.error', '2')];

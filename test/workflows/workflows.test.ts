@@ -12,6 +12,7 @@ import {
   starmap,
   TaskRevokedError,
 } from '../../src/index.ts';
+import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
@@ -192,6 +193,30 @@ for (const kind of storeKinds) {
       expect(await (await middle.delay()).get(wait)).toBe(12);
     });
 
+    it('task.replace: what was frozen before runs under its ids, and ends with that of the task', async () => {
+      const { app, double, total } = await stand();
+      const members = deferred<readonly AsyncResult[]>();
+      const swap = app.task('swap', { bind: true }, (task): number => {
+        const frozen = chord(group([double.s(1), double.s(2)]), total.s()).freeze();
+        members.resolve((frozen.result.parent as GroupResult).results);
+        throw task.replace(frozen);
+      });
+      const stamps: unknown[] = [];
+      const stamped = app.task('stamped', { bind: true }, (task, value: number): number => {
+        stamps.push(task.request.stamps);
+        return value;
+      });
+      const result = await chain(swap.s(), stamped.s()).stamp({ importId: 7 }).delay();
+      expect(await result.get(wait)).toBe(6);
+      expect(await result.parent?.get(wait)).toBe(6);
+      expect(await Promise.all((await members.promise).map((each) => each.get(wait)))).toEqual([2, 4]);
+      const outer = app.task('outer', { bind: true }, (task): number => {
+        throw task.replace(chord(group([stamped.s(3), stamped.s(4)]), total.s()));
+      });
+      await (await outer.s().stamp({ importId: 8 }).delay()).get(wait);
+      expect(stamps).toEqual([{ importId: 7 }, { importId: 8 }, { importId: 8 }]);
+    });
+
     it('parts that are acknowledged before they run are followed likewise', async () => {
       const { app, add, total, double } = await stand();
       const early = app.task('early', { acksLate: false }, (x: number) => x + 1);
@@ -234,6 +259,17 @@ for (const kind of storeKinds) {
       expect(await header.results[1]?.get({ ...wait, propagate: false })).toBeInstanceOf(TaskRevokedError);
       expect(heard).toEqual([]);
       await app.result('unknown').revoke();
+    });
+
+    it('a body that has a result already runs again, as in Celery, and what follows it runs', async () => {
+      const { double, same, total, hear, heard } = await stand();
+      const body = total.s().freeze();
+      await (await chord([double.s(1), double.s(2)], body).delay()).get(wait);
+      const next = await chain(chord([double.s(3), double.s(4)], body), hear.s('next')).delay();
+      await next.get(wait);
+      expect(heard).toEqual([[14, 'next']]);
+      const outer = await chord([chord([double.s(5)], body), double.s(6)], same.s()).delay();
+      expect(await outer.get(wait)).toEqual([10, 12]);
     });
 
     it('celery.chord_unlock, as Python sends it: looks until all have ended, and sends the body once or fails it', async () => {

@@ -48,11 +48,12 @@ export class MemoryChords implements Chords {
     const text = encodePart(part);
     const closer = this.#open.get(groupId)?.closer ?? null;
     if (closer !== null) return closer === part.taskId ? 'complete' : 'open';
-    if (this.#done.has(groupId) || (bodyId !== null && this.#records.hasEnded(bodyId))) return 'done';
+    if (this.#done.has(groupId)) return 'done';
     const chord = this.#of(groupId);
     const { parts, size, added } = chord;
     if (!parts.has(part.taskId)) parts.set(part.taskId, { index: index ?? Number.POSITIVE_INFINITY, text });
-    if (!last && (size === null || parts.size < size + added.size)) return 'open';
+    const ends = last && (size !== null || bodyId === null || !this.#records.hasEnded(bodyId));
+    if (!ends && (size === null || parts.size < size + added.size)) return 'open';
     chord.closer = part.taskId;
     return 'complete';
   }

@@ -1,3 +1,32 @@
+/** As it is now: versions 2 and 3 make it. */
+const addChordPart = `
+CREATE OR REPLACE FUNCTION $schema.add_chord_part(g text, t text, at bigint, entry text, body text, is_last int, kept_ms float8)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  due timestamptz := clock_timestamp() + kept_ms * interval '1 millisecond';
+  c $schema.chord;
+  added bigint;
+BEGIN
+  SELECT * INTO c FROM $schema.chord WHERE group_id = g FOR UPDATE;
+  IF c.done THEN RETURN 'done'; END IF;
+  IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
+  INSERT INTO $schema.chord (group_id, expires) VALUES (g, due)
+    ON CONFLICT (group_id) DO UPDATE SET expires = due RETURNING * INTO c;
+  -- Somebody else may have made it, and closed it, since it was looked for.
+  IF c.done THEN RETURN 'done'; END IF;
+  IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
+  INSERT INTO $schema.chord_part AS p (group_id, task_id, place, part) VALUES (g, t, at, entry)
+    ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE p.part IS NULL;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  UPDATE $schema.chord SET count = count + added WHERE group_id = g RETURNING * INTO c;
+  IF c.size IS NULL AND (is_last = 0 OR EXISTS (
+    SELECT 1 FROM $schema.result WHERE task_id = body AND rank > 0 AND (expires IS NULL OR expires > clock_timestamp())
+  )) THEN RETURN 'open'; END IF;
+  IF c.size IS NOT NULL AND is_last = 0 AND c.count < c.size + c.extra THEN RETURN 'open'; END IF;
+  UPDATE $schema.chord SET closer = t WHERE group_id = g;
+  RETURN 'complete';
+END $$;`;
+
 /** The tables of results; each entry leads to the next version. */
 export const resultSchema: readonly string[] = [
   `
@@ -33,32 +62,7 @@ CREATE TABLE $schema.chord_part (
   part text,                            -- null: added by a member, has not ended
   PRIMARY KEY (group_id, task_id)
 );
-CREATE FUNCTION $schema.add_chord_part(g text, t text, at bigint, entry text, body text, is_last int, kept_ms float8)
-RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  due timestamptz := clock_timestamp() + kept_ms * interval '1 millisecond';
-  c $schema.chord;
-  added bigint;
-BEGIN
-  SELECT * INTO c FROM $schema.chord WHERE group_id = g FOR UPDATE;
-  IF c.done THEN RETURN 'done'; END IF;
-  IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
-  IF EXISTS (SELECT 1 FROM $schema.result WHERE task_id = body AND rank > 0 AND (expires IS NULL OR expires > clock_timestamp())) THEN
-    RETURN 'done';
-  END IF;
-  INSERT INTO $schema.chord (group_id, expires) VALUES (g, due)
-    ON CONFLICT (group_id) DO UPDATE SET expires = due RETURNING * INTO c;
-  -- Somebody else may have made it, and closed it, since it was looked for.
-  IF c.done THEN RETURN 'done'; END IF;
-  IF c.closer IS NOT NULL THEN RETURN CASE WHEN c.closer = t THEN 'complete' ELSE 'open' END; END IF;
-  INSERT INTO $schema.chord_part AS p (group_id, task_id, place, part) VALUES (g, t, at, entry)
-    ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE p.part IS NULL;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  UPDATE $schema.chord SET count = count + added WHERE group_id = g RETURNING * INTO c;
-  IF is_last = 0 AND (c.size IS NULL OR c.count < c.size + c.extra) THEN RETURN 'open'; END IF;
-  UPDATE $schema.chord SET closer = t WHERE group_id = g;
-  RETURN 'complete';
-END $$;
+${addChordPart}
 CREATE FUNCTION $schema.extend_chord(g text, t text, kept_ms float8) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE added bigint;
 BEGIN
@@ -69,4 +73,5 @@ BEGIN
   GET DIAGNOSTICS added = ROW_COUNT;
   UPDATE $schema.chord SET extra = extra + added WHERE group_id = g;
 END $$;`,
+  addChordPart,
 ];

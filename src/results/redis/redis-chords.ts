@@ -182,8 +182,7 @@ const addScript: RedisScript = redisScript(
   'add-chord-parts',
   `local ttl = ARGV[1]
 local answers = {}
-local function isOver(base, body)
-  if redis.call('EXISTS', base .. '.d') == 1 then return true end
+local function hasEnded(body)
   local known = body ~= '' and redis.call('GET', body)
   local state = known and string.match(known, '^{"status": ?"([^"]*)"')
   return state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED'
@@ -191,7 +190,7 @@ end
 local function add(base, body, from, to)
   local parts = base .. '.j'
   local closer = redis.call('GET', base .. '.c')
-  local over = not closer and isOver(base, body)
+  local over = not closer and redis.call('EXISTS', base .. '.d') == 1
   local size, count
   for at = from, to, 5 do
     local score, task, prefix, entry, last = unpack(ARGV, at, at + 4)
@@ -209,7 +208,7 @@ local function add(base, body, from, to)
         if string.sub(other, 1, #prefix) == prefix then there = true end
       end
       if not there then count = count + redis.call('ZADD', parts, score, entry) end
-      if last == '1' or (size and count >= size) then
+      if (last == '1' and (size or not hasEnded(body))) or (size and count >= size) then
         redis.call('SET', base .. '.c', task)
         closer = task
         answer = 'complete'

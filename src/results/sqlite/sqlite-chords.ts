@@ -114,9 +114,6 @@ export class SqliteChords implements Chords {
     if (chord?.done === 1) return 'done';
     const closer = chord?.closer ?? null;
     if (closer !== null) return closer === taskId ? 'complete' : 'open';
-    const known = `SELECT 1 FROM result
-      WHERE task_id = ? AND expires > ? AND status IN ('SUCCESS', 'FAILURE', 'REVOKED')`;
-    if (bodyId !== null && sql(known).get(bodyId, this.#clock.now()) !== undefined) return 'done';
     this.#touch(transaction, groupId, expires);
     const insert = `INSERT INTO chord_part (group_id, task_id, place, part) VALUES (?, ?, ?, ?)
       ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE part IS NULL`;
@@ -126,9 +123,16 @@ export class SqliteChords implements Chords {
       groupId,
     );
     const complete = row?.size != null && Number(row.count) >= Number(row.size) + Number(row.extra);
-    if (!last && !complete) return 'open';
+    const ends = last && (row?.size != null || bodyId === null || !this.#hasEnded(transaction, bodyId));
+    if (!ends && !complete) return 'open';
     sql('UPDATE chord SET closer = ? WHERE group_id = ?').run(taskId, groupId);
     return 'complete';
+  }
+
+  #hasEnded({ sql }: Transaction, id: string): boolean {
+    const ended = `SELECT 1 FROM result
+      WHERE task_id = ? AND expires > ? AND status IN ('SUCCESS', 'FAILURE', 'REVOKED')`;
+    return sql(ended).get(id, this.#clock.now()) !== undefined;
   }
 
   /** It is there, and kept longer. False: it is done. */
