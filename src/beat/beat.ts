@@ -111,7 +111,7 @@ export class Beat implements Service {
     };
     for (const each of signals) process.on(each, handle);
     try {
-      await this.start();
+      await Promise.race([this.start(), this.#stopped.promise]);
       await this.#stopped.promise;
     } finally {
       for (const each of signals) process.off(each, handle);
@@ -134,6 +134,7 @@ export class Beat implements Service {
     const self = { name: leadership.holder };
     await app.signals.beatInit.send(self, this.#logger);
     if (this.#embedded) await app.signals.beatEmbeddedInit.send(self, this.#logger);
+    if (this.#stopping.signal.aborted) return;
     this.#running = leadership.run(this.#stopping.signal);
     this.#logger.info({ beat: leadership.holder, store: store.name }, `beat ready: ${leadership.holder}`);
   }
@@ -196,7 +197,12 @@ export class Beat implements Service {
   }
 
   async #stop(): Promise<void> {
-    await this.#starting?.catch(() => {});
+    // A start that hangs, in a hook or at the store, keeps nobody: it has not begun to lead.
+    await atMost(
+      this.#leaseMs,
+      (this.#starting ?? Promise.resolve()).catch(() => {}),
+      this.#clock,
+    );
     await this.#running;
     // What is on its way ends while the lead is still ours; nothing new begins.
     await this.#withinLease(this.#timetable?.settled());

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 // The command `umbel`, as a process. The commands are in commands/, one file each.
 import { runCommand } from './run-command.ts';
+import { endAtStopSignals } from './stop-signals.ts';
+
+endAtStopSignals();
 
 // `umbel dead list | head` closes our output early; that is no error.
 for (const stream of [process.stdout, process.stderr])

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { detachedEnvironment } from './detach.ts';
+import { stoppingInOrder } from './stop-signals.ts';
 
 /** Before anything changes the folder. */
 const folder = process.cwd();
@@ -16,11 +17,13 @@ const stops = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 /** Whether to start again at the end. */
 export interface Hangup extends Disposable {
   readonly wanted: boolean;
+  /** From now on a signal to stop that comes after it is obeyed instead. Before, it ends the process. */
+  obeyStops(): void;
 }
 
 /**
  * Listens to SIGHUP, unless a terminal is there: as in Celery, one that is closed must not leave a worker in the background.
- * A signal to stop that comes after it is obeyed instead. (Ending what runs is the worker's own affair.)
+ * (Ending what runs is the worker's own affair.)
  */
 export function listenToHangup(isTerminal: boolean = process.stdout.isTTY): Hangup {
   let wanted = false;
@@ -37,10 +40,12 @@ export function listenToHangup(isTerminal: boolean = process.stdout.isTTY): Hang
     off();
   };
   if (!isTerminal) process.on('SIGHUP', hangup);
-  for (const signal of stops) process.on(signal, stop);
   return {
     get wanted() {
       return wanted;
+    },
+    obeyStops() {
+      for (const signal of stops) process.on(signal, stop);
     },
     [Symbol.dispose]: off,
   };
@@ -63,6 +68,7 @@ export async function startAgain(exec: unknown = Reflect.get(process, 'execve'))
     ]);
   }
   if (process.env[parentVariable] === String(process.ppid)) return againCode;
+  using _ordered = stoppingInOrder(); // the child's end is ours
   for (;;) {
     const child = spawn(process.execPath, args, {
       cwd: folder,

@@ -1,6 +1,7 @@
 // The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in the opposite one.
 import type { App } from '../app/app.ts';
 import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
+import { atMost } from '../lib/at-most.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
 import { arrive } from './arrival.ts';
@@ -15,6 +16,9 @@ import { taskLogFields } from './task-log-fields.ts';
 
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
+
+/** How long a worker that is told to stop waits for the rest of its start. */
+const startingMs = 3000;
 
 /**
  * Runs an application's tasks.
@@ -34,6 +38,8 @@ export class Worker implements Service {
   /** Why it ended by itself. */
   #failure: StoreLostError | null = null;
   #running: Parts | null = null;
+  /** What may hold messages, from its first claim on. */
+  #claiming: Parts | null = null;
   /** Also while it stops: then it is asked for most. */
   #shown: SlotParts | null = null;
   readonly #health: Health;
@@ -120,7 +126,7 @@ export class Worker implements Service {
     const asks = onSlotsSignal(() => tellSlots(this.#shown, { name, clock, logger }));
     const strays = onStrayError((error, kind) => this.#onStray(error, kind));
     try {
-      await this.start();
+      await Promise.race([this.start(), this.#stopped.promise]);
       await this.#stopped.promise;
     } finally {
       signals[Symbol.dispose]();
@@ -153,6 +159,8 @@ export class Worker implements Service {
     const parts = await assemble(app, this.#options, { ...parted, consuming }, arrived, handle);
     await parts.operations.prepare();
     await parts.standstill.start();
+    if (this.#leaving.signal.aborted) return parts;
+    this.#claiming = parts;
     await parts.loop.start();
     await parts.ear.start();
     this.#running = parts;
@@ -185,24 +193,38 @@ export class Worker implements Service {
   }
 
   async #stop(): Promise<void> {
-    const { name: hostname, logger, clock, shutdownTimeoutMs } = this.#options;
-    const parts = await this.#starting?.catch(() => null);
+    const { logger, clock } = this.#options;
+    const starting = (this.#starting ?? Promise.resolve(null)).catch(() => null);
+    const isThrough = await atMost(startingMs, starting, clock);
     this.#running = null;
-    if (parts) {
-      const { workerShuttingDown, workerShutdown } = this.app.signals;
-      const how = this.#cold.signal.aborted ? 'cold' : this.#softening ? 'soft' : 'warm';
-      await workerShuttingDown.send({ hostname, how }, logger);
-      await parts.ear.stop();
-      await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
-      await parts.standstill.stop();
-      await parts.operations.stop();
-      await parts.cluster.close();
-      this.#leftSoftly.abort();
-      await workerShutdown.send({ hostname }, logger);
-      logger.info({ hostname }, `${hostname} stopped`);
+    if (!isThrough) {
+      logger.warn(
+        {},
+        'the start does not come to its end, in a hook, a module or at the broker: ends without it',
+      );
+      // What holds nothing yet is closed whenever that is over.
+      if (this.#claiming === null)
+        void starting.then((late) => late && this.#leave(late)).catch(() => undefined);
     }
+    const parts = isThrough ? await starting : this.#claiming;
+    if (parts) await this.#leave(parts);
     await this.#health.stop();
     this.#stopped.resolve();
+  }
+
+  async #leave(parts: Parts): Promise<void> {
+    const { name: hostname, logger, clock, shutdownTimeoutMs } = this.#options;
+    const { workerShuttingDown, workerShutdown } = this.app.signals;
+    const how = this.#cold.signal.aborted ? 'cold' : this.#softening ? 'soft' : 'warm';
+    await workerShuttingDown.send({ hostname, how }, logger);
+    await parts.ear.stop();
+    await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
+    await parts.standstill.stop();
+    await parts.operations.stop();
+    await parts.cluster.close();
+    this.#leftSoftly.abort();
+    await workerShutdown.send({ hostname }, logger);
+    logger.info({ hostname }, `${hostname} stopped`);
   }
 
   /** Why it takes no tasks now; null: it does. */

@@ -13,6 +13,7 @@ import {
 } from '../logging.ts';
 import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
+import { stoppingInOrder } from '../stop-signals.ts';
 import { duration } from '../values.ts';
 
 interface BeatCommandOptions extends CommonOptions, LoggingChoices {
@@ -66,6 +67,7 @@ async function beat(options: BeatCommandOptions): Promise<void> {
     output.data({ name: node, ...started });
     return;
   }
+  endWithParent();
   await withApp(options, async ({ app }) => {
     requireSharedStore(app);
     const { Beat } = await import('../../beat/beat.ts');
@@ -78,8 +80,8 @@ async function beat(options: BeatCommandOptions): Promise<void> {
     });
     if (options.concurrency !== undefined)
       logger.warn({}, '--concurrency has no effect: a beat only sends; it is for umbel worker');
-    endWithParent();
     const { lease, embedded = false } = options;
+    using _ordered = stoppingInOrder();
     await new Beat(app, { logger, embedded, ...(lease !== undefined && { lease }) }).run();
   });
 }

@@ -4,6 +4,7 @@ import { onShutdownSignal } from '../../worker/shutdown.ts';
 import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
 import { createLogger, type LoggingChoices, logFileOf, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
+import { stoppingInOrder } from '../stop-signals.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { port } from '../values.ts';
 
@@ -48,6 +49,7 @@ Examples:
 
 async function serve(options: GatewayCommandOptions): Promise<void> {
   requireApp(options);
+  endWithParent();
   await withApp(options, async ({ app }) => {
     const { GatewayServer } = await import('../../gateway/gateway.ts');
     const logger = await createLogger({
@@ -65,9 +67,9 @@ async function serve(options: GatewayCommandOptions): Promise<void> {
       ...(options.cors === undefined ? {} : { cors: options.cors }),
       deadLetters: options.deadLetters ?? false,
     });
-    endWithParent();
-    const stopped = untilSignal();
     await server.start();
+    using _ordered = stoppingInOrder();
+    const stopped = untilSignal();
     logger.info(
       { url: server.url },
       `gateway of '${app.name}' listens on ${server.url}, API docs: ${server.url}/docs`,

@@ -26,6 +26,7 @@ import {
 import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
+import { stoppingInOrder } from '../stop-signals.ts';
 import { duration, port, positiveInteger, queueList, without } from '../values.ts';
 import { version } from '../version.ts';
 
@@ -122,6 +123,7 @@ runs, and starts again in place. SIGUSR1: logs what every slot is doing.`,
 async function work(options: WorkerCommandOptions): Promise<void> {
   requireApp(options);
   if (options.detach && !isDetached) return startInBackground(options);
+  endWithParent();
   using hangup = listenToHangup();
   await withApp(options, async ({ app, output }) => {
     if (options.beat) requireSharedStore(app);
@@ -181,7 +183,9 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     // A program reads the log: then nothing but the log.
     if (format === 'json') logger.info(facts, 'umbel worker');
     else if (!options.quiet) output.say(banner(facts));
-    endWithParent();
+    if (hangup.wanted) return; // it came while we started
+    using _ordered = stoppingInOrder();
+    hangup.obeyStops();
     await using _beat = options.beat
       ? embeddedBeat({ ...options, ...(file !== undefined && { logfile: file }), format }, logger)
       : null;

@@ -1,6 +1,7 @@
 // Listening while something runs: workers are asked to tell of their tasks, also those that come later.
 import type { App } from '../../app/app.ts';
 import { Control } from '../../control/control.ts';
+import { endBySignal, stoppingInOrder } from '../stop-signals.ts';
 
 /** How often workers are asked: those that come later are to do so, too. */
 const enableEveryMs = 5_000;
@@ -23,18 +24,28 @@ export async function enablingControl(
   };
 }
 
-/** Aborted by Ctrl-C and SIGTERM, until it is disposed. */
+/** What is asked to end by a signal, and has not, ends so much later: the broker may not answer. Milliseconds. */
+const endingMs = 3_000;
+
+/** Aborted by Ctrl-C, SIGTERM and SIGHUP, until it is disposed. A second one ends the process. */
 export function endOfCommand(): Disposable & { readonly signal: AbortSignal; end(): void } {
   const ending = new AbortController();
-  const end = (): void => ending.abort();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of signals) process.on(name, end);
+  const ordered = stoppingInOrder();
+  const stop = (signal: NodeJS.Signals): void => {
+    off();
+    setTimeout(() => endBySignal(signal), endingMs).unref(); // also when what is left is to be closed
+    ending.abort();
+  };
+  const off = (): void => {
+    for (const name of signals) process.off(name, stop);
+    ordered[Symbol.dispose]();
+  };
+  for (const name of signals) process.on(name, stop);
   return {
     signal: ending.signal,
-    end,
-    [Symbol.dispose]() {
-      for (const name of signals) process.off(name, end);
-    },
+    end: () => ending.abort(),
+    [Symbol.dispose]: off,
   };
 }
 
