@@ -1,6 +1,6 @@
-// Copies what the compiler does not make: the files of the gateway's docs page, ours and those of Swagger UI. They are
+// What the compiler does not do: the files of the gateway's docs page, ours and those of Swagger UI. They are
 // shipped, so that the page needs no network and the package no dependency.
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -19,6 +19,9 @@ copy(join(root, 'src', 'gateway', 'docs-page'), join(root, 'dist', 'gateway', 'd
   'page.js',
   'page.css',
 ]);
+
+// As npm makes it where it installs the package: a command that the system can start.
+chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
 
 function copy(from, to, files) {
   mkdirSync(to, { recursive: true });

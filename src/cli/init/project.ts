@@ -155,9 +155,11 @@ COPY package*.json ./
 RUN npm install --omit=dev
 COPY tsconfig.json ./
 COPY src ./src
+# The embedded store; a volume that is mounted here gets this owner.
+RUN mkdir .umbel && chown node:node .umbel
 USER node
-# SIGTERM lets tasks that run finish: give it the time (stop_grace_period).
-CMD ["npx", "umbel", "-A", "./src/app.ts", "worker", "-l", "info", "--health-port", "8081", "--health-host", "0.0.0.0"]
+# Not by npx or npm: they pass no SIGTERM on, which lets tasks that run finish (stop_grace_period). What is not done after 25 s is given back.
+CMD ["./node_modules/.bin/umbel", "-A", "./src/app.ts", "worker", "-l", "info", "--shutdown-timeout", "25s", "--health-port", "8081", "--health-host", "0.0.0.0"]
 `;
 
 function compose(store: Store): string {
@@ -196,7 +198,7 @@ ${environment}    healthcheck:
   beat:
     build: .
     restart: unless-stopped
-    command: npx umbel -A ./src/app.ts beat
+    command: ["./node_modules/.bin/umbel", "-A", "./src/app.ts", "beat"]
 ${environment}${servers[store]}volumes:
   ${store === 'embedded' ? 'store' : store}: {}
 `;
