@@ -234,7 +234,8 @@ export function withRecord(app: App, { message, queue }: PreparedCall, wire: Wir
   const { transport, backend } = stores;
   if (backend === null || backend.store !== transport.store || !backend.features.remembersSent)
     return publication;
-  return { ...publication, write: backend.writeOfSent(sentRecord(app, message, queue)) };
+  const elsewhere = !app.tasks.get(message.task)?.run;
+  return { ...publication, write: backend.writeOfSent(sentRecord(app, message, queue), elsewhere) };
 }
 
 /**

@@ -52,8 +52,12 @@ export interface ResultBackend extends AsyncDisposable {
   replyTo?(): Promise<string>;
   /** The same write, to be made together with a settlement in the same store. */
   writeOf(record: ResultRecord): StoreWrite;
-  /** The write that records that a task was sent; it reports false when the id is known already. */
-  writeOfSent(record: ResultRecord): StoreWrite;
+  /**
+   * The write that records that a task was sent; it reports false when the id is known already.
+   * @param elsewhere whoever runs it may keep results in a form of its own, and is to find nothing of ours in their place: a Python worker
+   * with another `result_serializer` ends when it finds JSON there. Only for backends that Python shares.
+   */
+  writeOfSent(record: ResultRecord, elsewhere?: boolean): StoreWrite;
   get(id: string): Promise<ResultRecord | undefined>;
   /**
    * The present record, if there is one, then the newest after each change, until the task is ready or `signal` is

@@ -183,6 +183,25 @@ needs(describe, noRedis)('results in Redis', () => {
     expect(backend.writeOf(record('sent')).store).toBe(backend.store);
   });
 
+  test('of a task that runs elsewhere nothing is at its record, and it is known, sent once and forgotten all the same', async () => {
+    await using connection = await RedisConnection.open(redisSettings(server.url(1), 'backend'));
+    const write = async (made: unknown): Promise<unknown> => {
+      if (!(made instanceof RedisRecordWrite)) throw new TypeError('not for Redis');
+      return connection.run(writeScript, [made.args[2]], [...made.args, '1']);
+    };
+    const sent = (): Promise<unknown> => write(backend.writeOfSent(record('far', 'PENDING'), true));
+    expect(await sent()).toBe(1);
+    expect(await sent()).toBeNull();
+    expect(server.cli('EXISTS', 'celery-task-meta-far')).toBe('0');
+    expect((await backend.get('far'))?.status).toBe('PENDING');
+    await backend.put(record('far'));
+    expect((await backend.get('far'))?.status).toBe('SUCCESS');
+    expect(await backend.forget('far')).toBe(true);
+    expect(await backend.get('far')).toBeUndefined();
+    await backend.put(record('far'));
+    expect(await sent()).toBeNull(); // what has ended was sent
+  });
+
   test('after a record for another database was refused, the rest of the script is in its own', async () => {
     await using connection = await RedisConnection.open(redisSettings(server.url(1), 'backend'));
     server.cli('-n', '4', 'RPUSH', 'celery-task-meta-refused', 'a list');

@@ -237,7 +237,7 @@ needs(describe, noRedis)('the Redis transport', () => {
         await transport.publish([
           id.endsWith('3')
             ? publication(id, { once: true })
-            : publication(id, { write: backend.writeOfSent(record(id, 'PENDING')) }),
+            : publication(id, { write: backend.writeOfSent(record(id, 'PENDING'), id.endsWith('4')) }),
         ]);
       expect((await transport.size('celery')).ready).toBe(ids.length);
       const consumer = await join(transport);

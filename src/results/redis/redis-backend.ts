@@ -8,7 +8,7 @@ import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { Locks } from '../../transports/locks.ts';
-import { type RecordKind, RedisRecordWrite } from '../../transports/redis/record-write.ts';
+import { type RecordKind, RedisRecordWrite, sentElsewhereKey } from '../../transports/redis/record-write.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Chords } from '../chords.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
@@ -83,21 +83,16 @@ class RedisBackend implements ResultBackend {
     return this.#write(record, isReady(record.status) ? 'ready' : 'unready');
   }
 
-  writeOfSent(record: ResultRecord): StoreWrite {
-    if (record.args !== undefined) return this.#write(record, 'sent');
+  writeOfSent(record: ResultRecord, elsewhere = false): StoreWrite {
+    const kind = elsewhere ? 'sent-elsewhere' : 'sent';
+    if (record.args !== undefined) return this.#write(record, kind);
     const { store, db } = this.#connection.settings;
-    return new RedisRecordWrite(
-      store,
-      'sent',
-      db,
-      this.#keyOf(record.taskId),
-      sentRecord,
-      this.#keptUnendedMs,
-    );
+    return new RedisRecordWrite(store, kind, db, this.#keyOf(record.taskId), sentRecord, this.#keptUnendedMs);
   }
 
   async get(id: string): Promise<ResultRecord | undefined> {
-    const text = await this.#gets.get(this.#keyOf(id));
+    const key = this.#keyOf(id);
+    const text = (await this.#gets.get(key)) ?? (await this.#gets.get(sentElsewhereKey(key)));
     return text === null ? undefined : this.#decode(id, text);
   }
 
@@ -124,8 +119,9 @@ class RedisBackend implements ResultBackend {
   }
 
   async forget(id: string): Promise<boolean> {
+    const key = this.#keyOf(id);
     const deleted = await repeat(this.#connection, performance.now() + this.#answerMs, (timeoutMs) =>
-      this.#connection.call(['DEL', this.#keyOf(id)], { timeoutMs }),
+      this.#connection.call(['DEL', key, sentElsewhereKey(key)], { timeoutMs }),
     );
     return Number(deleted) > 0;
   }

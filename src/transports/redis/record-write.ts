@@ -2,11 +2,16 @@
 import type { StoreWrite } from '../../lib/store-write.ts';
 
 /**
- * `sent`: only if there is no record; `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`:
+ * `sent`: only if there is no record; `sent-elsewhere`: the same, under a key beside the record's ({@link sentElsewhereKey}); `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`:
  * the end of the chord whose keys begin with this one, and the record that its text holds, if any. `lock`: the lock of a unique task, unless another has it, with the record that its
  * text holds; `unlock`: the end of that lock, if it is the task's, with such a record.
  */
-export type RecordKind = 'sent' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock';
+export type RecordKind = 'sent' | 'sent-elsewhere' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock';
+
+/** What says that a task was sent, where no record of ours may be: see `ResultBackend.writeOfSent`. */
+export function sentElsewhereKey(recordKey: string): string {
+  return `${recordKey}.umbel-sent`;
+}
 
 /** Made by the result backend, carried out by {@link recordLua}. */
 export class RedisRecordWrite implements StoreWrite {
@@ -30,7 +35,7 @@ export class RedisRecordWrite implements StoreWrite {
  * Lua: `write_record(kind, db, key, json, ttl_ms, own_db)` -> whether it was written. Who waits hears of it on the channel of the
  * key's name, as Celery's clients expect. The state is the first member of the record, in ours and in Python's.
  */
-export const recordLua = `
+export const recordLua: string = `
 local function state_of(json)
   local state = string.match(json, '^{"status": ?"([^"]*)"')
   if state then return state end
@@ -58,7 +63,8 @@ local function write_lock(kind, key, json, ttl, own_db)
   if #r > 0 then return write_record(r[1], r[2], r[3], r[4], r[5], own_db) end
   return true
 end
-local function write_record_here(kind, key, json, ttl, own_db)
+local write_record_here
+write_record_here = function(kind, key, json, ttl, own_db)
   if kind == 'lock' or kind == 'unlock' then return write_lock(kind, key, json, ttl, own_db) end
   local written = true
   if kind == 'done' then
@@ -68,6 +74,9 @@ local function write_record_here(kind, key, json, ttl, own_db)
       local r = cjson.decode(json)
       write_record(r[1], r[2], r[3], r[4], r[5], own_db)
     end
+  elseif kind == 'sent-elsewhere' then
+    if redis.call('EXISTS', key) == 1 then written = false
+    else written = write_record_here('sent', key .. '${sentElsewhereKey('')}', json, ttl, own_db) end
   elseif kind == 'sent' then
     if ttl == '' then written = redis.call('SET', key, json, 'NX')
     else written = redis.call('SET', key, json, 'NX', 'PX', ttl) end

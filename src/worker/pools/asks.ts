@@ -86,7 +86,8 @@ function publicationOf(
     eta: eta === null ? null : new Date(eta),
     ...(exchange !== null && { exchange }),
     ...(once && { once }),
-    ...(sent !== null && backend !== null && { write: backend.writeOfSent(take(decodeResult(sent))) }),
+    ...(sent !== null &&
+      backend !== null && { write: backend.writeOfSent(take(decodeResult(sent.record)), sent.elsewhere) }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { type RedisScript, redisScript } from '../../../clients/redis/script.ts';
-import { recordLua } from '../record-write.ts';
+import { recordLua, sentElsewhereKey } from '../record-write.ts';
 import { queuesLua } from './queues.ts';
 
 /**
@@ -62,7 +62,7 @@ end
 local function undo(from)
   if ARGV[from] == '1' then
     use(ARGV[from + 2])
-    redis.call('DEL', ARGV[from + 3])
+    redis.call('DEL', ARGV[from + 1] == 'sent-elsewhere' and ARGV[from + 3] .. '${sentElsewhereKey('')}' or ARGV[from + 3])
     back(ARGV[from + 2])
   else redis.call('DEL', ARGV[from + 1]) end
 end

@@ -110,8 +110,8 @@ export interface WrittenPublication {
   /** Milliseconds since 1970. */
   readonly eta: number | null;
   readonly once: boolean;
-  /** The record that it was sent, as text. */
-  readonly sent: string | null;
+  /** The record that it was sent, as text; `elsewhere` as of `ResultBackend.writeOfSent`. */
+  readonly sent: { readonly record: string; readonly elsewhere: boolean } | null;
 }
 
 /** An error of the worker's stores; `code` says which of ours it is. */

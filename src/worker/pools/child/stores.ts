@@ -134,10 +134,13 @@ class ChildFanout implements Fanout {
 class RecordToWrite implements StoreWrite {
   readonly store: object;
   readonly record: string;
+  /** Of one that says that a task was sent. */
+  readonly elsewhere: boolean;
 
-  constructor(store: object, record: string) {
+  constructor(store: object, record: string, elsewhere = false) {
     this.store = store;
     this.record = record;
+    this.elsewhere = elsewhere;
   }
 
   apply(): boolean {
@@ -169,8 +172,8 @@ class ChildBackend implements ResultBackend {
     return new RecordToWrite(this.store, encodeResult(record));
   }
 
-  writeOfSent(record: ResultRecord): StoreWrite {
-    return new RecordToWrite(this.store, encodeResult(record));
+  writeOfSent(record: ResultRecord, elsewhere?: boolean): StoreWrite {
+    return new RecordToWrite(this.store, encodeResult(record), elsewhere);
   }
 
   async get(id: string): Promise<ResultRecord | undefined> {
@@ -236,7 +239,7 @@ function writePublication({
     envelope: encodeEnvelope(message),
     eta: eta?.getTime() ?? null,
     once: once === true,
-    sent: write instanceof RecordToWrite ? write.record : null,
+    sent: write instanceof RecordToWrite ? { record: write.record, elsewhere: write.elsewhere } : null,
   };
 }
 
