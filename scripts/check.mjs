@@ -1,7 +1,16 @@
 // The one gate besides the tests: types, style, and the package as it would be published. `npm run check`
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bin, npm, root, run, setUp } from './setup.mjs';
 
@@ -28,15 +37,51 @@ const checks = [
     "package's types (are the types wrong)",
     () => withTarball((tarball) => node('@arethetypeswrong/cli', 'attw', tarball, '--profile', 'esm-only')),
   ],
+  ["package's types (tsc without skipLibCheck)", () => withTarball(compileConsumer)],
 ];
 
+/** A program that imports every entry point, as a project has it that lets the compiler check what it depends on. */
+function compileConsumer(tarball) {
+  const { name, exports, dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return withFolder('umbel-consumer-', (folder) => {
+    const modules = join(folder, 'node_modules');
+    mkdirSync(join(modules, name), { recursive: true });
+    execFileSync('tar', ['-xzf', tarball, '-C', join(modules, name), '--strip-components=1']);
+    // What npm would install beside it, and nothing else: types that it needs and does not bring must be missed.
+    for (const each of [...Object.keys(dependencies), '@types/node']) {
+      mkdirSync(dirname(join(modules, each)), { recursive: true });
+      symlinkSync(join(root, 'node_modules', each), join(modules, each), 'dir');
+    }
+    const entries = Object.keys(exports).filter((path) => !path.endsWith('.json'));
+    const imports = entries.map((path, at) => `export * as e${at} from '${path.replace('.', name)}';\n`);
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    writeFileSync(join(folder, 'consumer.ts'), imports.join(''));
+    const compilerOptions = {
+      target: 'es2022',
+      module: 'nodenext',
+      strict: true,
+      noEmit: true,
+      types: ['node'],
+    };
+    const config = { compilerOptions: { ...compilerOptions, skipLibCheck: false }, files: ['consumer.ts'] };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    return node('typescript', 'tsc', '-p', folder);
+  });
+}
+
 /** Packs the package as npm would publish it, for the time of the check. */
-async function withTarball(use) {
-  const folder = mkdtempSync(join(tmpdir(), 'umbel-pack-'));
-  try {
+function withTarball(use) {
+  return withFolder('umbel-pack-', async (folder) => {
     const code = await run([...npm(), 'pack', '--ignore-scripts', '--silent', '--pack-destination', folder]);
-    if (code !== 0) return code;
-    return await use(join(folder, readdirSync(folder)[0]));
+    return code === 0 ? use(join(folder, readdirSync(folder)[0])) : code;
+  });
+}
+
+/** A folder for the time of `use`. */
+async function withFolder(prefix, use) {
+  const folder = mkdtempSync(join(tmpdir(), prefix));
+  try {
+    return await use(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

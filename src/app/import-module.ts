@@ -45,6 +45,7 @@ async function registerTsx(tsconfig: string | undefined): Promise<void> {
     const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
     const { extensions } = createRequire(import.meta.url);
     const native = extensions['.js'];
+    const ownFolder = dirname(import.meta.dirname) + sep;
     cjs.register();
     const compiling = extensions['.js'];
     // tsx would compile Umbel's own modules a second time for CommonJS code, whose App would then be another class than ours.
@@ -55,8 +56,6 @@ async function registerTsx(tsconfig: string | undefined): Promise<void> {
   })();
   await registered;
 }
-
-const ownFolder = dirname(import.meta.dirname) + sep;
 
 /** Node's own type stripping is faster, but knows no tsconfig, enums, decorators or parameter properties. */
 function stripsTypes(): boolean {

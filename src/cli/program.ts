@@ -1,4 +1,5 @@
 import { type Argument, Command } from 'commander';
+import { version } from '../lib/version.ts';
 import { heedForeignOptions, withForeignOptions } from './celery-options.ts';
 import { amqpCommand } from './commands/amqp.ts';
 import { beatCommand } from './commands/beat.ts';
@@ -30,7 +31,6 @@ import { withCommonOptions } from './common.ts';
 import { configure } from './configuration/load.ts';
 import { examples } from './examples.ts';
 import { reflowed } from './terminal/reflow.ts';
-import { version } from './version.ts';
 
 /** The whole command line. */
 export function createProgram(): Command {

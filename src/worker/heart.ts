@@ -3,8 +3,8 @@ import { loadavg } from 'node:os';
 import type { EventSender } from '../events/sender.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Service } from '../lib/service.ts';
+import { version } from '../lib/version.ts';
 import type { Activity } from './activity.ts';
-import { softwareVersion } from './software.ts';
 
 export interface HeartParts {
   readonly sender: EventSender;
@@ -59,7 +59,7 @@ export class Heart implements Service {
       processed: activity.processed,
       loadavg: loadavg().map((load) => Math.round(load * 100) / 100),
       sw_ident: 'js-umbel',
-      sw_ver: softwareVersion,
+      sw_ver: version,
       sw_sys: systemName,
     });
   }

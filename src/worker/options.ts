@@ -93,7 +93,7 @@ const known = [
   'clock',
 ];
 
-/** @throws UnknownOptionError, ConfigError. */
+/** @internal @throws UnknownOptionError, ConfigError. */
 export function resolveWorkerOptions(
   { config, topology }: Pick<App, 'config' | 'topology'>,
   options: WorkerOptions,

@@ -1,11 +1,24 @@
 // The package as npm publishes it: nothing that is needed at run time is left out.
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { version } from '../../src/lib/version.ts';
 import { root } from '../e2e/harness/built.ts';
-import { Program } from './harness.ts';
+import { needs } from '../needs.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { Program, project } from './harness.ts';
 
 test('the packed package runs tasks in a project that has nothing else', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-packed-'));
@@ -21,7 +34,73 @@ test('the packed package runs tasks in a project that has nothing else', async (
     if (!name.startsWith('.') && name !== 'umbel')
       symlinkSync(join(root, 'node_modules', name), join(modules, name));
   }
+  const packed = readdirSync(join(modules, 'umbel'), { recursive: true, encoding: 'utf8' });
+  expect(packed.filter((path) => /\.map$|tsbuildinfo/.test(path))).toEqual([]);
   const umbel = join(modules, 'umbel/dist/cli/main.js');
-  expect((await new Program([umbel, '--version'], folder).ended).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect((await new Program([umbel, '--version'], folder).ended).stdout).toBe(`${version}\n`);
   expect((await new Program([umbel, 'call', 'shop.add', '--json'], folder).ended).code).toBe(0);
+});
+
+test('the version in the code is that of the package', () => {
+  expect(version).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
+});
+
+needs(describe, noRedis)('bundled into one file by esbuild', () => {
+  // What tsx brings.
+  const esbuild = createRequire(createRequire(import.meta.url).resolve('tsx'))('esbuild');
+
+  const program = `import { App } from 'umbel';
+import { Worker } from 'umbel/worker';
+const app = new App('shop');
+const add = app.task('shop.add', (x: number, y: number) => x + y);
+async function main() {
+  const sum = await add.delay(2, 3);
+  const pool = process.argv[2] as 'async' | 'threads' | 'processes';
+  const worker = new Worker(app, { pool, module: './app.js' });
+  try {
+    await worker.start();
+    console.log('sum', await sum.get({ timeout: 60 }));
+  } catch (error) {
+    console.log(String(error));
+  }
+  await worker.stop();
+  await app.close();
+}
+void main();
+`;
+
+  test.each([
+    [
+      'esm',
+      'out.mjs',
+      'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+    ],
+    ['cjs', 'out.cjs', ''],
+  ])('%s: a sender and a worker run; a pool that needs files of its own says what to do', async (format, name, banner) => {
+    const folder = project({ 'main.ts': program });
+    await esbuild.build({
+      entryPoints: [join(folder, 'main.ts')],
+      outfile: join(folder, name),
+      bundle: true,
+      platform: 'node',
+      format,
+      banner: { js: banner },
+      external: ['pg-native', '@photostructure/sqlite'],
+      logLevel: 'error',
+    });
+    rmSync(join(folder, 'node_modules'), { recursive: true });
+    expect(existsSync(join(folder, 'node_modules'))).toBe(false);
+    await using server = await RedisServerProcess.shared();
+    const env = { UMBEL_BROKER_URL: server.url(), UMBEL_RESULT_BACKEND: server.url() };
+    const run = (pool: string) => new Program([join(folder, name), pool], folder, { env }).ended;
+    expect(await run('threads')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/leave umbel out of the bundle/),
+    });
+    expect(await run('processes')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/leave umbel out of the bundle/),
+    });
+    expect(await run('async')).toMatchObject({ code: 0, stdout: 'sum 5\n' });
+  });
 });

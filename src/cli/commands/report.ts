@@ -1,9 +1,9 @@
 import { platform, release } from 'node:os';
 import { Command } from 'commander';
 import { camel } from '../../app/spelling.ts';
+import { version } from '../../lib/version.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { shown } from '../output.ts';
-import { version } from '../version.ts';
 
 /** `umbel report`: what belongs into a bug report. */
 export function reportCommand(): Command {

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { App } from '../../app/app.ts';
 import { type Autoscale, type PoolName, poolNamed } from '../../app/worker-settings.ts';
 import type { Duration } from '../../lib/duration.ts';
+import { version } from '../../lib/version.ts';
 import type { HealthOptions } from '../../worker/health.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { banner } from '../banner.ts';
@@ -28,7 +29,6 @@ import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { duration, port, positiveInteger, queueList, without } from '../values.ts';
-import { version } from '../version.ts';
 
 interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly queues?: readonly string[];

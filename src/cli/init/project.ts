@@ -1,5 +1,5 @@
 // The files of a small new project: typed tasks, a worker, a schedule, a test, and what a deployment needs. Pure.
-import { version } from '../version.ts';
+import { version } from '../../lib/version.ts';
 
 export type Store = 'embedded' | 'redis' | 'rabbitmq';
 

@@ -1,9 +1,9 @@
 // Commands that ask.
 import { freemem, platform, release, totalmem } from 'node:os';
 import type { AnyTask } from '../../app/task.ts';
+import { version } from '../../lib/version.ts';
 import type { Json } from '../../protocol/message.ts';
 import { decodeTask } from '../../protocol/task.ts';
-import { softwareVersion } from '../software.ts';
 import { describeMessage, queueInfo, settingsOf, taskInfo } from './describe.ts';
 import { type Command, CommandError, flagOf, type Panel, textsOf } from './panel.ts';
 import { statsOf } from './stats.ts';
@@ -57,7 +57,7 @@ export const conf: Command = ({ app }, args) => settingsOf(app, flagOf(args, 'wi
 
 export const report: Command = ({ app, name, pool }) => ({
   ok: [
-    `software -> umbel:${softwareVersion} node:${process.versions.node}`,
+    `software -> umbel:${version} node:${process.versions.node}`,
     `platform -> system:${platform()} ${release()} arch:${process.arch}`,
     `worker -> ${name} pid:${process.pid} pool:${pool.name}`,
     '',
