@@ -263,6 +263,11 @@ export interface Transport extends AsyncDisposable {
     groups: readonly (readonly string[])[],
     options: { readonly waiting: boolean },
   ): Promise<number>;
+  /**
+   * How many messages waited for their time and found no queue, by the queue's name: they are kept until a worker serves it again. Absent
+   * where a queue cannot go missing.
+   */
+  unroutable?(): Promise<ReadonlyMap<string, number>>;
   /** Broadcasts between processes. */
   readonly fanout: Fanout;
   /** What workers must know that start later: revoked tasks. */

@@ -29,7 +29,7 @@ export async function examineStores(app: App): Promise<readonly Finding[]> {
       },
     ];
   }
-  const findings = [await deadLetters(transport)];
+  const findings = [await deadLetters(transport), await unroutable(transport)];
   if (/^(?:rediss?|sentinel)/i.test(broker)) findings.push(...(await redis(app)));
   return findings.filter((finding) => finding !== null);
 }
@@ -45,6 +45,19 @@ async function deadLetters({ deadLetters }: Transport): Promise<Finding | null> 
     what: `${count} messages could not be run: ${listed(reasons)}`,
     why: 'somebody waits for them; they stay until a person decides',
     mend: 'umbel dead list, then umbel dead replay or umbel dead discard',
+  };
+}
+
+async function unroutable(transport: Transport): Promise<Finding | null> {
+  const counts = await within(transport.unroutable?.() ?? Promise.resolve(new Map<string, number>()));
+  if (counts.size === 0) return null;
+  const names = [...counts].map(([queue, count]) => `${count} for ${queue}`);
+  return {
+    check: 'unroutable',
+    level: 'warning',
+    what: `messages waited for their time, and their queues were gone then: ${listed(names)}`,
+    why: 'they wait in umbel.unroutable for somebody who serves these queues',
+    mend: 'start a worker for them (umbel worker -Q …); if the queues are gone for good, purge umbel.unroutable at RabbitMQ',
   };
 }
 

@@ -16,6 +16,7 @@ import { Declarations, type Declared, shortestDelayMs, suspectsOf } from './decl
 import { Feed } from './feed.ts';
 import type { Publisher } from './publisher.ts';
 import { SuspectLines } from './suspect-lines.ts';
+import { sendUnroutable } from './unroutable.ts';
 import { parksHeader, strikesHeader } from './wire.ts';
 
 export interface AmqpConsumerParts {
@@ -41,6 +42,8 @@ const glimpseMs = 50;
 /** How often one who is busy looks whether suspects wait, and one who waits for their sake whether they are still there. */
 const suspectsLookMs = 10_000;
 const suspectsGlanceMs = 1000;
+/** How often it is made sure that our queues are bound to the delays. */
+const mendingMs = 10_000;
 const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpConsumer implements Consumer {
@@ -55,6 +58,7 @@ export class AmqpConsumer implements Consumer {
   readonly #lines: SuspectLines;
   #suspectsWait = false;
   #suspectsSeenMs = Number.NEGATIVE_INFINITY;
+  #mendedMs = Number.NEGATIVE_INFINITY;
   #flowing: Promise<void> | null = null;
   #heeded: AbortSignal | null = null;
   #glancedMs: number;
@@ -73,6 +77,7 @@ export class AmqpConsumer implements Consumer {
       onReady: (connection) => {
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
         this.#suspectsSeenMs = Number.NEGATIVE_INFINITY;
+        this.#mendedMs = Number.NEGATIVE_INFINITY;
         this.#wake();
       },
       onLost: () => {
@@ -126,8 +131,7 @@ export class AmqpConsumer implements Consumer {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         const room = capacity();
         if (room <= 0) return [];
-        if (this.#parts.clock.monotonic() - this.#suspectsSeenMs > suspectsLookMs)
-          void this.#lookForSuspects();
+        if (this.#parts.clock.monotonic() - this.#suspectsSeenMs > suspectsLookMs) void this.#lookAround();
         const { aloneMs } = this.#quarantine;
         if (aloneMs > 0) {
           await this.#rest();
@@ -152,7 +156,7 @@ export class AmqpConsumer implements Consumer {
         if (this.#parts.clock.monotonic() - this.#glancedMs > glanceMs / 2) {
           this.#glancedMs = this.#parts.clock.monotonic();
           await this.#glance();
-          await this.#lookForSuspects();
+          await this.#lookAround();
         }
         await nextTurn(); // what comes with it
       }
@@ -255,6 +259,26 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
+  async #lookAround(): Promise<void> {
+    if (this.#parts.clock.monotonic() - this.#mendedMs > mendingMs) void this.#mend();
+    await this.#lookForSuspects();
+  }
+
+  /** Nobody says when somebody has undone how our queues are bound to the delays, and what came meanwhile lies aside. */
+  async #mend(): Promise<void> {
+    const { connection } = this.#link;
+    const declarations = this.#declarations;
+    if (connection === null || declarations === null) return;
+    const isNew = this.#mendedMs === Number.NEGATIVE_INFINITY; // the queues were, or will be, declared on this connection
+    this.#mendedMs = this.#parts.clock.monotonic();
+    try {
+      if (!isNew) await declarations.mend(this.#queues);
+      await sendUnroutable(connection, this.#parts.publisher, new Set(this.#queues));
+    } catch {
+      // A queue is not there, the connection has gone, or we may not: the next time is soon enough.
+    }
+  }
+
   async #lookForSuspects(): Promise<void> {
     this.#suspectsSeenMs = this.#parts.clock.monotonic();
     try {
@@ -310,9 +334,10 @@ export class AmqpConsumer implements Consumer {
       } catch (error) {
         // The connection went meanwhile: the next one wakes who waits.
         if (this.#link.connection !== connection) return;
+        const isGone = isNotFound(error) || feed?.open === false;
         if (feed !== undefined) this.#drop(feed);
-        // Deleted since it was declared: once more, in a moment.
-        if (isNotFound(error)) {
+        // Deleted since it was declared, or told to be while we asked: once more, in a moment.
+        if (isGone) {
           await this.#parts.clock.sleep(glimpseMs);
           this.#wake();
           continue;
@@ -350,6 +375,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   #drop(feed: Feed): void {
+    if (!feed.open) return;
     feed.flush();
     this.#end(feed);
     feed.abandon();

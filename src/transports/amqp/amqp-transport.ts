@@ -23,6 +23,7 @@ import { AmqpFanout } from './amqp-fanout.ts';
 import { AmqpNotices } from './amqp-notices.ts';
 import { type Declarations, type Declared, delayedAddress, shortestDelayMs, suspectsOf } from './declare.ts';
 import { type Outgoing, Publisher } from './publisher.ts';
+import { queuesOfUnroutable } from './unroutable.ts';
 import { toOptions } from './wire.ts';
 
 /** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
@@ -162,6 +163,11 @@ export class AmqpTransport implements Transport {
     if (suspects > 0) await channel.purgeQueue(suspectsOf(queue));
     await closeChannel(channel);
     return messageCount + suspects;
+  }
+
+  async unroutable(): Promise<ReadonlyMap<string, number>> {
+    this.#refuseIfClosed();
+    return queuesOfUnroutable((await this.#publisher.session()).connection);
   }
 
   async close(): Promise<void> {

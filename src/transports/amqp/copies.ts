@@ -1,4 +1,5 @@
 // What goes back to the broker is a copy with other marks; the old one is acknowledged when the copy is confirmed.
+import { randomInt } from 'node:crypto';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isSuspect } from '../suspect.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
@@ -52,7 +53,7 @@ export function copyOf(
   // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
   const options = againOptions(source, {
     ...marks,
-    [returnedHeader]: 1,
+    [returnedHeader]: copyMark(),
     ...(due !== null && { [untilHeader]: due }),
   });
   const routingKey = goal === 'suspects' ? suspectsOf(queue) : queue;
@@ -70,6 +71,11 @@ export function deadLetterOf(
   const about = { id: newLetterId(), queue, reason, detail, strikes, diedAt: now, exchange, routingKey };
   const options = againOptions(source, { [deadHeader]: JSON.stringify(about) });
   return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
+}
+
+/** What tells one copy of a message from the next. */
+export function copyMark(): number {
+  return randomInt(1, 2 ** 31);
 }
 
 // Two workers that bury in the same millisecond are no rare thing.

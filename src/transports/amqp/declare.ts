@@ -27,6 +27,28 @@ const longestRoutingKey = 255;
 
 const fineLevel = (n: number): string => `umbel_delayed_${n}`;
 
+/**
+ * From both arrivals to the queues once more, by an exchange with an alternate one, which the arrivals, as Celery declares them, have not:
+ * what comes for a queue that was deleted lies in a queue of its own until the other is there again. It would else be kept by the level
+ * that it came from, and enough of such ones stop a level for all queues.
+ */
+const arrivalOfMissing = 'umbel_delayed_queues';
+const unroutable = 'umbel_unroutable';
+/** Where messages lie that waited for their time and found no queue. */
+export const unroutableQueue = 'umbel.unroutable';
+
+/** Whether the exchange is one through which messages go that wait for their time. */
+export function isOfDelays(exchange: string): boolean {
+  return /^(?:celery|umbel)_delayed_/.test(exchange);
+}
+
+/** The queue that a message with this key, of a delayed address, is for. */
+export function queueOfDelayed(routingKey: string): string {
+  const fine = routingKey.endsWith(`.${fineWord}`);
+  const rest = routingKey.split('.').slice(levels + (fine ? fineLevels : 0), fine ? -1 : undefined);
+  return rest.join('.');
+}
+
 /** Less than this is not worth the way through the broker: whoever gets the message waits. */
 export const shortestDelayMs = 25;
 
@@ -64,9 +86,11 @@ export class Declarations {
   readonly #declared: Declared;
   readonly #delayedQueueType: 'classic' | 'quorum';
   readonly #queues = new Map<string, Promise<void>>();
-  readonly #delayed = new Map<string, Promise<void>>();
   readonly #suspects = new Map<string, Promise<void>>();
+  /** Those that are bound to the delays. */
+  readonly #bound = new Set<string>();
   #levels: Promise<void> | null = null;
+  #arrivals: Promise<void> | null = null;
   #dead: Promise<void> | null = null;
 
   /** For one connection: after it is lost all is declared again. */
@@ -87,6 +111,7 @@ export class Declarations {
   /** What a message to `queue` needs that is to wait at the broker. */
   async delayed(queue: string): Promise<void> {
     await this.queue(queue);
+    if (!this.#bound.has(queue)) await this.#bindArrivals(queue);
     this.#levels ??= forget(this.#declareLevels(), () => {
       this.#levels = null;
     });
@@ -99,20 +124,27 @@ export class Declarations {
         { cause: error },
       );
     }
-    await once(this.#delayed, queue, () =>
-      this.#with(async (channel) => {
-        await channel.bindQueue(queue, arrival, `#.${queue}`);
-        await channel.bindQueue(queue, fineArrival, `#.${queue}.${fineWord}`);
-      }),
-    );
+  }
+
+  /** Binds the queue to the delays again where somebody has undone that: deleted exchanges, a queue that another program declared anew. */
+  async mend(queues: readonly string[]): Promise<void> {
+    this.#arrivals = null;
+    for (const queue of queues) await this.#bindArrivals(queue);
   }
 
   /** The queue is no longer there: who needs it next declares it again. */
   forget(queue: string): void {
     this.#queues.delete(queue);
-    this.#delayed.delete(queue);
+    this.#bound.delete(queue);
     this.#suspects.delete(queue);
     this.#suspects.delete(suspectsOf(queue));
+  }
+
+  /** The exchanges and queues of the delays are no longer there. */
+  forgetDelays(): void {
+    this.#levels = null;
+    this.#arrivals = null;
+    this.#bound.clear();
   }
 
   /** Where this queue's suspects wait. It is of the type that the queues of future tasks are of. */
@@ -142,6 +174,55 @@ export class Declarations {
   }
 
   async #queue(name: string): Promise<void> {
+    await this.#declareQueue(name);
+    try {
+      await this.#bindArrivals(name);
+    } catch (error) {
+      // Who may not do that can still use the queue, and hears of it when he sends for later: the levels are not there, or he may not either.
+      if (!isAccessRefused(error)) throw error;
+    }
+  }
+
+  /** Whoever declares it binds it, as Celery's worker does: who sent for later has long gone, perhaps, or does not hear that it was deleted. */
+  async #bindArrivals(name: string): Promise<void> {
+    this.#arrivals ??= forget(this.#declareArrivals(), () => {
+      this.#arrivals = null;
+    });
+    await this.#arrivals;
+    await this.#with(async (channel) => {
+      const [whole, fine] = [`#.${name}`, `#.${name}.${fineWord}`];
+      // First the way by which it is kept.
+      await channel.bindExchange(arrivalOfMissing, arrival, whole);
+      await channel.bindExchange(arrivalOfMissing, fineArrival, fine);
+      for (const [exchange, key] of [
+        [arrivalOfMissing, whole],
+        [arrivalOfMissing, fine],
+        [arrival, whole],
+        [fineArrival, fine],
+      ] as const)
+        await channel.bindQueue(name, exchange, key);
+    });
+    this.#bound.add(name);
+  }
+
+  #declareArrivals(): Promise<void> {
+    return this.#with(async (channel) => {
+      await channel.assertExchange(unroutable, 'fanout', { durable: true });
+      await channel.assertQueue(unroutableQueue, { durable: true });
+      await channel.bindQueue(unroutableQueue, unroutable, '');
+      const kept = { durable: true, alternateExchange: unroutable };
+      await channel.assertExchange(arrivalOfMissing, 'topic', kept);
+      const [last, lastFine, firstFine] = [level(0), fineLevel(0), fineLevel(fineLevels - 1)];
+      for (const exchange of [arrival, fineArrival, last, lastFine, firstFine])
+        await channel.assertExchange(exchange, 'topic', { durable: true });
+      // What goes with an exchange that is deleted, though the levels stay.
+      await channel.bindExchange(arrival, last, `${'*.'.repeat(levels - 1)}0.#`);
+      await channel.bindExchange(fineArrival, lastFine, `${'*.'.repeat(levels + fineLevels - 1)}0.#`);
+      await channel.bindExchange(firstFine, arrival, `#.${fineWord}`);
+    });
+  }
+
+  async #declareQueue(name: string): Promise<void> {
     const given = this.#declared.get(name);
     const queue = given ?? this.#declared.missing(name);
     try {
@@ -175,7 +256,6 @@ export class Declarations {
 
   #declareLevels(): Promise<void> {
     return this.#with(async (channel) => {
-      await channel.assertExchange(arrival, 'topic', { durable: true });
       for (let n = 0; n < levels; n++)
         await this.#declareLevel(channel, {
           name: level(n),
@@ -183,7 +263,6 @@ export class Declarations {
           next: n === 0 ? arrival : level(n - 1),
           skipped: levels - 1 - n,
         });
-      await channel.assertExchange(fineArrival, 'topic', { durable: true });
       for (let n = 0; n < fineLevels; n++)
         await this.#declareLevel(channel, {
           name: fineLevel(n),
@@ -191,7 +270,6 @@ export class Declarations {
           next: n === 0 ? fineArrival : fineLevel(n - 1),
           skipped: levels + fineLevels - 1 - n,
         });
-      await channel.bindExchange(fineLevel(fineLevels - 1), arrival, `#.${fineWord}`);
     });
   }
 
@@ -245,6 +323,10 @@ function once(done: Map<string, Promise<void>>, name: string, make: () => Promis
 function forget(promise: Promise<void>, onFailure: () => void): Promise<void> {
   promise.catch(onFailure);
   return promise;
+}
+
+function isAccessRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 403;
 }
 
 function isPreconditionFailed(error: unknown): boolean {
