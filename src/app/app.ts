@@ -87,6 +87,7 @@ export class App implements AsyncDisposable {
   readonly results: ResultHome = {
     open: () => this.#stores?.backend ?? this.#results(),
     revoke: async (ids, options) => (await import('./revoke.ts')).revokeTasks(this, ids, options),
+    waitingIn: async (queue) => (await (await this.broker()).size(queue)).ready,
   };
 
   /** @throws ConfigError for settings that are unknown, contradictory or out of range. */

@@ -2,7 +2,7 @@
 import { BrokerUnavailable, ConfigError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
-import type { AsyncResult } from '../results/async-result.ts';
+import { AsyncResult } from '../results/async-result.ts';
 import type { Publication } from '../transports/transport.ts';
 import { announced } from './announce.ts';
 import type { App } from './app.ts';
@@ -173,5 +173,5 @@ function noted<R>(app: App, call: PreparedCall, options: CallOptions): AsyncResu
   const parent = currentTask();
   if (parent?.options.trail && options.addToParent !== false)
     parent.request.children.push([[message.id, null], null]);
-  return app.result<R>(message.id);
+  return new AsyncResult<R>(message.id, app.results, null, call.queue);
 }

@@ -7,7 +7,7 @@ import {
   TimeoutError,
   WorkflowError,
 } from '../errors.ts';
-import { longestTimerMs } from '../lib/clock.ts';
+import { longestTimerMs, systemClock } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { taskScope } from '../lib/task-scope.ts';
 import { decodeException } from '../protocol/exception.ts';
@@ -50,10 +50,15 @@ export interface ResultHome {
   open(): ResultBackend | Promise<ResultBackend>;
   /** Resolves when the workers that live have been told, and those that start later will know. */
   revoke(ids: readonly string[], options: RevokeResultOptions): Promise<void>;
+  /** How many messages could be run in this queue, if nobody held them up. */
+  waitingIn(queue: string): Promise<number>;
 }
 
 /** Where the results are kept; null: nowhere. */
 export type BackendSource = ResultBackend | null | ResultHome;
+
+/** How long one that has waited in vain is kept for a better message. Milliseconds. */
+const glanceMs = 2000;
 
 /** The result of a call, now or later. `R` is what the task returns. Celery's AsyncResult. */
 export class AsyncResult<R = unknown> {
@@ -62,11 +67,19 @@ export class AsyncResult<R = unknown> {
   /** The result of the task that sent this one, where that is known. */
   readonly parent: AsyncResult | null;
   readonly #source: BackendSource;
+  readonly #queue: string | null;
 
-  constructor(id: string, source: BackendSource, parent: AsyncResult | null = null) {
+  /** @param queue to which the task was sent, where that is known */
+  constructor(
+    id: string,
+    source: BackendSource,
+    parent: AsyncResult | null = null,
+    queue: string | null = null,
+  ) {
     this.id = id;
     this.parent = parent;
     this.#source = source;
+    this.#queue = queue;
   }
 
   /**
@@ -186,9 +199,7 @@ export class AsyncResult<R = unknown> {
     const abort = (): void => stop.abort(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
-    const expired = new TimeoutError(
-      `task ${this.id} did not end within ${(ms ?? 0) / 1000} s; it may still run`,
-    );
+    const expired = new Error('the time is over');
     const timer =
       ms === null ? undefined : setTimeout(() => stop.abort(expired), Math.min(ms, longestTimerMs));
     try {
@@ -198,10 +209,32 @@ export class AsyncResult<R = unknown> {
       }
       stop.signal.throwIfAborted();
       throw new TimeoutError(`the store was closed before task ${this.id} ended`);
+    } catch (error) {
+      if (error !== expired) throw error;
+      const late = `task ${this.id} did not end within ${(ms ?? 0) / 1000} s; it may still run`;
+      throw new TimeoutError(`${late}${await this.#whereItWaits()}`);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       stop.abort();
+    }
+  }
+
+  /** What makes a task wait most often: nobody serves its queue. */
+  async #whereItWaits(): Promise<string> {
+    const [queue, source] = [this.#queue, this.#source];
+    if (queue === null || source === null || !('waitingIn' in source)) return '';
+    const done = new AbortController();
+    try {
+      const slow = systemClock.sleep(glanceMs, done.signal).then(() => 0);
+      const waiting = await Promise.race([source.waitingIn(queue), slow]);
+      if (waiting === 0) return '';
+      const messages = waiting === 1 ? 'a message waits' : `${waiting} messages wait`;
+      return `. It was sent to the queue '${queue}', where ${messages}: does a worker serve it (umbel worker -Q ${queue})?`;
+    } catch {
+      return '';
+    } finally {
+      done.abort();
     }
   }
 

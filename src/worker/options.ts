@@ -52,6 +52,8 @@ export interface WorkerOptions {
 /** The options, complete and checked. */
 export interface ResolvedWorkerOptions {
   readonly queues: readonly string[];
+  /** Somebody has said which, instead of the App. */
+  readonly queuesChosen: boolean;
   readonly concurrency: number;
   readonly name: string;
   readonly logger: Logger;
@@ -127,6 +129,7 @@ export function resolveWorkerOptions(
     options.shutdownTimeout === undefined ? config.workerShutdownTimeout : options.shutdownTimeout;
   return {
     queues,
+    queuesChosen: options.queues !== undefined,
     concurrency,
     name: nodeName(options.name),
     logger: options.logger === undefined ? silentLogger : new TolerantLogger(options.logger),

@@ -1,5 +1,6 @@
 // The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in the opposite one.
 import type { App } from '../app/app.ts';
+import { queuesOfTasks } from '../app/task-queues.ts';
 import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
 import { atMost } from '../lib/at-most.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
@@ -170,10 +171,25 @@ export class Worker implements Service {
       { hostname: name, queues: this.queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
     );
+    this.#tellUnserved();
     const shutDown = (): void => void this.stop();
     await parts.operations.start({ ...parts, sources: parts.source, resize, shutDown });
     await app.signals.workerReady.send({ hostname: name }, logger);
     return parts;
+  }
+
+  /** Celery's classic trap: a task whose queue no worker was told of waits for ever. Where somebody chose the queues it is no surprise. */
+  #tellUnserved(): void {
+    const { queues, queuesChosen, logger } = this.#options;
+    for (const [queue, tasks] of queuesOfTasks(this.app)) {
+      if (queues.includes(queue)) continue;
+      const named =
+        tasks.length > 3 ? `${tasks.slice(0, 3).join(', ')} and ${tasks.length - 3} more` : tasks.join(', ');
+      const wayOut = [...queues, queue].join(',');
+      const text = `${named} ${tasks.length === 1 ? 'goes' : 'go'} to the queue '${queue}', which this worker does not serve: start one with -Q ${queue}, or this one with -Q ${wayOut}`;
+      if (queuesChosen) logger.info({ queue, tasks }, text);
+      else logger.warn({ queue, tasks }, text);
+    }
   }
 
   #soften(): void {

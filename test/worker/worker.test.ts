@@ -52,6 +52,26 @@ describe.each(stores)('a worker on %s', (kind) => {
     expect(await elsewhere.ready()).toBe(false);
   });
 
+  it('says which of its tasks go to queues that it does not serve; who waits for one learns where it waits', async () => {
+    const app = await newApp(kind);
+    app.task('shop.add', (x: number, y: number) => x + y);
+    const send = app.task('mail.send', { queue: 'mail' }, () => 'sent');
+    const { log } = await startWorker(app);
+    expect(log.texts('warn')).toEqual([
+      "mail.send goes to the queue 'mail', which this worker does not serve: start one with -Q mail, or this one with -Q celery,mail",
+    ]);
+    const result = await send.delay();
+    await expect(result.get({ timeout: 0.01 })).rejects.toThrow(
+      /it may still run\. It was sent to the queue 'mail', where a message waits: does a worker serve it \(umbel worker -Q mail\)\?$/,
+    );
+    const { log: other } = await startWorker(app, { name: 'mails', queues: ['mail'] });
+    expect(await result.get(patience)).toBe('sent');
+    expect(other.texts('warn')).toEqual([]);
+    expect(other.texts('info')).toContainEqual(
+      expect.stringContaining("shop.add goes to the queue 'celery'"),
+    );
+  });
+
   describe('a task that fails', () => {
     it('has its error stored: type, message, stack', async () => {
       const app = await newApp(kind);

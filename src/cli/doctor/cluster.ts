@@ -1,5 +1,6 @@
 // What the workers that live say of themselves: whether they fit together, the application, and what waits.
 import type { App } from '../../app/app.ts';
+import { queuesOfTasks } from '../../app/task-queues.ts';
 import { Control } from '../../control/control.ts';
 import { captureEvents } from '../../events/receiver.ts';
 import { type Finding, listed } from './finding.ts';
@@ -54,7 +55,6 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
     ...(await broker.queues()),
   ]))
     waiting[name] = (await broker.size(name)).ready;
-  const own = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
   return {
     workers: [...registered.replies].map(([name, tasks]) => ({
       name,
@@ -67,7 +67,7 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
     silent: registered.silent,
     waiting,
     tasks: Object.fromEntries(
-      own.map(({ name, options }) => [name, options.queue ?? app.config.taskDefaultQueue]),
+      [...queuesOfTasks(app)].flatMap(([queue, names]) => names.map((name) => [name, queue])),
     ),
   };
 }

@@ -1,0 +1,22 @@
+import type { App } from './app.ts';
+import { destinationOf } from './destination.ts';
+
+/**
+ * The queues that an application's own tasks go to, when their calls say nothing else, each with the tasks' names. Without those of which
+ * routes decide by the whole call, or an exchange.
+ */
+export function queuesOfTasks(app: App): ReadonlyMap<string, readonly string[]> {
+  const { router, topology, config } = app;
+  const queues = new Map<string, string[]>();
+  if (!router.byName) return queues;
+  for (const { name, run, options } of app.tasks) {
+    if (run === null || name.startsWith('celery.')) continue;
+    const route = router.route(name, [], {}, {}) ?? {};
+    const { queue, exchange } = destinationOf({}, route, options.queue, config.taskDefaultQueue, topology);
+    if (exchange !== '') continue;
+    const names = queues.get(queue);
+    if (names === undefined) queues.set(queue, [name]);
+    else names.push(name);
+  }
+  return queues;
+}
