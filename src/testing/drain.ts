@@ -1,5 +1,5 @@
 import type { App } from '../app/app.ts';
-import { TimeoutError } from '../errors.ts';
+import { ConfigError, TimeoutError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -7,18 +7,20 @@ import type { QueueSize, Transport } from '../transports/transport.ts';
 import { Worker } from '../worker/worker.ts';
 
 export interface DrainOptions {
-  /** Seconds, or text; default 10. */
+  /** Seconds, or text; default 4, so that it speaks before the test runner's own limit does. */
   readonly timeout?: Duration;
   /** Tasks at a time; default: as configured. */
   readonly concurrency?: number;
   /** What the worker says; default: nothing. */
   readonly logger?: Logger;
+  /** Also on a store outside of this process, with all that others have sent there. Default false. */
+  readonly anyStore?: boolean;
 }
 
 /**
  * Runs all that was sent, and what these tasks send, with a worker in this process, until nothing is left in any
  * queue: also what is to run later, so that a retry in two seconds takes two seconds.
- * @throws TimeoutError naming what is left.
+ * @throws TimeoutError naming what is left, ConfigError when the broker is not `memory://`, unless `anyStore`.
  * @example
  * const app = new App('test', { broker: 'memory://' });
  * const sum = await add.delay(2, 3);
@@ -26,7 +28,12 @@ export interface DrainOptions {
  * expect(await sum.get()).toBe(5);
  */
 export async function drain(app: App, options: DrainOptions = {}): Promise<void> {
-  const { timeout = 10, ...rest } = options;
+  const { timeout = 4, anyStore = false, ...rest } = options;
+  const [scheme = ''] = app.config.broker.split(':', 1);
+  if (scheme !== 'memory' && !anyStore)
+    throw new ConfigError(
+      `drain would run all messages of a store that is not the test's own (${scheme}:). Let the test give the App one in memory: UMBEL_BROKER_URL=memory:// before its module is loaded (vitest: test: { env: { UMBEL_BROKER_URL: 'memory://' } }), and no URL in the code; or say drain(app, { anyStore: true })`,
+    );
   const endMs = systemClock.monotonic() + toMs(timeout, 'timeout');
   const transport = await app.broker();
   // What runs may send to queues that were not there before: they are served in the next round.

@@ -1,6 +1,9 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { TimeoutError } from '../../src/errors.ts';
+import { ConfigError, TimeoutError } from '../../src/errors.ts';
 import { drain } from '../../src/testing/drain.ts';
 
 let app: App;
@@ -68,4 +71,22 @@ test('drain says what is left when it takes too long, and gives it back', async 
 
 test('nothing to do is done at once', async () => {
   await drain(app);
+});
+
+test('a store that others may use is left alone, unless it is meant', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-drain-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'store.db');
+  await using real = new App('real', { broker: `sqlite://${file}` });
+  const ran: string[] = [];
+  const task = real.task('charge', () => void ran.push('charge'));
+  await expect(drain(real)).rejects.toThrow(ConfigError);
+  expect(existsSync(file)).toBe(false);
+  await task.delay();
+  await expect(drain(real)).rejects.toThrow(
+    /not the test's own \(sqlite:\).*UMBEL_BROKER_URL=memory:\/\/.*anyStore: true/,
+  );
+  expect(ran).toEqual([]);
+  await drain(real, { anyStore: true, timeout: 60 });
+  expect(ran).toEqual(['charge']);
 });
