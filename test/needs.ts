@@ -1,4 +1,6 @@
 // Tests that need what this machine may lack: skipped with the reason, which the end of the run prints.
+import { spawnSync } from 'node:child_process';
+
 interface Skippable {
   skip(name: string, options: { readonly meta: object }, body: never, timeout?: never): unknown;
 }
@@ -12,6 +14,13 @@ export function needs<Api extends Skippable>(api: Api, missing: string | undefin
   };
   // Called as the API itself is; its other members (`each`, `only`) are not needed where it is skipped.
   return skipped as unknown as Api;
+}
+
+/** Why tests that start this program cannot run; undefined: it is there. With Debian's name of what to install. */
+export function noProgram(name: string, argument: string, debianPackage: string): string | undefined {
+  return spawnSync(name, [argument]).status === 0
+    ? undefined
+    : `no ${name} (apt-get install ${debianPackage})`;
 }
 
 declare module 'vitest' {

@@ -175,7 +175,7 @@ export class SqliteStore {
         return work(this.#sql);
       } catch (error) {
         // Readers wait for nobody but one who repairs the log after a crash, which takes a moment.
-        if (!isBusy(error) || performance.now() - start > repairTimeoutMs) throw this.#failure(error);
+        if (!isOf('busy', error) || performance.now() - start > repairTimeoutMs) throw this.#failure(error);
         Atomics.wait(napping, 0, 0, 1);
       }
     }
@@ -263,7 +263,7 @@ export class SqliteStore {
         return this.#database.exec('BEGIN IMMEDIATE');
       } catch (error) {
         const waited = performance.now() - start;
-        if (!isBusy(error)) throw this.#failure(error);
+        if (!isOf('busy', error)) throw this.#failure(error);
         if (waited > busyTimeoutMs) {
           throw new BrokerUnavailable(
             `the store ${this.path} was locked by another process for ${busyTimeoutMs / 1000} s`,
@@ -289,7 +289,7 @@ export class SqliteStore {
   }
 
   #failure(error: unknown): Error {
-    if (isDamage(error))
+    if (isOf('damage', error))
       this.#lost ??= new StoreLostError(
         `the store ${this.path} is damaged (${message(error)}): restore it from a backup, or begin with an empty one, and start again`,
         { cause: error },
@@ -370,7 +370,7 @@ async function again<T>(work: () => T): Promise<T> {
     try {
       return work();
     } catch (error) {
-      if (!isBusy(error) || performance.now() > until) throw error;
+      if (!isOf('busy', error) || performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
     }
   }
@@ -413,13 +413,19 @@ function withoutExperimentalWarning<T>(load: () => T): T {
   }
 }
 
-function isBusy(error: unknown): boolean {
-  return /\b(?:locked|busy|SQLITE_BUSY)/i.test(message(error));
-}
+/** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
+const codes = {
+  busy: [5 /* BUSY */, 6 /* LOCKED */],
+  damage: [11 /* CORRUPT */, 26 /* NOTADB */],
+  /** It may be better later. */
+  refusal: [3 /* PERM */, 5, 6, 8 /* READONLY */, 10 /* IOERR */, 13 /* FULL */, 14 /* CANTOPEN */],
+} as const;
 
-/** What SQLite says of pages that it cannot make sense of. */
-function isDamage(error: unknown): boolean {
-  return /\bmalformed\b|file is not a database|SQLITE_(?:CORRUPT|NOTADB)/i.test(message(error));
+function isOf(kind: keyof typeof codes, error: unknown): boolean {
+  if (!(error instanceof Error && 'errcode' in error)) return false;
+  // The higher bits say more of the same.
+  const primary = Number(error.errcode) & 0xff;
+  return codes[kind].some((code) => code === primary);
 }
 
 /** Which file a path leads to; empty: none. */
@@ -431,9 +437,8 @@ function identityOf(path: string): string {
 function storeFailure(path: string, error: unknown): Error {
   if (error instanceof BrokerUnavailable) return error;
   const text = message(error);
-  if (/full|disk I\/O|readonly|read-only|locked|busy|unable to open/i.test(text)) {
+  if (isOf('refusal', error))
     return new BrokerUnavailable(`the store ${path} refuses: ${text}`, { cause: error });
-  }
   return error instanceof Error ? error : new StoreError(`the store ${path} failed: ${text}`);
 }
 

@@ -7,6 +7,7 @@ import { classifyPostgresError } from '../../src/clients/postgres/errors.ts';
 import { PostgresPool } from '../../src/clients/postgres/pool.ts';
 import { postgresSettings } from '../../src/clients/postgres/settings.ts';
 import { needs } from '../needs.ts';
+import { noOpenssl } from '../servers/certificates.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { patienceMs } from '../until.ts';
 
@@ -53,9 +54,6 @@ test.each([
 ])('the error %s of a server is to be met as: %s', (code, kind) => {
   expect(classifyPostgresError(code).kind).toBe(kind);
 });
-
-const noOpenssl =
-  spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl (apt-get install openssl)';
 
 needs(describe, noPostgres ?? noOpenssl)('a server with TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-postgres-tls-'));

@@ -5,10 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { SqliteStore } from '../../src/clients/sqlite.ts';
-import { needs } from '../needs.ts';
+import { needs, noProgram } from '../needs.ts';
 
-const noSqlite3 =
-  spawnSync('sqlite3', ['--version']).status === 0 ? undefined : 'no sqlite3 (apt-get install sqlite3)';
+const noSqlite3 = noProgram('sqlite3', '--version', 'sqlite3');
 
 /** What SQLite's own shell answers, in a process that opens the file, reads and closes it. */
 function shell(file: string, sql: string): string {

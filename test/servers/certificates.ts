@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { noProgram } from '../needs.ts';
 
-export const noOpenssl: string | undefined =
-  spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl (apt-get install openssl)';
+export const noOpenssl: string | undefined = noProgram('openssl', 'version', 'openssl');
 
 /** Paths of PEM files. */
 export interface Certificates extends Disposable {

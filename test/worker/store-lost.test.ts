@@ -8,11 +8,10 @@ import { App } from '../../src/app/app.ts';
 import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { StoreError, StoreLostError } from '../../src/errors.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { needs } from '../needs.ts';
+import { needs, noProgram } from '../needs.ts';
 import { MemoryLog } from './memory-log.ts';
 
-const noSqlite3 =
-  spawnSync('sqlite3', ['--version']).status === 0 ? undefined : 'no sqlite3 (apt-get install sqlite3)';
+const noSqlite3 = noProgram('sqlite3', '--version', 'sqlite3');
 
 async function running(): Promise<{
   file: string;
@@ -84,9 +83,21 @@ test('damage that is found while the store is in use ends its use', async () => 
   const { store } = await app.broker();
   if (!(store instanceof SqliteStore)) throw new TypeError('not the embedded store');
   const damaged = store.write(true, () => {
-    throw new Error('database disk image is malformed'); // as SQLite says it
+    throw Object.assign(new Error('database disk image is malformed'), { errcode: 11 }); // SQLITE_CORRUPT
   });
   await expect(damaged).rejects.toThrow(StoreLostError);
   await expect(send()).rejects.toThrow(/damaged .*restore it from a backup/);
   expect(await ended).toBeInstanceOf(StoreLostError);
+});
+
+test('a write that SQLite calls malformed for what it says is refused alone: the store is not damaged', async () => {
+  const { app, send, worker } = await running();
+  const { store } = await app.broker();
+  if (!(store instanceof SqliteStore)) throw new TypeError('not the embedded store');
+  await expect(store.write(true, ({ sql }) => sql("SELECT json('{')").get())).rejects.toThrow(
+    /malformed JSON/,
+  );
+  expect(store.lost).toBeNull();
+  expect(await send()).toBe(3);
+  await worker.stop();
 });
