@@ -1,7 +1,9 @@
 // The signals around a publication, where anybody listens.
+
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
+import { decodeOptions } from './config.ts';
 import { noKwargs, type PreparedCall } from './sender.ts';
 
 /** Lets the receivers of beforeTaskPublish add headers. */
@@ -17,9 +19,9 @@ export async function announced(app: App, call: PreparedCall): Promise<PreparedC
 
 /** Tells the receivers of afterTaskPublish of what a worker has sent. */
 export async function announceSent(app: App, publications: readonly Publication[]): Promise<void> {
-  const { acceptContent: accept, maxMessageSize: maxSize } = app.config;
+  const options = decodeOptions(app.config);
   for (const { message: wire, queue } of publications) {
-    const read = decodeTask(wire, { accept, maxSize });
+    const read = decodeTask(wire, options);
     if (read.ok) await app.signals.afterTaskPublish.send({ message: read.value, queue });
   }
 }

@@ -2,8 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
+import { readableCompression, standardCompressions } from '../protocol/compression.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
+import type { DecodeTaskOptions } from '../protocol/task.ts';
 import type { ExchangeType } from '../transports/topology.ts';
 import { checkCompression, checkName, checkSerializer } from './checks.ts';
 import { camelOptions, tlsOptions } from './driver-options.ts';
@@ -67,6 +69,11 @@ export interface Settings {
   readonly taskCompression: string | null;
   /** The serializers that a worker reads. */
   readonly acceptContent: readonly string[];
+  /**
+   * The compressions of bodies that a worker reads; default `gzip` (kombu's name for zlib), `brotli`, `zstd`. `bzip2` is read where it is
+   * named: up to 1 MiB, which takes half a second.
+   */
+  readonly acceptCompression: readonly string[];
   readonly taskIgnoreResult: boolean;
   readonly taskStoreErrorsEvenIfIgnored: boolean;
   /** Acknowledge after the run. True; Celery's default is false, which loses what a dying worker held. */
@@ -176,6 +183,12 @@ export interface Config extends Settings {
   readonly workerSoftShutdownTimeout: number;
 }
 
+/** What is read of a message. */
+export function decodeOptions(config: Config): Required<DecodeTaskOptions> {
+  const { acceptContent: accept, acceptCompression, maxMessageSize: maxSize } = config;
+  return { accept, acceptCompression, maxSize };
+}
+
 /** Environment variables, as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -228,6 +241,9 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     taskSerializer: given.serializer('taskSerializer'),
     taskCompression: checkCompression(given.textOrNull('taskCompression', null), 'the configuration'),
     acceptContent: given.serializers('acceptContent', ['json']),
+    acceptCompression: Object.freeze(
+      given.texts('acceptCompression', standardCompressions).map(readableCompression),
+    ),
     taskIgnoreResult: given.flag('taskIgnoreResult', false),
     taskStoreErrorsEvenIfIgnored: given.flag('taskStoreErrorsEvenIfIgnored', false),
     taskAcksLate: given.flag('taskAcksLate', true),

@@ -1,4 +1,5 @@
 // Running a call here and now, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
+
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
 import { longestTimerMs } from '../lib/clock.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
@@ -8,6 +9,7 @@ import { decodeResult, encodeResult } from '../protocol/result-codec.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { App } from './app.ts';
+import { decodeOptions } from './config.ts';
 import { currentTask } from './context.ts';
 import { type Outcome, Reject } from './outcome.ts';
 import { type TaskRequest, toRequest } from './request.ts';
@@ -153,11 +155,8 @@ function replacementIn(outcome: Outcome): WireSignature | null {
 /** A call as it would arrive: written and read, so that what could not be sent fails where nothing is sent, too. */
 export function rewritten(app: App, { message, encoding }: PreparedCall): TaskMessage {
   const wire = encodeCall(app, message, encoding);
-  const { acceptContent, maxMessageSize } = app.config;
-  const read = decodeTask(wire, {
-    accept: [...acceptContent, encoding.serializer],
-    maxSize: maxMessageSize,
-  });
+  const options = decodeOptions(app.config);
+  const read = decodeTask(wire, { ...options, accept: [...options.accept, encoding.serializer] });
   if (!read.ok) throw new Error(`the call of '${message.task}' cannot be read back: ${read.refusal.detail}`);
   return read.value;
 }

@@ -65,6 +65,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['taskSerializer', 'taskSerializer'],
   ['taskCompression', 'taskCompression'],
   ['acceptContent', 'acceptContent'],
+  ['acceptCompression', 'acceptCompression'],
   ['taskIgnoreResult', 'taskIgnoreResult'],
   ['taskStoreErrorsEvenIfIgnored', 'taskStoreErrorsEvenIfIgnored'],
   ['taskAcksLate', 'taskAcksLate'],

@@ -26,14 +26,49 @@ export function compress(
   return { body: method.compress(body), mime: method.mime };
 }
 
-/** Decompresses a body, and stops as soon as it grows beyond `maxSize` bytes. Total. */
-export function decompress(body: Uint8Array, name: unknown, maxSize: number): Decoded<Uint8Array> {
+/** The compressions that are read if nothing else is said: all but bzip2, whose reading takes long for what it is given. */
+export const standardCompressions: readonly string[] = ['gzip', 'brotli', 'zstd'];
+
+/**
+ * kombu's name for a compression that can be read, given under any of its names.
+ * @throws ConfigError for another.
+ */
+export function readableCompression(given: string): string {
+  const method = methods.get(given);
+  if (method?.decompress !== undefined || method?.name === 'zstd') return method.name;
+  const names = [
+    ...new Set([...methods.values()].filter((each) => each.decompress).map((each) => each.name)),
+  ];
+  const hint = suggest(given, names);
+  throw new ConfigError(
+    `the compression '${given}' cannot be read${hint ? `; did you mean '${hint}'?` : ` (${names.join(', ')})`}`,
+  );
+}
+
+/**
+ * Decompresses a body, and stops as soon as it grows beyond `maxSize` bytes. `accepted` holds the names of what is read. Total.
+ */
+export function decompress(
+  body: Uint8Array,
+  name: unknown,
+  maxSize: number,
+  accepted: readonly string[] = standardCompressions,
+): Decoded<Uint8Array> {
   if (typeof name !== 'string')
     return refuse('compression', `the header 'compression' is ${kindOf(name)}, not text`);
   const method = methods.get(name);
   if (method === undefined) return refuse('compression', `the compression '${name.slice(0, 80)}' is unknown`);
   if (method.decompress === undefined)
     return refuse('compression', `cannot decompress '${name}': ${method.missing}`);
+  if (!accepted.some((each) => methods.get(each) === method)) {
+    return refuse(
+      'compression',
+      `the compression '${method.name}' is not accepted; add it to acceptCompression (${accepted.join(', ')})`,
+    );
+  }
+  if (method.maxInput !== undefined && body.length > method.maxInput) {
+    return refuse('too-large', `the body has ${body.length} bytes; of '${name}' ${method.maxInput} are read`);
+  }
   try {
     return accept(method.decompress(body, maxSize));
   } catch (error) {
@@ -48,9 +83,13 @@ export function decompress(body: Uint8Array, name: unknown, maxSize: number): De
 }
 
 interface Method {
+  /** kombu's. */
+  readonly name: string;
   readonly mime: string;
   readonly compress?: (body: Uint8Array) => Uint8Array;
   readonly decompress?: (body: Uint8Array, maxOutputLength: number) => Uint8Array;
+  /** More bytes than this are not decompressed: the event loop would stand still for too long. */
+  readonly maxInput?: number;
   /** Why one of the two is not there. */
   readonly missing?: string;
 }
@@ -66,37 +105,42 @@ const methods: ReadonlyMap<string, Method> = new Map(
     {
       // kombu's "gzip" is zlib's own format (RFC 1950). Real gzip, as other languages may send, is read as well.
       mime: 'application/x-gzip',
-      names: ['gzip', 'zlib'],
+      name: 'gzip',
+      aliases: ['zlib'],
       compress: (body: Uint8Array) => zlib.deflateSync(body),
       decompress: (body: Uint8Array, maxOutputLength: number) => zlib.unzipSync(body, { maxOutputLength }),
     },
     {
       mime: 'application/x-brotli',
-      names: ['brotli'],
+      name: 'brotli',
+      aliases: [],
       compress: (body: Uint8Array) =>
         // Quality 4 is as fast as zlib; the default, 11, takes a hundred times as long.
         zlib.brotliCompressSync(body, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } }),
       decompress: (body: Uint8Array, maxOutputLength: number) =>
         zlib.brotliDecompressSync(body, { maxOutputLength }),
     },
-    { mime: 'application/zstd', names: ['zstd', 'zstandard'], ...zstd(zlib as Zstd) },
+    { mime: 'application/zstd', name: 'zstd', aliases: ['zstandard'], ...zstd(zlib as Zstd) },
     {
       mime: 'application/x-bz2',
-      names: ['bzip2', 'bzip'],
+      name: 'bzip2',
+      aliases: ['bzip'],
       decompress: decompressBzip2,
+      maxInput: 1024 * 1024, // half a second
       missing: "bzip2 is only read here; send with 'zlib' or 'brotli'",
     },
     {
       mime: 'application/x-lzma',
-      names: ['lzma', 'xz'],
+      name: 'lzma',
+      aliases: ['xz'],
       missing: "lzma is not supported; use 'zlib', 'brotli' or 'zstd' on the sending side",
     },
-  ].flatMap(({ names, ...method }: Method & { names: string[] }) =>
-    [method.mime, ...names].map((name): [string, Method] => [name, method]),
+  ].flatMap(({ aliases, ...method }: Method & { aliases: string[] }) =>
+    [method.mime, method.name, ...aliases].map((name): [string, Method] => [name, method]),
   ),
 );
 
-function zstd(runtime: Zstd): Omit<Method, 'mime'> {
+function zstd(runtime: Zstd): Omit<Method, 'mime' | 'name'> {
   const { zstdCompressSync: write, zstdDecompressSync: read } = runtime;
   if (write === undefined || read === undefined) return { missing: 'zstd needs Node 22.15 or later' };
   return {

@@ -1,5 +1,5 @@
 // A task message and its two wire forms: protocol v2 goes out, v2 and v1 come in.
-import { compress, decompress } from './compression.ts';
+import { compress, decompress, standardCompressions } from './compression.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
 import type { Decoded, TaskMessage, WireMessage } from './message.ts';
 import { isMap, orRefused, refuse } from './refusal.ts';
@@ -52,6 +52,8 @@ export function encodeTask(message: TaskMessage, options: EncodeTaskOptions = {}
 export interface DecodeTaskOptions {
   /** Serializers that are read, by name or mime type; Celery's `accept_content`. Default: `json` alone. */
   readonly accept?: readonly string[];
+  /** Compressions that are read, by kombu's names. Default: `gzip` (which is zlib), `brotli`, `zstd`; not `bzip2`. */
+  readonly acceptCompression?: readonly string[];
   /** Bytes of the body, after decompression too. Default 10 MiB. */
   readonly maxSize?: number;
 }
@@ -69,7 +71,12 @@ function readTask(wire: WireMessage, options: DecodeTaskOptions): Decoded<TaskMe
   }
   const compression = wire.headers.compression ?? null;
   if (compression !== null) {
-    const decompressed = decompress(body, compression, limits.maxSize);
+    const decompressed = decompress(
+      body,
+      compression,
+      limits.maxSize,
+      options.acceptCompression ?? standardCompressions,
+    );
     if (!decompressed.ok) return decompressed;
     body = decompressed.value;
   }

@@ -1,6 +1,8 @@
 // The way of one delivery through the worker: admit, execute, settle.
+
 import type { App } from '../app/app.ts';
 import { builtinTask } from '../app/builtin-tasks.ts';
+import { decodeOptions } from '../app/config.ts';
 import { currentTask } from '../app/context.ts';
 import { toRequest } from '../app/request.ts';
 import { runHooks } from '../app/run.ts';
@@ -179,8 +181,7 @@ export class Processor {
 
   #read(delivery: Delivery): Decoded<TaskMessage> {
     if (!delivery.message.ok) return delivery.message;
-    const { acceptContent: accept, maxMessageSize: maxSize } = this.#parts.app.config;
-    return decodeTask(delivery.message.value, { accept, maxSize });
+    return decodeTask(delivery.message.value, decodeOptions(this.#parts.app.config));
   }
 
   #mayBeFinished({ redelivered, replayed }: Delivery, { retries }: TaskMessage): boolean {

@@ -9,7 +9,7 @@ import { decodeSignature } from '../../src/protocol/signature-wire.ts';
 import { PlainDate } from '../../src/protocol/values.ts';
 import { recorded, recordedMessage } from './fixtures.ts';
 
-const all = { accept: ['json', 'yaml', 'msgpack'] };
+const all = { accept: ['json', 'yaml', 'msgpack'], acceptCompression: ['zlib', 'application/x-bz2'] };
 
 function read(name: string): TaskMessage {
   const decoded = readTask(recordedMessage(name), all);

@@ -1,6 +1,13 @@
 // What a message says of itself, whatever version of the protocol it is in.
+import { standardCompressions } from '../../protocol/compression.ts';
 import type { WireMessage } from '../../protocol/message.ts';
-import { decodeTask } from '../../protocol/task.ts';
+import { type DecodeTaskOptions, decodeTask } from '../../protocol/task.ts';
+
+/** What a worker of another program may read, we look at, too. */
+const everything: DecodeTaskOptions = {
+  accept: ['json', 'yaml', 'msgpack'],
+  acceptCompression: [...standardCompressions, 'bzip2'],
+};
 
 export function idOf({ headers, properties }: WireMessage): string | null {
   return typeof headers.id === 'string' ? headers.id : properties.correlationId;
@@ -8,7 +15,7 @@ export function idOf({ headers, properties }: WireMessage): string | null {
 
 /** Its time, if it has one that is to come. */
 export function etaOf(message: WireMessage, now: number = Date.now()): Date | null {
-  const decoded = decodeTask(message, { accept: ['json', 'yaml', 'msgpack'] });
+  const decoded = decodeTask(message, everything);
   const { eta } = message.headers;
   const time = decoded.ok ? decoded.value.eta : typeof eta === 'string' ? new Date(eta) : null;
   return time !== null && time.getTime() > now ? time : null;
@@ -17,6 +24,6 @@ export function etaOf(message: WireMessage, now: number = Date.now()): Date | nu
 /** The name of its task; empty where it cannot be read. */
 export function taskOf(message: WireMessage): string {
   if (typeof message.headers.task === 'string') return message.headers.task;
-  const decoded = decodeTask(message, { accept: ['json', 'yaml', 'msgpack'] });
+  const decoded = decodeTask(message, everything);
   return decoded.ok ? decoded.value.task : '';
 }

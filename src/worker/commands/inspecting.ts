@@ -1,5 +1,7 @@
 // Commands that ask.
+
 import { freemem, platform, release, totalmem } from 'node:os';
+import { decodeOptions } from '../../app/config.ts';
 import type { AnyTask } from '../../app/task.ts';
 import { version } from '../../lib/version.ts';
 import type { Json } from '../../protocol/message.ts';
@@ -100,10 +102,10 @@ function activeTasks(panel: Panel, safe: boolean): readonly Json[] {
 
 function reservedTasks(panel: Panel): readonly Json[] {
   const running = new Set([...panel.processor.running.keys()].map((run) => run.message.id));
-  const { acceptContent: accept, maxMessageSize: maxSize } = panel.app.config;
+  const options = decodeOptions(panel.app.config);
   const found: Json[] = [];
   for (const { message, queue, redelivered } of panel.processor.inHand) {
-    const read = message.ok ? decodeTask(message.value, { accept, maxSize }) : message;
+    const read = message.ok ? decodeTask(message.value, options) : message;
     if (!read.ok || running.has(read.value.id)) continue;
     found.push(describeMessage(panel, read.value, { queue, redelivered, startedAt: null, safe: false }));
   }

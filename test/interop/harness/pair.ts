@@ -67,6 +67,7 @@ export class Pair implements AsyncDisposable {
     const routes = { 'py.*': { queue: 'py' }, 'ts.*': { queue: 'ts' } };
     const typescript: AppOptions = {
       acceptContent: ['json', 'yaml', 'msgpack'],
+      acceptCompression: ['zlib', 'bzip2'],
       resultExtended: true,
       ...servers.typescript,
     };

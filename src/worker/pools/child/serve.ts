@@ -1,5 +1,7 @@
 // The program of a child: loads the application and runs the tasks it is given, one after another.
+
 import type { App } from '../../../app/app.ts';
+import { decodeOptions } from '../../../app/config.ts';
 import { loadApp } from '../../../app/load-app.ts';
 import type { Outcome } from '../../../app/outcome.ts';
 import { toRequest } from '../../../app/request.ts';
@@ -134,9 +136,11 @@ function endOf(error: unknown): WrittenEnd {
 
 /** The worker has read it before, with the same settings. */
 function readMessage(app: App, envelope: string): TaskMessage {
-  const { acceptContent: accept, maxMessageSize: maxSize } = app.config;
+  const options = decodeOptions(app.config);
   const wire = decodeEnvelope(envelope);
-  const message = wire.ok ? decodeTask(wire.value, { accept: [...accept, 'json'], maxSize }) : wire;
+  const message = wire.ok
+    ? decodeTask(wire.value, { ...options, accept: [...options.accept, 'json'] })
+    : wire;
   if (message.ok) return message.value;
   throw new Error(`the message cannot be read in the pool's child: ${message.refusal.detail}`);
 }
