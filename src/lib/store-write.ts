@@ -8,3 +8,14 @@ export interface StoreWrite {
   /** Makes the write. False: it was not made, because what it would create is there already. */
   apply(transaction: never): boolean;
 }
+
+/** Writes of one store as one, in this order; it is made if the first of them is. */
+export function inOrder(first: StoreWrite, more: readonly StoreWrite[]): StoreWrite {
+  if (more.length === 0) return first;
+  const apply = (transaction: never): boolean => {
+    const made = first.apply(transaction);
+    for (const write of more) write.apply(transaction);
+    return made;
+  };
+  return { store: first.store, apply };
+}

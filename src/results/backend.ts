@@ -50,8 +50,8 @@ export interface ResultBackend extends AsyncDisposable {
    * is wanted (`reply_to`).
    */
   replyTo?(): Promise<string>;
-  /** The same write, to be made together with a settlement in the same store. */
-  writeOf(record: ResultRecord): StoreWrite;
+  /** The same write, to be made together with a settlement in the same store; `more` records after it, in their order. */
+  writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite;
   /**
    * The write that records that a task was sent; it reports false when the id is known already.
    * @param elsewhere whoever runs it may keep results in a form of its own, and is to find nothing of ours in their place: a Python worker

@@ -608,6 +608,23 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
+    'several records are written together with an acknowledgement',
+    async (harness) => {
+      const transport = await harness.open();
+      const backend = await harness.openBackend(transport, day);
+      await transport.publish([publication('a')]);
+      const delivery = await claimOne(await join(transport));
+      await backend.put(record('done', 'SUCCESS', 1));
+      const lost = ['b', 'done', 'c'].map((id) => record(id, 'FAILURE', exception));
+      const write = backend.writeOf(record('a', 'FAILURE', exception), ...lost);
+      assert.equal(await delivery.settle({ kind: 'ack', write }), 'settled');
+      for (const id of ['a', 'b', 'c']) assert.equal((await backend.get(id))?.status, 'FAILURE', id);
+      assert.equal((await backend.get('done'))?.status, 'SUCCESS');
+    },
+    'atomicSettlement',
+  ),
+
+  check(
     'a task that is known already is not sent a second time',
     async (harness) => {
       const transport = await harness.open();

@@ -3,6 +3,7 @@
 import { nestedValues } from '../canvas/chord-values.ts';
 import { afterChord, chordError, type Follow, failBody, type MemberEnd } from '../canvas/follow.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
 import { storedId } from '../protocol/workflow-wire.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Publication } from '../transports/transport.ts';
@@ -11,13 +12,15 @@ import type { FollowWriter, Prepared } from './follow-writer.ts';
 import type { Settled } from './settle.ts';
 
 /** What has come together while chords were gathered. */
-interface Gathered {
-  readonly publications: Publication[];
+export interface Gathered {
+  readonly publications: readonly Publication[];
+  /** Of what never runs: to be written after the record of what is the reason. */
+  readonly records: readonly ResultRecord[];
   /** The chords that are complete: a chord before those that its body belongs to. */
-  readonly complete: Complete[];
+  readonly complete: readonly Complete[];
 }
 
-interface Complete {
+export interface Complete {
   readonly groupId: string;
   /** Where the body is stored that the members refer to. */
   readonly stored: string | null;
@@ -49,8 +52,12 @@ export class ChordGatherer {
   async gather(follow: Follow, lost: AbortSignal): Promise<Gathered | null> {
     const { settler, backend } = this.#parts;
     const { records, members, unlocked } = follow;
-    const complete = (): Complete[] => (unlocked === undefined ? [] : [{ groupId: unlocked, stored: null }]);
-    let gathered: Gathered = { publications: [], complete: complete() };
+    const nothing = () => ({
+      publications: [] as Publication[],
+      records: [] as ResultRecord[],
+      complete: (unlocked === undefined ? [] : [{ groupId: unlocked, stored: null }]) as Complete[],
+    });
+    let gathered = nothing();
     if (records.length === 0 && members.length === 0) return gathered;
     if (backend === null) {
       this.#parts.logger.error(
@@ -60,13 +67,15 @@ export class ChordGatherer {
       return gathered;
     }
     const done = await settler.insist('note the end of a part of a workflow', lost, async () => {
-      gathered = { publications: [], complete: complete() };
+      gathered = nothing();
       let open: readonly Follow[] = [follow];
       while (open.length > 0) {
         const next: Follow[] = [];
-        for (const { records } of open) await Promise.all(records.map((record) => backend.put(record)));
+        for (const { records } of open) gathered.records.push(...records);
         const members = open.flatMap((each) => each.members);
-        const followed = await Promise.all(members.map((member) => this.#add(backend, member, gathered)));
+        const followed = await Promise.all(
+          members.map((member) => this.#add(backend, member, gathered.complete)),
+        );
         for (const prepared of followed) {
           if (prepared === null) continue;
           gathered.publications.push(...prepared.publications);
@@ -80,7 +89,7 @@ export class ChordGatherer {
   }
 
   /** What follows the chord of this member, if it is complete with it. */
-  async #add(backend: ResultBackend, member: MemberEnd, { complete }: Gathered): Promise<Prepared | null> {
+  async #add(backend: ResultBackend, member: MemberEnd, complete: Complete[]): Promise<Prepared | null> {
     const { chords } = backend;
     const { groupId } = member.place;
     if (chords === undefined) {

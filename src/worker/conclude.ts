@@ -8,9 +8,10 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { TaskMessage } from '../protocol/message.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import type { Delivery, Publication } from '../transports/transport.ts';
-import { ChordGatherer } from './chord-gatherer.ts';
+import { ChordGatherer, type Gathered } from './chord-gatherer.ts';
 import type { Ending } from './ending.ts';
 import { FollowWriter, type Prepared } from './follow-writer.ts';
 import type { Settled, Settler } from './settle.ts';
@@ -58,44 +59,87 @@ export class Concluder {
     { write, early = false }: { readonly write?: StoreWrite | undefined; readonly early?: boolean } = {},
   ): Promise<Settled> {
     const { settler, backend } = this.#parts;
-    if (!early && (await this.#chords.isOneOfMany(follow))) return settler.settle(delivery, ending, write);
     const lost = early ? never : delivery.lost;
+    // Its own record before those of what never runs for it: who hears of their failure looks there for the reason.
+    const apart = !early && !settler.together;
+    const isKept = apart && ending.action.kind === 'ack';
+    if (isKept) {
+      const kept = await settler.keep(delivery, ending.record);
+      if (kept !== 'settled') return kept;
+    }
+    if (!early && (await this.#chords.isOneOfMany(follow)))
+      return settler.settle(delivery, isKept ? { ...ending, record: null } : ending, write);
     const ready = await settler.insist('store what follows a task', lost, () =>
       this.#writer.makeReady(follow),
     );
     if (!ready) return gaveUp(lost);
     const gathered = await this.#chords.gather(follow, lost);
     if (gathered === null) return gaveUp(lost);
-    const { complete } = gathered;
-    const following = marked([...publications, ...gathered.publications], delivery);
-    if (early) {
-      const kept = await settler.settleEarly(delivery, ending, following.map(withoutWrite));
-      if (kept !== 'settled') return kept;
-      this.tell(following);
-      return this.#chords.finish(complete, kept);
-    }
-    if (settler.together && ending.action.kind === 'ack') {
-      const [first] = complete;
-      if (first === undefined || backend?.chords === undefined) {
-        const alone = await settler.settle(delivery, ending, write, following);
-        if (alone === 'settled') this.tell(following);
-        return alone;
-      }
-      // Record, end of the chord and body are one settlement: who has lost the lease writes none of them.
-      const done = backend.chords.writeOfDone(first.groupId, write);
-      const settled = await settler.settle(delivery, ending, done, following);
-      if (settled !== 'settled') return settled;
-      this.tell(following);
-      return this.#chords.finish(complete, settled, first);
-    }
-    // Two stores, or a dead letter: the result, then what follows, then the end of the chord, then the acknowledgement.
-    const isAck = ending.action.kind === 'ack';
-    const kept = isAck ? await settler.keep(delivery, ending.record) : 'settled';
+    const next = { ...gathered, publications: marked([...publications, ...gathered.publications], delivery) };
+    if (early) return this.#endEarly(delivery, ending, next);
+    return apart || backend === null
+      ? this.#endApart(delivery, ending, next)
+      : this.#endTogether(delivery, ending, next, backend, write);
+  }
+
+  /** Of what was acknowledged before it ran. */
+  async #endEarly(delivery: Delivery, ending: Ending, next: Gathered): Promise<Settled> {
+    const { publications, records, complete } = next;
+    const kept = await this.#parts.settler.settleEarly(delivery, ending, publications.map(withoutWrite));
     if (kept !== 'settled') return kept;
-    if (!(await settler.publish(following, lost))) return gaveUp(lost);
-    this.tell(following);
+    if (!(await this.#keepAll(records, never))) return 'gave-up';
+    this.tell(publications);
+    return this.#chords.finish(complete, kept);
+  }
+
+  /**
+   * In two stores: the result (kept before, of what is acknowledged), then what follows, then the end of the chord, then the
+   * acknowledgement. That a result of a dead letter is there does not say that it was buried: it comes after all that would be done again.
+   */
+  async #endApart(delivery: Delivery, ending: Ending, next: Gathered): Promise<Settled> {
+    const { settler } = this.#parts;
+    const { publications, records, complete } = next;
+    if (!(await settler.publish(publications, delivery.lost))) return gaveUp(delivery.lost);
+    this.tell(publications);
+    const kept = ending.action.kind === 'ack' ? 'settled' : await settler.keep(delivery, ending.record);
+    if (kept !== 'settled') return kept;
+    if (!(await this.#keepAll(records, delivery.lost))) return gaveUp(delivery.lost);
     await this.#chords.finish(complete, 'settled');
-    return settler.settle(delivery, isAck ? { ...ending, record: null } : ending, write);
+    return settler.settle(delivery, { ...ending, record: null });
+  }
+
+  /** In one store records, end of the chord and body are one settlement: who has lost the lease writes none of them. */
+  async #endTogether(
+    delivery: Delivery,
+    ending: Ending,
+    next: Gathered,
+    backend: ResultBackend,
+    write: StoreWrite | undefined,
+  ): Promise<Settled> {
+    const { settler } = this.#parts;
+    const { publications, records, complete } = next;
+    const { lost } = delivery;
+    if (!(await this.#keepAll(records.slice(0, -mostTogether), lost))) return gaveUp(lost);
+    const written = writeOfAll(backend, ending.record, write, records.slice(-mostTogether));
+    const isAck = ending.action.kind === 'ack';
+    // Nothing can be sent with a dead letter.
+    if (!isAck && !(await settler.publish(publications, lost))) return gaveUp(lost);
+    const [first] = complete;
+    const ends =
+      isAck && first !== undefined ? backend.chords?.writeOfDone(first.groupId, written) : undefined;
+    const following = isAck ? publications : none;
+    const settled = await settler.settle(delivery, ending, ends ?? written, following);
+    if (settled !== 'settled') return settled;
+    this.tell(publications);
+    return this.#chords.finish(complete, settled, ends === undefined ? undefined : first);
+  }
+
+  async #keepAll(records: readonly ResultRecord[], lost: AbortSignal): Promise<boolean> {
+    const { settler, backend } = this.#parts;
+    if (records.length === 0 || backend === null) return true;
+    return settler.insist('store the results of what will not run', lost, async () => {
+      await Promise.all(records.map((record) => backend.put(record)));
+    });
   }
 
   /** Tells of what was sent, where anybody wants to know. */
@@ -108,6 +152,20 @@ export class Concluder {
 
 const never = new AbortController().signal;
 const none: readonly never[] = [];
+
+/** So many records of what never runs are written with a settlement; of a long chain its end is among them. */
+const mostTogether = 200;
+
+/** The task's own record, which was prepared, and then those of what never runs. */
+function writeOfAll(
+  backend: ResultBackend,
+  own: ResultRecord | null,
+  prepared: StoreWrite | undefined,
+  records: readonly ResultRecord[],
+): StoreWrite | undefined {
+  const [first, ...more] = own === null ? records : [own, ...records];
+  return records.length === 0 || first === undefined ? prepared : backend.writeOf(first, ...more);
+}
 
 function gaveUp(lost: AbortSignal): Settled {
   return lost.aborted ? 'fenced' : 'gave-up';

@@ -202,6 +202,23 @@ needs(describe, noRedis)('results in Redis', () => {
     expect(await sent()).toBeNull(); // what has ended was sent
   });
 
+  test('several records are one write, told in their order; one that cannot be written there hinders no other', async () => {
+    await using connection = await RedisConnection.open(redisSettings(server.url(1), 'backend'));
+    await using listener = new RedisSubscriber(redisSettings(server.url(), 'backend'));
+    const heard: string[] = [];
+    for (const id of ['why', 'then', 'last'])
+      await listener.subscribe(`celery-task-meta-${id}`, (text) => heard.push(JSON.parse(text).task_id));
+    server.cli('RPUSH', 'celery-task-meta-a-list', 'no record');
+    const made = backend.writeOf(
+      record('why', 'FAILURE'),
+      ...['a-list', 'then', 'last'].map((id) => record(id, 'FAILURE')),
+    );
+    if (!(made instanceof RedisRecordWrite)) throw new TypeError('not for Redis');
+    expect(await connection.run(writeScript, [made.args[2]], [...made.args, '1'])).toBe(1);
+    await expect.poll(() => heard).toEqual(['why', 'then', 'last']);
+    expect((await backend.get('last'))?.status).toBe('FAILURE');
+  });
+
   test('after a record for another database was refused, the rest of the script is in its own', async () => {
     await using connection = await RedisConnection.open(redisSettings(server.url(1), 'backend'));
     server.cli('-n', '4', 'RPUSH', 'celery-task-meta-refused', 'a list');

@@ -1,5 +1,5 @@
 // Workflows on real stores and a real worker: what runs, what it is given, and what is left.
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   App,
   type AsyncResult,
@@ -136,6 +136,26 @@ for (const kind of storeKinds) {
       });
       await expect.poll(() => heard.length).toBe(1);
       expect(heard).toEqual([[result.id, 'error']]);
+    });
+
+    it('a failure is told after its reason: of the body after the member, of the next step after the first', async () => {
+      const { app, fail, total, double } = await stand();
+      const stores = await app.open();
+      const put = vi.spyOn(stores.backend as NonNullable<typeof stores.backend>, 'put');
+      const body = await chord([fail.s('broken')], total.s()).delay();
+      const [member] = (body.parent as GroupResult).results;
+      const last = await chain(fail.s('broken'), double.s(), double.s()).delay();
+      for (const [reason, end] of [
+        [member, body],
+        [last.parent?.parent, last],
+      ] as const) {
+        await expect(end.get(wait)).rejects.toThrow();
+        await expect(reason?.get(wait)).rejects.toThrow('broken');
+        const order = put.mock.calls.map(([{ taskId }]) => taskId);
+        const written = order.filter((id) => id === reason?.id || id === end.id);
+        // In one store they are one settlement, of which the reason is the first.
+        expect(written).toEqual(stores.backend?.store === stores.transport.store ? [] : [reason?.id, end.id]);
+      }
     });
 
     it('allSettled gives the body each end; failFast fails it with the first, though others never end', async () => {

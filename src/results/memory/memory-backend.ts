@@ -2,7 +2,7 @@
 import { closeMemory, type MemoryStore, openMemory } from '../../clients/memory.ts';
 import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { StoreWrite } from '../../lib/store-write.ts';
+import { inOrder, type StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
@@ -77,9 +77,13 @@ class MemoryBackend implements ResultBackend {
     this.writeOf(record).apply(undefined as never); // in memory there is no transaction to hand over
   }
 
-  writeOf(record: ResultRecord): StoreWrite {
+  writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite {
     const meta = encodeResult(record);
-    return { store: this.store, apply: () => this.#put(record, meta) };
+    const write = { store: this.store, apply: () => this.#put(record, meta) };
+    return inOrder(
+      write,
+      more.map((each) => this.writeOf(each)),
+    );
   }
 
   writeOfSent(record: ResultRecord): StoreWrite {

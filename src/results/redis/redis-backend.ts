@@ -8,7 +8,12 @@ import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { Locks } from '../../transports/locks.ts';
-import { type RecordKind, RedisRecordWrite, sentElsewhereKey } from '../../transports/redis/record-write.ts';
+import {
+  allOf,
+  type RecordKind,
+  RedisRecordWrite,
+  sentElsewhereKey,
+} from '../../transports/redis/record-write.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Chords } from '../chords.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
@@ -79,8 +84,11 @@ class RedisBackend implements ResultBackend {
     await this.#puts.put(this.#write(record, isReady(record.status) ? 'ready' : 'unready'));
   }
 
-  writeOf(record: ResultRecord): StoreWrite {
-    return this.#write(record, isReady(record.status) ? 'ready' : 'unready');
+  writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite {
+    const [first, ...others] = [record, ...more].map((each) =>
+      this.#write(each, isReady(each.status) ? 'ready' : 'unready'),
+    );
+    return first === undefined || others.length === 0 ? (first as StoreWrite) : allOf(first, others);
   }
 
   writeOfSent(record: ResultRecord, elsewhere = false): StoreWrite {

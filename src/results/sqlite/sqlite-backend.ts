@@ -3,7 +3,7 @@ import { SqliteStore, type Statement, type StoreOptions, type Transaction } from
 import { StoreError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { StoreWrite } from '../../lib/store-write.ts';
+import { inOrder, type StoreWrite } from '../../lib/store-write.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
@@ -106,11 +106,14 @@ class SqliteBackend implements ResultBackend {
     await this.store.write(isReady(record.status), (transaction) => write.apply(transaction as never));
   }
 
-  writeOf(record: ResultRecord): StoreWrite {
+  writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite {
     const meta = encodeResult(record);
     const expires = this.#expiryOf(record);
     const apply = (transaction: Transaction): boolean => this.#put(transaction, record, meta, expires);
-    return { store: this.store, apply };
+    return inOrder(
+      { store: this.store, apply },
+      more.map((each) => this.writeOf(each)),
+    );
   }
 
   writeOfSent(record: ResultRecord): StoreWrite {

@@ -4,9 +4,10 @@ import type { StoreWrite } from '../../lib/store-write.ts';
 /**
  * `sent`: only if there is no record; `sent-elsewhere`: the same, under a key beside the record's ({@link sentElsewhereKey}); `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`:
  * the end of the chord whose keys begin with this one, and the record that its text holds, if any. `lock`: the lock of a unique task, unless another has it, with the record that its
- * text holds; `unlock`: the end of that lock, if it is the task's, with such a record.
+ * text holds; `unlock`: the end of that lock, if it is the task's, with such a record. `all`: the records that the text holds, one after
+ * another.
  */
-export type RecordKind = 'sent' | 'sent-elsewhere' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock';
+export type RecordKind = 'sent' | 'sent-elsewhere' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock' | 'all';
 
 /** What says that a task was sent, where no record of ours may be: see `ResultBackend.writeOfSent`. */
 export function sentElsewhereKey(recordKey: string): string {
@@ -29,6 +30,13 @@ export class RedisRecordWrite implements StoreWrite {
   apply(): boolean {
     throw new TypeError('a record on Redis is written by a script');
   }
+}
+
+/** The same writes as one, in this order. */
+export function allOf(first: RedisRecordWrite, more: readonly RedisRecordWrite[]): RedisRecordWrite {
+  const [, db, key] = first.args;
+  const text = JSON.stringify([first, ...more].map(({ args }) => args));
+  return new RedisRecordWrite(first.store, 'all', Number(db), key, text, null);
 }
 
 /**
@@ -73,6 +81,12 @@ write_record_here = function(kind, key, json, ttl, own_db)
     if json ~= '' then
       local r = cjson.decode(json)
       write_record(r[1], r[2], r[3], r[4], r[5], own_db)
+    end
+  elseif kind == 'all' then
+    for at, r in ipairs(cjson.decode(json)) do
+      if at == 1 then written = write_record(r[1], r[2], r[3], r[4], r[5], own_db)
+      -- What nobody could read there does not keep the first from being written.
+      else pcall(write_record, r[1], r[2], r[3], r[4], r[5], own_db) end
     end
   elseif kind == 'sent-elsewhere' then
     if redis.call('EXISTS', key) == 1 then written = false

@@ -165,6 +165,12 @@ export function workflowCases(pair: () => Pair): void {
     }
   });
 
+  test("what Python's get() raises of a failed chord is the member's own error", async () => {
+    const failed = 'chord([s("ts.fail", "type")], s("ts.echo")).apply_async().get(timeout=60)';
+    for (let round = 0; round < 20; round++)
+      await expect(inPython(pair(), failed)).rejects.toThrow(/^TypeError: deliberate/m);
+  });
+
   test('links: what is linked in one language is called by the other', async () => {
     const { app } = pair();
     const { py, ts } = tasksOf(app);
