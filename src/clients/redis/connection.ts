@@ -257,23 +257,20 @@ export class RedisConnection implements AsyncDisposable {
       return new BrokerUnavailable(`${this.settings.shown} cannot be reached`, { cause: error });
     if (!this.#isAnswer(error)) return new ReplyLost(command, { cause: error });
     this.#lastReply = performance.now();
-    const { kind } = classifyRedisError(error.message);
-    if (kind === 'rediscover')
-      this.#link.reset(client, error, { endpoint: movedTo(error.message), gently: true });
-    else if (kind === 'reconnect') this.#link.reset(client, error);
-    const refused: BrokerUnavailable | StoreError = refusal(this.settings.shown, command, error);
-    return refused;
+    return this.#refused(client, command, error);
   }
 
-  /**
-   * A refusal that a script caught and answered with, understood as if the server had refused the script itself: what passes is
-   * BrokerUnavailable, and a server that is none to write to any more is left.
-   */
+  /** A refusal that a script caught and answered with, understood as if the server had refused the script itself. */
   refusedWithin(command: string, answer: string): BrokerUnavailable | StoreError {
-    const error = new Error(answer);
-    const { client } = this.#link;
-    if (client !== null && classifyRedisError(answer).kind === 'rediscover')
-      this.#link.reset(client, error, { endpoint: movedTo(answer), gently: true });
+    return this.#refused(this.#link.client, command, new Error(answer));
+  }
+
+  /** What passes is BrokerUnavailable; a server that is none to talk to any more is left. */
+  #refused(client: RedisClient | null, command: string, error: Error): BrokerUnavailable | StoreError {
+    const { kind } = classifyRedisError(error.message);
+    if (client !== null && kind === 'rediscover')
+      this.#link.reset(client, error, { endpoint: movedTo(error.message), gently: true });
+    else if (client !== null && kind === 'reconnect') this.#link.reset(client, error);
     return refusal(this.settings.shown, command, error);
   }
 
