@@ -153,6 +153,8 @@ export interface ConsumeOptions {
   readonly slots?: number;
   /** How long a suspect is left alone, and waited for to be alone (see {@link Consumer.claim}): milliseconds. Default 10,000. */
   readonly quarantineMs?: number;
+  /** Told once when something in the store cannot be kept in order, which and what to do; null: it can again. */
+  readonly onTrouble?: (trouble: string | null) => void;
 }
 
 /** This process as an owner of deliveries. */

@@ -148,7 +148,11 @@ export class Worker implements Service {
     await this.#health.start(); // also while it waits for its broker: it lives
     const leaseMs = app.config.workerLease * 1000;
     const slots = (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier;
-    const consuming = { queues: parted.queues, name, leaseMs, slots };
+    const onTrouble = (trouble: string | null): void => {
+      if (trouble === null) logger.info({}, 'the broker can be kept in order again');
+      else logger.error({ trouble }, trouble);
+    };
+    const consuming = { queues: parted.queues, name, leaseMs, slots, onTrouble };
     const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
     if (arrived === null) return null;
     const resize = (size: number): void => this.resize(size);

@@ -152,7 +152,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     await connection.run(
       joinScript,
       ['umbel:consumers'],
-      ['', 'me', '60000', '{}', '["celery"]', '0', 'celery'],
+      ['', 'me', '60000', '{}', '["celery"]', '0', '8000', '', '1', 'celery'],
     );
     const taken = takenKey('', 'me', 'celery', 0);
     const messages = ['{"n": 1}', '{"n": 2}', '{"n": 3}', '{"n": 4}'] as const;

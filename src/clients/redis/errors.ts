@@ -13,6 +13,8 @@ export interface RedisErrorRule {
   readonly cure: string;
 }
 
+const noRight = 'the user has no right to do this (ACL)';
+
 /** By the first word of the server's answer, or its beginning. */
 const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: string])[] = [
   ['OOM', 'retry', 'Redis is out of memory: raise maxmemory, or let workers drain it'],
@@ -28,9 +30,9 @@ const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: stri
   ['ERR max number of clients', 'reconnect', 'Redis has no room for more connections: raise maxclients'],
   ['NOAUTH', 'reconnect', 'Redis wants a password'],
   ['WRONGPASS', 'reconnect', 'Redis does not accept the user and password'],
-  ['NOPERM', 'retry', 'the user has no right to do this (ACL)'],
-  ["ERR The user executing the script can't", 'retry', 'the user has no right to do this (ACL)'],
-  ['ERR ACL failure in script', 'retry', 'the user has no right to do this (ACL)'],
+  ['NOPERM', 'retry', noRight],
+  ["ERR The user executing the script can't", 'retry', noRight],
+  ['ERR ACL failure in script', 'retry', noRight],
   ['NOPROTO', 'reconnect', 'Redis does not speak this version of its protocol: set resp: 2'],
   ['READONLY', 'rediscover', 'this server is a replica now'],
   ['MASTERDOWN', 'rediscover', 'this server is a replica that has lost its master'],
@@ -53,6 +55,11 @@ export function classifyRedisError(message: string): RedisErrorRule {
     new RegExp(`(?:^|[\\s-])${start.replace(/^ERR /, '').trim()}\\b`).test(message),
   );
   return inner === undefined ? { kind: 'fatal', cure: '' } : { kind: inner[1], cure: inner[2] };
+}
+
+/** Whether the server says that the user may not run a command: as a command or, in the words of several versions, within a script. */
+export function isMissingRight(message: string): boolean {
+  return classifyRedisError(message).cure === noRight;
 }
 
 /** The error for a caller whose command was refused: nothing was done. */

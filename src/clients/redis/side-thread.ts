@@ -13,8 +13,8 @@ export interface SideThreadParts<Message> {
   /** Its first key, by which a cluster finds the server. */
   readonly key: string;
   /**
-   * Plain JavaScript, so that it runs alike from sources and from the package. It has `data`, `run(...args)`, which rejects when there is
-   * no connection or no answer within `answerMs`, `isReady()` and `tell(message)`, and sets `hear = (message) => …`.
+   * Plain JavaScript, so that it runs alike from sources and from the package. It has `data`, `key`, `run(...args)`, which rejects when there is
+   * no connection, no answer within `answerMs`, or (`error.refused`) the server refuses, `isReady()` and `tell(message)`, and sets `hear = (message) => …`.
    */
   readonly program: string;
   readonly answerMs: number;
@@ -89,7 +89,7 @@ function reply(bytes, at) {
   const end = line + 2;
   switch (bytes[at]) {
     case 0x2b: return { value: head, end };
-    case 0x2d: return { value: new Error(head), end };
+    case 0x2d: return { value: Object.assign(new Error(head), { refused: true }), end };
     case 0x3a: return { value: Number(head), end };
     case 0x24: {
       const length = Number(head);

@@ -251,12 +251,15 @@ return 1
 const extendScript: RedisScript = redisScript(
   'extend-chord',
   `local base, ttl = ARGV[1], ARGV[3]
-if redis.call('EXISTS', base .. '.d') == 1 or redis.call('SADD', base .. '.x', ARGV[2]) == 0 then return 0 end
-redis.call('INCR', base .. '.t')
+if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
+-- Whether it may count is asked before it is noted: a member that is noted is not counted again.
+redis.call('INCRBY', base .. '.t', 0)
+local added = redis.call('SADD', base .. '.x', ARGV[2])
+if added == 1 then redis.call('INCRBY', base .. '.t', 1) end
 if ttl ~= '' then
   redis.call('PEXPIRE', base .. '.x', ttl)
   redis.call('PEXPIRE', base .. '.t', ttl)
 end
-return 1
+return added
 `,
 );

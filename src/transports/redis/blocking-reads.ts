@@ -30,13 +30,15 @@ export interface BlockingReadsParts {
   /** A message came after so long. It is held, unless that is taken back by `onLost`; undefined: it was put aside. */
   readonly onMessage: (message: ClaimedMessage, waitedMs: number) => RedisDelivery | undefined;
   readonly onLost: (delivery: RedisDelivery) => void;
+  /** After a turn that was refused because nobody knew us: whether what is in this field is ours under our new name. */
+  readonly isStillOurs: (field: string) => Promise<boolean>;
   /** The next claim is to look into places where something may lie. */
   readonly onDoubt: () => void;
 }
 
 export class BlockingReads {
-  /** Fields of what a read took and we are not sure to hold yet. */
-  readonly adopting: Set<string> = new Set();
+  /** Fields of what a read took and we are not sure to hold yet, with the sha1 of each. */
+  readonly adopting: Map<string, string> = new Map();
   readonly #parts: BlockingReadsParts;
   readonly #waiters = new Map<string, Waiter>();
   readonly #closing = new AbortController();
@@ -146,8 +148,8 @@ export class BlockingReads {
       return;
     }
     const field = turns.field(suffix);
-    this.adopting.add(field);
-    const adopted = turns.doSoon('A', taken, field, sha);
+    this.adopting.set(field, sha);
+    const adopted = this.#adopt(taken, field, sha);
     const delivery = onMessage({ field, queue, stored }, waitedMs);
     const lose = (): void => {
       if (delivery !== undefined) onLost(delivery);
@@ -164,6 +166,14 @@ export class BlockingReads {
         this.adopting.delete(field);
         hearing.done(suffix);
       });
+  }
+
+  #adopt(taken: string, field: string, sha: string): Promise<boolean> {
+    const { turns, isStillOurs } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const done = (ours: boolean, struck: boolean): void => resolve(struck ? isStillOurs(field) : ours);
+      turns.order(['A', taken, field, sha], done, reject, true);
+    });
   }
 
   /** Whoever tends the store gives it back too, unless the server has lost the name for which it was taken. */

@@ -115,10 +115,11 @@ local function write_ended(key, json, ttl)
   if ttl == '' then old = redis.pcall('SET', key, json, 'GET')
   else old = redis.pcall('SET', key, json, 'PX', ttl, 'GET') end
   if type(old) == 'table' and old.err then return old.err end
-  if old and state_of(old) == 'SUCCESS' then
-    if ttl == '' then redis.call('SET', key, old) else redis.call('SET', key, old, 'PX', ttl) end
-  else redis.call('PUBLISH', key, json) end
-  return nil
+  local rest
+  if not old or state_of(old) ~= 'SUCCESS' then rest = redis.pcall('PUBLISH', key, json)
+  elseif ttl == '' then rest = redis.pcall('SET', key, old)
+  else rest = redis.pcall('SET', key, old, 'PX', ttl) end
+  return type(rest) == 'table' and rest.err or nil
 end
 write_record = function(kind, db, key, json, ttl, own_db)
   if db == own_db then return write_record_here(kind, key, json, ttl, own_db) end

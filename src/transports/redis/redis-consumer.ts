@@ -67,7 +67,12 @@ export class RedisConsumer implements Consumer {
   readonly #claims: Claim[] = [];
   /** The last claim brought all that it asked for: there is more, and two claims take turns to keep the slots busy. */
   #plenty = false;
+  /** Empty while we are not registered. */
   #id = '';
+  /** The name under which what we hold lies, while we are on the way to another. */
+  #former = '';
+  /** That other one: kept until it is known to be registered, so that the call may be repeated. */
+  #next = '';
   #joining: Promise<void> | null = null;
   readonly #quarantine: Quarantine;
   /** Suspects were seen to wait for us to be empty. */
@@ -109,6 +114,7 @@ export class RedisConsumer implements Consumer {
         return delivery;
       },
       onLost: (delivery) => this.#lose(delivery),
+      isStillOurs: (field) => this.#isStillOursInTime(field),
       onDoubt: () => {
         this.#quiet = false;
         this.#wake();
@@ -127,6 +133,7 @@ export class RedisConsumer implements Consumer {
       queues: [...this.#sources.queues],
       hearing,
       onStruckOff: (id) => this.#struckOff(id),
+      onTrouble: (trouble) => parts.options.onTrouble?.(trouble),
       onWork: () => {
         if (this.#quarantine.holdsSuspect) return;
         this.#quiet = false;
@@ -221,7 +228,7 @@ export class RedisConsumer implements Consumer {
     } catch {
       // What it holds comes back to the queues when its lease ends.
     }
-    this.#loseAll();
+    this.#loseAllBut(new Set());
     await Promise.all([this.#tender.stop(), this.#reads.close()]);
     this.#parts.onClose();
   }
@@ -232,7 +239,9 @@ export class RedisConsumer implements Consumer {
 
   async #join(): Promise<void> {
     const { options, connection, steps } = this.#parts;
-    const id = randomUUID();
+    this.#next ||= randomUUID();
+    const id = this.#next;
+    const held = [...this.#held.keys()].flatMap((field) => [field, this.#reads.adopting.get(field) ?? '']);
     const about = JSON.stringify({ name: options.name, pid: process.pid, since: new Date() });
     const args = [
       this.#prefix,
@@ -241,44 +250,81 @@ export class RedisConsumer implements Consumer {
       about,
       JSON.stringify(this.#sources.queues),
       steps.join(),
+      String(longestReadMs),
+      this.#former,
+      String(this.#sources.queues.length),
       ...this.#sources.queues,
+      ...held,
     ];
+    let kept: unknown;
     try {
-      await connection.run(joinScript, [this.#prefix], args);
+      kept = await connection.run(joinScript, [this.#prefix], args);
     } catch (error) {
-      // Perhaps we are on the list now. We shall come by another name; this one holds nothing and is struck off.
+      // Perhaps we are on the list now: we come again by the same name, or it holds nothing and is struck off.
       if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
       throw error;
     }
+    this.#loseAllBut(new Set(Array.isArray(kept) ? kept.map(String) : []));
+    this.#former = '';
+    this.#next = '';
     this.#id = id;
     this.#turns.begin(id);
     this.#tender.tend(id);
-  }
-
-  /** Taken for dead: what it held is others' now. It goes on as a new one. */
-  #struckOff(id: string): void {
-    if (id !== this.#id || this.#closing.signal.aborted) return;
-    this.#id = '';
-    this.#loseAll();
     this.#wake();
   }
 
-  #loseAll(): void {
-    for (const delivery of this.#held.values()) delivery.lose();
-    this.#held.clear();
-    this.#arrived = [];
+  /** @throws BrokerUnavailable: not yet */
+  #registered(): Promise<void> {
+    if (this.#id !== '') return Promise.resolve();
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = null;
+    });
+    return this.#joining;
+  }
+
+  /** Taken for dead, or the server has lost its data: it goes on under a new name, with what still lies under the old one. */
+  #struckOff(id: string): void {
+    if (id !== this.#id || this.#closing.signal.aborted) return;
+    this.#id = '';
+    this.#former = id;
+    this.#wake();
+    this.#registered().catch(() => undefined); // whoever needs it tries again
+  }
+
+  #loseAllBut(kept: ReadonlySet<string>): void {
     this.#quarantine.reset();
+    for (const [field, delivery] of this.#held) {
+      if (kept.has(field)) this.#quarantine.took(delivery.strikes);
+      else {
+        delivery.lose();
+        this.#held.delete(field);
+      }
+    }
+    this.#arrived = this.#arrived.filter(({ field }) => kept.has(field));
     this.#heldBack = false;
     this.#reads.forget();
   }
 
-  async #take(capacity: () => number): Promise<RedisDelivery[]> {
-    if (this.#id === '') {
-      this.#joining ??= this.#join().finally(() => {
-        this.#joining = null;
-      });
-      await this.#joining;
+  /** After a turn that was refused because nobody knew us. @throws BrokerUnavailable: that cannot be said yet */
+  async #isStillOurs(field: string): Promise<boolean> {
+    if (this.#closing.signal.aborted) return false;
+    await this.#registered();
+    return this.#held.has(field);
+  }
+
+  async #isStillOursInTime(field: string): Promise<boolean> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.#isStillOurs(field);
+      } catch {
+        const { clock } = this.#parts;
+        await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+      }
     }
+  }
+
+  async #take(capacity: () => number): Promise<RedisDelivery[]> {
+    await this.#registered();
     this.#askForMore(capacity);
     await this.#claims[0]?.over;
     return this.#arrived.splice(0, Math.max(0, capacity()));
@@ -383,7 +429,6 @@ export class RedisConsumer implements Consumer {
 
   /** A promise for each step of it would cost more than the step. */
   readonly #settle = (delivery: RedisDelivery, settlement: Settlement): Promise<'settled' | 'fenced'> => {
-    const id = this.#id;
     const { field } = delivery;
     const ended = endedArgs(field, settlement, this.#rules);
     return new Promise((resolve, reject) => {
@@ -392,16 +437,21 @@ export class RedisConsumer implements Consumer {
         reject(error);
       };
       const write = (args: readonly string[]): void => {
-        if (this.#held.get(delivery.field) !== delivery || id !== this.#id) {
+        if (!this.#held.has(field)) {
           resolve('fenced');
           return;
         }
         this.#turns.order(
           args,
-          (done) => {
+          (done, struck) => {
+            if (struck) {
+              // Held no more is fenced; and so is whoever closes.
+              this.#isStillOurs(field).then((ours) => (ours ? write(args) : resolve('fenced')), failed);
+              return;
+            }
             this.#letGo(delivery);
             if (done) this.#settled(settlement);
-            else this.#giveUpAdoption(delivery.field);
+            else this.#giveUpAdoption(field);
             resolve(done ? 'settled' : 'fenced');
           },
           failed,

@@ -9,7 +9,7 @@ export interface SettlementRules {
   /** `RedisSettings.store` */
   readonly store: object;
   /** It is not sure yet that the message is ours: it is being adopted. */
-  readonly adopting: ReadonlySet<string>;
+  readonly adopting: { has(field: string): boolean };
   /** The records of ended tasks go there without its being said each time. */
   readonly keepsRecordsAt: (db: string, ttl: string) => boolean;
   /** The lists that a publication goes to, and its bytes. */

@@ -1,6 +1,7 @@
 // What keeps a consumer's lease alive and the store in order: a thread of its own, so that user code that blocks the event loop
 // does not stop it. SIGSTOP and death do.
 import type { RedisConnection } from '../../clients/redis/connection.ts';
+import { classifyRedisError, isMissingRight } from '../../clients/redis/errors.ts';
 import { SideThread } from '../../clients/redis/side-thread.ts';
 import type { Hearing } from './hearing.ts';
 import { consumersKey } from './keys.ts';
@@ -17,25 +18,44 @@ export interface TenderParts {
   readonly onStruckOff: (id: string) => void;
   /** There is something to claim that no blocking read hears of. */
   readonly onWork: () => void;
+  /** What cannot be kept in order, and what to do; null when everything can again. Told when it has changed. */
+  readonly onTrouble: (trouble: string | null) => void;
+}
+
+/** A step of tending that is refused. */
+interface Trouble {
+  readonly key: string;
+  /** What the server says. */
+  readonly problem: string;
 }
 
 interface Told {
   readonly struckOff?: string;
   readonly work?: boolean;
+  readonly troubles?: readonly Trouble[];
 }
 
 /** A consumer that has not heard of its message for so long has a blocked event loop. */
 const deafMs = 2000;
 /** How often that is looked at, at most: the store is tended for each time that something comes due. */
 const lookMs = 500;
+/** How soon what was refused is tried again. */
+const refusedMs = 1000;
 
 const tending = `
-const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs } = data;
+const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs, refusedMs } = data;
 const hearing = new Int32Array(shared);
 const beatMs = leaseMs / 3;
 let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, timer, busy = false;
 // What our blocking reads took and the consumer has not heard of: since when.
 let lying = new Map(), lookedAt = -Infinity;
+// What was told last of what is refused.
+let told = '';
+function tellTroubles(troubles) {
+  const keys = troubles.map(({ key, problem }) => key + ' ' + problem.split(' ', 1)[0]).sort().join('\\n');
+  if (keys !== told) tell({ troubles });
+  told = keys;
+}
 async function tend() {
   if (busy) return;
   busy = true;
@@ -49,11 +69,13 @@ async function tend() {
     const back = returned.flatMap(([, { suffix, sha }]) => [...suffix.match(/^:(\\d+):(.*)$/s).slice(1), sha]);
     const args = [prefix, mine, String(leaseMs), '1', String(fallenMs), String(looks ? returned.length : -1), ...back, ...queues];
     const reply = await run(...args);
-    const [alive, now, nextDue, nextLease, promoted, more, suspects] = reply.slice(0, 7).map(Number);
+    const [alive, now, nextDue, nextLease, promoted, more, suspects, failed] = reply.slice(0, 8).map(Number);
+    const troubles = Array.from({ length: failed }, (_, n) => ({ key: reply[8 + 2 * n], problem: reply[9 + 2 * n] }));
+    tellTroubles(troubles);
     lastBeat = started;
     const before = lying;
     if (looks) { lying = new Map(); lookedAt = started; }
-    for (let n = 7; n < reply.length; n += 2) {
+    for (let n = 8 + 2 * failed; n < reply.length; n += 2) {
       const [suffix, sha] = [reply[n], reply[n + 1]];
       lying.set(suffix + ' ' + sha, before.get(suffix + ' ' + sha) ?? { suffix, sha, since: started });
     }
@@ -64,10 +86,16 @@ async function tend() {
       const next = promoted > 0 || (nextDue > 0 && nextDue <= due) ? nextDue || Infinity : Infinity;
       dueAt = dueAt === due ? next : Math.min(dueAt, next);
     }
+    if (failed > 0) {
+      // What is refused now is so in a moment, too.
+      leaseAt = Math.max(leaseAt, now + refusedMs);
+      dueAt = Math.max(Math.min(dueAt, nextDue || Infinity), now + refusedMs);
+    }
     if (!alive && mine !== '' && mine === id) tell({ struckOff: mine });
     if (suspects > 0) tell({ work: true });
     again = more === 1;
-  } catch {
+  } catch (error) {
+    if (error.refused) tellTroubles([{ key, problem: error.message }]);
     setTimeout(plan, 200);
   }
   busy = false;
@@ -90,7 +118,7 @@ hear = (message) => {
 export class Tender {
   readonly #thread: SideThread<Told>;
 
-  constructor({ connection, leaseMs, queues, hearing, onStruckOff, onWork }: TenderParts) {
+  constructor({ connection, leaseMs, queues, hearing, onStruckOff, onWork, onTrouble }: TenderParts) {
     const { keyPrefix: prefix } = connection.settings;
     const { suffixes, shared } = hearing;
     this.#thread = new SideThread({
@@ -99,10 +127,11 @@ export class Tender {
       key: consumersKey(prefix),
       program: tending,
       answerMs: Math.max(leaseMs / 3, 1000),
-      data: { prefix, leaseMs, queues, fallenMs: longestReadMs, suffixes, shared, deafMs, lookMs },
-      onMessage: ({ struckOff, work }) => {
+      data: { prefix, leaseMs, queues, fallenMs: longestReadMs, suffixes, shared, deafMs, lookMs, refusedMs },
+      onMessage: ({ struckOff, work, troubles }) => {
         if (struckOff !== undefined) onStruckOff(struckOff);
         if (work === true) onWork();
+        if (troubles !== undefined) onTrouble(shownTroubles(connection.settings.shown, troubles));
       },
     });
   }
@@ -120,4 +149,15 @@ export class Tender {
   stop(): Promise<void> {
     return this.#thread.stop();
   }
+}
+
+function shownTroubles(shown: string, troubles: readonly Trouble[]): string | null {
+  const lines = troubles.flatMap(({ key, problem }) => {
+    if (/\bWRONGTYPE\b/.test(problem))
+      return `the key '${key}' holds something that is not ours: RENAME it out of the way, and see who wrote it (umbel doctor)`;
+    if (isMissingRight(problem)) return `the user has no right to do what '${key}' needs (ACL): ${problem}`;
+    // What passes by itself is told by the connection.
+    return classifyRedisError(problem).kind === 'fatal' ? `'${key}': ${problem}` : [];
+  });
+  return lines.length === 0 ? null : `${shown} cannot be kept in order: ${lines.join('; ')}`;
 }

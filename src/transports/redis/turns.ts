@@ -40,7 +40,7 @@ interface Operation {
   /** A claim is written down when the call goes out. */
   args: readonly string[];
   readonly claim: (() => readonly string[]) | null;
-  /** `letter` is empty for a claim. */
+  /** `letter` is empty for a claim; `!`: the consumer is not registered any more. */
   done(letter: string, claimed: Claimed, error: string | undefined): void;
   failed(error: unknown): void;
 }
@@ -125,26 +125,22 @@ export class Turns {
    * @throws BrokerUnavailable: nothing was done, and it may be tried again.
    */
   do(...args: readonly string[]): Promise<boolean> {
-    return this.#do(args, false);
+    return new Promise((resolve, reject) => this.order(args, resolve, reject));
   }
 
-  /** The same, told by calls: this is on the way of each task. */
+  /** The same, told by calls: this is on the way of each task. `struck`: not done, as the consumer is not registered any more. */
   order(
     args: readonly string[],
-    done: (ours: boolean) => void,
+    done: (ours: boolean, struck: boolean) => void,
     failed: (error: unknown) => void,
+    /** It may wait for company, some milliseconds. */
     lazily = false,
   ): void {
     const told = (letter: string, _: Claimed, error: string | undefined): void => {
       if (letter === 'e') failed(this.#connection.refusedWithin('a settlement', error ?? 'it failed'));
-      else done(letter === '1');
+      else done(letter === '1', letter === '!');
     };
     this.#add({ args, claim: null, done: told, failed }, lazily);
-  }
-
-  /** The same for what may wait for company, some milliseconds. */
-  doSoon(...args: readonly string[]): Promise<boolean> {
-    return this.#do(args, true);
   }
 
   /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
@@ -185,10 +181,6 @@ export class Turns {
   /** Gives up: what is under way and what waits fails. */
   abandon(): void {
     this.#abandoned.abort();
-  }
-
-  #do(args: readonly string[], lazily: boolean): Promise<boolean> {
-    return new Promise((resolve, reject) => this.order(args, resolve, reject, lazily));
   }
 
   #add(operation: Operation, lazily = false): void {
@@ -289,8 +281,8 @@ export class Turns {
   #dispatch(id: string, operations: readonly Operation[], reply: readonly unknown[]): void {
     const letters = String(reply[0]);
     if (letters === '!') {
-      for (const { claim, done } of operations) done(claim !== null ? '!' : '0', nothing, undefined);
       this.#onStruckOff(id);
+      for (const { done } of operations) done('!', nothing, undefined);
       return;
     }
     const messages: ClaimedMessage[] = [];
@@ -317,7 +309,7 @@ export class Turns {
 
   /** What waits is not for the one who follows. */
   #strike(): void {
-    for (const { claim, done } of this.#queue.splice(0)) done(claim !== null ? '!' : '0', nothing, undefined);
+    for (const { done } of this.#queue.splice(0)) done('!', nothing, undefined);
   }
 }
 

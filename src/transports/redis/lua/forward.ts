@@ -20,19 +20,19 @@ local function is_meant(stored)
   return false
 end
 unrefused()
+may_pick()
 local moved = 0
 local key = step == '' and schedule_key(queue) or list_key(queue, step)
 local messages = redis.call(step == '' and 'ZRANGE' or 'LRANGE', key, text(from), text(last))
 for _, message in ipairs(messages) do
   if is_meant(message) then
     local own, stored = step, message
-    if step == '' then
-      own, stored = string.match(message, '^(%d+):(.*)$')
-      redis.call('ZREM', key, message)
-    else redis.call('LREM', key, 1, message) end
+    if step == '' then own, stored = string.match(message, '^(%d+):(.*)$') end
     local raw, strikes, parks = unmark(stored)
     -- With a mark, so that its consumer does not put it aside unseen because its time has not come.
     put_front(queue, own, mark(raw, strikes, parks), strikes)
+    -- From the other end: what was put to the front may be the same bytes.
+    if step == '' then redis.call('ZREM', key, message) else redis.call('LREM', key, 1, message) end
     moved = moved + 1
   end
 end

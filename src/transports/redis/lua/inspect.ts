@@ -49,6 +49,7 @@ local key = prefix .. 'umbel:dead:' .. ARGV[2]
 local letter = redis.call('HMGET', key, 'queue', 'step', 'raw')
 if not letter[1] then return 0 end
 unrefused()
+may_delete()
 if ARGV[3] == '1' then redis.call('LPUSH', list_key(letter[1], letter[2]), letter[3]) end
 redis.call('DEL', key)
 redis.call('ZREM', prefix .. 'umbel:dead', ARGV[2])

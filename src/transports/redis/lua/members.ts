@@ -1,15 +1,66 @@
 import { type RedisScript, redisScript } from '../../../clients/redis/script.ts';
+import { suspectAfter } from '../../suspect.ts';
 import { queuesLua } from './queues.ts';
 
-/** ARGV: prefix, id, lease ms, about (JSON for people), queues (JSON), steps (text), name of each queue…. */
+/**
+ * Registers a consumer. One that was registered under another name before, and is not any more (it was taken for dead, or the server has
+ * lost its data), has that name in `former`: of what still lies there, what it says that it holds is moved to the new name, and the rest
+ * goes back to the queues. Nobody else has it.
+ *
+ * ARGV: prefix, id, lease ms, about (JSON for people), queues (JSON), steps (text), ms for which the former one's blocking reads may still
+ * take something, former (or empty), how many queues and the name of each, then what is held: field, sha1 (empty: it was adopted)….
+ * Reply: which of the fields are held now.
+ */
 export const joinScript: RedisScript = redisScript(
   'join',
   `${queuesLua}
 unrefused()
-redis.call('ZADD', consumers, text(server_ms() + tonumber(ARGV[3])), ARGV[2])
-redis.call('HSET', consumer_key(ARGV[2]), 'about', ARGV[4], 'queues', ARGV[5], 'steps', ARGV[6])
-for i = 7, #ARGV do redis.call('SADD', prefix .. 'umbel:queues', ARGV[i]) end
-return 1
+local id, former, about = ARGV[2], ARGV[8], {'about', ARGV[4], 'queues', ARGV[5], 'steps', ARGV[6]}
+local first_held = 10 + tonumber(ARGV[9])
+redis.call('ZADD', consumers, text(server_ms() + tonumber(ARGV[3])), id)
+redis.call('HSET', consumer_key(id), unpack(about))
+for i = 10, first_held - 1 do redis.call('SADD', prefix .. 'umbel:queues', ARGV[i]) end
+if former == '' then return {} end
+
+-- Known again, so that what is left there comes back should we end here.
+redis.call('ZADD', fallen, text(server_ms() + tonumber(ARGV[7])), former)
+redis.call('ZREM', consumers, former)
+redis.call('HSET', consumer_key(former), unpack(about))
+may_unhold()
+may_pick()
+local claimed, kept = claimed_key(id), {}
+local function keep(field, stored)
+  local _, strikes = unmark(stored)
+  if strikes >= ${suspectAfter} then redis.call('HSET', consumer_key(id), 'alone', field) end
+  redis.call('HSET', claimed, field, stored)
+  kept[#kept + 1] = field
+end
+for i = first_held, #ARGV, 2 do
+  local field, sha = ARGV[i], ARGV[i + 1]
+  local stored = redis.call('HGET', claimed_key(former), field)
+  if stored then
+    keep(field, stored)
+    redis.call('HDEL', claimed_key(former), field)
+  elseif redis.call('HEXISTS', claimed, field) == 1 then kept[#kept + 1] = field -- this very call was answered, and the answer lost
+  elseif sha ~= '' then
+    local _, step, queue = parse_field(field)
+    local taken = taken_key(former, step, queue)
+    for _, other in ipairs(redis.call('LRANGE', taken, 0, -1)) do
+      if redis.sha1hex(other) == sha then
+        keep(field, other)
+        redis.call('LREM', taken, -1, other)
+        break
+      end
+    end
+  end
+end
+give_back_all(former)
+for i = 10, first_held - 1 do
+  for step in string.gmatch(ARGV[6], '%d+') do
+    while give_back_next(taken_key(former, step, ARGV[i]), ARGV[i], step) do end
+  end
+end
+return kept
 `,
 );
 
@@ -25,24 +76,11 @@ local id = ARGV[2]
 if not redis.call('ZSCORE', consumers, id) then return 0 end
 unrefused()
 for i = 4, #ARGV, 2 do
-  local stored = redis.call('RPOP', taken_key(id, ARGV[i + 1], ARGV[i]))
-  while stored do
-    local _, strikes = unmark(stored)
-    put_front(ARGV[i], ARGV[i + 1], stored, strikes)
-    stored = redis.call('RPOP', taken_key(id, ARGV[i + 1], ARGV[i]))
-  end
+  while give_back_next(taken_key(id, ARGV[i + 1], ARGV[i]), ARGV[i], ARGV[i + 1]) do end
 end
-local fields = {}
-for _, field in ipairs(redis.call('HKEYS', claimed_key(id))) do fields[#fields + 1] = {parse_field(field)} end
-table.sort(fields, function(a, b) return a[1] > b[1] end)
-for _, each in ipairs(fields) do
-  local field = text(each[1]) .. ':' .. each[2] .. ':' .. each[3]
-  local raw, strikes, parks = unmark(redis.call('HGET', claimed_key(id), field))
-  put_front(each[3], each[2], mark(raw, strikes, parks), strikes)
-end
-redis.call('DEL', claimed_key(id))
-redis.call('ZREM', consumers, id)
+give_back_all(id)
 redis.call('ZADD', fallen, text(server_ms() + tonumber(ARGV[3])), id)
+redis.call('ZREM', consumers, id)
 return 1
 `,
 );

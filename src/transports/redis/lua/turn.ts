@@ -33,6 +33,11 @@ local last = redis.call('HMGET', consumer, 'turn' .. lane, 'results' .. lane, 'a
 local again = last[1] == turn
 local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
+if not again then
+  -- Asked for before anything is done: with these the turn ends.
+  may_unhold()
+  redis.call('HSET', consumer, 'lane', lane)
+end
 
 local results, groups, errors, gone, ended = {}, {}, {}, {}, {}
 local refused = ''
@@ -57,12 +62,16 @@ local function read_publications()
   end
   return list
 end
-local function send(p)
-  if p[5] then write(p[5]) end
-  if p[4] == '' then redis.call('LPUSH', list_key(p[1], p[2]), p[3])
-  else schedule(p[1], p[2], p[3], p[4]) end
+-- First what does no harm when it is done again: it is, when what follows is refused.
+local function send(publications)
+  for _, p in ipairs(publications) do
+    if p[5] then write(p[5]) end
+    if p[4] ~= '' then schedule(p[1], p[2], p[3], p[4]) end
+  end
+  for _, p in ipairs(publications) do
+    if p[4] == '' then redis.call('LPUSH', list_key(p[1], p[2]), p[3]) end
+  end
 end
-local function said(problem) return type(problem) == 'table' and problem.err or tostring(problem) end
 local function note(ok, problem)
   local number = #results + 1
   if ok then results[number] = problem == false and '0' or '1'
@@ -74,34 +83,36 @@ end
 
 -- The one that is meant: what else lies there is adopted or given back by operations of its own, and what was never heard of is
 -- found by the claim that follows a lost read.
-local function take_out(taken, sha)
+local function pick(taken, sha, put)
   for _, stored in ipairs(redis.call('LRANGE', taken, 0, -1)) do
     if redis.sha1hex(stored) == sha then
+      may_pick()
+      put(stored)
       redis.call('LREM', taken, -1, stored)
-      return stored
+      return true
     end
   end
+  return false
 end
 local function adopt(taken, field, sha)
-  local stored = take_out(taken, sha)
-  if not stored then return false end
-  redis.call('HSET', claimed, field, stored)
+  return pick(taken, sha, function(stored) redis.call('HSET', claimed, field, stored) end)
 end
 local function give_back(taken, queue, step, sha)
-  local stored
-  if sha == '' then stored = redis.call('RPOP', taken) else stored = take_out(taken, sha) end
-  if not stored then return false end
-  while stored do
-    local _, strikes = unmark(stored)
-    put_front(queue, step, stored, strikes)
-    stored = sha == '' and redis.call('RPOP', taken)
+  if sha ~= '' then
+    return pick(taken, sha, function(stored)
+      local _, strikes = unmark(stored)
+      put_front(queue, step, stored, strikes)
+    end)
   end
+  local any = false
+  while give_back_next(taken, queue, step) do any = true end
+  return any
 end
 local function is_ours(field) return redis.call('HEXISTS', claimed, field) == 1 end
 local function acknowledge(field, record, publications, checked)
   if checked and not is_ours(field) then return false end
   if record then write(record) end
-  for _, p in ipairs(publications) do send(p) end
+  send(publications)
   gone[#gone + 1] = field
 end
 local function release(field, due_ms, parked, marked)
@@ -121,10 +132,10 @@ local function bury(field, reason, detail, record)
   local raw, strikes = unmark(stored)
   if record then write(record) end
   local number = redis.call('INCR', prefix .. 'umbel:dead:number')
+  redis.call('ZADD', prefix .. 'umbel:dead:of:' .. queue, number, number)
+  redis.call('ZADD', prefix .. 'umbel:dead', number, number)
   redis.call('HSET', prefix .. 'umbel:dead:' .. number, 'queue', queue, 'step', step, 'reason', reason, 'detail', detail,
     'died_at', text(server_ms()), 'strikes', strikes, 'raw', raw)
-  redis.call('ZADD', prefix .. 'umbel:dead', number, number)
-  redis.call('ZADD', prefix .. 'umbel:dead:of:' .. queue, number, number)
   redis.call('HDEL', claimed, field)
 end
 local function recall(base, count)
@@ -147,33 +158,29 @@ local function refuse()
   groups[#groups + 1] = 0
 end
 local function claim(count, mode, base, lists)
-  local tag, bytes, held = base, 0, {claimed}
+  local tag, bytes = base, 0
   local alone = last[3]
   if alone and mode == 'n' and redis.call('HEXISTS', claimed, alone) == 1 and not holds_nothing() then return refuse() end
   if alone and mode == 'o' then redis.call('HDEL', consumer, 'alone') end
   local function hold(suffix, messages)
+    local held = {}
+    for n, stored in ipairs(messages) do
+      held[#held + 1] = text(tag + n - 1) .. suffix
+      held[#held + 1] = stored
+    end
+    redis.call('HSET', claimed, unpack(held))
     groups[#groups + 1] = suffix
     groups[#groups + 1] = #messages
     for _, stored in ipairs(messages) do
       groups[#groups + 1] = stored
-      held[#held + 1] = tag .. suffix
-      held[#held + 1] = stored
-      tag = tag + 1
       bytes = bytes + #stored
-      if #held > 500 then
-        redis.call('HSET', unpack(held))
-        held = {claimed}
-      end
     end
+    tag = tag + #messages
   end
   for _, list in ipairs(lists) do
     if list[3] == '1' then
       local _, step, queue = parse_field('0' .. list[2])
-      local stored = redis.call('RPOP', taken_key(id, step, queue))
-      while stored do
-        hold(list[2], {stored})
-        stored = redis.call('RPOP', taken_key(id, step, queue))
-      end
+      while move_next(taken_key(id, step, queue), function(stored) hold(list[2], {stored}) end) do end
     end
   end
   if mode ~= 'o' and tag - base < count then
@@ -181,23 +188,28 @@ local function claim(count, mode, base, lists)
       local _, step, queue = parse_field('0' .. list[2])
       if redis.call('EXISTS', suspects_key(queue)) == 1 then
         if mode == 'b' or (tag == base and holds_nothing()) then
-          local own, stored = string.match(redis.call('RPOP', suspects_key(queue)), '^(%d+):(.*)$')
-          redis.call('HSET', consumer, 'alone', tag .. ':' .. own .. ':' .. queue)
-          hold(':' .. own .. ':' .. queue, {stored})
+          move_next(suspects_key(queue), function(entry)
+            local own, stored = string.match(entry, '^(%d+):(.*)$')
+            redis.call('HSET', consumer, 'alone', tag .. ':' .. own .. ':' .. queue)
+            hold(':' .. own .. ':' .. queue, {stored})
+          end)
         else refuse() end
         count = 0
         break
       end
     end
   end
+  if tag - base < count then may_trim() end
   for _, list in ipairs(lists) do
     while tag - base < count and bytes < 8388608 do
-      local messages = redis.call('RPOP', list[1], math.min(count - (tag - base), 50))
-      if not messages then break end
+      local newest_first = redis.call('LRANGE', list[1], -math.min(count - (tag - base), 50), -1)
+      if #newest_first == 0 then break end
+      local messages = {}
+      for n = #newest_first, 1, -1 do messages[#messages + 1] = newest_first[n] end
       hold(list[2], messages)
+      redis.call('LTRIM', list[1], 0, -1 - #messages)
     end
   end
-  if #held > 1 then redis.call('HSET', unpack(held)) end
 end
 
 while at <= #ARGV do
@@ -240,16 +252,17 @@ while at <= #ARGV do
   end
 end
 if #ended > 0 then
-  if ended_db ~= db then redis.call('SELECT', ended_db) end
+  local selected = ended_db ~= db and redis.pcall('SELECT', ended_db)
+  local shut = type(selected) == 'table' and selected.err
   for n = 1, #ended, 2 do
     local first, number = ended[n], ended[n + 1]
-    local problem = write_ended(ARGV[first + 1], ARGV[first + 2], ended_ttl)
+    local problem = shut or write_ended(ARGV[first + 1], ARGV[first + 2], ended_ttl)
     if problem then
       results[number] = 'e'
       errors[number] = problem
     else gone[#gone + 1] = ARGV[first] end
   end
-  if ended_db ~= db then redis.call('SELECT', db) end
+  if ended_db ~= db and not shut then redis.call('SELECT', db) end
 end
 for first = 1, #gone, 1000 do
   redis.call('HDEL', claimed, unpack(gone, first, math.min(first + 999, #gone)))
