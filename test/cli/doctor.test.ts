@@ -5,6 +5,7 @@ import { examineApplication } from '../../src/cli/doctor/application.ts';
 import { examineBeats } from '../../src/cli/doctor/beats.ts';
 import { type ClusterFacts, examineCluster, type WorkerFacts } from '../../src/cli/doctor/cluster.ts';
 import { finding } from '../../src/cli/doctor/results.ts';
+import { examineStores } from '../../src/cli/doctor/stores.ts';
 import { App, type AppOptions, crontab } from '../../src/index.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -292,4 +293,25 @@ export { app } from './app.js';
       })
       .toMatchObject({ check: 'big-results', level: 'warning' });
   });
+
+  needs(test, noRedis)(
+    'names keys of Redis that hold something else, and messages that nobody holds',
+    async () => {
+      await using server = await RedisServerProcess.shared();
+      await using app = new App('clinic', { broker: server.url() });
+      const found = async (): Promise<string[]> =>
+        (await examineStores(app)).flatMap(({ check, what }) =>
+          ['keys', 'orphans', 'broker', 'rights'].includes(check) ? [`${check}: ${what}`] : [],
+        );
+      expect(await found()).toEqual([]);
+      server.cli('LPUSH', 'umbel:fallen', 'x');
+      server.cli('SET', 'umbel:schedule:celery', 'x');
+      server.cli('HSET', 'umbel:claimed:gone', '0:0:celery', '{}');
+      server.cli('LPUSH', 'umbel:taken:lost:0:celery', '{}');
+      expect(await found()).toEqual([
+        'keys: keys of Umbel hold something else: umbel:fallen (list, should be zset), umbel:schedule:celery (string, should be zset)',
+        expect.stringMatching(/^orphans: .*umbel:(?:claimed:gone|taken:lost:0:celery), umbel:/),
+      ]);
+    },
+  );
 });

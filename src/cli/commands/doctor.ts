@@ -51,7 +51,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     // What is in memory is of this process: there is nobody to ask.
     const asks = options.offline !== true && !app.config.broker.startsWith('memory:');
     const stores = options.offline === true ? [] : await examineStores(app);
-    const answers = asks && !stores.some(({ check }) => check === 'broker');
+    const answers = asks && !stores.some(({ check }) => ['broker', 'keys', 'rights'].includes(check));
     const found: readonly (Finding | null)[] = [
       ...(loaded ? [...examineApplication(app), examineTimers(timers)] : []),
       ...stores,

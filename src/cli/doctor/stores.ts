@@ -2,7 +2,11 @@
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../app/driver-options.ts';
 import { RedisConnection } from '../../clients/redis/connection.ts';
+import { isMissingRight } from '../../clients/redis/errors.ts';
 import { redisSettings } from '../../clients/redis/settings.ts';
+import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { findDisorder } from '../../transports/redis/disorder.ts';
+import { missingRights, shownRights } from '../../transports/redis/rights.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { redacted } from '../redact.ts';
 import { type Finding, listed } from './finding.ts';
@@ -14,11 +18,15 @@ const skewMs = 1000;
 
 export async function examineStores(app: App): Promise<readonly Finding[]> {
   const { broker } = app.config;
+  const isRedis = /^(?:rediss?|sentinel|unix|redis\+socket):/i.test(broker);
   let transport: Transport;
   try {
     transport = await within(app.broker());
     await within(transport.size(app.config.taskDefaultQueue));
   } catch (error) {
+    // It does answer: which of its keys or rights is to blame is found below.
+    const found = isRedis && answered(error) ? await redisOrder(app).catch(() => []) : [];
+    if (found.length > 0) return found;
     return [
       {
         check: 'broker',
@@ -29,9 +37,17 @@ export async function examineStores(app: App): Promise<readonly Finding[]> {
       },
     ];
   }
-  const findings = [await deadLetters(transport), await unroutable(transport)];
-  if (/^(?:rediss?|sentinel)/i.test(broker)) findings.push(...(await redis(app)));
+  const findings: (Finding | null)[] = isRedis ? [...(await redis(app)), ...(await redisOrder(app))] : [];
+  if (!findings.some((finding) => finding?.check === 'keys'))
+    findings.unshift(await deadLetters(transport), await unroutable(transport));
   return findings.filter((finding) => finding !== null);
+}
+
+function answered(error: unknown): boolean {
+  if (error instanceof StoreError) return true;
+  return (
+    error instanceof BrokerUnavailable && error.cause instanceof Error && isMissingRight(error.cause.message)
+  );
 }
 
 async function deadLetters({ deadLetters }: Transport): Promise<Finding | null> {
@@ -117,6 +133,46 @@ async function redis(app: App): Promise<(Finding | null)[]> {
           mend: 'let both follow a time server (chrony, systemd-timesyncd)',
         },
   ];
+}
+
+/** Whether a worker finds its keys as it needs them, and may do what it has to. */
+async function redisOrder(app: App): Promise<Finding[]> {
+  const settings = redisSettings(app.config.broker, 'broker', brokerOptions(app.config));
+  await using connection = await RedisConnection.open(settings);
+  const queues = [...app.topology.named, app.config.taskDefaultQueue];
+  const missing = await missingRights(connection);
+  const { wrong, orphans } = await findDisorder(connection, queues, { timeoutMs: patienceMs }).catch(
+    (error: unknown) => {
+      if (missing.length > 0) return { wrong: [], orphans: [] }; // it may not look
+      throw error;
+    },
+  );
+  const findings: Finding[] = [];
+  if (missing.length > 0)
+    findings.push({
+      check: 'rights',
+      level: 'error',
+      what: shownRights(connection, missing),
+      why: 'a worker does not start without them, and one that runs waits until it has them',
+      mend: 'give them to the user of the URL; the guide to transports names all that are needed',
+    });
+  if (wrong.length > 0)
+    findings.push({
+      check: 'keys',
+      level: 'error',
+      what: `keys of Umbel hold something else: ${listed(wrong.map(({ key, is, expected }) => `${key} (${is}, should be ${expected})`))}`,
+      why: 'whatever needs them stands still: tasks that are due, or those of workers that died',
+      mend: 'see who writes there; RENAME each out of the way: workers go on by themselves',
+    });
+  if (orphans.length > 0)
+    findings.push({
+      check: 'orphans',
+      level: 'warning',
+      what: `messages are held for workers that nobody knows: ${listed(orphans)}`,
+      why: 'the lists of workers were deleted or overwritten; no worker of these names runs',
+      mend: 'a running worker finds them and gives them back to their queues, after a minute or more where there are many keys',
+    });
+  return findings;
 }
 
 /** @throws when it takes too long */

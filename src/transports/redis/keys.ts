@@ -23,6 +23,9 @@ export function bindingKey(prefix: string, exchange: string): string {
 /** Consumers by the end of their lease (milliseconds, the server's clock). */
 export const consumersKey = (prefix: string): string => `${prefix}umbel:consumers`;
 
+/** Those whose lease has ended, by the time until which a blocking read may still take something for them. */
+export const fallenKey = (prefix: string): string => `${prefix}umbel:fallen`;
+
 /** Where a waiting consumer's next message of one queue and step is moved to. */
 export function takenKey(prefix: string, consumer: string, queue: string, step: number): string {
   return `${prefix}umbel:taken:${consumer}:${step}:${queue}`;

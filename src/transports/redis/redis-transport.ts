@@ -29,6 +29,7 @@ import { recordOf } from './record-args.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { RedisFanout, RedisNotices } from './redis-fanout.ts';
+import { checkRights } from './rights.ts';
 import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
 import type { Addressed } from './sources.ts';
 import { longestReadMs } from './waiter.ts';
@@ -115,6 +116,7 @@ export class RedisTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
+    await checkRights(this.#connection);
     for (const queue of options.queues) await this.#bindings.declare(queue);
     const consumer = await RedisConsumer.join({
       connection: this.#connection,
