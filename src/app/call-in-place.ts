@@ -1,9 +1,9 @@
 // A task's code run as the function that it is: no queue, no hooks, no retries.
 import { ConfigError } from '../errors.ts';
-import { silentLogger } from '../lib/logger.ts';
+import { type Logger, silentLogger } from '../lib/logger.ts';
 import type { Json } from '../protocol/message.ts';
 import { bindArguments, toKwargs } from './arguments.ts';
-import { noOptions } from './call-options.ts';
+import type { CallOptions } from './call-options.ts';
 import { currentTask, runAs } from './context.ts';
 import { toRequest } from './request.ts';
 import { bindTask } from './run.ts';
@@ -36,14 +36,33 @@ export async function callInPlace(task: AnyTask, given: readonly unknown[], kwar
 }
 
 function runBound(task: AnyTask, run: TaskBody, args: readonly unknown[]): unknown {
-  const { message, queue } = prepareCall(task.app, task.name, args, noKwargs, noOptions, task.options);
   const around = currentTask();
-  const bound = bindTask(task, {
-    request: toRequest(message, { queue, redelivered: false, hostname: message.origin ?? '', isEager: true }),
+  return runInPlace(task, run, args, {
     signal: around?.signal ?? new AbortController().signal,
     logger: around?.logger ?? silentLogger,
+  });
+}
+
+/** What code that is run in place has of the world around it. */
+export interface AroundCall extends Pick<CallOptions, 'rootId' | 'parentId'> {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}
+
+/** Runs a task's code as a function, in a scope of its own: in it `currentTask` answers. */
+export function runInPlace(
+  task: AnyTask,
+  run: TaskBody,
+  args: readonly unknown[],
+  { signal, logger, ...ids }: AroundCall,
+): unknown {
+  const { message, queue } = prepareCall(task.app, task.name, args, noKwargs, ids, task.options);
+  const bound = bindTask(task, {
+    request: toRequest(message, { queue, redelivered: false, hostname: message.origin ?? '', isEager: true }),
+    signal,
+    logger,
     updateState: () => Promise.resolve(),
     direct: true,
   });
-  return runAs(bound, () => run(bound, ...args));
+  return runAs(bound, () => (task.options.bind ? run(bound, ...args) : run(...args)));
 }

@@ -10,6 +10,7 @@ import {
 } from '../canvas/follow.ts';
 import type { Plan, PlannedCall } from '../canvas/planned.ts';
 import { UnknownTaskError, WorkflowError } from '../errors.ts';
+import { silentLogger } from '../lib/logger.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import { asWireException } from '../protocol/exception.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -18,9 +19,10 @@ import { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { builtinTask } from './builtin-tasks.ts';
 import { type Callee, calleeNamed, checkArguments } from './callee.ts';
+import { currentTask } from './context.ts';
 import { rewritten, runEagerly } from './eager.ts';
 import { EagerBackend } from './eager-backend.ts';
-import { takesError } from './errback.ts';
+import { callErrback, takesError } from './errback.ts';
 import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
 import { resultIn } from './result-of.ts';
@@ -100,8 +102,10 @@ class EagerRun {
   }
 
   /** What comes after a task: callbacks, then who waits for it. */
-  async #follow({ starts, records, members }: Follow): Promise<void> {
+  async #follow({ starts, errbacks, records, members }: Follow): Promise<void> {
+    const around = currentTask() ?? { signal: new AbortController().signal, logger: silentLogger };
     for (const { plan } of starts) await this.start(plan);
+    for (const call of errbacks) await callErrback(this.#app, call, around);
     for (const record of records) await this.records.put(record);
     for (const member of members) await this.#part(member);
   }

@@ -1,10 +1,35 @@
-// What an error callback is given.
+// What an error callback is given, and calling one that is given the error.
+import type { ErrbackCall } from '../canvas/follow.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { App } from './app.ts';
+import { bindArguments } from './arguments.ts';
+import { runInPlace } from './call-in-place.ts';
 
 /** Celery's rule for errbacks: a task that is known here and lacks more than one argument gets the error itself. */
-export function takesError(app: App, { task: name, args }: WireSignature): boolean {
+export function takesError(app: App, { task: name, args, immutable }: WireSignature): boolean {
   const task = app.tasks.get(name);
-  if (!task?.run || task.options.input !== null) return false;
+  if (!task?.run || task.options.input !== null || immutable) return false;
   return task.run.length - (task.options.bind ? 1 : 0) - args.length > 1;
+}
+
+/**
+ * Calls it like a function, as Celery does: another program's worker could not run it as a task, whose request is an object there. What
+ * it throws is logged and changes nothing.
+ */
+export async function callErrback(
+  app: App,
+  { errback, args, rootId, parentId }: ErrbackCall,
+  around: { readonly signal: AbortSignal; readonly logger: Logger },
+): Promise<void> {
+  const { task: name, kwargs } = errback;
+  try {
+    const task = app.tasks.get(name);
+    if (!task?.run) return; // `takesError` has found it
+    const bound = await bindArguments(name, null, [...args, ...errback.args], kwargs);
+    await runInPlace(task, task.run, bound, { ...around, rootId, parentId });
+  } catch (error) {
+    const about = { err: error, task_id: parentId, task_name: name };
+    around.logger.error(about, `the error callback ${name} failed: ${String(error)}`);
+  }
 }

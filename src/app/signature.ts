@@ -48,8 +48,9 @@ export interface Signature<in In extends readonly unknown[] = [], out Out = unkn
   link<Next>(callback: Signature<[Out], Next>): Signature<In, Out>;
   /**
    * What is sent with the failed task's id when it has failed: for a chain, whichever step; for a group, each member that fails; for
-   * a chord, when its body cannot run or fails. A task that takes three arguments more than its signature has is given the request, the
-   * error and the traceback instead, if the worker that runs the failed task knows it. Celery's `link_error`.
+   * a chord, when its body cannot run or fails. A task that takes three arguments more than its signature has is called like a
+   * function with the request, the error and the traceback instead, by the worker that runs the failed task, if it knows it. Celery's
+   * `link_error`.
    */
   linkError(errback: Errback): Signature<In, Out>;
   /** This, then that: `chain(this, next)`. Python's `|`. */

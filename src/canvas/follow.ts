@@ -48,9 +48,20 @@ export interface MemberEnd {
   readonly rootId: string;
 }
 
+/** An error callback that is given the error, and is run where that is known: called like a function, as in Celery. */
+export interface ErrbackCall {
+  readonly errback: WireSignature;
+  /** The failed call, its error, its traceback. */
+  readonly args: readonly [request: object, error: WireException, traceback: string | null];
+  readonly rootId: string;
+  /** What failed. */
+  readonly parentId: string;
+}
+
 /** What follows. */
 export interface Follow {
   readonly starts: readonly Start[];
+  readonly errbacks: readonly ErrbackCall[];
   /** Of what will never run because of this end, so that who waits for it hears of it. */
   readonly records: readonly ResultRecord[];
   readonly members: readonly MemberEnd[];
@@ -61,7 +72,7 @@ export interface Follow {
 /** What following needs to know of the world. */
 export interface FollowRules {
   readonly load: Load;
-  /** Whether this errback takes (request, error, traceback); else it is given the failed task's id. */
+  /** Whether this errback is here and takes (request, error, traceback); else it is sent, with the failed task's id. */
   takesError(errback: WireSignature): boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -108,7 +119,7 @@ export function followOfMember(message: TaskMessage, ended: Ended): Follow | nul
   return { ...nothing, members: memberEnds(message, { status: 'SUCCESS', result }) };
 }
 
-const nothing: Follow = { starts: [], records: [], members: [] };
+const nothing: Follow = { starts: [], errbacks: [], records: [], members: [] };
 
 async function afterSuccess(
   message: TaskMessage,
@@ -126,7 +137,7 @@ async function afterSuccess(
     start(await resolve(callback, load), `link.${index}`, []);
   const next = await nextStep(embed.chain ?? [], load);
   if (next !== null) start(next.step, 'chain', next.rest);
-  return { starts, records: [], members: memberEnds(message, { status: 'SUCCESS', result: args[0] }) };
+  return { ...nothing, starts, members: memberEnds(message, { status: 'SUCCESS', result: args[0] }) };
 }
 
 async function afterFailure(message: TaskMessage, failure: Failure, rules: FollowRules): Promise<Follow> {
@@ -137,11 +148,9 @@ async function afterFailure(message: TaskMessage, failure: Failure, rules: Follo
   // As in Celery, a task that was revoked has no error to follow.
   if (status === 'FAILURE') await lost.errbacks(message.id, embed.errbacks ?? [], request);
   await lost.addRest(embed.chain ?? []);
-  return {
-    starts: lost.starts,
-    records: lost.records,
-    members: [...memberEnds(message, { status, result: error }), ...lost.members],
-  };
+  const { starts, calls, records, members } = lost;
+  const own = memberEnds(message, { status, result: error });
+  return { starts, errbacks: calls, records, members: [...own, ...members] };
 }
 
 /**
@@ -170,7 +179,7 @@ export async function afterChord(
   const { inlineBytes } = rules;
   const newId = derivedIds(groupId, 'body');
   const context = { args, rootId, parentId: member.part.taskId, newId, inlineBytes };
-  return { starts: [{ from: `${groupId} body`, plan: plan(body, context) }], records: [], members: [] };
+  return { ...nothing, starts: [{ from: `${groupId} body`, plan: plan(body, context) }] };
 }
 
 /** What follows Celery's task that looks for the results of a chord: as if the members had been counted. */
@@ -200,7 +209,8 @@ export async function failBody(
   lost.add(body);
   const id = resultId(body);
   if (id !== null) await lost.errbacks(id, errbacksOf(body), { id, task: body.task });
-  return { starts: lost.starts, records: lost.records, members: lost.members };
+  const { starts, calls, records, members } = lost;
+  return { starts, errbacks: calls, records, members };
 }
 
 /** Celery's error of a chord whose body did not run. */

@@ -6,13 +6,14 @@ import type { WireSignature } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { nextStep, resolve } from './by-reference.ts';
 import { bodyOf, chainIn, headerOf, kindOf, partsOf, readSignature, withoutChain } from './construct.ts';
-import type { Failure, FollowRules, MemberEnd, Start } from './follow.ts';
+import type { ErrbackCall, Failure, FollowRules, MemberEnd, Start } from './follow.ts';
 import { derivedIds, resultId } from './freeze.ts';
 import { plan } from './plan.ts';
 
 /** Collects what a failure leads to. */
 export class Lost {
   readonly starts: Start[] = [];
+  readonly calls: ErrbackCall[] = [];
   readonly records: ResultRecord[] = [];
   readonly members: MemberEnd[] = [];
   readonly #failure: Failure;
@@ -29,12 +30,15 @@ export class Lost {
     const { error, traceback } = this.#failure;
     for (const [index, reference] of errbacks.entries()) {
       const errback = await resolve(reference, this.#rules.load);
-      const takesError = kindOf(errback) === 'task' && this.#rules.takesError(errback);
+      const around = { rootId: this.#rootId, parentId: failedId };
+      if (kindOf(errback) === 'task' && this.#rules.takesError(errback)) {
+        this.calls.push({ errback, args: [request, error, traceback], ...around });
+        continue;
+      }
       const place = `error.${index}`;
       const context = {
-        args: takesError ? [request, error, traceback] : [failedId],
-        rootId: this.#rootId,
-        parentId: failedId,
+        args: [failedId],
+        ...around,
         newId: derivedIds(failedId, place),
         inlineBytes: this.#rules.inlineBytes,
       };

@@ -1,7 +1,14 @@
 // Chords, as the worker whose task is a member of them sees them: told of its end, and followed when they are complete.
 
 import { nestedValues } from '../canvas/chord-values.ts';
-import { afterChord, chordError, type Follow, failBody, type MemberEnd } from '../canvas/follow.ts';
+import {
+  afterChord,
+  chordError,
+  type ErrbackCall,
+  type Follow,
+  failBody,
+  type MemberEnd,
+} from '../canvas/follow.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { storedId } from '../protocol/workflow-wire.ts';
@@ -14,6 +21,7 @@ import type { Settled } from './settle.ts';
 /** What has come together while chords were gathered. */
 export interface Gathered {
   readonly publications: readonly Publication[];
+  readonly errbacks: readonly ErrbackCall[];
   /** Of what never runs: to be written after the record of what is the reason. */
   readonly records: readonly ResultRecord[];
   /** The chords that are complete: a chord before those that its body belongs to. */
@@ -36,11 +44,11 @@ export class ChordGatherer {
   }
 
   /** Adds the end to its chord; true if nothing follows from it. What fails here is done anew, with patience. */
-  async isOneOfMany({ starts, records, members, unlocked }: Follow): Promise<boolean> {
+  async isOneOfMany({ starts, errbacks, records, members, unlocked }: Follow): Promise<boolean> {
     const [member, other] = members;
     const chords = this.#parts.backend?.chords;
     if (member === undefined || other !== undefined || chords === undefined) return false;
-    if (starts.length > 0 || records.length > 0 || unlocked !== undefined) return false;
+    if (starts.length + errbacks.length + records.length > 0 || unlocked !== undefined) return false;
     try {
       return (await chords.add(member.part, member.place)) !== 'complete';
     } catch {
@@ -51,9 +59,10 @@ export class ChordGatherer {
   /** Tells chords of their members, and follows those that are complete with it; null: given up. */
   async gather(follow: Follow, lost: AbortSignal): Promise<Gathered | null> {
     const { settler, backend } = this.#parts;
-    const { records, members, unlocked } = follow;
+    const { errbacks, records, members, unlocked } = follow;
     const nothing = () => ({
       publications: [] as Publication[],
+      errbacks: [...errbacks],
       records: [] as ResultRecord[],
       complete: (unlocked === undefined ? [] : [{ groupId: unlocked, stored: null }]) as Complete[],
     });
@@ -79,6 +88,7 @@ export class ChordGatherer {
         for (const prepared of followed) {
           if (prepared === null) continue;
           gathered.publications.push(...prepared.publications);
+          gathered.errbacks.push(...prepared.follow.errbacks);
           await this.#writer.makeReady(prepared.follow);
           next.push(prepared.follow);
         }

@@ -2,6 +2,7 @@
 // after a crash on any line the message comes back, and the same is done again, with the same ids.
 import { announceSent } from '../app/announce.ts';
 import type { App } from '../app/app.ts';
+import { callErrback } from '../app/errback.ts';
 import { tellSent } from '../app/sent-event.ts';
 import { type Ended, followOf, followOfMember } from '../canvas/follow.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -58,7 +59,7 @@ export class Concluder {
     { follow, publications }: Prepared,
     { write, early = false }: { readonly write?: StoreWrite | undefined; readonly early?: boolean } = {},
   ): Promise<Settled> {
-    const { settler, backend } = this.#parts;
+    const { app, settler, backend, logger } = this.#parts;
     const lost = early ? never : delivery.lost;
     // Its own record before those of what never runs for it: who hears of their failure looks there for the reason.
     const apart = !early && !settler.together;
@@ -75,6 +76,8 @@ export class Concluder {
     if (!ready) return gaveUp(lost);
     const gathered = await this.#chords.gather(follow, lost);
     if (gathered === null) return gaveUp(lost);
+    // Before the settlement: if the process dies in one, the task comes back, and its error callbacks are called again.
+    for (const call of gathered.errbacks) await callErrback(app, call, { signal: lost, logger });
     const next = { ...gathered, publications: marked([...publications, ...gathered.publications], delivery) };
     if (early) return this.#endEarly(delivery, ending, next);
     return apart || backend === null

@@ -140,13 +140,12 @@ describe('what takes the place of a task', () => {
 });
 
 describe('after a failure', () => {
-  it('errbacks get the id of what failed, or the error where they take it', async () => {
+  it('errbacks are sent with the id of what failed, or called with the error where they take it', async () => {
     const errbacks = [step('by.id', '1'), step('takes.error', '2')];
     const follow = await followOf(message({ errbacks, callbacks: [step('never')] }), failed, rules);
-    expect(callsOf(follow)).toEqual([
-      ['by.id', ['me'], '1'],
-      ['takes.error', [expect.objectContaining({ id: 'me', root_id: 'root' }), error, null], '2'],
-    ]);
+    expect(callsOf(follow)).toEqual([['by.id', ['me'], '1']]);
+    const args = [expect.objectContaining({ id: 'me', root_id: 'root' }), error, null];
+    expect(follow.errbacks).toEqual([{ errback: errbacks[1], args, rootId: 'root', parentId: 'me' }]);
   });
 
   it('so has what Celery writes into an option of a part, of whatever kind that is', async () => {

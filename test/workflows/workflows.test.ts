@@ -6,11 +6,14 @@ import {
   chain,
   chord,
   chunks,
+  currentTask,
+  type FailedRequest,
   type GroupResult,
   group,
   Ignore,
   starmap,
   TaskRevokedError,
+  type WireException,
 } from '../../src/index.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
@@ -123,6 +126,32 @@ for (const kind of storeKinds) {
       await expect.poll(() => heard.length).toBe(2);
       expect(heard).toContainEqual([3, 'got']);
       expect(heard).toContainEqual([broken.parent?.id, 'error']);
+    });
+
+    it('an errback that takes the error is called with it where the task failed, and sent to nobody', async () => {
+      const { app, log, add, fail, total } = await stand();
+      const seen: unknown[] = [];
+      const explain = app.task(
+        'explain',
+        (request: FailedRequest, error: WireException, traceback: string | null, more: string) => {
+          const around = currentTask()?.request;
+          seen.push([request.task, error.exc_type, typeof traceback, more, around?.parentId, around?.rootId]);
+          throw new Error('an error callback failed, too');
+        },
+      );
+      const told: string[] = [];
+      app.signals.afterTaskPublish.connect(({ message }) => void told.push(message.task));
+      const broken = await chain(add.s(1, 1), fail.si('no').linkError(explain.s('own'))).delay();
+      await expect(broken.get(wait)).rejects.toThrow('no');
+      const first = broken.parent?.id;
+      expect(seen.splice(0)).toEqual([['fail', 'RangeError', 'string', 'own', broken.id, first]]);
+      const whole = await chord([add.s(1, 2), fail.s('no')], total.s())
+        .linkError(explain.s('body'))
+        .delay();
+      await expect(whole.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
+      expect(seen).toEqual([['total', 'ChordError', 'object', 'body', whole.id, expect.any(String)]]);
+      expect(told).not.toContain('explain');
+      expect(log.lines.filter(({ text }) => text.includes('callback explain failed'))).toHaveLength(2);
     });
 
     it('a chord whose member fails: the body has a ChordError that names it, and its errback runs once', async () => {
