@@ -124,6 +124,11 @@ export interface Settings {
   readonly workerPrefetchMultiplier: number;
   /** How long a worker may be silent before its tasks are given to others. Default 15 s. */
   readonly workerLease: Duration;
+  /**
+   * How long a worker's event loop may be blocked by a task that computes, before the worker kills itself: its tasks come back as after any
+   * crash, and the one that does it again and again ends as a dead letter. Default 0: never; it only warns, after 10 s.
+   */
+  readonly workerMaxBlocked: Duration;
   /** After so many workers have died of a message it is put into the dead-letter store. Default 5. */
   readonly workerMaxDeliveries: number;
   /** How long a message of an unknown task waits for a worker that knows it. Default 60 s. */
@@ -178,6 +183,7 @@ export interface Config extends Settings {
   readonly resultExpires: number | null;
   readonly workerPool: PoolName;
   readonly workerLease: number;
+  readonly workerMaxBlocked: number;
   readonly workerUnknownTaskGrace: number;
   readonly workerShutdownTimeout: number | null;
   readonly workerSoftShutdownTimeout: number;
@@ -271,6 +277,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerMaxMemoryPerChild: given.integerOrNull('workerMaxMemoryPerChild', 1, Number.MAX_SAFE_INTEGER, null),
     workerPrefetchMultiplier: given.integer('workerPrefetchMultiplier', 1, 1000, 1),
     workerLease: given.secondsAbove('workerLease', 1, 15),
+    workerMaxBlocked: given.secondsAbove('workerMaxBlocked', 0, 0),
     workerMaxDeliveries: given.integer('workerMaxDeliveries', 1, 1_000_000, 5),
     workerUnknownTaskGrace: given.secondsAbove('workerUnknownTaskGrace', 0, 60),
     workerShutdownTimeout: given.seconds('workerShutdownTimeout', null, { zero: true }),

@@ -93,6 +93,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['workerMaxMemoryPerChild', 'workerMaxMemoryPerChild'],
   ['workerPrefetchMultiplier', 'workerPrefetchMultiplier'],
   ['workerLease', 'workerLease'],
+  ['workerMaxBlocked', 'workerMaxBlocked'],
   ['workerMaxDeliveries', 'workerMaxDeliveries'],
   ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
   ['workerShutdownTimeout', 'workerShutdownTimeout'],

@@ -8,6 +8,7 @@ import { Autoscaler } from './autoscale.ts';
 import { Broadcasts, type partedQueues } from './broadcasts.ts';
 import { ClusterLimits } from './cluster-limits.ts';
 import { ClaimLoop } from './consumer.ts';
+import { EventLoopMonitor } from './event-loop-monitor.ts';
 import { Operations } from './operations.ts';
 import type { ResolvedWorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
@@ -27,6 +28,7 @@ export interface Parts extends ShutdownParts {
   readonly pool: Pool;
   readonly operations: Operations;
   readonly standstill: Standstill;
+  readonly eventLoop: EventLoopMonitor;
   readonly ear: Broadcasts;
   readonly cluster: ClusterLimits;
   readonly turnstile: Turnstile | null;
@@ -80,6 +82,8 @@ export async function assemble(
   const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
   const limits = { soft: softTimeLimit, hard: timeLimit };
   const standstill = new Standstill(clock, leaseMs);
+  const maxBlockedMs = app.config.workerMaxBlocked * 1000;
+  const eventLoop = new EventLoopMonitor({ name, logger, maxBlockedMs });
   const processor = new Processor({
     app,
     name,
@@ -92,6 +96,7 @@ export async function assemble(
     cluster,
     ...operations.rules,
     standstill,
+    eventLoop,
     limits,
     clock,
     logger,
@@ -115,6 +120,7 @@ export async function assemble(
     cluster,
     turnstile,
     standstill,
+    eventLoop,
     limits,
   };
 }

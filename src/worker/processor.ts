@@ -25,6 +25,7 @@ import type { ClusterLimits, Permit } from './cluster-limits.ts';
 import { Concluder } from './conclude.ts';
 import { Doubles } from './doubles.ts';
 import { type Again, ackOnly, type Ending, endingOfRun, failedBecause, toFront } from './ending.ts';
+import type { EventLoopMonitor } from './event-loop-monitor.ts';
 import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
 import type { Prepared } from './follow-writer.ts';
 import { followRun, isFollowed } from './following.ts';
@@ -59,6 +60,7 @@ export interface ProcessorParts {
   readonly events: TaskEvents;
   readonly activity: Activity;
   readonly standstill: Pick<Standstill, 'doubtful'>;
+  readonly eventLoop: Pick<EventLoopMonitor, 'begins'>;
   /** The worker's own, instead of the configured ones. */
   readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
   readonly clock: Clock;
@@ -297,6 +299,7 @@ export class Processor {
 
     const startedMs = clock.monotonic();
     this.#running.set(run, clock.now());
+    this.#parts.eventLoop.begins(message);
     const ended: RunEnd = this.#abandoning
       ? { kind: 'abandoned' }
       : await run.execute(this.#limitsOf(task, message));

@@ -164,6 +164,7 @@ export class Worker implements Service {
     const parts = await assemble(app, this.#options, { ...parted, consuming }, arrived, handle);
     await parts.operations.prepare();
     await parts.standstill.start();
+    await parts.eventLoop.start();
     if (this.#leaving.signal.aborted) return parts;
     this.#claiming = parts;
     await parts.loop.start();
@@ -240,6 +241,7 @@ export class Worker implements Service {
     await parts.ear.stop();
     await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
     await parts.standstill.stop();
+    await parts.eventLoop.stop();
     await parts.operations.stop();
     await parts.cluster.close();
     this.#leftSoftly.abort();

@@ -69,6 +69,7 @@ describe('the settings', () => {
       workerMaxTasksPerChild: null,
       workerMaxMemoryPerChild: null,
       workerLease: 15,
+      workerMaxBlocked: 0,
       workerPrefetchMultiplier: 1,
       workerMaxDeliveries: 5,
       workerUnknownTaskGrace: 60,

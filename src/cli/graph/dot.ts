@@ -90,7 +90,12 @@ export const bootsteps: readonly Step[] = [
   { part: 'Processor', needs: ['Pool', 'Results', 'Consumer'], start: null },
   { part: 'Revocations', needs: ['Broker'], start: 'operations.prepare' },
   { part: 'Standstill', needs: [], start: 'standstill.start' },
-  { part: 'Claiming', needs: ['Processor', 'Revocations', 'Standstill'], start: 'loop.start' },
+  { part: 'Event loop monitor', needs: [], start: 'eventLoop.start' },
+  {
+    part: 'Claiming',
+    needs: ['Processor', 'Revocations', 'Standstill', 'Event loop monitor'],
+    start: 'loop.start',
+  },
   { part: 'Broadcasts', needs: ['Processor', 'Revocations'], start: 'ear.start' },
   { part: 'Autoscaler', needs: ['Pool', 'Claiming'], start: 'scaler?.start' },
   { part: 'Heart', needs: ['Broker', 'Processor'], start: 'operations.start' },

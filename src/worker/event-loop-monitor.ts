@@ -1,0 +1,128 @@
+// Says that the event loop is blocked while it is: from a thread, since nothing else of the process runs then. The lease is renewed by a
+// thread, too, so that nobody else would ever learn of a task that computes without end.
+import { Worker } from 'node:worker_threads';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+
+export interface EventLoopMonitorOptions {
+  /** The worker's. */
+  readonly name: string;
+  readonly logger: Logger;
+  /** After so long it is said. Milliseconds. */
+  readonly warnAfterMs?: number;
+  /** After so long the process is killed; 0: never. Milliseconds. */
+  readonly maxBlockedMs: number;
+}
+
+/** What the thread tells when the loop goes on. */
+interface WentOn {
+  readonly blockedMs: number;
+  readonly task: string;
+}
+
+/** For so long a worker lives without the thread: most that live shorter are those of tests and scripts. */
+const lazyMs = 5_000;
+/** Bytes of a task's name and id that are shown. */
+const labelBytes = 256;
+
+// Plain text, so that it runs alike from sources, from the package and from a bundle.
+const watching = `
+const { writeSync } = require('node:fs');
+const { parentPort, workerData } = require('node:worker_threads');
+const { shared, name, everyMs, warnAfterMs, maxBlockedMs } = workerData;
+const [beats, label] = [new Int32Array(shared, 0, 2), Buffer.from(shared, 8)];
+const task = () => label.toString('utf8', 0, Atomics.load(beats, 1)).replace(/[\\x00-\\x1f\\x7f-\\x9f]/g, '?');
+const say = (blockedMs, more) => {
+  try {
+    writeSync(2, 'umbel: ' + name + ': the event loop has been blocked for ' + Math.round(blockedMs / 1000) +
+      ' s; the task that began last is ' + (task() || 'none') + more + '\\n');
+  } catch {}
+};
+let [beat, since, looked, warned] = [-1, performance.now(), performance.now(), null];
+setInterval(() => {
+  const now = performance.now();
+  const stoodStill = now - looked > 5 * everyMs; // the whole process, this thread, too
+  looked = now;
+  const last = Atomics.load(beats, 0);
+  if (last !== beat || stoodStill) {
+    if (warned !== null) parentPort.postMessage({ blockedMs: now - since, task: warned });
+    [beat, since, warned] = [last, now, null];
+    return;
+  }
+  const blockedMs = now - since;
+  if (warned === null && blockedMs >= warnAfterMs) {
+    warned = task();
+    say(blockedMs, '');
+  }
+  if (maxBlockedMs > 0 && blockedMs >= maxBlockedMs) {
+    say(blockedMs, ': workerMaxBlocked ends this process');
+    process.kill(process.pid, 'SIGKILL');
+  }
+}, everyMs);
+`;
+
+/**
+ * Watches the event loop of this process. Blocked for 10 s, it is said on standard error, with the task that began last; when it goes on, in
+ * the log. Blocked for `maxBlockedMs`, the process is killed: its tasks come back as after any crash.
+ */
+export class EventLoopMonitor implements Service {
+  readonly #options: Required<EventLoopMonitorOptions>;
+  readonly #everyMs: number;
+  /** Counts beats; the length of the label; the label. */
+  readonly #shared = new SharedArrayBuffer(8 + labelBytes);
+  readonly #counts = new Int32Array(this.#shared, 0, 2);
+  readonly #label = Buffer.from(this.#shared, 8);
+  #beating: NodeJS.Timeout | null = null;
+  #delay: NodeJS.Timeout | null = null;
+  #thread: Worker | null = null;
+
+  constructor(options: EventLoopMonitorOptions) {
+    this.#options = { warnAfterMs: 10_000, ...options };
+    const { warnAfterMs, maxBlockedMs } = this.#options;
+    this.#everyMs = Math.min(1_000, warnAfterMs / 5, maxBlockedMs > 0 ? maxBlockedMs / 5 : 1_000);
+  }
+
+  /** A task begins: should the loop stand still, it is the first to be suspected. */
+  begins({ task, id }: { readonly task: string; readonly id: string }): void {
+    this.#counts[1] = this.#label.write(`${task}[${id}]`);
+  }
+
+  async start(): Promise<void> {
+    if (this.#options.maxBlockedMs > 0) this.#watch();
+    else this.#delay ??= setTimeout(() => this.#watch(), lazyMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#delay !== null) clearTimeout(this.#delay);
+    if (this.#beating !== null) clearInterval(this.#beating);
+    await this.#thread?.terminate();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #watch(): void {
+    if (this.#thread !== null) return;
+    this.#beating = setInterval(() => void Atomics.add(this.#counts, 0, 1), this.#everyMs).unref();
+    const { name, logger, warnAfterMs, maxBlockedMs } = this.#options;
+    this.#thread = new Worker(watching, {
+      eval: true,
+      workerData: { shared: this.#shared, everyMs: this.#everyMs, name, warnAfterMs, maxBlockedMs },
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 8, stackSizeMb: 1 },
+    });
+    this.#thread.on('message', ({ blockedMs, task }: WentOn) => {
+      const seconds = Math.round(blockedMs / 1000);
+      logger.warn(
+        { blockedMs, task },
+        `the event loop was blocked for ${seconds} s; the task that began last was ${task || 'none'}. What computes for long belongs into the pool 'threads' or 'processes'`,
+      );
+    });
+    this.#thread.on('error', (error) =>
+      logger.warn({ err: error }, 'nobody watches the event loop any more: the thread that did has failed'),
+    );
+    this.#thread.unref();
+  }
+}
