@@ -5,6 +5,8 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 
 type StopSignal = (typeof signals)[number];
 
+/** The process is that of the command, and nobody else's. */
+let isOurs = false;
 /** How many parts of the command stop in order now. */
 let inOrder = 0;
 
@@ -14,6 +16,7 @@ let inOrder = 0;
  * defaults: there the kernel throws away a signal to which nobody listens.
  */
 export function endAtStopSignals(): void {
+  isOurs = true;
   if (process.pid === 1) {
     for (const signal of signals) process.on(signal, end);
     return;
@@ -38,9 +41,9 @@ export function stoppingInOrder(): Disposable {
   };
 }
 
-/** Ends the process as one that this signal has ended. */
-export function endBySignal(signal: NodeJS.Signals): never {
-  process.exit(128 + constants.signals[signal]);
+/** Ends the process as one that this signal has ended; not the process of somebody who runs a command within it. */
+export function endBySignal(signal: NodeJS.Signals): void {
+  if (isOurs) process.exit(128 + constants.signals[signal]);
 }
 
 function end(signal: NodeJS.Signals): void {
