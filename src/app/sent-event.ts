@@ -1,8 +1,8 @@
 // Telling that tasks were sent (Celery's task-sent), where `taskSendSentEvent` asks for it.
 import { hostname } from 'node:os';
 import { LamportClock } from '../lib/lamport.ts';
+import { redactedRepr } from '../lib/redact.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
-import { redacted } from '../protocol/redact.ts';
 import { eventExchange } from '../transports/fanout.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
@@ -47,8 +47,8 @@ function eventOf({ queue, message }: Publication): object {
     clock: clock.forward(),
     uuid: id,
     name: shadow ?? task,
-    args: redacted(String(argsrepr)),
-    kwargs: redacted(String(kwargsrepr)),
+    args: redactedRepr(String(argsrepr)),
+    kwargs: redactedRepr(String(kwargsrepr)),
     root_id,
     parent_id,
     retries,

@@ -1,5 +1,5 @@
 import { arch, release, type } from 'node:os';
-import { redacted } from './redact.ts';
+import { redacted } from '../lib/redact.ts';
 
 export interface BannerFacts {
   readonly version: string;

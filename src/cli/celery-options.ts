@@ -1,7 +1,7 @@
 // Options of Celery's that have no meaning here: each is understood, and says so, with the way out. (What does the same here is an option of
 // its command, also where its name differs.)
 import { type Command, Option } from 'commander';
-import { redacted } from './redact.ts';
+import { redacted } from '../lib/redact.ts';
 import { UsageError } from './usage.ts';
 
 /** `idle`: the command goes on without it, and says so. `refused`: without it the command would do something else than was asked for. */

@@ -1,6 +1,7 @@
 // A dead letter for people and for programs: decoded where that is possible, its original bytes always.
 import type { DeadLetter } from '../app/dead-letters.ts';
 import type { Output } from './output.ts';
+import { clean, cleanLines } from './terminal/clean.ts';
 
 /** For programs. The bytes in base64. */
 export function asValue({ call, raw, ...letter }: DeadLetter): object {
@@ -55,7 +56,7 @@ function bytesShown(raw: Uint8Array): string {
   const part = raw.subarray(0, shownBytes);
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(part, { stream: true });
-    return clean(text) + rest;
+    return cleanLines(text) + rest;
   } catch {
     return hexadecimal(part) + rest;
   }
@@ -71,11 +72,6 @@ function hexadecimal(bytes: Uint8Array): string {
     );
   }
   return lines.join('\n');
-}
-
-// What strangers put into a message must not steer the terminal (colours, titles, the cursor).
-function clean(text: string): string {
-  return text.replace(/[^\P{Cc}\t\n]/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function shortened(text: string, length: number): string {

@@ -1,8 +1,9 @@
 // The log of the long-running commands: one line each on stderr, JSON for programs or text for people.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DestinationStream, Level, LoggerOptions, Logger as Pino } from 'pino';
+import { redacted } from '../lib/redact.ts';
 import { wantsColors } from './output.ts';
-import { redacted } from './redact.ts';
+import { cleanJson, cleanTexts } from './terminal/clean.ts';
 
 export type LogFormat = 'json' | 'pretty';
 
@@ -44,7 +45,12 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },
-    hooks: { streamWrite: redacted },
+    hooks: {
+      streamWrite:
+        options.format === 'json'
+          ? (line) => cleanJson(redacted(line))
+          : (line) => cleanTexts(redacted(line)),
+    },
     ...(options.mixin ? { mixin: options.mixin } : {}),
   };
   const { file } = options;
@@ -112,7 +118,8 @@ async function prettyStream(
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     // The worker's sentences say these already; what a task logs gets them in front, as in Celery.
     ignore: 'task_id,task_name,hostname,runtime',
-    messageFormat: (line, key) => withTask(line, String(line[key] ?? '')),
+    // What looks like a line of the log begins further in, as the lines of an error do.
+    messageFormat: (line, key) => withTask(line, String(line[key] ?? '')).replaceAll('\n', '\n    '),
     singleLine: true,
   });
 }

@@ -1,5 +1,6 @@
 // What commands print: people read tables and sentences, programs read `--json`.
 import { inspect, styleText } from 'node:util';
+import { cleanJson, cleanLines, cleanStyled } from './terminal/clean.ts';
 
 /** The screen, and how to speak to it. */
 export interface Output {
@@ -23,12 +24,14 @@ export function createOutput(options: { readonly json?: boolean; readonly color?
   const colors = options.color !== false && wantsColors(process.stdout);
   const style = (format: 'bold' | 'dim', text: string): string =>
     colors ? styleText(format, text, { validateStream: false }) : text;
+  // Whatever is said may hold what somebody else wrote.
+  const cleaned = colors ? cleanStyled : cleanLines;
   return {
     json,
     colors,
-    say: (line) => void (json || process.stdout.write(`${line}\n`)),
-    note: (line) => void process.stderr.write(`${line}\n`),
-    data: (value) => void (json && process.stdout.write(`${toJson(value)}\n`)),
+    say: (line) => void (json || process.stdout.write(`${cleaned(line)}\n`)),
+    note: (line) => void process.stderr.write(`${cleaned(line)}\n`),
+    data: (value) => void (json && process.stdout.write(`${cleanJson(toJson(value))}\n`)),
     async table(head, rows) {
       if (json) return;
       const { default: Table } = await import('cli-table3');
@@ -36,7 +39,8 @@ export function createOutput(options: { readonly json?: boolean; readonly color?
         head: [...head],
         style: { head: colors ? ['bold'] : [], border: colors ? ['gray'] : [], compact: true },
       });
-      const fitting = await fittingRows(head, rows, process.stdout.isTTY ? process.stdout.columns : null);
+      const safe = rows.map((row) => row.map(cleaned));
+      const fitting = await fittingRows(head, safe, process.stdout.isTTY ? process.stdout.columns : null);
       for (const row of fitting) table.push([...row]);
       process.stdout.write(`${table.toString()}\n`);
     },

@@ -7,6 +7,7 @@ import { suggest } from '../lib/suggest.ts';
 import type { CommonOptions } from './common.ts';
 import { type Output, shown } from './output.ts';
 import type { RemoteCommandLine } from './remote-commands.ts';
+import { clean } from './terminal/clean.ts';
 import { exitCode, UsageError } from './usage.ts';
 import { duration } from './values.ts';
 
@@ -36,13 +37,13 @@ export function askingOf({ timeout, destination, pattern }: RemoteOptions): Cont
 export async function showAnswers(output: Output, { replies, silent }: Answers): Promise<void> {
   for (const [node, value] of [...replies].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [state, told] = stateOf(value);
-    output.say(`->  ${output.bold(node)}: ${state}`);
+    output.say(`->  ${output.bold(clean(node))}: ${state}`);
     if (isTaskList(told)) await output.table(taskHead, told.map(taskRow));
     else if (told !== '') output.say(indented(told, output));
   }
   output.data({ replies: Object.fromEntries(replies), silent });
   if (replies.size > 0) output.say(`\n${count(replies.size)} online.`);
-  if (silent.length > 0) output.note(`No answer from ${silent.join(', ')}.`);
+  if (silent.length > 0) output.note(`No answer from ${silent.map(clean).join(', ')}.`);
   if (replies.size > 0) return;
   output.note('umbel: no nodes replied within time constraint [UMBEL_UNAVAILABLE]');
   process.exitCode = exitCode.unavailable;
@@ -116,7 +117,7 @@ function isTaskList(value: unknown): value is readonly Record<string, unknown>[]
 function taskRow({ id, name, args, kwargs, time_start }: Record<string, unknown>): readonly string[] {
   const seconds = typeof time_start === 'number' ? Math.max(0, Date.now() / 1000 - time_start) : null;
   return [
-    String(id),
+    clean(String(id)),
     cut(String(name), 40),
     cut(json(args), 40),
     cut(json(kwargs), 40),
@@ -129,7 +130,6 @@ function json(value: unknown): string {
 }
 
 function cut(text: string, most: number): string {
-  // A terminal must not be told what to do by arguments of a task.
-  const clean = [...text].map((letter) => (letter < ' ' || letter === '\x7f' ? '?' : letter)).join('');
-  return clean.length > most ? `${clean.slice(0, most - 1)}…` : clean;
+  const line = clean(text);
+  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }

@@ -1,8 +1,9 @@
 // A command line, from its words to the exit code that says how it ended.
 import { CommanderError } from 'commander';
 import { UmbelError } from '../errors.ts';
+import { redacted } from '../lib/redact.ts';
 import { createProgram } from './program.ts';
-import { redacted } from './redact.ts';
+import { cleanLines } from './terminal/clean.ts';
 import { exitCode, NotStarted, UsageError } from './usage.ts';
 
 /** Runs what `argv`, as `process.argv`, asks for; errors are said on standard error. Resolves to the exit code. */
@@ -24,10 +25,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
 function explain(error: unknown, debug: boolean): void {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof UmbelError ? error.code : error instanceof Error ? error.name : 'error';
-  process.stderr.write(`umbel: ${redacted(message)} [${code}]\n`);
+  process.stderr.write(`umbel: ${cleanLines(redacted(message))} [${code}]\n`);
   if (debug && error instanceof Error) {
     for (let current: unknown = error; current instanceof Error; current = current.cause) {
-      process.stderr.write(`${redacted(current.stack ?? current.message)}\n`);
+      process.stderr.write(`${cleanLines(redacted(current.stack ?? current.message))}\n`);
     }
   } else if (!(error instanceof UmbelError)) {
     process.stderr.write('umbel: run it again with --debug to see where it comes from\n');

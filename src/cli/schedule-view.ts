@@ -3,6 +3,7 @@ import type { ScheduleInfo, ScheduleRun, UpcomingRun } from '../beat/beat.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { Zone } from '../schedules/zone.ts';
 import type { Output } from './output.ts';
+import { clean } from './terminal/clean.ts';
 
 export const rowHead: readonly string[] = [
   'name',
@@ -146,9 +147,4 @@ function scale(from: Date, lengthMs: number, timezone: string): string {
 export function shownTime(date: Date, timezone: string): string {
   const local = new Date(date.getTime() + Zone.named(timezone).offset(date.getTime()));
   return local.toISOString().slice(0, 19).replace('T', ' ');
-}
-
-/** What strangers put into a name must not steer the terminal. */
-function clean(text: string): string {
-  return text.replace(/[^\P{Cc}\t]/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { redacted } from '../protocol/redact.ts';
+import { redactedRepr } from '../lib/redact.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { Pool } from './pools/pool.ts';
 import type { Processor } from './processor.ts';
@@ -51,7 +51,7 @@ export async function tellSlots(parts: SlotParts | null, { name, clock, logger }
     const pid = places.find(({ taskId }) => taskId === id)?.pid ?? process.pid;
     const runtime = Math.round(now - sinceMs) / 1000;
     const stack = stacks.get(id);
-    const said = { args: redacted(reprArgs(args)), kwargs: redacted(saferepr(kwargs)) };
+    const said = { args: redactedRepr(reprArgs(args)), kwargs: redactedRepr(saferepr(kwargs)) };
     const fields = { task_id: id, task_name: task, since: new Date(sinceMs), runtime, pid, queue, retries };
     logger.warn(
       { ...fields, ...said, ...(stack !== undefined && { stack }) },

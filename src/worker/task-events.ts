@@ -2,9 +2,9 @@
 
 import type { EventSender } from '../events/sender.ts';
 import { asciiJson } from '../lib/json-writer.ts';
+import { redactedRepr } from '../lib/redact.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import { redacted } from '../protocol/redact.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Refused } from './admit.ts';
 import { whyLost } from './ending.ts';
@@ -25,8 +25,8 @@ export class TaskEvents {
   // Made by hand: these are told of every task, and to list their fields by machine costs more than to run a small task.
   received(message: TaskMessage): void {
     const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
-    const args = redacted(message.argsrepr);
-    const kwargs = redacted(message.kwargsrepr);
+    const args = redactedRepr(message.argsrepr);
+    const kwargs = redactedRepr(message.kwargsrepr);
     const json = this.#sender.begin('task-received', id);
     json.plain(',"name":').string(shadow ?? task);
     json.plain(',"args":').string(args).plain(',"kwargs":').string(kwargs);
@@ -44,7 +44,7 @@ export class TaskEvents {
 
   ended({ id }: TaskMessage, end: RunEnd, runtimeMs: number): void {
     if (end.kind === 'success') {
-      const result = redacted(saferepr(end.value));
+      const result = redactedRepr(saferepr(end.value));
       const json = this.#sender.begin('task-succeeded', id);
       json.plain(',"result":').string(result);
       json.plain(',"runtime":').seconds(runtimeMs);
@@ -132,7 +132,7 @@ function thrown(error: unknown): News['fields'] {
   const { exc_type, exc_message } = exception;
   const args: readonly unknown[] = Array.isArray(exc_message) ? exc_message : [exc_message];
   return {
-    exception: redacted(`${exc_type}(${args.map((each) => saferepr(each)).join(', ')})`),
-    traceback: traceback === null ? null : redacted(traceback),
+    exception: redactedRepr(`${exc_type}(${args.map((each) => saferepr(each)).join(', ')})`),
+    traceback: traceback === null ? null : redactedRepr(traceback),
   };
 }

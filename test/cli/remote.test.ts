@@ -117,7 +117,7 @@ test('report shows versions and settings, and no secret', async () => {
   const url = 'redis://user:geheim@127.0.0.1:1/0';
   const report = await umbel(folder, ['report', '--result-backend', url], {});
   expect(report.stdout).toMatch(/software -> umbel:\d/);
-  expect(report.stdout).toContain('result_backend: redis://user:********@127.0.0.1:1/0');
+  expect(report.stdout).toContain('result_backend: redis://user:**@127.0.0.1:1/0');
   expect(report.stdout + report.stderr).not.toContain('geheim');
   const bindings = await umbel(folder, ['list', 'bindings', '--json']);
   expect(JSON.parse(bindings.stdout)).toEqual([

@@ -324,7 +324,7 @@ describe.each(stores)('remote control on %s', (kind) => {
     const shown = settingsOf(app, false);
     expect(shown).toMatchObject({
       task_default_queue: 'mine',
-      result_backend: 'redis://user:********@127.0.0.1:1/0',
+      result_backend: 'redis://user:**@127.0.0.1:1/0',
     });
     expect(shown).not.toHaveProperty('worker_concurrency');
     expect(settingsOf(app, true)).toHaveProperty('worker_concurrency', 8);

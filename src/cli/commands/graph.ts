@@ -1,7 +1,7 @@
 import { Command } from 'commander';
+import { redacted } from '../../lib/redact.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { createOutput } from '../output.ts';
-import { redacted } from '../redact.ts';
 import { askingOf, type RemoteOptions, withRemoteOptions } from '../remote.ts';
 import { exitCode } from '../usage.ts';
 

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
+import { redacted } from '../../lib/redact.ts';
 import { appSpec, type CommonOptions, optionsOf } from '../common.ts';
 import { expandPath } from '../log-file.ts';
 import { pidOf, startNode, stopNode } from '../multi/daemon.ts';
 import { type Node, readNodes } from '../multi/nodes.ts';
 import { createOutput, type Output } from '../output.ts';
-import { redacted } from '../redact.ts';
 import { exitCode, UsageError } from '../usage.ts';
 
 const actions = [

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { optionsOf, withApp } from '../common.ts';
 import { askingOf, count, type RemoteOptions, withRemoteOptions } from '../remote.ts';
+import { clean } from '../terminal/clean.ts';
 import { exitCode } from '../usage.ts';
 
 /** `umbel status`: which workers are there. */
@@ -25,8 +26,8 @@ async function status(options: RemoteOptions): Promise<void> {
     await using control = new Control(app);
     const { replies, silent } = await control.ping(askingOf(options));
     const online = [...replies.keys()].sort();
-    for (const node of online) output.say(`->  ${output.bold(node)}: OK`);
-    for (const node of silent) output.say(`->  ${output.bold(node)}: no answer`);
+    for (const node of online) output.say(`->  ${output.bold(clean(node))}: OK`);
+    for (const node of silent) output.say(`->  ${output.bold(clean(node))}: no answer`);
     output.data({ online, silent });
     if (online.length > 0) {
       if (!options.quiet) output.say(`\n${count(online.length)} online.`);

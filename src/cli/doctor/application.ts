@@ -1,7 +1,7 @@
 // What can be seen of an application without asking anybody: its tasks, schedules and settings. Pure.
 import type { App } from '../../app/app.ts';
 import type { AnyTask } from '../../app/task.ts';
-import { redacted } from '../redact.ts';
+import { redacted } from '../../lib/redact.ts';
 import { type Finding, listed } from './finding.ts';
 import { habitChecks, names, source } from './habits.ts';
 

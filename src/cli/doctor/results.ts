@@ -4,8 +4,8 @@ import { backendOptions } from '../../app/driver-options.ts';
 import { RedisConnection } from '../../clients/redis/connection.ts';
 import { redisSettings } from '../../clients/redis/settings.ts';
 import { SqliteStore } from '../../clients/sqlite.ts';
+import { redacted } from '../../lib/redact.ts';
 import { recordKey } from '../../results/redis/record-keys.ts';
-import { redacted } from '../redact.ts';
 import { type Finding, listed } from './finding.ts';
 
 interface Sized {

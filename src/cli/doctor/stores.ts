@@ -5,10 +5,10 @@ import { RedisConnection } from '../../clients/redis/connection.ts';
 import { isMissingRight } from '../../clients/redis/errors.ts';
 import { redisSettings } from '../../clients/redis/settings.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { redacted } from '../../lib/redact.ts';
 import { findDisorder } from '../../transports/redis/disorder.ts';
 import { missingRights, shownRights } from '../../transports/redis/rights.ts';
 import type { Transport } from '../../transports/transport.ts';
-import { redacted } from '../redact.ts';
 import { type Finding, listed } from './finding.ts';
 
 /** How long the broker has to answer. */

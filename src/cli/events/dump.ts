@@ -3,7 +3,7 @@ import { events } from '../../events/receiver.ts';
 import type { WireEvent } from '../../protocol/event.ts';
 import type { Session } from '../common.ts';
 import type { Output } from '../output.ts';
-import { clean } from '../terminal/text.ts';
+import { clean } from '../terminal/clean.ts';
 import { enablingControl, endOfCommand } from './listen.ts';
 
 export interface DumpOptions {

@@ -1,9 +1,9 @@
 // `umbel events` on a terminal: the screen of what happens.
 import { ClusterState } from '../../events/cluster-state.ts';
 import { captureEvents } from '../../events/receiver.ts';
+import { redacted } from '../../lib/redact.ts';
 import { version } from '../../lib/version.ts';
 import type { Session } from '../common.ts';
-import { redacted } from '../redact.ts';
 import { Screen } from '../terminal/screen.ts';
 import { enablingControl, endOfCommand } from './listen.ts';
 import { Monitor } from './monitor.ts';

@@ -1,13 +1,13 @@
 // `umbel migrate SRC DST`: opens both, moves what waits, and says how far it is.
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../app/driver-options.ts';
+import { redacted } from '../../lib/redact.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import { openTransport } from '../../transports/open.ts';
 import type { Transport } from '../../transports/transport.ts';
 import { endOfCommand } from '../events/listen.ts';
 import type { Output } from '../output.ts';
 import { progressBar } from '../progress-bar.ts';
-import { redacted } from '../redact.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { marksAt } from './marks.ts';
 import { leastIdleMs, type Moved, move } from './move.ts';

@@ -1,10 +1,10 @@
 // `umbel top`: as a screen, once, or as lines of JSON.
 import { ClusterState } from '../../events/cluster-state.ts';
 import { captureEvents } from '../../events/receiver.ts';
+import { redacted } from '../../lib/redact.ts';
 import { version } from '../../lib/version.ts';
 import type { Session } from '../common.ts';
 import { enablingControl, endOfCommand, pause } from '../events/listen.ts';
-import { redacted } from '../redact.ts';
 import { Screen } from '../terminal/screen.ts';
 import { paint } from '../terminal/text.ts';
 import { openPeeper } from './oldest.ts';

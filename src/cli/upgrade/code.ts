@@ -1,6 +1,6 @@
 // Python's values as TypeScript. Pure.
 import { camel } from '../../app/spelling.ts';
-import { redacted } from '../redact.ts';
+import { redacted } from '../../lib/redact.ts';
 import type { PythonValue } from './values.ts';
 
 /** As TypeScript, indented as so many braces deep; what it uses of `umbel` is added to `imports`; null: it would have to be run. */

@@ -3,7 +3,7 @@ import { resolveConfig } from '../../app/config.ts';
 import { settingNamed } from '../../app/settings.ts';
 import { camel } from '../../app/spelling.ts';
 import { ConfigError } from '../../errors.ts';
-import { redacted } from '../redact.ts';
+import { redacted } from '../../lib/redact.ts';
 import { codeOf, holdsPassword, secondsOf } from './code.ts';
 import { newNames } from './old-names.ts';
 import type { Assignment } from './python.ts';

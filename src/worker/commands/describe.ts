@@ -3,8 +3,8 @@ import type { App } from '../../app/app.ts';
 import { resolveConfig } from '../../app/config.ts';
 import type { TaskRequest } from '../../app/request.ts';
 import { snake } from '../../app/spelling.ts';
+import { redactedRepr, redactedSetting } from '../../lib/redact.ts';
 import type { Json, TaskMessage } from '../../protocol/message.ts';
-import { redacted } from '../../protocol/redact.ts';
 import { reprArgs, saferepr } from '../../protocol/saferepr.ts';
 import type { Panel } from './panel.ts';
 
@@ -29,8 +29,8 @@ export function describeMessage(
   return {
     id: message.id,
     name: message.task,
-    args: safe ? redacted(message.argsrepr || reprArgs(message.args)) : message.args,
-    kwargs: safe ? redacted(message.kwargsrepr || saferepr(message.kwargs)) : message.kwargs,
+    args: safe ? redactedRepr(message.argsrepr || reprArgs(message.args)) : message.args,
+    kwargs: safe ? redactedRepr(message.kwargsrepr || saferepr(message.kwargs)) : message.kwargs,
     type: message.task,
     hostname,
     time_start: startedAt === null ? null : startedAt / 1000,
@@ -76,8 +76,6 @@ export function queueInfo(app: App, name: string): Json {
   };
 }
 
-const hidden = '********';
-const secret = /passw|secret|token|api_?key|private_?key|signature/i;
 const ourNames: Readonly<Record<string, string>> = { broker: 'broker_url', backend: 'result_backend' };
 
 /** In Celery's spelling, secrets hidden; without `withDefaults` those that are not as they are when nothing is said. */
@@ -87,19 +85,7 @@ export function settingsOf({ config }: App, withDefaults: boolean): Json {
   for (const [name, value] of Object.entries(config)) {
     const spelled = ourNames[name] ?? snake(name);
     const same = JSON.stringify(usual.get(name)) === JSON.stringify(value);
-    if (withDefaults || !same) shown[spelled] = censored(spelled, value);
+    if (withDefaults || !same) shown[spelled] = redactedSetting(spelled, value);
   }
   return shown;
-}
-
-/** What can be shown of a value: no passwords, and nothing that has no form in JSON. */
-function censored(name: string, value: unknown): unknown {
-  if (secret.test(name) && value !== null) return hidden;
-  if (typeof value === 'string') return redacted(value);
-  if (value === undefined || typeof value === 'function') return null;
-  if (Array.isArray(value)) return value.map((each) => censored('', each));
-  if (typeof value !== 'object' || value === null) return value;
-  const plain = Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null;
-  if (!plain) return String(value);
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, censored(key, member)]));
 }

@@ -1,0 +1,67 @@
+// What strangers wrote, for people: it must not steer a terminal, nor forge a line of a log.
+
+/** Control characters (C0, C1), what turns the direction of text, and line breaks that editors know and terminals do not. */
+const steering = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\p{Cs}]/gu;
+const harmless = /^[\t\x20-\x7e]*$/;
+/** The styles of our own output (bold, dim, colours): nothing that hides or moves. */
+const styles = new RegExp(`${String.fromCharCode(27)}\\[(?:0|1|2|22|3|23|4|24|7|27|3[1-79]|9[0-7])m`, 'g');
+
+/** On one line: `\x1b`, `\x0a`. */
+export function clean(text: string): string {
+  if (harmless.test(text)) return text;
+  return text.replace(steering, (sign) => (sign === '\t' ? sign : escaped(sign)));
+}
+
+/** Its line breaks stay. */
+export function cleanLines(text: string): string {
+  if (harmless.test(text)) return text;
+  return text
+    .replaceAll('\r\n', '\n')
+    .replace(steering, (sign) => (sign === '\n' || sign === '\t' ? sign : escaped(sign)));
+}
+
+/** A line of our own output, which may be styled, around what others wrote. */
+export function cleanStyled(text: string): string {
+  if (harmless.test(text)) return text;
+  let cleaned = '';
+  let from = 0;
+  for (const { 0: style, index } of text.matchAll(styles)) {
+    cleaned += cleanLines(text.slice(from, index)) + style;
+    from = index + style.length;
+  }
+  return cleaned + cleanLines(text.slice(from));
+}
+
+/** JSON in which controls are escaped that JSON leaves as they are: the same value. */
+export function cleanJson(json: string): string {
+  return json.replace(steering, (sign) =>
+    sign === '\n' ? sign : `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** A line of JSON whose texts somebody is going to print as they are: these as {@link cleanLines} makes them. */
+export function cleanTexts(json: string): string {
+  return json.replace(escapes, (found, code: string | undefined) => {
+    if (found === '\n') return found;
+    if (code === undefined && found.startsWith('\\')) return shortEscapes[found] ?? found;
+    const sign = code === undefined ? found : String.fromCharCode(Number.parseInt(code, 16));
+    if (code !== undefined && (sign === '\n' || sign === '\t' || cleanLines(sign) === sign)) return found;
+    return `\\${escaped(sign)}`;
+  });
+}
+
+/** How JSON writes a sign, and what stands there as it is. */
+const escapes = new RegExp(String.raw`\\u([\da-f]{4})|\\r\\n|\\[^u]|${steering.source}`, 'giu');
+const shortEscapes: Readonly<Record<string, string>> = {
+  '\\b': String.raw`\\x08`,
+  '\\f': String.raw`\\x0c`,
+  '\\r': String.raw`\\x0d`,
+  '\\r\\n': '\\n',
+};
+
+function escaped(sign: string): string {
+  const code = sign.charCodeAt(0);
+  return code < 0x100
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,71 @@
+// What is nobody's business, replaced before anything is shown: in text by its form, in values by their names.
+
+const hidden = '********';
+
+/**
+ * Text without the passwords in its URLs (`redis://:**@host/0`, `?password=**`), and without keys and certificates (PEM). In time that grows
+ * with the text only.
+ */
+export function redacted(text: string): string {
+  // Most lines have none; looking for one is far cheaper than the replacement.
+  let shown = text;
+  if (shown.includes('://'))
+    shown = shown
+      // Up to the last @ of the word: a password that was not encoded may hold one, or a slash. A port is none.
+      .replace(/(:\/\/[^\s/:@"';]{0,1000}):(?!\d{1,5}(?:[/?#;]|\s|$))[^\s"';]{0,2000}@/g, '$1:**@')
+      .replace(/([?&][a-z_]{0,40}(?:pass|secret|token)[a-z_]{0,40}=)[^\s&#"';]*/gi, '$1**');
+  if (shown.includes('-----BEGIN '))
+    // What its lines are made of, as it is or as JSON writes it. One that is cut off has no end.
+    shown = shown.replace(/(-----BEGIN [A-Z0-9 ]{1,40}-----)[\w+/=\s\\:,.-]*/g, `$1 ${hidden}`);
+  return shown;
+}
+
+const named =
+  /('[^']*(?:pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?key|authorization|credential)[^']*':\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\]]+)/gi;
+
+/** The same of a Python repr, and what has a secret's name in it. */
+export function redactedRepr(repr: string): string {
+  return redacted(repr.includes("':") ? repr.replace(named, `$1'${hidden}'`) : repr);
+}
+
+/** Names of secrets, without `_`, `-` and capitals. */
+const secretName =
+  /pass(?:w|phrase|code|$)|secret|token|auth|cred|dsn|sas$|cookie|signature|private|certdata|keys?$|pfx|pem$/;
+/** Names that only look like one. */
+const harmlessName = /(?:routing|partition)key$/;
+
+/**
+ * What can be shown of a setting. Secrets are known by their names, keys by their form; of what a driver is told (`ssl`, transport options)
+ * text is shown only under names that are known to be harmless. What has no form in JSON is text, or null.
+ */
+export function redactedSetting(name: string, value: unknown): unknown {
+  return shown(name, value, /(?:ssl|transportoptions)$/.test(plainName(name)));
+}
+
+/** Of drivers' options, whose text says nothing that must not be known. */
+const harmlessOption =
+  /^(?:|host(?:name)?|port|path|user(?:name)?|db|database|virtualhost|vhost|servername|sslmode|mode|certreqs|cacerts|ca|cert|certfile|keyfile|cafile|minversion|maxversion|ciphers|alpnprotocols|checkhostname|mastername|(?:global)?keyprefix|prefix|schema|sep|fanoutprefix|fanoutpatterns|queueorderstrategy|failoverstrategy|clientname|applicationname|resp|polling|queuenameprefix|region|[a-z]*(?:timeout|interval|retries|size|limit|steps|policy|options))$/;
+
+function shown(name: string, value: unknown, isDriver: boolean): unknown {
+  if (value === null || value === undefined || typeof value === 'function') return null;
+  const plain = plainName(name);
+  if (secretName.test(plain) && !harmlessName.test(plain) && !isCount(plain, value)) return hidden;
+  if (typeof value === 'string') return isDriver && !harmlessOption.test(plain) ? hidden : redacted(value);
+  if (typeof value !== 'object') return value;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return hidden;
+  if (Array.isArray(value)) return value.map((each) => shown(isDriver ? name : '', each, isDriver));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return redacted(String(value));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, shown(key, member, isDriver)]),
+  );
+}
+
+/** `limit: { key: 0 }` is no key. */
+function isCount(plain: string, value: unknown): boolean {
+  return typeof value === 'boolean' || (typeof value === 'number' && !/pass|secret|token/.test(plain));
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replace(/[_-]/g, '');
+}
