@@ -1,12 +1,14 @@
 // Starting a child: a process, or a thread of this one.
-import { fork } from 'node:child_process';
+import { fork, type StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { PoolError } from '../../errors.ts';
 import { type ChildData, deafTo, type FromChild, type ToChild } from './child/messages.ts';
+import { parentPipe } from './child/orphan.ts';
 
 /** A child, as its pool sees it. */
 export interface Child {
@@ -55,13 +57,20 @@ const loaders = (): readonly string[] => [
 const threadCode = ({ url }: Entry): string =>
   `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url.href)}); });`;
 
+/** As `fork` has it by default, and the pipe that tells a child of our death. */
+const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'ipc'];
+stdio[parentPipe] = 'pipe';
+
 /** A process of its own: killed without harm to anybody else, whatever its code holds. */
 export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
   const { url, fromSources } = entry();
   const child = fork(url, {
     execArgv: [...process.execArgv.filter(isHarmless), ...(fromSources ? loaders() : [])],
     serialization: 'advanced',
+    stdio,
   });
+  const pipe = child.stdio[parentPipe];
+  if (pipe instanceof Socket) pipe.on('error', () => undefined).unref();
   let over = false;
   const exit = (how: string): void => {
     if (over) return;

@@ -1,7 +1,7 @@
 // Where a child begins, be it a process or a thread.
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ChildData, deafTo, type FromChild, type ToChild } from './messages.ts';
-import { dieWith } from './orphan.ts';
+import { dieWithParent } from './orphan.ts';
 import { type ChildPort, serve } from './serve.ts';
 
 if (parentPort !== null) {
@@ -19,7 +19,7 @@ if (parentPort !== null) {
   process.once('message', (data) => void serve(processPort(), data as ChildData)); // the pool's first word
   // Whoever started us is gone, and with it all that we could do.
   process.once('disconnect', () => process.exit(0));
-  dieWith(process.ppid); // a loop of user code hears of no such thing
+  dieWithParent(); // a loop of user code hears of no such thing
   for (const signal of deafTo) process.on(signal, unheard);
 }
 
