@@ -1,6 +1,6 @@
 import { requestMessage } from '../protocol/control.ts';
 import type { RevokeResultOptions } from '../results/async-result.ts';
-import { controlExchange, idNotice } from '../transports/fanout.ts';
+import { checkNotices, controlExchange, idNotice } from '../transports/fanout.ts';
 import type { App } from './app.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */
@@ -14,7 +14,7 @@ export async function revokeTasks(
 ): Promise<void> {
   const { notices, fanout } = await app.broker();
   // First, for those who are not there to hear it.
-  await notices.put(ids.map(idNotice), Date.now() + keptMs);
+  await notices.put(checkNotices(ids.map(idNotice)), Date.now() + keptMs);
   const request = {
     method: 'revoke',
     arguments: { task_id: [...ids], terminate, signal: signalName },

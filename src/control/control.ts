@@ -3,7 +3,7 @@ import type { App } from '../app/app.ts';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';
-import { idNotice, stampNotice } from '../transports/fanout.ts';
+import { checkNotices, idNotice, stampNotice } from '../transports/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Whom } from './mailbox.ts';
 
@@ -81,7 +81,7 @@ export class Control implements AsyncDisposable {
     const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
     // First, for those who are not there to hear it.
     const { notices } = await this.#app.broker();
-    await notices.put(all.map(idNotice), Date.now() + revokedMs);
+    await notices.put(checkNotices(all.map(idNotice)), Date.now() + revokedMs);
     const answers = await this.ask('revoke', { task_id: all, terminate, signal: signalName }, rest);
     await this.#bringForward(all.map((id) => [id]));
     return answers;
@@ -98,7 +98,7 @@ export class Control implements AsyncDisposable {
     );
     const { notices } = await this.#app.broker();
     const wanted = lists.flatMap(([name, values]) => values.map((value) => stampNotice(name, value)));
-    await notices.put(wanted, Date.now() + revokedMs);
+    await notices.put(checkNotices(wanted), Date.now() + revokedMs);
     const args = { headers: Object.fromEntries(lists), terminate, signal: signalName };
     const answers = await this.ask('revoke_by_stamped_headers', args, rest);
     await this.#bringForward(lists.flatMap(([name, values]) => values.map((value) => [`"${name}"`, value])));

@@ -4,7 +4,7 @@ import type { Service } from '../lib/service.ts';
 import { ApiKeys } from './api-keys.ts';
 import { createHandler } from './handler.ts';
 import { HttpServer } from './http-server.ts';
-import { checkExposure, type GatewayOptions, resolveOptions } from './options.ts';
+import { checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
 import type { GatewayState } from './route.ts';
 import { routes } from './routes.ts';
 import { Waits } from './waits.ts';
@@ -19,13 +19,14 @@ export interface Gateway {
 
 /**
  * The HTTP API of an application.
- * @throws ConfigError, UnknownOptionError
+ * @throws ConfigError (also without `apiKeys`, unless `insecure`), UnknownOptionError
  * @example
- * const gateway = createGateway(app, { basePath: '/api' });
+ * const gateway = createGateway(app, { basePath: '/api', apiKeys: [process.env.API_KEY ?? ''] });
  * server.all('/api/*', (context) => gateway.fetch(context.req.raw)); // hono
  */
 export function createGateway(app: App, options: GatewayOptions = {}): Gateway {
   const settings = resolveOptions(options);
+  checkMounted(options);
   const waits = new Waits(settings.maxWaiting);
   const state: GatewayState = { app, settings, keys: new ApiKeys(settings.apiKeys), waits, routes };
   return { fetch: createHandler(state), close: () => waits.close() };
@@ -45,8 +46,8 @@ export class GatewayServer implements Service {
 
   /** @throws ConfigError for wrong options, and for an address that others reach without an API key. */
   constructor(app: App, { host = '127.0.0.1', port = 8000, ...options }: GatewayServerOptions = {}) {
-    checkExposure(host, options.apiKeys ?? []);
-    this.#gateway = createGateway(app, options);
+    checkExposure(host, options);
+    this.#gateway = createGateway(app, { ...options, insecure: true }); // as has been checked
     this.#server = new HttpServer(this.#gateway.fetch, { host, port });
   }
 

@@ -35,6 +35,8 @@ export interface GatewayOptions {
    * other callers.
    */
   readonly deadLetters?: boolean;
+  /** Without `apiKeys`: everybody who reaches it may call every task and read every result. For a server that lets nobody else in. Default false. */
+  readonly insecure?: boolean;
   /** Default: says nothing. */
   readonly logger?: Logger;
 }
@@ -82,11 +84,22 @@ export function resolveOptions(options: GatewayOptions): GatewaySettings {
 }
 
 /**
+ * Who mounts it must say who may use it: the names in `Host` stop browsers, not programs.
+ * @throws ConfigError
+ */
+export function checkMounted({ apiKeys = [], insecure = false }: GatewayOptions): void {
+  if (apiKeys.length > 0 || insecure) return;
+  throw new ConfigError(
+    'the gateway would be open to everybody who reaches the server in which it is mounted: give it apiKeys, or say { insecure: true } where that server lets nobody else in (it listens on 127.0.0.1, or asks who it is itself)',
+  );
+}
+
+/**
  * An address that others reach must not be open to everybody.
  * @throws ConfigError
  */
-export function checkExposure(host: string, apiKeys: readonly string[]): void {
-  if (apiKeys.length > 0 || isLoopbackName(host)) return;
+export function checkExposure(host: string, { apiKeys = [], insecure = false }: GatewayOptions): void {
+  if (apiKeys.length > 0 || insecure || isLoopbackName(host)) return;
   throw new ConfigError(
     `the gateway would be open to everybody who reaches ${host}; give it an API key (--api-key or UMBEL_API_KEY), or listen on 127.0.0.1`,
   );
@@ -104,6 +117,7 @@ const known: { readonly [Name in keyof Required<GatewayOptions>]: true } = {
   maxWaiting: true,
   tracebacks: true,
   deadLetters: true,
+  insecure: true,
   logger: true,
 };
 

@@ -32,6 +32,8 @@ export interface ControlReply {
   readonly clock: number;
 }
 
+const readable = ['json', 'yaml', 'msgpack'];
+
 export const controlExchangeName = 'celery.pidbox';
 export const replyExchangeName = 'reply.celery.pidbox';
 
@@ -56,11 +58,14 @@ export function requestMessage(request: ControlRequest, expires: number): WireMe
   );
 }
 
-/** Total. */
-export function readRequest(message: Decoded<WireMessage>): Decoded<ControlRequest> {
+/** Total. `accepted`: the serializers that are read; JSON always is, since every client of ours writes it. */
+export function readRequest(
+  message: Decoded<WireMessage>,
+  accepted: readonly string[] = readable,
+): Decoded<ControlRequest> {
   if (!message.ok) return message;
   const { headers } = message.value;
-  const body = readBroadcastMap(message.value, ['json', 'yaml', 'msgpack']);
+  const body = readBroadcastMap(message.value, ['json', ...accepted]);
   if (!body.ok) return body;
   const { method, arguments: given, destination, pattern, matcher, ticket, reply_to } = body.value;
   if (typeof method !== 'string' || method === '')
@@ -89,11 +94,14 @@ export function replyMessage(
   return broadcastMessage(encodeJson({ [node]: value }), { ticket, clock }, to);
 }
 
-/** One message may bear the replies of several nodes. Total. */
-export function readReply(message: Decoded<WireMessage>): Decoded<readonly ControlReply[]> {
+/** One message may bear the replies of several nodes. Total. `accepted`: as {@link readRequest}. */
+export function readReply(
+  message: Decoded<WireMessage>,
+  accepted: readonly string[] = readable,
+): Decoded<readonly ControlReply[]> {
   if (!message.ok) return message;
   const { headers } = message.value;
-  const body = readBroadcastMap(message.value, ['json', 'yaml', 'msgpack']);
+  const body = readBroadcastMap(message.value, ['json', ...accepted]);
   if (!body.ok) return body;
   const ticket = typeof headers.ticket === 'string' ? headers.ticket : '';
   const clock = typeof headers.clock === 'number' ? headers.clock : 0;

@@ -1,4 +1,5 @@
 // The contract of broadcasts between processes: told to all who listen now, kept for nobody. What events and remote control travel by.
+import { ConfigError } from '../errors.ts';
 import { controlExchangeName, replyExchangeName } from '../protocol/control.ts';
 import { eventExchangeName } from '../protocol/event.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
@@ -54,6 +55,19 @@ export interface NoticeBoard {
 
 /** The most notices that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
 export const mostNotices = 50_000;
+
+/** No id of a message that can be read makes a longer one. */
+export const longestNotice = 10_300;
+
+/** @throws ConfigError: one is too long to be kept. */
+export function checkNotices(notices: readonly string[]): readonly string[] {
+  const long = notices.find((notice) => notice.length > longestNotice);
+  if (long !== undefined)
+    throw new ConfigError(
+      `'${long.slice(0, 40)}…' cannot be revoked: an id, or a stamp, has at most ${longestNotice} characters`,
+    );
+  return notices;
+}
 
 /** The notice that a task is revoked, by its id. */
 export function idNotice(id: string): string {

@@ -16,6 +16,8 @@ export interface MingleParts {
   readonly name: string;
   readonly revocations: Revocations;
   readonly lamport: LamportClock;
+  /** The serializers that are read. */
+  readonly accepted: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   /** The worker stops. */
@@ -68,9 +70,9 @@ function hello({ name, revocations, lamport }: MingleParts, key: string): WireMe
 /** Who answered. */
 function learn(
   message: Decoded<WireMessage>,
-  { name, revocations, lamport }: MingleParts,
+  { name, revocations, lamport, accepted }: MingleParts,
 ): readonly string[] {
-  const read = readReply(message);
+  const read = readReply(message, accepted);
   if (!read.ok) return [];
   const others = read.value.filter(({ node, value }) => node !== name && isMap(value));
   for (const { value, clock } of others) {

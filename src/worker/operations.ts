@@ -127,6 +127,7 @@ export class Operations {
       name,
       revocations,
       lamport: this.#lamport,
+      accepted: this.#parts.app.config.acceptContent,
       clock,
       logger,
       signal: this.#leaving.signal,

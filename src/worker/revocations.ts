@@ -2,10 +2,13 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import { idNotice, mostNotices, type NoticeBoard, stampNotice } from '../transports/fanout.ts';
+import { idNotice, longestNotice, mostNotices, type NoticeBoard, stampNotice } from '../transports/fanout.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
 const keptMs = 10_800_000;
+
+/** Of all notices that a worker keeps: ids as they are usual take a tenth. */
+const mostCharacters = 20_000_000;
 
 export interface RevocationParts {
   readonly notices: NoticeBoard;
@@ -17,8 +20,8 @@ export class Revocations {
   readonly #parts: RevocationParts;
   /** When it expires, by notice; the oldest first. */
   readonly #notices = new Map<string, number>();
-  /** Names of stamps that any notice is about. */
-  readonly #stamps = new Set<string>();
+  /** Characters of all of them. */
+  #size = 0;
 
   constructor(parts: RevocationParts) {
     this.#parts = parts;
@@ -28,9 +31,8 @@ export class Revocations {
   has({ id, stamps }: Pick<TaskMessage, 'id' | 'stamps'>): boolean {
     if (this.#notices.size === 0) return false;
     if (this.#counts(idNotice(id))) return true;
-    for (const name of this.#stamps) {
-      if (!Object.hasOwn(stamps, name)) continue;
-      const values: unknown = stamps[name];
+    // The message's own, which are few, and not all that were ever revoked.
+    for (const [name, values] of Object.entries<unknown>(stamps)) {
       for (const value of Array.isArray(values) ? values : [values])
         if (this.#counts(stampNotice(name, String(value)))) return true;
     }
@@ -76,24 +78,14 @@ export class Revocations {
 
   #keep(notices: readonly string[], until: number): void {
     for (const notice of notices) {
-      this.#notices.delete(notice);
+      if (notice.length > longestNotice) continue;
+      if (!this.#notices.delete(notice)) this.#size += notice.length;
       this.#notices.set(notice, until);
-      const name = stampNameIn(notice);
-      if (name !== null) this.#stamps.add(name);
     }
     for (const oldest of this.#notices.keys()) {
-      if (this.#notices.size <= mostNotices) break;
+      if (this.#notices.size <= mostNotices && this.#size <= mostCharacters) break;
       this.#notices.delete(oldest);
+      this.#size -= oldest.length;
     }
-  }
-}
-
-function stampNameIn(notice: string): string | null {
-  if (!notice.startsWith('stamp:')) return null;
-  try {
-    const pair: unknown = JSON.parse(notice.slice('stamp:'.length));
-    return Array.isArray(pair) && typeof pair[0] === 'string' ? pair[0] : null;
-  } catch {
-    return null;
   }
 }

@@ -53,6 +53,27 @@ it.each([
   expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
 });
 
+it('requests are read as acceptContent says, and JSON always', async () => {
+  const yaml = [
+    'method: rate_limit\narguments: {task_name: add, rate_limit: 7/m}\n',
+    'application/x-yaml',
+  ] as const;
+  const limitOf = async (acceptContent: string[]): Promise<string[]> => {
+    const app = await newApp('memory', { acceptContent });
+    app.task('add', (x: number, y: number) => x + y);
+    const { log } = await startWorker(app);
+    await using control = new Control(app);
+    const { fanout } = await app.broker();
+    await fanout.publish(controlExchange, '', message(...yaml));
+    // Heard one after the other.
+    const { replies } = await control.ping({ destination: ['celery@here'], ...patience });
+    expect(replies.get('celery@here')).toEqual({ ok: 'pong' });
+    return log.texts().filter((text) => /rate limit of add|that is none/.test(text));
+  };
+  expect(await limitOf(['json'])).toEqual([expect.stringContaining('a request to workers that is none')]);
+  expect(await limitOf(['yaml'])).toEqual(['rate limit of add changed']);
+});
+
 needs(it, noRedis)(
   'bytes of any kind where requests, replies and events travel on Redis harm no worker',
   async () => {

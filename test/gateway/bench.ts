@@ -30,7 +30,7 @@ export function newApp(options: AppOptions = {}): App {
 
 /** A gateway that is closed when the test ends. */
 export function newGateway(app: App, options: GatewayOptions = {}): Gateway {
-  const gateway = createGateway(app, options);
+  const gateway = createGateway(app, { insecure: true, ...options });
   onTestFinished(() => gateway.close());
   return gateway;
 }

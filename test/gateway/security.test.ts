@@ -290,3 +290,14 @@ it('a mistyped option gets a hint', () => {
   expect(() => createGateway(newShop(), options)).toThrow(UnknownOptionError);
   expect(() => createGateway(newShop(), options)).toThrow(/apiKeys/);
 });
+
+it('a gateway that is mounted in a server of the user is open to nobody, unless that is said', () => {
+  expect(() => createGateway(newShop())).toThrow(ConfigError);
+  expect(() => createGateway(newShop(), { allowedHosts: ['shop.example'] })).toThrow(
+    /apiKeys.*insecure: true/,
+  );
+  expect(() => createGateway(newShop(), { apiKeys: ['key'] })).not.toThrow();
+  expect(() => createGateway(newShop(), { insecure: true })).not.toThrow();
+  expect(() => new GatewayServer(newShop())).not.toThrow();
+  expect(() => new GatewayServer(newShop(), { host: '0.0.0.0', insecure: true })).not.toThrow();
+});

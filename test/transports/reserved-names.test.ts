@@ -84,7 +84,7 @@ describe.each(stores)('on %s', (name, missing, start) => {
   needs(it, missing)('the HTTP API answers 400, and says why', async () => {
     const app = await newApp();
     app.task('add', (x: number, y: number) => x + y);
-    const gateway = createGateway(app, { logger: new MemoryLog() });
+    const gateway = createGateway(app, { insecure: true, logger: new MemoryLog() });
     const url = `http://localhost/tasks/add?queue=${encodeURIComponent('umbel:fallen')}`;
     const headers = { 'content-type': 'application/json' };
     const response = await gateway.fetch(

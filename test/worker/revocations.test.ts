@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { idNotice } from '../../src/transports/fanout.ts';
+import { idNotice, longestNotice, mostNotices, stampNotice } from '../../src/transports/fanout.ts';
 import { Revocations } from '../../src/worker/revocations.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -21,4 +21,43 @@ it('a revoked id is forgotten after three hours, as in Celery', async () => {
   await clock.advance(2);
   expect(revocations.has({ id: 'a', stamps: {} })).toBe(false);
   expect(revocations.ids).toEqual([]);
+});
+
+const kept = { put: async () => undefined, read: async () => [] };
+
+it('what is remembered of revoked ids and stamps is bounded, and a message is asked for its own stamps only', async () => {
+  const revocations = new Revocations({ notices: kept, clock: new FakeClock(), logger: silentLogger });
+  await revocations.revoke([stampNotice('first', 'v')]);
+  expect(revocations.has({ id: 'x', stamps: { first: ['u', 'v'] } })).toBe(true);
+  await revocations.revoke(Array.from({ length: mostNotices }, (_, n) => stampNotice(`name ${n}`, 'v')));
+  expect(revocations.has({ id: 'x', stamps: { first: ['u', 'v'] } })).toBe(false);
+  expect(revocations.has({ id: 'x', stamps: { 'name 7': 'v' } })).toBe(true);
+  let asked = 0;
+  const stamps = new Proxy<Record<string, unknown>>(
+    { own: 'v' },
+    {
+      get: (from, name) => {
+        asked++;
+        return Reflect.get(from, name);
+      },
+      getOwnPropertyDescriptor: (from, name) => {
+        asked++;
+        return Reflect.getOwnPropertyDescriptor(from, name);
+      },
+    },
+  );
+  expect(revocations.has({ id: 'x', stamps })).toBe(false);
+  expect(asked).toBeLessThan(10);
+});
+
+it('long ids do not fill the memory', async () => {
+  const revocations = new Revocations({ notices: kept, clock: new FakeClock(), logger: silentLogger });
+  await revocations.revoke([idNotice('x'.repeat(longestNotice))]);
+  expect(revocations.ids).toEqual([]);
+  for (let n = 0; n < 30; n++)
+    await revocations.revoke(
+      Array.from({ length: 100 }, (_, m) => idNotice(`${n} ${m} ${'x'.repeat(10_000)}`)),
+    );
+  expect(revocations.ids.length).toBeLessThan(2000);
+  expect(revocations.has({ id: `29 99 ${'x'.repeat(10_000)}`, stamps: {} })).toBe(true);
 });

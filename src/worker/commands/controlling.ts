@@ -4,7 +4,7 @@ import { parseRate } from '../../app/rate.ts';
 import { ConfigError, UmbelError } from '../../errors.ts';
 import type { Json } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
-import { idNotice, stampNotice } from '../../transports/fanout.ts';
+import { checkNotices, idNotice, stampNotice } from '../../transports/fanout.ts';
 import {
   type Command,
   CommandError,
@@ -27,13 +27,22 @@ const nok = (text: string): Json => ({ error: text });
 export const revoke: Command = async (panel, args) => {
   const ids = [...new Set(textsOf(args, 'task_id'))];
   const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
+  const notices = noticesOf(ids.map(idNotice));
   panel.logger.info({ revoked: ids.slice(0, 100) }, `revoked: ${ids.slice(0, 5).join(', ')}`);
-  await panel.revocations.revoke(ids.map(idNotice));
+  await panel.revocations.revoke(notices);
   if (!flagOf(args, 'terminate')) return ok(`tasks ${setOf(ids)} flagged as revoked`);
   const wanted = new Set(ids);
   const ended = panel.processor.terminate(({ id }) => wanted.has(id), signum);
   return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
 };
+
+function noticesOf(notices: readonly string[]): readonly string[] {
+  try {
+    return checkNotices(notices);
+  } catch (error) {
+    throw new CommandError('ValueError', error instanceof Error ? error.message : String(error));
+  }
+}
 
 export const terminate: Command = (panel, args) => revoke(panel, { ...args, terminate: true });
 
@@ -41,7 +50,7 @@ export const revokeByStamps: Command = async (panel, args) => {
   const stamps = stampsOf(args.headers);
   const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
   await panel.revocations.revoke(
-    stamps.flatMap(([name, values]) => values.map((value) => stampNotice(name, value))),
+    noticesOf(stamps.flatMap(([name, values]) => values.map((value) => stampNotice(name, value)))),
   );
   const said = saferepr(Object.fromEntries(stamps));
   if (!flagOf(args, 'terminate')) return ok(`headers ${said} flagged as revoked, but not terminated`);

@@ -90,7 +90,7 @@ export class RemoteControl implements Service {
 
   #hear(message: Decoded<WireMessage>): void {
     const { panel, clock } = this.#parts;
-    const read = readRequest(message);
+    const read = readRequest(message, panel.app.config.acceptContent);
     if (!read.ok) {
       this.#refused++;
       const { reason, detail } = read.refusal;
