@@ -57,6 +57,10 @@ const busyTimeoutMs = 10_000;
 const maxNapsMs = 5;
 /** How long a reader waits for the repair of the log, milliseconds. */
 const repairTimeoutMs = 2_000;
+/** Empty pages that stay in the file: they will be needed again (4 kB each). */
+const keptPages = 1_000;
+/** Empty pages that are taken out of the file in one transaction. */
+const vacuumPages = 1_000;
 /** WAL pages after which SQLite copies them back into the database (4 kB each). */
 const checkpointPages = 4_000;
 
@@ -178,6 +182,18 @@ export class SqliteStore {
         if (!isOf('busy', error) || performance.now() - start > repairTimeoutMs) throw this.#failure(error);
         Atomics.wait(napping, 0, 0, 1);
       }
+    }
+  }
+
+  /** Gives the file system back what is empty in the file, after much was deleted. Little by little, so that others get their turn. */
+  async shrink(): Promise<void> {
+    const empty = (): number =>
+      this.read((sql) => Number(sql('PRAGMA freelist_count').get()?.freelist_count ?? 0));
+    for (let pages = empty(); pages > keptPages; ) {
+      await this.write(false, ({ exec }) => exec(`PRAGMA incremental_vacuum(${vacuumPages})`));
+      const left = empty();
+      if (left >= pages) return; // others fill it, or the file was made before it could shrink
+      pages = left;
     }
   }
 
@@ -341,6 +357,8 @@ async function openDatabase(file: string): Promise<Database> {
     database.exec('PRAGMA busy_timeout=10000');
     if (await again(() => isOfAnother(database)))
       throw new Error('it is a database of another program; name a file of its own for the store');
+    // Of a new file; of one that has tables it changes nothing.
+    database.exec('PRAGMA auto_vacuum=INCREMENTAL');
     await again(() => database.exec('PRAGMA journal_mode=WAL'));
     database.exec(
       `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,

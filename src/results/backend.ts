@@ -66,6 +66,8 @@ export interface ResultBackend extends AsyncDisposable {
   watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord>;
   /** Deletes the record. False when there was none. */
   forget(id: string): Promise<boolean>;
+  /** Deletes those of these records that say no more than that the task was sent: its message was deleted, it will never run. */
+  forgetPending?(ids: readonly string[]): Promise<void>;
   /** Deletes the records that ended longer ago than they are kept; returns how many. Backends do this themselves, too. */
   expire(now?: Date): Promise<number>;
   close(): Promise<void>;

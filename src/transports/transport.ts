@@ -242,8 +242,11 @@ export interface Transport extends AsyncDisposable {
   size(queue: string): Promise<QueueSize>;
   /** Names of the queues that hold messages. */
   queues(): Promise<readonly string[]>;
-  /** Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. */
-  purge(queue: string): Promise<number>;
+  /**
+   * Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. `deleted` is given the ids of the tasks,
+   * some at a time, by transports that can tell them without carrying each message here.
+   */
+  purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number>;
   readonly deadLetters: DeadLetters;
   /** Locks of unique tasks. Absent where the store cannot keep them: then those of the result backend are asked for. */
   openLocks?(): Promise<Locks>;

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { purgeQueue } from '../../app/purge-queue.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import { exitCode } from '../usage.ts';
@@ -52,7 +53,7 @@ async function purge(options: PurgeOptions): Promise<void> {
       return;
     }
     const purged: Record<string, number> = {};
-    for (const queue of queues) purged[queue] = await broker.purge(queue);
+    for (const queue of queues) purged[queue] = await purgeQueue(app, queue);
     const total = Object.values(purged).reduce((sum, count) => sum + count, 0);
     output.say(`Purged ${messages(total)} from ${names}.`);
     output.data({ purged });

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { App } from '../../app/app.ts';
+import { purgeQueue } from '../../app/purge-queue.ts';
 import { type Autoscale, type PoolName, poolNamed } from '../../app/worker-settings.ts';
 import type { Duration } from '../../lib/duration.ts';
 import { version } from '../../lib/version.ts';
@@ -164,9 +165,8 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     );
     if (options.purge) {
-      const broker = await app.broker();
       for (const queue of worker.queues)
-        logger.warn({ queue, purged: await broker.purge(queue) }, `purged '${queue}'`);
+        logger.warn({ queue, purged: await purgeQueue(app, queue) }, `purged '${queue}'`);
     }
     const { broker, backend } = app.config;
     const facts = {

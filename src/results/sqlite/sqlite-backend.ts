@@ -126,6 +126,13 @@ class SqliteBackend implements ResultBackend {
     return { store: this.store, apply };
   }
 
+  async forgetPending(ids: readonly string[]): Promise<void> {
+    await this.store.write(false, ({ sql }) => {
+      for (const id of ids) sql("DELETE FROM result WHERE task_id = ? AND status = 'PENDING'").run(id);
+    });
+    await this.store.shrink();
+  }
+
   async get(id: string): Promise<ResultRecord | undefined> {
     return this.store.read((sql) => this.#row(sql, id))?.record;
   }

@@ -1,6 +1,6 @@
 // The embedded transport: messages in a SQLite file that any number of processes of one machine share.
 
-import { SqliteStore } from '../../clients/sqlite.ts';
+import { SqliteStore, type SqlValue, type Transaction } from '../../clients/sqlite.ts';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
@@ -133,14 +133,22 @@ class SqliteTransport implements Transport {
     return rows.map((row) => String(row.queue));
   }
 
-  purge(queue: string): Promise<number> {
-    return this.store.write(true, ({ sql }) => {
-      sql('DELETE FROM scheduled WHERE seq IN (SELECT seq FROM message WHERE queue = ?)').run(queue);
-      sql('DELETE FROM ready WHERE queue = ?').run(queue);
-      sql('DELETE FROM suspect WHERE queue = ?').run(queue);
-      const unclaimed = 'DELETE FROM message WHERE queue = ? AND seq NOT IN (SELECT seq FROM claim)';
-      return Number(sql(unclaimed).run(queue).changes);
-    });
+  async purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number> {
+    // What is sent meanwhile is not meant.
+    const last = this.store.read((sql) =>
+      Number(sql('SELECT max(seq) AS last FROM message').get()?.last ?? 0),
+    );
+    let count = 0;
+    for (const place of ['scheduled', 'ready', 'suspect'] as const) {
+      for (let rows: Rows = [{}], after: SqlValue[] = [-1, 0]; rows.length > 0; ) {
+        rows = await this.store.write(true, ({ sql }) => deleteSome(sql, place, queue, last, after));
+        count += rows.length;
+        await deleted?.(rows.map(({ id }) => id).filter((id) => typeof id === 'string'));
+        after = [rows.at(-1)?.due ?? 0, rows.at(-1)?.seq ?? 0];
+      }
+    }
+    await this.store.shrink();
+    return count;
   }
 
   async openLocks(): Promise<Locks> {
@@ -222,4 +230,34 @@ class SqliteTransport implements Transport {
 
 function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unknown>>): Place {
   return { seq: Number(seq), queue: String(queue), priority: Number(priority), strikes: Number(strikes) };
+}
+
+/** So many messages are deleted in one transaction: a queue of a million would block the event loop, and all other programs, for seconds. */
+const purgeBatch = 1000;
+
+type Rows = readonly Record<string, SqlValue>[];
+
+/** Deletes messages of one kind, and tells of them. `after`: the time and number of the scheduled one from where to look. */
+function deleteSome(
+  sql: Transaction['sql'],
+  place: 'scheduled' | 'ready' | 'suspect',
+  queue: string,
+  last: number,
+  after: readonly SqlValue[],
+): Rows {
+  const idOf =
+    "iif(typeof(envelope) = 'text' AND json_valid(envelope), envelope ->> '$.headers.id', NULL) AS id";
+  const where =
+    place === 'scheduled'
+      ? 'm.queue = ? AND m.seq <= ? AND (due, p.seq) > (?, ?)'
+      : 'p.queue = ? AND p.seq <= ?';
+  const rows = sql(
+    `SELECT p.*, ${idOf} FROM ${place} AS p JOIN message AS m USING (seq) WHERE ${where} LIMIT ${purgeBatch}`,
+  ).all(queue, last, ...(place === 'scheduled' ? after : []));
+  for (const { seq = null, due = null, priority = null } of rows) {
+    if (place === 'scheduled') sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(due, seq);
+    else sql(`DELETE FROM ${place} WHERE queue = ? AND priority = ? AND seq = ?`).run(queue, priority, seq);
+    sql('DELETE FROM message WHERE seq = ?').run(seq);
+  }
+  return rows;
 }
