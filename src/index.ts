@@ -98,6 +98,7 @@ export {
   GroupResult,
   type RevokeResultOptions,
 } from './results/async-result.ts';
+export type { Progress } from './results/progress.ts';
 export type { ResultGraph, ResultNode } from './results/result-tree.ts';
 export type { CronField } from './schedules/cron-fields.ts';
 export { type CronFields, type Crontab, type CrontabOptions, crontab } from './schedules/crontab.ts';

@@ -16,6 +16,8 @@ export interface Start
   > {
   /** Default: random. */
   readonly newId?: PlanContext['newId'];
+  /** Of what is sent piece by piece. Default: that of the running task, else the id of the first call. */
+  readonly rootId?: string | null;
   readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
   /** Changes what goes to the broker, when all else is decided. */
   readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
@@ -27,7 +29,7 @@ export function planHere(app: App, signature: WireSignature, start: Start): Plan
   const { sending: _, guard: __, ...place } = start;
   return plan(signature, {
     ...place,
-    rootId: parent?.rootId ?? null,
+    rootId: start.rootId ?? parent?.rootId ?? null,
     parentId: parent?.id ?? null,
     newId: start.newId ?? randomIds,
     ...(!keepsRecords(app) && { inlineBytes: Number.POSITIVE_INFINITY }),

@@ -64,6 +64,8 @@ class Sending {
   readonly #id: string | null;
   readonly #handles: Handle[] = [];
   readonly #sent: string[] = [];
+  /** All members are one workflow. */
+  #rootId: string | null = null;
   #app: App | null;
   #carried: CarriedBody | null = null;
   #eager: WireSignature[] = [];
@@ -96,8 +98,10 @@ class Sending {
       args: this.#args,
       groupId: this.#groupId,
       groupIndex: this.#handles.length,
+      rootId: this.#rootId,
       ...(this.#carried !== null && { chord: this.#carried.carried, asOne: true }),
     });
+    this.#rootId ??= planned.calls[0]?.rootId ?? null;
     const calls = await encodedCalls(app, planned);
     await this.#prepare(app, planned);
     const publications = await publicationsOfCalls(app, calls, this.#rulesOf(app));
@@ -129,10 +133,11 @@ class Sending {
     }
     await this.#publish(app);
     const group: Handle = { kind: 'group', id: this.#groupId, members: this.#handles, parent: null };
-    const header = resultOf<unknown>(app, group);
+    const header = resultOf<unknown>(app, group, this.#rootId);
     noteChild(header, this.#options.addToParent);
     const handle = this.#carried?.handle;
-    return { header, result: handle === undefined ? header : resultOf(app, following(handle, group)) };
+    const result = handle === undefined ? header : resultOf(app, following(handle, group), this.#rootId);
+    return { header, result };
   }
 
   /** What went wrong, with what was sent before. */

@@ -47,7 +47,7 @@ export async function sendWorkflow<R>(
   if (afterTaskPublish.connected)
     for (const { prepared } of calls)
       await afterTaskPublish.send({ message: prepared.message, queue: prepared.queue });
-  const result = resultOf<R>(app, draft.handle);
+  const result = resultOf<R>(app, draft.handle, draft.calls[0]?.rootId ?? null);
   noteChild(result, start.sending?.addToParent);
   return result;
 }

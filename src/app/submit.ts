@@ -173,5 +173,8 @@ function noted<R>(app: App, call: PreparedCall, options: CallOptions): AsyncResu
   const parent = currentTask();
   if (parent?.options.trail && options.addToParent !== false)
     parent.request.children.push([[message.id, null], null]);
-  return new AsyncResult<R>(message.id, app.results, null, call.queue);
+  return new AsyncResult<R>(message.id, app.results, null, {
+    queue: call.queue,
+    rootId: message.rootId,
+  });
 }

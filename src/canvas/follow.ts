@@ -11,7 +11,7 @@ import { type Load, nextStep, resolve } from './by-reference.ts';
 import { readUnlock, unlockedParts } from './chord-unlock.ts';
 import { nestedValues } from './chord-values.ts';
 import { failedRequest } from './failed-request.ts';
-import { derivedIds, resultId } from './freeze.ts';
+import { derivedIds, type Handle, resultId } from './freeze.ts';
 import { Lost, memberEnd, textOr } from './lost.ts';
 import { plan, replacement } from './plan.ts';
 import type { Plan, PlanContext } from './planned.ts';
@@ -65,6 +65,8 @@ export interface Follow {
   /** Of what will never run because of this end, so that who waits for it hears of it. */
   readonly records: readonly ResultRecord[];
   readonly members: readonly MemberEnd[];
+  /** What takes the place of the task, where that is more than a task: kept, so that its progress can be seen by the task's id. */
+  readonly shape?: Handle;
   /** The chord that is over with this, whoever counted its members. */
   readonly unlocked?: string;
 }
@@ -105,9 +107,17 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
       // What takes its place has its id, and may be replaced likewise.
       const from = `${message.id} ${message.replacedTaskNesting} replaced`;
       const start = { from, plan: plan(ended.signature, context) };
-      return { ...nothing, starts: [start] };
+      const shape = partOf(start.plan.handle, message.id);
+      return { ...nothing, starts: [start], ...(shape?.parent && { shape }) };
     }
   }
+}
+
+/** Of the handle of a workflow the part that ends with this task: what follows the task is no part of what takes its place. */
+function partOf(handle: Handle, id: string): Handle | null {
+  for (let part: Handle | null = handle; part !== null; part = part.parent)
+    if (part.kind === 'task' && part.id === id) return part;
+  return null;
 }
 
 /** The same, at once, for the most frequent of all: a member of a chord that has succeeded. Null: it is another. */

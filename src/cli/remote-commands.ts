@@ -63,6 +63,12 @@ export const controlCommands: readonly RemoteCommandLine[] = [
     help: 'Do not run tasks with these stamps: name=value ….',
   },
   {
+    name: 'revoke_workflow',
+    args: ['root_id…'],
+    least: 1,
+    help: 'Run nothing more of these workflows, by the ids of their roots.',
+  },
+  {
     name: 'shutdown',
     args: [],
     help: 'Shut down warmly.',
@@ -74,6 +80,13 @@ export const controlCommands: readonly RemoteCommandLine[] = [
     least: 2,
     help: 'Do not run these tasks, and end what runs of them: SIGTERM <id> ….',
     question: 'This ends what runs of these tasks.',
+  },
+  {
+    name: 'terminate_workflow',
+    args: ['signal', 'root_id…'],
+    least: 2,
+    help: 'The same, and end what runs of them: SIGTERM <id> ….',
+    question: 'This ends what runs of these workflows.',
   },
   { name: 'time_limit', args: ['task_name', 'soft', 'hard'], least: 1, help: 'Change time limits, seconds.' },
 ];

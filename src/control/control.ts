@@ -3,7 +3,7 @@ import type { App } from '../app/app.ts';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';
-import { checkNotices, idNotice, stampNotice } from '../transports/fanout.ts';
+import { checkNotices, idNotice, rootNotice, stampNotice } from '../transports/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Whom } from './mailbox.ts';
 
@@ -83,6 +83,21 @@ export class Control implements AsyncDisposable {
     const { notices } = await this.#app.broker();
     await notices.put(checkNotices(all.map(idNotice)), Date.now() + revokedMs);
     const answers = await this.ask('revoke', { task_id: all, terminate, signal: signalName }, rest);
+    await this.#bringForward(all.map((id) => [id]));
+    return answers;
+  }
+
+  /**
+   * Cancels a whole workflow by the id of its root (`result.rootId`, `task.request.rootId`): what waits, what its tasks still send, and with
+   * `terminate` what runs. What waits for one of its tasks fails; error callbacks are of the workflow, too, and not sent. Python's workers do
+   * not know this command.
+   */
+  async revokeWorkflow(rootIds: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
+    const all = typeof rootIds === 'string' ? [rootIds] : [...rootIds];
+    const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
+    const { notices } = await this.#app.broker();
+    await notices.put(checkNotices(all.map(rootNotice)), Date.now() + revokedMs);
+    const answers = await this.ask('revoke_workflow', { root_id: all, terminate, signal: signalName }, rest);
     await this.#bringForward(all.map((id) => [id]));
     return answers;
   }

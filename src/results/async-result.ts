@@ -21,6 +21,7 @@ import {
 import type { ResultBackend } from './backend.ts';
 import { groupRecords } from './group-records.ts';
 import { asTheyEnd, eachOf, gather } from './many.ts';
+import { type Progress, progressOf } from './progress.ts';
 import { collectFrom, graphOf, type ResultGraph, type ResultNode, treeOf } from './result-tree.ts';
 
 /** How `get` waits. */
@@ -60,24 +61,32 @@ export type BackendSource = ResultBackend | null | ResultHome;
 /** How long one that has waited in vain is kept for a better message. Milliseconds. */
 const glanceMs = 2000;
 
+/** What who sent a call knows of it. */
+export interface KnownOfCall {
+  readonly queue?: string | null;
+  readonly rootId?: string | null;
+}
+
 /** The result of a call, now or later. `R` is what the task returns. Celery's AsyncResult. */
 export class AsyncResult<R = unknown> {
   /** The task's id. */
   readonly id: string;
   /** The result of the task that sent this one, where that is known. */
   readonly parent: AsyncResult | null;
+  /** The id of the workflow's first task, by which it can be cancelled as a whole (`control.revokeWorkflow`). Known to who sent it; else null. */
+  readonly rootId: string | null;
   readonly #source: BackendSource;
   readonly #queue: string | null;
 
-  /** @param queue to which the task was sent, where that is known */
   constructor(
     id: string,
     source: BackendSource,
     parent: AsyncResult | null = null,
-    queue: string | null = null,
+    { queue = null, rootId = null }: KnownOfCall = {},
   ) {
     this.id = id;
     this.parent = parent;
+    this.rootId = rootId;
     this.#source = source;
     this.#queue = queue;
   }
@@ -151,6 +160,37 @@ export class AsyncResult<R = unknown> {
    */
   revoke(options: RevokeResultOptions = {}): Promise<void> {
     return this.revokeAll([this.id], options);
+  }
+
+  /**
+   * How far the workflow that ends with this result has come: its steps, the members of its groups, and the steps and members of what its
+   * steps have put in their place. Known from the result that `delay` gave, and from its id alone if that one was kept by {@link save}.
+   * A member of a group counts as one, whatever takes its place.
+   */
+  async progress(): Promise<Progress> {
+    const isAlone = this.parent === null && !(this instanceof GroupResult);
+    const whole = isAlone ? await this.#shapeOf(workflowKey(this.id)) : null;
+    return progressOf(whole ?? this, (id) => this.#shapeOf(id));
+  }
+
+  /**
+   * Keeps what the workflow is made of, for `app.result(id).progress()` in another process: by this id, and by that of the workflow's
+   * first task ({@link rootId}). A group: for `app.restoreGroup(id)`, or `GroupResult.restore(id)` in Python (on Redis).
+   * @throws WorkflowError where results are messages.
+   */
+  async save(): Promise<this> {
+    const records = groupRecords(await this.backend());
+    await records.put(this.id, toTuple(this));
+    // That of a workflow that a task has sent is not for it to describe.
+    if (this.rootId !== null && tasksOf(this).includes(this.rootId))
+      await records.put(workflowKey(this.rootId), toTuple(this));
+    return this;
+  }
+
+  async #shapeOf(id: string): Promise<AsyncResult | null> {
+    const backend = await this.backend();
+    if (backend.replyTo !== undefined) return null; // kept nowhere
+    return fromTuple(await groupRecords(backend).get(id), this.#source);
   }
 
   /** The results of the calls that the task has sent, of a group as a GroupResult; known when it has ended. */
@@ -263,6 +303,11 @@ function toError(record: ResultRecord): Error {
     : new TaskFailedError(record.taskId, remote);
 }
 
+/** Under which a workflow is kept by the id of its first task, which may itself be replaced by one. */
+function workflowKey(rootId: string): string {
+  return `${rootId}.workflow`;
+}
+
 /** What one member of a group gives. */
 type Member<R> = R extends readonly (infer One)[] ? One : unknown;
 
@@ -279,8 +324,9 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
     results: readonly AsyncResult[],
     source: BackendSource,
     parent: AsyncResult | null = null,
+    known: KnownOfCall = {},
   ) {
-    super(id, source, parent);
+    super(id, source, parent, known);
     this.results = results as readonly AsyncResult<Member<R>>[]; // the one promise that the types make for the wire
   }
 
@@ -342,15 +388,6 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
    */
   override revoke(options: RevokeResultOptions = {}): Promise<void> {
     return this.revokeAll(this.results.flatMap(tasksOf), options);
-  }
-
-  /**
-   * Keeps which members the group has, for `app.restoreGroup(id)`, or `GroupResult.restore(id)` in Python (on Redis).
-   * @throws WorkflowError where results are messages.
-   */
-  async save(): Promise<this> {
-    await groupRecords(await this.backend()).put(this.id, toTuple(this));
-    return this;
   }
 
   override async children(): Promise<readonly AsyncResult[]> {

@@ -74,6 +74,11 @@ export function idNotice(id: string): string {
   return `id:${id}`;
 }
 
+/** The notice that all tasks of a workflow are revoked, by the id of its root. */
+export function rootNotice(rootId: string): string {
+  return `root:${rootId}`;
+}
+
 /** The notice that all tasks with this value of a stamp are revoked. */
 export function stampNotice(name: string, value: string): string {
   return `stamp:${JSON.stringify([name, value])}`;

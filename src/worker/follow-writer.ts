@@ -11,6 +11,7 @@ import { uuid5 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 import { toTuple } from '../results/async-result.ts';
+import { groupRecords } from '../results/group-records.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { ConcludeParts } from './conclude.ts';
 
@@ -40,8 +41,10 @@ export class FollowWriter {
   }
 
   /** The lists that are referred to are kept, and the sizes of chords known, before anything is sent. */
-  async makeReady({ starts }: Follow): Promise<void> {
+  async makeReady({ starts, shape }: Follow): Promise<void> {
     const { app, backend } = this.#parts;
+    if (shape !== undefined && backend !== null && backend.replyTo === undefined)
+      await groupRecords(backend).put(shape.id, toTuple(resultOf(app, shape)));
     for (const { plan } of starts)
       if (plan.stored.length > 0 || plan.chords.length > 0) await prepareStores(app, backend, plan);
   }

@@ -1,8 +1,8 @@
-// Which tasks are not to run: by id, or by a stamp. Known to all workers, kept in the store for those that come later.
+// Which tasks are not to run: by id, by the workflow they are of, or by a stamp. Known to all workers, kept in the store for those that come later.
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import { idNotice, longestNotice, mostNotices, type NoticeBoard, stampNotice } from '../transports/fanout.ts';
+import { idNotice, longestNotice, mostNotices, type NoticeBoard, rootNotice, stampNotice } from '../transports/fanout.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
 const keptMs = 10_800_000;
@@ -28,9 +28,9 @@ export class Revocations {
   }
 
   /** Whether the message is not to run. Cheap while nothing is revoked. */
-  has({ id, stamps }: Pick<TaskMessage, 'id' | 'stamps'>): boolean {
+  has({ id, rootId, stamps }: Pick<TaskMessage, 'id' | 'rootId' | 'stamps'>): boolean {
     if (this.#notices.size === 0) return false;
-    if (this.#counts(idNotice(id))) return true;
+    if (this.#counts(idNotice(id)) || this.#counts(rootNotice(rootId))) return true;
     // The message's own, which are few, and not all that were ever revoked.
     for (const [name, values] of Object.entries<unknown>(stamps)) {
       for (const value of Array.isArray(values) ? values : [values])

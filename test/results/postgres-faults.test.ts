@@ -238,7 +238,7 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     const rows = await server.sql(`SELECT task_id FROM ${schema}.result`);
     expect(rows).toHaveLength(children.length);
     expect(await server.sql(`SELECT * FROM ${schema}.schema_version`)).toEqual([
-      { part: 'result', version: 2 },
+      { part: 'result', version: 3 },
     ]);
   });
 
@@ -248,7 +248,7 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     await server.sql(`UPDATE ${schema}.schema_version SET version = 99`);
     const opening = open(schema);
     await expect(opening).rejects.toThrow(StoreError);
-    await expect(opening).rejects.toThrow(/newer Umbel \(result 99, this one knows 2\); update this one/);
+    await expect(opening).rejects.toThrow(/newer Umbel \(result 99, this one knows 3\); update this one/);
   });
 
   test('a user without the right to create tables uses those that are there', async () => {

@@ -16,10 +16,10 @@ it('a revoked id is forgotten after three hours, as in Celery', async () => {
   const hour = 3600 * 1000;
   expect(put).toEqual([clock.now() + 3 * hour]);
   await clock.advance(3 * hour - 1);
-  expect(revocations.has({ id: 'a', stamps: {} })).toBe(true);
+  expect(revocations.has({ id: 'a', rootId: 'a', stamps: {} })).toBe(true);
   expect(revocations.ids).toEqual(['a']);
   await clock.advance(2);
-  expect(revocations.has({ id: 'a', stamps: {} })).toBe(false);
+  expect(revocations.has({ id: 'a', rootId: 'a', stamps: {} })).toBe(false);
   expect(revocations.ids).toEqual([]);
 });
 
@@ -28,10 +28,10 @@ const kept = { put: async () => undefined, read: async () => [] };
 it('what is remembered of revoked ids and stamps is bounded, and a message is asked for its own stamps only', async () => {
   const revocations = new Revocations({ notices: kept, clock: new FakeClock(), logger: silentLogger });
   await revocations.revoke([stampNotice('first', 'v')]);
-  expect(revocations.has({ id: 'x', stamps: { first: ['u', 'v'] } })).toBe(true);
+  expect(revocations.has({ id: 'x', rootId: 'x', stamps: { first: ['u', 'v'] } })).toBe(true);
   await revocations.revoke(Array.from({ length: mostNotices }, (_, n) => stampNotice(`name ${n}`, 'v')));
-  expect(revocations.has({ id: 'x', stamps: { first: ['u', 'v'] } })).toBe(false);
-  expect(revocations.has({ id: 'x', stamps: { 'name 7': 'v' } })).toBe(true);
+  expect(revocations.has({ id: 'x', rootId: 'x', stamps: { first: ['u', 'v'] } })).toBe(false);
+  expect(revocations.has({ id: 'x', rootId: 'x', stamps: { 'name 7': 'v' } })).toBe(true);
   let asked = 0;
   const stamps = new Proxy<Record<string, unknown>>(
     { own: 'v' },
@@ -46,7 +46,7 @@ it('what is remembered of revoked ids and stamps is bounded, and a message is as
       },
     },
   );
-  expect(revocations.has({ id: 'x', stamps })).toBe(false);
+  expect(revocations.has({ id: 'x', rootId: 'x', stamps })).toBe(false);
   expect(asked).toBeLessThan(10);
 });
 
@@ -59,5 +59,5 @@ it('long ids do not fill the memory', async () => {
       Array.from({ length: 100 }, (_, m) => idNotice(`${n} ${m} ${'x'.repeat(10_000)}`)),
     );
   expect(revocations.ids.length).toBeLessThan(2000);
-  expect(revocations.has({ id: `29 99 ${'x'.repeat(10_000)}`, stamps: {} })).toBe(true);
+  expect(revocations.has({ id: `29 99 ${'x'.repeat(10_000)}`, rootId: 'x', stamps: {} })).toBe(true);
 });

@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest';
 import { Control } from '../../src/control/control.ts';
+import { chain, chord, type GroupResult } from '../../src/index.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { patience, until } from '../until.ts';
 import { recordIn, sizeOf } from './bench.ts';
@@ -62,5 +63,46 @@ export const revokeCases: Cases = (broker, newUrls) => {
     expect(order.filter((name) => name !== 'revoked')).toEqual(['first', 'a', 'b', 'c']);
     expect(order.indexOf('revoked')).toBeGreaterThan(0);
     expect(order.indexOf('revoked')).toBeLessThan(4); // not the last, which it was
+  });
+
+  it('a whole workflow: what waits, what its tasks still send, and what runs if that is wanted', async () => {
+    const app = appOn(await newUrls());
+    const gate = deferred<void>();
+    const begun = deferred<string>();
+    const runs: string[] = [];
+    const note = app.task('note', (name: string) => void runs.push(name));
+    const first = app.task('first', { bind: true }, async (task) => {
+      begun.resolve(task.request.rootId);
+      await gate.promise;
+      return (await note.delay('sent by a task of it')).id;
+    });
+    await workerOf(app);
+    const control = new Control(app);
+    const result = await chain(first.s(), note.si('next')).linkError(note.si('error callback')).delay();
+    const rootId = await begun.promise;
+    expect(result.rootId).toBe(rootId);
+    await control.revokeWorkflow(rootId, { ...patience, limit: 1 });
+    gate.resolve();
+    const sent = (await result.parent?.get(patience)) as string;
+    await recordIn(app, sent, 'REVOKED');
+    await recordIn(app, result.id, 'REVOKED');
+
+    const running = deferred<void>();
+    const endless = app.task('endless', { bind: true }, async ({ signal }) => {
+      running.resolve();
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    });
+    const scheduled = note.si('scheduled').set({ countdown: 600 });
+    const whole = await chord([endless.s(), scheduled], note.si('body')).delay();
+    const [member, later] = (whole.parent as GroupResult).results;
+    await running.promise;
+    await control.revokeWorkflow(String(whole.rootId), { ...patience, limit: 1, terminate: true });
+    await recordIn(app, member?.id ?? '', 'REVOKED');
+    if (broker !== 'rabbitmq') {
+      await recordIn(app, later?.id ?? '', 'REVOKED');
+      await expect(whole.get(patience)).rejects.toMatchObject({ name: 'ChordError' });
+    }
+    await (await note.delay('of another workflow')).get(patience);
+    expect(runs).toEqual(['of another workflow']);
   });
 };

@@ -112,12 +112,12 @@ export const storeKinds: readonly StoreKind[] = [
   },
 ];
 
-/** All but the notes that chords were done. */
+/** Not the notes that chords were done, nor what is kept of the shape of workflows. */
 function chordKeys(redis: RedisServerProcess, databases: number): string[] {
   const keys: string[] = [];
   for (let db = 0; db < Math.min(16, databases); db++)
     keys.push(...redis.cli('-n', String(redis.db(db)), 'KEYS', 'celery-taskset-meta-*').split('\n'));
-  return keys.filter((key) => key !== '' && !key.endsWith('.d'));
+  return keys.filter((key) => /\.[jstcx]$/.test(key));
 }
 
 async function openChordsIn(file: string): Promise<string[]> {

@@ -321,6 +321,49 @@ for (const kind of storeKinds) {
       expect(await outer.get(wait)).toEqual([10, 12]);
     });
 
+    it('progress: how many tasks of a workflow have ended, by its result, its id or its root', async () => {
+      const { app, add, double, total, fail } = await stand();
+      const gate = deferred<void>();
+      const held = app.task('held', async (x: number) => {
+        await gate.promise;
+        return x;
+      });
+      const result = await chain(add.s(1, 2), group([double.s(), held.s()]), total.s(), add.s(1)).delay();
+      await result.save();
+      const seen = async (each: AsyncResult) => {
+        const { done, total, succeeded, failed } = await each.progress();
+        return [done, total, succeeded, failed];
+      };
+      await expect.poll(() => seen(result)).toEqual([2, 5, 2, 0]);
+      for (const id of [result.id, String(result.rootId)])
+        expect(await seen(app.result(id))).toEqual([2, 5, 2, 0]);
+      gate.resolve();
+      expect(await result.get(wait)).toBe(10);
+      expect(await seen(app.result(result.id))).toEqual([5, 5, 5, 0]);
+      const broken = await group([add.s(1, 1), chain(fail.s('no'), double.s())]).delay();
+      await broken.get({ ...wait, propagate: false });
+      expect(await seen(broken)).toEqual([3, 3, 1, 2]);
+      expect(await seen(app.result('unknown'))).toEqual([0, 1, 0, 0]);
+    });
+
+    it('progress: what takes the place of a step is a part of it', async () => {
+      const { app, double, total } = await stand();
+      const gate = deferred<void>();
+      const held = app.task('held', async (x: number) => {
+        await gate.promise;
+        return x;
+      });
+      const split = app.task('split', { bind: true }, (task): number => {
+        throw task.replace(chord(group([double.s(1), held.s(2), held.s(3)]), total.s()));
+      });
+      const result = await chain(split.s(), double.s()).delay();
+      await expect.poll(() => result.progress()).toMatchObject({ done: 1, total: 5 });
+      expect(await app.result(result.parent?.id ?? '').progress()).toMatchObject({ done: 1, total: 4 });
+      gate.resolve();
+      expect(await result.get(wait)).toBe(14);
+      expect(await result.progress()).toMatchObject({ done: 5, total: 5 });
+    });
+
     it('celery.chord_unlock, as Python sends it: looks until all have ended, and sends the body once or fails it', async () => {
       const { app, add, fail, same, hear, heard } = await stand();
       const slow = app.task('slow', async () => {

@@ -92,12 +92,17 @@ function perform(
   options: RemoteOptions,
 ): Promise<Answers> {
   const asking = askingOf(options);
-  const ids = Array.isArray(args.task_id) ? args.task_id.map(String) : [];
+  const given = args.task_id ?? args.root_id;
+  const ids = Array.isArray(given) ? given.map(String) : [];
   switch (name) {
     case 'revoke':
       return control.revoke(ids, asking);
     case 'terminate':
       return control.terminate(ids, { ...asking, signalName: String(args.signal) });
+    case 'revoke_workflow':
+      return control.revokeWorkflow(ids, asking);
+    case 'terminate_workflow':
+      return control.revokeWorkflow(ids, { ...asking, terminate: true, signalName: String(args.signal) });
     case 'revoke_by_stamped_headers':
       return control.revokeByStamps(args.headers as Record<string, string[]>, asking); // made by argumentsOf
     default:

@@ -4,7 +4,7 @@ import { parseRate } from '../../app/rate.ts';
 import { ConfigError, UmbelError } from '../../errors.ts';
 import type { Json } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
-import { checkNotices, idNotice, stampNotice } from '../../transports/fanout.ts';
+import { checkNotices, idNotice, rootNotice, stampNotice } from '../../transports/fanout.ts';
 import {
   type Command,
   CommandError,
@@ -45,6 +45,20 @@ function noticesOf(notices: readonly string[]): readonly string[] {
 }
 
 export const terminate: Command = (panel, args) => revoke(panel, { ...args, terminate: true });
+
+export const revokeWorkflow: Command = async (panel, args) => {
+  const roots = [...new Set(textsOf(args, 'root_id'))];
+  const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
+  panel.logger.info(
+    { revoked_workflows: roots.slice(0, 100) },
+    `revoked: workflow ${roots.slice(0, 5).join(', ')}`,
+  );
+  await panel.revocations.revoke(noticesOf(roots.map(rootNotice)));
+  if (!flagOf(args, 'terminate')) return ok(`workflows ${setOf(roots)} flagged as revoked`);
+  const wanted = new Set(roots);
+  const ended = panel.processor.terminate(({ rootId }) => wanted.has(rootId), signum);
+  return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
+};
 
 export const revokeByStamps: Command = async (panel, args) => {
   const stamps = stampsOf(args.headers);

@@ -28,6 +28,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['objgraph', ask.memdump],
   ['revoke', change.revoke],
   ['terminate', change.terminate],
+  ['revoke_workflow', change.revokeWorkflow],
   ['revoke_by_stamped_headers', change.revokeByStamps],
   ['rate_limit', change.rateLimit],
   ['concurrency_limit', change.concurrencyLimit],
