@@ -3,6 +3,7 @@ import type { createClient } from '@redis/client';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { classifyRedisError } from './errors.ts';
+import { type Gate, gateOf } from './gate.ts';
 import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './settings.ts';
 
 export type RedisClient = ReturnType<typeof createClient>;
@@ -51,7 +52,8 @@ export interface RedisLinkEvents {
 
 /** How long a client that was given up may still hear answers. */
 const retireMs = 1000;
-const patience = { factor: 40, maximum: 1000, jitter: true } as const;
+/** Between tries that the server refuses, and before the first after it was lost. */
+const patience = { factor: 40, maximum: 2000, jitter: true } as const;
 
 /** Keeps trying until it is closed. */
 export class RedisLink {
@@ -62,6 +64,8 @@ export class RedisLink {
   #endpoint: RedisEndpoint | null = null;
   /** Where a cluster said the keys are. */
   #redirected: RedisEndpoint | null = null;
+  readonly #gate: Gate;
+  /** Which of several servers it is at, or tries. */
   #turn = 0;
   #lose: ((error: Error) => void) | null = null;
   #gently = false;
@@ -70,6 +74,7 @@ export class RedisLink {
   constructor(settings: RedisSettings, events: RedisLinkEvents) {
     this.settings = settings;
     this.#events = events;
+    this.#gate = gateOf(settings);
     this.#running = this.#run();
   }
 
@@ -94,7 +99,7 @@ export class RedisLink {
   ): void {
     if (client !== this.#client) return;
     this.#redirected = onSameHost(endpoint, this.#endpoint);
-    if (endpoint === null) this.#turn++;
+    if (endpoint === null) this.#gate.pass(this.#turn);
     this.#client = null;
     this.#gently = gently;
     this.#lose?.(error);
@@ -108,37 +113,28 @@ export class RedisLink {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    for (let failures = 0; !signal.aborted; ) {
-      let client: RedisClient | null = null;
+    const tell = (reason: string): void => {
+      if (!signal.aborted) this.#events.onLost(reason);
+    };
+    for (let refusals = 0; !signal.aborted; ) {
+      const found: { client: RedisClient | null } = { client: null };
       this.#gently = false;
       try {
-        const endpoint = await this.#discover();
-        if (signal.aborted) break;
-        this.#endpoint = endpoint;
-        client = await newClient(clientOptions(this.settings, endpoint));
-        if (signal.aborted) break;
-        const lost = new Promise<Error>((resolve) => {
-          this.#lose = resolve;
-          client?.on('error', resolve);
-          client?.on('end', () => resolve(new Error('the connection was closed')));
-        });
-        await inTime(client, this.settings.connectTimeoutMs, [
-          client.connect(),
-          lost.then((error) => Promise.reject(error)),
-        ]);
-        if (signal.aborted) break;
-        failures = 0;
+        const lost = await this.#gate.attempt(() => this.#reach(found), whyAway, tell, signal);
+        const { client } = found;
+        if (signal.aborted || client === null) break;
+        refusals = 0;
         this.#client = client;
         this.#events.onReady(client);
-        const error = await lost;
-        if (!signal.aborted) this.#events.onLost(reasonOf(error));
+        tell(reasonOf(await lost.error));
       } catch (error) {
-        failures++;
+        if (whyAway(error) === null) refusals++;
         this.#redirected = null;
-        if (classifyRedisError(String(error instanceof Error ? error.message : error)).kind !== 'retry')
-          this.#turn++;
-        if (!signal.aborted) this.#events.onLost(reasonOf(error));
+        if (!signal.aborted && classifyRedisError(messageOf(error)).kind !== 'retry')
+          this.#gate.pass(this.#turn);
+        tell(reasonOf(error));
       } finally {
+        const { client } = found;
         this.#client = null;
         this.#lose = null;
         if (client?.isOpen) {
@@ -147,8 +143,30 @@ export class RedisLink {
         }
       }
       if (!signal.aborted)
-        await systemClock.sleep(backoffDelay(patience, failures), signal).catch(() => undefined);
+        await systemClock.sleep(backoffDelay(patience, refusals), signal).catch(() => undefined);
     }
+  }
+
+  /** Connects; the promise within resolves when that is lost again. */
+  async #reach(found: { client: RedisClient | null }): Promise<{ readonly error: Promise<Error> }> {
+    const { signal } = this.#closing;
+    this.#turn = this.#gate.turn;
+    const endpoint = await this.#discover();
+    signal.throwIfAborted();
+    this.#endpoint = endpoint;
+    const client = await newClient(clientOptions(this.settings, endpoint));
+    found.client = client;
+    signal.throwIfAborted();
+    const lost = new Promise<Error>((resolve) => {
+      this.#lose = resolve;
+      client.on('error', resolve);
+      client.on('end', () => resolve(new Error('the connection was closed')));
+    });
+    await inTime(client, this.settings.connectTimeoutMs, [
+      client.connect(),
+      lost.then((error) => Promise.reject(error)),
+    ]);
+    return { error: lost };
   }
 
   async #discover(): Promise<RedisEndpoint> {
@@ -173,6 +191,9 @@ export class RedisLink {
 type Library = typeof import('@redis/client');
 type Factory = ReturnType<Library['RedisClient']['factory']>;
 
+/** An answer of a server that is an error; known when the first client is made. */
+let ErrorReply: Library['ErrorReply'] | null = null;
+
 /** For each version of the protocol, what makes clients. */
 const factories = new Map<2 | 3, Factory>();
 
@@ -184,7 +205,9 @@ function factoryOf(library: Library, RESP: 2 | 3): Factory {
 }
 
 async function newClient(options: RedisClientOptions): Promise<RedisClient> {
-  const create = factoryOf(await import('@redis/client'), options.RESP);
+  const library = await import('@redis/client');
+  ({ ErrorReply } = library);
+  const create = factoryOf(library, options.RESP);
   // Its own reconnecting keeps to one place, and keeps commands whose fate we must know.
   const client = create({
     ...options,
@@ -262,6 +285,16 @@ function at(endpoints: readonly RedisEndpoint[], turn: number): RedisEndpoint {
   const endpoint = endpoints[turn % endpoints.length];
   if (endpoint === undefined) throw new Error('no server is named');
   return endpoint;
+}
+
+/** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection only. */
+function whyAway(error: unknown): string | null {
+  const isAnswer = ErrorReply !== null && error instanceof ErrorReply;
+  return isAnswer && classifyRedisError(error.message).kind !== 'reconnect' ? null : reasonOf(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function reasonOf(error: unknown): string {

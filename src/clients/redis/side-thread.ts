@@ -13,8 +13,9 @@ export interface SideThreadParts<Message> {
   /** Its first key, by which a cluster finds the server. */
   readonly key: string;
   /**
-   * Plain JavaScript, so that it runs alike from sources and from the package. It has `data`, `key`, `run(...args)`, which rejects when there is
-   * no connection, no answer within `answerMs`, or (`error.refused`) the server refuses, `isReady()` and `tell(message)`, and sets `hear = (message) => …`.
+   * Plain JavaScript, so that it runs alike from sources and from the package. It has `data`, `key`, `run(...args)`, which rejects when
+   * there is no connection, no answer within `answerMs`, or (`error.refused`) the server refuses, `isReady()` and `tell(message)`, and
+   * sets `hear = (message) => …` and, to hear when there is a connection (again), `onReady`.
    */
   readonly program: string;
   readonly answerMs: number;
@@ -23,11 +24,14 @@ export interface SideThreadParts<Message> {
   readonly onMessage: (message: Message) => void;
 }
 
+/** How soon a thread tries for itself what the other thread is trying: leases are longer. */
+const blockedMs = 4000;
+
 const client = `
 const { parentPort, workerData } = require('node:worker_threads');
 const net = require('node:net');
 const { data, script, sha, key, answerMs } = workerData;
-let options = workerData.options, socket, answers = [], ready = false, failures = 0, retrying, hear = () => {};
+let options = workerData.options, socket, answers = [], ready = false, failures = 0, away = workerData.away, retrying, hear = () => {}, onReady = () => {};
 const isReady = () => ready;
 const tell = (message) => parentPort.postMessage(message);
 
@@ -48,7 +52,8 @@ function connect() {
     for (const { no } of asked.splice(0)) no(new Error('the connection was closed'));
     if (mine !== socket) return;
     ready = false;
-    retrying = setTimeout(connect, Math.min(50 * 2 ** failures++, 1000) * (0.75 + Math.random() / 2));
+    failures++;
+    retry();
   });
   mine.on('data', (chunk) => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
@@ -66,10 +71,18 @@ function connect() {
       clearTimeout(late);
       failures = 0;
       ready = mine === socket;
+      if (ready) onReady();
     } catch {
       mine.destroy();
     }
   });
+}
+
+/** Where the connection of the other thread feels its way, this one hears when the server is back; unless that thread is blocked. */
+function retry() {
+  clearTimeout(retrying);
+  const most = away ? ${blockedMs} : 1000;
+  retrying = setTimeout(connect, (away ? most : Math.min(25 * 2 ** failures, most)) * (0.75 + Math.random() / 2));
 }
 
 function send(args) {
@@ -128,6 +141,13 @@ async function run(...args) {
 
 parentPort.on('message', (message) => {
   if (message.told !== undefined) return hear(message.told);
+  away = message.options === null;
+  if (away) {
+    if (!ready && socket.destroyed) retry();
+    return;
+  }
+  const isSame = JSON.stringify(options) === JSON.stringify(message.options);
+  if (isSame && (ready || !socket.destroyed)) return;
   options = message.options;
   const old = socket;
   connect();
@@ -143,12 +163,21 @@ export class SideThread<Message> {
   constructor(parts: SideThreadParts<Message>) {
     const { connection, script, key, program, answerMs, data, onMessage } = parts;
     const { settings } = connection;
-    let endpoint = connection.endpoint ?? settings.endpoints[0];
-    if (endpoint === undefined) throw new TypeError('no server is named');
+    const first = connection.endpoint ?? settings.endpoints[0];
+    if (first === undefined) throw new TypeError('no server is named');
+    let endpoint = first;
     const options = clientOptions(settings, endpoint);
     this.#thread = new Worker(client + program, {
       eval: true,
-      workerData: { data, options, script: script.source, sha: script.sha, key, answerMs },
+      workerData: {
+        data,
+        options,
+        away: !connection.state.connected,
+        script: script.source,
+        sha: script.sha,
+        key,
+        answerMs,
+      },
       execArgv: [],
       env: {},
       resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 48, stackSizeMb: 2 },
@@ -157,10 +186,8 @@ export class SideThread<Message> {
     this.#thread.on('message', onMessage);
     // After a failover the server is elsewhere.
     this.#unlisten = connection.onState(({ connected }) => {
-      const now = connection.endpoint;
-      if (!connected || now === null || JSON.stringify(now) === JSON.stringify(endpoint)) return;
-      endpoint = now;
-      this.#thread.postMessage({ options: clientOptions(settings, now) });
+      endpoint = connection.endpoint ?? endpoint;
+      this.#thread.postMessage({ options: connected ? clientOptions(settings, endpoint) : null });
     });
   }
 

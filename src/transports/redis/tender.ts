@@ -41,12 +41,14 @@ const deafMs = 2000;
 const lookMs = 500;
 /** How soon what was refused is tried again. */
 const refusedMs = 1000;
+/** The same for what had no answer. */
+const lostMs = 200;
 
 const tending = `
-const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs, refusedMs } = data;
+const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs, refusedMs, lostMs } = data;
 const hearing = new Int32Array(shared);
 const beatMs = leaseMs / 3;
-let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, timer, busy = false;
+let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, notBefore = -Infinity, timer, busy = false;
 // What our blocking reads took and the consumer has not heard of: since when.
 let lying = new Map(), lookedAt = -Infinity;
 // What was told last of what is refused.
@@ -57,7 +59,7 @@ function tellTroubles(troubles) {
   told = keys;
 }
 async function tend() {
-  if (busy) return;
+  if (busy || !isReady()) return plan();
   busy = true;
   let again = false;
   const started = performance.now();
@@ -96,19 +98,21 @@ async function tend() {
     again = more === 1;
   } catch (error) {
     if (error.refused) tellTroubles([{ key, problem: error.message }]);
-    setTimeout(plan, 200);
+    notBefore = performance.now() + (error.refused ? refusedMs : lostMs);
   }
   busy = false;
   if (again) setImmediate(tend); else plan();
 }
 function plan() {
   clearTimeout(timer);
+  if (!isReady()) return;
   const now = Date.now() + offset;
   let ms = beatMs - (performance.now() - lastBeat);
-  if (!(ms > 0)) ms = isReady() ? (busy ? beatMs : 0) : 50;
+  if (!(ms > 0)) ms = busy ? beatMs : 0;
   ms = Math.min(ms, dueAt - now, Math.max(leaseAt - now + 50 + Math.random() * 250, 50));
-  timer = setTimeout(tend, Math.max(0, Math.ceil(ms)));
+  timer = setTimeout(tend, Math.max(0, Math.ceil(ms), notBefore - performance.now()));
 }
+onReady = plan;
 hear = (message) => {
   if (message.id !== undefined) { id = message.id; void tend(); }
   else if (message.due < dueAt) { dueAt = message.due; plan(); }
@@ -127,7 +131,18 @@ export class Tender {
       key: consumersKey(prefix),
       program: tending,
       answerMs: Math.max(leaseMs / 3, 1000),
-      data: { prefix, leaseMs, queues, fallenMs: longestReadMs, suffixes, shared, deafMs, lookMs, refusedMs },
+      data: {
+        prefix,
+        leaseMs,
+        queues,
+        fallenMs: longestReadMs,
+        suffixes,
+        shared,
+        deafMs,
+        lookMs,
+        refusedMs,
+        lostMs,
+      },
       onMessage: ({ struckOff, work, troubles }) => {
         if (struckOff !== undefined) onStruckOff(struckOff);
         if (work === true) onWork();
