@@ -1,5 +1,6 @@
 // How claims, blocking reads and what is done with what they brought come together, each order of events made by hand.
 import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RedisConnection } from '../../src/clients/redis/connection.ts';
 import { redisSettings } from '../../src/clients/redis/settings.ts';
@@ -176,6 +177,26 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     expect(server.cli('HGET', 'umbel:claimed:me', '7:0:celery')).toBe(messages[1]);
     expect(server.cli('HGET', 'umbel:claimed:me', '8:0:celery')).toBe(messages[3]);
     expect(server.cli('LRANGE', taken, '0', '-1')).toBe(messages[2]);
+  });
+
+  it('a claim asks nothing of a server that is away, and asks as soon as it is back', async () => {
+    await using transport = await openRedisTransport(server.url(), { queues: [], driver: {} });
+    await using consumer = await transport.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
+    await server.stop('SIGKILL');
+    await until(() => transport.status.state === 'reconnecting');
+    const runs = vi.spyOn(RedisConnection.prototype, 'run');
+    try {
+      const coming = claim(consumer, 1);
+      await nextTurn();
+      expect(runs.mock.calls.filter(([script]) => script.name === 'turn')).toEqual([]);
+      await server.start();
+      await transport.publish([publication('back')], { timeoutMs: patienceMs });
+      const [delivery] = await coming;
+      expect(delivery && idOf(delivery)).toBe('back');
+      await delivery?.settle({ kind: 'ack' });
+    } finally {
+      runs.mockRestore();
+    }
   });
 
   it('a list is open to the other thread only when all that was heard of is done', () => {

@@ -62,6 +62,7 @@ export class RedisConsumer implements Consumer {
   readonly #sources: Sources;
   readonly #reads: BlockingReads;
   readonly #rules: SettlementRules;
+  readonly #deafen: () => void;
   /** What has come and nobody has taken yet. There is room for it. */
   #arrived: RedisDelivery[] = [];
   readonly #claims: Claim[] = [];
@@ -120,6 +121,9 @@ export class RedisConsumer implements Consumer {
         this.#wake();
       },
     });
+    this.#deafen = parts.connection.onState(({ connected }) => {
+      if (connected) this.#wake();
+    });
     this.#rules = {
       store: settings.store,
       adopting: this.#reads.adopting,
@@ -148,6 +152,7 @@ export class RedisConsumer implements Consumer {
     try {
       await consumer.#join();
     } catch (error) {
+      consumer.#deafen();
       await consumer.#tender.stop();
       throw error;
     }
@@ -177,6 +182,10 @@ export class RedisConsumer implements Consumer {
           continue;
         }
         if (this.#plenty && this.#wanted) this.#askForMore(capacity);
+        if (!this.#parts.connection.state.connected && this.#arrived.length === 0) {
+          await alarm.sleep(longestTimerMs); // the connection rings
+          continue;
+        }
         const deliveries = this.#arrived.splice(0, count);
         if (deliveries.length === 0 && !this.#quiet) deliveries.push(...(await this.#take(capacity)));
         this.#quiet &&= deliveries.length > 0;
@@ -209,6 +218,7 @@ export class RedisConsumer implements Consumer {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#reads.leave();
+    this.#deafen();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
     const patience = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
