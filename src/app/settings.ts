@@ -1,6 +1,8 @@
 // Celery's settings and ours: one table for both spellings.
+import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
+import { celeryDefaults } from './celery-defaults.ts';
 import type { Settings } from './config.ts';
 import { camel, snake } from './spelling.ts';
 
@@ -15,23 +17,25 @@ export type CelerySpelling<S extends { readonly broker: unknown; readonly backen
 } & { readonly broker_url?: S['broker']; readonly result_backend?: S['backend'] };
 
 /**
- * The setting that a name means, in our spelling or Celery's. `null`: a setting of Celery's whose only value here is the one given.
+ * The setting that a name means, in our spelling or Celery's. `null`: it says nothing here, being a setting of Celery's that has only this
+ * value, or stands at Celery's default.
  * @throws ConfigError for a setting of Celery's that we do not have, and for an unknown one.
  */
 export function settingNamed(spelled: string, value: unknown): keyof Settings | null {
   const name = spelled.includes('_') ? camel(spelled) : spelled;
   const ours = supported.get(name);
-  if (ours !== undefined) return ours;
+  if (ours !== undefined) return value === null && nullable.has(ours) ? null : ours;
+  if (defaults.has(name) && (value === undefined || isDeepStrictEqual(value, defaults.get(name))))
+    return null;
   const fixed = fixedSettings.get(name);
   if (fixed !== undefined) {
-    if (value === undefined || fixed.value === value) return null;
+    if (fixed.value === value) return null;
     throw new ConfigError(`the setting '${spelled}' can only be ${String(fixed.value)} here: ${fixed.why}`);
   }
   const instead = otherwise.get(name);
   if (instead !== undefined) throw new ConfigError(`the setting '${spelled}' is not used here: ${instead}`);
-  if (unsupported.has(name) || otherBackends.test(spelled)) {
-    throw new ConfigError(`the setting '${spelled}' of Celery is not supported yet; remove it`);
-  }
+  if (defaults.has(name) || otherBackends.test(snake(name)))
+    throw new ConfigError(`the setting '${spelled}' of Celery is not supported; remove it`);
   const hint = suggest(spelled, spelled.includes('_') ? [...supported.keys()].map(snake) : supported.keys());
   throw new ConfigError(`unknown setting '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`);
 }
@@ -151,36 +155,18 @@ const otherwise: ReadonlyMap<string, string> = new Map([
   ['redisBackendHealthCheckInterval', 'connections are watched'],
 ]);
 
-/** The rest of Celery's settings. */
-const unsupported: ReadonlySet<string> = new Set(
-  `result_accept_content
-  beat_logfile beat_pidfile beat_uid beat_gid beat_umask beat_executable
-  broker_transport broker_connection_max_retries broker_channel_error_retry
-  broker_heartbeat_checkrate broker_login_method
-  broker_native_delayed_delivery_queue_type broker_pool_limit broker_pool_acquire_timeout broker_host
-  broker_port broker_user broker_password broker_vhost
-  control_queue_ttl control_queue_expires control_queue_exclusive control_queue_durable control_exchange
-  event_queue_expires event_queue_ttl event_queue_prefix event_queue_exclusive event_queue_durable event_serializer
-  event_exchange events_logfile events_pidfile events_uid events_gid events_umask events_executable
-  result_backend_always_retry result_backend_max_retries
-  result_backend_base_sleep_between_retries_ms result_backend_max_sleep_between_retries_ms result_backend_thread_safe
-  result_cache_max result_exchange result_exchange_type result_persistent result_chord_retry_interval result_chord_join_timeout
-  task_store_eager_result task_create_missing_queue_exchange_type 
-  task_inherit_parent_priority 
-  task_remote_tracebacks task_allow_error_cb_on_chord_header
-  worker_agent worker_cancel_long_running_tasks_on_connection_loss worker_consumer
-  worker_detect_quorum_queues worker_direct worker_disable_prefetch
-  worker_enable_prefetch_count_reduction
-  worker_eta_task_limit worker_hijack_root_logger worker_log_color worker_log_format worker_task_log_format
-  worker_lost_wait worker_pool_putlocks worker_pool_restarts
-  worker_proc_alive_timeout worker_redirect_stdouts worker_redirect_stdouts_level worker_state_db
-  worker_timer worker_timer_precision worker_logfile worker_pidfile worker_uid worker_gid worker_umask worker_executable
-  security_key security_key_password security_certificate security_cert_store security_digest
-  override_backends`
-    .trim()
-    .split(/\s+/)
-    .map(camel),
+/** By name, in our spelling. */
+const defaults: ReadonlyMap<string, unknown> = new Map(
+  Object.entries(celeryDefaults).map(([name, value]) => [camel(name), value]),
 );
+
+/** Celery's default of these is None: nothing is said. */
+const nullable: ReadonlySet<keyof Settings> = new Set([
+  'broker',
+  'taskRejectOnWorkerLost',
+  'timezone',
+  'workerConcurrency',
+] as const);
 
 /** Settings of stores that we do not have, by their first word. */
 const otherBackends =

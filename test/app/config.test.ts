@@ -185,7 +185,7 @@ describe('the settings', () => {
     [{ taskDefaultQueu: 'q' }, "unknown setting 'taskDefaultQueu'; did you mean 'taskDefaultQueue'?"],
     [{ task_default_queu: 'q' }, "unknown setting 'task_default_queu'; did you mean 'task_default_queue'?"],
     [{ nonsense: 1 }, "unknown setting 'nonsense'"],
-    [{ beat_logfile: 'x' }, "'beat_logfile' of Celery is not supported yet"],
+    [{ beat_logfile: 'x' }, "'beat_logfile' of Celery is not supported; remove it"],
     [{ beat_scheduler: 'x' }, "the setting 'beat_scheduler' is not used here: schedules are kept in a store"],
     [{ redis_max_connections: 3 }, "'redis_max_connections' is not used here"],
     [{ imports: ['a'] }, "use 'include'"],

@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Decimal, PlainDate, PlainTime, Uuid } from '../../src/protocol/values.ts';
 
-const python = '/usr/bin/python3'; // Debian's, which has Debian's Celery; another Python of that name may come first in PATH
+/** Debian's, which has Debian's Celery; another Python of that name may come first in PATH. */
+export const python = '/usr/bin/python3';
 const program = fileURLToPath(new URL('../fixtures/python/peer.py', import.meta.url));
 
 /** Why the tests with Python cannot run here; undefined when they can. In CI they always must. */
