@@ -25,11 +25,10 @@ export function settingNamed(spelled: string, value: unknown): keyof Settings | 
   const name = spelled.includes('_') ? camel(spelled) : spelled;
   const ours = supported.get(name);
   if (ours !== undefined) return value === null && nullable.has(ours) ? null : ours;
-  if (defaults.has(name) && (value === undefined || isDeepStrictEqual(value, defaults.get(name))))
-    return null;
+  if (defaults.has(name) && isDeepStrictEqual(value, defaults.get(name))) return null;
   const fixed = fixedSettings.get(name);
   if (fixed !== undefined) {
-    if (fixed.value === value) return null;
+    if (value === undefined || fixed.value === value) return null;
     throw new ConfigError(`the setting '${spelled}' can only be ${String(fixed.value)} here: ${fixed.why}`);
   }
   const instead = otherwise.get(name);
