@@ -11,7 +11,7 @@ import type {
 } from 'amqplib';
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { IdlePause } from '../../lib/idle-pause.ts';
 import { teachFieldTables } from './field-table.ts';
 import { Relay } from './relay.ts';
 import type { AmqpSettings } from './settings.ts';
@@ -35,6 +35,8 @@ export interface AmqpLinkOptions {
   readonly steady?: boolean;
   /** Seconds between heartbeats, where the settings say nothing. Default 60. */
   readonly heartbeat?: number;
+  /** It keeps the process only while it is held (see {@link AmqpLink.hold}). Default: as long as it is open. */
+  readonly idle?: boolean;
   /** A connection is there: everything on it is to be made again. What it throws ends the connection. */
   onReady?(connection: AmqpConnection): Promise<void> | void;
   onLost?(reason: string): void;
@@ -54,6 +56,9 @@ export class AmqpLink implements AsyncDisposable {
   #connection: AmqpConnection | null = null;
   #state: AmqpState = { state: 'reconnecting', reason: null };
   #turn = 0;
+  /** How much is awaited of it. */
+  #held: number;
+  readonly #pause: IdlePause;
   readonly #running: Promise<void>;
 
   constructor(settings: AmqpSettings, options: AmqpLinkOptions = {}) {
@@ -61,7 +66,21 @@ export class AmqpLink implements AsyncDisposable {
     this.#options = options;
     this.#heartbeat = settings.heartbeat ?? options.heartbeat ?? 60;
     this.#relay = options.steady === true && this.#heartbeat > 0 ? new Relay() : null;
+    this.#held = options.idle === true ? 0 : 1;
+    this.#pause = new IdlePause(this.#held > 0);
     this.#running = this.#run();
+  }
+
+  /**
+   * Something is awaited of it: until as many calls of {@link release} it keeps the process. While nothing is, a program that has nothing else
+   * to do ends.
+   */
+  hold(): void {
+    if (++this.#held === 1) this.#keep(true);
+  }
+
+  release(): void {
+    if (--this.#held === 0) this.#keep(false);
   }
 
   get state(): AmqpState {
@@ -100,6 +119,7 @@ export class AmqpLink implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    this.hold();
     this.#closing.abort();
     for (const wake of [...this.#waiting]) wake();
     const connection = this.#connection;
@@ -137,6 +157,7 @@ export class AmqpLink implements AsyncDisposable {
         await this.#options.onReady?.(connection);
         failures = 0;
         this.#connection = connection;
+        if (this.#held === 0) this.#keep(false);
         this.#set({ state: 'connected', reason: null });
         for (const wake of [...this.#waiting]) wake();
         this.#lost(await lost);
@@ -150,9 +171,20 @@ export class AmqpLink implements AsyncDisposable {
           hangUp(connection);
         }
       }
-      if (!signal.aborted)
-        await systemClock.sleep(backoffDelay(patience, failures), signal).catch(() => undefined);
+      if (!signal.aborted) await this.#pause.sleep(backoffDelay(patience, failures), signal);
     }
+  }
+
+  #keep(keeps: boolean): void {
+    this.#pause.keep(keeps);
+    if (this.#connection === null) return;
+    const { stream, heartbeater } = insideOf(this.#connection);
+    if (stream instanceof Socket) {
+      if (keeps) stream.ref();
+      else stream.unref();
+    }
+    // They go on for as long as there is a process.
+    for (const timer of timersOf(heartbeater)) timer.unref();
   }
 
   async #connect(): Promise<AmqpConnection> {
@@ -243,10 +275,23 @@ function hangUp(connection: AmqpConnection): void {
 }
 
 /** What the library does not show: its own connection, with the stream and the interval of heartbeats. */
-function insideOf(connection: AmqpConnection): { readonly heartbeat?: unknown; readonly stream?: unknown } {
+function insideOf(connection: AmqpConnection): {
+  readonly heartbeat?: unknown;
+  readonly stream?: unknown;
+  readonly heartbeater?: unknown;
+} {
   const inner: unknown = 'connection' in connection && connection.connection;
   return typeof inner === 'object' && inner !== null ? inner : {};
 }
+
+function timersOf(heartbeater: unknown): readonly NodeJS.Timeout[] {
+  if (typeof heartbeater !== 'object' || heartbeater === null) return [];
+  return Object.values(heartbeater).filter((each): each is NodeJS.Timeout => each instanceof Timeout);
+}
+
+const timer = setTimeout(() => undefined, 0);
+clearTimeout(timer);
+const Timeout = timer.constructor as new () => NodeJS.Timeout; // Node does not export it
 
 /** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */
 async function withEnd(promise: Promise<unknown>, ms: number): Promise<void> {

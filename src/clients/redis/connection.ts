@@ -71,9 +71,15 @@ export class RedisConnection implements AsyncDisposable {
     });
   }
 
-  /** Begins to connect; commands wait for the connection. */
+  /** Begins to connect; commands wait for the connection. It keeps the process while a command waits, unless {@link keepProcess}. */
   static async open(settings: RedisSettings): Promise<RedisConnection> {
     return new RedisConnection(settings, await import('@redis/client'));
+  }
+
+  /** From now on it keeps the process until it is closed. */
+  keepProcess(): this {
+    this.#link.hold();
+    return this;
   }
 
   get state(): RedisState {
@@ -171,13 +177,14 @@ export class RedisConnection implements AsyncDisposable {
         );
       await new Promise<void>((resolve) => {
         const wake = (): void => {
-          this.#waiting.delete(wake);
+          if (this.#waiting.delete(wake)) this.#link.release();
           signal?.removeEventListener('abort', wake);
           clearTimeout(timer);
           resolve();
         };
         const timer = setTimeout(wake, Math.min(left, 2 ** 31 - 1));
         this.#waiting.add(wake);
+        this.#link.hold();
         signal?.addEventListener('abort', wake, { once: true });
       });
     }
@@ -203,11 +210,12 @@ export class RedisConnection implements AsyncDisposable {
       };
       const abort = (): void => pending.fail(new ReplyLost(command, { cause: signal?.reason }));
       const settle = (then: () => void): void => {
-        this.#pending.delete(pending);
+        if (this.#pending.delete(pending)) this.#link.release();
         signal?.removeEventListener('abort', abort);
         then();
       };
       this.#pending.add(pending);
+      this.#link.hold();
       signal?.addEventListener('abort', abort, { once: true });
       this.#watch(until);
       answer.then(
@@ -229,7 +237,8 @@ export class RedisConnection implements AsyncDisposable {
   #watch(until: number): void {
     if (until === Number.POSITIVE_INFINITY || (this.#watchdog !== null && this.#watchdog.at <= until)) return;
     if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
-    const timer = setTimeout(() => this.#bark(), Math.max(1, until - performance.now()));
+    // What waits keeps the process, and not how long it may.
+    const timer = setTimeout(() => this.#bark(), Math.max(1, until - performance.now())).unref();
     this.#watchdog = { timer, at: until };
   }
 

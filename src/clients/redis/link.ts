@@ -1,7 +1,7 @@
 // A client of the library that is made anew whenever it is lost: the way there is looked up each time.
 import type { createClient } from '@redis/client';
 import { backoffDelay } from '../../lib/backoff.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { IdlePause } from '../../lib/idle-pause.ts';
 import { classifyRedisError } from './errors.ts';
 import { type Gate, gateOf } from './gate.ts';
 import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './settings.ts';
@@ -69,7 +69,12 @@ export class RedisLink {
   #turn = 0;
   #lose: ((error: Error) => void) | null = null;
   #gently = false;
-  #running: Promise<void>;
+  /** How much is awaited of it. */
+  #held = 0;
+  /** Also while it is being connected. */
+  #latest: RedisClient | null = null;
+  readonly #pause: IdlePause = new IdlePause(false);
+  readonly #running: Promise<void>;
 
   constructor(settings: RedisSettings, events: RedisLinkEvents) {
     this.settings = settings;
@@ -105,10 +110,29 @@ export class RedisLink {
     this.#lose?.(error);
   }
 
+  /**
+   * Something is awaited of it: until as many calls of {@link release} it keeps the process. While nothing is, a program that has nothing else
+   * to do ends.
+   */
+  hold(): void {
+    if (++this.#held === 1) this.#keep(true);
+  }
+
+  release(): void {
+    if (--this.#held === 0) this.#keep(false);
+  }
+
   async close(): Promise<void> {
+    this.hold();
     this.#closing.abort();
     this.#lose?.(new Error('closed'));
     await this.#running;
+  }
+
+  #keep(keeps: boolean): void {
+    this.#pause.keep(keeps);
+    if (keeps) this.#latest?.ref();
+    else this.#latest?.unref();
   }
 
   async #run(): Promise<void> {
@@ -142,8 +166,7 @@ export class RedisLink {
           else end(client);
         }
       }
-      if (!signal.aborted)
-        await systemClock.sleep(backoffDelay(patience, refusals), signal).catch(() => undefined);
+      if (!signal.aborted) await this.#pause.sleep(backoffDelay(patience, refusals), signal);
     }
   }
 
@@ -157,6 +180,8 @@ export class RedisLink {
     const client = await newClient(clientOptions(this.settings, endpoint));
     found.client = client;
     signal.throwIfAborted();
+    this.#latest = client;
+    if (this.#held === 0) client.unref();
     const lost = new Promise<Error>((resolve) => {
       this.#lose = resolve;
       client.on('error', resolve);

@@ -40,6 +40,7 @@ export class RedisPatterns implements AsyncDisposable {
         this.#watch(null);
       },
     });
+    this.#link.hold();
     const { client } = this.#link;
     const confirmation = this.#confirmation(listening);
     if (client !== null) this.#listen(client, listening);
@@ -47,6 +48,7 @@ export class RedisPatterns implements AsyncDisposable {
       await confirmation;
     } catch (error) {
       this.#listening.delete(listening);
+      this.#link.release();
       throw error;
     }
     return { [Symbol.asyncDispose]: () => this.#leave(listening) };
@@ -67,6 +69,7 @@ export class RedisPatterns implements AsyncDisposable {
     if (!this.#listening.delete(listening)) return;
     const { pattern, listener } = listening;
     await this.#link?.client?.pUnsubscribe(pattern, listener).catch(() => undefined);
+    this.#link?.release();
   }
 
   #resume(client: RedisClient): void {

@@ -56,6 +56,7 @@ export class RedisSubscriber implements AsyncDisposable {
           for (const each of this.#channels.values()) each.confirmed = false;
         },
       });
+      this.#link.hold(); // until nobody listens on the channel
       const { client } = this.#link;
       if (client !== null) void this.#listen(client, channel);
     }
@@ -72,6 +73,7 @@ export class RedisSubscriber implements AsyncDisposable {
     // Who is not confirmed yet is freed when that comes, see #listen.
     if (channel.confirmed)
       await this.#link?.client?.unsubscribe(name, channel.deliver).catch(() => undefined);
+    this.#link?.release();
   }
 
   /** Called when publications may have been missed. Returns how to stop that. */

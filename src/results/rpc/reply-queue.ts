@@ -43,6 +43,7 @@ export class ReplyQueue {
     this.#settings = settings;
     this.#options = options;
     this.#link = new AmqpLink(settings, {
+      idle: true,
       onReady: (connection) => this.#begin(connection),
       onLost: () => {
         this.#publishing = null;
@@ -67,6 +68,12 @@ export class ReplyQueue {
     return this.name;
   }
 
+  /** Somebody waits for a result; until what is returned is called. */
+  awaited(): () => void {
+    this.#link.hold();
+    return () => this.#link.release();
+  }
+
   /**
    * Sends a result to a queue. Resolves when RabbitMQ has it, or has found that the queue is gone, and with it those who
    * wanted the result. A result of which the confirmation was lost is sent again: who gets it twice sees it once.
@@ -86,6 +93,7 @@ export class ReplyQueue {
 
   /** Waits for what is being sent, and deletes the queue: nobody will look into it again. */
   async close(): Promise<void> {
+    this.#link.hold();
     while (this.#sendings.size > 0)
       await Promise.allSettled([...this.#sendings].map(({ done }) => done.promise));
     const gone = this.#consuming?.deleteQueue(this.name);

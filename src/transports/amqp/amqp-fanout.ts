@@ -28,6 +28,16 @@ export class AmqpFanout implements Fanout {
   }
 
   async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
+    const link = this.#open();
+    link.hold();
+    try {
+      await this.#publish(exchange, routingKey, message);
+    } finally {
+      link.release();
+    }
+  }
+
+  async #publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
     const channel = await this.#channel();
     try {
       const declared = this.#declared.get(exchange.name) ?? assertExchange(channel, exchange);
@@ -43,13 +53,20 @@ export class AmqpFanout implements Fanout {
 
   async subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable> {
     const listening: Listening = { subscription, listener, channel: null };
-    const connection = await this.#open().ready(readyMs);
-    await this.#listen(connection, listening);
+    const link = this.#open();
+    link.hold();
+    try {
+      await this.#listen(await link.ready(readyMs), listening);
+    } catch (error) {
+      link.release();
+      throw error;
+    }
     this.#listening.add(listening);
     return {
       [Symbol.asyncDispose]: async () => {
-        if (!this.#listening.delete(listening) || listening.channel === null) return;
-        await closeChannel(listening.channel);
+        if (!this.#listening.delete(listening)) return;
+        if (listening.channel !== null) await closeChannel(listening.channel);
+        link.release();
       },
     };
   }
@@ -69,6 +86,7 @@ export class AmqpFanout implements Fanout {
   #open(): AmqpLink {
     if (this.#closed) throw new BrokerUnavailable(`the connection to ${this.#settings.shown} is closed`);
     this.#link ??= new AmqpLink(this.#settings, {
+      idle: true,
       onReady: async (connection) => {
         for (const each of this.#listening) await this.#listen(connection, each);
       },

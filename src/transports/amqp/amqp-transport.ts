@@ -207,21 +207,22 @@ export class AmqpTransport implements Transport {
     return this.#waiting(suspectsOf(queue), () => this.#lineless.set(queue, now));
   }
 
-  async #waiting(queue: string, onMissing?: () => void): Promise<number> {
-    const { connection } = await this.#publisher.session();
-    const channel = await connection.createChannel();
-    channel.on('error', () => undefined);
-    try {
-      const { messageCount } = await channel.checkQueue(queue);
-      await closeChannel(channel);
-      return messageCount;
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 404) {
-        onMissing?.();
-        return 0;
+  #waiting(queue: string, onMissing?: () => void): Promise<number> {
+    return this.#publisher.during(async ({ connection }) => {
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      try {
+        const { messageCount } = await channel.checkQueue(queue);
+        await closeChannel(channel);
+        return messageCount;
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 404) {
+          onMissing?.();
+          return 0;
+        }
+        throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
       }
-      throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
-    }
+    });
   }
 
   #refuseIfClosed(): void {

@@ -68,11 +68,26 @@ export class Publisher implements AsyncDisposable {
   constructor(settings: AmqpSettings, declared: Declared, onState: (state: AmqpState) => void) {
     this.#settings = settings;
     this.#declared = declared;
-    this.#link = new AmqpLink(settings, { onState });
+    this.#link = new AmqpLink(settings, { onState, idle: true });
   }
 
-  /** A connection with all that is declared on it. @throws BrokerUnavailable */
-  async session(timeoutMs: number = defaultSendTimeoutMs, signal?: AbortSignal): Promise<Session> {
+  /** A connection with all that is declared on it, which keeps the process from now on. @throws BrokerUnavailable */
+  session(): Promise<Session> {
+    this.#link.hold();
+    return this.#open();
+  }
+
+  /** The same for as long as `work` takes. */
+  async during<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    this.#link.hold();
+    try {
+      return await work(await this.#open());
+    } finally {
+      this.#link.release();
+    }
+  }
+
+  async #open(timeoutMs: number = defaultSendTimeoutMs, signal?: AbortSignal): Promise<Session> {
     const connection = await this.#link.ready(timeoutMs, signal);
     if (this.#session?.connection === connection) return this.#session;
     const { delayedQueueType } = this.#settings;
@@ -92,10 +107,23 @@ export class Publisher implements AsyncDisposable {
   async send(
     prepare: (declarations: Declarations) => Promise<void>,
     messages: readonly Outgoing[],
-    { timeoutMs = defaultSendTimeoutMs, signal }: PublishOptions = {},
+    options: PublishOptions = {},
+  ): Promise<void> {
+    this.#link.hold();
+    try {
+      await this.#send(prepare, messages, options);
+    } finally {
+      this.#link.release();
+    }
+  }
+
+  async #send(
+    prepare: (declarations: Declarations) => Promise<void>,
+    messages: readonly Outgoing[],
+    { timeoutMs = defaultSendTimeoutMs, signal }: PublishOptions,
   ): Promise<void> {
     const until = performance.now() + timeoutMs;
-    const session = await this.session(timeoutMs, signal);
+    const session = await this.#open(timeoutMs, signal);
     const { state, reason } = this.#link.state;
     if (state === 'blocked') await this.#unblocked(until, signal, reason);
     try {
@@ -135,6 +163,7 @@ export class Publisher implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    this.#link.hold();
     for (const opening of this.#session?.lanes.values() ?? []) {
       const lane = await opening.catch(() => null);
       await lane?.channel.waitForConfirms().catch(() => undefined);

@@ -86,7 +86,7 @@ export class RedisFanout implements Fanout {
     const members = keys.map((key) => [key, '', queue].join(separator));
     const bindings = bindingKey(keyPrefix, exchange.name);
     await this.#ask(['SADD', bindings, ...members]);
-    const reader = await RedisConnection.open(this.#connection.settings);
+    const reader = (await RedisConnection.open(this.#connection.settings)).keepProcess();
     const closing = new AbortController();
     const reading = readAll(reader, keyPrefix + queue, closing.signal, (text) =>
       listener(decodeEnvelope(text), keys[0] ?? ''),

@@ -120,7 +120,8 @@ export class RedisTransport implements Transport {
     for (const queue of options.queues) await this.#bindings.declare(queue);
     const consumer = await RedisConsumer.join({
       connection: this.#connection,
-      connect: () => RedisConnection.open(this.#settings),
+      // A worker that waits for messages lives.
+      connect: async () => (await RedisConnection.open(this.#settings)).keepProcess(),
       clock: this.#clock,
       steps: this.#steps,
       options,
