@@ -2,7 +2,14 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import { idNotice, longestNotice, mostNotices, type NoticeBoard, rootNotice, stampNotice } from '../transports/fanout.ts';
+import {
+  idNotice,
+  longestNotice,
+  mostNotices,
+  type NoticeBoard,
+  rootNotice,
+  stampNotice,
+} from '../transports/fanout.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
 const keptMs = 10_800_000;
