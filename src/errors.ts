@@ -256,7 +256,21 @@ export class TimeoutError extends UmbelError {
   }
 }
 
-/** A task failed somewhere else. Carries what is known of the failure there. Thrown by `get()`. */
+/** What a record of a failure says. */
+export interface RemoteFailure {
+  /** `ValueError`; Celery's `exc_type`. */
+  readonly type: string;
+  /** As Python's `str(exception)`. */
+  readonly message: string;
+  readonly stack: string | null;
+  readonly module: string;
+  readonly args: readonly unknown[];
+}
+
+/**
+ * A task failed somewhere else. A task that throws it on has failed with the same, type and arguments included. Carries what is known of the
+ * failure there. Thrown by `get()`.
+ */
 export class TaskFailedError extends UmbelError {
   readonly taskId: string;
   /** The type's name over there: `ValueError`, `TypeError`. */
@@ -264,13 +278,19 @@ export class TaskFailedError extends UmbelError {
   readonly remoteMessage: string;
   /** Its stack or Python traceback, when it was sent along. */
   readonly remoteStack: string | null;
+  /** Python's module of the type: `builtins`, `shop.errors`; `javascript` for errors of ours; '' if it was not said. */
+  readonly remoteModule: string;
+  /** What the exception was made of: Python's `e.args`. */
+  readonly remoteArgs: readonly unknown[];
 
-  constructor(taskId: string, remote: { type: string; message: string; stack: string | null }) {
+  constructor(taskId: string, remote: RemoteFailure) {
     super('UMBEL_TASK_FAILED', `task ${taskId} failed: ${remote.type}: ${remote.message}`);
     this.taskId = taskId;
     this.remoteType = remote.type;
     this.remoteMessage = remote.message;
     this.remoteStack = remote.stack;
+    this.remoteModule = remote.module;
+    this.remoteArgs = remote.args;
   }
 }
 
@@ -279,7 +299,7 @@ export class ChordError extends TaskFailedError {
   /** The member that failed, where the error says it. */
   readonly memberId: string | null;
 
-  constructor(taskId: string, remote: { type: string; message: string; stack: string | null }) {
+  constructor(taskId: string, remote: RemoteFailure) {
     super(taskId, remote);
     this.memberId = /^Dependency (\S+) raised /.exec(remote.message)?.[1] ?? null;
   }

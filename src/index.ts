@@ -88,6 +88,7 @@ export {
 export type { Duration } from './lib/duration.ts';
 export type { Logger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
+export { PythonException } from './protocol/exception.ts';
 export type { WireSignature } from './protocol/message.ts';
 export type { ResultRecord, TaskState, WireException } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';

@@ -6,6 +6,7 @@ import type { AsyncResult } from '../results/async-result.ts';
 import { addToChord } from './add-to-chord.ts';
 import type { App } from './app.ts';
 import { bindArguments } from './arguments.ts';
+import { checkArity } from './arity.ts';
 import { runAs } from './context.ts';
 import { Ignore, type Outcome, Reject, Replaced, Retry, type RetryOptions } from './outcome.ts';
 import { checkNamed } from './priority.ts';
@@ -135,7 +136,9 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     if (taskPrerun.connected) await taskPrerun.send({ task, request: context.request }, context.logger);
     const { options, run } = task;
     if (run === null) throw new Error(`the task '${task.name}' lives elsewhere and cannot be run here`);
-    const { args, kwargs } = context.request;
+    const { args, kwargs, message } = context.request;
+    if (message.lang !== 'js' && options.input === null && task.takesCall !== true)
+      checkArity(task, args, context.logger);
     const ready =
       task.takesCall === true ? [args, kwargs] : bindArguments(task.name, options.input, args, kwargs);
     const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;

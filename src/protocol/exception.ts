@@ -1,5 +1,5 @@
 // Errors as Celery keeps them, and back to what can be said of them here. Classes are never looked up by name.
-import { UmbelError } from '../errors.ts';
+import { type RemoteFailure, TaskFailedError, UmbelError } from '../errors.ts';
 import { encodeJson } from './json.ts';
 import { isMap } from './refusal.ts';
 import type { WireException } from './result-meta.ts';
@@ -10,6 +10,41 @@ export interface WireFailure {
   readonly exception: WireException;
   /** Its stack and those of its causes, as text; null when it has none. */
   readonly traceback: string | null;
+}
+
+/**
+ * An exception as a Python program knows it, for its `except` clauses: `throw new PythonException('shop.errors.OutOfStock', 'tea', 3)`
+ * is its `raise OutOfStock('tea', 3)`. Python makes it anew from the arguments, if it has imported the module; else it sees one of that
+ * name. Extend it for errors that are thrown often.
+ * @example
+ * class OutOfStock extends PythonException {
+ *   constructor(product: string, left: number) {
+ *     super('shop.errors.OutOfStock', product, left);
+ *   }
+ * }
+ */
+export class PythonException extends Error {
+  /** `OutOfStock` */
+  readonly type: string;
+  /** `shop.errors`; of Python's own exceptions `builtins`. */
+  readonly module: string;
+  /** Python's `e.args`. */
+  readonly args: readonly unknown[];
+
+  /**
+   * @param path module and class; `ValueError` alone is one of Python's own
+   * @throws TypeError when it is no such path
+   */
+  constructor(path: string, ...args: readonly unknown[]) {
+    if (!/^[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*$/u.test(path))
+      throw new TypeError(`'${path}' is no class of Python: it is written 'shop.errors.OutOfStock'`);
+    super(messageOf(args));
+    const cut = path.lastIndexOf('.');
+    this.type = path.slice(cut + 1);
+    this.module = cut < 0 ? 'builtins' : path.slice(0, cut);
+    this.args = args;
+    this.name = this.type;
+  }
 }
 
 /** An error of another process or thread, as it was written there: it is written the same again. */
@@ -32,7 +67,8 @@ export class WrittenError extends Error {
 /**
  * An error, or whatever was thrown, in Celery's form. Errors that Celery knows (time limits, NotRegistered …) get its
  * names, and names that are Python's own exceptions (`ValueError`, `TypeError`) its module, so that a Python program
- * catches them as what they are; all others are of the module `javascript`.
+ * catches them as what they are; so have arguments that do not fit, which are a `TypeError` there. What a task elsewhere failed with,
+ * thrown on, is written the same again. All others are of the module `javascript`.
  */
 export function encodeException(error: unknown): WireFailure {
   try {
@@ -47,19 +83,11 @@ export function encodeException(error: unknown): WireFailure {
   }
 }
 
-/** What a record of a failure says, read leniently: whatever a peer wrote, there is an answer. */
-export interface RemoteFailure {
-  /** `ValueError`; Celery's `exc_type`. */
-  readonly type: string;
-  /** As Python's `str(exception)`. */
-  readonly message: string;
-  readonly stack: string | null;
-}
-
-/** Reads the result of a FAILURE, RETRY or REVOKED record. */
+/** Reads the result of a FAILURE, RETRY or REVOKED record, leniently: whatever a peer wrote, there is an answer. */
 export function decodeException(result: unknown, traceback: string | null): RemoteFailure {
-  const { exc_type, exc_message } = asWireException(result);
-  return { type: exc_type, message: messageOf(exc_message), stack: traceback };
+  const { exc_type, exc_message, exc_module } = asWireException(result);
+  const message = messageOf(exc_message);
+  return { type: exc_type, message, stack: traceback, module: exc_module, args: exc_message };
 }
 
 /** A stored exception with every part there. */
@@ -95,6 +123,12 @@ const maxCauses = 8;
 
 /** Errors that Celery makes itself: its names, and the arguments that its classes take. */
 function celeryForm(error: Error): WireException | undefined {
+  if (error instanceof PythonException)
+    return { exc_type: error.type, exc_message: error.args.map(writable), exc_module: error.module };
+  if (error instanceof TaskFailedError) {
+    const { remoteType, remoteArgs, remoteModule } = error;
+    return { exc_type: remoteType, exc_message: [...remoteArgs], exc_module: remoteModule };
+  }
   if (!(error instanceof UmbelError)) {
     if (error.name === 'Reject' && 'requeue' in error)
       return celery('Reject', [error.message, error.requeue === true]);
@@ -117,6 +151,8 @@ function celeryForm(error: Error): WireException | undefined {
       return celery('TaskRevokedError', ['reason' in error ? error.reason : error.message]);
     case 'UMBEL_TIMEOUT':
       return celery('TimeoutError', [error.message]);
+    case 'UMBEL_INVALID_ARGUMENTS':
+      return { exc_type: 'TypeError', exc_message: [error.message], exc_module: 'builtins' };
     case 'UMBEL_NOT_SERIALIZABLE':
       return { exc_type: 'EncodeError', exc_message: [error.message], exc_module: 'kombu.exceptions' };
     default:
@@ -206,6 +242,8 @@ function traceOf(error: Error): string | null {
     seen.add(current);
     const stack = typeof current.stack === 'string' ? current.stack : `${current.name}: ${current.message}`;
     trace += trace === '' ? stack : `\n\nCaused by: ${stack}`;
+    if (current instanceof TaskFailedError && current.remoteStack !== null)
+      trace += `\n\nCaused by: ${current.remoteStack}`;
     current = current.cause;
   }
   return trace === '' ? null : cut(trace, maxTraceLength);

@@ -1,9 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import { MaxRetriesExceeded, NotSerializableError, TimeLimitExceeded } from '../../src/errors.ts';
-import { asWireException, decodeException, encodeException } from '../../src/protocol/exception.ts';
+import {
+  InvalidArgumentsError,
+  MaxRetriesExceeded,
+  NotSerializableError,
+  TaskFailedError,
+  TimeLimitExceeded,
+} from '../../src/errors.ts';
+import {
+  asWireException,
+  decodeException,
+  encodeException,
+  PythonException,
+} from '../../src/protocol/exception.ts';
 
 describe('an error in the form of Celery', () => {
   class ShopError extends Error {}
+  class OutOfStock extends PythonException {
+    constructor(product: string, left: number) {
+      super('shop.errors.OutOfStock', product, left);
+    }
+  }
   class Named extends Error {
     override name = 'PaymentDeclined';
   }
@@ -46,11 +62,45 @@ describe('an error in the form of Celery', () => {
       Object.assign(new Error('because'), { name: 'Reject', requeue: false }),
       { exc_type: 'Reject', exc_message: ['because', false], exc_module: 'celery.exceptions' },
     ],
+    [
+      'an exception of a Python program',
+      new OutOfStock('tea', 3),
+      { exc_type: 'OutOfStock', exc_message: ['tea', 3], exc_module: 'shop.errors' },
+    ],
+    [
+      "one of Python's own",
+      new PythonException('LookupError', 'a', 1),
+      { exc_type: 'LookupError', exc_message: ['a', 1], exc_module: 'builtins' },
+    ],
+    [
+      'what a task elsewhere failed with',
+      new TaskFailedError('id', decodeException(encodeException(new OutOfStock('tea', 3)).exception, null)),
+      { exc_type: 'OutOfStock', exc_message: ['tea', 3], exc_module: 'shop.errors' },
+    ],
+    [
+      'arguments that do not fit',
+      new InvalidArgumentsError('t', [{ path: '$.a', message: 'no' }]),
+      { exc_type: 'TypeError', exc_module: 'builtins' },
+    ],
     ['thrown text', 'just text', { exc_type: 'Error', exc_message: ['just text'] }],
     ['a thrown function', () => 1, { exc_type: 'Error', exc_message: ['() => 1'] }],
     ['thrown nothing', undefined, { exc_type: 'Error', exc_message: [undefined] }],
   ])('%s', (_, error, expected) => {
     expect(encodeException(error).exception).toMatchObject(expected);
+  });
+
+  it("an exception of a Python program reads as Python's str(), and is named by module and class", () => {
+    expect(new OutOfStock('tea', 3)).toMatchObject({ name: 'OutOfStock', message: "('tea', 3)" });
+    expect(new PythonException('KeyError', 'tea').message).toBe('tea');
+    for (const path of ['', 'shop..Error', 'os.system("x")', '7.a'])
+      expect(() => new PythonException(path)).toThrow(TypeError);
+  });
+
+  it('what is thrown on keeps both stacks', () => {
+    const remote = { type: 'E', message: '', stack: 'Traceback: over there', module: 'm', args: [] };
+    expect(encodeException(new TaskFailedError('id', remote)).traceback).toMatch(
+      /^TaskFailedError[\s\S]*Caused by: Traceback: over there$/,
+    );
   });
 
   it('an exception that steers the Python interpreter is not one of its own', () => {
@@ -128,7 +178,7 @@ describe('what a record says of a failure', () => {
     ['it broke', { type: 'Error', message: 'it broke' }],
     [null, { type: 'Error', message: 'None' }],
   ])('%j', (result, expected) => {
-    expect(decodeException(result, 'trace')).toEqual({ ...expected, stack: 'trace' });
+    expect(decodeException(result, 'trace')).toMatchObject({ ...expected, stack: 'trace' });
     expect(asWireException(asWireException(result))).toEqual(asWireException(result));
   });
 });

@@ -101,6 +101,14 @@ export function errorCases(pair: () => Pair): void {
     });
   });
 
+  test("a TypeScript task raises a Python program's own exception, with its arguments, and throws on what a Python task has raised", async () => {
+    const own = { class: 'InsufficientFunds', module: 'interop_app', text: 'balance 5, needed 7' };
+    expect(await typescriptFails('python')).toMatchObject({ error: { ...own, args: [5, 7] } });
+    const again = await typescriptFails('again');
+    expect(again).toMatchObject({ error: { ...own, args: [5, 7] } });
+    expect(again).toHaveProperty('traceback', expect.stringContaining('interop_app.py'));
+  });
+
   test("Celery's own errors in TypeScript are Celery's classes in Python", async () => {
     const { python } = pair();
     expect(await typescriptFails('soft')).toMatchObject({

@@ -54,7 +54,8 @@ export function valueCases(pair: () => Pair): void {
     const outcome = async (name: string, call: object) =>
       (await python.get(await python.send(name, call))).error;
     expect(await outcome('ts.greet', { kwargs: 'dict(name=7)' })).toMatchObject({
-      class: 'InvalidArgumentsError',
+      class: 'TypeError',
+      module: 'builtins',
       text: expect.stringContaining('$.name'),
     });
     expect(await outcome('ts.greet', { args: '(1, 2, 3, 4)' })).toMatchObject({
@@ -62,6 +63,10 @@ export function valueCases(pair: () => Pair): void {
     });
     expect(await outcome('ts.add', { kwargs: 'dict(x=1, y=2)' })).toMatchObject({
       text: expect.stringContaining('$kwargs.x'),
+    });
+    expect(await outcome('ts.add', { args: '(1, 2, 3)' })).toMatchObject({
+      class: 'TypeError',
+      text: expect.stringContaining('at most 2 arguments (x, y), 3 given'),
     });
   });
 

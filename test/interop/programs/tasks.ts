@@ -4,7 +4,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { SoftTimeLimitExceeded } from '../../../src/errors.ts';
-import { type App, Decimal, Ignore, PlainDate, PlainTime, Reject, Uuid } from '../../../src/index.ts';
+import {
+  type App,
+  Decimal,
+  Ignore,
+  PlainDate,
+  PlainTime,
+  PythonException,
+  Reject,
+  Uuid,
+} from '../../../src/index.ts';
 import { canonical } from '../../protocol/python.ts';
 
 export class InsufficientFunds extends Error {
@@ -34,12 +43,16 @@ export function defineTasks(app: App): void {
 
   app.task('ts.values', (kind: string) => values[kind]);
 
-  app.task('ts.fail', (kind: string) => {
+  app.task('ts.fail', async (kind: string) => {
     switch (kind) {
       case 'type':
         throw new TypeError('deliberate');
       case 'custom':
         throw new InsufficientFunds('balance 5, needed 7');
+      case 'python':
+        throw new PythonException('interop_app.InsufficientFunds', 5, 7);
+      case 'again':
+        return (await app.send('py.fail', ['custom'])).get({ allowSyncSubtasks: true });
       case 'unicode':
         throw new RangeError('Schlüssel 鍵 🎉');
       case 'cause':

@@ -1,0 +1,50 @@
+// Whether the arguments of a call from another language are as many as the task's code takes, as far as that can be known.
+import { InvalidArgumentsError } from '../errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { AnyTask, TaskBody } from './task.ts';
+
+/**
+ * No compiler has seen a call of another program. Too many arguments fail it, as they do in Python; of too few nobody knows whether they
+ * may be left out, so that is said in the log, once for each task.
+ * @throws InvalidArgumentsError
+ */
+export function checkArity({ name, options, run }: AnyTask, args: readonly unknown[], logger: Logger): void {
+  const declared = run === null ? null : parametersOf(run);
+  if (run === null || declared === null) return;
+  const names = options.bind ? declared.slice(1) : declared;
+  if (args.length > names.length)
+    throw new InvalidArgumentsError(name, [
+      {
+        path: '$args',
+        message: `takes at most ${names.length} arguments (${names.join(', ')}), ${args.length} given`,
+      },
+    ]);
+  if (args.length === names.length || warned.has(run)) return;
+  warned.add(run);
+  const missing = names.slice(args.length).join(', ');
+  logger.warn(
+    { task_name: name },
+    `${name} was called from another program without ${missing}, which it sees as undefined; give it a schema (input) if that is wrong`,
+  );
+}
+
+const warned = new WeakSet<TaskBody>();
+
+/** The names of its parameters, where there is nothing but names: no default, no rest, no pattern, and no look at `arguments`. Else null. */
+export function parametersOf(run: TaskBody): readonly string[] | null {
+  const cached = known.get(run);
+  if (cached !== undefined) return cached;
+  const source = Function.prototype.toString.call(run);
+  const list = /\barguments\b|\[native code\]/.test(source) ? undefined : source.match(plainList);
+  const names = (list?.[1] ?? list?.[2])?.split(',').map((name) => name.trim());
+  const parameters = names?.filter((name) => name !== '') ?? null;
+  // A compiler of types leaves spaces where they were; anything else is not what it looked like.
+  const read = parameters?.length === run.length ? parameters : null;
+  known.set(run, read);
+  return read;
+}
+
+const known = new WeakMap<TaskBody, readonly string[] | null>();
+
+/** `(x, y) =>`, `async function* name(x, y) {`, `name(x, y) {`, `x =>`. */
+const plainList = /^(?:async\b\s*)?(?:function\b)?[\s*]*[\w$]*\s*\(([\w$,\s]*)\)|^(?:async\s+)?([\w$]+)\s*=>/;
