@@ -26,7 +26,8 @@ const guides = [
 /** A program as a user would write it, with the doors of this checkout. */
 function fromHere(program: string): string {
   return program
-    .replace("'umbel'", `'${join(root, 'src/index.ts')}'`)
+    .replaceAll("'umbel'", `'${join(root, 'src/index.ts')}'`)
+    .replace("'umbel/control'", `'${join(root, 'src/control/control.ts')}'`)
     .replace("'umbel/worker'", `'${join(root, 'src/worker/worker.ts')}'`)
     .replace("'../../src/index.ts'", `'${join(root, 'src/index.ts')}'`)
     .replace("'zod'", `'${join(root, 'node_modules/zod/index.js')}'`);
