@@ -30,6 +30,8 @@ export interface TaskRequest {
   /** Seconds, as the sender said. */
   readonly softTimeLimit: number | null;
   readonly ignoreResult: boolean;
+  /** The number on the wire: on Redis 0 is the most urgent, on RabbitMQ the highest. */
+  readonly priority: number;
   readonly queue: string;
   /** It was delivered before and came back: its worker died, or lost it. */
   readonly redelivered: boolean;
@@ -121,6 +123,9 @@ class MessageRequest implements TaskRequest {
   }
   get ignoreResult(): boolean {
     return this.message.ignoreResult;
+  }
+  get priority(): number {
+    return this.message.priority;
   }
   get queue(): string {
     return this.#place.queue;

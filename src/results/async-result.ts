@@ -135,6 +135,21 @@ export class AsyncResult<R = unknown> {
     return isException(record.status) ? toError(record) : record.result;
   }
 
+  /** Celery's name for {@link status}. */
+  state(): Promise<TaskState> {
+    return this.status();
+  }
+
+  /** Celery's other name for {@link info}: what is known now, without waiting. {@link get} waits. */
+  result(): Promise<unknown> {
+    return this.info();
+  }
+
+  /** When it ended; null while it has not. Celery's `date_done`. */
+  async dateDone(): Promise<Date | null> {
+    return (await this.record())?.dateDone ?? null;
+  }
+
   /** The remote stack or Python traceback, if the task has failed and it was sent along. */
   async traceback(): Promise<string | null> {
     return (await this.record())?.traceback ?? null;

@@ -220,7 +220,7 @@ describe('a result that Python stored is read', () => {
     ['RETRY', 'ValueError', 'later'],
   ])('%s: the exception, for people', (name, type, message) => {
     const record = result(name);
-    expect(decodeException(record.result, record.traceback)).toEqual({
+    expect(decodeException(record.result, record.traceback)).toMatchObject({
       type,
       message,
       stack: record.traceback,

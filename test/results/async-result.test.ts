@@ -28,6 +28,22 @@ const failure = {
   traceback: 'Traceback (most recent call last):\n  File "tasks.py", line 3',
 };
 
+test("state, result and dateDone are Celery's names for what is known now", async () => {
+  const result = new AsyncResult('a', backend);
+  expect([await result.state(), await result.result(), await result.dateDone()]).toEqual([
+    'PENDING',
+    null,
+    null,
+  ]);
+  const dateDone = new Date(1_700_000_000_000);
+  await put('SUCCESS', { result: 5, dateDone });
+  expect([await result.state(), await result.result(), await result.dateDone()]).toEqual([
+    'SUCCESS',
+    5,
+    dateDone,
+  ]);
+});
+
 test('get waits for the value, and tells of each state on the way', async () => {
   const seen: [string, unknown][] = [];
   const onProgress = (record: ResultRecord): void => {
