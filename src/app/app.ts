@@ -263,6 +263,11 @@ export class App implements AsyncDisposable {
     return this.#stores;
   }
 
+  /** The stores are asked for, and have not answered yet. @internal */
+  get opening(): boolean {
+    return this.#opening !== null && this.#stores === null && !this.#closed;
+  }
+
   /** From now on its stores are these. For a child, whose worker has them open. @internal */
   useStores(stores: Stores): void {
     this.#stores = stores;

@@ -4,6 +4,7 @@ import { App } from '../app/app.ts';
 import { LoadError } from '../app/import-module.ts';
 import { loadApp } from '../app/load-app.ts';
 import type { Priority } from '../app/priority.ts';
+import { redacted } from '../lib/redact.ts';
 import { createOutput, type Output } from './output.ts';
 import { UsageError } from './usage.ts';
 
@@ -66,11 +67,27 @@ export async function withApp(
   const output = createOutput(options);
   const spec = appSpec(options);
   const app = spec === undefined ? bareApp(options) : await loadWith(spec, options);
+  using _telling = options.quiet ? null : tellThatWeWait(app, output);
   try {
     await work({ app, output, loaded: spec !== undefined });
   } finally {
     await app.close();
   }
+}
+
+/** How long a command says nothing before it says for whom it waits. Milliseconds. */
+const silentMs = 1000;
+
+/** A broker that is away is waited for, some seconds: not without a word. */
+function tellThatWeWait(app: App, output: Output): Disposable {
+  const timer = setTimeout(() => {
+    const { state, reason = null } = app.stores?.transport.status ?? {};
+    if (!app.opening && (state === undefined || state === 'connected')) return;
+    const why = reason === null ? '' : ` (${reason})`;
+    output.note(`waiting for the broker ${redacted(app.config.broker)}${why} …`);
+  }, silentMs);
+  timer.unref();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 /** For commands that cannot do without the user's tasks. */

@@ -117,7 +117,7 @@ async function prettyStream(
     colorize: options.file === undefined && options.color !== false && wantsColors(process.stderr),
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     // The worker's sentences say these already; what a task logs gets them in front, as in Celery.
-    ignore: 'task_id,task_name,hostname,runtime',
+    ignore: 'task_id,task_name,node,runtime',
     // What looks like a line of the log begins further in, as the lines of an error do.
     messageFormat: (line, key) => withTask(line, String(line[key] ?? '')).replaceAll('\n', '\n    '),
     singleLine: true,

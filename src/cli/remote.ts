@@ -33,15 +33,24 @@ export function askingOf({ timeout, destination, pattern }: RemoteOptions): Cont
   };
 }
 
-/** Shows the answers as Celery does, and says who was silent. Exit code 69 when nobody answered. */
-export async function showAnswers(output: Output, { replies, silent }: Answers): Promise<void> {
+/**
+ * Shows the answers as Celery does, and says who was silent. For programs `{node: reply}`, or, as `celery control -j` has it, a list of such.
+ * Exit code 69 when nobody answered, 1 when a node said that it could not.
+ */
+export async function showAnswers(
+  output: Output,
+  { replies, silent }: Answers,
+  json: 'map' | 'list' = 'map',
+): Promise<void> {
   for (const [node, value] of [...replies].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const [state, told] = stateOf(value);
+    if (state === 'ERROR') process.exitCode = exitCode.failed;
     output.say(`->  ${output.bold(clean(node))}: ${state}`);
     if (isTaskList(told)) await output.table(taskHead, told.map(taskRow));
     else if (told !== '') output.say(indented(told, output));
   }
-  output.data({ replies: Object.fromEntries(replies), silent });
+  const each = [...replies].map(([node, value]) => ({ [node]: value }));
+  output.data(json === 'list' ? each : Object.assign({}, ...each));
   if (replies.size > 0) output.say(`\n${count(replies.size)} online.`);
   if (silent.length > 0) output.note(`No answer from ${silent.map(clean).join(', ')}.`);
   if (replies.size > 0) return;

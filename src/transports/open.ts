@@ -5,9 +5,6 @@ import type { Transport } from './transport.ts';
 
 const noOptions: TransportOptions = { queues: [], driver: {} };
 
-/** Schemes that Celery's users will try, and that come later. */
-const notYet: ReadonlySet<string> = new Set([]);
-
 /**
  * Opens the transport that a broker URL names, loading only its driver.
  * @throws ConfigError for a scheme that is unknown, and for options that the driver does not know; StoreError or
@@ -32,7 +29,7 @@ export async function openTransport(url: string, options: TransportOptions = noO
       return (await import('./amqp/amqp-transport.ts')).openAmqpTransport(url, options);
     default:
       throw new ConfigError(
-        `broker: '${scheme}://' is ${notYet.has(scheme) ? 'not in this version' : 'unknown'}; there are sqlite://, redis:// and memory://`,
+        `broker: '${scheme}://' is unknown; there are sqlite://, redis://, amqp:// and memory://`,
       );
   }
 }

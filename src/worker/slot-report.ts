@@ -40,7 +40,7 @@ export async function tellSlots(parts: SlotParts | null, { name, clock, logger }
   const running = [...processor.running];
   const between = processor.inHand.size - running.length;
   logger.warn(
-    { hostname: name, pool: pool.name, concurrency: size, running: running.length, begin_or_settle: between },
+    { node: name, pool: pool.name, concurrency: size, running: running.length, begin_or_settle: between },
     `SIGUSR1: ${name} runs ${running.length} of ${size} tasks at a time (pool ${pool.name}); ${between} more begin, or are being settled`,
   );
   const places = pool.report();

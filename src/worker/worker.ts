@@ -173,7 +173,7 @@ export class Worker implements Service {
     this.#shown = parts;
     await parts.scaler?.start();
     logger.info(
-      { hostname: name, queues: this.queues, concurrency },
+      { node: name, queues: this.queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
     );
     this.#tellUnserved();
@@ -246,7 +246,7 @@ export class Worker implements Service {
     await parts.cluster.close();
     this.#leftSoftly.abort();
     await workerShutdown.send({ hostname }, logger);
-    logger.info({ hostname }, `${hostname} stopped`);
+    logger.info({ node: hostname }, `${hostname} stopped`);
   }
 
   /** Why it takes no tasks now; null: it does. */

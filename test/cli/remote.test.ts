@@ -27,7 +27,20 @@ test('workers in another process are seen, asked and changed', async () => {
   expect(active.stdout).toContain(id);
   expect(active.stdout).toContain('shop.slow');
   const grown = await umbel(folder, ['control', 'pool_grow', '3', '-d', 'w@here', '-t', '60', '--json']);
-  expect(JSON.parse(grown.stdout)).toEqual({ replies: { 'w@here': { ok: 'pool will grow' } }, silent: [] });
+  expect(JSON.parse(grown.stdout)).toEqual([{ 'w@here': { ok: 'pool will grow' } }]);
+  const refused = await umbel(folder, [
+    'control',
+    'rate_limit',
+    'shop.none',
+    '1/s',
+    '-d',
+    'w@here',
+    '-t',
+    '60',
+  ]);
+  expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('w@here: ERROR') });
+  const pinged = await umbel(folder, ['inspect', 'ping', '-d', 'w@here', '-t', '60', '-j']);
+  expect(JSON.parse(pinged.stdout)).toEqual({ 'w@here': { ok: 'pong' } });
   const greeted = await umbel(folder, [
     '-A',
     './app.js',

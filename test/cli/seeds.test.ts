@@ -54,7 +54,7 @@ test('worker, inspect active, registered and stats, control, and purge, as one t
   const stats = await umbel(folder, [...app, 'inspect', 'stats', ...it, '--json']);
   const revoked = await umbel(folder, [...app, 'control', 'rate_limit', 'shop.add', '10/m', ...it]);
   expect(registered.stdout).toContain('* shop.add');
-  const [reply] = Object.values<{ pool: Record<string, unknown> }>(JSON.parse(stats.stdout).replies);
+  const [reply] = Object.values<{ pool: Record<string, unknown> }>(JSON.parse(stats.stdout));
   expect(reply?.pool['max-concurrency']).toBe(3);
   expect(revoked.stdout).toContain('new rate limit set successfully');
   await umbel(folder, [...app, 'call', 'shop.add', '-Q', 'other']);

@@ -67,7 +67,7 @@ describe('a signal to stop ends', () => {
   test.each<[readonly string[], NodeJS.Signals]>([
     [worker, 'SIGTERM'],
     [['events', '--dump'], 'SIGINT'],
-    [['top', '--once'], 'SIGTERM'],
+    [['status'], 'SIGTERM'],
   ])('when the broker is silent: umbel %j', async (command, signal) => {
     const server = createServer(() => undefined).listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
@@ -78,6 +78,8 @@ describe('a signal to stop ends', () => {
     const program = start(project({ 'app.js': app }), ['-A', './app.js', ...command]);
     const [socket] = await within(asked, 'a connection');
     onTestFinished(() => void socket.destroy());
+    // A worker's log says it.
+    if (command !== worker) await program.said(/waiting for the broker redis:/);
     program.kill(signal);
     await within(program.ended, `the end of umbel ${command[0]}`);
   });

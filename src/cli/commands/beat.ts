@@ -68,7 +68,7 @@ async function beat(options: BeatCommandOptions): Promise<void> {
     return;
   }
   endWithParent();
-  await withApp(options, async ({ app }) => {
+  await withApp({ ...options, quiet: true }, async ({ app }) => {
     requireSharedStore(app);
     const { Beat } = await import('../../beat/beat.ts');
     using _pidFile = await pidFileOf(options.pidfile, node);

@@ -42,7 +42,8 @@ Examples:
   umbel -A ./app.ts control rate_limit shop.mail 10/m
   umbel -A ./app.ts control add_consumer slow -d celery@eu1
 
-A revoked task is not run by any worker, also by one that starts later. Exit code 69 when nobody answered.`,
+A revoked task is not run by any worker, also by one that starts later. Exit code 69 when nobody answered, 1 when a worker said
+that it could not.`,
     )
     .action((name: string | undefined, args: readonly string[], _: unknown, self: Command) =>
       tell(name, args, optionsOf<ControlCommandOptions>(self)),
@@ -80,7 +81,7 @@ async function tell(
       output.data({ sent: 'shutdown' });
       return;
     }
-    await showAnswers(output, await perform(control, known?.name ?? name, given, options));
+    await showAnswers(output, await perform(control, known?.name ?? name, given, options), 'list');
   });
 }
 

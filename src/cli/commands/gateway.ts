@@ -50,7 +50,7 @@ Examples:
 async function serve(options: GatewayCommandOptions): Promise<void> {
   requireApp(options);
   endWithParent();
-  await withApp(options, async ({ app }) => {
+  await withApp({ ...options, quiet: true }, async ({ app }) => {
     const { GatewayServer } = await import('../../gateway/gateway.ts');
     const logger = await createLogger({
       ...options,

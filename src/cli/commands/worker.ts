@@ -126,7 +126,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   if (options.detach && !isDetached) return startInBackground(options);
   endWithParent();
   using hangup = listenToHangup();
-  await withApp(options, async ({ app, output }) => {
+  await withApp({ ...options, quiet: true }, async ({ app, output }) => {
     if (options.beat) requireSharedStore(app);
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
     const format = logFormat(options.logFormat, options.logfile);

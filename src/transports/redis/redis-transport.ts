@@ -64,7 +64,7 @@ export class RedisTransport implements Transport {
   readonly notices: RedisNotices;
   readonly #settings: RedisSettings;
   readonly #connection: RedisConnection;
-  readonly #status = new StatusBoard();
+  readonly #status: StatusBoard = new StatusBoard({ state: 'reconnecting', reason: null });
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly #clock: Clock;
   readonly #sends: Sends;
