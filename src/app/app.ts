@@ -6,6 +6,7 @@ import { AsyncResult, fromTuple, GroupResult, type ResultHome } from '../results
 import type { ResultBackend } from '../results/backend.ts';
 import { groupRecords } from '../results/group-records.ts';
 import { openBackend } from '../results/open.ts';
+import { type Exchanges, exchangesNamed } from '../transports/fanout.ts';
 import { openTransport } from '../transports/open.ts';
 import type { Transport } from '../transports/transport.ts';
 import { checkShape } from './arguments.ts';
@@ -73,6 +74,8 @@ export class App implements AsyncDisposable {
   readonly router: Router;
   /** @internal */
   readonly topology: Topology;
+  /** @internal Where its events and its remote control go. */
+  readonly exchanges: Exchanges;
   /** What is said of tasks that are not defined here. @internal */
   readonly defaults: ResolvedTaskOptions;
   #stores: Stores | null = null;
@@ -96,6 +99,7 @@ export class App implements AsyncDisposable {
     this.config = resolveConfig(options);
     this.router = new Router(this.config.taskRoutes);
     this.topology = new Topology(this.config.taskQueues, this.config);
+    this.exchanges = exchangesNamed(this.config.controlExchange, this.config.eventExchange);
     this.defaults = resolveTaskOptions('*', {}, this.config);
     this.schedules = new DeclaredSchedules(this.config.beatSchedule);
   }

@@ -143,6 +143,12 @@ export interface Settings {
   readonly workerEnableRemoteControl: boolean;
   /** Tell of each call that it was sent. */
   readonly taskSendSentEvent: boolean;
+  /** The exchange of remote control is `<this>.pidbox`. Default `celery`. The same for all programs that are to hear each other. */
+  readonly controlExchange: string;
+  /** The exchange of events. Default `celeryev`. */
+  readonly eventExchange: string;
+  /** What the queues of those who listen to events begin with. Default `celeryev`. */
+  readonly eventQueuePrefix: string;
   /** Bytes of one message. Default 10 MiB. */
   readonly maxMessageSize: number;
   /** What is sent by itself, and when; see the guide to scheduling. */
@@ -284,6 +290,9 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerSoftShutdownTimeout: given.secondsAbove('workerSoftShutdownTimeout', 0, 0),
     workerSendTaskEvents: given.flag('workerSendTaskEvents', false),
     workerEnableRemoteControl: given.flag('workerEnableRemoteControl', true),
+    controlExchange: checkName(given.text('controlExchange', 'celery'), 'controlExchange'),
+    eventExchange: checkName(given.text('eventExchange', 'celeryev'), 'eventExchange'),
+    eventQueuePrefix: checkName(given.text('eventQueuePrefix', 'celeryev'), 'eventQueuePrefix'),
     taskSendSentEvent: given.flag('taskSendSentEvent', false),
     maxMessageSize: given.integer('maxMessageSize', 1024, defaultLimits.maxSize, defaultLimits.maxSize),
     beatSchedule: given.beatSchedule('beatSchedule'),

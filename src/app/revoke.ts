@@ -1,6 +1,6 @@
 import { requestMessage } from '../protocol/control.ts';
 import type { RevokeResultOptions } from '../results/async-result.ts';
-import { checkNotices, controlExchange, idNotice } from '../transports/fanout.ts';
+import { checkNotices, idNotice } from '../transports/fanout.ts';
 import type { App } from './app.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */
@@ -24,5 +24,6 @@ export async function revokeTasks(
     reply: null,
     clock: 0, // says nothing of when
   };
-  await fanout.publish(controlExchange, '', requestMessage(request, 0));
+  const { control } = app.exchanges;
+  await fanout.publish(control, '', requestMessage(control.name, request, 0));
 }

@@ -3,7 +3,6 @@ import { hostname } from 'node:os';
 import { LamportClock } from '../lib/lamport.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
-import { eventExchange } from '../transports/fanout.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';
 
@@ -62,10 +61,11 @@ function eventOf({ queue, message }: Publication): object {
 
 async function flush(app: App, events: string[]): Promise<void> {
   const fanout = app.stores?.transport.fanout;
+  const { events: target } = app.exchanges;
   while (events.length > 0) {
     const some = events.splice(0, batch);
     const [text, key] =
       some.length === 1 ? [some[0] ?? '', eventKey(type)] : [`[${some.join(',')}]`, 'task.multi'];
-    await fanout?.publish(eventExchange, key, eventsMessage(text, self, key)).catch(() => undefined);
+    await fanout?.publish(target, key, eventsMessage(target.name, text, self, key)).catch(() => undefined);
   }
 }

@@ -4,7 +4,6 @@ import type { App } from '../app/app.ts';
 import { processClock } from '../events/node.ts';
 import { type ControlRequest, isMeant, readReply, requestMessage } from '../protocol/control.ts';
 import type { Json } from '../protocol/message.ts';
-import { controlExchange, replyExchange } from '../transports/fanout.ts';
 
 /** Whom to ask. */
 export interface Whom {
@@ -52,7 +51,8 @@ export class Mailbox implements AsyncDisposable {
   async tell(method: string, args: Json, whom: Whom = {}): Promise<void> {
     const { fanout } = await this.#app.broker();
     const request = requestOf(method, args, whom, null);
-    await fanout.publish(controlExchange, '', requestMessage(request, 0));
+    const { control } = this.#app.exchanges;
+    await fanout.publish(control, '', requestMessage(control.name, request, 0));
   }
 
   /** Asks, and gathers what comes within the time. @throws BrokerUnavailable */
@@ -66,6 +66,7 @@ export class Mailbox implements AsyncDisposable {
     });
     const known = fanout.workers().catch(() => null);
     const ticket = randomUUID();
+    const { control, replies: replyExchange } = this.#app.exchanges;
     const reply = { ticket, exchange: replyExchange.name, routingKey: this.#key };
     const request = requestOf(method, args, asking, reply);
     const replies = new Map<string, unknown>();
@@ -84,9 +85,9 @@ export class Mailbox implements AsyncDisposable {
     try {
       signal?.throwIfAborted();
       await fanout.publish(
-        controlExchange,
+        control,
         '',
-        requestMessage(request, Date.now() / 1000 + timeoutMs / 1000),
+        requestMessage(control.name, request, Date.now() / 1000 + timeoutMs / 1000),
       );
       await gathered;
     } finally {
@@ -109,10 +110,11 @@ export class Mailbox implements AsyncDisposable {
 
   async #listen(): Promise<AsyncDisposable> {
     const { fanout } = await this.#app.broker();
+    const { replies } = this.#app.exchanges;
     const subscription = {
-      exchange: replyExchange,
+      exchange: replies,
       keys: [this.#key],
-      queue: `${this.#key}.reply.celery.pidbox`,
+      queue: `${this.#key}.${replies.name}`,
       ttlMs: 300_000,
       expiresMs: 10_000,
     };

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { requestMessage } from '../protocol/control.ts';
 import { readEvents, type WireEvent } from '../protocol/event.ts';
-import { controlExchange, eventExchange } from '../transports/fanout.ts';
 import { processClock } from './node.ts';
 
 export interface ReceiverOptions {
@@ -37,9 +36,9 @@ export async function captureEvents(
   const { routingKey = '#', wakeup = true, onMalformed } = options;
   const { fanout } = await app.broker();
   const subscription = {
-    exchange: eventExchange,
+    exchange: app.exchanges.events,
     keys: [routingKey],
-    queue: `celeryev.${randomUUID()}`,
+    queue: `${app.config.eventQueuePrefix}.${randomUUID()}`,
     ttlMs: 5_000,
     expiresMs: 60_000,
   };
@@ -61,7 +60,8 @@ export async function captureEvents(
       reply: null,
       clock: processClock.forward(),
     };
-    await fanout.publish(controlExchange, '', requestMessage(request, 0));
+    const { control } = app.exchanges;
+    await fanout.publish(control, '', requestMessage(control.name, request, 0));
   }
   return hearing;
 }

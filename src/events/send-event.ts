@@ -2,7 +2,6 @@ import type { App } from '../app/app.ts';
 import { currentTask } from '../app/context.ts';
 import { ConfigError } from '../errors.ts';
 import { eventKey, eventMessage } from '../protocol/event.ts';
-import { eventExchange } from '../transports/fanout.ts';
 import { anonymousNode, stamped } from './node.ts';
 
 /**
@@ -23,5 +22,6 @@ export async function sendEvent(
   const about = request === undefined ? fields : { uuid: request.id, ...fields };
   const event = stamped(type, request?.hostname || anonymousNode(), about, Date.now());
   const { fanout } = await app.broker();
-  await fanout.publish(eventExchange, eventKey(type), eventMessage(event, eventKey(type)));
+  const { events } = app.exchanges;
+  await fanout.publish(events, eventKey(type), eventMessage(events.name, event, eventKey(type)));
 }

@@ -5,11 +5,12 @@ import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
 import type { WireMessage } from '../protocol/message.ts';
-import { eventExchange, type Fanout } from '../transports/fanout.ts';
+import type { Fanout, FanoutExchange } from '../transports/fanout.ts';
 import { stamped, stampText } from './node.ts';
 
 export interface EventSenderParts {
   readonly fanout: Fanout;
+  readonly exchange: FanoutExchange;
   /** Node name. */
   readonly hostname: string;
   readonly lamport: LamportClock;
@@ -74,10 +75,10 @@ export class EventSender {
 
   /** A worker event. Never rejects. */
   async worker(type: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
-    const { hostname, clock, lamport } = this.#parts;
+    const { exchange, hostname, clock, lamport } = this.#parts;
     const text = JSON.stringify(stamped(type, hostname, fields, clock.now(), lamport));
     const key = eventKey(type);
-    await this.#tell(eventsMessage(text, hostname, key), key);
+    await this.#tell(eventsMessage(exchange.name, text, hostname, key), key);
   }
 
   /** Tells what is left. Never rejects. */
@@ -106,7 +107,8 @@ export class EventSender {
   #close(): void {
     if (this.#count === 0) return;
     this.#json.plain(']');
-    const message = eventsMessage(this.#json.take(), this.#parts.hostname, manyKey);
+    const { exchange, hostname } = this.#parts;
+    const message = eventsMessage(exchange.name, this.#json.take(), hostname, manyKey);
     this.#waiting.push({ message, count: this.#count });
     this.#count = 0;
     this.#dropOldest();
@@ -122,9 +124,9 @@ export class EventSender {
   }
 
   async #tell(message: WireMessage, key: string): Promise<boolean> {
-    const { fanout, logger, clock } = this.#parts;
+    const { fanout, exchange, logger, clock } = this.#parts;
     try {
-      await fanout.publish(eventExchange, key, message);
+      await fanout.publish(exchange, key, message);
     } catch (error) {
       if (!this.#failing)
         logger.warn({ err: error }, `events cannot be told now: ${String(error)}; the tasks go on`);

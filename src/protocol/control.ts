@@ -34,11 +34,8 @@ export interface ControlReply {
 
 const readable = ['json', 'yaml', 'msgpack'];
 
-export const controlExchangeName = 'celery.pidbox';
-export const replyExchangeName = 'reply.celery.pidbox';
-
-/** `expires`: seconds since 1970; 0: never. @throws NotSerializableError */
-export function requestMessage(request: ControlRequest, expires: number): WireMessage {
+/** `exchange`: its name. `expires`: seconds since 1970; 0: never. @throws NotSerializableError */
+export function requestMessage(exchange: string, request: ControlRequest, expires: number): WireMessage {
   const { method, destination, pattern, matcher, reply } = request;
   const body = {
     method,
@@ -51,11 +48,7 @@ export function requestMessage(request: ControlRequest, expires: number): WireMe
       reply_to: { exchange: reply.exchange, routing_key: reply.routingKey },
     }),
   };
-  return broadcastMessage(
-    encodeJson(body),
-    { clock: request.clock, expires },
-    { exchange: controlExchangeName, routingKey: '' },
-  );
+  return broadcastMessage(encodeJson(body), { clock: request.clock, expires }, { exchange, routingKey: '' });
 }
 
 /** Total. `accepted`: the serializers that are read; JSON always is, since every client of ours writes it. */

@@ -19,21 +19,23 @@ export interface WireEvent {
   readonly [field: string]: unknown;
 }
 
-/** The name of the exchange that events go to. */
-export const eventExchangeName = 'celeryev';
-
 /** `task-succeeded` goes by the key `task.succeeded`. */
 export function eventKey(type: string): string {
   return type.replaceAll('-', '.');
 }
 
-export function eventMessage(event: WireEvent, routingKey: string): WireMessage {
-  return eventsMessage(JSON.stringify(event), event.hostname, routingKey);
+export function eventMessage(exchange: string, event: WireEvent, routingKey: string): WireMessage {
+  return eventsMessage(exchange, JSON.stringify(event), event.hostname, routingKey);
 }
 
-/** `json`: an event, or a list of events of one group (`task.multi`). */
-export function eventsMessage(json: string | Buffer, hostname: string, routingKey: string): WireMessage {
-  return broadcastMessage(json, { hostname }, { exchange: eventExchangeName, routingKey });
+/** `exchange`: its name. `json`: an event, or a list of events of one group (`task.multi`). */
+export function eventsMessage(
+  exchange: string,
+  json: string | Buffer,
+  hostname: string,
+  routingKey: string,
+): WireMessage {
+  return broadcastMessage(json, { hostname }, { exchange, routingKey });
 }
 
 /** Reads what an event's message says: one or many. Total; what is none among many is left out. */

@@ -1,17 +1,30 @@
 // The contract of broadcasts between processes: told to all who listen now, kept for nobody. What events and remote control travel by.
 import { ConfigError } from '../errors.ts';
-import { controlExchangeName, replyExchangeName } from '../protocol/control.ts';
-import { eventExchangeName } from '../protocol/event.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { ExchangeDeclaration } from './topology.ts';
 
 /** Where broadcasts go, in AMQP's terms. Elsewhere the same rules hold without a broker that knows them. */
 export type FanoutExchange = ExchangeDeclaration;
 
-/** Celery's. */
-export const eventExchange: FanoutExchange = { name: eventExchangeName, type: 'topic', durable: true };
-export const controlExchange: FanoutExchange = { name: controlExchangeName, type: 'fanout', durable: false };
-export const replyExchange: FanoutExchange = { name: replyExchangeName, type: 'direct', durable: false };
+/** Where events and remote control go. */
+export interface Exchanges {
+  readonly events: FanoutExchange;
+  readonly control: FanoutExchange;
+  /** Where the answers of control go. */
+  readonly replies: FanoutExchange;
+}
+
+/** By Celery's settings `control_exchange` and `event_exchange`, and with kombu's suffix of mailboxes. */
+export function exchangesNamed(control: string, events: string): Exchanges {
+  return {
+    events: { name: events, type: 'topic', durable: true },
+    control: { name: `${control}.pidbox`, type: 'fanout', durable: false },
+    replies: { name: `reply.${control}.pidbox`, type: 'direct', durable: false },
+  };
+}
+
+/** Under Celery's default names. */
+export const celeryExchanges: Exchanges = exchangesNamed('celery', 'celeryev');
 
 /** Who listens. */
 export interface Subscription {

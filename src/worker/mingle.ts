@@ -6,12 +6,13 @@ import type { Logger } from '../lib/logger.ts';
 import { readReply, requestMessage } from '../protocol/control.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import { isMap } from '../protocol/refusal.ts';
-import { controlExchange, type Fanout, mostNotices, replyExchange } from '../transports/fanout.ts';
+import { type Exchanges, type Fanout, mostNotices } from '../transports/fanout.ts';
 import { revokedTimes } from './commands/inspecting.ts';
 import type { Revocations } from './revocations.ts';
 
 export interface MingleParts {
   readonly fanout: Fanout;
+  readonly exchanges: Exchanges;
   /** Node name. */
   readonly name: string;
   readonly revocations: Revocations;
@@ -32,12 +33,13 @@ const mostSaid = 10_000;
 /** Takes over what the others know. Never rejects: who does not answer is not missed. */
 export async function mingle(parts: MingleParts): Promise<void> {
   const { fanout, clock, logger, signal } = parts;
+  const { control, replies } = parts.exchanges;
   const key = randomUUID();
   const nodes = new Set<string>();
   const subscription = {
-    exchange: replyExchange,
+    exchange: replies,
     keys: [key],
-    queue: `${key}.reply.celery.pidbox`,
+    queue: `${key}.${replies.name}`,
     ttlMs: 300_000,
     expiresMs: 10_000,
   };
@@ -45,7 +47,7 @@ export async function mingle(parts: MingleParts): Promise<void> {
     await using _ = await fanout.subscribe(subscription, (message) => {
       for (const node of learn(message, parts)) nodes.add(node);
     });
-    await fanout.publish(controlExchange, '', hello(parts, key));
+    await fanout.publish(control, '', hello(parts, key));
     await clock.sleep(gatherMs, signal).catch(() => undefined);
   } catch (error) {
     logger.debug({ err: error }, `the other workers could not be asked: ${String(error)}`);
@@ -54,17 +56,17 @@ export async function mingle(parts: MingleParts): Promise<void> {
     logger.info({ nodes: [...nodes].slice(0, 100) }, `mingle: sync with ${nodes.size} nodes`);
 }
 
-function hello({ name, revocations, lamport }: MingleParts, key: string): WireMessage {
+function hello({ name, revocations, lamport, exchanges }: MingleParts, key: string): WireMessage {
   const request = {
     method: 'hello',
     arguments: { from_node: name, revoked: revokedTimes(revocations.ids.slice(-mostSaid)) },
     destination: null,
     pattern: null,
     matcher: null,
-    reply: { ticket: key, exchange: replyExchange.name, routingKey: key },
+    reply: { ticket: key, exchange: exchanges.replies.name, routingKey: key },
     clock: lamport.forward(),
   };
-  return requestMessage(request, Date.now() / 1000 + gatherMs / 1000);
+  return requestMessage(exchanges.control.name, request, Date.now() / 1000 + gatherMs / 1000);
 }
 
 /** Who answered. */

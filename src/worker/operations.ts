@@ -60,7 +60,15 @@ export class Operations {
     const { name: hostname, transport, clock, logger, taskEvents } = parts;
     this.#parts = parts;
     const { fanout, notices } = transport;
-    this.#sender = new EventSender({ fanout, hostname, lamport: this.#lamport, clock, logger, taskEvents });
+    this.#sender = new EventSender({
+      fanout,
+      exchange: parts.app.exchanges.events,
+      hostname,
+      lamport: this.#lamport,
+      clock,
+      logger,
+      taskEvents,
+    });
     const activity = new Activity(clock.now());
     this.rules = {
       rateLimits: new RateLimits(),
@@ -124,6 +132,7 @@ export class Operations {
     const { revocations } = this.rules;
     await mingle({
       fanout,
+      exchanges: this.#parts.app.exchanges,
       name,
       revocations,
       lamport: this.#lamport,

@@ -7,7 +7,7 @@ import { ClusterState } from '../../src/events/cluster-state.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { globMatches, isMeant, readReply, readRequest } from '../../src/protocol/control.ts';
 import { readEvents } from '../../src/protocol/event.ts';
-import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
+import { celeryExchanges } from '../../src/transports/fanout.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
@@ -39,11 +39,11 @@ it.each([
   const { fanout } = await app.broker();
   expect(bodies.length).toBeGreaterThan(100);
   for (const body of bodies) {
-    await fanout.publish(controlExchange, '', message(body));
-    await fanout.publish(eventExchange, 'task.multi', message(body));
-    await fanout.publish(replyExchange, 'nobody', message(body));
+    await fanout.publish(celeryExchanges.control, '', message(body));
+    await fanout.publish(celeryExchanges.events, 'task.multi', message(body));
+    await fanout.publish(celeryExchanges.replies, 'nobody', message(body));
   }
-  await fanout.publish(controlExchange, '', message('x', 'application/x-python-serialize'));
+  await fanout.publish(celeryExchanges.control, '', message('x', 'application/x-python-serialize'));
   const { replies } = await control.ping({ destination: ['celery@here'], ...patience });
   expect(replies.get('celery@here')).toEqual({ ok: 'pong' });
   expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
@@ -64,7 +64,7 @@ it('requests are read as acceptContent says, and JSON always', async () => {
     const { log } = await startWorker(app);
     await using control = new Control(app);
     const { fanout } = await app.broker();
-    await fanout.publish(controlExchange, '', message(...yaml));
+    await fanout.publish(celeryExchanges.control, '', message(...yaml));
     // Heard one after the other.
     const { replies } = await control.ping({ destination: ['celery@here'], ...patience });
     expect(replies.get('celery@here')).toEqual({ ok: 'pong' });

@@ -11,7 +11,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { LamportClock } from '../../src/lib/lamport.ts';
 import { redactedRepr } from '../../src/lib/redact.ts';
 import { readEvents, type WireEvent } from '../../src/protocol/event.ts';
-import type { Fanout } from '../../src/transports/fanout.ts';
+import { celeryExchanges, type Fanout } from '../../src/transports/fanout.ts';
 import { isLong } from '../run/scale.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
@@ -248,7 +248,14 @@ describe('the sender of events', () => {
       subscribe: () => Promise.reject(new Error('not here')),
       workers: async () => null,
     };
-    const parts = { fanout: rest, hostname: 'a@b', lamport: new LamportClock(), clock: systemClock };
+    const { events: exchange } = celeryExchanges;
+    const parts = {
+      fanout: rest,
+      exchange,
+      hostname: 'a@b',
+      lamport: new LamportClock(),
+      clock: systemClock,
+    };
     return { sender: new EventSender({ ...parts, logger: log, taskEvents: true }), log };
   }
 

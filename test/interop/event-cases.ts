@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { Control } from '../../src/control/control.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
-import { controlExchange, eventExchange, replyExchange } from '../../src/transports/fanout.ts';
+import { celeryExchanges } from '../../src/transports/fanout.ts';
 import { bodies, message } from '../control/malformed-bodies.ts';
 import { patience, until } from '../until.ts';
 import type { Between } from './command-cases.ts';
@@ -105,11 +105,11 @@ export function eventCases(between: () => Between): void {
     const { fanout } = await app.broker();
     for (const body of bodies)
       await Promise.all([
-        fanout.publish(controlExchange, '', message(body)),
-        fanout.publish(eventExchange, 'task.multi', message(body)),
-        fanout.publish(replyExchange, 'nobody', message(body)),
+        fanout.publish(celeryExchanges.control, '', message(body)),
+        fanout.publish(celeryExchanges.events, 'task.multi', message(body)),
+        fanout.publish(celeryExchanges.replies, 'nobody', message(body)),
       ]);
-    await fanout.publish(controlExchange, '', message('x', 'application/x-python-serialize'));
+    await fanout.publish(celeryExchanges.control, '', message('x', 'application/x-python-serialize'));
     await using control = new Control(app);
     const { replies } = await control.ping({ destination: [node], ...patience });
     expect(replies.get(node)).toEqual({ ok: 'pong' });

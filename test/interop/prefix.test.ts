@@ -1,11 +1,13 @@
 // A database that is shared with others: every key and channel begins with the same text on both sides.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Control } from '../../src/control/control.ts';
+import { captureEvents } from '../../src/events/receiver.ts';
 import { App } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { patience } from '../until.ts';
+import { patience, until } from '../until.ts';
 import { PythonClient } from './harness/python-client.ts';
 import { PythonWorker } from './harness/python-worker.ts';
 import { defineTasks } from './programs/tasks.ts';
@@ -26,17 +28,24 @@ needs(describe, noRedis ?? noPython)('keys with a prefix', () => {
       task_routes: taskRoutes,
       // Of results Celery 5.2 knows no prefix.
       broker_transport_options: { global_keyprefix: 'shop:' },
+      control_exchange: 'shop-control',
+      event_exchange: 'shop-events',
     };
     app = new App('prefixed', {
       broker: redis.url(0),
       backend: redis.url(1),
       taskRoutes,
       brokerTransportOptions: { globalKeyprefix: 'shop:' },
+      controlExchange: 'shop-control',
+      eventExchange: 'shop-events',
     });
     defineTasks(app);
     worker = new Worker(app, { queues: ['ts'] });
     python = new PythonClient({ settings });
-    [pythonWorker] = await Promise.all([PythonWorker.start({ settings, queues: ['py'] }), worker.start()]);
+    [pythonWorker] = await Promise.all([
+      PythonWorker.start({ settings, queues: ['py'], name: 'python@here' }),
+      worker.start(),
+    ]);
   });
 
   afterAll(async () => {
@@ -52,5 +61,17 @@ needs(describe, noRedis ?? noPython)('keys with a prefix', () => {
     const keys = redis.cli('KEYS', '*').split('\n');
     expect(keys.filter((key) => !key.startsWith('shop:'))).toEqual([]);
     expect(keys).toContain('shop:idle\x06\x169');
+  });
+
+  test('control and events go through exchanges of other names, and are heard on both sides', async () => {
+    const names = [worker.name, 'python@here'].sort();
+    const { replies } = await new Control(app).ping({ limit: 2, ...patience });
+    expect([...replies.keys()].sort()).toEqual(names);
+    const code =
+      "[name for reply in app.control.broadcast('ping', reply=True, limit=2, timeout=60) for name in reply]";
+    expect([...((await python.eval(code)) as string[])].sort()).toEqual(names);
+    const heard = new Set<string>();
+    await using _ = await captureEvents(app, (event) => heard.add(event.hostname));
+    await until(() => names.every((name) => heard.has(name)), 'heartbeats of both workers');
   });
 });

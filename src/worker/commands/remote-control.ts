@@ -7,7 +7,7 @@ import type { Service } from '../../lib/service.ts';
 import { type ControlRequest, isMeant, readRequest, replyMessage } from '../../protocol/control.ts';
 import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
-import { controlExchange, type Fanout } from '../../transports/fanout.ts';
+import type { Fanout } from '../../transports/fanout.ts';
 import { OncePerMinute } from '../unknown-task.ts';
 import { CommandError, noReply, type Panel } from './panel.ts';
 import { commands } from './registry.ts';
@@ -67,10 +67,11 @@ export class RemoteControl implements Service {
   async #listen(): Promise<void> {
     const { fanout, clock, panel } = this.#parts;
     const { signal } = this.#stopping;
+    const { control } = panel.app.exchanges;
     const subscription = {
-      exchange: controlExchange,
+      exchange: control,
       keys: [''],
-      queue: `${panel.name}.celery.pidbox`,
+      queue: `${panel.name}.${control.name}`,
       ttlMs,
       expiresMs,
     };
