@@ -1,5 +1,6 @@
 // Keys of ours that hold something else, and claims of which nobody knows the owner: each is told by name, and stops nothing else.
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { BrokerUnavailable } from '../../src/errors.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { openRedisTransport, type RedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import type { Consumer } from '../../src/transports/transport.ts';
@@ -112,6 +113,23 @@ needs(describe, noRedis)('a Redis in disorder', () => {
     await using consumer = await place.join();
     await transport.publish([publication('held')]);
     const held = await claimOne(consumer);
+    server.cli('DEL', `${prefix}umbel:consumers`);
+    expect(await held.settle({ kind: 'ack' })).toBe('settled');
+    expect(await transport.size('celery')).toEqual({ ready: 0, scheduled: 0, claimed: 0 });
+  });
+
+  it('a list of consumers that holds something else stops settling by name, and nothing is lost when it is mended', async () => {
+    const place = await newPlace();
+    const { prefix, transport, told } = place;
+    await using consumer = await place.join();
+    await transport.publish([publication('held')]);
+    const held = await claimOne(consumer);
+    server.cli('SET', `${prefix}umbel:consumers`, 'of somebody else');
+    const settled = held.settle({ kind: 'ack' });
+    await expect(settled).rejects.toThrow(BrokerUnavailable);
+    await expect(settled).rejects.toThrow('umbel:consumers');
+    await until(() => told.length > 0);
+    expect(told[0]?.match(/RENAME/g)).toHaveLength(1);
     server.cli('DEL', `${prefix}umbel:consumers`);
     expect(await held.settle({ kind: 'ack' })).toBe('settled');
     expect(await transport.size('celery')).toEqual({ ready: 0, scheduled: 0, claimed: 0 });

@@ -84,6 +84,7 @@ needs(describe, noRedis)('a Redis that takes a right away for a moment', () => {
           .catch((error: unknown) => `${result.id} ${String(error)} ${JSON.stringify(log.texts())}`),
       ).toEqual(value);
     expect(await app.deadLetters.count()).toBe(0);
+    expect(Math.max(...runs.values())).toBe(1);
     await worker.stop();
     for (const place of ['claimed', 'taken', 'schedule'])
       expect(server.cli('KEYS', `umbel:${place}:*`)).toBe('');

@@ -45,7 +45,7 @@ export async function findDisorder(
       [own(`dead:of:${queue}`), 'zset'],
       [bindingKey(prefix, queue), 'set'],
     ]),
-    ...places.map(({ key, kind }): [string, string] => [key, kind === 'claimed' ? 'hash' : 'list']),
+    ...places.map(({ key, kind }): [string, string] => [key, kind === 'taken' ? 'list' : 'hash']),
   ]);
   const types = await Promise.all([...expected.keys()].map((key) => ask('TYPE', key)));
   const wrong = [...expected].flatMap(([key, type], at) => {
@@ -59,7 +59,8 @@ export async function findDisorder(
     return false;
   };
   const orphans: string[] = [];
-  for (const { key, owner } of places) if (!broken.has(key) && !(await isKnown(owner))) orphans.push(key);
+  for (const { key, kind, owner } of places)
+    if (kind !== 'consumer' && !broken.has(key) && !(await isKnown(owner))) orphans.push(key);
   return { wrong, orphans };
 }
 
@@ -69,17 +70,18 @@ interface Place {
   readonly owner: string;
 }
 
-/** Where consumers hold something. */
+/** What is kept for each consumer. */
 async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: string): Promise<Place[]> {
   const places: Place[] = [];
-  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}umbel:[ct][la]*:*`;
+  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}umbel:[ct][loa]*:*`;
   let cursor = '0';
   for (let looked = 0; looked < most; looked += atOnce) {
     const reply = await ask('SCAN', cursor, 'MATCH', pattern, 'COUNT', String(atOnce));
     if (!Array.isArray(reply)) break;
     const keys: readonly unknown[] = Array.isArray(reply[1]) ? reply[1] : [];
     for (const key of keys) {
-      const [, kind, owner] = /^umbel:(claimed|taken):([^:]+)/.exec(String(key).slice(prefix.length)) ?? [];
+      const [, kind, owner] =
+        /^umbel:(claimed|taken|consumer):([^:]+)/.exec(String(key).slice(prefix.length)) ?? [];
       if (kind !== undefined && owner !== undefined) places.push({ key: String(key), kind, owner });
     }
     cursor = String(reply[0]);

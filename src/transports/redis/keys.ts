@@ -26,6 +26,12 @@ export const consumersKey = (prefix: string): string => `${prefix}umbel:consumer
 /** Those whose lease has ended, by the time until which a blocking read may still take something for them. */
 export const fallenKey = (prefix: string): string => `${prefix}umbel:fallen`;
 
+/** What is known of a consumer. */
+export const consumerKey = (prefix: string, id: string): string => `${prefix}umbel:consumer:${id}`;
+
+/** What a consumer holds. */
+export const claimedKey = (prefix: string, id: string): string => `${prefix}umbel:claimed:${id}`;
+
 /** Where a waiting consumer's next message of one queue and step is moved to. */
 export function takenKey(prefix: string, consumer: string, queue: string, step: number): string {
   return `${prefix}umbel:taken:${consumer}:${step}:${queue}`;

@@ -174,5 +174,5 @@ function shownTroubles(shown: string, troubles: readonly Trouble[]): string | nu
     // What passes by itself is told by the connection.
     return classifyRedisError(problem).kind === 'fatal' ? `'${key}': ${problem}` : [];
   });
-  return lines.length === 0 ? null : `${shown} cannot be kept in order: ${lines.join('; ')}`;
+  return lines.length === 0 ? null : `${shown} cannot be kept in order: ${[...new Set(lines)].join('; ')}`;
 }

@@ -4,7 +4,7 @@ import { type RedisArgument, type RedisConnection, ReplyLost } from '../../clien
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { consumersKey } from './keys.ts';
+import { claimedKey, consumerKey, consumersKey } from './keys.ts';
 import { spareTags, turnScript } from './lua/turn.ts';
 
 /** A message that was claimed, as it is stored. */
@@ -264,6 +264,7 @@ export class Turns {
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
         return id === this.#id ? reply : [Buffer.from('!')];
       } catch (error) {
+        if (isOfWrongType(error)) throw this.#outOfOrder(id, error);
         if (error instanceof ReplyLost) insists = true;
         else if (!insists || !(error instanceof BrokerUnavailable)) throw error;
         flight.delayed = true;
@@ -276,6 +277,16 @@ export class Turns {
           .catch(() => undefined);
       }
     }
+  }
+
+  /** A whole turn is refused for one of these keys only; nothing of it was done, and it may be when that is mended. */
+  #outOfOrder(id: string, error: Error): BrokerUnavailable {
+    const { shown } = this.#connection.settings;
+    const keys = [consumersKey(this.#prefix), consumerKey(this.#prefix, id), claimedKey(this.#prefix, id)];
+    return new BrokerUnavailable(
+      `${shown}: one of the keys '${keys.join("', '")}' holds something that is not ours: RENAME it out of the way (umbel doctor says which)`,
+      { cause: error },
+    );
   }
 
   #dispatch(id: string, operations: readonly Operation[], reply: readonly unknown[]): void {
@@ -311,6 +322,12 @@ export class Turns {
   #strike(): void {
     for (const { done } of this.#queue.splice(0)) done('!', nothing, undefined);
   }
+}
+
+function isOfWrongType(error: unknown): error is StoreError {
+  return (
+    error instanceof StoreError && error.cause instanceof Error && /\bWRONGTYPE\b/.test(error.cause.message)
+  );
 }
 
 const nothing: Claimed = { messages: [], heldBack: false };

@@ -34,8 +34,11 @@ local again = last[1] == turn
 local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
 if not again then
-  -- Asked for before anything is done: with these the turn ends.
+  -- Asked for before anything is done: with these the turn ends, and what a blocking read brought (it runs already) is adopted.
   may_unhold()
+  may_pick()
+  redis.call('LRANGE', nothing, 0, 0)
+  redis.call('HEXISTS', nothing, '')
   redis.call('HSET', consumer, 'lane', lane)
 end
 
