@@ -42,10 +42,20 @@ export function chainIn({ options, task }: WireSignature): readonly WireSignatur
   return decoded.value ?? [];
 }
 
-/** The same without it. */
-export function withoutChain(signature: WireSignature): WireSignature {
-  const { chain: _, ...options } = signature.options;
-  return { ...signature, options };
+/**
+ * The same as the chain that it is with what its option says. Celery writes what follows a chord into that option of its body, whatever the
+ * body is; what is around the body waits for the end of it all.
+ */
+export function asChain(signature: WireSignature): WireSignature {
+  const following = chainIn(signature);
+  if (following.length === 0) return signature;
+  const { chain: _, group_id, group_index, chord, ...options } = signature.options;
+  const place = {
+    ...(group_id !== undefined && { group_id }),
+    ...(group_index !== undefined && { group_index }),
+    ...(chord !== undefined && { chord }),
+  };
+  return chainOf([{ ...signature, options }, ...[...following].reverse()], place);
 }
 
 export function groupOf(tasks: readonly WireSignature[], options: Json = {}): WireSignature {

@@ -5,7 +5,7 @@ import type { ChordPart } from '../protocol/chord-part.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { nextStep, resolve } from './by-reference.ts';
-import { bodyOf, chainIn, headerOf, kindOf, partsOf, readSignature, withoutChain } from './construct.ts';
+import { asChain, bodyOf, headerOf, kindOf, partsOf, readSignature } from './construct.ts';
 import type { ErrbackCall, Failure, FollowRules, MemberEnd, Start } from './follow.ts';
 import { derivedIds, resultId } from './freeze.ts';
 import { plan } from './plan.ts';
@@ -57,17 +57,9 @@ export class Lost {
   }
 
   /** All of a signature whose turn will not come. What it ends with counts where it is a part. */
-  add(signature: WireSignature, around: Around = nowhere): void {
+  add(given: WireSignature, around: Around = nowhere): void {
+    const signature = asChain(given);
     const within = placeIn(signature, around);
-    const [end, ...others] = chainIn(signature);
-    if (end !== undefined) {
-      // What is around it waits for the end of what follows it.
-      const { group_id: _, group_index: __, chord: ___, ...options } = withoutChain(signature).options;
-      this.add({ ...signature, options });
-      for (const step of others.reverse()) this.add(step);
-      this.add(end, within);
-      return;
-    }
     switch (kindOf(signature)) {
       case 'chain': {
         const steps = partsOf(signature);

@@ -3,6 +3,7 @@ import { WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { celeryTask } from '../protocol/workflow-wire.ts';
 import {
+  asChain,
   bodyOf,
   chainOf,
   chordOf,
@@ -24,15 +25,17 @@ import {
  * - a group that is followed by something is a chord, and what follows a chord belongs to its body;
  * - a member of a chord's header ends in one task: a group there is collected into one list by `celery.accumulate`, so that
  *   each member counts once and the results keep their nesting;
+ * - what Celery has written into the option `chain` of a chain, a group or a chord is the steps after it;
  * - chunks are groups; options of a compound are those of its parts, but for its ids.
  * What has been frozen already (by us or by Python) keeps its ids.
  * @param asOne It is to end in one task: what can be a member of a chord's header, or replace a task.
  * @throws WorkflowError for what is no workflow.
  */
-export function normalize(signature: WireSignature, asOne = false): WireSignature {
+export function normalize(given: WireSignature, asOne = false): WireSignature {
+  const signature = kindOf(given) === 'task' ? given : asChain(given);
   switch (kindOf(signature)) {
     case 'task':
-      return signature;
+      return signature; // what its option `chain` says, its message carries as it is
     case 'chunks':
       return normalize(groupOfChunks(signature), asOne);
     case 'group':

@@ -1,6 +1,6 @@
 // From a workflow to the messages that start it. Pure: the same workflow and ids give the same messages.
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
-import { chainIn, chainOf, kindOf, withListed, withOptions, withoutChain } from './construct.ts';
+import { chainOf, kindOf, withListed, withOptions } from './construct.ts';
 import { derivedIds, endingAs, freeze, handleOf } from './freeze.ts';
 import { mapTasks } from './map-tasks.ts';
 import { normalize } from './normal-form.ts';
@@ -18,29 +18,12 @@ import { withStampsOf } from './stamp.ts';
  * (`by-reference.ts`).
  * @throws WorkflowError when it is malformed.
  */
-export function plan(given: WireSignature, around: PlanContext): Plan {
-  const { signature, context } = withItsChain(given, around);
+export function plan(signature: WireSignature, context: PlanContext): Plan {
   const whole = placed(signature, context);
   const planner = new Planner(context);
   planner.start(planner.shelf.folded(whole), kindOf(signature) === 'task' ? (context.chain ?? []) : []);
   const { calls, chords, shelf } = planner;
   return { calls, chords, stored: shelf.stored, handle: handleOf(whole) };
-}
-
-/**
- * Celery writes what follows a chord into an option of its body, `chain`, whatever the body is. A task carries that in its message;
- * after a chain, a group or a chord it comes before whatever else follows.
- */
-function withItsChain(
-  signature: WireSignature,
-  context: PlanContext,
-): { readonly signature: WireSignature; readonly context: PlanContext } {
-  const more = chainIn(signature);
-  if (more.length === 0 || kindOf(signature) === 'task') return { signature, context };
-  return {
-    signature: withoutChain(signature),
-    context: { ...context, chain: [...(context.chain ?? []), ...more] },
-  };
 }
 
 /** The context in which what `task.replace` was given takes the place of the running task. */
