@@ -95,7 +95,6 @@ export const celeryDefaults: Readonly<Record<string, unknown>> = {
   security_key: null,
   task_annotations: null,
   task_default_delivery_mode: 2,
-  task_inherit_parent_priority: false,
   task_protocol: 2,
   task_publish_retry: true,
   task_publish_retry_policy: { max_retries: 3, interval_start: 0, interval_max: 1, interval_step: 0.2 },

@@ -96,6 +96,8 @@ export interface Settings {
   /** Limits of queues in all workers together: `{ mails: { rateLimit: '100/m', concurrency: 5 } }`. */
   readonly queueLimits: QueueLimits | null;
   readonly taskDefaultPriority: Priority | null;
+  /** Calls that a task sends, and what follows it, have its priority unless they, their route or their task say another. Default false. */
+  readonly taskInheritParentPriority: boolean;
   /** Run calls here and now instead of sending them. For tests. */
   readonly taskAlwaysEager: boolean;
   /** With it: what a task throws, `delay` throws. */
@@ -270,6 +272,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerDisableRateLimits: given.flag('workerDisableRateLimits', false),
     queueLimits: given.queueLimits('queueLimits'),
     taskDefaultPriority: given.priority('taskDefaultPriority'),
+    taskInheritParentPriority: given.flag('taskInheritParentPriority', false),
     taskAlwaysEager: given.flag('taskAlwaysEager', false),
     taskEagerPropagates: given.flag('taskEagerPropagates', false),
     resultExpires: given.seconds('resultExpires', 86_400),

@@ -19,7 +19,7 @@ import { fromWireOptions, stampsOf } from './wire-options.ts';
  * configuration.
  * @throws ConfigError for options that cannot be meant.
  */
-export function preparePlanned(app: App, call: PlannedCall): PreparedCall {
+export function preparePlanned(app: App, call: PlannedCall, parentPriority?: number | null): PreparedCall {
   const { id, task, args, kwargs, embed, groupId, groupIndex, rootId, parentId, replacedTaskNesting } = call;
   const options = { ...fromWireOptions(task, call.options), taskId: id };
   const prepared = prepareCall(
@@ -29,6 +29,7 @@ export function preparePlanned(app: App, call: PlannedCall): PreparedCall {
     Object.keys(kwargs).length === 0 ? noKwargs : kwargs,
     options,
     app.tasks.get(task)?.options ?? app.defaults,
+    parentPriority,
   );
   return {
     ...prepared,
@@ -48,15 +49,19 @@ export function preparePlanned(app: App, call: PlannedCall): PreparedCall {
 /**
  * The publications of a plan's calls, for a worker to make with a settlement. The stores must be open. A promise only where the
  * results travel as messages, or somebody listens to beforeTaskPublish.
+ * @param parentPriority of the message of the task that they follow
  * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
  */
 export function publicationsOfPlan(
   app: App,
   { calls }: Plan,
+  parentPriority: number | null,
 ): readonly Publication[] | Promise<readonly Publication[]> {
   const addressed = app.signals.beforeTaskPublish.connected
-    ? calls.map(async (call) => addressedAs(app, await announced(app, preparePlanned(app, call))))
-    : calls.map((call) => addressedAs(app, preparePlanned(app, call)));
+    ? calls.map(async (call) =>
+        addressedAs(app, await announced(app, preparePlanned(app, call, parentPriority))),
+      )
+    : calls.map((call) => addressedAs(app, preparePlanned(app, call, parentPriority)));
   const publish = (ready: readonly EncodedCall[]): readonly Publication[] =>
     ready.flatMap((call) => publicationsOf(app, call));
   const ready = addressed.filter((call): call is EncodedCall => !(call instanceof Promise));

@@ -53,6 +53,7 @@ export function prepareCall(
   kwargs: Json,
   options: CallOptions,
   task: ResolvedTaskOptions,
+  parentPriority: number | null = currentTask()?.request.priority ?? null,
 ): PreparedCall {
   const route: RouteOptions = app.router.empty
     ? noOptions
@@ -61,7 +62,7 @@ export function prepareCall(
   const now = Date.now();
   const id = options.taskId ?? uuid7(now);
   const parent = currentTask()?.request;
-  const { taskDefaultQueue, taskDefaultPriority } = app.config;
+  const { taskDefaultQueue, taskDefaultPriority, taskInheritParentPriority } = app.config;
   const to = destinationOf(options, route, task.queue, taskDefaultQueue, app.topology);
   const timeLimit = limit('timeLimit', options.timeLimit ?? route.timeLimit, task.sent.timeLimit, where);
   const softTimeLimit = limit(
@@ -71,7 +72,9 @@ export function prepareCall(
     where,
   );
   checkLimits(where, timeLimit, softTimeLimit);
-  const priority = options.priority ?? route.priority ?? task.priority ?? taskDefaultPriority ?? 0;
+  const inherited = taskInheritParentPriority ? parentPriority : null;
+  const priority =
+    options.priority ?? route.priority ?? task.priority ?? inherited ?? taskDefaultPriority ?? 0;
   const message: TaskMessage = {
     id,
     task: name,

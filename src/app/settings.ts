@@ -83,6 +83,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['workerDisableRateLimits', 'workerDisableRateLimits'],
   ['queueLimits', 'queueLimits'],
   ['taskDefaultPriority', 'taskDefaultPriority'],
+  ['taskInheritParentPriority', 'taskInheritParentPriority'],
   ['taskAlwaysEager', 'taskAlwaysEager'],
   ['taskEagerPropagates', 'taskEagerPropagates'],
   ['resultExpires', 'resultExpires'],

@@ -45,7 +45,10 @@ export class Concluder {
     if (alone !== null) return { follow: alone, publications: none, children: none };
     let prepared: Prepared | null = null;
     const done = await this.#parts.settler.insist('read what follows a task', lost, async () => {
-      prepared = await this.#writer.write(await followOf(message, ended, this.#writer.rules()));
+      prepared = await this.#writer.write(
+        await followOf(message, ended, this.#writer.rules()),
+        message.priority,
+      );
     });
     return done ? prepared : null;
   }

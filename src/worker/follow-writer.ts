@@ -49,13 +49,16 @@ export class FollowWriter {
       if (plan.stored.length > 0 || plan.chords.length > 0) await prepareStores(app, backend, plan);
   }
 
-  /** @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError */
-  async write(follow: Follow): Promise<Prepared> {
+  /**
+   * @param parentPriority of the task that it follows; null: it follows several.
+   * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
+   */
+  async write(follow: Follow, parentPriority: number | null = null): Promise<Prepared> {
     const { app } = this.#parts;
     const publications: Publication[] = [];
     for (const { from, plan } of follow.starts) {
       // Noted by the place that they are sent from, not by their task's id: one that replaces another has the other's.
-      for (const [index, each] of (await publicationsOfPlan(app, plan)).entries())
+      for (const [index, each] of (await publicationsOfPlan(app, plan, parentPriority)).entries())
         publications.push({ ...each, id: uuid5(from, String(index)) });
     }
     return {

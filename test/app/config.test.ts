@@ -70,6 +70,7 @@ describe('the settings', () => {
       workerMaxMemoryPerChild: null,
       workerLease: 15,
       workerMaxBlocked: 0,
+      taskInheritParentPriority: false,
       controlExchange: 'celery',
       eventExchange: 'celeryev',
       eventQueuePrefix: 'celeryev',

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { chain, group } from '../../src/app/compose.ts';
 import type { AppOptions } from '../../src/app/config.ts';
+import { currentTask } from '../../src/app/context.ts';
 import { type PriorityName, priorityNumber } from '../../src/app/priority.ts';
 import { ConfigError } from '../../src/errors.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { patienceMs } from '../until.ts';
+import { patienceMs, until } from '../until.ts';
 
 const names: readonly PriorityName[] = ['urgent', 'high', 'normal', 'low'];
 const numbers = (mostUrgent: 'lowest' | 'highest', maxPriority: number | null): number[] =>
@@ -125,4 +128,26 @@ describe('a retry', () => {
     const early = unnamed.task('t', { bind: true }, (task) => task.retry(undefined, { priority: 'low' }));
     await expect((await early.apply([])).get()).rejects.toThrow('taskDefaultPriority');
   });
+});
+
+it.each([
+  [true, { single: 7, grouped: 7, own: 2, next: 7 }],
+  [false, { single: 0, grouped: 0, own: 2, next: 0 }],
+])('with taskInheritParentPriority %s: what a task sends, and what follows it', async (inherit, expected) => {
+  await using app = new App('inheriting', { broker: 'memory://', taskInheritParentPriority: inherit });
+  const seen: Record<string, number> = {};
+  const note = (name: string): void => {
+    seen[name] = currentTask()?.request.priority ?? -1;
+  };
+  const sent = app.task('sent', note);
+  const own = app.task('own', { priority: 2 }, note);
+  const next = app.task('next', () => note('next'));
+  const parent = app.task('parent', async () => {
+    await Promise.all([sent.delay('single'), group([sent.s('grouped')]).delay(), own.delay('own')]);
+  });
+  await using worker = new Worker(app, { logger: silentLogger });
+  await worker.start();
+  await chain(parent.s().set({ priority: 7 }), next.si()).delay();
+  await until(() => Object.keys(seen).length === 4, 'four tasks');
+  expect(seen).toEqual(expected);
 });
