@@ -136,6 +136,12 @@ export interface Delivery {
   /** Aborted with LeaseLostError when the lease has passed to another. */
   readonly lost: AbortSignal;
   /**
+   * Resolves when it is known whether the lease is still ours: at once but where the connection broke on which it came (`lost` says how it
+   * ended). Absent where that is always known.
+   * @throws BrokerUnavailable when it is not known yet: ask again
+   */
+  steady?(): Promise<void>;
+  /**
    * Settles it; resolves when that is durable. `fenced`: the lease had passed to another, nothing was written.
    * @throws BrokerUnavailable when the store refuses (full, gone): nothing was written, and it may be tried again.
    */

@@ -323,6 +323,8 @@ export class Processor {
     place.vacated = true;
     this.#leaveTurn(place);
     const { ending, write, prepared } = decided;
+    if (!early && !(await settler.isOurs(delivery)))
+      return this.#log.unsettled(message, delivery.lost.aborted ? 'fenced' : 'gave-up');
     const settled = prepared
       ? await this.#concluder.conclude(delivery, ending, prepared, { write, early })
       : early

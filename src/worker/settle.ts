@@ -123,6 +123,15 @@ export class Settler {
     return (await this.insist('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
   }
 
+  /** Whether the lease is still ours, asked before anything is written of a run. False: it is not, or it does not come out in time. */
+  async isOurs(delivery: Delivery): Promise<boolean> {
+    if (delivery.steady === undefined) return true;
+    const known = await this.insist('find out who has a task', delivery.lost, async () =>
+      delivery.steady?.(),
+    );
+    return known && !delivery.lost.aborted;
+  }
+
   /** Stores a result, apart from any settlement. */
   async keep(delivery: Delivery, record: ResultRecord | null): Promise<Settled> {
     const backend = this.#backend;

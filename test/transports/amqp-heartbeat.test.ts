@@ -9,7 +9,7 @@ import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
-import { patienceMs, within } from '../until.ts';
+import { patienceMs, until, within } from '../until.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -73,6 +73,10 @@ needs(describe, noRabbit)('RabbitMQ and a busy process', () => {
     if (isLong) expect(performance.now() - since, 'within its lease and a little').toBeLessThan(2 * leaseMs);
     expect([idOf(inherited), inherited.strikes]).toEqual(['a', 1]);
     expect(await inherited.settle({ kind: 'ack' })).toBe('settled');
-    expect(held.lost.aborted || (await held.settle({ kind: 'ack' })) === 'fenced').toBe(true);
+    proxy.heal();
+    proxy.cut('reset');
+    // It comes back, and hears that it was taken for dead.
+    await until(() => held.lost.aborted, 'it has lost the task');
+    expect(await held.settle({ kind: 'ack' })).toBe('fenced');
   });
 });

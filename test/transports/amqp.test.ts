@@ -65,13 +65,18 @@ needs(describe, noRabbit)('RabbitMQ', () => {
       const consumer = await join(transport);
       const held = await claim(consumer, 2);
       await server.closeConnections(vhost);
-      const again = await claim(consumer, 3);
-      expect(again.map(idOf).sort()).toEqual(['a', 'b', 'c']);
-      expect(held.map(({ lost }) => lost.aborted)).toEqual([true, true]);
-      expect(await held[0]?.settle({ kind: 'ack' })).toBe('fenced');
-      for (const delivery of again) expect(await delivery.settle({ kind: 'ack' })).toBe('settled');
+      // What is in hand stays there, and comes to nobody else.
+      const [other] = await claim(consumer, 1);
+      expect([...held, other].map((each) => each && idOf(each)).sort()).toEqual(['a', 'b', 'c']);
+      expect(held.map(({ lost }) => lost.aborted)).toEqual([false, false]);
+      await server.closeConnections(vhost);
       await transport.publish([publication('d')]);
-      expect(idOf(await claimOne(consumer))).toBe('d');
+      const last = await claimOne(consumer);
+      expect([idOf(last), last.strikes]).toEqual(['d', 0]);
+      for (const delivery of [...held, other, last])
+        expect(await delivery?.settle({ kind: 'ack' })).toBe('settled');
+      await consumer.close();
+      expect((await transport.size('celery')).ready).toBe(0);
     });
   });
 
@@ -224,7 +229,7 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     if (found === false) throw new Error('nothing was replayed');
     expect(found.content.equals(body)).toBe(true);
     const { headers, ...properties } = found.properties;
-    expect(headers).toEqual({ ...options.headers, 'x-umbel-replayed': 1 });
+    expect(headers).toEqual({ ...options.headers, 'x-umbel-replayed': expect.any(Number) });
     expect(properties).toMatchObject({
       messageId: 'theirs',
       type: 'invoice',

@@ -13,8 +13,9 @@ import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from
 import { AmqpDelivery } from './amqp-delivery.ts';
 import { copyOf, deadLetterOf, dueOf, type Goal, type Marks, marksOf } from './copies.ts';
 import { Declarations, type Declared, shortestDelayMs, suspectsOf } from './declare.ts';
-import { Feed } from './feed.ts';
+import { Feed, type FeedListener } from './feed.ts';
 import type { Publisher } from './publisher.ts';
+import { Returns } from './returns.ts';
 import { SuspectLines } from './suspect-lines.ts';
 import { sendUnroutable } from './unroutable.ts';
 import { parksHeader, strikesHeader } from './wire.ts';
@@ -31,10 +32,11 @@ export interface AmqpConsumerParts {
 }
 
 /**
- * A node that goes down ends one connection after the other, and what one loses it still pushes to the next: before a message that
- * came back is touched, ours has to have lived on for this long. Else there would be two of it after the restart.
+ * Who lost its connection, and lives, comes back within this part of a lease and says so; else it is held to have died. (A node that goes down
+ * ends one connection after the other, and what one loses it still pushes to the next: that, too, is over by then.)
  */
-const aftershockMs = 400;
+const graceOfLease = 1 / 6;
+const leastGraceMs = 500;
 const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
@@ -56,6 +58,7 @@ export class AmqpConsumer implements Consumer {
   #declarations: Declarations | null = null;
   readonly #quarantine: Quarantine;
   readonly #lines: SuspectLines;
+  readonly #returns: Returns;
   #suspectsWait = false;
   #suspectsSeenMs = Number.NEGATIVE_INFINITY;
   #mendedMs = Number.NEGATIVE_INFINITY;
@@ -70,17 +73,33 @@ export class AmqpConsumer implements Consumer {
     this.#queues = [...new Set(parts.options.queues)];
     this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
     this.#lines = new SuspectLines([...this.#queues], (queue) => this.#openLine(queue));
+    this.#returns = new Returns({
+      clock: parts.clock,
+      graceMs: Math.max(leastGraceMs, parts.options.leaseMs * graceOfLease),
+      inHand: () => this.#all().flatMap(({ out }) => [...out]),
+      attach: (came, feed, inHand) => {
+        feed.attach(came, inHand);
+        this.#wake();
+      },
+      acknowledge: (delivery, feed) => feed.acknowledge(delivery),
+      admit: (delivery, feed) => void this.#receive(feed, delivery),
+      charge: (delivery, feed) => void this.#countDeath(feed, delivery),
+      lose: (delivery) => this.#lose(delivery),
+      onKept: () => this.#wake(),
+    });
     this.#link = new AmqpLink(parts.settings, {
       steady: true,
       // The server gives a connection up that was silent for two to three of these.
       heartbeat: Math.max(1, Math.floor(parts.options.leaseMs / 2500)),
-      onReady: (connection) => {
+      onReady: async (connection) => {
+        await this.#returns.open(connection);
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
         this.#suspectsSeenMs = Number.NEGATIVE_INFINITY;
         this.#mendedMs = Number.NEGATIVE_INFINITY;
         this.#wake();
       },
       onLost: () => {
+        this.#returns.lost();
         for (const feed of this.#all()) this.#end(feed);
       },
     });
@@ -100,11 +119,13 @@ export class AmqpConsumer implements Consumer {
 
   /** How many messages of the queue are with this process. */
   held(queue: string): number {
-    return (this.#feeds.get(queue)?.held.size ?? 0) + this.#lines.held(queue);
+    const adrift = [...this.#returns.adrift].filter((delivery) => delivery.queue === queue).length;
+    return (this.#feeds.get(queue)?.held.size ?? 0) + this.#lines.held(queue) + adrift;
   }
 
   /** Lets the connection go without a word, as if the process had died. For tests. */
   async die(): Promise<void> {
+    this.#returns.forget();
     const connection = this.#link.connection;
     if (connection === null) return;
     const gone = new Promise<void>((resolve) => connection.once('close', () => resolve()));
@@ -177,6 +198,7 @@ export class AmqpConsumer implements Consumer {
     if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await atMost(leaveTimeoutMs, this.#leave(), this.#parts.clock);
     for (const feed of this.#all()) this.#end(feed);
+    this.#returns.close();
     await this.#link.close();
     this.#parts.onClose();
   }
@@ -222,7 +244,7 @@ export class AmqpConsumer implements Consumer {
   /** Takes the next suspect if nothing else is held, or for long enough. Null: look again; it has waited for what may change. */
   async #claimSuspect(alarm: Alarm): Promise<AmqpDelivery | null> {
     await this.#rest();
-    const isBusy = this.#all().some(({ held, out }) => held.size > out.size);
+    const isBusy = this.#all().some(({ held, out, kept }) => held.size > out.size + kept.size);
     const { suspect, againMs } = this.#quarantine.look(true);
     if (suspect && !isBusy) {
       const delivery = await this.#fetchSuspect();
@@ -243,11 +265,9 @@ export class AmqpConsumer implements Consumer {
         const fetched = await this.#lines.fetch();
         if (fetched === null) return null;
         const { feed, queue, message } = fetched;
-        const delivery = new AmqpDelivery(queue, message, (each, settlement) =>
-          this.#settle(feed, each, settlement),
-        );
+        const delivery = new AmqpDelivery(queue, message, feed, this.#settle);
         feed.came(delivery);
-        if (isUncounted(delivery)) await this.#countDeath(feed, delivery);
+        if (message.fields.redelivered) this.#returns.cameBack(delivery, feed);
         else {
           feed.out.add(delivery);
           this.#quarantine.took(delivery.strikes);
@@ -334,15 +354,15 @@ export class AmqpConsumer implements Consumer {
       } catch (error) {
         // The connection went meanwhile: the next one wakes who waits.
         if (this.#link.connection !== connection) return;
-        const isGone = isNotFound(error) || feed?.open === false;
         if (feed !== undefined) this.#drop(feed);
-        // Deleted since it was declared, or told to be while we asked: once more, in a moment.
-        if (isGone) {
+        if (error instanceof ConfigError) throw error;
+        // Deleted since it was declared; or, without a code, it is not the server's word, and the channel went while we asked: once more, in
+        // a moment.
+        if (isNotFound(error) || (error instanceof Error && !('code' in error))) {
           await this.#parts.clock.sleep(glimpseMs);
           this.#wake();
           continue;
         }
-        if (error instanceof ConfigError) throw error;
         throw new BrokerUnavailable(`cannot consume from '${queue}': ${String(error)}`, { cause: error });
       }
     }
@@ -398,11 +418,13 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #arrive(feed: Feed, message: AmqpMessage): Promise<void> {
-    const delivery = new AmqpDelivery(feed.queue, message, (each, settlement) =>
-      this.#settle(feed, each, settlement),
-    );
+    const delivery = new AmqpDelivery(feed.queue, message, feed, this.#settle);
     feed.came(delivery);
-    if (isUncounted(delivery)) return this.#countDeath(feed, delivery);
+    if (message.fields.redelivered) this.#returns.cameBack(delivery, feed);
+    else await this.#receive(feed, delivery);
+  }
+
+  async #receive(feed: Feed, delivery: AmqpDelivery): Promise<void> {
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
     if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
@@ -421,7 +443,6 @@ export class AmqpConsumer implements Consumer {
 
   /** Written on a copy of it, for the broker says of the next death no more than of this one. */
   async #countDeath(feed: Feed, delivery: AmqpDelivery): Promise<void> {
-    await this.#parts.clock.sleep(aftershockMs);
     const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
     await this.#sendAgain(feed, delivery, marks, null);
   }
@@ -431,7 +452,7 @@ export class AmqpConsumer implements Consumer {
     for (let failures = 0; feed.open; failures++) {
       try {
         await this.#resend(delivery, marks, due);
-        this.#acknowledge(feed, delivery);
+        this.#acknowledge(delivery);
         return;
       } catch {
         await this.#parts.clock.sleep(backoffDelay(patience, failures));
@@ -453,11 +474,11 @@ export class AmqpConsumer implements Consumer {
     this.#wake();
   }
 
-  async #settle(feed: Feed, delivery: AmqpDelivery, settlement: Settlement): Promise<boolean> {
+  readonly #settle = async (delivery: AmqpDelivery, settlement: Settlement): Promise<boolean> => {
     if (settlement.kind !== 'release' && settlement.write !== undefined)
       throw new TypeError('a write made for another store cannot travel with this settlement');
-    const isHeld = (): boolean => feed.open && feed.held.has(delivery);
-    if (!isHeld()) return false;
+    await delivery.steady();
+    if (delivery.isLost) return false;
     if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
       await this.#parts.publish(settlement.publish);
     else if (settlement.kind === 'release') {
@@ -474,21 +495,30 @@ export class AmqpConsumer implements Consumer {
       const letter = deadLetterOf(delivery, settlement, this.#parts.clock.now());
       await this.#parts.publisher.send((declarations) => declarations.dead(), [letter]);
     }
-    if (!isHeld()) return false;
-    this.#acknowledge(feed, delivery);
+    if (delivery.isLost) return false;
+    this.#acknowledge(delivery);
     return true;
-  }
+  };
 
-  #acknowledge(feed: Feed, delivery: AmqpDelivery): void {
+  /** Where it is by now; of what came on a channel that is gone, whoever has it is told. */
+  #acknowledge(delivery: AmqpDelivery): void {
+    const { feed } = delivery;
     const wasOut = feed.out.has(delivery);
-    feed.acknowledge(delivery);
+    if (feed.open) feed.acknowledge(delivery);
+    else this.#returns.over(delivery);
     if (wasOut && this.#quarantine.letGo(delivery.strikes)) this.#wake();
   }
 
-  /** The channel is gone, and what came on it is others' now. */
+  /** Others run it. */
+  #lose(delivery: AmqpDelivery): void {
+    delivery.lose();
+    if (this.#quarantine.letGo(delivery.strikes)) this.#wake();
+  }
+
+  /** The channel is gone. What is in hand goes on. */
   #end(feed: Feed): void {
     if (!feed.open) return;
-    for (const { strikes } of feed.out) this.#quarantine.letGo(strikes);
+    this.#returns.ended(feed);
     feed.end();
     // It may be the queue that is gone.
     this.#declarations?.forget(feed.queue);
@@ -501,7 +531,7 @@ export class AmqpConsumer implements Consumer {
     await Promise.all(feeds.map((feed) => feed.stopConsuming()));
     for (const feed of feeds) {
       while (feed.ready.length > 0) {
-        const left = await this.#giveBack(feed, feed.ready.splice(0));
+        const left = await this.#giveBack(feed.ready.splice(0));
         if (left.length === 0) continue;
         // They are with us still, and come back when the connection closes.
         if (feed.open) feed.ready.unshift(...left);
@@ -512,21 +542,42 @@ export class AmqpConsumer implements Consumer {
 
   async #leave(): Promise<void> {
     await this.#rest();
+    for (const queue of this.#queues) if (this.#returns.owes(queue)) await this.#payFor(queue);
     for (const feed of this.#all()) {
-      const held = [...feed.held];
-      await this.#giveBack(feed, held); // what is left comes back when the connection closes
+      // What is another's comes to somebody when the connection closes, and so does what cannot be sent.
+      const held = [...feed.held].filter((delivery) => !feed.kept.has(delivery));
+      await this.#giveBack(held);
       for (const delivery of held) delivery.lose();
       await feed.close();
     }
   }
 
+  /** Acknowledges what lies in the queue though it was settled here: what came back is at its front. Who comes next could not ask us any more. */
+  async #payFor(queue: string): Promise<void> {
+    const { connection } = this.#link;
+    if (connection === null) return;
+    const feed = await Feed.open(connection, queue, silent);
+    while (this.#returns.owes(queue)) {
+      const message = await feed.fetch();
+      if (message === null) break;
+      const delivery = new AmqpDelivery(queue, message, feed, this.#settle);
+      feed.came(delivery);
+      if (this.#returns.isOver(delivery)) feed.acknowledge(delivery);
+      else {
+        await this.#giveBack([delivery]);
+        if (!message.fields.redelivered) break;
+      }
+    }
+    await feed.close();
+  }
+
   /** As they were, and whoever gets them next is told nothing. All at once: each waits for the broker's word. Returns those that could not be sent. */
-  async #giveBack(feed: Feed, deliveries: readonly AmqpDelivery[]): Promise<AmqpDelivery[]> {
+  async #giveBack(deliveries: readonly AmqpDelivery[]): Promise<AmqpDelivery[]> {
     const sent = deliveries.map((each) => this.#resend(each, marksOf(each), null, leaveTimeoutMs));
     const outcomes = await Promise.allSettled(sent);
     return deliveries.filter((each, index) => {
       const isSent = outcomes[index]?.status === 'fulfilled';
-      if (isSent) this.#acknowledge(feed, each);
+      if (isSent) this.#acknowledge(each);
       return !isSent;
     });
   }
@@ -536,10 +587,11 @@ export class AmqpConsumer implements Consumer {
   }
 }
 
-/** It came back from one who died, and nobody has counted that: a quorum queue counts by itself. */
-function isUncounted({ source }: AmqpDelivery): boolean {
-  return source.fields.redelivered && source.properties.headers?.['x-delivery-count'] === undefined;
-}
+const silent: FeedListener = {
+  onMessage: () => undefined,
+  onCancelled: () => undefined,
+  onClosed: () => undefined,
+};
 
 function declare(declarations: Declarations, goal: Goal, queue: string): Promise<void> {
   if (goal === 'suspects') return declarations.suspects(queue);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type AmqpChannel, type AmqpMessage, closeChannel } from '../../clients/amqp/link.ts';
 import { StoreError } from '../../errors.ts';
 import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
+import { copyMark } from './copies.ts';
 import { deadQueue } from './declare.ts';
 import { lookThrough } from './look-through.ts';
 import type { Publisher } from './publisher.ts';
@@ -118,7 +119,7 @@ export class AmqpDeadLetters implements DeadLetters {
       exchange: '',
       routingKey: queue,
       content: message.content,
-      options: againOptions(message, { [replayedHeader]: 1 }),
+      options: againOptions(message, { [replayedHeader]: copyMark() }),
     };
     await this.#publisher.send((declarations) => declarations.queue(queue), [outgoing]);
   }

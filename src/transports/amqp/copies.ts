@@ -18,10 +18,9 @@ import {
 
 export type Marks = Readonly<Record<string, unknown>>;
 
-/** What is known of a message's way so far. Quorum queues count deliveries themselves. */
+/** What is known of a message's way so far. */
 export function marksOf({ source }: AmqpDelivery): Marks {
-  const counted: unknown = source.properties.headers?.['x-delivery-count'];
-  const strikes = countOf(source, strikesHeader) + (typeof counted === 'number' ? counted : 0);
+  const strikes = countOf(source, strikesHeader);
   const parks = countOf(source, parksHeader);
   return {
     ...(strikes > 0 && { [strikesHeader]: strikes }),

@@ -16,6 +16,8 @@ export interface FeedListener {
   onClosed(): void;
 }
 
+/** So many that are kept for others take no place. */
+const mostKept = 200;
 /** After so many idle looks it is worth asking whether the broker still knows that somebody consumes. */
 const idleGlances = 5;
 
@@ -26,12 +28,18 @@ export class Feed {
   readonly held: Set<AmqpDelivery> = new Set();
   /** Those of `held` that a claim has handed out. */
   readonly out: Set<AmqpDelivery> = new Set();
+  /** Those of `held` that came back from another one, and may be its still. */
+  readonly kept: Set<AmqpDelivery> = new Set();
+  /** Keys of the last ones that were acknowledged: the broker may not have heard of it when the channel goes. */
+  readonly #acknowledged: string[] = [];
   readonly #channel: AmqpChannel;
   readonly #acks: Acks;
   readonly #listener: FeedListener;
   readonly #tags: string[] = [];
   /** How many messages the broker may have pushed without an answer. */
   #prefetch = 0;
+  /** The highest that was. */
+  #most = 0;
   #open = true;
   #arrivals = 0;
   /** How many had come when messages were last seen to wait there; -1: none waited. */
@@ -59,7 +67,8 @@ export class Feed {
 
   /** Lets the broker push so many, beside what was handed out. */
   async allow(more: number): Promise<void> {
-    const wanted = Math.min(this.out.size + Math.max(1, more), 65_535);
+    const kept = Math.min(this.kept.size, mostKept);
+    const wanted = Math.min(this.out.size + kept + Math.max(1, more), 65_535);
     if (this.#tags.length > 0 && this.#prefetch >= wanted) return;
     // One more consumer with what is missing: the limits of consumers add up, and none is ever changed.
     const missing = this.#tags.length === 0 ? wanted : wanted - this.#prefetch;
@@ -70,6 +79,7 @@ export class Feed {
     });
     this.#tags.push(consumerTag);
     this.#prefetch = wanted;
+    this.#most = Math.max(this.#most, wanted);
   }
 
   async stopConsuming(): Promise<void> {
@@ -95,14 +105,28 @@ export class Feed {
     this.#arrivals++;
   }
 
+  /** What came is one that is in hand: that goes on in its place. */
+  attach(came: AmqpDelivery, inHand: AmqpDelivery): void {
+    this.held.delete(came);
+    inHand.attach(this, came.source);
+    this.held.add(inHand);
+    this.out.add(inHand);
+  }
+
   #letGo(delivery: AmqpDelivery): void {
     this.held.delete(delivery);
     this.out.delete(delivery);
+    this.kept.delete(delivery);
   }
 
   acknowledge(delivery: AmqpDelivery): void {
     this.#letGo(delivery);
-    if (this.#open) this.#acks.add(delivery.source);
+    if (!this.#open) return;
+    this.#acks.add(delivery.source);
+    this.#acknowledged.push(delivery.key);
+    // No more can be on their way than the broker had pushed.
+    const most = 2 * this.#most + 100;
+    if (this.#acknowledged.length > 2 * most) this.#acknowledged.splice(0, most);
   }
 
   /** Called once in a while: whether nothing has come for long, and nothing is held. */
@@ -127,16 +151,15 @@ export class Feed {
     return isStuck;
   }
 
-  /** Nothing of it is ours any more. */
-  end(): readonly AmqpDelivery[] {
+  /** Nothing comes from it any more. */
+  end(): void {
     this.#open = false;
-    const lost = [...this.held];
     this.ready.length = 0;
-    for (const delivery of lost) {
-      delivery.lose();
-      this.#letGo(delivery);
-    }
-    return lost;
+  }
+
+  /** Keys of what was acknowledged last. */
+  get acknowledged(): readonly string[] {
+    return this.#acknowledged;
   }
 
   /** Tells the broker what is done, before the channel is given up. */

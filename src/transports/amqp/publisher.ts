@@ -12,7 +12,7 @@ import type { AmqpSettings } from '../../clients/amqp/settings.ts';
 import { BrokerBlocked, BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../errors.ts';
 import type { PublishOptions } from '../transport.ts';
 import { Declarations, type Declared, isOfDelays } from './declare.ts';
-import { returnedHeader } from './wire.ts';
+import { ourMessages, returnedHeader } from './wire.ts';
 
 /** A message on its way. */
 export interface Outgoing {
@@ -56,7 +56,7 @@ export const defaultSendTimeoutMs = 10_000;
 /** Exchanges that have channels of their own at a time. */
 const mostLanes = 32;
 /** No two messages have the same one, whoever sends them: by it a message is known again (see `keyOf`). */
-const marks = `umbel-${randomUUID()}-`;
+const marks = `${ourMessages}${randomUUID()}-`;
 let lastMark = 0;
 
 export class Publisher implements AsyncDisposable {

@@ -1,4 +1,6 @@
 // A message of ours as AMQP has it, and back.
+
+import { createHash } from 'node:crypto';
 import type { AmqpAnyMessage, AmqpPublishOptions } from '../../clients/amqp/link.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/message.ts';
@@ -14,6 +16,9 @@ export const replayedHeader = 'x-umbel-replayed';
 export const untilHeader = 'x-umbel-until';
 /** On a dead letter: what is known of it, as JSON. */
 export const deadHeader = 'x-umbel-dead';
+
+/** How the names of messages begin that our senders give them. */
+export const ourMessages = 'umbel-';
 
 const ours: ReadonlySet<string> = new Set([
   strikesHeader,
@@ -152,6 +157,22 @@ export function rawOf(message: AmqpAnyMessage, address: DeliveryInfo | null = nu
 export function countOf(message: AmqpAnyMessage, header: string): number {
   const value: unknown = message.properties.headers?.[header];
   return typeof value === 'number' && Number.isInteger(value) && value > 0 ? value : 0;
+}
+
+/**
+ * By which a message is known again wherever it comes back, and no other is taken for it: our senders give each a name of its own, and each
+ * copy that we make a mark of its own. Of others' messages the content tells.
+ */
+export function keyOf(queue: string, { content, properties }: AmqpAnyMessage): string {
+  const { messageId, correlationId, headers = {} } = properties;
+  const name =
+    typeof messageId === 'string' && messageId.startsWith(ourMessages)
+      ? messageId
+      : `${createHash('sha1').update(content).digest('base64')} ${messageId}`;
+  const marks = [strikesHeader, parksHeader, returnedHeader, replayedHeader, untilHeader].map(
+    (mark) => headers?.[mark] ?? '',
+  );
+  return [name, correlationId, headers?.retries, ...marks, queue].join(' ');
 }
 
 /** JSON as AMQP's field tables take it. */
