@@ -40,6 +40,7 @@ export async function arrive(
     const join = async (): Promise<Arrived> => {
       const stores = await app.open();
       deafen = tellOfStatus(stores.transport, logger); // from now on: to join may be to wait
+      await lookForTwin(stores, options.name, logger);
       const source = options.queues.length === 0 ? new NoSource() : await stores.transport.consume(options);
       return { stores, source, deafen };
     };
@@ -80,6 +81,19 @@ function leave({ source, deafen }: Arrived): Promise<void> {
 }
 
 /** What cannot be opened on this machine will not mend itself. */
+/** Celery's DuplicateNodenameWarning, where the store knows who is there: RabbitMQ does not. */
+async function lookForTwin({ transport }: Stores, name: string, logger: Logger): Promise<void> {
+  const workers = await transport.fanout.workers().catch((error: unknown) => {
+    if (error instanceof BrokerUnavailable) throw error;
+    return null; // what the store refuses it says better to who joins
+  });
+  if (workers?.includes(name) !== true) return;
+  logger.warn(
+    { node: name },
+    `another worker is named ${name}, or one of this name died a moment ago: of two, one hides the other in status, inspect and events; give each a name of its own: -n name@%h`,
+  );
+}
+
 function isEmbedded({ config: { broker, backend } }: App): boolean {
   return [broker, backend].every((url) => url === null || /^(?:sqlite|memory):/i.test(url));
 }
