@@ -38,6 +38,16 @@ needs(describe, noRedis)('a Redis that takes a right away for a moment', () => {
       ran(task.request.id);
       return n;
     });
+    const limited = app.task('limited', { bind: true, concurrency: 1 }, async (task, n: number) => {
+      ran(task.request.id);
+      await gate;
+      return n;
+    });
+    const once = app.task('once', { bind: true, unique: true }, (task, n: number) => {
+      ran(task.request.id);
+      return n;
+    });
+    let number = 0;
     const sum = app.task('sum', (values: number[]) => values.reduce((all, value) => all + value, 0));
     const log = new MemoryLog();
     const worker = new Worker(app, { concurrency: 6, logger: log });
@@ -52,6 +62,12 @@ needs(describe, noRedis)('a Redis that takes a right away for a moment', () => {
         async () => [await chain(add.s(1, 1), add.s(2)).delay(), 4],
         async () => [await chord(group([add.s(1, 1), add.s(2, 2)]), sum.s()).delay(), 6],
       ];
+      if (isLong)
+        sends.push(
+          async () => [await limited.delay(8), 8],
+          async () => [await limited.delay(9), 9],
+          async () => [await once.delay(++number), number],
+        );
       for (const one of sends) {
         try {
           results.push(await one());
