@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import type { AppOptions } from '../../src/app/config.ts';
 import { Control } from '../../src/control/control.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { deferred } from '../../src/lib/deferred.ts';
@@ -13,14 +14,17 @@ const stores = ['memory', 'sqlite'] as const;
 const whom = { destination: ['celery@here'], ...patience };
 
 describe.each(stores)('remote control on %s', (kind) => {
-  async function setUp(options: Parameters<typeof startWorker>[1] = {}): Promise<{
+  async function setUp(
+    options: Parameters<typeof startWorker>[1] = {},
+    settings: AppOptions = {},
+  ): Promise<{
     app: App;
     control: Control;
     ask: (method: string, args?: Record<string, unknown>) => Promise<unknown>;
     log: Awaited<ReturnType<typeof startWorker>>['log'];
     worker: Awaited<ReturnType<typeof startWorker>>['worker'];
   }> {
-    const app = await newApp(kind);
+    const app = await newApp(kind, settings);
     const { worker, log } = await startWorker(app, options);
     const control = new Control(app);
     const ask = async (method: string, args: Record<string, unknown> = {}): Promise<unknown> =>
@@ -217,6 +221,26 @@ describe.each(stores)('remote control on %s', (kind) => {
     expect(await ask('add_consumer', { queue: 'celery' })).toEqual({ ok: 'add consumer celery' });
     expect(await left.get(patience)).toBe('left');
     await worker.stop();
+  });
+
+  it('add_consumer with an exchange that the queue is not bound to is refused: what is sent there would not come', async () => {
+    const taskQueues = { news: { exchange: 'wires', exchangeType: 'topic', routingKey: 'eu.*' } } as const;
+    const { ask } = await setUp({}, { taskQueues: { celery: {}, ...taskQueues } });
+    await ask('cancel_consumer', { queue: 'news' });
+    for (const [queue, exchange, type, key] of [
+      ['slow', 'ex3', 'direct', 'rk3'],
+      ['slow', null, 'direct', 'rk3'],
+      ['slow', null, 'topic', null],
+      ['news', 'wires', 'topic', 'us.*'],
+      ['news', 'wires', 'direct', 'eu.*'],
+    ])
+      expect(await ask('add_consumer', { queue, exchange, exchange_type: type, routing_key: key })).toEqual({
+        error: expect.stringContaining('declare that in taskQueues'),
+      });
+    const usual = { queue: 'slow', exchange: null, exchange_type: 'direct', routing_key: null };
+    expect(await ask('add_consumer', usual)).toEqual({ ok: 'add consumer slow' });
+    const declared = { queue: 'news', exchange: 'wires', exchange_type: 'topic', routing_key: 'eu.*' };
+    expect(await ask('add_consumer', declared)).toEqual({ ok: 'add consumer news' });
   });
 
   it('the pool grows and shrinks', async () => {

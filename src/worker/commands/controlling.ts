@@ -134,7 +134,21 @@ export const addConsumer: Command = async ({ app, sources, logger }, args) => {
   const queue = textOf(args, 'queue');
   if (sources.queues.includes(queue)) return ok(`already consuming from ${saferepr(queue)}`);
   try {
-    app.topology.queue(queue);
+    const { bindings } = app.topology.queue(queue);
+    const { exchange, exchange_type: type, routing_key: key } = args;
+    const isBound = bindings.some(
+      (binding) =>
+        binding.exchange.name === (exchange ?? queue) &&
+        (type ?? binding.exchange.type) === binding.exchange.type &&
+        (key ?? binding.routingKey) === binding.routingKey,
+    );
+    // Who says no exchange, or the queue's own, as Celery's programs do by default, means the queue as it is declared.
+    const isAnother =
+      (exchange ?? queue) !== queue || (key ?? queue) !== queue || (type ?? 'direct') !== 'direct';
+    if (isAnother && !isBound)
+      return nok(
+        `the queue ${saferepr(queue)} is not bound to the exchange ${saferepr(exchange ?? queue)} (${saferepr(type ?? 'direct')}) by the key ${saferepr(key ?? queue)}: declare that in taskQueues`,
+      );
   } catch (error) {
     if (!(error instanceof UmbelError)) throw error;
     return nok(error.message);
