@@ -28,7 +28,10 @@ const { results } = recording('results');
 
 function message(name: string): TaskMessage {
   const raw = Buffer.from(messages.find((each) => each.name === name)?.raw ?? '', 'base64');
-  const decoded = readTask(raw, { accept: ['json', 'yaml', 'msgpack'] });
+  const decoded = readTask(raw, {
+    accept: ['json', 'yaml', 'msgpack'],
+    acceptCompression: ['zlib', 'bzip2'],
+  });
   if (!decoded.ok) throw new Error(`${name}: ${decoded.refusal.detail}`);
   return decoded.value;
 }
