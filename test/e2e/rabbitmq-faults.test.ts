@@ -12,10 +12,11 @@ import { scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { patienceMs } from '../until.ts';
+import { patienceMs, until } from '../until.ts';
+import { guilty } from './harness/checkers.ts';
 import { cutAgainAndAgain, directions, prove, standStill, storm, through } from './harness/disturbed.ts';
 import { onRabbit } from './harness/places.ts';
-import { trialMs } from './harness/trial.ts';
+import { Trial, trialMs } from './harness/trial.ts';
 
 const missing = noRabbit ?? noRedis;
 
@@ -68,6 +69,29 @@ needs(describe.concurrent, missing)(
       });
     });
 
+    it('a queue that is deleted again and again while etas and retries wait', async () => {
+      const { server, results } = await servers();
+      const place = onRabbit(server, results);
+      await using trial = new Trial({ slots: 4, lease, place });
+      const [plain, retrying] = await Promise.all([trial.sender(), trial.sender()]);
+      await Promise.all([trial.worker(), trial.worker()]);
+      const count = scaled(15, 100);
+      const rounds = scaled(2, 10);
+      for (let round = 1; round <= rounds; round++) {
+        const from = [plain.lines.length, retrying.lines.length] as const;
+        plain.tell(JSON.stringify({ count, ms: 10, countdown: 1500 }));
+        retrying.tell(JSON.stringify({ count, ms: 10, countdown: 1500, kind: 'again' }));
+        await Promise.all([plain.line('sent', from[0]), retrying.line('sent', from[1])]);
+        await deleteWhenEmpty(server, place.vhost); // all wait for their time
+        const before = 3 * count * (round - 1); // with a retry of each second one
+        await until(() => trial.count('start') > before + count, 'they have begun');
+        await deleteWhenEmpty(server, place.vhost); // retries wait
+      }
+      const { report, counts } = await trial.verdict();
+      expect(guilty(report), JSON.stringify(report)).toEqual([]);
+      expect(counts).toMatchObject({ acknowledged: 2 * rounds * count, ended: 2 * rounds * count });
+    });
+
     it.each(directions)('a network that swallows each %s', async (what) => {
       const { server, results } = await servers();
       await using proxy = await FaultProxy.before(server.port, 'amqp');
@@ -93,3 +117,11 @@ needs(describe.concurrent, missing)(
     });
   },
 );
+
+/** As soon as nothing lies in it, and nobody has anything of it in hand: that would be gone with it. */
+async function deleteWhenEmpty(server: RabbitServerProcess, vhost: string): Promise<void> {
+  const lookup = `rabbit_amqqueue:lookup({resource, <<"${vhost}">>, queue, <<"celery">>})`;
+  const empty = '[{messages, 0}] -> rabbit_amqqueue:delete(Q, false, true, <<"test">>), io:format("deleted")';
+  const erlang = `case ${lookup} of {ok, Q} -> case rabbit_amqqueue:info(Q, [messages]) of ${empty}; _ -> ok end; _ -> ok end`;
+  await until(async () => (await server.evaluate(erlang)).includes('deleted'), 'it was empty once');
+}
