@@ -3,6 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
+import { publication } from '../../src/testing/conformance.ts';
+import type { FanoutListener } from '../../src/transports/fanout.ts';
+import { Broadcasts } from '../../src/worker/broadcasts.ts';
+import { Slots } from '../../src/worker/slots.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { patience } from '../until.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -64,6 +70,35 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
       .poll(() => place.log.lines.map(({ text }) => text).join('\n'))
       .toContain('a broadcast message is dropped: ');
   });
+});
+
+test('one that comes in the moment in which the last one was taken is run as well', async () => {
+  for (let turns = 0; turns < 8; turns++) {
+    let listener: FanoutListener = () => undefined;
+    const fanout = {
+      subscribe: async (_: unknown, hears: FanoutListener) => {
+        listener = hears;
+        return { async [Symbol.asyncDispose]() {} };
+      },
+    };
+    const run: unknown[] = [];
+    await using heard = new Broadcasts({
+      transport: { fanout } as never, // it needs no more
+      broadcasts: new Map([
+        ['all', { exchange: { name: 'all', type: 'fanout', durable: true }, routingKey: 'all' }],
+      ]),
+      slots: new Slots(10, 1),
+      processor: { process: async (delivery) => void run.push(delivery) },
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    await heard.start();
+    listener({ ok: true, value: publication('a').message }, '');
+    for (let turn = 0; turn < turns; turn++) await null;
+    listener({ ok: true, value: publication('b').message }, '');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(run, `${turns} turns between them`).toHaveLength(2);
+  }
 });
 
 class Place implements AsyncDisposable {
