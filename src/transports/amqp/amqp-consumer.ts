@@ -62,6 +62,8 @@ export class AmqpConsumer implements Consumer {
   #suspectsWait = false;
   #suspectsSeenMs = Number.NEGATIVE_INFINITY;
   #mendedMs = Number.NEGATIVE_INFINITY;
+  /** Copies under way, by the names of what they are of. */
+  readonly #sending = new Map<string, Promise<void>>();
   #flowing: Promise<void> | null = null;
   #heeded: AbortSignal | null = null;
   #glancedMs: number;
@@ -425,6 +427,8 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #receive(feed: Feed, delivery: AmqpDelivery): Promise<void> {
+    // A copy may come before the old one is acknowledged: whoever died of it now would leave both.
+    await this.#sending.get(nameOf(delivery));
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
     if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
@@ -449,10 +453,19 @@ export class AmqpConsumer implements Consumer {
 
   /** Puts it back with other marks, not before `due`: the copy first, confirmed, then the old one goes. */
   async #sendAgain(feed: Feed, delivery: AmqpDelivery, marks: Marks, due: number | null): Promise<void> {
+    const name = nameOf(delivery);
+    const sending = this.#sendUntilDone(feed, delivery, marks, due);
+    this.#sending.set(name, sending);
+    await sending;
+    if (this.#sending.get(name) === sending) this.#sending.delete(name);
+  }
+
+  async #sendUntilDone(feed: Feed, delivery: AmqpDelivery, marks: Marks, due: number | null): Promise<void> {
     for (let failures = 0; feed.open; failures++) {
       try {
         await this.#resend(delivery, marks, due);
         this.#acknowledge(delivery);
+        await nextTurn(); // it goes out
         return;
       } catch {
         await this.#parts.clock.sleep(backoffDelay(patience, failures));
@@ -585,6 +598,12 @@ export class AmqpConsumer implements Consumer {
   #wake(): void {
     for (const alarm of this.#alarms) alarm.ring();
   }
+}
+
+/** A message and its copies have the same. */
+function nameOf({ source }: AmqpDelivery): string {
+  const { messageId, correlationId } = source.properties;
+  return `${messageId} ${correlationId}`;
 }
 
 const silent: FeedListener = {

@@ -87,8 +87,8 @@ export class Declarations {
   readonly #delayedQueueType: 'classic' | 'quorum';
   readonly #queues = new Map<string, Promise<void>>();
   readonly #suspects = new Map<string, Promise<void>>();
-  /** Those that are bound to the delays. */
-  readonly #bound = new Set<string>();
+  /** Those that are bound to the delays, or soon. */
+  readonly #bound = new Map<string, Promise<void>>();
   #levels: Promise<void> | null = null;
   #arrivals: Promise<void> | null = null;
   #dead: Promise<void> | null = null;
@@ -111,7 +111,7 @@ export class Declarations {
   /** What a message to `queue` needs that is to wait at the broker. */
   async delayed(queue: string): Promise<void> {
     await this.queue(queue);
-    if (!this.#bound.has(queue)) await this.#bindArrivals(queue);
+    await this.#bind(queue);
     this.#levels ??= forget(this.#declareLevels(), () => {
       this.#levels = null;
     });
@@ -129,7 +129,10 @@ export class Declarations {
   /** Binds the queue to the delays again where somebody has undone that: deleted exchanges, a queue that another program declared anew. */
   async mend(queues: readonly string[]): Promise<void> {
     this.#arrivals = null;
-    for (const queue of queues) await this.#bindArrivals(queue);
+    for (const queue of queues) {
+      this.#bound.delete(queue);
+      await this.#bind(queue);
+    }
   }
 
   /** The queue is no longer there: who needs it next declares it again. */
@@ -175,12 +178,12 @@ export class Declarations {
 
   async #queue(name: string): Promise<void> {
     await this.#declareQueue(name);
-    try {
-      await this.#bindArrivals(name);
-    } catch (error) {
-      // Who may not do that can still use the queue, and hears of it when he sends for later: the levels are not there, or he may not either.
-      if (!isAccessRefused(error)) throw error;
-    }
+    // What is sent at once does not wait for that; what is sent for later does, and hears when it may not be.
+    this.#bind(name).catch(() => undefined);
+  }
+
+  #bind(queue: string): Promise<void> {
+    return once(this.#bound, queue, () => this.#bindArrivals(queue));
   }
 
   /** Whoever declares it binds it, as Celery's worker does: who sent for later has long gone, perhaps, or does not hear that it was deleted. */
@@ -202,7 +205,6 @@ export class Declarations {
       ] as const)
         await channel.bindQueue(name, exchange, key);
     });
-    this.#bound.add(name);
   }
 
   #declareArrivals(): Promise<void> {
@@ -323,10 +325,6 @@ function once(done: Map<string, Promise<void>>, name: string, make: () => Promis
 function forget(promise: Promise<void>, onFailure: () => void): Promise<void> {
   promise.catch(onFailure);
   return promise;
-}
-
-function isAccessRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 403;
 }
 
 function isPreconditionFailed(error: unknown): boolean {
