@@ -1,5 +1,5 @@
 // Making a task: a function that can be called, with the ways to send it.
-import { InvalidArgumentsError } from '../errors.ts';
+import { ConfigError, InvalidArgumentsError } from '../errors.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { toKwargs } from './arguments.ts';
@@ -7,9 +7,9 @@ import { callDirectly } from './call-in-place.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import type { CallArguments, Callee } from './callee.ts';
 import { noKwargs } from './sender.ts';
-import { type AnySignature, callSignature } from './signature.ts';
+import { type AnySignature, callSignature, isSignature, type Signature } from './signature.ts';
 import { apply, submit, submitMany } from './submit.ts';
-import type { Callable, TaskBody } from './task.ts';
+import type { Callable, Links, TaskBody } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 import { optionsOfTask } from './wire-options.ts';
 
@@ -36,8 +36,17 @@ export function defineTask(
     async delay(...args: readonly unknown[]): Promise<AsyncResult<unknown>> {
       return submit(app, callee, spread(args), noOptions);
     },
-    async applyAsync(call: unknown, options: CallOptions = noOptions): Promise<AsyncResult<unknown>> {
-      return submit(app, callee, whole(call), options);
+    async applyAsync(
+      call: unknown,
+      given: CallOptions & Links<unknown> = noOptions,
+    ): Promise<AsyncResult<unknown>> {
+      if (!('link' in given || 'linkError' in given)) return submit(app, callee, whole(call), given);
+      const { link, linkError, ...options } = given;
+      let signature = callSignature(app, name, whole(call), optionsOfTask(task), true);
+      for (const callback of signatures(link, 'link', name)) signature = signature.link(callback);
+      for (const errback of signatures(linkError, 'linkError', name))
+        signature = signature.linkError(errback);
+      return signature.applyAsync([], options);
     },
     async applyMany(
       calls: readonly unknown[],
@@ -61,6 +70,19 @@ export function defineTask(
   const task: UntypedTask = Object.assign(callable, methods);
   const callee: Callee = { name, options, task };
   return task;
+}
+
+function signatures(
+  given: unknown,
+  option: string,
+  name: string,
+): readonly Signature<readonly unknown[], unknown>[] {
+  return [given ?? []].flat().map((each) => {
+    if (isSignature(each)) return each;
+    throw new ConfigError(
+      `'${option}' in the call of '${name}' must be a signature, as task.s() gives it, or a list of them`,
+    );
+  });
 }
 
 const noArgs: readonly unknown[] = Object.freeze([]);

@@ -89,6 +89,11 @@ export interface Group<in In extends readonly unknown[] = [], out Out = readonly
 /** Any signature, whatever it waits for and gives. */
 export type AnySignature = Signature<never, unknown>;
 
+/** What it waits for nobody can tell: the caller says that it fits. */
+export function isSignature(value: unknown): value is Signature<readonly unknown[], unknown> {
+  return value instanceof WireValue;
+}
+
 /** What is left of `In` when its first arguments are given. */
 type Rest<In extends readonly unknown[], Given extends readonly unknown[]> = In extends readonly [
   ...Given,

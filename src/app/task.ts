@@ -10,7 +10,7 @@ import type { Replaced, Retry, RetryOptions } from './outcome.ts';
 import type { Priority } from './priority.ts';
 import type { Rate } from './rate.ts';
 import type { TaskRequest } from './request.ts';
-import type { AnySignature, Signature } from './signature.ts';
+import type { AnySignature, Errback, Signature } from './signature.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 import type { Unique } from './unique-options.ts';
 
@@ -28,6 +28,14 @@ export interface AnyTask {
 /** A task's code with its types forgotten. The arguments are checked before: by the compiler at the caller, by the schema in the worker. */
 export type TaskBody = (...args: readonly unknown[]) => unknown;
 
+/** What follows a single call: the same as `task.s(…).link(…).linkError(…)`. Celery's `link` and `link_error`. */
+export interface Links<Result> {
+  /** Sent with the result when the call has succeeded. */
+  readonly link?: Signature<[Result], unknown> | readonly Signature<[Result], unknown>[];
+  /** Called when it has failed. */
+  readonly linkError?: Errback | readonly Errback[];
+}
+
 /** The ways to call a task. `Call` is how its arguments are written down, `Spread` how they are passed. */
 export interface Callable<Call, Spread extends readonly unknown[], Result> extends AnyTask {
   /**
@@ -36,7 +44,7 @@ export interface Callable<Call, Spread extends readonly unknown[], Result> exten
    */
   delay(...args: Spread): Promise<AsyncResult<Result>>;
   /** Like `delay`, with options: `add.applyAsync([2, 3], { countdown: 60, queue: 'slow' })`. */
-  applyAsync(call: Call, options?: CallOptions): Promise<AsyncResult<Result>>;
+  applyAsync(call: Call, options?: CallOptions & Links<Result>): Promise<AsyncResult<Result>>;
   /** Sends many calls in one step. All have the same options. */
   applyMany(calls: readonly Call[], options?: Omit<CallOptions, 'taskId'>): Promise<AsyncResult<Result>[]>;
   /**

@@ -230,7 +230,7 @@ describe('a call', () => {
 
   it.each<[Record<string, unknown>, string]>([
     [{ countdwn: 5 }, "unknown option 'countdwn' in the call of 't'; did you mean 'countdown'?"],
-    [{ link: [] }, "unknown option 'link' in the call of 't'"],
+    [{ chain: [] }, "unknown option 'chain' in the call of 't'"],
     [{ countdown: 'soon' }, "'countdown' in the call of 't' must be seconds or text like"],
     [{ countdown: 1e20 }, "'countdown' in the call of 't' is an invalid Date, or too far away"],
     [{ countdown: 5, eta: new Date() }, "'countdown' and 'eta' in the call of 't' say two different times"],

@@ -338,6 +338,32 @@ describe('signatures', () => {
     expect(predict.s().toJSON().options).toEqual({ queue: 'ml', time_limit: 30 });
   });
 
+  it('are linked by the options of a call, too', async () => {
+    const { add } = tasks();
+    const published = await recorded();
+    const options = {
+      link: [add.s(9), add.s(8)],
+      linkError: add.si(0, 0),
+      queue: 'q',
+      taskId: 'first',
+    } as const;
+    const result = await add.applyAsync([1, 2], options as never);
+    await add
+      .s(1, 2)
+      .link(add.s(9))
+      .link(add.s(8))
+      .linkError(add.si(0, 0))
+      .applyAsync([], { queue: 'q', taskId: 'second' });
+    const [first, second] = messagesOf(published);
+    expect(result.id).toBe('first');
+    expect(first?.embed.callbacks).toHaveLength(2);
+    expect(first).toMatchObject({ args: [1, 2], embed: second?.embed });
+    expect(published.flat().map(({ queue }) => queue)).toEqual(['q', 'q']);
+    await expect(add.applyAsync([1, 2], { link: add as never })).rejects.toThrow(
+      "'link' in the call of 'add' must be a signature, as task.s() gives it, or a list of them",
+    );
+  });
+
   it('carry their stamps to each message, those of callbacks among them', async () => {
     const { add } = tasks();
     const published = await recorded();
