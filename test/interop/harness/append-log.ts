@@ -37,8 +37,10 @@ export function takers(folder: string, list: string, id: string): Taken[] {
         else if (name === 'RPUSH') waiting.push(...values);
         else if (name === 'LMOVE') {
           if (named.test(waiting.pop() ?? '')) taken.push('ours');
-        } else if (name === 'RPOP') {
-          const popped = Array.from({ length: Number(values[0] ?? 1) }, () => waiting.pop());
+        } else if (name === 'RPOP' || name === 'LTRIM') {
+          // Ours cuts off the end of the list (`LTRIM q 0 -2`) what it has written down before.
+          const count = name === 'RPOP' ? Number(values[0] ?? 1) : -1 - Number(values[1]);
+          const popped = Array.from({ length: count }, () => waiting.pop());
           if (popped.some((value) => named.test(value ?? '')))
             taken.push(isHeldIn(block, named) ? 'ours' : 'python, and forgotten');
         }
