@@ -20,6 +20,9 @@ export interface ClaimLoopParts {
   readonly onLost: (error: StoreLostError) => void;
 }
 
+/** Claims in a row that brought nothing, though each waits for something: one may, when its slots were taken meanwhile. */
+const mostNothings = 3;
+
 /** Keeps the slots busy: claims as many messages as there is room for (free slots, if nothing else is asked for), and never one more. */
 export class ClaimLoop implements Service {
   readonly #parts: ClaimLoopParts;
@@ -47,8 +50,9 @@ export class ClaimLoop implements Service {
 
   async #loop(): Promise<void> {
     const { signal } = this.#stopping;
-    const { slots, processor } = this.#parts;
+    const { slots, processor, clock } = this.#parts;
     const breath = new Breath();
+    let nothings = 0;
     while (!signal.aborted) {
       if (slots.room <= 0) {
         await slots.whenRoom();
@@ -59,6 +63,10 @@ export class ClaimLoop implements Service {
         slots.take();
         void (signal.aborted ? processor.giveBack(delivery) : processor.process(delivery));
       }
+      // A consumer that was closed under the worker (`app.close()` before `worker.stop()`) answers at once, each time.
+      nothings = deliveries.length === 0 ? nothings + 1 : 0;
+      if (nothings > mostNothings)
+        await clock.sleep(backoffDelay(storeBackoff, nothings - mostNothings), signal).catch(() => undefined);
       if (breath.due()) await breath.take();
     }
   }

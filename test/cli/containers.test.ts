@@ -69,7 +69,8 @@ class Image {
   }
 
   run(command: readonly string[], [volume, at]: readonly [string, string]): Container {
-    const script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+    // Its own folder for temporary files, as a container has: that of the run belongs to another user.
+    const script = 'mount --bind "$1" "$2" && shift 2 && unset TMPDIR && exec "$@"';
     return new Container(
       new Program(
         ['-e', inFolder, ...namespaces, 'sh', '-ec', script, 'sh', volume, at, ...user, ...command],

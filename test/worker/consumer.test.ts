@@ -56,6 +56,24 @@ function bench(options: { readonly messages: number; readonly slots: number }) {
 }
 
 describe('the claim loop', () => {
+  it('does not spin when its consumer was closed under it, and takes what comes from another', async () => {
+    const { loop, source, clock, processed } = bench({ messages: 0, slots: 3 });
+    const claims: (readonly Delivery[])[] = [];
+    source.claim = async () => {
+      const found = claims.length === 6 ? [{} as Delivery] : [];
+      claims.push(found);
+      return found;
+    };
+    await loop.start();
+    for (let turns = 0; turns < 50; turns++) await turn();
+    expect(claims).toHaveLength(4);
+    await until(async () => {
+      await clock.advance(1000);
+      return processed.length === 1;
+    }, 'the message');
+    expect(claims.length).toBeLessThan(40);
+  });
+
   it('claims as many messages as there are free slots, and no more until one is free', async () => {
     const { loop, slots, asked, processed } = bench({ messages: 10, slots: 3 });
     await loop.start();
