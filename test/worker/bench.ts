@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
@@ -13,13 +13,6 @@ import { commandOf } from '../e2e/harness/compiled.ts';
 import { until } from '../until.ts';
 import { turn } from './fake-clock.ts';
 import { MemoryLog } from './memory-log.ts';
-
-const ends: (() => Promise<void>)[] = [];
-
-/** Stops and closes, newest first, what a test has opened. */
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 /** `apart`: messages in one store, results in another, so that no transaction spans both. */
 export type StoreKind = 'memory' | 'sqlite' | 'apart';
@@ -34,7 +27,7 @@ export async function newApp(kind: StoreKind, options: AppOptions = {}): Promise
       ? { broker: await newStore('sqlite'), backend: await newStore('memory') }
       : { broker: await newStore(kind) };
   const app = new App('shop', { ...urls, ...options });
-  ends.push(() => app.close());
+  onTestFinished(() => app.close());
   return app;
 }
 
@@ -47,7 +40,7 @@ export async function newStore(kind: 'memory' | 'sqlite'): Promise<string> {
 /** A folder that goes with the test. */
 export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'umbel-worker-'));
-  ends.push(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
   return folder;
 }
 
@@ -59,7 +52,7 @@ export interface RunningWorker {
 export async function startWorker(app: App, options: WorkerOptions = {}): Promise<RunningWorker> {
   const log = new MemoryLog();
   const worker = new Worker(app, { logger: log, name: 'celery@here', ...options });
-  ends.push(() => worker.stop({ cold: true }));
+  onTestFinished(() => worker.stop({ cold: true }));
   await worker.start();
   return { worker, log };
 }

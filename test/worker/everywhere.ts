@@ -1,6 +1,6 @@
 // Applications on each broker, for what must be the same on all of them. Each has databases and virtual hosts of its own.
 import { randomUUID } from 'node:crypto';
-import { afterEach, describe } from 'vitest';
+import { describe, onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
@@ -51,15 +51,12 @@ async function newRedis(): Promise<string> {
   return redisUrls.pop() ?? newRedis();
 }
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+let workers = 0;
 
 /** Closed after the test. */
 export function appOn(urls: { broker: string; backend?: string }, options: AppOptions = {}): App {
   const app = new App(`shop-${randomUUID()}`, { ...urls, ...options });
-  ends.push(() => app.close());
+  onTestFinished(() => app.close());
   return app;
 }
 
@@ -69,8 +66,8 @@ export async function workerOf(
   options: WorkerOptions = {},
 ): Promise<{ worker: Worker; log: MemoryLog }> {
   const log = new MemoryLog();
-  const worker = new Worker(app, { logger: log, name: `w${ends.length}@here`, ...options });
-  ends.push(() => worker.stop({ cold: true }));
+  const worker = new Worker(app, { logger: log, name: `w${++workers}@here`, ...options });
+  onTestFinished(() => worker.stop({ cold: true }));
   await worker.start();
   return { worker, log };
 }
