@@ -172,13 +172,14 @@ export class Worker implements Service {
     this.#running = parts;
     this.#shown = parts;
     await parts.scaler?.start();
+    const shutDown = (): void => void this.stop();
+    await parts.operations.start({ ...parts, sources: parts.source, resize, shutDown });
+    // Who reads this may ask it something at once.
     logger.info(
       { node: name, queues: this.queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
     );
     this.#tellUnserved();
-    const shutDown = (): void => void this.stop();
-    await parts.operations.start({ ...parts, sources: parts.source, resize, shutDown });
     await app.signals.workerReady.send({ hostname: name }, logger);
     return parts;
   }

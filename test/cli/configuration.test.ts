@@ -190,6 +190,11 @@ needs(describe, noRedis)('secrets', () => {
       'pretty',
     ]);
     await worker.said(/\[config\]/);
+    const log = join(folder, 'log', 'w.log');
+    await until(
+      () => existsSync(log) && readFileSync(log, 'utf8').includes('w@here ready'),
+      'the worker to be ready',
+    );
     const most: readonly (readonly string[])[] = [
       ['report', '--json'],
       ['status', '-t', '3'],
@@ -235,10 +240,7 @@ needs(describe, noRedis)('secrets', () => {
     // In processes of their own Node's warnings are among what they print.
     for (const args of runs) await run(args, isLong ? umbelProcess : umbel);
     await run(['-A', './app.js', '-b', wrong, 'call', 'shop.add', '--debug'], umbelProcess);
-    texts.set(
-      'the worker',
-      worker.stdout + worker.stderr + readFileSync(join(folder, 'log', 'w.log'), 'utf8'),
-    );
+    texts.set('the worker', worker.stdout + worker.stderr + readFileSync(log, 'utf8'));
     for (const [what, text] of texts) expect(text.includes(canary), `${what}: ${text}`).toBe(false);
     expect([...texts.values()].filter((text) => text.includes('**')).length).toBeGreaterThan(2);
   });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
 import { within } from '../until.ts';
 import { project, start } from './harness.ts';
@@ -108,7 +109,7 @@ export const app = new App('shop');
   });
 });
 
-test.runIf(isLong)(
+needs(test, isLong ? undefined : 'in the long run: npm run test:long')(
   'a worker whose module is slow ends by a signal at any time of its start',
   async () => {
     const app = `import { App } from 'umbel';
