@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { createLogger } from '../../src/cli/logging.ts';
 import { clean, cleanJson, cleanLines, cleanStyled, cleanTexts } from '../../src/cli/terminal/clean.ts';
 import { project, umbel, workerOf } from './harness.ts';
@@ -36,6 +36,9 @@ test.each(['pretty', 'json'] as const)('a log as %s has a line for each event', 
   const folder = mkdtempSync(join(tmpdir(), 'umbel-log-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'log');
+  // It looks now and then whether the file is still there, and would make it once more when the folder is gone.
+  vi.useFakeTimers({ toFake: ['setInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   const log = await createLogger({ level: 'info', format, color: false, file });
   const forged = `${evil}\r\n[2030-01-01 00:00:00.000] INFO: all is well`;
   log.error({ err: new Error(forged), task_id: forged }, `failed: ${forged}`);
