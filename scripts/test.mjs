@@ -22,7 +22,9 @@ export async function test(chosen, environment = {}) {
   for (const gate of gates) if (!gate.passed) console.log(`FAILED  ${gate.name}`);
   for (const failure of tests.failures) console.log(`FAILED  ${titleOf(failure)}: ${firstLine(failure)}`);
   for (const failure of tests.flaky)
-    console.log(`flaky  ${titleOf(failure)}: failed at first, then passed alone: ${firstLine(failure)}`);
+    console.log(
+      `flaky  ${titleOf(failure)}: ${failure.file === null ? 'all cases had passed' : 'failed at first, then passed alone'}: ${firstLine(failure)}`,
+    );
   if (tests.flaky.length > 0) console.log('Add what is flaky to test/flaky.md, with its cause.');
   const sum = {
     passed: tests.passed + gates.filter((gate) => gate.passed).length,
