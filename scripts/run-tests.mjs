@@ -43,11 +43,10 @@ export async function runTests(args, environment = {}, options = []) {
     const accidents = found.failures.filter(({ file }) => file !== null && realProcesses.test(file));
     const mayPass = new Set(accidents.length > mostAccidents ? [] : accidents);
     for (const failure of found.failures)
-      if (flaky.includes(failure)) continue;
-      else if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);
-      else failures.push(failure);
+      if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);
+      else if (!flaky.includes(failure)) failures.push(failure);
     for (const message of leftBehind(folder)) failures.push({ file: null, test: null, message });
-    const passedAgain = flaky.filter(({ test, file }) => test !== null || file !== null).length;
+    const passedAgain = flaky.filter(({ file }) => file !== null).length;
     return { passed: found.passed + passedAgain, failures, flaky, skipped: found.skipped };
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });

@@ -1,5 +1,4 @@
 // The signals around a publication, where anybody listens.
-
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../transports/transport.ts';
 import type { App } from './app.ts';

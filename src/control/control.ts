@@ -77,14 +77,7 @@ export class Control implements AsyncDisposable {
    * already goes on, unless `terminate`.
    */
   async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
-    const all = typeof ids === 'string' ? [ids] : [...ids];
-    const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
-    // First, for those who are not there to hear it.
-    const { notices } = await this.#app.broker();
-    await notices.put(checkNotices(all.map(idNotice)), Date.now() + revokedMs);
-    const answers = await this.ask('revoke', { task_id: all, terminate, signal: signalName }, rest);
-    await this.#bringForward(all.map((id) => [id]));
-    return answers;
+    return this.#revoke('revoke', 'task_id', ids, idNotice, options);
   }
 
   /**
@@ -93,11 +86,22 @@ export class Control implements AsyncDisposable {
    * not know this command.
    */
   async revokeWorkflow(rootIds: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
-    const all = typeof rootIds === 'string' ? [rootIds] : [...rootIds];
+    return this.#revoke('revoke_workflow', 'root_id', rootIds, rootNotice, options);
+  }
+
+  async #revoke(
+    method: string,
+    argument: string,
+    ids: string | readonly string[],
+    noticeOf: (id: string) => string,
+    options: RevokeOptions,
+  ): Promise<Answers> {
+    const all = typeof ids === 'string' ? [ids] : [...ids];
     const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
+    // First, for those who are not there to hear it.
     const { notices } = await this.#app.broker();
-    await notices.put(checkNotices(all.map(rootNotice)), Date.now() + revokedMs);
-    const answers = await this.ask('revoke_workflow', { root_id: all, terminate, signal: signalName }, rest);
+    await notices.put(checkNotices(all.map(noticeOf)), Date.now() + revokedMs);
+    const answers = await this.ask(method, { [argument]: all, terminate, signal: signalName }, rest);
     await this.#bringForward(all.map((id) => [id]));
     return answers;
   }

@@ -80,7 +80,6 @@ function leave({ source, deafen }: Arrived): Promise<void> {
   return source.close();
 }
 
-/** What cannot be opened on this machine will not mend itself. */
 /** Celery's DuplicateNodenameWarning, where the store knows who is there: RabbitMQ does not. */
 async function lookForTwin({ transport }: Stores, name: string, logger: Logger): Promise<void> {
   const workers = await transport.fanout.workers().catch((error: unknown) => {
@@ -94,6 +93,7 @@ async function lookForTwin({ transport }: Stores, name: string, logger: Logger):
   );
 }
 
+/** What cannot be opened on this machine will not mend itself. */
 function isEmbedded({ config: { broker, backend } }: App): boolean {
   return [broker, backend].every((url) => url === null || /^(?:sqlite|memory):/i.test(url));
 }

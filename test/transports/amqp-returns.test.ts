@@ -128,14 +128,22 @@ needs(describe, noRabbit)('RabbitMQ, a message whose worker', () => {
     });
   });
 
-  it('ends it while it has no connection has ended it, though another got the message', async () => {
-    const vhost = server.vhost();
-    await using proxy = await FaultProxy.before(server.port);
+  /** One behind the proxy that holds the message `a`, and another that could get it. */
+  async function holderAndOther(
+    vhost: string,
+    proxy: FaultProxy,
+  ): Promise<readonly [away: Busy, other: Busy]> {
     const behind = server.url(vhost).replace(String(server.port), String(proxy.port));
     const away = await Busy.join(behind, 'classic');
     await away.transport.publish([publication('a')]);
     await until(() => away.held.has('a'), 'it has it');
-    const other = await Busy.join(server.url(vhost), 'classic');
+    return [away, await Busy.join(server.url(vhost), 'classic')];
+  }
+
+  it('ends it while it has no connection has ended it, though another got the message', async () => {
+    const vhost = server.vhost();
+    await using proxy = await FaultProxy.before(server.port);
+    const [away, other] = await holderAndOther(vhost, proxy);
     proxy.cut('reset');
     expect(await away.settle('a')).toBe('settled');
     await other.transport.publish([publication('b')]);
@@ -149,11 +157,7 @@ needs(describe, noRabbit)('RabbitMQ, a message whose worker', () => {
   it('has acknowledged it on a connection that swallowed that is not run again', async () => {
     const vhost = server.vhost();
     await using proxy = await FaultProxy.before(server.port);
-    const behind = server.url(vhost).replace(String(server.port), String(proxy.port));
-    const away = await Busy.join(behind, 'classic');
-    await away.transport.publish([publication('a')]);
-    await until(() => away.held.has('a'), 'it has it');
-    const other = await Busy.join(server.url(vhost), 'classic');
+    const [away, other] = await holderAndOther(vhost, proxy);
     proxy.weather = { silent: ['request'] };
     expect(await away.settle('a')).toBe('settled');
     proxy.heal();
