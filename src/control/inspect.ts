@@ -45,7 +45,7 @@ export class Inspect {
     return this.#typed('reserved');
   }
 
-  /** What a worker holds until its time. Ours hold nothing: what is not due waits in the store. */
+  /** What waits for its time: Python's workers say what they hold, ours the next hundred of their queues, wherever they wait (on RabbitMQ what they put aside themselves). */
   scheduled(): Promise<Typed<readonly { readonly eta: string; readonly request: TaskInfo }[]>> {
     return this.#typed('scheduled');
   }

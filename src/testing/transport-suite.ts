@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../results/backend.ts';
-import type { Consumer, Transport, TransportFeatures } from '../transports/transport.ts';
+import type { Consumer, ScheduledMessage, Transport, TransportFeatures } from '../transports/transport.ts';
 import {
   type ConformanceCase,
   claim,
@@ -370,6 +370,40 @@ export const transportConformance: readonly Case[] = [
     assert.equal(idOf(await claiming), 'soon');
     assert.ok(Date.now() >= eta.getTime(), 'early');
   }),
+
+  check(
+    'what waits for its time can be looked at, the next first, and is there afterwards',
+    async (harness) => {
+      const transport = await harness.open();
+      if (transport.scheduled === undefined) return;
+      const consumer = await join(transport);
+      const claiming = claimOne(consumer);
+      const [first, second, third] = [1, 2, 3].map((n) => new Date(inAnHour().getTime() + 60_000 * n));
+      if (first === undefined || second === undefined || third === undefined) return fail();
+      await transport.publish([
+        publication('c', { eta: third }),
+        publication('a', { eta: first }),
+        publication('b', { eta: second }),
+        publication('elsewhere', { eta: first, queue: 'other' }),
+      ]);
+      // On a store that is shared with Python it is there when a worker has seen it.
+      const late = performance.now() + patienceMs;
+      while ((await transport.scheduled('celery', 9)).length < 3)
+        if (performance.now() > late) throw new Error('they are not scheduled');
+      const idIn = ({ message }: ScheduledMessage): unknown => message.ok && message.value.headers.id;
+      const next = await transport.scheduled('celery', 2);
+      assert.deepEqual(
+        next.map((each) => [idIn(each), each.due]),
+        [
+          ['a', first],
+          ['b', second],
+        ],
+      );
+      assert.deepEqual((await transport.scheduled('celery', 9)).map(idIn), ['a', 'b', 'c']);
+      await transport.publish([publication('now')]);
+      assert.equal(idOf(await claiming), 'now');
+    },
+  ),
 
   check('an eta before that of others is not missed, and one that has passed is now', async (harness) => {
     const transport = await harness.open();

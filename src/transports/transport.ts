@@ -133,6 +133,8 @@ export interface Delivery {
   readonly parks: number;
   /** It was told to all, and is kept nowhere: there is nothing to acknowledge. */
   readonly isBroadcast?: boolean;
+  /** A worker put it aside until its time, and told who watches that it had received it (see {@link ConsumeOptions.onEarly}). */
+  readonly isTold?: boolean;
   /** Aborted with LeaseLostError when the lease has passed to another. */
   readonly lost: AbortSignal;
   /**
@@ -159,6 +161,11 @@ export interface ConsumeOptions {
   readonly slots?: number;
   /** How long a suspect is left alone, and waited for to be alone (see {@link Consumer.claim}): milliseconds. Default 10,000. */
   readonly quarantineMs?: number;
+  /**
+   * Told of each message that is put aside because its time has not come. True: who watches was told that it was received, and is not to be
+   * told again when it is due.
+   */
+  readonly onEarly?: (message: WireMessage, queue: string) => boolean;
   /** Told once when something in the store cannot be kept in order, which and what to do; null: it can again. */
   readonly onTrouble?: (trouble: string | null) => void;
 }
@@ -187,6 +194,12 @@ export interface QueueSize {
   readonly scheduled: number;
   /** Are held by a worker. */
   readonly claimed: number;
+}
+
+/** A message that waits for its time. */
+export interface ScheduledMessage {
+  readonly due: Date;
+  readonly message: Decoded<WireMessage>;
 }
 
 /** A message that could not be run, with the reason. */
@@ -260,6 +273,11 @@ export interface Transport extends AsyncDisposable {
    * Limits that all workers of the store share. Absent where the store cannot keep them: then those of the result backend are asked for.
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
+  /**
+   * The next messages of this queue that wait for their time, as many as this at most, or as a megabyte holds. Absent where what is scheduled
+   * cannot be looked at.
+   */
+  scheduled?(queue: string, most: number): Promise<readonly ScheduledMessage[]>;
   /**
    * The scheduled messages of this queue whose time is exactly one of these (milliseconds since 1970) may be claimed now, before all
    * that waits; returns how many there were. Absent where what is scheduled cannot be reached.

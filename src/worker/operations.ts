@@ -12,6 +12,7 @@ import { RemoteControl } from './commands/remote-control.ts';
 import type { Limits } from './execute.ts';
 import { Heart } from './heart.ts';
 import type { Processor } from './processor.ts';
+import { PutAside } from './put-aside.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
 import { TaskEvents } from './task-events.ts';
@@ -46,6 +47,7 @@ const withPython: ReadonlySet<string> = new Set(['redis', 'amqp']);
 
 export class Operations {
   readonly rules: Rules;
+  readonly putAside: PutAside;
   readonly #parts: OperationsParts;
   readonly #sender: EventSender;
   readonly #lamport = new LamportClock();
@@ -77,6 +79,8 @@ export class Operations {
       events: new TaskEvents(this.#sender),
       activity,
     };
+    const { app } = parts;
+    this.putAside = new PutAside({ app, transport, events: this.rules.events, clock });
     const active = (): number => this.#processor?.running.size ?? 0;
     this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
   }
@@ -91,13 +95,13 @@ export class Operations {
 
   /** Shows itself. Never rejects. */
   async start(
-    panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger'>,
+    panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger' | 'putAside'>,
   ): Promise<void> {
     const { app, name, transport, clock, logger, remoteControl } = this.#parts;
     this.#processor = panel.processor;
     await this.#heart.start();
     if (!remoteControl) return;
-    const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger };
+    const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger, putAside: this.putAside };
     this.#control = new RemoteControl({
       panel: { ...panel, ...this.rules, ...own, events: this.#sender },
       fanout: transport.fanout,

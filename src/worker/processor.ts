@@ -291,7 +291,7 @@ export class Processor {
     this.#log.received(message);
     this.#parts.activity.count(message.task);
     if (events.on) {
-      events.received(message);
+      if (delivery.isTold !== true) events.received(message);
       events.started(message);
     }
     if (app.signals.taskReceived.connected) await app.signals.taskReceived.send({ request }, logger);

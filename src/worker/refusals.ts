@@ -44,7 +44,7 @@ export class Refusals {
         : await this.#parts.concluder.conclude(delivery, ending, prepared, { write });
     if (settled === 'settled') {
       log.refused(delivery, refused, clock.now());
-      if (this.#parts.events.on) this.#parts.events.refused(refused);
+      if (this.#parts.events.on) this.#parts.events.refused(refused, delivery.redelivered);
       await this.#signal(delivery, refused);
     } else if (refused.kind !== 'undecodable') {
       log.unsettled(refused.message, settled);

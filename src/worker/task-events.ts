@@ -55,8 +55,9 @@ export class TaskEvents {
     if (news !== null) this.#tell(id, news);
   }
 
-  refused(refused: Refused): void {
-    if (refused.kind === 'early') this.received(refused.message);
+  /** `again`: its message came back, so that it was told before that it was received. */
+  refused(refused: Refused, again: boolean): void {
+    if (refused.kind === 'early' && !again) this.received(refused.message);
     const news = newsOfRefused(refused);
     if (news !== null) this.#tell(news.uuid, news);
   }

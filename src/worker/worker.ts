@@ -5,6 +5,7 @@ import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
 import { atMost } from '../lib/at-most.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
+import type { WireMessage } from '../protocol/message.ts';
 import { arrive } from './arrival.ts';
 import { assemble, type Parts } from './assemble.ts';
 import { partedQueues } from './broadcasts.ts';
@@ -152,7 +153,9 @@ export class Worker implements Service {
       if (trouble === null) logger.info({}, 'the broker can be kept in order again');
       else logger.error({ trouble }, trouble);
     };
-    const consuming = { queues: parted.queues, name, leaseMs, slots, onTrouble };
+    const onEarly = (message: WireMessage, queue: string): boolean =>
+      this.#claiming?.operations.putAside.early(message, queue) ?? false;
+    const consuming = { queues: parted.queues, name, leaseMs, slots, onEarly, onTrouble };
     const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
     if (arrived === null) return null;
     const resize = (size: number): void => this.resize(size);

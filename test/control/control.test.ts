@@ -6,6 +6,7 @@ import { Control } from '../../src/control/control.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import type { WireEvent } from '../../src/protocol/event.ts';
+import type { Json } from '../../src/protocol/message.ts';
 import { patience, until } from '../until.ts';
 import { newApp, recordIn, startWorker } from '../worker/bench.ts';
 import { askedUntil } from './asking.ts';
@@ -136,6 +137,35 @@ describe.each(stores)('remote control on %s', (kind) => {
     await sent.get(patience);
     expect(await ask('active')).toEqual([]);
     expect(await ask('stats')).toMatchObject({ total: { wait: 1 }, pid: process.pid, prefetch_count: 8 });
+  });
+
+  it('shows the next hundred tasks of its queues that wait for their time', async () => {
+    const { app, ask } = await setUp({ queues: ['celery', 'mail'] });
+    const hour = Date.now() + 3_600_000;
+    const etaOf = (n: number): Date => new Date(hour + n * 1000);
+    const sent = await Promise.all(
+      [1, 0, ...Array.from({ length: 110 }, (_, n) => n + 2)].map((n) =>
+        app.send('later', [n], { eta: etaOf(n), queue: n % 2 === 0 ? 'celery' : 'mail' }),
+      ),
+    );
+    await app.send('later', [-1], { eta: new Date(hour - 1000), queue: 'not-served' });
+    const shown = (await ask('scheduled')) as readonly Json[];
+    expect(shown).toHaveLength(100);
+    expect(shown.slice(0, 2)).toMatchObject([
+      { eta: etaOf(0).toISOString().replace('Z', '000+00:00'), priority: 0 },
+      { eta: etaOf(1).toISOString().replace('Z', '000+00:00'), priority: 0 },
+    ]);
+    expect(shown[0]?.request).toMatchObject({
+      id: sent[1]?.id,
+      name: 'later',
+      args: [0],
+      kwargs: {},
+      type: 'later',
+      hostname: 'celery@here',
+      time_start: null,
+      worker_pid: null,
+      delivery_info: { routing_key: 'celery', redelivered: false },
+    });
   });
 
   it('what is revoked is not run, also by a worker that was not there', async () => {

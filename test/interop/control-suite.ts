@@ -7,7 +7,9 @@ import { askedUntil } from '../control/asking.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { patience, until } from '../until.ts';
+import { put } from '../worker/bench.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
+import { someMessage } from '../worker/some-message.ts';
 import { besideCases } from './beside-cases.ts';
 import { type Between, commandCases } from './command-cases.ts';
 import { eventCases } from './event-cases.ts';
@@ -122,6 +124,34 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       expect(await asked('inspect', 'report')).toEqual({ ok: expect.stringContaining('umbel') });
       gate.resolve();
       await held.get(patience);
+    });
+
+    test("Python's inspect and its monitors see a task that our worker has put aside until its time", async () => {
+      const settings = servers.python;
+      await using monitor = new PythonProcess('the monitor', ['watch_state.py'], { settings });
+      expect(await monitor.line()).toBe('ready');
+      expect(await asked('control', 'enable_events')).toMatchObject({ ok: expect.any(String) });
+      const eta = new Date(Date.now() + 3_600_000);
+      // As Celery 5.2 sends it on every broker: straight to the queue.
+      const later = someMessage({ task: 'ts.add', args: [2, 3], eta, id: crypto.randomUUID() });
+      await put(app, later, 'ts');
+      const shown = async (): Promise<unknown> => asked('inspect', 'scheduled');
+      await until(async () => Array.isArray(await shown()) && JSON.stringify(await shown()) !== '[]');
+      expect(await shown()).toEqual([
+        {
+          eta: eta.toISOString().replace('Z', '000+00:00'),
+          priority: 0,
+          request: expect.objectContaining({ id: later.id, name: 'ts.add', args: [2, 3], time_start: null }),
+        },
+      ]);
+      const known = async (): Promise<unknown> => {
+        monitor.tell('?');
+        return JSON.parse(await monitor.line()).tasks[later.id]?.state;
+      };
+      await expect.poll(known).toBe('RECEIVED');
+      expect(await asked('control', 'revoke', later.id)).toMatchObject({ ok: expect.any(String) });
+      expect(await shown()).toEqual([]);
+      expect(await asked('control', 'disable_events')).toMatchObject({ ok: expect.any(String) });
     });
 
     test("Python's control changes our worker", async () => {

@@ -429,7 +429,8 @@ needs(describe, noRedis)('the Redis transport', () => {
       'marks',
       `${marksLua} local stored = mark(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
        local raw, s, p = unmark(stored) local same, z = unmark(ARGV[1])
-       return {stored, raw, s, p, same == ARGV[1] and 1 or 0, z}`,
+       local told = mark_told(ARGV[1]) if unmark(told) ~= ARGV[1] then same = '' end
+       return {stored, raw, s, p, same == ARGV[1] and 1 or 0, z, told}`,
     );
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array)),
@@ -443,11 +444,17 @@ needs(describe, noRedis)('the Redis transport', () => {
         const reply = await connection.run(script, [], [raw, String(strikes), String(parks)], {
           buffers: true,
         });
-        const [stored, back, s, p, untouched] = Array.isArray(reply) ? reply : [];
+        const [stored, back, s, p, untouched, _, told] = Array.isArray(reply) ? reply : [];
         expect(back).toEqual(raw);
         expect([Number(s), Number(p), Number(untouched)]).toEqual([strikes, parks, 1]);
-        expect(unmark(stored)).toEqual({ raw, strikes, parks, redelivered: true });
-        expect(unmark(raw)).toEqual({ raw, strikes: 0, parks: 0, redelivered: false });
+        expect(unmark(stored)).toEqual({ raw, strikes, parks, redelivered: true, told: false });
+        const none = { strikes: 0, parks: 0, redelivered: false };
+        expect(unmark(raw)).toEqual({ raw, ...none, told: false });
+        const isMarked = raw[0] === 0x7b;
+        expect(told).toEqual(
+          isMarked ? Buffer.concat([Buffer.from('{"umbel":[0,0,1],'), raw.subarray(1)]) : raw,
+        );
+        expect(unmark(told)).toEqual({ raw, ...none, told: isMarked });
       }),
       { seed, numRuns: scaled(100, 300) },
     );

@@ -18,7 +18,7 @@ import type { Publisher } from './publisher.ts';
 import { Returns } from './returns.ts';
 import { SuspectLines } from './suspect-lines.ts';
 import { sendUnroutable } from './unroutable.ts';
-import { parksHeader, strikesHeader } from './wire.ts';
+import { parksHeader, strikesHeader, toldHeader } from './wire.ts';
 
 export interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
@@ -431,7 +431,7 @@ export class AmqpConsumer implements Consumer {
     await this.#sending.get(nameOf(delivery));
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
-    if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, marksOf(delivery), due);
+    if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, this.#earlyMarks(delivery), due);
     if (isSuspect(delivery.strikes)) {
       // Nothing more is begun from now on.
       this.#suspectsWait = true;
@@ -443,6 +443,12 @@ export class AmqpConsumer implements Consumer {
     if (!feed.open) return;
     feed.ready.push(delivery);
     this.#wake();
+  }
+
+  #earlyMarks(delivery: AmqpDelivery): Marks {
+    const { message, queue, isTold } = delivery;
+    const told = !isTold && message.ok && this.#parts.options.onEarly?.(message.value, queue);
+    return { ...marksOf(delivery), ...(told && { [toldHeader]: 1 }) };
   }
 
   /** Written on a copy of it, for the broker says of the next death no more than of this one. */

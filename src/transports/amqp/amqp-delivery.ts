@@ -14,6 +14,7 @@ import {
   replayedHeader,
   returnedHeader,
   strikesHeader,
+  toldHeader,
 } from './wire.ts';
 
 /** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
@@ -28,6 +29,7 @@ export class AmqpDelivery implements Delivery {
   readonly parks: number;
   readonly redelivered: boolean;
   readonly replayed: boolean;
+  readonly isTold: boolean;
   #source: AmqpMessage;
   #feed: Feed;
   readonly #settle: Settle;
@@ -50,6 +52,7 @@ export class AmqpDelivery implements Delivery {
     this.parks = countOf(source, parksHeader);
     this.redelivered = source.fields.redelivered || this.strikes > 0 || countOf(source, returnedHeader) > 0;
     this.replayed = countOf(source, replayedHeader) > 0;
+    this.isTold = countOf(source, toldHeader) > 0;
     this.#settle = settle;
   }
 

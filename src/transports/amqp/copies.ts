@@ -13,6 +13,7 @@ import {
   replayedHeader,
   returnedHeader,
   strikesHeader,
+  toldHeader,
   untilHeader,
 } from './wire.ts';
 
@@ -26,6 +27,7 @@ export function marksOf({ source }: AmqpDelivery): Marks {
     ...(strikes > 0 && { [strikesHeader]: strikes }),
     ...(parks > 0 && { [parksHeader]: parks }),
     ...(countOf(source, replayedHeader) > 0 && { [replayedHeader]: 1 }),
+    ...(countOf(source, toldHeader) > 0 && { [toldHeader]: 1 }),
   };
 }
 

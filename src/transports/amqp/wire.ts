@@ -14,6 +14,8 @@ export const returnedHeader = 'x-umbel-returned';
 export const replayedHeader = 'x-umbel-replayed';
 /** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
 export const untilHeader = 'x-umbel-until';
+/** It was put aside until its time, and who watches was told of it (see `Delivery.isTold`). */
+export const toldHeader = 'x-umbel-told';
 /** On a dead letter: what is known of it, as JSON. */
 export const deadHeader = 'x-umbel-dead';
 
@@ -26,6 +28,7 @@ const ours: ReadonlySet<string> = new Set([
   returnedHeader,
   replayedHeader,
   untilHeader,
+  toldHeader,
   deadHeader,
 ]);
 

@@ -187,6 +187,15 @@ export class MemoryQueues {
     };
   }
 
+  /** The next ones that are not due yet. */
+  scheduled(queue: string, most: number): readonly { readonly due: number; readonly entry: Entry }[] {
+    this.#promote();
+    return [...this.#scheduled]
+      .filter(({ entry }) => entry.queue === queue)
+      .sort((a, b) => a.due - b.due)
+      .slice(0, most);
+  }
+
   queues(): string[] {
     const names = new Set<string>();
     for (const line of [this.#ready, this.#suspects])

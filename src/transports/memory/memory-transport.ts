@@ -20,6 +20,7 @@ import type {
   Delivery,
   Publication,
   QueueSize,
+  ScheduledMessage,
   Settlement,
   Transport,
   TransportFeatures,
@@ -116,6 +117,12 @@ export class MemoryTransport implements Transport {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openMemoryLimits } = await import('../../limits/memory-limits.ts');
     return openMemoryLimits(this.store, options);
+  }
+
+  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    return this.#queues
+      .scheduled(queue, most)
+      .map(({ due, entry }) => ({ due: new Date(due), message: decodeEnvelope(entry.raw) }));
   }
 
   async hasten(queue: string, due: readonly number[]): Promise<number> {

@@ -409,7 +409,9 @@ export class RedisConsumer implements Consumer {
     const due = dueOf(delivery);
     // One that was brought forward is looked at by the worker: it may have been revoked.
     if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
-      void this.#putAside(delivery.field, due);
+      const { message, queue, isTold } = delivery;
+      const told = !isTold && message.ok && this.#parts.options.onEarly?.(message.value, queue);
+      void this.#putAside(delivery.field, due, told ? 't' : '0');
       return [];
     }
     this.#held.set(delivery.field, delivery);
@@ -418,11 +420,11 @@ export class RedisConsumer implements Consumer {
   }
 
   /** To the schedule, however long that takes; when we leave before, it goes back to its queue. */
-  async #putAside(field: string, due: number): Promise<void> {
+  async #putAside(field: string, due: number, marked: 't' | '0'): Promise<void> {
     const { clock } = this.#parts;
     for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       try {
-        await this.#turns.do('R', field, String(due), '0', '0');
+        await this.#turns.do('R', field, String(due), '0', marked);
         this.#tender.due(due);
         return;
       } catch {

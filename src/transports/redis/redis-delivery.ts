@@ -14,6 +14,7 @@ export class RedisDelivery implements Delivery {
   readonly raw: Buffer;
   readonly strikes: number;
   readonly parks: number;
+  readonly isTold: boolean;
   /** Its place among the consumer's claims. */
   readonly field: string;
   readonly #returned: boolean;
@@ -24,12 +25,13 @@ export class RedisDelivery implements Delivery {
   #settled = false;
 
   constructor({ field, queue, stored }: ClaimedMessage, settle: Settle) {
-    const { raw, strikes, parks, redelivered } = unmark(stored);
+    const { raw, strikes, parks, redelivered, told } = unmark(stored);
     this.field = field;
     this.queue = queue;
     this.raw = raw;
     this.strikes = strikes;
     this.parks = parks;
+    this.isTold = told;
     this.#returned = redelivered;
     this.#settle = settle;
   }

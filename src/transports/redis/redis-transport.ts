@@ -5,7 +5,7 @@ import { type RedisSettings, redisSettings } from '../../clients/redis/settings.
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
-import { encodeEnvelope } from '../../protocol/envelope.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Locks } from '../locks.ts';
 import { StatusBoard } from '../status.ts';
 import type { TransportOptions } from '../topology.ts';
@@ -15,6 +15,7 @@ import type {
   Publication,
   PublishOptions,
   QueueSize,
+  ScheduledMessage,
   Transport,
   TransportFeatures,
   TransportStatus,
@@ -23,8 +24,9 @@ import { Bindings } from './bindings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { forwardScript } from './lua/forward.ts';
 import { hastenScript } from './lua/hasten.ts';
-import { purgeScript, sizeScript } from './lua/inspect.ts';
+import { purgeScript, scheduledScript, sizeScript } from './lua/inspect.ts';
 import { tendScript } from './lua/tend.ts';
+import { unmark } from './marks.ts';
 import { recordOf } from './record-args.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
@@ -182,6 +184,18 @@ export class RedisTransport implements Transport {
     return count;
   }
 
+  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    const reply = await this.#ask(scheduledScript, [queue, String(most)], { buffers: true });
+    const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    const found: ScheduledMessage[] = [];
+    for (let n = 0; n < list.length; n += 2) {
+      const [due, stored] = [Number(String(list[n])), list[n + 1]];
+      if (stored instanceof Buffer)
+        found.push({ due: new Date(due), message: decodeEnvelope(unmark(stored).raw) });
+    }
+    return found;
+  }
+
   async hasten(queue: string, due: readonly number[]): Promise<number> {
     return Number(await this.#ask(hastenScript, [queue, ...due.map(String)]));
   }
@@ -223,10 +237,14 @@ export class RedisTransport implements Transport {
       .then((queues) => queues.map((each) => ({ queue: each, step, stored })));
   }
 
-  #ask(script: Parameters<RedisConnection['run']>[0], args: readonly string[]): Promise<unknown> {
+  #ask(
+    script: Parameters<RedisConnection['run']>[0],
+    args: readonly string[],
+    options: Parameters<RedisConnection['run']>[3] = {},
+  ): Promise<unknown> {
     this.#refuseIfClosed();
     const { keyPrefix } = this.#settings;
-    return this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args]);
+    return this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args], options);
   }
 
   #refuseIfClosed(): void {

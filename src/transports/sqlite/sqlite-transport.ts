@@ -4,6 +4,7 @@ import { SqliteStore, type SqlValue, type Transaction } from '../../clients/sqli
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Limits, LimitsOptions } from '../../limits/limits.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Locks } from '../locks.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusBoard } from '../status.ts';
@@ -12,6 +13,7 @@ import type {
   Consumer,
   Publication,
   QueueSize,
+  ScheduledMessage,
   Transport,
   TransportFeatures,
   TransportStatus,
@@ -188,6 +190,22 @@ class SqliteTransport implements Transport {
     });
   }
 
+  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    const rows = this.store.read((sql) =>
+      sql(
+        `SELECT due, envelope FROM (
+           SELECT due, envelope, sum(length(envelope)) OVER (ORDER BY due, seq) AS bytes FROM (
+             SELECT due, seq, envelope FROM scheduled JOIN message USING (seq) WHERE queue = ? AND due > ? ORDER BY due, seq LIMIT ?
+           )
+         ) WHERE bytes <= ${mostShown} ORDER BY due`,
+      ).all(queue, this.#clock.now(), most),
+    );
+    return rows.map(({ due, envelope }) => ({
+      due: new Date(Number(due)),
+      message: decodeEnvelope(envelope instanceof Uint8Array ? envelope : String(envelope)),
+    }));
+  }
+
   hasten(queue: string, due: readonly number[]): Promise<number> {
     return this.store.write(false, (transaction) => {
       let count = 0;
@@ -234,6 +252,9 @@ function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unkn
 
 /** So many messages are deleted in one transaction: a queue of a million would block the event loop, and all other programs, for seconds. */
 const purgeBatch = 1000;
+
+/** Characters of messages that are shown at a time. */
+const mostShown = 1_000_000;
 
 type Rows = readonly Record<string, SqlValue>[];
 

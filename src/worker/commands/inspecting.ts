@@ -6,6 +6,7 @@ import type { AnyTask } from '../../app/task.ts';
 import { version } from '../../lib/version.ts';
 import type { Json } from '../../protocol/message.ts';
 import { decodeTask } from '../../protocol/task.ts';
+import { formatTimestamp } from '../../protocol/timestamp.ts';
 import { describeMessage, queueInfo, settingsOf, taskInfo } from './describe.ts';
 import { type Command, CommandError, flagOf, type Panel, textsOf } from './panel.ts';
 import { statsOf } from './stats.ts';
@@ -16,8 +17,18 @@ export const active: Command = (panel, args) => activeTasks(panel, flagOf(args, 
 
 export const reserved: Command = (panel) => reservedTasks(panel);
 
-/** What is not due waits in the store, and no worker holds it. */
-export const scheduled: Command = () => [];
+/** The next that wait for their time, be it an eta, a retry or a limit: in the store, where that can be asked. */
+export const scheduled: Command = async (panel) => {
+  const { putAside, sources, revocations } = panel;
+  const waiting = await putAside.next(sources.queues);
+  return waiting
+    .filter(({ message }) => !revocations.has(message))
+    .map(({ queue, due, message }) => ({
+      eta: formatTimestamp(due),
+      priority: message.priority,
+      request: describeMessage(panel, message, { queue, redelivered: false, startedAt: null, safe: false }),
+    }));
+};
 
 export const queryTask: Command = (panel, args) => {
   const wanted = new Set(textsOf(args, 'ids'));

@@ -11,6 +11,7 @@ import type { Limits } from '../execute.ts';
 import type { Heart } from '../heart.ts';
 import type { Pool } from '../pools/pool.ts';
 import type { Processor } from '../processor.ts';
+import type { PutAside } from '../put-aside.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';
 import type { Slots } from '../slots.ts';
@@ -27,6 +28,7 @@ export interface Panel {
   readonly scaler: Autoscaler | null;
   readonly activity: Activity;
   readonly revocations: Revocations;
+  readonly putAside: PutAside;
   readonly rateLimits: RateLimits;
   readonly cluster: ClusterLimits;
   readonly timeLimits: Map<string, Limits>;

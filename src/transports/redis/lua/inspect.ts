@@ -25,6 +25,26 @@ return {ready, redis.call('ZCARD', schedule_key(queue)) - overdue, claimed}
 `,
 );
 
+/** ARGV: prefix, queue, how many. Reply: of the next ones that are not due yet, their times and what is stored, up to a megabyte. */
+export const scheduledScript: RedisScript = redisScript(
+  'scheduled',
+  `${queuesLua}
+local reply, bytes = {}, 0
+local key, now = schedule_key(ARGV[2]), text(server_ms())
+local due_at = redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+for n = 1, #due_at, 2 do
+  local stored = string.match(due_at[n], '^%d+:(.*)$')
+  bytes = bytes + #due_at[n]
+  if bytes > 1000000 then break end
+  if stored then
+    reply[#reply + 1] = due_at[n + 1]
+    reply[#reply + 1] = stored
+  end
+end
+return reply
+`,
+);
+
 /** ARGV: prefix, queue, step…. Reply: how many messages were deleted. */
 export const purgeScript: RedisScript = redisScript(
   'purge',

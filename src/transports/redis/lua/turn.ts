@@ -12,7 +12,7 @@ export const spareTags = 1000;
  *
  * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
  * `A` taken field sha1 | `G` taken queue step sha1 (or empty: all that lies there) | `S` field key json: acknowledge with the record of a task that has ended |
- * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) marked | `D` field reason detail record |
+ * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) (`1` marked, `t` told, `0`) | `D` field reason detail record |
  * `C` count mode base n (list suffix recover)…, where mode is what of suspects: `n` one alone, or nothing while they wait and others are
  * held; `b` one beside what is held; `o` none, but others (see `Quarantine`) |
  * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
@@ -124,7 +124,7 @@ local function release(field, due_ms, parked, marked)
   local _, step, queue = parse_field(field)
   local raw, strikes, parks = unmark(stored)
   if parked == '1' then parks = parks + 1 elseif parked == 's' then strikes = strikes + 1 end
-  if marked == '1' then stored = mark(raw, strikes, parks) end
+  if marked == '1' then stored = mark(raw, strikes, parks) elseif marked == 't' then stored = mark_told(stored) end
   if due_ms == '' then put_front(queue, step, stored, strikes) else schedule(queue, step, stored, due_ms) end
   redis.call('HDEL', claimed, field)
 end

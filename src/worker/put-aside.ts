@@ -1,0 +1,78 @@
+// Tasks that wait for their time: told of when they are put aside, and shown to who asks.
+import type { App } from '../app/app.ts';
+import { decodeOptions } from '../app/config.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { TaskMessage, WireMessage } from '../protocol/message.ts';
+import { decodeTask } from '../protocol/task.ts';
+import type { Transport } from '../transports/transport.ts';
+import type { TaskEvents } from './task-events.ts';
+
+export interface PutAsideParts {
+  readonly app: App;
+  readonly transport: Transport;
+  readonly events: TaskEvents;
+  readonly clock: Clock;
+}
+
+export interface Waiting {
+  readonly queue: string;
+  readonly due: Date;
+  readonly message: TaskMessage;
+}
+
+/** How many are shown. */
+const mostShown = 100;
+
+export class PutAside {
+  readonly #parts: PutAsideParts;
+  /** Where the broker cannot be asked: the next of those that this worker put aside. */
+  #own: Waiting[] = [];
+
+  constructor(parts: PutAsideParts) {
+    this.#parts = parts;
+  }
+
+  /** A message is put aside until its time. True: its arrival was told. */
+  early(wire: WireMessage, queue: string): boolean {
+    const { events, app, transport } = this.#parts;
+    const remembered = transport.scheduled === undefined;
+    if (!events.on && !remembered) return false;
+    const read = decodeTask(wire, decodeOptions(app.config));
+    if (!read.ok || read.value.eta === null) return false;
+    const message = read.value;
+    if (remembered) this.#remember({ queue, due: read.value.eta, message });
+    if (events.on) events.received(message);
+    return events.on;
+  }
+
+  /** The next of these queues. @throws BrokerUnavailable */
+  async next(queues: readonly string[]): Promise<readonly Waiting[]> {
+    const { transport } = this.#parts;
+    if (transport.scheduled === undefined) {
+      this.#forgetDue();
+      return this.#own.filter(({ queue }) => queues.includes(queue));
+    }
+    const found: Waiting[] = [];
+    for (const queue of queues) {
+      for (const { due, message } of await transport.scheduled(queue, mostShown)) {
+        const read = message.ok ? decodeTask(message.value, decodeOptions(this.#parts.app.config)) : message;
+        if (read.ok) found.push({ queue, due, message: read.value });
+      }
+    }
+    return earliest(found);
+  }
+
+  #remember(waiting: Waiting): void {
+    this.#forgetDue();
+    this.#own = earliest([...this.#own.filter(({ message }) => message.id !== waiting.message.id), waiting]);
+  }
+
+  #forgetDue(): void {
+    const now = this.#parts.clock.now();
+    this.#own = this.#own.filter(({ due }) => due.getTime() > now);
+  }
+}
+
+function earliest(waiting: readonly Waiting[]): Waiting[] {
+  return [...waiting].sort((a, b) => a.due.getTime() - b.due.getTime()).slice(0, mostShown);
+}
