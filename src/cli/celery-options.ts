@@ -36,7 +36,7 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
     ),
     idle('--disable-prefetch', 'a worker takes only what it can run'),
     idle('-S, --statedb <file>', "what is revoked is kept in the broker's store, for all workers"),
-    idle('--without-gossip', 'a worker tells others that it lives, and nothing else'),
+    idle('--without-gossip', 'a worker hears of others only that they live, and their logical time'),
     idle('--without-mingle', 'a worker does not wait for the others when it starts'),
     idle('--without-heartbeat', 'by it others know that this worker lives'),
     idle('--heartbeat-interval <seconds>', 'it is two seconds, as in Celery'),

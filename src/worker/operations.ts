@@ -10,6 +10,7 @@ import { Activity } from './activity.ts';
 import type { Panel } from './commands/panel.ts';
 import { RemoteControl } from './commands/remote-control.ts';
 import type { Limits } from './execute.ts';
+import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
 import type { Processor } from './processor.ts';
 import { PutAside } from './put-aside.ts';
@@ -54,6 +55,7 @@ export class Operations {
   readonly #heart: Heart;
   #processor: Processor | null = null;
   #control: RemoteControl | null = null;
+  #gossip: Gossip | null = null;
   readonly #leaving = new AbortController();
   #mingling: Promise<void> | null = null;
   #deafen: () => void = () => undefined;
@@ -109,7 +111,12 @@ export class Operations {
       custom: app.commands,
     });
     await this.#control.start();
-    if (withPython.has(transport.name)) this.#mingling = this.#mingle();
+    if (!withPython.has(transport.name)) return;
+    this.#mingling = this.#mingle();
+    const { fanout } = transport;
+    const [exchange, queuePrefix] = [app.exchanges.events, app.config.eventQueuePrefix];
+    this.#gossip = new Gossip({ fanout, exchange, queuePrefix, name, lamport: this.#lamport, clock, logger });
+    await this.#gossip.start();
   }
 
   /** Says that it goes, and listens no more. Never rejects. */
@@ -120,6 +127,7 @@ export class Operations {
     const leave = async (): Promise<void> => {
       await this.#mingling;
       await this.#control?.stop();
+      await this.#gossip?.stop();
       await this.#heart.stop();
       await this.#sender.close();
     };

@@ -1,13 +1,13 @@
 // The worker's ear: hears requests, does them, answers.
 import type { RemoteCommand } from '../../app/commands.ts';
 import { atMost } from '../../lib/at-most.ts';
-import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Service } from '../../lib/service.ts';
 import { type ControlRequest, isMeant, readRequest, replyMessage } from '../../protocol/control.ts';
 import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
 import type { Fanout } from '../../transports/fanout.ts';
+import { listen } from '../ear.ts';
 import { OncePerMinute } from '../unknown-task.ts';
 import { CommandError, noReply, type Panel } from './panel.ts';
 import { commands } from './registry.ts';
@@ -25,7 +25,6 @@ const ttlMs = 300_000;
 const expiresMs = 10_000;
 /** How long the worker's start waits for its ear; a broker that is slower is listened to later. */
 const startMs = 3_000;
-const retries = { factor: 200, maximum: 10_000, jitter: true } as const;
 /** Requests at a time; what comes beyond is left out, and said so. */
 const mostAtOnce = 1_000;
 
@@ -75,18 +74,13 @@ export class RemoteControl implements Service {
       ttlMs,
       expiresMs,
     };
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        const ear = await fanout.subscribe(subscription, (message) => this.#hear(message));
-        if (signal.aborted) await ear[Symbol.asyncDispose]();
-        else this.#ear = ear;
-        return;
-      } catch (error) {
-        if (failures === 0)
-          panel.logger.warn({ err: error }, `cannot be controlled from afar yet: ${String(error)}`);
-        await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
-      }
-    }
+    const onRefused = (error: unknown): void =>
+      panel.logger.warn({ err: error }, `cannot be controlled from afar yet: ${String(error)}`);
+    this.#ear = await listen(fanout, subscription, (message) => this.#hear(message), {
+      clock,
+      signal,
+      onRefused,
+    });
   }
 
   #hear(message: Decoded<WireMessage>): void {

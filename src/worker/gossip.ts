@@ -1,0 +1,64 @@
+// Hears the heartbeats of the other workers (Celery's gossip): so the logical clocks of all go together, and what each tells next is
+// later than what it has heard.
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
+import type { LamportClock } from '../lib/lamport.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Service } from '../lib/service.ts';
+import { readEvents } from '../protocol/event.ts';
+import type { Decoded, WireMessage } from '../protocol/message.ts';
+import type { Fanout, FanoutExchange } from '../transports/fanout.ts';
+import { listen } from './ear.ts';
+
+export interface GossipParts {
+  readonly fanout: Fanout;
+  /** Of events. */
+  readonly exchange: FanoutExchange;
+  /** How names of queues begin in which events are heard. */
+  readonly queuePrefix: string;
+  /** Node name. */
+  readonly name: string;
+  readonly lamport: LamportClock;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class Gossip implements Service {
+  readonly #parts: GossipParts;
+  readonly #stopping = new AbortController();
+  #listening: Promise<AsyncDisposable | null> | null = null;
+
+  constructor(parts: GossipParts) {
+    this.#parts = parts;
+  }
+
+  /** Does not wait until it hears: nothing depends on it. */
+  async start(): Promise<void> {
+    const { fanout, exchange, queuePrefix, clock, logger } = this.#parts;
+    const queue = `${queuePrefix}.${randomUUID()}`;
+    const subscription = { exchange, keys: ['worker.#'], queue, ttlMs: 2_000, expiresMs: 60_000 };
+    this.#listening ??= listen(fanout, subscription, (message) => this.#hear(message), {
+      clock,
+      signal: this.#stopping.signal,
+      onRefused: (error) =>
+        logger.debug({ err: error }, `other workers cannot be heard yet: ${String(error)}`),
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const listening = await this.#listening;
+    await listening?.[Symbol.asyncDispose]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  #hear(message: Decoded<WireMessage>): void {
+    const { lamport, name } = this.#parts;
+    const events = readEvents(message);
+    if (!events.ok) return;
+    for (const { hostname, clock } of events.value) if (hostname !== name) lamport.adjust(clock);
+  }
+}
