@@ -1,5 +1,4 @@
 // Running a call here and now, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
-
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
 import { longestTimerMs } from '../lib/clock.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';

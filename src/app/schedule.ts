@@ -11,7 +11,7 @@ import type { Schedule } from '../schedules/schedule.ts';
 import { checkShape } from './arguments.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
-import type { Signature } from './signature.ts';
+import { isSignature, type Signature } from './signature.ts';
 import type { AnyTask } from './task.ts';
 
 /** When: a schedule, seconds or `'10m'` between two runs, or the five fields of a crontab. */
@@ -241,7 +241,7 @@ function readCall(
   },
   where: string,
 ): DeclaredSchedule['call'] {
-  if (isSignature(scheduled)) {
+  if (isSignature<[]>(scheduled)) {
     if (given.args !== undefined || given.kwargs !== undefined)
       throw new ConfigError(`${where}: a signature has its arguments; give them there`);
     const signature = scheduled.toJSON();
@@ -266,15 +266,6 @@ function readCall(
   );
   const options = { ...call.options, ...given.callOptions };
   return { kind: 'task', task, args, kwargs, options: checkOptions(options, where) };
-}
-
-function isSignature(scheduled: Scheduled): scheduled is Signature<[], unknown> {
-  return (
-    (typeof scheduled === 'object' || typeof scheduled === 'function') &&
-    scheduled !== null &&
-    'toJSON' in scheduled &&
-    typeof scheduled.toJSON === 'function'
-  );
 }
 
 function isCall(scheduled: string | AnyTask | ScheduledCall): scheduled is ScheduledCall {

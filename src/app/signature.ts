@@ -89,9 +89,13 @@ export interface Group<in In extends readonly unknown[] = [], out Out = readonly
 /** Any signature, whatever it waits for and gives. */
 export type AnySignature = Signature<never, unknown>;
 
-/** What it waits for nobody can tell: the caller says that it fits. */
-export function isSignature(value: unknown): value is Signature<readonly unknown[], unknown> {
-  return value instanceof WireValue;
+/** Also one of another copy of this package. What it waits for nobody can tell: the caller says that it fits. */
+export function isSignature<In extends readonly unknown[] = readonly unknown[]>(
+  value: unknown,
+): value is Signature<In, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const { task, freeze: freezing, toJSON } = value as Partial<AnySignature>; // what they are is asked next
+  return typeof task === 'string' && typeof freezing === 'function' && typeof toJSON === 'function';
 }
 
 /** What is left of `In` when its first arguments are given. */

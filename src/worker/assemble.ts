@@ -41,7 +41,6 @@ export interface Places extends ReturnType<typeof partedQueues> {
   readonly consuming: ConsumeOptions;
 }
 
-/** @throws PoolError when the pool cannot start, ConfigError when nobody can keep a limit: then it has left the broker. */
 /** What the parts may ask of their worker. */
 export interface WorkerHandle {
   resize(concurrency: number): void;
@@ -49,6 +48,7 @@ export interface WorkerHandle {
   onLost(error: StoreLostError): void;
 }
 
+/** @throws PoolError when the pool cannot start, ConfigError when nobody can keep a limit: then it has left the broker. */
 export async function assemble(
   app: App,
   options: ResolvedWorkerOptions,

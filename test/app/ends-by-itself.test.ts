@@ -44,13 +44,18 @@ ${code}
 `;
 
   needs(test, missing)(
-    'a program that only sent ends, and one that has waited for its result, too',
+    'a program that sent, looked and purged ends, and one that has waited for its result, too',
     async () => {
       const urls = await urlsOf();
       const folder = project({
         'send.js': program(
           urls,
-          `await add.delay(2, 3); await add.applyAsync([4, 5], { countdown: 3600 }); console.log('sent');`,
+          `await add.delay(2, 3); await add.applyAsync([4, 5], { countdown: 3600 });
+const broker = await app.broker(); // to look at and to purge is no reason to stay, either
+await broker.unroutable?.();
+await broker.deadLetters.count();
+await broker.purge('sent-and-purged');
+console.log('sent');`,
         ),
       });
       const sent = new Program([join(folder, 'send.js')], folder);

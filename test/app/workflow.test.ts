@@ -364,6 +364,18 @@ describe('signatures', () => {
     );
   });
 
+  it('may be of another copy of the package, as callbacks and in schedules alike', async () => {
+    const { add } = tasks();
+    const published = await recorded();
+    const { task, ...own } = add.s(9);
+    // Another copy's class is not ours; what it has is the same.
+    const copy = { ...own, task: 'add', freeze: () => copy, toJSON: () => add.s(9).toJSON() } as never;
+    await add.applyAsync([1, 2], { link: copy });
+    expect(messagesOf(published)[0]?.embed.callbacks).toMatchObject([{ task, args: [9] }]);
+    app.schedule('copied', 60, copy);
+    expect(app.schedules.get('copied')?.call).toMatchObject({ kind: 'signature' });
+  });
+
   it('carry their stamps to each message, those of callbacks among them', async () => {
     const { add } = tasks();
     const published = await recorded();

@@ -53,13 +53,8 @@ export class AmqpDeadLetters implements DeadLetters {
     return found;
   }
 
-  async count(): Promise<number> {
-    const channel = await this.#open();
-    try {
-      return (await channel.checkQueue(deadQueue)).messageCount;
-    } finally {
-      await closeChannel(channel);
-    }
+  count(): Promise<number> {
+    return this.#on(async (channel) => (await channel.checkQueue(deadQueue)).messageCount);
   }
 
   replay(id: number): Promise<boolean> {
@@ -85,9 +80,8 @@ export class AmqpDeadLetters implements DeadLetters {
   }
 
   /** Looks at each that is there now, until it is said to stop. RabbitMQ cannot find one of many: what is looked at is held until the end. */
-  async #read(see: (message: AmqpMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
-    const channel = await this.#open();
-    try {
+  #read(see: (message: AmqpMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
+    return this.#on(async (channel) => {
       for await (const message of lookThrough(channel, deadQueue)) {
         const about = aboutOf(message);
         const verdict = await see(message, about);
@@ -95,17 +89,20 @@ export class AmqpDeadLetters implements DeadLetters {
         if (verdict === 'replay') await this.#publish(message, about);
         if (verdict !== 'keep') channel.ack(message);
       }
-    } finally {
-      await closeChannel(channel); // and with it an acknowledgement on its way is over
-    }
+    });
   }
 
-  async #open(): Promise<AmqpChannel> {
-    const { connection, declarations } = await this.#publisher.session();
-    await declarations.dead();
-    const channel = await connection.createChannel();
-    channel.on('error', () => undefined);
-    return channel;
+  #on<T>(work: (channel: AmqpChannel) => Promise<T>): Promise<T> {
+    return this.#publisher.during(async ({ connection, declarations }) => {
+      await declarations.dead();
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      try {
+        return await work(channel);
+      } finally {
+        await closeChannel(channel); // and with it an acknowledgement on its way is over
+      }
+    });
   }
 
   /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id, and marked so. */

@@ -153,21 +153,22 @@ export class AmqpTransport implements Transport {
   /** What waits for its time at the broker is not deleted. */
   async purge(queue: string): Promise<number> {
     this.#refuseIfClosed();
-    const { connection, declarations } = await this.#publisher.session();
-    await declarations.queue(queue);
-    const channel = await connection.createChannel();
-    channel.on('error', () => undefined);
-    const { messageCount } = await channel.purgeQueue(queue);
-    this.#lineless.delete(queue);
-    const suspects = await this.#suspectsIn(queue);
-    if (suspects > 0) await channel.purgeQueue(suspectsOf(queue));
-    await closeChannel(channel);
-    return messageCount + suspects;
+    return this.#publisher.during(async ({ connection, declarations }) => {
+      await declarations.queue(queue);
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      const { messageCount } = await channel.purgeQueue(queue);
+      this.#lineless.delete(queue);
+      const suspects = await this.#suspectsIn(queue);
+      if (suspects > 0) await channel.purgeQueue(suspectsOf(queue));
+      await closeChannel(channel);
+      return messageCount + suspects;
+    });
   }
 
   async unroutable(): Promise<ReadonlyMap<string, number>> {
     this.#refuseIfClosed();
-    return queuesOfUnroutable((await this.#publisher.session()).connection);
+    return this.#publisher.during(({ connection }) => queuesOfUnroutable(connection));
   }
 
   async close(): Promise<void> {

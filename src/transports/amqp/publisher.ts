@@ -71,13 +71,7 @@ export class Publisher implements AsyncDisposable {
     this.#link = new AmqpLink(settings, { onState, idle: true });
   }
 
-  /** A connection with all that is declared on it, which keeps the process from now on. @throws BrokerUnavailable */
-  session(): Promise<Session> {
-    this.#link.hold();
-    return this.#open();
-  }
-
-  /** The same for as long as `work` takes. */
+  /** A connection with all that is declared on it. It keeps the process for as long as `work` takes. @throws BrokerUnavailable */
   async during<T>(work: (session: Session) => Promise<T>): Promise<T> {
     this.#link.hold();
     try {
