@@ -1,4 +1,5 @@
 // The whole terminal as a screen to draw on, and back to what it was: at the end, on a crash, and while it is stopped.
+import { unlessGone } from '../../lib/terminal-gone.ts';
 import { UsageError } from '../usage.ts';
 import { type Key, keysOf } from './keys.ts';
 import { type Line, paint } from './text.ts';
@@ -31,6 +32,7 @@ export class Screen implements Disposable {
     process.on('SIGCONT', this.#continue);
     this.#output.on('resize', this.#resized);
     this.#input.on('data', this.#typed);
+    this.#input.on('error', unlessGone); // for good: it may be told of later
     this.#begin();
   }
 

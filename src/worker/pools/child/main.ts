@@ -1,5 +1,6 @@
 // Where a child begins, be it a process or a thread.
 import { parentPort, workerData } from 'node:worker_threads';
+import { outliveTerminal } from '../../../lib/terminal-gone.ts';
 import { type ChildData, deafTo, type FromChild, type ToChild } from './messages.ts';
 import { dieWithParent } from './orphan.ts';
 import { type ChildPort, serve } from './serve.ts';
@@ -16,6 +17,7 @@ if (parentPort !== null) {
     workerData as ChildData, // what the pool gave
   );
 } else {
+  outliveTerminal();
   process.once('message', (data) => void serve(processPort(), data as ChildData)); // the pool's first word
   // Whoever started us is gone, and with it all that we could do.
   process.once('disconnect', () => process.exit(0));
