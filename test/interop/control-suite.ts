@@ -12,7 +12,7 @@ import { MemoryLog } from '../worker/memory-log.ts';
 import { someMessage } from '../worker/some-message.ts';
 import { besideCases } from './beside-cases.ts';
 import { type Between, commandCases } from './command-cases.ts';
-import { eventCases } from './event-cases.ts';
+import { eventCases, type Known } from './event-cases.ts';
 import type { Servers } from './harness/pair.ts';
 import { PythonProcess } from './harness/python-process.ts';
 
@@ -130,6 +130,11 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       const settings = servers.python;
       await using monitor = new PythonProcess('the monitor', ['watch_state.py'], { settings });
       expect(await monitor.line()).toBe('ready');
+      const known = async (): Promise<Known> => {
+        monitor.tell('?');
+        return JSON.parse(await monitor.line()) as Known; // the program's
+      };
+      await until(async () => (await known()).workers[node]?.alive); // from then on it hears
       expect(await asked('control', 'enable_events')).toMatchObject({ ok: expect.any(String) });
       const eta = new Date(Date.now() + 3_600_000);
       // As Celery 5.2 sends it on every broker: straight to the queue.
@@ -144,11 +149,7 @@ export function controlSuite(name: string, missing: string | undefined, start: (
           request: expect.objectContaining({ id: later.id, name: 'ts.add', args: [2, 3], time_start: null }),
         },
       ]);
-      const known = async (): Promise<unknown> => {
-        monitor.tell('?');
-        return JSON.parse(await monitor.line()).tasks[later.id]?.state;
-      };
-      await expect.poll(known).toBe('RECEIVED');
+      await expect.poll(async () => (await known()).tasks[later.id]?.state).toBe('RECEIVED');
       expect(await asked('control', 'revoke', later.id)).toMatchObject({ ok: expect.any(String) });
       expect(await shown()).toEqual([]);
       expect(await asked('control', 'disable_events')).toMatchObject({ ok: expect.any(String) });

@@ -122,7 +122,8 @@ export function eventCases(between: () => Between): void {
   });
 }
 
-interface Known {
+/** What `watch_state.py` says. */
+export interface Known {
   readonly tasks: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly workers: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly types: readonly string[];

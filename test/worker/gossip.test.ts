@@ -40,11 +40,7 @@ describe.each(brokers)('workers on %s', (_, missing, urlOf) => {
     };
     const key = 'worker.heartbeat';
     await until(async () => {
-      await fanout.publish(
-        app.exchanges.events,
-        key,
-        eventMessage('celeryev', heartbeat, key),
-      );
+      await fanout.publish(app.exchanges.events, key, eventMessage('celeryev', heartbeat, key));
       return (ours.at(-1) ?? 0) > 1_000_000;
     }, 'a heartbeat that is later');
   });
