@@ -1,4 +1,5 @@
-import type { Json, TaskMessage } from '../protocol/message.ts';
+import type { Json, TaskMessage, WireProperties } from '../protocol/message.ts';
+import { propertiesMap } from '../protocol/properties.ts';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 
 /** The call that is being run, as the task sees it: `task.request`. Celery's request context. */
@@ -35,6 +36,13 @@ export interface TaskRequest {
   readonly queue: string;
   /** It was delivered before and came back: its worker died, or lost it. */
   readonly redelivered: boolean;
+  /**
+   * The message's properties, by their names on the wire, as Celery has them: `correlation_id`, `delivery_info` …, and what else its sender
+   * set, `app_id` among it. Empty when it came by no message.
+   */
+  readonly properties: Json;
+  /** How the message came. */
+  readonly deliveryInfo: RequestDeliveryInfo;
   /** Node name of the worker that runs it. */
   readonly hostname: string;
   /** Run by `apply()` in the caller's process. */
@@ -44,12 +52,23 @@ export interface TaskRequest {
   readonly children: ResultTuple[];
 }
 
+/** How a message came: Celery's `delivery_info`. */
+export interface RequestDeliveryInfo {
+  /** `''`: straight to the queue. */
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly priority: number;
+  readonly redelivered: boolean;
+}
+
 /** Where and how a message is being run. */
 export interface RequestPlace {
   readonly queue: string;
   readonly redelivered: boolean;
   readonly hostname: string;
   readonly isEager: boolean;
+  /** Of the message that came. */
+  readonly properties?: WireProperties | undefined;
 }
 
 /** A {@link TaskRequest} of a message. Cheap: reads through to the message. */
@@ -132,6 +151,15 @@ class MessageRequest implements TaskRequest {
   }
   get redelivered(): boolean {
     return this.#place.redelivered;
+  }
+  get properties(): Json {
+    const { properties } = this.#place;
+    return properties === undefined ? {} : propertiesMap(properties);
+  }
+  get deliveryInfo(): RequestDeliveryInfo {
+    const { properties, redelivered, queue } = this.#place;
+    const { exchange = '', routing_key: routingKey = queue } = properties?.deliveryInfo ?? {};
+    return { exchange, routingKey: routingKey || queue, priority: this.priority, redelivered };
   }
   get hostname(): string {
     return this.#place.hostname;

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { asBuffer, decodeBase64, decodeUtf8 } from './bytes.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
-import type { Decoded, DeliveryInfo, WireMessage, WireProperties } from './message.ts';
+import type { Decoded, WireMessage } from './message.ts';
+import { knownProperties, readProperties, textOr } from './properties.ts';
 import { accept, isMap, kindOf, orRefused, refuse } from './refusal.ts';
 
 export interface EnvelopeOptions {
@@ -116,40 +117,6 @@ function decodeBody(text: string, encoding: unknown): Uint8Array | undefined {
   return undefined;
 }
 
-function readProperties(map: Record<string, unknown>): WireProperties {
-  const other: Record<string, unknown> = {};
-  for (const key in map) {
-    if (!knownProperties.has(key) && key !== '__proto__') other[key] = map[key];
-  }
-  return {
-    correlationId: textOr(map.correlation_id, null),
-    replyTo: textOr(map.reply_to, null),
-    priority: typeof map.priority === 'number' && Number.isSafeInteger(map.priority) ? map.priority : 0,
-    deliveryMode: map.delivery_mode === 1 ? 1 : 2,
-    expiration: textOr(map.expiration, null),
-    deliveryTag: textOr(map.delivery_tag, null),
-    deliveryInfo: readDeliveryInfo(map.delivery_info),
-    other,
-  };
-}
-
-function readDeliveryInfo(value: unknown): DeliveryInfo {
-  if (!isMap(value)) return { exchange: '', routing_key: '' };
-  const info = { exchange: textOr(value.exchange, ''), routing_key: textOr(value.routing_key, '') };
-  return value.redelivered === true ? { ...info, redelivered: true } : info;
-}
-
-const knownProperties = new Set([
-  'correlation_id',
-  'reply_to',
-  'priority',
-  'delivery_mode',
-  'expiration',
-  'delivery_tag',
-  'delivery_info',
-  'body_encoding',
-]);
-
 function otherProperties(other: Readonly<Record<string, unknown>>): string {
   let text = '';
   for (const key in other) {
@@ -157,8 +124,4 @@ function otherProperties(other: Readonly<Record<string, unknown>>): string {
     text += `, ${JSON.stringify(key)}: ${encodeJson(other[key], `$properties.${key}`)}`;
   }
   return text;
-}
-
-function textOr<T>(value: unknown, otherwise: T): string | T {
-  return typeof value === 'string' ? value : otherwise;
 }

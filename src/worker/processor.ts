@@ -281,7 +281,8 @@ export class Processor {
   async #run(delivery: Delivery, task: AnyTask, message: TaskMessage, place: Place): Promise<void> {
     const { app, name, settler, slots, events, clock, logger } = this.#parts;
     const { queue, redelivered } = delivery;
-    const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false });
+    const properties = delivery.message.ok ? delivery.message.value.properties : undefined;
+    const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false, properties });
     const run = new Run(task, request, () => delivery.lost, this.#runParts);
     const early = !task.options.acksLate || delivery.isBroadcast === true;
     if (early) {

@@ -38,7 +38,7 @@ export function toOptions(
   isCopy = false,
 ): AmqpPublishOptions {
   const marked = isCopy || properties.deliveryInfo.redelivered === true;
-  const { correlationId, replyTo, priority, deliveryMode } = properties;
+  const { correlationId, replyTo, priority, deliveryMode, other } = properties;
   return {
     contentType,
     contentEncoding,
@@ -47,6 +47,9 @@ export function toOptions(
     priority: Math.min(255, Math.max(0, priority)),
     ...(correlationId !== null && { correlationId }),
     ...(replyTo !== null && { replyTo }),
+    ...(typeof other.app_id === 'string' && { appId: other.app_id }),
+    ...(typeof other.type === 'string' && { type: other.type }),
+    ...(typeof other.timestamp === 'number' && { timestamp: other.timestamp }),
     // No `expiration`: RabbitMQ would drop the message without a word, and nobody would say that the task expired.
     mandatory: true,
   };
@@ -132,10 +135,19 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
           routing_key: fields.routingKey,
           ...(redelivered && { redelivered: true }),
         },
-        other: {},
+        other: othersOf(properties),
       },
     },
   };
+}
+
+/** What a sender may set beside what Celery does, by its name on the wire. Not the name that we give a message. */
+function othersOf({ appId, type, timestamp, userId, messageId }: AmqpAnyMessage['properties']): Json {
+  const named = typeof messageId === 'string' && !messageId.startsWith(ourMessages) ? messageId : undefined;
+  const given = { app_id: appId, type, timestamp, user_id: userId, message_id: named };
+  return Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
+  );
 }
 
 /**

@@ -4,6 +4,7 @@ import type { RunContext } from '../../app/run.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
+import { readProperties } from '../../protocol/properties.ts';
 import { encodeResult } from '../../protocol/result-codec.ts';
 import { encodeTask } from '../../protocol/task.ts';
 import { type AskedOf, answer } from './asks.ts';
@@ -89,10 +90,11 @@ export class ChildHost {
     signal.addEventListener('abort', abort, { once: true });
     this.#running = { context, ended, unlisten: () => signal.removeEventListener('abort', abort) };
     const { message, queue, redelivered } = request;
-    this.#child.post({
-      kind: 'run',
-      run: { envelope: encodeEnvelope(encodeTask(message)), queue, redelivered },
+    const envelope = encodeEnvelope({
+      ...encodeTask(message),
+      properties: readProperties(request.properties),
     });
+    this.#child.post({ kind: 'run', run: { envelope, queue, redelivered } });
     if (signal.aborted) abort();
     return ended.promise;
   }

@@ -52,7 +52,7 @@ export function callCases(pair: () => Pair): void {
     const id = await python.send('ts.request', {
       args: '(1, "ä")',
       options: `dict(task_id="chosen by Python ${process.pid}", expires=3600, headers={"tenant": "Ümlaut", "nested": {"a": [1]}},
-        time_limit=40, soft_time_limit=30, shadow="another name", group_id="g-1", group_index=3, priority=6)`,
+        time_limit=40, soft_time_limit=30, shadow="another name", group_id="g-1", group_index=3, priority=6, app_id="1234")`,
     });
     expect(id).toBe(`chosen by Python ${process.pid}`);
     const outcome = await python.get(id);
@@ -78,6 +78,15 @@ export function callCases(pair: () => Pair): void {
       ignore_result: false,
       priority: 6,
       queue: 'ts',
+      properties: expect.objectContaining({
+        app_id: '1234',
+        correlation_id: id,
+        reply_to: expect.any(String),
+        delivery_mode: 2,
+        priority: 6,
+        delivery_info: expect.objectContaining({ routing_key: 'ts' }),
+      }),
+      delivery_info: { exchange: expect.any(String), routingKey: 'ts', priority: 6, redelivered: false },
       args: [1, 'ä'],
       kwargs: {},
       at: expect.any(Number),

@@ -118,6 +118,8 @@ export function defineTasks(app: App): void {
     ignore_result: request.ignoreResult,
     priority: request.message.priority,
     queue: request.queue,
+    properties: request.properties,
+    delivery_info: request.deliveryInfo,
     args: request.args,
     kwargs: request.kwargs,
     at: Date.now() / 1000,

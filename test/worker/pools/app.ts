@@ -24,6 +24,10 @@ export const typed = app.task('pools.typed', (at: Date) => ({
 export const fail = app.task('pools.fail', () => {
   throw new RangeError('out of range', { cause: new Error('deep below') });
 });
+export const properties = app.task('pools.properties', { bind: true }, ({ request }) => ({
+  properties: request.properties,
+  deliveryInfo: request.deliveryInfo,
+}));
 export const again = app.task('pools.again', { bind: true, maxRetries: 2 }, (task, list: number[]) => {
   if (task.request.retries < 2) {
     throw task.retry(new Error('not yet'), { countdown: 0.01, args: [[...list, task.request.retries]] });

@@ -52,6 +52,20 @@ describe.each(['threads', 'processes'] as const)('the pool %s', (pool) => {
     expect(price).toEqual(new Decimal('12.50'));
   });
 
+  it('shows a task how its message came', async () => {
+    const sent = await tasks.properties.applyAsync([], { priority: 3 });
+    expect(await sent.get(patience)).toMatchObject({
+      properties: {
+        correlation_id: sent.id,
+        delivery_mode: 2,
+        delivery_tag: expect.any(String),
+        delivery_info: { exchange: '', routing_key: 'celery' },
+        priority: 3,
+      },
+      deliveryInfo: { exchange: '', routingKey: 'celery', priority: 3, redelivered: false },
+    });
+  });
+
   it('fails a task as the worker itself would, with the stack of its causes', async () => {
     const error = await failure(tasks.fail.delay());
     expect([error.remoteType, error.remoteMessage]).toEqual(['RangeError', 'out of range']);

@@ -53,7 +53,7 @@ export const deafTo = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as c
 export type DeafTo = (typeof deafTo)[number];
 
 export interface RunOrder {
-  /** The message, as kombu's envelope. */
+  /** The message, as kombu's envelope, with the properties with which it came. */
   readonly envelope: string;
   readonly queue: string;
   readonly redelivered: boolean;

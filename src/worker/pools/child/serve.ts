@@ -10,7 +10,7 @@ import { SoftTimeLimitExceeded, UmbelError } from '../../../errors.ts';
 import type { Logger } from '../../../lib/logger.ts';
 import { decodeEnvelope } from '../../../protocol/envelope.ts';
 import { encodeJson } from '../../../protocol/json.ts';
-import type { TaskMessage } from '../../../protocol/message.ts';
+import type { TaskMessage, WireProperties } from '../../../protocol/message.ts';
 import { decodeTask } from '../../../protocol/task.ts';
 import { TaskLogger } from '../../task-logger.ts';
 import { Calls } from './calls.ts';
@@ -96,8 +96,9 @@ async function run(
   { signal, failed }: Interruptions,
   port: ChildPort,
 ): Promise<WrittenEnd> {
-  const message = readMessage(app, envelope);
-  const request = toRequest(message, { queue, redelivered, hostname: data.hostname, isEager: false });
+  const { message, properties } = readMessage(app, envelope);
+  const place = { queue, redelivered, hostname: data.hostname, isEager: false, properties };
+  const request = toRequest(message, place);
   const task = app.tasks.get(message.task);
   const logger = new TaskLogger(new PortLogger(port, data.logs), {
     task_id: message.id,
@@ -135,13 +136,16 @@ function endOf(error: unknown): WrittenEnd {
 }
 
 /** The worker has read it before, with the same settings. */
-function readMessage(app: App, envelope: string): TaskMessage {
+function readMessage(
+  app: App,
+  envelope: string,
+): { readonly message: TaskMessage; readonly properties: WireProperties | undefined } {
   const options = decodeOptions(app.config);
   const wire = decodeEnvelope(envelope);
   const message = wire.ok
     ? decodeTask(wire.value, { ...options, accept: [...options.accept, 'json'] })
     : wire;
-  if (message.ok) return message.value;
+  if (message.ok) return { message: message.value, properties: wire.ok ? wire.value.properties : undefined };
   throw new Error(`the message cannot be read in the pool's child: ${message.refusal.detail}`);
 }
 

@@ -1,0 +1,59 @@
+// The properties of a message by the names that they have on the wire: what Celery's tasks see of them.
+import type { DeliveryInfo, Json, WireProperties } from './message.ts';
+import { isMap } from './refusal.ts';
+
+/** Those that the message has. */
+export function propertiesMap(properties: WireProperties): Json {
+  const { correlationId, replyTo, priority, deliveryMode, expiration, deliveryTag, deliveryInfo, other } =
+    properties;
+  return {
+    ...other,
+    correlation_id: correlationId,
+    reply_to: replyTo,
+    priority,
+    delivery_mode: deliveryMode,
+    ...(expiration !== null && { expiration }),
+    ...(deliveryTag !== null && { delivery_tag: deliveryTag }),
+    delivery_info: deliveryInfo,
+  };
+}
+
+/** Reads them, leniently. */
+export function readProperties(map: Json): WireProperties {
+  const other: Record<string, unknown> = {};
+  for (const key in map) {
+    if (!knownProperties.has(key) && key !== '__proto__') other[key] = map[key];
+  }
+  return {
+    correlationId: textOr(map.correlation_id, null),
+    replyTo: textOr(map.reply_to, null),
+    priority: typeof map.priority === 'number' && Number.isSafeInteger(map.priority) ? map.priority : 0,
+    deliveryMode: map.delivery_mode === 1 ? 1 : 2,
+    expiration: textOr(map.expiration, null),
+    deliveryTag: textOr(map.delivery_tag, null),
+    deliveryInfo: readDeliveryInfo(map.delivery_info),
+    other,
+  };
+}
+
+function readDeliveryInfo(value: unknown): DeliveryInfo {
+  if (!isMap(value)) return { exchange: '', routing_key: '' };
+  const info = { exchange: textOr(value.exchange, ''), routing_key: textOr(value.routing_key, '') };
+  return value.redelivered === true ? { ...info, redelivered: true } : info;
+}
+
+/** Those with a place of their own. */
+export const knownProperties: ReadonlySet<string> = new Set([
+  'correlation_id',
+  'reply_to',
+  'priority',
+  'delivery_mode',
+  'expiration',
+  'delivery_tag',
+  'delivery_info',
+  'body_encoding',
+]);
+
+export function textOr<T>(value: unknown, otherwise: T): string | T {
+  return typeof value === 'string' ? value : otherwise;
+}
