@@ -27,7 +27,7 @@ export type {
 export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './app/limit-options.ts';
 export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
 export type { Priority, PriorityName } from './app/priority.ts';
-export type { ExchangeOptions, QueueOptions, Queues } from './app/queues.ts';
+export { type ExchangeOptions, type QueueOptions, type Queues, workerDirect } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
 export type { TaskRequest } from './app/request.ts';
 export type { Route, RouteEntries, RouteFunction, RouteOptions, Routes } from './app/router.ts';

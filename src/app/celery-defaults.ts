@@ -105,7 +105,6 @@ export const celeryDefaults: Readonly<Record<string, unknown>> = {
   worker_cancel_long_running_tasks_on_connection_loss: false,
   worker_consumer: 'celery.worker.consumer:Consumer',
   worker_deduplicate_successful_tasks: false,
-  worker_direct: false,
   worker_hijack_root_logger: true,
   worker_log_color: null,
   worker_log_format: '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s',

@@ -143,6 +143,8 @@ export interface Settings {
   readonly workerSendTaskEvents: boolean;
   /** Workers listen to `inspect` and `control`. Default true. */
   readonly workerEnableRemoteControl: boolean;
+  /** Each worker serves a queue of its own, too, so that a task can be sent to it alone: see {@link workerDirect}. Default false. */
+  readonly workerDirect: boolean;
   /** Tell of each call that it was sent. */
   readonly taskSendSentEvent: boolean;
   /** The exchange of remote control is `<this>.pidbox`. Default `celery`. The same for all programs that are to hear each other. */
@@ -293,6 +295,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerSoftShutdownTimeout: given.secondsAbove('workerSoftShutdownTimeout', 0, 0),
     workerSendTaskEvents: given.flag('workerSendTaskEvents', false),
     workerEnableRemoteControl: given.flag('workerEnableRemoteControl', true),
+    workerDirect: given.flag('workerDirect', false),
     controlExchange: checkName(given.text('controlExchange', 'celery'), 'controlExchange'),
     eventExchange: checkName(given.text('eventExchange', 'celeryev'), 'eventExchange'),
     eventQueuePrefix: checkName(given.text('eventQueuePrefix', 'celeryev'), 'eventQueuePrefix'),

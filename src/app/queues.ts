@@ -6,14 +6,27 @@ import { checkQueueName } from '../transports/reserved-names.ts';
 import {
   type BindingDeclaration,
   binds,
+  directQueue,
   type ExchangeDeclaration,
   type ExchangeType,
+  nodeOf,
   plainQueue,
   type QueueDeclaration,
 } from '../transports/topology.ts';
 import type { Broadcast, ExchangeAddress } from '../transports/transport.ts';
 import { checkName } from './checks.ts';
 import { camel } from './spelling.ts';
+
+/**
+ * The queue that only the worker of this node name serves, when its App has `workerDirect: true` (Celery's `worker_direct`). What is sent
+ * there waits for a worker of that name, also while there is none.
+ * @throws ConfigError when it is no node name
+ * @example await warmUp.applyAsync([], { queue: workerDirect('celery@eu1') });
+ */
+export function workerDirect(node: string): string {
+  if (typeof node === 'string' && /^[^@]+@[^@]+$/.test(node)) return directQueue(node);
+  throw new ConfigError(`'${String(node)}' is no worker's node name; it is one like 'celery@host'`);
+}
 
 /** An exchange: its name, or more. */
 export type ExchangeOptions =
@@ -106,7 +119,8 @@ export class Topology {
   queue(name: string): QueueDeclaration {
     const queue = this.#queues.get(name);
     if (queue !== undefined) return queue;
-    if (this.#defaults.taskCreateMissingQueues) return this.#unsaid(name);
+    // As in Celery, a worker's own queue is said by its worker's name.
+    if (this.#defaults.taskCreateMissingQueues || nodeOf(name) !== null) return this.#unsaid(name);
     const hint = suggest(name, this.#queues.keys());
     throw new ConfigError(
       `there is no queue '${name}' in taskQueues${hint ? `; did you mean '${hint}'?` : ', and taskCreateMissingQueues is false'}`,
@@ -116,7 +130,7 @@ export class Topology {
   /** What a queue of which nothing is said is declared as. */
   readonly missing = (name: string): QueueDeclaration => {
     const { taskQueueMaxPriority: maxPriority, taskCreateMissingQueueType } = this.#defaults;
-    const type = taskCreateMissingQueueType === 'quorum' ? 'quorum' : null;
+    const type = taskCreateMissingQueueType === 'quorum' && nodeOf(name) === null ? 'quorum' : null;
     return { ...plainQueue(name), type, maxPriority };
   };
 

@@ -104,6 +104,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['workerSoftShutdownTimeout', 'workerSoftShutdownTimeout'],
   ['workerSendTaskEvents', 'workerSendTaskEvents'],
   ['workerEnableRemoteControl', 'workerEnableRemoteControl'],
+  ['workerDirect', 'workerDirect'],
   ['taskSendSentEvent', 'taskSendSentEvent'],
   ['controlExchange', 'controlExchange'],
   ['eventExchange', 'eventExchange'],

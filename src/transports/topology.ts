@@ -32,9 +32,11 @@ export interface QueueDeclaration {
 
 /** What Celery declares for a queue of which nothing is said: a direct exchange and a key of the same name. */
 export function plainQueue(name: string): QueueDeclaration {
+  const node = nodeOf(name);
+  const exchange = node === null ? name : directExchange;
   return {
     name,
-    bindings: [{ exchange: { name, type: 'direct', durable: true }, routingKey: name }],
+    bindings: [{ exchange: { name: exchange, type: 'direct', durable: true }, routingKey: node ?? name }],
     durable: true,
     exclusive: false,
     autoDelete: false,
@@ -42,6 +44,19 @@ export function plainQueue(name: string): QueueDeclaration {
     maxPriority: null,
     arguments: {},
   };
+}
+
+const directExchange = 'C.dq2';
+const directSuffix = '.dq2';
+
+/** The queue of one worker alone, by its node name: Celery's `worker_direct`. */
+export function directQueue(node: string): string {
+  return node + directSuffix;
+}
+
+/** Whose alone a queue is; null: no single worker's. */
+export function nodeOf(queue: string): string | null {
+  return queue.endsWith(directSuffix) && queue.includes('@') ? queue.slice(0, -directSuffix.length) : null;
 }
 
 /** Whether a message with `key` goes through a binding. In a topic `*` is one word, `#` any number of them, none included. */

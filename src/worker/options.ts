@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { App } from '../app/app.ts';
 import { checkLimits } from '../app/config.ts';
+import { workerDirect } from '../app/queues.ts';
 import { type Autoscale, checkAutoscale, type PoolName, poolNamed } from '../app/worker-settings.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -110,6 +111,7 @@ export function resolveWorkerOptions(
     throw new ConfigError("queues must be a list of one or more names, like ['celery', 'slow']");
   }
   for (const queue of queues) topology.queue(queue); // says so if it may not be used
+  const name = nodeName(options.name);
   const pool = options.pool === undefined ? config.workerPool : poolNamed(options.pool);
   if ((pool === 'threads' || pool === 'processes') && options.module === undefined) {
     throw new ConfigError(
@@ -128,10 +130,10 @@ export function resolveWorkerOptions(
   const shutdownTimeout =
     options.shutdownTimeout === undefined ? config.workerShutdownTimeout : options.shutdownTimeout;
   return {
-    queues,
+    queues: config.workerDirect ? [...new Set([...queues, workerDirect(name)])] : queues,
     queuesChosen: options.queues !== undefined,
     concurrency,
-    name: nodeName(options.name),
+    name,
     logger: options.logger === undefined ? silentLogger : new TolerantLogger(options.logger),
     timeLimit,
     softTimeLimit,

@@ -81,6 +81,7 @@ describe('the settings', () => {
       workerSoftShutdownTimeout: 0,
       workerSendTaskEvents: false,
       workerEnableRemoteControl: true,
+      workerDirect: false,
       taskSendSentEvent: false,
       maxMessageSize: 10_485_760,
     });

@@ -3,10 +3,11 @@ import { App } from '../../src/app/app.ts';
 import type { CallOptions } from '../../src/app/call-options.ts';
 import { type AppOptions, resolveConfig } from '../../src/app/config.ts';
 import { destinationOf, type Wish } from '../../src/app/destination.ts';
-import { type Queues, Topology } from '../../src/app/queues.ts';
+import { type Queues, Topology, workerDirect } from '../../src/app/queues.ts';
 import { ConfigError, UnroutableError } from '../../src/errors.ts';
 import { plainQueue } from '../../src/transports/topology.ts';
-import { patienceMs } from '../until.ts';
+import { patience, patienceMs } from '../until.ts';
+import { newApp, startWorker } from '../worker/bench.ts';
 
 /** As a JavaScript program could give them. */
 const topology = (settings: Record<string, unknown>): Topology => {
@@ -22,6 +23,29 @@ describe('the queues of an application', () => {
     expect(found.queue('celery')).toEqual(plainQueue('celery'));
     expect(found.queue('any')).toEqual(plainQueue('any'));
     expect(found.missing('any')).toEqual(plainQueue('any'));
+  });
+
+  it('of one worker alone are Celery’s, whatever is said of others', () => {
+    const queue = topology({ taskCreateMissingQueues: false, taskCreateMissingQueueType: 'quorum' });
+    expect(queue.queue(workerDirect('w@host'))).toMatchObject({
+      name: 'w@host.dq2',
+      bindings: [{ exchange: { name: 'C.dq2', type: 'direct' }, routingKey: 'w@host' }],
+      durable: true,
+      type: null,
+    });
+    expect(() => workerDirect('w')).toThrow(/'w' is no worker's node name/);
+  });
+
+  it('are served by one worker alone with workerDirect', async () => {
+    const app = await newApp('memory', { workerDirect: true });
+    const who = app.task('who', { bind: true }, (task) => task.request.hostname);
+    const { worker } = await startWorker(app, { name: 'one@here' });
+    await startWorker(app, { name: 'two@here', queues: ['other'] });
+    expect(worker.queues).toEqual(['celery', 'one@here.dq2']);
+    for (const name of ['one@here', 'two@here', 'one@here']) {
+      const sent = await who.applyAsync([], { queue: workerDirect(name) });
+      expect(await sent.get(patience)).toBe(name);
+    }
   });
 
   it('may be given by their names only', () => {

@@ -1,5 +1,7 @@
 // What may be said of a call, as the other side reads it.
 import { expect, test } from 'vitest';
+import { workerDirect } from '../../../src/index.ts';
+import { nodeName } from '../../../src/worker/node-name.ts';
 import { patience, until } from '../../until.ts';
 import type { Pair } from '../harness/pair.ts';
 
@@ -91,6 +93,20 @@ export function callCases(pair: () => Pair): void {
       kwargs: {},
       at: expect.any(Number),
     });
+  });
+
+  test('a task can be sent to one worker alone, whichever language it and its sender speak', async () => {
+    const { app, python } = pair();
+    const [ours, theirs] = [nodeName('typescript@%h'), nodeName('python@%h')];
+    const sent = await app.send<Fields>('py.request', [], { queue: workerDirect(theirs) });
+    expect(await sent.get(patience)).toMatchObject({ delivery_info: { routing_key: `${theirs}.dq2` } });
+    // Added to its queues, so that it is declared as its workers do: with the priorities that these have.
+    const direct = `app.amqp.queues.add(__import__("celery.utils", fromlist=["utils"]).worker_direct("${ours}"))`;
+    const seen = await python.call('ts.request', { options: `dict(queue=${direct})` });
+    expect(seen).toMatchObject({ queue: `${ours}.dq2` });
+    // By the exchange, too.
+    const routed = await app.send<Fields>('ts.request', [], { exchange: 'C.dq2', routingKey: ours });
+    expect(await routed.get(patience)).toMatchObject({ queue: `${ours}.dq2` });
   });
 
   test('Python that still speaks protocol 1 is understood, and answered', async () => {

@@ -69,11 +69,13 @@ export class Pair implements AsyncDisposable {
       acceptContent: ['json', 'yaml', 'msgpack'],
       acceptCompression: ['zlib', 'bzip2'],
       resultExtended: true,
+      workerDirect: true,
       ...servers.typescript,
     };
     const settings: CelerySettings = {
       accept_content: ['json', 'yaml', 'msgpack'],
       result_extended: true,
+      worker_direct: true,
       task_routes: routes,
       broker_connection_retry: false,
       ...servers.python,
