@@ -11,8 +11,7 @@ export function redacted(text: string): string {
   let shown = text;
   if (shown.includes('://'))
     shown = shown
-      // Up to the last @ of the word: a password that was not encoded may hold one, or a slash. A port is none.
-      .replace(/(:\/\/[^\s/:@"';]{0,1000}):(?!\d{1,5}(?:[/?#;]|\s|$))[^\s"';]{0,2000}@/g, '$1:**@')
+      .replace(/[^\s"';]+/g, withoutPassword)
       .replace(/([?&][a-z_]{0,40}(?:pass|secret|token)[a-z_]{0,40}=)[^\s&#"';]*/gi, '$1**');
   if (shown.includes('-----BEGIN '))
     // What its lines are made of, as it is or as JSON writes it. One that is cut off has no end.
@@ -20,12 +19,30 @@ export function redacted(text: string): string {
   return shown;
 }
 
-const named =
-  /('[^']*(?:pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?key|authorization|credential)[^']*':\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\]]+)/gi;
+/** Up to the last @ of the word: a password that was not encoded may hold one, or a slash. A port is none. */
+function withoutPassword(word: string): string {
+  const at = word.lastIndexOf('@');
+  const user = at < 0 ? null : /:\/\/[^/:@]*:(?!\d{1,5}(?:[/?#]|$))/.exec(word);
+  const end = user === null ? at : user.index + user[0].length;
+  return end >= at ? word : `${word.slice(0, end)}**${word.slice(at)}`;
+}
+
+const nameInRepr = /'([^']*)':\s*/g;
+const secretInRepr = /pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?key|authorization|credential/i;
 
 /** The same of a Python repr, and what has a secret's name in it. */
 export function redactedRepr(repr: string): string {
-  return redacted(repr.includes("':") ? repr.replace(named, `$1'${hidden}'`) : repr);
+  let shown = '';
+  let at = 0;
+  for (const { index, 0: member, 1: name = '' } of repr.matchAll(nameInRepr)) {
+    if (index < at || !secretInRepr.test(name)) continue;
+    const value = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\]]+/y;
+    value.lastIndex = index + member.length;
+    if (!value.test(repr)) continue;
+    shown += `${repr.slice(at, index + member.length)}'${hidden}'`;
+    at = value.lastIndex;
+  }
+  return redacted(shown + repr.slice(at));
 }
 
 /** Names of secrets, without `_`, `-` and capitals. */

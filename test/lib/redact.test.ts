@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { redacted, redactedSetting } from '../../src/lib/redact.ts';
+import { redacted, redactedRepr, redactedSetting } from '../../src/lib/redact.ts';
 
 test.each([
   ['redis://:secret@host:6379/0', 'redis://:**@host:6379/0'],
@@ -16,6 +16,30 @@ test.each([
   ['no url: user@host', 'no url: user@host'],
 ])('passwords in URLs are not shown: %s', (text, shown) => {
   expect(redacted(text)).toBe(shown);
+});
+
+test('what is hidden in a repr is the value of a secret name, however deep, and nothing else', () => {
+  expect(redactedRepr("{'a': {'password': 'x, y', 'n': 1}, 'token': None, 'b': ['redis://:p@h/0']}")).toBe(
+    "{'a': {'password': '********', 'n': 1}, 'token': '********', 'b': ['redis://:**@h/0']}",
+  );
+  expect(redactedRepr("('a', 'token', {'x': 'api_key'})")).toBe("('a', 'token', {'x': 'api_key'})");
+});
+
+/** A megabyte each: time that grew with its square would be minutes, and the test would not end. */
+test.each([
+  ['a-', '://'],
+  ['://a:', ''],
+  ['://a:', '@'],
+  ['://?', 'a'],
+  ['://?pass', ''],
+  ['://?secret_', '='],
+  ['-----BEGIN ', ' -----'],
+  ["':'token", ''],
+  ["'token", "':"],
+])('a megabyte of %j%j is looked through in time', (part, end) => {
+  const text = part.repeat(2 ** 20 / part.length) + end;
+  expect(redacted(text)).toContain(part.slice(0, 3));
+  expect(redactedRepr(`${text}"':'${'token'.repeat(2 ** 17)}`)).toContain(part.slice(0, 3));
 });
 
 test('keys are not shown, wherever they stand, also in JSON and without their end', () => {
