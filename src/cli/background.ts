@@ -1,8 +1,8 @@
 // Starting a program of ours apart from this terminal, and knowing what came of it.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openLog } from './own-files.ts';
 
 /** It has written its pid file by then, or has ended. */
 const startMs = 30_000;
@@ -25,8 +25,7 @@ export type Started =
 
 export async function startInBackground(program: Background): Promise<Started> {
   const { args, folder: cwd, env, logfile, pidfile } = program;
-  mkdirSync(dirname(logfile), { recursive: true });
-  const log = openSync(logfile, 'a');
+  const log = openLog(logfile);
   let child: ChildProcess;
   try {
     child = spawn(process.execPath, args, { cwd, env, detached: true, stdio: ['ignore', log, log] });

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname } from 'node:path';
 import { UmbelError } from '../errors.ts';
 import { nodeName } from '../worker/node-name.ts';
+import { ownFileMode } from './own-files.ts';
 
 /**
  * Celery's expansions in the names of files: `%n` the node's name before the `@`, `%h` its host with the domain, `%d` the domain alone,
@@ -41,7 +42,7 @@ export function writePidFile(file: string): Disposable {
   const text = `${process.pid}\n`;
   for (let tries = 0; ; tries++) {
     try {
-      writeFileSync(file, text, { flag: 'wx' });
+      writeFileSync(file, text, { flag: 'wx', mode: ownFileMode });
       break;
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST') || tries > 2) throw error;

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DestinationStream, Level, LoggerOptions, Logger as Pino } from 'pino';
 import { redacted } from '../lib/redact.ts';
 import { wantsColors } from './output.ts';
+import { ownFileMode } from './own-files.ts';
 import { cleanJson, cleanTexts } from './terminal/clean.ts';
 
 export type LogFormat = 'json' | 'pretty';
@@ -57,7 +58,7 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
   const target =
     file === undefined
       ? destination({ dest: 2, sync: true })
-      : destination({ dest: file, sync: true, append: true, mkdir: true });
+      : destination({ dest: file, sync: true, append: true, mkdir: true, mode: ownFileMode });
   if (file !== undefined) {
     const { watchFile } = await import('./log-file.ts');
     watchFile(file, () => target.reopen());

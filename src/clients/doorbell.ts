@@ -1,10 +1,10 @@
 // How processes that share a store wake one another: a unix socket each, on which a line of text is rung.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StoreError } from '../errors.ts';
+import { privateFolder } from './private-folder.ts';
 
 /** The longest path that a unix socket may have on all systems, bytes (Linux 107, macOS 103). */
 const maxSocketPath = 100;
@@ -162,21 +162,12 @@ function socketPath(file: string): string {
   const name = `${randomBytes(6).toString('hex')}.sock`;
   if (process.platform === 'win32') return `\\\\.\\pipe\\umbel-${name}`;
   const beside = `${file}-peers`;
-  const folder = Buffer.byteLength(join(beside, name)) <= maxSocketPath ? beside : privateFolder(file);
+  const folder = Buffer.byteLength(join(beside, name)) <= maxSocketPath ? beside : folderOf(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return join(folder, name);
 }
 
-function privateFolder(file: string): string {
-  const user = process.getuid?.() ?? 0;
-  const base = process.env.XDG_RUNTIME_DIR ?? tmpdir();
-  const folder = join(base, `umbel-${user}-${createHash('sha256').update(file).digest('hex').slice(0, 12)}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { uid, mode } = lstatSync(folder);
-  if (uid !== user || (mode & 0o077) !== 0) {
-    throw new StoreError(
-      `${folder} belongs to somebody else or is open to others; remove it, or use a shorter path than ${file}`,
-    );
-  }
-  return folder;
+function folderOf(file: string): string {
+  const name = createHash('sha256').update(file).digest('hex').slice(0, 12);
+  return privateFolder(name, `remove it, or use a shorter path than ${file}`);
 }

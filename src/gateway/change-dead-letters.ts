@@ -60,7 +60,7 @@ function ofMany(verb: Verb, summary: string): Route {
         parameters: changeParameters(),
         responses: {
           200: { description: 'What was done.', content: jsonContent(ref('DeadLettersChanged')) },
-          ...problems(400, 401, 503),
+          ...problems(400, 401, 429, 503),
         },
       }),
   };
@@ -75,7 +75,7 @@ async function changeWithin(
   ids: readonly number[],
   rate: string | number,
 ): Promise<{ readonly done: number; readonly missing: number }> {
-  const wait = gateway.waits.begin(request.req.raw.signal);
+  const wait = gateway.waits.begin(request.req.raw);
   const timer = setTimeout(wait.end, gateway.settings.maxWaitMs);
   let reached = 0;
   try {

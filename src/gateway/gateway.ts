@@ -4,7 +4,7 @@ import type { Service } from '../lib/service.ts';
 import { ApiKeys } from './api-keys.ts';
 import { createHandler } from './handler.ts';
 import { HttpServer } from './http-server.ts';
-import { checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
+import { above0, checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
 import type { GatewayState } from './route.ts';
 import { routes } from './routes.ts';
 import { Waits } from './waits.ts';
@@ -27,7 +27,7 @@ export interface Gateway {
 export function createGateway(app: App, options: GatewayOptions = {}): Gateway {
   const settings = resolveOptions(options);
   checkMounted(options);
-  const waits = new Waits(settings.maxWaiting);
+  const waits = new Waits(settings.maxWaiting, settings.maxWaitingPerAddress);
   const state: GatewayState = { app, settings, keys: new ApiKeys(settings.apiKeys), waits, routes };
   return { fetch: createHandler(state), close: () => waits.close() };
 }
@@ -37,6 +37,8 @@ export interface GatewayServerOptions extends GatewayOptions {
   readonly host?: string;
   /** Default 8000; 0 = any that is free. */
   readonly port?: number;
+  /** How many connections at a time; default 1,000 more than `maxWaiting`. Those above are answered 503, or, 100 further, hung up on. */
+  readonly maxConnections?: number;
 }
 
 /** A gateway with its own HTTP server. */
@@ -45,10 +47,16 @@ export class GatewayServer implements Service {
   readonly #server: HttpServer;
 
   /** @throws ConfigError for wrong options, and for an address that others reach without an API key. */
-  constructor(app: App, { host = '127.0.0.1', port = 8000, ...options }: GatewayServerOptions = {}) {
+  constructor(app: App, given: GatewayServerOptions = {}) {
+    const { host = '127.0.0.1', port = 8000, maxConnections, ...options } = given;
     checkExposure(host, options);
     this.#gateway = createGateway(app, { ...options, insecure: true }); // as has been checked
-    this.#server = new HttpServer(this.#gateway.fetch, { host, port });
+    const { maxWaiting } = resolveOptions(options);
+    this.#server = new HttpServer(this.#gateway.fetch, {
+      host,
+      port,
+      maxConnections: above0('maxConnections', maxConnections ?? maxWaiting + 1000),
+    });
   }
 
   /** Where it listens: `http://127.0.0.1:8000`. */

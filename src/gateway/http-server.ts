@@ -1,15 +1,25 @@
 // A Node HTTP server around a fetch handler.
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, type Http2Bindings, type HttpBindings } from '@hono/node-server';
 import { ConfigError } from '../errors.ts';
 import type { Service } from '../lib/service.ts';
+import { uuid7 } from '../lib/uuid.ts';
+import { rememberAddress } from './client-address.ts';
+import { Problem, toDocument } from './problem.ts';
 
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 = any that is free. */
   readonly port: number;
+  /** Those above are refused by an answer, those far above by hanging up. */
+  readonly maxConnections: number;
 }
+
+/** So many above are answered: more would be open files after all. */
+const answeredAbove = 100;
+/** How often Node looks for connections whose headers or requests take too long. (By itself every 30 s.) */
+const connectionsCheckingInterval = 1000;
 
 export class HttpServer implements Service {
   readonly #fetch: (request: Request) => Promise<Response>;
@@ -20,6 +30,8 @@ export class HttpServer implements Service {
    * had any yet, as browsers open them in advance.
    */
   readonly #requests = new Map<Socket, number>();
+  /** Of those, the ones that are too many. */
+  readonly #surplus = new WeakSet<Socket>();
   #starting: Promise<void> | null = null;
   #isStopping = false;
   #stopping: Promise<void> | null = null;
@@ -54,9 +66,14 @@ export class HttpServer implements Service {
   }
 
   async #listen(): Promise<void> {
-    const { host, port } = this.#options;
-    const listener = getRequestListener(this.#fetch, { overrideGlobalObjects: false });
-    const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, (incoming, outgoing) => {
+    const { host, port, maxConnections } = this.#options;
+    const fetch = (request: Request, { incoming }: HttpBindings | Http2Bindings): Promise<Response> => {
+      rememberAddress(request, incoming.socket?.remoteAddress);
+      return this.#fetch(request);
+    };
+    const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
+    const timeouts = { headersTimeout: 10_000, requestTimeout: 60_000, connectionsCheckingInterval };
+    const server = createServer(timeouts, (incoming, outgoing) => {
       const { socket } = incoming;
       this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
       // A connection that is kept alive would keep a server that stops.
@@ -66,9 +83,17 @@ export class HttpServer implements Service {
         if (!socket.destroyed) this.#requests.set(socket, left);
         if (this.#isStopping && left === 0) socket.destroySoon();
       });
-      void listener(incoming, outgoing);
+      const refusal = this.#surplus.has(socket)
+        ? new Problem(503, `${maxConnections} connections are open already; try again`, {
+            headers: { 'Retry-After': '5', Connection: 'close' },
+          })
+        : wrongTarget(incoming);
+      if (refusal === null) void listener(incoming, outgoing);
+      else refuse(outgoing, incoming, refusal);
     });
+    server.maxConnections = maxConnections + answeredAbove;
     server.on('connection', (socket) => {
+      if (this.#requests.size >= maxConnections) this.#surplus.add(socket);
       this.#requests.set(socket, 0);
       socket.once('close', () => this.#requests.delete(socket));
     });
@@ -97,6 +122,31 @@ export class HttpServer implements Service {
 }
 
 const patienceMs = 5000;
+
+/**
+ * A request that names its host twice, in its target and in `Host`, must name the same: we look at one of them only, and whoever stands in
+ * front of us perhaps at the other.
+ */
+function wrongTarget({ url = '', headers }: IncomingMessage): Problem | null {
+  if (url.startsWith('/') || url === '*') return null;
+  const host = headers.host?.toLowerCase();
+  if (
+    URL.canParse(url) &&
+    URL.canParse(`http://${host}`) &&
+    new URL(url).host === new URL(`http://${host}`).host
+  )
+    return null;
+  return new Problem(400, 'the target of the request names another host than its Host header');
+}
+
+function refuse(outgoing: ServerResponse, incoming: IncomingMessage, problem: Problem): void {
+  outgoing.writeHead(problem.status, {
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+    ...problem.headers,
+  });
+  outgoing.end(JSON.stringify(toDocument(problem, incoming.url ?? '', uuid7())));
+}
 
 function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): ConfigError {
   const reasons: Readonly<Record<string, string>> = {

@@ -101,6 +101,7 @@ const reasons: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   422: 'The arguments do not fit the task, or the Idempotency-Key was used for another request.',
+  429: 'Too many requests of your address wait already.',
   503: 'The broker is not available; nothing was sent.',
 };
 

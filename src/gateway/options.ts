@@ -28,6 +28,11 @@ export interface GatewayOptions {
   readonly heartbeat?: Duration;
   /** How many event streams and waiting requests at a time; default 10,000. */
   readonly maxWaiting?: number;
+  /**
+   * How many of them from one address; default 1,000. Behind a proxy all come from the proxy's. Counted by {@link GatewayServer}: another
+   * server that mounts the gateway knows its clients itself.
+   */
+  readonly maxWaitingPerAddress?: number;
   /** Show the stack or Python traceback of failed tasks. Default false: it tells strangers about your machine. */
   readonly tracebacks?: boolean;
   /**
@@ -53,6 +58,7 @@ export interface GatewaySettings {
   readonly maxWaitMs: number;
   readonly heartbeatMs: number;
   readonly maxWaiting: number;
+  readonly maxWaitingPerAddress: number;
   readonly tracebacks: boolean;
   readonly deadLetters: boolean;
   readonly logger: Logger;
@@ -77,6 +83,7 @@ export function resolveOptions(options: GatewayOptions): GatewaySettings {
     maxWaitMs: above0('maxWait', toMs(options.maxWait ?? 60, "the gateway's maxWait")),
     heartbeatMs: above0('heartbeat', toMs(options.heartbeat ?? 15, "the gateway's heartbeat")),
     maxWaiting: above0('maxWaiting', options.maxWaiting ?? 10_000),
+    maxWaitingPerAddress: above0('maxWaitingPerAddress', options.maxWaitingPerAddress ?? 1000),
     tracebacks: options.tracebacks ?? false,
     deadLetters: options.deadLetters ?? false,
     logger: options.logger ?? silentLogger,
@@ -115,6 +122,7 @@ const known: { readonly [Name in keyof Required<GatewayOptions>]: true } = {
   maxWait: true,
   heartbeat: true,
   maxWaiting: true,
+  maxWaitingPerAddress: true,
   tracebacks: true,
   deadLetters: true,
   insecure: true,
@@ -138,7 +146,7 @@ function checkBasePath(path: string): string {
   throw new ConfigError(`basePath: '${path}' must be a path like '/api'`);
 }
 
-function above0(option: string, value: number): number {
+export function above0(option: string, value: number): number {
   if (Number.isFinite(value) && value > 0) return value;
   throw new ConfigError(`the gateway's ${option} must be above 0`);
 }

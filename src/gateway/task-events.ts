@@ -39,7 +39,7 @@ export const taskEvents: Route = {
           content: { 'text/event-stream': { schema: { type: 'string' } } },
         },
         204: { description: 'The call has ended, and the client has seen how: it need not come back.' },
-        ...problems(401, 404, 503),
+        ...problems(401, 404, 429, 503),
       },
     },
   }),
@@ -59,7 +59,7 @@ async function handle(request: RequestContext, gateway: GatewayState): Promise<R
   // hono answers HEAD by GET without the body: a stream that nobody reads would never end.
   if (request.req.method === 'HEAD') return request.body(null, 200, headers);
   const backend = await requireBackend(gateway);
-  const wait = gateway.waits.begin(request.req.raw.signal);
+  const wait = gateway.waits.begin(request.req.raw);
   const events = changes(first, backend.watch(first.taskId, wait.signal), tracebacks, seen);
   return request.body(
     eventStream(events, { heartbeatMs, signal: wait.signal, onEnd: wait.end }),

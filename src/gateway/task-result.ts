@@ -35,7 +35,7 @@ export const taskResult: Route = {
           content: jsonContent(ref('Task')),
         },
         202: { description: 'It has not ended yet.', content: jsonContent(ref('Task')) },
-        ...problems(400, 401, 404, 503),
+        ...problems(400, 401, 404, 429, 503),
       },
     },
   }),
@@ -58,7 +58,7 @@ async function waitFor(
   waitMs: number,
 ): Promise<ResultRecord> {
   const backend = await requireBackend(gateway);
-  const wait = gateway.waits.begin(request.req.raw.signal);
+  const wait = gateway.waits.begin(request.req.raw);
   const timer = setTimeout(wait.end, waitMs);
   let newest = first;
   try {

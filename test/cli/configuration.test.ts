@@ -1,5 +1,5 @@
 // Where options come from, log files, pid files, and that no secret is ever printed.
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { expandPath, watchFile, writePidFile } from '../../src/cli/log-file.ts';
@@ -82,6 +82,7 @@ test('a pid file is taken from a process that is gone, never from one that lives
   {
     using _mine = writePidFile(file);
     expect(readFileSync(file, 'utf8')).toBe(`${process.pid}\n`);
+    expect(statSync(file).mode & 0o137).toBe(0); // nobody else writes it, and strangers do not read it
   }
   expect(existsSync(file)).toBe(false);
   writeFileSync(file, '99999999\n');
@@ -127,6 +128,7 @@ test('a worker logs to a file with the id and name of the task in each line, and
     return text();
   };
   await logged(/ready/);
+  expect(statSync(file).mode & 0o137).toBe(0);
   const pid = readFileSync(join(folder, 'run', 'images.pid'), 'utf8');
   expect(Number(pid)).toBe(worker.child.pid);
   const second = await umbelProcess(folder, [

@@ -117,6 +117,21 @@ describe('the doctor', () => {
     expect(JSON.stringify(found)).not.toContain('secret');
   });
 
+  test('finds results in PostgreSQL that travel in the clear without a word', () => {
+    const at = (backend: string) => examined(fine, { broker: 'redis://localhost/0', backend }).tls;
+    expect(at('postgresql://u:p@db.internal/shop')).toBe(
+      'warning: the connection to the backend on db.internal is not encrypted: its URL says no sslmode',
+    );
+    expect(at('db+postgresql://u:p@db.internal/shop')).toMatch(/not encrypted/);
+    for (const url of [
+      'postgresql://u:p@db.internal/shop?sslmode=disable',
+      'postgresql://u:p@db.internal/shop?sslmode=verify-full',
+      'postgresql://u:p@localhost/shop',
+      'postgresql:///shop?host=/run/postgresql',
+    ])
+      expect(at(url)).toBeUndefined();
+  });
+
   test('leaves encrypted connections and those of this machine alone', () => {
     for (const broker of [
       'rediss://:secret@cache.example.com/0',

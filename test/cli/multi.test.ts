@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { readNodes } from '../../src/cli/multi/nodes.ts';
@@ -81,6 +82,24 @@ describe('multi', () => {
       true,
     ]);
     expect((await multi(`status a ${files}`)).code).toBe(1);
+  });
+
+  test('sends no signal to a program that has the number of a worker by now', async () => {
+    const stranger = spawn('sleep', ['600'], { stdio: 'ignore' });
+    onTestFinished(() => void stranger.kill('SIGKILL'));
+    const folder = project({ 'a.pid': `${stranger.pid}\n` });
+    expect((await umbel(folder, ['multi', 'stop', 'a'])).stdout).toMatch(/^a@.*: does not run\n$/);
+    expect(stranger.signalCode).toBeNull();
+  });
+
+  test('writes no log through a symbolic link, and lets nobody else read one', async () => {
+    const folder = project({ 'app.js': 'export const app = 1;', victim: 'precious' });
+    symlinkSync('victim', join(folder, 'a.log'));
+    const start = (name: string) => umbel(folder, ['-A', './app.js', 'multi', 'start', name]);
+    expect(await start('a')).toMatchObject({ code: 1, stderr: expect.stringContaining('[UMBEL_LOG_FILE]') });
+    expect(readFileSync(join(folder, 'victim'), 'utf8')).toBe('precious');
+    await start('b');
+    expect(statSync(join(folder, 'b.log')).mode & 0o137).toBe(0);
   });
 
   test('says why a worker did not start', async () => {

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import http from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
 import { connect, createServer } from 'node:net';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { App } from '../../src/app/app.ts';
@@ -184,7 +186,7 @@ it.each([
   [
     'a foreign host in the path',
     'GET http://evil.test/tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
-    200,
+    400,
   ],
   [
     'a way out of the path',
@@ -314,4 +316,61 @@ it('a client that sends half a request and goes is forgotten', async () => {
     await once(socket, 'close');
   }
   await until(async () => (await call(server.url)).status === 202);
+});
+
+it('connections beyond the limit are told so, and make room when they have been', async () => {
+  const { url } = await startServer(newShop(), { maxConnections: 1 });
+  const { hostname, port } = new URL(url);
+  const first = connect(Number(port), hostname);
+  onTestFinished(() => void first.destroy());
+  const ask = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n';
+  first.write(ask);
+  await once(first, 'data'); // it is one now
+  const refused = await raw(url, ask);
+  expect(refused).toMatch(/^HTTP\/1.1 503 /);
+  expect(refused).toContain('application/problem+json');
+  expect(refused).toContain('1 connections are open already');
+  first.write(ask);
+  expect(String((await once(first, 'data'))[0])).toMatch(/^HTTP\/1.1 200 /);
+  first.destroy();
+  await until(async () =>
+    (await raw(url, ask.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'))).includes(' 200 '),
+  );
+});
+
+it('one address has so many streams, and gets their places back', async () => {
+  const app = newShop();
+  const { url } = await startServer(app, { maxWaitingPerAddress: 1 });
+  const path = `${url}${(await call(url)).headers.get('location')}/events`;
+  const stream = await fetch(path);
+  expect(stream.status).toBe(200);
+  const second = await fetch(path);
+  expect([second.status, second.headers.get('retry-after')]).toEqual([429, '5']);
+  expect((await problem(second)).detail).toContain('maxWaitingPerAddress');
+  await stream.body?.cancel();
+  await until(async () => {
+    const again = await fetch(path);
+    await again.body?.cancel();
+    return again.status === 200;
+  });
+});
+
+it('a target with a host must be that of the Host header', async () => {
+  const { url } = await startServer(newShop());
+  const ask = (target: string) =>
+    raw(url, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  expect(await ask('ftp:nonsense')).toMatch(/^HTTP\/1.1 400 /);
+  expect(await ask('http://LOCALHOST:80/health')).toMatch(/^HTTP\/1.1 200 /);
+});
+
+it('headers that take too long are looked for often enough', async () => {
+  const creating = vi.spyOn(http, 'createServer');
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    creating.mockRestore();
+    syncBuiltinESMExports();
+  });
+  await startServer(newShop());
+  const [options] = creating.mock.calls[0] ?? [];
+  expect(options).toMatchObject({ headersTimeout: 10_000, connectionsCheckingInterval: 1000 });
 });

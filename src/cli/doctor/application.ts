@@ -1,6 +1,8 @@
 // What can be seen of an application without asking anybody: its tasks, schedules and settings. Pure.
 import type { App } from '../../app/app.ts';
+import { backendOptions } from '../../app/driver-options.ts';
 import type { AnyTask } from '../../app/task.ts';
+import { postgresSettings } from '../../clients/postgres/settings.ts';
 import { redacted } from '../../lib/redact.ts';
 import { type Finding, listed } from './finding.ts';
 import { habitChecks, names, source } from './habits.ts';
@@ -133,7 +135,10 @@ function urls({ config }: App): (Finding | null)[] {
     ['broker', config.broker],
     ...(config.backend !== null && config.backend !== config.broker ? [['backend', config.backend]] : []),
   ];
-  return places.flatMap(([what = '', url = '']) => url.split(';').map((each) => urlFinding(what, each)));
+  return [
+    ...places.flatMap(([what = '', url = '']) => url.split(';').map((each) => urlFinding(what, each))),
+    plainPostgres(config),
+  ];
 }
 
 const local = /^(?:localhost|127\.|::1|\[::1\]|0\.0\.0\.0$|$)/;
@@ -168,6 +173,22 @@ function urlFinding(what: string, url: string): Finding | null {
     what: `the connection to the ${what} on ${hostname} is not encrypted`,
     why: 'arguments, results and the password are readable on the way',
     mend: `use ${protocol.replace(':', 's:')}// (rediss://, amqps://) where the way is not your own`,
+  };
+}
+
+/** libpq would try TLS by itself; here a URL that says nothing of it means none. */
+function plainPostgres(config: App['config']): Finding | null {
+  const { backend } = config;
+  if (backend === null || !/^(?:db\+)?postgres(?:ql)?:/i.test(backend) || /[?&]sslmode=/.test(backend))
+    return null;
+  const { host, tls } = postgresSettings(backend, 'backend', backendOptions(config));
+  if (tls !== null || host.startsWith('/') || local.test(host)) return null;
+  return {
+    check: 'tls',
+    level: 'warning',
+    what: `the connection to the backend on ${host} is not encrypted: its URL says no sslmode`,
+    why: 'results and the password are readable on the way',
+    mend: 'end the URL with ?sslmode=verify-full, or with ?sslmode=disable where the way is your own',
   };
 }
 

@@ -1,4 +1,5 @@
 // A worker in the background: started apart from this terminal, known by its pid file.
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -8,11 +9,33 @@ import type { Node } from './nodes.ts';
 
 const program = fileURLToPath(new URL('../main.js', import.meta.url));
 
-/** The process of a worker, if it lives. A file whose process is gone says nothing. */
+/**
+ * The process of a worker, if it lives. A file whose process is gone says nothing, nor does one whose number another program has by now:
+ * that would get our signals.
+ */
 export function pidOf({ pidFile }: Node): number | null {
   if (!existsSync(pidFile)) return null;
   const pid = Number(readFileSync(pidFile, 'utf8').trim());
-  return Number.isSafeInteger(pid) && pid > 0 && isAlive(pid) ? pid : null;
+  return Number.isSafeInteger(pid) && pid > 0 && isAlive(pid) && isWorker(pid) ? pid : null;
+}
+
+/** By its command line; where that cannot be had, it is taken for one. */
+function isWorker(pid: number): boolean {
+  const words = commandOf(pid);
+  if (words === null) return true;
+  return words.includes('worker') && words.some((word) => /(?:^|[\\/])umbel$|[\\/]main\.js$/.test(word));
+}
+
+function commandOf(pid: number): readonly string[] | null {
+  try {
+    if (process.platform === 'linux') return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    if (process.platform === 'win32') return null;
+    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split(/\s+/);
+  } catch {
+    return null;
+  }
 }
 
 /** Starts it; the process's id when it has loaded the application, or what it said when it ended before that. */

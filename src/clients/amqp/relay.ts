@@ -1,9 +1,9 @@
 // A connection's socket in a thread of its own, which keeps up the heartbeats while user code blocks the event loop. Death and
 // SIGSTOP end them, as they should.
 import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { privateFolder } from '../private-folder.ts';
 import type { AmqpEndpoint, AmqpSettings } from './settings.ts';
 
 // Plain text, so that it runs alike from sources and from the package. It passes bytes on, and writes a heartbeat frame of its own
@@ -98,7 +98,7 @@ export class Relay implements AsyncDisposable {
   #opened = 0;
 
   /** Connects there; resolves with the path on which the server's bytes can be had, once. @throws Error as `net` and `tls` */
-  open(endpoint: AmqpEndpoint, settings: AmqpSettings): Promise<string> {
+  async open(endpoint: AmqpEndpoint, settings: AmqpSettings): Promise<string> {
     this.#thread ??= this.#start();
     const thread = this.#thread;
     const id = ++this.#opened;
@@ -163,6 +163,8 @@ interface Answer {
 
 /** Short: a unix socket's path may have some 100 characters. */
 function socketPath(): string {
-  const name = `umbel-${randomBytes(9).toString('hex')}`;
-  return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.sock`);
+  const name = randomBytes(9).toString('hex');
+  return process.platform === 'win32'
+    ? `\\\\.\\pipe\\umbel-${name}`
+    : join(privateFolder('amqp', 'remove it'), `${name}.sock`);
 }

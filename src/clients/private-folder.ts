@@ -1,0 +1,16 @@
+// A folder of this user alone, for the sockets of its processes.
+import { lstatSync, mkdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StoreError } from '../errors.ts';
+
+/** Made if it is not there. @throws StoreError naming the way out when it is somebody else's, or others may look into it */
+export function privateFolder(name: string, wayOut: string): string {
+  const user = process.getuid?.() ?? 0;
+  const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `umbel-${user}-${name}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { uid, mode } = lstatSync(folder);
+  if (uid !== user || (mode & 0o077) !== 0)
+    throw new StoreError(`${folder} belongs to somebody else or is open to others; ${wayOut}`);
+  return folder;
+}
