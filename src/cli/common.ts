@@ -75,19 +75,24 @@ export async function withApp(
   }
 }
 
-/** How long a command says nothing before it says for whom it waits. Milliseconds. */
-const silentMs = 1000;
+/** How often, and how many times in a row, a command finds that it waits before it says so: after a second. */
+const lookMs = 250;
+const looksInSilence = 4;
 
 /** A broker that is away is waited for, some seconds: not without a word. */
 function tellThatWeWait(app: App, output: Output): Disposable {
-  const timer = setTimeout(() => {
+  let looks = 0;
+  // Looks, and not one look after a second: by then the wait may just have begun, or the machine was busy with something else.
+  const timer = setInterval(() => {
     const { state, reason = null } = app.stores?.transport.status ?? {};
-    if (!app.opening && (state === undefined || state === 'connected')) return;
+    looks = app.opening || (state !== undefined && state !== 'connected') ? looks + 1 : 0;
+    if (looks < looksInSilence) return;
+    clearInterval(timer);
     const why = reason === null ? '' : ` (${reason})`;
     output.note(`waiting for the broker ${redacted(app.config.broker)}${why} …`);
-  }, silentMs);
+  }, lookMs);
   timer.unref();
-  return { [Symbol.dispose]: () => clearTimeout(timer) };
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** For commands that cannot do without the user's tasks. */

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { root } from '../e2e/harness/built.ts';
 import { patienceMs } from '../until.ts';
-import { command, openApp, type Place, projects, runInProcess } from './in-process.ts';
+import { command, openApp, type Place, projects, runInProcess, withoutWaits } from './in-process.ts';
 
 export { command };
 
@@ -144,7 +144,7 @@ export class Program {
     this.ended = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
         this.#isOver = true;
-        resolve({ code, signal, stdout: this.stdout, stderr: this.stderr });
+        resolve({ code, signal, stdout: this.stdout, stderr: withoutWaits(this.stderr) });
         this.#changed();
       });
     });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { command, project, shop } from './harness.ts';
+import { withoutWaits } from './in-process.ts';
 
 /** Pipes lines into `umbel shell`. */
 function shell(
@@ -12,7 +13,9 @@ function shell(
   child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
   child.stdin.end(input);
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+  return new Promise((resolve) =>
+    child.once('close', (code) => resolve({ code, stdout, stderr: withoutWaits(stderr) })),
+  );
 }
 
 test('the shell has the application, its tasks and the canvas at hand, and awaits each line before the next', async () => {
