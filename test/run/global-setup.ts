@@ -6,8 +6,10 @@ import { PostgresServerProcess } from '../servers/postgres.ts';
 import { RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { RedisServerProcess } from '../servers/redis.ts';
 import { lead } from '../servers/shared.ts';
+import { tellHowProcessesEnd } from './fallen-process.ts';
 
 export default async function setup(): Promise<() => Promise<void>> {
+  tellHowProcessesEnd();
   const [programs] = await Promise.all([compilePrograms(), ensureBuilt()]);
   const servers = await lead({
     redis: RedisServerProcess.sharing,

@@ -1,5 +1,6 @@
 // In each test file: what Node warns of fails the file that caused it.
 import { afterAll, beforeAll } from 'vitest';
+import { tellWhoEndsUs } from './fallen-process.ts';
 
 /** Warnings of leaks and of errors that nobody handled; others (experimental features) are no fault of ours. */
 const faults =
@@ -10,7 +11,10 @@ const listen = (warning: Error): void => {
   if (faults.test(warning.name)) found.push(warning.stack ?? String(warning));
 };
 
-beforeAll(() => void process.on('warning', listen));
+beforeAll(() => {
+  process.on('warning', listen);
+  tellWhoEndsUs();
+});
 afterAll(async () => {
   // Warnings are told at the next turn.
   await new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,30 @@
+// How a process that runs a test file ended when nobody stopped it: vitest says only that it did.
+import childProcess, { type ChildProcess } from 'node:child_process';
+import { writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { expect } from 'vitest';
+
+/** In the process that runs vitest, before it starts the others: says with which code, or by which signal, one of them ended. */
+export function tellHowProcessesEnd(): void {
+  const { fork } = childProcess;
+  const watched = (...args: Parameters<typeof fork>): ChildProcess => {
+    const child = fork(...args);
+    child.once('exit', (code, signal) => {
+      if (!child.killed) process.stderr.write(`the test process ${child.pid} ended: ${signal ?? code}\n`);
+    });
+    return child;
+  };
+  Object.assign(childProcess, { fork: watched });
+  syncBuiltinESMExports();
+}
+
+/** In a process that runs a test file: says who ended it, when it was not vitest, which stops it by a signal. */
+export function tellWhoEndsUs(): void {
+  const { testPath } = expect.getState();
+  process.once('exit', (code) => {
+    writeSync(
+      2,
+      `${new Error(`the test process ${process.pid} ends itself with code ${code}: ${testPath}`).stack}\n`,
+    );
+  });
+}
