@@ -83,7 +83,7 @@ export async function assemble(
   const limits = { soft: softTimeLimit, hard: timeLimit };
   const standstill = new Standstill(clock, leaseMs);
   const maxBlockedMs = app.config.workerMaxBlocked * 1000;
-  const eventLoop = new EventLoopMonitor({ name, logger, maxBlockedMs });
+  const eventLoop = new EventLoopMonitor({ name, logger, maxBlockedMs, clock });
   const processor = new Processor({
     app,
     name,

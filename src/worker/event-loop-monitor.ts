@@ -1,6 +1,7 @@
 // Says that the event loop is blocked while it is: from a thread, since nothing else of the process runs then. The lease is renewed by a
 // thread, too, so that nobody else would ever learn of a task that computes without end.
 import { Worker } from 'node:worker_threads';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 
@@ -12,6 +13,8 @@ export interface EventLoopMonitorOptions {
   readonly warnAfterMs?: number;
   /** After so long the process is killed; 0: never. Milliseconds. */
   readonly maxBlockedMs: number;
+  /** The worker's. A loop blocks in real time: where a test moves the clock, nobody watches. */
+  readonly clock?: Clock;
 }
 
 /** What the thread tells when the loop goes on. */
@@ -77,7 +80,7 @@ export class EventLoopMonitor implements Service {
   #thread: Worker | null = null;
 
   constructor(options: EventLoopMonitorOptions) {
-    this.#options = { warnAfterMs: 10_000, ...options };
+    this.#options = { warnAfterMs: 10_000, clock: systemClock, ...options };
     const { warnAfterMs, maxBlockedMs } = this.#options;
     this.#everyMs = Math.min(1_000, warnAfterMs / 5, maxBlockedMs > 0 ? maxBlockedMs / 5 : 1_000);
   }
@@ -88,6 +91,7 @@ export class EventLoopMonitor implements Service {
   }
 
   async start(): Promise<void> {
+    if (this.#options.clock !== systemClock) return;
     if (this.#options.maxBlockedMs > 0) this.#watch();
     else this.#delay ??= setTimeout(() => this.#watch(), lazyMs).unref();
   }
