@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { currentTask } from '../../src/app/context.ts';
 import { App, type AppOptions, chain, chord, type Signature } from '../../src/index.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { MemoryConsumer } from '../../src/transports/memory/memory-transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
@@ -109,7 +110,9 @@ describe.each(['one store', 'two stores'])('a worker that dies at any step, with
         const first = newApp({ broker, backend }, runsOfFirst);
         const death = await mortal(first.app, step, phase, runsOfFirst);
         const result = await make(sender).delay();
-        const mortalWorker = new Worker(first.app, { concurrency: 1, logger: silentLogger });
+        // With a clock of its own nobody watches its event loop, which would go on after its death.
+        const clock = { ...systemClock };
+        const mortalWorker = new Worker(first.app, { concurrency: 1, logger: silentLogger, clock });
         await mortalWorker.start();
         const over = atRest(sender.app);
         if ((await Promise.race([over.then(() => 'over'), death.died])) === 'over') {
