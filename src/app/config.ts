@@ -106,6 +106,10 @@ export interface Settings {
   readonly resultExpires: Duration | null;
   /** Keep name, arguments, worker, retries and queue with the result. */
   readonly resultExtended: boolean;
+  /** How long a worker waits, in milliseconds, before it tries again what its result backend has refused. Twice as long each time; at random. Default 50. */
+  readonly resultBackendBaseSleepBetweenRetriesMs: number;
+  /** The longest such wait, milliseconds. Default 5000. */
+  readonly resultBackendMaxSleepBetweenRetriesMs: number;
   readonly timezone: string;
   /** Modules that define tasks, for the command line to import. */
   readonly include: readonly string[];
@@ -205,6 +209,9 @@ export function decodeOptions(config: Config): Required<DecodeTaskOptions> {
   return { accept, acceptCompression, maxSize };
 }
 
+/** Beyond an hour nobody would tell a worker that waits from one that has given up. */
+const longestSleepMs = 3_600_000;
+
 /** Environment variables, as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -279,6 +286,18 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     taskEagerPropagates: given.flag('taskEagerPropagates', false),
     resultExpires: given.seconds('resultExpires', 86_400),
     resultExtended: given.flag('resultExtended', false),
+    resultBackendBaseSleepBetweenRetriesMs: given.integer(
+      'resultBackendBaseSleepBetweenRetriesMs',
+      1,
+      longestSleepMs,
+      50,
+    ),
+    resultBackendMaxSleepBetweenRetriesMs: given.integer(
+      'resultBackendMaxSleepBetweenRetriesMs',
+      1,
+      longestSleepMs,
+      5000,
+    ),
     timezone: given.timezone('timezone', 'UTC'),
     include: given.texts('include', []),
     workerConcurrency: given.integer('workerConcurrency', 1, 100_000, 8),

@@ -88,6 +88,8 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
   ['taskEagerPropagates', 'taskEagerPropagates'],
   ['resultExpires', 'resultExpires'],
   ['resultExtended', 'resultExtended'],
+  ['resultBackendBaseSleepBetweenRetriesMs', 'resultBackendBaseSleepBetweenRetriesMs'],
+  ['resultBackendMaxSleepBetweenRetriesMs', 'resultBackendMaxSleepBetweenRetriesMs'],
   ['timezone', 'timezone'],
   ['include', 'include'],
   ['workerConcurrency', 'workerConcurrency'],
@@ -118,6 +120,10 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Set
 const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why: string }> = new Map([
   ['enableUtc', { value: true, why: 'times are always sent in UTC' }],
   ['taskProtocol', { value: 2, why: 'messages are sent in protocol 2; both 1 and 2 are read' }],
+  [
+    'resultBackendAlwaysRetry',
+    { value: true, why: 'a worker repeats what its result backend refuses until it works' },
+  ],
   ['resultSerializer', { value: 'json', why: 'results are kept as JSON' }],
   [
     'taskDefaultDeliveryMode',
@@ -142,6 +148,10 @@ const otherwise: ReadonlyMap<string, string> = new Map([
   ['brokerReadUrl', "use 'broker'"],
   ['brokerWriteUrl', "use 'broker'"],
   ['resultCompression', 'results are kept as they are'],
+  [
+    'resultBackendMaxRetries',
+    'a worker repeats what its result backend refuses until it works, or it has lost the task: no result is given up',
+  ],
   ['taskAnnotations', 'say it in the options of the task'],
   ['taskPublishRetryPolicy', 'say it with the call: { retryPolicy }'],
   [

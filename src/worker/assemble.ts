@@ -65,7 +65,9 @@ export async function assemble(
     transport.consume({ ...consuming, queues: others });
   const source = new Sources({ first, queues, open, clock, logger });
   const patience = new Patience(clock, logger);
-  const settler = new Settler(transport, backend, patience);
+  const { resultBackendBaseSleepBetweenRetriesMs: factor, resultBackendMaxSleepBetweenRetriesMs: maximum } =
+    app.config;
+  const settler = new Settler(transport, backend, patience, { factor, maximum, jitter: true });
   const pool = makePool(options, stores);
   let cluster: ClusterLimits;
   try {

@@ -15,6 +15,8 @@ export const storeBackoff: Backoff = { factor: 50, maximum: 5000, jitter: true }
 export class Patience {
   readonly #clock: Clock;
   readonly #logger: Logger;
+  /** Ends the waits that were begun without a limit, which may be long. */
+  readonly #limited = new AbortController();
   #limit: { readonly allowedMs: number; readonly sinceMs: number } | null = null;
 
   constructor(clock: Clock, logger: Logger) {
@@ -25,6 +27,7 @@ export class Patience {
   /** From now on nothing is repeated for longer than `allowedMs`. */
   limit(allowedMs: number = stoppingPatienceMs): void {
     this.#limit = { allowedMs, sinceMs: this.#clock.monotonic() };
+    this.#limited.abort();
   }
 
   /**
@@ -37,6 +40,7 @@ export class Patience {
     lost: AbortSignal,
     failed: unknown,
     operation: () => Promise<T>,
+    backoff: Backoff = storeBackoff,
   ): Promise<T | null> {
     const sinceMs = this.#clock.monotonic();
     let error = failed;
@@ -45,7 +49,7 @@ export class Patience {
       if (failures % 10 === 0)
         this.#logger.error({ err: error }, `cannot ${what}: ${error.message}; trying on`);
       if (lost.aborted || this.#isSpent(sinceMs)) return null;
-      await this.#clock.sleep(backoffDelay(storeBackoff, failures), lost).catch(() => undefined);
+      await this.#wait(backoff, failures, lost);
       if (lost.aborted) return null;
       try {
         const answer = await operation();
@@ -55,6 +59,14 @@ export class Patience {
         error = next;
       }
     }
+  }
+
+  async #wait(backoff: Backoff, failures: number, lost: AbortSignal): Promise<void> {
+    const sleep =
+      this.#limit === null
+        ? this.#clock.sleep(backoffDelay(backoff, failures), AbortSignal.any([lost, this.#limited.signal]))
+        : this.#clock.sleep(backoffDelay(storeBackoff, failures), lost);
+    await sleep.catch(() => undefined);
   }
 
   #isSpent(sinceMs: number): boolean {

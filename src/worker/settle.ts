@@ -1,11 +1,12 @@
 // Making an ending durable: the one place where deliveries are settled.
+import type { Backoff } from '../lib/backoff.ts';
 import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend } from '../results/backend.ts';
 import { publishAll, tellBroadcasts } from '../transports/publish-all.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../transports/transport.ts';
 import type { Ending } from './ending.ts';
-import type { Patience } from './patience.ts';
+import { type Patience, storeBackoff } from './patience.ts';
 import { type OwnLock, UniqueLocks } from './unique.ts';
 
 /** `fenced`: the lease had passed to another, nothing counts. `gave-up`: the worker stops and the store still refuses. */
@@ -15,16 +16,24 @@ export class Settler {
   readonly #transport: Transport;
   readonly #backend: ResultBackend | null;
   readonly #patience: Patience;
+  /** How long it waits before it tries again what concerns a result. */
+  readonly #resultBackoff: Backoff;
   /** Result and ack live in one store, and are written by one transaction. */
   readonly together: boolean;
   /** A retry's message and the ack of the one before are two steps: where a fault came between them there are two of that retry. */
   readonly doubles: boolean;
   readonly unique: UniqueLocks;
 
-  constructor(transport: Transport, backend: ResultBackend | null, patience: Patience) {
+  constructor(
+    transport: Transport,
+    backend: ResultBackend | null,
+    patience: Patience,
+    resultBackoff: Backoff = storeBackoff,
+  ) {
     this.#transport = transport;
     this.#backend = backend;
     this.#patience = patience;
+    this.#resultBackoff = resultBackoff;
     this.unique = new UniqueLocks(transport, backend);
     this.together = backend?.store === transport.store && transport.features.atomicSettlement;
     this.doubles = !transport.features.atomicSettlement;
@@ -74,7 +83,11 @@ export class Settler {
       return await delivery.settle(settlement);
     } catch (error) {
       const settle = (): Promise<Settled> => delivery.settle(settlement);
-      return (await this.#patience.insist('settle a task', delivery.lost, error, settle)) ?? gaveUp(delivery);
+      const backoff = write === undefined ? storeBackoff : this.#resultBackoff;
+      return (
+        (await this.#patience.insist('settle a task', delivery.lost, error, settle, backoff)) ??
+        gaveUp(delivery)
+      );
     }
   }
 
@@ -102,7 +115,7 @@ export class Settler {
     const kept =
       !record ||
       !backend ||
-      (await this.insist('store a result', never, () => backend.put(record, addressOf(delivery))));
+      (await this.#insistOnResult('store a result', never, () => backend.put(record, addressOf(delivery))));
     return sent && kept ? 'settled' : 'gave-up';
   }
 
@@ -120,7 +133,7 @@ export class Settler {
     const read = async (): Promise<void> => {
       record = await backend.get(id);
     };
-    return (await this.insist('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
+    return (await this.#insistOnResult('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
   }
 
   /** Whether the lease is still ours, asked before anything is written of a run. False: it is not, or it does not come out in time. */
@@ -138,19 +151,29 @@ export class Settler {
     if (backend === null || record === null) return 'settled';
     if (delivery.lost.aborted) return 'fenced';
     const address = addressOf(delivery);
-    return (await this.insist('store a result', delivery.lost, () => backend.put(record, address)))
+    return (await this.#insistOnResult('store a result', delivery.lost, () => backend.put(record, address)))
       ? 'settled'
       : gaveUp(delivery);
   }
 
   /** Does it, however often the store must be asked. False: given up. */
-  async insist(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
+  async insist(
+    what: string,
+    lost: AbortSignal,
+    operation: () => Promise<void>,
+    backoff: Backoff = storeBackoff,
+  ): Promise<boolean> {
     try {
       await operation();
       return true;
     } catch (error) {
-      return (await this.#patience.insist(what, lost, error, () => operation().then(() => true))) ?? false;
+      const again = (): Promise<true> => operation().then(() => true);
+      return (await this.#patience.insist(what, lost, error, again, backoff)) ?? false;
     }
+  }
+
+  #insistOnResult(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
+    return this.insist(what, lost, operation, this.#resultBackoff);
   }
 }
 

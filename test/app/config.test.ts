@@ -61,6 +61,8 @@ describe('the settings', () => {
       taskEagerPropagates: false,
       resultExpires: 86_400,
       resultExtended: false,
+      resultBackendBaseSleepBetweenRetriesMs: 50,
+      resultBackendMaxSleepBetweenRetriesMs: 5000,
       timezone: 'UTC',
       include: [],
       workerConcurrency: 8,
@@ -217,6 +219,9 @@ describe('the settings', () => {
       { taskRoutes: { a: { queu: 'b' } } },
       "unknown option 'queu' in the route of 'a'; did you mean 'queue'?",
     ],
+    [{ result_backend_max_retries: 3 }, 'no result is given up'],
+    [{ result_backend_always_retry: 1 }, "'result_backend_always_retry' can only be true here"],
+    [{ result_backend_base_sleep_between_retries_ms: 0 }, 'must be a whole number from 1'],
     [{ taskDefaultPriority: 256 }, "'taskDefaultPriority' must be a whole number from 0 to 255"],
   ])('refuse %j', (options, message) => {
     expect(() => resolve(options)).toThrow(message);
@@ -227,6 +232,19 @@ describe('the settings', () => {
       resolve({ enable_utc: true, task_protocol: 2, broker_connection_retry_on_startup: true }),
     ).not.toThrow();
     expect(() => resolve({ taskDefaultQueue: 'a', task_default_queue: 'a', include: ['x'] })).not.toThrow();
+  });
+
+  it('take those of Celery for the retries of the result backend', () => {
+    const celerys = {
+      result_backend_always_retry: true,
+      result_backend_max_retries: Number.POSITIVE_INFINITY,
+      result_backend_base_sleep_between_retries_ms: 10,
+      result_backend_max_sleep_between_retries_ms: 10_000,
+    };
+    expect(resolve(celerys)).toMatchObject({
+      resultBackendBaseSleepBetweenRetriesMs: 10,
+      resultBackendMaxSleepBetweenRetriesMs: 10_000,
+    });
   });
 
   it('never show a URL, which may hold a password, in an error', () => {

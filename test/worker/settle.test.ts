@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BrokerUnavailable, LeaseLostError, NotSerializableError } from '../../src/errors.ts';
+import type { Backoff } from '../../src/lib/backoff.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { Publication } from '../../src/transports/transport.ts';
@@ -28,12 +29,12 @@ const retry: Ending = {
 };
 const full = (): BrokerUnavailable => new BrokerUnavailable('the disk is full');
 
-function bench(together: boolean) {
+function bench(together: boolean, resultBackoff?: Backoff) {
   const store = new FakeStore({ together });
   const clock = new FakeClock();
   const log = new MemoryLog();
   const patience = new Patience(clock, log);
-  const settler = new Settler(store.transport, store.backend, patience);
+  const settler = new Settler(store.transport, store.backend, patience, resultBackoff);
   const settle = (ending: Ending) => settler.settle(store.delivery(), ending, settler.prepare(ending));
   return { store, clock, log, patience, settler, settle };
 }
@@ -135,6 +136,28 @@ describe('a store that refuses', () => {
     await clock.advance(5000);
     expect(await settled).toBe('settled');
     expect(store.steps.map((step) => step.kind)).toEqual(['put', 'settle']);
+  });
+
+  it.each([
+    true,
+    false,
+  ])('refuses a result: waits as the result backend’s settings say, together: %s', async (together) => {
+    const { store, clock, settle, patience } = bench(together, {
+      factor: 60_000,
+      maximum: 600_000,
+      jitter: false,
+    });
+    store.refusals.push(full(), full());
+    const settled = settle(success);
+    await turn();
+    await clock.advance(59_999);
+    expect(store.refusals).toHaveLength(1);
+    await clock.advance(1);
+    expect(store.refusals).toHaveLength(0);
+    // A worker that is told to stop does not wait so long.
+    patience.limit();
+    await turn();
+    expect(await settled).toBe('settled');
   });
 
   it('for a reason that will not go away is not asked again', async () => {
