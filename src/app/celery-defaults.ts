@@ -104,8 +104,6 @@ export const celeryDefaults: Readonly<Record<string, unknown>> = {
   worker_consumer: 'celery.worker.consumer:Consumer',
   worker_deduplicate_successful_tasks: false,
   worker_hijack_root_logger: true,
-  worker_log_color: null,
-  worker_log_format: '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s',
   worker_lost_wait: 10,
   worker_pool_putlocks: true,
   worker_pool_restarts: false,
@@ -113,8 +111,6 @@ export const celeryDefaults: Readonly<Record<string, unknown>> = {
   worker_redirect_stdouts: true,
   worker_redirect_stdouts_level: 'WARNING',
   worker_state_db: null,
-  worker_task_log_format:
-    '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s',
   worker_timer: null,
   worker_timer_precision: 1,
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
+import { celeryLogFormat, celeryTaskLogFormat, logFormatter } from '../lib/log-format.ts';
 import { readableCompression, standardCompressions } from '../protocol/compression.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
@@ -149,6 +150,15 @@ export interface Settings {
   readonly workerEnableRemoteControl: boolean;
   /** Each worker serves a queue of its own, too, so that a task can be sent to it alone: see {@link workerDirect}. Default false. */
   readonly workerDirect: boolean;
+  /**
+   * How `umbel worker` and `umbel beat` write a line of their log, in Python's form: `[%(asctime)s: %(levelname)s] %(message)s`. Null, or
+   * Celery's own format: as they do without it.
+   */
+  readonly workerLogFormat: string | null;
+  /** The same of what the code of a task logs; `%(task_id)s` and `%(task_name)s` say of which. */
+  readonly workerTaskLogFormat: string | null;
+  /** False: no colours; null, and true: on a terminal. */
+  readonly workerLogColor: boolean | null;
   /** Tell of each call that it was sent. */
   readonly taskSendSentEvent: boolean;
   /** The exchange of remote control is `<this>.pidbox`. Default `celery`. The same for all programs that are to hear each other. */
@@ -315,6 +325,9 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     workerSendTaskEvents: given.flag('workerSendTaskEvents', false),
     workerEnableRemoteControl: given.flag('workerEnableRemoteControl', true),
     workerDirect: given.flag('workerDirect', false),
+    workerLogFormat: given.logFormat('workerLogFormat', celeryLogFormat),
+    workerTaskLogFormat: given.logFormat('workerTaskLogFormat', celeryTaskLogFormat),
+    workerLogColor: given.choice('workerLogColor', [true, false, null], null),
     controlExchange: checkName(given.text('controlExchange', 'celery'), 'controlExchange'),
     eventExchange: checkName(given.text('eventExchange', 'celeryev'), 'eventExchange'),
     eventQueuePrefix: checkName(given.text('eventQueuePrefix', 'celeryev'), 'eventQueuePrefix'),
@@ -409,8 +422,18 @@ class Reader {
     return value === null ? null : checkName(value, `'${this.#spelled(name)}'`);
   }
 
-  choice<T extends string | null>(name: keyof Settings, choices: readonly T[], standard: T): T {
-    const all = choices.map((choice) => (choice === null ? 'null' : `'${choice}'`)).join(' or ');
+  /** Null: Celery's own, which says nothing here. */
+  logFormat(name: keyof Settings, celerys: string): string | null {
+    const format = this.textOrNull(name, null);
+    if (format === null || format === celerys) return null;
+    logFormatter(format, `'${this.#spelled(name)}'`); // says what is wrong with it
+    return format;
+  }
+
+  choice<T extends string | boolean | null>(name: keyof Settings, choices: readonly T[], standard: T): T {
+    const all = choices
+      .map((choice) => (typeof choice === 'string' ? `'${choice}'` : String(choice)))
+      .join(' or ');
     return this.#read(name, standard, all, (value) => choices.find((choice) => choice === value));
   }
 

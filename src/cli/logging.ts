@@ -1,7 +1,9 @@
 // The log of the long-running commands: one line each on stderr, JSON for programs or text for people.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DestinationStream, Level, LoggerOptions, Logger as Pino } from 'pino';
+import type { Config } from '../app/config.ts';
 import { redacted } from '../lib/redact.ts';
+import { formattedLines, type LineFormats, lineFormatsOf } from './log-lines.ts';
 import { wantsColors } from './output.ts';
 import { ownFileMode } from './own-files.ts';
 import { cleanJson, cleanTexts } from './terminal/clean.ts';
@@ -34,6 +36,8 @@ export interface LoggingOptions {
   readonly color?: boolean;
   /** Instead of stderr; opened anew when it was moved. */
   readonly file?: string;
+  /** Of lines of text; default: our own. */
+  readonly lines?: LineFormats | null;
   /** Fields put into every line while a task runs: its id and name. */
   readonly mixin?: () => object;
 }
@@ -63,7 +67,13 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
     const { watchFile } = await import('./log-file.ts');
     watchFile(file, () => target.reopen());
   }
-  const stream = options.format === 'json' ? target : await prettyStream(options, target);
+  const { lines = null } = options;
+  const stream =
+    options.format === 'json'
+      ? target
+      : lines === null
+        ? await prettyStream(options, target)
+        : formattedLines(lines, target, isColored(options));
   return pino(settings, stream);
 }
 
@@ -96,6 +106,19 @@ export function logFormat(asked: LogFormat | undefined, file?: string): LogForma
   return asked ?? (file === undefined && process.stderr.isTTY ? 'pretty' : 'json');
 }
 
+/** How the log of a worker, or a beat, looks: what the command line says, then the settings of its App. A format of lines asks for text. */
+export function logLooks(
+  { logFormat: asked, logfile, color }: LoggingChoices & { readonly color?: boolean },
+  config: Config,
+): Pick<LoggingOptions, 'format' | 'lines' | 'color'> {
+  const lines = lineFormatsOf(config);
+  return {
+    format: asked ?? (lines === null ? logFormat(undefined, logfile) : 'pretty'),
+    lines,
+    color: color !== false && config.workerLogColor !== false,
+  };
+}
+
 const levels: Readonly<Record<string, Level>> = {
   trace: 'trace',
   debug: 'debug',
@@ -115,7 +138,7 @@ async function prettyStream(
   return pretty({
     sync: true,
     destination: options.file === undefined ? 2 : (target as unknown as NodeJS.WritableStream), // pino's own stream: it writes and ends
-    colorize: options.file === undefined && options.color !== false && wantsColors(process.stderr),
+    colorize: isColored(options),
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     // The worker's sentences say these already; what a task logs gets them in front, as in Celery.
     ignore: 'task_id,task_name,node,runtime',
@@ -123,6 +146,10 @@ async function prettyStream(
     messageFormat: (line, key) => withTask(line, String(line[key] ?? '')).replaceAll('\n', '\n    '),
     singleLine: true,
   });
+}
+
+function isColored({ file, color }: LoggingOptions): boolean {
+  return file === undefined && color !== false && wantsColors(process.stderr);
 }
 
 function withTask({ task_id: id, task_name: name }: Record<string, unknown>, message: string): string {

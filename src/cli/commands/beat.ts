@@ -7,7 +7,7 @@ import {
   createLogger,
   type LoggingChoices,
   logFileOf,
-  logFormat,
+  logLooks,
   pidFileOf,
   withLoggingOptions,
 } from '../logging.ts';
@@ -76,7 +76,7 @@ async function beat(options: BeatCommandOptions): Promise<void> {
       ...options,
       ...(await logFileOf(options, node)),
       level: options.loglevel,
-      format: logFormat(options.logFormat, options.logfile),
+      ...logLooks(options, app.config),
     });
     if (options.concurrency !== undefined)
       logger.warn({}, '--concurrency has no effect: a beat only sends; it is for umbel worker');

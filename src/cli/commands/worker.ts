@@ -21,7 +21,7 @@ import {
   createLogger,
   type LoggingChoices,
   logFileOf,
-  logFormat,
+  logLooks,
   pidFileOf,
   withLoggingOptions,
 } from '../logging.ts';
@@ -129,7 +129,8 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   await withApp({ ...options, quiet: true }, async ({ app, output }) => {
     if (options.beat) requireSharedStore(app);
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
-    const format = logFormat(options.logFormat, options.logfile);
+    const looks = logLooks(options, app.config);
+    const { format } = looks;
     const node = nodeName(options.hostname);
     using _pidFile = await pidFileOf(options.pidfile, node);
     const { file } = await logFileOf(options, node);
@@ -137,7 +138,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       ...options,
       ...(file !== undefined && { file }),
       level: options.loglevel,
-      format,
+      ...looks,
       mixin: taskLogFields,
     });
     const queues = queuesOf(options, app);

@@ -1,0 +1,79 @@
+// The log as Celery's settings worker_log_format and worker_task_log_format want it.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { resolveConfig } from '../../src/app/config.ts';
+import { createLogger, logLooks } from '../../src/cli/logging.ts';
+import { logFormatter } from '../../src/lib/log-format.ts';
+import { needs } from '../needs.ts';
+import { noPython, python } from '../protocol/python.ts';
+
+const formats = [
+  '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s',
+  '%(levelname)-10s|%(levelname)10s|%(levelno)04d|%(levelno)s|%(message).4s|100%%',
+  '%(msecs)03d %(created)f %(created).1f %(created)d %(process)d',
+  'no field',
+];
+
+needs(test, noPython)('a format makes the lines that Python makes of it', () => {
+  const time = new Date(2026, 10, 22, 3, 4, 5, 67);
+  const values = {
+    asctime: '2026-11-22 03:04:05,067',
+    levelname: 'WARNING',
+    levelno: 30,
+    processName: 'MainProcess',
+    process: process.pid,
+    message: 'it is late',
+    msecs: 67,
+    created: time.getTime() / 1000,
+  };
+  const program =
+    'import json, sys\nf, v = json.loads(sys.argv[1])\nprint(json.dumps([each % v for each in f]))';
+  const said = execFileSync(python, ['-c', program, JSON.stringify([formats, values])], { encoding: 'utf8' });
+  const record = { time, level: 'warn', message: 'it is late', taskId: null, taskName: null };
+  expect(formats.map((format) => logFormatter(format, 'it')(record))).toEqual(JSON.parse(said));
+});
+
+test('a log has a format for the worker and one for tasks, and no line forges another', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-log-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'log');
+  // It looks now and then whether the file is still there.
+  vi.useFakeTimers({ toFake: ['setInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const looks = logLooks(
+    { loglevel: 'info', logfile: file },
+    resolveConfig({ broker: 'memory://', worker_log_format: '%(levelname)s %(message)s' }),
+  );
+  expect(looks.format).toBe('pretty'); // though it is no terminal
+  const log = await createLogger({ ...looks, level: 'info', file });
+  log.info({}, 'celery@here ready');
+  log.info({ task_id: 'a-1', task_name: 'shop.add' }, 'Task shop.add[a-1] received');
+  log.warn({ task_id: 'a-1', task_name: 'shop.add' }, 'the shop\nINFO is closed');
+  log.error({ err: new RangeError('no good') }, 'failed: redis://:secret@host');
+  const [ready, received, said, rest, failed, reason, frame] = readFileSync(file, 'utf8').split('\n');
+  expect([ready, received]).toEqual(['INFO celery@here ready', 'INFO Task shop.add[a-1] received']);
+  expect(said).toMatch(
+    /^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: WARNING\/MainProcess\] shop\.add\[a-1\]: the shop$/,
+  );
+  expect(rest).toBe('    INFO is closed');
+  expect(failed).toMatch(/^ERROR failed: redis:\/\/(?!.*secret)/);
+  expect([reason, frame]).toEqual(['    RangeError: no good', expect.stringMatching(/^ {8}at /)]);
+});
+
+test('the command line goes before the settings', () => {
+  const settings = resolveConfig({
+    broker: 'memory://',
+    workerLogFormat: '%(message)s',
+    workerLogColor: false,
+  });
+  expect(logLooks({ loglevel: 'info', logFormat: 'json' }, settings)).toMatchObject({
+    format: 'json',
+    color: false,
+  });
+  const celerys = { worker_log_format: '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' };
+  const plain = resolveConfig({ broker: 'memory://', ...celerys });
+  expect(logLooks({ loglevel: 'info', color: false }, plain)).toMatchObject({ lines: null, color: false });
+});
