@@ -20,6 +20,11 @@ export async function loadApp(spec: string, folder: string = process.cwd()): Pro
   return app;
 }
 
+/** The file of the application that `spec` names. @throws LoadError when there is none */
+export function fileOfApp(spec: string, folder: string = process.cwd()): string {
+  return locate(split(spec).path, folder);
+}
+
 /** Imports any other module that a command was given, found as an App's is. @throws LoadError */
 export function loadModule(
   spec: string,

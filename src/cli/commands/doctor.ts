@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { fileOfApp } from '../../app/load-app.ts';
+import { appSpec, type CommonOptions, optionsOf, withApp } from '../common.ts';
 import type { Finding } from '../doctor/finding.ts';
 import type { Output } from '../output.ts';
 import { folded } from '../terminal/reflow.ts';
@@ -40,6 +41,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
       { examineBeats, gatherBeats },
       { examineResults },
       { examineTimers },
+      { noSources, readSources },
     ] = await Promise.all([
       import('../doctor/application.ts'),
       import('../doctor/cluster.ts'),
@@ -47,13 +49,16 @@ async function doctor(options: DoctorOptions): Promise<void> {
       import('../doctor/beats.ts'),
       import('../doctor/results.ts'),
       import('../doctor/habits.ts'),
+      import('../doctor/sources.ts'),
     ]);
+    const spec = appSpec(options);
+    const sources = spec === undefined ? noSources : readSources(app, fileOfApp(spec));
     // What is in memory is of this process: there is nobody to ask.
     const asks = options.offline !== true && !app.config.broker.startsWith('memory:');
     const stores = options.offline === true ? [] : await examineStores(app);
     const answers = asks && !stores.some(({ check }) => ['broker', 'keys', 'rights'].includes(check));
     const found: readonly (Finding | null)[] = [
-      ...(loaded ? [...examineApplication(app), examineTimers(timers)] : []),
+      ...(loaded ? [...examineApplication(app, sources), examineTimers(timers)] : []),
       ...stores,
       ...(answers ? examineCluster(await gatherCluster(app)) : []),
       ...(answers ? examineBeats(await gatherBeats(app)) : []),

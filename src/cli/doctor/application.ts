@@ -5,14 +5,17 @@ import type { AnyTask } from '../../app/task.ts';
 import { postgresSettings } from '../../clients/postgres/settings.ts';
 import { redacted } from '../../lib/redact.ts';
 import { type Finding, listed } from './finding.ts';
-import { habitChecks, names, source } from './habits.ts';
+import { type Check, habitChecks, names } from './habits.ts';
+import { codeIn, noSources, type Sources } from './sources.ts';
 
 /** The findings, the gravest of each check first. */
-export function examineApplication(app: App): readonly Finding[] {
+export function examineApplication(app: App, sources: Sources = noSources): readonly Finding[] {
   const tasks = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
   const checks = [
-    ...[...taskChecks, ...habitChecks].map((check) => check(tasks)),
+    ...[...taskChecks, ...habitChecks].map((check) => check(tasks, sources)),
     scheduled(app),
+    severalApps(sources),
+    notImported(sources),
     ...urls(app),
     noTasks(app, tasks),
     keptForEver(app),
@@ -20,13 +23,12 @@ export function examineApplication(app: App): readonly Finding[] {
   return checks.filter((finding) => finding !== null);
 }
 
-type TaskCheck = (tasks: readonly AnyTask[]) => Finding | null;
-
-const callsOut = /\b(?:fetch|axios|got|undici|request|sendMail)\s*[.(]|\bhttps?\.(?:get|request)\(/;
 const blocks =
   /\b(?:execSync|spawnSync|execFileSync|readFileSync|writeFileSync|pbkdf2Sync|scryptSync)\)?\s*\(|Atomics\.wait\(/;
+/** Until a time has come, or some hundred million times. */
+const spins = /\bwhile\s*\([^)]*\b(?:Date|performance)\.now\(|<=?\s*(?:\d[\d_]{8,}|\d+e(?:[89]|\d\d))\b/;
 
-const taskChecks: readonly TaskCheck[] = [
+const taskChecks: readonly Check[] = [
   (tasks) => {
     const without = tasks.filter(
       ({ options }) => options.timeLimit === null && options.softTimeLimit === null,
@@ -40,12 +42,12 @@ const taskChecks: readonly TaskCheck[] = [
       mend: "for all: new App(name, { taskSoftTimeLimit: '4m', taskTimeLimit: '5m' }); for one: app.task(name, { timeLimit: 30 }, …)",
     };
   },
-  (tasks) => {
+  (tasks, sources) => {
     const without = tasks.filter(
       (task) =>
-        callsOut.test(source(task)) &&
+        sources.callsOut(task) &&
         task.options.autoretryFor.length === 0 &&
-        !/\.retry\(/.test(source(task)),
+        !/\.retry\(/.test(sources.codeOf(task)),
     );
     if (without.length === 0) return null;
     return {
@@ -56,10 +58,11 @@ const taskChecks: readonly TaskCheck[] = [
       mend: 'app.task(name, { autoretryFor: [Error], retryBackoff: true, maxRetries: 5 }, …), or throw task.retry(error)',
     };
   },
-  (tasks) => {
-    const without = tasks.filter(
-      (task) => /\bfetch\(/.test(source(task)) && !/\bsignal\b/.test(source(task)),
-    );
+  (tasks, { codeOf }) => {
+    const without = tasks.filter((task) => {
+      const code = codeIn(codeOf(task));
+      return /(?<![.\w$])fetch\(/.test(code) && !/\bsignal\b/.test(code);
+    });
     if (without.length === 0) return null;
     return {
       check: 'signals',
@@ -69,8 +72,9 @@ const taskChecks: readonly TaskCheck[] = [
       mend: '{ bind: true } and fetch(url, { signal: task.signal })',
     };
   },
-  (tasks) => {
-    const printing = tasks.filter((task) => /\bconsole\.(?:log|info|warn|error)\(/.test(source(task)));
+  (tasks, { codeOf }) => {
+    const prints = /\bconsole\.(?:log|info|warn|error)\(|\bprocess\.std(?:out|err)\.write\(/;
+    const printing = tasks.filter((task) => prints.test(codeIn(codeOf(task))));
     if (printing.length === 0) return null;
     return {
       check: 'logging',
@@ -80,8 +84,11 @@ const taskChecks: readonly TaskCheck[] = [
       mend: "{ bind: true } and task.logger.info({ … }, 'what happened')",
     };
   },
-  (tasks) => {
-    const blocking = tasks.filter((task) => blocks.test(source(task)));
+  (tasks, { codeOf }) => {
+    const blocking = tasks.filter((task) => {
+      const code = codeIn(codeOf(task));
+      return blocks.test(code) || (spins.test(code) && !/\b(?:await|yield)\b/.test(code));
+    });
     if (blocking.length === 0) return null;
     return {
       check: 'blocking',
@@ -103,6 +110,28 @@ const taskChecks: readonly TaskCheck[] = [
     };
   },
 ];
+
+function severalApps({ apps }: Sources): Finding | null {
+  if (apps < 2) return null;
+  return {
+    check: 'two-apps',
+    level: 'warning',
+    what: `the modules of the application make ${apps} Apps`,
+    why: 'each has tasks, settings and connections of its own: a worker of one does not know the tasks of the other',
+    mend: 'make one App in a module of its own, and import it wherever tasks are defined or sent; app.remote(…) is for tasks of another program',
+  };
+}
+
+function notImported({ forgotten }: Sources): Finding | null {
+  if (forgotten.length === 0) return null;
+  return {
+    check: 'imports',
+    level: 'error',
+    what: `these files define tasks, and nothing imports them: ${listed(forgotten)}`,
+    why: 'a task exists only where its module is imported: a worker does not know these',
+    mend: "import them beside the App, or name them: new App(name, { include: ['./tasks/mail'] })",
+  };
+}
 
 function noTasks(app: App, tasks: readonly AnyTask[]): Finding | null {
   if (tasks.length > 0) return null;

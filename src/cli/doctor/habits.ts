@@ -1,12 +1,9 @@
 // What the text of tasks says of how they were meant: guesses, and said as such. Pure.
 import type { AnyTask } from '../../app/task.ts';
 import { type Finding, listed } from './finding.ts';
+import { codeIn, type Sources } from './sources.ts';
 
-type Check = (tasks: readonly AnyTask[]) => Finding | null;
-
-/** The code of a task; empty: it lives elsewhere. */
-export const source = ({ run }: AnyTask): string =>
-  run === null ? '' : Function.prototype.toString.call(run);
+export type Check = (tasks: readonly AnyTask[], sources: Sources) => Finding | null;
 
 /** Their names, some of them. */
 export const names = (tasks: readonly AnyTask[]): string => listed(tasks.map(({ name }) => name));
@@ -14,14 +11,26 @@ export const names = (tasks: readonly AnyTask[]): string => listed(tasks.map(({ 
 const changes =
   /method:\s*['"`](?:POST|PATCH)['"`]|\.post\(|\bsendMail\(|\bINSERT INTO\b|\.(?:charge|capture|refund)s?\b/i;
 const knowsRepeats = /idempoten|request\.id\b|\btask\.id\b|ON CONFLICT|upsert/i;
-const leavesBehind = /\b(?:setInterval|setImmediate)\(|(?<!new Promise[^;]{0,80})\bsetTimeout\(/;
+/** Of a client of another service. */
+const changesByClient =
+  /(?:\.[\w$]+)*\.(?:create|createMany|insert\w*|send\w*|post|publish|charge\w*|capture\w*|refund\w*|increment)\(/;
+const leavesBehind =
+  /\b(?:setInterval|setImmediate)\(|(?<!new Promise[^;]{0,80})\bsetTimeout\(|(?<![\w$.])void\s+[\w$][\w$.]*\(/;
+/** A message about something that has happened, as others would publish it. */
+const eventName = /(?:^|[._:-])(?:events?|happened|published|(?:on|event)_\w+)$/i;
+const empty = /^[^{]*(?:=>\s*)?\{\s*\}$|=>\s*(?:undefined|null|void 0)$/;
 
 export const habitChecks: readonly Check[] = [
-  (tasks) => {
-    const repeated = tasks.filter(
-      (task) =>
-        changes.test(source(task)) && !knowsRepeats.test(source(task)) && task.options.unique === null,
-    );
+  (tasks, { codeOf, callersOf }) => {
+    const repeated = tasks.filter((task) => {
+      const text = codeOf(task);
+      const changesIt =
+        changes.test(text) ||
+        callersOf(task).some((name) =>
+          text.split(name).some((rest, n) => n > 0 && startsWith(rest, changesByClient)),
+        );
+      return changesIt && !knowsRepeats.test(text) && task.options.unique === null;
+    });
     if (repeated.length === 0) return null;
     return {
       check: 'idempotency',
@@ -31,8 +40,8 @@ export const habitChecks: readonly Check[] = [
       mend: "{ bind: true } and task.request.id as the key of what is done ('Idempotency-Key', ON CONFLICT DO NOTHING)",
     };
   },
-  (tasks) => {
-    const leaving = tasks.filter((task) => leavesBehind.test(source(task)));
+  (tasks, { codeOf }) => {
+    const leaving = tasks.filter((task) => leavesBehind.test(codeIn(codeOf(task))));
     if (leaving.length === 0) return null;
     return {
       check: 'background',
@@ -42,7 +51,24 @@ export const habitChecks: readonly Check[] = [
       mend: 'await it within the task, or send it as a task of its own: applyAsync(args, { countdown: 60 })',
     };
   },
+  (tasks, { codeOf }) => {
+    const messages = tasks.filter(
+      (task) => eventName.test(task.name) || empty.test(codeIn(codeOf(task)).trim()),
+    );
+    if (messages.length === 0) return null;
+    return {
+      check: 'message-bus',
+      level: 'note',
+      what: `these tasks look like messages about what has happened, and not like work: ${names(messages)}`,
+      why: 'a queue gives each message to one worker, once, and then forgets it: nobody else hears it, nobody can read it again',
+      mend: 'send each listener its own task (a group), or use what is made for events: Kafka, Redis Streams, a topic exchange with a queue for each reader',
+    };
+  },
 ];
+
+function startsWith(text: string, pattern: RegExp): boolean {
+  return pattern.exec(text)?.index === 0;
+}
 
 /** `count`: timers that run although nothing was asked of the application yet. */
 export function examineTimers(count: number): Finding | null {
