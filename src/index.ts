@@ -90,7 +90,7 @@ export type { Logger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
 export { PythonException } from './protocol/exception.ts';
 export type { WireSignature } from './protocol/message.ts';
-export type { ResultRecord, TaskState, WireException } from './protocol/result-meta.ts';
+export type { ResultRecord, ResultTuple, TaskState, WireException } from './protocol/result-meta.ts';
 export { Decimal, PlainDate, PlainTime, Uuid } from './protocol/values.ts';
 export type { Settled } from './protocol/workflow-wire.ts';
 export {

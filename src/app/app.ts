@@ -2,7 +2,13 @@ import { readSignature, taskSignature } from '../canvas/construct.ts';
 import { normalize } from '../canvas/normal-form.ts';
 import { ConfigError, ResultBackendDisabledError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
-import { AsyncResult, fromTuple, GroupResult, type ResultHome } from '../results/async-result.ts';
+import {
+  AsyncResult,
+  fromTuple,
+  GroupResult,
+  type ResultHome,
+  type Returned,
+} from '../results/async-result.ts';
 import type { ResultBackend } from '../results/backend.ts';
 import { groupRecords } from '../results/group-records.ts';
 import { openBackend } from '../results/open.ts';
@@ -46,7 +52,7 @@ export interface Stores {
 
 /** A task that lives elsewhere and takes one object. */
 type RemoteKeywordTask<F extends (input: never) => unknown> = Parameters<F>[0] extends object
-  ? KeywordTask<Parameters<F>[0], Awaited<ReturnType<F>>>
+  ? KeywordTask<Parameters<F>[0], Returned<ReturnType<F>>>
   : never;
 
 type AnyBody = (...args: never) => unknown;
@@ -111,27 +117,27 @@ export class App implements AsyncDisposable {
   task<Args extends readonly unknown[], R>(
     name: string,
     body: (...args: Args) => R,
-  ): Task<Args, Awaited<R>, R>;
+  ): Task<Args, Returned<R>, R>;
   task<Schema extends ObjectSchema, R>(
     name: string,
     options: TaskOptions & { readonly input: Schema; readonly bind: true },
     body: (task: BoundTask, input: SchemaOutput<Schema>) => R,
-  ): KeywordTask<SchemaInput<Schema>, Awaited<R>>;
+  ): KeywordTask<SchemaInput<Schema>, Returned<R>>;
   task<Schema extends ObjectSchema, R>(
     name: string,
     options: TaskOptions & { readonly input: Schema; readonly bind?: false },
     body: (input: SchemaOutput<Schema>) => R,
-  ): KeywordTask<SchemaInput<Schema>, Awaited<R>>;
+  ): KeywordTask<SchemaInput<Schema>, Returned<R>>;
   task<Args extends readonly unknown[], R>(
     name: string,
     options: TaskOptions & { readonly bind: true; readonly input?: undefined },
     body: (task: BoundTask, ...args: Args) => R,
-  ): Task<Args, Awaited<R>, R>;
+  ): Task<Args, Returned<R>, R>;
   task<Args extends readonly unknown[], R>(
     name: string,
     options: TaskOptions & { readonly bind?: false; readonly input?: undefined },
     body: (...args: Args) => R,
-  ): Task<Args, Awaited<R>, R>;
+  ): Task<Args, Returned<R>, R>;
   task(name: string, optionsOrBody: DefinitionOptions | AnyBody, body?: AnyBody): unknown {
     const [options, run] = typeof optionsOrBody === 'function' ? [{}, optionsOrBody] : [optionsOrBody, body];
     if (typeof run !== 'function')
@@ -156,7 +162,7 @@ export class App implements AsyncDisposable {
   remote<F extends (...args: never) => unknown>(
     name: string,
     options?: TaskOptions & { readonly keywords?: false },
-  ): Task<Parameters<F>, Awaited<ReturnType<F>>, never>;
+  ): Task<Parameters<F>, Returned<ReturnType<F>>, never>;
   remote(name: string, given: TaskOptions & { readonly keywords?: boolean } = {}): unknown {
     const { keywords = false, ...options } = given;
     const resolved = resolveTaskOptions(name, options, this.config);
@@ -250,6 +256,20 @@ export class App implements AsyncDisposable {
   /** The result of a call that was sent at any time, from anywhere. */
   result<R = unknown>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(checkName(id, 'the id'), this.results);
+  }
+
+  /**
+   * The result that a task has returned, or was given: what Celery's tuple stands for. Celery's `result_from_tuple`.
+   * @throws ConfigError when it is none
+   * @example const inner = app.resultFromTuple(await outer.get());
+   */
+  resultFromTuple<R = unknown>(tuple: unknown): AsyncResult<R> {
+    const result = Array.isArray(tuple) ? fromTuple(tuple, this.results) : null;
+    if (result === null)
+      throw new ConfigError(
+        "this is no result's tuple: one is [[id, parent], null], or [[id, parent], [members]] of a group",
+      );
+    return result as AsyncResult<R>; // the one promise that the types make for the wire
   }
 
   /** The broker, opened once. @throws BrokerUnavailable, ConfigError */

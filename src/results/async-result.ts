@@ -67,6 +67,11 @@ export interface KnownOfCall {
   readonly rootId?: string | null;
 }
 
+/** What comes of what a task's code returns: of a result Celery's tuple (see {@link AsyncResult.toJSON}), of all else its value. */
+export type Returned<R> = Kept<Awaited<R>>;
+
+type Kept<Value> = Value extends AsyncResult ? ResultTuple : Value;
+
 /** The result of a call, now or later. `R` is what the task returns. Celery's AsyncResult. */
 export class AsyncResult<R = unknown> {
   /** The task's id. */
@@ -108,6 +113,14 @@ export class AsyncResult<R = unknown> {
     const error = toError(record);
     if (options.propagate === false) return error;
     throw error;
+  }
+
+  /**
+   * As it travels, when a task returns it or gets it as an argument: Celery's tuple, `[[id, parent], null]`, of a group
+   * `[[id, parent], [members]]`. `app.resultFromTuple`, and Python's `result_from_tuple`, make a result of it again.
+   */
+  toJSON(): ResultTuple {
+    return toTuple(this);
   }
 
   /** The state now. PENDING also when nothing is known of the task: see {@link exists}. */

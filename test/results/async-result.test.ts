@@ -6,11 +6,12 @@ import {
   TimeoutError,
 } from '../../src/errors.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import { AsyncResult } from '../../src/results/async-result.ts';
+import { AsyncResult, GroupResult } from '../../src/results/async-result.ts';
 import type { ResultBackend } from '../../src/results/backend.ts';
 import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
 import { scaled } from '../run/scale.ts';
 import { patience } from '../until.ts';
+import { newApp, startWorker } from '../worker/bench.ts';
 
 let backend: ResultBackend;
 beforeEach(() => {
@@ -42,6 +43,43 @@ test("state, result and dateDone are Celery's names for what is known now", asyn
     5,
     dateDone,
   ]);
+});
+
+test("a result travels as Celery's tuple, and is made of it again", async () => {
+  const app = await newApp('memory');
+  const add = app.task('add', (x: number, y: number) => x + y);
+  const sends = app.task('sends', async () => ({
+    inner: await add.delay(2, 3),
+    list: [await add.delay(3, 4)],
+  }));
+  const isTuple = app.task('is_tuple', (value: unknown) => Array.isArray(value));
+  const outer = app.task('outer', () => add.delay(1, 1));
+  await startWorker(app);
+  const tuple = await (await outer.delay()).get(patience);
+  expect(tuple).toEqual([[expect.any(String), null], null]);
+  expect(await app.resultFromTuple(tuple).get(patience)).toBe(2);
+  const sent = await sends.delay();
+  const { inner, list } = await sent.get(patience);
+  expect(await app.resultFromTuple(inner).get(patience)).toBe(5);
+  expect(await app.resultFromTuple(list[0]).get(patience)).toBe(7);
+  expect(await (await isTuple.delay(sent)).get(patience)).toBe(true);
+  const inPlace = await outer.apply([]);
+  expect(await inPlace.get()).toEqual([[expect.any(String), null], null]);
+  const both = app.resultFromTuple([
+    ['g', [['p', null], null]],
+    [
+      [['a', null], null],
+      ['b', null],
+    ],
+  ]);
+  expect(both).toBeInstanceOf(GroupResult);
+  expect([both.id, both.parent?.id, (await both.children()).map(({ id }) => id)]).toEqual([
+    'g',
+    'p',
+    ['a', 'b'],
+  ]);
+  for (const none of [null, 5, 'a', {}, [], [[]], [[1, null], null]])
+    expect(() => app.resultFromTuple(none)).toThrow(/this is no result's tuple/);
 });
 
 test('get waits for the value, and tells of each state on the way', async () => {

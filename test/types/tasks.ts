@@ -174,3 +174,10 @@ new App('settings', { task_default_queue: 5 });
 app.signals.taskFailure.connect(({ error, request }) => [error.message, request.id]);
 // @ts-expect-error a success has no error
 app.signals.taskSuccess.connect(({ error }) => error);
+
+// A result that a task returns travels as Celery's tuple.
+const outer = app.task('outer', async (x: number) => (x > 0 ? add.delay(x, 1) : null));
+const tuple = await (await outer.delay(1)).get();
+// @ts-expect-error: it is no result until `resultFromTuple` makes one of it
+tuple?.get();
+export const inner: AsyncResult<number> = app.resultFromTuple<number>(tuple);

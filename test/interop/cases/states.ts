@@ -41,6 +41,19 @@ export function stateCases(pair: () => Pair): void {
     expect(await python.get(id)).toEqual({ state: 'SUCCESS', value: 'done' });
   });
 
+  test('a result that a task returns is one again on the other side', async ({ skip }) => {
+    const { python, app, servers } = pair();
+    if (!servers.sharedResults) return skip('by rpc only the task itself could read it');
+    const sent = await app.send('py.sends');
+    const inner = app.resultFromTuple<number>(await sent.get(patience));
+    expect(await inner.get(patience)).toBe(5);
+    expect((await sent.children()).map(({ id }) => id)).toEqual([inner.id]);
+    const value = await python.call('ts.sends');
+    expect(value).toEqual([[expect.any(String), null], null]);
+    const again = `__import__("celery.result", fromlist=["result"]).result_from_tuple(${JSON.stringify(value).replaceAll('null', 'None')}, app)`;
+    expect(await python.eval(`${again}.get(timeout=${patience.timeout})`)).toBe(5);
+  });
+
   test('a task that has begun says so on the other side, with its worker', async () => {
     const { python, app, servers } = pair();
     const gate = pair().gate();

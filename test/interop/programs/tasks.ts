@@ -97,6 +97,7 @@ export function defineTasks(app: App): void {
     return seconds;
   });
 
+  app.task('ts.sends', () => app.send<number>('ts.add', [2, 3]));
   app.task('ts.request', { bind: true }, ({ request }, ..._: unknown[]) => ({
     id: request.id,
     task: request.task,
