@@ -7,6 +7,8 @@ import { readableCompression, standardCompressions } from '../protocol/compressi
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
 import type { DecodeTaskOptions } from '../protocol/task.ts';
+import { backendDriver } from '../results/open.ts';
+import { brokerDriver } from '../transports/open.ts';
 import type { ExchangeType } from '../transports/topology.ts';
 import { checkCompression, checkName, checkSerializer } from './checks.ts';
 import { camelOptions, tlsOptions } from './driver-options.ts';
@@ -239,6 +241,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     ),
   );
   checkAlternatives(broker);
+  for (const url of broker.split(';')) brokerDriver(url);
   const either = given.flag('taskAcksOnFailureOrTimeout', true);
   const config: Config = {
     broker,
@@ -357,6 +360,7 @@ function privateMemory(url: string): string {
 
 function backendUrl(url: string | null, broker: string): string | null {
   if (url === null || url === 'disabled' || url === 'disabled://') return null;
+  backendDriver(url);
   if (!isBareMemory(url)) return url;
   return broker.startsWith('memory://') ? broker : privateMemory(url);
 }

@@ -1,4 +1,5 @@
 // How a run can end, and the four things a task can throw to steer it.
+import type { Duration } from '../lib/duration.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { Priority } from './priority.ts';
 
@@ -15,7 +16,7 @@ export type Outcome =
 /** What a retry changes in the message that is sent again. */
 export interface RetryOptions {
   /** Seconds, or text; default `defaultRetryDelay`. */
-  readonly countdown?: number | string;
+  readonly countdown?: Duration;
   readonly eta?: Date;
   /** Overrides the task's; `null` = for ever. */
   readonly maxRetries?: number | null;
@@ -23,7 +24,7 @@ export interface RetryOptions {
   readonly kwargs?: Readonly<Record<string, unknown>>;
   readonly queue?: string;
   readonly priority?: Priority;
-  readonly expires?: Date | number | string;
+  readonly expires?: Date | Duration;
   readonly timeLimit?: number;
   readonly softTimeLimit?: number;
 }

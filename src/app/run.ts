@@ -150,7 +150,7 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     return { kind: 'success', value };
   } catch (thrown) {
     try {
-      return classify(reasonOf(thrown, bound), bound);
+      return classify(withHint(reasonOf(thrown, bound), task), bound);
     } catch (cause) {
       // A revoked proxy, say: it throws whatever is asked of it.
       const error = new Error('the task threw something that cannot be looked at', { cause });
@@ -163,6 +163,19 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
 function reasonOf(thrown: unknown, bound: RunningTask): unknown {
   if (!(thrown instanceof Error) || thrown.name !== 'AbortError' || thrown.cause === undefined) return thrown;
   return thrown.cause === bound.signal.reason ? thrown.cause : thrown;
+}
+
+/** The most frequent slip: code that takes the task as its first parameter, and does not say so. */
+function withHint(thrown: unknown, { options, run }: AnyTask): unknown {
+  if (!(thrown instanceof TypeError) || options.bind || run === null) return thrown;
+  const text = Function.prototype.toString.call(run);
+  const [, first = ''] = /^(?:async\s+)?(?:function\b[^(]*)?\(?\s*([\w$]+)/.exec(text) ?? [];
+  const uses = new RegExp(
+    `\\b${first.replaceAll('$', '\\$')}\\.(?:retry|request|signal|logger|updateState|replace|addToChord)\\b`,
+  );
+  if (first !== '' && uses.test(text) && !thrown.message.includes('bind: true'))
+    thrown.message += ` (is '${first}' meant to be the task? It is that with { bind: true } only)`;
+  return thrown;
 }
 
 /** Anything else need not be waited for: most tasks of a busy worker are short, and each wait costs. */

@@ -1,7 +1,7 @@
 // What an application sends by itself, and when: the schedules that are declared in code.
 import { resultId } from '../canvas/freeze.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
-import { type Duration, toMs } from '../lib/duration.ts';
+import { type Duration, readDuration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { encodeJson } from '../protocol/json.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
@@ -15,7 +15,10 @@ import { isSignature, type Signature } from './signature.ts';
 import type { AnyTask } from './task.ts';
 
 /** When: a schedule, seconds or `'10m'` between two runs, or the five fields of a crontab. */
-export type When = Schedule | Duration;
+export type When = Schedule | Duration | Crontab;
+
+/** `'0 3 * * *'` */
+type Crontab = `${string} ${string} ${string} ${string} ${string}`;
 
 /** One run of a schedule, for arguments that are made when it is sent. */
 export interface ScheduledRun {
@@ -218,7 +221,7 @@ const entryNames: readonly string[] = ['task', 'schedule', 'args', 'kwargs', 'op
 export function readWhen(when: When, where: string): Schedule {
   if (typeof when === 'number') return every(when);
   if (typeof when === 'string')
-    return /^\s*-?[\d.]+\s*(?:ms|[smhd])\s*$/.test(when) ? every(when) : crontab(when);
+    return /^\s*-?[\d.]+\s*(?:ms|[smhd])\s*$/.test(when) ? every(readDuration(when)) : crontab(when);
   if (typeof when === 'object' && when !== null && typeof when.next === 'function') return when;
   throw new ConfigError(`${where}: it must say when: every(60), '10m', crontab('30 2 * * *'), solar(…)`);
 }
@@ -227,7 +230,7 @@ function relativeTo(when: When): Schedule {
   if (typeof when === 'number' || typeof when === 'string') {
     const schedule = readWhen(when, 'a schedule');
     if (schedule.toJSON?.().type !== 'every') return schedule;
-    return every(when, { relative: true });
+    return every(readDuration(when), { relative: true });
   }
   return when;
 }

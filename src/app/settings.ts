@@ -14,7 +14,14 @@ type Snake<Name extends string> = Name extends `${infer Head}${infer Tail}`
 /** The settings in Celery's spelling. */
 export type CelerySpelling<S extends { readonly broker: unknown; readonly backend: unknown }> = {
   readonly [Name in Exclude<keyof S & string, 'broker' | 'backend'> as Snake<Name>]?: S[Name];
-} & { readonly broker_url?: S['broker']; readonly result_backend?: S['backend'] };
+} & {
+  readonly broker_url?: S['broker'];
+  readonly result_backend?: S['backend'];
+  /** Celery's name for `broker`. */
+  readonly brokerUrl?: S['broker'];
+  /** Celery's name for `backend`. */
+  readonly resultBackend?: S['backend'];
+};
 
 /**
  * The setting that a name means, in our spelling or Celery's. `null`: it says nothing here, being a setting of Celery's that has only this

@@ -1,7 +1,7 @@
 // Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
 import { InvalidArgumentError } from 'commander';
 import { checkPriority, type Priority } from '../app/priority.ts';
-import { type Duration, toMs } from '../lib/duration.ts';
+import { type Duration, readDuration } from '../lib/duration.ts';
 import { UsageError } from './usage.ts';
 
 /** `-Q a,b`. */
@@ -54,13 +54,12 @@ export function port(text: string): number {
 export function duration(text: string): Duration {
   const value = /^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text.trim();
   try {
-    toMs(value);
+    return readDuration(value);
   } catch {
     throw new InvalidArgumentError(
       "It must be seconds, or a duration like '500ms', '30s', '10m', '2h', '1d'.",
     );
   }
-  return value;
 }
 
 /** A time: `2030-01-31T09:00:00Z`. */

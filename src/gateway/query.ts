@@ -1,6 +1,6 @@
 // Parameters of a query, each a row: its name, what it means, and how it is read.
 import { ConfigError } from '../errors.ts';
-import { type Duration, toMs } from '../lib/duration.ts';
+import { readDuration as asDuration, type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { Parameter } from './openapi.ts';
 import type { ProblemDetail } from './problem.ts';
@@ -47,13 +47,9 @@ export const maxNameLength = 255;
 /** @throws ConfigError */
 export function readDuration(text: string): Duration {
   const duration = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text;
-  let ms: number;
   try {
-    ms = toMs(duration);
-  } catch {
-    ms = Number.NaN;
-  }
-  if (ms >= 0) return duration;
+    if (toMs(duration) >= 0) return asDuration(duration);
+  } catch {} // said below, as this parameter is written
   throw new ConfigError("must be seconds or text like '500ms', '30s', '10m', '2h', '1d'");
 }
 

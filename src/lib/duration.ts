@@ -1,15 +1,15 @@
 import { ConfigError } from '../errors.ts';
 
 /** A duration: a number of **seconds** (as in Celery), or text like `'500ms'`, `'30s'`, `'10m'`, `'2h'`, `'1d'`. */
-export type Duration = number | string;
+export type Duration = number | `${number}${'' | ' '}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
- * A duration in milliseconds.
+ * A duration in milliseconds. Text may come from anywhere: what is written in code the type has checked.
  * @throws ConfigError for text that is no duration, and for numbers that are not finite.
  */
-export function toMs(duration: Duration, what = 'duration'): number {
+export function toMs(duration: number | string, what = 'duration'): number {
   if (typeof duration === 'number') {
     if (!Number.isFinite(duration))
       throw new ConfigError(`${what} must be a finite number of seconds, not ${duration}`);
@@ -25,7 +25,15 @@ export function toMs(duration: Duration, what = 'duration'): number {
   return Number(match[1]) * unit;
 }
 
+/**
+ * Text from outside as a duration. @throws as {@link toMs}
+ */
+export function readDuration(duration: number | string, what?: string): Duration {
+  toMs(duration, what);
+  return duration as Duration; // or it would have thrown
+}
+
 /** A duration in seconds. Throws as {@link toMs}. */
-export function toSeconds(duration: Duration, what?: string): number {
+export function toSeconds(duration: number | string, what?: string): number {
   return toMs(duration, what) / 1000;
 }

@@ -1,7 +1,7 @@
 /** The known word nearest to a mistyped one, if any is near enough to be meant (Levenshtein, a third of its length). */
 export function suggest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.round(word.length / 3)) + 1;
   for (const candidate of known) {
     if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
     const distance = levenshtein(word.toLowerCase(), candidate.toLowerCase());

@@ -11,32 +11,42 @@ export interface BackendOptions {
   readonly broker?: string;
 }
 
+type Driver = 'memory' | 'sqlite' | 'redis' | 'postgresql' | 'rpc';
+
+/** The driver that each scheme means. */
+const drivers: ReadonlyMap<string, Driver> = new Map([
+  ['memory', 'memory'],
+  ['sqlite', 'sqlite'],
+  ...['redis', 'rediss', 'sentinel', 'unix', 'redis+socket'].map((scheme) => [scheme, 'redis'] as const),
+  ...['postgresql', 'postgres', 'db+postgresql'].map((scheme) => [scheme, 'postgresql'] as const),
+  ['rpc', 'rpc'],
+]);
+
+/** Which driver the URL of a result backend means. @throws ConfigError for a scheme that is unknown */
+export function backendDriver(url: string): Driver {
+  const scheme = schemeOf(url, 'backend');
+  const driver = drivers.get(scheme);
+  if (driver !== undefined) return driver;
+  throw new ConfigError(
+    `backend: '${scheme}://' is unknown; there are sqlite://, redis://, postgresql://, rpc:// and memory://`,
+  );
+}
+
 /**
  * Opens the result backend that a URL names, loading only its driver.
  * @throws ConfigError for a scheme that is unknown; StoreError or BrokerUnavailable from the driver.
  */
 export async function openBackend(url: string, options: BackendOptions): Promise<ResultBackend> {
-  const scheme = schemeOf(url, 'backend');
-  switch (scheme) {
+  switch (backendDriver(url)) {
     case 'memory':
       return (await import('./memory/memory-backend.ts')).openMemoryBackend(storeAt(url, 'backend'), options);
     case 'sqlite':
       return (await import('./sqlite/sqlite-backend.ts')).openSqliteBackend(storeAt(url, 'backend'), options);
     case 'redis':
-    case 'rediss':
-    case 'sentinel':
-    case 'unix':
-    case 'redis+socket':
       return (await import('./redis/redis-backend.ts')).openRedisBackend(url, options);
     case 'postgresql':
-    case 'postgres':
-    case 'db+postgresql':
       return (await import('./postgres/postgres-backend.ts')).openPostgresBackend(url, options);
     case 'rpc':
       return (await import('./rpc/rpc-backend.ts')).openRpcBackend(url, options);
-    default:
-      throw new ConfigError(
-        `backend: '${scheme}://' is unknown; there are sqlite://, redis://, postgresql://, rpc:// and memory://`,
-      );
   }
 }

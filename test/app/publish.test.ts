@@ -251,7 +251,7 @@ describe('a broker that does not answer', () => {
     };
     return { transport: transport as Transport, asked }; // nothing else of it is used
   }
-  const rules = { timeoutMs: 5000, retryPolicy: { intervalStep: '1ms' } };
+  const rules = { timeoutMs: 5000, retryPolicy: { intervalStep: '1ms' } } as const;
 
   it('is asked again where the same call twice is one call', async () => {
     const { transport, asked } = broker(true, doubt());

@@ -43,6 +43,19 @@ async function run(
 const app = (): App => new App('test', { broker: 'memory://' });
 
 describe('a run', () => {
+  it('of code that takes the task without { bind: true } says so where it fails', async () => {
+    const forgot = app().task('forgot', async (self: BoundTask) => self.request.id);
+    const own = app().task('own', (x: { y: { z: number } }) => x.y.z);
+    const messageOf = async (task: AnyTask) => {
+      const outcome = await run(task, ['https://example.com']);
+      return outcome.kind === 'failure' ? outcome.error.message : outcome.kind;
+    };
+    expect(await messageOf(forgot)).toMatch(
+      / \(is 'self' meant to be the task\? .* \{ bind: true \} only\)$/,
+    );
+    expect(await messageOf(own)).toBe("Cannot read properties of undefined (reading 'z')");
+  });
+
   class Expected extends Error {}
   it.each<[string, unknown, object]>([
     [

@@ -440,8 +440,8 @@ describe('an application', () => {
     app.task('add', (x: number) => x);
     expect(() => app.task('add', (x: number) => x)).toThrow(AlreadyRegisteredError);
     expect(() => app.task('', () => 1)).toThrow(ConfigError);
-    expect(() => app.task('t', { maxRetrys: 3 } as never, () => 1)).toThrow(
-      "unknown option 'maxRetrys' in the options of the task 't'; did you mean 'maxRetries'?",
+    expect(() => app.task('t', { maxRetry: 3 } as never, () => 1)).toThrow(
+      "unknown option 'maxRetry' in the options of the task 't'; did you mean 'maxRetries'?",
     );
     expect(() => app.task('t', { maxRetrys: 3 } as never, () => 1)).toThrow(UnknownOptionError);
     expect(() => app.task('t', {}, undefined as never)).toThrow("the task 't' has no code");
@@ -490,7 +490,7 @@ describe('an application', () => {
   });
 
   it('tries again after its stores could not be opened', async () => {
-    await using wrong = new App('wrong', { broker: 'nosuch://host' });
+    await using wrong = new App('wrong', { broker: 'sqlite://store.db?nosuch=1' });
     await expect(wrong.send('t')).rejects.toThrow(ConfigError);
     await expect(wrong.send('t')).rejects.toThrow('nosuch');
   });

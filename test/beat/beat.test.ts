@@ -342,7 +342,7 @@ test('a name that is taken, one that is not there, and code where data is needed
   );
   expect(() => app.schedule('bad', 60, 'one', { taskId: 'x' } as object)).toThrow("'taskId' is of one call");
   expect(() => app.schedule('bad', 60, 'one', { qeue: 'x' } as object)).toThrow("did you mean 'queue'?");
-  expect(() => app.schedule('bad', '10 minutes', 'one')).toThrow('has not five fields');
+  expect(() => app.schedule('bad', '10 minutes' as never, 'one')).toThrow('has not five fields');
 });
 
 test('a broker that cannot keep schedules needs a store for them', async () => {

@@ -279,7 +279,7 @@ it.each<[GatewayServerOptions, RegExp]>([
   [{ cors: ['https://app.example/'] }, /cors/],
   [{ basePath: 'api' }, /basePath/],
   [{ maxBodySize: 0 }, /maxBodySize/],
-  [{ maxWait: 'long' }, /maxWait/],
+  [{ maxWait: 'long' as never }, /maxWait/],
   [{ heartbeat: -1 }, /heartbeat/],
 ])('options that make no sense are refused by name: %j', (options, message) => {
   expect(() => createGateway(newShop(), options)).toThrow(message);

@@ -16,6 +16,9 @@ const own: Schedule = { next: (after) => new Date(after.getTime() + 1), toString
 
 app.schedule('a', 60, 'shop.check', { args: [1, 'two'], queue: 'slow', missed: 'skip', jitter: '10s' });
 app.schedule('b', '10m', add, { args: [1, 2] });
+app.schedule('b2', '0 3 * * *', add, { args: [1, 2] });
+// @ts-expect-error neither a duration nor a crontab
+app.schedule('b3', '10 minutes', add, { args: [1, 2] });
 app.schedule('c', crontab('0 3 * * *', { timezone: 'UTC' }), add.s(1, 2));
 app.schedule('d', every('1h', { relative: true }), chain(add.s(1, 2), add.s(3)));
 app.schedule('e', solar('sunset', 52.5, 13.4), group([add.s(1, 2), add.si(3, 4)]));

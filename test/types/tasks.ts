@@ -9,7 +9,10 @@ function same<A>(): <B>(
   return () => {};
 }
 
-const app = new App('types');
+const app = new App('types', { brokerUrl: 'redis://localhost/0', resultBackend: null });
+new App('types', { taskTimeLimit: '10m', result_backend: 'redis://localhost/1', task_soft_time_limit: 30 });
+// @ts-expect-error a limit is a duration
+new App('types', { taskTimeLimit: 'ten minutes' });
 
 // Positional tasks: the types are those of the code.
 const add = app.task('add', (x: number, y: number) => x + y);
@@ -38,6 +41,9 @@ await add.applyMany([[1, '2']]);
 await add.applyMany([[1, 2]], { taskId: 'one' });
 // @ts-expect-error there is no such option
 await add.applyAsync([1, 2], { countdwn: 3 });
+// @ts-expect-error there is no such unit
+await add.applyAsync([1, 2], { countdown: '5 parsecs' });
+await add.applyAsync([1, 2], { countdown: '1.5 h', expires: '500ms' });
 // @ts-expect-error a countdown is no Date
 await add.applyAsync([1, 2], { countdown: new Date() });
 // @ts-expect-error the result is a number

@@ -639,7 +639,7 @@ describe('the options of a worker', () => {
     { concurrency: 1.5 },
     { queues: [] },
     { queues: [''] },
-    { shutdownTimeout: 'soon' },
+    { shutdownTimeout: 'soon' as never },
   ])('that make no sense are refused: %j', async (options) => {
     const app = await newApp('memory');
     expect(() => new Worker(app, options)).toThrow(ConfigError);

@@ -1,7 +1,7 @@
 // What a URL and a driver's options say of a PostgreSQL server.
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../errors.ts';
-import { type Duration, toMs } from '../../lib/duration.ts';
+import { toMs } from '../../lib/duration.ts';
 import { suggest } from '../../lib/suggest.ts';
 
 /** TLS: who cannot prove who it is is not talked to, unless `rejectUnauthorized` is false. */
@@ -160,7 +160,7 @@ function connectTimeoutOf(
   const given = driver.connectTimeout ?? driver.socketConnectTimeout ?? (inUrl === null ? 5 : Number(inUrl));
   if (typeof given !== 'number' && typeof given !== 'string')
     throw new ConfigError(`${what}: connectTimeout is a duration in seconds`);
-  const ms = toMs(given satisfies Duration, `${what}: connectTimeout`);
+  const ms = toMs(given, `${what}: connectTimeout`);
   if (ms > 0) return ms;
   throw new ConfigError(`${what}: connectTimeout must be more than 0`);
 }
