@@ -3,6 +3,7 @@
 export class Activity {
   readonly startedAt: number;
   readonly #total = new Map<string, number>();
+  readonly #expiring = new Map<string, number>();
   #processed = 0;
 
   /** `now`: milliseconds since 1970. */
@@ -14,6 +15,16 @@ export class Activity {
   count(task: string): void {
     this.#processed++;
     this.#total.set(task, (this.#total.get(task) ?? 0) + 1);
+  }
+
+  /** A message came with an expiration of its own: where the broker heeds it, those that came too late have vanished there. */
+  countExpiring(queue: string): void {
+    this.#expiring.set(queue, (this.#expiring.get(queue) ?? 0) + 1);
+  }
+
+  /** How many such have come, by queue. */
+  get expiring(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#expiring);
   }
 
   /** How many have begun. */

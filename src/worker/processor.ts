@@ -183,6 +183,8 @@ export class Processor {
 
   #read(delivery: Delivery): Decoded<TaskMessage> {
     if (!delivery.message.ok) return delivery.message;
+    if (delivery.message.value.properties.expiration !== null)
+      this.#parts.activity.countExpiring(delivery.queue);
     return decodeTask(delivery.message.value, decodeOptions(this.#parts.app.config));
   }
 

@@ -149,7 +149,13 @@ describe('the doctor of a cluster', () => {
   });
   const found = (facts: Partial<ClusterFacts>): string[] =>
     examineCluster({
-      ...{ workers: [worker('w1')], silent: [], waiting: { celery: 3 }, tasks: { 'shop.add': 'celery' } },
+      ...{
+        workers: [worker('w1')],
+        silent: [],
+        waiting: { celery: 3 },
+        expiring: [],
+        tasks: { 'shop.add': 'celery' },
+      },
       ...facts,
     }).map(({ check, what }) => `${check}: ${what}`);
 
@@ -161,6 +167,10 @@ describe('the doctor of a cluster', () => {
 
   test.each<[Partial<ClusterFacts>, string]>([
     [{ silent: ['w9'] }, 'silent: these workers live and do not answer: w9'],
+    [
+      { expiring: ['celery', 'slow'] },
+      "expiration: messages come with an expiration of RabbitMQ's own, as Python's clients send what has `expires`: celery, slow",
+    ],
     [{ waiting: { slow: 7 } }, 'consumers: messages wait in queues that no worker serves: slow (7)'],
     [{ workers: [] }, 'consumers: messages wait in queues that no worker serves: celery (3)'],
     [

@@ -22,6 +22,8 @@ export interface ClusterFacts {
   readonly silent: readonly string[];
   /** Messages that could be run now, by queue. */
   readonly waiting: Readonly<Record<string, number>>;
+  /** Queues of RabbitMQ to which messages come with an expiration of their own. */
+  readonly expiring: readonly string[];
   /** Of the application: each task and the queue that it goes to. */
   readonly tasks: Readonly<Record<string, string>>;
 }
@@ -43,11 +45,13 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
   );
   await using _hearing = hearing;
   await using control = new Control(app);
-  const [registered, queues] = await Promise.all([
+  const broker = await app.broker();
+  const isRabbit = broker.name === 'amqp';
+  const [registered, queues, stats] = await Promise.all([
     control.ask('registered', {}, { timeout }),
     control.ask('active_queues', {}, { timeout }),
+    isRabbit ? control.ask('stats', {}, { timeout }) : null,
   ]);
-  const broker = await app.broker();
   const waiting: Record<string, number> = {};
   for (const name of new Set([
     ...app.topology.named,
@@ -66,6 +70,7 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
     })),
     silent: registered.silent,
     waiting,
+    expiring: [...new Set([...(stats?.replies.values() ?? [])].flatMap(expiringIn))].sort(),
     tasks: Object.fromEntries(
       [...queuesOfTasks(app)].flatMap(([queue, names]) => names.map((name) => [name, queue])),
     ),
@@ -74,7 +79,7 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
 
 /** The findings. Pure. */
 export function examineCluster(facts: ClusterFacts): readonly Finding[] {
-  return [silent, consumers, versions, clocks, knowledge, strangers]
+  return [silent, consumers, expirations, versions, clocks, knowledge, strangers]
     .map((check) => check(facts))
     .filter((finding) => finding !== null);
 }
@@ -100,6 +105,17 @@ function consumers({ workers, waiting }: ClusterFacts): Finding | null {
     what: `messages wait in queues that no worker serves: ${listed(alone.map(([queue, ready]) => `${queue} (${ready})`))}`,
     why: 'they wait for ever, and whoever waits for their results does, too',
     mend: `umbel worker -Q ${alone.map(([queue]) => queue).join(',')}, or send them elsewhere (umbel migrate -Q from:to)`,
+  };
+}
+
+function expirations({ expiring }: ClusterFacts): Finding | null {
+  if (expiring.length === 0) return null;
+  return {
+    check: 'expiration',
+    level: 'note',
+    what: `messages come with an expiration of RabbitMQ's own, as Python's clients send what has \`expires\`: ${listed(expiring)}`,
+    why: 'one that waits longer than that in its queue is dropped there: no worker sees it, and whoever waits for its result waits for ever',
+    mend: 'give these queues a dead-letter exchange that leads to a queue which a worker serves, where they end as REVOKED; the guide "Python and TypeScript" shows it. Where you have, all is well',
   };
 }
 
@@ -179,6 +195,12 @@ function strangers({ workers, tasks }: ClusterFacts): Finding | null {
 /** What workers answer is looked at, not trusted. */
 function textsOf(reply: unknown): readonly string[] {
   return Array.isArray(reply) ? reply.filter((each): each is string => typeof each === 'string') : [];
+}
+
+function expiringIn(stats: unknown): readonly string[] {
+  const queues: unknown =
+    typeof stats === 'object' && stats !== null && 'expiring' in stats ? stats.expiring : null;
+  return typeof queues === 'object' && queues !== null ? Object.keys(queues) : [];
 }
 
 function queueNames(reply: unknown): readonly string[] {

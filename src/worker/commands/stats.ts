@@ -33,6 +33,7 @@ export function statsOf(panel: Panel): Json {
     },
     broker: brokerInfo(app.config.broker),
     prefetch_count: slots.size,
+    expiring: activity.expiring,
     rusage: usage(),
     ...(scaler !== null && {
       autoscaler: { ...scaler.bounds, current: slots.size, qty: slots.busy },
