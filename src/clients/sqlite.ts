@@ -3,6 +3,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, st
 import { dirname, resolve } from 'node:path';
 import { BrokerUnavailable, StoreError, StoreLostError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
+import { LockWait } from './lock-wait.ts';
 import { Peers, peerSchema } from './peers.ts';
 
 /** What a column can hold. */
@@ -78,6 +79,7 @@ export class SqliteStore {
   readonly peers: Peers;
   readonly #database: Database;
   readonly #statements = new Map<string, Statement>();
+  readonly #lockWait = new LockWait();
   #queue: Pending[] = [];
   #flushing: Promise<void> | null = null;
   #synchronous: 'FULL' | 'NORMAL' = 'FULL';
@@ -276,20 +278,30 @@ export class SqliteStore {
     const start = performance.now();
     for (;;) {
       try {
-        return this.#database.exec('BEGIN IMMEDIATE');
+        this.#database.exec('BEGIN IMMEDIATE');
+        this.#lockWait.over();
+        return;
       } catch (error) {
-        const waited = performance.now() - start;
+        const now = performance.now();
         if (!isOf('busy', error)) throw this.#failure(error);
-        if (waited > busyTimeoutMs) {
+        if (now - start > busyTimeoutMs) {
           throw new BrokerUnavailable(
             `the store ${this.path} was locked by another process for ${busyTimeoutMs / 1000} s`,
             { cause: error },
           );
         }
-        if (waited < maxNapsMs) Atomics.wait(napping, 0, 0, 0.1);
-        else await new Promise((done) => setTimeout(done, 1 + Math.random() * 2));
+        if (now - start < maxNapsMs && !this.#lockWait.isLong(now)) Atomics.wait(napping, 0, 0, 0.1);
+        else {
+          const pauseMs = this.#lockWait.pauseMs(this.#dataVersion(), now);
+          await new Promise((done) => setTimeout(done, pauseMs));
+        }
       }
     }
+  }
+
+  /** Changes with each commit of others. */
+  #dataVersion(): number {
+    return Number(this.read((sql) => sql('PRAGMA data_version').get()?.data_version));
   }
 
   /** Its path leads to the file that is open here; else what is written goes where nobody will look for it. */

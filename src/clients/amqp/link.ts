@@ -12,6 +12,7 @@ import type {
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { IdlePause } from '../../lib/idle-pause.ts';
+import { type Gate, gateTo } from '../gate.ts';
 import { teachFieldTables } from './field-table.ts';
 import { Relay } from './relay.ts';
 import type { AmqpSettings } from './settings.ts';
@@ -43,7 +44,8 @@ export interface AmqpLinkOptions {
   onState?(state: AmqpState): void;
 }
 
-const patience = { factor: 50, maximum: 1000, jitter: true } as const;
+/** Between tries that end with what is made anew on the connection, and before the first after it was lost. */
+const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpLink implements AsyncDisposable {
   readonly settings: AmqpSettings;
@@ -55,6 +57,8 @@ export class AmqpLink implements AsyncDisposable {
   readonly #waiting = new Set<() => void>();
   #connection: AmqpConnection | null = null;
   #state: AmqpState = { state: 'reconnecting', reason: null };
+  readonly #gate: Gate;
+  /** Which of several servers it is at, or tries. */
   #turn = 0;
   /** How much is awaited of it. */
   #held: number;
@@ -68,6 +72,7 @@ export class AmqpLink implements AsyncDisposable {
     this.#relay = options.steady === true && this.#heartbeat > 0 ? new Relay() : null;
     this.#held = options.idle === true ? 0 : 1;
     this.#pause = new IdlePause(this.#held > 0);
+    this.#gate = gateTo('amqp', settings.endpoints, settings.secure, settings.tls);
     this.#running = this.#run();
   }
 
@@ -137,10 +142,16 @@ export class AmqpLink implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
+    const way = {
+      reach: () => this.#connect(),
+      whyAway: reasonOf,
+      tell: (reason: string) => this.#set({ state: 'reconnecting', reason }),
+      pause: (ms: number, until: AbortSignal) => this.#pause.sleep(ms, until),
+    };
     for (let failures = 0; !signal.aborted; ) {
       let connection: AmqpConnection | null = null;
       try {
-        connection = await this.#connect();
+        connection = await this.#gate.attempt(way, signal);
         const lost = new Promise<Error>((resolve) => {
           connection?.on('error', resolve);
           connection?.on('close', (error) => resolve(error ?? new Error('the connection was closed')));
@@ -163,10 +174,11 @@ export class AmqpLink implements AsyncDisposable {
         this.#lost(await lost);
         hangUp(connection);
       } catch (error) {
-        failures++;
-        this.#turn++;
+        if (signal.aborted && connection === null) break;
+        this.#gate.pass(this.#turn);
         this.#lost(error);
         if (connection !== null) {
+          failures++;
           await withEnd(connection.close(), 500);
           hangUp(connection);
         }
@@ -188,6 +200,7 @@ export class AmqpLink implements AsyncDisposable {
   }
 
   async #connect(): Promise<AmqpConnection> {
+    this.#turn = this.#gate.turn;
     const connection = await this.#dial();
     gatherWrites(connection);
     return connection;
@@ -217,10 +230,7 @@ export class AmqpLink implements AsyncDisposable {
 
   #lost(error: unknown): void {
     this.#connection = null;
-    const reason =
-      error instanceof Error
-        ? error.message || ('code' in error ? String(error.code) : error.name)
-        : String(error);
+    const reason = reasonOf(error);
     this.#set({ state: 'reconnecting', reason });
     this.#options.onLost?.(reason);
   }
@@ -229,6 +239,12 @@ export class AmqpLink implements AsyncDisposable {
     this.#state = state;
     this.#options.onState?.(state);
   }
+}
+
+/** For people. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message || ('code' in error ? String(error.code) : error.name);
 }
 
 /** Closes a channel. (The library's promise of that never ends when the connection is lost meanwhile; the channel's event comes then, too.) */

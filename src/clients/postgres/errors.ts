@@ -57,6 +57,12 @@ export function postgresRefusal(shown: string, error: unknown): BrokerUnavailabl
   return new BrokerUnavailable(`${shown} refuses: ${cure} (${said})`, { cause: error });
 }
 
+/** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection, or has no room for one more. */
+export function whyPostgresIsAway(error: unknown): string | null {
+  const code = sqlStateOf(error);
+  return code === undefined || code.startsWith('08') || code.startsWith('57P') ? wordsOf(error) : null;
+}
+
 /** A refused connection to a name with several addresses has no message, only a code. */
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

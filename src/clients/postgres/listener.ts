@@ -2,8 +2,10 @@
 import type { Client } from 'pg';
 import { BrokerUnavailable } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
-import { classifyPostgresError, postgresRefusal, sqlStateOf } from './errors.ts';
-import { clientConfig, loadDriver } from './pool.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { Gate } from '../gate.ts';
+import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
+import { clientConfig, loadDriver, postgresGate } from './pool.ts';
 import type { PostgresSettings } from './settings.ts';
 
 export interface PostgresListenerHandlers {
@@ -12,6 +14,7 @@ export interface PostgresListenerHandlers {
   onGap(): void;
 }
 
+/** Between tries that the server refuses, and before the first after it was lost. */
 const patience = { factor: 50, maximum: 2000, jitter: true } as const;
 /** How long who wants to hear waits for the server. */
 const timeoutMs = 10_000;
@@ -30,12 +33,13 @@ export class PostgresListener {
   readonly #settings: PostgresSettings;
   readonly #channel: string;
   readonly #handlers: PostgresListenerHandlers;
+  readonly #gate: Gate;
   readonly #waiting = new Set<Waiting>();
   #wanted = 0;
   #isListening = false;
   #isClosed = false;
   #running: Promise<void> | null = null;
-  /** Ends the present connection, or the pause before the next. */
+  /** Ends the present connection, the wait for it, or the pause before the next. */
   #interrupt: () => void = () => {};
   #linger: NodeJS.Timeout | null = null;
   #reason = 'it did not answer in time';
@@ -44,6 +48,7 @@ export class PostgresListener {
     this.#settings = settings;
     this.#channel = channel;
     this.#handlers = handlers;
+    this.#gate = postgresGate(settings);
   }
 
   /**
@@ -101,12 +106,15 @@ export class PostgresListener {
 
   async #stay(): Promise<void> {
     const { Client } = await loadDriver();
-    for (let failures = 0; this.#isWanted; ) {
+    for (let refusals = 0; this.#isWanted; ) {
+      const stop = new AbortController();
+      this.#interrupt = () => stop.abort(new Error('nobody listens'));
       // The deadline of what it is asked is the driver's business.
       const client = new Client({ ...clientConfig(this.#settings), query_timeout: askEveryMs });
       try {
-        await this.#listenOn(client, () => (failures = 0));
+        await this.#listenOn(client, stop.signal, () => (refusals = 0));
       } catch (error) {
+        if (whyPostgresIsAway(error) === null) refusals++;
         const refused = postgresRefusal(this.#settings.shown, error);
         this.#reason = refused.message;
         // What does not pass by itself is not waited for.
@@ -115,14 +123,15 @@ export class PostgresListener {
         this.#isListening = false;
         await endOf(client);
       }
-      if (this.#isWanted) await this.#pause(backoffDelay(patience, failures++));
+      if (this.#isWanted)
+        await systemClock.sleep(backoffDelay(patience, refusals), stop.signal).catch(() => {});
     }
   }
 
   /** Until the connection is lost, or nobody wants it any more. */
-  async #listenOn(client: Client, onSuccess: () => void): Promise<void> {
+  async #listenOn(client: Client, stop: AbortSignal, onSuccess: () => void): Promise<void> {
     const ended = new Promise<void>((done, fail) => {
-      this.#interrupt = done;
+      stop.addEventListener('abort', () => done(), { once: true });
       client.on('error', fail);
       client.on('end', () => fail(new Error('the server closed the connection')));
     });
@@ -132,7 +141,15 @@ export class PostgresListener {
       await client.connect();
       await client.query(`LISTEN "${this.#channel}"`);
     };
-    await Promise.race([begin(), ended]);
+    const reach = async (): Promise<void> => {
+      await Promise.race([begin(), ended]);
+      stop.throwIfAborted();
+    };
+    const tell = (reason: string): void => {
+      this.#reason = reason;
+    };
+    const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
+    await this.#gate.attempt(way, stop);
     if (!this.#isWanted) return;
     onSuccess();
     this.#isListening = true;
@@ -155,16 +172,6 @@ export class PostgresListener {
       else waiting.reject(error);
     }
     this.#waiting.clear();
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((done) => {
-      const timer = setTimeout(done, ms);
-      this.#interrupt = () => {
-        clearTimeout(timer);
-        done();
-      };
-    });
   }
 }
 

@@ -3,7 +3,9 @@ import { checkServerIdentity } from 'node:tls';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { BrokerUnavailable, UmbelError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
-import { classifyPostgresError, postgresRefusal, sqlStateOf } from './errors.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { type Gate, gateTo } from '../gate.ts';
+import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
 import type { PostgresSettings } from './settings.ts';
 
 /** What a column of ours holds. */
@@ -22,11 +24,15 @@ const idleMs = 30_000;
 export class PostgresPool implements AsyncDisposable {
   readonly settings: PostgresSettings;
   readonly #pool: Pool;
+  readonly #gate: Gate;
+  /** Who waits for a connection. */
+  readonly #connecting = new Set<AbortController>();
   #closing: Promise<void> | null = null;
 
   private constructor(settings: PostgresSettings, pool: Pool) {
     this.settings = settings;
     this.#pool = pool;
+    this.#gate = postgresGate(settings);
     // Connections that are lost while nobody uses them: the next question gets another one.
     pool.on('error', () => {});
     pool.on('connect', (client) => void client.on('error', () => {}));
@@ -75,9 +81,10 @@ export class PostgresPool implements AsyncDisposable {
     );
   }
 
-  /** Waits for the questions under way. */
+  /** Waits for the questions under way, but not for a server that is away. */
   close(): Promise<void> {
     this.#closing ??= this.#pool.end();
+    if (this.#gate.isShut) for (const each of this.#connecting) each.abort(this.#closed());
     return this.#closing;
   }
 
@@ -132,25 +139,44 @@ export class PostgresPool implements AsyncDisposable {
     }
   }
 
-  #connect(untilMs: number): Promise<PoolClient> {
-    if (this.#closing !== null)
-      return Promise.reject(new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`));
+  async #connect(untilMs: number): Promise<PoolClient> {
+    if (this.#closing !== null) throw this.#closed();
+    const pool = this.#pool;
+    const late = new AbortController();
+    let why = 'no connection was free in time';
     const leftMs = Math.max(1, untilMs - performance.now());
-    return new Promise((resolve, reject) => {
-      let isLate = false;
-      const late = setTimeout(() => {
-        isLate = true;
-        reject(new NoneFree('no connection was free in time'));
-      }, leftMs);
-      this.#pool
-        .connect()
-        .then(
-          (client) => (isLate ? client.release() : resolve(client)),
-          (error: unknown) => reject(error),
-        )
-        .finally(() => clearTimeout(late));
-    });
+    const timer = setTimeout(() => late.abort(new NoneFree(why)), leftMs);
+    const reach = (): Promise<PoolClient> => unlessLate(pool.connect(), late.signal);
+    const tell = (reason: string): void => {
+      why = reason;
+    };
+    this.#connecting.add(late);
+    try {
+      // One that is there, or that others have in hand, says nothing of the way to the server.
+      const isFull = pool.totalCount >= this.settings.poolSize;
+      if (pool.idleCount > 0 || (isFull && !this.#gate.isShut)) return await reach();
+      const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
+      return await this.#gate.attempt(way, late.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#connecting.delete(late);
+    }
   }
+
+  #closed(): BrokerUnavailable {
+    return new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
+  }
+}
+
+/** What comes too late goes back to the pool. */
+function unlessLate(connecting: Promise<PoolClient>, late: AbortSignal): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(late.reason);
+    late.addEventListener('abort', giveUp, { once: true });
+    connecting
+      .then((client) => (late.aborted ? client.release() : resolve(client)), reject)
+      .finally(() => late.removeEventListener('abort', giveUp));
+  });
 }
 
 class NoneFree extends Error {}
@@ -159,6 +185,11 @@ class NoneFree extends Error {}
 export async function loadDriver(): Promise<Pick<typeof import('pg'), 'Pool' | 'Client'>> {
   const driver = await import('pg');
   return driver.default;
+}
+
+/** The one of all connections of this process that go there as this user. */
+export function postgresGate({ host, port, user, password, database, tls }: PostgresSettings): Gate {
+  return gateTo('postgres', host, port, user, password, database, tls);
 }
 
 /** The settings as the driver wants them. */

@@ -2,8 +2,8 @@
 import type { createClient } from '@redis/client';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { IdlePause } from '../../lib/idle-pause.ts';
+import { type Gate, gateTo } from '../gate.ts';
 import { classifyRedisError } from './errors.ts';
-import { type Gate, gateOf } from './gate.ts';
 import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './settings.ts';
 
 export type RedisClient = ReturnType<typeof createClient>;
@@ -79,7 +79,8 @@ export class RedisLink {
   constructor(settings: RedisSettings, events: RedisLinkEvents) {
     this.settings = settings;
     this.#events = events;
-    this.#gate = gateOf(settings);
+    const { endpoints, sentinel, username, password, tls } = settings;
+    this.#gate = gateTo('redis', endpoints, sentinel, username, password, tls);
     this.#running = this.#run();
   }
 
@@ -140,11 +141,15 @@ export class RedisLink {
     const tell = (reason: string): void => {
       if (!signal.aborted) this.#events.onLost(reason);
     };
+    const pause = (ms: number, until: AbortSignal): Promise<void> => this.#pause.sleep(ms, until);
     for (let refusals = 0; !signal.aborted; ) {
       const found: { client: RedisClient | null } = { client: null };
       this.#gently = false;
       try {
-        const lost = await this.#gate.attempt(() => this.#reach(found), whyAway, tell, signal);
+        const lost = await this.#gate.attempt(
+          { reach: () => this.#reach(found), whyAway, tell, pause },
+          signal,
+        );
         const { client } = found;
         if (signal.aborted || client === null) break;
         refusals = 0;
