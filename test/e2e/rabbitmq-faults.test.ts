@@ -69,7 +69,7 @@ needs(describe.concurrent, missing)(
       });
     });
 
-    it('a queue that is deleted again and again while etas and retries wait', async () => {
+    it('a queue that is deleted again and again while etas and retries wait', async ({ skip }) => {
       const { server, results } = await servers();
       const place = onRabbit(server, results);
       await using trial = new Trial({ slots: 4, lease, place });
@@ -77,15 +77,23 @@ needs(describe.concurrent, missing)(
       await Promise.all([trial.worker(), trial.worker()]);
       const count = scaled(15, 100);
       const rounds = scaled(2, 10);
+      const waitMs = 1500; // as `later` does
+      const deleteBefore = async (dueMs: number): Promise<void> =>
+        skip((await deleteUnlessDue(server, place.vhost, dueMs)) === 'late', 'the machine stood still');
       for (let round = 1; round <= rounds; round++) {
         const from = [plain.lines.length, retrying.lines.length] as const;
-        plain.tell(JSON.stringify({ count, ms: 10, countdown: 1500 }));
-        retrying.tell(JSON.stringify({ count, ms: 10, countdown: 1500, kind: 'again' }));
-        await Promise.all([plain.line('sent', from[0]), retrying.line('sent', from[1])]);
-        await deleteWhenEmpty(server, place.vhost); // all wait for their time
         const before = 3 * count * (round - 1); // with a retry of each second one
-        await until(() => trial.count('start') > before + count, 'they have begun');
-        await deleteWhenEmpty(server, place.vhost); // retries wait
+        const sentMs = Date.now();
+        plain.tell(JSON.stringify({ count, ms: 10, countdown: waitMs }));
+        retrying.tell(JSON.stringify({ count, ms: 10, countdown: waitMs, kind: 'later' }));
+        await Promise.all([plain.line('sent', from[0]), retrying.line('sent', from[1])]);
+        await deleteBefore(sentMs + waitMs); // all wait for their time
+        await until(() => trial.count('start') >= before + 2 * count, 'all have begun');
+        const begun = trial.ledger.flatMap((entry) =>
+          entry.kind === 'start' && entry.at > sentMs ? [entry.at] : [],
+        );
+        await deleteBefore(Math.min(...begun) + waitMs); // retries wait
+        await until(() => trial.count('start') >= before + 3 * count, 'the retries have begun');
       }
       const { report, counts } = await trial.verdict();
       expect(guilty(report), JSON.stringify(report)).toEqual([]);
@@ -118,10 +126,19 @@ needs(describe.concurrent, missing)(
   },
 );
 
-/** As soon as nothing lies in it, and nobody has anything of it in hand: that would be gone with it. */
-async function deleteWhenEmpty(server: RabbitServerProcess, vhost: string): Promise<void> {
+/**
+ * Deletes the queue as soon as nothing waits in it, and before anything may arrive: what comes in the very moment RabbitMQ says to have, and it is
+ * gone with the queue. What workers have in hand they must keep. `late`: it was not deleted before that.
+ */
+async function deleteUnlessDue(
+  server: RabbitServerProcess,
+  vhost: string,
+  dueMs: number,
+): Promise<'deleted' | 'none' | 'late'> {
   const lookup = `rabbit_amqqueue:lookup({resource, <<"${vhost}">>, queue, <<"celery">>})`;
-  const empty = '[{messages, 0}] -> rabbit_amqqueue:delete(Q, false, true, <<"test">>), io:format("deleted")';
-  const erlang = `case ${lookup} of {ok, Q} -> case rabbit_amqqueue:info(Q, [messages]) of ${empty}; _ -> ok end; _ -> ok end`;
-  await until(async () => (await server.evaluate(erlang)).includes('deleted'), 'it was empty once');
+  const ifEmpty = 'rabbit_amqqueue:delete(Q, false, true, <<"test">>)';
+  const erlang = `case ${lookup} of {ok, Q} -> case ${ifEmpty} of {ok, _} -> io:format("deleted"); _ -> ok end; _ -> ok end`;
+  for (const latestMs = dueMs - 300; Date.now() < latestMs; )
+    if ((await server.evaluate(erlang)).includes('deleted')) return Date.now() < dueMs ? 'deleted' : 'late';
+  return 'none';
 }

@@ -6,6 +6,7 @@ import { UnroutableError } from '../../src/errors.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { claim, idOf, publication } from '../../src/testing/conformance.ts';
 import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
+import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
 import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
@@ -29,8 +30,12 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     server = await RabbitServerProcess.shared();
   });
 
-  async function open(vhost: string, clock: Clock = systemClock): Promise<Transport> {
-    const transport = await openAmqpTransport(server.url(vhost), { queues: [], driver: {} }, clock);
+  async function open(
+    vhost: string,
+    clock: Clock = systemClock,
+    queues: readonly QueueDeclaration[] = [],
+  ): Promise<Transport> {
+    const transport = await openAmqpTransport(server.url(vhost), { queues, driver: {} }, clock);
     closing.push(() => transport.close());
     return transport;
   }
@@ -76,6 +81,25 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     expect(await take(consumer, many.length)).toEqual([...many].sort());
     await transport.publish(later(['new'], 'a', 100));
     expect(await take(consumer, 1)).toEqual(['new']);
+  });
+
+  describe.each(['classic', 'quorum'] as const)('a %s queue that is deleted under its worker', (type) => {
+    const queues = [{ ...plainQueue('a'), type }];
+
+    it('takes nothing along that the worker has, be it begun or not', async () => {
+      const vhost = server.vhost();
+      const transport = await open(vhost, hurried, queues);
+      const consumer = await join(transport, 'a');
+      const first = consumer.claim(() => 100, AbortSignal.timeout(patienceMs)); // room for all that follows
+      await transport.publish([publication('begun', { queue: 'a' })]);
+      const [begun] = await first;
+      await transport.publish(['one', 'two'].map((id) => publication(id, { queue: 'a' })));
+      await until(async () => (await transport.size('a')).claimed === 3, 'they are with it');
+      await (await raw(vhost)).deleteQueue('a');
+      expect(await take(consumer, 2)).toEqual(['one', 'two']);
+      expect(await begun?.settle({ kind: 'ack' })).toBe('settled');
+      await until(async () => (await transport.size('a')).ready === 0, 'none is left');
+    });
   });
 
   it('what comes for a queue that is gone is kept, holds up no other queue, and is delivered when a worker serves it again', async () => {

@@ -64,6 +64,10 @@ export class AmqpConsumer implements Consumer {
   #mendedMs = Number.NEGATIVE_INFINITY;
   /** Copies under way, by the names of what they are of. */
   readonly #sending = new Map<string, Promise<void>>();
+  /** What came from queues that are gone, on its way back. */
+  readonly #rescuing = new Set<Promise<void>>();
+  /** Closed, and what could be given back was. */
+  #hasLeft = false;
   #flowing: Promise<void> | null = null;
   #heeded: AbortSignal | null = null;
   #glancedMs: number;
@@ -84,8 +88,14 @@ export class AmqpConsumer implements Consumer {
         this.#wake();
       },
       acknowledge: (delivery, feed) => feed.acknowledge(delivery),
-      admit: (delivery, feed) => void this.#receive(feed, delivery),
-      charge: (delivery, feed) => void this.#countDeath(feed, delivery),
+      admit: (delivery, feed) => {
+        if (!feed.open) this.#returns.offer(delivery);
+        void this.#receive(feed, delivery);
+      },
+      charge: (delivery, feed) => {
+        if (!feed.open) this.#returns.offer(delivery);
+        void this.#countDeath(feed, delivery);
+      },
       lose: (delivery) => this.#lose(delivery),
       onKept: () => this.#wake(),
     });
@@ -199,6 +209,7 @@ export class AmqpConsumer implements Consumer {
     this.#wake();
     if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await atMost(leaveTimeoutMs, this.#leave(), this.#parts.clock);
+    this.#hasLeft = true;
     for (const feed of this.#all()) this.#end(feed);
     this.#returns.close();
     await this.#link.close();
@@ -440,7 +451,7 @@ export class AmqpConsumer implements Consumer {
     // What the broker's delays cannot say: a few milliseconds.
     while (this.#parts.clock.now() < due && feed.open)
       await this.#parts.clock.sleep(Math.max(1, due - this.#parts.clock.now()));
-    if (!feed.open) return;
+    if (!feed.open) return this.#rescue(feed, [delivery]);
     feed.ready.push(delivery);
     this.#wake();
   }
@@ -467,13 +478,17 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #sendUntilDone(feed: Feed, delivery: AmqpDelivery, marks: Marks, due: number | null): Promise<void> {
-    for (let failures = 0; feed.open; failures++) {
+    for (let failures = 0; !this.#hasLeft; failures++) {
+      const { open } = feed;
+      // From a queue that is gone it comes to nobody else, unless the queue was moved only.
+      if (!open && !(feed.isGone && this.#returns.takeBack(delivery))) return;
       try {
         await this.#resend(delivery, marks, due);
         this.#acknowledge(delivery);
         await nextTurn(); // it goes out
         return;
       } catch {
+        if (!open) this.#returns.offer(delivery);
         await this.#parts.clock.sleep(backoffDelay(patience, failures));
       }
     }
@@ -537,11 +552,35 @@ export class AmqpConsumer implements Consumer {
   /** The channel is gone. What is in hand goes on. */
   #end(feed: Feed): void {
     if (!feed.open) return;
+    const ready = feed.ready.splice(0);
     this.#returns.ended(feed);
     feed.end();
     // It may be the queue that is gone.
     this.#declarations?.forget(feed.queue);
     if (this.#feeds.get(feed.queue) === feed) this.#feeds.delete(feed.queue);
+    void this.#rescue(feed, ready);
+  }
+
+  /**
+   * What was pushed to us and not begun comes to nobody any more when its queue is deleted: it goes into the one that is declared anew. Should
+   * the queue have been moved only, whoever gets the old one is told that it is over, or has taken it before.
+   */
+  async #rescue(feed: Feed, deliveries: readonly AmqpDelivery[]): Promise<void> {
+    if (!feed.isGone || deliveries.length === 0) return;
+    const rescuing = this.#rescueAll(deliveries);
+    this.#rescuing.add(rescuing);
+    await rescuing;
+    this.#rescuing.delete(rescuing);
+  }
+
+  async #rescueAll(deliveries: readonly AmqpDelivery[]): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      const ours = deliveries.filter((delivery) => this.#returns.takeBack(delivery));
+      deliveries = await this.#giveBack(ours);
+      if (deliveries.length === 0 || this.#hasLeft) return;
+      for (const delivery of deliveries) this.#returns.offer(delivery);
+      await this.#parts.clock.sleep(backoffDelay(patience, failures));
+    }
   }
 
   /** Takes no more, and gives back what was pushed ahead. */
@@ -554,6 +593,7 @@ export class AmqpConsumer implements Consumer {
         if (left.length === 0) continue;
         // They are with us still, and come back when the connection closes.
         if (feed.open) feed.ready.unshift(...left);
+        else await this.#rescue(feed, left);
         break;
       }
     }
@@ -561,6 +601,7 @@ export class AmqpConsumer implements Consumer {
 
   async #leave(): Promise<void> {
     await this.#rest();
+    await Promise.all(this.#rescuing);
     for (const queue of this.#queues) if (this.#returns.owes(queue)) await this.#payFor(queue);
     for (const feed of this.#all()) {
       // What is another's comes to somebody when the connection closes, and so does what cannot be sent.
@@ -592,7 +633,10 @@ export class AmqpConsumer implements Consumer {
 
   /** As they were, and whoever gets them next is told nothing. All at once: each waits for the broker's word. Returns those that could not be sent. */
   async #giveBack(deliveries: readonly AmqpDelivery[]): Promise<AmqpDelivery[]> {
-    const sent = deliveries.map((each) => this.#resend(each, marksOf(each), null, leaveTimeoutMs));
+    const sent = deliveries.map((each) => {
+      const due = dueOf(each);
+      return this.#resend(each, marksOf(each), due > this.#parts.clock.now() ? due : null, leaveTimeoutMs);
+    });
     const outcomes = await Promise.allSettled(sent);
     return deliveries.filter((each, index) => {
       const isSent = outcomes[index]?.status === 'fulfilled';

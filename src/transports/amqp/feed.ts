@@ -10,9 +10,9 @@ import type { AmqpDelivery } from './amqp-delivery.ts';
 
 export interface FeedListener {
   onMessage(message: AmqpMessage): void;
-  /** The queue was deleted, or moved: what came from it is given up with the channel. */
+  /** The queue was deleted, or moved. */
   onCancelled(): void;
-  /** The channel is gone, and what came on it is others' now. */
+  /** The channel is gone, and what came on it is others' now, unless the queue is gone, too. */
   onClosed(): void;
 }
 
@@ -41,6 +41,7 @@ export class Feed {
   /** The highest that was. */
   #most = 0;
   #open = true;
+  #isGone = false;
   #arrivals = 0;
   /** How many had come when messages were last seen to wait there; -1: none waited. */
   #waitedAt = -1;
@@ -53,7 +54,9 @@ export class Feed {
     this.#channel = channel;
     this.#acks = new Acks(channel);
     this.#listener = listener;
-    channel.on('error', () => undefined);
+    channel.on('error', (error: unknown) => {
+      this.#isGone ||= isDeleted(error);
+    });
     channel.on('close', () => this.#listener.onClosed());
   }
 
@@ -65,6 +68,11 @@ export class Feed {
     return this.#open;
   }
 
+  /** The queue was deleted as far as is known: nobody else will be given what came from it. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
   /** Lets the broker push so many, beside what was handed out. */
   async allow(more: number): Promise<void> {
     const kept = Math.min(this.kept.size, mostKept);
@@ -74,8 +82,10 @@ export class Feed {
     const missing = this.#tags.length === 0 ? wanted : wanted - this.#prefetch;
     await this.#channel.prefetch(missing, false); // never `global`: quorum queues refuse it
     const { consumerTag } = await this.#channel.consume(this.queue, (message) => {
-      if (message === null) this.#listener.onCancelled();
-      else this.#listener.onMessage(message);
+      if (message === null) {
+        this.#isGone = true;
+        this.#listener.onCancelled();
+      } else this.#listener.onMessage(message);
     });
     this.#tags.push(consumerTag);
     this.#prefetch = wanted;
@@ -175,4 +185,9 @@ export class Feed {
     this.#acks.flush();
     await closeChannel(this.#channel);
   }
+}
+
+/** Not one whose node is away, which keeps its messages. */
+function isDeleted(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 404 && !/home node/.test(error.message);
 }

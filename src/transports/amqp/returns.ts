@@ -105,11 +105,12 @@ export class Returns {
   /** The channel is gone, and the broker may not have heard of all that was acknowledged on it. */
   ended(feed: Feed): void {
     if (!this.#forgotten) for (const key of feed.acknowledged) this.#over.add(key);
-    for (const [key, kept] of this.#kept) if (kept.feed === feed) this.#kept.delete(key);
+    // What is kept and comes from a queue that is gone comes to nobody else, should its holder be dead.
+    for (const [key, kept] of this.#kept) if (kept.feed === feed && !feed.isGone) this.#kept.delete(key);
     for (const delivery of feed.held) {
       if (feed.kept.has(delivery)) continue;
       if (!feed.out.has(delivery)) {
-        if (!this.#forgotten) this.#free.add(delivery.key);
+        this.offer(delivery);
       } else if (this.#forgotten || this.#adrift.has(delivery.key)) this.#parts.lose(delivery);
       else {
         delivery.drift();
@@ -142,6 +143,16 @@ export class Returns {
   isOver({ key }: AmqpDelivery): boolean {
     this.#owed.delete(key);
     return this.#over.has(key);
+  }
+
+  /** It was with us and was not begun: whoever asks may have it. */
+  offer({ key }: AmqpDelivery): void {
+    if (!this.#forgotten) this.#free.add(key);
+  }
+
+  /** Whether it was not begun, and nobody has asked for it; no one else gets it any more. */
+  takeBack({ key }: AmqpDelivery): boolean {
+    return this.#free.take(key);
   }
 
   /** Whether messages lie in the queue that were settled here. */

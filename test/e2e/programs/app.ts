@@ -36,6 +36,14 @@ export const again = app.task('proof.again', { bind: true }, async (task, ms: nu
   return run.end();
 });
 
+/** The same, after one and a half seconds. */
+export const later = app.task('proof.later', { bind: true }, async (task, ms: number) => {
+  const run = begin(task.request.id, task.request.retries);
+  await sleep(ms);
+  if (task.request.retries === 0) throw task.retry({ countdown: 1.5 });
+  return run.end();
+});
+
 /** Blocks the event loop for so many milliseconds, as a task with a long computation does. */
 export const block = app.task('proof.block', { bind: true }, (task, ms: number) => {
   const run = begin(task.request.id, task.request.retries);

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { again, app, block, ledger, step, suicide } from './app.ts';
+import { again, app, block, later, ledger, step, suicide } from './app.ts';
 
-const tasks = { step, again, block, suicide };
+const tasks = { step, again, later, block, suicide };
 
 /** `count` tasks that take `ms` each, sent one after the other with a pause of `everyMs` between; `countdown` in milliseconds. */
 interface Order {
