@@ -387,9 +387,12 @@ export const transportConformance: readonly Case[] = [
         publication('elsewhere', { eta: first, queue: 'other' }),
       ]);
       // On a store that is shared with Python it is there when a worker has seen it.
-      const late = performance.now() + patienceMs;
-      while ((await transport.scheduled('celery', 9)).length < 3)
-        if (performance.now() > late) throw new Error('they are not scheduled');
+      const areScheduled = async (count: number): Promise<void> => {
+        const late = performance.now() + patienceMs;
+        while ((await transport.size('celery')).scheduled < count)
+          if (performance.now() > late) throw new Error('they are not scheduled');
+      };
+      await areScheduled(3);
       const idIn = ({ message }: ScheduledMessage): unknown => message.ok && message.value.headers.id;
       const next = await transport.scheduled('celery', 2);
       assert.deepEqual(
@@ -400,8 +403,12 @@ export const transportConformance: readonly Case[] = [
         ],
       );
       assert.deepEqual((await transport.scheduled('celery', 9)).map(idIn), ['a', 'b', 'c']);
-      await transport.publish([publication('now')]);
+      // A large one is left out, and what comes after it is not.
+      const big = { eta: new Date(first.getTime() + 1), text: 'x'.repeat(1_200_000) };
+      await transport.publish([publication('big', big), publication('now')]);
       assert.equal(idOf(await claiming), 'now');
+      await areScheduled(4);
+      assert.deepEqual((await transport.scheduled('celery', 9)).map(idIn), ['a', 'b', 'c']);
     },
   ),
 

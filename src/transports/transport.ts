@@ -196,6 +196,9 @@ export interface QueueSize {
   readonly claimed: number;
 }
 
+/** Bytes of messages that `Transport.scheduled` gives at a time. */
+export const mostScheduledBytes = 1_000_000;
+
 /** A message that waits for its time. */
 export interface ScheduledMessage {
   readonly due: Date;
@@ -274,8 +277,8 @@ export interface Transport extends AsyncDisposable {
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
   /**
-   * The next messages of this queue that wait for their time, as many as this at most, or as a megabyte holds. Absent where what is scheduled
-   * cannot be looked at.
+   * The next messages of this queue that wait for their time: of so many those that are {@link mostScheduledBytes} together. Of the embedded store
+   * those that are among the next ten thousand of all queues. Absent where what is scheduled cannot be looked at.
    */
   scheduled?(queue: string, most: number): Promise<readonly ScheduledMessage[]>;
   /**

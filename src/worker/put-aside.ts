@@ -22,6 +22,8 @@ export interface Waiting {
 
 /** How many are shown. */
 const mostShown = 100;
+/** A larger body is not remembered: what waits for its time costs a worker no memory. */
+const largestRemembered = 10_000;
 
 export class PutAside {
   readonly #parts: PutAsideParts;
@@ -35,7 +37,7 @@ export class PutAside {
   /** A message is put aside until its time. True: its arrival was told. */
   early(wire: WireMessage, queue: string): boolean {
     const { events, app, transport } = this.#parts;
-    const remembered = transport.scheduled === undefined;
+    const remembered = transport.scheduled === undefined && wire.body.length <= largestRemembered;
     if (!events.on && !remembered) return false;
     const read = decodeTask(wire, decodeOptions(app.config));
     if (!read.ok || read.value.eta === null) return false;

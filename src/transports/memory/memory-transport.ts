@@ -12,19 +12,20 @@ import type { Locks } from '../locks.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusBoard } from '../status.ts';
 import { Quarantine } from '../suspect.ts';
-import type {
-  ConsumeOptions,
-  Consumer,
-  DeadLetter,
-  DeadLetters,
-  Delivery,
-  Publication,
-  QueueSize,
-  ScheduledMessage,
-  Settlement,
-  Transport,
-  TransportFeatures,
-  TransportStatus,
+import {
+  type ConsumeOptions,
+  type Consumer,
+  type DeadLetter,
+  type DeadLetters,
+  type Delivery,
+  mostScheduledBytes,
+  type Publication,
+  type QueueSize,
+  type ScheduledMessage,
+  type Settlement,
+  type Transport,
+  type TransportFeatures,
+  type TransportStatus,
 } from '../transport.ts';
 import { MemoryFanout, MemoryNotices } from './memory-fanout.ts';
 import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
@@ -120,8 +121,14 @@ export class MemoryTransport implements Transport {
   }
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    let left = mostScheduledBytes;
     return this.#queues
       .scheduled(queue, most)
+      .filter(({ entry: { raw } }) => {
+        const fits = raw.length <= left;
+        if (fits) left -= raw.length;
+        return fits;
+      })
       .map(({ due, entry }) => ({ due: new Date(due), message: decodeEnvelope(entry.raw) }));
   }
 

@@ -9,16 +9,17 @@ import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Locks } from '../locks.ts';
 import { StatusBoard } from '../status.ts';
 import type { TransportOptions } from '../topology.ts';
-import type {
-  ConsumeOptions,
-  Consumer,
-  Publication,
-  PublishOptions,
-  QueueSize,
-  ScheduledMessage,
-  Transport,
-  TransportFeatures,
-  TransportStatus,
+import {
+  type ConsumeOptions,
+  type Consumer,
+  mostScheduledBytes,
+  type Publication,
+  type PublishOptions,
+  type QueueSize,
+  type ScheduledMessage,
+  type Transport,
+  type TransportFeatures,
+  type TransportStatus,
 } from '../transport.ts';
 import { Bindings } from './bindings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
@@ -185,7 +186,8 @@ export class RedisTransport implements Transport {
   }
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
-    const reply = await this.#ask(scheduledScript, [queue, String(most)], { buffers: true });
+    const args = [queue, String(most), String(mostScheduledBytes)];
+    const reply = await this.#ask(scheduledScript, args, { buffers: true });
     const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const found: ScheduledMessage[] = [];
     for (let n = 0; n < list.length; n += 2) {

@@ -8,15 +8,16 @@ import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Locks } from '../locks.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusBoard } from '../status.ts';
-import type {
-  ConsumeOptions,
-  Consumer,
-  Publication,
-  QueueSize,
-  ScheduledMessage,
-  Transport,
-  TransportFeatures,
-  TransportStatus,
+import {
+  type ConsumeOptions,
+  type Consumer,
+  mostScheduledBytes,
+  type Publication,
+  type QueueSize,
+  type ScheduledMessage,
+  type Transport,
+  type TransportFeatures,
+  type TransportStatus,
 } from '../transport.ts';
 import { insertMessage, makeReady, type Place, ringForAll, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
@@ -191,19 +192,23 @@ class SqliteTransport implements Transport {
   }
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
-    const rows = this.store.read((sql) =>
-      sql(
-        `SELECT due, envelope FROM (
-           SELECT due, envelope, sum(length(envelope)) OVER (ORDER BY due, seq) AS bytes FROM (
-             SELECT due, seq, envelope FROM scheduled JOIN message USING (seq) WHERE queue = ? AND due > ? ORDER BY due, seq LIMIT ?
-           )
-         ) WHERE bytes <= ${mostShown} ORDER BY due`,
-      ).all(queue, this.#clock.now(), most),
-    );
-    return rows.map(({ due, envelope }) => ({
-      due: new Date(Number(due)),
-      message: decodeEnvelope(envelope instanceof Uint8Array ? envelope : String(envelope)),
-    }));
+    // The size of a message is known when it is read: one after another, as all may be a gigabyte.
+    return this.store.read((sql) => {
+      const rows = sql(
+        `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${mostLookedAt})
+         JOIN message USING (seq) WHERE queue = ? ORDER BY due, seq LIMIT ?`,
+      ).all(this.#clock.now(), queue, most);
+      const found: ScheduledMessage[] = [];
+      let left = mostScheduledBytes;
+      for (const { due = null, seq = null } of rows) {
+        const envelope = sql('SELECT envelope FROM message WHERE seq = ?').get(seq)?.envelope;
+        const stored = envelope instanceof Uint8Array ? envelope : String(envelope);
+        if (stored.length > left) continue;
+        left -= stored.length;
+        found.push({ due: new Date(Number(due)), message: decodeEnvelope(stored) });
+      }
+      return found;
+    });
   }
 
   hasten(queue: string, due: readonly number[]): Promise<number> {
@@ -253,8 +258,8 @@ function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unkn
 /** So many messages are deleted in one transaction: a queue of a million would block the event loop, and all other programs, for seconds. */
 const purgeBatch = 1000;
 
-/** Characters of messages that are shown at a time. */
-const mostShown = 1_000_000;
+/** Of a schedule of millions: to look through all of it for one queue would block the event loop for seconds. */
+const mostLookedAt = 10_000;
 
 type Rows = readonly Record<string, SqlValue>[];
 

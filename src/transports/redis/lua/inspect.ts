@@ -25,19 +25,24 @@ return {ready, redis.call('ZCARD', schedule_key(queue)) - overdue, claimed}
 `,
 );
 
-/** ARGV: prefix, queue, how many. Reply: of the next ones that are not due yet, their times and what is stored, up to a megabyte. */
+/**
+ * One after another, as all at once may be a gigabyte.
+ *
+ * ARGV: prefix, queue, how many, how many bytes. Reply: of the next ones that are not due yet, their times and what is stored. What would be
+ * more bytes together is left out.
+ */
 export const scheduledScript: RedisScript = redisScript(
   'scheduled',
   `${queuesLua}
-local reply, bytes = {}, 0
-local key, now = schedule_key(ARGV[2]), text(server_ms())
-local due_at = redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
-for n = 1, #due_at, 2 do
-  local stored = string.match(due_at[n], '^%d+:(.*)$')
-  bytes = bytes + #due_at[n]
-  if bytes > 1000000 then break end
-  if stored then
-    reply[#reply + 1] = due_at[n + 1]
+local reply, left = {}, tonumber(ARGV[4])
+local key, after = schedule_key(ARGV[2]), '(' .. text(server_ms())
+for n = 0, tonumber(ARGV[3]) - 1 do
+  local found = redis.call('ZRANGEBYSCORE', key, after, '+inf', 'WITHSCORES', 'LIMIT', n, 1)
+  if not found[1] then break end
+  local stored = string.match(found[1], '^%d+:(.*)$')
+  if stored and #stored <= left then
+    left = left - #stored
+    reply[#reply + 1] = found[2]
     reply[#reply + 1] = stored
   end
 end
