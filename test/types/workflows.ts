@@ -181,6 +181,8 @@ const dynamic: Signature<[number], number> = chain<[number], number>(steps);
 for await (const result of await list.delay()) same<AsyncResult<number>>()<typeof result>();
 
 // A web request keeps a group by its chord's frozen result.
-await chord(group([add.s(1, 2)]), total.s()).freeze().result.parent?.save();
+await chord(group([add.s(1, 2)]), total.s())
+  .freeze()
+  .result.parent?.save();
 
 export { counted, dynamic, full, pieces, ready, shown, streamed, sums, text, waiting, waits };
