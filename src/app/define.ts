@@ -33,6 +33,7 @@ export function defineTask(
     app,
     options,
     run: body,
+    [Symbol.for('nodejs.util.inspect.custom')]: () => `[Task: ${name}]`,
     async delay(...args: readonly unknown[]): Promise<AsyncResult<unknown>> {
       return submit(app, callee, spread(args), noOptions);
     },

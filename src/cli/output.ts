@@ -111,3 +111,8 @@ export function shown(value: unknown, colors = false): string {
     maxStringLength: 10_000,
   });
 }
+
+/** `1 task`, `2 tasks`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

@@ -30,7 +30,7 @@ import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { configure } from './configuration/load.ts';
 import { examples } from './examples.ts';
-import { reflowed } from './terminal/reflow.ts';
+import { reflowed, widthOf } from './terminal/reflow.ts';
 
 /** The whole command line. */
 export function createProgram(): Command {
@@ -89,13 +89,16 @@ or the embedded store of this folder, .umbel/store.db.`,
     const shown = examples[name];
     if (shown !== undefined) command.addHelpText('after', `\nExamples:\n  ${shown.join('\n  ')}`);
     command
+      .helpOption('-h, --help', 'Show help.')
       .exitOverride()
       .showSuggestionAfterError()
       .showHelpAfterError(`Try: ${fullName(command)} --help`)
       .configureOutput({
+        getOutHelpWidth: () => widthOf(process.stdout),
+        getErrHelpWidth: () => widthOf(process.stderr),
         outputError: (text) => process.stderr.write(oneLine(text)), // one line, however long
-        writeOut: (text) => process.stdout.write(reflowed(text, process.stdout.columns ?? 80)),
-        writeErr: (text) => process.stderr.write(reflowed(text, process.stderr.columns ?? 80)),
+        writeOut: (text) => process.stdout.write(reflowed(text, widthOf(process.stdout))),
+        writeErr: (text) => process.stderr.write(reflowed(text, widthOf(process.stderr))),
       })
       // At 80 columns there must be room for what a command does.
       .configureHelp({ sortSubcommands: false, minWidthToWrap: 24, subcommandTerm: termOf });

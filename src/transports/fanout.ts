@@ -37,6 +37,8 @@ export interface Subscription {
   readonly ttlMs: number;
   /** After so long without its listener the queue is removed, milliseconds. */
   readonly expiresMs: number;
+  /** Somebody listens by this queue already: of the two each hears a part. Told at the beginning, where listeners have queues. */
+  readonly onShared?: () => void;
 }
 
 /** Gets what is told, also what cannot be read. Must not throw. */

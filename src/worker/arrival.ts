@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../transports/transport.ts';
 import { NoSource } from './sources.ts';
+import { warnOfTwin } from './twin.ts';
 
 export interface ArrivalRules {
   readonly clock: Clock;
@@ -80,17 +81,13 @@ function leave({ source, deafen }: Arrived): Promise<void> {
   return source.close();
 }
 
-/** Celery's DuplicateNodenameWarning, where the store knows who is there: RabbitMQ does not. */
+/** Where the store knows who is there. RabbitMQ does not: there it is seen by the ear for commands. */
 async function lookForTwin({ transport }: Stores, name: string, logger: Logger): Promise<void> {
   const workers = await transport.fanout.workers().catch((error: unknown) => {
     if (error instanceof BrokerUnavailable) throw error;
     return null; // what the store refuses it says better to who joins
   });
-  if (workers?.includes(name) !== true) return;
-  logger.warn(
-    { node: name },
-    `another worker is named ${name}, or one of this name died a moment ago: of two, one hides the other in status, inspect and events; give each a name of its own: -n name@%h`,
-  );
+  if (workers?.includes(name) === true) warnOfTwin(name, logger);
 }
 
 /** What cannot be opened on this machine will not mend itself. */

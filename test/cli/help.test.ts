@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
-import { reflowed } from '../../src/cli/terminal/reflow.ts';
+import { reflowed, widthOf } from '../../src/cli/terminal/reflow.ts';
 
 function* every(command: Command): Iterable<Command> {
   yield command;
@@ -25,6 +25,17 @@ test.each([80, 200])('at %i columns the help of each command fits', (width) => {
     expect(text.split('\n').filter((line) => line.length > width)).toEqual([]);
   }
   expect(commands).toBeGreaterThan(40);
+});
+
+test('--help is described alike everywhere, and a terminal without columns is an ordinary one', () => {
+  for (const command of every(createProgram())) {
+    const help = command
+      .createHelp()
+      .visibleOptions(command)
+      .find(({ long }) => long === '--help');
+    expect([command.name(), help?.description]).toEqual([command.name(), 'Show help.']);
+  }
+  expect([widthOf({ columns: 0 }), widthOf({}), widthOf({ columns: 200 })]).toEqual([80, 80, 200]);
 });
 
 test('prose is folded where it does not fit, and what people copy is left as it is', () => {

@@ -35,6 +35,14 @@ test('the shell has the application, its tasks and the canvas at hand, and await
   });
 });
 
+test('the shell knows tasks by the names of their exports, and shows them in a line', async () => {
+  const folder = project({ 'app.js': `${shop}export const addUp = app.tasks.get('shop.add');\n` });
+  expect(await shell(folder, 'addUp\n({ all: [addUp, add] })\n')).toMatchObject({
+    stdout: '[Task: shop.add]\n{ all: [ [Task: shop.add], [Task: shop.add] ] }\n',
+    stderr: '',
+  });
+});
+
 test('the shell ends at the first line that throws, with exit code 1, and says what it was not given to the end', async () => {
   const folder = project({ 'app.js': shop });
   expect(await shell(folder, '1\nnope\n2\n')).toMatchObject({

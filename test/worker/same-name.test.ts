@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
-import { appOn, onEachBroker, workerOf } from './everywhere.ts';
+import { allBrokers, appOn, onEachBroker, workerOf } from './everywhere.ts';
 
-// RabbitMQ does not know who is there.
-onEachBroker(['memory', 'sqlite', 'redis'], (_, newUrls) => {
+onEachBroker(allBrokers, (_, newUrls) => {
   it('a worker says that another has its name; one with a name of its own says nothing', async () => {
     const urls = await newUrls();
     const said = (text: string): boolean => /another worker is named twin@here,/.test(text);

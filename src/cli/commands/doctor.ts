@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import { fileOfApp } from '../../app/load-app.ts';
 import { appSpec, type CommonOptions, optionsOf, withApp } from '../common.ts';
 import type { Finding } from '../doctor/finding.ts';
-import type { Output } from '../output.ts';
-import { folded } from '../terminal/reflow.ts';
+import { counted, type Output } from '../output.ts';
+import { folded, widthOf } from '../terminal/reflow.ts';
 import { exitCode } from '../usage.ts';
 
 interface DoctorOptions extends CommonOptions {
@@ -80,15 +80,11 @@ async function doctor(options: DoctorOptions): Promise<void> {
   });
 }
 
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
-}
-
 const order: readonly Finding['level'][] = ['error', 'warning', 'note'];
 
 function show(output: Output, { check, level, what, why, mend }: Finding): void {
   // On a terminal it fits; elsewhere each is one line.
-  const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  const width = process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY;
   const part = (name: string, text: string): string =>
     `  ${name} ${folded(text, width - 8).join(`\n${' '.repeat(8)}`)}`;
   const title = folded(`${level}: ${what} [${check}]`, width).join('\n');

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { camel } from '../../app/spelling.ts';
 import { version } from '../../lib/version.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
-import { shown } from '../output.ts';
+import { counted, shown } from '../output.ts';
 
 /** `umbel report`: what belongs into a bug report. */
 export function reportCommand(): Command {
@@ -28,7 +28,7 @@ async function report(options: ReportOptions): Promise<void> {
     const system = { system: platform(), release: release(), arch: process.arch };
     output.say(`software -> ${pairs(software)}`);
     output.say(`platform -> ${pairs(system)}`);
-    output.say(`app      -> ${app.name}, ${app.tasks.names().length} tasks`);
+    output.say(`app      -> ${app.name}, ${counted(app.tasks.names().length, 'task')}`);
     output.say('');
     const known = sourcesOf(app);
     const sources = Object.fromEntries(

@@ -5,12 +5,13 @@ import { inspect } from 'node:util';
 import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import * as canvas from '../../app/compose.ts';
+import { fileOfApp, loadModule } from '../../app/load-app.ts';
 import * as outcomes from '../../app/outcome.ts';
 import type { AnyTask } from '../../app/task.ts';
 import { crontab } from '../../schedules/crontab.ts';
 import { every } from '../../schedules/every.ts';
 import { solar } from '../../schedules/solar.ts';
-import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { appSpec, type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { exitCode, UsageError } from '../usage.ts';
 
 /** `umbel shell`: a prompt with the application, its tasks and the canvas at hand. */
@@ -21,7 +22,8 @@ export function shellCommand(): Command {
     .addHelpText(
       'after',
       `
-At hand: app, tasks (by their whole names), each task by the last part of its name; chain, group, chord,
+At hand: app, tasks (by their whole names), each task by the last part of its name,
+and by the name that your module exports it by; chain, group, chord,
 chunks, map, starmap; crontab, every, solar. Expressions may await. Ctrl-D ends it.
 
 Examples:
@@ -45,6 +47,7 @@ async function shell(options: ShellOptions): Promise<void> {
       every,
       solar,
       ...short,
+      ...(await exported(options)),
       app,
       tasks: byName(app),
     };
@@ -104,6 +107,20 @@ function define({ context }: REPLServer, atHand: object): void {
 
 function byName(app: App): Readonly<Record<string, AnyTask>> {
   return Object.fromEntries(app.tasks.names().flatMap((name) => pair(name, app.tasks.get(name))));
+}
+
+/** Tasks by the names under which the module of the application exports them. */
+async function exported(options: ShellOptions): Promise<Readonly<Record<string, unknown>>> {
+  const spec = appSpec(options);
+  if (spec === undefined || options.withoutTasks) return {};
+  const module = await loadModule(fileOfApp(spec)); // it is there already
+  return Object.fromEntries(
+    Object.entries(module).filter(([name, value]) => name !== 'default' && isTask(value)),
+  );
+}
+
+function isTask(value: unknown): boolean {
+  return typeof value === 'function' && 'applyAsync' in value;
 }
 
 /** `shop.add` as `add`, where no other task is called that and it can be written. */

@@ -1,5 +1,10 @@
 // Prose that fits. Pure.
 
+/** Of a terminal; some say that they have no columns. */
+export function widthOf({ columns }: { readonly columns?: number }): number {
+  return columns || 80;
+}
+
 /**
  * Folds paragraphs that are wider than `width`: what stands at the left margin is prose; what is indented (lists, examples, which people copy)
  * stays as it is.

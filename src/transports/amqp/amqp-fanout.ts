@@ -117,6 +117,7 @@ export class AmqpFanout implements Fanout {
       await this.#consume(connection, listening, subscription.queue);
     } catch (error) {
       if (!isRefused(error)) throw error;
+      if (error.code === 405 && listening.channel === null) subscription.onShared?.();
       // Another declared a queue of this name in its own way, or has it for itself: the name means nothing, the binding does.
       await this.#consume(connection, listening, `${subscription.queue}.${randomUUID()}`);
     }
@@ -129,12 +130,13 @@ export class AmqpFanout implements Fanout {
     failed.catch(() => undefined);
     const declare = async (): Promise<void> => {
       await assertExchange(channel, exchange);
-      await channel.assertQueue(queue, {
+      const { consumerCount } = await channel.assertQueue(queue, {
         durable: false,
         autoDelete: true,
         messageTtl: ttlMs,
         expires: expiresMs,
       });
+      if (consumerCount > 0 && listening.channel === null) listening.subscription.onShared?.();
       for (const key of keys) await channel.bindQueue(queue, exchange.name, key);
       await channel.consume(
         queue,
@@ -155,6 +157,6 @@ function assertExchange(channel: AmqpChannel, { name, type, durable }: FanoutExc
 }
 
 /** 405: it is another connection's own. 406: it is declared otherwise. */
-function isRefused(error: unknown): boolean {
+function isRefused(error: unknown): error is Error & { readonly code: 405 | 406 } {
   return error instanceof Error && 'code' in error && (error.code === 405 || error.code === 406);
 }

@@ -8,6 +8,7 @@ import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
 import type { Fanout } from '../../transports/fanout.ts';
 import { listen } from '../ear.ts';
+import { warnOfTwin } from '../twin.ts';
 import { OncePerMinute } from '../unknown-task.ts';
 import { CommandError, noReply, type Panel } from './panel.ts';
 import { commands } from './registry.ts';
@@ -73,6 +74,7 @@ export class RemoteControl implements Service {
       queue: `${panel.name}.${control.name}`,
       ttlMs,
       expiresMs,
+      onShared: () => warnOfTwin(panel.name, panel.logger),
     };
     const onRefused = (error: unknown): void =>
       panel.logger.warn({ err: error }, `cannot be controlled from afar yet: ${String(error)}`);
