@@ -95,10 +95,13 @@ needs(describe, noRabbit)('RabbitMQ', () => {
       const [begun] = await first;
       await transport.publish(['one', 'two'].map((id) => publication(id, { queue: 'a' })));
       await until(async () => (await transport.size('a')).claimed === 3, 'they are with it');
-      await (await raw(vhost)).deleteQueue('a');
+      const channel = await raw(vhost);
+      await channel.deleteQueue('a');
       expect(await take(consumer, 2)).toEqual(['one', 'two']);
       expect(await begun?.settle({ kind: 'ack' })).toBe('settled');
       await until(async () => (await transport.size('a')).ready === 0, 'none is left');
+      await channel.deleteQueue('a'); // it is nobody's any more to say that one was done
+      await consumer.close();
     });
   });
 

@@ -616,19 +616,23 @@ export class AmqpConsumer implements Consumer {
   async #payFor(queue: string): Promise<void> {
     const { connection } = this.#link;
     if (connection === null) return;
-    const feed = await Feed.open(connection, queue, silent);
-    while (this.#returns.owes(queue)) {
-      const message = await feed.fetch();
-      if (message === null) break;
-      const delivery = new AmqpDelivery(queue, message, feed, this.#settle);
-      feed.came(delivery);
-      if (this.#returns.isOver(delivery)) feed.acknowledge(delivery);
-      else {
-        await this.#giveBack([delivery]);
-        if (!message.fields.redelivered) break;
+    try {
+      const feed = await Feed.open(connection, queue, silent);
+      while (this.#returns.owes(queue)) {
+        const message = await feed.fetch();
+        if (message === null) break;
+        const delivery = new AmqpDelivery(queue, message, feed, this.#settle);
+        feed.came(delivery);
+        if (this.#returns.isOver(delivery)) feed.acknowledge(delivery);
+        else {
+          await this.#giveBack([delivery]);
+          if (!message.fields.redelivered) break;
+        }
       }
+      await feed.close();
+    } catch {
+      // The queue is gone, and what lay in it, or the connection.
     }
-    await feed.close();
   }
 
   /** As they were, and whoever gets them next is told nothing. All at once: each waits for the broker's word. Returns those that could not be sent. */
