@@ -75,9 +75,9 @@ export function againOptions(
     messageId,
     timestamp,
     type,
-    userId,
     appId,
   } = properties;
+  // Not the `userId`: RabbitMQ takes it from a connection of that user only, and closes the channel of any other.
   const given = {
     contentType,
     contentEncoding,
@@ -88,7 +88,6 @@ export function againOptions(
     messageId,
     timestamp,
     type,
-    userId,
     appId,
   };
   const options = Object.fromEntries(
