@@ -9,7 +9,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'schedule delete': ['umbel -A ./app.ts schedule delete nightly'],
   'schedule history': ['umbel -A ./app.ts schedule history nightly'],
   'schedule preview': ['umbel -A ./app.ts schedule preview nightly'],
-  'schedule import': ['umbel -A ./app.ts schedule import schedules.json'],
+  'schedule import': ['umbel -A ./app.ts schedule import --file schedules.json'],
   'dead list': ['umbel dead list', 'umbel -b redis://localhost/0 dead list -Q celery --json'],
   'dead show': ['umbel dead show 17', 'umbel dead show 17 --raw > message.json'],
   'dead replay': ['umbel dead replay 17 18', 'umbel dead replay --all -Q slow'],

@@ -39,7 +39,6 @@ export function createProgram(): Command {
     .description('Tasks, workers and their results: Celery for TypeScript.')
     .version(version, '-V, --version', 'Print the version.')
     .helpOption('-h, --help', 'Show help.')
-    .helpCommand('help [command]', 'Show help for a command.')
     .addHelpText(
       'after',
       `
@@ -88,6 +87,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     withForeignOptions(command, name);
     const shown = examples[name];
     if (shown !== undefined) command.addHelpText('after', `\nExamples:\n  ${shown.join('\n  ')}`);
+    if (command.commands.length > 0) command.helpCommand('help [command]', 'Show help for a command.');
     command
       .helpOption('-h, --help', 'Show help.')
       .exitOverride()
