@@ -47,12 +47,21 @@ export function toOptions(
     priority: Math.min(255, Math.max(0, priority)),
     ...(correlationId !== null && { correlationId }),
     ...(replyTo !== null && { replyTo }),
-    ...(typeof other.app_id === 'string' && { appId: other.app_id }),
-    ...(typeof other.type === 'string' && { type: other.type }),
-    ...(typeof other.timestamp === 'number' && { timestamp: other.timestamp }),
+    ...(isShort(other.app_id) && { appId: other.app_id }),
+    ...(isShort(other.type) && { type: other.type }),
+    ...(isTime(other.timestamp) && { timestamp: other.timestamp }),
     // No `expiration`: RabbitMQ would drop the message without a word, and nobody would say that the task expired.
     mandatory: true,
   };
+}
+
+/** Text that AMQP takes as a property. */
+function isShort(value: unknown): value is string {
+  return typeof value === 'string' && Buffer.byteLength(value) <= 255;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** The same message again, with other marks on the outside. */

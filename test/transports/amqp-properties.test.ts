@@ -1,4 +1,4 @@
-// RabbitMQ takes a message that names its user from a connection of that user only.
+// Properties that a sender has set beside what Celery does. RabbitMQ takes a message that names its user from a connection of that user only.
 import { randomUUID } from 'node:crypto';
 import { expect, it, onTestFinished } from 'vitest';
 import { AmqpLink } from '../../src/clients/amqp/link.ts';
@@ -44,4 +44,21 @@ needs(it, noRabbit)('a message that names another user can be put aside and give
       ({ name, messages }) => name.startsWith('celery_delayed_') && messages === 1,
     );
   await until(isAside, 'a message in the delays');
+});
+
+it('what the sender set goes on with the message, and what AMQP has no place for is left out', () => {
+  const { message } = publication('a');
+  const withOthers = (other: object) =>
+    toOptions({ ...message, properties: { ...message.properties, other: { ...other } } });
+  const good = { app_id: 'shop', type: 'order', timestamp: 1_700_000_000 };
+  expect(withOthers(good)).toMatchObject({ appId: 'shop', type: 'order', timestamp: 1_700_000_000 });
+  const bad = withOthers({
+    app_id: 'x'.repeat(256),
+    type: 5,
+    timestamp: -1.5,
+    user_id: 'web',
+    message_id: 'm',
+  });
+  for (const name of ['appId', 'type', 'timestamp', 'userId', 'messageId'])
+    expect(bad).not.toHaveProperty(name);
 });
