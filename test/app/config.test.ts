@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type AppOptions, type Environment, resolveConfig } from '../../src/app/config.ts';
 import { ConfigError } from '../../src/errors.ts';
@@ -264,5 +265,12 @@ describe('the settings', () => {
       expect(error).toBeInstanceOf(ConfigError);
       expect(String(error)).not.toContain('secret');
     }
+  });
+
+  it('are all in the documentation', () => {
+    const root = new URL('../../docs/', import.meta.url);
+    const pages = (readdirSync(root, { recursive: true }) as string[]).filter((page) => page.endsWith('.md'));
+    const text = pages.map((page) => readFileSync(new URL(page, root), 'utf8')).join('');
+    expect(Object.keys(resolveConfig()).filter((name) => !text.includes(name))).toEqual([]);
   });
 });

@@ -133,3 +133,24 @@ describe('the program understands what is shown', () => {
     ]);
   });
 });
+
+test('docs/cli-options.md has every option of every command', async () => {
+  const program = createProgram();
+  const common = new Set(program.options.map(({ flags }) => flags));
+  let page = `# Options of the command line
+
+Every option of every command, as \`umbel COMMAND --help\` tells it. Those that all commands have are in
+[The command line](cli.md#common-options), with what the commands say and do. (Written by its test: \`npx vitest run test/cli/documented.test.ts -u\`.)
+`;
+  for (const command of every(program)) {
+    const own = command.createHelp().visibleOptions(command);
+    const rows = own.filter(({ flags, long }) => long !== '--help' && !common.has(flags));
+    if (command.parent === null || rows.length === 0) continue;
+    const name =
+      command.parent.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`;
+    page += `\n## ${name}\n\n${command.description()}\n\n| option | |\n|---|---|\n`;
+    for (const { flags, description } of rows)
+      page += `| \`${flags.replaceAll('|', '\\|')}\` | ${description.replaceAll('|', '\\|')} |\n`;
+  }
+  await expect(page).toMatchFileSnapshot(join(root, 'docs/cli-options.md'));
+});
