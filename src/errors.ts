@@ -177,6 +177,19 @@ export class StoreError extends UmbelError {
   }
 }
 
+/** These dead letters were put there by another program, and do not say of which queue they are: they can only be discarded. */
+export class NotReplayableError extends StoreError {
+  override readonly code: string = 'UMBEL_NOT_REPLAYABLE';
+  readonly ids: readonly number[];
+
+  constructor(ids: readonly number[]) {
+    super(
+      `dead letters that another program has put there do not say of which queue they are; they can only be discarded: ${ids.slice(0, 10).join(', ')}${ids.length > 10 ? ' …' : ''}`,
+    );
+    this.ids = ids;
+  }
+}
+
 /**
  * The embedded store's file was deleted, replaced or damaged while it was in use: what is written now would be lost. Restore the file,
  * or begin with an empty one, and start the program again; a worker ends by itself.

@@ -63,6 +63,7 @@ export {
   InvalidArgumentsError,
   LeaseLostError,
   MaxRetriesExceeded,
+  NotReplayableError,
   NotSerializableError,
   PartlySentError,
   PayloadTooLargeError,

@@ -1,5 +1,5 @@
 // Going through a broker's dead letters, which may be many, and changing some of them, slowly if need be.
-import { ConfigError } from '../errors.ts';
+import { ConfigError, NotReplayableError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { DeadLetters } from '../transports/transport.ts';
 import { matcherOf, opened } from './dead-letter-filter.ts';
@@ -140,6 +140,7 @@ async function sweepThrough(
   pace: Pace,
   act: Act,
 ): Promise<void> {
+  const foreign: number[] = [];
   while (rest.size > 0) {
     await pace.turn(); // what may be long is waited for before anything is held
     const until = performance.now() + longestHoldMs;
@@ -148,10 +149,15 @@ async function sweepThrough(
     const confirm = (): void => {
       if (last !== null && rest.delete(last)) act(last);
     };
-    await sweep(async (id) => {
+    await sweep(async (id, read) => {
       confirm(); // it would not ask for the next one if the last had gone wrong
       last = null;
       if (!rest.has(id)) return 'keep';
+      if (verb === 'replay' && read().queue === '') {
+        foreign.push(id); // the others are replayed all the same
+        rest.delete(id);
+        return 'keep';
+      }
       if (acted++ > 0) {
         if (performance.now() + pace.waitMs > until) return 'stop';
         await pace.turn();
@@ -160,8 +166,9 @@ async function sweepThrough(
       return verb;
     });
     confirm();
-    if (acted === 0) return; // the others are not there
+    if (acted === 0) break; // the others are not there
   }
+  if (foreign.length > 0) throw new NotReplayableError(foreign);
 }
 
 /** Lets pass so many in a second. What a slow store has cost is caught up for a moment only: no floods. */

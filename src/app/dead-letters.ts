@@ -105,7 +105,7 @@ export class DeadLetters {
    * Puts them back into their queues, oldest first, each with a clean record: it may fail or be delivered as often as a new one. What dies
    * again meanwhile, or dies only now, is left alone. Each is in its queue before it is no dead letter any more: a process that dies in
    * between leaves it twice (on RabbitMQ) rather than not at all.
-   * @throws the signal's reason
+   * @throws the signal's reason; NotReplayableError for those that another program has put there, after the others were replayed
    */
   replay(which: DeadLetterChoice, pace: DeadLetterPace = {}): Promise<DeadLettersChanged> {
     return this.#change('replay', which, pace);

@@ -33,7 +33,7 @@ function ofOne(verb: Verb, summary: string): Route {
         parameters: [deadLetterId],
         responses: {
           200: { description: 'It is done.', content: jsonContent(ref('DeadLettersChanged')) },
-          ...problems(400, 401, 404, 503),
+          ...problems(400, 401, 404, 409, 503),
         },
       }),
   };
@@ -60,7 +60,7 @@ function ofMany(verb: Verb, summary: string): Route {
         parameters: changeParameters(),
         responses: {
           200: { description: 'What was done.', content: jsonContent(ref('DeadLettersChanged')) },
-          ...problems(400, 401, 429, 503),
+          ...problems(400, 401, 409, 429, 503),
         },
       }),
   };

@@ -97,7 +97,7 @@ const reasons: Readonly<Record<number, string>> = {
   400: 'The query, a header or the JSON is wrong.',
   401: 'No API key, or a wrong one.',
   404: 'There is none of that name or id.',
-  409: 'Another call has this task_id.',
+  409: 'Another call has this task_id; or the dead letter is of another program, and can only be discarded.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   422: 'The arguments do not fit the task, or the Idempotency-Key was used for another request.',

@@ -4,6 +4,7 @@ import {
   BrokerUnavailable,
   DuplicateTaskError,
   InvalidArgumentsError,
+  NotReplayableError,
   NotSerializableError,
   PayloadTooLargeError,
   ReservedNameError,
@@ -93,6 +94,7 @@ export function toProblem(error: unknown): Problem {
       const errors = [{ path: error.path, message: error.message }];
       return new Problem(422, error.message, { code, errors, cause: error });
     }
+    if (error instanceof NotReplayableError) return new Problem(409, error.message, { code, cause: error });
     if (error instanceof DuplicateTaskError) return new Problem(409, error.message, { code, cause: error });
     if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
     if (error instanceof SendUnconfirmed) {

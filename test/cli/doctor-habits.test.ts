@@ -115,8 +115,11 @@ app.task('another.task', () => 1);
   });
 
   // In this process: only the code is looked at.
-  test.each(readdirSync('examples'))('for examples/%s', async (name) => {
-    const path = new URL(`../../examples/${name}/app.ts`, import.meta.url).pathname;
+  const examples = readdirSync('examples', { recursive: true }) as string[];
+  test.each(
+    examples.filter((file) => /^[^/]+\/(?:src\/)?app\.ts$/.test(file)),
+  )('for examples/%s', async (file) => {
+    const path = new URL(`../../examples/${file}`, import.meta.url).pathname;
     const { app }: { app: App } = await import(path);
     const sources = readSources(app, path);
     // A guard: these would be found if the tasks were not.

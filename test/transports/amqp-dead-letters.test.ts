@@ -93,7 +93,7 @@ needs(describe, noRabbit)('dead letters on RabbitMQ', () => {
 
   it('what another program has put there is found again, and can be discarded', async () => {
     const vhost = server.vhost();
-    const { app } = await dead(server.url(vhost), 1);
+    const { app, ran, accept } = await dead(server.url(vhost), 1);
     await using link = new AmqpLink(amqpSettings(server.url(vhost), 'broker'));
     const channel = await (await link.ready(patienceMs)).createConfirmChannel();
     channel.publish('', 'umbel.dead', Buffer.from('what is this'), { contentType: 'text/plain' });
@@ -101,8 +101,16 @@ needs(describe, noRabbit)('dead letters on RabbitMQ', () => {
     const [id = 0, ...others] = await app.deadLetters.find({ text: 'what is this' });
     expect(others).toEqual([]);
     expect((await app.deadLetters.get(id))?.call).toBeNull();
-    await expect(app.deadLetters.replay(id)).rejects.toThrow('it can only be discarded');
+    await expect(app.deadLetters.replay(id)).rejects.toMatchObject({
+      code: 'UMBEL_NOT_REPLAYABLE',
+      ids: [id],
+    });
+    await app.send('shop.pack', [], { taskId: 'call-1' });
+    await until(async () => (await app.deadLetters.count()) === 3);
+    accept();
+    await expect(app.deadLetters.replay({})).rejects.toMatchObject({ ids: [id] }); // those around it are replayed
+    await until(() => ran.length === 2);
     expect((await app.deadLetters.discard(id)).done).toEqual([id]);
-    expect(await app.deadLetters.count()).toBe(1);
+    expect(await app.deadLetters.count()).toBe(0);
   });
 });

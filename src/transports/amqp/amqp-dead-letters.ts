@@ -2,7 +2,7 @@
 // is then where it was.
 import { createHash } from 'node:crypto';
 import { type AmqpChannel, type AmqpMessage, closeChannel } from '../../clients/amqp/link.ts';
-import { StoreError } from '../../errors.ts';
+import { NotReplayableError } from '../../errors.ts';
 import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
 import { copyMark } from './copies.ts';
 import { deadQueue } from './declare.ts';
@@ -107,10 +107,7 @@ export class AmqpDeadLetters implements DeadLetters {
 
   /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id, and marked so. */
   async #publish(message: AmqpMessage, { id, queue }: About): Promise<void> {
-    if (queue === '')
-      throw new StoreError(
-        `dead letter ${id} was put there by another program, and does not say which queue it is of; it can only be discarded`,
-      );
+    if (queue === '') throw new NotReplayableError([id]);
     const outgoing = {
       id: '',
       exchange: '',
