@@ -10,7 +10,8 @@ export function tellHowProcessesEnd(): void {
   const watched = (...args: Parameters<typeof fork>): ChildProcess => {
     const child = fork(...args);
     child.once('exit', (code, signal) => {
-      if (!child.killed) process.stderr.write(`the test process ${child.pid} ended: ${signal ?? code}\n`);
+      if (!child.killed && code !== 0)
+        process.stderr.write(`the test process ${child.pid} ended: ${signal ?? code}\n`);
     });
     return child;
   };
@@ -21,7 +22,12 @@ export function tellHowProcessesEnd(): void {
 /** In a process that runs a test file: says who ended it, when it was not vitest, which stops it by a signal. */
 export function tellWhoEndsUs(): void {
   const { testPath } = expect.getState();
+  let isTold = false;
+  process.on('message', (message) => {
+    isTold ||= typeof message === 'object' && message !== null && Reflect.get(message, 'type') === 'stop';
+  });
   process.once('exit', (code) => {
+    if (isTold) return;
     writeSync(
       2,
       `${new Error(`the test process ${process.pid} ends itself with code ${code}: ${testPath}`).stack}\n`,
