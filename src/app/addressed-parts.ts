@@ -2,12 +2,12 @@
 import { withOptions } from '../canvas/construct.ts';
 import { mapTasks } from '../canvas/map-tasks.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
+import { storeNamed } from '../stores/registry.ts';
 import type { App } from './app.ts';
 import { noOptions } from './call-options.ts';
 import { type PriorityName, priorityNumber } from './priority.ts';
-import type { PublishRules } from './publish.ts';
+import { type PublishRules, within } from './publish.ts';
 import { scaleOf } from './sender.ts';
-import { within } from './submit.ts';
 
 /**
  * The workflow with the queues that its parts have here, if that is not what anybody would take anyway; where their results are
@@ -19,7 +19,7 @@ export async function addressedParts(
   rules: PublishRules,
 ): Promise<WireSignature> {
   const { backend: url, taskDefaultPriority, taskDefaultQueue } = app.config;
-  const awaitsMessages = url?.startsWith('rpc:') === true;
+  const awaitsMessages = url !== null && storeNamed(url)?.resultsAreMessages === true;
   const named = typeof taskDefaultPriority === 'string';
   const routed = app.router.byName && (!app.router.empty || taskDefaultQueue !== 'celery');
   if (!awaitsMessages && !named && !routed) return signature;

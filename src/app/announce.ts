@@ -1,6 +1,6 @@
 // The signals around a publication, where anybody listens.
 import { decodeTask } from '../protocol/task.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import { decodeOptions } from './config.ts';
 import { noKwargs, type PreparedCall } from './sender.ts';

@@ -9,12 +9,11 @@ import {
   type ResultHome,
   type Returned,
 } from '../results/async-result.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import { groupRecords } from '../results/group-records.ts';
-import { openBackend } from '../results/open.ts';
-import { type Exchanges, exchangesNamed } from '../transports/fanout.ts';
-import { openTransport } from '../transports/open.ts';
-import type { Transport } from '../transports/transport.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import { type Exchanges, exchangesNamed } from '../stores/fanout.ts';
+import { groupRecords } from '../stores/group-records.ts';
+import { openBackend, openTransport } from '../stores/registry.ts';
+import type { Transport } from '../stores/transport.ts';
 import { checkShape } from './arguments.ts';
 import type { SendOptions } from './call-options.ts';
 import { calleeNamed } from './callee.ts';

@@ -1,4 +1,4 @@
-// The tasks that every Celery worker has, under Celery's names (facts 6.7): Python, and the canvas itself, send them.
+// The tasks that every Celery worker has, under Celery's names: Python, and the canvas itself, send them.
 import {
   chordOf,
   groupOf,

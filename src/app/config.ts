@@ -1,4 +1,5 @@
 // The settings of an application: what they are, what they are when nothing is said, and how they are read.
+
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
@@ -7,9 +8,8 @@ import { readableCompression, standardCompressions } from '../protocol/compressi
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
 import type { DecodeTaskOptions } from '../protocol/task.ts';
-import { backendDriver } from '../results/open.ts';
-import { brokerDriver } from '../transports/open.ts';
-import type { ExchangeType } from '../transports/topology.ts';
+import { storeNamed, storeOf } from '../stores/registry.ts';
+import type { ExchangeType } from '../stores/topology.ts';
 import { checkCompression, checkName, checkSerializer } from './checks.ts';
 import { camelOptions, tlsOptions } from './driver-options.ts';
 import { type QueueLimits, readQueueLimits } from './limit-options.ts';
@@ -241,7 +241,7 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     ),
   );
   checkAlternatives(broker);
-  for (const url of broker.split(';')) brokerDriver(url);
+  for (const url of broker.split(';')) storeOf(url, 'broker');
   const either = given.flag('taskAcksOnFailureOrTimeout', true);
   const config: Config = {
     broker,
@@ -360,9 +360,9 @@ function privateMemory(url: string): string {
 
 function backendUrl(url: string | null, broker: string): string | null {
   if (url === null || url === 'disabled' || url === 'disabled://') return null;
-  backendDriver(url);
+  storeOf(url, 'backend');
   if (!isBareMemory(url)) return url;
-  return broker.startsWith('memory://') ? broker : privateMemory(url);
+  return storeNamed(broker)?.name === 'memory' ? broker : privateMemory(url);
 }
 
 function isBareMemory(url: string): boolean {
@@ -371,12 +371,12 @@ function isBareMemory(url: string): boolean {
 
 /** Brokers whose store keeps results as well. */
 function keepsResults(broker: string): boolean {
-  return /^(?:sqlite|memory|rediss?|sentinel|unix|redis\+socket):/i.test(broker);
+  return storeNamed(broker)?.openBackend !== undefined;
 }
 
 /** One store has one place; brokers on a network may stand in for each other. */
 function checkAlternatives(broker: string): void {
-  if (/;/.test(broker) && /(?:^|;)(?:sqlite|memory):\/\//i.test(broker))
+  if (broker.includes(';') && broker.split(';').some((url) => storeNamed(url)?.embedded))
     throw new ConfigError('broker: several URLs are for brokers on a network; an embedded store is one');
 }
 

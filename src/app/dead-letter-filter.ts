@@ -3,7 +3,7 @@ import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
 import { decodeEnvelope } from '../protocol/envelope.ts';
 import { decodeTask } from '../protocol/task.ts';
-import { type DeadReason, deadReasons, type DeadLetter as Stored } from '../transports/transport.ts';
+import { type DeadReason, deadReasons, type DeadLetter as Stored } from '../stores/transport.ts';
 import { checkMoment, checkName } from './checks.ts';
 import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
 import { globMatcher } from './glob.ts';

@@ -1,7 +1,7 @@
 // Going through a broker's dead letters, which may be many, and changing some of them, slowly if need be.
 import { ConfigError, NotReplayableError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { DeadLetters } from '../transports/transport.ts';
+import type { DeadLetters } from '../stores/transport.ts';
 import { matcherOf, opened } from './dead-letter-filter.ts';
 import type {
   DeadLetter,

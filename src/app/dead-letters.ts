@@ -1,5 +1,5 @@
 // The dead letters of an application's broker: found, put back, deleted.
-import type { DeadReason, DeadLetter as StoredLetter } from '../transports/transport.ts';
+import type { DeadReason, DeadLetter as StoredLetter } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { Rate } from './rate.ts';
 
@@ -128,7 +128,7 @@ export class DeadLetters {
     return change(await this.#letters(), verb, which, pace);
   }
 
-  async #letters(): Promise<import('../transports/transport.ts').DeadLetters> {
+  async #letters(): Promise<import('../stores/transport.ts').DeadLetters> {
     return (await this.#app.broker()).deadLetters;
   }
 }

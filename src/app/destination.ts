@@ -1,6 +1,6 @@
 // Where a call goes: straight to a queue, or through an exchange. Celery's rules (its AMQP producer's), with one more: a
 // routing key alone, where exchanges are direct, is a queue.
-import type { QueueDeclaration } from '../transports/topology.ts';
+import type { QueueDeclaration } from '../stores/topology.ts';
 import type { Topology } from './queues.ts';
 
 /** What a call, or a route, says of it. */

@@ -1,4 +1,5 @@
 // What the drivers of broker and result backend are told, from the settings.
+import { storeNamed } from '../stores/registry.ts';
 import type { Config } from './config.ts';
 import { camel } from './spelling.ts';
 
@@ -32,7 +33,7 @@ export function brokerOptions(config: Config): Options {
   const { broker, brokerFailoverStrategy, brokerConnectionTimeout, brokerHeartbeat, brokerUseSsl } = config;
   return said({
     failoverStrategy: brokerFailoverStrategy,
-    ...(isAmqp(broker)
+    ...(storeNamed(broker)?.name === 'amqp'
       ? { connectionTimeout: brokerConnectionTimeout, heartbeat: brokerHeartbeat }
       : { socketConnectTimeout: brokerConnectionTimeout }),
     ssl: brokerUseSsl || null, // Celery's false: as the URL says
@@ -43,7 +44,7 @@ export function brokerOptions(config: Config): Options {
 /** For `openBackend`. The options of a broker that keeps the results, too, count for both. */
 export function backendOptions(config: Config): Options {
   // Those of its own are for a store of its own.
-  if (/^rpc:/i.test(config.backend ?? '')) return brokerOptions(config);
+  if (config.backend !== null && storeNamed(config.backend)?.resultsAreMessages) return brokerOptions(config);
   const { backend, broker, redisBackendUseSsl, redisSocketTimeout, redisSocketConnectTimeout } = config;
   return said({
     ...(backend === broker ? brokerOptions(config) : {}),
@@ -58,10 +59,6 @@ export function backendOptions(config: Config): Options {
 
 function withTls(options: Options): Options {
   return isPlain(options.ssl) ? { ...options, ssl: tlsOptions(options.ssl) } : options;
-}
-
-function isAmqp(url: string): boolean {
-  return /^(?:amqps?|pyamqp):/i.test(url);
 }
 
 function said(options: Options): Options {

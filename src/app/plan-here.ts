@@ -3,7 +3,8 @@ import { randomIds } from '../canvas/freeze.ts';
 import { plan } from '../canvas/plan.ts';
 import type { Plan, PlanContext } from '../canvas/planned.ts';
 import type { WireSignature } from '../protocol/message.ts';
-import type { Publication } from '../transports/transport.ts';
+import { storeNamed } from '../stores/registry.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { currentTask } from './context.ts';
@@ -38,5 +39,6 @@ export function planHere(app: App, signature: WireSignature, start: Start): Plan
 
 /** Where results travel as messages, nothing can be stored for later. */
 export function keepsRecords(app: App): boolean {
-  return app.config.backend !== null && !app.config.backend.startsWith('rpc:');
+  const { backend } = app.config;
+  return backend !== null && storeNamed(backend)?.resultsAreMessages !== true;
 }

@@ -1,6 +1,6 @@
 // From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
 import type { Plan, PlannedCall } from '../canvas/planned.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { Publication } from '../stores/transport.ts';
 import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import {

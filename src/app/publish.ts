@@ -2,13 +2,46 @@
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
-import { publishAll } from '../transports/publish-all.ts';
-import type { Publication, Transport } from '../transports/transport.ts';
+import { publishAll } from '../stores/publish-all.ts';
+import type { Publication, Transport } from '../stores/transport.ts';
+import type { App } from './app.ts';
 import type { CallOptions, RetryPolicy } from './call-options.ts';
 
 export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' | 'signal'> {
   /** On the clock of `performance.now()`: the end of all tries together; infinite: as the policy and the signal say. */
   readonly untilMs: number;
+}
+
+/** What is said of sending in the options of a call, with the defaults of its application; its time begins now. */
+export function rulesOf(app: App, options: CallOptions): PublishRules {
+  const timeout =
+    options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
+  const { retry, retryPolicy, signal } = options;
+  return {
+    untilMs: timeout === null ? Number.POSITIVE_INFINITY : performance.now() + toMs(timeout),
+    ...(retry !== undefined && { retry }),
+    ...(retryPolicy !== undefined && { retryPolicy }),
+    ...(signal !== undefined && { signal }),
+  };
+}
+
+/** What has to be there before the first call: the stores, the place for results. @throws BrokerUnavailable when it comes too late. */
+export async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules): Promise<T> {
+  answer.catch(() => undefined); // when nobody waits any more
+  signal?.throwIfAborted();
+  const done = new AbortController();
+  const giveUp = (): void => done.abort(signal?.reason);
+  signal?.addEventListener('abort', giveUp, { once: true });
+  const late = systemClock.sleep(untilMs - performance.now(), done.signal).then(() => {
+    throw new BrokerUnavailable('the broker or the result backend was not ready in time; nothing was sent');
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+    done.abort();
+    late.catch(() => undefined);
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 import { ConfigError, UnroutableError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
-import { checkQueueName } from '../transports/reserved-names.ts';
+import { checkQueueName } from '../stores/reserved-names.ts';
 import {
   type BindingDeclaration,
   binds,
@@ -12,8 +12,8 @@ import {
   nodeOf,
   plainQueue,
   type QueueDeclaration,
-} from '../transports/topology.ts';
-import type { Broadcast, ExchangeAddress } from '../transports/transport.ts';
+} from '../stores/topology.ts';
+import type { Broadcast, ExchangeAddress } from '../stores/transport.ts';
 import { checkName } from './checks.ts';
 import { camel } from './spelling.ts';
 

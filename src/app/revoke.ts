@@ -1,6 +1,6 @@
 import { requestMessage } from '../protocol/control.ts';
 import type { RevokeResultOptions } from '../results/async-result.ts';
-import { checkNotices, idNotice } from '../transports/fanout.ts';
+import { checkNotices, idNotice } from '../stores/fanout.ts';
 import type { App } from './app.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */

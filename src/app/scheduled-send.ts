@@ -3,9 +3,9 @@
 import { withOptions } from '../canvas/construct.ts';
 import { derivedIds } from '../canvas/freeze.ts';
 import { DuplicateTaskError } from '../errors.ts';
-import type { StoreWrite } from '../lib/store-write.ts';
 import type { WireSignature } from '../protocol/message.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { StoreWrite } from '../stores/store-write.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { type CallArguments, calleeNamed } from './callee.ts';

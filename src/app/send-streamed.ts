@@ -6,14 +6,14 @@ import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { type AsyncResult, GroupResult } from '../results/async-result.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { announceSent } from './announce.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { applyWorkflow } from './eager-workflow.ts';
 import { keepsRecords, planHere } from './plan-here.ts';
-import { type PublishRules, publishCalls } from './publish.ts';
+import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import {
   encodedCalls,
@@ -25,7 +25,6 @@ import {
 } from './send-workflow.ts';
 import { tellSent } from './sent-event.ts';
 import { type AnySignature, commonApp } from './signature.ts';
-import { rulesOf, within } from './submit.ts';
 import { sendingOptions, toWireOptions } from './wire-options.ts';
 
 export interface StreamedBody {

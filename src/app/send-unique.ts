@@ -1,8 +1,8 @@
 // Sending a call of a unique task: its lock is taken with its message, or, where messages and locks are in two stores, before it.
 import { ConfigError, DuplicateTaskError, SendUnconfirmed } from '../errors.ts';
-import type { Locks } from '../transports/locks.ts';
-import { type Lock, lockHeader, writeLock } from '../transports/locks.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { Locks } from '../stores/locks.ts';
+import { type Lock, lockHeader, writeLock } from '../stores/locks.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { App, Stores } from './app.ts';
 import type { PreparedCall } from './sender.ts';
 import { type UniqueRule, uniqueKey } from './unique-options.ts';

@@ -4,8 +4,8 @@ import type { Plan } from '../canvas/planned.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { announced } from './announce.ts';
 import type { App } from './app.ts';
@@ -13,11 +13,10 @@ import { calleeNamed, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
 import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
-import { type PublishRules, publishCalls } from './publish.ts';
+import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from './sender.ts';
 import { tellSent } from './sent-event.ts';
-import { rulesOf, within } from './submit.ts';
 
 /**
  * Sends a workflow: resolves when the broker holds what starts it.

@@ -10,7 +10,7 @@ import type { ResultRecord } from '../protocol/result-meta.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
 import { encodeTask } from '../protocol/task.ts';
-import type { ExchangeAddress, Publication } from '../transports/transport.ts';
+import type { ExchangeAddress, Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import { checkCompression, checkDate, checkLimit, checkSerializer } from './checks.ts';

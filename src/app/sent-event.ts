@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { LamportClock } from '../lib/lamport.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 
 const clock = new LamportClock();

@@ -1,16 +1,14 @@
 // Sending: from the arguments of a call to its result handle.
-import { BrokerUnavailable, ConfigError } from '../errors.ts';
-import { systemClock } from '../lib/clock.ts';
-import { toMs } from '../lib/duration.ts';
+import { ConfigError } from '../errors.ts';
 import { AsyncResult } from '../results/async-result.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { Publication } from '../stores/transport.ts';
 import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
 import { applyCall } from './eager-workflow.ts';
-import { type PublishRules, publishCalls } from './publish.ts';
+import { publishCalls, rulesOf, within } from './publish.ts';
 import { asUnique, publishUnique } from './send-unique.ts';
 import {
   addressedCall,
@@ -123,37 +121,6 @@ export async function apply<R>(
     callee,
     prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options),
   );
-}
-
-export function rulesOf(app: App, options: CallOptions): PublishRules {
-  const timeout =
-    options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
-  const { retry, retryPolicy, signal } = options;
-  return {
-    untilMs: timeout === null ? Number.POSITIVE_INFINITY : performance.now() + toMs(timeout),
-    ...(retry !== undefined && { retry }),
-    ...(retryPolicy !== undefined && { retryPolicy }),
-    ...(signal !== undefined && { signal }),
-  };
-}
-
-/** What has to be there before the first call: the stores, the place for results. @throws BrokerUnavailable when it comes too late. */
-export async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules): Promise<T> {
-  answer.catch(() => undefined); // when nobody waits any more
-  signal?.throwIfAborted();
-  const done = new AbortController();
-  const giveUp = (): void => done.abort(signal?.reason);
-  signal?.addEventListener('abort', giveUp, { once: true });
-  const late = systemClock.sleep(untilMs - performance.now(), done.signal).then(() => {
-    throw new BrokerUnavailable('the broker or the result backend was not ready in time; nothing was sent');
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    signal?.removeEventListener('abort', giveUp);
-    done.abort();
-    late.catch(() => undefined);
-  }
 }
 
 function sent<R>(

@@ -3,7 +3,7 @@ import { WorkflowError } from '../errors.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import type { Json } from '../protocol/message.ts';
 import { isReady } from '../protocol/result-meta.ts';
-import type { ResultBackend } from '../results/backend.ts';
+import type { ResultBackend } from '../stores/backend.ts';
 import type { BoundTask } from './task.ts';
 
 /**

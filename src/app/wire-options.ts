@@ -1,4 +1,4 @@
-// The options of a call as a signature carries them: Celery's names and values (facts 6.1).
+// The options of a call as a signature carries them: Celery's names and values.
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';

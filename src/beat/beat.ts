@@ -7,12 +7,12 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
+import type { RunOutcome, ScheduleStore } from '../stores/schedule-store.ts';
 import { putDeclared } from './declared.ts';
 import { Dispatch } from './dispatch.ts';
 import { Leadership, type Term } from './leadership.ts';
-import type { RunOutcome, ScheduleStore } from './schedule-store.ts';
+import { openSchedulesOf } from './open-schedule-store.ts';
 import { type ScheduleInfo, type ScheduleRun, Schedules, type UpcomingRun } from './schedules.ts';
-import { openScheduleStore } from './stores/open.ts';
 import { Timetable } from './timetable.ts';
 
 export type { RunOutcome, ScheduleInfo, ScheduleRun, UpcomingRun };
@@ -120,7 +120,7 @@ export class Beat implements Service {
 
   async #start(): Promise<void> {
     const { app } = this;
-    const store = await this.#whenThere(() => openScheduleStore(app));
+    const store = await this.#whenThere(() => openSchedulesOf(app));
     if (store === null) return;
     this.#store = store;
     if (!(await this.#putDeclared(store))) return;

@@ -3,8 +3,8 @@ import type { App } from '../app/app.ts';
 import type { DeclaredSchedule } from '../app/schedule.ts';
 import { kindOf } from '../canvas/construct.ts';
 import { ConfigError } from '../errors.ts';
+import type { ScheduleStore, StoredEntry } from '../stores/schedule-store.ts';
 import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, saysTheSame } from './entry.ts';
-import type { ScheduleStore, StoredEntry } from './schedule-store.ts';
 
 /** Puts are asked for so many at once. */
 const atOnce = 200;

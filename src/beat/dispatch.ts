@@ -5,13 +5,13 @@ import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isReady } from '../protocol/result-meta.ts';
+import type { RunRecord, ScheduleStore } from '../stores/schedule-store.ts';
 import type { Entry } from './entry.ts';
 import { taskOf } from './entry.ts';
 import type { Term } from './leadership.ts';
 import { Recorder } from './recorder.ts';
 import { callOf, optionsOf } from './run-call.ts';
 import { runId } from './run-id.ts';
-import type { RunRecord, ScheduleStore } from './schedule-store.ts';
 import type { StoreClock } from './store-clock.ts';
 
 export interface DispatchOptions {

@@ -1,6 +1,6 @@
 // Keeping what became of runs: what was asked for while the last write was under way makes the next.
 import { type Deferred, deferred } from '../lib/deferred.ts';
-import type { RunRecord, ScheduleStore } from './schedule-store.ts';
+import type { RunRecord, ScheduleStore } from '../stores/schedule-store.ts';
 
 interface Pending {
   readonly fence: number;

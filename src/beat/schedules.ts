@@ -17,10 +17,6 @@ import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import type { Json } from '../protocol/message.ts';
-import { checkOverlap } from './declared.ts';
-import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, scheduleOf, taskOf } from './entry.ts';
-import { nextMs } from './overdue.ts';
-import { callOf, optionsOf } from './run-call.ts';
 import {
   historyLength,
   noState,
@@ -28,8 +24,12 @@ import {
   type RunRecord,
   type ScheduleStore,
   type StoredEntry,
-} from './schedule-store.ts';
-import { openScheduleStore } from './stores/open.ts';
+} from '../stores/schedule-store.ts';
+import { checkOverlap } from './declared.ts';
+import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, scheduleOf, taskOf } from './entry.ts';
+import { openSchedulesOf } from './open-schedule-store.ts';
+import { nextMs } from './overdue.ts';
+import { callOf, optionsOf } from './run-call.ts';
 
 /** A schedule as it stands. */
 export interface ScheduleInfo {
@@ -107,7 +107,7 @@ export class Schedules implements AsyncDisposable {
 
   /** @throws ConfigError, StoreError, BrokerUnavailable */
   static async open(app: App): Promise<Schedules> {
-    return new Schedules(app, await openScheduleStore(app));
+    return new Schedules(app, await openSchedulesOf(app));
   }
 
   /** By name; also those of the code that no beat has put into the store yet. */

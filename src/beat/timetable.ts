@@ -4,18 +4,18 @@ import type { Clock } from '../lib/clock.ts';
 import { Heap } from '../lib/heap.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Schedule, ScheduleContext } from '../schedules/schedule.ts';
-import type { Dispatch } from './dispatch.ts';
-import { decodeEntry, type Entry, scheduleOf } from './entry.ts';
-import type { Term } from './leadership.ts';
-import { nextMs, overdue } from './overdue.ts';
-import { jitterOf, runId } from './run-id.ts';
 import {
   afterRun,
   type EntryState,
   type RunRecord,
   type ScheduleStore,
   type StoredEntry,
-} from './schedule-store.ts';
+} from '../stores/schedule-store.ts';
+import type { Dispatch } from './dispatch.ts';
+import { decodeEntry, type Entry, scheduleOf } from './entry.ts';
+import type { Term } from './leadership.ts';
+import { nextMs, overdue } from './overdue.ts';
+import { jitterOf, runId } from './run-id.ts';
 import type { StoreClock } from './store-clock.ts';
 
 export interface TimetableOptions {

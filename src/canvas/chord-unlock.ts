@@ -1,5 +1,5 @@
 // Celery's way to complete a chord where its result backend cannot count: a task that looks for the header's results until all
-// are there (facts 5.5). Understood, never sent by us.
+// are there. Understood, never sent by us.
 import { WorkflowError } from '../errors.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';

@@ -1,4 +1,4 @@
-// The constructs of Celery's canvas as values: a workflow is a signature whose parts are signatures (facts 6.1).
+// The constructs of Celery's canvas as values: a workflow is a signature whose parts are signatures.
 import { WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { decodeSignature, decodeSignatures } from '../protocol/signature-wire.ts';

@@ -1,4 +1,4 @@
-// Stamping: headers that each task of a workflow carries, and that workers and monitors see (facts 6.8).
+// Stamping: headers that each task of a workflow carries, and that workers and monitors see.
 import { ConfigError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { celeryHeaders } from '../protocol/task-v2.ts';

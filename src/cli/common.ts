@@ -1,10 +1,12 @@
 // What every command understands, and what every command needs: the application and the screen.
+
 import type { Command } from 'commander';
 import { App } from '../app/app.ts';
 import { LoadError } from '../app/import-module.ts';
 import { loadApp } from '../app/load-app.ts';
 import type { Priority } from '../app/priority.ts';
 import { redacted } from '../lib/redact.ts';
+import { storeNamed } from '../stores/registry.ts';
 import { createOutput, type Output } from './output.ts';
 import { UsageError } from './usage.ts';
 
@@ -106,7 +108,7 @@ export function requireApp(options: CommonOptions): void {
 
 /** For what other processes must see. */
 export function requireSharedStore({ config }: App): void {
-  if (config.broker.startsWith('memory:') || config.beatStore?.startsWith('memory:'))
+  if ([config.broker, config.beatStore].some((url) => url !== null && storeNamed(url)?.ephemeral))
     throw new UsageError(
       'this needs a store that processes share, and memory:// is of one process; use sqlite:// or redis://',
     );

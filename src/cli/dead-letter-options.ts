@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { checkReason } from '../app/dead-letter-filter.ts';
 import type { DeadLetterChoice, DeadLetterFilter } from '../app/dead-letters.ts';
 import { toMs } from '../lib/duration.ts';
-import type { DeadReason } from '../transports/transport.ts';
+import type { DeadReason } from '../stores/transport.ts';
 import { UsageError } from './usage.ts';
 import { timeOrDuration } from './values.ts';
 

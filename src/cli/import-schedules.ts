@@ -1,11 +1,11 @@
 // Schedules of Celery's beat as others keep them: RedBeat in Redis, and beat_schedule as JSON.
 import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/schedule.ts';
 import { fromWireOptions } from '../app/wire-options.ts';
-import { RedisConnection } from '../clients/redis/connection.ts';
-import { redisSettings } from '../clients/redis/settings.ts';
 import { type CronFields, crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import { type SolarEvent, solar } from '../schedules/solar.ts';
+import { RedisConnection } from '../stores/redis/client/connection.ts';
+import { redisSettings } from '../stores/redis/client/settings.ts';
 import { UsageError } from './usage.ts';
 
 /** An entry, or why it cannot be had. */

@@ -3,7 +3,7 @@ import type { App } from '../app/app.ts';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';
-import { checkNotices, idNotice, rootNotice, stampNotice } from '../transports/fanout.ts';
+import { checkNotices, idNotice, rootNotice, stampNotice } from '../stores/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Whom } from './mailbox.ts';
 

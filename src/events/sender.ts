@@ -5,7 +5,7 @@ import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
 import type { WireMessage } from '../protocol/message.ts';
-import type { Fanout, FanoutExchange } from '../transports/fanout.ts';
+import type { Fanout, FanoutExchange } from '../stores/fanout.ts';
 import { stamped, stampText } from './node.ts';
 
 export interface EventSenderParts {

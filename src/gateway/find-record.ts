@@ -1,5 +1,5 @@
 import type { ResultRecord } from '../protocol/result-meta.ts';
-import type { ResultBackend } from '../results/backend.ts';
+import type { ResultBackend } from '../stores/backend.ts';
 import { isClaim } from './idempotency.ts';
 import { Problem } from './problem.ts';
 import type { GatewayState } from './route.ts';

@@ -1,7 +1,7 @@
 // A request that is made twice is one call. Its id is derived from the client's key, and the record that a call was sent
 // (see Publication.write) makes the second message of that id harmless: in any process, after any crash.
 import { createHash } from 'node:crypto';
-import type { ResultBackend } from '../results/backend.ts';
+import type { ResultBackend } from '../stores/backend.ts';
 import { Problem } from './problem.ts';
 
 /** What a request asked for, whatever it is called by. */

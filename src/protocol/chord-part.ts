@@ -1,4 +1,4 @@
-// A chord's member that has ended, as Celery keeps it until all have: `[1, "<task id>", "<state>", <result>]` (facts 5.2).
+// A chord's member that has ended, as Celery keeps it until all have: `[1, "<task id>", "<state>", <result>]`.
 import { asWireException } from './exception.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { type DecodeLimits, defaultLimits, maxValuesSent } from './limits.ts';

@@ -36,7 +36,7 @@ export interface WireMessage {
   readonly properties: WireProperties;
 }
 
-/** A signature as it travels (Celery's dict form, facts 6.1). */
+/** A signature as it travels (Celery's dict form). */
 export interface WireSignature {
   readonly task: string;
   readonly args: readonly unknown[];

@@ -1,4 +1,4 @@
-// What a result backend keeps of a task: Celery's "meta" map (facts 5.1).
+// What a result backend keeps of a task: Celery's "meta" map.
 import type { Json } from './message.ts';
 
 /** Celery's states, and any custom one set by `updateState`. PENDING with a record means: sent, not yet begun. */

@@ -1,4 +1,4 @@
-// The names that workflows have on the wire: Celery's own (facts 6), and the two things that only our workers read.
+// The names that workflows have on the wire: Celery's own, and the two things that only our workers read.
 import type { Json, WireSignature } from './message.ts';
 
 /** Celery's name of each construct. A worker has tasks of these names for what Python sends by name. */

@@ -18,8 +18,8 @@ import {
   type ResultTuple,
   type TaskState,
 } from '../protocol/result-meta.ts';
-import type { ResultBackend } from './backend.ts';
-import { groupRecords } from './group-records.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import { groupRecords } from '../stores/group-records.ts';
 import { asTheyEnd, eachOf, gather } from './many.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { collectFrom, graphOf, type ResultGraph, type ResultNode, treeOf } from './result-tree.ts';

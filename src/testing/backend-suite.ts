@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
-import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
 import { chordConformance } from './chord-cases.ts';
 import { type ConformanceCase, patienceMs } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';

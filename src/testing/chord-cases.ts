@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { ChordPlace } from '../protocol/chord-part.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
-import type { ResultBackend, ResultBackendFeatures } from '../results/backend.ts';
-import type { ChordState, Chords } from '../results/chords.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
+import type { ChordState, Chords } from '../stores/chords.ts';
 import type { BackendHarness } from './backend-suite.ts';
 import type { ConformanceCase } from './conformance.ts';
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TaskMessage } from '../protocol/message.ts';
 import { encodeTask } from '../protocol/task.ts';
-import type { Consumer, Delivery, Publication } from '../transports/transport.ts';
+import type { Consumer, Delivery, Publication } from '../stores/transport.ts';
 
 /**
  * One thing that every driver must do. A suite is data, so that it runs under any test runner:

@@ -3,7 +3,7 @@ import { ConfigError, TimeoutError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { QueueSize, Transport } from '../transports/transport.ts';
+import type { QueueSize, Transport } from '../stores/transport.ts';
 import { Worker } from '../worker/worker.ts';
 
 export interface DrainOptions {

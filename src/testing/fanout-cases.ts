@@ -1,8 +1,8 @@
 // What every transport's broadcasts and notices must do.
 import assert from 'node:assert/strict';
 import type { WireMessage } from '../protocol/message.ts';
-import type { FanoutExchange, Subscription } from '../transports/fanout.ts';
-import type { Transport, TransportFeatures } from '../transports/transport.ts';
+import type { FanoutExchange, Subscription } from '../stores/fanout.ts';
+import type { Transport, TransportFeatures } from '../stores/transport.ts';
 import { type ConformanceCase, patienceMs } from './conformance.ts';
 
 type Case = ConformanceCase<{ open(): Promise<Transport> }, TransportFeatures>;

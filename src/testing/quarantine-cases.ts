@@ -1,6 +1,6 @@
 // How every transport parts what kills its owners from what only runs beside it.
 import assert from 'node:assert/strict';
-import type { Consumer, Delivery, Transport, TransportFeatures } from '../transports/transport.ts';
+import type { Consumer, Delivery, Transport, TransportFeatures } from '../stores/transport.ts';
 import {
   type ConformanceCase,
   claim,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import type { Consumer, ScheduledMessage, Transport, TransportFeatures } from '../transports/transport.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Consumer, ScheduledMessage, Transport, TransportFeatures } from '../stores/transport.ts';
 import {
   type ConformanceCase,
   claim,

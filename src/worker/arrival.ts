@@ -1,10 +1,12 @@
 // Coming to the broker: a worker may start before it, and hears when it goes and comes back.
+
 import type { App, Stores } from '../app/app.ts';
 import { BrokerUnavailable } from '../errors.ts';
 import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../transports/transport.ts';
+import { storeNamed } from '../stores/registry.ts';
+import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../stores/transport.ts';
 import { NoSource } from './sources.ts';
 import { warnOfTwin } from './twin.ts';
 
@@ -92,7 +94,7 @@ async function lookForTwin({ transport }: Stores, name: string, logger: Logger):
 
 /** What cannot be opened on this machine will not mend itself. */
 function isEmbedded({ config: { broker, backend } }: App): boolean {
-  return [broker, backend].every((url) => url === null || /^(?:sqlite|memory):/i.test(url));
+  return [broker, backend].every((url) => url === null || storeNamed(url)?.embedded === true);
 }
 
 /** The answer, or null when the signal comes first; then what still comes is cleared away. */

@@ -2,7 +2,7 @@
 
 import type { App } from '../app/app.ts';
 import type { StoreLostError } from '../errors.ts';
-import type { ConsumeOptions, Consumer } from '../transports/transport.ts';
+import type { ConsumeOptions, Consumer } from '../stores/transport.ts';
 import type { Arrived } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
 import { Broadcasts, type partedQueues } from './broadcasts.ts';

@@ -9,7 +9,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { encodeEnvelope } from '../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
-import type { Broadcast, Delivery, Settlement, Transport } from '../transports/transport.ts';
+import type { Broadcast, Delivery, Settlement, Transport } from '../stores/transport.ts';
 import { storeBackoff } from './patience.ts';
 import type { Processor } from './processor.ts';
 import type { Slots } from './slots.ts';

@@ -12,8 +12,8 @@ import {
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { storedId } from '../protocol/workflow-wire.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import type { Publication } from '../transports/transport.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { ConcludeParts } from './conclude.ts';
 import type { FollowWriter, Prepared } from './follow-writer.ts';
 import type { Settled } from './settle.ts';

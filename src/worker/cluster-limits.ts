@@ -7,10 +7,10 @@ import type { AnyTask } from '../app/task.ts';
 import { ConfigError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Grant, LimitAsk, Limits, Waiter } from '../limits/limits.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import type { Transport } from '../transports/transport.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Grant, LimitAsk, Limits, Waiter } from '../stores/limits.ts';
+import type { Transport } from '../stores/transport.ts';
 import type { Settler } from './settle.ts';
 
 export interface ClusterLimitsParts {

@@ -4,7 +4,7 @@ import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
-import type { Consumer, Delivery } from '../transports/transport.ts';
+import type { Consumer, Delivery } from '../stores/transport.ts';
 import { storeBackoff } from './patience.ts';
 import type { Processor } from './processor.ts';
 import type { Slots } from './slots.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import type { Locks } from '../transports/locks.ts';
-import type { Delivery } from '../transports/transport.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Locks } from '../stores/locks.ts';
+import type { Delivery } from '../stores/transport.ts';
 import type { Settler } from './settle.ts';
 
 /** For so long after one of two has begun the other waits, milliseconds. */

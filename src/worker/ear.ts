@@ -1,7 +1,7 @@
 // Listening to broadcasts: from the moment on in which the broker lets us.
 import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Fanout, FanoutListener, Subscription } from '../transports/fanout.ts';
+import type { Fanout, FanoutListener, Subscription } from '../stores/fanout.ts';
 
 export interface ListenRules {
   readonly clock: Clock;

@@ -11,8 +11,8 @@ import { uuid5 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 import { toTuple } from '../results/async-result.ts';
-import { groupRecords } from '../results/group-records.ts';
-import type { Publication } from '../transports/transport.ts';
+import { groupRecords } from '../stores/group-records.ts';
+import type { Publication } from '../stores/transport.ts';
 import type { ConcludeParts } from './conclude.ts';
 
 /** What follows a task, written down. */

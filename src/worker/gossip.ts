@@ -7,7 +7,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { readEvents } from '../protocol/event.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
-import type { Fanout, FanoutExchange } from '../transports/fanout.ts';
+import type { Fanout, FanoutExchange } from '../stores/fanout.ts';
 import { listen } from './ear.ts';
 
 export interface GossipParts {

@@ -6,7 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import { readReply, requestMessage } from '../protocol/control.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import { isMap } from '../protocol/refusal.ts';
-import { type Exchanges, type Fanout, mostNotices } from '../transports/fanout.ts';
+import { type Exchanges, type Fanout, mostNotices } from '../stores/fanout.ts';
 import { revokedTimes } from './commands/inspecting.ts';
 import type { Revocations } from './revocations.ts';
 

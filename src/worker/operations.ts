@@ -1,11 +1,13 @@
 // What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its ear for commands.
+
 import type { App } from '../app/app.ts';
 import { EventSender } from '../events/sender.ts';
 import { atMost } from '../lib/at-most.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Transport } from '../transports/transport.ts';
+import { storeNamed } from '../stores/registry.ts';
+import type { Transport } from '../stores/transport.ts';
 import { Activity } from './activity.ts';
 import type { Panel } from './commands/panel.ts';
 import { RemoteControl } from './commands/remote-control.ts';
@@ -42,9 +44,6 @@ export interface Rules {
 
 /** How long a start, or a stop, waits for a broker that does not answer. */
 const patienceMs = 3_000;
-
-/** Brokers that Python's workers may share. Elsewhere all that workers know is in the store. */
-const withPython: ReadonlySet<string> = new Set(['redis', 'amqp']);
 
 export class Operations {
   readonly rules: Rules;
@@ -111,7 +110,8 @@ export class Operations {
       custom: app.commands,
     });
     await this.#control.start();
-    if (!withPython.has(transport.name)) return;
+    // Elsewhere all that workers know is in the store.
+    if (storeNamed(app.config.broker)?.python !== true) return;
     this.#mingling = this.#mingle();
     const { fanout } = transport;
     const [exchange, queuePrefix] = [app.exchanges.events, app.config.eventQueuePrefix];

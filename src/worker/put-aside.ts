@@ -4,7 +4,7 @@ import { decodeOptions } from '../app/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TaskMessage, WireMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
-import type { Transport } from '../transports/transport.ts';
+import type { Transport } from '../stores/transport.ts';
 import type { TaskEvents } from './task-events.ts';
 
 export interface PutAsideParts {

@@ -1,4 +1,4 @@
-// The records that a worker writes, in Celery's form (facts 5.1).
+// The records that a worker writes, in Celery's form.
 import type { Clock } from '../lib/clock.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';

@@ -4,7 +4,7 @@ import { hasFollowers } from '../canvas/follow.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import type { Delivery } from '../transports/transport.ts';
+import type { Delivery } from '../stores/transport.ts';
 import type { Refused } from './admit.ts';
 import type { Concluder } from './conclude.ts';
 import { type Ending, endingOfFault, endingOfRefused, endingOfUndecodable } from './ending.ts';

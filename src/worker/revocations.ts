@@ -9,7 +9,7 @@ import {
   type NoticeBoard,
   rootNotice,
   stampNotice,
-} from '../transports/fanout.ts';
+} from '../stores/fanout.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
 const keptMs = 10_800_000;

@@ -1,10 +1,10 @@
 // Making an ending durable: the one place where deliveries are settled.
 import type { Backoff } from '../lib/backoff.ts';
-import type { StoreWrite } from '../lib/store-write.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
-import type { ResultAddress, ResultBackend } from '../results/backend.ts';
-import { publishAll, tellBroadcasts } from '../transports/publish-all.ts';
-import type { Delivery, Publication, Settlement, Transport } from '../transports/transport.ts';
+import type { ResultAddress, ResultBackend } from '../stores/backend.ts';
+import { publishAll, tellBroadcasts } from '../stores/publish-all.ts';
+import type { StoreWrite } from '../stores/store-write.ts';
+import type { Delivery, Publication, Settlement, Transport } from '../stores/transport.ts';
 import type { Ending } from './ending.ts';
 import { type Patience, storeBackoff } from './patience.ts';
 import { type OwnLock, UniqueLocks } from './unique.ts';

@@ -1,7 +1,7 @@
 import { atMost } from '../lib/at-most.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Consumer, Transport } from '../transports/transport.ts';
+import type { Consumer, Transport } from '../stores/transport.ts';
 import type { Autoscaler } from './autoscale.ts';
 import type { ClaimLoop } from './consumer.ts';
 import type { Patience } from './patience.ts';

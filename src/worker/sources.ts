@@ -1,7 +1,7 @@
 // Where the worker's messages come from: a consumer that is followed by another one when the worker is to serve other queues.
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Consumer, Delivery } from '../transports/transport.ts';
+import type { Consumer, Delivery } from '../stores/transport.ts';
 
 export interface SourcesParts {
   readonly first: Consumer;

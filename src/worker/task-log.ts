@@ -1,6 +1,6 @@
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import type { Delivery } from '../transports/transport.ts';
+import type { Delivery } from '../stores/transport.ts';
 import type { Refused } from './admit.ts';
 import type { RunEnd } from './execute.ts';
 import { OncePerMinute } from './unknown-task.ts';

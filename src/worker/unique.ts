@@ -1,8 +1,9 @@
 // The locks of unique tasks, as the worker sees them: released with the settlement that ends the task.
-import type { StoreWrite } from '../lib/store-write.ts';
-import type { ResultBackend } from '../results/backend.ts';
-import { type CarriedLock, type Locks, readLock } from '../transports/locks.ts';
-import type { Delivery, Transport } from '../transports/transport.ts';
+
+import type { ResultBackend } from '../stores/backend.ts';
+import { type CarriedLock, type Locks, readLock } from '../stores/locks.ts';
+import type { StoreWrite } from '../stores/store-write.ts';
+import type { Delivery, Transport } from '../stores/transport.ts';
 import type { Ending } from './ending.ts';
 
 /** A task's lock. */

@@ -5,7 +5,7 @@ import type { App } from '../../src/app/app.ts';
 import type { DeadLetter, ListDeadLetters } from '../../src/app/dead-letters.ts';
 import { ConfigError, UnknownOptionError } from '../../src/errors.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
-import type { DeadReason, Delivery } from '../../src/transports/transport.ts';
+import type { DeadReason, Delivery } from '../../src/stores/transport.ts';
 import { patienceMs } from '../until.ts';
 import { allBrokers, appOn, onEachBroker } from '../worker/everywhere.ts';
 import { someMessage } from '../worker/some-message.ts';

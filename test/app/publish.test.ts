@@ -11,7 +11,7 @@ import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
-import type { Publication, Transport } from '../../src/transports/transport.ts';
+import type { Publication, Transport } from '../../src/stores/transport.ts';
 
 let app: App;
 beforeEach(() => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { purgeQueue } from '../../src/app/purge-queue.ts';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 
 test('what waits is deleted with the records that it was sent, in small steps, and the file shrinks', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-purge-'));

@@ -5,7 +5,7 @@ import { type AppOptions, resolveConfig } from '../../src/app/config.ts';
 import { destinationOf, type Wish } from '../../src/app/destination.ts';
 import { type Queues, Topology, workerDirect } from '../../src/app/queues.ts';
 import { ConfigError, UnroutableError } from '../../src/errors.ts';
-import { plainQueue } from '../../src/transports/topology.ts';
+import { plainQueue } from '../../src/stores/topology.ts';
 import { patience, patienceMs } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
 

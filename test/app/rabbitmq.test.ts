@@ -4,7 +4,7 @@ import { App } from '../../src/app/app.ts';
 import type { PriorityName } from '../../src/app/priority.ts';
 import { BrokerUnavailable, UnroutableError } from '../../src/errors.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
-import type { Delivery } from '../../src/transports/transport.ts';
+import type { Delivery } from '../../src/stores/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';

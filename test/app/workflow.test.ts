@@ -14,8 +14,8 @@ import {
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
 import { storedId } from '../../src/protocol/workflow-wire.ts';
+import type { Publication } from '../../src/stores/transport.ts';
 import { drain } from '../../src/testing/testing.ts';
-import type { Publication } from '../../src/transports/transport.ts';
 
 let app: App;
 beforeEach(() => {

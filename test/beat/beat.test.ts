@@ -6,8 +6,7 @@ import { chain, group } from '../../src/app/compose.ts';
 import type { AppOptions } from '../../src/app/config.ts';
 import { Beat, type BeatOptions, type ScheduleRun, Schedules } from '../../src/beat/beat.ts';
 import { type Entry, encodeEntry } from '../../src/beat/entry.ts';
-import { openScheduleStore } from '../../src/beat/stores/open.ts';
-import { closeMemory, openMemory } from '../../src/clients/memory.ts';
+import { openSchedulesOf } from '../../src/beat/open-schedule-store.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { type Logger, silentLogger } from '../../src/lib/logger.ts';
@@ -17,6 +16,7 @@ import { decodeTask } from '../../src/protocol/task.ts';
 import { crontab } from '../../src/schedules/crontab.ts';
 import { every } from '../../src/schedules/every.ts';
 import type { Schedule } from '../../src/schedules/schedule.ts';
+import { closeMemory, openMemory } from '../../src/stores/memory/memory.ts';
 import { isLong } from '../run/scale.ts';
 import { until, within } from '../until.ts';
 
@@ -369,7 +369,7 @@ test('while the broker is away a run is tried again, under the same id', async (
 
 /** An entry that was put into the store long ago and not sent since. */
 async function putOld(app: App, entry: Partial<Entry> & Pick<Entry, 'policy'>, agoMs: number): Promise<void> {
-  await using store = await openScheduleStore(app);
+  await using store = await openSchedulesOf(app);
   const old: Entry = {
     name: 'old',
     schedule: every(1000).toJSON(),
@@ -457,7 +457,7 @@ test('an entry that cannot be read is left out, and the others are sent', async 
     error: (_, message) => void lines.push(message),
     child: () => logger,
   };
-  await using store = await openScheduleStore(app);
+  await using store = await openSchedulesOf(app);
   await store.put('broken', '{"v":2}', null);
   app.schedule('fast', '100ms', 'one');
   await beatOf(app, { logger });
@@ -550,7 +550,7 @@ test('what the code declares is shown before any beat has started, and nothing o
   ]);
   const { id } = await schedules.run('made');
   expect(id).toMatch(/-/);
-  const store = await openScheduleStore(app);
+  const store = await openSchedulesOf(app);
   expect((await store.changes(null)).entries.map(({ name }) => name)).toEqual(['own']);
   // A pause is kept, also for the beat that starts later.
   await schedules.pause('hourly');

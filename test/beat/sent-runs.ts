@@ -1,7 +1,8 @@
 // What beats have sent, as it lies in the queue: past all of our sending code.
-import { SqliteStore } from '../../src/clients/sqlite.ts';
+
 import { decodeEnvelope } from '../../src/protocol/envelope.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import type { RedisServerProcess } from '../servers/redis.ts';
 
 export interface SentRun {

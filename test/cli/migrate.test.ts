@@ -7,9 +7,9 @@ import { move } from '../../src/cli/migrate/move.ts';
 import { etaOf, idOf } from '../../src/cli/migrate/reading.ts';
 import { migrate } from '../../src/cli/migrate/run.ts';
 import { delayedFor, waitingAt } from '../../src/cli/migrate/scheduled.ts';
-import { delayedAddress } from '../../src/transports/amqp/declare.ts';
-import { openTransport } from '../../src/transports/open.ts';
-import type { Delivery, Transport } from '../../src/transports/transport.ts';
+import { delayedAddress } from '../../src/stores/amqp/declare.ts';
+import { openTransport } from '../../src/stores/registry.ts';
+import type { Delivery, Transport } from '../../src/stores/transport.ts';
 import { needs } from '../needs.ts';
 import { scaled } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
@@ -213,7 +213,7 @@ test('what cannot be read goes to the dead letters, and does not hold up the res
   const [source, destination] = [sqlite(folder, 'a'), sqlite(folder, 'b')];
   await fill(source, 1);
   await using transport = await openTransport(source);
-  const { SqliteStore } = await import('../../src/clients/sqlite.ts');
+  const { SqliteStore } = await import('../../src/stores/sqlite/sqlite.ts');
   const { store } = transport;
   if (!(store instanceof SqliteStore)) throw new Error('no SQLite');
   await store.write(true, ({ sql }) => {

@@ -1,10 +1,10 @@
 // The headers of AMQP messages, between amqplib and py-amqp, the client of Celery: each has types that the other does not expect.
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decodeFields } from '../../src/clients/amqp/field-table.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
+import { decodeFields } from '../../src/stores/amqp/client/field-table.ts';
+import { openTransport } from '../../src/stores/registry.ts';
 import { claimOne } from '../../src/testing/conformance.ts';
-import { openTransport } from '../../src/transports/open.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { someMessage } from '../worker/some-message.ts';

@@ -1,8 +1,8 @@
 // A connection whose socket is in a thread.
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
+import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';

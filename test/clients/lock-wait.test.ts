@@ -1,6 +1,6 @@
 // How often a lock is tried: seldom while one holds it for long, often beside others who commit.
 import { expect, test } from 'vitest';
-import { LockWait } from '../../src/clients/lock-wait.ts';
+import { LockWait } from '../../src/stores/sqlite/lock-wait.ts';
 
 /** The pauses in so many milliseconds. */
 function pauses(wait: LockWait, fromMs: number, untilMs: number, version: (now: number) => number): number[] {

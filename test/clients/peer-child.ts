@@ -1,5 +1,5 @@
 // A process that joins the peers of a store as an owner of leases, and does as it is told on its standard input.
-import { SqliteStore } from '../../src/clients/sqlite.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 
 const [file = '', leaseMs = ''] = process.argv.slice(2);
 const store = await SqliteStore.open(file);

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { type Deferred, deferred } from '../../src/lib/deferred.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import { commandOf } from '../e2e/harness/compiled.ts';
 import { within } from '../until.ts';
 

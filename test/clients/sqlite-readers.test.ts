@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import { needs, noProgram } from '../needs.ts';
 
 const noSqlite3 = noProgram('sqlite3', '--version', 'sqlite3');

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
 import { BrokerUnavailable, StoreError } from '../../src/errors.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 
 let folder: string;
 let file: string;

@@ -1,11 +1,12 @@
 // Empty stores on one RabbitMQ node: each a virtual host of its own, emptied for the next one. Results are kept elsewhere.
-import { AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
+
 import { systemClock } from '../../src/lib/clock.ts';
-import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
-import { AmqpConsumer } from '../../src/transports/amqp/amqp-consumer.ts';
-import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
-import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
+import { AmqpConsumer } from '../../src/stores/amqp/amqp-consumer.ts';
+import { openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
+import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
+import { plainQueue, type QueueDeclaration } from '../../src/stores/topology.ts';
 import type { RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { patienceMs } from '../until.ts';
 import type { Store } from './stores.ts';

@@ -1,8 +1,8 @@
 // When a message comes due, to the millisecond: on the stores that can be given a clock.
 import { expect, test } from 'vitest';
+import type { Delivery } from '../../src/stores/transport.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
-import type { Delivery } from '../../src/transports/transport.ts';
 import { until } from '../until.ts';
 import { Opened } from './run.ts';
 import { memoryStore, sqliteStore } from './stores.ts';

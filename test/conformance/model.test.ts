@@ -1,9 +1,9 @@
 // Random operations on a transport, beside a model that is too simple to be wrong: after each the two agree.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Consumer, Delivery, Transport } from '../../src/stores/transport.ts';
 import { idOf, publication } from '../../src/testing/conformance.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
-import type { Consumer, Delivery, Transport } from '../../src/transports/transport.ts';
 import { scaled, seed } from '../run/scale.ts';
 import { patienceMs } from '../until.ts';
 import { Opened } from './run.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
-import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { openPostgresBackend } from '../../src/stores/postgres/postgres-backend.ts';
 import { needs } from '../needs.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { backendCases } from './run.ts';

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { openPostgresBackend } from '../../src/stores/postgres/postgres-backend.ts';
 import { claimOne, publication } from '../../src/testing/conformance.ts';
 import { needs } from '../needs.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest';
-import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
+import { openRedisBackend } from '../../src/stores/redis/redis-backend.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';

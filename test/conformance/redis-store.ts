@@ -1,10 +1,11 @@
 // Empty stores on one Redis server: each under a prefix of its own.
-import { RedisConnection } from '../../src/clients/redis/connection.ts';
-import { redisSettings } from '../../src/clients/redis/settings.ts';
+
 import { systemClock } from '../../src/lib/clock.ts';
-import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
-import { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
-import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { RedisConnection } from '../../src/stores/redis/client/connection.ts';
+import { redisSettings } from '../../src/stores/redis/client/settings.ts';
+import { openRedisBackend } from '../../src/stores/redis/redis-backend.ts';
+import { RedisConsumer } from '../../src/stores/redis/redis-consumer.ts';
+import { openRedisTransport, RedisTransport } from '../../src/stores/redis/redis-transport.ts';
 import type { RedisServerProcess } from '../servers/redis.ts';
 import type { Store } from './stores.ts';
 

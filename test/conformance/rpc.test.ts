@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import { openRpcBackend } from '../../src/results/rpc/rpc-backend.ts';
+import { openRpcBackend } from '../../src/stores/amqp/rpc/rpc-backend.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { patienceMs } from '../until.ts';

@@ -1,9 +1,9 @@
 // Runs the conformance suites under vitest.
 import { afterAll, beforeAll, describe, test } from 'vitest';
+import type { Consumer, Transport } from '../../src/stores/transport.ts';
 import { backendConformance } from '../../src/testing/backend-suite.ts';
 import type { ConformanceCase } from '../../src/testing/conformance.ts';
 import { transportConformance } from '../../src/testing/transport-suite.ts';
-import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import type { Store } from './stores.ts';
 
 /** Both suites on the stores of one driver, a new one for each case. */

@@ -2,14 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
 import type { Clock } from '../../src/lib/clock.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
-import { openSqliteBackend } from '../../src/results/sqlite/sqlite-backend.ts';
-import { MemoryConsumer, openMemoryTransport } from '../../src/transports/memory/memory-transport.ts';
-import { openSqliteTransport } from '../../src/transports/sqlite/sqlite-transport.ts';
-import type { Consumer, Transport } from '../../src/transports/transport.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
+import { MemoryConsumer, openMemoryTransport } from '../../src/stores/memory/memory-transport.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
+import { openSqliteBackend } from '../../src/stores/sqlite/sqlite-backend.ts';
+import { openSqliteTransport } from '../../src/stores/sqlite/sqlite-transport.ts';
+import type { Consumer, Transport } from '../../src/stores/transport.ts';
 
 export interface BackendOptions {
   readonly expiresMs: number | null;

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { RedisConnection } from '../../src/clients/redis/connection.ts';
-import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { Control } from '../../src/control/control.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { globMatches, isMeant, readReply, readRequest } from '../../src/protocol/control.ts';
 import { readEvents } from '../../src/protocol/event.ts';
-import { celeryExchanges } from '../../src/transports/fanout.ts';
+import { celeryExchanges } from '../../src/stores/fanout.ts';
+import { RedisConnection } from '../../src/stores/redis/client/connection.ts';
+import { redisSettings } from '../../src/stores/redis/client/settings.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';

@@ -3,8 +3,8 @@
 // that is silent for 11 s instead of 1, in both directions.
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { RedisConnection } from '../../src/clients/redis/connection.ts';
-import { redisSettings } from '../../src/clients/redis/settings.ts';
+import { RedisConnection } from '../../src/stores/redis/client/connection.ts';
+import { redisSettings } from '../../src/stores/redis/client/settings.ts';
 import { needs } from '../needs.ts';
 import { scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';

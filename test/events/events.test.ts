@@ -11,7 +11,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { LamportClock } from '../../src/lib/lamport.ts';
 import { redactedRepr } from '../../src/lib/redact.ts';
 import { readEvents, type WireEvent } from '../../src/protocol/event.ts';
-import { celeryExchanges, type Fanout } from '../../src/transports/fanout.ts';
+import { celeryExchanges, type Fanout } from '../../src/stores/fanout.ts';
 import { isLong } from '../run/scale.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';

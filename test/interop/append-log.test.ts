@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { openRedisTransport } from '../../src/stores/redis/redis-transport.ts';
 import { claimOne, publication } from '../../src/testing/conformance.ts';
-import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';

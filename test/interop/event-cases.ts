@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { Control } from '../../src/control/control.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
-import { celeryExchanges } from '../../src/transports/fanout.ts';
+import { celeryExchanges } from '../../src/stores/fanout.ts';
 import { bodies, message } from '../control/malformed-bodies.ts';
 import { patience, until } from '../until.ts';
 import type { Between } from './command-cases.ts';

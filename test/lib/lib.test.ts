@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
 import { toMs, toSeconds } from '../../src/lib/duration.ts';
 import { Heap } from '../../src/lib/heap.ts';
-import { schemeOf, storeAt } from '../../src/lib/store-url.ts';
 import { suggest } from '../../src/lib/suggest.ts';
 import { uuid7 } from '../../src/lib/uuid.ts';
+import { schemeOf, storeAt } from '../../src/stores/store-url.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
 import { fc } from './property.ts';
 

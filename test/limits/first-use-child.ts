@@ -1,5 +1,5 @@
 // A process that uses the limits of a store for the first time when it is told to.
-import { openTransport } from '../../src/transports/open.ts';
+import { openTransport } from '../../src/stores/registry.ts';
 
 process.on('message', (url: string) => {
   void use(url).then(

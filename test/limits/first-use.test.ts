@@ -2,8 +2,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, it, onTestFinished } from 'vitest';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
-import { openTransport } from '../../src/transports/open.ts';
+import { openTransport } from '../../src/stores/registry.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import { scaled } from '../run/scale.ts';
 import { patienceMs } from '../until.ts';
 import { moduleOf, newStore } from '../worker/bench.ts';

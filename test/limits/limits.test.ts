@@ -1,8 +1,8 @@
 // What each store of limits does: the same rules in memory, in SQLite and in Redis.
 
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { LimitAsk, Limits, TakeRequest, Waiter } from '../../src/limits/limits.ts';
-import { openTransport } from '../../src/transports/open.ts';
+import type { LimitAsk, Limits, TakeRequest, Waiter } from '../../src/stores/limits.ts';
+import { openTransport } from '../../src/stores/registry.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';

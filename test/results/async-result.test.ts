@@ -7,8 +7,8 @@ import {
 } from '../../src/errors.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult, GroupResult } from '../../src/results/async-result.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
 import { scaled } from '../run/scale.ts';
 import { patience } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';

@@ -3,8 +3,8 @@ import { SyncSubtaskError, TaskFailedError, TimeoutError } from '../../src/error
 import { taskScope } from '../../src/lib/task-scope.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult, fromTuple, GroupResult, toTuple } from '../../src/results/async-result.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
 import { patience } from '../until.ts';
 
 let backend: ResultBackend;

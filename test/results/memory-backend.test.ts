@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
 import { patienceMs } from '../until.ts';
 

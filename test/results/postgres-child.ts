@@ -1,5 +1,5 @@
 // Another process that keeps one result.
-import { openPostgresBackend } from '../../src/results/postgres/postgres-backend.ts';
+import { openPostgresBackend } from '../../src/stores/postgres/postgres-backend.ts';
 
 const [url = '', schema = '', n = ''] = process.argv.slice(2);
 const backend = await openPostgresBackend(url, { expiresMs: null, driver: { schema } });

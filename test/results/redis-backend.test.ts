@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RedisConnection } from '../../src/clients/redis/connection.ts';
-import { redisScript } from '../../src/clients/redis/script.ts';
-import { redisSettings } from '../../src/clients/redis/settings.ts';
-import { RedisSubscriber } from '../../src/clients/redis/subscriber.ts';
 import { NotSerializableError, StoreError } from '../../src/errors.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import { openBackend } from '../../src/results/open.ts';
-import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
-import { RedisRecordWrite, recordLua } from '../../src/transports/redis/record-write.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import { RedisConnection } from '../../src/stores/redis/client/connection.ts';
+import { redisScript } from '../../src/stores/redis/client/script.ts';
+import { redisSettings } from '../../src/stores/redis/client/settings.ts';
+import { RedisSubscriber } from '../../src/stores/redis/client/subscriber.ts';
+import { RedisRecordWrite, recordLua } from '../../src/stores/redis/record-write.ts';
+import { openRedisBackend } from '../../src/stores/redis/redis-backend.ts';
+import { openBackend } from '../../src/stores/registry.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 

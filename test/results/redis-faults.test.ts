@@ -6,7 +6,7 @@ import { App } from '../../src/app/app.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult } from '../../src/results/async-result.ts';
-import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
+import { openRedisBackend } from '../../src/stores/redis/redis-backend.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { isLong, scaled } from '../run/scale.ts';

@@ -1,8 +1,8 @@
 // A process's way to the store: requests and answers that take time, get lost and are repeated, and the lease that is renewed meanwhile.
 import { BrokerUnavailable, LeaseLostError } from '../../src/errors.ts';
-import type { StoreWrite } from '../../src/lib/store-write.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import type { StoreWrite } from '../../src/stores/store-write.ts';
 import type {
   ConsumeOptions,
   Consumer,
@@ -12,7 +12,7 @@ import type {
   Settlement,
   Transport,
   TransportStatus,
-} from '../../src/transports/transport.ts';
+} from '../../src/stores/transport.ts';
 import type { Claimed, Store } from './store.ts';
 import type { Process } from './world.ts';
 

@@ -4,7 +4,7 @@
 import { App, type Stores } from '../../src/app/app.ts';
 import { chain } from '../../src/app/compose.ts';
 import { Reject } from '../../src/app/outcome.ts';
-import type { Publication, Transport } from '../../src/transports/transport.ts';
+import type { Publication, Transport } from '../../src/stores/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { backendOf, Line, transportOf, type Weather } from './client.ts';
 import { type Bug, type Deed, Store } from './store.ts';

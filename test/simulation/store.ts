@@ -2,8 +2,8 @@
 // planted bug.
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { isReady } from '../../src/protocol/result-meta.ts';
-import { isSuspect, Quarantine } from '../../src/transports/suspect.ts';
-import type { DeadReason, Publication, Settlement } from '../../src/transports/transport.ts';
+import { isSuspect, Quarantine } from '../../src/stores/quarantine.ts';
+import type { DeadReason, Publication, Settlement } from '../../src/stores/transport.ts';
 import type { World } from './world.ts';
 
 export type Bug =

@@ -1,6 +1,6 @@
 // Who watches a run from outside, and holds it against the promises (P1 to P10) after every step.
 import { isReady } from '../../src/protocol/result-meta.ts';
-import { isSuspect, quarantinePatienceMs } from '../../src/transports/suspect.ts';
+import { isSuspect, quarantinePatienceMs } from '../../src/stores/quarantine.ts';
 import { type Deed, type Store, taskOf } from './store.ts';
 import type { Process, World } from './world.ts';
 

@@ -1,9 +1,9 @@
 // Dead letters lie in a queue of RabbitMQ: what is left when the one who looks at them, or replays them, goes away in the middle.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
-import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
+import { type AmqpTransport, openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';

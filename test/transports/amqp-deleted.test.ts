@@ -1,13 +1,13 @@
 // Queues and exchanges of RabbitMQ that somebody deletes while messages wait for their time, and sends to what is not there.
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type AmqpChannel, AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { UnroutableError } from '../../src/errors.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { type AmqpChannel, AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
+import { plainQueue, type QueueDeclaration } from '../../src/stores/topology.ts';
+import type { Consumer, Transport } from '../../src/stores/transport.ts';
 import { claim, idOf, publication } from '../../src/testing/conformance.ts';
-import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
-import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
-import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { patienceMs, until } from '../until.ts';

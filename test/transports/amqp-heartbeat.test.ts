@@ -1,10 +1,10 @@
 // Who lives, as RabbitMQ sees it: heartbeats that user code cannot stop, and that stop with the process.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
+import { openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';

@@ -2,15 +2,15 @@
 // consumer, and is killed.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { BrokerBlocked, BrokerUnavailable } from '../../src/errors.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import { openRpcBackend } from '../../src/results/rpc/rpc-backend.ts';
+import { AmqpDelivery } from '../../src/stores/amqp/amqp-delivery.ts';
+import { openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
+import { openRpcBackend } from '../../src/stores/amqp/rpc/rpc-backend.ts';
+import type { Delivery, Transport } from '../../src/stores/transport.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { AmqpDelivery } from '../../src/transports/amqp/amqp-delivery.ts';
-import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
-import type { Delivery, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
 import { type Certificates, makeCertificates, noOpenssl } from '../servers/certificates.ts';

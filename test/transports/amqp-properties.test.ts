@@ -1,11 +1,11 @@
 // Properties that a sender has set beside what Celery does. RabbitMQ takes a message that names its user from a connection of that user only.
 import { randomUUID } from 'node:crypto';
 import { expect, it, onTestFinished } from 'vitest';
-import { AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
+import { openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
+import { toOptions } from '../../src/stores/amqp/wire.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
-import { toOptions } from '../../src/transports/amqp/wire.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { patienceMs, until } from '../until.ts';

@@ -1,10 +1,10 @@
 // Messages that come back from workers whose connections broke: who lives keeps them, and is charged with nothing.
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { AmqpConsumer } from '../../src/stores/amqp/amqp-consumer.ts';
+import { openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { plainQueue } from '../../src/stores/topology.ts';
+import type { Consumer, Delivery, Transport } from '../../src/stores/transport.ts';
 import { idOf, publication } from '../../src/testing/conformance.ts';
-import { AmqpConsumer } from '../../src/transports/amqp/amqp-consumer.ts';
-import { openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
-import { plainQueue } from '../../src/transports/topology.ts';
-import type { Consumer, Delivery, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';

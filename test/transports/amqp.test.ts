@@ -1,15 +1,15 @@
 // What RabbitMQ does to a worker and a sender on a bad day. The contract itself is in the conformance suite; what harms a whole node:
 // amqp-node.test.ts.
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type AmqpChannel, AmqpLink } from '../../src/clients/amqp/link.ts';
-import { amqpSettings } from '../../src/clients/amqp/settings.ts';
 import { BrokerUnavailable, ConfigError, UnroutableError } from '../../src/errors.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { type AmqpTransport, openAmqpTransport } from '../../src/stores/amqp/amqp-transport.ts';
+import { type AmqpChannel, AmqpLink } from '../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
+import { Publisher } from '../../src/stores/amqp/publisher.ts';
+import { plainQueue, type QueueDeclaration } from '../../src/stores/topology.ts';
+import type { Consumer, Transport } from '../../src/stores/transport.ts';
 import { claim, claimNothing, claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { type AmqpTransport, openAmqpTransport } from '../../src/transports/amqp/amqp-transport.ts';
-import { Publisher } from '../../src/transports/amqp/publisher.ts';
-import { plainQueue, type QueueDeclaration } from '../../src/transports/topology.ts';
-import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';

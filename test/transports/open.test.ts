@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.ts';
-import { openBackend } from '../../src/results/open.ts';
-import { openTransport } from '../../src/transports/open.ts';
+import { openBackend, openTransport } from '../../src/stores/registry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-open-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,9 +1,9 @@
 // Keys of ours that hold something else, and claims of which nobody knows the owner: each is told by name, and stops nothing else.
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { BrokerUnavailable } from '../../src/errors.ts';
+import { openRedisTransport, type RedisTransport } from '../../src/stores/redis/redis-transport.ts';
+import type { Consumer } from '../../src/stores/transport.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { openRedisTransport, type RedisTransport } from '../../src/transports/redis/redis-transport.ts';
-import type { Consumer } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';

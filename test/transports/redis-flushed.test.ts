@@ -1,9 +1,9 @@
 // A server that has lost everything while consumers waited.
 import { expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import type { RedisConsumer } from '../../src/stores/redis/redis-consumer.ts';
+import { openRedisTransport } from '../../src/stores/redis/redis-transport.ts';
 import { claim, idOf, publication } from '../../src/testing/conformance.ts';
-import type { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
-import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { scaled } from '../run/scale.ts';

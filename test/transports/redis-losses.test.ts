@@ -1,7 +1,7 @@
 // Single answers and requests that are lost, each named; all of a whole cycle one after the other: test/e2e/reply-lost.test.ts.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BrokerUnavailable } from '../../src/errors.ts';
-import { openRedisTransport } from '../../src/transports/redis/redis-transport.ts';
+import { openRedisTransport } from '../../src/stores/redis/redis-transport.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';

@@ -1,11 +1,11 @@
 // A suspect on Redis is held alone, whatever claims and blocking reads are under way.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { isSuspect } from '../../src/stores/quarantine.ts';
+import { RedisConsumer } from '../../src/stores/redis/redis-consumer.ts';
+import { openRedisTransport, type RedisTransport } from '../../src/stores/redis/redis-transport.ts';
+import type { Consumer, Delivery } from '../../src/stores/transport.ts';
 import { claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
-import { openRedisTransport, type RedisTransport } from '../../src/transports/redis/redis-transport.ts';
-import { isSuspect } from '../../src/transports/suspect.ts';
-import type { Consumer, Delivery } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { patienceMs, until } from '../until.ts';

@@ -2,13 +2,13 @@
 // connections are cut; their room comes and goes. Whatever the order of events, nothing is held by two, and all ends once.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RedisConnection } from '../../src/clients/redis/connection.ts';
-import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { RedisConnection } from '../../src/stores/redis/client/connection.ts';
+import { redisSettings } from '../../src/stores/redis/client/settings.ts';
+import { openRedisTransport, RedisTransport } from '../../src/stores/redis/redis-transport.ts';
+import { longestReadMs } from '../../src/stores/redis/waiter.ts';
+import type { Consumer, Delivery } from '../../src/stores/transport.ts';
 import { idOf, publication } from '../../src/testing/conformance.ts';
-import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
-import { longestReadMs } from '../../src/transports/redis/waiter.ts';
-import type { Consumer, Delivery } from '../../src/transports/transport.ts';
 import { type Random, seeded } from '../e2e/harness/random.ts';
 import { needs } from '../needs.ts';
 import { scaled, seed } from '../run/scale.ts';

@@ -3,17 +3,17 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { RedisConnection, ReplyLost } from '../../src/clients/redis/connection.ts';
-import { redisScript } from '../../src/clients/redis/script.ts';
-import { redisSettings } from '../../src/clients/redis/settings.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { isReady, type ResultRecord } from '../../src/protocol/result-meta.ts';
-import { openRedisBackend } from '../../src/results/redis/redis-backend.ts';
+import { RedisConnection, ReplyLost } from '../../src/stores/redis/client/connection.ts';
+import { redisScript } from '../../src/stores/redis/client/script.ts';
+import { redisSettings } from '../../src/stores/redis/client/settings.ts';
+import { marksLua, unmark } from '../../src/stores/redis/marks.ts';
+import { openRedisBackend } from '../../src/stores/redis/redis-backend.ts';
+import type { RedisConsumer } from '../../src/stores/redis/redis-consumer.ts';
+import { openRedisTransport, RedisTransport } from '../../src/stores/redis/redis-transport.ts';
+import type { Consumer, Transport } from '../../src/stores/transport.ts';
 import { claim, claimNothing, claimOne, idOf, publication } from '../../src/testing/conformance.ts';
-import { marksLua, unmark } from '../../src/transports/redis/marks.ts';
-import type { RedisConsumer } from '../../src/transports/redis/redis-consumer.ts';
-import { openRedisTransport, RedisTransport } from '../../src/transports/redis/redis-transport.ts';
-import type { Consumer, Transport } from '../../src/transports/transport.ts';
 import { needs } from '../needs.ts';
 import { isLong, scaled, seed } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -55,7 +55,7 @@ needs(describe, noRedis)('the Redis transport', () => {
   /** Another process, in which this runs with a transport of its own; and what it prints. */
   const inAnother = (code: string): Other => {
     const other = new Other(`
-      const { openRedisTransport } = await import(${JSON.stringify(new URL('../../dist/transports/redis/redis-transport.js', import.meta.url).href)});
+      const { openRedisTransport } = await import(${JSON.stringify(new URL('../../dist/stores/redis/redis-transport.js', import.meta.url).href)});
       const transport = await openRedisTransport(${JSON.stringify(server.url())}, { queues: [], driver: ${JSON.stringify(driver)} });
       ${code}`);
     return add(other);

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { ReservedNameError } from '../../src/errors.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
-import { checkQueueName } from '../../src/transports/reserved-names.ts';
+import { checkQueueName } from '../../src/stores/reserved-names.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';

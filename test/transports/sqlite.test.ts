@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { SqliteStore } from '../../src/clients/sqlite.ts';
+import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
+import { openSqliteTransport } from '../../src/stores/sqlite/sqlite-transport.ts';
+import type { Consumer, Transport } from '../../src/stores/transport.ts';
 import { claim, claimNothing, idOf, publication } from '../../src/testing/conformance.ts';
-import { openSqliteTransport } from '../../src/transports/sqlite/sqlite-transport.ts';
-import type { Consumer, Transport } from '../../src/transports/transport.ts';
 
 let folder: string;
 let transport: Transport;

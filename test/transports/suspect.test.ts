@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Quarantine } from '../../src/transports/suspect.ts';
+import { Quarantine } from '../../src/stores/quarantine.ts';
 
 /** A quarantine with a patience of 100 ms, and its clock. */
 function begin(): { quarantine: Quarantine; pass: (ms: number) => void } {

@@ -7,7 +7,7 @@ import type { AppOptions } from '../../src/app/config.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
-import type { DeadLetter, Delivery } from '../../src/transports/transport.ts';
+import type { DeadLetter, Delivery } from '../../src/stores/transport.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { commandOf } from '../e2e/harness/compiled.ts';
 import { until } from '../until.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openMemoryBackend } from '../../src/results/memory/memory-backend.ts';
+import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
 import { Doubles } from '../../src/worker/doubles.ts';
 import { until } from '../until.ts';
 import { FakeClock } from './fake-clock.ts';

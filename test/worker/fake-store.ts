@@ -1,7 +1,7 @@
-import type { StoreWrite } from '../../src/lib/store-write.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import type { ResultBackend } from '../../src/results/backend.ts';
-import type { Delivery, Publication, Settlement, Transport } from '../../src/transports/transport.ts';
+import type { ResultBackend } from '../../src/stores/backend.ts';
+import type { StoreWrite } from '../../src/stores/store-write.ts';
+import type { Delivery, Publication, Settlement, Transport } from '../../src/stores/transport.ts';
 
 /** A step that a worker took at a store. */
 export type Step =

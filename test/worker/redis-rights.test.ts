@@ -5,7 +5,7 @@ import { examineStores } from '../../src/cli/doctor/stores.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { chain, chord, group } from '../../src/index.ts';
 import type { AsyncResult } from '../../src/results/async-result.ts';
-import { probes, workerCommands } from '../../src/transports/redis/rights.ts';
+import { probes, workerCommands } from '../../src/stores/redis/rights.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';

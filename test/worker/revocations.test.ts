@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { idNotice, longestNotice, mostNotices, stampNotice } from '../../src/transports/fanout.ts';
+import { idNotice, longestNotice, mostNotices, stampNotice } from '../../src/stores/fanout.ts';
 import { Revocations } from '../../src/worker/revocations.ts';
 import { FakeClock } from './fake-clock.ts';
 

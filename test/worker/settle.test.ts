@@ -3,7 +3,7 @@ import { BrokerUnavailable, LeaseLostError, NotSerializableError } from '../../s
 import type { Backoff } from '../../src/lib/backoff.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
-import type { Publication } from '../../src/transports/transport.ts';
+import type { Publication } from '../../src/stores/transport.ts';
 import { ackOnly, type Ending } from '../../src/worker/ending.ts';
 import { Patience } from '../../src/worker/patience.ts';
 import { Settler } from '../../src/worker/settle.ts';

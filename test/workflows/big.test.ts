@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type AnySignature, App, chain, chord, type Signature } from '../../src/index.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import type { Publication } from '../../src/transports/transport.ts';
+import type { Publication } from '../../src/stores/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { scaled } from '../run/scale.ts';
 

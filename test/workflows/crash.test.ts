@@ -5,7 +5,7 @@ import { currentTask } from '../../src/app/context.ts';
 import { App, type AppOptions, chain, chord, type Signature } from '../../src/index.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { MemoryConsumer } from '../../src/transports/memory/memory-transport.ts';
+import { MemoryConsumer } from '../../src/stores/memory/memory-transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 
 const open: (() => Promise<unknown>)[] = [];

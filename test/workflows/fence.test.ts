@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { App, chord } from '../../src/index.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { MemoryConsumer } from '../../src/transports/memory/memory-transport.ts';
+import { MemoryConsumer } from '../../src/stores/memory/memory-transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 
 it('a member that completes its chord and has lost its lease records no result; who runs it again does', async () => {

@@ -1,6 +1,7 @@
 // The commands of `umbel amqp`: Celery's, with their arguments in turn.
-import type { AmqpChannel } from '../../clients/amqp/link.ts';
+
 import { suggest } from '../../lib/suggest.ts';
+import type { AmqpChannel } from '../../stores/amqp/client/link.ts';
 import { UsageError } from '../usage.ts';
 
 export interface Answer {

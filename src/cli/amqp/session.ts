@@ -1,9 +1,11 @@
 // `umbel amqp`: one command, or a prompt for several on one connection.
+
 import { createInterface } from 'node:readline';
 import { brokerOptions } from '../../app/driver-options.ts';
-import { type AmqpChannel, AmqpLink, closeChannel } from '../../clients/amqp/link.ts';
-import { amqpSettings } from '../../clients/amqp/settings.ts';
 import { UmbelError } from '../../errors.ts';
+import { type AmqpChannel, AmqpLink, closeChannel } from '../../stores/amqp/client/link.ts';
+import { amqpSettings } from '../../stores/amqp/client/settings.ts';
+import { storeNamed } from '../../stores/registry.ts';
 import type { Session } from '../common.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { amqpCommands, parseAmqp, wordsOf } from './commands.ts';
@@ -22,7 +24,7 @@ export async function amqpSession(
   confirm: (question: string) => Promise<boolean>,
 ): Promise<void> {
   const { config } = app;
-  if (!/^(?:amqps?|pyamqp):/i.test(config.broker))
+  if (storeNamed(config.broker)?.name !== 'amqp')
     throw new UsageError('umbel amqp needs RabbitMQ: -b amqp://…, or an App whose broker it is');
   const first = words.length === 0 ? null : parseAmqp(words); // before anything is opened
   const settings = amqpSettings(config.broker, 'broker', brokerOptions(config));

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { fileOfApp } from '../../app/load-app.ts';
+import { storeNamed } from '../../stores/registry.ts';
 import { appSpec, type CommonOptions, optionsOf, withApp } from '../common.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { counted, type Output } from '../output.ts';
@@ -54,7 +55,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     const spec = appSpec(options);
     const sources = spec === undefined ? noSources : readSources(app, fileOfApp(spec));
     // What is in memory is of this process: there is nobody to ask.
-    const asks = options.offline !== true && !app.config.broker.startsWith('memory:');
+    const asks = options.offline !== true && storeNamed(app.config.broker)?.ephemeral !== true;
     const stores = options.offline === true ? [] : await examineStores(app);
     const answers = asks && !stores.some(({ check }) => ['broker', 'keys', 'rights'].includes(check));
     const found: readonly (Finding | null)[] = [

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { type CommonOptions, optionsOf } from '../common.ts';
 import { disableInRedBeat, type Imported, readCelerySchedule, readRedBeat } from '../import-schedules.ts';
 import { exitCode, UsageError } from '../usage.ts';
-import { withSchedules } from './schedule.ts';
+import { withSchedules } from '../with-schedules.ts';
 
 interface ImportOptions extends CommonOptions {
   readonly redbeat?: string;

@@ -1,12 +1,13 @@
 import { Command, Option } from 'commander';
 import type { ScheduleInfo, Schedules } from '../../beat/beat.ts';
 import type { Duration } from '../../lib/duration.ts';
-import { type CommonOptions, optionsOf, requireSharedStore, type Session, withApp } from '../common.ts';
+import { type CommonOptions, optionsOf } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import { type AddOptions, addOptionsTo, scheduled, when } from '../schedule-options.ts';
 import { asRow, asRunRow, asText, previewText, rowHead, runHead } from '../schedule-view.ts';
-import { exitCode, UsageError } from '../usage.ts';
+import { exitCode } from '../usage.ts';
 import { duration, positiveInteger } from '../values.ts';
+import { withSchedules } from '../with-schedules.ts';
 import { scheduleImportCommand } from './schedule-import.ts';
 
 /** `umbel schedule`: what is sent by itself, and when. */
@@ -92,23 +93,6 @@ Examples:
 
 Changes are in effect within two seconds. What the code declares is changed in the code; it can be paused.`,
     );
-}
-
-/** Opens the book for one command. */
-export async function withSchedules(
-  options: CommonOptions,
-  work: (schedules: Schedules, session: Session) => Promise<void>,
-): Promise<void> {
-  await withApp(options, async (session) => {
-    if (!session.loaded)
-      throw new UsageError(
-        'schedules belong to an application: -A ./app.ts (the module that exports your App)',
-      );
-    requireSharedStore(session.app);
-    const { Schedules } = await import('../../beat/beat.ts');
-    await using schedules = await Schedules.open(session.app);
-    await work(schedules, session);
-  });
 }
 
 function onNames(

@@ -1,9 +1,11 @@
 // What can be seen of an application without asking anybody: its tasks, schedules and settings. Pure.
+
 import type { App } from '../../app/app.ts';
 import { backendOptions } from '../../app/driver-options.ts';
 import type { AnyTask } from '../../app/task.ts';
-import { postgresSettings } from '../../clients/postgres/settings.ts';
 import { redacted } from '../../lib/redact.ts';
+import { postgresSettings } from '../../stores/postgres/client/settings.ts';
+import { storeNamed } from '../../stores/registry.ts';
 import { type Finding, listed } from './finding.ts';
 import { type Check, habitChecks, names } from './habits.ts';
 import { codeIn, noSources, type Sources } from './sources.ts';
@@ -126,7 +128,7 @@ function notImported({ forgotten }: Sources): Finding | null {
   if (forgotten.length === 0) return null;
   return {
     check: 'imports',
-    level: 'warning',
+    level: 'error',
     what: `these files define tasks, and nothing imports them: ${listed(forgotten)}`,
     why: 'a task exists only where its module is imported: a worker does not know these',
     mend: "import them beside the App, or name them: new App(name, { include: ['./tasks/mail'] })",
@@ -173,7 +175,8 @@ function urls({ config }: App): (Finding | null)[] {
 const local = /^(?:localhost|127\.|::1|\[::1\]|0\.0\.0\.0$|$)/;
 
 function urlFinding(what: string, url: string): Finding | null {
-  if (url.startsWith('memory:')) {
+  const store = storeNamed(url);
+  if (store?.ephemeral) {
     return {
       check: 'memory',
       level: 'error',
@@ -182,7 +185,7 @@ function urlFinding(what: string, url: string): Finding | null {
       mend: 'leave the setting out (a file in .umbel/), or give redis://, amqp://, postgresql://; memory is for tests',
     };
   }
-  if (!/^(?:rediss?|sentinel|amqps?|postgres(?:ql)?):/i.test(url) || !URL.canParse(url)) return null;
+  if (store === null || store.embedded || !URL.canParse(url)) return null;
   const { protocol, hostname, username, password } = new URL(url);
   if (local.test(hostname)) return null;
   const isOpen = password === '' || (username === 'guest' && password === 'guest');
@@ -195,7 +198,7 @@ function urlFinding(what: string, url: string): Finding | null {
       mend: 'give the server a user and a password, and the URL both',
     };
   }
-  if (/^(?:rediss|amqps):/i.test(protocol) || /^postgres/i.test(protocol)) return null;
+  if (store.encrypted?.includes(protocol.slice(0, -1)) !== false) return null;
   return {
     check: 'tls',
     level: 'warning',
@@ -208,7 +211,7 @@ function urlFinding(what: string, url: string): Finding | null {
 /** libpq would try TLS by itself; here a URL that says nothing of it means none. */
 function plainPostgres(config: App['config']): Finding | null {
   const { backend } = config;
-  if (backend === null || !/^(?:db\+)?postgres(?:ql)?:/i.test(backend) || /[?&]sslmode=/.test(backend))
+  if (backend === null || storeNamed(backend)?.name !== 'postgres' || /[?&]sslmode=/.test(backend))
     return null;
   const { host, tls } = postgresSettings(backend, 'backend', backendOptions(config));
   if (tls !== null || host.startsWith('/') || local.test(host)) return null;

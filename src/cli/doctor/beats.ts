@@ -1,7 +1,7 @@
 // Who sends what is scheduled: nobody, or two that know nothing of each other.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../app/app.ts';
-import { openScheduleStore } from '../../beat/stores/open.ts';
+import { openSchedulesOf } from '../../beat/open-schedule-store.ts';
 import { Control } from '../../control/control.ts';
 import { ConfigError } from '../../errors.ts';
 import { type Finding, listed } from './finding.ts';
@@ -30,9 +30,9 @@ export async function gatherBeats(app: App): Promise<BeatFacts> {
 }
 
 async function lookAtStore(app: App): Promise<Pick<BeatFacts, 'schedules' | 'led'>> {
-  let opened: Awaited<ReturnType<typeof openScheduleStore>>;
+  let opened: Awaited<ReturnType<typeof openSchedulesOf>>;
   try {
-    opened = await openScheduleStore(app);
+    opened = await openSchedulesOf(app);
   } catch (error) {
     if (error instanceof ConfigError) return { schedules: [], led: true }; // no beat of ours can run there, and doctor is not asked of that
     throw error;

@@ -1,11 +1,13 @@
 // How big the results are that are kept: those that came last, in Redis and the embedded store.
+
 import type { App } from '../../app/app.ts';
 import { backendOptions } from '../../app/driver-options.ts';
-import { RedisConnection } from '../../clients/redis/connection.ts';
-import { redisSettings } from '../../clients/redis/settings.ts';
-import { SqliteStore } from '../../clients/sqlite.ts';
 import { redacted } from '../../lib/redact.ts';
-import { recordKey } from '../../results/redis/record-keys.ts';
+import { RedisConnection } from '../../stores/redis/client/connection.ts';
+import { redisSettings } from '../../stores/redis/client/settings.ts';
+import { recordKey } from '../../stores/redis/record-keys.ts';
+import { storeNamed } from '../../stores/registry.ts';
+import { SqliteStore } from '../../stores/sqlite/sqlite.ts';
 import { type Finding, listed } from './finding.ts';
 
 interface Sized {
@@ -21,7 +23,7 @@ const bigBytes = 100_000;
 export async function examineResults(app: App): Promise<Finding | null> {
   const { backend: url } = app.config;
   if (url === null) return null;
-  if (/^(?:rediss?|sentinel|unix|redis\+socket):/i.test(url)) {
+  if (storeNamed(url)?.name === 'redis') {
     try {
       return finding(await inRedis(app, url));
     } catch (error) {

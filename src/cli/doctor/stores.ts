@@ -1,14 +1,16 @@
 // What the broker itself says: whether it is there, how it is set up, what lies in it.
+
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../app/driver-options.ts';
-import { RedisConnection } from '../../clients/redis/connection.ts';
-import { isMissingRight } from '../../clients/redis/errors.ts';
-import { redisSettings } from '../../clients/redis/settings.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { redacted } from '../../lib/redact.ts';
-import { findDisorder } from '../../transports/redis/disorder.ts';
-import { missingRights, shownRights } from '../../transports/redis/rights.ts';
-import type { Transport } from '../../transports/transport.ts';
+import { RedisConnection } from '../../stores/redis/client/connection.ts';
+import { isMissingRight } from '../../stores/redis/client/errors.ts';
+import { redisSettings } from '../../stores/redis/client/settings.ts';
+import { findDisorder } from '../../stores/redis/disorder.ts';
+import { missingRights, shownRights } from '../../stores/redis/rights.ts';
+import { storeNamed } from '../../stores/registry.ts';
+import type { Transport } from '../../stores/transport.ts';
 import { type Finding, listed } from './finding.ts';
 
 /** How long the broker has to answer. */
@@ -18,7 +20,7 @@ const skewMs = 1000;
 
 export async function examineStores(app: App): Promise<readonly Finding[]> {
   const { broker } = app.config;
-  const isRedis = /^(?:rediss?|sentinel|unix|redis\+socket):/i.test(broker);
+  const isRedis = storeNamed(broker)?.name === 'redis';
   let transport: Transport;
   try {
     transport = await within(app.broker());

@@ -1,10 +1,10 @@
 // How the broker that messages are moved to remembers what it has got: from before a message is published until it is gone from where
 // it came from. A run that dies between the two leaves its marks, and the next one does not publish those messages again.
 import { createHash } from 'node:crypto';
-import { SqliteStore, type Transaction } from '../../clients/sqlite.ts';
-import type { StoreWrite } from '../../lib/store-write.ts';
 import type { WireMessage } from '../../protocol/message.ts';
-import type { Publication, Transport } from '../../transports/transport.ts';
+import { SqliteStore, type Transaction } from '../../stores/sqlite/sqlite.ts';
+import type { StoreWrite } from '../../stores/store-write.ts';
+import type { Publication, Transport } from '../../stores/transport.ts';
 
 export interface Marks extends AsyncDisposable {
   /** Whether a message is published once only, however often it is tried. */
@@ -73,9 +73,9 @@ async function sqliteMarks(store: SqliteStore): Promise<Marks> {
 /** The transport's own note that something was sent, under the mark instead of the task's id: a task may come by here again. */
 async function redisMarks(url: string, driver: object): Promise<Marks> {
   const [{ RedisConnection }, { redisSettings }, { sentKey }] = await Promise.all([
-    import('../../clients/redis/connection.ts'),
-    import('../../clients/redis/settings.ts'),
-    import('../../transports/redis/keys.ts'),
+    import('../../stores/redis/client/connection.ts'),
+    import('../../stores/redis/client/settings.ts'),
+    import('../../stores/redis/keys.ts'),
   ]);
   const settings = redisSettings(url, 'broker', { ...driver });
   const connection = await RedisConnection.open(settings);

@@ -3,7 +3,7 @@
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { WireMessage } from '../../protocol/message.ts';
-import type { Consumer, Delivery, Publication, Transport } from '../../transports/transport.ts';
+import type { Consumer, Delivery, Publication, Transport } from '../../stores/transport.ts';
 import { pause } from '../events/listen.ts';
 import { UsageError } from '../usage.ts';
 import { type Marks, markOf } from './marks.ts';

@@ -1,11 +1,12 @@
 // What waits for its time at the broker it is to leave. It is made due there: its time stands in the message, and goes along.
-import { type AmqpGetMessage, AmqpLink, closeChannel } from '../../clients/amqp/link.ts';
-import { amqpSettings } from '../../clients/amqp/settings.ts';
-import { SqliteStore } from '../../clients/sqlite.ts';
+
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
-import { fromMessage } from '../../transports/amqp/wire.ts';
-import type { Transport } from '../../transports/transport.ts';
+import { type AmqpGetMessage, AmqpLink, closeChannel } from '../../stores/amqp/client/link.ts';
+import { amqpSettings } from '../../stores/amqp/client/settings.ts';
+import { fromMessage } from '../../stores/amqp/wire.ts';
+import { SqliteStore } from '../../stores/sqlite/sqlite.ts';
+import type { Transport } from '../../stores/transport.ts';
 
 /** Which messages are to be moved. */
 export interface Which {
@@ -67,9 +68,9 @@ function inSqlite(store: SqliteStore): Waiting {
  */
 async function inRedis(url: string, driver: object): Promise<Waiting> {
   const [{ RedisConnection }, { redisSettings }, { unmark }] = await Promise.all([
-    import('../../clients/redis/connection.ts'),
-    import('../../clients/redis/settings.ts'),
-    import('../../transports/redis/marks.ts'),
+    import('../../stores/redis/client/connection.ts'),
+    import('../../stores/redis/client/settings.ts'),
+    import('../../stores/redis/marks.ts'),
   ]);
   const settings = redisSettings(url, 'broker', { ...driver });
   const connection = await RedisConnection.open(settings);

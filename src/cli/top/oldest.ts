@@ -50,7 +50,7 @@ function earliest(times: readonly (number | null)[]): number | null {
 }
 
 async function sqlitePeeper(store: object): Promise<Peeper> {
-  const { SqliteStore } = await import('../../clients/sqlite.ts');
+  const { SqliteStore } = await import('../../stores/sqlite/sqlite.ts');
   if (!(store instanceof SqliteStore)) throw new TypeError('the embedded transport has another store');
   // The first of each priority: the key is (queue, priority, seq).
   const next = `SELECT priority, envelope FROM ready JOIN message USING (queue, priority, seq)
@@ -75,9 +75,9 @@ async function sqlitePeeper(store: object): Promise<Peeper> {
 
 async function redisPeeper({ config }: App): Promise<Peeper> {
   const [{ RedisConnection }, { redisSettings }, { listKey }] = await Promise.all([
-    import('../../clients/redis/connection.ts'),
-    import('../../clients/redis/settings.ts'),
-    import('../../transports/redis/keys.ts'),
+    import('../../stores/redis/client/connection.ts'),
+    import('../../stores/redis/client/settings.ts'),
+    import('../../stores/redis/keys.ts'),
   ]);
   const settings = redisSettings(config.broker, 'broker', brokerOptions(config));
   const connection = await RedisConnection.open(settings);

@@ -4,7 +4,7 @@ import { parseRate } from '../../app/rate.ts';
 import { ConfigError, UmbelError } from '../../errors.ts';
 import type { Json } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
-import { checkNotices, idNotice, rootNotice, stampNotice } from '../../transports/fanout.ts';
+import { checkNotices, idNotice, rootNotice, stampNotice } from '../../stores/fanout.ts';
 import {
   type Command,
   CommandError,

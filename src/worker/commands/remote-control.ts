@@ -6,7 +6,7 @@ import type { Service } from '../../lib/service.ts';
 import { type ControlRequest, isMeant, readRequest, replyMessage } from '../../protocol/control.ts';
 import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
-import type { Fanout } from '../../transports/fanout.ts';
+import type { Fanout } from '../../stores/fanout.ts';
 import { listen } from '../ear.ts';
 import { warnOfTwin } from '../twin.ts';
 import { OncePerMinute } from '../unknown-task.ts';

@@ -1,5 +1,7 @@
 // The command `stats`, in Celery's form.
+
 import type { Json } from '../../protocol/message.ts';
+import { storeNamed } from '../../stores/registry.ts';
 import type { Panel } from './panel.ts';
 
 /** Of how Celery has pools: Flower and others look at these names. */
@@ -54,7 +56,7 @@ function brokerInfo(urls: string): Json {
     virtual_host: decodeURIComponent(parsed?.pathname.slice(1) || '') || '/',
     port: parsed?.port ? Number(parsed.port) : null,
     insist: false,
-    ssl: /^(?:rediss|amqps)$/.test(transport),
+    ssl: storeNamed(first)?.encrypted?.includes(transport) === true,
     transport,
     connect_timeout: 4,
     transport_options: {},

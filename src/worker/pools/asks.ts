@@ -6,9 +6,9 @@ import { decodeJson } from '../../protocol/json.ts';
 import type { Decoded } from '../../protocol/message.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import type { TaskState } from '../../protocol/result-meta.ts';
-import type { ResultBackend } from '../../results/backend.ts';
-import type { Locks } from '../../transports/locks.ts';
-import type { Publication, Transport } from '../../transports/transport.ts';
+import type { ResultBackend } from '../../stores/backend.ts';
+import type { Locks } from '../../stores/locks.ts';
+import type { Publication, Transport } from '../../stores/transport.ts';
 import type { Asked, WrittenPublication } from './child/messages.ts';
 
 export interface AskedOf {

@@ -107,7 +107,7 @@ return count`;
 async function scripts(): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const file of ['send', 'turn', 'tend', 'members', 'inspect']) {
-    const url = pathToFileURL(join(root, 'dist', 'transports', 'redis', 'lua', `${file}.js`)).href;
+    const url = pathToFileURL(join(root, 'dist', 'stores', 'redis', 'lua', `${file}.js`)).href;
     const module: Record<string, unknown> = await import(url);
     for (const [name, value] of Object.entries(module))
       if (typeof value === 'object' && value !== null && 'sha' in value)

@@ -2,9 +2,9 @@
 // travels as the text that the wire has for it.
 
 import type { TaskState } from '../../../protocol/result-meta.ts';
-import type { ResultBackendFeatures } from '../../../results/backend.ts';
-import type { FanoutExchange } from '../../../transports/fanout.ts';
-import type { TransportFeatures } from '../../../transports/transport.ts';
+import type { ResultBackendFeatures } from '../../../stores/backend.ts';
+import type { FanoutExchange } from '../../../stores/fanout.ts';
+import type { TransportFeatures } from '../../../stores/transport.ts';
 
 /** What a child needs to know before it runs anything. */
 export interface ChildData {

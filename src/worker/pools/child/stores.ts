@@ -1,14 +1,14 @@
 // The worker's stores as its child has them. The child opens none of its own: what is killed in the midst of it holds no connection,
 // no lock and no file.
 import { BrokerUnavailable, StoreError } from '../../../errors.ts';
-import type { StoreWrite } from '../../../lib/store-write.ts';
 import { encodeEnvelope } from '../../../protocol/envelope.ts';
 import type { WireMessage } from '../../../protocol/message.ts';
 import { decodeResult, encodeResult } from '../../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../../protocol/result-meta.ts';
-import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../results/backend.ts';
-import type { Fanout, FanoutExchange, NoticeBoard } from '../../../transports/fanout.ts';
-import type { Locks } from '../../../transports/locks.ts';
+import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../stores/backend.ts';
+import type { Fanout, FanoutExchange, NoticeBoard } from '../../../stores/fanout.ts';
+import type { Locks } from '../../../stores/locks.ts';
+import type { StoreWrite } from '../../../stores/store-write.ts';
 import type {
   Consumer,
   DeadLetters,
@@ -18,7 +18,7 @@ import type {
   Transport,
   TransportFeatures,
   TransportStatus,
-} from '../../../transports/transport.ts';
+} from '../../../stores/transport.ts';
 import type { Calls } from './calls.ts';
 import type { Asked, StoresData, WrittenPublication } from './messages.ts';
 

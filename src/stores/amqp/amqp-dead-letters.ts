@@ -1,0 +1,148 @@
+// Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards, or closes with the process: what was not acknowledged
+// is then where it was.
+import { createHash } from 'node:crypto';
+import { NotReplayableError } from '../../errors.ts';
+import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
+import { type AmqpChannel, type AmqpMessage, closeChannel } from './client/link.ts';
+import { copyMark } from './copies.ts';
+import { deadQueue } from './declare.ts';
+import { lookThrough } from './look-through.ts';
+import type { Publisher } from './publisher.ts';
+import { againOptions, deadHeader, rawOf, replayedHeader } from './wire.ts';
+
+interface About {
+  readonly id: number;
+  readonly queue: string;
+  readonly reason: DeadReason;
+  readonly detail: string;
+  readonly strikes: number;
+  readonly diedAt: number;
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+export class AmqpDeadLetters implements DeadLetters {
+  readonly #publisher: Publisher;
+
+  constructor(publisher: Publisher) {
+    this.#publisher = publisher;
+  }
+
+  async list(
+    options: { limit?: number; before?: number; queue?: string } = {},
+  ): Promise<readonly DeadLetter[]> {
+    const { limit = 100, before = Number.POSITIVE_INFINITY, queue } = options;
+    const letters: DeadLetter[] = [];
+    await this.#read((message, about) => {
+      if (about.id >= before || (queue !== undefined && about.queue !== queue)) return 'keep';
+      letters.push(toLetter(message, about));
+      // They come oldest first, or nearly so. No more are kept than are needed.
+      if (letters.length >= 2 * limit) letters.sort(newestFirst).splice(limit);
+      return 'keep';
+    });
+    return letters.sort(newestFirst).slice(0, limit);
+  }
+
+  async get(id: number): Promise<DeadLetter | undefined> {
+    let found: DeadLetter | undefined;
+    await this.#read((message, about) => {
+      if (about.id !== id) return 'keep';
+      found = toLetter(message, about);
+      return 'stop';
+    });
+    return found;
+  }
+
+  count(): Promise<number> {
+    return this.#on(async (channel) => (await channel.checkQueue(deadQueue)).messageCount);
+  }
+
+  replay(id: number): Promise<boolean> {
+    return this.#take(id, 'replay');
+  }
+
+  discard(id: number): Promise<boolean> {
+    return this.#take(id, 'discard');
+  }
+
+  sweep(visit: (id: number, read: () => DeadLetter) => Verdict | Promise<Verdict>): Promise<void> {
+    return this.#read((message, about) => visit(about.id, () => toLetter(message, about)));
+  }
+
+  async #take(id: number, verdict: Verdict): Promise<boolean> {
+    let taken = false;
+    await this.#read((_, about) => {
+      if (taken) return 'stop';
+      taken = about.id === id;
+      return taken ? verdict : 'keep';
+    });
+    return taken;
+  }
+
+  /** Looks at each that is there now, until it is said to stop. RabbitMQ cannot find one of many: what is looked at is held until the end. */
+  #read(see: (message: AmqpMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
+    return this.#on(async (channel) => {
+      for await (const message of lookThrough(channel, deadQueue)) {
+        const about = aboutOf(message);
+        const verdict = await see(message, about);
+        if (verdict === 'stop') break;
+        if (verdict === 'replay') await this.#publish(message, about);
+        if (verdict !== 'keep') channel.ack(message);
+      }
+    });
+  }
+
+  #on<T>(work: (channel: AmqpChannel) => Promise<T>): Promise<T> {
+    return this.#publisher.during(async ({ connection, declarations }) => {
+      await declarations.dead();
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      try {
+        return await work(channel);
+      } finally {
+        await closeChannel(channel); // and with it an acknowledgement on its way is over
+      }
+    });
+  }
+
+  /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id, and marked so. */
+  async #publish(message: AmqpMessage, { id, queue }: About): Promise<void> {
+    if (queue === '') throw new NotReplayableError([id]);
+    const outgoing = {
+      id: '',
+      exchange: '',
+      routingKey: queue,
+      content: message.content,
+      options: againOptions(message, { [replayedHeader]: copyMark() }),
+    };
+    await this.#publisher.send((declarations) => declarations.queue(queue), [outgoing]);
+  }
+}
+
+const newestFirst = (a: DeadLetter, b: DeadLetter): number => b.id - a.id;
+
+function aboutOf({ properties, content }: AmqpMessage): About {
+  const unknown: About = {
+    id: createHash('sha256').update(content).digest().readUIntBE(0, 6), // it has none, and must be found again
+    queue: '',
+    reason: 'rejected',
+    detail: '',
+    strikes: 0,
+    diedAt: 0,
+    exchange: '',
+    routingKey: '',
+  };
+  try {
+    const about: unknown = JSON.parse(String(properties.headers?.[deadHeader]));
+    if (typeof about === 'object' && about !== null) return { ...unknown, ...about };
+  } catch {
+    // put there by somebody else
+  }
+  return unknown;
+}
+
+function toLetter(message: AmqpMessage, about: About): DeadLetter {
+  const { id, queue, reason, detail, strikes, diedAt, exchange, routingKey } = about;
+  const raw = rawOf(message, { exchange, routing_key: routingKey });
+  return { id, queue, reason, detail, strikes, diedAt: new Date(diedAt), raw };
+}

@@ -1,0 +1,148 @@
+// A message that RabbitMQ has given to this process.
+
+import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
+import { type Deferred, deferred } from '../../lib/deferred.ts';
+import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { Delivery, Settlement } from '../transport.ts';
+import type { AmqpMessage } from './client/link.ts';
+import type { Feed } from './feed.ts';
+import {
+  countOf,
+  fromMessage,
+  keyOf,
+  parksHeader,
+  rawOf,
+  replayedHeader,
+  returnedHeader,
+  strikesHeader,
+  toldHeader,
+} from './wire.ts';
+
+/** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
+export type Settle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
+
+/** For so long it is waited at a time until it is known who has it. */
+const steadyMs = 2000;
+
+export class AmqpDelivery implements Delivery {
+  readonly queue: string;
+  readonly strikes: number;
+  readonly parks: number;
+  readonly redelivered: boolean;
+  readonly replayed: boolean;
+  readonly isTold: boolean;
+  #source: AmqpMessage;
+  #feed: Feed;
+  readonly #settle: Settle;
+  #raw: Buffer | undefined;
+  #message: Decoded<WireMessage> | undefined;
+  #lost: AbortController | undefined;
+  #isLost = false;
+  #settled = false;
+  #key: string | undefined;
+  /** Waited for while it is not known who has it. */
+  #adrift: Deferred<void> | null = null;
+  #isElsewhere = false;
+
+  constructor(queue: string, source: AmqpMessage, feed: Feed, settle: Settle) {
+    this.queue = queue;
+    this.#source = source;
+    this.#feed = feed;
+    // A quorum queue counts how often it came back, which is no count of deaths: connections break, too.
+    this.strikes = countOf(source, strikesHeader);
+    this.parks = countOf(source, parksHeader);
+    this.redelivered = source.fields.redelivered || this.strikes > 0 || countOf(source, returnedHeader) > 0;
+    this.replayed = countOf(source, replayedHeader) > 0;
+    this.isTold = countOf(source, toldHeader) > 0;
+    this.#settle = settle;
+  }
+
+  get source(): AmqpMessage {
+    return this.#source;
+  }
+
+  /** Where it came. */
+  get feed(): Feed {
+    return this.#feed;
+  }
+
+  get key(): string {
+    this.#key ??= keyOf(this.queue, this.#source);
+    return this.#key;
+  }
+
+  get raw(): Buffer {
+    this.#raw ??= rawOf(this.source);
+    return this.#raw;
+  }
+
+  get message(): Decoded<WireMessage> {
+    this.#message ??= fromMessage(this.source, this.redelivered);
+    return this.#message;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  get lost(): AbortSignal {
+    this.#lost ??= new AbortController();
+    if (this.#isLost) this.#lost.abort(new LeaseLostError());
+    return this.#lost.signal;
+  }
+
+  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#isLost) return 'fenced';
+    if (this.#settled) throw new TypeError('a delivery is settled once');
+    this.#settled = true;
+    try {
+      return (await this.#settle(this, settlement)) ? 'settled' : 'fenced';
+    } catch (error) {
+      this.#settled = false; // it may be tried again
+      throw error;
+    }
+  }
+
+  async steady(): Promise<void> {
+    if (this.#adrift === null) return;
+    const late = new BrokerUnavailable(
+      'its connection broke, and it is not known yet whether another has it',
+    );
+    const timer = setTimeout(() => adrift.reject(late), steadyMs);
+    const adrift = deferred<void>();
+    void this.#adrift.promise.then(adrift.resolve);
+    await adrift.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** The channel is gone: the broker gives it to somebody. */
+  drift(): void {
+    this.#isElsewhere = false;
+    this.#adrift ??= deferred();
+  }
+
+  /** Somebody keeps it for us. */
+  get isElsewhere(): boolean {
+    return this.#isElsewhere;
+  }
+
+  /** It is known to be ours: somebody keeps it for us (`elsewhere`), or it lies at the broker, or has come back. */
+  found({ elsewhere = false }: { readonly elsewhere?: boolean } = {}): void {
+    this.#isElsewhere = elsewhere;
+    this.#adrift?.resolve();
+    this.#adrift = null;
+  }
+
+  /** It came back to us. */
+  attach(feed: Feed, source: AmqpMessage): void {
+    this.#feed = feed;
+    this.#source = source;
+    this.found();
+  }
+
+  /** It is another's now. */
+  lose(): void {
+    this.#isLost = true;
+    this.found();
+    this.#lost?.abort(new LeaseLostError());
+  }
+}

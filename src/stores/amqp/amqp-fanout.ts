@@ -1,0 +1,162 @@
+// Broadcasts on RabbitMQ: exchanges and short-lived queues as Celery declares them, on a connection of their own. And notices, in a stream.
+import { randomUUID } from 'node:crypto';
+import { BrokerUnavailable } from '../../errors.ts';
+import type { WireMessage } from '../../protocol/message.ts';
+import type { Fanout, FanoutExchange, FanoutListener, Subscription } from '../fanout.ts';
+import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
+import type { AmqpSettings } from './client/settings.ts';
+import { fromMessage, toOptions } from './wire.ts';
+
+const readyMs = 10_000;
+
+interface Listening {
+  readonly subscription: Subscription;
+  readonly listener: FanoutListener;
+  channel: AmqpChannel | null;
+}
+
+export class AmqpFanout implements Fanout {
+  readonly #settings: AmqpSettings;
+  readonly #listening = new Set<Listening>();
+  #link: AmqpLink | null = null;
+  #sender: { readonly connection: AmqpConnection; readonly channel: Promise<AmqpChannel> } | null = null;
+  #declared = new Map<string, Promise<unknown>>();
+  #closed = false;
+
+  constructor(settings: AmqpSettings) {
+    this.#settings = settings;
+  }
+
+  async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
+    const link = this.#open();
+    link.hold();
+    try {
+      await this.#publish(exchange, routingKey, message);
+    } finally {
+      link.release();
+    }
+  }
+
+  async #publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
+    const channel = await this.#channel();
+    try {
+      const declared = this.#declared.get(exchange.name) ?? assertExchange(channel, exchange);
+      this.#declared.set(exchange.name, declared);
+      await declared;
+      const content = Buffer.from(message.body); // a copy: it may lie in the socket's queue for a while
+      channel.publish(exchange.name, routingKey, content, { ...toOptions(message), mandatory: false });
+    } catch (error) {
+      this.#sender = null;
+      throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
+    }
+  }
+
+  async subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable> {
+    const listening: Listening = { subscription, listener, channel: null };
+    const link = this.#open();
+    link.hold();
+    try {
+      await this.#listen(await link.ready(readyMs), listening);
+    } catch (error) {
+      link.release();
+      throw error;
+    }
+    this.#listening.add(listening);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (!this.#listening.delete(listening)) return;
+        if (listening.channel !== null) await closeChannel(listening.channel);
+        link.release();
+      },
+    };
+  }
+
+  /** RabbitMQ does not tell. */
+  async workers(): Promise<null> {
+    return null;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listening.clear();
+    await this.#link?.close();
+  }
+
+  #open(): AmqpLink {
+    if (this.#closed) throw new BrokerUnavailable(`the connection to ${this.#settings.shown} is closed`);
+    this.#link ??= new AmqpLink(this.#settings, {
+      idle: true,
+      onReady: async (connection) => {
+        for (const each of this.#listening) await this.#listen(connection, each);
+      },
+    });
+    return this.#link;
+  }
+
+  async #channel(): Promise<AmqpChannel> {
+    const connection = await this.#open().ready(readyMs);
+    if (this.#sender?.connection !== connection) {
+      const channel = connection.createChannel();
+      const sender = { connection, channel };
+      this.#sender = sender;
+      this.#declared = new Map();
+      const drop = (): void => {
+        if (this.#sender === sender) this.#sender = null;
+      };
+      channel.then((made) => made.on('error', () => undefined).on('close', drop), drop);
+    }
+    const channel = await this.#sender?.channel;
+    if (channel === undefined) throw new BrokerUnavailable(`${this.#settings.shown} cannot be reached`);
+    return channel;
+  }
+
+  async #listen(connection: AmqpConnection, listening: Listening): Promise<void> {
+    const { subscription } = listening;
+    try {
+      await this.#consume(connection, listening, subscription.queue);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      if (error.code === 405 && listening.channel === null) subscription.onShared?.();
+      // Another declared a queue of this name in its own way, or has it for itself: the name means nothing, the binding does.
+      await this.#consume(connection, listening, `${subscription.queue}.${randomUUID()}`);
+    }
+  }
+
+  async #consume(connection: AmqpConnection, listening: Listening, queue: string): Promise<void> {
+    const { exchange, keys, ttlMs, expiresMs } = listening.subscription;
+    const channel = await connection.createChannel();
+    const failed = new Promise<never>((_, reject) => channel.on('error', reject));
+    failed.catch(() => undefined);
+    const declare = async (): Promise<void> => {
+      await assertExchange(channel, exchange);
+      const { consumerCount } = await channel.assertQueue(queue, {
+        durable: false,
+        autoDelete: true,
+        messageTtl: ttlMs,
+        expires: expiresMs,
+      });
+      if (consumerCount > 0 && listening.channel === null) listening.subscription.onShared?.();
+      for (const key of keys) await channel.bindQueue(queue, exchange.name, key);
+      await channel.consume(
+        queue,
+        (message) => {
+          if (message === null || !this.#listening.has(listening)) return;
+          listening.listener(fromMessage(message, false), message.fields.routingKey);
+        },
+        { noAck: true },
+      );
+    };
+    await Promise.race([declare(), failed]);
+    listening.channel = channel;
+  }
+}
+
+function assertExchange(channel: AmqpChannel, { name, type, durable }: FanoutExchange): Promise<unknown> {
+  return channel.assertExchange(name, type, { durable, autoDelete: false });
+}
+
+/** 405: it is another connection's own. 406: it is declared otherwise. */
+function isRefused(error: unknown): error is Error & { readonly code: 405 | 406 } {
+  return error instanceof Error && 'code' in error && (error.code === 405 || error.code === 406);
+}

@@ -1,0 +1,143 @@
+// Notices on RabbitMQ: a stream, which many may read without taking anything out of it.
+import { randomUUID } from 'node:crypto';
+import { BrokerUnavailable } from '../../errors.ts';
+import { mostNotices, type NoticeBoard } from '../fanout.ts';
+import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
+import type { AmqpSettings } from './client/settings.ts';
+
+export const noticeStream = 'umbel.notices';
+
+const readyMs = 10_000;
+/** How long the stream may say nothing before it is given up. */
+const quietMs = 5_000;
+const streamArguments = {
+  'x-queue-type': 'stream',
+  'x-max-age': '1D',
+  'x-max-length-bytes': 20_000_000,
+  'x-stream-max-segment-size-bytes': 2_000_000,
+};
+
+interface Notice {
+  readonly notices: readonly string[];
+  readonly until: number;
+}
+
+export class AmqpNotices implements NoticeBoard {
+  readonly #settings: AmqpSettings;
+
+  constructor(settings: AmqpSettings) {
+    this.#settings = settings;
+  }
+
+  async put(notices: readonly string[], until: number): Promise<void> {
+    if (notices.length === 0) return;
+    await this.#with(async (connection) => {
+      const notice: Notice = { notices, until };
+      await send(connection, JSON.stringify(notice));
+    });
+  }
+
+  async read(): Promise<readonly string[]> {
+    const known = new Map<string, number>();
+    await this.#with(async (connection) => {
+      if (!(await exists(connection))) return;
+      // A stream does not say where it ends: we do.
+      const mark = `"${randomUUID()}"`;
+      await send(connection, mark);
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined);
+      await this.#drain(channel, mark, known);
+      await closeChannel(channel);
+    });
+    const now = Date.now();
+    return [...known].filter(([, until]) => until > now).map(([notice]) => notice);
+  }
+
+  async #drain(channel: AmqpChannel, mark: string, known: Map<string, number>): Promise<void> {
+    await channel.prefetch(500);
+    await new Promise<void>((resolve, reject) => {
+      const late = (): void => reject(new Error(`${noticeStream}: nothing for ${quietMs} ms`));
+      let timer = setTimeout(late, quietMs);
+      channel.once('close', () => reject(new Error(`${noticeStream}: the channel was closed`)));
+      channel
+        .consume(
+          noticeStream,
+          (message) => {
+            if (message === null) return resolve();
+            clearTimeout(timer);
+            if (message.content.toString() === mark) return resolve();
+            timer = setTimeout(late, quietMs);
+            remember(message.content, known);
+            channel.ack(message);
+          },
+          { arguments: { 'x-stream-offset': 'first' } },
+        )
+        .catch(reject);
+    });
+  }
+
+  async #with(work: (connection: AmqpConnection) => Promise<void>): Promise<void> {
+    const link = new AmqpLink(this.#settings);
+    try {
+      await work(await link.ready(readyMs));
+    } catch (error) {
+      if (error instanceof BrokerUnavailable) throw error;
+      throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
+    } finally {
+      await link.close();
+    }
+  }
+}
+
+async function exists(connection: AmqpConnection): Promise<boolean> {
+  const channel = await connection.createChannel();
+  channel.on('error', () => undefined);
+  try {
+    await channel.checkQueue(noticeStream);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 404) return false;
+    throw error;
+  }
+  await closeChannel(channel);
+  return true;
+}
+
+async function send(connection: AmqpConnection, text: string): Promise<void> {
+  const channel = await connection.createConfirmChannel();
+  channel.on('error', () => undefined);
+  await channel.assertQueue(noticeStream, { durable: true, arguments: streamArguments });
+  channel.sendToQueue(noticeStream, Buffer.from(text), {
+    persistent: true,
+    contentType: 'application/json',
+  });
+  await channel.waitForConfirms();
+  await closeChannel(channel);
+}
+
+function remember(content: Buffer, known: Map<string, number>): void {
+  const read = parse(content);
+  if (read === null) return;
+  for (const notice of read.notices) {
+    const until = Math.max(read.until, known.get(notice) ?? 0);
+    known.delete(notice);
+    known.set(notice, until);
+  }
+  for (const oldest of known.keys()) {
+    if (known.size <= mostNotices) break;
+    known.delete(oldest);
+  }
+}
+
+/** Null: somebody else's bytes. */
+function parse(content: Buffer): Notice | null {
+  try {
+    const value: unknown = JSON.parse(content.toString());
+    if (typeof value !== 'object' || value === null || !('notices' in value) || !('until' in value))
+      return null;
+    const { notices, until } = value;
+    if (!Array.isArray(notices) || typeof until !== 'number') return null;
+    return { notices: notices.filter((each) => typeof each === 'string'), until };
+  } catch {
+    return null;
+  }
+}

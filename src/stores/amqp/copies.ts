@@ -1,0 +1,90 @@
+// What goes back to the broker is a copy with other marks; the old one is acknowledged when the copy is confirmed.
+import { randomInt } from 'node:crypto';
+import { parseTimestamp } from '../../protocol/timestamp.ts';
+import { isSuspect } from '../quarantine.ts';
+import type { AmqpDelivery } from './amqp-delivery.ts';
+import { deadQueue, delayedAddress, shortestDelayMs, suspectsOf } from './declare.ts';
+import type { Outgoing } from './publisher.ts';
+import {
+  againOptions,
+  countOf,
+  deadHeader,
+  parksHeader,
+  replayedHeader,
+  returnedHeader,
+  strikesHeader,
+  toldHeader,
+  untilHeader,
+} from './wire.ts';
+
+export type Marks = Readonly<Record<string, unknown>>;
+
+/** What is known of a message's way so far. */
+export function marksOf({ source }: AmqpDelivery): Marks {
+  const strikes = countOf(source, strikesHeader);
+  const parks = countOf(source, parksHeader);
+  return {
+    ...(strikes > 0 && { [strikesHeader]: strikes }),
+    ...(parks > 0 && { [parksHeader]: parks }),
+    ...(countOf(source, replayedHeader) > 0 && { [replayedHeader]: 1 }),
+    ...(countOf(source, toldHeader) > 0 && { [toldHeader]: 1 }),
+  };
+}
+
+/** Milliseconds since 1970, or 0: of the task's `eta` and of what we were asked to wait for, the later. */
+export function dueOf({ message, source }: AmqpDelivery): number {
+  const eta = message.ok ? message.value.headers.eta : null;
+  const due = typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? 0) : 0;
+  return Math.max(due, Number(source.properties.headers?.[untilHeader] ?? 0));
+}
+
+/** What a copy needs: its queue, its delays, or its queue's line of suspects. */
+export type Goal = 'queue' | 'delayed' | 'suspects';
+
+/** To the queue it came from, or where its suspects wait; if it is to wait for a while, by way of the broker's delays. */
+export function copyOf(
+  { queue, source }: AmqpDelivery,
+  marks: Marks,
+  due: number | null,
+  now: number,
+): { readonly outgoing: Outgoing; readonly goal: Goal } {
+  const delayMs = due === null ? 0 : due - now;
+  const strikes = Number(marks[strikesHeader] ?? 0);
+  const goal = delayMs >= shortestDelayMs ? 'delayed' : isSuspect(strikes) ? 'suspects' : 'queue';
+  // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
+  const options = againOptions(source, {
+    ...marks,
+    [returnedHeader]: copyMark(),
+    ...(due !== null && { [untilHeader]: due }),
+  });
+  const routingKey = goal === 'suspects' ? suspectsOf(queue) : queue;
+  const address = goal === 'delayed' ? delayedAddress(queue, delayMs) : { exchange: '', routingKey };
+  return { outgoing: { id: '', ...address, content: source.content, options }, goal };
+}
+
+/** To the dead-letter queue, with what is known of it. */
+export function deadLetterOf(
+  { queue, source, strikes }: AmqpDelivery,
+  { reason, detail }: { readonly reason: string; readonly detail: string },
+  now: number,
+): Outgoing {
+  const { exchange, routingKey } = source.fields;
+  const about = { id: newLetterId(), queue, reason, detail, strikes, diedAt: now, exchange, routingKey };
+  const options = againOptions(source, { [deadHeader]: JSON.stringify(about) });
+  return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
+}
+
+/** What tells one copy of a message from the next. */
+export function copyMark(): number {
+  return randomInt(1, 2 ** 31);
+}
+
+// Two workers that bury in the same millisecond are no rare thing.
+const salt = Math.floor(Math.random() * 1000);
+let lastId = 0;
+
+/** Ascending, and of no two the same but by great chance. */
+function newLetterId(): number {
+  lastId = Math.max(lastId + 1, Date.now() * 1000 + salt);
+  return lastId;
+}

@@ -1,0 +1,193 @@
+import { Acks } from './acks.ts';
+import type { AmqpDelivery } from './amqp-delivery.ts';
+import {
+  type AmqpChannel,
+  type AmqpConnection,
+  type AmqpGetMessage,
+  type AmqpMessage,
+  closeChannel,
+} from './client/link.ts';
+
+export interface FeedListener {
+  onMessage(message: AmqpMessage): void;
+  /** The queue was deleted, or moved. */
+  onCancelled(): void;
+  /** The channel is gone, and what came on it is others' now, unless the queue is gone, too. */
+  onClosed(): void;
+}
+
+/** So many that are kept for others take no place. */
+const mostKept = 200;
+/** After so many idle looks it is worth asking whether the broker still knows that somebody consumes. */
+const idleGlances = 5;
+
+/** What comes from one queue, on a channel of its own: what closes it harms no other. */
+export class Feed {
+  readonly queue: string;
+  readonly ready: AmqpDelivery[] = [];
+  readonly held: Set<AmqpDelivery> = new Set();
+  /** Those of `held` that a claim has handed out. */
+  readonly out: Set<AmqpDelivery> = new Set();
+  /** Those of `held` that came back from another one, and may be its still. */
+  readonly kept: Set<AmqpDelivery> = new Set();
+  /** Keys of the last ones that were acknowledged: the broker may not have heard of it when the channel goes. */
+  readonly #acknowledged: string[] = [];
+  readonly #channel: AmqpChannel;
+  readonly #acks: Acks;
+  readonly #listener: FeedListener;
+  readonly #tags: string[] = [];
+  /** How many messages the broker may have pushed without an answer. */
+  #prefetch = 0;
+  /** The highest that was. */
+  #most = 0;
+  #open = true;
+  #isGone = false;
+  #arrivals = 0;
+  /** How many had come when messages were last seen to wait there; -1: none waited. */
+  #waitedAt = -1;
+  /** How many had come at the last look, and how often in a row nothing had. */
+  #glanced = -1;
+  #idle = 0;
+
+  private constructor(queue: string, channel: AmqpChannel, listener: FeedListener) {
+    this.queue = queue;
+    this.#channel = channel;
+    this.#acks = new Acks(channel);
+    this.#listener = listener;
+    channel.on('error', (error: unknown) => {
+      this.#isGone ||= isDeleted(error);
+    });
+    channel.on('close', () => this.#listener.onClosed());
+  }
+
+  static async open(connection: AmqpConnection, queue: string, listener: FeedListener): Promise<Feed> {
+    return new Feed(queue, await connection.createChannel(), listener);
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** The queue was deleted as far as is known: nobody else will be given what came from it. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Lets the broker push so many, beside what was handed out. */
+  async allow(more: number): Promise<void> {
+    const kept = Math.min(this.kept.size, mostKept);
+    const wanted = Math.min(this.out.size + kept + Math.max(1, more), 65_535);
+    if (this.#tags.length > 0 && this.#prefetch >= wanted) return;
+    // One more consumer with what is missing: the limits of consumers add up, and none is ever changed.
+    const missing = this.#tags.length === 0 ? wanted : wanted - this.#prefetch;
+    await this.#channel.prefetch(missing, false); // never `global`: quorum queues refuse it
+    const { consumerTag } = await this.#channel.consume(this.queue, (message) => {
+      if (message === null) {
+        this.#isGone = true;
+        this.#listener.onCancelled();
+      } else this.#listener.onMessage(message);
+    });
+    this.#tags.push(consumerTag);
+    this.#prefetch = wanted;
+    this.#most = Math.max(this.#most, wanted);
+  }
+
+  async stopConsuming(): Promise<void> {
+    this.#prefetch = 0;
+    // All at once: what is acknowledged meanwhile makes no room for more.
+    await Promise.allSettled(this.#tags.splice(0).map((tag) => this.#channel.cancel(tag)));
+  }
+
+  /** Asks for one message instead of waiting for it. @throws the queue or the channel is gone */
+  async fetch(): Promise<AmqpMessage | null> {
+    const message: AmqpGetMessage | false = await this.#channel.get(this.queue);
+    return message === false ? null : { ...message, fields: { ...message.fields, consumerTag: '' } };
+  }
+
+  /** How many wait. @throws the queue or the channel is gone */
+  async count(): Promise<number> {
+    return (await this.#channel.checkQueue(this.queue)).messageCount;
+  }
+
+  came(delivery: AmqpDelivery): void {
+    this.held.add(delivery);
+    this.#acks.came(delivery.source);
+    this.#arrivals++;
+  }
+
+  /** What came is one that is in hand: that goes on in its place. */
+  attach(came: AmqpDelivery, inHand: AmqpDelivery): void {
+    this.held.delete(came);
+    inHand.attach(this, came.source);
+    this.held.add(inHand);
+    this.out.add(inHand);
+  }
+
+  #letGo(delivery: AmqpDelivery): void {
+    this.held.delete(delivery);
+    this.out.delete(delivery);
+    this.kept.delete(delivery);
+  }
+
+  acknowledge(delivery: AmqpDelivery): void {
+    this.#letGo(delivery);
+    if (!this.#open) return;
+    this.#acks.add(delivery.source);
+    this.#acknowledged.push(delivery.key);
+    // No more can be on their way than the broker had pushed.
+    const most = 2 * this.#most + 100;
+    if (this.#acknowledged.length > 2 * most) this.#acknowledged.splice(0, most);
+  }
+
+  /** Called once in a while: whether nothing has come for long, and nothing is held. */
+  hasRested(): boolean {
+    this.#idle = this.held.size === 0 && this.#arrivals === this.#glanced ? this.#idle + 1 : 0;
+    this.#glanced = this.#arrivals;
+    if (this.#idle < idleGlances) return false;
+    this.#idle = 0;
+    return true;
+  }
+
+  get isFull(): boolean {
+    return this.held.size >= this.#prefetch;
+  }
+
+  /** Whether messages waited at this look and the last, and none came though there is room. @throws the queue or the channel is gone */
+  async isForgotten(): Promise<boolean> {
+    const before = this.#arrivals;
+    const messageCount = await this.count();
+    const isStuck = messageCount > 0 && this.#arrivals === before && this.#waitedAt === before;
+    this.#waitedAt = messageCount > 0 ? this.#arrivals : -1;
+    return isStuck;
+  }
+
+  /** Nothing comes from it any more. */
+  end(): void {
+    this.#open = false;
+    this.ready.length = 0;
+  }
+
+  /** Keys of what was acknowledged last. */
+  get acknowledged(): readonly string[] {
+    return this.#acknowledged;
+  }
+
+  /** Tells the broker what is done, before the channel is given up. */
+  flush(): void {
+    this.#acks.flush();
+  }
+
+  abandon(): void {
+    void this.#channel.close().catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    this.#acks.flush();
+    await closeChannel(this.#channel);
+  }
+}
+
+/** Not one whose node is away, which keeps its messages. */
+function isDeleted(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 404 && !/home node/.test(error.message);
+}

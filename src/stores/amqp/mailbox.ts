@@ -1,0 +1,109 @@
+// What the workers of a virtual host tell each other about messages that came back.
+import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/link.ts';
+
+const exchange = 'umbel_holders';
+/** Nobody wants an old answer. */
+const expiration = '60000';
+
+/** Messages are named by their keys (see `keyOf`). A letter may say several things. */
+export interface Letter {
+  /** These came back to me: who had them before? */
+  readonly whose?: readonly string[];
+  /** I am connected again. These I had in hand when my connection broke; absent: it is about something else. */
+  readonly back?: readonly string[] | undefined;
+  /** The code of these is running here. */
+  readonly held?: readonly string[];
+  /** These are over: acknowledge them. */
+  readonly over?: readonly string[];
+  /** These I had, and did not begin. */
+  readonly free?: readonly string[];
+  /** These I have given away as those of a dead worker. */
+  readonly gone?: readonly string[];
+  /** Of these I know nothing. */
+  readonly unknown?: readonly string[];
+}
+
+export interface MailboxListener {
+  /** `isToAll`: who has nothing to say need not answer. */
+  onLetter(letter: Letter, from: string, isToAll: boolean): void;
+  /** Who had this mailbox is not connected any more, or by another one. */
+  onGone(mailbox: string): void;
+}
+
+/** Lives as long as the connection. */
+export class Mailbox {
+  readonly name: string;
+  readonly #channel: AmqpChannel;
+
+  private constructor(name: string, channel: AmqpChannel) {
+    this.name = name;
+    this.#channel = channel;
+  }
+
+  static async open(connection: AmqpConnection, listener: MailboxListener): Promise<Mailbox> {
+    const channel = await connection.createChannel();
+    channel.on('error', () => undefined);
+    channel.on('return', ({ fields }) => {
+      if (fields.exchange === '') listener.onGone(fields.routingKey);
+    });
+    await channel.assertExchange(exchange, 'fanout', { durable: true });
+    // Named by the server: it goes with the connection, and the next one's is another.
+    const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
+    await channel.bindQueue(queue, exchange, '');
+    const mailbox = new Mailbox(queue, channel);
+    await channel.consume(
+      queue,
+      (message) => {
+        const from: unknown = message?.properties.replyTo;
+        if (message === null || typeof from !== 'string' || from === queue) return;
+        listener.onLetter(readLetter(message.content), from, message.fields.exchange !== '');
+      },
+      { noAck: true },
+    );
+    return mailbox;
+  }
+
+  toAll(letter: Letter): void {
+    this.#publish(exchange, '', letter);
+  }
+
+  /** If that is no longer there, the listener hears it. */
+  to(mailbox: string, letter: Letter): void {
+    this.#publish('', mailbox, letter);
+  }
+
+  async close(): Promise<void> {
+    await closeChannel(this.#channel);
+  }
+
+  #publish(to: string, routingKey: string, letter: Letter): void {
+    const options = { replyTo: this.name, expiration, mandatory: to === '' };
+    try {
+      this.#channel.publish(to, routingKey, Buffer.from(JSON.stringify(letter)), options);
+    } catch {
+      // The channel went meanwhile: the next connection begins with saying who is back, and asks again.
+    }
+  }
+}
+
+function readLetter(content: Buffer): Letter {
+  try {
+    const said: unknown = JSON.parse(content.toString());
+    if (typeof said !== 'object' || said === null) return {};
+    const keys = (name: keyof Letter): readonly string[] => {
+      const value: unknown = Reflect.get(said, name);
+      return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+    };
+    return {
+      whose: keys('whose'),
+      back: 'back' in said ? keys('back') : undefined,
+      held: keys('held'),
+      over: keys('over'),
+      free: keys('free'),
+      gone: keys('gone'),
+      unknown: keys('unknown'),
+    };
+  } catch {
+    return {}; // not of ours
+  }
+}

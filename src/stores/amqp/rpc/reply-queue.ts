@@ -1,0 +1,189 @@
+// A process's own queue at RabbitMQ, to which workers send results, and the sending of results to the queues of others.
+import { randomUUID } from 'node:crypto';
+import { BrokerUnavailable } from '../../../errors.ts';
+import { type Deferred, deferred } from '../../../lib/deferred.ts';
+import {
+  type AmqpChannel,
+  type AmqpConfirmChannel,
+  type AmqpConnection,
+  AmqpLink,
+  type AmqpMessage,
+} from '../client/link.ts';
+import type { AmqpSettings } from '../client/settings.ts';
+
+export interface ReplyQueueOptions {
+  /** How long the queue outlives this process, or keeps what comes while it is cut off, milliseconds. */
+  readonly expiresMs: number;
+  /** How long RabbitMQ has to answer, milliseconds. */
+  readonly answerMs: number;
+  onResult(body: Buffer, correlationId: string, contentType: string): void;
+}
+
+interface Sending {
+  readonly to: string;
+  readonly body: Buffer;
+  readonly correlationId: string;
+  readonly timer: NodeJS.Timeout;
+  readonly done: Deferred<void>;
+}
+
+export class ReplyQueue {
+  readonly name: string = randomUUID();
+  readonly #options: ReplyQueueOptions;
+  readonly #settings: AmqpSettings;
+  /** What RabbitMQ has not confirmed, in its order. */
+  readonly #sendings = new Set<Sending>();
+  readonly #link: AmqpLink;
+  #publishing: AmqpConfirmChannel | null = null;
+  #consuming: AmqpChannel | null = null;
+  /** Resolved when the queue is there. Made when somebody wants results. */
+  #declared: Deferred<void> | null = null;
+
+  constructor(settings: AmqpSettings, options: ReplyQueueOptions) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#link = new AmqpLink(settings, {
+      idle: true,
+      onReady: (connection) => this.#begin(connection),
+      onLost: () => {
+        this.#publishing = null;
+        this.#consuming = null;
+      },
+    });
+  }
+
+  /**
+   * The queue's name, when it is there.
+   * @throws BrokerUnavailable
+   */
+  async address(): Promise<string> {
+    if (this.#declared === null) {
+      this.#declared = deferred();
+      const { connection } = this.#link;
+      // What goes wrong ends the connection, and the next one tries again.
+      if (connection !== null) this.#listen(connection).catch(() => connection.close().catch(() => {}));
+    }
+    const { promise } = this.#declared;
+    await this.#inTime(promise);
+    return this.name;
+  }
+
+  /** Somebody waits for a result; until what is returned is called. */
+  awaited(): () => void {
+    this.#link.hold();
+    return () => this.#link.release();
+  }
+
+  /**
+   * Sends a result to a queue. Resolves when RabbitMQ has it, or has found that the queue is gone, and with it those who
+   * wanted the result. A result of which the confirmation was lost is sent again: who gets it twice sees it once.
+   * @throws BrokerUnavailable
+   */
+  send(to: string, body: Buffer, correlationId: string): Promise<void> {
+    const done = deferred<void>();
+    const timer = setTimeout(() => {
+      this.#sendings.delete(sending);
+      done.reject(this.#unavailable());
+    }, this.#options.answerMs);
+    const sending: Sending = { to, body, correlationId, timer, done };
+    this.#sendings.add(sending);
+    this.#publish(sending);
+    return done.promise;
+  }
+
+  /** Waits for what is being sent, and deletes the queue: nobody will look into it again. */
+  async close(): Promise<void> {
+    this.#link.hold();
+    while (this.#sendings.size > 0)
+      await Promise.allSettled([...this.#sendings].map(({ done }) => done.promise));
+    const gone = this.#consuming?.deleteQueue(this.name);
+    if (gone !== undefined) await this.#inTime(gone).catch(() => {});
+    await this.#link.close();
+  }
+
+  async #begin(connection: AmqpConnection): Promise<void> {
+    const channel = await connection.createConfirmChannel();
+    guard(connection, channel);
+    this.#publishing = channel;
+    if (this.#declared !== null) await this.#listen(connection);
+    for (const sending of this.#sendings) this.#publish(sending);
+  }
+
+  /**
+   * Not deleted with our connection as Celery's is, but after a while: what comes while the connection is made anew waits
+   * there. And acknowledged, since a result that was on its way when the connection broke would else be gone.
+   */
+  async #listen(connection: AmqpConnection): Promise<void> {
+    if (this.#consuming !== null) return;
+    const channel = await connection.createChannel();
+    guard(connection, channel);
+    this.#consuming = channel;
+    let last: AmqpMessage | null = null;
+    const acknowledge = (): void => {
+      // One acknowledgement for all that came in this turn of the event loop.
+      if (last !== null && this.#consuming === channel) channel.ack(last, true);
+      last = null;
+    };
+    await channel.assertQueue(this.name, {
+      durable: true,
+      autoDelete: false,
+      arguments: { 'x-expires': this.#options.expiresMs },
+    });
+    await channel.consume(this.name, (message) => {
+      if (message === null) return void connection.close().catch(() => {}); // somebody deleted the queue
+      if (last === null) setImmediate(acknowledge);
+      last = message;
+      const { correlationId, contentType } = message.properties;
+      this.#options.onResult(message.content, String(correlationId ?? ''), String(contentType ?? ''));
+    });
+    this.#declared?.resolve();
+  }
+
+  /** As Celery sends results: to the queue itself, and not to outlive a restart of RabbitMQ. */
+  #publish(sending: Sending): void {
+    const { to, body, correlationId } = sending;
+    try {
+      this.#publishing?.publish(
+        '',
+        to,
+        body,
+        {
+          contentType: 'application/json',
+          contentEncoding: 'utf-8',
+          deliveryMode: 1,
+          correlationId,
+          headers: {},
+        },
+        (error: unknown) => {
+          // Refused because the channel was closed: the next one sends it again.
+          if (error) return;
+          clearTimeout(sending.timer);
+          this.#sendings.delete(sending);
+          sending.done.resolve();
+        },
+      );
+    } catch {
+      // The channel has just been closed: the same.
+    }
+  }
+
+  #unavailable(): BrokerUnavailable {
+    const { reason } = this.#link.state;
+    return new BrokerUnavailable(
+      `${this.#settings.shown} did not answer in time${reason === null ? '' : `: ${reason}`}`,
+    );
+  }
+
+  #inTime<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(this.#unavailable()), this.#options.answerMs);
+      promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+}
+
+/** A channel that is lost takes its connection with it: the next one begins anew. */
+function guard(connection: AmqpConnection, channel: AmqpChannel): void {
+  channel.on('error', () => {});
+  channel.on('close', () => void connection.close().catch(() => {}));
+}

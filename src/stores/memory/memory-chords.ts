@@ -1,0 +1,110 @@
+// Chords in the process's memory.
+
+import { StoreError } from '../../errors.ts';
+import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import type { StoreWrite } from '../store-write.ts';
+import type { MemoryStore } from './memory.ts';
+
+/** What chords need to know of records. */
+interface KnownRecords {
+  hasEnded(id: string): boolean;
+  now(): number;
+  /** When what is open is forgotten, milliseconds since 1970. */
+  expiryOfOpen(): number;
+}
+
+interface Gathering {
+  size: number | null;
+  closer: string | null;
+  expires: number;
+  readonly added: Set<string>;
+  /** By task. As a store elsewhere would keep them: nothing is shared. */
+  readonly parts: Map<string, { readonly index: number; readonly text: string }>;
+}
+
+export class MemoryChords implements Chords {
+  readonly #store: MemoryStore;
+  readonly #records: KnownRecords;
+  readonly #open: Map<string, Gathering>;
+  /** And until when that is noted. */
+  readonly #done: Map<string, number>;
+
+  constructor(store: MemoryStore, records: KnownRecords) {
+    this.#store = store;
+    this.#records = records;
+    this.#open = store.part('chords', () => new Map());
+    this.#done = store.part('chords done', () => new Map());
+  }
+
+  async resize(groupId: string, size: number): Promise<void> {
+    if (!this.#done.has(groupId)) this.#of(groupId).size = size;
+  }
+
+  async extend(groupId: string, taskId: string): Promise<void> {
+    if (!this.#done.has(groupId)) this.#of(groupId).added.add(taskId);
+  }
+
+  async add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+    const text = encodePart(part);
+    const closer = this.#open.get(groupId)?.closer ?? null;
+    if (closer !== null) return closer === part.taskId ? 'complete' : 'open';
+    if (this.#done.has(groupId)) return 'done';
+    const chord = this.#of(groupId);
+    const { parts, size, added } = chord;
+    if (!parts.has(part.taskId)) parts.set(part.taskId, { index: index ?? Number.POSITIVE_INFINITY, text });
+    const ends = last && (size !== null || bodyId === null || !this.#records.hasEnded(bodyId));
+    if (!ends && (size === null || parts.size < size + added.size)) return 'open';
+    chord.closer = part.taskId;
+    return 'complete';
+  }
+
+  async parts(groupId: string): Promise<readonly ChordPart[]> {
+    const parts = [...(this.#open.get(groupId)?.parts.values() ?? [])];
+    return parts
+      .sort((a, b) => (a.index === b.index ? 0 : a.index - b.index))
+      .map(({ text }) => {
+        const part = decodePart(text);
+        if (!part.ok) throw new StoreError(`a part of chord ${groupId} is damaged: ${part.refusal.detail}`);
+        return part.value;
+      });
+  }
+
+  writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
+    const apply = (transaction: never): boolean => {
+      record?.apply(transaction);
+      return this.#end(groupId);
+    };
+    return { store: this.#store, apply };
+  }
+
+  async done(groupId: string): Promise<void> {
+    this.#end(groupId);
+  }
+
+  /** Deletes what was left behind. */
+  expire(nowMs: number): void {
+    for (const [groupId, { expires }] of this.#open) if (expires <= nowMs) this.#open.delete(groupId);
+    for (const [groupId, expires] of this.#done) if (expires <= nowMs) this.#done.delete(groupId);
+  }
+
+  #end(groupId: string): boolean {
+    this.#done.set(groupId, this.#records.now() + doneNotedMs);
+    return this.#open.delete(groupId);
+  }
+
+  /** The chord, made if needed; used now, so kept longer. */
+  #of(groupId: string): Gathering {
+    const expires = this.#records.expiryOfOpen();
+    const chord = this.#open.get(groupId) ?? {
+      size: null,
+      closer: null,
+      expires,
+      added: new Set(),
+      parts: new Map(),
+    };
+    chord.expires = expires;
+    this.#open.set(groupId, chord);
+    return chord;
+  }
+}

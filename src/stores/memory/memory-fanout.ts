@@ -1,0 +1,89 @@
+// Broadcasts and notices within the process.
+
+import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
+import type { WireMessage } from '../../protocol/message.ts';
+import {
+  type Fanout,
+  type FanoutExchange,
+  type FanoutListener,
+  mostNotices,
+  type NoticeBoard,
+  type Subscription,
+} from '../fanout.ts';
+import { binds } from '../topology.ts';
+import type { MemoryStore } from './memory.ts';
+
+interface Listening {
+  readonly subscription: Subscription;
+  readonly listener: FanoutListener;
+}
+
+export class MemoryFanout implements Fanout {
+  readonly #listening: Set<Listening>;
+  readonly #workers: Map<object, string>;
+
+  constructor(store: MemoryStore) {
+    this.#listening = store.part('fanout', () => new Set());
+    this.#workers = store.part('workers', () => new Map());
+  }
+
+  /** A worker has come. */
+  join(consumer: object, name: string): void {
+    this.#workers.set(consumer, name);
+  }
+
+  leave(consumer: object): void {
+    this.#workers.delete(consumer);
+  }
+
+  async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
+    const hearers = [...this.#listening].filter(
+      ({ subscription }) =>
+        subscription.exchange.name === exchange.name &&
+        subscription.keys.some((key) => binds({ exchange, routingKey: key }, routingKey)),
+    );
+    if (hearers.length === 0) return;
+    const envelope = encodeEnvelope(message, { bodyEncoding: 'utf-8' }); // as it would travel: nobody shares an object
+    setImmediate(() => {
+      for (const each of hearers)
+        if (this.#listening.has(each)) each.listener(decodeEnvelope(envelope), routingKey);
+    });
+  }
+
+  async subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable> {
+    const listening = { subscription, listener };
+    this.#listening.add(listening);
+    return { [Symbol.asyncDispose]: async () => void this.#listening.delete(listening) };
+  }
+
+  async workers(): Promise<readonly string[]> {
+    return [...new Set(this.#workers.values())].sort();
+  }
+}
+
+export class MemoryNotices implements NoticeBoard {
+  readonly #until: Map<string, number>;
+  readonly #now: () => number;
+
+  constructor(store: MemoryStore, now: () => number) {
+    this.#until = store.part('notices', () => new Map());
+    this.#now = now;
+  }
+
+  async put(notices: readonly string[], until: number): Promise<void> {
+    for (const notice of notices) {
+      const later = Math.max(until, this.#until.get(notice) ?? 0);
+      this.#until.delete(notice); // the map's order is that of their putting up
+      this.#until.set(notice, later);
+    }
+    for (const oldest of this.#until.keys()) {
+      if (this.#until.size <= mostNotices) break;
+      this.#until.delete(oldest);
+    }
+  }
+
+  async read(): Promise<readonly string[]> {
+    for (const [notice, until] of this.#until) if (until <= this.#now()) this.#until.delete(notice);
+    return [...this.#until.keys()];
+  }
+}

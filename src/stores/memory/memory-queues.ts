@@ -1,0 +1,367 @@
+// The messages of a store in memory, and who holds and who awaits them. Nothing here waits: every change is atomic.
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { Heap } from '../../lib/heap.ts';
+import { isSuspect, type Quarantine } from '../quarantine.ts';
+import type { StoreWrite } from '../store-write.ts';
+import type { DeadLetter, DeadReason, QueueSize } from '../transport.ts';
+
+/** A message in its queue. */
+export interface Entry {
+  readonly seq: number;
+  readonly queue: string;
+  readonly priority: number;
+  readonly raw: string | Uint8Array;
+  strikes: number;
+  parks: number;
+  redelivered: boolean;
+}
+
+/** A message about to be put into its queue. */
+export interface NewEntry {
+  readonly queue: string;
+  readonly priority: number;
+  readonly raw: string | Uint8Array;
+  /** Milliseconds since 1970; null = now. */
+  readonly due: number | null;
+  readonly write: StoreWrite | undefined;
+}
+
+/** Somebody who holds messages. Its identity is the fence. */
+export interface Owner {
+  readonly quarantine: Quarantine;
+  /** You were taken for dead: what you hold is others'. */
+  bury(): void;
+}
+
+/** A claim under way that found its queues empty. */
+export interface Waiter {
+  /** There may be something for you. */
+  ring(): void;
+}
+
+interface Dead extends Omit<DeadLetter, 'raw'> {
+  readonly raw: string | Uint8Array;
+  readonly priority: number;
+}
+
+export class MemoryQueues {
+  readonly clock: Clock;
+  readonly #ready = new Map<string, Heap<Entry>>();
+  /** Ready, but suspected of killing their owners. */
+  readonly #suspects = new Map<string, Heap<Entry>>();
+  readonly #scheduled = new Heap<{ readonly due: number; readonly entry: Entry }>(
+    (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
+  );
+  readonly #claims = new Map<Entry, Owner>();
+  /** Those who found their queues empty, each to be woken once. */
+  readonly #waiting = new Map<Waiter, { readonly queues: readonly string[]; readonly owner: Owner }>();
+  /** Those who take nothing now, for the sake of suspects. */
+  readonly #holdingBack = new Set<Waiter>();
+  readonly #dead = new Map<number, Dead>();
+  #seq = 0;
+  #deadId = 0;
+
+  constructor(clock: Clock = systemClock) {
+    this.clock = clock;
+  }
+
+  /**
+   * Puts messages into their queues, but those whose companion write says that they are there already. All writes
+   * come first: should one throw, no message was put.
+   */
+  put(entries: readonly NewEntry[]): void {
+    const fresh = entries.filter(({ write }) => write === undefined || applyWrite(write));
+    for (const { queue, priority, raw, due } of fresh) {
+      this.#place({ seq: ++this.#seq, queue, priority, raw, strikes: 0, parks: 0, redelivered: false }, due);
+    }
+  }
+
+  /**
+   * Takes the most urgent messages of these queues, in turn among equals; or notes that `waiter` waits for one. `againMs`: it is to
+   * take none now, and to look again then.
+   */
+  claim(
+    owner: Owner,
+    waiter: Waiter,
+    queues: readonly string[],
+    turn: number,
+    limit: number,
+  ): { entries: Entry[]; turn: number; againMs: number | null } {
+    this.#waiting.delete(waiter);
+    this.#holdingBack.delete(waiter);
+    this.#promote();
+    const suspects = this.#suspectsIn(queues);
+    const may = owner.quarantine.look(suspects !== undefined);
+    const entries: Entry[] = [];
+    let next = turn;
+    if (may.suspect && limit > 0) {
+      const suspect = suspects?.pop();
+      if (suspect !== undefined) entries.push(this.#hold(suspect, owner));
+      this.#ringHoldingBack();
+    }
+    while (may.others && entries.length < limit) {
+      const queue = this.#mostUrgent(queues, next);
+      const entry = queue === undefined ? undefined : this.#ready.get(queue)?.pop();
+      if (queue === undefined || entry === undefined) break;
+      next = queues.indexOf(queue) + 1;
+      entries.push(this.#hold(entry, owner));
+    }
+    if (entries.length === 0 && limit > 0 && may.againMs === null)
+      this.#waiting.set(waiter, { queues, owner });
+    else this.#passOn(queues);
+    if (may.againMs !== null) this.#holdingBack.add(waiter);
+    return { entries, turn: next, againMs: may.againMs };
+  }
+
+  isHeldBy(entry: Entry, owner: Owner): boolean {
+    return this.#claims.get(entry) === owner;
+  }
+
+  /** Ends the hold on a message; false: it is no longer `owner`'s. */
+  unclaim(entry: Entry, owner: Owner): boolean {
+    if (this.#claims.get(entry) !== owner) return false;
+    this.#claims.delete(entry);
+    if (owner.quarantine.letGo(entry.strikes)) {
+      this.#ringHoldingBack();
+      for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next suspect
+    }
+    return true;
+  }
+
+  /** Puts a message that was held back to its place in line, or into the schedule. */
+  release(
+    entry: Entry,
+    due: number | null,
+    { parked = false, struck = false }: { readonly parked?: boolean; readonly struck?: boolean } = {},
+  ): void {
+    entry.redelivered = true;
+    if (parked) entry.parks++;
+    if (struck) entry.strikes++;
+    this.#place(entry, due);
+  }
+
+  bury(entry: Entry, reason: DeadReason, detail: string): void {
+    const { queue, priority, strikes, raw } = entry;
+    const id = ++this.#deadId;
+    this.#dead.set(id, {
+      id,
+      queue,
+      priority,
+      strikes,
+      raw,
+      reason,
+      detail,
+      diedAt: new Date(this.clock.now()),
+    });
+  }
+
+  /** An owner is no more: what it held goes to others, each with a strike. */
+  strikeOff(owner: Owner): void {
+    for (const [entry, holder] of [...this.#claims]) {
+      if (holder !== owner) continue;
+      this.#claims.delete(entry);
+      entry.strikes++;
+      this.release(entry, null);
+    }
+    owner.bury();
+  }
+
+  /** Waits no longer. It may have been woken for a message just now: another is, in its place. */
+  leave(waiter: Waiter, queues: readonly string[]): void {
+    this.#waiting.delete(waiter);
+    this.#holdingBack.delete(waiter);
+    this.#passOn(queues);
+  }
+
+  /** When the next scheduled message is due, milliseconds since 1970. */
+  nextDue(): number | null {
+    return this.#scheduled.peek()?.due ?? null;
+  }
+
+  size(queue: string): QueueSize {
+    this.#promote();
+    return {
+      ready: this.#readyIn(queue),
+      scheduled: count(this.#scheduled, ({ entry }) => entry.queue === queue),
+      claimed: count(this.#claims.keys(), (entry) => entry.queue === queue),
+    };
+  }
+
+  /** The next ones that are not due yet. */
+  scheduled(queue: string, most: number): readonly { readonly due: number; readonly entry: Entry }[] {
+    this.#promote();
+    return [...this.#scheduled]
+      .filter(({ entry }) => entry.queue === queue)
+      .sort((a, b) => a.due - b.due)
+      .slice(0, most);
+  }
+
+  queues(): string[] {
+    const names = new Set<string>();
+    for (const line of [this.#ready, this.#suspects])
+      for (const [name, heap] of line) if (heap.size > 0) names.add(name);
+    for (const { entry } of this.#scheduled) names.add(entry.queue);
+    for (const entry of this.#claims.keys()) names.add(entry.queue);
+    return [...names].sort();
+  }
+
+  purge(queue: string): number {
+    const { ready, scheduled } = this.size(queue);
+    this.#ready.delete(queue);
+    this.#suspects.delete(queue);
+    const kept = [...this.#scheduled].filter(({ entry }) => entry.queue !== queue);
+    while (this.#scheduled.pop() !== undefined);
+    for (const item of kept) this.#scheduled.push(item);
+    return ready + scheduled;
+  }
+
+  /** Those that are due at exactly one of these times are due now; returns how many. */
+  hasten(queue: string, due: readonly number[]): number {
+    const times = new Set(due);
+    const found = [...this.#scheduled].filter((item) => times.has(item.due) && item.entry.queue === queue);
+    if (found.length === 0) return 0;
+    const kept = [...this.#scheduled].filter((item) => !found.includes(item));
+    while (this.#scheduled.pop() !== undefined);
+    for (const item of kept) this.#scheduled.push(item);
+    for (const { entry } of found) this.#place(entry, null);
+    return found.length;
+  }
+
+  /** See `Transport.bringForward`. */
+  bringForward(groups: readonly (readonly string[])[], waiting: boolean): number {
+    const isMeant = ({ raw }: Entry): boolean => {
+      const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString();
+      return groups.some((texts) => texts.every((each) => text.includes(each)));
+    };
+    const lines = waiting ? [...this.#ready.values()] : [];
+    const found = [...this.#scheduled].filter(({ entry }) => isMeant(entry)).map(({ entry }) => entry);
+    if (found.length > 0) refill(this.#scheduled, ({ entry }) => !found.includes(entry));
+    for (const line of lines) {
+      const own = [...line].filter(isMeant);
+      if (own.length > 0) refill(line, (entry) => !own.includes(entry));
+      found.push(...own);
+    }
+    for (const entry of found) this.#place({ ...entry, priority: -1 }, null);
+    return found.length;
+  }
+
+  get dead(): number {
+    return this.#dead.size;
+  }
+
+  /** Newest first. */
+  letters(): Dead[] {
+    return [...this.#dead.values()].sort((a, b) => b.id - a.id);
+  }
+
+  letter(id: number): Dead | undefined {
+    return this.#dead.get(id);
+  }
+
+  replay(id: number): boolean {
+    const dead = this.#dead.get(id);
+    if (dead === undefined) return false;
+    this.#dead.delete(id);
+    const { queue, priority, raw } = dead;
+    this.put([{ queue, priority, raw, due: null, write: undefined }]);
+    return true;
+  }
+
+  discard(id: number): boolean {
+    return this.#dead.delete(id);
+  }
+
+  #place(entry: Entry, due: number | null): void {
+    if (due !== null && due > this.clock.now()) {
+      const next = this.nextDue();
+      this.#scheduled.push({ due, entry });
+      // Those who wait set their timers anew; they stay on the list.
+      if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.ring();
+      return;
+    }
+    const line = isSuspect(entry.strikes) ? this.#suspects : this.#ready;
+    const heap = line.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
+    line.set(entry.queue, heap);
+    heap.push(entry);
+    this.#wakeOne(entry.queue);
+  }
+
+  #promote(): void {
+    const now = this.clock.now();
+    for (
+      let next = this.#scheduled.peek();
+      next !== undefined && next.due <= now;
+      next = this.#scheduled.peek()
+    ) {
+      this.#scheduled.pop();
+      this.#place(next.entry, null);
+    }
+  }
+
+  /** What is left is for others who wait. */
+  #passOn(queues: readonly string[]): void {
+    for (const queue of queues) if (this.#readyIn(queue) > 0) this.#wakeOne(queue);
+  }
+
+  #wakeOne(queue: string): void {
+    const onlySuspects = (this.#ready.get(queue)?.size ?? 0) === 0;
+    for (const [waiter, { queues, owner }] of this.#waiting) {
+      if (!queues.includes(queue) || (onlySuspects && owner.quarantine.holdsSuspect)) continue;
+      this.#waiting.delete(waiter);
+      waiter.ring();
+      return;
+    }
+  }
+
+  #ringHoldingBack(): void {
+    for (const waiter of this.#holdingBack) waiter.ring();
+  }
+
+  #hold(entry: Entry, owner: Owner): Entry {
+    this.#claims.set(entry, owner);
+    owner.quarantine.took(entry.strikes);
+    return entry;
+  }
+
+  #readyIn(queue: string): number {
+    return (this.#ready.get(queue)?.size ?? 0) + (this.#suspects.get(queue)?.size ?? 0);
+  }
+
+  /** Those of the first queue that has any. */
+  #suspectsIn(queues: readonly string[]): Heap<Entry> | undefined {
+    if (this.#suspects.size === 0) return undefined;
+    for (const queue of queues) {
+      const suspects = this.#suspects.get(queue);
+      if (suspects !== undefined && suspects.size > 0) return suspects;
+    }
+    return undefined;
+  }
+
+  #mostUrgent(queues: readonly string[], turn: number): string | undefined {
+    let best: string | undefined;
+    let priority = Number.POSITIVE_INFINITY;
+    for (let index = 0; index < queues.length; index++) {
+      const queue = queues[(turn + index) % queues.length] ?? '';
+      const head = this.#ready.get(queue)?.peek();
+      if (head !== undefined && head.priority < priority) [best, priority] = [queue, head.priority];
+    }
+    return best;
+  }
+}
+
+function refill<T>(heap: Heap<T>, keeps: (item: T) => boolean): void {
+  const kept = [...heap].filter(keeps);
+  while (heap.pop() !== undefined);
+  for (const item of kept) heap.push(item);
+}
+
+/** Makes a companion write; false: what it would create is there already. */
+export function applyWrite(write: StoreWrite): boolean {
+  return write.apply(undefined as never); // in memory there is no transaction to hand over
+}
+
+function count<T>(items: Iterable<T>, test: (item: T) => boolean): number {
+  let n = 0;
+  for (const item of items) if (test(item)) n++;
+  return n;
+}

@@ -1,0 +1,393 @@
+// A transport in the process's memory: for tests, and for programs that need no more.
+
+import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
+import { Alarm } from '../../lib/alarm.ts';
+import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
+import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
+import type { Locks } from '../locks.ts';
+import { Quarantine } from '../quarantine.ts';
+import { checkQueueName } from '../reserved-names.ts';
+import { StatusBoard } from '../status.ts';
+import type { StoreWrite } from '../store-write.ts';
+import {
+  type ConsumeOptions,
+  type Consumer,
+  type DeadLetter,
+  type DeadLetters,
+  type Delivery,
+  mostScheduledBytes,
+  type Publication,
+  type QueueSize,
+  type ScheduledMessage,
+  type Settlement,
+  type Transport,
+  type TransportFeatures,
+  type TransportStatus,
+} from '../transport.ts';
+import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
+import { MemoryFanout, MemoryNotices } from './memory-fanout.ts';
+import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
+
+export interface MemoryTransportOptions {
+  /** Counts for the store of that name if this is the first to open it. */
+  readonly clock?: Clock;
+}
+
+/** Opens the transport over the store of that name, which all of the process share. */
+export function openMemoryTransport(name: string, options: MemoryTransportOptions = {}): MemoryTransport {
+  const store = openMemory(name);
+  return new MemoryTransport(
+    store,
+    store.part('messages', () => new MemoryQueues(options.clock)),
+  );
+}
+
+export class MemoryTransport implements Transport {
+  readonly name = 'memory';
+  readonly features: TransportFeatures = {
+    priority: true,
+    mostUrgent: 'lowest',
+    exchanges: false,
+    once: false,
+    multiProcess: false,
+    durable: false,
+    atomicSettlement: true,
+    leaseExpires: false,
+    counts: true,
+    keepsPlace: true,
+  };
+  readonly #status = new StatusBoard();
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
+  readonly store: MemoryStore;
+  readonly deadLetters: DeadLetters;
+  readonly fanout: MemoryFanout;
+  readonly notices: MemoryNotices;
+  readonly #queues: MemoryQueues;
+  readonly #consumers = new Set<MemoryConsumer>();
+  #closed = false;
+
+  constructor(store: MemoryStore, queues: MemoryQueues) {
+    this.store = store;
+    this.#queues = queues;
+    this.deadLetters = new MemoryDeadLetters(queues);
+    this.fanout = new MemoryFanout(store);
+    this.notices = new MemoryNotices(store, () => queues.clock.now());
+  }
+
+  /** There is no connection that could fail. */
+  get status(): TransportStatus {
+    return this.#status.status;
+  }
+
+  async publish(publications: readonly Publication[]): Promise<void> {
+    this.#refuseIfClosed();
+    this.#queues.put(publications.map((publication) => toEntry(publication, this.store)));
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#refuseIfClosed();
+    for (const queue of options.queues) checkQueueName(queue);
+    const consumer = new MemoryConsumer(this.store, this.#queues, options, () => {
+      this.#consumers.delete(consumer);
+      this.fanout.leave(consumer);
+    });
+    this.#consumers.add(consumer);
+    this.fanout.join(consumer, options.name);
+    return consumer;
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    return this.#queues.size(queue);
+  }
+
+  async queues(): Promise<readonly string[]> {
+    return this.#queues.queues();
+  }
+
+  async purge(queue: string): Promise<number> {
+    return this.#queues.purge(queue);
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { MemoryLocks } = await import('./memory-locks.ts');
+    return new MemoryLocks(this.store, this.#queues.clock);
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openMemoryLimits } = await import('./memory-limits.ts');
+    return openMemoryLimits(this.store, options);
+  }
+
+  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    let left = mostScheduledBytes;
+    return this.#queues
+      .scheduled(queue, most)
+      .filter(({ entry: { raw } }) => {
+        const fits = raw.length <= left;
+        if (fits) left -= raw.length;
+        return fits;
+      })
+      .map(({ due, entry }) => ({ due: new Date(due), message: decodeEnvelope(entry.raw) }));
+  }
+
+  async hasten(queue: string, due: readonly number[]): Promise<number> {
+    return this.#queues.hasten(queue, due);
+  }
+
+  async bringForward(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    return this.#queues.bringForward(groups, waiting);
+  }
+
+  /** Puts bytes into a queue as somebody else might have: for tests. */
+  putRaw(queue: string, raw: Uint8Array): void {
+    this.#queues.put([{ queue, priority: 0, raw, due: null, write: undefined }]);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    closeMemory(this.store);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** After the last handle is closed the store is forgotten: what was put into it now would be lost. */
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on the store '${this.store.name}' is closed`);
+  }
+}
+
+export class MemoryConsumer implements Consumer {
+  readonly #store: MemoryStore;
+  readonly #queues: MemoryQueues;
+  readonly #names: readonly string[];
+  readonly #quarantineMs: number | undefined;
+  readonly #onClose: () => void;
+  readonly #held = new Set<MemoryDelivery>();
+  readonly #closing = new AbortController();
+  #owner: Owner;
+  #turn = 0;
+
+  constructor(store: MemoryStore, queues: MemoryQueues, options: ConsumeOptions, onClose: () => void) {
+    this.#store = store;
+    this.#queues = queues;
+    this.#names = options.queues;
+    this.#quarantineMs = options.quarantineMs;
+    this.#onClose = onClose;
+    this.#owner = this.#newOwner();
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    // All that was asked for in this turn is counted: `capacity` is read late, as by a store that is further away.
+    await Promise.resolve();
+    const alarm = new Alarm(this.#queues.clock);
+    const stops = [signal, this.#closing.signal];
+    for (const stop of stops) stop.addEventListener('abort', alarm.ring, { once: true });
+    try {
+      while (!stops.some((stop) => stop.aborted)) {
+        const owner = this.#owner;
+        const limit = capacity();
+        const { entries, turn, againMs } = this.#queues.claim(owner, alarm, this.#names, this.#turn, limit);
+        this.#turn = turn;
+        if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
+        await alarm.sleep(againMs ?? this.#msToNextDue());
+      }
+      this.#queues.leave(alarm, this.#names);
+      return [];
+    } finally {
+      for (const stop of stops) stop.removeEventListener('abort', alarm.ring);
+    }
+  }
+
+  /** As if the process had died: what it holds goes to others. For tests. */
+  die(): void {
+    this.#queues.strikeOff(this.#owner);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    for (const delivery of this.#held) delivery.giveBack();
+    this.#held.clear();
+    this.#onClose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #msToNextDue(): number {
+    const due = this.#queues.nextDue();
+    return due === null ? longestTimerMs : Math.min(glanceMs, Math.max(0, due - this.#queues.clock.now()));
+  }
+
+  #hold(entry: Entry, owner: Owner): MemoryDelivery {
+    const delivery = new MemoryDelivery(this.#store, this.#queues, entry, owner, () =>
+      this.#held.delete(delivery),
+    );
+    this.#held.add(delivery);
+    return delivery;
+  }
+
+  #newOwner(): Owner {
+    return {
+      quarantine: new Quarantine(this.#queues.clock, this.#quarantineMs),
+      bury: () => {
+        for (const delivery of this.#held) delivery.lose();
+        this.#held.clear();
+        this.#owner = this.#newOwner();
+      },
+    };
+  }
+}
+
+/** The longest that a claim sleeps while a message is scheduled, milliseconds: somebody may set the wall clock. */
+const glanceMs = 10_000;
+
+class MemoryDelivery implements Delivery {
+  readonly #store: MemoryStore;
+  readonly #queues: MemoryQueues;
+  readonly #entry: Entry;
+  readonly #owner: Owner;
+  readonly #onSettled: () => void;
+  #message: Decoded<WireMessage> | undefined;
+  #lost: AbortController | undefined;
+  #isLost = false;
+  #settled = false;
+
+  constructor(store: MemoryStore, queues: MemoryQueues, entry: Entry, owner: Owner, onSettled: () => void) {
+    this.#store = store;
+    this.#queues = queues;
+    this.#entry = entry;
+    this.#owner = owner;
+    this.#onSettled = onSettled;
+  }
+
+  get queue(): string {
+    return this.#entry.queue;
+  }
+
+  get raw(): Uint8Array {
+    return toBytes(this.#entry.raw);
+  }
+
+  get message(): Decoded<WireMessage> {
+    const message = this.#message ?? decodeEnvelope(this.#entry.raw);
+    this.#message = message;
+    return message;
+  }
+
+  get redelivered(): boolean {
+    if (this.#entry.redelivered) return true;
+    const { message } = this;
+    return message.ok && message.value.properties.deliveryInfo.redelivered === true;
+  }
+
+  get strikes(): number {
+    return this.#entry.strikes;
+  }
+
+  get parks(): number {
+    return this.#entry.parks;
+  }
+
+  get lost(): AbortSignal {
+    this.#lost ??= new AbortController();
+    if (this.#isLost) this.#lost.abort(new LeaseLostError());
+    return this.#lost.signal;
+  }
+
+  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#settled) throw new TypeError('a delivery is settled once');
+    const { kind } = settlement;
+    const write = kind === 'release' ? undefined : settlement.write;
+    const publish = kind === 'ack' ? (settlement.publish ?? []) : [];
+    const entries = publish.map((each) => toEntry(each, this.#store));
+    refuseForeign(write, this.#store);
+    if (this.#queues.isHeldBy(this.#entry, this.#owner)) {
+      // What can fail comes first. If it does nothing has changed, and it may be tried again.
+      if (write !== undefined) applyWrite(write);
+      for (const entry of entries) if (entry.write !== undefined) applyWrite(entry.write);
+      this.#queues.put(entries.map((entry) => ({ ...entry, write: undefined })));
+    }
+    this.#settled = true;
+    this.#onSettled();
+    if (!this.#queues.unclaim(this.#entry, this.#owner)) return 'fenced';
+    if (kind === 'release')
+      this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement);
+    if (kind === 'dead') this.#queues.bury(this.#entry, settlement.reason, settlement.detail);
+    return 'settled';
+  }
+
+  lose(): void {
+    this.#isLost = true;
+    this.#lost?.abort(new LeaseLostError());
+  }
+
+  giveBack(): void {
+    if (this.#queues.unclaim(this.#entry, this.#owner)) this.#queues.release(this.#entry, null);
+  }
+}
+
+class MemoryDeadLetters implements DeadLetters {
+  readonly #queues: MemoryQueues;
+
+  constructor(queues: MemoryQueues) {
+    this.#queues = queues;
+  }
+
+  async list(options: Parameters<DeadLetters['list']>[0] = {}): Promise<readonly DeadLetter[]> {
+    const { limit = 100, before = Number.POSITIVE_INFINITY, queue } = options;
+    return this.#queues
+      .letters()
+      .filter((dead) => dead.id < before && (queue === undefined || dead.queue === queue))
+      .slice(0, limit)
+      .map((dead) => ({ ...dead, raw: toBytes(dead.raw) }));
+  }
+
+  async get(id: number): Promise<DeadLetter | undefined> {
+    const dead = this.#queues.letter(id);
+    return dead === undefined ? undefined : { ...dead, raw: toBytes(dead.raw) };
+  }
+
+  async count(): Promise<number> {
+    return this.#queues.dead;
+  }
+
+  async replay(id: number): Promise<boolean> {
+    return this.#queues.replay(id);
+  }
+
+  async discard(id: number): Promise<boolean> {
+    return this.#queues.discard(id);
+  }
+}
+
+function toEntry(publication: Publication, store: MemoryStore): NewEntry {
+  refuseForeign(publication.write, store);
+  checkQueueName(publication.queue);
+  return {
+    queue: publication.queue,
+    priority: publication.message.properties.priority,
+    raw: encodeEnvelope(publication.message, { bodyEncoding: 'utf-8' }),
+    due: publication.eta?.getTime() ?? null,
+    write: publication.write,
+  };
+}
+
+function refuseForeign(write: StoreWrite | undefined, store: MemoryStore): void {
+  if (write !== undefined && write.store !== store)
+    throw new TypeError('a write made for another store cannot travel with this settlement');
+}
+
+function toBytes(raw: string | Uint8Array): Uint8Array {
+  return typeof raw === 'string' ? Buffer.from(raw) : raw;
+}

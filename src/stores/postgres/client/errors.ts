@@ -1,0 +1,71 @@
+// What each error of a PostgreSQL server means to us.
+import { BrokerUnavailable, StoreError } from '../../../errors.ts';
+
+/**
+ * `again`: it passes by itself. `refused`: it passes when somebody mends the server, the rights or the settings.
+ * `fatal`: what was asked cannot be done.
+ */
+export type PostgresErrorKind = 'again' | 'refused' | 'fatal';
+
+export interface PostgresErrorRule {
+  readonly kind: PostgresErrorKind;
+  /** For people: what it means and what to do; '' when the server's words say it. */
+  readonly cure: string;
+}
+
+/** By SQLSTATE, or its class (the first two characters). The longer one counts. */
+const rules: Readonly<Record<string, readonly [kind: PostgresErrorKind, cure: string]>> = {
+  '08': ['again', 'the connection is lost'],
+  '57P01': ['again', 'the server shuts down, or an administrator ended the connection'],
+  '57P02': ['again', 'the server has crashed and comes back'],
+  '57P03': ['again', 'the server starts or stops'],
+  '57P05': ['again', 'the connection was idle for too long for the server'],
+  '57014': ['again', 'the server cancelled the statement (statement_timeout?)'],
+  '40': ['again', 'the server took back the transaction'],
+  '55P03': ['again', 'somebody holds a lock of ours for long'],
+  '53300': ['again', 'the server has no room for more connections: raise max_connections, or lower poolSize'],
+  '53': ['again', 'the server lacks memory, disk or connections'],
+  '58': ['again', 'the server cannot read or write its files'],
+  '25006': ['again', 'the server is a standby or read-only: name the one that writes'],
+  '28': ['refused', 'the server does not accept the user and password'],
+  '3D000': ['refused', 'there is no such database: create it (createdb)'],
+  '42501': ['refused', 'the user lacks a right: GRANT it, or let a user that has it start first'],
+};
+
+/** `code`: SQLSTATE; undefined for what is not said by a server. */
+export function classifyPostgresError(code: string | undefined): PostgresErrorRule {
+  if (code === undefined) return { kind: 'again', cure: '' };
+  const rule = rules[code] ?? rules[code.slice(0, 2)];
+  return rule === undefined ? { kind: 'fatal', cure: '' } : { kind: rule[0], cure: rule[1] };
+}
+
+/** The SQLSTATE of what a server said; undefined for errors from elsewhere. */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
+}
+
+/** The error for a caller: nothing was done, or what was done may be done again. */
+export function postgresRefusal(shown: string, error: unknown): BrokerUnavailable | StoreError {
+  if (error instanceof BrokerUnavailable || error instanceof StoreError) return error;
+  const code = sqlStateOf(error);
+  const { kind, cure } = classifyPostgresError(code);
+  const said = wordsOf(error);
+  if (kind === 'fatal') return new StoreError(`${shown} refuses: ${said} (${code})`, { cause: error });
+  if (code === undefined)
+    return new BrokerUnavailable(`${shown} cannot be reached: ${said}`, { cause: error });
+  return new BrokerUnavailable(`${shown} refuses: ${cure} (${said})`, { cause: error });
+}
+
+/** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection, or has no room for one more. */
+export function whyPostgresIsAway(error: unknown): string | null {
+  const code = sqlStateOf(error);
+  return code === undefined || code.startsWith('08') || code.startsWith('57P') ? wordsOf(error) : null;
+}
+
+/** A refused connection to a name with several addresses has no message, only a code. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  return 'code' in error ? String(error.code) : error.name;
+}

@@ -1,0 +1,192 @@
+// One connection that listens on a channel: made when somebody wants to hear, made anew when it is lost, closed when nobody does.
+import type { Client } from 'pg';
+import { BrokerUnavailable } from '../../../errors.ts';
+import { backoffDelay } from '../../../lib/backoff.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import type { Gate } from '../../gate.ts';
+import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
+import { clientConfig, loadDriver, postgresGate } from './pool.ts';
+import type { PostgresSettings } from './settings.ts';
+
+export interface PostgresListenerHandlers {
+  onNotify(payload: string): void;
+  /** What was said until now may have been missed. */
+  onGap(): void;
+}
+
+/** Between tries that the server refuses, and before the first after it was lost. */
+const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+/** How long who wants to hear waits for the server. */
+const timeoutMs = 10_000;
+/** Nothing may be said for hours: whether the server is still there is asked that often. */
+const askEveryMs = 5000;
+/** The next who wants to hear often comes soon. */
+const lingerMs = 2000;
+
+interface Waiting {
+  readonly timer: NodeJS.Timeout;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export class PostgresListener {
+  readonly #settings: PostgresSettings;
+  readonly #channel: string;
+  readonly #handlers: PostgresListenerHandlers;
+  readonly #gate: Gate;
+  readonly #waiting = new Set<Waiting>();
+  #wanted = 0;
+  #isListening = false;
+  #isClosed = false;
+  #running: Promise<void> | null = null;
+  /** Ends the present connection, the wait for it, or the pause before the next. */
+  #interrupt: () => void = () => {};
+  #linger: NodeJS.Timeout | null = null;
+  #reason = 'it did not answer in time';
+
+  constructor(settings: PostgresSettings, channel: string, handlers: PostgresListenerHandlers) {
+    this.#settings = settings;
+    this.#channel = channel;
+    this.#handlers = handlers;
+    this.#gate = postgresGate(settings);
+  }
+
+  /**
+   * Resolves when the server has confirmed: what is said from then on is heard. Each call is matched by one of `ignore`,
+   * also one that failed.
+   * @throws BrokerUnavailable when it does not in time.
+   */
+  listen(): Promise<void> {
+    this.#wanted++;
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#linger = null;
+    if (this.#isListening) return Promise.resolve();
+    this.#running ??= this.#run();
+    return new Promise((yes, no) => {
+      const waiting: Waiting = {
+        timer: setTimeout(() => {
+          this.#waiting.delete(waiting);
+          no(new BrokerUnavailable(`${this.#settings.shown} cannot be listened to: ${this.#reason}`));
+        }, timeoutMs),
+        resolve: yes,
+        reject: no,
+      };
+      this.#waiting.add(waiting);
+    });
+  }
+
+  ignore(): void {
+    if (--this.#wanted > 0 || this.#running === null || this.#isClosed) return;
+    this.#linger = setTimeout(() => {
+      this.#linger = null;
+      if (this.#wanted === 0) this.#interrupt();
+    }, lingerMs);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#linger !== null) clearTimeout(this.#linger);
+    this.#interrupt();
+    this.#answer(new BrokerUnavailable(`the connection to ${this.#settings.shown} is closed`));
+    await this.#running;
+  }
+
+  get #isWanted(): boolean {
+    return !this.#isClosed && (this.#wanted > 0 || this.#linger !== null);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#stay();
+    } finally {
+      // In the same breath as the last look at who wants to hear.
+      this.#running = null;
+    }
+  }
+
+  async #stay(): Promise<void> {
+    const { Client } = await loadDriver();
+    for (let refusals = 0; this.#isWanted; ) {
+      const stop = new AbortController();
+      this.#interrupt = () => stop.abort(new Error('nobody listens'));
+      // The deadline of what it is asked is the driver's business.
+      const client = new Client({ ...clientConfig(this.#settings), query_timeout: askEveryMs });
+      try {
+        await this.#listenOn(client, stop.signal, () => (refusals = 0));
+      } catch (error) {
+        if (whyPostgresIsAway(error) === null) refusals++;
+        const refused = postgresRefusal(this.#settings.shown, error);
+        this.#reason = refused.message;
+        // What does not pass by itself is not waited for.
+        if (classifyPostgresError(sqlStateOf(error)).kind !== 'again') this.#answer(refused);
+      } finally {
+        this.#isListening = false;
+        await endOf(client);
+      }
+      if (this.#isWanted)
+        await systemClock.sleep(backoffDelay(patience, refusals), stop.signal).catch(() => {});
+    }
+  }
+
+  /** Until the connection is lost, or nobody wants it any more. */
+  async #listenOn(client: Client, stop: AbortSignal, onSuccess: () => void): Promise<void> {
+    const ended = new Promise<void>((done, fail) => {
+      stop.addEventListener('abort', () => done(), { once: true });
+      client.on('error', fail);
+      client.on('end', () => fail(new Error('the server closed the connection')));
+    });
+    ended.catch(() => {}); // it may be lost before somebody looks
+    client.on('notification', ({ payload }) => this.#handlers.onNotify(payload ?? ''));
+    const begin = async (): Promise<void> => {
+      await client.connect();
+      await client.query(`LISTEN "${this.#channel}"`);
+    };
+    const reach = async (): Promise<void> => {
+      await Promise.race([begin(), ended]);
+      stop.throwIfAborted();
+    };
+    const tell = (reason: string): void => {
+      this.#reason = reason;
+    };
+    const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
+    await this.#gate.attempt(way, stop);
+    if (!this.#isWanted) return;
+    onSuccess();
+    this.#isListening = true;
+    this.#handlers.onGap();
+    this.#answer();
+    const asking = setInterval(() => {
+      client.query('SELECT 1').catch((error: Error) => client.emit('error', error));
+    }, askEveryMs);
+    try {
+      await ended;
+    } finally {
+      clearInterval(asking);
+    }
+  }
+
+  #answer(error?: Error): void {
+    for (const waiting of this.#waiting) {
+      clearTimeout(waiting.timer);
+      if (error === undefined) waiting.resolve();
+      else waiting.reject(error);
+    }
+    this.#waiting.clear();
+  }
+}
+
+/** A server that does not answer is not waited for. */
+function endOf(client: Client): Promise<void> {
+  return new Promise((done) => {
+    const timer = setTimeout(done, goodbyeMs);
+    client
+      .end()
+      .catch(() => {})
+      .finally(() => {
+        clearTimeout(timer);
+        done();
+      });
+  });
+}
+
+const goodbyeMs = 500;

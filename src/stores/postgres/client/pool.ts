@@ -1,0 +1,220 @@
+// Asking a PostgreSQL server: a few connections, each question with a deadline, again when the connection is lost.
+import { checkServerIdentity } from 'node:tls';
+import type { ClientConfig, Pool, PoolClient } from 'pg';
+import { BrokerUnavailable, UmbelError } from '../../../errors.ts';
+import { backoffDelay } from '../../../lib/backoff.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { type Gate, gateTo } from '../../gate.ts';
+import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
+import type { PostgresSettings } from './settings.ts';
+
+/** What a column of ours holds. */
+export type PostgresValue = string | number | boolean | null | Date | readonly (string | number | null)[];
+
+/** Asks within a transaction, or alone. */
+export type Ask = (
+  sql: string,
+  values?: readonly PostgresValue[],
+) => Promise<readonly Record<string, unknown>[]>;
+
+const patience = { factor: 20, maximum: 500, jitter: true } as const;
+/** A connection that nobody needed for so long is closed. */
+const idleMs = 30_000;
+
+export class PostgresPool implements AsyncDisposable {
+  readonly settings: PostgresSettings;
+  readonly #pool: Pool;
+  readonly #gate: Gate;
+  /** Who waits for a connection. */
+  readonly #connecting = new Set<AbortController>();
+  #closing: Promise<void> | null = null;
+
+  private constructor(settings: PostgresSettings, pool: Pool) {
+    this.settings = settings;
+    this.#pool = pool;
+    this.#gate = postgresGate(settings);
+    // Connections that are lost while nobody uses them: the next question gets another one.
+    pool.on('error', () => {});
+    pool.on('connect', (client) => void client.on('error', () => {}));
+  }
+
+  /** Loads the driver. Connects when it is asked something. */
+  static async open(settings: PostgresSettings): Promise<PostgresPool> {
+    const { Pool } = await loadDriver();
+    const pool = new Pool({
+      ...clientConfig(settings),
+      max: settings.poolSize,
+      idleTimeoutMillis: idleMs,
+      allowExitOnIdle: true,
+    });
+    return new PostgresPool(settings, pool);
+  }
+
+  /**
+   * Asks one question that may be asked twice: again when the connection is lost, and while the server starts, until
+   * `untilMs` (of `performance.now()`).
+   * @throws BrokerUnavailable: refused, or no answer in time; StoreError: it cannot be done.
+   */
+  query(
+    sql: string,
+    values: readonly PostgresValue[],
+    untilMs: number,
+  ): Promise<readonly Record<string, unknown>[]> {
+    return this.#repeat(untilMs, () => this.#withClient(untilMs, (ask) => ask(sql, values)));
+  }
+
+  /** One transaction that may be made twice. Throws as {@link query}. */
+  transaction<T>(untilMs: number, work: (ask: Ask) => Promise<T>): Promise<T> {
+    return this.#repeat(untilMs, () =>
+      this.#withClient(untilMs, async (ask) => {
+        await ask('BEGIN');
+        try {
+          const value = await work(ask);
+          await ask('COMMIT');
+          return value;
+        } catch (error) {
+          // A connection that is lost has undone it, too.
+          await ask('ROLLBACK').catch(() => {});
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** Waits for the questions under way, but not for a server that is away. */
+  close(): Promise<void> {
+    this.#closing ??= this.#pool.end();
+    if (this.#gate.isShut) for (const each of this.#connecting) each.abort(this.#closed());
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #repeat<T>(untilMs: number, once: () => Promise<T>): Promise<T> {
+    let before: unknown;
+    for (let tries = 0; ; tries++) {
+      try {
+        return await once();
+      } catch (thrown) {
+        // What the server said last says more than that time is up.
+        const error = thrown instanceof NoneFree && before !== undefined ? before : thrown;
+        before = error;
+        const leftMs = untilMs - performance.now();
+        const passes =
+          !(error instanceof UmbelError) && classifyPostgresError(sqlStateOf(error)).kind === 'again';
+        if (!passes || leftMs <= 0 || this.#closing !== null)
+          throw postgresRefusal(this.settings.shown, error);
+        const delayMs = Math.min(leftMs, backoffDelay(patience, tries));
+        await new Promise((done) => setTimeout(done, delayMs));
+      }
+    }
+  }
+
+  async #withClient<T>(untilMs: number, work: (ask: Ask) => Promise<T>): Promise<T> {
+    const client = await this.#connect(untilMs);
+    let isBroken = false;
+    const ask: Ask = async (text, values = []) => {
+      const query_timeout = Math.max(1, Math.ceil(untilMs - performance.now()));
+      try {
+        // The driver knows this option; its types do not.
+        const query: { text: string; values: unknown[]; query_timeout: number } = {
+          text,
+          values: [...values],
+          query_timeout,
+        };
+        return (await client.query(query)).rows;
+      } catch (error) {
+        // What the server did not say is the connection's fault, or a silence that the next question must not inherit.
+        const code = sqlStateOf(error);
+        isBroken ||= code === undefined || /^(?:08|57P)/.test(code);
+        throw error;
+      }
+    };
+    try {
+      return await work(ask);
+    } finally {
+      client.release(isBroken);
+    }
+  }
+
+  async #connect(untilMs: number): Promise<PoolClient> {
+    if (this.#closing !== null) throw this.#closed();
+    const pool = this.#pool;
+    const late = new AbortController();
+    let why = 'no connection was free in time';
+    const leftMs = Math.max(1, untilMs - performance.now());
+    const timer = setTimeout(() => late.abort(new NoneFree(why)), leftMs);
+    const reach = (): Promise<PoolClient> => unlessLate(pool.connect(), late.signal);
+    const tell = (reason: string): void => {
+      why = reason;
+    };
+    this.#connecting.add(late);
+    try {
+      // One that is there, or that others have in hand, says nothing of the way to the server.
+      const isFull = pool.totalCount >= this.settings.poolSize;
+      if (pool.idleCount > 0 || (isFull && !this.#gate.isShut)) return await reach();
+      const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
+      return await this.#gate.attempt(way, late.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#connecting.delete(late);
+    }
+  }
+
+  #closed(): BrokerUnavailable {
+    return new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
+  }
+}
+
+/** What comes too late goes back to the pool. */
+function unlessLate(connecting: Promise<PoolClient>, late: AbortSignal): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => reject(late.reason);
+    late.addEventListener('abort', giveUp, { once: true });
+    connecting
+      .then((client) => (late.aborted ? client.release() : resolve(client)), reject)
+      .finally(() => late.removeEventListener('abort', giveUp));
+  });
+}
+
+class NoneFree extends Error {}
+
+/** The driver, loaded when it is first needed. */
+export async function loadDriver(): Promise<Pick<typeof import('pg'), 'Pool' | 'Client'>> {
+  const driver = await import('pg');
+  return driver.default;
+}
+
+/** The one of all connections of this process that go there as this user. */
+export function postgresGate({ host, port, user, password, database, tls }: PostgresSettings): Gate {
+  return gateTo('postgres', host, port, user, password, database, tls);
+}
+
+/** The settings as the driver wants them. */
+export function clientConfig(settings: PostgresSettings): ClientConfig {
+  const { host, tls } = settings;
+  return {
+    host,
+    port: settings.port,
+    ...(settings.user !== null && { user: settings.user }),
+    ...(settings.password !== null && { password: settings.password }),
+    ...(settings.database !== null && { database: settings.database }),
+    // Said in any case: the driver would else ask the environment, and check less.
+    ssl:
+      tls === null
+        ? false
+        : {
+            rejectUnauthorized: tls.rejectUnauthorized,
+            checkServerIdentity: (_, certificate) =>
+              tls.checkHostname ? checkServerIdentity(host, certificate) : undefined,
+            ...(tls.ca !== undefined && { ca: tls.ca }),
+            ...(tls.cert !== undefined && { cert: tls.cert }),
+            ...(tls.key !== undefined && { key: tls.key }),
+          },
+    keepAlive: true,
+    application_name: settings.applicationName,
+    connectionTimeoutMillis: settings.connectTimeoutMs,
+  };
+}

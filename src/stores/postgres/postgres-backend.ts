@@ -1,0 +1,253 @@
+// The PostgreSQL result backend: records in tables of our own.
+
+import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { decodeResult } from '../../protocol/result-codec.ts';
+import type { ResultRecord } from '../../protocol/result-meta.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import { chunksOf, Gather } from '../gather.ts';
+import { keptMs, keptUnendedMs } from '../kept.ts';
+import type { BackendOptions } from '../registry.ts';
+import type { StoreWrite } from '../store-write.ts';
+import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
+import { sqlStateOf } from './client/errors.ts';
+import { migrate } from './client/migrate.ts';
+import { PostgresPool } from './client/pool.ts';
+import { postgresSettings } from './client/settings.ts';
+import { channelOf, Followers } from './followers.ts';
+import { PostgresChords } from './postgres-chords.ts';
+import { keyOf, rowOf } from './record-row.ts';
+import { resultSchema } from './schema.ts';
+import { type AskFor, Writes } from './writes.ts';
+
+export interface PostgresBackendOptions extends BackendOptions {
+  /** How long the server has to answer, milliseconds; default 10 s. */
+  readonly answerMs?: number;
+}
+
+/**
+ * Opens the backend on a PostgreSQL server, making its tables if needed. A server that is away is waited for by what is asked
+ * of the backend.
+ * @throws ConfigError when the URL or an option of the driver is not understood; StoreError when a newer Umbel's tables are there.
+ */
+export async function openPostgresBackend(
+  url: string,
+  options: PostgresBackendOptions,
+): Promise<ResultBackend> {
+  const pool = await PostgresPool.open(postgresSettings(url, 'backend', options.driver));
+  const backend = new PostgresBackend(pool, options.expiresMs, options.answerMs ?? defaultAnswerMs);
+  try {
+    await within(startMs, backend.ready(performance.now() + (options.answerMs ?? defaultAnswerMs)));
+  } catch (error) {
+    if (error instanceof BrokerUnavailable) return backend;
+    await backend.close();
+    throw error;
+  }
+  return backend;
+}
+
+const defaultAnswerMs = 10_000;
+/** How long the start waits for the server. */
+const startMs = 1000;
+
+/** Waits no longer than this; what comes of it later is for those who ask then. */
+function within(ms: number, ready: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    ready.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+interface Get {
+  readonly key: string;
+  resolve(meta: string | null): void;
+  reject(error: unknown): void;
+}
+
+/** Results may be large, and all of an answer is in memory at once. */
+const mostGets = 200;
+const expireBatch = 500;
+const minuteMs = 60_000;
+
+class PostgresBackend implements ResultBackend {
+  readonly name = 'postgresql';
+  // No broker is in the same store, so that nothing writes a record together with a send.
+  readonly features: ResultBackendFeatures = {
+    multiProcess: true,
+    remembersSent: false,
+    sweeps: true,
+    chords: true,
+  };
+  readonly store: object = {};
+  readonly chords: PostgresChords;
+  readonly #pool: PostgresPool;
+  readonly #table: string;
+  readonly #answerMs: number;
+  readonly #keptMs: number | null;
+  readonly #keptUnendedMs: number | null;
+  readonly #writes: Writes;
+  readonly #gets: Gather<Get> = new Gather((gets) => {
+    for (const chunk of chunksOf(gets, mostGets, 1, () => 0)) void this.#read(chunk);
+  });
+  readonly #followers: Followers;
+  readonly #closing: Ending = new Ending();
+  readonly #sweepEveryMs: number;
+  #sweeper: NodeJS.Timeout | null = null;
+  #migrated: Promise<void> | null = null;
+
+  constructor(pool: PostgresPool, expiresMs: number | null, answerMs: number) {
+    const { schema } = pool.settings;
+    this.#pool = pool;
+    this.#table = `${schema}.result`;
+    this.#answerMs = answerMs;
+    this.#keptMs = keptMs(expiresMs);
+    this.#keptUnendedMs = keptUnendedMs(expiresMs);
+    this.#writes = new Writes(this.#ask, schema, channelOf(pool.settings), answerMs);
+    this.#followers = Followers.of(pool.settings);
+    const alone: StoreWrite = { store: this.store, apply: refuseToTravel };
+    this.chords = new PostgresChords(this.#ask, { schema, answerMs, keptMs: this.#keptUnendedMs, alone });
+    // Often enough that what expired is gone within a tenth of its time, and never a burden.
+    this.#sweepEveryMs = Math.min(minuteMs, Math.max(1_000, (this.#keptMs ?? Infinity) / 10));
+    this.#sweepLater(Math.random() * this.#sweepEveryMs);
+  }
+
+  /** Our tables are there. Who comes while that is looked into waits for the same answer. */
+  ready(untilMs: number): Promise<void> {
+    this.#migrated ??= migrate(this.#pool, 'result', resultSchema, untilMs).catch((error: unknown) => {
+      this.#migrated = null;
+      throw error;
+    });
+    return this.#migrated;
+  }
+
+  async put(record: ResultRecord): Promise<void> {
+    const row = rowOf(record);
+    await this.#writes.put(row, row.rank === 0 ? this.#keptUnendedMs : this.#keptMs);
+  }
+
+  writeOf(record: ResultRecord): StoreWrite {
+    rowOf(record); // what cannot be kept is found here, too
+    return { store: this.store, apply: refuseToTravel };
+  }
+
+  writeOfSent(record: ResultRecord): StoreWrite {
+    return this.writeOf(record);
+  }
+
+  async get(id: string): Promise<ResultRecord | undefined> {
+    const meta = await this.#meta(keyOf(id));
+    return meta === null ? undefined : this.#decode(id, meta);
+  }
+
+  watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
+    const key = keyOf(id);
+    const source: RecordSource = {
+      key,
+      subscriptions: this.#followers,
+      closed: this.#closing,
+      read: () => this.#meta(key),
+      decode: (meta) => this.#decode(id, meta),
+    };
+    return watchRecord(source, signal);
+  }
+
+  forget(id: string): Promise<boolean> {
+    return this.#writes.forget(keyOf(id));
+  }
+
+  async expire(now?: Date): Promise<number> {
+    const sql = `
+      WITH deleted AS (
+        DELETE FROM ${this.#table} WHERE task_id IN (
+          SELECT task_id FROM ${this.#table} WHERE expires <= coalesce($1, now())
+          ORDER BY expires LIMIT ${expireBatch} FOR UPDATE SKIP LOCKED
+        ) RETURNING 1
+      ) SELECT count(*) AS count FROM deleted`;
+    for (let total = 0; ; ) {
+      const [row] = await this.#ask(sql, [now ?? null], performance.now() + this.#answerMs);
+      const count = Number(row?.count ?? 0);
+      const chords = await this.chords.expire(now ?? null, expireBatch);
+      total += count;
+      if ((count < expireBatch && chords < expireBatch) || this.#closing.isOver) return total;
+    }
+  }
+
+  /** Ends the watches, and waits for the records under way as long as the server has to answer. */
+  async close(): Promise<void> {
+    if (this.#closing.isOver) return;
+    this.#closing.end();
+    if (this.#sweeper !== null) clearTimeout(this.#sweeper);
+    await this.#writes.settled();
+    await this.#followers.release();
+    await this.#pool.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  readonly #ask: AskFor = async (sql, values, untilMs) => {
+    await this.ready(untilMs);
+    try {
+      return await this.#pool.query(sql, values, untilMs);
+    } catch (error) {
+      if (!(error instanceof StoreError) || !isGone(error.cause)) throw error;
+      // Somebody dropped our tables, or restored a database that had none.
+      this.#migrated = null;
+      await this.ready(untilMs);
+      return await this.#pool.query(sql, values, untilMs);
+    }
+  };
+
+  #meta(key: string): Promise<string | null> {
+    return new Promise((resolve, reject) => this.#gets.add({ key, resolve, reject }));
+  }
+
+  async #read(gets: readonly Get[]): Promise<void> {
+    const sql = `SELECT task_id, meta FROM ${this.#table}
+      WHERE task_id = ANY ($1::text[]) AND (expires IS NULL OR expires > now())`;
+    try {
+      const keys = [...new Set(gets.map(({ key }) => key))];
+      const rows = await this.#ask(sql, [keys], performance.now() + this.#answerMs);
+      const metas = new Map(rows.map((row) => [String(row.task_id), String(row.meta)]));
+      for (const get of gets) get.resolve(metas.get(get.key) ?? null);
+    } catch (error) {
+      for (const get of gets) get.reject(error);
+    }
+  }
+
+  /** @throws StoreError for what is no record */
+  #decode(id: string, meta: string): ResultRecord {
+    const decoded = decodeResult(meta);
+    if (decoded.ok) return decoded.value;
+    throw new StoreError(
+      `the record of task ${id} at ${this.#pool.settings.shown} is damaged: ${decoded.refusal.detail}`,
+    );
+  }
+
+  #sweepLater(ms: number): void {
+    if (this.#closing.isOver) return;
+    this.#sweeper = setTimeout(() => {
+      this.#sweep()
+        .catch(() => {}) // the next time, or another process
+        .finally(() => this.#sweepLater(this.#sweepEveryMs));
+    }, ms).unref();
+  }
+
+  /** Of all processes one does it each time: who finds it due says when it is due again. */
+  async #sweep(): Promise<void> {
+    const sql = `UPDATE ${this.#pool.settings.schema}.chore SET due = now() + $1 * interval '1 millisecond'
+      WHERE name = 'expire results' AND due <= now() RETURNING 1`;
+    const mine = await this.#ask(sql, [this.#sweepEveryMs], performance.now() + this.#answerMs);
+    if (mine.length > 0) await this.expire();
+  }
+}
+
+function refuseToTravel(): boolean {
+  throw new TypeError('no other store makes the writes of PostgreSQL');
+}
+
+/** undefined_table, invalid_schema_name. */
+function isGone(error: unknown): boolean {
+  const code = sqlStateOf(error);
+  return code === '42P01' || code === '3F000';
+}

@@ -1,0 +1,146 @@
+// Chords in PostgreSQL.
+import { StoreError } from '../../errors.ts';
+import { ascii } from '../../lib/json-writer.ts';
+import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { chunksOf, Gather } from '../gather.ts';
+import type { StoreWrite } from '../store-write.ts';
+import { keyOf } from './record-row.ts';
+import type { AskFor } from './writes.ts';
+
+interface Add {
+  readonly group: string;
+  readonly task: string;
+  readonly index: number | null;
+  readonly text: string;
+  readonly body: string | null;
+  readonly last: boolean;
+  resolve(state: ChordState): void;
+  reject(error: unknown): void;
+}
+
+export interface ChordSurroundings {
+  readonly schema: string;
+  readonly answerMs: number;
+  /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
+  readonly keptMs: number | null;
+  /** Not made by any other store. */
+  readonly alone: StoreWrite;
+}
+
+const most = 500;
+const mostSize = 4_000_000;
+
+export class PostgresChords implements Chords {
+  readonly #ask: AskFor;
+  readonly #around: ChordSurroundings;
+  readonly #gather: Gather<Add> = new Gather((adds) => {
+    for (const chunk of chunksOf(adds, most, mostSize, ({ text }) => text.length)) void this.#send(chunk);
+  });
+
+  constructor(ask: AskFor, around: ChordSurroundings) {
+    this.#ask = ask;
+    this.#around = around;
+  }
+
+  async resize(groupId: string, size: number): Promise<void> {
+    const { schema, keptMs } = this.#around;
+    const sql = `INSERT INTO ${schema}.chord AS c (group_id, size, expires) VALUES ($1, $2, ${after('$3')})
+      ON CONFLICT (group_id) DO UPDATE SET size = excluded.size, expires = excluded.expires WHERE NOT c.done`;
+    await this.#ask(sql, [keyOf(groupId), size, keptMs], this.#untilMs());
+  }
+
+  async extend(groupId: string, taskId: string): Promise<void> {
+    const { schema, keptMs } = this.#around;
+    const sql = `SELECT ${schema}.extend_chord($1, $2, $3)`;
+    await this.#ask(sql, [keyOf(groupId), keyOf(taskId), keptMs], this.#untilMs());
+  }
+
+  add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+    return new Promise((resolve, reject) => {
+      const text = ascii(encodePart(part));
+      const body = bodyId === null ? null : keyOf(bodyId);
+      const ids = { group: keyOf(groupId), task: keyOf(part.taskId) };
+      this.#gather.add({ ...ids, index, text, body, last, resolve, reject });
+    });
+  }
+
+  async parts(groupId: string): Promise<readonly ChordPart[]> {
+    const sql = `SELECT part FROM ${this.#around.schema}.chord_part
+      WHERE group_id = $1 AND part IS NOT NULL ORDER BY place NULLS LAST, n`;
+    const rows = await this.#ask(sql, [keyOf(groupId)], this.#untilMs());
+    return rows.map((row) => {
+      const part = decodePart(String(row.part));
+      if (!part.ok) throw new StoreError(`a part of chord ${groupId} is damaged: ${part.refusal.detail}`);
+      return part.value;
+    });
+  }
+
+  writeOfDone(): StoreWrite {
+    return this.#around.alone;
+  }
+
+  async done(groupId: string): Promise<void> {
+    const { schema } = this.#around;
+    const sql = `
+      WITH ended AS (
+        UPDATE ${schema}.chord SET done = true, closer = NULL, expires = ${after('$2')} WHERE group_id = $1
+      ) DELETE FROM ${schema}.chord_part WHERE group_id = $1`;
+    await this.#ask(sql, [keyOf(groupId), doneNotedMs], this.#untilMs());
+  }
+
+  /** Deletes what was left behind; returns how many chords. */
+  async expire(now: Date | null, limit: number): Promise<number> {
+    const { schema } = this.#around;
+    const sql = `
+      WITH deleted AS (
+        DELETE FROM ${schema}.chord WHERE group_id IN (
+          SELECT group_id FROM ${schema}.chord WHERE expires <= coalesce($1, now())
+          ORDER BY expires LIMIT ${limit} FOR UPDATE SKIP LOCKED
+        ) RETURNING 1
+      ) SELECT count(*) AS count FROM deleted`;
+    const [row] = await this.#ask(sql, [now], this.#untilMs());
+    return Number(row?.count ?? 0);
+  }
+
+  async #send(chunk: readonly Add[]): Promise<void> {
+    const { schema, keptMs } = this.#around;
+    // All processes lock chords in the same order, so that no two wait for each other.
+    const sql = `
+      SELECT n, ${schema}.add_chord_part(group_id, task_id, place, part, body, is_last, $7) AS state FROM (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[])
+          WITH ORDINALITY AS t (group_id, task_id, place, part, body, is_last, n) ORDER BY group_id, n
+      ) AS given`;
+    const values = [
+      chunk.map(({ group }) => group),
+      chunk.map(({ task }) => task),
+      chunk.map(({ index }) => index),
+      chunk.map(({ text }) => text),
+      chunk.map(({ body }) => body),
+      chunk.map(({ last }) => (last ? 1 : 0)),
+      keptMs,
+    ];
+    try {
+      const rows = await this.#ask(sql, values, this.#untilMs());
+      const states = new Map(rows.map((row) => [Number(row.n), String(row.state)]));
+      for (const [index, add] of chunk.entries()) {
+        const state = states.get(index + 1);
+        if (state === 'open' || state === 'complete' || state === 'done') add.resolve(state);
+        else add.reject(new StoreError(`a part of chord ${add.group} got no answer`));
+      }
+    } catch (error) {
+      // One of them may have spoiled it: each alone, so that only the guilty one fails.
+      if (error instanceof StoreError && chunk.length > 1) for (const add of chunk) await this.#send([add]);
+      else for (const add of chunk) add.reject(error);
+    }
+  }
+
+  #untilMs(): number {
+    return performance.now() + this.#around.answerMs;
+  }
+}
+
+/** A time so many milliseconds from now; null: never. */
+function after(ms: string): string {
+  return `clock_timestamp() + ${ms}::float8 * interval '1 millisecond'`;
+}

@@ -1,0 +1,183 @@
+// Writing records: what was asked for while the last statement was under way makes the next.
+
+import { StoreError } from '../../errors.ts';
+import type { PostgresPool } from './client/pool.ts';
+import { lastingOf, type RecordRow } from './record-row.ts';
+
+/** How a statement is asked for. */
+export type AskFor = PostgresPool['query'];
+
+interface Put {
+  readonly kind: 'put';
+  readonly key: string;
+  readonly row: RecordRow;
+  readonly keptMs: number | null;
+  readonly untilMs: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+interface Forget {
+  readonly kind: 'forget';
+  readonly key: string;
+  readonly untilMs: number;
+  resolve(wasThere: boolean): void;
+  reject(error: unknown): void;
+}
+
+/** What one statement writes. */
+const most = 500;
+const mostSize = 4_000_000;
+
+export class Writes {
+  readonly #ask: AskFor;
+  readonly #putSql: string;
+  readonly #forgetSql: string;
+  readonly #timeoutMs: number;
+  #queue: (Put | Forget)[] = [];
+  #flushing: Promise<void> | null = null;
+
+  /** `channel`: where keys are told after they were written. */
+  constructor(ask: AskFor, schema: string, channel: string, timeoutMs: number) {
+    this.#ask = ask;
+    this.#putSql = putSql(schema, channel);
+    this.#forgetSql = forgetSql(schema);
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Resolves when the record is kept, or need not be. `keptMs`: null for ever.
+   * @throws BrokerUnavailable when the server refuses or does not answer in time: trying again is safe.
+   * @throws StoreError when it cannot keep this record.
+   */
+  put(row: RecordRow, keptMs: number | null): Promise<void> {
+    const untilMs = performance.now() + this.#timeoutMs;
+    return new Promise<void>((resolve, reject) =>
+      this.#add({ kind: 'put', key: row.key, row, keptMs, untilMs, resolve, reject }),
+    );
+  }
+
+  /** False when there was none. Throws as {@link put}. */
+  forget(key: string): Promise<boolean> {
+    const untilMs = performance.now() + this.#timeoutMs;
+    return new Promise((resolve, reject) => this.#add({ kind: 'forget', key, untilMs, resolve, reject }));
+  }
+
+  /** Waits until all that was asked for has ended, well or badly. */
+  async settled(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing;
+  }
+
+  #add(write: Put | Forget): void {
+    this.#queue.push(write);
+    this.#flushing ??= new Promise<void>((done) => setImmediate(() => done())).then(() => this.#flush());
+  }
+
+  /** One statement at a time: what follows waits no longer than it would for the disk, and keeps its order. */
+  async #flush(): Promise<void> {
+    while (this.#queue.length > 0) {
+      if (this.#queue[0]?.kind === 'put') await this.#put(this.#take(isPut));
+      else await this.#forget(this.#take(isForget));
+      // The continuations of what was just resolved ask for their next writes now: let them join.
+      await new Promise<void>((done) => setImmediate(done));
+    }
+    this.#flushing = null;
+  }
+
+  /** Those of one kind from the head of the queue, as many as make one statement. */
+  #take<Kind extends Put | Forget>(isOfKind: (write: Put | Forget) => write is Kind): readonly Kind[] {
+    const taken: Kind[] = [];
+    let size = 0;
+    for (const write of this.#queue) {
+      if (!isOfKind(write)) break;
+      size += sizeOf(write);
+      if (taken.length === most || (taken.length > 0 && size > mostSize)) break;
+      taken.push(write);
+    }
+    this.#queue.splice(0, taken.length);
+    return taken;
+  }
+
+  async #put(puts: readonly Put[]): Promise<void> {
+    const lasting = new Map<string, Put>();
+    for (const put of puts) {
+      const before = lasting.get(put.key);
+      if (before === undefined || lastingOf(before.row, put.row) === put.row) lasting.set(put.key, put);
+    }
+    // All processes lock rows in the same order, so that no two wait for each other.
+    const given = [...lasting.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+    const values = [
+      given.map(({ key }) => key),
+      given.map(({ row }) => row.status),
+      given.map(({ row }) => row.rank),
+      given.map(({ keptMs }) => keptMs),
+      given.map(({ row }) => row.meta),
+    ];
+    try {
+      await this.#ask(this.#putSql, values, puts[0]?.untilMs ?? 0);
+    } catch (error) {
+      // One of them spoiled it: each alone, so that only the guilty ones fail.
+      if (error instanceof StoreError && puts.length > 1) for (const put of puts) await this.#put([put]);
+      else for (const put of puts) put.reject(error);
+      return;
+    }
+    for (const put of puts) put.resolve();
+  }
+
+  async #forget(forgets: readonly Forget[]): Promise<void> {
+    try {
+      const keys = [...new Set(forgets.map(({ key }) => key))];
+      const rows = await this.#ask(this.#forgetSql, [keys], forgets[0]?.untilMs ?? 0);
+      const there = new Set(rows.map(({ task_id }) => task_id));
+      // Of several who forget the same, the first finds it.
+      for (const { key, resolve } of forgets) resolve(there.delete(key));
+    } catch (error) {
+      for (const forget of forgets) forget.reject(error);
+    }
+  }
+}
+
+function isPut(write: Put | Forget): write is Put {
+  return write.kind === 'put';
+}
+
+function sizeOf(write: Put | Forget): number {
+  return write.kind === 'put' ? write.row.meta.length : 0;
+}
+
+function isForget(write: Put | Forget): write is Forget {
+  return write.kind === 'forget';
+}
+
+/**
+ * Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. What has expired is not
+ * there. A notification holds 8000 bytes: 40 keys.
+ */
+function putSql(schema: string, channel: string): string {
+  return `
+WITH given AS (
+  SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::float8[], $5::text[])
+    WITH ORDINALITY AS t (task_id, status, rank, kept_ms, meta, n)
+), written AS (
+  INSERT INTO ${schema}.result AS r (task_id, status, rank, expires, meta)
+  SELECT task_id, status, rank, clock_timestamp() + kept_ms * interval '1 millisecond', meta FROM given ORDER BY n
+  ON CONFLICT (task_id) DO UPDATE SET
+    status = excluded.status, rank = excluded.rank, expires = excluded.expires, meta = excluded.meta
+  WHERE r.expires <= clock_timestamp() OR r.rank < 2 AND excluded.rank >= r.rank
+  RETURNING task_id
+), numbered AS (
+  SELECT task_id, row_number() OVER () / 40 AS page FROM written
+)
+SELECT pg_notify('${channel}', string_agg(task_id, ' ')) FROM numbered GROUP BY page`;
+}
+
+/** Locks rows in the order in which they are written. */
+function forgetSql(schema: string): string {
+  return `
+WITH locked AS (
+  SELECT task_id, expires FROM ${schema}.result WHERE task_id = ANY ($1::text[]) ORDER BY task_id FOR UPDATE
+), deleted AS (
+  DELETE FROM ${schema}.result WHERE task_id IN (SELECT task_id FROM locked)
+)
+SELECT task_id FROM locked WHERE expires IS NULL OR expires > now()`;
+}

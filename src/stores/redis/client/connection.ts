@@ -1,0 +1,297 @@
+// One connection to a Redis server that stays: it is made anew for ever, and says of each command what became of it.
+import { BrokerUnavailable, type StoreError } from '../../../errors.ts';
+import { classifyRedisError, movedTo, refusal } from './errors.ts';
+import { type RedisClient, RedisLink } from './link.ts';
+import type { RedisScript } from './script.ts';
+import type { RedisEndpoint, RedisSettings } from './settings.ts';
+
+export type RedisArgument = string | Buffer;
+
+export interface RedisCallOptions {
+  /** Milliseconds until there must be an answer, waiting for the connection included; null: as long as it takes. Default 10,000. */
+  readonly timeoutMs?: number | null | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Bulk strings come as Buffers instead of text. */
+  readonly buffers?: boolean;
+}
+
+/** The command was written and its answer did not come: the server may or may not have carried it out. */
+export class ReplyLost extends Error {
+  constructor(command: string, options?: ErrorOptions) {
+    super(`Redis did not answer ${command}`, options);
+    this.name = 'ReplyLost';
+  }
+}
+
+/** `reason` is for people; null when connected. */
+export interface RedisState {
+  readonly connected: boolean;
+  readonly reason: string | null;
+}
+
+/** A command that was written and waits for its answer. */
+interface Pending {
+  readonly client: RedisClient;
+  readonly command: string;
+  readonly since: number;
+  readonly until: number;
+  readonly fail: (error: Error) => void;
+}
+
+type Library = typeof import('@redis/client');
+
+const defaultTimeoutMs = 10_000;
+const mostMoves = 5;
+
+export class RedisConnection implements AsyncDisposable {
+  readonly settings: RedisSettings;
+  readonly #link: RedisLink;
+  readonly #bufferMapping: Readonly<Record<number, unknown>>;
+  readonly #isAnswer: (error: Error) => boolean;
+  readonly #waiting = new Set<() => void>();
+  readonly #pending = new Set<Pending>();
+  readonly #listeners = new Set<(state: RedisState) => void>();
+  #buffered: RedisClient | null = null;
+  #state: RedisState = { connected: false, reason: null };
+  #lastReply = 0;
+  #watchdog: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null;
+  #closed = false;
+
+  private constructor(settings: RedisSettings, { RESP_TYPES, ErrorReply }: Library) {
+    this.settings = settings;
+    this.#bufferMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
+    this.#isAnswer = (error) => error instanceof ErrorReply;
+    this.#link = new RedisLink(settings, {
+      onReady: () => {
+        this.#buffered = null;
+        this.#setState({ connected: true, reason: null });
+        for (const wake of [...this.#waiting]) wake();
+      },
+      onLost: (reason) => this.#setState({ connected: false, reason }),
+    });
+  }
+
+  /** Begins to connect; commands wait for the connection. It keeps the process while a command waits, unless {@link keepProcess}. */
+  static async open(settings: RedisSettings): Promise<RedisConnection> {
+    return new RedisConnection(settings, await import('@redis/client'));
+  }
+
+  /** From now on it keeps the process until it is closed. */
+  keepProcess(): this {
+    this.#link.hold();
+    return this;
+  }
+
+  get state(): RedisState {
+    return this.#state;
+  }
+
+  /** Where it is connected, or was last. */
+  get endpoint(): RedisEndpoint | null {
+    return this.#link.endpoint;
+  }
+
+  /** Tells of each change of `state`, until the function returned is called. */
+  onState(listener: (state: RedisState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Sends a command.
+   * @throws BrokerUnavailable: not done; {@link ReplyLost}: not known; StoreError: refused for good; the signal's reason when
+   * it is aborted before the command is written.
+   */
+  call(args: readonly RedisArgument[], options: RedisCallOptions = {}): Promise<unknown> {
+    return this.#do(String(args[0]), args, null, options);
+  }
+
+  /** Runs a script. @throws as {@link call} */
+  run(
+    script: RedisScript,
+    keys: readonly RedisArgument[],
+    args: readonly RedisArgument[],
+    options: RedisCallOptions = {},
+  ): Promise<unknown> {
+    const rest = [String(keys.length), ...keys, ...args];
+    return this.#do(script.name, ['EVALSHA', script.sha, ...rest], ['EVAL', script.source], options);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const wake of [...this.#waiting]) wake();
+    await this.#link.close();
+    if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** `unknownScript`: what the command begins with when the server does not know the script. */
+  async #do(
+    name: string,
+    args: readonly RedisArgument[],
+    unknownScript: readonly string[] | null,
+    options: RedisCallOptions,
+  ): Promise<unknown> {
+    let sent = args;
+    let left = options;
+    for (let moves = 0; ; ) {
+      let { client } = this.#link;
+      if (client === null) {
+        const since = performance.now();
+        client = await this.#ready(left);
+        left = afterwards(left, performance.now() - since);
+      }
+      try {
+        return await this.#send(client, name, sent, left);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : '';
+        if (unknownScript !== null && message.startsWith('NOSCRIPT')) {
+          sent = [...unknownScript, ...args.slice(2)];
+          unknownScript = null;
+          continue;
+        }
+        const explained = this.#explain(client, name, error);
+        // Told where the keys are, and nothing was done: it is asked there.
+        if (explained instanceof ReplyLost || movedTo(message) === null || ++moves > mostMoves)
+          throw explained;
+      }
+    }
+  }
+
+  async #ready({ timeoutMs, signal }: RedisCallOptions): Promise<RedisClient> {
+    const until =
+      timeoutMs === null ? Number.POSITIVE_INFINITY : performance.now() + (timeoutMs ?? defaultTimeoutMs);
+    for (;;) {
+      const { client } = this.#link;
+      if (client !== null) return client;
+      signal?.throwIfAborted();
+      const left = until - performance.now();
+      if (this.#closed) throw new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
+      if (left <= 0)
+        throw new BrokerUnavailable(
+          `${this.settings.shown} cannot be reached${this.#state.reason === null ? '' : `: ${this.#state.reason}`}`,
+        );
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          if (this.#waiting.delete(wake)) this.#link.release();
+          signal?.removeEventListener('abort', wake);
+          clearTimeout(timer);
+          resolve();
+        };
+        const timer = setTimeout(wake, Math.min(left, 2 ** 31 - 1));
+        this.#waiting.add(wake);
+        this.#link.hold();
+        signal?.addEventListener('abort', wake, { once: true });
+      });
+    }
+  }
+
+  #send(
+    client: RedisClient,
+    command: string,
+    args: readonly RedisArgument[],
+    { buffers, timeoutMs, signal }: RedisCallOptions,
+  ): Promise<unknown> {
+    const via = buffers === true ? this.#bufferedClient(client) : client;
+    const answer = via.sendCommand(args as RedisArgument[]); // it does not change them
+    const now = performance.now();
+    const until = timeoutMs === null ? Number.POSITIVE_INFINITY : now + (timeoutMs ?? defaultTimeoutMs);
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        client,
+        command,
+        since: now,
+        until,
+        fail: (error) => settle(() => reject(error)),
+      };
+      const abort = (): void => pending.fail(new ReplyLost(command, { cause: signal?.reason }));
+      const settle = (then: () => void): void => {
+        if (this.#pending.delete(pending)) this.#link.release();
+        signal?.removeEventListener('abort', abort);
+        then();
+      };
+      this.#pending.add(pending);
+      this.#link.hold();
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#watch(until);
+      answer.then(
+        (value) => {
+          this.#lastReply = performance.now();
+          settle(() => resolve(value));
+        },
+        (error: unknown) => settle(() => reject(error)),
+      );
+    });
+  }
+
+  #bufferedClient(client: RedisClient): RedisClient {
+    this.#buffered ??= client.withTypeMapping(this.#bufferMapping) as unknown as RedisClient; // differs in the replies' types only
+    return this.#buffered;
+  }
+
+  /** One timer for all that wait: it looks at who has waited too long. */
+  #watch(until: number): void {
+    if (until === Number.POSITIVE_INFINITY || (this.#watchdog !== null && this.#watchdog.at <= until)) return;
+    if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
+    // What waits keeps the process, and not how long it may.
+    const timer = setTimeout(() => this.#bark(), Math.max(1, until - performance.now())).unref();
+    this.#watchdog = { timer, at: until };
+  }
+
+  #bark(): void {
+    this.#watchdog = null;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const pending of [...this.#pending]) {
+      if (pending.until > now) {
+        next = Math.min(next, pending.until);
+        continue;
+      }
+      pending.fail(new ReplyLost(pending.command));
+      // Not one answer since: nobody is there any more, or nobody hears us.
+      if (this.#lastReply < pending.since)
+        this.#link.reset(pending.client, new Error(`no answer for ${Math.round(now - pending.since)} ms`));
+    }
+    this.#watch(next);
+  }
+
+  #explain(client: RedisClient, command: string, error: unknown): Error {
+    if (!(error instanceof Error)) return new Error(String(error));
+    if (error instanceof ReplyLost) return error;
+    if (error.name === 'ClientOfflineError' || error.name === 'ClientClosedError')
+      return new BrokerUnavailable(`${this.settings.shown} cannot be reached`, { cause: error });
+    if (!this.#isAnswer(error)) return new ReplyLost(command, { cause: error });
+    this.#lastReply = performance.now();
+    return this.#refused(client, command, error);
+  }
+
+  /** A refusal that a script caught and answered with, understood as if the server had refused the script itself. */
+  refusedWithin(command: string, answer: string): BrokerUnavailable | StoreError {
+    return this.#refused(this.#link.client, command, new Error(answer));
+  }
+
+  /** What passes is BrokerUnavailable; a server that is none to talk to any more is left. */
+  #refused(client: RedisClient | null, command: string, error: Error): BrokerUnavailable | StoreError {
+    const { kind } = classifyRedisError(error.message);
+    if (client !== null && kind === 'rediscover')
+      this.#link.reset(client, error, { endpoint: movedTo(error.message), gently: true });
+    else if (client !== null && kind === 'reconnect') this.#link.reset(client, error);
+    return refusal(this.settings.shown, command, error);
+  }
+
+  #setState(state: RedisState): void {
+    const { connected, reason } = this.#state;
+    if (connected === state.connected && reason === state.reason) return;
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state);
+  }
+}
+
+function afterwards(options: RedisCallOptions, waitedMs: number): RedisCallOptions {
+  const { timeoutMs = defaultTimeoutMs } = options;
+  return timeoutMs === null ? options : { ...options, timeoutMs: Math.max(1, timeoutMs - waitedMs) };
+}

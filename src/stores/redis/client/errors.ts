@@ -1,0 +1,79 @@
+// What each error of a Redis server means to us.
+import { BrokerUnavailable, StoreError } from '../../../errors.ts';
+
+/**
+ * `retry`: it will pass. `reconnect`: this connection is no good. `rediscover`: this server is not the one to talk to (now).
+ * `fatal`: it will not pass by itself: the command, the data or the rights are wrong.
+ */
+export type RedisErrorKind = 'retry' | 'reconnect' | 'rediscover' | 'fatal';
+
+export interface RedisErrorRule {
+  readonly kind: RedisErrorKind;
+  /** For people: what it means and what to do. */
+  readonly cure: string;
+}
+
+const noRight = 'the user has no right to do this (ACL)';
+
+/** By the first word of the server's answer, or its beginning. */
+const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: string])[] = [
+  ['OOM', 'retry', 'Redis is out of memory: raise maxmemory, or let workers drain it'],
+  ['LOADING', 'retry', 'Redis is loading its data'],
+  ['BUSY ', 'retry', 'Redis is busy with a script of somebody'],
+  ['TRYAGAIN', 'retry', 'the slot is being moved'],
+  ['MISCONF', 'retry', 'Redis cannot write its data to disk: see its log'],
+  ['NOREPLICAS', 'retry', 'Redis has fewer replicas than min-replicas-to-write'],
+  ['CLUSTERDOWN', 'retry', 'the cluster is down'],
+  ['NOSCRIPT', 'retry', 'the script is sent again'],
+  ['UNBLOCKED', 'retry', 'the wait was ended by the server'],
+  ['EXECABORT', 'retry', 'the transaction was given up'],
+  ['ERR max number of clients', 'reconnect', 'Redis has no room for more connections: raise maxclients'],
+  ['NOAUTH', 'reconnect', 'Redis wants a password'],
+  ['WRONGPASS', 'reconnect', 'Redis does not accept the user and password'],
+  ['NOPERM', 'retry', noRight],
+  ["ERR The user executing the script can't", 'retry', noRight],
+  ['ERR ACL failure in script', 'retry', noRight],
+  ['NOPROTO', 'reconnect', 'Redis does not speak this version of its protocol: set resp: 2'],
+  ['READONLY', 'rediscover', 'this server is a replica now'],
+  ['MASTERDOWN', 'rediscover', 'this server is a replica that has lost its master'],
+  ['MOVED', 'rediscover', 'the keys are on another server of the cluster'],
+  ['ASK', 'rediscover', 'the keys are moving to another server of the cluster'],
+  ['WRONGTYPE', 'fatal', 'a key of ours holds something else: who writes there?'],
+  ['CROSSSLOT', 'fatal', "a cluster needs all keys in one slot: set keyPrefix to something like '{umbel}:'"],
+  [
+    'ERR unknown command',
+    'fatal',
+    'this Redis is too old (6.2 or newer is needed), or the command is disabled',
+  ],
+];
+
+export function classifyRedisError(message: string): RedisErrorRule {
+  const rule = rules.find(([start]) => message.startsWith(start));
+  if (rule !== undefined) return { kind: rule[1], cure: rule[2] };
+  // The script's own wrapping: "ERR … script: … -OOM …", "@user_script: …".
+  const inner = rules.find(([start]) =>
+    new RegExp(`(?:^|[\\s-])${start.replace(/^ERR /, '').trim()}\\b`).test(message),
+  );
+  return inner === undefined ? { kind: 'fatal', cure: '' } : { kind: inner[1], cure: inner[2] };
+}
+
+/** Whether the server says that the user may not run a command: as a command or, in the words of several versions, within a script. */
+export function isMissingRight(message: string): boolean {
+  return classifyRedisError(message).cure === noRight;
+}
+
+/** The error for a caller whose command was refused: nothing was done. */
+export function refusal(shown: string, command: string, error: Error): BrokerUnavailable | StoreError {
+  const { kind, cure } = classifyRedisError(error.message);
+  const because = cure === '' ? error.message : `${cure} (${error.message})`;
+  return kind === 'fatal'
+    ? new StoreError(`${shown} refuses ${command}: ${because}`, { cause: error })
+    : new BrokerUnavailable(`${shown} refuses: ${because}`, { cause: error });
+}
+
+/** Where the keys are, if the answer says so. */
+export function movedTo(message: string): { host: string; port: number } | null {
+  const match = /(?:^|[\s-])(?:MOVED|ASK) \d+ (\S*):(\d+)/.exec(message);
+  if (match === null) return null;
+  return { host: (match[1] ?? '').replace(/^\[(.*)\]$/, '$1'), port: Number(match[2]) };
+}

@@ -1,0 +1,335 @@
+// A client of the library that is made anew whenever it is lost: the way there is looked up each time.
+import type { createClient } from '@redis/client';
+import { backoffDelay } from '../../../lib/backoff.ts';
+import { IdlePause } from '../../../lib/idle-pause.ts';
+import { type Gate, gateTo } from '../../gate.ts';
+import { classifyRedisError } from './errors.ts';
+import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './settings.ts';
+
+export type RedisClient = ReturnType<typeof createClient>;
+
+/**
+ * What the library's `createClient` takes, as plain data, so that a thread can be given it. What is no data the thread adds:
+ * `checkServerIdentity: () => undefined` when `socket.checkHostname` is false, and a `reconnectStrategy`.
+ */
+export type RedisClientOptions = Readonly<Record<string, unknown>> & {
+  readonly RESP: 2 | 3;
+  readonly socket: Readonly<Record<string, unknown>> & { readonly checkHostname?: boolean };
+};
+
+/** For a client at this endpoint. `sentinel`: with the sentinels' own password, and no database. */
+export function clientOptions(
+  settings: RedisSettings,
+  endpoint: RedisEndpoint,
+  sentinel = false,
+): RedisClientOptions {
+  const { tls, db, resp, connectTimeoutMs } = settings;
+  const { username, password } = (sentinel ? settings.sentinel : settings) ?? settings;
+  return {
+    socket: {
+      ...endpoint,
+      ...(tls !== null && !('path' in endpoint) && { tls: true, ...tls }),
+      connectTimeout: connectTimeoutMs,
+      keepAlive: true,
+      noDelay: true,
+    },
+    RESP: resp,
+    disableOfflineQueue: true,
+    // The library's default makes an AbortSignal for each command: half of its speed.
+    commandOptions: { timeout: undefined },
+    ...(!sentinel && { database: db }),
+    ...(username !== null && { username }),
+    ...(password !== null && { password }),
+  };
+}
+
+export interface RedisLinkEvents {
+  /** A client is there; called before anybody else may use it. */
+  onReady(client: RedisClient): void;
+  /** The client is gone; `reason` is for people. Called for each attempt that fails, too. */
+  onLost(reason: string): void;
+}
+
+/** How long a client that was given up may still hear answers. */
+const retireMs = 1000;
+/** Between tries that the server refuses, and before the first after it was lost. */
+const patience = { factor: 40, maximum: 2000, jitter: true } as const;
+
+/** Keeps trying until it is closed. */
+export class RedisLink {
+  readonly settings: RedisSettings;
+  readonly #events: RedisLinkEvents;
+  readonly #closing = new AbortController();
+  #client: RedisClient | null = null;
+  #endpoint: RedisEndpoint | null = null;
+  /** Where a cluster said the keys are. */
+  #redirected: RedisEndpoint | null = null;
+  readonly #gate: Gate;
+  /** Which of several servers it is at, or tries. */
+  #turn = 0;
+  #lose: ((error: Error) => void) | null = null;
+  #gently = false;
+  /** How much is awaited of it. */
+  #held = 0;
+  /** Also while it is being connected. */
+  #latest: RedisClient | null = null;
+  readonly #pause: IdlePause = new IdlePause(false);
+  readonly #running: Promise<void>;
+
+  constructor(settings: RedisSettings, events: RedisLinkEvents) {
+    this.settings = settings;
+    this.#events = events;
+    const { endpoints, sentinel, username, password, tls } = settings;
+    this.#gate = gateTo('redis', endpoints, sentinel, username, password, tls);
+    this.#running = this.#run();
+  }
+
+  /** Ready to take commands; null while there is none. */
+  get client(): RedisClient | null {
+    return this.#client;
+  }
+
+  /** Where it is connected, or was last. */
+  get endpoint(): RedisEndpoint | null {
+    return this.#endpoint;
+  }
+
+  /**
+   * Gives this client up and looks for another, at `endpoint` if that is known (an empty host: the same as now). `gently`: what
+   * was written before may still be answered.
+   */
+  reset(
+    client: RedisClient,
+    error: Error,
+    { endpoint = null, gently = false }: { endpoint?: RedisEndpoint | null; gently?: boolean } = {},
+  ): void {
+    if (client !== this.#client) return;
+    this.#redirected = onSameHost(endpoint, this.#endpoint);
+    if (endpoint === null) this.#gate.pass(this.#turn);
+    this.#client = null;
+    this.#gently = gently;
+    this.#lose?.(error);
+  }
+
+  /**
+   * Something is awaited of it: until as many calls of {@link release} it keeps the process. While nothing is, a program that has nothing else
+   * to do ends.
+   */
+  hold(): void {
+    if (++this.#held === 1) this.#keep(true);
+  }
+
+  release(): void {
+    if (--this.#held === 0) this.#keep(false);
+  }
+
+  async close(): Promise<void> {
+    this.hold();
+    this.#closing.abort();
+    this.#lose?.(new Error('closed'));
+    await this.#running;
+  }
+
+  #keep(keeps: boolean): void {
+    this.#pause.keep(keeps);
+    if (keeps) this.#latest?.ref();
+    else this.#latest?.unref();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    const tell = (reason: string): void => {
+      if (!signal.aborted) this.#events.onLost(reason);
+    };
+    const pause = (ms: number, until: AbortSignal): Promise<void> => this.#pause.sleep(ms, until);
+    for (let refusals = 0; !signal.aborted; ) {
+      const found: { client: RedisClient | null } = { client: null };
+      this.#gently = false;
+      try {
+        const lost = await this.#gate.attempt(
+          { reach: () => this.#reach(found), whyAway, tell, pause },
+          signal,
+        );
+        const { client } = found;
+        if (signal.aborted || client === null) break;
+        refusals = 0;
+        this.#client = client;
+        this.#events.onReady(client);
+        tell(reasonOf(await lost.error));
+      } catch (error) {
+        if (whyAway(error) === null) refusals++;
+        this.#redirected = null;
+        if (!signal.aborted && classifyRedisError(messageOf(error)).kind !== 'retry')
+          this.#gate.pass(this.#turn);
+        tell(reasonOf(error));
+      } finally {
+        const { client } = found;
+        this.#client = null;
+        this.#lose = null;
+        if (client?.isOpen) {
+          if (this.#gently) void retire(client);
+          else end(client);
+        }
+      }
+      if (!signal.aborted) await this.#pause.sleep(backoffDelay(patience, refusals), signal);
+    }
+  }
+
+  /** Connects; the promise within resolves when that is lost again. */
+  async #reach(found: { client: RedisClient | null }): Promise<{ readonly error: Promise<Error> }> {
+    const { signal } = this.#closing;
+    this.#turn = this.#gate.turn;
+    const endpoint = await this.#discover();
+    signal.throwIfAborted();
+    this.#endpoint = endpoint;
+    const client = await newClient(clientOptions(this.settings, endpoint));
+    found.client = client;
+    signal.throwIfAborted();
+    this.#latest = client;
+    if (this.#held === 0) client.unref();
+    const lost = new Promise<Error>((resolve) => {
+      this.#lose = resolve;
+      client.on('error', resolve);
+      client.on('end', () => resolve(new Error('the connection was closed')));
+    });
+    await inTime(client, this.settings.connectTimeoutMs, [
+      client.connect(),
+      lost.then((error) => Promise.reject(error)),
+    ]);
+    return { error: lost };
+  }
+
+  async #discover(): Promise<RedisEndpoint> {
+    if (this.#redirected !== null) return this.#redirected;
+    const { endpoints, sentinel } = this.settings;
+    if (sentinel === null) return at(endpoints, this.#turn);
+    let problem: unknown = null;
+    for (let n = 0; n < endpoints.length; n++) {
+      const endpoint = at(endpoints, this.#turn + n);
+      try {
+        const master = await askSentinel(this.settings, endpoint, sentinel.masterName, this.#closing.signal);
+        if (master !== null) return master;
+        problem = new Error(`${shownEndpoint(endpoint)} knows no master '${sentinel.masterName}'`);
+      } catch (error) {
+        problem = error;
+      }
+    }
+    throw problem;
+  }
+}
+
+type Library = typeof import('@redis/client');
+type Factory = ReturnType<Library['RedisClient']['factory']>;
+
+/** An answer of a server that is an error; known when the first client is made. */
+let ErrorReply: Library['ErrorReply'] | null = null;
+
+/** For each version of the protocol, what makes clients. */
+const factories = new Map<2 | 3, Factory>();
+
+/** The library's `createClient` makes a class of a thousand functions whenever an option differs from the last one's, be it the database. */
+function factoryOf(library: Library, RESP: 2 | 3): Factory {
+  const known = factories.get(RESP) ?? (library.RedisClient.factory({ RESP }) as unknown as Factory); // differs in the version only
+  factories.set(RESP, known);
+  return known;
+}
+
+async function newClient(options: RedisClientOptions): Promise<RedisClient> {
+  const library = await import('@redis/client');
+  ({ ErrorReply } = library);
+  const create = factoryOf(library, options.RESP);
+  // Its own reconnecting keeps to one place, and keeps commands whose fate we must know.
+  const client = create({
+    ...options,
+    socket: {
+      ...options.socket,
+      ...(options.socket.checkHostname === false && { checkServerIdentity: () => undefined }),
+      reconnectStrategy: false,
+    },
+  });
+  client.on('error', () => undefined);
+  return client as RedisClient; // differs in the protocol's version only
+}
+
+/** The library's own deadline ends when the server has accepted; one that is frozen does, and says nothing more. */
+async function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promise<T>[]): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`no answer for ${withinMs} ms`));
+      if (client.isOpen) end(client);
+    }, withinMs);
+  });
+  try {
+    return await Promise.race([...racing, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function end(client: RedisClient): void {
+  // One that is still connecting would have its socket all the same, and keep it.
+  client.once('connect', () => client.destroy());
+  client.destroy();
+}
+
+/** Ends a client when the answers that are on their way have come, or do not come. */
+async function retire(client: RedisClient): Promise<void> {
+  const timer = setTimeout(() => client.isOpen && client.destroy(), retireMs);
+  await client.close().catch(() => undefined);
+  clearTimeout(timer);
+}
+
+async function askSentinel(
+  settings: RedisSettings,
+  endpoint: RedisEndpoint,
+  masterName: string,
+  signal: AbortSignal,
+): Promise<RedisEndpoint | null> {
+  const client = await newClient(clientOptions(settings, endpoint, true));
+  const stop = (): void => {
+    if (client.isOpen) end(client);
+  };
+  signal.addEventListener('abort', stop);
+  try {
+    signal.throwIfAborted();
+    const asking = client
+      .connect()
+      .then((): Promise<unknown> => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName]));
+    const reply = await inTime(client, settings.connectTimeoutMs, [asking]);
+    if (!Array.isArray(reply)) return null;
+    const [host, port] = reply.map(String);
+    return host === undefined ? null : { host, port: Number(port) };
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+function onSameHost(to: RedisEndpoint | null, from: RedisEndpoint | null): RedisEndpoint | null {
+  if (to === null || 'path' in to || to.host !== '' || from === null || 'path' in from) return to;
+  return { host: from.host, port: to.port };
+}
+
+function at(endpoints: readonly RedisEndpoint[], turn: number): RedisEndpoint {
+  const endpoint = endpoints[turn % endpoints.length];
+  if (endpoint === undefined) throw new Error('no server is named');
+  return endpoint;
+}
+
+/** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection only. */
+function whyAway(error: unknown): string | null {
+  const isAnswer = ErrorReply !== null && error instanceof ErrorReply;
+  return isAnswer && classifyRedisError(error.message).kind !== 'reconnect' ? null : reasonOf(error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cure } = classifyRedisError(error.message);
+  const text = error.message || ('code' in error ? String(error.code) : error.name);
+  return cure === '' ? text : `${cure} (${text})`;
+}

@@ -1,0 +1,125 @@
+// One connection that listens on patterns of channels (PSUBSCRIBE): back on all of them whenever it is made anew.
+import { BrokerUnavailable } from '../../../errors.ts';
+import { type RedisClient, RedisLink } from './link.ts';
+import type { RedisSettings } from './settings.ts';
+
+export type PatternListener = (message: string, channel: string) => void;
+
+interface Listening {
+  readonly pattern: string;
+  readonly listener: PatternListener;
+  /** Told when the server listens for us. */
+  readonly confirmed: Set<() => void>;
+}
+
+const timeoutMs = 10_000;
+/** How often the connection is asked whether it lives. */
+const pulseMs = 5_000;
+
+export class RedisPatterns implements AsyncDisposable {
+  readonly #settings: RedisSettings;
+  readonly #listening = new Set<Listening>();
+  #link: RedisLink | null = null;
+  #pulse: NodeJS.Timeout | null = null;
+  #reason: string | null = null;
+  #closed = false;
+
+  constructor(settings: RedisSettings) {
+    this.#settings = settings;
+  }
+
+  /** Resolves when the server has confirmed. @throws BrokerUnavailable when it does not in time */
+  async subscribe(pattern: string, listener: PatternListener): Promise<AsyncDisposable> {
+    if (this.#closed) throw new BrokerUnavailable(`the connection to ${this.#settings.shown} is closed`);
+    const listening: Listening = { pattern, listener, confirmed: new Set() };
+    this.#listening.add(listening);
+    this.#link ??= new RedisLink(this.#settings, {
+      onReady: (client) => this.#resume(client),
+      onLost: (reason) => {
+        this.#reason = reason;
+        this.#watch(null);
+      },
+    });
+    this.#link.hold();
+    const { client } = this.#link;
+    const confirmation = this.#confirmation(listening);
+    if (client !== null) this.#listen(client, listening);
+    try {
+      await confirmation;
+    } catch (error) {
+      this.#listening.delete(listening);
+      this.#link.release();
+      throw error;
+    }
+    return { [Symbol.asyncDispose]: () => this.#leave(listening) };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch(null);
+    await this.#link?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #leave(listening: Listening): Promise<void> {
+    if (!this.#listening.delete(listening)) return;
+    const { pattern, listener } = listening;
+    await this.#link?.client?.pUnsubscribe(pattern, listener).catch(() => undefined);
+    this.#link?.release();
+  }
+
+  #resume(client: RedisClient): void {
+    this.#watch(client);
+    for (const each of this.#listening) this.#listen(client, each);
+  }
+
+  #listen(client: RedisClient, listening: Listening): void {
+    const { pattern, listener, confirmed } = listening;
+    client.pSubscribe(pattern, listener).then(
+      () => {
+        for (const tell of [...confirmed]) tell();
+        // It may have left meanwhile.
+        if (!this.#listening.has(listening)) client.pUnsubscribe(pattern, listener).catch(() => undefined);
+      },
+      () => undefined, // a connection that went is followed by another
+    );
+  }
+
+  #confirmation({ confirmed }: Listening): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        confirmed.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        confirmed.delete(done);
+        const why = this.#reason === null ? '' : `: ${this.#reason}`;
+        reject(new BrokerUnavailable(`${this.#settings.shown} cannot be reached${why}`));
+      }, timeoutMs);
+      confirmed.add(done);
+    });
+  }
+
+  /** A connection may die without a word; then nobody would hear of anything any more. */
+  #watch(client: RedisClient | null): void {
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#pulse = null;
+    if (client === null || this.#closed) return;
+    let silent = false;
+    this.#pulse = setInterval(() => {
+      if (silent) return this.#link?.reset(client, new Error('no sign of life from the server'));
+      silent = true;
+      client.ping().then(
+        () => {
+          silent = false;
+        },
+        () => undefined,
+      );
+    }, pulseMs).unref();
+  }
+}

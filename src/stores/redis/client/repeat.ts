@@ -1,0 +1,50 @@
+import { BrokerUnavailable } from '../../../errors.ts';
+import { backoffDelay } from '../../../lib/backoff.ts';
+import { type RedisConnection, ReplyLost } from './connection.ts';
+
+const patience = { factor: 20, maximum: 500, jitter: true } as const;
+
+/**
+ * Asks the server for what may be done twice, until the deadline: again when the answer was lost, and while the server
+ * starts, fails over or is busy.
+ * @throws BrokerUnavailable: refused, or no answer in time.
+ */
+export async function repeat<T>(
+  { settings }: RedisConnection,
+  untilMs: number,
+  ask: (timeoutMs: number) => Promise<T>,
+): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const leftMs = Math.max(1, untilMs - performance.now());
+      return await within(leftMs, ask(leftMs));
+    } catch (error) {
+      const lost = error instanceof ReplyLost;
+      if (!lost && !passes(error)) throw error;
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0)
+        throw lost
+          ? new BrokerUnavailable(`${settings.shown} did not answer in time`, { cause: error })
+          : error;
+      const delayMs = Math.min(leftMs, backoffDelay(patience, tries));
+      await new Promise((done) => setTimeout(done, delayMs));
+    }
+  }
+}
+
+/** What a server says that soon says something else, or from which the connection turns away to another. */
+function passes(error: unknown): boolean {
+  if (!(error instanceof BrokerUnavailable) || !(error.cause instanceof Error)) return false;
+  return /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY)\b/.test(error.cause.message);
+}
+
+/** The connection minds the deadline; this is for a library that does not come back. */
+function within<T>(ms: number, asked: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const silent = setTimeout(() => reject(new ReplyLost('in time')), ms + graceMs);
+    asked.then(resolve, reject).finally(() => clearTimeout(silent));
+  });
+}
+
+/** So that the connection, which knows more, speaks first. */
+const graceMs = 1000;

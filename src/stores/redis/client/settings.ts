@@ -1,0 +1,273 @@
+// What a URL and a driver's options say of a Redis server.
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '../../../errors.ts';
+import { type Duration, toMs } from '../../../lib/duration.ts';
+import { suggest } from '../../../lib/suggest.ts';
+
+/** Where one server listens. */
+export type RedisEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** TLS as Node takes it; plain data, so that it can be given to a thread. */
+export interface RedisTls {
+  readonly rejectUnauthorized: boolean;
+  readonly checkHostname: boolean;
+  readonly servername?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** Where a Redis server is and how to talk to it. */
+export interface RedisSettings {
+  /** The servers in the order in which they are tried; with `sentinel`, the sentinels. */
+  readonly endpoints: readonly RedisEndpoint[];
+  /** Ask the sentinels for the master of this name. */
+  readonly sentinel: {
+    readonly masterName: string;
+    readonly username: string | null;
+    readonly password: string | null;
+  } | null;
+  readonly tls: RedisTls | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly db: number;
+  /** Before every key and channel (`global_keyprefix`). With a hash tag in it (`{umbel}:`) all keys are in one slot. */
+  readonly keyPrefix: string;
+  /** kombu's `priority_steps`; all who share the queues must have the same. */
+  readonly prioritySteps: readonly number[];
+  /** The version of Redis's protocol. */
+  readonly resp: 2 | 3;
+  readonly connectTimeoutMs: number;
+  /** The URL without its password, for people. */
+  readonly shown: string;
+  /** The server's identity: equal for all databases of one server. */
+  readonly store: object;
+}
+
+const stores = new Map<string, object>();
+
+/** Options that are ours, and Celery's that mean something here. */
+const known = [
+  'keyPrefix',
+  'globalKeyprefix',
+  'prioritySteps',
+  'resp',
+  'ssl',
+  'masterName',
+  'sentinelKwargs',
+  'socketConnectTimeout',
+];
+
+/** Celery's that have no meaning here: leases are renewed, connections are watched, one is enough. */
+const needless = [
+  'visibilityTimeout',
+  'unackedRestoreLimit',
+  'socketTimeout',
+  'socketKeepalive',
+  'socketKeepaliveOptions',
+  'retryOnTimeout',
+  'retryPolicy',
+  'maxConnections',
+  'healthCheckInterval',
+  'clientName',
+  'failoverStrategy',
+  'fanoutPrefix',
+  'fanoutPatterns',
+  'queueOrderStrategy',
+  'resultChordOrdered',
+  'minOtherSentinels',
+];
+
+/**
+ * `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS), `unix:///path?db=n`, `redis+socket:///path?virtual_host=n`,
+ * `sentinel://host:port/db`; several, for failover, joined by `;`.
+ * @throws ConfigError naming `what`, never a password
+ */
+export function redisSettings(
+  url: string,
+  what: string,
+  driver: Readonly<Record<string, unknown>> = {},
+): RedisSettings {
+  for (const name of Object.keys(driver)) {
+    if (known.includes(name) || needless.includes(name)) continue;
+    const hint = suggest(name, [...known, ...needless]);
+    throw new ConfigError(
+      `${what}: Redis knows no option '${name}'${hint === undefined ? '' : `; did you mean '${hint}'?`}`,
+    );
+  }
+  const places = url
+    .split(';')
+    .filter((each) => each.trim() !== '')
+    .map((each) => placeOf(each.trim(), what));
+  const [first] = places;
+  if (first === undefined) throw new ConfigError(`${what}: not a URL like 'redis://localhost/0'`);
+  for (const place of places) {
+    if (place.scheme !== first.scheme || place.db !== first.db)
+      throw new ConfigError(`${what}: several URLs must have one scheme and one database`);
+  }
+  const isSentinel = first.scheme === 'sentinel';
+  const masterName = driver.masterName;
+  if (isSentinel && (typeof masterName !== 'string' || masterName === ''))
+    throw new ConfigError(
+      `${what}: 'sentinel://' needs the master's name: brokerTransportOptions: { masterName: 'mymaster' }`,
+    );
+  const own = recordOf(driver.sentinelKwargs, `${what}: sentinelKwargs`);
+  const endpoints = places.map((place) => place.endpoint);
+  const address = endpoints.map(shownEndpoint).join(',');
+  // Passwords, database and options do not make it another server.
+  const identity = isSentinel ? `${String(masterName)}@${address}` : address;
+  const store = stores.get(identity) ?? {};
+  stores.set(identity, store);
+  return {
+    endpoints,
+    sentinel: isSentinel
+      ? { masterName: String(masterName), username: textOf(own.username), password: textOf(own.password) }
+      : null,
+    tls: tlsOf(first, driver.ssl, what),
+    username: first.username,
+    password: first.password,
+    db: first.db,
+    keyPrefix: String(driver.keyPrefix ?? driver.globalKeyprefix ?? ''),
+    prioritySteps: stepsOf(driver.prioritySteps, what),
+    resp: respOf(driver.resp, what),
+    connectTimeoutMs: toMs(
+      (driver.socketConnectTimeout as Duration | undefined) ?? 5,
+      `${what}: socketConnectTimeout`,
+    ), // checked there
+    shown: `${first.scheme}://${address}${'path' in (endpoints[0] ?? {}) ? '' : `/${first.db}`}`,
+    store,
+  };
+}
+
+interface Place {
+  readonly scheme: string;
+  readonly endpoint: RedisEndpoint;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly db: number;
+  readonly query: URLSearchParams;
+}
+
+const defaultPorts: Readonly<Record<string, number>> = { redis: 6379, rediss: 6379, sentinel: 26379 };
+
+function placeOf(url: string, what: string): Place {
+  const scheme = /^([a-z+]+):\/\//i.exec(url)?.[1]?.toLowerCase() ?? '';
+  let parsed: URL;
+  let username: string | null;
+  let password: string | null;
+  try {
+    // Of an unknown scheme the host may be anything; of http it is checked.
+    const isFile = scheme === 'unix' || scheme === 'redis+socket';
+    parsed = new URL(
+      isFile
+        ? url.replace(/^[a-z+]+:/i, 'file:')
+        : url
+            .replace(/^[a-z+]+:\/\/((?:[^/@?]*@)?)(?=(?::\d+)?(?:[/?]|$))/i, '$&localhost')
+            .replace(/^[a-z+]+:/i, 'http:'),
+    );
+    username = parsed.username === '' ? null : decodeURIComponent(parsed.username);
+    password = parsed.password === '' ? null : decodeURIComponent(parsed.password);
+  } catch {
+    throw new ConfigError(
+      `${what}: not a URL like 'redis://localhost:6379/0' (is a '%', '#' or '@' in it not encoded?)`,
+    );
+  }
+  if (parsed.hash !== '')
+    throw new ConfigError(`${what}: a '#' in the URL must be written %23 (in a password, say)`);
+  const query = parsed.searchParams;
+  const unknown = [...query.keys()].find(
+    (name) =>
+      !/^ssl_(?:cert_reqs|ca_certs|certfile|keyfile|check_hostname)$/.test(name) &&
+      !['db', 'virtual_host'].includes(name),
+  );
+  if (unknown !== undefined)
+    throw new ConfigError(`${what}: '?${unknown}' in the URL is not understood; leave it out`);
+  if (scheme === 'unix' || scheme === 'redis+socket') {
+    const path = decodeURIComponent(parsed.pathname);
+    if (path === '/' || path === '')
+      throw new ConfigError(`${what}: '${scheme}://' needs the path of a socket`);
+    const db = dbOf(query.get('db') ?? query.get('virtual_host') ?? '0', what);
+    return { scheme, endpoint: { path }, username, password, db, query };
+  }
+  const port =
+    parsed.port === ''
+      ? /:80(?:[/?]|$)/.test(url)
+        ? 80
+        : (defaultPorts[scheme] ?? 6379)
+      : Number(parsed.port);
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1') || 'localhost';
+  const db = dbOf(query.get('db') ?? (parsed.pathname.slice(1) || '0'), what);
+  return { scheme, endpoint: { host, port }, username, password, db, query };
+}
+
+function dbOf(text: string, what: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new ConfigError(
+    `${what}: the database of Redis is a number, as in 'redis://localhost/0', not '${text}'`,
+  );
+}
+
+/** Who cannot prove who it is is not talked to, unless that is said. */
+function tlsOf({ scheme, query }: Place, ssl: unknown, what: string): RedisTls | null {
+  if (ssl === false || ssl === null || (ssl === undefined && scheme !== 'rediss')) return null;
+  const given = ssl === true || ssl === undefined ? {} : recordOf(ssl, `${what}: ssl`);
+  const option = (name: string, inQuery: string): string | null => query.get(inQuery) ?? textOf(given[name]);
+  const requirement = option('certReqs', 'ssl_cert_reqs')?.toLowerCase().replace('cert_', '') ?? 'required';
+  if (!['required', 'optional', 'none'].includes(requirement))
+    throw new ConfigError(`${what}: ssl_cert_reqs is 'required' or 'none', not '${requirement}'`);
+  const file = (path: string | null): string | undefined => {
+    if (path === null) return undefined;
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new ConfigError(`${what}: cannot read the certificate file '${path}'`, { cause: error });
+    }
+  };
+  const ca = textOf(given.ca) ?? file(option('caCerts', 'ssl_ca_certs'));
+  const cert = textOf(given.cert) ?? file(option('certfile', 'ssl_certfile'));
+  const key = textOf(given.key) ?? file(option('keyfile', 'ssl_keyfile'));
+  const servername = textOf(given.servername);
+  const check = query.get('ssl_check_hostname') ?? String(given.checkHostname ?? true);
+  return {
+    rejectUnauthorized: given.rejectUnauthorized !== false && requirement !== 'none',
+    checkHostname: !/^(?:false|0|no)$/i.test(check),
+    ...(servername !== null && { servername }),
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+}
+
+function stepsOf(steps: unknown, what: string): readonly number[] {
+  if (steps === undefined) return [0, 3, 6, 9];
+  const list: readonly unknown[] = Array.isArray(steps) ? steps : [];
+  const numbers = list.filter((each): each is number => Number.isInteger(each) && Number(each) >= 0);
+  const sorted = [...new Set(numbers)].sort((a, b) => a - b);
+  if (sorted.length === 0 || sorted.length !== list.length || sorted[0] !== 0)
+    throw new ConfigError(
+      `${what}: prioritySteps is a list of different whole numbers that begins with 0, as [0, 3, 6, 9]`,
+    );
+  return sorted;
+}
+
+function respOf(resp: unknown, what: string): 2 | 3 {
+  if (resp === undefined || resp === 3) return 3;
+  if (resp === 2) return 2;
+  throw new ConfigError(`${what}: resp is 2 or 3`);
+}
+
+function recordOf(value: unknown, what: string): Readonly<Record<string, unknown>> {
+  if (value === undefined || value === null) return {};
+  if (typeof value === 'object' && !Array.isArray(value)) return { ...value };
+  throw new ConfigError(`${what} must be a map of options`);
+}
+
+function textOf(value: unknown): string | null {
+  return value === undefined || value === null ? null : String(value);
+}
+
+export function shownEndpoint(endpoint: RedisEndpoint): string {
+  if ('path' in endpoint) return endpoint.path;
+  const { host, port } = endpoint;
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,156 @@
+// One connection that listens on channels: made at the first subscription, back on all of them whenever it is made anew.
+import { BrokerUnavailable } from '../../../errors.ts';
+import { refusal } from './errors.ts';
+import { type RedisClient, RedisLink } from './link.ts';
+import type { RedisSettings } from './settings.ts';
+
+type Listener = (message: string) => void;
+
+const timeoutMs = 10_000;
+/** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
+const pulseMs = 5_000;
+
+interface Channel {
+  readonly name: string;
+  readonly listeners: Set<Listener>;
+  readonly deliver: Listener;
+  /** The server listens for us, on the connection of now. */
+  confirmed: boolean;
+  /** Those who want to know when it does, or why it will not. */
+  readonly waiting: Set<(error?: Error) => void>;
+}
+
+export class RedisSubscriber implements AsyncDisposable {
+  readonly settings: RedisSettings;
+  /** What we want to listen on; the connection follows. */
+  readonly #channels = new Map<string, Channel>();
+  readonly #gapListeners = new Set<() => void>();
+  #link: RedisLink | null = null;
+  #pulse: NodeJS.Timeout | null = null;
+  #connectedBefore = false;
+  #reason: string | null = null;
+  #closed = false;
+
+  constructor(settings: RedisSettings) {
+    this.settings = settings;
+  }
+
+  /**
+   * Resolves when the server has confirmed: what is published from then on is heard.
+   * @throws BrokerUnavailable when it does not in time. Unsubscribe also then.
+   */
+  subscribe(name: string, listener: Listener): Promise<void> {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      const listeners = new Set<Listener>();
+      const deliver: Listener = (message) => {
+        for (const each of [...listeners]) each(message);
+      };
+      channel = { name, listeners, deliver, confirmed: false, waiting: new Set() };
+      this.#channels.set(name, channel);
+      this.#link ??= new RedisLink(this.settings, {
+        onReady: (client) => void this.#resume(client),
+        onLost: (reason) => {
+          this.#reason = reason;
+          this.#watch(null);
+          for (const each of this.#channels.values()) each.confirmed = false;
+        },
+      });
+      this.#link.hold(); // until nobody listens on the channel
+      const { client } = this.#link;
+      if (client !== null) void this.#listen(client, channel);
+    }
+    channel.listeners.add(listener);
+    return channel.confirmed ? Promise.resolve() : this.#confirmation(channel);
+  }
+
+  /** The last listener's leaving frees the channel on the server. */
+  async unsubscribe(name: string, listener: Listener): Promise<void> {
+    const channel = this.#channels.get(name);
+    if (channel === undefined || !channel.listeners.delete(listener) || channel.listeners.size > 0) return;
+    this.#channels.delete(name);
+    for (const each of [...channel.waiting]) each();
+    // Who is not confirmed yet is freed when that comes, see #listen.
+    if (channel.confirmed)
+      await this.#link?.client?.unsubscribe(name, channel.deliver).catch(() => undefined);
+    this.#link?.release();
+  }
+
+  /** Called when publications may have been missed. Returns how to stop that. */
+  onGap(listener: () => void): () => void {
+    this.#gapListeners.add(listener);
+    return () => void this.#gapListeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch(null);
+    const closed = new BrokerUnavailable(`the connection to ${this.settings.shown} is closed`);
+    for (const { waiting } of this.#channels.values()) for (const each of [...waiting]) each(closed);
+    await this.#link?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Back on all channels; then those who listen are told that they may have missed something. */
+  async #resume(client: RedisClient): Promise<void> {
+    const again = this.#connectedBefore;
+    this.#connectedBefore = true;
+    this.#watch(client);
+    await Promise.all([...this.#channels.values()].map((channel) => this.#listen(client, channel)));
+    if (again) for (const listener of [...this.#gapListeners]) listener();
+  }
+
+  /** A connection may die without a word; then nobody would hear of anything any more. */
+  #watch(client: RedisClient | null): void {
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#pulse = null;
+    if (client === null || this.#closed) return;
+    let silent = false;
+    const ask = (): void => {
+      if (silent) this.#link?.reset(client, new Error('no sign of life from the server'));
+      else if (this.#channels.size > 0) {
+        silent = true;
+        const heard = (): void => {
+          silent = false;
+        };
+        client.ping().then(heard, () => undefined);
+      }
+    };
+    this.#pulse = setInterval(ask, pulseMs).unref();
+  }
+
+  async #listen(client: RedisClient, channel: Channel): Promise<void> {
+    try {
+      await client.subscribe(channel.name, channel.deliver);
+    } catch (error) {
+      // A connection that went is followed by another; a refusal is an answer.
+      if (client === this.#link?.client && error instanceof Error)
+        for (const each of [...channel.waiting]) each(refusal(this.settings.shown, 'SUBSCRIBE', error));
+      return;
+    }
+    if (this.#channels.get(channel.name) === channel) {
+      channel.confirmed = true;
+      for (const each of [...channel.waiting]) each();
+    } else await client.unsubscribe(channel.name, channel.deliver).catch(() => undefined);
+  }
+
+  #confirmation(channel: Channel): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (error?: Error): void => {
+        channel.waiting.delete(done);
+        clearTimeout(timer);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const timer = setTimeout(() => {
+        const why = this.#reason === null ? '' : `: ${this.#reason}`;
+        done(new BrokerUnavailable(`${this.settings.shown} cannot be reached${why}`));
+      }, timeoutMs);
+      channel.waiting.add(done);
+    });
+  }
+}

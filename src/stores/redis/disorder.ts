@@ -1,0 +1,96 @@
+// What is not as it should be among our keys: for people. Nothing is changed.
+import type { RedisConnection } from './client/connection.ts';
+import { bindingKey, consumersKey, fallenKey, listKey, queuesKey } from './keys.ts';
+
+export interface WrongKey {
+  readonly key: string;
+  /** What it is, and what it should be, in Redis' words: `string`, `zset`. */
+  readonly is: string;
+  readonly expected: string;
+}
+
+export interface Disorder {
+  readonly wrong: readonly WrongKey[];
+  /** Keys with claims of owners that are in neither list of consumers. */
+  readonly orphans: readonly string[];
+}
+
+/** As many keys are looked through, at most. */
+const most = 1_000_000;
+const atOnce = 5000;
+
+export async function findDisorder(
+  connection: RedisConnection,
+  queues: readonly string[],
+  options: { readonly timeoutMs: number },
+): Promise<Disorder> {
+  const { keyPrefix: prefix, prioritySteps } = connection.settings;
+  const ask = (...command: string[]): Promise<unknown> => connection.call(command, options);
+  const own = (name: string): string => `${prefix}umbel:${name}`;
+  const places = await claims(ask, prefix);
+  const known = await membersOf(ask, queuesKey(prefix));
+  const all = [...new Set([...queues, ...known])];
+  const expected = new Map<string, string>([
+    [consumersKey(prefix), 'zset'],
+    [fallenKey(prefix), 'zset'],
+    [own('due'), 'zset'],
+    [own('dead'), 'zset'],
+    [own('notices'), 'zset'],
+    [own('beat'), 'hash'],
+    [queuesKey(prefix), 'set'],
+    ...all.flatMap((queue): [string, string][] => [
+      ...prioritySteps.map((step): [string, string] => [listKey(prefix, queue, step), 'list']),
+      [own(`schedule:${queue}`), 'zset'],
+      [own(`suspects:${queue}`), 'list'],
+      [own(`dead:of:${queue}`), 'zset'],
+      [bindingKey(prefix, queue), 'set'],
+    ]),
+    ...places.map(({ key, kind }): [string, string] => [key, kind === 'taken' ? 'list' : 'hash']),
+  ]);
+  const types = await Promise.all([...expected.keys()].map((key) => ask('TYPE', key)));
+  const wrong = [...expected].flatMap(([key, type], at) => {
+    const is = String(types[at]);
+    return is === type || is === 'none' ? [] : [{ key, is, expected: type }];
+  });
+  const broken = new Set(wrong.map(({ key }) => key));
+  const isKnown = async (owner: string): Promise<boolean> => {
+    for (const list of [consumersKey(prefix), fallenKey(prefix)])
+      if (!broken.has(list) && (await ask('ZSCORE', list, owner)) !== null) return true;
+    return false;
+  };
+  const orphans: string[] = [];
+  for (const { key, kind, owner } of places)
+    if (kind !== 'consumer' && !broken.has(key) && !(await isKnown(owner))) orphans.push(key);
+  return { wrong, orphans };
+}
+
+interface Place {
+  readonly key: string;
+  readonly kind: string;
+  readonly owner: string;
+}
+
+/** What is kept for each consumer. */
+async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: string): Promise<Place[]> {
+  const places: Place[] = [];
+  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}umbel:[ct][loa]*:*`;
+  let cursor = '0';
+  for (let looked = 0; looked < most; looked += atOnce) {
+    const reply = await ask('SCAN', cursor, 'MATCH', pattern, 'COUNT', String(atOnce));
+    if (!Array.isArray(reply)) break;
+    const keys: readonly unknown[] = Array.isArray(reply[1]) ? reply[1] : [];
+    for (const key of keys) {
+      const [, kind, owner] =
+        /^umbel:(claimed|taken|consumer):([^:]+)/.exec(String(key).slice(prefix.length)) ?? [];
+      if (kind !== undefined && owner !== undefined) places.push({ key: String(key), kind, owner });
+    }
+    cursor = String(reply[0]);
+    if (cursor === '0') break;
+  }
+  return places;
+}
+
+async function membersOf(ask: (...command: string[]) => Promise<unknown>, key: string): Promise<string[]> {
+  const members = await ask('SMEMBERS', key).catch(() => []); // of a wrong type: told below
+  return members instanceof Set || Array.isArray(members) ? [...members].map(String) : [];
+}

@@ -1,0 +1,94 @@
+import { type RedisScript, redisScript } from '../client/script.ts';
+import { recordLua, sentElsewhereKey } from '../record-write.ts';
+import { queuesLua } from './queues.ts';
+
+/**
+ * Sends messages, each once: one whose record or note is there already was sent before, perhaps by this very call whose reply was lost.
+ *
+ * ARGV: prefix, db, then db, ttl and text of the records that most messages have alike, then
+ * `L` queue step n (key message)…: n messages with such records, all to one list; or
+ * `M` (`1` kind db key json ttl, or `0` note-key note-ms) n (queue step)… message: one message, to n lists.
+ * Reply: for each message whether it was sent now, or what went wrong.
+ */
+export const sendScript: RedisScript = redisScript(
+  'send',
+  `${queuesLua}${recordLua}
+local db, sent_db, sent_ttl, sent_json = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local at = 6
+local sent = {}
+local function use(other) if other ~= db then redis.call('SELECT', other) end end
+local function back(other) if other ~= db then redis.call('SELECT', db) end end
+
+local function send_alike(queue, step, last)
+  local fresh, keys, numbers = {}, {}, {}
+  use(sent_db)
+  for n = at, last, 2 do
+    local key, new = ARGV[n]
+    if sent_ttl == '' then new = redis.call('SET', key, sent_json, 'NX')
+    else new = redis.call('SET', key, sent_json, 'NX', 'PX', sent_ttl) end
+    sent[#sent + 1] = new and '1' or '0'
+    if new then
+      fresh[#fresh + 1] = ARGV[n + 1]
+      keys[#keys + 1] = key
+      numbers[#numbers + 1] = #sent
+    end
+  end
+  back(sent_db)
+  if #fresh == 0 then return end
+  local pushed = redis.pcall('LPUSH', list_key(queue, step), unpack(fresh))
+  if type(pushed) ~= 'table' or not pushed.err then return end
+  use(sent_db)
+  redis.call('DEL', unpack(keys))
+  back(sent_db)
+  for _, number in ipairs(numbers) do sent[number] = pushed.err end
+end
+
+local function send(from)
+  local i = from
+  if ARGV[i] == '1' then
+    if not write_record(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], db) then return false end
+    i = i + 6
+  else
+    if not redis.call('SET', ARGV[i + 1], '', 'NX', 'PX', ARGV[i + 2]) then return false end
+    i = i + 3
+  end
+  local count = tonumber(ARGV[i])
+  local message = ARGV[i + 2 * count + 1]
+  for n = 0, count - 1 do
+    redis.call('LPUSH', list_key(ARGV[i + 1 + 2 * n], ARGV[i + 2 + 2 * n]), message)
+  end
+  return true
+end
+local function undo(from)
+  if ARGV[from] == '1' then
+    use(ARGV[from + 2])
+    redis.call('DEL', ARGV[from + 1] == 'sent-elsewhere' and ARGV[from + 3] .. '${sentElsewhereKey('')}' or ARGV[from + 3])
+    back(ARGV[from + 2])
+  else redis.call('DEL', ARGV[from + 1]) end
+end
+
+while at <= #ARGV do
+  local op = ARGV[at]
+  at = at + 1
+  if op == 'L' then
+    local queue, step = ARGV[at], ARGV[at + 1]
+    local last = at + 2 + 2 * tonumber(ARGV[at + 2])
+    at = at + 3
+    send_alike(queue, step, last)
+    at = last + 1
+  else
+    local ok, result = pcall(send, at)
+    if not ok then
+      local problem = type(result) == 'table' and result.err or tostring(result)
+      -- Refused for want of memory: nothing of this script was done yet.
+      if #sent == 0 and string.find(problem, 'OOM', 1, true) then return redis.error_reply(problem) end
+      undo(at)
+      sent[#sent + 1] = problem
+    else sent[#sent + 1] = result and '1' or '0' end
+    at = at + (ARGV[at] == '1' and 6 or 3)
+    at = at + 2 * tonumber(ARGV[at]) + 2
+  end
+end
+return sent
+`,
+);

@@ -1,0 +1,281 @@
+import { type RedisScript, redisScript } from '../client/script.ts';
+import { recordLua } from '../record-write.ts';
+import { queuesLua } from './queues.ts';
+
+/** Of what blocking reads took there may be a few more than a claim asks for. */
+export const spareTags = 1000;
+
+/**
+ * All that a consumer asked for in one turn: adopt what its blocking reads took, settle, claim. A consumer that is not
+ * registered any more was taken for dead: nothing is done (that is the fence). A turn whose reply was lost is sent again with its
+ * number and is not done twice: of the last two turns it is kept what became of them.
+ *
+ * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
+ * `A` taken field sha1 | `G` taken queue step sha1 (or empty: all that lies there) | `S` field key json: acknowledge with the record of a task that has ended |
+ * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) (`1` marked, `t` told, `0`) | `D` field reason detail record |
+ * `C` count mode base n (list suffix recover)…, where mode is what of suspects: `n` one alone, or nothing while they wait and others are
+ * held; `b` one beside what is held; `o` none, but others (see `Quarantine`) |
+ * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
+ * the message is ours, which is not known yet while it is being adopted.
+ *
+ * Reply: `!` when struck off; else one letter for each operation but C (1 done, 0 not ours, e failed), then what was
+ * claimed in groups of (suffix, message…), of which `?` without any says that nothing was taken because of suspects, then why the claim was refused or nothing, then the other errors.
+ */
+export const turnScript: RedisScript = redisScript(
+  'turn',
+  `${queuesLua}${recordLua}
+local db, id, turn = ARGV[2], ARGV[3], ARGV[4]
+local claimed = claimed_key(id)
+local consumer = consumer_key(id)
+if not redis.call('ZSCORE', consumers, id) then return {'!'} end
+local lane = tonumber(turn) % 2
+local last = redis.call('HMGET', consumer, 'turn' .. lane, 'results' .. lane, 'alone')
+local again = last[1] == turn
+local ended_db, ended_ttl = ARGV[5], ARGV[6]
+unrefused()
+if not again then
+  -- Asked for before anything is done: with these the turn ends, and what a blocking read brought (it runs already) is adopted.
+  may_unhold()
+  may_pick()
+  redis.call('LRANGE', nothing, 0, 0)
+  redis.call('HEXISTS', nothing, '')
+  redis.call('HSET', consumer, 'lane', lane)
+end
+
+local results, groups, errors, gone, ended = {}, {}, {}, {}, {}
+local refused = ''
+local at = 7
+local function next_arg()
+  local value = ARGV[at]
+  at = at + 1
+  return value
+end
+local function read_record()
+  if next_arg() == '0' then return nil end
+  at = at + 5
+  return at - 5
+end
+local function write(record)
+  return write_record(ARGV[record], ARGV[record + 1], ARGV[record + 2], ARGV[record + 3], ARGV[record + 4], db)
+end
+local function read_publications()
+  local list = {}
+  for n = 1, tonumber(next_arg()) do
+    list[n] = {next_arg(), next_arg(), next_arg(), next_arg(), read_record()}
+  end
+  return list
+end
+-- First what does no harm when it is done again: it is, when what follows is refused.
+local function send(publications)
+  for _, p in ipairs(publications) do
+    if p[5] then write(p[5]) end
+    if p[4] ~= '' then schedule(p[1], p[2], p[3], p[4]) end
+  end
+  for _, p in ipairs(publications) do
+    if p[4] == '' then redis.call('LPUSH', list_key(p[1], p[2]), p[3]) end
+  end
+end
+local function note(ok, problem)
+  local number = #results + 1
+  if ok then results[number] = problem == false and '0' or '1'
+  else
+    results[number] = 'e'
+    errors[number] = said(problem)
+  end
+end
+
+-- The one that is meant: what else lies there is adopted or given back by operations of its own, and what was never heard of is
+-- found by the claim that follows a lost read.
+local function pick(taken, sha, put)
+  for _, stored in ipairs(redis.call('LRANGE', taken, 0, -1)) do
+    if redis.sha1hex(stored) == sha then
+      may_pick()
+      put(stored)
+      redis.call('LREM', taken, -1, stored)
+      return true
+    end
+  end
+  return false
+end
+local function adopt(taken, field, sha)
+  return pick(taken, sha, function(stored) redis.call('HSET', claimed, field, stored) end)
+end
+local function give_back(taken, queue, step, sha)
+  if sha ~= '' then
+    return pick(taken, sha, function(stored)
+      local _, strikes = unmark(stored)
+      put_front(queue, step, stored, strikes)
+    end)
+  end
+  local any = false
+  while give_back_next(taken, queue, step) do any = true end
+  return any
+end
+local function is_ours(field) return redis.call('HEXISTS', claimed, field) == 1 end
+local function acknowledge(field, record, publications, checked)
+  if checked and not is_ours(field) then return false end
+  if record then write(record) end
+  send(publications)
+  gone[#gone + 1] = field
+end
+local function release(field, due_ms, parked, marked)
+  local stored = redis.call('HGET', claimed, field)
+  if not stored then return false end
+  local _, step, queue = parse_field(field)
+  local raw, strikes, parks = unmark(stored)
+  if parked == '1' then parks = parks + 1 elseif parked == 's' then strikes = strikes + 1 end
+  if marked == '1' then stored = mark(raw, strikes, parks) elseif marked == 't' then stored = mark_told(stored) end
+  if due_ms == '' then put_front(queue, step, stored, strikes) else schedule(queue, step, stored, due_ms) end
+  redis.call('HDEL', claimed, field)
+end
+local function bury(field, reason, detail, record)
+  local stored = redis.call('HGET', claimed, field)
+  if not stored then return false end
+  local _, step, queue = parse_field(field)
+  local raw, strikes = unmark(stored)
+  if record then write(record) end
+  local number = redis.call('INCR', prefix .. 'umbel:dead:number')
+  redis.call('ZADD', prefix .. 'umbel:dead:of:' .. queue, number, number)
+  redis.call('ZADD', prefix .. 'umbel:dead', number, number)
+  redis.call('HSET', prefix .. 'umbel:dead:' .. number, 'queue', queue, 'step', step, 'reason', reason, 'detail', detail,
+    'died_at', text(server_ms()), 'strikes', strikes, 'raw', raw)
+  redis.call('HDEL', claimed, field)
+end
+local function recall(base, count)
+  local fields = {}
+  for _, field in ipairs(redis.call('HKEYS', claimed)) do
+    local tag = parse_field(field)
+    if tag >= base and tag < base + count + ${spareTags} then fields[#fields + 1] = {tag, field} end
+  end
+  table.sort(fields, function(a, b) return a[1] < b[1] end)
+  for _, each in ipairs(fields) do
+    groups[#groups + 1] = string.match(each[2], '^%d+(:.*)$')
+    groups[#groups + 1] = 1
+    groups[#groups + 1] = redis.call('HGET', claimed, each[2])
+  end
+end
+-- What is settled in this turn is deleted at its end.
+local function holds_nothing() return redis.call('HLEN', claimed) <= #gone + #ended / 2 end
+local function refuse()
+  groups[#groups + 1] = '?'
+  groups[#groups + 1] = 0
+end
+local function claim(count, mode, base, lists)
+  local tag, bytes = base, 0
+  local alone = last[3]
+  if alone and mode == 'n' and redis.call('HEXISTS', claimed, alone) == 1 and not holds_nothing() then return refuse() end
+  if alone and mode == 'o' then redis.call('HDEL', consumer, 'alone') end
+  local function hold(suffix, messages)
+    local held = {}
+    for n, stored in ipairs(messages) do
+      held[#held + 1] = text(tag + n - 1) .. suffix
+      held[#held + 1] = stored
+    end
+    redis.call('HSET', claimed, unpack(held))
+    groups[#groups + 1] = suffix
+    groups[#groups + 1] = #messages
+    for _, stored in ipairs(messages) do
+      groups[#groups + 1] = stored
+      bytes = bytes + #stored
+    end
+    tag = tag + #messages
+  end
+  for _, list in ipairs(lists) do
+    if list[3] == '1' then
+      local _, step, queue = parse_field('0' .. list[2])
+      while move_next(taken_key(id, step, queue), function(stored) hold(list[2], {stored}) end) do end
+    end
+  end
+  if mode ~= 'o' and tag - base < count then
+    for _, list in ipairs(lists) do
+      local _, step, queue = parse_field('0' .. list[2])
+      if redis.call('EXISTS', suspects_key(queue)) == 1 then
+        if mode == 'b' or (tag == base and holds_nothing()) then
+          move_next(suspects_key(queue), function(entry)
+            local own, stored = string.match(entry, '^(%d+):(.*)$')
+            redis.call('HSET', consumer, 'alone', tag .. ':' .. own .. ':' .. queue)
+            hold(':' .. own .. ':' .. queue, {stored})
+          end)
+        else refuse() end
+        count = 0
+        break
+      end
+    end
+  end
+  if tag - base < count then may_trim() end
+  for _, list in ipairs(lists) do
+    while tag - base < count and bytes < 8388608 do
+      local newest_first = redis.call('LRANGE', list[1], -math.min(count - (tag - base), 50), -1)
+      if #newest_first == 0 then break end
+      local messages = {}
+      for n = #newest_first, 1, -1 do messages[#messages + 1] = newest_first[n] end
+      hold(list[2], messages)
+      redis.call('LTRIM', list[1], 0, -1 - #messages)
+    end
+  end
+end
+
+while at <= #ARGV do
+  local op = next_arg()
+  if op == 'S' or op == 's' then
+    if not again then
+      local number = #results + 1
+      if op == 'S' or is_ours(ARGV[at]) then
+        results[number] = '1'
+        ended[#ended + 1] = at
+        ended[#ended + 1] = number
+      else results[number] = '0' end
+    end
+    at = at + 3
+  elseif op == 'K' or op == 'k' then
+    local field, record = next_arg(), read_record()
+    local publications = read_publications()
+    if not again then note(pcall(acknowledge, field, record, publications, op == 'k')) end
+  elseif op == 'C' then
+    local count, mode, base = tonumber(next_arg()), next_arg(), tonumber(next_arg())
+    local lists = {}
+    for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg(), next_arg()} end
+    if again then recall(base, count) else
+      local ok, problem = pcall(claim, count, mode, base, lists)
+      if not ok then refused = said(problem) end
+    end
+  elseif op == 'A' then
+    local taken, field, sha = next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(adopt, taken, field, sha)) end
+  elseif op == 'G' then
+    local taken, queue, step, sha = next_arg(), next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(give_back, taken, queue, step, sha)) end
+  elseif op == 'R' then
+    local field, due_ms, parked, marked = next_arg(), next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(release, field, due_ms, parked, marked)) end
+  elseif op == 'D' then
+    local field, reason, detail = next_arg(), next_arg(), next_arg()
+    local record = read_record()
+    if not again then note(pcall(bury, field, reason, detail, record)) end
+  end
+end
+if #ended > 0 then
+  local selected = ended_db ~= db and redis.pcall('SELECT', ended_db)
+  local shut = type(selected) == 'table' and selected.err
+  for n = 1, #ended, 2 do
+    local first, number = ended[n], ended[n + 1]
+    local problem = shut or write_ended(ARGV[first + 1], ARGV[first + 2], ended_ttl)
+    if problem then
+      results[number] = 'e'
+      errors[number] = problem
+    else gone[#gone + 1] = ARGV[first] end
+  end
+  if ended_db ~= db and not shut then redis.call('SELECT', db) end
+end
+for first = 1, #gone, 1000 do
+  redis.call('HDEL', claimed, unpack(gone, first, math.min(first + 999, #gone)))
+end
+local all = again and last[2] or table.concat(results)
+if not again then redis.call('HSET', consumer, 'turn' .. lane, turn, 'results' .. lane, all) end
+local reply = {all, #groups}
+for _, each in ipairs(groups) do reply[#reply + 1] = each end
+reply[#reply + 1] = refused
+for number = 1, #results do if errors[number] then reply[#reply + 1] = errors[number] end end
+return reply
+`,
+);

@@ -1,0 +1,99 @@
+// Writing records: what was asked for in one turn of the event loop goes out as few script calls.
+
+import { StoreError } from '../../errors.ts';
+import { chunksOf, Gather } from '../gather.ts';
+import type { RedisConnection } from './client/connection.ts';
+import { repeat } from './client/repeat.ts';
+import { type RedisScript, redisScript } from './client/script.ts';
+import { type RedisRecordWrite, recordLua } from './record-write.ts';
+
+interface Put {
+  readonly args: RedisRecordWrite['args'];
+  readonly untilMs: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Few enough that a script does not keep Redis from others for long. */
+const most = 200;
+const mostSize = 1_000_000;
+
+export class Puts {
+  readonly #connection: RedisConnection;
+  readonly #timeoutMs: number;
+  readonly #gather: Gather<Put> = new Gather((puts) => {
+    for (const chunk of chunksOf(puts, most, mostSize, ({ args }) => args[3].length)) void this.#put(chunk);
+  });
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor(connection: RedisConnection, timeoutMs: number) {
+    this.#connection = connection;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Resolves when the record is kept, or need not be.
+   * @throws BrokerUnavailable when the server refuses or does not answer in time: trying again is safe.
+   * @throws StoreError when something else is at the record's key.
+   */
+  put({ args }: RedisRecordWrite): Promise<void> {
+    const put = new Promise<void>((resolve, reject) => {
+      this.#gather.add({ args, untilMs: performance.now() + this.#timeoutMs, resolve, reject });
+    });
+    this.#underWay.add(put);
+    const done = (): void => void this.#underWay.delete(put);
+    put.then(done, done);
+    return put;
+  }
+
+  /** Waits until all that was asked for has ended, well or badly. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
+  async #put(chunk: readonly Put[]): Promise<void> {
+    try {
+      const answers = await this.#run(chunk);
+      for (const [index, put] of chunk.entries()) {
+        const refused = String(answers[index] ?? 'no answer');
+        if (refused === '') put.resolve();
+        else put.reject(this.#explain(refused, put.args[2]));
+      }
+    } catch (error) {
+      for (const put of chunk) put.reject(error);
+    }
+  }
+
+  /** A record that was written already is written once more, or is protected: no harm in repeating. */
+  async #run(chunk: readonly Put[]): Promise<readonly unknown[]> {
+    const { settings } = this.#connection;
+    const args = [String(settings.db), ...chunk.flatMap((put) => put.args)];
+    const keys = [chunk[0]?.args[2] ?? ''];
+    const answer = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
+      this.#connection.run(putScript, keys, args, { timeoutMs }),
+    );
+    if (Array.isArray(answer)) return answer;
+    throw new StoreError(`${settings.shown}: the answer of a script is not a list`);
+  }
+
+  #explain(refused: string, key: string): Error {
+    const { shown } = this.#connection.settings;
+    if (/\bWRONGTYPE\b/.test(refused))
+      return new StoreError(`${shown}: the key '${key}' holds no result; delete or rename it`);
+    return this.#connection.refusedWithin('a result', refused);
+  }
+}
+
+/** ARGV: db, then kind db key json ttl of each record. Reply for each: empty, or why it was refused. */
+const putScript: RedisScript = redisScript(
+  'put-records',
+  `${recordLua}
+local answers = {}
+for at = 2, #ARGV, 5 do
+  local ok, problem = pcall(write_record, ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[1])
+  if ok then answers[#answers + 1] = ''
+  else answers[#answers + 1] = type(problem) == 'table' and problem.err or tostring(problem) end
+end
+return answers
+`,
+);

@@ -1,0 +1,23 @@
+import type { StoreWrite } from '../store-write.ts';
+import { RedisRecordWrite } from './record-write.ts';
+
+const none: readonly string[] = ['0'];
+
+/** A companion write as arguments of a script. @throws as {@link recordOf} */
+export function recordArgs(write: StoreWrite | undefined, store: object): readonly string[] {
+  const record = recordOf(write, store);
+  return record === null ? none : ['1', ...record];
+}
+
+/**
+ * The arguments of `write_record` for a companion write.
+ * @throws TypeError for a write of another store
+ */
+export function recordOf(write: StoreWrite | undefined, store: object): RedisRecordWrite['args'] | null {
+  if (write === undefined) return null;
+  if (write.store !== store)
+    throw new TypeError('a write made for another store cannot travel with this settlement');
+  if (write instanceof RedisRecordWrite) return write.args;
+  write.apply(undefined as never); // not one of this driver's: it says itself why it cannot be made
+  throw new TypeError('this write is not one that Redis makes');
+}

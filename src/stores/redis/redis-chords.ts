@@ -1,0 +1,266 @@
+// Chords in Celery's keys, so that members in Python and in TypeScript share one. Beside Celery's `.j` (the parts),
+// `.s` (their number) and `.t` (how many were added) there are, while a chord is open, two of ours: `.c`, the member that made it
+// complete, and `.x`, the members that were added; and `.d` for an hour after it is done.
+
+import { StoreError } from '../../errors.ts';
+import {
+  type ChordPart,
+  type ChordPlace,
+  decodePart,
+  encodePart,
+  partPrefix,
+} from '../../protocol/chord-part.ts';
+import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { chunksOf, Gather } from '../gather.ts';
+import type { StoreWrite } from '../store-write.ts';
+import type { RedisConnection } from './client/connection.ts';
+import { repeat } from './client/repeat.ts';
+import { type RedisScript, redisScript } from './client/script.ts';
+import type { Puts } from './puts.ts';
+import { recordOf } from './record-args.ts';
+import { groupKey, recordKey } from './record-keys.ts';
+import { RedisRecordWrite } from './record-write.ts';
+
+interface Add {
+  readonly groupId: string;
+  /** Where the body's record is; '' if its id is not known. */
+  readonly bodyKey: string;
+  /** score task prefix entry last */
+  readonly args: readonly string[];
+  readonly size: number;
+  readonly untilMs: number;
+  resolve(state: ChordState): void;
+  reject(error: unknown): void;
+}
+
+/** What chords need of the backend around them. */
+export interface ChordSurroundings {
+  readonly puts: Puts;
+  readonly answerMs: number;
+  /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
+  readonly keptMs: number | null;
+}
+
+/** Few enough that a script does not keep Redis from others for long. */
+const most = 200;
+const mostSize = 1_000_000;
+
+export class RedisChords implements Chords {
+  readonly #connection: RedisConnection;
+  readonly #around: ChordSurroundings;
+  readonly #gather: Gather<Add> = new Gather((adds) => {
+    for (const chunk of chunksOf(adds, most, mostSize, ({ size }) => size)) void this.#send(chunk);
+  });
+
+  constructor(connection: RedisConnection, around: ChordSurroundings) {
+    this.#connection = connection;
+    this.#around = around;
+  }
+
+  async resize(groupId: string, size: number): Promise<void> {
+    const base = this.#base(groupId);
+    const args = [base, String(size), String(this.#around.keptMs ?? '')];
+    await this.#ask((timeoutMs) => this.#connection.run(resizeScript, [base], args, { timeoutMs }));
+  }
+
+  async extend(groupId: string, taskId: string): Promise<void> {
+    const base = this.#base(groupId);
+    const args = [base, taskId, String(this.#around.keptMs ?? '')];
+    await this.#ask((timeoutMs) => this.#connection.run(extendScript, [base], args, { timeoutMs }));
+  }
+
+  add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+    return new Promise((resolve, reject) => {
+      const text = encodePart(part);
+      const args = [
+        index === null ? '+inf' : String(index),
+        part.taskId,
+        partPrefix(part.taskId),
+        text,
+        last ? '1' : '0',
+      ];
+      const bodyKey = bodyId === null ? '' : recordKey(this.#connection.settings.keyPrefix, bodyId);
+      const untilMs = performance.now() + this.#around.answerMs;
+      this.#gather.add({ groupId, bodyKey, args, size: text.length, untilMs, resolve, reject });
+    });
+  }
+
+  async parts(groupId: string): Promise<readonly ChordPart[]> {
+    const key = `${this.#base(groupId)}.j`;
+    const texts = await this.#ask((timeoutMs) =>
+      this.#connection.call(['ZRANGE', key, '0', '-1'], { timeoutMs }),
+    );
+    if (!Array.isArray(texts)) throw new StoreError(`${this.#shown}: ZRANGE answered no list`);
+    return texts.map((text) => {
+      const part = decodePart(String(text));
+      if (part.ok) return part.value;
+      throw new StoreError(
+        `a part of chord ${groupId} at ${this.#shown} cannot be read: ${part.refusal.detail}`,
+      );
+    });
+  }
+
+  writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
+    return this.#done(groupId, record);
+  }
+
+  async done(groupId: string): Promise<void> {
+    await this.#around.puts.put(this.#done(groupId));
+  }
+
+  #done(groupId: string, record?: StoreWrite): RedisRecordWrite {
+    const { store, db } = this.#connection.settings;
+    const args = recordOf(record, store);
+    const text = args === null ? '' : JSON.stringify(args);
+    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), text, doneNotedMs);
+  }
+
+  async #send(chunk: readonly Add[]): Promise<void> {
+    try {
+      const chords = ofEachChord(chunk);
+      const keys = [this.#base(chunk[0]?.groupId ?? '')];
+      const args = [String(this.#around.keptMs ?? '')];
+      for (const [first, ...others] of chords)
+        args.push(
+          this.#base(first.groupId),
+          first.bodyKey,
+          String(1 + others.length),
+          ...first.args,
+          ...others.flatMap((add) => add.args),
+        );
+      const answers = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
+        this.#connection.run(addScript, keys, args, { timeoutMs }),
+      );
+      const states: readonly unknown[] = Array.isArray(answers) ? answers : [];
+      for (const [index, add] of chords.flat().entries()) {
+        const state = String(states[index] ?? 'no answer');
+        if (state === 'open' || state === 'complete' || state === 'done') add.resolve(state);
+        else add.reject(this.#explain(state, this.#base(add.groupId)));
+      }
+    } catch (error) {
+      for (const add of chunk) add.reject(error);
+    }
+  }
+
+  #explain(refused: string, base: string): Error {
+    if (/\bWRONGTYPE\b/.test(refused))
+      return new StoreError(
+        `${this.#shown}: the key '${base}.j' is no sorted set: Python workers must keep the parts of chords in order (result_chord_ordered, the default)`,
+      );
+    return this.#connection.refusedWithin('a part of a chord', refused);
+  }
+
+  #ask<T>(ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+    return repeat(this.#connection, performance.now() + this.#around.answerMs, ask);
+  }
+
+  #base(groupId: string): string {
+    return groupKey(this.#connection.settings.keyPrefix, groupId);
+  }
+
+  get #shown(): string {
+    return this.#connection.settings.shown;
+  }
+}
+
+/** Parts of one chord together, each in their order. */
+function ofEachChord(adds: readonly Add[]): readonly [Add, ...Add[]][] {
+  const chords = new Map<string, [Add, ...Add[]]>();
+  for (const add of adds) {
+    const chord = `${add.groupId} ${add.bodyKey}`;
+    const others = chords.get(chord);
+    if (others === undefined) chords.set(chord, [add]);
+    else others.push(add);
+  }
+  return [...chords.values()];
+}
+
+/**
+ * ARGV: ttl, then of each chord base body-key n, and n times score task prefix entry last. Reply for each part: `open`, `complete`,
+ * `done`, or why it was refused. A task's part begins with its prefix, whoever wrote it, and is there once.
+ */
+const addScript: RedisScript = redisScript(
+  'add-chord-parts',
+  `local ttl = ARGV[1]
+local answers = {}
+local function hasEnded(body)
+  local known = body ~= '' and redis.call('GET', body)
+  local state = known and string.match(known, '^{"status": ?"([^"]*)"')
+  return state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED'
+end
+local function add(base, body, from, to)
+  local parts = base .. '.j'
+  local closer = redis.call('GET', base .. '.c')
+  local over = not closer and redis.call('EXISTS', base .. '.d') == 1
+  local size, count
+  for at = from, to, 5 do
+    local score, task, prefix, entry, last = unpack(ARGV, at, at + 4)
+    local answer = 'open'
+    if over then answer = 'done'
+    elseif closer then if closer == task then answer = 'complete' end
+    else
+      if not count then
+        size = tonumber(redis.call('GET', base .. '.s') or '')
+        if size then size = size + tonumber(redis.call('GET', base .. '.t') or '0') end
+        count = redis.call('ZCARD', parts)
+      end
+      local there = false
+      for _, other in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
+        if string.sub(other, 1, #prefix) == prefix then there = true end
+      end
+      if not there then count = count + redis.call('ZADD', parts, score, entry) end
+      if (last == '1' and (size or not hasEnded(body))) or (size and count >= size) then
+        redis.call('SET', base .. '.c', task)
+        closer = task
+        answer = 'complete'
+      end
+    end
+    answers[#answers + 1] = answer
+  end
+  if ttl ~= '' and not over then
+    for _, key in ipairs({'.j', '.s', '.t', '.x', '.c'}) do redis.call('PEXPIRE', base .. key, ttl) end
+  end
+end
+local at = 2
+while at <= #ARGV do
+  local first, n = at + 3, tonumber(ARGV[at + 2])
+  local before = #answers
+  local ok, why = pcall(add, ARGV[at], ARGV[at + 1], first, first + 5 * n - 1)
+  if not ok then
+    for answer = before + 1, before + n do
+      answers[answer] = type(why) == 'table' and why.err or tostring(why)
+    end
+  end
+  at = first + 5 * n
+end
+return answers
+`,
+);
+
+/** ARGV: base, size, ttl. Celery's own write, without telling anybody; not of a chord that is done, whose sender came back. */
+const resizeScript: RedisScript = redisScript(
+  'resize-chord',
+  `local base, ttl = ARGV[1], ARGV[3]
+if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
+redis.call('SET', base .. '.s', ARGV[2])
+if ttl ~= '' then redis.call('PEXPIRE', base .. '.s', ttl) end
+return 1
+`,
+);
+
+/** ARGV: base, task, ttl. A repeated call, of a task that runs again or whose answer was lost, adds nothing. */
+const extendScript: RedisScript = redisScript(
+  'extend-chord',
+  `local base, ttl = ARGV[1], ARGV[3]
+if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
+-- Whether it may count is asked before it is noted: a member that is noted is not counted again.
+redis.call('INCRBY', base .. '.t', 0)
+local added = redis.call('SADD', base .. '.x', ARGV[2])
+if added == 1 then redis.call('INCRBY', base .. '.t', 1) end
+if ttl ~= '' then
+  redis.call('PEXPIRE', base .. '.x', ttl)
+  redis.call('PEXPIRE', base .. '.t', ttl)
+end
+return added
+`,
+);

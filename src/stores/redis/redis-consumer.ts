@@ -1,0 +1,530 @@
+// A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
+import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { BrokerUnavailable } from '../../errors.ts';
+import { Alarm } from '../../lib/alarm.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import { parseTimestamp } from '../../protocol/timestamp.ts';
+import { isSuspect, Quarantine } from '../quarantine.ts';
+import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { BlockingReads } from './blocking-reads.ts';
+import { type RedisConnection, ReplyLost } from './client/connection.ts';
+import { Hearing } from './hearing.ts';
+import { joinScript, leaveScript } from './lua/members.ts';
+import { RedisDelivery } from './redis-delivery.ts';
+import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
+import { type Addressed, Sources } from './sources.ts';
+import { Tender } from './tender.ts';
+import { type ClaimedMessage, type ClaimMode, type ClaimRequest, Turns } from './turns.ts';
+import { longestReadMs } from './waiter.ts';
+
+export interface RedisConsumerParts {
+  /** For scripts; shared. */
+  readonly connection: RedisConnection;
+  /** Opens one more connection. */
+  readonly connect: () => Promise<RedisConnection>;
+  readonly clock: Clock;
+  readonly steps: readonly number[];
+  readonly options: ConsumeOptions;
+  /** The lists that a publication goes to, and its bytes. */
+  readonly address: (publication: Publication) => Promise<readonly Addressed[]>;
+  readonly onClose: () => void;
+}
+
+/** A claim that was asked for and not answered yet. */
+interface Claim {
+  /** As many as it may bring; 0 until it goes out. */
+  asked: number;
+  readonly over: Promise<void>;
+}
+
+const leaveTimeoutMs = 3000;
+/** With fewer slots than these, a claim for half of them is not worth its while. */
+const manySlots = 16;
+/** With more in hand than these, more will be settled in this turn of the event loop. */
+const few = 4;
+/** A read that blocked for longer found its list empty. */
+const quietMs = 2;
+/** How often one who waits for the sake of suspects looks whether they are still there, milliseconds. */
+const glanceMs = 500;
+/** The same, for what is settled in this moment. */
+const glimpseMs = 50;
+
+export class RedisConsumer implements Consumer {
+  readonly #parts: RedisConsumerParts;
+  readonly #prefix: string;
+  readonly #turns: Turns;
+  readonly #tender: Tender;
+  readonly #held = new Map<string, RedisDelivery>();
+  readonly #closing = new AbortController();
+  readonly #alarms = new Set<Alarm>();
+  readonly #sources: Sources;
+  readonly #reads: BlockingReads;
+  readonly #rules: SettlementRules;
+  readonly #deafen: () => void;
+  /** What has come and nobody has taken yet. There is room for it. */
+  #arrived: RedisDelivery[] = [];
+  readonly #claims: Claim[] = [];
+  /** The last claim brought all that it asked for: there is more, and two claims take turns to keep the slots busy. */
+  #plenty = false;
+  /** Empty while we are not registered. */
+  #id = '';
+  /** The name under which what we hold lies, while we are on the way to another. */
+  #former = '';
+  /** That other one: kept until it is known to be registered, so that the call may be repeated. */
+  #next = '';
+  #joining: Promise<void> | null = null;
+  readonly #quarantine: Quarantine;
+  /** Suspects were seen to wait for us to be empty. */
+  #heldBack = false;
+  /** The last message came after a while without any: its list is most likely empty now. */
+  #quiet = false;
+  /** Whether there is room for what the blocking reads take. */
+  #wanted = false;
+  #idle: (() => void) | null = null;
+
+  private constructor(parts: RedisConsumerParts) {
+    this.#parts = parts;
+    const { settings } = parts.connection;
+    this.#prefix = settings.keyPrefix;
+    this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
+    this.#sources = new Sources(this.#prefix, parts.options.queues, parts.steps);
+    const hearing = new Hearing([...this.#sources].map(({ suffix }) => suffix));
+    this.#turns = new Turns(
+      parts.connection,
+      parts.clock,
+      () => this.#held.size > few,
+      (id) => this.#struckOff(id),
+    );
+    this.#reads = new BlockingReads({
+      prefix: this.#prefix,
+      sources: this.#sources,
+      turns: this.#turns,
+      hearing,
+      clock: parts.clock,
+      control: parts.connection,
+      connect: parts.connect,
+      id: () => this.#id,
+      isWanted: () => this.#wanted,
+      onMessage: (message, waitedMs) => {
+        this.#quiet = waitedMs > quietMs;
+        const [delivery] = this.#hold(message);
+        if (delivery !== undefined) this.#arrived.push(delivery);
+        this.#wake();
+        return delivery;
+      },
+      onLost: (delivery) => this.#lose(delivery),
+      isStillOurs: (field) => this.#isStillOursInTime(field),
+      onDoubt: () => {
+        this.#quiet = false;
+        this.#wake();
+      },
+    });
+    this.#deafen = parts.connection.onState(({ connected }) => {
+      if (connected) this.#wake();
+    });
+    this.#rules = {
+      store: settings.store,
+      adopting: this.#reads.adopting,
+      keepsRecordsAt: (db, ttl) => this.#turns.keepsRecordsAt(db, ttl),
+      address: parts.address,
+      isOurs: (list) => this.#sources.has(list),
+    };
+    this.#tender = new Tender({
+      connection: parts.connection,
+      leaseMs: parts.options.leaseMs,
+      queues: [...this.#sources.queues],
+      hearing,
+      onStruckOff: (id) => this.#struckOff(id),
+      onTrouble: (trouble) => parts.options.onTrouble?.(trouble),
+      onWork: () => {
+        if (this.#quarantine.holdsSuspect) return;
+        this.#quiet = false;
+        this.#wake();
+      },
+    });
+  }
+
+  /** Joins. @throws BrokerUnavailable */
+  static async join(parts: RedisConsumerParts): Promise<RedisConsumer> {
+    const consumer = new RedisConsumer(parts);
+    try {
+      await consumer.#join();
+    } catch (error) {
+      consumer.#deafen();
+      await consumer.#tender.stop();
+      throw error;
+    }
+    return consumer;
+  }
+
+  /** For people who look into the store, and for tests. */
+  get id(): string {
+    return this.#id;
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    const alarm = new Alarm(this.#parts.clock);
+    this.#alarms.add(alarm);
+    signal.addEventListener('abort', alarm.ring, { once: true });
+    let room = true;
+    try {
+      while (!signal.aborted && !this.#closing.signal.aborted) {
+        const count = capacity();
+        room = count > 0;
+        if (!room) return [];
+        const { aloneMs } = this.#quarantine;
+        this.#wanted = aloneMs === 0;
+        if (aloneMs > 0 && this.#arrived.length === 0) {
+          await this.#rest(false);
+          await alarm.sleep(aloneMs);
+          continue;
+        }
+        if (this.#plenty && this.#wanted) this.#askForMore(capacity);
+        if (!this.#parts.connection.state.connected && this.#arrived.length === 0) {
+          await alarm.sleep(longestTimerMs); // the connection rings
+          continue;
+        }
+        const deliveries = this.#arrived.splice(0, count);
+        if (deliveries.length === 0 && !this.#quiet) deliveries.push(...(await this.#take(capacity)));
+        this.#quiet &&= deliveries.length > 0;
+        if (deliveries.length > 0) {
+          room = deliveries.length < capacity() && this.#quarantine.aloneMs === 0;
+          return deliveries;
+        }
+        if (this.#heldBack && this.#arrived.length === 0) {
+          const { againMs } = this.#quarantine.look(true);
+          await this.#rest(false);
+          await alarm.sleep(Math.min(againMs ?? glimpseMs, glanceMs));
+          continue;
+        }
+        if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
+        await this.#reads.begin();
+        if (this.#id === '') continue; // struck off meanwhile: joins again
+        await alarm.sleep(longestTimerMs);
+      }
+      room = false;
+      return [];
+    } finally {
+      signal.removeEventListener('abort', alarm.ring);
+      this.#alarms.delete(alarm);
+      if (this.#alarms.size === 0 && !room) await this.#rest(signal.aborted);
+      if (this.#alarms.size === 0) this.#idle?.();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#reads.leave();
+    this.#deafen();
+    this.#wake();
+    // A claim under way is finished first, so that what it took is known and given back.
+    const patience = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
+    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    await this.#rest(true);
+    await this.#turns.settled();
+    clearTimeout(patience);
+    const lists = [...this.#sources].flatMap(({ queue, step }) => [queue, String(step)]);
+    try {
+      await this.#joining?.catch(() => undefined);
+      await this.#parts.connection.run(
+        leaveScript,
+        [this.#prefix],
+        [this.#prefix, this.#id, String(longestReadMs), ...lists],
+        { timeoutMs: leaveTimeoutMs },
+      );
+    } catch {
+      // What it holds comes back to the queues when its lease ends.
+    }
+    this.#loseAllBut(new Set());
+    await Promise.all([this.#tender.stop(), this.#reads.close()]);
+    this.#parts.onClose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #join(): Promise<void> {
+    const { options, connection, steps } = this.#parts;
+    this.#next ||= randomUUID();
+    const id = this.#next;
+    const held = [...this.#held.keys()].flatMap((field) => [field, this.#reads.adopting.get(field) ?? '']);
+    const about = JSON.stringify({ name: options.name, pid: process.pid, since: new Date() });
+    const args = [
+      this.#prefix,
+      id,
+      String(options.leaseMs),
+      about,
+      JSON.stringify(this.#sources.queues),
+      steps.join(),
+      String(longestReadMs),
+      this.#former,
+      String(this.#sources.queues.length),
+      ...this.#sources.queues,
+      ...held,
+    ];
+    let kept: unknown;
+    try {
+      kept = await connection.run(joinScript, [this.#prefix], args);
+    } catch (error) {
+      // Perhaps we are on the list now: we come again by the same name, or it holds nothing and is struck off.
+      if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
+      throw error;
+    }
+    this.#loseAllBut(new Set(Array.isArray(kept) ? kept.map(String) : []));
+    this.#former = '';
+    this.#next = '';
+    this.#id = id;
+    this.#turns.begin(id);
+    this.#tender.tend(id);
+    this.#wake();
+  }
+
+  /** @throws BrokerUnavailable: not yet */
+  #registered(): Promise<void> {
+    if (this.#id !== '') return Promise.resolve();
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = null;
+    });
+    return this.#joining;
+  }
+
+  /** Taken for dead, or the server has lost its data: it goes on under a new name, with what still lies under the old one. */
+  #struckOff(id: string): void {
+    if (id !== this.#id || this.#closing.signal.aborted) return;
+    this.#id = '';
+    this.#former = id;
+    this.#wake();
+    this.#registered().catch(() => undefined); // whoever needs it tries again
+  }
+
+  #loseAllBut(kept: ReadonlySet<string>): void {
+    this.#quarantine.reset();
+    for (const [field, delivery] of this.#held) {
+      if (kept.has(field)) this.#quarantine.took(delivery.strikes);
+      else {
+        delivery.lose();
+        this.#held.delete(field);
+      }
+    }
+    this.#arrived = this.#arrived.filter(({ field }) => kept.has(field));
+    this.#heldBack = false;
+    this.#reads.forget();
+  }
+
+  /** After a turn that was refused because nobody knew us. @throws BrokerUnavailable: that cannot be said yet */
+  async #isStillOurs(field: string): Promise<boolean> {
+    if (this.#closing.signal.aborted) return false;
+    await this.#registered();
+    return this.#held.has(field);
+  }
+
+  async #isStillOursInTime(field: string): Promise<boolean> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.#isStillOurs(field);
+      } catch {
+        const { clock } = this.#parts;
+        await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #take(capacity: () => number): Promise<RedisDelivery[]> {
+    await this.#registered();
+    this.#askForMore(capacity);
+    await this.#claims[0]?.over;
+    return this.#arrived.splice(0, Math.max(0, capacity()));
+  }
+
+  /** While there is plenty, one claim is on its way while what the other brought is worked on. */
+  #askForMore(capacity: () => number): void {
+    while (this.#claims.length < (this.#plenty ? 2 : 1)) this.#claims.push(this.#claim(capacity));
+  }
+
+  /** Asks for what there is room for beside what came and what other claims will bring; for half of the slots when there is plenty. */
+  #claim(capacity: () => number): Claim {
+    const { slots = 0 } = this.#parts.options;
+    const count = (): number => {
+      const expected = this.#claims.reduce((sum, { asked }) => sum + asked, this.#arrived.length);
+      const room = capacity() - expected;
+      claim.asked = Math.max(0, this.#plenty ? Math.min(Math.ceil(slots / 2), room) : room);
+      return claim.asked;
+    };
+    const over = this.#bring(count)
+      .then((brought) => {
+        this.#plenty = slots >= manySlots && brought > 0 && brought >= claim.asked;
+      })
+      .finally(() => this.#claims.splice(this.#claims.indexOf(claim), 1));
+    over.catch(() => undefined); // who waits for it hears of it; perhaps nobody does any more
+    const claim: Claim = { asked: 0, over };
+    return claim;
+  }
+
+  /** How many came. */
+  async #bring(count: () => number): Promise<number> {
+    let mode: ClaimMode = 'n';
+    const request: ClaimRequest = {
+      count,
+      mode: () => {
+        mode = this.#mode();
+        return mode;
+      },
+      lists: this.#sources.inTurn().map(({ list, suffix }) => [list, suffix, this.#reads.look(suffix)]),
+    };
+    const looked = request.lists.flatMap(([, suffix, recovered]) => (recovered === '1' ? [suffix] : []));
+    const claimed = await this.#turns.claim(request).finally(() => this.#reads.looked(looked, false));
+    if (claimed === null) return 0;
+    const { messages, heldBack } = claimed;
+    this.#heldBack = heldBack;
+    if (!heldBack) {
+      this.#quarantine.look(false);
+      this.#reads.looked(looked, true);
+    }
+    const last = messages.at(-1);
+    if (last !== undefined) this.#sources.served(last.queue);
+    for (const message of messages) this.#arrived.push(...this.#hold(message));
+    if (!this.#wanted) this.#giveBackArrived();
+    // Of two claims under way only the first is waited for; the other one's messages may come to a claim that has gone to sleep.
+    else if (messages.length > 0) this.#wake();
+    if (this.#quarantine.aloneMs > 0) {
+      this.#wanted = false;
+      if (mode === 'n' && this.#quarantine.held > 1)
+        this.#giveBackArrived(({ strikes }) => isSuspect(strikes));
+    }
+    return messages.length;
+  }
+
+  #mode(): ClaimMode {
+    if (this.#quarantine.holdsSuspect) return 'o';
+    return this.#quarantine.held > 0 && this.#quarantine.look(this.#heldBack).suspect ? 'b' : 'n';
+  }
+
+  /** Ours now; unless its time has not come: then it waits in the store, not here. */
+  #hold(message: ClaimedMessage): RedisDelivery[] {
+    const delivery = new RedisDelivery(message, this.#settle);
+    const due = dueOf(delivery);
+    // One that was brought forward is looked at by the worker: it may have been revoked.
+    if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
+      const { message, queue, isTold } = delivery;
+      const told = !isTold && message.ok && this.#parts.options.onEarly?.(message.value, queue);
+      void this.#putAside(delivery.field, due, told ? 't' : '0');
+      return [];
+    }
+    this.#held.set(delivery.field, delivery);
+    this.#quarantine.took(delivery.strikes);
+    return [delivery];
+  }
+
+  /** To the schedule, however long that takes; when we leave before, it goes back to its queue. */
+  async #putAside(field: string, due: number, marked: 't' | '0'): Promise<void> {
+    const { clock } = this.#parts;
+    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
+      try {
+        await this.#turns.do('R', field, String(due), '0', marked);
+        this.#tender.due(due);
+        return;
+      } catch {
+        await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #letGo(delivery: RedisDelivery): void {
+    if (!this.#held.delete(delivery.field) || !this.#quarantine.letGo(delivery.strikes)) return;
+    this.#quiet = false;
+    this.#wake();
+  }
+
+  /** A promise for each step of it would cost more than the step. */
+  readonly #settle = (delivery: RedisDelivery, settlement: Settlement): Promise<'settled' | 'fenced'> => {
+    const { field } = delivery;
+    const ended = endedArgs(field, settlement, this.#rules);
+    return new Promise((resolve, reject) => {
+      const failed = (error: unknown): void => {
+        delivery.unsettle();
+        reject(error);
+      };
+      const write = (args: readonly string[]): void => {
+        if (!this.#held.has(field)) {
+          resolve('fenced');
+          return;
+        }
+        this.#turns.order(
+          args,
+          (done, struck) => {
+            if (struck) {
+              // Held no more is fenced; and so is whoever closes.
+              this.#isStillOurs(field).then((ours) => (ours ? write(args) : resolve('fenced')), failed);
+              return;
+            }
+            this.#letGo(delivery);
+            if (done) this.#settled(settlement);
+            else this.#giveUpAdoption(field);
+            resolve(done ? 'settled' : 'fenced');
+          },
+          failed,
+        );
+      };
+      if (ended !== null) write(ended);
+      else {
+        const now = this.#parts.clock.now();
+        settlementArgs(field, settlement, now, this.#rules).then(write).catch(failed);
+      }
+    });
+  };
+
+  /** Settled in a call that was done before the one that adopts was: what is adopted then would be held by nobody. */
+  #giveUpAdoption(field: string): void {
+    if (this.#reads.adopting.has(field)) this.#turns.do('R', field, '', '0', '1').catch(() => undefined);
+  }
+
+  /** What is to come in its time is looked after. */
+  #settled(settlement: Settlement): void {
+    if (settlement.kind === 'release' && settlement.until !== null)
+      this.#tender.due(settlement.until.getTime());
+    if (settlement.kind === 'ack' && settlement.publish !== undefined) {
+      for (const { eta } of settlement.publish) if (eta !== null) this.#tender.due(eta.getTime());
+    }
+  }
+
+  /** What a blocking read brought is not ours after all. */
+  #lose(delivery: RedisDelivery): void {
+    delivery.lose();
+    this.#arrived = this.#arrived.filter((each) => each !== delivery);
+    this.#letGo(delivery);
+  }
+
+  /** Waits for nothing: no room, or nobody asks. What came all the same goes back. */
+  async #rest(entirely: boolean): Promise<void> {
+    this.#wanted = false;
+    const stopping = this.#reads.stop();
+    this.#giveBackArrived();
+    if (entirely) await Promise.all(stopping);
+    // So that the word is out before a task keeps the event loop to itself.
+    else if (stopping.length > 0) await nextTurn();
+  }
+
+  /** A blocking read may have brought others while a claim brought a suspect that was to be alone. */
+  #giveBackArrived(which: (delivery: RedisDelivery) => boolean = () => true): void {
+    const back = this.#arrived.filter(which);
+    this.#arrived = this.#arrived.filter((delivery) => !back.includes(delivery));
+    for (const delivery of back)
+      void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);
+  }
+
+  #wake(): void {
+    for (const alarm of this.#alarms) alarm.ring();
+  }
+}
+
+/** When a message may run, if its headers say so. */
+function dueOf({ message }: RedisDelivery): number | null {
+  const eta = message.ok ? message.value.headers.eta : null;
+  return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? null) : null;
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;

@@ -1,0 +1,63 @@
+import type { DeadLetter, DeadLetters, DeadReason } from '../transport.ts';
+import type { RedisConnection } from './client/connection.ts';
+import { consumersKey } from './keys.ts';
+import { exhumeScript, lettersScript } from './lua/inspect.ts';
+
+export class RedisDeadLetters implements DeadLetters {
+  readonly #connection: RedisConnection;
+  readonly #prefix: string;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+    this.#prefix = connection.settings.keyPrefix;
+  }
+
+  list(options: { limit?: number; before?: number; queue?: string } = {}): Promise<readonly DeadLetter[]> {
+    const { limit = 100, before, queue = '' } = options;
+    return this.#letters(queue, before === undefined ? '+inf' : `(${before}`, limit);
+  }
+
+  async get(id: number): Promise<DeadLetter | undefined> {
+    const [letter] = await this.#letters('', String(id), 1);
+    return letter?.id === id ? letter : undefined;
+  }
+
+  async count(): Promise<number> {
+    return Number(await this.#connection.call(['ZCARD', `${this.#prefix}umbel:dead`]));
+  }
+
+  replay(id: number): Promise<boolean> {
+    return this.#exhume(id, true);
+  }
+
+  discard(id: number): Promise<boolean> {
+    return this.#exhume(id, false);
+  }
+
+  async #exhume(id: number, replay: boolean): Promise<boolean> {
+    const args = [this.#prefix, String(id), replay ? '1' : '0'];
+    return Number(await this.#connection.run(exhumeScript, [consumersKey(this.#prefix)], args)) === 1;
+  }
+
+  async #letters(queue: string, from: string, limit: number): Promise<DeadLetter[]> {
+    const args = [this.#prefix, queue, from, String(limit)];
+    const reply = await this.#connection.run(lettersScript, [consumersKey(this.#prefix)], args, {
+      buffers: true,
+    });
+    const letters: DeadLetter[] = [];
+    const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    for (let at = 0; at + 6 < cells.length; at += 7) {
+      const [id, of, reason, detail, diedAt, strikes, raw] = cells.slice(at, at + 7);
+      letters.push({
+        id: Number(String(id)),
+        queue: String(of),
+        reason: String(reason) as DeadReason, // written by our own script
+        detail: String(detail),
+        diedAt: new Date(Number(String(diedAt))),
+        strikes: Number(String(strikes)),
+        raw: Buffer.isBuffer(raw) ? raw : Buffer.from(String(raw)),
+      });
+    }
+    return letters;
+  }
+}

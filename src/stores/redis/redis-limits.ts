@@ -1,0 +1,159 @@
+// Shared limits in Redis. A holder's lease is renewed by a thread of its own, which code that blocks the event loop does not stop.
+import { randomUUID } from 'node:crypto';
+import { StoreError } from '../../errors.ts';
+import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, Waiter } from '../limits.ts';
+import { Beater } from './beater.ts';
+import { RedisConnection } from './client/connection.ts';
+import { repeat } from './client/repeat.ts';
+import type { RedisSettings } from './client/settings.ts';
+import { limitScript } from './lua/limits.ts';
+
+export async function openRedisLimits(settings: RedisSettings, options: LimitsOptions): Promise<Limits> {
+  return new RedisLimits(await RedisConnection.open(settings), options);
+}
+
+type Operation =
+  | ({ readonly op: 'take' } & TakeRequest)
+  | { readonly op: 'release'; readonly token: string; readonly asks: readonly LimitAsk[] }
+  | { readonly op: 'lapse'; readonly key: string; readonly id: string }
+  | { readonly op: 'say'; readonly name: string; readonly value: string | false }
+  | { readonly op: 'leave' };
+
+interface Asked {
+  readonly operation: Operation;
+  resolve(result: number): void;
+  reject(error: unknown): void;
+}
+
+interface Reply {
+  readonly alive: boolean;
+  /** An empty list is an empty map in what Lua writes. */
+  readonly results?: readonly number[] | Record<string, never>;
+  readonly woken: readonly Waiter[] | Record<string, never>;
+}
+
+const answerMs = 10_000;
+/** So many operations are one call: a script keeps the server from others. */
+const most = 100;
+
+class RedisLimits implements Limits {
+  readonly #connection: RedisConnection;
+  readonly #options: LimitsOptions;
+  #holder: string = randomUUID();
+  #isNew = true;
+  #asked: Asked[] = [];
+  #isSending = false;
+  #beater: Beater | null = null;
+  #closed = false;
+
+  constructor(connection: RedisConnection, options: LimitsOptions) {
+    this.#connection = connection;
+    this.#options = options;
+  }
+
+  async take(request: TakeRequest): Promise<Grant> {
+    const untilMs = await this.#ask({ op: 'take', ...request });
+    return untilMs === 0 ? { granted: true } : { granted: false, untilMs };
+  }
+
+  release(token: string, asks: readonly LimitAsk[]): void {
+    this.#insist({ op: 'release', token, asks });
+  }
+
+  lapse({ key, id }: Waiter): void {
+    this.#insist({ op: 'lapse', key, id });
+  }
+
+  async say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
+    const value = limit === undefined ? false : limit === null ? '' : String(limit);
+    await this.#ask({ op: 'say', name: `${kind} ${name}`, value });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const left = this.#isNew ? Promise.resolve(0) : this.#ask({ op: 'leave' });
+    this.#closed = true;
+    await left.catch(() => 0);
+    await this.#beater?.stop();
+    await this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #ask(operation: Operation): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ operation, resolve, reject });
+      if (this.#isSending) return;
+      this.#isSending = true;
+      setImmediate(() => void this.#send());
+    });
+  }
+
+  /** A permit that is not given back would be lost until we end. */
+  #insist(operation: Operation): void {
+    this.#ask(operation).catch(() => {
+      if (!this.#closed) setTimeout(() => this.#insist(operation), 500).unref();
+    });
+  }
+
+  async #send(): Promise<void> {
+    while (this.#asked.length > 0) {
+      const batch = this.#asked.splice(0, most);
+      try {
+        const results = await this.#call(batch.map(({ operation }) => operation));
+        for (const [index, asked] of batch.entries()) asked.resolve(results[index] ?? 0);
+      } catch (error) {
+        for (const asked of batch) asked.reject(error);
+      }
+    }
+    this.#isSending = false;
+  }
+
+  /** What is repeated because its answer was lost finds what was done: a token is taken once, and given back once. */
+  async #call(operations: readonly Operation[]): Promise<readonly number[]> {
+    const { settings } = this.#connection;
+    const { keyPrefix } = settings;
+    for (let tries = 0; ; tries++) {
+      const isNew = this.#isNew;
+      const args = [keyPrefix, this.#holder, String(this.#options.leaseMs), isNew ? '1' : '0'];
+      const text = JSON.stringify(operations);
+      const answer = await repeat(this.#connection, performance.now() + answerMs, (timeoutMs) =>
+        this.#connection.run(limitScript, [`${keyPrefix}umbel:limit:holders`], [...args, text], {
+          timeoutMs,
+        }),
+      );
+      const { alive, results, woken }: Reply = JSON.parse(String(answer)); // our own script's
+      this.#tell(woken);
+      if (alive) {
+        if (isNew) this.#begin();
+        return Array.isArray(results) ? results : [];
+      }
+      if (tries > 3) throw new StoreError(`${settings.shown}: this worker is struck off again and again`);
+      this.#startAnew(this.#holder);
+    }
+  }
+
+  #begin(): void {
+    this.#isNew = false;
+    this.#beater ??= new Beater({
+      connection: this.#connection,
+      leaseMs: this.#options.leaseMs,
+      onWoken: (woken) => this.#tell(woken),
+      onStruckOff: (holder) => this.#startAnew(holder),
+    });
+    this.#beater.beat(this.#holder);
+  }
+
+  /** We were taken for dead: what was held under the old name is free. */
+  #startAnew(holder: string): void {
+    if (holder !== this.#holder) return;
+    this.#holder = randomUUID();
+    this.#isNew = true;
+  }
+
+  #tell(woken: Reply['woken']): void {
+    if (Array.isArray(woken) && woken.length > 0) this.#options.onFree(woken);
+  }
+}

@@ -1,0 +1,118 @@
+import type { Lock, Locks, LockWrite } from '../locks.ts';
+import type { StoreWrite } from '../store-write.ts';
+import type { RedisConnection } from './client/connection.ts';
+import { repeat } from './client/repeat.ts';
+import { type RedisScript, redisScript } from './client/script.ts';
+import { recordOf } from './record-args.ts';
+import { RedisRecordWrite } from './record-write.ts';
+
+const answerMs = 10_000;
+/** How long it is remembered that a send was refused, for the sender to ask. */
+const refusalMs = 60_000;
+
+/** The locks in one database of a server. */
+export class RedisLocks implements Locks {
+  readonly store: object;
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.store = connection.settings.store;
+    this.#connection = connection;
+  }
+
+  taking({ key, id, ttlMs, replace }: Lock, inner: StoreWrite | undefined): LockWrite {
+    const refusal = this.#key(`refused:${id}`);
+    const record = recordOf(inner, this.store) ?? [];
+    const about = JSON.stringify({ id, replace, refusal, refusalMs, record });
+    const { db } = this.#connection.settings;
+    const existing = async (): Promise<string | null> => text(await this.#ask(['GET', refusal]));
+    return new RedisLockWrite(
+      this.store,
+      ['lock', String(db), this.#key(key), about, String(ttlMs)],
+      existing,
+    );
+  }
+
+  releasing(key: string, id: string, inner: StoreWrite | undefined): StoreWrite {
+    const record = recordOf(inner, this.store) ?? [];
+    const { db } = this.#connection.settings;
+    return new RedisRecordWrite(
+      this.store,
+      'unlock',
+      db,
+      this.#key(key),
+      JSON.stringify({ id, record }),
+      null,
+    );
+  }
+
+  async take({ key, id, ttlMs, replace }: Lock): Promise<string | null> {
+    return text(await this.#run(takeScript, key, [id, String(ttlMs), replace ? '1' : '0']));
+  }
+
+  async extend({ key, id, ttlMs }: Lock): Promise<void> {
+    await this.#run(extendScript, key, [id, String(ttlMs)]);
+  }
+
+  async release(key: string, id: string): Promise<void> {
+    await this.#run(releaseScript, key, [id]);
+  }
+
+  async owner(key: string): Promise<string | null> {
+    return text(await this.#ask(['GET', this.#key(key)]));
+  }
+
+  #key(key: string): string {
+    return `${this.#connection.settings.keyPrefix}umbel:unique:${key}`;
+  }
+
+  #run(script: RedisScript, key: string, args: readonly string[]): Promise<unknown> {
+    return this.#repeated((timeoutMs) => this.#connection.run(script, [this.#key(key)], args, { timeoutMs }));
+  }
+
+  #ask(command: readonly string[]): Promise<unknown> {
+    return this.#repeated((timeoutMs) => this.#connection.call(command, { timeoutMs }));
+  }
+
+  #repeated<T>(ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+    return repeat(this.#connection, performance.now() + answerMs, ask);
+  }
+}
+
+class RedisLockWrite extends RedisRecordWrite implements LockWrite {
+  readonly existing: () => Promise<string | null>;
+
+  constructor(
+    store: object,
+    [kind, db, key, json, ttl]: RedisRecordWrite['args'],
+    existing: () => Promise<string | null>,
+  ) {
+    super(store, kind, Number(db), key, json, Number(ttl));
+    this.existing = existing;
+  }
+}
+
+/** KEYS: lock. ARGV: id, ttl ms, whether to take it from another. Reply: who has it instead, or nil. */
+const takeScript: RedisScript = redisScript(
+  'lock',
+  `
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] and ARGV[3] == '0' then return owner end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return nil
+`,
+);
+
+const extendScript: RedisScript = redisScript(
+  'extend-lock',
+  `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 1`,
+);
+
+const releaseScript: RedisScript = redisScript(
+  'unlock',
+  `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1`,
+);
+
+function text(answer: unknown): string | null {
+  return answer === null || answer === undefined ? null : String(answer);
+}

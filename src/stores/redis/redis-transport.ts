@@ -1,0 +1,263 @@
+// The transport over Redis. What Python shares with us lies there as kombu lays it; leases, schedule and dead letters are our own.
+import { randomUUID } from 'node:crypto';
+import { BrokerUnavailable } from '../../errors.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
+import type { Locks } from '../locks.ts';
+import { StatusBoard } from '../status.ts';
+import type { TransportOptions } from '../topology.ts';
+import {
+  type ConsumeOptions,
+  type Consumer,
+  mostScheduledBytes,
+  type Publication,
+  type PublishOptions,
+  type QueueSize,
+  type ScheduledMessage,
+  type Transport,
+  type TransportFeatures,
+  type TransportStatus,
+} from '../transport.ts';
+import { Bindings } from './bindings.ts';
+import { RedisConnection } from './client/connection.ts';
+import { type RedisSettings, redisSettings } from './client/settings.ts';
+import { consumersKey, sentKey, stepOf } from './keys.ts';
+import { forwardScript } from './lua/forward.ts';
+import { hastenScript } from './lua/hasten.ts';
+import { purgeScript, scheduledScript, sizeScript } from './lua/inspect.ts';
+import { tendScript } from './lua/tend.ts';
+import { unmark } from './marks.ts';
+import { recordOf } from './record-args.ts';
+import { RedisConsumer } from './redis-consumer.ts';
+import { RedisDeadLetters } from './redis-dead-letters.ts';
+import { RedisFanout, RedisNotices } from './redis-fanout.ts';
+import { checkRights } from './rights.ts';
+import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
+import type { Addressed } from './sources.ts';
+import { longestReadMs } from './waiter.ts';
+
+/** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
+export async function openRedisTransport(
+  url: string,
+  { queues, driver }: TransportOptions,
+  clock: Clock = systemClock,
+): Promise<RedisTransport> {
+  const settings = redisSettings(url, 'broker', driver);
+  return new RedisTransport(await RedisConnection.open(settings), queues, clock);
+}
+
+export class RedisTransport implements Transport {
+  readonly name = 'redis';
+  readonly features: TransportFeatures = {
+    priority: true,
+    mostUrgent: 'lowest',
+    exchanges: true,
+    once: true,
+    multiProcess: true,
+    durable: false, // that is decided by the server's configuration
+    atomicSettlement: true,
+    leaseExpires: true,
+    counts: true,
+    keepsPlace: true,
+  };
+  readonly store: object;
+  readonly deadLetters: RedisDeadLetters;
+  readonly fanout: RedisFanout;
+  readonly notices: RedisNotices;
+  readonly #settings: RedisSettings;
+  readonly #connection: RedisConnection;
+  readonly #status: StatusBoard = new StatusBoard({ state: 'reconnecting', reason: null });
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
+  readonly #clock: Clock;
+  readonly #sends: Sends;
+  readonly #bindings: Bindings;
+  readonly #steps: readonly number[];
+  readonly #consumers = new Set<RedisConsumer>();
+  #closed = false;
+
+  constructor(connection: RedisConnection, queues: TransportOptions['queues'], clock: Clock) {
+    this.#settings = connection.settings;
+    this.#steps = connection.settings.prioritySteps;
+    connection.onState(({ connected, reason }) =>
+      this.#status.set(connected ? { state: 'connected', reason: null } : { state: 'reconnecting', reason }),
+    );
+    this.store = connection.settings.store;
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#sends = new Sends(connection, clock);
+    this.#bindings = new Bindings(connection, queues);
+    this.deadLetters = new RedisDeadLetters(connection);
+    this.fanout = new RedisFanout(connection);
+    this.notices = new RedisNotices(connection);
+  }
+
+  get status(): TransportStatus {
+    return this.#status.status;
+  }
+
+  async publish(publications: readonly Publication[], options: PublishOptions = {}): Promise<void> {
+    this.#refuseIfClosed();
+    const { signal, timeoutMs = defaultSendTimeoutMs } = options;
+    signal?.throwIfAborted();
+    const until = this.#clock.monotonic() + timeoutMs;
+    const left = (): PublishOptions => ({ signal, timeoutMs: Math.max(1, until - this.#clock.monotonic()) });
+    // All are encoded before any is sent: what cannot be encoded stops all of them.
+    const messages: Outgoing[] = [];
+    const noteMs = String(Math.ceil(3 * timeoutMs));
+    for (const publication of publications) {
+      const record = recordOf(publication.write, this.store);
+      const going = this.#address(publication, left);
+      const addressed = going instanceof Promise ? await going : going; // a turn saved for each message
+      const [first] = addressed;
+      if (first === undefined) continue;
+      const mark = record ?? ([sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs] as const);
+      messages.push({ id: publication.id, mark, lists: addressed, stored: first.stored });
+    }
+    await this.#sends.send(messages, left());
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#refuseIfClosed();
+    await checkRights(this.#connection);
+    for (const queue of options.queues) await this.#bindings.declare(queue);
+    const consumer = await RedisConsumer.join({
+      connection: this.#connection,
+      // A worker that waits for messages lives.
+      connect: async () => (await RedisConnection.open(this.#settings)).keepProcess(),
+      clock: this.#clock,
+      steps: this.#steps,
+      options,
+      address: async (publication) => this.#address(publication),
+      onClose: () => this.#consumers.delete(consumer),
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    const reply = await this.#ask(sizeScript, [queue, ...this.#steps.map(String)]);
+    const [ready = 0, scheduled = 0, claimed = 0] = Array.isArray(reply) ? reply.map(Number) : [];
+    return { ready, scheduled, claimed };
+  }
+
+  async queues(): Promise<readonly string[]> {
+    this.#refuseIfClosed();
+    const names = await this.#bindings.names();
+    const sizes = await Promise.all(names.map((name) => this.size(name)));
+    return names.filter((_, n) => {
+      const size = sizes[n];
+      return size !== undefined && size.ready + size.scheduled + size.claimed > 0;
+    });
+  }
+
+  async purge(queue: string): Promise<number> {
+    return Number(await this.#ask(purgeScript, [queue, ...this.#steps.map(String)]));
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { RedisLocks } = await import('./redis-locks.ts');
+    return new RedisLocks(this.#connection);
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openRedisLimits } = await import('./redis-limits.ts');
+    return openRedisLimits(this.#settings, options);
+  }
+
+  async bringForward(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    const texts = JSON.stringify(groups);
+    let count = 0;
+    for (const queue of await this.#bindings.names()) {
+      for (const step of waiting ? ['', ...this.#steps.map(String)] : ['']) {
+        for (let from = 0; ; ) {
+          const reply = await this.#ask(forwardScript, [queue, step, String(from), String(lookAt), texts]);
+          const [moved = 0, seen = 0] = Array.isArray(reply) ? reply.map(Number) : [];
+          count += moved;
+          if (seen < lookAt) break;
+          from += seen - moved;
+        }
+      }
+    }
+    return count;
+  }
+
+  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    const args = [queue, String(most), String(mostScheduledBytes)];
+    const reply = await this.#ask(scheduledScript, args, { buffers: true });
+    const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    const found: ScheduledMessage[] = [];
+    for (let n = 0; n < list.length; n += 2) {
+      const [due, stored] = [Number(String(list[n])), list[n + 1]];
+      if (stored instanceof Buffer)
+        found.push({ due: new Date(due), message: decodeEnvelope(unmark(stored).raw) });
+    }
+    return found;
+  }
+
+  async hasten(queue: string, due: readonly number[]): Promise<number> {
+    return Number(await this.#ask(hastenScript, [queue, ...due.map(String)]));
+  }
+
+  /** Does once what each consumer does all the time: strikes off whose lease has ended, moves what is due. For tests. */
+  async tend(): Promise<void> {
+    for (let more = true; more; ) {
+      const reply = await this.#ask(tendScript, ['', '0', '1', String(longestReadMs), '0']);
+      more = Array.isArray(reply) && Number(reply[5]) === 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    await this.fanout.close();
+    await this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Which lists a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
+  #address(
+    { queue, exchange, message }: Publication,
+    left: () => PublishOptions = () => ({}),
+  ): readonly Addressed[] | Promise<readonly Addressed[]> {
+    const step = stepOf(message.properties.priority, this.#steps);
+    const stored = encodeEnvelope(message);
+    const addressed = [{ queue, step, stored }];
+    if (exchange === undefined)
+      return this.#bindings.isDeclared(queue)
+        ? addressed
+        : this.#bindings.declare(queue, left()).then(() => addressed);
+    return this.#bindings
+      .route(exchange, left())
+      .then((queues) => queues.map((each) => ({ queue: each, step, stored })));
+  }
+
+  #ask(
+    script: Parameters<RedisConnection['run']>[0],
+    args: readonly string[],
+    options: Parameters<RedisConnection['run']>[3] = {},
+  ): Promise<unknown> {
+    this.#refuseIfClosed();
+    const { keyPrefix } = this.#settings;
+    return this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args], options);
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on ${this.#settings.shown} is closed`);
+  }
+}
+
+/** So many messages are looked at in one step, which keeps the server from others. */
+const lookAt = 2000;
+
+/** Under which name it is remembered for a while that a message was sent. */
+function noteOf({ id, once }: Publication): string {
+  return once === true ? id : randomUUID();
+}

@@ -1,0 +1,129 @@
+// Which commands a worker needs on Redis, and whether its user may run them (ACL): asked once, at its start, so that what is missing is
+// said by name and not found out by what does not happen.
+
+import { BrokerUnavailable } from '../../errors.ts';
+import { type RedisConnection, ReplyLost } from './client/connection.ts';
+import { isMissingRight } from './client/errors.ts';
+import { type RedisScript, redisScript } from './client/script.ts';
+import { joinScript, leaveScript } from './lua/members.ts';
+import { sendScript } from './lua/send.ts';
+import { tendScript } from './lua/tend.ts';
+import { turnScript } from './lua/turn.ts';
+
+/** The probe of each command: a key that holds text, so that those for other types do nothing. `KEY`: that key; `DB`: the database. */
+export const probes: Readonly<Record<string, readonly string[]>> = {
+  SET: ['KEY', 'x', 'PX', '1000'],
+  EXISTS: ['KEY'],
+  GET: ['KEY'],
+  HDEL: ['KEY', 'f'],
+  HEXISTS: ['KEY', 'f'],
+  HGET: ['KEY', 'f'],
+  HKEYS: ['KEY'],
+  HLEN: ['KEY'],
+  HMGET: ['KEY', 'f'],
+  HSET: ['KEY', 'f', 'v'],
+  INCR: ['KEY'],
+  LINDEX: ['KEY', '0'],
+  LLEN: ['KEY'],
+  LPUSH: ['KEY', 'v'],
+  LRANGE: ['KEY', '0', '0'],
+  LREM: ['KEY', '1', 'v'],
+  LTRIM: ['KEY', '0', '-1'],
+  PUBLISH: ['KEY', ''],
+  RPUSH: ['KEY', 'v'],
+  SADD: ['KEY', 'm'],
+  SCAN: ['0', 'COUNT', '1'],
+  SELECT: ['DB'],
+  TIME: [],
+  TYPE: ['KEY'],
+  ZADD: ['KEY', '1', 'm'],
+  ZRANGE: ['KEY', '0', '0'],
+  ZRANGEBYSCORE: ['KEY', '0', '0'],
+  ZREM: ['KEY', 'm'],
+  ZREVRANGE: ['KEY', '0', '0'],
+  ZSCORE: ['KEY', 'm'],
+  UNLINK: ['KEY'],
+  DEL: ['KEY'],
+};
+
+const scripts = [joinScript, leaveScript, sendScript, tendScript, turnScript];
+
+/** What a worker's scripts call, and BLMOVE, which waits outside of them. */
+export const workerCommands: readonly string[] = [
+  ...new Set([
+    'BLMOVE',
+    ...scripts.flatMap(({ source }) =>
+      [...source.matchAll(/redis\.p?call(?:\(|, )'([A-Z]+)'/g)].map(([, command = '']) => command),
+    ),
+  ]),
+];
+
+/** ARGV: command and arguments of each probe, as JSON. Reply: the command and what is said of each that is refused. */
+const probeScript: RedisScript = redisScript(
+  'rights',
+  `local refused = {}
+for _, probe in ipairs(ARGV) do
+  local command = cjson.decode(probe)
+  local reply = redis.pcall(unpack(command))
+  if type(reply) == 'table' and reply.err then
+    refused[#refused + 1] = command[1]
+    refused[#refused + 1] = reply.err
+  end
+end
+return refused
+`,
+);
+
+/**
+ * Commands that a worker needs and this user may not run.
+ * @throws BrokerUnavailable, also when it may not run scripts
+ */
+export async function missingRights(connection: RedisConnection): Promise<readonly string[]> {
+  const { keyPrefix, db } = connection.settings;
+  const key = `${keyPrefix}umbel:rights`;
+  const args = Object.entries(probes).map(([command, rest]) =>
+    JSON.stringify([
+      command,
+      ...rest.map((each) => (each === 'KEY' ? key : each === 'DB' ? String(db) : each)),
+    ]),
+  );
+  const missing: string[] = [];
+  try {
+    const reply = await connection.run(probeScript, [key], args);
+    const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    for (let at = 0; at < cells.length; at += 2)
+      if (isOfCommand(String(cells[at + 1]))) missing.push(String(cells[at]));
+  } catch (error) {
+    if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
+    throw error;
+  }
+  const nothing = `${keyPrefix}umbel:nothing`;
+  try {
+    await connection.call(['BLMOVE', nothing, nothing, 'RIGHT', 'LEFT', '0.001']);
+  } catch (error) {
+    const said = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
+    if (isOfCommand(said)) missing.push('BLMOVE');
+  }
+  return missing;
+}
+
+/** @throws BrokerUnavailable that names the commands */
+export async function checkRights(connection: RedisConnection): Promise<void> {
+  const missing = await missingRights(connection);
+  if (missing.length > 0) throw new BrokerUnavailable(shownRights(connection, missing));
+}
+
+/** For people: what is missing, and what gives it. */
+export function shownRights(
+  { settings: { shown, username } }: RedisConnection,
+  missing: readonly string[],
+): string {
+  const user = username ?? 'default';
+  const rights = missing.map((command) => `+${command.toLowerCase()}`).join(' ');
+  return `the user '${user}' may not run ${missing.join(', ')} at ${shown}, which workers need: ACL SETUSER ${user} ${rights}`;
+}
+
+/** Not of a key or a channel, which others than ours may be. */
+function isOfCommand(said: string): boolean {
+  return isMissingRight(said) && !/\b(?:keys?|channels?)\b/.test(said);
+}

@@ -1,0 +1,195 @@
+// Sending: what was asked for in one turn of the event loop goes out in one script call; several calls may be under way.
+
+import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { PublishOptions } from '../transport.ts';
+import { type RedisConnection, ReplyLost } from './client/connection.ts';
+import { consumersKey } from './keys.ts';
+import { sendScript } from './lua/send.ts';
+import type { RedisRecordWrite } from './record-write.ts';
+
+/** One message. */
+export interface Outgoing {
+  readonly id: string;
+  /** What says that it was sent: the record of its result, or a note that is kept so many milliseconds. */
+  readonly mark: RedisRecordWrite['args'] | readonly [key: string, ms: string];
+  /** The lists that it goes to. */
+  readonly lists: readonly { readonly queue: string; readonly step: number }[];
+  readonly stored: string;
+}
+
+interface Send {
+  readonly messages: readonly Outgoing[];
+  readonly until: number;
+  readonly signal: AbortSignal | undefined;
+  done(): void;
+  failed(error: unknown): void;
+}
+
+export const defaultSendTimeoutMs = 10_000;
+const most = 200;
+const mostBytes = 1_000_000;
+
+export class Sends {
+  readonly #connection: RedisConnection;
+  readonly #clock: Clock;
+  readonly #prefix: string;
+  #queue: Send[] = [];
+  #scheduled = false;
+
+  constructor(connection: RedisConnection, clock: Clock) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#prefix = connection.settings.keyPrefix;
+  }
+
+  /** @throws BrokerUnavailable, SendUnconfirmed, StoreError, or the signal's reason */
+  send(messages: readonly Outgoing[], { timeoutMs, signal }: PublishOptions = {}): Promise<void> {
+    if (messages.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const until = this.#clock.monotonic() + (timeoutMs ?? defaultSendTimeoutMs);
+      this.#queue.push({ messages, until, signal, done: resolve, failed: reject });
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      // Calls that were made together come to here together, one microtask after the other.
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        this.#flush();
+      });
+    });
+  }
+
+  #flush(): void {
+    let batch: Send[] = [];
+    let count = 0;
+    let bytes = 0;
+    for (const send of this.#queue.splice(0)) {
+      batch.push(send);
+      count += send.messages.length;
+      for (const { stored } of send.messages) bytes += stored.length;
+      if (count < most && bytes < mostBytes && send.signal === undefined) continue;
+      void this.#carryOut(batch);
+      batch = [];
+      count = 0;
+      bytes = 0;
+    }
+    if (batch.length > 0) void this.#carryOut(batch);
+  }
+
+  async #carryOut(batch: readonly Send[]): Promise<void> {
+    const messages = batch.flatMap((send) => send.messages);
+    const until = Math.min(...batch.map((send) => send.until));
+    try {
+      // A send of many messages travels in several calls: what a script does at once keeps Redis from others.
+      const asked = parts(messages).map((part) => this.#ask(part, until, batch.at(-1)?.signal));
+      const results = (await allOf(asked)).flat();
+      let at = 0;
+      for (const { messages, done, failed } of batch) {
+        const problem = results
+          .slice(at, at + messages.length)
+          .map(String)
+          .find((each) => each.length > 1);
+        at += messages.length;
+        if (problem === undefined) done();
+        else failed(this.#connection.refusedWithin('a message', problem));
+      }
+    } catch (error) {
+      for (const { messages, failed } of batch) {
+        const unknown = error instanceof Unknown;
+        const ids = messages.map(({ id }) => id);
+        failed(unknown ? new SendUnconfirmed(ids, error.message, { cause: error.cause }) : error);
+      }
+    }
+  }
+
+  /** Repeats it as long as it may: what was done is not done twice. */
+  async #ask(
+    messages: readonly Outgoing[],
+    until: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly unknown[]> {
+    const { db } = this.#connection.settings;
+    const args = [this.#prefix, String(db), ...toArgs(messages)];
+    let doubt: unknown = null;
+    for (let failures = 0; ; failures++) {
+      const timeoutMs = Math.max(1, until - this.#clock.monotonic());
+      try {
+        const reply = await this.#connection.run(sendScript, [consumersKey(this.#prefix)], args, {
+          timeoutMs,
+          signal,
+        });
+        return Array.isArray(reply) ? reply : [];
+      } catch (error) {
+        const unknown: boolean = error instanceof ReplyLost || doubt !== null;
+        if (error instanceof ReplyLost) doubt = error;
+        else if (!unknown || !(error instanceof BrokerUnavailable))
+          throw unknown ? new Unknown(error) : error;
+        const waitMs = backoffDelay(patience, failures);
+        if (signal?.aborted || this.#clock.monotonic() + waitMs >= until) throw new Unknown(doubt);
+        await this.#clock.sleep(waitMs, signal).catch(() => undefined);
+      }
+    }
+  }
+}
+
+class Unknown extends Error {
+  constructor(cause: unknown) {
+    super('Redis did not answer', { cause });
+  }
+}
+
+function parts(messages: readonly Outgoing[]): (readonly Outgoing[])[] {
+  if (messages.length <= most) return [messages];
+  const all: (readonly Outgoing[])[] = [];
+  for (let from = 0; from < messages.length; from += most) all.push(messages.slice(from, from + most));
+  return all;
+}
+
+/** All answers; when there is none to one of them, what is worst to know: that it is not known. */
+async function allOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
+  const answers = await Promise.allSettled(asked);
+  const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+  if (failures.length > 0) {
+    const unknown = failures.find((failure) => failure instanceof Unknown);
+    if (unknown !== undefined || failures.length === asked.length) throw unknown ?? failures[0];
+    throw new Unknown(failures[0]);
+  }
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+}
+
+/** The arguments of the script: messages that differ in their keys alone, and go to one list, follow each other as such. */
+function toArgs(messages: readonly Outgoing[]): string[] {
+  const alike = messages.find(isUsual)?.mark;
+  const [, db = '', , json = '', ttl = ''] = alike ?? [];
+  const args = [db, ttl, json];
+  let counted = 0; // the place of the number of messages of the list that is being written
+  let list: { readonly queue: string; readonly step: number } | undefined;
+  let count = 0;
+  for (const message of messages) {
+    const { mark, lists, stored } = message;
+    const [first] = lists;
+    if (isUsual(message) && mark[1] === db && mark[3] === json && mark[4] === ttl && first !== undefined) {
+      if (list === undefined || list.queue !== first.queue || list.step !== first.step) {
+        list = first;
+        count = 0;
+        args.push('L', first.queue, String(first.step), '');
+        counted = args.length - 1;
+      }
+      args.push(mark[2] ?? '', stored);
+      args[counted] = String(++count);
+      continue;
+    }
+    list = undefined;
+    args.push('M', mark.length === 2 ? '0' : '1', ...mark, String(lists.length));
+    for (const { queue, step } of lists) args.push(queue, String(step));
+    args.push(stored);
+  }
+  return args;
+}
+
+function isUsual({ mark, lists }: Outgoing): boolean {
+  return mark.length === 5 && mark[0] === 'sent' && lists.length === 1;
+}
+
+const patience = { factor: 25, maximum: 500, jitter: true } as const;

@@ -1,0 +1,340 @@
+// A consumer's talk with Redis: what was asked for meanwhile goes out as one script call. Two calls may be under way, so that the
+// server works on one while the answer to the other is worked on here.
+
+import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { type RedisArgument, type RedisConnection, ReplyLost } from './client/connection.ts';
+import { claimedKey, consumerKey, consumersKey } from './keys.ts';
+import { spareTags, turnScript } from './lua/turn.ts';
+
+/** A message that was claimed, as it is stored. */
+export interface ClaimedMessage {
+  /** Its place among the consumer's claims: `tag:step:queue`. */
+  readonly field: string;
+  readonly queue: string;
+  readonly stored: Buffer;
+}
+
+/** A suspect alone or others, a suspect beside what is held, or only others. */
+export type ClaimMode = 'n' | 'b' | 'o';
+
+export interface Claimed {
+  readonly messages: readonly ClaimedMessage[];
+  /** Nothing more was taken because of suspects: one is held alone, or waits. */
+  readonly heldBack: boolean;
+}
+
+export interface ClaimRequest {
+  /** How many are wanted: read when the call goes out. */
+  readonly count: () => number;
+  /** What of suspects it may bring (see the script): read when the call goes out. */
+  readonly mode: () => ClaimMode;
+  /**
+   * In the order of urgency: the list, `:step:queue`, and whether a blocking read may have taken something from it without our
+   * hearing of it (`1`): that is claimed, too.
+   */
+  readonly lists: readonly (readonly [key: string, suffix: string, recover: '0' | '1'])[];
+}
+
+interface Operation {
+  /** A claim is written down when the call goes out. */
+  args: readonly string[];
+  readonly claim: (() => readonly string[]) | null;
+  /** `letter` is empty for a claim; `!`: the consumer is not registered any more. */
+  done(letter: string, claimed: Claimed, error: string | undefined): void;
+  failed(error: unknown): void;
+}
+
+/** Few enough that a script does not keep Redis from others for long. */
+const most = 256;
+const mostBytes = 2_000_000;
+const mostClaimed = 500;
+/** How long what may wait waits, milliseconds. */
+const soonMs = 20;
+/** As many wait for no end of the event loop's turn. */
+const enough = 64;
+/** So many are worth a second call while one is under way; fewer wait for its answer, and for company. */
+const worthwhile = 8;
+
+/** Where the records of ended tasks go, and for how many milliseconds they are kept. */
+interface RecordPlace {
+  readonly db: string;
+  readonly ttl: string;
+}
+
+/** A call that is under way. */
+interface Flight {
+  /** When there is an answer, or none will come. */
+  over: Promise<void>;
+  /** Its answer was lost, or it could not be sent: it is being sent again, and what was sent after it must stay after it. */
+  delayed: boolean;
+}
+
+export class Turns {
+  readonly #connection: RedisConnection;
+  readonly #prefix: string;
+  readonly #clock: Clock;
+  readonly #onStruckOff: (id: string) => void;
+  readonly #isBusy: () => boolean;
+  readonly #abandoned = new AbortController();
+  #id = '';
+  #turn = 0;
+  #tag = 0;
+  #records: RecordPlace | null = null;
+  #queue: Operation[] = [];
+  /** In the order in which they were sent. */
+  readonly #flights: Flight[] = [];
+  #scheduled = false;
+  #lazily: NodeJS.Timeout | null = null;
+  #idle: (() => void)[] = [];
+
+  /** `isBusy`: more will be asked for in this turn of the event loop, so that it is worth waiting for. */
+  constructor(
+    connection: RedisConnection,
+    clock: Clock,
+    isBusy: () => boolean,
+    onStruckOff: (id: string) => void,
+  ) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#prefix = connection.settings.keyPrefix;
+    this.#isBusy = isBusy;
+    this.#onStruckOff = onStruckOff;
+  }
+
+  /** Speaks for this consumer from now on. What waits was asked for the one before. */
+  begin(id: string): void {
+    this.#strike();
+    this.#id = id;
+    this.#turn = 0;
+  }
+
+  /** A new field for a message of this list. */
+  field(suffix: string): string {
+    return this.#tag++ + suffix;
+  }
+
+  /** Whether the records of ended tasks go there: it is said once in each call, not with each of them. */
+  keepsRecordsAt(db: string, ttl: string): boolean {
+    this.#records ??= { db, ttl };
+    return this.#records.db === db && this.#records.ttl === ttl;
+  }
+
+  /**
+   * Does one operation. False: the consumer was taken for dead before, nothing was done.
+   * @throws BrokerUnavailable: nothing was done, and it may be tried again.
+   */
+  do(...args: readonly string[]): Promise<boolean> {
+    return new Promise((resolve, reject) => this.order(args, resolve, reject));
+  }
+
+  /** The same, told by calls: this is on the way of each task. `struck`: not done, as the consumer is not registered any more. */
+  order(
+    args: readonly string[],
+    done: (ours: boolean, struck: boolean) => void,
+    failed: (error: unknown) => void,
+    /** It may wait for company, some milliseconds. */
+    lazily = false,
+  ): void {
+    const told = (letter: string, _: Claimed, error: string | undefined): void => {
+      if (letter === 'e') failed(this.#connection.refusedWithin('a settlement', error ?? 'it failed'));
+      else done(letter === '1', letter === '!');
+    };
+    this.#add({ args, claim: null, done: told, failed }, lazily);
+  }
+
+  /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
+  claim(request: ClaimRequest): Promise<Claimed | null> {
+    const { mode, lists } = request;
+    let base = 0;
+    const write = (): readonly string[] => {
+      const count = Math.min(mostClaimed, Math.max(0, request.count()));
+      base = this.#tag;
+      this.#tag += count + spareTags;
+      return ['C', String(count), mode(), String(base), String(lists.length), ...lists.flat()];
+    };
+    return new Promise((resolve, reject) => {
+      this.#add({
+        args: [],
+        claim: write,
+        done: (letter, { messages, heldBack }, error) => {
+          if (letter === '!') resolve(null);
+          else if (error !== undefined && messages.length === 0)
+            reject(this.#connection.refusedWithin('a claim', error));
+          else
+            resolve({
+              messages: messages.map((each, n) => ({ ...each, field: base + n + each.field })),
+              heldBack,
+            });
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    this.#send();
+    if (this.#flights.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Gives up: what is under way and what waits fails. */
+  abandon(): void {
+    this.#abandoned.abort();
+  }
+
+  #add(operation: Operation, lazily = false): void {
+    this.#queue.push(operation);
+    if (this.#scheduled || !this.#maySend()) return;
+    if (this.#queue.length >= enough) this.#send();
+    else if (lazily) this.#lazily ??= setTimeout(this.#flush, soonMs);
+    else {
+      this.#scheduled = true;
+      if (this.#isBusy()) setImmediate(this.#flush);
+      else queueMicrotask(this.#flush);
+    }
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    this.#send();
+  };
+
+  #maySend(): boolean {
+    const [first, second] = this.#flights;
+    if (first === undefined) return true;
+    return second === undefined && !first.delayed && this.#connection.state.connected;
+  }
+
+  #send(): void {
+    if (this.#lazily !== null) clearTimeout(this.#lazily);
+    this.#lazily = null;
+    while (this.#queue.length > 0 && this.#maySend()) {
+      if (this.#flights.length > 0 && this.#queue.length < worthwhile && !this.#queue.some(isClaim)) return;
+      const flight: Flight = { over: Promise.resolve(), delayed: false };
+      flight.over = this.#fly(flight, this.#next(), this.#flights[0]);
+      this.#flights.push(flight);
+    }
+  }
+
+  async #fly(flight: Flight, operations: readonly Operation[], before: Flight | undefined): Promise<void> {
+    const id = this.#id;
+    try {
+      this.#dispatch(id, operations, await this.#ask(flight, operations, before));
+    } catch (error) {
+      for (const operation of operations) operation.failed(error);
+    }
+    this.#flights.splice(this.#flights.indexOf(flight), 1);
+    this.#send();
+    if (this.#flights.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** What fits into one call, with one claim at most. */
+  #next(): Operation[] {
+    let count = 0;
+    let bytes = 0;
+    let claims = 0;
+    for (const { args, claim } of this.#queue) {
+      for (const arg of args) bytes += arg.length;
+      if (count > 0 && (count === most || bytes > mostBytes || (claim !== null && claims > 0))) break;
+      if (claim !== null) claims++;
+      count++;
+    }
+    const operations = this.#queue.splice(0, count);
+    for (const operation of operations) operation.args = operation.claim?.() ?? operation.args;
+    return operations;
+  }
+
+  /** Asks until it is known what became of it. */
+  async #ask(
+    flight: Flight,
+    operations: readonly Operation[],
+    before: Flight | undefined,
+  ): Promise<readonly unknown[]> {
+    const id = this.#id;
+    const { db, ttl } = this.#records ?? { db: '', ttl: '' };
+    const args = [this.#prefix, String(this.#connection.settings.db), id, String(++this.#turn), db, ttl];
+    for (const operation of operations) for (const arg of operation.args) args.push(arg);
+    const keys: RedisArgument[] = [consumersKey(this.#prefix)];
+    // A task whose message is being adopted runs already: given up, its message would come again though our lease holds.
+    let insists = operations.some(({ args: [letter] }) => letter === 'A');
+    for (let failures = 0; ; failures++) {
+      try {
+        const reply = await this.#connection.run(turnScript, keys, args, { buffers: true });
+        if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
+        return id === this.#id ? reply : [Buffer.from('!')];
+      } catch (error) {
+        if (isOfWrongType(error)) throw this.#outOfOrder(id, error);
+        if (error instanceof ReplyLost) insists = true;
+        else if (!insists || !(error instanceof BrokerUnavailable)) throw error;
+        flight.delayed = true;
+        // What it settles may have been claimed by the call before.
+        await before?.over;
+        if (this.#abandoned.signal.aborted)
+          throw new BrokerUnavailable('the consumer was closed before Redis answered', { cause: error });
+        await this.#clock
+          .sleep(backoffDelay(patience, failures), this.#abandoned.signal)
+          .catch(() => undefined);
+      }
+    }
+  }
+
+  /** A whole turn is refused for one of these keys only; nothing of it was done, and it may be when that is mended. */
+  #outOfOrder(id: string, error: Error): BrokerUnavailable {
+    const { shown } = this.#connection.settings;
+    const keys = [consumersKey(this.#prefix), consumerKey(this.#prefix, id), claimedKey(this.#prefix, id)];
+    return new BrokerUnavailable(
+      `${shown}: one of the keys '${keys.join("', '")}' holds something that is not ours: RENAME it out of the way (umbel doctor says which)`,
+      { cause: error },
+    );
+  }
+
+  #dispatch(id: string, operations: readonly Operation[], reply: readonly unknown[]): void {
+    const letters = String(reply[0]);
+    if (letters === '!') {
+      this.#onStruckOff(id);
+      for (const { done } of operations) done('!', nothing, undefined);
+      return;
+    }
+    const messages: ClaimedMessage[] = [];
+    let heldBack = false;
+    const end = 2 + Number(reply[1]);
+    let at = 2;
+    while (at < end) {
+      const suffix = String(reply[at++]);
+      heldBack ||= suffix === '?';
+      const queue = suffix.slice(suffix.indexOf(':', 1) + 1);
+      for (let count = Number(reply[at++]); count > 0; count--) {
+        const stored = reply[at++];
+        if (Buffer.isBuffer(stored)) messages.push({ field: suffix, queue, stored });
+      }
+    }
+    const refused = String(reply[end]);
+    const errors = reply.slice(end + 1).map(String);
+    let letter = 0;
+    for (const { claim, done } of operations) {
+      if (claim !== null) done('', { messages, heldBack }, refused === '' ? undefined : refused);
+      else done(letters[letter] ?? '0', nothing, letters[letter++] === 'e' ? errors.shift() : undefined);
+    }
+  }
+
+  /** What waits is not for the one who follows. */
+  #strike(): void {
+    for (const { done } of this.#queue.splice(0)) done('!', nothing, undefined);
+  }
+}
+
+function isOfWrongType(error: unknown): error is StoreError {
+  return (
+    error instanceof StoreError && error.cause instanceof Error && /\bWRONGTYPE\b/.test(error.cause.message)
+  );
+}
+
+const nothing: Claimed = { messages: [], heldBack: false };
+
+function isClaim({ claim }: Operation): boolean {
+  return claim !== null;
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;

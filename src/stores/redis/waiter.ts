@@ -1,0 +1,121 @@
+// Waiting for a message of one list without polling: the server moves the next one to where we take it from, for one waiter at a
+// time, and keeps it there should its answer be lost.
+
+import { backoffDelay } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { type RedisConnection, ReplyLost } from './client/connection.ts';
+
+/** How long one read blocks, seconds: also how soon a connection that is dead or deaf is noticed. */
+const blockSeconds = 5;
+const graceMs = 3000;
+
+/** Milliseconds after which a blocking read of one who vanished has surely ended. */
+export const longestReadMs: number = blockSeconds * 1000 + graceMs;
+
+export interface WaiterParts {
+  /** Its own: a blocking read holds up all behind it. */
+  readonly connection: RedisConnection;
+  readonly source: string;
+  /** Where to, for the consumer of now; null while there is none. */
+  readonly taken: () => string | null;
+  readonly clock: Clock;
+  readonly onMessage: (stored: Buffer, taken: string, waitedMs: number) => void;
+  /** A read ended without our knowing whether it took something. It waits no longer until it is told to. */
+  readonly onDoubt: () => void;
+}
+
+export class Waiter {
+  readonly #parts: WaiterParts;
+  readonly #closing = new AbortController();
+  readonly #deafen: () => void;
+  #wanted = false;
+  /** The number by which the server knows this connection, while a read may be under way. */
+  #client = '';
+  /** The same, once it was asked for: another one when the connection is made anew. */
+  #known = '';
+  #reading: Promise<void> | null = null;
+
+  constructor(parts: WaiterParts) {
+    this.#parts = parts;
+    this.#deafen = parts.connection.onState(() => {
+      this.#known = '';
+    });
+  }
+
+  /** Waits from now on, for one message. */
+  want(): void {
+    this.#wanted = true;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = null;
+      if (this.#wanted) this.want(); // asked for just as it ended
+    });
+  }
+
+  get reading(): boolean {
+    return this.#reading !== null;
+  }
+
+  /** Waits no longer. The promise resolves when the read has ended. */
+  async stop(control: RedisConnection): Promise<void> {
+    this.#wanted = false;
+    // Cut and made anew at the wrong moment, the connection has a number that we do not know; then the read ends by itself.
+    for (let pauseMs = 2; this.#reading !== null && !this.#wanted; pauseMs = Math.min(pauseMs * 2, 250)) {
+      const over = this.#reading.then(() => true);
+      // Without the right to do so the read ends by itself, soon.
+      const told =
+        this.#client === '' ||
+        (await control
+          .call(['CLIENT', 'UNBLOCK', this.#client], { timeoutMs: 1000 })
+          .then((count) => Number(count) === 1)
+          .catch(() => true));
+      // Not blocked yet, or not any more.
+      if (told ? await over : await Promise.race([over, this.#parts.clock.sleep(pauseMs)])) return;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#wanted = false;
+    this.#closing.abort();
+    this.#deafen();
+    await this.#parts.connection.close();
+    await this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    const { connection, source, taken, clock, onMessage, onDoubt } = this.#parts;
+    for (let failures = 0; this.#wanted; ) {
+      try {
+        if (this.#known === '')
+          this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: longestReadMs }));
+        const to = taken();
+        if (!this.#wanted || to === null) {
+          this.#wanted = false;
+          return;
+        }
+        this.#client = this.#known;
+        const since = clock.monotonic();
+        const stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
+          buffers: true,
+          timeoutMs: longestReadMs,
+        });
+        this.#client = '';
+        failures = 0;
+        if (!Buffer.isBuffer(stored)) continue;
+        this.#wanted = false;
+        onMessage(stored, to, clock.monotonic() - since);
+      } catch (error) {
+        const mayHaveRead = this.#client !== '' && error instanceof ReplyLost;
+        this.#client = '';
+        if (this.#closing.signal.aborted) return;
+        if (mayHaveRead) {
+          this.#wanted = false;
+          onDoubt();
+          return;
+        }
+        await clock.sleep(backoffDelay(patience, failures++), this.#closing.signal).catch(() => undefined);
+      }
+    }
+  }
+}
+
+const patience = { factor: 50, maximum: 1000, jitter: true } as const;

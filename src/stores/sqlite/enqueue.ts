@@ -1,0 +1,128 @@
+// Putting messages into queues of the embedded store, and ringing for those who wait for them.
+
+import { encodeEnvelope } from '../../protocol/envelope.ts';
+import { isSuspect } from '../quarantine.ts';
+import { checkQueueName } from '../reserved-names.ts';
+import type { StoreWrite } from '../store-write.ts';
+import type { Publication } from '../transport.ts';
+import type { SqliteStore, Transaction } from './sqlite.ts';
+
+/** A message about to be put into its queue. */
+export interface MessageRow {
+  readonly queue: string;
+  readonly priority: number;
+  readonly envelope: string | Uint8Array;
+  /** Milliseconds since 1970; null = now. */
+  readonly due: number | null;
+  readonly write: StoreWrite | undefined;
+}
+
+/** A publication as it is stored; encoded outside the transaction, which is to be short. */
+export function toRow(publication: Publication, now: number): MessageRow {
+  checkQueueName(publication.queue);
+  const due = publication.eta?.getTime() ?? null;
+  return {
+    queue: publication.queue,
+    priority: publication.message.properties.priority,
+    envelope: encodeEnvelope(publication.message, { bodyEncoding: 'utf-8' }),
+    due: due !== null && due > now ? due : null,
+    write: publication.write,
+  };
+}
+
+/** Puts a message into its queue, unless what goes with it says that it is there already. Rings one who waits for it. */
+export function insertMessage(transaction: Transaction, store: SqliteStore, row: MessageRow): void {
+  if (row.write !== undefined && !applyWrite(transaction, store, row.write)) return;
+  const { sql } = transaction;
+  const insert = sql('INSERT INTO message (queue, priority, envelope) VALUES (?, ?, ?)');
+  const seq = insert.run(row.queue, row.priority, row.envelope).lastInsertRowid;
+  makeReady(
+    transaction,
+    store,
+    { queue: row.queue, priority: row.priority, seq: Number(seq), strikes: 0 },
+    row.due,
+  );
+}
+
+/** Makes a companion write; false: what it would create is there already. */
+export function applyWrite(transaction: Transaction, store: SqliteStore, write: StoreWrite): boolean {
+  if (write.store !== store)
+    throw new TypeError('a write made for another store cannot travel with this settlement');
+  // `store` is the proof that the write was made by a driver of this store, for its transactions.
+  return write.apply(transaction as never);
+}
+
+/** Where a message stands in line. */
+export interface Place {
+  readonly queue: string;
+  readonly priority: number;
+  readonly seq: number;
+  /** Owners that died holding it. */
+  readonly strikes: number;
+}
+
+/** Lets a message be claimed now, or not before `due`. */
+export function makeReady(
+  transaction: Transaction,
+  store: SqliteStore,
+  place: Place,
+  due: number | null,
+): void {
+  const { sql } = transaction;
+  if (due === null) {
+    const line = isSuspect(place.strikes) ? 'suspect' : 'ready';
+    sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(place.queue, place.priority, place.seq);
+    ringFor(transaction, store, place.queue);
+  } else {
+    const before = sql('SELECT due FROM scheduled ORDER BY due LIMIT 1').get()?.due;
+    sql('INSERT INTO scheduled VALUES (?, ?)').run(due, place.seq);
+    if (before === undefined || due < Number(before)) ringForTimer(transaction, store);
+  }
+}
+
+/**
+ * Rings one of the consumers that found this queue empty, after the commit, and takes it off the list: one message
+ * wakes one worker. Both sides look and write under SQLite's write lock, so no ring is ever missed.
+ */
+export function ringFor(transaction: Transaction, store: SqliteStore, queue: string): void {
+  const nobody = nobodyWaits(queue);
+  if (transaction.memo.has(nobody)) return;
+  const next = transaction.sql('SELECT owner, consumer FROM waiting WHERE queue = ? LIMIT 1').get(queue);
+  if (next === undefined) {
+    transaction.memo.set(nobody, true);
+    return;
+  }
+  const owner = Number(next.owner);
+  const consumer = Number(next.consumer);
+  transaction.sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, consumer);
+  store.peers.ringOnCommit(transaction, owner, `ready ${consumer}`);
+}
+
+/** Puts a consumer on the list of those to be rung for a message of this queue. */
+export function wait(transaction: Transaction, queue: string, owner: number, consumer: number): void {
+  transaction.sql('INSERT INTO waiting VALUES (?, ?, ?)').run(queue, owner, consumer);
+  transaction.memo.delete(nobodyWaits(queue));
+}
+
+/** Remembered within a transaction. */
+function nobodyWaits(queue: string): string {
+  return `nobody waits for ${queue}`;
+}
+
+/** Whether there is a message to claim in a queue. */
+export const anyReady: string = `SELECT 1 FROM ready WHERE queue = ?1 UNION ALL SELECT 1 FROM suspect WHERE queue = ?1 LIMIT 1`;
+
+/** Rings for each queue that somebody waits for though it is not empty. */
+export function ringForAll(transaction: Transaction, store: SqliteStore): void {
+  const { sql } = transaction;
+  for (const { queue } of sql('SELECT DISTINCT queue FROM waiting').all()) {
+    if (sql(anyReady).get(String(queue))) ringFor(transaction, store, String(queue));
+  }
+}
+
+/** Something is due before all else: those who wait set their timers anew. They stay on the list. */
+function ringForTimer(transaction: Transaction, store: SqliteStore): void {
+  for (const { owner } of transaction.sql('SELECT DISTINCT owner FROM waiting').all()) {
+    store.peers.ringOnCommit(transaction, Number(owner), 'timer');
+  }
+}

@@ -1,0 +1,59 @@
+// The tables of the embedded store that move messages.
+import { suspectAfter } from '../quarantine.ts';
+
+/**
+ * A message's bytes are written once and never rewritten: what changes while it waits and runs (ready, claimed,
+ * scheduled) are small rows in tables of their own. That halves what a task costs the log.
+ *
+ * What becomes of a dead worker's messages is a trigger, so that whoever notices the death does all of it, in the
+ * transaction in which the dead one is struck off.
+ */
+export const messageSchema: readonly string[] = [
+  `
+CREATE TABLE message (
+  seq INTEGER PRIMARY KEY,             -- the order in its queue
+  queue TEXT NOT NULL,
+  priority INTEGER NOT NULL,           -- 0 is most urgent
+  strikes INTEGER NOT NULL DEFAULT 0,  -- owners that died holding it
+  parks INTEGER NOT NULL DEFAULT 0,    -- times it was put aside
+  redelivered INTEGER NOT NULL DEFAULT 0,
+  envelope NOT NULL                    -- kombu's JSON: TEXT if we wrote it, a BLOB if anybody else's bytes
+);
+CREATE TABLE ready (
+  queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (queue, priority, seq)
+) WITHOUT ROWID;
+CREATE TABLE suspect (                 -- ready, but two owners died holding it: see isSuspect
+  queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (queue, priority, seq)
+) WITHOUT ROWID;
+CREATE TABLE scheduled (
+  due INTEGER NOT NULL,                -- milliseconds since 1970
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (due, seq)
+) WITHOUT ROWID;
+CREATE TABLE claim (
+  seq INTEGER PRIMARY KEY,
+  owner INTEGER NOT NULL               -- peer.id
+);
+CREATE TABLE waiting (                 -- consumers that found their queues empty and want to be rung, once
+  queue TEXT NOT NULL, owner INTEGER NOT NULL, consumer INTEGER NOT NULL,
+  PRIMARY KEY (queue, owner, consumer)
+) WITHOUT ROWID;
+CREATE TABLE dead (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  queue TEXT NOT NULL, priority INTEGER NOT NULL, strikes INTEGER NOT NULL,
+  reason TEXT NOT NULL, detail TEXT NOT NULL, died_at INTEGER NOT NULL,
+  envelope NOT NULL
+);
+CREATE TRIGGER bury_worker AFTER DELETE ON peer BEGIN
+  UPDATE message SET strikes = strikes + 1, redelivered = 1
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id);
+  INSERT INTO ready SELECT queue, priority, seq FROM message
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND strikes < ${suspectAfter};
+  INSERT INTO suspect SELECT queue, priority, seq FROM message
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND strikes >= ${suspectAfter};
+  DELETE FROM claim WHERE owner = OLD.id;
+  DELETE FROM waiting WHERE owner = OLD.id;
+END;`,
+];

@@ -1,0 +1,285 @@
+// The embedded result backend: records in the same SQLite file as the messages, or in one of its own.
+
+import { StoreError } from '../../errors.ts';
+import { Alarm } from '../../lib/alarm.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
+import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
+import type { Locks } from '../locks.ts';
+import { inOrder, type StoreWrite } from '../store-write.ts';
+import { SqliteStore, type Statement, type StoreOptions, type Transaction } from './sqlite.ts';
+import { chordSchema, SqliteChords } from './sqlite-chords.ts';
+
+const resultSchema: readonly string[] = [
+  `
+CREATE TABLE result (
+  task_id TEXT PRIMARY KEY,       -- time-ordered (UUID 7) if we made it: new rows stay together
+  status TEXT NOT NULL,
+  change INTEGER NOT NULL,        -- counts up with each write, from anywhere: what a watcher compares
+  expires INTEGER NOT NULL,       -- milliseconds since 1970
+  meta TEXT NOT NULL              -- Celery's JSON
+) WITHOUT ROWID;
+CREATE INDEX result_expires ON result (expires);
+CREATE TABLE watcher (            -- who wants to be rung, once, when this record changes
+  task_id TEXT NOT NULL, owner INTEGER NOT NULL,
+  PRIMARY KEY (task_id, owner)
+) WITHOUT ROWID;
+CREATE TRIGGER bury_watcher AFTER DELETE ON peer BEGIN
+  DELETE FROM watcher WHERE owner = OLD.id;
+END;`,
+];
+
+/** Remembered within a transaction. */
+const nobody = 'nobody watches results';
+
+/** Never: beyond any clock, and still a safe integer. */
+const never = Number.MAX_SAFE_INTEGER;
+/** A task that was sent and never ended is remembered at least this long, milliseconds. */
+const sentKeptMs = 7 * 24 * 3600 * 1000;
+/** How long a watcher trusts that it would be rung, milliseconds. */
+const glanceMs = 2000;
+const expireBatch = 500;
+
+export interface SqliteBackendOptions extends StoreOptions {
+  /** How long records are kept after the task ended, milliseconds; null = for ever. */
+  readonly expiresMs: number | null;
+}
+
+/**
+ * Opens the backend over a SQLite file, making it if needed, or over a store that is open already.
+ * @throws StoreError when the file cannot be opened, is no database, or is a newer version's.
+ */
+export async function openSqliteBackend(
+  at: string | SqliteStore,
+  options: SqliteBackendOptions,
+): Promise<ResultBackend> {
+  const store = typeof at === 'string' ? await SqliteStore.open(at, options) : at.retain();
+  await store.migrate('result', resultSchema);
+  await store.migrate('chord', chordSchema);
+  return new SqliteBackend(store, options.expiresMs, options.clock ?? systemClock);
+}
+
+type Look =
+  | { readonly kind: 'changed'; readonly change: number; readonly record: ResultRecord }
+  | { readonly kind: 'same' };
+
+class SqliteBackend implements ResultBackend {
+  readonly name = 'sqlite';
+  readonly features: ResultBackendFeatures = {
+    multiProcess: true,
+    remembersSent: true,
+    sweeps: true,
+    chords: true,
+  };
+  readonly store: SqliteStore;
+  readonly chords: SqliteChords;
+  readonly #expiresMs: number | null;
+  readonly #clock: Clock;
+  /** The local watchers of each record: one row in the store serves them all. */
+  readonly #alarms = new Map<string, Set<Alarm>>();
+  readonly #unlisten: () => void;
+  readonly #sweeper: NodeJS.Timeout | null;
+  #closed = false;
+
+  constructor(store: SqliteStore, expiresMs: number | null, clock: Clock) {
+    this.store = store;
+    this.#expiresMs = expiresMs;
+    this.#clock = clock;
+    this.chords = new SqliteChords(store, { expiryOfOpen: () => this.#expiryOfUnended() }, clock);
+    this.#unlisten = store.peers.listen({
+      onRing: (text) => {
+        if (text.startsWith('result ')) this.#alarm(text.slice('result '.length));
+      },
+      onStruckOff: () => {
+        for (const id of this.#alarms.keys()) this.#alarm(id);
+      },
+    });
+    // Often enough that what expired is gone within a tenth of its time, and never a burden.
+    const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? sentKeptMs) / 10));
+    this.#sweeper = setInterval(() => void this.expire().catch(() => {}), everyMs).unref();
+  }
+
+  async put(record: ResultRecord): Promise<void> {
+    const write = this.writeOf(record);
+    // A passing state is worth no disk flush: what ran when the power went is run again.
+    await this.store.write(isReady(record.status), (transaction) => write.apply(transaction as never));
+  }
+
+  writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite {
+    const meta = encodeResult(record);
+    const expires = this.#expiryOf(record);
+    const apply = (transaction: Transaction): boolean => this.#put(transaction, record, meta, expires);
+    return inOrder(
+      { store: this.store, apply },
+      more.map((each) => this.writeOf(each)),
+    );
+  }
+
+  writeOfSent(record: ResultRecord): StoreWrite {
+    const meta = encodeResult(record);
+    const expires = this.#expiryOf(record);
+    const apply = ({ sql }: Transaction): boolean => {
+      const row = [record.taskId, record.status, firstChange(), expires, meta, this.#clock.now()];
+      return Number(sql(upsert('expires <= ?6')).run(...row).changes) > 0;
+    };
+    return { store: this.store, apply };
+  }
+
+  async forgetPending(ids: readonly string[]): Promise<void> {
+    await this.store.write(false, ({ sql }) => {
+      for (const id of ids) sql("DELETE FROM result WHERE task_id = ? AND status = 'PENDING'").run(id);
+    });
+    await this.store.shrink();
+  }
+
+  async get(id: string): Promise<ResultRecord | undefined> {
+    return this.store.read((sql) => this.#row(sql, id))?.record;
+  }
+
+  async *watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
+    let seen = 0;
+    while (!signal.aborted && !this.#closed) {
+      const next = await this.#nextChange(id, seen, signal);
+      if (next === undefined) return;
+      seen = next.change;
+      yield next.record;
+      if (isReady(next.record.status)) return;
+    }
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { openSqliteLocks } = await import('./sqlite-locks.ts');
+    return openSqliteLocks(this.store);
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openSqliteLimits } = await import('./sqlite-limits.ts');
+    return openSqliteLimits(this.store, options);
+  }
+
+  forget(id: string): Promise<boolean> {
+    return this.store.write(true, (transaction) => {
+      const { changes } = transaction.sql('DELETE FROM result WHERE task_id = ?').run(id);
+      return Number(changes) > 0;
+    });
+  }
+
+  async expire(now: Date = new Date(this.#clock.now())): Promise<number> {
+    for (let total = 0; ; ) {
+      const expired = `SELECT task_id FROM result WHERE expires <= ? LIMIT ${expireBatch}`;
+      const changes = await this.store.write(false, ({ sql }) =>
+        Number(sql(`DELETE FROM result WHERE task_id IN (${expired})`).run(now.getTime()).changes),
+      );
+      const chords = await this.chords.expire(now.getTime(), expireBatch);
+      total += changes;
+      if (changes < expireBatch && chords < expireBatch) return total;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#unlisten();
+    for (const id of [...this.#alarms.keys()]) this.#alarm(id);
+    await this.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
+  #put(transaction: Transaction, record: ResultRecord, meta: string, expires: number): boolean {
+    const { sql } = transaction;
+    const replaceable = isReady(record.status)
+      ? "status <> 'SUCCESS'"
+      : "status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')";
+    const row = [record.taskId, record.status, firstChange(), expires, meta, this.#clock.now()];
+    const { changes } = sql(upsert(`${replaceable} OR expires <= ?6`)).run(...row);
+    if (Number(changes) === 0) return false;
+    this.#ringWatchers(transaction, record.taskId);
+    return true;
+  }
+
+  #ringWatchers(transaction: Transaction, id: string): void {
+    const { sql, memo } = transaction;
+    if (!memo.has(nobody)) memo.set(nobody, sql('SELECT 1 FROM watcher LIMIT 1').get() === undefined);
+    if (memo.get(nobody) === true) return;
+    for (const { owner } of sql('DELETE FROM watcher WHERE task_id = ? RETURNING owner').all(id)) {
+      this.store.peers.ringOnCommit(transaction, Number(owner), `result ${id}`);
+    }
+  }
+
+  #row(sql: (text: string) => Statement, id: string): { change: number; record: ResultRecord } | undefined {
+    const row = sql('SELECT change, expires, meta FROM result WHERE task_id = ?').get(id);
+    if (row === undefined || Number(row.expires) <= this.#clock.now()) return undefined;
+    const decoded = decodeResult(String(row.meta));
+    if (!decoded.ok) throw new StoreError(`the record of task ${id} is damaged: ${decoded.refusal.detail}`);
+    return { change: Number(row.change), record: decoded.value };
+  }
+
+  #expiryOf(record: ResultRecord): number {
+    if (this.#expiresMs === null) return never;
+    return isReady(record.status) ? this.#clock.now() + this.#expiresMs : this.#expiryOfUnended();
+  }
+
+  #expiryOfUnended(): number {
+    return this.#expiresMs === null ? never : this.#clock.now() + Math.max(this.#expiresMs, sentKeptMs);
+  }
+
+  /** The record once it differs from what was seen; undefined when `signal` is aborted first. */
+  async #nextChange(
+    id: string,
+    seen: number,
+    signal: AbortSignal,
+  ): Promise<{ change: number; record: ResultRecord } | undefined> {
+    const alarm = new Alarm(this.#clock);
+    const alarms = this.#alarms.get(id) ?? new Set();
+    this.#alarms.set(id, alarms.add(alarm));
+    signal.addEventListener('abort', alarm.ring, { once: true });
+    try {
+      const now = this.store.read((sql) => this.#row(sql, id));
+      if (now !== undefined && now.change !== seen) return now;
+      const owner = await this.store.peers.id();
+      while (!signal.aborted && !this.#closed) {
+        const look = await this.store.write(false, (transaction) => this.#look(transaction, id, seen, owner));
+        if (look.kind === 'changed') return look;
+        await alarm.sleep(glanceMs);
+      }
+      return undefined;
+    } finally {
+      signal.removeEventListener('abort', alarm.ring);
+      alarms.delete(alarm);
+      if (alarms.size === 0 && this.#alarms.get(id) === alarms) this.#alarms.delete(id);
+    }
+  }
+
+  /** In one transaction: see the change, or be on the list of those to be rung. */
+  #look(transaction: Transaction, id: string, seen: number, owner: number): Look {
+    const row = this.#row(transaction.sql, id);
+    if (row !== undefined && row.change !== seen) return { kind: 'changed', ...row };
+    transaction.sql('INSERT OR IGNORE INTO watcher VALUES (?, ?)').run(id, owner);
+    transaction.memo.delete(nobody);
+    return { kind: 'same' };
+  }
+
+  #alarm(id: string): void {
+    for (const alarm of this.#alarms.get(id) ?? []) alarm.ring();
+  }
+}
+
+/** Writes a record that is not there, or may be replaced; what has expired is not there. */
+function upsert(replaceable: string): string {
+  return `INSERT INTO result VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (task_id) DO UPDATE SET
+      status = excluded.status, change = change + 1, expires = excluded.expires, meta = excluded.meta
+    WHERE ${replaceable}`;
+}
+
+/** Where a record begins to count its changes: anywhere, so that one made anew does not look like the one forgotten. */
+function firstChange(): number {
+  return Math.floor(Math.random() * 2 ** 52);
+}

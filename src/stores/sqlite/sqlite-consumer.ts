@@ -1,0 +1,281 @@
+// A worker's side of the embedded transport: claiming, waiting for messages, and what is held.
+
+import { Alarm } from '../../lib/alarm.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { Quarantine } from '../quarantine.ts';
+import type { ConsumeOptions, Consumer, Delivery } from '../transport.ts';
+import { anyReady, makeReady, ringFor, wait } from './enqueue.ts';
+import type { SqliteStore, Transaction } from './sqlite.ts';
+import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
+
+/** How long a waiting consumer trusts that it would be rung, milliseconds: the bound for what no ring can tell of. */
+const glanceMs = 1000;
+/** At most this many due messages are moved to their queues by one claim. */
+const promoteBatch = 1000;
+
+let consumers = 0;
+
+type Claim =
+  | { readonly kind: 'struck-off' }
+  | { readonly kind: 'claimed'; readonly rows: readonly ClaimedRow[] }
+  /** Nothing is to be taken now, for the sake of suspects. */
+  | { readonly kind: 'later'; readonly ms: number }
+  | { readonly kind: 'empty' };
+
+export class SqliteConsumer implements Consumer {
+  readonly #store: SqliteStore;
+  readonly #clock: Clock;
+  readonly #queues: readonly string[];
+  readonly #number = ++consumers;
+  readonly #held = new Set<SqliteDelivery>();
+  readonly #unlisten: () => void;
+  readonly #onClose: () => void;
+  readonly #closing = new AbortController();
+  #turn = 0;
+  readonly #quarantine: Quarantine;
+  /** What the claims under way sleep on. */
+  readonly #alarms = new Set<Alarm>();
+  #idle: (() => void) | null = null;
+
+  constructor(store: SqliteStore, clock: Clock, options: ConsumeOptions, onClose: () => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#queues = options.queues;
+    this.#quarantine = new Quarantine(clock, options.quarantineMs);
+    this.#onClose = onClose;
+    this.#unlisten = store.peers.listen({
+      onRing: (text) => {
+        if (text === 'timer' || text === `ready ${this.#number}`) this.#wake();
+      },
+      onStruckOff: () => {
+        for (const delivery of this.#held) delivery.lose();
+        this.#held.clear();
+        this.#quarantine.reset();
+        this.#wake();
+      },
+    });
+  }
+
+  async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
+    const alarm = new Alarm(this.#clock);
+    this.#alarms.add(alarm);
+    // Not AbortSignal.any(): each leaves something behind in a signal that lives as long as the worker (Node 20).
+    signal.addEventListener('abort', alarm.ring, { once: true });
+    let listed = false;
+    try {
+      while (!signal.aborted && !this.#closing.signal.aborted) {
+        const { aloneMs } = this.#quarantine;
+        if (aloneMs > 0 && capacity() > 0) {
+          await alarm.sleep(aloneMs);
+          continue;
+        }
+        const owner = await this.#store.peers.id();
+        const claim = await this.#store.write(false, (transaction) =>
+          this.#claim(transaction, owner, capacity()),
+        );
+        if (claim.kind === 'claimed') return this.#hold(claim.rows, owner);
+        if (claim.kind === 'struck-off') await this.#store.peers.sweep();
+        else if (claim.kind === 'later') await alarm.sleep(Math.min(claim.ms, glanceMs));
+        else {
+          listed = true;
+          await this.#waitForWork(alarm, signal);
+        }
+      }
+      // Another claim of this consumer goes on waiting in the same place, and was rung if this one was.
+      if (listed && this.#alarms.size === 1 && !this.#closing.signal.aborted) await this.#leave([]);
+      return [];
+    } finally {
+      signal.removeEventListener('abort', alarm.ring);
+      this.#alarms.delete(alarm);
+      if (this.#alarms.size === 0) this.#idle?.();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#wake();
+    // A claim under way is finished first, so that what it took is known and given back.
+    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    this.#unlisten();
+    const held = [...this.#held];
+    this.#held.clear();
+    await this.#leave(held);
+    this.#onClose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #hold(rows: readonly ClaimedRow[], owner: number): SqliteDelivery[] {
+    return rows.map((row) => {
+      const delivery = new SqliteDelivery(this.#store, this.#clock, row, owner, () => this.#letGo(delivery));
+      this.#quarantine.took(row.strikes);
+      this.#held.add(delivery);
+      return delivery;
+    });
+  }
+
+  #letGo(delivery: SqliteDelivery): void {
+    if (this.#held.delete(delivery) && this.#quarantine.letGo(delivery.strikes)) this.#wake();
+  }
+
+  /** Waits no longer, and gives these back. If it was rung just now, another is rung in its place. */
+  async #leave(held: readonly SqliteDelivery[]): Promise<void> {
+    const owner = await this.#store.peers.id();
+    await this.#store.write(held.length > 0, (transaction) => {
+      transaction.sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, this.#number);
+      for (const delivery of held) delivery.giveBack(transaction);
+      this.#passOn(transaction);
+    });
+  }
+
+  /** In one transaction: take what there is, or be on the list of those to be rung. */
+  #claim(transaction: Transaction, owner: number, capacity: number): Claim {
+    const { sql } = transaction;
+    if (!this.#store.peers.isListed(transaction, owner)) return { kind: 'struck-off' };
+    sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, this.#number);
+    if (capacity <= 0) return { kind: 'claimed', rows: [] };
+    promote(transaction, this.#store, this.#clock.now());
+    const rows: ClaimedRow[] = [];
+    const suspect = this.#quarantine.holdsSuspect ? undefined : this.#firstSuspect(transaction);
+    const may = this.#quarantine.look(suspect !== undefined);
+    if (may.suspect && suspect !== undefined) rows.push(takeSuspect(transaction, owner, suspect));
+    while (may.others && rows.length < capacity) {
+      const head = this.#mostUrgent(transaction);
+      if (head === undefined) break;
+      rows.push(...take(transaction, owner, head.queue, head.priority, capacity - rows.length));
+    }
+    if (may.againMs !== null) {
+      // It may have been rung for what it leaves.
+      this.#passOn(transaction);
+      return { kind: 'later', ms: may.againMs };
+    }
+    if (rows.length === 0) {
+      for (const queue of this.#queues) wait(transaction, queue, owner, this.#number);
+      return { kind: 'empty' };
+    }
+    if (rows.length === capacity || may.suspect) this.#passOn(transaction);
+    return { kind: 'claimed', rows };
+  }
+
+  #firstSuspect({ sql }: Transaction): ClaimedRow | undefined {
+    for (const queue of this.#queues) {
+      const found = sql(
+        `${claimed} FROM suspect JOIN message USING (seq) WHERE suspect.queue = ? LIMIT 1`,
+      ).all(queue);
+      const [row] = found as unknown as readonly ClaimedRow[]; // the columns are the query's own
+      if (row !== undefined) return row;
+    }
+    return undefined;
+  }
+
+  /** The queue whose first message is most urgent; among equals each in turn (round robin, as kombu). */
+  #mostUrgent({ sql }: Transaction): { queue: string; priority: number } | undefined {
+    let best: { queue: string; priority: number } | undefined;
+    for (let index = 0; index < this.#queues.length; index++) {
+      const queue = this.#queues[(this.#turn + index) % this.#queues.length] ?? '';
+      const priority = sql('SELECT priority FROM ready WHERE queue = ? ORDER BY priority LIMIT 1').get(
+        queue,
+      )?.priority;
+      if (priority === undefined) continue;
+      if (best === undefined || Number(priority) < best.priority)
+        best = { queue, priority: Number(priority) };
+    }
+    if (best !== undefined) this.#turn = this.#queues.indexOf(best.queue) + 1;
+    return best;
+  }
+
+  /** What this one does not take is rung for with those who wait. */
+  #passOn(transaction: Transaction): void {
+    for (const queue of this.#queues) {
+      if (transaction.sql('SELECT 1 FROM waiting WHERE queue = ? LIMIT 1').get(queue) === undefined) continue;
+      if (transaction.sql(anyReady).get(queue)) ringFor(transaction, this.#store, queue);
+    }
+  }
+
+  async #waitForWork(alarm: Alarm, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#closing.signal.aborted) {
+      const due = this.#nextDue();
+      const ms = due === null ? glanceMs : Math.min(glanceMs, Math.max(0, due - this.#clock.now()));
+      if ((await alarm.sleep(ms)) || this.#hasWork()) return;
+    }
+  }
+
+  #wake(): void {
+    for (const alarm of this.#alarms) alarm.ring();
+  }
+
+  #nextDue(): number | null {
+    const row = this.#store.read((sql) => sql('SELECT due FROM scheduled ORDER BY due LIMIT 1').get());
+    return row === undefined ? null : Number(row.due);
+  }
+
+  /** A look without the write lock, so that many whose timers end together do not queue up for it. */
+  #hasWork(): boolean {
+    const due = this.#nextDue();
+    if (due !== null && due <= this.#clock.now()) return true;
+    const any = this.#quarantine.holdsSuspect ? 'SELECT 1 FROM ready WHERE queue = ? LIMIT 1' : anyReady;
+    return this.#queues.some((queue) => this.#store.read((sql) => sql(any).get(queue)) !== undefined);
+  }
+}
+
+/** Moves what is due from the schedule to its queue. */
+function promote(transaction: Transaction, store: SqliteStore, now: number): void {
+  const { sql } = transaction;
+  const due = sql(
+    `SELECT due, seq, queue, priority, strikes FROM scheduled JOIN message USING (seq) WHERE due <= ? ORDER BY due LIMIT ${promoteBatch}`,
+  ).all(now);
+  for (const row of due) {
+    sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(row.due ?? null, row.seq ?? null);
+    makeReady(
+      transaction,
+      store,
+      {
+        queue: String(row.queue),
+        priority: Number(row.priority),
+        seq: Number(row.seq),
+        strikes: Number(row.strikes),
+      },
+      null,
+    );
+  }
+}
+
+/** What is read of a message that is claimed. */
+const claimed = 'SELECT message.seq, message.queue, message.priority, strikes, parks, redelivered, envelope';
+
+function takeSuspect({ sql }: Transaction, owner: number, row: ClaimedRow): ClaimedRow {
+  const { seq, queue, priority } = row;
+  sql('INSERT INTO claim VALUES (?, ?)').run(seq, owner);
+  sql('DELETE FROM suspect WHERE queue = ? AND priority = ? AND seq = ?').run(queue, priority, seq);
+  return row;
+}
+
+/** Claims the first messages of one queue and priority. */
+function take(
+  { sql }: Transaction,
+  owner: number,
+  queue: string,
+  priority: number,
+  limit: number,
+): readonly ClaimedRow[] {
+  const rows = sql(
+    `${claimed} FROM ready JOIN message USING (seq)
+     WHERE ready.queue = ? AND ready.priority = ? ORDER BY seq LIMIT ?`,
+  ).all(queue, priority, limit) as unknown as readonly ClaimedRow[]; // the columns are the query's own
+  const last = rows.at(-1)?.seq;
+  if (last === undefined) {
+    // A place in line without a message: somebody else has written into the tables.
+    sql('DELETE FROM ready WHERE queue = ? AND priority = ? AND seq NOT IN (SELECT seq FROM message)').run(
+      queue,
+      priority,
+    );
+    return [];
+  }
+  const through = 'queue = ? AND priority = ? AND seq <= ?';
+  sql(`INSERT INTO claim SELECT seq, ? FROM ready WHERE ${through}`).run(owner, queue, priority, last);
+  sql(`DELETE FROM ready WHERE ${through}`).run(queue, priority, last);
+  return rows;
+}

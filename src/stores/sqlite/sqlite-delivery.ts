@@ -1,0 +1,161 @@
+// A message of the embedded store that this process holds.
+
+import { LeaseLostError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { Delivery, Settlement } from '../transport.ts';
+import { applyWrite, insertMessage, type MessageRow, makeReady, toRow } from './enqueue.ts';
+import type { SqliteStore, Transaction } from './sqlite.ts';
+
+/** A claimed message as it is stored. */
+export interface ClaimedRow {
+  readonly seq: number;
+  readonly queue: string;
+  readonly priority: number;
+  readonly strikes: number;
+  readonly parks: number;
+  readonly redelivered: number;
+  readonly envelope: string | Uint8Array;
+}
+
+export class SqliteDelivery implements Delivery {
+  readonly #store: SqliteStore;
+  readonly #clock: Clock;
+  readonly #row: ClaimedRow;
+  readonly #owner: number;
+  readonly #onSettled: () => void;
+  #message: Decoded<WireMessage> | undefined;
+  #lost: AbortController | undefined;
+  #isLost = false;
+  #settled = false;
+  #givenBack = false;
+
+  constructor(store: SqliteStore, clock: Clock, row: ClaimedRow, owner: number, onSettled: () => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#row = row;
+    this.#owner = owner;
+    this.#onSettled = onSettled;
+  }
+
+  get queue(): string {
+    return this.#row.queue;
+  }
+
+  get strikes(): number {
+    return this.#row.strikes;
+  }
+
+  get parks(): number {
+    return this.#row.parks;
+  }
+
+  get redelivered(): boolean {
+    if (this.#row.redelivered !== 0) return true;
+    const { message } = this;
+    return message.ok && message.value.properties.deliveryInfo.redelivered === true;
+  }
+
+  get raw(): Uint8Array {
+    const { envelope } = this.#row;
+    return typeof envelope === 'string' ? Buffer.from(envelope) : envelope;
+  }
+
+  get message(): Decoded<WireMessage> {
+    const message = this.#message ?? decodeEnvelope(this.#row.envelope);
+    this.#message = message;
+    return message;
+  }
+
+  get lost(): AbortSignal {
+    this.#lost ??= new AbortController();
+    if (this.#isLost) this.#lost.abort(new LeaseLostError());
+    return this.#lost.signal;
+  }
+
+  async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
+    if (this.#givenBack) return 'fenced';
+    if (this.#settled) throw new TypeError('a delivery is settled once');
+    this.#settled = true;
+    const now = this.#clock.now();
+    const publish =
+      settlement.kind === 'ack' ? (settlement.publish ?? []).map((each) => toRow(each, now)) : [];
+    // Giving back needs no disk: a loss of power gives everything back anyway.
+    const durable = settlement.kind !== 'release';
+    try {
+      const done = await this.#store.write(durable, (transaction) =>
+        this.#settle(transaction, settlement, publish, now),
+      );
+      this.#onSettled();
+      return done ? 'settled' : 'fenced';
+    } catch (error) {
+      this.#settled = false; // nothing was written: it may be tried again
+      throw error;
+    }
+  }
+
+  /** The lease has passed to another. */
+  lose(): void {
+    this.#isLost = true;
+    this.#lost?.abort(new LeaseLostError());
+  }
+
+  /** Puts it back to the front of its queue if it is still held. */
+  giveBack(transaction: Transaction): void {
+    this.#givenBack = true;
+    if (this.#unclaim(transaction)) this.#release(transaction, null, {});
+  }
+
+  /** Everything in one transaction, and only if the lease is still ours: the fence. */
+  #settle(
+    transaction: Transaction,
+    settlement: Settlement,
+    publish: readonly MessageRow[],
+    now: number,
+  ): boolean {
+    if (!this.#unclaim(transaction)) return false;
+    if (settlement.kind === 'release') {
+      const due = settlement.until?.getTime() ?? null;
+      this.#release(transaction, due !== null && due > now ? due : null, settlement);
+      return true;
+    }
+    const { sql } = transaction;
+    const { seq, queue, priority, strikes, envelope } = this.#row;
+    sql('DELETE FROM message WHERE seq = ?').run(seq);
+    if (settlement.kind === 'dead') {
+      sql(
+        'INSERT INTO dead (queue, priority, strikes, reason, detail, died_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ).run(queue, priority, strikes, settlement.reason, settlement.detail, now, storable(envelope));
+    }
+    if (settlement.write !== undefined) applyWrite(transaction, this.#store, settlement.write);
+    for (const row of publish) {
+      if (row.write !== undefined) applyWrite(transaction, this.#store, row.write);
+      insertMessage(transaction, this.#store, { ...row, write: undefined });
+    }
+    return true;
+  }
+
+  #unclaim({ sql }: Transaction): boolean {
+    return (
+      Number(sql('DELETE FROM claim WHERE seq = ? AND owner = ?').run(this.#row.seq, this.#owner).changes) > 0
+    );
+  }
+
+  #release(
+    transaction: Transaction,
+    due: number | null,
+    { parked = false, struck = false }: { readonly parked?: boolean; readonly struck?: boolean },
+  ): void {
+    const strikes = this.#row.strikes + (struck ? 1 : 0);
+    transaction
+      .sql('UPDATE message SET redelivered = 1, parks = parks + ?, strikes = ? WHERE seq = ?')
+      .run(parked ? 1 : 0, strikes, this.#row.seq);
+    makeReady(transaction, this.#store, { ...this.#row, strikes }, due);
+  }
+}
+
+/** An empty BLOB is taken for NULL by the SQLite of Node 22. */
+function storable(envelope: string | Uint8Array): string | Uint8Array {
+  return envelope.length === 0 ? '' : envelope;
+}

@@ -1,0 +1,292 @@
+// Shared limits in the embedded store. Permits belong to a peer of the store: who strikes off a dead one frees them in that transaction.
+
+import {
+  type InLine,
+  type LimitTables,
+  mostCounted,
+  type RateState,
+  releaseFrom,
+  takeFrom,
+  wake,
+} from '../limit-book.ts';
+import {
+  forgetMs,
+  type Grant,
+  type LimitAsk,
+  type Limits,
+  type LimitsOptions,
+  type TakeRequest,
+  tellAgainMs,
+  type Waiter,
+} from '../limits.ts';
+import type { SqliteStore, Statement, Transaction } from './sqlite.ts';
+
+const limitSchema: readonly string[] = [
+  `
+CREATE TABLE limit_held (
+  key TEXT NOT NULL, token TEXT NOT NULL,
+  owner INTEGER NOT NULL,             -- peer.id
+  PRIMARY KEY (key, token)
+) WITHOUT ROWID;
+CREATE INDEX limit_held_owner ON limit_held (owner);
+CREATE TABLE limit_line (             -- who waits for a permit
+  key TEXT NOT NULL, id TEXT NOT NULL, queue TEXT NOT NULL, due INTEGER NOT NULL,
+  since INTEGER NOT NULL,             -- in line in this order, then that of id
+  woken INTEGER NOT NULL,             -- when it was told to come, milliseconds since 1970; 0: it was not
+  PRIMARY KEY (key, id)
+) WITHOUT ROWID;
+CREATE INDEX limit_line_order ON limit_line (key, woken, since, id);
+CREATE INDEX limit_line_told ON limit_line (woken) WHERE woken > 0;
+CREATE TABLE limit_rate (key TEXT PRIMARY KEY, next REAL NOT NULL, spread REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE limit_promise (key TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
+CREATE INDEX limit_promise_at ON limit_promise (key, at);
+CREATE TABLE limit_said (kind TEXT NOT NULL, name TEXT NOT NULL, value REAL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+CREATE TABLE limit_freed (key TEXT NOT NULL);  -- by the death of who held it, and nobody was told yet
+CREATE TRIGGER bury_permits AFTER DELETE ON peer BEGIN
+  INSERT INTO limit_freed SELECT key FROM limit_held WHERE owner = OLD.id;
+  DELETE FROM limit_held WHERE owner = OLD.id;
+END;`,
+];
+
+/** How often it is looked for what the dead have freed, if nobody asks for anything. */
+const sweepMs = 2000;
+/** One that was struck off joins again; being struck off again and again, it waits. */
+const mostTries = 3;
+
+export async function openSqliteLimits(store: SqliteStore, options: LimitsOptions): Promise<Limits> {
+  await store.migrate('limit', limitSchema);
+  await store.peers.own(options.leaseMs, options.name);
+  return new SqliteLimits(store.retain(), options);
+}
+
+class SqliteLimits implements Limits {
+  readonly #store: SqliteStore;
+  readonly #options: LimitsOptions;
+  readonly #held = new Map<string, readonly LimitAsk[]>();
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #unlisten: () => void;
+  #closed = false;
+
+  constructor(store: SqliteStore, options: LimitsOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
+    this.#unlisten = store.peers.listen({ onBurial: () => setImmediate(() => this.#sweep()) });
+  }
+
+  async take(request: TakeRequest): Promise<Grant> {
+    const { peers } = this.#store;
+    for (let tries = 0; tries < mostTries; tries++) {
+      const owner = await peers.id();
+      const grant = await this.#store.write(false, (transaction) => {
+        // Struck off: what it took under that name would be nobody's.
+        if (!peers.isListed(transaction, owner)) return null;
+        return takeFrom(new SqliteTables(transaction, owner), request, Date.now());
+      });
+      if (grant?.granted) this.#held.set(request.token, request.asks);
+      if (grant !== null) return grant;
+      await peers.sweep(); // it joins again
+    }
+    return { granted: false, untilMs: Date.now() + 100 };
+  }
+
+  release(token: string, asks: readonly LimitAsk[]): void {
+    this.#held.delete(token);
+    this.#insist((tables, now) => releaseFrom(tables, token, asks, now));
+  }
+
+  lapse({ key, id }: Waiter): void {
+    this.#insist((tables, now) => {
+      tables.leaveLine(key, id);
+      return wake(tables, key, 1, now);
+    });
+  }
+
+  async say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
+    await this.#store.write(true, ({ sql }) => {
+      if (limit === undefined) sql('DELETE FROM limit_said WHERE kind = ? AND name = ?').run(kind, name);
+      else sql('INSERT OR REPLACE INTO limit_said VALUES (?, ?, ?)').run(kind, name, limit);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    this.#unlisten();
+    const held = [...this.#held];
+    const free = (tables: LimitTables, now: number): readonly Waiter[] =>
+      held.flatMap(([token, asks]) => releaseFrom(tables, token, asks, now));
+    if (held.length > 0) this.#options.onFree(await this.#write(free).catch(() => []));
+    await this.#store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #write<T>(work: (tables: LimitTables, now: number) => T): Promise<T> {
+    return this.#store.write(false, (transaction) => work(new SqliteTables(transaction, -1), Date.now()));
+  }
+
+  /** A permit that is not given back would be lost until we end. */
+  #insist(work: (tables: LimitTables, now: number) => readonly Waiter[]): void {
+    const attempt = async (): Promise<void> => {
+      try {
+        this.#tell(await this.#write(work));
+      } catch {
+        if (!this.#closed) setTimeout(() => void attempt(), 500).unref();
+      }
+    };
+    void attempt();
+  }
+
+  #sweep(): void {
+    if (this.#closed) return;
+    const late = Date.now() - tellAgainMs;
+    const work = this.#store.read((sql) =>
+      sql(`SELECT 1 FROM limit_freed UNION ALL SELECT 1 FROM (${told}) LIMIT 1`).get(late),
+    );
+    if (work === undefined) return;
+    this.#store
+      .write(false, (transaction) => {
+        const tables = new SqliteTables(transaction, -1);
+        const rows = transaction.sql('SELECT key FROM limit_freed').all();
+        transaction.sql('DELETE FROM limit_freed').run();
+        const again = transaction.sql(`${told} LIMIT 20`).all(late).map(inLine);
+        for (const waiter of again) if (waiter) tables.putInLine({ ...waiter, woken: Date.now() });
+        const freed = rows.flatMap(({ key }) => wake(tables, String(key), 1, Date.now()));
+        return [...freed, ...again.filter((waiter) => waiter !== undefined)];
+      })
+      .then((waiters) => this.#tell(waiters))
+      .catch(() => undefined);
+  }
+
+  #tell(waiters: readonly Waiter[]): void {
+    if (waiters.length > 0) this.#options.onFree(waiters);
+  }
+}
+
+/** Who was to tell them may have died. */
+const told = 'SELECT * FROM limit_line WHERE woken > 0 AND woken < ?';
+
+class SqliteTables implements LimitTables {
+  readonly #sql: (text: string) => Statement;
+  readonly #owner: number;
+
+  constructor({ sql }: Transaction, owner: number) {
+    this.#sql = sql;
+    this.#owner = owner;
+  }
+
+  said(kind: string, name: string): number | null | undefined {
+    const row = this.#sql('SELECT value FROM limit_said WHERE kind = ? AND name = ?').get(kind, name);
+    return row === undefined ? undefined : row.value === null ? null : Number(row.value);
+  }
+
+  held(key: string): number {
+    return this.#count('SELECT count(*) AS n FROM limit_held WHERE key = ?', key);
+  }
+
+  isHeld(key: string, token: string): boolean {
+    return this.#sql('SELECT 1 FROM limit_held WHERE key = ? AND token = ?').get(key, token) !== undefined;
+  }
+
+  hold(key: string, token: string): void {
+    this.#sql('INSERT OR REPLACE INTO limit_held VALUES (?, ?, ?)').run(key, token, this.#owner);
+  }
+
+  drop(key: string, token: string): void {
+    this.#sql('DELETE FROM limit_held WHERE key = ? AND token = ?').run(key, token);
+  }
+
+  inLine(key: string, id: string): InLine | undefined {
+    return inLine(this.#sql('SELECT * FROM limit_line WHERE key = ? AND id = ?').get(key, id));
+  }
+
+  putInLine({ key, id, queue, due, since, woken }: InLine): void {
+    this.#sql('INSERT OR REPLACE INTO limit_line VALUES (?, ?, ?, ?, ?, ?)').run(
+      key,
+      id,
+      queue,
+      due,
+      since,
+      woken,
+    );
+  }
+
+  leaveLine(key: string, id: string): void {
+    this.#sql('DELETE FROM limit_line WHERE key = ? AND id = ?').run(key, id);
+  }
+
+  waiting(key: string): number {
+    const some = `SELECT 1 FROM limit_line WHERE key = ? AND woken = 0 LIMIT ${mostCounted}`;
+    return this.#count(`SELECT count(*) AS n FROM (${some})`, key);
+  }
+
+  first(key: string): InLine | undefined {
+    return inLine(
+      this.#sql('SELECT * FROM limit_line WHERE key = ? AND woken = 0 ORDER BY since, id LIMIT 1').get(key),
+    );
+  }
+
+  wokenSince(key: string, ms: number): number {
+    return this.#count('SELECT count(*) AS n FROM limit_line WHERE key = ? AND woken > ?', key, ms);
+  }
+
+  forgetWoken(key: string, ms: number): void {
+    this.#sql('DELETE FROM limit_line WHERE key = ? AND woken > 0 AND woken < ?').run(key, ms);
+  }
+
+  rate(key: string): RateState {
+    const row = this.#sql('SELECT next, spread FROM limit_rate WHERE key = ?').get(key);
+    return { next: Number(row?.next ?? 0), spread: Number(row?.spread ?? 0) };
+  }
+
+  setRate(key: string, { next, spread }: RateState): void {
+    if (this.#sql('SELECT 1 FROM limit_rate WHERE key = ?').get(key) === undefined)
+      this.#sql('DELETE FROM limit_rate WHERE next < ? AND spread < ?').run(
+        Date.now() - forgetMs,
+        Date.now(),
+      );
+    this.#sql('INSERT OR REPLACE INTO limit_rate VALUES (?, ?, ?)').run(key, next, spread);
+  }
+
+  promise(key: string, id: string): number | undefined {
+    const row = this.#sql('SELECT at FROM limit_promise WHERE key = ? AND id = ?').get(key, id);
+    return row === undefined ? undefined : Number(row.at);
+  }
+
+  promised(key: string): number {
+    return this.#count('SELECT count(*) AS n FROM limit_promise WHERE key = ?', key);
+  }
+
+  setPromise(key: string, id: string, at: number): void {
+    this.#sql('INSERT OR REPLACE INTO limit_promise VALUES (?, ?, ?)').run(key, id, at);
+  }
+
+  endPromise(key: string, id: string): void {
+    this.#sql('DELETE FROM limit_promise WHERE key = ? AND id = ?').run(key, id);
+  }
+
+  forgetPromises(key: string, before: number): void {
+    this.#sql('DELETE FROM limit_promise WHERE key = ? AND at < ?').run(key, before);
+  }
+
+  #count(sql: string, ...values: (string | number)[]): number {
+    return Number(this.#sql(sql).get(...values)?.n ?? 0);
+  }
+}
+
+function inLine(row: ReturnType<Statement['get']>): InLine | undefined {
+  if (row === undefined) return undefined;
+  const { key, id, queue, due, since, woken } = row;
+  return {
+    key: String(key),
+    id: String(id),
+    queue: String(queue),
+    due: Number(due),
+    since: Number(since),
+    woken: Number(woken),
+  };
+}

@@ -1,0 +1,289 @@
+// The embedded transport: messages in a SQLite file that any number of processes of one machine share.
+
+import { BrokerUnavailable } from '../../errors.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
+import type { Locks } from '../locks.ts';
+import { checkQueueName } from '../reserved-names.ts';
+import { StatusBoard } from '../status.ts';
+import {
+  type ConsumeOptions,
+  type Consumer,
+  mostScheduledBytes,
+  type Publication,
+  type QueueSize,
+  type ScheduledMessage,
+  type Transport,
+  type TransportFeatures,
+  type TransportStatus,
+} from '../transport.ts';
+import { insertMessage, makeReady, type Place, ringForAll, toRow } from './enqueue.ts';
+import { messageSchema } from './schema.ts';
+import { SqliteStore, type SqlValue, type Transaction } from './sqlite.ts';
+import { SqliteConsumer } from './sqlite-consumer.ts';
+import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
+import { fanoutSchema, SqliteFanout, SqliteNotices } from './sqlite-fanout.ts';
+
+export interface SqliteTransportOptions {
+  /** false: a handle of its own, as if in another process. For tests. */
+  readonly shared?: boolean;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens the transport over a SQLite file, making it if needed.
+ * @throws StoreError when the file cannot be opened, is no database, or is a newer version's.
+ */
+export async function openSqliteTransport(
+  path: string,
+  options: SqliteTransportOptions = {},
+): Promise<Transport> {
+  const store = await SqliteStore.open(path, options);
+  await store.migrate('message', messageSchema);
+  await store.migrate('fanout', fanoutSchema);
+  return new SqliteTransport(store, options.clock ?? systemClock);
+}
+
+class SqliteTransport implements Transport {
+  readonly name = 'sqlite';
+  readonly features: TransportFeatures = {
+    priority: true,
+    mostUrgent: 'lowest',
+    exchanges: false,
+    once: false,
+    multiProcess: true,
+    durable: true,
+    atomicSettlement: true,
+    leaseExpires: true,
+    counts: true,
+    keepsPlace: true,
+  };
+  readonly #status = new StatusBoard();
+  readonly onStatus: Transport['onStatus'] = this.#status.listen;
+  readonly store: SqliteStore;
+  readonly deadLetters: SqliteDeadLetters;
+  readonly fanout: SqliteFanout;
+  readonly notices: SqliteNotices;
+  readonly #clock: Clock;
+  readonly #consumers = new Set<Consumer>();
+  readonly #unlisten: () => void;
+  #closed = false;
+
+  constructor(store: SqliteStore, clock: Clock) {
+    this.store = store;
+    this.#clock = clock;
+    this.deadLetters = new SqliteDeadLetters(store);
+    this.fanout = new SqliteFanout(store, clock);
+    this.notices = new SqliteNotices(store, clock);
+    // Whoever buries a dead worker rings for the messages that it gave back.
+    this.#unlisten = store.peers.listen({ onBurial: (transaction) => ringForAll(transaction, store) });
+  }
+
+  /** There is no connection that could fail, but a file that may go. */
+  get status(): TransportStatus {
+    const { lost } = this.store;
+    if (lost !== null) this.#status.set({ state: 'reconnecting', reason: lost.message });
+    return this.#status.status;
+  }
+
+  async publish(publications: readonly Publication[]): Promise<void> {
+    this.#refuseIfClosed();
+    const now = this.#clock.now();
+    const rows = publications.map((publication) => toRow(publication, now));
+    await this.store.write(true, (transaction) => {
+      for (const row of rows) insertMessage(transaction, this.store, row);
+    });
+  }
+
+  async consume(options: ConsumeOptions): Promise<Consumer> {
+    this.#refuseIfClosed();
+    for (const queue of options.queues) checkQueueName(queue);
+    await this.store.peers.own(options.leaseMs, options.name);
+    const consumer = new SqliteConsumer(this.store, this.#clock, options, () => {
+      this.#consumers.delete(consumer);
+      void this.fanout.leave(consumer);
+    });
+    this.#consumers.add(consumer);
+    await this.fanout.join(consumer, options.name);
+    return consumer;
+  }
+
+  async size(queue: string): Promise<QueueSize> {
+    const now = this.#clock.now();
+    const count = (sql: string, ...values: number[]): number =>
+      Number(this.store.read((prepare) => prepare(sql).get(queue, ...values))?.n ?? 0);
+    const scheduled = 'SELECT count(*) AS n FROM scheduled JOIN message USING (seq) WHERE queue = ?';
+    return {
+      // What is due is moved to its queue by the next claim; it is ready all the same.
+      ready:
+        count('SELECT count(*) AS n FROM ready WHERE queue = ?') +
+        count('SELECT count(*) AS n FROM suspect WHERE queue = ?') +
+        count(`${scheduled} AND due <= ?`, now),
+      scheduled: count(`${scheduled} AND due > ?`, now),
+      claimed: count('SELECT count(*) AS n FROM claim JOIN message USING (seq) WHERE queue = ?'),
+    };
+  }
+
+  async queues(): Promise<readonly string[]> {
+    const rows = this.store.read((sql) =>
+      sql(
+        `SELECT DISTINCT queue FROM ready UNION SELECT queue FROM suspect
+         UNION SELECT queue FROM scheduled JOIN message USING (seq)
+         UNION SELECT queue FROM claim JOIN message USING (seq) ORDER BY queue`,
+      ).all(),
+    );
+    return rows.map((row) => String(row.queue));
+  }
+
+  async purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number> {
+    // What is sent meanwhile is not meant.
+    const last = this.store.read((sql) =>
+      Number(sql('SELECT max(seq) AS last FROM message').get()?.last ?? 0),
+    );
+    let count = 0;
+    for (const place of ['scheduled', 'ready', 'suspect'] as const) {
+      for (let rows: Rows = [{}], after: SqlValue[] = [-1, 0]; rows.length > 0; ) {
+        rows = await this.store.write(true, ({ sql }) => deleteSome(sql, place, queue, last, after));
+        count += rows.length;
+        await deleted?.(rows.map(({ id }) => id).filter((id) => typeof id === 'string'));
+        after = [rows.at(-1)?.due ?? 0, rows.at(-1)?.seq ?? 0];
+      }
+    }
+    await this.store.shrink();
+    return count;
+  }
+
+  async openLocks(): Promise<Locks> {
+    const { openSqliteLocks } = await import('./sqlite-locks.ts');
+    return openSqliteLocks(this.store);
+  }
+
+  async openLimits(options: LimitsOptions): Promise<Limits> {
+    const { openSqliteLimits } = await import('./sqlite-limits.ts');
+    return openSqliteLimits(this.store, options);
+  }
+
+  async bringForward(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    // Looked for outside of the transaction, which is to be short.
+    const meant = groups.flatMap((texts) => {
+      const where = texts.map(() => 'instr(CAST(envelope AS TEXT), ?) > 0').join(' AND ');
+      return this.store.read((sql) =>
+        sql(`SELECT seq, queue, priority, strikes FROM message WHERE ${where}`).all(...texts),
+      );
+    });
+    if (meant.length === 0) return 0;
+    return this.store.write(false, (transaction) => {
+      const { sql } = transaction;
+      let count = 0;
+      for (const row of meant) {
+        const { seq, queue, priority, strikes } = placeOf(row);
+        const isScheduled = Number(sql('DELETE FROM scheduled WHERE seq = ?').run(seq).changes) > 0;
+        if (isScheduled) makeReady(transaction, this.store, { queue, priority, seq, strikes }, null);
+        if (!isScheduled && !waiting) continue;
+        const front = sql('UPDATE ready SET priority = -1 WHERE queue = ? AND priority = ? AND seq = ?');
+        count += Number(front.run(queue, priority, seq).changes);
+      }
+      return count;
+    });
+  }
+
+  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+    // The size of a message is known when it is read: one after another, as all may be a gigabyte.
+    return this.store.read((sql) => {
+      const rows = sql(
+        `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${mostLookedAt})
+         JOIN message USING (seq) WHERE queue = ? ORDER BY due, seq LIMIT ?`,
+      ).all(this.#clock.now(), queue, most);
+      const found: ScheduledMessage[] = [];
+      let left = mostScheduledBytes;
+      for (const { due = null, seq = null } of rows) {
+        const envelope = sql('SELECT envelope FROM message WHERE seq = ?').get(seq)?.envelope;
+        const stored = envelope instanceof Uint8Array ? envelope : String(envelope);
+        if (stored.length > left) continue;
+        left -= stored.length;
+        found.push({ due: new Date(Number(due)), message: decodeEnvelope(stored) });
+      }
+      return found;
+    });
+  }
+
+  hasten(queue: string, due: readonly number[]): Promise<number> {
+    return this.store.write(false, (transaction) => {
+      let count = 0;
+      for (const time of due) {
+        const rows = transaction
+          .sql(
+            'SELECT seq, priority, strikes FROM scheduled JOIN message USING (seq) WHERE due = ? AND queue = ?',
+          )
+          .all(time, queue);
+        for (const row of rows) {
+          const seq = Number(row.seq);
+          transaction.sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(time, seq);
+          const place = { queue, priority: Number(row.priority), seq, strikes: Number(row.strikes) };
+          makeReady(transaction, this.store, place, null);
+          count++;
+        }
+      }
+      return count;
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const consumer of [...this.#consumers]) await consumer.close();
+    this.#unlisten();
+    await this.fanout.close();
+    await this.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The store may stay open for others, such as the result backend. */
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new BrokerUnavailable(`this handle on the store ${this.store.path} is closed`);
+  }
+}
+
+function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unknown>>): Place {
+  return { seq: Number(seq), queue: String(queue), priority: Number(priority), strikes: Number(strikes) };
+}
+
+/** So many messages are deleted in one transaction: a queue of a million would block the event loop, and all other programs, for seconds. */
+const purgeBatch = 1000;
+
+/** Of a schedule of millions: to look through all of it for one queue would block the event loop for seconds. */
+const mostLookedAt = 10_000;
+
+type Rows = readonly Record<string, SqlValue>[];
+
+/** Deletes messages of one kind, and tells of them. `after`: the time and number of the scheduled one from where to look. */
+function deleteSome(
+  sql: Transaction['sql'],
+  place: 'scheduled' | 'ready' | 'suspect',
+  queue: string,
+  last: number,
+  after: readonly SqlValue[],
+): Rows {
+  const idOf =
+    "iif(typeof(envelope) = 'text' AND json_valid(envelope), envelope ->> '$.headers.id', NULL) AS id";
+  const where =
+    place === 'scheduled'
+      ? 'm.queue = ? AND m.seq <= ? AND (due, p.seq) > (?, ?)'
+      : 'p.queue = ? AND p.seq <= ?';
+  const rows = sql(
+    `SELECT p.*, ${idOf} FROM ${place} AS p JOIN message AS m USING (seq) WHERE ${where} LIMIT ${purgeBatch}`,
+  ).all(queue, last, ...(place === 'scheduled' ? after : []));
+  for (const { seq = null, due = null, priority = null } of rows) {
+    if (place === 'scheduled') sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(due, seq);
+    else sql(`DELETE FROM ${place} WHERE queue = ? AND priority = ? AND seq = ?`).run(queue, priority, seq);
+    sql('DELETE FROM message WHERE seq = ?').run(seq);
+  }
+  return rows;
+}

@@ -1,0 +1,477 @@
+// Opening SQLite, and group commit: all writes asked for in one turn of the event loop make one transaction.
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { BrokerUnavailable, StoreError, StoreLostError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { LockWait } from './lock-wait.ts';
+import { Peers, peerSchema } from './peers/peers.ts';
+
+/** What a column can hold. */
+export type SqlValue = null | number | bigint | string | Uint8Array;
+
+/** The part of `node:sqlite`'s StatementSync that we use. */
+export interface Statement {
+  run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
+  get(...values: SqlValue[]): Record<string, SqlValue> | undefined;
+  all(...values: SqlValue[]): Record<string, SqlValue>[];
+}
+
+/** The part of `node:sqlite`'s DatabaseSync that we use: the seam between the two libraries. */
+export interface Database {
+  exec(sql: string): void;
+  prepare(sql: string): Statement;
+  close(): void;
+}
+
+/** A transaction under way. Statements are prepared once for each database and reused. */
+export interface Transaction {
+  sql(text: string): Statement;
+  /** Runs statements that are needed once: a schema. */
+  exec(text: string): void;
+  /** Called after the commit, once for each `key`; never when the transaction is rolled back. */
+  onCommit(key: string, effect: () => void): void;
+  /** Facts remembered until the end of this transaction. */
+  readonly memo: Map<string, unknown>;
+}
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** false: a handle of its own, as if in another process. */
+  readonly shared?: boolean;
+  readonly clock?: Clock;
+}
+
+interface Pending {
+  readonly run: (transaction: Transaction) => unknown;
+  readonly durable: boolean;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** At most this many writes make one transaction, so that other processes get their turn. */
+const maxBatch = 256;
+/** How long the lock is left to others between full batches, milliseconds: longer than one of their naps. */
+const turnMs = 0.3;
+/** How long another process may hold the write lock before we give up, milliseconds. */
+const busyTimeoutMs = 10_000;
+/** How long we wait for the lock in naps, which block the event loop like the commit that we want to make, milliseconds. */
+const maxNapsMs = 5;
+/** How long a reader waits for the repair of the log, milliseconds. */
+const repairTimeoutMs = 2_000;
+/** Empty pages that stay in the file: they will be needed again (4 kB each). */
+const keptPages = 1_000;
+/** Empty pages that are taken out of the file in one transaction. */
+const vacuumPages = 1_000;
+/** WAL pages after which SQLite copies them back into the database (4 kB each). */
+const checkpointPages = 4_000;
+
+/** The handles that are shared within the process, by file. */
+const shared = new Map<string, Promise<SqliteStore>>();
+
+/**
+ * A SQLite database in WAL mode that several processes share. One handle for each process and file.
+ * Writes are queued, and all of one turn of the event loop are committed together: the group commit that makes
+ * `synchronous=FULL` affordable.
+ */
+export class SqliteStore {
+  readonly path: string;
+  /** The other processes that use the store. */
+  readonly peers: Peers;
+  readonly #database: Database;
+  readonly #statements = new Map<string, Statement>();
+  readonly #lockWait = new LockWait();
+  #queue: Pending[] = [];
+  #flushing: Promise<void> | null = null;
+  #synchronous: 'FULL' | 'NORMAL' = 'FULL';
+  #isOpen = true;
+  /** The file that was opened: device and inode. */
+  readonly #file: string;
+  /** Once it is lost, nothing that is read or written counts any more. */
+  #lost: StoreLostError | null = null;
+  #users = 1;
+
+  private constructor(path: string, database: Database, clock?: Clock) {
+    this.path = path;
+    this.peers = new Peers(this, clock);
+    this.#database = database;
+    this.#file = identityOf(path);
+  }
+
+  /** What became of the file; null: it is there. */
+  get lost(): StoreLostError | null {
+    return this.#lost;
+  }
+
+  /**
+   * Opens the file, making it (mode 0600) and its folder (0700) if needed. The handle is shared within the process
+   * unless `shared` is false; each `open` is matched by a `close`.
+   * @throws StoreError when the file cannot be opened or is no database.
+   */
+  static async open(path: string, options: StoreOptions = {}): Promise<SqliteStore> {
+    const file = makeFile(path);
+    if (options.shared === false) return SqliteStore.#open(file, options.clock);
+    const known = shared.get(file);
+    if (known !== undefined) return (await known).retain();
+    const opening = SqliteStore.#open(file, options.clock);
+    shared.set(file, opening);
+    try {
+      return await opening;
+    } catch (error) {
+      shared.delete(file);
+      throw error;
+    }
+  }
+
+  /** One more user, who will `close` it, too. */
+  retain(): this {
+    this.#users++;
+    return this;
+  }
+
+  static async #open(file: string, clock: Clock | undefined): Promise<SqliteStore> {
+    const store = new SqliteStore(file, await openDatabase(file), clock);
+    await store.migrate('peer', peerSchema);
+    return store;
+  }
+
+  /**
+   * Brings one part of the schema up to date: `versions[n]` leads from version n to n + 1.
+   * @throws StoreError when the file was written by a newer Umbel.
+   */
+  async migrate(part: string, versions: readonly string[]): Promise<void> {
+    if ((await again(() => this.#version(part))) === versions.length) return;
+    await this.write(true, (transaction) => {
+      transaction.exec(
+        'CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID',
+      );
+      const version = this.#version(part);
+      if (version > versions.length) {
+        throw new StoreError(
+          `the store ${this.path} was written by a newer Umbel (${part} ${version}); update this one`,
+        );
+      }
+      for (const step of versions.slice(version)) transaction.exec(step);
+      transaction.sql('INSERT OR REPLACE INTO schema_version VALUES (?, ?)').run(part, versions.length);
+    });
+  }
+
+  /**
+   * Runs `work` inside the next transaction and resolves with its value after the commit. Works of one transaction
+   * run in the order in which they were asked for. `durable`: the commit is on disk when this resolves; otherwise a
+   * loss of power (not of a process) may undo it. `work` may run a second time if the first transaction failed, so
+   * it has no effects but through the transaction.
+   * @throws BrokerUnavailable when the store is locked for too long, full, or fails.
+   */
+  write<T>(durable: boolean, work: (transaction: Transaction) => T): Promise<T> {
+    return new Promise<T>((yes, no) => {
+      if (!this.#isOpen) return no(new BrokerUnavailable(`the store ${this.path} is closed`));
+      // The queue holds works of many types; each resolver gets what its own work returned.
+      this.#queue.push({ run: work, durable, resolve: yes as (value: unknown) => void, reject: no });
+      this.#flushing ??= new Promise<void>((done) => setImmediate(() => done())).then(() => this.#flush());
+    });
+  }
+
+  /** Reads what is committed, without waiting for writers. */
+  read<T>(work: (sql: (text: string) => Statement) => T): T {
+    if (!this.#isOpen) throw new BrokerUnavailable(`the store ${this.path} is closed`);
+    this.#mustBeThere();
+    const start = performance.now();
+    for (;;) {
+      try {
+        return work(this.#sql);
+      } catch (error) {
+        // Readers wait for nobody but one who repairs the log after a crash, which takes a moment.
+        if (!isOf('busy', error) || performance.now() - start > repairTimeoutMs) throw this.#failure(error);
+        Atomics.wait(napping, 0, 0, 1);
+      }
+    }
+  }
+
+  /** Gives the file system back what is empty in the file, after much was deleted. Little by little, so that others get their turn. */
+  async shrink(): Promise<void> {
+    const empty = (): number =>
+      this.read((sql) => Number(sql('PRAGMA freelist_count').get()?.freelist_count ?? 0));
+    for (let pages = empty(); pages > keptPages; ) {
+      await this.write(false, ({ exec }) => exec(`PRAGMA incremental_vacuum(${vacuumPages})`));
+      const left = empty();
+      if (left >= pages) return; // others fill it, or the file was made before it could shrink
+      pages = left;
+    }
+  }
+
+  /** Waits for the writes under way and closes the handle when its last user has closed it. */
+  async close(): Promise<void> {
+    if (--this.#users > 0 || !this.#isOpen) return;
+    if ((await shared.get(this.path)) === this) shared.delete(this.path);
+    await this.peers.close();
+    while (this.#flushing !== null) await this.#flushing;
+    this.#isOpen = false;
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  readonly #sql = (text: string): Statement => {
+    let statement = this.#statements.get(text);
+    if (statement === undefined) {
+      statement = this.#database.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  };
+
+  #version(part: string): number {
+    const table = this.#sql("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").get();
+    if (table === undefined) return 0;
+    return Number(this.#sql('SELECT version FROM schema_version WHERE part = ?').get(part)?.version ?? 0);
+  }
+
+  async #flush(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.length <= maxBatch ? this.#queue : this.#queue.slice(0, maxBatch);
+      this.#queue = batch === this.#queue ? [] : this.#queue.slice(maxBatch);
+      await this.#commit(batch);
+      // Those who nap for the lock find it free once before the next of many full batches.
+      if (batch.length === maxBatch && this.#queue.length > 0) Atomics.wait(napping, 0, 0, turnMs);
+      // The continuations of what was just resolved ask for their next writes now: let them join the next batch.
+      await new Promise<void>((done) => setImmediate(done));
+    }
+    this.#flushing = null;
+  }
+
+  async #commit(batch: readonly Pending[]): Promise<void> {
+    const values: unknown[] = [];
+    try {
+      await this.#begin(batch.some((pending) => pending.durable));
+    } catch (error) {
+      for (const pending of batch) pending.reject(error);
+      return;
+    }
+    const effects = new Map<string, () => void>();
+    const transaction: Transaction = {
+      sql: this.#sql,
+      exec: (text) => this.#database.exec(text),
+      memo: new Map(),
+      onCommit: (key, effect) => void effects.set(key, effect),
+    };
+    try {
+      for (const pending of batch) values.push(pending.run(transaction));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#rollback();
+      if (batch.length === 1) return batch[0]?.reject(this.#failure(error));
+      // One of them spoiled it, or the disk is full: each alone, so that only the guilty ones fail.
+      for (const pending of batch) await this.#commit([pending]);
+      return;
+    }
+    for (const [index, pending] of batch.entries()) pending.resolve(values[index]);
+    for (const effect of effects.values()) effect();
+  }
+
+  /** Takes the write lock. Waits for other processes in short naps, then by timer, so that this process lives on. */
+  async #begin(durable: boolean): Promise<void> {
+    this.#mustBeThere();
+    const synchronous = durable ? 'FULL' : 'NORMAL';
+    if (synchronous !== this.#synchronous) {
+      this.#database.exec(`PRAGMA synchronous=${synchronous}`);
+      this.#synchronous = synchronous;
+    }
+    const start = performance.now();
+    for (;;) {
+      try {
+        this.#database.exec('BEGIN IMMEDIATE');
+        this.#lockWait.over();
+        return;
+      } catch (error) {
+        const now = performance.now();
+        if (!isOf('busy', error)) throw this.#failure(error);
+        if (now - start > busyTimeoutMs) {
+          throw new BrokerUnavailable(
+            `the store ${this.path} was locked by another process for ${busyTimeoutMs / 1000} s`,
+            { cause: error },
+          );
+        }
+        if (now - start < maxNapsMs && !this.#lockWait.isLong(now)) Atomics.wait(napping, 0, 0, 0.1);
+        else {
+          const pauseMs = this.#lockWait.pauseMs(this.#dataVersion(), now);
+          await new Promise((done) => setTimeout(done, pauseMs));
+        }
+      }
+    }
+  }
+
+  /** Changes with each commit of others. */
+  #dataVersion(): number {
+    return Number(this.read((sql) => sql('PRAGMA data_version').get()?.data_version));
+  }
+
+  /** Its path leads to the file that is open here; else what is written goes where nobody will look for it. */
+  #mustBeThere(): void {
+    if (this.#lost === null) {
+      const now = identityOf(this.path);
+      if (now === this.#file) return;
+      this.#lost = new StoreLostError(
+        `the store ${this.path} was ${now === '' ? 'deleted' : 'replaced by another file'} while it was in use; nothing is written to it any more: put the file back, or begin with an empty one, and start again`,
+      );
+    }
+    throw this.#lost;
+  }
+
+  #failure(error: unknown): Error {
+    if (isOf('damage', error))
+      this.#lost ??= new StoreLostError(
+        `the store ${this.path} is damaged (${message(error)}): restore it from a backup, or begin with an empty one, and start again`,
+        { cause: error },
+      );
+    return this.#lost ?? storeFailure(this.path, error);
+  }
+
+  #rollback(): void {
+    try {
+      this.#database.exec('ROLLBACK');
+    } catch {
+      // SQLite has rolled back by itself (disk full, I/O error).
+    }
+  }
+}
+
+const napping = new Int32Array(new SharedArrayBuffer(4));
+
+function makeFile(path: string): string {
+  const file = resolve(path);
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    // Only what is missing is made. A file that this process has open must not be opened and closed here: POSIX drops all locks that a
+    // process holds on a file when it closes any descriptor of it, and the next program that reads the store and goes would take
+    // itself for the last one and delete the log under us (sqlite.org/howtocorrupt.html, 2.2).
+    if (!existsSync(file)) makeNew(file);
+    return realpathSync(file);
+  } catch (error) {
+    throw new StoreError(`cannot open the store ${file}: ${message(error)}; is the folder writable?`, {
+      cause: error,
+    });
+  }
+}
+
+function makeNew(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', 0o600));
+  } catch (error) {
+    // Another process was faster: it is there.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+}
+
+async function openDatabase(file: string): Promise<Database> {
+  const library = await loadLibrary();
+  try {
+    const database = library(file);
+    // Several processes may open a new file at once; switching to WAL needs it for itself.
+    database.exec('PRAGMA busy_timeout=10000');
+    if (await again(() => isOfAnother(database)))
+      throw new Error('it is a database of another program; name a file of its own for the store');
+    // Of a new file; of one that has tables it changes nothing.
+    database.exec('PRAGMA auto_vacuum=INCREMENTAL');
+    await again(() => database.exec('PRAGMA journal_mode=WAL'));
+    database.exec(
+      `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
+    );
+    database.exec('PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864');
+    // From here on we wait ourselves: SQLite would sleep for long and block the event loop.
+    database.exec('PRAGMA busy_timeout=0');
+    for (const suffix of ['-wal', '-shm']) chmodQuietly(file + suffix);
+    return database;
+  } catch (error) {
+    throw new StoreError(`cannot open the store ${file}: ${message(error)}`, { cause: error });
+  }
+}
+
+/** It has tables, and not the one that a store of ours has from its first moment. Nothing has been written yet. */
+function isOfAnother(database: Database): boolean {
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  return tables.length > 0 && !tables.some(({ name }) => name === 'schema_version');
+}
+
+/**
+ * Where two switch to WAL at once, or one closes the file as the last while another opens it, SQLite does not wait: the one that is
+ * refused comes again.
+ */
+async function again<T>(work: () => T): Promise<T> {
+  for (const until = performance.now() + busyTimeoutMs; ; ) {
+    try {
+      return work();
+    } catch (error) {
+      if (!isOf('busy', error) || performance.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
+    }
+  }
+}
+
+function chmodQuietly(file: string): void {
+  try {
+    chmodSync(file, 0o600);
+  } catch {
+    // SQLite gives both the mode of the database itself; this is for file systems where it could not.
+  }
+}
+
+/** `node:sqlite` where the runtime has it (22.13 up), else its port for Node 20. */
+async function loadLibrary(): Promise<(file: string) => Database> {
+  // The types of the oldest supported runtime do not know the module.
+  const builtin = withoutExperimentalWarning(() =>
+    process.getBuiltinModule?.('node:sqlite' as 'node:fs'),
+  ) as unknown as { DatabaseSync: new (file: string) => Database } | undefined;
+  if (builtin !== undefined) return (file) => new builtin.DatabaseSync(file);
+  try {
+    const { DatabaseSync } = await import('@photostructure/sqlite');
+    // Its statement types are overloads that say the same less simply.
+    return (file) => new DatabaseSync(file) as unknown as Database;
+  } catch (error) {
+    throw new StoreError(
+      `this Node.js (${process.version}) has no built-in SQLite and the optional package @photostructure/sqlite is not installed; use Node.js 22.13 or newer, or install it`,
+      { cause: error },
+    );
+  }
+}
+
+function withoutExperimentalWarning<T>(load: () => T): T {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return load();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+/** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
+const codes = {
+  busy: [5 /* BUSY */, 6 /* LOCKED */],
+  damage: [11 /* CORRUPT */, 26 /* NOTADB */],
+  /** It may be better later. */
+  refusal: [3 /* PERM */, 5, 6, 8 /* READONLY */, 10 /* IOERR */, 13 /* FULL */, 14 /* CANTOPEN */],
+} as const;
+
+function isOf(kind: keyof typeof codes, error: unknown): boolean {
+  if (!(error instanceof Error && 'errcode' in error)) return false;
+  // The higher bits say more of the same.
+  const primary = Number(error.errcode) & 0xff;
+  return codes[kind].some((code) => code === primary);
+}
+
+/** Which file a path leads to; empty: none. */
+function identityOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? '' : `${found.dev}:${found.ino}`;
+}
+
+function storeFailure(path: string, error: unknown): Error {
+  if (error instanceof BrokerUnavailable) return error;
+  const text = message(error);
+  if (isOf('refusal', error))
+    return new BrokerUnavailable(`the store ${path} refuses: ${text}`, { cause: error });
+  return error instanceof Error ? error : new StoreError(`the store ${path} failed: ${text}`);
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

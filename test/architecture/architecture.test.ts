@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { expect, test } from 'vitest';
+import { rooms, violations } from './rules.ts';
+
+const sources = new Map(
+  (readdirSync('src', { recursive: true }) as string[])
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => [join('src', file).split(sep).join('/'), readFileSync(join('src', file), 'utf8')]),
+);
+
+test('the rooms keep to what they may import', () => {
+  expect(violations(sources)).toEqual([]);
+});
+
+test.each<[what: string, file: string, code: string, found: RegExp]>([
+  ['a side effect', 'src/lib/x.ts', "import '../worker/worker.ts';", /lib -> worker/],
+  ['double quotes', 'src/lib/x.ts', 'import { Worker } from "../worker/worker.ts";', /lib -> worker/],
+  ['several lines', 'src/lib/x.ts', "import {\n  Worker,\n} from '../worker/worker.ts';", /lib -> worker/],
+  ['a type', 'src/lib/x.ts', "import type { Worker } from '../worker/worker.ts';", /lib -> worker/],
+  ['what comes later', 'src/lib/x.ts', "await import(\n  '../worker/worker.ts'\n);", /lib -> worker/],
+  ['a thread', 'src/lib/x.ts', "new URL('../worker/worker.ts', import.meta.url);", /lib -> worker/],
+  ['a computed name', 'src/lib/x.ts', 'await import(name);', /computes what it imports/],
+  ['CommonJS', 'src/lib/x.ts', "createRequire(import.meta.url)('pg');", /computes what it imports/],
+  ['a driver', 'src/stores/redis/x.ts', "import { Client } from 'pg';", /imports pg/],
+  [
+    'the inside of a driver',
+    'src/app/x.ts',
+    "import { Client } from 'pg/lib/client';",
+    /imports pg\/lib\/client/,
+  ],
+  [
+    'another technology',
+    'src/stores/redis/x.ts',
+    "import { SqliteStore } from '../sqlite/sqlite.ts';",
+    /only src\/stores\/registry\.ts/,
+  ],
+  [
+    'a technology',
+    'src/worker/x.ts',
+    "import '../stores/sqlite/sqlite.ts';",
+    /only src\/stores\/registry\.ts/,
+  ],
+  ['the door', 'src/worker/x.ts', "import { App } from '../index.ts';", /the package's own door/],
+  ['a barrel', 'src/worker/x.ts', "export { Worker } from './worker.ts';", /x\.ts re-exports/],
+  [
+    'a barrel in disguise',
+    'src/worker/x.ts',
+    "import { Worker } from './worker.ts';\nexport { Worker };",
+    /x\.ts re-exports/,
+  ],
+  ['a room', 'src/attic/x.ts', 'export const x = 1;', /attic has no line/],
+  ['itself', 'src/lib/x.ts', "import './x.ts';", /import each other: src\/lib\/x\.ts/],
+])('a planted violation is found: %s', (_, file, code, found) => {
+  expect(violations(new Map([...sources, [file, code]]))).toEqual([expect.stringMatching(found)]);
+});
+
+test('a planted circle is found, and no import of types makes one', () => {
+  const a = "import { b } from './b.ts';";
+  const plant = (b: string): string[] =>
+    violations(new Map([...sources, ['src/lib/a.ts', a], ['src/lib/b.ts', b]]));
+  expect(plant("import { a } from './a.ts';")).toEqual([
+    'these import each other: src/lib/a.ts, src/lib/b.ts',
+  ]);
+  expect(plant("import { type A, type B } from './a.ts';")).toEqual([]);
+  expect(plant("const { a } = await import('./a.ts');")).toEqual([]);
+});
+
+test('a permission that nobody needs is found', () => {
+  const without = new Map([...sources].filter(([file]) => !file.startsWith('src/gateway/')));
+  expect(violations(without)).toContain('nothing uses gateway -> stores');
+});
+
+test('ARCHITECTURE.md shows this table', () => {
+  const lines = Object.entries(rooms).map(([room, others]) => `${room} -> ${others.join(' ') || '-'}\n`);
+  expect(readFileSync('ARCHITECTURE.md', 'utf8')).toContain(`\`\`\`\n${lines.join('')}\`\`\``);
+});

@@ -1,0 +1,187 @@
+// What the folders of src/ promise about each other, asked of their sources. Pure: given other sources it judges those, and so it is
+// itself tested with planted violations.
+import { dirname, join, normalize } from 'node:path/posix';
+
+/** Which rooms of src/ each room may import. This table is the architecture; change it on purpose. */
+export const rooms: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  protocol: ['lib'],
+  schedules: ['lib'],
+  canvas: ['protocol', 'lib'],
+  stores: ['protocol', 'lib'],
+  results: ['stores', 'protocol', 'lib'],
+  app: ['canvas', 'schedules', 'results', 'stores', 'protocol', 'lib'],
+  beat: ['app', 'schedules', 'canvas', 'stores', 'protocol', 'lib'],
+  events: ['app', 'stores', 'protocol', 'lib'],
+  control: ['app', 'events', 'stores', 'protocol', 'lib'],
+  worker: ['app', 'canvas', 'events', 'results', 'stores', 'protocol', 'lib'],
+  testing: ['app', 'worker', 'stores', 'protocol', 'lib'],
+  gateway: ['app', 'stores', 'protocol', 'lib'],
+  cli: [
+    'app',
+    'control',
+    'events',
+    'worker',
+    'beat',
+    'schedules',
+    'gateway',
+    'results',
+    'stores',
+    'protocol',
+    'lib',
+  ],
+};
+
+/** Packages that open databases and brokers, and where they may be imported. */
+const drivers = /^(?:@photostructure\/sqlite|node:sqlite|@redis\/client|amqplib|pg)(?:\/|$)/;
+const driverFiles = /^src\/stores\/(?:(?:redis|amqp|postgres)\/client\/|sqlite\/sqlite\.ts$)/;
+
+/** The package's entry points, which gather names of several files. */
+const doors = [
+  'src/index.ts',
+  'src/beat/beat.ts',
+  'src/control/control.ts',
+  'src/events/events.ts',
+  'src/protocol/protocol.ts',
+  'src/testing/testing.ts',
+  'src/worker/worker.ts',
+];
+
+/** Where a module is loaded whose name is not known before: the user's application, also in a pool; and packages that CommonJS must find. */
+const mayCompute = [
+  'src/app/import-module.ts',
+  'src/app/load-app.ts',
+  'src/gateway/docs-page.ts',
+  'src/protocol/msgpack.ts',
+  'src/protocol/yaml.ts',
+  'src/stores/amqp/client/field-table.ts',
+  'src/worker/pools/spawn.ts',
+];
+
+interface Import {
+  /** As it is written. */
+  readonly specifier: string;
+  /** Whether the other module runs when this one is loaded: no import of types, none that comes later. */
+  readonly runs: boolean;
+}
+
+/** @param sources the text of each file, by its path from the root of the project */
+export function violations(sources: ReadonlyMap<string, string>): string[] {
+  const files = [...sources].map(([file, text]) => ({ file, code: withoutComments(text) }));
+  const found: string[] = [];
+  const graph = new Map<string, readonly string[]>();
+  const used = new Set<string>();
+  for (const { file, code } of files) {
+    const imports = importsOf(code);
+    const near = imports.filter(({ specifier }) => specifier.startsWith('.'));
+    const targetOf = ({ specifier }: Import): string => normalize(join(dirname(file), specifier));
+    graph.set(file, near.filter(({ runs }) => runs).map(targetOf));
+    const room = roomOf(file);
+    for (const target of near.map(targetOf)) {
+      if (room === null) continue; // src/index.ts, src/errors.ts
+      const other = roomOf(target);
+      if (other !== null && other !== room) {
+        used.add(`${room} -> ${other}`);
+        if (!rooms[room]?.includes(other)) found.push(`${file} imports ${target}: ${room} -> ${other}`);
+      }
+      if (target === 'src/index.ts') found.push(`${file} imports the package's own door`);
+      const [own, its] = [technologyOf(file), technologyOf(target)];
+      if (its !== null && own !== its && !mayOpen(file))
+        found.push(
+          `${file} imports ${target}: only src/stores/registry.ts and the command line know a technology`,
+        );
+    }
+    for (const { specifier } of imports)
+      if (drivers.test(specifier) && !driverFiles.test(file)) found.push(`${file} imports ${specifier}`);
+    if (computes(code) && !mayCompute.includes(file)) found.push(`${file} computes what it imports`);
+    if (reexports(code) && !doors.includes(file)) found.push(`${file} re-exports`);
+  }
+  for (const circle of circles(graph)) found.push(`these import each other: ${circle.join(', ')}`);
+  for (const { file } of files) {
+    const room = roomOf(file);
+    if (room !== null && !(room in rooms)) found.push(`${room} has no line in the table`);
+  }
+  for (const [room, others] of Object.entries(rooms))
+    for (const other of others)
+      if (!used.has(`${room} -> ${other}`)) found.push(`nothing uses ${room} -> ${other}`);
+  return [...new Set(found)];
+}
+
+/** The first folder below src/; null: none. */
+function roomOf(path: string): string | null {
+  return /^src\/([^/]+)\//.exec(path)?.[1] ?? null;
+}
+
+/** The folder below src/stores/; null: none. */
+function technologyOf(path: string): string | null {
+  return /^src\/stores\/([^/]+)\//.exec(path)?.[1] ?? null;
+}
+
+function mayOpen(file: string): boolean {
+  return file === 'src/stores/registry.ts' || file.startsWith('src/cli/');
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/^\s*\/\/.*$/gm, '').replaceAll(/\/\*[\s\S]*?\*\//g, '');
+}
+
+function importsOf(code: string): Import[] {
+  const found: Import[] = [];
+  const statements =
+    /^(?:import|export)\s+(?:(type\s)?\s*((?:\{[^}]*\}|[\w*\s,{}])*?)\s*from\s*)?(['"])([^'"]+)\3/gm;
+  for (const [, isType, names = '', , specifier = ''] of code.matchAll(statements))
+    found.push({ specifier, runs: isType === undefined && !areTypes(names) });
+  for (const [, , specifier = ''] of code.matchAll(/\b(?:import|require)\(\s*(['"`])([^'"`$]+)\1/g))
+    found.push({ specifier, runs: false });
+  for (const [, , specifier = ''] of code.matchAll(/\bnew URL\(\s*(['"`])(\.[^'"`$]*)\1,\s*import\.meta/g))
+    found.push({ specifier, runs: false });
+  return found;
+}
+
+/** `{ type A, type B }`: it is erased. */
+function areTypes(names: string): boolean {
+  const each = /^\{([^}]*)\}$/
+    .exec(names.trim())?.[1]
+    ?.split(',')
+    .map((name) => name.trim());
+  return each?.every((name) => name === '' || name.startsWith('type ')) === true && names.includes('type ');
+}
+
+function computes(code: string): boolean {
+  return (
+    /\bimport\(\s*[^'"\s]/.test(code.replaceAll(/(['`]).*?\1/gs, "''")) || /\bcreateRequire\(/.test(code)
+  );
+}
+
+function reexports(code: string): boolean {
+  return (
+    /^export\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from)/m.test(code) ||
+    /^export\s+(?:type\s+)?\{[^}]*\};?\s*$/m.test(code)
+  );
+}
+
+/** Groups of files of which each is loaded before the other (Tarjan's strongly connected components). */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const found: string[][] = [];
+  const order = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const path: string[] = [];
+  const visit = (file: string): number => {
+    const mine = order.size;
+    order.set(file, mine);
+    lowest.set(file, mine);
+    path.push(file);
+    for (const next of graph.get(file) ?? []) {
+      const low = order.has(next) ? (path.includes(next) ? (order.get(next) ?? mine) : mine) : visit(next);
+      lowest.set(file, Math.min(lowest.get(file) ?? mine, low));
+    }
+    const low = lowest.get(file) ?? mine;
+    if (low === mine) {
+      const circle = path.splice(path.indexOf(file));
+      if (circle.length > 1 || graph.get(file)?.includes(file)) found.push(circle.sort());
+    }
+    return low;
+  };
+  for (const file of graph.keys()) if (!order.has(file)) visit(file);
+  return found;
+}
