@@ -105,6 +105,8 @@ app.task('orders.sleep', { bind: true }, async (task) => {
   return { id: task.request.id, status: 'DONE' };
 });
 `,
+      'main.js': "import './late.js';\n",
+      'late.js': "import { app } from './app.js';\napp.task('late.one', () => 1);\n",
       'format.js': 'export const format = (x) => `fetch(` + x;\n',
       'other.js': `import { App } from 'umbel';
 const app = new App('another program');

@@ -128,7 +128,7 @@ function notImported({ forgotten }: Sources): Finding | null {
   if (forgotten.length === 0) return null;
   return {
     check: 'imports',
-    level: 'error',
+    level: 'warning',
     what: `these files define tasks, and nothing imports them: ${listed(forgotten)}`,
     why: 'a task exists only where its module is imported: a worker does not know these',
     mend: "import them beside the App, or name them: new App(name, { include: ['./tasks/mail'] })",

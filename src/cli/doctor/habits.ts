@@ -17,7 +17,7 @@ const changesByClient =
 const leavesBehind =
   /\b(?:setInterval|setImmediate)\(|(?<!new Promise[^;]{0,80})\bsetTimeout\(|(?<![\w$.])void\s+[\w$][\w$.]*\(/;
 /** A message about something that has happened, as others would publish it. */
-const eventName = /(?:^|[._:-])(?:events?|happened|published|(?:on|event)_\w+)$/i;
+const eventName = /(?:^|[._:-])(?:events?|happened|published|on_\w+ed|event_\w+)$/i;
 const empty = /^[^{]*(?:=>\s*)?\{\s*\}$|=>\s*(?:undefined|null|void 0)$/;
 
 export const habitChecks: readonly Check[] = [

@@ -82,12 +82,16 @@ function sourcesOf(
   const receivers = new Set(
     modules.filter(({ text }) => /\bnew App\(/.test(codeIn(text))).map(({ file }) => file),
   );
+  const imported = new Set(
+    others.flatMap(({ file, text }) => specifiersOf(text).flatMap((each) => resolved(each, file) ?? [])),
+  );
   return {
     codeOf: (task) => `${textOf(task)}\n${helpersOf(task)}`,
     callsOut: (task) => directCall.test(codeIn(textOf(task))) || used(task).length > 0,
     callersOf: (task) => used(task).map(([, name]) => name),
     apps: modules.reduce((sum, { text }) => sum + (codeIn(text).match(/\bnew App\(/g)?.length ?? 0), 0),
     forgotten: others.flatMap((module) => {
+      if (imported.has(module.file)) return []; // by another program that begins elsewhere
       const task = forgottenTask(module, receivers, tasks);
       return task === undefined ? [] : [`${relative(process.cwd(), module.file)} (${task})`];
     }),
