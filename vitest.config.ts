@@ -5,8 +5,7 @@ import { isLong } from './test/run/scale.ts';
 import { patienceMs } from './test/until.ts';
 
 /** With servers and processes of their own, and mostly waiting: these take longest. */
-const long =
-  /\/test\/(?:e2e|chaos|interop|beat|workflows)\/|\/test\/(?:transports|conformance)\/(?:amqp|rpc)/;
+const long = /\/test\/(?:e2e|chaos|interop|beat|workflows|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)/;
 
 /** The long ones first, so that the run does not end with one of them alone. */
 class LongFirst extends BaseSequencer {

@@ -1,0 +1,64 @@
+// A connection whose socket is in a thread.
+import { Worker } from 'node:worker_threads';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { AmqpLink } from '../../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../../src/stores/amqp/client/settings.ts';
+import { needs } from '../../needs.ts';
+import { FaultProxy } from '../../servers/fault-proxy.ts';
+import { noRabbit, RabbitServerProcess } from '../../servers/rabbitmq.ts';
+import { patienceMs, until, within } from '../../until.ts';
+
+needs(describe, noRabbit)('a steady connection to RabbitMQ', () => {
+  let server: RabbitServerProcess;
+  beforeAll(async () => {
+    server = await RabbitServerProcess.shared();
+  });
+  afterAll(() => server?.[Symbol.asyncDispose]());
+
+  it('passes large messages whole, in pieces of any size, both ways', async () => {
+    await using proxy = await FaultProxy.before(server.port);
+    const url = server.url(server.vhost()).replace(String(server.port), String(proxy.port));
+    await using link = new AmqpLink(amqpSettings(url, 'broker'), { steady: true, heartbeat: 2 });
+    const connection = await link.ready(patienceMs);
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue('q');
+    const bodies = [5_000_000, 1, 0, 131_072, 2048].map((size, n) => Buffer.alloc(size, n + 1));
+    for (const body of bodies) channel.sendToQueue('q', body);
+    await channel.waitForConfirms();
+    for (const body of bodies) {
+      const got = await channel.get('q', { noAck: true });
+      expect(got !== false && got.content.equals(body)).toBe(true);
+    }
+  });
+
+  it('says why a server cannot be reached, and comes to it when it can', async () => {
+    await using proxy = await FaultProxy.before(server.port);
+    const url = server.url(server.vhost()).replace(String(server.port), String(proxy.port));
+    await using nowhere = new AmqpLink(amqpSettings('amqp://127.0.0.1:1//', 'broker'), { steady: true });
+    await until(() => nowhere.state.reason !== null, 'the first refusal');
+    await expect(nowhere.ready(1)).rejects.toThrow(/ECONNREFUSED/);
+    proxy.isRefusing = true;
+    await using link = new AmqpLink(amqpSettings(url, 'broker'), { steady: true });
+    await until(() => link.state.reason !== null, 'the first refusal');
+    await expect(link.ready(1)).rejects.toThrow(/cannot be reached/);
+    proxy.heal();
+    await link.ready(patienceMs);
+  });
+
+  it('is made anew when its thread has died, and ends with the link', async () => {
+    const posted = vi.spyOn(Worker.prototype, 'postMessage');
+    const link = new AmqpLink(amqpSettings(server.url(server.vhost()), 'broker'), { steady: true });
+    const first = await link.ready(patienceMs);
+    const gone = new Promise((resolve) => first.on('close', resolve));
+    const thread = posted.mock.contexts[0];
+    if (!(thread instanceof Worker)) throw new Error('no thread');
+    posted.mockRestore();
+    await thread.terminate();
+    await within(gone, 'the end of the first connection');
+    const second = await link.ready(patienceMs);
+    expect(second).not.toBe(first);
+    await second.createChannel();
+    await link.close();
+    await expect(link.ready(patienceMs)).rejects.toThrow(/closed/);
+  });
+});

@@ -1,0 +1,184 @@
+// Queues and exchanges of RabbitMQ that somebody deletes while messages wait for their time, and sends to what is not there.
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { UnroutableError } from '../../../src/errors.ts';
+import { type Clock, systemClock } from '../../../src/lib/clock.ts';
+import { openAmqpTransport } from '../../../src/stores/amqp/amqp-transport.ts';
+import { type AmqpChannel, AmqpLink } from '../../../src/stores/amqp/client/link.ts';
+import { amqpSettings } from '../../../src/stores/amqp/client/settings.ts';
+import { plainQueue, type QueueDeclaration } from '../../../src/stores/topology.ts';
+import type { Consumer, Transport } from '../../../src/stores/transport.ts';
+import { claim, idOf, publication } from '../../../src/testing/conformance.ts';
+import { needs } from '../../needs.ts';
+import { noRabbit, RabbitServerProcess } from '../../servers/rabbitmq.ts';
+import { patienceMs, until } from '../../until.ts';
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** What is done every ten seconds is done each second. */
+const hurried: Clock = {
+  ...systemClock,
+  monotonic: () => 10 * systemClock.monotonic(),
+  sleep: (ms, signal) => systemClock.sleep(ms / 10, signal),
+};
+
+needs(describe, noRabbit)('RabbitMQ', () => {
+  let server: RabbitServerProcess;
+  beforeAll(async () => {
+    server = await RabbitServerProcess.shared();
+  });
+
+  async function open(
+    vhost: string,
+    clock: Clock = systemClock,
+    queues: readonly QueueDeclaration[] = [],
+  ): Promise<Transport> {
+    const transport = await openAmqpTransport(server.url(vhost), { queues, driver: {} }, clock);
+    closing.push(() => transport.close());
+    return transport;
+  }
+
+  const join = (transport: Transport, ...queues: string[]): Promise<Consumer> =>
+    transport.consume({ queues, name: 'test', leaseMs: 15_000, slots: 100 });
+
+  /** The broker, past all of our code. */
+  async function raw(vhost: string): Promise<AmqpChannel> {
+    const link = new AmqpLink(amqpSettings(server.url(vhost), 'broker'));
+    closing.push(() => link.close());
+    return (await link.ready(patienceMs)).createChannel();
+  }
+
+  /** The exchanges to which the queue is bound. */
+  async function bindings(vhost: string, queue: string): Promise<string[]> {
+    const all = `rabbit_binding:list_for_destination({resource, <<"${vhost}">>, queue, <<"${queue}">>})`;
+    const said = await server.evaluate(
+      `[io:format("~ts~n", [S]) || {binding, {resource, _, exchange, S}, _, _, _} <- ${all}]`,
+    );
+    return said.split('\n');
+  }
+
+  const later = (ids: readonly string[], queue: string, ms = 1100) =>
+    ids.map((id) => publication(id, { queue, eta: new Date(Date.now() + ms) }));
+  const many = Array.from({ length: 60 }, (_, n) => `m${n}`);
+
+  /** Claims as many, and settles them. */
+  async function take(consumer: Consumer, count: number): Promise<string[]> {
+    const deliveries = await claim(consumer, count);
+    for (const delivery of deliveries) await delivery.settle({ kind: 'ack' });
+    return deliveries.map(idOf).sort();
+  }
+
+  it('a queue that is deleted under its worker gets what was to come later, and what is sent later', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    const consumer = await join(transport, 'a');
+    await transport.publish([publication('first', { queue: 'a' })]);
+    await take(consumer, 1);
+    await transport.publish(later(many, 'a'));
+    await (await raw(vhost)).deleteQueue('a');
+    expect(await take(consumer, many.length)).toEqual([...many].sort());
+    await transport.publish(later(['new'], 'a', 100));
+    expect(await take(consumer, 1)).toEqual(['new']);
+  });
+
+  describe.each(['classic', 'quorum'] as const)('a %s queue that is deleted under its worker', (type) => {
+    const queues = [{ ...plainQueue('a'), type }];
+
+    it('takes nothing along that the worker has, be it begun or not', async () => {
+      const vhost = server.vhost();
+      const transport = await open(vhost, hurried, queues);
+      const consumer = await join(transport, 'a');
+      const first = consumer.claim(() => 100, AbortSignal.timeout(patienceMs)); // room for all that follows
+      await transport.publish([publication('begun', { queue: 'a' })]);
+      const [begun] = await first;
+      await transport.publish(['one', 'two'].map((id) => publication(id, { queue: 'a' })));
+      await until(async () => (await transport.size('a')).claimed === 3, 'they are with it');
+      const channel = await raw(vhost);
+      await channel.deleteQueue('a');
+      expect(await take(consumer, 2)).toEqual(['one', 'two']);
+      expect(await begun?.settle({ kind: 'ack' })).toBe('settled');
+      await until(async () => (await transport.size('a')).ready === 0, 'none is left');
+      await channel.deleteQueue('a'); // it is nobody's any more to say that one was done
+      await consumer.close();
+    });
+  });
+
+  it('what comes for a queue that is gone is kept, holds up no other queue, and is delivered when a worker serves it again', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    const other = await join(transport, 'b');
+    await transport.publish(later(many, 'a'));
+    await (await raw(vhost)).deleteQueue('a');
+    await until(async () => (await transport.unroutable?.())?.get('a') === many.length, 'they lie aside');
+    await transport.publish(later(many, 'b'));
+    expect(await take(other, many.length)).toEqual([...many].sort());
+    expect([...((await transport.unroutable?.()) ?? [])]).toEqual([['a', many.length]]);
+    expect(await take(await join(await open(vhost), 'a'), many.length)).toEqual([...many].sort());
+  });
+
+  it('a queue that another program has declared anew, and exchanges that somebody has deleted, are bound to the delays again', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost, hurried);
+    const consumer = await join(transport, 'a');
+    await transport.publish(later(['before'], 'a', 100));
+    expect(await take(consumer, 1)).toEqual(['before']);
+    const channel = await raw(vhost);
+    const taking = take(consumer, 1); // one who asks looks around
+    const arrivals = ['celery_delayed_delivery', 'umbel_delayed_delivery', 'umbel_delayed_queues'];
+    for (const exchange of arrivals) await channel.deleteExchange(exchange);
+    await until(async () => {
+      const bound = await bindings(vhost, 'a');
+      return arrivals.every((exchange) => bound.includes(exchange));
+    }, 'the worker has bound its queue again');
+    await transport.publish(later(['one'], 'a', 100));
+    expect(await taking).toEqual(['one']);
+    for (let n = 0; n < 7; n++) await channel.deleteExchange(`umbel_delayed_${n}`);
+    await transport.publish(later(['two'], 'a', 100));
+    expect(await take(consumer, 1)).toEqual(['two']);
+  });
+
+  it('a send to an exchange that is not there is refused, and those beside it succeed', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    await transport.publish([publication('warm')]);
+    const warnings: Error[] = [];
+    const warn = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warn);
+    try {
+      for (let round = 0; round < 15; round++) {
+        const nowhere = { exchange: { name: 'nope', routingKey: 'k' } };
+        const refused = transport.publish([publication('bad', nowhere)]).catch((error: unknown) => error);
+        const good = Promise.all(['x', 'y', 'z'].map((id) => transport.publish([publication(id)])));
+        const error = await refused;
+        expect(error).toBeInstanceOf(UnroutableError);
+        expect(String(error)).toContain("'nope'");
+        await good;
+      }
+      const both = [publication('bad', { exchange: { name: 'nope', routingKey: 'k' } }), publication('good')];
+      await expect(transport.publish(both)).rejects.toThrow(UnroutableError);
+    } finally {
+      process.off('warning', warn);
+    }
+    expect(warnings).toEqual([]);
+    expect((await transport.size('celery')).ready).toBe(1 + 15 * 3 + 1);
+  });
+
+  it('an exchange that goes between two sends is no doubt but a refusal, and one that comes is used', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    const channel = await raw(vhost);
+    await transport.publish([publication('warm')]);
+    await channel.assertExchange('news', 'fanout');
+    await channel.bindQueue('celery', 'news', '');
+    const news = { exchange: { name: 'news', routingKey: '' } };
+    await transport.publish([publication('one', news)]);
+    await channel.deleteExchange('news');
+    await expect(transport.publish([publication('two', news)])).rejects.toThrow(/no exchange 'news'/);
+    await channel.assertExchange('news', 'fanout');
+    await channel.bindQueue('celery', 'news', '');
+    await transport.publish([publication('three', news)]);
+    expect(await take(await join(transport, 'celery'), 3)).toEqual(['one', 'three', 'warm']);
+  });
+});
