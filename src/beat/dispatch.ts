@@ -14,7 +14,7 @@ import { callOf, optionsOf } from './run-call.ts';
 import { runId } from './run-id.ts';
 import type { StoreClock } from './store-clock.ts';
 
-export interface DispatchOptions {
+interface DispatchOptions {
   readonly app: App;
   readonly store: ScheduleStore;
   readonly time: StoreClock;

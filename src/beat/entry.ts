@@ -7,7 +7,7 @@ import type { Schedule } from '../schedules/schedule.ts';
 import { type ScheduleJson, scheduleFromJson } from '../schedules/schedule-json.ts';
 
 /** What is sent. `computed`: by the code that declares it, each time. */
-export type EntryCall =
+type EntryCall =
   | {
       readonly kind: 'task';
       readonly task: string;

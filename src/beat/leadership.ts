@@ -20,7 +20,7 @@ export interface Term {
   holds(): boolean;
 }
 
-export interface LeadershipOptions {
+interface LeadershipOptions {
   /** A leader that is silent for so long is followed by another. Milliseconds. */
   readonly leaseMs: number;
   /** How often the lead is renewed or watched. Milliseconds. */
@@ -29,7 +29,7 @@ export interface LeadershipOptions {
   readonly logger: Logger;
 }
 
-export interface LeadershipEvents {
+interface LeadershipEvents {
   /** The term begins; it ends with its signal. */
   onTerm(term: Term): void;
   /** Each time the store was asked, while this one leads. */

@@ -2,7 +2,7 @@
 import type { ResolvedPolicy } from '../app/schedule.ts';
 import type { Schedule, ScheduleContext } from '../schedules/schedule.ts';
 
-export interface Overdue {
+interface Overdue {
   /** To be sent, oldest first. Milliseconds since 1970. */
   readonly runs: readonly number[];
   /** Left out: from the first to the last of them, and why. */

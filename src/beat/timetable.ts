@@ -18,7 +18,7 @@ import { nextMs, overdue } from './overdue.ts';
 import { jitterOf, runId } from './run-id.ts';
 import type { StoreClock } from './store-clock.ts';
 
-export interface TimetableOptions {
+interface TimetableOptions {
   readonly app: App;
   readonly store: ScheduleStore;
   readonly dispatch: Dispatch;

@@ -8,7 +8,7 @@ import { openLog } from './own-files.ts';
 const startMs = 30_000;
 const lookEveryMs = 100;
 
-export interface Background {
+interface Background {
   /** The arguments of Node; among them `--pidfile` with the file below. */
   readonly args: readonly string[];
   readonly folder: string;
@@ -19,7 +19,7 @@ export interface Background {
 }
 
 /** Its process, when it has loaded the application; or how it ended before that. */
-export type Started =
+type Started =
   | { readonly pid: number }
   | { readonly pid: null; readonly exitCode: number | null; readonly lastWords: string };
 

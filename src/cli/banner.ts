@@ -1,7 +1,7 @@
 import { arch, release, type } from 'node:os';
 import { redacted } from '../lib/redact.ts';
 
-export interface BannerFacts {
+interface BannerFacts {
   readonly version: string;
   readonly node: string;
   readonly app: string;

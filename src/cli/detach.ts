@@ -17,7 +17,7 @@ export function detachedEnvironment(): Readonly<Record<string, string>> {
   return isDetached ? { [variable]: '1' } : {};
 }
 
-export interface DetachChoices {
+interface DetachChoices {
   readonly logfile?: string;
   readonly pidfile?: string;
 }

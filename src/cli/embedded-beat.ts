@@ -9,7 +9,7 @@ import type { LogFormat } from './logging.ts';
 const restartMs = 2000;
 const endMs = 10_000;
 
-export interface EmbeddedBeatOptions extends CommonOptions {
+interface EmbeddedBeatOptions extends CommonOptions {
   readonly loglevel: string;
   readonly format: LogFormat;
   /** As it is to be opened. */

@@ -27,7 +27,7 @@ export function expandPath(path: string, node: string): string {
 }
 
 /** Another process has the pid file. Celery's exit code for it is 73. */
-export class PidFileTaken extends UmbelError {
+class PidFileTaken extends UmbelError {
   constructor(file: string, pid: number) {
     super(
       'UMBEL_PID_FILE',

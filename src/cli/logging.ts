@@ -30,7 +30,7 @@ export function withLoggingOptions(command: Command): void {
     .option('-f, --logfile <file>', 'Log there: %n name, %h host, %d domain. Rotated files are noticed.');
 }
 
-export interface LoggingOptions {
+interface LoggingOptions {
   readonly level: Level;
   readonly format: LogFormat;
   readonly color?: boolean;

@@ -91,7 +91,7 @@ export function wantsColors(stream: NodeJS.WriteStream): boolean {
 }
 
 /** A value as JSON: what JSON cannot say (bytes, integers beyond 2^53, NaN) as text or null. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   const replace = (_: string, item: unknown): unknown => {
     if (typeof item === 'bigint') return item.toString();
     if (item instanceof Uint8Array) return Buffer.from(item).toString('base64');

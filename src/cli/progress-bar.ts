@@ -1,7 +1,7 @@
 import type { Output } from './output.ts';
 
 /** How far a long work is. */
-export interface Bar {
+interface Bar {
   setTotal(total: number): void;
   update(done: number): void;
   stop(): void;

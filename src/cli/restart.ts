@@ -15,7 +15,7 @@ const passedOn = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const;
 const stops = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 
 /** Whether to start again at the end. */
-export interface Hangup extends Disposable {
+interface Hangup extends Disposable {
   readonly wanted: boolean;
   /** From now on a signal to stop that comes after it is obeyed instead. Before, it ends the process. */
   obeyStops(): void;

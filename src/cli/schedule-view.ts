@@ -72,7 +72,7 @@ export function asRunRow(run: ScheduleRun, state: string | null, timezone: strin
   ];
 }
 
-export interface PreviewOptions {
+interface PreviewOptions {
   readonly from: Date;
   readonly ahead: Duration;
   readonly timezone: string;
@@ -144,7 +144,7 @@ function scale(from: Date, lengthMs: number, timezone: string): string {
 }
 
 /** As clocks show it there: `2030-01-31 09:00:00`. */
-export function shownTime(date: Date, timezone: string): string {
+function shownTime(date: Date, timezone: string): string {
   const local = new Date(date.getTime() + Zone.named(timezone).offset(date.getTime()));
   return local.toISOString().slice(0, 19).replace('T', ' ');
 }

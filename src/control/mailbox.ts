@@ -15,7 +15,7 @@ export interface Whom {
   readonly matcher?: 'glob' | 'pcre' | undefined;
 }
 
-export interface Asking extends Whom {
+interface Asking extends Whom {
   readonly timeoutMs: number;
   /** Enough replies; default: as many as `destination` names. */
   readonly limit?: number | undefined;

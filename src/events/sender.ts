@@ -8,7 +8,7 @@ import type { WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange } from '../stores/fanout.ts';
 import { stamped, stampText } from './node.ts';
 
-export interface EventSenderParts {
+interface EventSenderParts {
   readonly fanout: Fanout;
   readonly exchange: FanoutExchange;
   /** Node name. */

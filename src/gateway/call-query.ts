@@ -14,7 +14,7 @@ import {
 } from './query.ts';
 
 /** The options that may be given over HTTP. */
-export type CallQuery = Pick<CallOptions, 'countdown' | 'eta' | 'expires' | 'queue' | 'priority' | 'taskId'>;
+type CallQuery = Pick<CallOptions, 'countdown' | 'eta' | 'expires' | 'queue' | 'priority' | 'taskId'>;
 
 /**
  * Reads them.

@@ -7,12 +7,12 @@ import type { Parameter } from './openapi.ts';
 import { wrongQuery } from './problem.ts';
 import { describeQuery, maxNameLength, type QueryParameter, readName, readQuery, readTime } from './query.ts';
 
-export interface ListQuery extends DeadLetterFilter {
+interface ListQuery extends DeadLetterFilter {
   readonly limit?: number;
   readonly before?: number;
 }
 
-export interface ChangeQuery {
+interface ChangeQuery {
   readonly filter: DeadLetterFilter;
   readonly limit: number;
   readonly rate: Rate;

@@ -8,7 +8,7 @@ import { uuid7 } from '../lib/uuid.ts';
 import { rememberAddress } from './client-address.ts';
 import { Problem, toDocument } from './problem.ts';
 
-export interface HttpServerOptions {
+interface HttpServerOptions {
   readonly host: string;
   /** 0 = any that is free. */
   readonly port: number;

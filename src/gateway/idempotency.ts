@@ -5,7 +5,7 @@ import type { ResultBackend } from '../stores/backend.ts';
 import { Problem } from './problem.ts';
 
 /** What a request asked for, whatever it is called by. */
-export interface RequestPrint {
+interface RequestPrint {
   readonly task: string;
   readonly query: URLSearchParams;
   readonly body: Uint8Array;

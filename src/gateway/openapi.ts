@@ -13,7 +13,7 @@ export interface Parameter {
   readonly description: string;
   readonly schema: JsonSchema;
 }
-export interface ResponseDescription {
+interface ResponseDescription {
   readonly description: string;
   readonly headers?: Readonly<Record<string, unknown>>;
   readonly content?: Readonly<

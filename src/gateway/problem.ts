@@ -22,7 +22,7 @@ export interface ProblemDetail {
   readonly message: string;
 }
 
-export interface ProblemOptions {
+interface ProblemOptions {
   readonly errors?: readonly ProblemDetail[];
   readonly headers?: Readonly<Record<string, string>>;
   /** Stable, for programs: that of the error behind it. */
@@ -54,7 +54,7 @@ export function wrongQuery(errors: readonly ProblemDetail[]): Problem {
 }
 
 /** The problem document. */
-export interface ProblemDocument {
+interface ProblemDocument {
   /** Always `about:blank`: the status says what kind of problem it is, `code` which one. */
   readonly type: 'about:blank';
   readonly title: string;

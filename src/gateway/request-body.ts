@@ -3,7 +3,7 @@ import { defaultLimits } from '../protocol/limits.ts';
 import { Problem } from './problem.ts';
 
 /** A request's body. */
-export interface JsonBody {
+interface JsonBody {
   /** `undefined`: there was none. */
   readonly value: unknown;
   readonly bytes: Uint8Array;

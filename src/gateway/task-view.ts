@@ -2,7 +2,7 @@
 import { decodeException } from '../protocol/exception.ts';
 import { isException, isReady, type ResultRecord } from '../protocol/result-meta.ts';
 
-export interface TaskView {
+interface TaskView {
   readonly id: string;
   /** PENDING, STARTED, RETRY, SUCCESS, FAILURE, REVOKED, or a state of the task's own. */
   readonly status: string;
@@ -16,7 +16,7 @@ export interface TaskView {
   readonly doneAt?: Date;
 }
 
-export interface TaskErrorView {
+interface TaskErrorView {
   readonly type: string;
   readonly message: string;
   readonly traceback?: string;

@@ -3,7 +3,7 @@ import { ConfigError } from '../errors.ts';
 import { suggest } from './suggest.ts';
 
 /** What a line of the log is made of. */
-export interface LogRecord {
+interface LogRecord {
   readonly time: Date;
   /** `debug`, `info`, `warn`, `error`, `fatal`. */
   readonly level: string;
@@ -13,7 +13,7 @@ export interface LogRecord {
   readonly taskName: string | null;
 }
 
-export type FormatRecord = (record: LogRecord) => string;
+type FormatRecord = (record: LogRecord) => string;
 
 /** Celery's own formats. */
 export const celeryLogFormat = '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s';

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /** What code anywhere may know of the task in whose asynchronous calls it runs; `app/context.ts` fills it. */
-export interface TaskScope {
+interface TaskScope {
   readonly name: string;
 }
 

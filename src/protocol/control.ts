@@ -25,7 +25,7 @@ export interface ControlRequest {
 }
 
 /** What a worker answered. */
-export interface ControlReply {
+interface ControlReply {
   readonly node: string;
   readonly value: unknown;
   readonly ticket: string;

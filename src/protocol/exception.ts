@@ -6,7 +6,7 @@ import type { WireException } from './result-meta.ts';
 import { reprArgs, saferepr } from './saferepr.ts';
 
 /** What a result backend keeps of an error. */
-export interface WireFailure {
+interface WireFailure {
   readonly exception: WireException;
   /** Its stack and those of its causes, as text; null when it has none. */
   readonly traceback: string | null;

@@ -28,7 +28,7 @@ export function encodeResult(record: ResultRecord): string {
   return `${text}, "task_id": ${JSON.stringify(record.taskId)}}`;
 }
 
-export interface DecodeResultOptions {
+interface DecodeResultOptions {
   readonly limits?: DecodeLimits;
   /** The id under which it was kept, for a record that does not say (Celery 3). */
   readonly keptAs?: string;

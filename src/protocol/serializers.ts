@@ -12,7 +12,7 @@ import { decodeYaml, encodeYaml } from './yaml.ts';
 export type SerializerName = 'json' | 'yaml' | 'msgpack' | 'raw' | 'text';
 
 /** Bytes, and what they are. */
-export interface Serialized {
+interface Serialized {
   readonly body: Uint8Array;
   readonly contentType: string;
   readonly contentEncoding: string;

@@ -38,7 +38,7 @@ export type Settled<T = unknown> =
  * `chord_policy` are added. In `embed.chain`, where it is the first (the last to be taken), it stands for its list, reversed like
  * the chain itself.
  */
-export const storedTask = 'umbel.stored';
+const storedTask = 'umbel.stored';
 
 /** The id under which it is stored, if the signature is such a reference; else null. */
 export function storedId({ task, kwargs }: WireSignature): string | null {

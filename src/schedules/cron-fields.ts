@@ -14,7 +14,7 @@ interface FieldRule {
 }
 
 /** What a field may hold. */
-export const fieldRules: Readonly<Record<CronFieldName, FieldRule>> = {
+const fieldRules: Readonly<Record<CronFieldName, FieldRule>> = {
   minute: { min: 0, max: 59, names: [] },
   hour: { min: 0, max: 23, names: [] },
   dayOfWeek: { min: 0, max: 6, names: ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] },

@@ -2,7 +2,7 @@
 import { ConfigError } from '../errors.ts';
 
 /** A stretch of time in which the clocks of a zone are not moved. All in milliseconds since 1970. */
-export interface Stretch {
+interface Stretch {
   readonly start: number;
   /** The moment from which another offset holds; or as far as was looked. */
   readonly end: number;

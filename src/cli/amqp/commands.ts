@@ -11,7 +11,7 @@ export interface Answer {
   readonly data: unknown;
 }
 
-export interface AmqpCommand {
+interface AmqpCommand {
   readonly name: string;
   /** With `=value`: that, if nothing is said. */
   readonly args: readonly string[];

@@ -11,7 +11,7 @@ import { exitCode, UsageError } from '../usage.ts';
 import { amqpCommands, parseAmqp, wordsOf } from './commands.ts';
 
 /** RabbitMQ refused a command. */
-export class AmqpRefused extends UmbelError {
+class AmqpRefused extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {
     super('UMBEL_AMQP_REFUSED', message, options);
   }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-export interface CompletionNode {
+interface CompletionNode {
   readonly name: string;
   readonly description: string;
   readonly options: readonly { readonly flags: readonly string[]; readonly description: string }[];

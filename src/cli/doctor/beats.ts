@@ -6,7 +6,7 @@ import { Control } from '../../control/control.ts';
 import { ConfigError } from '../../errors.ts';
 import { type Finding, listed } from './finding.ts';
 
-export interface BeatFacts {
+interface BeatFacts {
   /** Names of the application's schedules, and of those that people have added. */
   readonly schedules: readonly string[];
   /** The tasks that they send. */

@@ -9,9 +9,9 @@ import type { Session } from '../common.ts';
 import { enablingControl, endOfCommand, pause } from './listen.ts';
 
 /** What the module exports, as `default` or `camera`. It may empty the state with `state.clear()`. */
-export type Camera = (state: ClusterState) => void | Promise<void>;
+type Camera = (state: ClusterState) => void | Promise<void>;
 
-export interface CameraOptions {
+interface CameraOptions {
   /** The module: `./snapshots.ts`. */
   readonly camera: string;
   /** Between two snapshots. */

@@ -6,7 +6,7 @@ import type { Output } from '../output.ts';
 import { clean } from '../terminal/clean.ts';
 import { enablingControl, endOfCommand } from './listen.ts';
 
-export interface DumpOptions {
+interface DumpOptions {
   readonly enable: boolean;
   readonly quiet: boolean;
   readonly routingKey?: string;

@@ -8,7 +8,7 @@ import { Screen } from '../terminal/screen.ts';
 import { enablingControl, endOfCommand } from './listen.ts';
 import { Monitor } from './monitor.ts';
 
-export interface LiveOptions {
+interface LiveOptions {
   readonly enable: boolean;
   readonly routingKey?: string;
 }

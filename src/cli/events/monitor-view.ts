@@ -10,7 +10,7 @@ export interface Popup {
   readonly from: number;
 }
 
-export interface MonitorView {
+interface MonitorView {
   readonly width: number;
   readonly height: number;
   /** `umbel events 0.1.0 · redis://…`. */

@@ -7,7 +7,7 @@ import type { Key } from '../terminal/keys.ts';
 import { type Line, wrap } from '../terminal/text.ts';
 import { drawMonitor, fieldsOf, type Popup, pageRows, rowsOf } from './monitor-view.ts';
 
-export interface MonitorRules {
+interface MonitorRules {
   readonly title: string;
   readonly state: ClusterState;
   readonly control: Pick<Control, 'revoke' | 'rateLimit'>;

@@ -5,7 +5,7 @@ export interface Node {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-export interface Graph {
+interface Graph {
   readonly nodes: readonly Node[];
   /** From, to. */
   readonly edges: readonly (readonly [string, string])[];
@@ -31,13 +31,13 @@ function quoted(text: string): string {
 }
 
 /** A worker, and how many tasks it runs at a time. */
-export interface WorkerNode {
+interface WorkerNode {
   readonly name: string;
   readonly slots: number;
   readonly queues: readonly string[];
 }
 
-export interface ClusterNodes {
+interface ClusterNodes {
   readonly workers: readonly WorkerNode[];
   readonly broker: string;
   readonly backend: string | null;

@@ -3,7 +3,7 @@ import { version } from '../../lib/version.ts';
 
 export type Store = 'embedded' | 'redis' | 'rabbitmq';
 
-export interface ProjectChoices {
+interface ProjectChoices {
   /** As npm takes it. */
   readonly name: string;
   readonly store: Store;

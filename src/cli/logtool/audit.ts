@@ -14,7 +14,7 @@ export interface AuditListener {
   onOther?(line: string): void;
 }
 
-export interface AuditReport {
+interface AuditReport {
   readonly total: number;
   readonly completed: number;
   readonly succeeded: number;

@@ -51,7 +51,7 @@ const lookMs = 250;
 /** Twice found nothing: so long it takes at least. */
 export const leastIdleMs: number = 2 * lookMs;
 /** Of those that stay, that are held meanwhile. */
-export const mostHeld = 10_000;
+const mostHeld = 10_000;
 const leaseMs = 15_000;
 /** How long one attempt to publish may take. */
 const publishMs = 10_000;

@@ -14,7 +14,7 @@ import { leastIdleMs, type Moved, move } from './move.ts';
 import { taskOf } from './reading.ts';
 import { waitingAt } from './scheduled.ts';
 
-export interface MigrateRules {
+interface MigrateRules {
   readonly source: string;
   readonly destination: string;
   /** From the queue there to the queue here; null: all that are known. */

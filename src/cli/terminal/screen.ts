@@ -4,7 +4,7 @@ import { UsageError } from '../usage.ts';
 import { type Key, keysOf } from './keys.ts';
 import { type Line, paint } from './text.ts';
 
-export interface ScreenOptions {
+interface ScreenOptions {
   readonly colors: boolean;
   onKey(key: Key): void;
   /** Draw again: its size has changed, or it is there again. */

@@ -4,7 +4,7 @@ import type { ClusterState } from '../../events/cluster-state.ts';
 import type { Peeper } from './oldest.ts';
 import type { Rates, TaskRate } from './rates.ts';
 
-export interface QueueFacts {
+interface QueueFacts {
   readonly name: string;
   readonly ready: number;
   readonly scheduled: number;

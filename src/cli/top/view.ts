@@ -2,7 +2,7 @@
 import { fitLine, fitRight, fitted, type Line, type Tone } from '../terminal/text.ts';
 import type { Sample } from './sample.ts';
 
-export interface TopView {
+interface TopView {
   readonly width: number;
   /** null: as many lines as there are facts. */
   readonly height: number | null;
