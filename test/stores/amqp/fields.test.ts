@@ -9,6 +9,19 @@ import { needs } from '../../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { someMessage } from '../../worker/some-message.ts';
 
+test('a copy of amqplib that reads tables by itself, as one within a bundle does, is refused', () => {
+  const module = new URL('../../../dist/stores/amqp/client/field-table.js', import.meta.url).href;
+  const program = `
+    import { checkFieldTables, teachFieldTables } from ${JSON.stringify(module)};
+    teachFieldTables();
+    try { checkFieldTables(); } catch (error) { console.log(error.code, error.message); }
+  `;
+  const said = execFileSync(process.execPath, ['--input-type=module', '--eval', program], {
+    encoding: 'utf8',
+  });
+  expect(said).toMatch(/^UMBEL_CONFIG amqplib cannot be used as it is here: .* leave it out of your bundle/);
+});
+
 describe('a field table', () => {
   test('is read with every type that is written, large integers exactly', () => {
     const bytes = Buffer.concat([

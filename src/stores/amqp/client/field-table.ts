@@ -2,6 +2,7 @@
 // integer as `L`) and closes the connection at one that it does not know: a single message would keep a worker from its queue for ever.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { ConfigError } from '../../../errors.ts';
 
 /**
  * A table as a map, with values as amqplib has them. Total: what is of no known type, or broken off, ends the reading, and what was
@@ -21,19 +22,37 @@ export function decodeFields(bytes: Buffer): Record<string, unknown> {
   return fields;
 }
 
-let taught = false;
+/** Whether amqplib has read a table so; null: it was not taught yet. */
+let reads: boolean | null = null;
 
-/** From now on amqplib reads tables so. Before its first use: it remembers its own reader then. */
+/**
+ * From now on amqplib reads tables so. Before its first use: it remembers its own reader then.
+ * @throws ConfigError the package is not there as it was installed
+ */
 export function teachFieldTables(): void {
-  if (taught) return;
-  taught = true;
+  if (reads !== null) return;
   const require = createRequire(import.meta.url);
-  // Not among the package's exports: found by its place.
-  const codec: { decodeFields: typeof decodeFields } = require(
-    join(dirname(require.resolve('amqplib')), 'lib', 'codec.js'),
-  );
-  codec.decodeFields = decodeFields;
+  let codec: { decodeFields: typeof decodeFields };
+  try {
+    // Not among the package's exports: found by its place.
+    codec = require(join(dirname(require.resolve('amqplib')), 'lib', 'codec.js'));
+  } catch (cause) {
+    throw new ConfigError(unteachable, { cause });
+  }
+  reads = false;
+  codec.decodeFields = (bytes) => {
+    reads = true;
+    return decodeFields(bytes);
+  };
 }
+
+/** To be asked when a connection is there: the server's greeting holds a table. @throws ConfigError amqplib has read it by itself */
+export function checkFieldTables(): void {
+  if (reads !== true) throw new ConfigError(unteachable);
+}
+
+const unteachable =
+  'amqplib cannot be used as it is here: install it beside umbel, and leave it out of your bundle (external: ["amqplib"]), so that both use the same copy';
 
 class Reader {
   readonly #bytes: Buffer;

@@ -13,7 +13,7 @@ import { BrokerUnavailable } from '../../../errors.ts';
 import { backoffDelay } from '../../../lib/backoff.ts';
 import { IdlePause } from '../../../lib/idle-pause.ts';
 import { type Gate, gateTo } from '../../gate.ts';
-import { teachFieldTables } from './field-table.ts';
+import { checkFieldTables, teachFieldTables } from './field-table.ts';
 import { Relay } from './relay.ts';
 import type { AmqpSettings } from './settings.ts';
 
@@ -202,6 +202,12 @@ export class AmqpLink implements AsyncDisposable {
   async #connect(): Promise<AmqpConnection> {
     this.#turn = this.#gate.turn;
     const connection = await this.#dial();
+    try {
+      checkFieldTables();
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
     gatherWrites(connection);
     return connection;
   }
