@@ -1,5 +1,5 @@
 // How a process that runs a test file ended when nobody stopped it: vitest says only that it did.
-import childProcess, { type ChildProcess } from 'node:child_process';
+import childProcess, { type ChildProcess, type Serializable } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { expect } from 'vitest';
@@ -9,6 +9,9 @@ export function tellHowProcessesEnd(): void {
   const { fork } = childProcess;
   const watched = (...args: Parameters<typeof fork>): ChildProcess => {
     const child = fork(...args);
+    // What cannot be sent to a process that has ended is no error of its own: vitest would end of the second one, without a word.
+    const send: (message: Serializable, done: () => void) => boolean = child.send.bind(child);
+    child.send = (message: Serializable) => send(message, () => undefined);
     child.once('exit', (code, signal) => {
       if (!child.killed && code !== 0)
         process.stderr.write(`the test process ${child.pid} ended: ${signal ?? code}\n`);
