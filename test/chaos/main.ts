@@ -1,5 +1,6 @@
 // The chaos proofs: `npm run chaos`. Options:
-//   --what points,storm,pause,terms,soak,future,peers   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
+//   --what points,storm,pause,terms,soak,future,peers,faults   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
+//   --what readers,store,queues,exchanges,flaps,refusals,rights,flush (faults by name)   --rounds 10 (of each)
 //   --lanes 2 (trials at once on each place)   --keep <folder> (for the ledgers of trials with a finding)
 //   (--only: in this order)
 //   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)
@@ -8,6 +9,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Cycled, cycle } from './harness/cycle.ts';
+import { faults, harm } from './harness/faults.ts';
 import { future } from './harness/future.ts';
 import { pause } from './harness/pause.ts';
 import { type ChaosPlace, Servers } from './harness/places.ts';
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     pool: { type: 'string' },
     lanes: { type: 'string', default: '2' },
     kills: { type: 'string', default: '20' },
+    rounds: { type: 'string', default: '10' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     keep: { type: 'string' },
     verbose: { type: 'boolean', default: false },
@@ -94,6 +97,10 @@ function trialsOn(name: PlaceName): Trial[] {
       if (values.pool === undefined || values.pool === each)
         trials.push((place) => cycle(point, { place, pool: each, kills, seed: seed + index }));
   }
+  const rounds = Number(values.rounds);
+  for (const fault of faults)
+    if (fault.places.includes(name) && (does('faults') || does(fault.name)))
+      trials.push((place) => harm(fault, { place, pool, kills: rounds, seed }));
   const seconds = Number(values.seconds);
   if (does('pause')) trials.push((place) => pause({ place, pool, seconds, seed }));
   const size = { kills: Number(values['storm-kills']), tasks: Number(values.tasks) };

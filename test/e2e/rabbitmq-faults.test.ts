@@ -10,6 +10,7 @@ import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
 import { needs } from '../needs.ts';
 import { scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
+import { deleteIfNothingWaits } from '../servers/harm.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { patienceMs, until } from '../until.ts';
@@ -126,19 +127,13 @@ needs(describe.concurrent, missing)(
   },
 );
 
-/**
- * Deletes the queue as soon as nothing waits in it, and before anything may arrive: what comes in the very moment RabbitMQ says to have, and it is
- * gone with the queue. What workers have in hand they must keep. `late`: it was not deleted before that.
- */
+/** Deletes the queue before anything may arrive. `late`: it was not deleted before that. */
 async function deleteUnlessDue(
   server: RabbitServerProcess,
   vhost: string,
   dueMs: number,
 ): Promise<'deleted' | 'none' | 'late'> {
-  const lookup = `rabbit_amqqueue:lookup({resource, <<"${vhost}">>, queue, <<"celery">>})`;
-  const ifEmpty = 'rabbit_amqqueue:delete(Q, false, true, <<"test">>)';
-  const erlang = `case ${lookup} of {ok, Q} -> case ${ifEmpty} of {ok, _} -> io:format("deleted"); _ -> ok end; _ -> ok end`;
   for (const latestMs = dueMs - 300; Date.now() < latestMs; )
-    if ((await server.evaluate(erlang)).includes('deleted')) return Date.now() < dueMs ? 'deleted' : 'late';
+    if (await deleteIfNothingWaits(server, vhost, 'celery')) return Date.now() < dueMs ? 'deleted' : 'late';
   return 'none';
 }

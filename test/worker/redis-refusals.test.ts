@@ -4,22 +4,10 @@ import { App } from '../../src/app/app.ts';
 import { chord, group } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
+import { refusals } from '../servers/harm.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { MemoryLog } from './memory-log.ts';
-
-/** What makes the server refuse, and what ends that. */
-const refusals: readonly [string, readonly string[], readonly string[]][] = [
-  ['READONLY', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
-  [
-    'NOREPLICAS',
-    ['CONFIG', 'SET', 'min-replicas-to-write', '1'],
-    ['CONFIG', 'SET', 'min-replicas-to-write', '0'],
-  ],
-  ['no right to HSET', ['ACL', 'SETUSER', 'default', '-hset'], ['ACL', 'SETUSER', 'default', '+hset']],
-  ['no right to ZADD', ['ACL', 'SETUSER', 'default', '-zadd'], ['ACL', 'SETUSER', 'default', '+zadd']],
-  ['no right to SET', ['ACL', 'SETUSER', 'default', '-set'], ['ACL', 'SETUSER', 'default', '+set']],
-];
 
 needs(describe, noRedis)('a Redis that refuses while chords run', () => {
   it.each(refusals)('%s: every chord ends well, and nothing is a dead letter', async (_, refuse, allow) => {

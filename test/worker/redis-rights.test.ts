@@ -9,6 +9,7 @@ import { probes, workerCommands } from '../../src/stores/redis/rights.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { isLong } from '../run/scale.ts';
+import { right } from '../servers/harm.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { patience, until } from '../until.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -80,7 +81,8 @@ needs(describe, noRedis)('a Redis that takes a right away for a moment', () => {
     await send();
     await until(() => runs.size >= 3);
     server.cli('ACL', 'LOG', 'RESET');
-    server.cli('ACL', 'SETUSER', 'default', `-${command.toLowerCase()}`);
+    const [take, give] = right(command);
+    server.cli(...take);
     open();
     await send();
     const refused = (): number =>
@@ -91,7 +93,7 @@ needs(describe, noRedis)('a Redis that takes a right away for a moment', () => {
     // What is not asked for in this time is not refused.
     for (let looks = 0; refused() < 3 && (looks < 100 || few.includes(command)); looks++)
       await new Promise((resolve) => setTimeout(resolve, 10));
-    server.cli('ACL', 'SETUSER', 'default', `+${command.toLowerCase()}`);
+    server.cli(...give);
     await send();
     for (const [result, value] of results)
       expect(

@@ -1,6 +1,5 @@
 // The embedded store's file goes while programs use it: they say so and end, instead of writing where nobody will look.
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -9,6 +8,7 @@ import { StoreError, StoreLostError } from '../../src/errors.ts';
 import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs, noProgram } from '../needs.ts';
+import { damageStore, deleteStore, replaceStore } from '../servers/harm.ts';
 import { MemoryLog } from './memory-log.ts';
 
 const noSqlite3 = noProgram('sqlite3', '--version', 'sqlite3');
@@ -40,7 +40,7 @@ async function running(): Promise<{
 
 test('a file that was deleted: sends fail, the worker is not ready, and ends with the reason', async () => {
   const { file, ended, send, app } = await running();
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true });
+  deleteStore(file);
   await expect(send()).rejects.toThrow(StoreLostError);
   expect((await app.broker()).status).toMatchObject({
     state: 'reconnecting',
@@ -53,8 +53,7 @@ test('a file that was deleted: sends fail, the worker is not ready, and ends wit
 
 test('a file that was replaced by another', async () => {
   const { file, ended, send } = await running();
-  copyFileSync(file, `${file}.copy`);
-  renameSync(`${file}.copy`, file);
+  replaceStore(file);
   await expect(send()).rejects.toThrow(/replaced by another file/);
   expect(await ended).toBeInstanceOf(StoreLostError);
 });
@@ -64,11 +63,7 @@ needs(test, noSqlite3)('a file whose pages make no sense is refused when it is o
   await worker.stop();
   expect(await ended).toBe('stopped');
   await app.close();
-  // What is in the log alone would be read from there.
-  spawnSync('sqlite3', [file, 'PRAGMA wal_checkpoint(TRUNCATE)']);
-  const bytes = readFileSync(file);
-  // All pages but the first, which holds the names of the tables.
-  writeFileSync(file, Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096, 0xff)]));
+  damageStore(file);
   const again = new App('lost', { broker: `sqlite://${file}` });
   onTestFinished(() => again.close().catch(() => undefined));
   const add = again.task('add', (x: number, y: number) => x + y);

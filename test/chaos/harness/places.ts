@@ -19,6 +19,9 @@ export interface ChaosPlace {
   readonly tolerated: readonly string[];
   /** Cuts all connections to the server; null: there is none. */
   readonly cut: (() => Promise<void>) | null;
+  /** Of the place, or of its results. */
+  readonly redis: RedisServerProcess | null;
+  readonly rabbit: { readonly server: RabbitServerProcess; readonly vhost: string } | null;
   /** What the servers keep beside results and what expires by itself, and who is connected. */
   inspect(): Promise<Inside>;
 }
@@ -61,6 +64,8 @@ export class Servers implements AsyncDisposable {
       name: this.#name,
       scripts: this.#scripts,
       cut: null,
+      redis,
+      rabbit: null,
       inspect: async () => nothing,
     };
     if (redis === null) return { ...common, server: null, ports: [], tolerated: [] };
@@ -86,7 +91,15 @@ export class Servers implements AsyncDisposable {
       const queues = (await rabbit.queues(vhost)).length;
       return { ...inside(), channels: channels.split('\n').filter((line) => line !== '').length, queues };
     };
-    return { ...common, server, ports: [rabbit.port], tolerated, inspect, cut };
+    return {
+      ...common,
+      server,
+      ports: [rabbit.port],
+      tolerated,
+      inspect,
+      cut,
+      rabbit: { server: rabbit, vhost },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -74,6 +74,11 @@ export class ChaosTrial implements AsyncDisposable {
     this.#sent += Object.values(order.mix).reduce((sum, count) => sum + count, 0);
   }
 
+  /** The embedded store. */
+  get file(): string {
+    return join(this.folder, 'store.db');
+  }
+
   /** How many were ordered. */
   get sent(): number {
     return this.#sent;
@@ -87,6 +92,24 @@ export class ChaosTrial implements AsyncDisposable {
   /** From now on, for some seconds, what runs there is cut off. */
   interrupts({ pid }: Program): void {
     this.#faults.write({ kind: 'fault', fault: 'kill', pid, at: Date.now(), until: Date.now() + 3000 });
+  }
+
+  /** Resolves when all that was sent has ended, or it is too late for that. */
+  async rest(): Promise<void> {
+    await this.until(() => this.#hasEnded, this.#options.limitMs ?? promisedMs);
+  }
+
+  /** Ends all workers and the sender. */
+  async clear(): Promise<void> {
+    const all = this.#programs.splice(0);
+    this.#sender = null;
+    this.#standby = null;
+    await Promise.all(all.map((program) => this.#stop(program)));
+  }
+
+  /** How many runs have begun. */
+  get started(): number {
+    return this.ledger.filter(({ kind }) => kind === 'start').length;
   }
 
   get ledger(): readonly Entry[] {
@@ -108,7 +131,7 @@ export class ChaosTrial implements AsyncDisposable {
     )
       await this.worker();
     await using view: View =
-      place.server === null ? new FileView(await lookInto(this.#file)) : await place.server.look();
+      place.server === null ? new FileView(await lookInto(this.file)) : await place.server.look();
     // To look costs more than to wait: all messages are counted.
     const everyMs = view.lags === true ? 1000 : 250;
     const isAtRest = async (): Promise<boolean> => this.#hasEnded && (await view.messages()) === 0;
@@ -141,16 +164,12 @@ export class ChaosTrial implements AsyncDisposable {
     );
   }
 
-  get #file(): string {
-    return join(this.folder, 'store.db');
-  }
-
   #start(script: 'worker' | 'sender'): Program {
     const { place, pool = 'async', slots: size = slots, lease = 5 } = this.#options;
     const { server } = place;
     const environment: Record<string, string> = {
-      CHAOS_BROKER: server?.broker ?? `sqlite://${this.#file}`,
-      CHAOS_BACKEND: server?.backend ?? `sqlite://${this.#file}`,
+      CHAOS_BROKER: server?.broker ?? `sqlite://${this.file}`,
+      CHAOS_BACKEND: server?.backend ?? `sqlite://${this.file}`,
       CHAOS_LEDGERS: this.#ledgers,
       CHAOS_SLOTS: String(size),
       CHAOS_LEASE: String(lease),

@@ -1,20 +1,13 @@
 // Programs of others read the store beside ours: they must not cut ours off, nor lose what is written after them.
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { SqliteStore } from '../../../src/stores/sqlite/sqlite.ts';
 import { needs, noProgram } from '../../needs.ts';
+import { readings, shell } from '../../servers/harm.ts';
 
 const noSqlite3 = noProgram('sqlite3', '--version', 'sqlite3');
-
-/** What SQLite's own shell answers, in a process that opens the file, reads and closes it. */
-function shell(file: string, sql: string): string {
-  const { stdout, stderr, status } = spawnSync('sqlite3', [file, sql], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(stderr);
-  return stdout.trim();
-}
 
 needs(test, noSqlite3)('a database of another program is refused, and left as it is', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-foreign-'));
@@ -25,8 +18,6 @@ needs(test, noSqlite3)('a database of another program is refused, and left as it
   await expect(SqliteStore.open(file)).rejects.toThrow(/theirs\.db: it is a database of another program/);
   expect(readFileSync(file).equals(before)).toBe(true);
 });
-
-const readings = ['SELECT count(*) FROM peer', 'PRAGMA wal_checkpoint(TRUNCATE)', 'PRAGMA integrity_check'];
 
 needs(test, noSqlite3)('a reader from outside leaves the log to those who use the store', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'umbel-readers-'));
