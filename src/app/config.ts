@@ -92,12 +92,12 @@ export interface Settings {
   readonly taskTrackStarted: boolean;
   readonly taskTimeLimit: Duration | null;
   readonly taskSoftTimeLimit: Duration | null;
-  /** Of calls that say none; `null`: Celery's 0. With a name, priorities may be given by name everywhere. */
   /** How often the tasks of one name may start in a worker, if they say nothing themselves: `'10/m'`, or so many in a second. */
   readonly taskDefaultRateLimit: Rate | null;
   readonly workerDisableRateLimits: boolean;
   /** Limits of queues in all workers together: `{ mails: { rateLimit: '100/m', concurrency: 5 } }`. */
   readonly queueLimits: QueueLimits | null;
+  /** The priority of calls that set none; `null`: Celery's 0. With a name (`'normal'`), calls may give theirs by name. */
   readonly taskDefaultPriority: Priority | null;
   /** Calls that a task sends, and what follows it, have its priority unless they, their route or their task say another. Default false. */
   readonly taskInheritParentPriority: boolean;

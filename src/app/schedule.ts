@@ -44,7 +44,7 @@ export interface ScheduledCall {
     | ((run: ScheduledRun) => readonly unknown[] | Promise<readonly unknown[]>);
   readonly kwargs?: Json | ((run: ScheduledRun) => Json | Promise<Json>);
   readonly options?: ScheduledCallOptions;
-  /** That would be a signature. */
+  /** Never set: an object with `toJSON` is a signature. */
   readonly toJSON?: undefined;
 }
 

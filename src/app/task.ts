@@ -189,7 +189,7 @@ export interface TaskOptions {
    * dead letters; default `taskAcksOnTimeout`, which is true.
    */
   readonly acksOnTimeout?: boolean;
-  /** Both. */
+  /** Celery's older name for `acksOnFailure` and `acksOnTimeout` together. */
   readonly acksOnFailureOrTimeout?: boolean;
   /** False: when the process of a pool that runs it dies it has failed; default `taskRejectOnWorkerLost`, which is true: it is run again. */
   readonly rejectOnWorkerLost?: boolean;

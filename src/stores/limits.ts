@@ -32,7 +32,7 @@ export interface TakeRequest {
 /** `untilMs`: when to ask again, milliseconds since 1970 by the store's clock. */
 export type Grant = { readonly granted: true } | { readonly granted: false; readonly untilMs: number };
 
-/** A message whose turn has come: the one of its queue that was put aside until `due`. */
+/** A message that waits for a permit and may ask again now: the one of its queue that was put aside until `due`. */
 export interface Waiter {
   readonly key: string;
   readonly id: string;
@@ -44,7 +44,7 @@ export interface Waiter {
 export interface LimitsOptions {
   readonly leaseMs: number;
   readonly name: string;
-  /** Permits were freed: these may ask again now. They come once; who is not there is to be given up by {@link Limits.lapse}. */
+  /** Permits were freed: these messages may ask again now. Each is named once; for a message that is not there call {@link Limits.lapse}. */
   readonly onFree: (waiters: readonly Waiter[]) => void;
 }
 
@@ -54,19 +54,19 @@ export interface Limits extends AsyncDisposable {
   take(request: TakeRequest): Promise<Grant>;
   /** The run has ended. Never rejects: what the store does not take now is told it later. */
   release(token: string, asks: readonly LimitAsk[]): void;
-  /** This one does not wait any more (it was revoked, has expired …): the next may come. */
+  /** The message does not wait any more (it was revoked, has expired …): the next one in line may ask. */
   lapse(waiter: Waiter): void;
-  /** Another limit from now on, for all workers, until it is changed again; null: none; undefined: as the code says. */
+  /** Overrides a limit for all workers, until it is changed again. Null: no limit; undefined: the limit that the code sets. */
   say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
   /** Frees all that is held. */
   close(): Promise<void>;
 }
 
-/** How long a permit is kept for who was told to come for it, milliseconds. */
+/** How long a freed permit is reserved for the message that was notified, milliseconds. */
 export const reservedMs = 2000;
-/** Who was told to come and has not come after this time is told once more: who was to pass it on may have died. Milliseconds. */
+/** A notified message that has not asked after this time is notified once more: the worker that had to pass the notice on may have died. Milliseconds. */
 export const tellAgainMs = 3000;
-/** So many have a moment of a rate for themselves; the others ask again when one is about to be free. */
+/** The maximum number of reservations in one rate limit. Messages beyond it ask again when a reservation is about to end. */
 export const mostPromised = 5000;
-/** A moment that nobody came for is over after this time, and who was told to come and did not is forgotten. Milliseconds. */
+/** A reservation that nobody has used lapses after this time, and a notified message that has not asked is removed from the line. Milliseconds. */
 export const forgetMs = 30_000;

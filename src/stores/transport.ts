@@ -160,11 +160,11 @@ export interface ConsumeOptions {
   readonly leaseMs: number;
   /** The most that `capacity()` will ever say: what a broker that pushes may push ahead. Default 8. */
   readonly slots?: number;
-  /** How long a suspect is left alone, and waited for to be alone (see {@link Consumer.claim}): milliseconds. Default 10,000. */
+  /** How long a suspect runs alone, and how long the consumer waits before it claims one, milliseconds (see {@link Consumer.claim}). Default 10,000. */
   readonly quarantineMs?: number;
   /**
-   * Told of each message that is put aside because its time has not come. True: who watches was told that it was received, and is not to be
-   * told again when it is due.
+   * Called with each message that is put aside because its time has not come. Returns whether monitors were told that it was received: then
+   * they are not told again when it is due.
    */
   readonly onEarly?: (message: WireMessage, queue: string) => boolean;
   /** Told once when something in the store cannot be kept in order, which and what to do; null: it can again. */
@@ -177,10 +177,10 @@ export interface Consumer extends AsyncDisposable {
    * Claims messages: waits until there is at least one, and returns at most `capacity()`, which is read at the moment of
    * the claim. Returns an empty array when that is 0, or when `signal` is aborted; a claim that has begun is finished
    * first, so nothing is in limbo.
-   * A message whose owners died twice or more is held alone, so that what kills workers is charged with it and nothing else is: it is
-   * claimed when nothing else is held, and nothing is claimed beside it. While such a one waits in its queues and others are held,
-   * the consumer claims nothing, until it holds nothing or `quarantineMs` are over; then it takes the suspect beside what it
-   * holds. One that has been held for `quarantineMs` is not left alone any longer, but of suspects it holds one at a time.
+   * A suspect, a message whose owners died twice or more, runs alone: should this worker die, too, no other message is charged with the
+   * death. The consumer claims a suspect only when it holds nothing, and claims nothing beside it. While a suspect waits and other messages
+   * are held, the consumer claims nothing until those are settled. Both waits end after `quarantineMs`: then the suspect is claimed beside
+   * the others, or others beside the suspect. A consumer never holds two suspects.
    */
   claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]>;
   /** Gives back what is still held and leaves. Safe to call twice. */

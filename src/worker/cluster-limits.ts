@@ -31,11 +31,11 @@ export interface Permit {
   readonly asks: readonly LimitAsk[];
 }
 
-/** Who waits in line is told; should that be lost, it asks again after this time, later the more wait before it. Milliseconds. */
+/** A message in the line is notified when a permit is free. In case the notice is lost, it asks again after this time, which grows with the line. Milliseconds. */
 const line = { baseMs: 10_000, perMs: 100, capMs: 600_000 } as const;
-/** Where nobody can be told, each asks again by itself, less and less often. */
+/** In a store without notices each message asks again by itself, less and less often. */
 const poll = { firstMs: 500, growth: 1.5, capMs: 30_000 } as const;
-/** One that is told to come may not be in the schedule yet: it is looked for so often. */
+/** A notified message may not be in the schedule yet: it is looked for after each of these waits, milliseconds. */
 const lookMs: readonly number[] = [0, 30, 100, 300, 1000];
 const mostRefused = 10_000;
 

@@ -42,7 +42,7 @@ export class Worker implements Service {
   #running: Parts | null = null;
   /** What may hold messages, from its first claim on. */
   #claiming: Parts | null = null;
-  /** Also while it stops: then it is asked for most. */
+  /** What the report of the slots shows. It stays while the worker stops, which is when people ask for it most. */
   #shown: SlotParts | null = null;
   readonly #health: Health;
   readonly #stopped: Deferred<void> = deferred();
