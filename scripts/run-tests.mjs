@@ -1,6 +1,6 @@
 // One run of vitest, and what belongs to it: cases with real processes and servers that fail are tried again on servers of their
 // own, and nothing may be left behind.
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bin, root, run } from './setup.mjs';
@@ -95,7 +95,7 @@ function readSummary(path) {
   }
 }
 
-/** What the run left: processes that name its folder in their command line or environment (and stops them), and files. */
+/** What the run left: processes that lie in its folder, or name it in their command line or environment (and stops them), and files. */
 function leftBehind(folder) {
   const found = [];
   for (const { pid, command } of processesNaming(folder)) {
@@ -119,8 +119,9 @@ function processesNaming(folder) {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
       if (command === '') continue; // it has ended, and its parent has not heard of it
-      if (command.includes(folder) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder))
-        found.push({ pid, command: command.slice(0, 200) });
+      // Redis writes its title over its environment, and stays in the folder in which it was started.
+      const names = [command, readlinkSync(`/proc/${pid}/cwd`), readFileSync(`/proc/${pid}/environ`, 'utf8')];
+      if (names.some((name) => name.includes(folder))) found.push({ pid, command: command.slice(0, 200) });
     } catch {
       // it has ended, or it is not ours
     }
