@@ -46,6 +46,7 @@ export function npm() {
 
 /** Compiles `src` to `dist` if it changed. */
 export async function build() {
+  await mustRun([process.execPath, join(root, 'scripts', 'embed.mjs')]);
   await mustRun([process.execPath, bin('typescript', 'tsc'), '-b', 'tsconfig.build.json']);
   const assets = join(root, 'scripts', 'assets.mjs');
   if (existsSync(assets)) await mustRun([process.execPath, assets]);

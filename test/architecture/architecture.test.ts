@@ -49,6 +49,7 @@ test.each<[what: string, file: string, code: string, found: RegExp]>([
     "import { Worker } from './worker.ts';\nexport { Worker };",
     /x\.ts re-exports/,
   ],
+  ['Lua in a string', 'src/stores/redis/x.ts', "const x = `redis.call('PING')`;", /x\.ts holds a script/],
   ['a room', 'src/attic/x.ts', 'export const x = 1;', /attic has no line/],
   ['itself', 'src/lib/x.ts', "import './x.ts';", /import each other: src\/lib\/x\.ts/],
 ])('a planted violation is found: %s', (_, file, code, found) => {

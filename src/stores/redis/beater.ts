@@ -3,7 +3,7 @@
 import type { Waiter } from '../limits.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { SideThread } from './client/side-thread.ts';
-import { beatScript } from './lua/limits.ts';
+import { luaScript } from './scripts.ts';
 
 export interface BeaterParts {
   readonly connection: RedisConnection;
@@ -43,7 +43,7 @@ export class Beater {
     const { keyPrefix: prefix } = connection.settings;
     this.#thread = new SideThread({
       connection,
-      script: beatScript,
+      script: luaScript('limits-beat'),
       key: `${prefix}umbel:limit:holders`,
       program: beating,
       answerMs: Math.max(leaseMs / 3, 1000),

@@ -4,8 +4,8 @@ import { StoreError } from '../../errors.ts';
 import { chunksOf, Gather } from '../gather.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
-import { type RedisScript, redisScript } from './client/script.ts';
-import { type RedisRecordWrite, recordLua } from './record-write.ts';
+import type { RedisRecordWrite } from './record-write.ts';
+import { luaScript } from './scripts.ts';
 
 interface Put {
   readonly args: RedisRecordWrite['args'];
@@ -70,7 +70,7 @@ export class Puts {
     const args = [String(settings.db), ...chunk.flatMap((put) => put.args)];
     const keys = [chunk[0]?.args[2] ?? ''];
     const answer = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
-      this.#connection.run(putScript, keys, args, { timeoutMs }),
+      this.#connection.run(luaScript('put-records'), keys, args, { timeoutMs }),
     );
     if (Array.isArray(answer)) return answer;
     throw new StoreError(`${settings.shown}: the answer of a script is not a list`);
@@ -83,17 +83,3 @@ export class Puts {
     return this.#connection.refusedWithin('a result', refused);
   }
 }
-
-/** ARGV: db, then kind db key json ttl of each record. Reply for each: empty, or why it was refused. */
-const putScript: RedisScript = redisScript(
-  'put-records',
-  `${recordLua}
-local answers = {}
-for at = 2, #ARGV, 5 do
-  local ok, problem = pcall(write_record, ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[1])
-  if ok then answers[#answers + 1] = ''
-  else answers[#answers + 1] = type(problem) == 'table' and problem.err or tostring(problem) end
-end
-return answers
-`,
-);

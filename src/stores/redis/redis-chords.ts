@@ -15,11 +15,11 @@ import { chunksOf, Gather } from '../gather.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
-import { type RedisScript, redisScript } from './client/script.ts';
 import type { Puts } from './puts.ts';
 import { recordOf } from './record-args.ts';
 import { groupKey, recordKey } from './record-keys.ts';
 import { RedisRecordWrite } from './record-write.ts';
+import { luaScript } from './scripts.ts';
 
 interface Add {
   readonly groupId: string;
@@ -60,13 +60,17 @@ export class RedisChords implements Chords {
   async resize(groupId: string, size: number): Promise<void> {
     const base = this.#base(groupId);
     const args = [base, String(size), String(this.#around.keptMs ?? '')];
-    await this.#ask((timeoutMs) => this.#connection.run(resizeScript, [base], args, { timeoutMs }));
+    await this.#ask((timeoutMs) =>
+      this.#connection.run(luaScript('resize-chord'), [base], args, { timeoutMs }),
+    );
   }
 
   async extend(groupId: string, taskId: string): Promise<void> {
     const base = this.#base(groupId);
     const args = [base, taskId, String(this.#around.keptMs ?? '')];
-    await this.#ask((timeoutMs) => this.#connection.run(extendScript, [base], args, { timeoutMs }));
+    await this.#ask((timeoutMs) =>
+      this.#connection.run(luaScript('extend-chord'), [base], args, { timeoutMs }),
+    );
   }
 
   add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
@@ -129,7 +133,7 @@ export class RedisChords implements Chords {
           ...others.flatMap((add) => add.args),
         );
       const answers = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
-        this.#connection.run(addScript, keys, args, { timeoutMs }),
+        this.#connection.run(luaScript('add-chord-parts'), keys, args, { timeoutMs }),
       );
       const states: readonly unknown[] = Array.isArray(answers) ? answers : [];
       for (const [index, add] of chords.flat().entries()) {
@@ -174,93 +178,3 @@ function ofEachChord(adds: readonly Add[]): readonly [Add, ...Add[]][] {
   }
   return [...chords.values()];
 }
-
-/**
- * ARGV: ttl, then of each chord base body-key n, and n times score task prefix entry last. Reply for each part: `open`, `complete`,
- * `done`, or why it was refused. A task's part begins with its prefix, whoever wrote it, and is there once.
- */
-const addScript: RedisScript = redisScript(
-  'add-chord-parts',
-  `local ttl = ARGV[1]
-local answers = {}
-local function hasEnded(body)
-  local known = body ~= '' and redis.call('GET', body)
-  local state = known and string.match(known, '^{"status": ?"([^"]*)"')
-  return state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED'
-end
-local function add(base, body, from, to)
-  local parts = base .. '.j'
-  local closer = redis.call('GET', base .. '.c')
-  local over = not closer and redis.call('EXISTS', base .. '.d') == 1
-  local size, count
-  for at = from, to, 5 do
-    local score, task, prefix, entry, last = unpack(ARGV, at, at + 4)
-    local answer = 'open'
-    if over then answer = 'done'
-    elseif closer then if closer == task then answer = 'complete' end
-    else
-      if not count then
-        size = tonumber(redis.call('GET', base .. '.s') or '')
-        if size then size = size + tonumber(redis.call('GET', base .. '.t') or '0') end
-        count = redis.call('ZCARD', parts)
-      end
-      local there = false
-      for _, other in ipairs(redis.call('ZRANGEBYSCORE', parts, score, score)) do
-        if string.sub(other, 1, #prefix) == prefix then there = true end
-      end
-      if not there then count = count + redis.call('ZADD', parts, score, entry) end
-      if (last == '1' and (size or not hasEnded(body))) or (size and count >= size) then
-        redis.call('SET', base .. '.c', task)
-        closer = task
-        answer = 'complete'
-      end
-    end
-    answers[#answers + 1] = answer
-  end
-  if ttl ~= '' and not over then
-    for _, key in ipairs({'.j', '.s', '.t', '.x', '.c'}) do redis.call('PEXPIRE', base .. key, ttl) end
-  end
-end
-local at = 2
-while at <= #ARGV do
-  local first, n = at + 3, tonumber(ARGV[at + 2])
-  local before = #answers
-  local ok, why = pcall(add, ARGV[at], ARGV[at + 1], first, first + 5 * n - 1)
-  if not ok then
-    for answer = before + 1, before + n do
-      answers[answer] = type(why) == 'table' and why.err or tostring(why)
-    end
-  end
-  at = first + 5 * n
-end
-return answers
-`,
-);
-
-/** ARGV: base, size, ttl. Celery's own write, without telling anybody; not of a chord that is done, whose sender came back. */
-const resizeScript: RedisScript = redisScript(
-  'resize-chord',
-  `local base, ttl = ARGV[1], ARGV[3]
-if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
-redis.call('SET', base .. '.s', ARGV[2])
-if ttl ~= '' then redis.call('PEXPIRE', base .. '.s', ttl) end
-return 1
-`,
-);
-
-/** ARGV: base, task, ttl. A repeated call, of a task that runs again or whose answer was lost, adds nothing. */
-const extendScript: RedisScript = redisScript(
-  'extend-chord',
-  `local base, ttl = ARGV[1], ARGV[3]
-if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
--- Whether it may count is asked before it is noted: a member that is noted is not counted again.
-redis.call('INCRBY', base .. '.t', 0)
-local added = redis.call('SADD', base .. '.x', ARGV[2])
-if added == 1 then redis.call('INCRBY', base .. '.t', 1) end
-if ttl ~= '' then
-  redis.call('PEXPIRE', base .. '.x', ttl)
-  redis.call('PEXPIRE', base .. '.t', ttl)
-end
-return added
-`,
-);

@@ -11,8 +11,8 @@ import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from
 import { BlockingReads } from './blocking-reads.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { Hearing } from './hearing.ts';
-import { joinScript, leaveScript } from './lua/members.ts';
 import { RedisDelivery } from './redis-delivery.ts';
+import { luaScript } from './scripts.ts';
 import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
 import { type Addressed, Sources } from './sources.ts';
 import { Tender } from './tender.ts';
@@ -230,7 +230,7 @@ export class RedisConsumer implements Consumer {
     try {
       await this.#joining?.catch(() => undefined);
       await this.#parts.connection.run(
-        leaveScript,
+        luaScript('leave'),
         [this.#prefix],
         [this.#prefix, this.#id, String(longestReadMs), ...lists],
         { timeoutMs: leaveTimeoutMs },
@@ -268,7 +268,7 @@ export class RedisConsumer implements Consumer {
     ];
     let kept: unknown;
     try {
-      kept = await connection.run(joinScript, [this.#prefix], args);
+      kept = await connection.run(luaScript('join'), [this.#prefix], args);
     } catch (error) {
       // Perhaps we are on the list now: we come again by the same name, or it holds nothing and is struck off.
       if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });

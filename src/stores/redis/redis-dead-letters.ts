@@ -1,7 +1,7 @@
 import type { DeadLetter, DeadLetters, DeadReason } from '../transport.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { consumersKey } from './keys.ts';
-import { exhumeScript, lettersScript } from './lua/inspect.ts';
+import { luaScript } from './scripts.ts';
 
 export class RedisDeadLetters implements DeadLetters {
   readonly #connection: RedisConnection;
@@ -36,12 +36,12 @@ export class RedisDeadLetters implements DeadLetters {
 
   async #exhume(id: number, replay: boolean): Promise<boolean> {
     const args = [this.#prefix, String(id), replay ? '1' : '0'];
-    return Number(await this.#connection.run(exhumeScript, [consumersKey(this.#prefix)], args)) === 1;
+    return Number(await this.#connection.run(luaScript('exhume'), [consumersKey(this.#prefix)], args)) === 1;
   }
 
   async #letters(queue: string, from: string, limit: number): Promise<DeadLetter[]> {
     const args = [this.#prefix, queue, from, String(limit)];
-    const reply = await this.#connection.run(lettersScript, [consumersKey(this.#prefix)], args, {
+    const reply = await this.#connection.run(luaScript('letters'), [consumersKey(this.#prefix)], args, {
       buffers: true,
     });
     const letters: DeadLetter[] = [];

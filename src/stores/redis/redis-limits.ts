@@ -6,7 +6,7 @@ import { Beater } from './beater.ts';
 import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisSettings } from './client/settings.ts';
-import { limitScript } from './lua/limits.ts';
+import { luaScript } from './scripts.ts';
 
 export async function openRedisLimits(settings: RedisSettings, options: LimitsOptions): Promise<Limits> {
   return new RedisLimits(await RedisConnection.open(settings), options);
@@ -120,7 +120,7 @@ class RedisLimits implements Limits {
       const args = [keyPrefix, this.#holder, String(this.#options.leaseMs), isNew ? '1' : '0'];
       const text = JSON.stringify(operations);
       const answer = await repeat(this.#connection, performance.now() + answerMs, (timeoutMs) =>
-        this.#connection.run(limitScript, [`${keyPrefix}umbel:limit:holders`], [...args, text], {
+        this.#connection.run(luaScript('limits'), [`${keyPrefix}umbel:limit:holders`], [...args, text], {
           timeoutMs,
         }),
       );

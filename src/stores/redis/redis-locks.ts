@@ -2,9 +2,10 @@ import type { Lock, Locks, LockWrite } from '../locks.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
-import { type RedisScript, redisScript } from './client/script.ts';
+import type { RedisScript } from './client/script.ts';
 import { recordOf } from './record-args.ts';
 import { RedisRecordWrite } from './record-write.ts';
+import { luaScript } from './scripts.ts';
 
 const answerMs = 10_000;
 /** How long it is remembered that a send was refused, for the sender to ask. */
@@ -47,15 +48,15 @@ export class RedisLocks implements Locks {
   }
 
   async take({ key, id, ttlMs, replace }: Lock): Promise<string | null> {
-    return text(await this.#run(takeScript, key, [id, String(ttlMs), replace ? '1' : '0']));
+    return text(await this.#run(luaScript('lock'), key, [id, String(ttlMs), replace ? '1' : '0']));
   }
 
   async extend({ key, id, ttlMs }: Lock): Promise<void> {
-    await this.#run(extendScript, key, [id, String(ttlMs)]);
+    await this.#run(luaScript('extend-lock'), key, [id, String(ttlMs)]);
   }
 
   async release(key: string, id: string): Promise<void> {
-    await this.#run(releaseScript, key, [id]);
+    await this.#run(luaScript('unlock'), key, [id]);
   }
 
   async owner(key: string): Promise<string | null> {
@@ -91,27 +92,6 @@ class RedisLockWrite extends RedisRecordWrite implements LockWrite {
     this.existing = existing;
   }
 }
-
-/** KEYS: lock. ARGV: id, ttl ms, whether to take it from another. Reply: who has it instead, or nil. */
-const takeScript: RedisScript = redisScript(
-  'lock',
-  `
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] and ARGV[3] == '0' then return owner end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return nil
-`,
-);
-
-const extendScript: RedisScript = redisScript(
-  'extend-lock',
-  `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 1`,
-);
-
-const releaseScript: RedisScript = redisScript(
-  'unlock',
-  `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1`,
-);
 
 function text(answer: unknown): string | null {
   return answer === null || answer === undefined ? null : String(answer);

@@ -14,15 +14,7 @@ import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisScript } from './client/script.ts';
 import { redisSettings } from './client/settings.ts';
-import {
-  changesScript,
-  getScript,
-  leadScript,
-  putScript,
-  recordScript,
-  removeScript,
-  resignScript,
-} from './lua/schedules.ts';
+import { luaScript } from './scripts.ts';
 
 /** @throws ConfigError when the URL or an option of the driver is not understood. Does not wait for the server. */
 export async function openRedisScheduleStore(
@@ -55,7 +47,7 @@ class RedisScheduleStore implements ScheduleStore {
   ): Promise<Lead> {
     const given = [holder, seen === null ? '' : String(seen.fence), seen === null ? '' : String(seen.beats)];
     const [leader, fence, beats, revision, seconds, micros] = await this.#texts(
-      leadScript,
+      luaScript('beat-lead'),
       ['lead'],
       given,
       timeoutMs,
@@ -70,7 +62,7 @@ class RedisScheduleStore implements ScheduleStore {
   }
 
   async resign(holder: string): Promise<void> {
-    await this.#run(resignScript, ['lead'], [holder]);
+    await this.#run(luaScript('beat-resign'), ['lead'], [holder]);
   }
 
   async now(): Promise<number> {
@@ -83,7 +75,7 @@ class RedisScheduleStore implements ScheduleStore {
 
   async changes(since: number | null): Promise<Changes> {
     const keys = ['lead', 'entries', 'states', 'revisions'];
-    const [revision, complete, ...rest] = await this.#texts(changesScript, keys, [
+    const [revision, complete, ...rest] = await this.#texts(luaScript('beat-changes'), keys, [
       since === null ? '' : String(since),
     ]);
     const entries: StoredEntry[] = [];
@@ -95,21 +87,29 @@ class RedisScheduleStore implements ScheduleStore {
   }
 
   async get(name: string): Promise<StoredEntry | undefined> {
-    const [text, revision, state] = await this.#texts(getScript, ['entries', 'states', 'revisions'], [name]);
+    const [text, revision, state] = await this.#texts(
+      luaScript('beat-get'),
+      ['entries', 'states', 'revisions'],
+      [name],
+    );
     if (text === undefined) return undefined;
     return { name, text, revision: Number(revision), state: readState(state ?? '') };
   }
 
   async put(name: string, text: string, expected: number | null): Promise<boolean> {
     const keys = ['lead', 'entries', 'states', 'revisions'];
-    const written = await this.#run(putScript, keys, [name, text, expected === null ? '' : String(expected)]);
+    const written = await this.#run(luaScript('beat-put'), keys, [
+      name,
+      text,
+      expected === null ? '' : String(expected),
+    ]);
     // Asked a second time after an answer was lost, it would be refused by itself.
     return Number(written) === 1 || (await this.get(name))?.text === text;
   }
 
   async remove(name: string): Promise<boolean> {
     const keys = ['lead', 'entries', 'states', 'revisions', historyKey(name)];
-    return Number(await this.#run(removeScript, keys, [name])) === 1;
+    return Number(await this.#run(luaScript('beat-remove'), keys, [name])) === 1;
   }
 
   async record(fence: number | null, runs: readonly RunRecord[]): Promise<'recorded' | 'fenced'> {
@@ -119,7 +119,7 @@ class RedisScheduleStore implements ScheduleStore {
       const { name, untilMs, atMs, outcome, taskId } = run;
       given.push(name, String(untilMs), String(atMs), outcome, taskId ?? '', JSON.stringify(run));
     }
-    return Number(await this.#run(recordScript, keys, given)) === 1 ? 'recorded' : 'fenced';
+    return Number(await this.#run(luaScript('beat-record'), keys, given)) === 1 ? 'recorded' : 'fenced';
   }
 
   async history(name: string, limit: number): Promise<readonly RunRecord[]> {

@@ -23,16 +23,13 @@ import { Bindings } from './bindings.ts';
 import { RedisConnection } from './client/connection.ts';
 import { type RedisSettings, redisSettings } from './client/settings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
-import { forwardScript } from './lua/forward.ts';
-import { hastenScript } from './lua/hasten.ts';
-import { purgeScript, scheduledScript, sizeScript } from './lua/inspect.ts';
-import { tendScript } from './lua/tend.ts';
 import { unmark } from './marks.ts';
 import { recordOf } from './record-args.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { RedisFanout, RedisNotices } from './redis-fanout.ts';
 import { checkRights } from './rights.ts';
+import { luaScript } from './scripts.ts';
 import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
 import type { Addressed } from './sources.ts';
 import { longestReadMs } from './waiter.ts';
@@ -136,7 +133,7 @@ export class RedisTransport implements Transport {
   }
 
   async size(queue: string): Promise<QueueSize> {
-    const reply = await this.#ask(sizeScript, [queue, ...this.#steps.map(String)]);
+    const reply = await this.#ask(luaScript('size'), [queue, ...this.#steps.map(String)]);
     const [ready = 0, scheduled = 0, claimed = 0] = Array.isArray(reply) ? reply.map(Number) : [];
     return { ready, scheduled, claimed };
   }
@@ -152,7 +149,7 @@ export class RedisTransport implements Transport {
   }
 
   async purge(queue: string): Promise<number> {
-    return Number(await this.#ask(purgeScript, [queue, ...this.#steps.map(String)]));
+    return Number(await this.#ask(luaScript('purge'), [queue, ...this.#steps.map(String)]));
   }
 
   async openLocks(): Promise<Locks> {
@@ -174,7 +171,13 @@ export class RedisTransport implements Transport {
     for (const queue of await this.#bindings.names()) {
       for (const step of waiting ? ['', ...this.#steps.map(String)] : ['']) {
         for (let from = 0; ; ) {
-          const reply = await this.#ask(forwardScript, [queue, step, String(from), String(lookAt), texts]);
+          const reply = await this.#ask(luaScript('forward'), [
+            queue,
+            step,
+            String(from),
+            String(lookAt),
+            texts,
+          ]);
           const [moved = 0, seen = 0] = Array.isArray(reply) ? reply.map(Number) : [];
           count += moved;
           if (seen < lookAt) break;
@@ -187,7 +190,7 @@ export class RedisTransport implements Transport {
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
     const args = [queue, String(most), String(mostScheduledBytes)];
-    const reply = await this.#ask(scheduledScript, args, { buffers: true });
+    const reply = await this.#ask(luaScript('scheduled'), args, { buffers: true });
     const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const found: ScheduledMessage[] = [];
     for (let n = 0; n < list.length; n += 2) {
@@ -199,13 +202,13 @@ export class RedisTransport implements Transport {
   }
 
   async hasten(queue: string, due: readonly number[]): Promise<number> {
-    return Number(await this.#ask(hastenScript, [queue, ...due.map(String)]));
+    return Number(await this.#ask(luaScript('hasten'), [queue, ...due.map(String)]));
   }
 
   /** Does once what each consumer does all the time: strikes off whose lease has ended, moves what is due. For tests. */
   async tend(): Promise<void> {
     for (let more = true; more; ) {
-      const reply = await this.#ask(tendScript, ['', '0', '1', String(longestReadMs), '0']);
+      const reply = await this.#ask(luaScript('tend'), ['', '0', '1', String(longestReadMs), '0']);
       more = Array.isArray(reply) && Number(reply[5]) === 1;
     }
   }

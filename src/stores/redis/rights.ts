@@ -4,11 +4,7 @@
 import { BrokerUnavailable } from '../../errors.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { isMissingRight } from './client/errors.ts';
-import { type RedisScript, redisScript } from './client/script.ts';
-import { joinScript, leaveScript } from './lua/members.ts';
-import { sendScript } from './lua/send.ts';
-import { tendScript } from './lua/tend.ts';
-import { turnScript } from './lua/turn.ts';
+import { luaScript } from './scripts.ts';
 
 /** The probe of each command: a key that holds text, so that those for other types do nothing. `KEY`: that key; `DB`: the database. */
 export const probes: Readonly<Record<string, readonly string[]>> = {
@@ -46,7 +42,13 @@ export const probes: Readonly<Record<string, readonly string[]>> = {
   DEL: ['KEY'],
 };
 
-const scripts = [joinScript, leaveScript, sendScript, tendScript, turnScript];
+const scripts = [
+  luaScript('join'),
+  luaScript('leave'),
+  luaScript('send'),
+  luaScript('tend'),
+  luaScript('turn'),
+];
 
 /** What a worker's scripts call, and BLMOVE, which waits outside of them. */
 export const workerCommands: readonly string[] = [
@@ -57,22 +59,6 @@ export const workerCommands: readonly string[] = [
     ),
   ]),
 ];
-
-/** ARGV: command and arguments of each probe, as JSON. Reply: the command and what is said of each that is refused. */
-const probeScript: RedisScript = redisScript(
-  'rights',
-  `local refused = {}
-for _, probe in ipairs(ARGV) do
-  local command = cjson.decode(probe)
-  local reply = redis.pcall(unpack(command))
-  if type(reply) == 'table' and reply.err then
-    refused[#refused + 1] = command[1]
-    refused[#refused + 1] = reply.err
-  end
-end
-return refused
-`,
-);
 
 /**
  * Commands that a worker needs and this user may not run.
@@ -89,7 +75,7 @@ export async function missingRights(connection: RedisConnection): Promise<readon
   );
   const missing: string[] = [];
   try {
-    const reply = await connection.run(probeScript, [key], args);
+    const reply = await connection.run(luaScript('rights'), [key], args);
     const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
     for (let at = 0; at < cells.length; at += 2)
       if (isOfCommand(String(cells[at + 1]))) missing.push(String(cells[at]));

@@ -6,8 +6,8 @@ import type { Clock } from '../../lib/clock.ts';
 import type { PublishOptions } from '../transport.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { consumersKey } from './keys.ts';
-import { sendScript } from './lua/send.ts';
 import type { RedisRecordWrite } from './record-write.ts';
+import { luaScript } from './scripts.ts';
 
 /** One message. */
 export interface Outgoing {
@@ -115,7 +115,7 @@ export class Sends {
     for (let failures = 0; ; failures++) {
       const timeoutMs = Math.max(1, until - this.#clock.monotonic());
       try {
-        const reply = await this.#connection.run(sendScript, [consumersKey(this.#prefix)], args, {
+        const reply = await this.#connection.run(luaScript('send'), [consumersKey(this.#prefix)], args, {
           timeoutMs,
           signal,
         });

@@ -5,7 +5,7 @@ import { classifyRedisError, isMissingRight } from './client/errors.ts';
 import { SideThread } from './client/side-thread.ts';
 import type { Hearing } from './hearing.ts';
 import { consumersKey } from './keys.ts';
-import { tendScript } from './lua/tend.ts';
+import { luaScript } from './scripts.ts';
 import { longestReadMs } from './waiter.ts';
 
 export interface TenderParts {
@@ -127,7 +127,7 @@ export class Tender {
     const { suffixes, shared } = hearing;
     this.#thread = new SideThread({
       connection,
-      script: tendScript,
+      script: luaScript('tend'),
       key: consumersKey(prefix),
       program: tending,
       answerMs: Math.max(leaseMs / 3, 1000),

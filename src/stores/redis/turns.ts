@@ -6,7 +6,7 @@ import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type RedisArgument, type RedisConnection, ReplyLost } from './client/connection.ts';
 import { claimedKey, consumerKey, consumersKey } from './keys.ts';
-import { spareTags, turnScript } from './lua/turn.ts';
+import { luaScript, spareTags } from './scripts.ts';
 
 /** A message that was claimed, as it is stored. */
 export interface ClaimedMessage {
@@ -261,7 +261,7 @@ export class Turns {
     let insists = operations.some(({ args: [letter] }) => letter === 'A');
     for (let failures = 0; ; failures++) {
       try {
-        const reply = await this.#connection.run(turnScript, keys, args, { buffers: true });
+        const reply = await this.#connection.run(luaScript('turn'), keys, args, { buffers: true });
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
         return id === this.#id ? reply : [Buffer.from('!')];
       } catch (error) {

@@ -118,13 +118,8 @@ return count`;
 
 /** The scripts of the built package, by their sha1. */
 async function scripts(): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  for (const file of ['send', 'turn', 'tend', 'members', 'inspect']) {
-    const url = pathToFileURL(join(root, 'dist', 'stores', 'redis', 'lua', `${file}.js`)).href;
-    const module: Record<string, unknown> = await import(url);
-    for (const [name, value] of Object.entries(module))
-      if (typeof value === 'object' && value !== null && 'sha' in value)
-        found[String(value.sha)] = name.replace(/Script$/, '');
-  }
-  return found;
+  const url = pathToFileURL(join(root, 'dist', 'stores', 'redis', 'scripts.js')).href;
+  const { luaScript }: { luaScript(name: string): { readonly sha: string } } = await import(url);
+  const names = ['send', 'turn', 'tend', 'join', 'leave', 'size', 'scheduled', 'purge', 'exhume', 'letters'];
+  return Object.fromEntries(names.map((name) => [luaScript(name).sha, name]));
 }

@@ -17,7 +17,12 @@ export async function ensureBuilt(): Promise<void> {
   for (let waitedMs = 0; waitedMs < longestBuildMs && !takeLock(); waitedMs += 100) await sleep(100);
   try {
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    for (const command of [[compiler, '-b', 'tsconfig.build.json'], [join(root, 'scripts', 'assets.mjs')]])
+    const script = (file: string): string[] => [join(root, 'scripts', file)];
+    for (const command of [
+      script('embed.mjs'),
+      [compiler, '-b', 'tsconfig.build.json'],
+      script('assets.mjs'),
+    ])
       await promisify(execFile)(process.execPath, command, { cwd: root });
   } catch (error) {
     // The compiler says what it does not like on its standard output.

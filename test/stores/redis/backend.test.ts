@@ -6,8 +6,9 @@ import { RedisConnection } from '../../../src/stores/redis/client/connection.ts'
 import { redisScript } from '../../../src/stores/redis/client/script.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
 import { RedisSubscriber } from '../../../src/stores/redis/client/subscriber.ts';
-import { RedisRecordWrite, recordLua } from '../../../src/stores/redis/record-write.ts';
+import { RedisRecordWrite } from '../../../src/stores/redis/record-write.ts';
 import { openRedisBackend } from '../../../src/stores/redis/redis-backend.ts';
+import { luaSource } from '../../../src/stores/redis/scripts.ts';
 import { openBackend } from '../../../src/stores/registry.ts';
 import { needs } from '../../needs.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
@@ -224,7 +225,7 @@ needs(describe, noRedis)('results in Redis', () => {
     server.cli('-n', '4', 'RPUSH', 'celery-task-meta-refused', 'a list');
     const script = redisScript(
       'refused',
-      `${recordLua}
+      `${recordsLua}
       local ok, why = pcall(write_record, 'ready', '4', 'celery-task-meta-refused', '{}', '', '1')
       redis.call('SET', 'where', 'here')
       return {ok and 1 or 0, type(why) == 'table' and why.err or why}`,
@@ -244,7 +245,9 @@ needs(describe, noRedis)('results in Redis', () => {
   });
 });
 
+const recordsLua = luaSource('--- @include records\n');
+
 const writeScript = redisScript(
   'write',
-  `${recordLua} return write_record(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])`,
+  `${recordsLua} return write_record(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])`,
 );

@@ -7,8 +7,8 @@ import { RedisConnection } from '../../../src/stores/redis/client/connection.ts'
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
 import { Hearing } from '../../../src/stores/redis/hearing.ts';
 import { takenKey } from '../../../src/stores/redis/keys.ts';
-import { joinScript } from '../../../src/stores/redis/lua/members.ts';
 import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
+import { luaScript } from '../../../src/stores/redis/scripts.ts';
 import { Turns } from '../../../src/stores/redis/turns.ts';
 import { longestReadMs } from '../../../src/stores/redis/waiter.ts';
 import { claim, idOf, publication } from '../../../src/testing/conformance.ts';
@@ -151,7 +151,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     server.cli('FLUSHALL');
     await using connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
     await connection.run(
-      joinScript,
+      luaScript('join'),
       ['umbel:consumers'],
       ['', 'me', '60000', '{}', '["celery"]', '0', '8000', '', '1', 'celery'],
     );

@@ -8,10 +8,11 @@ import { isReady, type ResultRecord } from '../../../src/protocol/result-meta.ts
 import { RedisConnection, ReplyLost } from '../../../src/stores/redis/client/connection.ts';
 import { redisScript } from '../../../src/stores/redis/client/script.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
-import { marksLua, unmark } from '../../../src/stores/redis/marks.ts';
+import { unmark } from '../../../src/stores/redis/marks.ts';
 import { openRedisBackend } from '../../../src/stores/redis/redis-backend.ts';
 import type { RedisConsumer } from '../../../src/stores/redis/redis-consumer.ts';
 import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
+import { luaSource } from '../../../src/stores/redis/scripts.ts';
 import type { Consumer, Transport } from '../../../src/stores/transport.ts';
 import { claim, claimNothing, claimOne, idOf, publication } from '../../../src/testing/conformance.ts';
 import { needs } from '../../needs.ts';
@@ -427,7 +428,7 @@ needs(describe, noRedis)('the Redis transport', () => {
     const connection = add(await RedisConnection.open(redisSettings(server.url(), 'broker', {})));
     const script = redisScript(
       'marks',
-      `${marksLua} local stored = mark(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
+      `${luaSource('--- @include marks\n')} local stored = mark(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
        local raw, s, p = unmark(stored) local same, z = unmark(ARGV[1])
        local told = mark_told(ARGV[1]) if unmark(told) ~= ARGV[1] then same = '' end
        return {stored, raw, s, p, same == ARGV[1] and 1 or 0, z, told}`,

@@ -1,18 +1,16 @@
-import { type RedisScript, redisScript } from '../client/script.ts';
-import { recordLua, sentElsewhereKey } from '../record-write.ts';
-import { queuesLua } from './queues.ts';
+-- Sends messages, each once: one whose record or note is there already was sent before, perhaps by this very call whose reply was
+-- lost.
+--
+-- KEYS[1]   the set of the consumers, by which a cluster finds the server
+-- ARGV[1]   the prefix of all keys
+-- ARGV[2]   the number of the messages' database
+-- ARGV[3…5] database, ttl (ms; empty: for ever) and text of the records that most messages have alike
+-- ARGV[6…]  `L` queue step n (key message)…: n messages with such records, all to one list; or
+--           `M` (`1` kind db key json ttl, or `0` note-key note-ms) n (queue step)… message: one message, to n lists
+-- Reply     for each message whether it was sent now (`1`, `0`), or what went wrong
 
-/**
- * Sends messages, each once: one whose record or note is there already was sent before, perhaps by this very call whose reply was lost.
- *
- * ARGV: prefix, db, then db, ttl and text of the records that most messages have alike, then
- * `L` queue step n (key message)…: n messages with such records, all to one list; or
- * `M` (`1` kind db key json ttl, or `0` note-key note-ms) n (queue step)… message: one message, to n lists.
- * Reply: for each message whether it was sent now, or what went wrong.
- */
-export const sendScript: RedisScript = redisScript(
-  'send',
-  `${queuesLua}${recordLua}
+--- @include queues
+--- @include records
 local db, sent_db, sent_ttl, sent_json = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local at = 6
 local sent = {}
@@ -62,7 +60,7 @@ end
 local function undo(from)
   if ARGV[from] == '1' then
     use(ARGV[from + 2])
-    redis.call('DEL', ARGV[from + 1] == 'sent-elsewhere' and ARGV[from + 3] .. '${sentElsewhereKey('')}' or ARGV[from + 3])
+    redis.call('DEL', ARGV[from + 1] == 'sent-elsewhere' and ARGV[from + 3] .. '__sentElsewhere__' or ARGV[from + 3])
     back(ARGV[from + 2])
   else redis.call('DEL', ARGV[from + 1]) end
 end
@@ -90,5 +88,3 @@ while at <= #ARGV do
   end
 end
 return sent
-`,
-);

@@ -1,27 +1,24 @@
-import { type RedisScript, redisScript } from '../client/script.ts';
-import { queuesLua } from './queues.ts';
+-- What keeps the store in order, run by each consumer from a thread of its own: renews its lease, gives back what those held whose
+-- lease has ended, moves what is due to its queue. Each step is by itself, so that a key of ours that holds something else, or a missing
+-- right, stops none of the others.
+--
+-- A claim whose owner nobody knows (lists of ours were deleted) is looked for among all keys, a few at a time: one for each millisecond
+-- that has passed, and 5000 at most, which take a millisecond or two. Its owner is written down as if it had just renewed its lease: if it
+-- lives it goes on, if not its claims come back.
+--
+-- KEYS[1]   the set of the consumers, by which a cluster finds the server
+-- ARGV[1]   the prefix of all keys
+-- ARGV[2]   the consumer's id (empty: nobody's)
+-- ARGV[3]   the lease, ms
+-- ARGV[4]   whether to strike others off (`1`)
+-- ARGV[5]   ms for which a fallen consumer's blocking reads may still take something
+-- ARGV[6]   how many messages that its own took are to be given back (-1: nor is it looked for such)
+-- ARGV[7…]  of each of these step, queue, sha1; then its queues
+-- Reply     alive (0: struck off), the server's time, next due time or 0, next end of another's lease or 0, how many were promoted, whether
+--           there is more to do now, whether suspects wait, how many steps failed, of each the key and why, then what its own blocking
+--           reads took: `:step:queue`, sha1…
 
-/** So many keys are looked at in one look for claims without an owner, at most: a millisecond or two. */
-const mostLookedAt = 5000;
-
-/**
- * What keeps the store in order, run by each consumer from a thread of its own: renews its lease, gives back what those held whose
- * lease has ended, moves what is due to its queue. Each step is by itself, so that a key of ours that holds something else, or a missing
- * right, stops none of the others.
- *
- * A claim whose owner nobody knows (lists of ours were deleted) is looked for among all keys, a few at a time, one for each millisecond
- * that has passed. Its owner is written down as if it had just renewed its lease: if it lives it goes on, if not its claims come back.
- *
- * ARGV: prefix, id (or empty), lease ms, whether to strike others off, ms for which a fallen consumer's blocking reads may still
- * take something, how many messages that its own took are to be given back (-1: nor is it looked for such) and each one's step, queue
- * and sha1, its queues….
- * Reply: alive (0: struck off), the server's time, next due time or 0, next end of another's lease or 0, how many were
- * promoted, whether there is more to do now, whether suspects wait, how many steps failed, of each the key and why, then what its own
- * blocking reads took: `:step:queue`, sha1….
- */
-export const tendScript: RedisScript = redisScript(
-  'tend',
-  `${queuesLua}
+--- @include queues
 local id, lease_ms, strike_off, fallen_ms = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local beat = prefix .. 'umbel:beat'
 local now = server_ms()
@@ -115,9 +112,9 @@ end
 
 local function look_for_orphans()
   local look = redis.call('HMGET', beat, 'cursor', 'looked')
-  local count = math.min(${mostLookedAt}, now - tonumber(look[2] or 0))
+  local count = math.min(5000, now - tonumber(look[2] or 0))
   if count < 100 then return end
-  local pattern = string.gsub(prefix, '[%*%?%[%]\\\\]', '\\\\%0') .. 'umbel:[ct][la]*:*'
+  local pattern = string.gsub(prefix, '[%*%?%[%]\\]', '\\%0') .. 'umbel:[ct][la]*:*'
   local found = redis.call('SCAN', look[1] or '0', 'MATCH', pattern, 'COUNT', text(count))
   for _, key in ipairs(found[2]) do
     local name = string.sub(key, #prefix + 1)
@@ -227,5 +224,3 @@ local reply = {alive, now, tonumber(next_due or 0), next_lease, promoted, more, 
 for _, each in ipairs(problems) do reply[#reply + 1] = each end
 for _, each in ipairs(lying) do reply[#reply + 1] = each end
 return reply
-`,
-);

@@ -1,10 +1,12 @@
-import { type RedisScript, redisScript } from '../client/script.ts';
-import { queuesLua } from './queues.ts';
+-- To the front of its queue what is scheduled for exactly one of these times.
+--
+-- KEYS[1]   the set of the consumers, by which a cluster finds the server
+-- ARGV[1]   the prefix of all keys
+-- ARGV[2]   the queue
+-- ARGV[3…]  the times, ms since 1970
+-- Reply     how many
 
-/** To the front of its queue what is scheduled for exactly one of these times. ARGV: prefix, queue, time…. Reply: how many. */
-export const hastenScript: RedisScript = redisScript(
-  'hasten',
-  `${queuesLua}
+--- @include queues
 unrefused()
 local queue, count = ARGV[2], 0
 local key = schedule_key(queue)
@@ -18,5 +20,3 @@ for i = 3, #ARGV do
   end
 end
 return count
-`,
-);

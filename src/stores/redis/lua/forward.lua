@@ -1,14 +1,15 @@
-import { type RedisScript, redisScript } from '../client/script.ts';
-import { queuesLua } from './queues.ts';
+-- To the front of its queue what contains all texts of one of these groups: of some messages of one list, or of the schedule.
+--
+-- KEYS[1]   the set of the consumers, by which a cluster finds the server
+-- ARGV[1]   the prefix of all keys
+-- ARGV[2]   the queue
+-- ARGV[3]   the step (empty: the schedule)
+-- ARGV[4]   from which on
+-- ARGV[5]   how many are looked at
+-- ARGV[6]   the groups of texts (JSON)
+-- Reply     how many were moved, how many were looked at
 
-/**
- * To the front of its queue what contains all texts of one of these groups: of some messages of one list, or of the schedule.
- *
- * ARGV: prefix, queue, step (empty: the schedule), from, how many, groups as JSON. Reply: how many were moved, how many were looked at.
- */
-export const forwardScript: RedisScript = redisScript(
-  'forward',
-  `${queuesLua}
+--- @include queues
 local queue, step, from, groups = ARGV[2], ARGV[3], tonumber(ARGV[4]), cjson.decode(ARGV[6])
 local last = from + tonumber(ARGV[5]) - 1
 local function is_meant(stored)
@@ -37,5 +38,3 @@ for _, message in ipairs(messages) do
   end
 end
 return {moved, #messages}
-`,
-);

@@ -1,20 +1,16 @@
-import { suspectAfter } from '../../quarantine.ts';
-import { marksLua } from '../marks.ts';
+-- Included by scripts that touch queues: names of keys, and moving messages between places. ARGV[1] is the prefix of all keys.
+--
+-- A script that has written before is not refused by a server that is out of memory: `unrefused()` makes what drains a full server work.
+-- A message is written to where it goes before it is taken from where it was; and what takes it away is asked for before, where there is
+-- nothing (`may_…`), so that a step that is refused (ACL) is refused as a whole.
 
-/**
- * Lua that our scripts share: names of keys, and moving messages between places. `prefix` is the first argument of each script.
- * A script that has written before is not refused by a server that is out of memory: `unrefused()` makes what drains a full server work.
- * A message is written to where it goes before it is taken from where it was; and what takes it away is asked for before, where there is
- * nothing (`may_…`), so that a step that is refused (ACL) is refused as a whole.
- */
-export const queuesLua: string = `
 local prefix = ARGV[1]
 local consumers = prefix .. 'umbel:consumers'
 local fallen = prefix .. 'umbel:fallen'
 local due = prefix .. 'umbel:due'
 local function list_key(queue, step)
   if step == '0' then return prefix .. queue end
-  return prefix .. queue .. '\\006\\022' .. step
+  return prefix .. queue .. '\006\022' .. step
 end
 local function schedule_key(queue) return prefix .. 'umbel:schedule:' .. queue end
 local function suspects_key(queue) return prefix .. 'umbel:suspects:' .. queue end
@@ -37,17 +33,17 @@ local function parse_field(field)
   local tag, step, queue = string.match(field, '^(%d+):(%d+):(.*)$')
   return tonumber(tag), step, queue
 end
-${marksLua}
+--- @include marks
 local function put_front(queue, step, stored, strikes)
-  if strikes >= ${suspectAfter} then redis.call('RPUSH', suspects_key(queue), step .. ':' .. stored)
+  if strikes >= __suspectAfter__ then redis.call('RPUSH', suspects_key(queue), step .. ':' .. stored)
   else redis.call('RPUSH', list_key(queue, step), stored) end
 end
 local function put_back(queue, step, stored)
   local _, strikes = unmark(stored)
-  if strikes >= ${suspectAfter} then redis.call('LPUSH', suspects_key(queue), step .. ':' .. stored)
+  if strikes >= __suspectAfter__ then redis.call('LPUSH', suspects_key(queue), step .. ':' .. stored)
   else redis.call('LPUSH', list_key(queue, step), stored) end
 end
--- The next of a list goes to where \`put\` puts it; false: there was none.
+-- The next of a list goes to where `put` puts it; false: there was none.
 local function move_next(list, put)
   local stored = redis.call('LINDEX', list, -1)
   if not stored then return false end
@@ -79,4 +75,3 @@ local function schedule(queue, step, stored, due_ms)
   redis.call('ZADD', schedule_key(queue), due_ms, step .. ':' .. stored)
   redis.call('ZADD', due, 'LT', due_ms, queue)
 end
-`;

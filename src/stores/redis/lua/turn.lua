@@ -1,29 +1,33 @@
-import { type RedisScript, redisScript } from '../client/script.ts';
-import { recordLua } from '../record-write.ts';
-import { queuesLua } from './queues.ts';
+-- All that a consumer asked for in one turn: adopt what its blocking reads took, settle, claim. A consumer that is not
+-- registered any more was taken for dead: nothing is done (that is the fence). A turn whose reply was lost is sent again with its
+-- number and is not done twice: of the last two turns it is kept what became of them.
+--
+-- KEYS[1]   the set of the consumers, by which a cluster finds the server
+-- ARGV[1]   the prefix of all keys
+-- ARGV[2]   the number of the messages' database
+-- ARGV[3]   the consumer's id
+-- ARGV[4]   the turn's number
+-- ARGV[5,6] database and ttl (ms; empty: for ever) of the records of ended tasks
+-- ARGV[7…]  operations:
+--   `A` taken field sha1                     adopt a message that a blocking read took
+--   `G` taken queue step sha1                give it back (sha1 empty: all that lies there)
+--   `S` field key json                       acknowledge with the record of a task that has ended
+--   `K` field record publications            acknowledge with any record and with messages that follow
+--   `R` field due how marked                 give back. how: `1` parked, `s` struck, `0`; marked: `1` marked, `t` told, `0`
+--   `D` field reason detail record           to the dead letters
+--   `C` count mode base n (list suffix recover)…   claim so many. mode is what of suspects: `n` one alone, or nothing while they wait and
+--                                            others are held; `b` one beside what is held; `o` none, but others (see `Quarantine`)
+--   `s`, `k`: as `S`, `K`, but only if the message is ours, which is not known yet while it is being adopted
+--   record = `0` or `1` kind db key json ttl; publications = n (queue step stored due record)…
+-- Reply     `!` when struck off; else
+--           one letter for each operation but C: 1 done, 0 not ours, e failed
+--           how many cells follow of what was claimed, in groups of suffix, number, message…; `?` without any says that nothing was taken
+--           because of suspects
+--           why the claim was refused, or nothing
+--           the other errors
 
-/** Of what blocking reads took there may be a few more than a claim asks for. */
-export const spareTags = 1000;
-
-/**
- * All that a consumer asked for in one turn: adopt what its blocking reads took, settle, claim. A consumer that is not
- * registered any more was taken for dead: nothing is done (that is the fence). A turn whose reply was lost is sent again with its
- * number and is not done twice: of the last two turns it is kept what became of them.
- *
- * ARGV: prefix, db, id, turn, db and ttl of the records of ended tasks, then operations:
- * `A` taken field sha1 | `G` taken queue step sha1 (or empty: all that lies there) | `S` field key json: acknowledge with the record of a task that has ended |
- * `K` field record publications | `R` field due (`1` parked, `s` struck, `0`) (`1` marked, `t` told, `0`) | `D` field reason detail record |
- * `C` count mode base n (list suffix recover)…, where mode is what of suspects: `n` one alone, or nothing while they wait and others are
- * held; `b` one beside what is held; `o` none, but others (see `Quarantine`) |
- * where record = `0` or `1` kind db key json ttl, and publications = n (queue step stored due record)…; `s` and `k`: only if
- * the message is ours, which is not known yet while it is being adopted.
- *
- * Reply: `!` when struck off; else one letter for each operation but C (1 done, 0 not ours, e failed), then what was
- * claimed in groups of (suffix, message…), of which `?` without any says that nothing was taken because of suspects, then why the claim was refused or nothing, then the other errors.
- */
-export const turnScript: RedisScript = redisScript(
-  'turn',
-  `${queuesLua}${recordLua}
+--- @include queues
+--- @include records
 local db, id, turn = ARGV[2], ARGV[3], ARGV[4]
 local claimed = claimed_key(id)
 local consumer = consumer_key(id)
@@ -145,7 +149,7 @@ local function recall(base, count)
   local fields = {}
   for _, field in ipairs(redis.call('HKEYS', claimed)) do
     local tag = parse_field(field)
-    if tag >= base and tag < base + count + ${spareTags} then fields[#fields + 1] = {tag, field} end
+    if tag >= base and tag < base + count + __spareTags__ then fields[#fields + 1] = {tag, field} end
   end
   table.sort(fields, function(a, b) return a[1] < b[1] end)
   for _, each in ipairs(fields) do
@@ -277,5 +281,3 @@ for _, each in ipairs(groups) do reply[#reply + 1] = each end
 reply[#reply + 1] = refused
 for number = 1, #results do if errors[number] then reply[#reply + 1] = errors[number] end end
 return reply
-`,
-);

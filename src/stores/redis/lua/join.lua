@@ -1,19 +1,20 @@
-import { suspectAfter } from '../../quarantine.ts';
-import { type RedisScript, redisScript } from '../client/script.ts';
-import { queuesLua } from './queues.ts';
+-- Registers a consumer. One that was registered under another name before, and is not any more (it was taken for dead, or the server has
+-- lost its data), has that name in `former`: of what still lies there, what it says that it holds is moved to the new name, and the rest
+-- goes back to the queues. Nobody else has it.
+--
+-- KEYS[1], ARGV[1]   the prefix of all keys
+-- ARGV[2]   its id
+-- ARGV[3]   the lease, ms
+-- ARGV[4]   about it (JSON for people)
+-- ARGV[5]   its queues (JSON)
+-- ARGV[6]   the steps of priority (text)
+-- ARGV[7]   ms for which the former one's blocking reads may still take something
+-- ARGV[8]   former (or empty)
+-- ARGV[9]   how many queues
+-- ARGV[10…] the name of each, then what is held: field, sha1 (empty: it was adopted)…
+-- Reply     which of the fields are held now
 
-/**
- * Registers a consumer. One that was registered under another name before, and is not any more (it was taken for dead, or the server has
- * lost its data), has that name in `former`: of what still lies there, what it says that it holds is moved to the new name, and the rest
- * goes back to the queues. Nobody else has it.
- *
- * ARGV: prefix, id, lease ms, about (JSON for people), queues (JSON), steps (text), ms for which the former one's blocking reads may still
- * take something, former (or empty), how many queues and the name of each, then what is held: field, sha1 (empty: it was adopted)….
- * Reply: which of the fields are held now.
- */
-export const joinScript: RedisScript = redisScript(
-  'join',
-  `${queuesLua}
+--- @include queues
 unrefused()
 local id, former, about = ARGV[2], ARGV[8], {'about', ARGV[4], 'queues', ARGV[5], 'steps', ARGV[6]}
 local first_held = 10 + tonumber(ARGV[9])
@@ -31,7 +32,7 @@ may_pick()
 local claimed, kept = claimed_key(id), {}
 local function keep(field, stored)
   local _, strikes = unmark(stored)
-  if strikes >= ${suspectAfter} then redis.call('HSET', consumer_key(id), 'alone', field) end
+  if strikes >= __suspectAfter__ then redis.call('HSET', consumer_key(id), 'alone', field) end
   redis.call('HSET', claimed, field, stored)
   kept[#kept + 1] = field
 end
@@ -61,26 +62,3 @@ for i = 10, first_held - 1 do
   end
 end
 return kept
-`,
-);
-
-/**
- * Gives back all that a consumer holds, without a strike, the first to be claimed first, and takes it off the list. What its
- * blocking reads might still take is looked after like that of a fallen one.
- * ARGV: prefix, id, ms for which blocking reads may still take something, more than the list's: `queue step`….
- */
-export const leaveScript: RedisScript = redisScript(
-  'leave',
-  `${queuesLua}
-local id = ARGV[2]
-if not redis.call('ZSCORE', consumers, id) then return 0 end
-unrefused()
-for i = 4, #ARGV, 2 do
-  while give_back_next(taken_key(id, ARGV[i + 1], ARGV[i]), ARGV[i], ARGV[i + 1]) do end
-end
-give_back_all(id)
-redis.call('ZADD', fallen, text(server_ms() + tonumber(ARGV[3])), id)
-redis.call('ZREM', consumers, id)
-return 1
-`,
-);

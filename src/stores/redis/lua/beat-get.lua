@@ -1,0 +1,11 @@
+-- One schedule.
+--
+-- KEYS[1]   entries
+-- KEYS[2]   states
+-- KEYS[3]   revisions
+-- ARGV[1]   its name
+-- Reply     text, revision, state; nothing when there is none
+
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+if not text then return {} end
+return { text, redis.call('ZSCORE', KEYS[3], ARGV[1]), redis.call('HGET', KEYS[2], ARGV[1]) or '' }

@@ -1,0 +1,8 @@
+-- Gives the lead away, if it is this holder's.
+--
+-- KEYS[1]   the lead
+-- ARGV[1]   the holder
+-- Reply     1
+
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('HSET', KEYS[1], 'holder', '') end
+return 1

@@ -1,0 +1,12 @@
+-- Renews the lease of a holder of limits.
+--
+-- KEYS[1]   the set of the holders
+-- ARGV[1]   the prefix of all keys
+-- ARGV[2]   the holder
+-- ARGV[3]   its lease, ms
+-- Reply     JSON `{alive, woken}`
+
+--- @include limits
+local alive = redis.call('ZSCORE', holders, ARGV[2]) and true or false
+if alive then redis.call('ZADD', holders, text(now + tonumber(ARGV[3])), ARGV[2]) end
+return cjson.encode({alive = alive, woken = woken})

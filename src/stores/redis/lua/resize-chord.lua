@@ -1,0 +1,13 @@
+-- How many parts a chord has: Celery's own write, without telling anybody. Not of a chord that is done, whose sender came back.
+--
+-- KEYS[1]   the base of the chord's keys
+-- ARGV[1]   the same
+-- ARGV[2]   the size
+-- ARGV[3]   ttl, ms (empty: for ever)
+-- Reply     1; 0: it is done
+
+local base, ttl = ARGV[1], ARGV[3]
+if redis.call('EXISTS', base .. '.d') == 1 then return 0 end
+redis.call('SET', base .. '.s', ARGV[2])
+if ttl ~= '' then redis.call('PEXPIRE', base .. '.s', ttl) end
+return 1

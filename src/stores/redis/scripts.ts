@@ -1,0 +1,50 @@
+// The scripts of lua/: one file for each operation, which says at its top what its keys, arguments and reply are.
+import { mostCounted } from '../limit-book.ts';
+import { forgetMs, mostPromised, reservedMs, tellAgainMs } from '../limits.ts';
+import { suspectAfter } from '../quarantine.ts';
+import { type RedisScript, redisScript } from './client/script.ts';
+import { type LuaName, luaIncludes, luaScripts } from './lua-files.ts';
+import { sentElsewhereKey } from './record-write.ts';
+
+/** Of what blocking reads took there may be a few more than a claim asks for. */
+export const spareTags = 1000;
+
+/** What scripts and TypeScript must agree on: `__name__` in a script. */
+const constants: Readonly<Record<string, string | number>> = {
+  forgetMs,
+  mostCounted,
+  mostPromised,
+  rateKeptMs: 2 * forgetMs,
+  reservedMs,
+  sentElsewhere: sentElsewhereKey(''),
+  spareTags,
+  suspectAfter,
+  tellAgainMs,
+};
+
+const loaded = new Map<LuaName, RedisScript>();
+
+/** The script of a file in lua/. */
+export function luaScript(name: LuaName): RedisScript {
+  const before = loaded.get(name);
+  if (before !== undefined) return before;
+  const script = redisScript(name, luaSource(luaScripts[name]));
+  loaded.set(name, script);
+  return script;
+}
+
+/**
+ * The text with its includes (`--- @include name`, a line of its own) and constants.
+ * @throws TypeError when one of them is not known
+ */
+export function luaSource(text: string): string {
+  return text
+    .replaceAll(/^--- @include (.*)\n/gm, (_, name: string) => luaSource(known(luaIncludes, name)))
+    .replaceAll(/__(\w+?)__/g, (_, name: string) => String(known(constants, name)));
+}
+
+function known<T>(table: Readonly<Record<string, T>>, name: string): T {
+  const value = table[name];
+  if (value === undefined) throw new TypeError(`a script of Redis names '${name}', which does not exist`);
+  return value;
+}
