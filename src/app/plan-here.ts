@@ -3,11 +3,11 @@ import { randomIds } from '../canvas/freeze.ts';
 import { plan } from '../canvas/plan.ts';
 import type { Plan, PlanContext } from '../canvas/planned.ts';
 import type { WireSignature } from '../protocol/message.ts';
+import { taskScope } from '../results/task-scope.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
-import { currentTask } from './context.ts';
 
 /** What a start of a workflow is given besides the workflow itself. */
 export interface Start
@@ -26,7 +26,7 @@ export interface Start
 
 /** A plan of a first start: in a task its calls belong to the task's workflow. */
 export function planHere(app: App, signature: WireSignature, start: Start): Plan {
-  const parent = currentTask()?.request;
+  const parent = taskScope.getStore()?.request;
   const { sending: _, guard: __, ...place } = start;
   return plan(signature, {
     ...place,

@@ -4,13 +4,13 @@ import type { Plan } from '../canvas/planned.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
+import { taskScope } from '../results/task-scope.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import { calleeNamed, checkArguments } from './callee.ts';
-import { currentTask } from './context.ts';
 import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
 import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
@@ -153,7 +153,7 @@ function noChords(app: App, backend: ResultBackend | null): string {
  * children of that.
  */
 export function noteChild(result: AsyncResult, addToParent: boolean | undefined): void {
-  const task = currentTask();
+  const task = taskScope.getStore();
   if (!task?.options.trail || addToParent === false) return;
   let first = result;
   while (first.parent !== null) first = first.parent;

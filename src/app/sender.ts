@@ -10,12 +10,12 @@ import type { ResultRecord } from '../protocol/result-meta.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
 import { encodeTask } from '../protocol/task.ts';
+import { taskScope } from '../results/task-scope.ts';
 import type { ExchangeAddress, Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import { checkCompression, checkDate, checkLimit, checkSerializer } from './checks.ts';
 import { checkLimits } from './config.ts';
-import { currentTask } from './context.ts';
 import { destinationOf } from './destination.ts';
 import type { Retry } from './outcome.ts';
 import { checkNamed, type Priority, type PriorityScale, priorityNumber } from './priority.ts';
@@ -53,7 +53,7 @@ export function prepareCall(
   kwargs: Json,
   options: CallOptions,
   task: ResolvedTaskOptions,
-  parentPriority: number | null = currentTask()?.request.priority ?? null,
+  parentPriority: number | null = taskScope.getStore()?.request.priority ?? null,
 ): PreparedCall {
   const route: RouteOptions = app.router.empty
     ? noOptions
@@ -61,7 +61,7 @@ export function prepareCall(
   const where = `the call of '${name}'`;
   const now = Date.now();
   const id = options.taskId ?? uuid7(now);
-  const parent = currentTask()?.request;
+  const parent = taskScope.getStore()?.request;
   const { taskDefaultQueue, taskDefaultPriority, taskInheritParentPriority } = app.config;
   const to = destinationOf(options, route, task.queue, taskDefaultQueue, app.topology);
   const timeLimit = limit('timeLimit', options.timeLimit ?? route.timeLimit, task.sent.timeLimit, where);

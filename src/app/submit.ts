@@ -1,12 +1,12 @@
 // Sending: from the arguments of a call to its result handle.
 import { ConfigError } from '../errors.ts';
 import { AsyncResult } from '../results/async-result.ts';
+import { taskScope } from '../results/task-scope.ts';
 import type { Publication } from '../stores/transport.ts';
 import { announced } from './announce.ts';
 import type { App } from './app.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
-import { currentTask } from './context.ts';
 import { applyCall } from './eager-workflow.ts';
 import { publishCalls, rulesOf, within } from './publish.ts';
 import { asUnique, publishUnique } from './send-unique.ts';
@@ -137,7 +137,7 @@ function sent<R>(
 /** The running task remembers what it has sent. */
 function noted<R>(app: App, call: PreparedCall, options: CallOptions): AsyncResult<R> {
   const { message } = call;
-  const parent = currentTask();
+  const parent = taskScope.getStore();
   if (parent?.options.trail && options.addToParent !== false)
     parent.request.children.push([[message.id, null], null]);
   return new AsyncResult<R>(message.id, app.results, null, {

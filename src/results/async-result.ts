@@ -9,7 +9,6 @@ import {
 } from '../errors.ts';
 import { longestTimerMs, systemClock } from '../lib/clock.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
-import { taskScope } from '../lib/task-scope.ts';
 import { decodeException } from '../protocol/exception.ts';
 import {
   isException,
@@ -23,6 +22,7 @@ import { groupRecords } from '../stores/group-records.ts';
 import { asTheyEnd, eachOf, gather } from './many.ts';
 import { type Progress, progressOf } from './progress.ts';
 import { collectFrom, graphOf, type ResultGraph, type ResultNode, treeOf } from './result-tree.ts';
+import { taskScope } from './task-scope.ts';
 
 /** How `get` waits. */
 export interface GetOptions {

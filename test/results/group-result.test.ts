@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { SyncSubtaskError, TaskFailedError, TimeoutError } from '../../src/errors.ts';
-import { taskScope } from '../../src/lib/task-scope.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { AsyncResult, fromTuple, GroupResult, toTuple } from '../../src/results/async-result.ts';
+import { type TaskScope, taskScope } from '../../src/results/task-scope.ts';
 import type { ResultBackend } from '../../src/stores/backend.ts';
 import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
 import { patience } from '../until.ts';
@@ -95,7 +95,12 @@ test('of many members the values come, too', async () => {
 
 test('inside of a task nobody waits for another one, unless it says so', async () => {
   await put('a', 'SUCCESS', { result: 1 });
-  await taskScope.run({ name: 'outer' }, async () => {
+  const outer: TaskScope = {
+    name: 'outer',
+    options: { trail: true },
+    request: { id: 'outer', rootId: 'outer', priority: 0, children: [] },
+  };
+  await taskScope.run(outer, async () => {
     await expect(result('a').get()).rejects.toThrow(SyncSubtaskError);
     await expect(groupOf('a').get()).rejects.toThrow(/'outer' must not wait for/);
     expect(await groupOf('a').get({ allowSyncSubtasks: true })).toEqual([1]);
