@@ -25,23 +25,15 @@ export type {
   ListDeadLetters,
 } from './app/dead-letters.ts';
 export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './app/limit-options.ts';
-export { Ignore, type Outcome, Reject, Retry, type RetryOptions } from './app/outcome.ts';
+export { Ignore, type Outcome, Reject, Retry } from './app/outcome.ts';
+export { type RetryOptions } from './app/retry-options.ts';
 export type { Priority, PriorityName } from './app/priority.ts';
 export { type ExchangeOptions, type QueueOptions, type Queues, workerDirect } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
 export type { TaskRequest } from './app/request.ts';
 export type { Route, RouteEntries, RouteFunction, RouteOptions, Routes } from './app/router.ts';
-export type {
-  BeatSchedule,
-  BeatScheduleEntry,
-  Scheduled,
-  ScheduledCall,
-  ScheduledCallOptions,
-  ScheduledRun,
-  ScheduleOptions,
-  SchedulePolicy,
-  When,
-} from './app/schedule.ts';
+export type { BeatSchedule, BeatScheduleEntry, ScheduledCall, ScheduledCallOptions, ScheduledRun, SchedulePolicy, When } from './app/beat-schedule.ts';
+export type { Scheduled, ScheduleOptions } from './app/schedule.ts';
 export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.ts';
 export type { AnySignature, Errback, Frozen, Group, Signature } from './app/signature.ts';
 export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './app/standard-schema.ts';

@@ -1,10 +1,17 @@
 // A running member of a chord adds another member: Celery's `add_to_chord`.
 import { derivedIds } from '../canvas/freeze.ts';
 import { WorkflowError } from '../errors.ts';
-import type { WireSignature } from '../protocol/message.ts';
+import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import { sendWorkflow } from './send-workflow.ts';
-import type { BoundTask } from './task.ts';
+import type { SendingApp } from './sending-app.ts';
+
+/** A running task, as its chord knows it. */
+interface ChordMember {
+  readonly name: string;
+  readonly app: SendingApp;
+  readonly request: { readonly message: TaskMessage };
+}
 
 /**
  * Sends it as one more part of the chord that `task` is a member of. `count`: how many this run has added before. A run that repeats
@@ -12,12 +19,12 @@ import type { BoundTask } from './task.ts';
  * @throws WorkflowError when it is no member of a chord
  */
 export async function addToChord<Out>(
-  task: BoundTask,
+  task: ChordMember,
   signature: WireSignature,
   count: number,
 ): Promise<AsyncResult<Out>> {
   const { id, group, embed, stamps } = task.request.message;
-  const chords = (await task.app.backend())?.chords;
+  const chords = (await task.app.open()).backend?.chords;
   if (group === null || embed.chord === null || chords === undefined)
     throw new WorkflowError(`${task.name}[${id}] is no member of a chord, so nothing can be added to it`);
   const newId = derivedIds(id, `added.${count}`);

@@ -3,18 +3,18 @@ import { withOptions } from '../canvas/construct.ts';
 import { mapTasks } from '../canvas/map-tasks.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { storeNamed } from '../stores/registry.ts';
-import type { App } from './app.ts';
 import { noOptions } from './call-options.ts';
 import { type PriorityName, priorityNumber } from './priority.ts';
 import { type PublishRules, within } from './publish.ts';
 import { scaleOf } from './sender.ts';
+import type { SendingApp } from './sending-app.ts';
 
 /**
  * The workflow with the queues that its parts have here, if that is not what anybody would take anyway; where their results are
  * awaited; and the number of a priority's name.
  */
 export async function addressedParts(
-  app: App,
+  app: SendingApp,
   signature: WireSignature,
   rules: PublishRules,
 ): Promise<WireSignature> {
@@ -40,7 +40,7 @@ export async function addressedParts(
 }
 
 /** Where a part goes by what its sender knows, if it does not say so itself. */
-function placeOf(app: App, { task, args, kwargs, options }: WireSignature): Json {
+function placeOf(app: SendingApp, { task, args, kwargs, options }: WireSignature): Json {
   if (options.queue !== undefined || options.exchange !== undefined || options.routing_key !== undefined)
     return {};
   const route = app.router.route(task, args, kwargs, noOptions) ?? noOptions;

@@ -1,12 +1,12 @@
 // The signals around a publication, where anybody listens.
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
-import type { App } from './app.ts';
 import { decodeOptions } from './config.ts';
 import { noKwargs, type PreparedCall } from './sender.ts';
+import type { SendingApp } from './sending-app.ts';
 
 /** Lets the receivers of beforeTaskPublish add headers. */
-export async function announced(app: App, call: PreparedCall): Promise<PreparedCall> {
+export async function announced(app: SendingApp, call: PreparedCall): Promise<PreparedCall> {
   const { message, queue } = call;
   const headers = { ...message.headers };
   await app.signals.beforeTaskPublish.send({ message, queue, headers });
@@ -17,7 +17,7 @@ export async function announced(app: App, call: PreparedCall): Promise<PreparedC
 }
 
 /** Tells the receivers of afterTaskPublish of what a worker has sent. */
-export async function announceSent(app: App, publications: readonly Publication[]): Promise<void> {
+export async function announceSent(app: SendingApp, publications: readonly Publication[]): Promise<void> {
   const options = decodeOptions(app.config);
   for (const { message: wire, queue } of publications) {
     const read = decodeTask(wire, options);

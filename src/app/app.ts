@@ -15,6 +15,7 @@ import { groupRecords } from '../stores/group-records.ts';
 import { openBackend, openTransport } from '../stores/registry.ts';
 import type { Transport } from '../stores/transport.ts';
 import { checkShape } from './arguments.ts';
+import type { When } from './beat-schedule.ts';
 import type { SendOptions } from './call-options.ts';
 import { calleeNamed } from './callee.ts';
 import { checkName } from './checks.ts';
@@ -32,22 +33,16 @@ import {
   declareSchedule,
   type Scheduled,
   type ScheduleOptions,
-  type When,
 } from './schedule.ts';
+import { sendOrApply } from './send-or-apply.ts';
 import { noKwargs } from './sender.ts';
+import type { Stores } from './sending-app.ts';
 import { createSignals, type Signals } from './signals.ts';
 import { type Signature, signatureOf } from './signature.ts';
 import type { ObjectSchema, SchemaInput, SchemaOutput } from './standard-schema.ts';
-import { submit } from './submit.ts';
 import type { BoundTask, KeywordTask, Task, TaskBody, TaskOptions } from './task.ts';
 import { type DefinitionOptions, type ResolvedTaskOptions, resolveTaskOptions } from './task-options.ts';
 import { optionsOfTask, type SignatureOptions, toWireOptions } from './wire-options.ts';
-
-/** The stores of an application, open. */
-export interface Stores {
-  readonly transport: Transport;
-  readonly backend: ResultBackend | null;
-}
 
 /** A task that lives elsewhere and takes one object. */
 type RemoteKeywordTask<F extends (input: never) => unknown> = Parameters<F>[0] extends object
@@ -181,7 +176,7 @@ export class App implements AsyncDisposable {
     const { kwargs = noKwargs, ...call } = options;
     const callee = calleeNamed(this, checkName(name, "the task's name"));
     checkShape(name, args, kwargs);
-    return submit<R>(this, callee, { args, kwargs }, call);
+    return sendOrApply<R>(this, callee, { args, kwargs }, call);
   }
 
   /**

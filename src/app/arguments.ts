@@ -1,6 +1,7 @@
 // From what travels to what a task's code is called with, and the checks on both sides.
 import { type ArgumentIssue, InvalidArgumentsError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
+import { isKeywords } from './checks.ts';
 import type { ObjectSchema, SchemaIssue, SchemaResult } from './standard-schema.ts';
 
 /**
@@ -33,14 +34,6 @@ export function toKwargs(name: string, input?: unknown, ...more: readonly unknow
   throw new InvalidArgumentsError(name, [
     { path: '$', message: 'the task takes one object with its arguments' },
   ]);
-}
-
-/** The members of this value can be keyword arguments: it is no list, no Date, nothing that is written as something else. */
-export function isKeywords(value: unknown): value is Json {
-  if (Object.prototype.toString.call(value) !== '[object Object]') return false;
-  return (
-    typeof value === 'object' && value !== null && !('toJSON' in value && typeof value.toJSON === 'function')
-  );
 }
 
 /**

@@ -1,16 +1,14 @@
 // Who is called, and whether what it is given fits.
 import type { Json } from '../protocol/message.ts';
-import type { App } from './app.ts';
 import { bindArguments } from './arguments.ts';
-import type { AnyTask } from './task.ts';
-import type { ResolvedTaskOptions } from './task-options.ts';
+import type { SendableTask, TaskCallOptions } from './sendable-task.ts';
 
 /** Who is called. */
-export interface Callee {
+export interface Callee<Task extends SendableTask = SendableTask> {
   readonly name: string;
-  readonly options: ResolvedTaskOptions;
+  readonly options: TaskCallOptions;
   /** Its code, if it is here: then the arguments are checked before they are sent. */
-  readonly task: AnyTask | null;
+  readonly task: Task | null;
 }
 
 /** The arguments of one call. */
@@ -20,7 +18,10 @@ export interface CallArguments {
 }
 
 /** The callee of a name: the task that is defined here, or one that is only known by name. */
-export function calleeNamed(app: App, name: string): Callee {
+export function calleeNamed<Task extends SendableTask>(
+  app: { readonly tasks: { get(name: string): Task | undefined }; readonly defaults: TaskCallOptions },
+  name: string,
+): Callee<Task> {
   const task = app.tasks.get(name) ?? null;
   return { name, options: task?.options ?? app.defaults, task };
 }

@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import { toMs } from '../lib/duration.ts';
 import { compress } from '../protocol/compression.ts';
+import type { Json } from '../protocol/message.ts';
 import { type SerializerName, serializerNamed } from '../protocol/serializers.ts';
 
 /** A name that things are found by: of a task, a queue, a call. */
@@ -71,3 +72,11 @@ const nothing = new Uint8Array(0);
 const maxLimit = 3_153_600_000;
 const maxNameLength = 1024;
 const unstorable = /[\ud800-\udfff\0]/u;
+
+/** The members of this value can be keyword arguments: it is no list, no Date, nothing that is written as something else. */
+export function isKeywords(value: unknown): value is Json {
+  if (Object.prototype.toString.call(value) !== '[object Object]') return false;
+  return (
+    typeof value === 'object' && value !== null && !('toJSON' in value && typeof value.toJSON === 'function')
+  );
+}

@@ -4,14 +4,8 @@ import { WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { Settled } from '../protocol/workflow-wire.ts';
 import type { AsyncResult } from '../results/async-result.ts';
-import {
-  type AnySignature,
-  commonApp,
-  type Group,
-  groupFrom,
-  type Signature,
-  signatureOf,
-} from './signature.ts';
+import { commonApp } from './common-app.ts';
+import { type AnySignature, type Group, groupFrom, type Signature, signatureOf } from './signature.ts';
 import { type SignatureSource, StreamedChord, StreamedGroup } from './streamed-group.ts';
 import type { AnyTask } from './task.ts';
 

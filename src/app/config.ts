@@ -10,6 +10,7 @@ import { serializerNamed } from '../protocol/serializers.ts';
 import type { DecodeTaskOptions } from '../protocol/task.ts';
 import { storeNamed, storeOf } from '../stores/registry.ts';
 import type { ExchangeType } from '../stores/topology.ts';
+import type { BeatSchedule } from './beat-schedule.ts';
 import { checkCompression, checkName, checkSerializer } from './checks.ts';
 import { camelOptions, tlsOptions } from './driver-options.ts';
 import { type QueueLimits, readQueueLimits } from './limit-options.ts';
@@ -17,7 +18,6 @@ import { checkPriority, type Priority } from './priority.ts';
 import { type Queues, readExchangeType, Topology } from './queues.ts';
 import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
-import type { BeatSchedule } from './schedule.ts';
 import { type CelerySpelling, settingNamed } from './settings.ts';
 import { type Autoscale, checkAutoscale, type PoolName, poolNamed } from './worker-settings.ts';
 

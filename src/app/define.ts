@@ -6,9 +6,9 @@ import { toKwargs } from './arguments.ts';
 import { callDirectly } from './call-in-place.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import type { CallArguments, Callee } from './callee.ts';
+import { apply, sendOrApply, sendOrApplyMany } from './send-or-apply.ts';
 import { noKwargs } from './sender.ts';
 import { type AnySignature, callSignature, isSignature, type Signature } from './signature.ts';
-import { apply, submit, submitMany } from './submit.ts';
 import type { Callable, Links, TaskBody } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 import { optionsOfTask } from './wire-options.ts';
@@ -35,13 +35,13 @@ export function defineTask(
     run: body,
     [Symbol.for('nodejs.util.inspect.custom')]: () => `[Task: ${name}]`,
     async delay(...args: readonly unknown[]): Promise<AsyncResult<unknown>> {
-      return submit(app, callee, spread(args), noOptions);
+      return sendOrApply(app, callee, spread(args), noOptions);
     },
     async applyAsync(
       call: unknown,
       given: CallOptions & Links<unknown> = noOptions,
     ): Promise<AsyncResult<unknown>> {
-      if (!('link' in given || 'linkError' in given)) return submit(app, callee, whole(call), given);
+      if (!('link' in given || 'linkError' in given)) return sendOrApply(app, callee, whole(call), given);
       const { link, linkError, ...options } = given;
       let signature = callSignature(app, name, whole(call), optionsOfTask(task), true);
       for (const callback of signatures(link, 'link', name)) signature = signature.link(callback);
@@ -53,7 +53,7 @@ export function defineTask(
       calls: readonly unknown[],
       options: CallOptions = noOptions,
     ): Promise<AsyncResult<unknown>[]> {
-      return submitMany(app, callee, calls.map(whole), options);
+      return sendOrApplyMany(app, callee, calls.map(whole), options);
     },
     s(...args: readonly unknown[]): AnySignature {
       return callSignature(app, name, partial(args), optionsOfTask(task), false);
@@ -69,7 +69,7 @@ export function defineTask(
   // A function's own `name` is read-only; it can only be defined anew.
   Object.defineProperty(callable, 'name', { value: name });
   const task: UntypedTask = Object.assign(callable, methods);
-  const callee: Callee = { name, options, task };
+  const callee: Callee<UntypedTask> = { name, options, task };
   return task;
 }
 

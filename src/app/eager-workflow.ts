@@ -49,7 +49,7 @@ export async function applyWorkflow<R>(
 /** Runs one call here and now. @throws UnknownTaskError, and with `taskEagerPropagates` what it threw. */
 export async function applyCall<R>(
   app: App,
-  { name, task }: Callee,
+  { name, task }: Callee<AnyTask>,
   prepared: PreparedCall,
 ): Promise<AsyncResult<R>> {
   if (task === null || task.run === null) throw new UnknownTaskError(name, undefined);

@@ -1,7 +1,6 @@
 // How a run can end, and the four things a task can throw to steer it.
-import type { Duration } from '../lib/duration.ts';
 import type { WireSignature } from '../protocol/message.ts';
-import type { Priority } from './priority.ts';
+import type { RetryOptions } from './retry-options.ts';
 
 /** How a run ended. Settled in exactly one place, `worker/settle.ts`. */
 export type Outcome =
@@ -12,22 +11,6 @@ export type Outcome =
   /** Another workflow takes its place. */
   | { readonly kind: 'replaced'; readonly signature: WireSignature }
   | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
-
-/** What a retry changes in the message that is sent again. */
-export interface RetryOptions {
-  /** Seconds, or text; default `defaultRetryDelay`. */
-  readonly countdown?: Duration;
-  readonly eta?: Date;
-  /** Overrides the task's; `null` = for ever. */
-  readonly maxRetries?: number | null;
-  readonly args?: readonly unknown[];
-  readonly kwargs?: Readonly<Record<string, unknown>>;
-  readonly queue?: string;
-  readonly priority?: Priority;
-  readonly expires?: Date | Duration;
-  readonly timeLimit?: number;
-  readonly softTimeLimit?: number;
-}
 
 /** Thrown to run the task again later. Made by `task.retry(error, options)`; not a failure. */
 export class Retry extends Error {

@@ -6,8 +6,8 @@ import type { WireSignature } from '../protocol/message.ts';
 import { taskScope } from '../results/task-scope.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Publication } from '../stores/transport.ts';
-import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
+import type { SendingApp } from './sending-app.ts';
 
 /** What a start of a workflow is given besides the workflow itself. */
 export interface Start
@@ -25,7 +25,7 @@ export interface Start
 }
 
 /** A plan of a first start: in a task its calls belong to the task's workflow. */
-export function planHere(app: App, signature: WireSignature, start: Start): Plan {
+export function planHere(app: SendingApp, signature: WireSignature, start: Start): Plan {
   const parent = taskScope.getStore()?.request;
   const { sending: _, guard: __, ...place } = start;
   return plan(signature, {
@@ -38,7 +38,7 @@ export function planHere(app: App, signature: WireSignature, start: Start): Plan
 }
 
 /** Where results travel as messages, nothing can be stored for later. */
-export function keepsRecords(app: App): boolean {
+export function keepsRecords(app: SendingApp): boolean {
   const { backend } = app.config;
   return backend !== null && storeNamed(backend)?.resultsAreMessages !== true;
 }

@@ -2,7 +2,6 @@
 import type { Plan, PlannedCall } from '../canvas/planned.ts';
 import type { Publication } from '../stores/transport.ts';
 import { announced } from './announce.ts';
-import type { App } from './app.ts';
 import {
   addressedCall,
   type EncodedCall,
@@ -12,6 +11,7 @@ import {
   prepareCall,
   publicationsOf,
 } from './sender.ts';
+import type { SendingApp } from './sending-app.ts';
 import { fromWireOptions, stampsOf } from './wire-options.ts';
 
 /**
@@ -19,7 +19,11 @@ import { fromWireOptions, stampsOf } from './wire-options.ts';
  * configuration.
  * @throws ConfigError for options that cannot be meant.
  */
-export function preparePlanned(app: App, call: PlannedCall, parentPriority?: number | null): PreparedCall {
+export function preparePlanned(
+  app: SendingApp,
+  call: PlannedCall,
+  parentPriority?: number | null,
+): PreparedCall {
   const { id, task, args, kwargs, embed, groupId, groupIndex, rootId, parentId, replacedTaskNesting } = call;
   const options = { ...fromWireOptions(task, call.options), taskId: id };
   const prepared = prepareCall(
@@ -53,7 +57,7 @@ export function preparePlanned(app: App, call: PlannedCall, parentPriority?: num
  * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
  */
 export function publicationsOfPlan(
-  app: App,
+  app: SendingApp,
   { calls }: Plan,
   parentPriority: number | null,
 ): readonly Publication[] | Promise<readonly Publication[]> {
@@ -69,6 +73,6 @@ export function publicationsOfPlan(
   return Promise.all(addressed).then(publish);
 }
 
-function addressedAs(app: App, prepared: PreparedCall): EncodedCall | Promise<EncodedCall> {
+function addressedAs(app: SendingApp, prepared: PreparedCall): EncodedCall | Promise<EncodedCall> {
   return addressedCall(app, { prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
 }

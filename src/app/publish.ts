@@ -4,8 +4,8 @@ import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
 import { publishAll } from '../stores/publish-all.ts';
 import type { Publication, Transport } from '../stores/transport.ts';
-import type { App } from './app.ts';
 import type { CallOptions, RetryPolicy } from './call-options.ts';
+import type { SendingApp } from './sending-app.ts';
 
 export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' | 'signal'> {
   /** On the clock of `performance.now()`: the end of all tries together; infinite: as the policy and the signal say. */
@@ -13,7 +13,7 @@ export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' 
 }
 
 /** What is said of sending in the options of a call, with the defaults of its application; its time begins now. */
-export function rulesOf(app: App, options: CallOptions): PublishRules {
+export function rulesOf(app: SendingApp, options: CallOptions): PublishRules {
   const timeout =
     options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
   const { retry, retryPolicy, signal } = options;

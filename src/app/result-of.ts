@@ -1,13 +1,16 @@
 // From the ids of a planned workflow to what its sender holds.
 import type { Handle } from '../canvas/freeze.ts';
 import { AsyncResult, type BackendSource, GroupResult } from '../results/async-result.ts';
-import type { App } from './app.ts';
 
 /**
  * The result of a workflow, with what it followed as its parents.
  * @param rootId the workflow's, where it was sent
  */
-export function resultOf<R>(app: App, handle: Handle, rootId: string | null = null): AsyncResult<R> {
+export function resultOf<R>(
+  app: { readonly results: BackendSource },
+  handle: Handle,
+  rootId: string | null = null,
+): AsyncResult<R> {
   return resultIn<R>(handle, app.results, rootId);
 }
 

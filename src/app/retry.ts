@@ -1,12 +1,10 @@
 // Whether and when a task is run again.
-import { ConfigError, MaxRetriesExceeded, UnknownOptionError } from '../errors.ts';
+import { MaxRetriesExceeded } from '../errors.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import { toMs } from '../lib/duration.ts';
-import { suggest } from '../lib/suggest.ts';
-import { isKeywords } from './arguments.ts';
-import { checkDate, checkDuration, checkLimit, checkMoment, checkName } from './checks.ts';
-import { Ignore, Reject, Retry, type RetryOptions } from './outcome.ts';
-import { checkPriority } from './priority.ts';
+import { checkDate } from './checks.ts';
+import { Ignore, Reject, Retry } from './outcome.ts';
+import { checkRetryOptions, type RetryOptions } from './retry-options.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
 /** The run that is to be repeated. */
@@ -65,51 +63,3 @@ function delayMs({ options, retries }: Repeatable, random: () => number): number
     factor === null ? defaultRetryDelay : backoffDelay({ factor, maximum, jitter }, retries, random);
   return seconds * 1000;
 }
-
-/**
- * Checks what a retry says, so that it fails the task instead of making a message that no worker reads.
- * @throws UnknownOptionError, ConfigError
- */
-export function checkRetryOptions(task: string, options: RetryOptions): void {
-  const where = `the retry of '${task}'`;
-  for (const [option, value] of Object.entries(options)) {
-    if (!Object.hasOwn(checks, option))
-      throw new UnknownOptionError(option, where, suggest(option, Object.keys(checks)));
-    if (value !== undefined) checks[option as keyof RetryOptions](value, `'${option}' in ${where}`, where); // it has it: see above
-  }
-}
-
-/** Whether this is what a retry says, and not an error: a plain object with nothing but its options. */
-export function isRetryOptions(value: unknown): value is RetryOptions {
-  if (!isKeywords(value)) return false;
-  const names = Object.keys(value);
-  return names.length > 0 && names.every((name) => Object.hasOwn(checks, name));
-}
-
-type Check = (value: unknown, what: string, where: string) => void;
-
-const isLimit: Check = (value, what) => {
-  if (typeof value !== 'number') throw new ConfigError(`${what} must be seconds`);
-  checkLimit(value, what);
-};
-
-const checks: { readonly [Name in keyof Required<RetryOptions>]: Check } = {
-  countdown: checkDuration,
-  eta: checkMoment,
-  expires: (value, what) => (value instanceof Date ? checkMoment : checkDuration)(value, what),
-  maxRetries: (value, what) => {
-    if (value !== null && !(Number.isInteger(value) && Number(value) >= 0)) {
-      throw new ConfigError(`${what} must be a whole number from 0, or null for no limit`);
-    }
-  },
-  args: (value, what) => {
-    if (!Array.isArray(value)) throw new ConfigError(`${what} must be a list`);
-  },
-  kwargs: (value, what) => {
-    if (!isKeywords(value)) throw new ConfigError(`${what} must be a plain object`);
-  },
-  queue: checkName,
-  priority: checkPriority,
-  timeLimit: isLimit,
-  softTimeLimit: isLimit,
-};

@@ -4,90 +4,32 @@ import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, readDuration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { encodeJson } from '../protocol/json.ts';
-import type { Json, WireSignature } from '../protocol/message.ts';
+import type { WireSignature } from '../protocol/message.ts';
 import { crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import { checkShape } from './arguments.ts';
-import { type CallOptions, checkCallOptions } from './call-options.ts';
+import type {
+  BeatSchedule,
+  BeatScheduleEntry,
+  ScheduledCall,
+  ScheduledCallOptions,
+  SchedulePolicy,
+  When,
+} from './beat-schedule.ts';
+import { checkCallOptions } from './call-options.ts';
 import { checkName } from './checks.ts';
 import { isSignature, type Signature } from './signature.ts';
 import type { AnyTask } from './task.ts';
 
-/** When: a schedule, seconds or `'10m'` between two runs, or the five fields of a crontab. */
-export type When = Schedule | Duration | Crontab;
-
-/** `'0 3 * * *'` */
-type Crontab = `${string} ${string} ${string} ${string} ${string}`;
-
-/** One run of a schedule, for arguments that are made when it is sent. */
-export interface ScheduledRun {
-  /** The schedule's name. */
-  readonly name: string;
-  /** When it is due. The run may be sent later, never before. */
-  readonly due: Date;
-  /** The id that its task gets. */
-  readonly taskId: string;
-}
-
-/** Options of a scheduled call: those of a call that can be kept as data. `expires` is counted from when it is sent. */
-export type ScheduledCallOptions = Omit<
-  CallOptions,
-  'taskId' | 'eta' | 'signal' | 'rootId' | 'parentId' | 'groupId' | 'groupIndex' | 'addToParent' | 'replyTo'
->;
-
-/** A call as Celery's `beat_schedule` writes it. Arguments may be a function, which is called when the run is sent. */
-export interface ScheduledCall {
-  readonly task: string | AnyTask;
-  readonly args?:
-    | readonly unknown[]
-    | ((run: ScheduledRun) => readonly unknown[] | Promise<readonly unknown[]>);
-  readonly kwargs?: Json | ((run: ScheduledRun) => Json | Promise<Json>);
-  readonly options?: ScheduledCallOptions;
-  /** Never set: an object with `toJSON` is a signature. */
-  readonly toJSON?: undefined;
-}
-
 /** What is sent: a task without arguments, a call, or a signature (of one task, or a whole workflow) with all of its arguments. */
 export type Scheduled = string | AnyTask | ScheduledCall | Signature<[], unknown>;
-
-/** What becomes of runs that were missed, of those that overlap, and how exactly they start. */
-export interface SchedulePolicy {
-  /**
-   * What is sent of the runs that are overdue, because no beat ran, the broker was away or the clock jumped: the `last` of
-   * them (default; Celery's rule), `all` (the latest `missedLimit` of them), or none that is late (`skip`: later than
-   * `startingDeadline`).
-   */
-  readonly missed?: 'last' | 'all' | 'skip';
-  /** With `all`. Default 100. */
-  readonly missedLimit?: number;
-  /** A run later than this is not sent. Default: `null` = any; with `skip` 10 s, which is more than a takeover takes. */
-  readonly startingDeadline?: Duration | null;
-  /**
-   * While the run before has not ended: send anyway (`allow`, the default), leave out (`skip`), or send one when it has ended
-   * (`queue`). The last two need a result backend.
-   */
-  readonly overlap?: 'allow' | 'skip' | 'queue';
-  /** Each run is sent by up to so much later; how much is fixed by its id. Default 0. */
-  readonly jitter?: Duration;
-  /** false: paused until it is resumed. */
-  readonly enabled?: boolean;
-}
 
 export interface ScheduleOptions extends SchedulePolicy, ScheduledCallOptions {
   /** Arguments for a task that is given without. */
   readonly args?: ScheduledCall['args'];
   readonly kwargs?: ScheduledCall['kwargs'];
 }
-
-/** One entry of `beatSchedule`, as in Celery. */
-export interface BeatScheduleEntry extends ScheduledCall, SchedulePolicy {
-  readonly schedule: When;
-  /** Intervals by the clock: see `every`. */
-  readonly relative?: boolean;
-}
-
-export type BeatSchedule = Readonly<Record<string, BeatScheduleEntry>>;
 
 /** The policy of a schedule, complete. */
 export interface ResolvedPolicy {

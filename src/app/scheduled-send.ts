@@ -9,8 +9,8 @@ import type { Publication } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
 import { type CallArguments, calleeNamed } from './callee.ts';
+import { sendOrApply } from './send-or-apply.ts';
 import { sendWorkflow } from './send-workflow.ts';
-import { submit } from './submit.ts';
 import { sendingOptions, toWireOptions } from './wire-options.ts';
 
 /** What a run sends. */
@@ -34,7 +34,7 @@ export async function sendRun(
   const carried = note !== null && note.store === transport.store ? note : null;
   const guard = carried === null ? undefined : guarding(carried);
   if (run.kind === 'task') {
-    await submit(app, calleeNamed(app, run.task), run, options, guard).catch((error: unknown) => {
+    await sendOrApply(app, calleeNamed(app, run.task), run, options, guard).catch((error: unknown) => {
       // The run before this one is not over yet: that is what the task asks for.
       if (!(error instanceof DuplicateTaskError)) throw error;
     });

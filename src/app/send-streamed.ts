@@ -9,10 +9,9 @@ import { type AsyncResult, GroupResult } from '../results/async-result.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { announceSent } from './announce.ts';
-import type { App } from './app.ts';
 import type { CallOptions } from './call-options.ts';
-import { applyWorkflow } from './eager-workflow.ts';
-import { keepsRecords, planHere } from './plan-here.ts';
+import { commonApp } from './common-app.ts';
+import { keepsRecords, planHere, type Start } from './plan-here.ts';
 import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import {
@@ -23,12 +22,21 @@ import {
   sendWorkflow,
   windowSize,
 } from './send-workflow.ts';
+import type { SendingApp } from './sending-app.ts';
 import { tellSent } from './sent-event.ts';
-import { type AnySignature, commonApp } from './signature.ts';
 import { sendingOptions, toWireOptions } from './wire-options.ts';
 
-export interface StreamedBody {
-  readonly signature: AnySignature;
+/** What is sent: a signature. */
+export interface Part<App extends SendingApp> {
+  readonly app: App | null;
+  toJSON(): WireSignature;
+}
+
+/** Runs a workflow here and now. */
+export type Apply<App> = (app: App, signature: WireSignature, start: Start) => Promise<AsyncResult>;
+
+export interface StreamedBody<App extends SendingApp> {
+  readonly signature: Part<App>;
   readonly policy: ChordPolicy | null;
 }
 
@@ -38,14 +46,18 @@ export interface Streamed {
   readonly result: AsyncResult;
 }
 
-/** @throws PartlySentError when it fails after some members were sent. */
-export async function sendStreamed(
-  members: Iterable<AnySignature> | AsyncIterable<AnySignature>,
-  body: StreamedBody | null,
+/**
+ * @param apply where `taskAlwaysEager` asks for it
+ * @throws PartlySentError when it fails after some members were sent.
+ */
+export async function sendStreamed<App extends SendingApp>(
+  members: Iterable<Part<App>> | AsyncIterable<Part<App>>,
+  body: StreamedBody<App> | null,
   args: readonly unknown[],
   options: CallOptions,
+  apply: Apply<App>,
 ): Promise<Streamed> {
-  const sending = new Sending(body, args, options);
+  const sending = new Sending(body, args, options, apply);
   try {
     for await (const member of members) await sending.add(member);
     return await sending.end();
@@ -54,9 +66,9 @@ export async function sendStreamed(
   }
 }
 
-class Sending {
+class Sending<App extends SendingApp> {
   readonly #groupId: string = randomIds();
-  readonly #body: StreamedBody | null;
+  readonly #body: StreamedBody<App> | null;
   readonly #args: readonly unknown[];
   readonly #options: CallOptions;
   readonly #wireOptions: Json;
@@ -65,25 +77,32 @@ class Sending {
   readonly #sent: string[] = [];
   /** All members are one workflow. */
   #rootId: string | null = null;
+  readonly #apply: Apply<App>;
   #app: App | null;
   #carried: CarriedBody | null = null;
   #eager: WireSignature[] = [];
   #window: Publication[] = [];
 
-  constructor(body: StreamedBody | null, args: readonly unknown[], options: CallOptions) {
+  constructor(
+    body: StreamedBody<App> | null,
+    args: readonly unknown[],
+    options: CallOptions,
+    apply: Apply<App>,
+  ) {
     const { task_id: id, ...wireOptions } = toWireOptions('a streamed group', options);
     this.#app = body?.signature.app ?? null;
     this.#body = body;
     this.#args = args;
     this.#options = options;
+    this.#apply = apply;
     this.#wireOptions = wireOptions;
     this.#id = typeof id === 'string' ? id : null;
     if (body === null && this.#id !== null) this.#groupId = this.#id;
   }
 
   /** Takes a member; resolves when there is room for the next. */
-  async add(member: AnySignature): Promise<void> {
-    const app = commonApp([...(this.#app === null ? [] : [{ app: this.#app }]), member]);
+  async add(member: Part<App>): Promise<void> {
+    const app = commonApp<App>([{ app: this.#app }, member]);
     if (app === null) throw new WorkflowError('a member of a group belongs to no application');
     this.#app = app;
     const signature = withInherited(member.toJSON(), this.#wireOptions);
@@ -151,7 +170,7 @@ class Sending {
   }
 
   /** What all members refer to. */
-  async #begin(app: App, { signature, policy }: StreamedBody): Promise<void> {
+  async #begin(app: App, { signature, policy }: StreamedBody<App>): Promise<void> {
     const { countdown: _, eta: __, ...later } = this.#wireOptions;
     const addressed = await addressedParts(app, withInherited(signature.toJSON(), later), this.#rulesOf(app));
     this.#carried = carriedBody(addressed, {
@@ -197,7 +216,7 @@ class Sending {
             {},
             body.policy ?? undefined,
           );
-    const result = await applyWorkflow(app, wire, {
+    const result = await this.#apply(app, wire, {
       args: this.#args,
       ...(this.#id !== null && { id: this.#id }),
     });

@@ -3,8 +3,8 @@ import { ConfigError, DuplicateTaskError, SendUnconfirmed } from '../errors.ts';
 import type { Locks } from '../stores/locks.ts';
 import { type Lock, lockHeader, writeLock } from '../stores/locks.ts';
 import type { Publication } from '../stores/transport.ts';
-import type { App, Stores } from './app.ts';
 import type { PreparedCall } from './sender.ts';
+import type { SendingApp, Stores } from './sending-app.ts';
 import { type UniqueRule, uniqueKey } from './unique-options.ts';
 
 export interface UniqueCall {
@@ -32,7 +32,7 @@ export function asUnique(
  * @throws DuplicateTaskError, and what `publish` throws: then the lock is free again, unless it is not known whether it was sent
  */
 export async function publishUnique(
-  app: App,
+  app: SendingApp,
   { lock, rule }: UniqueCall,
   publications: readonly Publication[],
   publish: (publications: readonly Publication[]) => Promise<void>,

@@ -9,13 +9,13 @@ import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { announced } from './announce.ts';
-import type { App } from './app.ts';
 import { calleeNamed, checkArguments } from './callee.ts';
 import { planHere, type Start } from './plan-here.ts';
 import { preparePlanned } from './planned-calls.ts';
 import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from './sender.ts';
+import type { SendingApp } from './sending-app.ts';
 import { tellSent } from './sent-event.ts';
 
 /**
@@ -24,7 +24,7 @@ import { tellSent } from './sent-event.ts';
  * failed. WorkflowError for a chord where results are not kept in one place.
  */
 export async function sendWorkflow<R>(
-  app: App,
+  app: SendingApp,
   signature: WireSignature,
   start: Start = {},
 ): Promise<AsyncResult<R>> {
@@ -53,7 +53,7 @@ export async function sendWorkflow<R>(
 
 /** What is handed to the broker; opens the stores. */
 export async function publicationsOfCalls(
-  app: App,
+  app: SendingApp,
   calls: readonly EncodedCall[],
   rules: PublishRules,
 ): Promise<Publication[]> {
@@ -94,7 +94,7 @@ export async function publishInWindows(
 }
 
 /** Checks and writes all calls, so that either all can be sent or none is. */
-export async function encodedCalls(app: App, { calls }: Plan): Promise<readonly EncodedCall[]> {
+export async function encodedCalls(app: SendingApp, { calls }: Plan): Promise<readonly EncodedCall[]> {
   const encoded: EncodedCall[] = [];
   for (const call of calls) {
     const checked = checkArguments(calleeNamed(app, call.task), call);
@@ -115,7 +115,7 @@ export interface StoreParts {
 
 /** What must be there before the first call: the parts that are referred to, and how many members each chord has. */
 export async function prepareStores(
-  app: App,
+  app: SendingApp,
   backend: ResultBackend | null,
   { stored, chords }: StoreParts,
 ): Promise<void> {
@@ -142,7 +142,7 @@ export async function prepareStores(
   ]);
 }
 
-function noChords(app: App, backend: ResultBackend | null): string {
+function noChords(app: SendingApp, backend: ResultBackend | null): string {
   const why =
     backend === null ? 'keeps no results' : `keeps its results in ${backend.name}, which cannot count`;
   return `a chord needs a result backend that gathers the results of its members; the application '${app.name}' ${why}; use sqlite, redis, postgresql or memory (setting 'backend')`;

@@ -12,16 +12,15 @@ import type { SerializerName } from '../protocol/serializers.ts';
 import { encodeTask } from '../protocol/task.ts';
 import { taskScope } from '../results/task-scope.ts';
 import type { ExchangeAddress, Publication } from '../stores/transport.ts';
-import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
 import { checkCompression, checkDate, checkLimit, checkSerializer } from './checks.ts';
 import { checkLimits } from './config.ts';
 import { destinationOf } from './destination.ts';
-import type { Retry } from './outcome.ts';
 import { checkNamed, type Priority, type PriorityScale, priorityNumber } from './priority.ts';
-import { checkRetryOptions } from './retry.ts';
+import { checkRetryOptions, type RetryOptions } from './retry-options.ts';
 import type { RouteOptions } from './router.ts';
-import type { ResolvedTaskOptions } from './task-options.ts';
+import type { TaskCallOptions } from './sendable-task.ts';
+import type { SendingApp } from './sending-app.ts';
 
 /** How a message is written down. */
 export interface Encoding {
@@ -47,12 +46,12 @@ export interface PreparedCall {
  * @throws ConfigError
  */
 export function prepareCall(
-  app: App,
+  app: SendingApp,
   name: string,
   args: readonly unknown[],
   kwargs: Json,
   options: CallOptions,
-  task: ResolvedTaskOptions,
+  task: TaskCallOptions,
   parentPriority: number | null = taskScope.getStore()?.request.priority ?? null,
 ): PreparedCall {
   const route: RouteOptions = app.router.empty
@@ -124,7 +123,7 @@ export function prepareCall(
  * A call as it travels.
  * @throws NotSerializableError with the path, PayloadTooLargeError above `maxMessageSize`.
  */
-export function encodeCall(app: App, message: TaskMessage, encoding: Encoding): WireMessage {
+export function encodeCall(app: SendingApp, message: TaskMessage, encoding: Encoding): WireMessage {
   const { serializer, exchange, routingKey } = encoding;
   const wire = encodeTask(message, { serializer, exchange, routingKey });
   let size = wire.body.length;
@@ -144,7 +143,7 @@ export function encodeCall(app: App, message: TaskMessage, encoding: Encoding): 
  * The stores must be open (`await app.broker()`).
  * @throws NotSerializableError, PayloadTooLargeError
  */
-export function toPublication(app: App, message: TaskMessage, queue: string): Publication {
+export function toPublication(app: SendingApp, message: TaskMessage, queue: string): Publication {
   const options = app.tasks.get(message.task)?.options ?? app.defaults;
   const encoding: Encoding = {
     serializer: options.serializer,
@@ -162,7 +161,7 @@ export function toPublication(app: App, message: TaskMessage, queue: string): Pu
  */
 export function retryMessage(
   message: TaskMessage,
-  { at, options }: Retry,
+  { at, options }: { readonly at: Date; readonly options: RetryOptions },
   now: number = Date.now(),
   scale: PriorityScale = embeddedScale,
 ): TaskMessage {
@@ -194,7 +193,7 @@ export interface EncodedCall {
  * What is only known when the stores are open: where the result is to be sent, if it travels as a message, and, if they
  * were not open before, the number that a priority's name has there. All of it is outside of the body.
  */
-export function addressedCall(app: App, call: EncodedCall): EncodedCall | Promise<EncodedCall> {
+export function addressedCall(app: SendingApp, call: EncodedCall): EncodedCall | Promise<EncodedCall> {
   const { prepared, wire } = call;
   const { message, priority, queue } = prepared;
   const number = priorityNumber(priority, scaleOf(app, queue));
@@ -213,7 +212,10 @@ function withProperties(wire: WireMessage, properties: Partial<WireMessage['prop
  * A call as it is handed to the broker: one publication, or one for each queue where the broker has no exchanges.
  * @throws UnroutableError
  */
-export function publicationsOf(app: App, { prepared: call, wire }: EncodedCall): readonly Publication[] {
+export function publicationsOf(
+  app: SendingApp,
+  { prepared: call, wire }: EncodedCall,
+): readonly Publication[] {
   const { exchange: name, routingKey } = call.encoding;
   const publication = withRecord(app, call, wire);
   if (name === '' || publication.broadcast !== undefined) return [publication];
@@ -226,7 +228,11 @@ export function publicationsOf(app: App, { prepared: call, wire }: EncodedCall):
 }
 
 /** Attaches the record that a task was sent: what makes `exists()` and "never seen" two different answers. */
-export function withRecord(app: App, { message, queue }: PreparedCall, wire: WireMessage): Publication {
+export function withRecord(
+  app: SendingApp,
+  { message, queue }: PreparedCall,
+  wire: WireMessage,
+): Publication {
   const { id, eta } = message;
   const broadcast = app.topology.broadcast(queue);
   if (broadcast !== undefined) return { id, queue, message: wire, eta, broadcast };
@@ -245,20 +251,20 @@ export function withRecord(app: App, { message, queue }: PreparedCall, wire: Wir
  * The number of a priority where this application sends its calls, as far as is known (see {@link addressedCall}).
  * @throws ConfigError for a name, if the application has not said which one calls without a priority have.
  */
-function numberOf(app: App, priority: Priority, queue: string, where: string): number {
+function numberOf(app: SendingApp, priority: Priority, queue: string, where: string): number {
   if (typeof priority === 'number') return priority;
   checkNamed(priority, app.config.taskDefaultPriority, `'priority' in ${where}`);
   return priorityNumber(priority, scaleOf(app, queue));
 }
 
-export function scaleOf(app: App, queue: string): PriorityScale {
+export function scaleOf(app: SendingApp, queue: string): PriorityScale {
   const mostUrgent = app.stores?.transport.features.mostUrgent ?? 'lowest';
   return { mostUrgent, maxPriority: app.topology.queue(queue).maxPriority };
 }
 
 const embeddedScale: PriorityScale = { mostUrgent: 'lowest', maxPriority: null };
 
-function sentRecord(app: App, message: TaskMessage, queue: string): ResultRecord {
+function sentRecord(app: SendingApp, message: TaskMessage, queue: string): ResultRecord {
   const record: ResultRecord = {
     taskId: message.id,
     status: 'PENDING',

@@ -4,7 +4,7 @@ import { LamportClock } from '../lib/lamport.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
 import type { Publication } from '../stores/transport.ts';
-import type { App } from './app.ts';
+import type { SendingApp } from './sending-app.ts';
 
 const clock = new LamportClock();
 const type = 'task-sent';
@@ -14,10 +14,10 @@ const batch = 200;
 /** Events that wait for a broker that is away; what comes then is not told. */
 const mostWaiting = 5_000;
 /** Those of one moment travel together. */
-const waiting = new WeakMap<App, string[]>();
+const waiting = new WeakMap<SendingApp, string[]>();
 
 /** News, not a step: the send does not wait for it, and does not fail with it. `publications` are sent. */
-export function tellSent(app: App, publications: readonly Publication[]): void {
+export function tellSent(app: SendingApp, publications: readonly Publication[]): void {
   const events = waiting.get(app) ?? [];
   if (events.length === 0) {
     waiting.set(app, events);
@@ -59,7 +59,7 @@ function eventOf({ queue, message }: Publication): object {
   };
 }
 
-async function flush(app: App, events: string[]): Promise<void> {
+async function flush(app: SendingApp, events: string[]): Promise<void> {
   const fanout = app.stores?.transport.fanout;
   const { events: target } = app.exchanges;
   while (events.length > 0) {

@@ -18,6 +18,7 @@ import type { WireException } from '../protocol/result-meta.ts';
 import type { AsyncResult, GroupResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
+import { commonApp } from './common-app.ts';
 import { applyWorkflow } from './eager-workflow.ts';
 import { checkNamed } from './priority.ts';
 import { resultIn, resultOf } from './result-of.ts';
@@ -134,20 +135,6 @@ export function callSignature(
   immutable: boolean,
 ): Signature<readonly unknown[], unknown> {
   return signatureOf(app, taskSignature(name, [...call.args], call.kwargs, options, immutable));
-}
-
-/** The application of these parts. @throws WorkflowError when they are of two. */
-export function commonApp(parts: readonly { readonly app: App | null }[]): App | null {
-  let app: App | null = null;
-  for (const part of parts) {
-    if (app !== null && part.app !== null && part.app !== app) {
-      throw new WorkflowError(
-        `the parts of a workflow belong to two applications, '${app.name}' and '${part.app.name}'; take tasks of the other one by app.remote`,
-      );
-    }
-    app ??= part.app;
-  }
-  return app;
 }
 
 /** A signature with its types forgotten. */

@@ -2,6 +2,7 @@
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import type { AsyncResult, GroupResult } from '../results/async-result.ts';
 import { type CallOptions, noOptions } from './call-options.ts';
+import { applyWorkflow } from './eager-workflow.ts';
 import { sendStreamed } from './send-streamed.ts';
 import type { AnySignature, Signature } from './signature.ts';
 
@@ -29,7 +30,7 @@ export class StreamedGroup<in In extends readonly unknown[], out Out> {
    * @throws PartlySentError when a publication fails, or what makes the members throws, after some were sent.
    */
   async applyAsync(args: In, options: CallOptions = noOptions): Promise<GroupResult<Out[]>> {
-    const { header } = await sendStreamed(this.members, null, args, options);
+    const { header } = await sendStreamed(this.members, null, args, options, applyWorkflow);
     return header as GroupResult<Out[]>; // the one promise that the types make for the wire
   }
 }
@@ -56,7 +57,7 @@ export class StreamedChord<in In extends readonly unknown[], out Out> {
    */
   async applyAsync(args: In, options: CallOptions = noOptions): Promise<AsyncResult<Out>> {
     const body = { signature: this.#body, policy: this.#policy };
-    const { result } = await sendStreamed(this.#header.members, body, args, options);
+    const { result } = await sendStreamed(this.#header.members, body, args, options, applyWorkflow);
     return result as AsyncResult<Out>; // as above
   }
 }

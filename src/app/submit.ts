@@ -4,10 +4,8 @@ import { AsyncResult } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
 import type { Publication } from '../stores/transport.ts';
 import { announced } from './announce.ts';
-import type { App } from './app.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
-import { applyCall } from './eager-workflow.ts';
 import { publishCalls, rulesOf, within } from './publish.ts';
 import { asUnique, publishUnique } from './send-unique.ts';
 import {
@@ -18,25 +16,27 @@ import {
   prepareCall,
   publicationsOf,
 } from './sender.ts';
+import type { SendingApp } from './sending-app.ts';
 import { tellSent } from './sent-event.ts';
+
+/** Changes what goes to the broker, when all else is decided. */
+export type Guard = (publications: readonly Publication[]) => readonly Publication[];
 
 /**
  * Sends one call.
- * @param guard changes what goes to the broker, when all else is decided
  */
 export async function submit<R>(
-  app: App,
+  app: SendingApp,
   callee: Callee,
   call: CallArguments,
   options: CallOptions,
-  guard?: (publications: readonly Publication[]) => readonly Publication[],
+  guard?: Guard,
 ): Promise<AsyncResult<R>> {
   checkCallOptions(callee.name, options);
   // No `await` where there is nothing to wait for: the calls of one tick are to reach the broker together.
   const checked = checkArguments(callee, call);
   if (checked !== undefined) await checked;
   let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
-  if (app.config.taskAlwaysEager) return applyCall(app, callee, prepared);
   if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
   const { unique: rule } = callee.options;
   const sole = rule === null ? null : asUnique(prepared, rule);
@@ -53,7 +53,7 @@ export async function submit<R>(
   if (sole === null) await publish(publications);
   else {
     const existing = await publishUnique(app, sole.unique, publications, publish);
-    if (existing !== null) return app.result<R>(existing);
+    if (existing !== null) return new AsyncResult<R>(existing, app.results);
   }
   if (app.config.taskSendSentEvent) tellSent(app, publications);
   return sent(app, prepared, options);
@@ -61,15 +61,12 @@ export async function submit<R>(
 
 /** Sends many calls of one task with one publication. Either all of them are checked and written, or none is sent. */
 export async function submitMany<R>(
-  app: App,
+  app: SendingApp,
   callee: Callee,
   calls: readonly CallArguments[],
   options: CallOptions,
 ): Promise<AsyncResult<R>[]> {
-  checkCallOptions(callee.name, options);
-  // An id is sent once: all but the first would silently be nothing.
-  if (options.taskId !== undefined)
-    throw new ConfigError(`'taskId' in the calls of '${callee.name}' would be that of all of them`);
+  checkOptionsOfMany(callee.name, options);
   if (callee.options.unique !== null)
     return Promise.all(calls.map((call) => submit<R>(app, callee, call, options)));
   const ready: EncodedCall[] = [];
@@ -79,11 +76,6 @@ export async function submitMany<R>(
     let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
     if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
     ready.push({ prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
-  }
-  if (app.config.taskAlwaysEager) {
-    const results: AsyncResult<R>[] = [];
-    for (const { prepared } of ready) results.push(await applyCall(app, callee, prepared));
-    return results;
   }
   if (ready.length === 0) return [];
   const rules = rulesOf(app, options);
@@ -106,25 +98,16 @@ export async function submitMany<R>(
   return results;
 }
 
-/** Runs one call here and now. */
-export async function apply<R>(
-  app: App,
-  callee: Callee,
-  call: CallArguments,
-  options: CallOptions,
-): Promise<AsyncResult<R>> {
-  checkCallOptions(callee.name, options);
-  const checked = checkArguments(callee, call);
-  if (checked !== undefined) await checked;
-  return applyCall(
-    app,
-    callee,
-    prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options),
-  );
+/** @throws ConfigError, UnknownOptionError */
+export function checkOptionsOfMany(name: string, options: CallOptions): void {
+  checkCallOptions(name, options);
+  // An id is sent once: all but the first would silently be nothing.
+  if (options.taskId !== undefined)
+    throw new ConfigError(`'taskId' in the calls of '${name}' would be that of all of them`);
 }
 
 function sent<R>(
-  app: App,
+  app: SendingApp,
   call: PreparedCall,
   options: CallOptions,
 ): AsyncResult<R> | Promise<AsyncResult<R>> {
@@ -135,7 +118,7 @@ function sent<R>(
 }
 
 /** The running task remembers what it has sent. */
-function noted<R>(app: App, call: PreparedCall, options: CallOptions): AsyncResult<R> {
+function noted<R>(app: SendingApp, call: PreparedCall, options: CallOptions): AsyncResult<R> {
   const { message } = call;
   const parent = taskScope.getStore();
   if (parent?.options.trail && options.addToParent !== false)

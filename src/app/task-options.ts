@@ -2,23 +2,22 @@
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
-import type { SerializerName } from '../protocol/serializers.ts';
 import { checkCompression, checkLimit, checkName, checkSerializer } from './checks.ts';
 import { type Config, checkLimits } from './config.ts';
 import { type ClusterLimit, readConcurrency, readRate } from './limit-options.ts';
 import { checkNamed, checkPriority, type Priority } from './priority.ts';
+import type { TaskCallOptions } from './sendable-task.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
-import { readUnique, type UniqueRule } from './unique-options.ts';
+import { readUnique } from './unique-options.ts';
 
 /** A task's options with every default filled. Durations are seconds. */
 export interface ResolvedTaskOptions
-  extends Required<Pick<TaskOptions, 'autoretryFor' | 'dontAutoretryFor' | 'throws'>>,
+  extends TaskCallOptions,
+    Required<Pick<TaskOptions, 'autoretryFor' | 'dontAutoretryFor' | 'throws'>>,
     Pick<TaskOptions, 'beforeStart' | 'onSuccess' | 'onFailure' | 'onRetry' | 'afterReturn'> {
   readonly bind: boolean;
   readonly description: string | null;
-  /** The schema of a keyword task. */
-  readonly input: ObjectSchema | null;
   /** `null` = for ever. */
   readonly maxRetries: number | null;
   readonly defaultRetryDelay: number;
@@ -30,7 +29,6 @@ export interface ResolvedTaskOptions
   readonly acksOnFailure: boolean;
   readonly acksOnTimeout: boolean;
   readonly rejectOnWorkerLost: boolean;
-  readonly ignoreResult: boolean;
   readonly storeErrorsEvenIfIgnored: boolean;
   readonly trackStarted: boolean;
   /** The task's own, else the configuration's. What the message says goes before it. */
@@ -40,15 +38,7 @@ export interface ResolvedTaskOptions
   readonly rateLimit: number | null;
   /** In all workers together. */
   readonly limits: readonly ClusterLimit[];
-  readonly unique: UniqueRule | null;
-  readonly serializer: SerializerName;
-  readonly compression: string | null;
-  readonly queue: string | null;
-  readonly priority: Priority | null;
-  readonly expires: number | null;
   readonly trail: boolean;
-  /** What the task itself says of time limits: it travels with its calls, as in Celery; the configuration's does not. */
-  readonly sent: { readonly timeLimit: number | null; readonly softTimeLimit: number | null };
 }
 
 /** The options of a definition, all kinds of tasks together. */

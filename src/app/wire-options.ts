@@ -5,7 +5,7 @@ import type { Json } from '../protocol/message.ts';
 import { isMap } from '../protocol/refusal.ts';
 import { parseTimestamp } from '../protocol/timestamp.ts';
 import { type CallOptions, checkCallOptions } from './call-options.ts';
-import type { AnyTask } from './task.ts';
+import type { SendableTask } from './sendable-task.ts';
 
 /** What concerns the sending, not the call: it does not travel. */
 export type SendingOption = 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent';
@@ -81,7 +81,7 @@ export function stampsOf(wire: Json): {
 /**
  * What a task says of its calls, for a signature of it: whoever sends the call may not know the task.
  */
-export function optionsOfTask({ options }: AnyTask): Json {
+export function optionsOfTask({ options }: Pick<SendableTask, 'options'>): Json {
   const { queue, priority, expires, sent } = options;
   return {
     ...(queue !== null && { queue }),

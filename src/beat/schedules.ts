@@ -1,15 +1,13 @@
 // The book of schedules: to look at, and to change while beats run.
 import type { App } from '../app/app.ts';
+import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/beat-schedule.ts';
 import {
-  type BeatScheduleEntry,
   type DeclaredSchedule,
   declareEntry,
   declareSchedule,
   type ResolvedPolicy,
   type Scheduled,
-  type ScheduledCallOptions,
   type ScheduleOptions,
-  type When,
 } from '../app/schedule.ts';
 import { sendRun } from '../app/scheduled-send.ts';
 import { ConfigError, UnknownScheduleError } from '../errors.ts';

@@ -1,5 +1,5 @@
 // Schedules of Celery's beat as others keep them: RedBeat in Redis, and beat_schedule as JSON.
-import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/schedule.ts';
+import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/beat-schedule.ts';
 import { fromWireOptions } from '../app/wire-options.ts';
 import { type CronFields, crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';

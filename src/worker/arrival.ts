@@ -1,6 +1,7 @@
 // Coming to the broker: a worker may start before it, and hears when it goes and comes back.
 
-import type { App, Stores } from '../app/app.ts';
+import type { App } from '../app/app.ts';
+import type { Stores } from '../app/sending-app.ts';
 import { BrokerUnavailable } from '../errors.ts';
 import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { resolveConfig } from '../../src/app/config.ts';
-import { Ignore, Reject, Retry, type RetryOptions } from '../../src/app/outcome.ts';
+import { Ignore, Reject, Retry } from '../../src/app/outcome.ts';
 import { isRetriedByItself, makeRetry } from '../../src/app/retry.ts';
+import type { RetryOptions } from '../../src/app/retry-options.ts';
 import {
   type DefinitionOptions,
   type ResolvedTaskOptions,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { resolvePolicy, type SchedulePolicy } from '../../src/app/schedule.ts';
+import type { SchedulePolicy } from '../../src/app/beat-schedule.ts';
+import { resolvePolicy } from '../../src/app/schedule.ts';
 import { overdue } from '../../src/beat/overdue.ts';
 import { jitterOf, runId } from '../../src/beat/run-id.ts';
 import { crontab } from '../../src/schedules/crontab.ts';

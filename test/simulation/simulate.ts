@@ -1,9 +1,10 @@
 // One run: an application's workers - the real Worker, Processor, Settler, claim loop and patience - around a model of the store, with
 // what can happen to processes and networks; after each step the promises are checked.
 
-import { App, type Stores } from '../../src/app/app.ts';
+import { App } from '../../src/app/app.ts';
 import { chain } from '../../src/app/compose.ts';
 import { Reject } from '../../src/app/outcome.ts';
+import type { Stores } from '../../src/app/sending-app.ts';
 import type { Publication, Transport } from '../../src/stores/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { backendOf, Line, transportOf, type Weather } from './client.ts';

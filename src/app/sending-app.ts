@@ -1,0 +1,49 @@
+// What sending needs of an application: `App` is one.
+
+import type { TaskMessage } from '../protocol/message.ts';
+import type { ResultHome } from '../results/async-result.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Exchanges } from '../stores/fanout.ts';
+import type { Transport } from '../stores/transport.ts';
+import type { Config } from './config.ts';
+import type { Topology } from './queues.ts';
+import type { Router } from './router.ts';
+import type { SendableTask, TaskCallOptions } from './sendable-task.ts';
+
+export interface SendingApp {
+  readonly name: string;
+  readonly config: Config;
+  /** The tasks that are defined here. */
+  readonly tasks: { get(name: string): SendableTask | undefined };
+  /** What is said of tasks that are not defined here. */
+  readonly defaults: TaskCallOptions;
+  readonly router: Router;
+  readonly topology: Topology;
+  readonly exchanges: Exchanges;
+  readonly signals: PublishSignals;
+  readonly results: ResultHome;
+  /** The stores, if they are open. */
+  readonly stores: Stores | null;
+  /** @throws BrokerUnavailable, ConfigError */
+  open(): Promise<Stores>;
+}
+
+/** The stores of an application, open. */
+export interface Stores {
+  readonly transport: Transport;
+  readonly backend: ResultBackend | null;
+}
+
+interface PublishSignals {
+  readonly beforeTaskPublish: Listeners<{
+    readonly message: TaskMessage;
+    readonly queue: string;
+    readonly headers: Record<string, unknown>;
+  }>;
+  readonly afterTaskPublish: Listeners<{ readonly message: TaskMessage; readonly queue: string }>;
+}
+
+interface Listeners<Payload> {
+  readonly connected: boolean;
+  send(payload: Payload): Promise<void>;
+}
