@@ -1,7 +1,7 @@
 // The door for authors of tools and drivers, `umbel/protocol`: whole messages and records, bytes on one side.
 import { decodeEnvelope, type EnvelopeOptions, encodeEnvelope } from './envelope.ts';
 import { defaultLimits } from './limits.ts';
-import type { Decoded, TaskMessage } from './message.ts';
+import type { Decoded, TaskMessage, WireMessage } from './message.ts';
 import { decodeResult, encodeResult } from './result-codec.ts';
 import type { ResultRecord } from './result-meta.ts';
 import { type DecodeTaskOptions, decodeTask, type EncodeTaskOptions, encodeTask } from './task.ts';
@@ -18,6 +18,19 @@ export function writeTask(message: TaskMessage, options: EncodeTaskOptions & Env
 export function readTask(raw: Uint8Array, options: DecodeTaskOptions = {}): Decoded<TaskMessage> {
   const wire = decodeEnvelope(raw, { ...defaultLimits, maxSize: options.maxSize ?? defaultLimits.maxSize });
   return wire.ok ? decodeTask(wire.value, options) : wire;
+}
+
+/**
+ * A message of a transport as one text, in kombu's JSON envelope: for drivers whose store keeps bytes.
+ * @throws NotSerializableError with the path of what cannot be sent.
+ */
+export function writeMessage(message: WireMessage): string {
+  return encodeEnvelope(message, { bodyEncoding: 'utf-8' });
+}
+
+/** Reads a message of a transport. Total: a message or a refusal, for any bytes. */
+export function readMessage(raw: Uint8Array): Decoded<WireMessage> {
+  return decodeEnvelope(raw);
 }
 
 /**

@@ -1,10 +1,13 @@
-// The one table of stores: which there are, what each can do, and what opens it. Who wants to know something of a URL asks here.
+// The one table of stores: which there are, what each can do, and what opens it. Who wants to know something of a URL asks here. It is the
+// entry point `umbel/stores`, too, for authors of drivers.
 import { ConfigError } from '../errors.ts';
 import type { ResultBackend } from './backend.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 import { schemeOf, storeAt } from './store-url.ts';
 import type { TransportOptions } from './topology.ts';
 import type { Transport } from './transport.ts';
+
+export { isSuspect, Quarantine } from './quarantine.ts';
 
 /** A driver's own options, checked by the driver. */
 export type DriverOptions = Readonly<Record<string, unknown>>;
