@@ -1,6 +1,5 @@
 // The public surface of `umbel`.
 export { App } from './app/app.ts';
-export type { CallOptions, RetryPolicy, SendOptions } from './app/call-options.ts';
 export type { RemoteCommand } from './app/commands.ts';
 export {
   type ChordOptions,
@@ -12,8 +11,6 @@ export {
   type SettledOf,
   starmap,
 } from './app/compose.ts';
-export type { AppOptions, Config, Settings, TlsOptions } from './app/config.ts';
-export { currentTask } from './app/context.ts';
 export type {
   DeadCall,
   DeadLetter,
@@ -24,26 +21,35 @@ export type {
   DeadLettersChanged,
   ListDeadLetters,
 } from './app/dead-letters.ts';
-export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './app/limit-options.ts';
-export { Ignore, type Outcome, Reject, Retry } from './app/outcome.ts';
-export { type RetryOptions } from './app/retry-options.ts';
-export type { Priority, PriorityName } from './app/priority.ts';
-export { type ExchangeOptions, type QueueOptions, type Queues, workerDirect } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
-export type { TaskRequest } from './app/request.ts';
-export type { Route, RouteEntries, RouteFunction, RouteOptions, Routes } from './app/router.ts';
-export type { BeatSchedule, BeatScheduleEntry, ScheduledCall, ScheduledCallOptions, ScheduledRun, SchedulePolicy, When } from './app/beat-schedule.ts';
+export { currentTask } from './app/running/context.ts';
+export { Ignore, type Outcome, Reject, Retry } from './app/running/outcome.ts';
+export type { TaskRequest } from './app/running/request.ts';
 export type { Scheduled, ScheduleOptions } from './app/schedule.ts';
 export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.ts';
 export type { AnySignature, Errback, Frozen, Group, Signature } from './app/signature.ts';
-export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './app/standard-schema.ts';
 export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
 export type { ResolvedTaskOptions } from './app/task-options.ts';
-export type { Unique, UniquePolicy } from './app/unique-options.ts';
-export type { SignatureOptions } from './app/wire-options.ts';
-export type { FailedRequest } from './canvas/failed-request.ts';
-export type { StampingVisitor, Stamps } from './canvas/stamp.ts';
+export type {
+  BeatSchedule,
+  BeatScheduleEntry,
+  ScheduledCall,
+  ScheduledCallOptions,
+  ScheduledRun,
+  SchedulePolicy,
+  When,
+} from './config/beat-schedule.ts';
+export type { CallOptions, RetryPolicy, SendOptions } from './config/call-options.ts';
+export type { AppOptions, Config, Settings, TlsOptions } from './config/config.ts';
+export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './config/limit-options.ts';
+export type { Priority, PriorityName } from './config/priority.ts';
+export { type ExchangeOptions, type QueueOptions, type Queues, workerDirect } from './config/queues.ts';
+export type { RetryOptions } from './config/retry-options.ts';
+export type { Route, RouteEntries, RouteFunction, RouteOptions, Routes } from './config/router.ts';
+export type { ObjectSchema, SchemaInput, SchemaOutput, StandardSchema } from './config/standard-schema.ts';
+export type { Unique, UniquePolicy } from './config/unique-options.ts';
+export type { SignatureOptions } from './config/wire-options.ts';
 export {
   AlreadyRegisteredError,
   type ArgumentIssue,
@@ -100,3 +106,5 @@ export { type Every, type EveryOptions, every } from './schedules/every.ts';
 export type { Schedule, ScheduleContext } from './schedules/schedule.ts';
 export type { ScheduleJson } from './schedules/schedule-json.ts';
 export { type Solar, type SolarEvent, solar } from './schedules/solar.ts';
+export type { FailedRequest } from './workflow/failed-request.ts';
+export type { StampingVisitor, Stamps } from './workflow/stamp.ts';

@@ -1,5 +1,12 @@
-import { readSignature, taskSignature } from '../canvas/construct.ts';
-import { normalize } from '../canvas/normal-form.ts';
+import type { When } from '../config/beat-schedule.ts';
+import type { SendOptions } from '../config/call-options.ts';
+import { checkName } from '../config/checks.ts';
+import { type AppOptions, type Config, resolveConfig } from '../config/config.ts';
+import { backendOptions, brokerOptions } from '../config/driver-options.ts';
+import { Topology } from '../config/queues.ts';
+import { Router } from '../config/router.ts';
+import type { ObjectSchema, SchemaInput, SchemaOutput } from '../config/standard-schema.ts';
+import { optionsOfTask, type SignatureOptions, toWireOptions } from '../config/wire-options.ts';
 import { ConfigError, ResultBackendDisabledError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
 import {
@@ -9,24 +16,21 @@ import {
   type ResultHome,
   type Returned,
 } from '../results/async-result.ts';
+import { checkShape } from '../sending/arguments.ts';
+import { calleeNamed } from '../sending/callee.ts';
+import { noKwargs } from '../sending/sender.ts';
+import type { Stores } from '../sending/sending-app.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import { type Exchanges, exchangesNamed } from '../stores/fanout.ts';
 import { groupRecords } from '../stores/group-records.ts';
 import { openBackend, openTransport } from '../stores/registry.ts';
 import type { Transport } from '../stores/transport.ts';
-import { checkShape } from './arguments.ts';
-import type { When } from './beat-schedule.ts';
-import type { SendOptions } from './call-options.ts';
-import { calleeNamed } from './callee.ts';
-import { checkName } from './checks.ts';
+import { readSignature, taskSignature } from '../workflow/construct.ts';
+import { normalize } from '../workflow/normal-form.ts';
 import { addCommand, type RemoteCommand } from './commands.ts';
-import { type AppOptions, type Config, resolveConfig } from './config.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { defineTask } from './define.ts';
-import { backendOptions, brokerOptions } from './driver-options.ts';
-import { Topology } from './queues.ts';
 import { Registry } from './registry.ts';
-import { Router } from './router.ts';
 import {
   DeclaredSchedules,
   declarePeriodic,
@@ -35,14 +39,10 @@ import {
   type ScheduleOptions,
 } from './schedule.ts';
 import { sendOrApply } from './send-or-apply.ts';
-import { noKwargs } from './sender.ts';
-import type { Stores } from './sending-app.ts';
 import { createSignals, type Signals } from './signals.ts';
 import { type Signature, signatureOf } from './signature.ts';
-import type { ObjectSchema, SchemaInput, SchemaOutput } from './standard-schema.ts';
 import type { BoundTask, KeywordTask, Task, TaskBody, TaskOptions } from './task.ts';
 import { type DefinitionOptions, type ResolvedTaskOptions, resolveTaskOptions } from './task-options.ts';
-import { optionsOfTask, type SignatureOptions, toWireOptions } from './wire-options.ts';
 
 /** A task that lives elsewhere and takes one object. */
 type RemoteKeywordTask<F extends (input: never) => unknown> = Parameters<F>[0] extends object

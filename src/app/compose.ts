@@ -1,10 +1,19 @@
 // Composing workflows: chain, group, chord, and the three ways to call a task with each item of a list.
-import { chainOf, chordOf, chunksOf, groupOf, mapOf, starmapOf, taskSignature } from '../canvas/construct.ts';
+
 import { WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { Settled } from '../protocol/workflow-wire.ts';
 import type { AsyncResult } from '../results/async-result.ts';
-import { commonApp } from './common-app.ts';
+import { commonApp } from '../workflow/common-app.ts';
+import {
+  chainOf,
+  chordOf,
+  chunksOf,
+  groupOf,
+  mapOf,
+  starmapOf,
+  taskSignature,
+} from '../workflow/construct.ts';
 import { type AnySignature, type Group, groupFrom, type Signature, signatureOf } from './signature.ts';
 import { type SignatureSource, StreamedChord, StreamedGroup } from './streamed-group.ts';
 import type { AnyTask } from './task.ts';

@@ -1,12 +1,13 @@
 // Which dead letters are meant, and what they say.
+
+import { checkMoment, checkName } from '../config/checks.ts';
+import { globMatcher } from '../config/glob.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
 import { decodeEnvelope } from '../protocol/envelope.ts';
 import { decodeTask } from '../protocol/task.ts';
 import { type DeadReason, deadReasons, type DeadLetter as Stored } from '../stores/transport.ts';
-import { checkMoment, checkName } from './checks.ts';
 import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
-import { globMatcher } from './glob.ts';
 
 /** A stored dead letter with what it says. */
 export function opened(letter: Stored): DeadLetter {

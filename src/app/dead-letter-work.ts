@@ -1,4 +1,6 @@
 // Going through a broker's dead letters, which may be many, and changing some of them, slowly if need be.
+
+import { parseRate } from '../config/rate.ts';
 import { ConfigError, NotReplayableError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { DeadLetters } from '../stores/transport.ts';
@@ -11,7 +13,6 @@ import type {
   DeadLettersChanged,
   ListDeadLetters,
 } from './dead-letters.ts';
-import { parseRate } from './rate.ts';
 
 /** Newest first. */
 export async function* list(

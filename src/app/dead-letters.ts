@@ -1,7 +1,8 @@
 // The dead letters of an application's broker: found, put back, deleted.
+
+import type { Rate } from '../config/rate.ts';
 import type { DeadReason, DeadLetter as StoredLetter } from '../stores/transport.ts';
 import type { App } from './app.ts';
-import type { Rate } from './rate.ts';
 
 /** A message that could not be run: why, what it says as far as that can be read, and its original bytes. */
 export interface DeadLetter extends StoredLetter {

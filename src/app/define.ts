@@ -1,17 +1,18 @@
 // Making a task: a function that can be called, with the ways to send it.
+
+import { type CallOptions, noOptions } from '../config/call-options.ts';
+import { optionsOfTask } from '../config/wire-options.ts';
 import { ConfigError, InvalidArgumentsError } from '../errors.ts';
 import type { AsyncResult } from '../results/async-result.ts';
+import { toKwargs } from '../sending/arguments.ts';
+import type { CallArguments, Callee } from '../sending/callee.ts';
+import { noKwargs } from '../sending/sender.ts';
 import type { App } from './app.ts';
-import { toKwargs } from './arguments.ts';
-import { callDirectly } from './call-in-place.ts';
-import { type CallOptions, noOptions } from './call-options.ts';
-import type { CallArguments, Callee } from './callee.ts';
+import { callDirectly } from './running/call-in-place.ts';
 import { apply, sendOrApply, sendOrApplyMany } from './send-or-apply.ts';
-import { noKwargs } from './sender.ts';
 import { type AnySignature, callSignature, isSignature, type Signature } from './signature.ts';
 import type { Callable, Links, TaskBody } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
-import { optionsOfTask } from './wire-options.ts';
 
 /** A task with its types forgotten; `App.task` gives them back. */
 export type UntypedTask = Callable<unknown, readonly unknown[], unknown> & TaskBody;

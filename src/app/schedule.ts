@@ -1,5 +1,15 @@
 // What an application sends by itself, and when: the schedules that are declared in code.
-import { resultId } from '../canvas/freeze.ts';
+
+import type {
+  BeatSchedule,
+  BeatScheduleEntry,
+  ScheduledCall,
+  ScheduledCallOptions,
+  SchedulePolicy,
+  When,
+} from '../config/beat-schedule.ts';
+import { checkCallOptions } from '../config/call-options.ts';
+import { checkName } from '../config/checks.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, readDuration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
@@ -8,17 +18,8 @@ import type { WireSignature } from '../protocol/message.ts';
 import { crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import type { Schedule } from '../schedules/schedule.ts';
-import { checkShape } from './arguments.ts';
-import type {
-  BeatSchedule,
-  BeatScheduleEntry,
-  ScheduledCall,
-  ScheduledCallOptions,
-  SchedulePolicy,
-  When,
-} from './beat-schedule.ts';
-import { checkCallOptions } from './call-options.ts';
-import { checkName } from './checks.ts';
+import { checkShape } from '../sending/arguments.ts';
+import { resultId } from '../workflow/freeze.ts';
 import { isSignature, type Signature } from './signature.ts';
 import type { AnyTask } from './task.ts';
 

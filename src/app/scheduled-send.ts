@@ -1,17 +1,17 @@
 // Sending one run of a schedule: under an id of its own, together with the note that it was sent where one store keeps both.
 
-import { withOptions } from '../canvas/construct.ts';
-import { derivedIds } from '../canvas/freeze.ts';
+import type { CallOptions } from '../config/call-options.ts';
+import { sendingOptions, toWireOptions } from '../config/wire-options.ts';
 import { DuplicateTaskError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
+import { type CallArguments, calleeNamed } from '../sending/callee.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Publication } from '../stores/transport.ts';
+import { withOptions } from '../workflow/construct.ts';
+import { derivedIds } from '../workflow/freeze.ts';
+import { sendWorkflow } from '../workflow/send-workflow.ts';
 import type { App } from './app.ts';
-import type { CallOptions } from './call-options.ts';
-import { type CallArguments, calleeNamed } from './callee.ts';
 import { sendOrApply } from './send-or-apply.ts';
-import { sendWorkflow } from './send-workflow.ts';
-import { sendingOptions, toWireOptions } from './wire-options.ts';
 
 /** What a run sends. */
 export type RunCall =

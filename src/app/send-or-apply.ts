@@ -1,11 +1,12 @@
 // Calling a task: its call is sent, or, with `taskAlwaysEager`, run here and now.
+
+import { type CallOptions, checkCallOptions } from '../config/call-options.ts';
 import type { AsyncResult } from '../results/async-result.ts';
+import { type CallArguments, type Callee, checkArguments } from '../sending/callee.ts';
+import { encodeCall, type PreparedCall, prepareCall } from '../sending/sender.ts';
+import { checkOptionsOfMany, type Guard, submit, submitMany } from '../sending/submit.ts';
 import type { App } from './app.ts';
-import { type CallOptions, checkCallOptions } from './call-options.ts';
-import { type CallArguments, type Callee, checkArguments } from './callee.ts';
-import { applyCall } from './eager-workflow.ts';
-import { encodeCall, type PreparedCall, prepareCall } from './sender.ts';
-import { checkOptionsOfMany, type Guard, submit, submitMany } from './submit.ts';
+import { applyCall } from './running/eager-workflow.ts';
 import type { AnyTask } from './task.ts';
 
 /** @param guard see {@link submit} */

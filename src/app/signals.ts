@@ -2,7 +2,7 @@
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { TaskState } from '../protocol/result-meta.ts';
-import type { TaskRequest } from './request.ts';
+import type { TaskRequest } from './running/request.ts';
 import type { AnyTask } from './task.ts';
 
 /** What each signal carries. Named as Celery's. */

@@ -1,4 +1,13 @@
 // A call, or a whole workflow, as a value: to be sent later, to be put into other workflows, to be kept as JSON.
+
+import { type CallOptions, noOptions } from '../config/call-options.ts';
+import { checkNamed } from '../config/priority.ts';
+import { type SignatureOptions, sendingOptions, toWireOptions } from '../config/wire-options.ts';
+import { ConfigError, WorkflowError } from '../errors.ts';
+import type { Json, WireSignature } from '../protocol/message.ts';
+import type { WireException } from '../protocol/result-meta.ts';
+import type { AsyncResult, GroupResult } from '../results/async-result.ts';
+import { commonApp } from '../workflow/common-app.ts';
 import {
   chainOf,
   kindOf,
@@ -7,23 +16,15 @@ import {
   taskSignature,
   withListed,
   withOptions,
-} from '../canvas/construct.ts';
-import type { FailedRequest } from '../canvas/failed-request.ts';
-import { freeze, handleOf, randomIds } from '../canvas/freeze.ts';
-import { normalize } from '../canvas/normal-form.ts';
-import { type StampingVisitor, type Stamps, stamped } from '../canvas/stamp.ts';
-import { ConfigError, WorkflowError } from '../errors.ts';
-import type { Json, WireSignature } from '../protocol/message.ts';
-import type { WireException } from '../protocol/result-meta.ts';
-import type { AsyncResult, GroupResult } from '../results/async-result.ts';
+} from '../workflow/construct.ts';
+import type { FailedRequest } from '../workflow/failed-request.ts';
+import { freeze, handleOf, randomIds } from '../workflow/freeze.ts';
+import { normalize } from '../workflow/normal-form.ts';
+import { resultIn, resultOf } from '../workflow/result-of.ts';
+import { sendWorkflow } from '../workflow/send-workflow.ts';
+import { type StampingVisitor, type Stamps, stamped } from '../workflow/stamp.ts';
 import type { App } from './app.ts';
-import { type CallOptions, noOptions } from './call-options.ts';
-import { commonApp } from './common-app.ts';
-import { applyWorkflow } from './eager-workflow.ts';
-import { checkNamed } from './priority.ts';
-import { resultIn, resultOf } from './result-of.ts';
-import { sendWorkflow } from './send-workflow.ts';
-import { type SignatureOptions, sendingOptions, toWireOptions } from './wire-options.ts';
+import { applyWorkflow } from './running/eager-workflow.ts';
 
 /**
  * A call waiting for its missing leading arguments `In`, that will give `Out`. A value: every method gives a new one.

@@ -1,9 +1,10 @@
 // A group of which nobody knows the end: its members are sent while they are made, as fast as the broker takes them.
+
+import { type CallOptions, noOptions } from '../config/call-options.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import type { AsyncResult, GroupResult } from '../results/async-result.ts';
-import { type CallOptions, noOptions } from './call-options.ts';
-import { applyWorkflow } from './eager-workflow.ts';
-import { sendStreamed } from './send-streamed.ts';
+import { sendStreamed } from '../workflow/send-streamed.ts';
+import { applyWorkflow } from './running/eager-workflow.ts';
 import type { AnySignature, Signature } from './signature.ts';
 
 /** Where members come from. */

@@ -1,15 +1,16 @@
 // A task's options, read once when it is defined.
+
+import { checkCompression, checkLimit, checkName, checkSerializer } from '../config/checks.ts';
+import { type Config, checkLimits } from '../config/config.ts';
+import { type ClusterLimit, readConcurrency, readRate } from '../config/limit-options.ts';
+import { checkNamed, checkPriority, type Priority } from '../config/priority.ts';
+import type { TaskCallOptions } from '../config/sendable-task.ts';
+import type { ObjectSchema } from '../config/standard-schema.ts';
+import { readUnique } from '../config/unique-options.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
-import { checkCompression, checkLimit, checkName, checkSerializer } from './checks.ts';
-import { type Config, checkLimits } from './config.ts';
-import { type ClusterLimit, readConcurrency, readRate } from './limit-options.ts';
-import { checkNamed, checkPriority, type Priority } from './priority.ts';
-import type { TaskCallOptions } from './sendable-task.ts';
-import type { ObjectSchema } from './standard-schema.ts';
 import type { ErrorClass, TaskOptions } from './task.ts';
-import { readUnique } from './unique-options.ts';
 
 /** A task's options with every default filled. Durations are seconds. */
 export interface ResolvedTaskOptions

@@ -1,5 +1,5 @@
+import { destinationOf } from '../sending/destination.ts';
 import type { App } from './app.ts';
-import { destinationOf } from './destination.ts';
 
 /**
  * The queues that an application's own tasks go to, when their calls say nothing else, each with the tasks' names. Without those of which

@@ -1,19 +1,20 @@
 // What a task is to those who hold one.
+
+import type { CallOptions } from '../config/call-options.ts';
+import type { ClusterRate, Concurrency } from '../config/limit-options.ts';
+import type { Priority } from '../config/priority.ts';
+import type { Rate } from '../config/rate.ts';
+import type { RetryOptions } from '../config/retry-options.ts';
+import type { Unique } from '../config/unique-options.ts';
 import type { Duration } from '../lib/duration.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskState } from '../protocol/result-meta.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
-import type { CallOptions } from './call-options.ts';
-import type { ClusterRate, Concurrency } from './limit-options.ts';
-import type { Replaced, Retry } from './outcome.ts';
-import type { Priority } from './priority.ts';
-import type { Rate } from './rate.ts';
-import type { TaskRequest } from './request.ts';
-import type { RetryOptions } from './retry-options.ts';
+import type { Replaced, Retry } from './running/outcome.ts';
+import type { TaskRequest } from './running/request.ts';
 import type { AnySignature, Errback, Signature } from './signature.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
-import type { Unique } from './unique-options.ts';
 
 /** What is known of any task, whatever it takes and returns. */
 export interface AnyTask {

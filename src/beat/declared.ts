@@ -1,9 +1,9 @@
 // The schedules that the code declares, put into the store.
 import type { App } from '../app/app.ts';
 import type { DeclaredSchedule } from '../app/schedule.ts';
-import { kindOf } from '../canvas/construct.ts';
 import { ConfigError } from '../errors.ts';
 import type { ScheduleStore, StoredEntry } from '../stores/schedule-store.ts';
+import { kindOf } from '../workflow/construct.ts';
 import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, saysTheSame } from './entry.ts';
 
 /** Puts are asked for so many at once. */

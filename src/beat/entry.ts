@@ -1,7 +1,7 @@
 // A schedule as data: what is sent, when, and by which rules. Its text is what stores keep.
 
-import type { ScheduledCallOptions } from '../app/beat-schedule.ts';
 import type { DeclaredSchedule, ResolvedPolicy } from '../app/schedule.ts';
+import type { ScheduledCallOptions } from '../config/beat-schedule.ts';
 import { StoreError } from '../errors.ts';
 import { decodeJson, encodeJson } from '../protocol/json.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';

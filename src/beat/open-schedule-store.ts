@@ -1,6 +1,6 @@
 // Where an application's schedules are kept.
 import type { App } from '../app/app.ts';
-import { backendOptions, brokerOptions } from '../app/driver-options.ts';
+import { backendOptions, brokerOptions } from '../config/driver-options.ts';
 import { ConfigError } from '../errors.ts';
 import { openScheduleStore, type Store, storeOf } from '../stores/registry.ts';
 import type { ScheduleStore } from '../stores/schedule-store.ts';

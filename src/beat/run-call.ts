@@ -1,8 +1,8 @@
 // What one run of an entry sends, and with which options.
 import type { App } from '../app/app.ts';
-import type { ScheduledRun } from '../app/beat-schedule.ts';
-import type { CallOptions } from '../app/call-options.ts';
 import type { RunCall } from '../app/scheduled-send.ts';
+import type { ScheduledRun } from '../config/beat-schedule.ts';
+import type { CallOptions } from '../config/call-options.ts';
 import { ConfigError } from '../errors.ts';
 import type { Entry } from './entry.ts';
 

@@ -1,6 +1,5 @@
 // The book of schedules: to look at, and to change while beats run.
 import type { App } from '../app/app.ts';
-import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/beat-schedule.ts';
 import {
   type DeclaredSchedule,
   declareEntry,
@@ -10,6 +9,7 @@ import {
   type ScheduleOptions,
 } from '../app/schedule.ts';
 import { sendRun } from '../app/scheduled-send.ts';
+import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../config/beat-schedule.ts';
 import { ConfigError, UnknownScheduleError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { App } from '../app/app.ts';
 import { LoadError } from '../app/import-module.ts';
 import { loadApp } from '../app/load-app.ts';
-import type { Priority } from '../app/priority.ts';
+import type { Priority } from '../config/priority.ts';
 import { redacted } from '../lib/redact.ts';
 import { storeNamed } from '../stores/registry.ts';
 import { createOutput, type Output } from './output.ts';

@@ -1,6 +1,6 @@
 // Schedules of Celery's beat as others keep them: RedBeat in Redis, and beat_schedule as JSON.
-import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../app/beat-schedule.ts';
-import { fromWireOptions } from '../app/wire-options.ts';
+import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../config/beat-schedule.ts';
+import { fromWireOptions } from '../config/wire-options.ts';
 import { type CronFields, crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import { type SolarEvent, solar } from '../schedules/solar.ts';

@@ -1,7 +1,7 @@
 // Log lines in a format of the user's: what Celery's settings worker_log_format and worker_task_log_format say.
 import { styleText } from 'node:util';
 import type { DestinationStream } from 'pino';
-import type { Config } from '../app/config.ts';
+import type { Config } from '../config/config.ts';
 import { celeryLogFormat, celeryTaskLogFormat, logFormatter } from '../lib/log-format.ts';
 
 export interface LineFormats {

@@ -1,7 +1,7 @@
 // The log of the long-running commands: one line each on stderr, JSON for programs or text for people.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DestinationStream, Level, LoggerOptions, Logger as Pino } from 'pino';
-import type { Config } from '../app/config.ts';
+import type { Config } from '../config/config.ts';
 import { redacted } from '../lib/redact.ts';
 import { formattedLines, type LineFormats, lineFormatsOf } from './log-lines.ts';
 import { wantsColors } from './output.ts';

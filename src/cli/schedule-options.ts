@@ -1,7 +1,7 @@
 // `umbel schedule add`: its options, and the schedule that they mean.
 import { type Command, Option } from 'commander';
-import type { ScheduledCall, SchedulePolicy, When } from '../app/beat-schedule.ts';
-import type { Priority } from '../app/priority.ts';
+import type { ScheduledCall, SchedulePolicy, When } from '../config/beat-schedule.ts';
+import type { Priority } from '../config/priority.ts';
 import type { Duration } from '../lib/duration.ts';
 import { crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';

@@ -1,6 +1,6 @@
 // Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
 import { InvalidArgumentError } from 'commander';
-import { checkPriority, type Priority } from '../app/priority.ts';
+import { checkPriority, type Priority } from '../config/priority.ts';
 import { type Duration, readDuration } from '../lib/duration.ts';
 import { UsageError } from './usage.ts';
 

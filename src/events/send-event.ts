@@ -1,5 +1,5 @@
 import type { App } from '../app/app.ts';
-import { currentTask } from '../app/context.ts';
+import { currentTask } from '../app/running/context.ts';
 import { ConfigError } from '../errors.ts';
 import { eventKey, eventMessage } from '../protocol/event.ts';
 import { anonymousNode, stamped } from './node.ts';

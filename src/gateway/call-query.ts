@@ -1,5 +1,5 @@
 // The options of a call, which come as query parameters: POST /tasks/shop.add?countdown=60&queue=slow
-import type { CallOptions } from '../app/call-options.ts';
+import type { CallOptions } from '../config/call-options.ts';
 import { ConfigError } from '../errors.ts';
 import type { Parameter } from './openapi.ts';
 import { wrongQuery } from './problem.ts';

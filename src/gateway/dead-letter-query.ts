@@ -1,7 +1,7 @@
 // Which dead letters a request is about: ?task=mail.*&reason=failed&died_after=2030-01-31T12:00:00Z
 import { checkReason, reasons } from '../app/dead-letter-filter.ts';
 import type { DeadLetterFilter } from '../app/dead-letters.ts';
-import { parseRate, type Rate } from '../app/rate.ts';
+import { parseRate, type Rate } from '../config/rate.ts';
 import { ConfigError } from '../errors.ts';
 import type { Parameter } from './openapi.ts';
 import { wrongQuery } from './problem.ts';

@@ -1,6 +1,7 @@
 // What a task takes, as JSON Schema: for the list of tasks, the API's description, and the forms of its docs page.
-import type { ObjectSchema } from '../app/standard-schema.ts';
+
 import type { AnyTask } from '../app/task.ts';
+import type { ObjectSchema } from '../config/standard-schema.ts';
 
 /** A JSON Schema (draft 2020-12), as OpenAPI 3.1 takes it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;

@@ -1,8 +1,8 @@
-import { bindArguments } from '../app/arguments.ts';
-import type { SendOptions } from '../app/call-options.ts';
 import type { AnyTask } from '../app/task.ts';
+import type { SendOptions } from '../config/call-options.ts';
 import { ConfigError, InvalidArgumentsError, UnknownTaskError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
+import { bindArguments } from '../sending/arguments.ts';
 import { readCallQuery } from './call-query.ts';
 import { remembersSent, requireBackend } from './find-record.ts';
 import { claim, derivedId, fingerprint, idempotencyKeyOf, isClaim } from './idempotency.ts';

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 
-/** What results, and what is sent, ask of the running task; `runAs` in `app/context.ts` fills it with the whole task. */
+/** What results, and what is sent, ask of the running task; `runAs` in `app/running/context.ts` fills it with the whole task. */
 export interface TaskScope {
   readonly name: string;
   readonly options: {

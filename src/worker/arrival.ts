@@ -1,11 +1,11 @@
 // Coming to the broker: a worker may start before it, and hears when it goes and comes back.
 
 import type { App } from '../app/app.ts';
-import type { Stores } from '../app/sending-app.ts';
 import { BrokerUnavailable } from '../errors.ts';
 import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { Stores } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../stores/transport.ts';
 import { NoSource } from './sources.ts';

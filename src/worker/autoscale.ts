@@ -1,5 +1,5 @@
 // As many places as there is work for, between two bounds.
-import type { Autoscale } from '../app/worker-settings.ts';
+import type { Autoscale } from '../config/worker-settings.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';

@@ -1,6 +1,11 @@
 // Chords, as the worker whose task is a member of them sees them: told of its end, and followed when they are complete.
 
-import { nestedValues } from '../canvas/chord-values.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+import { storedId } from '../protocol/workflow-wire.ts';
+import type { ResultBackend } from '../stores/backend.ts';
+import type { Publication } from '../stores/transport.ts';
+import { nestedValues } from '../workflow/chord-values.ts';
 import {
   afterChord,
   chordError,
@@ -8,12 +13,7 @@ import {
   type Follow,
   failBody,
   type MemberEnd,
-} from '../canvas/follow.ts';
-import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
-import type { ResultRecord } from '../protocol/result-meta.ts';
-import { storedId } from '../protocol/workflow-wire.ts';
-import type { ResultBackend } from '../stores/backend.ts';
-import type { Publication } from '../stores/transport.ts';
+} from '../workflow/follow.ts';
 import type { ConcludeParts } from './conclude.ts';
 import type { FollowWriter, Prepared } from './follow-writer.ts';
 import type { Settled } from './settle.ts';

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { App } from '../app/app.ts';
-import { type ClusterLimit, keyValue, readQueueLimits } from '../app/limit-options.ts';
 import type { AnyTask } from '../app/task.ts';
+import { type ClusterLimit, keyValue, readQueueLimits } from '../config/limit-options.ts';
 import { ConfigError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';

@@ -1,17 +1,18 @@
 // Ending a task that is part of a workflow: what follows is made durable before, or together with, its acknowledgement, so that
 // after a crash on any line the message comes back, and the same is done again, with the same ids.
-import { announceSent } from '../app/announce.ts';
+
 import type { App } from '../app/app.ts';
-import { callErrback } from '../app/errback.ts';
-import { tellSent } from '../app/sent-event.ts';
-import { type Ended, followOf, followOfMember } from '../canvas/follow.ts';
+import { callErrback } from '../app/running/errback.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import { announceSent } from '../sending/announce.ts';
+import { tellSent } from '../sending/sent-event.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication } from '../stores/transport.ts';
+import { type Ended, followOf, followOfMember } from '../workflow/follow.ts';
 import { ChordGatherer, type Gathered } from './chord-gatherer.ts';
 import type { Ending } from './ending.ts';
 import { FollowWriter, type Prepared } from './follow-writer.ts';

@@ -1,5 +1,5 @@
 // What is to be written when a delivery is over: decided here from facts, done in `settle.ts`.
-import type { Outcome, Retry } from '../app/outcome.ts';
+import type { Outcome, Retry } from '../app/running/outcome.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { DeadReason, Publication } from '../stores/transport.ts';
 import type { Refused } from './admit.ts';

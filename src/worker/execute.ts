@@ -1,7 +1,7 @@
 // One run of a task: what its code sees of it, its time limits, and the one place where it is decided how it ended.
-import type { Outcome } from '../app/outcome.ts';
-import type { TaskRequest } from '../app/request.ts';
-import type { RunContext } from '../app/run.ts';
+import type { Outcome } from '../app/running/outcome.ts';
+import type { TaskRequest } from '../app/running/request.ts';
+import type { RunContext } from '../app/running/run.ts';
 import type { AnyTask } from '../app/task.ts';
 import { LeaseLostError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';

@@ -1,11 +1,5 @@
 // From what follows a task to the messages that are sent for it.
-import { takesError } from '../app/errback.ts';
-import { keepsRecords } from '../app/plan-here.ts';
-import { publicationsOfPlan } from '../app/planned-calls.ts';
-import { resultOf } from '../app/result-of.ts';
-import { prepareStores } from '../app/send-workflow.ts';
-import { defaultInlineBytes } from '../canvas/by-reference.ts';
-import type { Follow, FollowRules } from '../canvas/follow.ts';
+import { takesError } from '../app/running/errback.ts';
 import { WorkflowError } from '../errors.ts';
 import { uuid5 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -13,6 +7,12 @@ import type { ResultTuple } from '../protocol/result-meta.ts';
 import { toTuple } from '../results/async-result.ts';
 import { groupRecords } from '../stores/group-records.ts';
 import type { Publication } from '../stores/transport.ts';
+import { defaultInlineBytes } from '../workflow/by-reference.ts';
+import type { Follow, FollowRules } from '../workflow/follow.ts';
+import { keepsRecords } from '../workflow/plan-here.ts';
+import { publicationsOfPlan } from '../workflow/planned-calls.ts';
+import { resultOf } from '../workflow/result-of.ts';
+import { prepareStores } from '../workflow/send-workflow.ts';
 import type { ConcludeParts } from './conclude.ts';
 
 /** What follows a task, written down. */

@@ -1,10 +1,10 @@
 // Which ends of tasks are followed by something, and with what.
 
-import { type Ended, hasFollowers } from '../canvas/follow.ts';
 import type { Logger } from '../lib/logger.ts';
 import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
+import { type Ended, hasFollowers } from '../workflow/follow.ts';
 import type { Refused } from './admit.ts';
 import type { Concluder } from './conclude.ts';
 import { diedHolding, failedBecause, whyLost } from './ending.ts';

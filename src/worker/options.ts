@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { App } from '../app/app.ts';
-import { checkLimits } from '../app/config.ts';
-import { workerDirect } from '../app/queues.ts';
-import { type Autoscale, checkAutoscale, type PoolName, poolNamed } from '../app/worker-settings.ts';
+import { checkLimits } from '../config/config.ts';
+import { workerDirect } from '../config/queues.ts';
+import { type Autoscale, checkAutoscale, type PoolName, poolNamed } from '../config/worker-settings.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';

@@ -1,19 +1,19 @@
 // The way of one delivery through the worker: admit, execute, settle.
 
 import type { App } from '../app/app.ts';
-import { builtinTask } from '../app/builtin-tasks.ts';
-import { decodeOptions } from '../app/config.ts';
-import { currentTask } from '../app/context.ts';
-import { toRequest } from '../app/request.ts';
-import { runHooks } from '../app/run.ts';
-import { retryMessage, scaleOf, toPublication } from '../app/sender.ts';
+import { builtinTask } from '../app/running/builtin-tasks.ts';
+import { currentTask } from '../app/running/context.ts';
+import { toRequest } from '../app/running/request.ts';
+import { runHooks } from '../app/running/run.ts';
 import type { AnyTask } from '../app/task.ts';
+import { decodeOptions } from '../config/config.ts';
 import { TaskRevokedError, WorkerShutdown } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Decoded, TaskMessage } from '../protocol/message.ts';
 import { isReady, type ResultRecord, type TaskState } from '../protocol/result-meta.ts';
 import { decodeTask } from '../protocol/task.ts';
+import { retryMessage, scaleOf, toPublication } from '../sending/sender.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import { readLock } from '../stores/locks.ts';
 import type { StoreWrite } from '../stores/store-write.ts';

@@ -1,6 +1,6 @@
 // Tasks that wait for their time: told of when they are put aside, and shown to who asks.
 import type { App } from '../app/app.ts';
-import { decodeOptions } from '../app/config.ts';
+import { decodeOptions } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TaskMessage, WireMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';

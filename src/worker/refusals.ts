@@ -1,10 +1,10 @@
 // What becomes of messages that may not run: settled as `ending.ts` says, and told to who listens.
 import type { App } from '../app/app.ts';
-import { hasFollowers } from '../canvas/follow.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
+import { hasFollowers } from '../workflow/follow.ts';
 import type { Refused } from './admit.ts';
 import type { Concluder } from './conclude.ts';
 import { type Ending, endingOfFault, endingOfRefused, endingOfUndecodable } from './ending.ts';

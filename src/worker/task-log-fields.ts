@@ -1,4 +1,4 @@
-import { currentTask } from '../app/context.ts';
+import { currentTask } from '../app/running/context.ts';
 
 /**
  * The id and the name of the task in whose asynchronous calls this is called, as log fields; nothing outside of a

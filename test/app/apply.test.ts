@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { App } from '../../src/app/app.ts';
-import { currentTask } from '../../src/app/context.ts';
-import { Ignore, Reject } from '../../src/app/outcome.ts';
+import { currentTask } from '../../src/app/running/context.ts';
+import { Ignore, Reject } from '../../src/app/running/outcome.ts';
 import {
   InvalidArgumentsError,
   NotSerializableError,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkArity, parametersOf } from '../../src/app/arity.ts';
+import { checkArity, parametersOf } from '../../src/app/running/arity.ts';
 import { App } from '../../src/index.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 

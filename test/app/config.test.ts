@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type AppOptions, type Environment, resolveConfig } from '../../src/app/config.ts';
+import { type AppOptions, type Environment, resolveConfig } from '../../src/config/config.ts';
 import { ConfigError } from '../../src/errors.ts';
 
 const nothing: Environment = {};

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { type AppOptions, type Config, resolveConfig } from '../../src/app/config.ts';
-import { backendOptions, brokerOptions } from '../../src/app/driver-options.ts';
+import { type AppOptions, type Config, resolveConfig } from '../../src/config/config.ts';
+import { backendOptions, brokerOptions } from '../../src/config/driver-options.ts';
 
 /** As a JavaScript program could give them. */
 const config = (settings: Record<string, unknown>): Config => resolveConfig(settings as AppOptions, {});

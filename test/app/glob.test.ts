@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { globMatcher } from '../../src/app/glob.ts';
+import { globMatcher } from '../../src/config/glob.ts';
 
 test.each([
   ['mail.*', 'mail.send', true],

@@ -1,7 +1,7 @@
 // How long a call waits for a broker that is away, told without a clock: by which of two calls ends first.
 import { expect } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import type { CallOptions } from '../../src/app/call-options.ts';
+import type { CallOptions } from '../../src/config/call-options.ts';
 
 /** A call that is tried for an hour. */
 export const patiently: CallOptions = { publishTimeout: '1h', retryPolicy: { maxRetries: null } };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { chain, group } from '../../src/app/compose.ts';
-import type { AppOptions } from '../../src/app/config.ts';
-import { currentTask } from '../../src/app/context.ts';
-import { type PriorityName, priorityNumber } from '../../src/app/priority.ts';
+import { currentTask } from '../../src/app/running/context.ts';
+import type { AppOptions } from '../../src/config/config.ts';
+import { type PriorityName, priorityNumber } from '../../src/config/priority.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { Worker } from '../../src/worker/worker.ts';

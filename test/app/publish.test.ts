@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { type CallOptions, noOptions } from '../../src/app/call-options.ts';
-import { currentTask } from '../../src/app/context.ts';
-import { publishCalls as publishUntil } from '../../src/app/publish.ts';
-import { toRequest } from '../../src/app/request.ts';
-import { type RunContext, runTask } from '../../src/app/run.ts';
-import { prepareCall, toPublication } from '../../src/app/sender.ts';
+import { currentTask } from '../../src/app/running/context.ts';
+import { toRequest } from '../../src/app/running/request.ts';
+import { type RunContext, runTask } from '../../src/app/running/run.ts';
 import type { AnyTask } from '../../src/app/task.ts';
+import { type CallOptions, noOptions } from '../../src/config/call-options.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
+import { publishCalls as publishUntil } from '../../src/sending/publish.ts';
+import { prepareCall, toPublication } from '../../src/sending/sender.ts';
 import type { Publication, Transport } from '../../src/stores/transport.ts';
 
 let app: App;

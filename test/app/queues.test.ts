@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { CallOptions } from '../../src/app/call-options.ts';
-import { type AppOptions, resolveConfig } from '../../src/app/config.ts';
-import { destinationOf, type Wish } from '../../src/app/destination.ts';
-import { type Queues, Topology, workerDirect } from '../../src/app/queues.ts';
+import type { CallOptions } from '../../src/config/call-options.ts';
+import { type AppOptions, resolveConfig } from '../../src/config/config.ts';
+import { type Queues, Topology, workerDirect } from '../../src/config/queues.ts';
 import { ConfigError, UnroutableError } from '../../src/errors.ts';
+import { destinationOf, type Wish } from '../../src/sending/destination.ts';
 import { plainQueue } from '../../src/stores/topology.ts';
 import { patience, patienceMs } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';

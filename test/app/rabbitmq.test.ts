@@ -1,7 +1,7 @@
 // Sending through a real RabbitMQ: priorities by name, exchanges, and what a caller sees when it is away.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { PriorityName } from '../../src/app/priority.ts';
+import type { PriorityName } from '../../src/config/priority.ts';
 import { BrokerUnavailable, UnroutableError } from '../../src/errors.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import type { Delivery } from '../../src/stores/transport.ts';

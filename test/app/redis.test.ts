@@ -1,7 +1,7 @@
 // Sending through a real Redis: what a caller sees when it is there, slow, or gone.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { PriorityName } from '../../src/app/priority.ts';
+import type { PriorityName } from '../../src/config/priority.ts';
 import { BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../src/errors.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { needs } from '../needs.ts';

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { resolveConfig } from '../../src/app/config.ts';
-import { Ignore, Reject, Retry } from '../../src/app/outcome.ts';
-import { isRetriedByItself, makeRetry } from '../../src/app/retry.ts';
-import type { RetryOptions } from '../../src/app/retry-options.ts';
+import { Ignore, Reject, Retry } from '../../src/app/running/outcome.ts';
+import { isRetriedByItself, makeRetry } from '../../src/app/running/retry.ts';
 import {
   type DefinitionOptions,
   type ResolvedTaskOptions,
   resolveTaskOptions,
 } from '../../src/app/task-options.ts';
+import { resolveConfig } from '../../src/config/config.ts';
+import type { RetryOptions } from '../../src/config/retry-options.ts';
 import { MaxRetriesExceeded } from '../../src/errors.ts';
 import { backoffDelay } from '../../src/lib/backoff.ts';
 

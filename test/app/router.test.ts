@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type RouteOptions, Router, type Routes } from '../../src/app/router.ts';
+import { type RouteOptions, Router, type Routes } from '../../src/config/router.ts';
 
 function route(routes: Routes, name: string): RouteOptions | undefined {
   return new Router(routes).route(name, [1], { k: 2 }, {});

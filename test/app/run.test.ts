@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { App } from '../../src/app/app.ts';
-import { noOptions } from '../../src/app/call-options.ts';
-import { currentTask } from '../../src/app/context.ts';
-import { Ignore, type Outcome, Reject, Retry } from '../../src/app/outcome.ts';
-import { toRequest } from '../../src/app/request.ts';
-import { type RunContext, runHooks, runTask } from '../../src/app/run.ts';
-import { prepareCall, retryMessage } from '../../src/app/sender.ts';
-import type { ObjectSchema } from '../../src/app/standard-schema.ts';
+import { currentTask } from '../../src/app/running/context.ts';
+import { Ignore, type Outcome, Reject, Retry } from '../../src/app/running/outcome.ts';
+import { toRequest } from '../../src/app/running/request.ts';
+import { type RunContext, runHooks, runTask } from '../../src/app/running/run.ts';
 import type { AnyTask, BoundTask } from '../../src/app/task.ts';
+import { noOptions } from '../../src/config/call-options.ts';
+import type { ObjectSchema } from '../../src/config/standard-schema.ts';
 import { SoftTimeLimitExceeded } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { Json } from '../../src/protocol/message.ts';
+import { prepareCall, retryMessage } from '../../src/sending/sender.ts';
 
 function context(task: AnyTask, args: readonly unknown[] = [], kwargs: Json = {}, retries = 0): RunContext {
   const { message } = prepareCall(task.app, task.name, args, kwargs, noOptions, task.options);

@@ -2,8 +2,8 @@ import { hostname } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { App } from '../../src/app/app.ts';
-import type { CallOptions } from '../../src/app/call-options.ts';
-import type { AppOptions } from '../../src/app/config.ts';
+import type { CallOptions } from '../../src/config/call-options.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import {
   AlreadyRegisteredError,
   ConfigError,

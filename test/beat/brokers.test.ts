@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { AppOptions } from '../../src/app/config.ts';
 import { Beat, Schedules } from '../../src/beat/beat.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';

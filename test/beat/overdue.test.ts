@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { SchedulePolicy } from '../../src/app/beat-schedule.ts';
 import { resolvePolicy } from '../../src/app/schedule.ts';
 import { overdue } from '../../src/beat/overdue.ts';
 import { jitterOf, runId } from '../../src/beat/run-id.ts';
+import type { SchedulePolicy } from '../../src/config/beat-schedule.ts';
 import { crontab } from '../../src/schedules/crontab.ts';
 import { every } from '../../src/schedules/every.ts';
 import { plainContext, type Schedule } from '../../src/schedules/schedule.ts';

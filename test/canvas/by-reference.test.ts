@@ -1,12 +1,12 @@
 // What is too big to be carried along is stored; here everything is too big.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sendWorkflow } from '../../src/app/send-workflow.ts';
-import { approximateSize, nextStep, resolve, Shelf } from '../../src/canvas/by-reference.ts';
-import { chainOf, taskSignature } from '../../src/canvas/construct.ts';
 import { App } from '../../src/index.ts';
 import type { WireSignature } from '../../src/protocol/message.ts';
 import { storedId } from '../../src/protocol/workflow-wire.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { approximateSize, nextStep, resolve, Shelf } from '../../src/workflow/by-reference.ts';
+import { chainOf, taskSignature } from '../../src/workflow/construct.ts';
+import { sendWorkflow } from '../../src/workflow/send-workflow.ts';
 import { fc } from '../lib/property.ts';
 import { scaled } from '../run/scale.ts';
 import { MemoryLog } from '../worker/memory-log.ts';

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { chainOf, chordOf, groupOf, taskSignature, withOptions } from '../../src/canvas/construct.ts';
+import type { ChordPart } from '../../src/protocol/chord-part.ts';
+import type { TaskMessage, WireSignature } from '../../src/protocol/message.ts';
+import { storedSignature } from '../../src/protocol/workflow-wire.ts';
+import { chainOf, chordOf, groupOf, taskSignature, withOptions } from '../../src/workflow/construct.ts';
 import {
   afterChord,
   type Ended,
@@ -7,10 +10,7 @@ import {
   type FollowRules,
   followOf,
   type MemberEnd,
-} from '../../src/canvas/follow.ts';
-import type { ChordPart } from '../../src/protocol/chord-part.ts';
-import type { TaskMessage, WireSignature } from '../../src/protocol/message.ts';
-import { storedSignature } from '../../src/protocol/workflow-wire.ts';
+} from '../../src/workflow/follow.ts';
 import { someMessage } from '../worker/some-message.ts';
 
 const rules: FollowRules = {

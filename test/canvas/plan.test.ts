@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { TaskMessage, WireSignature } from '../../src/protocol/message.ts';
+import { decodeSignature } from '../../src/protocol/signature-wire.ts';
 import {
   chainOf,
   chordOf,
@@ -9,13 +11,11 @@ import {
   partsOf,
   taskSignature,
   withOptions,
-} from '../../src/canvas/construct.ts';
-import { derivedIds } from '../../src/canvas/freeze.ts';
-import { normalize } from '../../src/canvas/normal-form.ts';
-import { plan, replacement } from '../../src/canvas/plan.ts';
-import type { Plan, PlanContext } from '../../src/canvas/planned.ts';
-import type { TaskMessage, WireSignature } from '../../src/protocol/message.ts';
-import { decodeSignature } from '../../src/protocol/signature-wire.ts';
+} from '../../src/workflow/construct.ts';
+import { derivedIds } from '../../src/workflow/freeze.ts';
+import { normalize } from '../../src/workflow/normal-form.ts';
+import { plan, replacement } from '../../src/workflow/plan.ts';
+import type { Plan, PlanContext } from '../../src/workflow/planned.ts';
 
 const t = (task: string, ...args: unknown[]): WireSignature => taskSignature(task, args);
 

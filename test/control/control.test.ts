@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { AppOptions } from '../../src/app/config.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import { Control } from '../../src/control/control.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
 import { deferred } from '../../src/lib/deferred.ts';

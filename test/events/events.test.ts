@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { chain, chord, group } from '../../src/app/compose.ts';
-import { Ignore, Reject } from '../../src/app/outcome.ts';
+import { Ignore, Reject } from '../../src/app/running/outcome.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import { captureEvents, events } from '../../src/events/receiver.ts';

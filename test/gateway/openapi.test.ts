@@ -2,7 +2,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import type { App } from '../../src/app/app.ts';
-import type { StandardSchema } from '../../src/app/standard-schema.ts';
+import type { StandardSchema } from '../../src/config/standard-schema.ts';
 import type { GatewayOptions } from '../../src/gateway/options.ts';
 import { routes } from '../../src/gateway/routes.ts';
 import { get, newApp, newGateway } from './bench.ts';

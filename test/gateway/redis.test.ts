@@ -1,7 +1,7 @@
 // The HTTP API over Redis: what a client is told when the broker is away, and that asking again is harmless.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import type { AppOptions } from '../../src/app/config.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import { SendUnconfirmed } from '../../src/errors.ts';
 import { needs } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';

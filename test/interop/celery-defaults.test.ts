@@ -1,7 +1,7 @@
 // A configuration of Celery's may name any of its settings: at Celery's own default each is taken.
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { resolveConfig } from '../../src/app/config.ts';
+import { resolveConfig } from '../../src/config/config.ts';
 import { needs } from '../needs.ts';
 import { noPython, python } from '../protocol/python.ts';
 

@@ -3,8 +3,8 @@
 
 import { App } from '../../src/app/app.ts';
 import { chain } from '../../src/app/compose.ts';
-import { Reject } from '../../src/app/outcome.ts';
-import type { Stores } from '../../src/app/sending-app.ts';
+import { Reject } from '../../src/app/running/outcome.ts';
+import type { Stores } from '../../src/sending/sending-app.ts';
 import type { Publication, Transport } from '../../src/stores/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { backendOf, Line, transportOf, type Weather } from './client.ts';

@@ -1,6 +1,6 @@
 // Tasks whose code ends badly; loaded by the test, and again by each child of a pool.
 import { App } from '../../src/app/app.ts';
-import { Reject } from '../../src/app/outcome.ts';
+import { Reject } from '../../src/app/running/outcome.ts';
 
 export function withTasks(app: App): App {
   const runs = new Map<string, number>();

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { Reject } from '../../src/app/outcome.ts';
+import { Reject } from '../../src/app/running/outcome.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { patience, until } from '../until.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { AppOptions } from '../../src/app/config.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { encodeTask } from '../../src/protocol/task.ts';

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { AppOptions } from '../../src/app/config.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';

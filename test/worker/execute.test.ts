@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { Outcome } from '../../src/app/outcome.ts';
-import { toRequest } from '../../src/app/request.ts';
-import type { RunContext } from '../../src/app/run.ts';
+import type { Outcome } from '../../src/app/running/outcome.ts';
+import { toRequest } from '../../src/app/running/request.ts';
+import type { RunContext } from '../../src/app/running/run.ts';
 import {
   LeaseLostError,
   SoftTimeLimitExceeded,

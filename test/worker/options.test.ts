@@ -1,7 +1,7 @@
 // What a worker is told by its options, and what by the settings of its application.
 import { expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import type { AppOptions } from '../../src/app/config.ts';
+import type { AppOptions } from '../../src/config/config.ts';
 import { resolveWorkerOptions } from '../../src/worker/options.ts';
 import type { WorkerOptions } from '../../src/worker/worker.ts';
 

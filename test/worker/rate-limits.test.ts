@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { parseRate } from '../../src/app/rate.ts';
+import { parseRate } from '../../src/config/rate.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { RateLimits } from '../../src/worker/rate-limits.ts';
 import { Worker } from '../../src/worker/worker.ts';

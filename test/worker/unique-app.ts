@@ -1,6 +1,6 @@
 // Unique tasks that end in all ways; loaded by the test, and again by each child of a pool.
 import { App } from '../../src/app/app.ts';
-import { Ignore, Reject } from '../../src/app/outcome.ts';
+import { Ignore, Reject } from '../../src/app/running/outcome.ts';
 
 export function withUniqueTasks(app: App): App {
   app.task('unique.ends', { bind: true, unique: { key: 0 } }, (task, how: string) => {

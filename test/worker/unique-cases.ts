@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import type { Unique } from '../../src/app/unique-options.ts';
+import type { Unique } from '../../src/config/unique-options.ts';
 import { DuplicateTaskError } from '../../src/errors.ts';
 import { patience, until } from '../until.ts';
 import { moduleOf, recordIn, sizeOf } from './bench.ts';

@@ -4,7 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import type { UniquePolicy } from '../../src/app/unique-options.ts';
+import type { UniquePolicy } from '../../src/config/unique-options.ts';
 import { isLong } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { until } from '../until.ts';

@@ -1,6 +1,6 @@
 // A sender of a unique task, to be killed. In the embedded store it kills itself where it is told to.
 import { App } from '../../src/app/app.ts';
-import type { UniquePolicy } from '../../src/app/unique-options.ts';
+import type { UniquePolicy } from '../../src/config/unique-options.ts';
 
 const [broker = '', policy = '', point = ''] = process.argv.slice(2);
 const app = new App('unique', { broker, backend: broker });

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { App } from '../../src/app/app.ts';
-import { currentTask } from '../../src/app/context.ts';
+import { currentTask } from '../../src/app/running/context.ts';
 import type { Logger } from '../../src/lib/logger.ts';
 import { taskLogFields, Worker } from '../../src/worker/worker.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Ignore, Reject } from '../../src/app/outcome.ts';
+import { Ignore, Reject } from '../../src/app/running/outcome.ts';
 import { ConfigError, SoftTimeLimitExceeded, UnknownOptionError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';

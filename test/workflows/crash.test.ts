@@ -1,7 +1,7 @@
 // A worker dies at each single thing that it asks of its stores, before it was done and after: whatever the line, each callback is
 // sent once, and nothing is left.
 import { afterEach, describe, expect, it } from 'vitest';
-import { currentTask } from '../../src/app/context.ts';
+import { currentTask } from '../../src/app/running/context.ts';
 import { App, type AppOptions, chain, chord, type Signature } from '../../src/index.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';

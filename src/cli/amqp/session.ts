@@ -1,7 +1,7 @@
 // `umbel amqp`: one command, or a prompt for several on one connection.
 
 import { createInterface } from 'node:readline';
-import { brokerOptions } from '../../app/driver-options.ts';
+import { brokerOptions } from '../../config/driver-options.ts';
 import { UmbelError } from '../../errors.ts';
 import { type AmqpChannel, AmqpLink, closeChannel } from '../../stores/amqp/client/link.ts';
 import { amqpSettings } from '../../stores/amqp/client/settings.ts';

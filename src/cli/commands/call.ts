@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
-import type { SendOptions } from '../../app/call-options.ts';
-import type { Priority } from '../../app/priority.ts';
+import type { SendOptions } from '../../config/call-options.ts';
+import type { Priority } from '../../config/priority.ts';
 import { UnknownTaskError } from '../../errors.ts';
 import { type Duration, toSeconds } from '../../lib/duration.ts';
 import { suggest } from '../../lib/suggest.ts';

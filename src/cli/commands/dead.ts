@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { DeadLetters, DeadLettersChanged } from '../../app/dead-letters.ts';
-import { parseRate } from '../../app/rate.ts';
+import { parseRate } from '../../config/rate.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import {

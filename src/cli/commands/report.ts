@@ -1,6 +1,6 @@
 import { platform, release } from 'node:os';
 import { Command } from 'commander';
-import { camel } from '../../app/spelling.ts';
+import { camel } from '../../config/spelling.ts';
 import { version } from '../../lib/version.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { counted, shown } from '../output.ts';

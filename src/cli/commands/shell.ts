@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import * as canvas from '../../app/compose.ts';
 import { fileOfApp, loadModule } from '../../app/load-app.ts';
-import * as outcomes from '../../app/outcome.ts';
+import * as outcomes from '../../app/running/outcome.ts';
 import type { AnyTask } from '../../app/task.ts';
 import { crontab } from '../../schedules/crontab.ts';
 import { every } from '../../schedules/every.ts';

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { App } from '../../app/app.ts';
 import { purgeQueue } from '../../app/purge-queue.ts';
-import { type Autoscale, type PoolName, poolNamed } from '../../app/worker-settings.ts';
+import { type Autoscale, type PoolName, poolNamed } from '../../config/worker-settings.ts';
 import type { Duration } from '../../lib/duration.ts';
 import { version } from '../../lib/version.ts';
 import type { HealthOptions } from '../../worker/health.ts';

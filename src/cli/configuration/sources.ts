@@ -1,6 +1,6 @@
 // Where the settings of an App come from, for `umbel report`.
 import type { App } from '../../app/app.ts';
-import { resolveConfig } from '../../app/config.ts';
+import { resolveConfig } from '../../config/config.ts';
 import { originOf } from './load.ts';
 
 const variables: Readonly<Record<string, readonly string[]>> = {

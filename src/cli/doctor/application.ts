@@ -1,8 +1,8 @@
 // What can be seen of an application without asking anybody: its tasks, schedules and settings. Pure.
 
 import type { App } from '../../app/app.ts';
-import { backendOptions } from '../../app/driver-options.ts';
 import type { AnyTask } from '../../app/task.ts';
+import { backendOptions } from '../../config/driver-options.ts';
 import { redacted } from '../../lib/redact.ts';
 import { postgresSettings } from '../../stores/postgres/client/settings.ts';
 import { storeNamed } from '../../stores/registry.ts';

@@ -1,7 +1,7 @@
 // How big the results are that are kept: those that came last, in Redis and the embedded store.
 
 import type { App } from '../../app/app.ts';
-import { backendOptions } from '../../app/driver-options.ts';
+import { backendOptions } from '../../config/driver-options.ts';
 import { redacted } from '../../lib/redact.ts';
 import { RedisConnection } from '../../stores/redis/client/connection.ts';
 import { redisSettings } from '../../stores/redis/client/settings.ts';

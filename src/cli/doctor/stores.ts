@@ -1,7 +1,7 @@
 // What the broker itself says: whether it is there, how it is set up, what lies in it.
 
 import type { App } from '../../app/app.ts';
-import { brokerOptions } from '../../app/driver-options.ts';
+import { brokerOptions } from '../../config/driver-options.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { redacted } from '../../lib/redact.ts';
 import { RedisConnection } from '../../stores/redis/client/connection.ts';

@@ -2,7 +2,7 @@
 
 import { LoadError } from '../../app/import-module.ts';
 import { loadModule } from '../../app/load-app.ts';
-import { parseRate } from '../../app/rate.ts';
+import { parseRate } from '../../config/rate.ts';
 import { ClusterState } from '../../events/cluster-state.ts';
 import { captureEvents } from '../../events/receiver.ts';
 import type { Session } from '../common.ts';

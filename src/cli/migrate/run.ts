@@ -1,6 +1,6 @@
 // `umbel migrate SRC DST`: opens both, moves what waits, and says how far it is.
 import type { App } from '../../app/app.ts';
-import { brokerOptions } from '../../app/driver-options.ts';
+import { brokerOptions } from '../../config/driver-options.ts';
 import { redacted } from '../../lib/redact.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import { openTransport } from '../../stores/registry.ts';

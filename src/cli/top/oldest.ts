@@ -1,6 +1,6 @@
 // Since when the oldest message of a queue waits, looked up without taking it.
 import type { App } from '../../app/app.ts';
-import { brokerOptions } from '../../app/driver-options.ts';
+import { brokerOptions } from '../../config/driver-options.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 

@@ -1,5 +1,5 @@
 // Python's values as TypeScript. Pure.
-import { camel } from '../../app/spelling.ts';
+import { camel } from '../../config/spelling.ts';
 import { redacted } from '../../lib/redact.ts';
 import type { PythonValue } from './values.ts';
 

@@ -1,7 +1,7 @@
 // A Celery configuration as ours, in TypeScript, with what has no counterpart named. Pure.
-import { resolveConfig } from '../../app/config.ts';
-import { settingNamed } from '../../app/settings.ts';
-import { camel } from '../../app/spelling.ts';
+import { resolveConfig } from '../../config/config.ts';
+import { settingNamed } from '../../config/settings.ts';
+import { camel } from '../../config/spelling.ts';
 import { ConfigError } from '../../errors.ts';
 import { redacted } from '../../lib/redact.ts';
 import { codeOf, holdsPassword, secondsOf } from './code.ts';

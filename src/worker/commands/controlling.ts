@@ -1,6 +1,6 @@
 // Commands that change something.
 import { constants } from 'node:os';
-import { parseRate } from '../../app/rate.ts';
+import { parseRate } from '../../config/rate.ts';
 import { ConfigError, UmbelError } from '../../errors.ts';
 import type { Json } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';

@@ -1,8 +1,8 @@
 // How Celery describes tasks, queues and settings to who asks.
 import type { App } from '../../app/app.ts';
-import { resolveConfig } from '../../app/config.ts';
-import type { TaskRequest } from '../../app/request.ts';
-import { snake } from '../../app/spelling.ts';
+import type { TaskRequest } from '../../app/running/request.ts';
+import { resolveConfig } from '../../config/config.ts';
+import { snake } from '../../config/spelling.ts';
 import { redactedRepr, redactedSetting } from '../../lib/redact.ts';
 import type { Json, TaskMessage } from '../../protocol/message.ts';
 import { reprArgs, saferepr } from '../../protocol/saferepr.ts';

@@ -1,8 +1,8 @@
 // Commands that ask.
 
 import { freemem, platform, release, totalmem } from 'node:os';
-import { decodeOptions } from '../../app/config.ts';
 import type { AnyTask } from '../../app/task.ts';
+import { decodeOptions } from '../../config/config.ts';
 import { version } from '../../lib/version.ts';
 import type { Json } from '../../protocol/message.ts';
 import { decodeTask } from '../../protocol/task.ts';

@@ -1,4 +1,4 @@
-import { runTask } from '../../app/run.ts';
+import { runTask } from '../../app/running/run.ts';
 import type { Pool } from './pool.ts';
 
 /**

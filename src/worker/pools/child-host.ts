@@ -1,6 +1,6 @@
 // One child of a pool: what it is doing, and the talk with it.
-import type { Outcome } from '../../app/outcome.ts';
-import type { RunContext } from '../../app/run.ts';
+import type { Outcome } from '../../app/running/outcome.ts';
+import type { RunContext } from '../../app/running/run.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';

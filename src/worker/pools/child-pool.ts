@@ -1,7 +1,7 @@
 // A pool of processes or threads: one task at a time in each, which can be killed without harm to the others.
 import { setMaxListeners } from 'node:events';
-import type { Outcome } from '../../app/outcome.ts';
-import type { RunContext } from '../../app/run.ts';
+import type { Outcome } from '../../app/running/outcome.ts';
+import type { RunContext } from '../../app/running/run.ts';
 import type { AnyTask } from '../../app/task.ts';
 import { PoolError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';

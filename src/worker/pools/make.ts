@@ -1,4 +1,4 @@
-import type { Stores } from '../../app/sending-app.ts';
+import type { Stores } from '../../sending/sending-app.ts';
 import type { ResolvedWorkerOptions } from '../options.ts';
 import { asyncPool } from './async.ts';
 import type { LogLevel } from './child/messages.ts';

@@ -1,7 +1,7 @@
 // The contract of a pool: the place where tasks' code runs.
 
-import type { Outcome } from '../../app/outcome.ts';
-import type { RunContext } from '../../app/run.ts';
+import type { Outcome } from '../../app/running/outcome.ts';
+import type { RunContext } from '../../app/running/run.ts';
 import type { AnyTask } from '../../app/task.ts';
 
 /** The process or thread that ran the task died of itself. */

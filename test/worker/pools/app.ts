@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { App } from '../../../src/app/app.ts';
 import { chain, group } from '../../../src/app/compose.ts';
-import { Ignore, Reject } from '../../../src/app/outcome.ts';
+import { Ignore, Reject } from '../../../src/app/running/outcome.ts';
 import { sendEvent } from '../../../src/events/send-event.ts';
 import { Decimal } from '../../../src/protocol/values.ts';
 

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App } from '../../../src/app/app.ts';
-import { type PoolName, poolNames } from '../../../src/app/worker-settings.ts';
+import { type PoolName, poolNames } from '../../../src/config/worker-settings.ts';
 import { Control } from '../../../src/control/control.ts';
 import { Worker, type WorkerOptions } from '../../../src/worker/worker.ts';
 import { patience } from '../../until.ts';

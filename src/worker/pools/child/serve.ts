@@ -1,11 +1,11 @@
 // The program of a child: loads the application and runs the tasks it is given, one after another.
 
 import type { App } from '../../../app/app.ts';
-import { decodeOptions } from '../../../app/config.ts';
 import { loadApp } from '../../../app/load-app.ts';
-import type { Outcome } from '../../../app/outcome.ts';
-import { toRequest } from '../../../app/request.ts';
-import { type RunContext, runHooks, runTask } from '../../../app/run.ts';
+import type { Outcome } from '../../../app/running/outcome.ts';
+import { toRequest } from '../../../app/running/request.ts';
+import { type RunContext, runHooks, runTask } from '../../../app/running/run.ts';
+import { decodeOptions } from '../../../config/config.ts';
 import { SoftTimeLimitExceeded, UmbelError } from '../../../errors.ts';
 import type { Logger } from '../../../lib/logger.ts';
 import { decodeEnvelope } from '../../../protocol/envelope.ts';

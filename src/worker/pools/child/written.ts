@@ -1,6 +1,6 @@
 // How a run ended, as text and back.
-import { type Outcome, Retry } from '../../../app/outcome.ts';
-import type { RetryOptions } from '../../../app/retry-options.ts';
+import { type Outcome, Retry } from '../../../app/running/outcome.ts';
+import type { RetryOptions } from '../../../config/retry-options.ts';
 import { encodeException, WrittenError } from '../../../protocol/exception.ts';
 import { decodeJson, encodeJson } from '../../../protocol/json.ts';
 import { isMap } from '../../../protocol/refusal.ts';

@@ -1,6 +1,7 @@
 // From the ids of a planned workflow to what its sender holds.
-import type { Handle } from '../canvas/freeze.ts';
+
 import { AsyncResult, type BackendSource, GroupResult } from '../results/async-result.ts';
+import type { Handle } from './freeze.ts';
 
 /**
  * The result of a workflow, with what it followed as its parents.

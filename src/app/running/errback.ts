@@ -1,9 +1,10 @@
 // What an error callback is given, and calling one that is given the error.
-import type { ErrbackCall } from '../canvas/follow.ts';
-import type { Logger } from '../lib/logger.ts';
-import type { WireSignature } from '../protocol/message.ts';
-import type { App } from './app.ts';
-import { bindArguments } from './arguments.ts';
+
+import type { Logger } from '../../lib/logger.ts';
+import type { WireSignature } from '../../protocol/message.ts';
+import { bindArguments } from '../../sending/arguments.ts';
+import type { ErrbackCall } from '../../workflow/follow.ts';
+import type { App } from '../app.ts';
 import { runInPlace } from './call-in-place.ts';
 
 /** Celery's rule for errbacks: a task that is known here and lacks more than one argument gets the error itself. */

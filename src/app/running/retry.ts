@@ -1,11 +1,12 @@
 // Whether and when a task is run again.
-import { MaxRetriesExceeded } from '../errors.ts';
-import { backoffDelay } from '../lib/backoff.ts';
-import { toMs } from '../lib/duration.ts';
-import { checkDate } from './checks.ts';
+
+import { checkDate } from '../../config/checks.ts';
+import { checkRetryOptions, type RetryOptions } from '../../config/retry-options.ts';
+import { MaxRetriesExceeded } from '../../errors.ts';
+import { backoffDelay } from '../../lib/backoff.ts';
+import { toMs } from '../../lib/duration.ts';
+import type { ResolvedTaskOptions } from '../task-options.ts';
 import { Ignore, Reject, Retry } from './outcome.ts';
-import { checkRetryOptions, type RetryOptions } from './retry-options.ts';
-import type { ResolvedTaskOptions } from './task-options.ts';
 
 /** The run that is to be repeated. */
 export interface Repeatable {

@@ -1,7 +1,8 @@
 // Where a call goes: straight to a queue, or through an exchange. Celery's rules (its AMQP producer's), with one more: a
 // routing key alone, where exchanges are direct, is a queue.
+
+import type { Topology } from '../config/queues.ts';
 import type { QueueDeclaration } from '../stores/topology.ts';
-import type { Topology } from './queues.ts';
 
 /** What a call, or a route, says of it. */
 export interface Wish {

@@ -1,5 +1,14 @@
 // Running a workflow here and now, as workers would: one call after another, and what follows each at once.
 
+import { UnknownTaskError, WorkflowError } from '../../errors.ts';
+import { silentLogger } from '../../lib/logger.ts';
+import type { ChordPart } from '../../protocol/chord-part.ts';
+import { asWireException } from '../../protocol/exception.ts';
+import type { WireSignature } from '../../protocol/message.ts';
+import type { ResultRecord } from '../../protocol/result-meta.ts';
+import { AsyncResult } from '../../results/async-result.ts';
+import { type Callee, calleeNamed, checkArguments } from '../../sending/callee.ts';
+import type { PreparedCall } from '../../sending/sender.ts';
 import {
   afterChord,
   type Ended,
@@ -7,27 +16,18 @@ import {
   type FollowRules,
   followOf,
   type MemberEnd,
-} from '../canvas/follow.ts';
-import type { Plan, PlannedCall } from '../canvas/planned.ts';
-import { UnknownTaskError, WorkflowError } from '../errors.ts';
-import { silentLogger } from '../lib/logger.ts';
-import type { ChordPart } from '../protocol/chord-part.ts';
-import { asWireException } from '../protocol/exception.ts';
-import type { WireSignature } from '../protocol/message.ts';
-import type { ResultRecord } from '../protocol/result-meta.ts';
-import { AsyncResult } from '../results/async-result.ts';
-import type { App } from './app.ts';
+} from '../../workflow/follow.ts';
+import { planHere, type Start } from '../../workflow/plan-here.ts';
+import type { Plan, PlannedCall } from '../../workflow/planned.ts';
+import { preparePlanned } from '../../workflow/planned-calls.ts';
+import { resultIn } from '../../workflow/result-of.ts';
+import type { App } from '../app.ts';
+import type { AnyTask } from '../task.ts';
 import { builtinTask } from './builtin-tasks.ts';
-import { type Callee, calleeNamed, checkArguments } from './callee.ts';
 import { currentTask } from './context.ts';
 import { rewritten, runEagerly } from './eager.ts';
 import { EagerBackend } from './eager-backend.ts';
 import { callErrback, takesError } from './errback.ts';
-import { planHere, type Start } from './plan-here.ts';
-import { preparePlanned } from './planned-calls.ts';
-import { resultIn } from './result-of.ts';
-import type { PreparedCall } from './sender.ts';
-import type { AnyTask } from './task.ts';
 
 /**
  * Runs a workflow in this process. Its results are in memory, and gone with the result that is returned.

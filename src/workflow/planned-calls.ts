@@ -1,7 +1,7 @@
 // From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
-import type { Plan, PlannedCall } from '../canvas/planned.ts';
-import type { Publication } from '../stores/transport.ts';
-import { announced } from './announce.ts';
+
+import { fromWireOptions, stampsOf } from '../config/wire-options.ts';
+import { announced } from '../sending/announce.ts';
 import {
   addressedCall,
   type EncodedCall,
@@ -10,9 +10,10 @@ import {
   type PreparedCall,
   prepareCall,
   publicationsOf,
-} from './sender.ts';
-import type { SendingApp } from './sending-app.ts';
-import { fromWireOptions, stampsOf } from './wire-options.ts';
+} from '../sending/sender.ts';
+import type { SendingApp } from '../sending/sending-app.ts';
+import type { Publication } from '../stores/transport.ts';
+import type { Plan, PlannedCall } from './planned.ts';
 
 /**
  * Everything about a planned call decided: what the signature says, then routes, then the task's own options, then the

@@ -1,20 +1,21 @@
 // Running a call here and now, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
-import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
-import { longestTimerMs } from '../lib/clock.ts';
-import { type Logger, silentLogger } from '../lib/logger.ts';
-import { encodeException } from '../protocol/exception.ts';
-import type { TaskMessage, WireSignature } from '../protocol/message.ts';
-import { decodeResult, encodeResult } from '../protocol/result-codec.ts';
-import type { ResultRecord } from '../protocol/result-meta.ts';
-import { decodeTask } from '../protocol/task.ts';
-import type { App } from './app.ts';
-import { decodeOptions } from './config.ts';
+
+import { decodeOptions } from '../../config/config.ts';
+import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.ts';
+import { longestTimerMs } from '../../lib/clock.ts';
+import { type Logger, silentLogger } from '../../lib/logger.ts';
+import { encodeException } from '../../protocol/exception.ts';
+import type { TaskMessage, WireSignature } from '../../protocol/message.ts';
+import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
+import type { ResultRecord } from '../../protocol/result-meta.ts';
+import { decodeTask } from '../../protocol/task.ts';
+import { encodeCall, type PreparedCall, retryMessage, scaleOf } from '../../sending/sender.ts';
+import type { App } from '../app.ts';
+import type { AnyTask } from '../task.ts';
 import { currentTask } from './context.ts';
 import { type Outcome, Reject } from './outcome.ts';
 import { type TaskRequest, toRequest } from './request.ts';
 import { type RunContext, runHooks, runTask } from './run.ts';
-import { encodeCall, type PreparedCall, retryMessage, scaleOf } from './sender.ts';
-import type { AnyTask } from './task.ts';
 
 /** What became of a call. */
 export interface EagerEnd {

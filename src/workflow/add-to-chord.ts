@@ -1,10 +1,11 @@
 // A running member of a chord adds another member: Celery's `add_to_chord`.
-import { derivedIds } from '../canvas/freeze.ts';
+
 import { WorkflowError } from '../errors.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import type { AsyncResult } from '../results/async-result.ts';
+import type { SendingApp } from '../sending/sending-app.ts';
+import { derivedIds } from './freeze.ts';
 import { sendWorkflow } from './send-workflow.ts';
-import type { SendingApp } from './sending-app.ts';
 
 /** A running task, as its chord knows it. */
 interface ChordMember {

@@ -1,5 +1,12 @@
 // From a call to a message on its way.
 import { hostname } from 'node:os';
+import { type CallOptions, noOptions } from '../config/call-options.ts';
+import { checkCompression, checkDate, checkLimit, checkSerializer } from '../config/checks.ts';
+import { checkLimits } from '../config/config.ts';
+import { checkNamed, type Priority, type PriorityScale, priorityNumber } from '../config/priority.ts';
+import { checkRetryOptions, type RetryOptions } from '../config/retry-options.ts';
+import type { RouteOptions } from '../config/router.ts';
+import type { TaskCallOptions } from '../config/sendable-task.ts';
 import { PayloadTooLargeError } from '../errors.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { uuid7 } from '../lib/uuid.ts';
@@ -12,14 +19,7 @@ import type { SerializerName } from '../protocol/serializers.ts';
 import { encodeTask } from '../protocol/task.ts';
 import { taskScope } from '../results/task-scope.ts';
 import type { ExchangeAddress, Publication } from '../stores/transport.ts';
-import { type CallOptions, noOptions } from './call-options.ts';
-import { checkCompression, checkDate, checkLimit, checkSerializer } from './checks.ts';
-import { checkLimits } from './config.ts';
 import { destinationOf } from './destination.ts';
-import { checkNamed, type Priority, type PriorityScale, priorityNumber } from './priority.ts';
-import { checkRetryOptions, type RetryOptions } from './retry-options.ts';
-import type { RouteOptions } from './router.ts';
-import type { TaskCallOptions } from './sendable-task.ts';
 import type { SendingApp } from './sending-app.ts';
 
 /** How a message is written down. */

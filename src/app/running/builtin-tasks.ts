@@ -1,4 +1,8 @@
 // The tasks that every Celery worker has, under Celery's names: Python, and the canvas itself, send them.
+
+import { UnknownTaskError, WorkflowError } from '../../errors.ts';
+import type { Json } from '../../protocol/message.ts';
+import { celeryTask } from '../../protocol/workflow-wire.ts';
 import {
   chordOf,
   groupOf,
@@ -6,16 +10,13 @@ import {
   headerOf,
   readSignature,
   taskSignature,
-} from '../canvas/construct.ts';
-import { named } from '../canvas/python-arguments.ts';
-import { UnknownTaskError, WorkflowError } from '../errors.ts';
-import type { Json } from '../protocol/message.ts';
-import { celeryTask } from '../protocol/workflow-wire.ts';
-import type { App } from './app.ts';
+} from '../../workflow/construct.ts';
+import { named } from '../../workflow/python-arguments.ts';
+import { sendWorkflow } from '../../workflow/send-workflow.ts';
+import type { App } from '../app.ts';
+import type { AnyTask, BoundTask } from '../task.ts';
+import { resolveTaskOptions } from '../task-options.ts';
 import { callInPlace } from './call-in-place.ts';
-import { sendWorkflow } from './send-workflow.ts';
-import type { AnyTask, BoundTask } from './task.ts';
-import { resolveTaskOptions } from './task-options.ts';
 
 /**
  * The built-in task of that name; `undefined`: there is none. Not among `app.tasks`, which are the application's own; a task that

@@ -1,6 +1,6 @@
 // The running task, found from anywhere in its asynchronous calls.
-import { taskScope } from '../results/task-scope.ts';
-import type { BoundTask } from './task.ts';
+import { taskScope } from '../../results/task-scope.ts';
+import type { BoundTask } from '../task.ts';
 
 /** The task that this code runs in; `undefined` outside of one. Celery's `current_task`. */
 export function currentTask(): BoundTask | undefined {

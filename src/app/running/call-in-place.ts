@@ -1,14 +1,15 @@
 // A task's code run as the function that it is: no queue, no hooks, no retries.
-import { ConfigError } from '../errors.ts';
-import { type Logger, silentLogger } from '../lib/logger.ts';
-import type { Json } from '../protocol/message.ts';
-import { bindArguments, toKwargs } from './arguments.ts';
-import type { CallOptions } from './call-options.ts';
+
+import type { CallOptions } from '../../config/call-options.ts';
+import { ConfigError } from '../../errors.ts';
+import { type Logger, silentLogger } from '../../lib/logger.ts';
+import type { Json } from '../../protocol/message.ts';
+import { bindArguments, toKwargs } from '../../sending/arguments.ts';
+import { noKwargs, prepareCall } from '../../sending/sender.ts';
+import type { AnyTask, TaskBody } from '../task.ts';
 import { currentTask, runAs } from './context.ts';
 import { toRequest } from './request.ts';
 import { bindTask } from './run.ts';
-import { noKwargs, prepareCall } from './sender.ts';
-import type { AnyTask, TaskBody } from './task.ts';
 
 /** Runs a task's code as the function that it is: no queue, no hooks, no retries. A schema checks all the same. */
 export function callDirectly(task: AnyTask, args: readonly unknown[]): unknown {

@@ -1,21 +1,22 @@
 // One run of a task's code, and what comes of it. The worker and `apply` share it.
-import { WorkflowError } from '../errors.ts';
-import type { Logger } from '../lib/logger.ts';
-import type { TaskState } from '../protocol/result-meta.ts';
-import type { AsyncResult } from '../results/async-result.ts';
-import { addToChord } from './add-to-chord.ts';
-import type { App } from './app.ts';
-import { bindArguments } from './arguments.ts';
+
+import { checkNamed } from '../../config/priority.ts';
+import { isRetryOptions, type RetryOptions } from '../../config/retry-options.ts';
+import { WorkflowError } from '../../errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { TaskState } from '../../protocol/result-meta.ts';
+import type { AsyncResult } from '../../results/async-result.ts';
+import { bindArguments } from '../../sending/arguments.ts';
+import { addToChord } from '../../workflow/add-to-chord.ts';
+import type { App } from '../app.ts';
+import type { AnySignature, Signature } from '../signature.ts';
+import type { AnyTask, BoundTask } from '../task.ts';
+import type { ResolvedTaskOptions } from '../task-options.ts';
 import { checkArity } from './arity.ts';
 import { runAs } from './context.ts';
 import { Ignore, type Outcome, Reject, Replaced, Retry } from './outcome.ts';
-import { checkNamed } from './priority.ts';
 import type { TaskRequest } from './request.ts';
 import { isRetriedByItself, makeRetry } from './retry.ts';
-import { isRetryOptions, type RetryOptions } from './retry-options.ts';
-import type { AnySignature, Signature } from './signature.ts';
-import type { AnyTask, BoundTask } from './task.ts';
-import type { ResolvedTaskOptions } from './task-options.ts';
 
 /** What a run has of the world around it. */
 export interface RunContext {

@@ -1,6 +1,6 @@
-import type { Json, TaskMessage, WireProperties } from '../protocol/message.ts';
-import { propertiesMap } from '../protocol/properties.ts';
-import type { ResultTuple } from '../protocol/result-meta.ts';
+import type { Json, TaskMessage, WireProperties } from '../../protocol/message.ts';
+import { propertiesMap } from '../../protocol/properties.ts';
+import type { ResultTuple } from '../../protocol/result-meta.ts';
 
 /** The call that is being run, as the task sees it: `task.request`. Celery's request context. */
 export interface TaskRequest {

@@ -1,7 +1,8 @@
 // Who is called, and whether what it is given fits.
+
+import type { SendableTask, TaskCallOptions } from '../config/sendable-task.ts';
 import type { Json } from '../protocol/message.ts';
 import { bindArguments } from './arguments.ts';
-import type { SendableTask, TaskCallOptions } from './sendable-task.ts';
 
 /** Who is called. */
 export interface Callee<Task extends SendableTask = SendableTask> {

@@ -1,10 +1,11 @@
 // Sending: from the arguments of a call to its result handle.
+
+import { type CallOptions, checkCallOptions } from '../config/call-options.ts';
 import { ConfigError } from '../errors.ts';
 import { AsyncResult } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
 import type { Publication } from '../stores/transport.ts';
 import { announced } from './announce.ts';
-import { type CallOptions, checkCallOptions } from './call-options.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
 import { publishCalls, rulesOf, within } from './publish.ts';
 import { asUnique, publishUnique } from './send-unique.ts';

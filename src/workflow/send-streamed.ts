@@ -1,18 +1,22 @@
 // Sending a group, or a chord, whose members are made while it is sent.
-import { type CarriedBody, carriedBody } from '../canvas/chord-body.ts';
-import { chordOf, groupOf } from '../canvas/construct.ts';
-import { type Handle, randomIds } from '../canvas/freeze.ts';
+
+import type { CallOptions } from '../config/call-options.ts';
+import { sendingOptions, toWireOptions } from '../config/wire-options.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { type AsyncResult, GroupResult } from '../results/async-result.ts';
+import { announceSent } from '../sending/announce.ts';
+import { type PublishRules, publishCalls, rulesOf, within } from '../sending/publish.ts';
+import type { SendingApp } from '../sending/sending-app.ts';
+import { tellSent } from '../sending/sent-event.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
-import { announceSent } from './announce.ts';
-import type { CallOptions } from './call-options.ts';
+import { type CarriedBody, carriedBody } from './chord-body.ts';
 import { commonApp } from './common-app.ts';
+import { chordOf, groupOf } from './construct.ts';
+import { type Handle, randomIds } from './freeze.ts';
 import { keepsRecords, planHere, type Start } from './plan-here.ts';
-import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
 import { resultOf } from './result-of.ts';
 import {
   encodedCalls,
@@ -22,9 +26,6 @@ import {
   sendWorkflow,
   windowSize,
 } from './send-workflow.ts';
-import type { SendingApp } from './sending-app.ts';
-import { tellSent } from './sent-event.ts';
-import { sendingOptions, toWireOptions } from './wire-options.ts';
 
 /** What is sent: a signature. */
 export interface Part<App extends SendingApp> {

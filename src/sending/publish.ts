@@ -1,10 +1,11 @@
 // Handing calls to the broker: within a time, again while it refuses, and never with more said than is known.
+
+import type { CallOptions, RetryPolicy } from '../config/call-options.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import { toMs } from '../lib/duration.ts';
 import { publishAll } from '../stores/publish-all.ts';
 import type { Publication, Transport } from '../stores/transport.ts';
-import type { CallOptions, RetryPolicy } from './call-options.ts';
 import type { SendingApp } from './sending-app.ts';
 
 export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' | 'signal'> {

@@ -1,8 +1,9 @@
 // From what travels to what a task's code is called with, and the checks on both sides.
+
+import { isKeywords } from '../config/checks.ts';
+import type { ObjectSchema, SchemaIssue, SchemaResult } from '../config/standard-schema.ts';
 import { type ArgumentIssue, InvalidArgumentsError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
-import { isKeywords } from './checks.ts';
-import type { ObjectSchema, SchemaIssue, SchemaResult } from './standard-schema.ts';
 
 /**
  * The arguments for the task's code: the positional ones as they came, or the one object that the schema made of the

@@ -1,14 +1,14 @@
 // What sending needs of an application: `App` is one.
 
+import type { Config } from '../config/config.ts';
+import type { Topology } from '../config/queues.ts';
+import type { Router } from '../config/router.ts';
+import type { SendableTask, TaskCallOptions } from '../config/sendable-task.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultHome } from '../results/async-result.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Exchanges } from '../stores/fanout.ts';
 import type { Transport } from '../stores/transport.ts';
-import type { Config } from './config.ts';
-import type { Topology } from './queues.ts';
-import type { Router } from './router.ts';
-import type { SendableTask, TaskCallOptions } from './sendable-task.ts';
 
 export interface SendingApp {
   readonly name: string;

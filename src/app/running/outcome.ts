@@ -1,6 +1,7 @@
 // How a run can end, and the four things a task can throw to steer it.
-import type { WireSignature } from '../protocol/message.ts';
-import type { RetryOptions } from './retry-options.ts';
+
+import type { RetryOptions } from '../../config/retry-options.ts';
+import type { WireSignature } from '../../protocol/message.ts';
 
 /** How a run ended. Settled in exactly one place, `worker/settle.ts`. */
 export type Outcome =

@@ -1,11 +1,12 @@
 // Sending a call of a unique task: its lock is taken with its message, or, where messages and locks are in two stores, before it.
+
+import { type UniqueRule, uniqueKey } from '../config/unique-options.ts';
 import { ConfigError, DuplicateTaskError, SendUnconfirmed } from '../errors.ts';
 import type { Locks } from '../stores/locks.ts';
 import { type Lock, lockHeader, writeLock } from '../stores/locks.ts';
 import type { Publication } from '../stores/transport.ts';
 import type { PreparedCall } from './sender.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
-import { type UniqueRule, uniqueKey } from './unique-options.ts';
 
 export interface UniqueCall {
   readonly lock: Lock;

@@ -1,7 +1,7 @@
 // Whether the arguments of a call from another language are as many as the task's code takes, as far as that can be known.
-import { InvalidArgumentsError } from '../errors.ts';
-import type { Logger } from '../lib/logger.ts';
-import type { AnyTask, TaskBody } from './task.ts';
+import { InvalidArgumentsError } from '../../errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { AnyTask, TaskBody } from '../task.ts';
 
 /**
  * No compiler has seen a call of another program. Too many arguments fail it, as they do in Python; of too few nobody knows whether they

@@ -1,10 +1,10 @@
-import { readUnlock, resultsIn } from '../canvas/chord-unlock.ts';
-import { WorkflowError } from '../errors.ts';
-import type { ChordPart } from '../protocol/chord-part.ts';
-import type { Json } from '../protocol/message.ts';
-import { isReady } from '../protocol/result-meta.ts';
-import type { ResultBackend } from '../stores/backend.ts';
-import type { BoundTask } from './task.ts';
+import { WorkflowError } from '../../errors.ts';
+import type { ChordPart } from '../../protocol/chord-part.ts';
+import type { Json } from '../../protocol/message.ts';
+import { isReady } from '../../protocol/result-meta.ts';
+import type { ResultBackend } from '../../stores/backend.ts';
+import { readUnlock, resultsIn } from '../../workflow/chord-unlock.ts';
+import type { BoundTask } from '../task.ts';
 
 /**
  * The body of `celery.chord_unlock`: the ends of all members, when all have ended; until then it is run again. What follows is up to

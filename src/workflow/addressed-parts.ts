@@ -1,13 +1,14 @@
 // What the parts of a workflow must take along, since others send them: a worker of another application, or of Python.
-import { withOptions } from '../canvas/construct.ts';
-import { mapTasks } from '../canvas/map-tasks.ts';
+
+import { noOptions } from '../config/call-options.ts';
+import { type PriorityName, priorityNumber } from '../config/priority.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
+import { type PublishRules, within } from '../sending/publish.ts';
+import { scaleOf } from '../sending/sender.ts';
+import type { SendingApp } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
-import { noOptions } from './call-options.ts';
-import { type PriorityName, priorityNumber } from './priority.ts';
-import { type PublishRules, within } from './publish.ts';
-import { scaleOf } from './sender.ts';
-import type { SendingApp } from './sending-app.ts';
+import { withOptions } from './construct.ts';
+import { mapTasks } from './map-tasks.ts';
 
 /**
  * The workflow with the queues that its parts have here, if that is not what anybody would take anyway; where their results are

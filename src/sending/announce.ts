@@ -1,7 +1,8 @@
 // The signals around a publication, where anybody listens.
+
+import { decodeOptions } from '../config/config.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
-import { decodeOptions } from './config.ts';
 import { noKwargs, type PreparedCall } from './sender.ts';
 import type { SendingApp } from './sending-app.ts';
 

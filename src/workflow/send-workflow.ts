@@ -1,22 +1,22 @@
 // Starting a workflow: planned, written, and published in as few steps as there can be.
 
-import type { Plan } from '../canvas/planned.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
+import { announced } from '../sending/announce.ts';
+import { calleeNamed, checkArguments } from '../sending/callee.ts';
+import { type PublishRules, publishCalls, rulesOf, within } from '../sending/publish.ts';
+import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from '../sending/sender.ts';
+import type { SendingApp } from '../sending/sending-app.ts';
+import { tellSent } from '../sending/sent-event.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
-import { announced } from './announce.ts';
-import { calleeNamed, checkArguments } from './callee.ts';
 import { planHere, type Start } from './plan-here.ts';
+import type { Plan } from './planned.ts';
 import { preparePlanned } from './planned-calls.ts';
-import { type PublishRules, publishCalls, rulesOf, within } from './publish.ts';
 import { resultOf } from './result-of.ts';
-import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from './sender.ts';
-import type { SendingApp } from './sending-app.ts';
-import { tellSent } from './sent-event.ts';
 
 /**
  * Sends a workflow: resolves when the broker holds what starts it.

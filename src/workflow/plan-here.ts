@@ -1,13 +1,14 @@
 // The plan of a workflow that is started here.
-import { randomIds } from '../canvas/freeze.ts';
-import { plan } from '../canvas/plan.ts';
-import type { Plan, PlanContext } from '../canvas/planned.ts';
+
+import type { CallOptions } from '../config/call-options.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { taskScope } from '../results/task-scope.ts';
+import type { SendingApp } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Publication } from '../stores/transport.ts';
-import type { CallOptions } from './call-options.ts';
-import type { SendingApp } from './sending-app.ts';
+import { randomIds } from './freeze.ts';
+import { plan } from './plan.ts';
+import type { Plan, PlanContext } from './planned.ts';
 
 /** What a start of a workflow is given besides the workflow itself. */
 export interface Start
