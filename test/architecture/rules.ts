@@ -46,6 +46,7 @@ const doors = [
   'src/control/control.ts',
   'src/events/events.ts',
   'src/protocol/protocol.ts',
+  'src/stores/registry.ts',
   'src/testing/testing.ts',
   'src/worker/worker.ts',
 ];
