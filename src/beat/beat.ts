@@ -1,8 +1,8 @@
 // The program that sends tasks on a schedule.
 import type { App } from '../app/app.ts';
 import { BrokerUnavailable, ConfigError, UmbelError } from '../errors.ts';
-import { atMost } from '../lib/at-most.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';

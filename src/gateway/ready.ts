@@ -1,4 +1,4 @@
-import { systemClock } from '../lib/clock.ts';
+import { withDeadline } from '../lib/deadline.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
 import { Problem } from './problem.ts';
 import { type GatewayState, json, type Route } from './route.ts';
@@ -9,17 +9,18 @@ export const ready: Route = {
   path: '/ready',
   open: true,
   async handle(request, gateway) {
-    const answered = new AbortController();
     try {
-      await Promise.race([checkStores(gateway), tooLate(answered.signal)]);
+      await withDeadline(
+        patienceMs,
+        checkStores(gateway),
+        () => new Error(`no answer within ${patienceMs} ms`),
+      );
     } catch (cause) {
       // The cause may tell where the store is: it goes to the log only, this route is open to all.
       throw new Problem(503, 'the broker or the result backend does not answer', {
         headers: { 'Retry-After': '5' },
         cause,
       });
-    } finally {
-      answered.abort();
     }
     return json(request, 200, { status: 'ready' });
   },
@@ -40,9 +41,4 @@ async function checkStores({ app }: GatewayState): Promise<void> {
   await broker.size(app.config.taskDefaultQueue);
   const backend = await app.backend();
   await backend?.get('umbel-ready');
-}
-
-async function tooLate(answered: AbortSignal): Promise<never> {
-  await systemClock.sleep(patienceMs, answered);
-  throw new Error(`no answer within ${patienceMs} ms`);
 }

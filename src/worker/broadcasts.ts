@@ -2,9 +2,9 @@
 // cannot run now waits here.
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
-import { atMost } from '../lib/at-most.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
+import { atMost } from '../lib/deadline.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { encodeEnvelope } from '../protocol/envelope.ts';

@@ -2,8 +2,8 @@
 
 import type { App } from '../app/app.ts';
 import { EventSender } from '../events/sender.ts';
-import { atMost } from '../lib/at-most.ts';
 import type { Clock } from '../lib/clock.ts';
+import { atMost } from '../lib/deadline.ts';
 import { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { storeNamed } from '../stores/registry.ts';

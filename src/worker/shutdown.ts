@@ -1,5 +1,5 @@
-import { atMost } from '../lib/at-most.ts';
 import type { Clock } from '../lib/clock.ts';
+import { atMost } from '../lib/deadline.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Transport } from '../stores/transport.ts';
 import type { Autoscaler } from './autoscale.ts';

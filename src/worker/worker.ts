@@ -2,7 +2,7 @@
 import type { App } from '../app/app.ts';
 import { queuesOfTasks } from '../app/task-queues.ts';
 import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
-import { atMost } from '../lib/at-most.ts';
+import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
 import type { WireMessage } from '../protocol/message.ts';

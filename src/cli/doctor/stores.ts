@@ -3,6 +3,7 @@
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../config/driver-options.ts';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { withDeadline } from '../../lib/deadline.ts';
 import { redacted } from '../../lib/redact.ts';
 import { RedisConnection } from '../../stores/redis/client/connection.ts';
 import { isMissingRight } from '../../stores/redis/client/errors.ts';
@@ -178,15 +179,6 @@ async function redisOrder(app: App): Promise<Finding[]> {
 }
 
 /** @throws when it takes too long */
-async function within<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${patienceMs / 1000} s`)), patienceMs);
-  });
-  answer.catch(() => undefined);
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function within<T>(answer: Promise<T>): Promise<T> {
+  return withDeadline(patienceMs, answer, () => new Error(`no answer within ${patienceMs / 1000} s`));
 }

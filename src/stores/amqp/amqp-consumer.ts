@@ -3,9 +3,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable, ConfigError } from '../../errors.ts';
 import { Alarm } from '../../lib/alarm.ts';
-import { atMost } from '../../lib/at-most.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { atMost } from '../../lib/deadline.ts';
 import { isSuspect, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';

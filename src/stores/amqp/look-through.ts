@@ -1,6 +1,8 @@
 // Looking through a queue from its front without taking anything out: by consumers whose messages are not acknowledged, one after another.
 
 import { BrokerUnavailable } from '../../errors.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { atMost } from '../../lib/deadline.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { AmqpChannel, AmqpMessage } from './client/link.ts';
 
@@ -47,21 +49,9 @@ export async function* lookThrough(channel: AmqpChannel, queue: string): AsyncGe
       if (tag !== null) await channel.cancel(tag);
       given = 0;
       tag = (await channel.consume(queue, onMessage)).consumerTag;
-    } else if (!(await within(news.promise, quietMs)) && came.length === 0 && !isGone) {
+    } else if (!(await atMost(quietMs, news.promise, systemClock)) && came.length === 0 && !isGone) {
       if ((await channel.checkQueue(queue)).messageCount === 0 && came.length === 0) return;
       given = windowSize; // what was acknowledged meanwhile may have hidden that its share is used up
     }
-  }
-}
-
-async function within(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

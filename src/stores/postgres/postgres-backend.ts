@@ -1,6 +1,8 @@
 // The PostgreSQL result backend: records in tables of our own.
 
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { atMost } from '../../lib/deadline.ts';
 import { decodeResult } from '../../protocol/result-codec.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
@@ -36,7 +38,10 @@ export async function openPostgresBackend(
   const pool = await PostgresPool.open(postgresSettings(url, 'backend', options.driver));
   const backend = new PostgresBackend(pool, options.expiresMs, options.answerMs ?? defaultAnswerMs);
   try {
-    await within(startMs, backend.ready(performance.now() + (options.answerMs ?? defaultAnswerMs)));
+    // What comes of it later is for those who ask then.
+    const ready = backend.ready(performance.now() + (options.answerMs ?? defaultAnswerMs));
+    ready.catch(() => undefined);
+    await atMost(startMs, ready, systemClock);
   } catch (error) {
     if (error instanceof BrokerUnavailable) return backend;
     await backend.close();
@@ -48,14 +53,6 @@ export async function openPostgresBackend(
 const defaultAnswerMs = 10_000;
 /** How long the start waits for the server. */
 const startMs = 1000;
-
-/** Waits no longer than this; what comes of it later is for those who ask then. */
-function within(ms: number, ready: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    ready.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
 
 interface Get {
   readonly key: string;

@@ -1,7 +1,7 @@
 // The worker's ear: hears requests, does them, answers.
 import type { RemoteCommand } from '../../app/commands.ts';
-import { atMost } from '../../lib/at-most.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { atMost } from '../../lib/deadline.ts';
 import type { Service } from '../../lib/service.ts';
 import { type ControlRequest, isMeant, readRequest, replyMessage } from '../../protocol/control.ts';
 import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';

@@ -1,4 +1,5 @@
 // A connection to RabbitMQ that is made anew whenever it is lost.
+
 import { Socket } from 'node:net';
 import type {
   Channel,
@@ -11,6 +12,8 @@ import type {
 } from 'amqplib';
 import { BrokerUnavailable } from '../../../errors.ts';
 import { backoffDelay } from '../../../lib/backoff.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { atMost } from '../../../lib/deadline.ts';
 import { IdlePause } from '../../../lib/idle-pause.ts';
 import { type Gate, gateTo } from '../../gate.ts';
 import { checkFieldTables, teachFieldTables } from './field-table.ts';
@@ -317,12 +320,9 @@ const Timeout = timer.constructor as new () => NodeJS.Timeout; // Node does not 
 
 /** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */
 async function withEnd(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([
+  await atMost(
+    ms,
     promise.catch(() => undefined),
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms);
-    }),
-  ]);
-  clearTimeout(timer);
+    systemClock,
+  );
 }

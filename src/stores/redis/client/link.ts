@@ -1,6 +1,8 @@
 // A client of the library that is made anew whenever it is lost: the way there is looked up each time.
+
 import type { createClient } from '@redis/client';
 import { backoffDelay } from '../../../lib/backoff.ts';
+import { withDeadline } from '../../../lib/deadline.ts';
 import { IdlePause } from '../../../lib/idle-pause.ts';
 import { type Gate, gateTo } from '../../gate.ts';
 import { classifyRedisError } from './errors.ts';
@@ -252,19 +254,14 @@ async function newClient(options: RedisClientOptions): Promise<RedisClient> {
 }
 
 /** The library's own deadline ends when the server has accepted; one that is frozen does, and says nothing more. */
-async function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promise<T>[]): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`no answer for ${withinMs} ms`));
+function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promise<T>[]): Promise<T> {
+  return withDeadline(withinMs, Promise.race(racing), () => {
+    // After this error, not with one of its own.
+    queueMicrotask(() => {
       if (client.isOpen) end(client);
-    }, withinMs);
+    });
+    return new Error(`no answer for ${withinMs} ms`);
   });
-  try {
-    return await Promise.race([...racing, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function end(client: RedisClient): void {

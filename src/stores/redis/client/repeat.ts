@@ -1,5 +1,6 @@
 import { BrokerUnavailable } from '../../../errors.ts';
 import { backoffDelay } from '../../../lib/backoff.ts';
+import { withDeadline } from '../../../lib/deadline.ts';
 import { type RedisConnection, ReplyLost } from './connection.ts';
 
 const patience = { factor: 20, maximum: 500, jitter: true } as const;
@@ -17,7 +18,8 @@ export async function repeat<T>(
   for (let tries = 0; ; tries++) {
     try {
       const leftMs = Math.max(1, untilMs - performance.now());
-      return await within(leftMs, ask(leftMs));
+      // The connection minds the deadline; this one is for a library that does not come back.
+      return await withDeadline(leftMs + graceMs, ask(leftMs), () => new ReplyLost('in time'));
     } catch (error) {
       const lost = error instanceof ReplyLost;
       if (!lost && !passes(error)) throw error;
@@ -36,14 +38,6 @@ export async function repeat<T>(
 function passes(error: unknown): boolean {
   if (!(error instanceof BrokerUnavailable) || !(error.cause instanceof Error)) return false;
   return /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY)\b/.test(error.cause.message);
-}
-
-/** The connection minds the deadline; this is for a library that does not come back. */
-function within<T>(ms: number, asked: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const silent = setTimeout(() => reject(new ReplyLost('in time')), ms + graceMs);
-    asked.then(resolve, reject).finally(() => clearTimeout(silent));
-  });
 }
 
 /** So that the connection, which knows more, speaks first. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { atMost } from '../../src/lib/at-most.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { atMost, withDeadline } from '../../src/lib/deadline.ts';
 
 describe('at most so long', () => {
   /** The clock, and what became of each of its timers. */
@@ -21,5 +21,23 @@ describe('at most so long', () => {
     expect(await atMost(1, new Promise(() => undefined), clock)).toBe(false);
     await expect(atMost(60_000, Promise.reject(new Error('no')), clock)).rejects.toThrow('no');
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, true]);
+  });
+});
+
+describe('a deadline', () => {
+  it('passes on what comes in time, and what the work throws', async () => {
+    const late = (): Error => new Error('late');
+    expect(await withDeadline(60_000, Promise.resolve(1), late)).toBe(1);
+    await expect(withDeadline(60_000, Promise.reject(new Error('no')), late)).rejects.toThrow('no');
+  });
+
+  it('ends a wait that is too long with its own error; what comes later harms nobody', async () => {
+    let fail: (error: Error) => void = () => undefined;
+    const work = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    await expect(withDeadline(1, work, () => new Error('late'))).rejects.toThrow('late');
+    fail(new Error('nobody hears this'));
+    await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection would fail the file
   });
 });
