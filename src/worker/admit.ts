@@ -36,7 +36,7 @@ export type Admission<T> =
   | { readonly kind: 'unknown'; readonly message: TaskMessage; readonly until: Date | null };
 
 /** A message that may not run, or not now. */
-export type Refused = Exclude<Admission<never>, { kind: 'run' }>;
+export type Rejection = Exclude<Admission<never>, { kind: 'run' }>;
 
 export function admit<T>(facts: Facts<T>): Admission<T> {
   const { task, now } = facts;

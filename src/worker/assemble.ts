@@ -16,7 +16,7 @@ import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
 import { Processor } from './processor.ts';
 import { Records } from './records.ts';
-import { Settler } from './settle.ts';
+import { Settler } from './settler.ts';
 import type { ShutdownParts } from './shutdown.ts';
 import { Slots } from './slots.ts';
 import { Sources } from './sources.ts';

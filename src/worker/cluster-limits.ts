@@ -11,7 +11,7 @@ import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Grant, LimitAsk, Limits, Waiter } from '../stores/limits.ts';
 import type { Transport } from '../stores/transport.ts';
-import type { Settler } from './settle.ts';
+import type { Settler } from './settler.ts';
 
 export interface ClusterLimitsParts {
   readonly app: App;

@@ -4,7 +4,7 @@ import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Locks } from '../stores/locks.ts';
 import type { Delivery } from '../stores/transport.ts';
-import type { Settler } from './settle.ts';
+import type { Settler } from './settler.ts';
 
 /** For so long after one of two has begun the other waits, milliseconds. */
 const momentMs = 1500;

@@ -11,13 +11,13 @@ import type { Transport } from '../stores/transport.ts';
 import { Activity } from './activity.ts';
 import type { Panel } from './commands/panel.ts';
 import { RemoteControl } from './commands/remote-control.ts';
-import type { Limits } from './execute.ts';
 import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
 import type { Processor } from './processor.ts';
 import { PutAside } from './put-aside.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
+import type { Limits } from './run.ts';
 import { TaskEvents } from './task-events.ts';
 
 export interface OperationsParts {

@@ -13,33 +13,30 @@ import type { Logger } from '../lib/logger.ts';
 import type { Decoded, TaskMessage } from '../protocol/message.ts';
 import { isReady, type ResultRecord, type TaskState } from '../protocol/result-meta.ts';
 import { decodeTask } from '../protocol/task.ts';
-import { retryMessage, scaleOf, toPublication } from '../sending/sender.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import { readLock } from '../stores/locks.ts';
-import type { StoreWrite } from '../stores/store-write.ts';
-import type { Delivery, Publication } from '../stores/transport.ts';
+import type { Delivery } from '../stores/transport.ts';
 import type { Activity } from './activity.ts';
 import { type Admission, admit } from './admit.ts';
-import { aftermath, burial } from './aftermath.ts';
 import type { ClusterLimits, Permit } from './cluster-limits.ts';
-import { Concluder } from './conclude.ts';
+import { Decider } from './decider.ts';
 import { Doubles } from './doubles.ts';
-import { type Again, ackOnly, type Ending, endingOfRun, failedBecause, toFront } from './ending.ts';
 import type { EventLoopMonitor } from './event-loop-monitor.ts';
-import { type Limits, Run, type RunEnd, type RunParts, taskFields } from './execute.ts';
-import type { Prepared } from './follow-writer.ts';
-import { followRun, isFollowed } from './following.ts';
+import { applyAckPolicy, type ExecutionOutcome, failureOf } from './outcome.ts';
 import type { Pool } from './pools/pool.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { isOfDeadLetter, isOfTimeLimit, type Records } from './records.ts';
-import { Refusals } from './refusals.ts';
+import { Rejections } from './rejections.ts';
 import type { Revocations } from './revocations.ts';
-import type { Settler } from './settle.ts';
+import { type Limits, Run, type RunParts, taskFields } from './run.ts';
+import { ackOnly, toFront } from './settlement.ts';
+import type { Settler } from './settler.ts';
 import type { Slots } from './slots.ts';
 import type { Standstill } from './standstill.ts';
 import type { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
 import type { Turnstile } from './turnstile.ts';
+import { WorkflowSettler } from './workflow-settler.ts';
 
 export interface ProcessorParts {
   readonly app: App;
@@ -70,8 +67,9 @@ export interface ProcessorParts {
 export class Processor {
   readonly #parts: ProcessorParts;
   readonly #runParts: RunParts;
-  readonly #refusals: Refusals;
-  readonly #concluder: Concluder;
+  readonly #rejections: Rejections;
+  readonly #workflows: WorkflowSettler;
+  readonly #decider: Decider;
   readonly #log: TaskLog;
   readonly #doubles: Doubles;
   /** When each began, milliseconds since 1970. */
@@ -84,8 +82,10 @@ export class Processor {
     this.#parts = parts;
     this.#log = new TaskLog(parts.logger);
     this.#doubles = new Doubles(parts.settler, parts.backend, parts.clock);
-    this.#concluder = new Concluder(parts);
-    this.#refusals = new Refusals({ ...parts, log: this.#log, concluder: this.#concluder });
+    this.#workflows = new WorkflowSettler(parts);
+    const workflows = this.#workflows;
+    this.#decider = new Decider({ ...parts, workflows });
+    this.#rejections = new Rejections({ ...parts, log: this.#log, workflows, decider: this.#decider });
     this.#runParts = { ...parts, putState: (run, state, meta) => this.#putState(run, state, meta) };
   }
 
@@ -114,11 +114,11 @@ export class Processor {
       if (doubtful && delivery.lost.aborted && message.ok)
         return this.#log.unsettled(message.value, 'fenced');
       const admission = this.#admit(delivery, message, finished);
-      if (admission.kind !== 'run') await this.#refusals.refuse(delivery, admission);
+      if (admission.kind !== 'run') await this.#rejections.reject(delivery, admission);
       else if (await this.#isPermitted(delivery, admission, place))
         await this.#run(delivery, admission.task, admission.message, place);
     } catch (error) {
-      await this.#refusals.fault(delivery, error, message?.ok ? message.value : null);
+      await this.#rejections.fault(delivery, error, message?.ok ? message.value : null);
     } finally {
       this.#inHand.delete(delivery);
       this.#leavePermit(place);
@@ -132,7 +132,7 @@ export class Processor {
     try {
       await this.#parts.settler.settle(delivery, toFront);
     } catch (error) {
-      await this.#refusals.fault(delivery, error);
+      await this.#rejections.fault(delivery, error);
     } finally {
       this.#parts.slots.release();
     }
@@ -154,7 +154,7 @@ export class Processor {
     const id = currentTask()?.request.id;
     for (const run of this.#running.keys()) {
       if (run.request.id !== id) continue;
-      run.interrupt(error, failedBecause(error));
+      run.interrupt(error, failureOf(error));
       return true;
     }
     return false;
@@ -252,7 +252,7 @@ export class Processor {
       });
       if (!known) return false;
       if (isReplaced) {
-        await this.#refusals.refuse(delivery, { kind: 'revoked', message });
+        await this.#rejections.reject(delivery, { kind: 'revoked', message });
         return false;
       }
     }
@@ -261,7 +261,7 @@ export class Processor {
     const permit = await cluster.take(message, delivery.queue, asks, delivery.lost);
     if (permit === null) return false;
     if (typeof permit === 'number') {
-      await this.#refusals.refuse(delivery, { kind: 'limited', message, until: new Date(permit) });
+      await this.#rejections.reject(delivery, { kind: 'limited', message, until: new Date(permit) });
       return false;
     }
     place.permit = permit;
@@ -285,8 +285,8 @@ export class Processor {
     const { queue, redelivered } = delivery;
     const properties = delivery.message.ok ? delivery.message.value.properties : undefined;
     const request = toRequest(message, { queue, redelivered, hostname: name, isEager: false, properties });
-    const run = new Run(task, request, () => delivery.lost, this.#runParts);
-    const early = !task.options.acksLate || delivery.isBroadcast === true;
+    const run = new Run(task, request, delivery, this.#runParts);
+    const { early } = run;
     if (early) {
       const settled = await settler.settle(delivery, ackOnly);
       if (settled !== 'settled') return this.#log.unsettled(message, settled);
@@ -303,7 +303,7 @@ export class Processor {
     const startedMs = clock.monotonic();
     this.#running.set(run, clock.now());
     this.#parts.eventLoop.begins(message);
-    const ended: RunEnd = this.#abandoning
+    const ended: ExecutionOutcome = this.#abandoning
       ? { kind: 'abandoned' }
       : await run.execute(this.#limitsOf(task, message));
     this.#running.delete(run);
@@ -311,87 +311,43 @@ export class Processor {
     const { interrupted } = run;
     const { workerMaxDeliveries: maxDeliveries } = app.config;
     const { strikes } = delivery;
-    const end = aftermath(ended, task.options, { early, interrupted, strikes, maxDeliveries });
+    const outcome = applyAckPolicy(ended, task.options, { early, interrupted, strikes, maxDeliveries });
     const runtimeMs = clock.monotonic() - startedMs;
 
     if (run.updates !== null) await run.updates;
-    const decided = isFollowed(message, end)
-      ? await this.#decideFollowed(delivery, run, end, early)
-      : this.#decide(delivery, run, end, early);
-    if (decided === null) return this.#log.unsettled(message, 'gave-up');
+    const deciding = this.#decider.ofRun(run, outcome);
+    const decision = deciding instanceof Promise ? await deciding : deciding;
+    if (decision === null) return this.#log.unsettled(message, 'gave-up');
     // Hooks before the settlement: if the process dies in one, the task runs again, and its hooks with it.
-    const hooks = this.#hooksOf(run, decided.end);
+    const hooks = this.#hooksOf(run, decision.outcome);
     if (hooks !== null) await hooks;
     slots.vacate();
     place.vacated = true;
     this.#leaveTurn(place);
-    const { ending, write, prepared } = decided;
     if (!early && !(await settler.isOurs(delivery)))
       return this.#log.unsettled(message, delivery.lost.aborted ? 'fenced' : 'gave-up');
-    const settled = prepared
-      ? await this.#concluder.conclude(delivery, ending, prepared, { write, early })
-      : early
-        ? await settler.settleEarly(delivery, ending)
-        : await settler.settle(delivery, ending, write);
+    const settled = await this.#workflows.settle(delivery, decision, early);
     if (settled === 'settled') {
-      if (ending.publish !== null) this.#concluder.tell([ending.publish]);
-      this.#log.ended(message, decided.end, runtimeMs, clock.now(), early);
-      if (events.on) events.ended(message, decided.end, runtimeMs);
+      const { outcome: counted, plan } = decision;
+      if (plan.publish !== null) this.#workflows.tell([plan.publish]);
+      this.#log.ended(message, counted, runtimeMs, clock.now(), early);
+      if (events.on) events.ended(message, counted, runtimeMs);
     } else this.#log.unsettled(message, settled);
   }
 
-  /** What a run's end comes to. If it cannot be written down (a value that has no form on the wire), it is a failure. */
-  #decide(delivery: Delivery, run: Run, end: RunEnd, early: boolean): Decided {
-    const { app, settler, records } = this.#parts;
-    const { message, queue } = run.request;
-    const buriedBecause = (end: RunEnd): string | null =>
-      end.kind === 'failure' ? burial(end, run.task.options, early) : null;
-    const again: Again = {
-      retried: (retry) => {
-        const to = retry.options.queue ?? queue;
-        return toPublication(app, retryMessage(message, retry, Date.now(), scaleOf(app, to)), to);
-      },
-      requeued: () => requeued(delivery, message.id),
-    };
-    try {
-      const ending = endingOfRun(end, run, records, again, buriedBecause(end));
-      return { end, ending, write: settler.prepare(ending) };
-    } catch (error) {
-      const failure = failedBecause(error);
-      const ending = endingOfRun(failure, run, records, again, buriedBecause(failure));
-      return { end: failure, ending, write: settler.prepare(ending) };
-    }
-  }
-
-  /** The same for a task that is part of a workflow. Null: the worker stops before it is known what follows. */
-  async #decideFollowed(delivery: Delivery, run: Run, end: RunEnd, early: boolean): Promise<Decided | null> {
-    const lost = early ? never : delivery.lost;
-    const around = { concluder: this.#concluder, lost, logger: this.#parts.logger };
-    const { children } = run.request;
-    const before = children.length;
-    for (let current = end; ; ) {
-      const following = await followRun(run.message, current, around);
-      if (following === null) return null;
-      const { prepared } = following;
-      // In the record of the task, which is made next.
-      children.splice(before, children.length, ...(run.task.options.trail ? (prepared?.children ?? []) : []));
-      const decided = this.#decide(delivery, run, following.end, early);
-      if (decided.end === following.end) return { ...decided, prepared };
-      current = decided.end; // it has no form on the wire, so it has failed
-    }
-  }
-
   /** A pool of its own processes tells them there, unless their code was ended. */
-  #hooksOf(run: Run, end: RunEnd): Promise<void> | null {
-    if (end.kind === 'abandoned' || end.kind === 'lost' || end.kind === 'overran') return null;
+  #hooksOf(run: Run, outcome: ExecutionOutcome): Promise<void> | null {
+    if (outcome.kind === 'abandoned' || outcome.kind === 'lost' || outcome.kind === 'overran') return null;
     const { app, logger } = this.#parts;
     const { taskRejected, taskRevoked } = app.signals;
-    if (end.kind === 'revoked')
+    if (outcome.kind === 'revoked')
       return taskRevoked.send({ message: run.message, reason: 'terminated' }, logger);
-    const hooks = this.#parts.pool.runsHooks && !run.interrupted ? null : runHooks(run.task, run, end);
-    if (end.kind !== 'rejected' || !taskRejected.connected) return hooks;
+    const hooks = this.#parts.pool.runsHooks && !run.interrupted ? null : runHooks(run.task, run, outcome);
+    if (outcome.kind !== 'rejected' || !taskRejected.connected) return hooks;
     const { id, queue } = run.request;
-    return Promise.resolve(hooks).then(() => taskRejected.send({ id, queue, reason: end.reason }, logger));
+    return Promise.resolve(hooks).then(() =>
+      taskRejected.send({ id, queue, reason: outcome.reason }, logger),
+    );
   }
 
   /** STARTED is news, not a step: the start does not wait for it, and without it the task runs, too. */
@@ -438,23 +394,4 @@ interface Place {
   /** It is through the turnstile. */
   turn: boolean;
   permit: Permit | null;
-}
-
-interface Decided {
-  readonly end: RunEnd;
-  readonly ending: Ending;
-  /** Of the ending's record. */
-  readonly write: StoreWrite | undefined;
-  /** What follows. */
-  readonly prepared?: Prepared | null;
-}
-
-const never = new AbortController().signal;
-
-/** The message of a delivery, to be sent once more as it came. */
-function requeued({ message, queue }: Delivery, id: string): Publication {
-  if (!message.ok) throw new TypeError('a message that ran is decodable');
-  const { properties } = message.value;
-  const deliveryInfo = { ...properties.deliveryInfo, redelivered: true };
-  return { id, queue, message: { ...message.value, properties: { ...properties, deliveryInfo } }, eta: null };
 }

@@ -6,9 +6,8 @@ import { redactedRepr } from '../lib/redact.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
-import type { Refused } from './admit.ts';
-import { whyLost } from './ending.ts';
-import type { RunEnd } from './execute.ts';
+import type { Rejection } from './admit.ts';
+import { type ExecutionOutcome, lossReason } from './outcome.ts';
 
 export class TaskEvents {
   readonly #sender: EventSender;
@@ -42,23 +41,23 @@ export class TaskEvents {
     this.#sender.end();
   }
 
-  ended({ id }: TaskMessage, end: RunEnd, runtimeMs: number): void {
-    if (end.kind === 'success') {
-      const result = redactedRepr(saferepr(end.value));
+  ended({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number): void {
+    if (outcome.kind === 'success') {
+      const result = redactedRepr(saferepr(outcome.value));
       const json = this.#sender.begin('task-succeeded', id);
       json.plain(',"result":').string(result);
       json.plain(',"runtime":').seconds(runtimeMs);
       this.#sender.end();
       return;
     }
-    const news = newsOfEnd(end);
+    const news = newsOfOutcome(outcome);
     if (news !== null) this.#tell(id, news);
   }
 
   /** `again`: its message came back, so that it was told before that it was received. */
-  refused(refused: Refused, again: boolean): void {
-    if (refused.kind === 'early' && !again) this.received(refused.message);
-    const news = newsOfRefused(refused);
+  notRun(rejection: Rejection, again: boolean): void {
+    if (rejection.kind === 'early' && !again) this.received(rejection.message);
+    const news = newsOfRejection(rejection);
     if (news !== null) this.#tell(news.uuid, news);
   }
 
@@ -80,20 +79,20 @@ interface News {
 }
 
 /** Null: as in Celery, no news. */
-function newsOfEnd(end: Exclude<RunEnd, { kind: 'success' }>): News | null {
-  switch (end.kind) {
+function newsOfOutcome(outcome: Exclude<ExecutionOutcome, { kind: 'success' }>): News | null {
+  switch (outcome.kind) {
     case 'failure':
-      return { type: 'task-failed', fields: thrown(end.error) };
+      return { type: 'task-failed', fields: thrown(outcome.error) };
     case 'retry':
-      return { type: 'task-retried', fields: thrown(end.retry.cause ?? end.retry) };
+      return { type: 'task-retried', fields: thrown(outcome.retry.cause ?? outcome.retry) };
     case 'rejected':
-      return { type: 'task-rejected', fields: { requeue: end.requeue } };
+      return { type: 'task-rejected', fields: { requeue: outcome.requeue } };
     case 'revoked':
-      return { type: 'task-revoked', fields: { terminated: true, signum: end.signum, expired: false } };
+      return { type: 'task-revoked', fields: { terminated: true, signum: outcome.signum, expired: false } };
     case 'lost':
     case 'abandoned': {
-      if (end.final !== true) return null;
-      const exception = `WorkerLostError(${saferepr(whyLost(end))})`;
+      if (outcome.final !== true) return null;
+      const exception = `WorkerLostError(${saferepr(lossReason(outcome))})`;
       return { type: 'task-failed', fields: { exception, traceback: null } };
     }
     case 'overran':
@@ -103,21 +102,21 @@ function newsOfEnd(end: Exclude<RunEnd, { kind: 'success' }>): News | null {
   }
 }
 
-function newsOfRefused(refused: Refused): (News & { readonly uuid: string }) | null {
-  switch (refused.kind) {
+function newsOfRejection(rejection: Rejection): (News & { readonly uuid: string }) | null {
+  switch (rejection.kind) {
     case 'expired':
     case 'revoked': {
-      const fields = { terminated: false, signum: null, expired: refused.kind === 'expired' };
-      return { type: 'task-revoked', uuid: refused.message.id, fields };
+      const fields = { terminated: false, signum: null, expired: rejection.kind === 'expired' };
+      return { type: 'task-revoked', uuid: rejection.message.id, fields };
     }
     case 'unknown': {
-      if (refused.until !== null) return null;
-      const exception = `NotRegistered(${saferepr(refused.message.task)})`;
-      return { type: 'task-failed', uuid: refused.message.id, fields: { exception, traceback: null } };
+      if (rejection.until !== null) return null;
+      const exception = `NotRegistered(${saferepr(rejection.message.task)})`;
+      return { type: 'task-failed', uuid: rejection.message.id, fields: { exception, traceback: null } };
     }
     case 'deadly': {
-      const exception = `WorkerLostError('${refused.strikes} workers died or lost their lease')`;
-      return { type: 'task-failed', uuid: refused.message.id, fields: { exception, traceback: null } };
+      const exception = `WorkerLostError('${rejection.strikes} workers died or lost their lease')`;
+      return { type: 'task-failed', uuid: rejection.message.id, fields: { exception, traceback: null } };
     }
     case 'early':
     case 'limited':

@@ -1,8 +1,8 @@
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
-import type { Refused } from './admit.ts';
-import type { RunEnd } from './execute.ts';
+import type { Rejection } from './admit.ts';
+import type { ExecutionOutcome } from './outcome.ts';
 import { OncePerMinute } from './unknown-task.ts';
 
 /** What the worker says of tasks: Celery's sentences, with the facts as fields. What nobody reads is not made. */
@@ -19,9 +19,15 @@ export class TaskLog {
   }
 
   /** `early`: it was acknowledged before it ran. */
-  ended(message: TaskMessage, end: RunEnd, runtimeMs: number, now: number, early: boolean): void {
-    if (end.kind === 'success' && !this.#says('info')) return;
-    this.#log(message, lineOfEnd(message, end, Math.round(runtimeMs) / 1000, now, early));
+  ended(
+    message: TaskMessage,
+    outcome: ExecutionOutcome,
+    runtimeMs: number,
+    now: number,
+    early: boolean,
+  ): void {
+    if (outcome.kind === 'success' && !this.#says('info')) return;
+    this.#log(message, lineOfOutcome(message, outcome, Math.round(runtimeMs) / 1000, now, early));
   }
 
   /** A run, or a refusal, that came to nothing. */
@@ -33,19 +39,20 @@ export class TaskLog {
     this.#log(message, { level: how === 'fenced' ? 'warn' : 'error', text: `${title(message)}: ${text}` });
   }
 
-  refused(delivery: Delivery, refused: Refused, now: number): void {
-    if (refused.kind === 'undecodable') {
-      const { reason, detail } = refused.refusal;
+  notRun(delivery: Delivery, rejection: Rejection, now: number): void {
+    if (rejection.kind === 'undecodable') {
+      const { reason, detail } = rejection.refusal;
       const about = { queue: delivery.queue, bytes: delivery.raw.length, reason };
       this.#logger.error(
         about,
         `a message in '${delivery.queue}' cannot be decoded (${detail}): moved to the dead letters`,
       );
     } else {
-      const line = lineOfRefused(refused);
+      const line = lineOfRejection(rejection);
       // Many messages of one unknown name are one piece of news.
-      const name = `${refused.message.task} ${line.level}`;
-      if (refused.kind !== 'unknown' || this.#mentioned.allows(name, now)) this.#log(refused.message, line);
+      const name = `${rejection.message.task} ${line.level}`;
+      if (rejection.kind !== 'unknown' || this.#mentioned.allows(name, now))
+        this.#log(rejection.message, line);
     }
   }
 
@@ -65,71 +72,81 @@ interface Line {
 }
 
 /** `runtime` in seconds. */
-function lineOfEnd(message: TaskMessage, end: RunEnd, runtime: number, now: number, early: boolean): Line {
+function lineOfOutcome(
+  message: TaskMessage,
+  outcome: ExecutionOutcome,
+  runtime: number,
+  now: number,
+  early: boolean,
+): Line {
   const task = title(message);
-  switch (end.kind) {
+  switch (outcome.kind) {
     case 'success':
       return { level: 'info', text: `${task} succeeded in ${runtime}s`, more: { runtime } };
     case 'failure': {
-      const { error, expected } = end;
+      const { error, expected } = outcome;
       const text = `${task} ${expected ? 'raised expected' : 'failed'} in ${runtime}s: ${error.name}: ${error.message}`;
       return { level: expected ? 'info' : 'error', text, more: { runtime, err: error } };
     }
     case 'retry': {
-      const seconds = Math.max(0, Math.round(end.retry.at.getTime() - now) / 1000);
-      const text = `${task} retry: Retry in ${seconds}s: ${end.retry.message}`;
+      const seconds = Math.max(0, Math.round(outcome.retry.at.getTime() - now) / 1000);
+      const text = `${task} retry: Retry in ${seconds}s: ${outcome.retry.message}`;
       return { level: 'info', text, more: { runtime, retries: message.retries } };
     }
     case 'ignored':
       return { level: 'info', text: `${task} ignored`, more: { runtime } };
     case 'replaced': {
-      const text = `${task} replaced by ${end.signature.task} in ${runtime}s`;
+      const text = `${task} replaced by ${outcome.signature.task} in ${runtime}s`;
       return { level: 'info', text, more: { runtime } };
     }
     case 'rejected': {
-      const then = end.requeue
+      const then = outcome.requeue
         ? 'its message goes back to the queue'
         : early
           ? 'it has failed; its message is gone, since it was acknowledged before it ran'
           : 'its message goes to the dead letters';
-      return { level: 'warn', text: `${task} rejected: ${end.reason}; ${then}`, more: { runtime } };
+      return { level: 'warn', text: `${task} rejected: ${outcome.reason}; ${then}`, more: { runtime } };
     }
     case 'revoked':
       return { level: 'warn', text: `${task} was revoked and ended after ${runtime}s`, more: { runtime } };
     case 'abandoned': {
-      const what = end.final === true ? 'has failed' : 'given back';
+      const what = outcome.final === true ? 'has failed' : 'given back';
       return { level: 'warn', text: `${task} ${what}: the worker shuts down`, more: { runtime } };
     }
     case 'overran': {
-      const text = `${task} exceeded its time limit of ${end.seconds}s; it will run again`;
+      const text = `${task} exceeded its time limit of ${outcome.seconds}s; it will run again`;
       return { level: 'error', text, more: { runtime } };
     }
     case 'lost': {
-      const then = end.final === true ? 'it has failed' : 'it will run again';
-      const text = `${task}: the process that ran it died (${end.reason}) after ${runtime}s; ${then}`;
+      const then = outcome.final === true ? 'it has failed' : 'it will run again';
+      const text = `${task}: the process that ran it died (${outcome.reason}) after ${runtime}s; ${then}`;
       return { level: 'error', text, more: { runtime } };
     }
   }
 }
 
-function lineOfRefused(refused: Exclude<Refused, { kind: 'undecodable' }>): Line {
-  const task = title(refused.message);
-  switch (refused.kind) {
+function lineOfRejection(rejection: Exclude<Rejection, { kind: 'undecodable' }>): Line {
+  const task = title(rejection.message);
+  switch (rejection.kind) {
     case 'finished':
       return { level: 'info', text: `${task} came back, but its result is recorded: not run again` };
     case 'early':
-      return { level: 'debug', text: `${task} is not due: back until ${refused.until.toISOString()}` };
+      return { level: 'debug', text: `${task} is not due: back until ${rejection.until.toISOString()}` };
     case 'revoked':
       return { level: 'info', text: `${task} was revoked: not run` };
     case 'expired':
-      return { level: 'info', text: `${task} expired: not run`, more: { expires: refused.message.expires } };
+      return {
+        level: 'info',
+        text: `${task} expired: not run`,
+        more: { expires: rejection.message.expires },
+      };
     case 'limited':
       return {
         level: 'debug',
-        text: `${task} waits for its limit: until ${refused.until.toISOString()}`,
+        text: `${task} waits for its limit: until ${rejection.until.toISOString()}`,
       };
     case 'deadly': {
-      const { strikes } = refused;
+      const { strikes } = rejection;
       return {
         level: 'error',
         text: `${task} was held by ${strikes} workers that died: moved to the dead letters`,
@@ -137,12 +154,12 @@ function lineOfRefused(refused: Exclude<Refused, { kind: 'undecodable' }>): Line
       };
     }
     case 'unknown': {
-      const said = `no task named '${refused.message.task}' is known to this worker`;
-      if (refused.until === null) return { level: 'error', text: `${said}: moved to the dead letters` };
+      const said = `no task named '${rejection.message.task}' is known to this worker`;
+      if (rejection.until === null) return { level: 'error', text: `${said}: moved to the dead letters` };
       return {
         level: 'warn',
         text: `${said}: put aside, so that a newer worker may take it`,
-        more: { until: refused.until },
+        more: { until: rejection.until },
       };
     }
   }

@@ -4,7 +4,7 @@ import type { ResultBackend } from '../stores/backend.ts';
 import { type CarriedLock, type Locks, readLock } from '../stores/locks.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Transport } from '../stores/transport.ts';
-import type { Ending } from './ending.ts';
+import type { SettlementPlan } from './settlement.ts';
 
 /** A task's lock. */
 export interface OwnLock {
@@ -22,8 +22,8 @@ export class UniqueLocks {
     this.#backend = backend;
   }
 
-  /** The lock that a delivery carries, if this ending is its task's. */
-  endedBy({ message }: Delivery, { action, publish }: Ending): OwnLock | null {
+  /** The lock that a delivery carries, if this settlement ends its task. */
+  endedBy({ message }: Delivery, { action, publish }: SettlementPlan): OwnLock | null {
     if (!message.ok) return null;
     const { headers } = message.value;
     const lock = readLock(headers);

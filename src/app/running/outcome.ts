@@ -3,7 +3,7 @@
 import type { RetryOptions } from '../../config/retry-options.ts';
 import type { WireSignature } from '../../protocol/message.ts';
 
-/** How a run ended. Settled in exactly one place, `worker/settle.ts`. */
+/** How a task's code ended. A worker knows more ends: `worker/outcome.ts`. */
 export type Outcome =
   | { readonly kind: 'success'; readonly value: unknown }
   | { readonly kind: 'failure'; readonly error: Error; readonly expected: boolean }

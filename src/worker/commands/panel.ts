@@ -7,13 +7,13 @@ import type { Json } from '../../protocol/message.ts';
 import type { Activity } from '../activity.ts';
 import type { Autoscaler } from '../autoscale.ts';
 import type { ClusterLimits } from '../cluster-limits.ts';
-import type { Limits } from '../execute.ts';
 import type { Heart } from '../heart.ts';
 import type { Pool } from '../pools/pool.ts';
 import type { Processor } from '../processor.ts';
 import type { PutAside } from '../put-aside.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';
+import type { Limits } from '../run.ts';
 import type { Slots } from '../slots.ts';
 import type { Sources } from '../sources.ts';
 

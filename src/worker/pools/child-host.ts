@@ -7,11 +7,12 @@ import { encodeEnvelope } from '../../protocol/envelope.ts';
 import { readProperties } from '../../protocol/properties.ts';
 import { encodeResult } from '../../protocol/result-codec.ts';
 import { encodeTask } from '../../protocol/task.ts';
+import type { ProcessLost } from '../outcome.ts';
 import { type AskedOf, answer } from './asks.ts';
 import { writeRefusal } from './child/calls.ts';
 import type { ChildData, FromChild, WrittenEnd } from './child/messages.ts';
 import { readChildren, readOutcome } from './child/written.ts';
-import type { Lost, PoolPlace } from './pool.ts';
+import type { PoolPlace } from './pool.ts';
 import type { Child, Spawn } from './spawn.ts';
 
 export interface ChildHostParts {
@@ -24,7 +25,7 @@ export interface ChildHostParts {
 
 interface Running {
   readonly context: RunContext;
-  readonly ended: Deferred<Outcome | Lost>;
+  readonly ended: Deferred<Outcome | ProcessLost>;
   readonly unlisten: () => void;
 }
 
@@ -78,9 +79,9 @@ export class ChildHost {
   }
 
   /** Runs one task; it runs no other meanwhile. Never rejects. */
-  run(context: RunContext): Promise<Outcome | Lost> {
+  run(context: RunContext): Promise<Outcome | ProcessLost> {
     const { request, signal } = context;
-    const ended = deferred<Outcome | Lost>();
+    const ended = deferred<Outcome | ProcessLost>();
     const abort = (): void => {
       const reason: unknown = signal.reason;
       const { name, message } = reason instanceof Error ? reason : new Error(String(reason));

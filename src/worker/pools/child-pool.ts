@@ -6,8 +6,9 @@ import type { AnyTask } from '../../app/task.ts';
 import { PoolError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { ProcessLost } from '../outcome.ts';
 import { ChildHost, type ChildHostParts } from './child-host.ts';
-import type { Lost, Pool, PoolPlace } from './pool.ts';
+import type { Pool, PoolPlace } from './pool.ts';
 
 export interface ChildPoolParts extends Omit<ChildHostParts, 'onExit'> {
   readonly name: 'processes' | 'threads';
@@ -54,7 +55,7 @@ export class ChildPool implements Pool {
     throw new PoolError(`the pool '${this.name}' cannot start: ${problem}`);
   }
 
-  async execute(_: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | Lost> {
+  async execute(_: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | ProcessLost> {
     const host = this.#free.pop() ?? (await new Promise<ChildHost>((take) => this.#waiting.push(take)));
     // It was ended while it waited for a child: its message is another's by now.
     if (!begin()) {

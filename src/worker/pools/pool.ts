@@ -3,13 +3,7 @@
 import type { Outcome } from '../../app/running/outcome.ts';
 import type { RunContext } from '../../app/running/run.ts';
 import type { AnyTask } from '../../app/task.ts';
-
-/** The process or thread that ran the task died of itself. */
-export interface Lost {
-  readonly kind: 'lost';
-  /** `signal 11 (SIGSEGV)`, `exit code 1`. */
-  readonly reason: string;
-}
+import type { ProcessLost } from '../outcome.ts';
 
 export interface Pool extends AsyncDisposable {
   /** `async`, `solo`, `threads`, `processes`. */
@@ -22,7 +16,7 @@ export interface Pool extends AsyncDisposable {
    * Runs the task's code and its classification. Never rejects: a failure is an outcome. `begin` is called when the code begins, which may
    * be later: a child may have to be started; false: the run was ended meanwhile, and is not to begin.
    */
-  execute(task: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | Lost>;
+  execute(task: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | ProcessLost>;
   /**
    * Ends the code of a run that was decided without it (its hard time limit, a cold shutdown), at once; or by the signal of this number,
    * which its code may hear and answer for a while, where there are signals.

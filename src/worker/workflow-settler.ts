@@ -1,4 +1,4 @@
-// Ending a task that is part of a workflow: what follows is made durable before, or together with, its acknowledgement, so that
+// Settling what is part of a workflow: what follows is made durable before, or together with, its acknowledgement, so that
 // after a crash on any line the message comes back, and the same is done again, with the same ids.
 
 import type { App } from '../app/app.ts';
@@ -13,12 +13,13 @@ import type { ResultBackend } from '../stores/backend.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication } from '../stores/transport.ts';
 import { type Ended, followOf, followOfMember } from '../workflow/follow.ts';
-import { ChordGatherer, type Gathered } from './chord-gatherer.ts';
-import type { Ending } from './ending.ts';
-import { FollowWriter, type Prepared } from './follow-writer.ts';
-import type { Settled, Settler } from './settle.ts';
+import { ChordCounter, type Counted } from './chord-counter.ts';
+import { type ContinuationPlan, ContinuationPlanner } from './continuation-planner.ts';
+import type { Decision } from './decider.ts';
+import type { SettlementPlan } from './settlement.ts';
+import type { Settled, Settler } from './settler.ts';
 
-export interface ConcludeParts {
+export interface WorkflowParts {
   readonly app: App;
   readonly settler: Settler;
   readonly backend: ResultBackend | null;
@@ -26,73 +27,79 @@ export interface ConcludeParts {
   readonly logger: Logger;
 }
 
-export class Concluder {
-  readonly #parts: ConcludeParts;
-  readonly #writer: FollowWriter;
-  readonly #chords: ChordGatherer;
+export class WorkflowSettler {
+  readonly #parts: WorkflowParts;
+  readonly #planner: ContinuationPlanner;
+  readonly #chords: ChordCounter;
 
-  constructor(parts: ConcludeParts) {
+  constructor(parts: WorkflowParts) {
     this.#parts = parts;
-    this.#writer = new FollowWriter(parts);
-    this.#chords = new ChordGatherer(parts, this.#writer);
+    this.#planner = new ContinuationPlanner(parts);
+    this.#chords = new ChordCounter(parts, this.#planner);
   }
 
   /**
    * Decides what follows and writes it down; null: the worker stops, or lost the task, before the store answered.
    * @throws WorkflowError, NotSerializableError and the like when it cannot be: then the task has failed.
    */
-  async prepare(message: TaskMessage, ended: Ended, lost: AbortSignal): Promise<Prepared | null> {
+  async prepare(message: TaskMessage, ended: Ended, lost: AbortSignal): Promise<ContinuationPlan | null> {
     const alone = followOfMember(message, ended);
     if (alone !== null) return { follow: alone, publications: none, children: none };
-    let prepared: Prepared | null = null;
+    let prepared: ContinuationPlan | null = null;
     const done = await this.#parts.settler.insist('read what follows a task', lost, async () => {
-      prepared = await this.#writer.write(
-        await followOf(message, ended, this.#writer.rules()),
+      prepared = await this.#planner.write(
+        await followOf(message, ended, this.#planner.rules()),
         message.priority,
       );
     });
     return done ? prepared : null;
   }
 
-  /**
-   * Ends the task. `early`: it was acknowledged before it ran. `write` is what the settler prepared of the ending's record.
-   */
-  async conclude(
+  /** Settles a delivery as decided. `early`: it was acknowledged before it ran. */
+  settle(delivery: Delivery, decision: Decision, early = false): Promise<Settled> {
+    const { plan, write, continuation } = decision;
+    if (continuation !== null) return this.#settleContinued(delivery, plan, continuation, write, early);
+    const { settler } = this.#parts;
+    return early ? settler.settleEarly(delivery, plan) : settler.settle(delivery, plan, write);
+  }
+
+  async #settleContinued(
     delivery: Delivery,
-    ending: Ending,
-    { follow, publications }: Prepared,
-    { write, early = false }: { readonly write?: StoreWrite | undefined; readonly early?: boolean } = {},
+    plan: SettlementPlan,
+    { follow, publications }: ContinuationPlan,
+    write: StoreWrite | undefined,
+    early: boolean,
   ): Promise<Settled> {
     const { app, settler, backend, logger } = this.#parts;
     const lost = early ? never : delivery.lost;
     // Its own record before those of what never runs for it: who hears of their failure looks there for the reason.
     const apart = !early && !settler.together;
-    const isKept = apart && ending.action.kind === 'ack';
+    const isKept = apart && plan.action.kind === 'ack';
     if (isKept) {
-      const kept = await settler.keep(delivery, ending.record);
+      const kept = await settler.keep(delivery, plan.record);
       if (kept !== 'settled') return kept;
     }
     if (!early && (await this.#chords.isOneOfMany(follow)))
-      return settler.settle(delivery, isKept ? { ...ending, record: null } : ending, write);
+      return settler.settle(delivery, isKept ? { ...plan, record: null } : plan, write);
     const ready = await settler.insist('store what follows a task', lost, () =>
-      this.#writer.makeReady(follow),
+      this.#planner.makeReady(follow),
     );
     if (!ready) return gaveUp(lost);
-    const gathered = await this.#chords.gather(follow, lost);
-    if (gathered === null) return gaveUp(lost);
+    const counted = await this.#chords.count(follow, lost);
+    if (counted === null) return gaveUp(lost);
     // Before the settlement: if the process dies in one, the task comes back, and its error callbacks are called again.
-    for (const call of gathered.errbacks) await callErrback(app, call, { signal: lost, logger });
-    const next = { ...gathered, publications: marked([...publications, ...gathered.publications], delivery) };
-    if (early) return this.#endEarly(delivery, ending, next);
+    for (const call of counted.errbacks) await callErrback(app, call, { signal: lost, logger });
+    const next = { ...counted, publications: marked([...publications, ...counted.publications], delivery) };
+    if (early) return this.#endEarly(delivery, plan, next);
     return apart || backend === null
-      ? this.#endApart(delivery, ending, next)
-      : this.#endTogether(delivery, ending, next, backend, write);
+      ? this.#endApart(delivery, plan, next)
+      : this.#endTogether(delivery, plan, next, backend, write);
   }
 
   /** Of what was acknowledged before it ran. */
-  async #endEarly(delivery: Delivery, ending: Ending, next: Gathered): Promise<Settled> {
+  async #endEarly(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<Settled> {
     const { publications, records, complete } = next;
-    const kept = await this.#parts.settler.settleEarly(delivery, ending, publications.map(withoutWrite));
+    const kept = await this.#parts.settler.settleEarly(delivery, plan, publications.map(withoutWrite));
     if (kept !== 'settled') return kept;
     if (!(await this.#keepAll(records, never))) return 'gave-up';
     this.tell(publications);
@@ -103,23 +110,23 @@ export class Concluder {
    * In two stores: the result (kept before, of what is acknowledged), then what follows, then the end of the chord, then the
    * acknowledgement. That a result of a dead letter is there does not say that it was buried: it comes after all that would be done again.
    */
-  async #endApart(delivery: Delivery, ending: Ending, next: Gathered): Promise<Settled> {
+  async #endApart(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<Settled> {
     const { settler } = this.#parts;
     const { publications, records, complete } = next;
     if (!(await settler.publish(publications, delivery.lost))) return gaveUp(delivery.lost);
     this.tell(publications);
-    const kept = ending.action.kind === 'ack' ? 'settled' : await settler.keep(delivery, ending.record);
+    const kept = plan.action.kind === 'ack' ? 'settled' : await settler.keep(delivery, plan.record);
     if (kept !== 'settled') return kept;
     if (!(await this.#keepAll(records, delivery.lost))) return gaveUp(delivery.lost);
     await this.#chords.finish(complete, 'settled');
-    return settler.settle(delivery, { ...ending, record: null });
+    return settler.settle(delivery, { ...plan, record: null });
   }
 
   /** In one store records, end of the chord and body are one settlement: who has lost the lease writes none of them. */
   async #endTogether(
     delivery: Delivery,
-    ending: Ending,
-    next: Gathered,
+    plan: SettlementPlan,
+    next: Counted,
     backend: ResultBackend,
     write: StoreWrite | undefined,
   ): Promise<Settled> {
@@ -127,15 +134,15 @@ export class Concluder {
     const { publications, records, complete } = next;
     const { lost } = delivery;
     if (!(await this.#keepAll(records.slice(0, -mostTogether), lost))) return gaveUp(lost);
-    const written = writeOfAll(backend, ending.record, write, records.slice(-mostTogether));
-    const isAck = ending.action.kind === 'ack';
+    const written = writeOfAll(backend, plan.record, write, records.slice(-mostTogether));
+    const isAck = plan.action.kind === 'ack';
     // Nothing can be sent with a dead letter.
     if (!isAck && !(await settler.publish(publications, lost))) return gaveUp(lost);
     const [first] = complete;
     const ends =
       isAck && first !== undefined ? backend.chords?.writeOfDone(first.groupId, written) : undefined;
     const following = isAck ? publications : none;
-    const settled = await settler.settle(delivery, ending, ends ?? written, following);
+    const settled = await settler.settle(delivery, plan, ends ?? written, following);
     if (settled !== 'settled') return settled;
     this.tell(publications);
     return this.#chords.finish(complete, settled, ends === undefined ? undefined : first);

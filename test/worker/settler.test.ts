@@ -4,9 +4,9 @@ import type { Backoff } from '../../src/lib/backoff.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { Publication } from '../../src/stores/transport.ts';
-import { ackOnly, type Ending } from '../../src/worker/ending.ts';
 import { Patience } from '../../src/worker/patience.ts';
-import { Settler } from '../../src/worker/settle.ts';
+import { ackOnly, type SettlementPlan } from '../../src/worker/settlement.ts';
+import { Settler } from '../../src/worker/settler.ts';
 import { FakeClock, turn } from './fake-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -21,8 +21,8 @@ const record: ResultRecord = {
 };
 // What is in it is the sender's business.
 const publication = { id: 'a', queue: 'celery', message: {}, eta: null } as unknown as Publication;
-const success: Ending = { action: { kind: 'ack' }, record, publish: null };
-const retry: Ending = {
+const success: SettlementPlan = { action: { kind: 'ack' }, record, publish: null };
+const retry: SettlementPlan = {
   action: { kind: 'ack' },
   record: { ...record, status: 'RETRY' },
   publish: publication,
@@ -35,7 +35,8 @@ function bench(together: boolean, resultBackoff?: Backoff) {
   const log = new MemoryLog();
   const patience = new Patience(clock, log);
   const settler = new Settler(store.transport, store.backend, patience, resultBackoff);
-  const settle = (ending: Ending) => settler.settle(store.delivery(), ending, settler.prepare(ending));
+  const settle = (ending: SettlementPlan) =>
+    settler.settle(store.delivery(), ending, settler.prepare(ending));
   return { store, clock, log, patience, settler, settle };
 }
 

@@ -8,28 +8,11 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultTuple, TaskState } from '../protocol/result-meta.ts';
-import type { Lost, Pool } from './pools/pool.ts';
+import type { Delivery } from '../stores/transport.ts';
+import type { ExecutionOutcome, ProcessLost } from './outcome.ts';
+import type { Pool } from './pools/pool.ts';
 import { ignoresResult, type Subject } from './records.ts';
 import { TaskLogger } from './task-logger.ts';
-
-/** It was ended because its task was revoked (`terminate`). */
-export interface Terminated {
-  readonly kind: 'revoked';
-  /** The number of the signal that was asked for. */
-  readonly signum: number | null;
-}
-
-/**
- * How a run ended; `abandoned`: the worker shut down cold; `lost`: the process that ran it died; after both the message goes back, unless
- * it is `final`. `overran`: it exceeded its time limit, and runs again. `buried`: why the message of a failed one goes to the dead letters.
- */
-export type RunEnd =
-  | Exclude<Outcome, { kind: 'failure' }>
-  | (Extract<Outcome, { kind: 'failure' }> & { readonly buried?: string })
-  | (Lost & { readonly final?: boolean })
-  | Terminated
-  | { readonly kind: 'overran'; readonly seconds: number }
-  | { readonly kind: 'abandoned'; readonly final?: boolean };
 
 /** In seconds; `null` = none. */
 export interface Limits {
@@ -52,9 +35,11 @@ export interface RunParts {
 export class Run implements RunContext, Subject {
   readonly task: AnyTask;
   readonly request: TaskRequest;
+  readonly delivery: Delivery;
+  /** Its message is acknowledged before it runs. */
+  readonly early: boolean;
   readonly #parts: RunParts;
-  readonly #lost: () => AbortSignal;
-  #end: ((end: RunEnd) => void) | null = null;
+  #end: ((outcome: ExecutionOutcome) => void) | null = null;
   #ended = false;
   #interrupted = false;
   #updates: Promise<void> | null = null;
@@ -64,16 +49,16 @@ export class Run implements RunContext, Subject {
   #abortReason: Error | null = null;
   #logger: Logger | null = null;
 
-  /** `lost` is asked for the lease's signal when the task asks for its own. */
-  constructor(task: AnyTask, request: TaskRequest, lost: () => AbortSignal, parts: RunParts) {
+  constructor(task: AnyTask, request: TaskRequest, delivery: Delivery, parts: RunParts) {
     this.task = task;
     this.request = request;
-    this.#lost = lost;
+    this.delivery = delivery;
+    this.early = !task.options.acksLate || delivery.isBroadcast === true;
     this.#parts = parts;
   }
 
   /** Runs the task once. Resolves with the first of: the task's own outcome, its hard time limit, {@link interrupt}. */
-  execute(limits: Limits): Promise<RunEnd> {
+  execute(limits: Limits): Promise<ExecutionOutcome> {
     return new Promise((resolve) => {
       this.#end = resolve;
       // What a task waits for a child of its pool is not its own time.
@@ -87,12 +72,12 @@ export class Run implements RunContext, Subject {
   }
 
   /** Decides the run from outside: its code is asked to stop by its signal, and what it still returns is discarded. */
-  interrupt(reason: Error, end: RunEnd): void {
+  interrupt(reason: Error, outcome: ExecutionOutcome): void {
     if (this.#ended) return;
     this.#interrupted = true;
-    this.#decide(end);
+    this.#decide(outcome);
     this.#abortWith(reason);
-    if (!this.#parts.pool.terminate(this, end.kind === 'revoked' ? end.signum : null)) {
+    if (!this.#parts.pool.terminate(this, outcome.kind === 'revoked' ? outcome.signum : null)) {
       this.logger.warn(
         { reason: reason.message },
         'the run was ended, but its code may still be running: this pool can only ask it to stop, by its signal',
@@ -157,15 +142,15 @@ export class Run implements RunContext, Subject {
     return this.#interrupted;
   }
 
-  #finish(outcome: Outcome | Lost): void {
+  #finish(outcome: Outcome | ProcessLost): void {
     if (!this.#ended) this.#decide(outcome);
     else this.logger.debug({ outcome: outcome.kind }, 'the task returned after its run was ended: discarded');
   }
 
-  #decide(end: RunEnd): void {
+  #decide(outcome: ExecutionOutcome): void {
     this.#ended = true;
     this.#limits?.abort();
-    this.#end?.(end);
+    this.#end?.(outcome);
   }
 
   #abortWith(reason: Error): void {
@@ -174,7 +159,7 @@ export class Run implements RunContext, Subject {
   }
 
   #watchLease(): void {
-    const lost = this.#lost();
+    const { lost } = this.delivery;
     const abort = (): void =>
       this.#abortWith(lost.reason instanceof Error ? lost.reason : new LeaseLostError());
     if (lost.aborted) abort();

@@ -10,8 +10,9 @@ import {
   WorkerShutdown,
 } from '../../src/errors.ts';
 import { type Deferred, deferred } from '../../src/lib/deferred.ts';
-import { type Limits, Run } from '../../src/worker/execute.ts';
+import { type Limits, Run } from '../../src/worker/run.ts';
 import { FakeClock, turn } from './fake-clock.ts';
+import { FakeStore } from './fake-store.ts';
 import { MemoryLog } from './memory-log.ts';
 import { someMessage } from './some-message.ts';
 
@@ -34,7 +35,7 @@ function bench() {
     hostname: 'celery@here',
     isEager: false,
   });
-  const run = new Run(task, request, () => lease.signal, {
+  const run = new Run(task, request, new FakeStore({ together: true }).delivery({ lost: lease.signal }), {
     pool: {
       execute: (_, given, begin) => {
         begin();

@@ -1,12 +1,12 @@
-// Making an ending durable: the one place where deliveries are settled.
+// Making a settlement durable: the one place where deliveries are settled.
 import type { Backoff } from '../lib/backoff.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend } from '../stores/backend.ts';
 import { publishAll, tellBroadcasts } from '../stores/publish-all.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../stores/transport.ts';
-import type { Ending } from './ending.ts';
 import { type Patience, storeBackoff } from './patience.ts';
+import type { SettlementPlan } from './settlement.ts';
 import { type OwnLock, UniqueLocks } from './unique.ts';
 
 /** `fenced`: the lease had passed to another, nothing counts. `gave-up`: the worker stops and the store still refuses. */
@@ -43,7 +43,7 @@ export class Settler {
    * The record's write, as far as it travels with the settlement.
    * @throws NotSerializableError when the record has no form on the wire.
    */
-  prepare({ record }: Ending): StoreWrite | undefined {
+  prepare({ record }: SettlementPlan): StoreWrite | undefined {
     if (record === null || this.#backend === null) return undefined;
     // Made for a backend elsewhere, too: that is what finds a value that cannot be stored before anything is done.
     const write = this.#backend.writeOf(record);
@@ -56,19 +56,19 @@ export class Settler {
    */
   async settle(
     delivery: Delivery,
-    ending: Ending,
+    plan: SettlementPlan,
     write?: StoreWrite,
     following: readonly Publication[] = none,
   ): Promise<Settled> {
-    if (write === undefined && ending.record !== null) {
+    if (write === undefined && plan.record !== null) {
       // Result before ack: a crash in between leaves a finished task that comes back and is not run again; never a lost one.
-      const kept = await this.keep(delivery, ending.record);
+      const kept = await this.keep(delivery, plan.record);
       if (kept !== 'settled') return kept;
     }
-    const lock = this.unique.endedBy(delivery, ending);
+    const lock = this.unique.endedBy(delivery, plan);
     const released = lock === null ? { write } : await this.#release(lock, delivery, write);
     if (released === null) return gaveUp(delivery);
-    let settlement = toSettlement(ending, released.write, following);
+    let settlement = toSettlement(plan, released.write, following);
     if (settlement.kind === 'ack' && settlement.publish?.some(({ broadcast }) => broadcast !== undefined)) {
       // Before the acknowledgement, since it cannot travel with it.
       const { publish } = settlement;
@@ -107,7 +107,7 @@ export class Settler {
   /** What is left to write of a task that was acknowledged before it ran. */
   async settleEarly(
     delivery: Delivery,
-    { record, publish }: Ending,
+    { record, publish }: SettlementPlan,
     following: readonly Publication[] = none,
   ): Promise<Settled> {
     const backend = this.#backend;
@@ -192,7 +192,7 @@ function gaveUp(delivery: Delivery): Settled {
 }
 
 function toSettlement(
-  { action, publish: again }: Ending,
+  { action, publish: again }: SettlementPlan,
   write: StoreWrite | undefined,
   following: readonly Publication[],
 ): Settlement {

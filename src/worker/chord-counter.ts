@@ -14,12 +14,12 @@ import {
   failBody,
   type MemberEnd,
 } from '../workflow/follow.ts';
-import type { ConcludeParts } from './conclude.ts';
-import type { FollowWriter, Prepared } from './follow-writer.ts';
-import type { Settled } from './settle.ts';
+import type { ContinuationPlan, ContinuationPlanner } from './continuation-planner.ts';
+import type { Settled } from './settler.ts';
+import type { WorkflowParts } from './workflow-settler.ts';
 
-/** What has come together while chords were gathered. */
-export interface Gathered {
+/** What has come together while chords were counted. */
+export interface Counted {
   readonly publications: readonly Publication[];
   readonly errbacks: readonly ErrbackCall[];
   /** Of what never runs: to be written after the record of what is the reason. */
@@ -34,13 +34,13 @@ export interface Complete {
   readonly stored: string | null;
 }
 
-export class ChordGatherer {
-  readonly #parts: ConcludeParts;
-  readonly #writer: FollowWriter;
+export class ChordCounter {
+  readonly #parts: WorkflowParts;
+  readonly #planner: ContinuationPlanner;
 
-  constructor(parts: ConcludeParts, writer: FollowWriter) {
+  constructor(parts: WorkflowParts, planner: ContinuationPlanner) {
     this.#parts = parts;
-    this.#writer = writer;
+    this.#planner = planner;
   }
 
   /** Adds the end to its chord; true if nothing follows from it. What fails here is done anew, with patience. */
@@ -57,7 +57,7 @@ export class ChordGatherer {
   }
 
   /** Tells chords of their members, and follows those that are complete with it; null: given up. */
-  async gather(follow: Follow, lost: AbortSignal): Promise<Gathered | null> {
+  async count(follow: Follow, lost: AbortSignal): Promise<Counted | null> {
     const { settler, backend } = this.#parts;
     const { errbacks, records, members, unlocked } = follow;
     const nothing = () => ({
@@ -66,40 +66,44 @@ export class ChordGatherer {
       records: [] as ResultRecord[],
       complete: (unlocked === undefined ? [] : [{ groupId: unlocked, stored: null }]) as Complete[],
     });
-    let gathered = nothing();
-    if (records.length === 0 && members.length === 0) return gathered;
+    let counted = nothing();
+    if (records.length === 0 && members.length === 0) return counted;
     if (backend === null) {
       this.#parts.logger.error(
         {},
         'a task of a workflow has ended, and there is no result backend to note it',
       );
-      return gathered;
+      return counted;
     }
     const done = await settler.insist('note the end of a part of a workflow', lost, async () => {
-      gathered = nothing();
+      counted = nothing();
       let open: readonly Follow[] = [follow];
       while (open.length > 0) {
         const next: Follow[] = [];
-        for (const { records } of open) gathered.records.push(...records);
+        for (const { records } of open) counted.records.push(...records);
         const members = open.flatMap((each) => each.members);
         const followed = await Promise.all(
-          members.map((member) => this.#add(backend, member, gathered.complete)),
+          members.map((member) => this.#add(backend, member, counted.complete)),
         );
         for (const prepared of followed) {
           if (prepared === null) continue;
-          gathered.publications.push(...prepared.publications);
-          gathered.errbacks.push(...prepared.follow.errbacks);
-          await this.#writer.makeReady(prepared.follow);
+          counted.publications.push(...prepared.publications);
+          counted.errbacks.push(...prepared.follow.errbacks);
+          await this.#planner.makeReady(prepared.follow);
           next.push(prepared.follow);
         }
         open = next;
       }
     });
-    return done ? gathered : null;
+    return done ? counted : null;
   }
 
   /** What follows the chord of this member, if it is complete with it. */
-  async #add(backend: ResultBackend, member: MemberEnd, complete: Complete[]): Promise<Prepared | null> {
+  async #add(
+    backend: ResultBackend,
+    member: MemberEnd,
+    complete: Complete[],
+  ): Promise<ContinuationPlan | null> {
     const { chords } = backend;
     const { groupId } = member.place;
     if (chords === undefined) {
@@ -115,7 +119,7 @@ export class ChordGatherer {
     try {
       const shape = await backend.groups?.get(groupId);
       const values = shape === undefined ? undefined : nestedValues(shape, parts);
-      return await this.#writer.write(await afterChord(member, parts, this.#writer.rules(), values));
+      return await this.#planner.write(await afterChord(member, parts, this.#planner.rules(), values));
     } catch (error) {
       if (isPassing(error)) throw error;
       return this.#failed(member, error);
@@ -123,11 +127,11 @@ export class ChordGatherer {
   }
 
   /** The body cannot be sent, and never will be. */
-  async #failed(member: MemberEnd, error: unknown): Promise<Prepared> {
+  async #failed(member: MemberEnd, error: unknown): Promise<ContinuationPlan> {
     const said = `Callback error: ${error instanceof Error ? `${error.name}(${error.message})` : String(error)}`;
     this.#parts.logger.error({ err: error, group_id: member.place.groupId }, `a chord failed: ${said}`);
-    const follow = await failBody(member.body, member.rootId, chordError(said), this.#writer.rules());
-    return this.#writer.write(follow);
+    const follow = await failBody(member.body, member.rootId, chordError(said), this.#planner.rules());
+    return this.#planner.write(follow);
   }
 
   /**

@@ -13,21 +13,21 @@ import { keepsRecords } from '../workflow/plan-here.ts';
 import { publicationsOfPlan } from '../workflow/planned-calls.ts';
 import { resultOf } from '../workflow/result-of.ts';
 import { prepareStores } from '../workflow/send-workflow.ts';
-import type { ConcludeParts } from './conclude.ts';
+import type { WorkflowParts } from './workflow-settler.ts';
 
 /** What follows a task, written down. */
-export interface Prepared {
+export interface ContinuationPlan {
   readonly follow: Follow;
   readonly publications: readonly Publication[];
   /** Of the results of what is started, for the task's own record. */
   readonly children: readonly ResultTuple[];
 }
 
-export class FollowWriter {
-  readonly #parts: ConcludeParts;
+export class ContinuationPlanner {
+  readonly #parts: WorkflowParts;
   readonly #rules: Omit<FollowRules, 'now'>;
 
-  constructor(parts: ConcludeParts) {
+  constructor(parts: WorkflowParts) {
     this.#parts = parts;
     this.#rules = {
       load: (id) => this.#load(id),
@@ -53,7 +53,7 @@ export class FollowWriter {
    * @param parentPriority of the task that it follows; null: it follows several.
    * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
    */
-  async write(follow: Follow, parentPriority: number | null = null): Promise<Prepared> {
+  async write(follow: Follow, parentPriority: number | null = null): Promise<ContinuationPlan> {
     const { app } = this.#parts;
     const publications: Publication[] = [];
     for (const { from, plan } of follow.starts) {

@@ -1,0 +1,84 @@
+// Messages that are not run: settled as decided, and told to who listens.
+import type { App } from '../app/app.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { Delivery } from '../stores/transport.ts';
+import type { Rejection } from './admit.ts';
+import { type Decider, readableId } from './decider.ts';
+import type { Settler } from './settler.ts';
+import type { TaskEvents } from './task-events.ts';
+import type { TaskLog } from './task-log.ts';
+import type { WorkflowSettler } from './workflow-settler.ts';
+
+export interface RejectionParts {
+  readonly app: App;
+  readonly settler: Settler;
+  readonly workflows: WorkflowSettler;
+  readonly decider: Decider;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly log: TaskLog;
+  readonly events: TaskEvents;
+}
+
+export class Rejections {
+  readonly #parts: RejectionParts;
+
+  constructor(parts: RejectionParts) {
+    this.#parts = parts;
+  }
+
+  /** Settles a message that was not admitted. */
+  async reject(delivery: Delivery, rejection: Rejection): Promise<void> {
+    const { decider, workflows, log, events, clock } = this.#parts;
+    const decision = await decider.ofRejection(delivery, rejection);
+    const settled = decision === null ? 'gave-up' : await workflows.settle(delivery, decision);
+    if (settled === 'settled') {
+      log.notRun(delivery, rejection, clock.now());
+      if (events.on) events.notRun(rejection, delivery.redelivered);
+      await this.#signal(delivery, rejection);
+    } else if (rejection.kind !== 'undecodable') {
+      log.unsettled(rejection.message, settled);
+    }
+  }
+
+  /**
+   * The worker itself failed on this message: to the dead letters, since it would do so again; without a record of it, if
+   * that is what cannot be written. If that fails, too, the message stays with its lease and comes back. Never rejects.
+   */
+  async fault(delivery: Delivery, error: unknown, message: TaskMessage | null = null): Promise<void> {
+    const { settler, decider, workflows, logger } = this.#parts;
+    try {
+      const about = { err: error, queue: delivery.queue, task_id: readableId(delivery) };
+      logger.error(about, `the worker failed to handle a message: ${String(error)}`);
+      const plan = decider.planOfFault(delivery, error);
+      try {
+        const decision = await decider.ofFault(delivery, plan, message);
+        if (decision !== null) await workflows.settle(delivery, decision);
+      } catch {
+        await settler.settle(delivery, { ...plan, record: null });
+      }
+    } catch {
+      // It was settled before it failed, or it cannot be: nothing more can be done here.
+    }
+  }
+
+  async #signal(delivery: Delivery, rejection: Rejection): Promise<void> {
+    const { app, logger } = this.#parts;
+    const { taskRejected, taskRevoked, taskUnknown } = app.signals;
+    switch (rejection.kind) {
+      case 'undecodable':
+        return taskRejected.send(
+          { id: readableId(delivery), queue: delivery.queue, reason: rejection.refusal.detail },
+          logger,
+        );
+      case 'expired':
+      case 'revoked':
+        return taskRevoked.send({ message: rejection.message, reason: rejection.kind }, logger);
+      case 'unknown':
+        if (rejection.until === null)
+          await taskUnknown.send({ name: rejection.message.task, id: rejection.message.id }, logger);
+    }
+  }
+}

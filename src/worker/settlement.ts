@@ -1,0 +1,159 @@
+// What is to be written when a delivery is over: decided here from what happened, done in `settler.ts`.
+import type { Retry } from '../app/running/outcome.ts';
+import type { ResolvedTaskOptions } from '../app/task-options.ts';
+import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { DeadReason, Delivery, Publication } from '../stores/transport.ts';
+import type { Rejection } from './admit.ts';
+import { deadLetterReason, type ExecutionOutcome, lossReason } from './outcome.ts';
+import type { Records, Subject } from './records.ts';
+import { notRegistered, rejectedBecause, revokedBecause, undecodable, workerLost } from './records.ts';
+
+/** What is written when a delivery is over: a record, a message, and what becomes of the delivery itself. */
+export interface SettlementPlan {
+  readonly action:
+    | { readonly kind: 'ack' }
+    | {
+        readonly kind: 'release';
+        readonly until: Date | null;
+        readonly parked: boolean;
+        readonly struck?: boolean;
+      }
+    | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
+  readonly record: ResultRecord | null;
+  /** The same task once more: a retry, or as it came. */
+  readonly publish: Publication | null;
+}
+
+export const ackOnly: SettlementPlan = { action: { kind: 'ack' }, record: null, publish: null };
+export const toFront: SettlementPlan = {
+  action: { kind: 'release', until: null, parked: false },
+  record: null,
+  publish: null,
+};
+
+/** It runs again, alone; what kills again and again goes to the dead letters. */
+const struck: SettlementPlan = {
+  ...toFront,
+  action: { kind: 'release', until: null, parked: false, struck: true },
+};
+
+/** A run that has ended. */
+export interface EndedRun extends Subject {
+  readonly delivery: Delivery;
+  /** It was acknowledged before it ran. */
+  readonly early: boolean;
+  readonly task: { readonly options: Pick<ResolvedTaskOptions, 'acksOnFailure'> };
+}
+
+/** How a task is sent once more. */
+export interface Again {
+  /** As its retry says. @throws NotSerializableError, PayloadTooLargeError, ConfigError */
+  retried(run: EndedRun, retry: Retry): Publication;
+  /** As it came, behind all that waits. */
+  requeued(run: EndedRun): Publication;
+}
+
+/** What is to be written after a run that ended so. @throws what `again` throws */
+export function settlementOf(
+  outcome: ExecutionOutcome,
+  run: EndedRun,
+  records: Records,
+  again: Again,
+): SettlementPlan {
+  switch (outcome.kind) {
+    case 'success':
+      return ack(records.success(run, outcome.value));
+    case 'failure': {
+      const record = records.thrown(run, 'FAILURE', outcome.error);
+      const reason = deadLetterReason(outcome, run.task.options, run.early);
+      return reason === null ? ack(record) : dead('failed', reason, record);
+    }
+    case 'retry': {
+      const { retry } = outcome;
+      const record = records.thrown(run, 'RETRY', retry.cause ?? retry);
+      return { action: { kind: 'ack' }, record, publish: again.retried(run, retry) };
+    }
+    case 'ignored':
+    case 'replaced': // what takes its place has its id, and will write its record
+      return ackOnly;
+    case 'rejected': {
+      // To the back, as in Celery: at the front it would be the next, again and again, and let nothing else through.
+      if (outcome.requeue) return { action: { kind: 'ack' }, record: null, publish: again.requeued(run) };
+      const { reason } = outcome;
+      return dead('rejected', reason, records.exception(run, 'FAILURE', rejectedBecause(reason)));
+    }
+    case 'revoked':
+      return ack(records.exception(run, 'REVOKED', revokedBecause('terminated')));
+    case 'abandoned':
+    case 'lost':
+      // One that nobody will run again has failed.
+      if (outcome.final === true)
+        return ack(records.exception(run, 'FAILURE', workerLost(lossReason(outcome))));
+      return outcome.kind === 'lost' ? struck : toFront;
+    case 'overran':
+      return struck;
+  }
+}
+
+/** Of a message that may not run, or not now. */
+export function settlementOfRejection(
+  rejection: Exclude<Rejection, { kind: 'undecodable' }>,
+  subject: Subject,
+  records: Records,
+): SettlementPlan {
+  switch (rejection.kind) {
+    case 'finished':
+      return ackOnly;
+    case 'early':
+    case 'limited':
+      return release(rejection.until, false);
+    case 'expired':
+    case 'revoked':
+      return ack(records.exception(subject, 'REVOKED', revokedBecause(rejection.kind)));
+    case 'deadly': {
+      const said = diedHolding(rejection.strikes);
+      return dead('max-deliveries', said, records.exception(subject, 'FAILURE', workerLost(said)));
+    }
+    case 'unknown': {
+      if (rejection.until !== null) return release(rejection.until, true);
+      const { task } = subject.message;
+      const record = records.exception(subject, 'FAILURE', notRegistered(task));
+      return dead('unknown-task', `no worker knew a task named '${task}'`, record);
+    }
+  }
+}
+
+/** Of bytes that are no message; `taskId` if it could be read, and its result is wanted. */
+export function settlementOfUndecodable(
+  detail: string,
+  taskId: string | null,
+  records: Records,
+): SettlementPlan {
+  return dead(
+    'undecodable',
+    detail,
+    taskId === null ? null : records.bareFailure(taskId, undecodable(detail)),
+  );
+}
+
+/** Of a message that the worker itself failed on: kept for people to look at, not tried for ever. */
+export function settlementOfFault(error: unknown, taskId: string | null, records: Records): SettlementPlan {
+  const said = `the worker failed to handle it: ${String(error)}`;
+  return dead('rejected', said, taskId === null ? null : records.bareFailure(taskId, workerLost(said)));
+}
+
+export function diedHolding(strikes: number): string {
+  return `${strikes} workers died or lost their lease while they held it`;
+}
+
+function ack(record: ResultRecord | null): SettlementPlan {
+  return { action: { kind: 'ack' }, record, publish: null };
+}
+
+function release(until: Date, parked: boolean): SettlementPlan {
+  return { action: { kind: 'release', until, parked }, record: null, publish: null };
+}
+
+function dead(reason: DeadReason, detail: string, record: ResultRecord | null): SettlementPlan {
+  return { action: { kind: 'dead', reason, detail }, record, publish: null };
+}
