@@ -14,7 +14,7 @@ import type { ResolvedWorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
 import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
-import { Processor } from './processor.ts';
+import { Processor } from './process.ts';
 import { Records } from './records.ts';
 import { Settler } from './settler.ts';
 import type { ShutdownParts } from './shutdown.ts';
@@ -103,7 +103,7 @@ export async function assemble(
     clock,
     logger,
   });
-  source.watch(() => processor.inHand);
+  source.watch(() => processor.active.inHand);
   const loop = new ClaimLoop({ source, slots, processor, clock, logger, onLost });
   const ear = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
   const scaler = autoscale && new Autoscaler({ ...autoscale, slots, clock, logger, resize });

@@ -11,7 +11,7 @@ import { encodeEnvelope } from '../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Broadcast, Delivery, Settlement, Transport } from '../stores/transport.ts';
 import { storeBackoff } from './patience.ts';
-import type { Processor } from './processor.ts';
+import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
 export interface BroadcastsParts {

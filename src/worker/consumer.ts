@@ -6,7 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Consumer, Delivery } from '../stores/transport.ts';
 import { storeBackoff } from './patience.ts';
-import type { Processor } from './processor.ts';
+import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
 export interface ClaimLoopParts {

@@ -4,7 +4,7 @@ import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
 import { type Ended, type Failure, hasFollowers } from '../workflow/follow.ts';
-import type { Rejection } from './admit.ts';
+import type { Rejection } from './admission/admission.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
 import { notRegistered, rejectedBecause, revokedBecause, workerLost } from './records.ts';
 import { diedHolding } from './settlement.ts';

@@ -7,7 +7,7 @@ import { retryMessage, scaleOf, toPublication } from '../sending/sender.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication } from '../stores/transport.ts';
 import type { Ended } from '../workflow/follow.ts';
-import type { Rejection } from './admit.ts';
+import type { Rejection } from './admission/admission.ts';
 import { continuationOf, continuationOfFault, continuationOfRejection, mayContinue } from './continuation.ts';
 import type { ContinuationPlan } from './continuation-planner.ts';
 import { type ExecutionOutcome, failureOf } from './outcome.ts';

@@ -13,7 +13,7 @@ import type { Panel } from './commands/panel.ts';
 import { RemoteControl } from './commands/remote-control.ts';
 import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
-import type { Processor } from './processor.ts';
+import type { Processor } from './process.ts';
 import { PutAside } from './put-aside.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
@@ -82,7 +82,7 @@ export class Operations {
     };
     const { app } = parts;
     this.putAside = new PutAside({ app, transport, events: this.rules.events, clock });
-    const active = (): number => this.#processor?.running.size ?? 0;
+    const active = (): number => this.#processor?.active.running.size ?? 0;
     this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
   }
 

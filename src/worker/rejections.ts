@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
-import type { Rejection } from './admit.ts';
+import type { Left, Rejection } from './admission/admission.ts';
 import { type Decider, readableId } from './decider.ts';
 import type { Settler } from './settler.ts';
 import type { TaskEvents } from './task-events.ts';
@@ -30,8 +30,12 @@ export class Rejections {
   }
 
   /** Settles a message that was not admitted. */
-  async reject(delivery: Delivery, rejection: Rejection): Promise<void> {
+  async reject(delivery: Delivery, rejection: Rejection | Left): Promise<void> {
     const { decider, workflows, log, events, clock } = this.#parts;
+    if (rejection.kind === 'left') {
+      if (rejection.why === 'fenced') log.unsettled(rejection.message, 'fenced');
+      return;
+    }
     const decision = await decider.ofRejection(delivery, rejection);
     const settled = decision === null ? 'gave-up' : await workflows.settle(delivery, decision);
     if (settled === 'settled') {

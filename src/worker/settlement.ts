@@ -3,7 +3,7 @@ import type { Retry } from '../app/running/outcome.ts';
 import type { ResolvedTaskOptions } from '../app/task-options.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { DeadReason, Delivery, Publication } from '../stores/transport.ts';
-import type { Rejection } from './admit.ts';
+import type { Rejection } from './admission/admission.ts';
 import { deadLetterReason, type ExecutionOutcome, lossReason } from './outcome.ts';
 import type { Records, Subject } from './records.ts';
 import { notRegistered, rejectedBecause, revokedBecause, undecodable, workerLost } from './records.ts';

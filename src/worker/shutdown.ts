@@ -6,7 +6,7 @@ import type { Autoscaler } from './autoscale.ts';
 import type { ClaimLoop } from './consumer.ts';
 import type { Patience } from './patience.ts';
 import type { Pool } from './pools/pool.ts';
-import type { Processor } from './processor.ts';
+import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
 /** How a worker ended. `warm`: what ran was finished. `cold`: it was given back. */
@@ -110,7 +110,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   done.abort();
   if (cold.signal.aborted) {
     patience.limit(coldPatienceMs);
-    processor.abandon();
+    processor.active.abandon();
     if (!(await patient(idle))) {
       const held = slots.busy;
       logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);

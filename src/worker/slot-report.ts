@@ -5,7 +5,7 @@ import type { Logger } from '../lib/logger.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { Pool } from './pools/pool.ts';
-import type { Processor } from './processor.ts';
+import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
 /** Asks at SIGUSR1 (which starts no debugger then). Dispose to take the handler off. */
@@ -17,7 +17,7 @@ export function onSlotsSignal(tell: () => Promise<void>): Disposable {
 }
 
 export interface SlotParts {
-  readonly processor: Pick<Processor, 'running' | 'inHand'>;
+  readonly processor: Pick<Processor, 'active'>;
   readonly slots: Pick<Slots, 'size'>;
   readonly pool: Pick<Pool, 'name' | 'report' | 'stacks'>;
 }
@@ -35,10 +35,11 @@ export async function tellSlots(parts: SlotParts | null, { name, clock, logger }
     logger.warn({}, `SIGUSR1: ${name} runs nothing now: it is starting`);
     return;
   }
-  const { processor, slots, pool } = parts;
+  const { slots, pool } = parts;
+  const { running: runs, inHand } = parts.processor.active;
   const { size } = slots;
-  const running = [...processor.running];
-  const between = processor.inHand.size - running.length;
+  const running = [...runs];
+  const between = inHand.size - running.length;
   logger.warn(
     { node: name, pool: pool.name, concurrency: size, running: running.length, begin_or_settle: between },
     `SIGUSR1: ${name} runs ${running.length} of ${size} tasks at a time (pool ${pool.name}); ${between} more begin, or are being settled`,

@@ -6,7 +6,7 @@ import { redactedRepr } from '../lib/redact.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
-import type { Rejection } from './admit.ts';
+import type { Rejection } from './admission/admission.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
 
 export class TaskEvents {

@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
-import type { Rejection } from './admit.ts';
+import type { Rejection } from './admission/admission.ts';
 import type { ExecutionOutcome } from './outcome.ts';
 import { OncePerMinute } from './unknown-task.ts';
 

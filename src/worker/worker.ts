@@ -266,7 +266,7 @@ export class Worker implements Service {
     const fields = { err: error, ...taskLogFields() };
     if (kind === 'rejection') {
       logger.error(fields, `a promise that nobody awaits was rejected: ${String(error)}`);
-    } else if (this.#running?.processor.failCurrent(error)) {
+    } else if (this.#running?.processor.active.failCurrent(error)) {
       logger.error(fields, `a task threw outside of its promise, in a callback: ${String(error)}`);
     } else {
       logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);

@@ -9,7 +9,7 @@ import type { Autoscaler } from '../autoscale.ts';
 import type { ClusterLimits } from '../cluster-limits.ts';
 import type { Heart } from '../heart.ts';
 import type { Pool } from '../pools/pool.ts';
-import type { Processor } from '../processor.ts';
+import type { Processor } from '../process.ts';
 import type { PutAside } from '../put-aside.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';

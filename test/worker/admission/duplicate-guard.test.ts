@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { openMemoryBackend } from '../../src/stores/memory/memory-backend.ts';
-import { Doubles } from '../../src/worker/doubles.ts';
-import { until } from '../until.ts';
-import { FakeClock } from './fake-clock.ts';
-import { someMessage } from './some-message.ts';
+import { openMemoryBackend } from '../../../src/stores/memory/memory-backend.ts';
+import { DuplicateGuard } from '../../../src/worker/admission/duplicate-guard.ts';
+import { until } from '../../until.ts';
+import { FakeClock } from '../fake-clock.ts';
+import { someMessage } from '../some-message.ts';
 
 const lost = new AbortController().signal;
 
@@ -17,7 +17,7 @@ function bench(twoSteps: boolean) {
   };
   const workers = [1, 2].map(() => {
     const backend = openMemoryBackend(store, { expiresMs: 60_000, clock });
-    return new Doubles({ doubles: twoSteps, insist }, backend, clock);
+    return new DuplicateGuard({ doubles: twoSteps, insist }, backend, clock);
   });
   const gone: string[] = [];
   const arrives = (worker: 0 | 1, retries: number): void => {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../lib/clock.ts';
-import type { TaskMessage } from '../protocol/message.ts';
-import type { ResultBackend } from '../stores/backend.ts';
-import type { Locks } from '../stores/locks.ts';
-import type { Delivery } from '../stores/transport.ts';
-import type { Settler } from './settler.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { TaskMessage } from '../../protocol/message.ts';
+import type { ResultBackend } from '../../stores/backend.ts';
+import type { Locks } from '../../stores/locks.ts';
+import type { Delivery } from '../../stores/transport.ts';
+import type { Settler } from '../settler.ts';
 
 /** For so long after one of two has begun the other waits, milliseconds. */
 const momentMs = 1500;
@@ -15,7 +15,7 @@ const glanceMs = 100;
  * workers in the same moment: neither would see the other's end. The second one waits a moment, and looks then. A run that takes longer
  * is begun twice, as is any that was cut off.
  */
-export class Doubles {
+export class DuplicateGuard {
   readonly #settler: Pick<Settler, 'doubles' | 'insist'>;
   readonly #backend: ResultBackend | null;
   readonly #clock: Clock;

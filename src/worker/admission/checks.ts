@@ -1,0 +1,47 @@
+// The checks of admission, in their order: each may count on those before it.
+import type { Config } from '../../config/config.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { ClusterLimits } from '../cluster-limits.ts';
+import type { RateLimits } from '../rate-limits.ts';
+import type { Revocations } from '../revocations.ts';
+import type { Settler } from '../settler.ts';
+import type { Standstill } from '../standstill.ts';
+import type { Check } from './admission.ts';
+import { withinClusterLimits } from './cluster-limits.ts';
+import { withinCrashLimit } from './crashes.ts';
+import type { DuplicateGuard } from './duplicate-guard.ts';
+import { due } from './eta.ts';
+import { notExpired } from './expired.ts';
+import { notFinished } from './finished.ts';
+import { known } from './known.ts';
+import { withinRateLimit } from './rate-limit.ts';
+import { notReplaced } from './replaced.ts';
+import { notRevoked } from './revoked.ts';
+
+export interface AdmissionParts {
+  readonly config: Pick<Config, 'workerMaxDeliveries' | 'workerUnknownTaskGrace' | 'workerDisableRateLimits'>;
+  readonly settler: Pick<Settler, 'doubles' | 'together' | 'recordOf' | 'insist' | 'unique'>;
+  readonly standstill: Pick<Standstill, 'doubtful'>;
+  readonly duplicates: Pick<DuplicateGuard, 'await'>;
+  readonly revocations: Pick<Revocations, 'has'>;
+  readonly rateLimits: Pick<RateLimits, 'askFor'>;
+  readonly cluster: Pick<ClusterLimits, 'asksOf' | 'take'>;
+  readonly clock: Clock;
+}
+
+export function admissionChecks(parts: AdmissionParts): readonly Check[] {
+  const { config, clock } = parts;
+  return [
+    notFinished(parts),
+    notRevoked(parts.revocations),
+    notExpired(clock),
+    withinCrashLimit(config.workerMaxDeliveries),
+    // Before the name is looked at: tomorrow's message may be for tomorrow's worker.
+    due(clock),
+    known(config.workerUnknownTaskGrace * 1000, clock),
+    // The limits come last: what is rejected for another reason uses none up.
+    ...(config.workerDisableRateLimits ? [] : [withinRateLimit(parts.rateLimits, clock)]),
+    notReplaced(parts.settler),
+    withinClusterLimits(parts.cluster),
+  ];
+}

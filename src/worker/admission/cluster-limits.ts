@@ -1,0 +1,26 @@
+import type { LimitAsk } from '../../stores/limits.ts';
+import type { ClusterLimits } from '../cluster-limits.ts';
+import type { Answer, Candidate, Check } from './admission.ts';
+
+type Limits = Pick<ClusterLimits, 'asksOf' | 'take'>;
+
+/** The limits that all workers share: what they let run holds a permit, the others are put aside. */
+export function withinClusterLimits(cluster: Limits): Check {
+  return (candidate) => {
+    const { task, message, delivery } = candidate;
+    const asks = task === undefined ? null : cluster.asksOf(task, message, delivery.queue);
+    return asks === null ? null : take(asks, candidate, cluster);
+  };
+}
+
+async function take(
+  asks: readonly LimitAsk[],
+  { delivery, message, held }: Candidate,
+  cluster: Limits,
+): Promise<Answer> {
+  const permit = await cluster.take(message, delivery.queue, asks, delivery.lost);
+  if (permit === null) return { kind: 'left', message, why: 'gave-up' };
+  if (typeof permit === 'number') return { kind: 'limited', message, until: new Date(permit) };
+  held.permit = permit;
+  return null;
+}

@@ -1,0 +1,10 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Check } from './admission.ts';
+
+/** What is not due goes back until its time. */
+export function due(clock: Clock): Check {
+  return ({ message }) =>
+    message.eta !== null && message.eta.getTime() > clock.now()
+      ? { kind: 'early', message, until: message.eta }
+      : null;
+}

@@ -1,0 +1,10 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Check } from './admission.ts';
+
+/** What has expired does not run, also at the very moment. */
+export function notExpired(clock: Clock): Check {
+  return ({ message }) =>
+    message.expires !== null && message.expires.getTime() <= clock.now()
+      ? { kind: 'expired', message }
+      : null;
+}

@@ -1,0 +1,33 @@
+import type { AnyTask } from '../app/task.ts';
+import type { Config } from '../config/config.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { Limits } from './run.ts';
+
+export interface TimeLimitRules {
+  /** Set while the worker runs, by task; they go before the tasks' own. */
+  readonly timeLimits: ReadonlyMap<string, Limits>;
+  /** The worker's own, instead of the configured ones. */
+  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
+  readonly config: Pick<Config, 'taskSoftTimeLimit' | 'taskTimeLimit'>;
+}
+
+/** Celery's order: what the message says, else the task, else the worker, else the configuration. */
+export function timeLimitsOf(
+  { name, options }: AnyTask,
+  message: TaskMessage,
+  rules: TimeLimitRules,
+): Limits {
+  const { limits, timeLimits, config } = rules;
+  const said = timeLimits.get(name);
+  if (said !== undefined)
+    return { soft: message.softTimeLimit || said.soft, hard: message.timeLimit || said.hard };
+  return {
+    soft: message.softTimeLimit || limitOf(options.softTimeLimit, config.taskSoftTimeLimit, limits.soft), // 0 is Python's way to say none
+    hard: message.timeLimit || limitOf(options.timeLimit, config.taskTimeLimit, limits.hard),
+  };
+}
+
+/** A task that says nothing has the configured limit in its options. */
+function limitOf(own: number | null, configured: number | null, ours: number | undefined): number | null {
+  return own === configured ? (ours ?? own) : own;
+}

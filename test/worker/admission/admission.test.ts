@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { App } from '../../../src/app/app.ts';
+import type { ResultRecord } from '../../../src/protocol/result-meta.ts';
+import { type Answer, admit } from '../../../src/worker/admission/admission.ts';
+import { type AdmissionParts, admissionChecks } from '../../../src/worker/admission/checks.ts';
+import { Held } from '../../../src/worker/held.ts';
+import { Patience } from '../../../src/worker/patience.ts';
+import { Settler } from '../../../src/worker/settler.ts';
+import { Slots } from '../../../src/worker/slots.ts';
+import { FakeClock } from '../fake-clock.ts';
+import { FakeStore } from '../fake-store.ts';
+import { MemoryLog } from '../memory-log.ts';
+import { someMessage } from '../some-message.ts';
+
+const now = Date.parse('2026-11-21T12:00:00Z');
+const later = new Date(now + 1000);
+const before = new Date(now - 1000);
+/** Its result is recorded. */
+const ended: ResultRecord = {
+  taskId: 'a',
+  status: 'SUCCESS',
+  result: 1,
+  traceback: null,
+  children: [],
+  dateDone: null,
+};
+const app = new App('shop', { broker: 'memory://' });
+app.task('shop.add', (x: number, y: number) => x + y);
+const task = app.tasks.get('shop.add');
+
+interface Facts {
+  readonly message?: Parameters<typeof someMessage>[0];
+  readonly task?: typeof task;
+  readonly finished?: ResultRecord;
+  readonly revoked?: boolean;
+  readonly strikes?: number;
+  readonly parks?: number;
+  readonly unknownGraceMs?: number;
+  readonly limitedUntilMs?: number;
+  /** When another worker's limits let it. */
+  readonly clusterUntilMs?: number;
+  readonly asked?: string[];
+}
+
+/** What the checks say of a message with these facts; `asked`: the limits that were asked, in their order. */
+function admitted(facts: Facts = {}): Promise<Answer> {
+  const { finished = null, strikes = 0, parks = 0, unknownGraceMs = 60_000, asked = [] } = facts;
+  const clock = new FakeClock(now);
+  const store = new FakeStore({ together: true });
+  store.stored = finished ?? undefined;
+  const cluster = {
+    asksOf: () => [],
+    take: async () => {
+      asked.push('cluster');
+      return facts.clusterUntilMs ?? { token: 'permit', asks: [] };
+    },
+    release: () => undefined,
+  };
+  const parts: AdmissionParts = {
+    config: {
+      ...app.config,
+      workerMaxDeliveries: 5,
+      workerUnknownTaskGrace: unknownGraceMs / 1000,
+    },
+    settler: new Settler(store.transport, store.backend, new Patience(clock, new MemoryLog())),
+    standstill: { doubtful: false },
+    duplicates: { await: async () => undefined },
+    revocations: { has: () => facts.revoked ?? false },
+    rateLimits: {
+      askFor: () => {
+        asked.push('rate');
+        return facts.limitedUntilMs ?? null;
+      },
+    },
+    cluster,
+    clock,
+  };
+  const candidate = {
+    delivery: store.delivery({ redelivered: finished !== null, strikes, parks }),
+    message: someMessage(facts.message),
+    task: 'task' in facts ? facts.task : task,
+    held: new Held({ slots: new Slots(1), turnstile: null, cluster }),
+  };
+  return admit(candidate, admissionChecks(parts));
+}
+
+describe('a message is admitted', () => {
+  it('but later, if its rate limit says so', async () => {
+    expect(await admitted({ limitedUntilMs: 5000 })).toMatchObject({
+      kind: 'limited',
+      until: new Date(5000),
+    });
+  });
+
+  it('when its task is known and nothing speaks against it', async () => {
+    expect(await admitted()).toBeNull();
+  });
+
+  it('when its eta has come and its expiry has not', async () => {
+    expect(await admitted({ message: { eta: before, expires: later } })).toBeNull();
+    expect(await admitted({ message: { eta: new Date(now) } })).toBeNull();
+  });
+
+  it('as long as fewer workers died of it than are allowed', async () => {
+    expect(await admitted({ strikes: 4 })).toBeNull();
+  });
+});
+
+describe('a message is not run', () => {
+  it('when it came back and its result is recorded, however it looks otherwise', async () => {
+    expect(await admitted({ finished: ended, strikes: 9, task: undefined })).toMatchObject({
+      kind: 'finished',
+    });
+    expect(await admitted({ finished: ended, message: { expires: before } })).toMatchObject({
+      kind: 'finished',
+    });
+  });
+
+  it('when it has expired, also at the very moment', async () => {
+    expect(await admitted({ message: { expires: before } })).toMatchObject({ kind: 'expired' });
+    expect(await admitted({ message: { expires: new Date(now) } })).toMatchObject({ kind: 'expired' });
+  });
+
+  it('when it expires before its eta, and that has passed', async () => {
+    expect(await admitted({ message: { eta: later, expires: before } })).toMatchObject({ kind: 'expired' });
+  });
+
+  it('when as many workers died of it as are allowed', async () => {
+    expect(await admitted({ strikes: 5 })).toMatchObject({ kind: 'deadly', strikes: 5 });
+  });
+
+  it('before its eta, even if nobody knows its task yet', async () => {
+    expect(await admitted({ message: { eta: later } })).toMatchObject({ kind: 'early', until: later });
+    expect(await admitted({ message: { eta: later }, task: undefined })).toMatchObject({ kind: 'early' });
+  });
+});
+
+describe('a message of an unknown task', () => {
+  it('is put aside shortly, then for a second', async () => {
+    expect(await admitted({ task: undefined })).toMatchObject({ kind: 'unknown', until: new Date(now + 25) });
+    expect(await admitted({ task: undefined, parks: 6 })).toMatchObject({
+      kind: 'unknown',
+      until: new Date(now + 1000),
+    });
+  });
+
+  it('is given up when the grace is used up', async () => {
+    expect(await admitted({ task: undefined, parks: 100 })).toMatchObject({ kind: 'unknown', until: null });
+  });
+
+  it('is given up at once when there is no grace', async () => {
+    expect(await admitted({ task: undefined, unknownGraceMs: 0 })).toMatchObject({
+      kind: 'unknown',
+      until: null,
+    });
+  });
+});
+
+describe('a limit', () => {
+  it('is asked last, so that a message that is rejected for another reason uses none up', async () => {
+    const asked: string[] = [];
+    await admitted({ revoked: true, asked });
+    await admitted({ message: { eta: later }, asked });
+    await admitted({ task: undefined, asked });
+    expect(asked).toEqual([]);
+    await admitted({ asked });
+    expect(asked).toEqual(['rate', 'cluster']);
+  });
+
+  it('of all workers is not asked for what the own rate limit puts aside', async () => {
+    const asked: string[] = [];
+    await admitted({ limitedUntilMs: 5000, asked });
+    expect(asked).toEqual(['rate']);
+    expect(await admitted({ clusterUntilMs: 5000 })).toMatchObject({
+      kind: 'limited',
+      until: new Date(5000),
+    });
+  });
+});
