@@ -19,7 +19,7 @@ export interface RejectionParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly log: TaskLog;
-  readonly events: TaskEvents;
+  readonly events: Pick<TaskEvents, 'on' | 'notRun'>;
 }
 
 export class Rejections {

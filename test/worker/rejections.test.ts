@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { BrokerUnavailable } from '../../src/errors.ts';
+import { storedSignature } from '../../src/protocol/workflow-wire.ts';
+import { Decider } from '../../src/worker/decider.ts';
+import { Patience } from '../../src/worker/patience.ts';
+import { Records } from '../../src/worker/records.ts';
+import { Rejections } from '../../src/worker/rejections.ts';
+import { Settler } from '../../src/worker/settler.ts';
+import { TaskLog } from '../../src/worker/task-log.ts';
+import { WorkflowSettler } from '../../src/worker/workflow-settler.ts';
+import { FakeClock } from './fake-clock.ts';
+import { FakeStore } from './fake-store.ts';
+import { MemoryLog } from './memory-log.ts';
+import { someMessage } from './some-message.ts';
+
+function bench() {
+  const app = new App('shop', { broker: 'memory://' });
+  const store = new FakeStore({ together: true });
+  const { backend } = store;
+  const clock = new FakeClock();
+  const logger = new MemoryLog();
+  const patience = new Patience(clock, logger);
+  const settler = new Settler(store.transport, backend, patience);
+  const records = new Records({ worker: 'celery@here', extended: false, clock });
+  const workflows = new WorkflowSettler({ app, settler, backend, clock, logger });
+  const decider = new Decider({ app, settler, workflows, records, logger });
+  const log = new TaskLog(logger);
+  const events = { on: false, notRun: () => undefined };
+  const parts = { app, settler, workflows, decider, clock, logger, log, events };
+  return { store, patience, logger, rejections: new Rejections(parts) };
+}
+
+const { embed } = someMessage();
+const expired = {
+  kind: 'expired',
+  message: someMessage({ embed: { ...embed, chain: [storedSignature('the rest')] } }),
+} as const;
+
+it('a message whose workflow cannot be read comes back, when the worker stops before the store answered', async () => {
+  const { store, patience, logger, rejections } = bench();
+  store.refusals.push(new BrokerUnavailable('the disk is full'));
+  patience.limit(0);
+  await rejections.reject(store.delivery(), expired);
+  expect(store.steps).toEqual([]);
+  expect(logger.lines.at(-1)?.text).toContain('it will run again');
+});
+
+it('the same message is settled when the store answers', async () => {
+  const { store, rejections } = bench();
+  await rejections.reject(store.delivery(), expired);
+  expect(store.steps).toMatchObject([{ kind: 'settle', settlement: { kind: 'ack' } }]);
+});
