@@ -4,10 +4,13 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 embedLua(join(root, 'src', 'stores', 'redis', 'lua'));
+for (const file of readdirSync(join(root, 'src'), { recursive: true }))
+  if (file.endsWith('.thread.ts')) embedThread(join(root, 'src', file));
 
 /** `lua-files.ts` beside the folder: the text of each script, and of what they include. */
 function embedLua(folder) {
@@ -22,6 +25,25 @@ function embedLua(folder) {
     `/** A file of ${relative(root, folder)}/. */\nexport type LuaName =${names};\n`,
     table('luaScripts', 'LuaName', scripts),
     `/** What the others include. */\n${table('luaIncludes', 'string', luaFiles(join(folder, 'include')))}`,
+  );
+}
+
+/** `x.program.ts` for `x.thread.ts`: JavaScript, together with what it imports. */
+function embedThread(file) {
+  const { outputFiles } = buildSync({
+    entryPoints: [file],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20.19',
+    // Else paths depend on where this is called.
+    absWorkingDir: root,
+  });
+  const text = outputFiles[0].text.replaceAll(/^\/\/ src\/.*\n/gm, '');
+  write(
+    file.replace(/\.thread\.ts$/, '.program.ts'),
+    `/** \`${parse(file).base}\` as a program of its own, for a thread. */\nexport const program: string = ${literal(text)};\n`,
   );
 }
 

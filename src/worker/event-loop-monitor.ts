@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
+import { program } from './event-loop-monitor.program.ts';
 
 export interface EventLoopMonitorOptions {
   /** The worker's. */
@@ -17,8 +18,15 @@ export interface EventLoopMonitorOptions {
   readonly clock?: Clock;
 }
 
+/** With which the thread starts. */
+export interface MonitorData extends Omit<Required<EventLoopMonitorOptions>, 'logger' | 'clock'> {
+  /** Two counts (beats, length of the label), then the label: the task that began last. */
+  readonly shared: SharedArrayBuffer;
+  readonly everyMs: number;
+}
+
 /** What the thread tells when the loop goes on. */
-interface WentOn {
+export interface WentOn {
   readonly blockedMs: number;
   readonly task: string;
 }
@@ -27,42 +35,6 @@ interface WentOn {
 const lazyMs = 5_000;
 /** Bytes of a task's name and id that are shown. */
 const labelBytes = 256;
-
-// Plain text, so that it runs alike from sources, from the package and from a bundle.
-const watching = `
-const { writeSync } = require('node:fs');
-const { parentPort, workerData } = require('node:worker_threads');
-const { shared, name, everyMs, warnAfterMs, maxBlockedMs } = workerData;
-const [beats, label] = [new Int32Array(shared, 0, 2), Buffer.from(shared, 8)];
-const task = () => label.toString('utf8', 0, Atomics.load(beats, 1)).replace(/[\\x00-\\x1f\\x7f-\\x9f]/g, '?');
-const say = (blockedMs, more) => {
-  try {
-    writeSync(2, 'umbel: ' + name + ': the event loop has been blocked for ' + Math.round(blockedMs / 1000) +
-      ' s; the task that began last is ' + (task() || 'none') + more + '\\n');
-  } catch {}
-};
-let [beat, since, looked, warned] = [-1, performance.now(), performance.now(), null];
-setInterval(() => {
-  const now = performance.now();
-  const stoodStill = now - looked > 5 * everyMs; // the whole process, this thread, too
-  looked = now;
-  const last = Atomics.load(beats, 0);
-  if (last !== beat || stoodStill) {
-    if (warned !== null) parentPort.postMessage({ blockedMs: now - since, task: warned });
-    [beat, since, warned] = [last, now, null];
-    return;
-  }
-  const blockedMs = now - since;
-  if (warned === null && blockedMs >= warnAfterMs) {
-    warned = task();
-    say(blockedMs, '');
-  }
-  if (maxBlockedMs > 0 && blockedMs >= maxBlockedMs) {
-    say(blockedMs, ': workerMaxBlocked ends this process');
-    process.kill(process.pid, 'SIGKILL');
-  }
-}, everyMs);
-`;
 
 /**
  * Watches the event loop of this process. Blocked for 10 s, it is said on standard error, with the task that began last; when it goes on, in
@@ -110,9 +82,15 @@ export class EventLoopMonitor implements Service {
     if (this.#thread !== null) return;
     this.#beating = setInterval(() => void Atomics.add(this.#counts, 0, 1), this.#everyMs).unref();
     const { name, logger, warnAfterMs, maxBlockedMs } = this.#options;
-    this.#thread = new Worker(watching, {
+    this.#thread = new Worker(program, {
       eval: true,
-      workerData: { shared: this.#shared, everyMs: this.#everyMs, name, warnAfterMs, maxBlockedMs },
+      workerData: {
+        shared: this.#shared,
+        everyMs: this.#everyMs,
+        name,
+        warnAfterMs,
+        maxBlockedMs,
+      } satisfies MonitorData,
       execArgv: [],
       env: {},
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 8, stackSizeMb: 1 },

@@ -50,6 +50,24 @@ test.each<[what: string, file: string, code: string, found: RegExp]>([
     /x\.ts re-exports/,
   ],
   ['Lua in a string', 'src/stores/redis/x.ts', "const x = `redis.call('PING')`;", /x\.ts holds a script/],
+  [
+    'a program in a string',
+    'src/worker/x.ts',
+    "new Worker('process.exit()', { eval: true });",
+    /x\.ts runs a string/,
+  ],
+  [
+    'a program of a thread that loads a package',
+    'src/lib/x.thread.ts',
+    "import pino from 'pino';",
+    /x\.thread\.ts loads pino/,
+  ],
+  [
+    'a program of a thread that is loaded elsewhere',
+    'src/stores/redis/x.ts',
+    "import './tender.thread.ts';",
+    /which runs in a thread of its own/,
+  ],
   ['a room', 'src/attic/x.ts', 'export const x = 1;', /attic has no line/],
   ['itself', 'src/lib/x.ts', "import './x.ts';", /import each other: src\/lib\/x\.ts/],
 ])('a planted violation is found: %s', (_, file, code, found) => {

@@ -4,7 +4,7 @@ import { test as anyTest, expect } from 'vitest';
 import { needs } from '../needs.ts';
 
 /** What scripts/embed.mjs makes: it ran before all tests. */
-const isMade = (path: string): boolean => /\/lua-files\.ts$/.test(path);
+const isMade = (path: string): boolean => /\/lua-files\.ts$|\.program\.ts$/.test(path);
 
 needs(anyTest, existsSync('.git') ? undefined : 'this is no clone')(
   'what is made of other files is committed with them',

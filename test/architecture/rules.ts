@@ -63,7 +63,10 @@ const mayCompute = [
 ];
 
 /** Made by scripts/embed.mjs of files that are no strings. */
-const embedded = /^src\/stores\/redis\/lua-files\.ts$/;
+const embedded = /^src\/stores\/redis\/lua-files\.ts$|\.program\.ts$/;
+
+/** What runs code that is text: of a `.program.ts` that it is given; a loader of the sources, which is a line long. */
+const mayEvaluate = ['src/stores/redis/client/side-thread.ts', 'src/worker/pools/spawn.ts'];
 
 interface Import {
   /** As it is written. */
@@ -78,11 +81,26 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
   const graph = new Map<string, readonly string[]>();
   const used = new Set<string>();
+  const packages = new Map<string, readonly string[]>();
   for (const { file, code } of files) {
     const imports = importsOf(code);
     const near = imports.filter(({ specifier }) => specifier.startsWith('.'));
     const targetOf = ({ specifier }: Import): string => normalize(join(dirname(file), specifier));
     graph.set(file, near.filter(({ runs }) => runs).map(targetOf));
+    const far = imports.filter(({ specifier, runs }) => runs && !/^(?:\.|node:)/.test(specifier));
+    packages.set(
+      file,
+      far.map(({ specifier }) => specifier),
+    );
+    for (const target of graph.get(file) ?? [])
+      if (target.endsWith('.thread.ts'))
+        found.push(`${file} imports ${target}, which runs in a thread of its own`);
+    if (
+      /\beval: true\b/.test(code) &&
+      !mayEvaluate.includes(file) &&
+      !near.some(({ specifier }) => specifier.endsWith('.program.ts'))
+    )
+      found.push(`${file} runs a string that no compiler has seen`);
     const room = roomOf(file);
     for (const target of near.map(targetOf)) {
       if (room === null) continue; // src/index.ts, src/errors.ts
@@ -105,6 +123,11 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
     if (/\bredis\.p?call\(/.test(code) && !embedded.test(file))
       found.push(`${file} holds a script in a string`);
   }
+  for (const { file } of files)
+    if (file.endsWith('.thread.ts'))
+      for (const each of reached(file, graph))
+        for (const name of packages.get(each) ?? [])
+          found.push(`${file} loads ${name} (${each}): a program of a thread has nothing but Node`);
   for (const circle of circles(graph)) found.push(`these import each other: ${circle.join(', ')}`);
   for (const { file } of files) {
     const room = roomOf(file);
@@ -167,6 +190,13 @@ function reexports(code: string): boolean {
     /^export\s+(?:type\s+)?(?:\*|\{[^}]*\}\s*from)/m.test(code) ||
     /^export\s+(?:type\s+)?\{[^}]*\};?\s*$/m.test(code)
   );
+}
+
+/** The file, and all that is loaded before it. */
+function reached(file: string, graph: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const all = new Set([file]);
+  for (const each of all) for (const next of graph.get(each) ?? []) all.add(next);
+  return all;
 }
 
 /** Groups of files of which each is loaded before the other (Tarjan's strongly connected components). */

@@ -1,6 +1,7 @@
 // Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another.
 
 import type { Waiter } from '../limits.ts';
+import { program } from './beater.program.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { SideThread } from './client/side-thread.ts';
 import { luaScript } from './scripts.ts';
@@ -12,32 +13,24 @@ export interface BeaterParts {
   readonly onStruckOff: (holder: string) => void;
 }
 
-interface Told {
+/** With which the thread starts. */
+export interface BeaterData {
+  readonly prefix: string;
+  readonly leaseMs: number;
+}
+
+/** What the thread is told: whose lease it renews from now on. */
+export interface BeaterHears {
+  readonly holder: string;
+}
+
+export interface BeaterTells {
   readonly struckOff?: string;
   readonly woken?: readonly Waiter[];
 }
 
-const beating = `
-const { prefix, leaseMs } = data;
-let holder = '', busy = false;
-setInterval(async () => {
-  if (busy || holder === '') return;
-  busy = true;
-  const mine = holder;
-  try {
-    const { alive, woken } = JSON.parse(await run(prefix, mine, String(leaseMs)));
-    if (!alive && mine === holder) { holder = ''; tell({ struckOff: mine }); }
-    if (Array.isArray(woken) && woken.length > 0) tell({ woken });
-  } catch {
-    // The next beat tries again.
-  }
-  busy = false;
-}, leaseMs / 3);
-hear = (message) => { holder = message.holder; };
-`;
-
 export class Beater {
-  readonly #thread: SideThread<Told>;
+  readonly #thread: SideThread<BeaterData, BeaterHears, BeaterTells>;
 
   constructor({ connection, leaseMs, onWoken, onStruckOff }: BeaterParts) {
     const { keyPrefix: prefix } = connection.settings;
@@ -45,7 +38,7 @@ export class Beater {
       connection,
       script: luaScript('limits-beat'),
       key: `${prefix}umbel:limit:holders`,
-      program: beating,
+      program,
       answerMs: Math.max(leaseMs / 3, 1000),
       data: { prefix, leaseMs },
       onMessage: ({ struckOff, woken }) => {

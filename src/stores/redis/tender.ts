@@ -6,6 +6,7 @@ import { SideThread } from './client/side-thread.ts';
 import type { Hearing } from './hearing.ts';
 import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
+import { program } from './tender.program.ts';
 import { longestReadMs } from './waiter.ts';
 
 export interface TenderParts {
@@ -23,13 +24,31 @@ export interface TenderParts {
 }
 
 /** A step of tending that is refused. */
-interface Trouble {
+export interface Trouble {
   readonly key: string;
   /** What the server says. */
   readonly problem: string;
 }
 
-interface Told {
+/** With which the thread starts. */
+export interface TenderData {
+  readonly prefix: string;
+  readonly leaseMs: number;
+  readonly queues: readonly string[];
+  /** For so long a blocking read of one that has fallen may still take something. */
+  readonly fallenMs: number;
+  readonly suffixes: Hearing['suffixes'];
+  readonly shared: Hearing['shared'];
+  readonly deafMs: number;
+  readonly lookMs: number;
+  readonly refusedMs: number;
+  readonly lostMs: number;
+}
+
+/** What the thread is told: the consumer's id, or a time at which something is due. */
+export type TenderHears = { readonly id: string } | { readonly due: number };
+
+export interface TenderTells {
   readonly struckOff?: string;
   readonly work?: boolean;
   readonly troubles?: readonly Trouble[];
@@ -44,83 +63,8 @@ const refusedMs = 1000;
 /** The same for what had no answer. */
 const lostMs = 200;
 
-const tending = `
-const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs, refusedMs, lostMs } = data;
-const hearing = new Int32Array(shared);
-const beatMs = leaseMs / 3;
-let id = '', dueAt = Infinity, offset = 0, leaseAt = Infinity, lastBeat = -Infinity, notBefore = -Infinity, timer, busy = false;
-// What our blocking reads took and the consumer has not heard of: since when.
-let lying = new Map(), lookedAt = -Infinity;
-// What was told last of what is refused.
-let told = '';
-function tellTroubles(troubles) {
-  const keys = troubles.map(({ key, problem }) => key + ' ' + problem.split(' ', 1)[0]).sort().join('\\n');
-  if (keys !== told) tell({ troubles });
-  told = keys;
-}
-async function tend() {
-  if (busy || !isReady()) return plan();
-  busy = true;
-  let again = false;
-  const started = performance.now();
-  const mine = id, due = dueAt;
-  const looks = started - lookedAt >= lookMs;
-  const returned = !looks ? [] : [...lying].filter(([, { suffix, since }]) =>
-    started - since >= deafMs && Atomics.compareExchange(hearing, suffixes.indexOf(suffix), 0, 2) === 0);
-  try {
-    const back = returned.flatMap(([, { suffix, sha }]) => [...suffix.match(/^:(\\d+):(.*)$/s).slice(1), sha]);
-    const args = [prefix, mine, String(leaseMs), '1', String(fallenMs), String(looks ? returned.length : -1), ...back, ...queues];
-    const reply = await run(...args);
-    const [alive, now, nextDue, nextLease, promoted, more, suspects, failed] = reply.slice(0, 8).map(Number);
-    const troubles = Array.from({ length: failed }, (_, n) => ({ key: reply[8 + 2 * n], problem: reply[9 + 2 * n] }));
-    tellTroubles(troubles);
-    lastBeat = started;
-    const before = lying;
-    if (looks) { lying = new Map(); lookedAt = started; }
-    for (let n = 8 + 2 * failed; n < reply.length; n += 2) {
-      const [suffix, sha] = [reply[n], reply[n + 1]];
-      lying.set(suffix + ' ' + sha, before.get(suffix + ' ' + sha) ?? { suffix, sha, since: started });
-    }
-    offset = now - Date.now();
-    leaseAt = nextLease > 0 ? nextLease : Infinity;
-    // Who moves what is due goes on with what comes next; where another was faster, that one does.
-    if (now >= due || promoted > 0) {
-      const next = promoted > 0 || (nextDue > 0 && nextDue <= due) ? nextDue || Infinity : Infinity;
-      dueAt = dueAt === due ? next : Math.min(dueAt, next);
-    }
-    if (failed > 0) {
-      // What is refused now is so in a moment, too.
-      leaseAt = Math.max(leaseAt, now + refusedMs);
-      dueAt = Math.max(Math.min(dueAt, nextDue || Infinity), now + refusedMs);
-    }
-    if (!alive && mine !== '' && mine === id) tell({ struckOff: mine });
-    if (suspects > 0) tell({ work: true });
-    again = more === 1;
-  } catch (error) {
-    if (error.refused) tellTroubles([{ key, problem: error.message }]);
-    notBefore = performance.now() + (error.refused ? refusedMs : lostMs);
-  }
-  busy = false;
-  if (again) setImmediate(tend); else plan();
-}
-function plan() {
-  clearTimeout(timer);
-  if (!isReady()) return;
-  const now = Date.now() + offset;
-  let ms = beatMs - (performance.now() - lastBeat);
-  if (!(ms > 0)) ms = busy ? beatMs : 0;
-  ms = Math.min(ms, dueAt - now, Math.max(leaseAt - now + 50 + Math.random() * 250, 50));
-  timer = setTimeout(tend, Math.max(0, Math.ceil(ms), notBefore - performance.now()));
-}
-onReady = plan;
-hear = (message) => {
-  if (message.id !== undefined) { id = message.id; void tend(); }
-  else if (message.due < dueAt) { dueAt = message.due; plan(); }
-};
-`;
-
 export class Tender {
-  readonly #thread: SideThread<Told>;
+  readonly #thread: SideThread<TenderData, TenderHears, TenderTells>;
 
   constructor({ connection, leaseMs, queues, hearing, onStruckOff, onWork, onTrouble }: TenderParts) {
     const { keyPrefix: prefix } = connection.settings;
@@ -129,7 +73,7 @@ export class Tender {
       connection,
       script: luaScript('tend'),
       key: consumersKey(prefix),
-      program: tending,
+      program,
       answerMs: Math.max(leaseMs / 3, 1000),
       data: {
         prefix,

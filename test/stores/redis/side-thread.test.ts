@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import { describe, expect, test } from 'vitest';
 import { RedisConnection } from '../../../src/stores/redis/client/connection.ts';
 import { redisScript } from '../../../src/stores/redis/client/script.ts';
@@ -11,6 +13,7 @@ import { makeCertificates, noOpenssl } from '../../servers/certificates.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
 import { freePort, noRedis, RedisServerProcess } from '../../servers/redis.ts';
 import { patienceMs } from '../../until.ts';
+import type { ProbeTells } from './probe.thread.ts';
 
 /** Says who it is, and one of each kind of answer. */
 const script = redisScript(
@@ -20,18 +23,14 @@ redis.call('INCR', KEYS[1])
 return {7, 'größe', false, {'nested', {}}, redis.status_reply('FINE'), string.rep('x', 200000)}`,
 );
 
-const program = `
-hear = async (message) => {
-  for (;;) {
-    try {
-      return tell({ said: await run(message) });
-    } catch (error) {
-      if (error.message.startsWith('ERR')) return tell({ said: error.message });
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-};
-`;
+const probe = fileURLToPath(new URL('probe.thread.ts', import.meta.url));
+const [program] = buildSync({
+  entryPoints: [probe],
+  bundle: true,
+  write: false,
+  platform: 'node',
+  format: 'cjs',
+}).outputFiles.map(({ text }) => text);
 
 const answer = [7, 'größe', null, ['nested', []], 'FINE', 'x'.repeat(200_000)];
 
@@ -101,7 +100,7 @@ needs(describe, noRedis)('the connection of a thread', () => {
 /** A thread beside a connection, and what it said. */
 class Thread implements AsyncDisposable {
   readonly #connection: RedisConnection;
-  readonly #thread: SideThread<{ readonly said: unknown }>;
+  readonly #thread: SideThread<null, string, ProbeTells>;
   #said: (answer: unknown) => void = () => undefined;
 
   private constructor(connection: RedisConnection) {
@@ -110,9 +109,9 @@ class Thread implements AsyncDisposable {
       connection,
       script,
       key: 'probe',
-      program,
+      program: program ?? '',
       answerMs: 1000,
-      data: {},
+      data: null,
       onMessage: ({ said }) => this.#said(said),
     });
   }

@@ -1,25 +1,22 @@
 // A sign of life that user code cannot stop: a thread that touches a file.
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { program } from './pulse.program.ts';
 
-// Plain text, so that it runs alike from sources, from the package and from a bundle.
-const beating = `
-const { utimesSync } = require('node:fs');
-const { workerData } = require('node:worker_threads');
-setInterval(() => {
-  const now = new Date();
-  try { utimesSync(workerData.file, now, now); } catch {}
-}, workerData.everyMs);
-`;
+/** With which the thread starts. */
+export interface PulseData {
+  readonly file: string;
+  readonly everyMs: number;
+}
 
 /** A thread of this process that touches `file` every `everyMs`: a blocked event loop does not stop it, SIGSTOP and death do. */
 export class Pulse {
   readonly #thread: Worker;
 
   constructor(file: string, everyMs: number) {
-    this.#thread = new Worker(beating, {
+    this.#thread = new Worker(program, {
       eval: true,
-      workerData: { file, everyMs },
+      workerData: { file, everyMs } satisfies PulseData,
       // The thread does nothing but touch: it needs no flags of the main program, and little memory.
       execArgv: [],
       env: {},

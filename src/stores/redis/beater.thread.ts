@@ -1,0 +1,38 @@
+// The thread of a beater: calls `limits-beat` (lua/limits-beat.lua) for each third of the lease.
+import type { Waiter } from '../limits.ts';
+import type { BeaterData, BeaterHears, BeaterTells } from './beater.ts';
+import { SideClient } from './client/side-client.ts';
+
+let holder = '';
+let busy = false;
+
+const side = new SideClient<BeaterData, BeaterHears, BeaterTells>({
+  hear(message) {
+    holder = message.holder;
+  },
+});
+const { prefix, leaseMs } = side.data;
+
+setInterval(() => void beat(), leaseMs / 3);
+
+async function beat(): Promise<void> {
+  if (busy || holder === '') return;
+  busy = true;
+  const mine = holder;
+  try {
+    const { alive, woken } = read(await side.run(prefix, mine, String(leaseMs)));
+    if (!alive && mine === holder) {
+      holder = '';
+      side.tell({ struckOff: mine });
+    }
+    if (Array.isArray(woken) && woken.length > 0) side.tell({ woken });
+  } catch {
+    // The next beat tries again.
+  }
+  busy = false;
+}
+
+/** An empty list is `{}` in Lua's JSON. */
+function read(reply: unknown): { readonly alive: boolean; readonly woken: readonly Waiter[] | object } {
+  return JSON.parse(String(reply)); // our own script's
+}

@@ -1,0 +1,173 @@
+// The thread of a tender: calls `tend` (lua/tend.lua) for each third of the lease, and when something comes due or a lease ends.
+
+import { Refusal, type Reply } from './client/resp.ts';
+import { SideClient } from './client/side-client.ts';
+import type { TenderData, TenderHears, TenderTells, Trouble } from './tender.ts';
+
+/** What our blocking reads took and the consumer has not heard of. */
+interface Lying {
+  readonly suffix: string;
+  readonly sha: string;
+  /** On our own clock. */
+  readonly since: number;
+}
+
+/** As lua/tend.lua replies. */
+interface Tended {
+  readonly alive: boolean;
+  /** The server's times, milliseconds since 1970; Infinity: none. */
+  readonly now: number;
+  readonly nextDue: number;
+  readonly nextLease: number;
+  readonly promoted: number;
+  readonly more: boolean;
+  readonly suspects: boolean;
+  readonly troubles: readonly Trouble[];
+  readonly taken: readonly { readonly suffix: string; readonly sha: string }[];
+}
+
+const side = new SideClient<TenderData, TenderHears, TenderTells>({
+  onReady: plan,
+  hear(message) {
+    if ('id' in message) {
+      id = message.id;
+      void tend();
+    } else if (message.due < dueAt) {
+      dueAt = message.due;
+      plan();
+    }
+  },
+});
+const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs, refusedMs, lostMs } = side.data;
+const hearing = new Int32Array(shared);
+const beatMs = leaseMs / 3;
+
+/** Of the consumer; empty: it is not registered yet. */
+let id = '';
+let busy = false;
+let timer: NodeJS.Timeout | undefined;
+// The server's time.
+let dueAt = Infinity;
+let leaseAt = Infinity;
+/** The server's clock is ahead of ours by this. */
+let offset = 0;
+// Our own clock.
+let lastBeat = -Infinity;
+let notBefore = -Infinity;
+let lookedAt = -Infinity;
+let lying: ReadonlyMap<string, Lying> = new Map();
+/** What was told last of what is refused. */
+let told = '';
+
+async function tend(): Promise<void> {
+  if (busy || !side.isReady) return plan();
+  busy = true;
+  let again = false;
+  try {
+    again = await call();
+  } catch (error) {
+    const isRefused = error instanceof Refusal;
+    if (isRefused) tellTroubles([{ key: side.key, problem: error.message }]);
+    notBefore = performance.now() + (isRefused ? refusedMs : lostMs);
+  }
+  busy = false;
+  if (again) setImmediate(() => void tend());
+  else plan();
+}
+
+/** Whether there is more to do now. */
+async function call(): Promise<boolean> {
+  const started = performance.now();
+  const mine = id;
+  const due = dueAt;
+  const looks = started - lookedAt >= lookMs;
+  const returned = looks ? [...lying.values()].filter((each) => mayGoBack(each, started)) : [];
+  const back = returned.flatMap(({ suffix, sha }) => [...listOf(suffix), sha]);
+  const reply = await side.run(
+    ...[prefix, mine, String(leaseMs), '1', String(fallenMs), String(looks ? returned.length : -1)],
+    ...back,
+    ...queues,
+  );
+  const { alive, now, nextDue, nextLease, promoted, more, suspects, troubles, taken } = read(reply);
+  tellTroubles(troubles);
+  lastBeat = started;
+  const before = lying;
+  if (looks) lookedAt = started;
+  const found = taken.map(({ suffix, sha }): [string, Lying] => {
+    const name = `${suffix} ${sha}`;
+    return [name, before.get(name) ?? { suffix, sha, since: started }];
+  });
+  lying = new Map(looks ? found : [...before, ...found]);
+  offset = now - Date.now();
+  leaseAt = nextLease;
+  // Who moves what is due goes on with what comes next; where another was faster, that one does.
+  if (now >= due || promoted > 0) {
+    const next = promoted > 0 || nextDue <= due ? nextDue : Infinity;
+    dueAt = dueAt === due ? next : Math.min(dueAt, next);
+  }
+  if (troubles.length > 0) {
+    // What is refused now is so in a moment, too.
+    leaseAt = Math.max(leaseAt, now + refusedMs);
+    dueAt = Math.max(Math.min(dueAt, nextDue), now + refusedMs);
+  }
+  if (!alive && mine !== '' && mine === id) side.tell({ struckOff: mine });
+  if (suspects) side.tell({ work: true });
+  return more;
+}
+
+/** Unless the consumer has heard of it meanwhile. */
+function mayGoBack({ suffix, since }: Lying, now: number): boolean {
+  return now - since >= deafMs && Atomics.compareExchange(hearing, suffixes.indexOf(suffix), 0, 2) === 0;
+}
+
+/** Step and queue of `:step:queue`. */
+function listOf(suffix: string): readonly string[] {
+  const at = suffix.indexOf(':', 1);
+  return [suffix.slice(1, at), suffix.slice(at + 1)];
+}
+
+function read(reply: Reply): Tended {
+  if (!Array.isArray(reply)) throw new Error('the reply is no list');
+  const cells: readonly unknown[] = reply;
+  const [alive = 0, now = 0, nextDue = 0, nextLease = 0, promoted = 0, more = 0, suspects = 0, failed = 0] =
+    cells.slice(0, 8).map(Number);
+  const text = (at: number): string => String(cells[at]);
+  const troubles = Array.from({ length: failed }, (_, n) => ({
+    key: text(8 + 2 * n),
+    problem: text(9 + 2 * n),
+  }));
+  const rest = 8 + 2 * failed;
+  const taken = Array.from({ length: (cells.length - rest) / 2 }, (_, n) => ({
+    suffix: text(rest + 2 * n),
+    sha: text(rest + 2 * n + 1),
+  }));
+  return {
+    alive: alive === 1,
+    now,
+    nextDue: nextDue > 0 ? nextDue : Infinity,
+    nextLease: nextLease > 0 ? nextLease : Infinity,
+    promoted,
+    more: more === 1,
+    suspects: suspects > 0,
+    troubles,
+    taken,
+  };
+}
+
+/** Told when it has changed. */
+function tellTroubles(troubles: readonly Trouble[]): void {
+  const kinds = troubles.map(({ key, problem }) => `${key} ${problem.split(' ', 1)[0]}`);
+  const shown = kinds.sort().join('\n');
+  if (shown !== told) side.tell({ troubles });
+  told = shown;
+}
+
+function plan(): void {
+  clearTimeout(timer);
+  if (!side.isReady) return;
+  const now = Date.now() + offset;
+  let ms = beatMs - (performance.now() - lastBeat);
+  if (!(ms > 0)) ms = busy ? beatMs : 0;
+  ms = Math.min(ms, dueAt - now, Math.max(leaseAt - now + 50 + Math.random() * 250, 50));
+  timer = setTimeout(() => void tend(), Math.max(0, Math.ceil(ms), notBefore - performance.now()));
+}
