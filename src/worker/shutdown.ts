@@ -50,6 +50,15 @@ export function onShutdownSignal(
   return { [Symbol.dispose]: off };
 }
 
+/** What a worker says that it does at this stage; `softMs`: its soft shutdown's timeout. */
+export function describeStage(stage: ShutdownStage, softMs: number): string {
+  if (stage === 'warm')
+    return `finishing the tasks that run; the next signal ${softMs > 0 ? `leaves them ${softMs / 1000} s` : 'gives them back'}`;
+  return stage === 'soft'
+    ? `giving back what still runs in ${softMs / 1000} s; the next signal does so at once`
+    : 'giving back the tasks that run; the next signal ends the process';
+}
+
 /** The parts of a worker that have a say in its stopping. */
 export interface ShutdownParts {
   readonly loop: ClaimLoop;

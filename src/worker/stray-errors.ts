@@ -1,3 +1,7 @@
+import type { Logger } from '../lib/logger.ts';
+import type { ActiveTasks } from './active-tasks.ts';
+import { taskLogFields } from './task-log-fields.ts';
+
 /**
  * Catches what tasks throw where nobody can catch it: in a timer's callback, in a promise that nobody awaits. Node
  * would end the process, and with it all the tasks of the innocent. Dispose to take the handlers off.
@@ -15,6 +19,23 @@ export function onStrayError(handle: (error: Error, kind: 'exception' | 'rejecti
       process.off('unhandledRejection', onRejection);
     },
   };
+}
+
+/** Logs it, and fails the task that threw it, if one of those that run did. */
+export function tellStrayError(
+  error: Error,
+  kind: 'exception' | 'rejection',
+  logger: Logger,
+  active: Pick<ActiveTasks, 'failCurrent'> | undefined,
+): void {
+  const fields = { err: error, ...taskLogFields() };
+  if (kind === 'rejection') {
+    logger.error(fields, `a promise that nobody awaits was rejected: ${String(error)}`);
+  } else if (active?.failCurrent(error)) {
+    logger.error(fields, `a task threw outside of its promise, in a callback: ${String(error)}`);
+  } else {
+    logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);
+  }
 }
 
 function asError(thrown: unknown): Error {

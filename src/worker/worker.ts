@@ -1,6 +1,5 @@
 // The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in the opposite one.
 import type { App } from '../app/app.ts';
-import { queuesOfTasks } from '../app/task-queues.ts';
 import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
 import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
@@ -11,10 +10,11 @@ import { assemble, type Parts } from './assemble.ts';
 import { partedQueues } from './broadcasts.ts';
 import { Health } from './health.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
-import { onShutdownSignal, type ShutdownKind, type ShutdownStage, shutDown } from './shutdown.ts';
+import { describeStage, onShutdownSignal, type ShutdownKind, shutDown } from './shutdown.ts';
 import { onSlotsSignal, type SlotParts, tellSlots } from './slot-report.ts';
-import { onStrayError } from './stray-errors.ts';
+import { onStrayError, tellStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
+import { tellUnservedQueues } from './unserved-queues.ts';
 
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
@@ -121,12 +121,14 @@ export class Worker implements Service {
     const { logger } = this.#options;
     const softMs = this.#options.softShutdownTimeoutMs;
     const signals = onShutdownSignal((stage, signal) => {
-      logger.info({ signal, how: stage }, `${signal}: ${stage} shutdown, ${saidOf(stage, softMs)}`);
+      logger.info({ signal, how: stage }, `${signal}: ${stage} shutdown, ${describeStage(stage, softMs)}`);
       void this.stop({ soft: stage === 'soft', cold: stage === 'cold' });
     }, softMs > 0);
     const { name, clock } = this.#options;
     const asks = onSlotsSignal(() => tellSlots(this.#shown, { name, clock, logger }));
-    const strays = onStrayError((error, kind) => this.#onStray(error, kind));
+    const strays = onStrayError((error, kind) =>
+      tellStrayError(error, kind, logger, this.#running?.processor.active),
+    );
     try {
       await Promise.race([this.start(), this.#stopped.promise]);
       await this.#stopped.promise;
@@ -182,23 +184,9 @@ export class Worker implements Service {
       { node: name, queues: this.queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
     );
-    this.#tellUnserved();
+    tellUnservedQueues(this.app, this.#options);
     await app.signals.workerReady.send({ hostname: name }, logger);
     return parts;
-  }
-
-  /** Celery's classic trap: a task whose queue no worker was told of waits for ever. Where somebody chose the queues it is no surprise. */
-  #tellUnserved(): void {
-    const { queues, queuesChosen, logger } = this.#options;
-    for (const [queue, tasks] of queuesOfTasks(this.app)) {
-      if (queues.includes(queue)) continue;
-      const named =
-        tasks.length > 3 ? `${tasks.slice(0, 3).join(', ')} and ${tasks.length - 3} more` : tasks.join(', ');
-      const wayOut = [...queues, queue].join(',');
-      const text = `${named} ${tasks.length === 1 ? 'goes' : 'go'} to the queue '${queue}', which this worker does not serve: start one with -Q ${queue}, or this one with -Q ${wayOut}`;
-      if (queuesChosen) logger.info({ queue, tasks }, text);
-      else logger.warn({ queue, tasks }, text);
-    }
   }
 
   #soften(): void {
@@ -260,24 +248,4 @@ export class Worker implements Service {
     const { state, reason } = this.#running.transport.status;
     return state === 'reconnecting' ? `the broker is away${reason === null ? '' : `: ${reason}`}` : null;
   }
-
-  #onStray(error: Error, kind: 'exception' | 'rejection'): void {
-    const { logger } = this.#options;
-    const fields = { err: error, ...taskLogFields() };
-    if (kind === 'rejection') {
-      logger.error(fields, `a promise that nobody awaits was rejected: ${String(error)}`);
-    } else if (this.#running?.processor.active.failCurrent(error)) {
-      logger.error(fields, `a task threw outside of its promise, in a callback: ${String(error)}`);
-    } else {
-      logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);
-    }
-  }
-}
-
-function saidOf(stage: ShutdownStage, softMs: number): string {
-  if (stage === 'warm')
-    return `finishing the tasks that run; the next signal ${softMs > 0 ? `leaves them ${softMs / 1000} s` : 'gives them back'}`;
-  return stage === 'soft'
-    ? `giving back what still runs in ${softMs / 1000} s; the next signal does so at once`
-    : 'giving back the tasks that run; the next signal ends the process';
 }
