@@ -3,18 +3,30 @@
 import { decodeOptions } from '../config/config.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
-import { noKwargs, type PreparedCall } from './sender.ts';
+import { type EncodedCall, noKwargs, type PreparedCall } from './sender.ts';
 import type { SendingApp } from './sending-app.ts';
 
-/** Lets the receivers of beforeTaskPublish add headers. */
-export async function announced(app: SendingApp, call: PreparedCall): Promise<PreparedCall> {
-  const { message, queue } = call;
-  const headers = { ...message.headers };
-  await app.signals.beforeTaskPublish.send({ message, queue, headers });
-  return {
-    ...call,
-    message: { ...message, headers: Object.keys(headers).length === 0 ? noKwargs : headers },
-  };
+/** Lets the receivers of beforeTaskPublish add headers to each call. */
+export async function announced(app: SendingApp, calls: readonly PreparedCall[]): Promise<PreparedCall[]> {
+  const all: PreparedCall[] = [];
+  for (const call of calls) {
+    const { message, queue } = call;
+    const headers = { ...message.headers };
+    await app.signals.beforeTaskPublish.send({ message, queue, headers });
+    all.push({
+      ...call,
+      message: { ...message, headers: Object.keys(headers).length === 0 ? noKwargs : headers },
+    });
+  }
+  return all;
+}
+
+/** Tells the receivers of afterTaskPublish what was sent. */
+export async function tellPublished(app: SendingApp, calls: readonly EncodedCall[]): Promise<void> {
+  const { afterTaskPublish } = app.signals;
+  if (!afterTaskPublish.connected) return;
+  for (const { prepared } of calls)
+    await afterTaskPublish.send({ message: prepared.message, queue: prepared.queue });
 }
 
 /** Tells the receivers of afterTaskPublish of what a worker has sent. */

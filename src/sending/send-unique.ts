@@ -2,6 +2,7 @@
 
 import { type UniqueRule, uniqueKey } from '../config/unique-options.ts';
 import { ConfigError, DuplicateTaskError, SendUnconfirmed } from '../errors.ts';
+import type { Json } from '../protocol/message.ts';
 import type { Locks } from '../stores/locks.ts';
 import { type Lock, lockHeader, writeLock } from '../stores/locks.ts';
 import type { Publication } from '../stores/transport.ts';
@@ -13,18 +14,16 @@ export interface UniqueCall {
   readonly rule: UniqueRule;
 }
 
-/** The call, which now carries the name of its lock. */
+/** The lock of a call, and the header by which its message carries it. */
 export function asUnique(
-  prepared: PreparedCall,
+  { message }: PreparedCall,
   rule: UniqueRule,
-): { prepared: PreparedCall; unique: UniqueCall } {
-  const { message } = prepared;
+): { readonly unique: UniqueCall; readonly headers: Json } {
   const { id, task, args, kwargs, eta } = message;
   const waitMs = Math.max(0, (eta?.getTime() ?? 0) - Date.now());
   const replace = rule.policy === 'replace';
   const lock = { key: uniqueKey(task, rule, args, kwargs), id, ttlMs: rule.ttlMs + waitMs, replace };
-  const headers = { ...message.headers, [lockHeader]: writeLock(lock) };
-  return { prepared: { ...prepared, message: { ...message, headers } }, unique: { lock, rule } };
+  return { unique: { lock, rule }, headers: { [lockHeader]: writeLock(lock) } };
 }
 
 /**

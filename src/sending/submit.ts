@@ -1,31 +1,22 @@
 // Sending: from the arguments of a call to its result handle.
 
 import { type CallOptions, checkCallOptions } from '../config/call-options.ts';
+import type { UniqueRule } from '../config/unique-options.ts';
 import { ConfigError } from '../errors.ts';
 import { AsyncResult } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
 import type { Publication } from '../stores/transport.ts';
-import { announced } from './announce.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
-import { publishCalls, rulesOf, within } from './publish.ts';
+import { type PublishRules, rulesOf } from './publish.ts';
+import { type Sending, send } from './send.ts';
 import { asUnique, publishUnique } from './send-unique.ts';
-import {
-  addressedCall,
-  type EncodedCall,
-  encodeCall,
-  type PreparedCall,
-  prepareCall,
-  publicationsOf,
-} from './sender.ts';
+import { type PreparedCall, prepareCall } from './sender.ts';
 import type { SendingApp } from './sending-app.ts';
-import { tellSent } from './sent-event.ts';
 
 /** Changes what goes to the broker, when all else is decided. */
 export type Guard = (publications: readonly Publication[]) => readonly Publication[];
 
-/**
- * Sends one call.
- */
+/** Sends one call. Throws as {@link send}, and as {@link publishUnique}. */
 export async function submit<R>(
   app: SendingApp,
   callee: Callee,
@@ -37,27 +28,14 @@ export async function submit<R>(
   // No `await` where there is nothing to wait for: the calls of one tick are to reach the broker together.
   const checked = checkArguments(callee, call);
   if (checked !== undefined) await checked;
-  let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
-  if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
-  const { unique: rule } = callee.options;
-  const sole = rule === null ? null : asUnique(prepared, rule);
-  if (sole !== null) prepared = sole.prepared;
-  // Written before the stores are opened: what the caller changes meanwhile changes nothing.
-  const wire = encodeCall(app, prepared.message, prepared.encoding);
+  const prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
   const rules = rulesOf(app, options);
-  const { transport } = app.stores ?? (await within(app.open(), rules));
-  const addressed = addressedCall(app, { prepared, wire });
-  const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
-  const publications = publicationsOf(app, encoded);
-  const publish = (all: readonly Publication[]): Promise<void> =>
-    publishCalls(transport, guard === undefined ? all : guard(all), rules);
-  if (sole === null) await publish(publications);
-  else {
-    const existing = await publishUnique(app, sole.unique, publications, publish);
+  const { unique: rule } = callee.options;
+  if (rule !== null) {
+    const existing = await sendUnique(app, prepared, rule, rules, guard);
     if (existing !== null) return new AsyncResult<R>(existing, app.results);
-  }
-  if (app.config.taskSendSentEvent) tellSent(app, publications);
-  return sent(app, prepared, options);
+  } else await send(app, [prepared], guard === undefined ? { rules } : { rules, publish: guarded(guard) });
+  return noted(app, prepared, options);
 }
 
 /** Sends many calls of one task with one publication. Either all of them are checked and written, or none is sent. */
@@ -70,33 +48,14 @@ export async function submitMany<R>(
   checkOptionsOfMany(callee.name, options);
   if (callee.options.unique !== null)
     return Promise.all(calls.map((call) => submit<R>(app, callee, call, options)));
-  const ready: EncodedCall[] = [];
+  const prepared: PreparedCall[] = [];
   for (const call of calls) {
     const checked = checkArguments(callee, call);
     if (checked !== undefined) await checked;
-    let prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
-    if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
-    ready.push({ prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
+    prepared.push(prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options));
   }
-  if (ready.length === 0) return [];
-  const rules = rulesOf(app, options);
-  const { transport } = app.stores ?? (await within(app.open(), rules));
-  const publications: Publication[] = [];
-  for (const call of ready) {
-    const addressed = addressedCall(app, call);
-    const encoded = addressed instanceof Promise ? await within(addressed, rules) : addressed;
-    publications.push(...publicationsOf(app, encoded));
-  }
-  await publishCalls(transport, publications, rules);
-  if (app.config.taskSendSentEvent) tellSent(app, publications);
-  const results: AsyncResult<R>[] = [];
-  for (const { prepared } of ready)
-    results.push(
-      app.signals.afterTaskPublish.connected
-        ? await sent(app, prepared, options)
-        : noted(app, prepared, options),
-    );
-  return results;
+  if (prepared.length > 0) await send(app, prepared, { rules: rulesOf(app, options) });
+  return prepared.map((call) => noted<R>(app, call, options));
 }
 
 /** @throws ConfigError, UnknownOptionError */
@@ -107,15 +66,34 @@ export function checkOptionsOfMany(name: string, options: CallOptions): void {
     throw new ConfigError(`'taskId' in the calls of '${name}' would be that of all of them`);
 }
 
-function sent<R>(
+function guarded(guard: Guard): NonNullable<Sending['publish']> {
+  return async (publications, publish) => {
+    await publish(guard(publications));
+    return true;
+  };
+}
+
+/** @returns the id of the task that is there instead, or null: sent. Throws as {@link publishUnique}. */
+async function sendUnique(
   app: SendingApp,
   call: PreparedCall,
-  options: CallOptions,
-): AsyncResult<R> | Promise<AsyncResult<R>> {
-  const result = noted<R>(app, call, options);
-  const { afterTaskPublish } = app.signals;
-  if (!afterTaskPublish.connected) return result;
-  return afterTaskPublish.send({ message: call.message, queue: call.queue }).then(() => result);
+  rule: UniqueRule,
+  rules: PublishRules,
+  guard: Guard | undefined,
+): Promise<string | null> {
+  const { unique, headers } = asUnique(call, rule);
+  const found: { existing: string | null } = { existing: null };
+  await send(app, [call], {
+    rules,
+    headers,
+    publish: async (publications, publish) => {
+      found.existing = await publishUnique(app, unique, publications, (all) =>
+        publish(guard === undefined ? all : guard(all)),
+      );
+      return found.existing === null;
+    },
+  });
+  return found.existing;
 }
 
 /** The running task remembers what it has sent. */

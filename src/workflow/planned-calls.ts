@@ -1,16 +1,9 @@
 // From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
 
 import { fromWireOptions, stampsOf } from '../config/wire-options.ts';
-import { announced } from '../sending/announce.ts';
-import {
-  addressedCall,
-  type EncodedCall,
-  encodeCall,
-  noKwargs,
-  type PreparedCall,
-  prepareCall,
-  publicationsOf,
-} from '../sending/sender.ts';
+import { calleeNamed, checkArguments } from '../sending/callee.ts';
+import { readyCalls } from '../sending/send.ts';
+import { noKwargs, type PreparedCall, prepareCall } from '../sending/sender.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
 import type { Publication } from '../stores/transport.ts';
 import type { Plan, PlannedCall } from './planned.ts';
@@ -62,18 +55,18 @@ export function publicationsOfPlan(
   { calls }: Plan,
   parentPriority: number | null,
 ): readonly Publication[] | Promise<readonly Publication[]> {
-  const addressed = app.signals.beforeTaskPublish.connected
-    ? calls.map(async (call) =>
-        addressedAs(app, await announced(app, preparePlanned(app, call, parentPriority))),
-      )
-    : calls.map((call) => addressedAs(app, preparePlanned(app, call, parentPriority)));
-  const publish = (ready: readonly EncodedCall[]): readonly Publication[] =>
-    ready.flatMap((call) => publicationsOf(app, call));
-  const ready = addressed.filter((call): call is EncodedCall => !(call instanceof Promise));
-  if (ready.length === addressed.length) return publish(ready);
-  return Promise.all(addressed).then(publish);
+  const prepared = calls.map((call) => preparePlanned(app, call, parentPriority));
+  const ready = readyCalls(app, prepared, { rules: null });
+  return ready instanceof Promise ? ready.then(({ publications }) => publications) : ready.publications;
 }
 
-function addressedAs(app: SendingApp, prepared: PreparedCall): EncodedCall | Promise<EncodedCall> {
-  return addressedCall(app, { prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
+/** Checks all calls of a plan, and decides everything about them. */
+export async function preparedCalls(app: SendingApp, { calls }: Plan): Promise<readonly PreparedCall[]> {
+  const prepared: PreparedCall[] = [];
+  for (const call of calls) {
+    const checked = checkArguments(calleeNamed(app, call.task), call);
+    if (checked !== undefined) await checked;
+    prepared.push(preparePlanned(app, call));
+  }
+  return prepared;
 }

@@ -6,10 +6,10 @@ import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { type AsyncResult, GroupResult } from '../results/async-result.ts';
-import { announceSent } from '../sending/announce.ts';
-import { type PublishRules, publishCalls, rulesOf, within } from '../sending/publish.ts';
+import { type PublishRules, rulesOf } from '../sending/publish.ts';
+import { publishReady, readyCalls } from '../sending/send.ts';
+import type { EncodedCall } from '../sending/sender.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
-import { tellSent } from '../sending/sent-event.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { type CarriedBody, carriedBody } from './chord-body.ts';
@@ -17,15 +17,9 @@ import { commonApp } from './common-app.ts';
 import { chordOf, groupOf } from './construct.ts';
 import { type Handle, randomIds } from './freeze.ts';
 import { keepsRecords, planHere, type Start } from './plan-here.ts';
+import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
-import {
-  encodedCalls,
-  noteChild,
-  prepareStores,
-  publicationsOfCalls,
-  sendWorkflow,
-  windowSize,
-} from './send-workflow.ts';
+import { noteChild, type StoreParts, sendWorkflow, storing, windowSize } from './send-workflow.ts';
 
 /** What is sent: a signature. */
 export interface Part<App extends SendingApp> {
@@ -58,7 +52,7 @@ export async function sendStreamed<App extends SendingApp>(
   options: CallOptions,
   apply: Apply<App>,
 ): Promise<Streamed> {
-  const sending = new Sending(body, args, options, apply);
+  const sending = new Streaming(body, args, options, apply);
   try {
     for await (const member of members) await sending.add(member);
     return await sending.end();
@@ -67,7 +61,7 @@ export async function sendStreamed<App extends SendingApp>(
   }
 }
 
-class Sending<App extends SendingApp> {
+class Streaming<App extends SendingApp> {
   readonly #groupId: string = randomIds();
   readonly #body: StreamedBody<App> | null;
   readonly #args: readonly unknown[];
@@ -82,7 +76,7 @@ class Sending<App extends SendingApp> {
   #app: App | null;
   #carried: CarriedBody | null = null;
   #eager: WireSignature[] = [];
-  #window: Publication[] = [];
+  #window = emptyWindow();
 
   constructor(
     body: StreamedBody<App> | null,
@@ -121,12 +115,14 @@ class Sending<App extends SendingApp> {
       ...(this.#carried !== null && { chord: this.#carried.carried, asOne: true }),
     });
     this.#rootId ??= planned.calls[0]?.rootId ?? null;
-    const calls = await encodedCalls(app, planned);
-    await this.#prepare(app, planned);
-    const publications = await publicationsOfCalls(app, calls, this.#rulesOf(app));
+    const ready = await readyCalls(app, await preparedCalls(app, planned), {
+      rules: this.#rulesOf(app),
+      ...storing(app, planned),
+    });
     // Only when another one comes: the size of a chord must be known before its last member is sent.
-    if (this.#window.length >= windowSize) await this.#publish(app);
-    this.#window.push(...publications);
+    if (this.#window.publications.length >= windowSize) await this.#publish(app);
+    this.#window.calls.push(...ready.calls);
+    this.#window.publications.push(...ready.publications);
     this.#handles.push(planned.handle);
   }
 
@@ -162,7 +158,7 @@ class Sending<App extends SendingApp> {
   /** What went wrong, with what was sent before. */
   failed(error: unknown): unknown {
     if (this.#sent.length === 0) return error;
-    const window = this.#window.map(({ id }) => id);
+    const window = this.#window.publications.map(({ id }) => id);
     const inDoubt = error instanceof SendUnconfirmed;
     return new PartlySentError(
       { sent: this.#sent, doubtful: inDoubt ? window : [], unsent: inDoubt ? [] : window },
@@ -187,22 +183,15 @@ class Sending<App extends SendingApp> {
     });
   }
 
-  async #prepare(app: App, parts: Parameters<typeof prepareStores>[2]): Promise<void> {
-    if (parts.stored.length === 0 && parts.chords.length === 0) return;
-    const rules = this.#rulesOf(app);
-    const { backend } = app.stores ?? (await within(app.open(), rules));
-    await within(prepareStores(app, backend, parts), rules);
+  async #prepare(app: App, parts: StoreParts): Promise<void> {
+    await readyCalls(app, [], { rules: this.#rulesOf(app), ...storing(app, parts) });
   }
 
   async #publish(app: App): Promise<void> {
-    if (this.#window.length === 0) return;
-    const rules = this.#rulesOf(app);
-    const { transport } = app.stores ?? (await within(app.open(), rules));
-    await publishCalls(transport, this.#window, rules);
-    if (app.config.taskSendSentEvent) tellSent(app, this.#window);
-    this.#sent.push(...this.#window.map(({ id }) => id));
-    if (app.signals.afterTaskPublish.connected) await announceSent(app, this.#window);
-    this.#window = [];
+    if (this.#window.publications.length === 0) return;
+    await publishReady(app, this.#window, { rules: this.#rulesOf(app) });
+    this.#sent.push(...this.#window.publications.map(({ id }) => id));
+    this.#window = emptyWindow();
   }
 
   async #endEagerly(app: App): Promise<Streamed> {
@@ -228,6 +217,11 @@ class Sending<App extends SendingApp> {
   #rulesOf(app: App): PublishRules {
     return rulesOf(app, sendingOptions(this.#options));
   }
+}
+
+/** The calls that are published together. */
+function emptyWindow(): { readonly calls: EncodedCall[]; readonly publications: Publication[] } {
+  return { calls: [], publications: [] };
 }
 
 /** Options given to the whole, which go behind a part's own. */

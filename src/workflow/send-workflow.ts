@@ -4,18 +4,15 @@ import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
-import { announced } from '../sending/announce.ts';
-import { calleeNamed, checkArguments } from '../sending/callee.ts';
-import { type PublishRules, publishCalls, rulesOf, within } from '../sending/publish.ts';
-import { addressedCall, type EncodedCall, encodeCall, publicationsOf } from '../sending/sender.ts';
+import { rulesOf } from '../sending/publish.ts';
+import { type Readying, send } from '../sending/send.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
-import { tellSent } from '../sending/sent-event.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
 import { planHere, type Start } from './plan-here.ts';
 import type { Plan } from './planned.ts';
-import { preparePlanned } from './planned-calls.ts';
+import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
 
 /**
@@ -29,41 +26,21 @@ export async function sendWorkflow<R>(
   start: Start = {},
 ): Promise<AsyncResult<R>> {
   const rules = rulesOf(app, start.sending ?? {});
-  // Before the stores are opened: what the caller changes meanwhile changes nothing.
   const draft = planHere(app, await addressedParts(app, signature, rules), start);
-  const calls = await encodedCalls(app, draft);
-  const { transport, backend } = app.stores ?? (await within(app.open(), rules));
-  if (draft.stored.length + draft.chords.length > 0) await within(prepareStores(app, backend, draft), rules);
-  const publications = await publicationsOfCalls(app, calls, rules);
-  const guarded = start.guard === undefined ? publications : start.guard(publications);
-  // Each window has the time that a send may take.
-  await publishInWindows(
-    (window) => publishCalls(transport, window, rulesOf(app, start.sending ?? {})),
-    guarded,
-  );
-  if (app.config.taskSendSentEvent) tellSent(app, publications);
-  const { afterTaskPublish } = app.signals;
-  if (afterTaskPublish.connected)
-    for (const { prepared } of calls)
-      await afterTaskPublish.send({ message: prepared.message, queue: prepared.queue });
+  await send(app, await preparedCalls(app, draft), {
+    rules,
+    ...storing(app, draft),
+    publish: async (publications, publish) => {
+      await publishInWindows(
+        (window) => publish(window, rulesOf(app, start.sending ?? {})), // each has the time that a send may take
+        start.guard === undefined ? publications : start.guard(publications),
+      );
+      return true;
+    },
+  });
   const result = resultOf<R>(app, draft.handle, draft.calls[0]?.rootId ?? null);
   noteChild(result, start.sending?.addToParent);
   return result;
-}
-
-/** What is handed to the broker; opens the stores. */
-export async function publicationsOfCalls(
-  app: SendingApp,
-  calls: readonly EncodedCall[],
-  rules: PublishRules,
-): Promise<Publication[]> {
-  if (app.stores === null) await within(app.open(), rules);
-  const publications: Publication[] = [];
-  for (const call of calls) {
-    const ready = addressedCall(app, call);
-    publications.push(...publicationsOf(app, ready instanceof Promise ? await within(ready, rules) : ready));
-  }
-  return publications;
 }
 
 /** How many messages go to the broker in one step. */
@@ -93,24 +70,17 @@ export async function publishInWindows(
   }
 }
 
-/** Checks and writes all calls, so that either all can be sent or none is. */
-export async function encodedCalls(app: SendingApp, { calls }: Plan): Promise<readonly EncodedCall[]> {
-  const encoded: EncodedCall[] = [];
-  for (const call of calls) {
-    const checked = checkArguments(calleeNamed(app, call.task), call);
-    if (checked !== undefined) await checked;
-    let prepared = preparePlanned(app, call);
-    if (app.signals.beforeTaskPublish.connected) prepared = await announced(app, prepared);
-    encoded.push({ prepared, wire: encodeCall(app, prepared.message, prepared.encoding) });
-  }
-  return encoded;
-}
-
 /** What of a plan goes to the result backend. */
 export interface StoreParts {
   readonly stored: Plan['stored'];
   /** `size` null: not known yet, and to be said before the last member is sent. */
   readonly chords: readonly { readonly groupId: string; readonly size: number | null }[];
+}
+
+/** What is to be in the stores before the first call of a plan. */
+export function storing(app: SendingApp, parts: StoreParts): Pick<Readying, 'before'> {
+  if (parts.stored.length === 0 && parts.chords.length === 0) return {};
+  return { before: ({ backend }) => prepareStores(app, backend, parts) };
 }
 
 /** What must be there before the first call: the parts that are referred to, and how many members each chord has. */

@@ -1,0 +1,153 @@
+// The one way of calls to the broker: announced, written, addressed, published, told.
+import type { Json } from '../protocol/message.ts';
+import type { Publication } from '../stores/transport.ts';
+import { announced, tellPublished } from './announce.ts';
+import { type PublishRules, publishCalls, within } from './publish.ts';
+import { addressedCall, type EncodedCall, encodeCall, type PreparedCall, publicationsOf } from './sender.ts';
+import type { SendingApp, Stores } from './sending-app.ts';
+import { tellSent } from './sent-event.ts';
+
+/** What differs between the ways to send. */
+export interface Sending extends Readying {
+  readonly rules: PublishRules;
+  /**
+   * Publishes otherwise than all at once.
+   * @param publish hands publications to the broker
+   * @returns whether they were sent
+   */
+  readonly publish?: (publications: readonly Publication[], publish: Publish) => Promise<boolean>;
+}
+
+/** @param rules default: those of the whole */
+export type Publish = (publications: readonly Publication[], rules?: PublishRules) => Promise<void>;
+
+export interface Readying {
+  /** null: the stores are open, and whoever sends waits for them. */
+  readonly rules: PublishRules | null;
+  /** Headers of our own for each call. Receivers of beforeTaskPublish neither see nor change them. */
+  readonly headers?: Json;
+  /** Writes what must be in the stores before the first call. */
+  readonly before?: (stores: Stores) => Promise<void>;
+}
+
+/** Calls that can be published. */
+export interface ReadyCalls {
+  readonly calls: readonly EncodedCall[];
+  readonly publications: readonly Publication[];
+}
+
+/**
+ * Sends calls: either all of them can be written, or none is sent.
+ * @throws (or rejects with) NotSerializableError, PayloadTooLargeError, UnroutableError, BrokerUnavailable, the reason of the rules'
+ * signal: nothing was sent. SendUnconfirmed: it is not known. And what `sending.publish` throws.
+ */
+export function send(app: SendingApp, calls: readonly PreparedCall[], sending: Sending): Promise<void> {
+  const ready = readyCalls(app, calls, sending);
+  return ready instanceof Promise
+    ? ready.then((all) => publishReady(app, all, sending))
+    : publishReady(app, ready, sending);
+}
+
+/** The first half of {@link send}. A promise only where something has to be waited for: the calls of one tick reach the broker together. */
+export function readyCalls(
+  app: SendingApp,
+  calls: readonly PreparedCall[],
+  readying: Readying,
+): ReadyCalls | Promise<ReadyCalls> {
+  // Written before the stores are opened: what the caller changes meanwhile changes nothing.
+  if (!app.signals.beforeTaskPublish.connected) return opened(app, written(app, calls, readying), readying);
+  return announced(app, calls).then((all) => opened(app, written(app, all, readying), readying));
+}
+
+/** The second half of {@link send}. */
+export function publishReady(app: SendingApp, ready: ReadyCalls, sending: Sending): Promise<void> {
+  const { rules, publish } = sending;
+  const { stores } = app;
+  if (stores === null) return within(app.open(), rules).then(() => publishReady(app, ready, sending));
+  const { transport } = stores;
+  if (publish !== undefined) {
+    const some: Publish = (publications, own = rules) => publishCalls(transport, publications, own);
+    return publish(ready.publications, some).then((sent) => (sent ? tell(app, ready) : undefined));
+  }
+  const published = publishCalls(transport, ready.publications, rules);
+  return isHeard(app) ? published.then(() => tell(app, ready)) : published;
+}
+
+function written(app: SendingApp, calls: readonly PreparedCall[], { headers }: Readying): EncodedCall[] {
+  const [only] = calls; // see `addressed`
+  if (calls.length === 1 && only !== undefined) return [encoded(app, only, headers)];
+  return calls.map((call) => encoded(app, call, headers));
+}
+
+function encoded(app: SendingApp, call: PreparedCall, headers: Json | undefined): EncodedCall {
+  const prepared = headers === undefined ? call : withHeaders(call, headers);
+  return { prepared, wire: encodeCall(app, prepared.message, prepared.encoding) };
+}
+
+function withHeaders(call: PreparedCall, headers: Json): PreparedCall {
+  return { ...call, message: { ...call.message, headers: { ...call.message.headers, ...headers } } };
+}
+
+function opened(
+  app: SendingApp,
+  calls: readonly EncodedCall[],
+  readying: Readying,
+): ReadyCalls | Promise<ReadyCalls> {
+  const { rules, before } = readying;
+  if (app.stores !== null && before === undefined) return addressed(app, calls, rules);
+  return storesReady(app, readying).then(() => addressed(app, calls, rules));
+}
+
+async function storesReady(app: SendingApp, { rules, before }: Readying): Promise<void> {
+  const stores = app.stores ?? (await inTime(app.open(), rules));
+  if (before !== undefined) await inTime(before(stores), rules);
+}
+
+function addressed(
+  app: SendingApp,
+  calls: readonly EncodedCall[],
+  rules: PublishRules | null,
+): ReadyCalls | Promise<ReadyCalls> {
+  const [only] = calls;
+  // Most sends are of one call: no lists are made for them.
+  const publications =
+    calls.length === 1 && only !== undefined ? addressedAs(app, only) : allAddressedAs(app, calls);
+  if (!(publications instanceof Promise)) return { calls, publications };
+  return inTime(publications, rules).then((found) => ({ calls, publications: found }));
+}
+
+type Publications = readonly Publication[];
+
+function addressedAs(app: SendingApp, call: EncodedCall): Publications | Promise<Publications> {
+  const found = addressedCall(app, call);
+  return found instanceof Promise
+    ? found.then((there) => publicationsOf(app, there))
+    : publicationsOf(app, found);
+}
+
+function allAddressedAs(
+  app: SendingApp,
+  calls: readonly EncodedCall[],
+): Publications | Promise<Publications> {
+  const found = calls.map((call) => addressedAs(app, call));
+  return areThere(found) ? found.flat() : Promise.all(found).then((all) => all.flat());
+}
+
+function areThere(
+  found: readonly (Publications | Promise<Publications>)[],
+): found is readonly Publications[] {
+  return !found.some((each) => each instanceof Promise);
+}
+
+function inTime<T>(answer: Promise<T>, rules: PublishRules | null): Promise<T> {
+  return rules === null ? answer : within(answer, rules);
+}
+
+function isHeard({ config, signals }: SendingApp): boolean {
+  return config.taskSendSentEvent || signals.afterTaskPublish.connected;
+}
+
+async function tell(app: SendingApp, { calls, publications }: ReadyCalls): Promise<void> {
+  if (app.config.taskSendSentEvent) tellSent(app, publications);
+  await tellPublished(app, calls);
+}
