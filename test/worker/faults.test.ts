@@ -109,7 +109,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     await tamper(app, (delivery) => {
       const bad = delivery.message.ok && delivery.message.value.headers.id === 'bad';
       if (!bad) return delivery;
-      return Object.defineProperty(changed(delivery, {}), 'parks', {
+      return Object.defineProperty(changed(delivery, {}), 'strikes', {
         get: () => {
           throw new Error('a bug');
         },
