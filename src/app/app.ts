@@ -16,9 +16,8 @@ import {
   type ResultHome,
   type Returned,
 } from '../results/async-result.ts';
-import { checkShape } from '../sending/arguments.ts';
+import { checkShape, noKwargs } from '../sending/arguments.ts';
 import { calleeNamed } from '../sending/callee.ts';
-import { noKwargs } from '../sending/sender.ts';
 import type { Stores } from '../sending/sending-app.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import { type Exchanges, exchangesNamed } from '../stores/fanout.ts';

@@ -4,9 +4,8 @@ import { type CallOptions, noOptions } from '../config/call-options.ts';
 import { optionsOfTask } from '../config/wire-options.ts';
 import { ConfigError, InvalidArgumentsError } from '../errors.ts';
 import type { AsyncResult } from '../results/async-result.ts';
-import { toKwargs } from '../sending/arguments.ts';
+import { noKwargs, toKwargs } from '../sending/arguments.ts';
 import type { CallArguments, Callee } from '../sending/callee.ts';
-import { noKwargs } from '../sending/sender.ts';
 import type { App } from './app.ts';
 import { callDirectly } from './running/call-in-place.ts';
 import { apply, sendOrApply, sendOrApplyMany } from './send-or-apply.ts';
@@ -15,7 +14,7 @@ import type { Callable, Links, TaskBody } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
 /** A task with its types forgotten; `App.task` gives them back. */
-export type UntypedTask = Callable<unknown, readonly unknown[], unknown> & TaskBody;
+type UntypedTask = Callable<unknown, readonly unknown[], unknown> & TaskBody;
 
 /** `body` is `null` for a task that lives elsewhere; `keywords`: its arguments are one object, as with a schema. */
 export function defineTask(

@@ -161,7 +161,7 @@ const policyNames: readonly string[] = [
 const entryNames: readonly string[] = ['task', 'schedule', 'args', 'kwargs', 'options', 'relative'];
 
 /** @throws ConfigError */
-export function readWhen(when: When, where: string): Schedule {
+function readWhen(when: When, where: string): Schedule {
   if (typeof when === 'number') return every(when);
   if (typeof when === 'string')
     return /^\s*-?[\d.]+\s*(?:ms|[smhd])\s*$/.test(when) ? every(readDuration(when)) : crontab(when);

@@ -3,7 +3,8 @@
 import { type CallOptions, checkCallOptions } from '../config/call-options.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import { type CallArguments, type Callee, checkArguments } from '../sending/callee.ts';
-import { encodeCall, type PreparedCall, prepareCall } from '../sending/sender.ts';
+import { encodeCall } from '../sending/encode.ts';
+import { type PreparedCall, prepareCall } from '../sending/prepare.ts';
 import { checkOptionsOfMany, type Guard, submit, submitMany } from '../sending/submit.ts';
 import type { App } from './app.ts';
 import { applyCall } from './running/eager-workflow.ts';

@@ -73,7 +73,7 @@ export type Queues =
   | Readonly<Record<string, Omit<QueueOptions, 'name'>>>;
 
 /** What the settings say of queues of which `taskQueues` says nothing, or not all. */
-export interface QueueDefaults {
+interface QueueDefaults {
   readonly taskDefaultQueue: string;
   readonly taskDefaultExchange: string | null;
   readonly taskDefaultExchangeType: ExchangeType;

@@ -15,7 +15,7 @@ export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema['~st
 /** What the schema makes of it: the type in the task. */
 export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output'];
 
-export interface StandardSchemaProps<Input, Output> {
+interface StandardSchemaProps<Input, Output> {
   readonly version: 1;
   readonly vendor: string;
   readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;

@@ -8,7 +8,7 @@ import { type CallOptions, checkCallOptions } from './call-options.ts';
 import type { SendableTask } from './sendable-task.ts';
 
 /** What concerns the sending, not the call: it does not travel. */
-export type SendingOption = 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent';
+type SendingOption = 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent';
 
 /** Options of a signature: those of a call that can be kept as data. */
 export type SignatureOptions = Omit<

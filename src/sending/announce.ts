@@ -3,7 +3,9 @@
 import { decodeOptions } from '../config/config.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
-import { type EncodedCall, noKwargs, type PreparedCall } from './sender.ts';
+import { noKwargs } from './arguments.ts';
+import type { EncodedCall } from './encode.ts';
+import type { PreparedCall } from './prepare.ts';
 import type { SendingApp } from './sending-app.ts';
 
 /** Lets the receivers of beforeTaskPublish add headers to each call. */

@@ -52,7 +52,7 @@ export function checkShape(name: string, args: unknown, kwargs: unknown): void {
 }
 
 /** The names of a schema's members in their order; `null` when the schema does not tell. */
-export function schemaKeys(schema: ObjectSchema): readonly string[] | null {
+function schemaKeys(schema: ObjectSchema): readonly string[] | null {
   const cached = keysOf.get(schema);
   if (cached !== undefined) return cached;
   const keys = readKeys(schema);
@@ -146,3 +146,6 @@ function keywordRefused(name: string, key: string): InvalidArgumentsError {
     },
   ]);
 }
+
+/** No keyword arguments, no headers. Compared by identity. */
+export const noKwargs: Json = Object.freeze({});

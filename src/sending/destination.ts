@@ -11,7 +11,7 @@ export interface Wish {
   readonly routingKey?: string | undefined;
 }
 
-export interface Destination {
+interface Destination {
   /** The queue that was meant, also where an exchange decides. */
   readonly queue: string;
   /** `''`: straight to the queue. */

@@ -6,10 +6,10 @@ import type { Json } from '../protocol/message.ts';
 import type { Locks } from '../stores/locks.ts';
 import { type Lock, lockHeader, writeLock } from '../stores/locks.ts';
 import type { Publication } from '../stores/transport.ts';
-import type { PreparedCall } from './sender.ts';
+import type { PreparedCall } from './prepare.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
 
-export interface UniqueCall {
+interface UniqueCall {
   readonly lock: Lock;
   readonly rule: UniqueRule;
 }

@@ -1,9 +1,11 @@
 // The one way of calls to the broker: announced, written, addressed, published, told.
 import type { Json } from '../protocol/message.ts';
 import type { Publication } from '../stores/transport.ts';
+import { addressedCall, publicationsOf } from './address.ts';
 import { announced, tellPublished } from './announce.ts';
+import { type EncodedCall, encodeCall } from './encode.ts';
+import type { PreparedCall } from './prepare.ts';
 import { type PublishRules, publishCalls, within } from './publish.ts';
-import { addressedCall, type EncodedCall, encodeCall, type PreparedCall, publicationsOf } from './sender.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
 import { tellSent } from './sent-event.ts';
 
@@ -31,7 +33,7 @@ export interface Readying {
 }
 
 /** Calls that can be published. */
-export interface ReadyCalls {
+interface ReadyCalls {
   readonly calls: readonly EncodedCall[];
   readonly publications: readonly Publication[];
 }

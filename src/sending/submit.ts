@@ -7,10 +7,10 @@ import { AsyncResult } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
 import type { Publication } from '../stores/transport.ts';
 import { type CallArguments, type Callee, checkArguments } from './callee.ts';
+import { type PreparedCall, prepareCall } from './prepare.ts';
 import { type PublishRules, rulesOf } from './publish.ts';
 import { type Sending, send } from './send.ts';
 import { asUnique, publishUnique } from './send-unique.ts';
-import { type PreparedCall, prepareCall } from './sender.ts';
 import type { SendingApp } from './sending-app.ts';
 
 /** Changes what goes to the broker, when all else is decided. */

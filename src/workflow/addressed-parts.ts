@@ -3,8 +3,8 @@
 import { noOptions } from '../config/call-options.ts';
 import { type PriorityName, priorityNumber } from '../config/priority.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
+import { scaleOf } from '../sending/address.ts';
 import { type PublishRules, within } from '../sending/publish.ts';
-import { scaleOf } from '../sending/sender.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
 import { withOptions } from './construct.ts';

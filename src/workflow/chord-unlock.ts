@@ -8,7 +8,7 @@ import { readSignature } from './construct.ts';
 import { named } from './python-arguments.ts';
 
 /** What such a task is asked to do. */
-export interface Unlock {
+interface Unlock {
   readonly groupId: string;
   readonly body: WireSignature;
   /** Seconds between two looks. */

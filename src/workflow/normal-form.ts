@@ -199,7 +199,7 @@ function splitOptions(options: Json): { own: Json; shared: Json } {
 }
 
 /** What says of a part who and where it is, and what follows it. */
-export const ownOptions: ReadonlySet<string> = new Set([
+const ownOptions: ReadonlySet<string> = new Set([
   'task_id',
   'group_id',
   'group_index',

@@ -1,9 +1,10 @@
 // From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
 
 import { fromWireOptions, stampsOf } from '../config/wire-options.ts';
+import { noKwargs } from '../sending/arguments.ts';
 import { calleeNamed, checkArguments } from '../sending/callee.ts';
+import { type PreparedCall, prepareCall } from '../sending/prepare.ts';
 import { readyCalls } from '../sending/send.ts';
-import { noKwargs, type PreparedCall, prepareCall } from '../sending/sender.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
 import type { Publication } from '../stores/transport.ts';
 import type { Plan, PlannedCall } from './planned.ts';

@@ -168,7 +168,7 @@ interface Around {
 }
 
 /** How many parts of a chord's header report to it. Celery's rule (`_descend`): each task, and of what is nested its end. */
-export function countedParts(part: WireSignature): number {
+function countedParts(part: WireSignature): number {
   switch (kindOf(part)) {
     case 'group':
       return partsOf(part).reduce((sum, member) => sum + countedParts(member), 0);

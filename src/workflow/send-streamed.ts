@@ -6,9 +6,9 @@ import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { type AsyncResult, GroupResult } from '../results/async-result.ts';
+import type { EncodedCall } from '../sending/encode.ts';
 import { type PublishRules, rulesOf } from '../sending/publish.ts';
 import { publishReady, readyCalls } from '../sending/send.ts';
-import type { EncodedCall } from '../sending/sender.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
@@ -30,12 +30,12 @@ export interface Part<App extends SendingApp> {
 /** Runs a workflow here and now. */
 export type Apply<App> = (app: App, signature: WireSignature, start: Start) => Promise<AsyncResult>;
 
-export interface StreamedBody<App extends SendingApp> {
+interface StreamedBody<App extends SendingApp> {
   readonly signature: Part<App>;
   readonly policy: ChordPolicy | null;
 }
 
-export interface Streamed {
+interface Streamed {
   readonly header: AsyncResult;
   /** The body's; without a body the header's. */
   readonly result: AsyncResult;

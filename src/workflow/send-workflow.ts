@@ -47,7 +47,7 @@ export async function sendWorkflow<R>(
 export const windowSize = 1000;
 
 /** @throws PartlySentError when some windows were sent and another was not. */
-export async function publishInWindows(
+async function publishInWindows(
   publish: (window: readonly Publication[]) => Promise<void>,
   publications: readonly Publication[],
 ): Promise<void> {

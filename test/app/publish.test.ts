@@ -9,8 +9,9 @@ import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { WireMessage } from '../../src/protocol/message.ts';
 import { decodeTask } from '../../src/protocol/task.ts';
+import { toPublication } from '../../src/sending/address.ts';
+import { prepareCall } from '../../src/sending/prepare.ts';
 import { publishCalls as publishUntil } from '../../src/sending/publish.ts';
-import { prepareCall, toPublication } from '../../src/sending/sender.ts';
 import type { Publication, Transport } from '../../src/stores/transport.ts';
 
 let app: App;

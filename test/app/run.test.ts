@@ -12,7 +12,7 @@ import type { ObjectSchema } from '../../src/config/standard-schema.ts';
 import { SoftTimeLimitExceeded } from '../../src/errors.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { Json } from '../../src/protocol/message.ts';
-import { prepareCall, retryMessage } from '../../src/sending/sender.ts';
+import { prepareCall, retryMessage } from '../../src/sending/prepare.ts';
 
 function context(task: AnyTask, args: readonly unknown[] = [], kwargs: Json = {}, retries = 0): RunContext {
   const { message } = prepareCall(task.app, task.name, args, kwargs, noOptions, task.options);

@@ -4,8 +4,8 @@ import type { CallOptions } from '../../config/call-options.ts';
 import { ConfigError } from '../../errors.ts';
 import { type Logger, silentLogger } from '../../lib/logger.ts';
 import type { Json } from '../../protocol/message.ts';
-import { bindArguments, toKwargs } from '../../sending/arguments.ts';
-import { noKwargs, prepareCall } from '../../sending/sender.ts';
+import { bindArguments, noKwargs, toKwargs } from '../../sending/arguments.ts';
+import { prepareCall } from '../../sending/prepare.ts';
 import type { AnyTask, TaskBody } from '../task.ts';
 import { currentTask, runAs } from './context.ts';
 import { toRequest } from './request.ts';
@@ -45,7 +45,7 @@ function runBound(task: AnyTask, run: TaskBody, args: readonly unknown[]): unkno
 }
 
 /** What code that is run in place has of the world around it. */
-export interface AroundCall extends Pick<CallOptions, 'rootId' | 'parentId'> {
+interface AroundCall extends Pick<CallOptions, 'rootId' | 'parentId'> {
   readonly signal: AbortSignal;
   readonly logger: Logger;
 }

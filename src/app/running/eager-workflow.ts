@@ -8,7 +8,7 @@ import type { WireSignature } from '../../protocol/message.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
 import { AsyncResult } from '../../results/async-result.ts';
 import { type Callee, calleeNamed, checkArguments } from '../../sending/callee.ts';
-import type { PreparedCall } from '../../sending/sender.ts';
+import type { PreparedCall } from '../../sending/prepare.ts';
 import {
   afterChord,
   type Ended,

@@ -9,7 +9,9 @@ import type { TaskMessage, WireSignature } from '../../protocol/message.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
 import { decodeTask } from '../../protocol/task.ts';
-import { encodeCall, type PreparedCall, retryMessage, scaleOf } from '../../sending/sender.ts';
+import { scaleOf } from '../../sending/address.ts';
+import { encodeCall } from '../../sending/encode.ts';
+import { type PreparedCall, retryMessage } from '../../sending/prepare.ts';
 import type { App } from '../app.ts';
 import type { AnyTask } from '../task.ts';
 import { currentTask } from './context.ts';
@@ -18,7 +20,7 @@ import { type TaskRequest, toRequest } from './request.ts';
 import { type RunContext, runHooks, runTask } from './run.ts';
 
 /** What became of a call. */
-export interface EagerEnd {
+interface EagerEnd {
   /** As a result backend would give it back. */
   readonly record: ResultRecord;
   /** What the task threw, if it failed. */

@@ -53,7 +53,7 @@ export interface TaskRequest {
 }
 
 /** How a message came: Celery's `delivery_info`. */
-export interface RequestDeliveryInfo {
+interface RequestDeliveryInfo {
   /** `''`: straight to the queue. */
   readonly exchange: string;
   readonly routingKey: string;
@@ -62,7 +62,7 @@ export interface RequestDeliveryInfo {
 }
 
 /** Where and how a message is being run. */
-export interface RequestPlace {
+interface RequestPlace {
   readonly queue: string;
   readonly redelivered: boolean;
   readonly hostname: string;

@@ -9,7 +9,7 @@ import type { ResolvedTaskOptions } from '../task-options.ts';
 import { Ignore, Reject, Retry } from './outcome.ts';
 
 /** The run that is to be repeated. */
-export interface Repeatable {
+interface Repeatable {
   readonly name: string;
   readonly id: string;
   /** How often it was repeated so far. */
@@ -18,7 +18,7 @@ export interface Repeatable {
 }
 
 /** The time and the chance that a retry depends on: given, so that tests can fix them. */
-export interface RetryFacts {
+interface RetryFacts {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly random: () => number;

@@ -1,4 +1,4 @@
-// From a call to a message on its way.
+// Everything about a call decided: options of the call, routes, the task's own options, the configuration.
 import { hostname } from 'node:os';
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import { checkCompression, checkDate, checkLimit, checkSerializer } from '../config/checks.ts';
@@ -7,18 +7,14 @@ import { checkNamed, type Priority, type PriorityScale, priorityNumber } from '.
 import { checkRetryOptions, type RetryOptions } from '../config/retry-options.ts';
 import type { RouteOptions } from '../config/router.ts';
 import type { TaskCallOptions } from '../config/sendable-task.ts';
-import { PayloadTooLargeError } from '../errors.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
 import { uuid7 } from '../lib/uuid.ts';
-import { compress } from '../protocol/compression.ts';
-import { encodeJson } from '../protocol/json.ts';
-import type { Embed, Json, TaskMessage, WireMessage } from '../protocol/message.ts';
-import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { Embed, Json, TaskMessage } from '../protocol/message.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
 import type { SerializerName } from '../protocol/serializers.ts';
-import { encodeTask } from '../protocol/task.ts';
 import { taskScope } from '../results/task-scope.ts';
-import type { ExchangeAddress, Publication } from '../stores/transport.ts';
+import { scaleOf } from './address.ts';
+import { noKwargs } from './arguments.ts';
 import { destinationOf } from './destination.ts';
 import type { SendingApp } from './sending-app.ts';
 
@@ -120,42 +116,6 @@ export function prepareCall(
 }
 
 /**
- * A call as it travels.
- * @throws NotSerializableError with the path, PayloadTooLargeError above `maxMessageSize`.
- */
-export function encodeCall(app: SendingApp, message: TaskMessage, encoding: Encoding): WireMessage {
-  const { serializer, exchange, routingKey } = encoding;
-  const wire = encodeTask(message, { serializer, exchange, routingKey });
-  let size = wire.body.length;
-  // Written here once for nothing else than to find out, before anything is sent, that they can be.
-  if (message.headers !== noKwargs) size += encodeJson(message.headers, '$headers').length;
-  const { maxMessageSize } = app.config;
-  // Before compression: the reader's limit is on what comes out.
-  if (size > maxMessageSize)
-    throw new PayloadTooLargeError(`the call of '${message.task}'`, size, maxMessageSize);
-  if (encoding.compression === null) return wire;
-  const { body, mime } = compress(wire.body, encoding.compression);
-  return { ...wire, body, headers: { ...wire.headers, compression: mime } };
-}
-
-/**
- * A message with its way. With a first call goes the record that it was sent, if broker and backend share a store.
- * The stores must be open (`await app.broker()`).
- * @throws NotSerializableError, PayloadTooLargeError
- */
-export function toPublication(app: SendingApp, message: TaskMessage, queue: string): Publication {
-  const options = app.tasks.get(message.task)?.options ?? app.defaults;
-  const encoding: Encoding = {
-    serializer: options.serializer,
-    compression: options.compression,
-    exchange: '',
-    routingKey: queue,
-  };
-  const call: PreparedCall = { message, queue, encoding, priority: message.priority };
-  return withRecord(app, call, encodeCall(app, message, encoding));
-}
-
-/**
  * The message that repeats a task: the same id, one more retry, its own parent (as Celery's), and what the retry says.
  * Its queue is `retry.options.queue`, else the old one.
  */
@@ -181,72 +141,6 @@ export function retryMessage(
   };
 }
 
-export const noKwargs: Json = Object.freeze({});
-
-/** A call and its message. */
-export interface EncodedCall {
-  readonly prepared: PreparedCall;
-  readonly wire: WireMessage;
-}
-
-/**
- * What is only known when the stores are open: where the result is to be sent, if it travels as a message, and, if they
- * were not open before, the number that a priority's name has there. All of it is outside of the body.
- */
-export function addressedCall(app: SendingApp, call: EncodedCall): EncodedCall | Promise<EncodedCall> {
-  const { prepared, wire } = call;
-  const { message, priority, queue } = prepared;
-  const number = priorityNumber(priority, scaleOf(app, queue));
-  const ranked =
-    number === message.priority ? call : { prepared, wire: withProperties(wire, { priority: number }) };
-  const backend = app.stores?.backend;
-  if (!backend?.replyTo || message.ignoreResult || message.replyTo !== '') return ranked;
-  return backend.replyTo().then((replyTo) => ({ prepared, wire: withProperties(ranked.wire, { replyTo }) }));
-}
-
-function withProperties(wire: WireMessage, properties: Partial<WireMessage['properties']>): WireMessage {
-  return { ...wire, properties: { ...wire.properties, ...properties } };
-}
-
-/**
- * A call as it is handed to the broker: one publication, or one for each queue where the broker has no exchanges.
- * @throws UnroutableError
- */
-export function publicationsOf(
-  app: SendingApp,
-  { prepared: call, wire }: EncodedCall,
-): readonly Publication[] {
-  const { exchange: name, routingKey } = call.encoding;
-  const publication = withRecord(app, call, wire);
-  if (name === '' || publication.broadcast !== undefined) return [publication];
-  const exchange: ExchangeAddress = { name, routingKey };
-  if (app.stores?.transport.features.exchanges === true) return [{ ...publication, exchange }];
-  const [first, ...others] = app.topology.route(exchange);
-  const { write, ...copy } = publication;
-  // The record that it was sent is one: with the second message it would say that there is one already.
-  return [{ ...publication, queue: first ?? call.queue }, ...others.map((queue) => ({ ...copy, queue }))];
-}
-
-/** Attaches the record that a task was sent: what makes `exists()` and "never seen" two different answers. */
-export function withRecord(
-  app: SendingApp,
-  { message, queue }: PreparedCall,
-  wire: WireMessage,
-): Publication {
-  const { id, eta } = message;
-  const broadcast = app.topology.broadcast(queue);
-  if (broadcast !== undefined) return { id, queue, message: wire, eta, broadcast };
-  if (message.retries > 0) return { id, queue, message: wire, eta };
-  const publication: Publication = { id, queue, message: wire, eta, once: true };
-  const stores = app.stores;
-  if (message.ignoreResult || stores === null) return publication;
-  const { transport, backend } = stores;
-  if (backend === null || backend.store !== transport.store || !backend.features.remembersSent)
-    return publication;
-  const elsewhere = !app.tasks.get(message.task)?.run;
-  return { ...publication, write: backend.writeOfSent(sentRecord(app, message, queue), elsewhere) };
-}
-
 /**
  * The number of a priority where this application sends its calls, as far as is known (see {@link addressedCall}).
  * @throws ConfigError for a name, if the application has not said which one calls without a priority have.
@@ -257,35 +151,7 @@ function numberOf(app: SendingApp, priority: Priority, queue: string, where: str
   return priorityNumber(priority, scaleOf(app, queue));
 }
 
-export function scaleOf(app: SendingApp, queue: string): PriorityScale {
-  const mostUrgent = app.stores?.transport.features.mostUrgent ?? 'lowest';
-  return { mostUrgent, maxPriority: app.topology.queue(queue).maxPriority };
-}
-
 const embeddedScale: PriorityScale = { mostUrgent: 'lowest', maxPriority: null };
-
-function sentRecord(app: SendingApp, message: TaskMessage, queue: string): ResultRecord {
-  const record: ResultRecord = {
-    taskId: message.id,
-    status: 'PENDING',
-    result: null,
-    traceback: null,
-    children: [],
-    dateDone: null,
-    groupId: message.group,
-    parentId: message.parentId,
-  };
-  if (!app.config.resultExtended) return record;
-  return {
-    ...record,
-    name: message.task,
-    args: message.args,
-    kwargs: message.kwargs,
-    worker: null,
-    retries: 0,
-    queue,
-  };
-}
 
 const nothingNext: Embed = { callbacks: null, errbacks: null, chain: null, chord: null };
 
