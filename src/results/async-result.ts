@@ -62,7 +62,7 @@ export type BackendSource = ResultBackend | null | ResultHome;
 const glanceMs = 2000;
 
 /** What who sent a call knows of it. */
-export interface KnownOfCall {
+interface KnownOfCall {
   readonly queue?: string | null;
   readonly rootId?: string | null;
 }

@@ -20,7 +20,7 @@ import { SuspectLines } from './suspect-lines.ts';
 import { sendUnroutable } from './unroutable.ts';
 import { parksHeader, strikesHeader, toldHeader } from './wire.ts';
 
-export interface AmqpConsumerParts {
+interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
   readonly declared: Declared;
   readonly publisher: Publisher;

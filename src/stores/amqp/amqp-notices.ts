@@ -5,7 +5,7 @@ import { mostNotices, type NoticeBoard } from '../fanout.ts';
 import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
 
-export const noticeStream = 'umbel.notices';
+const noticeStream = 'umbel.notices';
 
 const readyMs = 10_000;
 /** How long the stream may say nothing before it is given up. */

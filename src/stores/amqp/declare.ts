@@ -13,7 +13,7 @@ export const suspectsOf = (queue: string): string => `umbel.suspects.${queue}`;
 /** Celery's native delayed delivery: 28 levels, 2^27 seconds the longest. */
 const levels = 28;
 /** Longest delay that the levels can say, seconds. */
-export const longestDelaySeconds: number = 2 ** levels - 1;
+const longestDelaySeconds: number = 2 ** levels - 1;
 const arrival = 'celery_delayed_delivery';
 
 const level = (n: number): string => `celery_delayed_${n}`;

@@ -23,7 +23,7 @@ export interface Letter {
   readonly unknown?: readonly string[];
 }
 
-export interface MailboxListener {
+interface MailboxListener {
   /** `isToAll`: who has nothing to say need not answer. */
   onLetter(letter: Letter, from: string, isToAll: boolean): void;
   /** Who had this mailbox is not connected any more, or by another one. */

@@ -7,7 +7,7 @@ import type { AmqpConnection } from './client/link.ts';
 import type { Feed } from './feed.ts';
 import { type Letter, Mailbox } from './mailbox.ts';
 
-export interface ReturnsParts {
+interface ReturnsParts {
   readonly clock: Clock;
   /** For so long one who lost its connection may take to come back and say that it lives, milliseconds. */
   readonly graceMs: number;

@@ -4,7 +4,7 @@ import type { AmqpMessage } from './client/link.ts';
 import type { Feed } from './feed.ts';
 
 /** A suspect that was fetched. */
-export interface Fetched {
+interface Fetched {
   readonly queue: string;
   readonly feed: Feed;
   readonly message: AmqpMessage;

@@ -11,7 +11,7 @@ import { inOrder, type StoreWrite } from '../store-write.ts';
 import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
 import { MemoryChords } from './memory-chords.ts';
 
-export interface MemoryBackendOptions {
+interface MemoryBackendOptions {
   /** How long records are kept after the task ended, milliseconds; null = for ever. */
   readonly expiresMs: number | null;
   readonly clock?: Clock;

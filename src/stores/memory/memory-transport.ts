@@ -30,7 +30,7 @@ import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
 import { MemoryFanout, MemoryNotices } from './memory-fanout.ts';
 import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
 
-export interface MemoryTransportOptions {
+interface MemoryTransportOptions {
   /** Counts for the store of that name if this is the first to open it. */
   readonly clock?: Clock;
 }
@@ -44,7 +44,7 @@ export function openMemoryTransport(name: string, options: MemoryTransportOption
   );
 }
 
-export class MemoryTransport implements Transport {
+class MemoryTransport implements Transport {
   readonly name = 'memory';
   readonly features: TransportFeatures = {
     priority: true,

@@ -21,7 +21,7 @@ import { keyOf, rowOf } from './record-row.ts';
 import { resultSchema } from './schema.ts';
 import { type AskFor, Writes } from './writes.ts';
 
-export interface PostgresBackendOptions extends BackendOptions {
+interface PostgresBackendOptions extends BackendOptions {
   /** How long the server has to answer, milliseconds; default 10 s. */
   readonly answerMs?: number;
 }

@@ -6,7 +6,7 @@ import type { RedisConnection } from './client/connection.ts';
 import { SideThread } from './client/side-thread.ts';
 import { luaScript } from './scripts.ts';
 
-export interface BeaterParts {
+interface BeaterParts {
   readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly onWoken: (woken: readonly Waiter[]) => void;

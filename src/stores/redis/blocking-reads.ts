@@ -13,7 +13,7 @@ import type { Source, Sources } from './sources.ts';
 import type { ClaimedMessage, Turns } from './turns.ts';
 import { longestReadMs, Waiter } from './waiter.ts';
 
-export interface BlockingReadsParts {
+interface BlockingReadsParts {
   readonly prefix: string;
   readonly sources: Sources;
   readonly turns: Turns;

@@ -2,14 +2,14 @@
 import type { RedisConnection } from './client/connection.ts';
 import { bindingKey, consumersKey, fallenKey, listKey, queuesKey } from './keys.ts';
 
-export interface WrongKey {
+interface WrongKey {
   readonly key: string;
   /** What it is, and what it should be, in Redis' words: `string`, `zset`. */
   readonly is: string;
   readonly expected: string;
 }
 
-export interface Disorder {
+interface Disorder {
   readonly wrong: readonly WrongKey[];
   /** Keys with claims of owners that are in neither list of consumers. */
   readonly orphans: readonly string[];

@@ -14,6 +14,6 @@ export function groupKey(keyPrefix: string, id: string): string {
  * The beginning of all records' keys. Celery's rule for `global_keyprefix` of `result_backend_transport_options`: `_` is
  * added unless it ends in a separator.
  */
-export function recordPrefix(keyPrefix: string): string {
+function recordPrefix(keyPrefix: string): string {
   return keyPrefix === '' || /[:_.-]$/.test(keyPrefix) ? keyPrefix : `${keyPrefix}_`;
 }

@@ -22,7 +22,7 @@ import { RedisChords } from './redis-chords.ts';
 import { RedisGroups } from './redis-groups.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-export interface RedisBackendOptions extends BackendOptions {
+interface RedisBackendOptions extends BackendOptions {
   /** How long the server has to answer, milliseconds; default 10 s. */
   readonly answerMs?: number;
 }

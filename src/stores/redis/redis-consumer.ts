@@ -19,7 +19,7 @@ import { Tender } from './tender.ts';
 import { type ClaimedMessage, type ClaimMode, type ClaimRequest, Turns } from './turns.ts';
 import { longestReadMs } from './waiter.ts';
 
-export interface RedisConsumerParts {
+interface RedisConsumerParts {
   /** For scripts; shared. */
   readonly connection: RedisConnection;
   /** Opens one more connection. */

@@ -9,7 +9,7 @@ import { luaScript } from './scripts.ts';
 import { program } from './tender.program.ts';
 import { longestReadMs } from './waiter.ts';
 
-export interface TenderParts {
+interface TenderParts {
   /** Where this one is connected the thread connects, too. */
   readonly connection: RedisConnection;
   readonly leaseMs: number;

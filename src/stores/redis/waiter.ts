@@ -12,7 +12,7 @@ const graceMs = 3000;
 /** Milliseconds after which a blocking read of one who vanished has surely ended. */
 export const longestReadMs: number = blockSeconds * 1000 + graceMs;
 
-export interface WaiterParts {
+interface WaiterParts {
   /** Its own: a blocking read holds up all behind it. */
   readonly connection: RedisConnection;
   readonly source: string;

@@ -42,7 +42,7 @@ const sentKeptMs = 7 * 24 * 3600 * 1000;
 const glanceMs = 2000;
 const expireBatch = 500;
 
-export interface SqliteBackendOptions extends StoreOptions {
+interface SqliteBackendOptions extends StoreOptions {
   /** How long records are kept after the task ended, milliseconds; null = for ever. */
   readonly expiresMs: number | null;
 }

@@ -25,7 +25,7 @@ import { SqliteConsumer } from './sqlite-consumer.ts';
 import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
 import { fanoutSchema, SqliteFanout, SqliteNotices } from './sqlite-fanout.ts';
 
-export interface SqliteTransportOptions {
+interface SqliteTransportOptions {
   /** false: a handle of its own, as if in another process. For tests. */
   readonly shared?: boolean;
   readonly clock?: Clock;

@@ -34,7 +34,7 @@ export interface AmqpState {
   readonly reason: string | null;
 }
 
-export interface AmqpLinkOptions {
+interface AmqpLinkOptions {
   /** Its heartbeats go on while the event loop is blocked. Costs a thread. */
   readonly steady?: boolean;
   /** Seconds between heartbeats, where the settings say nothing. Default 60. */

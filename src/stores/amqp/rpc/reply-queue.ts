@@ -11,7 +11,7 @@ import {
 } from '../client/link.ts';
 import type { AmqpSettings } from '../client/settings.ts';
 
-export interface ReplyQueueOptions {
+interface ReplyQueueOptions {
   /** How long the queue outlives this process, or keeps what comes while it is cut off, milliseconds. */
   readonly expiresMs: number;
   /** How long RabbitMQ has to answer, milliseconds. */

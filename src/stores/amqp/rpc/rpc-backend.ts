@@ -12,7 +12,7 @@ import { amqpSettings } from '../client/settings.ts';
 import { Arrived } from './arrived.ts';
 import { ReplyQueue } from './reply-queue.ts';
 
-export interface RpcBackendOptions extends BackendOptions {
+interface RpcBackendOptions extends BackendOptions {
   /** How long RabbitMQ has to answer, milliseconds; default 10 s. */
   readonly answerMs?: number;
 }

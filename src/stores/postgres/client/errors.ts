@@ -5,9 +5,9 @@ import { BrokerUnavailable, StoreError } from '../../../errors.ts';
  * `again`: it passes by itself. `refused`: it passes when somebody mends the server, the rights or the settings.
  * `fatal`: what was asked cannot be done.
  */
-export type PostgresErrorKind = 'again' | 'refused' | 'fatal';
+type PostgresErrorKind = 'again' | 'refused' | 'fatal';
 
-export interface PostgresErrorRule {
+interface PostgresErrorRule {
   readonly kind: PostgresErrorKind;
   /** For people: what it means and what to do; '' when the server's words say it. */
   readonly cure: string;

@@ -8,7 +8,7 @@ import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway }
 import { clientConfig, loadDriver, postgresGate } from './pool.ts';
 import type { PostgresSettings } from './settings.ts';
 
-export interface PostgresListenerHandlers {
+interface PostgresListenerHandlers {
   onNotify(payload: string): void;
   /** What was said until now may have been missed. */
   onGap(): void;

@@ -5,7 +5,7 @@ import { toMs } from '../../../lib/duration.ts';
 import { suggest } from '../../../lib/suggest.ts';
 
 /** TLS: who cannot prove who it is is not talked to, unless `rejectUnauthorized` is false. */
-export interface PostgresTls {
+interface PostgresTls {
   readonly rejectUnauthorized: boolean;
   /** false: the certificate counts, whatever name is in it (`sslmode=verify-ca`). */
   readonly checkHostname: boolean;

@@ -7,7 +7,7 @@ import type { RedisEndpoint, RedisSettings } from './settings.ts';
 
 export type RedisArgument = string | Buffer;
 
-export interface RedisCallOptions {
+interface RedisCallOptions {
   /** Milliseconds until there must be an answer, waiting for the connection included; null: as long as it takes. Default 10,000. */
   readonly timeoutMs?: number | null | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -24,7 +24,7 @@ export class ReplyLost extends Error {
 }
 
 /** `reason` is for people; null when connected. */
-export interface RedisState {
+interface RedisState {
   readonly connected: boolean;
   readonly reason: string | null;
 }

@@ -5,9 +5,9 @@ import { BrokerUnavailable, StoreError } from '../../../errors.ts';
  * `retry`: it will pass. `reconnect`: this connection is no good. `rediscover`: this server is not the one to talk to (now).
  * `fatal`: it will not pass by itself: the command, the data or the rights are wrong.
  */
-export type RedisErrorKind = 'retry' | 'reconnect' | 'rediscover' | 'fatal';
+type RedisErrorKind = 'retry' | 'reconnect' | 'rediscover' | 'fatal';
 
-export interface RedisErrorRule {
+interface RedisErrorRule {
   readonly kind: RedisErrorKind;
   /** For people: what it means and what to do. */
   readonly cure: string;

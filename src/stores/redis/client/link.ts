@@ -45,7 +45,7 @@ export function clientOptions(
   };
 }
 
-export interface RedisLinkEvents {
+interface RedisLinkEvents {
   /** A client is there; called before anybody else may use it. */
   onReady(client: RedisClient): void;
   /** The client is gone; `reason` is for people. Called for each attempt that fails, too. */

@@ -3,7 +3,7 @@ import { BrokerUnavailable } from '../../../errors.ts';
 import { type RedisClient, RedisLink } from './link.ts';
 import type { RedisSettings } from './settings.ts';
 
-export type PatternListener = (message: string, channel: string) => void;
+type PatternListener = (message: string, channel: string) => void;
 
 interface Listening {
   readonly pattern: string;

@@ -8,7 +8,7 @@ import { suggest } from '../../../lib/suggest.ts';
 export type RedisEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /** TLS as Node takes it; plain data, so that it can be given to a thread. */
-export interface RedisTls {
+interface RedisTls {
   readonly rejectUnauthorized: boolean;
   readonly checkHostname: boolean;
   readonly servername?: string;

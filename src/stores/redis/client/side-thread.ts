@@ -5,7 +5,7 @@ import { clientOptions } from './link.ts';
 import type { RedisScript } from './script.ts';
 import type { SideThreadStart, ToSideThread } from './side-client.ts';
 
-export interface SideThreadParts<Data, Told> {
+interface SideThreadParts<Data, Told> {
   /** Where this one is connected the thread connects, too. */
   readonly connection: RedisConnection;
   /** What `run(...args)` of the program calls. */

@@ -10,7 +10,7 @@ import { privateFolder } from '../../../lib/private-folder.ts';
 const maxSocketPath = 100;
 
 /** What became of ringing or watching somebody. */
-export type Presence = 'there' | 'gone';
+type Presence = 'there' | 'gone';
 
 /**
  * A process's own bell. The kernel takes a connection even while the process's event loop is blocked, and refuses it

@@ -17,7 +17,7 @@ export const peerSchema: readonly string[] = [
 ];
 
 /** What a user of the store wants to hear. What becomes of a dead peer's belongings is a trigger on the table `peer`. */
-export interface PeerListener {
+interface PeerListener {
   /** Somebody rang: a line of text that the ringer and the rung agree on. */
   onRing?(text: string): void;
   /** In the transaction in which a dead peer was struck off. */
