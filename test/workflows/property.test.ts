@@ -5,17 +5,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App, type AsyncResult } from '../../src/index.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { evaluate, runText } from '../canvas/evaluate.ts';
-import { endOf } from '../canvas/outcome.ts';
+import { needs } from '../needs.ts';
+import { scaled, seed } from '../run/scale.ts';
+import { until } from '../until.ts';
+import { evaluate, runText } from '../workflow/evaluate.ts';
+import { endOf } from '../workflow/outcome.ts';
 import {
   type Described,
   defineRandomTasks,
   type SignatureMaker,
   workflows,
-} from '../canvas/random-workflow.ts';
-import { needs } from '../needs.ts';
-import { scaled, seed } from '../run/scale.ts';
-import { until } from '../until.ts';
+} from '../workflow/random-workflow.ts';
 import { type Place, storeKinds } from './stores.ts';
 
 const numRuns = scaled(12, 3000);
