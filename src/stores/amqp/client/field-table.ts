@@ -1,7 +1,8 @@
 // Reading AMQP's field tables as RabbitMQ's clients really write them. amqplib knows not all of their types (py-amqp writes a large
 // integer as `L`) and closes the connection at one that it does not know: a single message would keep a worker from its queue for ever.
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, sep } from 'node:path';
+import type Library from 'amqplib';
 import { ConfigError } from '../../../errors.ts';
 
 /**
@@ -22,37 +23,60 @@ export function decodeFields(bytes: Buffer): Record<string, unknown> {
   return fields;
 }
 
-/** Whether amqplib has read a table so; null: it was not taught yet. */
-let reads: boolean | null = null;
+/** Whether the library has read a table so. */
+let reads = false;
+let library: typeof Library | null = null;
 
 /**
- * From now on amqplib reads tables so. Before its first use: it remembers its own reader then.
+ * The library, reading tables so: a copy of ours, so that nothing changes for others who use it, before us or after us.
  * @throws ConfigError the package is not there as it was installed
  */
-export function teachFieldTables(): void {
-  if (reads !== null) return;
+export function amqplib(): typeof Library {
+  library ??= ownCopy();
+  return library;
+}
+
+function ownCopy(): typeof Library {
   const require = createRequire(import.meta.url);
-  let codec: { decodeFields: typeof decodeFields };
+  const { cache } = require;
+  let folder: string;
+  try {
+    folder = dirname(require.resolve('amqplib')) + sep;
+  } catch (cause) {
+    throw new ConfigError(unusable, { cause });
+  }
+  /** Takes its modules out of the cache. */
+  const takeOut = (): [string, NodeJS.Module][] => {
+    const modules = Object.entries(cache).flatMap(([file, module]): [string, NodeJS.Module][] =>
+      file.startsWith(folder) && module !== undefined ? [[file, module]] : [],
+    );
+    for (const [file] of modules) delete cache[file];
+    return modules;
+  };
+  const others = takeOut();
   try {
     // Not among the package's exports: found by its place.
-    codec = require(join(dirname(require.resolve('amqplib')), 'lib', 'codec.js'));
+    const codec: { decodeFields: typeof decodeFields } = require(join(folder, 'lib', 'codec.js'));
+    codec.decodeFields = (bytes) => {
+      reads = true;
+      return decodeFields(bytes);
+    };
+    return require(join(folder, 'channel_api.js')); // it remembers the codec's reader
   } catch (cause) {
-    throw new ConfigError(unteachable, { cause });
+    throw new ConfigError(unusable, { cause });
+  } finally {
+    takeOut();
+    for (const [file, module] of others) cache[file] = module;
   }
-  reads = false;
-  codec.decodeFields = (bytes) => {
-    reads = true;
-    return decodeFields(bytes);
-  };
 }
 
-/** To be asked when a connection is there: the server's greeting holds a table. @throws ConfigError amqplib has read it by itself */
+/** To be asked when a connection is there: the server's greeting holds a table. @throws ConfigError the library has read it by itself */
 export function checkFieldTables(): void {
-  if (reads !== true) throw new ConfigError(unteachable);
+  if (!reads) throw new ConfigError(unusable);
 }
 
-const unteachable =
-  'amqplib cannot be used as it is here: install it beside umbel, and leave it out of your bundle (external: ["amqplib"]), so that both use the same copy';
+const unusable =
+  'amqplib cannot be used as it is here: install it beside umbel, and leave it out of your bundle (external: ["amqplib"])';
 
 class Reader {
   readonly #bytes: Buffer;

@@ -16,7 +16,7 @@ import { systemClock } from '../../../lib/clock.ts';
 import { atMost } from '../../../lib/deadline.ts';
 import { IdlePause } from '../../../lib/idle-pause.ts';
 import { type Gate, gateTo } from '../../gate.ts';
-import { checkFieldTables, teachFieldTables } from './field-table.ts';
+import { amqplib, checkFieldTables } from './field-table.ts';
 import { Relay } from './relay.ts';
 import type { AmqpSettings } from './settings.ts';
 
@@ -219,8 +219,7 @@ export class AmqpLink implements AsyncDisposable {
     const { endpoints, secure, tls, connectTimeoutMs: timeout } = this.settings;
     const endpoint = endpoints[this.#turn % endpoints.length];
     if (endpoint === undefined) throw new TypeError('no server is named');
-    teachFieldTables();
-    const { connect } = (await import('amqplib')).default;
+    const { connect } = amqplib();
     const options = { ...endpoint, heartbeat: this.#heartbeat, locale: 'en_US' };
     if (this.#relay === null) {
       const { checkHostname, ...rest } = tls;
