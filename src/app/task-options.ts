@@ -3,6 +3,7 @@
 import { checkCompression, checkLimit, checkName, checkSerializer } from '../config/checks.ts';
 import { type Config, checkLimits } from '../config/config.ts';
 import { type ClusterLimit, readConcurrency, readRate } from '../config/limit-options.ts';
+import { readParameters } from '../config/parameters.ts';
 import { checkNamed, checkPriority, type Priority } from '../config/priority.ts';
 import type { TaskCallOptions } from '../config/sendable-task.ts';
 import type { ObjectSchema } from '../config/standard-schema.ts';
@@ -71,6 +72,8 @@ export function resolveTaskOptions(
   if (options.input !== undefined && typeof options.input?.['~standard']?.validate !== 'function') {
     throw new ConfigError(`'input' in ${where} is no Standard Schema; zod, valibot and arktype make them`);
   }
+  if (options.input !== undefined && options.parameters !== undefined)
+    throw new ConfigError(`${where}: 'input' and 'parameters' both say what the task takes; leave one out`);
   const rate = readRate(options.rateLimit ?? null, name, `'rateLimit' in ${where}`);
   const concurrency = readConcurrency(options.concurrency ?? null, name, `'concurrency' in ${where}`);
   return Object.freeze({
@@ -78,6 +81,7 @@ export function resolveTaskOptions(
     bind: options.bind ?? false,
     description: options.description ?? null,
     input: options.input ?? null,
+    parameters: readParameters(options.parameters, `'parameters' in ${where}`),
     maxRetries: maxRetries(options.maxRetries, where),
     defaultRetryDelay: seconds('defaultRetryDelay', options.defaultRetryDelay ?? 180),
     autoretryFor: classes('autoretryFor', options.autoretryFor, where),
@@ -118,6 +122,7 @@ type Kind = 'flag' | 'text' | 'function' | 'own';
 const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
   bind: 'flag',
   input: 'own',
+  parameters: 'own',
   description: 'text',
   maxRetries: 'own',
   defaultRetryDelay: 'own',

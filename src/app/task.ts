@@ -166,6 +166,12 @@ export type ErrorClass = abstract new (...args: never) => Error;
 
 /** What may be said of a task when it is defined. Names are Celery's. */
 export interface TaskOptions {
+  /**
+   * What the parameters of the task's code are called, for callers that give them by name, as Python programs do: `['x', 'y', 'z?']` for
+   * `(x, y, z) => …`. `?`: may be left out. The last may be `'*more'` (any number of further positional arguments) or `'**options'` (one object with
+   * all other keyword arguments). Not with `input`, which says the same and more.
+   */
+  readonly parameters?: readonly string[];
   /** For people: shown by the HTTP API and its documentation. */
   readonly description?: string;
   /** How often a run may be repeated by `task.retry` and `autoretryFor`; default 3, `null` = for ever. */

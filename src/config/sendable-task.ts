@@ -1,5 +1,6 @@
 // What sending knows of a task.
 import type { SerializerName } from '../protocol/serializers.ts';
+import type { ParameterNames } from './parameters.ts';
 import type { Priority } from './priority.ts';
 import type { ObjectSchema } from './standard-schema.ts';
 import type { UniqueRule } from './unique-options.ts';
@@ -16,6 +17,8 @@ export interface SendableTask {
 export interface TaskCallOptions {
   /** The schema of a keyword task. */
   readonly input: ObjectSchema | null;
+  /** What a positional task's parameters are called, if it says so. */
+  readonly parameters: ParameterNames | null;
   readonly ignoreResult: boolean;
   readonly unique: UniqueRule | null;
   readonly serializer: SerializerName;

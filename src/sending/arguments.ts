@@ -1,28 +1,65 @@
 // From what travels to what a task's code is called with, and the checks on both sides.
 
 import { isKeywords } from '../config/checks.ts';
+import type { ParameterNames } from '../config/parameters.ts';
+import type { TaskCallOptions } from '../config/sendable-task.ts';
 import type { ObjectSchema, SchemaIssue, SchemaResult } from '../config/standard-schema.ts';
 import { type ArgumentIssue, InvalidArgumentsError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
 
 /**
- * The arguments for the task's code: the positional ones as they came, or the one object that the schema made of the
+ * The arguments for the task's code: the positional ones as they came, with named ones in the places of the parameters that the task names, or the one object that the schema made of the
  * keyword arguments. Positional arguments of a keyword task (a Python caller's) are matched to the schema's keys in
  * order. A promise only if the schema is asynchronous.
  * @throws InvalidArgumentsError (or rejects with it) naming the path.
  */
 export function bindArguments(
   name: string,
-  schema: ObjectSchema | null,
+  { input: schema, parameters }: Pick<TaskCallOptions, 'input' | 'parameters'>,
   args: readonly unknown[],
   kwargs: Json,
 ): readonly unknown[] | Promise<readonly unknown[]> {
+  if (parameters !== null) return byName(name, parameters, args, kwargs);
   if (schema === null) {
     for (const key in kwargs) throw keywordRefused(name, key);
     return args;
   }
   const result = validate(name, schema, args.length === 0 ? kwargs : matchKeys(name, schema, args, kwargs));
   return result instanceof Promise ? result.then((value) => [value]) : [result];
+}
+
+/** As Python calls a function: each parameter by position or by name. */
+function byName(
+  task: string,
+  { names, required, rest }: ParameterNames,
+  args: readonly unknown[],
+  kwargs: Json,
+): readonly unknown[] {
+  const refused = (path: string, message: string): InvalidArgumentsError =>
+    new InvalidArgumentsError(task, [{ path, message }]);
+  if (args.length > names.length && rest !== '*')
+    throw refused(
+      '$args',
+      `takes at most ${names.length} positional arguments (${names.join(', ')}), ${args.length} given`,
+    );
+  const bound = args.slice(0, names.length);
+  const others: Record<string, unknown> = {};
+  const given = new Set(names.slice(0, args.length));
+  for (const [key, value] of Object.entries(kwargs)) {
+    const path = `$kwargs${pathOf([key]).slice(1)}`;
+    if (given.has(key)) throw refused(path, 'given twice, by position and by name');
+    const place = names.indexOf(key);
+    if (place >= 0) bound[place] = value;
+    else if (rest === '**') others[key] = value;
+    else throw refused(path, `the task has no such parameter; it has ${names.join(', ')}`);
+  }
+  const missing = names
+    .slice(0, required)
+    .filter((name, place) => place >= args.length && !Object.hasOwn(kwargs, name));
+  if (missing.length > 0) throw refused('$args', `misses ${missing.join(', ')}`);
+  // Places between those that were given are left out: undefined, so that the code's own defaults count.
+  if (rest === '**') return [...Array.from(names, (_, place) => bound[place]), others];
+  return [...Array.from(bound), ...args.slice(names.length)];
 }
 
 /**
@@ -142,7 +179,8 @@ function keywordRefused(name: string, key: string): InvalidArgumentsError {
   return new InvalidArgumentsError(name, [
     {
       path: `$kwargs${pathOf([key]).slice(1)}`,
-      message: 'the task takes positional arguments only; give it a schema (input) to take keyword arguments',
+      message:
+        "the task takes positional arguments only; name its parameters (parameters: ['x', 'y']), or give it a schema (input), to take keyword arguments",
     },
   ]);
 }

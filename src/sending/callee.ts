@@ -33,6 +33,6 @@ export function checkArguments(
   { args, kwargs }: CallArguments,
 ): Promise<unknown> | undefined {
   if (task === null || task.run === null) return undefined;
-  const bound = bindArguments(name, options.input, args, kwargs);
+  const bound = bindArguments(name, options, args, kwargs);
   return bound instanceof Promise ? bound : undefined;
 }

@@ -23,7 +23,7 @@ export function callDirectly(task: AnyTask, args: readonly unknown[]): unknown {
 }
 
 async function checked(task: AnyTask, run: TaskBody, given: readonly unknown[]): Promise<unknown> {
-  const args = await bindArguments(task.name, task.options.input, [], toKwargs(task.name, ...given));
+  const args = await bindArguments(task.name, task.options, [], toKwargs(task.name, ...given));
   return task.options.bind ? runBound(task, run, args) : run(...args);
 }
 
@@ -32,7 +32,7 @@ export async function callInPlace(task: AnyTask, given: readonly unknown[], kwar
   const { name, options, run } = task;
   if (run === null)
     throw new ConfigError(`the task '${name}' lives elsewhere (app.remote) and cannot be run here`);
-  const args = await bindArguments(name, options.input, given, kwargs);
+  const args = await bindArguments(name, options, given, kwargs);
   return options.bind ? runBound(task, run, args) : run(...args);
 }
 

@@ -27,7 +27,12 @@ export async function callErrback(
   try {
     const task = app.tasks.get(name);
     if (!task?.run) return; // `takesError` has found it
-    const bound = await bindArguments(name, null, [...args, ...errback.args], kwargs);
+    const bound = await bindArguments(
+      name,
+      { input: null, parameters: null },
+      [...args, ...errback.args],
+      kwargs,
+    );
     await runInPlace(task, task.run, bound, { ...around, rootId, parentId });
   } catch (error) {
     const about = { err: error, task_id: parentId, task_name: name };

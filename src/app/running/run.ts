@@ -139,10 +139,14 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     const { options, run } = task;
     if (run === null) throw new Error(`the task '${task.name}' lives elsewhere and cannot be run here`);
     const { args, kwargs, message } = context.request;
-    if (message.lang !== 'js' && options.input === null && task.takesCall !== true)
+    if (
+      message.lang !== 'js' &&
+      options.input === null &&
+      options.parameters === null &&
+      task.takesCall !== true
+    )
       checkArity(task, args, context.logger);
-    const ready =
-      task.takesCall === true ? [args, kwargs] : bindArguments(task.name, options.input, args, kwargs);
+    const ready = task.takesCall === true ? [args, kwargs] : bindArguments(task.name, options, args, kwargs);
     const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;
     if (options.beforeStart) await options.beforeStart(bound);
     const returned = options.bind ? run(bound, ...given) : run(...given);

@@ -1,0 +1,40 @@
+// The names of a task's parameters, as a Python caller may use them: by position or by name.
+import { ConfigError } from '../errors.ts';
+
+/** What a task says of its parameters. */
+export interface ParameterNames {
+  readonly names: readonly string[];
+  /** How many of them must be given; those come first. */
+  readonly required: number;
+  /** `*`: more positional arguments follow. `**`: an object of all other keyword arguments follows. */
+  readonly rest: '*' | '**' | null;
+}
+
+/**
+ * Reads `['x', 'y', 'z?']`, with `'*rest'` or `'**options'` as the last one.
+ * @throws ConfigError naming `where`
+ */
+export function readParameters(given: readonly string[] | undefined, where: string): ParameterNames | null {
+  if (given === undefined) return null;
+  if (!Array.isArray(given)) throw new ConfigError(`${where} must be a list of names, as in ['x', 'y?']`);
+  const last = /^(\*\*?)[A-Za-z_]\w*$/.exec(String(given.at(-1)))?.[1] ?? null;
+  const listed = last === null ? given : given.slice(0, -1);
+  const wrong = listed.find((each) => typeof each !== 'string' || !/^[A-Za-z_]\w*\??$/.test(each));
+  if (wrong !== undefined)
+    throw new ConfigError(
+      `${where}: '${String(wrong)}' is no name; write 'x', 'x?' for one that may be left out, and '*x' or '**x' only at the end`,
+    );
+  const names = listed.map((each) => each.replace('?', ''));
+  const required = listed.findIndex((each) => each.endsWith('?'));
+  const late = required < 0 ? undefined : listed.slice(required).find((each) => !each.endsWith('?'));
+  if (late !== undefined)
+    throw new ConfigError(
+      `${where}: '${late}' must be given, so it stands before those that may be left out`,
+    );
+  if (new Set(names).size < names.length) throw new ConfigError(`${where}: a name is there twice`);
+  return Object.freeze({
+    names: Object.freeze(names),
+    required: required < 0 ? names.length : required,
+    rest: last as '*' | '**' | null, // by the pattern
+  });
+}
