@@ -72,7 +72,7 @@ export interface Task<
 }
 
 /** What may stand at the end of a list of arguments. */
-export type Suffix<Args extends readonly unknown[]> =
+type Suffix<Args extends readonly unknown[]> =
   | Args
   | (Args extends readonly [unknown?, ...infer Others]
       ? number extends Args['length']
@@ -85,7 +85,7 @@ export type Suffix<Args extends readonly unknown[]> =
       : []);
 
 /** What is missing before them: every beginning that completes them, since later arguments may be optional. */
-export type Missing<Args extends readonly unknown[], Given extends readonly unknown[]> = Completing<
+type Missing<Args extends readonly unknown[], Given extends readonly unknown[]> = Completing<
   Prefix<Args>,
   Args,
   Given
@@ -124,7 +124,7 @@ export interface KeywordTask<Input extends object, Result>
 }
 
 /** The one object; it may be left out when all of its members may. */
-export type KeywordArgs<Input extends object> =
+type KeywordArgs<Input extends object> =
   Record<never, never> extends Input ? [input?: Input] : [input: Input];
 
 /** The task that runs: the first argument with `bind: true`, and what `currentTask()` answers. Celery's `self`. */

@@ -11,7 +11,7 @@ import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../st
 import { NoSource } from './sources.ts';
 import { warnOfTwin } from './twin.ts';
 
-export interface ArrivalRules {
+interface ArrivalRules {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Aborted when the worker is stopped. */
@@ -64,7 +64,7 @@ export async function arrive(
 }
 
 /** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */
-export function tellOfStatus(transport: Transport, logger: Logger): () => void {
+function tellOfStatus(transport: Transport, logger: Logger): () => void {
   let told: TransportStatus['state'] = 'connected';
   const tell = ({ state, reason }: TransportStatus): void => {
     // Without a reason it is only the first way there.

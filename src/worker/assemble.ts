@@ -37,12 +37,12 @@ export interface Parts extends ShutdownParts {
 }
 
 /** Where a worker listens. */
-export interface Places extends ReturnType<typeof partedQueues> {
+interface Places extends ReturnType<typeof partedQueues> {
   readonly consuming: ConsumeOptions;
 }
 
 /** What the parts may ask of their worker. */
-export interface WorkerHandle {
+interface WorkerHandle {
   resize(concurrency: number): void;
   /** The store is gone for good. */
   onLost(error: StoreLostError): void;

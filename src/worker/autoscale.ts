@@ -6,7 +6,7 @@ import type { Service } from '../lib/service.ts';
 import type { Slots } from './slots.ts';
 import { Watch } from './watch.ts';
 
-export interface AutoscalerParts extends Autoscale {
+interface AutoscalerParts extends Autoscale {
   readonly slots: Slots;
   readonly resize: (concurrency: number) => void;
   readonly clock: Clock;

@@ -14,7 +14,7 @@ import { storeBackoff } from './patience.ts';
 import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
-export interface BroadcastsParts {
+interface BroadcastsParts {
   readonly transport: Transport;
   /** By the names of the queues. */
   readonly broadcasts: ReadonlyMap<string, Broadcast>;

@@ -28,7 +28,7 @@ export interface Counted {
   readonly complete: readonly Complete[];
 }
 
-export interface Complete {
+interface Complete {
   readonly groupId: string;
   /** Where the body is stored that the members refer to. */
   readonly stored: string | null;

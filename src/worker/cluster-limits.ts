@@ -13,7 +13,7 @@ import type { Grant, LimitAsk, Limits, Waiter } from '../stores/limits.ts';
 import type { Transport } from '../stores/transport.ts';
 import type { Settler } from './settler.ts';
 
-export interface ClusterLimitsParts {
+interface ClusterLimitsParts {
   readonly app: App;
   /** Node name. */
   readonly name: string;

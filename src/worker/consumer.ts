@@ -9,7 +9,7 @@ import { storeBackoff } from './patience.ts';
 import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
-export interface ClaimLoopParts {
+interface ClaimLoopParts {
   readonly source: Consumer;
   readonly slots: Slots;
   /** Takes over a delivery, and frees the slot that was taken for it. Never rejects. */

@@ -26,7 +26,7 @@ import {
 import type { Settler } from './settler.ts';
 import type { WorkflowSettler } from './workflow-settler.ts';
 
-export interface DeciderParts {
+interface DeciderParts {
   readonly app: App;
   readonly settler: Settler;
   readonly workflows: WorkflowSettler;

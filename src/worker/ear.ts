@@ -3,7 +3,7 @@ import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Fanout, FanoutListener, Subscription } from '../stores/fanout.ts';
 
-export interface ListenRules {
+interface ListenRules {
   readonly clock: Clock;
   /** Gives up. */
   readonly signal: AbortSignal;

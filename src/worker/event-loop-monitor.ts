@@ -6,7 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { program } from './event-loop-monitor.program.ts';
 
-export interface EventLoopMonitorOptions {
+interface EventLoopMonitorOptions {
   /** The worker's. */
   readonly name: string;
   readonly logger: Logger;

@@ -10,7 +10,7 @@ import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange } from '../stores/fanout.ts';
 import { listen } from './ear.ts';
 
-export interface GossipParts {
+interface GossipParts {
   readonly fanout: Fanout;
   /** Of events. */
   readonly exchange: FanoutExchange;

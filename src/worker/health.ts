@@ -16,7 +16,7 @@ export interface HealthOptions {
   readonly file?: string;
 }
 
-export interface HealthParts extends HealthOptions {
+interface HealthParts extends HealthOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Why it takes no tasks now; null: it does. */

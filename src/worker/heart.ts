@@ -6,7 +6,7 @@ import type { Service } from '../lib/service.ts';
 import { version } from '../lib/version.ts';
 import type { Activity } from './activity.ts';
 
-export interface HeartParts {
+interface HeartParts {
   readonly sender: EventSender;
   readonly activity: Activity;
   /** How many tasks run. */

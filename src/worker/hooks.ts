@@ -5,7 +5,7 @@ import type { ExecutionOutcome } from './outcome.ts';
 import type { Pool } from './pools/pool.ts';
 import type { Run } from './run.ts';
 
-export interface HookParts {
+interface HookParts {
   readonly app: App;
   readonly pool: Pick<Pool, 'runsHooks'>;
   readonly logger: Logger;

@@ -10,7 +10,7 @@ import { type Exchanges, type Fanout, mostNotices } from '../stores/fanout.ts';
 import { revokedTimes } from './commands/inspecting.ts';
 import type { Revocations } from './revocations.ts';
 
-export interface MingleParts {
+interface MingleParts {
   readonly fanout: Fanout;
   readonly exchanges: Exchanges;
   /** Node name. */

@@ -20,7 +20,7 @@ import { Revocations } from './revocations.ts';
 import type { Limits } from './run.ts';
 import { TaskEvents } from './task-events.ts';
 
-export interface OperationsParts {
+interface OperationsParts {
   readonly app: App;
   /** Node name. */
   readonly name: string;
@@ -34,7 +34,7 @@ export interface OperationsParts {
 }
 
 /** What the processor must have. */
-export interface Rules {
+interface Rules {
   readonly rateLimits: RateLimits;
   readonly timeLimits: Map<string, Limits>;
   readonly revocations: Revocations;

@@ -29,14 +29,14 @@ export interface ProcessLost {
 }
 
 /** The run was ended because its task was revoked (`terminate`). */
-export interface Terminated {
+interface Terminated {
   readonly kind: 'revoked';
   /** The number of the signal that was asked for. */
   readonly signum: number | null;
 }
 
 /** What is known of the delivery besides. */
-export interface AckFacts {
+interface AckFacts {
   /** It was acknowledged before it ran: nobody will run it again. */
   readonly early: boolean;
   /** Its code was ended from outside. */

@@ -29,7 +29,7 @@ import { TaskStates, type TaskStatesParts } from './task-states.ts';
 import { type TimeLimitRules, timeLimitsOf } from './time-limits.ts';
 import { WorkflowSettler } from './workflow-settler.ts';
 
-export interface ProcessorParts
+interface ProcessorParts
   extends Omit<AdmissionParts, 'config' | 'duplicates'>,
     Omit<TimeLimitRules, 'config'>,
     TaskStatesParts,

@@ -7,7 +7,7 @@ import { decodeTask } from '../protocol/task.ts';
 import type { Transport } from '../stores/transport.ts';
 import type { TaskEvents } from './task-events.ts';
 
-export interface PutAsideParts {
+interface PutAsideParts {
   readonly app: App;
   readonly transport: Transport;
   readonly events: TaskEvents;

@@ -22,7 +22,7 @@ export interface Subject {
   readonly children: readonly ResultTuple[];
 }
 
-export interface RecordRules {
+interface RecordRules {
   /** Node name. */
   readonly worker: string;
   /** Celery's result_extended. */

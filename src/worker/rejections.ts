@@ -11,7 +11,7 @@ import type { TaskEvents } from './task-events.ts';
 import type { TaskLog } from './task-log.ts';
 import type { WorkflowSettler } from './workflow-settler.ts';
 
-export interface RejectionParts {
+interface RejectionParts {
   readonly app: App;
   readonly settler: Settler;
   readonly workflows: WorkflowSettler;

@@ -17,7 +17,7 @@ const keptMs = 10_800_000;
 /** Of all notices that a worker keeps: ids as they are usual take a tenth. */
 const mostCharacters = 20_000_000;
 
-export interface RevocationParts {
+interface RevocationParts {
   readonly notices: NoticeBoard;
   readonly clock: Clock;
   readonly logger: Logger;

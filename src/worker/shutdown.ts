@@ -13,7 +13,7 @@ import type { Slots } from './slots.ts';
 export type ShutdownKind = 'warm' | 'cold';
 
 /** What is asked for. `soft`: finish what ends within `softShutdownTimeout`, then cold. */
-export type ShutdownStage = 'warm' | 'soft' | 'cold';
+type ShutdownStage = 'warm' | 'soft' | 'cold';
 
 // One Ctrl-C can arrive twice: from the terminal, which signals the whole group, and from a parent that passes it on.
 const echoMs = 200;
@@ -73,7 +73,7 @@ export interface ShutdownParts {
   readonly deafen: () => void;
 }
 
-export interface ShutdownRules {
+interface ShutdownRules {
   /** Aborted when the shutdown is, or becomes, cold. */
   readonly cold: AbortController;
   /** After so long a warm shutdown becomes cold; `null`: never. */

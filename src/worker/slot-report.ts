@@ -23,7 +23,7 @@ export interface SlotParts {
 }
 
 /** `name`: the worker's. */
-export interface SlotRules {
+interface SlotRules {
   readonly name: string;
   readonly clock: Clock;
   readonly logger: Logger;

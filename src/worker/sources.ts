@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Delivery } from '../stores/transport.ts';
 
-export interface SourcesParts {
+interface SourcesParts {
   readonly first: Consumer;
   readonly queues: readonly string[];
   /** Joins the store's workers once more. */

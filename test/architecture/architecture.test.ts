@@ -1,13 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { expect, test } from 'vitest';
-import { rooms, violations } from './rules.ts';
+import { rooms, unusedExports, violations } from './rules.ts';
 
-const sources = new Map(
-  (readdirSync('src', { recursive: true }) as string[])
-    .filter((file) => file.endsWith('.ts'))
-    .map((file) => [join('src', file).split(sep).join('/'), readFileSync(join('src', file), 'utf8')]),
-);
+const sourcesIn = (folder: string): Map<string, string> =>
+  new Map(
+    (readdirSync(folder, { recursive: true }) as string[])
+      .filter((file) => /\.[cm]?[jt]s$/.test(file) && !file.includes('node_modules'))
+      .map((file) => [join(folder, file).split(sep).join('/'), readFileSync(join(folder, file), 'utf8')]),
+  );
+const sources = new Map([...sourcesIn('src')].filter(([file]) => file.endsWith('.ts')));
 
 test('the rooms keep to what they may import', () => {
   expect(violations(sources)).toEqual([]);
@@ -93,4 +95,14 @@ test('a permission that nobody needs is found', () => {
 test('ARCHITECTURE.md shows this table', () => {
   const lines = Object.entries(rooms).map(([room, others]) => `${room} -> ${others.join(' ') || '-'}\n`);
   expect(readFileSync('ARCHITECTURE.md', 'utf8')).toContain(`\`\`\`\n${lines.join('')}\`\`\``);
+});
+
+test('what a file exports is used by another one', () => {
+  const others = new Map(
+    ['test', 'bench', 'examples', 'scripts'].flatMap((folder) => [...sourcesIn(folder)]),
+  );
+  expect(unusedExports(sources, others)).toEqual([]);
+  const name = ['planted', 'Export'].join(''); // this file speaks of it, too
+  const planted = new Map([...sources, ['src/lib/x.ts', `export const ${name} = 1;`]]);
+  expect(unusedExports(planted, others)).toEqual([`src/lib/x.ts exports ${name}, which nobody imports`]);
 });

@@ -45,8 +45,11 @@ const doors = [
   'src/beat/beat.ts',
   'src/control/control.ts',
   'src/events/events.ts',
+  'src/gateway/gateway.ts',
   'src/protocol/protocol.ts',
+  'src/stores/backend.ts',
   'src/stores/registry.ts',
+  'src/stores/transport.ts',
   'src/testing/testing.ts',
   'src/worker/worker.ts',
 ];
@@ -137,6 +140,28 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
     for (const other of others)
       if (!used.has(`${room} -> ${other}`)) found.push(`nothing uses ${room} -> ${other}`);
   return [...new Set(found)];
+}
+
+/**
+ * What a file exports though no other file speaks of it.
+ * @param others files that may use it, too: tests, benchmarks, examples
+ */
+export function unusedExports(
+  sources: ReadonlyMap<string, string>,
+  others: ReadonlyMap<string, string>,
+): string[] {
+  const speakers = new Map<string, Set<string>>();
+  for (const [file, text] of [...sources, ...others])
+    for (const [word] of withoutComments(text).matchAll(/\w+/g))
+      speakers.set(word, (speakers.get(word) ?? new Set()).add(file));
+  const exported = /^export (?:async |abstract )?(?:const|let|function\*?|class|interface|type|enum) (\w+)/gm;
+  return [...sources]
+    .filter(([file]) => !doors.includes(file))
+    .flatMap(([file, text]) =>
+      [...text.matchAll(exported)]
+        .filter(([, name = '']) => speakers.get(name)?.size === 1)
+        .map(([, name]) => `${file} exports ${name}, which nobody imports`),
+    );
 }
 
 /** The first folder below src/; null: none. */

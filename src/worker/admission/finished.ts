@@ -5,7 +5,7 @@ import type { Standstill } from '../standstill.ts';
 import type { Answer, Candidate, Check } from './admission.ts';
 import type { DuplicateGuard } from './duplicate-guard.ts';
 
-export interface FinishedParts {
+interface FinishedParts {
   readonly settler: Pick<Settler, 'doubles' | 'together' | 'recordOf'>;
   readonly standstill: Pick<Standstill, 'doubtful'>;
   readonly duplicates: Pick<DuplicateGuard, 'await'>;

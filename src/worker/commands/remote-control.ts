@@ -13,7 +13,7 @@ import { OncePerMinute } from '../unknown-task.ts';
 import { CommandError, noReply, type Panel } from './panel.ts';
 import { commands } from './registry.ts';
 
-export interface RemoteControlParts {
+interface RemoteControlParts {
   readonly panel: Panel;
   readonly fanout: Fanout;
   readonly clock: Clock;

@@ -17,7 +17,7 @@ export interface AskedOf {
 }
 
 /** What a run may be asked for while it runs. */
-export interface AskedRun {
+interface AskedRun {
   updateState(state: TaskState, meta: unknown): Promise<void>;
 }
 

@@ -10,7 +10,7 @@ import type { ProcessLost } from '../outcome.ts';
 import { ChildHost, type ChildHostParts } from './child-host.ts';
 import type { Pool, PoolPlace } from './pool.ts';
 
-export interface ChildPoolParts extends Omit<ChildHostParts, 'onExit'> {
+interface ChildPoolParts extends Omit<ChildHostParts, 'onExit'> {
   readonly name: 'processes' | 'threads';
   readonly size: number;
   /** A child that has run so many is replaced; null: never for that. */

@@ -23,7 +23,7 @@ export interface Child {
   signal(signum: number): boolean;
 }
 
-export interface ChildEvents {
+interface ChildEvents {
   onMessage(message: FromChild): void;
   /** It is gone; `how` says of what, for people. Once. */
   onExit(how: string): void;

@@ -22,7 +22,7 @@ import type {
 import type { Calls } from './calls.ts';
 import type { Asked, StoresData, WrittenPublication } from './messages.ts';
 
-export interface ChildStores {
+interface ChildStores {
   readonly transport: Transport;
   readonly backend: ResultBackend | null;
 }
