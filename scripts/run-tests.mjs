@@ -13,7 +13,7 @@ const realProcesses = /^test\/(?:e2e|interop|chaos)\/|^test\/gateway\/docs-page/
 /** So often a failed one of these is tried again. */
 const tries = 2;
 /** More failures than this are no accident: none is tried again. */
-const mostAccidents = 10;
+const maxAccidents = 10;
 
 /**
  * What may stay in the folder for temporary files: caches of others, and where stores with long paths have their sockets, since those of
@@ -41,7 +41,7 @@ export async function runTests(args, environment = {}, options = []) {
         : [];
     const failures = [];
     const accidents = found.failures.filter(({ file }) => file !== null && realProcesses.test(file));
-    const mayPass = new Set(accidents.length > mostAccidents ? [] : accidents);
+    const mayPass = new Set(accidents.length > maxAccidents ? [] : accidents);
     for (const failure of found.failures)
       if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);
       else if (!flaky.includes(failure)) failures.push(failure);

@@ -30,7 +30,7 @@ export interface BeatOptions {
 
 /** How often the lead is renewed within a lease. */
 const renewals = 4;
-const leastLeaseMs = 1000;
+const minLeaseMs = 1000;
 
 /**
  * Sends an application's tasks on their schedules. Any number of them may run, on any machines: one leads, the others stand by and
@@ -65,7 +65,7 @@ export class Beat implements Service {
     this.#logger = logger;
     this.#clock = clock;
     this.#embedded = embedded;
-    this.#leaseMs = Math.max(leastLeaseMs, toMs(lease, "'lease' of the beat"));
+    this.#leaseMs = Math.max(minLeaseMs, toMs(lease, "'lease' of the beat"));
   }
 
   /** Whether this one sends; else another does, or nobody can. */

@@ -9,7 +9,7 @@ import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, saysTheSam
 /** Puts are asked for so many at once. */
 const atOnce = 200;
 /** Others may change the same entry at the same time; nobody does so for ever. */
-const mostTries = 20;
+const maxTries = 20;
 
 /**
  * Makes the store say what the code says: what is new is created, what differs is changed, what the code no longer declares is deleted.
@@ -61,7 +61,7 @@ async function putOne(
   nowMs: number,
 ): Promise<void> {
   let stored = known;
-  for (let tries = 0; tries < mostTries; tries++) {
+  for (let tries = 0; tries < maxTries; tries++) {
     const entry = entryOf(declared, true, nowMs);
     const before = stored && readable(stored);
     if (before?.fromCode && saysTheSame(before, entry)) return;

@@ -83,9 +83,9 @@ interface Found {
 }
 
 /** Others may change the same entry at the same time; nobody does so for ever. */
-const mostTries = 20;
+const maxTries = 20;
 /** Of one schedule in a preview. */
-const mostUpcoming = 100_000;
+const maxUpcoming = 100_000;
 
 /**
  * The schedules of an application: all that is changed here is in effect within two seconds, wherever the beat runs.
@@ -222,7 +222,7 @@ export class Schedules implements AsyncDisposable {
       let count = 0;
       for (let due = this.#nextOf(stored, entry, nowMs); due !== null && due <= untilMs; ) {
         runs.push({ name: stored.name, due: new Date(due) });
-        if (++count === mostUpcoming) break;
+        if (++count === maxUpcoming) break;
         due = this.#after(stored, entry, due);
       }
     }
@@ -279,7 +279,7 @@ export class Schedules implements AsyncDisposable {
   }
 
   async #update(name: string, change: (entry: Entry, nowMs: number) => Entry): Promise<void> {
-    for (let tries = 0; tries < mostTries; tries++) {
+    for (let tries = 0; tries < maxTries; tries++) {
       const { stored, entry, isKept } = await this.#find(name);
       const changed = change(entry, await this.#store.now());
       if (changed === entry) return;

@@ -46,7 +46,7 @@ interface Slot {
 }
 
 /** Runs that are on their way at once. */
-const mostUnderWay = 500;
+const maxUnderWay = 500;
 /** A due time so much in the future means that the clock was set back. Milliseconds. */
 const setBackMs = 10_000;
 /** No timer runs for longer: the clock may be moved. Milliseconds. */
@@ -179,10 +179,10 @@ export class Timetable {
     this.#disarm();
     if (this.#closed || this.#term.signal.aborted) return;
     const first = this.#queue.peek();
-    if (first === undefined || this.#underWay.size >= mostUnderWay) return;
+    if (first === undefined || this.#underWay.size >= maxUnderWay) return;
     const waitMs = Math.ceil(first.at - this.#options.time.now());
-    const leastMs = this.#term.holds() ? 0 : 50;
-    this.#timer = setTimeout(() => this.#turn(), Math.max(leastMs, Math.min(waitMs, longestNapMs)));
+    const minMs = this.#term.holds() ? 0 : 50;
+    this.#timer = setTimeout(() => this.#turn(), Math.max(minMs, Math.min(waitMs, longestNapMs)));
   }
 
   #disarm(): void {
@@ -192,7 +192,7 @@ export class Timetable {
 
   /** Begins all that is due. */
   #turn(): void {
-    while (!this.#closed && this.#term.holds() && this.#underWay.size < mostUnderWay) {
+    while (!this.#closed && this.#term.holds() && this.#underWay.size < maxUnderWay) {
       const first = this.#queue.peek();
       if (first === undefined || first.at > this.#options.time.now()) break;
       this.#queue.pop();

@@ -88,8 +88,8 @@ const marks: readonly (readonly [upTo: number, mark: string])[] = [
   [30, '▆'],
   [Number.POSITIVE_INFINITY, '█'],
 ];
-const mostListed = 20;
-const mostOfOne = 5;
+const maxListed = 20;
+const maxOfOne = 5;
 
 /** A line for each schedule, and the runs that come first. */
 export function previewText(runs: readonly UpcomingRun[], { from, ahead, timezone }: PreviewOptions): string {
@@ -114,7 +114,7 @@ export function previewText(runs: readonly UpcomingRun[], { from, ahead, timezon
     `${' '.repeat(width)}  ${scale(from, lengthMs, timezone)}`,
     ...lines,
     '',
-    `The first ${first.length} of ${runs.length} runs, of each schedule ${mostOfOne} at most (${timezone}):`,
+    `The first ${first.length} of ${runs.length} runs, of each schedule ${maxOfOne} at most (${timezone}):`,
     ...first,
   ].join('\n');
 }
@@ -125,9 +125,9 @@ function firstOf(runs: readonly UpcomingRun[]): readonly UpcomingRun[] {
   const first: UpcomingRun[] = [];
   for (const run of runs) {
     const count = counts.get(run.name) ?? 0;
-    if (count === mostOfOne) continue;
+    if (count === maxOfOne) continue;
     counts.set(run.name, count + 1);
-    if (first.push(run) === mostListed) break;
+    if (first.push(run) === maxListed) break;
   }
   return first;
 }

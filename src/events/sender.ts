@@ -26,7 +26,7 @@ const batch = 200;
 const atOnce = 8;
 const manyKey = 'task.multi';
 /** Events that wait for a broker that is away; the oldest go first, a message's at a time. */
-const mostWaiting = 5_000;
+const maxWaiting = 5_000;
 
 interface Batch {
   readonly message: WireMessage;
@@ -115,7 +115,7 @@ export class EventSender {
   }
 
   #dropOldest(): void {
-    let surplus = this.#waiting.reduce((sum, { count }) => sum + count, this.#count - mostWaiting);
+    let surplus = this.#waiting.reduce((sum, { count }) => sum + count, this.#count - maxWaiting);
     while (surplus > 0) {
       const { count = 0 } = this.#waiting.shift() ?? {};
       surplus -= count;

@@ -39,7 +39,7 @@ export function readChangeQuery(query: URLSearchParams): ChangeQuery {
   if (errors.length > 0) throw wrongQuery(errors);
   return {
     filter,
-    limit: typeof most === 'number' ? most : mostAtOnce,
+    limit: typeof most === 'number' ? most : maxAtOnce,
     rate: typeof pace === 'string' ? pace : 0,
   };
 }
@@ -62,7 +62,7 @@ export function changeParameters(): readonly Parameter[] {
 }
 
 /** At most so many in one request. */
-const mostAtOnce = 1000;
+const maxAtOnce = 1000;
 
 const filters: readonly QueryParameter<keyof DeadLetterFilter>[] = [
   {
@@ -112,9 +112,9 @@ const filters: readonly QueryParameter<keyof DeadLetterFilter>[] = [
 const limit: QueryParameter = {
   name: 'limit',
   option: 'limit',
-  description: `At most so many, 1 to ${mostAtOnce}; a list has 100 if it is not said.`,
-  schema: { type: 'integer', minimum: 1, maximum: mostAtOnce },
-  read: (text) => readInteger(text, mostAtOnce),
+  description: `At most so many, 1 to ${maxAtOnce}; a list has 100 if it is not said.`,
+  schema: { type: 'integer', minimum: 1, maximum: maxAtOnce },
+  read: (text) => readInteger(text, maxAtOnce),
 };
 
 const before: QueryParameter = {

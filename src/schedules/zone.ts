@@ -42,7 +42,7 @@ export class Zone {
     const month = Math.floor(at / monthMs);
     let stretches = this.#months.get(month);
     if (stretches === undefined) {
-      if (this.#months.size >= mostMonths) this.#months.clear();
+      if (this.#months.size >= maxMonths) this.#months.clear();
       stretches = this.#look(month * monthMs, (month + 1) * monthMs);
       this.#months.set(month, stretches);
     }
@@ -120,7 +120,7 @@ const monthMs = 32 * dayMs;
 /** Between two looks at the clock. No zone has moved its clocks twice within so little time. */
 const stepMs = dayMs / 2;
 /** Kept for each zone: ten years. */
-const mostMonths = 120;
+const maxMonths = 120;
 
 const pattern = /^(\d+)\/(\d+)\/(\d+) ([AB])\D* (\d+):(\d+):(\d+)$/;
 

@@ -12,7 +12,7 @@ const self = `gen${process.pid}@${hostname()}`;
 /** Events in one message. */
 const batch = 200;
 /** Events that wait for a broker that is away; what comes then is not told. */
-const mostWaiting = 5_000;
+const maxWaiting = 5_000;
 /** Those of one moment travel together. */
 const waiting = new WeakMap<SendingApp, string[]>();
 
@@ -26,7 +26,7 @@ export function tellSent(app: SendingApp, publications: readonly Publication[]):
   // A call that goes to several queues is one call.
   const told = new Set<string>();
   for (const publication of publications) {
-    if (told.has(publication.id) || events.length >= mostWaiting) continue;
+    if (told.has(publication.id) || events.length >= maxWaiting) continue;
     told.add(publication.id);
     events.push(JSON.stringify(eventOf(publication)));
   }

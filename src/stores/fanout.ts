@@ -69,7 +69,7 @@ export interface NoticeBoard {
 }
 
 /** The most notices that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
-export const mostNotices = 50_000;
+export const maxNotices = 50_000;
 
 /** No id of a message that can be read makes a longer one. */
 export const longestNotice = 10_300;

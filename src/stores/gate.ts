@@ -4,7 +4,7 @@ import { backoffDelay } from '../lib/backoff.ts';
 import { type Clock, longestTimerMs, systemClock } from '../lib/clock.ts';
 
 /** Milliseconds between two tries; at random, so that a fleet does not come back all at once. */
-const patience = { factor: 40, maximum: 2000, jitter: true } as const;
+const retryPolicy = { factor: 40, maximum: 2000, jitter: true } as const;
 
 /** How one connection goes to its server. */
 export interface Way<T> {
@@ -104,7 +104,7 @@ export class Gate {
     this.#reason = reason;
     if (this.#failures > before) return;
     this.#failures = before + 1;
-    this.#nextAt = this.#clock.monotonic() + backoffDelay(patience, before);
+    this.#nextAt = this.#clock.monotonic() + backoffDelay(retryPolicy, before);
   }
 
   #wake(): void {

@@ -21,11 +21,11 @@ export class Gather<Item> {
   }
 }
 
-/** Cuts items, in their order, into chunks of at most `most` items and about `mostSize`. */
+/** Cuts items, in their order, into chunks of at most `most` items and about `maxSize`. */
 export function chunksOf<Item>(
   items: readonly Item[],
   most: number,
-  mostSize: number,
+  maxSize: number,
   sizeOf: (item: Item) => number,
 ): Item[][] {
   const chunks: Item[][] = [];
@@ -33,7 +33,7 @@ export function chunksOf<Item>(
   let size = 0;
   for (const item of items) {
     const itemSize = sizeOf(item);
-    if (chunk.length > 0 && (chunk.length === most || size + itemSize > mostSize)) {
+    if (chunk.length > 0 && (chunk.length === most || size + itemSize > maxSize)) {
       chunks.push(chunk);
       chunk = [];
       size = 0;

@@ -3,7 +3,7 @@ import {
   forgetMs,
   type Grant,
   type LimitAsk,
-  mostPromised,
+  maxPromised,
   reservedMs,
   type TakeRequest,
   type Waiter,
@@ -31,7 +31,7 @@ export interface LimitTables {
   inLine(key: string, id: string): InLine | undefined;
   putInLine(waiter: InLine): void;
   leaveLine(key: string, id: string): void;
-  /** How many are in line and were not told to come, up to {@link mostCounted}. */
+  /** How many are in line and were not told to come, up to {@link maxCounted}. */
   waiting(key: string): number;
   first(key: string): InLine | undefined;
   wokenSince(key: string, ms: number): number;
@@ -47,9 +47,9 @@ export interface LimitTables {
 }
 
 /** Who has so many before it needs no exact number. */
-export const mostCounted = 1000;
+export const maxCounted = 1000;
 /** So many are told to come at a time. */
-const mostWoken = 1000;
+const maxWoken = 1000;
 
 /** Gives all that is asked for, or a place in line. */
 export function takeFrom(tables: LimitTables, request: TakeRequest, now: number): Grant {
@@ -97,7 +97,7 @@ export function releaseFrom(
 export function wake(tables: LimitTables, key: string, most: number, now: number): readonly Waiter[] {
   const woken: Waiter[] = [];
   tables.forgetWoken(key, now - forgetMs);
-  while (woken.length < Math.min(most, mostWoken)) {
+  while (woken.length < Math.min(most, maxWoken)) {
     const first = tables.first(key);
     if (first === undefined) break;
     tables.putInLine({ ...first, woken: now });
@@ -152,7 +152,7 @@ function momentOf(
   const earliest = Math.max(now, Math.ceil(next - (burst - 1) * intervalMs));
   if (earliest > now) {
     tables.forgetPromises(key, now - forgetMs);
-    if (tables.promised(key) >= mostPromised) {
+    if (tables.promised(key) >= maxPromised) {
       const later = Math.max(spread, next, now) + intervalMs;
       tables.setRate(key, { next, spread: later });
       return Math.ceil(later);

@@ -67,6 +67,6 @@ export const reservedMs = 2000;
 /** A notified message that has not asked after this time is notified once more: the worker that had to pass the notice on may have died. Milliseconds. */
 export const tellAgainMs = 3000;
 /** The maximum number of reservations in one rate limit. Messages beyond it ask again when a reservation is about to end. */
-export const mostPromised = 5000;
+export const maxPromised = 5000;
 /** A reservation that nobody has used lapses after this time, and a notified message that has not asked is removed from the line. Milliseconds. */
 export const forgetMs = 30_000;

@@ -198,7 +198,7 @@ export interface QueueSize {
 }
 
 /** Bytes of messages that `Transport.scheduled` gives at a time. */
-export const mostScheduledBytes = 1_000_000;
+export const maxScheduledBytes = 1_000_000;
 
 /** A message that waits for its time. */
 export interface ScheduledMessage {
@@ -278,7 +278,7 @@ export interface Transport extends AsyncDisposable {
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
   /**
-   * The next messages of this queue that wait for their time: of so many those that are {@link mostScheduledBytes} together. Of the embedded store
+   * The next messages of this queue that wait for their time: of so many those that are {@link maxScheduledBytes} together. Of the embedded store
    * those that are among the next ten thousand of all queues. Absent where what is scheduled cannot be looked at.
    */
   scheduled?(queue: string, most: number): Promise<readonly ScheduledMessage[]>;

@@ -70,7 +70,7 @@ export function watchRecord(source: RecordSource, signal: AbortSignal): AsyncIte
   };
 }
 
-const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 
 class RecordWatch {
   readonly #source: RecordSource;
@@ -144,7 +144,7 @@ class RecordWatch {
         } catch (error) {
           if (failures < 0 || !(error instanceof BrokerUnavailable)) throw error;
           this.#mustRead = true;
-          await this.#pause(backoffDelay(patience, failures++));
+          await this.#pause(backoffDelay(retryPolicy, failures++));
           continue;
         }
         // What was published meanwhile is newer, or the same.

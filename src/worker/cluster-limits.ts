@@ -37,7 +37,7 @@ const line = { baseMs: 10_000, perMs: 100, capMs: 600_000 } as const;
 const poll = { firstMs: 500, growth: 1.5, capMs: 30_000 } as const;
 /** A notified message may not be in the schedule yet: it is looked for after each of these waits, milliseconds. */
 const lookMs: readonly number[] = [0, 30, 100, 300, 1000];
-const mostRefused = 10_000;
+const maxRefused = 10_000;
 
 export class ClusterLimits {
   readonly #parts: ClusterLimitsParts;
@@ -172,7 +172,7 @@ export class ClusterLimits {
     this.#refused.delete(id);
     this.#refused.set(id, times);
     for (const oldest of this.#refused.keys()) {
-      if (this.#refused.size <= mostRefused) break;
+      if (this.#refused.size <= maxRefused) break;
       this.#refused.delete(oldest);
     }
   }

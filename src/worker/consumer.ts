@@ -21,7 +21,7 @@ interface ClaimLoopParts {
 }
 
 /** Claims in a row that brought nothing, though each waits for something: one may, when its slots were taken meanwhile. */
-const mostNothings = 3;
+const maxNothings = 3;
 
 /** Keeps the slots busy: claims as many messages as there is room for (free slots, if nothing else is asked for), and never one more. */
 export class ClaimLoop implements Service {
@@ -65,8 +65,8 @@ export class ClaimLoop implements Service {
       }
       // A consumer that was closed under the worker (`app.close()` before `worker.stop()`) answers at once, each time.
       nothings = deliveries.length === 0 ? nothings + 1 : 0;
-      if (nothings > mostNothings)
-        await clock.sleep(backoffDelay(storeBackoff, nothings - mostNothings), signal).catch(() => undefined);
+      if (nothings > maxNothings)
+        await clock.sleep(backoffDelay(storeBackoff, nothings - maxNothings), signal).catch(() => undefined);
       if (breath.due()) await breath.take();
     }
   }

@@ -6,7 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import { readReply, requestMessage } from '../protocol/control.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import { isMap } from '../protocol/refusal.ts';
-import { type Exchanges, type Fanout, mostNotices } from '../stores/fanout.ts';
+import { type Exchanges, type Fanout, maxNotices } from '../stores/fanout.ts';
 import { revokedTimes } from './commands/inspecting.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -28,7 +28,7 @@ interface MingleParts {
 /** How long answers are waited for: Celery's inspect timeout. */
 const gatherMs = 1_000;
 /** The latest of what we know; each start sends it to all. */
-const mostSaid = 10_000;
+const maxSaid = 10_000;
 
 /** Takes over what the others know. Never rejects: who does not answer is not missed. */
 export async function mingle(parts: MingleParts): Promise<void> {
@@ -59,7 +59,7 @@ export async function mingle(parts: MingleParts): Promise<void> {
 function hello({ name, revocations, lamport, exchanges }: MingleParts, key: string): WireMessage {
   const request = {
     method: 'hello',
-    arguments: { from_node: name, revoked: revokedTimes(revocations.ids.slice(-mostSaid)) },
+    arguments: { from_node: name, revoked: revokedTimes(revocations.ids.slice(-maxSaid)) },
     destination: null,
     pattern: null,
     matcher: null,
@@ -81,7 +81,7 @@ function learn(
     lamport.adjust(clock);
     if (!isMap(value)) continue;
     lamport.adjust(value.clock);
-    if (isMap(value.revoked)) revocations.learn(Object.keys(value.revoked).slice(-mostNotices));
+    if (isMap(value.revoked)) revocations.learn(Object.keys(value.revoked).slice(-maxNotices));
   }
   return others.map(({ node }) => node);
 }

@@ -21,7 +21,7 @@ export interface Waiting {
 }
 
 /** How many are shown. */
-const mostShown = 100;
+const maxShown = 100;
 /** A larger body is not remembered: what waits for its time costs a worker no memory. */
 const largestRemembered = 10_000;
 
@@ -56,7 +56,7 @@ export class PutAside {
     }
     const found: Waiting[] = [];
     for (const queue of queues) {
-      for (const { due, message } of await transport.scheduled(queue, mostShown)) {
+      for (const { due, message } of await transport.scheduled(queue, maxShown)) {
         const read = message.ok ? decodeTask(message.value, decodeOptions(this.#parts.app.config)) : message;
         if (read.ok) found.push({ queue, due, message: read.value });
       }
@@ -76,5 +76,5 @@ export class PutAside {
 }
 
 function earliest(waiting: readonly Waiting[]): Waiting[] {
-  return [...waiting].sort((a, b) => a.due.getTime() - b.due.getTime()).slice(0, mostShown);
+  return [...waiting].sort((a, b) => a.due.getTime() - b.due.getTime()).slice(0, maxShown);
 }

@@ -2,7 +2,7 @@
 // a moment of its own, and comes back for it.
 
 /** So many messages have a moment at a time; the others ask again when the last of these has come. */
-const mostPromised = 1000;
+const maxPromised = 1000;
 /** A moment that nobody came for is over after this time: another worker has the message. */
 const forgetMs = 30_000;
 
@@ -47,7 +47,7 @@ export class RateLimits {
       return null;
     }
     forget(limit.promised, now - forgetMs);
-    if (limit.promised.size >= mostPromised) return limit.nextMs;
+    if (limit.promised.size >= maxPromised) return limit.nextMs;
     const at = Math.max(limit.nextMs, now);
     limit.nextMs = at + limit.intervalMs;
     if (at <= now) return null;

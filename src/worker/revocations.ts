@@ -5,7 +5,7 @@ import type { TaskMessage } from '../protocol/message.ts';
 import {
   idNotice,
   longestNotice,
-  mostNotices,
+  maxNotices,
   type NoticeBoard,
   rootNotice,
   stampNotice,
@@ -15,7 +15,7 @@ import {
 const keptMs = 10_800_000;
 
 /** Of all notices that a worker keeps: ids as they are usual take a tenth. */
-const mostCharacters = 20_000_000;
+const maxCharacters = 20_000_000;
 
 interface RevocationParts {
   readonly notices: NoticeBoard;
@@ -90,7 +90,7 @@ export class Revocations {
       this.#notices.set(notice, until);
     }
     for (const oldest of this.#notices.keys()) {
-      if (this.#notices.size <= mostNotices && this.#size <= mostCharacters) break;
+      if (this.#notices.size <= maxNotices && this.#size <= maxCharacters) break;
       this.#notices.delete(oldest);
       this.#size -= oldest.length;
     }

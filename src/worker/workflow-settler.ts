@@ -133,8 +133,8 @@ export class WorkflowSettler {
     const { settler } = this.#parts;
     const { publications, records, complete } = next;
     const { lost } = delivery;
-    if (!(await this.#keepAll(records.slice(0, -mostTogether), lost))) return gaveUp(lost);
-    const written = writeOfAll(backend, plan.record, write, records.slice(-mostTogether));
+    if (!(await this.#keepAll(records.slice(0, -maxTogether), lost))) return gaveUp(lost);
+    const written = writeOfAll(backend, plan.record, write, records.slice(-maxTogether));
     const isAck = plan.action.kind === 'ack';
     // Nothing can be sent with a dead letter.
     if (!isAck && !(await settler.publish(publications, lost))) return gaveUp(lost);
@@ -168,7 +168,7 @@ const never = new AbortController().signal;
 const none: readonly never[] = [];
 
 /** So many records of what never runs are written with a settlement; of a long chain its end is among them. */
-const mostTogether = 200;
+const maxTogether = 200;
 
 /** The task's own record, which was prepared, and then those of what never runs. */
 function writeOfAll(

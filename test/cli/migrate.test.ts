@@ -18,7 +18,7 @@ import { patience, patienceMs, until } from '../until.ts';
 import { project, shop, start, umbel, workerOf } from './harness.ts';
 
 /** How often a migration is killed, and how much there is to move in each life. */
-const mostKills = scaled(2, 40);
+const maxKills = scaled(2, 40);
 const perLife = 400;
 
 /** Sends as an application does: `count` calls now with priorities 0 to 9 in turn, then `later` that are to wait for an hour. */
@@ -290,11 +290,11 @@ needs(describe, noRedis)('with Redis', () => {
     const redis = await RedisServerProcess.shared();
     const folder = folderOf();
     const [source, destination] = [sqlite(folder, 'a'), redis.url()];
-    const ids = await fill(source, perLife * (mostKills + 1), 100);
+    const ids = await fill(source, perLife * (maxKills + 1), 100);
     await using there = await openTransport(destination);
     const moved = async (): Promise<number> => (await there.size('celery')).ready;
     let kills = 0;
-    for (let n = 0; n < mostKills; n++) {
+    for (let n = 0; n < maxKills; n++) {
       const begun = await moved();
       const run = start(folder, ['migrate', source, destination, '-f', '--json']);
       let over = false;

@@ -3,11 +3,11 @@ import { expect } from 'vitest';
 import { isLong } from '../run/scale.ts';
 
 /** What `run` returns; in the long run it may take so much time of the CPU, whatever the machine does beside it. */
-export function withinCpuMs<T>(mostMs: number, run: () => T): T {
+export function withinCpuMs<T>(maxMs: number, run: () => T): T {
   const before = process.cpuUsage();
   const value = run();
   const { user, system } = process.cpuUsage(before);
-  if (isLong) expect((user + system) / 1000).toBeLessThan(mostMs);
+  if (isLong) expect((user + system) / 1000).toBeLessThan(maxMs);
   return value;
 }
 

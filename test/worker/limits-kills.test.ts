@@ -93,15 +93,15 @@ onEachBroker(brokers, (_, newUrls) => {
       workers.push(start());
     }
     await Promise.all(sent.map((result) => result.get({ timeout: patience.timeout + kills * 10 })));
-    for (const tenant of ['a', 'b']) expect(mostAtOnce(entries(), killed, tenant)).toBeLessThanOrEqual(limit);
+    for (const tenant of ['a', 'b']) expect(maxAtOnce(entries(), killed, tenant)).toBeLessThanOrEqual(limit);
     // Not one permit was left behind: all of them are in use at once.
     const before = entries().length;
     await Promise.all(Array.from({ length: limit }, () => hold('a', 600_000)));
-    await until(() => mostAtOnce(entries().slice(before), [], 'a') === limit, 'all permits in use');
+    await until(() => maxAtOnce(entries().slice(before), [], 'a') === limit, 'all permits in use');
   });
 });
 
-function mostAtOnce(entries: readonly Entry[], killed: readonly Entry[], tenant: string): number {
+function maxAtOnce(entries: readonly Entry[], killed: readonly Entry[], tenant: string): number {
   const running = new Set<string>();
   const dead = new Set<number>();
   let most = 0;

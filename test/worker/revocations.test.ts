@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { idNotice, longestNotice, mostNotices, stampNotice } from '../../src/stores/fanout.ts';
+import { idNotice, longestNotice, maxNotices, stampNotice } from '../../src/stores/fanout.ts';
 import { Revocations } from '../../src/worker/revocations.ts';
 import { FakeClock } from './fake-clock.ts';
 
@@ -29,7 +29,7 @@ it('what is remembered of revoked ids and stamps is bounded, and a message is as
   const revocations = new Revocations({ notices: kept, clock: new FakeClock(), logger: silentLogger });
   await revocations.revoke([stampNotice('first', 'v')]);
   expect(revocations.has({ id: 'x', rootId: 'x', stamps: { first: ['u', 'v'] } })).toBe(true);
-  await revocations.revoke(Array.from({ length: mostNotices }, (_, n) => stampNotice(`name ${n}`, 'v')));
+  await revocations.revoke(Array.from({ length: maxNotices }, (_, n) => stampNotice(`name ${n}`, 'v')));
   expect(revocations.has({ id: 'x', rootId: 'x', stamps: { first: ['u', 'v'] } })).toBe(false);
   expect(revocations.has({ id: 'x', rootId: 'x', stamps: { 'name 7': 'v' } })).toBe(true);
   let asked = 0;

@@ -18,7 +18,7 @@ import { type Place, storeKinds, type Urls } from './stores.ts';
 const chords = scaled(20, 1000);
 const members = 5;
 /** A task that is in a worker's hands at four of its deaths is not buried. */
-const mostKills = scaled(4, Number.POSITIVE_INFINITY);
+const maxKills = scaled(4, Number.POSITIVE_INFINITY);
 /** Milliseconds. So few last until workers have died. */
 const taskMs = scaled(30, 2);
 /** Seconds. Long enough to be kept on a busy machine. */
@@ -116,7 +116,7 @@ class Crew implements AsyncDisposable {
     const deaths = new Map<number, number>();
     let over = false;
     const work = (async () => {
-      for (let turn = 0; deaths.size === 0 || (!over && deaths.size < mostKills); turn++) {
+      for (let turn = 0; deaths.size === 0 || (!over && deaths.size < maxKills); turn++) {
         await sleep(100 + random.below(400)); // some moment
         const [victim] = this.#workers.splice(turn % 2, 1);
         if (victim === undefined) continue;

@@ -28,8 +28,8 @@ interface Module {
   readonly pieces: ReadonlyMap<string, string>;
 }
 
-const mostModules = 500;
-const mostFiles = 2000;
+const maxModules = 500;
+const maxFiles = 2000;
 const extensions = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
 
 /** Packages whose business is another program: over HTTP, of databases, of mail, of clouds. */
@@ -46,7 +46,7 @@ export function readSources(app: App, file: string): Sources {
   const modules = new Map<string, Module>();
   const waiting = [file, ...app.config.include.flatMap((path) => resolved(path, file) ?? [])];
   for (const next of waiting) {
-    if (modules.has(next) || modules.size >= mostModules) continue;
+    if (modules.has(next) || modules.size >= maxModules) continue;
     const module = read(next);
     if (module === null) continue;
     modules.set(next, module);
@@ -149,7 +149,7 @@ function pieceOf(
 function besides(file: string, modules: ReadonlyMap<string, Module>): readonly Module[] {
   const found: Module[] = [];
   const folders = [dirname(file)];
-  let left = mostFiles;
+  let left = maxFiles;
   for (const folder of folders) {
     for (const entry of entriesOf(folder)) {
       if (--left < 0) return found;

@@ -38,7 +38,7 @@ class TaskNames {
     if (typeof name !== 'string') return this.#names.get(uuid);
     this.#names.set(uuid, name);
     for (const oldest of this.#names.keys()) {
-      if (this.#names.size <= mostNames) break;
+      if (this.#names.size <= maxNames) break;
       this.#names.delete(oldest);
     }
     return name;
@@ -46,7 +46,7 @@ class TaskNames {
 }
 
 /** As many as Celery keeps. */
-const mostNames = 4095;
+const maxNames = 4095;
 
 const common = new Set(['type', 'hostname', 'timestamp', 'utcoffset', 'pid', 'clock', 'uuid', 'name']);
 

@@ -27,7 +27,7 @@ interface Prompt {
 }
 
 /** Tasks that one can scroll through. */
-const mostTasks = 1000;
+const maxTasks = 1000;
 
 export class Monitor {
   readonly #rules: MonitorRules;
@@ -68,7 +68,7 @@ export class Monitor {
   }
 
   #tasks(): readonly TaskState[] {
-    return this.#frozen ?? this.#rules.state.tasksByTime({ limit: mostTasks });
+    return this.#frozen ?? this.#rules.state.tasksByTime({ limit: maxTasks });
   }
 
   #command(key: Key): void {
@@ -80,8 +80,8 @@ export class Monitor {
       up: () => this.#move(-1),
       pagedown: () => this.#move(rows),
       pageup: () => this.#move(-rows),
-      home: () => this.#move(-mostTasks),
-      end: () => this.#move(mostTasks),
+      home: () => this.#move(-maxTasks),
+      end: () => this.#move(maxTasks),
       ' ': () => this.#hold(),
       q: () => this.#rules.quit(),
       i: () => this.#show('Task details for', infoText),

@@ -49,16 +49,16 @@ const batch = 100;
 /** Nothing came for so long: what is left is looked for. */
 const lookMs = 250;
 /** Twice found nothing: so long it takes at least. */
-export const leastIdleMs: number = 2 * lookMs;
+export const minIdleMs: number = 2 * lookMs;
 /** Of those that stay, that are held meanwhile. */
-const mostHeld = 10_000;
+const maxHeld = 10_000;
 const leaseMs = 15_000;
 /** How long one attempt to publish may take. */
 const publishMs = 10_000;
 /** For so long a mark is kept if nobody deletes it: the transport keeps its notes three times as long as a publication may take. */
 const markMs = 24 * 3_600_000;
 const tries = 6;
-const patience = { factor: 200, maximum: 3000, jitter: true } as const;
+const retryPolicy = { factor: 200, maximum: 3000, jitter: true } as const;
 
 /** @throws BrokerUnavailable, SendUnconfirmed when one of them stays away: the rest is still where it was. */
 export async function move(ends: Ends, route: Route): Promise<Moved> {
@@ -67,7 +67,7 @@ export async function move(ends: Ends, route: Route): Promise<Moved> {
     queues: [...route.queues.keys()],
     name: `migrate@${process.pid}`,
     leaseMs,
-    slots: route.filtered ? batch + mostHeld : batch,
+    slots: route.filtered ? batch + maxHeld : batch,
   });
   try {
     await mover.run(consumer);
@@ -184,9 +184,9 @@ class Mover {
   /** Given back when the consumer leaves: put back at once, it would come again at once. */
   #hold(): void {
     this.#held++;
-    if (this.#held > mostHeld)
+    if (this.#held > maxHeld)
       throw new UsageError(
-        `more than ${mostHeld} messages of other tasks are before those that -T names: let workers run these first, or move the whole queue`,
+        `more than ${maxHeld} messages of other tasks are before those that -T names: let workers run these first, or move the whole queue`,
       );
   }
 
@@ -238,7 +238,7 @@ async function again<T>(work: () => Promise<T>): Promise<T> {
         error instanceof SendUnconfirmed ||
         (error instanceof Error && error.name === 'TimeoutError');
       if (!passing || failures >= tries) throw error;
-      await pause(backoffDelay(patience, failures), new AbortController().signal);
+      await pause(backoffDelay(retryPolicy, failures), new AbortController().signal);
     }
   }
 }

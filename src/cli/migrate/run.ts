@@ -10,7 +10,7 @@ import type { Output } from '../output.ts';
 import { progressBar } from '../progress-bar.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { marksAt } from './marks.ts';
-import { leastIdleMs, type Moved, move } from './move.ts';
+import { type Moved, minIdleMs, move } from './move.ts';
 import { taskOf } from './reading.ts';
 import { waitingAt } from './scheduled.ts';
 
@@ -66,7 +66,7 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
       source: identityOf(source),
       limit,
       forever: forever && timeoutMs === null,
-      idleMs: timeoutMs ?? leastIdleMs,
+      idleMs: timeoutMs ?? minIdleMs,
       filtered: tasks !== null,
       fits: (message: WireMessage) => tasks === null || tasks.includes(taskOf(message)),
       signal: ending.signal,

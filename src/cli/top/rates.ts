@@ -29,10 +29,10 @@ const kinds: Readonly<Record<string, 'succeeded' | 'failed' | 'retried'>> = {
 };
 
 /** Names that are counted by themselves; those beyond are counted together. */
-const mostNames = 500;
+const maxNames = 500;
 const otherNames = '(others)';
 /** Tasks whose end does not say their name: it was told when they were received. */
-const mostTasks = 100_000;
+const maxTasks = 100_000;
 
 export class Rates {
   readonly #windowMs: number;
@@ -91,11 +91,11 @@ export class Rates {
   #remember(uuid: string, name: string): void {
     this.#names.set(uuid, name);
     const [oldest] = this.#names.keys();
-    if (this.#names.size > mostTasks && oldest !== undefined) this.#names.delete(oldest);
+    if (this.#names.size > maxTasks && oldest !== undefined) this.#names.delete(oldest);
   }
 
   #countsOf(name: string, second: number): Counts {
-    const known = this.#counts.has(name) || this.#counts.size < mostNames ? name : otherNames;
+    const known = this.#counts.has(name) || this.#counts.size < maxNames ? name : otherNames;
     const all = this.#counts.get(known) ?? [];
     if (all.length === 0) this.#counts.set(known, all);
     const last = all.at(-1);

@@ -36,7 +36,7 @@ interface AmqpConsumerParts {
  * ends one connection after the other, and what one loses it still pushes to the next: that, too, is over by then.)
  */
 const graceOfLease = 1 / 6;
-const leastGraceMs = 500;
+const minGraceMs = 500;
 const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
@@ -46,7 +46,7 @@ const suspectsLookMs = 10_000;
 const suspectsGlanceMs = 1000;
 /** How often it is made sure that our queues are bound to the delays. */
 const mendingMs = 10_000;
-const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpConsumer implements Consumer {
   readonly #parts: AmqpConsumerParts;
@@ -81,7 +81,7 @@ export class AmqpConsumer implements Consumer {
     this.#lines = new SuspectLines([...this.#queues], (queue) => this.#openLine(queue));
     this.#returns = new Returns({
       clock: parts.clock,
-      graceMs: Math.max(leastGraceMs, parts.options.leaseMs * graceOfLease),
+      graceMs: Math.max(minGraceMs, parts.options.leaseMs * graceOfLease),
       inHand: () => this.#all().flatMap(({ out }) => [...out]),
       attach: (came, feed, inHand) => {
         feed.attach(came, inHand);
@@ -489,7 +489,7 @@ export class AmqpConsumer implements Consumer {
         return;
       } catch {
         if (!open) this.#returns.offer(delivery);
-        await this.#parts.clock.sleep(backoffDelay(patience, failures));
+        await this.#parts.clock.sleep(backoffDelay(retryPolicy, failures));
       }
     }
   }
@@ -579,7 +579,7 @@ export class AmqpConsumer implements Consumer {
       deliveries = await this.#giveBack(ours);
       if (deliveries.length === 0 || this.#hasLeft) return;
       for (const delivery of deliveries) this.#returns.offer(delivery);
-      await this.#parts.clock.sleep(backoffDelay(patience, failures));
+      await this.#parts.clock.sleep(backoffDelay(retryPolicy, failures));
     }
   }
 

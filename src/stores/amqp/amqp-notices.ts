@@ -1,7 +1,7 @@
 // Notices on RabbitMQ: a stream, which many may read without taking anything out of it.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
-import { mostNotices, type NoticeBoard } from '../fanout.ts';
+import { maxNotices, type NoticeBoard } from '../fanout.ts';
 import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
 
@@ -123,7 +123,7 @@ function remember(content: Buffer, known: Map<string, number>): void {
     known.set(notice, until);
   }
   for (const oldest of known.keys()) {
-    if (known.size <= mostNotices) break;
+    if (known.size <= maxNotices) break;
     known.delete(oldest);
   }
 }

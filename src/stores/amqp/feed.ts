@@ -17,7 +17,7 @@ export interface FeedListener {
 }
 
 /** So many that are kept for others take no place. */
-const mostKept = 200;
+const maxKept = 200;
 /** After so many idle looks it is worth asking whether the broker still knows that somebody consumes. */
 const idleGlances = 5;
 
@@ -75,7 +75,7 @@ export class Feed {
 
   /** Lets the broker push so many, beside what was handed out. */
   async allow(more: number): Promise<void> {
-    const kept = Math.min(this.kept.size, mostKept);
+    const kept = Math.min(this.kept.size, maxKept);
     const wanted = Math.min(this.out.size + kept + Math.max(1, more), 65_535);
     if (this.#tags.length > 0 && this.#prefetch >= wanted) return;
     // One more consumer with what is missing: the limits of consumers add up, and none is ever changed.

@@ -54,7 +54,7 @@ type Answer = Error | 'unknown' | null;
 
 export const defaultSendTimeoutMs = 10_000;
 /** Exchanges that have channels of their own at a time. */
-const mostLanes = 32;
+const maxLanes = 32;
 /** No two messages have the same one, whoever sends them: by it a message is known again (see `keyOf`). */
 const marks = `${ourMessages}${randomUUID()}-`;
 let lastMark = 0;
@@ -185,7 +185,7 @@ export class Publisher implements AsyncDisposable {
 
   /** Of exchanges without end only some have a channel. */
   #thin(lanes: Map<string, Promise<Lane>>): void {
-    if (lanes.size <= mostLanes) return;
+    if (lanes.size <= maxLanes) return;
     for (const [name, opening] of lanes) {
       if (name === '' || isOfDelays(name)) continue;
       lanes.delete(name);

@@ -6,7 +6,7 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  mostNotices,
+  maxNotices,
   type NoticeBoard,
   type Subscription,
 } from '../fanout.ts';
@@ -77,7 +77,7 @@ export class MemoryNotices implements NoticeBoard {
       this.#until.set(notice, later);
     }
     for (const oldest of this.#until.keys()) {
-      if (this.#until.size <= mostNotices) break;
+      if (this.#until.size <= maxNotices) break;
       this.#until.delete(oldest);
     }
   }

@@ -17,7 +17,7 @@ import {
   type DeadLetter,
   type DeadLetters,
   type Delivery,
-  mostScheduledBytes,
+  maxScheduledBytes,
   type Publication,
   type QueueSize,
   type ScheduledMessage,
@@ -121,7 +121,7 @@ class MemoryTransport implements Transport {
   }
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
-    let left = mostScheduledBytes;
+    let left = maxScheduledBytes;
     return this.#queues
       .scheduled(queue, most)
       .filter(({ entry: { raw } }) => {

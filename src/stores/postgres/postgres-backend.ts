@@ -61,7 +61,7 @@ interface Get {
 }
 
 /** Results may be large, and all of an answer is in memory at once. */
-const mostGets = 200;
+const maxGets = 200;
 const expireBatch = 500;
 const minuteMs = 60_000;
 
@@ -83,7 +83,7 @@ class PostgresBackend implements ResultBackend {
   readonly #keptUnendedMs: number | null;
   readonly #writes: Writes;
   readonly #gets: Gather<Get> = new Gather((gets) => {
-    for (const chunk of chunksOf(gets, mostGets, 1, () => 0)) void this.#read(chunk);
+    for (const chunk of chunksOf(gets, maxGets, 1, () => 0)) void this.#read(chunk);
   });
   readonly #followers: Followers;
   readonly #closing: Ending = new Ending();

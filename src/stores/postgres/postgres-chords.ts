@@ -29,13 +29,13 @@ export interface ChordSurroundings {
 }
 
 const most = 500;
-const mostSize = 4_000_000;
+const maxSize = 4_000_000;
 
 export class PostgresChords implements Chords {
   readonly #ask: AskFor;
   readonly #around: ChordSurroundings;
   readonly #gather: Gather<Add> = new Gather((adds) => {
-    for (const chunk of chunksOf(adds, most, mostSize, ({ text }) => text.length)) void this.#send(chunk);
+    for (const chunk of chunksOf(adds, most, maxSize, ({ text }) => text.length)) void this.#send(chunk);
   });
 
   constructor(ask: AskFor, around: ChordSurroundings) {

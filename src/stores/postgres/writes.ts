@@ -27,7 +27,7 @@ interface Forget {
 
 /** What one statement writes. */
 const most = 500;
-const mostSize = 4_000_000;
+const maxSize = 4_000_000;
 
 export class Writes {
   readonly #ask: AskFor;
@@ -91,7 +91,7 @@ export class Writes {
     for (const write of this.#queue) {
       if (!isOfKind(write)) break;
       size += sizeOf(write);
-      if (taken.length === most || (taken.length > 0 && size > mostSize)) break;
+      if (taken.length === most || (taken.length > 0 && size > maxSize)) break;
       taken.push(write);
     }
     this.#queue.splice(0, taken.length);

@@ -187,7 +187,7 @@ export class BlockingReads {
       } catch {
         // Once more.
       }
-      await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+      await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
     }
   }
 
@@ -211,4 +211,4 @@ export class BlockingReads {
   }
 }
 
-const patience = { factor: 50, maximum: 1000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 1000, jitter: true } as const;

@@ -16,13 +16,13 @@ interface Put {
 
 /** Few enough that a script does not keep Redis from others for long. */
 const most = 200;
-const mostSize = 1_000_000;
+const maxSize = 1_000_000;
 
 export class Puts {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
   readonly #gather: Gather<Put> = new Gather((puts) => {
-    for (const chunk of chunksOf(puts, most, mostSize, ({ args }) => args[3].length)) void this.#put(chunk);
+    for (const chunk of chunksOf(puts, most, maxSize, ({ args }) => args[3].length)) void this.#put(chunk);
   });
   readonly #underWay = new Set<Promise<void>>();
 

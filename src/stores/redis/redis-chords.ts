@@ -43,13 +43,13 @@ export interface ChordSurroundings {
 
 /** Few enough that a script does not keep Redis from others for long. */
 const most = 200;
-const mostSize = 1_000_000;
+const maxSize = 1_000_000;
 
 export class RedisChords implements Chords {
   readonly #connection: RedisConnection;
   readonly #around: ChordSurroundings;
   readonly #gather: Gather<Add> = new Gather((adds) => {
-    for (const chunk of chunksOf(adds, most, mostSize, ({ size }) => size)) void this.#send(chunk);
+    for (const chunk of chunksOf(adds, most, maxSize, ({ size }) => size)) void this.#send(chunk);
   });
 
   constructor(connection: RedisConnection, around: ChordSurroundings) {

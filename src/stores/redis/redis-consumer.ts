@@ -221,11 +221,11 @@ export class RedisConsumer implements Consumer {
     this.#deafen();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
-    const patience = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
+    const givesUp = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
     if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await this.#rest(true);
     await this.#turns.settled();
-    clearTimeout(patience);
+    clearTimeout(givesUp);
     const lists = [...this.#sources].flatMap(({ queue, step }) => [queue, String(step)]);
     try {
       await this.#joining?.catch(() => undefined);
@@ -328,7 +328,7 @@ export class RedisConsumer implements Consumer {
         return await this.#isStillOurs(field);
       } catch {
         const { clock } = this.#parts;
-        await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+        await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
       }
     }
   }
@@ -428,7 +428,7 @@ export class RedisConsumer implements Consumer {
         this.#tender.due(due);
         return;
       } catch {
-        await clock.sleep(backoffDelay(patience, failures), this.#closing.signal).catch(() => undefined);
+        await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
       }
     }
   }
@@ -527,4 +527,4 @@ function dueOf({ message }: RedisDelivery): number | null {
   return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? null) : null;
 }
 
-const patience = { factor: 50, maximum: 1000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 1000, jitter: true } as const;

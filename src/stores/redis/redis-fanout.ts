@@ -7,7 +7,7 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  mostNotices,
+  maxNotices,
   type NoticeBoard,
   type Subscription,
 } from '../fanout.ts';
@@ -128,7 +128,7 @@ export class RedisNotices implements NoticeBoard {
     const scored = notices.flatMap((notice) => [String(Math.ceil(until)), notice]);
     await ask(this.#connection, ['ZADD', this.#key, 'GT', ...scored]);
     await ask(this.#connection, ['ZREMRANGEBYSCORE', this.#key, '-inf', String(Date.now())]);
-    await ask(this.#connection, ['ZREMRANGEBYRANK', this.#key, '0', String(-mostNotices - 1)]);
+    await ask(this.#connection, ['ZREMRANGEBYRANK', this.#key, '0', String(-maxNotices - 1)]);
   }
 
   async read(): Promise<readonly string[]> {

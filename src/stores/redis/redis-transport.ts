@@ -10,7 +10,7 @@ import type { TransportOptions } from '../topology.ts';
 import {
   type ConsumeOptions,
   type Consumer,
-  mostScheduledBytes,
+  maxScheduledBytes,
   type Publication,
   type PublishOptions,
   type QueueSize,
@@ -189,7 +189,7 @@ export class RedisTransport implements Transport {
   }
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
-    const args = [queue, String(most), String(mostScheduledBytes)];
+    const args = [queue, String(most), String(maxScheduledBytes)];
     const reply = await this.#ask(luaScript('scheduled'), args, { buffers: true });
     const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const found: ScheduledMessage[] = [];

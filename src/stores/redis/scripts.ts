@@ -1,6 +1,6 @@
 // The scripts of lua/: one file for each operation, which says at its top what its keys, arguments and reply are.
-import { mostCounted } from '../limit-book.ts';
-import { forgetMs, mostPromised, reservedMs, tellAgainMs } from '../limits.ts';
+import { maxCounted } from '../limit-book.ts';
+import { forgetMs, maxPromised, reservedMs, tellAgainMs } from '../limits.ts';
 import { suspectAfter } from '../quarantine.ts';
 import { type RedisScript, redisScript } from './client/script.ts';
 import { type LuaName, luaIncludes, luaScripts } from './lua-files.ts';
@@ -12,8 +12,8 @@ export const spareTags = 1000;
 /** What scripts and TypeScript must agree on: `__name__` in a script. */
 const constants: Readonly<Record<string, string | number>> = {
   forgetMs,
-  mostCounted,
-  mostPromised,
+  maxCounted,
+  maxPromised,
   rateKeptMs: 2 * forgetMs,
   reservedMs,
   sentElsewhere: sentElsewhereKey(''),

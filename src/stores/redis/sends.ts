@@ -29,7 +29,7 @@ interface Send {
 
 export const defaultSendTimeoutMs = 10_000;
 const most = 200;
-const mostBytes = 1_000_000;
+const maxBytes = 1_000_000;
 
 export class Sends {
   readonly #connection: RedisConnection;
@@ -68,7 +68,7 @@ export class Sends {
       batch.push(send);
       count += send.messages.length;
       for (const { stored } of send.messages) bytes += stored.length;
-      if (count < most && bytes < mostBytes && send.signal === undefined) continue;
+      if (count < most && bytes < maxBytes && send.signal === undefined) continue;
       void this.#carryOut(batch);
       batch = [];
       count = 0;
@@ -125,7 +125,7 @@ export class Sends {
         if (error instanceof ReplyLost) doubt = error;
         else if (!unknown || !(error instanceof BrokerUnavailable))
           throw unknown ? new Unknown(error) : error;
-        const waitMs = backoffDelay(patience, failures);
+        const waitMs = backoffDelay(retryPolicy, failures);
         if (signal?.aborted || this.#clock.monotonic() + waitMs >= until) throw new Unknown(doubt);
         await this.#clock.sleep(waitMs, signal).catch(() => undefined);
       }
@@ -192,4 +192,4 @@ function isUsual({ mark, lists }: Outgoing): boolean {
   return mark.length === 5 && mark[0] === 'sent' && lists.length === 1;
 }
 
-const patience = { factor: 25, maximum: 500, jitter: true } as const;
+const retryPolicy = { factor: 25, maximum: 500, jitter: true } as const;

@@ -48,8 +48,8 @@ interface Operation {
 
 /** Few enough that a script does not keep Redis from others for long. */
 const most = 256;
-const mostBytes = 2_000_000;
-const mostClaimed = 500;
+const maxBytes = 2_000_000;
+const maxClaimed = 500;
 /** How long what may wait waits, milliseconds. */
 const soonMs = 20;
 /** As many wait for no end of the event loop's turn. */
@@ -149,7 +149,7 @@ export class Turns {
     const { mode, lists } = request;
     let base = 0;
     const write = (): readonly string[] => {
-      const count = Math.min(mostClaimed, Math.max(0, request.count()));
+      const count = Math.min(maxClaimed, Math.max(0, request.count()));
       base = this.#tag;
       this.#tag += count + spareTags;
       return ['C', String(count), mode(), String(base), String(lists.length), ...lists.flat()];
@@ -237,7 +237,7 @@ export class Turns {
     let claims = 0;
     for (const { args, claim } of this.#queue) {
       for (const arg of args) bytes += arg.length;
-      if (count > 0 && (count === most || bytes > mostBytes || (claim !== null && claims > 0))) break;
+      if (count > 0 && (count === most || bytes > maxBytes || (claim !== null && claims > 0))) break;
       if (claim !== null) claims++;
       count++;
     }
@@ -274,7 +274,7 @@ export class Turns {
         if (this.#abandoned.signal.aborted)
           throw new BrokerUnavailable('the consumer was closed before Redis answered', { cause: error });
         await this.#clock
-          .sleep(backoffDelay(patience, failures), this.#abandoned.signal)
+          .sleep(backoffDelay(retryPolicy, failures), this.#abandoned.signal)
           .catch(() => undefined);
       }
     }
@@ -337,4 +337,4 @@ function isClaim({ claim }: Operation): boolean {
   return claim !== null;
 }
 
-const patience = { factor: 50, maximum: 1000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 1000, jitter: true } as const;

@@ -112,10 +112,10 @@ export class Waiter {
           onDoubt();
           return;
         }
-        await clock.sleep(backoffDelay(patience, failures++), this.#closing.signal).catch(() => undefined);
+        await clock.sleep(backoffDelay(retryPolicy, failures++), this.#closing.signal).catch(() => undefined);
       }
     }
   }
 }
 
-const patience = { factor: 50, maximum: 1000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 1000, jitter: true } as const;

@@ -7,7 +7,7 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  mostNotices,
+  maxNotices,
   type NoticeBoard,
   type Subscription,
 } from '../fanout.ts';
@@ -243,7 +243,7 @@ export class SqliteNotices implements NoticeBoard {
         'INSERT INTO notice (notice, until) VALUES (?, ?) ON CONFLICT (notice) DO UPDATE SET until = max(until, excluded.until)';
       for (const notice of notices) sql(upsert).run(notice, until);
       sql('DELETE FROM notice WHERE until <= ?').run(this.#clock.now());
-      const surplus = Number(sql('SELECT count(*) AS n FROM notice').get()?.n ?? 0) - mostNotices;
+      const surplus = Number(sql('SELECT count(*) AS n FROM notice').get()?.n ?? 0) - maxNotices;
       if (surplus > 0)
         sql('DELETE FROM notice WHERE notice IN (SELECT notice FROM notice ORDER BY until LIMIT ?)').run(
           surplus,

@@ -3,7 +3,7 @@
 import {
   type InLine,
   type LimitTables,
-  mostCounted,
+  maxCounted,
   type RateState,
   releaseFrom,
   takeFrom,
@@ -51,7 +51,7 @@ END;`,
 /** How often it is looked for what the dead have freed, if nobody asks for anything. */
 const sweepMs = 2000;
 /** One that was struck off joins again; being struck off again and again, it waits. */
-const mostTries = 3;
+const maxTries = 3;
 
 export async function openSqliteLimits(store: SqliteStore, options: LimitsOptions): Promise<Limits> {
   await store.migrate('limit', limitSchema);
@@ -76,7 +76,7 @@ class SqliteLimits implements Limits {
 
   async take(request: TakeRequest): Promise<Grant> {
     const { peers } = this.#store;
-    for (let tries = 0; tries < mostTries; tries++) {
+    for (let tries = 0; tries < maxTries; tries++) {
       const owner = await peers.id();
       const grant = await this.#store.write(false, (transaction) => {
         // Struck off: what it took under that name would be nobody's.
@@ -220,7 +220,7 @@ class SqliteTables implements LimitTables {
   }
 
   waiting(key: string): number {
-    const some = `SELECT 1 FROM limit_line WHERE key = ? AND woken = 0 LIMIT ${mostCounted}`;
+    const some = `SELECT 1 FROM limit_line WHERE key = ? AND woken = 0 LIMIT ${maxCounted}`;
     return this.#count(`SELECT count(*) AS n FROM (${some})`, key);
   }
 

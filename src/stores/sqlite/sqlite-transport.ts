@@ -10,7 +10,7 @@ import { StatusBoard } from '../status.ts';
 import {
   type ConsumeOptions,
   type Consumer,
-  mostScheduledBytes,
+  maxScheduledBytes,
   type Publication,
   type QueueSize,
   type ScheduledMessage,
@@ -195,11 +195,11 @@ class SqliteTransport implements Transport {
     // The size of a message is known when it is read: one after another, as all may be a gigabyte.
     return this.store.read((sql) => {
       const rows = sql(
-        `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${mostLookedAt})
+        `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${maxLookedAt})
          JOIN message USING (seq) WHERE queue = ? ORDER BY due, seq LIMIT ?`,
       ).all(this.#clock.now(), queue, most);
       const found: ScheduledMessage[] = [];
-      let left = mostScheduledBytes;
+      let left = maxScheduledBytes;
       for (const { due = null, seq = null } of rows) {
         const envelope = sql('SELECT envelope FROM message WHERE seq = ?').get(seq)?.envelope;
         const stored = envelope instanceof Uint8Array ? envelope : String(envelope);
@@ -259,7 +259,7 @@ function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unkn
 const purgeBatch = 1000;
 
 /** Of a schedule of millions: to look through all of it for one queue would block the event loop for seconds. */
-const mostLookedAt = 10_000;
+const maxLookedAt = 10_000;
 
 type Rows = readonly Record<string, SqlValue>[];
 

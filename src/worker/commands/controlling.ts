@@ -17,7 +17,7 @@ import {
   textsOf,
 } from './panel.ts';
 
-const mostConcurrency = 100_000;
+const maxConcurrency = 100_000;
 const electionMs = 500;
 /** The candidate with the earliest clock wins. */
 const farBehind = 2 ** 32;
@@ -185,7 +185,7 @@ export const autoscale: Command = ({ scaler }, args) => {
   if (scaler === null) throw new CommandError('ValueError', 'Autoscale not enabled');
   const max = countOf(args, 'max', scaler.bounds.max);
   const min = countOf(args, 'min', scaler.bounds.min);
-  if (min < 1 || max < min || max > mostConcurrency)
+  if (min < 1 || max < min || max > maxConcurrency)
     throw new CommandError('ValueError', `max=${max} min=${min} is no range`);
   scaler.bounds = { max, min };
   return ok(`autoscale now max=${max} min=${min}`);
@@ -244,11 +244,8 @@ function resized(panel: Panel, size: number, said: string): Json {
       'ValueError',
       'the pool solo runs one task at a time; start the worker with another',
     );
-  if (size < 1 || size > mostConcurrency)
-    throw new CommandError(
-      'ValueError',
-      `a worker runs 1 to ${mostConcurrency} tasks at a time, not ${size}`,
-    );
+  if (size < 1 || size > maxConcurrency)
+    throw new CommandError('ValueError', `a worker runs 1 to ${maxConcurrency} tasks at a time, not ${size}`);
   panel.resize(size);
   return ok(said);
 }

@@ -27,7 +27,7 @@ const expiresMs = 10_000;
 /** How long the worker's start waits for its ear; a broker that is slower is listened to later. */
 const startMs = 3_000;
 /** Requests at a time; what comes beyond is left out, and said so. */
-const mostAtOnce = 1_000;
+const maxAtOnce = 1_000;
 
 export class RemoteControl implements Service {
   readonly #parts: RemoteControlParts;
@@ -97,9 +97,9 @@ export class RemoteControl implements Service {
     }
     panel.lamport.adjust(read.value.clock);
     if (!isMeant(read.value, panel.name)) return;
-    if (this.#busy >= mostAtOnce) {
+    if (this.#busy >= maxAtOnce) {
       if (this.#malformed.allows('busy', clock.now()))
-        panel.logger.warn({ atOnce: mostAtOnce }, 'too many requests at once: some are not answered');
+        panel.logger.warn({ atOnce: maxAtOnce }, 'too many requests at once: some are not answered');
       return;
     }
     this.#busy++;

@@ -49,7 +49,7 @@ const queue = 'shared';
 /** Of the TypeScript workers: a starved one must not lose what it holds. */
 const leaseSeconds = 10;
 /** As many as the workers need so as to have always something to do. */
-const mostWaiting = 60;
+const maxWaiting = 60;
 
 export class Mixed implements AsyncDisposable {
   readonly redis: RedisServerProcess;
@@ -159,7 +159,7 @@ export class Mixed implements AsyncDisposable {
     while (!over) {
       await this.send(0.01 + (this.#random.below(1000) / 1000) * longest);
       await sleep(15);
-      while (!over && this.#waiting() > mostWaiting) await sleep(20);
+      while (!over && this.#waiting() > maxWaiting) await sleep(20);
     }
     await done;
   }

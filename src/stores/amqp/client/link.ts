@@ -48,7 +48,7 @@ interface AmqpLinkOptions {
 }
 
 /** Between tries that end with what is made anew on the connection, and before the first after it was lost. */
-const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpLink implements AsyncDisposable {
   readonly settings: AmqpSettings;
@@ -186,7 +186,7 @@ export class AmqpLink implements AsyncDisposable {
           hangUp(connection);
         }
       }
-      if (!signal.aborted) await this.#pause.sleep(backoffDelay(patience, failures), signal);
+      if (!signal.aborted) await this.#pause.sleep(backoffDelay(retryPolicy, failures), signal);
     }
   }
 

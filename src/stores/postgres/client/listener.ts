@@ -15,7 +15,7 @@ interface PostgresListenerHandlers {
 }
 
 /** Between tries that the server refuses, and before the first after it was lost. */
-const patience = { factor: 50, maximum: 2000, jitter: true } as const;
+const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 /** How long who wants to hear waits for the server. */
 const timeoutMs = 10_000;
 /** Nothing may be said for hours: whether the server is still there is asked that often. */
@@ -124,7 +124,7 @@ export class PostgresListener {
         await endOf(client);
       }
       if (this.#isWanted)
-        await systemClock.sleep(backoffDelay(patience, refusals), stop.signal).catch(() => {});
+        await systemClock.sleep(backoffDelay(retryPolicy, refusals), stop.signal).catch(() => {});
     }
   }
 

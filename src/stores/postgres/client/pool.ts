@@ -17,7 +17,7 @@ export type Ask = (
   values?: readonly PostgresValue[],
 ) => Promise<readonly Record<string, unknown>[]>;
 
-const patience = { factor: 20, maximum: 500, jitter: true } as const;
+const retryPolicy = { factor: 20, maximum: 500, jitter: true } as const;
 /** A connection that nobody needed for so long is closed. */
 const idleMs = 30_000;
 
@@ -106,7 +106,7 @@ export class PostgresPool implements AsyncDisposable {
           !(error instanceof UmbelError) && classifyPostgresError(sqlStateOf(error)).kind === 'again';
         if (!passes || leftMs <= 0 || this.#closing !== null)
           throw postgresRefusal(this.settings.shown, error);
-        const delayMs = Math.min(leftMs, backoffDelay(patience, tries));
+        const delayMs = Math.min(leftMs, backoffDelay(retryPolicy, tries));
         await new Promise((done) => setTimeout(done, delayMs));
       }
     }

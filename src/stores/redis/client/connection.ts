@@ -41,7 +41,7 @@ interface Pending {
 type Library = typeof import('@redis/client');
 
 const defaultTimeoutMs = 10_000;
-const mostMoves = 5;
+const maxMoves = 5;
 
 export class RedisConnection implements AsyncDisposable {
   readonly settings: RedisSettings;
@@ -156,7 +156,7 @@ export class RedisConnection implements AsyncDisposable {
         }
         const explained = this.#explain(client, name, error);
         // Told where the keys are, and nothing was done: it is asked there.
-        if (explained instanceof ReplyLost || movedTo(message) === null || ++moves > mostMoves)
+        if (explained instanceof ReplyLost || movedTo(message) === null || ++moves > maxMoves)
           throw explained;
       }
     }

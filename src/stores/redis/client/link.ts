@@ -55,7 +55,7 @@ interface RedisLinkEvents {
 /** How long a client that was given up may still hear answers. */
 const retireMs = 1000;
 /** Between tries that the server refuses, and before the first after it was lost. */
-const patience = { factor: 40, maximum: 2000, jitter: true } as const;
+const retryPolicy = { factor: 40, maximum: 2000, jitter: true } as const;
 
 /** Keeps trying until it is closed. */
 export class RedisLink {
@@ -173,7 +173,7 @@ export class RedisLink {
           else end(client);
         }
       }
-      if (!signal.aborted) await this.#pause.sleep(backoffDelay(patience, refusals), signal);
+      if (!signal.aborted) await this.#pause.sleep(backoffDelay(retryPolicy, refusals), signal);
     }
   }
 

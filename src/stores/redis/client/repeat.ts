@@ -3,7 +3,7 @@ import { backoffDelay } from '../../../lib/backoff.ts';
 import { withDeadline } from '../../../lib/deadline.ts';
 import { type RedisConnection, ReplyLost } from './connection.ts';
 
-const patience = { factor: 20, maximum: 500, jitter: true } as const;
+const retryPolicy = { factor: 20, maximum: 500, jitter: true } as const;
 
 /**
  * Asks the server for what may be done twice, until the deadline: again when the answer was lost, and while the server
@@ -28,7 +28,7 @@ export async function repeat<T>(
         throw lost
           ? new BrokerUnavailable(`${settings.shown} did not answer in time`, { cause: error })
           : error;
-      const delayMs = Math.min(leftMs, backoffDelay(patience, tries));
+      const delayMs = Math.min(leftMs, backoffDelay(retryPolicy, tries));
       await new Promise((done) => setTimeout(done, delayMs));
     }
   }

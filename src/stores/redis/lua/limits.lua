@@ -28,7 +28,7 @@ local function has_room(op, ask, limit)
   return held + told_since(key, now - __reservedMs__) < limit
 end
 local function line_up(op, key)
-  local before = math.min(redis.call('ZCARD', at('line', key)), __mostCounted__)
+  local before = math.min(redis.call('ZCARD', at('line', key)), __maxCounted__)
   local due = now + math.ceil(math.min(op.baseMs + op.perMs * before, op.capMs)) + (now % 200)
   if not op.inLine then return due end
   local about = redis.call('HGET', at('about', key), op.id)
@@ -56,7 +56,7 @@ local function moment_of(op, ask, rate)
   end
   if earliest > now then
     redis.call('ZREMRANGEBYSCORE', at('promise', key), '-inf', '(' .. text(now - __forgetMs__))
-    if redis.call('ZCARD', at('promise', key)) >= __mostPromised__ then
+    if redis.call('ZCARD', at('promise', key)) >= __maxPromised__ then
       local later = math.max(spread, next, now) + interval
       set('spread', later)
       return math.ceil(later)
