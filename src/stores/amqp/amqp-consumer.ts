@@ -135,8 +135,12 @@ export class AmqpConsumer implements Consumer {
     return (this.#feeds.get(queue)?.held.size ?? 0) + this.#lines.held(queue) + adrift;
   }
 
-  /** Lets the connection go without a word, as if the process had died. For tests. */
+  /**
+   * Lets the connection go without a word, as if the process had died. For tests. A copy that is under way is finished first: a death between a
+   * copy and the acknowledgement of what it is of leaves both, which is a case of its own.
+   */
   async die(): Promise<void> {
+    await atMost(leaveTimeoutMs, Promise.allSettled(this.#sending.values()), this.#parts.clock);
     this.#returns.forget();
     const connection = this.#link.connection;
     if (connection === null) return;
