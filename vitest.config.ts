@@ -29,7 +29,7 @@ export default defineConfig({
     expect: { poll: { timeout: patienceMs, interval: 20 } },
     pool: 'forks',
     // Of two processors: much of what they do is waiting for servers and other processes.
-    maxWorkers: 5,
+    maxWorkers: 7,
     sequence: { sequencer: LongFirst },
   },
 });
