@@ -16,11 +16,11 @@ const tries = 2;
 const maxAccidents = 10;
 
 /**
- * What may stay in the folder for temporary files: caches of others, and where stores with long paths have their sockets, since those of
+ * What may stay in the folder for temporary files: caches of others, and the private folders of sockets, since those of
  * killed workers stay.
  */
 const mayStay =
-  /^(?:umbel-\d+-[0-9a-f]{12}$|tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
+  /^(?:umbel-\d+-(?:[0-9a-f]{12}|amqp)$|tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
 
 /**
  * Runs vitest with these arguments; resolves with what passed, failed, was skipped, and what was flaky. `options` go to vitest also
