@@ -143,15 +143,19 @@ for (const kind of storeKinds) {
       app.signals.afterTaskPublish.connect(({ message }) => void told.push(message.task));
       const broken = await chain(add.s(1, 1), fail.si('no').linkError(explain.s('own'))).delay();
       await expect(broken.get(wait)).rejects.toThrow('no');
+      await expect.poll(() => seen.length).toBe(1);
       const first = broken.parent?.id;
       expect(seen.splice(0)).toEqual([['fail', 'RangeError', 'string', 'own', broken.id, first]]);
       const whole = await chord([add.s(1, 2), fail.s('no')], total.s())
         .linkError(explain.s('body'))
         .delay();
       await expect(whole.get(wait)).rejects.toMatchObject({ name: 'ChordError' });
+      await expect.poll(() => seen.length).toBe(1);
       expect(seen).toEqual([['total', 'ChordError', 'object', 'body', whole.id, expect.any(String)]]);
       expect(told).not.toContain('explain');
-      expect(log.lines.filter(({ text }) => text.includes('callback explain failed'))).toHaveLength(2);
+      await expect
+        .poll(() => log.lines.filter(({ text }) => text.includes('callback explain failed')))
+        .toHaveLength(2);
     });
 
     it('a chord whose member fails: the body has a ChordError that names it, and its errback runs once', async () => {
