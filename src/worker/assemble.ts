@@ -1,14 +1,21 @@
 // The parts of a worker, put together: who knows whom is said here, and nothing is started but the pool.
-
 import type { App } from '../app/app.ts';
 import type { StoreLostError } from '../errors.ts';
 import type { ConsumeOptions, Consumer } from '../stores/transport.ts';
-import type { Arrived } from './arrival.ts';
+import { ActiveTasks } from './active-tasks.ts';
+import { Admission } from './admission/admission.ts';
+import { admissionChecks } from './admission/checks.ts';
+import { DuplicateGuard } from './admission/duplicate-guard.ts';
+import { type Arrived, arrive } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
-import { Broadcasts, type partedQueues } from './broadcasts.ts';
+import { Broadcasts, partedQueues } from './broadcasts.ts';
 import { ClusterLimits } from './cluster-limits.ts';
 import { ClaimLoop } from './consumer.ts';
+import { Decider } from './decider.ts';
+import { decoder } from './decode.ts';
 import { EventLoopMonitor } from './event-loop-monitor.ts';
+import { Executor } from './executor.ts';
+import { taskHooks } from './hooks.ts';
 import { Operations } from './operations.ts';
 import type { ResolvedWorkerOptions } from './options.ts';
 import { Patience } from './patience.ts';
@@ -16,113 +23,186 @@ import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
 import { Processor } from './process.ts';
 import { Records } from './records.ts';
+import { Rejections } from './rejections.ts';
+import { Reporter } from './reporter.ts';
 import { Settler } from './settler.ts';
 import type { ShutdownParts } from './shutdown.ts';
 import { Slots } from './slots.ts';
 import { Sources } from './sources.ts';
 import { Standstill } from './standstill.ts';
+import { TaskStates } from './task-states.ts';
 import { Turnstile } from './turnstile.ts';
-
-export interface Parts extends ShutdownParts {
-  readonly source: Sources;
-  readonly pool: Pool;
-  readonly operations: Operations;
-  readonly standstill: Standstill;
-  readonly eventLoop: EventLoopMonitor;
-  readonly ear: Broadcasts;
-  readonly cluster: ClusterLimits;
-  readonly turnstile: Turnstile | null;
-  /** Time limits of tasks that have none of their own, seconds. */
-  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
-}
-
-/** Where a worker listens. */
-interface Places extends ReturnType<typeof partedQueues> {
-  readonly consuming: ConsumeOptions;
-}
+import { WorkflowSettler } from './workflow-settler.ts';
 
 /** What the parts may ask of their worker. */
 interface WorkerHandle {
+  /** Aborted when it is told to stop. */
+  readonly leaving: AbortSignal;
   resize(concurrency: number): void;
   /** The store is gone for good. */
   onLost(error: StoreLostError): void;
 }
 
-/** @throws PoolError when the pool cannot start, ConfigError when nobody can keep a limit: then it has left the broker. */
+/** Those that the worker starts, stops and shows. */
+export interface Parts extends ShutdownParts {
+  readonly sources: Sources;
+  readonly pool: Pool;
+  readonly active: ActiveTasks;
+  readonly ear: Broadcasts;
+  readonly operations: Operations;
+  readonly standstill: Standstill;
+  readonly eventLoop: EventLoopMonitor;
+  readonly cluster: ClusterLimits;
+  /** Time limits of tasks that have none of their own, seconds. */
+  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
+}
+
+/**
+ * Resolves when the stores are open and the pool runs; null: the worker was told to stop meanwhile.
+ * @throws what opening the stores throws, when waiting would not help; PoolError when the pool cannot start, ConfigError when nobody can
+ * keep a limit: then it has left the broker.
+ */
 export async function assemble(
   app: App,
   options: ResolvedWorkerOptions,
-  { queues, broadcasts, consuming }: Places,
-  { stores, source: first, deafen }: Arrived,
-  { resize, onLost }: WorkerHandle,
-): Promise<Parts> {
-  const { transport, backend } = stores;
-  const { name, concurrency, autoscale, logger, clock, timeLimit, softTimeLimit } = options;
-  const { taskEvents, remoteControl } = options;
-  const { leaseMs } = consuming;
-  const operations = new Operations({ app, name, transport, taskEvents, remoteControl, clock, logger });
-  const open = (others: readonly string[]): Promise<Consumer> =>
-    transport.consume({ ...consuming, queues: others });
-  const source = new Sources({ first, queues, open, clock, logger });
-  const patience = new Patience(clock, logger);
-  const { resultBackendBaseSleepBetweenRetriesMs: factor, resultBackendMaxSleepBetweenRetriesMs: maximum } =
-    app.config;
-  const settler = new Settler(transport, backend, patience, { factor, maximum, jitter: true });
-  const pool = makePool(options, stores);
-  let cluster: ClusterLimits;
+  handle: WorkerHandle,
+): Promise<Parts | null> {
+  const { name, concurrency, autoscale, logger, clock } = options;
+  const { queues, broadcasts } = partedQueues(app, options.queues);
+  let parts: Parts | null = null;
+  const consuming: ConsumeOptions = {
+    queues,
+    name,
+    leaseMs: app.config.workerLease * 1000,
+    slots: (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier,
+    onEarly: (message, queue) => parts?.operations.putAside.early(message, queue) ?? false,
+    onTrouble: (trouble) => {
+      if (trouble === null) logger.info({}, 'the broker can be kept in order again');
+      else logger.error({ trouble }, trouble);
+    },
+  };
+  const arrived = await arrive(app, consuming, { clock, logger, signal: handle.leaving });
+  if (arrived === null) return null;
   try {
-    cluster = new ClusterLimits({ app, name, transport, backend, settler, leaseMs, clock, logger });
-    await pool.start();
+    const made = wire(app, options, { consuming, broadcasts, arrived, handle });
+    await made.pool.start();
+    parts = made;
+    return made;
   } catch (error) {
-    deafen();
-    await source.close();
+    arrived.deafen();
+    await arrived.source.close();
     throw error;
   }
-  const { workerPrefetchMultiplier: multiplier } = app.config;
-  const slots = new Slots(concurrency, multiplier);
-  const turnstile = multiplier === 1 ? null : new Turnstile(concurrency);
-  const records = new Records({ worker: name, extended: app.config.resultExtended, clock });
-  const limits = { soft: softTimeLimit, hard: timeLimit };
+}
+
+/** Where a worker listens. */
+interface Places extends Pick<ReturnType<typeof partedQueues>, 'broadcasts'> {
+  readonly consuming: ConsumeOptions;
+  readonly arrived: Arrived;
+  readonly handle: WorkerHandle;
+}
+
+function wire(
+  app: App,
+  options: ResolvedWorkerOptions,
+  { consuming, broadcasts, arrived, handle }: Places,
+): Parts {
+  const { stores, source: first, deafen } = arrived;
+  const { transport, backend } = stores;
+  const { config } = app;
+  const { name, concurrency, autoscale, logger, clock } = options;
+  const { queues, leaseMs } = consuming;
+
+  // What it holds, and what it writes.
+  const slots = new Slots(concurrency, config.workerPrefetchMultiplier);
+  const turnstile = config.workerPrefetchMultiplier === 1 ? null : new Turnstile(concurrency);
+  const active = new ActiveTasks();
+  const patience = new Patience(clock, logger);
+  const { resultBackendBaseSleepBetweenRetriesMs: factor, resultBackendMaxSleepBetweenRetriesMs: maximum } =
+    config;
+  const settler = new Settler(transport, backend, patience, { factor, maximum, jitter: true });
+  const records = new Records({ worker: name, extended: config.resultExtended, clock });
+
+  // What limits it, and what watches it.
+  const cluster = new ClusterLimits({ app, name, transport, backend, settler, leaseMs, clock, logger });
+  const limits = { soft: options.softTimeLimit, hard: options.timeLimit };
   const standstill = new Standstill(clock, leaseMs);
-  const maxBlockedMs = app.config.workerMaxBlocked * 1000;
+  const maxBlockedMs = config.workerMaxBlocked * 1000;
   const eventLoop = new EventLoopMonitor({ name, logger, maxBlockedMs, clock });
-  const processor = new Processor({
+  const { taskEvents, remoteControl } = options;
+  const operations = new Operations({
     app,
     name,
-    backend,
-    slots,
-    turnstile,
-    settler,
-    records,
-    pool,
-    cluster,
-    ...operations.rules,
-    standstill,
-    eventLoop,
-    limits,
+    transport,
+    active,
+    taskEvents,
+    remoteControl,
     clock,
     logger,
   });
-  source.watch(() => processor.active.inHand);
-  const loop = new ClaimLoop({ source, slots, processor, clock, logger, onLost });
+  const { rateLimits, timeLimits, revocations, events, activity } = operations.rules;
+
+  // The steps of a delivery.
+  const duplicates = new DuplicateGuard(settler, backend, clock);
+  const admission = new Admission(
+    app,
+    admissionChecks({ config, settler, standstill, duplicates, revocations, rateLimits, cluster, clock }),
+  );
+  const pool = makePool(options, stores);
+  const executor = new Executor({
+    name,
+    pool,
+    active,
+    states: new TaskStates({ name, backend, records, logger }),
+    timeLimits: { timeLimits, limits, config },
+    eventLoop,
+    maxDeliveries: config.workerMaxDeliveries,
+    clock,
+    logger,
+  });
+  const workflows = new WorkflowSettler({ app, settler, backend, clock, logger });
+  const decider = new Decider({ app, settler, workflows, records, logger });
+  const reporter = new Reporter({ app, activity, events, clock, logger });
+  const processor = new Processor({
+    decode: decoder(config, activity),
+    admission,
+    executor,
+    decider,
+    hooks: taskHooks(app, pool, logger),
+    settler,
+    workflows,
+    reporter,
+    rejections: new Rejections({ settler, workflows, decider, reporter, logger }),
+    active,
+    holding: { slots, turnstile, cluster },
+  });
+
+  // Where deliveries come from.
+  const open = (others: readonly string[]): Promise<Consumer> =>
+    transport.consume({ ...consuming, queues: others });
+  const sources = new Sources({ first, queues, open, clock, logger });
+  sources.watch(() => active.inHand);
+  const { resize, onLost } = handle;
+  const loop = new ClaimLoop({ source: sources, slots, processor, clock, logger, onLost });
   const ear = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
   const scaler = autoscale && new Autoscaler({ ...autoscale, slots, clock, logger, resize });
+
   return {
     transport,
-    source,
-    slots,
-    patience,
-    processor,
-    pool,
+    deafen,
+    sources,
     loop,
     ear,
-    scaler,
-    deafen,
-    operations,
-    cluster,
+    slots,
     turnstile,
+    scaler,
+    pool,
+    active,
+    patience,
+    operations,
     standstill,
     eventLoop,
+    cluster,
     limits,
   };
 }

@@ -1,4 +1,4 @@
-// What follows the end of a task, in the words of `canvas/follow.ts`: decided here from what happened. Pure.
+// What follows the end of a task, in the words of `workflow/follow.ts`: decided here from what happened. Pure.
 
 import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';

@@ -43,7 +43,7 @@ export interface Decision {
   readonly continuation: ContinuationPlan | null;
 }
 
-export interface RunDecision extends Decision {
+interface RunDecision extends Decision {
   /** A failure, if the run's own outcome could not be written, or not be followed. */
   readonly outcome: ExecutionOutcome;
 }

@@ -5,20 +5,20 @@ import type { ExecutionOutcome } from './outcome.ts';
 import type { Pool } from './pools/pool.ts';
 import type { Run } from './run.ts';
 
-interface HookParts {
-  readonly app: App;
-  readonly pool: Pick<Pool, 'runsHooks'>;
-  readonly logger: Logger;
+/** Calls the task's hooks and the signals of its end; null: there are none. */
+export type TaskHooks = (run: Run, outcome: ExecutionOutcome) => Promise<void> | null;
+
+/** A pool of processes of its own calls the hooks there, unless the code was ended. */
+export function taskHooks(app: App, pool: Pick<Pool, 'runsHooks'>, logger: Logger): TaskHooks {
+  return (run, outcome) => callHooks(run, outcome, app, pool, logger);
 }
 
-/**
- * Calls the task's hooks and the signals of its end; null: there are none. A pool of its own processes calls them there, unless their code
- * was ended.
- */
-export function callHooks(
+function callHooks(
   run: Run,
   outcome: ExecutionOutcome,
-  { app, pool, logger }: HookParts,
+  app: App,
+  pool: Pick<Pool, 'runsHooks'>,
+  logger: Logger,
 ): Promise<void> | null {
   if (outcome.kind === 'abandoned' || outcome.kind === 'lost' || outcome.kind === 'overran') return null;
   const { taskRejected, taskRevoked } = app.signals;

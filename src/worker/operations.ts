@@ -8,12 +8,12 @@ import { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Transport } from '../stores/transport.ts';
+import type { ActiveTasks } from './active-tasks.ts';
 import { Activity } from './activity.ts';
 import type { Panel } from './commands/panel.ts';
 import { RemoteControl } from './commands/remote-control.ts';
 import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
-import type { Processor } from './process.ts';
 import { PutAside } from './put-aside.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
@@ -25,6 +25,7 @@ interface OperationsParts {
   /** Node name. */
   readonly name: string;
   readonly transport: Transport;
+  readonly active: Pick<ActiveTasks, 'running'>;
   /** Tell task events from the start. */
   readonly taskEvents: boolean;
   /** Listen to commands. */
@@ -33,7 +34,7 @@ interface OperationsParts {
   readonly logger: Logger;
 }
 
-/** What the processor must have. */
+/** What runs of tasks are told by, and keep to. */
 interface Rules {
   readonly rateLimits: RateLimits;
   readonly timeLimits: Map<string, Limits>;
@@ -52,7 +53,6 @@ export class Operations {
   readonly #sender: EventSender;
   readonly #lamport = new LamportClock();
   readonly #heart: Heart;
-  #processor: Processor | null = null;
   #control: RemoteControl | null = null;
   #gossip: Gossip | null = null;
   readonly #leaving = new AbortController();
@@ -82,7 +82,7 @@ export class Operations {
     };
     const { app } = parts;
     this.putAside = new PutAside({ app, transport, events: this.rules.events, clock });
-    const active = (): number => this.#processor?.active.running.size ?? 0;
+    const active = (): number => parts.active.running.size;
     this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
   }
 
@@ -99,7 +99,6 @@ export class Operations {
     panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger' | 'putAside'>,
   ): Promise<void> {
     const { app, name, transport, clock, logger, remoteControl } = this.#parts;
-    this.#processor = panel.processor;
     await this.#heart.start();
     if (!remoteControl) return;
     const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger, putAside: this.putAside };

@@ -1,25 +1,19 @@
 // Messages that are not run: settled as decided, and told to who listens.
-import type { App } from '../app/app.ts';
-import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { Left, Rejection } from './admission/admission.ts';
 import { type Decider, readableId } from './decider.ts';
+import type { Reporter } from './reporter.ts';
 import type { Settler } from './settler.ts';
-import type { TaskEvents } from './task-events.ts';
-import type { TaskLog } from './task-log.ts';
 import type { WorkflowSettler } from './workflow-settler.ts';
 
 interface RejectionParts {
-  readonly app: App;
   readonly settler: Settler;
   readonly workflows: WorkflowSettler;
   readonly decider: Decider;
-  readonly clock: Clock;
+  readonly reporter: Pick<Reporter, 'notRun' | 'unsettled'>;
   readonly logger: Logger;
-  readonly log: TaskLog;
-  readonly events: Pick<TaskEvents, 'on' | 'notRun'>;
 }
 
 export class Rejections {
@@ -31,20 +25,15 @@ export class Rejections {
 
   /** Settles a message that was not admitted. */
   async reject(delivery: Delivery, rejection: Rejection | Left): Promise<void> {
-    const { decider, workflows, log, events, clock } = this.#parts;
+    const { decider, workflows, reporter } = this.#parts;
     if (rejection.kind === 'left') {
-      if (rejection.why === 'fenced') log.unsettled(rejection.message, 'fenced');
+      if (rejection.why === 'fenced') reporter.unsettled(rejection.message, 'fenced');
       return;
     }
     const decision = await decider.ofRejection(delivery, rejection);
     const settled = decision === null ? 'gave-up' : await workflows.settle(delivery, decision);
-    if (settled === 'settled') {
-      log.notRun(delivery, rejection, clock.now());
-      if (events.on) events.notRun(rejection, delivery.redelivered);
-      await this.#signal(delivery, rejection);
-    } else if (rejection.kind !== 'undecodable') {
-      log.unsettled(rejection.message, settled);
-    }
+    if (settled === 'settled') await reporter.notRun(delivery, rejection);
+    else if (rejection.kind !== 'undecodable') reporter.unsettled(rejection.message, settled);
   }
 
   /**
@@ -65,24 +54,6 @@ export class Rejections {
       }
     } catch {
       // It was settled before it failed, or it cannot be: nothing more can be done here.
-    }
-  }
-
-  async #signal(delivery: Delivery, rejection: Rejection): Promise<void> {
-    const { app, logger } = this.#parts;
-    const { taskRejected, taskRevoked, taskUnknown } = app.signals;
-    switch (rejection.kind) {
-      case 'undecodable':
-        return taskRejected.send(
-          { id: readableId(delivery), queue: delivery.queue, reason: rejection.refusal.detail },
-          logger,
-        );
-      case 'expired':
-      case 'revoked':
-        return taskRevoked.send({ message: rejection.message, reason: rejection.kind }, logger);
-      case 'unknown':
-        if (rejection.until === null)
-          await taskUnknown.send({ name: rejection.message.task, id: rejection.message.id }, logger);
     }
   }
 }

@@ -43,6 +43,8 @@ export class Run implements RunContext, Subject {
   #ended = false;
   #interrupted = false;
   #updates: Promise<void> | null = null;
+  #startedMs = 0;
+  #endedMs = 0;
   #limits: AbortController | null = null;
   // Most tasks never look at these: made when they do.
   #abort: AbortController | null = null;
@@ -59,6 +61,7 @@ export class Run implements RunContext, Subject {
 
   /** Runs the task once. Resolves with the first of: the task's own outcome, its hard time limit, {@link interrupt}. */
   execute(limits: Limits): Promise<ExecutionOutcome> {
+    this.#startedMs = this.#parts.clock.monotonic();
     return new Promise((resolve) => {
       this.#end = resolve;
       // What a task waits for a child of its pool is not its own time.
@@ -137,6 +140,11 @@ export class Run implements RunContext, Subject {
     return this.#updates;
   }
 
+  /** How long it ran, when it has ended; milliseconds. */
+  get runtimeMs(): number {
+    return this.#endedMs - this.#startedMs;
+  }
+
   /** It was decided without its code: by its hard time limit, a cold shutdown. */
   get interrupted(): boolean {
     return this.#interrupted;
@@ -149,6 +157,7 @@ export class Run implements RunContext, Subject {
 
   #decide(outcome: ExecutionOutcome): void {
     this.#ended = true;
+    this.#endedMs = this.#parts.clock.monotonic();
     this.#limits?.abort();
     this.#end?.(outcome);
   }

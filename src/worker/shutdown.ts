@@ -2,12 +2,13 @@ import type { Clock } from '../lib/clock.ts';
 import { atMost } from '../lib/deadline.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Transport } from '../stores/transport.ts';
+import type { ActiveTasks } from './active-tasks.ts';
 import type { Autoscaler } from './autoscale.ts';
 import type { ClaimLoop } from './consumer.ts';
 import type { Patience } from './patience.ts';
 import type { Pool } from './pools/pool.ts';
-import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
+import type { Turnstile } from './turnstile.ts';
 
 /** How a worker ended. `warm`: what ran was finished. `cold`: it was given back. */
 export type ShutdownKind = 'warm' | 'cold';
@@ -63,11 +64,13 @@ export function describeStage(stage: ShutdownStage, softMs: number): string {
 export interface ShutdownParts {
   readonly loop: ClaimLoop;
   readonly slots: Slots;
-  readonly processor: Processor;
+  readonly active: Pick<ActiveTasks, 'abandon'>;
+  /** Where messages are fetched ahead of free slots; else null. */
+  readonly turnstile: Turnstile | null;
   readonly pool: Pick<Pool, 'stop' | 'resize'>;
   readonly scaler: Autoscaler | null;
   readonly patience: Patience;
-  readonly source: Consumer;
+  readonly sources: Consumer;
   readonly transport: Pick<Transport, 'status'>;
   /** Hears no more of the broker. */
   readonly deafen: () => void;
@@ -92,11 +95,11 @@ const coldPatienceMs = 3000;
 
 /** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
 export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
-  const { loop, slots, processor, pool, scaler, patience, source, transport, deafen } = parts;
+  const { loop, slots, active, turnstile, pool, scaler, patience, sources, transport, deafen } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   patience.limit();
   const left = loop.stop(); // before anything is given back, which would come to us again
-  processor.sendHome();
+  turnstile?.close(); // what was fetched ahead goes back
   await scaler?.stop();
   const away = { leftMs: awayMs };
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, away, clock);
@@ -119,14 +122,14 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   done.abort();
   if (cold.signal.aborted) {
     patience.limit(coldPatienceMs);
-    processor.active.abandon();
+    active.abandon();
     if (!(await patient(idle))) {
       const held = slots.busy;
       logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
     }
   }
   await pool.stop();
-  const closed = source.close().catch((error: unknown) => {
+  const closed = sources.close().catch((error: unknown) => {
     logger.error(
       { err: error },
       `cannot leave the broker in order: ${String(error)}; what is still held goes back when its lease runs out`,

@@ -4,8 +4,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
+import type { ActiveTasks } from './active-tasks.ts';
 import type { Pool } from './pools/pool.ts';
-import type { Processor } from './process.ts';
 import type { Slots } from './slots.ts';
 
 /** Asks at SIGUSR1 (which starts no debugger then). Dispose to take the handler off. */
@@ -16,8 +16,8 @@ export function onSlotsSignal(tell: () => Promise<void>): Disposable {
   return { [Symbol.dispose]: () => void process.off('SIGUSR1', handle) };
 }
 
-export interface SlotParts {
-  readonly processor: Pick<Processor, 'active'>;
+interface SlotParts {
+  readonly active: Pick<ActiveTasks, 'running' | 'inHand'>;
   readonly slots: Pick<Slots, 'size'>;
   readonly pool: Pick<Pool, 'name' | 'report' | 'stacks'>;
 }
@@ -36,7 +36,7 @@ export async function tellSlots(parts: SlotParts | null, { name, clock, logger }
     return;
   }
   const { slots, pool } = parts;
-  const { running: runs, inHand } = parts.processor.active;
+  const { running: runs, inHand } = parts.active;
   const { size } = slots;
   const running = [...runs];
   const between = inHand.size - running.length;

@@ -4,7 +4,7 @@ import type { ResultBackend } from '../stores/backend.ts';
 import type { Records } from './records.ts';
 import { type Run, taskFields } from './run.ts';
 
-export interface TaskStatesParts {
+interface TaskStatesParts {
   /** Node name. */
   readonly name: string;
   readonly backend: ResultBackend | null;

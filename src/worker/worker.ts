@@ -4,14 +4,12 @@ import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
 import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
-import type { WireMessage } from '../protocol/message.ts';
-import { arrive } from './arrival.ts';
 import { assemble, type Parts } from './assemble.ts';
-import { partedQueues } from './broadcasts.ts';
 import { Health } from './health.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { describeStage, onShutdownSignal, type ShutdownKind, shutDown } from './shutdown.ts';
-import { onSlotsSignal, type SlotParts, tellSlots } from './slot-report.ts';
+import { onSlotsSignal, tellSlots } from './slot-report.ts';
+import { StopRequest } from './stop-request.ts';
 import { onStrayError, tellStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
 import { tellUnservedQueues } from './unserved-queues.ts';
@@ -31,28 +29,38 @@ const startingMs = 3000;
 export class Worker implements Service {
   readonly app: App;
   readonly #options: ResolvedWorkerOptions;
-  readonly #cold = new AbortController();
-  readonly #leaving = new AbortController();
-  #softening = false;
-  readonly #leftSoftly = new AbortController();
+  readonly #health: Health;
+  readonly #stopRequest: StopRequest;
   #starting: Promise<Parts | null> | null = null;
   #stopping: Promise<void> | null = null;
+  readonly #stopped: Deferred<void> = deferred();
+  /** From the first claim on: what may hold messages. */
+  #parts: Parts | null = null;
+  /** It takes messages. */
+  #isRunning = false;
   /** Why it ended by itself. */
   #failure: StoreLostError | null = null;
-  #running: Parts | null = null;
-  /** What may hold messages, from its first claim on. */
-  #claiming: Parts | null = null;
-  /** What the report of the slots shows. It stays while the worker stops, which is when people ask for it most. */
-  #shown: SlotParts | null = null;
-  readonly #health: Health;
-  readonly #stopped: Deferred<void> = deferred();
 
   /** @throws ConfigError, UnknownOptionError */
   constructor(app: App, options: WorkerOptions = {}) {
     this.app = app;
     this.#options = resolveWorkerOptions(app, options);
-    const { health, clock, logger } = this.#options;
+    const { health, clock, logger, softShutdownTimeoutMs: softMs } = this.#options;
+    this.#stopRequest = new StopRequest({ softMs, clock, logger });
     this.#health = new Health({ ...health, clock, logger, unready: () => this.#unready() });
+  }
+
+  /** Its name among all workers: `celery@host`. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get queues(): readonly string[] {
+    return this.#options.queues;
+  }
+
+  get concurrency(): number {
+    return this.#running?.slots.size ?? this.#options.concurrency;
   }
 
   /** Where it answers probes; null: nowhere. */
@@ -67,19 +75,6 @@ export class Worker implements Service {
     this.#running?.pool.resize(concurrency);
     this.#running?.slots.resize(concurrency);
     this.#running?.turnstile?.resize(concurrency);
-  }
-
-  /** Its name among all workers: `celery@host`. */
-  get name(): string {
-    return this.#options.name;
-  }
-
-  get queues(): readonly string[] {
-    return this.#options.queues;
-  }
-
-  get concurrency(): number {
-    return this.#running?.slots.size ?? this.#options.concurrency;
   }
 
   /**
@@ -99,9 +94,7 @@ export class Worker implements Service {
    * `cold` hasten it.
    */
   stop(options: { readonly soft?: boolean; readonly cold?: boolean } = {}): Promise<void> {
-    if (options.cold === true) this.#cold.abort();
-    else if (options.soft === true) this.#soften();
-    this.#leaving.abort();
+    this.#stopRequest.ask(options);
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
@@ -118,132 +111,100 @@ export class Worker implements Service {
    * @throws StoreLostError when the file of the embedded store was deleted, replaced or damaged: it has stopped by itself
    */
   async run(): Promise<ShutdownKind> {
-    const { logger } = this.#options;
-    const softMs = this.#options.softShutdownTimeoutMs;
-    const signals = onShutdownSignal((stage, signal) => {
+    const { name, clock, logger, softShutdownTimeoutMs: softMs } = this.#options;
+    using _signals = onShutdownSignal((stage, signal) => {
       logger.info({ signal, how: stage }, `${signal}: ${stage} shutdown, ${describeStage(stage, softMs)}`);
       void this.stop({ soft: stage === 'soft', cold: stage === 'cold' });
     }, softMs > 0);
-    const { name, clock } = this.#options;
-    const asks = onSlotsSignal(() => tellSlots(this.#shown, { name, clock, logger }));
-    const strays = onStrayError((error, kind) =>
-      tellStrayError(error, kind, logger, this.#running?.processor.active),
-    );
-    try {
-      await Promise.race([this.start(), this.#stopped.promise]);
-      await this.#stopped.promise;
-    } finally {
-      signals[Symbol.dispose]();
-      asks[Symbol.dispose]();
-      strays[Symbol.dispose]();
-    }
+    // Also while it stops, which is when people ask most.
+    using _asks = onSlotsSignal(() => tellSlots(this.#parts, { name, clock, logger }));
+    using _strays = onStrayError((error, kind) => tellStrayError(error, kind, logger, this.#running?.active));
+    await Promise.race([this.start(), this.#stopped.promise]);
+    await this.#stopped.promise;
     if (this.#failure !== null) throw this.#failure;
-    const how = this.#cold.signal.aborted ? 'cold' : 'warm';
-    if (how === 'cold') process.exitCode = 1;
-    return how;
+    if (this.#stopRequest.how !== 'cold') return 'warm';
+    process.exitCode = 1;
+    return 'cold';
   }
 
   async #start(): Promise<Parts | null> {
-    const { app } = this;
-    const { name, concurrency, autoscale, logger, clock } = this.#options;
-    const parted = partedQueues(app, this.#options.queues);
+    const { app, queues } = this;
+    const { name, concurrency, logger } = this.#options;
+    const { leaving } = this.#stopRequest;
     await app.signals.workerInit.send({ hostname: name }, logger);
     await this.#health.start(); // also while it waits for its broker: it lives
-    const leaseMs = app.config.workerLease * 1000;
-    const slots = (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier;
-    const onTrouble = (trouble: string | null): void => {
-      if (trouble === null) logger.info({}, 'the broker can be kept in order again');
-      else logger.error({ trouble }, trouble);
-    };
-    const onEarly = (message: WireMessage, queue: string): boolean =>
-      this.#claiming?.operations.putAside.early(message, queue) ?? false;
-    const consuming = { queues: parted.queues, name, leaseMs, slots, onEarly, onTrouble };
-    const arrived = await arrive(app, consuming, { clock, logger, signal: this.#leaving.signal });
-    if (arrived === null) return null;
     const resize = (size: number): void => this.resize(size);
+    const shutDown = (): void => void this.stop();
     const onLost = (error: StoreLostError): void => {
       this.#failure = error;
       void this.stop({ cold: true });
     };
-    const handle = { resize, onLost };
-    const parts = await assemble(app, this.#options, { ...parted, consuming }, arrived, handle);
+    const parts = await assemble(app, this.#options, { leaving, resize, onLost });
+    if (parts === null) return null;
     await parts.operations.prepare();
     await parts.standstill.start();
     await parts.eventLoop.start();
-    if (this.#leaving.signal.aborted) return parts;
-    this.#claiming = parts;
+    if (leaving.aborted) return parts;
+    this.#parts = parts;
     await parts.loop.start();
     await parts.ear.start();
-    this.#running = parts;
-    this.#shown = parts;
+    this.#isRunning = true;
     await parts.scaler?.start();
-    const shutDown = (): void => void this.stop();
-    await parts.operations.start({ ...parts, sources: parts.source, resize, shutDown });
+    await parts.operations.start({ ...parts, resize, shutDown });
     // Who reads this may ask it something at once.
     logger.info(
-      { node: name, queues: this.queues, concurrency },
-      `${name} ready: takes up to ${concurrency} tasks from ${this.queues.join(', ')}`,
+      { node: name, queues, concurrency },
+      `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
-    tellUnservedQueues(this.app, this.#options);
+    tellUnservedQueues(app, this.#options);
     await app.signals.workerReady.send({ hostname: name }, logger);
     return parts;
-  }
-
-  #soften(): void {
-    if (this.#softening || this.#cold.signal.aborted) return;
-    this.#softening = true;
-    const { clock, logger, softShutdownTimeoutMs: softMs } = this.#options;
-    const late = (): void => {
-      if (softMs > 0 && !this.#cold.signal.aborted)
-        logger.warn(
-          { softMs },
-          `the shutdown is not done after ${softMs / 1000} s: giving back the tasks that run`,
-        );
-      this.#cold.abort();
-    };
-    if (softMs === 0) late();
-    else clock.sleep(softMs, this.#leftSoftly.signal).then(late, () => undefined);
   }
 
   async #stop(): Promise<void> {
     const { logger, clock } = this.#options;
     const starting = (this.#starting ?? Promise.resolve(null)).catch(() => null);
     const isThrough = await atMost(startingMs, starting, clock);
-    this.#running = null;
+    this.#isRunning = false;
     if (!isThrough) {
       logger.warn(
         {},
         'the start does not come to its end, in a hook, a module or at the broker: ends without it',
       );
       // What holds nothing yet is closed whenever that is over.
-      if (this.#claiming === null)
+      if (this.#parts === null)
         void starting.then((late) => late && this.#leave(late)).catch(() => undefined);
     }
-    const parts = isThrough ? await starting : this.#claiming;
+    const parts = isThrough ? await starting : this.#parts;
     if (parts) await this.#leave(parts);
     await this.#health.stop();
     this.#stopped.resolve();
   }
 
   async #leave(parts: Parts): Promise<void> {
-    const { name: hostname, logger, clock, shutdownTimeoutMs } = this.#options;
+    const { name: hostname, logger, clock, shutdownTimeoutMs: timeoutMs } = this.#options;
     const { workerShuttingDown, workerShutdown } = this.app.signals;
-    const how = this.#cold.signal.aborted ? 'cold' : this.#softening ? 'soft' : 'warm';
+    const { how, cold } = this.#stopRequest;
     await workerShuttingDown.send({ hostname, how }, logger);
     await parts.ear.stop();
-    await shutDown(parts, { cold: this.#cold, timeoutMs: shutdownTimeoutMs, clock, logger });
+    await shutDown(parts, { cold, timeoutMs, clock, logger });
     await parts.standstill.stop();
     await parts.eventLoop.stop();
     await parts.operations.stop();
     await parts.cluster.close();
-    this.#leftSoftly.abort();
+    this.#stopRequest.done();
     await workerShutdown.send({ hostname }, logger);
     logger.info({ node: hostname }, `${hostname} stopped`);
   }
 
+  /** While it takes messages. */
+  get #running(): Parts | null {
+    return this.#isRunning ? this.#parts : null;
+  }
+
   /** Why it takes no tasks now; null: it does. */
   #unready(): string | null {
-    if (this.#leaving.signal.aborted) return 'it is stopping';
+    if (this.#stopRequest.leaving.aborted) return 'it is stopping';
     if (this.#running === null) return 'it is starting';
     const { state, reason } = this.#running.transport.status;
     return state === 'reconnecting' ? `the broker is away${reason === null ? '' : `: ${reason}`}` : null;

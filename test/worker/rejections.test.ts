@@ -2,12 +2,13 @@ import { expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { storedSignature } from '../../src/protocol/workflow-wire.ts';
+import { Activity } from '../../src/worker/activity.ts';
 import { Decider } from '../../src/worker/decider.ts';
 import { Patience } from '../../src/worker/patience.ts';
 import { Records } from '../../src/worker/records.ts';
 import { Rejections } from '../../src/worker/rejections.ts';
+import { Reporter } from '../../src/worker/reporter.ts';
 import { Settler } from '../../src/worker/settler.ts';
-import { TaskLog } from '../../src/worker/task-log.ts';
 import { WorkflowSettler } from '../../src/worker/workflow-settler.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeStore } from './fake-store.ts';
@@ -25,10 +26,11 @@ function bench() {
   const records = new Records({ worker: 'celery@here', extended: false, clock });
   const workflows = new WorkflowSettler({ app, settler, backend, clock, logger });
   const decider = new Decider({ app, settler, workflows, records, logger });
-  const log = new TaskLog(logger);
-  const events = { on: false, notRun: () => undefined };
-  const parts = { app, settler, workflows, decider, clock, logger, log, events };
-  return { store, patience, logger, rejections: new Rejections(parts) };
+  const nothing = (): void => undefined;
+  const events = { on: false, received: nothing, started: nothing, ended: nothing, notRun: nothing };
+  const reporter = new Reporter({ app, activity: new Activity(0), events, clock, logger });
+  const rejections = new Rejections({ settler, workflows, decider, reporter, logger });
+  return { store, patience, logger, rejections };
 }
 
 const { embed } = someMessage();

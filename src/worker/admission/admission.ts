@@ -1,4 +1,6 @@
 // May this message run? An ordered list of checks is asked, one file each; the first that speaks against it decides.
+import type { App } from '../../app/app.ts';
+import { builtinTask } from '../../app/running/builtin-tasks.ts';
 import type { AnyTask } from '../../app/task.ts';
 import type { Refusal, TaskMessage } from '../../protocol/message.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
@@ -46,11 +48,28 @@ export type Check = (candidate: Candidate) => Answer | Promise<Answer>;
 
 export type Answer = Rejection | Left | null;
 
-export async function admit(candidate: Candidate, checks: readonly Check[]): Promise<Answer> {
-  for (const check of checks) {
-    const asked = check(candidate);
-    const answer = asked instanceof Promise ? await asked : asked;
-    if (answer !== null) return answer;
+export class Admission {
+  readonly #app: App;
+  readonly #checks: readonly Check[];
+
+  constructor(app: App, checks: readonly Check[]) {
+    this.#app = app;
+    this.#checks = checks;
   }
-  return null;
+
+  /** Its task is one of the application's, or one that every worker has. */
+  candidate(delivery: Delivery, message: TaskMessage, held: Held): Candidate {
+    const task = this.#app.tasks.get(message.task) ?? builtinTask(this.#app, message.task);
+    return { delivery, message, task, held };
+  }
+
+  /** Null: it may run. */
+  async admit(candidate: Candidate): Promise<Answer> {
+    for (const check of this.#checks) {
+      const asked = check(candidate);
+      const answer = asked instanceof Promise ? await asked : asked;
+      if (answer !== null) return answer;
+    }
+    return null;
+  }
 }

@@ -32,7 +32,7 @@ export const revoke: Command = async (panel, args) => {
   await panel.revocations.revoke(notices);
   if (!flagOf(args, 'terminate')) return ok(`tasks ${setOf(ids)} flagged as revoked`);
   const wanted = new Set(ids);
-  const ended = panel.processor.active.terminate(({ id }) => wanted.has(id), signum);
+  const ended = panel.active.terminate(({ id }) => wanted.has(id), signum);
   return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
 };
 
@@ -56,7 +56,7 @@ export const revokeWorkflow: Command = async (panel, args) => {
   await panel.revocations.revoke(noticesOf(roots.map(rootNotice)));
   if (!flagOf(args, 'terminate')) return ok(`workflows ${setOf(roots)} flagged as revoked`);
   const wanted = new Set(roots);
-  const ended = panel.processor.active.terminate(({ rootId }) => wanted.has(rootId), signum);
+  const ended = panel.active.terminate(({ rootId }) => wanted.has(rootId), signum);
   return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
 };
 
@@ -68,7 +68,7 @@ export const revokeByStamps: Command = async (panel, args) => {
   );
   const said = saferepr(Object.fromEntries(stamps));
   if (!flagOf(args, 'terminate')) return ok(`headers ${said} flagged as revoked, but not terminated`);
-  const ended = panel.processor.active.terminate(
+  const ended = panel.active.terminate(
     ({ stamps: own }) =>
       stamps.some(([name, values]) => {
         const mine: unknown = Object.hasOwn(own, name) ? own[name] : [];

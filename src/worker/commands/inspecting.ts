@@ -106,16 +106,14 @@ export function revokedTimes(ids: readonly string[]): Json {
 }
 
 function activeTasks(panel: Panel, safe: boolean): readonly Json[] {
-  return [...panel.processor.active.running].map(([run, startedAt]) =>
-    taskInfo(panel, run.request, startedAt, safe),
-  );
+  return [...panel.active.running].map(([run, startedAt]) => taskInfo(panel, run.request, startedAt, safe));
 }
 
 function reservedTasks(panel: Panel): readonly Json[] {
-  const running = new Set([...panel.processor.active.running.keys()].map((run) => run.message.id));
+  const running = new Set([...panel.active.running.keys()].map((run) => run.message.id));
   const options = decodeOptions(panel.app.config);
   const found: Json[] = [];
-  for (const { message, queue, redelivered } of panel.processor.active.inHand) {
+  for (const { message, queue, redelivered } of panel.active.inHand) {
     const read = message.ok ? decodeTask(message.value, options) : message;
     if (!read.ok || running.has(read.value.id)) continue;
     found.push(describeMessage(panel, read.value, { queue, redelivered, startedAt: null, safe: false }));

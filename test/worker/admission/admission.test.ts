@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { App } from '../../../src/app/app.ts';
 import type { ResultRecord } from '../../../src/protocol/result-meta.ts';
-import { type Answer, admit } from '../../../src/worker/admission/admission.ts';
+import { Admission, type Answer } from '../../../src/worker/admission/admission.ts';
 import { type AdmissionParts, admissionChecks } from '../../../src/worker/admission/checks.ts';
 import { Held } from '../../../src/worker/held.ts';
 import { Patience } from '../../../src/worker/patience.ts';
@@ -81,7 +81,7 @@ function admitted(facts: Facts = {}): Promise<Answer> {
     task: 'task' in facts ? facts.task : task,
     held: new Held({ slots: new Slots(1), turnstile: null, cluster }),
   };
-  return admit(candidate, admissionChecks(parts));
+  return new Admission(app, admissionChecks(parts)).admit(candidate);
 }
 
 describe('a message is admitted', () => {

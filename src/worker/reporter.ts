@@ -1,0 +1,78 @@
+// Tells what becomes of messages: the log, the events of Celery, the signals of the application.
+import type { App } from '../app/app.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { TaskMessage } from '../protocol/message.ts';
+import type { Delivery } from '../stores/transport.ts';
+import type { Activity } from './activity.ts';
+import type { Rejection } from './admission/admission.ts';
+import { readableId } from './decider.ts';
+import type { ExecutionOutcome } from './outcome.ts';
+import type { Run } from './run.ts';
+import type { Settled } from './settler.ts';
+import type { TaskEvents } from './task-events.ts';
+import { TaskLog } from './task-log.ts';
+
+interface ReporterParts {
+  readonly app: App;
+  readonly activity: Activity;
+  readonly events: Pick<TaskEvents, 'on' | 'received' | 'started' | 'ended' | 'notRun'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class Reporter {
+  readonly #parts: ReporterParts;
+  readonly #log: TaskLog;
+
+  constructor(parts: ReporterParts) {
+    this.#parts = parts;
+    this.#log = new TaskLog(parts.logger);
+  }
+
+  /** A message is here, and its task begins. Null: nobody has to be waited for. */
+  received({ message, request, delivery }: Run): Promise<void> | null {
+    const { app, activity, events, logger } = this.#parts;
+    this.#log.received(message);
+    activity.count(message.task);
+    if (events.on) {
+      if (delivery.isTold !== true) events.received(message);
+      events.started(message);
+    }
+    const { taskReceived } = app.signals;
+    return taskReceived.connected ? taskReceived.send({ request }, logger) : null;
+  }
+
+  /** A run has ended, and its end is settled. */
+  ended({ message, early, runtimeMs }: Run, outcome: ExecutionOutcome): void {
+    const { clock, events } = this.#parts;
+    this.#log.ended(message, outcome, runtimeMs, clock.now(), early);
+    if (events.on) events.ended(message, outcome, runtimeMs);
+  }
+
+  /** A run, or a rejection, that came to nothing. */
+  unsettled(message: TaskMessage, how: Exclude<Settled, 'settled'>): void {
+    this.#log.unsettled(message, how);
+  }
+
+  /** A message was not run, and that is settled. */
+  async notRun(delivery: Delivery, rejection: Rejection): Promise<void> {
+    const { app, events, clock, logger } = this.#parts;
+    this.#log.notRun(delivery, rejection, clock.now());
+    if (events.on) events.notRun(rejection, delivery.redelivered);
+    const { taskRejected, taskRevoked, taskUnknown } = app.signals;
+    switch (rejection.kind) {
+      case 'undecodable':
+        return taskRejected.send(
+          { id: readableId(delivery), queue: delivery.queue, reason: rejection.refusal.detail },
+          logger,
+        );
+      case 'expired':
+      case 'revoked':
+        return taskRevoked.send({ message: rejection.message, reason: rejection.kind }, logger);
+      case 'unknown':
+        if (rejection.until === null)
+          await taskUnknown.send({ name: rejection.message.task, id: rejection.message.id }, logger);
+    }
+  }
+}
