@@ -1,7 +1,7 @@
 // What the other scripts share: the right Node, what package-lock.json names, and a build. Plain Node, no dependency:
 // this runs before anything is installed.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -44,12 +44,9 @@ export function npm() {
   return path?.endsWith('npm-cli.js') ? [process.execPath, path] : ['npm'];
 }
 
-/** Compiles `src` to `dist` if it changed. */
+/** Makes `dist` of `src`. */
 export async function build() {
-  await mustRun([process.execPath, join(root, 'scripts', 'embed.mjs')]);
-  await mustRun([process.execPath, bin('typescript', 'tsc'), '-b', 'tsconfig.build.json']);
-  const assets = join(root, 'scripts', 'assets.mjs');
-  if (existsSync(assets)) await mustRun([process.execPath, assets]);
+  await mustRun([process.execPath, join(root, 'scripts', 'build.mjs')]);
 }
 
 /** The path of a program that comes with an installed package. */

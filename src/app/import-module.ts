@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { UmbelError } from '../errors.ts';
+import { builtFile } from '../lib/built-file.ts';
 
 /** A module could not be loaded, or holds no application. */
 export class LoadError extends UmbelError {
@@ -45,7 +46,7 @@ async function registerTsx(tsconfig: string | undefined): Promise<void> {
     const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
     const { extensions } = createRequire(import.meta.url);
     const native = extensions['.js'];
-    const ownFolder = dirname(import.meta.dirname) + sep;
+    const ownFolder = fileURLToPath(builtFile('') ?? import.meta.url);
     cjs.register();
     const compiling = extensions['.js'];
     // tsx would compile Umbel's own modules a second time for CommonJS code, whose App would then be another class than ours.

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { builtFile } from '../lib/built-file.ts';
 import { suggest } from '../lib/suggest.ts';
 import { App } from './app.ts';
 import { importModule, LoadError } from './import-module.ts';
@@ -115,6 +115,6 @@ function isForeignApp(value: unknown): boolean {
 
 function foreign(spec: string): LoadError {
   return new LoadError(
-    `'${spec}' uses another installed copy of umbel than this program (${pathToFileURL(import.meta.dirname)}); run the project's own: npx umbel`,
+    `'${spec}' uses another installed copy of umbel than this program (${builtFile('')}); run the project's own: npx umbel`,
   );
 }

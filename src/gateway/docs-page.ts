@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ConfigError } from '../errors.ts';
+import { builtFile } from '../lib/built-file.ts';
 import { Problem } from './problem.ts';
 import type { Route } from './route.ts';
 
@@ -38,7 +38,7 @@ export const docsAsset: Route = {
     const file = request.req.param('file') ?? '';
     const asset = assets.get(file);
     if (asset === undefined) throw new Problem(404, `there is no page /docs/${file}`);
-    const { bytes, etag } = await contentOf(join(asset.folder(), file));
+    const { bytes, etag } = await contentOf(shipped(`${asset.folder}/${file}`));
     // Always asked for again: after an upgrade no old part may meet a new one.
     const headers = { 'Content-Type': asset.type, ETag: etag, 'Cache-Control': 'no-cache' };
     return request.req.header('if-none-match') === etag
@@ -63,12 +63,12 @@ const script = 'text/javascript; charset=utf-8';
 const style = 'text/css; charset=utf-8';
 
 /** The files that are served, and nothing else. */
-const assets: ReadonlyMap<string, { readonly type: string; readonly folder: () => string }> = new Map([
-  ['page.js', { type: script, folder: ownFolder }],
-  ['page.css', { type: style, folder: ownFolder }],
-  ['swagger-ui-bundle.js', { type: script, folder: swaggerFolder }],
-  ['swagger-ui.css', { type: style, folder: swaggerFolder }],
-  ['favicon-32x32.png', { type: 'image/png', folder: swaggerFolder }],
+const assets: ReadonlyMap<string, { readonly type: string; readonly folder: string }> = new Map([
+  ['page.js', { type: script, folder: 'docs-page' }],
+  ['page.css', { type: style, folder: 'docs-page' }],
+  ['swagger-ui-bundle.js', { type: script, folder: 'swagger-ui' }],
+  ['swagger-ui.css', { type: style, folder: 'swagger-ui' }],
+  ['favicon-32x32.png', { type: 'image/png', folder: 'swagger-ui' }],
 ]);
 
 interface Content {
@@ -93,19 +93,13 @@ async function readContent(path: string): Promise<Content> {
   return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` };
 }
 
-function ownFolder(): string {
-  return beside('docs-page');
-}
-
-/** Beside the built file as `scripts/assets.mjs` put it there; run from the sources, where npm put it. */
-function swaggerFolder(): string {
-  const built = beside('swagger-ui');
-  if (existsSync(built)) return built;
-  return dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
-}
-
-function beside(folder: string): string {
-  return fileURLToPath(new URL(`./${folder}`, import.meta.url));
+/** A file that the build put beside the package's others. @throws ConfigError */
+function shipped(path: string): string {
+  const url = builtFile(`gateway/${path}`);
+  if (url !== null && existsSync(url)) return fileURLToPath(url);
+  throw new ConfigError(
+    "the page of the API needs files of umbel's own, and a bundle has none: leave umbel out of the bundle (esbuild: --external:umbel, or --packages=external)",
+  );
 }
 
 function page(base: string): string {

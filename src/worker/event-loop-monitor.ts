@@ -1,10 +1,11 @@
 // Says that the event loop is blocked while it is: from a thread, since nothing else of the process runs then. The lease is renewed by a
 // thread, too, so that nobody else would ever learn of a task that computes without end.
+
+import program from 'thread:./event-loop-monitor.thread.ts';
 import { Worker } from 'node:worker_threads';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
-import { program } from './event-loop-monitor.program.ts';
 
 interface EventLoopMonitorOptions {
   /** The worker's. */

@@ -58,18 +58,13 @@ const doors = [
 const mayCompute = [
   'src/app/import-module.ts',
   'src/app/load-app.ts',
-  'src/gateway/docs-page.ts',
   'src/protocol/msgpack.ts',
   'src/protocol/yaml.ts',
   'src/stores/amqp/client/field-table.ts',
-  'src/worker/pools/spawn.ts',
 ];
 
-/** Made by scripts/embed.mjs of files that are no strings. */
-const embedded = /^src\/stores\/redis\/lua-files\.ts$|\.program\.ts$/;
-
-/** What runs code that is text: of a `.program.ts` that it is given; a loader of the sources, which is a line long. */
-const mayEvaluate = ['src/stores/redis/client/side-thread.ts', 'src/worker/pools/spawn.ts'];
+/** What runs code that is text: of a program that it is given. */
+const mayEvaluate = ['src/stores/redis/client/side-thread.ts'];
 
 interface Import {
   /** As it is written. */
@@ -90,7 +85,9 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
     const near = imports.filter(({ specifier }) => specifier.startsWith('.'));
     const targetOf = ({ specifier }: Import): string => normalize(join(dirname(file), specifier));
     graph.set(file, near.filter(({ runs }) => runs).map(targetOf));
-    const far = imports.filter(({ specifier, runs }) => runs && !/^(?:\.|node:)/.test(specifier));
+    const far = imports.filter(
+      ({ specifier, runs }) => runs && !/^(?:\.|node:|thread:|lua:)/.test(specifier),
+    );
     packages.set(
       file,
       far.map(({ specifier }) => specifier),
@@ -101,7 +98,7 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
     if (
       /\beval: true\b/.test(code) &&
       !mayEvaluate.includes(file) &&
-      !near.some(({ specifier }) => specifier.endsWith('.program.ts'))
+      !imports.some(({ specifier }) => specifier.startsWith('thread:'))
     )
       found.push(`${file} runs a string that no compiler has seen`);
     const room = roomOf(file);
@@ -123,8 +120,7 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
       if (drivers.test(specifier) && !driverFiles.test(file)) found.push(`${file} imports ${specifier}`);
     if (computes(code) && !mayCompute.includes(file)) found.push(`${file} computes what it imports`);
     if (reexports(code) && !doors.includes(file)) found.push(`${file} re-exports`);
-    if (/\bredis\.p?call\(/.test(code) && !embedded.test(file))
-      found.push(`${file} holds a script in a string`);
+    if (/\bredis\.p?call\(/.test(code)) found.push(`${file} holds a script in a string`);
   }
   for (const { file } of files)
     if (file.endsWith('.thread.ts'))

@@ -209,7 +209,9 @@ test('a beat that stops finishes what is on its way and sends nothing more', asy
   await beat.stop();
   expect(made).toBe(1);
   expect((await (await app.broker()).size('celery')).ready).toBe(1);
-  expect(await history(app, 'slow')).toHaveLength(1);
+  // Of a machine that takes longer than 50 ms for the first, others were missed.
+  const sent = (await history(app, 'slow')).filter(({ taskId }) => taskId !== null);
+  expect(sent).toHaveLength(1);
   await expect(beat.start()).rejects.toThrow('this beat was stopped');
 });
 

@@ -13,9 +13,16 @@ import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { project, shop, startWorker, umbel, workerOf } from './harness.ts';
 
 test('the graph of bootsteps is what a worker starts, in its order; nothing starts before what it needs', () => {
-  const text = readFileSync(join(import.meta.dirname, '../../src/worker/worker.ts'), 'utf8');
-  const begin = text.indexOf('async #start()');
-  const body = text.slice(begin, text.indexOf('\n  }\n', begin));
+  const bodyIn = (file: string, head: string, end: string): string => {
+    const text = readFileSync(join(import.meta.dirname, '../../src/worker', file), 'utf8');
+    const begin = text.indexOf(head);
+    return text.slice(begin, text.indexOf(end, begin));
+  };
+  const within = bodyIn('assemble.ts', 'async function assemble(', '\n}\n');
+  const body = bodyIn('worker.ts', 'async #start()', '\n  }\n').replace(
+    'await assemble(',
+    (call) => `${within}${call}`,
+  );
   const started = [
     ...body.matchAll(/await (?:parts\.)?(this\.#health\.start|\w+\??\.(?:start|prepare)|arrive|assemble)\(/g),
   ];

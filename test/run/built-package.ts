@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
 import type { Plugin } from 'vitest/config';
 
-/** Resolves `src/….ts`, and the entry points of the package, to what the compiler made of them in `dist/`; test/run/global-setup.ts builds it. */
+/** Resolves the entry points of the package to `dist/`, and `src/….ts` to the doors that lead there; test/run/global-setup.ts builds both. */
 export function builtPackage(root: string): Plugin {
-  const [sources, built] = ['src', 'dist'].map((name) => resolve(root, name) + sep) as [string, string];
+  const [sources, built] = ['src', 'build/src'].map((name) => resolve(root, name) + sep) as [string, string];
   const { exports } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
   const entries: Record<string, { default: string }> = Object.fromEntries(
     Object.entries<{ default: string } | string>(exports).flatMap(([path, entry]) =>
@@ -17,7 +17,7 @@ export function builtPackage(root: string): Plugin {
     name: 'built-package',
     enforce: 'pre',
     // Else Vitest would compile it once more, and it would be another package than the one that applications of tests import.
-    config: () => ({ test: { server: { deps: { external: [/\/dist\/.*\.js$/] } } } }),
+    config: () => ({ test: { server: { deps: { external: [/\/(?:dist|build)\/.*\.js$/] } } } }),
     resolveId(source, importer) {
       const entry = /^umbel(\/.*)?$/.exec(source);
       if (entry !== null) return { id: entries[`.${entry[1] ?? ''}`]?.default ?? source, external: true };

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { expect, it, onTestFinished } from 'vitest';
 import { until } from '../until.ts';
 
-const watch = new URL('../../dist/worker/pools/child/orphan.js', import.meta.url).href;
+const watch = new URL('../../build/src/worker/pools/child/orphan.js', import.meta.url).href;
 
 /** Starts the child as a pool does. */
 const parentOf = (child: string): string => `

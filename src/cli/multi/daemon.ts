@@ -3,11 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { builtFile } from '../../lib/built-file.ts';
 import { startInBackground } from '../background.ts';
 import { isAlive } from '../log-file.ts';
 import type { Node } from './nodes.ts';
-
-const program = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /**
  * The process of a worker, if it lives. A file whose process is gone says nothing, nor does one whose number another program has by now:
@@ -41,6 +40,7 @@ function commandOf(pid: number): readonly string[] | null {
 /** Starts it; the process's id when it has loaded the application, or what it said when it ended before that. */
 export async function startNode(node: Node, before: readonly string[]): Promise<number | string> {
   const { pidFile: pidfile, logFile: logfile } = node;
+  const program = fileURLToPath(builtFile('cli/main.js') ?? '');
   const args = [program, ...before, 'worker', ...node.args, '--pidfile', pidfile];
   const started = await startInBackground({
     ...{ args, folder: process.cwd(), env: process.env },

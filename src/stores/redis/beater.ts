@@ -1,7 +1,7 @@
 // Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another.
 
+import program from 'thread:./beater.thread.ts';
 import type { Waiter } from '../limits.ts';
-import { program } from './beater.program.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { SideThread } from './client/side-thread.ts';
 import { luaScript } from './scripts.ts';

@@ -1,9 +1,9 @@
 // The scripts of lua/: one file for each operation, which says at its top what its keys, arguments and reply are.
+import { includes, scripts } from 'lua:./lua';
 import { maxCounted } from '../limit-book.ts';
 import { forgetMs, maxPromised, reservedMs, tellAgainMs } from '../limits.ts';
 import { suspectAfter } from '../quarantine.ts';
 import { type RedisScript, redisScript } from './client/script.ts';
-import { type LuaName, luaIncludes, luaScripts } from './lua-files.ts';
 import { sentElsewhereKey } from './record-write.ts';
 
 /** Of what blocking reads took there may be a few more than a claim asks for. */
@@ -24,11 +24,43 @@ const constants: Readonly<Record<string, string | number>> = {
 
 const loaded = new Map<LuaName, RedisScript>();
 
+/** A file of lua/. */
+export type LuaName =
+  | 'add-chord-parts'
+  | 'beat-changes'
+  | 'beat-get'
+  | 'beat-lead'
+  | 'beat-put'
+  | 'beat-record'
+  | 'beat-remove'
+  | 'beat-resign'
+  | 'exhume'
+  | 'extend-chord'
+  | 'extend-lock'
+  | 'forward'
+  | 'hasten'
+  | 'join'
+  | 'leave'
+  | 'letters'
+  | 'limits-beat'
+  | 'limits'
+  | 'lock'
+  | 'purge'
+  | 'put-records'
+  | 'resize-chord'
+  | 'rights'
+  | 'scheduled'
+  | 'send'
+  | 'size'
+  | 'tend'
+  | 'turn'
+  | 'unlock';
+
 /** The script of a file in lua/. */
 export function luaScript(name: LuaName): RedisScript {
   const before = loaded.get(name);
   if (before !== undefined) return before;
-  const script = redisScript(name, luaSource(luaScripts[name]));
+  const script = redisScript(name, luaSource(known(scripts, name)));
   loaded.set(name, script);
   return script;
 }
@@ -39,7 +71,7 @@ export function luaScript(name: LuaName): RedisScript {
  */
 export function luaSource(text: string): string {
   return text
-    .replaceAll(/^--- @include (.*)\n/gm, (_, name: string) => luaSource(known(luaIncludes, name)))
+    .replaceAll(/^--- @include (.*)\n/gm, (_, name: string) => luaSource(known(includes, name)))
     .replaceAll(/__(\w+?)__/g, (_, name: string) => String(known(constants, name)));
 }
 

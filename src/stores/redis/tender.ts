@@ -1,12 +1,13 @@
 // What keeps a consumer's lease alive and the store in order: a thread of its own, so that user code that blocks the event loop
 // does not stop it. SIGSTOP and death do.
+
+import program from 'thread:./tender.thread.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { classifyRedisError, isMissingRight } from './client/errors.ts';
 import { SideThread } from './client/side-thread.ts';
 import type { Hearing } from './hearing.ts';
 import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
-import { program } from './tender.program.ts';
 import { longestReadMs } from './waiter.ts';
 
 interface TenderParts {

@@ -1,12 +1,11 @@
 // Starting a child: a process, or a thread of this one.
 import { fork, type StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { PoolError } from '../../errors.ts';
+import { builtFile } from '../../lib/built-file.ts';
 import { type ChildData, deafTo, type FromChild, type ToChild } from './child/messages.ts';
 import { parentPipe } from './child/orphan.ts';
 
@@ -31,31 +30,15 @@ interface ChildEvents {
 
 export type Spawn = (data: ChildData, events: ChildEvents) => Child;
 
-/** The program that a child runs. */
-interface Entry {
-  readonly url: URL;
-  /** From the package it is JavaScript; from sources it needs what reads TypeScript, which a thread has to be told by code. */
-  readonly fromSources: boolean;
-}
-
-/** Found at the first use: what is bundled has no such file. @throws PoolError */
-function entry(): Entry {
-  const here: string | undefined = import.meta.url; // a bundler leaves it out of CommonJS
-  const fromSources = here?.endsWith('.ts') ?? false;
-  const url = here && new URL(fromSources ? './child/main.ts' : './child/main.js', here);
-  if (!url || !existsSync(url))
+/** The program that a child runs, found at the first use: a bundle has no such file. @throws PoolError */
+function childProgram(): URL {
+  const url = builtFile('worker/pools/child/main.js');
+  if (url === null || !existsSync(url))
     throw new PoolError(
       "the pools 'threads' and 'processes' start a file of umbel's own, and a bundle has none: leave umbel out of the bundle (esbuild: --external:umbel, or --packages=external), or use the pool 'async'",
     );
-  return { url, fromSources };
+  return url;
 }
-
-const loaders = (): readonly string[] => [
-  '--import',
-  pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
-];
-const threadCode = ({ url }: Entry): string =>
-  `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(url.href)}); });`;
 
 /** As `fork` has it by default, and the pipe that tells a child of our death. */
 const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'ipc'];
@@ -63,9 +46,8 @@ stdio[parentPipe] = 'pipe';
 
 /** A process of its own: killed without harm to anybody else, whatever its code holds. */
 export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
-  const { url, fromSources } = entry();
-  const child = fork(url, {
-    execArgv: [...process.execArgv.filter(isHarmless), ...(fromSources ? loaders() : [])],
+  const child = fork(childProgram(), {
+    execArgv: process.execArgv.filter(isHarmless),
     serialization: 'advanced',
     stdio,
   });
@@ -100,10 +82,7 @@ export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
 
 /** A thread: starts faster and takes less; a native add-on of the user's may not survive its being killed. */
 export const spawnThread: Spawn = (data, { onMessage, onExit }) => {
-  const program = entry();
-  const thread = program.fromSources
-    ? new Worker(threadCode(program), { workerData: data, eval: true })
-    : new Worker(program.url, { workerData: data });
+  const thread = new Worker(childProgram(), { workerData: data });
   let reason: string | null = null;
   thread.on('message', (message) => onMessage(message as FromChild)); // our own program's
   thread.on('error', (error: unknown) => {

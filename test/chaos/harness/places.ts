@@ -118,7 +118,7 @@ return count`;
 
 /** The scripts of the built package, by their sha1. */
 async function scripts(): Promise<Record<string, string>> {
-  const url = pathToFileURL(join(root, 'dist', 'stores', 'redis', 'scripts.js')).href;
+  const url = pathToFileURL(join(root, 'build', 'src', 'stores', 'redis', 'scripts.js')).href;
   const { luaScript }: { luaScript(name: string): { readonly sha: string } } = await import(url);
   const names = ['send', 'turn', 'tend', 'join', 'leave', 'size', 'scheduled', 'purge', 'exhume', 'letters'];
   return Object.fromEntries(names.map((name) => [luaScript(name).sha, name]));

@@ -17,9 +17,9 @@ export async function preparePrograms(): Promise<void> {
   const own = join(root, folder);
   process.on('exit', () => rmSync(own, { recursive: true, force: true }));
   // With its description beside it, the copy is what `umbel` means to the programs.
-  cpSync(join(root, 'dist'), join(own, 'dist'), { recursive: true });
+  for (const part of ['dist', 'build']) cpSync(join(root, part), join(own, part), { recursive: true });
   cpSync(join(root, 'package.json'), join(own, 'package.json'));
-  symlinkSync('dist', join(own, 'src'));
+  symlinkSync(join('build', 'src'), join(own, 'src'));
   const programs = join('test', 'chaos', 'programs');
   const sources = readdirSync(join(root, programs)).filter((name) => name.endsWith('.ts'));
   const beside = join('test', 'e2e', 'harness', 'ledger.ts');

@@ -16,14 +16,7 @@ export async function ensureBuilt(): Promise<void> {
   // A build takes some seconds; a lock that is older was left by a run that was killed.
   for (let waitedMs = 0; waitedMs < longestBuildMs && !takeLock(); waitedMs += 100) await sleep(100);
   try {
-    const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const script = (file: string): string[] => [join(root, 'scripts', file)];
-    for (const command of [
-      script('embed.mjs'),
-      [compiler, '-b', 'tsconfig.build.json'],
-      script('assets.mjs'),
-    ])
-      await promisify(execFile)(process.execPath, command, { cwd: root });
+    await promisify(execFile)(process.execPath, [join(root, 'scripts', 'build.mjs')], { cwd: root });
   } catch (error) {
     // The compiler says what it does not like on its standard output.
     const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';

@@ -18,7 +18,7 @@ export async function compilePrograms(): Promise<AsyncDisposable> {
     .map((name) => join('test', name));
   forgetKilledRuns();
   mkdirSync(own, { recursive: true });
-  symlinkSync(join(root, 'dist'), join(own, 'src'));
+  symlinkSync(join(root, 'build', 'src'), join(own, 'src'));
   await toJavaScript(sources, folder);
   process.env[variable] = folder;
   return {

@@ -10,7 +10,7 @@ import { noRabbit, RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { someMessage } from '../../worker/some-message.ts';
 
 test('amqplib is a copy of our own: others who load it, before or after, have it as it is', () => {
-  const module = new URL('../../../dist/stores/amqp/client/field-table.js', import.meta.url).href;
+  const module = new URL('../../../build/src/stores/amqp/client/field-table.js', import.meta.url).href;
   const program = `
     import theirs from 'amqplib';
     import { createRequire } from 'node:module';

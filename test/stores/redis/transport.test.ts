@@ -56,7 +56,7 @@ needs(describe, noRedis)('the Redis transport', () => {
   /** Another process, in which this runs with a transport of its own; and what it prints. */
   const inAnother = (code: string): Other => {
     const other = new Other(`
-      const { openRedisTransport } = await import(${JSON.stringify(new URL('../../../dist/stores/redis/redis-transport.js', import.meta.url).href)});
+      const { openRedisTransport } = await import(${JSON.stringify(new URL('../../../build/src/stores/redis/redis-transport.js', import.meta.url).href)});
       const transport = await openRedisTransport(${JSON.stringify(server.url())}, { queues: [], driver: ${JSON.stringify(driver)} });
       ${code}`);
     return add(other);

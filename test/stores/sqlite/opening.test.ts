@@ -31,7 +31,7 @@ async function next(thread: Worker): Promise<string> {
 }
 
 test('a new store is opened by many at the same moment', async () => {
-  const workerData = pathToFileURL(join(root, 'dist', 'stores', 'sqlite', 'sqlite.js')).href;
+  const workerData = pathToFileURL(join(root, 'build', 'src', 'stores', 'sqlite', 'sqlite.js')).href;
   const threads = Array.from({ length: 5 }, () => new Worker(opener, { eval: true, workerData }));
   expect(await Promise.all(threads.map(next))).toEqual(threads.map(() => 'ready'));
   for (let round = 0; round < scaled(15, 100); round++) {

@@ -1,10 +1,11 @@
 // A connection's socket in a thread of its own, which keeps up the heartbeats while user code blocks the event loop. Death and
 // SIGSTOP end them, as they should.
+
+import program from 'thread:./relay.thread.ts';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { privateFolder } from '../../../lib/private-folder.ts';
-import { program } from './relay.program.ts';
 import type { AmqpEndpoint, AmqpSettings } from './settings.ts';
 
 export interface RelayOpen {

@@ -1,7 +1,8 @@
 // A sign of life that user code cannot stop: a thread that touches a file.
+
+import program from 'thread:./pulse.thread.ts';
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { program } from './pulse.program.ts';
 
 /** With which the thread starts. */
 export interface PulseData {

@@ -1,7 +1,8 @@
 // A child whose worker was killed ends with it at once, also in code that never comes back to the event loop: another worker may have its
 // task a moment later.
+
+import program from 'thread:./orphan.thread.ts';
 import { Worker } from 'node:worker_threads';
-import { program } from './orphan.program.ts';
 
 /** The descriptor of a pipe whose other end the worker alone holds, and never writes to: the system closes it when the worker dies. */
 export const parentPipe = 4;

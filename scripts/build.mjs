@@ -1,0 +1,83 @@
+// Makes the package of the sources: `npm run build`.
+//
+//   dist/    what is published: the declarations of each file, and its JavaScript bundled into few files, which load in half of the time
+//   build/   for the tests: a door to each file of src/, to the very same modules
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { javaScript } from './bundle.mjs';
+import { bin, root } from './setup.mjs';
+
+const { exports, bin: commands } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** What starts by itself: the command, and the child of a pool. */
+const programs = [...Object.values(commands), './dist/worker/pools/child/main.js'];
+/** The package's doors. */
+const doors = Object.values(exports).flatMap((entry) => (typeof entry === 'string' ? [] : [entry.default]));
+
+const compiled = spawnSync(process.execPath, [bin('typescript', 'tsc'), '-b', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
+if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => /(?<!\.thread|\.d)\.ts$/.test(file))
+  .map((file) => file.split(sep).join('/'));
+const outputs = await javaScript(sources, [...doors, ...programs]);
+writeChanged(join(root, 'dist'), [
+  ...outputs.filter(([path]) => path.startsWith('dist/')),
+  ...assets('node_modules/swagger-ui-dist', 'dist/gateway/swagger-ui', [
+    'swagger-ui-bundle.js',
+    'swagger-ui.css',
+    'favicon-32x32.png',
+    // Its licence asks for these to be passed on with it.
+    'LICENSE',
+    'NOTICE',
+    'swagger-ui-bundle.js.LICENSE.txt',
+  ]),
+  ...assets('src/gateway/docs-page', 'dist/gateway/docs-page', ['page.js', 'page.css']),
+]);
+writeChanged(join(root, 'build'), [...outputs.filter(([path]) => path.startsWith('build/'))]);
+// As npm makes it where it installs the package: a command that the system can start.
+for (const path of Object.values(commands)) chmodSync(join(root, path), 0o755);
+
+/** Files that are shipped as they are: the API's page needs no network, and the package no dependency. */
+function assets(from, to, names) {
+  return names.map((name) => [`${to}/${name}`, readFileSync(join(root, from, name))]);
+}
+
+/** Writes what differs, each file in one step: others may be running what is there. What no longer belongs there goes. */
+function writeChanged(folder, files) {
+  const wanted = new Set(files.map(([path]) => join(root, path)));
+  for (const [path, content] of files) write(join(root, path), Buffer.from(content));
+  for (const name of existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []) {
+    const path = join(folder, name);
+    if (/\.(?:js|map|css)$/.test(name) && !/\.d\.ts\.map$/.test(name) && !wanted.has(path)) rmSync(path);
+    if (
+      /\.d\.ts(?:\.map)?$/.test(name) &&
+      !sources.includes(
+        name
+          .split(sep)
+          .join('/')
+          .replace(/\.d\.ts(?:\.map)?$/, '.ts'),
+      )
+    )
+      rmSync(path);
+  }
+}
+
+function write(path, content) {
+  if (existsSync(path) && readFileSync(path).equals(content)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  const half = `${path}.${process.pid}.half`;
+  writeFileSync(half, content);
+  renameSync(half, path);
+}

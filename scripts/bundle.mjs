@@ -1,0 +1,152 @@
+// The package's JavaScript, bundled into few files, and a door to each file of src/ for the tests.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { build, buildSync } from 'esbuild';
+import { root } from './setup.mjs';
+
+const shared = {
+  platform: 'node',
+  format: 'esm',
+  target: 'node20.19',
+  write: false,
+  // Else paths depend on where this is called.
+  absWorkingDir: root,
+};
+
+/**
+ * Everything that runs, by its path from the root of the repository.
+ * @param sources the files of src/
+ * @param entries what of dist/ has a name of its own; the rest is chunks
+ */
+export async function javaScript(sources, entries) {
+  const exported = await exportsOf(sources);
+  const rooms = groupBy(sources, roomOf);
+  const { outputFiles } = await build({
+    ...shared,
+    entryPoints: [
+      ...entries.map((path) => ({
+        in: path.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'),
+        out: path.replace(/^\.\/(.*)\.js$/, '$1'),
+      })),
+      ...[...rooms.keys()].map((room) => ({ in: `room:${room}`, out: `build/rooms/${room}` })),
+    ],
+    bundle: true,
+    splitting: true,
+    outdir: root,
+    chunkNames: 'dist/chunks/[hash]',
+    packages: 'external',
+    sourcemap: 'linked',
+    plugins: [lua(), threads(), roomsOf(rooms, exported)],
+  });
+  const texts = outputFiles.map(({ path, contents }) => [
+    relative(root, path).split(sep).join('/'),
+    contents,
+  ]);
+  for (const file of sources)
+    texts.push([`build/src/${file.replace(/\.ts$/, '.js')}`, door(file, exported.get(file))]);
+  return texts;
+}
+
+/** The door to a file of src/, for tests. */
+function door(file, names) {
+  if (names.length === 0) return 'export {};\n';
+  const list = names.map((name) => `${aliasOf(file, name)} as ${name}`).join(', ');
+  return `export { ${list} } from '${'../'.repeat(file.split('/').length)}rooms/${roomOf(file)}.js';\n`;
+}
+
+/** Its files load together when a test asks for one of them. */
+function roomOf(file) {
+  const folders = file.split('/').slice(0, -1);
+  return folders.slice(0, folders[0] === 'stores' ? 2 : 1).join('-') || 'root';
+}
+
+const aliasOf = (file, name) => `${file.replaceAll(/\W/g, '_')}_${name}`;
+
+/** `room:…`: all that the files of a room export. */
+function roomsOf(rooms, exported) {
+  return {
+    name: 'rooms',
+    setup(build) {
+      build.onResolve({ filter: /^room:/ }, ({ path }) => ({ path: path.slice(5), namespace: 'room' }));
+      build.onLoad({ filter: /.*/, namespace: 'room' }, ({ path }) => ({
+        resolveDir: join(root, 'src'),
+        contents: rooms
+          .get(path)
+          .filter((file) => exported.get(file).length > 0)
+          .map((file) => {
+            const list = exported.get(file).map((name) => `${name} as ${aliasOf(file, name)}`);
+            return `export { ${list.join(', ')} } from './${file}';\n`;
+          })
+          .join(''),
+      }));
+    },
+  };
+}
+
+/** The names of the values that each file exports. */
+async function exportsOf(files) {
+  const { metafile } = await build({
+    ...shared,
+    entryPoints: files.map((file) => `src/${file}`),
+    outdir: root,
+    outbase: 'src',
+    metafile: true,
+  });
+  return new Map(
+    Object.values(metafile.outputs).map(({ entryPoint, exports }) => [
+      entryPoint.slice('src/'.length),
+      exports,
+    ]),
+  );
+}
+
+/** `lua:FOLDER`: the scripts of a folder and what they include, as text without comments, which are for those who read the files. */
+function lua() {
+  return {
+    name: 'lua',
+    setup(build) {
+      build.onResolve({ filter: /^lua:/ }, ({ path, resolveDir }) => ({
+        path: join(resolveDir, path.slice(4)),
+        namespace: 'lua',
+      }));
+      build.onLoad({ filter: /.*/, namespace: 'lua' }, ({ path }) => {
+        const read = (folder) =>
+          Object.fromEntries(
+            readdirSync(folder)
+              .filter((name) => name.endsWith('.lua'))
+              .map((name) => [name.slice(0, -4), withoutComments(readFileSync(join(folder, name), 'utf8'))]),
+          );
+        return {
+          contents: `export const scripts = ${JSON.stringify(read(path))};\nexport const includes = ${JSON.stringify(read(join(path, 'include')))};\n`,
+        };
+      });
+    },
+  };
+}
+
+function withoutComments(text) {
+  return text.replaceAll(/^\s*--(?!- @include ).*\n|^\n/gm, '');
+}
+
+/** `thread:FILE`: a program that runs in a thread of its own, as text, with all that it imports. */
+function threads() {
+  return {
+    name: 'threads',
+    setup(build) {
+      build.onResolve({ filter: /^thread:/ }, ({ path, resolveDir }) => ({
+        path: join(resolveDir, path.slice(7)),
+        namespace: 'thread',
+      }));
+      build.onLoad({ filter: /.*/, namespace: 'thread' }, ({ path }) => {
+        const { outputFiles } = buildSync({ ...shared, entryPoints: [path], bundle: true, format: 'cjs' });
+        return { contents: outputFiles[0].text, loader: 'text' };
+      });
+    },
+  };
+}
+
+function groupBy(list, keyOf) {
+  const groups = new Map();
+  for (const each of list) groups.set(keyOf(each), [...(groups.get(keyOf(each)) ?? []), each]);
+  return groups;
+}
