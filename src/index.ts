@@ -41,7 +41,8 @@ export type {
   When,
 } from './config/beat-schedule.ts';
 export type { CallOptions, RetryPolicy, SendOptions } from './config/call-options.ts';
-export type { AppOptions, Config, Settings, TlsOptions } from './config/config.ts';
+export type { AppOptions, Config, Settings } from './config/config.ts';
+export type { TlsOptions } from './config/driver-options.ts';
 export type { ClusterRate, Concurrency, LimitKey, QueueLimits } from './config/limit-options.ts';
 export type { Priority, PriorityName } from './config/priority.ts';
 export { type ExchangeOptions, type QueueOptions, type Queues, workerDirect } from './config/queues.ts';

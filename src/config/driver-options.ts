@@ -3,6 +3,19 @@ import { storeNamed } from '../stores/registry.ts';
 import type { Config } from './config.ts';
 import { camel } from './spelling.ts';
 
+/** Files of TLS, by Celery's names: `ca_certs` or `ssl_ca_certs` is `caCerts`. */
+export interface TlsOptions {
+  /** Who signed the server's certificate: a file. Default: the authorities that Node knows. */
+  readonly caCerts?: string;
+  /** Our own certificate and its key: files. */
+  readonly certfile?: string;
+  readonly keyfile?: string;
+  /** `required` (default), or `none`: anybody may claim to be the server. */
+  readonly certReqs?: string | number | null;
+  readonly checkHostname?: boolean;
+  readonly [other: string]: unknown;
+}
+
 type Options = Readonly<Record<string, unknown>>;
 
 /** Options by Python's names, by ours: `{ master_name }` is `{ masterName }`, also in the objects within. */

@@ -1,197 +1,294 @@
-// Celery's settings and ours: one table for both spellings.
-import { isDeepStrictEqual } from 'node:util';
+// The settings of an application, a row for each: what it means, what may be given, its default, and Celery's name where that is another
+// than ours. docs/reference/settings.md is made from these rows (by test/config/reference.test.ts).
+
 import { ConfigError } from '../errors.ts';
-import { suggest } from '../lib/suggest.ts';
-import { celeryDefaults } from './celery-defaults.ts';
-import type { Settings } from './config.ts';
-import { camel, snake } from './spelling.ts';
+import { asGiven, check, flag, integer, oneOf, orNull, record, seconds, text, texts } from '../lib/checks.ts';
+import { celeryLogFormat, celeryTaskLogFormat, logFormatter } from '../lib/log-format.ts';
+import { type Check, field, SameAs } from '../lib/schema.ts';
+import { readableCompression, standardCompressions } from '../protocol/compression.ts';
+import { defaultLimits } from '../protocol/limits.ts';
+import { serializerNamed } from '../protocol/serializers.ts';
+import type { ExchangeType } from '../stores/topology.ts';
+import type { BeatSchedule } from './beat-schedule.ts';
+import { checkCompression, checkName, checkSerializer } from './checks.ts';
+import { camelOptions, type TlsOptions, tlsOptions } from './driver-options.ts';
+import { type QueueLimits, readQueueLimits } from './limit-options.ts';
+import { checkPriority, type Priority } from './priority.ts';
+import { type Queues, readExchangeType } from './queues.ts';
+import { parseRate, type Rate } from './rate.ts';
+import { Router, type Routes } from './router.ts';
+import { type Autoscale, checkAutoscale, type PoolName, poolNamed, poolNames } from './worker-settings.ts';
 
-/** `taskDefaultQueue` as Celery writes it: `task_default_queue`. */
-type Snake<Name extends string> = Name extends `${infer Head}${infer Tail}`
-  ? `${Head extends Uppercase<Head> ? `_${Lowercase<Head>}` : Head}${Snake<Tail>}`
-  : Name;
+/** One, or several as one text with `;` between them. */
+const urls = check<string | readonly string[], string>('a URL, or a list of URLs', (value) => {
+  const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const read = given.filter((url): url is string => typeof url === 'string' && url.trim() !== '');
+  return read.length > 0 && read.length === given.length ? read.join(';') : undefined;
+});
 
-/** The settings in Celery's spelling. */
-export type CelerySpelling<S extends { readonly broker: unknown; readonly backend: unknown }> = {
-  readonly [Name in Exclude<keyof S & string, 'broker' | 'backend'> as Snake<Name>]?: S[Name];
-} & {
-  readonly broker_url?: S['broker'];
-  readonly result_backend?: S['backend'];
-  /** Celery's name for `broker`. */
-  readonly brokerUrl?: S['broker'];
-  /** Celery's name for `backend`. */
-  readonly resultBackend?: S['backend'];
-};
-
-/**
- * The setting that a name means, in our spelling or Celery's. `null`: it says nothing here, being a setting of Celery's that has only this
- * value, or stands at Celery's default.
- * @throws ConfigError for a setting of Celery's that we do not have, and for an unknown one.
- */
-export function settingNamed(spelled: string, value: unknown): keyof Settings | null {
-  const name = spelled.includes('_') ? camel(spelled) : spelled;
-  const ours = supported.get(name);
-  if (ours !== undefined) return value === null && nullable.has(ours) ? null : ours;
-  if (defaults.has(name) && isDeepStrictEqual(value, defaults.get(name))) return null;
-  const fixed = fixedSettings.get(name);
-  if (fixed !== undefined) {
-    if (value === undefined || fixed.value === value) return null;
-    throw new ConfigError(`the setting '${spelled}' can only be ${String(fixed.value)} here: ${fixed.why}`);
-  }
-  const instead = otherwise.get(name);
-  if (instead !== undefined) throw new ConfigError(`the setting '${spelled}' is not used here: ${instead}`);
-  if (defaults.has(name) || otherBackends.test(snake(name)))
-    throw new ConfigError(`the setting '${spelled}' of Celery is not supported; remove it`);
-  const hint = suggest(spelled, spelled.includes('_') ? [...supported.keys()].map(snake) : supported.keys());
-  throw new ConfigError(`unknown setting '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`);
-}
-
-/** Our settings, by their name and by Celery's where it is another. A name with `_` is turned to camel case first. */
-const supported: ReadonlyMap<string, keyof Settings> = new Map<string, keyof Settings>([
-  ['broker', 'broker'],
-  ['brokerUrl', 'broker'],
-  ['backend', 'backend'],
-  ['resultBackend', 'backend'],
-  ['brokerFailoverStrategy', 'brokerFailoverStrategy'],
-  ['brokerConnectionTimeout', 'brokerConnectionTimeout'],
-  ['brokerHeartbeat', 'brokerHeartbeat'],
-  ['brokerUseSsl', 'brokerUseSsl'],
-  ['brokerTransportOptions', 'brokerTransportOptions'],
-  ['resultBackendTransportOptions', 'resultBackendTransportOptions'],
-  ['redisBackendUseSsl', 'redisBackendUseSsl'],
-  ['redisSocketTimeout', 'redisSocketTimeout'],
-  ['redisSocketConnectTimeout', 'redisSocketConnectTimeout'],
-  ['taskQueues', 'taskQueues'],
-  ['taskDefaultQueue', 'taskDefaultQueue'],
-  ['taskDefaultExchange', 'taskDefaultExchange'],
-  ['taskDefaultExchangeType', 'taskDefaultExchangeType'],
-  ['taskDefaultRoutingKey', 'taskDefaultRoutingKey'],
-  ['taskDefaultQueueType', 'taskDefaultQueueType'],
-  ['taskCreateMissingQueues', 'taskCreateMissingQueues'],
-  ['taskCreateMissingQueueType', 'taskCreateMissingQueueType'],
-  ['taskQueueMaxPriority', 'taskQueueMaxPriority'],
-  ['taskPublishTimeout', 'taskPublishTimeout'],
-  ['taskRoutes', 'taskRoutes'],
-  ['taskSerializer', 'taskSerializer'],
-  ['taskCompression', 'taskCompression'],
-  ['acceptContent', 'acceptContent'],
-  ['acceptCompression', 'acceptCompression'],
-  ['taskIgnoreResult', 'taskIgnoreResult'],
-  ['taskStoreErrorsEvenIfIgnored', 'taskStoreErrorsEvenIfIgnored'],
-  ['taskAcksLate', 'taskAcksLate'],
-  ['taskAcksOnFailureOrTimeout', 'taskAcksOnFailureOrTimeout'],
-  ['taskAcksOnFailure', 'taskAcksOnFailure'],
-  ['taskAcksOnTimeout', 'taskAcksOnTimeout'],
-  ['taskRejectOnWorkerLost', 'taskRejectOnWorkerLost'],
-  ['taskTrackStarted', 'taskTrackStarted'],
-  ['taskTimeLimit', 'taskTimeLimit'],
-  ['taskSoftTimeLimit', 'taskSoftTimeLimit'],
-  ['taskDefaultRateLimit', 'taskDefaultRateLimit'],
-  ['workerDisableRateLimits', 'workerDisableRateLimits'],
-  ['queueLimits', 'queueLimits'],
-  ['taskDefaultPriority', 'taskDefaultPriority'],
-  ['taskInheritParentPriority', 'taskInheritParentPriority'],
-  ['taskAlwaysEager', 'taskAlwaysEager'],
-  ['taskEagerPropagates', 'taskEagerPropagates'],
-  ['resultExpires', 'resultExpires'],
-  ['resultExtended', 'resultExtended'],
-  ['resultBackendBaseSleepBetweenRetriesMs', 'resultBackendBaseSleepBetweenRetriesMs'],
-  ['resultBackendMaxSleepBetweenRetriesMs', 'resultBackendMaxSleepBetweenRetriesMs'],
-  ['timezone', 'timezone'],
-  ['include', 'include'],
-  ['workerConcurrency', 'workerConcurrency'],
-  ['workerPool', 'workerPool'],
-  ['workerAutoscale', 'workerAutoscale'],
-  ['workerMaxTasksPerChild', 'workerMaxTasksPerChild'],
-  ['workerMaxMemoryPerChild', 'workerMaxMemoryPerChild'],
-  ['workerPrefetchMultiplier', 'workerPrefetchMultiplier'],
-  ['workerLease', 'workerLease'],
-  ['workerMaxBlocked', 'workerMaxBlocked'],
-  ['workerMaxDeliveries', 'workerMaxDeliveries'],
-  ['workerUnknownTaskGrace', 'workerUnknownTaskGrace'],
-  ['workerShutdownTimeout', 'workerShutdownTimeout'],
-  ['workerSoftShutdownTimeout', 'workerSoftShutdownTimeout'],
-  ['workerSendTaskEvents', 'workerSendTaskEvents'],
-  ['workerEnableRemoteControl', 'workerEnableRemoteControl'],
-  ['workerDirect', 'workerDirect'],
-  ['workerLogFormat', 'workerLogFormat'],
-  ['workerTaskLogFormat', 'workerTaskLogFormat'],
-  ['workerLogColor', 'workerLogColor'],
-  ['taskSendSentEvent', 'taskSendSentEvent'],
-  ['controlExchange', 'controlExchange'],
-  ['eventExchange', 'eventExchange'],
-  ['eventQueuePrefix', 'eventQueuePrefix'],
-  ['maxMessageSize', 'maxMessageSize'],
-  ['beatSchedule', 'beatSchedule'],
-  ['beatStore', 'beatStore'],
-]);
-
-/** Settings of Celery's that many configurations have, whose usual value is what we do anyway. */
-const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why: string }> = new Map([
-  ['enableUtc', { value: true, why: 'times are always sent in UTC' }],
-  ['taskProtocol', { value: 2, why: 'messages are sent in protocol 2; both 1 and 2 are read' }],
-  [
-    'resultBackendAlwaysRetry',
-    { value: true, why: 'a worker repeats what its result backend refuses until it works' },
-  ],
-  ['resultSerializer', { value: 'json', why: 'results are kept as JSON' }],
-  [
-    'taskDefaultDeliveryMode',
-    { value: 2, why: 'messages are persistent; for a single call say { deliveryMode: 1 }' },
-  ],
-  ['brokerConnectionRetry', { value: true, why: 'a worker waits for its broker' }],
-  ['brokerConnectionRetryOnStartup', { value: true, why: 'a worker waits for its broker' }],
-  ['taskPublishRetry', { value: true, why: 'for a single call say { retry: false }' }],
-  [
-    'workerEnableSoftShutdownOnIdle',
-    { value: false, why: 'an idle worker holds nothing that it could wait for' },
-  ],
-  [
-    'workerDeduplicateSuccessfulTasks',
-    { value: true, why: 'a task whose result is recorded is not run again' },
-  ],
-]);
-
-/** Settings of Celery's that have another name or place here. */
-const otherwise: ReadonlyMap<string, string> = new Map([
-  ['imports', "use 'include'"],
-  ['brokerReadUrl', "use 'broker'"],
-  ['brokerWriteUrl', "use 'broker'"],
-  ['resultCompression', 'results are kept as they are'],
-  [
-    'resultBackendMaxRetries',
-    'a worker repeats what its result backend refuses until it works, or it has lost the task: no result is given up',
-  ],
-  ['taskAnnotations', 'say it in the options of the task'],
-  ['taskPublishRetryPolicy', 'say it with the call: { retryPolicy }'],
-  [
-    'workerAutoscaler',
-    'there is one; its bounds are workerAutoscale: { max: 10, min: 2 }, or --autoscale 10,2',
-  ],
-  ['beatScheduler', 'schedules are kept in a store, and changed while beats run: see beatStore'],
-  ['beatScheduleFilename', "schedules are kept in a store: use 'beatStore'"],
-  ['beatSyncEvery', 'each run is kept as it is sent'],
-  ['beatMaxLoopInterval', 'a change is in effect within two seconds'],
-  ['beatCronStartingDeadline', 'say it with the schedule: { startingDeadline }'],
-  ['redisMaxConnections', 'a process needs few connections, whatever it does at once'],
-  ['redisRetryOnTimeout', 'what may be asked again without harm is'],
-  ['redisSocketKeepalive', 'connections are watched'],
-  ['redisBackendHealthCheckInterval', 'connections are watched'],
-]);
-
-/** By name, in our spelling. */
-const defaults: ReadonlyMap<string, unknown> = new Map(
-  Object.entries(celeryDefaults).map(([name, value]) => [camel(name), value]),
+const name = check<string>(text.expected, (value, what) =>
+  text.accept(value, what) === undefined ? undefined : checkName(value, what),
 );
 
-/** Celery's default of these is None: nothing is said. */
-const nullable: ReadonlySet<keyof Settings> = new Set([
-  'broker',
-  'taskRejectOnWorkerLost',
-  'timezone',
-  'workerConcurrency',
-] as const);
+/** Python's names in it become ours. */
+const driverOptions = record('an object with options', (value) => Object.freeze(camelOptions(value)));
 
-/** Settings of stores that we do not have, by their first word. */
-const otherBackends =
-  /^(redis|database|cache|mongodb|couchbase|arangodb|elasticsearch|cassandra|s3|azureblockblob|gcs|cosmosdbsql)_/;
+const tls = check<TlsOptions | boolean | null>(
+  'true, false, or an object like { caCerts: file }, or null',
+  (value, what) => {
+    if (value === null || typeof value === 'boolean') return value;
+    return record('', (options) => Object.freeze(tlsOptions(options))).accept(value, what);
+  },
+);
+
+const exchangeType = check<ExchangeType>("'direct', 'topic' or 'fanout'", readExchangeType);
+const queueType = oneOf('classic', 'quorum');
+
+const serializer = check<string>("'json', 'yaml' or 'msgpack'", (value, what) =>
+  typeof value === 'string' ? checkSerializer(value, what) : undefined,
+);
+
+const serializers = check<readonly string[]>('a list of serializers', (value, what) => {
+  const names = texts.accept(value, what)?.map(serializerNamed);
+  if (names?.length === 0)
+    throw new ConfigError(`${what} is empty: no message could be read; the default is ['json']`);
+  return Object.freeze(names);
+});
+
+const compression = check<string>("a name like 'zlib'", (value, what) =>
+  typeof value === 'string' ? (checkCompression(value, what) ?? undefined) : undefined,
+);
+
+const compressions = check<readonly string[]>('a list of compressions', (value, what) =>
+  Object.freeze(texts.accept(value, what)?.map(readableCompression)),
+);
+
+const priority = check<Priority>('a name, or a whole number from 0 to 255', checkPriority);
+
+/** In a second; null: no limit. */
+const rate = check<Rate | null, number | null>("a rate like '10/m', or null", (value, what) =>
+  value === null || typeof value === 'string' || typeof value === 'number'
+    ? parseRate(value, what)
+    : undefined,
+);
+
+const pool = check<PoolName | 'prefork', PoolName>(
+  [...poolNames, 'prefork'].map((each) => `'${each}'`).join(' or '),
+  poolNamed,
+);
+
+const autoscale = check<Autoscale>('an object like { max: 10, min: 2 }', checkAutoscale);
+
+/** Celery's own says nothing here. */
+function logFormat(celerys: string): Check<string | null> {
+  return check(`a format of Python's like '%(levelname)s %(message)s', or null`, (value, what) => {
+    if (value === null || value === celerys) return null;
+    const format = text.accept(value, what);
+    if (format !== undefined) logFormatter(format, what); // says what is wrong with it
+    return format;
+  });
+}
+
+const timezone = check<string>("the name of a time zone ('Europe/Berlin')", (value) => {
+  if (typeof value !== 'string') return undefined;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return value;
+  } catch {
+    return undefined;
+  }
+});
+
+const routes = check<Routes>('routes', (value) => {
+  const given = value as Routes; // unknown until the router has read it, which it does with every check
+  new Router(given);
+  return given;
+});
+
+const queueLimits = record('an object with an entry for each queue', (value) => {
+  const given = value as QueueLimits; // unknown until it has been read
+  readQueueLimits(given);
+  return given;
+});
+
+const beatSchedule = record(
+  'an object with an entry for each name',
+  (value) => value as BeatSchedule, // its entries are read by the application, which knows where each goes
+);
+
+const count = integer(1, Number.MAX_SAFE_INTEGER);
+/** Beyond an hour nobody would tell a worker that waits from one that has given up. */
+const sleepMs = integer(1, 3_600_000);
+
+export const settings = {
+  /** URL of the broker. Several, in a list or as one text with `;` between them, are tried in turn. `memory://` is private to the application, `memory://name` is shared in the process. */
+  broker: field(urls, 'sqlite://.umbel/store.db', {
+    celery: 'broker_url',
+    nullSaysNothing: true,
+    variables: ['UMBEL_BROKER_URL', 'CELERY_BROKER_URL'],
+  }),
+  /** URL of the result backend; default: the broker's store, if that keeps results (RabbitMQ does not). `null`: results are not kept. */
+  backend: field(orNull(text), new SameAs<string>('broker'), {
+    celery: 'result_backend',
+    variables: ['UMBEL_RESULT_BACKEND', 'CELERY_RESULT_BACKEND'],
+  }),
+  /** Which of several brokers is tried next: the following one (`round-robin`, which `null` means, too) or any (`shuffle`). */
+  brokerFailoverStrategy: field(orNull(oneOf('round-robin', 'shuffle')), null),
+  /** How long one attempt to connect may take; `null`: the driver's default. */
+  brokerConnectionTimeout: field(orNull(seconds({ above: 0 })), null),
+  /** RabbitMQ: how often both sides show that they live; 0: never; `null`: the driver's default. */
+  brokerHeartbeat: field(orNull(seconds({ from: 0 })), null),
+  /** TLS: `true`, or its files (`{ caCerts, certfile, keyfile, certReqs }`). A URL with `rediss://` or `amqps://` says so, too. */
+  brokerUseSsl: field(tls, null),
+  /** Options of the broker's driver: see the guide to transports. */
+  brokerTransportOptions: field(driverOptions, Object.freeze({})),
+  /** Options of the result backend's driver. */
+  resultBackendTransportOptions: field(driverOptions, Object.freeze({})),
+  /** As `brokerUseSsl`, for results in Redis. */
+  redisBackendUseSsl: field(tls, null),
+  /** No effect: connections are watched, and each question has a deadline of its own. */
+  redisSocketTimeout: field(orNull(seconds({ above: 0 })), null),
+  /** How long an attempt to connect to results in Redis may take; `null`: the driver's default. */
+  redisSocketConnectTimeout: field(orNull(seconds({ above: 0 })), null),
+  /** The queues, and the exchanges that lead to them. A worker serves these unless it is told otherwise. */
+  taskQueues: field(orNull(asGiven<Queues>('a list of names and queues, or an object of queues')), null),
+  /** The queue of calls for which nothing says another. */
+  taskDefaultQueue: field(name, 'celery', { nullSaysNothing: true }),
+  /** The exchange of queues that name none; `null`: the queue's name. */
+  taskDefaultExchange: field(orNull(name), null),
+  /** The type of exchanges that name none. */
+  taskDefaultExchangeType: field(exchangeType, 'direct', { nullSaysNothing: true }),
+  /** The routing key of queues that name none; `null`: the queue's name. */
+  taskDefaultRoutingKey: field(orNull(name), null),
+  /** RabbitMQ: what kind of queue `taskDefaultQueue` is. */
+  taskDefaultQueueType: field(queueType, 'classic'),
+  /** Whether calls may go to queues that `taskQueues` does not name. */
+  taskCreateMissingQueues: field(flag, true),
+  /** RabbitMQ: what kind of queue those are. */
+  taskCreateMissingQueueType: field(queueType, 'classic'),
+  /** RabbitMQ: `x-max-priority` of all queues that have none of their own. Without it a queue there knows no priorities. */
+  taskQueueMaxPriority: field(orNull(integer(1, 255)), null),
+  /** How long a send may take, including its further attempts; `null`: as its `retryPolicy` and `signal` say. */
+  taskPublishTimeout: field(orNull(seconds({ above: 0 })), 10),
+  /** Which calls go where: see the guide to tasks. */
+  taskRoutes: field(orNull(routes), null),
+  /** The serializer of arguments. */
+  taskSerializer: field(serializer, 'json'),
+  /** The compression of bodies: `zlib`, `brotli`, `zstd` … */
+  taskCompression: field(orNull(compression), null),
+  /** The serializers that a worker reads. */
+  acceptContent: field(serializers, Object.freeze(['json'])),
+  /**
+   * The compressions that a worker reads. `gzip` is kombu's name for zlib. `bzip2` is read only where it is named, up to 1 MiB a message:
+   * reading it stops everything else for half a second.
+   */
+  acceptCompression: field(compressions, Object.freeze([...standardCompressions])),
+  /** Do not keep results of tasks that do not say otherwise. */
+  taskIgnoreResult: field(flag, false),
+  /** Keep errors even where results are not kept. */
+  taskStoreErrorsEvenIfIgnored: field(flag, false),
+  /** Acknowledge after the run. Celery's default is `false`, which loses what a dying worker held. */
+  taskAcksLate: field(flag, true),
+  /** Celery's older name for `taskAcksOnFailure` and `taskAcksOnTimeout` together. */
+  taskAcksOnFailureOrTimeout: field(flag, true),
+  /** `false`: the messages of failed tasks go to the dead letters. */
+  taskAcksOnFailure: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
+  /** `false`: tasks that exceed their hard time limit run again, at most `workerMaxDeliveries` times. */
+  taskAcksOnTimeout: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
+  /** `false`: a task whose pool process dies has failed. Default true, unlike Celery's: it runs again. */
+  taskRejectOnWorkerLost: field(flag, true, { nullSaysNothing: true }),
+  /** Record that a task has started. */
+  taskTrackStarted: field(flag, false),
+  /** How long a task may run before it is ended as failed; `null`: no limit. */
+  taskTimeLimit: field(orNull(seconds({ above: 0 })), null),
+  /** How long a task may run before its `signal` is aborted; `null`: no limit. */
+  taskSoftTimeLimit: field(orNull(seconds({ above: 0 })), null),
+  /** How often tasks of one name may start in each worker, unless they say it themselves: `'10/m'`, or a number a second. */
+  taskDefaultRateLimit: field(rate, null),
+  /** Start tasks without regard to rate limits. */
+  workerDisableRateLimits: field(flag, false),
+  /** Limits of queues in all workers together: `{ mails: { rateLimit: '100/m', concurrency: 5 } }`. */
+  queueLimits: field(orNull(queueLimits), null),
+  /** The priority of calls that set none; `null`: Celery's 0. With a name (`'normal'`), calls may give theirs by name. */
+  taskDefaultPriority: field(orNull(priority), null),
+  /** Calls that a task sends, and what follows it (except a chord's body), have its priority unless they, their route or their task say another. */
+  taskInheritParentPriority: field(flag, false),
+  /** Run calls in place instead of sending them. For tests. */
+  taskAlwaysEager: field(flag, false),
+  /** With `taskAlwaysEager`: what a task throws, `delay` throws. */
+  taskEagerPropagates: field(flag, false),
+  /** How long results are kept; `null`: for ever. */
+  resultExpires: field(orNull(seconds({ above: 0 })), 86_400),
+  /** Keep name, arguments, worker, retries and queue with the result. */
+  resultExtended: field(flag, false),
+  /**
+   * Milliseconds that a worker waits before it tries again what its result backend has refused: twice as long each time, at random. It tries
+   * until it works.
+   */
+  resultBackendBaseSleepBetweenRetriesMs: field(sleepMs, 50),
+  /** The longest such wait, in milliseconds. */
+  resultBackendMaxSleepBetweenRetriesMs: field(sleepMs, 5000),
+  /** The time zone of crontabs that name none. */
+  timezone: field(timezone, 'UTC', { nullSaysNothing: true }),
+  /** Modules that define tasks, for the command line to import. */
+  include: field(texts, Object.freeze([])),
+  /** Tasks at a time. Celery's default is the number of processors. */
+  workerConcurrency: field(integer(1, 100_000), 8, { nullSaysNothing: true }),
+  /** Where tasks run: see the guide to workers. Celery's `prefork` is `processes`. */
+  workerPool: field(pool, 'async'),
+  /** Instead of `workerConcurrency`: between `min` and `max` tasks at a time, as there is work. */
+  workerAutoscale: field(orNull(autoscale), null),
+  /** A child of the pools `threads` and `processes` is replaced after this number of tasks; `null`: never for that. */
+  workerMaxTasksPerChild: field(orNull(count), null),
+  /** A child of the pool `processes` is replaced when it takes more KiB than this after a task; `null`: never for that. */
+  workerMaxMemoryPerChild: field(orNull(count), null),
+  /**
+   * How many messages a worker holds for each of its slots. With 1 it takes what it can run at once, and leaves the rest to others. More
+   * saves round trips to a broker far away.
+   */
+  workerPrefetchMultiplier: field(integer(1, 1000), 1),
+  /** How long a worker may be silent before its tasks are given to others. */
+  workerLease: field(seconds({ from: 1 }), 15),
+  /**
+   * How long a task that computes may block a worker's event loop before the worker kills itself. Its tasks come back as after any crash,
+   * and the one that does it again and again ends as a dead letter. 0: never; the worker only warns, after 10 s.
+   */
+  workerMaxBlocked: field(seconds({ from: 0 }), 0),
+  /** A message of which this number of workers have died is put into the dead-letter store. */
+  workerMaxDeliveries: field(integer(1, 1_000_000), 5),
+  /** How long a message of an unknown task waits for a worker that knows it. */
+  workerUnknownTaskGrace: field(seconds({ from: 0 }), 60),
+  /** How long a warm shutdown waits for running tasks; `null`: until they end. */
+  workerShutdownTimeout: field(orNull(seconds({ from: 0 })), null),
+  /** How long a soft shutdown waits for running tasks before it turns cold; 0: there is no soft shutdown. */
+  workerSoftShutdownTimeout: field(seconds({ from: 0 }), 0),
+  /** Tell what happens to tasks, as the worker's `-E` does. It can be switched on while workers run. */
+  workerSendTaskEvents: field(flag, false),
+  /** Workers listen to `inspect` and `control`. */
+  workerEnableRemoteControl: field(flag, true),
+  /** Each worker serves a queue of its own, too, so that a task can be sent to it alone: see {@link workerDirect}. */
+  workerDirect: field(flag, false),
+  /**
+   * How `umbel worker` and `umbel beat` write a line of their log, in Python's form: `[%(asctime)s: %(levelname)s] %(message)s`. `null`, or
+   * Celery's own format: as they do without it.
+   */
+  workerLogFormat: field(logFormat(celeryLogFormat), null),
+  /** The same for what the code of a task logs; `%(task_id)s` and `%(task_name)s` say of which task. */
+  workerTaskLogFormat: field(logFormat(celeryTaskLogFormat), null),
+  /** `false`: no colours; `null` and `true`: on a terminal. */
+  workerLogColor: field(orNull(flag), null),
+  /** Tell of each call that it was sent. */
+  taskSendSentEvent: field(flag, false),
+  /** The exchange of remote control is `<this>.pidbox`. The same for all programs that are to hear each other. */
+  controlExchange: field(name, 'celery'),
+  /** The exchange of events. The same for all programs that are to hear each other. */
+  eventExchange: field(name, 'celeryev'),
+  /** What the queues of those that listen to events begin with. */
+  eventQueuePrefix: field(name, 'celeryev'),
+  /** The largest message, in bytes. */
+  maxMessageSize: field(integer(1024, defaultLimits.maxSize), defaultLimits.maxSize),
+  /** What is sent by itself, and when: see the guide to scheduling. */
+  beatSchedule: field(orNull(beatSchedule), null),
+  /** URL of the store of schedules (`sqlite://`, `redis://`, `postgresql://`); `null`: the broker's, else the backend's. */
+  beatStore: field(orNull(text), null),
+};

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, onTestFailed, onTestFinished, test, vi } from 'vitest';
-import { settingNamed } from '../../src/config/settings.ts';
+import { settingNamed } from '../../src/config/celery-settings.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';

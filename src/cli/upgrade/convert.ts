@@ -1,6 +1,7 @@
 // A Celery configuration as ours, in TypeScript, with what has no counterpart named. Pure.
+
+import { settingNamed } from '../../config/celery-settings.ts';
 import { resolveConfig } from '../../config/config.ts';
-import { settingNamed } from '../../config/settings.ts';
 import { camel } from '../../config/spelling.ts';
 import { ConfigError } from '../../errors.ts';
 import { redacted } from '../../lib/redact.ts';

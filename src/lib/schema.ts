@@ -1,0 +1,131 @@
+// Options that are said once: a table has a row for each. From the rows come the types of what is given and of what is read, the checks
+// with their errors, the nearest known name, the flags of the command line, and the documentation.
+import { ConfigError, UnknownOptionError } from '../errors.ts';
+import { suggest } from './suggest.ts';
+
+/** What may be given for an option. */
+export interface Check<In, Out = In> {
+  /** What the value must be, as errors and documentation say it. */
+  readonly expected: string;
+  /** The value as it is used within; `undefined`: it is not what is expected. May throw an error of its own, in which `what` names the option. */
+  readonly accept: (value: unknown, what: string) => Out | undefined;
+  /** Never set: it carries the type of what may be given (as a function's, so that an editor shows that type by its name). */
+  readonly given?: () => In;
+}
+
+/** What a row may say besides. */
+interface Notes {
+  /** Celery's name, where it is not ours in Python's spelling. */
+  readonly celery?: string;
+  /** Celery's default is None: null says nothing. */
+  readonly nullSaysNothing?: boolean;
+  /** Variables of the environment that say it, the first first. */
+  readonly variables?: readonly string[];
+  /** The command line's: its flags, and its line in the help. */
+  readonly flag?: readonly [flags: string, help: string];
+}
+
+/** An option with a default. */
+export interface Field<In, Out = In> extends Check<In, Out> {
+  readonly standard: Out | SameAs<Out>;
+  readonly notes: Notes;
+}
+
+/** A default that another option, or a setting, says. */
+export class SameAs<Out> {
+  readonly name: string;
+  /** Never set: it carries the type. */
+  declare readonly value?: Out;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** A row. JSDoc above it is the option's documentation, in an editor as in the reference. */
+export function field<In, Out>(
+  check: Check<In, Out>,
+  standard: NoInfer<Out> | SameAs<NoInfer<Out>>,
+  notes: Notes = {},
+): Field<In, Out> {
+  return { ...check, standard, notes };
+}
+
+export type Table = Readonly<Record<string, Check<unknown>>>;
+
+type GivenFor<Row> = Row extends Check<infer In, unknown> ? In : never;
+
+/** The values that may be given, by name. */
+export type Given<T> = { readonly [Name in keyof T]: GivenFor<T[Name]> };
+
+/** The same, where each may be left out. */
+export type Options<T> = { readonly [Name in keyof T]?: GivenFor<T[Name]> };
+
+/** The values as they are read. */
+export type Read<T> = { readonly [Name in keyof T]: T[Name] extends Check<unknown, infer Out> ? Out : never };
+
+/** @throws ConfigError naming `what` and what it must be */
+export function readValue<Out>(check: Check<unknown, Out>, value: unknown, what: string): Out {
+  const read = check.accept(value, what);
+  if (read === undefined) throw new ConfigError(`${what} must be ${check.expected}, not ${shown(value)}`);
+  return read;
+}
+
+/** @throws UnknownOptionError naming the nearest known one */
+function checkNames(table: object, given: object, where: string): void {
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(table, name))
+      throw new UnknownOptionError(name, where, suggest(name, Object.keys(table)));
+}
+
+/** Checks what is given, and nothing else: for options whose defaults are another's. @throws UnknownOptionError, ConfigError */
+export function checkOptions(table: Table, given: object, where: string): void {
+  for (const [name, value] of Object.entries(given)) {
+    const check = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (check === undefined) throw new UnknownOptionError(name, where, suggest(name, Object.keys(table)));
+    if (value !== undefined) readValue(check, value, `'${name}' in ${where}`);
+  }
+}
+
+/**
+ * Reads a table's options. `outer` has what {@link SameAs} names.
+ * @throws UnknownOptionError, ConfigError
+ */
+export function readOptions<T extends Readonly<Record<string, Field<unknown>>>>(
+  table: T,
+  given: object,
+  where: string,
+  outer: object = {},
+): Read<T> {
+  checkNames(table, given, where);
+  const values = new Map<string, unknown>(Object.entries(given));
+  return readFields(table, (name) => ({ value: values.get(name), what: `'${name}' in ${where}` }), outer);
+}
+
+/** The same for values that are found by `find`. Without `outer` a default is that of a row above. @throws ConfigError */
+export function readFields<T extends Readonly<Record<string, Field<unknown>>>>(
+  table: T,
+  find: (name: string) => { readonly value: unknown; readonly what: string },
+  outer?: object,
+): Read<T> {
+  const read: Record<string, unknown> = {};
+  const defaults = new Map<string, unknown>(Object.entries(outer ?? {}));
+  for (const [name, row] of Object.entries<Field<unknown>>(table)) {
+    const { value, what } = find(name);
+    const { standard } = row;
+    if (value !== undefined) read[name] = readValue(row, value, what);
+    else if (standard instanceof SameAs)
+      read[name] = outer ? defaults.get(standard.name) : read[standard.name];
+    else read[name] = standard;
+  }
+  return read as Read<T>; // each by its row
+}
+
+/** URLs can hold passwords: text is not shown. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value.trim() === '' ? 'empty text' : 'this text';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function') return 'a function';
+  return String(value);
+}
