@@ -1,8 +1,8 @@
-// The screen of `umbel events`: what is drawn, and what its keys do.
+// The screen of `umbel events` and `umbel top`: what is drawn, and what its keys do.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { Monitor } from '../../src/cli/events/monitor.ts';
+import { EventsTab } from '../../src/cli/monitor/events-tab.ts';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
 import type { Answers } from '../../src/control/mailbox.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
@@ -20,7 +20,7 @@ function event(type: string, second: number, fields: object = {}) {
 interface Calls {
   readonly calls: string[];
   size: { width: number; height: number };
-  monitor: Monitor;
+  monitor: EventsTab;
   state: ClusterState;
   screen(): string[];
   press(...keys: string[]): void;
@@ -30,7 +30,7 @@ function setUp(answers: Answers = { replies: new Map([['celery@eu1', { ok: 'done
   const calls: string[] = [];
   const state = new ClusterState();
   const size = { width: 80, height: 24 };
-  const monitor = new Monitor({
+  const monitor = new EventsTab({
     title: 'umbel events',
     state,
     control: {
@@ -224,6 +224,8 @@ needs(test, noPty)(
     await umbel(folder, ['-A', './app.js', 'call', 'shop.add', '-a', '[2, 3]', '--wait', '60']);
     await saw('shop.add');
     await saw('SUCCESS');
+    child.stdin.write('\t');
+    await saw('LAST MINUTE');
     child.stdin.write('q');
     await saw('\x1b[?1049l');
   },

@@ -1,8 +1,11 @@
+import { emitKeypressEvents, type Key } from 'node:readline';
+import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { keysOf } from '../../src/cli/terminal/keys.ts';
+import { keyOf } from '../../src/cli/terminal/screen.ts';
 import { fitLine, fitRight, fitted, paint, plain, widthOf, wrap } from '../../src/cli/terminal/text.ts';
+import { deferred } from '../../src/lib/deferred.ts';
 import { scaled, seed } from '../run/scale.ts';
 
 fc.configureGlobal({ seed, numRuns: scaled(100, 2000) });
@@ -68,10 +71,30 @@ function signsOf(line: string): number {
   return [...new Intl.Segmenter().segment(line)].length;
 }
 
-test('keys are told apart, also when several were typed at once', () => {
-  expect(keysOf('jK')).toEqual(['j', 'K']);
-  expect(keysOf('\x1b[A\x1b[Bq')).toEqual(['up', 'down', 'q']);
-  expect(keysOf('\x1bOA\x1b[5~\x1b[6~\x1b[H\x1b[F')).toEqual(['up', 'pageup', 'pagedown', 'home', 'end']);
-  expect(keysOf('\x03\x1a\r\x7f\x1b')).toEqual(['ctrl-c', 'ctrl-z', 'enter', 'backspace', 'escape']);
-  expect(keysOf('\x1b[1;5C')).toEqual([]); // a key that we do not know does nothing
+/** The keys of what was typed; `count`: as many are waited for, since a lone escape is known after a moment only. */
+async function keysOf(typed: string, count: number): Promise<string[]> {
+  const input = new PassThrough();
+  const keys: string[] = [];
+  const came = deferred<void>();
+  emitKeypressEvents(input);
+  input.on('keypress', (text: string | undefined, keypress: Key) => {
+    const key = keyOf(text, keypress);
+    if (key !== null) keys.push(key);
+    if (keys.length === count) came.resolve();
+  });
+  input.end(typed);
+  await came.promise;
+  return keys;
+}
+
+test('keys are told apart, also when several were typed at once', async () => {
+  expect(await keysOf('jK/ 1日', 6)).toEqual(['j', 'K', '/', ' ', '1', '日']);
+  expect(await keysOf('\x1b[A\x1b[Bq', 3)).toEqual(['up', 'down', 'q']);
+  expect(await keysOf('\x1bOA\x1b[5~\x1b[6~\x1b[H\x1b[F', 5)).toEqual([
+    ...['up', 'pageup', 'pagedown', 'home', 'end'],
+  ]);
+  expect(await keysOf('\x03\x1a\r\x7f\t\x1b', 6)).toEqual([
+    ...['ctrl-c', 'ctrl-z', 'enter', 'backspace', 'tab', 'escape'],
+  ]);
+  expect(await keysOf('\x1b[1;5C\x1bxq', 1)).toEqual(['q']); // keys that we do not know do nothing
 });

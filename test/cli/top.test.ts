@@ -1,10 +1,10 @@
 // `umbel top`: what is counted, what is drawn, and the command.
 import { expect, test } from 'vitest';
+import { timeOfId, waitingSince } from '../../src/cli/monitor/oldest.ts';
+import { Rates } from '../../src/cli/monitor/rates.ts';
+import type { Sample } from '../../src/cli/monitor/sample.ts';
+import { drawTop, shortCount, shortTime } from '../../src/cli/monitor/top-view.ts';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
-import { timeOfId, waitingSince } from '../../src/cli/top/oldest.ts';
-import { Rates } from '../../src/cli/top/rates.ts';
-import type { Sample } from '../../src/cli/top/sample.ts';
-import { drawTop, shortCount, shortTime } from '../../src/cli/top/view.ts';
 import { uuid7 } from '../../src/lib/uuid.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';

@@ -39,7 +39,7 @@ Examples:
   umbel -A ./app.ts events --camera ./snapshots.ts --frequency 10
 
 On a terminal: a screen. Keys: j k and arrows move, i info, a arguments, t traceback, r result, c revoke,
-l rate limit, space holds the list, q ends. With --json: a line of JSON for each event.`,
+l rate limit, space holds the list, Tab shows umbel top, q ends. With --json: a line of JSON for each event.`,
     )
     .action((_: unknown, self: Command) => watch(optionsOf<EventsOptions>(self)));
 }
@@ -64,7 +64,11 @@ async function watch(options: EventsOptions): Promise<void> {
     }
     const screen = !options.dump && !options.json && limit === undefined;
     if (screen && process.stdin.isTTY && process.stdout.isTTY)
-      return (await import('../events/live.ts')).liveMonitor(session, rules);
+      return (await import('../monitor/run.ts')).runMonitor(session, {
+        ...rules,
+        as: 'events',
+        everyMs: 2000,
+      });
     return (await import('../events/dump.ts')).dumpEvents(session, rules);
   });
 }

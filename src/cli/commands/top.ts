@@ -10,7 +10,7 @@ interface TopOptions extends CommonOptions {
   readonly enable?: boolean;
 }
 
-/** `umbel top`: queues, workers and rates on one screen. */
+/** `umbel top`: queues, workers and rates on one screen, and `umbel events` in its other tab. */
 export function topCommand(): Command {
   return new Command('top')
     .description('Show queues, workers, rates and failures on one screen.')
@@ -34,7 +34,8 @@ async function top({ once = false, interval = 2, enable = true, ...options }: To
   const everyMs = toMs(interval, '--interval');
   if (everyMs < 100) throw new UsageError('--interval must be at least 100ms');
   await withApp(options, async (session) => {
-    const { runTop } = await import('../top/run.ts');
-    await runTop(session, { once, everyMs, enable });
+    const { runMonitor } = await import('../monitor/run.ts');
+    const isScreen = !session.output.json && process.stdout.isTTY;
+    await runMonitor(session, { as: once ? 'once' : isScreen ? 'top' : 'text', everyMs, enable });
   });
 }

@@ -1,8 +1,11 @@
 // The whole terminal as a screen to draw on, and back to what it was: at the end, on a crash, and while it is stopped.
+import { emitKeypressEvents, type Key as Keypress } from 'node:readline';
 import { unlessGone } from '../../lib/terminal-gone.ts';
 import { UsageError } from '../usage.ts';
-import { type Key, keysOf } from './keys.ts';
 import { type Line, paint } from './text.ts';
+
+/** A letter as it is, or the name of a key: `up`, `pagedown`, `home`, `tab`, `enter`, `escape`, `backspace`, `ctrl-c` … */
+export type Key = string;
 
 interface ScreenOptions {
   readonly colors: boolean;
@@ -31,7 +34,8 @@ export class Screen implements Disposable {
     process.on('uncaughtExceptionMonitor', this.#restore);
     process.on('SIGCONT', this.#continue);
     this.#output.on('resize', this.#resized);
-    this.#input.on('data', this.#typed);
+    emitKeypressEvents(this.#input);
+    this.#input.on('keypress', this.#typed);
     this.#input.on('error', unlessGone); // for good: it may be told of later
     this.#begin();
   }
@@ -72,7 +76,7 @@ export class Screen implements Disposable {
     process.off('uncaughtExceptionMonitor', this.#restore);
     process.off('SIGCONT', this.#continue);
     this.#output.off('resize', this.#resized);
-    this.#input.off('data', this.#typed);
+    this.#input.off('keypress', this.#typed);
     this.#input.pause();
   }
 
@@ -80,7 +84,6 @@ export class Screen implements Disposable {
     this.#open = true;
     this.#drawn = [];
     this.#input.setRawMode(true);
-    this.#input.setEncoding('utf8');
     this.#input.resume();
     this.#output.write(`${enter}\x1b[2J`);
   }
@@ -106,7 +109,20 @@ export class Screen implements Disposable {
     this.#options.onResize();
   };
 
-  readonly #typed = (text: string): void => {
-    for (const key of keysOf(text)) this.#options.onKey(key);
+  readonly #typed = (text: string | undefined, keypress: Keypress): void => {
+    const key = keyOf(text, keypress);
+    if (key !== null) this.#options.onKey(key);
   };
+}
+
+/** Null: nothing that a screen knows. */
+export function keyOf(
+  text: string | undefined,
+  { name, ctrl = false, meta = false, sequence }: Keypress,
+): Key | null {
+  if (name === 'escape') return name;
+  if (meta || sequence?.includes(';')) return null; // with Alt, or an arrow with Ctrl
+  if (ctrl) return name === undefined ? null : `ctrl-${name}`;
+  if (name === 'return') return 'enter';
+  return text !== undefined && text >= ' ' && text !== '\x7f' ? text : (name ?? null);
 }

@@ -1,13 +1,13 @@
-// What the keys of `umbel events` do: Celery's. Knows the cluster and what is on the screen; draws by monitor-view.ts.
+// The tab of events: what its keys do, which are Celery's. Knows the cluster and what is on the screen; draws by events-view.ts.
 import type { Control } from '../../control/control.ts';
 import type { Answers } from '../../control/mailbox.ts';
 import type { ClusterState, TaskState } from '../../events/cluster-state.ts';
 import { shown } from '../output.ts';
-import type { Key } from '../terminal/keys.ts';
+import type { Key } from '../terminal/screen.ts';
 import { type Line, wrap } from '../terminal/text.ts';
-import { drawMonitor, fieldsOf, type Popup, pageRows, rowsOf } from './monitor-view.ts';
+import { drawEvents, fieldsOf, type Popup, pageRows, rowsOf } from './events-view.ts';
 
-interface MonitorRules {
+interface EventsTabRules {
   readonly title: string;
   readonly state: ClusterState;
   readonly control: Pick<Control, 'revoke' | 'rateLimit'>;
@@ -29,22 +29,22 @@ interface Prompt {
 /** Tasks that one can scroll through. */
 const maxTasks = 1000;
 
-export class Monitor {
-  readonly #rules: MonitorRules;
+export class EventsTab {
+  readonly #rules: EventsTabRules;
   #selected: string | null = null;
   #popup: Popup | null = null;
   #prompt: Prompt | null = null;
   /** What was to be seen when it was paused. */
   #frozen: readonly TaskState[] | null = null;
 
-  constructor(rules: MonitorRules) {
+  constructor(rules: EventsTabRules) {
     this.#rules = rules;
   }
 
   draw(now: number = Date.now()): readonly Line[] {
     const { state, title } = this.#rules;
     const { width, height } = this.#rules.size();
-    return drawMonitor({
+    return drawEvents({
       width,
       height,
       title,

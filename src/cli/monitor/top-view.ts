@@ -1,4 +1,4 @@
-// The screen of `umbel top`: pure.
+// The tab of queues, workers and rates, which is also what `umbel top` prints: pure.
 import { fitLine, fitRight, fitted, type Line, type Tone } from '../terminal/text.ts';
 import type { Sample } from './sample.ts';
 

@@ -1,4 +1,4 @@
-// The screen of `umbel events`, drawn from what is known: pure.
+// The tab of events, drawn from what is known: pure.
 import type { TaskState, WorkerState } from '../../events/cluster-state.ts';
 import { fitLine, fitted, type Line, type Span, type Tone, wrap } from '../terminal/text.ts';
 
@@ -10,7 +10,7 @@ export interface Popup {
   readonly from: number;
 }
 
-interface MonitorView {
+interface EventsView {
   readonly width: number;
   readonly height: number;
   /** `umbel events 0.1.0 · redis://…`. */
@@ -36,7 +36,7 @@ export function rowsOf(height: number): number {
 }
 
 /** Exactly `height` lines of exactly `width` cells. */
-export function drawMonitor(view: MonitorView): readonly Line[] {
+export function drawEvents(view: EventsView): readonly Line[] {
   const lines = view.popup === null ? list(view) : page(view, view.popup);
   return lines.slice(0, view.height).map((line) => fitLine(line, view.width));
 }
@@ -50,7 +50,7 @@ const toneOf: Readonly<Record<string, Tone>> = {
   STARTED: 'yellow',
 };
 
-function list(view: MonitorView): readonly Line[] {
+function list(view: EventsView): readonly Line[] {
   const { width, height, tasks, workers, selected, paused } = view;
   const rows = rowsOf(height);
   const at = tasks.findIndex(({ uuid }) => uuid === selected);
@@ -96,8 +96,9 @@ function list(view: MonitorView): readonly Line[] {
 }
 
 function keysHelp(width: number): Span {
-  const long = 'j:down k:up i:info a:args t:traceback r:result c:revoke l:rate limit space:pause q:quit';
-  const short = 'j k i:info a:args t:trace r:result c:revoke l:limit space q:quit';
+  const long =
+    'j:down k:up i:info a:args t:traceback r:result c:revoke l:rate limit space:pause tab:top q:quit';
+  const short = 'j k i:info a:args t:trace r:result c:revoke l:limit space tab:top q:quit';
   return { text: width >= long.length + 6 ? long : short, tones: ['dim'] };
 }
 
@@ -197,7 +198,7 @@ function timeText(seconds: number): string {
   return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString().replace('T', ' ').slice(0, 23);
 }
 
-function page({ width, height }: MonitorView, { title, text, from }: Popup): readonly Line[] {
+function page({ width, height }: EventsView, { title, text, from }: Popup): readonly Line[] {
   const body = wrap(text, Math.max(10, width - 6));
   const room = pageRows(height);
   const first = Math.min(from, Math.max(0, body.length - room));
