@@ -1,6 +1,7 @@
 // The one gate besides the tests: types, style, and the package as it would be published. `npm run check`
 import { execFileSync } from 'node:child_process';
 import {
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -38,20 +39,56 @@ const checks = [
     () => withTarball((tarball) => node('@arethetypeswrong/cli', 'attw', tarball, '--profile', 'esm-only')),
   ],
   ["package's types (tsc without skipLibCheck)", () => withTarball(compileConsumer)],
+  ['an application bundled by esbuild, in pools of threads and processes', () => withTarball(runBundle)],
 ];
 
-/** A program that imports every entry point, as a project has it that lets the compiler check what it depends on. */
-function compileConsumer(tarball) {
-  const { name, exports, dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { name, exports, dependencies, optionalDependencies } = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+);
+
+/** A project that has installed the package. */
+function withConsumer(tarball, beside, use) {
   return withFolder('umbel-consumer-', (folder) => {
     const modules = join(folder, 'node_modules');
     mkdirSync(join(modules, name), { recursive: true });
     execFileSync('tar', ['-xzf', tarball, '-C', join(modules, name), '--strip-components=1']);
-    // What npm would install beside it, and nothing else: types that it needs and does not bring must be missed.
-    for (const each of [...Object.keys(dependencies), '@types/node']) {
+    // What npm would install beside it, and nothing else: what it needs and does not bring must be missed.
+    for (const each of [...Object.keys(dependencies), ...beside]) {
       mkdirSync(dirname(join(modules, each)), { recursive: true });
       symlinkSync(join(root, 'node_modules', each), join(modules, each), 'dir');
     }
+    return use(folder);
+  });
+}
+
+/** Its own code in one file, and the package beside it, as servers are deployed: each pool must run its tasks. */
+function runBundle(tarball) {
+  return withConsumer(tarball, Object.keys(optionalDependencies), async (folder) => {
+    for (const file of ['app.ts', 'tasks.ts', 'main.ts'])
+      copyFileSync(join(root, 'scripts', 'bundled-app', file), join(folder, file));
+    const { build } = await import('esbuild');
+    await build({
+      entryPoints: ['app.ts', 'main.ts'],
+      absWorkingDir: folder,
+      outdir: 'out',
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      splitting: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+    });
+    for (const pool of ['async', 'threads', 'processes']) {
+      const failed = await run([process.execPath, join(folder, 'out', 'main.mjs'), pool], { cwd: folder });
+      if (failed !== 0) return failed;
+    }
+    return 0;
+  });
+}
+
+/** A program that imports every entry point, as a project has it that lets the compiler check what it depends on. */
+function compileConsumer(tarball) {
+  return withConsumer(tarball, ['@types/node'], (folder) => {
     const entries = Object.keys(exports).filter((path) => !path.endsWith('.json'));
     const imports = entries.map((path, at) => `export * as e${at} from '${path.replace('.', name)}';\n`);
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
