@@ -11,7 +11,7 @@ import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
 
 /** A stored dead letter with what it says. */
 export function opened(letter: Stored): DeadLetter {
-  const { id, queue, reason, detail, diedAt, strikes, raw } = letter;
+  const { id, queue, reason, detail, diedAt, crashes, raw } = letter;
   let call: DeadCall | null | undefined;
   return {
     id,
@@ -19,7 +19,7 @@ export function opened(letter: Stored): DeadLetter {
     reason,
     detail,
     diedAt,
-    strikes,
+    crashes,
     raw,
     get call() {
       if (call === undefined) call = callOf(raw);

@@ -32,7 +32,7 @@ export function asText(letter: DeadLetter, output: Output): string {
     ['reason', letter.reason],
     ['detail', letter.detail],
     ['died', letter.diedAt.toISOString()],
-    ['strikes', `${letter.strikes} (workers that died holding it)`],
+    ['crashes', `${letter.crashes} (workers that died holding it)`],
     ['task', message?.task],
     ['task id', message?.id],
     ['args', message?.argsrepr],

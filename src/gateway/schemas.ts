@@ -76,14 +76,14 @@ export const components: Readonly<Record<ComponentName, JsonSchema>> = {
   DeadLetter: {
     type: 'object',
     description: 'A message that could not be run.',
-    required: ['id', 'queue', 'reason', 'detail', 'diedAt', 'strikes', 'call', 'size', 'links'],
+    required: ['id', 'queue', 'reason', 'detail', 'diedAt', 'crashes', 'call', 'size', 'links'],
     properties: {
       id: { type: 'integer', description: 'A later one has a higher number.' },
       queue: text,
       reason: { enum: reasons },
       detail: { ...text, description: 'For people.' },
       diedAt: { ...text, format: 'date-time' },
-      strikes: { type: 'integer', description: 'How many workers died holding it.' },
+      crashes: { type: 'integer', description: 'How many workers died holding it.' },
       call: {
         type: ['object', 'null'],
         description: 'The call; null where the bytes are none.',

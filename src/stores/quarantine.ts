@@ -11,10 +11,10 @@ export const quarantinePatienceMs = 10_000;
 
 /**
  * Whether a message may be what killed its owners. A consumer holds a suspect alone: the killer and those who only stood beside it
- * are parted, only the killer gathers more strikes, and no other killer's death is charged to an innocent suspect.
+ * are parted, only the killer gathers more crashes, and no other killer's death is charged to an innocent suspect.
  */
-export function isSuspect(strikes: number): boolean {
-  return strikes >= suspectAfter;
+export function isSuspect(crashes: number): boolean {
+  return crashes >= suspectAfter;
 }
 
 /** What a claim may take now. */
@@ -65,19 +65,19 @@ export class Quarantine {
   }
 
   /** A message is held from now on. */
-  took(strikes: number): void {
+  took(crashes: number): void {
     this.#held++;
-    if (!isSuspect(strikes)) return;
+    if (!isSuspect(crashes)) return;
     this.#suspects++;
     this.#takenAt = this.#clock.monotonic();
     this.#waitingSince = null;
   }
 
   /** One is not held any more. True: what may be taken is another matter now, look again. */
-  letGo(strikes: number): boolean {
+  letGo(crashes: number): boolean {
     this.#held--;
-    if (isSuspect(strikes)) this.#suspects--;
-    return isSuspect(strikes) || (this.#held === 0 && this.#waitingSince !== null);
+    if (isSuspect(crashes)) this.#suspects--;
+    return isSuspect(crashes) || (this.#held === 0 && this.#waitingSince !== null);
   }
 
   /** Nothing is held any more. */

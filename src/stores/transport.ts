@@ -98,14 +98,14 @@ export type Settlement =
   | { readonly kind: 'ack'; readonly write?: StoreWrite; readonly publish?: readonly Publication[] }
   /**
    * Back to the queue: at once to its front (`until: null`), or not before `until`. `parked` counts it as put aside
-   * (see `Delivery.parks`), `struck` as one that its process died of (see `Delivery.strikes`); else the worker that gives it
+   * (see `Delivery.parks`), `crashed` as one that its process died of (see `Delivery.crashes`); else the worker that gives it
    * back is not held to have died of it.
    */
   | {
       readonly kind: 'release';
       readonly until: Date | null;
       readonly parked?: boolean;
-      readonly struck?: boolean;
+      readonly crashed?: boolean;
     }
   /** To the dead-letter store, with its original bytes. */
   | {
@@ -129,7 +129,7 @@ export interface Delivery {
    */
   readonly replayed?: boolean;
   /** How many workers, or processes of their pools, have died (or lost their lease) holding it. */
-  readonly strikes: number;
+  readonly crashes: number;
   /** How often it was put aside by `release` with `parked`. */
   readonly parks: number;
   /** It was told to all, and is kept nowhere: there is nothing to acknowledge. */
@@ -216,7 +216,7 @@ export interface DeadLetter {
   readonly detail: string;
   readonly diedAt: Date;
   /** How many workers, or processes of their pools, died holding it. */
-  readonly strikes: number;
+  readonly crashes: number;
   /** Byte for byte as it came. */
   readonly raw: Uint8Array;
 }

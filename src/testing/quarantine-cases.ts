@@ -44,7 +44,7 @@ export const quarantineCases: readonly Case[] = [
     const suspects = [first, second, third];
     assert.deepEqual(suspects.map(idOf).sort(), ['a', 'b', 'c']);
     assert.deepEqual(
-      suspects.map(({ strikes }) => strikes),
+      suspects.map(({ crashes }) => crashes),
       [2, 2, 2],
     );
     await third.settle({ kind: 'ack' });
@@ -57,7 +57,7 @@ export const quarantineCases: readonly Case[] = [
     await suspect(harness, ['innocent']);
     for (let deaths = 0; deaths < 2; deaths++) {
       const [innocent, ...beside] = await claimSoon(careful);
-      assert.deepEqual([idOf(innocent), innocent.strikes, beside], ['innocent', 2, []]);
+      assert.deepEqual([idOf(innocent), innocent.crashes, beside], ['innocent', 2, []]);
       await transport.publish([publication(`killer-${deaths}`)]);
       const killer = await claimOne(doomed);
       assert.match(idOf(killer), /^killer/);
@@ -69,7 +69,7 @@ export const quarantineCases: readonly Case[] = [
     // Killers that were claimed both times are suspected now, too.
     for (let n = 0; n < 3; n++) {
       const [delivery, ...beside] = await claimSoon(careful);
-      if (idOf(delivery) === 'innocent') return assert.deepEqual([delivery.strikes, beside], [2, []]);
+      if (idOf(delivery) === 'innocent') return assert.deepEqual([delivery.crashes, beside], [2, []]);
       await delivery.settle({ kind: 'ack' });
     }
     throw new Error('the innocent message did not come');
@@ -107,7 +107,7 @@ export const quarantineCases: readonly Case[] = [
     assert.equal(idOf(await claimOne(busy)), 'long');
     await suspect(harness, ['suspect']);
     const [beside] = await claimSoon(busy);
-    assert.deepEqual([idOf(beside), beside.strikes], ['suspect', 2]);
+    assert.deepEqual([idOf(beside), beside.crashes], ['suspect', 2]);
     await transport.publish([publication('next')]);
     assert.equal(idOf(await claimOne(busy)), 'next');
   }),
@@ -126,8 +126,8 @@ async function suspect(harness: Harness, ids: readonly string[]): Promise<void> 
   const transport = await harness.open();
   const doomed = await join(transport);
   await transport.publish(ids.map((id) => publication(id)));
-  for (const strikes of [0, 1]) {
-    for (const delivery of await claim(doomed, ids.length)) assert.equal(delivery.strikes, strikes);
+  for (const crashes of [0, 1]) {
+    for (const delivery of await claim(doomed, ids.length)) assert.equal(delivery.crashes, crashes);
     await harness.kill(doomed);
   }
   await doomed.close();

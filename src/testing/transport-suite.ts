@@ -265,29 +265,29 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'a released message comes again first, without a strike, and knows that it was delivered',
+    'a released message comes again first, without counting a crash, and knows that it was delivered',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish(['a', 'b'].map((id) => publication(id)));
       const consumer = await join(transport);
       const first = await claimOne(consumer);
-      assert.deepEqual([first.redelivered, first.strikes, first.parks], [false, 0, 0]);
+      assert.deepEqual([first.redelivered, first.crashes, first.parks], [false, 0, 0]);
       await first.settle({ kind: 'release', until: null });
       const again = await claimOne(consumer);
-      assert.deepEqual([idOf(again), again.redelivered, again.strikes, again.parks], ['a', true, 0, 0]);
+      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.parks], ['a', true, 0, 0]);
     },
     'keepsPlace',
   ),
 
   check(
-    'a released message comes again, without a strike, and knows that it was delivered',
+    'a released message comes again, without counting a crash, and knows that it was delivered',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish([publication('a')]);
       const consumer = await join(transport);
       await (await claimOne(consumer)).settle({ kind: 'release', until: null });
       const again = await claimOne(consumer);
-      assert.deepEqual([idOf(again), again.redelivered, again.strikes, again.parks], ['a', true, 0, 0]);
+      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.parks], ['a', true, 0, 0]);
     },
   ),
 
@@ -313,7 +313,7 @@ export const transportConformance: readonly Case[] = [
       await (await claimOne(consumer)).settle({ kind: 'release', until });
       const again = await claimOne(consumer);
       assert.ok(Date.now() >= until.getTime());
-      assert.deepEqual([again.redelivered, again.strikes, again.parks], [true, 0, 0]);
+      assert.deepEqual([again.redelivered, again.crashes, again.parks], [true, 0, 0]);
       await again.settle({ kind: 'release', until, parked: true });
       assert.equal((await claimOne(consumer)).parks, 1);
     },
@@ -329,29 +329,23 @@ export const transportConformance: readonly Case[] = [
     await (await claimOne(consumer)).settle({ kind: 'release', until, parked: true });
     const again = await claimOne(consumer);
     assert.ok(Date.now() >= until.getTime());
-    assert.deepEqual([idOf(again), again.parks, again.strikes], ['short', 1, 0]);
+    assert.deepEqual([idOf(again), again.parks, again.crashes], ['short', 1, 0]);
   }),
 
-  check(
-    'a message that is given back because its process died of it has one strike more',
-    async (harness) => {
-      const transport = await harness.open();
-      await transport.publish([publication('a')]);
-      const consumer = await join(transport);
-      for (const strikes of [0, 1, 2]) {
-        const delivery = await claimOne(consumer);
-        assert.deepEqual(
-          [idOf(delivery), delivery.strikes, delivery.redelivered],
-          ['a', strikes, strikes > 0],
-        );
-        await delivery.settle({ kind: 'release', until: null, struck: true });
-      }
-      const last = await claimOne(consumer);
-      await last.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'it kills' });
-      const [letter = fail()] = await transport.deadLetters.list();
-      assert.equal(letter.strikes, 3);
-    },
-  ),
+  check('a message that is given back because its process died of it has one crash more', async (harness) => {
+    const transport = await harness.open();
+    await transport.publish([publication('a')]);
+    const consumer = await join(transport);
+    for (const crashes of [0, 1, 2]) {
+      const delivery = await claimOne(consumer);
+      assert.deepEqual([idOf(delivery), delivery.crashes, delivery.redelivered], ['a', crashes, crashes > 0]);
+      await delivery.settle({ kind: 'release', until: null, crashed: true });
+    }
+    const last = await claimOne(consumer);
+    await last.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'it kills' });
+    const [letter = fail()] = await transport.deadLetters.list();
+    assert.equal(letter.crashes, 3);
+  }),
 
   check('a message is never delivered before its eta', async (harness) => {
     const transport = await harness.open();
@@ -444,7 +438,7 @@ export const transportConformance: readonly Case[] = [
     'priority',
   ),
 
-  check("a dead worker's messages go to others, with a strike each", async (harness) => {
+  check("a dead worker's messages go to others, with one more crash counted for each", async (harness) => {
     const [first, second] = [await harness.open(), await harness.open()];
     await first.publish(['a', 'b'].map((id) => publication(id)));
     const doomed = await join(first);
@@ -455,7 +449,7 @@ export const transportConformance: readonly Case[] = [
     const inherited = await inheriting;
     assert.deepEqual(inherited.map(idOf).sort(), ['a', 'b']);
     assert.deepEqual(
-      inherited.map(({ strikes, redelivered }) => [strikes, redelivered]),
+      inherited.map(({ crashes, redelivered }) => [crashes, redelivered]),
       [
         [1, true],
         [1, true],
@@ -469,24 +463,24 @@ export const transportConformance: readonly Case[] = [
     const begun = Date.now();
     const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 6000 });
     let claiming = claimOne(consumer);
-    for (const strikes of [0, 1, 2]) {
+    for (const crashes of [0, 1, 2]) {
       const delivery = await claiming;
-      assert.equal(delivery.strikes, strikes);
+      assert.equal(delivery.crashes, crashes);
       const told = new Promise<void>((done) =>
         delivery.lost.addEventListener('abort', () => done(), { once: true }),
       );
       await harness.kill(consumer);
       // It hears of that by itself, and when it asks for more.
-      if (strikes > 0) claiming = claimOne(consumer);
+      if (crashes > 0) claiming = claimOne(consumer);
       await within(told, 'the loss of the lease');
-      if (strikes === 0) claiming = claimOne(consumer);
+      if (crashes === 0) claiming = claimOne(consumer);
       assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
       assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');
     }
     const delivery = await claiming;
     assert.equal(await delivery.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'x' }), 'settled');
     const [letter = fail()] = await transport.deadLetters.list();
-    assert.equal(letter.strikes, 3);
+    assert.equal(letter.crashes, 3);
     // By the clock of the store, which may not be ours.
     assert.ok(letter.diedAt.getTime() >= begun - 60_000);
     assert.ok(Date.now() >= letter.diedAt.getTime() - 60_000);
@@ -735,7 +729,7 @@ export const transportConformance: readonly Case[] = [
       assert.equal(await deadLetters.replay(a.id), true);
       assert.equal(await deadLetters.replay(a.id), false);
       const replayed = await claimOne(consumer);
-      assert.deepEqual([idOf(replayed), replayed.strikes, replayed.parks], ['a', 0, 0]);
+      assert.deepEqual([idOf(replayed), replayed.crashes, replayed.parks], ['a', 0, 0]);
       assert.equal(await deadLetters.discard(b.id), true);
       assert.equal(await deadLetters.discard(b.id), false);
       assert.equal(await deadLetters.count(), 1);
@@ -758,22 +752,25 @@ export const transportConformance: readonly Case[] = [
     },
   ),
 
-  check('a consumer that closes gives back what it holds at once, without a strike', async (harness) => {
-    const transport = await harness.open();
-    await transport.publish(['a', 'b'].map((id) => publication(id)));
-    const leaving = await join(transport);
-    const [held = fail()] = await claim(leaving, 2);
-    await leaving.close();
-    await leaving.close();
-    assert.equal(await held.settle({ kind: 'ack' }), 'fenced');
-    assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(patienceMs)), []);
-    const again = await claim(await join(transport), 2);
-    assert.deepEqual(
-      again.map(({ strikes }) => strikes),
-      [0, 0],
-    );
-    assert.deepEqual(again.map(idOf), ['a', 'b']);
-  }),
+  check(
+    'a consumer that closes gives back what it holds at once, without counting a crash',
+    async (harness) => {
+      const transport = await harness.open();
+      await transport.publish(['a', 'b'].map((id) => publication(id)));
+      const leaving = await join(transport);
+      const [held = fail()] = await claim(leaving, 2);
+      await leaving.close();
+      await leaving.close();
+      assert.equal(await held.settle({ kind: 'ack' }), 'fenced');
+      assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(patienceMs)), []);
+      const again = await claim(await join(transport), 2);
+      assert.deepEqual(
+        again.map(({ crashes }) => crashes),
+        [0, 0],
+      );
+      assert.deepEqual(again.map(idOf), ['a', 'b']);
+    },
+  ),
 
   check('a closing consumer that waits stops waiting', async (harness) => {
     const transport = await harness.open();
@@ -795,7 +792,7 @@ export const transportConformance: readonly Case[] = [
       await assert.rejects(join(closing), { code: 'UMBEL_BROKER_UNAVAILABLE' });
       assert.deepEqual(await other.size('celery'), { ready: 1, scheduled: 0, claimed: 0 });
       const again = await claimOne(await join(other));
-      assert.deepEqual([idOf(again), again.strikes], ['a', 0]);
+      assert.deepEqual([idOf(again), again.crashes], ['a', 0]);
     },
   ),
 

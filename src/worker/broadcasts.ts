@@ -144,7 +144,7 @@ export class Broadcasts implements Service {
       message,
       isBroadcast: true,
       redelivered: false,
-      strikes: 0,
+      crashes: 0,
       parks,
       lost: never,
       settle: async (settlement: Settlement) => {

@@ -54,7 +54,7 @@ export function continuationOfRejection(rejection: Rejection, together: boolean)
     case 'revoked':
       return { ...failure(revokedBecause(rejection.kind)), status: 'REVOKED' };
     case 'deadly':
-      return failure(workerLost(diedHolding(rejection.strikes)));
+      return failure(workerLost(diedHolding(rejection.crashes)));
     case 'unknown':
       return rejection.until === null ? failure(notRegistered(rejection.message.task)) : null;
     case 'early':

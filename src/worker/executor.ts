@@ -56,7 +56,7 @@ export class Executor {
       : await run.execute(timeLimitsOf(task, message, timeLimits));
     active.ends(run);
     const { interrupted } = run;
-    const { strikes } = delivery;
-    return applyAckPolicy(outcome, task.options, { early, interrupted, strikes, maxDeliveries });
+    const { crashes } = delivery;
+    return applyAckPolicy(outcome, task.options, { early, interrupted, crashes, maxDeliveries });
   }
 }

@@ -41,7 +41,7 @@ interface AckFacts {
   readonly early: boolean;
   /** Its code was ended from outside. */
   readonly interrupted: boolean;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly maxDeliveries: number;
 }
 
@@ -56,8 +56,8 @@ export function applyAckPolicy(
   if (outcome.kind === 'lost') return early || !rejectOnWorkerLost ? { ...outcome, final: true } : outcome;
   if (early || acksOnTimeout || !isTimeout(outcome, facts)) return outcome;
   const { seconds } = outcome.error;
-  // It runs again, each time with a strike; the last time it has failed for good.
-  const runs = facts.strikes + 1;
+  // It runs again, each time with a crash counted; the last time it has failed for good.
+  const runs = facts.crashes + 1;
   if (runs < facts.maxDeliveries) return { kind: 'overran', seconds };
   const deadLetter = `it exceeded its time limit of ${seconds} s each of the ${runs} times that it was run`;
   return { ...outcome, deadLetter };

@@ -16,7 +16,7 @@ export interface SettlementPlan {
         readonly kind: 'release';
         readonly until: Date | null;
         readonly parked: boolean;
-        readonly struck?: boolean;
+        readonly crashed?: boolean;
       }
     | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
   readonly record: ResultRecord | null;
@@ -32,9 +32,9 @@ export const toFront: SettlementPlan = {
 };
 
 /** It runs again, alone; what kills again and again goes to the dead letters. */
-const struck: SettlementPlan = {
+const crashed: SettlementPlan = {
   ...toFront,
-  action: { kind: 'release', until: null, parked: false, struck: true },
+  action: { kind: 'release', until: null, parked: false, crashed: true },
 };
 
 /** A run that has ended. */
@@ -89,9 +89,9 @@ export function settlementOf(
       // One that nobody will run again has failed.
       if (outcome.final === true)
         return ack(records.exception(run, 'FAILURE', workerLost(lossReason(outcome))));
-      return outcome.kind === 'lost' ? struck : toFront;
+      return outcome.kind === 'lost' ? crashed : toFront;
     case 'overran':
-      return struck;
+      return crashed;
   }
 }
 
@@ -111,7 +111,7 @@ export function settlementOfRejection(
     case 'revoked':
       return ack(records.exception(subject, 'REVOKED', revokedBecause(rejection.kind)));
     case 'deadly': {
-      const said = diedHolding(rejection.strikes);
+      const said = diedHolding(rejection.crashes);
       return dead('max-deliveries', said, records.exception(subject, 'FAILURE', workerLost(said)));
     }
     case 'unknown': {
@@ -142,8 +142,8 @@ export function settlementOfFault(error: unknown, taskId: string | null, records
   return dead('rejected', said, taskId === null ? null : records.bareFailure(taskId, workerLost(said)));
 }
 
-export function diedHolding(strikes: number): string {
-  return `${strikes} workers died or lost their lease while they held it`;
+export function diedHolding(crashes: number): string {
+  return `${crashes} workers died or lost their lease while they held it`;
 }
 
 function ack(record: ResultRecord | null): SettlementPlan {

@@ -115,7 +115,7 @@ function newsOfRejection(rejection: Rejection): (News & { readonly uuid: string 
       return { type: 'task-failed', uuid: rejection.message.id, fields: { exception, traceback: null } };
     }
     case 'deadly': {
-      const exception = `WorkerLostError('${rejection.strikes} workers died or lost their lease')`;
+      const exception = `WorkerLostError('${rejection.crashes} workers died or lost their lease')`;
       return { type: 'task-failed', uuid: rejection.message.id, fields: { exception, traceback: null } };
     }
     case 'early':

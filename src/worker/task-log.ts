@@ -146,11 +146,11 @@ function lineOfRejection(rejection: Exclude<Rejection, { kind: 'undecodable' }>)
         text: `${task} waits for its limit: until ${rejection.until.toISOString()}`,
       };
     case 'deadly': {
-      const { strikes } = rejection;
+      const { crashes } = rejection;
       return {
         level: 'error',
-        text: `${task} was held by ${strikes} workers that died: moved to the dead letters`,
-        more: { strikes },
+        text: `${task} was held by ${crashes} workers that died: moved to the dead letters`,
+        more: { crashes },
       };
     }
     case 'unknown': {

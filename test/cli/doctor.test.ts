@@ -329,12 +329,12 @@ export { app } from './app.js';
           ['keys', 'orphans', 'broker', 'rights'].includes(check) ? [`${check}: ${what}`] : [],
         );
       expect(await found()).toEqual([]);
-      server.cli('LPUSH', 'umbel:fallen', 'x');
+      server.cli('LPUSH', 'umbel:evicted', 'x');
       server.cli('SET', 'umbel:schedule:celery', 'x');
       server.cli('HSET', 'umbel:claimed:gone', '0:0:celery', '{}');
       server.cli('LPUSH', 'umbel:taken:lost:0:celery', '{}');
       expect(await found()).toEqual([
-        'keys: keys of Umbel hold something else: umbel:fallen (list, should be zset), umbel:schedule:celery (string, should be zset)',
+        'keys: keys of Umbel hold something else: umbel:evicted (list, should be zset), umbel:schedule:celery (string, should be zset)',
         expect.stringMatching(/^orphans: .*umbel:(?:claimed:gone|taken:lost:0:celery), umbel:/),
       ]);
     },

@@ -108,7 +108,7 @@ async function hold(newStore: () => Store, runs: number): Promise<void> {
 interface Message extends Sent {
   readonly id: string;
   readonly seq: number;
-  strikes: number;
+  crashes: number;
   parks: number;
   redelivered: boolean;
   /** Not claimed before, milliseconds since 1970. */
@@ -172,7 +172,7 @@ class Trial {
       case 'kill': {
         await this.#store.kill(this.#worker(operation.worker), this.#handle(operation.worker));
         for (const { message, delivery } of this.#emptyHands(operation.worker)) {
-          message.strikes++;
+          message.crashes++;
           this.#giveBack(message, 0);
           this.#stale.push(delivery);
         }
@@ -254,11 +254,11 @@ class Trial {
     const taken = deliveries.map((delivery) => {
       const message = ready.find(({ id }) => id === idOf(delivery));
       if (message === undefined) throw new Error(`${idOf(delivery)} was not to be delivered`);
-      const { queue, strikes, parks, redelivered } = message;
+      const { queue, crashes, parks, redelivered } = message;
       expect({ id: message.id, ...pickFacts(delivery) }).toEqual({
         id: message.id,
         queue,
-        strikes,
+        crashes,
         parks,
         redelivered,
       });
@@ -299,7 +299,7 @@ class Trial {
   #fresh(message: Sent): Message {
     const seq = ++this.#sent;
     const due = message.inMs === null ? 0 : this.#clock.now() + message.inMs;
-    return { ...message, id: `m${seq}`, seq, strikes: 0, parks: 0, redelivered: false, due };
+    return { ...message, id: `m${seq}`, seq, crashes: 0, parks: 0, redelivered: false, due };
   }
 
   #giveBack(message: Message, due: number): void {
@@ -335,7 +335,7 @@ class Trial {
     const letter = letters[pick % Math.max(1, letters.length)];
     const message = this.#buried.find(({ id }) => id === letter?.detail);
     if (letter === undefined || message === undefined) return undefined;
-    expect([letter.queue, letter.strikes]).toEqual([message.queue, message.strikes]);
+    expect([letter.queue, letter.crashes]).toEqual([message.queue, message.crashes]);
     this.#buried = this.#buried.filter((each) => each !== message);
     return { id: letter.id, message };
   }
@@ -355,16 +355,16 @@ function join(transport: Transport): Promise<Consumer> {
   return transport.consume({ queues, name: 'model', leaseMs: forEver, quarantineMs: forEver });
 }
 
-function isSuspected({ strikes }: Message): boolean {
-  return strikes >= 2;
+function isSuspected({ crashes }: Message): boolean {
+  return crashes >= 2;
 }
 
 function byPlace(a: Message, b: Message): number {
   return a.priority - b.priority || a.seq - b.seq;
 }
 
-function pickFacts({ queue, strikes, parks, redelivered }: Delivery): Partial<Delivery> {
-  return { queue, strikes, parks, redelivered };
+function pickFacts({ queue, crashes, parks, redelivered }: Delivery): Partial<Delivery> {
+  return { queue, crashes, parks, redelivered };
 }
 
 function fail(): never {

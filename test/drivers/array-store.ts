@@ -24,7 +24,7 @@ interface Item {
   readonly raw: Uint8Array;
   /** Milliseconds since 1970. */
   due: number;
-  strikes: number;
+  crashes: number;
   parks: number;
   redelivered: boolean;
   owner: ArrayConsumer | null;
@@ -45,7 +45,7 @@ export class ArrayStore {
   #waiting: (() => void)[] = [];
 
   put(queue: string, priority: number, raw: Uint8Array, due = 0): void {
-    const item = { queue, priority, raw, due, strikes: 0, parks: 0, redelivered: false, owner: null };
+    const item = { queue, priority, raw, due, crashes: 0, parks: 0, redelivered: false, owner: null };
     this.items.push({ ...item, number: this.#number++ });
     this.changed();
   }
@@ -58,9 +58,9 @@ export class ArrayStore {
       this.put(queue, message.properties.priority, raw[n] ?? Buffer.alloc(0), eta?.getTime());
   }
 
-  bury({ queue, priority, raw, strikes }: Item, reason: DeadLetter['reason'], detail: string): void {
+  bury({ queue, priority, raw, crashes }: Item, reason: DeadLetter['reason'], detail: string): void {
     const id = this.#number++;
-    this.dead.push({ id, queue, priority, raw, strikes, reason, detail, diedAt: new Date() });
+    this.dead.push({ id, queue, priority, raw, crashes, reason, detail, diedAt: new Date() });
   }
 
   remove(item: Item): void {
@@ -222,7 +222,7 @@ export class ArrayConsumer implements Consumer {
     for (;;) {
       if (signal.aborted || this.#closing.signal.aborted || capacity() <= 0) return [];
       const waiting = this.#queues.flatMap((queue) => this.#store.ready(queue));
-      const suspect = waiting.find(({ strikes }) => isSuspect(strikes));
+      const suspect = waiting.find(({ crashes }) => isSuspect(crashes));
       const may = this.#quarantine.look(suspect !== undefined);
       if (may.suspect && suspect !== undefined) return [this.#hold(suspect)];
       const taken = may.others ? this.#take(capacity()) : [];
@@ -236,7 +236,7 @@ export class ArrayConsumer implements Consumer {
     const taken: Delivery[] = [];
     while (taken.length < room) {
       const heads = this.#queues.flatMap((queue) => {
-        const head = this.#store.ready(queue).find(({ strikes }) => !isSuspect(strikes));
+        const head = this.#store.ready(queue).find(({ crashes }) => !isSuspect(crashes));
         return head === undefined ? [] : [head];
       });
       const urgent = Math.min(...heads.map(({ priority }) => priority));
@@ -250,7 +250,7 @@ export class ArrayConsumer implements Consumer {
 
   #hold(item: Item): Delivery {
     item.owner = this;
-    this.#quarantine.took(item.strikes);
+    this.#quarantine.took(item.crashes);
     const delivery: ArrayDelivery = new ArrayDelivery(
       this.#store,
       item,
@@ -264,7 +264,7 @@ export class ArrayConsumer implements Consumer {
   letGo(item: Item): boolean {
     if (!this.#held.delete(item)) return false;
     item.owner = null;
-    this.#quarantine.letGo(item.strikes);
+    this.#quarantine.letGo(item.crashes);
     this.#store.changed();
     return true;
   }
@@ -273,7 +273,7 @@ export class ArrayConsumer implements Consumer {
   die(): void {
     for (const [item, delivery] of [...this.#held]) {
       this.letGo(item);
-      Object.assign(item, { redelivered: true, strikes: item.strikes + 1 });
+      Object.assign(item, { redelivered: true, crashes: item.crashes + 1 });
       delivery.lose();
     }
     this.#store.changed();
@@ -300,7 +300,7 @@ class ArrayDelivery implements Delivery {
   readonly raw: Uint8Array;
   readonly message: Delivery['message'];
   readonly redelivered: boolean;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly parks: number;
   readonly #store: ArrayStore;
   readonly #item: Item;
@@ -317,7 +317,7 @@ class ArrayDelivery implements Delivery {
     this.raw = item.raw;
     this.message = readMessage(item.raw);
     this.redelivered = item.redelivered;
-    this.strikes = item.strikes;
+    this.crashes = item.crashes;
     this.parks = item.parks;
   }
 
@@ -341,7 +341,7 @@ class ArrayDelivery implements Delivery {
       item.redelivered = true;
       item.due = settlement.until?.getTime() ?? 0;
       if (settlement.parked) item.parks++;
-      if (settlement.struck) item.strikes++;
+      if (settlement.crashed) item.crashes++;
       this.#store.changed();
       return 'settled';
     }

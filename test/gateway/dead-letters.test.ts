@@ -56,7 +56,7 @@ it('one is shown with its call, and its bytes as they came', async () => {
     queue: 'celery',
     reason: 'rejected',
     detail: 'because',
-    strikes: 0,
+    crashes: 0,
     call: { id: 'id-0', task: 'a', args: [0] },
     links: { raw: '/dead-letters/1/raw' },
   });

@@ -234,7 +234,7 @@ class SimulatedConsumer implements Consumer {
     this.#line.ask('join', () => this.#line.store.join(owner, this.#leaseMs)).catch(() => undefined);
   }
 
-  #deliver({ tag, epoch, publication, redelivered, strikes, parks }: Claimed, owner: string): Delivery {
+  #deliver({ tag, epoch, publication, redelivered, crashes, parks }: Claimed, owner: string): Delivery {
     const lost = new AbortController();
     const key = `${tag} ${epoch}`;
     if (owner === this.#owner) this.#held.set(key, lost);
@@ -244,7 +244,7 @@ class SimulatedConsumer implements Consumer {
       raw: new Uint8Array(),
       message: { ok: true, value: publication.message },
       redelivered,
-      strikes,
+      crashes,
       parks,
       lost: lost.signal,
       settle: async (settlement: Settlement) => {

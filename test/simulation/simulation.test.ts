@@ -11,7 +11,7 @@ const seeds = scaled(60, 10_000);
 const bugs: readonly Bug[] = [
   'a late owner may settle',
   'a lease is never taken away',
-  'a living owner is struck off',
+  'a living owner is evicted',
   'a claim is answered anew when it is asked again',
   'two workers are given one message',
   'what an owner leaves is forgotten',

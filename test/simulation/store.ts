@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 export type Bug =
   | 'a late owner may settle'
   | 'a lease is never taken away'
-  | 'a living owner is struck off'
+  | 'a living owner is evicted'
   | 'a claim is answered anew when it is asked again'
   | 'two workers are given one message'
   | 'what is scheduled comes early'
@@ -34,11 +34,11 @@ export interface Message {
   /** Which claim of it this is. */
   epoch: number;
   redelivered: boolean;
-  strikes: number;
+  crashes: number;
   parks: number;
 }
 
-export interface Claimed extends Pick<Message, 'publication' | 'redelivered' | 'strikes' | 'parks'> {
+export interface Claimed extends Pick<Message, 'publication' | 'redelivered' | 'crashes' | 'parks'> {
   readonly tag: number;
   readonly epoch: number;
 }
@@ -54,7 +54,7 @@ export type Deed =
       readonly tag: number;
       readonly epoch: number;
       readonly owner: string;
-      readonly strikes: number;
+      readonly crashes: number;
     }
   | { readonly kind: 'taken back'; readonly tag: number; readonly epoch: number }
   | {
@@ -123,7 +123,7 @@ export class Store {
         owner: null,
         epoch: 0,
         redelivered,
-        strikes: 0,
+        crashes: 0,
         parks: 0,
       });
       this.#tell({ kind: 'kept', id: taskOf(publication) });
@@ -139,7 +139,7 @@ export class Store {
     const given: Claimed[] = [];
     const { now } = this.#world;
     const suspectsWait = [...this.messages.values()].some(
-      ({ owner: holder, due, strikes }) => holder === null && due <= now && isSuspect(strikes),
+      ({ owner: holder, due, crashes }) => holder === null && due <= now && isSuspect(crashes),
     );
     const quarantine = this.#quarantineOf(owner);
     const may = quarantine.look(suspectsWait);
@@ -149,39 +149,39 @@ export class Store {
       const shared = this.#bug === 'two workers are given one message' && this.#world.oneIn(6);
       if ((message.owner !== null && !shared) || message.due > now) continue;
       // What kills workers is parted from what only runs beside it.
-      const isOne = isSuspect(message.strikes);
+      const isOne = isSuspect(message.crashes);
       if (isOne ? !may.suspect || quarantine.holdsSuspect : !may.others) if (!careless) continue;
-      quarantine.took(message.strikes);
+      quarantine.took(message.crashes);
       message.owner = owner;
       message.epoch++;
-      const { tag, epoch, publication, strikes, parks } = message;
+      const { tag, epoch, publication, crashes, parks } = message;
       const redelivered = message.redelivered && this.#bug !== 'a message that comes back does not say so';
-      given.push({ tag, epoch, publication, redelivered, strikes, parks });
-      this.#tell({ kind: 'given', id: taskOf(publication), tag, epoch, owner, strikes });
+      given.push({ tag, epoch, publication, redelivered, crashes, parks });
+      this.#tell({ kind: 'given', id: taskOf(publication), tag, epoch, owner, crashes });
     }
     return given;
   }
 
-  /** Renews, and takes from owners whose lease has run out. False: it was struck off itself. */
+  /** Renews, and takes from owners whose lease has run out. False: it was evicted itself. */
   tend(owner: string, leaseMs: number): boolean {
     const { elapsed } = this.#world;
     for (const [each, until] of this.owners) {
-      const living = this.#bug === 'a living owner is struck off' && this.#world.oneIn(20);
+      const living = this.#bug === 'a living owner is evicted' && this.#world.oneIn(20);
       if (until > elapsed && !living) continue;
       if (this.#bug === 'a lease is never taken away') continue;
-      this.strikeOff(each);
+      this.evict(each);
     }
     if (!this.owners.has(owner)) return false;
     this.#renew(owner, elapsed + leaseMs);
     return true;
   }
 
-  strikeOff(owner: string): void {
+  evict(owner: string): void {
     this.owners.delete(owner);
     this.#quarantines.delete(owner);
     for (const message of this.messages.values()) {
       if (message.owner !== owner) continue;
-      if (this.#bug !== 'deaths are not counted') message.strikes++;
+      if (this.#bug !== 'deaths are not counted') message.crashes++;
       this.#takeBack(message);
       if (this.#bug === 'what a dead owner held is forgotten') this.messages.delete(message.tag);
     }
@@ -210,14 +210,14 @@ export class Store {
     if (message === undefined || (!holds && this.#bug !== 'a late owner may settle')) return 'fenced';
     const id = taskOf(message.publication);
     this.#tell({ kind: 'settled', id, tag, epoch, how: settlement.kind });
-    if (holds) this.#quarantineOf(owner).letGo(message.strikes);
+    if (holds) this.#quarantineOf(owner).letGo(message.crashes);
     if (settlement.kind === 'release') {
       if (this.#bug === 'what an owner leaves is forgotten') this.messages.delete(tag);
       message.owner = null;
       message.redelivered = true;
       message.due = settlement.until?.getTime() ?? 0;
       if (settlement.parked) message.parks++;
-      if (settlement.struck) message.strikes++;
+      if (settlement.crashed) message.crashes++;
       return 'settled';
     }
     if (record !== null && this.#bug !== 'the acknowledgement is written without the result')

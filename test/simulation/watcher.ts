@@ -126,7 +126,7 @@ export class Watcher {
           this.complain(`P3: ${deed.id} is given to ${deed.owner} while ${held.owner} holds it`);
         this.#givenAt.set(`${deed.owner.split('-')[0]} ${deed.id}`, this.#world.elapsed);
         this.#isAlone(deed);
-        this.#leases.set(deed.tag, { ...deed, at: this.#world.elapsed, isSuspect: isSuspect(deed.strikes) });
+        this.#leases.set(deed.tag, { ...deed, at: this.#world.elapsed, isSuspect: isSuspect(deed.crashes) });
         return;
       }
       case 'taken back': {
@@ -164,10 +164,10 @@ export class Watcher {
   }
 
   /** A suspect is held beside nothing that was given when it waited already, and nothing is given beside it, for as long as patience lasts. */
-  #isAlone({ id, owner, strikes }: Extract<Deed, { kind: 'given' }>): void {
+  #isAlone({ id, owner, crashes }: Extract<Deed, { kind: 'given' }>): void {
     for (const other of this.#leases.values()) {
-      if (other.owner !== owner || !(isSuspect(strikes) || other.isSuspect)) continue;
-      if (isSuspect(strikes) && other.isSuspect)
+      if (other.owner !== owner || !(isSuspect(crashes) || other.isSuspect)) continue;
+      if (isSuspect(crashes) && other.isSuspect)
         this.complain(`P10: ${id} and ${other.id} are both suspects`);
       if (this.#world.elapsed - other.at < quarantinePatienceMs)
         this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is a suspect`);

@@ -11,7 +11,7 @@ import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { MemoryLog } from '../worker/memory-log.ts';
 
 const kept = [
-  'umbel:fallen',
+  'umbel:evicted',
   'umbel:due',
   'umbel.dead',
   'umbel_delayed_0',
@@ -85,7 +85,7 @@ describe.each(stores)('on %s', (name, missing, start) => {
     const app = await newApp();
     app.task('add', (x: number, y: number) => x + y);
     const gateway = createGateway(app, { insecure: true, logger: new MemoryLog() });
-    const url = `http://localhost/tasks/add?queue=${encodeURIComponent('umbel:fallen')}`;
+    const url = `http://localhost/tasks/add?queue=${encodeURIComponent('umbel:evicted')}`;
     const headers = { 'content-type': 'application/json' };
     const response = await gateway.fetch(
       new Request(url, { method: 'POST', headers, body: '{"args": [1, 2]}' }),
@@ -93,8 +93,8 @@ describe.each(stores)('on %s', (name, missing, start) => {
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({
       code: 'UMBEL_RESERVED_NAME',
-      detail: expect.stringContaining('umbel:fallen'),
+      detail: expect.stringContaining('umbel:evicted'),
     });
-    if (name === 'redis') expect(await (await app.broker()).queues()).not.toContain('umbel:fallen');
+    if (name === 'redis') expect(await (await app.broker()).queues()).not.toContain('umbel:evicted');
   });
 });

@@ -113,7 +113,7 @@ describe('messages in one store and results in another', () => {
     rejects = false;
     expect(await (await app.broker()).deadLetters.replay(id)).toBe(true);
     // It comes back from a worker that died while it ran it: its failure of before is still on record.
-    await tamper(other, (delivery) => changed(delivery, { redelivered: true, strikes: 1 }));
+    await tamper(other, (delivery) => changed(delivery, { redelivered: true, crashes: 1 }));
     await startWorker(other);
     expect(await recordIn(other, result.id, 'SUCCESS')).toMatchObject({ result: 'done' });
     expect(runs).toBe(1);
@@ -155,7 +155,7 @@ describe('messages in one store and results in another', () => {
     await tamper(app, (delivery) =>
       changed(delivery, {
         redelivered: true,
-        strikes: 5,
+        crashes: 5,
         settle: async (how) => {
           if (settles++ > 0) return delivery.settle(how);
           await delivery.settle({ kind: 'release', until: null });

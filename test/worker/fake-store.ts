@@ -63,7 +63,7 @@ export class FakeStore {
       raw: new Uint8Array(),
       message: { ok: false, refusal: { reason: 'envelope', detail: 'not needed' } },
       redelivered: false,
-      strikes: 0,
+      crashes: 0,
       parks: 0,
       lost: this.lease.signal,
       settle: async (settlement) => {

@@ -24,7 +24,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     app.task('shop.add', () => {
       ran = true;
     });
-    await tamper(app, (delivery) => changed(delivery, { strikes: 5 }));
+    await tamper(app, (delivery) => changed(delivery, { crashes: 5 }));
     const { log } = await startWorker(app);
     const message = someMessage();
     await put(app, message);
@@ -109,7 +109,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     await tamper(app, (delivery) => {
       const bad = delivery.message.ok && delivery.message.value.headers.id === 'bad';
       if (!bad) return delivery;
-      return Object.defineProperty(changed(delivery, {}), 'strikes', {
+      return Object.defineProperty(changed(delivery, {}), 'crashes', {
         get: () => {
           throw new Error('a bug');
         },

@@ -18,7 +18,7 @@ import type { Publisher } from './publisher.ts';
 import { Returns } from './returns.ts';
 import { SuspectLines } from './suspect-lines.ts';
 import { sendUnroutable } from './unroutable.ts';
-import { parksHeader, strikesHeader, toldHeader } from './wire.ts';
+import { crashesHeader, parksHeader, toldHeader } from './wire.ts';
 
 interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
@@ -246,7 +246,7 @@ export class AmqpConsumer implements Consumer {
       if (feed === undefined || delivery === undefined) empty++;
       else {
         feed.out.add(delivery);
-        this.#quarantine.took(delivery.strikes);
+        this.#quarantine.took(delivery.crashes);
         taken.push(delivery);
         empty = 0;
       }
@@ -287,7 +287,7 @@ export class AmqpConsumer implements Consumer {
         if (message.fields.redelivered) this.#returns.cameBack(delivery, feed);
         else {
           feed.out.add(delivery);
-          this.#quarantine.took(delivery.strikes);
+          this.#quarantine.took(delivery.crashes);
           return delivery;
         }
       }
@@ -447,7 +447,7 @@ export class AmqpConsumer implements Consumer {
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
     if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, this.#earlyMarks(delivery), due);
-    if (isSuspect(delivery.strikes)) {
+    if (isSuspect(delivery.crashes)) {
       // Nothing more is begun from now on.
       this.#suspectsWait = true;
       return this.#sendAgain(feed, delivery, marksOf(delivery), null);
@@ -468,7 +468,7 @@ export class AmqpConsumer implements Consumer {
 
   /** Written on a copy of it, for the broker says of the next death no more than of this one. */
   async #countDeath(feed: Feed, delivery: AmqpDelivery): Promise<void> {
-    const marks = { ...marksOf(delivery), [strikesHeader]: delivery.strikes + 1 };
+    const marks = { ...marksOf(delivery), [crashesHeader]: delivery.crashes + 1 };
     await this.#sendAgain(feed, delivery, marks, null);
   }
 
@@ -521,11 +521,11 @@ export class AmqpConsumer implements Consumer {
       await this.#parts.publish(settlement.publish);
     else if (settlement.kind === 'release') {
       const parks = delivery.parks + (settlement.parked === true ? 1 : 0);
-      const strikes = delivery.strikes + (settlement.struck === true ? 1 : 0);
+      const crashes = delivery.crashes + (settlement.crashed === true ? 1 : 0);
       const marks = {
         ...marksOf(delivery),
         [parksHeader]: parks,
-        ...(strikes > 0 && { [strikesHeader]: strikes }),
+        ...(crashes > 0 && { [crashesHeader]: crashes }),
       };
       const due = settlement.until?.getTime() ?? 0;
       await this.#resend(delivery, marks, due > this.#parts.clock.now() ? due : null);
@@ -544,13 +544,13 @@ export class AmqpConsumer implements Consumer {
     const wasOut = feed.out.has(delivery);
     if (feed.open) feed.acknowledge(delivery);
     else this.#returns.over(delivery);
-    if (wasOut && this.#quarantine.letGo(delivery.strikes)) this.#wake();
+    if (wasOut && this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
   /** Others run it. */
   #lose(delivery: AmqpDelivery): void {
     delivery.lose();
-    if (this.#quarantine.letGo(delivery.strikes)) this.#wake();
+    if (this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
   /** The channel is gone. What is in hand goes on. */

@@ -15,7 +15,7 @@ interface About {
   readonly queue: string;
   readonly reason: DeadReason;
   readonly detail: string;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly diedAt: number;
   readonly exchange: string;
   readonly routingKey: string;
@@ -127,7 +127,7 @@ function aboutOf({ properties, content }: AmqpMessage): About {
     queue: '',
     reason: 'rejected',
     detail: '',
-    strikes: 0,
+    crashes: 0,
     diedAt: 0,
     exchange: '',
     routingKey: '',
@@ -142,7 +142,7 @@ function aboutOf({ properties, content }: AmqpMessage): About {
 }
 
 function toLetter(message: AmqpMessage, about: About): DeadLetter {
-  const { id, queue, reason, detail, strikes, diedAt, exchange, routingKey } = about;
+  const { id, queue, reason, detail, crashes, diedAt, exchange, routingKey } = about;
   const raw = rawOf(message, { exchange, routing_key: routingKey });
-  return { id, queue, reason, detail, strikes, diedAt: new Date(diedAt), raw };
+  return { id, queue, reason, detail, crashes, diedAt: new Date(diedAt), raw };
 }

@@ -8,13 +8,13 @@ import type { AmqpMessage } from './client/link.ts';
 import type { Feed } from './feed.ts';
 import {
   countOf,
+  crashesHeader,
   fromMessage,
   keyOf,
   parksHeader,
   rawOf,
   replayedHeader,
   returnedHeader,
-  strikesHeader,
   toldHeader,
 } from './wire.ts';
 
@@ -26,7 +26,7 @@ const steadyMs = 2000;
 
 export class AmqpDelivery implements Delivery {
   readonly queue: string;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly parks: number;
   readonly redelivered: boolean;
   readonly replayed: boolean;
@@ -49,9 +49,9 @@ export class AmqpDelivery implements Delivery {
     this.#source = source;
     this.#feed = feed;
     // A quorum queue counts how often it came back, which is no count of deaths: connections break, too.
-    this.strikes = countOf(source, strikesHeader);
+    this.crashes = countOf(source, crashesHeader);
     this.parks = countOf(source, parksHeader);
-    this.redelivered = source.fields.redelivered || this.strikes > 0 || countOf(source, returnedHeader) > 0;
+    this.redelivered = source.fields.redelivered || this.crashes > 0 || countOf(source, returnedHeader) > 0;
     this.replayed = countOf(source, replayedHeader) > 0;
     this.isTold = countOf(source, toldHeader) > 0;
     this.#settle = settle;

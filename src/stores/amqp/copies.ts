@@ -8,11 +8,11 @@ import type { Outgoing } from './publisher.ts';
 import {
   againOptions,
   countOf,
+  crashesHeader,
   deadHeader,
   parksHeader,
   replayedHeader,
   returnedHeader,
-  strikesHeader,
   toldHeader,
   untilHeader,
 } from './wire.ts';
@@ -21,10 +21,10 @@ export type Marks = Readonly<Record<string, unknown>>;
 
 /** What is known of a message's way so far. */
 export function marksOf({ source }: AmqpDelivery): Marks {
-  const strikes = countOf(source, strikesHeader);
+  const crashes = countOf(source, crashesHeader);
   const parks = countOf(source, parksHeader);
   return {
-    ...(strikes > 0 && { [strikesHeader]: strikes }),
+    ...(crashes > 0 && { [crashesHeader]: crashes }),
     ...(parks > 0 && { [parksHeader]: parks }),
     ...(countOf(source, replayedHeader) > 0 && { [replayedHeader]: 1 }),
     ...(countOf(source, toldHeader) > 0 && { [toldHeader]: 1 }),
@@ -49,8 +49,8 @@ export function copyOf(
   now: number,
 ): { readonly outgoing: Outgoing; readonly goal: Goal } {
   const delayMs = due === null ? 0 : due - now;
-  const strikes = Number(marks[strikesHeader] ?? 0);
-  const goal = delayMs >= shortestDelayMs ? 'delayed' : isSuspect(strikes) ? 'suspects' : 'queue';
+  const crashes = Number(marks[crashesHeader] ?? 0);
+  const goal = delayMs >= shortestDelayMs ? 'delayed' : isSuspect(crashes) ? 'suspects' : 'queue';
   // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
   const options = againOptions(source, {
     ...marks,
@@ -64,12 +64,12 @@ export function copyOf(
 
 /** To the dead-letter queue, with what is known of it. */
 export function deadLetterOf(
-  { queue, source, strikes }: AmqpDelivery,
+  { queue, source, crashes }: AmqpDelivery,
   { reason, detail }: { readonly reason: string; readonly detail: string },
   now: number,
 ): Outgoing {
   const { exchange, routingKey } = source.fields;
-  const about = { id: newLetterId(), queue, reason, detail, strikes, diedAt: now, exchange, routingKey };
+  const about = { id: newLetterId(), queue, reason, detail, crashes, diedAt: now, exchange, routingKey };
   const options = againOptions(source, { [deadHeader]: JSON.stringify(about) });
   return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
 }

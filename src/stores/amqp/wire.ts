@@ -6,7 +6,7 @@ import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/me
 import type { AmqpAnyMessage, AmqpPublishOptions } from './client/link.ts';
 
 /** What we write on the outside of a message that came back. Never seen by tasks. */
-export const strikesHeader = 'x-umbel-strikes';
+export const crashesHeader = 'x-umbel-crashes';
 export const parksHeader = 'x-umbel-parks';
 /** It was delivered before, and sent again by the worker that had it: there may be another one of it. */
 export const returnedHeader = 'x-umbel-returned';
@@ -23,7 +23,7 @@ export const deadHeader = 'x-umbel-dead';
 export const ourMessages = 'umbel-';
 
 const ours: ReadonlySet<string> = new Set([
-  strikesHeader,
+  crashesHeader,
   parksHeader,
   returnedHeader,
   replayedHeader,
@@ -192,7 +192,7 @@ export function keyOf(queue: string, { content, properties }: AmqpAnyMessage): s
     typeof messageId === 'string' && messageId.startsWith(ourMessages)
       ? messageId
       : `${createHash('sha1').update(content).digest('base64')} ${messageId}`;
-  const marks = [strikesHeader, parksHeader, returnedHeader, replayedHeader, untilHeader].map(
+  const marks = [crashesHeader, parksHeader, returnedHeader, replayedHeader, untilHeader].map(
     (mark) => headers?.[mark] ?? '',
   );
   return [name, correlationId, headers?.retries, ...marks, queue].join(' ');

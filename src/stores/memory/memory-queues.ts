@@ -11,7 +11,7 @@ export interface Entry {
   readonly queue: string;
   readonly priority: number;
   readonly raw: string | Uint8Array;
-  strikes: number;
+  crashes: number;
   parks: number;
   redelivered: boolean;
 }
@@ -72,7 +72,7 @@ export class MemoryQueues {
   put(entries: readonly NewEntry[]): void {
     const fresh = entries.filter(({ write }) => write === undefined || applyWrite(write));
     for (const { queue, priority, raw, due } of fresh) {
-      this.#place({ seq: ++this.#seq, queue, priority, raw, strikes: 0, parks: 0, redelivered: false }, due);
+      this.#place({ seq: ++this.#seq, queue, priority, raw, crashes: 0, parks: 0, redelivered: false }, due);
     }
   }
 
@@ -121,7 +121,7 @@ export class MemoryQueues {
   unclaim(entry: Entry, owner: Owner): boolean {
     if (this.#claims.get(entry) !== owner) return false;
     this.#claims.delete(entry);
-    if (owner.quarantine.letGo(entry.strikes)) {
+    if (owner.quarantine.letGo(entry.crashes)) {
       this.#ringHoldingBack();
       for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next suspect
     }
@@ -132,22 +132,22 @@ export class MemoryQueues {
   release(
     entry: Entry,
     due: number | null,
-    { parked = false, struck = false }: { readonly parked?: boolean; readonly struck?: boolean } = {},
+    { parked = false, crashed = false }: { readonly parked?: boolean; readonly crashed?: boolean } = {},
   ): void {
     entry.redelivered = true;
     if (parked) entry.parks++;
-    if (struck) entry.strikes++;
+    if (crashed) entry.crashes++;
     this.#place(entry, due);
   }
 
   bury(entry: Entry, reason: DeadReason, detail: string): void {
-    const { queue, priority, strikes, raw } = entry;
+    const { queue, priority, crashes, raw } = entry;
     const id = ++this.#deadId;
     this.#dead.set(id, {
       id,
       queue,
       priority,
-      strikes,
+      crashes,
       raw,
       reason,
       detail,
@@ -155,12 +155,12 @@ export class MemoryQueues {
     });
   }
 
-  /** An owner is no more: what it held goes to others, each with a strike. */
-  strikeOff(owner: Owner): void {
+  /** An owner is no more: what it held goes to others, each with one more crash counted. */
+  evict(owner: Owner): void {
     for (const [entry, holder] of [...this.#claims]) {
       if (holder !== owner) continue;
       this.#claims.delete(entry);
-      entry.strikes++;
+      entry.crashes++;
       this.release(entry, null);
     }
     owner.bury();
@@ -279,7 +279,7 @@ export class MemoryQueues {
       if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.ring();
       return;
     }
-    const line = isSuspect(entry.strikes) ? this.#suspects : this.#ready;
+    const line = isSuspect(entry.crashes) ? this.#suspects : this.#ready;
     const heap = line.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
     line.set(entry.queue, heap);
     heap.push(entry);
@@ -319,7 +319,7 @@ export class MemoryQueues {
 
   #hold(entry: Entry, owner: Owner): Entry {
     this.#claims.set(entry, owner);
-    owner.quarantine.took(entry.strikes);
+    owner.quarantine.took(entry.crashes);
     return entry;
   }
 

@@ -209,7 +209,7 @@ export class MemoryConsumer implements Consumer {
 
   /** As if the process had died: what it holds goes to others. For tests. */
   die(): void {
-    this.#queues.strikeOff(this.#owner);
+    this.#queues.evict(this.#owner);
   }
 
   async close(): Promise<void> {
@@ -291,8 +291,8 @@ class MemoryDelivery implements Delivery {
     return message.ok && message.value.properties.deliveryInfo.redelivered === true;
   }
 
-  get strikes(): number {
-    return this.#entry.strikes;
+  get crashes(): number {
+    return this.#entry.crashes;
   }
 
   get parks(): number {

@@ -23,7 +23,7 @@ async function beat(): Promise<void> {
     const { alive, woken } = read(await side.run(prefix, mine, String(leaseMs)));
     if (!alive && mine === holder) {
       holder = '';
-      side.tell({ struckOff: mine });
+      side.tell({ evicted: mine });
     }
     if (Array.isArray(woken) && woken.length > 0) side.tell({ woken });
   } catch {

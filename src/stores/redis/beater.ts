@@ -10,7 +10,7 @@ interface BeaterParts {
   readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly onWoken: (woken: readonly Waiter[]) => void;
-  readonly onStruckOff: (holder: string) => void;
+  readonly onEvicted: (holder: string) => void;
 }
 
 /** With which the thread starts. */
@@ -25,14 +25,14 @@ export interface BeaterHears {
 }
 
 export interface BeaterTells {
-  readonly struckOff?: string;
+  readonly evicted?: string;
   readonly woken?: readonly Waiter[];
 }
 
 export class Beater {
   readonly #thread: SideThread<BeaterData, BeaterHears, BeaterTells>;
 
-  constructor({ connection, leaseMs, onWoken, onStruckOff }: BeaterParts) {
+  constructor({ connection, leaseMs, onWoken, onEvicted }: BeaterParts) {
     const { keyPrefix: prefix } = connection.settings;
     this.#thread = new SideThread({
       connection,
@@ -41,8 +41,8 @@ export class Beater {
       program,
       answerMs: Math.max(leaseMs / 3, 1000),
       data: { prefix, leaseMs },
-      onMessage: ({ struckOff, woken }) => {
-        if (struckOff !== undefined) onStruckOff(struckOff);
+      onMessage: ({ evicted, woken }) => {
+        if (evicted !== undefined) onEvicted(evicted);
         if (woken !== undefined) onWoken(woken);
       },
     });

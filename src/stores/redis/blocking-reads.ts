@@ -128,7 +128,7 @@ export class BlockingReads {
   #arrive(stored: Buffer, taken: string, source: Source, waitedMs: number): void {
     const { turns, hearing, id, isWanted, onMessage, onLost, onDoubt } = this.#parts;
     const { queue, step, suffix } = source;
-    // Taken for the one that we were before we were struck off. That read has ended, so a new one is begun.
+    // Taken for the one that we were before we were evicted. That read has ended, so a new one is begun.
     if (id() === '' || taken !== this.#placeOf(source)) {
       void this.#giveBackStray(taken, source);
       onDoubt();
@@ -171,7 +171,7 @@ export class BlockingReads {
   #adopt(taken: string, field: string, sha: string): Promise<boolean> {
     const { turns, isStillOurs } = this.#parts;
     return new Promise((resolve, reject) => {
-      const done = (ours: boolean, struck: boolean): void => resolve(struck ? isStillOurs(field) : ours);
+      const done = (ours: boolean, evicted: boolean): void => resolve(evicted ? isStillOurs(field) : ours);
       turns.order(['A', taken, field, sha], done, reject, true);
     });
   }

@@ -1,6 +1,6 @@
 // What is not as it should be among our keys: for people. Nothing is changed.
 import type { RedisConnection } from './client/connection.ts';
-import { bindingKey, consumersKey, fallenKey, listKey, queuesKey } from './keys.ts';
+import { bindingKey, consumersKey, evictedKey, listKey, queuesKey } from './keys.ts';
 
 interface WrongKey {
   readonly key: string;
@@ -32,7 +32,7 @@ export async function findDisorder(
   const all = [...new Set([...queues, ...known])];
   const expected = new Map<string, string>([
     [consumersKey(prefix), 'zset'],
-    [fallenKey(prefix), 'zset'],
+    [evictedKey(prefix), 'zset'],
     [own('due'), 'zset'],
     [own('dead'), 'zset'],
     [own('notices'), 'zset'],
@@ -54,7 +54,7 @@ export async function findDisorder(
   });
   const broken = new Set(wrong.map(({ key }) => key));
   const isKnown = async (owner: string): Promise<boolean> => {
-    for (const list of [consumersKey(prefix), fallenKey(prefix)])
+    for (const list of [consumersKey(prefix), evictedKey(prefix)])
       if (!broken.has(list) && (await ask('ZSCORE', list, owner)) !== null) return true;
     return false;
   };

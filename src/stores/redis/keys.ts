@@ -24,7 +24,7 @@ export function bindingKey(prefix: string, exchange: string): string {
 export const consumersKey = (prefix: string): string => `${prefix}umbel:consumers`;
 
 /** Those whose lease has ended, by the time until which a blocking read may still take something for them. */
-export const fallenKey = (prefix: string): string => `${prefix}umbel:fallen`;
+export const evictedKey = (prefix: string): string => `${prefix}umbel:evicted`;
 
 /** What is known of a consumer. */
 export const consumerKey = (prefix: string, id: string): string => `${prefix}umbel:consumer:${id}`;

@@ -4,7 +4,7 @@
 export interface Marks {
   /** The bytes as they were sent. */
   readonly raw: Buffer;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly parks: number;
   /** It was delivered before. */
   readonly redelivered: boolean;
@@ -17,7 +17,7 @@ const beforeBytes = /^\0umbel:\[(\d+),(\d+)\]/;
 const brace = Buffer.from('{');
 const longest = 40;
 
-const unmarked = { strikes: 0, parks: 0, redelivered: false, told: false } as const;
+const unmarked = { crashes: 0, parks: 0, redelivered: false, told: false } as const;
 
 /** Takes the marks off. */
 export function unmark(stored: Buffer): Marks {
@@ -29,7 +29,7 @@ export function unmark(stored: Buffer): Marks {
   const rest = stored.subarray(match[0].length);
   return {
     raw: match[0].startsWith('{') ? Buffer.concat([brace, rest]) : rest,
-    strikes: Number(match[1]),
+    crashes: Number(match[1]),
     parks: Number(match[2]),
     redelivered: match[3] === undefined,
     told: match[3] !== undefined,

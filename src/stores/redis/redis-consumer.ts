@@ -95,7 +95,7 @@ export class RedisConsumer implements Consumer {
       parts.connection,
       parts.clock,
       () => this.#held.size > few,
-      (id) => this.#struckOff(id),
+      (id) => this.#onEvicted(id),
     );
     this.#reads = new BlockingReads({
       prefix: this.#prefix,
@@ -136,7 +136,7 @@ export class RedisConsumer implements Consumer {
       leaseMs: parts.options.leaseMs,
       queues: [...this.#sources.queues],
       hearing,
-      onStruckOff: (id) => this.#struckOff(id),
+      onEvicted: (id) => this.#onEvicted(id),
       onTrouble: (trouble) => parts.options.onTrouble?.(trouble),
       onWork: () => {
         if (this.#quarantine.holdsSuspect) return;
@@ -201,7 +201,7 @@ export class RedisConsumer implements Consumer {
         }
         if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
         await this.#reads.begin();
-        if (this.#id === '') continue; // struck off meanwhile: joins again
+        if (this.#id === '') continue; // evicted meanwhile: joins again
         await alarm.sleep(longestTimerMs);
       }
       room = false;
@@ -270,7 +270,7 @@ export class RedisConsumer implements Consumer {
     try {
       kept = await connection.run(luaScript('join'), [this.#prefix], args);
     } catch (error) {
-      // Perhaps we are on the list now: we come again by the same name, or it holds nothing and is struck off.
+      // Perhaps we are on the list now: we come again by the same name, or it holds nothing and is evicted.
       if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
       throw error;
     }
@@ -293,7 +293,7 @@ export class RedisConsumer implements Consumer {
   }
 
   /** Taken for dead, or the server has lost its data: it goes on under a new name, with what still lies under the old one. */
-  #struckOff(id: string): void {
+  #onEvicted(id: string): void {
     if (id !== this.#id || this.#closing.signal.aborted) return;
     this.#id = '';
     this.#former = id;
@@ -304,7 +304,7 @@ export class RedisConsumer implements Consumer {
   #loseAllBut(kept: ReadonlySet<string>): void {
     this.#quarantine.reset();
     for (const [field, delivery] of this.#held) {
-      if (kept.has(field)) this.#quarantine.took(delivery.strikes);
+      if (kept.has(field)) this.#quarantine.took(delivery.crashes);
       else {
         delivery.lose();
         this.#held.delete(field);
@@ -393,7 +393,7 @@ export class RedisConsumer implements Consumer {
     if (this.#quarantine.aloneMs > 0) {
       this.#wanted = false;
       if (mode === 'n' && this.#quarantine.held > 1)
-        this.#giveBackArrived(({ strikes }) => isSuspect(strikes));
+        this.#giveBackArrived(({ crashes }) => isSuspect(crashes));
     }
     return messages.length;
   }
@@ -415,7 +415,7 @@ export class RedisConsumer implements Consumer {
       return [];
     }
     this.#held.set(delivery.field, delivery);
-    this.#quarantine.took(delivery.strikes);
+    this.#quarantine.took(delivery.crashes);
     return [delivery];
   }
 
@@ -434,7 +434,7 @@ export class RedisConsumer implements Consumer {
   }
 
   #letGo(delivery: RedisDelivery): void {
-    if (!this.#held.delete(delivery.field) || !this.#quarantine.letGo(delivery.strikes)) return;
+    if (!this.#held.delete(delivery.field) || !this.#quarantine.letGo(delivery.crashes)) return;
     this.#quiet = false;
     this.#wake();
   }
@@ -455,8 +455,8 @@ export class RedisConsumer implements Consumer {
         }
         this.#turns.order(
           args,
-          (done, struck) => {
-            if (struck) {
+          (done, evicted) => {
+            if (evicted) {
               // Held no more is fenced; and so is whoever closes.
               this.#isStillOurs(field).then((ours) => (ours ? write(args) : resolve('fenced')), failed);
               return;

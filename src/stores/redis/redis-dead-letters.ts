@@ -47,14 +47,14 @@ export class RedisDeadLetters implements DeadLetters {
     const letters: DeadLetter[] = [];
     const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
     for (let at = 0; at + 6 < cells.length; at += 7) {
-      const [id, of, reason, detail, diedAt, strikes, raw] = cells.slice(at, at + 7);
+      const [id, of, reason, detail, diedAt, crashes, raw] = cells.slice(at, at + 7);
       letters.push({
         id: Number(String(id)),
         queue: String(of),
         reason: String(reason) as DeadReason, // written by our own script
         detail: String(detail),
         diedAt: new Date(Number(String(diedAt))),
-        strikes: Number(String(strikes)),
+        crashes: Number(String(crashes)),
         raw: Buffer.isBuffer(raw) ? raw : Buffer.from(String(raw)),
       });
     }

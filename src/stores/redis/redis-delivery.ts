@@ -12,7 +12,7 @@ export type Settle = (delivery: RedisDelivery, settlement: Settlement) => Promis
 export class RedisDelivery implements Delivery {
   readonly queue: string;
   readonly raw: Buffer;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly parks: number;
   readonly isTold: boolean;
   /** Its place among the consumer's claims. */
@@ -25,11 +25,11 @@ export class RedisDelivery implements Delivery {
   #settled = false;
 
   constructor({ field, queue, stored }: ClaimedMessage, settle: Settle) {
-    const { raw, strikes, parks, redelivered, told } = unmark(stored);
+    const { raw, crashes, parks, redelivered, told } = unmark(stored);
     this.field = field;
     this.queue = queue;
     this.raw = raw;
-    this.strikes = strikes;
+    this.crashes = crashes;
     this.parks = parks;
     this.isTold = told;
     this.#returned = redelivered;

@@ -130,7 +130,7 @@ class RedisLimits implements Limits {
         if (isNew) this.#begin();
         return Array.isArray(results) ? results : [];
       }
-      if (tries > 3) throw new StoreError(`${settings.shown}: this worker is struck off again and again`);
+      if (tries > 3) throw new StoreError(`${settings.shown}: this worker is evicted again and again`);
       this.#startAnew(this.#holder);
     }
   }
@@ -141,7 +141,7 @@ class RedisLimits implements Limits {
       connection: this.#connection,
       leaseMs: this.#options.leaseMs,
       onWoken: (woken) => this.#tell(woken),
-      onStruckOff: (holder) => this.#startAnew(holder),
+      onEvicted: (holder) => this.#startAnew(holder),
     });
     this.#beater.beat(this.#holder);
   }

@@ -205,7 +205,7 @@ export class RedisTransport implements Transport {
     return Number(await this.#ask(luaScript('hasten'), [queue, ...due.map(String)]));
   }
 
-  /** Does once what each consumer does all the time: strikes off whose lease has ended, moves what is due. For tests. */
+  /** Does once what each consumer does all the time: crashes off whose lease has ended, moves what is due. For tests. */
   async tend(): Promise<void> {
     for (let more = true; more; ) {
       const reply = await this.#ask(luaScript('tend'), ['', '0', '1', String(longestReadMs), '0']);

@@ -38,7 +38,7 @@ const side = new SideClient<TenderData, TenderHears, TenderTells>({
     }
   },
 });
-const { prefix, leaseMs, queues, fallenMs, suffixes, shared, deafMs, lookMs, refusedMs, lostMs } = side.data;
+const { prefix, leaseMs, queues, evictedMs, suffixes, shared, deafMs, lookMs, refusedMs, lostMs } = side.data;
 const hearing = new Int32Array(shared);
 const beatMs = leaseMs / 3;
 
@@ -84,7 +84,7 @@ async function call(): Promise<boolean> {
   const returned = looks ? [...lying.values()].filter((each) => mayGoBack(each, started)) : [];
   const back = returned.flatMap(({ suffix, sha }) => [...listOf(suffix), sha]);
   const reply = await side.run(
-    ...[prefix, mine, String(leaseMs), '1', String(fallenMs), String(looks ? returned.length : -1)],
+    ...[prefix, mine, String(leaseMs), '1', String(evictedMs), String(looks ? returned.length : -1)],
     ...back,
     ...queues,
   );
@@ -110,7 +110,7 @@ async function call(): Promise<boolean> {
     leaseAt = Math.max(leaseAt, now + refusedMs);
     dueAt = Math.max(Math.min(dueAt, nextDue), now + refusedMs);
   }
-  if (!alive && mine !== '' && mine === id) side.tell({ struckOff: mine });
+  if (!alive && mine !== '' && mine === id) side.tell({ evicted: mine });
   if (suspects) side.tell({ work: true });
   return more;
 }

@@ -17,7 +17,7 @@ interface TenderParts {
   readonly queues: readonly string[];
   readonly hearing: Hearing;
   /** The consumer was taken for dead. */
-  readonly onStruckOff: (id: string) => void;
+  readonly onEvicted: (id: string) => void;
   /** There is something to claim that no blocking read hears of. */
   readonly onWork: () => void;
   /** What cannot be kept in order, and what to do; null when everything can again. Told when it has changed. */
@@ -36,8 +36,8 @@ export interface TenderData {
   readonly prefix: string;
   readonly leaseMs: number;
   readonly queues: readonly string[];
-  /** For so long a blocking read of one that has fallen may still take something. */
-  readonly fallenMs: number;
+  /** For so long a blocking read of one that has evicted may still take something. */
+  readonly evictedMs: number;
   readonly suffixes: Hearing['suffixes'];
   readonly shared: Hearing['shared'];
   readonly deafMs: number;
@@ -50,7 +50,7 @@ export interface TenderData {
 export type TenderHears = { readonly id: string } | { readonly due: number };
 
 export interface TenderTells {
-  readonly struckOff?: string;
+  readonly evicted?: string;
   readonly work?: boolean;
   readonly troubles?: readonly Trouble[];
 }
@@ -67,7 +67,7 @@ const lostMs = 200;
 export class Tender {
   readonly #thread: SideThread<TenderData, TenderHears, TenderTells>;
 
-  constructor({ connection, leaseMs, queues, hearing, onStruckOff, onWork, onTrouble }: TenderParts) {
+  constructor({ connection, leaseMs, queues, hearing, onEvicted, onWork, onTrouble }: TenderParts) {
     const { keyPrefix: prefix } = connection.settings;
     const { suffixes, shared } = hearing;
     this.#thread = new SideThread({
@@ -80,7 +80,7 @@ export class Tender {
         prefix,
         leaseMs,
         queues,
-        fallenMs: longestReadMs,
+        evictedMs: longestReadMs,
         suffixes,
         shared,
         deafMs,
@@ -88,8 +88,8 @@ export class Tender {
         refusedMs,
         lostMs,
       },
-      onMessage: ({ struckOff, work, troubles }) => {
-        if (struckOff !== undefined) onStruckOff(struckOff);
+      onMessage: ({ evicted, work, troubles }) => {
+        if (evicted !== undefined) onEvicted(evicted);
         if (work === true) onWork();
         if (troubles !== undefined) onTrouble(shownTroubles(connection.settings.shown, troubles));
       },

@@ -75,7 +75,7 @@ export class Turns {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
   readonly #clock: Clock;
-  readonly #onStruckOff: (id: string) => void;
+  readonly #onEvicted: (id: string) => void;
   readonly #isBusy: () => boolean;
   readonly #abandoned = new AbortController();
   #id = '';
@@ -94,18 +94,18 @@ export class Turns {
     connection: RedisConnection,
     clock: Clock,
     isBusy: () => boolean,
-    onStruckOff: (id: string) => void,
+    onEvicted: (id: string) => void,
   ) {
     this.#connection = connection;
     this.#clock = clock;
     this.#prefix = connection.settings.keyPrefix;
     this.#isBusy = isBusy;
-    this.#onStruckOff = onStruckOff;
+    this.#onEvicted = onEvicted;
   }
 
   /** Speaks for this consumer from now on. What waits was asked for the one before. */
   begin(id: string): void {
-    this.#strike();
+    this.#failQueued();
     this.#id = id;
     this.#turn = 0;
   }
@@ -129,10 +129,10 @@ export class Turns {
     return new Promise((resolve, reject) => this.order(args, resolve, reject));
   }
 
-  /** The same, told by calls: this is on the way of each task. `struck`: not done, as the consumer is not registered any more. */
+  /** The same, told by calls: this is on the way of each task. `evicted`: not done, as the consumer is not registered any more. */
   order(
     args: readonly string[],
-    done: (ours: boolean, struck: boolean) => void,
+    done: (ours: boolean, evicted: boolean) => void,
     failed: (error: unknown) => void,
     /** It may wait for company, some milliseconds. */
     lazily = false,
@@ -293,7 +293,7 @@ export class Turns {
   #dispatch(id: string, operations: readonly Operation[], reply: readonly unknown[]): void {
     const letters = String(reply[0]);
     if (letters === '!') {
-      this.#onStruckOff(id);
+      this.#onEvicted(id);
       for (const { done } of operations) done('!', nothing, undefined);
       return;
     }
@@ -320,7 +320,7 @@ export class Turns {
   }
 
   /** What waits is not for the one who follows. */
-  #strike(): void {
+  #failQueued(): void {
     for (const { done } of this.#queue.splice(0)) done('!', nothing, undefined);
   }
 }

@@ -39,7 +39,7 @@ export function insertMessage(transaction: Transaction, store: SqliteStore, row:
   makeReady(
     transaction,
     store,
-    { queue: row.queue, priority: row.priority, seq: Number(seq), strikes: 0 },
+    { queue: row.queue, priority: row.priority, seq: Number(seq), crashes: 0 },
     row.due,
   );
 }
@@ -58,7 +58,7 @@ export interface Place {
   readonly priority: number;
   readonly seq: number;
   /** Owners that died holding it. */
-  readonly strikes: number;
+  readonly crashes: number;
 }
 
 /** Lets a message be claimed now, or not before `due`. */
@@ -70,7 +70,7 @@ export function makeReady(
 ): void {
   const { sql } = transaction;
   if (due === null) {
-    const line = isSuspect(place.strikes) ? 'suspect' : 'ready';
+    const line = isSuspect(place.crashes) ? 'suspect' : 'ready';
     sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(place.queue, place.priority, place.seq);
     ringFor(transaction, store, place.queue);
   } else {

@@ -6,7 +6,7 @@ import { suspectAfter } from '../quarantine.ts';
  * scheduled) are small rows in tables of their own. That halves what a task costs the log.
  *
  * What becomes of a dead worker's messages is a trigger, so that whoever notices the death does all of it, in the
- * transaction in which the dead one is struck off.
+ * transaction in which the dead one is evicted.
  */
 export const messageSchema: readonly string[] = [
   `
@@ -14,7 +14,7 @@ CREATE TABLE message (
   seq INTEGER PRIMARY KEY,             -- the order in its queue
   queue TEXT NOT NULL,
   priority INTEGER NOT NULL,           -- 0 is most urgent
-  strikes INTEGER NOT NULL DEFAULT 0,  -- owners that died holding it
+  crashes INTEGER NOT NULL DEFAULT 0,  -- owners that died holding it
   parks INTEGER NOT NULL DEFAULT 0,    -- times it was put aside
   redelivered INTEGER NOT NULL DEFAULT 0,
   envelope NOT NULL                    -- kombu's JSON: TEXT if we wrote it, a BLOB if anybody else's bytes
@@ -42,17 +42,17 @@ CREATE TABLE waiting (                 -- consumers that found their queues empt
 ) WITHOUT ROWID;
 CREATE TABLE dead (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  queue TEXT NOT NULL, priority INTEGER NOT NULL, strikes INTEGER NOT NULL,
+  queue TEXT NOT NULL, priority INTEGER NOT NULL, crashes INTEGER NOT NULL,
   reason TEXT NOT NULL, detail TEXT NOT NULL, died_at INTEGER NOT NULL,
   envelope NOT NULL
 );
 CREATE TRIGGER bury_worker AFTER DELETE ON peer BEGIN
-  UPDATE message SET strikes = strikes + 1, redelivered = 1
+  UPDATE message SET crashes = crashes + 1, redelivered = 1
     WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id);
   INSERT INTO ready SELECT queue, priority, seq FROM message
-    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND strikes < ${suspectAfter};
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND crashes < ${suspectAfter};
   INSERT INTO suspect SELECT queue, priority, seq FROM message
-    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND strikes >= ${suspectAfter};
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND crashes >= ${suspectAfter};
   DELETE FROM claim WHERE owner = OLD.id;
   DELETE FROM waiting WHERE owner = OLD.id;
 END;`,

@@ -92,7 +92,7 @@ class SqliteBackend implements ResultBackend {
       onRing: (text) => {
         if (text.startsWith('result ')) this.#alarm(text.slice('result '.length));
       },
-      onStruckOff: () => {
+      onEvicted: () => {
         for (const id of this.#alarms.keys()) this.#alarm(id);
       },
     });

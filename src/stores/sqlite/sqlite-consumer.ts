@@ -16,7 +16,7 @@ const promoteBatch = 1000;
 let consumers = 0;
 
 type Claim =
-  | { readonly kind: 'struck-off' }
+  | { readonly kind: 'evicted' }
   | { readonly kind: 'claimed'; readonly rows: readonly ClaimedRow[] }
   /** Nothing is to be taken now, for the sake of suspects. */
   | { readonly kind: 'later'; readonly ms: number }
@@ -47,7 +47,7 @@ export class SqliteConsumer implements Consumer {
       onRing: (text) => {
         if (text === 'timer' || text === `ready ${this.#number}`) this.#wake();
       },
-      onStruckOff: () => {
+      onEvicted: () => {
         for (const delivery of this.#held) delivery.lose();
         this.#held.clear();
         this.#quarantine.reset();
@@ -74,7 +74,7 @@ export class SqliteConsumer implements Consumer {
           this.#claim(transaction, owner, capacity()),
         );
         if (claim.kind === 'claimed') return this.#hold(claim.rows, owner);
-        if (claim.kind === 'struck-off') await this.#store.peers.sweep();
+        if (claim.kind === 'evicted') await this.#store.peers.sweep();
         else if (claim.kind === 'later') await alarm.sleep(Math.min(claim.ms, glanceMs));
         else {
           listed = true;
@@ -111,14 +111,14 @@ export class SqliteConsumer implements Consumer {
   #hold(rows: readonly ClaimedRow[], owner: number): SqliteDelivery[] {
     return rows.map((row) => {
       const delivery = new SqliteDelivery(this.#store, this.#clock, row, owner, () => this.#letGo(delivery));
-      this.#quarantine.took(row.strikes);
+      this.#quarantine.took(row.crashes);
       this.#held.add(delivery);
       return delivery;
     });
   }
 
   #letGo(delivery: SqliteDelivery): void {
-    if (this.#held.delete(delivery) && this.#quarantine.letGo(delivery.strikes)) this.#wake();
+    if (this.#held.delete(delivery) && this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
   /** Waits no longer, and gives these back. If it was rung just now, another is rung in its place. */
@@ -134,7 +134,7 @@ export class SqliteConsumer implements Consumer {
   /** In one transaction: take what there is, or be on the list of those to be rung. */
   #claim(transaction: Transaction, owner: number, capacity: number): Claim {
     const { sql } = transaction;
-    if (!this.#store.peers.isListed(transaction, owner)) return { kind: 'struck-off' };
+    if (!this.#store.peers.isListed(transaction, owner)) return { kind: 'evicted' };
     sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, this.#number);
     if (capacity <= 0) return { kind: 'claimed', rows: [] };
     promote(transaction, this.#store, this.#clock.now());
@@ -225,7 +225,7 @@ export class SqliteConsumer implements Consumer {
 function promote(transaction: Transaction, store: SqliteStore, now: number): void {
   const { sql } = transaction;
   const due = sql(
-    `SELECT due, seq, queue, priority, strikes FROM scheduled JOIN message USING (seq) WHERE due <= ? ORDER BY due LIMIT ${promoteBatch}`,
+    `SELECT due, seq, queue, priority, crashes FROM scheduled JOIN message USING (seq) WHERE due <= ? ORDER BY due LIMIT ${promoteBatch}`,
   ).all(now);
   for (const row of due) {
     sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(row.due ?? null, row.seq ?? null);
@@ -236,7 +236,7 @@ function promote(transaction: Transaction, store: SqliteStore, now: number): voi
         queue: String(row.queue),
         priority: Number(row.priority),
         seq: Number(row.seq),
-        strikes: Number(row.strikes),
+        crashes: Number(row.crashes),
       },
       null,
     );
@@ -244,7 +244,7 @@ function promote(transaction: Transaction, store: SqliteStore, now: number): voi
 }
 
 /** What is read of a message that is claimed. */
-const claimed = 'SELECT message.seq, message.queue, message.priority, strikes, parks, redelivered, envelope';
+const claimed = 'SELECT message.seq, message.queue, message.priority, crashes, parks, redelivered, envelope';
 
 function takeSuspect({ sql }: Transaction, owner: number, row: ClaimedRow): ClaimedRow {
   const { seq, queue, priority } = row;

@@ -8,7 +8,7 @@ interface DeadRow {
   readonly id: number;
   readonly queue: string;
   readonly priority: number;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly reason: DeadReason;
   readonly detail: string;
   readonly died_at: number;
@@ -64,7 +64,7 @@ export class SqliteDeadLetters implements DeadLetters {
 }
 
 function toLetter(row: DeadRow): DeadLetter {
-  const { id, queue, reason, detail, strikes, envelope } = row;
+  const { id, queue, reason, detail, crashes, envelope } = row;
   const raw = typeof envelope === 'string' ? Buffer.from(envelope) : envelope;
-  return { id, queue, reason, detail, strikes, diedAt: new Date(row.died_at), raw };
+  return { id, queue, reason, detail, crashes, diedAt: new Date(row.died_at), raw };
 }

@@ -13,7 +13,7 @@ export interface ClaimedRow {
   readonly seq: number;
   readonly queue: string;
   readonly priority: number;
-  readonly strikes: number;
+  readonly crashes: number;
   readonly parks: number;
   readonly redelivered: number;
   readonly envelope: string | Uint8Array;
@@ -43,8 +43,8 @@ export class SqliteDelivery implements Delivery {
     return this.#row.queue;
   }
 
-  get strikes(): number {
-    return this.#row.strikes;
+  get crashes(): number {
+    return this.#row.crashes;
   }
 
   get parks(): number {
@@ -121,12 +121,12 @@ export class SqliteDelivery implements Delivery {
       return true;
     }
     const { sql } = transaction;
-    const { seq, queue, priority, strikes, envelope } = this.#row;
+    const { seq, queue, priority, crashes, envelope } = this.#row;
     sql('DELETE FROM message WHERE seq = ?').run(seq);
     if (settlement.kind === 'dead') {
       sql(
-        'INSERT INTO dead (queue, priority, strikes, reason, detail, died_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ).run(queue, priority, strikes, settlement.reason, settlement.detail, now, storable(envelope));
+        'INSERT INTO dead (queue, priority, crashes, reason, detail, died_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ).run(queue, priority, crashes, settlement.reason, settlement.detail, now, storable(envelope));
     }
     if (settlement.write !== undefined) applyWrite(transaction, this.#store, settlement.write);
     for (const row of publish) {
@@ -145,13 +145,13 @@ export class SqliteDelivery implements Delivery {
   #release(
     transaction: Transaction,
     due: number | null,
-    { parked = false, struck = false }: { readonly parked?: boolean; readonly struck?: boolean },
+    { parked = false, crashed = false }: { readonly parked?: boolean; readonly crashed?: boolean },
   ): void {
-    const strikes = this.#row.strikes + (struck ? 1 : 0);
+    const crashes = this.#row.crashes + (crashed ? 1 : 0);
     transaction
-      .sql('UPDATE message SET redelivered = 1, parks = parks + ?, strikes = ? WHERE seq = ?')
-      .run(parked ? 1 : 0, strikes, this.#row.seq);
-    makeReady(transaction, this.#store, { ...this.#row, strikes }, due);
+      .sql('UPDATE message SET redelivered = 1, parks = parks + ?, crashes = ? WHERE seq = ?')
+      .run(parked ? 1 : 0, crashes, this.#row.seq);
+    makeReady(transaction, this.#store, { ...this.#row, crashes }, due);
   }
 }
 

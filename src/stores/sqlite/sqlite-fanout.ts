@@ -143,10 +143,10 @@ export class SqliteFanout implements Fanout {
     this.#unlisten = this.#store.peers.listen({
       onRing: (text) => void (text === ringText && this.#read()),
       // Under its new id nobody knows it.
-      onStruckOff: () =>
+      onEvicted: () =>
         void this.#register().then(
           () => this.#read(),
-          () => undefined, // the store is full or locked: the next who is struck off, or comes, tries again
+          () => undefined, // the store is full or locked: the next who is evicted, or comes, tries again
         ),
     });
   }

@@ -1,4 +1,4 @@
-// Shared limits in the embedded store. Permits belong to a peer of the store: who strikes off a dead one frees them in that transaction.
+// Shared limits in the embedded store. Permits belong to a peer of the store: who evicts a dead one frees them in that transaction.
 
 import {
   type InLine,
@@ -50,7 +50,7 @@ END;`,
 
 /** How often it is looked for what the dead have freed, if nobody asks for anything. */
 const sweepMs = 2000;
-/** One that was struck off joins again; being struck off again and again, it waits. */
+/** One that was evicted joins again; being evicted again and again, it waits. */
 const maxTries = 3;
 
 export async function openSqliteLimits(store: SqliteStore, options: LimitsOptions): Promise<Limits> {
@@ -79,7 +79,7 @@ class SqliteLimits implements Limits {
     for (let tries = 0; tries < maxTries; tries++) {
       const owner = await peers.id();
       const grant = await this.#store.write(false, (transaction) => {
-        // Struck off: what it took under that name would be nobody's.
+        // Evicted: what it took under that name would be nobody's.
         if (!peers.isListed(transaction, owner)) return null;
         return takeFrom(new SqliteTables(transaction, owner), request, Date.now());
       });

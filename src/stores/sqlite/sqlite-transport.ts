@@ -172,7 +172,7 @@ class SqliteTransport implements Transport {
     const meant = groups.flatMap((texts) => {
       const where = texts.map(() => 'instr(CAST(envelope AS TEXT), ?) > 0').join(' AND ');
       return this.store.read((sql) =>
-        sql(`SELECT seq, queue, priority, strikes FROM message WHERE ${where}`).all(...texts),
+        sql(`SELECT seq, queue, priority, crashes FROM message WHERE ${where}`).all(...texts),
       );
     });
     if (meant.length === 0) return 0;
@@ -180,9 +180,9 @@ class SqliteTransport implements Transport {
       const { sql } = transaction;
       let count = 0;
       for (const row of meant) {
-        const { seq, queue, priority, strikes } = placeOf(row);
+        const { seq, queue, priority, crashes } = placeOf(row);
         const isScheduled = Number(sql('DELETE FROM scheduled WHERE seq = ?').run(seq).changes) > 0;
-        if (isScheduled) makeReady(transaction, this.store, { queue, priority, seq, strikes }, null);
+        if (isScheduled) makeReady(transaction, this.store, { queue, priority, seq, crashes }, null);
         if (!isScheduled && !waiting) continue;
         const front = sql('UPDATE ready SET priority = -1 WHERE queue = ? AND priority = ? AND seq = ?');
         count += Number(front.run(queue, priority, seq).changes);
@@ -217,13 +217,13 @@ class SqliteTransport implements Transport {
       for (const time of due) {
         const rows = transaction
           .sql(
-            'SELECT seq, priority, strikes FROM scheduled JOIN message USING (seq) WHERE due = ? AND queue = ?',
+            'SELECT seq, priority, crashes FROM scheduled JOIN message USING (seq) WHERE due = ? AND queue = ?',
           )
           .all(time, queue);
         for (const row of rows) {
           const seq = Number(row.seq);
           transaction.sql('DELETE FROM scheduled WHERE due = ? AND seq = ?').run(time, seq);
-          const place = { queue, priority: Number(row.priority), seq, strikes: Number(row.strikes) };
+          const place = { queue, priority: Number(row.priority), seq, crashes: Number(row.crashes) };
           makeReady(transaction, this.store, place, null);
           count++;
         }
@@ -251,8 +251,8 @@ class SqliteTransport implements Transport {
   }
 }
 
-function placeOf({ seq, queue, priority, strikes }: Readonly<Record<string, unknown>>): Place {
-  return { seq: Number(seq), queue: String(queue), priority: Number(priority), strikes: Number(strikes) };
+function placeOf({ seq, queue, priority, crashes }: Readonly<Record<string, unknown>>): Place {
+  return { seq: Number(seq), queue: String(queue), priority: Number(priority), crashes: Number(crashes) };
 }
 
 /** So many messages are deleted in one transaction: a queue of a million would block the event loop, and all other programs, for seconds. */

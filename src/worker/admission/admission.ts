@@ -26,7 +26,7 @@ export type Rejection =
   /** By its id or by a stamp, or another unique task has taken its place. */
   | { readonly kind: 'revoked'; readonly message: TaskMessage }
   /** Its workers died too often. */
-  | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly strikes: number }
+  | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly crashes: number }
   | { readonly kind: 'early'; readonly message: TaskMessage; readonly until: Date }
   /** A limit lets it then. */
   | { readonly kind: 'limited'; readonly message: TaskMessage; readonly until: Date }

@@ -2,6 +2,6 @@ import type { Check } from './admission.ts';
 
 /** A message that so many workers, or processes of their pools, died of goes to the dead letters. */
 export function withinCrashLimit(maxDeliveries: number): Check {
-  return ({ message, delivery: { strikes } }) =>
-    strikes >= maxDeliveries ? { kind: 'deadly', message, strikes } : null;
+  return ({ message, delivery: { crashes } }) =>
+    crashes >= maxDeliveries ? { kind: 'deadly', message, crashes } : null;
 }

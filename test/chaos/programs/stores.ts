@@ -60,7 +60,7 @@ function nameOf(settlement: Settlement, { message }: Delivery): string {
   if (settlement.kind === 'dead') return 'dead-letter';
   if (settlement.kind === 'release') {
     if (settlement.parked) return 'park';
-    if (settlement.struck) return 'strike';
+    if (settlement.crashed) return 'crash';
     return settlement.until === null ? 'release' : 'schedule';
   }
   const next = settlement.publish?.[0];

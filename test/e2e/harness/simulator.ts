@@ -47,7 +47,7 @@ interface Worker {
   alive: boolean;
   stoppedUntil: number;
   /** Holds its leases no more; it does not know. */
-  struckOff: boolean;
+  evicted: boolean;
   readonly held: Set<Task>;
 }
 
@@ -134,7 +134,7 @@ class Queue {
   }
 
   #works(worker: Worker): boolean {
-    return worker.alive && !worker.struckOff && worker.stoppedUntil <= this.#now;
+    return worker.alive && !worker.evicted && worker.stoppedUntil <= this.#now;
   }
 
   #begin(worker: Worker, task: Task): void {
@@ -157,7 +157,7 @@ class Queue {
   }
 
   #settle(worker: Worker, task: Task, run: string): void {
-    const holds = worker.held.delete(task) && !worker.struckOff;
+    const holds = worker.held.delete(task) && !worker.evicted;
     const mayWrite = holds || this.#bug === 'acknowledges before it runs';
     if (mayWrite || this.#bug === 'lets a late owner overwrite the result') {
       const wrong = this.#bug === 'records the result of another task' && task.id === 'task-50';
@@ -175,12 +175,12 @@ class Queue {
         this.#ready.push(task);
         this.#claimAll();
       });
-    if (worker.struckOff && worker.held.size === 0) worker.struckOff = false;
+    if (worker.evicted && worker.held.size === 0) worker.evicted = false;
     this.#claimAll();
   }
 
   #startWorker(): void {
-    this.#workers.push({ pid: ++this.#pid, alive: true, stoppedUntil: 0, struckOff: false, held: new Set() });
+    this.#workers.push({ pid: ++this.#pid, alive: true, stoppedUntil: 0, evicted: false, held: new Set() });
     this.#claimAll();
   }
 
@@ -214,11 +214,11 @@ class Queue {
       return;
     }
     this.#in(noticeMs, () => {
-      victim.struckOff = true;
+      victim.evicted = true;
       this.#giveBack(victim, false);
     });
     this.#at(victim.stoppedUntil, () => {
-      if (victim.held.size === 0) victim.struckOff = false;
+      if (victim.held.size === 0) victim.evicted = false;
       this.#claimAll();
     });
   }

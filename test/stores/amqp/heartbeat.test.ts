@@ -51,7 +51,7 @@ needs(describe, noRabbit)('RabbitMQ and a busy process', () => {
     expect(await delivery.settle({ kind: 'ack' })).toBe('settled');
     await transport.publish([publication('next')], { timeoutMs: patienceMs });
     const next = await claimOne(consumer);
-    expect([idOf(next), next.strikes, next.redelivered]).toEqual(['next', 0, false]);
+    expect([idOf(next), next.crashes, next.redelivered]).toEqual(['next', 0, false]);
   });
 
   it('a worker that is silent without having died loses its tasks', async () => {
@@ -71,7 +71,7 @@ needs(describe, noRabbit)('RabbitMQ and a busy process', () => {
     const since = performance.now();
     const inherited = await claimOne(heir);
     if (isLong) expect(performance.now() - since, 'within its lease and a little').toBeLessThan(2 * leaseMs);
-    expect([idOf(inherited), inherited.strikes]).toEqual(['a', 1]);
+    expect([idOf(inherited), inherited.crashes]).toEqual(['a', 1]);
     expect(await inherited.settle({ kind: 'ack' })).toBe('settled');
     proxy.heal();
     proxy.cut('reset');

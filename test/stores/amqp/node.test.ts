@@ -211,7 +211,7 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
     const other = await claimOne(consumer);
     if (isLong) expect(performance.now() - begun).toBeLessThan(5000);
     expect([held, other].map(idOf).sort()).toEqual(['a', 'b']);
-    expect([held.lost.aborted, held.strikes]).toEqual([false, 0]);
+    expect([held.lost.aborted, held.crashes]).toEqual([false, 0]);
     for (const delivery of [held, other]) expect(await delivery.settle({ kind: 'ack' })).toBe('settled');
     await transport.publish([publication('c')], { timeoutMs: patienceMs });
     expect(idOf(await claimOne(consumer))).toBe('c');

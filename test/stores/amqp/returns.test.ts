@@ -117,7 +117,7 @@ needs(describe, noRabbit)('RabbitMQ, a message whose worker', () => {
       expect([[...one.held.values()], [...two.held.values()]]).toEqual(before);
       for (const worker of [one, two]) {
         for (const [id, delivery] of worker.held) {
-          expect([delivery.lost.aborted, delivery.strikes, await worker.settle(id)]).toEqual([
+          expect([delivery.lost.aborted, delivery.crashes, await worker.settle(id)]).toEqual([
             false,
             0,
             'settled',
@@ -194,7 +194,7 @@ needs(describe, noRabbit)('RabbitMQ, a message whose worker', () => {
     await doomed.stop();
     if (doomed.consumer instanceof AmqpConsumer) await doomed.consumer.die();
     await until(() => other.held.has('a'), 'it has come');
-    expect(other.held.get('a')?.strikes).toBe(1);
+    expect(other.held.get('a')?.crashes).toBe(1);
     await other.settle('a');
   });
 

@@ -72,7 +72,7 @@ needs(describe, noRabbit)('RabbitMQ', () => {
       await server.closeConnections(vhost);
       await transport.publish([publication('d')]);
       const last = await claimOne(consumer);
-      expect([idOf(last), last.strikes]).toEqual(['d', 0]);
+      expect([idOf(last), last.crashes]).toEqual(['d', 0]);
       for (const delivery of [...held, other, last])
         expect(await delivery?.settle({ kind: 'ack' })).toBe('settled');
       await consumer.close();
@@ -287,10 +287,10 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     const suspect = async (id: string): Promise<void> => {
       await transport.publish([publication(id)]);
       const consumer = await join(transport);
-      for (const strikes of [0, 1]) {
+      for (const crashes of [0, 1]) {
         const delivery = await claimOne(consumer);
-        expect(delivery.strikes).toBe(strikes);
-        await delivery.settle({ kind: 'release', until: null, struck: true });
+        expect(delivery.crashes).toBe(crashes);
+        await delivery.settle({ kind: 'release', until: null, crashed: true });
       }
       await consumer.close();
     };
@@ -301,7 +301,7 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     await suspect('b');
     const later = await join(await open(vhost, [], { delayedQueueType: 'classic' }));
     const delivery = await claimOne(later);
-    expect([idOf(delivery), delivery.strikes]).toEqual(['b', 2]);
+    expect([idOf(delivery), delivery.crashes]).toEqual(['b', 2]);
     expect(delivery.message.ok && delivery.message.value.properties.deliveryInfo.routing_key).toBe('celery');
   });
 

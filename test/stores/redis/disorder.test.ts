@@ -47,7 +47,7 @@ needs(describe, noRedis)('a Redis in disorder', () => {
     server.cli('ZADD', `${prefix}umbel:due`, '1', 'celery');
   };
 
-  const keys = ['umbel:fallen', 'umbel:due', 'other'];
+  const keys = ['umbel:evicted', 'umbel:due', 'other'];
   const more = ['umbel:schedule:other', 'umbel:suspects:celery', 'umbel:claimed:broken', 'umbel:beat'];
   it.each(
     isLong ? [...keys, ...more] : keys,
@@ -70,8 +70,8 @@ needs(describe, noRedis)('a Redis in disorder', () => {
       await falls(place, 'due');
       expect(idOf(await claimOne(consumer))).toBe('due');
     }
-    const struck = ['umbel:fallen', 'umbel:suspects:celery', 'umbel:beat'].includes(key);
-    if (!struck) {
+    const crashed = ['umbel:evicted', 'umbel:suspects:celery', 'umbel:beat'].includes(key);
+    if (!crashed) {
       await fell(place, 'fallen');
       expect(idOf(await claimOne(consumer))).toBe('fallen');
     }
@@ -79,7 +79,7 @@ needs(describe, noRedis)('a Redis in disorder', () => {
     server.cli('DEL', prefix + key);
     await until(() => told.length > 1);
     expect(told).toEqual([told[0], null]);
-    if (struck) {
+    if (crashed) {
       await fell(place, 'fallen');
       expect(idOf(await claimOne(consumer))).toBe('fallen');
     }

@@ -66,7 +66,7 @@ needs(describe, noRedis)('suspects on Redis', () => {
     const over = new AbortController();
     const late = setTimeout(() => over.abort(), patienceMs);
     const run = async (delivery: Delivery): Promise<void> => {
-      const isAlone = isSuspect(delivery.strikes);
+      const isAlone = isSuspect(delivery.crashes);
       await sleep(isAlone ? 20 : ended.size % 4);
       if (isAlone && (held.size > 1 || heldAtServer(consumer) > 1))
         wrong.push(`${idOf(delivery)} was not alone: ${[...held].map(idOf)}`);
@@ -79,7 +79,7 @@ needs(describe, noRedis)('suspects on Redis', () => {
       while (!over.signal.aborted) {
         const claimed = await consumer.claim(() => slots - held.size, over.signal);
         for (const delivery of claimed) held.add(delivery);
-        if (claimed.some(({ strikes }) => isSuspect(strikes)) && held.size > 1)
+        if (claimed.some(({ crashes }) => isSuspect(crashes)) && held.size > 1)
           wrong.push(`claimed beside others: ${[...held].map(idOf)}`);
         for (const delivery of claimed) void run(delivery);
         await sleep(0);

@@ -372,7 +372,7 @@ needs(describe, noRedis)('the Redis transport', () => {
 
   inOrder('of many who die at once the messages come back at once', async () => {
     const transport = await open();
-    const count = 15; // more than are struck off at a time
+    const count = 15; // more than are evicted at a time
     await transport.publish(Array.from({ length: count }, (_, n) => publication(`m${n}`)));
     for (let n = 0; n < count; n++) {
       const consumer = await join(transport);
@@ -441,15 +441,15 @@ needs(describe, noRedis)('the Redis transport', () => {
         .map((text) => Buffer.from(text)),
     );
     await fc.assert(
-      fc.asyncProperty(bytes, fc.nat(99), fc.nat(99), async (raw, strikes, parks) => {
-        const reply = await connection.run(script, [], [raw, String(strikes), String(parks)], {
+      fc.asyncProperty(bytes, fc.nat(99), fc.nat(99), async (raw, crashes, parks) => {
+        const reply = await connection.run(script, [], [raw, String(crashes), String(parks)], {
           buffers: true,
         });
         const [stored, back, s, p, untouched, _, told] = Array.isArray(reply) ? reply : [];
         expect(back).toEqual(raw);
-        expect([Number(s), Number(p), Number(untouched)]).toEqual([strikes, parks, 1]);
-        expect(unmark(stored)).toEqual({ raw, strikes, parks, redelivered: true, told: false });
-        const none = { strikes: 0, parks: 0, redelivered: false };
+        expect([Number(s), Number(p), Number(untouched)]).toEqual([crashes, parks, 1]);
+        expect(unmark(stored)).toEqual({ raw, crashes, parks, redelivered: true, told: false });
+        const none = { crashes: 0, parks: 0, redelivered: false };
         expect(unmark(raw)).toEqual({ raw, ...none, told: false });
         const isMarked = raw[0] === 0x7b;
         expect(told).toEqual(

@@ -5,7 +5,7 @@ const [file = '', leaseMs = ''] = process.argv.slice(2);
 const store = await SqliteStore.open(file);
 store.peers.listen({
   onRing: (text) => console.log(`rung ${text}`),
-  onStruckOff: () => console.log('struck off'),
+  onEvicted: () => console.log('evicted'),
 });
 await store.peers.own(Number(leaseMs), 'child');
 console.log(`joined ${await store.peers.id()}`);

@@ -89,7 +89,7 @@ test('a peer that is stopped loses its lease in time, and begins again under a n
   await within(burial.promise, 'the burial');
   expect(listed()).not.toContain(child.id);
   child.process.kill('SIGCONT');
-  await child.said('struck off');
+  await child.said('evicted');
   await expect.poll(() => listed().length).toBe(2);
   expect(Math.max(...listed())).toBeGreaterThan(child.id);
 });

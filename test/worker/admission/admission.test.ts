@@ -33,7 +33,7 @@ interface Facts {
   readonly task?: typeof task;
   readonly finished?: ResultRecord;
   readonly revoked?: boolean;
-  readonly strikes?: number;
+  readonly crashes?: number;
   readonly parks?: number;
   readonly unknownGraceMs?: number;
   readonly limitedUntilMs?: number;
@@ -44,7 +44,7 @@ interface Facts {
 
 /** What the checks say of a message with these facts; `asked`: the limits that were asked, in their order. */
 function admitted(facts: Facts = {}): Promise<Answer> {
-  const { finished = null, strikes = 0, parks = 0, unknownGraceMs = 60_000, asked = [] } = facts;
+  const { finished = null, crashes = 0, parks = 0, unknownGraceMs = 60_000, asked = [] } = facts;
   const clock = new FakeClock(now);
   const store = new FakeStore({ together: true });
   store.stored = finished ?? undefined;
@@ -76,7 +76,7 @@ function admitted(facts: Facts = {}): Promise<Answer> {
     clock,
   };
   const candidate = {
-    delivery: store.delivery({ redelivered: finished !== null, strikes, parks }),
+    delivery: store.delivery({ redelivered: finished !== null, crashes, parks }),
     message: someMessage(facts.message),
     task: 'task' in facts ? facts.task : task,
     held: new Held({ slots: new Slots(1), turnstile: null, cluster }),
@@ -102,13 +102,13 @@ describe('a message is admitted', () => {
   });
 
   it('as long as fewer workers died of it than are allowed', async () => {
-    expect(await admitted({ strikes: 4 })).toBeNull();
+    expect(await admitted({ crashes: 4 })).toBeNull();
   });
 });
 
 describe('a message is not run', () => {
   it('when it came back and its result is recorded, however it looks otherwise', async () => {
-    expect(await admitted({ finished: ended, strikes: 9, task: undefined })).toMatchObject({
+    expect(await admitted({ finished: ended, crashes: 9, task: undefined })).toMatchObject({
       kind: 'finished',
     });
     expect(await admitted({ finished: ended, message: { expires: before } })).toMatchObject({
@@ -126,7 +126,7 @@ describe('a message is not run', () => {
   });
 
   it('when as many workers died of it as are allowed', async () => {
-    expect(await admitted({ strikes: 5 })).toMatchObject({ kind: 'deadly', strikes: 5 });
+    expect(await admitted({ crashes: 5 })).toMatchObject({ kind: 'deadly', crashes: 5 });
   });
 
   it('before its eta, even if nobody knows its task yet', async () => {

@@ -13,8 +13,8 @@ local key = schedule_key(queue)
 for i = 3, #ARGV do
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, ARGV[i], ARGV[i])) do
     local step, stored = string.match(member, '^(%d+):(.*)$')
-    local _, strikes = unmark(stored)
-    put_front(queue, step, stored, strikes)
+    local _, crashes = unmark(stored)
+    put_front(queue, step, stored, crashes)
     redis.call('ZREM', key, member)
     count = count + 1
   end

@@ -24,15 +24,15 @@ for i = 10, first_held - 1 do redis.call('SADD', prefix .. 'umbel:queues', ARGV[
 if former == '' then return {} end
 
 -- Known again, so that what is left there comes back should we end here.
-redis.call('ZADD', fallen, text(server_ms() + tonumber(ARGV[7])), former)
+redis.call('ZADD', evicted, text(server_ms() + tonumber(ARGV[7])), former)
 redis.call('ZREM', consumers, former)
 redis.call('HSET', consumer_key(former), unpack(about))
 may_unhold()
 may_pick()
 local claimed, kept = claimed_key(id), {}
 local function keep(field, stored)
-  local _, strikes = unmark(stored)
-  if strikes >= __suspectAfter__ then redis.call('HSET', consumer_key(id), 'alone', field) end
+  local _, crashes = unmark(stored)
+  if crashes >= __suspectAfter__ then redis.call('HSET', consumer_key(id), 'alone', field) end
   redis.call('HSET', claimed, field, stored)
   kept[#kept + 1] = field
 end

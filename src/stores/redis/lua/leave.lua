@@ -1,5 +1,5 @@
--- Gives back all that a consumer holds, without a strike, the first to be claimed first, and takes it off the list. What its blocking
--- reads might still take is looked after like that of a fallen one.
+-- Gives back all that a consumer holds, without counting a crash, the first to be claimed first, and takes it off the list. What its blocking
+-- reads might still take is looked after like that of an evicted one.
 --
 -- KEYS[1], ARGV[1]   the prefix of all keys
 -- ARGV[2]   its id
@@ -15,6 +15,6 @@ for i = 4, #ARGV, 2 do
   while give_back_next(taken_key(id, ARGV[i + 1], ARGV[i]), ARGV[i], ARGV[i + 1]) do end
 end
 give_back_all(id)
-redis.call('ZADD', fallen, text(server_ms() + tonumber(ARGV[3])), id)
+redis.call('ZADD', evicted, text(server_ms() + tonumber(ARGV[3])), id)
 redis.call('ZREM', consumers, id)
 return 1

@@ -5,14 +5,14 @@
 -- ARGV[2]   the queue, or empty: of all
 -- ARGV[3]   before which number (or +inf)
 -- ARGV[4]   how many
--- Reply     number, queue, reason, detail, died_at, strikes, raw of each
+-- Reply     number, queue, reason, detail, died_at, crashes, raw of each
 
 --- @include queues
 local index = prefix .. 'umbel:dead'
 if ARGV[2] ~= '' then index = index .. ':of:' .. ARGV[2] end
 local reply = {}
 for _, number in ipairs(redis.call('ZREVRANGEBYSCORE', index, ARGV[3], '-inf', 'LIMIT', 0, ARGV[4])) do
-  local letter = redis.call('HMGET', prefix .. 'umbel:dead:' .. number, 'queue', 'reason', 'detail', 'died_at', 'strikes', 'raw')
+  local letter = redis.call('HMGET', prefix .. 'umbel:dead:' .. number, 'queue', 'reason', 'detail', 'died_at', 'crashes', 'raw')
   if letter[1] then
     reply[#reply + 1] = number
     for _, each in ipairs(letter) do reply[#reply + 1] = each end

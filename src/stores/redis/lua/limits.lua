@@ -1,4 +1,4 @@
--- All that was asked of limits in one turn of the event loop. A holder that was struck off has done nothing.
+-- All that was asked of limits in one turn of the event loop. A holder that was evicted has done nothing.
 --
 -- KEYS[1]   the set of the holders
 -- ARGV[1]   the prefix of all keys
@@ -106,7 +106,7 @@ for n, op in ipairs(ops) do
     if op.value then redis.call('HSET', prefix .. 'said', op.name, op.value)
     else redis.call('HDEL', prefix .. 'said', op.name) end
   elseif op.op == 'leave' then
-    strike_off(holder)
+    evict(holder)
   end
 end
 return cjson.encode({alive = true, results = results, woken = woken})

@@ -14,7 +14,7 @@ local overdue = redis.call('ZCOUNT', schedule_key(queue), '-inf', now)
 ready = ready + overdue
 for i = 3, #ARGV do ready = ready + redis.call('LLEN', list_key(queue, ARGV[i])) end
 local claimed = 0
-for _, set in ipairs({consumers, fallen}) do
+for _, set in ipairs({consumers, evicted}) do
   for _, id in ipairs(redis.call('ZRANGE', set, 0, -1)) do
     for _, field in ipairs(redis.call('HKEYS', claimed_key(id))) do
       local _, _, of = parse_field(field)

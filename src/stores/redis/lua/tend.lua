@@ -10,16 +10,16 @@
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the consumer's id (empty: nobody's)
 -- ARGV[3]   the lease, ms
--- ARGV[4]   whether to strike others off (`1`)
--- ARGV[5]   ms for which a fallen consumer's blocking reads may still take something
+-- ARGV[4]   whether to evict others (`1`)
+-- ARGV[5]   ms for which an evicted consumer's blocking reads may still take something
 -- ARGV[6]   how many messages that its own took are to be given back (-1: nor is it looked for such)
 -- ARGV[7…]  of each of these step, queue, sha1; then its queues
--- Reply     alive (0: struck off), the server's time, next due time or 0, next end of another's lease or 0, how many were promoted, whether
+-- Reply     alive (0: evicted), the server's time, next due time or 0, next end of another's lease or 0, how many were promoted, whether
 --           there is more to do now, whether suspects wait, how many steps failed, of each the key and why, then what its own blocking
 --           reads took: `:step:queue`, sha1…
 
 --- @include queues
-local id, lease_ms, strike_off, fallen_ms = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local id, lease_ms, evict, evicted_ms = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local beat = prefix .. 'umbel:beat'
 local now = server_ms()
 
@@ -100,11 +100,11 @@ if id ~= '' then
     redis.call('HSET', beat, 'last', text(now))
   end)
 end
-if strike_off == '1' and now >= mercy then
-  try({consumers, 'zset', fallen, 'zset'}, function()
+if evict == '1' and now >= mercy then
+  try({consumers, 'zset', evicted, 'zset'}, function()
     for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', text(now), 'LIMIT', 0, 10)) do
       -- In this order: where the second fails, what it holds still has an owner that is known.
-      redis.call('ZADD', fallen, text(now + fallen_ms), dead)
+      redis.call('ZADD', evicted, text(now + evicted_ms), dead)
       redis.call('ZREM', consumers, dead)
     end
   end)
@@ -121,7 +121,7 @@ local function look_for_orphans()
     local owner = string.match(name, '^umbel:claimed:(.*)$')
     local step, queue
     if not owner then owner, step, queue = string.match(name, '^umbel:taken:([^:]*):(%d+):(.*)$') end
-    if owner and not redis.call('ZSCORE', consumers, owner) and not redis.call('ZSCORE', fallen, owner) then
+    if owner and not redis.call('ZSCORE', consumers, owner) and not redis.call('ZSCORE', evicted, owner) then
       if queue then
         local about = redis.call('HMGET', consumer_key(owner), 'queues', 'steps')
         local queues, steps = about[1] and cjson.decode(about[1]) or {}, about[2] or ''
@@ -133,7 +133,7 @@ local function look_for_orphans()
   end
   redis.call('HSET', beat, 'cursor', found[1], 'looked', text(now))
 end
-if id ~= '' and strike_off == '1' then try({beat, 'hash', consumers, 'zset', fallen, 'zset'}, look_for_orphans) end
+if id ~= '' and evict == '1' then try({beat, 'hash', consumers, 'zset', evicted, 'zset'}, look_for_orphans) end
 
 local budget = 200
 local function drain(dead)
@@ -147,9 +147,9 @@ local function drain(dead)
     local tag, step, queue = unpack(each)
     local moved = to_list(claimed, 'hash', queue, step, function()
       local field = text(tag) .. ':' .. step .. ':' .. queue
-      local raw, strikes, parks = unmark(redis.call('HGET', claimed, field))
+      local raw, crashes, parks = unmark(redis.call('HGET', claimed, field))
       may_unhold()
-      put_front(queue, step, mark(raw, strikes + 1, parks), strikes + 1)
+      put_front(queue, step, mark(raw, crashes + 1, parks), crashes + 1)
       redis.call('HDEL', claimed, field)
       return true
     end)
@@ -171,14 +171,14 @@ local function drain(dead)
   return left == 0
 end
 -- The latest first: the others were drained before, and stay only for what a blocking read may still take for them.
-for _, dead in ipairs(try({fallen, 'zset'}, redis.call, 'ZREVRANGE', fallen, 0, 499) or {}) do
+for _, dead in ipairs(try({evicted, 'zset'}, redis.call, 'ZREVRANGE', evicted, 0, 499) or {}) do
   local empty = try({claimed_key(dead), 'hash', consumer_key(dead), 'hash'}, drain, dead)
   if budget == 0 then break end
   if empty then
-    try({fallen, 'zset'}, function()
-      if tonumber(redis.call('ZSCORE', fallen, dead)) <= now then
+    try({evicted, 'zset'}, function()
+      if tonumber(redis.call('ZSCORE', evicted, dead)) <= now then
         redis.call('DEL', consumer_key(dead))
-        redis.call('ZREM', fallen, dead)
+        redis.call('ZREM', evicted, dead)
       end
     end)
   end

@@ -13,13 +13,13 @@
 --   `G` taken queue step sha1                give it back (sha1 empty: all that lies there)
 --   `S` field key json                       acknowledge with the record of a task that has ended
 --   `K` field record publications            acknowledge with any record and with messages that follow
---   `R` field due how marked                 give back. how: `1` parked, `s` struck, `0`; marked: `1` marked, `t` told, `0`
+--   `R` field due how marked                 give back. how: `1` parked, `s` crashed, `0`; marked: `1` marked, `t` told, `0`
 --   `D` field reason detail record           to the dead letters
 --   `C` count mode base n (list suffix recover)…   claim so many. mode is what of suspects: `n` one alone, or nothing while they wait and
 --                                            others are held; `b` one beside what is held; `o` none, but others (see `Quarantine`)
 --   `s`, `k`: as `S`, `K`, but only if the message is ours, which is not known yet while it is being adopted
 --   record = `0` or `1` kind db key json ttl; publications = n (queue step stored due record)…
--- Reply     `!` when struck off; else
+-- Reply     `!` when evicted; else
 --           one letter for each operation but C: 1 done, 0 not ours, e failed
 --           how many cells follow of what was claimed, in groups of suffix, number, message…; `?` without any says that nothing was taken
 --           because of suspects
@@ -107,8 +107,8 @@ end
 local function give_back(taken, queue, step, sha)
   if sha ~= '' then
     return pick(taken, sha, function(stored)
-      local _, strikes = unmark(stored)
-      put_front(queue, step, stored, strikes)
+      local _, crashes = unmark(stored)
+      put_front(queue, step, stored, crashes)
     end)
   end
   local any = false
@@ -126,23 +126,23 @@ local function release(field, due_ms, parked, marked)
   local stored = redis.call('HGET', claimed, field)
   if not stored then return false end
   local _, step, queue = parse_field(field)
-  local raw, strikes, parks = unmark(stored)
-  if parked == '1' then parks = parks + 1 elseif parked == 's' then strikes = strikes + 1 end
-  if marked == '1' then stored = mark(raw, strikes, parks) elseif marked == 't' then stored = mark_told(stored) end
-  if due_ms == '' then put_front(queue, step, stored, strikes) else schedule(queue, step, stored, due_ms) end
+  local raw, crashes, parks = unmark(stored)
+  if parked == '1' then parks = parks + 1 elseif parked == 's' then crashes = crashes + 1 end
+  if marked == '1' then stored = mark(raw, crashes, parks) elseif marked == 't' then stored = mark_told(stored) end
+  if due_ms == '' then put_front(queue, step, stored, crashes) else schedule(queue, step, stored, due_ms) end
   redis.call('HDEL', claimed, field)
 end
 local function bury(field, reason, detail, record)
   local stored = redis.call('HGET', claimed, field)
   if not stored then return false end
   local _, step, queue = parse_field(field)
-  local raw, strikes = unmark(stored)
+  local raw, crashes = unmark(stored)
   if record then write(record) end
   local number = redis.call('INCR', prefix .. 'umbel:dead:number')
   redis.call('ZADD', prefix .. 'umbel:dead:of:' .. queue, number, number)
   redis.call('ZADD', prefix .. 'umbel:dead', number, number)
   redis.call('HSET', prefix .. 'umbel:dead:' .. number, 'queue', queue, 'step', step, 'reason', reason, 'detail', detail,
-    'died_at', text(server_ms()), 'strikes', strikes, 'raw', raw)
+    'died_at', text(server_ms()), 'crashes', crashes, 'raw', raw)
   redis.call('HDEL', claimed, field)
 end
 local function recall(base, count)

@@ -20,10 +20,10 @@ export const peerSchema: readonly string[] = [
 interface PeerListener {
   /** Somebody rang: a line of text that the ringer and the rung agree on. */
   onRing?(text: string): void;
-  /** In the transaction in which a dead peer was struck off. */
+  /** In the transaction in which a dead peer was evicted. */
   onBurial?(transaction: Transaction): void;
-  /** This process was struck off by another, which took it for dead: what it held is lost. It goes on under a new id. */
-  onStruckOff?(): void;
+  /** This process was evicted by another, which took it for dead: what it held is lost. It goes on under a new id. */
+  onEvicted?(): void;
 }
 
 interface Peer {
@@ -122,7 +122,7 @@ export class Peers {
     await this.#pulse?.stop();
     if (this.#id !== null) {
       const id = await this.#id;
-      await this.#store.write(false, (transaction) => this.#strikeOff(transaction, id)).catch(() => {});
+      await this.#store.write(false, (transaction) => this.#evict(transaction, id)).catch(() => {});
     }
     await this.#ringer.close();
     await (await this.#bell)?.close();
@@ -176,7 +176,7 @@ export class Peers {
     const peers = this.#all();
     if (!peers.some((peer) => peer.id === id)) {
       this.#id = this.#tryJoin();
-      for (const listener of this.#listeners) listener.onStruckOff?.();
+      for (const listener of this.#listeners) listener.onEvicted?.();
       await this.#id;
       return;
     }
@@ -217,12 +217,12 @@ export class Peers {
 
   async #bury(peer: Peer, gone: boolean): Promise<void> {
     this.#beats.delete(peer.id);
-    await this.#store.write(false, (transaction) => this.#strikeOff(transaction, peer.id));
+    await this.#store.write(false, (transaction) => this.#evict(transaction, peer.id));
     // One that was only stopped may go on, under a new id and with its old bell.
     if (gone) removeBell(peer.address);
   }
 
-  #strikeOff(transaction: Transaction, id: number): void {
+  #evict(transaction: Transaction, id: number): void {
     const { changes } = transaction.sql('DELETE FROM peer WHERE id = ?').run(id);
     if (Number(changes) > 0) for (const listener of this.#listeners) listener.onBurial?.(transaction);
   }

@@ -1,4 +1,4 @@
--- Included by the scripts of limits: the rules of `limit-book.ts`. ARGV[1] is the prefix of all keys. Whoever calls strikes off holders
+-- Included by the scripts of limits: the rules of `limit-book.ts`. ARGV[1] is the prefix of all keys. Whoever calls it evicts holders
 -- whose lease has ended, and tells again those in line who were told and did not come.
 
 local prefix = ARGV[1] .. 'umbel:limit:'
@@ -52,7 +52,7 @@ for _, each in ipairs(redis.call('ZRANGEBYSCORE', told, '-inf', text(now - __tel
   else redis.call('ZREM', told, each) end
 end
 -- What it held is free.
-local function strike_off(holder)
+local function evict(holder)
   for _, each in ipairs(redis.call('HKEYS', at('holder', holder))) do
     local pair = cjson.decode(each)
     redis.call('HDEL', at('held', pair[1]), pair[2])
@@ -61,4 +61,4 @@ local function strike_off(holder)
   redis.call('DEL', at('holder', holder))
   redis.call('ZREM', holders, holder)
 end
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now), 'LIMIT', 0, 5)) do strike_off(dead) end
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', text(now), 'LIMIT', 0, 5)) do evict(dead) end

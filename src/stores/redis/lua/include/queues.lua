@@ -6,7 +6,7 @@
 
 local prefix = ARGV[1]
 local consumers = prefix .. 'umbel:consumers'
-local fallen = prefix .. 'umbel:fallen'
+local evicted = prefix .. 'umbel:evicted'
 local due = prefix .. 'umbel:due'
 local function list_key(queue, step)
   if step == '0' then return prefix .. queue end
@@ -34,13 +34,13 @@ local function parse_field(field)
   return tonumber(tag), step, queue
 end
 --- @include marks
-local function put_front(queue, step, stored, strikes)
-  if strikes >= __suspectAfter__ then redis.call('RPUSH', suspects_key(queue), step .. ':' .. stored)
+local function put_front(queue, step, stored, crashes)
+  if crashes >= __suspectAfter__ then redis.call('RPUSH', suspects_key(queue), step .. ':' .. stored)
   else redis.call('RPUSH', list_key(queue, step), stored) end
 end
 local function put_back(queue, step, stored)
-  local _, strikes = unmark(stored)
-  if strikes >= __suspectAfter__ then redis.call('LPUSH', suspects_key(queue), step .. ':' .. stored)
+  local _, crashes = unmark(stored)
+  if crashes >= __suspectAfter__ then redis.call('LPUSH', suspects_key(queue), step .. ':' .. stored)
   else redis.call('LPUSH', list_key(queue, step), stored) end
 end
 -- The next of a list goes to where `put` puts it; false: there was none.
@@ -54,11 +54,11 @@ local function move_next(list, put)
 end
 local function give_back_next(list, queue, step)
   return move_next(list, function(stored)
-    local _, strikes = unmark(stored)
-    put_front(queue, step, stored, strikes)
+    local _, crashes = unmark(stored)
+    put_front(queue, step, stored, crashes)
   end)
 end
--- All that a consumer holds, without a strike; the first to be claimed is put to the front last.
+-- All that a consumer holds, without counting a crash; the first to be claimed is put to the front last.
 local function give_back_all(id)
   local fields = {}
   for _, field in ipairs(redis.call('HKEYS', claimed_key(id))) do fields[#fields + 1] = {parse_field(field)} end
@@ -66,8 +66,8 @@ local function give_back_all(id)
   may_unhold()
   for _, each in ipairs(fields) do
     local field = text(each[1]) .. ':' .. each[2] .. ':' .. each[3]
-    local raw, strikes, parks = unmark(redis.call('HGET', claimed_key(id), field))
-    put_front(each[3], each[2], mark(raw, strikes, parks), strikes)
+    local raw, crashes, parks = unmark(redis.call('HGET', claimed_key(id), field))
+    put_front(each[3], each[2], mark(raw, crashes, parks), crashes)
     redis.call('HDEL', claimed_key(id), field)
   end
 end
