@@ -1,43 +1,43 @@
 import type { Clock } from '../lib/clock.ts';
 
 /** Owners that died holding a message before it is suspected of having killed them. */
-export const suspectAfter = 2;
+export const quarantineAfter = 2;
 
 /**
- * For so long a consumer waits to be empty before it takes a suspect beside what it holds, and leaves a suspect alone before it takes
- * others beside it: milliseconds. Long tasks neither keep suspects waiting for ever nor the other slots empty.
+ * For so long a consumer waits to be empty before it takes a quarantined message beside what it holds, and leaves a quarantined message alone before it takes
+ * others beside it: milliseconds. Long tasks neither keep quarantined messages waiting for ever nor the other slots empty.
  */
 export const quarantinePatienceMs = 10_000;
 
 /**
- * Whether a message may be what killed its owners. A consumer holds a suspect alone: the killer and those who only stood beside it
- * are parted, only the killer gathers more crashes, and no other killer's death is charged to an innocent suspect.
+ * Whether a message may be what killed its owners. A consumer holds a quarantined message alone: the poison message and those who only stood beside it
+ * are parted, only the poison message gathers more crashes, and no other poison message's death is charged to an innocent quarantined message.
  */
-export function isSuspect(crashes: number): boolean {
-  return crashes >= suspectAfter;
+export function isQuarantined(crashes: number): boolean {
+  return crashes >= quarantineAfter;
 }
 
 /** What a claim may take now. */
 export interface Verdict {
-  /** The first suspect, if one waits: no second one. */
-  readonly suspect: boolean;
+  /** The first quarantined message, if one waits: no second one. */
+  readonly quarantined: boolean;
   readonly others: boolean;
   /** Nothing may be taken: milliseconds until that changes, if nothing that is held is let go before; else null. */
   readonly againMs: number | null;
 }
 
-const everything: Verdict = { suspect: false, others: true, againMs: null };
-const suspectOnly: Verdict = { suspect: true, others: false, againMs: null };
+const everything: Verdict = { quarantined: false, others: true, againMs: null };
+const quarantinedOnly: Verdict = { quarantined: true, others: false, againMs: null };
 
 /** Keeps count of what one consumer holds, and decides what it may take beside it. */
 export class Quarantine {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #patienceMs: number;
   #held = 0;
-  #suspects = 0;
-  /** When the suspect that is held was taken. */
+  #quarantined = 0;
+  /** When the quarantined message that is held was taken. */
   #takenAt = 0;
-  /** Since when suspects wait for this consumer to be empty; null: none does, as far as is known. */
+  /** Since when quarantined messages wait for this consumer to be empty; null: none does, as far as is known. */
   #waitingSince: number | null = null;
 
   constructor(clock: Pick<Clock, 'monotonic'>, patienceMs: number = quarantinePatienceMs) {
@@ -49,26 +49,26 @@ export class Quarantine {
     return this.#held;
   }
 
-  get holdsSuspect(): boolean {
-    return this.#suspects > 0;
+  get holdsQuarantined(): boolean {
+    return this.#quarantined > 0;
   }
 
-  /** Suspects were seen to wait, and the consumer waits to be empty. */
+  /** Quarantined messages were seen to wait, and the consumer waits to be empty. */
   get isWaiting(): boolean {
     return this.#waitingSince !== null;
   }
 
-  /** For how long it is to take nothing because of the suspect that it holds; 0: it may. Milliseconds. */
+  /** For how long it is to take nothing because of the quarantined message that it holds; 0: it may. Milliseconds. */
   get aloneMs(): number {
-    if (this.#suspects === 0) return 0;
+    if (this.#quarantined === 0) return 0;
     return Math.max(0, this.#takenAt + this.#patienceMs - this.#clock.monotonic());
   }
 
   /** A message is held from now on. */
   took(crashes: number): void {
     this.#held++;
-    if (!isSuspect(crashes)) return;
-    this.#suspects++;
+    if (!isQuarantined(crashes)) return;
+    this.#quarantined++;
     this.#takenAt = this.#clock.monotonic();
     this.#waitingSince = null;
   }
@@ -76,31 +76,31 @@ export class Quarantine {
   /** One is not held any more. True: what may be taken is another matter now, look again. */
   letGo(crashes: number): boolean {
     this.#held--;
-    if (isSuspect(crashes)) this.#suspects--;
-    return isSuspect(crashes) || (this.#held === 0 && this.#waitingSince !== null);
+    if (isQuarantined(crashes)) this.#quarantined--;
+    return isQuarantined(crashes) || (this.#held === 0 && this.#waitingSince !== null);
   }
 
   /** Nothing is held any more. */
   reset(): void {
     this.#held = 0;
-    this.#suspects = 0;
+    this.#quarantined = 0;
     this.#waitingSince = null;
   }
 
-  /** What may be taken. `suspectsWait` is of no account while a suspect is held. */
-  look(suspectsWait: boolean): Verdict {
-    if (this.#suspects > 0) {
+  /** What may be taken. `quarantinedWaits` is of no account while a quarantined message is held. */
+  look(quarantinedWaits: boolean): Verdict {
+    if (this.#quarantined > 0) {
       const againMs = this.aloneMs;
-      return againMs > 0 ? { suspect: false, others: false, againMs } : everything;
+      return againMs > 0 ? { quarantined: false, others: false, againMs } : everything;
     }
-    if (!suspectsWait) {
+    if (!quarantinedWaits) {
       this.#waitingSince = null;
       return everything;
     }
-    if (this.#held === 0) return suspectOnly;
+    if (this.#held === 0) return quarantinedOnly;
     const now = this.#clock.monotonic();
     this.#waitingSince ??= now;
     const againMs = this.#waitingSince + this.#patienceMs - now;
-    return againMs > 0 ? { suspect: false, others: false, againMs } : suspectOnly;
+    return againMs > 0 ? { quarantined: false, others: false, againMs } : quarantinedOnly;
   }
 }

@@ -7,7 +7,7 @@ import { schemeOf, storeAt } from './store-url.ts';
 import type { TransportOptions } from './topology.ts';
 import type { Transport } from './transport.ts';
 
-export { isSuspect, Quarantine } from './quarantine.ts';
+export { isQuarantined, Quarantine } from './quarantine.ts';
 
 /** A driver's own options, checked by the driver. */
 export type DriverOptions = Readonly<Record<string, unknown>>;

@@ -160,7 +160,7 @@ export interface ConsumeOptions {
   readonly leaseMs: number;
   /** The most that `capacity()` will ever say: what a broker that pushes may push ahead. Default 8. */
   readonly slots?: number;
-  /** How long a suspect runs alone, and how long the consumer waits before it claims one, milliseconds (see {@link Consumer.claim}). Default 10,000. */
+  /** How long a quarantined message runs alone, and how long the consumer waits before it claims one, milliseconds (see {@link Consumer.claim}). Default 10,000. */
   readonly quarantineMs?: number;
   /**
    * Called with each message that is put aside because its time has not come. Returns whether monitors were told that it was received: then
@@ -177,10 +177,10 @@ export interface Consumer extends AsyncDisposable {
    * Claims messages: waits until there is at least one, and returns at most `capacity()`, which is read at the moment of
    * the claim. Returns an empty array when that is 0, or when `signal` is aborted; a claim that has begun is finished
    * first, so nothing is in limbo.
-   * A suspect, a message whose owners died twice or more, runs alone: should this worker die, too, no other message is charged with the
-   * death. The consumer claims a suspect only when it holds nothing, and claims nothing beside it. While a suspect waits and other messages
-   * are held, the consumer claims nothing until those are settled. Both waits end after `quarantineMs`: then the suspect is claimed beside
-   * the others, or others beside the suspect. A consumer never holds two suspects.
+   * A message whose owners died twice or more is quarantined: it runs alone: should this worker die, too, no other message is charged with the
+   * death. The consumer claims a quarantined message only when it holds nothing, and claims nothing beside it. While a quarantined message waits and other messages
+   * are held, the consumer claims nothing until those are settled. Both waits end after `quarantineMs`: then the quarantined message is claimed beside
+   * the others, or others beside the quarantined message. A consumer never holds two quarantined messages.
    */
   claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]>;
   /** Gives back what is still held and leaves. Safe to call twice. */

@@ -27,7 +27,7 @@ export const quarantineCases: readonly Case[] = [
   check('a message whose owners died twice is claimed alone, and nothing beside it', async (harness) => {
     const transport = await harness.open();
     const [one, other] = [await join(transport), await join(await harness.open())];
-    await suspect(harness, ['a', 'b', 'c']);
+    await crashTwice(harness, ['a', 'b', 'c']);
     const [first, ...besideFirst] = await claimSoon(one);
     const [second, ...besideSecond] = await claimSoon(other);
     assert.deepEqual([besideFirst, besideSecond], [[], []]);
@@ -41,20 +41,20 @@ export const quarantineCases: readonly Case[] = [
     await first.settle({ kind: 'ack' });
     const [third, ...besideThird] = await next;
     assert.deepEqual(besideThird, []);
-    const suspects = [first, second, third];
-    assert.deepEqual(suspects.map(idOf).sort(), ['a', 'b', 'c']);
+    const quarantined = [first, second, third];
+    assert.deepEqual(quarantined.map(idOf).sort(), ['a', 'b', 'c']);
     assert.deepEqual(
-      suspects.map(({ crashes }) => crashes),
+      quarantined.map(({ crashes }) => crashes),
       [2, 2, 2],
     );
     await third.settle({ kind: 'ack' });
     assert.equal(idOf(await claimOne(one)), 'innocent');
   }),
 
-  check('what is suspected is charged with no death of other killers', async (harness) => {
+  check('what is suspected is charged with no death of other poison messages', async (harness) => {
     const transport = await harness.open();
     const [careful, doomed] = [await join(transport), await join(await harness.open())];
-    await suspect(harness, ['innocent']);
+    await crashTwice(harness, ['innocent']);
     for (let deaths = 0; deaths < 2; deaths++) {
       const [innocent, ...beside] = await claimSoon(careful);
       assert.deepEqual([idOf(innocent), innocent.crashes, beside], ['innocent', 2, []]);
@@ -75,19 +75,19 @@ export const quarantineCases: readonly Case[] = [
     throw new Error('the innocent message did not come');
   }),
 
-  check('while a suspect waits for it to be empty a consumer claims nothing', async (harness) => {
+  check('while a quarantined message waits for it to be empty a consumer claims nothing', async (harness) => {
     const transport = await harness.open();
     const busy = await join(await harness.open());
     await transport.publish([publication('held')]);
     const held = [await claimOne(busy)];
-    await suspect(harness, ['suspect']);
+    await crashTwice(harness, ['quarantined']);
     assert.deepEqual(await claimNothing(busy, noticeMs), []);
     for (const late = performance.now() + patienceMs; ; ) {
       await transport.publish([publication('fresh')]);
       const claiming = claimSoon(busy);
       for (const delivery of held.splice(0)) await delivery.settle({ kind: 'ack' });
       const [first, ...beside] = await claiming;
-      if (idOf(first) === 'suspect') {
+      if (idOf(first) === 'quarantined') {
         assert.deepEqual(beside, []);
         await first.settle({ kind: 'ack' });
         break;
@@ -100,17 +100,20 @@ export const quarantineCases: readonly Case[] = [
     assert.equal(idOf(await claimOne(busy)), 'fresh');
   }),
 
-  check('long tasks keep no suspect waiting for ever, and a long suspect no others', async (harness) => {
-    const transport = await harness.open();
-    const busy = await join(await harness.open(), 300);
-    await transport.publish([publication('long')]);
-    assert.equal(idOf(await claimOne(busy)), 'long');
-    await suspect(harness, ['suspect']);
-    const [beside] = await claimSoon(busy);
-    assert.deepEqual([idOf(beside), beside.crashes], ['suspect', 2]);
-    await transport.publish([publication('next')]);
-    assert.equal(idOf(await claimOne(busy)), 'next');
-  }),
+  check(
+    'long tasks keep no quarantined message waiting for ever, and a long one no others',
+    async (harness) => {
+      const transport = await harness.open();
+      const busy = await join(await harness.open(), 300);
+      await transport.publish([publication('long')]);
+      assert.equal(idOf(await claimOne(busy)), 'long');
+      await crashTwice(harness, ['quarantined']);
+      const [beside] = await claimSoon(busy);
+      assert.deepEqual([idOf(beside), beside.crashes], ['quarantined', 2]);
+      await transport.publish([publication('next')]);
+      assert.equal(idOf(await claimOne(busy)), 'next');
+    },
+  ),
 ];
 
 function check(title: string, run: Case['run']): Case {
@@ -122,7 +125,7 @@ function join(transport: Transport, quarantineMs = forEverMs): Promise<Consumer>
 }
 
 /** These are sent, and two owners die holding them. */
-async function suspect(harness: Harness, ids: readonly string[]): Promise<void> {
+async function crashTwice(harness: Harness, ids: readonly string[]): Promise<void> {
   const transport = await harness.open();
   const doomed = await join(transport);
   await transport.publish(ids.map((id) => publication(id)));

@@ -246,9 +246,9 @@ class Trial {
   async #claim(number: number, room: number): Promise<void> {
     const ready = this.#waiting.filter((message) => this.#isReady(message)).sort(byPlace);
     const hands = this.#handsOf(number);
-    const suspects = ready.filter(isSuspected);
+    const quarantined = ready.filter(isSuspected);
     // What was held by two who died is held alone: it would wait to be empty, or for it to end.
-    if (ready.length === 0 || (hands.length > 0 && suspects.length > 0)) return;
+    if (ready.length === 0 || (hands.length > 0 && quarantined.length > 0)) return;
     if (hands.some(({ message }) => isSuspected(message))) return;
     const deliveries = await this.#worker(number).claim(() => room, AbortSignal.timeout(patienceMs));
     const taken = deliveries.map((delivery) => {
@@ -266,9 +266,9 @@ class Trial {
       return message;
     });
     const others = ready.filter((message) => !isSuspected(message));
-    const suspect = taken.filter(isSuspected);
-    expect(suspect.length).toBe(Math.min(1, suspects.length));
-    expect(taken.length).toBe(suspects.length > 0 ? 1 : Math.min(room, others.length));
+    const alone = taken.filter(isSuspected);
+    expect(alone.length).toBe(Math.min(1, quarantined.length));
+    expect(taken.length).toBe(quarantined.length > 0 ? 1 : Math.min(room, others.length));
     // The most urgent were taken; each queue's in its order. (Which queue among equals is a matter of turns.)
     const left = ready.filter((message) => !taken.includes(message));
     const trusted = taken.filter((message) => !isSuspected(message));
@@ -276,7 +276,7 @@ class Trial {
     expect(urgency(trusted)).toEqual(urgency(others.slice(0, trusted.length)));
     for (const [from, rest] of [
       [trusted, left.filter((message) => !isSuspected(message))],
-      [suspect, left.filter(isSuspected)],
+      [alone, left.filter(isSuspected)],
     ] as const) {
       for (const name of queues) {
         const mine = from.filter(({ queue }) => queue === name);

@@ -2,7 +2,7 @@
 // in arrays of this process.
 import { BrokerUnavailable, LeaseLostError } from 'umbel';
 import { readMessage, writeMessage } from 'umbel/protocol';
-import { isSuspect, Quarantine } from 'umbel/stores';
+import { isQuarantined, Quarantine } from 'umbel/stores';
 import type {
   ConsumeOptions,
   Consumer,
@@ -222,9 +222,9 @@ export class ArrayConsumer implements Consumer {
     for (;;) {
       if (signal.aborted || this.#closing.signal.aborted || capacity() <= 0) return [];
       const waiting = this.#queues.flatMap((queue) => this.#store.ready(queue));
-      const suspect = waiting.find(({ crashes }) => isSuspect(crashes));
-      const may = this.#quarantine.look(suspect !== undefined);
-      if (may.suspect && suspect !== undefined) return [this.#hold(suspect)];
+      const quarantined = waiting.find(({ crashes }) => isQuarantined(crashes));
+      const may = this.#quarantine.look(quarantined !== undefined);
+      if (may.quarantined && quarantined !== undefined) return [this.#hold(quarantined)];
       const taken = may.others ? this.#take(capacity()) : [];
       if (taken.length > 0) return taken;
       await this.#store.change(signal, may.againMs);
@@ -236,7 +236,7 @@ export class ArrayConsumer implements Consumer {
     const taken: Delivery[] = [];
     while (taken.length < room) {
       const heads = this.#queues.flatMap((queue) => {
-        const head = this.#store.ready(queue).find(({ crashes }) => !isSuspect(crashes));
+        const head = this.#store.ready(queue).find(({ crashes }) => !isQuarantined(crashes));
         return head === undefined ? [] : [head];
       });
       const urgent = Math.min(...heads.map(({ priority }) => priority));

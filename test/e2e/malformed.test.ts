@@ -73,10 +73,10 @@ async function thrown(where: string, trial: Trial, bin: Bin): Promise<void> {
     all.push(...cases);
     for (let from = 0; from < cases.length; from += batch) {
       await bin.insert(cases.slice(from, from + batch).map(({ form }) => form));
-      const suspects = `good neighbours of the cases from '${cases[from]?.name}' on`;
+      const quarantined = `good neighbours of the cases from '${cases[from]?.name}' on`;
       slowestMs = Math.max(
         slowestMs,
-        await neighboursEnd(trial, sender, () => `${suspects}:\n${worker.errors}`),
+        await neighboursEnd(trial, sender, () => `${quarantined}:\n${worker.errors}`),
       );
     }
     // The unknown tasks have a grace of a second; then everything has come to rest.

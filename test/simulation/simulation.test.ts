@@ -24,7 +24,7 @@ const bugs: readonly Bug[] = [
   'a send that is repeated counts twice',
   'deaths are not counted',
   'a message that comes back does not say so',
-  'a suspect is held beside others',
+  'a quarantined message is held beside others',
   'a result may be overwritten',
 ];
 

@@ -2,7 +2,7 @@
 // planted bug.
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { isReady } from '../../src/protocol/result-meta.ts';
-import { isSuspect, Quarantine } from '../../src/stores/quarantine.ts';
+import { isQuarantined, Quarantine } from '../../src/stores/quarantine.ts';
 import type { DeadReason, Publication, Settlement } from '../../src/stores/transport.ts';
 import type { World } from './world.ts';
 
@@ -23,7 +23,7 @@ export type Bug =
   | 'a send that is repeated counts twice'
   | 'deaths are not counted'
   | 'a message that comes back does not say so'
-  | 'a suspect is held beside others'
+  | 'a quarantined message is held beside others'
   | 'a result may be overwritten';
 
 export interface Message {
@@ -138,19 +138,19 @@ export class Store {
     if (!this.owners.has(owner)) return [];
     const given: Claimed[] = [];
     const { now } = this.#world;
-    const suspectsWait = [...this.messages.values()].some(
-      ({ owner: holder, due, crashes }) => holder === null && due <= now && isSuspect(crashes),
+    const quarantinedWaits = [...this.messages.values()].some(
+      ({ owner: holder, due, crashes }) => holder === null && due <= now && isQuarantined(crashes),
     );
     const quarantine = this.#quarantineOf(owner);
-    const may = quarantine.look(suspectsWait);
-    const careless = this.#bug === 'a suspect is held beside others';
+    const may = quarantine.look(quarantinedWaits);
+    const careless = this.#bug === 'a quarantined message is held beside others';
     for (const message of this.messages.values()) {
       if (given.length >= count) break;
       const shared = this.#bug === 'two workers are given one message' && this.#world.oneIn(6);
       if ((message.owner !== null && !shared) || message.due > now) continue;
       // What kills workers is parted from what only runs beside it.
-      const isOne = isSuspect(message.crashes);
-      if (isOne ? !may.suspect || quarantine.holdsSuspect : !may.others) if (!careless) continue;
+      const isOne = isQuarantined(message.crashes);
+      if (isOne ? !may.quarantined || quarantine.holdsQuarantined : !may.others) if (!careless) continue;
       quarantine.took(message.crashes);
       message.owner = owner;
       message.epoch++;

@@ -1,6 +1,6 @@
 // Who watches a run from outside, and holds it against the promises (P1 to P10) after every step.
 import { isReady } from '../../src/protocol/result-meta.ts';
-import { isSuspect, quarantinePatienceMs } from '../../src/stores/quarantine.ts';
+import { isQuarantined, quarantinePatienceMs } from '../../src/stores/quarantine.ts';
 import { type Deed, type Store, taskOf } from './store.ts';
 import type { Process, World } from './world.ts';
 
@@ -22,7 +22,7 @@ interface Lease {
   readonly owner: string;
   readonly epoch: number;
   readonly at: number;
-  readonly isSuspect: boolean;
+  readonly isQuarantined: boolean;
 }
 
 const startsAgainMs = 20_000;
@@ -126,7 +126,11 @@ export class Watcher {
           this.complain(`P3: ${deed.id} is given to ${deed.owner} while ${held.owner} holds it`);
         this.#givenAt.set(`${deed.owner.split('-')[0]} ${deed.id}`, this.#world.elapsed);
         this.#isAlone(deed);
-        this.#leases.set(deed.tag, { ...deed, at: this.#world.elapsed, isSuspect: isSuspect(deed.crashes) });
+        this.#leases.set(deed.tag, {
+          ...deed,
+          at: this.#world.elapsed,
+          isQuarantined: isQuarantined(deed.crashes),
+        });
         return;
       }
       case 'taken back': {
@@ -163,14 +167,14 @@ export class Watcher {
     }
   }
 
-  /** A suspect is held beside nothing that was given when it waited already, and nothing is given beside it, for as long as patience lasts. */
+  /** A quarantined message is held beside nothing that was given when it waited already, and nothing is given beside it, for as long as patience lasts. */
   #isAlone({ id, owner, crashes }: Extract<Deed, { kind: 'given' }>): void {
     for (const other of this.#leases.values()) {
-      if (other.owner !== owner || !(isSuspect(crashes) || other.isSuspect)) continue;
-      if (isSuspect(crashes) && other.isSuspect)
-        this.complain(`P10: ${id} and ${other.id} are both suspects`);
+      if (other.owner !== owner || !(isQuarantined(crashes) || other.isQuarantined)) continue;
+      if (isQuarantined(crashes) && other.isQuarantined)
+        this.complain(`P10: ${id} and ${other.id} are both quarantined`);
       if (this.#world.elapsed - other.at < quarantinePatienceMs)
-        this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is a suspect`);
+        this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is a quarantined`);
     }
   }
 

@@ -14,9 +14,9 @@ function begin(): { quarantine: Quarantine; pass: (ms: number) => void } {
 const fresh = 0;
 const once = 1;
 const twice = 2;
-const all = { suspect: false, others: true, againMs: null };
-const suspectAlone = { suspect: true, others: false, againMs: null };
-const nothingFor = (againMs: number): object => ({ suspect: false, others: false, againMs });
+const all = { quarantined: false, others: true, againMs: null };
+const quarantinedAlone = { quarantined: true, others: false, againMs: null };
+const nothingFor = (againMs: number): object => ({ quarantined: false, others: false, againMs });
 
 describe('what a consumer may take', () => {
   test('is everything while no message is suspected', () => {
@@ -25,16 +25,16 @@ describe('what a consumer may take', () => {
     quarantine.took(fresh);
     quarantine.took(once);
     expect(quarantine.look(false)).toEqual(all);
-    expect([quarantine.held, quarantine.holdsSuspect, quarantine.aloneMs]).toEqual([2, false, 0]);
+    expect([quarantine.held, quarantine.holdsQuarantined, quarantine.aloneMs]).toEqual([2, false, 0]);
     expect(quarantine.letGo(once)).toBe(false);
   });
 
-  test('is the suspect and nothing else when it holds nothing', () => {
+  test('is the quarantined message and nothing else when it holds nothing', () => {
     const { quarantine } = begin();
-    expect(quarantine.look(true)).toEqual(suspectAlone);
+    expect(quarantine.look(true)).toEqual(quarantinedAlone);
   });
 
-  test('is nothing beside a suspect, until patience is over; then all but another suspect', () => {
+  test('is nothing beside a quarantined message, until patience is over; then all but another quarantined message', () => {
     const { quarantine, pass } = begin();
     quarantine.took(twice);
     expect(quarantine.look(true)).toEqual(nothingFor(100));
@@ -48,7 +48,7 @@ describe('what a consumer may take', () => {
     expect(quarantine.look(true)).toEqual(nothingFor(100));
   });
 
-  test('is nothing while a suspect waits for it to be empty, until patience is over', () => {
+  test('is nothing while a quarantined message waits for it to be empty, until patience is over', () => {
     const { quarantine, pass } = begin();
     quarantine.took(fresh);
     quarantine.took(fresh);
@@ -58,21 +58,21 @@ describe('what a consumer may take', () => {
     expect(quarantine.letGo(fresh)).toBe(false);
     expect(quarantine.look(true)).toEqual(nothingFor(40));
     pass(40);
-    expect(quarantine.look(true)).toEqual(suspectAlone);
+    expect(quarantine.look(true)).toEqual(quarantinedAlone);
     quarantine.took(twice);
     expect(quarantine.isWaiting).toBe(false);
     expect(quarantine.look(true)).toEqual(nothingFor(100));
   });
 
-  test('is looked at again when the last message goes that a suspect waits for', () => {
+  test('is looked at again when the last message goes that a quarantined message waits for', () => {
     const { quarantine } = begin();
     quarantine.took(fresh);
     quarantine.look(true);
     expect(quarantine.letGo(fresh)).toBe(true);
-    expect(quarantine.look(true)).toEqual(suspectAlone);
+    expect(quarantine.look(true)).toEqual(quarantinedAlone);
   });
 
-  test('is everything again when another consumer took the suspect, and patience begins anew with the next', () => {
+  test('is everything again when another consumer took the quarantined message, and patience begins anew with the next', () => {
     const { quarantine, pass } = begin();
     quarantine.took(fresh);
     quarantine.look(true);
@@ -87,7 +87,7 @@ describe('what a consumer may take', () => {
     quarantine.took(twice);
     quarantine.took(fresh);
     quarantine.reset();
-    expect([quarantine.held, quarantine.holdsSuspect]).toEqual([0, false]);
+    expect([quarantine.held, quarantine.holdsQuarantined]).toEqual([0, false]);
     expect(quarantine.look(false)).toEqual(all);
   });
 });

@@ -37,7 +37,7 @@ interface Policy {
   readonly ignoresResult?: boolean;
   readonly keepsErrors?: boolean;
   readonly interrupted?: boolean;
-  readonly strikes?: number;
+  readonly crashes?: number;
 }
 
 /** `action [STATE of its record] [what is sent] -> what follows`. */
@@ -45,15 +45,15 @@ function endOf(outcome: ExecutionOutcome, policy: Policy = {}): string {
   const {
     early = false,
     interrupted = false,
-    strikes = 0,
+    crashes = 0,
     ignoresResult = false,
     keepsErrors = false,
   } = policy;
   const { acksOnFailure = true, acksOnTimeout = true, rejectOnWorkerLost = true } = policy;
   const options = { acksOnFailure, acksOnTimeout, rejectOnWorkerLost };
-  const counts = applyAckPolicy(outcome, options, { early, interrupted, strikes, maxDeliveries: 3 });
+  const counts = applyAckPolicy(outcome, options, { early, interrupted, crashes, maxDeliveries: 3 });
   const subject = { message, queue: 'celery', ignoresResult, keepsErrors, children: [] };
-  const delivery = new FakeStore({ together: true }).delivery({ strikes });
+  const delivery = new FakeStore({ together: true }).delivery({ crashes });
   const plan = settlementOf(counts, { ...subject, delivery, early, task: { options } }, records, {
     retried: () => publication('retry'),
     requeued: () => publication('same'),
@@ -67,7 +67,7 @@ function planned({ action, record, publish }: SettlementPlan): string {
   if (action.kind === 'dead') words.push(action.reason);
   if (action.kind === 'release' && action.until !== null) words.push('later');
   if (action.kind === 'release' && action.parked) words.push('parked');
-  if (action.kind === 'release' && action.struck === true) words.push('strike');
+  if (action.kind === 'release' && action.crashed === true) words.push('crash');
   if (record !== null) words.push(record.status);
   if (publish !== null) words.push(`+${publish.id}`);
   return words.join(' ');
@@ -104,10 +104,10 @@ const rows: Readonly<Record<ExecutionOutcome['kind'], readonly Row[]>> = {
     [{ acksOnFailure: false, early: true }, failed, 'ack FAILURE -> FAILURE RangeError'],
     [{ interrupted: true }, timeout, 'ack FAILURE -> FAILURE TimeLimitExceeded'],
     [{ interrupted: true, acksOnFailure: false }, timeout, 'ack FAILURE -> FAILURE TimeLimitExceeded'],
-    [{ interrupted: true, acksOnTimeout: false }, timeout, 'release strike -> nothing'],
-    [{ interrupted: true, acksOnTimeout: false, strikes: 1 }, timeout, 'release strike -> nothing'],
+    [{ interrupted: true, acksOnTimeout: false }, timeout, 'release crash -> nothing'],
+    [{ interrupted: true, acksOnTimeout: false, crashes: 1 }, timeout, 'release crash -> nothing'],
     [
-      { interrupted: true, acksOnTimeout: false, strikes: 2 },
+      { interrupted: true, acksOnTimeout: false, crashes: 2 },
       timeout,
       'dead failed FAILURE -> FAILURE TimeLimitExceeded',
     ],
@@ -143,12 +143,12 @@ const rows: Readonly<Record<ExecutionOutcome['kind'], readonly Row[]>> = {
     [{ early: true }, abandoned, 'ack FAILURE -> FAILURE WorkerLostError'],
   ],
   lost: [
-    [{}, lost, 'release strike -> nothing'],
+    [{}, lost, 'release crash -> nothing'],
     [{ early: true }, lost, 'ack FAILURE -> FAILURE WorkerLostError'],
     [{ rejectOnWorkerLost: false }, lost, 'ack FAILURE -> FAILURE WorkerLostError'],
     [{ rejectOnWorkerLost: false, ignoresResult: true }, lost, 'ack -> FAILURE WorkerLostError'],
   ],
-  overran: [[{}, { kind: 'overran', seconds: 5 }, 'release strike -> nothing']],
+  overran: [[{}, { kind: 'overran', seconds: 5 }, 'release crash -> nothing']],
 };
 
 describe.each(Object.entries(rows))('a run that ended as %s', (_, ofKind) => {
@@ -184,7 +184,7 @@ const rejections: Readonly<
   ],
   deadly: [
     [
-      { kind: 'deadly', message, strikes: 3 },
+      { kind: 'deadly', message, crashes: 3 },
       'dead max-deliveries FAILURE -> FAILURE WorkerLostError -> FAILURE WorkerLostError',
     ],
   ],

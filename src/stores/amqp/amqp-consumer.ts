@@ -6,17 +6,17 @@ import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
-import { isSuspect, Quarantine } from '../quarantine.ts';
+import { isQuarantined, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';
 import { type AmqpConnection, AmqpLink, type AmqpMessage } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
 import { copyOf, deadLetterOf, dueOf, type Goal, type Marks, marksOf } from './copies.ts';
-import { Declarations, type Declared, shortestDelayMs, suspectsOf } from './declare.ts';
+import { Declarations, type Declared, quarantineQueueOf, shortestDelayMs } from './declare.ts';
 import { Feed, type FeedListener } from './feed.ts';
 import type { Publisher } from './publisher.ts';
+import { QuarantineQueues } from './quarantine-queues.ts';
 import { Returns } from './returns.ts';
-import { SuspectLines } from './suspect-lines.ts';
 import { sendUnroutable } from './unroutable.ts';
 import { crashesHeader, parksHeader, toldHeader } from './wire.ts';
 
@@ -41,9 +41,9 @@ const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
 const glanceMs = 3000;
 const glimpseMs = 50;
-/** How often one who is busy looks whether suspects wait, and one who waits for their sake whether they are still there. */
-const suspectsLookMs = 10_000;
-const suspectsGlanceMs = 1000;
+/** How often one who is busy looks whether quarantined messages wait, and one who waits for their sake whether they are still there. */
+const quarantinePollMs = 10_000;
+const quarantineWaitPollMs = 1000;
 /** How often it is made sure that our queues are bound to the delays. */
 const mendingMs = 10_000;
 const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
@@ -57,10 +57,10 @@ export class AmqpConsumer implements Consumer {
   readonly #queues: string[];
   #declarations: Declarations | null = null;
   readonly #quarantine: Quarantine;
-  readonly #lines: SuspectLines;
+  readonly #quarantineQueues: QuarantineQueues;
   readonly #returns: Returns;
-  #suspectsWait = false;
-  #suspectsSeenMs = Number.NEGATIVE_INFINITY;
+  #quarantinedWaits = false;
+  #quarantinePolledMs = Number.NEGATIVE_INFINITY;
   #mendedMs = Number.NEGATIVE_INFINITY;
   /** Copies under way, by the names of what they are of. */
   readonly #sending = new Map<string, Promise<void>>();
@@ -78,7 +78,7 @@ export class AmqpConsumer implements Consumer {
     this.#glancedMs = parts.clock.monotonic();
     this.#queues = [...new Set(parts.options.queues)];
     this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
-    this.#lines = new SuspectLines([...this.#queues], (queue) => this.#openLine(queue));
+    this.#quarantineQueues = new QuarantineQueues([...this.#queues], (queue) => this.#openQuarantine(queue));
     this.#returns = new Returns({
       clock: parts.clock,
       graceMs: Math.max(minGraceMs, parts.options.leaseMs * graceOfLease),
@@ -106,7 +106,7 @@ export class AmqpConsumer implements Consumer {
       onReady: async (connection) => {
         await this.#returns.open(connection);
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
-        this.#suspectsSeenMs = Number.NEGATIVE_INFINITY;
+        this.#quarantinePolledMs = Number.NEGATIVE_INFINITY;
         this.#mendedMs = Number.NEGATIVE_INFINITY;
         this.#wake();
       },
@@ -132,7 +132,7 @@ export class AmqpConsumer implements Consumer {
   /** How many messages of the queue are with this process. */
   held(queue: string): number {
     const adrift = [...this.#returns.adrift].filter((delivery) => delivery.queue === queue).length;
-    return (this.#feeds.get(queue)?.held.size ?? 0) + this.#lines.held(queue) + adrift;
+    return (this.#feeds.get(queue)?.held.size ?? 0) + this.#quarantineQueues.held(queue) + adrift;
   }
 
   /**
@@ -168,16 +168,17 @@ export class AmqpConsumer implements Consumer {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         const room = capacity();
         if (room <= 0) return [];
-        if (this.#parts.clock.monotonic() - this.#suspectsSeenMs > suspectsLookMs) void this.#lookAround();
+        if (this.#parts.clock.monotonic() - this.#quarantinePolledMs > quarantinePollMs)
+          void this.#lookAround();
         const { aloneMs } = this.#quarantine;
         if (aloneMs > 0) {
           await this.#rest();
           await alarm.sleep(aloneMs);
           continue;
         }
-        if (this.#suspectsWait && !this.#quarantine.holdsSuspect) {
-          const suspect = await this.#claimSuspect(alarm);
-          if (suspect !== null) return [suspect];
+        if (this.#quarantinedWaits && !this.#quarantine.holdsQuarantined) {
+          const quarantined = await this.#claimQuarantined(alarm);
+          if (quarantined !== null) return [quarantined];
           continue;
         }
         const deliveries = this.#take(room);
@@ -255,31 +256,31 @@ export class AmqpConsumer implements Consumer {
   }
 
   #all(): Feed[] {
-    return [...this.#feeds.values(), ...this.#lines.feeds];
+    return [...this.#feeds.values(), ...this.#quarantineQueues.feeds];
   }
 
-  /** Takes the next suspect if nothing else is held, or for long enough. Null: look again; it has waited for what may change. */
-  async #claimSuspect(alarm: Alarm): Promise<AmqpDelivery | null> {
+  /** Takes the next quarantined message if nothing else is held, or for long enough. Null: look again; it has waited for what may change. */
+  async #claimQuarantined(alarm: Alarm): Promise<AmqpDelivery | null> {
     await this.#rest();
     const isBusy = this.#all().some(({ held, out, kept }) => held.size > out.size + kept.size);
-    const { suspect, againMs } = this.#quarantine.look(true);
-    if (suspect && !isBusy) {
-      const delivery = await this.#fetchSuspect();
+    const { quarantined, againMs } = this.#quarantine.look(true);
+    if (quarantined && !isBusy) {
+      const delivery = await this.#fetchQuarantined();
       if (delivery !== null) return delivery;
-      this.#suspectsWait = false;
+      this.#quarantinedWaits = false;
       this.#quarantine.look(false);
       return null;
     }
-    await alarm.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), suspectsGlanceMs));
-    if (this.#parts.clock.monotonic() - this.#suspectsSeenMs > suspectsGlanceMs)
-      await this.#lookForSuspects();
+    await alarm.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), quarantineWaitPollMs));
+    if (this.#parts.clock.monotonic() - this.#quarantinePolledMs > quarantineWaitPollMs)
+      await this.#pollQuarantine();
     return null;
   }
 
-  async #fetchSuspect(): Promise<AmqpDelivery | null> {
+  async #fetchQuarantined(): Promise<AmqpDelivery | null> {
     try {
       for (;;) {
-        const fetched = await this.#lines.fetch();
+        const fetched = await this.#quarantineQueues.fetch();
         if (fetched === null) return null;
         const { feed, queue, message } = fetched;
         const delivery = new AmqpDelivery(queue, message, feed, this.#settle);
@@ -298,7 +299,7 @@ export class AmqpConsumer implements Consumer {
 
   async #lookAround(): Promise<void> {
     if (this.#parts.clock.monotonic() - this.#mendedMs > mendingMs) void this.#mend();
-    await this.#lookForSuspects();
+    await this.#pollQuarantine();
   }
 
   /** Nobody says when somebody has undone how our queues are bound to the delays, and what came meanwhile lies aside. */
@@ -316,25 +317,25 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  async #lookForSuspects(): Promise<void> {
-    this.#suspectsSeenMs = this.#parts.clock.monotonic();
+  async #pollQuarantine(): Promise<void> {
+    this.#quarantinePolledMs = this.#parts.clock.monotonic();
     try {
-      const wait = await this.#lines.look();
-      if (wait === this.#suspectsWait) return;
-      this.#suspectsWait = wait;
+      const wait = await this.#quarantineQueues.look();
+      if (wait === this.#quarantinedWaits) return;
+      this.#quarantinedWaits = wait;
       if (wait) this.#wake();
-      else if (!this.#quarantine.holdsSuspect) this.#quarantine.look(false);
+      else if (!this.#quarantine.holdsQuarantined) this.#quarantine.look(false);
     } catch {
       // The connection went meanwhile: the next look is soon enough.
     }
   }
 
-  async #openLine(queue: string): Promise<Feed | null> {
+  async #openQuarantine(queue: string): Promise<Feed | null> {
     const { connection } = this.#link;
     const declarations = this.#declarations;
     if (connection === null || declarations === null) return null;
-    await declarations.suspects(queue);
-    const feed: Feed = await Feed.open(connection, suspectsOf(queue), {
+    await declarations.quarantined(queue);
+    const feed: Feed = await Feed.open(connection, quarantineQueueOf(queue), {
       onMessage: () => undefined,
       onCancelled: () => undefined,
       onClosed: () => {
@@ -447,9 +448,9 @@ export class AmqpConsumer implements Consumer {
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
     if (early >= shortestDelayMs) return this.#sendAgain(feed, delivery, this.#earlyMarks(delivery), due);
-    if (isSuspect(delivery.crashes)) {
+    if (isQuarantined(delivery.crashes)) {
       // Nothing more is begun from now on.
-      this.#suspectsWait = true;
+      this.#quarantinedWaits = true;
       return this.#sendAgain(feed, delivery, marksOf(delivery), null);
     }
     // What the broker's delays cannot say: a few milliseconds.
@@ -507,8 +508,8 @@ export class AmqpConsumer implements Consumer {
         timeoutMs,
       },
     );
-    if (goal !== 'suspects') return;
-    this.#suspectsWait = true;
+    if (goal !== 'quarantined') return;
+    this.#quarantinedWaits = true;
     this.#wake();
   }
 
@@ -671,7 +672,7 @@ const silent: FeedListener = {
 };
 
 function declare(declarations: Declarations, goal: Goal, queue: string): Promise<void> {
-  if (goal === 'suspects') return declarations.suspects(queue);
+  if (goal === 'quarantined') return declarations.quarantined(queue);
   return goal === 'delayed' ? declarations.delayed(queue) : declarations.queue(queue);
 }
 

@@ -21,7 +21,13 @@ import { AmqpFanout } from './amqp-fanout.ts';
 import { AmqpNotices } from './amqp-notices.ts';
 import { closeChannel } from './client/link.ts';
 import { type AmqpSettings, amqpSettings } from './client/settings.ts';
-import { type Declarations, type Declared, delayedAddress, shortestDelayMs, suspectsOf } from './declare.ts';
+import {
+  type Declarations,
+  type Declared,
+  delayedAddress,
+  quarantineQueueOf,
+  shortestDelayMs,
+} from './declare.ts';
 import { type Outgoing, Publisher } from './publisher.ts';
 import { queuesOfUnroutable } from './unroutable.ts';
 import { toOptions } from './wire.ts';
@@ -63,8 +69,8 @@ export class AmqpTransport implements Transport {
   /** RabbitMQ does not tell which queues there are: those that were used from here. */
   readonly #used = new Set<string>();
   readonly #doubtful = new Set<string>();
-  /** Queues beside which there was no line of suspects, and when that was seen. */
-  readonly #lineless = new Map<string, number>();
+  /** Queues beside which there was no quarantine queue, and when that was seen. */
+  readonly #withoutQuarantine = new Map<string, number>();
   #closed = false;
 
   constructor(settings: AmqpSettings, declared: Declared, clock: Clock) {
@@ -137,7 +143,7 @@ export class AmqpTransport implements Transport {
     this.#refuseIfClosed();
     let claimed = 0;
     for (const consumer of this.#consumers) claimed += consumer.held(queue);
-    const ready = (await this.#waiting(queue)) + (await this.#suspectsIn(queue));
+    const ready = (await this.#waiting(queue)) + (await this.#quarantinedIn(queue));
     return { ready, scheduled: 0, claimed };
   }
 
@@ -158,11 +164,11 @@ export class AmqpTransport implements Transport {
       const channel = await connection.createChannel();
       channel.on('error', () => undefined);
       const { messageCount } = await channel.purgeQueue(queue);
-      this.#lineless.delete(queue);
-      const suspects = await this.#suspectsIn(queue);
-      if (suspects > 0) await channel.purgeQueue(suspectsOf(queue));
+      this.#withoutQuarantine.delete(queue);
+      const quarantined = await this.#quarantinedIn(queue);
+      if (quarantined > 0) await channel.purgeQueue(quarantineQueueOf(queue));
       await closeChannel(channel);
-      return messageCount + suspects;
+      return messageCount + quarantined;
     });
   }
 
@@ -202,10 +208,11 @@ export class AmqpTransport implements Transport {
   }
 
   /** RabbitMQ logs each question for a queue that is not there as an error: it is not asked again for a while. */
-  async #suspectsIn(queue: string): Promise<number> {
+  async #quarantinedIn(queue: string): Promise<number> {
     const now = performance.now();
-    if (now - (this.#lineless.get(queue) ?? Number.NEGATIVE_INFINITY) < linelessMs) return 0;
-    return this.#waiting(suspectsOf(queue), () => this.#lineless.set(queue, now));
+    if (now - (this.#withoutQuarantine.get(queue) ?? Number.NEGATIVE_INFINITY) < withoutQuarantineMs)
+      return 0;
+    return this.#waiting(quarantineQueueOf(queue), () => this.#withoutQuarantine.set(queue, now));
   }
 
   #waiting(queue: string, onMissing?: () => void): Promise<number> {
@@ -232,7 +239,7 @@ export class AmqpTransport implements Transport {
 }
 
 const rememberedDoubts = 10_000;
-const linelessMs = 60_000;
+const withoutQuarantineMs = 60_000;
 
 /** How long a message waits at the broker; what is less, its worker waits. */
 function delayMs(eta: Date | null, now: number): number {

@@ -1,9 +1,9 @@
 // What goes back to the broker is a copy with other marks; the old one is acknowledged when the copy is confirmed.
 import { randomInt } from 'node:crypto';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
-import { isSuspect } from '../quarantine.ts';
+import { isQuarantined } from '../quarantine.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
-import { deadQueue, delayedAddress, shortestDelayMs, suspectsOf } from './declare.ts';
+import { deadQueue, delayedAddress, quarantineQueueOf, shortestDelayMs } from './declare.ts';
 import type { Outgoing } from './publisher.ts';
 import {
   againOptions,
@@ -38,10 +38,10 @@ export function dueOf({ message, source }: AmqpDelivery): number {
   return Math.max(due, Number(source.properties.headers?.[untilHeader] ?? 0));
 }
 
-/** What a copy needs: its queue, its delays, or its queue's line of suspects. */
-export type Goal = 'queue' | 'delayed' | 'suspects';
+/** What a copy needs: its queue, its delays, or its queue's quarantine queue. */
+export type Goal = 'queue' | 'delayed' | 'quarantined';
 
-/** To the queue it came from, or where its suspects wait; if it is to wait for a while, by way of the broker's delays. */
+/** To the queue it came from, or where its quarantined messages wait; if it is to wait for a while, by way of the broker's delays. */
 export function copyOf(
   { queue, source }: AmqpDelivery,
   marks: Marks,
@@ -50,14 +50,14 @@ export function copyOf(
 ): { readonly outgoing: Outgoing; readonly goal: Goal } {
   const delayMs = due === null ? 0 : due - now;
   const crashes = Number(marks[crashesHeader] ?? 0);
-  const goal = delayMs >= shortestDelayMs ? 'delayed' : isSuspect(crashes) ? 'suspects' : 'queue';
+  const goal = delayMs >= shortestDelayMs ? 'delayed' : isQuarantined(crashes) ? 'quarantined' : 'queue';
   // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
   const options = againOptions(source, {
     ...marks,
     [returnedHeader]: copyMark(),
     ...(due !== null && { [untilHeader]: due }),
   });
-  const routingKey = goal === 'suspects' ? suspectsOf(queue) : queue;
+  const routingKey = goal === 'quarantined' ? quarantineQueueOf(queue) : queue;
   const address = goal === 'delayed' ? delayedAddress(queue, delayMs) : { exchange: '', routingKey };
   return { outgoing: { id: '', ...address, content: source.content, options }, goal };
 }

@@ -7,8 +7,8 @@ import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/li
 /** Where dead letters lie. */
 export const deadQueue = 'umbel.dead';
 
-/** Where a queue's suspects wait (see `isSuspect`). */
-export const suspectsOf = (queue: string): string => `umbel.suspects.${queue}`;
+/** Where a queue's quarantined messages wait (see `isQuarantined`). */
+export const quarantineQueueOf = (queue: string): string => `umbel.quarantine.${queue}`;
 
 /** Celery's native delayed delivery: 28 levels, 2^27 seconds the longest. */
 const levels = 28;
@@ -87,7 +87,7 @@ export class Declarations {
   readonly #declared: Declared;
   readonly #delayedQueueType: 'classic' | 'quorum';
   readonly #queues = new Map<string, Promise<void>>();
-  readonly #suspects = new Map<string, Promise<void>>();
+  readonly #quarantined = new Map<string, Promise<void>>();
   /** Those that are bound to the delays, or soon. */
   readonly #bound = new Map<string, Promise<void>>();
   #levels: Promise<void> | null = null;
@@ -140,8 +140,8 @@ export class Declarations {
   forget(queue: string): void {
     this.#queues.delete(queue);
     this.#bound.delete(queue);
-    this.#suspects.delete(queue);
-    this.#suspects.delete(suspectsOf(queue));
+    this.#quarantined.delete(queue);
+    this.#quarantined.delete(quarantineQueueOf(queue));
   }
 
   /** The exchanges and queues of the delays are no longer there. */
@@ -151,17 +151,17 @@ export class Declarations {
     this.#bound.clear();
   }
 
-  /** Where this queue's suspects wait. It is of the type that the queues of future tasks are of. */
-  suspects(queue: string): Promise<void> {
-    return once(this.#suspects, suspectsOf(queue), () =>
+  /** Where this queue's quarantined messages wait. It is of the type that the queues of future tasks are of. */
+  quarantined(queue: string): Promise<void> {
+    return once(this.#quarantined, quarantineQueueOf(queue), () =>
       this.#with(async (channel) => {
         const options = { durable: true, arguments: { 'x-queue-type': this.#delayedQueueType } };
         try {
-          await channel.assertQueue(suspectsOf(queue), options);
+          await channel.assertQueue(quarantineQueueOf(queue), options);
         } catch (error) {
           if (!isPreconditionFailed(error)) throw error;
           // It is there, of the other type: that does as well.
-          await this.#with(async (another) => void (await another.checkQueue(suspectsOf(queue))));
+          await this.#with(async (another) => void (await another.checkQueue(quarantineQueueOf(queue))));
         }
       }),
     );

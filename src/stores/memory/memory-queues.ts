@@ -1,7 +1,7 @@
 // The messages of a store in memory, and who holds and who awaits them. Nothing here waits: every change is atomic.
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { Heap } from '../../lib/heap.ts';
-import { isSuspect, type Quarantine } from '../quarantine.ts';
+import { isQuarantined, type Quarantine } from '../quarantine.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { DeadLetter, DeadReason, QueueSize } from '../transport.ts';
 
@@ -48,14 +48,14 @@ export class MemoryQueues {
   readonly clock: Clock;
   readonly #ready = new Map<string, Heap<Entry>>();
   /** Ready, but suspected of killing their owners. */
-  readonly #suspects = new Map<string, Heap<Entry>>();
+  readonly #quarantined = new Map<string, Heap<Entry>>();
   readonly #scheduled = new Heap<{ readonly due: number; readonly entry: Entry }>(
     (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
   );
   readonly #claims = new Map<Entry, Owner>();
   /** Those who found their queues empty, each to be woken once. */
   readonly #waiting = new Map<Waiter, { readonly queues: readonly string[]; readonly owner: Owner }>();
-  /** Those who take nothing now, for the sake of suspects. */
+  /** Those who take nothing now, for the sake of quarantined messages. */
   readonly #holdingBack = new Set<Waiter>();
   readonly #dead = new Map<number, Dead>();
   #seq = 0;
@@ -90,13 +90,13 @@ export class MemoryQueues {
     this.#waiting.delete(waiter);
     this.#holdingBack.delete(waiter);
     this.#promote();
-    const suspects = this.#suspectsIn(queues);
-    const may = owner.quarantine.look(suspects !== undefined);
+    const quarantined = this.#quarantinedIn(queues);
+    const may = owner.quarantine.look(quarantined !== undefined);
     const entries: Entry[] = [];
     let next = turn;
-    if (may.suspect && limit > 0) {
-      const suspect = suspects?.pop();
-      if (suspect !== undefined) entries.push(this.#hold(suspect, owner));
+    if (may.quarantined && limit > 0) {
+      const first = quarantined?.pop();
+      if (first !== undefined) entries.push(this.#hold(first, owner));
       this.#ringHoldingBack();
     }
     while (may.others && entries.length < limit) {
@@ -123,7 +123,7 @@ export class MemoryQueues {
     this.#claims.delete(entry);
     if (owner.quarantine.letGo(entry.crashes)) {
       this.#ringHoldingBack();
-      for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next suspect
+      for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next quarantined message
     }
     return true;
   }
@@ -198,7 +198,7 @@ export class MemoryQueues {
 
   queues(): string[] {
     const names = new Set<string>();
-    for (const line of [this.#ready, this.#suspects])
+    for (const line of [this.#ready, this.#quarantined])
       for (const [name, heap] of line) if (heap.size > 0) names.add(name);
     for (const { entry } of this.#scheduled) names.add(entry.queue);
     for (const entry of this.#claims.keys()) names.add(entry.queue);
@@ -208,7 +208,7 @@ export class MemoryQueues {
   purge(queue: string): number {
     const { ready, scheduled } = this.size(queue);
     this.#ready.delete(queue);
-    this.#suspects.delete(queue);
+    this.#quarantined.delete(queue);
     const kept = [...this.#scheduled].filter(({ entry }) => entry.queue !== queue);
     while (this.#scheduled.pop() !== undefined);
     for (const item of kept) this.#scheduled.push(item);
@@ -279,7 +279,7 @@ export class MemoryQueues {
       if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.ring();
       return;
     }
-    const line = isSuspect(entry.crashes) ? this.#suspects : this.#ready;
+    const line = isQuarantined(entry.crashes) ? this.#quarantined : this.#ready;
     const heap = line.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
     line.set(entry.queue, heap);
     heap.push(entry);
@@ -304,9 +304,9 @@ export class MemoryQueues {
   }
 
   #wakeOne(queue: string): void {
-    const onlySuspects = (this.#ready.get(queue)?.size ?? 0) === 0;
+    const onlyQuarantined = (this.#ready.get(queue)?.size ?? 0) === 0;
     for (const [waiter, { queues, owner }] of this.#waiting) {
-      if (!queues.includes(queue) || (onlySuspects && owner.quarantine.holdsSuspect)) continue;
+      if (!queues.includes(queue) || (onlyQuarantined && owner.quarantine.holdsQuarantined)) continue;
       this.#waiting.delete(waiter);
       waiter.ring();
       return;
@@ -324,15 +324,15 @@ export class MemoryQueues {
   }
 
   #readyIn(queue: string): number {
-    return (this.#ready.get(queue)?.size ?? 0) + (this.#suspects.get(queue)?.size ?? 0);
+    return (this.#ready.get(queue)?.size ?? 0) + (this.#quarantined.get(queue)?.size ?? 0);
   }
 
   /** Those of the first queue that has any. */
-  #suspectsIn(queues: readonly string[]): Heap<Entry> | undefined {
-    if (this.#suspects.size === 0) return undefined;
+  #quarantinedIn(queues: readonly string[]): Heap<Entry> | undefined {
+    if (this.#quarantined.size === 0) return undefined;
     for (const queue of queues) {
-      const suspects = this.#suspects.get(queue);
-      if (suspects !== undefined && suspects.size > 0) return suspects;
+      const quarantined = this.#quarantined.get(queue);
+      if (quarantined !== undefined && quarantined.size > 0) return quarantined;
     }
     return undefined;
   }

@@ -41,7 +41,7 @@ export async function findDisorder(
     ...all.flatMap((queue): [string, string][] => [
       ...prioritySteps.map((step): [string, string] => [listKey(prefix, queue, step), 'list']),
       [own(`schedule:${queue}`), 'zset'],
-      [own(`suspects:${queue}`), 'list'],
+      [own(`quarantine:${queue}`), 'list'],
       [own(`dead:of:${queue}`), 'zset'],
       [bindingKey(prefix, queue), 'set'],
     ]),

@@ -6,7 +6,7 @@ import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
-import { isSuspect, Quarantine } from '../quarantine.ts';
+import { isQuarantined, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { BlockingReads } from './blocking-reads.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
@@ -46,7 +46,7 @@ const manySlots = 16;
 const few = 4;
 /** A read that blocked for longer found its list empty. */
 const quietMs = 2;
-/** How often one who waits for the sake of suspects looks whether they are still there, milliseconds. */
+/** How often one who waits for the sake of quarantined messages looks whether they are still there, milliseconds. */
 const glanceMs = 500;
 /** The same, for what is settled in this moment. */
 const glimpseMs = 50;
@@ -76,7 +76,7 @@ export class RedisConsumer implements Consumer {
   #next = '';
   #joining: Promise<void> | null = null;
   readonly #quarantine: Quarantine;
-  /** Suspects were seen to wait for us to be empty. */
+  /** Quarantined messages were seen to wait for us to be empty. */
   #heldBack = false;
   /** The last message came after a while without any: its list is most likely empty now. */
   #quiet = false;
@@ -139,7 +139,7 @@ export class RedisConsumer implements Consumer {
       onEvicted: (id) => this.#onEvicted(id),
       onTrouble: (trouble) => parts.options.onTrouble?.(trouble),
       onWork: () => {
-        if (this.#quarantine.holdsSuspect) return;
+        if (this.#quarantine.holdsQuarantined) return;
         this.#quiet = false;
         this.#wake();
       },
@@ -393,14 +393,14 @@ export class RedisConsumer implements Consumer {
     if (this.#quarantine.aloneMs > 0) {
       this.#wanted = false;
       if (mode === 'n' && this.#quarantine.held > 1)
-        this.#giveBackArrived(({ crashes }) => isSuspect(crashes));
+        this.#giveBackArrived(({ crashes }) => isQuarantined(crashes));
     }
     return messages.length;
   }
 
   #mode(): ClaimMode {
-    if (this.#quarantine.holdsSuspect) return 'o';
-    return this.#quarantine.held > 0 && this.#quarantine.look(this.#heldBack).suspect ? 'b' : 'n';
+    if (this.#quarantine.holdsQuarantined) return 'o';
+    return this.#quarantine.held > 0 && this.#quarantine.look(this.#heldBack).quarantined ? 'b' : 'n';
   }
 
   /** Ours now; unless its time has not come: then it waits in the store, not here. */
@@ -508,7 +508,7 @@ export class RedisConsumer implements Consumer {
     else if (stopping.length > 0) await nextTurn();
   }
 
-  /** A blocking read may have brought others while a claim brought a suspect that was to be alone. */
+  /** A blocking read may have brought others while a claim brought a quarantined message that was to be alone. */
   #giveBackArrived(which: (delivery: RedisDelivery) => boolean = () => true): void {
     const back = this.#arrived.filter(which);
     this.#arrived = this.#arrived.filter((delivery) => !back.includes(delivery));

@@ -2,7 +2,7 @@
 import { includes, scripts } from 'lua:./lua';
 import { maxCounted } from '../limit-book.ts';
 import { forgetMs, maxPromised, reservedMs, tellAgainMs } from '../limits.ts';
-import { suspectAfter } from '../quarantine.ts';
+import { quarantineAfter } from '../quarantine.ts';
 import { type RedisScript, redisScript } from './client/script.ts';
 import { sentElsewhereKey } from './record-write.ts';
 
@@ -18,7 +18,7 @@ const constants: Readonly<Record<string, string | number>> = {
   reservedMs,
   sentElsewhere: sentElsewhereKey(''),
   spareTags,
-  suspectAfter,
+  quarantineAfter,
   tellAgainMs,
 };
 

@@ -21,7 +21,7 @@ interface Tended {
   readonly nextLease: number;
   readonly promoted: number;
   readonly more: boolean;
-  readonly suspects: boolean;
+  readonly quarantined: boolean;
   readonly troubles: readonly Trouble[];
   readonly taken: readonly { readonly suffix: string; readonly sha: string }[];
 }
@@ -88,7 +88,7 @@ async function call(): Promise<boolean> {
     ...back,
     ...queues,
   );
-  const { alive, now, nextDue, nextLease, promoted, more, suspects, troubles, taken } = read(reply);
+  const { alive, now, nextDue, nextLease, promoted, more, quarantined, troubles, taken } = read(reply);
   tellTroubles(troubles);
   lastBeat = started;
   const before = lying;
@@ -111,7 +111,7 @@ async function call(): Promise<boolean> {
     dueAt = Math.max(Math.min(dueAt, nextDue), now + refusedMs);
   }
   if (!alive && mine !== '' && mine === id) side.tell({ evicted: mine });
-  if (suspects) side.tell({ work: true });
+  if (quarantined) side.tell({ work: true });
   return more;
 }
 
@@ -129,8 +129,16 @@ function listOf(suffix: string): readonly string[] {
 function read(reply: Reply): Tended {
   if (!Array.isArray(reply)) throw new Error('the reply is no list');
   const cells: readonly unknown[] = reply;
-  const [alive = 0, now = 0, nextDue = 0, nextLease = 0, promoted = 0, more = 0, suspects = 0, failed = 0] =
-    cells.slice(0, 8).map(Number);
+  const [
+    alive = 0,
+    now = 0,
+    nextDue = 0,
+    nextLease = 0,
+    promoted = 0,
+    more = 0,
+    quarantined = 0,
+    failed = 0,
+  ] = cells.slice(0, 8).map(Number);
   const text = (at: number): string => String(cells[at]);
   const troubles = Array.from({ length: failed }, (_, n) => ({
     key: text(8 + 2 * n),
@@ -148,7 +156,7 @@ function read(reply: Reply): Tended {
     nextLease: nextLease > 0 ? nextLease : Infinity,
     promoted,
     more: more === 1,
-    suspects: suspects > 0,
+    quarantined: quarantined > 0,
     troubles,
     taken,
   };

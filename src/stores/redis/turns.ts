@@ -16,19 +16,19 @@ export interface ClaimedMessage {
   readonly stored: Buffer;
 }
 
-/** A suspect alone or others, a suspect beside what is held, or only others. */
+/** A quarantined message alone or others, a quarantined message beside what is held, or only others. */
 export type ClaimMode = 'n' | 'b' | 'o';
 
 export interface Claimed {
   readonly messages: readonly ClaimedMessage[];
-  /** Nothing more was taken because of suspects: one is held alone, or waits. */
+  /** Nothing more was taken because of quarantined messages: one is held alone, or waits. */
   readonly heldBack: boolean;
 }
 
 export interface ClaimRequest {
   /** How many are wanted: read when the call goes out. */
   readonly count: () => number;
-  /** What of suspects it may bring (see the script): read when the call goes out. */
+  /** What of quarantined messages it may bring (see the script): read when the call goes out. */
   readonly mode: () => ClaimMode;
   /**
    * In the order of urgency: the list, `:step:queue`, and whether a blocking read may have taken something from it without our

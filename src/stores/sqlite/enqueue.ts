@@ -1,7 +1,7 @@
 // Putting messages into queues of the embedded store, and ringing for those who wait for them.
 
 import { encodeEnvelope } from '../../protocol/envelope.ts';
-import { isSuspect } from '../quarantine.ts';
+import { isQuarantined } from '../quarantine.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { Publication } from '../transport.ts';
@@ -70,7 +70,7 @@ export function makeReady(
 ): void {
   const { sql } = transaction;
   if (due === null) {
-    const line = isSuspect(place.crashes) ? 'suspect' : 'ready';
+    const line = isQuarantined(place.crashes) ? 'quarantined' : 'ready';
     sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(place.queue, place.priority, place.seq);
     ringFor(transaction, store, place.queue);
   } else {
@@ -110,7 +110,7 @@ function nobodyWaits(queue: string): string {
 }
 
 /** Whether there is a message to claim in a queue. */
-export const anyReady: string = `SELECT 1 FROM ready WHERE queue = ?1 UNION ALL SELECT 1 FROM suspect WHERE queue = ?1 LIMIT 1`;
+export const anyReady: string = `SELECT 1 FROM ready WHERE queue = ?1 UNION ALL SELECT 1 FROM quarantined WHERE queue = ?1 LIMIT 1`;
 
 /** Rings for each queue that somebody waits for though it is not empty. */
 export function ringForAll(transaction: Transaction, store: SqliteStore): void {

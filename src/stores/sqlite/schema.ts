@@ -1,5 +1,5 @@
 // The tables of the embedded store that move messages.
-import { suspectAfter } from '../quarantine.ts';
+import { quarantineAfter } from '../quarantine.ts';
 
 /**
  * A message's bytes are written once and never rewritten: what changes while it waits and runs (ready, claimed,
@@ -23,7 +23,7 @@ CREATE TABLE ready (
   queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (queue, priority, seq)
 ) WITHOUT ROWID;
-CREATE TABLE suspect (                 -- ready, but two owners died holding it: see isSuspect
+CREATE TABLE quarantined (             -- ready, but two owners died holding it: see isQuarantined
   queue TEXT NOT NULL, priority INTEGER NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (queue, priority, seq)
 ) WITHOUT ROWID;
@@ -50,9 +50,9 @@ CREATE TRIGGER bury_worker AFTER DELETE ON peer BEGIN
   UPDATE message SET crashes = crashes + 1, redelivered = 1
     WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id);
   INSERT INTO ready SELECT queue, priority, seq FROM message
-    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND crashes < ${suspectAfter};
-  INSERT INTO suspect SELECT queue, priority, seq FROM message
-    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND crashes >= ${suspectAfter};
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND crashes < ${quarantineAfter};
+  INSERT INTO quarantined SELECT queue, priority, seq FROM message
+    WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id) AND crashes >= ${quarantineAfter};
   DELETE FROM claim WHERE owner = OLD.id;
   DELETE FROM waiting WHERE owner = OLD.id;
 END;`,

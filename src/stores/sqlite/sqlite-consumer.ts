@@ -18,7 +18,7 @@ let consumers = 0;
 type Claim =
   | { readonly kind: 'evicted' }
   | { readonly kind: 'claimed'; readonly rows: readonly ClaimedRow[] }
-  /** Nothing is to be taken now, for the sake of suspects. */
+  /** Nothing is to be taken now, for the sake of quarantined messages. */
   | { readonly kind: 'later'; readonly ms: number }
   | { readonly kind: 'empty' };
 
@@ -139,9 +139,10 @@ export class SqliteConsumer implements Consumer {
     if (capacity <= 0) return { kind: 'claimed', rows: [] };
     promote(transaction, this.#store, this.#clock.now());
     const rows: ClaimedRow[] = [];
-    const suspect = this.#quarantine.holdsSuspect ? undefined : this.#firstSuspect(transaction);
-    const may = this.#quarantine.look(suspect !== undefined);
-    if (may.suspect && suspect !== undefined) rows.push(takeSuspect(transaction, owner, suspect));
+    const quarantined = this.#quarantine.holdsQuarantined ? undefined : this.#firstQuarantined(transaction);
+    const may = this.#quarantine.look(quarantined !== undefined);
+    if (may.quarantined && quarantined !== undefined)
+      rows.push(takeQuarantined(transaction, owner, quarantined));
     while (may.others && rows.length < capacity) {
       const head = this.#mostUrgent(transaction);
       if (head === undefined) break;
@@ -156,14 +157,14 @@ export class SqliteConsumer implements Consumer {
       for (const queue of this.#queues) wait(transaction, queue, owner, this.#number);
       return { kind: 'empty' };
     }
-    if (rows.length === capacity || may.suspect) this.#passOn(transaction);
+    if (rows.length === capacity || may.quarantined) this.#passOn(transaction);
     return { kind: 'claimed', rows };
   }
 
-  #firstSuspect({ sql }: Transaction): ClaimedRow | undefined {
+  #firstQuarantined({ sql }: Transaction): ClaimedRow | undefined {
     for (const queue of this.#queues) {
       const found = sql(
-        `${claimed} FROM suspect JOIN message USING (seq) WHERE suspect.queue = ? LIMIT 1`,
+        `${claimed} FROM quarantined JOIN message USING (seq) WHERE quarantined.queue = ? LIMIT 1`,
       ).all(queue);
       const [row] = found as unknown as readonly ClaimedRow[]; // the columns are the query's own
       if (row !== undefined) return row;
@@ -216,7 +217,7 @@ export class SqliteConsumer implements Consumer {
   #hasWork(): boolean {
     const due = this.#nextDue();
     if (due !== null && due <= this.#clock.now()) return true;
-    const any = this.#quarantine.holdsSuspect ? 'SELECT 1 FROM ready WHERE queue = ? LIMIT 1' : anyReady;
+    const any = this.#quarantine.holdsQuarantined ? 'SELECT 1 FROM ready WHERE queue = ? LIMIT 1' : anyReady;
     return this.#queues.some((queue) => this.#store.read((sql) => sql(any).get(queue)) !== undefined);
   }
 }
@@ -246,10 +247,10 @@ function promote(transaction: Transaction, store: SqliteStore, now: number): voi
 /** What is read of a message that is claimed. */
 const claimed = 'SELECT message.seq, message.queue, message.priority, crashes, parks, redelivered, envelope';
 
-function takeSuspect({ sql }: Transaction, owner: number, row: ClaimedRow): ClaimedRow {
+function takeQuarantined({ sql }: Transaction, owner: number, row: ClaimedRow): ClaimedRow {
   const { seq, queue, priority } = row;
   sql('INSERT INTO claim VALUES (?, ?)').run(seq, owner);
-  sql('DELETE FROM suspect WHERE queue = ? AND priority = ? AND seq = ?').run(queue, priority, seq);
+  sql('DELETE FROM quarantined WHERE queue = ? AND priority = ? AND seq = ?').run(queue, priority, seq);
   return row;
 }
 

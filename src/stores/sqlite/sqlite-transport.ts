@@ -118,7 +118,7 @@ class SqliteTransport implements Transport {
       // What is due is moved to its queue by the next claim; it is ready all the same.
       ready:
         count('SELECT count(*) AS n FROM ready WHERE queue = ?') +
-        count('SELECT count(*) AS n FROM suspect WHERE queue = ?') +
+        count('SELECT count(*) AS n FROM quarantined WHERE queue = ?') +
         count(`${scheduled} AND due <= ?`, now),
       scheduled: count(`${scheduled} AND due > ?`, now),
       claimed: count('SELECT count(*) AS n FROM claim JOIN message USING (seq) WHERE queue = ?'),
@@ -128,7 +128,7 @@ class SqliteTransport implements Transport {
   async queues(): Promise<readonly string[]> {
     const rows = this.store.read((sql) =>
       sql(
-        `SELECT DISTINCT queue FROM ready UNION SELECT queue FROM suspect
+        `SELECT DISTINCT queue FROM ready UNION SELECT queue FROM quarantined
          UNION SELECT queue FROM scheduled JOIN message USING (seq)
          UNION SELECT queue FROM claim JOIN message USING (seq) ORDER BY queue`,
       ).all(),
@@ -142,7 +142,7 @@ class SqliteTransport implements Transport {
       Number(sql('SELECT max(seq) AS last FROM message').get()?.last ?? 0),
     );
     let count = 0;
-    for (const place of ['scheduled', 'ready', 'suspect'] as const) {
+    for (const place of ['scheduled', 'ready', 'quarantined'] as const) {
       for (let rows: Rows = [{}], after: SqlValue[] = [-1, 0]; rows.length > 0; ) {
         rows = await this.store.write(true, ({ sql }) => deleteSome(sql, place, queue, last, after));
         count += rows.length;
@@ -266,7 +266,7 @@ type Rows = readonly Record<string, SqlValue>[];
 /** Deletes messages of one kind, and tells of them. `after`: the time and number of the scheduled one from where to look. */
 function deleteSome(
   sql: Transaction['sql'],
-  place: 'scheduled' | 'ready' | 'suspect',
+  place: 'scheduled' | 'ready' | 'quarantined',
   queue: string,
   last: number,
   after: readonly SqlValue[],

@@ -181,7 +181,7 @@ class RedisView implements View {
 const askEveryMs = 150;
 
 class RabbitView implements View {
-  /** Quorum queues, in which suspects and what is early wait for their time, tell their length now and then. */
+  /** Quorum queues, in which quarantined messages and what is early wait for their time, tell their length now and then. */
   readonly lags = true;
   readonly #server: RabbitServerProcess;
   readonly #vhost: string;

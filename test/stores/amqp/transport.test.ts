@@ -281,10 +281,10 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     expect((await claim(heir, 2)).map(idOf).sort()).toEqual(['b', 'c']);
   });
 
-  it('counts suspects with their queue and purges them with it, and who comes later finds them', async () => {
+  it('counts quarantined messages with their queue and purges them with it, and who comes later finds them', async () => {
     const vhost = server.vhost();
     const transport = await open(vhost, [], { delayedQueueType: 'classic' });
-    const suspect = async (id: string): Promise<void> => {
+    const crashTwice = async (id: string): Promise<void> => {
       await transport.publish([publication(id)]);
       const consumer = await join(transport);
       for (const crashes of [0, 1]) {
@@ -294,11 +294,11 @@ needs(describe, noRabbit)('RabbitMQ', () => {
       }
       await consumer.close();
     };
-    await suspect('a');
+    await crashTwice('a');
     expect(await transport.size('celery')).toEqual({ ready: 1, scheduled: 0, claimed: 0 });
     expect(await transport.purge('celery')).toBe(1);
     expect((await transport.size('celery')).ready).toBe(0);
-    await suspect('b');
+    await crashTwice('b');
     const later = await join(await open(vhost, [], { delayedQueueType: 'classic' }));
     const delivery = await claimOne(later);
     expect([idOf(delivery), delivery.crashes]).toEqual(['b', 2]);

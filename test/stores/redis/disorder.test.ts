@@ -48,7 +48,7 @@ needs(describe, noRedis)('a Redis in disorder', () => {
   };
 
   const keys = ['umbel:evicted', 'umbel:due', 'other'];
-  const more = ['umbel:schedule:other', 'umbel:suspects:celery', 'umbel:claimed:broken', 'umbel:beat'];
+  const more = ['umbel:schedule:other', 'umbel:quarantine:celery', 'umbel:claimed:broken', 'umbel:beat'];
   it.each(
     isLong ? [...keys, ...more] : keys,
   )('%s of a wrong type is told once; what it does not concern goes on, and the rest when it is mended', async (key) => {
@@ -64,13 +64,13 @@ needs(describe, noRedis)('a Redis in disorder', () => {
     await until(() => told.length > 0);
     expect(told[0]).toContain(`'${prefix}${key}'`);
     expect(told[0]).toContain('RENAME');
-    // With a wrong list of suspects nothing can be claimed; with a wrong list of the due nothing comes due.
-    const stopped = ['umbel:suspects:celery', 'umbel:due'].includes(key);
+    // With a wrong list of quarantined messages nothing can be claimed; with a wrong list of the due nothing comes due.
+    const stopped = ['umbel:quarantine:celery', 'umbel:due'].includes(key);
     if (!stopped) {
       await falls(place, 'due');
       expect(idOf(await claimOne(consumer))).toBe('due');
     }
-    const crashed = ['umbel:evicted', 'umbel:suspects:celery', 'umbel:beat'].includes(key);
+    const crashed = ['umbel:evicted', 'umbel:quarantine:celery', 'umbel:beat'].includes(key);
     if (!crashed) {
       await fell(place, 'fallen');
       expect(idOf(await claimOne(consumer))).toBe('fallen');

@@ -1,7 +1,7 @@
-// A suspect on Redis is held alone, whatever claims and blocking reads are under way.
+// A quarantined message on Redis is held alone, whatever claims and blocking reads are under way.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { isSuspect } from '../../../src/stores/quarantine.ts';
+import { isQuarantined } from '../../../src/stores/quarantine.ts';
 import { RedisConsumer } from '../../../src/stores/redis/redis-consumer.ts';
 import { openRedisTransport, type RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
 import type { Consumer, Delivery } from '../../../src/stores/transport.ts';
@@ -10,7 +10,7 @@ import { needs } from '../../needs.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
 import { patienceMs, until } from '../../until.ts';
 
-needs(describe, noRedis)('suspects on Redis', () => {
+needs(describe, noRedis)('quarantined messages on Redis', () => {
   let server: RedisServerProcess;
   beforeAll(async () => {
     server = await RedisServerProcess.start();
@@ -24,10 +24,10 @@ needs(describe, noRedis)('suspects on Redis', () => {
     transport.consume({ queues: ['celery'], name: 'test', leaseMs: 6000, slots, quarantineMs: 60_000 });
 
   /** Puts a message there that two owners died holding. */
-  async function suspect(transport: RedisTransport, id: string): Promise<void> {
+  async function crashTwice(transport: RedisTransport, id: string): Promise<void> {
     await transport.publish([publication(id, { queue: 'elsewhere' })]);
     const stored = server.cli('RPOP', 'elsewhere');
-    server.cli('LPUSH', 'umbel:suspects:celery', `0:{"umbel":[2,0],${stored.slice(1)}`);
+    server.cli('LPUSH', 'umbel:quarantine:celery', `0:{"umbel":[2,0],${stored.slice(1)}`);
   }
 
   function heldAtServer(consumer: Consumer): number {
@@ -41,8 +41,8 @@ needs(describe, noRedis)('suspects on Redis', () => {
     await using consumer = await join(transport, 8);
     const claiming = consumer.claim(() => 8, AbortSignal.timeout(patienceMs));
     await until(() => /BLMOVE|blmove/.test(server.cli('CLIENT', 'LIST')));
-    await suspect(sender, 'suspect');
-    expect((await claiming).map(idOf)).toEqual(['suspect']);
+    await crashTwice(sender, 'quarantined');
+    expect((await claiming).map(idOf)).toEqual(['quarantined']);
     const next = consumer.claim(() => 7, AbortSignal.timeout(patienceMs));
     await sender.publish([publication('fresh')]);
     await until(async () => (await sender.size('celery')).ready === 1);
@@ -66,7 +66,7 @@ needs(describe, noRedis)('suspects on Redis', () => {
     const over = new AbortController();
     const late = setTimeout(() => over.abort(), patienceMs);
     const run = async (delivery: Delivery): Promise<void> => {
-      const isAlone = isSuspect(delivery.crashes);
+      const isAlone = isQuarantined(delivery.crashes);
       await sleep(isAlone ? 20 : ended.size % 4);
       if (isAlone && (held.size > 1 || heldAtServer(consumer) > 1))
         wrong.push(`${idOf(delivery)} was not alone: ${[...held].map(idOf)}`);
@@ -79,14 +79,14 @@ needs(describe, noRedis)('suspects on Redis', () => {
       while (!over.signal.aborted) {
         const claimed = await consumer.claim(() => slots - held.size, over.signal);
         for (const delivery of claimed) held.add(delivery);
-        if (claimed.some(({ crashes }) => isSuspect(crashes)) && held.size > 1)
+        if (claimed.some(({ crashes }) => isQuarantined(crashes)) && held.size > 1)
           wrong.push(`claimed beside others: ${[...held].map(idOf)}`);
         for (const delivery of claimed) void run(delivery);
         await sleep(0);
       }
     })();
     for (let n = 0; n < total; n += 20) {
-      if (n % 120 === 60) await suspect(sender, `suspect-${n}`);
+      if (n % 120 === 60) await crashTwice(sender, `quarantined-${n}`);
       await sender.publish(Array.from({ length: 20 }, (_, each) => publication(`m${n + each}`)));
       if (n > total / 2) await sleep(5); // from here on blocking reads bring some of them
     }

@@ -32,15 +32,15 @@ async function die(): Promise<void> {
   await store.peers.sweep();
 }
 
-test('a suspect that is given back stays one, and is counted, purged and listed like any other', async () => {
+test('a quarantined message that is given back stays one, and is counted, purged and listed like any other', async () => {
   const consumer = await newConsumer();
   await transport.publish(['a', 'b'].map((id) => publication(id)));
   for (let deaths = 0; deaths < 2; deaths++) {
     await claim(consumer, 2);
     await die();
   }
-  const [suspect] = await claim(consumer, 1);
-  await suspect?.settle({ kind: 'release', until: new Date(Date.now() + 30) });
+  const [quarantined] = await claim(consumer, 1);
+  await quarantined?.settle({ kind: 'release', until: new Date(Date.now() + 30) });
   expect((await claim(consumer, 1)).map(idOf)).toEqual(['b']);
   expect(await claimNothing(consumer, 100)).toEqual([]);
   expect(await transport.queues()).toEqual(['celery']);

@@ -32,7 +32,7 @@ may_pick()
 local claimed, kept = claimed_key(id), {}
 local function keep(field, stored)
   local _, crashes = unmark(stored)
-  if crashes >= __suspectAfter__ then redis.call('HSET', consumer_key(id), 'alone', field) end
+  if crashes >= __quarantineAfter__ then redis.call('HSET', consumer_key(id), 'alone', field) end
   redis.call('HSET', claimed, field, stored)
   kept[#kept + 1] = field
 end

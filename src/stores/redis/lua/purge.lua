@@ -8,8 +8,8 @@
 
 --- @include queues
 local queue = ARGV[2]
-local count = redis.call('LLEN', suspects_key(queue)) + redis.call('ZCARD', schedule_key(queue))
-redis.call('DEL', suspects_key(queue), schedule_key(queue))
+local count = redis.call('LLEN', quarantine_key(queue)) + redis.call('ZCARD', schedule_key(queue))
+redis.call('DEL', quarantine_key(queue), schedule_key(queue))
 redis.call('ZREM', due, queue)
 for i = 3, #ARGV do
   count = count + redis.call('LLEN', list_key(queue, ARGV[i]))

@@ -8,7 +8,7 @@
 
 --- @include queues
 local queue = ARGV[2]
-local ready = redis.call('LLEN', suspects_key(queue))
+local ready = redis.call('LLEN', quarantine_key(queue))
 local now = text(server_ms())
 local overdue = redis.call('ZCOUNT', schedule_key(queue), '-inf', now)
 ready = ready + overdue

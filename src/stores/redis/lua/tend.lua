@@ -15,7 +15,7 @@
 -- ARGV[6]   how many messages that its own took are to be given back (-1: nor is it looked for such)
 -- ARGV[7…]  of each of these step, queue, sha1; then its queues
 -- Reply     alive (0: evicted), the server's time, next due time or 0, next end of another's lease or 0, how many were promoted, whether
---           there is more to do now, whether suspects wait, how many steps failed, of each the key and why, then what its own blocking
+--           there is more to do now, whether quarantined messages wait, how many steps failed, of each the key and why, then what its own blocking
 --           reads took: `:step:queue`, sha1…
 
 --- @include queues
@@ -48,7 +48,7 @@ local broken = {}
 local function to_list(from, from_type, queue, step, move)
   local list = step .. ':' .. queue
   if broken[list] then return nil end
-  local moved = try({from, from_type, list_key(queue, step), 'list', suspects_key(queue), 'list'}, move)
+  local moved = try({from, from_type, list_key(queue, step), 'list', quarantine_key(queue), 'list'}, move)
   broken[list] = moved == nil
   return moved
 end
@@ -214,13 +214,13 @@ for i = 1, #leases, 2 do
   if leases[i] ~= id and next_lease == 0 then next_lease = tonumber(leases[i + 1]) end
 end
 if now < mercy then next_lease = mercy end
-local suspects = 0
+local quarantined = 0
 for i = first_queue, #ARGV do
-  local key = suspects_key(ARGV[i])
-  suspects = suspects + (try({key, 'list'}, redis.call, 'LLEN', key) or 0)
+  local key = quarantine_key(ARGV[i])
+  quarantined = quarantined + (try({key, 'list'}, redis.call, 'LLEN', key) or 0)
 end
 local more = (budget == 0 or room == 0) and 1 or 0
-local reply = {alive, now, tonumber(next_due or 0), next_lease, promoted, more, suspects, #problems / 2}
+local reply = {alive, now, tonumber(next_due or 0), next_lease, promoted, more, quarantined, #problems / 2}
 for _, each in ipairs(problems) do reply[#reply + 1] = each end
 for _, each in ipairs(lying) do reply[#reply + 1] = each end
 return reply

@@ -15,14 +15,14 @@
 --   `K` field record publications            acknowledge with any record and with messages that follow
 --   `R` field due how marked                 give back. how: `1` parked, `s` crashed, `0`; marked: `1` marked, `t` told, `0`
 --   `D` field reason detail record           to the dead letters
---   `C` count mode base n (list suffix recover)…   claim so many. mode is what of suspects: `n` one alone, or nothing while they wait and
+--   `C` count mode base n (list suffix recover)…   claim so many. mode is what of quarantined messages: `n` one alone, or nothing while they wait and
 --                                            others are held; `b` one beside what is held; `o` none, but others (see `Quarantine`)
 --   `s`, `k`: as `S`, `K`, but only if the message is ours, which is not known yet while it is being adopted
 --   record = `0` or `1` kind db key json ttl; publications = n (queue step stored due record)…
 -- Reply     `!` when evicted; else
 --           one letter for each operation but C: 1 done, 0 not ours, e failed
 --           how many cells follow of what was claimed, in groups of suffix, number, message…; `?` without any says that nothing was taken
---           because of suspects
+--           because of quarantined messages
 --           why the claim was refused, or nothing
 --           the other errors
 
@@ -193,9 +193,9 @@ local function claim(count, mode, base, lists)
   if mode ~= 'o' and tag - base < count then
     for _, list in ipairs(lists) do
       local _, step, queue = parse_field('0' .. list[2])
-      if redis.call('EXISTS', suspects_key(queue)) == 1 then
+      if redis.call('EXISTS', quarantine_key(queue)) == 1 then
         if mode == 'b' or (tag == base and holds_nothing()) then
-          move_next(suspects_key(queue), function(entry)
+          move_next(quarantine_key(queue), function(entry)
             local own, stored = string.match(entry, '^(%d+):(.*)$')
             redis.call('HSET', consumer, 'alone', tag .. ':' .. own .. ':' .. queue)
             hold(':' .. own .. ':' .. queue, {stored})

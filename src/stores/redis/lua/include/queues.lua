@@ -13,7 +13,7 @@ local function list_key(queue, step)
   return prefix .. queue .. '\006\022' .. step
 end
 local function schedule_key(queue) return prefix .. 'umbel:schedule:' .. queue end
-local function suspects_key(queue) return prefix .. 'umbel:suspects:' .. queue end
+local function quarantine_key(queue) return prefix .. 'umbel:quarantine:' .. queue end
 local function claimed_key(id) return prefix .. 'umbel:claimed:' .. id end
 local function consumer_key(id) return prefix .. 'umbel:consumer:' .. id end
 local function taken_key(id, step, queue) return prefix .. 'umbel:taken:' .. id .. ':' .. step .. ':' .. queue end
@@ -35,12 +35,12 @@ local function parse_field(field)
 end
 --- @include marks
 local function put_front(queue, step, stored, crashes)
-  if crashes >= __suspectAfter__ then redis.call('RPUSH', suspects_key(queue), step .. ':' .. stored)
+  if crashes >= __quarantineAfter__ then redis.call('RPUSH', quarantine_key(queue), step .. ':' .. stored)
   else redis.call('RPUSH', list_key(queue, step), stored) end
 end
 local function put_back(queue, step, stored)
   local _, crashes = unmark(stored)
-  if crashes >= __suspectAfter__ then redis.call('LPUSH', suspects_key(queue), step .. ':' .. stored)
+  if crashes >= __quarantineAfter__ then redis.call('LPUSH', quarantine_key(queue), step .. ':' .. stored)
   else redis.call('LPUSH', list_key(queue, step), stored) end
 end
 -- The next of a list goes to where `put` puts it; false: there was none.

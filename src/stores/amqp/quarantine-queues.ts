@@ -1,16 +1,16 @@
-// Where suspects wait on RabbitMQ: a queue of its own beside each queue. It is not consumed but asked, by one who holds nothing else,
+// Where quarantined messages wait on RabbitMQ: a queue of its own beside each queue. It is not consumed but asked, by one who holds nothing else,
 // for nothing that is pushed can be held alone.
 import type { AmqpMessage } from './client/link.ts';
 import type { Feed } from './feed.ts';
 
-/** A suspect that was fetched. */
+/** A quarantined message that was fetched. */
 interface Fetched {
   readonly queue: string;
   readonly feed: Feed;
   readonly message: AmqpMessage;
 }
 
-export class SuspectLines {
+export class QuarantineQueues {
   readonly #queues: readonly string[];
   readonly #open: (queue: string) => Promise<Feed | null>;
   readonly #feeds = new Map<string, Feed>();
