@@ -132,7 +132,7 @@ export class Control implements AsyncDisposable {
     const broker = await this.#app.broker();
     if (groups.length === 0 || broker.bringForward === undefined) return;
     if ((await broker.bringForward(groups, { waiting: true })) >= groups.length) return;
-    // One that a worker was just about to put aside is there a moment later.
+    // One that a worker was just about to defer is there a moment later.
     await new Promise((resolve) => setTimeout(resolve, againMs));
     await broker.bringForward(groups, { waiting: true });
   }

@@ -45,7 +45,7 @@ export class Inspect {
     return this.#typed('reserved');
   }
 
-  /** What waits for its time: Python's workers say what they hold, ours the next hundred of their queues, wherever they wait (on RabbitMQ what they put aside themselves). */
+  /** What waits for its time: Python's workers say what they hold, ours the next hundred of their queues, wherever they wait (on RabbitMQ what they deferred themselves). */
   scheduled(): Promise<Typed<readonly { readonly eta: string; readonly request: TaskInfo }[]>> {
     return this.#typed('scheduled');
   }

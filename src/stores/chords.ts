@@ -35,6 +35,6 @@ export interface Chords {
 
 /**
  * How long it is noted that a chord is done, milliseconds: longer than a message takes to come back from a worker that died. What comes
- * later still is put aside, and expires.
+ * later still is deferred, and expires.
  */
 export const doneNotedMs: number = 3_600_000;

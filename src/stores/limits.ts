@@ -32,7 +32,7 @@ export interface TakeRequest {
 /** `untilMs`: when to ask again, milliseconds since 1970 by the store's clock. */
 export type Grant = { readonly granted: true } | { readonly granted: false; readonly untilMs: number };
 
-/** A message that waits for a permit and may ask again now: the one of its queue that was put aside until `due`. */
+/** A message that waits for a permit and may ask again now: the one of its queue that was deferred until `due`. */
 export interface Waiter {
   readonly key: string;
   readonly id: string;

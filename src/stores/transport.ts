@@ -97,14 +97,14 @@ export type Settlement =
   /** Done with: removed. `write` and `publish` (a retry, links) happen if and only if the removal does. */
   | { readonly kind: 'ack'; readonly write?: StoreWrite; readonly publish?: readonly Publication[] }
   /**
-   * Back to the queue: at once to its front (`until: null`), or not before `until`. `parked` counts it as put aside
-   * (see `Delivery.parks`), `crashed` as one that its process died of (see `Delivery.crashes`); else the worker that gives it
+   * Back to the queue: at once to its front (`until: null`), or not before `until`. `deferred` counts a deferral
+   * (see `Delivery.deferrals`), `crashed` as one that its process died of (see `Delivery.crashes`); else the worker that gives it
    * back is not held to have died of it.
    */
   | {
       readonly kind: 'release';
       readonly until: Date | null;
-      readonly parked?: boolean;
+      readonly deferred?: boolean;
       readonly crashed?: boolean;
     }
   /** To the dead-letter store, with its original bytes. */
@@ -130,8 +130,8 @@ export interface Delivery {
   readonly replayed?: boolean;
   /** How many workers, or processes of their pools, have died (or lost their lease) holding it. */
   readonly crashes: number;
-  /** How often it was put aside by `release` with `parked`. */
-  readonly parks: number;
+  /** How often it was deferred by `release` with `deferred`. */
+  readonly deferrals: number;
   /** It was told to all, and is kept nowhere: there is nothing to acknowledge. */
   readonly isBroadcast?: boolean;
   /** A worker put it aside until its time, and told who watches that it had received it (see {@link ConsumeOptions.onEarly}). */
@@ -163,7 +163,7 @@ export interface ConsumeOptions {
   /** How long a quarantined message runs alone, and how long the consumer waits before it claims one, milliseconds (see {@link Consumer.claim}). Default 10,000. */
   readonly quarantineMs?: number;
   /**
-   * Called with each message that is put aside because its time has not come. Returns whether monitors were told that it was received: then
+   * Called with each message that is deferred because its time has not come. Returns whether monitors were told that it was received: then
    * they are not told again when it is due.
    */
   readonly onEarly?: (message: WireMessage, queue: string) => boolean;

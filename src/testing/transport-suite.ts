@@ -271,10 +271,10 @@ export const transportConformance: readonly Case[] = [
       await transport.publish(['a', 'b'].map((id) => publication(id)));
       const consumer = await join(transport);
       const first = await claimOne(consumer);
-      assert.deepEqual([first.redelivered, first.crashes, first.parks], [false, 0, 0]);
+      assert.deepEqual([first.redelivered, first.crashes, first.deferrals], [false, 0, 0]);
       await first.settle({ kind: 'release', until: null });
       const again = await claimOne(consumer);
-      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.parks], ['a', true, 0, 0]);
+      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.deferrals], ['a', true, 0, 0]);
     },
     'keepsPlace',
   ),
@@ -287,7 +287,7 @@ export const transportConformance: readonly Case[] = [
       const consumer = await join(transport);
       await (await claimOne(consumer)).settle({ kind: 'release', until: null });
       const again = await claimOne(consumer);
-      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.parks], ['a', true, 0, 0]);
+      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.deferrals], ['a', true, 0, 0]);
     },
   ),
 
@@ -304,7 +304,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'a message released until later is not parked, and until earlier is there at once',
+    'a message released until later is not deferred, and until earlier is there at once',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish([publication('a')]);
@@ -313,23 +313,23 @@ export const transportConformance: readonly Case[] = [
       await (await claimOne(consumer)).settle({ kind: 'release', until });
       const again = await claimOne(consumer);
       assert.ok(Date.now() >= until.getTime());
-      assert.deepEqual([again.redelivered, again.crashes, again.parks], [true, 0, 0]);
-      await again.settle({ kind: 'release', until, parked: true });
-      assert.equal((await claimOne(consumer)).parks, 1);
+      assert.deepEqual([again.redelivered, again.crashes, again.deferrals], [true, 0, 0]);
+      await again.settle({ kind: 'release', until, deferred: true });
+      assert.equal((await claimOne(consumer)).deferrals, 1);
     },
   ),
 
-  check('a parked message comes back after its time, and each parking is counted', async (harness) => {
+  check('a deferred message comes back after its time, and each deferral is counted', async (harness) => {
     const transport = await harness.open();
     await transport.publish(['long', 'short'].map((id) => publication(id)));
     const consumer = await join(transport);
-    await (await claimOne(consumer)).settle({ kind: 'release', until: inAnHour(), parked: true });
+    await (await claimOne(consumer)).settle({ kind: 'release', until: inAnHour(), deferred: true });
     if (transport.features.counts) assert.equal((await transport.size('celery')).scheduled, 1);
     const until = new Date(Date.now() + 80);
-    await (await claimOne(consumer)).settle({ kind: 'release', until, parked: true });
+    await (await claimOne(consumer)).settle({ kind: 'release', until, deferred: true });
     const again = await claimOne(consumer);
     assert.ok(Date.now() >= until.getTime());
-    assert.deepEqual([idOf(again), again.parks, again.crashes], ['short', 1, 0]);
+    assert.deepEqual([idOf(again), again.deferrals, again.crashes], ['short', 1, 0]);
   }),
 
   check('a message that is given back because its process died of it has one crash more', async (harness) => {
@@ -729,7 +729,7 @@ export const transportConformance: readonly Case[] = [
       assert.equal(await deadLetters.replay(a.id), true);
       assert.equal(await deadLetters.replay(a.id), false);
       const replayed = await claimOne(consumer);
-      assert.deepEqual([idOf(replayed), replayed.crashes, replayed.parks], ['a', 0, 0]);
+      assert.deepEqual([idOf(replayed), replayed.crashes, replayed.deferrals], ['a', 0, 0]);
       assert.equal(await deadLetters.discard(b.id), true);
       assert.equal(await deadLetters.discard(b.id), false);
       assert.equal(await deadLetters.count(), 1);

@@ -75,7 +75,7 @@ export async function assemble(
     name,
     leaseMs: app.config.workerLease * 1000,
     slots: (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier,
-    onEarly: (message, queue) => parts?.operations.putAside.early(message, queue) ?? false,
+    onEarly: (message, queue) => parts?.operations.deferred.early(message, queue) ?? false,
     onTrouble: (trouble) => {
       if (trouble === null) logger.info({}, 'the broker can be kept in order again');
       else logger.error({ trouble }, trouble);

@@ -136,7 +136,7 @@ export class Broadcasts implements Service {
     }
   }
 
-  #delivery(queue: string, message: Decoded<WireMessage>, parks = 0): Delivery {
+  #delivery(queue: string, message: Decoded<WireMessage>, deferrals = 0): Delivery {
     const { transport, clock, logger } = this.#parts;
     return {
       queue,
@@ -145,7 +145,7 @@ export class Broadcasts implements Service {
       isBroadcast: true,
       redelivered: false,
       crashes: 0,
-      parks,
+      deferrals,
       lost: never,
       settle: async (settlement: Settlement) => {
         if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
@@ -156,7 +156,7 @@ export class Broadcasts implements Service {
             `a broadcast message is dropped: ${settlement.detail}`,
           );
         if (settlement.kind === 'release') {
-          const again = this.#delivery(queue, message, parks + (settlement.parked === true ? 1 : 0));
+          const again = this.#delivery(queue, message, deferrals + (settlement.deferred === true ? 1 : 0));
           const delayMs = Math.max(0, (settlement.until?.getTime() ?? 0) - clock.now());
           clock.sleep(delayMs, this.#stopping.signal).then(
             () => this.#queueUp(again),

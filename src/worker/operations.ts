@@ -12,9 +12,9 @@ import type { ActiveTasks } from './active-tasks.ts';
 import { Activity } from './activity.ts';
 import type { Panel } from './commands/panel.ts';
 import { RemoteControl } from './commands/remote-control.ts';
+import { DeferredMessages } from './deferred-messages.ts';
 import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
-import { PutAside } from './put-aside.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
 import type { Limits } from './run.ts';
@@ -48,7 +48,7 @@ const patienceMs = 3_000;
 
 export class Operations {
   readonly rules: Rules;
-  readonly putAside: PutAside;
+  readonly deferred: DeferredMessages;
   readonly #parts: OperationsParts;
   readonly #sender: EventSender;
   readonly #lamport = new LamportClock();
@@ -81,7 +81,7 @@ export class Operations {
       activity,
     };
     const { app } = parts;
-    this.putAside = new PutAside({ app, transport, events: this.rules.events, clock });
+    this.deferred = new DeferredMessages({ app, transport, events: this.rules.events, clock });
     const active = (): number => parts.active.running.size;
     this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
   }
@@ -96,12 +96,12 @@ export class Operations {
 
   /** Shows itself. Never rejects. */
   async start(
-    panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger' | 'putAside'>,
+    panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger' | 'deferred'>,
   ): Promise<void> {
     const { app, name, transport, clock, logger, remoteControl } = this.#parts;
     await this.#heart.start();
     if (!remoteControl) return;
-    const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger, putAside: this.putAside };
+    const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger, deferred: this.deferred };
     this.#control = new RemoteControl({
       panel: { ...panel, ...this.rules, ...own, events: this.#sender },
       fanout: transport.fanout,

@@ -15,7 +15,7 @@ export interface SettlementPlan {
     | {
         readonly kind: 'release';
         readonly until: Date | null;
-        readonly parked: boolean;
+        readonly deferred: boolean;
         readonly crashed?: boolean;
       }
     | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
@@ -26,7 +26,7 @@ export interface SettlementPlan {
 
 export const ackOnly: SettlementPlan = { action: { kind: 'ack' }, record: null, publish: null };
 export const toFront: SettlementPlan = {
-  action: { kind: 'release', until: null, parked: false },
+  action: { kind: 'release', until: null, deferred: false },
   record: null,
   publish: null,
 };
@@ -34,7 +34,7 @@ export const toFront: SettlementPlan = {
 /** It runs again, alone; what kills again and again goes to the dead letters. */
 const crashed: SettlementPlan = {
   ...toFront,
-  action: { kind: 'release', until: null, parked: false, crashed: true },
+  action: { kind: 'release', until: null, deferred: false, crashed: true },
 };
 
 /** A run that has ended. */
@@ -150,8 +150,8 @@ function ack(record: ResultRecord | null): SettlementPlan {
   return { action: { kind: 'ack' }, record, publish: null };
 }
 
-function release(until: Date, parked: boolean): SettlementPlan {
-  return { action: { kind: 'release', until, parked }, record: null, publish: null };
+function release(until: Date, deferred: boolean): SettlementPlan {
+  return { action: { kind: 'release', until, deferred }, record: null, publish: null };
 }
 
 function dead(reason: DeadReason, detail: string, record: ResultRecord | null): SettlementPlan {

@@ -1,5 +1,5 @@
 // A task that this worker does not know may be known to one that starts in a minute: during a deployment, the new
-// senders are often up before the new workers. So its message is put aside for a while before it is given up.
+// senders are often up before the new workers. So its message is deferred for a while before it is given up.
 
 const firstDelaysMs = [1000, 2000, 4000, 8000];
 const laterDelayMs = 10_000;
@@ -12,19 +12,19 @@ const rounds = 6;
 const roundMs = 25;
 
 /**
- * For how long to put a message aside that was put aside `parks` times before: a few times shortly, then for 1 s; the same with 2, 4,
+ * For how long to defer a message that was deferred `deferrals` times before: a few times shortly, then for 1 s; the same with 2, 4,
  * 8, then 10 s, until `graceMs` is used up. `null`: it is.
  */
-export function parkDelayMs(parks: number, graceMs: number): number | null {
+export function deferDelayMs(deferrals: number, graceMs: number): number | null {
   let usedMs = 0;
-  for (let index = 0; index < parks && usedMs < graceMs; index++) usedMs += delayMs(index);
+  for (let index = 0; index < deferrals && usedMs < graceMs; index++) usedMs += delayMs(index);
   const leftMs = graceMs - usedMs;
-  return leftMs <= 0 ? null : Math.min(delayMs(parks), leftMs);
+  return leftMs <= 0 ? null : Math.min(delayMs(deferrals), leftMs);
 }
 
-function delayMs(parks: number): number {
-  if (parks % (rounds + 1) < rounds) return roundMs;
-  return firstDelaysMs[Math.floor(parks / (rounds + 1))] ?? laterDelayMs;
+function delayMs(deferrals: number): number {
+  if (deferrals % (rounds + 1) < rounds) return roundMs;
+  return firstDelaysMs[Math.floor(deferrals / (rounds + 1))] ?? laterDelayMs;
 }
 
 const oncePerMs = 60_000;

@@ -32,7 +32,7 @@ export class Shelf {
   }
 
   /**
-   * The workflow with what is nested too deeply put aside: JSON within JSON has its bounds, here and in Python. Each body of a chord in
+   * The workflow with what is nested too deeply stored apart: JSON within JSON has its bounds, here and in Python. Each body of a chord in
    * a body of a chord is one level.
    */
   folded(signature: WireSignature, level = 0): WireSignature {

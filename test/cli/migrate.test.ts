@@ -320,7 +320,7 @@ needs(describe, noRedis)('with Redis', () => {
     await onlySome(redis.url(), sqlite(folderOf(), 'b'));
   });
 
-  test('from Redis, with what workers have put aside until its time', async () => {
+  test('from Redis, with what workers have deferred until its time', async () => {
     const redis = await RedisServerProcess.shared();
     const folder = folderOf();
     const [source, destination] = [redis.url(), sqlite(folder, 'b')];

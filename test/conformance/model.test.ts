@@ -109,7 +109,7 @@ interface Message extends Sent {
   readonly id: string;
   readonly seq: number;
   crashes: number;
-  parks: number;
+  deferrals: number;
   redelivered: boolean;
   /** Not claimed before, milliseconds since 1970. */
   due: number;
@@ -157,9 +157,9 @@ class Trial {
         const held = this.#take(operation);
         if (held === undefined) return;
         const until = operation.inMs === null ? null : new Date(this.#clock.now() + operation.inMs);
-        const parked = until !== null;
-        expect(await held.delivery.settle({ kind: 'release', until, parked })).toBe('settled');
-        if (parked) held.message.parks++;
+        const deferred = until !== null;
+        expect(await held.delivery.settle({ kind: 'release', until, deferred })).toBe('settled');
+        if (deferred) held.message.deferrals++;
         return this.#giveBack(held.message, until?.getTime() ?? 0);
       }
       case 'bury': {
@@ -254,12 +254,12 @@ class Trial {
     const taken = deliveries.map((delivery) => {
       const message = ready.find(({ id }) => id === idOf(delivery));
       if (message === undefined) throw new Error(`${idOf(delivery)} was not to be delivered`);
-      const { queue, crashes, parks, redelivered } = message;
+      const { queue, crashes, deferrals, redelivered } = message;
       expect({ id: message.id, ...pickFacts(delivery) }).toEqual({
         id: message.id,
         queue,
         crashes,
-        parks,
+        deferrals,
         redelivered,
       });
       this.#handsOf(number).push({ message, delivery });
@@ -299,7 +299,7 @@ class Trial {
   #fresh(message: Sent): Message {
     const seq = ++this.#sent;
     const due = message.inMs === null ? 0 : this.#clock.now() + message.inMs;
-    return { ...message, id: `m${seq}`, seq, crashes: 0, parks: 0, redelivered: false, due };
+    return { ...message, id: `m${seq}`, seq, crashes: 0, deferrals: 0, redelivered: false, due };
   }
 
   #giveBack(message: Message, due: number): void {
@@ -363,8 +363,8 @@ function byPlace(a: Message, b: Message): number {
   return a.priority - b.priority || a.seq - b.seq;
 }
 
-function pickFacts({ queue, crashes, parks, redelivered }: Delivery): Partial<Delivery> {
-  return { queue, crashes, parks, redelivered };
+function pickFacts({ queue, crashes, deferrals, redelivered }: Delivery): Partial<Delivery> {
+  return { queue, crashes, deferrals, redelivered };
 }
 
 function fail(): never {

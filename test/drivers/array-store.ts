@@ -25,7 +25,7 @@ interface Item {
   /** Milliseconds since 1970. */
   due: number;
   crashes: number;
-  parks: number;
+  deferrals: number;
   redelivered: boolean;
   owner: ArrayConsumer | null;
 }
@@ -45,7 +45,7 @@ export class ArrayStore {
   #waiting: (() => void)[] = [];
 
   put(queue: string, priority: number, raw: Uint8Array, due = 0): void {
-    const item = { queue, priority, raw, due, crashes: 0, parks: 0, redelivered: false, owner: null };
+    const item = { queue, priority, raw, due, crashes: 0, deferrals: 0, redelivered: false, owner: null };
     this.items.push({ ...item, number: this.#number++ });
     this.changed();
   }
@@ -301,7 +301,7 @@ class ArrayDelivery implements Delivery {
   readonly message: Delivery['message'];
   readonly redelivered: boolean;
   readonly crashes: number;
-  readonly parks: number;
+  readonly deferrals: number;
   readonly #store: ArrayStore;
   readonly #item: Item;
   /** False: it is another's now. */
@@ -318,7 +318,7 @@ class ArrayDelivery implements Delivery {
     this.message = readMessage(item.raw);
     this.redelivered = item.redelivered;
     this.crashes = item.crashes;
-    this.parks = item.parks;
+    this.deferrals = item.deferrals;
   }
 
   get lost(): AbortSignal {
@@ -340,7 +340,7 @@ class ArrayDelivery implements Delivery {
     if (settlement.kind === 'release') {
       item.redelivered = true;
       item.due = settlement.until?.getTime() ?? 0;
-      if (settlement.parked) item.parks++;
+      if (settlement.deferred) item.deferrals++;
       if (settlement.crashed) item.crashes++;
       this.#store.changed();
       return 'settled';

@@ -126,7 +126,7 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       await held.get(patience);
     });
 
-    test("Python's inspect and its monitors see a task that our worker has put aside until its time", async () => {
+    test("Python's inspect and its monitors see a task that our worker has deferred until its time", async () => {
       const settings = servers.python;
       await using monitor = new PythonProcess('the monitor', ['watch_state.py'], { settings });
       expect(await monitor.line()).toBe('ready');

@@ -95,7 +95,7 @@ needs(describe, noRedis ?? noPython)('one queue, two languages', () => {
     expect(new Set(ends.filter((end) => !(end instanceof Error)))).toEqual(new Set([3]));
   });
 
-  test('a task for later that TypeScript has put aside is run by Python when TypeScript has no hands free', async () => {
+  test('a task for later that TypeScript has deferred is run by Python when TypeScript has no hands free', async () => {
     await using only = new Worker(served, { queues: ['later'], concurrency: 1, name: 'later@%h' });
     await only.start();
     const broker = await app.broker();

@@ -234,7 +234,7 @@ class SimulatedConsumer implements Consumer {
     this.#line.ask('join', () => this.#line.store.join(owner, this.#leaseMs)).catch(() => undefined);
   }
 
-  #deliver({ tag, epoch, publication, redelivered, crashes, parks }: Claimed, owner: string): Delivery {
+  #deliver({ tag, epoch, publication, redelivered, crashes, deferrals }: Claimed, owner: string): Delivery {
     const lost = new AbortController();
     const key = `${tag} ${epoch}`;
     if (owner === this.#owner) this.#held.set(key, lost);
@@ -245,7 +245,7 @@ class SimulatedConsumer implements Consumer {
       message: { ok: true, value: publication.message },
       redelivered,
       crashes,
-      parks,
+      deferrals,
       lost: lost.signal,
       settle: async (settlement: Settlement) => {
         const write = settlement.kind === 'release' ? undefined : settlement.write;

@@ -35,10 +35,10 @@ export interface Message {
   epoch: number;
   redelivered: boolean;
   crashes: number;
-  parks: number;
+  deferrals: number;
 }
 
-export interface Claimed extends Pick<Message, 'publication' | 'redelivered' | 'crashes' | 'parks'> {
+export interface Claimed extends Pick<Message, 'publication' | 'redelivered' | 'crashes' | 'deferrals'> {
   readonly tag: number;
   readonly epoch: number;
 }
@@ -124,7 +124,7 @@ export class Store {
         epoch: 0,
         redelivered,
         crashes: 0,
-        parks: 0,
+        deferrals: 0,
       });
       this.#tell({ kind: 'kept', id: taskOf(publication) });
     }
@@ -154,9 +154,9 @@ export class Store {
       quarantine.took(message.crashes);
       message.owner = owner;
       message.epoch++;
-      const { tag, epoch, publication, crashes, parks } = message;
+      const { tag, epoch, publication, crashes, deferrals } = message;
       const redelivered = message.redelivered && this.#bug !== 'a message that comes back does not say so';
-      given.push({ tag, epoch, publication, redelivered, crashes, parks });
+      given.push({ tag, epoch, publication, redelivered, crashes, deferrals });
       this.#tell({ kind: 'given', id: taskOf(publication), tag, epoch, owner, crashes });
     }
     return given;
@@ -216,7 +216,7 @@ export class Store {
       message.owner = null;
       message.redelivered = true;
       message.due = settlement.until?.getTime() ?? 0;
-      if (settlement.parked) message.parks++;
+      if (settlement.deferred) message.deferrals++;
       if (settlement.crashed) message.crashes++;
       return 'settled';
     }

@@ -128,14 +128,14 @@ export async function tamper(app: App, change: (delivery: Delivery) => Delivery)
 
 /** A delivery with other facts; what is not named is as it was. */
 export function changed(delivery: Delivery, changes: Partial<Delivery>): Delivery {
-  const { queue, raw, message, redelivered, crashes, parks, lost } = delivery;
+  const { queue, raw, message, redelivered, crashes, deferrals, lost } = delivery;
   return {
     queue,
     raw,
     message,
     redelivered,
     crashes,
-    parks,
+    deferrals,
     lost,
     settle: (how) => delivery.settle(how),
     ...changes,

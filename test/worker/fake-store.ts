@@ -64,7 +64,7 @@ export class FakeStore {
       message: { ok: false, refusal: { reason: 'envelope', detail: 'not needed' } },
       redelivered: false,
       crashes: 0,
-      parks: 0,
+      deferrals: 0,
       lost: this.lease.signal,
       settle: async (settlement) => {
         this.#step({ kind: 'settle', settlement });

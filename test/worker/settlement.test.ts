@@ -66,7 +66,7 @@ function planned({ action, record, publish }: SettlementPlan): string {
   const words: string[] = [action.kind];
   if (action.kind === 'dead') words.push(action.reason);
   if (action.kind === 'release' && action.until !== null) words.push('later');
-  if (action.kind === 'release' && action.parked) words.push('parked');
+  if (action.kind === 'release' && action.deferred) words.push('deferred');
   if (action.kind === 'release' && action.crashed === true) words.push('crash');
   if (record !== null) words.push(record.status);
   if (publish !== null) words.push(`+${publish.id}`);
@@ -191,7 +191,7 @@ const rejections: Readonly<
   early: [[{ kind: 'early', message, until }, 'release later -> nothing -> nothing']],
   limited: [[{ kind: 'limited', message, until }, 'release later -> nothing -> nothing']],
   unknown: [
-    [{ kind: 'unknown', message, until }, 'release later parked -> nothing -> nothing'],
+    [{ kind: 'unknown', message, until }, 'release later deferred -> nothing -> nothing'],
     [
       { kind: 'unknown', message, until: null },
       'dead unknown-task FAILURE -> FAILURE NotRegistered -> FAILURE NotRegistered',

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { OncePerMinute, parkDelayMs } from '../../src/worker/unknown-task.ts';
+import { deferDelayMs, OncePerMinute } from '../../src/worker/unknown-task.ts';
 
-describe('a message of an unknown task is put aside', () => {
+describe('a message of an unknown task is deferred', () => {
   it('for longer and longer, and for exactly the grace in total', () => {
     const delays: number[] = [];
-    for (let delay = parkDelayMs(0, 60_000); delay !== null; delay = parkDelayMs(delays.length, 60_000))
+    for (let delay = deferDelayMs(0, 60_000); delay !== null; delay = deferDelayMs(delays.length, 60_000))
       delays.push(delay);
     const long = delays.filter((delay) => delay > 25);
     expect(long.slice(0, -1)).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000]);
@@ -12,23 +12,23 @@ describe('a message of an unknown task is put aside', () => {
   });
 
   it('shortly a few times before each long delay, so that it goes round to all who wait for it', () => {
-    const delays = Array.from({ length: 15 }, (_, parks) => parkDelayMs(parks, 60_000));
+    const delays = Array.from({ length: 15 }, (_, deferrals) => deferDelayMs(deferrals, 60_000));
     expect(delays).toEqual([...Array(6).fill(25), 1000, ...Array(6).fill(25), 2000, 25]);
   });
 
   it('not at all without a grace', () => {
-    expect(parkDelayMs(0, 0)).toBeNull();
+    expect(deferDelayMs(0, 0)).toBeNull();
   });
 
   it('for less than a second when the grace is less', () => {
-    expect(parkDelayMs(0, 20)).toBe(20);
-    expect(parkDelayMs(1, 20)).toBeNull();
-    expect(parkDelayMs(6, 300)).toBe(150);
-    expect(parkDelayMs(7, 300)).toBeNull();
+    expect(deferDelayMs(0, 20)).toBe(20);
+    expect(deferDelayMs(1, 20)).toBeNull();
+    expect(deferDelayMs(6, 300)).toBe(150);
+    expect(deferDelayMs(7, 300)).toBeNull();
   });
 
   it('by a count that is beyond any grace without counting up to it', () => {
-    expect(parkDelayMs(Number.MAX_SAFE_INTEGER, 60_000)).toBeNull();
+    expect(deferDelayMs(Number.MAX_SAFE_INTEGER, 60_000)).toBeNull();
   });
 });
 

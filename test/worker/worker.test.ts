@@ -337,13 +337,13 @@ describe.each(stores)('a worker on %s', (kind) => {
   });
 
   describe('messages that cannot be run', () => {
-    it('of an unknown task are put aside for a worker that knows it', async () => {
+    it('of an unknown task are deferred for a worker that knows it', async () => {
       const app = await newApp(kind);
       const { log } = await startWorker(app);
       for (const n of [1, 2, 3]) await put(app, someMessage({ id: `id-${n}` }));
       await until(async () => (await sizeOf(app))[1] === 3);
       expect(log.texts('warn')).toEqual([
-        "no task named 'shop.add' is known to this worker: put aside, so that a newer worker may take it",
+        "no task named 'shop.add' is known to this worker: deferred, so that a newer worker may take it",
       ]);
       app.task('shop.add', (x: number, y: number) => x + y); // a newer worker
       expect((await recordIn(app, 'id-3', 'SUCCESS')).result).toBe(5);

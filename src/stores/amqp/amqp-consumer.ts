@@ -18,7 +18,7 @@ import type { Publisher } from './publisher.ts';
 import { QuarantineQueues } from './quarantine-queues.ts';
 import { Returns } from './returns.ts';
 import { sendUnroutable } from './unroutable.ts';
-import { crashesHeader, parksHeader, toldHeader } from './wire.ts';
+import { crashesHeader, deferralsHeader, toldHeader } from './wire.ts';
 
 interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
@@ -521,11 +521,11 @@ export class AmqpConsumer implements Consumer {
     if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
       await this.#parts.publish(settlement.publish);
     else if (settlement.kind === 'release') {
-      const parks = delivery.parks + (settlement.parked === true ? 1 : 0);
+      const deferrals = delivery.deferrals + (settlement.deferred === true ? 1 : 0);
       const crashes = delivery.crashes + (settlement.crashed === true ? 1 : 0);
       const marks = {
         ...marksOf(delivery),
-        [parksHeader]: parks,
+        [deferralsHeader]: deferrals,
         ...(crashes > 0 && { [crashesHeader]: crashes }),
       };
       const due = settlement.until?.getTime() ?? 0;

@@ -9,9 +9,9 @@ import type { Feed } from './feed.ts';
 import {
   countOf,
   crashesHeader,
+  deferralsHeader,
   fromMessage,
   keyOf,
-  parksHeader,
   rawOf,
   replayedHeader,
   returnedHeader,
@@ -27,7 +27,7 @@ const steadyMs = 2000;
 export class AmqpDelivery implements Delivery {
   readonly queue: string;
   readonly crashes: number;
-  readonly parks: number;
+  readonly deferrals: number;
   readonly redelivered: boolean;
   readonly replayed: boolean;
   readonly isTold: boolean;
@@ -50,7 +50,7 @@ export class AmqpDelivery implements Delivery {
     this.#feed = feed;
     // A quorum queue counts how often it came back, which is no count of deaths: connections break, too.
     this.crashes = countOf(source, crashesHeader);
-    this.parks = countOf(source, parksHeader);
+    this.deferrals = countOf(source, deferralsHeader);
     this.redelivered = source.fields.redelivered || this.crashes > 0 || countOf(source, returnedHeader) > 0;
     this.replayed = countOf(source, replayedHeader) > 0;
     this.isTold = countOf(source, toldHeader) > 0;

@@ -10,7 +10,7 @@ import {
   countOf,
   crashesHeader,
   deadHeader,
-  parksHeader,
+  deferralsHeader,
   replayedHeader,
   returnedHeader,
   toldHeader,
@@ -22,10 +22,10 @@ export type Marks = Readonly<Record<string, unknown>>;
 /** What is known of a message's way so far. */
 export function marksOf({ source }: AmqpDelivery): Marks {
   const crashes = countOf(source, crashesHeader);
-  const parks = countOf(source, parksHeader);
+  const deferrals = countOf(source, deferralsHeader);
   return {
     ...(crashes > 0 && { [crashesHeader]: crashes }),
-    ...(parks > 0 && { [parksHeader]: parks }),
+    ...(deferrals > 0 && { [deferralsHeader]: deferrals }),
     ...(countOf(source, replayedHeader) > 0 && { [replayedHeader]: 1 }),
     ...(countOf(source, toldHeader) > 0 && { [toldHeader]: 1 }),
   };

@@ -7,14 +7,14 @@ import type { AmqpAnyMessage, AmqpPublishOptions } from './client/link.ts';
 
 /** What we write on the outside of a message that came back. Never seen by tasks. */
 export const crashesHeader = 'x-umbel-crashes';
-export const parksHeader = 'x-umbel-parks';
+export const deferralsHeader = 'x-umbel-deferrals';
 /** It was delivered before, and sent again by the worker that had it: there may be another one of it. */
 export const returnedHeader = 'x-umbel-returned';
 /** It was a dead letter, and was put back: there may be another one of it. Its record may be of its earlier life. */
 export const replayedHeader = 'x-umbel-replayed';
-/** Not to be handed out before, milliseconds since 1970: of what was put aside, beside the task's own eta. */
+/** Not to be handed out before, milliseconds since 1970: of a deferred message, beside the task's own eta. */
 export const untilHeader = 'x-umbel-until';
-/** It was put aside until its time, and who watches was told of it (see `Delivery.isTold`). */
+/** It was deferred until its time, and who watches was told of it (see `Delivery.isTold`). */
 export const toldHeader = 'x-umbel-told';
 /** On a dead letter: what is known of it, as JSON. */
 export const deadHeader = 'x-umbel-dead';
@@ -24,7 +24,7 @@ export const ourMessages = 'umbel-';
 
 const ours: ReadonlySet<string> = new Set([
   crashesHeader,
-  parksHeader,
+  deferralsHeader,
   returnedHeader,
   replayedHeader,
   untilHeader,
@@ -192,7 +192,7 @@ export function keyOf(queue: string, { content, properties }: AmqpAnyMessage): s
     typeof messageId === 'string' && messageId.startsWith(ourMessages)
       ? messageId
       : `${createHash('sha1').update(content).digest('base64')} ${messageId}`;
-  const marks = [crashesHeader, parksHeader, returnedHeader, replayedHeader, untilHeader].map(
+  const marks = [crashesHeader, deferralsHeader, returnedHeader, replayedHeader, untilHeader].map(
     (mark) => headers?.[mark] ?? '',
   );
   return [name, correlationId, headers?.retries, ...marks, queue].join(' ');

@@ -12,7 +12,7 @@ export interface Entry {
   readonly priority: number;
   readonly raw: string | Uint8Array;
   crashes: number;
-  parks: number;
+  deferrals: number;
   redelivered: boolean;
 }
 
@@ -72,7 +72,10 @@ export class MemoryQueues {
   put(entries: readonly NewEntry[]): void {
     const fresh = entries.filter(({ write }) => write === undefined || applyWrite(write));
     for (const { queue, priority, raw, due } of fresh) {
-      this.#place({ seq: ++this.#seq, queue, priority, raw, crashes: 0, parks: 0, redelivered: false }, due);
+      this.#place(
+        { seq: ++this.#seq, queue, priority, raw, crashes: 0, deferrals: 0, redelivered: false },
+        due,
+      );
     }
   }
 
@@ -132,10 +135,10 @@ export class MemoryQueues {
   release(
     entry: Entry,
     due: number | null,
-    { parked = false, crashed = false }: { readonly parked?: boolean; readonly crashed?: boolean } = {},
+    { deferred = false, crashed = false }: { readonly deferred?: boolean; readonly crashed?: boolean } = {},
   ): void {
     entry.redelivered = true;
-    if (parked) entry.parks++;
+    if (deferred) entry.deferrals++;
     if (crashed) entry.crashes++;
     this.#place(entry, due);
   }

@@ -295,8 +295,8 @@ class MemoryDelivery implements Delivery {
     return this.#entry.crashes;
   }
 
-  get parks(): number {
-    return this.#entry.parks;
+  get deferrals(): number {
+    return this.#entry.deferrals;
   }
 
   get lost(): AbortSignal {

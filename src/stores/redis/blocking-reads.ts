@@ -27,7 +27,7 @@ interface BlockingReadsParts {
   readonly id: () => string;
   /** Whether there is room for what comes. */
   readonly isWanted: () => boolean;
-  /** A message came after so long. It is held, unless that is taken back by `onLost`; undefined: it was put aside. */
+  /** A message came after so long. It is held, unless that is taken back by `onLost`; undefined: it was deferred. */
   readonly onMessage: (message: ClaimedMessage, waitedMs: number) => RedisDelivery | undefined;
   readonly onLost: (delivery: RedisDelivery) => void;
   /** After a turn that was refused because nobody knew us: whether what is in this field is ours under our new name. */

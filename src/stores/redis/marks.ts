@@ -5,10 +5,10 @@ export interface Marks {
   /** The bytes as they were sent. */
   readonly raw: Buffer;
   readonly crashes: number;
-  readonly parks: number;
+  readonly deferrals: number;
   /** It was delivered before. */
   readonly redelivered: boolean;
-  /** It was put aside until its time, and no more (see `Delivery.isTold`). */
+  /** It was deferred until its time, and no more (see `Delivery.isTold`). */
   readonly told: boolean;
 }
 
@@ -17,7 +17,7 @@ const beforeBytes = /^\0umbel:\[(\d+),(\d+)\]/;
 const brace = Buffer.from('{');
 const longest = 40;
 
-const unmarked = { crashes: 0, parks: 0, redelivered: false, told: false } as const;
+const unmarked = { crashes: 0, deferrals: 0, redelivered: false, told: false } as const;
 
 /** Takes the marks off. */
 export function unmark(stored: Buffer): Marks {
@@ -30,7 +30,7 @@ export function unmark(stored: Buffer): Marks {
   return {
     raw: match[0].startsWith('{') ? Buffer.concat([brace, rest]) : rest,
     crashes: Number(match[1]),
-    parks: Number(match[2]),
+    deferrals: Number(match[2]),
     redelivered: match[3] === undefined,
     told: match[3] !== undefined,
   };

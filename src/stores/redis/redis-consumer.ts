@@ -411,7 +411,7 @@ export class RedisConsumer implements Consumer {
     if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
       const { message, queue, isTold } = delivery;
       const told = !isTold && message.ok && this.#parts.options.onEarly?.(message.value, queue);
-      void this.#putAside(delivery.field, due, told ? 't' : '0');
+      void this.#defer(delivery.field, due, told ? 't' : '0');
       return [];
     }
     this.#held.set(delivery.field, delivery);
@@ -420,7 +420,7 @@ export class RedisConsumer implements Consumer {
   }
 
   /** To the schedule, however long that takes; when we leave before, it goes back to its queue. */
-  async #putAside(field: string, due: number, marked: 't' | '0'): Promise<void> {
+  async #defer(field: string, due: number, marked: 't' | '0'): Promise<void> {
     const { clock } = this.#parts;
     for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       try {

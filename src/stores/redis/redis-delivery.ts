@@ -13,7 +13,7 @@ export class RedisDelivery implements Delivery {
   readonly queue: string;
   readonly raw: Buffer;
   readonly crashes: number;
-  readonly parks: number;
+  readonly deferrals: number;
   readonly isTold: boolean;
   /** Its place among the consumer's claims. */
   readonly field: string;
@@ -25,12 +25,12 @@ export class RedisDelivery implements Delivery {
   #settled = false;
 
   constructor({ field, queue, stored }: ClaimedMessage, settle: Settle) {
-    const { raw, crashes, parks, redelivered, told } = unmark(stored);
+    const { raw, crashes, deferrals, redelivered, told } = unmark(stored);
     this.field = field;
     this.queue = queue;
     this.raw = raw;
     this.crashes = crashes;
-    this.parks = parks;
+    this.deferrals = deferrals;
     this.isTold = told;
     this.#returned = redelivered;
     this.#settle = settle;

@@ -55,7 +55,7 @@ export async function settlementArgs(
     }
     case 'release': {
       const due = settlement.until?.getTime() ?? 0;
-      const how = settlement.crashed === true ? 's' : settlement.parked === true ? '1' : '0';
+      const how = settlement.crashed === true ? 's' : settlement.deferred === true ? '1' : '0';
       return ['R', field, due > now ? String(due) : '', how, '1'];
     }
     case 'dead':

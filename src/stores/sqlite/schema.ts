@@ -15,7 +15,7 @@ CREATE TABLE message (
   queue TEXT NOT NULL,
   priority INTEGER NOT NULL,           -- 0 is most urgent
   crashes INTEGER NOT NULL DEFAULT 0,  -- owners that died holding it
-  parks INTEGER NOT NULL DEFAULT 0,    -- times it was put aside
+  deferrals INTEGER NOT NULL DEFAULT 0,    -- times it was deferred
   redelivered INTEGER NOT NULL DEFAULT 0,
   envelope NOT NULL                    -- kombu's JSON: TEXT if we wrote it, a BLOB if anybody else's bytes
 );

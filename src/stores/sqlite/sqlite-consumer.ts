@@ -245,7 +245,8 @@ function promote(transaction: Transaction, store: SqliteStore, now: number): voi
 }
 
 /** What is read of a message that is claimed. */
-const claimed = 'SELECT message.seq, message.queue, message.priority, crashes, parks, redelivered, envelope';
+const claimed =
+  'SELECT message.seq, message.queue, message.priority, crashes, deferrals, redelivered, envelope';
 
 function takeQuarantined({ sql }: Transaction, owner: number, row: ClaimedRow): ClaimedRow {
   const { seq, queue, priority } = row;

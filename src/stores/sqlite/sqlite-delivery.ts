@@ -14,7 +14,7 @@ export interface ClaimedRow {
   readonly queue: string;
   readonly priority: number;
   readonly crashes: number;
-  readonly parks: number;
+  readonly deferrals: number;
   readonly redelivered: number;
   readonly envelope: string | Uint8Array;
 }
@@ -47,8 +47,8 @@ export class SqliteDelivery implements Delivery {
     return this.#row.crashes;
   }
 
-  get parks(): number {
-    return this.#row.parks;
+  get deferrals(): number {
+    return this.#row.deferrals;
   }
 
   get redelivered(): boolean {
@@ -145,12 +145,12 @@ export class SqliteDelivery implements Delivery {
   #release(
     transaction: Transaction,
     due: number | null,
-    { parked = false, crashed = false }: { readonly parked?: boolean; readonly crashed?: boolean },
+    { deferred = false, crashed = false }: { readonly deferred?: boolean; readonly crashed?: boolean },
   ): void {
     const crashes = this.#row.crashes + (crashed ? 1 : 0);
     transaction
-      .sql('UPDATE message SET redelivered = 1, parks = parks + ?, crashes = ? WHERE seq = ?')
-      .run(parked ? 1 : 0, crashes, this.#row.seq);
+      .sql('UPDATE message SET redelivered = 1, deferrals = deferrals + ?, crashes = ? WHERE seq = ?')
+      .run(deferred ? 1 : 0, crashes, this.#row.seq);
     makeReady(transaction, this.#store, { ...this.#row, crashes }, due);
   }
 }

@@ -30,7 +30,7 @@ export type Rejection =
   | { readonly kind: 'early'; readonly message: TaskMessage; readonly until: Date }
   /** A limit lets it then. */
   | { readonly kind: 'limited'; readonly message: TaskMessage; readonly until: Date }
-  /** Put aside until then; `null`: the grace is used up. */
+  /** Deferred until then; `null`: the grace is used up. */
   | { readonly kind: 'unknown'; readonly message: TaskMessage; readonly until: Date | null };
 
 /**

@@ -4,7 +4,7 @@ import type { Answer, Candidate, Check } from './admission.ts';
 
 type Limits = Pick<ClusterLimits, 'asksOf' | 'take'>;
 
-/** The limits that all workers share: what they let run holds a permit, the others are put aside. */
+/** The limits that all workers share: what they let run holds a permit, the others are deferred. */
 export function withinClusterLimits(cluster: Limits): Check {
   return (candidate) => {
     const { task, message, delivery } = candidate;

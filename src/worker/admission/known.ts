@@ -1,12 +1,12 @@
 import type { Clock } from '../../lib/clock.ts';
-import { parkDelayMs } from '../unknown-task.ts';
+import { deferDelayMs } from '../unknown-task.ts';
 import type { Check } from './admission.ts';
 
-/** A task that is not here may be known to a newer worker: its message is put aside, for `graceMs` in all. */
+/** A task that is not here may be known to a newer worker: its message is deferred, for `graceMs` in all. */
 export function known(graceMs: number, clock: Clock): Check {
   return ({ task, message, delivery }) => {
     if (task?.run) return null; // one that lives elsewhere is known, but not here
-    const delayMs = parkDelayMs(delivery.parks, graceMs);
+    const delayMs = deferDelayMs(delivery.deferrals, graceMs);
     return { kind: 'unknown', message, until: delayMs === null ? null : new Date(clock.now() + delayMs) };
   };
 }

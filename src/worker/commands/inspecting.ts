@@ -19,8 +19,8 @@ export const reserved: Command = (panel) => reservedTasks(panel);
 
 /** The next that wait for their time, be it an eta, a retry or a limit: in the store, where that can be asked. */
 export const scheduled: Command = async (panel) => {
-  const { putAside, sources, revocations } = panel;
-  const waiting = await putAside.next(sources.queues);
+  const { deferred, sources, revocations } = panel;
+  const waiting = await deferred.next(sources.queues);
   return waiting
     .filter(({ message }) => !revocations.has(message))
     .map(({ queue, due, message }) => ({

@@ -60,7 +60,7 @@ export const points: readonly Point[] = [
   // A worker comes.
   ...around('join', once),
   ...around('notices', once),
-  // A task is claimed, found again, put aside for its time.
+  // A task is claimed, found again, deferred for its time.
   ...around('claim', { upTo: 8 }),
   ...around('lookup', { ...once, mix: { requeue: 4 } }),
   ...around('schedule', { mix: { limited: 8 } }),

@@ -59,7 +59,7 @@ function pointedDelivery(delivery: Delivery): Delivery {
 function nameOf(settlement: Settlement, { message }: Delivery): string {
   if (settlement.kind === 'dead') return 'dead-letter';
   if (settlement.kind === 'release') {
-    if (settlement.parked) return 'park';
+    if (settlement.deferred) return 'defer';
     if (settlement.crashed) return 'crash';
     return settlement.until === null ? 'release' : 'schedule';
   }

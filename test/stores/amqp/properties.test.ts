@@ -10,7 +10,7 @@ import { needs } from '../../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { patienceMs, until } from '../../until.ts';
 
-needs(it, noRabbit)('a message that names another user can be put aside and given back', async () => {
+needs(it, noRabbit)('a message that names another user can be deferred and given back', async () => {
   const rabbit = await RabbitServerProcess.shared();
   const vhost = rabbit.vhost();
   const user = `web-${randomUUID()}`;

@@ -441,15 +441,15 @@ needs(describe, noRedis)('the Redis transport', () => {
         .map((text) => Buffer.from(text)),
     );
     await fc.assert(
-      fc.asyncProperty(bytes, fc.nat(99), fc.nat(99), async (raw, crashes, parks) => {
-        const reply = await connection.run(script, [], [raw, String(crashes), String(parks)], {
+      fc.asyncProperty(bytes, fc.nat(99), fc.nat(99), async (raw, crashes, deferrals) => {
+        const reply = await connection.run(script, [], [raw, String(crashes), String(deferrals)], {
           buffers: true,
         });
         const [stored, back, s, p, untouched, _, told] = Array.isArray(reply) ? reply : [];
         expect(back).toEqual(raw);
-        expect([Number(s), Number(p), Number(untouched)]).toEqual([crashes, parks, 1]);
-        expect(unmark(stored)).toEqual({ raw, crashes, parks, redelivered: true, told: false });
-        const none = { crashes: 0, parks: 0, redelivered: false };
+        expect([Number(s), Number(p), Number(untouched)]).toEqual([crashes, deferrals, 1]);
+        expect(unmark(stored)).toEqual({ raw, crashes, deferrals, redelivered: true, told: false });
+        const none = { crashes: 0, deferrals: 0, redelivered: false };
         expect(unmark(raw)).toEqual({ raw, ...none, told: false });
         const isMarked = raw[0] === 0x7b;
         expect(told).toEqual(

@@ -34,7 +34,7 @@ interface Facts {
   readonly finished?: ResultRecord;
   readonly revoked?: boolean;
   readonly crashes?: number;
-  readonly parks?: number;
+  readonly deferrals?: number;
   readonly unknownGraceMs?: number;
   readonly limitedUntilMs?: number;
   /** When another worker's limits let it. */
@@ -44,7 +44,7 @@ interface Facts {
 
 /** What the checks say of a message with these facts; `asked`: the limits that were asked, in their order. */
 function admitted(facts: Facts = {}): Promise<Answer> {
-  const { finished = null, crashes = 0, parks = 0, unknownGraceMs = 60_000, asked = [] } = facts;
+  const { finished = null, crashes = 0, deferrals = 0, unknownGraceMs = 60_000, asked = [] } = facts;
   const clock = new FakeClock(now);
   const store = new FakeStore({ together: true });
   store.stored = finished ?? undefined;
@@ -76,7 +76,7 @@ function admitted(facts: Facts = {}): Promise<Answer> {
     clock,
   };
   const candidate = {
-    delivery: store.delivery({ redelivered: finished !== null, crashes, parks }),
+    delivery: store.delivery({ redelivered: finished !== null, crashes, deferrals }),
     message: someMessage(facts.message),
     task: 'task' in facts ? facts.task : task,
     held: new Held({ slots: new Slots(1), turnstile: null, cluster }),
@@ -136,16 +136,19 @@ describe('a message is not run', () => {
 });
 
 describe('a message of an unknown task', () => {
-  it('is put aside shortly, then for a second', async () => {
+  it('is deferred shortly, then for a second', async () => {
     expect(await admitted({ task: undefined })).toMatchObject({ kind: 'unknown', until: new Date(now + 25) });
-    expect(await admitted({ task: undefined, parks: 6 })).toMatchObject({
+    expect(await admitted({ task: undefined, deferrals: 6 })).toMatchObject({
       kind: 'unknown',
       until: new Date(now + 1000),
     });
   });
 
   it('is given up when the grace is used up', async () => {
-    expect(await admitted({ task: undefined, parks: 100 })).toMatchObject({ kind: 'unknown', until: null });
+    expect(await admitted({ task: undefined, deferrals: 100 })).toMatchObject({
+      kind: 'unknown',
+      until: null,
+    });
   });
 
   it('is given up at once when there is no grace', async () => {
@@ -167,7 +170,7 @@ describe('a limit', () => {
     expect(asked).toEqual(['rate', 'cluster']);
   });
 
-  it('of all workers is not asked for what the own rate limit puts aside', async () => {
+  it('of all workers is not asked for what the own rate limit defers', async () => {
     const asked: string[] = [];
     await admitted({ limitedUntilMs: 5000, asked });
     expect(asked).toEqual(['rate']);

@@ -29,9 +29,9 @@ for _, message in ipairs(messages) do
   if is_meant(message) then
     local own, stored = step, message
     if step == '' then own, stored = string.match(message, '^(%d+):(.*)$') end
-    local raw, crashes, parks = unmark(stored)
+    local raw, crashes, deferrals = unmark(stored)
     -- With a mark, so that its consumer does not put it aside unseen because its time has not come.
-    put_front(queue, own, mark(raw, crashes, parks), crashes)
+    put_front(queue, own, mark(raw, crashes, deferrals), crashes)
     -- From the other end: what was put to the front may be the same bytes.
     if step == '' then redis.call('ZREM', key, message) else redis.call('LREM', key, 1, message) end
     moved = moved + 1

@@ -147,9 +147,9 @@ local function drain(dead)
     local tag, step, queue = unpack(each)
     local moved = to_list(claimed, 'hash', queue, step, function()
       local field = text(tag) .. ':' .. step .. ':' .. queue
-      local raw, crashes, parks = unmark(redis.call('HGET', claimed, field))
+      local raw, crashes, deferrals = unmark(redis.call('HGET', claimed, field))
       may_unhold()
-      put_front(queue, step, mark(raw, crashes + 1, parks), crashes + 1)
+      put_front(queue, step, mark(raw, crashes + 1, deferrals), crashes + 1)
       redis.call('HDEL', claimed, field)
       return true
     end)

@@ -13,7 +13,7 @@
 --   `G` taken queue step sha1                give it back (sha1 empty: all that lies there)
 --   `S` field key json                       acknowledge with the record of a task that has ended
 --   `K` field record publications            acknowledge with any record and with messages that follow
---   `R` field due how marked                 give back. how: `1` parked, `s` crashed, `0`; marked: `1` marked, `t` told, `0`
+--   `R` field due how marked                 give back. how: `1` deferred, `s` crashed, `0`; marked: `1` marked, `t` told, `0`
 --   `D` field reason detail record           to the dead letters
 --   `C` count mode base n (list suffix recover)…   claim so many. mode is what of quarantined messages: `n` one alone, or nothing while they wait and
 --                                            others are held; `b` one beside what is held; `o` none, but others (see `Quarantine`)
@@ -122,13 +122,13 @@ local function acknowledge(field, record, publications, checked)
   send(publications)
   gone[#gone + 1] = field
 end
-local function release(field, due_ms, parked, marked)
+local function release(field, due_ms, deferred, marked)
   local stored = redis.call('HGET', claimed, field)
   if not stored then return false end
   local _, step, queue = parse_field(field)
-  local raw, crashes, parks = unmark(stored)
-  if parked == '1' then parks = parks + 1 elseif parked == 's' then crashes = crashes + 1 end
-  if marked == '1' then stored = mark(raw, crashes, parks) elseif marked == 't' then stored = mark_told(stored) end
+  local raw, crashes, deferrals = unmark(stored)
+  if deferred == '1' then deferrals = deferrals + 1 elseif deferred == 's' then crashes = crashes + 1 end
+  if marked == '1' then stored = mark(raw, crashes, deferrals) elseif marked == 't' then stored = mark_told(stored) end
   if due_ms == '' then put_front(queue, step, stored, crashes) else schedule(queue, step, stored, due_ms) end
   redis.call('HDEL', claimed, field)
 end
@@ -250,8 +250,8 @@ while at <= #ARGV do
     local taken, queue, step, sha = next_arg(), next_arg(), next_arg(), next_arg()
     if not again then note(pcall(give_back, taken, queue, step, sha)) end
   elseif op == 'R' then
-    local field, due_ms, parked, marked = next_arg(), next_arg(), next_arg(), next_arg()
-    if not again then note(pcall(release, field, due_ms, parked, marked)) end
+    local field, due_ms, deferred, marked = next_arg(), next_arg(), next_arg(), next_arg()
+    if not again then note(pcall(release, field, due_ms, deferred, marked)) end
   elseif op == 'D' then
     local field, reason, detail = next_arg(), next_arg(), next_arg()
     local record = read_record()

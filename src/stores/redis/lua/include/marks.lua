@@ -1,7 +1,7 @@
 -- What has to be remembered of a message that came back is written before its bytes (marks.ts).
 --
--- unmark(stored)              -> raw, crashes, parks
--- mark(raw, crashes, parks)   -> stored
+-- unmark(stored)              -> raw, crashes, deferrals
+-- mark(raw, crashes, deferrals)   -> stored
 -- mark_told(stored)           -> stored, of one without marks
 
 local function unmark(stored)
@@ -14,8 +14,8 @@ local function unmark(stored)
   end
   return stored, 0, 0
 end
-local function mark(raw, crashes, parks)
-  local marks = '[' .. crashes .. ',' .. parks .. ']'
+local function mark(raw, crashes, deferrals)
+  local marks = '[' .. crashes .. ',' .. deferrals .. ']'
   if string.byte(raw) == 123 then return '{"umbel":' .. marks .. ',' .. string.sub(raw, 2) end
   return '\0umbel:' .. marks .. raw
 end

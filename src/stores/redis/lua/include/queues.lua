@@ -66,8 +66,8 @@ local function give_back_all(id)
   may_unhold()
   for _, each in ipairs(fields) do
     local field = text(each[1]) .. ':' .. each[2] .. ':' .. each[3]
-    local raw, crashes, parks = unmark(redis.call('HGET', claimed_key(id), field))
-    put_front(each[3], each[2], mark(raw, crashes, parks), crashes)
+    local raw, crashes, deferrals = unmark(redis.call('HGET', claimed_key(id), field))
+    put_front(each[3], each[2], mark(raw, crashes, deferrals), crashes)
     redis.call('HDEL', claimed_key(id), field)
   end
 end

@@ -1,4 +1,4 @@
-// What is told, and shown, of a task that a worker puts aside until its time, on brokers to which Python's clients send such tasks.
+// What is told, and shown, of a task that a worker defers until its time, on brokers to which Python's clients send such tasks.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { captureEvents } from '../../src/events/receiver.ts';
@@ -18,7 +18,7 @@ const brokers = [
   ['RabbitMQ', noRabbit ?? noRedis, rabbitUrl],
 ] as const;
 
-describe.each(brokers)('a task that is put aside until its time, on %s', (_, missing, urlOf) => {
+describe.each(brokers)('a task that is deferred until its time, on %s', (_, missing, urlOf) => {
   needs(it, missing)('is told as received then, and not again when it runs', async () => {
     const backend = (await RedisServerProcess.shared()).url(1);
     const app = new App('shop', { broker: await urlOf(), backend, workerSendTaskEvents: true });

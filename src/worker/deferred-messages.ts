@@ -1,4 +1,4 @@
-// Tasks that wait for their time: told of when they are put aside, and shown to who asks.
+// Tasks that wait for their time: told of when they are deferred, and shown to who asks.
 import type { App } from '../app/app.ts';
 import { decodeOptions } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -7,7 +7,7 @@ import { decodeTask } from '../protocol/task.ts';
 import type { Transport } from '../stores/transport.ts';
 import type { TaskEvents } from './task-events.ts';
 
-interface PutAsideParts {
+interface DeferredMessagesParts {
   readonly app: App;
   readonly transport: Transport;
   readonly events: TaskEvents;
@@ -25,16 +25,16 @@ const maxShown = 100;
 /** A larger body is not remembered: what waits for its time costs a worker no memory. */
 const largestRemembered = 10_000;
 
-export class PutAside {
-  readonly #parts: PutAsideParts;
-  /** Where the broker cannot be asked: the next of those that this worker put aside. */
+export class DeferredMessages {
+  readonly #parts: DeferredMessagesParts;
+  /** Where the broker cannot be asked: the next of those that this worker deferred. */
   #own: Waiting[] = [];
 
-  constructor(parts: PutAsideParts) {
+  constructor(parts: DeferredMessagesParts) {
     this.#parts = parts;
   }
 
-  /** A message is put aside until its time. True: its arrival was told. */
+  /** A message is deferred until its time. True: its arrival was told. */
   early(wire: WireMessage, queue: string): boolean {
     const { events, app, transport } = this.#parts;
     const remembered = transport.scheduled === undefined && wire.body.length <= largestRemembered;
