@@ -14,8 +14,8 @@ export const app = new App('bench', {
 });
 
 /** Who listens to the tasks that run here. */
-export const ear = { onStart: () => {} };
+export const seenStarts = { onStart: () => {} };
 
 export const noop = app.task('bench.noop', (data) => {
-  ear.onStart(data);
+  seenStarts.onStart(data);
 });

@@ -13,7 +13,7 @@ export function umbel({ worker: options = {} } = {}) {
       const backend = results === 'none' ? null : results === place ? broker : results;
       const queue = process.env.BENCH_QUEUE ?? 'celery';
       Object.assign(process.env, { BENCH_BROKER: broker, BENCH_BACKEND: backend ?? 'none' });
-      const { app, ear, noop } = await import('./umbel-app.mjs');
+      const { app, seenStarts, noop } = await import('./umbel-app.mjs');
       const transport = await app.broker();
       return {
         async send(data) {
@@ -37,7 +37,7 @@ export function umbel({ worker: options = {} } = {}) {
         async work(listener) {
           const inChildren = options.module !== undefined;
           if (inChildren) app.signals.taskReceived.connect(({ request }) => listener(request.args[0]));
-          else ear.onStart = listener;
+          else seenStarts.onStart = listener;
           const concurrency = Number(process.env.BENCH_CONCURRENCY ?? 100);
           const worker = new Worker(app, { concurrency, ...options });
           await worker.start();

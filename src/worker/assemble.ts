@@ -6,11 +6,11 @@ import { ActiveTasks } from './active-tasks.ts';
 import { Admission } from './admission/admission.ts';
 import { admissionChecks } from './admission/checks.ts';
 import { DuplicateGuard } from './admission/duplicate-guard.ts';
-import { type Arrived, arrive } from './arrival.ts';
 import { Autoscaler } from './autoscale.ts';
 import { Broadcasts, partedQueues } from './broadcasts.ts';
+import { ClaimLoop } from './claim-loop.ts';
 import { ClusterLimits } from './cluster-limits.ts';
-import { ClaimLoop } from './consumer.ts';
+import { type ConnectedStores, connectStores } from './connect-stores.ts';
 import { Decider } from './decider.ts';
 import { decoder } from './decode.ts';
 import { EventLoopMonitor } from './event-loop-monitor.ts';
@@ -18,20 +18,20 @@ import { Executor } from './executor.ts';
 import { taskHooks } from './hooks.ts';
 import { Operations } from './operations.ts';
 import type { ResolvedWorkerOptions } from './options.ts';
-import { Patience } from './patience.ts';
 import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
+import { PrefetchGate } from './prefetch-gate.ts';
 import { Processor } from './process.ts';
 import { Records } from './records.ts';
 import { Rejections } from './rejections.ts';
 import { Reporter } from './reporter.ts';
+import { Retrier } from './retrier.ts';
 import { Settler } from './settler.ts';
 import type { ShutdownParts } from './shutdown.ts';
 import { Slots } from './slots.ts';
 import { Sources } from './sources.ts';
-import { Standstill } from './standstill.ts';
+import { StallDetector } from './stall-detector.ts';
 import { TaskStates } from './task-states.ts';
-import { Turnstile } from './turnstile.ts';
 import { WorkflowSettler } from './workflow-settler.ts';
 
 /** What the parts may ask of their worker. */
@@ -48,9 +48,9 @@ export interface Parts extends ShutdownParts {
   readonly sources: Sources;
   readonly pool: Pool;
   readonly active: ActiveTasks;
-  readonly ear: Broadcasts;
+  readonly broadcastConsumer: Broadcasts;
   readonly operations: Operations;
-  readonly standstill: Standstill;
+  readonly stallDetector: StallDetector;
   readonly eventLoop: EventLoopMonitor;
   readonly cluster: ClusterLimits;
   /** Time limits of tasks that have none of their own, seconds. */
@@ -81,33 +81,33 @@ export async function assemble(
       else logger.error({ trouble }, trouble);
     },
   };
-  const arrived = await arrive(app, consuming, { clock, logger, signal: handle.leaving });
-  if (arrived === null) return null;
+  const connected = await connectStores(app, consuming, { clock, logger, signal: handle.leaving });
+  if (connected === null) return null;
   try {
-    const made = wire(app, options, { consuming, broadcasts, arrived, handle });
+    const made = wire(app, options, { consuming, broadcasts, connected, handle });
     await made.pool.start();
     parts = made;
     return made;
   } catch (error) {
-    arrived.deafen();
-    await arrived.source.close();
+    connected.unsubscribe();
+    await connected.source.close();
     throw error;
   }
 }
 
 /** Where a worker listens. */
-interface Places extends Pick<ReturnType<typeof partedQueues>, 'broadcasts'> {
+interface WiringParts extends Pick<ReturnType<typeof partedQueues>, 'broadcasts'> {
   readonly consuming: ConsumeOptions;
-  readonly arrived: Arrived;
+  readonly connected: ConnectedStores;
   readonly handle: WorkerHandle;
 }
 
 function wire(
   app: App,
   options: ResolvedWorkerOptions,
-  { consuming, broadcasts, arrived, handle }: Places,
+  { consuming, broadcasts, connected, handle }: WiringParts,
 ): Parts {
-  const { stores, source: first, deafen } = arrived;
+  const { stores, source: first, unsubscribe } = connected;
   const { transport, backend } = stores;
   const { config } = app;
   const { name, concurrency, autoscale, logger, clock } = options;
@@ -115,18 +115,18 @@ function wire(
 
   // What it holds, and what it writes.
   const slots = new Slots(concurrency, config.workerPrefetchMultiplier);
-  const turnstile = config.workerPrefetchMultiplier === 1 ? null : new Turnstile(concurrency);
+  const prefetchGate = config.workerPrefetchMultiplier === 1 ? null : new PrefetchGate(concurrency);
   const active = new ActiveTasks();
-  const patience = new Patience(clock, logger);
+  const retrier = new Retrier(clock, logger);
   const { resultBackendBaseSleepBetweenRetriesMs: factor, resultBackendMaxSleepBetweenRetriesMs: maximum } =
     config;
-  const settler = new Settler(transport, backend, patience, { factor, maximum, jitter: true });
+  const settler = new Settler(transport, backend, retrier, { factor, maximum, jitter: true });
   const records = new Records({ worker: name, extended: config.resultExtended, clock });
 
   // What limits it, and what watches it.
   const cluster = new ClusterLimits({ app, name, transport, backend, settler, leaseMs, clock, logger });
   const limits = { soft: options.softTimeLimit, hard: options.timeLimit };
-  const standstill = new Standstill(clock, leaseMs);
+  const stallDetector = new StallDetector(clock, leaseMs);
   const maxBlockedMs = config.workerMaxBlocked * 1000;
   const eventLoop = new EventLoopMonitor({ name, logger, maxBlockedMs, clock });
   const { taskEvents, remoteControl } = options;
@@ -146,7 +146,7 @@ function wire(
   const duplicates = new DuplicateGuard(settler, backend, clock);
   const admission = new Admission(
     app,
-    admissionChecks({ config, settler, standstill, duplicates, revocations, rateLimits, cluster, clock }),
+    admissionChecks({ config, settler, stallDetector, duplicates, revocations, rateLimits, cluster, clock }),
   );
   const pool = makePool(options, stores);
   const executor = new Executor({
@@ -174,7 +174,7 @@ function wire(
     reporter,
     rejections: new Rejections({ settler, workflows, decider, reporter, logger }),
     active,
-    holding: { slots, turnstile, cluster },
+    holding: { slots, prefetchGate, cluster },
   });
 
   // Where deliveries come from.
@@ -184,23 +184,23 @@ function wire(
   sources.watch(() => active.inHand);
   const { resize, onLost } = handle;
   const loop = new ClaimLoop({ source: sources, slots, processor, clock, logger, onLost });
-  const ear = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
+  const broadcastConsumer = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
   const scaler = autoscale && new Autoscaler({ ...autoscale, slots, clock, logger, resize });
 
   return {
     transport,
-    deafen,
+    unsubscribe,
     sources,
     loop,
-    ear,
+    broadcastConsumer,
     slots,
-    turnstile,
+    prefetchGate,
     scaler,
     pool,
     active,
-    patience,
+    retrier,
     operations,
-    standstill,
+    stallDetector,
     eventLoop,
     cluster,
     limits,

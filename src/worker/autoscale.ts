@@ -3,8 +3,8 @@ import type { Autoscale } from '../config/worker-settings.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
+import { Interval } from './interval.ts';
 import type { Slots } from './slots.ts';
-import { Watch } from './watch.ts';
 
 interface AutoscalerParts extends Autoscale {
   readonly slots: Slots;
@@ -20,7 +20,7 @@ const keepMs = 30_000;
 /** Adds places while all are taken, twice as many each second; gives up those that were not needed for half a minute. */
 export class Autoscaler implements Service {
   readonly #parts: AutoscalerParts;
-  readonly #watch: Watch;
+  readonly #watch: Interval;
   #bounds: Autoscale;
   /** The most that were taken at once since `#sinceMs`. */
   #needed = 0;
@@ -30,7 +30,7 @@ export class Autoscaler implements Service {
     this.#parts = parts;
     this.#bounds = parts;
     this.#sinceMs = parts.clock.monotonic();
-    this.#watch = new Watch(parts.clock, everyMs, () => this.#look());
+    this.#watch = new Interval(parts.clock, everyMs, () => this.#look());
   }
 
   get bounds(): Autoscale {

@@ -10,8 +10,8 @@ import type { Service } from '../lib/service.ts';
 import { encodeEnvelope } from '../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Broadcast, Delivery, Settlement, Transport } from '../stores/transport.ts';
-import { storeBackoff } from './patience.ts';
 import type { Processor } from './process.ts';
+import { storeBackoff } from './retrier.ts';
 import type { Slots } from './slots.ts';
 
 interface BroadcastsParts {

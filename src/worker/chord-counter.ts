@@ -43,7 +43,7 @@ export class ChordCounter {
     this.#planner = planner;
   }
 
-  /** Adds the end to its chord; true if nothing follows from it. What fails here is done anew, with patience. */
+  /** Adds the end to its chord; true if nothing follows from it. What fails here is retried. */
   async isOneOfMany({ starts, errbacks, records, members, unlocked }: Follow): Promise<boolean> {
     const [member, other] = members;
     const chords = this.#parts.backend?.chords;
@@ -75,7 +75,7 @@ export class ChordCounter {
       );
       return counted;
     }
-    const done = await settler.insist('note the end of a part of a workflow', lost, async () => {
+    const done = await settler.retry('note the end of a part of a workflow', lost, async () => {
       counted = nothing();
       let open: readonly Follow[] = [follow];
       while (open.length > 0) {
@@ -144,7 +144,7 @@ export class ChordCounter {
     if (chords === undefined) return settled;
     for (const chord of [...complete].reverse()) {
       const { groupId, stored } = chord;
-      if (chord !== ended) await settler.insist('end a chord', never, () => chords.done(groupId));
+      if (chord !== ended) await settler.retry('end a chord', never, () => chords.done(groupId));
       if (stored !== null) await backend?.forget(stored).catch(() => false); // it expires by itself, too
     }
     return settled;

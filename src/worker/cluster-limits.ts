@@ -86,7 +86,7 @@ export class ClusterLimits {
     const alone = Math.min(poll.firstMs * poll.growth ** times, poll.capMs);
     const waits = inLine ? line : { baseMs: alone, perMs: 0, capMs: poll.capMs };
     let grant: Grant | undefined;
-    const answered = await settler.insist('ask whether a limit lets a task run', lost, async () => {
+    const answered = await settler.retry('ask whether a limit lets a task run', lost, async () => {
       grant = await (await this.#open()).take({ token, id, queue, asks, inLine, ...waits });
     });
     if (!answered || grant === undefined) {

@@ -41,15 +41,15 @@ export function continuationOf(outcome: ExecutionOutcome): Ended | null {
 }
 
 /**
- * The same of a message that may not run; null: nothing follows, or what follows was sent. `together`: results and messages are in one
+ * The same of a message that may not run; null: nothing follows, or what follows was sent. `sameStore`: results and messages are in one
  * store.
  */
-export function continuationOfRejection(rejection: Rejection, together: boolean): Ended | null {
+export function continuationOfRejection(rejection: Rejection, sameStore: boolean): Ended | null {
   if (rejection.kind === 'undecodable' || !hasFollowers(rejection.message)) return null;
   switch (rejection.kind) {
     case 'finished':
       // Where all is one transaction nothing can be missing; but a member is counted before it.
-      return together && rejection.message.embed.chord === null ? null : endedAs(rejection.record);
+      return sameStore && rejection.message.embed.chord === null ? null : endedAs(rejection.record);
     case 'expired':
     case 'revoked':
       return { ...failure(revokedBecause(rejection.kind)), status: 'REVOKED' };

@@ -72,7 +72,7 @@ export class Decider {
     const { settler } = this.#parts;
     const plan = this.#planOfRejection(delivery, rejection);
     const write = settler.prepare(plan);
-    const ended = continuationOfRejection(rejection, settler.together);
+    const ended = continuationOfRejection(rejection, settler.sameStore);
     if (ended === null || rejection.kind === 'undecodable') return { plan, write, continuation: null };
     const next = await this.#planContinuation(rejection.message, ended, delivery.lost);
     return next === null ? null : { plan, write, continuation: next.plan };

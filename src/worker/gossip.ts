@@ -8,7 +8,7 @@ import type { Service } from '../lib/service.ts';
 import { readEvents } from '../protocol/event.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange } from '../stores/fanout.ts';
-import { listen } from './ear.ts';
+import { subscribeWithRetry } from './subscribe-with-retry.ts';
 
 interface GossipParts {
   readonly fanout: Fanout;
@@ -37,7 +37,7 @@ export class Gossip implements Service {
     const { fanout, exchange, queuePrefix, clock, logger } = this.#parts;
     const queue = `${queuePrefix}.${randomUUID()}`;
     const subscription = { exchange, keys: ['worker.#'], queue, ttlMs: 2_000, expiresMs: 60_000 };
-    this.#listening ??= listen(fanout, subscription, (message) => this.#hear(message), {
+    this.#listening ??= subscribeWithRetry(fanout, subscription, (message) => this.#hear(message), {
       clock,
       signal: this.#stopping.signal,
       onRefused: (error) =>

@@ -1,11 +1,11 @@
 import type { ClusterLimits, Permit } from './cluster-limits.ts';
+import type { PrefetchGate } from './prefetch-gate.ts';
 import type { Slots } from './slots.ts';
-import type { Turnstile } from './turnstile.ts';
 
 export interface HeldParts {
   readonly slots: Slots;
   /** Where messages are fetched ahead of free slots; else null. */
-  readonly turnstile: Turnstile | null;
+  readonly prefetchGate: PrefetchGate | null;
   readonly cluster: Pick<ClusterLimits, 'release'>;
 }
 
@@ -13,7 +13,7 @@ export interface HeldParts {
 export class Held {
   /** Of the limits that all workers share. */
   permit: Permit | null = null;
-  /** It is through the turnstile. */
+  /** It has passed the prefetch gate. */
   hasTurn = false;
   readonly #parts: HeldParts;
   #isVacated = false;
@@ -46,6 +46,6 @@ export class Held {
   #leave(): void {
     if (!this.hasTurn) return;
     this.hasTurn = false;
-    this.#parts.turnstile?.leave();
+    this.#parts.prefetchGate?.leave();
   }
 }

@@ -1,4 +1,4 @@
-// What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its ear for commands.
+// What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its broadcastConsumer for commands.
 
 import type { App } from '../app/app.ts';
 import { EventSender } from '../events/sender.ts';
@@ -57,7 +57,7 @@ export class Operations {
   #gossip: Gossip | null = null;
   readonly #leaving = new AbortController();
   #mingling: Promise<void> | null = null;
-  #deafen: () => void = () => undefined;
+  #unsubscribe: () => void = () => undefined;
 
   constructor(parts: OperationsParts) {
     const { name: hostname, transport, clock, logger, taskEvents } = parts;
@@ -89,7 +89,7 @@ export class Operations {
   /** Learns what is revoked: before the first message is claimed. Never rejects. */
   async prepare(): Promise<void> {
     await atMost(patienceMs, this.#load(), this.#parts.clock);
-    this.#deafen = this.#parts.transport.onStatus(({ state }) => {
+    this.#unsubscribe = this.#parts.transport.onStatus(({ state }) => {
       if (state === 'connected') void this.#load(); // what was told meanwhile was not heard
     });
   }
@@ -120,7 +120,7 @@ export class Operations {
 
   /** Says that it goes, and listens no more. Never rejects. */
   async stop(): Promise<void> {
-    this.#deafen();
+    this.#unsubscribe();
     const { transport } = this.#parts;
     this.#leaving.abort();
     const leave = async (): Promise<void> => {

@@ -45,8 +45,8 @@ export class Processor {
     let message: TaskMessage | null = null;
     active.claimed(delivery);
     try {
-      if (holding.turnstile !== null) {
-        held.hasTurn = await holding.turnstile.enter();
+      if (holding.prefetchGate !== null) {
+        held.hasTurn = await holding.prefetchGate.enter();
         if (!held.hasTurn) return void (await settler.settle(delivery, toFront)); // fetched ahead, and not begun
       }
       const decoded = decode(delivery);

@@ -5,7 +5,7 @@ import type { ResultAddress, ResultBackend } from '../stores/backend.ts';
 import { publishAll, tellBroadcasts } from '../stores/publish-all.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../stores/transport.ts';
-import { type Patience, storeBackoff } from './patience.ts';
+import { type Retrier, storeBackoff } from './retrier.ts';
 import type { SettlementPlan } from './settlement.ts';
 import { type OwnLock, UniqueLocks } from './unique.ts';
 
@@ -15,28 +15,28 @@ export type Settled = 'settled' | 'fenced' | 'gave-up';
 export class Settler {
   readonly #transport: Transport;
   readonly #backend: ResultBackend | null;
-  readonly #patience: Patience;
+  readonly #retrier: Retrier;
   /** How long it waits before it tries again what concerns a result. */
   readonly #resultBackoff: Backoff;
   /** Result and ack live in one store, and are written by one transaction. */
-  readonly together: boolean;
+  readonly sameStore: boolean;
   /** A retry's message and the ack of the one before are two steps: where a fault came between them there are two of that retry. */
-  readonly doubles: boolean;
+  readonly mayDuplicate: boolean;
   readonly unique: UniqueLocks;
 
   constructor(
     transport: Transport,
     backend: ResultBackend | null,
-    patience: Patience,
+    retrier: Retrier,
     resultBackoff: Backoff = storeBackoff,
   ) {
     this.#transport = transport;
     this.#backend = backend;
-    this.#patience = patience;
+    this.#retrier = retrier;
     this.#resultBackoff = resultBackoff;
     this.unique = new UniqueLocks(transport, backend);
-    this.together = backend?.store === transport.store && transport.features.atomicSettlement;
-    this.doubles = !transport.features.atomicSettlement;
+    this.sameStore = backend?.store === transport.store && transport.features.atomicSettlement;
+    this.mayDuplicate = !transport.features.atomicSettlement;
   }
 
   /**
@@ -47,7 +47,7 @@ export class Settler {
     if (record === null || this.#backend === null) return undefined;
     // Made for a backend elsewhere, too: that is what finds a value that cannot be stored before anything is done.
     const write = this.#backend.writeOf(record);
-    return this.together ? write : undefined;
+    return this.sameStore ? write : undefined;
   }
 
   /**
@@ -76,7 +76,7 @@ export class Settler {
       const tell = async (): Promise<void> => {
         kept = await tellBroadcasts(this.#transport, publish);
       };
-      if (!(await this.insist('send a task', delivery.lost, tell))) return gaveUp(delivery);
+      if (!(await this.retry('send a task', delivery.lost, tell))) return gaveUp(delivery);
       settlement = { ...settlement, publish: kept };
     }
     try {
@@ -85,7 +85,7 @@ export class Settler {
       const settle = (): Promise<Settled> => delivery.settle(settlement);
       const backoff = write === undefined ? storeBackoff : this.#resultBackoff;
       return (
-        (await this.#patience.insist('settle a task', delivery.lost, error, settle, backoff)) ??
+        (await this.#retrier.retry('settle a task', delivery.lost, error, settle, backoff)) ??
         gaveUp(delivery)
       );
     }
@@ -98,7 +98,7 @@ export class Settler {
     write: StoreWrite | undefined,
   ): Promise<{ readonly write: StoreWrite | undefined } | null> {
     let released = write;
-    const done = await this.insist('release the lock of a unique task', delivery.lost, async () => {
+    const done = await this.retry('release the lock of a unique task', delivery.lost, async () => {
       released = await this.unique.release(lock, write);
     });
     return done ? { write: released } : null;
@@ -122,7 +122,7 @@ export class Settler {
   /** Sends, apart from any settlement. False: given up. */
   async publish(publications: readonly Publication[], lost: AbortSignal): Promise<boolean> {
     if (publications.length === 0) return true;
-    return this.insist('send a task', lost, () => publishAll(this.#transport, publications));
+    return this.retry('send a task', lost, () => publishAll(this.#transport, publications));
   }
 
   /** The record of a task whose message came back. Asked as long as it takes, since a guess would run it twice. */
@@ -139,9 +139,7 @@ export class Settler {
   /** Whether the lease is still ours, asked before anything is written of a run. False: it is not, or it does not come out in time. */
   async isOurs(delivery: Delivery): Promise<boolean> {
     if (delivery.steady === undefined) return true;
-    const known = await this.insist('find out who has a task', delivery.lost, async () =>
-      delivery.steady?.(),
-    );
+    const known = await this.retry('find out who has a task', delivery.lost, async () => delivery.steady?.());
     return known && !delivery.lost.aborted;
   }
 
@@ -157,7 +155,7 @@ export class Settler {
   }
 
   /** Does it, however often the store must be asked. False: given up. */
-  async insist(
+  async retry(
     what: string,
     lost: AbortSignal,
     operation: () => Promise<void>,
@@ -168,12 +166,12 @@ export class Settler {
       return true;
     } catch (error) {
       const again = (): Promise<true> => operation().then(() => true);
-      return (await this.#patience.insist(what, lost, error, again, backoff)) ?? false;
+      return (await this.#retrier.retry(what, lost, error, again, backoff)) ?? false;
     }
   }
 
   #insistOnResult(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
-    return this.insist(what, lost, operation, this.#resultBackoff);
+    return this.retry(what, lost, operation, this.#resultBackoff);
   }
 }
 

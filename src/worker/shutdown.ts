@@ -4,11 +4,11 @@ import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Transport } from '../stores/transport.ts';
 import type { ActiveTasks } from './active-tasks.ts';
 import type { Autoscaler } from './autoscale.ts';
-import type { ClaimLoop } from './consumer.ts';
-import type { Patience } from './patience.ts';
+import type { ClaimLoop } from './claim-loop.ts';
 import type { Pool } from './pools/pool.ts';
+import type { PrefetchGate } from './prefetch-gate.ts';
+import type { Retrier } from './retrier.ts';
 import type { Slots } from './slots.ts';
-import type { Turnstile } from './turnstile.ts';
 
 /** How a worker ended. `warm`: what ran was finished. `cold`: it was given back. */
 export type ShutdownKind = 'warm' | 'cold';
@@ -16,7 +16,7 @@ export type ShutdownKind = 'warm' | 'cold';
 /** What is asked for. `soft`: finish what ends within `softShutdownTimeout`, then cold. */
 type ShutdownStage = 'warm' | 'soft' | 'cold';
 
-// One Ctrl-C can arrive twice: from the terminal, which signals the whole group, and from a parent that passes it on.
+// One Ctrl-C can connectStores twice: from the terminal, which signals the whole group, and from a parent that passes it on.
 const echoMs = 200;
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
@@ -66,14 +66,14 @@ export interface ShutdownParts {
   readonly slots: Slots;
   readonly active: Pick<ActiveTasks, 'abandon'>;
   /** Where messages are fetched ahead of free slots; else null. */
-  readonly turnstile: Turnstile | null;
+  readonly prefetchGate: PrefetchGate | null;
   readonly pool: Pick<Pool, 'stop' | 'resize'>;
   readonly scaler: Autoscaler | null;
-  readonly patience: Patience;
+  readonly retrier: Retrier;
   readonly sources: Consumer;
   readonly transport: Pick<Transport, 'status'>;
   /** Hears no more of the broker. */
-  readonly deafen: () => void;
+  readonly unsubscribe: () => void;
 }
 
 interface ShutdownRules {
@@ -91,15 +91,15 @@ const stepMs = 15_000;
 const awayMs = 3000;
 const glanceMs = 250;
 /** A cold shutdown does not ask a store that refuses for longer. */
-const coldPatienceMs = 3000;
+const coldRetryMs = 3000;
 
 /** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
 export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
-  const { loop, slots, active, turnstile, pool, scaler, patience, sources, transport, deafen } = parts;
+  const { loop, slots, active, prefetchGate, pool, scaler, retrier, sources, transport, unsubscribe } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
-  patience.limit();
+  retrier.limit();
   const left = loop.stop(); // before anything is given back, which would come to us again
-  turnstile?.close(); // what was fetched ahead goes back
+  prefetchGate?.close(); // what was fetched ahead goes back
   await scaler?.stop();
   const away = { leftMs: awayMs };
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, away, clock);
@@ -121,7 +121,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
   await Promise.race([idle, aborted(cold.signal)]);
   done.abort();
   if (cold.signal.aborted) {
-    patience.limit(coldPatienceMs);
+    retrier.limit(coldRetryMs);
     active.abandon();
     if (!(await patient(idle))) {
       const held = slots.busy;
@@ -136,7 +136,7 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
     );
   });
   await patient(closed);
-  deafen();
+  unsubscribe();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

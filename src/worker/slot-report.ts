@@ -30,7 +30,7 @@ interface SlotRules {
 }
 
 /** One line for the worker, and one for each task that runs. Never rejects. */
-export async function tellSlots(parts: SlotParts | null, { name, clock, logger }: SlotRules): Promise<void> {
+export async function logSlots(parts: SlotParts | null, { name, clock, logger }: SlotRules): Promise<void> {
   if (parts === null) {
     logger.warn({}, `SIGUSR1: ${name} runs nothing now: it is starting`);
     return;

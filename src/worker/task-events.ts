@@ -50,18 +50,18 @@ export class TaskEvents {
       this.#sender.end();
       return;
     }
-    const news = newsOfOutcome(outcome);
-    if (news !== null) this.#tell(id, news);
+    const event = eventOfOutcome(outcome);
+    if (event !== null) this.#tell(id, event);
   }
 
   /** `again`: its message came back, so that it was told before that it was received. */
   notRun(rejection: Rejection, again: boolean): void {
     if (rejection.kind === 'early' && !again) this.received(rejection.message);
-    const news = newsOfRejection(rejection);
-    if (news !== null) this.#tell(news.uuid, news);
+    const event = eventOfRejection(rejection);
+    if (event !== null) this.#tell(event.uuid, event);
   }
 
-  #tell(uuid: string, { type, fields }: News): void {
+  #tell(uuid: string, { type, fields }: TaskEvent): void {
     const rest = inner(fields);
     this.#sender.begin(type, uuid).plain(`,${rest}`);
     this.#sender.end();
@@ -73,13 +73,13 @@ function inner(fields: Readonly<Record<string, unknown>>): string {
   return asciiJson(fields).slice(1, -1);
 }
 
-interface News {
+interface TaskEvent {
   readonly type: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** Null: as in Celery, no news. */
-function newsOfOutcome(outcome: Exclude<ExecutionOutcome, { kind: 'success' }>): News | null {
+/** Null: as in Celery, no event. */
+function eventOfOutcome(outcome: Exclude<ExecutionOutcome, { kind: 'success' }>): TaskEvent | null {
   switch (outcome.kind) {
     case 'failure':
       return { type: 'task-failed', fields: thrown(outcome.error) };
@@ -102,7 +102,7 @@ function newsOfOutcome(outcome: Exclude<ExecutionOutcome, { kind: 'success' }>):
   }
 }
 
-function newsOfRejection(rejection: Rejection): (News & { readonly uuid: string }) | null {
+function eventOfRejection(rejection: Rejection): (TaskEvent & { readonly uuid: string }) | null {
   switch (rejection.kind) {
     case 'expired':
     case 'revoked': {
@@ -127,7 +127,7 @@ function newsOfRejection(rejection: Rejection): (News & { readonly uuid: string 
 }
 
 /** An exception as Python would write it. */
-function thrown(error: unknown): News['fields'] {
+function thrown(error: unknown): TaskEvent['fields'] {
   const { exception, traceback } = encodeException(error);
   const { exc_type, exc_message } = exception;
   const args: readonly unknown[] = Array.isArray(exc_message) ? exc_message : [exc_message];

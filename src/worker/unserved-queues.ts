@@ -5,7 +5,7 @@ import type { ResolvedWorkerOptions } from './options.ts';
 type Served = Pick<ResolvedWorkerOptions, 'queues' | 'queuesChosen' | 'logger'>;
 
 /** Celery's classic trap: a task whose queue no worker was told of waits for ever. Where somebody chose the queues it is no surprise. */
-export function tellUnservedQueues(app: App, { queues, queuesChosen, logger }: Served): void {
+export function logUnservedQueues(app: App, { queues, queuesChosen, logger }: Served): void {
   for (const [queue, tasks] of queuesOfTasks(app)) {
     if (queues.includes(queue)) continue;
     const named =

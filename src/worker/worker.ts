@@ -8,11 +8,11 @@ import { assemble, type Parts } from './assemble.ts';
 import { Health } from './health.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './options.ts';
 import { describeStage, onShutdownSignal, type ShutdownKind, shutDown } from './shutdown.ts';
-import { onSlotsSignal, tellSlots } from './slot-report.ts';
+import { logSlots, onSlotsSignal } from './slot-report.ts';
 import { StopRequest } from './stop-request.ts';
-import { onStrayError, tellStrayError } from './stray-errors.ts';
 import { taskLogFields } from './task-log-fields.ts';
-import { tellUnservedQueues } from './unserved-queues.ts';
+import { logUncaughtError, onUncaughtError } from './uncaught-errors.ts';
+import { logUnservedQueues } from './unserved-queues.ts';
 
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
@@ -74,7 +74,7 @@ export class Worker implements Service {
       throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
     this.#running?.pool.resize(concurrency);
     this.#running?.slots.resize(concurrency);
-    this.#running?.turnstile?.resize(concurrency);
+    this.#running?.prefetchGate?.resize(concurrency);
   }
 
   /**
@@ -117,8 +117,10 @@ export class Worker implements Service {
       void this.stop({ soft: stage === 'soft', cold: stage === 'cold' });
     }, softMs > 0);
     // Also while it stops, which is when people ask most.
-    using _asks = onSlotsSignal(() => tellSlots(this.#parts, { name, clock, logger }));
-    using _strays = onStrayError((error, kind) => tellStrayError(error, kind, logger, this.#running?.active));
+    using _asks = onSlotsSignal(() => logSlots(this.#parts, { name, clock, logger }));
+    using _strays = onUncaughtError((error, kind) =>
+      logUncaughtError(error, kind, logger, this.#running?.active),
+    );
     await Promise.race([this.start(), this.#stopped.promise]);
     await this.#stopped.promise;
     if (this.#failure !== null) throw this.#failure;
@@ -142,12 +144,12 @@ export class Worker implements Service {
     const parts = await assemble(app, this.#options, { leaving, resize, onLost });
     if (parts === null) return null;
     await parts.operations.prepare();
-    await parts.standstill.start();
+    await parts.stallDetector.start();
     await parts.eventLoop.start();
     if (leaving.aborted) return parts;
     this.#parts = parts;
     await parts.loop.start();
-    await parts.ear.start();
+    await parts.broadcastConsumer.start();
     this.#isRunning = true;
     await parts.scaler?.start();
     await parts.operations.start({ ...parts, resize, shutDown });
@@ -156,7 +158,7 @@ export class Worker implements Service {
       { node: name, queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
     );
-    tellUnservedQueues(app, this.#options);
+    logUnservedQueues(app, this.#options);
     await app.signals.workerReady.send({ hostname: name }, logger);
     return parts;
   }
@@ -186,9 +188,9 @@ export class Worker implements Service {
     const { workerShuttingDown, workerShutdown } = this.app.signals;
     const { how, cold } = this.#stopRequest;
     await workerShuttingDown.send({ hostname, how }, logger);
-    await parts.ear.stop();
+    await parts.broadcastConsumer.stop();
     await shutDown(parts, { cold, timeoutMs, clock, logger });
-    await parts.standstill.stop();
+    await parts.stallDetector.stop();
     await parts.eventLoop.stop();
     await parts.operations.stop();
     await parts.cluster.close();

@@ -46,7 +46,7 @@ export class WorkflowSettler {
     const alone = followOfMember(message, ended);
     if (alone !== null) return { follow: alone, publications: none, children: none };
     let prepared: ContinuationPlan | null = null;
-    const done = await this.#parts.settler.insist('read what follows a task', lost, async () => {
+    const done = await this.#parts.settler.retry('read what follows a task', lost, async () => {
       prepared = await this.#planner.write(
         await followOf(message, ended, this.#planner.rules()),
         message.priority,
@@ -73,15 +73,15 @@ export class WorkflowSettler {
     const { app, settler, backend, logger } = this.#parts;
     const lost = early ? never : delivery.lost;
     // Its own record before those of what never runs for it: who hears of their failure looks there for the reason.
-    const apart = !early && !settler.together;
-    const isKept = apart && plan.action.kind === 'ack';
+    const separateStores = !early && !settler.sameStore;
+    const isKept = separateStores && plan.action.kind === 'ack';
     if (isKept) {
       const kept = await settler.keep(delivery, plan.record);
       if (kept !== 'settled') return kept;
     }
     if (!early && (await this.#chords.isOneOfMany(follow)))
       return settler.settle(delivery, isKept ? { ...plan, record: null } : plan, write);
-    const ready = await settler.insist('store what follows a task', lost, () =>
+    const ready = await settler.retry('store what follows a task', lost, () =>
       this.#planner.makeReady(follow),
     );
     if (!ready) return gaveUp(lost);
@@ -91,7 +91,7 @@ export class WorkflowSettler {
     for (const call of counted.errbacks) await callErrback(app, call, { signal: lost, logger });
     const next = { ...counted, publications: marked([...publications, ...counted.publications], delivery) };
     if (early) return this.#endEarly(delivery, plan, next);
-    return apart || backend === null
+    return separateStores || backend === null
       ? this.#endApart(delivery, plan, next)
       : this.#endTogether(delivery, plan, next, backend, write);
   }
@@ -151,7 +151,7 @@ export class WorkflowSettler {
   async #keepAll(records: readonly ResultRecord[], lost: AbortSignal): Promise<boolean> {
     const { settler, backend } = this.#parts;
     if (records.length === 0 || backend === null) return true;
-    return settler.insist('store the results of what will not run', lost, async () => {
+    return settler.retry('store the results of what will not run', lost, async () => {
       await Promise.all(records.map((record) => backend.put(record)));
     });
   }

@@ -19,10 +19,14 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
   test('every worker that serves it runs each message; what follows is sent, and nothing is kept', async () => {
     await using place = new Place(store);
     const heard: string[] = [];
-    const ears = await Promise.all([1, 2, 3].map((n) => place.worker(`ear-${n}`, ['celery', 'all'], heard)));
+    const ears = await Promise.all(
+      [1, 2, 3].map((n) => place.worker(`broadcastConsumer-${n}`, ['celery', 'all'], heard)),
+    );
     const { app } = place;
     await app.send('note', ['hello'], { queue: 'all', ignoreResult: true });
-    await expect.poll(() => heard.toSorted()).toEqual(['ear-1 hello', 'ear-2 hello', 'ear-3 hello']);
+    await expect
+      .poll(() => heard.toSorted())
+      .toEqual(['broadcastConsumer-1 hello', 'broadcastConsumer-2 hello', 'broadcastConsumer-3 hello']);
     const linked = app.remote<(text: string) => null>('note').si('linked');
     const answer = await app
       .remote<(text: string) => string>('say')
@@ -35,7 +39,7 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
     await app.send('note', ['again'], { queue: 'all', ignoreResult: true });
     await expect
       .poll(() => heard.filter((line) => line.endsWith('again')).toSorted())
-      .toEqual(['ear-1 again', 'ear-2 again']);
+      .toEqual(['broadcastConsumer-1 again', 'broadcastConsumer-2 again']);
     await expect
       .poll(async () => (await app.broker()).size('celery'))
       .toEqual({ ready: 0, scheduled: 0, claimed: 0 });
@@ -47,14 +51,14 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
     const { app } = place;
     const heard: string[] = [];
     await app.send('note', ['too early'], { queue: 'all', ignoreResult: true });
-    await place.worker('ear', ['all'], heard, 1);
+    await place.worker('broadcastConsumer', ['all'], heard, 1);
     const due = Date.now() + 400;
     await app.send('note', ['later'], { queue: 'all', ignoreResult: true, eta: new Date(due) });
     for (let n = 0; n < 20; n++) await app.send('note', [n], { queue: 'all', ignoreResult: true });
     await expect.poll(() => heard.length).toBe(21);
     expect(Date.now()).toBeGreaterThanOrEqual(due);
-    expect(heard.filter((line) => line !== 'ear later')).toEqual(
-      Array.from({ length: 20 }, (_, n) => `ear ${n}`),
+    expect(heard.filter((line) => line !== 'broadcastConsumer later')).toEqual(
+      Array.from({ length: 20 }, (_, n) => `broadcastConsumer ${n}`),
     );
   });
 
@@ -62,9 +66,9 @@ describe.each(['memory', 'sqlite'])('a broadcast queue on %s', (store) => {
     await using place = new Place(store);
     const { app } = place;
     const heard: string[] = [];
-    await place.worker('ear', ['all'], heard);
+    await place.worker('broadcastConsumer', ['all'], heard);
     await app.send('flaky', [], { queue: 'all', ignoreResult: true });
-    await expect.poll(() => heard).toEqual(['ear try 0', 'ear try 1']);
+    await expect.poll(() => heard).toEqual(['broadcastConsumer try 0', 'broadcastConsumer try 1']);
     await app.send('nobody.knows', [], { queue: 'all', ignoreResult: true });
     await expect
       .poll(() => place.log.lines.map(({ text }) => text).join('\n'))

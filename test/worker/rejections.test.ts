@@ -4,10 +4,10 @@ import { BrokerUnavailable } from '../../src/errors.ts';
 import { storedSignature } from '../../src/protocol/workflow-wire.ts';
 import { Activity } from '../../src/worker/activity.ts';
 import { Decider } from '../../src/worker/decider.ts';
-import { Patience } from '../../src/worker/patience.ts';
 import { Records } from '../../src/worker/records.ts';
 import { Rejections } from '../../src/worker/rejections.ts';
 import { Reporter } from '../../src/worker/reporter.ts';
+import { Retrier } from '../../src/worker/retrier.ts';
 import { Settler } from '../../src/worker/settler.ts';
 import { WorkflowSettler } from '../../src/worker/workflow-settler.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -21,8 +21,8 @@ function bench() {
   const { backend } = store;
   const clock = new FakeClock();
   const logger = new MemoryLog();
-  const patience = new Patience(clock, logger);
-  const settler = new Settler(store.transport, backend, patience);
+  const retrier = new Retrier(clock, logger);
+  const settler = new Settler(store.transport, backend, retrier);
   const records = new Records({ worker: 'celery@here', extended: false, clock });
   const workflows = new WorkflowSettler({ app, settler, backend, clock, logger });
   const decider = new Decider({ app, settler, workflows, records, logger });
@@ -30,7 +30,7 @@ function bench() {
   const events = { on: false, received: nothing, started: nothing, ended: nothing, notRun: nothing };
   const reporter = new Reporter({ app, activity: new Activity(0), events, clock, logger });
   const rejections = new Rejections({ settler, workflows, decider, reporter, logger });
-  return { store, patience, logger, rejections };
+  return { store, retrier, logger, rejections };
 }
 
 const { embed } = someMessage();
@@ -40,9 +40,9 @@ const expired = {
 } as const;
 
 it('a message whose workflow cannot be read comes back, when the worker stops before the store answered', async () => {
-  const { store, patience, logger, rejections } = bench();
+  const { store, retrier, logger, rejections } = bench();
   store.refusals.push(new BrokerUnavailable('the disk is full'));
-  patience.limit(0);
+  retrier.limit(0);
   await rejections.reject(store.delivery(), expired);
   expect(store.steps).toEqual([]);
   expect(logger.lines.at(-1)?.text).toContain('it will run again');

@@ -4,7 +4,7 @@ import type { Backoff } from '../../src/lib/backoff.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import type { Publication } from '../../src/stores/transport.ts';
-import { Patience } from '../../src/worker/patience.ts';
+import { Retrier } from '../../src/worker/retrier.ts';
 import { ackOnly, type SettlementPlan } from '../../src/worker/settlement.ts';
 import { Settler } from '../../src/worker/settler.ts';
 import { FakeClock, turn } from './fake-clock.ts';
@@ -33,11 +33,11 @@ function bench(together: boolean, resultBackoff?: Backoff) {
   const store = new FakeStore({ together });
   const clock = new FakeClock();
   const log = new MemoryLog();
-  const patience = new Patience(clock, log);
-  const settler = new Settler(store.transport, store.backend, patience, resultBackoff);
+  const retrier = new Retrier(clock, log);
+  const settler = new Settler(store.transport, store.backend, retrier, resultBackoff);
   const settle = (ending: SettlementPlan) =>
     settler.settle(store.delivery(), ending, settler.prepare(ending));
-  return { store, clock, log, patience, settler, settle };
+  return { store, clock, log, retrier, settler, settle };
 }
 
 describe('when broker and backend share a store', () => {
@@ -114,9 +114,9 @@ describe('a store that refuses', () => {
   });
 
   it('is given up some seconds after the worker was told to stop', async () => {
-    const { store, clock, settle, patience } = bench(true);
+    const { store, clock, settle, retrier } = bench(true);
     store.refusals.push(...Array.from({ length: 100 }, full));
-    patience.limit();
+    retrier.limit();
     let answer: string | undefined;
     void settle(success).then((settled) => {
       answer = settled;
@@ -143,7 +143,7 @@ describe('a store that refuses', () => {
     true,
     false,
   ])('refuses a result: waits as the result backend’s settings say, together: %s', async (together) => {
-    const { store, clock, settle, patience } = bench(together, {
+    const { store, clock, settle, retrier } = bench(together, {
       factor: 60_000,
       maximum: 600_000,
       jitter: false,
@@ -156,7 +156,7 @@ describe('a store that refuses', () => {
     await clock.advance(1);
     expect(store.refusals).toHaveLength(0);
     // A worker that is told to stop does not wait so long.
-    patience.limit();
+    retrier.limit();
     await turn();
     expect(await settled).toBe('settled');
   });
@@ -176,7 +176,7 @@ it('who lost the lease is told so', async () => {
 
 it('without a result backend the message is acknowledged all the same', async () => {
   const store = new FakeStore({ together: false });
-  const settler = new Settler(store.transport, null, new Patience(new FakeClock(), silentLogger));
+  const settler = new Settler(store.transport, null, new Retrier(new FakeClock(), silentLogger));
   await settler.settle(store.delivery(), success, settler.prepare(success));
   expect(store.steps).toEqual([{ kind: 'settle', settlement: { kind: 'ack' } }]);
 });
@@ -210,8 +210,8 @@ describe('the record of a message that came back', () => {
   });
 
   it('is not guessed when the backend stays away', async () => {
-    const { store, settler, clock, patience } = bench(true);
-    patience.limit(0);
+    const { store, settler, clock, retrier } = bench(true);
+    retrier.limit(0);
     store.refusals.push(full(), full());
     const reading = settler.recordOf(store.delivery(), 'a');
     await clock.advance(5000);

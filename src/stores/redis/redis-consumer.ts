@@ -62,7 +62,7 @@ export class RedisConsumer implements Consumer {
   readonly #sources: Sources;
   readonly #reads: BlockingReads;
   readonly #rules: SettlementRules;
-  readonly #deafen: () => void;
+  readonly #unsubscribe: () => void;
   /** What has come and nobody has taken yet. There is room for it. */
   #arrived: RedisDelivery[] = [];
   readonly #claims: Claim[] = [];
@@ -121,7 +121,7 @@ export class RedisConsumer implements Consumer {
         this.#wake();
       },
     });
-    this.#deafen = parts.connection.onState(({ connected }) => {
+    this.#unsubscribe = parts.connection.onState(({ connected }) => {
       if (connected) this.#wake();
     });
     this.#rules = {
@@ -152,7 +152,7 @@ export class RedisConsumer implements Consumer {
     try {
       await consumer.#join();
     } catch (error) {
-      consumer.#deafen();
+      consumer.#unsubscribe();
       await consumer.#tender.stop();
       throw error;
     }
@@ -218,7 +218,7 @@ export class RedisConsumer implements Consumer {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#reads.leave();
-    this.#deafen();
+    this.#unsubscribe();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
     const givesUp = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);

@@ -57,11 +57,11 @@ class RedisLimits implements Limits {
   }
 
   release(token: string, asks: readonly LimitAsk[]): void {
-    this.#insist({ op: 'release', token, asks });
+    this.#retry({ op: 'release', token, asks });
   }
 
   lapse({ key, id }: Waiter): void {
-    this.#insist({ op: 'lapse', key, id });
+    this.#retry({ op: 'lapse', key, id });
   }
 
   async say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
@@ -92,9 +92,9 @@ class RedisLimits implements Limits {
   }
 
   /** A permit that is not given back would be lost until we end. */
-  #insist(operation: Operation): void {
+  #retry(operation: Operation): void {
     this.#ask(operation).catch(() => {
-      if (!this.#closed) setTimeout(() => this.#insist(operation), 500).unref();
+      if (!this.#closed) setTimeout(() => this.#retry(operation), 500).unref();
     });
   }
 

@@ -258,7 +258,7 @@ export class Turns {
     for (const operation of operations) for (const arg of operation.args) args.push(arg);
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
     // A task whose message is being adopted runs already: given up, its message would come again though our lease holds.
-    let insists = operations.some(({ args: [letter] }) => letter === 'A');
+    let mustRetry = operations.some(({ args: [letter] }) => letter === 'A');
     for (let failures = 0; ; failures++) {
       try {
         const reply = await this.#connection.run(luaScript('turn'), keys, args, { buffers: true });
@@ -266,8 +266,8 @@ export class Turns {
         return id === this.#id ? reply : [Buffer.from('!')];
       } catch (error) {
         if (isOfWrongType(error)) throw this.#outOfOrder(id, error);
-        if (error instanceof ReplyLost) insists = true;
-        else if (!insists || !(error instanceof BrokerUnavailable)) throw error;
+        if (error instanceof ReplyLost) mustRetry = true;
+        else if (!mustRetry || !(error instanceof BrokerUnavailable)) throw error;
         flight.delayed = true;
         // What it settles may have been claimed by the call before.
         await before?.over;

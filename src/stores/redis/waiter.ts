@@ -27,7 +27,7 @@ interface WaiterParts {
 export class Waiter {
   readonly #parts: WaiterParts;
   readonly #closing = new AbortController();
-  readonly #deafen: () => void;
+  readonly #unsubscribe: () => void;
   #wanted = false;
   /** The number by which the server knows this connection, while a read may be under way. */
   #client = '';
@@ -37,7 +37,7 @@ export class Waiter {
 
   constructor(parts: WaiterParts) {
     this.#parts = parts;
-    this.#deafen = parts.connection.onState(() => {
+    this.#unsubscribe = parts.connection.onState(() => {
       this.#known = '';
     });
   }
@@ -76,7 +76,7 @@ export class Waiter {
   async close(): Promise<void> {
     this.#wanted = false;
     this.#closing.abort();
-    this.#deafen();
+    this.#unsubscribe();
     await this.#parts.connection.close();
     await this.#reading;
   }

@@ -92,11 +92,11 @@ class SqliteLimits implements Limits {
 
   release(token: string, asks: readonly LimitAsk[]): void {
     this.#held.delete(token);
-    this.#insist((tables, now) => releaseFrom(tables, token, asks, now));
+    this.#retry((tables, now) => releaseFrom(tables, token, asks, now));
   }
 
   lapse({ key, id }: Waiter): void {
-    this.#insist((tables, now) => {
+    this.#retry((tables, now) => {
       tables.leaveLine(key, id);
       return wake(tables, key, 1, now);
     });
@@ -130,7 +130,7 @@ class SqliteLimits implements Limits {
   }
 
   /** A permit that is not given back would be lost until we end. */
-  #insist(work: (tables: LimitTables, now: number) => readonly Waiter[]): void {
+  #retry(work: (tables: LimitTables, now: number) => readonly Waiter[]): void {
     const attempt = async (): Promise<void> => {
       try {
         this.#tell(await this.#write(work));

@@ -5,7 +5,7 @@ import type { ClusterLimits } from '../cluster-limits.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';
 import type { Settler } from '../settler.ts';
-import type { Standstill } from '../standstill.ts';
+import type { StallDetector } from '../stall-detector.ts';
 import type { Check } from './admission.ts';
 import { withinClusterLimits } from './cluster-limits.ts';
 import { withinCrashLimit } from './crashes.ts';
@@ -20,8 +20,8 @@ import { notRevoked } from './revoked.ts';
 
 export interface AdmissionParts {
   readonly config: Pick<Config, 'workerMaxDeliveries' | 'workerUnknownTaskGrace' | 'workerDisableRateLimits'>;
-  readonly settler: Pick<Settler, 'doubles' | 'together' | 'recordOf' | 'insist' | 'unique'>;
-  readonly standstill: Pick<Standstill, 'doubtful'>;
+  readonly settler: Pick<Settler, 'mayDuplicate' | 'sameStore' | 'recordOf' | 'retry' | 'unique'>;
+  readonly stallDetector: Pick<StallDetector, 'maybeFenced'>;
   readonly duplicates: Pick<DuplicateGuard, 'await'>;
   readonly revocations: Pick<Revocations, 'has'>;
   readonly rateLimits: Pick<RateLimits, 'askFor'>;

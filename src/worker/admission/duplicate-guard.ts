@@ -16,12 +16,12 @@ const glanceMs = 100;
  * is begun twice, as is any that was cut off.
  */
 export class DuplicateGuard {
-  readonly #settler: Pick<Settler, 'doubles' | 'insist'>;
+  readonly #settler: Pick<Settler, 'mayDuplicate' | 'retry'>;
   readonly #backend: ResultBackend | null;
   readonly #clock: Clock;
   #locks: Locks | null = null;
 
-  constructor(settler: Pick<Settler, 'doubles' | 'insist'>, backend: ResultBackend | null, clock: Clock) {
+  constructor(settler: Pick<Settler, 'mayDuplicate' | 'retry'>, backend: ResultBackend | null, clock: Clock) {
     this.#settler = settler;
     this.#backend = backend;
     this.#clock = clock;
@@ -30,7 +30,7 @@ export class DuplicateGuard {
   /** Resolves when it may be looked whether the task has ended; at once where there are no two, or where the results have no locks. */
   async await({ id, retries }: TaskMessage, { lost }: Pick<Delivery, 'lost'>): Promise<void> {
     const backend = this.#backend;
-    if (!this.#settler.doubles || backend?.openLocks === undefined) return;
+    if (!this.#settler.mayDuplicate || backend?.openLocks === undefined) return;
     const lock = { key: `run:${id}:${retries}`, id: randomUUID(), ttlMs: momentMs, replace: false };
     const untilMs = this.#clock.monotonic() + 2 * momentMs;
     let isFirst = false;
@@ -39,7 +39,7 @@ export class DuplicateGuard {
       isFirst = this.#locks === null || (await this.#locks.take(lock)) === null;
     };
     while (this.#clock.monotonic() < untilMs) {
-      if (!(await this.#settler.insist('look for a second message of a task', lost, take)) || isFirst) return;
+      if (!(await this.#settler.retry('look for a second message of a task', lost, take)) || isFirst) return;
       await this.#clock.sleep(glanceMs);
     }
   }

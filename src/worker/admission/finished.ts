@@ -1,32 +1,32 @@
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import { isOfDeadLetter, isOfTimeLimit } from '../records.ts';
 import type { Settler } from '../settler.ts';
-import type { Standstill } from '../standstill.ts';
+import type { StallDetector } from '../stall-detector.ts';
 import type { Answer, Candidate, Check } from './admission.ts';
 import type { DuplicateGuard } from './duplicate-guard.ts';
 
 interface FinishedParts {
-  readonly settler: Pick<Settler, 'doubles' | 'together' | 'recordOf'>;
-  readonly standstill: Pick<Standstill, 'doubtful'>;
+  readonly settler: Pick<Settler, 'mayDuplicate' | 'sameStore' | 'recordOf'>;
+  readonly stallDetector: Pick<StallDetector, 'maybeFenced'>;
   readonly duplicates: Pick<DuplicateGuard, 'await'>;
 }
 
 /** A message that may have been run before is looked up: if its end is recorded, only its ack was missing. */
 export function notFinished(parts: FinishedParts): Check {
-  const { settler, standstill } = parts;
+  const { settler, stallDetector } = parts;
   return (candidate) => {
-    const { doubtful } = standstill;
-    return doubtful || mayBeFinished(candidate, settler) ? lookUp(candidate, doubtful, parts) : null;
+    const { maybeFenced } = stallDetector;
+    return maybeFenced || mayBeFinished(candidate, settler) ? lookUp(candidate, maybeFenced, parts) : null;
   };
 }
 
-function mayBeFinished({ delivery, message }: Candidate, settler: Pick<Settler, 'doubles'>): boolean {
-  return delivery.redelivered || delivery.replayed === true || (message.retries > 0 && settler.doubles);
+function mayBeFinished({ delivery, message }: Candidate, settler: Pick<Settler, 'mayDuplicate'>): boolean {
+  return delivery.redelivered || delivery.replayed === true || (message.retries > 0 && settler.mayDuplicate);
 }
 
 async function lookUp(
   candidate: Candidate,
-  doubtful: boolean,
+  maybeFenced: boolean,
   { settler, duplicates }: FinishedParts,
 ): Promise<Answer> {
   const { delivery, message } = candidate;
@@ -34,15 +34,15 @@ async function lookUp(
   const record = await settler.recordOf(delivery, message.id);
   if (record === 'gave-up') return { kind: 'left', message, why: 'gave-up' };
   // What was claimed before the process stood still may be another's by now.
-  if (doubtful && delivery.lost.aborted) return { kind: 'left', message, why: 'fenced' };
-  if (record === null || !isEndOfMessage(record, candidate, settler.together)) return null;
+  if (maybeFenced && delivery.lost.aborted) return { kind: 'left', message, why: 'fenced' };
+  if (record === null || !isEndOfMessage(record, candidate, settler.sameStore)) return null;
   return { kind: 'finished', message, record };
 }
 
 /** Whether this record is of the run of this very message, and its last. */
-function isEndOfMessage(record: ResultRecord, { delivery, task }: Candidate, together: boolean): boolean {
+function isEndOfMessage(record: ResultRecord, { delivery, task }: Candidate, sameStore: boolean): boolean {
   // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed.
-  if (delivery.replayed || together) return record.status === 'SUCCESS';
+  if (delivery.replayed || sameStore) return record.status === 'SUCCESS';
   // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
   // written. Any other failure is of a run whose ack is missing.
   const options = task?.options;

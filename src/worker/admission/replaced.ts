@@ -2,7 +2,7 @@ import { type CarriedLock, readLock } from '../../stores/locks.ts';
 import type { Settler } from '../settler.ts';
 import type { Answer, Candidate, Check } from './admission.ts';
 
-type Locks = Pick<Settler, 'insist' | 'unique'>;
+type Locks = Pick<Settler, 'retry' | 'unique'>;
 
 /** A unique task whose place was taken by a later call does not run. */
 export function notReplaced(settler: Locks): Check {
@@ -15,7 +15,7 @@ export function notReplaced(settler: Locks): Check {
 
 async function lookUp(lock: CarriedLock, { delivery, message }: Candidate, settler: Locks): Promise<Answer> {
   let isReplaced = false;
-  const isKnown = await settler.insist('look for the lock of a unique task', delivery.lost, async () => {
+  const isKnown = await settler.retry('look for the lock of a unique task', delivery.lost, async () => {
     isReplaced = await settler.unique.isReplaced(lock, message.id);
   });
   if (!isKnown) return { kind: 'left', message, why: 'gave-up' };

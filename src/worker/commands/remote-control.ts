@@ -1,4 +1,4 @@
-// The worker's ear: hears requests, does them, answers.
+// The worker's consumer of remote control: takes requests, does them, answers.
 import type { RemoteCommand } from '../../app/commands.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
@@ -7,8 +7,8 @@ import { type ControlRequest, isMeant, readRequest, replyMessage } from '../../p
 import type { Decoded, Json, WireMessage } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
 import type { Fanout } from '../../stores/fanout.ts';
-import { listen } from '../ear.ts';
-import { warnOfTwin } from '../twin.ts';
+import { logSameName } from '../same-name.ts';
+import { subscribeWithRetry } from '../subscribe-with-retry.ts';
 import { OncePerMinute } from '../unknown-task.ts';
 import { CommandError, noReply, type Panel } from './panel.ts';
 import { commands } from './registry.ts';
@@ -24,7 +24,7 @@ interface RemoteControlParts {
 /** Celery's control_queue_ttl and control_queue_expires. */
 const ttlMs = 300_000;
 const expiresMs = 10_000;
-/** How long the worker's start waits for its ear; a broker that is slower is listened to later. */
+/** How long the worker's start waits for its subscription; a broker that is slower is listened to later. */
 const startMs = 3_000;
 /** Requests at a time; what comes beyond is left out, and said so. */
 const maxAtOnce = 1_000;
@@ -34,7 +34,7 @@ export class RemoteControl implements Service {
   readonly #stopping = new AbortController();
   readonly #malformed = new OncePerMinute();
   #listening: Promise<void> | null = null;
-  #ear: AsyncDisposable | null = null;
+  #subscription: AsyncDisposable | null = null;
   #busy = 0;
   #refused = 0;
 
@@ -56,8 +56,8 @@ export class RemoteControl implements Service {
   async stop(): Promise<void> {
     this.#stopping.abort();
     if (this.#listening !== null) await atMost(startMs, this.#listening, this.#parts.clock);
-    await this.#ear?.[Symbol.asyncDispose]();
-    this.#ear = null;
+    await this.#subscription?.[Symbol.asyncDispose]();
+    this.#subscription = null;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -74,11 +74,11 @@ export class RemoteControl implements Service {
       queue: `${panel.name}.${control.name}`,
       ttlMs,
       expiresMs,
-      onShared: () => warnOfTwin(panel.name, panel.logger),
+      onShared: () => logSameName(panel.name, panel.logger),
     };
     const onRefused = (error: unknown): void =>
       panel.logger.warn({ err: error }, `cannot be controlled from afar yet: ${String(error)}`);
-    this.#ear = await listen(fanout, subscription, (message) => this.#hear(message), {
+    this.#subscription = await subscribeWithRetry(fanout, subscription, (message) => this.#hear(message), {
       clock,
       signal,
       onRefused,

@@ -55,7 +55,7 @@ function brokerInfo(urls: string): Json {
     userid: parsed?.username || null,
     virtual_host: decodeURIComponent(parsed?.pathname.slice(1) || '') || '/',
     port: parsed?.port ? Number(parsed.port) : null,
-    insist: false,
+    retry: false,
     ssl: storeNamed(first)?.encrypted?.includes(transport) === true,
     transport,
     connect_timeout: 4,

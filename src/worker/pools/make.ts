@@ -26,7 +26,7 @@ export function makePool(options: ResolvedWorkerOptions, stores: Stores): Pool {
         backend: backend && {
           name: backend.name,
           features: backend.features,
-          together: backend.store === transport.store,
+          sameStore: backend.store === transport.store,
           repliesTo: backend.replyTo !== undefined,
         },
       },

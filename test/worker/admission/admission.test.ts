@@ -4,7 +4,7 @@ import type { ResultRecord } from '../../../src/protocol/result-meta.ts';
 import { Admission, type Answer } from '../../../src/worker/admission/admission.ts';
 import { type AdmissionParts, admissionChecks } from '../../../src/worker/admission/checks.ts';
 import { Held } from '../../../src/worker/held.ts';
-import { Patience } from '../../../src/worker/patience.ts';
+import { Retrier } from '../../../src/worker/retrier.ts';
 import { Settler } from '../../../src/worker/settler.ts';
 import { Slots } from '../../../src/worker/slots.ts';
 import { FakeClock } from '../fake-clock.ts';
@@ -62,8 +62,8 @@ function admitted(facts: Facts = {}): Promise<Answer> {
       workerMaxDeliveries: 5,
       workerUnknownTaskGrace: unknownGraceMs / 1000,
     },
-    settler: new Settler(store.transport, store.backend, new Patience(clock, new MemoryLog())),
-    standstill: { doubtful: false },
+    settler: new Settler(store.transport, store.backend, new Retrier(clock, new MemoryLog())),
+    stallDetector: { maybeFenced: false },
     duplicates: { await: async () => undefined },
     revocations: { has: () => facts.revoked ?? false },
     rateLimits: {
@@ -79,7 +79,7 @@ function admitted(facts: Facts = {}): Promise<Answer> {
     delivery: store.delivery({ redelivered: finished !== null, crashes, deferrals }),
     message: someMessage(facts.message),
     task: 'task' in facts ? facts.task : task,
-    held: new Held({ slots: new Slots(1), turnstile: null, cluster }),
+    held: new Held({ slots: new Slots(1), prefetchGate: null, cluster }),
   };
   return new Admission(app, admissionChecks(parts)).admit(candidate);
 }

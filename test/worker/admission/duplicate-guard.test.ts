@@ -11,13 +11,13 @@ const lost = new AbortController().signal;
 function bench(twoSteps: boolean) {
   const clock = new FakeClock();
   const store = crypto.randomUUID();
-  const insist = async (_: string, __: AbortSignal, operation: () => Promise<void>): Promise<boolean> => {
+  const retry = async (_: string, __: AbortSignal, operation: () => Promise<void>): Promise<boolean> => {
     await operation();
     return true;
   };
   const workers = [1, 2].map(() => {
     const backend = openMemoryBackend(store, { expiresMs: 60_000, clock });
-    return new DuplicateGuard({ doubles: twoSteps, insist }, backend, clock);
+    return new DuplicateGuard({ mayDuplicate: twoSteps, retry }, backend, clock);
   });
   const gone: string[] = [];
   const arrives = (worker: 0 | 1, retries: number): void => {

@@ -24,7 +24,7 @@ export interface StoresData {
     readonly name: string;
     readonly features: ResultBackendFeatures;
     /** It is one store with the transport. */
-    readonly together: boolean;
+    readonly sameStore: boolean;
     readonly repliesTo: boolean;
   } | null;
 }

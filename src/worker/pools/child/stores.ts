@@ -31,7 +31,7 @@ export function childStores({ transport, backend }: StoresData, calls: Calls): C
   const store = {};
   return {
     transport: new ChildTransport(transport, store, calls),
-    backend: backend === null ? null : new ChildBackend(backend, backend.together ? store : {}, calls),
+    backend: backend === null ? null : new ChildBackend(backend, backend.sameStore ? store : {}, calls),
   };
 }
 
@@ -90,13 +90,13 @@ class ChildTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const ask = (asked: Asked): Promise<unknown> => this.#calls.ask(asked);
     const idOf = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
-    const apart = (): never => {
+    const otherStore = (): never => {
       throw new TypeError("a lock of a pool's child is taken by its worker");
     };
     return {
       store: {}, // not that of the messages: so it is taken by itself
-      taking: apart,
-      releasing: apart,
+      taking: otherStore,
+      releasing: otherStore,
       take: async (lock) => idOf(await ask({ what: 'lock', ...lock })),
       extend: async (lock) => void (await ask({ what: 'extend', ...lock })),
       release: async (key, id) => void (await ask({ what: 'unlock', key, id })),

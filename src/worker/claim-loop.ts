@@ -5,8 +5,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import type { Consumer, Delivery } from '../stores/transport.ts';
-import { storeBackoff } from './patience.ts';
 import type { Processor } from './process.ts';
+import { storeBackoff } from './retrier.ts';
 import type { Slots } from './slots.ts';
 
 interface ClaimLoopParts {
@@ -16,7 +16,7 @@ interface ClaimLoopParts {
   readonly processor: Pick<Processor, 'process' | 'giveBack'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The store is gone for good: no patience mends that. */
+  /** The store is gone for good: retrying does not help. */
   readonly onLost: (error: StoreLostError) => void;
 }
 
@@ -51,7 +51,7 @@ export class ClaimLoop implements Service {
   async #loop(): Promise<void> {
     const { signal } = this.#stopping;
     const { slots, processor, clock } = this.#parts;
-    const breath = new Breath();
+    const yielding = new EventLoopYield();
     let nothings = 0;
     while (!signal.aborted) {
       if (slots.room <= 0) {
@@ -67,7 +67,7 @@ export class ClaimLoop implements Service {
       nothings = deliveries.length === 0 ? nothings + 1 : 0;
       if (nothings > maxNothings)
         await clock.sleep(backoffDelay(storeBackoff, nothings - maxNothings), signal).catch(() => undefined);
-      if (breath.due()) await breath.take();
+      if (yielding.due()) await yielding.take();
     }
   }
 
@@ -97,12 +97,12 @@ export class ClaimLoop implements Service {
 }
 
 /** A store that answers at once would keep the loop in microtasks, and timers and signals waiting for ever. */
-class Breath {
+class EventLoopYield {
   static readonly #everyMs = 10;
   #lastMs = performance.now();
 
   due(): boolean {
-    return performance.now() - this.#lastMs > Breath.#everyMs;
+    return performance.now() - this.#lastMs > EventLoopYield.#everyMs;
   }
 
   async take(): Promise<void> {

@@ -2,16 +2,16 @@ import type { Clock } from '../lib/clock.ts';
 import type { Service } from '../lib/service.ts';
 
 /** Looks again and again, with so many milliseconds between, from its start to its stop. */
-export class Watch implements Service {
+export class Interval implements Service {
   readonly #clock: Clock;
   readonly #everyMs: number;
-  readonly #look: () => void;
+  readonly #tick: () => void;
   readonly #stopping = new AbortController();
 
-  constructor(clock: Clock, everyMs: number, look: () => void) {
+  constructor(clock: Clock, everyMs: number, tick: () => void) {
     this.#clock = clock;
     this.#everyMs = everyMs;
-    this.#look = look;
+    this.#tick = tick;
   }
 
   async start(): Promise<void> {
@@ -30,7 +30,7 @@ export class Watch implements Service {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#clock.sleep(this.#everyMs, signal).catch(() => undefined);
-      if (!signal.aborted) this.#look();
+      if (!signal.aborted) this.#tick();
     }
   }
 }

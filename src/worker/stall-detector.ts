@@ -1,16 +1,16 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Service } from '../lib/service.ts';
-import { Watch } from './watch.ts';
+import { Interval } from './interval.ts';
 
 /**
  * Notices that this process has stood still (SIGSTOP, a machine that slept) for longer than its lease: others may have been given, and
  * have ended, what it claimed before and has not begun. A blocked event loop looks the same from here; then the doubt is needless, and costs
  * a look for each task.
  */
-export class Standstill implements Service {
+export class StallDetector implements Service {
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  readonly #watch: Watch;
+  readonly #interval: Interval;
   #lastMs: number;
   #doubtUntilMs = 0;
 
@@ -18,30 +18,30 @@ export class Standstill implements Service {
     this.#clock = clock;
     this.#leaseMs = leaseMs;
     this.#lastMs = clock.monotonic();
-    this.#watch = new Watch(clock, leaseMs / 3, () => this.#look());
+    this.#interval = new Interval(clock, leaseMs / 3, () => this.#tick());
   }
 
   /** What was claimed may be another's by now: whoever runs it should look first whether it has ended. */
-  get doubtful(): boolean {
+  get maybeFenced(): boolean {
     const nowMs = this.#clock.monotonic();
-    // What goes on first after a standstill may be a task, not the watch.
+    // What goes on first after a stall may be a task, not the interval.
     return nowMs - this.#lastMs > this.#leaseMs || nowMs < this.#doubtUntilMs;
   }
 
   async start(): Promise<void> {
     this.#lastMs = this.#clock.monotonic();
-    await this.#watch.start();
+    await this.#interval.start();
   }
 
   stop(): Promise<void> {
-    return this.#watch.stop();
+    return this.#interval.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
 
-  #look(): void {
+  #tick(): void {
     const nowMs = this.#clock.monotonic();
     // What was on its way when it stood still comes within moments.
     if (nowMs - this.#lastMs > this.#leaseMs) this.#doubtUntilMs = nowMs + this.#leaseMs;

@@ -3,7 +3,7 @@ import { type Backoff, backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 
-const stoppingPatienceMs = 10_000;
+const stoppingRetryMs = 10_000;
 
 /** How long to wait before a store that refused is tried again, milliseconds. */
 export const storeBackoff: Backoff = { factor: 50, maximum: 5000, jitter: true };
@@ -12,7 +12,7 @@ export const storeBackoff: Backoff = { factor: 50, maximum: 5000, jitter: true }
  * Repeats what the store refuses until it works: a full disk must cost time, not tasks. Gives up only when the lease
  * is lost, or some seconds after the worker was told to stop, so that a broken store does not keep it from stopping.
  */
-export class Patience {
+export class Retrier {
   readonly #clock: Clock;
   readonly #logger: Logger;
   /** Ends the waits that were begun without a limit, which may be long. */
@@ -25,7 +25,7 @@ export class Patience {
   }
 
   /** From now on nothing is repeated for longer than `allowedMs`. */
-  limit(allowedMs: number = stoppingPatienceMs): void {
+  limit(allowedMs: number = stoppingRetryMs): void {
     this.#limit = { allowedMs, sinceMs: this.#clock.monotonic() };
     this.#limited.abort();
   }
@@ -35,7 +35,7 @@ export class Patience {
    * @throws at once what no repetition mends. What may have been done (SendUnconfirmed) is done again: twice is better than
    * never.
    */
-  async insist<T>(
+  async retry<T>(
     what: string,
     lost: AbortSignal,
     failed: unknown,

@@ -3,22 +3,22 @@ import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Fanout, FanoutListener, Subscription } from '../stores/fanout.ts';
 
-interface ListenRules {
+interface SubscribeRules {
   readonly clock: Clock;
   /** Gives up. */
   readonly signal: AbortSignal;
-  /** Told when it was refused for the first time; it is tried again. */
+  /** Called at the first refusal; it is tried again. */
   readonly onRefused: (error: unknown) => void;
 }
 
 const retries = { factor: 200, maximum: 10_000, jitter: true } as const;
 
 /** Null: `signal` came before. Never rejects. */
-export async function listen(
+export async function subscribeWithRetry(
   fanout: Fanout,
   subscription: Subscription,
   listener: FanoutListener,
-  { clock, signal, onRefused }: ListenRules,
+  { clock, signal, onRefused }: SubscribeRules,
 ): Promise<AsyncDisposable | null> {
   for (let failures = 0; !signal.aborted; failures++) {
     try {

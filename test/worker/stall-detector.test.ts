@@ -1,49 +1,49 @@
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../../src/lib/clock.ts';
-import { Standstill } from '../../src/worker/standstill.ts';
+import { StallDetector } from '../../src/worker/stall-detector.ts';
 
 const leaseMs = 15_000;
 
 describe('a process that stood still', () => {
   it('is not in doubt while its time goes on', async () => {
     const time = new Time();
-    await using standstill = new Standstill(time, leaseMs);
-    await standstill.start();
+    await using stallDetector = new StallDetector(time, leaseMs);
+    await stallDetector.start();
     for (let passed = 0; passed < 60_000; passed += 5000) {
       await time.pass(5000);
-      expect(standstill.doubtful).toBe(false);
+      expect(stallDetector.maybeFenced).toBe(false);
     }
   });
 
   it('is in doubt at once when it goes on, before any timer has fired', async () => {
     const time = new Time();
-    await using standstill = new Standstill(time, leaseMs);
-    await standstill.start();
+    await using stallDetector = new StallDetector(time, leaseMs);
+    await stallDetector.start();
     time.stand(60_000);
-    expect(standstill.doubtful).toBe(true);
+    expect(stallDetector.maybeFenced).toBe(true);
   });
 
   it('stays so for a lease, and trusts itself again', async () => {
     const time = new Time();
-    await using standstill = new Standstill(time, leaseMs);
-    await standstill.start();
+    await using stallDetector = new StallDetector(time, leaseMs);
+    await stallDetector.start();
     time.stand(60_000);
     await time.pass(0);
-    expect(standstill.doubtful).toBe(true);
+    expect(stallDetector.maybeFenced).toBe(true);
     await time.pass(5000);
     await time.pass(5000);
-    expect(standstill.doubtful).toBe(true);
+    expect(stallDetector.maybeFenced).toBe(true);
     await time.pass(5000);
-    expect(standstill.doubtful).toBe(false);
+    expect(stallDetector.maybeFenced).toBe(false);
   });
 
   it('is not in doubt after a pause that its lease outlasts', async () => {
     const time = new Time();
-    await using standstill = new Standstill(time, leaseMs);
-    await standstill.start();
+    await using stallDetector = new StallDetector(time, leaseMs);
+    await stallDetector.start();
     time.stand(9000);
     await time.pass(0);
-    expect(standstill.doubtful).toBe(false);
+    expect(stallDetector.maybeFenced).toBe(false);
   });
 });
 

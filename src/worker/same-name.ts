@@ -1,7 +1,7 @@
 import type { Logger } from '../lib/logger.ts';
 
 /** Celery's DuplicateNodenameWarning. */
-export function warnOfTwin(name: string, logger: Logger): void {
+export function logSameName(name: string, logger: Logger): void {
   logger.warn(
     { node: name },
     `another worker is named ${name}, or one of this name died a moment ago: of two, one hides the other in status, inspect and events; give each a name of its own: -n name@%h`,

@@ -1,5 +1,5 @@
 /** Lets so many through at a time; the others wait in the order of their coming. For what a worker has fetched ahead. */
-export class Turnstile {
+export class PrefetchGate {
   #size: number;
   #inside = 0;
   #closed = false;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import type { Consumer, Delivery } from '../../src/stores/transport.ts';
-import { ClaimLoop } from '../../src/worker/consumer.ts';
+import { ClaimLoop } from '../../src/worker/claim-loop.ts';
 import { Slots } from '../../src/worker/slots.ts';
 import { until } from '../until.ts';
 import { FakeClock, turn } from './fake-clock.ts';

@@ -8,10 +8,10 @@ import type { Logger } from '../lib/logger.ts';
 import type { Stores } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../stores/transport.ts';
+import { logSameName } from './same-name.ts';
 import { NoSource } from './sources.ts';
-import { warnOfTwin } from './twin.ts';
 
-interface ArrivalRules {
+interface ConnectRules {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Aborted when the worker is stopped. */
@@ -19,11 +19,11 @@ interface ArrivalRules {
 }
 
 /** A worker's place at the broker. */
-export interface Arrived {
+export interface ConnectedStores {
   readonly stores: Stores;
   readonly source: Consumer;
   /** Hears no more of the broker. */
-  readonly deafen: () => void;
+  readonly unsubscribe: () => void;
 }
 
 /** Milliseconds. */
@@ -34,27 +34,27 @@ const retries: Backoff = { factor: 200, maximum: 5000, jitter: true };
  * meanwhile.
  * @throws at once what waiting does not mend: wrong settings, a damaged store, a file that cannot be opened.
  */
-export async function arrive(
+export async function connectStores(
   app: App,
   options: ConsumeOptions,
-  { clock, logger, signal }: ArrivalRules,
-): Promise<Arrived | null> {
+  { clock, logger, signal }: ConnectRules,
+): Promise<ConnectedStores | null> {
   for (let failures = 0; !signal.aborted; failures++) {
-    let deafen = (): void => undefined;
-    const join = async (): Promise<Arrived> => {
+    let unsubscribe = (): void => undefined;
+    const join = async (): Promise<ConnectedStores> => {
       const stores = await app.open();
-      deafen = tellOfStatus(stores.transport, logger); // from now on: to join may be to wait
-      await lookForTwin(stores, options.name, logger);
+      unsubscribe = logStatusChanges(stores.transport, logger); // from now on: to join may be to wait
+      await warnOfSameName(stores, options.name, logger);
       const source = options.queues.length === 0 ? new NoSource() : await stores.transport.consume(options);
-      return { stores, source, deafen };
+      return { stores, source, unsubscribe };
     };
     try {
-      const arrived = await unless(signal, join(), (late) => leave(late));
-      if (arrived === null) deafen();
+      const connected = await unless(signal, join(), (late) => leave(late));
+      if (connected === null) unsubscribe();
       else if (failures > 0) logger.info({ failures }, 'the broker is there');
-      return arrived;
+      return connected;
     } catch (error) {
-      deafen();
+      unsubscribe();
       if (!(error instanceof BrokerUnavailable) || isEmbedded(app)) throw error;
       if (failures % 10 === 0) logger.error({ err: error }, `cannot start yet: ${error.message}; trying on`);
       await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
@@ -64,7 +64,7 @@ export async function arrive(
 }
 
 /** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */
-function tellOfStatus(transport: Transport, logger: Logger): () => void {
+function logStatusChanges(transport: Transport, logger: Logger): () => void {
   let told: TransportStatus['state'] = 'connected';
   const tell = ({ state, reason }: TransportStatus): void => {
     // Without a reason it is only the first way there.
@@ -79,18 +79,18 @@ function tellOfStatus(transport: Transport, logger: Logger): () => void {
   return transport.onStatus(tell);
 }
 
-function leave({ source, deafen }: Arrived): Promise<void> {
-  deafen();
+function leave({ source, unsubscribe }: ConnectedStores): Promise<void> {
+  unsubscribe();
   return source.close();
 }
 
-/** Where the store knows who is there. RabbitMQ does not: there it is seen by the ear for commands. */
-async function lookForTwin({ transport }: Stores, name: string, logger: Logger): Promise<void> {
+/** Where the store knows who is there. RabbitMQ does not: there it is seen by the consumer of commands. */
+async function warnOfSameName({ transport }: Stores, name: string, logger: Logger): Promise<void> {
   const workers = await transport.fanout.workers().catch((error: unknown) => {
     if (error instanceof BrokerUnavailable) throw error;
     return null; // what the store refuses it says better to who joins
   });
-  if (workers?.includes(name) === true) warnOfTwin(name, logger);
+  if (workers?.includes(name) === true) logSameName(name, logger);
 }
 
 /** What cannot be opened on this machine will not mend itself. */

@@ -8,7 +8,7 @@ import { taskLogFields } from './task-log-fields.ts';
  *
  * `handle` is called in the asynchronous context of the code that threw, so that its task can be found.
  */
-export function onStrayError(handle: (error: Error, kind: 'exception' | 'rejection') => void): Disposable {
+export function onUncaughtError(handle: (error: Error, kind: 'exception' | 'rejection') => void): Disposable {
   const onException = (error: unknown): void => handle(asError(error), 'exception');
   const onRejection = (reason: unknown): void => handle(asError(reason), 'rejection');
   process.on('uncaughtException', onException);
@@ -22,7 +22,7 @@ export function onStrayError(handle: (error: Error, kind: 'exception' | 'rejecti
 }
 
 /** Logs it, and fails the task that threw it, if one of those that run did. */
-export function tellStrayError(
+export function logUncaughtError(
   error: Error,
   kind: 'exception' | 'rejection',
   logger: Logger,
