@@ -219,10 +219,12 @@ export class Returns {
 
   #read(letter: Letter, from: string, isToAll: boolean): void {
     const { whose = [], back, held = [], over = [], free = [], gone = [], unknown = [] } = letter;
-    if (whose.length > 0) {
+    // Who asks while we are still opening our mailbox asks again when he hears that we are back; what is said to be free is said once.
+    const mailbox = this.#mailbox;
+    if (whose.length > 0 && mailbox !== null) {
       const { unknown, ...answer } = this.#answer(whose);
-      if (!isToAll) this.#mailbox?.to(from, { ...answer, unknown });
-      else if (unknown.length < whose.length) this.#mailbox?.to(from, answer);
+      if (!isToAll) mailbox.to(from, { ...answer, unknown });
+      else if (unknown.length < whose.length) mailbox.to(from, answer);
     }
     if (back !== undefined) {
       const gone = back.filter((key) => this.#charged.has(key));

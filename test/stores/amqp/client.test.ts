@@ -1,4 +1,6 @@
-// A connection whose socket is in a thread.
+// Connections to RabbitMQ, above all those whose socket is in a thread.
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AmqpLink } from '../../../src/stores/amqp/client/link.ts';
@@ -62,3 +64,64 @@ needs(describe, noRabbit)('a steady connection to RabbitMQ', () => {
     await expect(link.ready(patienceMs)).rejects.toThrow(/closed/);
   });
 });
+
+needs(describe, noRabbit)('a connection to RabbitMQ', () => {
+  it.each([
+    ['whose socket is here', false],
+    ['whose socket is in a thread', true],
+  ])('%s and that is closed in the moment in which it was opened is made anew', async (_, steady) => {
+    const server = await RabbitServerProcess.shared();
+    await using port = await closesFirst(server.port);
+    const url = server.url().replace(`:${server.port}/`, `:${port.number}/`);
+    await using link = new AmqpLink(amqpSettings(url, 'broker'), { steady, heartbeat: 2 });
+    await until(async () => {
+      const connection = await link.ready(patienceMs);
+      return connection.createChannel().then(
+        () => true,
+        () => false,
+      );
+    }, 'a connection that works');
+    expect(port.closed).toBe(1);
+  });
+});
+
+const openOk = Buffer.from('0100000000000500' + '0a002900ce', 'hex');
+/** 320, CONNECTION_FORCED. */
+const close = Buffer.from('0100000000000b000a0032014000' + '00000000ce', 'hex');
+
+/** A port of the same server, which closes the first connection in one piece with the word that it is open. */
+async function closesFirst(
+  target: number,
+): Promise<AsyncDisposable & { readonly number: number; readonly closed: number }> {
+  let closed = 0;
+  const listening = createServer((client) => {
+    const server = connect(target, '127.0.0.1');
+    for (const socket of [client, server]) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        client.destroy();
+        server.destroy();
+      });
+    }
+    client.pipe(server);
+    server.on('data', (bytes) => {
+      const isFirst = closed === 0 && bytes.includes(openOk);
+      if (isFirst) closed++;
+      client.write(isFirst ? Buffer.concat([bytes, close]) : bytes);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  const address = listening.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    number: address.port,
+    get closed() {
+      return closed;
+    },
+    async [Symbol.asyncDispose]() {
+      const gone = once(listening, 'close');
+      listening.close();
+      await gone;
+    },
+  };
+}

@@ -168,6 +168,7 @@ export class AmqpLink implements AsyncDisposable {
           hangUp(connection);
           break;
         }
+        if (isOver(connection)) throw new Error('the server closed the connection as soon as it was opened');
         await this.#options.onReady?.(connection);
         failures = 0;
         this.#connection = connection;
@@ -296,6 +297,15 @@ function gatherWrites(connection: AmqpConnection): void {
 function hangUp(connection: AmqpConnection): void {
   const { stream } = insideOf(connection);
   if (stream instanceof Socket) stream.destroy();
+}
+
+/**
+ * Whether it has ended already: what the server says in one piece with its welcome the library reads before anybody can listen, and it says
+ * so never again.
+ */
+function isOver(connection: AmqpConnection): boolean {
+  const { stream } = insideOf(connection);
+  return stream instanceof Socket && (stream.destroyed || stream.writableEnded);
 }
 
 /** What the library does not show: its own connection, with the stream and the interval of heartbeats. */
