@@ -1,7 +1,9 @@
 // Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
 import { InvalidArgumentError } from 'commander';
 import { checkPriority, type Priority } from '../config/priority.ts';
-import { type Duration, readDuration } from '../lib/duration.ts';
+import { duration as anyDuration, check, count, integer } from '../lib/checks.ts';
+import type { Duration } from '../lib/duration.ts';
+import type { Check } from '../lib/schema.ts';
 import { UsageError } from './usage.ts';
 
 /** `-Q a,b`. */
@@ -25,42 +27,37 @@ export function without(queues: readonly string[], excluded: readonly string[] =
   return left;
 }
 
-export function positiveInteger(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1)
-    throw new InvalidArgumentError('It must be a whole number from 1 up.');
-  return number;
+/** How an option's text is read for what may be given. */
+export function argument<In>({ accept, expected, text }: Check<In, unknown>): (given: string) => In {
+  return (given) => {
+    const value = text === undefined ? given : text.read(given);
+    try {
+      if (value !== undefined && accept(value, 'It') !== undefined) return value as In; // or it would not be accepted
+    } catch (error) {
+      throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
+    }
+    throw new InvalidArgumentError(`It must be ${text?.expected ?? expected}.`);
+  };
 }
 
-/** A name, or the number on the wire. */
-export function priority(text: string): Priority {
-  const value = /^\d+$/.test(text) ? Number(text) : text;
-  try {
-    return checkPriority(value, 'It');
-  } catch (error) {
-    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
-  }
-}
-
-export function port(text: string): number {
-  const number = Number(text);
-  if (text.trim() === '' || !Number.isInteger(number) || number < 0 || number > 65_535) {
-    throw new InvalidArgumentError('It must be a port: a whole number from 0 (any free one) to 65535.');
-  }
-  return number;
-}
+export const positiveInteger: (text: string) => number = argument(count);
 
 /** Seconds, or text like `10m`. */
-export function duration(text: string): Duration {
-  const value = /^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text.trim();
-  try {
-    return readDuration(value);
-  } catch {
-    throw new InvalidArgumentError(
-      "It must be seconds, or a duration like '500ms', '30s', '10m', '2h', '1d'.",
-    );
-  }
-}
+export const duration: (text: string) => Duration = argument(anyDuration);
+
+/** A name, or the number on the wire. */
+export const priority: (text: string) => Priority = argument({
+  ...check<Priority>('a priority', checkPriority),
+  text: { expected: 'a priority', read: (text) => (/^\d+$/.test(text) ? Number(text) : text) },
+});
+
+export const port: (text: string) => number = argument({
+  ...integer(0, 65_535),
+  text: {
+    expected: 'a port: a whole number from 0 (any free one) to 65535',
+    read: (text) => (text.trim() === '' ? undefined : Number(text)),
+  },
+});
 
 /** A time: `2030-01-31T09:00:00Z`. */
 export function time(text: string): Date {

@@ -2,7 +2,19 @@
 // than ours. docs/reference/settings.md is made from these rows (by test/config/reference.test.ts).
 
 import { ConfigError } from '../errors.ts';
-import { asGiven, check, flag, integer, oneOf, orNull, record, seconds, text, texts } from '../lib/checks.ts';
+import {
+  asGiven,
+  check,
+  count,
+  flag,
+  integer,
+  oneOf,
+  orNull,
+  record,
+  seconds,
+  text,
+  texts,
+} from '../lib/checks.ts';
 import { celeryLogFormat, celeryTaskLogFormat, logFormatter } from '../lib/log-format.ts';
 import { type Check, field, SameAs } from '../lib/schema.ts';
 import { readableCompression, standardCompressions } from '../protocol/compression.ts';
@@ -17,7 +29,7 @@ import { checkPriority, type Priority } from './priority.ts';
 import { type Queues, readExchangeType } from './queues.ts';
 import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
-import { type Autoscale, checkAutoscale, type PoolName, poolNamed, poolNames } from './worker-settings.ts';
+import { autoscale, pool } from './worker-settings.ts';
 
 /** One, or several as one text with `;` between them. */
 const urls = check<string | readonly string[], string>('a URL, or a list of URLs', (value) => {
@@ -72,13 +84,6 @@ const rate = check<Rate | null, number | null>("a rate like '10/m', or null", (v
     : undefined,
 );
 
-const pool = check<PoolName | 'prefork', PoolName>(
-  [...poolNames, 'prefork'].map((each) => `'${each}'`).join(' or '),
-  poolNamed,
-);
-
-const autoscale = check<Autoscale>('an object like { max: 10, min: 2 }', checkAutoscale);
-
 /** Celery's own says nothing here. */
 function logFormat(celerys: string): Check<string | null> {
   return check(`a format of Python's like '%(levelname)s %(message)s', or null`, (value, what) => {
@@ -116,7 +121,6 @@ const beatSchedule = record(
   (value) => value as BeatSchedule, // its entries are read by the application, which knows where each goes
 );
 
-const count = integer(1, Number.MAX_SAFE_INTEGER);
 /** Beyond an hour nobody would tell a worker that waits from one that has given up. */
 const sleepMs = integer(1, 3_600_000);
 

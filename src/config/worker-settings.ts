@@ -1,42 +1,53 @@
 // What the application's settings and a worker's options both say of a worker's pool.
 import { ConfigError } from '../errors.ts';
+import { check } from '../lib/checks.ts';
+import type { Check } from '../lib/schema.ts';
 import { suggest } from '../lib/suggest.ts';
 
 export const poolNames = ['async', 'solo', 'threads', 'processes'] as const;
 export type PoolName = (typeof poolNames)[number];
 
-/** Between so many tasks at a time, as there is work. */
+/** A number of tasks at a time between these, as there is work. */
 export interface Autoscale {
   readonly max: number;
   readonly min: number;
 }
 
-/**
- * A pool by its name, or by Celery's: `prefork` is `processes`.
- * @throws ConfigError
- */
-export function poolNamed(name: unknown): PoolName {
-  const known = poolNames.find((each) => each === name);
-  if (known !== undefined) return known;
-  if (name === 'prefork') return 'processes';
-  if (name === 'eventlet' || name === 'gevent')
-    throw new ConfigError(`there is no pool '${name}'; 'async' is what it is for`);
-  const near = suggest(String(name), poolNames);
-  throw new ConfigError(
-    `there is no pool '${String(name)}'${near ? `; did you mean '${near}'?` : `; there are ${poolNames.join(', ')}`}`,
-  );
-}
+/** A pool by its name, or by Celery's: `prefork` is `processes`. */
+export const pool: Check<PoolName | 'prefork', PoolName> = check(
+  [...poolNames, 'prefork'].map((each) => `'${each}'`).join(' or '),
+  (name) => {
+    const known = poolNames.find((each) => each === name);
+    if (known !== undefined) return known;
+    if (name === 'prefork') return 'processes';
+    if (name === 'eventlet' || name === 'gevent')
+      throw new ConfigError(`there is no pool '${name}'; 'async' is what it is for`);
+    const near = suggest(String(name), poolNames);
+    throw new ConfigError(
+      `there is no pool '${String(name)}'${near ? `; did you mean '${near}'?` : `; there are ${poolNames.join(', ')}`}`,
+    );
+  },
+);
 
-/** @throws ConfigError */
-export function checkAutoscale(given: unknown, what = 'autoscale'): Autoscale {
-  if (typeof given === 'object' && given !== null && 'max' in given && 'min' in given) {
-    const { max, min } = given;
-    if (isCount(max) && isCount(min) && max >= min) return { max, min };
-  }
-  throw new ConfigError(
-    `${what} takes two whole numbers, { max: 10, min: 2 }, with min from 1 to max; not ${JSON.stringify(given)}`,
-  );
-}
+export const autoscale: Check<Autoscale> = {
+  ...check('an object like { max: 10, min: 2 }', (given, what) => {
+    if (typeof given === 'object' && given !== null && 'max' in given && 'min' in given) {
+      const { max, min } = given;
+      if (isCount(max) && isCount(min) && max >= min) return { max, min };
+    }
+    throw new ConfigError(
+      `${what} takes two whole numbers, { max: 10, min: 2 }, with min from 1 to max; not ${JSON.stringify(given)}`,
+    );
+  }),
+  text: {
+    expected: 'the most and the least, like 10,2',
+    // Celery's order.
+    read(text) {
+      const [max = 0, min = 1, ...rest] = text.split(',').map(Number);
+      return rest.length === 0 && isCount(max) && isCount(min) && max >= min ? { max, min } : undefined;
+    },
+  },
+};
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1;

@@ -1,6 +1,6 @@
 // What options often are.
-import { type Duration, toSeconds } from './duration.ts';
-import type { Check } from './schema.ts';
+import { type Duration, readDuration, toSeconds } from './duration.ts';
+import { type Check, type Field, field, type Notes } from './schema.ts';
 
 /** What `accept` takes; see {@link Check}. */
 export function check<In, Out = In>(expected: string, accept: Check<In, Out>['accept']): Check<In, Out> {
@@ -12,8 +12,16 @@ export function asGiven<T>(expected: string): Check<T> {
   return check(expected, (value) => value as T); // unknown until then
 }
 
-export function orNull<In, Out>({ expected, accept }: Check<In, Out>): Check<In | null, Out | null> {
-  return check(`${expected}, or null`, (value, what) => (value === null ? null : accept(value, what)));
+/** A row for what need not be said: null, then. */
+export function optional<In, Out>(check: Check<In, Out>, notes?: Notes): Field<In, Out | null> {
+  return field<In, Out | null>(check, null, notes);
+}
+
+export function orNull<In, Out>({ expected, accept, text }: Check<In, Out>): Check<In | null, Out | null> {
+  return {
+    ...check(`${expected}, or null`, (value, what) => (value === null ? null : accept(value, what))),
+    ...(text && { text }),
+  };
 }
 
 export const flag: Check<boolean> = check('true or false', (value) =>
@@ -35,23 +43,50 @@ export function oneOf<const T extends string | number | boolean>(...choices: rea
 }
 
 export function integer(low: number, high: number): Check<number> {
-  const range = high === Number.MAX_SAFE_INTEGER ? `from ${low}` : `from ${low} to ${high}`;
-  return check(`a whole number ${range}`, (value) =>
-    typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high ? value : undefined,
-  );
+  const isInRange = (value: unknown): value is number =>
+    typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
+  const expected = `a whole number from ${low} ${high === Number.MAX_SAFE_INTEGER ? 'up' : `to ${high}`}`;
+  return {
+    ...check(expected, (value) => (isInRange(value) ? value : undefined)),
+    text: { expected, read: (text) => (/^\s*-?\d/.test(text) ? Number(text) : undefined) },
+  };
 }
+
+export const count: Check<number> = integer(1, Number.MAX_SAFE_INTEGER);
+
+const durationText: NonNullable<Check<Duration>['text']> = {
+  expected: "seconds, or a duration like '500ms', '30s', '10m', '2h', '1d'",
+  read(text) {
+    try {
+      return readDuration(/^-?\d+(?:\.\d+)?$/.test(text.trim()) ? Number(text) : text.trim());
+    } catch {
+      return undefined;
+    }
+  },
+};
 
 /** Seconds, or text like `'10m'`, as seconds. */
 export function seconds(
   bound: { readonly above: number } | { readonly from: number },
 ): Check<Duration, number> {
   const range = 'above' in bound ? `above ${bound.above}` : `of at least ${bound.from} s`;
-  return check(`a duration ${range} (seconds, or text like '10m')`, (value, what) => {
-    if (typeof value !== 'number' && typeof value !== 'string') return undefined;
-    const read = toSeconds(value, what);
-    return ('above' in bound ? read > bound.above : read >= bound.from) ? read : undefined;
-  });
+  return {
+    ...check(`a duration ${range} (seconds, or text like '10m')`, (value, what) => {
+      if (typeof value !== 'number' && typeof value !== 'string') return undefined;
+      const read = toSeconds(value, what);
+      return ('above' in bound ? read > bound.above : read >= bound.from) ? read : undefined;
+    }),
+    text: durationText,
+  };
 }
+
+/** Any, also a negative one, as it is given. */
+export const duration: Check<Duration> = {
+  ...check("seconds or text like '10m'", (value, what) =>
+    typeof value === 'number' || typeof value === 'string' ? readDuration(value, what) : undefined,
+  ),
+  text: durationText,
+};
 
 export const texts: Check<readonly string[]> = check('a list of texts', (value) =>
   Array.isArray(value) && value.every((item): item is string => typeof item === 'string')

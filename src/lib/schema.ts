@@ -9,12 +9,14 @@ export interface Check<In, Out = In> {
   readonly expected: string;
   /** The value as it is used within; `undefined`: it is not what is expected. May throw an error of its own, in which `what` names the option. */
   readonly accept: (value: unknown, what: string) => Out | undefined;
+  /** How it is written on the command line, where that is another. `read` answers `undefined` for what is not `expected`. */
+  readonly text?: { readonly expected: string; readonly read: (text: string) => unknown };
   /** Never set: it carries the type of what may be given (as a function's, so that an editor shows that type by its name). */
   readonly given?: () => In;
 }
 
 /** What a row may say besides. */
-interface Notes {
+export interface Notes {
   /** Celery's name, where it is not ours in Python's spelling. */
   readonly celery?: string;
   /** Celery's default is None: null says nothing. */
@@ -42,7 +44,7 @@ export class SameAs<Out> {
   }
 }
 
-/** A row. JSDoc above it is the option's documentation, in an editor as in the reference. */
+/** A row, with its default. JSDoc above it is the option's documentation, in an editor as in the reference. */
 export function field<In, Out>(
   check: Check<In, Out>,
   standard: NoInfer<Out> | SameAs<NoInfer<Out>>,

@@ -17,7 +17,6 @@ import { EventLoopMonitor } from './event-loop-monitor.ts';
 import { Executor } from './executor.ts';
 import { taskHooks } from './hooks.ts';
 import { Operations } from './operations.ts';
-import type { ResolvedWorkerOptions } from './options.ts';
 import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
 import { PrefetchGate } from './prefetch-gate.ts';
@@ -25,6 +24,7 @@ import { Processor } from './process.ts';
 import { Records } from './records.ts';
 import { Rejections } from './rejections.ts';
 import { Reporter } from './reporter.ts';
+import type { ResolvedWorkerOptions } from './resolve-options.ts';
 import { Retrier } from './retrier.ts';
 import { Settler } from './settler.ts';
 import type { ShutdownParts } from './shutdown.ts';
@@ -54,7 +54,7 @@ export interface Parts extends ShutdownParts {
   readonly eventLoop: EventLoopMonitor;
   readonly cluster: ClusterLimits;
   /** Time limits of tasks that have none of their own, seconds. */
-  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
+  readonly limits: { readonly soft: number | null; readonly hard: number | null };
 }
 
 /**

@@ -7,7 +7,7 @@ export interface TimeLimitRules {
   /** Set while the worker runs, by task; they go before the tasks' own. */
   readonly timeLimits: ReadonlyMap<string, Limits>;
   /** The worker's own, instead of the configured ones. */
-  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
+  readonly limits: { readonly soft: number | null; readonly hard: number | null };
   readonly config: Pick<Config, 'taskSoftTimeLimit' | 'taskTimeLimit'>;
 }
 
@@ -28,6 +28,6 @@ export function timeLimitsOf(
 }
 
 /** A task that says nothing has the configured limit in its options. */
-function limitOf(own: number | null, configured: number | null, ours: number | undefined): number | null {
+function limitOf(own: number | null, configured: number | null, ours: number | null): number | null {
   return own === configured ? (ours ?? own) : own;
 }

@@ -1,6 +1,6 @@
 import type { App } from '../app/app.ts';
 import { queuesOfTasks } from '../app/task-queues.ts';
-import type { ResolvedWorkerOptions } from './options.ts';
+import type { ResolvedWorkerOptions } from './resolve-options.ts';
 
 type Served = Pick<ResolvedWorkerOptions, 'queues' | 'queuesChosen' | 'logger'>;
 

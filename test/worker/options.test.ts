@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import type { AppOptions } from '../../src/config/config.ts';
-import { resolveWorkerOptions } from '../../src/worker/options.ts';
+import { resolveWorkerOptions } from '../../src/worker/resolve-options.ts';
 import type { WorkerOptions } from '../../src/worker/worker.ts';
 
 function resolved(settings: AppOptions, options: WorkerOptions = {}) {

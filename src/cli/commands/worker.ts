@@ -1,11 +1,11 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { App } from '../../app/app.ts';
 import { purgeQueue } from '../../app/purge-queue.ts';
-import { type Autoscale, type PoolName, poolNamed } from '../../config/worker-settings.ts';
-import type { Duration } from '../../lib/duration.ts';
+import type { Field } from '../../lib/schema.ts';
 import { version } from '../../lib/version.ts';
 import type { HealthOptions } from '../../worker/health.ts';
 import { nodeName } from '../../worker/node-name.ts';
+import { type WorkerOptions, workerOptions } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
 import {
   appSpec,
@@ -29,29 +29,19 @@ import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
-import { duration, port, positiveInteger, queueList, without } from '../values.ts';
+import { argument, port, queueList, without } from '../values.ts';
 
 interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly queues?: readonly string[];
   readonly excludeQueues?: readonly string[];
   readonly detach?: boolean;
-  readonly concurrency?: number;
   readonly hostname?: string;
-  readonly pool?: PoolName;
-  readonly autoscale?: Autoscale;
   readonly healthPort?: number;
   readonly healthHost?: string;
   readonly heartbeatFile?: string;
-  readonly maxTasksPerChild?: number;
-  readonly maxMemoryPerChild?: number;
   readonly purge?: boolean;
   readonly pidfile?: string;
   readonly beat?: boolean;
-  readonly taskEvents?: boolean;
-  readonly timeLimit?: Duration;
-  readonly softTimeLimit?: Duration;
-  readonly shutdownTimeout?: Duration;
-  readonly softShutdownTimeout?: Duration;
 }
 
 /** `umbel worker`: runs tasks until it is told to stop. */
@@ -63,41 +53,19 @@ export function workerCommand(): Command {
       "Serve these queues; default: the App's taskQueues, or its default queue.",
       queueList,
     )
-    .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList)
-    .option('-c, --concurrency <number>', 'Tasks at a time.', positiveInteger)
-    .option(
-      '--autoscale <max,min>',
-      'Between so many tasks at a time, as there is work; instead of -c.',
-      autoscale,
-    )
-    .option('-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).')
-    .option('-P, --pool <pool>', 'Where tasks run: async, solo, threads, processes (prefork).', pool)
-    .option('--max-tasks-per-child <number>', 'Replace a process or thread after so many.', positiveInteger)
-    .option(
-      '--max-memory-per-child <KiB>',
-      'Replace a process that takes more after a task.',
-      positiveInteger,
-    )
-    .option('-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).')
+    .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList);
+  for (const row of Object.values<Field<unknown>>(workerOptions)) {
+    const option = flagOf(row);
+    if (option !== null) command.addOption(option);
+  }
+  command
     .addOption(new Option('--events').implies({ taskEvents: true }).hideHelp())
     .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
     .option('--health-port <port>', 'Answer GET /livez and /readyz there.', port)
     .option('--health-host <address>', 'On this address; default 127.0.0.1.')
     .option('--heartbeat-file <file>', 'Write this file every 10 s while it lives.')
     .option('--purge', 'First delete all messages that wait in its queues.')
-    .addOption(new Option('--discard').implies({ purge: true }).hideHelp())
-    .option('--time-limit <duration>', 'Hard time limit of tasks that have none of their own.', duration)
-    .option('--soft-time-limit <duration>', 'Soft time limit, likewise.', duration)
-    .option(
-      '--shutdown-timeout <duration>',
-      'Give back what a warm shutdown has not ended by then.',
-      duration,
-    )
-    .option(
-      '--soft-shutdown-timeout <duration>',
-      'A second signal, or SIGQUIT, leaves what runs so long before it is given back.',
-      duration,
-    );
+    .addOption(new Option('--discard').implies({ purge: true }).hideHelp());
   withLoggingOptions(command);
   command
     .option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.')
@@ -142,29 +110,15 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       mixin: taskLogFields,
     });
     const queues = queuesOf(options, app);
-    const { concurrency, hostname: name, timeLimit, softTimeLimit, pool } = options;
-    const { autoscale, maxTasksPerChild, maxMemoryPerChild, shutdownTimeout, softShutdownTimeout } = options;
-    const given = {
-      queues,
-      concurrency,
-      name,
-      timeLimit,
-      softTimeLimit,
-      shutdownTimeout,
-      softShutdownTimeout,
-      pool,
-      module: appSpec(options),
-      autoscale,
+    const said = saidOf(options);
+    const module = appSpec(options);
+    const worker = new Worker(app, {
+      ...said,
+      ...(queues !== undefined && { queues }),
+      ...(module !== undefined && { module }),
       health: healthOf(options),
-      taskEvents: options.taskEvents,
-      maxTasksPerChild,
-      maxMemoryPerChild,
       logger,
-    };
-    const worker = new Worker(
-      app,
-      Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-    );
+    });
     if (options.purge) {
       for (const queue of worker.queues)
         logger.warn({ queue, purged: await purgeQueue(app, queue) }, `purged '${queue}'`);
@@ -177,7 +131,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       broker,
       backend,
       concurrency: worker.concurrency,
-      pool: pool ?? app.config.workerPool,
+      pool: said.pool ?? app.config.workerPool,
       queues: worker.queues,
       tasks: app.tasks.names().sort(),
     };
@@ -204,6 +158,22 @@ async function startInBackground(options: WorkerCommandOptions): Promise<void> {
   output.data({ name: node, ...started });
 }
 
+/** The flag of a worker's option, if it has one. */
+function flagOf({ notes, ...check }: Field<unknown>): Option | null {
+  if (notes.flag === undefined) return null;
+  const option = new Option(...notes.flag);
+  return option.isBoolean() ? option : option.argParser(argument(check));
+}
+
+/** What the flags say, by the names of the worker's options. */
+function saidOf(options: object): WorkerOptions {
+  const given = new Map<string, unknown>(Object.entries(options));
+  const said = Object.entries<Field<unknown>>(workerOptions).map(
+    ([name, row]) => [name, given.get(flagOf(row)?.attributeName() ?? '')] as const,
+  );
+  return Object.fromEntries(said.filter(([, value]) => value !== undefined));
+}
+
 function queuesOf({ queues, excludeQueues }: WorkerCommandOptions, app: App): readonly string[] | undefined {
   if (excludeQueues === undefined) return queues;
   const { named } = app.topology;
@@ -220,20 +190,4 @@ function healthOf({
     ...(host !== undefined && { host }),
     ...(file !== undefined && { file }),
   };
-}
-
-/** Celery's order: the most, then the least. */
-function autoscale(text: string): Autoscale {
-  const [max = 0, min = 1, ...rest] = text.split(',').map(Number);
-  if (rest.length > 0 || !Number.isInteger(max) || !Number.isInteger(min) || min < 1 || max < min)
-    throw new InvalidArgumentError('It must be the most and the least, like 10,2.');
-  return { max, min };
-}
-
-function pool(name: string): PoolName {
-  try {
-    return poolNamed(name);
-  } catch (error) {
-    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
-  }
 }

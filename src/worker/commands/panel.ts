@@ -37,7 +37,7 @@ export interface Panel {
   readonly lamport: LamportClock;
   readonly logger: Logger;
   /** Time limits of tasks that have none of their own, seconds. */
-  readonly limits: { readonly soft: number | undefined; readonly hard: number | undefined };
+  readonly limits: { readonly soft: number | null; readonly hard: number | null };
   resize(concurrency: number): void;
   /** A warm shutdown; does not wait for it. */
   shutDown(): void;

@@ -1,5 +1,5 @@
 import type { Stores } from '../../sending/sending-app.ts';
-import type { ResolvedWorkerOptions } from '../options.ts';
+import type { ResolvedWorkerOptions } from '../resolve-options.ts';
 import { asyncPool } from './async.ts';
 import type { LogLevel } from './child/messages.ts';
 import { ChildPool } from './child-pool.ts';
