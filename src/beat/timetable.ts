@@ -50,7 +50,7 @@ const maxUnderWay = 500;
 /** A due time so much in the future means that the clock was set back. Milliseconds. */
 const setBackMs = 10_000;
 /** No timer runs for longer: the clock may be moved. Milliseconds. */
-const longestNapMs = 1000;
+const longestSleepMs = 1000;
 
 export class Timetable {
   readonly #options: TimetableOptions;
@@ -182,7 +182,7 @@ export class Timetable {
     if (first === undefined || this.#underWay.size >= maxUnderWay) return;
     const waitMs = Math.ceil(first.at - this.#options.time.now());
     const minMs = this.#term.holds() ? 0 : 50;
-    this.#timer = setTimeout(() => this.#turn(), Math.max(minMs, Math.min(waitMs, longestNapMs)));
+    this.#timer = setTimeout(() => this.#turn(), Math.max(minMs, Math.min(waitMs, longestSleepMs)));
   }
 
   #disarm(): void {
@@ -245,7 +245,7 @@ export class Timetable {
     for (const dueMs of runs) {
       if (this.#closed || !this.#term.holds() || item.gone) return 0;
       const verdict = await dispatch.mayOverlap(item.entry);
-      if (verdict === 'wait') return time.now() + longestNapMs;
+      if (verdict === 'wait') return time.now() + longestSleepMs;
       if (verdict === 'skip') {
         const detail = 'the run before has not ended';
         await this.#record(item, { dueMs, untilMs: dueMs, outcome: 'skipped', taskId: null, detail });

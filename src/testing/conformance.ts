@@ -104,7 +104,7 @@ export async function claimOne(consumer: Consumer): Promise<Delivery> {
   return delivery;
 }
 
-/** Looks whether there is something to claim, waiting just long enough for a ring to arrive. */
+/** Looks whether there is something to claim, waiting just long enough for a notification to arrive. */
 export async function claimNothing(consumer: Consumer, waitMs = 50): Promise<readonly Delivery[]> {
   return consumer.claim(() => 10, AbortSignal.timeout(waitMs));
 }

@@ -488,20 +488,23 @@ export const transportConformance: readonly Case[] = [
 
   ...quarantineCases,
 
-  check("a worker taken for dead can neither bury nor give back what is now others'", async (harness) => {
-    const [first, second] = [await harness.open(), await harness.open()];
-    await first.publish([publication('a'), publication('b')]);
-    const doomed = await join(first);
-    const [a = fail(), b = fail()] = await claim(doomed, 2);
-    const inheriting = claim(await join(second), 2);
-    await harness.kill(doomed);
-    const inherited = await inheriting;
-    assert.equal(await a.settle({ kind: 'dead', reason: 'rejected', detail: 'stale' }), 'fenced');
-    assert.equal(await b.settle({ kind: 'release', until: null }), 'fenced');
-    assert.equal(await second.deadLetters.count(), 0);
-    assert.deepEqual(await second.size('celery'), { ready: 0, scheduled: 0, claimed: 2 });
-    for (const delivery of inherited) assert.equal(await delivery.settle({ kind: 'ack' }), 'settled');
-  }),
+  check(
+    "a worker taken for dead can neither make a dead letter of nor give back what is now others'",
+    async (harness) => {
+      const [first, second] = [await harness.open(), await harness.open()];
+      await first.publish([publication('a'), publication('b')]);
+      const doomed = await join(first);
+      const [a = fail(), b = fail()] = await claim(doomed, 2);
+      const inheriting = claim(await join(second), 2);
+      await harness.kill(doomed);
+      const inherited = await inheriting;
+      assert.equal(await a.settle({ kind: 'dead', reason: 'rejected', detail: 'stale' }), 'fenced');
+      assert.equal(await b.settle({ kind: 'release', until: null }), 'fenced');
+      assert.equal(await second.deadLetters.count(), 0);
+      assert.deepEqual(await second.size('celery'), { ready: 0, scheduled: 0, claimed: 2 });
+      for (const delivery of inherited) assert.equal(await delivery.settle({ kind: 'ack' }), 'settled');
+    },
+  ),
 
   check(
     'a worker taken for dead can settle nothing: no result, no message, no removal',
@@ -628,7 +631,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'a message is buried together with the result that says so',
+    'a message becomes a dead letter together with the result that says so',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, day);

@@ -158,7 +158,7 @@ function lineOfRejection(rejection: Exclude<Rejection, { kind: 'undecodable' }>)
       if (rejection.until === null) return { level: 'error', text: `${said}: moved to the dead letters` };
       return {
         level: 'warn',
-        text: `${said}: put aside, so that a newer worker may take it`,
+        text: `${said}: deferred, so that a newer worker may take it`,
         more: { until: rejection.until },
       };
     }

@@ -108,7 +108,7 @@ export class WorkflowSettler {
 
   /**
    * In two stores: the result (kept before, of what is acknowledged), then what follows, then the end of the chord, then the
-   * acknowledgement. That a result of a dead letter is there does not say that it was buried: it comes after all that would be done again.
+   * acknowledgement. That a result of a dead letter is there does not say that the message became one: it comes after all that would be done again.
    */
   async #endApart(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<Settled> {
     const { settler } = this.#parts;

@@ -2,10 +2,10 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable, ConfigError } from '../../errors.ts';
-import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
+import { Sleeper } from '../../lib/sleeper.ts';
 import { isQuarantined, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { AmqpDelivery } from './amqp-delivery.ts';
@@ -52,7 +52,7 @@ export class AmqpConsumer implements Consumer {
   readonly #parts: AmqpConsumerParts;
   readonly #link: AmqpLink;
   readonly #closing = new AbortController();
-  readonly #alarms = new Set<Alarm>();
+  readonly #sleepers = new Set<Sleeper>();
   readonly #feeds = new Map<string, Feed>();
   readonly #queues: string[];
   #declarations: Declarations | null = null;
@@ -161,9 +161,9 @@ export class AmqpConsumer implements Consumer {
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     this.#heed(signal);
-    const alarm = new Alarm(this.#parts.clock);
-    this.#alarms.add(alarm);
-    signal.addEventListener('abort', alarm.ring, { once: true });
+    const sleeper = new Sleeper(this.#parts.clock);
+    this.#sleepers.add(sleeper);
+    signal.addEventListener('abort', sleeper.wake, { once: true });
     try {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         const room = capacity();
@@ -173,11 +173,11 @@ export class AmqpConsumer implements Consumer {
         const { aloneMs } = this.#quarantine;
         if (aloneMs > 0) {
           await this.#rest();
-          await alarm.sleep(aloneMs);
+          await sleeper.sleep(aloneMs);
           continue;
         }
         if (this.#quarantinedWaits && !this.#quarantine.holdsQuarantined) {
-          const quarantined = await this.#claimQuarantined(alarm);
+          const quarantined = await this.#claimQuarantined(sleeper);
           if (quarantined !== null) return [quarantined];
           continue;
         }
@@ -190,7 +190,7 @@ export class AmqpConsumer implements Consumer {
           continue;
         }
         if (signal.aborted || this.#closing.signal.aborted) break;
-        await alarm.sleep(glanceMs);
+        await sleeper.sleep(glanceMs);
         if (this.#parts.clock.monotonic() - this.#glancedMs > glanceMs / 2) {
           this.#glancedMs = this.#parts.clock.monotonic();
           await this.#glance();
@@ -200,11 +200,11 @@ export class AmqpConsumer implements Consumer {
       }
       return [];
     } finally {
-      signal.removeEventListener('abort', alarm.ring);
-      this.#alarms.delete(alarm);
+      signal.removeEventListener('abort', sleeper.wake);
+      this.#sleepers.delete(sleeper);
       // Nobody asks any more: what was pushed ahead is for others.
-      if (this.#alarms.size === 0 && (signal.aborted || this.#closing.signal.aborted)) await this.#rest();
-      if (this.#alarms.size === 0) this.#idle?.();
+      if (this.#sleepers.size === 0 && (signal.aborted || this.#closing.signal.aborted)) await this.#rest();
+      if (this.#sleepers.size === 0) this.#idle?.();
     }
   }
 
@@ -212,7 +212,7 @@ export class AmqpConsumer implements Consumer {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#wake();
-    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    if (this.#sleepers.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await atMost(leaveTimeoutMs, this.#leave(), this.#parts.clock);
     this.#hasLeft = true;
     for (const feed of this.#all()) this.#end(feed);
@@ -230,7 +230,7 @@ export class AmqpConsumer implements Consumer {
     if (signal === this.#heeded) return;
     this.#heeded = signal;
     const rest = (): void => {
-      if (signal === this.#heeded && this.#alarms.size === 0) void this.#rest();
+      if (signal === this.#heeded && this.#sleepers.size === 0) void this.#rest();
     };
     signal.addEventListener('abort', rest, { once: true });
   }
@@ -260,7 +260,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   /** Takes the next quarantined message if nothing else is held, or for long enough. Null: look again; it has waited for what may change. */
-  async #claimQuarantined(alarm: Alarm): Promise<AmqpDelivery | null> {
+  async #claimQuarantined(sleeper: Sleeper): Promise<AmqpDelivery | null> {
     await this.#rest();
     const isBusy = this.#all().some(({ held, out, kept }) => held.size > out.size + kept.size);
     const { quarantined, againMs } = this.#quarantine.look(true);
@@ -271,7 +271,7 @@ export class AmqpConsumer implements Consumer {
       this.#quarantine.look(false);
       return null;
     }
-    await alarm.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), quarantineWaitPollMs));
+    await sleeper.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), quarantineWaitPollMs));
     if (this.#parts.clock.monotonic() - this.#quarantinePolledMs > quarantineWaitPollMs)
       await this.#pollQuarantine();
     return null;
@@ -655,7 +655,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   #wake(): void {
-    for (const alarm of this.#alarms) alarm.ring();
+    for (const sleeper of this.#sleepers) sleeper.wake();
   }
 }
 

@@ -79,7 +79,7 @@ export function copyMark(): number {
   return randomInt(1, 2 ** 31);
 }
 
-// Two workers that bury in the same millisecond are no rare thing.
+// Two workers that publish a dead letter in the same millisecond are no rare thing.
 const salt = Math.floor(Math.random() * 1000);
 let lastId = 0;
 

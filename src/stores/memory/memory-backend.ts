@@ -102,11 +102,11 @@ class MemoryBackend implements ResultBackend {
 
   async *watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord> {
     let wake = (): void => {};
-    const alarm = (): void => wake();
+    const onChange = (): void => wake();
     const watchers = this.#records.watchers.get(id) ?? new Set();
-    this.#records.watchers.set(id, watchers.add(alarm));
-    this.#watching.add(alarm);
-    signal.addEventListener('abort', alarm, { once: true });
+    this.#records.watchers.set(id, watchers.add(onChange));
+    this.#watching.add(onChange);
+    signal.addEventListener('abort', onChange, { once: true });
     try {
       let seen = 0;
       while (!signal.aborted && !this.#closed) {
@@ -118,9 +118,9 @@ class MemoryBackend implements ResultBackend {
         } else await new Promise<void>((woken) => (wake = woken));
       }
     } finally {
-      signal.removeEventListener('abort', alarm);
-      this.#watching.delete(alarm);
-      watchers.delete(alarm);
+      signal.removeEventListener('abort', onChange);
+      this.#watching.delete(onChange);
+      watchers.delete(onChange);
       if (watchers.size === 0 && this.#records.watchers.get(id) === watchers)
         this.#records.watchers.delete(id);
     }
@@ -155,7 +155,7 @@ class MemoryBackend implements ResultBackend {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#sweeper);
-    for (const alarm of this.#watching) alarm();
+    for (const onChange of this.#watching) onChange();
     closeMemory(this.store);
   }
 
@@ -173,7 +173,7 @@ class MemoryBackend implements ResultBackend {
       expires: this.#expiryOf(status),
       change: ++this.#records.count,
     });
-    for (const alarm of this.#records.watchers.get(taskId) ?? []) alarm();
+    for (const onChange of this.#records.watchers.get(taskId) ?? []) onChange();
     return true;
   }
 

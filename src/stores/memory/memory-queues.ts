@@ -30,13 +30,13 @@ export interface NewEntry {
 export interface Owner {
   readonly quarantine: Quarantine;
   /** You were taken for dead: what you hold is others'. */
-  bury(): void;
+  evicted(): void;
 }
 
 /** A claim under way that found its queues empty. */
 export interface Waiter {
   /** There may be something for you. */
-  ring(): void;
+  wake(): void;
 }
 
 interface Dead extends Omit<DeadLetter, 'raw'> {
@@ -126,7 +126,7 @@ export class MemoryQueues {
     this.#claims.delete(entry);
     if (owner.quarantine.letGo(entry.crashes)) {
       this.#ringHoldingBack();
-      for (const waiter of this.#waiting.keys()) waiter.ring(); // for the next quarantined message
+      for (const waiter of this.#waiting.keys()) waiter.wake(); // for the next quarantined message
     }
     return true;
   }
@@ -143,7 +143,7 @@ export class MemoryQueues {
     this.#place(entry, due);
   }
 
-  bury(entry: Entry, reason: DeadReason, detail: string): void {
+  makeDead(entry: Entry, reason: DeadReason, detail: string): void {
     const { queue, priority, crashes, raw } = entry;
     const id = ++this.#deadId;
     this.#dead.set(id, {
@@ -166,7 +166,7 @@ export class MemoryQueues {
       entry.crashes++;
       this.release(entry, null);
     }
-    owner.bury();
+    owner.evicted();
   }
 
   /** Waits no longer. It may have been woken for a message just now: another is, in its place. */
@@ -279,7 +279,7 @@ export class MemoryQueues {
       const next = this.nextDue();
       this.#scheduled.push({ due, entry });
       // Those who wait set their timers anew; they stay on the list.
-      if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.ring();
+      if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.wake();
       return;
     }
     const line = isQuarantined(entry.crashes) ? this.#quarantined : this.#ready;
@@ -311,13 +311,13 @@ export class MemoryQueues {
     for (const [waiter, { queues, owner }] of this.#waiting) {
       if (!queues.includes(queue) || (onlyQuarantined && owner.quarantine.holdsQuarantined)) continue;
       this.#waiting.delete(waiter);
-      waiter.ring();
+      waiter.wake();
       return;
     }
   }
 
   #ringHoldingBack(): void {
-    for (const waiter of this.#holdingBack) waiter.ring();
+    for (const waiter of this.#holdingBack) waiter.wake();
   }
 
   #hold(entry: Entry, owner: Owner): Entry {

@@ -1,8 +1,8 @@
 // A transport in the process's memory: for tests, and for programs that need no more.
 
 import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
-import { Alarm } from '../../lib/alarm.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
@@ -188,22 +188,22 @@ export class MemoryConsumer implements Consumer {
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     // All that was asked for in this turn is counted: `capacity` is read late, as by a store that is further away.
     await Promise.resolve();
-    const alarm = new Alarm(this.#queues.clock);
+    const sleeper = new Sleeper(this.#queues.clock);
     const stops = [signal, this.#closing.signal];
-    for (const stop of stops) stop.addEventListener('abort', alarm.ring, { once: true });
+    for (const stop of stops) stop.addEventListener('abort', sleeper.wake, { once: true });
     try {
       while (!stops.some((stop) => stop.aborted)) {
         const owner = this.#owner;
         const limit = capacity();
-        const { entries, turn, againMs } = this.#queues.claim(owner, alarm, this.#names, this.#turn, limit);
+        const { entries, turn, againMs } = this.#queues.claim(owner, sleeper, this.#names, this.#turn, limit);
         this.#turn = turn;
         if (entries.length > 0 || limit <= 0) return entries.map((entry) => this.#hold(entry, owner));
-        await alarm.sleep(againMs ?? this.#msToNextDue());
+        await sleeper.sleep(againMs ?? this.#msToNextDue());
       }
-      this.#queues.leave(alarm, this.#names);
+      this.#queues.leave(sleeper, this.#names);
       return [];
     } finally {
-      for (const stop of stops) stop.removeEventListener('abort', alarm.ring);
+      for (const stop of stops) stop.removeEventListener('abort', sleeper.wake);
     }
   }
 
@@ -240,7 +240,7 @@ export class MemoryConsumer implements Consumer {
   #newOwner(): Owner {
     return {
       quarantine: new Quarantine(this.#queues.clock, this.#quarantineMs),
-      bury: () => {
+      evicted: () => {
         for (const delivery of this.#held) delivery.lose();
         this.#held.clear();
         this.#owner = this.#newOwner();
@@ -323,7 +323,7 @@ class MemoryDelivery implements Delivery {
     if (!this.#queues.unclaim(this.#entry, this.#owner)) return 'fenced';
     if (kind === 'release')
       this.#queues.release(this.#entry, settlement.until?.getTime() ?? null, settlement);
-    if (kind === 'dead') this.#queues.bury(this.#entry, settlement.reason, settlement.detail);
+    if (kind === 'dead') this.#queues.makeDead(this.#entry, settlement.reason, settlement.detail);
     return 'settled';
   }
 

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable } from '../../errors.ts';
-import { Alarm } from '../../lib/alarm.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import { Sleeper } from '../../lib/sleeper.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isQuarantined, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
@@ -58,7 +58,7 @@ export class RedisConsumer implements Consumer {
   readonly #tender: Tender;
   readonly #held = new Map<string, RedisDelivery>();
   readonly #closing = new AbortController();
-  readonly #alarms = new Set<Alarm>();
+  readonly #sleepers = new Set<Sleeper>();
   readonly #sources: Sources;
   readonly #reads: BlockingReads;
   readonly #rules: SettlementRules;
@@ -165,9 +165,9 @@ export class RedisConsumer implements Consumer {
   }
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
-    const alarm = new Alarm(this.#parts.clock);
-    this.#alarms.add(alarm);
-    signal.addEventListener('abort', alarm.ring, { once: true });
+    const sleeper = new Sleeper(this.#parts.clock);
+    this.#sleepers.add(sleeper);
+    signal.addEventListener('abort', sleeper.wake, { once: true });
     let room = true;
     try {
       while (!signal.aborted && !this.#closing.signal.aborted) {
@@ -178,12 +178,12 @@ export class RedisConsumer implements Consumer {
         this.#wanted = aloneMs === 0;
         if (aloneMs > 0 && this.#arrived.length === 0) {
           await this.#rest(false);
-          await alarm.sleep(aloneMs);
+          await sleeper.sleep(aloneMs);
           continue;
         }
         if (this.#plenty && this.#wanted) this.#askForMore(capacity);
         if (!this.#parts.connection.state.connected && this.#arrived.length === 0) {
-          await alarm.sleep(longestTimerMs); // the connection rings
+          await sleeper.sleep(longestTimerMs); // the connection wakes it
           continue;
         }
         const deliveries = this.#arrived.splice(0, count);
@@ -196,21 +196,21 @@ export class RedisConsumer implements Consumer {
         if (this.#heldBack && this.#arrived.length === 0) {
           const { againMs } = this.#quarantine.look(true);
           await this.#rest(false);
-          await alarm.sleep(Math.min(againMs ?? glimpseMs, glanceMs));
+          await sleeper.sleep(Math.min(againMs ?? glimpseMs, glanceMs));
           continue;
         }
         if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
         await this.#reads.begin();
         if (this.#id === '') continue; // evicted meanwhile: joins again
-        await alarm.sleep(longestTimerMs);
+        await sleeper.sleep(longestTimerMs);
       }
       room = false;
       return [];
     } finally {
-      signal.removeEventListener('abort', alarm.ring);
-      this.#alarms.delete(alarm);
-      if (this.#alarms.size === 0 && !room) await this.#rest(signal.aborted);
-      if (this.#alarms.size === 0) this.#idle?.();
+      signal.removeEventListener('abort', sleeper.wake);
+      this.#sleepers.delete(sleeper);
+      if (this.#sleepers.size === 0 && !room) await this.#rest(signal.aborted);
+      if (this.#sleepers.size === 0) this.#idle?.();
     }
   }
 
@@ -222,7 +222,7 @@ export class RedisConsumer implements Consumer {
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
     const givesUp = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
-    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    if (this.#sleepers.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await this.#rest(true);
     await this.#turns.settled();
     clearTimeout(givesUp);
@@ -517,7 +517,7 @@ export class RedisConsumer implements Consumer {
   }
 
   #wake(): void {
-    for (const alarm of this.#alarms) alarm.ring();
+    for (const sleeper of this.#sleepers) sleeper.wake();
   }
 }
 

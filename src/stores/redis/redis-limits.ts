@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
 import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, Waiter } from '../limits.ts';
-import { Beater } from './beater.ts';
 import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisSettings } from './client/settings.ts';
+import { LeaseRenewer } from './lease-renewer.ts';
 import { luaScript } from './scripts.ts';
 
 export async function openRedisLimits(settings: RedisSettings, options: LimitsOptions): Promise<Limits> {
@@ -43,7 +43,7 @@ class RedisLimits implements Limits {
   #isNew = true;
   #asked: Asked[] = [];
   #isSending = false;
-  #beater: Beater | null = null;
+  #leaseRenewer: LeaseRenewer | null = null;
   #closed = false;
 
   constructor(connection: RedisConnection, options: LimitsOptions) {
@@ -74,7 +74,7 @@ class RedisLimits implements Limits {
     const left = this.#isNew ? Promise.resolve(0) : this.#ask({ op: 'leave' });
     this.#closed = true;
     await left.catch(() => 0);
-    await this.#beater?.stop();
+    await this.#leaseRenewer?.stop();
     await this.#connection.close();
   }
 
@@ -137,13 +137,13 @@ class RedisLimits implements Limits {
 
   #begin(): void {
     this.#isNew = false;
-    this.#beater ??= new Beater({
+    this.#leaseRenewer ??= new LeaseRenewer({
       connection: this.#connection,
       leaseMs: this.#options.leaseMs,
       onWoken: (woken) => this.#tell(woken),
       onEvicted: (holder) => this.#startAnew(holder),
     });
-    this.#beater.beat(this.#holder);
+    this.#leaseRenewer.renew(this.#holder);
   }
 
   /** We were taken for dead: what was held under the old name is free. */

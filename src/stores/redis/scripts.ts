@@ -42,7 +42,7 @@ export type LuaName =
   | 'join'
   | 'leave'
   | 'letters'
-  | 'limits-beat'
+  | 'limits-renew'
   | 'limits'
   | 'lock'
   | 'purge'

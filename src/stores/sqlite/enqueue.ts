@@ -30,7 +30,7 @@ export function toRow(publication: Publication, now: number): MessageRow {
   };
 }
 
-/** Puts a message into its queue, unless what goes with it says that it is there already. Rings one who waits for it. */
+/** Puts a message into its queue, unless what goes with it says that it is there already. Notifies a consumer that waits for it. */
 export function insertMessage(transaction: Transaction, store: SqliteStore, row: MessageRow): void {
   if (row.write !== undefined && !applyWrite(transaction, store, row.write)) return;
   const { sql } = transaction;
@@ -72,19 +72,19 @@ export function makeReady(
   if (due === null) {
     const line = isQuarantined(place.crashes) ? 'quarantined' : 'ready';
     sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(place.queue, place.priority, place.seq);
-    ringFor(transaction, store, place.queue);
+    notifyWaiting(transaction, store, place.queue);
   } else {
     const before = sql('SELECT due FROM scheduled ORDER BY due LIMIT 1').get()?.due;
     sql('INSERT INTO scheduled VALUES (?, ?)').run(due, place.seq);
-    if (before === undefined || due < Number(before)) ringForTimer(transaction, store);
+    if (before === undefined || due < Number(before)) notifyOfEarlierTimer(transaction, store);
   }
 }
 
 /**
- * Rings one of the consumers that found this queue empty, after the commit, and takes it off the list: one message
- * wakes one worker. Both sides look and write under SQLite's write lock, so no ring is ever missed.
+ * Notifies one of the consumers that found this queue empty, after the commit, and takes it off the list: one message
+ * wakes one worker. Both sides look and write under SQLite's write lock, so no notification is ever missed.
  */
-export function ringFor(transaction: Transaction, store: SqliteStore, queue: string): void {
+export function notifyWaiting(transaction: Transaction, store: SqliteStore, queue: string): void {
   const nobody = nobodyWaits(queue);
   if (transaction.memo.has(nobody)) return;
   const next = transaction.sql('SELECT owner, consumer FROM waiting WHERE queue = ? LIMIT 1').get(queue);
@@ -95,10 +95,10 @@ export function ringFor(transaction: Transaction, store: SqliteStore, queue: str
   const owner = Number(next.owner);
   const consumer = Number(next.consumer);
   transaction.sql('DELETE FROM waiting WHERE owner = ? AND consumer = ?').run(owner, consumer);
-  store.peers.ringOnCommit(transaction, owner, `ready ${consumer}`);
+  store.peers.notifyOnCommit(transaction, owner, `ready ${consumer}`);
 }
 
-/** Puts a consumer on the list of those to be rung for a message of this queue. */
+/** Puts a consumer on the list of those to be notified for a message of this queue. */
 export function wait(transaction: Transaction, queue: string, owner: number, consumer: number): void {
   transaction.sql('INSERT INTO waiting VALUES (?, ?, ?)').run(queue, owner, consumer);
   transaction.memo.delete(nobodyWaits(queue));
@@ -112,17 +112,17 @@ function nobodyWaits(queue: string): string {
 /** Whether there is a message to claim in a queue. */
 export const anyReady: string = `SELECT 1 FROM ready WHERE queue = ?1 UNION ALL SELECT 1 FROM quarantined WHERE queue = ?1 LIMIT 1`;
 
-/** Rings for each queue that somebody waits for though it is not empty. */
-export function ringForAll(transaction: Transaction, store: SqliteStore): void {
+/** Notifies a waiting consumer of each queue that is not empty. */
+export function notifyAllWaiting(transaction: Transaction, store: SqliteStore): void {
   const { sql } = transaction;
   for (const { queue } of sql('SELECT DISTINCT queue FROM waiting').all()) {
-    if (sql(anyReady).get(String(queue))) ringFor(transaction, store, String(queue));
+    if (sql(anyReady).get(String(queue))) notifyWaiting(transaction, store, String(queue));
   }
 }
 
 /** Something is due before all else: those who wait set their timers anew. They stay on the list. */
-function ringForTimer(transaction: Transaction, store: SqliteStore): void {
+function notifyOfEarlierTimer(transaction: Transaction, store: SqliteStore): void {
   for (const { owner } of transaction.sql('SELECT DISTINCT owner FROM waiting').all()) {
-    store.peers.ringOnCommit(transaction, Number(owner), 'timer');
+    store.peers.notifyOnCommit(transaction, Number(owner), 'timer');
   }
 }

@@ -36,7 +36,7 @@ CREATE TABLE claim (
   seq INTEGER PRIMARY KEY,
   owner INTEGER NOT NULL               -- peer.id
 );
-CREATE TABLE waiting (                 -- consumers that found their queues empty and want to be rung, once
+CREATE TABLE waiting (                 -- consumers that found their queues empty and want to be notified, once
   queue TEXT NOT NULL, owner INTEGER NOT NULL, consumer INTEGER NOT NULL,
   PRIMARY KEY (queue, owner, consumer)
 ) WITHOUT ROWID;
@@ -46,7 +46,7 @@ CREATE TABLE dead (
   reason TEXT NOT NULL, detail TEXT NOT NULL, died_at INTEGER NOT NULL,
   envelope NOT NULL
 );
-CREATE TRIGGER bury_worker AFTER DELETE ON peer BEGIN
+CREATE TRIGGER evict_worker AFTER DELETE ON peer BEGIN
   UPDATE message SET crashes = crashes + 1, redelivered = 1
     WHERE seq IN (SELECT seq FROM claim WHERE owner = OLD.id);
   INSERT INTO ready SELECT queue, priority, seq FROM message

@@ -1,8 +1,8 @@
 // The embedded result backend: records in the same SQLite file as the messages, or in one of its own.
 
 import { StoreError } from '../../errors.ts';
-import { Alarm } from '../../lib/alarm.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
@@ -22,11 +22,11 @@ CREATE TABLE result (
   meta TEXT NOT NULL              -- Celery's JSON
 ) WITHOUT ROWID;
 CREATE INDEX result_expires ON result (expires);
-CREATE TABLE watcher (            -- who wants to be rung, once, when this record changes
+CREATE TABLE watcher (            -- who wants to be notified, once, when this record changes
   task_id TEXT NOT NULL, owner INTEGER NOT NULL,
   PRIMARY KEY (task_id, owner)
 ) WITHOUT ROWID;
-CREATE TRIGGER bury_watcher AFTER DELETE ON peer BEGIN
+CREATE TRIGGER evict_watcher AFTER DELETE ON peer BEGIN
   DELETE FROM watcher WHERE owner = OLD.id;
 END;`,
 ];
@@ -38,7 +38,7 @@ const nobody = 'nobody watches results';
 const never = Number.MAX_SAFE_INTEGER;
 /** A task that was sent and never ended is remembered at least this long, milliseconds. */
 const sentKeptMs = 7 * 24 * 3600 * 1000;
-/** How long a watcher trusts that it would be rung, milliseconds. */
+/** How long a watcher trusts that it would be notified, milliseconds. */
 const glanceMs = 2000;
 const expireBatch = 500;
 
@@ -78,7 +78,7 @@ class SqliteBackend implements ResultBackend {
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
   /** The local watchers of each record: one row in the store serves them all. */
-  readonly #alarms = new Map<string, Set<Alarm>>();
+  readonly #sleepers = new Map<string, Set<Sleeper>>();
   readonly #unlisten: () => void;
   readonly #sweeper: NodeJS.Timeout | null;
   #closed = false;
@@ -89,11 +89,11 @@ class SqliteBackend implements ResultBackend {
     this.#clock = clock;
     this.chords = new SqliteChords(store, { expiryOfOpen: () => this.#expiryOfUnended() }, clock);
     this.#unlisten = store.peers.listen({
-      onRing: (text) => {
-        if (text.startsWith('result ')) this.#alarm(text.slice('result '.length));
+      onNotified: (text) => {
+        if (text.startsWith('result ')) this.#wake(text.slice('result '.length));
       },
       onEvicted: () => {
-        for (const id of this.#alarms.keys()) this.#alarm(id);
+        for (const id of this.#sleepers.keys()) this.#wake(id);
       },
     });
     // Often enough that what expired is gone within a tenth of its time, and never a burden.
@@ -183,7 +183,7 @@ class SqliteBackend implements ResultBackend {
     this.#closed = true;
     if (this.#sweeper !== null) clearInterval(this.#sweeper);
     this.#unlisten();
-    for (const id of [...this.#alarms.keys()]) this.#alarm(id);
+    for (const id of [...this.#sleepers.keys()]) this.#wake(id);
     await this.store.close();
   }
 
@@ -209,7 +209,7 @@ class SqliteBackend implements ResultBackend {
     if (!memo.has(nobody)) memo.set(nobody, sql('SELECT 1 FROM watcher LIMIT 1').get() === undefined);
     if (memo.get(nobody) === true) return;
     for (const { owner } of sql('DELETE FROM watcher WHERE task_id = ? RETURNING owner').all(id)) {
-      this.store.peers.ringOnCommit(transaction, Number(owner), `result ${id}`);
+      this.store.peers.notifyOnCommit(transaction, Number(owner), `result ${id}`);
     }
   }
 
@@ -236,10 +236,10 @@ class SqliteBackend implements ResultBackend {
     seen: number,
     signal: AbortSignal,
   ): Promise<{ change: number; record: ResultRecord } | undefined> {
-    const alarm = new Alarm(this.#clock);
-    const alarms = this.#alarms.get(id) ?? new Set();
-    this.#alarms.set(id, alarms.add(alarm));
-    signal.addEventListener('abort', alarm.ring, { once: true });
+    const sleeper = new Sleeper(this.#clock);
+    const sleepers = this.#sleepers.get(id) ?? new Set();
+    this.#sleepers.set(id, sleepers.add(sleeper));
+    signal.addEventListener('abort', sleeper.wake, { once: true });
     try {
       const now = this.store.read((sql) => this.#row(sql, id));
       if (now !== undefined && now.change !== seen) return now;
@@ -247,17 +247,17 @@ class SqliteBackend implements ResultBackend {
       while (!signal.aborted && !this.#closed) {
         const look = await this.store.write(false, (transaction) => this.#look(transaction, id, seen, owner));
         if (look.kind === 'changed') return look;
-        await alarm.sleep(glanceMs);
+        await sleeper.sleep(glanceMs);
       }
       return undefined;
     } finally {
-      signal.removeEventListener('abort', alarm.ring);
-      alarms.delete(alarm);
-      if (alarms.size === 0 && this.#alarms.get(id) === alarms) this.#alarms.delete(id);
+      signal.removeEventListener('abort', sleeper.wake);
+      sleepers.delete(sleeper);
+      if (sleepers.size === 0 && this.#sleepers.get(id) === sleepers) this.#sleepers.delete(id);
     }
   }
 
-  /** In one transaction: see the change, or be on the list of those to be rung. */
+  /** In one transaction: see the change, or be on the list of those to be notified. */
   #look(transaction: Transaction, id: string, seen: number, owner: number): Look {
     const row = this.#row(transaction.sql, id);
     if (row !== undefined && row.change !== seen) return { kind: 'changed', ...row };
@@ -266,8 +266,8 @@ class SqliteBackend implements ResultBackend {
     return { kind: 'same' };
   }
 
-  #alarm(id: string): void {
-    for (const alarm of this.#alarms.get(id) ?? []) alarm.ring();
+  #wake(id: string): void {
+    for (const sleeper of this.#sleepers.get(id) ?? []) sleeper.wake();
   }
 }
 

@@ -1,14 +1,14 @@
 // A worker's side of the embedded transport: claiming, waiting for messages, and what is held.
 
-import { Alarm } from '../../lib/alarm.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { Sleeper } from '../../lib/sleeper.ts';
 import { Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery } from '../transport.ts';
-import { anyReady, makeReady, ringFor, wait } from './enqueue.ts';
+import { anyReady, makeReady, notifyWaiting, wait } from './enqueue.ts';
 import type { SqliteStore, Transaction } from './sqlite.ts';
 import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
 
-/** How long a waiting consumer trusts that it would be rung, milliseconds: the bound for what no ring can tell of. */
+/** How long a waiting consumer trusts that it would be notified, milliseconds: the bound for what no notification can tell of. */
 const glanceMs = 1000;
 /** At most this many due messages are moved to their queues by one claim. */
 const promoteBatch = 1000;
@@ -34,7 +34,7 @@ export class SqliteConsumer implements Consumer {
   #turn = 0;
   readonly #quarantine: Quarantine;
   /** What the claims under way sleep on. */
-  readonly #alarms = new Set<Alarm>();
+  readonly #sleepers = new Set<Sleeper>();
   #idle: (() => void) | null = null;
 
   constructor(store: SqliteStore, clock: Clock, options: ConsumeOptions, onClose: () => void) {
@@ -44,7 +44,7 @@ export class SqliteConsumer implements Consumer {
     this.#quarantine = new Quarantine(clock, options.quarantineMs);
     this.#onClose = onClose;
     this.#unlisten = store.peers.listen({
-      onRing: (text) => {
+      onNotified: (text) => {
         if (text === 'timer' || text === `ready ${this.#number}`) this.#wake();
       },
       onEvicted: () => {
@@ -57,16 +57,16 @@ export class SqliteConsumer implements Consumer {
   }
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
-    const alarm = new Alarm(this.#clock);
-    this.#alarms.add(alarm);
+    const sleeper = new Sleeper(this.#clock);
+    this.#sleepers.add(sleeper);
     // Not AbortSignal.any(): each leaves something behind in a signal that lives as long as the worker (Node 20).
-    signal.addEventListener('abort', alarm.ring, { once: true });
+    signal.addEventListener('abort', sleeper.wake, { once: true });
     let listed = false;
     try {
       while (!signal.aborted && !this.#closing.signal.aborted) {
         const { aloneMs } = this.#quarantine;
         if (aloneMs > 0 && capacity() > 0) {
-          await alarm.sleep(aloneMs);
+          await sleeper.sleep(aloneMs);
           continue;
         }
         const owner = await this.#store.peers.id();
@@ -75,19 +75,19 @@ export class SqliteConsumer implements Consumer {
         );
         if (claim.kind === 'claimed') return this.#hold(claim.rows, owner);
         if (claim.kind === 'evicted') await this.#store.peers.sweep();
-        else if (claim.kind === 'later') await alarm.sleep(Math.min(claim.ms, glanceMs));
+        else if (claim.kind === 'later') await sleeper.sleep(Math.min(claim.ms, glanceMs));
         else {
           listed = true;
-          await this.#waitForWork(alarm, signal);
+          await this.#waitForWork(sleeper, signal);
         }
       }
-      // Another claim of this consumer goes on waiting in the same place, and was rung if this one was.
-      if (listed && this.#alarms.size === 1 && !this.#closing.signal.aborted) await this.#leave([]);
+      // Another claim of this consumer goes on waiting in the same place, and was notified if this one was.
+      if (listed && this.#sleepers.size === 1 && !this.#closing.signal.aborted) await this.#leave([]);
       return [];
     } finally {
-      signal.removeEventListener('abort', alarm.ring);
-      this.#alarms.delete(alarm);
-      if (this.#alarms.size === 0) this.#idle?.();
+      signal.removeEventListener('abort', sleeper.wake);
+      this.#sleepers.delete(sleeper);
+      if (this.#sleepers.size === 0) this.#idle?.();
     }
   }
 
@@ -96,7 +96,7 @@ export class SqliteConsumer implements Consumer {
     this.#closing.abort();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
-    if (this.#alarms.size > 0) await new Promise<void>((done) => (this.#idle = done));
+    if (this.#sleepers.size > 0) await new Promise<void>((done) => (this.#idle = done));
     this.#unlisten();
     const held = [...this.#held];
     this.#held.clear();
@@ -121,7 +121,7 @@ export class SqliteConsumer implements Consumer {
     if (this.#held.delete(delivery) && this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
-  /** Waits no longer, and gives these back. If it was rung just now, another is rung in its place. */
+  /** Waits no longer, and gives these back. If it was notified just now, another is notified in its place. */
   async #leave(held: readonly SqliteDelivery[]): Promise<void> {
     const owner = await this.#store.peers.id();
     await this.#store.write(held.length > 0, (transaction) => {
@@ -131,7 +131,7 @@ export class SqliteConsumer implements Consumer {
     });
   }
 
-  /** In one transaction: take what there is, or be on the list of those to be rung. */
+  /** In one transaction: take what there is, or be on the list of those to be notified. */
   #claim(transaction: Transaction, owner: number, capacity: number): Claim {
     const { sql } = transaction;
     if (!this.#store.peers.isListed(transaction, owner)) return { kind: 'evicted' };
@@ -149,7 +149,7 @@ export class SqliteConsumer implements Consumer {
       rows.push(...take(transaction, owner, head.queue, head.priority, capacity - rows.length));
     }
     if (may.againMs !== null) {
-      // It may have been rung for what it leaves.
+      // It may have been notified for what it leaves.
       this.#passOn(transaction);
       return { kind: 'later', ms: may.againMs };
     }
@@ -188,24 +188,24 @@ export class SqliteConsumer implements Consumer {
     return best;
   }
 
-  /** What this one does not take is rung for with those who wait. */
+  /** What this one does not take is announced to those who wait. */
   #passOn(transaction: Transaction): void {
     for (const queue of this.#queues) {
       if (transaction.sql('SELECT 1 FROM waiting WHERE queue = ? LIMIT 1').get(queue) === undefined) continue;
-      if (transaction.sql(anyReady).get(queue)) ringFor(transaction, this.#store, queue);
+      if (transaction.sql(anyReady).get(queue)) notifyWaiting(transaction, this.#store, queue);
     }
   }
 
-  async #waitForWork(alarm: Alarm, signal: AbortSignal): Promise<void> {
+  async #waitForWork(sleeper: Sleeper, signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#closing.signal.aborted) {
       const due = this.#nextDue();
       const ms = due === null ? glanceMs : Math.min(glanceMs, Math.max(0, due - this.#clock.now()));
-      if ((await alarm.sleep(ms)) || this.#hasWork()) return;
+      if ((await sleeper.sleep(ms)) || this.#hasWork()) return;
     }
   }
 
   #wake(): void {
-    for (const alarm of this.#alarms) alarm.ring();
+    for (const sleeper of this.#sleepers) sleeper.wake();
   }
 
   #nextDue(): number | null {

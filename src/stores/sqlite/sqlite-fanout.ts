@@ -1,4 +1,4 @@
-// Broadcasts and notices between the processes that share a store: recent broadcasts in a table, and a ring for who listens.
+// Broadcasts and notices between the processes that share a store: recent broadcasts in a table, and a notification for who listens.
 
 import type { Clock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
@@ -16,7 +16,7 @@ import type { SqliteStore, Transaction } from './sqlite.ts';
 
 export const fanoutSchema: readonly string[] = [
   `
-CREATE TABLE listening (               -- which processes want to be rung for which exchange
+CREATE TABLE listening (               -- which processes want to be notified for which exchange
   exchange TEXT NOT NULL, peer INTEGER NOT NULL,
   PRIMARY KEY (exchange, peer)
 ) WITHOUT ROWID;
@@ -29,7 +29,7 @@ CREATE TABLE notice (
   notice TEXT PRIMARY KEY, until INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX notice_until ON notice (until);
-CREATE TRIGGER bury_listener AFTER DELETE ON peer BEGIN
+CREATE TRIGGER evict_listener AFTER DELETE ON peer BEGIN
   DELETE FROM listening WHERE peer = OLD.id;
 END;`,
   `
@@ -37,7 +37,7 @@ CREATE TABLE worker (                  -- a process may have several
   name TEXT NOT NULL, peer INTEGER NOT NULL,
   PRIMARY KEY (name, peer)
 ) WITHOUT ROWID;
-CREATE TRIGGER bury_names AFTER DELETE ON peer BEGIN
+CREATE TRIGGER evict_names AFTER DELETE ON peer BEGIN
   DELETE FROM worker WHERE peer = OLD.id;
 END;`,
 ];
@@ -45,7 +45,7 @@ END;`,
 /** How long, and how many, broadcasts are there for a listener that is slow. */
 const keptMs = 30_000;
 const keptBroadcasts = 2_000;
-const ringText = 'broadcast';
+const notificationText = 'broadcast';
 
 interface Listening {
   readonly subscription: Subscription;
@@ -93,7 +93,7 @@ export class SqliteFanout implements Fanout {
         now - keptMs,
       );
       for (const { peer } of sql('SELECT peer FROM listening WHERE exchange = ?').all(exchange.name))
-        this.#store.peers.ringOnCommit(transaction, Number(peer), ringText);
+        this.#store.peers.notifyOnCommit(transaction, Number(peer), notificationText);
     });
   }
 
@@ -141,7 +141,7 @@ export class SqliteFanout implements Fanout {
     if (this.#unlisten !== null) return;
     this.#last = this.#newest();
     this.#unlisten = this.#store.peers.listen({
-      onRing: (text) => void (text === ringText && this.#read()),
+      onNotified: (text) => void (text === notificationText && this.#read()),
       // Under its new id nobody knows it.
       onEvicted: () =>
         void this.#register().then(
@@ -193,7 +193,7 @@ export class SqliteFanout implements Fanout {
     return Number(row?.id ?? 0);
   }
 
-  /** One ring may stand for many broadcasts, and more may come while these are read. */
+  /** One notification may stand for many broadcasts, and more may come while these are read. */
   #read(): void {
     this.#readAgain = true;
     if (this.#reading) return;
@@ -213,7 +213,7 @@ export class SqliteFanout implements Fanout {
         }
       }
     } catch {
-      // The store is locked or was closed: the next ring reads on.
+      // The store is locked or was closed: the next notification reads on.
     } finally {
       this.#reading = false;
     }

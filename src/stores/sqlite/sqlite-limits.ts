@@ -42,7 +42,7 @@ CREATE TABLE limit_promise (key TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT 
 CREATE INDEX limit_promise_at ON limit_promise (key, at);
 CREATE TABLE limit_said (kind TEXT NOT NULL, name TEXT NOT NULL, value REAL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 CREATE TABLE limit_freed (key TEXT NOT NULL);  -- by the death of who held it, and nobody was told yet
-CREATE TRIGGER bury_permits AFTER DELETE ON peer BEGIN
+CREATE TRIGGER evict_permits AFTER DELETE ON peer BEGIN
   INSERT INTO limit_freed SELECT key FROM limit_held WHERE owner = OLD.id;
   DELETE FROM limit_held WHERE owner = OLD.id;
 END;`,
@@ -71,7 +71,7 @@ class SqliteLimits implements Limits {
     this.#store = store;
     this.#options = options;
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
-    this.#unlisten = store.peers.listen({ onBurial: () => setImmediate(() => this.#sweep()) });
+    this.#unlisten = store.peers.listen({ onPeerEvicted: () => setImmediate(() => this.#sweep()) });
   }
 
   async take(request: TakeRequest): Promise<Grant> {

@@ -18,7 +18,7 @@ import {
   type TransportFeatures,
   type TransportStatus,
 } from '../transport.ts';
-import { insertMessage, makeReady, type Place, ringForAll, toRow } from './enqueue.ts';
+import { insertMessage, makeReady, notifyAllWaiting, type Place, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
 import { SqliteStore, type SqlValue, type Transaction } from './sqlite.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
@@ -76,8 +76,10 @@ class SqliteTransport implements Transport {
     this.deadLetters = new SqliteDeadLetters(store);
     this.fanout = new SqliteFanout(store, clock);
     this.notices = new SqliteNotices(store, clock);
-    // Whoever buries a dead worker rings for the messages that it gave back.
-    this.#unlisten = store.peers.listen({ onBurial: (transaction) => ringForAll(transaction, store) });
+    // The process that evicts a dead worker notifies consumers of the messages that it gave back.
+    this.#unlisten = store.peers.listen({
+      onPeerEvicted: (transaction) => notifyAllWaiting(transaction, store),
+    });
   }
 
   /** There is no connection that could fail, but a file that may go. */

@@ -50,12 +50,12 @@ interface Pending {
 
 /** At most this many writes make one transaction, so that other processes get their turn. */
 const maxBatch = 256;
-/** How long the lock is left to others between full batches, milliseconds: longer than one of their naps. */
+/** How long the lock is left to others between full batches, milliseconds: longer than one of their short sleeps. */
 const turnMs = 0.3;
 /** How long another process may hold the write lock before we give up, milliseconds. */
 const busyTimeoutMs = 10_000;
-/** How long we wait for the lock in naps, which block the event loop like the commit that we want to make, milliseconds. */
-const maxNapsMs = 5;
+/** How long we wait for the lock in short sleeps, which block the event loop like the commit that we want to make, milliseconds. */
+const maxShortSleepsMs = 5;
 /** How long a reader waits for the repair of the log, milliseconds. */
 const repairTimeoutMs = 2_000;
 /** Empty pages that stay in the file: they will be needed again (4 kB each). */
@@ -230,7 +230,7 @@ export class SqliteStore {
       const batch = this.#queue.length <= maxBatch ? this.#queue : this.#queue.slice(0, maxBatch);
       this.#queue = batch === this.#queue ? [] : this.#queue.slice(maxBatch);
       await this.#commit(batch);
-      // Those who nap for the lock find it free once before the next of many full batches.
+      // Processes that sleep for the lock find it free once before the next of many full batches.
       if (batch.length === maxBatch && this.#queue.length > 0) Atomics.wait(napping, 0, 0, turnMs);
       // The continuations of what was just resolved ask for their next writes now: let them join the next batch.
       await new Promise<void>((done) => setImmediate(done));
@@ -267,7 +267,7 @@ export class SqliteStore {
     for (const effect of effects.values()) effect();
   }
 
-  /** Takes the write lock. Waits for other processes in short naps, then by timer, so that this process lives on. */
+  /** Takes the write lock. Waits for other processes in short sleeps, then by timer, so that this process lives on. */
   async #begin(durable: boolean): Promise<void> {
     this.#mustBeThere();
     const synchronous = durable ? 'FULL' : 'NORMAL';
@@ -290,7 +290,7 @@ export class SqliteStore {
             { cause: error },
           );
         }
-        if (now - start < maxNapsMs && !this.#lockWait.isLong(now)) Atomics.wait(napping, 0, 0, 0.1);
+        if (now - start < maxShortSleepsMs && !this.#lockWait.isLong(now)) Atomics.wait(napping, 0, 0, 0.1);
         else {
           const pauseMs = this.#lockWait.pauseMs(this.#dataVersion(), now);
           await new Promise((done) => setTimeout(done, pauseMs));

@@ -4,7 +4,7 @@ import { SqliteStore } from '../../../src/stores/sqlite/sqlite.ts';
 const [file = '', leaseMs = ''] = process.argv.slice(2);
 const store = await SqliteStore.open(file);
 store.peers.listen({
-  onRing: (text) => console.log(`rung ${text}`),
+  onNotified: (text) => console.log(`rung ${text}`),
   onEvicted: () => console.log('evicted'),
 });
 await store.peers.own(Number(leaseMs), 'child');

@@ -14,19 +14,19 @@ const leaseMs = 2000;
 const longLeaseMs = 600_000;
 let folder: string;
 let store: SqliteStore;
-let burials: number;
-let burial: Deferred<void>;
+let evictions: number;
+let eviction: Deferred<void>;
 const children: Child[] = [];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'umbel-peers-'));
   store = await SqliteStore.open(join(folder, 'store.db'));
-  burials = 0;
-  burial = deferred();
+  evictions = 0;
+  eviction = deferred();
   store.peers.listen({
-    onBurial: () => {
-      burials++;
-      burial.resolve();
+    onPeerEvicted: () => {
+      evictions++;
+      eviction.resolve();
     },
   });
 });
@@ -75,18 +75,18 @@ test('a peer that is killed is noticed at once, not when its lease ends, and not
   await store.peers.own(longLeaseMs, 'parent');
   const child = await startChild(longLeaseMs);
   await store.peers.sweep(); // the parent learns of the child, and watches it
-  const bells = readdirSync(`${store.path}-peers`).length;
+  const sockets = readdirSync(`${store.path}-peers`).length;
   child.process.kill('SIGKILL');
-  await within(burial.promise, 'the burial');
+  await within(eviction.promise, 'the eviction');
   expect(listed()).not.toContain(child.id);
-  await expect.poll(() => readdirSync(`${store.path}-peers`).length).toBe(bells - 1);
+  await expect.poll(() => readdirSync(`${store.path}-peers`).length).toBe(sockets - 1);
 });
 
 test('a peer that is stopped loses its lease in time, and begins again under a new id when it goes on', async () => {
   await store.peers.own(leaseMs, 'parent');
   const child = await startChild();
   child.process.kill('SIGSTOP');
-  await within(burial.promise, 'the burial');
+  await within(eviction.promise, 'the eviction');
   expect(listed()).not.toContain(child.id);
   child.process.kill('SIGCONT');
   await child.said('evicted');
@@ -99,11 +99,11 @@ test('a peer whose event loop is blocked for several leases is not taken for dea
   const child = await startChild();
   child.process.stdin?.write(`block ${2.5 * leaseMs}`);
   await child.said('unblocked');
-  expect(burials).toBe(0);
+  expect(evictions).toBe(0);
   expect(listed()).toContain(child.id);
 });
 
-test('a peer that leaves is gone at once with its bell', async () => {
+test('a peer that leaves is gone at once with its socket', async () => {
   const child = await startChild();
   const left = new Promise((done) => child.process.once('exit', done));
   child.process.stdin?.write('leave');
@@ -114,19 +114,19 @@ test('a peer that leaves is gone at once with its bell', async () => {
 
 test('a ring reaches another process, and one that only rings needs no place among the peers', async () => {
   const child = await startChild();
-  await store.write(false, (transaction) => store.peers.ringOnCommit(transaction, child.id, 'hello'));
+  await store.write(false, (transaction) => store.peers.notifyOnCommit(transaction, child.id, 'hello'));
   await child.said('rung hello');
   expect(listed()).toEqual([child.id]);
 });
 
-test('the dead of before are buried by whoever comes next', async () => {
+test('dead peers of before are evicted by the next peer', async () => {
   const child = await startChild();
   const exited = new Promise((done) => child.process.once('exit', done));
   child.process.kill('SIGKILL');
   await exited;
   expect(listed()).toEqual([child.id]);
   await store.peers.own(leaseMs, 'parent');
-  expect(burials).toBe(1);
+  expect(evictions).toBe(1);
   expect(listed()).not.toContain(child.id);
 });
 

@@ -14,13 +14,13 @@ interface Listening {
 
 const timeoutMs = 10_000;
 /** How often the connection is asked whether it lives. */
-const pulseMs = 5_000;
+const pingIntervalMs = 5_000;
 
 export class RedisPatterns implements AsyncDisposable {
   readonly #settings: RedisSettings;
   readonly #listening = new Set<Listening>();
   #link: RedisLink | null = null;
-  #pulse: NodeJS.Timeout | null = null;
+  #pingTimer: NodeJS.Timeout | null = null;
   #reason: string | null = null;
   #closed = false;
 
@@ -107,11 +107,11 @@ export class RedisPatterns implements AsyncDisposable {
 
   /** A connection may die without a word; then nobody would hear of anything any more. */
   #watch(client: RedisClient | null): void {
-    if (this.#pulse !== null) clearInterval(this.#pulse);
-    this.#pulse = null;
+    if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
+    this.#pingTimer = null;
     if (client === null || this.#closed) return;
     let silent = false;
-    this.#pulse = setInterval(() => {
+    this.#pingTimer = setInterval(() => {
       if (silent) return this.#link?.reset(client, new Error('no sign of life from the server'));
       silent = true;
       client.ping().then(
@@ -120,6 +120,6 @@ export class RedisPatterns implements AsyncDisposable {
         },
         () => undefined,
       );
-    }, pulseMs).unref();
+    }, pingIntervalMs).unref();
   }
 }

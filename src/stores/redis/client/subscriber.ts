@@ -8,7 +8,7 @@ type Listener = (message: string) => void;
 
 const timeoutMs = 10_000;
 /** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
-const pulseMs = 5_000;
+const pingIntervalMs = 5_000;
 
 interface Channel {
   readonly name: string;
@@ -26,7 +26,7 @@ export class RedisSubscriber implements AsyncDisposable {
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
   #link: RedisLink | null = null;
-  #pulse: NodeJS.Timeout | null = null;
+  #pingTimer: NodeJS.Timeout | null = null;
   #connectedBefore = false;
   #reason: string | null = null;
   #closed = false;
@@ -106,8 +106,8 @@ export class RedisSubscriber implements AsyncDisposable {
 
   /** A connection may die without a word; then nobody would hear of anything any more. */
   #watch(client: RedisClient | null): void {
-    if (this.#pulse !== null) clearInterval(this.#pulse);
-    this.#pulse = null;
+    if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
+    this.#pingTimer = null;
     if (client === null || this.#closed) return;
     let silent = false;
     const ask = (): void => {
@@ -120,7 +120,7 @@ export class RedisSubscriber implements AsyncDisposable {
         client.ping().then(heard, () => undefined);
       }
     };
-    this.#pulse = setInterval(ask, pulseMs).unref();
+    this.#pingTimer = setInterval(ask, pingIntervalMs).unref();
   }
 
   async #listen(client: RedisClient, channel: Channel): Promise<void> {

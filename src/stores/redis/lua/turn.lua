@@ -132,7 +132,7 @@ local function release(field, due_ms, deferred, marked)
   if due_ms == '' then put_front(queue, step, stored, crashes) else schedule(queue, step, stored, due_ms) end
   redis.call('HDEL', claimed, field)
 end
-local function bury(field, reason, detail, record)
+local function make_dead(field, reason, detail, record)
   local stored = redis.call('HGET', claimed, field)
   if not stored then return false end
   local _, step, queue = parse_field(field)
@@ -255,7 +255,7 @@ while at <= #ARGV do
   elseif op == 'D' then
     local field, reason, detail = next_arg(), next_arg(), next_arg()
     local record = read_record()
-    if not again then note(pcall(bury, field, reason, detail, record)) end
+    if not again then note(pcall(make_dead, field, reason, detail, record)) end
   end
 end
 if #ended > 0 then

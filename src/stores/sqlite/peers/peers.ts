@@ -1,14 +1,14 @@
 // The processes that share a SQLite store: who they are, how to wake them, and who has died.
 import { type Clock, systemClock } from '../../../lib/clock.ts';
 import type { SqliteStore, Transaction } from '../sqlite.ts';
-import { Doorbell, knock, Ringer, removeBell, watchPresence } from './doorbell.ts';
-import { lastBeat, Pulse } from './pulse.ts';
+import { HeartbeatFile, lastBeat } from './heartbeat-file.ts';
+import { Notifier, probe, removeSocket, WakeupSocket, watchLiveness } from './notifier.ts';
 
 /** The versions of the store's table of peers. */
 export const peerSchema: readonly string[] = [
   `CREATE TABLE peer (
   id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: it is the fence of what its owner holds
-  address TEXT NOT NULL,                 -- of its bell
+  address TEXT NOT NULL,                 -- of its socket
   pid INTEGER NOT NULL,
   name TEXT NOT NULL,
   lease_ms INTEGER,                      -- null: holds no leases, only waits for news
@@ -18,10 +18,10 @@ export const peerSchema: readonly string[] = [
 
 /** What a user of the store wants to hear. What becomes of a dead peer's belongings is a trigger on the table `peer`. */
 interface PeerListener {
-  /** Somebody rang: a line of text that the ringer and the rung agree on. */
-  onRing?(text: string): void;
+  /** Another process sent a line of text, whose meaning the two agree on. */
+  onNotified?(text: string): void;
   /** In the transaction in which a dead peer was evicted. */
-  onBurial?(transaction: Transaction): void;
+  onPeerEvicted?(transaction: Transaction): void;
   /** This process was evicted by another, which took it for dead: what it held is lost. It goes on under a new id. */
   onEvicted?(): void;
 }
@@ -34,18 +34,18 @@ interface Peer {
 
 /**
  * This process among the peers of a store. Death is known in three ways: the kernel closes the connection of the
- * peer that watches it (at once); nobody answers its bell (at the next sweep); its pulse has stood still for the
+ * peer that watches it (at once); nobody answers at its socket (at the next sweep); its heartbeat file has not changed for the
  * length of its lease by the watcher's own clock (a stopped process). No two processes' clocks are compared.
  */
 export class Peers {
   readonly #store: SqliteStore;
   readonly #clock: Clock;
   readonly #listeners = new Set<PeerListener>();
-  readonly #ringer = new Ringer();
+  readonly #notifier = new Notifier();
   readonly #beats = new Map<number, { readonly beat: number | null; readonly since: number }>();
-  #bell: Promise<Doorbell> | null = null;
+  #socket: Promise<WakeupSocket> | null = null;
   #id: Promise<number> | null = null;
-  #pulse: Pulse | null = null;
+  #heartbeatFile: HeartbeatFile | null = null;
   #leaseMs: number | null = null;
   #name = '';
   #sweeping: Promise<void> | null = null;
@@ -65,20 +65,20 @@ export class Peers {
     return () => this.#listeners.delete(listener);
   }
 
-  /** This process's id among the peers, under which it can be rung. Joins on first use. */
+  /** This process's id among the peers, under which it can be notified. Joins on first use. */
   id(): Promise<number> {
     this.#id ??= this.#tryJoin();
     return this.#id;
   }
 
-  /** Joins as an owner of leases: the pulse begins, and the sweep for dead peers. The shortest lease asked for counts. */
+  /** Joins as an owner of leases: the heartbeat begins, and the sweep for dead peers. The shortest lease asked for counts. */
   async own(leaseMs: number, name: string): Promise<void> {
     const id = await this.id();
     if (this.#leaseMs !== null && this.#leaseMs <= leaseMs) return;
     this.#leaseMs = leaseMs;
     this.#name = name;
-    await this.#pulse?.stop();
-    this.#pulse = new Pulse((await this.#bell)?.address ?? '', leaseMs / 5);
+    await this.#heartbeatFile?.stop();
+    this.#heartbeatFile = new HeartbeatFile((await this.#socket)?.address ?? '', leaseMs / 5);
     await this.#store.write(false, ({ sql }) =>
       sql('UPDATE peer SET lease_ms = ?, name = ? WHERE id = ?').run(leaseMs, name, id),
     );
@@ -98,12 +98,12 @@ export class Peers {
     return listed === true;
   }
 
-  /** Rings a peer when the transaction is committed. Found gone, it is buried. */
-  ringOnCommit(transaction: Transaction, id: number, text: string): void {
-    transaction.onCommit(`ring ${id} ${text}`, () => void this.#ring(id, text).catch(() => {}));
+  /** Notifies a peer when the transaction is committed. A peer that is gone is evicted. */
+  notifyOnCommit(transaction: Transaction, id: number, text: string): void {
+    transaction.onCommit(`notify ${id} ${text}`, () => void this.#notify(id, text).catch(() => {}));
   }
 
-  /** Looks for dead peers and buries them; runs by itself, too. */
+  /** Looks for dead peers and evicts them; runs by itself, too. */
   sweep(): Promise<void> {
     this.#sweepAgain = true;
     this.#sweeping ??= this.#sweepUntilDone().finally(() => {
@@ -119,13 +119,13 @@ export class Peers {
     clearInterval(this.#sweeper ?? undefined);
     this.#watched?.end();
     await this.#sweeping;
-    await this.#pulse?.stop();
+    await this.#heartbeatFile?.stop();
     if (this.#id !== null) {
       const id = await this.#id;
       await this.#store.write(false, (transaction) => this.#evict(transaction, id)).catch(() => {});
     }
-    await this.#ringer.close();
-    await (await this.#bell)?.close();
+    await this.#notifier.close();
+    await (await this.#socket)?.close();
   }
 
   /** A store that is locked now, or full, does not keep us out for good: the next one who asks for the id tries again. */
@@ -138,11 +138,13 @@ export class Peers {
   }
 
   async #join(): Promise<number> {
-    this.#bell ??= Doorbell.open(this.#store.path, (text) => this.#hear(text)).catch((error: unknown) => {
-      this.#bell = null;
-      throw error;
-    });
-    const { address } = await this.#bell;
+    this.#socket ??= WakeupSocket.open(this.#store.path, (text) => this.#onNotified(text)).catch(
+      (error: unknown) => {
+        this.#socket = null;
+        throw error;
+      },
+    );
+    const { address } = await this.#socket;
     return this.#store.write(false, ({ sql }) => {
       const row = [address, process.pid, this.#name, this.#leaseMs, this.#clock.now()];
       const insert = 'INSERT INTO peer (address, pid, name, lease_ms, joined_at) VALUES (?, ?, ?, ?, ?)';
@@ -150,16 +152,16 @@ export class Peers {
     });
   }
 
-  #hear(text: string): void {
-    for (const listener of this.#listeners) listener.onRing?.(text);
+  #onNotified(text: string): void {
+    for (const listener of this.#listeners) listener.onNotified?.(text);
   }
 
-  async #ring(id: number, text: string): Promise<void> {
-    if (this.#id !== null && (await this.#id) === id) return this.#hear(text);
+  async #notify(id: number, text: string): Promise<void> {
+    if (this.#id !== null && (await this.#id) === id) return this.#onNotified(text);
     if (this.#closed) return;
     const peer = this.#all().find((each) => each.id === id);
-    if (peer !== undefined && (await this.#ringer.ring(peer.address, text)) === 'gone')
-      await this.#bury(peer, true);
+    if (peer !== undefined && (await this.#notifier.notify(peer.address, text)) === 'gone')
+      await this.#evictDead(peer, true);
   }
 
   async #sweepUntilDone(): Promise<void> {
@@ -182,13 +184,13 @@ export class Peers {
     }
     for (const peer of peers) {
       if (peer.id === id || this.#closed) continue;
-      const gone = (await knock(peer.address)) === 'gone';
-      if (gone || this.#pulseStopped(peer)) await this.#bury(peer, gone);
+      const gone = (await probe(peer.address)) === 'gone';
+      if (gone || this.#heartbeatStopped(peer)) await this.#evictDead(peer, gone);
     }
     this.#watchNext(id);
   }
 
-  #pulseStopped(peer: Peer): boolean {
+  #heartbeatStopped(peer: Peer): boolean {
     const beat = lastBeat(peer.address);
     if (peer.lease_ms === null || beat === null) return false;
     const seen = this.#beats.get(peer.id);
@@ -208,23 +210,23 @@ export class Peers {
     this.#watched?.end();
     this.#watched = null;
     if (next === undefined) return;
-    const end = watchPresence(next.address, () => {
+    const end = watchLiveness(next.address, () => {
       this.#watched = null;
       void this.sweep();
     });
     this.#watched = { id: next.id, end };
   }
 
-  async #bury(peer: Peer, gone: boolean): Promise<void> {
+  async #evictDead(peer: Peer, gone: boolean): Promise<void> {
     this.#beats.delete(peer.id);
     await this.#store.write(false, (transaction) => this.#evict(transaction, peer.id));
-    // One that was only stopped may go on, under a new id and with its old bell.
-    if (gone) removeBell(peer.address);
+    // One that was only stopped may go on, under a new id and with its old socket.
+    if (gone) removeSocket(peer.address);
   }
 
   #evict(transaction: Transaction, id: number): void {
     const { changes } = transaction.sql('DELETE FROM peer WHERE id = ?').run(id);
-    if (Number(changes) > 0) for (const listener of this.#listeners) listener.onBurial?.(transaction);
+    if (Number(changes) > 0) for (const listener of this.#listeners) listener.onPeerEvicted?.(transaction);
   }
 
   #all(): Peer[] {

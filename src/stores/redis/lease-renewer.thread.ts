@@ -1,12 +1,12 @@
-// The thread of a beater: calls `limits-beat` (lua/limits-beat.lua) for each third of the lease.
+// The thread of a lease renewer: calls `limits-renew` (lua/limits-renew.lua) for each third of the lease.
 import type { Waiter } from '../limits.ts';
-import type { BeaterData, BeaterHears, BeaterTells } from './beater.ts';
 import { SideClient } from './client/side-client.ts';
+import type { LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput } from './lease-renewer.ts';
 
 let holder = '';
 let busy = false;
 
-const side = new SideClient<BeaterData, BeaterHears, BeaterTells>({
+const side = new SideClient<LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput>({
   hear(message) {
     holder = message.holder;
   },

@@ -1,9 +1,9 @@
-// The thread of a pulse.
+// The thread of a heartbeat file.
 import { utimesSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
-import type { PulseData } from './pulse.ts';
+import type { HeartbeatFileData } from './heartbeat-file.ts';
 
-const { file, everyMs } = workerData as PulseData; // `Pulse` gave it
+const { file, everyMs } = workerData as HeartbeatFileData; // `HeartbeatFile` gave it
 
 setInterval(() => {
   const now = new Date();

@@ -1,4 +1,4 @@
-// How processes that share a store wake one another: a unix socket each, on which a line of text is rung.
+// How processes that share a store wake one another: a unix socket each, to which the others write a line of text.
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -9,17 +9,17 @@ import { privateFolder } from '../../../lib/private-folder.ts';
 /** The longest path that a unix socket may have on all systems, bytes (Linux 107, macOS 103). */
 const maxSocketPath = 100;
 
-/** What became of ringing or watching somebody. */
-type Presence = 'there' | 'gone';
+/** Whether the other process lives. */
+type Liveness = 'alive' | 'gone';
 
 /**
- * A process's own bell. The kernel takes a connection even while the process's event loop is blocked, and refuses it
- * when the process is dead: so a bell also tells who lives.
+ * A process's own socket. The kernel takes a connection even while the process's event loop is blocked, and refuses it
+ * when the process is dead: so the socket also says which processes live.
  */
-export class Doorbell {
+export class WakeupSocket {
   readonly address: string;
   readonly #server: Server;
-  readonly #visitors = new Set<Socket>();
+  readonly #clients = new Set<Socket>();
 
   private constructor(address: string, server: Server) {
     this.address = address;
@@ -27,14 +27,14 @@ export class Doorbell {
   }
 
   /**
-   * Hangs up a bell for users of the store `file`; `onRing` gets each line rung. Holds no process open.
+   * Opens the socket of a user of the store `file`; `onNotified` gets each line of text. It does not keep the process alive.
    * @throws StoreError when no socket can be made.
    */
-  static async open(file: string, onRing: (text: string) => void): Promise<Doorbell> {
+  static async open(file: string, onNotified: (text: string) => void): Promise<WakeupSocket> {
     const address = socketPath(file);
     const server = createServer();
-    const bell = new Doorbell(address, server);
-    server.on('connection', (socket) => bell.#welcome(socket, onRing));
+    const wakeup = new WakeupSocket(address, server);
+    server.on('connection', (socket) => wakeup.#accept(socket, onNotified));
     await new Promise<void>((done, fail) => {
       server.once('error', (error) =>
         fail(new StoreError(`cannot listen on ${address}: ${error.message}`, { cause: error })),
@@ -43,73 +43,73 @@ export class Doorbell {
     });
     server.unref();
     if (process.platform !== 'win32') chmodSync(address, 0o600);
-    return bell;
+    return wakeup;
   }
 
-  /** Takes the bell down. */
+  /** Closes the socket and removes its file. */
   async close(): Promise<void> {
-    for (const visitor of this.#visitors) visitor.destroy();
+    for (const client of this.#clients) client.destroy();
     await new Promise<void>((done) => this.#server.close(() => done()));
-    removeBell(this.address);
+    removeSocket(this.address);
   }
 
-  #welcome(socket: Socket, onRing: (text: string) => void): void {
-    this.#visitors.add(socket);
+  #accept(socket: Socket, onNotified: (text: string) => void): void {
+    this.#clients.add(socket);
     socket.unref();
     socket.setEncoding('utf8');
     let rest = '';
     socket.on('data', (chunk: string) => {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) onRing(line);
+      for (const line of lines) onNotified(line);
     });
     socket.on('error', () => {});
-    socket.on('close', () => this.#visitors.delete(socket));
+    socket.on('close', () => this.#clients.delete(socket));
   }
 }
 
-/** Rings others' bells, over connections that it keeps open. */
-export class Ringer {
-  readonly #lines = new Map<string, Line>();
+/** Notifies other processes, over connections that it keeps open. */
+export class Notifier {
+  readonly #connections = new Map<string, Connection>();
 
-  /** Rings a bell with a line of text; `gone` when nobody answers there any more. */
-  async ring(address: string, text: string): Promise<Presence> {
-    let line = this.#lines.get(address);
-    if (line === undefined) {
-      line = openLine(address, () => this.#lines.delete(address));
-      this.#lines.set(address, line);
+  /** Sends a line of text to a process; `gone` when nobody answers there any more. */
+  async notify(address: string, text: string): Promise<Liveness> {
+    let connection = this.#connections.get(address);
+    if (connection === undefined) {
+      connection = openConnection(address, () => this.#connections.delete(address));
+      this.#connections.set(address, connection);
     }
-    if (line.opening !== null && (await line.opening) === 'gone') return 'gone';
-    line.socket.write(`${text}\n`);
-    return 'there';
+    if (connection.opening !== null && (await connection.opening) === 'gone') return 'gone';
+    connection.socket.write(`${text}\n`);
+    return 'alive';
   }
 
-  /** Hangs up, after what is being rung has been delivered. */
+  /** Closes the connections, after what was sent has been delivered. */
   async close(): Promise<void> {
-    const lines = [...this.#lines.values()];
-    this.#lines.clear();
-    for (const line of lines) {
-      await line.opening;
-      line.socket.end();
+    const connections = [...this.#connections.values()];
+    this.#connections.clear();
+    for (const connection of connections) {
+      await connection.opening;
+      connection.socket.end();
     }
   }
 }
 
-/** Removes what a bell leaves in the file system. */
-export function removeBell(address: string): void {
+/** Removes the file of a socket. */
+export function removeSocket(address: string): void {
   if (process.platform !== 'win32') rmSync(address, { force: true });
 }
 
 /** Whether anybody answers at this address. */
-export function knock(address: string): Promise<Presence> {
+export function probe(address: string): Promise<Liveness> {
   return new Promise((resolve) => {
     const socket = connect(address);
     socket.unref();
     socket.once('connect', () => {
       socket.destroy();
-      resolve('there');
+      resolve('alive');
     });
-    socket.once('error', (error) => resolve(isGone(error) ? 'gone' : 'there'));
+    socket.once('error', (error) => resolve(isGone(error) ? 'gone' : 'alive'));
   });
 }
 
@@ -117,7 +117,7 @@ export function knock(address: string): Promise<Presence> {
  * Stays connected to somebody and calls `onGone` when the connection breaks, which the kernel does at once when the
  * process dies. Returns a function that ends the watch.
  */
-export function watchPresence(address: string, onGone: () => void): () => void {
+export function watchLiveness(address: string, onGone: () => void): () => void {
   const socket = connect(address);
   socket.unref();
   socket.on('error', () => {});
@@ -129,27 +129,27 @@ export function watchPresence(address: string, onGone: () => void): () => void {
   };
 }
 
-interface Line {
+interface Connection {
   readonly socket: Socket;
   /** Null once it is open. */
-  opening: Promise<Presence> | null;
+  opening: Promise<Liveness> | null;
 }
 
-function openLine(address: string, onClose: () => void): Line {
+function openConnection(address: string, onClose: () => void): Connection {
   const socket = connect(address);
   socket.unref();
-  const opening = new Promise<Presence>((resolve) => {
+  const opening = new Promise<Liveness>((resolve) => {
     socket.once('connect', () => {
-      line.opening = null;
-      resolve('there');
+      connection.opening = null;
+      resolve('alive');
     });
     socket.once('close', () => resolve('gone'));
   });
-  const line: Line = { socket, opening };
+  const connection: Connection = { socket, opening };
   socket.on('error', () => {});
   socket.on('close', onClose);
   socket.resume();
-  return line;
+  return connection;
 }
 
 /** Refused: the socket's owner is dead. Missing: it left. Anything else (say, a full backlog) proves nothing. */

@@ -1,12 +1,12 @@
 // Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another.
 
-import program from 'thread:./beater.thread.ts';
+import program from 'thread:./lease-renewer.thread.ts';
 import type { Waiter } from '../limits.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { SideThread } from './client/side-thread.ts';
 import { luaScript } from './scripts.ts';
 
-interface BeaterParts {
+interface LeaseRenewerParts {
   readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly onWoken: (woken: readonly Waiter[]) => void;
@@ -14,29 +14,29 @@ interface BeaterParts {
 }
 
 /** With which the thread starts. */
-export interface BeaterData {
+export interface LeaseRenewerData {
   readonly prefix: string;
   readonly leaseMs: number;
 }
 
 /** What the thread is told: whose lease it renews from now on. */
-export interface BeaterHears {
+export interface LeaseRenewerInput {
   readonly holder: string;
 }
 
-export interface BeaterTells {
+export interface LeaseRenewerOutput {
   readonly evicted?: string;
   readonly woken?: readonly Waiter[];
 }
 
-export class Beater {
-  readonly #thread: SideThread<BeaterData, BeaterHears, BeaterTells>;
+export class LeaseRenewer {
+  readonly #thread: SideThread<LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput>;
 
-  constructor({ connection, leaseMs, onWoken, onEvicted }: BeaterParts) {
+  constructor({ connection, leaseMs, onWoken, onEvicted }: LeaseRenewerParts) {
     const { keyPrefix: prefix } = connection.settings;
     this.#thread = new SideThread({
       connection,
-      script: luaScript('limits-beat'),
+      script: luaScript('limits-renew'),
       key: `${prefix}umbel:limit:holders`,
       program,
       answerMs: Math.max(leaseMs / 3, 1000),
@@ -49,7 +49,7 @@ export class Beater {
   }
 
   /** Renews this holder's lease from now on. */
-  beat(holder: string): void {
+  renew(holder: string): void {
     this.#thread.tell({ holder });
   }
 
