@@ -1,9 +1,9 @@
 // The log of the long-running commands: one line each on stderr, JSON for programs or text for people.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { DestinationStream, Level, LoggerOptions, Logger as Pino } from 'pino';
+import type { Level, LoggerOptions, Logger as Pino } from 'pino';
 import type { Config } from '../config/config.ts';
 import { redacted } from '../lib/redact.ts';
-import { formattedLines, type LineFormats, lineFormatsOf } from './log-lines.ts';
+import { formattedLines, type LineFormats, lineFormatsOf, plainLines } from './log-lines.ts';
 import { wantsColors } from './output.ts';
 import { ownFileMode } from './own-files.ts';
 import { cleanJson, cleanTexts } from './terminal/clean.ts';
@@ -72,7 +72,7 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
     options.format === 'json'
       ? target
       : lines === null
-        ? await prettyStream(options, target)
+        ? plainLines(target, isColored(options))
         : formattedLines(lines, target, isColored(options));
   return pino(settings, stream);
 }
@@ -130,29 +130,6 @@ const levels: Readonly<Record<string, Level>> = {
   fatal: 'fatal',
 };
 
-async function prettyStream(
-  options: LoggingOptions,
-  target: DestinationStream & NodeJS.EventEmitter,
-): Promise<DestinationStream> {
-  const { default: pretty } = await import('pino-pretty');
-  return pretty({
-    sync: true,
-    destination: options.file === undefined ? 2 : (target as unknown as NodeJS.WritableStream), // pino's own stream: it writes and ends
-    colorize: isColored(options),
-    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
-    // The worker's sentences say these already; what a task logs gets them in front, as in Celery.
-    ignore: 'task_id,task_name,node,runtime',
-    // What looks like a line of the log begins further in, as the lines of an error do.
-    messageFormat: (line, key) => withTask(line, String(line[key] ?? '')).replaceAll('\n', '\n    '),
-    singleLine: true,
-  });
-}
-
 function isColored({ file, color }: LoggingOptions): boolean {
   return file === undefined && color !== false && wantsColors(process.stderr);
-}
-
-function withTask({ task_id: id, task_name: name }: Record<string, unknown>, message: string): string {
-  if (typeof id !== 'string' || message.includes(id)) return message;
-  return typeof name === 'string' ? `${name}[${id}]: ${message}` : `${message} [${id}]`; // a beat's: it is no task itself
 }

@@ -34,53 +34,15 @@ export function createOutput(options: { readonly json?: boolean; readonly color?
     data: (value) => void (json && process.stdout.write(`${cleanJson(toJson(value))}\n`)),
     async table(head, rows) {
       if (json) return;
-      const { default: Table } = await import('cli-table3');
-      const table = new Table({
-        head: [...head],
-        style: { head: colors ? ['bold'] : [], border: colors ? ['gray'] : [], compact: true },
-      });
+      const { drawTable } = await import('./terminal/table.ts');
       const safe = rows.map((row) => row.map(cleaned));
-      const fitting = await fittingRows(head, safe, process.stdout.isTTY ? process.stdout.columns : null);
-      for (const row of fitting) table.push([...row]);
-      process.stdout.write(`${table.toString()}\n`);
+      const width = process.stdout.isTTY ? process.stdout.columns : null;
+      process.stdout.write(`${drawTable(head, safe, { width, colors })}\n`);
     },
     bold: (text) => style('bold', text),
     dim: (text) => style('dim', text),
   };
 }
-
-/** Rows whose table is not wider than the terminal: the widest columns are cut. `width` null: as wide as it is. */
-export async function fittingRows(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  width: number | null,
-): Promise<readonly (readonly string[])[]> {
-  if (width === null || width <= 0) return rows;
-  const { fitted, widthOf } = await import('./terminal/text.ts');
-  const lines = (cell: string): readonly string[] => cell.split('\n');
-  const widest = (cell: string): number => Math.max(...lines(cell).map(widthOf));
-  const widths = head.map((title, at) =>
-    Math.max(widthOf(title), ...rows.map((row) => widest(row[at] ?? ''))),
-  );
-  // A border, and a space on both sides of each cell.
-  const room = Math.max(head.length * narrowest, width - 3 * head.length - 1);
-  for (let total = widths.reduce((sum, each) => sum + each, 0); total > room; total--) {
-    const at = widths.indexOf(Math.max(...widths));
-    widths[at] = Math.max(1, (widths[at] ?? 1) - 1);
-  }
-  const cut = (line: string, most: number): string =>
-    widthOf(line) <= most ? line : fitted(line, most).trimEnd();
-  return rows.map((row) =>
-    row.map((cell, at) =>
-      lines(cell)
-        .map((line) => cut(line, widths[at] ?? narrowest))
-        .join('\n'),
-    ),
-  );
-}
-
-/** A column keeps at least so many cells. */
-const narrowest = 8;
 
 /** A terminal, unless NO_COLOR says no; FORCE_COLOR says yes to a pipe, too. */
 export function wantsColors(stream: NodeJS.WriteStream): boolean {

@@ -1,4 +1,5 @@
 import type { Output } from './output.ts';
+import { shortTime } from './terminal/short.ts';
 
 /** How far a long work is. */
 interface Bar {
@@ -7,27 +8,43 @@ interface Bar {
   stop(): void;
 }
 
+const barWidth = 24;
+/** The shortest time between two drawings. */
+const drawEveryMs = 100;
+
 /** Shown on a terminal only. `things`: what is counted. */
-export async function progressBar(output: Output, total: number, things: string): Promise<Bar> {
+export function progressBar(output: Output, total: number, things: string): Bar {
   if (output.json || !process.stderr.isTTY)
     return { setTotal: () => undefined, update: () => undefined, stop: () => undefined };
-  const { SingleBar } = await import('cli-progress');
-  const bar = new SingleBar({
-    format: `{bar} {percentage}% · {value}/{total} ${things} · {speed}/s · {eta_formatted} left`,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 24,
-    hideCursor: true,
-    stream: process.stderr,
-  });
   const began = performance.now();
-  bar.start(total, 0, { speed: '-' });
-  return {
-    setTotal: (count) => bar.setTotal(count),
-    update: (done) => {
-      if (done > bar.getTotal()) bar.setTotal(done);
-      bar.update(done, { speed: Math.round((1000 * done) / Math.max(1, performance.now() - began)) });
-    },
-    stop: () => bar.stop(),
+  let [all, done, drawnAt] = [total, 0, 0];
+  const draw = (): void => {
+    drawnAt = performance.now();
+    process.stderr.write(`\r${barLine(done, all, things, drawnAt - began)}\x1b[K`);
   };
+  draw();
+  return {
+    setTotal: (count) => {
+      all = count;
+    },
+    update: (count) => {
+      done = count;
+      if (performance.now() - drawnAt >= drawEveryMs) draw();
+    },
+    stop: () => {
+      draw();
+      process.stderr.write('\n');
+    },
+  };
+}
+
+/** `████░░░░ 50% · 5/10 tasks · 12/s · 3.2s left`. */
+export function barLine(done: number, total: number, things: string, elapsedMs: number): string {
+  const all = Math.max(done, total);
+  const share = all === 0 ? 0 : done / all;
+  const full = Math.round(share * barWidth);
+  const perSecond = (1000 * done) / Math.max(1, elapsedMs);
+  const left = perSecond === 0 ? '-' : shortTime((all - done) / perSecond);
+  const bar = '█'.repeat(full) + '░'.repeat(barWidth - full);
+  return `${bar} ${Math.round(100 * share)}% · ${done}/${all} ${things} · ${Math.round(perSecond)}/s · ${left} left`;
 }

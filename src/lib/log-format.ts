@@ -54,7 +54,7 @@ const levels: Readonly<Record<string, readonly [name: string, number: number]>> 
 };
 
 const fields: Readonly<Record<string, (record: LogRecord) => string | number>> = {
-  asctime: ({ time }) => localTime(time),
+  asctime: ({ time }) => localTime(time, ','),
   created: ({ time }) => time.getTime() / 1000,
   msecs: ({ time }) => time.getMilliseconds(),
   levelname: ({ level }) => levels[level]?.[0] ?? level.toUpperCase(),
@@ -96,10 +96,10 @@ function converted(value: string | number, { flags, width, precision, kind }: Co
   return text.padStart(width, flags.includes('0') && kind !== 's' ? '0' : ' ');
 }
 
-/** As Python's `asctime`: `2026-11-22 17:24:05,123`. */
-function localTime(time: Date): string {
+/** `2026-11-22 17:24:05.123`; with a comma as Python's `asctime`. */
+export function localTime(time: Date, point: '.' | ',' = '.'): string {
   const two = (number: number): string => String(number).padStart(2, '0');
   const day = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   const clock = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
-  return `${day} ${clock},${String(time.getMilliseconds()).padStart(3, '0')}`;
+  return `${day} ${clock}${point}${String(time.getMilliseconds()).padStart(3, '0')}`;
 }

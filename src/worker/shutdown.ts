@@ -16,7 +16,7 @@ export type ShutdownKind = 'warm' | 'cold';
 /** What is asked for. `soft`: finish what ends within `softShutdownTimeout`, then cold. */
 type ShutdownStage = 'warm' | 'soft' | 'cold';
 
-// One Ctrl-C can connectStores twice: from the terminal, which signals the whole group, and from a parent that passes it on.
+// One Ctrl-C can arrive twice: from the terminal, which signals the whole group, and from a parent that passes it on.
 const echoMs = 200;
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;

@@ -4,9 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { plainLines } from '../../src/cli/log-lines.ts';
 import { createLogger, logLooks } from '../../src/cli/logging.ts';
 import { resolveConfig } from '../../src/config/config.ts';
-import { logFormatter } from '../../src/lib/log-format.ts';
+import { localTime, logFormatter } from '../../src/lib/log-format.ts';
 import { needs } from '../needs.ts';
 import { noPython, python } from '../protocol/python.ts';
 
@@ -76,4 +77,37 @@ test('the command line goes before the settings', () => {
   const celerys = { worker_log_format: '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' };
   const plain = resolveConfig({ broker: 'memory://', ...celerys });
   expect(logLooks({ loglevel: 'info', color: false }, plain)).toMatchObject({ lines: null, color: false });
+});
+
+test('lines of our own say time, level, task, fields and the stack of an error', () => {
+  const said: string[] = [];
+  const write = (colors: boolean, ...records: object[]): void => {
+    const lines = plainLines({ write: (text) => said.push(text) }, colors);
+    for (const record of records)
+      lines.write(JSON.stringify({ time: '2026-11-22T12:00:00.123Z', ...record }));
+  };
+  const stack = 'RangeError: no\n    at f (file:1:2)';
+  write(
+    false,
+    { level: 'info', queue: 'celery', n: 3, node: 'celery@here', msg: 'ready' },
+    { level: 'warn', task_id: 'a-1', task_name: 'shop.add', msg: 'the shop\nis closed' },
+    { level: 'info', task_id: 'a-1', task_name: 'shop.add', msg: 'Task shop.add[a-1] received' },
+    { level: 'error', msg: 'failed', err: { type: 'RangeError', message: 'no', stack, code: 'E_X' } },
+    { level: 'error', msg: 'failed', err: 'no error' },
+  );
+  const time = `[${localTime(new Date('2026-11-22T12:00:00.123Z'))}]`;
+  expect(said.join('')).toBe(`${time} INFO: ready {"queue":"celery","n":3}
+${time} WARN: shop.add[a-1]: the shop
+    is closed
+${time} INFO: Task shop.add[a-1] received
+${time} ERROR: failed
+    RangeError: no
+        at f (file:1:2)
+    {"code":"E_X"}
+${time} ERROR: failed
+    "no error"
+`);
+  said.length = 0;
+  write(true, { level: 'info', msg: 'ready' });
+  expect(said).toEqual([`${time} \x1b[32mINFO\x1b[39m: \x1b[36mready\x1b[39m\n`]);
 });

@@ -1,8 +1,8 @@
 // What users of Celery type every day is there, documented, and does what it should.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { fittingRows } from '../../src/cli/output.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { fittingRows } from '../../src/cli/terminal/table.ts';
 import { widthOf } from '../../src/cli/terminal/text.ts';
 import { until } from '../until.ts';
 import { project, shop, start, startWorker, umbel, umbelProcess } from './harness.ts';
@@ -113,12 +113,12 @@ test('a table is not wider than the terminal, and keeps what fits', async () => 
   ];
   const head = ['id', 'detail', 'state'];
   for (const width of [80, 60, 200]) {
-    const fitting = await fittingRows(head, rows, width);
+    const fitting = fittingRows(head, rows, width);
     const widths = head.map((title, at) =>
       Math.max(title.length, ...fitting.map((row) => widthOf(row[at] ?? ''))),
     );
     expect(widths.reduce((sum, each) => sum + each + 3, 1)).toBeLessThanOrEqual(width);
     expect(fitting.map(([, , state]) => state)).toEqual(['short', 'also short']);
   }
-  expect(await fittingRows(head, rows, null)).toBe(rows); // a pipe gets all
+  expect(fittingRows(head, rows, null)).toBe(rows); // a pipe gets all
 });

@@ -3,7 +3,9 @@ import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { barLine } from '../../src/cli/progress-bar.ts';
 import { keyOf } from '../../src/cli/terminal/screen.ts';
+import { drawTable } from '../../src/cli/terminal/table.ts';
 import { fitLine, fitRight, fitted, paint, plain, widthOf, wrap } from '../../src/cli/terminal/text.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { scaled, seed } from '../run/scale.ts';
@@ -97,4 +99,33 @@ test('keys are told apart, also when several were typed at once', async () => {
     ...['ctrl-c', 'ctrl-z', 'enter', 'backspace', 'tab', 'escape'],
   ]);
   expect(await keysOf('\x1b[1;5C\x1bxq', 1)).toEqual(['q']); // keys that we do not know do nothing
+});
+
+test('a table is as wide as its cells, whose lines stand below each other', () => {
+  const rows = [
+    ['日本', 'one\ntwo'],
+    ['x', '3'],
+  ];
+  expect(drawTable(['name', 'value'], rows, { width: null, colors: false }).split('\n')).toEqual([
+    '┌──────┬───────┐',
+    '│ name │ value │',
+    '├──────┼───────┤',
+    '│ 日本 │ one   │',
+    '│      │ two   │',
+    '│ x    │ 3     │',
+    '└──────┴───────┘',
+  ]);
+  const colored = drawTable(['name', 'value'], rows, { width: null, colors: true });
+  expect(colored).toContain('\x1b[1mname');
+  expect(stripVTControlCharacters(colored)).toBe(
+    drawTable(['name', 'value'], rows, { width: null, colors: false }),
+  );
+});
+
+test('a progress bar says how far, how fast, and how long yet', () => {
+  expect(barLine(0, 0, 'tasks', 0)).toBe('░░░░░░░░░░░░░░░░░░░░░░░░ 0% · 0/0 tasks · 0/s · - left');
+  expect(barLine(5, 10, 'tasks', 500)).toBe('████████████░░░░░░░░░░░░ 50% · 5/10 tasks · 10/s · 0.5s left');
+  expect(barLine(12, 10, 'tasks', 1000)).toBe(
+    '████████████████████████ 100% · 12/12 tasks · 12/s · 0.0s left',
+  );
 });

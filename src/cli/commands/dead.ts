@@ -167,7 +167,7 @@ type Apply = (
 
 async function work(output: Output, verb: string, many: boolean, apply: Apply): Promise<void> {
   using ending = endOfCommand();
-  const bar = many ? await progressBar(output, 0, 'dead letters') : null;
+  const bar = many ? progressBar(output, 0, 'dead letters') : null;
   let changed = 0;
   try {
     const { done, missing } = await apply(ending.signal, (count, total) => {

@@ -83,9 +83,9 @@ interface Step {
 export const bootsteps: readonly Step[] = [
   { part: 'App', needs: [], start: null },
   { part: 'Health', needs: [], start: 'this.#health.start' },
-  { part: 'Broker', needs: ['App'], start: 'arrive' },
-  { part: 'Results', needs: ['App'], start: 'arrive' },
-  { part: 'Consumer', needs: ['Broker'], start: 'arrive' },
+  { part: 'Broker', needs: ['App'], start: 'connectStores' },
+  { part: 'Results', needs: ['App'], start: 'connectStores' },
+  { part: 'Consumer', needs: ['Broker'], start: 'connectStores' },
   { part: 'Pool', needs: ['App', 'Results'], start: 'assemble' },
   { part: 'Processor', needs: ['Pool', 'Results', 'Consumer'], start: null },
   { part: 'Revocations', needs: ['Broker'], start: 'operations.prepare' },

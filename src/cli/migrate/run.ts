@@ -53,7 +53,7 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
   await stale.forgetAll();
   await using marks = await marksAt(to, destination, driverOf(app, destination));
   await using waiting = await waitingAt(from, source, driverOf(app, source));
-  const bar = await progressBar(output, limit === null ? total : Math.min(total, limit), 'messages');
+  const bar = progressBar(output, limit === null ? total : Math.min(total, limit), 'messages');
   let done: Moved;
   let moved = 0;
   try {

@@ -1,4 +1,5 @@
 // The tab of queues, workers and rates, which is also what `umbel top` prints: pure.
+import { shortCount, shortTime } from '../terminal/short.ts';
 import { fitLine, fitRight, fitted, type Line, type Tone } from '../terminal/text.ts';
 import type { Sample } from './sample.ts';
 
@@ -22,25 +23,6 @@ export function drawTop(view: TopView): readonly Line[] {
   if (height !== null) while (lines.length < height - (keys === null ? 0 : 1)) lines.push([]);
   if (keys !== null) lines.push([{ text: keys, tones: ['dim'] }]);
   return lines.slice(0, height ?? lines.length).map((line) => fitLine(line, width));
-}
-
-/** A duration in a few signs: `0.4s`, `12s`, `3m20s`, `5h10m`, `12d`. */
-export function shortTime(seconds: number | null): string {
-  if (seconds === null) return '-';
-  if (seconds < 10) return `${seconds.toFixed(1)}s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole}s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`;
-  if (whole < 86_400)
-    return `${Math.floor(whole / 3600)}h${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')}m`;
-  return `${Math.floor(whole / 86_400)}d`;
-}
-
-/** A count in at most six signs. */
-export function shortCount(count: number): string {
-  if (count < 100_000) return String(count);
-  if (count < 10_000_000) return `${Math.round(count / 1000)}k`;
-  return `${Math.round(count / 1_000_000)}M`;
 }
 
 function shortRate(rate: number | null): string {
