@@ -1,6 +1,6 @@
 // The chaos proofs: `npm run chaos`. Options:
 //   --what points,storm,pause,terms,soak,future,peers,faults   --place sqlite,redis,rabbitmq   --only <points that begin so>   --pool async   --seed 1   --verbose
-//   --what readers,store,queues,exchanges,flaps,refusals,rights,flush (faults by name)   --rounds 10 (of each)
+//   --what readers,store,queues,exchanges,flaps,refusals,failover,rights,flush (faults by name)   --rounds 10 (of each)
 //   --lanes 2 (trials at once on each place)   --keep <folder> (for the ledgers of trials with a finding)
 //   (--only: in this order)
 //   --kills 20 (at each point)   --tasks 20000 --storm-kills 200 (of the storm)   --seconds 60 (of a pause)

@@ -2,7 +2,8 @@
 // store while workers use it.
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { workerCommands } from '../../../src/stores/redis/rights.ts';
+import type * as Rights from '../../../src/stores/redis/rights.ts';
+import { builtModule } from '../../e2e/harness/built.ts';
 import type { Program } from '../../e2e/harness/program.ts';
 import { type Random, seeded } from '../../e2e/harness/random.ts';
 import {
@@ -17,7 +18,7 @@ import {
   shell,
 } from '../../servers/harm.ts';
 import type { Cycled, CycleOptions } from './cycle.ts';
-import type { ChaosPlace } from './places.ts';
+import { type ChaosPlace, Replica } from './places.ts';
 import type { Mix, PlaceName } from './points.ts';
 import { ChaosTrial } from './trial.ts';
 
@@ -30,6 +31,8 @@ export interface Fault {
   readonly ms: number;
   /** It is done when all that was sent has ended: what waited would be gone with its store. */
   readonly atRest?: boolean;
+  /** Its Redis has a replica. */
+  readonly replicated?: boolean;
   /** What is too late, where it is not the 20 s of the promise. */
   readonly limitMs?: number;
   /** Findings that nobody can rule out after it. */
@@ -42,6 +45,7 @@ interface Scene {
   readonly place: ChaosPlace;
   readonly random: Random;
   readonly workers: readonly Program[];
+  readonly replica: Replica | null;
   /** Ends those that are left, with their sender, and starts others. */
   anew(): Promise<void>;
 }
@@ -145,11 +149,32 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    // Members of chords end while the master refuses to write, is asked to give way, is a replica, and has too few replicas.
+    name: 'failover',
+    places: ['redis', 'rabbitmq'],
+    mix: { chord: 8, chain: 2, again: 2 },
+    ms: 60,
+    replicated: true,
+    async once({ replica, random }) {
+      if (replica === null) return;
+      for (const way of ['there', 'back']) {
+        await replica.failOver();
+        await sleep(random.below(300));
+        if (way === 'back') continue;
+        const { master } = replica;
+        master.cli('CONFIG', 'SET', 'min-replicas-to-write', '2');
+        await sleep(100 + random.below(400));
+        master.cli('CONFIG', 'SET', 'min-replicas-to-write', '0');
+      }
+    },
+  },
+  {
     name: 'rights',
     places: ['redis'],
     mix: everything,
     ms: 5,
     async once({ place, random }) {
+      const { workerCommands } = await builtModule<typeof Rights>('stores/redis/rights');
       const [take, give] = right(choice(random, workerCommands));
       place.redis?.cli(...take);
       await sleep(100 + random.below(700));
@@ -170,18 +195,13 @@ export const faults: readonly Fault[] = [
   },
 ];
 
-export async function harm(
-  fault: Fault,
-  { place, pool, kills: rounds, seed }: CycleOptions,
-): Promise<Cycled> {
+export async function harm(fault: Fault, options: CycleOptions): Promise<Cycled> {
+  const { pool, kills: rounds, seed, limitMs = fault.limitMs } = options;
   const startedAt = Date.now();
   const random = seeded(seed);
-  await using trial = new ChaosTrial({
-    place,
-    pool,
-    lease: 8,
-    ...(fault.limitMs !== undefined && { limitMs: fault.limitMs }),
-  });
+  await using replica = fault.replicated === true ? await Replica.of(options.place) : null;
+  const place = replica?.place ?? options.place;
+  await using trial = new ChaosTrial({ place, pool, lease: 8, ...(limitMs !== undefined && { limitMs }) });
   const workers: Program[] = [];
   const start = async (): Promise<void> => {
     for (let number = 0; number < crew; number++) workers.push(await trial.worker());
@@ -192,7 +212,7 @@ export async function harm(
     workers.length = 0;
     await start();
   };
-  const scene = { trial, place, random, workers, anew };
+  const scene = { trial, place, random, workers, replica, anew };
   await trial.send({ mix: { step: 1 } });
   await start();
   for (let round = 0; round < rounds; round++) {

@@ -1,11 +1,11 @@
 // The three places of the chaos proofs, each with a server of its own for as long as a run takes.
 
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { root } from '../../e2e/harness/built.ts';
+import type * as Scripts from '../../../src/stores/redis/scripts.ts';
+import { builtModule } from '../../e2e/harness/built.ts';
 import { onRabbit, onRedis, type Place } from '../../e2e/harness/places.ts';
 import { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { RedisServerProcess } from '../../servers/redis.ts';
+import { until } from '../../until.ts';
 import type { PlaceName } from './points.ts';
 
 export interface ChaosPlace {
@@ -108,6 +108,64 @@ export class Servers implements AsyncDisposable {
   }
 }
 
+/** A replica of a place's Redis. Clients know both. */
+export class Replica implements AsyncDisposable {
+  readonly place: ChaosPlace;
+  readonly #first: RedisServerProcess;
+  readonly #second: RedisServerProcess;
+  #turned = false;
+
+  private constructor(place: ChaosPlace, first: RedisServerProcess, second: RedisServerProcess) {
+    const both = (url: string): string => (url === first.url() ? `${url};${second.url()}` : url);
+    const { server } = place;
+    if (server === null) throw new TypeError('a place on Redis has a server');
+    this.#first = first;
+    this.#second = second;
+    this.place = {
+      ...place,
+      server: { ...server, broker: both(server.broker), backend: both(server.backend) },
+    };
+  }
+
+  static async of(place: ChaosPlace): Promise<Replica> {
+    const { redis } = place;
+    if (redis === null) throw new TypeError('there is no Redis');
+    const second = await RedisServerProcess.start();
+    const replica = new Replica(place, redis, second);
+    // It is sent everything at once, and not after the seconds in which others might ask for it, too.
+    redis.cli('CONFIG', 'SET', 'repl-diskless-sync-delay', '0');
+    second.cli('REPLICAOF', '127.0.0.1', String(redis.port));
+    await replica.#isReplicated();
+    return replica;
+  }
+
+  /** The one that may be written to. */
+  get master(): RedisServerProcess {
+    return this.#turned ? this.#second : this.#first;
+  }
+
+  /** The other takes over, with all that this one has; what looks into the place looks into the first. */
+  async failOver(): Promise<void> {
+    await this.#isReplicated();
+    const other = this.#turned ? this.#first : this.#second;
+    this.master.cli('FAILOVER', 'TO', '127.0.0.1', String(other.port));
+    await until(() => other.cli('INFO', 'replication').includes('role:master'), 'the other has taken over');
+    this.#turned = !this.#turned;
+  }
+
+  async #isReplicated(): Promise<void> {
+    await until(
+      () => this.master.cli('INFO', 'replication').includes('state=online'),
+      'the other has it all',
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#first.cli('REPLICAOF', 'NO', 'ONE');
+    await this.#second[Symbol.asyncDispose]();
+  }
+}
+
 /** Counts the keys that do not go by themselves. */
 const lasting = `
 local count = 0
@@ -118,8 +176,18 @@ return count`;
 
 /** The scripts of the built package, by their sha1. */
 async function scripts(): Promise<Record<string, string>> {
-  const url = pathToFileURL(join(root, 'build', 'src', 'stores', 'redis', 'scripts.js')).href;
-  const { luaScript }: { luaScript(name: string): { readonly sha: string } } = await import(url);
-  const names = ['send', 'turn', 'tend', 'join', 'leave', 'size', 'scheduled', 'purge', 'exhume', 'letters'];
+  const { luaScript } = await builtModule<typeof Scripts>('stores/redis/scripts');
+  const names = [
+    'send',
+    'turn',
+    'tend',
+    'join',
+    'leave',
+    'size',
+    'scheduled',
+    'purge',
+    'exhume',
+    'letters',
+  ] as const;
   return Object.fromEntries(names.map((name) => [luaScript(name).sha, name]));
 }

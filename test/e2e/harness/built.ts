@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 /** The root of the repository. */
@@ -24,6 +24,11 @@ export async function ensureBuilt(): Promise<void> {
   } finally {
     rmSync(lock, { recursive: true, force: true });
   }
+}
+
+/** A module of `src/` as it was built, for programs that run without the bundler: what it embeds is in it. `path`: without its ending. */
+export async function builtModule<T>(path: string): Promise<T> {
+  return import(pathToFileURL(join(root, 'build', 'src', `${path}.js`)).href);
 }
 
 const longestBuildMs = 60_000;
