@@ -12,7 +12,14 @@ import { AmqpDelivery } from './amqp-delivery.ts';
 import { type AmqpConnection, AmqpLink, type AmqpMessage } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
 import { copyOf, deadLetterOf, dueOf, type Goal, type Marks, marksOf } from './copies.ts';
-import { Declarations, type Declared, quarantineQueueOf, shortestDelayMs } from './declare.ts';
+import {
+  Declarations,
+  type Declared,
+  isNotFound,
+  isOfDelays,
+  quarantineQueueOf,
+  shortestDelayMs,
+} from './declare.ts';
 import { Feed, type FeedListener } from './feed.ts';
 import type { Publisher } from './publisher.ts';
 import { QuarantineQueues } from './quarantine-queues.ts';
@@ -62,6 +69,8 @@ export class AmqpConsumer implements Consumer {
   #quarantinedWaits = false;
   #quarantinePolledMs = Number.NEGATIVE_INFINITY;
   #mendedMs = Number.NEGATIVE_INFINITY;
+  /** Messages were seen that had waited for their time at the broker, or are to. */
+  #isDelayed = false;
   /** Copies under way, by the names of what they are of. */
   readonly #sending = new Map<string, Promise<void>>();
   /** What came from queues that are gone, on its way back. */
@@ -310,7 +319,7 @@ export class AmqpConsumer implements Consumer {
     const isNew = this.#mendedMs === Number.NEGATIVE_INFINITY; // the queues were, or will be, declared on this connection
     this.#mendedMs = this.#parts.clock.monotonic();
     try {
-      if (!isNew) await declarations.mend(this.#queues);
+      if (!isNew) await declarations.mend(this.#queues, { delayed: this.#isDelayed });
       await sendUnroutable(connection, this.#parts.publisher, new Set(this.#queues));
     } catch {
       // A queue is not there, the connection has gone, or we may not: the next time is soon enough.
@@ -437,6 +446,7 @@ export class AmqpConsumer implements Consumer {
 
   async #arrive(feed: Feed, message: AmqpMessage): Promise<void> {
     const delivery = new AmqpDelivery(feed.queue, message, feed, this.#settle);
+    this.#isDelayed ||= isOfDelays(message.fields.exchange);
     feed.came(delivery);
     if (message.fields.redelivered) this.#returns.cameBack(delivery, feed);
     else await this.#receive(feed, delivery);
@@ -501,6 +511,7 @@ export class AmqpConsumer implements Consumer {
 
   async #resend(delivery: AmqpDelivery, marks: Marks, due: number | null, timeoutMs?: number): Promise<void> {
     const { outgoing, goal } = copyOf(delivery, marks, due, this.#parts.clock.now());
+    this.#isDelayed ||= goal === 'delayed';
     await this.#parts.publisher.send(
       (declarations) => declare(declarations, goal, delivery.queue),
       [outgoing],
@@ -674,8 +685,4 @@ const silent: FeedListener = {
 function declare(declarations: Declarations, goal: Goal, queue: string): Promise<void> {
   if (goal === 'quarantined') return declarations.quarantined(queue);
   return goal === 'delayed' ? declarations.delayed(queue) : declarations.queue(queue);
-}
-
-function isNotFound(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 404;
 }

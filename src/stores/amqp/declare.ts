@@ -43,6 +43,42 @@ export function isOfDelays(exchange: string): boolean {
   return /^(?:celery|umbel)_delayed_/.test(exchange);
 }
 
+interface Level {
+  /** Of its exchange and its queue. */
+  readonly name: string;
+  /** How long a message waits here whose digit is a 1. */
+  readonly ttlMs: number;
+  /** The exchange that it goes to then. */
+  readonly next: string;
+  /** Digits before its own. */
+  readonly skipped: number;
+}
+
+const coarseLevel = (n: number): Level => ({
+  name: level(n),
+  ttlMs: 2 ** n * 1000,
+  next: n === 0 ? arrival : level(n - 1),
+  skipped: levels - 1 - n,
+});
+
+const fractionLevel = (n: number): Level => ({
+  name: fineLevel(n),
+  ttlMs: 2 ** n * fineStepMs,
+  next: n === 0 ? fineArrival : fineLevel(n - 1),
+  skipped: levels + fineLevels - 1 - n,
+});
+
+const coarseLevels = Array.from({ length: levels }, (_, n) => coarseLevel(n));
+const fractionLevels = Array.from({ length: fineLevels }, (_, n) => fractionLevel(n));
+/** A level's exchange is there before another is bound to it. */
+const everyLevel: readonly Level[] = [...coarseLevels, ...fractionLevels];
+/** Those beside the arrivals, which is where they are bound, and those before them. */
+const atEnds: readonly Level[] = [
+  ...coarseLevels.slice(0, 2),
+  ...fractionLevels.slice(0, 2),
+  ...fractionLevels.slice(-1),
+];
+
 /** The queue that a message with this key, of a delayed address, is for. */
 export function queueOfDelayed(routingKey: string): string {
   const fine = routingKey.endsWith(`.${fineWord}`);
@@ -127,13 +163,17 @@ export class Declarations {
     }
   }
 
-  /** Binds the queue to the delays again where somebody has undone that: deleted exchanges, a queue that another program declared anew. */
-  async mend(queues: readonly string[]): Promise<void> {
+  /**
+   * Binds the queues to the delays again where somebody has undone that: deleted exchanges, a queue that another program declared anew.
+   * `delayed`: messages come by way of the levels, which are whole again, too.
+   */
+  async mend(queues: readonly string[], { delayed }: { readonly delayed: boolean }): Promise<void> {
     this.#arrivals = null;
     for (const queue of queues) {
       this.#bound.delete(queue);
       await this.#bind(queue);
     }
+    if (delayed) await this.#mendLevels();
   }
 
   /** The queue is no longer there: who needs it next declares it again. */
@@ -257,30 +297,35 @@ export class Declarations {
     }
   }
 
-  #declareLevels(): Promise<void> {
+  #declareLevels(these: readonly Level[] = everyLevel): Promise<void> {
     return this.#with(async (channel) => {
-      for (let n = 0; n < levels; n++)
-        await this.#declareLevel(channel, {
-          name: level(n),
-          ttlMs: 2 ** n * 1000,
-          next: n === 0 ? arrival : level(n - 1),
-          skipped: levels - 1 - n,
-        });
-      for (let n = 0; n < fineLevels; n++)
-        await this.#declareLevel(channel, {
-          name: fineLevel(n),
-          ttlMs: 2 ** n * fineStepMs,
-          next: n === 0 ? fineArrival : fineLevel(n - 1),
-          skipped: levels + fineLevels - 1 - n,
-        });
+      for (const each of these) await this.#declareLevel(channel, each);
     });
   }
 
+  /**
+   * With an exchange go the ways to it and from it. Those that everybody makes who binds a queue may be there and lead nowhere; of the others it
+   * is asked, which costs less than to declare them.
+   */
+  async #mendLevels(): Promise<void> {
+    const others = everyLevel.filter((each) => !atEnds.includes(each));
+    await this.#declareLevels((await this.#areThere(others)) ? atEnds : everyLevel);
+  }
+
+  async #areThere(these: readonly Level[]): Promise<boolean> {
+    try {
+      await this.#with(async (channel) => {
+        for (const { name } of these) await channel.checkExchange(name);
+      });
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
   /** One digit of the delay: waits here for its time where that is a 1, and goes on at once where it is a 0. */
-  async #declareLevel(
-    channel: AmqpChannel,
-    { name, ttlMs, next, skipped }: { name: string; ttlMs: number; next: string; skipped: number },
-  ): Promise<void> {
+  async #declareLevel(channel: AmqpChannel, { name, ttlMs, next, skipped }: Level): Promise<void> {
     await channel.assertExchange(name, 'topic', { durable: true });
     await channel.assertQueue(name, {
       durable: true,
@@ -326,6 +371,10 @@ function once(done: Map<string, Promise<void>>, name: string, make: () => Promis
 function forget(promise: Promise<void>, onFailure: () => void): Promise<void> {
   promise.catch(onFailure);
   return promise;
+}
+
+export function isNotFound(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 404;
 }
 
 function isPreconditionFailed(error: unknown): boolean {

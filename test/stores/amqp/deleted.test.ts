@@ -59,6 +59,16 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     return said.split('\n');
   }
 
+  /** From where messages come to this exchange, and where they go. */
+  async function waysOf(vhost: string, exchange: string): Promise<string> {
+    const name = `{resource, <<"${vhost}">>, exchange, <<"${exchange}">>}`;
+    const all = `rabbit_binding:list_for_source(${name}) ++ rabbit_binding:list_for_destination(${name})`;
+    const said = await server.evaluate(
+      `[io:format("~ts ~ts ~ts~n", [S, K, D]) || {binding, {resource, _, _, S}, K, {resource, _, _, D}, _} <- ${all}]`,
+    );
+    return said.split('\n').sort().join('\n');
+  }
+
   const later = (ids: readonly string[], queue: string, ms = 1100) =>
     ids.map((id) => publication(id, { queue, eta: new Date(Date.now() + ms) }));
   const many = Array.from({ length: 60 }, (_, n) => `m${n}`);
@@ -137,6 +147,23 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     for (let n = 0; n < 7; n++) await channel.deleteExchange(`umbel_delayed_${n}`);
     await transport.publish(later(['two'], 'a', 100));
     expect(await take(consumer, 1)).toEqual(['two']);
+  });
+
+  it('a level of the delays that somebody has deleted is whole again, though nobody sends for later', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost, hurried);
+    const consumer = await join(transport, 'a');
+    await transport.publish(later(['before'], 'a', 100));
+    expect(await take(consumer, 1)).toEqual(['before']);
+    const taking = take(consumer, 1); // one who asks looks around
+    const exchanges = ['celery_delayed_0', 'celery_delayed_9', 'umbel_delayed_0', 'umbel_delayed_6'];
+    const ways = (): Promise<string[]> => Promise.all(exchanges.map((name) => waysOf(vhost, name)));
+    const whole = await ways();
+    const channel = await raw(vhost);
+    for (const name of exchanges) await channel.deleteExchange(name);
+    await until(async () => String(await ways()) === String(whole), 'the ways to it and from it are there');
+    await transport.publish([publication('after', { queue: 'a' })]);
+    expect(await taking).toEqual(['after']);
   });
 
   it('a send to an exchange that is not there is refused, and those beside it succeed', async () => {
