@@ -19,6 +19,7 @@ export async function importModule(file: string, spec: string): Promise<Readonly
   try {
     return await importAny(file);
   } catch (error) {
+    if (error instanceof LoadError) throw new LoadError(`cannot load '${spec}': ${error.message}`);
     throw new LoadError(`cannot load '${spec}': ${reason(error, file)}`, { cause: error });
   }
 }
@@ -27,35 +28,54 @@ async function importAny(file: string): Promise<Readonly<Record<string, unknown>
   const url = pathToFileURL(file).href;
   if (!/\.[cm]?ts$/.test(file)) return import(url);
   const tsconfig = nearest('tsconfig.json', dirname(file));
-  if (stripsTypes() && !steersImports(tsconfig)) {
+  const strips = stripsTypes();
+  const compiler = strips && !steersImports(tsconfig) ? null : await loadTsx();
+  let why = `Node.js ${process.version} runs no TypeScript by itself; use 22.18 or newer, or the package tsx`;
+  if (strips && compiler === null) {
     try {
       return await import(url);
     } catch (error) {
       if (!isUnsupportedSyntax(error)) throw error;
+      why = `${reason(error, file)}; enums, decorators, paths of a tsconfig.json and './x.js' for x.ts need the package tsx`;
     }
   }
-  await registerTsx(tsconfig);
+  const tsx = compiler ?? (await loadTsx());
+  if (tsx === null) throw new LoadError(`${why}: npm install tsx`);
+  register(tsx, tsconfig);
   return import(url);
 }
 
-let registered: Promise<void> | undefined;
+interface Tsx {
+  readonly esm: typeof import('tsx/esm/api');
+  readonly cjs: typeof import('tsx/cjs/api');
+}
 
-// Both loaders: without "type": "module" a .ts file is CommonJS.
-async function registerTsx(tsconfig: string | undefined): Promise<void> {
-  registered ??= (async () => {
+/** Its two loaders: without "type": "module" a .ts file is CommonJS. Null: the package, which is optional, is not installed. */
+async function loadTsx(): Promise<Tsx | null> {
+  try {
     const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
-    const { extensions } = createRequire(import.meta.url);
-    const native = extensions['.js'];
-    const ownFolder = fileURLToPath(builtFile('') ?? import.meta.url);
-    cjs.register();
-    const compiling = extensions['.js'];
-    // tsx would compile Umbel's own modules a second time for CommonJS code, whose App would then be another class than ours.
-    if (native && compiling) {
-      extensions['.js'] = (module, file) => (file.startsWith(ownFolder) ? native : compiling)(module, file);
-    }
-    esm.register(tsconfig ? { tsconfig } : {});
-  })();
-  await registered;
+    return { esm, cjs };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return null;
+    throw error;
+  }
+}
+
+let isRegistered = false;
+
+function register({ esm, cjs }: Tsx, tsconfig: string | undefined): void {
+  if (isRegistered) return;
+  isRegistered = true;
+  const { extensions } = createRequire(import.meta.url);
+  const native = extensions['.js'];
+  const ownFolder = fileURLToPath(builtFile('') ?? import.meta.url);
+  cjs.register();
+  const compiling = extensions['.js'];
+  // tsx would compile Umbel's own modules a second time for CommonJS code, whose App would then be another class than ours.
+  if (native && compiling) {
+    extensions['.js'] = (module, file) => (file.startsWith(ownFolder) ? native : compiling)(module, file);
+  }
+  esm.register(tsconfig ? { tsconfig } : {});
 }
 
 /** Node's own type stripping is faster, but knows no tsconfig, enums, decorators or parameter properties. */

@@ -9,10 +9,11 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { version } from '../../src/lib/version.ts';
 import { root } from '../e2e/harness/built.ts';
@@ -30,16 +31,41 @@ test('the packed package runs tasks in a project that has nothing else', async (
   const modules = join(folder, 'node_modules');
   mkdirSync(modules);
   cpSync(join(folder, 'package'), join(modules, 'umbel'), { recursive: true });
-  for (const name of readdirSync(join(root, 'node_modules'))) {
-    if (!name.startsWith('.') && name !== 'umbel')
-      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  for (const path of runtimePackages()) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    symlinkSync(join(root, path), join(folder, path));
   }
   const packed = readdirSync(join(modules, 'umbel'), { recursive: true, encoding: 'utf8' });
   expect(packed.filter((path) => /\.map$|tsbuildinfo/.test(path))).toEqual([]);
   const umbel = join(modules, 'umbel/dist/cli/main.js');
   expect((await new Program([umbel, '--version'], folder).ended).stdout).toBe(`${version}\n`);
   expect((await new Program([umbel, 'call', 'shop.add', '--json'], folder).ended).code).toBe(0);
+
+  writeFileSync(
+    join(folder, 'app.ts'),
+    `import { App } from 'umbel'; enum Size { Small = 1 } export const app = new App('shop'); app.task('shop.' + Size[1], () => 1);`,
+  );
+  const tasks = [umbel, '-A', './app.ts', 'list', 'bindings', '--json'];
+  expect(await new Program(tasks, folder).ended).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(
+      /cannot load '\.\/app\.ts': .*the package tsx.*: npm install tsx \[UMBEL_LOAD\]\n$/,
+    ),
+  });
+  symlinkSync(join(root, 'node_modules/tsx'), join(modules, 'tsx'));
+  expect(await new Program(tasks, folder).ended).toMatchObject({ code: 0, stderr: '' });
 });
+
+/** The folders of the packages that npm installs with ours. */
+function runtimePackages(): readonly string[] {
+  const { packages }: { packages: Readonly<Record<string, { dev?: boolean; devOptional?: boolean }>> } =
+    JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  return Object.entries(packages).flatMap(([path, { dev, devOptional }]) =>
+    path === '' || dev || devOptional || path.includes('/node_modules/') || !existsSync(join(root, path))
+      ? []
+      : [path],
+  );
+}
 
 test('the version in the code is that of the package', () => {
   expect(version).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);

@@ -24,7 +24,9 @@ test('the graph of bootsteps is what a worker starts, in its order; nothing star
     (call) => `${within}${call}`,
   );
   const started = [
-    ...body.matchAll(/await (?:parts\.)?(this\.#health\.start|\w+\??\.(?:start|prepare)|connectStores|assemble)\(/g),
+    ...body.matchAll(
+      /await (?:parts\.)?(this\.#health\.start|\w+\??\.(?:start|prepare)|connectStores|assemble)\(/g,
+    ),
   ];
   expect(started.length).toBeGreaterThan(6);
   const drawn = bootsteps.flatMap(({ start }) => start ?? []);
