@@ -167,7 +167,7 @@ export interface ConsumeOptions {
    * they are not told again when it is due.
    */
   readonly onEarly?: (message: WireMessage, queue: string) => boolean;
-  /** Told once when something in the store cannot be kept in order, which and what to do; null: it can again. */
+  /** Told once when something in the store cannot be kept in order, or settlements wait for it: which, why and what to do; null: that is over. */
   readonly onTrouble?: (trouble: string | null) => void;
 }
 

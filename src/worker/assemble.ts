@@ -77,7 +77,7 @@ export async function assemble(
     slots: (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier,
     onEarly: (message, queue) => parts?.operations.deferred.early(message, queue) ?? false,
     onTrouble: (trouble) => {
-      if (trouble === null) logger.info({}, 'the broker can be kept in order again');
+      if (trouble === null) logger.info({}, 'the trouble with the broker is over');
       else logger.error({ trouble }, trouble);
     },
   };

@@ -30,7 +30,7 @@ needs(describe, noRedis)('a Redis that refuses while chords run', () => {
       [1, 2, 3].map((n) => chord(group([n, n, n, n].map((value) => member.s(value))), total.s()).delay()),
     );
     await until(() => begun === 12);
-    // What a blocking read has brought runs before it is adopted; a call that adopts insists, and its settlements wait without a word.
+    // What a blocking read has brought runs before it is adopted; a call that adopts insists by itself, and what it says is another thing.
     await until(() => {
       const key = server.cli('KEYS', '*umbel:claimed:*').split('\n')[0] ?? '';
       return key !== '' && server.cli('HLEN', key) === '12';

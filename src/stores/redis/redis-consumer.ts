@@ -39,6 +39,14 @@ interface Claim {
   readonly over: Promise<void>;
 }
 
+/** For people. */
+interface Troubles {
+  /** Why settlements wait. */
+  readonly refusal: string | null;
+  /** What cannot be kept in order. */
+  readonly disorder: string | null;
+}
+
 const leaveTimeoutMs = 3000;
 /** With fewer slots than these, a claim for half of them is not worth its while. */
 const manySlots = 16;
@@ -83,6 +91,7 @@ export class RedisConsumer implements Consumer {
   /** Whether there is room for what the blocking reads take. */
   #wanted = false;
   #idle: (() => void) | null = null;
+  #troubles: Troubles = { refusal: null, disorder: null };
 
   private constructor(parts: RedisConsumerParts) {
     this.#parts = parts;
@@ -96,6 +105,10 @@ export class RedisConsumer implements Consumer {
       parts.clock,
       () => this.#held.size > few,
       (id) => this.#onEvicted(id),
+      (refusal) =>
+        this.#tellTrouble({
+          refusal: refusal === null ? null : `${refusal}; tasks that have ended are not settled until then`,
+        }),
     );
     this.#reads = new BlockingReads({
       prefix: this.#prefix,
@@ -137,7 +150,7 @@ export class RedisConsumer implements Consumer {
       queues: [...this.#sources.queues],
       hearing,
       onEvicted: (id) => this.#onEvicted(id),
-      onTrouble: (trouble) => parts.options.onTrouble?.(trouble),
+      onTrouble: (disorder) => this.#tellTrouble({ disorder }),
       onWork: () => {
         if (this.#quarantine.holdsQuarantined) return;
         this.#quiet = false;
@@ -431,6 +444,13 @@ export class RedisConsumer implements Consumer {
         await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
       }
     }
+  }
+
+  #tellTrouble(news: Partial<Troubles>): void {
+    this.#troubles = { ...this.#troubles, ...news };
+    const { refusal, disorder } = this.#troubles;
+    const all = [refusal, disorder].filter((each) => each !== null);
+    this.#parts.options.onTrouble?.(all.length === 0 ? null : all.join('; '));
   }
 
   #letGo(delivery: RedisDelivery): void {

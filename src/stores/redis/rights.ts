@@ -99,6 +99,17 @@ export async function checkRights(connection: RedisConnection): Promise<void> {
   if (missing.length > 0) throw new BrokerUnavailable(shownRights(connection, missing));
 }
 
+/** For people: why the server refuses; of a missing right, which Redis does not name within a script, of which commands. */
+export async function namedRefusal(connection: RedisConnection, error: BrokerUnavailable): Promise<string> {
+  if (!(error.cause instanceof Error) || !isMissingRight(error.cause.message)) return error.message;
+  try {
+    await checkRights(connection);
+  } catch (named) {
+    if (named instanceof BrokerUnavailable) return named.message;
+  }
+  return error.message;
+}
+
 /** For people: what is missing, and what gives it. */
 export function shownRights(
   { settings: { shown, username } }: RedisConnection,

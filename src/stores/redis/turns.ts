@@ -6,6 +6,7 @@ import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type RedisArgument, type RedisConnection, ReplyLost } from './client/connection.ts';
 import { claimedKey, consumerKey, consumersKey } from './keys.ts';
+import { namedRefusal } from './rights.ts';
 import { luaScript, spareTags } from './scripts.ts';
 
 /** A message that was claimed, as it is stored. */
@@ -76,6 +77,7 @@ export class Turns {
   readonly #prefix: string;
   readonly #clock: Clock;
   readonly #onEvicted: (id: string) => void;
+  readonly #onRefused: (reason: string | null) => void;
   readonly #isBusy: () => boolean;
   readonly #abandoned = new AbortController();
   #id = '';
@@ -88,19 +90,26 @@ export class Turns {
   #scheduled = false;
   #lazily: NodeJS.Timeout | null = null;
   #idle: (() => void)[] = [];
+  /** Why the server refuses what is asked again and again; null: it does not, as far as was told. */
+  #refusal: string | null = null;
 
-  /** `isBusy`: more will be asked for in this turn of the event loop, so that it is worth waiting for. */
+  /**
+   * `isBusy`: more will be asked for in this turn of the event loop, so that it is worth waiting for. `onRefused`: told once why a call waits
+   * that nobody else hears of, and when it is over (null).
+   */
   constructor(
     connection: RedisConnection,
     clock: Clock,
     isBusy: () => boolean,
     onEvicted: (id: string) => void,
+    onRefused: (reason: string | null) => void,
   ) {
     this.#connection = connection;
     this.#clock = clock;
     this.#prefix = connection.settings.keyPrefix;
     this.#isBusy = isBusy;
     this.#onEvicted = onEvicted;
+    this.#onRefused = onRefused;
   }
 
   /** Speaks for this consumer from now on. What waits was asked for the one before. */
@@ -263,12 +272,16 @@ export class Turns {
       try {
         const reply = await this.#connection.run(luaScript('turn'), keys, args, { buffers: true });
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
+        if (this.#refusal !== null) await this.#tellRefusal(null);
         return id === this.#id ? reply : [Buffer.from('!')];
       } catch (error) {
         if (isOfWrongType(error)) throw this.#outOfOrder(id, error);
         if (error instanceof ReplyLost) mustRetry = true;
         else if (!mustRetry || !(error instanceof BrokerUnavailable)) throw error;
         flight.delayed = true;
+        // That the server is away is told by the connection.
+        if (error instanceof BrokerUnavailable && this.#connection.state.connected)
+          await this.#tellRefusal(error);
         // What it settles may have been claimed by the call before.
         await before?.over;
         if (this.#abandoned.signal.aborted)
@@ -278,6 +291,13 @@ export class Turns {
           .catch(() => undefined);
       }
     }
+  }
+
+  async #tellRefusal(error: BrokerUnavailable | null): Promise<void> {
+    const refusal = error?.message ?? null;
+    if (refusal === this.#refusal) return;
+    this.#refusal = refusal;
+    this.#onRefused(error === null ? null : await namedRefusal(this.#connection, error));
   }
 
   /** A whole turn is refused for one of these keys only; nothing of it was done, and it may be when that is mended. */

@@ -164,6 +164,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
       systemClock,
       () => true,
       () => undefined,
+      () => undefined,
     );
     turns.begin('me');
     const done = await Promise.all([

@@ -6,6 +6,7 @@ import type { Consumer } from '../../../src/stores/transport.ts';
 import { claimOne, idOf, publication } from '../../../src/testing/conformance.ts';
 import { needs } from '../../needs.ts';
 import { isLong } from '../../run/scale.ts';
+import { right } from '../../servers/harm.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
 import { until } from '../../until.ts';
 
@@ -133,5 +134,33 @@ needs(describe, noRedis)('a Redis in disorder', () => {
     server.cli('DEL', `${prefix}umbel:consumers`);
     expect(await held.settle({ kind: 'ack' })).toBe('settled');
     expect(await transport.size('celery')).toEqual({ ready: 0, scheduled: 0, claimed: 0 });
+  });
+
+  it('a right that is missing when a message is adopted that runs already is told once, and when it is over', async () => {
+    await using own = await RedisServerProcess.start();
+    const transport = await openRedisTransport(own.url(), { queues: [], driver: {} });
+    onTestFinished(() => transport.close());
+    const told: (string | null)[] = [];
+    const onTrouble = (trouble: string | null): void => void told.push(trouble);
+    await transport.publish([publication('a', { queue: 'aside' })]);
+    await using consumer = await transport.consume({
+      queues: ['celery'],
+      name: 'test',
+      leaseMs: 60_000,
+      onTrouble,
+    });
+    const claiming = claimOne(consumer);
+    await until(() => own.cli('CLIENT', 'LIST').includes('cmd=blmove'), 'it waits');
+    const [take, give] = right('HSET');
+    own.cli(...take);
+    own.cli('RPOPLPUSH', 'aside', 'celery');
+    const settling = (await claiming).settle({ kind: 'ack' });
+    await until(() => told.length > 0, 'that it is refused');
+    own.cli(...give);
+    expect(await settling).toBe('settled');
+    expect(told).toEqual([
+      expect.stringMatching(/may not run HSET.*\+hset; tasks that have ended are not settled/),
+      null,
+    ]);
   });
 });
