@@ -1,8 +1,10 @@
 // Which dead letters are meant, and what they say.
 
-import { checkMoment, checkName } from '../config/checks.ts';
+import { moment, name } from '../config/checks.ts';
 import { globMatcher } from '../config/glob.ts';
-import { ConfigError, UnknownOptionError } from '../errors.ts';
+import { ConfigError } from '../errors.ts';
+import { check, text } from '../lib/checks.ts';
+import { checkOptions } from '../lib/schema.ts';
 import { suggest } from '../lib/suggest.ts';
 import { decodeEnvelope } from '../protocol/envelope.ts';
 import { decodeTask } from '../protocol/task.ts';
@@ -30,7 +32,7 @@ export function opened(letter: Stored): DeadLetter {
 
 /** @throws ConfigError, UnknownOptionError */
 export function matcherOf(filter: DeadLetterFilter): (letter: DeadLetter) => boolean {
-  check(filter);
+  checkOptions(filterOptions, filter, 'a filter of dead letters');
   const { queue, diedBefore, diedAfter } = filter;
   const wanted = filter.reason === undefined ? null : new Set([filter.reason].flat());
   const isTask = filter.task === undefined ? null : taskMatcher(filter.task);
@@ -47,31 +49,27 @@ export function matcherOf(filter: DeadLetterFilter): (letter: DeadLetter) => boo
 /** The reasons that a filter may ask for. */
 export const reasons: readonly DeadReason[] = deadReasons;
 
-/** The words of a filter. */
-const words: { readonly [Word in keyof Required<DeadLetterFilter>]: true } = {
-  task: true,
-  queue: true,
-  reason: true,
-  diedBefore: true,
-  diedAfter: true,
-  text: true,
-};
+const reason = check<DeadReason | readonly DeadReason[]>('a reason, or a list of reasons', (value) => {
+  const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return given.map((each) => checkReason(String(each)));
+});
 
-function check(filter: DeadLetterFilter): void {
-  const where = 'a filter of dead letters';
-  for (const word of Object.keys(filter)) {
-    if (!Object.hasOwn(words, word))
-      throw new UnknownOptionError(word, where, suggest(word, Object.keys(words)));
-  }
-  const { task, queue, reason, diedBefore, diedAfter, text } = filter;
-  if (task !== undefined && !(task instanceof RegExp)) checkName(task, `'task' in ${where}`);
-  if (queue !== undefined) checkName(queue, `'queue' in ${where}`);
-  if (reason !== undefined) for (const each of [reason].flat()) checkReason(each);
-  if (diedBefore !== undefined) checkMoment(diedBefore, `'diedBefore' in ${where}`);
-  if (diedAfter !== undefined) checkMoment(diedAfter, `'diedAfter' in ${where}`);
-  if (text !== undefined && (typeof text !== 'string' || text === ''))
-    throw new ConfigError(`'text' in ${where} must be text that is not empty`);
-}
+export const filterOptions = {
+  /** A name, one with `*` for any text (`'mail.*'`), or a pattern. */
+  task: check<string | RegExp>('a name or a pattern', (value, what) =>
+    value instanceof RegExp ? value : name.accept(value, what),
+  ),
+  /** The queue from which it came. */
+  queue: name,
+  /** Why it is one. */
+  reason,
+  /** Before this time. */
+  diedBefore: moment,
+  /** After this time. */
+  diedAfter: moment,
+  /** Occurs in the arguments, written as JSON; of what is no task, in its bytes. */
+  text,
+};
 
 /** @throws ConfigError for a word that is no reason */
 export function checkReason(word: string): DeadReason {

@@ -1,8 +1,10 @@
 // The dead letters of an application's broker: found, put back, deleted.
 
 import type { Rate } from '../config/rate.ts';
-import type { DeadReason, DeadLetter as StoredLetter } from '../stores/transport.ts';
+import type { Options } from '../lib/schema.ts';
+import type { DeadLetter as StoredLetter } from '../stores/transport.ts';
 import type { App } from './app.ts';
+import type { filterOptions } from './dead-letter-filter.ts';
 
 /** A message that could not be run: why, what it says as far as that can be read, and its original bytes. */
 export interface DeadLetter extends StoredLetter {
@@ -28,16 +30,7 @@ export interface DeadCall {
 }
 
 /** Which dead letters: those to which all of this applies. */
-export interface DeadLetterFilter {
-  /** A name, one with `*` for any text (`'mail.*'`), or a pattern. */
-  readonly task?: string | RegExp;
-  readonly queue?: string;
-  readonly reason?: DeadReason | readonly DeadReason[];
-  readonly diedBefore?: Date;
-  readonly diedAfter?: Date;
-  /** Occurs in the arguments, written as JSON; of what is no task, in its bytes. */
-  readonly text?: string;
-}
+export interface DeadLetterFilter extends Options<typeof filterOptions> {}
 
 export interface ListDeadLetters extends DeadLetterFilter {
   /** At most so many; default: all. */

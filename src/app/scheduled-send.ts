@@ -1,7 +1,7 @@
 // Sending one run of a schedule: under an id of its own, together with the note that it was sent where one store keeps both.
 
 import type { CallOptions } from '../config/call-options.ts';
-import { sendingOptions, toWireOptions } from '../config/wire-options.ts';
+import { sendingOptionsOf, toWireOptions } from '../config/wire-options.ts';
 import { DuplicateTaskError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { type CallArguments, calleeNamed } from '../sending/callee.ts';
@@ -43,7 +43,7 @@ export async function sendRun(
     await sendWorkflow(app, withOptions(run.signature, toWireOptions(run.signature.task, own)), {
       id: taskId,
       newId: derivedIds(taskId, 'beat'), // sent again, all of its parts have the same ids again
-      sending: { ...sendingOptions(own), ...(signal !== undefined && { signal }) },
+      sending: { ...sendingOptionsOf(own), ...(signal !== undefined && { signal }) },
       ...(guard !== undefined && { guard }),
     });
   }

@@ -2,7 +2,7 @@
 
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import { checkNamed } from '../config/priority.ts';
-import { type SignatureOptions, sendingOptions, toWireOptions } from '../config/wire-options.ts';
+import { type SignatureOptions, sendingOptionsOf, toWireOptions } from '../config/wire-options.ts';
 import { ConfigError, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import type { WireException } from '../protocol/result-meta.ts';
@@ -170,7 +170,7 @@ class WireValue {
     const { app } = this;
     if (app === null) return nothingToRun(wire);
     if (app.config.taskAlwaysEager) return applyWorkflow(app, wire, start);
-    return sendWorkflow(app, wire, { ...start, sending: sendingOptions(options) });
+    return sendWorkflow(app, wire, { ...start, sending: sendingOptionsOf(options) });
   }
 
   async apply(args: readonly unknown[] = [], options: CallOptions = noOptions): Promise<AsyncResult> {

@@ -1,52 +1,152 @@
-// A task's options, read once when it is defined.
+// What may be said of a task, a row for each option, read once when it is defined.
 
-import { checkCompression, checkLimit, checkName, checkSerializer } from '../config/checks.ts';
+import { compression, limit, maxRetries, name, serializer } from '../config/checks.ts';
 import { type Config, checkLimits } from '../config/config.ts';
-import { type ClusterLimit, readConcurrency, readRate } from '../config/limit-options.ts';
-import { readParameters } from '../config/parameters.ts';
-import { checkNamed, checkPriority, type Priority } from '../config/priority.ts';
+import {
+  type ClusterLimit,
+  type ClusterRate,
+  type Concurrency,
+  readConcurrency,
+  readRate,
+} from '../config/limit-options.ts';
+import { parameters } from '../config/parameters.ts';
+import { checkNamed, priority } from '../config/priority.ts';
+import type { Rate } from '../config/rate.ts';
 import type { TaskCallOptions } from '../config/sendable-task.ts';
 import type { ObjectSchema } from '../config/standard-schema.ts';
-import { readUnique } from '../config/unique-options.ts';
-import { ConfigError, UnknownOptionError } from '../errors.ts';
-import { type Duration, toSeconds } from '../lib/duration.ts';
-import { suggest } from '../lib/suggest.ts';
-import type { ErrorClass, TaskOptions } from './task.ts';
+import { unique } from '../config/unique-options.ts';
+import { ConfigError } from '../errors.ts';
+import { anyText, asGiven, callback, check, flag, optional, orNull, seconds } from '../lib/checks.ts';
+import type { Duration } from '../lib/duration.ts';
+import { field, type Read, readOptions, SameAs } from '../lib/schema.ts';
+import type { TaskState } from '../protocol/result-meta.ts';
+import type { BoundTask, ErrorClass, TaskOptions } from './task.ts';
 
-/** A task's options with every default filled. Durations are seconds. */
-export interface ResolvedTaskOptions
-  extends TaskCallOptions,
-    Required<Pick<TaskOptions, 'autoretryFor' | 'dontAutoretryFor' | 'throws'>>,
-    Pick<TaskOptions, 'beforeStart' | 'onSuccess' | 'onFailure' | 'onRetry' | 'afterReturn'> {
-  readonly bind: boolean;
-  readonly description: string | null;
-  /** `null` = for ever. */
-  readonly maxRetries: number | null;
-  readonly defaultRetryDelay: number;
-  /** The first delay; `null`: no backoff. */
-  readonly retryBackoff: number | null;
-  readonly retryBackoffMax: number;
-  readonly retryJitter: boolean;
-  readonly acksLate: boolean;
-  readonly acksOnFailure: boolean;
-  readonly acksOnTimeout: boolean;
-  readonly rejectOnWorkerLost: boolean;
-  readonly storeErrorsEvenIfIgnored: boolean;
-  readonly trackStarted: boolean;
-  /** The task's own, else the configuration's. What the message says goes before it. */
-  readonly timeLimit: number | null;
-  readonly softTimeLimit: number | null;
-  /** Starts in a second, in each worker. */
-  readonly rateLimit: number | null;
-  /** In all workers together. */
-  readonly limits: readonly ClusterLimit[];
-  readonly trail: boolean;
-}
+const setting = <Name extends keyof Config>(name: Name) => new SameAs<Config[Name]>(name);
+
+const errorClasses = check<readonly ErrorClass[]>('a list of error classes: [TypeError]', (value) =>
+  Array.isArray(value) && value.every((each): each is ErrorClass => typeof each === 'function')
+    ? Object.freeze([...value])
+    : undefined,
+);
+
+const delay = seconds({ from: 0 });
+
+/** The first delay; null: none. */
+const backoff = check<boolean | Duration, number | null>(
+  `true, false, or ${delay.expected}`,
+  (value, what) => {
+    if (typeof value === 'boolean') return value ? 1 : null;
+    return delay.accept(value, what);
+  },
+);
+
+const input = check<ObjectSchema>('a Standard Schema', (value, what) => {
+  const schema = value as ObjectSchema | null; // looked at next
+  if (typeof schema?.['~standard']?.validate === 'function') return schema;
+  throw new ConfigError(`${what} is no Standard Schema; zod, valibot and arktype make them`);
+});
+
+export const taskOptions = {
+  /**
+   * What the parameters of the task's code are called, for callers that give them by name, as Python programs do: `['x', 'y', 'z?']` for
+   * `(x, y, z) => …`. `?`: may be left out. The last may be `'*more'` (any number of further positional arguments) or `'**options'` (one object with
+   * all other keyword arguments). Not with `input`, which says the same and more.
+   */
+  parameters: optional(parameters),
+  /** For people: shown by the HTTP API and its documentation. */
+  description: optional(anyText),
+  /** How often a run may be repeated by `task.retry` and `autoretryFor`; default 3, `null` = for ever. */
+  maxRetries: field(maxRetries, 3),
+  /** Until the next try, if nothing else says when; default 180 s. */
+  defaultRetryDelay: field(delay, 180),
+  /** Errors that retry the task without its doing. */
+  autoretryFor: field(errorClasses, []),
+  /** Exceptions to `autoretryFor`. */
+  dontAutoretryFor: field(errorClasses, []),
+  /** Delays that double: 1, 2, 4 … s (`true`), or starting with so many. */
+  retryBackoff: field(backoff, null),
+  /** The longest delay of `retryBackoff`; default 600 s. */
+  retryBackoffMax: field(delay, 600),
+  /** A random delay between 0 and that of `retryBackoff`, so that many do not come back at once; default true. */
+  retryJitter: field(flag, true),
+  /** Acknowledge after the run; default `taskAcksLate`, which is true. False: a task whose worker dies is lost. */
+  acksLate: field(flag, setting('taskAcksLate')),
+  /** False: when it has failed its message goes to the dead letters, from where it can be replayed; default `taskAcksOnFailure`, which is true. */
+  acksOnFailure: optional(flag),
+  /**
+   * False: when it has exceeded its hard time limit it is run again, `workerMaxDeliveries` times at most, then its message goes to the
+   * dead letters; default `taskAcksOnTimeout`, which is true.
+   */
+  acksOnTimeout: optional(flag),
+  /** Celery's older name for `acksOnFailure` and `acksOnTimeout` together. */
+  acksOnFailureOrTimeout: optional(flag),
+  /** False: when the process of a pool that runs it dies it has failed; default `taskRejectOnWorkerLost`, which is true: it is run again. */
+  rejectOnWorkerLost: field(flag, setting('taskRejectOnWorkerLost')),
+  /** Do not keep its results; default `taskIgnoreResult`. */
+  ignoreResult: field(flag, setting('taskIgnoreResult')),
+  /** Keep its errors even so; default `taskStoreErrorsEvenIfIgnored`. */
+  storeErrorsEvenIfIgnored: field(flag, setting('taskStoreErrorsEvenIfIgnored')),
+  /** Record that it has started; default `taskTrackStarted`. */
+  trackStarted: field(flag, setting('taskTrackStarted')),
+  /** Ends the task as failed; default `taskTimeLimit`. */
+  timeLimit: field(orNull(limit), setting('taskTimeLimit')),
+  /** Aborts `task.signal`; default `taskSoftTimeLimit`. */
+  softTimeLimit: field(orNull(limit), setting('taskSoftTimeLimit')),
+  /**
+   * How often it may start in each worker: `'10/m'`, or a number a second; default `taskDefaultRateLimit`. As an object, `{ limit: '10/m',
+   * key }`: in all workers together. What must wait waits in the store.
+   */
+  rateLimit: optional(asGiven<Rate | ClusterRate | null>('a rate')),
+  /** How many may run at once in all workers together: 3, or for each value of a key, `{ limit: 3, key: 0 }`. What must wait waits in the store. */
+  concurrency: optional(asGiven<number | Concurrency | null>('a number')),
+  /** Only one of it, or of its key, waits or runs at a time: a second call is rejected, replaces the first, or returns the first one's result. */
+  unique: field(unique, null),
+  /** The serializer of its calls; default `taskSerializer`. */
+  serializer: field(serializer, setting('taskSerializer')),
+  /** The compression of its calls; default `taskCompression`. */
+  compression: field(compression, setting('taskCompression')),
+  /** Where its calls go if neither the call nor a route says so. */
+  queue: optional(name),
+  /** Of its calls, if neither the call nor a route says one: a name, or the number on the wire. */
+  priority: optional(priority),
+  /** Calls not begun within this time are not run. */
+  expires: optional(delay),
+  /** Errors that are expected of this task: logged without alarm. */
+  throws: field(errorClasses, []),
+  /** Keep the ids of the tasks that it sends as its result's children; default true. */
+  trail: field(flag, true),
+  /** Before the body. What it throws, the task has thrown. */
+  beforeStart: optional(callback<(task: BoundTask) => unknown>()),
+  /** After the run. What these throw is logged and changes nothing. */
+  onSuccess: optional(callback<(result: unknown, task: BoundTask) => unknown>()),
+  /** When it has failed. */
+  onFailure: optional(callback<(error: Error, task: BoundTask) => unknown>()),
+  /** When it runs again. `reason` is what was given to `task.retry`. */
+  onRetry: optional(callback<(reason: unknown, task: BoundTask) => unknown>()),
+  /** After any of the three, and after Ignore and Reject. */
+  afterReturn: optional(callback<(state: TaskState, result: unknown, task: BoundTask) => unknown>()),
+};
+
+/** Of tasks with code. */
+const definitionOptions = { ...taskOptions, bind: field(flag, false), input: optional(input) };
 
 /** The options of a definition, all kinds of tasks together. */
 export interface DefinitionOptions extends TaskOptions {
   readonly bind?: boolean;
   readonly input?: ObjectSchema | undefined;
+}
+
+/** A task's options with every default filled. Durations are seconds. */
+export interface ResolvedTaskOptions
+  extends Omit<Read<typeof definitionOptions>, 'acksOnFailureOrTimeout' | 'concurrency'>,
+    TaskCallOptions {
+  readonly acksOnFailure: boolean;
+  readonly acksOnTimeout: boolean;
+  /** Starts in a second, in each worker. */
+  readonly rateLimit: number | null;
+  /** In all workers together. */
+  readonly limits: readonly ClusterLimit[];
 }
 
 /** @throws UnknownOptionError, ConfigError */
@@ -56,165 +156,24 @@ export function resolveTaskOptions(
   config: Config,
 ): ResolvedTaskOptions {
   const where = `the options of the task '${name}'`;
-  checkKinds(options, where);
-  const seconds = (option: keyof TaskOptions, value: Duration, low = 0): number => {
-    const read = toSeconds(value, `'${option}' in ${where}`);
-    if (read < low)
-      throw new ConfigError(`'${option}' in ${where} must not be below ${low} s, it is ${read}`);
-    return read;
+  const { acksOnFailureOrTimeout: either, ...all } = readOptions(definitionOptions, options, where, config);
+  const { concurrency, ...read } = all;
+  const sent = {
+    timeLimit: options.timeLimit === undefined ? null : read.timeLimit,
+    softTimeLimit: options.softTimeLimit === undefined ? null : read.softTimeLimit,
   };
-  const limit = (option: 'timeLimit' | 'softTimeLimit'): number | null => {
-    const value = options[option] ?? null;
-    return value === null ? null : checkLimit(seconds(option, value), `'${option}' in ${where}`);
-  };
-  const sent = { timeLimit: limit('timeLimit'), softTimeLimit: limit('softTimeLimit') };
   checkLimits(where, sent.timeLimit, sent.softTimeLimit);
-  if (options.input !== undefined && typeof options.input?.['~standard']?.validate !== 'function') {
-    throw new ConfigError(`'input' in ${where} is no Standard Schema; zod, valibot and arktype make them`);
-  }
-  if (options.input !== undefined && options.parameters !== undefined)
+  if (read.input !== null && read.parameters !== null)
     throw new ConfigError(`${where}: 'input' and 'parameters' both say what the task takes; leave one out`);
-  const rate = readRate(options.rateLimit ?? null, name, `'rateLimit' in ${where}`);
-  const concurrency = readConcurrency(options.concurrency ?? null, name, `'concurrency' in ${where}`);
+  checkNamed(read.priority, config.taskDefaultPriority, `'priority' in ${where}`);
+  const rate = readRate(read.rateLimit, name, `'rateLimit' in ${where}`);
+  const atOnce = readConcurrency(concurrency, name, `'concurrency' in ${where}`);
   return Object.freeze({
-    ...pickHooks(options),
-    bind: options.bind ?? false,
-    description: options.description ?? null,
-    input: options.input ?? null,
-    parameters: readParameters(options.parameters, `'parameters' in ${where}`),
-    maxRetries: maxRetries(options.maxRetries, where),
-    defaultRetryDelay: seconds('defaultRetryDelay', options.defaultRetryDelay ?? 180),
-    autoretryFor: classes('autoretryFor', options.autoretryFor, where),
-    dontAutoretryFor: classes('dontAutoretryFor', options.dontAutoretryFor, where),
-    retryBackoff: backoff(options.retryBackoff ?? false, (value) => seconds('retryBackoff', value)),
-    retryBackoffMax: seconds('retryBackoffMax', options.retryBackoffMax ?? 600),
-    retryJitter: options.retryJitter ?? true,
-    acksLate: options.acksLate ?? config.taskAcksLate,
-    acksOnFailure: options.acksOnFailure ?? options.acksOnFailureOrTimeout ?? config.taskAcksOnFailure,
-    acksOnTimeout: options.acksOnTimeout ?? options.acksOnFailureOrTimeout ?? config.taskAcksOnTimeout,
-    rejectOnWorkerLost: options.rejectOnWorkerLost ?? config.taskRejectOnWorkerLost,
-    ignoreResult: options.ignoreResult ?? config.taskIgnoreResult,
-    storeErrorsEvenIfIgnored: options.storeErrorsEvenIfIgnored ?? config.taskStoreErrorsEvenIfIgnored,
-    trackStarted: options.trackStarted ?? config.taskTrackStarted,
-    timeLimit: options.timeLimit === undefined ? config.taskTimeLimit : sent.timeLimit,
-    softTimeLimit: options.softTimeLimit === undefined ? config.taskSoftTimeLimit : sent.softTimeLimit,
+    ...read,
+    acksOnFailure: read.acksOnFailure ?? either ?? config.taskAcksOnFailure,
+    acksOnTimeout: read.acksOnTimeout ?? either ?? config.taskAcksOnTimeout,
     rateLimit: options.rateLimit === undefined ? config.taskDefaultRateLimit : rate.own,
-    limits: Object.freeze([concurrency, rate.cluster].filter((each) => each !== null)),
-    unique: readUnique(options.unique, where),
-    serializer: checkSerializer(options.serializer ?? config.taskSerializer, where),
-    compression: checkCompression(
-      options.compression === undefined ? config.taskCompression : options.compression,
-      where,
-    ),
-    queue: options.queue === undefined ? null : checkName(options.queue, `'queue' in ${where}`),
-    priority: priority(options.priority, config, where),
-    expires: options.expires === undefined ? null : seconds('expires', options.expires),
-    throws: classes('throws', options.throws, where),
-    trail: options.trail ?? true,
+    limits: Object.freeze([atOnce, rate.cluster].filter((each) => each !== null)),
     sent,
   });
-}
-
-/** How an option is checked here; `own`: where it is read. */
-type Kind = 'flag' | 'text' | 'function' | 'own';
-
-/** Every option, so that the compiler misses none and a mistyped one is found. */
-const known: { readonly [Name in keyof Required<DefinitionOptions>]: Kind } = {
-  bind: 'flag',
-  input: 'own',
-  parameters: 'own',
-  description: 'text',
-  maxRetries: 'own',
-  defaultRetryDelay: 'own',
-  autoretryFor: 'own',
-  dontAutoretryFor: 'own',
-  retryBackoff: 'own',
-  retryBackoffMax: 'own',
-  retryJitter: 'flag',
-  acksLate: 'flag',
-  acksOnFailure: 'flag',
-  acksOnTimeout: 'flag',
-  acksOnFailureOrTimeout: 'flag',
-  rejectOnWorkerLost: 'flag',
-  ignoreResult: 'flag',
-  storeErrorsEvenIfIgnored: 'flag',
-  trackStarted: 'flag',
-  timeLimit: 'own',
-  softTimeLimit: 'own',
-  rateLimit: 'own',
-  concurrency: 'own',
-  unique: 'own',
-  serializer: 'own',
-  compression: 'own',
-  queue: 'own',
-  priority: 'own',
-  expires: 'own',
-  throws: 'own',
-  trail: 'flag',
-  beforeStart: 'function',
-  onSuccess: 'function',
-  onFailure: 'function',
-  onRetry: 'function',
-  afterReturn: 'function',
-};
-
-function checkKinds(options: DefinitionOptions, where: string): void {
-  for (const [option, value] of Object.entries(options)) {
-    if (!Object.hasOwn(known, option))
-      throw new UnknownOptionError(option, where, suggest(option, Object.keys(known)));
-    const kind = known[option as keyof DefinitionOptions]; // it has it: see above
-    if (value === undefined || kind === 'own') continue;
-    if (kind === 'flag' && typeof value !== 'boolean')
-      throw new ConfigError(`'${option}' in ${where} must be true or false`);
-    if (kind === 'text' && typeof value !== 'string')
-      throw new ConfigError(`'${option}' in ${where} must be text`);
-    if (kind === 'function' && typeof value !== 'function')
-      throw new ConfigError(`'${option}' in ${where} must be a function`);
-  }
-}
-
-function pickHooks(
-  options: TaskOptions,
-): Pick<TaskOptions, 'beforeStart' | 'onSuccess' | 'onFailure' | 'onRetry' | 'afterReturn'> {
-  const { beforeStart, onSuccess, onFailure, onRetry, afterReturn } = options;
-  return {
-    ...(beforeStart && { beforeStart }),
-    ...(onSuccess && { onSuccess }),
-    ...(onFailure && { onFailure }),
-    ...(onRetry && { onRetry }),
-    ...(afterReturn && { afterReturn }),
-  };
-}
-
-function maxRetries(value: number | null | undefined, where: string): number | null {
-  if (value === undefined) return 3;
-  if (value !== null && !(Number.isInteger(value) && value >= 0)) {
-    throw new ConfigError(`'maxRetries' in ${where} must be a whole number from 0, or null for no limit`);
-  }
-  return value;
-}
-
-function priority(value: unknown, { taskDefaultPriority }: Config, where: string): Priority | null {
-  if (value === undefined) return null;
-  const what = `'priority' in ${where}`;
-  const read = checkPriority(value, what);
-  checkNamed(read, taskDefaultPriority, what);
-  return read;
-}
-
-function backoff(value: boolean | Duration, seconds: (value: Duration) => number): number | null {
-  if (value === false) return null;
-  return value === true ? 1 : seconds(value);
-}
-
-function classes(
-  option: string,
-  value: readonly ErrorClass[] | undefined,
-  where: string,
-): readonly ErrorClass[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'function')) {
-    throw new ConfigError(`'${option}' in ${where} must be a list of error classes: [TypeError]`);
-  }
-  return Object.freeze([...value]);
 }

@@ -1,20 +1,16 @@
 // What a task is to those who hold one.
 
 import type { CallOptions } from '../config/call-options.ts';
-import type { ClusterRate, Concurrency } from '../config/limit-options.ts';
-import type { Priority } from '../config/priority.ts';
-import type { Rate } from '../config/rate.ts';
 import type { RetryOptions } from '../config/retry-options.ts';
-import type { Unique } from '../config/unique-options.ts';
-import type { Duration } from '../lib/duration.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { Options } from '../lib/schema.ts';
 import type { TaskState } from '../protocol/result-meta.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { App } from './app.ts';
 import type { Replaced, Retry } from './running/outcome.ts';
 import type { TaskRequest } from './running/request.ts';
 import type { AnySignature, Errback, Signature } from './signature.ts';
-import type { ResolvedTaskOptions } from './task-options.ts';
+import type { ResolvedTaskOptions, taskOptions } from './task-options.ts';
 
 /** What is known of any task, whatever it takes and returns. */
 export interface AnyTask {
@@ -165,77 +161,4 @@ export interface BoundTask {
 export type ErrorClass = abstract new (...args: never) => Error;
 
 /** What may be said of a task when it is defined. Names are Celery's. */
-export interface TaskOptions {
-  /**
-   * What the parameters of the task's code are called, for callers that give them by name, as Python programs do: `['x', 'y', 'z?']` for
-   * `(x, y, z) => …`. `?`: may be left out. The last may be `'*more'` (any number of further positional arguments) or `'**options'` (one object with
-   * all other keyword arguments). Not with `input`, which says the same and more.
-   */
-  readonly parameters?: readonly string[];
-  /** For people: shown by the HTTP API and its documentation. */
-  readonly description?: string;
-  /** How often a run may be repeated by `task.retry` and `autoretryFor`; default 3, `null` = for ever. */
-  readonly maxRetries?: number | null;
-  /** Until the next try, if nothing else says when; default 180 s. */
-  readonly defaultRetryDelay?: Duration;
-  /** Errors that retry the task without its doing. */
-  readonly autoretryFor?: readonly ErrorClass[];
-  /** Exceptions to `autoretryFor`. */
-  readonly dontAutoretryFor?: readonly ErrorClass[];
-  /** Delays that double: 1, 2, 4 … s (`true`), or starting with so many. */
-  readonly retryBackoff?: boolean | Duration;
-  /** The longest delay of `retryBackoff`; default 600 s. */
-  readonly retryBackoffMax?: Duration;
-  /** A random delay between 0 and that of `retryBackoff`, so that many do not come back at once; default true. */
-  readonly retryJitter?: boolean;
-  /** Acknowledge after the run; default `taskAcksLate`, which is true. False: a task whose worker dies is lost. */
-  readonly acksLate?: boolean;
-  /** False: when it has failed its message goes to the dead letters, from where it can be replayed; default `taskAcksOnFailure`, which is true. */
-  readonly acksOnFailure?: boolean;
-  /**
-   * False: when it has exceeded its hard time limit it is run again, `workerMaxDeliveries` times at most, then its message goes to the
-   * dead letters; default `taskAcksOnTimeout`, which is true.
-   */
-  readonly acksOnTimeout?: boolean;
-  /** Celery's older name for `acksOnFailure` and `acksOnTimeout` together. */
-  readonly acksOnFailureOrTimeout?: boolean;
-  /** False: when the process of a pool that runs it dies it has failed; default `taskRejectOnWorkerLost`, which is true: it is run again. */
-  readonly rejectOnWorkerLost?: boolean;
-  readonly ignoreResult?: boolean;
-  readonly storeErrorsEvenIfIgnored?: boolean;
-  readonly trackStarted?: boolean;
-  /** Ends the task as failed. */
-  readonly timeLimit?: Duration | null;
-  /** Aborts `task.signal`. */
-  readonly softTimeLimit?: Duration | null;
-  /**
-   * How often it may start in each worker: `'10/m'`, or so many in a second; default `taskDefaultRateLimit`. As an object, `{ limit: '10/m',
-   * key }`: in all workers together. What must wait waits in the store.
-   */
-  readonly rateLimit?: Rate | ClusterRate | null;
-  /** How many may run at once in all workers together: 3, or for each value of a key, `{ limit: 3, key: 0 }`. What must wait waits in the store. */
-  readonly concurrency?: number | Concurrency | null;
-  /** Only one of it, or of its key, waits or runs at a time: a second call is rejected, replaces the first, or returns the first one's result. */
-  readonly unique?: boolean | Unique;
-  readonly serializer?: string;
-  readonly compression?: string | null;
-  /** Where its calls go if neither the call nor a route says so. */
-  readonly queue?: string;
-  /** Of its calls, if neither the call nor a route says one: a name, or the number on the wire. */
-  readonly priority?: Priority;
-  /** Calls not begun within this time are not run. */
-  readonly expires?: Duration;
-  /** Errors that are expected of this task: logged without alarm. */
-  readonly throws?: readonly ErrorClass[];
-  /** Keep the ids of the tasks that it sends as its result's children; default true. */
-  readonly trail?: boolean;
-  /** Before the body. What it throws, the task has thrown. */
-  readonly beforeStart?: (task: BoundTask) => unknown;
-  /** After the run. What these throw is logged and changes nothing. */
-  readonly onSuccess?: (result: unknown, task: BoundTask) => unknown;
-  readonly onFailure?: (error: Error, task: BoundTask) => unknown;
-  /** `reason` is what was given to `task.retry`. */
-  readonly onRetry?: (reason: unknown, task: BoundTask) => unknown;
-  /** After any of the three, and after Ignore and Reject. */
-  readonly afterReturn?: (state: TaskState, result: unknown, task: BoundTask) => unknown;
-}
+export interface TaskOptions extends Options<typeof taskOptions> {}

@@ -1,7 +1,7 @@
 // Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
 import { InvalidArgumentError } from 'commander';
-import { checkPriority, type Priority } from '../config/priority.ts';
-import { duration as anyDuration, check, count, integer } from '../lib/checks.ts';
+import { priority as anyPriority, type Priority } from '../config/priority.ts';
+import { duration as anyDuration, count, integer } from '../lib/checks.ts';
 import type { Duration } from '../lib/duration.ts';
 import type { Check } from '../lib/schema.ts';
 import { UsageError } from './usage.ts';
@@ -46,10 +46,7 @@ export const positiveInteger: (text: string) => number = argument(count);
 export const duration: (text: string) => Duration = argument(anyDuration);
 
 /** A name, or the number on the wire. */
-export const priority: (text: string) => Priority = argument({
-  ...check<Priority>('a priority', checkPriority),
-  text: { expected: 'a priority', read: (text) => (/^\d+$/.test(text) ? Number(text) : text) },
-});
+export const priority: (text: string) => Priority = argument(anyPriority);
 
 export const port: (text: string) => number = argument({
   ...integer(0, 65_535),

@@ -1,6 +1,8 @@
 // Checks that options of tasks, calls and routes share. Each throws a ConfigError that says where.
 import { ConfigError } from '../errors.ts';
-import { toMs } from '../lib/duration.ts';
+import { check, duration, integer } from '../lib/checks.ts';
+import { type Duration, toSeconds } from '../lib/duration.ts';
+import type { Check } from '../lib/schema.ts';
 import { compress } from '../protocol/compression.ts';
 import type { Json } from '../protocol/message.ts';
 import { type SerializerName, serializerNamed } from '../protocol/serializers.ts';
@@ -16,6 +18,13 @@ export function checkName(value: unknown, what: string): string {
   return value;
 }
 
+export const name: Check<string> = check('text that is not empty', checkName);
+
+/** A routing key, or an exchange: the empty one is the broker's own. */
+export const nameOrEmpty: Check<string> = check('text', (value, what) =>
+  value === '' ? value : checkName(value, what),
+);
+
 /** A moment that has a form on the wire. `ms` since 1970. */
 export function checkDate(ms: number, what: string): Date {
   const date = new Date(ms);
@@ -25,24 +34,32 @@ export function checkDate(ms: number, what: string): Date {
   return date;
 }
 
-/** A moment as a caller gives it. */
-export function checkMoment(value: unknown, what: string): void {
-  if (!(value instanceof Date)) throw new ConfigError(`${what} must be a Date`);
-  checkDate(value.getTime(), what);
-}
+export const moment: Check<Date> = check('a Date', (value, what) =>
+  value instanceof Date ? checkDate(value.getTime(), what) : undefined,
+);
 
-/** A duration as a caller gives it: seconds, or text. */
-export function checkDuration(value: unknown, what: string): void {
-  if (typeof value !== 'number' && typeof value !== 'string')
-    throw new ConfigError(`${what} must be seconds or text like '10m'`);
-  toMs(value, what);
-}
+/** A moment, or how long from now. */
+export const time: Check<Date | Duration> = check("seconds or text like '10m', or a Date", (value, what) =>
+  (value instanceof Date ? moment : duration).accept(value, what),
+);
 
 /** A time limit in seconds. */
 export function checkLimit(seconds: number, what: string): number {
   if (seconds > 0 && seconds <= maxLimit) return seconds;
   throw new ConfigError(`${what} must be above 0 s and not above ${maxLimit} s`);
 }
+
+export const limit: Check<Duration, number> = check("seconds or text like '10m'", (value, what) => {
+  const given = duration.accept(value, what);
+  return given === undefined ? undefined : checkLimit(toSeconds(given, what), what);
+});
+
+const times = integer(0, Number.MAX_SAFE_INTEGER);
+
+export const maxRetries: Check<number | null> = check(
+  'a whole number from 0, or null for no limit',
+  (value) => (value === null ? null : times.accept(value, '')),
+);
 
 /** A serializer that can carry a call. */
 export function checkSerializer(name: string, where: string): SerializerName {
@@ -53,16 +70,20 @@ export function checkSerializer(name: string, where: string): SerializerName {
   return serializer;
 }
 
-export function checkCompression(name: string | null, where: string): string | null {
-  if (name === null) return null;
-  if (typeof name !== 'string')
-    throw new ConfigError(`'compression' in ${where} must be a name like 'zlib', or null`);
-  if (!usable.has(name)) {
-    compress(nothing, name); // says what is wrong with the name, or with this runtime
-    usable.add(name);
+export const serializer: Check<string, SerializerName> = check(
+  "'json', 'yaml' or 'msgpack'",
+  (value, what) => (typeof value === 'string' ? checkSerializer(value, what) : undefined),
+);
+
+export const compression: Check<string | null> = check("a name like 'zlib', or null", (value) => {
+  if (value === null) return null;
+  if (typeof value !== 'string') return undefined;
+  if (!usable.has(value)) {
+    compress(nothing, value); // says what is wrong with the name, or with this runtime
+    usable.add(value);
   }
-  return name;
-}
+  return value;
+});
 
 /** Compressions that have been tried. There are few: who invents names gets an error. */
 const usable = new Set<string>();
@@ -72,6 +93,10 @@ const nothing = new Uint8Array(0);
 const maxLimit = 3_153_600_000;
 const maxNameLength = 1024;
 const unstorable = /[\ud800-\udfff\0]/u;
+
+export const keywords: Check<Json> = check('a plain object', (value) =>
+  isKeywords(value) ? value : undefined,
+);
 
 /** The members of this value can be keyword arguments: it is no list, no Date, nothing that is written as something else. */
 export function isKeywords(value: unknown): value is Json {

@@ -35,7 +35,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function resolveConfig(options: AppOptions = {}, environment: Environment = process.env): Config {
   const given = namedSettings(options);
   const find = (name: string): GivenSetting => given.get(name) ?? fromEnvironment(name, environment);
-  const read = readFields(settings, find);
+  const read = readFields(
+    settings,
+    (name) => find(name).value,
+    (name) => find(name).what,
+  );
   const broker = privateMemory(read.broker);
   checkAlternatives(broker);
   for (const url of broker.split(';')) storeOf(url, 'broker');

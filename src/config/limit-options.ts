@@ -1,5 +1,7 @@
 // Limits that hold for all workers together: how a task, or the configuration, says them.
 import { ConfigError } from '../errors.ts';
+import { check } from '../lib/checks.ts';
+import { type Check, readValue } from '../lib/schema.ts';
 import { parseRate, type Rate } from './rate.ts';
 
 /**
@@ -123,6 +125,16 @@ export function readQueueLimits(given: QueueLimits | null): ReadonlyMap<string, 
   return limits;
 }
 
+export const limitKey: Check<LimitKey> = check(
+  'the number of an argument, the name of one, or a function',
+  (given) => {
+    const isIndex = typeof given === 'number' && Number.isInteger(given) && given >= 0;
+    if (isIndex || (typeof given === 'string' && given !== '') || typeof given === 'function')
+      return given as LimitKey; // just checked
+    return undefined;
+  },
+);
+
 /** The value of a call's key; '' where it has none. */
 export function keyValue(
   key: LimitKey | null,
@@ -133,6 +145,10 @@ export function keyValue(
   const value =
     typeof key === 'function' ? key(args, kwargs) : typeof key === 'number' ? args[key] : kwargs[key];
   return value === null || value === undefined ? '' : String(value);
+}
+
+function keyOf(given: LimitKey | undefined, what: string): LimitKey | null {
+  return given === undefined ? null : readValue(limitKey, given, `${what}.key`);
 }
 
 function only(given: object, known: readonly string[], what: string): void {
@@ -151,11 +167,4 @@ function named(given: string | undefined, own: string, what: string): string {
   if (given === undefined) return own;
   if (typeof given === 'string' && given !== '') return given;
   throw new ConfigError(`${what}.name must be text that is not empty`);
-}
-
-function keyOf(given: LimitKey | undefined, what: string): LimitKey | null {
-  if (given === undefined) return null;
-  const isIndex = typeof given === 'number' && Number.isInteger(given) && given >= 0;
-  if (isIndex || (typeof given === 'string' && given !== '') || typeof given === 'function') return given;
-  throw new ConfigError(`${what}.key must be the number of an argument, the name of one, or a function`);
 }

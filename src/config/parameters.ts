@@ -1,5 +1,7 @@
 // The names of a task's parameters, as a Python caller may use them: by position or by name.
 import { ConfigError } from '../errors.ts';
+import { check } from '../lib/checks.ts';
+import type { Check } from '../lib/schema.ts';
 
 /** What a task says of its parameters. */
 export interface ParameterNames {
@@ -10,19 +12,21 @@ export interface ParameterNames {
   readonly rest: '*' | '**' | null;
 }
 
-/**
- * Reads `['x', 'y', 'z?']`, with `'*rest'` or `'**options'` as the last one.
- * @throws ConfigError naming `where`
- */
-export function readParameters(given: readonly string[] | undefined, where: string): ParameterNames | null {
-  if (given === undefined) return null;
-  if (!Array.isArray(given)) throw new ConfigError(`${where} must be a list of names, as in ['x', 'y?']`);
+/** `['x', 'y', 'z?']`, with `'*rest'` or `'**options'` as the last one. */
+export const parameters: Check<readonly string[], ParameterNames> = check(
+  "a list of names, as in ['x', 'y?']",
+  (given, what) => (Array.isArray(given) ? readParameters(given, what) : undefined),
+);
+
+function readParameters(given: readonly unknown[], where: string): ParameterNames {
   const last = /^(\*\*?)[A-Za-z_]\w*$/.exec(String(given.at(-1)))?.[1] ?? null;
-  const listed = last === null ? given : given.slice(0, -1);
-  const wrong = listed.find((each) => typeof each !== 'string' || !/^[A-Za-z_]\w*\??$/.test(each));
-  if (wrong !== undefined)
+  const listed = (last === null ? given : given.slice(0, -1)).map((each) =>
+    typeof each === 'string' ? each : '',
+  );
+  const wrong = listed.findIndex((each) => !/^[A-Za-z_]\w*\??$/.test(each));
+  if (wrong >= 0)
     throw new ConfigError(
-      `${where}: '${String(wrong)}' is no name; write 'x', 'x?' for one that may be left out, and '*x' or '**x' only at the end`,
+      `${where}: '${String(given[wrong])}' is no name; write 'x', 'x?' for one that may be left out, and '*x' or '**x' only at the end`,
     );
   const names = listed.map((each) => each.replace('?', ''));
   const required = listed.findIndex((each) => each.endsWith('?'));

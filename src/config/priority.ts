@@ -1,5 +1,7 @@
 // Priorities by name, which mean the same everywhere, and the numbers that they are on the wire.
 import { ConfigError } from '../errors.ts';
+import { check, integer } from '../lib/checks.ts';
+import type { Check } from '../lib/schema.ts';
 
 /** In this order, on every transport; `normal` is that of calls that say none. */
 export type PriorityName = 'urgent' | 'high' | 'normal' | 'low';
@@ -34,13 +36,17 @@ export function priorityNumber(priority: Priority, { mostUrgent, maxPriority }: 
   return Math.round((Math.min(maxPriority ?? last * step, last * step) * (last - rank)) / last);
 }
 
-/** @throws ConfigError for what is neither a name nor a number from 0 to 255. */
-export function checkPriority(value: unknown, what: string): Priority {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 255) return value;
-  const name = names.find((each) => each === value);
-  if (name !== undefined) return name;
-  throw new ConfigError(`${what} must be a whole number from 0 to 255, or one of ${names.join(', ')}`);
-}
+const onWire = integer(0, 255);
+
+export const priority: Check<Priority> = {
+  ...check(`a whole number from 0 to 255, or one of ${names.join(', ')}`, (value, what) =>
+    typeof value === 'number' ? onWire.accept(value, what) : names.find((each) => each === value),
+  ),
+  text: {
+    expected: `a whole number from 0 to 255, or one of ${names.join(', ')}`,
+    read: (text) => (/^\d+$/.test(text) ? Number(text) : text),
+  },
+};
 
 /**
  * Names have a meaning only beside the calls that say nothing, which Celery sends as 0: before all others on Redis, after

@@ -1,27 +1,29 @@
 // Which queue a call goes to, when the call itself does not say. Pure.
-import { ConfigError, UnknownOptionError } from '../errors.ts';
-import type { Duration } from '../lib/duration.ts';
-import { suggest } from '../lib/suggest.ts';
-import type { CallOptions } from './call-options.ts';
-import { checkName } from './checks.ts';
+import { ConfigError } from '../errors.ts';
+import { checkOptions } from '../lib/schema.ts';
+import { type CallOptions, travellingOptions } from './call-options.ts';
 import { globMatcher } from './glob.ts';
-import { checkPriority, type Priority } from './priority.ts';
 
 /** What a route may say of a call. Text is a queue. */
 export type Route = string | RouteOptions;
 
-export interface RouteOptions {
-  readonly queue?: string;
-  readonly exchange?: string;
-  readonly routingKey?: string;
-  readonly priority?: Priority;
-  readonly serializer?: string;
-  readonly compression?: string | null;
-  readonly expires?: Date | Duration;
-  readonly timeLimit?: Duration;
-  readonly softTimeLimit?: Duration;
-  readonly ignoreResult?: boolean;
-}
+const routeNames = [
+  'queue',
+  'exchange',
+  'routingKey',
+  'priority',
+  'serializer',
+  'compression',
+  'expires',
+  'timeLimit',
+  'softTimeLimit',
+  'ignoreResult',
+] as const;
+
+/** Those of a call. */
+export interface RouteOptions extends Pick<CallOptions, (typeof routeNames)[number]> {}
+
+const routeOptions = Object.fromEntries(routeNames.map((each) => [each, travellingOptions[each]]));
 
 /** Decides by the whole call. `undefined` and `null`: not mine. */
 export type RouteFunction = (
@@ -119,31 +121,11 @@ function isPair(value: unknown): value is readonly [string | RegExp, Route] {
   );
 }
 
-const routeOptionNames: ReadonlySet<string> = new Set<keyof RouteOptions>([
-  'queue',
-  'exchange',
-  'routingKey',
-  'priority',
-  'serializer',
-  'compression',
-  'expires',
-  'timeLimit',
-  'softTimeLimit',
-  'ignoreResult',
-]);
-
 function readRoute(route: unknown, where: string): RouteOptions {
   if (typeof route === 'string' && route !== '') return { queue: route };
   if (typeof route !== 'object' || route === null || Array.isArray(route)) {
     throw new ConfigError(`${where} must be a queue's name or options like { queue: 'video' }`);
   }
-  for (const key of Object.keys(route)) {
-    if (!routeOptionNames.has(key)) throw new UnknownOptionError(key, where, suggest(key, routeOptionNames));
-  }
-  const { queue, exchange, routingKey, priority } = route as RouteOptions; // its names are known; these are checked here
-  if (queue !== undefined) checkName(queue, `'queue' in ${where}`);
-  if (exchange !== undefined && exchange !== '') checkName(exchange, `'exchange' in ${where}`);
-  if (routingKey !== undefined) checkName(routingKey, `'routingKey' in ${where}`);
-  if (priority !== undefined) checkPriority(priority, `'priority' in ${where}`);
+  checkOptions(routeOptions, route, where);
   return route;
 }

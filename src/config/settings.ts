@@ -22,10 +22,10 @@ import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
 import type { ExchangeType } from '../stores/topology.ts';
 import type { BeatSchedule } from './beat-schedule.ts';
-import { checkCompression, checkName, checkSerializer } from './checks.ts';
+import { checkName, compression, serializer } from './checks.ts';
 import { camelOptions, type TlsOptions, tlsOptions } from './driver-options.ts';
 import { type QueueLimits, readQueueLimits } from './limit-options.ts';
-import { checkPriority, type Priority } from './priority.ts';
+import { priority } from './priority.ts';
 import { type Queues, readExchangeType } from './queues.ts';
 import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
@@ -56,10 +56,6 @@ const tls = check<TlsOptions | boolean | null>(
 const exchangeType = check<ExchangeType>("'direct', 'topic' or 'fanout'", readExchangeType);
 const queueType = oneOf('classic', 'quorum');
 
-const serializer = check<string>("'json', 'yaml' or 'msgpack'", (value, what) =>
-  typeof value === 'string' ? checkSerializer(value, what) : undefined,
-);
-
 const serializers = check<readonly string[]>('a list of serializers', (value, what) => {
   const names = texts.accept(value, what)?.map(serializerNamed);
   if (names?.length === 0)
@@ -67,15 +63,9 @@ const serializers = check<readonly string[]>('a list of serializers', (value, wh
   return Object.freeze(names);
 });
 
-const compression = check<string>("a name like 'zlib'", (value, what) =>
-  typeof value === 'string' ? (checkCompression(value, what) ?? undefined) : undefined,
-);
-
 const compressions = check<readonly string[]>('a list of compressions', (value, what) =>
   Object.freeze(texts.accept(value, what)?.map(readableCompression)),
 );
-
-const priority = check<Priority>('a name, or a whole number from 0 to 255', checkPriority);
 
 /** In a second; null: no limit. */
 const rate = check<Rate | null, number | null>("a rate like '10/m', or null", (value, what) =>
@@ -179,7 +169,7 @@ export const settings = {
   /** The serializer of arguments. */
   taskSerializer: field(serializer, 'json'),
   /** The compression of bodies: `zlib`, `brotli`, `zstd` … */
-  taskCompression: field(orNull(compression), null),
+  taskCompression: field(compression, null),
   /** The serializers that a worker reads. */
   acceptContent: field(serializers, Object.freeze(['json'])),
   /**

@@ -1,19 +1,18 @@
 // The options of a call as a signature carries them: Celery's names and values.
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
+import type { Options } from '../lib/schema.ts';
 import type { Json } from '../protocol/message.ts';
 import { isMap } from '../protocol/refusal.ts';
 import { parseTimestamp } from '../protocol/timestamp.ts';
-import { type CallOptions, checkCallOptions } from './call-options.ts';
+import { type CallOptions, checkCallOptions, sendingOptions, travellingOptions } from './call-options.ts';
 import type { SendableTask } from './sendable-task.ts';
-
-/** What concerns the sending, not the call: it does not travel. */
-type SendingOption = 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent';
+import { snake } from './spelling.ts';
 
 /** Options of a signature: those of a call that can be kept as data. */
 export type SignatureOptions = Omit<
-  CallOptions,
-  SendingOption | 'rootId' | 'parentId' | 'groupId' | 'groupIndex'
+  Options<typeof travellingOptions>,
+  'rootId' | 'parentId' | 'groupId' | 'groupIndex'
 >;
 
 /**
@@ -24,24 +23,20 @@ export function toWireOptions(name: string, options: CallOptions): Json {
   checkCallOptions(name, options);
   const wire: Record<string, unknown> = {};
   for (const [option, value] of Object.entries(options)) {
-    const known = wireNames[option as keyof CallOptions]; // checked above
-    if (value === undefined || known === null) continue;
-    wire[known] =
-      durations.has(known) && !(value instanceof Date) ? toSeconds(value as Duration, option) : value; // checked above
+    if (value === undefined || !Object.hasOwn(travellingOptions, option)) continue;
+    wire[snake(option)] =
+      durations.has(option) && !(value instanceof Date) ? toSeconds(value as Duration, option) : value; // checked above
   }
   return wire;
 }
 
 /** What a call says, as far as it does not travel. */
-export function sendingOptions(options: CallOptions): Pick<CallOptions, SendingOption> {
-  const { signal, retry, retryPolicy, publishTimeout, addToParent } = options;
-  return {
-    ...(signal !== undefined && { signal }),
-    ...(retry !== undefined && { retry }),
-    ...(retryPolicy !== undefined && { retryPolicy }),
-    ...(publishTimeout !== undefined && { publishTimeout }),
-    ...(addToParent !== undefined && { addToParent }),
-  };
+export function sendingOptionsOf(options: CallOptions): Options<typeof sendingOptions> {
+  return Object.fromEntries(
+    Object.entries(options).filter(
+      ([option, value]) => value !== undefined && Object.hasOwn(sendingOptions, option),
+    ),
+  );
 }
 
 /**
@@ -100,40 +95,8 @@ function moment(value: unknown): unknown {
   return date;
 }
 
-/** Every option with Celery's name; null: it does not travel. */
-const wireNames: { readonly [Name in keyof Required<CallOptions>]: string | null } = {
-  countdown: 'countdown',
-  eta: 'eta',
-  expires: 'expires',
-  taskId: 'task_id',
-  queue: 'queue',
-  exchange: 'exchange',
-  routingKey: 'routing_key',
-  priority: 'priority',
-  serializer: 'serializer',
-  compression: 'compression',
-  headers: 'headers',
-  shadow: 'shadow',
-  ignoreResult: 'ignore_result',
-  timeLimit: 'time_limit',
-  softTimeLimit: 'soft_time_limit',
-  replyTo: 'reply_to',
-  rootId: 'root_id',
-  parentId: 'parent_id',
-  groupId: 'group_id',
-  groupIndex: 'group_index',
-  argsrepr: 'argsrepr',
-  kwargsrepr: 'kwargsrepr',
-  deliveryMode: 'delivery_mode',
-  signal: null,
-  retry: null,
-  retryPolicy: null,
-  publishTimeout: null,
-  addToParent: null,
-};
-
-const durations: ReadonlySet<string> = new Set(['countdown', 'expires', 'time_limit', 'soft_time_limit']);
+const durations: ReadonlySet<string> = new Set(['countdown', 'expires', 'timeLimit', 'softTimeLimit']);
 
 const ourNames: ReadonlyMap<string, string> = new Map(
-  Object.entries(wireNames).flatMap(([ours, wire]) => (wire === null ? [] : [[wire, ours] as const])),
+  Object.keys(travellingOptions).map((ours) => [snake(ours), ours]),
 );

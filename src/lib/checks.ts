@@ -94,6 +94,11 @@ export const texts: Check<readonly string[]> = check('a list of texts', (value) 
     : undefined,
 );
 
+/** A function of the user's. */
+export function callback<F extends (...args: never) => unknown>(): Check<F> {
+  return check('a function', (value) => (typeof value === 'function' ? (value as F) : undefined)); // its arguments are for the compiler
+}
+
 /** A plain object. */
 export function record<T = Readonly<Record<string, unknown>>>(
   expected: string,

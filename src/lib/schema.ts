@@ -81,11 +81,11 @@ function checkNames(table: object, given: object, where: string): void {
 }
 
 /** Checks what is given, and nothing else: for options whose defaults are another's. @throws UnknownOptionError, ConfigError */
-export function checkOptions(table: Table, given: object, where: string): void {
+export function checkOptions(table: Table, given: object, where: string, joint: 'in' | 'of' = 'in'): void {
   for (const [name, value] of Object.entries(given)) {
     const check = Object.hasOwn(table, name) ? table[name] : undefined;
     if (check === undefined) throw new UnknownOptionError(name, where, suggest(name, Object.keys(table)));
-    if (value !== undefined) readValue(check, value, `'${name}' in ${where}`);
+    if (value !== undefined) readValue(check, value, `'${name}' ${joint} ${where}`);
   }
 }
 
@@ -100,25 +100,26 @@ export function readOptions<T extends Readonly<Record<string, Field<unknown>>>>(
   outer: object = {},
 ): Read<T> {
   checkNames(table, given, where);
-  const values = new Map<string, unknown>(Object.entries(given));
-  return readFields(table, (name) => ({ value: values.get(name), what: `'${name}' in ${where}` }), outer);
+  const values = given as Readonly<Record<string, unknown>>; // any object is
+  return readFields(table, (name) => values[name], (name) => `'${name}' in ${where}`, outer);
 }
 
-/** The same for values that are found by `find`. Without `outer` a default is that of a row above. @throws ConfigError */
+/**
+ * The same for values that are found by `valueOf`; `what` names one in an error. Without `outer` a default is that of a row above.
+ * @throws ConfigError
+ */
 export function readFields<T extends Readonly<Record<string, Field<unknown>>>>(
   table: T,
-  find: (name: string) => { readonly value: unknown; readonly what: string },
+  valueOf: (name: string) => unknown,
+  what: (name: string) => string,
   outer?: object,
 ): Read<T> {
   const read: Record<string, unknown> = {};
-  const defaults = new Map<string, unknown>(Object.entries(outer ?? {}));
+  const defaults = (outer ?? read) as Readonly<Record<string, unknown>>; // any object is
   for (const [name, row] of Object.entries<Field<unknown>>(table)) {
-    const { value, what } = find(name);
-    const { standard } = row;
-    if (value !== undefined) read[name] = readValue(row, value, what);
-    else if (standard instanceof SameAs)
-      read[name] = outer ? defaults.get(standard.name) : read[standard.name];
-    else read[name] = standard;
+    const value = valueOf(name);
+    if (value !== undefined) read[name] = readValue(row, value, what(name));
+    else read[name] = row.standard instanceof SameAs ? defaults[row.standard.name] : row.standard;
   }
   return read as Read<T>; // each by its row
 }

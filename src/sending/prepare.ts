@@ -1,13 +1,14 @@
 // Everything about a call decided: options of the call, routes, the task's own options, the configuration.
 import { hostname } from 'node:os';
 import { type CallOptions, noOptions } from '../config/call-options.ts';
-import { checkCompression, checkDate, checkLimit, checkSerializer } from '../config/checks.ts';
+import { compression as anyCompression, checkDate, checkLimit, checkSerializer } from '../config/checks.ts';
 import { checkLimits } from '../config/config.ts';
 import { checkNamed, type Priority, type PriorityScale, priorityNumber } from '../config/priority.ts';
 import { checkRetryOptions, type RetryOptions } from '../config/retry-options.ts';
 import type { RouteOptions } from '../config/router.ts';
 import type { TaskCallOptions } from '../config/sendable-task.ts';
 import { type Duration, toMs, toSeconds } from '../lib/duration.ts';
+import { readValue } from '../lib/schema.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import type { Embed, Json, TaskMessage } from '../protocol/message.ts';
 import { reprArgs, saferepr } from '../protocol/saferepr.ts';
@@ -108,7 +109,10 @@ export function prepareCall(
     priority,
     encoding: {
       serializer: serializer === undefined ? task.serializer : checkSerializer(serializer, where),
-      compression: compression === undefined ? task.compression : checkCompression(compression, where),
+      compression:
+        compression === undefined
+          ? task.compression
+          : readValue(anyCompression, compression, `'compression' in ${where}`),
       exchange: to.exchange,
       routingKey: to.routingKey,
     },

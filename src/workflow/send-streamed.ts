@@ -1,7 +1,7 @@
 // Sending a group, or a chord, whose members are made while it is sent.
 
 import type { CallOptions } from '../config/call-options.ts';
-import { sendingOptions, toWireOptions } from '../config/wire-options.ts';
+import { sendingOptionsOf, toWireOptions } from '../config/wire-options.ts';
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
@@ -138,7 +138,7 @@ class Streaming<App extends SendingApp> {
       const result = await sendWorkflow(app, withInherited(body.signature.toJSON(), this.#wireOptions), {
         args: [[]],
         ...(this.#id !== null && { id: this.#id }),
-        sending: sendingOptions(this.#options),
+        sending: sendingOptionsOf(this.#options),
       });
       return { header: new GroupResult(this.#groupId, [], null), result };
     }
@@ -215,7 +215,7 @@ class Streaming<App extends SendingApp> {
 
   /** Anew for each publication: a stream may take longer than one send may. */
   #rulesOf(app: App): PublishRules {
-    return rulesOf(app, sendingOptions(this.#options));
+    return rulesOf(app, sendingOptionsOf(this.#options));
   }
 }
 

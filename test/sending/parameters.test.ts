@@ -1,12 +1,18 @@
 // Parameters by position or by name, as Python calls a function.
 import { describe, expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { readParameters } from '../../src/config/parameters.ts';
+import { parameters as names } from '../../src/config/parameters.ts';
+import { readValue } from '../../src/lib/schema.ts';
 import { bindArguments } from '../../src/sending/arguments.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
 
 const bind = (parameters: readonly string[], args: readonly unknown[], kwargs = {}): unknown =>
-  bindArguments('add', { input: null, parameters: readParameters(parameters, 'here') }, args, kwargs);
+  bindArguments(
+    'add',
+    { input: null, parameters: parameters === undefined ? null : readValue(names, parameters, 'here') },
+    args,
+    kwargs,
+  );
 
 describe('parameters that are named', () => {
   test.each<[readonly string[], readonly unknown[], object, readonly unknown[]]>([
