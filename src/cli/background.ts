@@ -6,7 +6,7 @@ import { openLog } from './own-files.ts';
 
 /** It has written its pid file by then, or has ended. */
 const startMs = 30_000;
-const lookEveryMs = 100;
+const pollIntervalMs = 100;
 
 interface Background {
   /** The arguments of Node; among them `--pidfile` with the file below. */
@@ -41,7 +41,7 @@ export async function startInBackground(program: Background): Promise<Started> {
   });
   const until = performance.now() + startMs;
   while (code === undefined && performance.now() < until && !isIn(pidfile, child.pid))
-    await sleep(lookEveryMs);
+    await sleep(pollIntervalMs);
   if (code !== undefined || child.pid === undefined)
     return { pid: null, exitCode: code ?? null, lastWords: lastLine(logfile) };
   child.unref();

@@ -78,7 +78,7 @@ export async function withApp(
 }
 
 /** How often, and how many times in a row, a command finds that it waits before it says so: after a second. */
-const lookMs = 250;
+const pollIntervalMs = 250;
 const looksInSilence = 4;
 
 /** A broker that is away is waited for, some seconds: not without a word. */
@@ -92,7 +92,7 @@ function tellThatWeWait(app: App, output: Output): Disposable {
     clearInterval(timer);
     const why = reason === null ? '' : ` (${reason})`;
     output.note(`waiting for the broker ${redacted(app.config.broker)}${why} …`);
-  }, lookMs);
+  }, pollIntervalMs);
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -59,7 +59,7 @@ export interface ResultHome {
 export type BackendSource = ResultBackend | null | ResultHome;
 
 /** How long one that has waited in vain is kept for a better message. Milliseconds. */
-const glanceMs = 2000;
+const pollIntervalMs = 2000;
 
 /** What who sent a call knows of it. */
 interface KnownOfCall {
@@ -294,7 +294,7 @@ export class AsyncResult<R = unknown> {
     if (queue === null || source === null || !('waitingIn' in source)) return '';
     const done = new AbortController();
     try {
-      const slow = systemClock.sleep(glanceMs, done.signal).then(() => 0);
+      const slow = systemClock.sleep(pollIntervalMs, done.signal).then(() => 0);
       const waiting = await Promise.race([source.waitingIn(queue), slow]);
       if (waiting === 0) return '';
       const messages = waiting === 1 ? 'a message waits' : `${waiting} messages wait`;

@@ -135,7 +135,7 @@ export interface Delivery {
   /** It was told to all, and is kept nowhere: there is nothing to acknowledge. */
   readonly isBroadcast?: boolean;
   /** A worker put it aside until its time, and told who watches that it had received it (see {@link ConsumeOptions.onEarly}). */
-  readonly isTold?: boolean;
+  readonly isAnnounced?: boolean;
   /** Aborted with LeaseLostError when the lease has passed to another. */
   readonly lost: AbortSignal;
   /**

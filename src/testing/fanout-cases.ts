@@ -102,7 +102,7 @@ export const fanoutCases: readonly Case[] = [
   }),
 ];
 
-interface Hearing {
+interface HandoffFlags {
   readonly heard: (readonly [string, string])[];
   /** The first so many, as soon as they are there. */
   next(count: number): Promise<readonly (readonly [string, string])[]>;
@@ -116,7 +116,7 @@ async function hear(
   exchange: FanoutExchange,
   keys: readonly string[],
   queue: string = `conformance.${process.pid}.${++listeners}`,
-): Promise<Hearing> {
+): Promise<HandoffFlags> {
   const heard: (readonly [string, string])[] = [];
   const subscription: Subscription = { exchange, keys, queue, ttlMs: patienceMs, expiresMs: patienceMs };
   const listening = await transport.fanout.subscribe(subscription, (message, key) =>

@@ -36,7 +36,7 @@ const line = { baseMs: 10_000, perMs: 100, capMs: 600_000 } as const;
 /** In a store without notices each message asks again by itself, less and less often. */
 const poll = { firstMs: 500, growth: 1.5, capMs: 30_000 } as const;
 /** A notified message may not be in the schedule yet: it is looked for after each of these waits, milliseconds. */
-const lookMs: readonly number[] = [0, 30, 100, 300, 1000];
+const pollIntervalMs: readonly number[] = [0, 30, 100, 300, 1000];
 const maxRefused = 10_000;
 
 export class ClusterLimits {
@@ -156,7 +156,7 @@ export class ClusterLimits {
 
   async #callOne(waiter: Waiter): Promise<void> {
     const { transport, clock } = this.#parts;
-    for (const delayMs of lookMs) {
+    for (const delayMs of pollIntervalMs) {
       try {
         if (delayMs > 0) await clock.sleep(delayMs, this.#closing.signal);
         const found = await transport.hasten?.(waiter.queue, [waiter.due]);

@@ -36,7 +36,7 @@ export class Reporter {
     this.#log.received(message);
     activity.count(message.task);
     if (events.on) {
-      if (delivery.isTold !== true) events.received(message);
+      if (delivery.isAnnounced !== true) events.received(message);
       events.started(message);
     }
     const { taskReceived } = app.signals;

@@ -89,7 +89,7 @@ interface ShutdownRules {
 const stepMs = 15_000;
 /** The same for a store that is known to be away, all steps together: `docker stop` leaves 10 s. */
 const awayMs = 3000;
-const glanceMs = 250;
+const pollIntervalMs = 250;
 /** A cold shutdown does not ask a store that refuses for longer. */
 const coldRetryMs = 3000;
 
@@ -153,10 +153,10 @@ async function whileThere(
   away: { leftMs: number },
   clock: Clock,
 ): Promise<boolean> {
-  for (let waitedMs = 0; waitedMs < stepMs; waitedMs += glanceMs) {
-    if (await atMost(glanceMs, step, clock)) return true;
+  for (let waitedMs = 0; waitedMs < stepMs; waitedMs += pollIntervalMs) {
+    if (await atMost(pollIntervalMs, step, clock)) return true;
     if (transport.status.state !== 'reconnecting') continue;
-    away.leftMs -= glanceMs;
+    away.leftMs -= pollIntervalMs;
     if (away.leftMs <= 0) return false;
   }
   return false;

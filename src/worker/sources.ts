@@ -13,7 +13,7 @@ interface SourcesParts {
 }
 
 /** How often it is looked whether the last of an old consumer's messages is settled. */
-const glanceMs = 100;
+const pollIntervalMs = 100;
 
 export class Sources implements Consumer {
   readonly #parts: SourcesParts;
@@ -107,7 +107,7 @@ export class Sources implements Consumer {
     const { clock, logger } = this.#parts;
     const before = [...this.#inHand()];
     while (!this.#closing.signal.aborted && before.some((delivery) => this.#inHand().has(delivery)))
-      await clock.sleep(glanceMs, this.#closing.signal).catch(() => undefined);
+      await clock.sleep(pollIntervalMs, this.#closing.signal).catch(() => undefined);
     if (this.#closing.signal.aborted || !this.#retired.delete(old)) return;
     await old.close().catch((error: unknown) => {
       logger.warn({ err: error }, `cannot leave the queues served before in order: ${String(error)}`);

@@ -33,7 +33,7 @@ export function redisStore(server: () => RedisServerProcess): Store {
       do {
         // Its lease has ended, and somebody noticed; unless its thread has just renewed it.
         await connection.call(['ZADD', consumers, 'XX', '0', id]);
-        await handle.tend();
+        await handle.maintain();
       } while ((await connection.call(['ZSCORE', consumers, id])) !== null);
     },
     async remove() {},

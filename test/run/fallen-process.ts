@@ -25,12 +25,13 @@ export function tellHowProcessesEnd(): void {
 /** In a process that runs a test file: says who ended it, when it was not vitest, which stops it by a signal. */
 export function tellWhoEndsUs(): void {
   const { testPath } = expect.getState();
-  let isTold = false;
+  let isAnnounced = false;
   process.on('message', (message) => {
-    isTold ||= typeof message === 'object' && message !== null && Reflect.get(message, 'type') === 'stop';
+    isAnnounced ||=
+      typeof message === 'object' && message !== null && Reflect.get(message, 'type') === 'stop';
   });
   process.once('exit', (code) => {
-    if (isTold) return;
+    if (isAnnounced) return;
     writeSync(
       2,
       `${new Error(`the test process ${process.pid} ends itself with code ${code}: ${testPath}`).stack}\n`,

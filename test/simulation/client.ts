@@ -216,7 +216,7 @@ class SimulatedConsumer implements Consumer {
     if (this.#closed) return;
     const owner = this.#owner;
     this.#line
-      .ask('tend', () => this.#line.store.tend(owner, this.#leaseMs))
+      .ask('maintain', () => this.#line.store.maintain(owner, this.#leaseMs))
       .then(
         (alive) => {
           if (!alive && !this.#closed && owner === this.#owner) this.#rejoin();

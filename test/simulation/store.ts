@@ -163,7 +163,7 @@ export class Store {
   }
 
   /** Renews, and takes from owners whose lease has run out. False: it was evicted itself. */
-  tend(owner: string, leaseMs: number): boolean {
+  maintain(owner: string, leaseMs: number): boolean {
     const { elapsed } = this.#world;
     for (const [each, until] of this.owners) {
       const living = this.#bug === 'a living owner is evicted' && this.#world.oneIn(20);

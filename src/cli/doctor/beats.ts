@@ -18,7 +18,7 @@ interface BeatFacts {
 }
 
 /** A leader renews its lead about every second: longer than that, and than a machine may be slow. */
-const lookMs = 3000;
+const pollIntervalMs = 3000;
 const holder = `doctor/${process.pid}`;
 
 /** @throws what opening the store throws, but for a store that cannot keep schedules. */
@@ -45,7 +45,7 @@ async function lookAtStore(app: App): Promise<Pick<BeatFacts, 'schedules' | 'led
     await store.resign(holder); // nobody had it
     return { schedules, led: false };
   }
-  await sleep(lookMs);
+  await sleep(pollIntervalMs);
   const after = await store.lead(holder, null);
   if (after.holder === holder) await store.resign(holder);
   return { schedules, led: after.holder !== holder && after.beats !== before.beats };

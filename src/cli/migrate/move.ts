@@ -47,9 +47,9 @@ export interface Ends {
 
 const batch = 100;
 /** Nothing came for so long: what is left is looked for. */
-const lookMs = 250;
+const pollIntervalMs = 250;
 /** Twice found nothing: so long it takes at least. */
-export const minIdleMs: number = 2 * lookMs;
+export const minIdleMs: number = 2 * pollIntervalMs;
 /** Of those that stay, that are held meanwhile. */
 const maxHeld = 10_000;
 const leaseMs = 15_000;
@@ -112,7 +112,7 @@ class Mover {
   async #claim(consumer: Consumer): Promise<readonly Delivery[]> {
     const waiting = new AbortController();
     const stop = (): void => waiting.abort();
-    const timer = setTimeout(stop, lookMs);
+    const timer = setTimeout(stop, pollIntervalMs);
     this.#route.signal.addEventListener('abort', stop, { once: true });
     try {
       return await consumer.claim(() => this.#room(), waiting.signal);

@@ -67,10 +67,10 @@ function inSqlite(store: SqliteStore): Waiting {
  * meanwhile, it is in its queue, too, and is claimed there; its mark says that it has been moved.
  */
 async function inRedis(url: string, driver: object): Promise<Waiting> {
-  const [{ RedisConnection }, { redisSettings }, { unmark }] = await Promise.all([
+  const [{ RedisConnection }, { redisSettings }, { splitMetadata }] = await Promise.all([
     import('../../stores/redis/client/connection.ts'),
     import('../../stores/redis/client/settings.ts'),
-    import('../../stores/redis/marks.ts'),
+    import('../../stores/redis/redelivery-metadata.ts'),
   ]);
   const settings = redisSettings(url, 'broker', { ...driver });
   const connection = await RedisConnection.open(settings);
@@ -86,7 +86,8 @@ async function inRedis(url: string, driver: object): Promise<Waiting> {
           const members = await connection.call(range, { buffers: true });
           if (!Array.isArray(members) || members.length === 0) break;
           const going = members.map(async (member) => {
-            const decoded = member instanceof Buffer ? decodeEnvelope(unmark(afterStep(member)).raw) : null;
+            const decoded =
+              member instanceof Buffer ? decodeEnvelope(splitMetadata(afterStep(member)).raw) : null;
             if (decoded?.ok !== true || !fits(decoded.value)) return false;
             await move(queue, decoded.value);
             await connection.call(['ZREM', keyOf(queue), member]);

@@ -11,7 +11,6 @@ import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from
 import { AmqpDelivery } from './amqp-delivery.ts';
 import { type AmqpConnection, AmqpLink, type AmqpMessage } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
-import { copyOf, deadLetterOf, dueOf, type Goal, type Marks, marksOf } from './copies.ts';
 import {
   Declarations,
   type Declared,
@@ -23,9 +22,17 @@ import {
 import { Feed, type FeedListener } from './feed.ts';
 import type { Publisher } from './publisher.ts';
 import { QuarantineQueues } from './quarantine-queues.ts';
+import {
+  deadLetterOf,
+  dueOf,
+  type RedeliveryHeaders,
+  type RepublishTarget,
+  redeliveryHeadersOf,
+  republicationOf,
+} from './republish.ts';
 import { Returns } from './returns.ts';
 import { sendUnroutable } from './unroutable.ts';
-import { crashesHeader, deferralsHeader, toldHeader } from './wire.ts';
+import { announcedHeader, crashesHeader, deferralsHeader } from './wire.ts';
 
 interface AmqpConsumerParts {
   readonly settings: AmqpSettings;
@@ -46,8 +53,8 @@ const graceOfLease = 1 / 6;
 const minGraceMs = 500;
 const leaveTimeoutMs = 3000;
 /** How often one who waits looks whether it was forgotten. */
-const glanceMs = 3000;
-const glimpseMs = 50;
+const pollIntervalMs = 3000;
+const shortPollIntervalMs = 50;
 /** How often one who is busy looks whether quarantined messages wait, and one who waits for their sake whether they are still there. */
 const quarantinePollMs = 10_000;
 const quarantineWaitPollMs = 1000;
@@ -79,12 +86,12 @@ export class AmqpConsumer implements Consumer {
   #hasLeft = false;
   #flowing: Promise<void> | null = null;
   #heeded: AbortSignal | null = null;
-  #glancedMs: number;
+  #polledMs: number;
   #idle: (() => void) | null = null;
 
   constructor(parts: AmqpConsumerParts) {
     this.#parts = parts;
-    this.#glancedMs = parts.clock.monotonic();
+    this.#polledMs = parts.clock.monotonic();
     this.#queues = [...new Set(parts.options.queues)];
     this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
     this.#quarantineQueues = new QuarantineQueues([...this.#queues], (queue) => this.#openQuarantine(queue));
@@ -199,9 +206,9 @@ export class AmqpConsumer implements Consumer {
           continue;
         }
         if (signal.aborted || this.#closing.signal.aborted) break;
-        await sleeper.sleep(glanceMs);
-        if (this.#parts.clock.monotonic() - this.#glancedMs > glanceMs / 2) {
-          this.#glancedMs = this.#parts.clock.monotonic();
+        await sleeper.sleep(pollIntervalMs);
+        if (this.#parts.clock.monotonic() - this.#polledMs > pollIntervalMs / 2) {
+          this.#polledMs = this.#parts.clock.monotonic();
           await this.#glance();
           await this.#lookAround();
         }
@@ -280,7 +287,9 @@ export class AmqpConsumer implements Consumer {
       this.#quarantine.look(false);
       return null;
     }
-    await sleeper.sleep(Math.min(isBusy ? glimpseMs : (againMs ?? glimpseMs), quarantineWaitPollMs));
+    await sleeper.sleep(
+      Math.min(isBusy ? shortPollIntervalMs : (againMs ?? shortPollIntervalMs), quarantineWaitPollMs),
+    );
     if (this.#parts.clock.monotonic() - this.#quarantinePolledMs > quarantineWaitPollMs)
       await this.#pollQuarantine();
     return null;
@@ -386,7 +395,7 @@ export class AmqpConsumer implements Consumer {
         // Deleted since it was declared; or, without a code, it is not the server's word, and the channel went while we asked: once more, in
         // a moment.
         if (isNotFound(error) || (error instanceof Error && !('code' in error))) {
-          await this.#parts.clock.sleep(glimpseMs);
+          await this.#parts.clock.sleep(shortPollIntervalMs);
           this.#wake();
           continue;
         }
@@ -461,7 +470,7 @@ export class AmqpConsumer implements Consumer {
     if (isQuarantined(delivery.crashes)) {
       // Nothing more is begun from now on.
       this.#quarantinedWaits = true;
-      return this.#sendAgain(feed, delivery, marksOf(delivery), null);
+      return this.#sendAgain(feed, delivery, redeliveryHeadersOf(delivery), null);
     }
     // What the broker's delays cannot say: a few milliseconds.
     while (this.#parts.clock.now() < due && feed.open)
@@ -471,20 +480,25 @@ export class AmqpConsumer implements Consumer {
     this.#wake();
   }
 
-  #earlyMarks(delivery: AmqpDelivery): Marks {
-    const { message, queue, isTold } = delivery;
-    const told = !isTold && message.ok && this.#parts.options.onEarly?.(message.value, queue);
-    return { ...marksOf(delivery), ...(told && { [toldHeader]: 1 }) };
+  #earlyMarks(delivery: AmqpDelivery): RedeliveryHeaders {
+    const { message, queue, isAnnounced } = delivery;
+    const announced = !isAnnounced && message.ok && this.#parts.options.onEarly?.(message.value, queue);
+    return { ...redeliveryHeadersOf(delivery), ...(announced && { [announcedHeader]: 1 }) };
   }
 
   /** Written on a copy of it, for the broker says of the next death no more than of this one. */
   async #countDeath(feed: Feed, delivery: AmqpDelivery): Promise<void> {
-    const marks = { ...marksOf(delivery), [crashesHeader]: delivery.crashes + 1 };
+    const marks = { ...redeliveryHeadersOf(delivery), [crashesHeader]: delivery.crashes + 1 };
     await this.#sendAgain(feed, delivery, marks, null);
   }
 
   /** Puts it back with other marks, not before `due`: the copy first, confirmed, then the old one goes. */
-  async #sendAgain(feed: Feed, delivery: AmqpDelivery, marks: Marks, due: number | null): Promise<void> {
+  async #sendAgain(
+    feed: Feed,
+    delivery: AmqpDelivery,
+    marks: RedeliveryHeaders,
+    due: number | null,
+  ): Promise<void> {
     const name = nameOf(delivery);
     const sending = this.#sendUntilDone(feed, delivery, marks, due);
     this.#sending.set(name, sending);
@@ -492,7 +506,12 @@ export class AmqpConsumer implements Consumer {
     if (this.#sending.get(name) === sending) this.#sending.delete(name);
   }
 
-  async #sendUntilDone(feed: Feed, delivery: AmqpDelivery, marks: Marks, due: number | null): Promise<void> {
+  async #sendUntilDone(
+    feed: Feed,
+    delivery: AmqpDelivery,
+    marks: RedeliveryHeaders,
+    due: number | null,
+  ): Promise<void> {
     for (let failures = 0; !this.#hasLeft; failures++) {
       const { open } = feed;
       // From a queue that is gone it comes to nobody else, unless the queue was moved only.
@@ -509,8 +528,13 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  async #resend(delivery: AmqpDelivery, marks: Marks, due: number | null, timeoutMs?: number): Promise<void> {
-    const { outgoing, goal } = copyOf(delivery, marks, due, this.#parts.clock.now());
+  async #resend(
+    delivery: AmqpDelivery,
+    marks: RedeliveryHeaders,
+    due: number | null,
+    timeoutMs?: number,
+  ): Promise<void> {
+    const { outgoing, goal } = republicationOf(delivery, marks, due, this.#parts.clock.now());
     this.#isDelayed ||= goal === 'delayed';
     await this.#parts.publisher.send(
       (declarations) => declare(declarations, goal, delivery.queue),
@@ -535,7 +559,7 @@ export class AmqpConsumer implements Consumer {
       const deferrals = delivery.deferrals + (settlement.deferred === true ? 1 : 0);
       const crashes = delivery.crashes + (settlement.crashed === true ? 1 : 0);
       const marks = {
-        ...marksOf(delivery),
+        ...redeliveryHeadersOf(delivery),
         [deferralsHeader]: deferrals,
         ...(crashes > 0 && { [crashesHeader]: crashes }),
       };
@@ -655,7 +679,12 @@ export class AmqpConsumer implements Consumer {
   async #giveBack(deliveries: readonly AmqpDelivery[]): Promise<AmqpDelivery[]> {
     const sent = deliveries.map((each) => {
       const due = dueOf(each);
-      return this.#resend(each, marksOf(each), due > this.#parts.clock.now() ? due : null, leaveTimeoutMs);
+      return this.#resend(
+        each,
+        redeliveryHeadersOf(each),
+        due > this.#parts.clock.now() ? due : null,
+        leaveTimeoutMs,
+      );
     });
     const outcomes = await Promise.allSettled(sent);
     return deliveries.filter((each, index) => {
@@ -682,7 +711,7 @@ const silent: FeedListener = {
   onClosed: () => undefined,
 };
 
-function declare(declarations: Declarations, goal: Goal, queue: string): Promise<void> {
+function declare(declarations: Declarations, goal: RepublishTarget, queue: string): Promise<void> {
   if (goal === 'quarantined') return declarations.quarantined(queue);
   return goal === 'delayed' ? declarations.delayed(queue) : declarations.queue(queue);
 }

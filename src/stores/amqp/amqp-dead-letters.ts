@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto';
 import { NotReplayableError } from '../../errors.ts';
 import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
 import { type AmqpChannel, type AmqpMessage, closeChannel } from './client/link.ts';
-import { copyMark } from './copies.ts';
 import { deadQueue } from './declare.ts';
 import { lookThrough } from './look-through.ts';
 import type { Publisher } from './publisher.ts';
+import { copyMark } from './republish.ts';
 import { againOptions, deadHeader, rawOf, replayedHeader } from './wire.ts';
 
 interface About {

@@ -7,6 +7,7 @@ import type { Delivery, Settlement } from '../transport.ts';
 import type { AmqpMessage } from './client/link.ts';
 import type { Feed } from './feed.ts';
 import {
+  announcedHeader,
   countOf,
   crashesHeader,
   deferralsHeader,
@@ -15,7 +16,6 @@ import {
   rawOf,
   replayedHeader,
   returnedHeader,
-  toldHeader,
 } from './wire.ts';
 
 /** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
@@ -30,7 +30,7 @@ export class AmqpDelivery implements Delivery {
   readonly deferrals: number;
   readonly redelivered: boolean;
   readonly replayed: boolean;
-  readonly isTold: boolean;
+  readonly isAnnounced: boolean;
   #source: AmqpMessage;
   #feed: Feed;
   readonly #settle: Settle;
@@ -53,7 +53,7 @@ export class AmqpDelivery implements Delivery {
     this.deferrals = countOf(source, deferralsHeader);
     this.redelivered = source.fields.redelivered || this.crashes > 0 || countOf(source, returnedHeader) > 0;
     this.replayed = countOf(source, replayedHeader) > 0;
-    this.isTold = countOf(source, toldHeader) > 0;
+    this.isAnnounced = countOf(source, announcedHeader) > 0;
     this.#settle = settle;
   }
 

@@ -27,13 +27,13 @@ interface Session {
   readonly connection: AmqpConnection;
   readonly declarations: Declarations;
   /** By what they carry: see `laneOf`. */
-  readonly lanes: Map<string, Promise<Lane>>;
+  readonly channels: Map<string, Promise<PublishChannel>>;
   /** Exchanges of which it is known that they are there. */
   readonly exchanges: Map<string, Promise<void>>;
 }
 
 /** A channel. The server closes it when it refuses one message, so what can be refused has one of its own. */
-interface Lane {
+interface PublishChannel {
   readonly channel: AmqpConfirmChannel;
   /** Marks of messages that came back unroutable, before their confirmation. */
   readonly returned: Set<string>;
@@ -54,7 +54,7 @@ type Answer = Error | 'unknown' | null;
 
 export const defaultSendTimeoutMs = 10_000;
 /** Exchanges that have channels of their own at a time. */
-const maxLanes = 32;
+const maxChannels = 32;
 /** No two messages have the same one, whoever sends them: by it a message is known again (see `keyOf`). */
 const marks = `${ourMessages}${randomUUID()}-`;
 let lastMark = 0;
@@ -86,10 +86,10 @@ export class Publisher implements AsyncDisposable {
     if (this.#session?.connection === connection) return this.#session;
     const { delayedQueueType } = this.#settings;
     const declarations = new Declarations(connection, this.#declared, delayedQueueType);
-    const lanes = new Map<string, Promise<Lane>>();
-    this.#session = { connection, declarations, lanes, exchanges: new Map() };
+    const channels = new Map<string, Promise<PublishChannel>>();
+    this.#session = { connection, declarations, channels, exchanges: new Map() };
     connection.once('close', () => {
-      for (const opening of lanes.values()) void opening.then(lose, () => undefined);
+      for (const opening of channels.values()) void opening.then(lose, () => undefined);
     });
     return this.#session;
   }
@@ -158,7 +158,7 @@ export class Publisher implements AsyncDisposable {
 
   async close(): Promise<void> {
     this.#link.hold();
-    for (const opening of this.#session?.lanes.values() ?? []) {
+    for (const opening of this.#session?.channels.values() ?? []) {
       const lane = await opening.catch(() => null);
       await lane?.channel.waitForConfirms().catch(() => undefined);
     }
@@ -169,26 +169,26 @@ export class Publisher implements AsyncDisposable {
     return this.close();
   }
 
-  async #lane({ connection, lanes }: Session, name: string): Promise<Lane> {
+  async #channelFor({ connection, channels }: Session, name: string): Promise<PublishChannel> {
     for (;;) {
-      const before = lanes.get(name);
+      const before = channels.get(name);
       const known = await before?.catch(() => null);
       if (known?.isLost === false) return known;
-      if (before !== lanes.get(name)) continue; // another who asked at the same time has begun
-      const opening = openLane(connection);
-      lanes.delete(name);
-      lanes.set(name, opening);
-      this.#thin(lanes);
+      if (before !== channels.get(name)) continue; // another who asked at the same time has begun
+      const opening = openPublishChannel(connection);
+      channels.delete(name);
+      channels.set(name, opening);
+      this.#thin(channels);
       return await opening;
     }
   }
 
   /** Of exchanges without end only some have a channel. */
-  #thin(lanes: Map<string, Promise<Lane>>): void {
-    if (lanes.size <= maxLanes) return;
-    for (const [name, opening] of lanes) {
+  #thin(channels: Map<string, Promise<PublishChannel>>): void {
+    if (channels.size <= maxChannels) return;
+    for (const [name, opening] of channels) {
       if (name === '' || isOfDelays(name)) continue;
-      lanes.delete(name);
+      channels.delete(name);
       void opening
         .then((lane) => lane.channel.waitForConfirms().then(() => closeChannel(lane.channel)))
         .catch(() => undefined);
@@ -212,11 +212,11 @@ export class Publisher implements AsyncDisposable {
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer[]> {
-    const lanes = new Map<string, Outgoing[]>();
+    const channels = new Map<string, Outgoing[]>();
     for (const message of messages) {
       const name = laneOf(message.exchange);
-      const theirs = lanes.get(name);
-      if (theirs === undefined) lanes.set(name, [message]);
+      const theirs = channels.get(name);
+      if (theirs === undefined) channels.set(name, [message]);
       else theirs.push(message);
     }
     const answers = new Map<Outgoing, Answer>();
@@ -226,7 +226,7 @@ export class Publisher implements AsyncDisposable {
         answers.set(message, given[n] ?? null);
       });
     };
-    await Promise.all([...lanes].map(([name, theirs]) => write(name, theirs)));
+    await Promise.all([...channels].map(([name, theirs]) => write(name, theirs)));
     return messages.map((message) => answers.get(message) ?? null);
   }
 
@@ -238,10 +238,10 @@ export class Publisher implements AsyncDisposable {
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer[]> {
-    let lane: Lane;
+    let lane: PublishChannel;
     try {
-      if (name !== '' && name !== delaysLane) await this.#isThere(session, name);
-      lane = await this.#lane(session, name);
+      if (name !== '' && name !== delaysChannel) await this.#isThere(session, name);
+      lane = await this.#channelFor(session, name);
     } catch (error) {
       const refused = refusalOf(error);
       const why = refused === null ? this.#refused(error) : this.#asError(refused, name);
@@ -296,7 +296,7 @@ export class Publisher implements AsyncDisposable {
     return all.map((answer, n) => {
       const exchange = messages[n]?.exchange ?? '';
       const isRefused = answer === 'unknown' && (lane.open === 1 || isAbout(refusal, exchange));
-      return isRefused && (isCertain || name === delaysLane) ? this.#asError(refusal, exchange) : answer;
+      return isRefused && (isCertain || name === delaysChannel) ? this.#asError(refusal, exchange) : answer;
     });
   }
 
@@ -333,15 +333,15 @@ export class Publisher implements AsyncDisposable {
 }
 
 /** What is refused on one does not harm what is on another. */
-const delaysLane = 'celery_delayed_';
+const delaysChannel = 'celery_delayed_';
 
 function laneOf(exchange: string): string {
-  return isOfDelays(exchange) ? delaysLane : exchange;
+  return isOfDelays(exchange) ? delaysChannel : exchange;
 }
 
-async function openLane(connection: AmqpConnection): Promise<Lane> {
+async function openPublishChannel(connection: AmqpConnection): Promise<PublishChannel> {
   const channel = await connection.createConfirmChannel();
-  const lane: Lane = {
+  const lane: PublishChannel = {
     channel,
     returned: new Set(),
     open: 0,
@@ -360,7 +360,7 @@ async function openLane(connection: AmqpConnection): Promise<Lane> {
   return lane;
 }
 
-function lose(lane: Lane): void {
+function lose(lane: PublishChannel): void {
   lane.isLost = true;
   for (const end of lane.underWay) end();
 }

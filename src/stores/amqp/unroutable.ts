@@ -1,9 +1,9 @@
 // What waited for its time and found no queue, because that had been deleted: it lies in a queue of ours until the other is there again.
 import { type AmqpConnection, closeChannel } from './client/link.ts';
-import { copyMark } from './copies.ts';
 import { queueOfDelayed, unroutableQueue } from './declare.ts';
 import { lookThrough } from './look-through.ts';
 import type { Publisher } from './publisher.ts';
+import { copyMark } from './republish.ts';
 import { againOptions, returnedHeader } from './wire.ts';
 
 /** Sends what is for these queues there; the rest stays, for workers of other queues. @throws the connection was lost */

@@ -14,8 +14,8 @@ export const returnedHeader = 'x-umbel-returned';
 export const replayedHeader = 'x-umbel-replayed';
 /** Not to be handed out before, milliseconds since 1970: of a deferred message, beside the task's own eta. */
 export const untilHeader = 'x-umbel-until';
-/** It was deferred until its time, and who watches was told of it (see `Delivery.isTold`). */
-export const toldHeader = 'x-umbel-told';
+/** It was deferred until its time, and monitors were told of it (see `Delivery.isAnnounced`). */
+export const announcedHeader = 'x-umbel-announced';
 /** On a dead letter: what is known of it, as JSON. */
 export const deadHeader = 'x-umbel-dead';
 
@@ -28,7 +28,7 @@ const ours: ReadonlySet<string> = new Set([
   returnedHeader,
   replayedHeader,
   untilHeader,
-  toldHeader,
+  announcedHeader,
   deadHeader,
 ]);
 

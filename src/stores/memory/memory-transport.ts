@@ -226,7 +226,9 @@ export class MemoryConsumer implements Consumer {
 
   #msToNextDue(): number {
     const due = this.#queues.nextDue();
-    return due === null ? longestTimerMs : Math.min(glanceMs, Math.max(0, due - this.#queues.clock.now()));
+    return due === null
+      ? longestTimerMs
+      : Math.min(pollIntervalMs, Math.max(0, due - this.#queues.clock.now()));
   }
 
   #hold(entry: Entry, owner: Owner): MemoryDelivery {
@@ -250,7 +252,7 @@ export class MemoryConsumer implements Consumer {
 }
 
 /** The longest that a claim sleeps while a message is scheduled, milliseconds: somebody may set the wall clock. */
-const glanceMs = 10_000;
+const pollIntervalMs = 10_000;
 
 class MemoryDelivery implements Delivery {
   readonly #store: MemoryStore;

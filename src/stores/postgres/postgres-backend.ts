@@ -6,8 +6,8 @@ import { atMost } from '../../lib/deadline.ts';
 import { decodeResult } from '../../protocol/result-codec.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
-import { chunksOf, Gather } from '../gather.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
+import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { BackendOptions } from '../registry.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
@@ -82,7 +82,7 @@ class PostgresBackend implements ResultBackend {
   readonly #keptMs: number | null;
   readonly #keptUnendedMs: number | null;
   readonly #writes: Writes;
-  readonly #gets: Gather<Get> = new Gather((gets) => {
+  readonly #gets: MicroBatcher<Get> = new MicroBatcher((gets) => {
     for (const chunk of chunksOf(gets, maxGets, 1, () => 0)) void this.#read(chunk);
   });
   readonly #followers: Followers;

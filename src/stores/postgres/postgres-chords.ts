@@ -3,7 +3,7 @@ import { StoreError } from '../../errors.ts';
 import { ascii } from '../../lib/json-writer.ts';
 import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
 import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
-import { chunksOf, Gather } from '../gather.ts';
+import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { keyOf } from './record-row.ts';
 import type { AskFor } from './writes.ts';
@@ -34,7 +34,7 @@ const maxSize = 4_000_000;
 export class PostgresChords implements Chords {
   readonly #ask: AskFor;
   readonly #around: ChordSurroundings;
-  readonly #gather: Gather<Add> = new Gather((adds) => {
+  readonly #batcher: MicroBatcher<Add> = new MicroBatcher((adds) => {
     for (const chunk of chunksOf(adds, most, maxSize, ({ text }) => text.length)) void this.#send(chunk);
   });
 
@@ -61,7 +61,7 @@ export class PostgresChords implements Chords {
       const text = ascii(encodePart(part));
       const body = bodyId === null ? null : keyOf(bodyId);
       const ids = { group: keyOf(groupId), task: keyOf(part.taskId) };
-      this.#gather.add({ ...ids, index, text, body, last, resolve, reject });
+      this.#batcher.add({ ...ids, index, text, body, last, resolve, reject });
     });
   }
 

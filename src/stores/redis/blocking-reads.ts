@@ -5,19 +5,19 @@ import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { BlockingRead, maxReadMs } from './blocking-read.ts';
 import type { RedisConnection } from './client/connection.ts';
-import type { Hearing } from './hearing.ts';
+import type { ClaimedMessage, CommandBatcher } from './command-batcher.ts';
+import type { HandoffFlags } from './handoff-flags.ts';
 import { takenKey } from './keys.ts';
+import type { QueueList, QueueLists } from './queue-lists.ts';
 import type { RedisDelivery } from './redis-delivery.ts';
-import type { Source, Sources } from './sources.ts';
-import type { ClaimedMessage, Turns } from './turns.ts';
-import { longestReadMs, Waiter } from './waiter.ts';
 
 interface BlockingReadsParts {
   readonly prefix: string;
-  readonly sources: Sources;
-  readonly turns: Turns;
-  readonly hearing: Hearing;
+  readonly sources: QueueLists;
+  readonly commands: CommandBatcher;
+  readonly handoff: HandoffFlags;
   readonly clock: Clock;
   /** For what is said about reads while they block. */
   readonly control: RedisConnection;
@@ -30,20 +30,20 @@ interface BlockingReadsParts {
   /** A message came after so long. It is held, unless that is taken back by `onLost`; undefined: it was deferred. */
   readonly onMessage: (message: ClaimedMessage, waitedMs: number) => RedisDelivery | undefined;
   readonly onLost: (delivery: RedisDelivery) => void;
-  /** After a turn that was refused because nobody knew us: whether what is in this field is ours under our new name. */
+  /** After a batch that was refused because nobody knew us: whether what is in this field is ours under our new name. */
   readonly isStillOurs: (field: string) => Promise<boolean>;
   /** The next claim is to look into places where something may lie. */
-  readonly onDoubt: () => void;
+  readonly onReplyLost: () => void;
 }
 
 export class BlockingReads {
   /** Fields of what a read took and we are not sure to hold yet, with the sha1 of each. */
   readonly adopting: Map<string, string> = new Map();
   readonly #parts: BlockingReadsParts;
-  readonly #waiters = new Map<string, Waiter>();
+  readonly #reads = new Map<string, BlockingRead>();
   readonly #closing = new AbortController();
   /** Lists (`:step:queue`) from which a read may have taken something without our hearing of it. None of them is read. */
-  readonly #doubtful = new Set<string>();
+  readonly #unknown = new Set<string>();
   /** Of these, those that a claim under way looks into. */
   readonly #looking = new Set<string>();
   #opening: Promise<void> | null = null;
@@ -55,23 +55,23 @@ export class BlockingReads {
 
   /** Sees to it that a message that comes is heard of. */
   async begin(): Promise<void> {
-    if (this.#waiters.size === 0) {
+    if (this.#reads.size === 0) {
       this.#opening ??= this.#open();
       await this.#opening;
     }
     if (!this.#parts.isWanted()) return;
-    for (const [suffix, waiter] of this.#waiters) if (!this.#doubtful.has(suffix)) waiter.want();
+    for (const [suffix, waiter] of this.#reads) if (!this.#unknown.has(suffix)) waiter.want();
   }
 
   /** Waits for nothing any more. For each read that was under way a promise that it has ended. */
   stop(): Promise<void>[] {
-    const reading = [...this.#waiters.values()].filter((waiter) => waiter.reading);
+    const reading = [...this.#reads.values()].filter((waiter) => waiter.reading);
     return reading.map((waiter) => waiter.stop(this.#parts.control));
   }
 
   /** Whether a claim is to look into this list's place (`1`): one claim at a time, as the next read begins when it has looked. */
   look(suffix: string): '0' | '1' {
-    if (!this.#doubtful.has(suffix) || this.#looking.has(suffix)) return '0';
+    if (!this.#unknown.has(suffix) || this.#looking.has(suffix)) return '0';
     this.#looking.add(suffix);
     return '1';
   }
@@ -80,13 +80,13 @@ export class BlockingReads {
   looked(suffixes: readonly string[], found: boolean): void {
     for (const suffix of suffixes) {
       this.#looking.delete(suffix);
-      if (found) this.#doubtful.delete(suffix);
+      if (found) this.#unknown.delete(suffix);
     }
   }
 
   /** What was taken for the consumer that we were is no more ours to look for. */
   forget(): void {
-    this.#doubtful.clear();
+    this.#unknown.clear();
   }
 
   /** No doubt is looked into from now on; reads end with {@link close}. */
@@ -96,22 +96,22 @@ export class BlockingReads {
 
   async close(): Promise<void> {
     this.leave();
-    await Promise.all([...this.#waiters.values()].map((waiter) => waiter.close()));
+    await Promise.all([...this.#reads.values()].map((waiter) => waiter.close()));
   }
 
   async #open(): Promise<void> {
     const { sources, clock, connect, id } = this.#parts;
     for (const source of sources) {
       const { list, suffix } = source;
-      this.#waiters.set(
+      this.#reads.set(
         suffix,
-        new Waiter({
+        new BlockingRead({
           connection: await connect(),
           source: list,
           taken: () => (id() === '' ? null : this.#placeOf(source)),
           clock,
           onMessage: (stored, taken, waitedMs) => this.#arrive(stored, taken, source, waitedMs),
-          onDoubt: () => {
+          onReplyLost: () => {
             this.#doubt(suffix);
             void this.#doubtAgain(suffix);
           },
@@ -120,34 +120,34 @@ export class BlockingReads {
     }
   }
 
-  #placeOf({ queue, step }: Source): string {
+  #placeOf({ queue, step }: QueueList): string {
     return takenKey(this.#parts.prefix, this.#parts.id(), queue, step);
   }
 
   /** It lies where only we take from. */
-  #arrive(stored: Buffer, taken: string, source: Source, waitedMs: number): void {
-    const { turns, hearing, id, isWanted, onMessage, onLost, onDoubt } = this.#parts;
+  #arrive(stored: Buffer, taken: string, source: QueueList, waitedMs: number): void {
+    const { commands, handoff, id, isWanted, onMessage, onLost, onReplyLost } = this.#parts;
     const { queue, step, suffix } = source;
     // Taken for the one that we were before we were evicted. That read has ended, so a new one is begun.
     if (id() === '' || taken !== this.#placeOf(source)) {
       void this.#giveBackStray(taken, source);
-      onDoubt();
+      onReplyLost();
       return;
     }
     // Our event loop was blocked for so long that it went to another. If it did not, the next claim finds it.
-    if (!hearing.hear(suffix)) {
+    if (!handoff.take(suffix)) {
       this.#doubt(suffix);
       return;
     }
     const sha = createHash('sha1').update(stored).digest('hex');
     if (!isWanted()) {
-      turns
+      commands
         .do('G', taken, queue, String(step), sha)
-        .catch(() => this.#stopAndDoubt(suffix))
-        .finally(() => hearing.done(suffix));
+        .catch(() => this.#stopAndRecover(suffix))
+        .finally(() => handoff.done(suffix));
       return;
     }
-    const field = turns.field(suffix);
+    const field = commands.field(suffix);
     this.adopting.set(field, sha);
     const adopted = this.#adopt(taken, field, sha);
     const delivery = onMessage({ field, queue, stored }, waitedMs);
@@ -160,29 +160,29 @@ export class BlockingReads {
       })
       .catch(() => {
         lose();
-        return this.#stopAndDoubt(suffix);
+        return this.#stopAndRecover(suffix);
       })
       .finally(() => {
         this.adopting.delete(field);
-        hearing.done(suffix);
+        handoff.done(suffix);
       });
   }
 
   #adopt(taken: string, field: string, sha: string): Promise<boolean> {
-    const { turns, isStillOurs } = this.#parts;
+    const { commands, isStillOurs } = this.#parts;
     return new Promise((resolve, reject) => {
       const done = (ours: boolean, evicted: boolean): void => resolve(evicted ? isStillOurs(field) : ours);
-      turns.order(['A', taken, field, sha], done, reject, true);
+      commands.order(['A', taken, field, sha], done, reject, true);
     });
   }
 
-  /** Whoever tends the store gives it back too, unless the server has lost the name for which it was taken. */
-  async #giveBackStray(taken: string, { queue, step }: Source): Promise<void> {
-    const { turns, clock, id: current } = this.#parts;
+  /** Whoever maintains the store gives it back too, unless the server has lost the name for which it was taken. */
+  async #giveBackStray(taken: string, { queue, step }: QueueList): Promise<void> {
+    const { commands, clock, id: current } = this.#parts;
     for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       const id = current();
       try {
-        if (id !== '') await turns.do('G', taken, queue, String(step), '');
+        if (id !== '') await commands.do('G', taken, queue, String(step), '');
         if (id !== '' && id === current()) return;
       } catch {
         // Once more.
@@ -193,18 +193,18 @@ export class BlockingReads {
 
   /** The next claim looks whether a message lies there for us. No read is under way. */
   #doubt(suffix: string): void {
-    this.#doubtful.add(suffix);
-    this.#parts.onDoubt();
+    this.#unknown.add(suffix);
+    this.#parts.onReplyLost();
   }
 
   /** A server that has not noticed yet that the connection is gone may take something for it still: one more look when it must have. */
   async #doubtAgain(suffix: string): Promise<void> {
-    await this.#parts.clock.sleep(longestReadMs, this.#closing.signal).catch(() => undefined);
-    await this.#stopAndDoubt(suffix);
+    await this.#parts.clock.sleep(maxReadMs, this.#closing.signal).catch(() => undefined);
+    await this.#stopAndRecover(suffix);
   }
 
-  async #stopAndDoubt(suffix: string): Promise<void> {
-    const waiter = this.#waiters.get(suffix);
+  async #stopAndRecover(suffix: string): Promise<void> {
+    const waiter = this.#reads.get(suffix);
     do await waiter?.stop(this.#parts.control);
     while (waiter?.reading === true && !this.#closing.signal.aborted);
     if (!this.#closing.signal.aborted) this.#doubt(suffix);

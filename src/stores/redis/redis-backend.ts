@@ -14,13 +14,13 @@ import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
 import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import { redisSettings } from './client/settings.ts';
-import { Gets } from './gets.ts';
-import { Puts } from './puts.ts';
+import { ReadBatcher } from './read-batcher.ts';
 import { recordKey } from './record-keys.ts';
 import { allOf, type RecordKind, RedisRecordWrite, sentElsewhereKey } from './record-write.ts';
 import { RedisChords } from './redis-chords.ts';
 import { RedisGroups } from './redis-groups.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { WriteBatcher } from './write-batcher.ts';
 
 interface RedisBackendOptions extends BackendOptions {
   /** How long the server has to answer, milliseconds; default 10 s. */
@@ -54,8 +54,8 @@ class RedisBackend implements ResultBackend {
   readonly #answerMs: number;
   readonly #keptMs: number | null;
   readonly #keptUnendedMs: number | null;
-  readonly #puts: Puts;
-  readonly #gets: Gets;
+  readonly #writes: WriteBatcher;
+  readonly #reads: ReadBatcher;
   readonly #subscriptions: Subscriptions;
   readonly #closing: Ending = new Ending();
 
@@ -65,19 +65,19 @@ class RedisBackend implements ResultBackend {
     this.#answerMs = answerMs;
     this.#keptMs = keptMs(expiresMs);
     this.#keptUnendedMs = keptUnendedMs(expiresMs);
-    this.#puts = new Puts(connection, answerMs);
-    this.#gets = new Gets(connection, answerMs);
+    this.#writes = new WriteBatcher(connection, answerMs);
+    this.#reads = new ReadBatcher(connection, answerMs);
     this.#subscriptions = Subscriptions.of(connection.settings);
     this.groups = new RedisGroups(connection, answerMs, this.#keptMs);
     this.chords = new RedisChords(connection, {
-      puts: this.#puts,
+      writes: this.#writes,
       answerMs,
       keptMs: this.#keptUnendedMs,
     });
   }
 
   async put(record: ResultRecord): Promise<void> {
-    await this.#puts.put(this.#write(record, isReady(record.status) ? 'ready' : 'unready'));
+    await this.#writes.put(this.#write(record, isReady(record.status) ? 'ready' : 'unready'));
   }
 
   writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite {
@@ -96,7 +96,7 @@ class RedisBackend implements ResultBackend {
 
   async get(id: string): Promise<ResultRecord | undefined> {
     const key = this.#keyOf(id);
-    const text = (await this.#gets.get(key)) ?? (await this.#gets.get(sentElsewhereKey(key)));
+    const text = (await this.#reads.get(key)) ?? (await this.#reads.get(sentElsewhereKey(key)));
     return text === null ? undefined : this.#decode(id, text);
   }
 
@@ -106,7 +106,7 @@ class RedisBackend implements ResultBackend {
       key,
       subscriptions: this.#subscriptions,
       closed: this.#closing,
-      read: () => this.#gets.get(key),
+      read: () => this.#reads.get(key),
       decode: (text) => this.#decode(id, text),
     };
     return watchRecord(source, signal);
@@ -139,7 +139,7 @@ class RedisBackend implements ResultBackend {
   async close(): Promise<void> {
     if (this.#closing.isOver) return;
     this.#closing.end();
-    await this.#puts.settled();
+    await this.#writes.settled();
     await this.#subscriptions.release();
     await this.#connection.close();
   }

@@ -11,15 +11,15 @@ import {
   partPrefix,
 } from '../../protocol/chord-part.ts';
 import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
-import { chunksOf, Gather } from '../gather.ts';
+import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
-import type { Puts } from './puts.ts';
 import { recordOf } from './record-args.ts';
 import { groupKey, recordKey } from './record-keys.ts';
 import { RedisRecordWrite } from './record-write.ts';
 import { luaScript } from './scripts.ts';
+import type { WriteBatcher } from './write-batcher.ts';
 
 interface Add {
   readonly groupId: string;
@@ -35,7 +35,7 @@ interface Add {
 
 /** What chords need of the backend around them. */
 export interface ChordSurroundings {
-  readonly puts: Puts;
+  readonly writes: WriteBatcher;
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
   readonly keptMs: number | null;
@@ -48,7 +48,7 @@ const maxSize = 1_000_000;
 export class RedisChords implements Chords {
   readonly #connection: RedisConnection;
   readonly #around: ChordSurroundings;
-  readonly #gather: Gather<Add> = new Gather((adds) => {
+  readonly #batcher: MicroBatcher<Add> = new MicroBatcher((adds) => {
     for (const chunk of chunksOf(adds, most, maxSize, ({ size }) => size)) void this.#send(chunk);
   });
 
@@ -85,7 +85,7 @@ export class RedisChords implements Chords {
       ];
       const bodyKey = bodyId === null ? '' : recordKey(this.#connection.settings.keyPrefix, bodyId);
       const untilMs = performance.now() + this.#around.answerMs;
-      this.#gather.add({ groupId, bodyKey, args, size: text.length, untilMs, resolve, reject });
+      this.#batcher.add({ groupId, bodyKey, args, size: text.length, untilMs, resolve, reject });
     });
   }
 
@@ -109,7 +109,7 @@ export class RedisChords implements Chords {
   }
 
   async done(groupId: string): Promise<void> {
-    await this.#around.puts.put(this.#done(groupId));
+    await this.#around.writes.put(this.#done(groupId));
   }
 
   #done(groupId: string, record?: StoreWrite): RedisRecordWrite {

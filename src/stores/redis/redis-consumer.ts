@@ -8,16 +8,16 @@ import { Sleeper } from '../../lib/sleeper.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isQuarantined, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
+import { maxReadMs } from './blocking-read.ts';
 import { BlockingReads } from './blocking-reads.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
-import { Hearing } from './hearing.ts';
+import { type ClaimedMessage, type ClaimMode, type ClaimRequest, CommandBatcher } from './command-batcher.ts';
+import { HandoffFlags } from './handoff-flags.ts';
+import { Maintenance } from './maintenance.ts';
+import { type AddressedMessage, QueueLists } from './queue-lists.ts';
 import { RedisDelivery } from './redis-delivery.ts';
 import { luaScript } from './scripts.ts';
 import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
-import { type Addressed, Sources } from './sources.ts';
-import { Tender } from './tender.ts';
-import { type ClaimedMessage, type ClaimMode, type ClaimRequest, Turns } from './turns.ts';
-import { longestReadMs } from './waiter.ts';
 
 interface RedisConsumerParts {
   /** For scripts; shared. */
@@ -28,7 +28,7 @@ interface RedisConsumerParts {
   readonly steps: readonly number[];
   readonly options: ConsumeOptions;
   /** The lists that a publication goes to, and its bytes. */
-  readonly address: (publication: Publication) => Promise<readonly Addressed[]>;
+  readonly address: (publication: Publication) => Promise<readonly AddressedMessage[]>;
   readonly onClose: () => void;
 }
 
@@ -55,19 +55,19 @@ const few = 4;
 /** A read that blocked for longer found its list empty. */
 const quietMs = 2;
 /** How often one who waits for the sake of quarantined messages looks whether they are still there, milliseconds. */
-const glanceMs = 500;
+const pollIntervalMs = 500;
 /** The same, for what is settled in this moment. */
-const glimpseMs = 50;
+const shortPollIntervalMs = 50;
 
 export class RedisConsumer implements Consumer {
   readonly #parts: RedisConsumerParts;
   readonly #prefix: string;
-  readonly #turns: Turns;
-  readonly #tender: Tender;
+  readonly #commands: CommandBatcher;
+  readonly #maintenance: Maintenance;
   readonly #held = new Map<string, RedisDelivery>();
   readonly #closing = new AbortController();
   readonly #sleepers = new Set<Sleeper>();
-  readonly #sources: Sources;
+  readonly #sources: QueueLists;
   readonly #reads: BlockingReads;
   readonly #rules: SettlementRules;
   readonly #unsubscribe: () => void;
@@ -98,9 +98,9 @@ export class RedisConsumer implements Consumer {
     const { settings } = parts.connection;
     this.#prefix = settings.keyPrefix;
     this.#quarantine = new Quarantine(parts.clock, parts.options.quarantineMs);
-    this.#sources = new Sources(this.#prefix, parts.options.queues, parts.steps);
-    const hearing = new Hearing([...this.#sources].map(({ suffix }) => suffix));
-    this.#turns = new Turns(
+    this.#sources = new QueueLists(this.#prefix, parts.options.queues, parts.steps);
+    const handoff = new HandoffFlags([...this.#sources].map(({ suffix }) => suffix));
+    this.#commands = new CommandBatcher(
       parts.connection,
       parts.clock,
       () => this.#held.size > few,
@@ -113,8 +113,8 @@ export class RedisConsumer implements Consumer {
     this.#reads = new BlockingReads({
       prefix: this.#prefix,
       sources: this.#sources,
-      turns: this.#turns,
-      hearing,
+      commands: this.#commands,
+      handoff,
       clock: parts.clock,
       control: parts.connection,
       connect: parts.connect,
@@ -129,7 +129,7 @@ export class RedisConsumer implements Consumer {
       },
       onLost: (delivery) => this.#lose(delivery),
       isStillOurs: (field) => this.#isStillOursInTime(field),
-      onDoubt: () => {
+      onReplyLost: () => {
         this.#quiet = false;
         this.#wake();
       },
@@ -140,15 +140,15 @@ export class RedisConsumer implements Consumer {
     this.#rules = {
       store: settings.store,
       adopting: this.#reads.adopting,
-      keepsRecordsAt: (db, ttl) => this.#turns.keepsRecordsAt(db, ttl),
+      keepsRecordsAt: (db, ttl) => this.#commands.keepsRecordsAt(db, ttl),
       address: parts.address,
       isOurs: (list) => this.#sources.has(list),
     };
-    this.#tender = new Tender({
+    this.#maintenance = new Maintenance({
       connection: parts.connection,
       leaseMs: parts.options.leaseMs,
       queues: [...this.#sources.queues],
-      hearing,
+      handoff,
       onEvicted: (id) => this.#onEvicted(id),
       onTrouble: (disorder) => this.#tellTrouble({ disorder }),
       onWork: () => {
@@ -166,7 +166,7 @@ export class RedisConsumer implements Consumer {
       await consumer.#join();
     } catch (error) {
       consumer.#unsubscribe();
-      await consumer.#tender.stop();
+      await consumer.#maintenance.stop();
       throw error;
     }
     return consumer;
@@ -209,7 +209,7 @@ export class RedisConsumer implements Consumer {
         if (this.#heldBack && this.#arrived.length === 0) {
           const { againMs } = this.#quarantine.look(true);
           await this.#rest(false);
-          await sleeper.sleep(Math.min(againMs ?? glimpseMs, glanceMs));
+          await sleeper.sleep(Math.min(againMs ?? shortPollIntervalMs, pollIntervalMs));
           continue;
         }
         if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
@@ -234,10 +234,10 @@ export class RedisConsumer implements Consumer {
     this.#unsubscribe();
     this.#wake();
     // A claim under way is finished first, so that what it took is known and given back.
-    const givesUp = setTimeout(() => this.#turns.abandon(), leaveTimeoutMs);
+    const givesUp = setTimeout(() => this.#commands.abandon(), leaveTimeoutMs);
     if (this.#sleepers.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await this.#rest(true);
-    await this.#turns.settled();
+    await this.#commands.settled();
     clearTimeout(givesUp);
     const lists = [...this.#sources].flatMap(({ queue, step }) => [queue, String(step)]);
     try {
@@ -245,14 +245,14 @@ export class RedisConsumer implements Consumer {
       await this.#parts.connection.run(
         luaScript('leave'),
         [this.#prefix],
-        [this.#prefix, this.#id, String(longestReadMs), ...lists],
+        [this.#prefix, this.#id, String(maxReadMs), ...lists],
         { timeoutMs: leaveTimeoutMs },
       );
     } catch {
       // What it holds comes back to the queues when its lease ends.
     }
     this.#loseAllBut(new Set());
-    await Promise.all([this.#tender.stop(), this.#reads.close()]);
+    await Promise.all([this.#maintenance.stop(), this.#reads.close()]);
     this.#parts.onClose();
   }
 
@@ -273,7 +273,7 @@ export class RedisConsumer implements Consumer {
       about,
       JSON.stringify(this.#sources.queues),
       steps.join(),
-      String(longestReadMs),
+      String(maxReadMs),
       this.#former,
       String(this.#sources.queues.length),
       ...this.#sources.queues,
@@ -291,8 +291,8 @@ export class RedisConsumer implements Consumer {
     this.#former = '';
     this.#next = '';
     this.#id = id;
-    this.#turns.begin(id);
-    this.#tender.tend(id);
+    this.#commands.begin(id);
+    this.#maintenance.maintain(id);
     this.#wake();
   }
 
@@ -328,7 +328,7 @@ export class RedisConsumer implements Consumer {
     this.#reads.forget();
   }
 
-  /** After a turn that was refused because nobody knew us. @throws BrokerUnavailable: that cannot be said yet */
+  /** After a batch that was refused because nobody knew us. @throws BrokerUnavailable: that cannot be said yet */
   async #isStillOurs(field: string): Promise<boolean> {
     if (this.#closing.signal.aborted) return false;
     await this.#registered();
@@ -389,7 +389,7 @@ export class RedisConsumer implements Consumer {
       lists: this.#sources.inTurn().map(({ list, suffix }) => [list, suffix, this.#reads.look(suffix)]),
     };
     const looked = request.lists.flatMap(([, suffix, recovered]) => (recovered === '1' ? [suffix] : []));
-    const claimed = await this.#turns.claim(request).finally(() => this.#reads.looked(looked, false));
+    const claimed = await this.#commands.claim(request).finally(() => this.#reads.looked(looked, false));
     if (claimed === null) return 0;
     const { messages, heldBack } = claimed;
     this.#heldBack = heldBack;
@@ -422,9 +422,9 @@ export class RedisConsumer implements Consumer {
     const due = dueOf(delivery);
     // One that was brought forward is looked at by the worker: it may have been revoked.
     if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
-      const { message, queue, isTold } = delivery;
-      const told = !isTold && message.ok && this.#parts.options.onEarly?.(message.value, queue);
-      void this.#defer(delivery.field, due, told ? 't' : '0');
+      const { message, queue, isAnnounced } = delivery;
+      const announced = !isAnnounced && message.ok && this.#parts.options.onEarly?.(message.value, queue);
+      void this.#defer(delivery.field, due, announced ? 't' : '0');
       return [];
     }
     this.#held.set(delivery.field, delivery);
@@ -437,8 +437,8 @@ export class RedisConsumer implements Consumer {
     const { clock } = this.#parts;
     for (let failures = 0; !this.#closing.signal.aborted; failures++) {
       try {
-        await this.#turns.do('R', field, String(due), '0', marked);
-        this.#tender.due(due);
+        await this.#commands.do('R', field, String(due), '0', marked);
+        this.#maintenance.due(due);
         return;
       } catch {
         await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
@@ -473,7 +473,7 @@ export class RedisConsumer implements Consumer {
           resolve('fenced');
           return;
         }
-        this.#turns.order(
+        this.#commands.order(
           args,
           (done, evicted) => {
             if (evicted) {
@@ -499,15 +499,15 @@ export class RedisConsumer implements Consumer {
 
   /** Settled in a call that was done before the one that adopts was: what is adopted then would be held by nobody. */
   #giveUpAdoption(field: string): void {
-    if (this.#reads.adopting.has(field)) this.#turns.do('R', field, '', '0', '1').catch(() => undefined);
+    if (this.#reads.adopting.has(field)) this.#commands.do('R', field, '', '0', '1').catch(() => undefined);
   }
 
   /** What is to come in its time is looked after. */
   #settled(settlement: Settlement): void {
     if (settlement.kind === 'release' && settlement.until !== null)
-      this.#tender.due(settlement.until.getTime());
+      this.#maintenance.due(settlement.until.getTime());
     if (settlement.kind === 'ack' && settlement.publish !== undefined) {
-      for (const { eta } of settlement.publish) if (eta !== null) this.#tender.due(eta.getTime());
+      for (const { eta } of settlement.publish) if (eta !== null) this.#maintenance.due(eta.getTime());
     }
   }
 

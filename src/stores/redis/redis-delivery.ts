@@ -3,8 +3,8 @@ import { LeaseLostError } from '../../errors.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Delivery, Settlement } from '../transport.ts';
-import { unmark } from './marks.ts';
-import type { ClaimedMessage } from './turns.ts';
+import type { ClaimedMessage } from './command-batcher.ts';
+import { splitMetadata } from './redelivery-metadata.ts';
 
 /** Carries out a settlement. `fenced`: the lease had passed to another. */
 export type Settle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
@@ -14,7 +14,7 @@ export class RedisDelivery implements Delivery {
   readonly raw: Buffer;
   readonly crashes: number;
   readonly deferrals: number;
-  readonly isTold: boolean;
+  readonly isAnnounced: boolean;
   /** Its place among the consumer's claims. */
   readonly field: string;
   readonly #returned: boolean;
@@ -25,13 +25,13 @@ export class RedisDelivery implements Delivery {
   #settled = false;
 
   constructor({ field, queue, stored }: ClaimedMessage, settle: Settle) {
-    const { raw, crashes, deferrals, redelivered, told } = unmark(stored);
+    const { raw, crashes, deferrals, redelivered, announced } = splitMetadata(stored);
     this.field = field;
     this.queue = queue;
     this.raw = raw;
     this.crashes = crashes;
     this.deferrals = deferrals;
-    this.isTold = told;
+    this.isAnnounced = announced;
     this.#returned = redelivered;
     this.#settle = settle;
   }

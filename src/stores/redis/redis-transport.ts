@@ -20,19 +20,19 @@ import {
   type TransportStatus,
 } from '../transport.ts';
 import { Bindings } from './bindings.ts';
+import { maxReadMs } from './blocking-read.ts';
 import { RedisConnection } from './client/connection.ts';
 import { type RedisSettings, redisSettings } from './client/settings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
-import { unmark } from './marks.ts';
+import { defaultSendTimeoutMs, type Outgoing, PublishBatcher } from './publish-batcher.ts';
+import type { AddressedMessage } from './queue-lists.ts';
 import { recordOf } from './record-args.ts';
+import { splitMetadata } from './redelivery-metadata.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { RedisFanout, RedisNotices } from './redis-fanout.ts';
 import { checkRights } from './rights.ts';
 import { luaScript } from './scripts.ts';
-import { defaultSendTimeoutMs, type Outgoing, Sends } from './sends.ts';
-import type { Addressed } from './sources.ts';
-import { longestReadMs } from './waiter.ts';
 
 /** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
 export async function openRedisTransport(
@@ -67,7 +67,7 @@ export class RedisTransport implements Transport {
   readonly #status: StatusBoard = new StatusBoard({ state: 'reconnecting', reason: null });
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly #clock: Clock;
-  readonly #sends: Sends;
+  readonly #publisher: PublishBatcher;
   readonly #bindings: Bindings;
   readonly #steps: readonly number[];
   readonly #consumers = new Set<RedisConsumer>();
@@ -82,7 +82,7 @@ export class RedisTransport implements Transport {
     this.store = connection.settings.store;
     this.#connection = connection;
     this.#clock = clock;
-    this.#sends = new Sends(connection, clock);
+    this.#publisher = new PublishBatcher(connection, clock);
     this.#bindings = new Bindings(connection, queues);
     this.deadLetters = new RedisDeadLetters(connection);
     this.fanout = new RedisFanout(connection);
@@ -111,7 +111,7 @@ export class RedisTransport implements Transport {
       const mark = record ?? ([sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs] as const);
       messages.push({ id: publication.id, mark, lists: addressed, stored: first.stored });
     }
-    await this.#sends.send(messages, left());
+    await this.#publisher.send(messages, left());
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
@@ -196,7 +196,7 @@ export class RedisTransport implements Transport {
     for (let n = 0; n < list.length; n += 2) {
       const [due, stored] = [Number(String(list[n])), list[n + 1]];
       if (stored instanceof Buffer)
-        found.push({ due: new Date(due), message: decodeEnvelope(unmark(stored).raw) });
+        found.push({ due: new Date(due), message: decodeEnvelope(splitMetadata(stored).raw) });
     }
     return found;
   }
@@ -206,9 +206,9 @@ export class RedisTransport implements Transport {
   }
 
   /** Does once what each consumer does all the time: crashes off whose lease has ended, moves what is due. For tests. */
-  async tend(): Promise<void> {
+  async maintain(): Promise<void> {
     for (let more = true; more; ) {
-      const reply = await this.#ask(luaScript('tend'), ['', '0', '1', String(longestReadMs), '0']);
+      const reply = await this.#ask(luaScript('maintain'), ['', '0', '1', String(maxReadMs), '0']);
       more = Array.isArray(reply) && Number(reply[5]) === 1;
     }
   }
@@ -229,7 +229,7 @@ export class RedisTransport implements Transport {
   #address(
     { queue, exchange, message }: Publication,
     left: () => PublishOptions = () => ({}),
-  ): readonly Addressed[] | Promise<readonly Addressed[]> {
+  ): readonly AddressedMessage[] | Promise<readonly AddressedMessage[]> {
     const step = stepOf(message.properties.priority, this.#steps);
     const stored = encodeEnvelope(message);
     const addressed = [{ queue, step, stored }];

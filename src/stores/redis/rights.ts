@@ -46,8 +46,8 @@ const scripts = [
   luaScript('join'),
   luaScript('leave'),
   luaScript('send'),
-  luaScript('tend'),
-  luaScript('turn'),
+  luaScript('maintain'),
+  luaScript('batch'),
 ];
 
 /** What a worker's scripts call, and BLMOVE, which waits outside of them. */

@@ -52,8 +52,8 @@ export type LuaName =
   | 'scheduled'
   | 'send'
   | 'size'
-  | 'tend'
-  | 'turn'
+  | 'maintain'
+  | 'batch'
   | 'unlock';
 
 /** The script of a file in lua/. */

@@ -1,9 +1,9 @@
-// A settlement as an operation of the turn script.
+// A settlement as an operation of the batch script.
 import type { StoreWrite } from '../store-write.ts';
 import type { Publication, Settlement } from '../transport.ts';
+import type { AddressedMessage } from './queue-lists.ts';
 import { recordArgs } from './record-args.ts';
 import { RedisRecordWrite } from './record-write.ts';
-import type { Addressed } from './sources.ts';
 
 export interface SettlementRules {
   /** `RedisSettings.store` */
@@ -13,9 +13,9 @@ export interface SettlementRules {
   /** The records of ended tasks go there without its being said each time. */
   readonly keepsRecordsAt: (db: string, ttl: string) => boolean;
   /** The lists that a publication goes to, and its bytes. */
-  readonly address: (publication: Publication) => Promise<readonly Addressed[]>;
+  readonly address: (publication: Publication) => Promise<readonly AddressedMessage[]>;
   /** Our workers see what is due in this list. */
-  readonly isOurs: (list: Addressed) => boolean;
+  readonly isOurs: (list: AddressedMessage) => boolean;
 }
 
 /** What nearly always is to be done: acknowledge with the record of a task that has ended. Null: it is something else. */

@@ -39,7 +39,7 @@ const never = Number.MAX_SAFE_INTEGER;
 /** A task that was sent and never ended is remembered at least this long, milliseconds. */
 const sentKeptMs = 7 * 24 * 3600 * 1000;
 /** How long a watcher trusts that it would be notified, milliseconds. */
-const glanceMs = 2000;
+const pollIntervalMs = 2000;
 const expireBatch = 500;
 
 interface SqliteBackendOptions extends StoreOptions {
@@ -247,7 +247,7 @@ class SqliteBackend implements ResultBackend {
       while (!signal.aborted && !this.#closed) {
         const look = await this.store.write(false, (transaction) => this.#look(transaction, id, seen, owner));
         if (look.kind === 'changed') return look;
-        await sleeper.sleep(glanceMs);
+        await sleeper.sleep(pollIntervalMs);
       }
       return undefined;
     } finally {

@@ -9,7 +9,7 @@ import type { SqliteStore, Transaction } from './sqlite.ts';
 import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
 
 /** How long a waiting consumer trusts that it would be notified, milliseconds: the bound for what no notification can tell of. */
-const glanceMs = 1000;
+const pollIntervalMs = 1000;
 /** At most this many due messages are moved to their queues by one claim. */
 const promoteBatch = 1000;
 
@@ -75,7 +75,7 @@ export class SqliteConsumer implements Consumer {
         );
         if (claim.kind === 'claimed') return this.#hold(claim.rows, owner);
         if (claim.kind === 'evicted') await this.#store.peers.sweep();
-        else if (claim.kind === 'later') await sleeper.sleep(Math.min(claim.ms, glanceMs));
+        else if (claim.kind === 'later') await sleeper.sleep(Math.min(claim.ms, pollIntervalMs));
         else {
           listed = true;
           await this.#waitForWork(sleeper, signal);
@@ -199,7 +199,8 @@ export class SqliteConsumer implements Consumer {
   async #waitForWork(sleeper: Sleeper, signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#closing.signal.aborted) {
       const due = this.#nextDue();
-      const ms = due === null ? glanceMs : Math.min(glanceMs, Math.max(0, due - this.#clock.now()));
+      const ms =
+        due === null ? pollIntervalMs : Math.min(pollIntervalMs, Math.max(0, due - this.#clock.now()));
       if ((await sleeper.sleep(ms)) || this.#hasWork()) return;
     }
   }

@@ -8,7 +8,7 @@ import type { Settler } from '../settler.ts';
 
 /** For so long after one of two has begun the other waits, milliseconds. */
 const momentMs = 1500;
-const glanceMs = 100;
+const pollIntervalMs = 100;
 
 /**
  * Where a message and its acknowledgement are two steps (RabbitMQ), a fault between them leaves two of a message, and both may come to
@@ -40,7 +40,7 @@ export class DuplicateGuard {
     };
     while (this.#clock.monotonic() < untilMs) {
       if (!(await this.#settler.retry('look for a second message of a task', lost, take)) || isFirst) return;
-      await this.#clock.sleep(glanceMs);
+      await this.#clock.sleep(pollIntervalMs);
     }
   }
 }

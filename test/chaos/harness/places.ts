@@ -179,8 +179,8 @@ async function scripts(): Promise<Record<string, string>> {
   const { luaScript } = await builtModule<typeof Scripts>('stores/redis/scripts');
   const names = [
     'send',
-    'turn',
-    'tend',
+    'batch',
+    'maintain',
     'join',
     'leave',
     'size',

@@ -90,7 +90,7 @@ export const points: readonly Point[] = [
   point('shutdown:drained', { ...once, signals: ['SIGTERM'], ms: 30 }),
   ...around('leave', { ...once, signals: ['SIGTERM'], ms: 30 }),
   ...around('release', { ...once, signals: ['SIGTERM', 'SIGQUIT'], ms: 400 }),
-  // In the middle of several writes; renewing, promoting and reclaiming are within `tend` on Redis.
+  // In the middle of several writes; renewing, promoting and reclaiming are within `maintain` on Redis.
   point('sql.begin:after', { places: ['sqlite'], upTo: 30 }),
   point('sql.write:after', { places: ['sqlite'], upTo: 100 }),
   point('sql.commit:before', { places: ['sqlite'], upTo: 30 }),

@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
+import { maxReadMs } from '../../../src/stores/redis/blocking-read.ts';
 import { RedisConnection } from '../../../src/stores/redis/client/connection.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
-import { Hearing } from '../../../src/stores/redis/hearing.ts';
+import { CommandBatcher } from '../../../src/stores/redis/command-batcher.ts';
+import { HandoffFlags } from '../../../src/stores/redis/handoff-flags.ts';
 import { takenKey } from '../../../src/stores/redis/keys.ts';
 import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
 import { luaScript } from '../../../src/stores/redis/scripts.ts';
-import { Turns } from '../../../src/stores/redis/turns.ts';
-import { longestReadMs } from '../../../src/stores/redis/waiter.ts';
 import { claim, idOf, publication } from '../../../src/testing/conformance.ts';
 import { needs } from '../../needs.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
@@ -55,7 +55,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     let claims = 0;
     let empty: Promise<unknown> | null = null;
     connection.run = async (script, keys, args, options) => {
-      if (script.name !== 'turn' || !args.includes('C') || ++claims > 2)
+      if (script.name !== 'batch' || !args.includes('C') || ++claims > 2)
         return run(script, keys, args, options);
       if (claims === 1) {
         empty = run(script, keys, args, options);
@@ -85,7 +85,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     // The second look is due some seconds after the first.
     const clock: Clock = {
       ...systemClock,
-      sleep: (ms, signal) => (ms === longestReadMs ? due : systemClock.sleep(ms, signal)),
+      sleep: (ms, signal) => (ms === maxReadMs ? due : systemClock.sleep(ms, signal)),
     };
     const connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
     await using sender = await openRedisTransport(server.url(), { queues: [], driver: {} });
@@ -128,7 +128,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     const run = connection.run.bind(connection);
     let looks = 0;
     connection.run = async (script, keys, args, options) => {
-      const claims = script.name === 'turn' ? args.indexOf('C') : -1;
+      const claims = script.name === 'batch' ? args.indexOf('C') : -1;
       if (
         claims >= 0 &&
         args.slice(claims).some((arg, n) => n % 3 === 1 && n > 5 && arg === '1') &&
@@ -159,19 +159,19 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     const messages = ['{"n": 1}', '{"n": 2}', '{"n": 3}', '{"n": 4}'] as const;
     // As blocking reads lay them there.
     for (const message of messages) server.cli('LPUSH', taken, message);
-    const turns = new Turns(
+    const commands = new CommandBatcher(
       connection,
       systemClock,
       () => true,
       () => undefined,
       () => undefined,
     );
-    turns.begin('me');
+    commands.begin('me');
     const done = await Promise.all([
-      turns.do('G', taken, 'celery', '0', sha(messages[0])),
-      turns.do('A', taken, '7:0:celery', sha(messages[1])),
-      turns.do('A', taken, '8:0:celery', sha(messages[3])),
-      turns.do('A', taken, '9:0:celery', sha('another')),
+      commands.do('G', taken, 'celery', '0', sha(messages[0])),
+      commands.do('A', taken, '7:0:celery', sha(messages[1])),
+      commands.do('A', taken, '8:0:celery', sha(messages[3])),
+      commands.do('A', taken, '9:0:celery', sha('another')),
     ]);
     expect(done).toEqual([true, true, true, false]);
     expect(server.cli('LRANGE', 'celery', '0', '-1')).toBe(messages[0]);
@@ -189,7 +189,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     try {
       const coming = claim(consumer, 1);
       await nextTurn();
-      expect(runs.mock.calls.filter(([script]) => script.name === 'turn')).toEqual([]);
+      expect(runs.mock.calls.filter(([script]) => script.name === 'batch')).toEqual([]);
       await server.start();
       await transport.publish([publication('back')], { timeoutMs: patienceMs });
       const [delivery] = await coming;
@@ -201,12 +201,12 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
   });
 
   it('a list is open to the other thread only when all that was heard of is done', () => {
-    const hearing = new Hearing([':0:celery']);
-    const state = (): number => Atomics.load(new Int32Array(hearing.shared), 0);
-    expect([hearing.hear(':0:celery'), hearing.hear(':0:celery')]).toEqual([true, true]);
-    hearing.done(':0:celery');
+    const handoff = new HandoffFlags([':0:celery']);
+    const state = (): number => Atomics.load(new Int32Array(handoff.shared), 0);
+    expect([handoff.take(':0:celery'), handoff.take(':0:celery')]).toEqual([true, true]);
+    handoff.done(':0:celery');
     expect(state()).toBe(1);
-    hearing.done(':0:celery');
+    handoff.done(':0:celery');
     expect(state()).toBe(0);
   });
 });

@@ -282,7 +282,7 @@ needs(describe, noRedis)('a connection to Redis', () => {
     expect(idOf(await claimOne(consumer))).toBe('b');
     const [letter] = await transport.deadLetters.list();
     expect(letter && (await transport.deadLetters.replay(letter.id))).toBe(true);
-    await transport.tend();
+    await transport.maintain();
     expect(await transport.size('celery')).toEqual({ ready: 1, scheduled: 0, claimed: 1 });
     expect(await transport.purge('celery')).toBe(1);
   });

@@ -3,10 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
+import { maxReadMs } from '../../../src/stores/redis/blocking-read.ts';
 import { RedisConnection } from '../../../src/stores/redis/client/connection.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
 import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
-import { longestReadMs } from '../../../src/stores/redis/waiter.ts';
 import type { Consumer, Delivery } from '../../../src/stores/transport.ts';
 import { idOf, publication } from '../../../src/testing/conformance.ts';
 import { type Random, seeded } from '../../e2e/harness/random.ts';
@@ -71,7 +71,7 @@ class Race {
     // The look that is due some seconds after a cut connection comes soon: here the server knows at once that it is cut.
     const clock: Clock = {
       ...systemClock,
-      sleep: (ms, signal) => systemClock.sleep(ms === longestReadMs ? this.#random.below(300) : ms, signal),
+      sleep: (ms, signal) => systemClock.sleep(ms === maxReadMs ? this.#random.below(300) : ms, signal),
     };
     const working = [];
     for (let n = 0; n < consumers; n++) {

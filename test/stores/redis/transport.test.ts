@@ -8,7 +8,7 @@ import { isReady, type ResultRecord } from '../../../src/protocol/result-meta.ts
 import { RedisConnection, ReplyLost } from '../../../src/stores/redis/client/connection.ts';
 import { redisScript } from '../../../src/stores/redis/client/script.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
-import { unmark } from '../../../src/stores/redis/marks.ts';
+import { splitMetadata } from '../../../src/stores/redis/redelivery-metadata.ts';
 import { openRedisBackend } from '../../../src/stores/redis/redis-backend.ts';
 import type { RedisConsumer } from '../../../src/stores/redis/redis-consumer.ts';
 import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
@@ -222,7 +222,7 @@ needs(describe, noRedis)('the Redis transport', () => {
       connection.run = async (script, ...rest) => {
         const reply = await run(script, ...rest);
         lose = !lose;
-        if (lose || !['turn', 'send'].includes(script.name)) return reply;
+        if (lose || !['batch', 'send'].includes(script.name)) return reply;
         lost++;
         throw new ReplyLost(script.name);
       };
@@ -382,7 +382,7 @@ needs(describe, noRedis)('the Redis transport', () => {
       // Its thread may have renewed the lease just now.
       await until(async () => {
         server.cli('ZADD', key, 'XX', '0', id);
-        await transport.tend();
+        await transport.maintain();
         return server.cli('ZSCORE', key, id) === '';
       });
     }
@@ -428,10 +428,10 @@ needs(describe, noRedis)('the Redis transport', () => {
     const connection = add(await RedisConnection.open(redisSettings(server.url(), 'broker', {})));
     const script = redisScript(
       'marks',
-      `${luaSource('--- @include marks\n')} local stored = mark(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
+      `${luaSource('--- @include metadata\n')} local stored = mark(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
        local raw, s, p = unmark(stored) local same, z = unmark(ARGV[1])
-       local told = mark_told(ARGV[1]) if unmark(told) ~= ARGV[1] then same = '' end
-       return {stored, raw, s, p, same == ARGV[1] and 1 or 0, z, told}`,
+       local announced = mark_announced(ARGV[1]) if unmark(announced) ~= ARGV[1] then same = '' end
+       return {stored, raw, s, p, same == ARGV[1] and 1 or 0, z, announced}`,
     );
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array)),
@@ -445,17 +445,23 @@ needs(describe, noRedis)('the Redis transport', () => {
         const reply = await connection.run(script, [], [raw, String(crashes), String(deferrals)], {
           buffers: true,
         });
-        const [stored, back, s, p, untouched, _, told] = Array.isArray(reply) ? reply : [];
+        const [stored, back, s, p, untouched, _, announced] = Array.isArray(reply) ? reply : [];
         expect(back).toEqual(raw);
         expect([Number(s), Number(p), Number(untouched)]).toEqual([crashes, deferrals, 1]);
-        expect(unmark(stored)).toEqual({ raw, crashes, deferrals, redelivered: true, told: false });
+        expect(splitMetadata(stored)).toEqual({
+          raw,
+          crashes,
+          deferrals,
+          redelivered: true,
+          announced: false,
+        });
         const none = { crashes: 0, deferrals: 0, redelivered: false };
-        expect(unmark(raw)).toEqual({ raw, ...none, told: false });
+        expect(splitMetadata(raw)).toEqual({ raw, ...none, announced: false });
         const isMarked = raw[0] === 0x7b;
-        expect(told).toEqual(
+        expect(announced).toEqual(
           isMarked ? Buffer.concat([Buffer.from('{"umbel":[0,0,1],'), raw.subarray(1)]) : raw,
         );
-        expect(unmark(told)).toEqual({ raw, ...none, told: isMarked });
+        expect(splitMetadata(announced)).toEqual({ raw, ...none, announced: isMarked });
       }),
       { seed, numRuns: scaled(100, 300) },
     );

@@ -238,11 +238,11 @@ export class RedisConnection implements AsyncDisposable {
     if (until === Number.POSITIVE_INFINITY || (this.#watchdog !== null && this.#watchdog.at <= until)) return;
     if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
     // What waits keeps the process, and not how long it may.
-    const timer = setTimeout(() => this.#bark(), Math.max(1, until - performance.now())).unref();
+    const timer = setTimeout(() => this.#onDeadline(), Math.max(1, until - performance.now())).unref();
     this.#watchdog = { timer, at: until };
   }
 
-  #bark(): void {
+  #onDeadline(): void {
     this.#watchdog = null;
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;

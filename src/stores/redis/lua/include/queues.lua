@@ -33,7 +33,7 @@ local function parse_field(field)
   local tag, step, queue = string.match(field, '^(%d+):(%d+):(.*)$')
   return tonumber(tag), step, queue
 end
---- @include marks
+--- @include metadata
 local function put_front(queue, step, stored, crashes)
   if crashes >= __quarantineAfter__ then redis.call('RPUSH', quarantine_key(queue), step .. ':' .. stored)
   else redis.call('RPUSH', list_key(queue, step), stored) end

@@ -1,10 +1,10 @@
-// What the consumer's own thread knows of what its blocking reads took, shared with the thread that tends the store: a message
+// What the consumer's own thread knows of what its blocking reads took, shared with the thread that maintains the store: a message
 // that lies there because user code blocks the event loop is given back, one that is being adopted is not.
 
 /** Of one list: nothing is known, the consumer has heard of what was taken, the other thread has given it back. */
-const [nothing, heard, returned] = [0, 1, 2] as const;
+const [nothing, taken, returned] = [0, 1, 2] as const;
 
-export class Hearing {
+export class HandoffFlags {
   /** As in `:step:queue`. */
   readonly suffixes: readonly string[];
   readonly shared: SharedArrayBuffer;
@@ -20,9 +20,9 @@ export class Hearing {
   }
 
   /** A message was taken from this list. False: the other thread was faster, it went back. */
-  hear(suffix: string): boolean {
+  take(suffix: string): boolean {
     const list = this.suffixes.indexOf(suffix);
-    if (Atomics.compareExchange(this.#states, list, nothing, heard) !== returned) {
+    if (Atomics.compareExchange(this.#states, list, nothing, taken) !== returned) {
       this.#open[list] = (this.#open[list] ?? 0) + 1;
       return true;
     }
@@ -35,6 +35,6 @@ export class Hearing {
     const list = this.suffixes.indexOf(suffix);
     const open = (this.#open[list] ?? 1) - 1;
     this.#open[list] = open;
-    if (open === 0) Atomics.compareExchange(this.#states, list, heard, nothing);
+    if (open === 0) Atomics.compareExchange(this.#states, list, taken, nothing);
   }
 }

@@ -7,27 +7,27 @@ import { deadQueue, delayedAddress, quarantineQueueOf, shortestDelayMs } from '.
 import type { Outgoing } from './publisher.ts';
 import {
   againOptions,
+  announcedHeader,
   countOf,
   crashesHeader,
   deadHeader,
   deferralsHeader,
   replayedHeader,
   returnedHeader,
-  toldHeader,
   untilHeader,
 } from './wire.ts';
 
-export type Marks = Readonly<Record<string, unknown>>;
+export type RedeliveryHeaders = Readonly<Record<string, unknown>>;
 
 /** What is known of a message's way so far. */
-export function marksOf({ source }: AmqpDelivery): Marks {
+export function redeliveryHeadersOf({ source }: AmqpDelivery): RedeliveryHeaders {
   const crashes = countOf(source, crashesHeader);
   const deferrals = countOf(source, deferralsHeader);
   return {
     ...(crashes > 0 && { [crashesHeader]: crashes }),
     ...(deferrals > 0 && { [deferralsHeader]: deferrals }),
     ...(countOf(source, replayedHeader) > 0 && { [replayedHeader]: 1 }),
-    ...(countOf(source, toldHeader) > 0 && { [toldHeader]: 1 }),
+    ...(countOf(source, announcedHeader) > 0 && { [announcedHeader]: 1 }),
   };
 }
 
@@ -39,21 +39,21 @@ export function dueOf({ message, source }: AmqpDelivery): number {
 }
 
 /** What a copy needs: its queue, its delays, or its queue's quarantine queue. */
-export type Goal = 'queue' | 'delayed' | 'quarantined';
+export type RepublishTarget = 'queue' | 'delayed' | 'quarantined';
 
 /** To the queue it came from, or where its quarantined messages wait; if it is to wait for a while, by way of the broker's delays. */
-export function copyOf(
+export function republicationOf(
   { queue, source }: AmqpDelivery,
-  marks: Marks,
+  headers: RedeliveryHeaders,
   due: number | null,
   now: number,
-): { readonly outgoing: Outgoing; readonly goal: Goal } {
+): { readonly outgoing: Outgoing; readonly goal: RepublishTarget } {
   const delayMs = due === null ? 0 : due - now;
-  const crashes = Number(marks[crashesHeader] ?? 0);
+  const crashes = Number(headers[crashesHeader] ?? 0);
   const goal = delayMs >= shortestDelayMs ? 'delayed' : isQuarantined(crashes) ? 'quarantined' : 'queue';
   // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
   const options = againOptions(source, {
-    ...marks,
+    ...headers,
     [returnedHeader]: copyMark(),
     ...(due !== null && { [untilHeader]: due }),
   });

@@ -1,5 +1,5 @@
 import { StoreError } from '../../errors.ts';
-import { chunksOf, Gather } from '../gather.ts';
+import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 
@@ -13,10 +13,10 @@ interface Get {
 const most = 100;
 
 /** Reads records: what was asked for in one turn of the event loop goes out together. */
-export class Gets {
+export class ReadBatcher {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
-  readonly #gather: Gather<Get> = new Gather((gets) => {
+  readonly #batcher: MicroBatcher<Get> = new MicroBatcher((gets) => {
     for (const chunk of chunksOf(gets, most, 1, () => 0)) void this.#get(chunk);
   });
 
@@ -27,7 +27,7 @@ export class Gets {
 
   /** The text at the key; null: nothing is there. @throws BrokerUnavailable; StoreError when it is no text */
   get(key: string): Promise<string | null> {
-    return new Promise((resolve, reject) => this.#gather.add({ key, resolve, reject }));
+    return new Promise((resolve, reject) => this.#batcher.add({ key, resolve, reject }));
   }
 
   async #get(gets: readonly Get[]): Promise<void> {

@@ -65,14 +65,14 @@ interface RecordPlace {
 }
 
 /** A call that is under way. */
-interface Flight {
+interface Batch {
   /** When there is an answer, or none will come. */
   over: Promise<void>;
   /** Its answer was lost, or it could not be sent: it is being sent again, and what was sent after it must stay after it. */
   delayed: boolean;
 }
 
-export class Turns {
+export class CommandBatcher {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
   readonly #clock: Clock;
@@ -81,12 +81,12 @@ export class Turns {
   readonly #isBusy: () => boolean;
   readonly #abandoned = new AbortController();
   #id = '';
-  #turn = 0;
+  #batchNumber = 0;
   #tag = 0;
   #records: RecordPlace | null = null;
   #queue: Operation[] = [];
   /** In the order in which they were sent. */
-  readonly #flights: Flight[] = [];
+  readonly #inFlight: Batch[] = [];
   #scheduled = false;
   #lazily: NodeJS.Timeout | null = null;
   #idle: (() => void)[] = [];
@@ -116,7 +116,7 @@ export class Turns {
   begin(id: string): void {
     this.#failQueued();
     this.#id = id;
-    this.#turn = 0;
+    this.#batchNumber = 0;
   }
 
   /** A new field for a message of this list. */
@@ -185,7 +185,7 @@ export class Turns {
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
     this.#send();
-    if (this.#flights.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#inFlight.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /** Gives up: what is under way and what waits fails. */
@@ -211,7 +211,7 @@ export class Turns {
   };
 
   #maySend(): boolean {
-    const [first, second] = this.#flights;
+    const [first, second] = this.#inFlight;
     if (first === undefined) return true;
     return second === undefined && !first.delayed && this.#connection.state.connected;
   }
@@ -220,23 +220,23 @@ export class Turns {
     if (this.#lazily !== null) clearTimeout(this.#lazily);
     this.#lazily = null;
     while (this.#queue.length > 0 && this.#maySend()) {
-      if (this.#flights.length > 0 && this.#queue.length < worthwhile && !this.#queue.some(isClaim)) return;
-      const flight: Flight = { over: Promise.resolve(), delayed: false };
-      flight.over = this.#fly(flight, this.#next(), this.#flights[0]);
-      this.#flights.push(flight);
+      if (this.#inFlight.length > 0 && this.#queue.length < worthwhile && !this.#queue.some(isClaim)) return;
+      const batch: Batch = { over: Promise.resolve(), delayed: false };
+      batch.over = this.#execute(batch, this.#next(), this.#inFlight[0]);
+      this.#inFlight.push(batch);
     }
   }
 
-  async #fly(flight: Flight, operations: readonly Operation[], before: Flight | undefined): Promise<void> {
+  async #execute(batch: Batch, operations: readonly Operation[], before: Batch | undefined): Promise<void> {
     const id = this.#id;
     try {
-      this.#dispatch(id, operations, await this.#ask(flight, operations, before));
+      this.#dispatch(id, operations, await this.#ask(batch, operations, before));
     } catch (error) {
       for (const operation of operations) operation.failed(error);
     }
-    this.#flights.splice(this.#flights.indexOf(flight), 1);
+    this.#inFlight.splice(this.#inFlight.indexOf(batch), 1);
     this.#send();
-    if (this.#flights.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#inFlight.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** What fits into one call, with one claim at most. */
@@ -257,20 +257,27 @@ export class Turns {
 
   /** Asks until it is known what became of it. */
   async #ask(
-    flight: Flight,
+    batch: Batch,
     operations: readonly Operation[],
-    before: Flight | undefined,
+    before: Batch | undefined,
   ): Promise<readonly unknown[]> {
     const id = this.#id;
     const { db, ttl } = this.#records ?? { db: '', ttl: '' };
-    const args = [this.#prefix, String(this.#connection.settings.db), id, String(++this.#turn), db, ttl];
+    const args = [
+      this.#prefix,
+      String(this.#connection.settings.db),
+      id,
+      String(++this.#batchNumber),
+      db,
+      ttl,
+    ];
     for (const operation of operations) for (const arg of operation.args) args.push(arg);
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
     // A task whose message is being adopted runs already: given up, its message would come again though our lease holds.
     let mustRetry = operations.some(({ args: [letter] }) => letter === 'A');
     for (let failures = 0; ; failures++) {
       try {
-        const reply = await this.#connection.run(luaScript('turn'), keys, args, { buffers: true });
+        const reply = await this.#connection.run(luaScript('batch'), keys, args, { buffers: true });
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
         if (this.#refusal !== null) await this.#tellRefusal(null);
         return id === this.#id ? reply : [Buffer.from('!')];
@@ -278,7 +285,7 @@ export class Turns {
         if (isOfWrongType(error)) throw this.#outOfOrder(id, error);
         if (error instanceof ReplyLost) mustRetry = true;
         else if (!mustRetry || !(error instanceof BrokerUnavailable)) throw error;
-        flight.delayed = true;
+        batch.delayed = true;
         // That the server is away is told by the connection.
         if (error instanceof BrokerUnavailable && this.#connection.state.connected)
           await this.#tellRefusal(error);
@@ -300,7 +307,7 @@ export class Turns {
     this.#onRefused(error === null ? null : await namedRefusal(this.#connection, error));
   }
 
-  /** A whole turn is refused for one of these keys only; nothing of it was done, and it may be when that is mended. */
+  /** A whole batch is refused for one of these keys only; nothing of it was done, and it may be when that is mended. */
   #outOfOrder(id: string, error: Error): BrokerUnavailable {
     const { shown } = this.#connection.settings;
     const keys = [consumersKey(this.#prefix), consumerKey(this.#prefix, id), claimedKey(this.#prefix, id)];

@@ -1,8 +1,8 @@
 /**
- * Gathers what is asked for within one turn of the event loop and hands it on together: on a server far away, one
+ * Collects what is asked for within one turn of the event loop and hands it on together: on a server far away, one
  * round trip instead of many.
  */
-export class Gather<Item> {
+export class MicroBatcher<Item> {
   readonly #hand: (items: readonly Item[]) => void;
   #items: Item[] = [];
 

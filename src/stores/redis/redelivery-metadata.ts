@@ -1,15 +1,15 @@
 // What we have to remember of a message that came back: it is written before its bytes, so that it travels with it through lists,
 // also those that Python reads (to kombu it is one more member of the envelope, which it ignores), and can be taken off again exactly.
 
-export interface Marks {
+interface RedeliveryMetadata {
   /** The bytes as they were sent. */
   readonly raw: Buffer;
   readonly crashes: number;
   readonly deferrals: number;
   /** It was delivered before. */
   readonly redelivered: boolean;
-  /** It was deferred until its time, and no more (see `Delivery.isTold`). */
-  readonly told: boolean;
+  /** It was deferred until its time, and no more (see `Delivery.isAnnounced`). */
+  readonly announced: boolean;
 }
 
 const inEnvelope = /^\{"umbel":\[(\d+),(\d+)(,1)?\],/;
@@ -17,21 +17,21 @@ const beforeBytes = /^\0umbel:\[(\d+),(\d+)\]/;
 const brace = Buffer.from('{');
 const longest = 40;
 
-const unmarked = { crashes: 0, deferrals: 0, redelivered: false, told: false } as const;
+const noMetadata = { crashes: 0, deferrals: 0, redelivered: false, announced: false } as const;
 
 /** Takes the marks off. */
-export function unmark(stored: Buffer): Marks {
+export function splitMetadata(stored: Buffer): RedeliveryMetadata {
   // Nearly always: `{"body"…` or `{"…`, without marks.
-  if (stored[0] !== 0 && stored[2] !== 0x75) return { ...unmarked, raw: stored };
+  if (stored[0] !== 0 && stored[2] !== 0x75) return { ...noMetadata, raw: stored };
   const head = stored.toString('latin1', 0, longest);
   const match = inEnvelope.exec(head) ?? beforeBytes.exec(head);
-  if (match === null) return { ...unmarked, raw: stored };
+  if (match === null) return { ...noMetadata, raw: stored };
   const rest = stored.subarray(match[0].length);
   return {
     raw: match[0].startsWith('{') ? Buffer.concat([brace, rest]) : rest,
     crashes: Number(match[1]),
     deferrals: Number(match[2]),
     redelivered: match[3] === undefined,
-    told: match[3] !== undefined,
+    announced: match[3] !== undefined,
   };
 }

@@ -1,12 +1,12 @@
--- All that a consumer asked for in one turn: adopt what its blocking reads took, settle, claim. A consumer that is not
--- registered any more was taken for dead: nothing is done (that is the fence). A turn whose reply was lost is sent again with its
--- number and is not done twice: of the last two turns it is kept what became of them.
+-- All that a consumer asked for in one batch: adopt what its blocking reads took, settle, claim. A consumer that is not
+-- registered any more was taken for dead: nothing is done (that is the fence). A batch whose reply was lost is sent again with its
+-- number and is not done twice: of the last two batches it is kept what became of them.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the number of the messages' database
 -- ARGV[3]   the consumer's id
--- ARGV[4]   the turn's number
+-- ARGV[4]   the batch's number
 -- ARGV[5,6] database and ttl (ms; empty: for ever) of the records of ended tasks
 -- ARGV[7…]  operations:
 --   `A` taken field sha1                     adopt a message that a blocking read took
@@ -28,22 +28,22 @@
 
 --- @include queues
 --- @include records
-local db, id, turn = ARGV[2], ARGV[3], ARGV[4]
+local db, id, batch = ARGV[2], ARGV[3], ARGV[4]
 local claimed = claimed_key(id)
 local consumer = consumer_key(id)
 if not redis.call('ZSCORE', consumers, id) then return {'!'} end
-local lane = tonumber(turn) % 2
-local last = redis.call('HMGET', consumer, 'turn' .. lane, 'results' .. lane, 'alone')
-local again = last[1] == turn
+local slot = tonumber(batch) % 2
+local last = redis.call('HMGET', consumer, 'batch' .. slot, 'results' .. slot, 'alone')
+local again = last[1] == batch
 local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
 if not again then
-  -- Asked for before anything is done: with these the turn ends, and what a blocking read brought (it runs already) is adopted.
+  -- Asked for before anything is done: with these the batch ends, and what a blocking read brought (it runs already) is adopted.
   may_unhold()
   may_pick()
   redis.call('LRANGE', nothing, 0, 0)
   redis.call('HEXISTS', nothing, '')
-  redis.call('HSET', consumer, 'lane', lane)
+  redis.call('HSET', consumer, 'lane', slot)
 end
 
 local results, groups, errors, gone, ended = {}, {}, {}, {}, {}
@@ -128,7 +128,7 @@ local function release(field, due_ms, deferred, marked)
   local _, step, queue = parse_field(field)
   local raw, crashes, deferrals = unmark(stored)
   if deferred == '1' then deferrals = deferrals + 1 elseif deferred == 's' then crashes = crashes + 1 end
-  if marked == '1' then stored = mark(raw, crashes, deferrals) elseif marked == 't' then stored = mark_told(stored) end
+  if marked == '1' then stored = mark(raw, crashes, deferrals) elseif marked == 't' then stored = mark_announced(stored) end
   if due_ms == '' then put_front(queue, step, stored, crashes) else schedule(queue, step, stored, due_ms) end
   redis.call('HDEL', claimed, field)
 end
@@ -158,7 +158,7 @@ local function recall(base, count)
     groups[#groups + 1] = redis.call('HGET', claimed, each[2])
   end
 end
--- What is settled in this turn is deleted at its end.
+-- What is settled in this batch is deleted at its end.
 local function holds_nothing() return redis.call('HLEN', claimed) <= #gone + #ended / 2 end
 local function refuse()
   groups[#groups + 1] = '?'
@@ -275,7 +275,7 @@ for first = 1, #gone, 1000 do
   redis.call('HDEL', claimed, unpack(gone, first, math.min(first + 999, #gone)))
 end
 local all = again and last[2] or table.concat(results)
-if not again then redis.call('HSET', consumer, 'turn' .. lane, turn, 'results' .. lane, all) end
+if not again then redis.call('HSET', consumer, 'batch' .. slot, batch, 'results' .. slot, all) end
 local reply = {all, #groups}
 for _, each in ipairs(groups) do reply[#reply + 1] = each end
 reply[#reply + 1] = refused

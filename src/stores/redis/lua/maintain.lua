@@ -88,19 +88,19 @@ end
 
 -- Who finds that nobody was here for so long that leases may have ended meanwhile (the server was away) gives the others time to
 -- come back.
-local mercy = 0
+local grace = 0
 if id ~= '' then
   try({beat, 'hash'}, function()
-    local last = redis.call('HMGET', beat, 'last', 'mercy')
-    mercy = tonumber(last[2] or 0)
+    local last = redis.call('HMGET', beat, 'last', 'grace')
+    grace = tonumber(last[2] or 0)
     if not last[1] or now - tonumber(last[1]) > lease_ms * 2 / 3 then
-      mercy = now + math.min(2000, lease_ms)
-      redis.call('HSET', beat, 'mercy', text(mercy))
+      grace = now + math.min(2000, lease_ms)
+      redis.call('HSET', beat, 'grace', text(grace))
     end
     redis.call('HSET', beat, 'last', text(now))
   end)
 end
-if evict == '1' and now >= mercy then
+if evict == '1' and now >= grace then
   try({consumers, 'zset', evicted, 'zset'}, function()
     for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', text(now), 'LIMIT', 0, 10)) do
       -- In this order: where the second fails, what it holds still has an owner that is known.
@@ -213,7 +213,7 @@ local leases = try({consumers, 'zset'}, redis.call, 'ZRANGE', consumers, 0, 1, '
 for i = 1, #leases, 2 do
   if leases[i] ~= id and next_lease == 0 then next_lease = tonumber(leases[i + 1]) end
 end
-if now < mercy then next_lease = mercy end
+if now < grace then next_lease = grace end
 local quarantined = 0
 for i = first_queue, #ARGV do
   local key = quarantine_key(ARGV[i])

@@ -10,9 +10,9 @@ const blockSeconds = 5;
 const graceMs = 3000;
 
 /** Milliseconds after which a blocking read of one who vanished has surely ended. */
-export const longestReadMs: number = blockSeconds * 1000 + graceMs;
+export const maxReadMs: number = blockSeconds * 1000 + graceMs;
 
-interface WaiterParts {
+interface BlockingReadParts {
   /** Its own: a blocking read holds up all behind it. */
   readonly connection: RedisConnection;
   readonly source: string;
@@ -21,11 +21,11 @@ interface WaiterParts {
   readonly clock: Clock;
   readonly onMessage: (stored: Buffer, taken: string, waitedMs: number) => void;
   /** A read ended without our knowing whether it took something. It waits no longer until it is told to. */
-  readonly onDoubt: () => void;
+  readonly onReplyLost: () => void;
 }
 
-export class Waiter {
-  readonly #parts: WaiterParts;
+export class BlockingRead {
+  readonly #parts: BlockingReadParts;
   readonly #closing = new AbortController();
   readonly #unsubscribe: () => void;
   #wanted = false;
@@ -35,7 +35,7 @@ export class Waiter {
   #known = '';
   #reading: Promise<void> | null = null;
 
-  constructor(parts: WaiterParts) {
+  constructor(parts: BlockingReadParts) {
     this.#parts = parts;
     this.#unsubscribe = parts.connection.onState(() => {
       this.#known = '';
@@ -82,11 +82,11 @@ export class Waiter {
   }
 
   async #read(): Promise<void> {
-    const { connection, source, taken, clock, onMessage, onDoubt } = this.#parts;
+    const { connection, source, taken, clock, onMessage, onReplyLost } = this.#parts;
     for (let failures = 0; this.#wanted; ) {
       try {
         if (this.#known === '')
-          this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: longestReadMs }));
+          this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: maxReadMs }));
         const to = taken();
         if (!this.#wanted || to === null) {
           this.#wanted = false;
@@ -96,7 +96,7 @@ export class Waiter {
         const since = clock.monotonic();
         const stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
           buffers: true,
-          timeoutMs: longestReadMs,
+          timeoutMs: maxReadMs,
         });
         this.#client = '';
         failures = 0;
@@ -109,7 +109,7 @@ export class Waiter {
         if (this.#closing.signal.aborted) return;
         if (mayHaveRead) {
           this.#wanted = false;
-          onDoubt();
+          onReplyLost();
           return;
         }
         await clock.sleep(backoffDelay(retryPolicy, failures++), this.#closing.signal).catch(() => undefined);

@@ -31,7 +31,7 @@ export const defaultSendTimeoutMs = 10_000;
 const most = 200;
 const maxBytes = 1_000_000;
 
-export class Sends {
+export class PublishBatcher {
   readonly #connection: RedisConnection;
   readonly #clock: Clock;
   readonly #prefix: string;

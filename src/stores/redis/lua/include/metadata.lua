@@ -2,7 +2,7 @@
 --
 -- unmark(stored)              -> raw, crashes, deferrals
 -- mark(raw, crashes, deferrals)   -> stored
--- mark_told(stored)           -> stored, of one without marks
+-- mark_announced(stored)           -> stored, of one without marks
 
 local function unmark(stored)
   if string.sub(stored, 1, 10) == '{"umbel":[' then
@@ -19,7 +19,7 @@ local function mark(raw, crashes, deferrals)
   if string.byte(raw) == 123 then return '{"umbel":' .. marks .. ',' .. string.sub(raw, 2) end
   return '\0umbel:' .. marks .. raw
 end
-local function mark_told(raw)
+local function mark_announced(raw)
   if string.byte(raw) ~= 123 or string.sub(raw, 1, 10) == '{"umbel":[' then return raw end
   return '{"umbel":[0,0,1],' .. string.sub(raw, 2)
 end

@@ -1,21 +1,21 @@
 // What keeps a consumer's lease alive and the store in order: a thread of its own, so that user code that blocks the event loop
 // does not stop it. SIGSTOP and death do.
 
-import program from 'thread:./tender.thread.ts';
+import program from 'thread:./maintenance.thread.ts';
+import { maxReadMs } from './blocking-read.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { classifyRedisError, isMissingRight } from './client/errors.ts';
 import { SideThread } from './client/side-thread.ts';
-import type { Hearing } from './hearing.ts';
+import type { HandoffFlags } from './handoff-flags.ts';
 import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
-import { longestReadMs } from './waiter.ts';
 
-interface TenderParts {
+interface MaintenanceParts {
   /** Where this one is connected the thread connects, too. */
   readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly queues: readonly string[];
-  readonly hearing: Hearing;
+  readonly handoff: HandoffFlags;
   /** The consumer was taken for dead. */
   readonly onEvicted: (id: string) => void;
   /** There is something to claim that no blocking read hears of. */
@@ -24,7 +24,7 @@ interface TenderParts {
   readonly onTrouble: (trouble: string | null) => void;
 }
 
-/** A step of tending that is refused. */
+/** A step of maintenance that is refused. */
 export interface Trouble {
   readonly key: string;
   /** What the server says. */
@@ -32,47 +32,47 @@ export interface Trouble {
 }
 
 /** With which the thread starts. */
-export interface TenderData {
+export interface MaintenanceData {
   readonly prefix: string;
   readonly leaseMs: number;
   readonly queues: readonly string[];
   /** For so long a blocking read of one that has evicted may still take something. */
   readonly evictedMs: number;
-  readonly suffixes: Hearing['suffixes'];
-  readonly shared: Hearing['shared'];
-  readonly deafMs: number;
-  readonly lookMs: number;
+  readonly suffixes: HandoffFlags['suffixes'];
+  readonly shared: HandoffFlags['shared'];
+  readonly blockedMs: number;
+  readonly pollIntervalMs: number;
   readonly refusedMs: number;
   readonly lostMs: number;
 }
 
 /** What the thread is told: the consumer's id, or a time at which something is due. */
-export type TenderHears = { readonly id: string } | { readonly due: number };
+export type MaintenanceInput = { readonly id: string } | { readonly due: number };
 
-export interface TenderTells {
+export interface MaintenanceOutput {
   readonly evicted?: string;
   readonly work?: boolean;
   readonly troubles?: readonly Trouble[];
 }
 
 /** A consumer that has not heard of its message for so long has a blocked event loop. */
-const deafMs = 2000;
+const blockedMs = 2000;
 /** How often that is looked at, at most: the store is tended for each time that something comes due. */
-const lookMs = 500;
+const pollIntervalMs = 500;
 /** How soon what was refused is tried again. */
 const refusedMs = 1000;
 /** The same for what had no answer. */
 const lostMs = 200;
 
-export class Tender {
-  readonly #thread: SideThread<TenderData, TenderHears, TenderTells>;
+export class Maintenance {
+  readonly #thread: SideThread<MaintenanceData, MaintenanceInput, MaintenanceOutput>;
 
-  constructor({ connection, leaseMs, queues, hearing, onEvicted, onWork, onTrouble }: TenderParts) {
+  constructor({ connection, leaseMs, queues, handoff, onEvicted, onWork, onTrouble }: MaintenanceParts) {
     const { keyPrefix: prefix } = connection.settings;
-    const { suffixes, shared } = hearing;
+    const { suffixes, shared } = handoff;
     this.#thread = new SideThread({
       connection,
-      script: luaScript('tend'),
+      script: luaScript('maintain'),
       key: consumersKey(prefix),
       program,
       answerMs: Math.max(leaseMs / 3, 1000),
@@ -80,11 +80,11 @@ export class Tender {
         prefix,
         leaseMs,
         queues,
-        evictedMs: longestReadMs,
+        evictedMs: maxReadMs,
         suffixes,
         shared,
-        deafMs,
-        lookMs,
+        blockedMs,
+        pollIntervalMs,
         refusedMs,
         lostMs,
       },
@@ -97,7 +97,7 @@ export class Tender {
   }
 
   /** Renews this consumer's lease from now on. */
-  tend(id: string): void {
+  maintain(id: string): void {
     this.#thread.tell({ id });
   }
 

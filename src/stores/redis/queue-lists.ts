@@ -1,14 +1,14 @@
 import { listKey } from './keys.ts';
 
 /** A message ready to be put into one list. */
-export interface Addressed {
+export interface AddressedMessage {
   readonly queue: string;
   readonly step: number;
   readonly stored: string;
 }
 
 /** One queue's list of one step. */
-export interface Source {
+export interface QueueList {
   readonly queue: string;
   readonly step: number;
   readonly list: string;
@@ -17,11 +17,11 @@ export interface Source {
 }
 
 /** The lists that a consumer serves, in the order of their turn. */
-export class Sources {
+export class QueueLists {
   /** As kombu's round robin: the queue that was served goes to the end. */
   readonly #queues: string[];
   readonly #steps: readonly number[];
-  readonly #sources: ReadonlyMap<string, Source>;
+  readonly #sources: ReadonlyMap<string, QueueList>;
 
   constructor(prefix: string, queues: readonly string[], steps: readonly number[]) {
     this.#queues = [...new Set(queues)];
@@ -44,12 +44,12 @@ export class Sources {
     return this.#sources.has(`:${step}:${queue}`);
   }
 
-  [Symbol.iterator](): Iterator<Source> {
+  [Symbol.iterator](): Iterator<QueueList> {
     return this.#sources.values();
   }
 
   /** The most urgent steps first, and within a step each queue in its turn. */
-  inTurn(): readonly Source[] {
+  inTurn(): readonly QueueList[] {
     return this.#steps.flatMap((step) =>
       this.#queues.flatMap((queue) => this.#sources.get(`:${step}:${queue}`) ?? []),
     );

@@ -1,8 +1,8 @@
-// The thread of a tender: calls `tend` (lua/tend.lua) for each third of the lease, and when something comes due or a lease ends.
+// The maintenance thread: calls `maintain` (lua/maintain.lua) for each third of the lease, and when something comes due or a lease ends.
 
 import { Refusal, type Reply } from './client/resp.ts';
 import { SideClient } from './client/side-client.ts';
-import type { TenderData, TenderHears, TenderTells, Trouble } from './tender.ts';
+import type { MaintenanceData, MaintenanceInput, MaintenanceOutput, Trouble } from './maintenance.ts';
 
 /** What our blocking reads took and the consumer has not heard of. */
 interface Lying {
@@ -12,8 +12,8 @@ interface Lying {
   readonly since: number;
 }
 
-/** As lua/tend.lua replies. */
-interface Tended {
+/** As lua/maintain.lua replies. */
+interface Maintained {
   readonly alive: boolean;
   /** The server's times, milliseconds since 1970; Infinity: none. */
   readonly now: number;
@@ -26,20 +26,21 @@ interface Tended {
   readonly taken: readonly { readonly suffix: string; readonly sha: string }[];
 }
 
-const side = new SideClient<TenderData, TenderHears, TenderTells>({
+const side = new SideClient<MaintenanceData, MaintenanceInput, MaintenanceOutput>({
   onReady: plan,
   hear(message) {
     if ('id' in message) {
       id = message.id;
-      void tend();
+      void maintain();
     } else if (message.due < dueAt) {
       dueAt = message.due;
       plan();
     }
   },
 });
-const { prefix, leaseMs, queues, evictedMs, suffixes, shared, deafMs, lookMs, refusedMs, lostMs } = side.data;
-const hearing = new Int32Array(shared);
+const { prefix, leaseMs, queues, evictedMs, suffixes, shared, blockedMs, pollIntervalMs, refusedMs, lostMs } =
+  side.data;
+const handoff = new Int32Array(shared);
 const beatMs = leaseMs / 3;
 
 /** Of the consumer; empty: it is not registered yet. */
@@ -59,7 +60,7 @@ let lying: ReadonlyMap<string, Lying> = new Map();
 /** What was told last of what is refused. */
 let told = '';
 
-async function tend(): Promise<void> {
+async function maintain(): Promise<void> {
   if (busy || !side.isReady) return plan();
   busy = true;
   let again = false;
@@ -71,7 +72,7 @@ async function tend(): Promise<void> {
     notBefore = performance.now() + (isRefused ? refusedMs : lostMs);
   }
   busy = false;
-  if (again) setImmediate(() => void tend());
+  if (again) setImmediate(() => void maintain());
   else plan();
 }
 
@@ -80,7 +81,7 @@ async function call(): Promise<boolean> {
   const started = performance.now();
   const mine = id;
   const due = dueAt;
-  const looks = started - lookedAt >= lookMs;
+  const looks = started - lookedAt >= pollIntervalMs;
   const returned = looks ? [...lying.values()].filter((each) => mayGoBack(each, started)) : [];
   const back = returned.flatMap(({ suffix, sha }) => [...listOf(suffix), sha]);
   const reply = await side.run(
@@ -117,7 +118,7 @@ async function call(): Promise<boolean> {
 
 /** Unless the consumer has heard of it meanwhile. */
 function mayGoBack({ suffix, since }: Lying, now: number): boolean {
-  return now - since >= deafMs && Atomics.compareExchange(hearing, suffixes.indexOf(suffix), 0, 2) === 0;
+  return now - since >= blockedMs && Atomics.compareExchange(handoff, suffixes.indexOf(suffix), 0, 2) === 0;
 }
 
 /** Step and queue of `:step:queue`. */
@@ -126,7 +127,7 @@ function listOf(suffix: string): readonly string[] {
   return [suffix.slice(1, at), suffix.slice(at + 1)];
 }
 
-function read(reply: Reply): Tended {
+function read(reply: Reply): Maintained {
   if (!Array.isArray(reply)) throw new Error('the reply is no list');
   const cells: readonly unknown[] = reply;
   const [
@@ -177,5 +178,5 @@ function plan(): void {
   let ms = beatMs - (performance.now() - lastBeat);
   if (!(ms > 0)) ms = busy ? beatMs : 0;
   ms = Math.min(ms, dueAt - now, Math.max(leaseAt - now + 50 + Math.random() * 250, 50));
-  timer = setTimeout(() => void tend(), Math.max(0, Math.ceil(ms), notBefore - performance.now()));
+  timer = setTimeout(() => void maintain(), Math.max(0, Math.ceil(ms), notBefore - performance.now()));
 }

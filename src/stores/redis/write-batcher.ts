@@ -1,7 +1,7 @@
 // Writing records: what was asked for in one turn of the event loop goes out as few script calls.
 
 import { StoreError } from '../../errors.ts';
-import { chunksOf, Gather } from '../gather.ts';
+import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisRecordWrite } from './record-write.ts';
@@ -18,11 +18,11 @@ interface Put {
 const most = 200;
 const maxSize = 1_000_000;
 
-export class Puts {
+export class WriteBatcher {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
-  readonly #gather: Gather<Put> = new Gather((puts) => {
-    for (const chunk of chunksOf(puts, most, maxSize, ({ args }) => args[3].length)) void this.#put(chunk);
+  readonly #batcher: MicroBatcher<Put> = new MicroBatcher((writes) => {
+    for (const chunk of chunksOf(writes, most, maxSize, ({ args }) => args[3].length)) void this.#put(chunk);
   });
   readonly #underWay = new Set<Promise<void>>();
 
@@ -38,7 +38,7 @@ export class Puts {
    */
   put({ args }: RedisRecordWrite): Promise<void> {
     const put = new Promise<void>((resolve, reject) => {
-      this.#gather.add({ args, untilMs: performance.now() + this.#timeoutMs, resolve, reject });
+      this.#batcher.add({ args, untilMs: performance.now() + this.#timeoutMs, resolve, reject });
     });
     this.#underWay.add(put);
     const done = (): void => void this.#underWay.delete(put);
