@@ -1,6 +1,8 @@
 // Schedules of Celery's beat as others keep them: RedBeat in Redis, and beat_schedule as JSON.
+
 import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../config/beat-schedule.ts';
 import { fromWireOptions } from '../config/wire-options.ts';
+import { isRecord } from '../lib/narrow.ts';
 import { type CronFields, crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import { type SolarEvent, solar } from '../schedules/solar.ts';
@@ -18,7 +20,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Celery's map. A schedule is a number of seconds, a crontab as text, or an object as RedBeat writes it. */
 export function readCelerySchedule(json: unknown): readonly Imported[] {
-  if (!isObject(json)) throw new UsageError('a beat_schedule is a JSON object with an entry for each name');
+  if (!isRecord(json)) throw new UsageError('a beat_schedule is a JSON object with an entry for each name');
   return Object.entries(json).map(([name, entry]) => ({ name, entry: readEntry(entry) }));
 }
 
@@ -57,14 +59,14 @@ async function definitionAt(connection: RedisConnection, key: string): Promise<J
   if (typeof text !== 'string') return null;
   try {
     const definition: unknown = JSON.parse(text);
-    return isObject(definition) ? definition : null;
+    return isRecord(definition) ? definition : null;
   } catch {
     return null;
   }
 }
 
 function readEntry(given: unknown): BeatScheduleEntry | string {
-  if (!isObject(given)) return 'it is no object';
+  if (!isRecord(given)) return 'it is no object';
   const { task, args, kwargs, options, enabled } = given;
   if (typeof task !== 'string') return 'it names no task';
   try {
@@ -72,8 +74,8 @@ function readEntry(given: unknown): BeatScheduleEntry | string {
       task,
       schedule: readSchedule(given.schedule, given.relative === true),
       ...(Array.isArray(args) && { args }),
-      ...(isObject(kwargs) && { kwargs }),
-      ...(isObject(options) && { options: readOptions(task, options) }),
+      ...(isRecord(kwargs) && { kwargs }),
+      ...(isRecord(options) && { options: readOptions(task, options) }),
       ...(enabled === false && { enabled: false }),
     };
   } catch (error) {
@@ -84,7 +86,7 @@ function readEntry(given: unknown): BeatScheduleEntry | string {
 function readSchedule(given: unknown, relative: boolean): When {
   if (typeof given === 'number') return every(given, { relative });
   if (typeof given === 'string') return crontab(given);
-  if (!isObject(given)) throw new UsageError('its schedule is neither seconds, nor a crontab, nor an object');
+  if (!isRecord(given)) throw new UsageError('its schedule is neither seconds, nor a crontab, nor an object');
   const { __type__: type, ...rest } = given;
   switch (type) {
     case 'interval':
@@ -104,8 +106,4 @@ function readSchedule(given: unknown, relative: boolean): When {
 function readOptions(task: string, options: Json): ScheduledCallOptions {
   const { schedule: _, ...given } = options;
   return fromWireOptions(task, given);
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 // What the drivers of broker and result backend are told, from the settings.
+import { isRecord } from '../lib/narrow.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Config } from './config.ts';
 import { camel } from './spelling.ts';
@@ -23,7 +24,7 @@ export function camelOptions(options: Options): Options {
   return Object.fromEntries(
     Object.entries(options).map(([name, value]) => [
       camel(name),
-      isPlain(value) ? camelOptions(value) : value,
+      isRecord(value) ? camelOptions(value) : value,
     ]),
   );
 }
@@ -71,15 +72,11 @@ export function backendOptions(config: Config): Options {
 }
 
 function withTls(options: Options): Options {
-  return isPlain(options.ssl) ? { ...options, ssl: tlsOptions(options.ssl) } : options;
+  return isRecord(options.ssl) ? { ...options, ssl: tlsOptions(options.ssl) } : options;
 }
 
 function said(options: Options): Options {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== null && value !== undefined),
   );
-}
-
-function isPlain(value: unknown): value is Options {
-  return Object.prototype.toString.call(value) === '[object Object]';
 }

@@ -2,6 +2,7 @@
 
 import type { AnyTask } from '../app/task.ts';
 import type { ObjectSchema } from '../config/standard-schema.ts';
+import { isRecord } from '../lib/narrow.ts';
 
 /** A JSON Schema (draft 2020-12), as OpenAPI 3.1 takes it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -59,22 +60,18 @@ function rebased(schema: JsonSchema, root: string): JsonSchema {
     if (key === '$ref' && typeof member === 'string' && member.startsWith('#')) return root + member.slice(1);
     if (dataKeywords.has(key)) return member;
     // Its keys are names that the user chose: `default` may be one.
-    if (mapsOfSchemas.has(key) && isObject(member)) return mapMembers(member, (_, each) => inner(each, root));
+    if (mapsOfSchemas.has(key) && isRecord(member)) return mapMembers(member, (_, each) => inner(each, root));
     return inner(member, root);
   });
 }
 
 function inner(value: unknown, root: string): unknown {
   if (Array.isArray(value)) return value.map((member) => inner(member, root));
-  return isObject(value) ? rebased(value, root) : value;
+  return isRecord(value) ? rebased(value, root) : value;
 }
 
 function mapMembers(object: JsonSchema, change: (key: string, member: unknown) => unknown): JsonSchema {
   return Object.fromEntries(Object.entries(object).map(([key, member]) => [key, change(key, member)]));
-}
-
-function isObject(value: unknown): value is JsonSchema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const mapsOfSchemas: ReadonlySet<string> = new Set([

@@ -1,5 +1,7 @@
 // What options often are.
+
 import { type Duration, readDuration, toSeconds } from './duration.ts';
+import { isRecord } from './narrow.ts';
 import { type Check, type Field, field, type Notes } from './schema.ts';
 
 /** What `accept` takes; see {@link Check}. */
@@ -105,8 +107,4 @@ export function record<T = Readonly<Record<string, unknown>>>(
   accept: (value: Readonly<Record<string, unknown>>, what: string) => T,
 ): Check<T> {
   return check(expected, (value, what) => (isRecord(value) ? accept(value, what) : undefined));
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return Object.prototype.toString.call(value) === '[object Object]';
 }

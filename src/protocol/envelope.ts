@@ -1,10 +1,12 @@
 // kombu's JSON envelope: one message as one text, as it lies in a Redis list and in the embedded store.
+
 import { randomUUID } from 'node:crypto';
+import { textOr } from '../lib/narrow.ts';
 import { asBuffer, decodeBase64, decodeUtf8 } from './bytes.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
 import type { Decoded, WireMessage } from './message.ts';
-import { knownProperties, readProperties, textOr } from './properties.ts';
+import { knownProperties, readProperties } from './properties.ts';
 import { accept, isMap, kindOf, orRefused, refuse } from './refusal.ts';
 
 export interface EnvelopeOptions {

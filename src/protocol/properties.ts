@@ -1,4 +1,5 @@
 // The properties of a message by the names that they have on the wire: what Celery's tasks see of them.
+import { textOr } from '../lib/narrow.ts';
 import type { DeliveryInfo, Json, WireProperties } from './message.ts';
 import { isMap } from './refusal.ts';
 
@@ -53,7 +54,3 @@ export const knownProperties: ReadonlySet<string> = new Set([
   'delivery_info',
   'body_encoding',
 ]);
-
-export function textOr<T>(value: unknown, otherwise: T): string | T {
-  return typeof value === 'string' ? value : otherwise;
-}

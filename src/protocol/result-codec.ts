@@ -1,5 +1,7 @@
 // Celery's meta map as text: what every JSON result backend keeps.
+
 import { NotSerializableError } from '../errors.ts';
+import { textOr } from '../lib/narrow.ts';
 import { asWireException } from './exception.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { type DecodeLimits, defaultLimits, maxValuesSent } from './limits.ts';
@@ -53,11 +55,11 @@ export function decodeResult(
     taskId,
     status,
     result: isException(status) ? asWireException(meta.result) : (meta.result ?? null),
-    traceback: textOrNull(meta.traceback),
+    traceback: textOr(meta.traceback, null),
     children: Array.isArray(meta.children) ? meta.children.filter(Array.isArray) : [],
     dateDone: readTime(meta.date_done),
-    ...('group_id' in meta ? { groupId: textOrNull(meta.group_id) } : undefined),
-    ...('parent_id' in meta ? { parentId: textOrNull(meta.parent_id) } : undefined),
+    ...('group_id' in meta ? { groupId: textOr(meta.group_id, null) } : undefined),
+    ...('parent_id' in meta ? { parentId: textOr(meta.parent_id, null) } : undefined),
     ...extendedParts(meta),
   });
 }
@@ -77,9 +79,9 @@ function extendedParts(meta: Json): Extended {
     ...(typeof meta.name === 'string' ? { name: meta.name } : undefined),
     ...(Array.isArray(meta.args) ? { args: meta.args } : undefined),
     ...(isMap(meta.kwargs) ? { kwargs: meta.kwargs } : undefined),
-    ...('worker' in meta ? { worker: textOrNull(meta.worker) } : undefined),
+    ...('worker' in meta ? { worker: textOr(meta.worker, null) } : undefined),
     ...(typeof meta.retries === 'number' ? { retries: meta.retries } : undefined),
-    ...('queue' in meta ? { queue: textOrNull(meta.queue) } : undefined),
+    ...('queue' in meta ? { queue: textOr(meta.queue, null) } : undefined),
   };
 }
 
@@ -99,8 +101,4 @@ function doneAt(date: Date): string {
       { cause },
     );
   }
-}
-
-function textOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }

@@ -1,6 +1,7 @@
 // What follows a task: decided here from how it ended and what its message says, done by a worker, or in place by `apply`. The same end of the same
 // message always gives the same ids, so that what is done again after a crash is the same.
 
+import { filledTextOr } from '../lib/narrow.ts';
 import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
 import { asWireException, decodeException } from '../protocol/exception.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
@@ -12,7 +13,7 @@ import { readUnlock, unlockedParts } from './chord-unlock.ts';
 import { nestedValues } from './chord-values.ts';
 import { failedRequest } from './failed-request.ts';
 import { derivedIds, type Handle, resultId } from './freeze.ts';
-import { Lost, memberEnd, textOr } from './lost.ts';
+import { Lost, memberEnd } from './lost.ts';
 import { plan, replacement } from './plan.ts';
 import type { Plan, PlanContext } from './planned.ts';
 import { errbacksOf } from './planner.ts';
@@ -175,7 +176,7 @@ export async function afterChord(
 ): Promise<Follow> {
   const { groupId } = member.place;
   const body = await resolve(member.body, rules.load);
-  const rootId = textOr(body.options.root_id, member.rootId);
+  const rootId = filledTextOr(body.options.root_id, member.rootId);
   const failed = parts.find(({ status }) => status !== 'SUCCESS');
   const settles = body.chord_policy === 'all-settled';
   if (failed !== undefined && !settles)

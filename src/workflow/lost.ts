@@ -1,6 +1,7 @@
 // What never runs because of a failure: who waits for it hears of it, and the chords that it is a part of.
 
 import { WorkflowError } from '../errors.ts';
+import { filledTextOr } from '../lib/narrow.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
@@ -68,7 +69,7 @@ export class Lost {
         break;
       }
       case 'group': {
-        const groupId = textOr(signature.options.task_id, null);
+        const groupId = filledTextOr(signature.options.task_id, null);
         for (const [groupIndex, member] of partsOf(signature).entries())
           this.add(member, { groupId, groupIndex, chord: within.chord });
         break;
@@ -94,7 +95,7 @@ export class Lost {
   }
 
   #addTask({ options }: WireSignature, { groupId, groupIndex, chord }: Around): void {
-    const id = textOr(options.task_id, null);
+    const id = filledTextOr(options.task_id, null);
     if (id === null) return;
     const { status, error, traceback } = this.#failure;
     this.records.push({
@@ -105,7 +106,7 @@ export class Lost {
       children: [],
       dateDone: new Date(this.#rules.now),
       groupId,
-      parentId: textOr(options.parent_id, null),
+      parentId: filledTextOr(options.parent_id, null),
     });
     if (groupId === null || chord === null) return;
     const part = { taskId: id, status, result: error };
@@ -125,7 +126,7 @@ const nowhere: Around = { groupId: null, groupIndex: null, chord: null };
 function placeIn({ options }: WireSignature, around: Around): Around {
   const { group_id, group_index, chord } = options;
   return {
-    groupId: around.groupId ?? textOr(group_id, null),
+    groupId: around.groupId ?? filledTextOr(group_id, null),
     groupIndex: around.groupIndex ?? (typeof group_index === 'number' ? group_index : null),
     chord: around.chord ?? (chord == null ? null : readSignature(chord, 'the option chord')),
   };
@@ -141,8 +142,4 @@ export function memberEnd(
 ): MemberEnd {
   const last = part.status !== 'SUCCESS' && body.chord_policy === 'fail-fast';
   return { part, place: { groupId, index, bodyId: resultId(body), last }, body, rootId };
-}
-
-export function textOr<T>(value: unknown, otherwise: T): string | T {
-  return typeof value === 'string' && value !== '' ? value : otherwise;
 }

@@ -1,5 +1,7 @@
 // Which calls start a workflow, and what each of them carries along.
+
 import { WorkflowError } from '../errors.ts';
+import { filledTextOr } from '../lib/narrow.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { storedId } from '../protocol/workflow-wire.ts';
 import { defaultInlineBytes, Shelf } from './by-reference.ts';
@@ -75,8 +77,8 @@ export class Planner {
       },
       groupId,
       groupIndex,
-      rootId: rootId ?? textOr(root_id, first?.rootId ?? id),
-      parentId: parentId ?? textOr(parent_id, null),
+      rootId: rootId ?? filledTextOr(root_id, first?.rootId ?? id),
+      parentId: parentId ?? filledTextOr(parent_id, null),
       replacedTaskNesting:
         this.#context.replacedTaskNesting ??
         (typeof replaced_task_nesting === 'number' ? replaced_task_nesting : 0),
@@ -109,7 +111,7 @@ export class Planner {
   }
 
   #group(part: WireSignature, { args, kwargs, chord }: Around): void {
-    const groupId = textOr(part.options.task_id, null);
+    const groupId = filledTextOr(part.options.task_id, null);
     const errbacks = listedIn(part.options, 'link_error');
     for (const [groupIndex, member] of partsOf(part).entries()) {
       this.#emit(withListed(member, 'link_error', errbacks), {
@@ -125,7 +127,7 @@ export class Planner {
 
   #chord(part: WireSignature, { args, kwargs, groupId, groupIndex, chord }: Around): void {
     const header = headerOf(part);
-    const own = textOr(header.options.task_id, null) ?? this.#context.newId('header');
+    const own = filledTextOr(header.options.task_id, null) ?? this.#context.newId('header');
     const size = countedParts(header);
     const plain = bodyOf(part);
     const followers = {
@@ -194,16 +196,12 @@ const nothingAround: Around = {
 function placeIn(options: Json, given: Around): Pick<Around, 'groupId' | 'groupIndex' | 'chord'> {
   const { group_id, group_index, chord } = options;
   return {
-    groupId: given.groupId ?? textOr(group_id, null),
+    groupId: given.groupId ?? filledTextOr(group_id, null),
     groupIndex: given.groupIndex ?? (typeof group_index === 'number' ? group_index : null),
     chord:
       given.chord ??
       (chord === undefined || chord === null ? null : readSignature(chord, 'the option chord')),
   };
-}
-
-function textOr<T>(value: unknown, otherwise: T): string | T {
-  return typeof value === 'string' && value !== '' ? value : otherwise;
 }
 
 /**

@@ -1,9 +1,11 @@
 // Who sends what is scheduled: nobody, or two that know nothing of each other.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../app/app.ts';
 import { openSchedulesOf } from '../../beat/open-schedule-store.ts';
 import { Control } from '../../control/control.ts';
 import { ConfigError } from '../../errors.ts';
+import { isRecord } from '../../lib/narrow.ts';
 import { type Finding, listed } from './finding.ts';
 
 interface BeatFacts {
@@ -68,10 +70,6 @@ function scheduledBy(conf: unknown): readonly string[] {
   return Object.values(conf.beat_schedule).flatMap((entry) =>
     isRecord(entry) && typeof entry.task === 'string' ? [entry.task] : [],
   );
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The findings. Pure. */

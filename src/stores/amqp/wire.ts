@@ -1,6 +1,7 @@
 // A message of ours as AMQP has it, and back.
 
 import { createHash } from 'node:crypto';
+import { textOr } from '../../lib/narrow.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/message.ts';
 import type { AmqpAnyMessage, AmqpPublishOptions } from './client/link.ts';
@@ -236,8 +237,4 @@ function plainOf(value: unknown): unknown {
     return plainOf(value.value);
   }
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainOf(member)]));
-}
-
-function textOr<T>(value: unknown, otherwise: T): string | T {
-  return typeof value === 'string' ? value : otherwise;
 }

@@ -1,12 +1,12 @@
 // Schedules in PostgreSQL.
 
+import { toEntry, toRun, toState } from '../schedule-rows.ts';
 import {
   afterRun,
   type Changes,
   type EntryState,
   historyLength,
   type Lead,
-  type RunOutcome,
   type RunRecord,
   type ScheduleStore,
   type StoredEntry,
@@ -296,43 +296,4 @@ SELECT *, ${clockMs} AS now FROM ${table} WHERE app = $1 AND NOT EXISTS (SELECT 
   #transaction<T>(work: (ask: Ask) => Promise<T>): Promise<T> {
     return this.#pool.transaction(performance.now() + answerMs, work);
   }
-}
-
-function toEntry(row: Row): StoredEntry {
-  return {
-    name: String(row.name),
-    text: String(row.text),
-    revision: Number(row.revision),
-    state: toState(row),
-  };
-}
-
-function toState(row: Row): EntryState {
-  return {
-    lastDueMs: numberOrNull(row.last_due),
-    lastRunMs: numberOrNull(row.last_run),
-    lastTaskId: textOrNull(row.last_task),
-    sent: Number(row.sent),
-    anchorMs: numberOrNull(row.anchor),
-  };
-}
-
-function toRun(row: Row): RunRecord {
-  return {
-    name: String(row.name),
-    dueMs: Number(row.due),
-    untilMs: Number(row.until),
-    atMs: Number(row.at),
-    outcome: String(row.outcome) as RunOutcome, // written by us
-    taskId: textOrNull(row.task_id),
-    detail: textOrNull(row.detail),
-  };
-}
-
-function numberOrNull(value: unknown): number | null {
-  return value === null || value === undefined ? null : Number(value);
-}
-
-function textOrNull(value: unknown): string | null {
-  return value === null || value === undefined ? null : String(value);
 }

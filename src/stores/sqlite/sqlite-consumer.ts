@@ -163,10 +163,9 @@ export class SqliteConsumer implements Consumer {
 
   #firstQuarantined({ sql }: Transaction): ClaimedRow | undefined {
     for (const queue of this.#queues) {
-      const found = sql(
+      const row = sql(
         `${claimed} FROM quarantined JOIN message USING (seq) WHERE quarantined.queue = ? LIMIT 1`,
-      ).all(queue);
-      const [row] = found as unknown as readonly ClaimedRow[]; // the columns are the query's own
+      ).get<ClaimedRow>(queue);
       if (row !== undefined) return row;
     }
     return undefined;
@@ -267,7 +266,7 @@ function take(
   const rows = sql(
     `${claimed} FROM ready JOIN message USING (seq)
      WHERE ready.queue = ? AND ready.priority = ? ORDER BY seq LIMIT ?`,
-  ).all(queue, priority, limit) as unknown as readonly ClaimedRow[]; // the columns are the query's own
+  ).all<ClaimedRow>(queue, priority, limit);
   const last = rows.at(-1)?.seq;
   if (last === undefined) {
     // A place in line without a message: somebody else has written into the tables.

@@ -25,19 +25,15 @@ export class SqliteDeadLetters implements DeadLetters {
   async list(options: Parameters<DeadLetters['list']>[0] = {}): Promise<readonly DeadLetter[]> {
     const { limit = 100, before = Number.MAX_SAFE_INTEGER, queue = null } = options;
     const rows = this.#store.read((sql) =>
-      sql('SELECT * FROM dead WHERE id < ?1 AND (?2 IS NULL OR queue = ?2) ORDER BY id DESC LIMIT ?3').all(
-        before,
-        queue,
-        limit,
-      ),
-    ) as unknown as DeadRow[]; // the columns are the schema's
+      sql(
+        'SELECT * FROM dead WHERE id < ?1 AND (?2 IS NULL OR queue = ?2) ORDER BY id DESC LIMIT ?3',
+      ).all<DeadRow>(before, queue, limit),
+    );
     return rows.map(toLetter);
   }
 
   async get(id: number): Promise<DeadLetter | undefined> {
-    const row = this.#store.read((sql) => sql('SELECT * FROM dead WHERE id = ?').get(id)) as unknown as
-      | DeadRow
-      | undefined;
+    const row = this.#store.read((sql) => sql('SELECT * FROM dead WHERE id = ?').get<DeadRow>(id));
     return row === undefined ? undefined : toLetter(row);
   }
 
@@ -48,7 +44,7 @@ export class SqliteDeadLetters implements DeadLetters {
   replay(id: number): Promise<boolean> {
     return this.#store.write(true, (transaction) => {
       const take = transaction.sql('DELETE FROM dead WHERE id = ? RETURNING *');
-      const row = take.get(id) as unknown as DeadRow | undefined;
+      const row = take.get<DeadRow>(id);
       if (row === undefined) return false;
       insertMessage(transaction, this.#store, { ...row, due: null, write: undefined });
       return true;

@@ -19,7 +19,7 @@ import {
   tellAgainMs,
   type Waiter,
 } from '../limits.ts';
-import type { SqliteStore, Statement, Transaction } from './sqlite.ts';
+import type { SqliteStore, SqlRow, Statement, Transaction } from './sqlite.ts';
 
 const limitSchema: readonly string[] = [
   `
@@ -278,7 +278,7 @@ class SqliteTables implements LimitTables {
   }
 }
 
-function inLine(row: ReturnType<Statement['get']>): InLine | undefined {
+function inLine(row: SqlRow | undefined): InLine | undefined {
   if (row === undefined) return undefined;
   const { key, id, queue, due, since, woken } = row;
   return {

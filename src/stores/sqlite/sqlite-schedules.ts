@@ -1,18 +1,17 @@
 // Schedules in the embedded store.
 
+import { toEntry, toRun, toState } from '../schedule-rows.ts';
 import {
   afterRun,
   type Changes,
-  type EntryState,
   historyLength,
   type Lead,
-  type RunOutcome,
   type RunRecord,
   type ScheduleStore,
   type StoredEntry,
 } from '../schedule-store.ts';
 import type { StoreWrite } from '../store-write.ts';
-import { type SqliteStore, type SqlValue, SqliteStore as Store, type Transaction } from './sqlite.ts';
+import { type SqliteStore, type SqlRow, SqliteStore as Store, type Transaction } from './sqlite.ts';
 
 /** Each entry leads to the next version. */
 const beatSchema: readonly string[] = [
@@ -59,7 +58,7 @@ export async function openSqliteScheduleStore(path: string, app: string): Promis
   return new SqliteScheduleStore(store, app);
 }
 
-type Row = Readonly<Record<string, SqlValue>>;
+type Row = Readonly<SqlRow>;
 
 class SqliteScheduleStore implements ScheduleStore {
   readonly name = 'sqlite';
@@ -234,43 +233,4 @@ function toLead({ holder, fence, beats, revision }: Row): Lead {
     revision: Number(revision),
     nowMs: Date.now(),
   };
-}
-
-function toEntry(row: Row): StoredEntry {
-  return {
-    name: String(row.name),
-    text: String(row.text),
-    revision: Number(row.revision),
-    state: toState(row),
-  };
-}
-
-function toState(row: Row): EntryState {
-  return {
-    lastDueMs: numberOrNull(row.last_due),
-    lastRunMs: numberOrNull(row.last_run),
-    lastTaskId: textOrNull(row.last_task),
-    sent: Number(row.sent),
-    anchorMs: numberOrNull(row.anchor),
-  };
-}
-
-function toRun(row: Row): RunRecord {
-  return {
-    name: String(row.name),
-    dueMs: Number(row.due),
-    untilMs: Number(row.until),
-    atMs: Number(row.at),
-    outcome: String(row.outcome) as RunOutcome, // written by us
-    taskId: textOrNull(row.task_id),
-    detail: textOrNull(row.detail),
-  };
-}
-
-function numberOrNull(value: SqlValue | undefined): number | null {
-  return value === null || value === undefined ? null : Number(value);
-}
-
-function textOrNull(value: SqlValue | undefined): string | null {
-  return value === null || value === undefined ? null : String(value);
 }

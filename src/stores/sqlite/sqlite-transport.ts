@@ -20,7 +20,7 @@ import {
 } from '../transport.ts';
 import { insertMessage, makeReady, notifyAllWaiting, type Place, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
-import { SqliteStore, type SqlValue, type Transaction } from './sqlite.ts';
+import { SqliteStore, type SqlRow, type SqlValue, type Transaction } from './sqlite.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
 import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
 import { fanoutSchema, SqliteFanout, SqliteNotices } from './sqlite-fanout.ts';
@@ -263,7 +263,7 @@ const purgeBatch = 1000;
 /** Of a schedule of millions: to look through all of it for one queue would block the event loop for seconds. */
 const maxLookedAt = 10_000;
 
-type Rows = readonly Record<string, SqlValue>[];
+type Rows = readonly SqlRow[];
 
 /** Deletes messages of one kind, and tells of them. `after`: the time and number of the scheduled one from where to look. */
 function deleteSome(

@@ -9,11 +9,14 @@ import { Peers, peerSchema } from './peers/peers.ts';
 /** What a column can hold. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
-/** The part of `node:sqlite`'s StatementSync that we use. */
+/** A row as it comes: columns by their names. */
+export type SqlRow = Record<string, SqlValue>;
+
+/** The part of `node:sqlite`'s StatementSync that we use. `Row`: the columns, which the query's text says and nobody checks. */
 export interface Statement {
   run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
-  get(...values: SqlValue[]): Record<string, SqlValue> | undefined;
-  all(...values: SqlValue[]): Record<string, SqlValue>[];
+  get<Row extends object = SqlRow>(...values: SqlValue[]): Row | undefined;
+  all<Row extends object = SqlRow>(...values: SqlValue[]): Row[];
 }
 
 /** The part of `node:sqlite`'s DatabaseSync that we use: the seam between the two libraries. */

@@ -230,9 +230,6 @@ export class Peers {
   }
 
   #all(): Peer[] {
-    // The columns are this file's own.
-    return this.#store.read((sql) =>
-      sql('SELECT id, address, lease_ms FROM peer ORDER BY id').all(),
-    ) as unknown as Peer[];
+    return this.#store.read((sql) => sql('SELECT id, address, lease_ms FROM peer ORDER BY id').all<Peer>());
   }
 }
