@@ -101,23 +101,28 @@ export function readOptions<T extends Readonly<Record<string, Field<unknown>>>>(
 ): Read<T> {
   checkNames(table, given, where);
   const values = given as Readonly<Record<string, unknown>>; // any object is
-  return readFields(table, (name) => values[name], (name) => `'${name}' in ${where}`, outer);
+  return readFields(
+    table,
+    (name) => values[name],
+    (name) => `'${name}' in ${where}`,
+    outer,
+  );
 }
 
 /**
- * The same for values that are found by `valueOf`; `what` names one in an error. Without `outer` a default is that of a row above.
+ * The same for values that are found by `find`; `what` names one in an error. Without `outer` a default is that of a row above.
  * @throws ConfigError
  */
 export function readFields<T extends Readonly<Record<string, Field<unknown>>>>(
   table: T,
-  valueOf: (name: string) => unknown,
+  find: (name: string) => unknown,
   what: (name: string) => string,
   outer?: object,
 ): Read<T> {
   const read: Record<string, unknown> = {};
   const defaults = (outer ?? read) as Readonly<Record<string, unknown>>; // any object is
   for (const [name, row] of Object.entries<Field<unknown>>(table)) {
-    const value = valueOf(name);
+    const value = find(name);
     if (value !== undefined) read[name] = readValue(row, value, what(name));
     else read[name] = row.standard instanceof SameAs ? defaults[row.standard.name] : row.standard;
   }
