@@ -48,6 +48,38 @@ type RemoteKeywordTask<F extends (input: never) => unknown> = Parameters<F>[0] e
   ? KeywordTask<Parameters<F>[0], Returned<ReturnType<F>>>
   : never;
 
+/**
+ * The code of a task with these options. Which of the four it is the options alone say, and each infers its arguments for itself: so what the
+ * compiler complains of is the option or the code that is wrong.
+ */
+type BodyOf<
+  Bind extends boolean,
+  Schema extends ObjectSchema | undefined,
+  Bound extends readonly unknown[],
+  Args extends readonly unknown[],
+  R,
+> = [Schema] extends [ObjectSchema]
+  ? [Bind] extends [true]
+    ? (task: BoundTask, input: SchemaOutput<Schema>) => R
+    : (input: SchemaOutput<Schema>) => R
+  : [Bind] extends [true]
+    ? (task: BoundTask, ...args: Bound) => R
+    : (...args: Args) => R;
+
+/** Not any of the two: then nobody knows what the code is given. */
+type Known<Bind extends boolean> = boolean extends Bind ? never : Bind;
+
+/** What `app.task` makes of it. */
+type Defined<
+  Bind extends boolean,
+  Schema extends ObjectSchema | undefined,
+  Bound extends readonly unknown[],
+  Args extends readonly unknown[],
+  R,
+> = [Schema] extends [ObjectSchema]
+  ? KeywordTask<SchemaInput<Schema>, Returned<R>>
+  : Task<[Bind] extends [true] ? Bound : Args, Returned<R>, R>;
+
 type AnyBody = (...args: never) => unknown;
 
 /**
@@ -111,26 +143,17 @@ export class App implements AsyncDisposable {
     name: string,
     body: (...args: Args) => R,
   ): Task<Args, Returned<R>, R>;
-  task<Schema extends ObjectSchema, R>(
+  task<
+    R,
+    Bound extends readonly unknown[],
+    Args extends readonly unknown[],
+    Bind extends boolean = false,
+    Schema extends ObjectSchema | undefined = undefined,
+  >(
     name: string,
-    options: TaskOptions & { readonly input: Schema; readonly bind: true },
-    body: (task: BoundTask, input: SchemaOutput<Schema>) => R,
-  ): KeywordTask<SchemaInput<Schema>, Returned<R>>;
-  task<Schema extends ObjectSchema, R>(
-    name: string,
-    options: TaskOptions & { readonly input: Schema; readonly bind?: false },
-    body: (input: SchemaOutput<Schema>) => R,
-  ): KeywordTask<SchemaInput<Schema>, Returned<R>>;
-  task<Args extends readonly unknown[], R>(
-    name: string,
-    options: TaskOptions & { readonly bind: true; readonly input?: undefined },
-    body: (task: BoundTask, ...args: Args) => R,
-  ): Task<Args, Returned<R>, R>;
-  task<Args extends readonly unknown[], R>(
-    name: string,
-    options: TaskOptions & { readonly bind?: false; readonly input?: undefined },
-    body: (...args: Args) => R,
-  ): Task<Args, Returned<R>, R>;
+    options: TaskOptions & { readonly bind?: Known<Bind>; readonly input?: Schema },
+    body: BodyOf<Bind, Schema, Bound, Args, R>,
+  ): Defined<Bind, Schema, Bound, Args, R>;
   task(name: string, optionsOrBody: DefinitionOptions | AnyBody, body?: AnyBody): unknown {
     const [options, run] = typeof optionsOrBody === 'function' ? [{}, optionsOrBody] : [optionsOrBody, body];
     if (typeof run !== 'function')

@@ -73,6 +73,8 @@ const careful = app.task(
   (x: number) => String(x),
 );
 same<Promise<AsyncResult<string>>>()<ReturnType<typeof careful.delay>>();
+const generic = app.task('generic', { maxRetries: 5 }, <T extends string>(text: T) => text);
+await generic.delay('a');
 // @ts-expect-error there is no such option
 app.task('odd', { maxRetry: 5 }, () => 1);
 // @ts-expect-error null means for ever; a text means nothing
@@ -90,6 +92,9 @@ same<Promise<AsyncResult<readonly [string, string, boolean]>>>()<ReturnType<type
 await bound.delay('https://example.com');
 // @ts-expect-error the task is not given by the caller
 await bound.delay(bound, 'https://example.com');
+const perhaps: boolean = Math.random() > 0.5;
+// @ts-expect-error nobody knows what its code is given
+app.task('odd', { bind: perhaps }, () => 1);
 // @ts-expect-error a task has no such member
 app.task('odd', { bind: true }, (task) => task.retries);
 // @ts-expect-error a retry has no such option

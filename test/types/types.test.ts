@@ -87,6 +87,11 @@ export const noNumbers = chord([add.s(1, 2), show.s(3)], total.s());
 export const noNumber = add.s('10');
 export const sent = add.s(10).delay();
 export const inGroup = chord(group([show.s(1)]), total.s());
+export const needless = app.task('needless', { bind: true }, (x: number) => x);
+export const misspelt = app.task('misspelt', { maxRetry: 3 }, (x: number) => x);
+export const boundToo = app.task('boundToo', { bind: true, maxRetry: 3 }, (task, x: number) => [task.name, x]);
+export const forgotten = app.task('forgotten', { maxRetries: 3 }, (task, x: number) => [task.name, x]);
+export const worthless = app.task('worthless', { maxRetries: 'many' }, () => 1);
 `;
 
 describe('the types', () => {
@@ -111,6 +116,11 @@ describe('the types', () => {
     ['an argument of another type', 'noNumber', "Type 'string' is not assignable to type 'number'"],
     ['a missing argument', 'sent', 'Expected 1 arguments, but got 0'],
     ['a body of a group', 'inGroup', "Type 'string' is not assignable to type 'number'"],
+    ['code that does not take the task', 'needless', "Type 'BoundTask' is not assignable to type 'number'"],
+    ['a name of an option', 'misspelt', "'maxRetry' does not exist in type 'TaskOptions"],
+    ['one of a bound task', 'boundToo', "'maxRetry' does not exist in type 'TaskOptions"],
+    ['code that takes a task it does not get', 'forgotten', "'task' is of type 'unknown'"],
+    ['the value of an option', 'worthless', "Type 'string' is not assignable to type 'number'"],
   ])('say what is wrong with %s', (_, name, words) => {
     const lines = wrong.split('\n');
     const line = lines.findIndex((each) => each.includes(` ${name} `)) + 1;
