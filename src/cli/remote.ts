@@ -4,9 +4,16 @@ import type { ControlOptions } from '../control/control.ts';
 import type { Answers } from '../control/mailbox.ts';
 import type { Duration } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
-import type { CommonOptions } from './common.ts';
+import type { CommonOptions, Session } from './common.ts';
 import { type Output, shown } from './output.ts';
-import type { RemoteCommandLine } from './remote-commands.ts';
+import {
+  argumentsOf,
+  commandNamed,
+  controlCommands,
+  freeArguments,
+  inspectCommands,
+  type RemoteCommandLine,
+} from './remote-commands.ts';
 import { clean } from './terminal/clean.ts';
 import { exitCode, UsageError } from './usage.ts';
 import { duration } from './values.ts';
@@ -58,8 +65,38 @@ export async function showAnswers(
   process.exitCode = exitCode.unavailable;
 }
 
-/** @throws UsageError: there is none of this name */
-export function unknownCommand(
+/** A command for workers, and its arguments. */
+interface RemoteCall {
+  readonly name: string;
+  /** Undefined: one of the application's own. */
+  readonly known: RemoteCommandLine | undefined;
+  readonly args: Record<string, unknown>;
+}
+
+/** @throws UsageError: there is no such command, it is one of the other kind, or its arguments do not fit */
+export function remoteCallOf(
+  kind: 'inspect' | 'control',
+  name: string | undefined,
+  args: readonly string[],
+  { app, loaded }: Session,
+): RemoteCall {
+  const [ours, others] =
+    kind === 'inspect' ? [inspectCommands, controlCommands] : [controlCommands, inspectCommands];
+  const known = name === undefined ? undefined : commandNamed(ours, name);
+  const isOwn = name !== undefined && (app.commands.has(name) || !loaded);
+  if (name === undefined || (known === undefined && !isOwn)) throw unknownCommand(kind, name, ours);
+  if (commandNamed(others, name) !== undefined)
+    throw new UsageError(
+      kind === 'inspect'
+        ? `'${name}' changes something: umbel control ${name}`
+        : `'${name}' asks: umbel inspect ${name}`,
+    );
+  return known === undefined
+    ? { name, known, args: freeArguments(args) }
+    : { name: known.name, known, args: argumentsOf(known, args) };
+}
+
+function unknownCommand(
   kind: string,
   name: string | undefined,
   known: readonly RemoteCommandLine[],

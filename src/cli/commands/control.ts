@@ -6,19 +6,13 @@ import { confirmed } from '../confirm.ts';
 import {
   askingOf,
   type RemoteOptions,
+  remoteCallOf,
   showAnswers,
   showList,
-  unknownCommand,
   withRemoteOptions,
 } from '../remote.ts';
-import {
-  argumentsOf,
-  commandNamed,
-  controlCommands,
-  freeArguments,
-  inspectCommands,
-} from '../remote-commands.ts';
-import { exitCode, UsageError } from '../usage.ts';
+import { controlCommands } from '../remote-commands.ts';
+import { exitCode } from '../usage.ts';
 
 interface ControlCommandOptions extends RemoteOptions {
   readonly force?: boolean;
@@ -55,15 +49,10 @@ async function tell(
   args: readonly string[],
   options: ControlCommandOptions,
 ): Promise<void> {
-  await withApp(options, async ({ app, output, loaded }) => {
+  await withApp(options, async (session) => {
+    const { app, output } = session;
     if (options.list) return showList(output, controlCommands);
-    const known = name === undefined ? undefined : commandNamed(controlCommands, name);
-    const own = name !== undefined && (app.commands.has(name) || !loaded);
-    if (name === undefined || (known === undefined && !own))
-      throw unknownCommand('control', name, controlCommands);
-    if (commandNamed(inspectCommands, name) !== undefined)
-      throw new UsageError(`'${name}' asks: umbel inspect ${name}`);
-    const given = known === undefined ? freeArguments(args) : argumentsOf(known, args);
+    const { known, ...call } = remoteCallOf('control', name, args, session);
     if (known?.question !== undefined) {
       const whom = options.destination?.join(', ') ?? options.pattern ?? 'all workers';
       const question = `${known.question} (${whom}) Are you sure?`;
@@ -81,7 +70,7 @@ async function tell(
       output.data({ sent: 'shutdown' });
       return;
     }
-    await showAnswers(output, await perform(control, known?.name ?? name, given, options), 'list');
+    await showAnswers(output, await perform(control, call.name, call.args, options), 'list');
   });
 }
 

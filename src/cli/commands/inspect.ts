@@ -3,19 +3,12 @@ import { optionsOf, withApp } from '../common.ts';
 import {
   askingOf,
   type RemoteOptions,
+  remoteCallOf,
   showAnswers,
   showList,
-  unknownCommand,
   withRemoteOptions,
 } from '../remote.ts';
-import {
-  argumentsOf,
-  commandNamed,
-  controlCommands,
-  freeArguments,
-  inspectCommands,
-} from '../remote-commands.ts';
-import { UsageError } from '../usage.ts';
+import { inspectCommands } from '../remote-commands.ts';
 
 /** `umbel inspect`: asks workers. */
 export function inspectCommand(): Command {
@@ -45,17 +38,11 @@ async function inspect(
   args: readonly string[],
   options: RemoteOptions,
 ): Promise<void> {
-  await withApp(options, async ({ app, output, loaded }) => {
-    if (options.list) return showList(output, inspectCommands);
-    const known = name === undefined ? undefined : commandNamed(inspectCommands, name);
-    const own = name !== undefined && (app.commands.has(name) || !loaded);
-    if (name === undefined || (known === undefined && !own))
-      throw unknownCommand('inspect', name, inspectCommands);
-    if (commandNamed(controlCommands, name) !== undefined)
-      throw new UsageError(`'${name}' changes something: umbel control ${name}`);
+  await withApp(options, async (session) => {
+    if (options.list) return showList(session.output, inspectCommands);
+    const call = remoteCallOf('inspect', name, args, session);
     const { Control } = await import('../../control/control.ts');
-    await using control = new Control(app);
-    const given = known === undefined ? freeArguments(args) : argumentsOf(known, args);
-    await showAnswers(output, await control.ask(known?.name ?? name, given, askingOf(options)));
+    await using control = new Control(session.app);
+    await showAnswers(session.output, await control.ask(call.name, call.args, askingOf(options)));
   });
 }

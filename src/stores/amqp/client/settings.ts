@@ -1,8 +1,9 @@
 // What a URL and a driver's options say of a RabbitMQ server.
+
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../../errors.ts';
 import { type Duration, toMs } from '../../../lib/duration.ts';
-import { suggest } from '../../../lib/suggest.ts';
+import { requireKnownOptions } from '../../known-options.ts';
 
 export interface AmqpEndpoint {
   readonly protocol: 'amqp' | 'amqps';
@@ -52,13 +53,7 @@ export function amqpSettings(
   what: string,
   driver: Readonly<Record<string, unknown>> = {},
 ): AmqpSettings {
-  for (const name of Object.keys(driver)) {
-    if (known.includes(name) || needless.includes(name)) continue;
-    const hint = suggest(name, [...known, ...needless]);
-    throw new ConfigError(
-      `${what}: RabbitMQ knows no option '${name}'${hint === undefined ? '' : `; did you mean '${hint}'?`}`,
-    );
-  }
+  requireKnownOptions(driver, [...known, ...needless], 'RabbitMQ', what);
   const parts = url
     .split(';')
     .map((each) => each.trim())

@@ -1,8 +1,10 @@
 // What a URL and a driver's options say of a PostgreSQL server.
+
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../../errors.ts';
 import { toMs } from '../../../lib/duration.ts';
 import { suggest } from '../../../lib/suggest.ts';
+import { requireKnownOptions } from '../../known-options.ts';
 
 /** TLS: who cannot prove who it is is not talked to, unless `rejectUnauthorized` is false. */
 interface PostgresTls {
@@ -57,13 +59,7 @@ export function postgresSettings(
   what: string,
   driver: Readonly<Record<string, unknown>> = {},
 ): PostgresSettings {
-  for (const name of Object.keys(driver)) {
-    if (known.includes(name) || needless.includes(name)) continue;
-    const hint = suggest(name, known);
-    throw new ConfigError(
-      `${what}: PostgreSQL knows no option '${name}'${hint === undefined ? '' : `; did you mean '${hint}'?`}`,
-    );
-  }
+  requireKnownOptions(driver, [...known, ...needless], 'PostgreSQL', what);
   const { parsed, user, password, database } = partsOf(url, what);
   const query = parsed.searchParams;
   for (const name of query.keys()) {

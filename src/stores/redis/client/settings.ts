@@ -1,8 +1,9 @@
 // What a URL and a driver's options say of a Redis server.
+
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../../errors.ts';
 import { type Duration, toMs } from '../../../lib/duration.ts';
-import { suggest } from '../../../lib/suggest.ts';
+import { requireKnownOptions } from '../../known-options.ts';
 
 /** Where one server listens. */
 export type RedisEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -88,13 +89,7 @@ export function redisSettings(
   what: string,
   driver: Readonly<Record<string, unknown>> = {},
 ): RedisSettings {
-  for (const name of Object.keys(driver)) {
-    if (known.includes(name) || needless.includes(name)) continue;
-    const hint = suggest(name, [...known, ...needless]);
-    throw new ConfigError(
-      `${what}: Redis knows no option '${name}'${hint === undefined ? '' : `; did you mean '${hint}'?`}`,
-    );
-  }
+  requireKnownOptions(driver, [...known, ...needless], 'Redis', what);
   const places = url
     .split(';')
     .filter((each) => each.trim() !== '')
