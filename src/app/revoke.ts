@@ -1,6 +1,6 @@
 import { requestMessage } from '../protocol/control.ts';
 import type { RevokeResultOptions } from '../results/async-result.ts';
-import { checkNotices, idNotice } from '../stores/fanout.ts';
+import { checkRevocations, taskRevocation } from '../stores/fanout.ts';
 import type { App } from './app.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */
@@ -12,9 +12,9 @@ export async function revokeTasks(
   ids: readonly string[],
   { terminate = false, signalName = 'SIGTERM' }: RevokeResultOptions,
 ): Promise<void> {
-  const { notices, fanout } = await app.broker();
+  const { revocations, fanout } = await app.broker();
   // First, for those who are not there to hear it.
-  await notices.put(checkNotices(ids.map(idNotice)), Date.now() + keptMs);
+  await revocations.put(checkRevocations(ids.map(taskRevocation)), Date.now() + keptMs);
   const request = {
     method: 'revoke',
     arguments: { task_id: [...ids], terminate, signal: signalName },

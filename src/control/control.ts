@@ -3,7 +3,7 @@ import type { App } from '../app/app.ts';
 import { ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';
-import { checkNotices, idNotice, rootNotice, stampNotice } from '../stores/fanout.ts';
+import { checkRevocations, stampRevocation, taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Whom } from './mailbox.ts';
 
@@ -77,7 +77,7 @@ export class Control implements AsyncDisposable {
    * already goes on, unless `terminate`.
    */
   async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
-    return this.#revoke('revoke', 'task_id', ids, idNotice, options);
+    return this.#revoke('revoke', 'task_id', ids, taskRevocation, options);
   }
 
   /**
@@ -86,23 +86,23 @@ export class Control implements AsyncDisposable {
    * not know this command.
    */
   async revokeWorkflow(rootIds: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
-    return this.#revoke('revoke_workflow', 'root_id', rootIds, rootNotice, options);
+    return this.#revoke('revoke_workflow', 'root_id', rootIds, workflowRevocation, options);
   }
 
   async #revoke(
     method: string,
     argument: string,
     ids: string | readonly string[],
-    noticeOf: (id: string) => string,
+    revocationOf: (id: string) => string,
     options: RevokeOptions,
   ): Promise<Answers> {
     const all = typeof ids === 'string' ? [ids] : [...ids];
     const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
     // First, for those who are not there to hear it.
-    const { notices } = await this.#app.broker();
-    await notices.put(checkNotices(all.map(noticeOf)), Date.now() + revokedMs);
+    const { revocations } = await this.#app.broker();
+    await revocations.put(checkRevocations(all.map(revocationOf)), Date.now() + revokedMs);
     const answers = await this.ask(method, { [argument]: all, terminate, signal: signalName }, rest);
-    await this.#bringForward(all.map((id) => [id]));
+    await this.#promote(all.map((id) => [id]));
     return answers;
   }
 
@@ -115,12 +115,12 @@ export class Control implements AsyncDisposable {
     const lists = Object.entries(headers).map(
       ([name, values]) => [name, typeof values === 'string' ? [values] : [...values]] as const,
     );
-    const { notices } = await this.#app.broker();
-    const wanted = lists.flatMap(([name, values]) => values.map((value) => stampNotice(name, value)));
-    await notices.put(checkNotices(wanted), Date.now() + revokedMs);
+    const { revocations } = await this.#app.broker();
+    const wanted = lists.flatMap(([name, values]) => values.map((value) => stampRevocation(name, value)));
+    await revocations.put(checkRevocations(wanted), Date.now() + revokedMs);
     const args = { headers: Object.fromEntries(lists), terminate, signal: signalName };
     const answers = await this.ask('revoke_by_stamped_headers', args, rest);
-    await this.#bringForward(lists.flatMap(([name, values]) => values.map((value) => [`"${name}"`, value])));
+    await this.#promote(lists.flatMap(([name, values]) => values.map((value) => [`"${name}"`, value])));
     return answers;
   }
 
@@ -128,13 +128,13 @@ export class Control implements AsyncDisposable {
    * What waits, or is scheduled, leaves its queue now: the next worker that is free ends it. After the workers have heard of it, so that none
    * runs it. Where the broker cannot do that, when its turn comes.
    */
-  async #bringForward(groups: readonly (readonly string[])[]): Promise<void> {
+  async #promote(groups: readonly (readonly string[])[]): Promise<void> {
     const broker = await this.#app.broker();
-    if (groups.length === 0 || broker.bringForward === undefined) return;
-    if ((await broker.bringForward(groups, { waiting: true })) >= groups.length) return;
+    if (groups.length === 0 || broker.promote === undefined) return;
+    if ((await broker.promote(groups, { waiting: true })) >= groups.length) return;
     // One that a worker was just about to defer is there a moment later.
     await new Promise((resolve) => setTimeout(resolve, againMs));
-    await broker.bringForward(groups, { waiting: true });
+    await broker.promote(groups, { waiting: true });
   }
 
   /** Ends what runs of these, and what is to come. */

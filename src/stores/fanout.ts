@@ -61,40 +61,40 @@ export interface Fanout {
 }
 
 /** What all workers must know for a while, also those that start later: which tasks are revoked. Bounded, and forgotten in time. */
-export interface NoticeBoard {
-  /** Puts notices up; one that is there already stays until the later time. Milliseconds since 1970. */
-  put(notices: readonly string[], until: number): Promise<void>;
+export interface RevocationStore {
+  /** Puts revocations up; one that is there already stays until the later time. Milliseconds since 1970. */
+  put(revocations: readonly string[], until: number): Promise<void>;
   /** All that have not expired. */
   read(): Promise<readonly string[]>;
 }
 
-/** The most notices that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
-export const maxNotices = 50_000;
+/** The most revocations that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
+export const maxRevocations = 50_000;
 
 /** No id of a message that can be read makes a longer one. */
-export const longestNotice = 10_300;
+export const maxRevocationLength = 10_300;
 
 /** @throws ConfigError: one is too long to be kept. */
-export function checkNotices(notices: readonly string[]): readonly string[] {
-  const long = notices.find((notice) => notice.length > longestNotice);
+export function checkRevocations(revocations: readonly string[]): readonly string[] {
+  const long = revocations.find((revocation) => revocation.length > maxRevocationLength);
   if (long !== undefined)
     throw new ConfigError(
-      `'${long.slice(0, 40)}…' cannot be revoked: an id, or a stamp, has at most ${longestNotice} characters`,
+      `'${long.slice(0, 40)}…' cannot be revoked: an id, or a stamp, has at most ${maxRevocationLength} characters`,
     );
-  return notices;
+  return revocations;
 }
 
-/** The notice that a task is revoked, by its id. */
-export function idNotice(id: string): string {
+/** The revocation that a task is revoked, by its id. */
+export function taskRevocation(id: string): string {
   return `id:${id}`;
 }
 
-/** The notice that all tasks of a workflow are revoked, by the id of its root. */
-export function rootNotice(rootId: string): string {
+/** The revocation that all tasks of a workflow are revoked, by the id of its root. */
+export function workflowRevocation(rootId: string): string {
   return `root:${rootId}`;
 }
 
-/** The notice that all tasks with this value of a stamp are revoked. */
-export function stampNotice(name: string, value: string): string {
+/** The revocation that all tasks with this value of a stamp are revoked. */
+export function stampRevocation(name: string, value: string): string {
   return `stamp:${JSON.stringify([name, value])}`;
 }

@@ -17,12 +17,12 @@ export interface LimitAsk {
 export interface TakeRequest {
   /** Of this run: a repeated request is the same one. */
   readonly token: string;
-  /** The message, which keeps its place in line by it, and its queue. */
+  /** The message, by which it keeps its place among the waiting, and its queue. */
   readonly id: string;
   readonly queue: string;
   readonly asks: readonly LimitAsk[];
-  /** False: who must wait is not put in line, and nobody tells it to come. */
-  readonly inLine: boolean;
+  /** False: a message that must wait is not queued, and is not notified. */
+  readonly waits: boolean;
   /** When who must wait asks again by itself: after `baseMs`, and `perMs` more for each who waits before it, `capMs` at most. */
   readonly baseMs: number;
   readonly perMs: number;
@@ -44,7 +44,7 @@ export interface Waiter {
 export interface LimitsOptions {
   readonly leaseMs: number;
   readonly name: string;
-  /** Permits were freed: these messages may ask again now. Each is named once; for a message that is not there call {@link Limits.lapse}. */
+  /** Permits were freed: these messages may ask again now. Each is named once; for a message that is not there call {@link Limits.cancelWait}. */
   readonly onFree: (waiters: readonly Waiter[]) => void;
 }
 
@@ -52,12 +52,12 @@ export interface LimitsOptions {
 export interface Limits extends AsyncDisposable {
   /** @throws BrokerUnavailable: it may be asked again with the same token. */
   take(request: TakeRequest): Promise<Grant>;
-  /** The run has ended. Never rejects: what the store does not take now is told it later. */
+  /** The run has ended. Never rejects: what the store refuses now is repeated. */
   release(token: string, asks: readonly LimitAsk[]): void;
-  /** The message does not wait any more (it was revoked, has expired …): the next one in line may ask. */
-  lapse(waiter: Waiter): void;
+  /** The message does not wait any more (it was revoked, has expired …): the next waiting message may ask. */
+  cancelWait(waiter: Waiter): void;
   /** Overrides a limit for all workers, until it is changed again. Null: no limit; undefined: the limit that the code sets. */
-  say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
+  override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
   /** Frees all that is held. */
   close(): Promise<void>;
 }
@@ -65,8 +65,8 @@ export interface Limits extends AsyncDisposable {
 /** How long a freed permit is reserved for the message that was notified, milliseconds. */
 export const reservedMs = 2000;
 /** A notified message that has not asked after this time is notified once more: the worker that had to pass the notice on may have died. Milliseconds. */
-export const tellAgainMs = 3000;
+export const renotifyMs = 3000;
 /** The maximum number of reservations in one rate limit. Messages beyond it ask again when a reservation is about to end. */
-export const maxPromised = 5000;
-/** A reservation that nobody has used lapses after this time, and a notified message that has not asked is removed from the line. Milliseconds. */
+export const maxReservations = 5000;
+/** A reservation that nobody has used ends after this time, and a notified message that has not asked waits no longer. Milliseconds. */
 export const forgetMs = 30_000;

@@ -3,7 +3,7 @@ import type { TransportStatus } from './transport.ts';
 const connected: TransportStatus = { state: 'connected', reason: null };
 
 /** A transport's status, and those who want to hear of its changes. */
-export class StatusBoard {
+export class StatusNotifier {
   readonly #listeners = new Set<(status: TransportStatus) => void>();
   #status: TransportStatus;
 

@@ -1,7 +1,7 @@
 // The contract of a transport: moving messages between senders and workers, losing none.
 
 import type { Decoded, WireMessage } from '../protocol/message.ts';
-import type { Fanout, FanoutExchange, NoticeBoard } from './fanout.ts';
+import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
 import type { Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { StoreWrite } from './store-write.ts';
@@ -292,10 +292,7 @@ export interface Transport extends AsyncDisposable {
    * groups. They are scheduled, or (`waiting`) wait in line; held ones are left alone. It looks through all that is there. Absent where that
    * cannot be done. Returns how many there were.
    */
-  bringForward?(
-    groups: readonly (readonly string[])[],
-    options: { readonly waiting: boolean },
-  ): Promise<number>;
+  promote?(groups: readonly (readonly string[])[], options: { readonly waiting: boolean }): Promise<number>;
   /**
    * How many messages waited for their time and found no queue, by the queue's name: they are kept until a worker serves it again. Absent
    * where a queue cannot go missing.
@@ -304,6 +301,6 @@ export interface Transport extends AsyncDisposable {
   /** Broadcasts between processes. */
   readonly fanout: Fanout;
   /** What workers must know that start later: revoked tasks. */
-  readonly notices: NoticeBoard;
+  readonly revocations: RevocationStore;
   close(): Promise<void>;
 }

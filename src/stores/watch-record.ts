@@ -10,7 +10,7 @@ export interface Follower {
 }
 
 /** Where it is told that records were written. */
-export interface News {
+export interface RecordSubscriptions {
   /**
    * Resolves when what is told from then on is heard.
    * @throws BrokerUnavailable when the server does not confirm in time.
@@ -22,32 +22,32 @@ export interface News {
 export interface RecordSource {
   /** The record's key, and its channel. */
   readonly key: string;
-  readonly subscriptions: News;
+  readonly subscriptions: RecordSubscriptions;
   /** Ends all watches. */
-  readonly closed: Ending;
+  readonly closed: OneShotEvent;
   read(): Promise<string | null>;
   /** @throws StoreError for what is no record */
   decode(text: string): ResultRecord;
 }
 
 /** Something that is over once. Unlike an AbortSignal it is cheap with thousands who listen. */
-export class Ending {
-  #over = false;
+export class OneShotEvent {
+  #closed = false;
   readonly #listeners = new Set<() => void>();
 
   get isOver(): boolean {
-    return this.#over;
+    return this.#closed;
   }
 
   end(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.#closed) return;
+    this.#closed = true;
     for (const listener of this.#listeners) listener();
     this.#listeners.clear();
   }
 
   listen(listener: () => void): () => void {
-    if (this.#over) listener();
+    if (this.#closed) listener();
     else this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -75,7 +75,7 @@ const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 class RecordWatch {
   readonly #source: RecordSource;
   readonly #signal: AbortSignal;
-  readonly #over: Ending = new Ending();
+  readonly #closed: OneShotEvent = new OneShotEvent();
   /** The newest publication that was not looked at. */
   #news: string | null = null;
   /** The key must be asked: at first, and when publications may have been missed. */
@@ -89,14 +89,14 @@ class RecordWatch {
   }
 
   readonly end = (): void => {
-    this.#over.end();
+    this.#closed.end();
     this.#wake();
   };
 
   async *records(): AsyncGenerator<ResultRecord, void, undefined> {
-    if (this.#signal.aborted || this.#over.isOver) return;
+    if (this.#signal.aborted || this.#closed.isOver) return;
     try {
-      if ((await this.#unlessOver(this.#join())) !== over) yield* this.#changes();
+      if ((await this.#unlessClosed(this.#join())) !== over) yield* this.#changes();
     } finally {
       this.#leave();
     }
@@ -130,14 +130,14 @@ class RecordWatch {
   async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {
     let seen: string | null = null;
     let failures = -1; // before the first answer a server that is down is an error, later an interruption
-    while (!this.#over.isOver) {
+    while (!this.#closed.isOver) {
       const news = this.#news;
       let text = news;
       if (news !== null) this.#news = null;
       else if (this.#mustRead) {
         this.#mustRead = false;
         try {
-          const read = await this.#unlessOver(this.#source.read());
+          const read = await this.#unlessClosed(this.#source.read());
           if (read === over) return;
           failures = 0;
           text = read;
@@ -182,16 +182,16 @@ class RecordWatch {
         unlisten();
         done();
       }, ms);
-      const unlisten = this.#over.listen(() => {
+      const unlisten = this.#closed.listen(() => {
         clearTimeout(timer);
         done();
       });
     });
   }
 
-  #unlessOver<T>(promise: Promise<T>): Promise<T | typeof over> {
+  #unlessClosed<T>(promise: Promise<T>): Promise<T | typeof over> {
     return new Promise((resolve, reject) => {
-      const unlisten = this.#over.listen(() => resolve(over));
+      const unlisten = this.#closed.listen(() => resolve(over));
       promise.then(resolve, reject).finally(unlisten);
     });
   }

@@ -1,4 +1,4 @@
-// What every transport's broadcasts and notices must do.
+// What every transport's broadcasts and revocations must do.
 import assert from 'node:assert/strict';
 import type { WireMessage } from '../protocol/message.ts';
 import type { FanoutExchange, Subscription } from '../stores/fanout.ts';
@@ -92,13 +92,13 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await (await harness.open()).fanout.workers(), []);
   }),
 
-  check('a notice is read by all until it expires', async (harness) => {
+  check('a revocation is read by all until it expires', async (harness) => {
     const transport = await harness.open();
-    await transport.notices.put(['old'], Date.now() - 1000);
-    await transport.notices.put(['a', 'b'], Date.now() + 60_000);
-    await transport.notices.put(['a'], Date.now() + 30_000);
+    await transport.revocations.put(['old'], Date.now() - 1000);
+    await transport.revocations.put(['a', 'b'], Date.now() + 60_000);
+    await transport.revocations.put(['a'], Date.now() + 30_000);
     const other = await harness.open();
-    assert.deepEqual([...(await other.notices.read())].sort(), ['a', 'b']);
+    assert.deepEqual([...(await other.revocations.read())].sort(), ['a', 'b']);
   }),
 ];
 

@@ -87,7 +87,7 @@ export class ClusterLimits {
     const waits = inLine ? line : { baseMs: alone, perMs: 0, capMs: poll.capMs };
     let grant: Grant | undefined;
     const answered = await settler.retry('ask whether a limit lets a task run', lost, async () => {
-      grant = await (await this.#open()).take({ token, id, queue, asks, inLine, ...waits });
+      grant = await (await this.#open()).take({ token, id, queue, asks, waits: inLine, ...waits });
     });
     if (!answered || grant === undefined) {
       this.release({ token, asks }); // it may have been given all the same
@@ -112,7 +112,7 @@ export class ClusterLimits {
 
   /** For all workers, from now on; null: no limit. */
   async say(kind: LimitAsk['kind'], name: string, limit: number | null): Promise<void> {
-    await (await this.#open()).say(kind, name, limit);
+    await (await this.#open()).override(kind, name, limit);
   }
 
   /** Gives back all that is held. Never rejects. */
@@ -165,7 +165,7 @@ export class ClusterLimits {
         if (this.#closing.signal.aborted) return; // it comes by itself when its time is over
       }
     }
-    (await this.#limits?.catch(() => undefined))?.lapse(waiter);
+    (await this.#limits?.catch(() => undefined))?.cancelWait(waiter);
   }
 
   #countRefused(id: string, times: number): void {

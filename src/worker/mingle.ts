@@ -6,7 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import { readReply, requestMessage } from '../protocol/control.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import { isMap } from '../protocol/refusal.ts';
-import { type Exchanges, type Fanout, maxNotices } from '../stores/fanout.ts';
+import { type Exchanges, type Fanout, maxRevocations } from '../stores/fanout.ts';
 import { revokedTimes } from './commands/inspecting.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -81,7 +81,7 @@ function learn(
     lamport.adjust(clock);
     if (!isMap(value)) continue;
     lamport.adjust(value.clock);
-    if (isMap(value.revoked)) revocations.learn(Object.keys(value.revoked).slice(-maxNotices));
+    if (isMap(value.revoked)) revocations.learn(Object.keys(value.revoked).slice(-maxRevocations));
   }
   return others.map(({ node }) => node);
 }

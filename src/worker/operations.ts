@@ -62,7 +62,7 @@ export class Operations {
   constructor(parts: OperationsParts) {
     const { name: hostname, transport, clock, logger, taskEvents } = parts;
     this.#parts = parts;
-    const { fanout, notices } = transport;
+    const { fanout, revocations } = transport;
     this.#sender = new EventSender({
       fanout,
       exchange: parts.app.exchanges.events,
@@ -76,7 +76,7 @@ export class Operations {
     this.rules = {
       rateLimits: new RateLimits(),
       timeLimits: new Map(),
-      revocations: new Revocations({ notices, clock, logger }),
+      revocations: new Revocations({ revocations, clock, logger }),
       events: new TaskEvents(this.#sender),
       activity,
     };

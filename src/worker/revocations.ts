@@ -3,30 +3,30 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import {
-  idNotice,
-  longestNotice,
-  maxNotices,
-  type NoticeBoard,
-  rootNotice,
-  stampNotice,
+  maxRevocationLength,
+  maxRevocations,
+  type RevocationStore,
+  stampRevocation,
+  taskRevocation,
+  workflowRevocation,
 } from '../stores/fanout.ts';
 
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
 const keptMs = 10_800_000;
 
-/** Of all notices that a worker keeps: ids as they are usual take a tenth. */
+/** Of all revocations that a worker keeps: ids as they are usual take a tenth. */
 const maxCharacters = 20_000_000;
 
 interface RevocationParts {
-  readonly notices: NoticeBoard;
+  readonly revocations: RevocationStore;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 export class Revocations {
   readonly #parts: RevocationParts;
-  /** When it expires, by notice; the oldest first. */
-  readonly #notices = new Map<string, number>();
+  /** When it expires, by revocation; the oldest first. */
+  readonly #untilOf = new Map<string, number>();
   /** Characters of all of them. */
   #size = 0;
 
@@ -36,33 +36,33 @@ export class Revocations {
 
   /** Whether the message is not to run. Cheap while nothing is revoked. */
   has({ id, rootId, stamps }: Pick<TaskMessage, 'id' | 'rootId' | 'stamps'>): boolean {
-    if (this.#notices.size === 0) return false;
-    if (this.#counts(idNotice(id)) || this.#counts(rootNotice(rootId))) return true;
+    if (this.#untilOf.size === 0) return false;
+    if (this.#counts(taskRevocation(id)) || this.#counts(workflowRevocation(rootId))) return true;
     // The message's own, which are few, and not all that were ever revoked.
     for (const [name, values] of Object.entries<unknown>(stamps)) {
       for (const value of Array.isArray(values) ? values : [values])
-        if (this.#counts(stampNotice(name, String(value)))) return true;
+        if (this.#counts(stampRevocation(name, String(value)))) return true;
     }
     return false;
   }
 
   get ids(): readonly string[] {
     const now = this.#parts.clock.now();
-    return [...this.#notices]
+    return [...this.#untilOf]
       .filter(([notice, until]) => until > now && notice.startsWith('id:'))
       .map(([notice]) => notice.slice(3));
   }
 
   /** Keeps them here and in the store. Never rejects: what the store does not take, this worker knows. */
-  async revoke(notices: readonly string[]): Promise<void> {
+  async revoke(revocations: readonly string[]): Promise<void> {
     const { clock, logger } = this.#parts;
     const until = clock.now() + keptMs;
-    this.#keep(notices, until);
+    this.#keep(revocations, until);
     try {
-      await this.#parts.notices.put(notices, until);
+      await this.#parts.revocations.put(revocations, until);
     } catch (error) {
       logger.warn(
-        { err: error, revoked: notices.length },
+        { err: error, revoked: revocations.length },
         `cannot keep in the store what is revoked: ${String(error)}; workers that start later will not know it`,
       );
     }
@@ -70,28 +70,28 @@ export class Revocations {
 
   /** Learns what was revoked before. */
   async load(): Promise<void> {
-    this.#keep(await this.#parts.notices.read(), this.#parts.clock.now() + keptMs);
+    this.#keep(await this.#parts.revocations.read(), this.#parts.clock.now() + keptMs);
   }
 
   /** From another worker. */
   learn(ids: readonly string[]): void {
-    this.#keep(ids.map(idNotice), this.#parts.clock.now() + keptMs);
+    this.#keep(ids.map(taskRevocation), this.#parts.clock.now() + keptMs);
   }
 
   #counts(notice: string): boolean {
-    const until = this.#notices.get(notice);
+    const until = this.#untilOf.get(notice);
     return until !== undefined && until > this.#parts.clock.now();
   }
 
-  #keep(notices: readonly string[], until: number): void {
-    for (const notice of notices) {
-      if (notice.length > longestNotice) continue;
-      if (!this.#notices.delete(notice)) this.#size += notice.length;
-      this.#notices.set(notice, until);
+  #keep(revocations: readonly string[], until: number): void {
+    for (const notice of revocations) {
+      if (notice.length > maxRevocationLength) continue;
+      if (!this.#untilOf.delete(notice)) this.#size += notice.length;
+      this.#untilOf.set(notice, until);
     }
-    for (const oldest of this.#notices.keys()) {
-      if (this.#notices.size <= maxNotices && this.#size <= maxCharacters) break;
-      this.#notices.delete(oldest);
+    for (const oldest of this.#untilOf.keys()) {
+      if (this.#untilOf.size <= maxRevocations && this.#size <= maxCharacters) break;
+      this.#untilOf.delete(oldest);
       this.#size -= oldest.length;
     }
   }

@@ -21,7 +21,7 @@ export interface Stored {
 export type Load = (id: string) => Promise<readonly WireSignature[]>;
 
 /** Puts aside what is too big to be carried along. */
-export class Shelf {
+export class PayloadStore {
   readonly stored: Stored[] = [];
   readonly #inlineBytes: number;
   readonly #newId: (place: string) => string;

@@ -1,7 +1,7 @@
 // The body of a chord as its members carry it.
 import type { WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
-import { defaultInlineBytes, Shelf, type Stored } from './by-reference.ts';
+import { defaultInlineBytes, PayloadStore, type Stored } from './by-reference.ts';
 import { kindOf, withOptions } from './construct.ts';
 import { freeze, type Handle, handleOf } from './freeze.ts';
 import { normalize } from './normal-form.ts';
@@ -29,7 +29,7 @@ export function carriedBody(
   const { groupId, policy, id, newId, inlineBytes } = chord;
   const frozen = freeze(normalize(signature), id, newId);
   const body = kindOf(frozen) === 'task' ? withOptions(frozen, { group_id: groupId }) : frozen;
-  const shelf = new Shelf(inlineBytes ?? defaultInlineBytes, newId);
-  const carried = shelf.one(policy === null ? body : { ...body, chord_policy: policy });
-  return { body, carried, stored: shelf.stored, handle: handleOf(frozen) };
+  const payloads = new PayloadStore(inlineBytes ?? defaultInlineBytes, newId);
+  const carried = payloads.one(policy === null ? body : { ...body, chord_policy: policy });
+  return { body, carried, stored: payloads.stored, handle: handleOf(frozen) };
 }

@@ -12,8 +12,8 @@ import { type Load, nextStep, resolve } from './by-reference.ts';
 import { readUnlock, unlockedParts } from './chord-unlock.ts';
 import { nestedValues } from './chord-values.ts';
 import { failedRequest } from './failed-request.ts';
+import { FailurePropagation, memberEnd } from './failure-propagation.ts';
 import { derivedIds, type Handle, resultId } from './freeze.ts';
-import { Lost, memberEnd } from './lost.ts';
 import { plan, replacement } from './plan.ts';
 import type { Plan, PlanContext } from './planned.ts';
 import { errbacksOf } from './planner.ts';
@@ -154,7 +154,7 @@ async function afterSuccess(
 async function afterFailure(message: TaskMessage, failure: Failure, rules: FollowRules): Promise<Follow> {
   const { embed, rootId } = message;
   const { status, error } = failure;
-  const lost = new Lost(failure, rules, rootId);
+  const lost = new FailurePropagation(failure, rules, rootId);
   const request = failedRequest(message);
   // As in Celery, a task that was revoked has no error to follow.
   if (status === 'FAILURE') await lost.errbacks(message.id, embed.errbacks ?? [], request);
@@ -216,7 +216,7 @@ export async function failBody(
   failure: Failure,
   rules: FollowRules,
 ): Promise<Follow> {
-  const lost = new Lost(failure, rules, rootId);
+  const lost = new FailurePropagation(failure, rules, rootId);
   lost.add(body);
   const id = resultId(body);
   if (id !== null) await lost.errbacks(id, errbacksOf(body), { id, task: body.task });

@@ -21,9 +21,9 @@ import { withStampsOf } from './stamp.ts';
 export function plan(signature: WireSignature, context: PlanContext): Plan {
   const whole = placed(signature, context);
   const planner = new Planner(context);
-  planner.start(planner.shelf.folded(whole), kindOf(signature) === 'task' ? (context.chain ?? []) : []);
-  const { calls, chords, shelf } = planner;
-  return { calls, chords, stored: shelf.stored, handle: handleOf(whole) };
+  planner.start(planner.payloads.folded(whole), kindOf(signature) === 'task' ? (context.chain ?? []) : []);
+  const { calls, chords, payloads } = planner;
+  return { calls, chords, stored: payloads.stored, handle: handleOf(whole) };
 }
 
 /** The context in which what `task.replace` was given takes the place of the running task. */

@@ -4,7 +4,7 @@ import { WorkflowError } from '../errors.ts';
 import { filledTextOr } from '../lib/narrow.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { storedId } from '../protocol/workflow-wire.ts';
-import { defaultInlineBytes, Shelf } from './by-reference.ts';
+import { defaultInlineBytes, PayloadStore } from './by-reference.ts';
 import {
   bodyOf,
   chainIn,
@@ -22,12 +22,12 @@ import type { PlanContext, PlannedCall, PlannedChord } from './planned.ts';
 export class Planner {
   readonly calls: PlannedCall[] = [];
   readonly chords: PlannedChord[] = [];
-  readonly shelf: Shelf;
+  readonly payloads: PayloadStore;
   readonly #context: PlanContext;
 
   constructor(context: PlanContext) {
     this.#context = context;
-    this.shelf = new Shelf(context.inlineBytes ?? defaultInlineBytes, context.newId);
+    this.payloads = new PayloadStore(context.inlineBytes ?? defaultInlineBytes, context.newId);
   }
 
   start(whole: WireSignature, chain: readonly WireSignature[]): void {
@@ -58,8 +58,8 @@ export class Planner {
     const { task_id, link, link_error, root_id, parent_id, replaced_task_nesting, ...others } = part.options;
     const { group_id: _, group_index: __, chord: ___, chain: ____, ...options } = others;
     const id = typeof task_id === 'string' ? task_id : this.#context.newId('');
-    const callbacks = listedIn(part.options, 'link').map((one) => this.shelf.one(one));
-    const errbacks = listedIn(part.options, 'link_error').map((one) => this.shelf.one(one));
+    const callbacks = listedIn(part.options, 'link').map((one) => this.payloads.one(one));
+    const errbacks = listedIn(part.options, 'link_error').map((one) => this.payloads.one(one));
     const rest = chain.length > 0 ? chain : chainIn(part);
     const first = this.calls[0];
     const { rootId, parentId } = this.#context;
@@ -106,7 +106,7 @@ export class Planner {
       'link',
       listedIn(part.options, 'link'),
     );
-    const chain = this.shelf.chain([ending, ...rest.reverse()]);
+    const chain = this.payloads.chain([ending, ...rest.reverse()]);
     this.#emit(first, { ...around, chain, groupId: null, groupIndex: null, chord: null });
   }
 
@@ -153,7 +153,7 @@ export class Planner {
       this.#emit(body, { ...nothingAround, args: [[]] });
       return;
     }
-    const carried = this.shelf.one({ ...body, chord_size: size });
+    const carried = this.payloads.one({ ...body, chord_size: size });
     this.chords.push({ groupId: own, size });
     this.#group(withOptions(header, { task_id: own }), { ...nothingAround, args, kwargs, chord: carried });
   }

@@ -40,7 +40,7 @@ export class ArrayStore {
   readonly dead: (DeadLetter & { readonly priority: number })[] = [];
   readonly listeners = new Map<Subscription, Listener>();
   readonly workers = new Map<Consumer, string>();
-  readonly notices = new Map<string, number>();
+  readonly revocations = new Map<string, number>();
   #number = 0;
   #waiting: (() => void)[] = [];
 
@@ -144,13 +144,13 @@ export class ArrayTransport implements Transport {
     workers: async () => [...new Set(this.store.workers.values())].sort(),
   };
 
-  readonly notices: Transport['notices'] = {
-    put: async (notices, until) => {
-      for (const notice of notices)
-        this.store.notices.set(notice, Math.max(until, this.store.notices.get(notice) ?? 0));
+  readonly revocations: Transport['revocations'] = {
+    put: async (revocations, until) => {
+      for (const notice of revocations)
+        this.store.revocations.set(notice, Math.max(until, this.store.revocations.get(notice) ?? 0));
     },
     read: async () =>
-      [...this.store.notices].filter(([, until]) => until > Date.now()).map(([notice]) => notice),
+      [...this.store.revocations].filter(([, until]) => until > Date.now()).map(([notice]) => notice),
   };
 
   onStatus(): () => void {

@@ -136,7 +136,7 @@ export function transportOf(process: Process, line: Line): Transport {
     purge: none,
     deadLetters: {} as DeadLetters, // nobody asks for them here
     fanout: { publish: none, subscribe: none, workers: async () => null },
-    notices: { put: none, read: async () => [] },
+    revocations: { put: none, read: async () => [] },
     close: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };

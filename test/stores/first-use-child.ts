@@ -21,7 +21,7 @@ async function use(url: string): Promise<unknown> {
     id: `${process.pid}`,
     queue: 'celery',
     asks: [{ kind: 'rate', name: 'sms', key: 'sms', limit: 1000, burst: 2 }],
-    inLine: true,
+    waits: true,
     baseMs: 10_000,
     perMs: 100,
     capMs: 600_000,

@@ -46,7 +46,7 @@ it('one that was taken for dead joins again, and gets its permit at once', async
   onTestFinished(() => store.close());
   await store.write(false, ({ sql }) => sql('DELETE FROM peer').run());
   const ask = { kind: 'concurrency', name: 'a', key: 'a', limit: 1, burst: 1 } as const;
-  const rest = { queue: 'celery', inLine: true, baseMs: 10_000, perMs: 100, capMs: 600_000 };
+  const rest = { queue: 'celery', waits: true, baseMs: 10_000, perMs: 100, capMs: 600_000 };
   expect(await limits?.take({ token: 't', id: 't', asks: [ask], ...rest })).toEqual({ granted: true });
   expect(await limits?.take({ token: 'u', id: 'u', asks: [ask], ...rest })).toMatchObject({ granted: false });
 });

@@ -53,7 +53,7 @@ const asking = (id: string, ...asks: LimitAsk[]): TakeRequest => ({
   id,
   queue: 'celery',
   asks,
-  inLine: true,
+  waits: true,
   baseMs: 10_000,
   perMs: 100,
   capMs: 600_000,
@@ -98,7 +98,7 @@ describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
       for (const id of ['a', 'b', 'c', 'gone', 'next']) await limits.take(asking(id, three()));
       limits.release('a', [three()]);
       await until(() => freed.length === 1);
-      limits.lapse(freed[0] as Waiter);
+      limits.cancelWait(freed[0] as Waiter);
       await until(() => freed.length === 2);
       expect(ids(freed)).toEqual(['gone', 'next']);
     });
@@ -115,12 +115,12 @@ describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
     it('give each start of a rate a moment of its own, also across workers; after a pause some at once', async () => {
       const { limits, other } = await open(kind);
       const hourly = { ...perSecond(1 / 3600), key: 'hourly' };
-      const moments: number[] = [];
+      const times: number[] = [];
       for (let n = 0; n < 4; n++) {
         const grant = await (n % 2 ? limits : other).take(asking(`h${n}`, hourly));
-        moments.push(grant.granted ? 0 : grant.untilMs);
+        times.push(grant.granted ? 0 : grant.untilMs);
       }
-      const [now = 1, first = 0, second = 0, third = 0] = moments;
+      const [now = 1, first = 0, second = 0, third = 0] = times;
       expect(now).toBe(0);
       expect(second - first).toBeGreaterThanOrEqual(3_599_999);
       expect(third - second).toBeGreaterThanOrEqual(3_599_999);
@@ -129,8 +129,8 @@ describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
       await limits.take(asking('r0', perSecond(10)));
       const r1 = asking('r1', perSecond(10));
       const early = await other.take(r1);
-      const moment = early.granted ? 0 : early.untilMs;
-      await until(() => Date.now() > moment + 5);
+      const time = early.granted ? 0 : early.untilMs;
+      await until(() => Date.now() > time + 5);
       if (!early.granted) expect(await limits.take(r1)).toEqual({ granted: true });
       const burst = { ...perSecond(0.01, 2), key: 'burst' };
       const all = [];
@@ -150,12 +150,12 @@ describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
 
     it('can be changed for all, and back', async () => {
       const { limits, other } = await open(kind);
-      await limits.say('concurrency', 'mail', 1);
+      await limits.override('concurrency', 'mail', 1);
       expect((await other.take(asking('a', three()))).granted).toBe(true);
       expect((await other.take(asking('b', three()))).granted).toBe(false);
-      await limits.say('concurrency', 'mail', null);
+      await limits.override('concurrency', 'mail', null);
       for (const id of ['b', 'c', 'd']) expect((await other.take(asking(id, three()))).granted).toBe(true);
-      await limits.say('concurrency', 'mail', undefined);
+      await limits.override('concurrency', 'mail', undefined);
       expect((await other.take(asking('e', three()))).granted).toBe(true);
     });
   });

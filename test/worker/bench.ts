@@ -81,7 +81,7 @@ export function moduleOf(file: string): string {
 }
 
 /** How many messages the broker has been made to give out before their time, from now on. */
-export async function countHastened(app: App): Promise<() => number> {
+export async function countPromoted(app: App): Promise<() => number> {
   const broker = await app.broker();
   const hasten = broker.hasten?.bind(broker);
   let count = 0;

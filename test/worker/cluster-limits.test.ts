@@ -5,7 +5,7 @@ import { ConfigError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { patience, until } from '../until.ts';
-import { countHastened, newStore, sizeOf } from './bench.ts';
+import { countPromoted, newStore, sizeOf } from './bench.ts';
 import { appOn, workerOf } from './everywhere.ts';
 import { Gauge } from './limit-cases.ts';
 
@@ -47,7 +47,7 @@ describe('limits', () => {
     await (await app.broker()).purge('celery');
     const last = await app.send('one', ['last']);
     await until(async () => (await sizeOf(app))[1] === 1);
-    const hastened = await countHastened(app);
+    const hastened = await countPromoted(app);
     gate.resolve('done');
     await last.get(patience);
     expect(hastened()).toBeGreaterThan(0); // it did not ask by itself

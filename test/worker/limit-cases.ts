@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { deferred } from '../../src/lib/deferred.ts';
 import { isLong } from '../run/scale.ts';
 import { patience, until } from '../until.ts';
-import { countHastened, sizeOf } from './bench.ts';
+import { countPromoted, sizeOf } from './bench.ts';
 import { appOn, type Cases, workerOf } from './everywhere.ts';
 
 /** How many run at once, by tenant. */
@@ -61,7 +61,7 @@ export const limitCases: Cases = (broker, newUrls) => {
     });
     expect(await (await app.send('free')).get(patience)).toBe('free');
     expect(began).toEqual(['first']);
-    const hastened = await countHastened(app);
+    const hastened = await countPromoted(app);
     gate.resolve('done');
     const beganAt = performance.now();
     await first.get(patience);

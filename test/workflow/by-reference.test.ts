@@ -4,7 +4,7 @@ import { App } from '../../src/index.ts';
 import type { WireSignature } from '../../src/protocol/message.ts';
 import { storedId } from '../../src/protocol/workflow-wire.ts';
 import { Worker } from '../../src/worker/worker.ts';
-import { approximateSize, nextStep, resolve, Shelf } from '../../src/workflow/by-reference.ts';
+import { approximateSize, nextStep, PayloadStore, resolve } from '../../src/workflow/by-reference.ts';
 import { chainOf, taskSignature } from '../../src/workflow/construct.ts';
 import { sendWorkflow } from '../../src/workflow/send-workflow.ts';
 import { fc } from '../lib/property.ts';
@@ -18,18 +18,18 @@ const step = (n: number): WireSignature => taskSignature(`t${n}`, [], {}, { task
 const steps = (count: number): WireSignature[] => Array.from({ length: count }, (_, n) => step(n)).reverse();
 
 describe('a shelf', () => {
-  const shelf = (bytes: number): Shelf => new Shelf(bytes, (place) => place);
+  const payloads = (bytes: number): PayloadStore => new PayloadStore(bytes, (place) => place);
 
   it('leaves alone what is small', () => {
     const few = steps(3);
-    expect(shelf(10_000).chain(few)).toBe(few);
-    expect(shelf(10_000).one(step(1))).toEqual(step(1));
+    expect(payloads(10_000).chain(few)).toBe(few);
+    expect(payloads(10_000).one(step(1))).toEqual(step(1));
   });
 
   it.each([
     1, 2, 10, 500,
   ])('keeps all steps of a long chain in their order, in lists of %i or so', async (size) => {
-    const kept = shelf(size * approximateSize(step(100), 10_000));
+    const kept = payloads(size * approximateSize(step(100), 10_000));
     let rest = kept.chain(steps(300));
     expect(rest.length).toBeLessThanOrEqual(size + 1);
     const lists = new Map(kept.stored.map(({ id, signatures }) => [id, signatures]));
@@ -45,7 +45,7 @@ describe('a shelf', () => {
   });
 
   it('refers to a body with its id, and says of it what the chord needs', async () => {
-    const kept = shelf(10);
+    const kept = payloads(10);
     const body: WireSignature = { ...chainOf([step(1), step(2)]), chord_size: 7, chord_policy: 'fail-fast' };
     const reference = kept.one(body);
     expect(storedId(reference)).toBe(kept.stored[0]?.id);
@@ -55,7 +55,7 @@ describe('a shelf', () => {
   });
 
   it('says so when what it refers to is gone', async () => {
-    const reference = shelf(10).one(chainOf([step(1), step(2)]));
+    const reference = payloads(10).one(chainOf([step(1), step(2)]));
     await expect(resolve(reference, async () => [])).rejects.toThrow(/nothing is stored/);
   });
 });

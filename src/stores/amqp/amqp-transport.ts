@@ -3,7 +3,7 @@
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { checkQueueName } from '../reserved-names.ts';
-import { StatusBoard } from '../status.ts';
+import { StatusNotifier } from '../status.ts';
 import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
 import type {
   ConsumeOptions,
@@ -18,7 +18,7 @@ import type {
 import { AmqpConsumer } from './amqp-consumer.ts';
 import { AmqpDeadLetters } from './amqp-dead-letters.ts';
 import { AmqpFanout } from './amqp-fanout.ts';
-import { AmqpNotices } from './amqp-notices.ts';
+import { AmqpRevocations } from './amqp-revocations.ts';
 import { closeChannel } from './client/link.ts';
 import { type AmqpSettings, amqpSettings } from './client/settings.ts';
 import {
@@ -58,10 +58,10 @@ export class AmqpTransport implements Transport {
   readonly store: object = {};
   readonly deadLetters: AmqpDeadLetters;
   readonly fanout: AmqpFanout;
-  readonly notices: AmqpNotices;
+  readonly revocations: AmqpRevocations;
   readonly #settings: AmqpSettings;
   readonly #declared: Declared;
-  readonly #status = new StatusBoard({ state: 'reconnecting', reason: null });
+  readonly #status = new StatusNotifier({ state: 'reconnecting', reason: null });
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly #clock: Clock;
   readonly #publisher: Publisher;
@@ -80,7 +80,7 @@ export class AmqpTransport implements Transport {
     this.#publisher = new Publisher(settings, this.#declared, (state) => this.#status.set(state));
     this.deadLetters = new AmqpDeadLetters(this.#publisher);
     this.fanout = new AmqpFanout(settings);
-    this.notices = new AmqpNotices(settings);
+    this.revocations = new AmqpRevocations(settings);
   }
 
   get status(): TransportStatus {

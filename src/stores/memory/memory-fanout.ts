@@ -1,4 +1,4 @@
-// Broadcasts and notices within the process.
+// Broadcasts and revocations within the process.
 
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
@@ -6,8 +6,8 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  maxNotices,
-  type NoticeBoard,
+  maxRevocations,
+  type RevocationStore,
   type Subscription,
 } from '../fanout.ts';
 import { binds } from '../topology.ts';
@@ -61,29 +61,29 @@ export class MemoryFanout implements Fanout {
   }
 }
 
-export class MemoryNotices implements NoticeBoard {
+export class MemoryRevocations implements RevocationStore {
   readonly #until: Map<string, number>;
   readonly #now: () => number;
 
   constructor(store: MemoryStore, now: () => number) {
-    this.#until = store.part('notices', () => new Map());
+    this.#until = store.part('revocations', () => new Map());
     this.#now = now;
   }
 
-  async put(notices: readonly string[], until: number): Promise<void> {
-    for (const notice of notices) {
-      const later = Math.max(until, this.#until.get(notice) ?? 0);
-      this.#until.delete(notice); // the map's order is that of their putting up
-      this.#until.set(notice, later);
+  async put(revocations: readonly string[], until: number): Promise<void> {
+    for (const revocation of revocations) {
+      const later = Math.max(until, this.#until.get(revocation) ?? 0);
+      this.#until.delete(revocation); // the map's order is that of their putting up
+      this.#until.set(revocation, later);
     }
     for (const oldest of this.#until.keys()) {
-      if (this.#until.size <= maxNotices) break;
+      if (this.#until.size <= maxRevocations) break;
       this.#until.delete(oldest);
     }
   }
 
   async read(): Promise<readonly string[]> {
-    for (const [notice, until] of this.#until) if (until <= this.#now()) this.#until.delete(notice);
+    for (const [revocation, until] of this.#until) if (until <= this.#now()) this.#until.delete(revocation);
     return [...this.#until.keys()];
   }
 }

@@ -1,6 +1,13 @@
 // Shared limits in the process's memory: of all workers in it.
 
-import { type InLine, type LimitTables, type RateState, releaseFrom, takeFrom, wake } from '../limit-book.ts';
+import {
+  type LimiterStore,
+  notifyWaiters,
+  type QueuedWaiter,
+  type RateState,
+  releaseFrom,
+  takeFrom,
+} from '../limit-rules.ts';
 import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, Waiter } from '../limits.ts';
 import type { MemoryStore } from './memory.ts';
 
@@ -31,13 +38,13 @@ class MemoryLimits implements Limits {
     this.#tell(releaseFrom(this.#tables, token, asks, Date.now()));
   }
 
-  lapse({ key, id }: Waiter): void {
-    this.#tables.leaveLine(key, id);
-    this.#tell(wake(this.#tables, key, 1, Date.now()));
+  cancelWait({ key, id }: Waiter): void {
+    this.#tables.removeWaiter(key, id);
+    this.#tell(notifyWaiters(this.#tables, key, 1, Date.now()));
   }
 
-  async say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
-    this.#tables.say(kind, name, limit);
+  async override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
+    this.#tables.setOverride(kind, name, limit);
   }
 
   async close(): Promise<void> {
@@ -56,24 +63,24 @@ class MemoryLimits implements Limits {
 /** What there is of one key. */
 class Entry {
   readonly held = new Set<string>();
-  /** Who was not told to come, in the order of their coming. */
-  readonly waiting = new Map<string, InLine>();
-  readonly woken = new Map<string, InLine>();
-  readonly promises = new Map<string, number>();
+  /** Messages that were not notified, in the order of their coming. */
+  readonly waiting = new Map<string, QueuedWaiter>();
+  readonly notified = new Map<string, QueuedWaiter>();
+  readonly reservations = new Map<string, number>();
   rate: RateState = { next: 0, spread: 0 };
 }
 
-class MemoryTables implements LimitTables {
+class MemoryTables implements LimiterStore {
   readonly #entries = new Map<string, Entry>();
-  readonly #said = new Map<string, number | null>();
+  readonly #overrides = new Map<string, number | null>();
 
-  say(kind: string, name: string, limit: number | null | undefined): void {
-    if (limit === undefined) this.#said.delete(`${kind} ${name}`);
-    else this.#said.set(`${kind} ${name}`, limit);
+  setOverride(kind: string, name: string, limit: number | null | undefined): void {
+    if (limit === undefined) this.#overrides.delete(`${kind} ${name}`);
+    else this.#overrides.set(`${kind} ${name}`, limit);
   }
 
-  said(kind: string, name: string): number | null | undefined {
-    return this.#said.get(`${kind} ${name}`);
+  override(kind: string, name: string): number | null | undefined {
+    return this.#overrides.get(`${kind} ${name}`);
   }
 
   held(key: string): number {
@@ -93,42 +100,42 @@ class MemoryTables implements LimitTables {
     this.#clear(key);
   }
 
-  inLine(key: string, id: string): InLine | undefined {
-    const { waiting, woken } = this.#of(key);
-    return waiting.get(id) ?? woken.get(id);
+  waiter(key: string, id: string): QueuedWaiter | undefined {
+    const { waiting, notified } = this.#of(key);
+    return waiting.get(id) ?? notified.get(id);
   }
 
-  putInLine(waiter: InLine): void {
-    const { waiting, woken } = this.#of(waiter.key);
-    const [to, from] = waiter.woken === 0 ? [waiting, woken] : [woken, waiting];
+  putWaiter(waiter: QueuedWaiter): void {
+    const { waiting, notified } = this.#of(waiter.key);
+    const [to, from] = waiter.notified === 0 ? [waiting, notified] : [notified, waiting];
     from.delete(waiter.id);
     to.set(waiter.id, waiter);
   }
 
-  leaveLine(key: string, id: string): void {
-    const { waiting, woken } = this.#of(key);
+  removeWaiter(key: string, id: string): void {
+    const { waiting, notified } = this.#of(key);
     waiting.delete(id);
-    woken.delete(id);
+    notified.delete(id);
   }
 
   waiting(key: string): number {
     return this.#of(key).waiting.size;
   }
 
-  first(key: string): InLine | undefined {
+  first(key: string): QueuedWaiter | undefined {
     const [first] = this.#of(key).waiting.values();
     return first;
   }
 
-  wokenSince(key: string, ms: number): number {
+  notifiedSince(key: string, ms: number): number {
     let count = 0;
-    for (const { woken } of this.#of(key).woken.values()) if (woken > ms) count++;
+    for (const { notified } of this.#of(key).notified.values()) if (notified > ms) count++;
     return count;
   }
 
-  forgetWoken(key: string, ms: number): void {
-    const { woken } = this.#of(key);
-    for (const each of [...woken.values()]) if (each.woken < ms) woken.delete(each.id);
+  forgetNotified(key: string, ms: number): void {
+    const { notified } = this.#of(key);
+    for (const each of [...notified.values()]) if (each.notified < ms) notified.delete(each.id);
   }
 
   rate(key: string): RateState {
@@ -139,27 +146,27 @@ class MemoryTables implements LimitTables {
     this.#of(key).rate = state;
   }
 
-  promise(key: string, id: string): number | undefined {
-    return this.#of(key).promises.get(id);
+  reservation(key: string, id: string): number | undefined {
+    return this.#of(key).reservations.get(id);
   }
 
-  promised(key: string): number {
-    return this.#of(key).promises.size;
+  reservations(key: string): number {
+    return this.#of(key).reservations.size;
   }
 
-  setPromise(key: string, id: string, at: number): void {
-    this.#of(key).promises.set(id, at);
+  reserve(key: string, id: string, at: number): void {
+    this.#of(key).reservations.set(id, at);
   }
 
-  endPromise(key: string, id: string): void {
-    this.#of(key).promises.delete(id);
+  endReservation(key: string, id: string): void {
+    this.#of(key).reservations.delete(id);
   }
 
-  forgetPromises(key: string, before: number): void {
-    const { promises } = this.#of(key);
-    for (const [id, at] of promises) {
+  forgetReservations(key: string, before: number): void {
+    const { reservations } = this.#of(key);
+    for (const [id, at] of reservations) {
       if (at >= before) return; // in the order of their moments
-      promises.delete(id);
+      reservations.delete(id);
     }
   }
 
@@ -174,8 +181,8 @@ class MemoryTables implements LimitTables {
 
   /** A tenant that has gone costs no memory. */
   #clear(key: string): void {
-    const { held, waiting, woken, promises, rate } = this.#of(key);
-    if (held.size + waiting.size + woken.size + promises.size === 0 && rate.next < Date.now())
+    const { held, waiting, notified, reservations, rate } = this.#of(key);
+    if (held.size + waiting.size + notified.size + reservations.size === 0 && rate.next < Date.now())
       this.#entries.delete(key);
   }
 }

@@ -230,8 +230,8 @@ export class MemoryQueues {
     return found.length;
   }
 
-  /** See `Transport.bringForward`. */
-  bringForward(groups: readonly (readonly string[])[], waiting: boolean): number {
+  /** See `Transport.promote`. */
+  promote(groups: readonly (readonly string[])[], waiting: boolean): number {
     const isMeant = ({ raw }: Entry): boolean => {
       const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString();
       return groups.some((texts) => texts.every((each) => text.includes(each)));

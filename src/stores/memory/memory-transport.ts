@@ -9,7 +9,7 @@ import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import { Quarantine } from '../quarantine.ts';
 import { checkQueueName } from '../reserved-names.ts';
-import { StatusBoard } from '../status.ts';
+import { StatusNotifier } from '../status.ts';
 import type { StoreWrite } from '../store-write.ts';
 import {
   type ConsumeOptions,
@@ -27,7 +27,7 @@ import {
   type TransportStatus,
 } from '../transport.ts';
 import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
-import { MemoryFanout, MemoryNotices } from './memory-fanout.ts';
+import { MemoryFanout, MemoryRevocations } from './memory-fanout.ts';
 import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
 
 interface MemoryTransportOptions {
@@ -58,12 +58,12 @@ class MemoryTransport implements Transport {
     counts: true,
     keepsPlace: true,
   };
-  readonly #status = new StatusBoard();
+  readonly #status = new StatusNotifier();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: MemoryStore;
   readonly deadLetters: DeadLetters;
   readonly fanout: MemoryFanout;
-  readonly notices: MemoryNotices;
+  readonly revocations: MemoryRevocations;
   readonly #queues: MemoryQueues;
   readonly #consumers = new Set<MemoryConsumer>();
   #closed = false;
@@ -73,7 +73,7 @@ class MemoryTransport implements Transport {
     this.#queues = queues;
     this.deadLetters = new MemoryDeadLetters(queues);
     this.fanout = new MemoryFanout(store);
-    this.notices = new MemoryNotices(store, () => queues.clock.now());
+    this.revocations = new MemoryRevocations(store, () => queues.clock.now());
   }
 
   /** There is no connection that could fail. */
@@ -136,11 +136,8 @@ class MemoryTransport implements Transport {
     return this.#queues.hasten(queue, due);
   }
 
-  async bringForward(
-    groups: readonly (readonly string[])[],
-    { waiting }: { waiting: boolean },
-  ): Promise<number> {
-    return this.#queues.bringForward(groups, waiting);
+  async promote(groups: readonly (readonly string[])[], { waiting }: { waiting: boolean }): Promise<number> {
+    return this.#queues.promote(groups, waiting);
   }
 
   /** Puts bytes into a queue as somebody else might have: for tests. */

@@ -1,6 +1,6 @@
 // Who in this process waits for which record: one listening connection for each database and schema, whoever asks.
 
-import type { Follower, News } from '../watch-record.ts';
+import type { Follower, RecordSubscriptions } from '../watch-record.ts';
 import { PostgresListener } from './client/listener.ts';
 import type { PostgresSettings } from './client/settings.ts';
 
@@ -11,7 +11,7 @@ export function channelOf({ schema }: PostgresSettings): string {
   return `${schema}.result`;
 }
 
-export class Followers implements News {
+export class Followers implements RecordSubscriptions {
   readonly #identity: string;
   readonly #listener: PostgresListener;
   readonly #followers = new Map<string, Set<Follower>>();

@@ -10,7 +10,7 @@ import { keptMs, keptUnendedMs } from '../kept.ts';
 import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { BackendOptions } from '../registry.ts';
 import type { StoreWrite } from '../store-write.ts';
-import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
+import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';
 import { sqlStateOf } from './client/errors.ts';
 import { migrate } from './client/migrate.ts';
 import { PostgresPool } from './client/pool.ts';
@@ -86,7 +86,7 @@ class PostgresBackend implements ResultBackend {
     for (const chunk of chunksOf(gets, maxGets, 1, () => 0)) void this.#read(chunk);
   });
   readonly #followers: Followers;
-  readonly #closing: Ending = new Ending();
+  readonly #closing: OneShotEvent = new OneShotEvent();
   readonly #sweepEveryMs: number;
   #sweeper: NodeJS.Timeout | null = null;
   #migrated: Promise<void> | null = null;

@@ -35,7 +35,7 @@ export async function findDisorder(
     [evictedKey(prefix), 'zset'],
     [own('due'), 'zset'],
     [own('dead'), 'zset'],
-    [own('notices'), 'zset'],
+    [own('revocations'), 'zset'],
     [own('beat'), 'hash'],
     [queuesKey(prefix), 'set'],
     ...all.flatMap((queue): [string, string][] => [

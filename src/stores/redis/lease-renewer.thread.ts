@@ -20,12 +20,12 @@ async function beat(): Promise<void> {
   busy = true;
   const mine = holder;
   try {
-    const { alive, woken } = read(await side.run(prefix, mine, String(leaseMs)));
+    const { alive, notified } = read(await side.run(prefix, mine, String(leaseMs)));
     if (!alive && mine === holder) {
       holder = '';
       side.tell({ evicted: mine });
     }
-    if (Array.isArray(woken) && woken.length > 0) side.tell({ woken });
+    if (Array.isArray(notified) && notified.length > 0) side.tell({ notified });
   } catch {
     // The next beat tries again.
   }
@@ -33,6 +33,6 @@ async function beat(): Promise<void> {
 }
 
 /** An empty list is `{}` in Lua's JSON. */
-function read(reply: unknown): { readonly alive: boolean; readonly woken: readonly Waiter[] | object } {
+function read(reply: unknown): { readonly alive: boolean; readonly notified: readonly Waiter[] | object } {
   return JSON.parse(String(reply)); // our own script's
 }

@@ -9,7 +9,7 @@ import { luaScript } from './scripts.ts';
 interface LeaseRenewerParts {
   readonly connection: RedisConnection;
   readonly leaseMs: number;
-  readonly onWoken: (woken: readonly Waiter[]) => void;
+  readonly onNotified: (notified: readonly Waiter[]) => void;
   readonly onEvicted: (holder: string) => void;
 }
 
@@ -26,13 +26,13 @@ export interface LeaseRenewerInput {
 
 export interface LeaseRenewerOutput {
   readonly evicted?: string;
-  readonly woken?: readonly Waiter[];
+  readonly notified?: readonly Waiter[];
 }
 
 export class LeaseRenewer {
   readonly #thread: SideThread<LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput>;
 
-  constructor({ connection, leaseMs, onWoken, onEvicted }: LeaseRenewerParts) {
+  constructor({ connection, leaseMs, onNotified, onEvicted }: LeaseRenewerParts) {
     const { keyPrefix: prefix } = connection.settings;
     this.#thread = new SideThread({
       connection,
@@ -41,9 +41,9 @@ export class LeaseRenewer {
       program,
       answerMs: Math.max(leaseMs / 3, 1000),
       data: { prefix, leaseMs },
-      onMessage: ({ evicted, woken }) => {
+      onMessage: ({ evicted, notified }) => {
         if (evicted !== undefined) onEvicted(evicted);
-        if (woken !== undefined) onWoken(woken);
+        if (notified !== undefined) onNotified(notified);
       },
     });
   }

@@ -10,7 +10,7 @@ import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { BackendOptions } from '../registry.ts';
 import type { StoreWrite } from '../store-write.ts';
-import { Ending, type RecordSource, watchRecord } from '../watch-record.ts';
+import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';
 import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import { redisSettings } from './client/settings.ts';
@@ -57,7 +57,7 @@ class RedisBackend implements ResultBackend {
   readonly #writes: WriteBatcher;
   readonly #reads: ReadBatcher;
   readonly #subscriptions: Subscriptions;
-  readonly #closing: Ending = new Ending();
+  readonly #closing: OneShotEvent = new OneShotEvent();
 
   constructor(connection: RedisConnection, expiresMs: number | null, answerMs: number) {
     this.store = connection.settings.store;

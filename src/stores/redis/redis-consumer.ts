@@ -420,7 +420,7 @@ export class RedisConsumer implements Consumer {
   #hold(message: ClaimedMessage): RedisDelivery[] {
     const delivery = new RedisDelivery(message, this.#settle);
     const due = dueOf(delivery);
-    // One that was brought forward is looked at by the worker: it may have been revoked.
+    // One that was promoted is looked at by the worker: it may have been revoked.
     if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
       const { message, queue, isAnnounced } = delivery;
       const announced = !isAnnounced && message.ok && this.#parts.options.onEarly?.(message.value, queue);

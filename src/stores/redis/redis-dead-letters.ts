@@ -36,12 +36,16 @@ export class RedisDeadLetters implements DeadLetters {
 
   async #exhume(id: number, replay: boolean): Promise<boolean> {
     const args = [this.#prefix, String(id), replay ? '1' : '0'];
-    return Number(await this.#connection.run(luaScript('exhume'), [consumersKey(this.#prefix)], args)) === 1;
+    return (
+      Number(
+        await this.#connection.run(luaScript('replay-dead-letter'), [consumersKey(this.#prefix)], args),
+      ) === 1
+    );
   }
 
   async #letters(queue: string, from: string, limit: number): Promise<DeadLetter[]> {
     const args = [this.#prefix, queue, from, String(limit)];
-    const reply = await this.#connection.run(luaScript('letters'), [consumersKey(this.#prefix)], args, {
+    const reply = await this.#connection.run(luaScript('dead-letters'), [consumersKey(this.#prefix)], args, {
       buffers: true,
     });
     const letters: DeadLetter[] = [];

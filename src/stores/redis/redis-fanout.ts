@@ -1,4 +1,4 @@
-// Broadcasts and notices on Redis, as kombu has them: PUBLISH and patterns; replies in a list that the table of bindings leads to.
+// Broadcasts and revocations on Redis, as kombu has them: PUBLISH and patterns; replies in a list that the table of bindings leads to.
 
 import { BrokerUnavailable } from '../../errors.ts';
 import { decodeEnvelope, encodeEnvelopeBytes } from '../../protocol/envelope.ts';
@@ -7,8 +7,8 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  maxNotices,
-  type NoticeBoard,
+  maxRevocations,
+  type RevocationStore,
   type Subscription,
 } from '../fanout.ts';
 import { type RedisArgument, RedisConnection, ReplyLost } from './client/connection.ts';
@@ -116,19 +116,19 @@ export class RedisFanout implements Fanout {
   }
 }
 
-export class RedisNotices implements NoticeBoard {
+export class RedisRevocations implements RevocationStore {
   readonly #connection: RedisConnection;
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
   }
 
-  async put(notices: readonly string[], until: number): Promise<void> {
-    if (notices.length === 0) return;
-    const scored = notices.flatMap((notice) => [String(Math.ceil(until)), notice]);
+  async put(revocations: readonly string[], until: number): Promise<void> {
+    if (revocations.length === 0) return;
+    const scored = revocations.flatMap((revocation) => [String(Math.ceil(until)), revocation]);
     await ask(this.#connection, ['ZADD', this.#key, 'GT', ...scored]);
     await ask(this.#connection, ['ZREMRANGEBYSCORE', this.#key, '-inf', String(Date.now())]);
-    await ask(this.#connection, ['ZREMRANGEBYRANK', this.#key, '0', String(-maxNotices - 1)]);
+    await ask(this.#connection, ['ZREMRANGEBYRANK', this.#key, '0', String(-maxRevocations - 1)]);
   }
 
   async read(): Promise<readonly string[]> {
@@ -136,7 +136,7 @@ export class RedisNotices implements NoticeBoard {
   }
 
   get #key(): string {
-    return `${this.#connection.settings.keyPrefix}umbel:notices`;
+    return `${this.#connection.settings.keyPrefix}umbel:revocations`;
   }
 }
 

@@ -15,8 +15,8 @@ export async function openRedisLimits(settings: RedisSettings, options: LimitsOp
 type Operation =
   | ({ readonly op: 'take' } & TakeRequest)
   | { readonly op: 'release'; readonly token: string; readonly asks: readonly LimitAsk[] }
-  | { readonly op: 'lapse'; readonly key: string; readonly id: string }
-  | { readonly op: 'say'; readonly name: string; readonly value: string | false }
+  | { readonly op: 'cancelWait'; readonly key: string; readonly id: string }
+  | { readonly op: 'override'; readonly name: string; readonly value: string | false }
   | { readonly op: 'leave' };
 
 interface Asked {
@@ -29,7 +29,7 @@ interface Reply {
   readonly alive: boolean;
   /** An empty list is an empty map in what Lua writes. */
   readonly results?: readonly number[] | Record<string, never>;
-  readonly woken: readonly Waiter[] | Record<string, never>;
+  readonly notified: readonly Waiter[] | Record<string, never>;
 }
 
 const answerMs = 10_000;
@@ -60,13 +60,13 @@ class RedisLimits implements Limits {
     this.#retry({ op: 'release', token, asks });
   }
 
-  lapse({ key, id }: Waiter): void {
-    this.#retry({ op: 'lapse', key, id });
+  cancelWait({ key, id }: Waiter): void {
+    this.#retry({ op: 'cancelWait', key, id });
   }
 
-  async say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
+  async override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
     const value = limit === undefined ? false : limit === null ? '' : String(limit);
-    await this.#ask({ op: 'say', name: `${kind} ${name}`, value });
+    await this.#ask({ op: 'override', name: `${kind} ${name}`, value });
   }
 
   async close(): Promise<void> {
@@ -124,8 +124,8 @@ class RedisLimits implements Limits {
           timeoutMs,
         }),
       );
-      const { alive, results, woken }: Reply = JSON.parse(String(answer)); // our own script's
-      this.#tell(woken);
+      const { alive, results, notified }: Reply = JSON.parse(String(answer)); // our own script's
+      this.#tell(notified);
       if (alive) {
         if (isNew) this.#begin();
         return Array.isArray(results) ? results : [];
@@ -140,7 +140,7 @@ class RedisLimits implements Limits {
     this.#leaseRenewer ??= new LeaseRenewer({
       connection: this.#connection,
       leaseMs: this.#options.leaseMs,
-      onWoken: (woken) => this.#tell(woken),
+      onNotified: (notified) => this.#tell(notified),
       onEvicted: (holder) => this.#startAnew(holder),
     });
     this.#leaseRenewer.renew(this.#holder);
@@ -153,7 +153,7 @@ class RedisLimits implements Limits {
     this.#isNew = true;
   }
 
-  #tell(woken: Reply['woken']): void {
-    if (Array.isArray(woken) && woken.length > 0) this.#options.onFree(woken);
+  #tell(notified: Reply['notified']): void {
+    if (Array.isArray(notified) && notified.length > 0) this.#options.onFree(notified);
   }
 }

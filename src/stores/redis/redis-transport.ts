@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
-import { StatusBoard } from '../status.ts';
+import { StatusNotifier } from '../status.ts';
 import type { TransportOptions } from '../topology.ts';
 import {
   type ConsumeOptions,
@@ -30,7 +30,7 @@ import { recordOf } from './record-args.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
 import { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
-import { RedisFanout, RedisNotices } from './redis-fanout.ts';
+import { RedisFanout, RedisRevocations } from './redis-fanout.ts';
 import { checkRights } from './rights.ts';
 import { luaScript } from './scripts.ts';
 
@@ -61,10 +61,10 @@ export class RedisTransport implements Transport {
   readonly store: object;
   readonly deadLetters: RedisDeadLetters;
   readonly fanout: RedisFanout;
-  readonly notices: RedisNotices;
+  readonly revocations: RedisRevocations;
   readonly #settings: RedisSettings;
   readonly #connection: RedisConnection;
-  readonly #status: StatusBoard = new StatusBoard({ state: 'reconnecting', reason: null });
+  readonly #status: StatusNotifier = new StatusNotifier({ state: 'reconnecting', reason: null });
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly #clock: Clock;
   readonly #publisher: PublishBatcher;
@@ -86,7 +86,7 @@ export class RedisTransport implements Transport {
     this.#bindings = new Bindings(connection, queues);
     this.deadLetters = new RedisDeadLetters(connection);
     this.fanout = new RedisFanout(connection);
-    this.notices = new RedisNotices(connection);
+    this.revocations = new RedisRevocations(connection);
   }
 
   get status(): TransportStatus {
@@ -162,10 +162,7 @@ export class RedisTransport implements Transport {
     return openRedisLimits(this.#settings, options);
   }
 
-  async bringForward(
-    groups: readonly (readonly string[])[],
-    { waiting }: { waiting: boolean },
-  ): Promise<number> {
+  async promote(groups: readonly (readonly string[])[], { waiting }: { waiting: boolean }): Promise<number> {
     const texts = JSON.stringify(groups);
     let count = 0;
     for (const queue of await this.#bindings.names()) {
@@ -202,7 +199,7 @@ export class RedisTransport implements Transport {
   }
 
   async hasten(queue: string, due: readonly number[]): Promise<number> {
-    return Number(await this.#ask(luaScript('hasten'), [queue, ...due.map(String)]));
+    return Number(await this.#ask(luaScript('promote'), [queue, ...due.map(String)]));
   }
 
   /** Does once what each consumer does all the time: crashes off whose lease has ended, moves what is due. For tests. */

@@ -1,7 +1,7 @@
 // The scripts of lua/: one file for each operation, which says at its top what its keys, arguments and reply are.
 import { includes, scripts } from 'lua:./lua';
-import { maxCounted } from '../limit-book.ts';
-import { forgetMs, maxPromised, reservedMs, tellAgainMs } from '../limits.ts';
+import { maxCounted } from '../limit-rules.ts';
+import { forgetMs, maxReservations, renotifyMs, reservedMs } from '../limits.ts';
 import { quarantineAfter } from '../quarantine.ts';
 import { type RedisScript, redisScript } from './client/script.ts';
 import { sentElsewhereKey } from './record-write.ts';
@@ -13,13 +13,13 @@ export const spareTags = 1000;
 const constants: Readonly<Record<string, string | number>> = {
   forgetMs,
   maxCounted,
-  maxPromised,
+  maxReservations,
   rateKeptMs: 2 * forgetMs,
   reservedMs,
   sentElsewhere: sentElsewhereKey(''),
   spareTags,
   quarantineAfter,
-  tellAgainMs,
+  renotifyMs,
 };
 
 const loaded = new Map<LuaName, RedisScript>();
@@ -34,14 +34,14 @@ export type LuaName =
   | 'beat-record'
   | 'beat-remove'
   | 'beat-resign'
-  | 'exhume'
+  | 'replay-dead-letter'
   | 'extend-chord'
   | 'extend-lock'
   | 'forward'
-  | 'hasten'
+  | 'promote'
   | 'join'
   | 'leave'
-  | 'letters'
+  | 'dead-letters'
   | 'limits-renew'
   | 'limits'
   | 'lock'

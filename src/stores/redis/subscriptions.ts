@@ -1,12 +1,12 @@
 // The channels of records that somebody in this process waits for: one connection for each server, whoever asks.
 
-import type { Follower, News } from '../watch-record.ts';
+import type { Follower, RecordSubscriptions } from '../watch-record.ts';
 import type { RedisSettings } from './client/settings.ts';
 import { RedisSubscriber } from './client/subscriber.ts';
 
 const shared = new Map<string, Subscriptions>();
 
-export class Subscriptions implements News {
+export class Subscriptions implements RecordSubscriptions {
   readonly #identity: string;
   readonly #subscriber: RedisSubscriber;
   readonly #followers = new Set<Follower>();

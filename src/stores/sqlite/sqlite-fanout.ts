@@ -1,4 +1,4 @@
-// Broadcasts and notices between the processes that share a store: recent broadcasts in a table, and a notification for who listens.
+// Broadcasts and revocations between the processes that share a store: recent broadcasts in a table, and a notification for who listens.
 
 import type { Clock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
@@ -7,8 +7,8 @@ import {
   type Fanout,
   type FanoutExchange,
   type FanoutListener,
-  maxNotices,
-  type NoticeBoard,
+  maxRevocations,
+  type RevocationStore,
   type Subscription,
 } from '../fanout.ts';
 import { binds } from '../topology.ts';
@@ -25,10 +25,10 @@ CREATE TABLE broadcast (
   exchange TEXT NOT NULL, routing_key TEXT NOT NULL, sent_at INTEGER NOT NULL,
   envelope TEXT NOT NULL
 );
-CREATE TABLE notice (
-  notice TEXT PRIMARY KEY, until INTEGER NOT NULL
+CREATE TABLE revocation (
+  revocation TEXT PRIMARY KEY, until INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX notice_until ON notice (until);
+CREATE INDEX notice_until ON revocation (until);
 CREATE TRIGGER evict_listener AFTER DELETE ON peer BEGIN
   DELETE FROM listening WHERE peer = OLD.id;
 END;`,
@@ -228,7 +228,7 @@ export class SqliteFanout implements Fanout {
   }
 }
 
-export class SqliteNotices implements NoticeBoard {
+export class SqliteRevocations implements RevocationStore {
   readonly #store: SqliteStore;
   readonly #clock: Clock;
 
@@ -237,24 +237,24 @@ export class SqliteNotices implements NoticeBoard {
     this.#clock = clock;
   }
 
-  async put(notices: readonly string[], until: number): Promise<void> {
+  async put(revocations: readonly string[], until: number): Promise<void> {
     await this.#store.write(true, ({ sql }) => {
       const upsert =
-        'INSERT INTO notice (notice, until) VALUES (?, ?) ON CONFLICT (notice) DO UPDATE SET until = max(until, excluded.until)';
-      for (const notice of notices) sql(upsert).run(notice, until);
-      sql('DELETE FROM notice WHERE until <= ?').run(this.#clock.now());
-      const surplus = Number(sql('SELECT count(*) AS n FROM notice').get()?.n ?? 0) - maxNotices;
+        'INSERT INTO revocation (revocation, until) VALUES (?, ?) ON CONFLICT (revocation) DO UPDATE SET until = max(until, excluded.until)';
+      for (const revocation of revocations) sql(upsert).run(revocation, until);
+      sql('DELETE FROM revocation WHERE until <= ?').run(this.#clock.now());
+      const surplus = Number(sql('SELECT count(*) AS n FROM revocation').get()?.n ?? 0) - maxRevocations;
       if (surplus > 0)
-        sql('DELETE FROM notice WHERE notice IN (SELECT notice FROM notice ORDER BY until LIMIT ?)').run(
-          surplus,
-        );
+        sql(
+          'DELETE FROM revocation WHERE revocation IN (SELECT revocation FROM revocation ORDER BY until LIMIT ?)',
+        ).run(surplus);
     });
   }
 
   async read(): Promise<readonly string[]> {
     const rows = this.#store.read((sql) =>
-      sql('SELECT notice FROM notice WHERE until > ?').all(this.#clock.now()),
+      sql('SELECT revocation FROM revocation WHERE until > ?').all(this.#clock.now()),
     );
-    return rows.map(({ notice }) => String(notice));
+    return rows.map(({ revocation }) => String(revocation));
   }
 }

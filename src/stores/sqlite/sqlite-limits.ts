@@ -1,22 +1,22 @@
 // Shared limits in the embedded store. Permits belong to a peer of the store: who evicts a dead one frees them in that transaction.
 
 import {
-  type InLine,
-  type LimitTables,
+  type LimiterStore,
   maxCounted,
+  notifyWaiters,
+  type QueuedWaiter,
   type RateState,
   releaseFrom,
   takeFrom,
-  wake,
-} from '../limit-book.ts';
+} from '../limit-rules.ts';
 import {
   forgetMs,
   type Grant,
   type LimitAsk,
   type Limits,
   type LimitsOptions,
+  renotifyMs,
   type TakeRequest,
-  tellAgainMs,
   type Waiter,
 } from '../limits.ts';
 import type { SqliteStore, SqlRow, Statement, Transaction } from './sqlite.ts';
@@ -29,19 +29,19 @@ CREATE TABLE limit_held (
   PRIMARY KEY (key, token)
 ) WITHOUT ROWID;
 CREATE INDEX limit_held_owner ON limit_held (owner);
-CREATE TABLE limit_line (             -- who waits for a permit
+CREATE TABLE limit_waiter (             -- who waits for a permit
   key TEXT NOT NULL, id TEXT NOT NULL, queue TEXT NOT NULL, due INTEGER NOT NULL,
   since INTEGER NOT NULL,             -- in line in this order, then that of id
-  woken INTEGER NOT NULL,             -- when it was told to come, milliseconds since 1970; 0: it was not
+  notified INTEGER NOT NULL,             -- when it was notified, milliseconds since 1970; 0: it was not
   PRIMARY KEY (key, id)
 ) WITHOUT ROWID;
-CREATE INDEX limit_line_order ON limit_line (key, woken, since, id);
-CREATE INDEX limit_line_told ON limit_line (woken) WHERE woken > 0;
+CREATE INDEX limit_waiter_order ON limit_waiter (key, notified, since, id);
+CREATE INDEX limit_waiter_notified ON limit_waiter (notified) WHERE notified > 0;
 CREATE TABLE limit_rate (key TEXT PRIMARY KEY, next REAL NOT NULL, spread REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE limit_promise (key TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
-CREATE INDEX limit_promise_at ON limit_promise (key, at);
-CREATE TABLE limit_said (kind TEXT NOT NULL, name TEXT NOT NULL, value REAL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
-CREATE TABLE limit_freed (key TEXT NOT NULL);  -- by the death of who held it, and nobody was told yet
+CREATE TABLE limit_reservation (key TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID;
+CREATE INDEX limit_reservation_at ON limit_reservation (key, at);
+CREATE TABLE limit_override (kind TEXT NOT NULL, name TEXT NOT NULL, value REAL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+CREATE TABLE limit_freed (key TEXT NOT NULL);  -- by the death of the owner; nobody was notified yet
 CREATE TRIGGER evict_permits AFTER DELETE ON peer BEGIN
   INSERT INTO limit_freed SELECT key FROM limit_held WHERE owner = OLD.id;
   DELETE FROM limit_held WHERE owner = OLD.id;
@@ -95,17 +95,17 @@ class SqliteLimits implements Limits {
     this.#retry((tables, now) => releaseFrom(tables, token, asks, now));
   }
 
-  lapse({ key, id }: Waiter): void {
+  cancelWait({ key, id }: Waiter): void {
     this.#retry((tables, now) => {
-      tables.leaveLine(key, id);
-      return wake(tables, key, 1, now);
+      tables.removeWaiter(key, id);
+      return notifyWaiters(tables, key, 1, now);
     });
   }
 
-  async say(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
+  async override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
     await this.#store.write(true, ({ sql }) => {
-      if (limit === undefined) sql('DELETE FROM limit_said WHERE kind = ? AND name = ?').run(kind, name);
-      else sql('INSERT OR REPLACE INTO limit_said VALUES (?, ?, ?)').run(kind, name, limit);
+      if (limit === undefined) sql('DELETE FROM limit_override WHERE kind = ? AND name = ?').run(kind, name);
+      else sql('INSERT OR REPLACE INTO limit_override VALUES (?, ?, ?)').run(kind, name, limit);
     });
   }
 
@@ -115,7 +115,7 @@ class SqliteLimits implements Limits {
     clearInterval(this.#sweeper);
     this.#unlisten();
     const held = [...this.#held];
-    const free = (tables: LimitTables, now: number): readonly Waiter[] =>
+    const free = (tables: LimiterStore, now: number): readonly Waiter[] =>
       held.flatMap(([token, asks]) => releaseFrom(tables, token, asks, now));
     if (held.length > 0) this.#options.onFree(await this.#write(free).catch(() => []));
     await this.#store.close();
@@ -125,12 +125,12 @@ class SqliteLimits implements Limits {
     return this.close();
   }
 
-  #write<T>(work: (tables: LimitTables, now: number) => T): Promise<T> {
+  #write<T>(work: (tables: LimiterStore, now: number) => T): Promise<T> {
     return this.#store.write(false, (transaction) => work(new SqliteTables(transaction, -1), Date.now()));
   }
 
   /** A permit that is not given back would be lost until we end. */
-  #retry(work: (tables: LimitTables, now: number) => readonly Waiter[]): void {
+  #retry(work: (tables: LimiterStore, now: number) => readonly Waiter[]): void {
     const attempt = async (): Promise<void> => {
       try {
         this.#tell(await this.#write(work));
@@ -143,9 +143,9 @@ class SqliteLimits implements Limits {
 
   #sweep(): void {
     if (this.#closed) return;
-    const late = Date.now() - tellAgainMs;
+    const late = Date.now() - renotifyMs;
     const work = this.#store.read((sql) =>
-      sql(`SELECT 1 FROM limit_freed UNION ALL SELECT 1 FROM (${told}) LIMIT 1`).get(late),
+      sql(`SELECT 1 FROM limit_freed UNION ALL SELECT 1 FROM (${overdue}) LIMIT 1`).get(late),
     );
     if (work === undefined) return;
     this.#store
@@ -153,9 +153,9 @@ class SqliteLimits implements Limits {
         const tables = new SqliteTables(transaction, -1);
         const rows = transaction.sql('SELECT key FROM limit_freed').all();
         transaction.sql('DELETE FROM limit_freed').run();
-        const again = transaction.sql(`${told} LIMIT 20`).all(late).map(inLine);
-        for (const waiter of again) if (waiter) tables.putInLine({ ...waiter, woken: Date.now() });
-        const freed = rows.flatMap(({ key }) => wake(tables, String(key), 1, Date.now()));
+        const again = transaction.sql(`${overdue} LIMIT 20`).all(late).map(inLine);
+        for (const waiter of again) if (waiter) tables.putWaiter({ ...waiter, notified: Date.now() });
+        const freed = rows.flatMap(({ key }) => notifyWaiters(tables, String(key), 1, Date.now()));
         return [...freed, ...again.filter((waiter) => waiter !== undefined)];
       })
       .then((waiters) => this.#tell(waiters))
@@ -167,10 +167,10 @@ class SqliteLimits implements Limits {
   }
 }
 
-/** Who was to tell them may have died. */
-const told = 'SELECT * FROM limit_line WHERE woken > 0 AND woken < ?';
+/** The worker that had to pass the notice on may have died. */
+const overdue = 'SELECT * FROM limit_waiter WHERE notified > 0 AND notified < ?';
 
-class SqliteTables implements LimitTables {
+class SqliteTables implements LimiterStore {
   readonly #sql: (text: string) => Statement;
   readonly #owner: number;
 
@@ -179,8 +179,8 @@ class SqliteTables implements LimitTables {
     this.#owner = owner;
   }
 
-  said(kind: string, name: string): number | null | undefined {
-    const row = this.#sql('SELECT value FROM limit_said WHERE kind = ? AND name = ?').get(kind, name);
+  override(kind: string, name: string): number | null | undefined {
+    const row = this.#sql('SELECT value FROM limit_override WHERE kind = ? AND name = ?').get(kind, name);
     return row === undefined ? undefined : row.value === null ? null : Number(row.value);
   }
 
@@ -200,42 +200,44 @@ class SqliteTables implements LimitTables {
     this.#sql('DELETE FROM limit_held WHERE key = ? AND token = ?').run(key, token);
   }
 
-  inLine(key: string, id: string): InLine | undefined {
-    return inLine(this.#sql('SELECT * FROM limit_line WHERE key = ? AND id = ?').get(key, id));
+  waiter(key: string, id: string): QueuedWaiter | undefined {
+    return inLine(this.#sql('SELECT * FROM limit_waiter WHERE key = ? AND id = ?').get(key, id));
   }
 
-  putInLine({ key, id, queue, due, since, woken }: InLine): void {
-    this.#sql('INSERT OR REPLACE INTO limit_line VALUES (?, ?, ?, ?, ?, ?)').run(
+  putWaiter({ key, id, queue, due, since, notified }: QueuedWaiter): void {
+    this.#sql('INSERT OR REPLACE INTO limit_waiter VALUES (?, ?, ?, ?, ?, ?)').run(
       key,
       id,
       queue,
       due,
       since,
-      woken,
+      notified,
     );
   }
 
-  leaveLine(key: string, id: string): void {
-    this.#sql('DELETE FROM limit_line WHERE key = ? AND id = ?').run(key, id);
+  removeWaiter(key: string, id: string): void {
+    this.#sql('DELETE FROM limit_waiter WHERE key = ? AND id = ?').run(key, id);
   }
 
   waiting(key: string): number {
-    const some = `SELECT 1 FROM limit_line WHERE key = ? AND woken = 0 LIMIT ${maxCounted}`;
+    const some = `SELECT 1 FROM limit_waiter WHERE key = ? AND notified = 0 LIMIT ${maxCounted}`;
     return this.#count(`SELECT count(*) AS n FROM (${some})`, key);
   }
 
-  first(key: string): InLine | undefined {
+  first(key: string): QueuedWaiter | undefined {
     return inLine(
-      this.#sql('SELECT * FROM limit_line WHERE key = ? AND woken = 0 ORDER BY since, id LIMIT 1').get(key),
+      this.#sql('SELECT * FROM limit_waiter WHERE key = ? AND notified = 0 ORDER BY since, id LIMIT 1').get(
+        key,
+      ),
     );
   }
 
-  wokenSince(key: string, ms: number): number {
-    return this.#count('SELECT count(*) AS n FROM limit_line WHERE key = ? AND woken > ?', key, ms);
+  notifiedSince(key: string, ms: number): number {
+    return this.#count('SELECT count(*) AS n FROM limit_waiter WHERE key = ? AND notified > ?', key, ms);
   }
 
-  forgetWoken(key: string, ms: number): void {
-    this.#sql('DELETE FROM limit_line WHERE key = ? AND woken > 0 AND woken < ?').run(key, ms);
+  forgetNotified(key: string, ms: number): void {
+    this.#sql('DELETE FROM limit_waiter WHERE key = ? AND notified > 0 AND notified < ?').run(key, ms);
   }
 
   rate(key: string): RateState {
@@ -252,25 +254,25 @@ class SqliteTables implements LimitTables {
     this.#sql('INSERT OR REPLACE INTO limit_rate VALUES (?, ?, ?)').run(key, next, spread);
   }
 
-  promise(key: string, id: string): number | undefined {
-    const row = this.#sql('SELECT at FROM limit_promise WHERE key = ? AND id = ?').get(key, id);
+  reservation(key: string, id: string): number | undefined {
+    const row = this.#sql('SELECT at FROM limit_reservation WHERE key = ? AND id = ?').get(key, id);
     return row === undefined ? undefined : Number(row.at);
   }
 
-  promised(key: string): number {
-    return this.#count('SELECT count(*) AS n FROM limit_promise WHERE key = ?', key);
+  reservations(key: string): number {
+    return this.#count('SELECT count(*) AS n FROM limit_reservation WHERE key = ?', key);
   }
 
-  setPromise(key: string, id: string, at: number): void {
-    this.#sql('INSERT OR REPLACE INTO limit_promise VALUES (?, ?, ?)').run(key, id, at);
+  reserve(key: string, id: string, at: number): void {
+    this.#sql('INSERT OR REPLACE INTO limit_reservation VALUES (?, ?, ?)').run(key, id, at);
   }
 
-  endPromise(key: string, id: string): void {
-    this.#sql('DELETE FROM limit_promise WHERE key = ? AND id = ?').run(key, id);
+  endReservation(key: string, id: string): void {
+    this.#sql('DELETE FROM limit_reservation WHERE key = ? AND id = ?').run(key, id);
   }
 
-  forgetPromises(key: string, before: number): void {
-    this.#sql('DELETE FROM limit_promise WHERE key = ? AND at < ?').run(key, before);
+  forgetReservations(key: string, before: number): void {
+    this.#sql('DELETE FROM limit_reservation WHERE key = ? AND at < ?').run(key, before);
   }
 
   #count(sql: string, ...values: (string | number)[]): number {
@@ -278,15 +280,15 @@ class SqliteTables implements LimitTables {
   }
 }
 
-function inLine(row: SqlRow | undefined): InLine | undefined {
+function inLine(row: SqlRow | undefined): QueuedWaiter | undefined {
   if (row === undefined) return undefined;
-  const { key, id, queue, due, since, woken } = row;
+  const { key, id, queue, due, since, notified } = row;
   return {
     key: String(key),
     id: String(id),
     queue: String(queue),
     due: Number(due),
     since: Number(since),
-    woken: Number(woken),
+    notified: Number(notified),
   };
 }

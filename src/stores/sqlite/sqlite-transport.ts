@@ -6,7 +6,7 @@ import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import { checkQueueName } from '../reserved-names.ts';
-import { StatusBoard } from '../status.ts';
+import { StatusNotifier } from '../status.ts';
 import {
   type ConsumeOptions,
   type Consumer,
@@ -23,7 +23,7 @@ import { messageSchema } from './schema.ts';
 import { SqliteStore, type SqlRow, type SqlValue, type Transaction } from './sqlite.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
 import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
-import { fanoutSchema, SqliteFanout, SqliteNotices } from './sqlite-fanout.ts';
+import { fanoutSchema, SqliteFanout, SqliteRevocations } from './sqlite-fanout.ts';
 
 interface SqliteTransportOptions {
   /** false: a handle of its own, as if in another process. For tests. */
@@ -59,12 +59,12 @@ class SqliteTransport implements Transport {
     counts: true,
     keepsPlace: true,
   };
-  readonly #status = new StatusBoard();
+  readonly #status = new StatusNotifier();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: SqliteStore;
   readonly deadLetters: SqliteDeadLetters;
   readonly fanout: SqliteFanout;
-  readonly notices: SqliteNotices;
+  readonly revocations: SqliteRevocations;
   readonly #clock: Clock;
   readonly #consumers = new Set<Consumer>();
   readonly #unlisten: () => void;
@@ -75,7 +75,7 @@ class SqliteTransport implements Transport {
     this.#clock = clock;
     this.deadLetters = new SqliteDeadLetters(store);
     this.fanout = new SqliteFanout(store, clock);
-    this.notices = new SqliteNotices(store, clock);
+    this.revocations = new SqliteRevocations(store, clock);
     // The process that evicts a dead worker notifies consumers of the messages that it gave back.
     this.#unlisten = store.peers.listen({
       onPeerEvicted: (transaction) => notifyAllWaiting(transaction, store),
@@ -166,10 +166,7 @@ class SqliteTransport implements Transport {
     return openSqliteLimits(this.store, options);
   }
 
-  async bringForward(
-    groups: readonly (readonly string[])[],
-    { waiting }: { waiting: boolean },
-  ): Promise<number> {
+  async promote(groups: readonly (readonly string[])[], { waiting }: { waiting: boolean }): Promise<number> {
     // Looked for outside of the transaction, which is to be short.
     const meant = groups.flatMap((texts) => {
       const where = texts.map(() => 'instr(CAST(envelope AS TEXT), ?) > 0').join(' AND ');

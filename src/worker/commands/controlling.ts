@@ -4,7 +4,12 @@ import { parseRate } from '../../config/rate.ts';
 import { ConfigError, UmbelError } from '../../errors.ts';
 import type { Json } from '../../protocol/message.ts';
 import { saferepr } from '../../protocol/saferepr.ts';
-import { checkNotices, idNotice, rootNotice, stampNotice } from '../../stores/fanout.ts';
+import {
+  checkRevocations,
+  stampRevocation,
+  taskRevocation,
+  workflowRevocation,
+} from '../../stores/fanout.ts';
 import {
   type Command,
   CommandError,
@@ -27,18 +32,18 @@ const nok = (text: string): Json => ({ error: text });
 export const revoke: Command = async (panel, args) => {
   const ids = [...new Set(textsOf(args, 'task_id'))];
   const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
-  const notices = noticesOf(ids.map(idNotice));
+  const revocations = revocationsOf(ids.map(taskRevocation));
   panel.logger.info({ revoked: ids.slice(0, 100) }, `revoked: ${ids.slice(0, 5).join(', ')}`);
-  await panel.revocations.revoke(notices);
+  await panel.revocations.revoke(revocations);
   if (!flagOf(args, 'terminate')) return ok(`tasks ${setOf(ids)} flagged as revoked`);
   const wanted = new Set(ids);
   const ended = panel.active.terminate(({ id }) => wanted.has(id), signum);
   return ok(ended.length === 0 ? 'terminate: tasks unknown' : `terminate: ${ended.join(', ')}`);
 };
 
-function noticesOf(notices: readonly string[]): readonly string[] {
+function revocationsOf(revocations: readonly string[]): readonly string[] {
   try {
-    return checkNotices(notices);
+    return checkRevocations(revocations);
   } catch (error) {
     throw new CommandError('ValueError', error instanceof Error ? error.message : String(error));
   }
@@ -53,7 +58,7 @@ export const revokeWorkflow: Command = async (panel, args) => {
     { revoked_workflows: roots.slice(0, 100) },
     `revoked: workflow ${roots.slice(0, 5).join(', ')}`,
   );
-  await panel.revocations.revoke(noticesOf(roots.map(rootNotice)));
+  await panel.revocations.revoke(revocationsOf(roots.map(workflowRevocation)));
   if (!flagOf(args, 'terminate')) return ok(`workflows ${setOf(roots)} flagged as revoked`);
   const wanted = new Set(roots);
   const ended = panel.active.terminate(({ rootId }) => wanted.has(rootId), signum);
@@ -64,7 +69,7 @@ export const revokeByStamps: Command = async (panel, args) => {
   const stamps = stampsOf(args.headers);
   const signum = flagOf(args, 'terminate') ? signalNumber(args.signal) : null;
   await panel.revocations.revoke(
-    noticesOf(stamps.flatMap(([name, values]) => values.map((value) => stampNotice(name, value)))),
+    revocationsOf(stamps.flatMap(([name, values]) => values.map((value) => stampRevocation(name, value)))),
   );
   const said = saferepr(Object.fromEntries(stamps));
   if (!flagOf(args, 'terminate')) return ok(`headers ${said} flagged as revoked, but not terminated`);

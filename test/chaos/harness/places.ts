@@ -186,8 +186,8 @@ async function scripts(): Promise<Record<string, string>> {
     'size',
     'scheduled',
     'purge',
-    'exhume',
-    'letters',
+    'replay-dead-letter',
+    'dead-letters',
   ] as const;
   return Object.fromEntries(names.map((name) => [luaScript(name).sha, name]));
 }

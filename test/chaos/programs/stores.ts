@@ -26,8 +26,8 @@ function pointedTransport(transport: Transport): Transport {
   return replaced(transport, {
     consume: async (options) => pointedConsumer(await around('join', () => transport.consume(options))),
     publish: (publications, options) => around('publish', () => transport.publish(publications, options)),
-    notices: replaced(transport.notices, {
-      read: () => around('notices', () => transport.notices.read()),
+    revocations: replaced(transport.revocations, {
+      read: () => around('revocations', () => transport.revocations.read()),
     }),
   });
 }

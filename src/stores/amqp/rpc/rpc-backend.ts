@@ -7,7 +7,7 @@ import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../
 import { keptMs, keptUnendedMs } from '../../kept.ts';
 import type { BackendOptions } from '../../registry.ts';
 import type { StoreWrite } from '../../store-write.ts';
-import { Ending } from '../../watch-record.ts';
+import { OneShotEvent } from '../../watch-record.ts';
 import { amqpSettings } from '../client/settings.ts';
 import { Arrived } from './arrived.ts';
 import { ReplyQueue } from './reply-queue.ts';
@@ -70,7 +70,7 @@ class RpcBackend implements ResultBackend {
   };
   readonly store: object;
   readonly #mailbox: Mailbox;
-  readonly #closing: Ending = new Ending();
+  readonly #closing: OneShotEvent = new OneShotEvent();
 
   constructor(mailbox: Mailbox) {
     this.store = mailbox;

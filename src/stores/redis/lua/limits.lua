@@ -6,44 +6,44 @@
 -- ARGV[3]   its lease, ms
 -- ARGV[4]   whether the holder is new (`1`)
 -- ARGV[5]   operations (JSON)
--- Reply     JSON `{alive, results, woken}`
+-- Reply     JSON `{alive, results, notified}`
 
 --- @include limits
 local holder, lease, is_new, ops = ARGV[2], tonumber(ARGV[3]), ARGV[4], cjson.decode(ARGV[5])
-if is_new ~= '1' and not redis.call('ZSCORE', holders, holder) then return cjson.encode({alive = false, woken = woken}) end
+if is_new ~= '1' and not redis.call('ZSCORE', holders, holder) then return cjson.encode({alive = false, notified = notified}) end
 -- Who asks lives: the thread that renews may take a while to begin.
 redis.call('ZADD', holders, text(now + lease), holder)
 local function limit_of(ask)
-  local said = redis.call('HGET', prefix .. 'said', ask.kind .. ' ' .. ask.name)
-  if not said then return ask.limit end
-  if said == '' then return nil end
-  return tonumber(said)
+  local override = redis.call('HGET', prefix .. 'overrides', ask.kind .. ' ' .. ask.name)
+  if not override then return ask.limit end
+  if override == '' then return nil end
+  return tonumber(override)
 end
 local function has_room(op, ask, limit)
   local key = ask.key
   if redis.call('HEXISTS', at('held', key), op.token) == 1 then return true end
   local held = redis.call('HLEN', at('held', key))
   if held >= limit then return false end
-  if redis.call('ZSCORE', at('woken', key), op.id) then return true end
-  return held + told_since(key, now - __reservedMs__) < limit
+  if redis.call('ZSCORE', at('notified', key), op.id) then return true end
+  return held + notified_since(key, now - __reservedMs__) < limit
 end
-local function line_up(op, key)
-  local before = math.min(redis.call('ZCARD', at('line', key)), __maxCounted__)
+local function queue_waiter(op, key)
+  local before = math.min(redis.call('ZCARD', at('waiting', key)), __maxCounted__)
   local due = now + math.ceil(math.min(op.baseMs + op.perMs * before, op.capMs)) + (now % 200)
-  if not op.inLine then return due end
+  if not op.waits then return due end
   local about = redis.call('HGET', at('about', key), op.id)
   local since = about and cjson.decode(about)[3] or now
-  redis.call('ZREM', at('woken', key), op.id)
-  redis.call('ZREM', told, cjson.encode({key, op.id}))
+  redis.call('ZREM', at('notified', key), op.id)
+  redis.call('ZREM', notices, cjson.encode({key, op.id}))
   redis.call('HSET', at('about', key), op.id, cjson.encode({op.queue, due, since}))
-  redis.call('ZADD', at('line', key), text(since), op.id)
-  keep(at('line', key), at('about', key))
+  redis.call('ZADD', at('waiting', key), text(since), op.id)
+  keep(at('waiting', key), at('about', key))
   return due
 end
-local function moment_of(op, ask, rate)
+local function reserved_time_of(op, ask, rate)
   local key = ask.key
-  local promised = redis.call('ZSCORE', at('promise', key), op.id)
-  if promised then return tonumber(promised) end
+  local reserved = redis.call('ZSCORE', at('reserved', key), op.id)
+  if reserved then return tonumber(reserved) end
   local interval = 1000 / rate
   local state = redis.call('HMGET', at('rate', key), 'next', 'spread')
   local next, spread = tonumber(state[1] or 0), tonumber(state[2] or 0)
@@ -52,16 +52,16 @@ local function moment_of(op, ask, rate)
     redis.call('HSET', at('rate', key), field, string.format('%.3f', value))
     local ms = math.ceil(math.max(next, spread, value) - now) + __rateKeptMs__
     redis.call('PEXPIRE', at('rate', key), ms)
-    redis.call('PEXPIRE', at('promise', key), ms)
+    redis.call('PEXPIRE', at('reserved', key), ms)
   end
   if earliest > now then
-    redis.call('ZREMRANGEBYSCORE', at('promise', key), '-inf', '(' .. text(now - __forgetMs__))
-    if redis.call('ZCARD', at('promise', key)) >= __maxPromised__ then
+    redis.call('ZREMRANGEBYSCORE', at('reserved', key), '-inf', '(' .. text(now - __forgetMs__))
+    if redis.call('ZCARD', at('reserved', key)) >= __maxReservations__ then
       local later = math.max(spread, next, now) + interval
       set('spread', later)
       return math.ceil(later)
     end
-    redis.call('ZADD', at('promise', key), text(earliest), op.id)
+    redis.call('ZADD', at('reserved', key), text(earliest), op.id)
   end
   set('next', math.max(next, now) + interval)
   return earliest
@@ -69,18 +69,18 @@ end
 local function take(op)
   for _, ask in ipairs(op.asks) do
     ask.limit = limit_of(ask)
-    if ask.kind == 'concurrency' and ask.limit and not has_room(op, ask, ask.limit) then return line_up(op, ask.key) end
+    if ask.kind == 'concurrency' and ask.limit and not has_room(op, ask, ask.limit) then return queue_waiter(op, ask.key) end
   end
   for _, ask in ipairs(op.asks) do
     if ask.kind == 'rate' and ask.limit then
-      local moment = moment_of(op, ask, ask.limit)
-      if moment > now then return moment end
+      local time = reserved_time_of(op, ask, ask.limit)
+      if time > now then return time end
     end
   end
   for _, ask in ipairs(op.asks) do
-    if ask.limit and ask.kind == 'rate' then redis.call('ZREM', at('promise', ask.key), op.id)
+    if ask.limit and ask.kind == 'rate' then redis.call('ZREM', at('reserved', ask.key), op.id)
     elseif ask.limit then
-      leave_line(ask.key, op.id)
+      remove_waiter(ask.key, op.id)
       redis.call('HSET', at('held', ask.key), op.token, holder)
       redis.call('HSET', at('holder', holder), cjson.encode({ask.key, op.token}), '1')
     end
@@ -96,17 +96,17 @@ for n, op in ipairs(ops) do
       if ask.kind == 'concurrency' then
         drop(ask.key, op.token)
         local limit = limit_of(ask) or 1e9
-        wake(ask.key, limit - redis.call('HLEN', at('held', ask.key)) - told_since(ask.key, now - __reservedMs__))
+        wake(ask.key, limit - redis.call('HLEN', at('held', ask.key)) - notified_since(ask.key, now - __reservedMs__))
       end
     end
-  elseif op.op == 'lapse' then
-    leave_line(op.key, op.id)
+  elseif op.op == 'cancelWait' then
+    remove_waiter(op.key, op.id)
     wake(op.key, 1)
-  elseif op.op == 'say' then
-    if op.value then redis.call('HSET', prefix .. 'said', op.name, op.value)
-    else redis.call('HDEL', prefix .. 'said', op.name) end
+  elseif op.op == 'override' then
+    if op.value then redis.call('HSET', prefix .. 'overrides', op.name, op.value)
+    else redis.call('HDEL', prefix .. 'overrides', op.name) end
   elseif op.op == 'leave' then
     evict(holder)
   end
 end
-return cjson.encode({alive = true, results = results, woken = woken})
+return cjson.encode({alive = true, results = results, notified = notified})

@@ -6,7 +6,7 @@ import type { WireMessage } from '../../../protocol/message.ts';
 import { decodeResult, encodeResult } from '../../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend, ResultBackendFeatures } from '../../../stores/backend.ts';
-import type { Fanout, FanoutExchange, NoticeBoard } from '../../../stores/fanout.ts';
+import type { Fanout, FanoutExchange, RevocationStore } from '../../../stores/fanout.ts';
 import type { Locks } from '../../../stores/locks.ts';
 import type { StoreWrite } from '../../../stores/store-write.ts';
 import type {
@@ -56,8 +56,8 @@ class ChildTransport implements Transport {
     throw notHere('the dead letters');
   }
 
-  get notices(): NoticeBoard {
-    throw notHere('notices');
+  get revocations(): RevocationStore {
+    throw notHere('revocations');
   }
 
   onStatus(): () => void {

@@ -1,11 +1,11 @@
 // Notices on RabbitMQ: a stream, which many may read without taking anything out of it.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
-import { maxNotices, type NoticeBoard } from '../fanout.ts';
+import { maxRevocations, type RevocationStore } from '../fanout.ts';
 import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
 
-const noticeStream = 'umbel.notices';
+const revocationStream = 'umbel.revocations';
 
 const readyMs = 10_000;
 /** How long the stream may say nothing before it is given up. */
@@ -17,23 +17,23 @@ const streamArguments = {
   'x-stream-max-segment-size-bytes': 2_000_000,
 };
 
-interface Notice {
-  readonly notices: readonly string[];
+interface RetainedRevocation {
+  readonly revocations: readonly string[];
   readonly until: number;
 }
 
-export class AmqpNotices implements NoticeBoard {
+export class AmqpRevocations implements RevocationStore {
   readonly #settings: AmqpSettings;
 
   constructor(settings: AmqpSettings) {
     this.#settings = settings;
   }
 
-  async put(notices: readonly string[], until: number): Promise<void> {
-    if (notices.length === 0) return;
+  async put(revocations: readonly string[], until: number): Promise<void> {
+    if (revocations.length === 0) return;
     await this.#with(async (connection) => {
-      const notice: Notice = { notices, until };
-      await send(connection, JSON.stringify(notice));
+      const revocation: RetainedRevocation = { revocations, until };
+      await send(connection, JSON.stringify(revocation));
     });
   }
 
@@ -50,18 +50,18 @@ export class AmqpNotices implements NoticeBoard {
       await closeChannel(channel);
     });
     const now = Date.now();
-    return [...known].filter(([, until]) => until > now).map(([notice]) => notice);
+    return [...known].filter(([, until]) => until > now).map(([revocation]) => revocation);
   }
 
   async #drain(channel: AmqpChannel, mark: string, known: Map<string, number>): Promise<void> {
     await channel.prefetch(500);
     await new Promise<void>((resolve, reject) => {
-      const late = (): void => reject(new Error(`${noticeStream}: nothing for ${quietMs} ms`));
+      const late = (): void => reject(new Error(`${revocationStream}: nothing for ${quietMs} ms`));
       let timer = setTimeout(late, quietMs);
-      channel.once('close', () => reject(new Error(`${noticeStream}: the channel was closed`)));
+      channel.once('close', () => reject(new Error(`${revocationStream}: the channel was closed`)));
       channel
         .consume(
-          noticeStream,
+          revocationStream,
           (message) => {
             if (message === null) return resolve();
             clearTimeout(timer);
@@ -93,7 +93,7 @@ async function exists(connection: AmqpConnection): Promise<boolean> {
   const channel = await connection.createChannel();
   channel.on('error', () => undefined);
   try {
-    await channel.checkQueue(noticeStream);
+    await channel.checkQueue(revocationStream);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 404) return false;
     throw error;
@@ -105,8 +105,8 @@ async function exists(connection: AmqpConnection): Promise<boolean> {
 async function send(connection: AmqpConnection, text: string): Promise<void> {
   const channel = await connection.createConfirmChannel();
   channel.on('error', () => undefined);
-  await channel.assertQueue(noticeStream, { durable: true, arguments: streamArguments });
-  channel.sendToQueue(noticeStream, Buffer.from(text), {
+  await channel.assertQueue(revocationStream, { durable: true, arguments: streamArguments });
+  channel.sendToQueue(revocationStream, Buffer.from(text), {
     persistent: true,
     contentType: 'application/json',
   });
@@ -117,26 +117,26 @@ async function send(connection: AmqpConnection, text: string): Promise<void> {
 function remember(content: Buffer, known: Map<string, number>): void {
   const read = parse(content);
   if (read === null) return;
-  for (const notice of read.notices) {
-    const until = Math.max(read.until, known.get(notice) ?? 0);
-    known.delete(notice);
-    known.set(notice, until);
+  for (const revocation of read.revocations) {
+    const until = Math.max(read.until, known.get(revocation) ?? 0);
+    known.delete(revocation);
+    known.set(revocation, until);
   }
   for (const oldest of known.keys()) {
-    if (known.size <= maxNotices) break;
+    if (known.size <= maxRevocations) break;
     known.delete(oldest);
   }
 }
 
 /** Null: somebody else's bytes. */
-function parse(content: Buffer): Notice | null {
+function parse(content: Buffer): RetainedRevocation | null {
   try {
     const value: unknown = JSON.parse(content.toString());
-    if (typeof value !== 'object' || value === null || !('notices' in value) || !('until' in value))
+    if (typeof value !== 'object' || value === null || !('revocations' in value) || !('until' in value))
       return null;
-    const { notices, until } = value;
-    if (!Array.isArray(notices) || typeof until !== 'number') return null;
-    return { notices: notices.filter((each) => typeof each === 'string'), until };
+    const { revocations, until } = value;
+    if (!Array.isArray(revocations) || typeof until !== 'number') return null;
+    return { revocations: revocations.filter((each) => typeof each === 'string'), until };
   } catch {
     return null;
   }

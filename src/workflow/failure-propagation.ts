@@ -12,7 +12,7 @@ import { derivedIds, resultId } from './freeze.ts';
 import { plan } from './plan.ts';
 
 /** Collects what a failure leads to. */
-export class Lost {
+export class FailurePropagation {
   readonly starts: Start[] = [];
   readonly calls: ErrbackCall[] = [];
   readonly records: ResultRecord[] = [];
