@@ -1,17 +1,20 @@
 // What an application sends by itself, and when: the schedules that are declared in code.
 
-import type {
-  BeatSchedule,
-  BeatScheduleEntry,
-  ScheduledCall,
-  ScheduledCallOptions,
-  SchedulePolicy,
-  When,
+import {
+  type BeatSchedule,
+  type BeatScheduleEntry,
+  ofOneCall,
+  type ScheduledCall,
+  type ScheduledCallOptions,
+  type SchedulePolicy,
+  schedulePolicy,
+  type When,
 } from '../config/beat-schedule.ts';
 import { checkCallOptions } from '../config/call-options.ts';
 import { checkName } from '../config/checks.ts';
 import { ConfigError, UnknownOptionError } from '../errors.ts';
-import { type Duration, readDuration, toMs } from '../lib/duration.ts';
+import { readDuration } from '../lib/duration.ts';
+import { readOptions } from '../lib/schema.ts';
 import { suggest } from '../lib/suggest.ts';
 import { encodeJson } from '../protocol/json.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -112,7 +115,7 @@ export function declareSchedule(
     schedule: readWhen(when, where),
     call: readCall(scheduled, { args, kwargs, callOptions }, where),
     policy: resolvePolicy(
-      defined({ missed, missedLimit, startingDeadline, overlap, jitter }) as SchedulePolicy, // the undefined are gone
+      defined({ missed, missedLimit, startingDeadline, overlap, jitter, enabled }),
       where,
     ),
     enabled: enabled ?? true,
@@ -135,12 +138,12 @@ export function declarePeriodic(
 /** Celery's map form. Throws as {@link declareSchedule}. */
 export function declareEntry(name: string, entry: BeatScheduleEntry): DeclaredSchedule {
   const { schedule, relative, task, args, kwargs, options, toJSON: _, ...policy } = entry;
-  const unknown = Object.keys(policy).find((key) => !policyNames.includes(key));
+  const unknown = Object.keys(policy).find((key) => !Object.hasOwn(schedulePolicy, key));
   if (unknown !== undefined)
     throw new UnknownOptionError(
       unknown,
       `the schedule '${name}'`,
-      suggest(unknown, [...policyNames, ...entryNames]),
+      suggest(unknown, [...Object.keys(schedulePolicy), ...entryNames]),
     );
   if (task === undefined || schedule === undefined)
     throw new ConfigError(
@@ -150,14 +153,6 @@ export function declareEntry(name: string, entry: BeatScheduleEntry): DeclaredSc
   return declareSchedule(name, relative === true ? relativeTo(schedule) : schedule, call, policy);
 }
 
-const policyNames: readonly string[] = [
-  'missed',
-  'missedLimit',
-  'startingDeadline',
-  'overlap',
-  'jitter',
-  'enabled',
-];
 const entryNames: readonly string[] = ['task', 'schedule', 'args', 'kwargs', 'options', 'relative'];
 
 /** @throws ConfigError */
@@ -218,23 +213,11 @@ function isCall(scheduled: string | AnyTask | ScheduledCall): scheduled is Sched
   return typeof scheduled === 'object' && scheduled !== null && 'task' in scheduled;
 }
 
-const notScheduled: readonly string[] = [
-  'taskId',
-  'eta',
-  'signal',
-  'rootId',
-  'parentId',
-  'groupId',
-  'groupIndex',
-  'addToParent',
-  'replyTo',
-];
-
 /** What is kept as data must have a form as data. */
 function checkOptions(options: ScheduledCallOptions, where: string): ScheduledCallOptions {
   const given = defined({ ...options });
   for (const name of Object.keys(given)) {
-    if (notScheduled.includes(name))
+    if (ofOneCall.some((each) => each === name))
       throw new ConfigError(
         `${where}: '${name}' is of one call, not of all that a schedule sends; leave it out`,
       );
@@ -246,31 +229,16 @@ function checkOptions(options: ScheduledCallOptions, where: string): ScheduledCa
 
 /** @throws ConfigError, UnknownOptionError */
 export function resolvePolicy(policy: SchedulePolicy, where: string): ResolvedPolicy {
-  const missed = choice(policy.missed, ['last', 'all', 'skip'], `'missed' of ${where}`);
-  const overlap = choice(policy.overlap, ['allow', 'skip', 'queue'], `'overlap' of ${where}`);
-  const { missedLimit = 100, startingDeadline, jitter = 0 } = policy;
-  if (!Number.isInteger(missedLimit) || missedLimit < 1 || missedLimit > 10_000)
-    throw new ConfigError(`'missedLimit' of ${where} must be a whole number from 1 to 10,000`);
-  const deadline = startingDeadline === undefined ? (missed === 'skip' ? 10 : null) : startingDeadline;
+  const read = readOptions(schedulePolicy, policy, where, {}, 'of');
+  const { missed, missedLimit, overlap, jitter, startingDeadline } = read;
+  const deadline = policy.startingDeadline === undefined && missed === 'skip' ? 10 : startingDeadline;
   return {
     missed,
     missedLimit,
-    startingDeadlineMs: deadline === null ? null : notNegative(deadline, `'startingDeadline' of ${where}`),
+    startingDeadlineMs: deadline === null ? null : deadline * 1000,
     overlap,
-    jitterMs: notNegative(jitter, `'jitter' of ${where}`),
+    jitterMs: jitter * 1000,
   };
-}
-
-function choice<T extends string>(value: T | undefined, choices: readonly [T, ...T[]], what: string): T {
-  if (value === undefined) return choices[0];
-  if (choices.includes(value)) return value;
-  throw new ConfigError(`${what} must be ${choices.map((each) => `'${each}'`).join(' or ')}`);
-}
-
-function notNegative(duration: Duration, what: string): number {
-  const ms = toMs(duration, what);
-  if (ms < 0) throw new ConfigError(`${what} must not be negative`);
-  return ms;
 }
 
 function defined(given: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,5 +1,7 @@
 // The setting `beatSchedule`: what is to be sent by itself, and when.
+import { flag, integer, oneOf, optional, orNull, seconds } from '../lib/checks.ts';
 import type { Duration } from '../lib/duration.ts';
+import { field, type Options } from '../lib/schema.ts';
 import type { Json } from '../protocol/message.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import type { CallOptions } from './call-options.ts';
@@ -21,11 +23,21 @@ export interface ScheduledRun {
   readonly taskId: string;
 }
 
+/** Options of one call, not of all that a schedule sends. */
+export const ofOneCall = [
+  'taskId',
+  'eta',
+  'signal',
+  'rootId',
+  'parentId',
+  'groupId',
+  'groupIndex',
+  'addToParent',
+  'replyTo',
+] as const;
+
 /** Options of a scheduled call: those of a call that can be kept as data. `expires` is counted from when it is sent. */
-export type ScheduledCallOptions = Omit<
-  CallOptions,
-  'taskId' | 'eta' | 'signal' | 'rootId' | 'parentId' | 'groupId' | 'groupIndex' | 'addToParent' | 'replyTo'
->;
+export type ScheduledCallOptions = Omit<CallOptions, (typeof ofOneCall)[number]>;
 
 /** A call as Celery's `beat_schedule` writes it. Arguments may be a function, which is called when the run is sent. */
 export interface ScheduledCall {
@@ -39,28 +51,30 @@ export interface ScheduledCall {
   readonly toJSON?: undefined;
 }
 
-/** What becomes of runs that were missed, of those that overlap, and how exactly they start. */
-export interface SchedulePolicy {
+export const schedulePolicy = {
   /**
    * What is sent of the runs that are overdue, because no beat ran, the broker was away or the clock jumped: the `last` of
    * them (default; Celery's rule), `all` (the latest `missedLimit` of them), or none that is late (`skip`: later than
    * `startingDeadline`).
    */
-  readonly missed?: 'last' | 'all' | 'skip';
+  missed: field(oneOf('last', 'all', 'skip'), 'last'),
   /** With `all`. Default 100. */
-  readonly missedLimit?: number;
+  missedLimit: field(integer(1, 10_000), 100),
   /** A run later than this is not sent. Default: `null` = any; with `skip` 10 s, which is more than a takeover takes. */
-  readonly startingDeadline?: Duration | null;
+  startingDeadline: optional(orNull(seconds({ from: 0 }))),
   /**
    * While the run before has not ended: send anyway (`allow`, the default), leave out (`skip`), or send one when it has ended
    * (`queue`). The last two need a result backend.
    */
-  readonly overlap?: 'allow' | 'skip' | 'queue';
+  overlap: field(oneOf('allow', 'skip', 'queue'), 'allow'),
   /** Each run is sent by up to so much later; how much is fixed by its id. Default 0. */
-  readonly jitter?: Duration;
+  jitter: field(seconds({ from: 0 }), 0),
   /** false: paused until it is resumed. */
-  readonly enabled?: boolean;
-}
+  enabled: field(flag, true),
+};
+
+/** What becomes of runs that were missed, of those that overlap, and how exactly they start. */
+export interface SchedulePolicy extends Options<typeof schedulePolicy> {}
 
 /** One entry of `beatSchedule`, as in Celery. */
 export interface BeatScheduleEntry extends ScheduledCall, SchedulePolicy {

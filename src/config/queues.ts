@@ -1,6 +1,8 @@
 // The queues of an application, as its settings say them (Celery's `task_queues`), and which of them an exchange leads to.
 import { ConfigError, UnroutableError } from '../errors.ts';
+import { asGiven, check, duration, flag, integer, oneOf, orNull } from '../lib/checks.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
+import { type Check, type Options, type Read, readValue, type Table } from '../lib/schema.ts';
 import { suggest } from '../lib/suggest.ts';
 import { checkQueueName } from '../stores/reserved-names.ts';
 import {
@@ -14,7 +16,7 @@ import {
   type QueueDeclaration,
 } from '../stores/topology.ts';
 import type { Broadcast, ExchangeAddress } from '../stores/transport.ts';
-import { checkName } from './checks.ts';
+import { checkName, name, nameOrEmpty } from './checks.ts';
 import { camel } from './spelling.ts';
 
 /**
@@ -33,38 +35,64 @@ export type ExchangeOptions =
   | string
   | { readonly name: string; readonly type?: ExchangeType; readonly durable?: boolean };
 
-/** A queue as one may say it. Names are those of kombu's Queue, in our spelling or kombu's (`routing_key`). */
-export interface QueueOptions {
-  readonly name: string;
+export const exchangeType: Check<ExchangeType> = check("'direct', 'topic' or 'fanout'", (value, what) => {
+  if (value === 'direct' || value === 'topic' || value === 'fanout') return value;
+  if (value !== 'headers') return undefined;
+  throw new ConfigError(
+    `${what} must be 'direct', 'topic' or 'fanout'; exchanges of the type 'headers' are not in this version`,
+  );
+});
+
+const isMs = check<Duration, number>("seconds or text like '10m', not below 0", (value, what) => {
+  const seconds = duration.accept(value, what);
+  const ms = seconds === undefined ? undefined : Math.trunc(toMs(seconds));
+  return ms !== undefined && ms >= 0 ? ms : undefined;
+});
+
+const isCount = integer(0, Number.MAX_SAFE_INTEGER);
+
+const queueOptions = {
+  /** The queue's name. */
+  name,
   /** Default: `taskDefaultExchange` if that is set, else a direct one of the queue's name. */
-  readonly exchange?: ExchangeOptions;
+  exchange: asGiven<ExchangeOptions>('an exchange'),
   /** Default: `taskDefaultExchangeType`. */
-  readonly exchangeType?: ExchangeType;
+  exchangeType,
   /** A pattern where the exchange is a topic. Default: `taskDefaultRoutingKey` if that is set, else the queue's name. */
-  readonly routingKey?: string;
+  routingKey: nameOrEmpty,
   /** Several of these, instead of `exchange` and `routingKey`. The first is the queue's own. */
-  readonly bindings?: readonly { readonly exchange: ExchangeOptions; readonly routingKey?: string }[];
+  bindings:
+    asGiven<readonly { readonly exchange: ExchangeOptions; readonly routingKey?: string }[]>('bindings'),
   /**
    * kombu's Broadcast: every worker that serves it gets every message, without acknowledgement; who is away misses it. Its `exchange` is a
    * fanout, by default of its name.
    */
-  readonly broadcast?: boolean;
-  readonly durable?: boolean;
-  readonly exclusive?: boolean;
-  readonly autoDelete?: boolean;
+  broadcast: flag,
+  /** Default true. */
+  durable: flag,
+  /** Default false. */
+  exclusive: flag,
+  /** Default false. */
+  autoDelete: flag,
   /** RabbitMQ's `x-queue-type`. */
-  readonly type?: 'classic' | 'quorum';
+  type: oneOf('classic', 'quorum'),
   /** RabbitMQ's `x-max-priority`; default `taskQueueMaxPriority`. */
-  readonly maxPriority?: number | null;
+  maxPriority: orNull(integer(1, 255)),
   /** RabbitMQ's `x-message-ttl`. */
-  readonly messageTtl?: Duration;
+  messageTtl: isMs,
   /** RabbitMQ's `x-expires`: an unused queue is deleted after so long. */
-  readonly expires?: Duration;
+  expires: isMs,
   /** RabbitMQ's `x-max-length`. */
-  readonly maxLength?: number;
-  readonly maxLengthBytes?: number;
+  maxLength: isCount,
+  /** RabbitMQ's `x-max-length-bytes`. */
+  maxLengthBytes: isCount,
   /** Further arguments, verbatim: `{ 'x-dead-letter-exchange': 'dlx' }`. */
-  readonly queueArguments?: Readonly<Record<string, unknown>>;
+  queueArguments: check<Readonly<Record<string, unknown>>>('an object', record),
+};
+
+/** A queue as one may say it. Names are those of kombu's Queue, in our spelling or kombu's (`routing_key`). */
+export interface QueueOptions extends Options<typeof queueOptions> {
+  readonly name: string;
 }
 
 /** Celery's `task_queues`: a list of names and queues, or an object of queues by their names. */
@@ -228,51 +256,6 @@ function defaultQueue(defaults: QueueDefaults): QueueOptions {
   return { name, ...(taskDefaultQueueType === 'quorum' && { type: 'quorum' }) };
 }
 
-type Read<T> = (value: unknown, what: string) => T;
-
-const isFlag: Read<boolean> = (value, what) => {
-  if (typeof value === 'boolean') return value;
-  throw new ConfigError(`${what} must be true or false`);
-};
-const isCount: Read<number> = (value, what) => {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new ConfigError(`${what} must be a whole number from 0`);
-};
-const isMs: Read<number> = (value, what) => {
-  if (typeof value !== 'number' && typeof value !== 'string')
-    throw new ConfigError(`${what} must be seconds or text like '10m'`);
-  const ms = Math.trunc(toMs(value, what));
-  if (ms >= 0) return ms;
-  throw new ConfigError(`${what} must not be below 0`);
-};
-const anything: Read<unknown> = (value) => value;
-
-/** Every member with how it is read; the name is the RabbitMQ argument that it becomes, if it is one. */
-const members: { readonly [Name in keyof Required<QueueOptions>]: Read<unknown> } = {
-  name: checkName,
-  exchange: anything,
-  exchangeType: readExchangeType,
-  routingKey: readKey,
-  bindings: anything,
-  broadcast: isFlag,
-  durable: isFlag,
-  exclusive: isFlag,
-  autoDelete: isFlag,
-  type: (value, what) => {
-    if (value === 'classic' || value === 'quorum') return value;
-    throw new ConfigError(`${what} must be 'classic' or 'quorum'`);
-  },
-  maxPriority: (value, what) => {
-    if (value === null || (isCount(value, what) > 0 && Number(value) <= 255)) return value;
-    throw new ConfigError(`${what} must be a whole number from 1 to 255, or null`);
-  },
-  messageTtl: isMs,
-  expires: isMs,
-  maxLength: isCount,
-  maxLengthBytes: isCount,
-  queueArguments: record,
-};
-
 const limits = {
   messageTtl: 'x-message-ttl',
   expires: 'x-expires',
@@ -310,24 +293,25 @@ function taken(args: Record<string, unknown>, name: string): unknown {
   return value;
 }
 
-function readMembers(given: object, where: string): QueueOptions {
+function readMembers(given: object, where: string): Partial<Read<typeof queueOptions>> {
+  const table: Table = queueOptions;
   const read: Record<string, unknown> = {};
   for (const [spelled, value] of Object.entries(given)) {
     const member = camel(spelled);
-    const check = Object.hasOwn(members, member) ? members[member as keyof QueueOptions] : undefined; // it has it
-    if (check === undefined) {
-      const hint = suggest(member, Object.keys(members));
+    const row = Object.hasOwn(table, member) ? table[member] : undefined;
+    if (row === undefined) {
+      const hint = suggest(member, Object.keys(table));
       throw new ConfigError(
         `${where}: unknown option '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`,
       );
     }
-    if (value !== undefined) read[member] = check(value, `'${spelled}' of ${where}`);
+    if (value !== undefined) read[member] = readValue(row, value, `'${spelled}' of ${where}`);
   }
-  return read as unknown as QueueOptions; // each member was read by its row
+  return read; // each by its row
 }
 
 function readBindings(
-  { exchange, exchangeType, routingKey, bindings, broadcast }: QueueOptions,
+  { exchange, exchangeType, routingKey, bindings, broadcast }: Partial<Read<typeof queueOptions>>,
   queue: string,
   where: string,
   defaults: QueueDefaults,
@@ -355,7 +339,10 @@ function readBindings(
         exchangeType ?? defaults.taskDefaultExchangeType,
         where,
       ),
-      routingKey: key === undefined ? standardKey : readKey(key, `'routingKey' in a binding of ${where}`),
+      routingKey:
+        key === undefined
+          ? standardKey
+          : readValue(nameOrEmpty, key, `'routingKey' in a binding of ${where}`),
     };
   });
 }
@@ -366,21 +353,10 @@ function readExchange(given: unknown, type: ExchangeType, where: string): Exchan
   const exchange = record(given, what);
   return {
     name: checkName(exchange.name, `the name of ${what}`),
-    type: exchange.type === undefined ? type : readExchangeType(exchange.type, `the type of ${what}`),
-    durable: exchange.durable === undefined ? true : isFlag(exchange.durable, `'durable' of ${what}`),
+    type: exchange.type === undefined ? type : readValue(exchangeType, exchange.type, `the type of ${what}`),
+    durable:
+      exchange.durable === undefined ? true : readValue(flag, exchange.durable, `'durable' of ${what}`),
   };
-}
-
-/** @throws ConfigError */
-export function readExchangeType(value: unknown, what: string): ExchangeType {
-  if (value === 'direct' || value === 'topic' || value === 'fanout') return value;
-  throw new ConfigError(
-    `${what} must be 'direct', 'topic' or 'fanout'${value === 'headers' ? "; exchanges of the type 'headers' are not in this version" : ''}`,
-  );
-}
-
-function readKey(value: unknown, what: string): string {
-  return value === '' ? value : checkName(value, what); // a fanout exchange needs none
 }
 
 function record(value: unknown, what: string): Readonly<Record<string, unknown>> {

@@ -20,13 +20,12 @@ import { type Check, field, SameAs } from '../lib/schema.ts';
 import { readableCompression, standardCompressions } from '../protocol/compression.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
-import type { ExchangeType } from '../stores/topology.ts';
 import type { BeatSchedule } from './beat-schedule.ts';
 import { checkName, compression, serializer } from './checks.ts';
 import { camelOptions, type TlsOptions, tlsOptions } from './driver-options.ts';
 import { type QueueLimits, readQueueLimits } from './limit-options.ts';
 import { priority } from './priority.ts';
-import { type Queues, readExchangeType } from './queues.ts';
+import { exchangeType, type Queues } from './queues.ts';
 import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
 import { autoscale, pool } from './worker-settings.ts';
@@ -53,7 +52,6 @@ const tls = check<TlsOptions | boolean | null>(
   },
 );
 
-const exchangeType = check<ExchangeType>("'direct', 'topic' or 'fanout'", readExchangeType);
 const queueType = oneOf('classic', 'quorum');
 
 const serializers = check<readonly string[]>('a list of serializers', (value, what) => {

@@ -1,10 +1,12 @@
 // HTTP in: tasks are called and their results are read over HTTP.
 import type { App } from '../app/app.ts';
+import { positive } from '../lib/checks.ts';
+import { readValue } from '../lib/schema.ts';
 import type { Service } from '../lib/service.ts';
 import { ApiKeys } from './api-keys.ts';
 import { createHandler } from './handler.ts';
 import { HttpServer } from './http-server.ts';
-import { above0, checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
+import { checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
 import type { GatewayState } from './route.ts';
 import { routes } from './routes.ts';
 import { Waits } from './waits.ts';
@@ -55,7 +57,11 @@ export class GatewayServer implements Service {
     this.#server = new HttpServer(this.#gateway.fetch, {
       host,
       port,
-      maxConnections: above0('maxConnections', maxConnections ?? maxWaiting + 1000),
+      maxConnections: readValue(
+        positive,
+        maxConnections ?? maxWaiting + 1000,
+        "the gateway's maxConnections",
+      ),
     });
   }
 

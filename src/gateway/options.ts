@@ -1,92 +1,80 @@
-// What may be said of a gateway, and the same with every default filled.
-import { ConfigError, UnknownOptionError } from '../errors.ts';
-import { type Duration, toMs } from '../lib/duration.ts';
+// What may be said of a gateway, a row for each option.
+import { ConfigError } from '../errors.ts';
+import { anyText, asGiven, check, flag, optional, positive, seconds, texts } from '../lib/checks.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
-import { suggest } from '../lib/suggest.ts';
+import { type Check, field, type Options, type Read, readOptions } from '../lib/schema.ts';
 import { isLoopbackName } from './loopback.ts';
 
-export interface GatewayOptions {
+function listOf(expected: string, read: (text: string) => string): Check<readonly string[]> {
+  return check(expected, (value, what) => texts.accept(value, what)?.map(read));
+}
+
+const basePath = check<string>("a path like '/api'", (value, what) => {
+  const given = anyText.accept(value, what);
+  const trimmed = given?.replace(/\/+$/, '');
+  if (trimmed === undefined || /^(?:\/[\w.~-]+)*$/.test(trimmed)) return trimmed;
+  throw new ConfigError(`${what} must be a path like '/api', not '${given}'`);
+});
+
+const gatewayOptions = {
   /**
    * Any of these lets a request in, as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Default: none, everybody who
    * reaches the gateway may use it.
    */
-  readonly apiKeys?: readonly string[];
+  apiKeys: field(listOf('a list of keys', checkKey), []),
   /**
    * Names that a request's `Host` may have, beside those of this machine (localhost, 127.0.0.1, [::1]). Default: with API
    * keys any, without keys none: a web page that points its own name at 127.0.0.1 (DNS rebinding) is refused.
    */
-  readonly allowedHosts?: readonly string[];
+  allowedHosts: optional(listOf('a list of names', (host) => host.toLowerCase())),
   /** Origins whose pages may call the gateway: `https://app.example.com`. Default: none. */
-  readonly cors?: readonly string[];
+  cors: field(listOf('a list of origins', checkOrigin), []),
   /** The path under which it is mounted, `/api`. Requests come with it. Default: none. */
-  readonly basePath?: string;
+  basePath: field(basePath, ''),
   /** Bytes of a request's body; default 1 MiB. */
-  readonly maxBodySize?: number;
+  maxBodySize: field(positive, 1024 * 1024),
   /** The longest `?wait=`; default 60 s. */
-  readonly maxWait?: Duration;
+  maxWait: field(seconds({ above: 0 }), 60),
   /** Between the comments that keep an event stream open; default 15 s. */
-  readonly heartbeat?: Duration;
+  heartbeat: field(seconds({ above: 0 }), 15),
   /** How many event streams and waiting requests at a time; default 10,000. */
-  readonly maxWaiting?: number;
+  maxWaiting: field(positive, 10_000),
   /**
    * How many of them from one address; default 1,000. Behind a proxy all come from the proxy's. Counted by {@link GatewayServer}: another
    * server that mounts the gateway knows its clients itself.
    */
-  readonly maxWaitingPerAddress?: number;
+  maxWaitingPerAddress: field(positive, 1000),
   /** Show the stack or Python traceback of failed tasks. Default false: it tells strangers about your machine. */
-  readonly tracebacks?: boolean;
+  tracebacks: field(flag, false),
   /**
    * Serve the dead letters, to be read, replayed and deleted by whoever may use the gateway. Default false: they hold the arguments of
    * other callers.
    */
-  readonly deadLetters?: boolean;
+  deadLetters: field(flag, false),
   /** Without `apiKeys`: everybody who reaches it may call every task and read every result. For a server that lets nobody else in. Default false. */
-  readonly insecure?: boolean;
+  insecure: field(flag, false),
   /** Default: says nothing. */
-  readonly logger?: Logger;
-}
+  logger: field(asGiven<Logger>('a logger'), silentLogger),
+};
 
-/** {@link GatewayOptions}, resolved. */
-export interface GatewaySettings {
-  readonly apiKeys: readonly string[];
-  /** `null`: any. */
-  readonly allowedHosts: readonly string[] | null;
-  readonly cors: readonly string[];
-  /** Empty, or `/api`. */
-  readonly basePath: string;
-  readonly maxBodySize: number;
+export interface GatewayOptions extends Options<typeof gatewayOptions> {}
+
+/** {@link GatewayOptions}, resolved; `allowedHosts` is `null` where any may be named, durations are milliseconds. */
+export interface GatewaySettings
+  extends Omit<Read<typeof gatewayOptions>, 'maxWait' | 'heartbeat' | 'insecure'> {
   readonly maxWaitMs: number;
   readonly heartbeatMs: number;
-  readonly maxWaiting: number;
-  readonly maxWaitingPerAddress: number;
-  readonly tracebacks: boolean;
-  readonly deadLetters: boolean;
-  readonly logger: Logger;
 }
 
 /** @throws ConfigError, UnknownOptionError */
 export function resolveOptions(options: GatewayOptions): GatewaySettings {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(known, name)) {
-      throw new UnknownOptionError(name, 'the options of the gateway', suggest(name, Object.keys(known)));
-    }
-  }
-  const apiKeys = (options.apiKeys ?? []).map(checkKey);
-  const allowedHosts =
-    options.allowedHosts?.map((host) => host.toLowerCase()) ?? (apiKeys.length > 0 ? null : []);
+  const read = readOptions(gatewayOptions, options, 'the options of the gateway');
+  const { maxWait, heartbeat, insecure: _, ...settings } = read;
   return {
-    apiKeys,
-    allowedHosts,
-    cors: (options.cors ?? []).map(checkOrigin),
-    basePath: checkBasePath(options.basePath ?? ''),
-    maxBodySize: above0('maxBodySize', options.maxBodySize ?? 1024 * 1024),
-    maxWaitMs: above0('maxWait', toMs(options.maxWait ?? 60, "the gateway's maxWait")),
-    heartbeatMs: above0('heartbeat', toMs(options.heartbeat ?? 15, "the gateway's heartbeat")),
-    maxWaiting: above0('maxWaiting', options.maxWaiting ?? 10_000),
-    maxWaitingPerAddress: above0('maxWaitingPerAddress', options.maxWaitingPerAddress ?? 1000),
-    tracebacks: options.tracebacks ?? false,
-    deadLetters: options.deadLetters ?? false,
-    logger: options.logger ?? silentLogger,
+    ...settings,
+    allowedHosts: settings.allowedHosts ?? (settings.apiKeys.length > 0 ? null : []),
+    maxWaitMs: maxWait * 1000,
+    heartbeatMs: heartbeat * 1000,
   };
 }
 
@@ -112,23 +100,6 @@ export function checkExposure(host: string, { apiKeys = [], insecure = false }: 
   );
 }
 
-/** Every option, so that the compiler misses none and a mistyped one is found. */
-const known: { readonly [Name in keyof Required<GatewayOptions>]: true } = {
-  apiKeys: true,
-  allowedHosts: true,
-  cors: true,
-  basePath: true,
-  maxBodySize: true,
-  maxWait: true,
-  heartbeat: true,
-  maxWaiting: true,
-  maxWaitingPerAddress: true,
-  tracebacks: true,
-  deadLetters: true,
-  insecure: true,
-  logger: true,
-};
-
 function checkKey(key: string): string {
   // What a header can carry; a key with a stray line break would never match anything.
   if (/^[\x21-\x7e]+$/.test(key)) return key;
@@ -138,15 +109,4 @@ function checkKey(key: string): string {
 function checkOrigin(origin: string): string {
   if (URL.canParse(origin) && new URL(origin).origin === origin) return origin;
   throw new ConfigError(`cors: '${origin}' is no origin; write it like 'https://app.example.com'`);
-}
-
-function checkBasePath(path: string): string {
-  const trimmed = path.replace(/\/+$/, '');
-  if (/^(?:\/[\w.~-]+)*$/.test(trimmed)) return trimmed;
-  throw new ConfigError(`basePath: '${path}' must be a path like '/api'`);
-}
-
-export function above0(option: string, value: number): number {
-  if (Number.isFinite(value) && value > 0) return value;
-  throw new ConfigError(`the gateway's ${option} must be above 0`);
 }

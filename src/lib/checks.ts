@@ -54,6 +54,10 @@ export function integer(low: number, high: number): Check<number> {
   };
 }
 
+export const positive: Check<number> = check('a number above 0', (value) =>
+  typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : undefined,
+);
+
 export const count: Check<number> = integer(1, Number.MAX_SAFE_INTEGER);
 
 const durationText: NonNullable<Check<Duration>['text']> = {

@@ -98,13 +98,14 @@ export function readOptions<T extends Readonly<Record<string, Field<unknown>>>>(
   given: object,
   where: string,
   outer: object = {},
+  joint: 'in' | 'of' = 'in',
 ): Read<T> {
   checkNames(table, given, where);
   const values = given as Readonly<Record<string, unknown>>; // any object is
   return readFields(
     table,
     (name) => values[name],
-    (name) => `'${name}' in ${where}`,
+    (name) => `'${name}' ${joint} ${where}`,
     outer,
   );
 }
