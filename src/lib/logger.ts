@@ -18,3 +18,23 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
   isLevelEnabled: () => false,
 };
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** A logger whose levels all do the same. */
+export function loggerOf({
+  log,
+  child,
+  isLevelEnabled,
+}: Pick<Required<Logger>, 'child' | 'isLevelEnabled'> & {
+  log(level: LogLevel, fields: object, message: string): void;
+}): Logger {
+  return {
+    debug: (fields, message) => log('debug', fields, message),
+    info: (fields, message) => log('info', fields, message),
+    warn: (fields, message) => log('warn', fields, message),
+    error: (fields, message) => log('error', fields, message),
+    child,
+    isLevelEnabled,
+  };
+}

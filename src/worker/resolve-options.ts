@@ -10,7 +10,7 @@ import { type Logger, silentLogger } from '../lib/logger.ts';
 import { type Read, readOptions } from '../lib/schema.ts';
 import { nodeName } from './node-name.ts';
 import { type WorkerOptions, workerOptions } from './options.ts';
-import { TolerantLogger } from './tolerant-logger.ts';
+import { tolerantLogger } from './tolerant-logger.ts';
 
 type AsRead = Read<typeof workerOptions>;
 
@@ -64,7 +64,7 @@ export function resolveWorkerOptions(
     queuesChosen: read.queues !== null,
     concurrency: pool === 'solo' ? 1 : (autoscale?.min ?? read.concurrency ?? config.workerConcurrency),
     name,
-    logger: logger === null ? silentLogger : new TolerantLogger(logger),
+    logger: logger === null ? silentLogger : tolerantLogger(logger),
     shutdownTimeoutMs: shutdownTimeout === null ? null : shutdownTimeout * 1000,
     softShutdownTimeoutMs: softShutdownTimeout * 1000,
     module: module?.startsWith('file:') ? fileURLToPath(module) : module,

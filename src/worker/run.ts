@@ -12,7 +12,7 @@ import type { Delivery } from '../stores/transport.ts';
 import type { ExecutionOutcome, ProcessLost } from './outcome.ts';
 import type { Pool } from './pools/pool.ts';
 import { ignoresResult, type Subject } from './records.ts';
-import { TaskLogger } from './task-logger.ts';
+import { taskLogger } from './task-logger.ts';
 
 /** In seconds; `null` = none. */
 export interface Limits {
@@ -118,7 +118,7 @@ export class Run implements RunContext, Subject {
   }
 
   get logger(): Logger {
-    this.#logger ??= new TaskLogger(this.#parts.logger, taskFields(this.request));
+    this.#logger ??= taskLogger(this.#parts.logger, taskFields(this.request));
     return this.#logger;
   }
 

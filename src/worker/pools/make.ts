@@ -1,7 +1,7 @@
+import type { LogLevel } from '../../lib/logger.ts';
 import type { Stores } from '../../sending/sending-app.ts';
 import type { ResolvedWorkerOptions } from '../resolve-options.ts';
 import { asyncPool } from './async.ts';
-import type { LogLevel } from './child/messages.ts';
 import { ChildPool } from './child-pool.ts';
 import type { Pool } from './pool.ts';
 import { spawnProcess, spawnThread } from './spawn.ts';

@@ -1,6 +1,7 @@
 // What a worker and the child that runs its tasks say to each other. What has types of its own (a Decimal, a Date in a result)
 // travels as the text that the wire has for it.
 
+import type { LogLevel } from '../../../lib/logger.ts';
 import type { TaskState } from '../../../protocol/result-meta.ts';
 import type { ResultBackendFeatures } from '../../../stores/backend.ts';
 import type { FanoutExchange } from '../../../stores/fanout.ts';
@@ -28,8 +29,6 @@ export interface StoresData {
     readonly repliesTo: boolean;
   } | null;
 }
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type ToChild =
   | { readonly kind: 'run'; readonly run: RunOrder }

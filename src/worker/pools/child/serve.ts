@@ -7,14 +7,14 @@ import { toRequest } from '../../../app/running/request.ts';
 import { type RunContext, runHooks, runTask } from '../../../app/running/run.ts';
 import { decodeOptions } from '../../../config/config.ts';
 import { SoftTimeLimitExceeded, UmbelError } from '../../../errors.ts';
-import type { Logger } from '../../../lib/logger.ts';
+import { type Logger, type LogLevel, loggerOf } from '../../../lib/logger.ts';
 import { decodeEnvelope } from '../../../protocol/envelope.ts';
 import { encodeJson } from '../../../protocol/json.ts';
 import type { TaskMessage, WireProperties } from '../../../protocol/message.ts';
 import { decodeTask } from '../../../protocol/task.ts';
-import { TaskLogger } from '../../task-logger.ts';
+import { taskLogger } from '../../task-logger.ts';
 import { Calls } from './calls.ts';
-import type { ChildData, DeafTo, FromChild, LogLevel, RunOrder, ToChild, WrittenEnd } from './messages.ts';
+import type { ChildData, DeafTo, FromChild, RunOrder, ToChild, WrittenEnd } from './messages.ts';
 import { childStores } from './stores.ts';
 import { writeChildren, writeOutcome } from './written.ts';
 
@@ -100,7 +100,7 @@ async function run(
   const place = { queue, redelivered, hostname: data.hostname, isEager: false, properties };
   const request = toRequest(message, place);
   const task = app.tasks.get(message.task);
-  const logger = new TaskLogger(new PortLogger(port, data.logs), {
+  const logger = taskLogger(portLogger(port, data.logs), {
     task_id: message.id,
     task_name: message.task,
   });
@@ -158,43 +158,16 @@ function unknownHere(task: string): string {
 }
 
 /** Lines are written by the worker, in its log. */
-class PortLogger implements Logger {
-  readonly #port: ChildPort;
-  readonly #levels: readonly string[];
-
-  constructor(port: ChildPort, levels: readonly string[]) {
-    this.#port = port;
-    this.#levels = levels;
-  }
-
-  debug(fields: object, message: string): void {
-    this.#log('debug', fields, message);
-  }
-
-  info(fields: object, message: string): void {
-    this.#log('info', fields, message);
-  }
-
-  warn(fields: object, message: string): void {
-    this.#log('warn', fields, message);
-  }
-
-  error(fields: object, message: string): void {
-    this.#log('error', fields, message);
-  }
-
-  child(fields: object): Logger {
-    return new TaskLogger(this, fields);
-  }
-
-  isLevelEnabled(level: string): boolean {
-    return this.#levels.includes(level);
-  }
-
-  #log(level: LogLevel, fields: object, text: string): void {
-    if (!this.isLevelEnabled(level)) return;
-    this.#port.post({ kind: 'log', level, fields: plain(fields), text });
-  }
+function portLogger(port: ChildPort, levels: readonly string[]): Logger {
+  const isLevelEnabled = (level: string): boolean => levels.includes(level);
+  const logger: Logger = loggerOf({
+    log: (level, fields, text) => {
+      if (isLevelEnabled(level)) port.post({ kind: 'log', level, fields: plain(fields), text });
+    },
+    child: (fields) => taskLogger(logger, fields),
+    isLevelEnabled,
+  });
+  return logger;
 }
 
 /** Fields cross to the worker as data; an error as what is said of one. */
