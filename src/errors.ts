@@ -190,6 +190,25 @@ export class NotReplayableError extends StoreError {
   }
 }
 
+/** The names and tables in a store are those of another version of Umbel. Nothing was changed; the message says the way out. */
+export class StoreVersionError extends StoreError {
+  override readonly code: string = 'UMBEL_STORE_VERSION';
+  /** The version that the store has. */
+  readonly found: number;
+  /** The version that this Umbel reads and writes. */
+  readonly known: number;
+
+  constructor(store: string, found: number, known: number, fresh: string) {
+    const wayOut =
+      found > known
+        ? `update this Umbel, or ${fresh}`
+        : `let the Umbel that wrote it finish what it holds, then ${fresh}`;
+    super(`the store ${store} has version ${found}, and this Umbel knows version ${known}: ${wayOut}`);
+    this.found = found;
+    this.known = known;
+  }
+}
+
 /**
  * The embedded store's file was deleted, replaced or damaged while it was in use: what is written now would be lost. Restore the file,
  * or begin with an empty one, and start the program again; a worker ends by itself.

@@ -72,6 +72,7 @@ export {
   SoftTimeLimitExceeded,
   StoreError,
   StoreLostError,
+  StoreVersionError,
   SyncSubtaskError,
   TaskFailedError,
   TaskRevokedError,

@@ -34,6 +34,7 @@ export async function findDisorder(
     [consumersKey(prefix), 'zset'],
     [evictedKey(prefix), 'zset'],
     [own('due'), 'zset'],
+    [own('version'), 'string'],
     [own('dead'), 'zset'],
     [own('revocations'), 'zset'],
     [own('beat'), 'hash'],

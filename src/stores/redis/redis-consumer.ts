@@ -1,12 +1,13 @@
 // A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { BrokerUnavailable } from '../../errors.ts';
+import { BrokerUnavailable, StoreVersionError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isQuarantined, Quarantine } from '../quarantine.ts';
+import { storeVersion } from '../store-version.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
 import { maxReadMs } from './blocking-read.ts';
 import { BlockingReads } from './blocking-reads.ts';
@@ -287,6 +288,13 @@ export class RedisConsumer implements Consumer {
       if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
       throw error;
     }
+    if (Array.isArray(kept) && String(kept[0]) === '!')
+      throw new StoreVersionError(
+        connection.settings.shown,
+        Number(kept[1]),
+        storeVersion,
+        "use another database or `global_keyprefix`, or delete the keys that begin with 'umbel:'",
+      );
     this.#loseAllBut(new Set(Array.isArray(kept) ? kept.map(String) : []));
     this.#former = '';
     this.#next = '';

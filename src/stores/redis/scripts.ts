@@ -3,6 +3,7 @@ import { includes, scripts } from 'lua:./lua';
 import { maxCounted } from '../limit-rules.ts';
 import { forgetMs, maxReservations, renotifyMs, reservedMs } from '../limits.ts';
 import { quarantineAfter } from '../quarantine.ts';
+import { storeVersion } from '../store-version.ts';
 import { type RedisScript, redisScript } from './client/script.ts';
 import { sentElsewhereKey } from './record-write.ts';
 
@@ -18,6 +19,7 @@ const constants: Readonly<Record<string, string | number>> = {
   reservedMs,
   sentElsewhere: sentElsewhereKey(''),
   spareTags,
+  storeVersion,
   quarantineAfter,
   renotifyMs,
 };

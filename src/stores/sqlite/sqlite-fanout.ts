@@ -28,7 +28,7 @@ CREATE TABLE broadcast (
 CREATE TABLE revocation (
   revocation TEXT PRIMARY KEY, until INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX notice_until ON revocation (until);
+CREATE INDEX revocation_until ON revocation (until);
 CREATE TRIGGER evict_listener AFTER DELETE ON peer BEGIN
   DELETE FROM listening WHERE peer = OLD.id;
 END;`,

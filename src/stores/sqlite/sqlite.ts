@@ -1,8 +1,9 @@
 // Opening SQLite, and group commit: all writes asked for in one turn of the event loop make one transaction.
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { BrokerUnavailable, StoreError, StoreLostError } from '../../errors.ts';
+import { BrokerUnavailable, StoreError, StoreLostError, StoreVersionError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { storeVersion } from '../store-version.ts';
 import { LockWait } from './lock-wait.ts';
 import { Peers, peerSchema } from './peers/peers.ts';
 
@@ -139,14 +140,15 @@ export class SqliteStore {
 
   /**
    * Brings one part of the schema up to date: `versions[n]` leads from version n to n + 1.
-   * @throws StoreError when the file was written by a newer Umbel.
+   * @throws StoreError when the file was written by a newer Umbel; StoreVersionError when its names are another version's.
    */
   async migrate(part: string, versions: readonly string[]): Promise<void> {
     if ((await again(() => this.#version(part))) === versions.length) return;
     await this.write(true, (transaction) => {
-      transaction.exec(
-        'CREATE TABLE IF NOT EXISTS schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID',
-      );
+      if (transaction.sql("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").get() === undefined)
+        transaction.exec(
+          `CREATE TABLE schema_version (part TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID; PRAGMA user_version=${storeVersion}`,
+        );
       const version = this.#version(part);
       if (version > versions.length) {
         throw new StoreError(
@@ -225,6 +227,10 @@ export class SqliteStore {
   #version(part: string): number {
     const table = this.#sql("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").get();
     if (table === undefined) return 0;
+    // The first release's development wrote 0, SQLite's default.
+    const found = Number(this.#sql('PRAGMA user_version').get()?.user_version ?? 0);
+    if (found !== storeVersion)
+      throw new StoreVersionError(this.path, found, storeVersion, 'name another file, or remove this one');
     return Number(this.#sql('SELECT version FROM schema_version WHERE part = ?').get(part)?.version ?? 0);
   }
 

@@ -12,10 +12,18 @@
 -- ARGV[8]   former (or empty)
 -- ARGV[9]   how many queues
 -- ARGV[10…] the name of each, then what is held: field, sha1 (empty: it was adopted)…
--- Reply     which of the fields are held now
+-- Reply     which of the fields are held now; `!` and a version: the names here are another version's, nothing was done
 
 --- @include queues
 unrefused()
+local version = redis.call('GET', prefix .. 'umbel:version')
+if not version then
+  -- Names that only version 1 had, which wrote no version.
+  local older = redis.call('EXISTS', prefix .. 'umbel:fallen', prefix .. 'umbel:notices') > 0
+  for i = 10, 9 + tonumber(ARGV[9]) do older = older or redis.call('EXISTS', prefix .. 'umbel:suspects:' .. ARGV[i]) == 1 end
+  if older then return {'!', '1'} end
+  redis.call('SET', prefix .. 'umbel:version', '__storeVersion__')
+elseif version ~= '__storeVersion__' then return {'!', version} end
 local id, former, about = ARGV[2], ARGV[8], {'about', ARGV[4], 'queues', ARGV[5], 'steps', ARGV[6]}
 local first_held = 10 + tonumber(ARGV[9])
 redis.call('ZADD', consumers, text(server_ms() + tonumber(ARGV[3])), id)
