@@ -129,7 +129,13 @@ export const taskOptions = {
 };
 
 /** Of tasks with code. */
-const definitionOptions = { ...taskOptions, bind: field(flag, false), input: optional(input) };
+const definitionOptions = {
+  ...taskOptions,
+  /** The code's first argument is the running task. */
+  bind: field(flag, false),
+  /** The schema of the one object that it takes. */
+  input: optional(input),
+};
 
 /** The options of a definition, all kinds of tasks together. */
 export interface DefinitionOptions extends TaskOptions {

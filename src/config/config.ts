@@ -7,7 +7,7 @@ import type { DecodeTaskOptions } from '../protocol/task.ts';
 import { storeNamed, storeOf } from '../stores/registry.ts';
 import { type CelerySpelling, settingNamed } from './celery-settings.ts';
 import { Topology } from './queues.ts';
-import { settings } from './settings.ts';
+import { settings, variablesOf } from './settings.ts';
 
 /** The settings as one may give them. Durations are seconds, or text like `'10m'`. */
 export interface Settings extends Given<typeof settings> {}
@@ -75,8 +75,7 @@ interface GivenSetting {
 }
 
 function fromEnvironment(name: string, environment: Environment): GivenSetting {
-  const { variables = [] } = settings[name as keyof Settings].notes; // its own rows
-  const variable = variables.find((each) => environment[each]);
+  const variable = variablesOf(name).find((each) => environment[each]);
   return { value: variable && environment[variable], what: variable ?? name };
 }
 

@@ -16,7 +16,7 @@ import {
   texts,
 } from '../lib/checks.ts';
 import { celeryLogFormat, celeryTaskLogFormat, logFormatter } from '../lib/log-format.ts';
-import { type Check, field, SameAs } from '../lib/schema.ts';
+import { type Check, type Field, field, SameAs } from '../lib/schema.ts';
 import { readableCompression, standardCompressions } from '../protocol/compression.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import { serializerNamed } from '../protocol/serializers.ts';
@@ -28,6 +28,7 @@ import { priority } from './priority.ts';
 import { exchangeType, type Queues } from './queues.ts';
 import { parseRate, type Rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
+import { snake } from './spelling.ts';
 import { autoscale, pool } from './worker-settings.ts';
 
 /** One, or several as one text with `;` between them. */
@@ -284,3 +285,15 @@ export const settings = {
   /** URL of the store of schedules (`sqlite://`, `redis://`, `postgresql://`); `null`: the broker's, else the backend's. */
   beatStore: field(orNull(text), null),
 };
+
+const rows = new Map<string, Field<unknown>>(Object.entries(settings));
+
+/** Celery's name of a setting. */
+export function celeryNameOf(name: string): string {
+  return rows.get(name)?.notes.celery ?? snake(name);
+}
+
+/** The variables of the environment that say a setting, the first first. */
+export function variablesOf(name: string): readonly string[] {
+  return rows.get(name)?.notes.variables ?? [];
+}

@@ -1,12 +1,8 @@
 // Where the settings of an App come from, for `umbel report`.
 import type { App } from '../../app/app.ts';
 import { resolveConfig } from '../../config/config.ts';
+import { variablesOf } from '../../config/settings.ts';
 import { originOf } from './load.ts';
-
-const variables: Readonly<Record<string, readonly string[]>> = {
-  broker: ['UMBEL_BROKER_URL', 'CELERY_BROKER_URL'],
-  backend: ['UMBEL_RESULT_BACKEND', 'CELERY_RESULT_BACKEND'],
-};
 
 /**
  * Of each setting: `default`, `code` (the options of `new App`), or the variable of the environment and what set it: `UMBEL_BROKER_URL in
@@ -16,7 +12,7 @@ export function sourcesOf({ config }: App): Readonly<Record<string, string>> {
   const usual = new Map<string, unknown>(Object.entries(resolveConfig({}, {})));
   const sources: Record<string, string> = {};
   for (const [name, value] of Object.entries(config)) {
-    const names = variables[name] ?? [];
+    const names = variablesOf(name);
     const flag = names.map(originOf).find((origin) => origin.startsWith('flag'));
     const variable = names.find((each) => process.env[each]);
     if (flag !== undefined) sources[name] = flag;

@@ -2,6 +2,7 @@
 
 import { settingNamed } from '../../config/celery-settings.ts';
 import { resolveConfig } from '../../config/config.ts';
+import { variablesOf } from '../../config/settings.ts';
 import { camel } from '../../config/spelling.ts';
 import { ConfigError } from '../../errors.ts';
 import { redacted } from '../../lib/redact.ts';
@@ -42,7 +43,7 @@ export function convert(assignments: readonly Assignment[]): Converted {
           : problemOf(meant.name, value);
       if (code === null || why !== null) missing.push({ name, line, why: why ?? '' });
       else if (holdsPassword(value)) {
-        const variable = variables[meant.name];
+        const [variable] = variablesOf(meant.name);
         const why = 'it holds a password, which is not copied';
         missing.push({
           name,
@@ -97,12 +98,6 @@ function celeryName(name: string): string {
   const bare = name.replace(/^CELERY_/, '');
   return newNames[`CELERY_${bare}`] ?? bare.toLowerCase();
 }
-
-/** Where an App looks when its settings do not say. */
-const variables: Readonly<Record<string, string>> = {
-  broker: 'UMBEL_BROKER_URL',
-  backend: 'UMBEL_RESULT_BACKEND',
-};
 
 type Meaning =
   | { readonly kind: 'setting'; readonly name: string }

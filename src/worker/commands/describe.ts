@@ -2,7 +2,7 @@
 import type { App } from '../../app/app.ts';
 import type { TaskRequest } from '../../app/running/request.ts';
 import { resolveConfig } from '../../config/config.ts';
-import { snake } from '../../config/spelling.ts';
+import { celeryNameOf } from '../../config/settings.ts';
 import { redactedRepr, redactedSetting } from '../../lib/redact.ts';
 import type { Json, TaskMessage } from '../../protocol/message.ts';
 import { reprArgs, saferepr } from '../../protocol/saferepr.ts';
@@ -76,14 +76,12 @@ export function queueInfo(app: App, name: string): Json {
   };
 }
 
-const ourNames: Readonly<Record<string, string>> = { broker: 'broker_url', backend: 'result_backend' };
-
 /** In Celery's spelling, secrets hidden; without `withDefaults` those that are not as they are when nothing is said. */
 export function settingsOf({ config }: App, withDefaults: boolean): Json {
   const usual = new Map<string, unknown>(Object.entries(resolveConfig({}, {})));
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(config)) {
-    const spelled = ourNames[name] ?? snake(name);
+    const spelled = celeryNameOf(name);
     const same = JSON.stringify(usual.get(name)) === JSON.stringify(value);
     if (withDefaults || !same) shown[spelled] = redactedSetting(spelled, value);
   }
