@@ -13,6 +13,14 @@ const shared = {
   absWorkingDir: root,
 };
 
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** What a user installs beside the package; all else that it imports becomes part of it. */
+const external = ['dependencies', 'optionalDependencies', 'peerDependencies'].flatMap((kind) =>
+  Object.keys(manifest[kind] ?? {}),
+);
+/** With what a CommonJS package that has become part of ours has Node's own modules. */
+const banner = 'var require = (name) => process.getBuiltinModule(name);';
+
 /**
  * Everything that runs, by its path from the root of the repository.
  * @param sources the files of src/
@@ -21,8 +29,9 @@ const shared = {
 export async function javaScript(sources, entries) {
   const exported = await exportsOf(sources);
   const rooms = groupBy(sources, roomOf);
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     ...shared,
+    metafile: true,
     entryPoints: [
       ...entries.map((path) => ({
         in: path.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'),
@@ -34,7 +43,8 @@ export async function javaScript(sources, entries) {
     splitting: true,
     outdir: root,
     chunkNames: 'dist/chunks/[hash]',
-    packages: 'external',
+    external,
+    banner: { js: banner },
     sourcemap: 'linked',
     plugins: [lua(), threads(), roomsOf(rooms, exported)],
   });
@@ -44,7 +54,25 @@ export async function javaScript(sources, entries) {
   ]);
   for (const file of sources)
     texts.push([`build/src/${file.replace(/\.ts$/, '.js')}`, door(file, exported.get(file))]);
+  texts.push(['dist/THIRD-PARTY.md', licences(Object.keys(metafile.inputs))]);
   return texts;
+}
+
+/** Whose code has become part of ours, and on what terms. */
+function licences(files) {
+  const folders = new Set(
+    files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),
+  );
+  const parts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'));
+    const file = readdirSync(join(root, folder)).find((each) => /^licen[cs]e/i.test(each));
+    const text =
+      file === undefined
+        ? ''
+        : `\n\n\`\`\`text\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n\`\`\``;
+    return `## ${name} ${version}${license === undefined ? '' : `\n\n${license}`}${text}\n`;
+  });
+  return `# Parts of other packages\n\nThe files of \`chunks/\` hold code of these packages.\n\n${parts.join('\n')}`;
 }
 
 /** The door to a file of src/, for tests. */

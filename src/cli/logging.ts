@@ -44,7 +44,7 @@ interface LoggingOptions {
 
 /** Makes a logger to stderr, or to a file. Passwords in URLs never reach it. */
 export async function createLogger(options: LoggingOptions): Promise<Pino> {
-  const { destination, pino } = await import('pino');
+  const { default: pino } = await import('pino');
   const settings: LoggerOptions = {
     level: options.level,
     base: null,
@@ -61,8 +61,8 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
   const { file } = options;
   const target =
     file === undefined
-      ? destination({ dest: 2, sync: true })
-      : destination({ dest: file, sync: true, append: true, mkdir: true, mode: ownFileMode });
+      ? pino.destination({ dest: 2, sync: true })
+      : pino.destination({ dest: file, sync: true, append: true, mkdir: true, mode: ownFileMode });
   if (file !== undefined) {
     const { watchFile } = await import('./log-file.ts');
     watchFile(file, () => target.reopen());

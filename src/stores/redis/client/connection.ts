@@ -1,4 +1,5 @@
 // One connection to a Redis server that stays: it is made anew for ever, and says of each command what became of it.
+import { ErrorReply, RESP_TYPES } from '@redis/client';
 import { BrokerUnavailable, type StoreError } from '../../../errors.ts';
 import { classifyRedisError, movedTo, refusal } from './errors.ts';
 import { type RedisClient, RedisLink } from './link.ts';
@@ -38,8 +39,6 @@ interface Pending {
   readonly fail: (error: Error) => void;
 }
 
-type Library = typeof import('@redis/client');
-
 const defaultTimeoutMs = 10_000;
 const maxMoves = 5;
 
@@ -57,7 +56,7 @@ export class RedisConnection implements AsyncDisposable {
   #watchdog: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null;
   #closed = false;
 
-  private constructor(settings: RedisSettings, { RESP_TYPES, ErrorReply }: Library) {
+  private constructor(settings: RedisSettings) {
     this.settings = settings;
     this.#bufferMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
     this.#isAnswer = (error) => error instanceof ErrorReply;
@@ -73,7 +72,7 @@ export class RedisConnection implements AsyncDisposable {
 
   /** Begins to connect; commands wait for the connection. It keeps the process while a command waits, unless {@link keepProcess}. */
   static async open(settings: RedisSettings): Promise<RedisConnection> {
-    return new RedisConnection(settings, await import('@redis/client'));
+    return new RedisConnection(settings);
   }
 
   /** From now on it keeps the process until it is closed. */

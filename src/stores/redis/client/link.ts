@@ -1,6 +1,6 @@
 // A client of the library that is made anew whenever it is lost: the way there is looked up each time.
 
-import type { createClient } from '@redis/client';
+import { RedisClient as Client, type createClient, ErrorReply } from '@redis/client';
 import { backoffDelay } from '../../../lib/backoff.ts';
 import { withDeadline } from '../../../lib/deadline.ts';
 import { IdlePause } from '../../../lib/idle-pause.ts';
@@ -184,7 +184,7 @@ export class RedisLink {
     const endpoint = await this.#discover();
     signal.throwIfAborted();
     this.#endpoint = endpoint;
-    const client = await newClient(clientOptions(this.settings, endpoint));
+    const client = newClient(clientOptions(this.settings, endpoint));
     found.client = client;
     signal.throwIfAborted();
     this.#latest = client;
@@ -220,26 +220,20 @@ export class RedisLink {
   }
 }
 
-type Library = typeof import('@redis/client');
-type Factory = ReturnType<Library['RedisClient']['factory']>;
-
-/** An answer of a server that is an error; known when the first client is made. */
-let ErrorReply: Library['ErrorReply'] | null = null;
+type Factory = ReturnType<typeof Client.factory>;
 
 /** For each version of the protocol, what makes clients. */
 const factories = new Map<2 | 3, Factory>();
 
 /** The library's `createClient` makes a class of a thousand functions whenever an option differs from the last one's, be it the database. */
-function factoryOf(library: Library, RESP: 2 | 3): Factory {
-  const known = factories.get(RESP) ?? (library.RedisClient.factory({ RESP }) as unknown as Factory); // differs in the version only
+function factoryOf(RESP: 2 | 3): Factory {
+  const known = factories.get(RESP) ?? (Client.factory({ RESP }) as unknown as Factory); // differs in the version only
   factories.set(RESP, known);
   return known;
 }
 
-async function newClient(options: RedisClientOptions): Promise<RedisClient> {
-  const library = await import('@redis/client');
-  ({ ErrorReply } = library);
-  const create = factoryOf(library, options.RESP);
+function newClient(options: RedisClientOptions): RedisClient {
+  const create = factoryOf(options.RESP);
   // Its own reconnecting keeps to one place, and keeps commands whose fate we must know.
   const client = create({
     ...options,
@@ -283,7 +277,7 @@ async function askSentinel(
   masterName: string,
   signal: AbortSignal,
 ): Promise<RedisEndpoint | null> {
-  const client = await newClient(clientOptions(settings, endpoint, true));
+  const client = newClient(clientOptions(settings, endpoint, true));
   const stop = (): void => {
     if (client.isOpen) end(client);
   };
@@ -316,7 +310,7 @@ function at(endpoints: readonly RedisEndpoint[], turn: number): RedisEndpoint {
 
 /** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection only. */
 function whyAway(error: unknown): string | null {
-  const isAnswer = ErrorReply !== null && error instanceof ErrorReply;
+  const isAnswer = error instanceof ErrorReply;
   return isAnswer && classifyRedisError(error.message).kind !== 'reconnect' ? null : reasonOf(error);
 }
 
