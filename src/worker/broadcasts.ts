@@ -2,10 +2,10 @@
 // cannot run now waits here.
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
-import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { atMost } from '../lib/deadline.ts';
 import type { Logger } from '../lib/logger.ts';
+import { retrying } from '../lib/retry.ts';
 import type { Service } from '../lib/service.ts';
 import { encodeEnvelope } from '../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
@@ -80,22 +80,19 @@ export class Broadcasts implements Service {
     for (const [queue, { exchange, routingKey }] of broadcasts) {
       const own = `bcast.${randomUUID()}`;
       const subscription = { exchange, keys: [routingKey], queue: own, ttlMs: awayMs, expiresMs: awayMs };
-      for (let failures = 0; !signal.aborted; failures++) {
-        try {
-          const listening = await transport.fanout.subscribe(subscription, (message) =>
-            this.#hear(queue, message),
-          );
-          this.#listening.push(listening);
-          break;
-        } catch (error) {
-          if (failures % 10 === 0)
-            logger.error(
-              { err: error, queue },
-              `cannot listen to the broadcasts of '${queue}': ${String(error)}; trying on`,
-            );
-          await clock.sleep(backoffDelay(storeBackoff, failures), signal).catch(() => undefined);
-        }
-      }
+      const subscribe = (): Promise<AsyncDisposable> =>
+        transport.fanout.subscribe(subscription, (message) => this.#hear(queue, message));
+      const listening = await retrying(subscribe, {
+        policy: storeBackoff,
+        clock,
+        signal,
+        log: (error) =>
+          logger.error(
+            { err: error, queue },
+            `cannot listen to the broadcasts of '${queue}': ${String(error)}; trying on`,
+          ),
+      });
+      if (listening !== null) this.#listening.push(listening);
     }
   }
 

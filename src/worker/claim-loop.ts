@@ -3,6 +3,7 @@ import { StoreLostError } from '../errors.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { retrying } from '../lib/retry.ts';
 import type { Service } from '../lib/service.ts';
 import type { Consumer, Delivery } from '../stores/transport.ts';
 import type { Processor } from './process.ts';
@@ -74,25 +75,28 @@ export class ClaimLoop implements Service {
   /** A broker that is away is waited for: the worker must never go deaf. */
   async #claim(signal: AbortSignal): Promise<readonly Delivery[]> {
     const { source, slots, clock, logger } = this.#parts;
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        const deliveries = await source.claim(() => slots.room, signal);
-        if (failures > 0) logger.info({ failures }, 'claiming messages again');
-        return deliveries;
-      } catch (error) {
-        if (error instanceof StoreLostError) {
-          logger.error({ err: error }, `the worker ends: ${error.message}`);
-          this.#parts.onLost(error);
-          this.#stopping.abort();
-          return [];
-        }
-        const retryMs = backoffDelay(storeBackoff, failures);
-        if (failures % 10 === 0)
-          logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; trying on`);
-        await clock.sleep(retryMs, signal).catch(() => undefined);
-      }
+    const claim = async (failures: number): Promise<readonly Delivery[]> => {
+      const deliveries = await source.claim(() => slots.room, signal);
+      if (failures > 0) logger.info({ failures }, 'claiming messages again');
+      return deliveries;
+    };
+    try {
+      const claimed = await retrying(claim, {
+        policy: storeBackoff,
+        clock,
+        signal,
+        when: (error) => !(error instanceof StoreLostError),
+        log: (error, retryMs) =>
+          logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; trying on`),
+      });
+      return claimed ?? [];
+    } catch (error) {
+      if (!(error instanceof StoreLostError)) throw error;
+      logger.error({ err: error }, `the worker ends: ${error.message}`);
+      this.#parts.onLost(error);
+      this.#stopping.abort();
+      return [];
     }
-    return [];
   }
 }
 

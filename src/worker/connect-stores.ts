@@ -2,9 +2,10 @@
 
 import type { App } from '../app/app.ts';
 import { BrokerUnavailable } from '../errors.ts';
-import { type Backoff, backoffDelay } from '../lib/backoff.ts';
+import type { Backoff } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { retrying } from '../lib/retry.ts';
 import type { Stores } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../stores/transport.ts';
@@ -39,7 +40,7 @@ export async function connectStores(
   options: ConsumeOptions,
   { clock, logger, signal }: ConnectRules,
 ): Promise<ConnectedStores | null> {
-  for (let failures = 0; !signal.aborted; failures++) {
+  const connect = async (failures: number): Promise<ConnectedStores | null> => {
     let unsubscribe = (): void => undefined;
     const join = async (): Promise<ConnectedStores> => {
       const stores = await app.open();
@@ -55,12 +56,19 @@ export async function connectStores(
       return connected;
     } catch (error) {
       unsubscribe();
-      if (!(error instanceof BrokerUnavailable) || isEmbedded(app)) throw error;
-      if (failures % 10 === 0) logger.error({ err: error }, `cannot start yet: ${error.message}; trying on`);
-      await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
+      throw error;
     }
-  }
-  return null;
+  };
+  return retrying(connect, {
+    policy: retries,
+    clock,
+    signal,
+    when: (error) => error instanceof BrokerUnavailable && !isEmbedded(app),
+    log: (error) => {
+      const why = error instanceof Error ? error.message : String(error);
+      logger.error({ err: error }, `cannot start yet: ${why}; trying on`);
+    },
+  });
 }
 
 /** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */

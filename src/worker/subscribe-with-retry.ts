@@ -1,6 +1,6 @@
 // Listening to broadcasts: from the moment on in which the broker lets us.
-import { backoffDelay } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
+import { retrying } from '../lib/retry.ts';
 import type { Fanout, FanoutListener, Subscription } from '../stores/fanout.ts';
 
 interface SubscribeRules {
@@ -20,15 +20,16 @@ export async function subscribeWithRetry(
   listener: FanoutListener,
   { clock, signal, onRefused }: SubscribeRules,
 ): Promise<AsyncDisposable | null> {
-  for (let failures = 0; !signal.aborted; failures++) {
-    try {
-      const listening = await fanout.subscribe(subscription, listener);
-      if (!signal.aborted) return listening;
-      await listening[Symbol.asyncDispose]();
-    } catch (error) {
-      if (failures === 0) onRefused(error);
-      await clock.sleep(backoffDelay(retries, failures), signal).catch(() => undefined);
-    }
-  }
-  return null;
+  const subscribe = async (): Promise<AsyncDisposable | null> => {
+    const listening = await fanout.subscribe(subscription, listener);
+    if (!signal.aborted) return listening;
+    await listening[Symbol.asyncDispose]();
+    return null;
+  };
+  let wasRefused = false;
+  const log = (error: unknown): void => {
+    if (!wasRefused) onRefused(error);
+    wasRefused = true;
+  };
+  return retrying(subscribe, { policy: retries, clock, signal, log });
 }

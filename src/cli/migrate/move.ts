@@ -1,10 +1,10 @@
 // Moves messages from one broker to another: published there, confirmed, and only then settled here. Whatever breaks in between, each
 // message is in at least one of the two.
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
-import { backoffDelay } from '../../lib/backoff.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { retrying } from '../../lib/retry.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import type { Consumer, Delivery, Publication, Transport } from '../../stores/transport.ts';
-import { pause } from '../events/listen.ts';
 import { UsageError } from '../usage.ts';
 import { type Marks, markOf } from './marks.ts';
 import { etaOf, idOf } from './reading.ts';
@@ -58,7 +58,7 @@ const publishMs = 10_000;
 /** For so long a mark is kept if nobody deletes it: the transport keeps its notes three times as long as a publication may take. */
 const markMs = 24 * 3_600_000;
 const tries = 6;
-const retryPolicy = { factor: 200, maximum: 3000, jitter: true } as const;
+const retryPolicy = { factor: 400, maximum: 3000, jitter: true } as const;
 
 /** @throws BrokerUnavailable, SendUnconfirmed when one of them stays away: the rest is still where it was. */
 export async function move(ends: Ends, route: Route): Promise<Moved> {
@@ -229,16 +229,10 @@ class Mover {
 
 /** A broker that is away for a moment ends nothing. */
 async function again<T>(work: () => Promise<T>): Promise<T> {
-  for (let failures = 1; ; failures++) {
-    try {
-      return await work();
-    } catch (error) {
-      const passing =
-        error instanceof BrokerUnavailable ||
-        error instanceof SendUnconfirmed ||
-        (error instanceof Error && error.name === 'TimeoutError');
-      if (!passing || failures >= tries) throw error;
-      await pause(backoffDelay(retryPolicy, failures), new AbortController().signal);
-    }
-  }
+  const passes = (error: unknown): boolean =>
+    error instanceof BrokerUnavailable ||
+    error instanceof SendUnconfirmed ||
+    (error instanceof Error && error.name === 'TimeoutError');
+  const when = (error: unknown, failures: number): boolean => passes(error) && failures + 1 < tries;
+  return retrying(work, { policy: retryPolicy, clock: systemClock, when });
 }

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable, StoreVersionError } from '../../errors.ts';
-import { backoffDelay } from '../../lib/backoff.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
+import { retrying } from '../../lib/retry.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isQuarantined, Quarantine } from '../quarantine.ts';
@@ -344,14 +344,12 @@ export class RedisConsumer implements Consumer {
   }
 
   async #isStillOursInTime(field: string): Promise<boolean> {
-    for (let failures = 0; ; failures++) {
-      try {
-        return await this.#isStillOurs(field);
-      } catch {
-        const { clock } = this.#parts;
-        await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
-      }
-    }
+    return (await this.#insist(() => this.#isStillOurs(field))) ?? false;
+  }
+
+  /** Until it is done, or we leave: null. */
+  #insist<T>(work: () => Promise<T>): Promise<T | null> {
+    return retrying(work, { policy: retryPolicy, clock: this.#parts.clock, signal: this.#closing.signal });
   }
 
   async #take(capacity: () => number): Promise<RedisDelivery[]> {
@@ -442,16 +440,8 @@ export class RedisConsumer implements Consumer {
 
   /** To the schedule, however long that takes; when we leave before, it goes back to its queue. */
   async #defer(field: string, due: number, marked: 't' | '0'): Promise<void> {
-    const { clock } = this.#parts;
-    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
-      try {
-        await this.#commands.do('R', field, String(due), '0', marked);
-        this.#maintenance.due(due);
-        return;
-      } catch {
-        await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
-      }
-    }
+    const done = await this.#insist(() => this.#commands.do('R', field, String(due), '0', marked));
+    if (done !== null) this.#maintenance.due(due);
   }
 
   #tellTrouble(news: Partial<Troubles>): void {

@@ -2,8 +2,8 @@
 import { checkServerIdentity } from 'node:tls';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { BrokerUnavailable, UmbelError } from '../../../errors.ts';
-import { backoffDelay } from '../../../lib/backoff.ts';
 import { systemClock } from '../../../lib/clock.ts';
+import { retrying } from '../../../lib/retry.ts';
 import { type Gate, gateTo } from '../../gate.ts';
 import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
 import type { PostgresSettings } from './settings.ts';
@@ -93,22 +93,19 @@ export class PostgresPool implements AsyncDisposable {
   }
 
   async #repeat<T>(untilMs: number, once: () => Promise<T>): Promise<T> {
-    let before: unknown;
-    for (let tries = 0; ; tries++) {
-      try {
-        return await once();
-      } catch (thrown) {
-        // What the server said last says more than that time is up.
-        const error = thrown instanceof NoneFree && before !== undefined ? before : thrown;
-        before = error;
-        const leftMs = untilMs - performance.now();
-        const passes =
-          !(error instanceof UmbelError) && classifyPostgresError(sqlStateOf(error)).kind === 'again';
-        if (!passes || leftMs <= 0 || this.#closing !== null)
-          throw postgresRefusal(this.settings.shown, error);
-        const delayMs = Math.min(leftMs, backoffDelay(retryPolicy, tries));
-        await new Promise((done) => setTimeout(done, delayMs));
-      }
+    const left = (): number => untilMs - performance.now();
+    let said: unknown;
+    const mayPass = (error: unknown): boolean => {
+      // What the server said last says more than that time is up.
+      if (!(error instanceof NoneFree) || said === undefined) said = error;
+      const passes =
+        !(said instanceof UmbelError) && classifyPostgresError(sqlStateOf(said)).kind === 'again';
+      return passes && left() > 0 && this.#closing === null;
+    };
+    try {
+      return await retrying(once, { policy: retryPolicy, clock: systemClock, when: mayPass, leftMs: left });
+    } catch {
+      throw postgresRefusal(this.settings.shown, said);
     }
   }
 

@@ -1,6 +1,7 @@
 import { BrokerUnavailable } from '../../../errors.ts';
-import { backoffDelay } from '../../../lib/backoff.ts';
+import { systemClock } from '../../../lib/clock.ts';
 import { withDeadline } from '../../../lib/deadline.ts';
+import { retrying } from '../../../lib/retry.ts';
 import { type RedisConnection, ReplyLost } from './connection.ts';
 
 const retryPolicy = { factor: 20, maximum: 500, jitter: true } as const;
@@ -15,22 +16,18 @@ export async function repeat<T>(
   untilMs: number,
   ask: (timeoutMs: number) => Promise<T>,
 ): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const leftMs = Math.max(1, untilMs - performance.now());
-      // The connection minds the deadline; this one is for a library that does not come back.
-      return await withDeadline(leftMs + graceMs, ask(leftMs), () => new ReplyLost('in time'));
-    } catch (error) {
-      const lost = error instanceof ReplyLost;
-      if (!lost && !passes(error)) throw error;
-      const leftMs = untilMs - performance.now();
-      if (leftMs <= 0)
-        throw lost
-          ? new BrokerUnavailable(`${settings.shown} did not answer in time`, { cause: error })
-          : error;
-      const delayMs = Math.min(leftMs, backoffDelay(retryPolicy, tries));
-      await new Promise((done) => setTimeout(done, delayMs));
-    }
+  const left = (): number => untilMs - performance.now();
+  const once = (): Promise<T> => {
+    const leftMs = Math.max(1, left());
+    // The connection minds the deadline; this one is for a library that does not come back.
+    return withDeadline(leftMs + graceMs, ask(leftMs), () => new ReplyLost('in time'));
+  };
+  const mayPass = (error: unknown): boolean => (error instanceof ReplyLost || passes(error)) && left() > 0;
+  try {
+    return await retrying(once, { policy: retryPolicy, clock: systemClock, when: mayPass, leftMs: left });
+  } catch (error) {
+    if (!(error instanceof ReplyLost)) throw error;
+    throw new BrokerUnavailable(`${settings.shown} did not answer in time`, { cause: error });
   }
 }
 
