@@ -8,7 +8,7 @@ import { checkOptions } from '../lib/schema.ts';
 import { suggest } from '../lib/suggest.ts';
 import { decodeEnvelope } from '../protocol/envelope.ts';
 import { decodeTask } from '../protocol/task.ts';
-import { type DeadReason, deadReasons, type DeadLetter as Stored } from '../stores/transport.ts';
+import { type DeadReason, deadReasons, type StoredDeadLetter as Stored } from '../stores/transport.ts';
 import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
 
 /** A stored dead letter with what it says. */

@@ -3,7 +3,7 @@
 import { parseRate } from '../config/rate.ts';
 import { ConfigError, NotReplayableError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { DeadLetters } from '../stores/transport.ts';
+import type { DeadLetterStore } from '../stores/transport.ts';
 import { matcherOf, opened } from './dead-letter-filter.ts';
 import type {
   DeadLetter,
@@ -16,7 +16,7 @@ import type {
 
 /** Newest first. */
 export async function* list(
-  letters: DeadLetters,
+  letters: DeadLetterStore,
   { limit = Number.POSITIVE_INFINITY, before, ...filter }: ListDeadLetters,
 ): AsyncGenerator<DeadLetter, void, undefined> {
   if (Number.isNaN(limit) || limit < 1) throw new ConfigError("'limit' must be a number from 1 up");
@@ -33,7 +33,7 @@ export async function* list(
 }
 
 /** The ids of those that a filter finds, oldest first. */
-export async function find(letters: DeadLetters, filter: DeadLetterFilter): Promise<readonly number[]> {
+export async function find(letters: DeadLetterStore, filter: DeadLetterFilter): Promise<readonly number[]> {
   const isMeant = matcherOf(filter);
   const ids: number[] = [];
   if (letters.sweep) {
@@ -49,7 +49,7 @@ export async function find(letters: DeadLetters, filter: DeadLetterFilter): Prom
 
 /** See `DeadLetters.replay` of the application. */
 export async function change(
-  letters: DeadLetters,
+  letters: DeadLetterStore,
   verb: 'replay' | 'discard',
   which: DeadLetterChoice,
   { limit = Number.POSITIVE_INFINITY, rate = 0, signal, onProgress }: DeadLetterPace,
@@ -82,7 +82,7 @@ const longestHoldMs = 10_000;
 type Act = (id: number) => void;
 
 async function newest(
-  letters: DeadLetters,
+  letters: DeadLetterStore,
   queue: string | undefined,
   isMeant: (letter: DeadLetter) => boolean,
   from: number | undefined,
@@ -116,7 +116,7 @@ async function newest(
 }
 
 async function oneByOne(
-  letters: DeadLetters,
+  letters: DeadLetterStore,
   verb: 'replay' | 'discard',
   ids: readonly number[],
   pace: Pace,
@@ -135,7 +135,7 @@ async function oneByOne(
 }
 
 async function sweepThrough(
-  sweep: NonNullable<DeadLetters['sweep']>,
+  sweep: NonNullable<DeadLetterStore['sweep']>,
   verb: 'replay' | 'discard',
   rest: Set<number>,
   pace: Pace,

@@ -2,7 +2,7 @@
 
 import type { Rate } from '../config/rate.ts';
 import type { Options } from '../lib/schema.ts';
-import type { DeadLetter as StoredLetter } from '../stores/transport.ts';
+import type { StoredDeadLetter as StoredLetter } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { filterOptions } from './dead-letter-filter.ts';
 
@@ -122,7 +122,7 @@ export class DeadLetters {
     return change(await this.#letters(), verb, which, pace);
   }
 
-  async #letters(): Promise<import('../stores/transport.ts').DeadLetters> {
+  async #letters(): Promise<import('../stores/transport.ts').DeadLetterStore> {
     return (await this.#app.broker()).deadLetters;
   }
 }

@@ -32,7 +32,7 @@ export type EventState =
   | 'RETRY';
 
 /** Times are seconds since 1970, by the clock of who told it. */
-export interface TaskState {
+export interface MonitoredTask {
   readonly uuid: string;
   readonly state: EventState | (string & {});
   readonly name: string | null;
@@ -76,7 +76,7 @@ export interface ClusterStateOptions {
 }
 
 /** Of each type: the state that it brings, and the field that keeps its time. */
-const kinds: Readonly<Record<string, readonly [EventState, keyof TaskState]>> = {
+const kinds: Readonly<Record<string, readonly [EventState, keyof MonitoredTask]>> = {
   'task-sent': ['PENDING', 'sent'],
   'task-received': ['RECEIVED', 'received'],
   'task-started': ['STARTED', 'started'],
@@ -111,7 +111,7 @@ export class ClusterState {
   readonly #maxBytes: number;
   readonly #workers = new Map<string, WorkerState>();
   /** The one that was longest not heard of first. */
-  readonly #tasks = new Map<string, { readonly task: TaskState; readonly bytes: number }>();
+  readonly #tasks = new Map<string, { readonly task: MonitoredTask; readonly bytes: number }>();
   #bytes = 0;
   #events = 0;
 
@@ -160,14 +160,14 @@ export class ClusterState {
     return this.workers.filter((worker) => this.isAlive(worker, now));
   }
 
-  task(uuid: string): TaskState | undefined {
+  task(uuid: string): MonitoredTask | undefined {
     return this.#tasks.get(uuid)?.task;
   }
 
   /** The last heard of first. */
-  tasks(filter: TaskFilter = {}): readonly TaskState[] {
+  tasks(filter: TaskFilter = {}): readonly MonitoredTask[] {
     const { limit = Number.POSITIVE_INFINITY, name, worker, state } = filter;
-    const found: TaskState[] = [];
+    const found: MonitoredTask[] = [];
     for (const { task } of [...this.#tasks.values()].reverse()) {
       if (found.length >= limit) break;
       if (name !== undefined && task.name !== name) continue;
@@ -179,7 +179,7 @@ export class ClusterState {
   }
 
   /** By logical time, the latest first: what caused something stands below it, whatever the clocks say. */
-  tasksByTime(filter: TaskFilter = {}): readonly TaskState[] {
+  tasksByTime(filter: TaskFilter = {}): readonly MonitoredTask[] {
     const { limit = Number.POSITIVE_INFINITY, ...rest } = filter;
     return [...this.tasks(rest)]
       .sort((a, b) => b.timestamp - a.timestamp || b.clock - a.clock)
@@ -261,10 +261,10 @@ export interface TaskFilter {
   readonly state?: string;
 }
 
-function merged(before: TaskState, event: WireEvent): TaskState {
+function merged(before: MonitoredTask, event: WireEvent): MonitoredTask {
   const kind = kinds[event.type];
   const state = kind?.[0] ?? cut(event.type.slice('task-'.length).toUpperCase(), longestName);
-  const fresh: TaskState = {
+  const fresh: MonitoredTask = {
     ...before,
     name: text(event.name) ?? before.name,
     args: text(event.args) ?? before.args,
@@ -300,7 +300,7 @@ function rank(state: string): number {
   return at < 0 ? precedence.indexOf('STARTED') : at;
 }
 
-function newTask(uuid: string): TaskState {
+function newTask(uuid: string): MonitoredTask {
   return {
     uuid,
     state: 'PENDING',
@@ -333,7 +333,7 @@ function newTask(uuid: string): TaskState {
   };
 }
 
-function sizeOf(task: TaskState): number {
+function sizeOf(task: MonitoredTask): number {
   let bytes = 400;
   for (const value of Object.values(task)) if (typeof value === 'string') bytes += 2 * value.length;
   return bytes;

@@ -4,8 +4,8 @@ export {
   ClusterState,
   type ClusterStateOptions,
   type EventState,
+  type MonitoredTask as TaskState,
   type TaskFilter,
-  type TaskState,
   type WorkerState,
 } from './cluster-state.ts';
 export { captureEvents, events, type ReceiverOptions, type StreamOptions } from './receiver.ts';

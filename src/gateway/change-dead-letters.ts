@@ -3,17 +3,20 @@ import type { DeadLetters } from '../app/dead-letters.ts';
 import { changeParameters, readChangeQuery, readNoQuery } from './dead-letter-query.ts';
 import { deadLetterId, idOf, notThere, servedBy, tags, whereServed } from './dead-letters.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
-import { type GatewayState, json, type RequestContext, type Route } from './route.ts';
+import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
 type Verb = 'replay' | 'discard';
 
-export const replayDeadLetter: Route = ofOne('replay', 'Puts it back into its queue');
-export const discardDeadLetter: Route = ofOne('discard', 'Deletes it for good');
+export const replayDeadLetter: HttpRoute = ofOne('replay', 'Puts it back into its queue');
+export const discardDeadLetter: HttpRoute = ofOne('discard', 'Deletes it for good');
 /** `POST /dead-letters/replay?task=mail.*&rate=10/s`. Ends early when its client goes: what is done is done, the rest is where it was. */
-export const replayDeadLetters: Route = ofMany('replay', 'Puts those that a filter finds back, oldest first');
-export const discardDeadLetters: Route = ofMany('discard', 'Deletes those that a filter finds, for good');
+export const replayDeadLetters: HttpRoute = ofMany(
+  'replay',
+  'Puts those that a filter finds back, oldest first',
+);
+export const discardDeadLetters: HttpRoute = ofMany('discard', 'Deletes those that a filter finds, for good');
 
-function ofOne(verb: Verb, summary: string): Route {
+function ofOne(verb: Verb, summary: string): HttpRoute {
   return {
     method: 'POST',
     path: `/dead-letters/:id/${verb}`,
@@ -39,7 +42,7 @@ function ofOne(verb: Verb, summary: string): Route {
   };
 }
 
-function ofMany(verb: Verb, summary: string): Route {
+function ofMany(verb: Verb, summary: string): HttpRoute {
   return {
     method: 'POST',
     path: `/dead-letters/${verb}`,

@@ -3,10 +3,10 @@ import type { DeadLetter } from '../app/dead-letters.ts';
 import { listParameters, readListQuery } from './dead-letter-query.ts';
 import { jsonContent, type Parameter, problems, ref } from './openapi.ts';
 import { Problem } from './problem.ts';
-import { type GatewayState, json, type RequestContext, type Route } from './route.ts';
+import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
 /** `GET /dead-letters`: newest first, by pages. */
-export const listDeadLetters: Route = {
+export const listDeadLetters: HttpRoute = {
   method: 'GET',
   path: '/dead-letters',
   async handle(request, gateway) {
@@ -37,7 +37,7 @@ export const listDeadLetters: Route = {
 };
 
 /** `GET /dead-letters/{id}`. */
-export const showDeadLetter: Route = {
+export const showDeadLetter: HttpRoute = {
   method: 'GET',
   path: '/dead-letters/:id',
   handle: async (request, gateway) => json(request, 200, viewOf(gateway, await letterOf(request, gateway))),
@@ -55,7 +55,7 @@ export const showDeadLetter: Route = {
 };
 
 /** `GET /dead-letters/{id}/raw`: its bytes as they came. */
-export const deadLetterBytes: Route = {
+export const deadLetterBytes: HttpRoute = {
   method: 'GET',
   path: '/dead-letters/:id/raw',
   async handle(request, gateway) {

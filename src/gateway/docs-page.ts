@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../errors.ts';
 import { builtFile } from '../lib/built-file.ts';
 import { Problem } from './problem.ts';
-import type { Route } from './route.ts';
+import type { HttpRoute } from './route.ts';
 
 /** `GET /`: people are sent to the page. */
-export const home: Route = {
+export const home: HttpRoute = {
   method: 'GET',
   path: '/',
   open: true,
@@ -17,7 +17,7 @@ export const home: Route = {
 };
 
 /** `GET /docs`. The page itself says nothing about the application; it asks for a key if one is needed. */
-export const docsPage: Route = {
+export const docsPage: HttpRoute = {
   method: 'GET',
   path: '/docs',
   open: true,
@@ -30,7 +30,7 @@ export const docsPage: Route = {
 };
 
 /** `GET /docs/{file}`: what the page needs. */
-export const docsAsset: Route = {
+export const docsAsset: HttpRoute = {
   method: 'GET',
   path: '/docs/:file',
   open: true,

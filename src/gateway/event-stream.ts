@@ -9,7 +9,7 @@ export interface ServerSentEvent {
 }
 
 /** Where and how long a stream goes. */
-export interface StreamOptions {
+export interface EventStreamOptions {
   readonly heartbeatMs: number;
   /** Ends the stream; must end the events, too. */
   readonly signal: AbortSignal;
@@ -20,7 +20,7 @@ export interface StreamOptions {
 /** A response body that takes an event whenever its reader has room for one. */
 export function eventStream(
   events: AsyncIterable<ServerSentEvent>,
-  { heartbeatMs, signal, onEnd }: StreamOptions,
+  { heartbeatMs, signal, onEnd }: EventStreamOptions,
 ): ReadableStream<Uint8Array> {
   const iterator = events[Symbol.asyncIterator]();
   let heartbeat: NodeJS.Timeout | undefined;

@@ -7,7 +7,7 @@ import { uuid7 } from '../lib/uuid.ts';
 import { checkHost, checkOrigin } from './origin.ts';
 import { toPlainJson } from './plain-json.ts';
 import { Problem, toDocument, toProblem } from './problem.ts';
-import type { GatewayState, RequestContext, RequestEnv, Route } from './route.ts';
+import type { GatewayState, HttpRoute, RequestContext, RequestEnv } from './route.ts';
 
 /** The fetch handler of a gateway. */
 export function createHandler(gateway: GatewayState): (request: Request) => Promise<Response> {
@@ -97,8 +97,8 @@ const corsRules = {
   maxAge: 600,
 };
 
-function byPath(routes: readonly Route[]): Map<string, Route[]> {
-  const paths = new Map<string, Route[]>();
+function byPath(routes: readonly HttpRoute[]): Map<string, HttpRoute[]> {
+  const paths = new Map<string, HttpRoute[]>();
   for (const route of routes) paths.set(route.path, [...(paths.get(route.path) ?? []), route]);
   return paths;
 }

@@ -1,8 +1,8 @@
 import { jsonContent, ref } from './openapi.ts';
-import { json, type Route } from './route.ts';
+import { type HttpRoute, json } from './route.ts';
 
 /** `GET /health`: this process lives. Asks nobody else, so it is always fast. */
-export const health: Route = {
+export const health: HttpRoute = {
   method: 'GET',
   path: '/health',
   open: true,

@@ -1,10 +1,10 @@
 import type { AnyTask } from '../app/task.ts';
 import { bodySchema } from './json-schema.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
-import { type GatewayState, json, type Route, taskPath } from './route.ts';
+import { type GatewayState, type HttpRoute, json, taskPath } from './route.ts';
 
 /** `GET /tasks`: what can be called. */
-export const listTasks: Route = {
+export const listTasks: HttpRoute = {
   method: 'GET',
   path: '/tasks',
   handle: (request, gateway) =>

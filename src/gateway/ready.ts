@@ -1,10 +1,10 @@
 import { withDeadline } from '../lib/deadline.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
 import { Problem } from './problem.ts';
-import { type GatewayState, json, type Route } from './route.ts';
+import { type GatewayState, type HttpRoute, json } from './route.ts';
 
 /** `GET /ready`: the stores answer, so calls can be sent and results be read. */
-export const ready: Route = {
+export const ready: HttpRoute = {
   method: 'GET',
   path: '/ready',
   open: true,

@@ -13,7 +13,7 @@ export interface GatewayState {
   readonly settings: GatewaySettings;
   readonly keys: ApiKeys;
   readonly waits: Waits;
-  readonly routes: readonly Route[];
+  readonly routes: readonly HttpRoute[];
 }
 
 /** One request on its way. */
@@ -28,7 +28,7 @@ export interface RequestEnv {
   };
 }
 
-export interface Route {
+export interface HttpRoute {
   readonly method: 'GET' | 'POST';
   /** In hono's form: `/tasks/:id`. */
   readonly path: string;

@@ -10,14 +10,14 @@ import { docsAsset, docsPage, home } from './docs-page.ts';
 import { health } from './health.ts';
 import { listTasks } from './list-tasks.ts';
 import { ready } from './ready.ts';
-import type { Route } from './route.ts';
+import type { HttpRoute } from './route.ts';
 import { sendTask } from './send-task.ts';
 import { showOpenApi } from './show-openapi.ts';
 import { showTask } from './show-task.ts';
 import { taskEvents } from './task-events.ts';
 import { taskResult } from './task-result.ts';
 
-export const routes: readonly Route[] = [
+export const routes: readonly HttpRoute[] = [
   sendTask,
   listTasks,
   showTask,

@@ -9,10 +9,10 @@ import { claim, derivedId, fingerprint, idempotencyKeyOf, isClaim } from './idem
 import { describeCalls } from './openapi.ts';
 import { Problem } from './problem.ts';
 import { readJson } from './request-body.ts';
-import { type GatewayState, json, type RequestContext, type Route, taskPath } from './route.ts';
+import { type GatewayState, type HttpRoute, json, type RequestContext, taskPath } from './route.ts';
 
 /** `POST /tasks/{name}`: calls a task. (The parameter has the name that it has in `GET /tasks/:id`.) */
-export const sendTask: Route = {
+export const sendTask: HttpRoute = {
   method: 'POST',
   path: '/tasks/:id',
   handle,

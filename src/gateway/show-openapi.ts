@@ -1,8 +1,8 @@
 import { openApiDocument } from './openapi.ts';
-import { json, type Route } from './route.ts';
+import { type HttpRoute, json } from './route.ts';
 
 /** `GET /openapi.json`: this API, described. Tasks that are registered later appear, too. */
-export const showOpenApi: Route = {
+export const showOpenApi: HttpRoute = {
   method: 'GET',
   path: '/openapi.json',
   handle: (request, gateway) => json(request, 200, openApiDocument(gateway)),

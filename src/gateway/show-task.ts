@@ -1,10 +1,10 @@
 import { findRecord } from './find-record.ts';
 import { jsonContent, type Parameter, problems, ref } from './openapi.ts';
-import { json, type Route } from './route.ts';
+import { type HttpRoute, json } from './route.ts';
 import { viewOf } from './task-view.ts';
 
 /** `GET /tasks/{id}`: what is known of a call now. */
-export const showTask: Route = {
+export const showTask: HttpRoute = {
   method: 'GET',
   path: '/tasks/:id',
   async handle(request, gateway) {

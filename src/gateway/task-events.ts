@@ -4,7 +4,7 @@ import { eventStream, type ServerSentEvent } from './event-stream.ts';
 import { findRecord, requireBackend } from './find-record.ts';
 import { problems } from './openapi.ts';
 import { toPlainJson } from './plain-json.ts';
-import type { GatewayState, RequestContext, Route } from './route.ts';
+import type { GatewayState, HttpRoute, RequestContext } from './route.ts';
 import { idParameter } from './show-task.ts';
 import { isOwnState, viewOf } from './task-view.ts';
 
@@ -13,7 +13,7 @@ import { isOwnState, viewOf } from './task-view.ts';
  * Changes that follow each other fast may be skipped; the last never is. The stream may also end before, when the
  * gateway stops: a client comes back and says by `Last-Event-ID` what it has seen.
  */
-export const taskEvents: Route = {
+export const taskEvents: HttpRoute = {
   method: 'GET',
   path: '/tasks/:id/events',
   handle,

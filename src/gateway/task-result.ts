@@ -3,7 +3,7 @@ import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import { findRecord, requireBackend } from './find-record.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
 import { Problem } from './problem.ts';
-import { type GatewayState, json, type RequestContext, type Route } from './route.ts';
+import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 import { idParameter } from './show-task.ts';
 import { viewOf } from './task-view.ts';
 
@@ -11,7 +11,7 @@ import { viewOf } from './task-view.ts';
  * `GET /tasks/{id}/result?wait=`: 200 when the call has ended, well or badly; 202 when it has not. That a task failed is
  * a result: the request for it did not fail.
  */
-export const taskResult: Route = {
+export const taskResult: HttpRoute = {
   method: 'GET',
   path: '/tasks/:id/result',
   handle,

@@ -6,11 +6,11 @@ import {
   maxReservations,
   reservedMs,
   type TakeRequest,
-  type Waiter,
+  type WaitingMessage,
 } from './limits.ts';
 
 /** A waiting message, in the order of `since`, then of `id`. `notified`: when it was notified; 0: it was not. Milliseconds since 1970. */
-export interface QueuedWaiter extends Waiter {
+export interface QueuedWaiter extends WaitingMessage {
   readonly since: number;
   readonly notified: number;
 }
@@ -81,8 +81,8 @@ export function releaseFrom(
   token: string,
   asks: readonly LimitAsk[],
   now: number,
-): readonly Waiter[] {
-  const notified: Waiter[] = [];
+): readonly WaitingMessage[] {
+  const notified: WaitingMessage[] = [];
   for (const ask of asks) {
     if (ask.kind !== 'concurrency') continue;
     tables.drop(ask.key, token);
@@ -99,8 +99,8 @@ export function notifyWaiters(
   key: string,
   most: number,
   now: number,
-): readonly Waiter[] {
-  const notified: Waiter[] = [];
+): readonly WaitingMessage[] {
+  const notified: WaitingMessage[] = [];
   tables.forgetNotified(key, now - forgetMs);
   while (notified.length < Math.min(most, maxNotified)) {
     const first = tables.first(key);

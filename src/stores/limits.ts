@@ -33,7 +33,7 @@ export interface TakeRequest {
 export type Grant = { readonly granted: true } | { readonly granted: false; readonly untilMs: number };
 
 /** A message that waits for a permit and may ask again now: the one of its queue that was deferred until `due`. */
-export interface Waiter {
+export interface WaitingMessage {
   readonly key: string;
   readonly id: string;
   readonly queue: string;
@@ -45,7 +45,7 @@ export interface LimitsOptions {
   readonly leaseMs: number;
   readonly name: string;
   /** Permits were freed: these messages may ask again now. Each is named once; for a message that is not there call {@link Limits.cancelWait}. */
-  readonly onFree: (waiters: readonly Waiter[]) => void;
+  readonly onFree: (waiters: readonly WaitingMessage[]) => void;
 }
 
 /** This worker among those who share the limits. What it holds is freed when it closes, or dies. */
@@ -55,7 +55,7 @@ export interface Limits extends AsyncDisposable {
   /** The run has ended. Never rejects: what the store refuses now is repeated. */
   release(token: string, asks: readonly LimitAsk[]): void;
   /** The message does not wait any more (it was revoked, has expired …): the next waiting message may ask. */
-  cancelWait(waiter: Waiter): void;
+  cancelWait(waiter: WaitingMessage): void;
   /** Overrides a limit for all workers, until it is changed again. Null: no limit; undefined: the limit that the code sets. */
   override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
   /** Frees all that is held. */

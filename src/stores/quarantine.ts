@@ -18,7 +18,7 @@ export function isQuarantined(crashes: number): boolean {
 }
 
 /** What a claim may take now. */
-export interface Verdict {
+export interface ClaimPermission {
   /** The first quarantined message, if one waits: no second one. */
   readonly quarantined: boolean;
   readonly others: boolean;
@@ -26,8 +26,8 @@ export interface Verdict {
   readonly againMs: number | null;
 }
 
-const everything: Verdict = { quarantined: false, others: true, againMs: null };
-const quarantinedOnly: Verdict = { quarantined: true, others: false, againMs: null };
+const everything: ClaimPermission = { quarantined: false, others: true, againMs: null };
+const quarantinedOnly: ClaimPermission = { quarantined: true, others: false, againMs: null };
 
 /** Keeps count of what one consumer holds, and decides what it may take beside it. */
 export class Quarantine {
@@ -88,7 +88,7 @@ export class Quarantine {
   }
 
   /** What may be taken. `quarantinedWaits` is of no account while a quarantined message is held. */
-  look(quarantinedWaits: boolean): Verdict {
+  look(quarantinedWaits: boolean): ClaimPermission {
     if (this.#quarantined > 0) {
       const againMs = this.aloneMs;
       return againMs > 0 ? { quarantined: false, others: false, againMs } : everything;

@@ -207,7 +207,7 @@ export interface ScheduledMessage {
 }
 
 /** A message that could not be run, with the reason. */
-export interface DeadLetter {
+export interface StoredDeadLetter {
   /** A later one has a higher number. */
   readonly id: number;
   readonly queue: string;
@@ -222,14 +222,14 @@ export interface DeadLetter {
 }
 
 /** Where messages go that cannot be run. Nothing leaves it by itself. */
-export interface DeadLetters {
+export interface DeadLetterStore {
   /** Newest first; `before` is the id to go on from. */
   list(options?: {
     readonly limit?: number;
     readonly before?: number;
     readonly queue?: string;
-  }): Promise<readonly DeadLetter[]>;
-  get(id: number): Promise<DeadLetter | undefined>;
+  }): Promise<readonly StoredDeadLetter[]>;
+  get(id: number): Promise<StoredDeadLetter | undefined>;
   count(): Promise<number>;
   /** Puts it back into its queue with a clean record. False when there is none. */
   replay(id: number): Promise<boolean>;
@@ -239,7 +239,7 @@ export interface DeadLetters {
    * Asks of each that there is now, oldest first and each once, what is to be done with it, and does it before it asks for the next. It
    * fails if that fails. What it has asked for may be hidden from others until it ends. Absent where one of many is found at once.
    */
-  sweep?(visit: (id: number, read: () => DeadLetter) => Verdict | Promise<Verdict>): Promise<void>;
+  sweep?(visit: (id: number, read: () => StoredDeadLetter) => Verdict | Promise<Verdict>): Promise<void>;
 }
 
 /** What is to be done with a dead letter; `stop`: nothing, and the sweep is over. */
@@ -270,7 +270,7 @@ export interface Transport extends AsyncDisposable {
    * some at a time, by transports that can tell them without carrying each message here.
    */
   purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number>;
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: DeadLetterStore;
   /** Locks of unique tasks. Absent where the store cannot keep them: then those of the result backend are asked for. */
   openLocks?(): Promise<Locks>;
   /**

@@ -15,7 +15,7 @@ import {
   type MemberEnd,
 } from '../workflow/follow.ts';
 import type { ContinuationPlan, ContinuationPlanner } from './continuation-planner.ts';
-import type { Settled } from './settler.ts';
+import type { SettleResult } from './settler.ts';
 import type { WorkflowParts } from './workflow-settler.ts';
 
 /** What has come together while chords were counted. */
@@ -138,7 +138,11 @@ export class ChordCounter {
    * The chords' keys go; those of `ended` have gone with the settlement. A chord that others are a part of goes first: what begins anew
    * after a crash begins with the innermost.
    */
-  async finish(complete: readonly Complete[], settled: Settled, ended?: Complete): Promise<Settled> {
+  async finish(
+    complete: readonly Complete[],
+    settled: SettleResult,
+    ended?: Complete,
+  ): Promise<SettleResult> {
     const { settler, backend } = this.#parts;
     const chords = backend?.chords;
     if (chords === undefined) return settled;

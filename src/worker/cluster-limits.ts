@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultBackend } from '../stores/backend.ts';
-import type { Grant, LimitAsk, Limits, Waiter } from '../stores/limits.ts';
+import type { Grant, LimitAsk, Limits, WaitingMessage } from '../stores/limits.ts';
 import type { Transport } from '../stores/transport.ts';
 import type { Settler } from './settler.ts';
 
@@ -124,7 +124,7 @@ export class ClusterLimits {
 
   #open(): Promise<Limits> {
     const { transport, backend, leaseMs, name } = this.#parts;
-    const options = { leaseMs, name, onFree: (waiters: readonly Waiter[]) => this.#call(waiters) };
+    const options = { leaseMs, name, onFree: (waiters: readonly WaitingMessage[]) => this.#call(waiters) };
     this.#limits ??= (
       transport.openLimits?.(options) ??
       backend?.openLimits?.(options) ??
@@ -150,11 +150,11 @@ export class ClusterLimits {
   }
 
   /** Tells the messages whose turn has come. One that is not there (revoked, expired, run by now) gives its turn to the next. */
-  #call(waiters: readonly Waiter[]): void {
+  #call(waiters: readonly WaitingMessage[]): void {
     for (const waiter of waiters) void this.#callOne(waiter);
   }
 
-  async #callOne(waiter: Waiter): Promise<void> {
+  async #callOne(waiter: WaitingMessage): Promise<void> {
     const { transport, clock } = this.#parts;
     for (const delayMs of pollIntervalMs) {
       try {

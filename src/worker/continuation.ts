@@ -3,7 +3,7 @@
 import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
-import { type Ended, type Failure, hasFollowers } from '../workflow/follow.ts';
+import { type Ended, hasFollowers, type TaskFailure } from '../workflow/follow.ts';
 import type { Rejection } from './admission/admission.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
 import { notRegistered, rejectedBecause, revokedBecause, workerLost } from './records.ts';
@@ -68,7 +68,7 @@ export function continuationOfFault(message: TaskMessage, detail: string): Ended
   return hasFollowers(message) ? failure(workerLost(detail)) : null;
 }
 
-function failure(error: WireException, traceback: string | null = null): Failure {
+function failure(error: WireException, traceback: string | null = null): TaskFailure {
   return { kind: 'failure', status: 'FAILURE', error, traceback };
 }
 

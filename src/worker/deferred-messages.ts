@@ -14,7 +14,7 @@ interface DeferredMessagesParts {
   readonly clock: Clock;
 }
 
-export interface Waiting {
+export interface DeferredMessage {
   readonly queue: string;
   readonly due: Date;
   readonly message: TaskMessage;
@@ -28,7 +28,7 @@ const largestRemembered = 10_000;
 export class DeferredMessages {
   readonly #parts: DeferredMessagesParts;
   /** Where the broker cannot be asked: the next of those that this worker deferred. */
-  #own: Waiting[] = [];
+  #own: DeferredMessage[] = [];
 
   constructor(parts: DeferredMessagesParts) {
     this.#parts = parts;
@@ -48,13 +48,13 @@ export class DeferredMessages {
   }
 
   /** The next of these queues. @throws BrokerUnavailable */
-  async next(queues: readonly string[]): Promise<readonly Waiting[]> {
+  async next(queues: readonly string[]): Promise<readonly DeferredMessage[]> {
     const { transport } = this.#parts;
     if (transport.scheduled === undefined) {
       this.#forgetDue();
       return this.#own.filter(({ queue }) => queues.includes(queue));
     }
-    const found: Waiting[] = [];
+    const found: DeferredMessage[] = [];
     for (const queue of queues) {
       for (const { due, message } of await transport.scheduled(queue, maxShown)) {
         const read = message.ok ? decodeTask(message.value, decodeOptions(this.#parts.app.config)) : message;
@@ -64,7 +64,7 @@ export class DeferredMessages {
     return earliest(found);
   }
 
-  #remember(waiting: Waiting): void {
+  #remember(waiting: DeferredMessage): void {
     this.#forgetDue();
     this.#own = earliest([...this.#own.filter(({ message }) => message.id !== waiting.message.id), waiting]);
   }
@@ -75,6 +75,6 @@ export class DeferredMessages {
   }
 }
 
-function earliest(waiting: readonly Waiting[]): Waiting[] {
+function earliest(waiting: readonly DeferredMessage[]): DeferredMessage[] {
   return [...waiting].sort((a, b) => a.due.getTime() - b.due.getTime()).slice(0, maxShown);
 }

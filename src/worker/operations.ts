@@ -17,7 +17,7 @@ import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
-import type { Limits } from './run.ts';
+import type { RunLimits } from './run.ts';
 import { TaskEvents } from './task-events.ts';
 
 interface OperationsParts {
@@ -37,7 +37,7 @@ interface OperationsParts {
 /** What runs of tasks are told by, and keep to. */
 interface Rules {
   readonly rateLimits: RateLimits;
-  readonly timeLimits: Map<string, Limits>;
+  readonly timeLimits: Map<string, RunLimits>;
   readonly revocations: Revocations;
   readonly events: TaskEvents;
   readonly activity: Activity;

@@ -9,7 +9,7 @@ import type { Rejection } from './admission/admission.ts';
 import { readableId } from './decider.ts';
 import type { ExecutionOutcome } from './outcome.ts';
 import type { Run } from './run.ts';
-import type { Settled } from './settler.ts';
+import type { SettleResult } from './settler.ts';
 import type { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
 
@@ -51,7 +51,7 @@ export class Reporter {
   }
 
   /** A run, or a rejection, that came to nothing. */
-  unsettled(message: TaskMessage, how: Exclude<Settled, 'settled'>): void {
+  unsettled(message: TaskMessage, how: Exclude<SettleResult, 'settled'>): void {
     this.#log.unsettled(message, how);
   }
 

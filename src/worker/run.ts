@@ -15,7 +15,7 @@ import { ignoresResult, type Subject } from './records.ts';
 import { taskLogger } from './task-logger.ts';
 
 /** In seconds; `null` = none. */
-export interface Limits {
+export interface RunLimits {
   readonly soft: number | null;
   readonly hard: number | null;
 }
@@ -60,7 +60,7 @@ export class Run implements RunContext, Subject {
   }
 
   /** Runs the task once. Resolves with the first of: the task's own outcome, its hard time limit, {@link interrupt}. */
-  execute(limits: Limits): Promise<ExecutionOutcome> {
+  execute(limits: RunLimits): Promise<ExecutionOutcome> {
     this.#startedMs = this.#parts.clock.monotonic();
     return new Promise((resolve) => {
       this.#end = resolve;
@@ -175,7 +175,7 @@ export class Run implements RunContext, Subject {
     else lost.addEventListener('abort', abort, { once: true });
   }
 
-  #watchTime({ soft, hard }: Limits): void {
+  #watchTime({ soft, hard }: RunLimits): void {
     this.#limits = new AbortController();
     if (soft !== null) this.#after(soft, () => this.#abortWith(new SoftTimeLimitExceeded(soft)));
     if (hard === null) return;

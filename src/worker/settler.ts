@@ -10,7 +10,7 @@ import type { SettlementPlan } from './settlement.ts';
 import { type OwnLock, UniqueLocks } from './unique.ts';
 
 /** `fenced`: the lease had passed to another, nothing counts. `gave-up`: the worker stops and the store still refuses. */
-export type Settled = 'settled' | 'fenced' | 'gave-up';
+export type SettleResult = 'settled' | 'fenced' | 'gave-up';
 
 export class Settler {
   readonly #transport: Transport;
@@ -59,7 +59,7 @@ export class Settler {
     plan: SettlementPlan,
     write?: StoreWrite,
     following: readonly Publication[] = none,
-  ): Promise<Settled> {
+  ): Promise<SettleResult> {
     if (write === undefined && plan.record !== null) {
       // Result before ack: a crash in between leaves a finished task that comes back and is not run again; never a lost one.
       const kept = await this.keep(delivery, plan.record);
@@ -82,7 +82,7 @@ export class Settler {
     try {
       return await delivery.settle(settlement);
     } catch (error) {
-      const settle = (): Promise<Settled> => delivery.settle(settlement);
+      const settle = (): Promise<SettleResult> => delivery.settle(settlement);
       const backoff = write === undefined ? storeBackoff : this.#resultBackoff;
       return (
         (await this.#retrier.retry('settle a task', delivery.lost, error, settle, backoff)) ??
@@ -109,7 +109,7 @@ export class Settler {
     delivery: Delivery,
     { record, publish }: SettlementPlan,
     following: readonly Publication[] = none,
-  ): Promise<Settled> {
+  ): Promise<SettleResult> {
     const backend = this.#backend;
     const sent = await this.publish(publish === null ? following : [publish, ...following], never);
     const kept =
@@ -144,7 +144,7 @@ export class Settler {
   }
 
   /** Stores a result, apart from any settlement. */
-  async keep(delivery: Delivery, record: ResultRecord | null): Promise<Settled> {
+  async keep(delivery: Delivery, record: ResultRecord | null): Promise<SettleResult> {
     const backend = this.#backend;
     if (backend === null || record === null) return 'settled';
     if (delivery.lost.aborted) return 'fenced';
@@ -185,7 +185,7 @@ function addressOf({ message }: Delivery): ResultAddress {
 const never = new AbortController().signal;
 const none: readonly Publication[] = [];
 
-function gaveUp(delivery: Delivery): Settled {
+function gaveUp(delivery: Delivery): SettleResult {
   return delivery.lost.aborted ? 'fenced' : 'gave-up';
 }
 

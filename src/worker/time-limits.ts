@@ -1,11 +1,11 @@
 import type { AnyTask } from '../app/task.ts';
 import type { Config } from '../config/config.ts';
 import type { TaskMessage } from '../protocol/message.ts';
-import type { Limits } from './run.ts';
+import type { RunLimits } from './run.ts';
 
 export interface TimeLimitRules {
   /** Set while the worker runs, by task; they go before the tasks' own. */
-  readonly timeLimits: ReadonlyMap<string, Limits>;
+  readonly timeLimits: ReadonlyMap<string, RunLimits>;
   /** The worker's own, instead of the configured ones. */
   readonly limits: { readonly soft: number | null; readonly hard: number | null };
   readonly config: Pick<Config, 'taskSoftTimeLimit' | 'taskTimeLimit'>;
@@ -16,7 +16,7 @@ export function timeLimitsOf(
   { name, options }: AnyTask,
   message: TaskMessage,
   rules: TimeLimitRules,
-): Limits {
+): RunLimits {
   const { limits, timeLimits, config } = rules;
   const said = timeLimits.get(name);
   if (said !== undefined)

@@ -17,7 +17,7 @@ import { ChordCounter, type Counted } from './chord-counter.ts';
 import { type ContinuationPlan, ContinuationPlanner } from './continuation-planner.ts';
 import type { Decision } from './decider.ts';
 import type { SettlementPlan } from './settlement.ts';
-import type { Settled, Settler } from './settler.ts';
+import type { SettleResult, Settler } from './settler.ts';
 
 export interface WorkflowParts {
   readonly app: App;
@@ -56,7 +56,7 @@ export class WorkflowSettler {
   }
 
   /** Settles a delivery as decided. `early`: it was acknowledged before it ran. */
-  settle(delivery: Delivery, decision: Decision, early = false): Promise<Settled> {
+  settle(delivery: Delivery, decision: Decision, early = false): Promise<SettleResult> {
     const { plan, write, continuation } = decision;
     if (continuation !== null) return this.#settleContinued(delivery, plan, continuation, write, early);
     const { settler } = this.#parts;
@@ -69,7 +69,7 @@ export class WorkflowSettler {
     { follow, publications }: ContinuationPlan,
     write: StoreWrite | undefined,
     early: boolean,
-  ): Promise<Settled> {
+  ): Promise<SettleResult> {
     const { app, settler, backend, logger } = this.#parts;
     const lost = early ? never : delivery.lost;
     // Its own record before those of what never runs for it: who hears of their failure looks there for the reason.
@@ -97,7 +97,7 @@ export class WorkflowSettler {
   }
 
   /** Of what was acknowledged before it ran. */
-  async #endEarly(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<Settled> {
+  async #endEarly(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<SettleResult> {
     const { publications, records, complete } = next;
     const kept = await this.#parts.settler.settleEarly(delivery, plan, publications.map(withoutWrite));
     if (kept !== 'settled') return kept;
@@ -110,7 +110,7 @@ export class WorkflowSettler {
    * In two stores: the result (kept before, of what is acknowledged), then what follows, then the end of the chord, then the
    * acknowledgement. That a result of a dead letter is there does not say that the message became one: it comes after all that would be done again.
    */
-  async #endApart(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<Settled> {
+  async #endApart(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<SettleResult> {
     const { settler } = this.#parts;
     const { publications, records, complete } = next;
     if (!(await settler.publish(publications, delivery.lost))) return gaveUp(delivery.lost);
@@ -129,7 +129,7 @@ export class WorkflowSettler {
     next: Counted,
     backend: ResultBackend,
     write: StoreWrite | undefined,
-  ): Promise<Settled> {
+  ): Promise<SettleResult> {
     const { settler } = this.#parts;
     const { publications, records, complete } = next;
     const { lost } = delivery;
@@ -181,7 +181,7 @@ function writeOfAll(
   return records.length === 0 || first === undefined ? prepared : backend.writeOf(first, ...more);
 }
 
-function gaveUp(lost: AbortSignal): Settled {
+function gaveUp(lost: AbortSignal): SettleResult {
   return lost.aborted ? 'fenced' : 'gave-up';
 }
 

@@ -7,7 +7,7 @@ import type { WireSignature } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { nextStep, resolve } from './by-reference.ts';
 import { asChain, bodyOf, headerOf, kindOf, partsOf, readSignature } from './construct.ts';
-import type { ErrbackCall, Failure, FollowRules, MemberEnd, Start } from './follow.ts';
+import type { ErrbackCall, FollowRules, MemberEnd, Start, TaskFailure } from './follow.ts';
 import { derivedIds, resultId } from './freeze.ts';
 import { plan } from './plan.ts';
 
@@ -17,11 +17,11 @@ export class FailurePropagation {
   readonly calls: ErrbackCall[] = [];
   readonly records: ResultRecord[] = [];
   readonly members: MemberEnd[] = [];
-  readonly #failure: Failure;
+  readonly #failure: TaskFailure;
   readonly #rules: FollowRules;
   readonly #rootId: string;
 
-  constructor(failure: Failure, rules: FollowRules, rootId: string) {
+  constructor(failure: TaskFailure, rules: FollowRules, rootId: string) {
     this.#failure = failure;
     this.#rules = rules;
     this.#rootId = rootId;

@@ -32,7 +32,7 @@ export type Ended =
   /** Another workflow takes its place (`task.replace`). */
   | { readonly kind: 'replaced'; readonly signature: WireSignature };
 
-export type Failure = Extract<Ended, { kind: 'failure' }>;
+export type TaskFailure = Extract<Ended, { kind: 'failure' }>;
 
 /** A workflow to be started, and the place it is started from: unique, and the same each time. */
 export interface Start {
@@ -151,7 +151,7 @@ async function afterSuccess(
   return { ...nothing, starts, members: memberEnds(message, { status: 'SUCCESS', result: args[0] }) };
 }
 
-async function afterFailure(message: TaskMessage, failure: Failure, rules: FollowRules): Promise<Follow> {
+async function afterFailure(message: TaskMessage, failure: TaskFailure, rules: FollowRules): Promise<Follow> {
   const { embed, rootId } = message;
   const { status, error } = failure;
   const lost = new FailurePropagation(failure, rules, rootId);
@@ -213,7 +213,7 @@ async function afterUnlock(message: TaskMessage, ended: Ended, rules: FollowRule
 export async function failBody(
   body: WireSignature,
   rootId: string,
-  failure: Failure,
+  failure: TaskFailure,
   rules: FollowRules,
 ): Promise<Follow> {
   const lost = new FailurePropagation(failure, rules, rootId);
@@ -225,7 +225,7 @@ export async function failBody(
 }
 
 /** Celery's error of a chord whose body did not run. */
-export function chordError(said: string): Failure {
+export function chordError(said: string): TaskFailure {
   const error = { exc_type: 'ChordError', exc_message: [said], exc_module: 'celery.exceptions' };
   return { kind: 'failure', status: 'FAILURE', error, traceback: null };
 }

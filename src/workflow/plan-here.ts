@@ -11,7 +11,7 @@ import { plan } from './plan.ts';
 import type { Plan, PlanContext } from './planned.ts';
 
 /** What a start of a workflow is given besides the workflow itself. */
-export interface Start
+export interface LocalStart
   extends Pick<
     PlanContext,
     'args' | 'kwargs' | 'id' | 'groupId' | 'groupIndex' | 'chord' | 'asOne' | 'stamps' | 'inlineBytes'
@@ -26,7 +26,7 @@ export interface Start
 }
 
 /** A plan of a first start: in a task its calls belong to the task's workflow. */
-export function planHere(app: SendingApp, signature: WireSignature, start: Start): Plan {
+export function planHere(app: SendingApp, signature: WireSignature, start: LocalStart): Plan {
   const parent = taskScope.getStore()?.request;
   const { sending: _, guard: __, ...place } = start;
   return plan(signature, {

@@ -16,7 +16,7 @@ import { type CarriedBody, carriedBody } from './chord-body.ts';
 import { commonApp } from './common-app.ts';
 import { chordOf, groupOf } from './construct.ts';
 import { type Handle, randomIds } from './freeze.ts';
-import { keepsRecords, planHere, type Start } from './plan-here.ts';
+import { keepsRecords, type LocalStart, planHere } from './plan-here.ts';
 import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
 import { noteChild, type StoreParts, sendWorkflow, storing, windowSize } from './send-workflow.ts';
@@ -28,7 +28,7 @@ export interface Part<App extends SendingApp> {
 }
 
 /** Runs a workflow here and now. */
-export type Apply<App> = (app: App, signature: WireSignature, start: Start) => Promise<AsyncResult>;
+export type Apply<App> = (app: App, signature: WireSignature, start: LocalStart) => Promise<AsyncResult>;
 
 interface StreamedBody<App extends SendingApp> {
   readonly signature: Part<App>;

@@ -10,7 +10,7 @@ import type { SendingApp } from '../sending/sending-app.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
-import { planHere, type Start } from './plan-here.ts';
+import { type LocalStart, planHere } from './plan-here.ts';
 import type { Plan } from './planned.ts';
 import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
@@ -23,7 +23,7 @@ import { resultOf } from './result-of.ts';
 export async function sendWorkflow<R>(
   app: SendingApp,
   signature: WireSignature,
-  start: Start = {},
+  start: LocalStart = {},
 ): Promise<AsyncResult<R>> {
   const rules = rulesOf(app, start.sending ?? {});
   const draft = planHere(app, await addressedParts(app, signature, rules), start);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { expect, test } from 'vitest';
-import { rooms, unusedExports, violations } from './rules.ts';
+import { ambiguousNames, rooms, unusedExports, violations } from './rules.ts';
 
 const sourcesIn = (folder: string): Map<string, string> =>
   new Map(
@@ -67,7 +67,7 @@ test.each<[what: string, file: string, code: string, found: RegExp]>([
   [
     'a program of a thread that is loaded elsewhere',
     'src/stores/redis/x.ts',
-    "import './tender.thread.ts';",
+    "import './maintenance.thread.ts';",
     /which runs in a thread of its own/,
   ],
   ['a room', 'src/attic/x.ts', 'export const x = 1;', /attic has no line/],
@@ -95,6 +95,12 @@ test('a permission that nobody needs is found', () => {
 test('ARCHITECTURE.md shows this table', () => {
   const lines = Object.entries(rooms).map(([room, others]) => `${room} -> ${others.join(' ') || '-'}\n`);
   expect(readFileSync('ARCHITECTURE.md', 'utf8')).toContain(`\`\`\`\n${lines.join('')}\`\`\``);
+});
+
+test('an exported name of a type or class means one thing', () => {
+  expect(ambiguousNames(sources)).toEqual([]);
+  const planted = new Map([...sources, ['src/lib/x.ts', 'export class Router {}']]);
+  expect(ambiguousNames(planted)).toEqual(['Router is exported by src/config/router.ts and src/lib/x.ts']);
 });
 
 test('what a file exports is used by another one', () => {

@@ -160,6 +160,17 @@ export function unusedExports(
     );
 }
 
+/** Types and classes that several files export under one name: the reader of an import cannot know which. */
+export function ambiguousNames(sources: ReadonlyMap<string, string>): string[] {
+  const exporters = new Map<string, string[]>();
+  for (const [file, text] of sources)
+    for (const [, name = ''] of text.matchAll(/^export (?:abstract )?(?:class|interface|type|enum) (\w+)/gm))
+      exporters.set(name, [...(exporters.get(name) ?? []), file]);
+  return [...exporters].flatMap(([name, files]) =>
+    new Set(files).size > 1 ? [`${name} is exported by ${[...new Set(files)].join(' and ')}`] : [],
+  );
+}
+
 /** The first folder below src/; null: none. */
 function roomOf(path: string): string | null {
   return /^src\/([^/]+)\//.exec(path)?.[1] ?? null;

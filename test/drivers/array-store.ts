@@ -6,12 +6,12 @@ import { isQuarantined, Quarantine } from 'umbel/stores';
 import type {
   ConsumeOptions,
   Consumer,
-  DeadLetter,
-  DeadLetters,
+  DeadLetterStore,
   Delivery,
   Publication,
   QueueSize,
   Settlement,
+  StoredDeadLetter,
   Transport,
   TransportFeatures,
 } from 'umbel/transports';
@@ -37,7 +37,7 @@ type Listener = Parameters<Fanout['subscribe']>[1];
 /** What all handles on one store share. */
 export class ArrayStore {
   readonly items: Item[] = [];
-  readonly dead: (DeadLetter & { readonly priority: number })[] = [];
+  readonly dead: (StoredDeadLetter & { readonly priority: number })[] = [];
   readonly listeners = new Map<Subscription, Listener>();
   readonly workers = new Map<Consumer, string>();
   readonly revocations = new Map<string, number>();
@@ -58,7 +58,7 @@ export class ArrayStore {
       this.put(queue, message.properties.priority, raw[n] ?? Buffer.alloc(0), eta?.getTime());
   }
 
-  bury({ queue, priority, raw, crashes }: Item, reason: DeadLetter['reason'], detail: string): void {
+  bury({ queue, priority, raw, crashes }: Item, reason: StoredDeadLetter['reason'], detail: string): void {
     const id = this.#number++;
     this.dead.push({ id, queue, priority, raw, crashes, reason, detail, diedAt: new Date() });
   }
@@ -112,7 +112,7 @@ export class ArrayTransport implements Transport {
   };
   readonly status = { state: 'connected', reason: null } as const;
   readonly store: ArrayStore;
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: DeadLetterStore;
   readonly #consumers = new Set<Consumer>();
   readonly #subscriptions = new Set<Subscription>();
   #closed = false;
@@ -356,7 +356,7 @@ function refuse(write: Publication['write']): void {
   if (write !== undefined) throw new TypeError('a write made for another store cannot travel with a message');
 }
 
-function lettersOf(store: ArrayStore): DeadLetters {
+function lettersOf(store: ArrayStore): DeadLetterStore {
   const taken = (id: number) => {
     const at = store.dead.findIndex((letter) => letter.id === id);
     return at < 0 ? undefined : store.dead.splice(at, 1)[0];

@@ -6,7 +6,7 @@ import type { StoreWrite } from '../../src/stores/store-write.ts';
 import type {
   ConsumeOptions,
   Consumer,
-  DeadLetters,
+  DeadLetterStore,
   Delivery,
   Publication,
   Settlement,
@@ -134,7 +134,7 @@ export function transportOf(process: Process, line: Line): Transport {
     size: none,
     queues: none,
     purge: none,
-    deadLetters: {} as DeadLetters, // nobody asks for them here
+    deadLetters: {} as DeadLetterStore, // nobody asks for them here
     fanout: { publish: none, subscribe: none, workers: async () => null },
     revocations: { put: none, read: async () => [] },
     close: async () => undefined,

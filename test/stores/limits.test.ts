@@ -1,7 +1,7 @@
 // What each store of limits does: the same rules in memory, in SQLite and in Redis.
 
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { LimitAsk, Limits, TakeRequest, Waiter } from '../../src/stores/limits.ts';
+import type { LimitAsk, Limits, TakeRequest, WaitingMessage } from '../../src/stores/limits.ts';
 import { openTransport } from '../../src/stores/registry.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -20,9 +20,9 @@ let db = 0;
 
 async function open(
   kind: 'memory' | 'sqlite' | 'redis',
-): Promise<{ limits: Limits; other: Limits; freed: Waiter[] }> {
+): Promise<{ limits: Limits; other: Limits; freed: WaitingMessage[] }> {
   const url = kind === 'redis' ? redis.url(db++) : await newStore(kind);
-  const freed: Waiter[] = [];
+  const freed: WaitingMessage[] = [];
   const one = async (): Promise<Limits> => {
     const transport = await openTransport(url);
     const limits = await transport.openLimits?.({
@@ -58,7 +58,7 @@ const asking = (id: string, ...asks: LimitAsk[]): TakeRequest => ({
   perMs: 100,
   capMs: 600_000,
 });
-const ids = (waiters: readonly Waiter[]): string[] => waiters.map(({ id }) => id);
+const ids = (waiters: readonly WaitingMessage[]): string[] => waiters.map(({ id }) => id);
 
 describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
   needs(describe, kind === 'redis' ? noRedis : undefined)('shared limits', () => {
@@ -98,7 +98,7 @@ describe.each(['memory', 'sqlite', 'redis'] as const)('on %s', (kind) => {
       for (const id of ['a', 'b', 'c', 'gone', 'next']) await limits.take(asking(id, three()));
       limits.release('a', [three()]);
       await until(() => freed.length === 1);
-      limits.cancelWait(freed[0] as Waiter);
+      limits.cancelWait(freed[0] as WaitingMessage);
       await until(() => freed.length === 2);
       expect(ids(freed)).toEqual(['gone', 'next']);
     });

@@ -7,7 +7,7 @@ import type { AppOptions } from '../../src/config/config.ts';
 import type { TaskMessage } from '../../src/protocol/message.ts';
 import type { ResultRecord } from '../../src/protocol/result-meta.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
-import type { DeadLetter, Delivery } from '../../src/stores/transport.ts';
+import type { Delivery, StoredDeadLetter } from '../../src/stores/transport.ts';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { commandOf } from '../e2e/harness/compiled.ts';
 import { until } from '../until.ts';
@@ -107,7 +107,7 @@ export async function sizeOf(app: App, queue = 'celery'): Promise<readonly [numb
 }
 
 /** The newest dead letter, once there is one. */
-export async function deadLetter(app: App): Promise<DeadLetter> {
+export async function deadLetter(app: App): Promise<StoredDeadLetter> {
   const { deadLetters } = await app.broker();
   await until(async () => (await deadLetters.count()) > 0, 'a dead letter');
   const [letter] = await deadLetters.list();

@@ -10,13 +10,13 @@ import {
   WorkerShutdown,
 } from '../../src/errors.ts';
 import { type Deferred, deferred } from '../../src/lib/deferred.ts';
-import { type Limits, Run } from '../../src/worker/run.ts';
+import { Run, type RunLimits } from '../../src/worker/run.ts';
 import { FakeClock, turn } from './fake-clock.ts';
 import { FakeStore } from './fake-store.ts';
 import { MemoryLog } from './memory-log.ts';
 import { someMessage } from './some-message.ts';
 
-const noLimits: Limits = { soft: null, hard: null };
+const noLimits: RunLimits = { soft: null, hard: null };
 const done: Outcome = { kind: 'success', value: 5 };
 
 function bench() {

@@ -17,7 +17,7 @@ import {
   followOf,
   type MemberEnd,
 } from '../../workflow/follow.ts';
-import { planHere, type Start } from '../../workflow/plan-here.ts';
+import { type LocalStart, planHere } from '../../workflow/plan-here.ts';
 import type { Plan, PlannedCall } from '../../workflow/planned.ts';
 import { preparePlanned } from '../../workflow/planned-calls.ts';
 import { resultIn } from '../../workflow/result-of.ts';
@@ -36,7 +36,7 @@ import { callErrback, takesError } from './errback.ts';
 export async function applyWorkflow<R>(
   app: App,
   signature: WireSignature,
-  start: Start,
+  start: LocalStart,
 ): Promise<AsyncResult<R>> {
   const run = new EagerRun(app);
   const planned = planHere(app, signature, { ...start, inlineBytes: Number.POSITIVE_INFINITY });

@@ -4,7 +4,7 @@ import { suggest } from '../../lib/suggest.ts';
 import type { AmqpChannel } from '../../stores/amqp/client/link.ts';
 import { UsageError } from '../usage.ts';
 
-export interface Answer {
+export interface CommandReply {
   /** For people. */
   readonly said: string;
   /** For programs. */
@@ -18,10 +18,10 @@ interface AmqpCommand {
   readonly help: string;
   /** Deletes something: asked before. */
   question?(args: readonly string[]): string;
-  run(channel: AmqpChannel, args: readonly string[]): Promise<Answer>;
+  run(channel: AmqpChannel, args: readonly string[]): Promise<CommandReply>;
 }
 
-const ok: Answer = { said: 'ok.', data: { ok: true } };
+const ok: CommandReply = { said: 'ok.', data: { ok: true } };
 
 export const amqpCommands: readonly AmqpCommand[] = [
   {
@@ -172,6 +172,6 @@ function flag(text: string | undefined): boolean {
   throw new UsageError(`'${text}' is neither true nor false`);
 }
 
-function deleted(messages: number): Answer {
+function deleted(messages: number): CommandReply {
   return { said: `${messages} messages deleted.\nok.`, data: { deleted: messages } };
 }

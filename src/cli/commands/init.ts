@@ -2,13 +2,13 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type CommonOptions, optionsOf } from '../common.ts';
-import { projectFiles, type Store } from '../init/project.ts';
+import { type ProjectStore, projectFiles } from '../init/project.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage.ts';
 
 interface InitOptions extends CommonOptions {
   readonly name?: string;
-  readonly store: Store;
+  readonly store: ProjectStore;
 }
 
 /** `umbel init [folder]`: writes a small new project. */

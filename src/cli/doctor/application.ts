@@ -7,11 +7,11 @@ import { redacted } from '../../lib/redact.ts';
 import { postgresSettings } from '../../stores/postgres/client/settings.ts';
 import { storeNamed } from '../../stores/registry.ts';
 import { type Finding, listed } from './finding.ts';
-import { type Check, habitChecks, names } from './habits.ts';
-import { codeIn, noSources, type Sources } from './sources.ts';
+import { type HabitCheck, habitChecks, names } from './habits.ts';
+import { type ApplicationSources, codeIn, noSources } from './sources.ts';
 
 /** The findings, the gravest of each check first. */
-export function examineApplication(app: App, sources: Sources = noSources): readonly Finding[] {
+export function examineApplication(app: App, sources: ApplicationSources = noSources): readonly Finding[] {
   const tasks = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
   const checks = [
     ...[...taskChecks, ...habitChecks].map((check) => check(tasks, sources)),
@@ -30,7 +30,7 @@ const blocks =
 /** Until a time has come, or some hundred million times. */
 const spins = /\bwhile\s*\([^)]*\b(?:Date|performance)\.now\(|<=?\s*(?:\d[\d_]{8,}|\d+e(?:[89]|\d\d))\b/;
 
-const taskChecks: readonly Check[] = [
+const taskChecks: readonly HabitCheck[] = [
   (tasks) => {
     const without = tasks.filter(
       ({ options }) => options.timeLimit === null && options.softTimeLimit === null,
@@ -113,7 +113,7 @@ const taskChecks: readonly Check[] = [
   },
 ];
 
-function severalApps({ apps }: Sources): Finding | null {
+function severalApps({ apps }: ApplicationSources): Finding | null {
   if (apps < 2) return null;
   return {
     check: 'two-apps',
@@ -124,7 +124,7 @@ function severalApps({ apps }: Sources): Finding | null {
   };
 }
 
-function notImported({ forgotten }: Sources): Finding | null {
+function notImported({ forgotten }: ApplicationSources): Finding | null {
   if (forgotten.length === 0) return null;
   return {
     check: 'imports',

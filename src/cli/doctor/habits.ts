@@ -1,9 +1,9 @@
 // What the text of tasks says of how they were meant: guesses, and said as such. Pure.
 import type { AnyTask } from '../../app/task.ts';
 import { type Finding, listed } from './finding.ts';
-import { codeIn, type Sources } from './sources.ts';
+import { type ApplicationSources, codeIn } from './sources.ts';
 
-export type Check = (tasks: readonly AnyTask[], sources: Sources) => Finding | null;
+export type HabitCheck = (tasks: readonly AnyTask[], sources: ApplicationSources) => Finding | null;
 
 /** Their names, some of them. */
 export const names = (tasks: readonly AnyTask[]): string => listed(tasks.map(({ name }) => name));
@@ -20,7 +20,7 @@ const leavesBehind =
 const eventName = /(?:^|[._:-])(?:events?|happened|published|on_\w+ed|event_\w+)$/i;
 const empty = /^[^{]*(?:=>\s*)?\{\s*\}$|=>\s*(?:undefined|null|void 0)$/;
 
-export const habitChecks: readonly Check[] = [
+export const habitChecks: readonly HabitCheck[] = [
   (tasks, { codeOf, callersOf }) => {
     const repeated = tasks.filter((task) => {
       const text = codeOf(task);

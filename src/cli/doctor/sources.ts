@@ -6,7 +6,7 @@ import type { App } from '../../app/app.ts';
 import type { AnyTask } from '../../app/task.ts';
 
 /** What is known of the code of an application. */
-export interface Sources {
+export interface ApplicationSources {
   /** The code of a task with that of the helpers that call other services for it; empty: it lives elsewhere. Without comments. */
   codeOf(task: AnyTask): string;
   /** Whether it calls another service: by itself, by a helper, or by a client that its module imports. */
@@ -39,10 +39,10 @@ const directCall =
   /(?<![.\w$])(?:fetch|axios|got|undici)\s*[.(]|\bglobalThis\.fetch\(|\bhttps?\.(?:get|request)\(|\.sendMail\(|\bnew WebSocket\(/;
 
 /** Of an application whose modules are not at hand: its tasks by themselves. */
-export const noSources: Sources = sourcesOf([], [], new Set());
+export const noSources: ApplicationSources = sourcesOf([], [], new Set());
 
 /** Reads what the module of the application imports, however far. */
-export function readSources(app: App, file: string): Sources {
+export function readSources(app: App, file: string): ApplicationSources {
   const modules = new Map<string, Module>();
   const waiting = [file, ...app.config.include.flatMap((path) => resolved(path, file) ?? [])];
   for (const next of waiting) {
@@ -60,7 +60,7 @@ function sourcesOf(
   modules: readonly Module[],
   others: readonly Module[],
   tasks: ReadonlySet<string>,
-): Sources {
+): ApplicationSources {
   const callers = callersIn(modules);
   const used = (task: AnyTask): readonly (readonly [Module, string])[] => {
     const homes = modules.filter(({ text }) => definesTask(text, task.name));

@@ -1,12 +1,12 @@
 // Graphs in Graphviz' language, DOT. Pure.
 
-export interface Node {
+export interface GraphNode {
   readonly name: string;
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
 interface Graph {
-  readonly nodes: readonly Node[];
+  readonly nodes: readonly GraphNode[];
   /** From, to. */
   readonly edges: readonly (readonly [string, string])[];
 }

@@ -1,12 +1,12 @@
 // The files of a small new project: typed tasks, a worker, a schedule, a test, and what a deployment needs. Pure.
 import { version } from '../../lib/version.ts';
 
-export type Store = 'embedded' | 'redis' | 'rabbitmq';
+export type ProjectStore = 'embedded' | 'redis' | 'rabbitmq';
 
 interface ProjectChoices {
   /** As npm takes it. */
   readonly name: string;
-  readonly store: Store;
+  readonly store: ProjectStore;
 }
 
 /** Paths and texts. */
@@ -131,13 +131,13 @@ test('a task that was sent is run, and its result is there', async () => {
 });
 `;
 
-const urls: Readonly<Record<Store, { readonly local: string; readonly compose: string }>> = {
+const urls: Readonly<Record<ProjectStore, { readonly local: string; readonly compose: string }>> = {
   embedded: { local: '', compose: '' },
   redis: { local: 'redis://localhost:6379/0', compose: 'redis://redis:6379/0' },
   rabbitmq: { local: 'amqp://guest:guest@localhost:5672//', compose: 'amqp://guest:guest@rabbitmq:5672//' },
 };
 
-function env(store: Store): string {
+function env(store: ProjectStore): string {
   const { local } = urls[store];
   if (store === 'embedded') {
     return `# Without a broker everything lives in .umbel/store.db. Others: redis://localhost:6379/0, amqp://guest:guest@localhost:5672//
@@ -162,7 +162,7 @@ USER node
 CMD ["./node_modules/.bin/umbel", "-A", "./src/app.ts", "worker", "-l", "info", "--shutdown-timeout", "25s", "--health-port", "8081", "--health-host", "0.0.0.0"]
 `;
 
-function compose(store: Store): string {
+function compose(store: ProjectStore): string {
   const { compose: broker } = urls[store];
   const results = store === 'redis' ? 'redis://redis:6379/1' : 'rpc://';
   const environment =
@@ -175,7 +175,7 @@ function compose(store: Store): string {
       UMBEL_RESULT_BACKEND: ${results}
     depends_on: [${store}]
 `;
-  const servers: Readonly<Record<Store, string>> = {
+  const servers: Readonly<Record<ProjectStore, string>> = {
     embedded: '',
     redis: `  redis:
     image: redis:7
@@ -204,7 +204,7 @@ ${environment}${servers[store]}volumes:
 `;
 }
 
-function readme(name: string, store: Store): string {
+function readme(name: string, store: ProjectStore): string {
   const needs =
     store === 'embedded'
       ? 'Nothing else is needed: messages and results live in `.umbel/store.db`.'

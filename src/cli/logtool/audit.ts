@@ -3,7 +3,7 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /** What became of a task, as the log says. */
-export type Outcome = 'succeeded' | 'failed' | 'retried' | 'other';
+export type AuditedOutcome = 'succeeded' | 'failed' | 'retried' | 'other';
 
 export interface AuditListener {
   /** A task did not end well: the line. */
@@ -34,7 +34,7 @@ const again =
 export class Audit {
   readonly #listener: AuditListener;
   readonly #names = new Map<string, string>();
-  readonly #ended = new Map<string, Outcome>();
+  readonly #ended = new Map<string, AuditedOutcome>();
   readonly #types = new Map<string, number>();
   #retries = 0;
   #previous: string | null = null;
@@ -96,7 +96,7 @@ export class Audit {
   }
 
   #end(line: string, id: string, what: string): void {
-    const outcome: Outcome = /^succeeded\b/i.test(what)
+    const outcome: AuditedOutcome = /^succeeded\b/i.test(what)
       ? 'succeeded'
       : /^(?:failed|raised)/i.test(what)
         ? 'failed'

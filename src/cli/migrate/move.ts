@@ -8,9 +8,9 @@ import type { Consumer, Delivery, Publication, Transport } from '../../stores/tr
 import { UsageError } from '../usage.ts';
 import { type Marks, markOf } from './marks.ts';
 import { etaOf, idOf } from './reading.ts';
-import type { Waiting } from './scheduled.ts';
+import type { DueMessage } from './scheduled.ts';
 
-export interface Route {
+export interface MoveRoute {
   /** From the queue here to the queue there. */
   readonly queues: ReadonlyMap<string, string>;
   /** Of the broker that they leave, part of each mark. */
@@ -40,7 +40,7 @@ export interface Moved {
 
 export interface Ends {
   readonly from: Transport;
-  readonly waiting: Waiting;
+  readonly waiting: DueMessage;
   readonly to: Transport;
   readonly marks: Marks;
 }
@@ -61,7 +61,7 @@ const tries = 6;
 const retryPolicy = { factor: 400, maximum: 3000, jitter: true } as const;
 
 /** @throws BrokerUnavailable, SendUnconfirmed when one of them stays away: the rest is still where it was. */
-export async function move(ends: Ends, route: Route): Promise<Moved> {
+export async function move(ends: Ends, route: MoveRoute): Promise<Moved> {
   const mover = new Mover(ends, route);
   const consumer = await ends.from.consume({
     queues: [...route.queues.keys()],
@@ -82,10 +82,10 @@ class Mover {
   /** Nothing is left. */
   complete = false;
   readonly #ends: Ends;
-  readonly #route: Route;
+  readonly #route: MoveRoute;
   #held = 0;
 
-  constructor(ends: Ends, route: Route) {
+  constructor(ends: Ends, route: MoveRoute) {
     this.#ends = ends;
     this.#route = route;
   }

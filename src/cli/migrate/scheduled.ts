@@ -14,7 +14,7 @@ export interface Which {
   fits(message: WireMessage): boolean;
 }
 
-export interface Waiting extends AsyncDisposable {
+export interface DueMessage extends AsyncDisposable {
   /**
    * Lets the next messages of a queue be claimed that wait for their time; how many. A worker of ours that gets one meanwhile puts
    * it back until its time.
@@ -34,7 +34,7 @@ export interface Waiting extends AsyncDisposable {
 /** How many are made due at a time: the more there are, the longer is the store held up. */
 const batch = 500;
 
-export async function waitingAt(transport: Transport, url: string, driver: object): Promise<Waiting> {
+export async function waitingAt(transport: Transport, url: string, driver: object): Promise<DueMessage> {
   if (transport.store instanceof SqliteStore) return inSqlite(transport.store);
   if (transport.name === 'redis') return inRedis(url, driver);
   if (transport.name === 'amqp') return inRabbit(url, driver);
@@ -45,7 +45,7 @@ export async function waitingAt(transport: Transport, url: string, driver: objec
   };
 }
 
-function inSqlite(store: SqliteStore): Waiting {
+function inSqlite(store: SqliteStore): DueMessage {
   return {
     release: (queue) =>
       store.write(true, ({ sql }) => {
@@ -66,7 +66,7 @@ function inSqlite(store: SqliteStore): Waiting {
  * A consumer puts what it claims before its time back into the schedule: so it is taken from there. Should a worker make one due
  * meanwhile, it is in its queue, too, and is claimed there; its mark says that it has been moved.
  */
-async function inRedis(url: string, driver: object): Promise<Waiting> {
+async function inRedis(url: string, driver: object): Promise<DueMessage> {
   const [{ RedisConnection }, { redisSettings }, { splitMetadata }] = await Promise.all([
     import('../../stores/redis/client/connection.ts'),
     import('../../stores/redis/client/settings.ts'),
@@ -124,7 +124,7 @@ export function delayedFor(routingKey: string): string | null {
   return isFine ? words.slice(35, -1).join('.') : words.slice(28).join('.');
 }
 
-function inRabbit(url: string, driver: object): Waiting {
+function inRabbit(url: string, driver: object): DueMessage {
   const settings = amqpSettings(url, 'broker', { ...driver });
   const link = new AmqpLink(settings);
   return {

@@ -1,7 +1,7 @@
 // The tab of events: what its keys do, which are Celery's. Knows the cluster and what is on the screen; draws by events-view.ts.
 import type { Control } from '../../control/control.ts';
 import type { Answers } from '../../control/mailbox.ts';
-import type { ClusterState, TaskState } from '../../events/cluster-state.ts';
+import type { ClusterState, MonitoredTask } from '../../events/cluster-state.ts';
 import { shown } from '../output.ts';
 import type { Key } from '../terminal/screen.ts';
 import { type Line, wrap } from '../terminal/text.ts';
@@ -35,7 +35,7 @@ export class EventsTab {
   #popup: Popup | null = null;
   #prompt: Prompt | null = null;
   /** What was to be seen when it was paused. */
-  #frozen: readonly TaskState[] | null = null;
+  #frozen: readonly MonitoredTask[] | null = null;
 
   constructor(rules: EventsTabRules) {
     this.#rules = rules;
@@ -67,7 +67,7 @@ export class EventsTab {
     this.#rules.changed();
   }
 
-  #tasks(): readonly TaskState[] {
+  #tasks(): readonly MonitoredTask[] {
     return this.#frozen ?? this.#rules.state.tasksByTime({ limit: maxTasks });
   }
 
@@ -109,14 +109,14 @@ export class EventsTab {
     this.#selected = tasks[to]?.uuid ?? null;
   }
 
-  #chosen(): TaskState | undefined {
+  #chosen(): MonitoredTask | undefined {
     if (this.#selected === null) return undefined;
     return (
       this.#rules.state.task(this.#selected) ?? this.#tasks().find(({ uuid }) => uuid === this.#selected)
     );
   }
 
-  #show(title: string, textOf: (task: TaskState) => string | null): void {
+  #show(title: string, textOf: (task: MonitoredTask) => string | null): void {
     const task = this.#chosen();
     const text = task === undefined ? null : textOf(task);
     if (task === undefined || text === null) this.#rules.bell();
@@ -196,7 +196,7 @@ export class EventsTab {
   }
 }
 
-function infoText(task: TaskState): string {
+function infoText(task: MonitoredTask): string {
   return fieldsOf(task)
     .map(([name, value]) => `${name}: ${value}`)
     .join('\n');

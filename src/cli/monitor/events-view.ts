@@ -1,5 +1,5 @@
 // The tab of events, drawn from what is known: pure.
-import type { TaskState, WorkerState } from '../../events/cluster-state.ts';
+import type { MonitoredTask, WorkerState } from '../../events/cluster-state.ts';
 import { fitLine, fitted, type Line, type Span, type Tone, wrap } from '../terminal/text.ts';
 
 /** A page over the list: what one asked to see. */
@@ -16,7 +16,7 @@ interface EventsView {
   /** `umbel events 0.1.0 · redis://…`. */
   readonly title: string;
   /** The latest first. */
-  readonly tasks: readonly TaskState[];
+  readonly tasks: readonly MonitoredTask[];
   readonly selected: string | null;
   readonly popup: Popup | null;
   /** What is being asked, and typed so far. */
@@ -126,7 +126,7 @@ function row(
   return `  ${fitted(cells[0], uuid)} ${fitted(cells[1], task)} ${fitted(cells[2], worker)} ${fitted(cells[3], timeWidth)} ${fitted(cells[4], stateWidth)}`;
 }
 
-function taskLine(columns: Columns, task: TaskState, selected: boolean): Line {
+function taskLine(columns: Columns, task: MonitoredTask, selected: boolean): Line {
   const { uuid, name, worker, client, timestamp, state } = task;
   const text = row(columns, [
     uuid,
@@ -155,7 +155,7 @@ function clockTime(seconds: number): string {
   return Number.isNaN(date.getTime()) ? '--:--:--' : date.toISOString().slice(11, 19);
 }
 
-function shortInfo(task: TaskState): string {
+function shortInfo(task: MonitoredTask): string {
   return fieldsOf(task)
     .filter(([name]) => name !== 'traceback' && name !== 'uuid')
     .map(
@@ -166,7 +166,7 @@ function shortInfo(task: TaskState): string {
 }
 
 /** What is known of a task, in the order in which Celery shows it. */
-export function fieldsOf(task: TaskState): readonly (readonly [string, string])[] {
+export function fieldsOf(task: MonitoredTask): readonly (readonly [string, string])[] {
   const { args, kwargs, state, name, ...rest } = task;
   const times = new Set([
     'sent',

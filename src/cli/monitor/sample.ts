@@ -13,7 +13,7 @@ interface QueueFacts {
   readonly oldest: number | null;
 }
 
-export interface WorkerFacts {
+export interface WorkerSample {
   readonly name: string;
   readonly alive: boolean;
   readonly active: number;
@@ -28,7 +28,7 @@ export interface WorkerFacts {
 export interface Sample {
   readonly time: Date;
   readonly queues: readonly QueueFacts[];
-  readonly workers: readonly WorkerFacts[];
+  readonly workers: readonly WorkerSample[];
   /** Of the last minute. */
   readonly tasks: readonly TaskRate[];
   /** null: not known. */
@@ -89,7 +89,7 @@ export class Sampler {
     return { name, ready, scheduled, claimed, oldest };
   }
 
-  #workers(now: number): readonly WorkerFacts[] {
+  #workers(now: number): readonly WorkerSample[] {
     return this.#state.workers.map((worker) => {
       const { hostname, active, processed, loadavg, software, heardAt } = worker;
       const before = this.#before.get(hostname);

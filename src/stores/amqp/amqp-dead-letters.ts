@@ -2,7 +2,7 @@
 // is then where it was.
 import { createHash } from 'node:crypto';
 import { NotReplayableError } from '../../errors.ts';
-import type { DeadLetter, DeadLetters, DeadReason, Verdict } from '../transport.ts';
+import type { DeadLetterStore, DeadReason, StoredDeadLetter, Verdict } from '../transport.ts';
 import { type AmqpChannel, type AmqpMessage, closeChannel } from './client/link.ts';
 import { deadQueue } from './declare.ts';
 import { lookThrough } from './look-through.ts';
@@ -21,7 +21,7 @@ interface About {
   readonly routingKey: string;
 }
 
-export class AmqpDeadLetters implements DeadLetters {
+export class AmqpDeadLetters implements DeadLetterStore {
   readonly #publisher: Publisher;
 
   constructor(publisher: Publisher) {
@@ -30,9 +30,9 @@ export class AmqpDeadLetters implements DeadLetters {
 
   async list(
     options: { limit?: number; before?: number; queue?: string } = {},
-  ): Promise<readonly DeadLetter[]> {
+  ): Promise<readonly StoredDeadLetter[]> {
     const { limit = 100, before = Number.POSITIVE_INFINITY, queue } = options;
-    const letters: DeadLetter[] = [];
+    const letters: StoredDeadLetter[] = [];
     await this.#read((message, about) => {
       if (about.id >= before || (queue !== undefined && about.queue !== queue)) return 'keep';
       letters.push(toLetter(message, about));
@@ -43,8 +43,8 @@ export class AmqpDeadLetters implements DeadLetters {
     return letters.sort(newestFirst).slice(0, limit);
   }
 
-  async get(id: number): Promise<DeadLetter | undefined> {
-    let found: DeadLetter | undefined;
+  async get(id: number): Promise<StoredDeadLetter | undefined> {
+    let found: StoredDeadLetter | undefined;
     await this.#read((message, about) => {
       if (about.id !== id) return 'keep';
       found = toLetter(message, about);
@@ -65,7 +65,7 @@ export class AmqpDeadLetters implements DeadLetters {
     return this.#take(id, 'discard');
   }
 
-  sweep(visit: (id: number, read: () => DeadLetter) => Verdict | Promise<Verdict>): Promise<void> {
+  sweep(visit: (id: number, read: () => StoredDeadLetter) => Verdict | Promise<Verdict>): Promise<void> {
     return this.#read((message, about) => visit(about.id, () => toLetter(message, about)));
   }
 
@@ -119,7 +119,7 @@ export class AmqpDeadLetters implements DeadLetters {
   }
 }
 
-const newestFirst = (a: DeadLetter, b: DeadLetter): number => b.id - a.id;
+const newestFirst = (a: StoredDeadLetter, b: StoredDeadLetter): number => b.id - a.id;
 
 function aboutOf({ properties, content }: AmqpMessage): About {
   const unknown: About = {
@@ -141,7 +141,7 @@ function aboutOf({ properties, content }: AmqpMessage): About {
   return unknown;
 }
 
-function toLetter(message: AmqpMessage, about: About): DeadLetter {
+function toLetter(message: AmqpMessage, about: About): StoredDeadLetter {
   const { id, queue, reason, detail, crashes, diedAt, exchange, routingKey } = about;
   const raw = rawOf(message, { exchange, routing_key: routingKey });
   return { id, queue, reason, detail, crashes, diedAt: new Date(diedAt), raw };

@@ -19,7 +19,7 @@ import {
 } from './wire.ts';
 
 /** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
-export type Settle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
+export type AmqpSettle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
 
 /** For so long it is waited at a time until it is known who has it. */
 const steadyMs = 2000;
@@ -33,7 +33,7 @@ export class AmqpDelivery implements Delivery {
   readonly isAnnounced: boolean;
   #source: AmqpMessage;
   #feed: Feed;
-  readonly #settle: Settle;
+  readonly #settle: AmqpSettle;
   #raw: Buffer | undefined;
   #message: Decoded<WireMessage> | undefined;
   #lost: AbortController | undefined;
@@ -44,7 +44,7 @@ export class AmqpDelivery implements Delivery {
   #adrift: Deferred<void> | null = null;
   #isElsewhere = false;
 
-  constructor(queue: string, source: AmqpMessage, feed: Feed, settle: Settle) {
+  constructor(queue: string, source: AmqpMessage, feed: Feed, settle: AmqpSettle) {
     this.queue = queue;
     this.#source = source;
     this.#feed = feed;

@@ -28,7 +28,7 @@ import {
   quarantineQueueOf,
   shortestDelayMs,
 } from './declare.ts';
-import { type Outgoing, Publisher } from './publisher.ts';
+import { type AmqpPublication, Publisher } from './publisher.ts';
 import { queuesOfUnroutable } from './unroutable.ts';
 import { toOptions } from './wire.ts';
 
@@ -189,7 +189,7 @@ export class AmqpTransport implements Transport {
     return this.close();
   }
 
-  #outgoing({ id, queue, exchange, message, eta }: Publication, now: number): Outgoing {
+  #outgoing({ id, queue, exchange, message, eta }: Publication, now: number): AmqpPublication {
     if (exchange === undefined) this.#used.add(queue);
     const content = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
     const base = { id, content, options: toOptions(message, this.#doubtful.has(id)) };

@@ -15,7 +15,7 @@ import { Declarations, type Declared, isOfDelays } from './declare.ts';
 import { ourMessages, returnedHeader } from './wire.ts';
 
 /** A message on its way. */
-export interface Outgoing {
+export interface AmqpPublication {
   readonly id: string;
   readonly exchange: string;
   readonly routingKey: string;
@@ -100,7 +100,7 @@ export class Publisher implements AsyncDisposable {
    */
   async send(
     prepare: (declarations: Declarations) => Promise<void>,
-    messages: readonly Outgoing[],
+    messages: readonly AmqpPublication[],
     options: PublishOptions = {},
   ): Promise<void> {
     this.#link.hold();
@@ -113,7 +113,7 @@ export class Publisher implements AsyncDisposable {
 
   async #send(
     prepare: (declarations: Declarations) => Promise<void>,
-    messages: readonly Outgoing[],
+    messages: readonly AmqpPublication[],
     { timeoutMs = defaultSendTimeoutMs, signal }: PublishOptions,
   ): Promise<void> {
     const until = performance.now() + timeoutMs;
@@ -208,19 +208,19 @@ export class Publisher implements AsyncDisposable {
 
   async #write(
     session: Session,
-    messages: readonly Outgoing[],
+    messages: readonly AmqpPublication[],
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer[]> {
-    const channels = new Map<string, Outgoing[]>();
+    const channels = new Map<string, AmqpPublication[]>();
     for (const message of messages) {
       const name = laneOf(message.exchange);
       const theirs = channels.get(name);
       if (theirs === undefined) channels.set(name, [message]);
       else theirs.push(message);
     }
-    const answers = new Map<Outgoing, Answer>();
-    const write = async (name: string, theirs: readonly Outgoing[]): Promise<void> => {
+    const answers = new Map<AmqpPublication, Answer>();
+    const write = async (name: string, theirs: readonly AmqpPublication[]): Promise<void> => {
       const given = await this.#writeTo(session, name, theirs, until, signal);
       theirs.forEach((message, n) => {
         answers.set(message, given[n] ?? null);
@@ -234,7 +234,7 @@ export class Publisher implements AsyncDisposable {
   async #writeTo(
     session: Session,
     name: string,
-    messages: readonly Outgoing[],
+    messages: readonly AmqpPublication[],
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<Answer[]> {
@@ -387,7 +387,7 @@ function isAbout({ message }: ServerRefusal, exchange: string): boolean {
   return message.includes(`exchange '${exchange === '' ? 'amq.default' : exchange}'`);
 }
 
-function possibleCopy({ options, ...message }: Outgoing): Outgoing {
+function possibleCopy({ options, ...message }: AmqpPublication): AmqpPublication {
   return { ...message, options: { ...options, headers: { ...options.headers, [returnedHeader]: 1 } } };
 }
 

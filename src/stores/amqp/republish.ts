@@ -4,7 +4,7 @@ import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isQuarantined } from '../quarantine.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
 import { deadQueue, delayedAddress, quarantineQueueOf, shortestDelayMs } from './declare.ts';
-import type { Outgoing } from './publisher.ts';
+import type { AmqpPublication } from './publisher.ts';
 import {
   againOptions,
   announcedHeader,
@@ -47,7 +47,7 @@ export function republicationOf(
   headers: RedeliveryHeaders,
   due: number | null,
   now: number,
-): { readonly outgoing: Outgoing; readonly goal: RepublishTarget } {
+): { readonly outgoing: AmqpPublication; readonly goal: RepublishTarget } {
   const delayMs = due === null ? 0 : due - now;
   const crashes = Number(headers[crashesHeader] ?? 0);
   const goal = delayMs >= shortestDelayMs ? 'delayed' : isQuarantined(crashes) ? 'quarantined' : 'queue';
@@ -67,7 +67,7 @@ export function deadLetterOf(
   { queue, source, crashes }: AmqpDelivery,
   { reason, detail }: { readonly reason: string; readonly detail: string },
   now: number,
-): Outgoing {
+): AmqpPublication {
   const { exchange, routingKey } = source.fields;
   const about = { id: newLetterId(), queue, reason, detail, crashes, diedAt: now, exchange, routingKey };
   const options = againOptions(source, { [deadHeader]: JSON.stringify(about) });

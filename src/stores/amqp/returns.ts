@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
 import type { AmqpConnection } from './client/link.ts';
 import type { Feed } from './feed.ts';
-import { type Letter, Mailbox } from './mailbox.ts';
+import { HolderMailbox, type Letter } from './holder-mailbox.ts';
 
 interface ReturnsParts {
   readonly clock: Clock;
@@ -56,7 +56,7 @@ export class Returns {
   readonly #owed = new Map<string, AmqpDelivery>();
   /** Of `over`, what was settled while nobody could be told. */
   readonly #unsaid: string[] = [];
-  #mailbox: Mailbox | null = null;
+  #mailbox: HolderMailbox | null = null;
   #asking: string[] | null = null;
   #watching = false;
   #forgotten = false;
@@ -75,7 +75,7 @@ export class Returns {
     if (this.#closed) return;
     this.#forgotten = false;
     try {
-      this.#mailbox = await Mailbox.open(connection, {
+      this.#mailbox = await HolderMailbox.open(connection, {
         onLetter: (letter, from, isToAll) => this.#read(letter, from, isToAll),
         onGone: (mailbox) => this.#missed(mailbox),
       });

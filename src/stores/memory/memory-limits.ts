@@ -8,7 +8,7 @@ import {
   releaseFrom,
   takeFrom,
 } from '../limit-rules.ts';
-import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, Waiter } from '../limits.ts';
+import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, WaitingMessage } from '../limits.ts';
 import type { MemoryStore } from './memory.ts';
 
 /** Opens the limits of that store. */
@@ -38,7 +38,7 @@ class MemoryLimits implements Limits {
     this.#tell(releaseFrom(this.#tables, token, asks, Date.now()));
   }
 
-  cancelWait({ key, id }: Waiter): void {
+  cancelWait({ key, id }: WaitingMessage): void {
     this.#tables.removeWaiter(key, id);
     this.#tell(notifyWaiters(this.#tables, key, 1, Date.now()));
   }
@@ -55,7 +55,7 @@ class MemoryLimits implements Limits {
     return this.close();
   }
 
-  #tell(waiters: readonly Waiter[]): void {
+  #tell(waiters: readonly WaitingMessage[]): void {
     if (waiters.length > 0) this.#options.onFree(waiters);
   }
 }

@@ -3,10 +3,10 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { Heap } from '../../lib/heap.ts';
 import { isQuarantined, type Quarantine } from '../quarantine.ts';
 import type { StoreWrite } from '../store-write.ts';
-import type { DeadLetter, DeadReason, QueueSize } from '../transport.ts';
+import type { DeadReason, QueueSize, StoredDeadLetter } from '../transport.ts';
 
 /** A message in its queue. */
-export interface Entry {
+export interface QueuedMessage {
   readonly seq: number;
   readonly queue: string;
   readonly priority: number;
@@ -34,29 +34,32 @@ export interface Owner {
 }
 
 /** A claim under way that found its queues empty. */
-export interface Waiter {
+export interface WaitingConsumer {
   /** There may be something for you. */
   wake(): void;
 }
 
-interface Dead extends Omit<DeadLetter, 'raw'> {
+interface Dead extends Omit<StoredDeadLetter, 'raw'> {
   readonly raw: string | Uint8Array;
   readonly priority: number;
 }
 
 export class MemoryQueues {
   readonly clock: Clock;
-  readonly #ready = new Map<string, Heap<Entry>>();
+  readonly #ready = new Map<string, Heap<QueuedMessage>>();
   /** Ready, but suspected of killing their owners. */
-  readonly #quarantined = new Map<string, Heap<Entry>>();
-  readonly #scheduled = new Heap<{ readonly due: number; readonly entry: Entry }>(
+  readonly #quarantined = new Map<string, Heap<QueuedMessage>>();
+  readonly #scheduled = new Heap<{ readonly due: number; readonly entry: QueuedMessage }>(
     (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
   );
-  readonly #claims = new Map<Entry, Owner>();
+  readonly #claims = new Map<QueuedMessage, Owner>();
   /** Those who found their queues empty, each to be woken once. */
-  readonly #waiting = new Map<Waiter, { readonly queues: readonly string[]; readonly owner: Owner }>();
+  readonly #waiting = new Map<
+    WaitingConsumer,
+    { readonly queues: readonly string[]; readonly owner: Owner }
+  >();
   /** Those who take nothing now, for the sake of quarantined messages. */
-  readonly #holdingBack = new Set<Waiter>();
+  readonly #holdingBack = new Set<WaitingConsumer>();
   readonly #dead = new Map<number, Dead>();
   #seq = 0;
   #deadId = 0;
@@ -85,17 +88,17 @@ export class MemoryQueues {
    */
   claim(
     owner: Owner,
-    waiter: Waiter,
+    waiter: WaitingConsumer,
     queues: readonly string[],
     turn: number,
     limit: number,
-  ): { entries: Entry[]; turn: number; againMs: number | null } {
+  ): { entries: QueuedMessage[]; turn: number; againMs: number | null } {
     this.#waiting.delete(waiter);
     this.#holdingBack.delete(waiter);
     this.#promote();
     const quarantined = this.#quarantinedIn(queues);
     const may = owner.quarantine.look(quarantined !== undefined);
-    const entries: Entry[] = [];
+    const entries: QueuedMessage[] = [];
     let next = turn;
     if (may.quarantined && limit > 0) {
       const first = quarantined?.pop();
@@ -116,12 +119,12 @@ export class MemoryQueues {
     return { entries, turn: next, againMs: may.againMs };
   }
 
-  isHeldBy(entry: Entry, owner: Owner): boolean {
+  isHeldBy(entry: QueuedMessage, owner: Owner): boolean {
     return this.#claims.get(entry) === owner;
   }
 
   /** Ends the hold on a message; false: it is no longer `owner`'s. */
-  unclaim(entry: Entry, owner: Owner): boolean {
+  unclaim(entry: QueuedMessage, owner: Owner): boolean {
     if (this.#claims.get(entry) !== owner) return false;
     this.#claims.delete(entry);
     if (owner.quarantine.letGo(entry.crashes)) {
@@ -133,7 +136,7 @@ export class MemoryQueues {
 
   /** Puts a message that was held back to its place in line, or into the schedule. */
   release(
-    entry: Entry,
+    entry: QueuedMessage,
     due: number | null,
     { deferred = false, crashed = false }: { readonly deferred?: boolean; readonly crashed?: boolean } = {},
   ): void {
@@ -143,7 +146,7 @@ export class MemoryQueues {
     this.#place(entry, due);
   }
 
-  makeDead(entry: Entry, reason: DeadReason, detail: string): void {
+  makeDead(entry: QueuedMessage, reason: DeadReason, detail: string): void {
     const { queue, priority, crashes, raw } = entry;
     const id = ++this.#deadId;
     this.#dead.set(id, {
@@ -170,7 +173,7 @@ export class MemoryQueues {
   }
 
   /** Waits no longer. It may have been woken for a message just now: another is, in its place. */
-  leave(waiter: Waiter, queues: readonly string[]): void {
+  leave(waiter: WaitingConsumer, queues: readonly string[]): void {
     this.#waiting.delete(waiter);
     this.#holdingBack.delete(waiter);
     this.#passOn(queues);
@@ -191,7 +194,7 @@ export class MemoryQueues {
   }
 
   /** The next ones that are not due yet. */
-  scheduled(queue: string, most: number): readonly { readonly due: number; readonly entry: Entry }[] {
+  scheduled(queue: string, most: number): readonly { readonly due: number; readonly entry: QueuedMessage }[] {
     this.#promote();
     return [...this.#scheduled]
       .filter(({ entry }) => entry.queue === queue)
@@ -232,7 +235,7 @@ export class MemoryQueues {
 
   /** See `Transport.promote`. */
   promote(groups: readonly (readonly string[])[], waiting: boolean): number {
-    const isMeant = ({ raw }: Entry): boolean => {
+    const isMeant = ({ raw }: QueuedMessage): boolean => {
       const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString();
       return groups.some((texts) => texts.every((each) => text.includes(each)));
     };
@@ -274,7 +277,7 @@ export class MemoryQueues {
     return this.#dead.delete(id);
   }
 
-  #place(entry: Entry, due: number | null): void {
+  #place(entry: QueuedMessage, due: number | null): void {
     if (due !== null && due > this.clock.now()) {
       const next = this.nextDue();
       this.#scheduled.push({ due, entry });
@@ -283,7 +286,8 @@ export class MemoryQueues {
       return;
     }
     const line = isQuarantined(entry.crashes) ? this.#quarantined : this.#ready;
-    const heap = line.get(entry.queue) ?? new Heap<Entry>((a, b) => a.priority - b.priority || a.seq - b.seq);
+    const heap =
+      line.get(entry.queue) ?? new Heap<QueuedMessage>((a, b) => a.priority - b.priority || a.seq - b.seq);
     line.set(entry.queue, heap);
     heap.push(entry);
     this.#wakeOne(entry.queue);
@@ -320,7 +324,7 @@ export class MemoryQueues {
     for (const waiter of this.#holdingBack) waiter.wake();
   }
 
-  #hold(entry: Entry, owner: Owner): Entry {
+  #hold(entry: QueuedMessage, owner: Owner): QueuedMessage {
     this.#claims.set(entry, owner);
     owner.quarantine.took(entry.crashes);
     return entry;
@@ -331,7 +335,7 @@ export class MemoryQueues {
   }
 
   /** Those of the first queue that has any. */
-  #quarantinedIn(queues: readonly string[]): Heap<Entry> | undefined {
+  #quarantinedIn(queues: readonly string[]): Heap<QueuedMessage> | undefined {
     if (this.#quarantined.size === 0) return undefined;
     for (const queue of queues) {
       const quarantined = this.#quarantined.get(queue);

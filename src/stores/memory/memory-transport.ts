@@ -14,21 +14,21 @@ import type { StoreWrite } from '../store-write.ts';
 import {
   type ConsumeOptions,
   type Consumer,
-  type DeadLetter,
-  type DeadLetters,
+  type DeadLetterStore,
   type Delivery,
   maxScheduledBytes,
   type Publication,
   type QueueSize,
   type ScheduledMessage,
   type Settlement,
+  type StoredDeadLetter,
   type Transport,
   type TransportFeatures,
   type TransportStatus,
 } from '../transport.ts';
 import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
 import { MemoryFanout, MemoryRevocations } from './memory-fanout.ts';
-import { applyWrite, type Entry, MemoryQueues, type NewEntry, type Owner } from './memory-queues.ts';
+import { applyWrite, MemoryQueues, type NewEntry, type Owner, type QueuedMessage } from './memory-queues.ts';
 
 interface MemoryTransportOptions {
   /** Counts for the store of that name if this is the first to open it. */
@@ -61,7 +61,7 @@ class MemoryTransport implements Transport {
   readonly #status = new StatusNotifier();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
   readonly store: MemoryStore;
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: DeadLetterStore;
   readonly fanout: MemoryFanout;
   readonly revocations: MemoryRevocations;
   readonly #queues: MemoryQueues;
@@ -228,7 +228,7 @@ export class MemoryConsumer implements Consumer {
       : Math.min(pollIntervalMs, Math.max(0, due - this.#queues.clock.now()));
   }
 
-  #hold(entry: Entry, owner: Owner): MemoryDelivery {
+  #hold(entry: QueuedMessage, owner: Owner): MemoryDelivery {
     const delivery = new MemoryDelivery(this.#store, this.#queues, entry, owner, () =>
       this.#held.delete(delivery),
     );
@@ -254,7 +254,7 @@ const pollIntervalMs = 10_000;
 class MemoryDelivery implements Delivery {
   readonly #store: MemoryStore;
   readonly #queues: MemoryQueues;
-  readonly #entry: Entry;
+  readonly #entry: QueuedMessage;
   readonly #owner: Owner;
   readonly #onSettled: () => void;
   #message: Decoded<WireMessage> | undefined;
@@ -262,7 +262,13 @@ class MemoryDelivery implements Delivery {
   #isLost = false;
   #settled = false;
 
-  constructor(store: MemoryStore, queues: MemoryQueues, entry: Entry, owner: Owner, onSettled: () => void) {
+  constructor(
+    store: MemoryStore,
+    queues: MemoryQueues,
+    entry: QueuedMessage,
+    owner: Owner,
+    onSettled: () => void,
+  ) {
     this.#store = store;
     this.#queues = queues;
     this.#entry = entry;
@@ -336,14 +342,14 @@ class MemoryDelivery implements Delivery {
   }
 }
 
-class MemoryDeadLetters implements DeadLetters {
+class MemoryDeadLetters implements DeadLetterStore {
   readonly #queues: MemoryQueues;
 
   constructor(queues: MemoryQueues) {
     this.#queues = queues;
   }
 
-  async list(options: Parameters<DeadLetters['list']>[0] = {}): Promise<readonly DeadLetter[]> {
+  async list(options: Parameters<DeadLetterStore['list']>[0] = {}): Promise<readonly StoredDeadLetter[]> {
     const { limit = 100, before = Number.POSITIVE_INFINITY, queue } = options;
     return this.#queues
       .letters()
@@ -352,7 +358,7 @@ class MemoryDeadLetters implements DeadLetters {
       .map((dead) => ({ ...dead, raw: toBytes(dead.raw) }));
   }
 
-  async get(id: number): Promise<DeadLetter | undefined> {
+  async get(id: number): Promise<StoredDeadLetter | undefined> {
     const dead = this.#queues.letter(id);
     return dead === undefined ? undefined : { ...dead, raw: toBytes(dead.raw) };
   }

@@ -19,7 +19,7 @@ interface Add {
   reject(error: unknown): void;
 }
 
-export interface ChordSurroundings {
+export interface PostgresChordContext {
   readonly schema: string;
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
@@ -33,12 +33,12 @@ const maxSize = 4_000_000;
 
 export class PostgresChords implements Chords {
   readonly #ask: AskFor;
-  readonly #around: ChordSurroundings;
+  readonly #around: PostgresChordContext;
   readonly #batcher: MicroBatcher<Add> = new MicroBatcher((adds) => {
     for (const chunk of chunksOf(adds, most, maxSize, ({ text }) => text.length)) void this.#send(chunk);
   });
 
-  constructor(ask: AskFor, around: ChordSurroundings) {
+  constructor(ask: AskFor, around: PostgresChordContext) {
     this.#ask = ask;
     this.#around = around;
   }

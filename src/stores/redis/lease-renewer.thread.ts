@@ -1,5 +1,5 @@
 // The thread of a lease renewer: calls `limits-renew` (lua/limits-renew.lua) for each third of the lease.
-import type { Waiter } from '../limits.ts';
+import type { WaitingMessage } from '../limits.ts';
 import { SideClient } from './client/side-client.ts';
 import type { LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput } from './lease-renewer.ts';
 
@@ -33,6 +33,9 @@ async function beat(): Promise<void> {
 }
 
 /** An empty list is `{}` in Lua's JSON. */
-function read(reply: unknown): { readonly alive: boolean; readonly notified: readonly Waiter[] | object } {
+function read(reply: unknown): {
+  readonly alive: boolean;
+  readonly notified: readonly WaitingMessage[] | object;
+} {
   return JSON.parse(String(reply)); // our own script's
 }

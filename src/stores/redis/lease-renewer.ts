@@ -1,7 +1,7 @@
 // Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another.
 
 import program from 'thread:./lease-renewer.thread.ts';
-import type { Waiter } from '../limits.ts';
+import type { WaitingMessage } from '../limits.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { SideThread } from './client/side-thread.ts';
 import { luaScript } from './scripts.ts';
@@ -9,7 +9,7 @@ import { luaScript } from './scripts.ts';
 interface LeaseRenewerParts {
   readonly connection: RedisConnection;
   readonly leaseMs: number;
-  readonly onNotified: (notified: readonly Waiter[]) => void;
+  readonly onNotified: (notified: readonly WaitingMessage[]) => void;
   readonly onEvicted: (holder: string) => void;
 }
 
@@ -26,7 +26,7 @@ export interface LeaseRenewerInput {
 
 export interface LeaseRenewerOutput {
   readonly evicted?: string;
-  readonly notified?: readonly Waiter[];
+  readonly notified?: readonly WaitingMessage[];
 }
 
 export class LeaseRenewer {

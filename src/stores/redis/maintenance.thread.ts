@@ -1,6 +1,6 @@
 // The maintenance thread: calls `maintain` (lua/maintain.lua) for each third of the lease, and when something comes due or a lease ends.
 
-import { Refusal, type Reply } from './client/resp.ts';
+import { ErrorReply, type Reply } from './client/resp.ts';
 import { SideClient } from './client/side-client.ts';
 import type { MaintenanceData, MaintenanceInput, MaintenanceOutput, Trouble } from './maintenance.ts';
 
@@ -67,7 +67,7 @@ async function maintain(): Promise<void> {
   try {
     again = await call();
   } catch (error) {
-    const isRefused = error instanceof Refusal;
+    const isRefused = error instanceof ErrorReply;
     if (isRefused) tellTroubles([{ key: side.key, problem: error.message }]);
     notBefore = performance.now() + (isRefused ? refusedMs : lostMs);
   }

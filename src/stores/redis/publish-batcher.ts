@@ -10,7 +10,7 @@ import type { RedisRecordWrite } from './record-write.ts';
 import { luaScript } from './scripts.ts';
 
 /** One message. */
-export interface Outgoing {
+export interface RedisPublication {
   readonly id: string;
   /** What says that it was sent: the record of its result, or a note that is kept so many milliseconds. */
   readonly mark: RedisRecordWrite['args'] | readonly [key: string, ms: string];
@@ -20,7 +20,7 @@ export interface Outgoing {
 }
 
 interface Send {
-  readonly messages: readonly Outgoing[];
+  readonly messages: readonly RedisPublication[];
   readonly until: number;
   readonly signal: AbortSignal | undefined;
   done(): void;
@@ -45,7 +45,7 @@ export class PublishBatcher {
   }
 
   /** @throws BrokerUnavailable, SendUnconfirmed, StoreError, or the signal's reason */
-  send(messages: readonly Outgoing[], { timeoutMs, signal }: PublishOptions = {}): Promise<void> {
+  send(messages: readonly RedisPublication[], { timeoutMs, signal }: PublishOptions = {}): Promise<void> {
     if (messages.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const until = this.#clock.monotonic() + (timeoutMs ?? defaultSendTimeoutMs);
@@ -105,7 +105,7 @@ export class PublishBatcher {
 
   /** Repeats it as long as it may: what was done is not done twice. */
   async #ask(
-    messages: readonly Outgoing[],
+    messages: readonly RedisPublication[],
     until: number,
     signal: AbortSignal | undefined,
   ): Promise<readonly unknown[]> {
@@ -139,9 +139,9 @@ class Unknown extends Error {
   }
 }
 
-function parts(messages: readonly Outgoing[]): (readonly Outgoing[])[] {
+function parts(messages: readonly RedisPublication[]): (readonly RedisPublication[])[] {
   if (messages.length <= most) return [messages];
-  const all: (readonly Outgoing[])[] = [];
+  const all: (readonly RedisPublication[])[] = [];
   for (let from = 0; from < messages.length; from += most) all.push(messages.slice(from, from + most));
   return all;
 }
@@ -159,7 +159,7 @@ async function allOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
 }
 
 /** The arguments of the script: messages that differ in their keys alone, and go to one list, follow each other as such. */
-function toArgs(messages: readonly Outgoing[]): string[] {
+function toArgs(messages: readonly RedisPublication[]): string[] {
   const alike = messages.find(isUsual)?.mark;
   const [, db = '', , json = '', ttl = ''] = alike ?? [];
   const args = [db, ttl, json];
@@ -188,7 +188,7 @@ function toArgs(messages: readonly Outgoing[]): string[] {
   return args;
 }
 
-function isUsual({ mark, lists }: Outgoing): boolean {
+function isUsual({ mark, lists }: RedisPublication): boolean {
   return mark.length === 5 && mark[0] === 'sent' && lists.length === 1;
 }
 

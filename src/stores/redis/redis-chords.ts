@@ -34,7 +34,7 @@ interface Add {
 }
 
 /** What chords need of the backend around them. */
-export interface ChordSurroundings {
+export interface RedisChordContext {
   readonly writes: WriteBatcher;
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
@@ -47,12 +47,12 @@ const maxSize = 1_000_000;
 
 export class RedisChords implements Chords {
   readonly #connection: RedisConnection;
-  readonly #around: ChordSurroundings;
+  readonly #around: RedisChordContext;
   readonly #batcher: MicroBatcher<Add> = new MicroBatcher((adds) => {
     for (const chunk of chunksOf(adds, most, maxSize, ({ size }) => size)) void this.#send(chunk);
   });
 
-  constructor(connection: RedisConnection, around: ChordSurroundings) {
+  constructor(connection: RedisConnection, around: RedisChordContext) {
     this.#connection = connection;
     this.#around = around;
   }

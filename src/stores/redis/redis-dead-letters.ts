@@ -1,9 +1,9 @@
-import type { DeadLetter, DeadLetters, DeadReason } from '../transport.ts';
+import type { DeadLetterStore, DeadReason, StoredDeadLetter } from '../transport.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
 
-export class RedisDeadLetters implements DeadLetters {
+export class RedisDeadLetters implements DeadLetterStore {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
 
@@ -12,12 +12,14 @@ export class RedisDeadLetters implements DeadLetters {
     this.#prefix = connection.settings.keyPrefix;
   }
 
-  list(options: { limit?: number; before?: number; queue?: string } = {}): Promise<readonly DeadLetter[]> {
+  list(
+    options: { limit?: number; before?: number; queue?: string } = {},
+  ): Promise<readonly StoredDeadLetter[]> {
     const { limit = 100, before, queue = '' } = options;
     return this.#letters(queue, before === undefined ? '+inf' : `(${before}`, limit);
   }
 
-  async get(id: number): Promise<DeadLetter | undefined> {
+  async get(id: number): Promise<StoredDeadLetter | undefined> {
     const [letter] = await this.#letters('', String(id), 1);
     return letter?.id === id ? letter : undefined;
   }
@@ -43,12 +45,12 @@ export class RedisDeadLetters implements DeadLetters {
     );
   }
 
-  async #letters(queue: string, from: string, limit: number): Promise<DeadLetter[]> {
+  async #letters(queue: string, from: string, limit: number): Promise<StoredDeadLetter[]> {
     const args = [this.#prefix, queue, from, String(limit)];
     const reply = await this.#connection.run(luaScript('dead-letters'), [consumersKey(this.#prefix)], args, {
       buffers: true,
     });
-    const letters: DeadLetter[] = [];
+    const letters: StoredDeadLetter[] = [];
     const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
     for (let at = 0; at + 6 < cells.length; at += 7) {
       const [id, of, reason, detail, diedAt, crashes, raw] = cells.slice(at, at + 7);

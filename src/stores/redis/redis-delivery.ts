@@ -7,7 +7,7 @@ import type { ClaimedMessage } from './command-batcher.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
 
 /** Carries out a settlement. `fenced`: the lease had passed to another. */
-export type Settle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
+export type RedisSettle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
 
 export class RedisDelivery implements Delivery {
   readonly queue: string;
@@ -18,13 +18,13 @@ export class RedisDelivery implements Delivery {
   /** Its place among the consumer's claims. */
   readonly field: string;
   readonly #returned: boolean;
-  readonly #settle: Settle;
+  readonly #settle: RedisSettle;
   #message: Decoded<WireMessage> | undefined;
   #lost: AbortController | undefined;
   #isLost = false;
   #settled = false;
 
-  constructor({ field, queue, stored }: ClaimedMessage, settle: Settle) {
+  constructor({ field, queue, stored }: ClaimedMessage, settle: RedisSettle) {
     const { raw, crashes, deferrals, redelivered, announced } = splitMetadata(stored);
     this.field = field;
     this.queue = queue;

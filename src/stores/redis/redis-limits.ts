@@ -1,7 +1,7 @@
 // Shared limits in Redis. A holder's lease is renewed by a thread of its own, which code that blocks the event loop does not stop.
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
-import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, Waiter } from '../limits.ts';
+import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, WaitingMessage } from '../limits.ts';
 import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisSettings } from './client/settings.ts';
@@ -29,7 +29,7 @@ interface Reply {
   readonly alive: boolean;
   /** An empty list is an empty map in what Lua writes. */
   readonly results?: readonly number[] | Record<string, never>;
-  readonly notified: readonly Waiter[] | Record<string, never>;
+  readonly notified: readonly WaitingMessage[] | Record<string, never>;
 }
 
 const answerMs = 10_000;
@@ -60,7 +60,7 @@ class RedisLimits implements Limits {
     this.#retry({ op: 'release', token, asks });
   }
 
-  cancelWait({ key, id }: Waiter): void {
+  cancelWait({ key, id }: WaitingMessage): void {
     this.#retry({ op: 'cancelWait', key, id });
   }
 

@@ -24,7 +24,7 @@ import { maxReadMs } from './blocking-read.ts';
 import { RedisConnection } from './client/connection.ts';
 import { type RedisSettings, redisSettings } from './client/settings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
-import { defaultSendTimeoutMs, type Outgoing, PublishBatcher } from './publish-batcher.ts';
+import { defaultSendTimeoutMs, PublishBatcher, type RedisPublication } from './publish-batcher.ts';
 import type { AddressedMessage } from './queue-lists.ts';
 import { recordOf } from './record-args.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
@@ -100,7 +100,7 @@ export class RedisTransport implements Transport {
     const until = this.#clock.monotonic() + timeoutMs;
     const left = (): PublishOptions => ({ signal, timeoutMs: Math.max(1, until - this.#clock.monotonic()) });
     // All are encoded before any is sent: what cannot be encoded stops all of them.
-    const messages: Outgoing[] = [];
+    const messages: RedisPublication[] = [];
     const noteMs = String(Math.ceil(3 * timeoutMs));
     for (const publication of publications) {
       const record = recordOf(publication.write, this.store);

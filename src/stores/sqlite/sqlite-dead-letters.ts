@@ -1,6 +1,6 @@
 // The dead-letter store of the embedded transport.
 
-import type { DeadLetter, DeadLetters, DeadReason } from '../transport.ts';
+import type { DeadLetterStore, DeadReason, StoredDeadLetter } from '../transport.ts';
 import { insertMessage } from './enqueue.ts';
 import type { SqliteStore } from './sqlite.ts';
 
@@ -15,14 +15,14 @@ interface DeadRow {
   readonly envelope: string | Uint8Array;
 }
 
-export class SqliteDeadLetters implements DeadLetters {
+export class SqliteDeadLetters implements DeadLetterStore {
   readonly #store: SqliteStore;
 
   constructor(store: SqliteStore) {
     this.#store = store;
   }
 
-  async list(options: Parameters<DeadLetters['list']>[0] = {}): Promise<readonly DeadLetter[]> {
+  async list(options: Parameters<DeadLetterStore['list']>[0] = {}): Promise<readonly StoredDeadLetter[]> {
     const { limit = 100, before = Number.MAX_SAFE_INTEGER, queue = null } = options;
     const rows = this.#store.read((sql) =>
       sql(
@@ -32,7 +32,7 @@ export class SqliteDeadLetters implements DeadLetters {
     return rows.map(toLetter);
   }
 
-  async get(id: number): Promise<DeadLetter | undefined> {
+  async get(id: number): Promise<StoredDeadLetter | undefined> {
     const row = this.#store.read((sql) => sql('SELECT * FROM dead WHERE id = ?').get<DeadRow>(id));
     return row === undefined ? undefined : toLetter(row);
   }
@@ -59,7 +59,7 @@ export class SqliteDeadLetters implements DeadLetters {
   }
 }
 
-function toLetter(row: DeadRow): DeadLetter {
+function toLetter(row: DeadRow): StoredDeadLetter {
   const { id, queue, reason, detail, crashes, envelope } = row;
   const raw = typeof envelope === 'string' ? Buffer.from(envelope) : envelope;
   return { id, queue, reason, detail, crashes, diedAt: new Date(row.died_at), raw };

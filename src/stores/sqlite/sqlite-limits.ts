@@ -17,7 +17,7 @@ import {
   type LimitsOptions,
   renotifyMs,
   type TakeRequest,
-  type Waiter,
+  type WaitingMessage,
 } from '../limits.ts';
 import type { SqliteStore, SqlRow, Statement, Transaction } from './sqlite.ts';
 
@@ -95,7 +95,7 @@ class SqliteLimits implements Limits {
     this.#retry((tables, now) => releaseFrom(tables, token, asks, now));
   }
 
-  cancelWait({ key, id }: Waiter): void {
+  cancelWait({ key, id }: WaitingMessage): void {
     this.#retry((tables, now) => {
       tables.removeWaiter(key, id);
       return notifyWaiters(tables, key, 1, now);
@@ -115,7 +115,7 @@ class SqliteLimits implements Limits {
     clearInterval(this.#sweeper);
     this.#unlisten();
     const held = [...this.#held];
-    const free = (tables: LimiterStore, now: number): readonly Waiter[] =>
+    const free = (tables: LimiterStore, now: number): readonly WaitingMessage[] =>
       held.flatMap(([token, asks]) => releaseFrom(tables, token, asks, now));
     if (held.length > 0) this.#options.onFree(await this.#write(free).catch(() => []));
     await this.#store.close();
@@ -130,7 +130,7 @@ class SqliteLimits implements Limits {
   }
 
   /** A permit that is not given back would be lost until we end. */
-  #retry(work: (tables: LimiterStore, now: number) => readonly Waiter[]): void {
+  #retry(work: (tables: LimiterStore, now: number) => readonly WaitingMessage[]): void {
     const attempt = async (): Promise<void> => {
       try {
         this.#tell(await this.#write(work));
@@ -162,7 +162,7 @@ class SqliteLimits implements Limits {
       .catch(() => undefined);
   }
 
-  #tell(waiters: readonly Waiter[]): void {
+  #tell(waiters: readonly WaitingMessage[]): void {
     if (waiters.length > 0) this.#options.onFree(waiters);
   }
 }

@@ -44,15 +44,15 @@ export interface Left {
 }
 
 /** Null: nothing speaks against it. A check that needs no store answers at once. */
-export type Check = (candidate: Candidate) => Answer | Promise<Answer>;
+export type AdmissionCheck = (candidate: Candidate) => Answer | Promise<Answer>;
 
 export type Answer = Rejection | Left | null;
 
 export class Admission {
   readonly #app: App;
-  readonly #checks: readonly Check[];
+  readonly #checks: readonly AdmissionCheck[];
 
-  constructor(app: App, checks: readonly Check[]) {
+  constructor(app: App, checks: readonly AdmissionCheck[]) {
     this.#app = app;
     this.#checks = checks;
   }

@@ -6,7 +6,7 @@ import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';
 import type { Settler } from '../settler.ts';
 import type { StallDetector } from '../stall-detector.ts';
-import type { Check } from './admission.ts';
+import type { AdmissionCheck } from './admission.ts';
 import { withinClusterLimits } from './cluster-limits.ts';
 import { withinCrashLimit } from './crashes.ts';
 import type { DuplicateGuard } from './duplicate-guard.ts';
@@ -29,7 +29,7 @@ export interface AdmissionParts {
   readonly clock: Clock;
 }
 
-export function admissionChecks(parts: AdmissionParts): readonly Check[] {
+export function admissionChecks(parts: AdmissionParts): readonly AdmissionCheck[] {
   const { config, clock } = parts;
   return [
     notFinished(parts),

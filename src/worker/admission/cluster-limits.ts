@@ -1,11 +1,11 @@
 import type { LimitAsk } from '../../stores/limits.ts';
 import type { ClusterLimits } from '../cluster-limits.ts';
-import type { Answer, Candidate, Check } from './admission.ts';
+import type { AdmissionCheck, Answer, Candidate } from './admission.ts';
 
 type Limits = Pick<ClusterLimits, 'asksOf' | 'take'>;
 
 /** The limits that all workers share: what they let run holds a permit, the others are deferred. */
-export function withinClusterLimits(cluster: Limits): Check {
+export function withinClusterLimits(cluster: Limits): AdmissionCheck {
   return (candidate) => {
     const { task, message, delivery } = candidate;
     const asks = task === undefined ? null : cluster.asksOf(task, message, delivery.queue);

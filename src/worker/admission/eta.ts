@@ -1,8 +1,8 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { Check } from './admission.ts';
+import type { AdmissionCheck } from './admission.ts';
 
 /** What is not due goes back until its time. */
-export function due(clock: Clock): Check {
+export function due(clock: Clock): AdmissionCheck {
   return ({ message }) =>
     message.eta !== null && message.eta.getTime() > clock.now()
       ? { kind: 'early', message, until: message.eta }

@@ -1,8 +1,8 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { Check } from './admission.ts';
+import type { AdmissionCheck } from './admission.ts';
 
 /** What has expired does not run, also at the very moment. */
-export function notExpired(clock: Clock): Check {
+export function notExpired(clock: Clock): AdmissionCheck {
   return ({ message }) =>
     message.expires !== null && message.expires.getTime() <= clock.now()
       ? { kind: 'expired', message }

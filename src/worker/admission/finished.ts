@@ -2,7 +2,7 @@ import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import { isOfDeadLetter, isOfTimeLimit } from '../records.ts';
 import type { Settler } from '../settler.ts';
 import type { StallDetector } from '../stall-detector.ts';
-import type { Answer, Candidate, Check } from './admission.ts';
+import type { AdmissionCheck, Answer, Candidate } from './admission.ts';
 import type { DuplicateGuard } from './duplicate-guard.ts';
 
 interface FinishedParts {
@@ -12,7 +12,7 @@ interface FinishedParts {
 }
 
 /** A message that may have been run before is looked up: if its end is recorded, only its ack was missing. */
-export function notFinished(parts: FinishedParts): Check {
+export function notFinished(parts: FinishedParts): AdmissionCheck {
   const { settler, stallDetector } = parts;
   return (candidate) => {
     const { maybeFenced } = stallDetector;

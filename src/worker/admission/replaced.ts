@@ -1,11 +1,11 @@
 import { type CarriedLock, readLock } from '../../stores/locks.ts';
 import type { Settler } from '../settler.ts';
-import type { Answer, Candidate, Check } from './admission.ts';
+import type { AdmissionCheck, Answer, Candidate } from './admission.ts';
 
 type Locks = Pick<Settler, 'retry' | 'unique'>;
 
 /** A unique task whose place was taken by a later call does not run. */
-export function notReplaced(settler: Locks): Check {
+export function notReplaced(settler: Locks): AdmissionCheck {
   return (candidate) => {
     const { message } = candidate.delivery;
     const lock = message.ok ? readLock(message.value.headers) : null;

@@ -13,7 +13,7 @@ import type { Heart } from '../heart.ts';
 import type { Pool } from '../pools/pool.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';
-import type { Limits } from '../run.ts';
+import type { RunLimits } from '../run.ts';
 import type { Slots } from '../slots.ts';
 import type { Sources } from '../sources.ts';
 
@@ -31,7 +31,7 @@ export interface Panel {
   readonly deferred: DeferredMessages;
   readonly rateLimits: RateLimits;
   readonly cluster: ClusterLimits;
-  readonly timeLimits: Map<string, Limits>;
+  readonly timeLimits: Map<string, RunLimits>;
   readonly events: EventSender;
   readonly heart: Heart;
   readonly lamport: LamportClock;

@@ -1,6 +1,6 @@
 // The program of a side thread: asks the script until there is an answer, and says it.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Refusal } from '../../../src/stores/redis/client/resp.ts';
+import { ErrorReply } from '../../../src/stores/redis/client/resp.ts';
 import { SideClient } from '../../../src/stores/redis/client/side-client.ts';
 
 export interface ProbeTells {
@@ -16,7 +16,7 @@ async function ask(message: string): Promise<void> {
     try {
       return side.tell({ said: await side.run(message) });
     } catch (error) {
-      if (error instanceof Refusal) return side.tell({ said: error.message });
+      if (error instanceof ErrorReply) return side.tell({ said: error.message });
       await sleep(50);
     }
   }

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { commandText, Refusal, type Reply, readReply } from '../../../src/stores/redis/client/resp.ts';
+import { commandText, ErrorReply, type Reply, readReply } from '../../../src/stores/redis/client/resp.ts';
 
 /** As a server writes it. */
 function written(reply: Reply): string {
   if (reply === null) return '$-1\r\n';
-  if (reply instanceof Refusal) return `-${reply.message}\r\n`;
+  if (reply instanceof ErrorReply) return `-${reply.message}\r\n`;
   if (typeof reply === 'number') return `:${reply}\r\n`;
   if (typeof reply === 'string') return `$${Buffer.byteLength(reply)}\r\n${reply}\r\n`;
   return `*${reply.length}\r\n${reply.map(written).join('')}`;
@@ -17,7 +17,7 @@ const { reply } = fc.letrec<{ reply: Reply }>((tie) => ({
     fc.string({ unit: 'grapheme' }),
     fc.integer(),
     fc.constant(null),
-    fc.constant(new Refusal('WRONGTYPE not a list')),
+    fc.constant(new ErrorReply('WRONGTYPE not a list')),
     fc.array(tie('reply')),
   ),
 }));
@@ -37,7 +37,9 @@ test('any reply is read whole, ends where the next begins, and is not read befor
 
 test('a status is text, and an error says why', () => {
   expect(readReply(Buffer.from('x+FINE\r\n'), 1)).toEqual({ value: 'FINE', end: 8 });
-  expect(readReply(Buffer.from('-NOSCRIPT No such\r\n'), 0)?.value).toEqual(new Refusal('NOSCRIPT No such'));
+  expect(readReply(Buffer.from('-NOSCRIPT No such\r\n'), 0)?.value).toEqual(
+    new ErrorReply('NOSCRIPT No such'),
+  );
 });
 
 test('a command counts bytes, not letters', () => {

@@ -1,10 +1,10 @@
 // Version 2 of Redis's protocol, as much of it as calling scripts takes.
 
 /** An error within a list is a value like others. */
-export type Reply = string | number | null | Refusal | readonly Reply[];
+export type Reply = string | number | null | ErrorReply | readonly Reply[];
 
 /** What the server says when it does not do it. */
-export class Refusal extends Error {}
+export class ErrorReply extends Error {}
 
 /** A command as the server reads it. */
 export function commandText(args: readonly string[]): string {
@@ -22,7 +22,7 @@ export function readReply(bytes: Buffer, at: number): { readonly value: Reply; r
     case '+':
       return { value: head, end };
     case '-':
-      return { value: new Refusal(head), end };
+      return { value: new ErrorReply(head), end };
     case ':':
       return { value: Number(head), end };
     case '$': {

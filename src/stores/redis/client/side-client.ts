@@ -4,7 +4,7 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RedisClientOptions } from './link.ts';
-import { commandText, Refusal, type Reply, readReply } from './resp.ts';
+import { commandText, ErrorReply, type Reply, readReply } from './resp.ts';
 
 /** With which a side thread starts. */
 export interface SideThreadStart<Data> {
@@ -180,7 +180,7 @@ function listen({ socket, asked }: Connection): void {
       rest = rest.subarray(read.end);
       const waiting = asked.shift();
       if (waiting === undefined) return void socket.destroy();
-      if (read.value instanceof Refusal) waiting.reject(read.value);
+      if (read.value instanceof ErrorReply) waiting.reject(read.value);
       else waiting.resolve(read.value);
     }
   });

@@ -11,7 +11,7 @@ import type { Locks } from '../../../stores/locks.ts';
 import type { StoreWrite } from '../../../stores/store-write.ts';
 import type {
   Consumer,
-  DeadLetters,
+  DeadLetterStore,
   Publication,
   PublishOptions,
   QueueSize,
@@ -52,7 +52,7 @@ class ChildTransport implements Transport {
     this.#calls = calls;
   }
 
-  get deadLetters(): DeadLetters {
+  get deadLetters(): DeadLetterStore {
     throw notHere('the dead letters');
   }
 

@@ -31,7 +31,7 @@ interface MailboxListener {
 }
 
 /** Lives as long as the connection. */
-export class Mailbox {
+export class HolderMailbox {
   readonly name: string;
   readonly #channel: AmqpChannel;
 
@@ -40,7 +40,7 @@ export class Mailbox {
     this.#channel = channel;
   }
 
-  static async open(connection: AmqpConnection, listener: MailboxListener): Promise<Mailbox> {
+  static async open(connection: AmqpConnection, listener: MailboxListener): Promise<HolderMailbox> {
     const channel = await connection.createChannel();
     channel.on('error', () => undefined);
     channel.on('return', ({ fields }) => {
@@ -50,7 +50,7 @@ export class Mailbox {
     // Named by the server: it goes with the connection, and the next one's is another.
     const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
     await channel.bindQueue(queue, exchange, '');
-    const mailbox = new Mailbox(queue, channel);
+    const mailbox = new HolderMailbox(queue, channel);
     await channel.consume(
       queue,
       (message) => {
