@@ -1,14 +1,20 @@
 // `umbel schedule add`: its options, and the schedule that they mean.
-import { type Command, Option } from 'commander';
-import type { ScheduledCall, SchedulePolicy, When } from '../config/beat-schedule.ts';
+import type { Command } from 'commander';
+import {
+  type ScheduledCall,
+  type SchedulePolicy,
+  schedulePolicy,
+  type When,
+} from '../config/beat-schedule.ts';
 import type { Priority } from '../config/priority.ts';
 import type { Duration } from '../lib/duration.ts';
 import { crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import { type SolarEvent, solar } from '../schedules/solar.ts';
 import type { CommonOptions } from './common.ts';
+import { saidBy, withFlags } from './flags.ts';
 import { UsageError } from './usage.ts';
-import { duration, jsonArray, jsonObject, positiveInteger, priority } from './values.ts';
+import { duration, jsonArray, jsonObject, priority } from './values.ts';
 
 export interface AddOptions extends CommonOptions {
   readonly task?: string;
@@ -22,17 +28,12 @@ export interface AddOptions extends CommonOptions {
   readonly queue?: string;
   readonly priority?: Priority;
   readonly expires?: Duration;
-  readonly missed?: 'last' | 'all' | 'skip';
-  readonly missedLimit?: number;
-  readonly startingDeadline?: Duration;
-  readonly overlap?: 'allow' | 'skip' | 'queue';
-  readonly jitter?: Duration;
   readonly paused?: boolean;
   readonly replace?: boolean;
 }
 
 export function addOptionsTo(command: Command): Command {
-  return command
+  command
     .requiredOption('--task <name>', 'What to send.')
     .option('-a, --args <json>', `Positional arguments: '[1, "two"]'.`, jsonArray)
     .option('-k, --kwargs <json>', `Keyword arguments: '{"name": "value"}'.`, jsonObject)
@@ -43,27 +44,8 @@ export function addOptionsTo(command: Command): Command {
     .option('--timezone <name>', "Of --cron: Europe/Berlin; default: the App's.")
     .option('-Q, --queue <name>', 'Send it to this queue.')
     .option('--priority <priority>', 'urgent, high, normal, low, or a number.', priority)
-    .option('--expires <duration>', 'Not to be begun later than so long after it is sent.', duration)
-    .addOption(
-      new Option('--missed <what>', 'Of runs that were missed send the last, all, or none (skip).').choices([
-        'last',
-        'all',
-        'skip',
-      ]),
-    )
-    .option('--missed-limit <number>', 'With --missed all: at most so many.', positiveInteger)
-    .option(
-      '--starting-deadline <duration>',
-      'Do not send a run later than so long after it was due.',
-      duration,
-    )
-    .addOption(
-      new Option(
-        '--overlap <what>',
-        'While the run before has not ended: allow, skip, or queue one.',
-      ).choices(['allow', 'skip', 'queue']),
-    )
-    .option('--jitter <duration>', 'Send each run by up to so much later.', duration)
+    .option('--expires <duration>', 'Not to be begun later than so long after it is sent.', duration);
+  return withFlags(command, schedulePolicy)
     .option('--paused', 'Add it paused.')
     .option('--replace', 'Change it if it is there already.');
 }
@@ -86,7 +68,6 @@ export function scheduled(options: AddOptions): {
   readonly policy: SchedulePolicy;
 } {
   const { task = '', args, kwargs, queue, priority, expires } = options;
-  const { missed, missedLimit, startingDeadline, overlap, jitter, paused } = options;
   return {
     call: {
       task,
@@ -98,14 +79,7 @@ export function scheduled(options: AddOptions): {
         ...(expires !== undefined && { expires }),
       },
     },
-    policy: {
-      ...(missed !== undefined && { missed }),
-      ...(missedLimit !== undefined && { missedLimit }),
-      ...(startingDeadline !== undefined && { startingDeadline }),
-      ...(overlap !== undefined && { overlap }),
-      ...(jitter !== undefined && { jitter }),
-      ...(paused === true && { enabled: false }),
-    },
+    policy: { ...saidBy(schedulePolicy, options), ...(options.paused === true && { enabled: false }) },
   };
 }
 

@@ -1,5 +1,6 @@
 // Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
 import { InvalidArgumentError } from 'commander';
+import { time as anyTime } from '../config/checks.ts';
 import { priority as anyPriority, type Priority } from '../config/priority.ts';
 import { duration as anyDuration, count, integer } from '../lib/checks.ts';
 import type { Duration } from '../lib/duration.ts';
@@ -56,19 +57,8 @@ export const port: (text: string) => number = argument({
   },
 });
 
-/** A time: `2030-01-31T09:00:00Z`. */
-export function time(text: string): Date {
-  const date = new Date(text);
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(date.getTime())) {
-    throw new InvalidArgumentError("It must be a time like '2030-01-31T09:00:00Z'.");
-  }
-  return date;
-}
-
 /** When a call expires: a time, or a duration from now. */
-export function timeOrDuration(text: string): Date | Duration {
-  return /^\d{4}-/.test(text) ? time(text) : duration(text);
-}
+export const timeOrDuration: (text: string) => Date | Duration = argument(anyTime);
 
 /** `-a '[1, "two"]'`. */
 export function jsonArray(text: string): readonly unknown[] {

@@ -1,5 +1,5 @@
 // The setting `beatSchedule`: what is to be sent by itself, and when.
-import { flag, integer, oneOf, optional, orNull, seconds } from '../lib/checks.ts';
+import { flag, flagged, integer, oneOf, optional, orNull, seconds } from '../lib/checks.ts';
 import type { Duration } from '../lib/duration.ts';
 import { field, type Options } from '../lib/schema.ts';
 import type { Json } from '../protocol/message.ts';
@@ -57,18 +57,44 @@ export const schedulePolicy = {
    * them (default; Celery's rule), `all` (the latest `missedLimit` of them), or none that is late (`skip`: later than
    * `startingDeadline`).
    */
-  missed: field(oneOf('last', 'all', 'skip'), 'last'),
+  missed: field(
+    flagged(
+      oneOf('last', 'all', 'skip'),
+      '--missed <what>',
+      'Of runs that were missed send the last, all, or none (skip).',
+    ),
+    'last',
+  ),
   /** With `all`. Default 100. */
-  missedLimit: field(integer(1, 10_000), 100),
+  missedLimit: field(
+    flagged(integer(1, 10_000), '--missed-limit <number>', 'With --missed all: at most this number.'),
+    100,
+  ),
   /** A run later than this is not sent. Default: `null` = any; with `skip` 10 s, which is more than a takeover takes. */
-  startingDeadline: optional(orNull(seconds({ from: 0 }))),
+  startingDeadline: optional(
+    flagged(
+      orNull(seconds({ from: 0 })),
+      '--starting-deadline <duration>',
+      'Do not send a run later than this after it was due.',
+    ),
+  ),
   /**
    * While the run before has not ended: send anyway (`allow`, the default), leave out (`skip`), or send one when it has ended
    * (`queue`). The last two need a result backend.
    */
-  overlap: field(oneOf('allow', 'skip', 'queue'), 'allow'),
+  overlap: field(
+    flagged(
+      oneOf('allow', 'skip', 'queue'),
+      '--overlap <what>',
+      'While the run before has not ended: allow, skip, or queue one.',
+    ),
+    'allow',
+  ),
   /** Each run is sent by up to so much later; how much is fixed by its id. Default 0. */
-  jitter: field(seconds({ from: 0 }), 0),
+  jitter: field(
+    flagged(seconds({ from: 0 }), '--jitter <duration>', 'Send each run by up to this much later.'),
+    0,
+  ),
   /** false: paused until it is resumed. */
   enabled: field(flag, true),
 };

@@ -1,6 +1,6 @@
 // What may be said of one call, a row for each option. Names are those of Celery's apply_async.
 import { ConfigError } from '../errors.ts';
-import { anyText, check, duration, flag, integer, oneOf, orNull, seconds } from '../lib/checks.ts';
+import { anyText, check, duration, flag, flagged, integer, oneOf, orNull, seconds } from '../lib/checks.ts';
 import { checkOptions, type Options } from '../lib/schema.ts';
 import { celeryHeaders } from '../protocol/task-v2.ts';
 import { maxRetries, moment, name, nameOrEmpty, time } from './checks.ts';
@@ -32,23 +32,35 @@ const headers = check<Readonly<Record<string, unknown>>>('an object', (value, wh
 /** What travels with the call, under Celery's names: ours in Python's spelling. */
 export const travellingOptions = {
   /** Not before this much time has passed. */
-  countdown: duration,
+  countdown: flagged(
+    duration,
+    '--countdown <duration>',
+    'Not before this much time has passed: seconds, or 10m.',
+  ),
   /** Not before this time. */
-  eta: moment,
+  eta: flagged(moment, '--eta <time>', 'Not before this time: 2030-01-31T09:00:00Z.'),
   /** Not after this time, or when this much time has passed. */
-  expires: time,
+  expires: flagged(time, '--expires <time>', 'Not after this time, or when this much time has passed.'),
   /** Default: a new UUID of version 7. */
-  taskId: name,
+  taskId: flagged(name, '--task-id <id>', 'An id of your own.'),
   /** Where it goes; default: as the routes, the task and the settings say. */
-  queue: name,
+  queue: flagged(name, '-Q, --queue <name>', 'Send it to this queue.'),
   /** Sent there, to all queues that are bound for `routingKey` (see `taskQueues`). */
-  exchange: nameOrEmpty,
+  exchange: flagged(
+    nameOrEmpty,
+    '--exchange <name>',
+    'Send it to this exchange, to all queues that are bound for the key.',
+  ),
   /** Without `exchange`: of the queue's own exchange, if that is a topic; else it is a queue, if `queue` is not given. */
-  routingKey: name,
+  routingKey: flagged(name, '--routing-key <key>', 'The key.'),
   /** `'urgent'`, `'high'`, `'normal'`, `'low'`, or the number on the wire. */
-  priority,
+  priority: flagged(
+    priority,
+    '--priority <priority>',
+    'urgent, high, normal, low, or a number (0 is the most urgent on Redis and the embedded store).',
+  ),
   /** `json`, `yaml`, `msgpack`. */
-  serializer: anyText,
+  serializer: flagged(anyText, '--serializer <name>', 'json, yaml or msgpack.'),
   /** `zlib`, `brotli` … */
   compression: orNull(anyText),
   /** Your own, for the task to read: `task.request.headers`. */

@@ -34,14 +34,27 @@ export function checkDate(ms: number, what: string): Date {
   return date;
 }
 
-export const moment: Check<Date> = check('a Date', (value, what) =>
-  value instanceof Date ? checkDate(value.getTime(), what) : undefined,
-);
+export const moment: Check<Date> = {
+  ...check('a Date', (value, what) => (value instanceof Date ? checkDate(value.getTime(), what) : undefined)),
+  text: {
+    expected: "a time like '2030-01-31T09:00:00Z'",
+    read(text) {
+      const date = new Date(text);
+      return /^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(date.getTime()) ? date : undefined;
+    },
+  },
+};
 
 /** A moment, or how long from now. */
-export const time: Check<Date | Duration> = check("seconds or text like '10m', or a Date", (value, what) =>
-  (value instanceof Date ? moment : duration).accept(value, what),
-);
+export const time: Check<Date | Duration> = {
+  ...check("seconds or text like '10m', or a Date", (value, what) =>
+    (value instanceof Date ? moment : duration).accept(value, what),
+  ),
+  text: {
+    expected: "a time like '2030-01-31T09:00:00Z', or a duration like '10m'",
+    read: (text) => (/^\d{4}-/.test(text) ? moment : duration).text?.read(text),
+  },
+};
 
 /** A time limit in seconds. */
 export function checkLimit(seconds: number, what: string): number {

@@ -2,7 +2,7 @@
 
 import { type Duration, readDuration, toSeconds } from './duration.ts';
 import { isRecord } from './narrow.ts';
-import { type Check, type Field, field, type Notes } from './schema.ts';
+import { type Check, type Field, field } from './schema.ts';
 
 /** What `accept` takes; see {@link Check}. */
 export function check<In, Out = In>(expected: string, accept: Check<In, Out>['accept']): Check<In, Out> {
@@ -14,9 +14,14 @@ export function asGiven<T>(expected: string): Check<T> {
   return check(expected, (value) => value as T); // unknown until then
 }
 
+/** With a flag of the command line, and its line in the help. */
+export function flagged<In, Out>(of: Check<In, Out>, ...flag: [flags: string, help: string]): Check<In, Out> {
+  return { ...of, flag };
+}
+
 /** A row for what need not be said: null, then. */
-export function optional<In, Out>(check: Check<In, Out>, notes?: Notes): Field<In, Out | null> {
-  return field<In, Out | null>(check, null, notes);
+export function optional<In, Out>(check: Check<In, Out>): Field<In, Out | null> {
+  return field<In, Out | null>(check, null);
 }
 
 export function orNull<In, Out>({ expected, accept, text }: Check<In, Out>): Check<In | null, Out | null> {
@@ -41,7 +46,10 @@ export const text: Check<string> = check('text that is not empty', (value) =>
 
 export function oneOf<const T extends string | number | boolean>(...choices: readonly T[]): Check<T> {
   const all = choices.map((choice) => (typeof choice === 'string' ? `'${choice}'` : String(choice)));
-  return check(all.join(' or '), (value) => choices.find((choice) => choice === value));
+  return {
+    ...check<T>(all.join(' or '), (value) => choices.find((choice) => choice === value)),
+    choices: choices.map(String),
+  };
 }
 
 export function integer(low: number, high: number): Check<number> {

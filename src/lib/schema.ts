@@ -11,20 +11,22 @@ export interface Check<In, Out = In> {
   readonly accept: (value: unknown, what: string) => Out | undefined;
   /** How it is written on the command line, where that is another. `read` answers `undefined` for what is not `expected`. */
   readonly text?: { readonly expected: string; readonly read: (text: string) => unknown };
+  /** On the command line: its flags, and its line in the help. */
+  readonly flag?: readonly [flags: string, help: string];
+  /** Where only these are expected. */
+  readonly choices?: readonly string[];
   /** Never set: it carries the type of what may be given (as a function's, so that an editor shows that type by its name). */
   readonly given?: () => In;
 }
 
 /** What a row may say besides. */
-export interface Notes {
+interface Notes {
   /** Celery's name, where it is not ours in Python's spelling. */
   readonly celery?: string;
   /** Celery's default is None: null says nothing. */
   readonly nullSaysNothing?: boolean;
   /** Variables of the environment that say it, the first first. */
   readonly variables?: readonly string[];
-  /** The command line's: its flags, and its line in the help. */
-  readonly flag?: readonly [flags: string, help: string];
 }
 
 /** An option with a default. */

@@ -1,7 +1,18 @@
 // What may be said of a worker, a row for each option; `umbel worker` has the flags.
 import type { Config } from '../config/config.ts';
 import { autoscale, pool } from '../config/worker-settings.ts';
-import { asGiven, check, count, flag, optional, orNull, seconds, text, texts } from '../lib/checks.ts';
+import {
+  asGiven,
+  check,
+  count,
+  flag,
+  flagged,
+  optional,
+  orNull,
+  seconds,
+  text,
+  texts,
+} from '../lib/checks.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { field, type Options, SameAs } from '../lib/schema.ts';
@@ -21,62 +32,82 @@ export const workerOptions = {
   /** The queues that it serves; default: the application's `taskQueues`, else its `taskDefaultQueue`. */
   queues: optional(queues),
   /** Tasks at a time; default `workerAutoscale` if that is set, else `workerConcurrency`. */
-  concurrency: optional(count, { flag: ['-c, --concurrency <number>', 'Tasks at a time.'] }),
+  concurrency: optional(flagged(count, '-c, --concurrency <number>', 'Tasks at a time.')),
   /** Instead of `concurrency`: between `min` and `max` tasks at a time, as there is work; default `workerAutoscale`. */
-  autoscale: optional(autoscale, {
-    flag: [
+  autoscale: optional(
+    flagged(
+      autoscale,
       '--autoscale <max,min>',
       'A number of tasks at a time between these, as there is work; instead of -c.',
-    ],
-  }),
+    ),
+  ),
   /** Its name among all workers, with `%h`, `%n`, `%d` for host with domain, host, and domain; default `celery@%h`. */
-  name: optional(text, {
-    flag: ['-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).'],
-  }),
+  name: optional(
+    flagged(text, '-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).'),
+  ),
   /** Where it says what it does; default: nowhere. A pino logger is one. */
   logger: optional(asGiven<Logger>('a logger')),
   /**
    * Where tasks run; default `workerPool`: `async` in the worker's event loop, `solo` there, one at a time; `threads` and `processes` in one
    * of `concurrency` of those each, where hard time limits end any code.
    */
-  pool: field(pool, setting('workerPool'), {
-    flag: ['-P, --pool <pool>', 'Where tasks run: async, solo, threads, processes (prefork).'],
-  }),
+  pool: field(
+    flagged(pool, '-P, --pool <pool>', 'Where tasks run: async, solo, threads, processes (prefork).'),
+    setting('workerPool'),
+  ),
   /** For the pools `threads` and `processes`, which load the application again: the module that exports it, `import.meta.url` or as `-A` names it. */
   module: optional(text),
   /** A child of such a pool is replaced after this number of tasks; default `workerMaxTasksPerChild`. */
-  maxTasksPerChild: field(orNull(count), setting('workerMaxTasksPerChild'), {
-    flag: ['--max-tasks-per-child <number>', 'Replace a process or thread after this number of tasks.'],
-  }),
+  maxTasksPerChild: field(
+    flagged(
+      orNull(count),
+      '--max-tasks-per-child <number>',
+      'Replace a process or thread after this number of tasks.',
+    ),
+    setting('workerMaxTasksPerChild'),
+  ),
   /** A child process is replaced when it takes more KiB than this after a task (as in Celery); default `workerMaxMemoryPerChild`. */
-  maxMemoryPerChild: field(orNull(count), setting('workerMaxMemoryPerChild'), {
-    flag: ['--max-memory-per-child <KiB>', 'Replace a process that takes more after a task.'],
-  }),
+  maxMemoryPerChild: field(
+    flagged(orNull(count), '--max-memory-per-child <KiB>', 'Replace a process that takes more after a task.'),
+    setting('workerMaxMemoryPerChild'),
+  ),
   /** Tell what happens to tasks (`-E`); default `workerSendTaskEvents`. It can be switched while the worker runs. */
-  taskEvents: field(flag, setting('workerSendTaskEvents'), {
-    flag: ['-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).'],
-  }),
+  taskEvents: field(
+    flagged(flag, '-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).'),
+    setting('workerSendTaskEvents'),
+  ),
   /** For probes: a port that says whether it lives and is ready, a file whose time moves. Default: neither. */
   health: field(asGiven<HealthOptions>('an object like { port: 8080 }'), Object.freeze({})),
   /** Hard limit of tasks that have none of their own; default `taskTimeLimit`. */
-  timeLimit: optional(seconds({ above: 0 }), {
-    flag: ['--time-limit <duration>', 'Hard time limit of tasks that have none of their own.'],
-  }),
+  timeLimit: optional(
+    flagged(
+      seconds({ above: 0 }),
+      '--time-limit <duration>',
+      'Hard time limit of tasks that have none of their own.',
+    ),
+  ),
   /** Soft limit of tasks that have none of their own; default `taskSoftTimeLimit`. */
-  softTimeLimit: optional(seconds({ above: 0 }), {
-    flag: ['--soft-time-limit <duration>', 'Soft time limit, likewise.'],
-  }),
+  softTimeLimit: optional(
+    flagged(seconds({ above: 0 }), '--soft-time-limit <duration>', 'Soft time limit, likewise.'),
+  ),
   /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
-  shutdownTimeout: field(orNull(seconds({ from: 0 })), setting('workerShutdownTimeout'), {
-    flag: ['--shutdown-timeout <duration>', 'Give back what a warm shutdown has not ended by then.'],
-  }),
+  shutdownTimeout: field(
+    flagged(
+      orNull(seconds({ from: 0 })),
+      '--shutdown-timeout <duration>',
+      'Give back what a warm shutdown has not ended by then.',
+    ),
+    setting('workerShutdownTimeout'),
+  ),
   /** How long a soft shutdown (the second signal, SIGQUIT) waits for running tasks; 0: there is none; default `workerSoftShutdownTimeout`. */
-  softShutdownTimeout: field(seconds({ from: 0 }), setting('workerSoftShutdownTimeout'), {
-    flag: [
+  softShutdownTimeout: field(
+    flagged(
+      seconds({ from: 0 }),
       '--soft-shutdown-timeout <duration>',
       'A second signal, or SIGQUIT, leaves running tasks this long before it gives them back.',
-    ],
-  }),
+    ),
+    setting('workerSoftShutdownTimeout'),
+  ),
   /** For tests that move the time. */
   clock: optional(asGiven<Clock>('a clock')),
 };

@@ -1,11 +1,10 @@
 import { Command, Option } from 'commander';
 import type { App } from '../../app/app.ts';
 import { purgeQueue } from '../../app/purge-queue.ts';
-import type { Field } from '../../lib/schema.ts';
 import { version } from '../../lib/version.ts';
 import type { HealthOptions } from '../../worker/health.ts';
 import { nodeName } from '../../worker/node-name.ts';
-import { type WorkerOptions, workerOptions } from '../../worker/options.ts';
+import { workerOptions } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
 import {
   appSpec,
@@ -17,6 +16,7 @@ import {
 } from '../common.ts';
 import { detach, isDetached } from '../detach.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
+import { saidBy, withFlags } from '../flags.ts';
 import {
   createLogger,
   type LoggingChoices,
@@ -29,7 +29,7 @@ import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
-import { argument, port, queueList, without } from '../values.ts';
+import { port, queueList, without } from '../values.ts';
 
 interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly queues?: readonly string[];
@@ -54,10 +54,7 @@ export function workerCommand(): Command {
       queueList,
     )
     .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList);
-  for (const row of Object.values<Field<unknown>>(workerOptions)) {
-    const option = flagOf(row);
-    if (option !== null) command.addOption(option);
-  }
+  withFlags(command, workerOptions);
   command
     .addOption(new Option('--events').implies({ taskEvents: true }).hideHelp())
     .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
@@ -110,7 +107,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       mixin: taskLogFields,
     });
     const queues = queuesOf(options, app);
-    const said = saidOf(options);
+    const said = saidBy(workerOptions, options);
     const module = appSpec(options);
     const worker = new Worker(app, {
       ...said,
@@ -156,22 +153,6 @@ async function startInBackground(options: WorkerCommandOptions): Promise<void> {
   const started = await detach(node, options);
   output.say(`${output.bold(node)}: started, as process ${started.pid}; its log is ${started.logfile}`);
   output.data({ name: node, ...started });
-}
-
-/** The flag of a worker's option, if it has one. */
-function flagOf({ notes, ...check }: Field<unknown>): Option | null {
-  if (notes.flag === undefined) return null;
-  const option = new Option(...notes.flag);
-  return option.isBoolean() ? option : option.argParser(argument(check));
-}
-
-/** What the flags say, by the names of the worker's options. */
-function saidOf(options: object): WorkerOptions {
-  const given = new Map<string, unknown>(Object.entries(options));
-  const said = Object.entries<Field<unknown>>(workerOptions).map(
-    ([name, row]) => [name, given.get(flagOf(row)?.attributeName() ?? '')] as const,
-  );
-  return Object.fromEntries(said.filter(([, value]) => value !== undefined));
 }
 
 function queuesOf({ queues, excludeQueues }: WorkerCommandOptions, app: App): readonly string[] | undefined {
