@@ -3,8 +3,9 @@
 // looks into its place, and where it is not known what a read did no other one begins before a claim has looked.
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { backoffDelay } from '../../lib/backoff.ts';
+import { BrokerUnavailable } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { retrying } from '../../lib/retry.ts';
 import { BlockingRead, maxReadMs } from './blocking-read.ts';
 import type { RedisConnection } from './client/connection.ts';
 import type { ClaimedMessage, CommandBatcher } from './command-batcher.ts';
@@ -179,16 +180,13 @@ export class BlockingReads {
   /** Whoever maintains the store gives it back too, unless the server has lost the name for which it was taken. */
   async #giveBackStray(taken: string, { queue, step }: QueueList): Promise<void> {
     const { commands, clock, id: current } = this.#parts;
-    for (let failures = 0; !this.#closing.signal.aborted; failures++) {
+    const giveBack = async (): Promise<void> => {
       const id = current();
-      try {
-        if (id !== '') await commands.do('G', taken, queue, String(step), '');
-        if (id !== '' && id === current()) return;
-      } catch {
-        // Once more.
-      }
-      await clock.sleep(backoffDelay(retryPolicy, failures), this.#closing.signal).catch(() => undefined);
-    }
+      if (id !== '') await commands.do('G', taken, queue, String(step), '');
+      if (id === '' || id !== current())
+        throw new BrokerUnavailable('the consumer is on its way to another name');
+    };
+    await retrying(giveBack, { policy: retryPolicy, clock, signal: this.#closing.signal });
   }
 
   /** The next claim looks whether a message lies there for us. No read is under way. */
