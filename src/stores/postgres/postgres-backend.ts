@@ -1,13 +1,13 @@
 // The PostgreSQL result backend: records in tables of our own.
 
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
+import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
 import { decodeResult } from '../../protocol/result-codec.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
-import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { BackendOptions } from '../registry.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';

@@ -1,9 +1,9 @@
 // Chords in PostgreSQL.
 import { StoreError } from '../../errors.ts';
+import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import { ascii } from '../../lib/json-writer.ts';
 import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
 import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
-import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { keyOf } from './record-row.ts';
 import type { AskFor } from './writes.ts';

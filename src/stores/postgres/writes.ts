@@ -1,6 +1,7 @@
 // Writing records: what was asked for while the last statement was under way makes the next.
 
 import { StoreError } from '../../errors.ts';
+import { SerialBatcher } from '../../lib/batch.ts';
 import type { PostgresPool } from './client/pool.ts';
 import { lastingOf, type RecordRow } from './record-row.ts';
 
@@ -26,7 +27,7 @@ interface Forget {
 }
 
 /** What one statement writes. */
-const most = 500;
+const maxWrites = 500;
 const maxSize = 4_000_000;
 
 export class Writes {
@@ -34,8 +35,10 @@ export class Writes {
   readonly #putSql: string;
   readonly #forgetSql: string;
   readonly #timeoutMs: number;
-  #queue: (Put | Forget)[] = [];
-  #flushing: Promise<void> | null = null;
+  /** One statement at a time: what follows waits no longer than it would for the disk, and keeps its order. */
+  readonly #batcher = new SerialBatcher<Put | Forget>((queue) =>
+    queue[0]?.kind === 'put' ? this.#put(take(queue, isPut)) : this.#forget(take(queue, isForget)),
+  );
 
   /** `channel`: where keys are told after they were written. */
   constructor(ask: AskFor, schema: string, channel: string, timeoutMs: number) {
@@ -53,49 +56,21 @@ export class Writes {
   put(row: RecordRow, keptMs: number | null): Promise<void> {
     const untilMs = performance.now() + this.#timeoutMs;
     return new Promise<void>((resolve, reject) =>
-      this.#add({ kind: 'put', key: row.key, row, keptMs, untilMs, resolve, reject }),
+      this.#batcher.add({ kind: 'put', key: row.key, row, keptMs, untilMs, resolve, reject }),
     );
   }
 
   /** False when there was none. Throws as {@link put}. */
   forget(key: string): Promise<boolean> {
     const untilMs = performance.now() + this.#timeoutMs;
-    return new Promise((resolve, reject) => this.#add({ kind: 'forget', key, untilMs, resolve, reject }));
+    return new Promise((resolve, reject) =>
+      this.#batcher.add({ kind: 'forget', key, untilMs, resolve, reject }),
+    );
   }
 
   /** Waits until all that was asked for has ended, well or badly. */
-  async settled(): Promise<void> {
-    while (this.#flushing !== null) await this.#flushing;
-  }
-
-  #add(write: Put | Forget): void {
-    this.#queue.push(write);
-    this.#flushing ??= new Promise<void>((done) => setImmediate(() => done())).then(() => this.#flush());
-  }
-
-  /** One statement at a time: what follows waits no longer than it would for the disk, and keeps its order. */
-  async #flush(): Promise<void> {
-    while (this.#queue.length > 0) {
-      if (this.#queue[0]?.kind === 'put') await this.#put(this.#take(isPut));
-      else await this.#forget(this.#take(isForget));
-      // The continuations of what was just resolved ask for their next writes now: let them join.
-      await new Promise<void>((done) => setImmediate(done));
-    }
-    this.#flushing = null;
-  }
-
-  /** Those of one kind from the head of the queue, as many as make one statement. */
-  #take<Kind extends Put | Forget>(isOfKind: (write: Put | Forget) => write is Kind): readonly Kind[] {
-    const taken: Kind[] = [];
-    let size = 0;
-    for (const write of this.#queue) {
-      if (!isOfKind(write)) break;
-      size += sizeOf(write);
-      if (taken.length === most || (taken.length > 0 && size > maxSize)) break;
-      taken.push(write);
-    }
-    this.#queue.splice(0, taken.length);
-    return taken;
+  settled(): Promise<void> {
+    return this.#batcher.settled();
   }
 
   async #put(puts: readonly Put[]): Promise<void> {
@@ -135,6 +110,23 @@ export class Writes {
       for (const forget of forgets) forget.reject(error);
     }
   }
+}
+
+/** Those of one kind from the head of the queue, as many as make one statement. */
+function take<Kind extends Put | Forget>(
+  queue: (Put | Forget)[],
+  isOfKind: (write: Put | Forget) => write is Kind,
+): readonly Kind[] {
+  const taken: Kind[] = [];
+  let size = 0;
+  for (const write of queue) {
+    if (!isOfKind(write)) break;
+    size += sizeOf(write);
+    if (taken.length === maxWrites || (taken.length > 0 && size > maxSize)) break;
+    taken.push(write);
+  }
+  queue.splice(0, taken.length);
+  return taken;
 }
 
 function isPut(write: Put | Forget): write is Put {

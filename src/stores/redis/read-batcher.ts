@@ -1,5 +1,5 @@
 import { StoreError } from '../../errors.ts';
-import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
+import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 

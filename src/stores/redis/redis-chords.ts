@@ -3,6 +3,7 @@
 // complete, and `.x`, the members that were added; and `.d` for an hour after it is done.
 
 import { StoreError } from '../../errors.ts';
+import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import {
   type ChordPart,
   type ChordPlace,
@@ -11,7 +12,6 @@ import {
   partPrefix,
 } from '../../protocol/chord-part.ts';
 import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
-import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';

@@ -1,6 +1,7 @@
 // Shared limits in Redis. A holder's lease is renewed by a thread of its own, which code that blocks the event loop does not stop.
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
+import { SerialBatcher } from '../../lib/batch.ts';
 import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, WaitingMessage } from '../limits.ts';
 import { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
@@ -34,15 +35,14 @@ interface Reply {
 
 const answerMs = 10_000;
 /** So many operations are one call: a script keeps the server from others. */
-const most = 100;
+const maxAsked = 100;
 
 class RedisLimits implements Limits {
   readonly #connection: RedisConnection;
   readonly #options: LimitsOptions;
   #holder: string = randomUUID();
   #isNew = true;
-  #asked: Asked[] = [];
-  #isSending = false;
+  readonly #batcher = new SerialBatcher<Asked>((queue) => this.#send(queue.splice(0, maxAsked)));
   #leaseRenewer: LeaseRenewer | null = null;
   #closed = false;
 
@@ -83,12 +83,7 @@ class RedisLimits implements Limits {
   }
 
   #ask(operation: Operation): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#asked.push({ operation, resolve, reject });
-      if (this.#isSending) return;
-      this.#isSending = true;
-      setImmediate(() => void this.#send());
-    });
+    return new Promise((resolve, reject) => this.#batcher.add({ operation, resolve, reject }));
   }
 
   /** A permit that is not given back would be lost until we end. */
@@ -98,17 +93,13 @@ class RedisLimits implements Limits {
     });
   }
 
-  async #send(): Promise<void> {
-    while (this.#asked.length > 0) {
-      const batch = this.#asked.splice(0, most);
-      try {
-        const results = await this.#call(batch.map(({ operation }) => operation));
-        for (const [index, asked] of batch.entries()) asked.resolve(results[index] ?? 0);
-      } catch (error) {
-        for (const asked of batch) asked.reject(error);
-      }
+  async #send(batch: readonly Asked[]): Promise<void> {
+    try {
+      const results = await this.#call(batch.map(({ operation }) => operation));
+      for (const [index, asked] of batch.entries()) asked.resolve(results[index] ?? 0);
+    } catch (error) {
+      for (const asked of batch) asked.reject(error);
     }
-    this.#isSending = false;
   }
 
   /** What is repeated because its answer was lost finds what was done: a token is taken once, and given back once. */

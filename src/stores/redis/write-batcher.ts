@@ -1,7 +1,7 @@
 // Writing records: what was asked for in one turn of the event loop goes out as few script calls.
 
 import { StoreError } from '../../errors.ts';
-import { chunksOf, MicroBatcher } from '../micro-batcher.ts';
+import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisRecordWrite } from './record-write.ts';

@@ -2,6 +2,7 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BrokerUnavailable, StoreError, StoreLostError, StoreVersionError } from '../../errors.ts';
+import { SerialBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { storeVersion } from '../store-version.ts';
 import { LockWait } from './lock-wait.ts';
@@ -84,8 +85,7 @@ export class SqliteStore {
   readonly #database: Database;
   readonly #statements = new Map<string, Statement>();
   readonly #lockWait = new LockWait();
-  #queue: Pending[] = [];
-  #flushing: Promise<void> | null = null;
+  readonly #batcher = new SerialBatcher<Pending>((queue) => this.#flush(queue));
   #synchronous: 'FULL' | 'NORMAL' = 'FULL';
   #isOpen = true;
   /** The file that was opened: device and inode. */
@@ -171,8 +171,7 @@ export class SqliteStore {
     return new Promise<T>((yes, no) => {
       if (!this.#isOpen) return no(new BrokerUnavailable(`the store ${this.path} is closed`));
       // The queue holds works of many types; each resolver gets what its own work returned.
-      this.#queue.push({ run: work, durable, resolve: yes as (value: unknown) => void, reject: no });
-      this.#flushing ??= new Promise<void>((done) => setImmediate(() => done())).then(() => this.#flush());
+      this.#batcher.add({ run: work, durable, resolve: yes as (value: unknown) => void, reject: no });
     });
   }
 
@@ -209,7 +208,7 @@ export class SqliteStore {
     if (--this.#users > 0 || !this.#isOpen) return;
     if ((await shared.get(this.path)) === this) shared.delete(this.path);
     await this.peers.close();
-    while (this.#flushing !== null) await this.#flushing;
+    await this.#batcher.settled();
     this.#isOpen = false;
     this.#statements.clear();
     this.#database.close();
@@ -234,17 +233,11 @@ export class SqliteStore {
     return Number(this.#sql('SELECT version FROM schema_version WHERE part = ?').get(part)?.version ?? 0);
   }
 
-  async #flush(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const batch = this.#queue.length <= maxBatch ? this.#queue : this.#queue.slice(0, maxBatch);
-      this.#queue = batch === this.#queue ? [] : this.#queue.slice(maxBatch);
-      await this.#commit(batch);
-      // Processes that sleep for the lock find it free once before the next of many full batches.
-      if (batch.length === maxBatch && this.#queue.length > 0) Atomics.wait(napping, 0, 0, turnMs);
-      // The continuations of what was just resolved ask for their next writes now: let them join the next batch.
-      await new Promise<void>((done) => setImmediate(done));
-    }
-    this.#flushing = null;
+  async #flush(queue: Pending[]): Promise<void> {
+    const batch = queue.splice(0, maxBatch);
+    await this.#commit(batch);
+    // Processes that sleep for the lock find it free once before the next of many full batches.
+    if (batch.length === maxBatch && queue.length > 0) Atomics.wait(napping, 0, 0, turnMs);
   }
 
   async #commit(batch: readonly Pending[]): Promise<void> {

@@ -1,0 +1,83 @@
+// Doing together what is asked for one by one.
+
+/**
+ * Collects what is asked for within one turn of the event loop and hands it on together: on a server far away, one
+ * round trip instead of many. The next turn's items do not wait for the answer.
+ */
+export class MicroBatcher<Item> {
+  readonly #hand: (items: readonly Item[]) => void;
+  #items: Item[] = [];
+
+  constructor(hand: (items: readonly Item[]) => void) {
+    this.#hand = hand;
+  }
+
+  add(item: Item): void {
+    this.#items.push(item);
+    if (this.#items.length > 1) return;
+    setImmediate(() => {
+      const items = this.#items;
+      this.#items = [];
+      this.#hand(items);
+    });
+  }
+}
+
+/** One batch at a time: what is asked for while one is under way makes the next, in the order in which it was asked for. */
+export class SerialBatcher<Item> {
+  readonly #carryOut: (queue: Item[]) => Promise<void>;
+  readonly #queue: Item[] = [];
+  #running: Promise<void> | null = null;
+
+  /** @param carryOut takes one batch from the head of the queue, and never rejects */
+  constructor(carryOut: (queue: Item[]) => Promise<void>) {
+    this.#carryOut = carryOut;
+  }
+
+  add(item: Item): void {
+    this.#queue.push(item);
+    this.#running ??= nextTurn().then(() => this.#run());
+  }
+
+  /** Resolves when all that was asked for has ended, well or badly. */
+  async settled(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      await this.#carryOut(this.#queue);
+      // The continuations of what was just resolved ask for their next now: let them join.
+      await nextTurn();
+    }
+    this.#running = null;
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((done) => setImmediate(done));
+}
+
+/** Cuts items, in their order, into chunks of at most `most` items and about `maxSize`. */
+export function chunksOf<Item>(
+  items: readonly Item[],
+  most: number,
+  maxSize: number,
+  sizeOf: (item: Item) => number,
+): Item[][] {
+  const chunks: Item[][] = [];
+  let chunk: Item[] = [];
+  let size = 0;
+  for (const item of items) {
+    const itemSize = sizeOf(item);
+    if (chunk.length > 0 && (chunk.length === most || size + itemSize > maxSize)) {
+      chunks.push(chunk);
+      chunk = [];
+      size = 0;
+    }
+    chunk.push(item);
+    size += itemSize;
+  }
+  if (chunk.length > 0) chunks.push(chunk);
+  return chunks;
+}
