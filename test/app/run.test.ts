@@ -358,6 +358,16 @@ describe('hooks and signals', () => {
     ]);
   });
 
+  it('and cost nothing where there are none: nothing is waited for', async () => {
+    const outcome: Outcome = { kind: 'success', value: 1 };
+    const plain = app().task('plain', () => 1);
+    expect(runHooks(plain, context(plain), outcome)).toBeNull();
+    for (const hook of ['onSuccess', 'onFailure', 'onRetry', 'afterReturn']) {
+      const hooked = app().task('hooked', { [hook]: () => undefined }, () => 1);
+      expect(runHooks(hooked, context(hooked), outcome), hook).toBeInstanceOf(Promise);
+    }
+  });
+
   it('except beforeStart, whose error is the task’s', async () => {
     const body = vi.fn();
     const task = app().task('t', { beforeStart: () => Promise.reject(new TypeError('not ready')) }, body);

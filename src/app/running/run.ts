@@ -212,10 +212,10 @@ function classify(thrown: unknown, bound: RunningTask): Outcome {
 /** Whether anybody wants to know. Most tasks end unheard. */
 function isHeard({ options, app: { signals } }: AnyTask): boolean {
   return (
-    options.onSuccess !== undefined ||
-    options.onFailure !== undefined ||
-    options.onRetry !== undefined ||
-    options.afterReturn !== undefined ||
+    options.onSuccess !== null ||
+    options.onFailure !== null ||
+    options.onRetry !== null ||
+    options.afterReturn !== null ||
     signals.taskPostrun.connected ||
     signals.taskSuccess.connected ||
     signals.taskFailure.connected ||
