@@ -9,7 +9,7 @@ export interface ServerSentEvent {
 }
 
 /** Where and how long a stream goes. */
-export interface EventStreamOptions {
+interface EventStreamOptions {
   readonly heartbeatMs: number;
   /** Ends the stream; must end the events, too. */
   readonly signal: AbortSignal;

@@ -18,7 +18,7 @@ export function isQuarantined(crashes: number): boolean {
 }
 
 /** What a claim may take now. */
-export interface ClaimPermission {
+interface ClaimPermission {
   /** The first quarantined message, if one waits: no second one. */
   readonly quarantined: boolean;
   readonly others: boolean;

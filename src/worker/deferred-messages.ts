@@ -14,7 +14,7 @@ interface DeferredMessagesParts {
   readonly clock: Clock;
 }
 
-export interface DeferredMessage {
+interface DeferredMessage {
   readonly queue: string;
   readonly due: Date;
   readonly message: TaskMessage;

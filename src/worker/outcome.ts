@@ -14,7 +14,7 @@ export type ExecutionOutcome =
   /** The worker shut down cold. `final`: nobody will run it again; else its message goes back. */
   | { readonly kind: 'abandoned'; readonly final?: boolean };
 
-export interface Failure extends Extract<Outcome, { kind: 'failure' }> {
+interface Failure extends Extract<Outcome, { kind: 'failure' }> {
   /** Why its message goes to the dead letters, whatever `acksOnFailure` says. */
   readonly deadLetter?: string;
 }

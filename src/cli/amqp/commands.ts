@@ -4,7 +4,7 @@ import { suggest } from '../../lib/suggest.ts';
 import type { AmqpChannel } from '../../stores/amqp/client/link.ts';
 import { UsageError } from '../usage.ts';
 
-export interface CommandReply {
+interface CommandReply {
   /** For people. */
   readonly said: string;
   /** For programs. */

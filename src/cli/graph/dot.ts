@@ -1,6 +1,6 @@
 // Graphs in Graphviz' language, DOT. Pure.
 
-export interface GraphNode {
+interface GraphNode {
   readonly name: string;
   readonly attributes?: Readonly<Record<string, string>>;
 }

@@ -3,7 +3,7 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /** What became of a task, as the log says. */
-export type AuditedOutcome = 'succeeded' | 'failed' | 'retried' | 'other';
+type AuditedOutcome = 'succeeded' | 'failed' | 'retried' | 'other';
 
 export interface AuditListener {
   /** A task did not end well: the line. */

@@ -10,7 +10,7 @@ import { type Marks, markOf } from './marks.ts';
 import { etaOf, idOf } from './reading.ts';
 import type { DueMessage } from './scheduled.ts';
 
-export interface MoveRoute {
+interface MoveRoute {
   /** From the queue here to the queue there. */
   readonly queues: ReadonlyMap<string, string>;
   /** Of the broker that they leave, part of each mark. */

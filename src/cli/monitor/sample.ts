@@ -13,7 +13,7 @@ interface QueueFacts {
   readonly oldest: number | null;
 }
 
-export interface WorkerSample {
+interface WorkerSample {
   readonly name: string;
   readonly alive: boolean;
   readonly active: number;

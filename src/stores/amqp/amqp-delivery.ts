@@ -19,7 +19,7 @@ import {
 } from './wire.ts';
 
 /** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
-export type AmqpSettle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
+type AmqpSettle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
 
 /** For so long it is waited at a time until it is known who has it. */
 const steadyMs = 2000;

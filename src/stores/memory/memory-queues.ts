@@ -34,7 +34,7 @@ export interface Owner {
 }
 
 /** A claim under way that found its queues empty. */
-export interface WaitingConsumer {
+interface WaitingConsumer {
   /** There may be something for you. */
   wake(): void;
 }

@@ -19,7 +19,7 @@ interface Add {
   reject(error: unknown): void;
 }
 
-export interface PostgresChordContext {
+interface PostgresChordContext {
   readonly schema: string;
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */

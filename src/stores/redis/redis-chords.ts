@@ -34,7 +34,7 @@ interface Add {
 }
 
 /** What chords need of the backend around them. */
-export interface RedisChordContext {
+interface RedisChordContext {
   readonly writes: WriteBatcher;
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */

@@ -7,7 +7,7 @@ import type { ClaimedMessage } from './command-batcher.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
 
 /** Carries out a settlement. `fenced`: the lease had passed to another. */
-export type RedisSettle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
+type RedisSettle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
 
 export class RedisDelivery implements Delivery {
   readonly queue: string;
