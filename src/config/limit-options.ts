@@ -1,8 +1,8 @@
 // Limits that hold for all workers together: how a task, or the configuration, says them.
 import { ConfigError } from '../errors.ts';
-import { check } from '../lib/checks.ts';
-import { type Check, readValue } from '../lib/schema.ts';
-import { parseRate, type Rate } from './rate.ts';
+import { asGiven, check, count, oneOf, optional, text } from '../lib/checks.ts';
+import { type Check, checkOptions, field, type Options, readOptions, readValue } from '../lib/schema.ts';
+import { parseRate, type Rate, rate } from './rate.ts';
 
 /**
  * What is counted apart: calls with the same value share a limit. The number of a positional argument, the name of one of a keyword
@@ -16,23 +16,47 @@ export type LimitKey =
       kwargs: Readonly<Record<string, unknown>>,
     ) => string | number | null | undefined);
 
-/** A rate of all workers together. */
-export interface ClusterRate {
-  readonly limit: Rate;
-  /** `worker`: of each worker by itself, as text alone is, without `key`. Default: all together. */
-  readonly scope?: 'cluster' | 'worker';
-  readonly key?: LimitKey;
+export const limitKey: Check<LimitKey> = check(
+  'the number of an argument, the name of one, or a function',
+  (given) => {
+    const isIndex = typeof given === 'number' && Number.isInteger(given) && given >= 0;
+    if (isIndex || (typeof given === 'string' && given !== '') || typeof given === 'function')
+      return given as LimitKey; // just checked
+    return undefined;
+  },
+);
+
+const shared = {
+  /** What is counted apart. */
+  key: optional(limitKey),
   /** Tasks that give the same name share the limit. Default: the task's own. */
-  readonly name?: string;
-  /** So many may start at once after a pause; default 1: evenly spread. */
-  readonly burst?: number;
+  name: optional(text),
+};
+
+const rateOptions = {
+  /** How many may start in a time: `'100/m'`. */
+  limit: field(rate, null),
+  /** `worker`: of each worker by itself, as text alone is, without `key`. Default: all together. */
+  scope: field(oneOf('cluster', 'worker'), 'cluster'),
+  ...shared,
+  /** This many may start at once after a pause; default 1: evenly spread. */
+  burst: optional(count),
+};
+
+/** A rate of all workers together. */
+export interface ClusterRate extends Options<typeof rateOptions> {
+  readonly limit: Rate;
 }
 
-/** So many at once, in all workers together. */
-export interface Concurrency {
+const concurrencyOptions = {
+  /** How many may run at once. */
+  limit: field(count, 1),
+  ...shared,
+};
+
+/** A number of runs at once, in all workers together. */
+export interface Concurrency extends Options<typeof concurrencyOptions> {
   readonly limit: number;
-  readonly key?: LimitKey;
-  readonly name?: string;
 }
 
 /** The setting `queueLimits`: for all tasks that come from a queue. */
@@ -60,29 +84,17 @@ export function readRate(
   what: string,
 ): { readonly own: number | null; readonly cluster: ClusterLimit | null } {
   if (given === null || typeof given !== 'object') return { own: parseRate(given, what), cluster: null };
-  only(given, ['limit', 'scope', 'key', 'name', 'burst'], what);
-  const perSecond = parseRate(given.limit ?? null, `${what}.limit`);
-  if (given.scope !== undefined && given.scope !== 'cluster' && given.scope !== 'worker')
-    throw new ConfigError(`${what}.scope must be 'cluster' or 'worker'`);
-  if (given.scope === 'worker') {
-    if (given.key !== undefined || given.burst !== undefined || given.name !== undefined)
+  const { limit, scope, ...read } = readOptions(rateOptions, given, what, {}, 'of');
+  if (scope === 'worker') {
+    if (read.key !== null || read.burst !== null || read.name !== null)
       throw new ConfigError(
         `${what}: a limit of each worker by itself has no key, name or burst; leave out the scope`,
       );
-    return { own: perSecond, cluster: null };
+    return { own: limit, cluster: null };
   }
-  if (perSecond === null) return { own: null, cluster: null };
-  const burst = whole(given.burst ?? 1, `${what}.burst`);
-  return {
-    own: null,
-    cluster: {
-      kind: 'rate',
-      name: named(given.name, name, what),
-      limit: perSecond,
-      burst,
-      key: keyOf(given.key, what),
-    },
-  };
+  if (limit === null) return { own: null, cluster: null };
+  const { key, burst } = read;
+  return { own: null, cluster: { kind: 'rate', name: read.name ?? name, limit, burst: burst ?? 1, key } };
 }
 
 /** @throws ConfigError */
@@ -94,23 +106,24 @@ export function readConcurrency(
   if (given === null) return null;
   const said = typeof given === 'number' ? { limit: given } : given;
   if (typeof said !== 'object') throw new ConfigError(`${what} must be a number, or { limit, key }`);
-  only(said, ['limit', 'key', 'name'], what);
-  const limit = whole(said.limit, `${what}.limit`);
-  return {
-    kind: 'concurrency',
-    name: named(said.name, name, what),
-    limit,
-    burst: 1,
-    key: keyOf(said.key, what),
-  };
+  const read = readOptions(concurrencyOptions, said, what, {}, 'of');
+  const limit = readValue(count, said.limit, `'limit' of ${what}`); // it may be missing
+  return { kind: 'concurrency', name: read.name ?? name, limit, burst: 1, key: read.key };
 }
+
+const queueRows = {
+  rateLimit: asGiven<NonNullable<QueueLimits[string]['rateLimit']> | null>('a rate'),
+  concurrency: asGiven<number | null>('a number'),
+};
 
 /** By queue. @throws ConfigError */
 export function readQueueLimits(given: QueueLimits | null): ReadonlyMap<string, readonly ClusterLimit[]> {
   const limits = new Map<string, readonly ClusterLimit[]>();
   for (const [queue, said] of Object.entries(given ?? {})) {
     const what = `queueLimits.${queue}`;
-    only(said, ['rateLimit', 'concurrency'], what);
+    if (typeof said !== 'object' || said === null)
+      throw new ConfigError(`${what} must be an object like { rateLimit: '100/m', concurrency: 5 }`);
+    checkOptions(queueRows, said, what);
     const { rateLimit = null, concurrency = null } = said;
     const rate = typeof rateLimit === 'object' ? rateLimit : rateLimit === null ? null : { limit: rateLimit };
     const read = [
@@ -125,16 +138,6 @@ export function readQueueLimits(given: QueueLimits | null): ReadonlyMap<string, 
   return limits;
 }
 
-export const limitKey: Check<LimitKey> = check(
-  'the number of an argument, the name of one, or a function',
-  (given) => {
-    const isIndex = typeof given === 'number' && Number.isInteger(given) && given >= 0;
-    if (isIndex || (typeof given === 'string' && given !== '') || typeof given === 'function')
-      return given as LimitKey; // just checked
-    return undefined;
-  },
-);
-
 /** The value of a call's key; '' where it has none. */
 export function keyValue(
   key: LimitKey | null,
@@ -145,26 +148,4 @@ export function keyValue(
   const value =
     typeof key === 'function' ? key(args, kwargs) : typeof key === 'number' ? args[key] : kwargs[key];
   return value === null || value === undefined ? '' : String(value);
-}
-
-function keyOf(given: LimitKey | undefined, what: string): LimitKey | null {
-  return given === undefined ? null : readValue(limitKey, given, `${what}.key`);
-}
-
-function only(given: object, known: readonly string[], what: string): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new ConfigError(`${what} must be an object with ${known.join(', ')}`);
-  const other = Object.keys(given).find((name) => !known.includes(name));
-  if (other !== undefined) throw new ConfigError(`${what} has no '${other}'; there are ${known.join(', ')}`);
-}
-
-function whole(value: unknown, what: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return value;
-  throw new ConfigError(`${what} must be a whole number above 0, not ${String(value)}`);
-}
-
-function named(given: string | undefined, own: string, what: string): string {
-  if (given === undefined) return own;
-  if (typeof given === 'string' && given !== '') return given;
-  throw new ConfigError(`${what}.name must be text that is not empty`);
 }

@@ -1,4 +1,6 @@
 import { ConfigError } from '../errors.ts';
+import { check } from '../lib/checks.ts';
+import type { Check } from '../lib/schema.ts';
 
 /** `'100/s'`, `'100/m'`, `'100/h'` as in Celery; a number: so many in a second. 0 and null: no limit. */
 export type Rate = string | number;
@@ -24,3 +26,10 @@ function split(rate: string): [number, string] {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(?:\/\s*([smh]))?\s*$/.exec(rate);
   return [Number(match?.[1] ?? Number.NaN), match?.[2] ?? 's'];
 }
+
+/** In a second; null: no limit. */
+export const rate: Check<Rate | null, number | null> = check("a rate like '10/m', or null", (value, what) =>
+  value === null || typeof value === 'string' || typeof value === 'number'
+    ? parseRate(value, what)
+    : undefined,
+);

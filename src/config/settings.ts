@@ -26,7 +26,7 @@ import { camelOptions, type TlsOptions, tlsOptions } from './driver-options.ts';
 import { type QueueLimits, readQueueLimits } from './limit-options.ts';
 import { priority } from './priority.ts';
 import { exchangeType, type Queues } from './queues.ts';
-import { parseRate, type Rate } from './rate.ts';
+import { rate } from './rate.ts';
 import { Router, type Routes } from './router.ts';
 import { snake } from './spelling.ts';
 import { autoscale, pool } from './worker-settings.ts';
@@ -64,13 +64,6 @@ const serializers = check<readonly string[]>('a list of serializers', (value, wh
 
 const compressions = check<readonly string[]>('a list of compressions', (value, what) =>
   Object.freeze(texts.accept(value, what)?.map(readableCompression)),
-);
-
-/** In a second; null: no limit. */
-const rate = check<Rate | null, number | null>("a rate like '10/m', or null", (value, what) =>
-  value === null || typeof value === 'string' || typeof value === 'number'
-    ? parseRate(value, what)
-    : undefined,
 );
 
 /** Celery's own says nothing here. */

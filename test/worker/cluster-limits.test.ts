@@ -64,8 +64,12 @@ describe('limits', () => {
   });
 
   it.each([
-    [{ concurrency: 0 }, /above 0/],
-    [{ concurrency: { limit: 2, tenant: 0 } }, /has no 'tenant'/],
+    [{ concurrency: 0 }, /a whole number from 1 up, not 0/],
+    [
+      { concurrency: { key: 0 } },
+      /'limit' of 'concurrency' .* must be a whole number from 1 up, not undefined/,
+    ],
+    [{ concurrency: { limit: 2, tenant: 0 } }, /unknown option 'tenant'/],
     [{ rateLimit: { limit: '10/m', scope: 'worker', key: 0 } }, /no key/],
     [{ rateLimit: { limit: '10/d' } }, /10\/m/],
     [{ concurrency: { limit: 1, key: {} } }, /number of an argument/],
