@@ -107,7 +107,7 @@ const beatSchedule = record(
 const sleepMs = integer(1, 3_600_000);
 
 export const settings = {
-  /** URL of the broker. Several, in a list or as one text with `;` between them, are tried in turn. `memory://` is private to the application, `memory://name` is shared in the process. */
+  /** URL of the broker. Several, in a list or as one text with `;` between them, are tried in turn. `memory://` is private to the application, `memory://name` is shared in the process. Default `sqlite://.umbel/store.db`. */
   broker: field(urls, 'sqlite://.umbel/store.db', {
     celery: 'broker_url',
     nullSaysNothing: true,
@@ -138,52 +138,52 @@ export const settings = {
   redisSocketConnectTimeout: field(orNull(seconds({ above: 0 })), null),
   /** The queues, and the exchanges that lead to them. A worker serves these unless it is told otherwise. */
   taskQueues: field(orNull(asGiven<Queues>('a list of names and queues, or an object of queues')), null),
-  /** The queue of calls for which nothing says another. */
+  /** The queue of calls for which nothing says another. Default `celery`. */
   taskDefaultQueue: field(name, 'celery', { nullSaysNothing: true }),
   /** The exchange of queues that name none; `null`: the queue's name. */
   taskDefaultExchange: field(orNull(name), null),
-  /** The type of exchanges that name none. */
+  /** The type of exchanges that name none. Default `direct`. */
   taskDefaultExchangeType: field(exchangeType, 'direct', { nullSaysNothing: true }),
   /** The routing key of queues that name none; `null`: the queue's name. */
   taskDefaultRoutingKey: field(orNull(name), null),
-  /** RabbitMQ: what kind of queue `taskDefaultQueue` is. */
+  /** RabbitMQ: what kind of queue `taskDefaultQueue` is. Default `classic`. */
   taskDefaultQueueType: field(queueType, 'classic'),
-  /** Whether calls may go to queues that `taskQueues` does not name. */
+  /** Whether calls may go to queues that `taskQueues` does not name. Default `true`. */
   taskCreateMissingQueues: field(flag, true),
-  /** RabbitMQ: what kind of queue those are. */
+  /** RabbitMQ: what kind of queue those are. Default `classic`. */
   taskCreateMissingQueueType: field(queueType, 'classic'),
   /** RabbitMQ: `x-max-priority` of all queues that have none of their own. Without it a queue there knows no priorities. */
   taskQueueMaxPriority: field(orNull(integer(1, 255)), null),
-  /** How long a send may take, including its further attempts; `null`: as its `retryPolicy` and `signal` say. */
+  /** How long a send may take, including its further attempts; `null`: as its `retryPolicy` and `signal` say. Default 10 s. */
   taskPublishTimeout: field(orNull(seconds({ above: 0 })), 10),
   /** Which calls go where: see the guide to tasks. */
   taskRoutes: field(orNull(routes), null),
-  /** The serializer of arguments. */
+  /** The serializer of arguments. Default `json`. */
   taskSerializer: field(serializer, 'json'),
-  /** The compression of bodies: `zlib`, `brotli`, `zstd` … */
+  /** The compression of bodies: `zlib`, `brotli`, `zstd` and others. */
   taskCompression: field(compression, null),
-  /** The serializers that a worker reads. */
+  /** The serializers that a worker reads. Default `['json']`. */
   acceptContent: field(serializers, Object.freeze(['json'])),
   /**
    * The compressions that a worker reads. `gzip` is kombu's name for zlib. `bzip2` is read only where it is named, up to 1 MiB a message:
-   * reading it stops everything else for half a second.
+   * reading it stops everything else for half a second. Default `['gzip','brotli','zstd']`.
    */
   acceptCompression: field(compressions, Object.freeze([...standardCompressions])),
-  /** Do not keep results of tasks that do not say otherwise. */
+  /** Do not keep results of tasks that do not say otherwise. Default `false`. */
   taskIgnoreResult: field(flag, false),
-  /** Keep errors even where results are not kept. */
+  /** Keep errors even where results are not kept. Default `false`. */
   taskStoreErrorsEvenIfIgnored: field(flag, false),
-  /** Acknowledge after the run. Celery's default is `false`, which loses what a dying worker held. */
+  /** Acknowledge after the run. Celery's default is `false`, which loses what a dying worker held. Default `true`. */
   taskAcksLate: field(flag, true),
-  /** Celery's older name for `taskAcksOnFailure` and `taskAcksOnTimeout` together. */
+  /** Celery's older name for `taskAcksOnFailure` and `taskAcksOnTimeout` together. Default `true`. */
   taskAcksOnFailureOrTimeout: field(flag, true),
   /** `false`: the messages of failed tasks go to the dead letters. */
   taskAcksOnFailure: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
   /** `false`: tasks that exceed their hard time limit run again, at most `workerMaxDeliveries` times. */
   taskAcksOnTimeout: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
-  /** `false`: a task whose pool process dies has failed. Default true, unlike Celery's: it runs again. */
+  /** `false`: a task whose pool process dies has failed. `true`, unlike Celery's default: it runs again. Default `true`. */
   taskRejectOnWorkerLost: field(flag, true, { nullSaysNothing: true }),
-  /** Record that a task has started. */
+  /** Record that a task has started. Default `false`. */
   taskTrackStarted: field(flag, false),
   /** How long a task may run before it is ended as failed; `null`: no limit. */
   taskTimeLimit: field(orNull(seconds({ above: 0 })), null),
@@ -191,36 +191,36 @@ export const settings = {
   taskSoftTimeLimit: field(orNull(seconds({ above: 0 })), null),
   /** How often tasks of one name may start in each worker, unless they say it themselves: `'10/m'`, or a number a second. */
   taskDefaultRateLimit: field(rate, null),
-  /** Start tasks without regard to rate limits. */
+  /** Start tasks without regard to rate limits. Default `false`. */
   workerDisableRateLimits: field(flag, false),
   /** Limits of queues in all workers together: `{ mails: { rateLimit: '100/m', concurrency: 5 } }`. */
   queueLimits: field(orNull(queueLimits), null),
   /** The priority of calls that set none; `null`: Celery's 0. With a name (`'normal'`), calls may give theirs by name. */
   taskDefaultPriority: field(orNull(priority), null),
-  /** Calls that a task sends, and what follows it (except a chord's body), have its priority unless they, their route or their task say another. */
+  /** Calls that a task sends, and what follows it (except a chord's body), have its priority unless they, their route or their task say another. Default `false`. */
   taskInheritParentPriority: field(flag, false),
-  /** Run calls in place instead of sending them. For tests. */
+  /** Run calls in place instead of sending them. For tests. Default `false`. */
   taskAlwaysEager: field(flag, false),
-  /** With `taskAlwaysEager`: what a task throws, `delay` throws. */
+  /** With `taskAlwaysEager`: what a task throws, `delay` throws. Default `false`. */
   taskEagerPropagates: field(flag, false),
-  /** How long results are kept; `null`: for ever. */
+  /** How long results are kept; `null`: for ever. Default 86400 s. */
   resultExpires: field(orNull(seconds({ above: 0 })), 86_400),
-  /** Keep name, arguments, worker, retries and queue with the result. */
+  /** Keep name, arguments, worker, retries and queue with the result. Default `false`. */
   resultExtended: field(flag, false),
   /**
    * Milliseconds that a worker waits before it tries again what its result backend has refused: twice as long each time, at random. It tries
-   * until it works.
+   * until it works. Default `50`.
    */
   resultBackendBaseSleepBetweenRetriesMs: field(sleepMs, 50),
-  /** The longest such wait, in milliseconds. */
+  /** The longest such wait, in milliseconds. Default `5000`. */
   resultBackendMaxSleepBetweenRetriesMs: field(sleepMs, 5000),
-  /** The time zone of crontabs that name none. */
+  /** The time zone of crontabs that name none. Default `UTC`. */
   timezone: field(timezone, 'UTC', { nullSaysNothing: true }),
   /** Modules that define tasks, for the command line to import. */
   include: field(texts, Object.freeze([])),
-  /** Tasks at a time. Celery's default is the number of processors. */
+  /** Tasks at a time. Celery's default is the number of processors. Default `8`. */
   workerConcurrency: field(integer(1, 100_000), 8, { nullSaysNothing: true }),
-  /** Where tasks run: see the guide to workers. Celery's `prefork` is `processes`. */
+  /** Where tasks run: see the guide to workers. Celery's `prefork` is `processes`. Default `async`. */
   workerPool: field(pool, 'async'),
   /** Instead of `workerConcurrency`: between `min` and `max` tasks at a time, as there is work. */
   workerAutoscale: field(orNull(autoscale), null),
@@ -230,29 +230,29 @@ export const settings = {
   workerMaxMemoryPerChild: field(orNull(count), null),
   /**
    * How many messages a worker holds for each of its slots. With 1 it takes what it can run at once, and leaves the rest to others. More
-   * saves round trips to a broker far away.
+   * saves round trips to a broker far away. Default `1`.
    */
   workerPrefetchMultiplier: field(integer(1, 1000), 1),
-  /** How long a worker may be silent before its tasks are given to others. */
+  /** How long a worker may be silent before its tasks are given to others. Default 15 s. */
   workerLease: field(seconds({ from: 1 }), 15),
   /**
    * How long a task that computes may block a worker's event loop before the worker kills itself. Its tasks come back as after any crash,
-   * and the one that does it again and again ends as a dead letter. 0: never; the worker only warns, after 10 s.
+   * and the one that does it again and again ends as a dead letter. 0: never; the worker only warns, after 10 s. Default 0 s.
    */
   workerMaxBlocked: field(seconds({ from: 0 }), 0),
-  /** A message of which this number of workers have died is put into the dead-letter store. */
+  /** A message of which this number of workers have died is put into the dead-letter store. Default `5`. */
   workerMaxDeliveries: field(integer(1, 1_000_000), 5),
-  /** How long a message of an unknown task waits for a worker that knows it. */
+  /** How long a message of an unknown task waits for a worker that knows it. Default 60 s. */
   workerUnknownTaskGrace: field(seconds({ from: 0 }), 60),
   /** How long a warm shutdown waits for running tasks; `null`: until they end. */
   workerShutdownTimeout: field(orNull(seconds({ from: 0 })), null),
-  /** How long a soft shutdown waits for running tasks before it turns cold; 0: there is no soft shutdown. */
+  /** How long a soft shutdown waits for running tasks before it turns cold; 0: there is no soft shutdown. Default 0 s. */
   workerSoftShutdownTimeout: field(seconds({ from: 0 }), 0),
-  /** Tell what happens to tasks, as the worker's `-E` does. It can be switched on while workers run. */
+  /** Tell what happens to tasks, as the worker's `-E` does. It can be switched on while workers run. Default `false`. */
   workerSendTaskEvents: field(flag, false),
-  /** Workers listen to `inspect` and `control`. */
+  /** Workers listen to `inspect` and `control`. Default `true`. */
   workerEnableRemoteControl: field(flag, true),
-  /** Each worker serves a queue of its own, too, so that a task can be sent to it alone: see {@link workerDirect}. */
+  /** Each worker serves a queue of its own, too, so that a task can be sent to it alone: see {@link workerDirect}. Default `false`. */
   workerDirect: field(flag, false),
   /**
    * How `umbel worker` and `umbel beat` write a line of their log, in Python's form: `[%(asctime)s: %(levelname)s] %(message)s`. `null`, or
@@ -263,15 +263,15 @@ export const settings = {
   workerTaskLogFormat: field(logFormat(celeryTaskLogFormat), null),
   /** `false`: no colours; `null` and `true`: on a terminal. */
   workerLogColor: field(orNull(flag), null),
-  /** Tell of each call that it was sent. */
+  /** Tell of each call that it was sent. Default `false`. */
   taskSendSentEvent: field(flag, false),
-  /** The exchange of remote control is `<this>.pidbox`. The same for all programs that are to hear each other. */
+  /** The exchange of remote control is `<this>.pidbox`. The same for all programs that are to hear each other. Default `celery`. */
   controlExchange: field(name, 'celery'),
-  /** The exchange of events. The same for all programs that are to hear each other. */
+  /** The exchange of events. The same for all programs that are to hear each other. Default `celeryev`. */
   eventExchange: field(name, 'celeryev'),
-  /** What the queues of those that listen to events begin with. */
+  /** What the queues of those that listen to events begin with. Default `celeryev`. */
   eventQueuePrefix: field(name, 'celeryev'),
-  /** The largest message, in bytes. */
+  /** The largest message, in bytes. Default `10485760`. */
   maxMessageSize: field(integer(1024, defaultLimits.maxSize), defaultLimits.maxSize),
   /** What is sent by itself, and when: see the guide to scheduling. */
   beatSchedule: field(orNull(beatSchedule), null),

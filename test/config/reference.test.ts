@@ -42,11 +42,16 @@ list: [From Celery](../guide/from-celery.md#settings). (Written by its test: \`n
 `;
   for (const [name, row] of Object.entries<Field<unknown>>(settings)) {
     const documentation = documentationOf(name);
-    expect(documentation, `a sentence above ${name} in src/config/settings.ts`).toBeTruthy();
+    // An editor shows the default beside the sentence: it is that of the row.
+    const usual = standardOf(row);
+    const shown = /^as |^`(?:null|\{\}|\[\])`$/.test(usual) ? '' : ` Default ${usual}.`;
+    expect(documentation, `what src/config/settings.ts says of ${name}`).toMatch(/\.$/);
+    expect(documentation?.slice(documentation.length - shown.length), name).toBe(shown);
+    const sentence = documentation?.slice(0, documentation.length - shown.length);
     const { celery = snake(name), variables = [] } = row.notes;
     const besides = celery === snake(name) ? '' : ` Celery's \`${celery}\`.`;
     const environment = variables.length > 0 ? ` Also from \`${variables.join('`, `')}\`.` : '';
-    page += `| \`${name}\` | ${cell(standardOf(row))} | ${cell(row.expected.replace(" (seconds, or text like '10m')", ''))} | ${cell(`${documentation}${besides}${environment}`)} |\n`;
+    page += `| \`${name}\` | ${cell(usual)} | ${cell(row.expected.replace(" (seconds, or text like '10m')", ''))} | ${cell(`${sentence}${besides}${environment}`)} |\n`;
   }
   await expect(page).toMatchFileSnapshot('../../docs/reference/settings.md');
 });
