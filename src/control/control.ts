@@ -130,11 +130,11 @@ export class Control implements AsyncDisposable {
    */
   async #promote(groups: readonly (readonly string[])[]): Promise<void> {
     const broker = await this.#app.broker();
-    if (groups.length === 0 || broker.promote === undefined) return;
-    if ((await broker.promote(groups, { waiting: true })) >= groups.length) return;
+    if (groups.length === 0 || broker.promoteMatching === undefined) return;
+    if ((await broker.promoteMatching(groups, { waiting: true })) >= groups.length) return;
     // One that a worker was just about to defer is there a moment later.
     await new Promise((resolve) => setTimeout(resolve, againMs));
-    await broker.promote(groups, { waiting: true });
+    await broker.promoteMatching(groups, { waiting: true });
   }
 
   /** Ends what runs of these, and what is to come. */

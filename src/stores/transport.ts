@@ -286,13 +286,16 @@ export interface Transport extends AsyncDisposable {
    * The scheduled messages of this queue whose time is exactly one of these (milliseconds since 1970) may be claimed now, before all
    * that waits; returns how many there were. Absent where what is scheduled cannot be reached.
    */
-  hasten?(queue: string, due: readonly number[]): Promise<number>;
+  promote?(queue: string, due: readonly number[]): Promise<number>;
   /**
    * Brings messages to the front of their queues, to be claimed next: those of which the stored text contains all texts of one of these
    * groups. They are scheduled, or (`waiting`) wait in line; held ones are left alone. It looks through all that is there. Absent where that
    * cannot be done. Returns how many there were.
    */
-  promote?(groups: readonly (readonly string[])[], options: { readonly waiting: boolean }): Promise<number>;
+  promoteMatching?(
+    groups: readonly (readonly string[])[],
+    options: { readonly waiting: boolean },
+  ): Promise<number>;
   /**
    * How many messages waited for their time and found no queue, by the queue's name: they are kept until a worker serves it again. Absent
    * where a queue cannot go missing.

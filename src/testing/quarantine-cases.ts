@@ -51,7 +51,7 @@ export const quarantineCases: readonly Case[] = [
     assert.equal(idOf(await claimOne(one)), 'innocent');
   }),
 
-  check('what is suspected is charged with no death of other poison messages', async (harness) => {
+  check('a quarantined message is charged with no death of other poison messages', async (harness) => {
     const transport = await harness.open();
     const [careful, doomed] = [await join(transport), await join(await harness.open())];
     await crashTwice(harness, ['innocent']);
@@ -66,7 +66,7 @@ export const quarantineCases: readonly Case[] = [
       assert.ok(!(await claimNothing(doomed, 300)).map(idOf).includes('innocent'));
       await harness.kill(doomed);
     }
-    // Killers that were claimed both times are suspected now, too.
+    // Poison messages that were claimed both times are quarantined now, too.
     for (let n = 0; n < 3; n++) {
       const [delivery, ...beside] = await claimSoon(careful);
       if (idOf(delivery) === 'innocent') return assert.deepEqual([delivery.crashes, beside], [2, []]);

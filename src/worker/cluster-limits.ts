@@ -81,7 +81,7 @@ export class ClusterLimits {
     const { settler, transport } = this.#parts;
     const { id } = message;
     const token = `${id}/${randomUUID()}`;
-    const inLine = transport.hasten !== undefined;
+    const inLine = transport.promote !== undefined;
     const times = this.#refused.get(id) ?? 0;
     const alone = Math.min(poll.firstMs * poll.growth ** times, poll.capMs);
     const waits = inLine ? line : { baseMs: alone, perMs: 0, capMs: poll.capMs };
@@ -159,7 +159,7 @@ export class ClusterLimits {
     for (const delayMs of pollIntervalMs) {
       try {
         if (delayMs > 0) await clock.sleep(delayMs, this.#closing.signal);
-        const found = await transport.hasten?.(waiter.queue, [waiter.due]);
+        const found = await transport.promote?.(waiter.queue, [waiter.due]);
         if (found === undefined || found > 0) return;
       } catch {
         if (this.#closing.signal.aborted) return; // it comes by itself when its time is over

@@ -174,7 +174,7 @@ export class Watcher {
       if (isQuarantined(crashes) && other.isQuarantined)
         this.complain(`P10: ${id} and ${other.id} are both quarantined`);
       if (this.#world.elapsed - other.at < quarantinePatienceMs)
-        this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is a quarantined`);
+        this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is quarantined`);
     }
   }
 

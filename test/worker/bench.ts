@@ -83,11 +83,11 @@ export function moduleOf(file: string): string {
 /** How many messages the broker has been made to give out before their time, from now on. */
 export async function countPromoted(app: App): Promise<() => number> {
   const broker = await app.broker();
-  const hasten = broker.hasten?.bind(broker);
+  const promote = broker.promote?.bind(broker);
   let count = 0;
-  if (hasten !== undefined)
-    broker.hasten = async (...args) => {
-      const found = await hasten(...args);
+  if (promote !== undefined)
+    broker.promote = async (...args) => {
+      const found = await promote(...args);
       count += found;
       return found;
     };

@@ -47,10 +47,10 @@ describe('limits', () => {
     await (await app.broker()).purge('celery');
     const last = await app.send('one', ['last']);
     await until(async () => (await sizeOf(app))[1] === 1);
-    const hastened = await countPromoted(app);
+    const promoted = await countPromoted(app);
     gate.resolve('done');
     await last.get(patience);
-    expect(hastened()).toBeGreaterThan(0); // it did not ask by itself
+    expect(promoted()).toBeGreaterThan(0); // it did not ask by itself
     expect(began).toEqual(['first', 'last']);
   });
 

@@ -61,7 +61,7 @@ export const limitCases: Cases = (broker, newUrls) => {
     });
     expect(await (await app.send('free')).get(patience)).toBe('free');
     expect(began).toEqual(['first']);
-    const hastened = await countPromoted(app);
+    const promoted = await countPromoted(app);
     gate.resolve('done');
     const beganAt = performance.now();
     await first.get(patience);
@@ -69,7 +69,7 @@ export const limitCases: Cases = (broker, newUrls) => {
     if (broker === 'rabbitmq') return;
     expect(began).toEqual(['first', 'second', 'third', 'fourth']);
     // It is told to come; by itself it would ask again after ten seconds.
-    expect(hastened()).toBeGreaterThan(0);
+    expect(promoted()).toBeGreaterThan(0);
     if (isLong) expect(performance.now() - beganAt).toBeLessThan(8000);
   });
 

@@ -47,7 +47,7 @@ interface Dead extends Omit<StoredDeadLetter, 'raw'> {
 export class MemoryQueues {
   readonly clock: Clock;
   readonly #ready = new Map<string, Heap<QueuedMessage>>();
-  /** Ready, but suspected of killing their owners. */
+  /** Ready, but their owners died twice. */
   readonly #quarantined = new Map<string, Heap<QueuedMessage>>();
   readonly #scheduled = new Heap<{ readonly due: number; readonly entry: QueuedMessage }>(
     (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
@@ -222,7 +222,7 @@ export class MemoryQueues {
   }
 
   /** Those that are due at exactly one of these times are due now; returns how many. */
-  hasten(queue: string, due: readonly number[]): number {
+  promote(queue: string, due: readonly number[]): number {
     const times = new Set(due);
     const found = [...this.#scheduled].filter((item) => times.has(item.due) && item.entry.queue === queue);
     if (found.length === 0) return 0;
@@ -233,8 +233,8 @@ export class MemoryQueues {
     return found.length;
   }
 
-  /** See `Transport.promote`. */
-  promote(groups: readonly (readonly string[])[], waiting: boolean): number {
+  /** See `Transport.promoteMatching`. */
+  promoteMatching(groups: readonly (readonly string[])[], waiting: boolean): number {
     const isMeant = ({ raw }: QueuedMessage): boolean => {
       const text = typeof raw === 'string' ? raw : Buffer.from(raw).toString();
       return groups.some((texts) => texts.every((each) => text.includes(each)));

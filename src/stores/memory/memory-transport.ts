@@ -132,12 +132,15 @@ class MemoryTransport implements Transport {
       .map(({ due, entry }) => ({ due: new Date(due), message: decodeEnvelope(entry.raw) }));
   }
 
-  async hasten(queue: string, due: readonly number[]): Promise<number> {
-    return this.#queues.hasten(queue, due);
+  async promote(queue: string, due: readonly number[]): Promise<number> {
+    return this.#queues.promote(queue, due);
   }
 
-  async promote(groups: readonly (readonly string[])[], { waiting }: { waiting: boolean }): Promise<number> {
-    return this.#queues.promote(groups, waiting);
+  async promoteMatching(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
+    return this.#queues.promoteMatching(groups, waiting);
   }
 
   /** Puts bytes into a queue as somebody else might have: for tests. */

@@ -29,14 +29,14 @@ export class RedisDeadLetters implements DeadLetterStore {
   }
 
   replay(id: number): Promise<boolean> {
-    return this.#exhume(id, true);
+    return this.#take(id, true);
   }
 
   discard(id: number): Promise<boolean> {
-    return this.#exhume(id, false);
+    return this.#take(id, false);
   }
 
-  async #exhume(id: number, replay: boolean): Promise<boolean> {
+  async #take(id: number, replay: boolean): Promise<boolean> {
     const args = [this.#prefix, String(id), replay ? '1' : '0'];
     return (
       Number(

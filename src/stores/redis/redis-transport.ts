@@ -162,7 +162,10 @@ export class RedisTransport implements Transport {
     return openRedisLimits(this.#settings, options);
   }
 
-  async promote(groups: readonly (readonly string[])[], { waiting }: { waiting: boolean }): Promise<number> {
+  async promoteMatching(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
     const texts = JSON.stringify(groups);
     let count = 0;
     for (const queue of await this.#bindings.names()) {
@@ -198,7 +201,7 @@ export class RedisTransport implements Transport {
     return found;
   }
 
-  async hasten(queue: string, due: readonly number[]): Promise<number> {
+  async promote(queue: string, due: readonly number[]): Promise<number> {
     return Number(await this.#ask(luaScript('promote'), [queue, ...due.map(String)]));
   }
 

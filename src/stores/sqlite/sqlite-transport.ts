@@ -166,7 +166,10 @@ class SqliteTransport implements Transport {
     return openSqliteLimits(this.store, options);
   }
 
-  async promote(groups: readonly (readonly string[])[], { waiting }: { waiting: boolean }): Promise<number> {
+  async promoteMatching(
+    groups: readonly (readonly string[])[],
+    { waiting }: { waiting: boolean },
+  ): Promise<number> {
     // Looked for outside of the transaction, which is to be short.
     const meant = groups.flatMap((texts) => {
       const where = texts.map(() => 'instr(CAST(envelope AS TEXT), ?) > 0').join(' AND ');
@@ -210,7 +213,7 @@ class SqliteTransport implements Transport {
     });
   }
 
-  hasten(queue: string, due: readonly number[]): Promise<number> {
+  promote(queue: string, due: readonly number[]): Promise<number> {
     return this.store.write(false, (transaction) => {
       let count = 0;
       for (const time of due) {

@@ -40,7 +40,7 @@ test('a quarantined message that is given back stays one, and is counted, purged
     await die();
   }
   const [quarantined] = await claim(consumer, 1);
-  await quarantined?.settle({ kind: 'release', until: new Date(Date.now() + 30) });
+  await quarantined?.settle({ kind: 'release', until: new Date(Date.now() + 500) });
   expect((await claim(consumer, 1)).map(idOf)).toEqual(['b']);
   expect(await claimNothing(consumer, 100)).toEqual([]);
   expect(await transport.queues()).toEqual(['celery']);

@@ -1,4 +1,4 @@
--- Included by the scripts of limits: the rules of `limit-book.ts`. ARGV[1] is the prefix of all keys. Whoever calls it evicts holders
+-- Included by the scripts of limits: the rules of `limit-rules.ts`. ARGV[1] is the prefix of all keys. Whoever calls it evicts holders
 -- whose lease has ended, and notifies again those that were notified and did not ask.
 
 local prefix = ARGV[1] .. 'umbel:limit:'
