@@ -21,6 +21,8 @@ export class AmqpFanout implements Fanout {
   #link: AmqpLink | null = null;
   #sender: { readonly connection: AmqpConnection; readonly channel: Promise<AmqpChannel> } | null = null;
   #declared = new Map<string, Promise<unknown>>();
+  /** Channels in whose place another one is made. */
+  readonly #renewing = new WeakSet<AmqpChannel>();
   #closed = false;
 
   constructor(settings: AmqpSettings) {
@@ -141,7 +143,8 @@ export class AmqpFanout implements Fanout {
       await channel.consume(
         queue,
         (message) => {
-          if (message === null || !this.#listening.has(listening)) return;
+          if (!this.#listening.has(listening)) return;
+          if (message === null) return void this.#listenAgain(connection, listening);
           listening.listener(fromMessage(message, false), message.fields.routingKey);
         },
         { noAck: true },
@@ -149,6 +152,25 @@ export class AmqpFanout implements Fanout {
     };
     await Promise.race([declare(), failed]);
     listening.channel = channel;
+    channel.on('close', () => {
+      if (listening.channel === channel) void this.#listenAgain(connection, listening);
+    });
+  }
+
+  /** Somebody deleted its queue, or its channel was closed, while the connection stays. Never rejects. */
+  async #listenAgain(connection: AmqpConnection, listening: Listening): Promise<void> {
+    const { channel } = listening;
+    const isOver = (): boolean =>
+      this.#closed || this.#link?.connection !== connection || !this.#listening.has(listening);
+    if (isOver() || channel === null || this.#renewing.has(channel)) return;
+    this.#renewing.add(channel);
+    try {
+      await closeChannel(channel);
+      if (!isOver()) await this.#listen(connection, listening);
+    } catch {
+      // With a new connection all is made again.
+      if (!isOver()) await connection.close().catch(() => undefined);
+    }
   }
 }
 

@@ -28,6 +28,8 @@ interface MailboxListener {
   onLetter(letter: Letter, from: string, isToAll: boolean): void;
   /** Who had this mailbox is not connected any more, or by another one. */
   onGone(mailbox: string): void;
+  /** The mailbox hears nothing any more, though the connection may be there: it was deleted, or its channel closed. Once. */
+  onDeaf(): void;
 }
 
 /** Lives as long as the connection. */
@@ -54,12 +56,14 @@ export class HolderMailbox {
     await channel.consume(
       queue,
       (message) => {
-        const from: unknown = message?.properties.replyTo;
-        if (message === null || typeof from !== 'string' || from === queue) return;
+        if (message === null) return void closeChannel(channel);
+        const from: unknown = message.properties.replyTo;
+        if (typeof from !== 'string' || from === queue) return;
         listener.onLetter(readLetter(message.content), from, message.fields.exchange !== '');
       },
       { noAck: true },
     );
+    channel.on('close', () => listener.onDeaf());
     return mailbox;
   }
 

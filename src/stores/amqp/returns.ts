@@ -74,14 +74,20 @@ export class Returns {
   async open(connection: AmqpConnection): Promise<void> {
     if (this.#closed) return;
     this.#forgotten = false;
+    let mailbox: HolderMailbox;
     try {
-      this.#mailbox = await HolderMailbox.open(connection, {
+      mailbox = await HolderMailbox.open(connection, {
         onLetter: (letter, from, isToAll) => this.#read(letter, from, isToAll),
-        onGone: (mailbox) => this.#missed(mailbox),
+        onGone: (gone) => this.#missed(gone),
+        onDeaf: () => {
+          // The connection's end has taken it away already.
+          if (this.#mailbox === mailbox) void this.open(connection);
+        },
       });
     } catch {
       return;
     }
+    this.#mailbox = mailbox;
     const adrift = [...this.#adrift];
     const over = this.#unsaid.splice(0);
     this.#mailbox.toAll({ back: adrift.map(([key]) => key), over });

@@ -2,9 +2,11 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { UnroutableError } from '../../../src/errors.ts';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
+import { eventsMessage } from '../../../src/protocol/event.ts';
 import { openAmqpTransport } from '../../../src/stores/amqp/amqp-transport.ts';
 import { type AmqpChannel, AmqpLink } from '../../../src/stores/amqp/client/link.ts';
 import { amqpSettings } from '../../../src/stores/amqp/client/settings.ts';
+import type { FanoutExchange } from '../../../src/stores/fanout.ts';
 import { plainQueue, type QueueDeclaration } from '../../../src/stores/topology.ts';
 import type { Consumer, Transport } from '../../../src/stores/transport.ts';
 import { claim, idOf, publication } from '../../../src/testing/conformance.ts';
@@ -207,5 +209,44 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     await channel.bindQueue('celery', 'news', '');
     await transport.publish([publication('three', news)]);
     expect(await take(await join(transport, 'celery'), 3)).toEqual(['one', 'three', 'warm']);
+  });
+
+  it('who listens to broadcasts hears them again when somebody has deleted its queue', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    const exchange: FanoutExchange = { name: 'news', type: 'topic', durable: true };
+    const heard: string[] = [];
+    const where = { exchange, keys: ['#'], queue: 'listener', ttlMs: 60_000, expiresMs: 60_000 };
+    const { fanout } = transport;
+    if (fanout === null) throw new Error('RabbitMQ has broadcasts');
+    await fanout.subscribe(where, (_, key) => void heard.push(key));
+    const channel = await raw(vhost);
+    for (const round of ['first', 'second']) {
+      await channel.deleteQueue('listener');
+      let number = 0;
+      await until(async () => {
+        await fanout.publish(exchange, `${round}.${number++}`, eventsMessage('news', '[]', 'x', 'x'));
+        return heard.some((key) => key.startsWith(round));
+      }, `a broadcast of the ${round} round is heard`);
+    }
+  });
+
+  it('a worker can be asked who holds a message when somebody has deleted the queue by which it is asked', async () => {
+    const vhost = server.vhost();
+    const transport = await open(vhost);
+    await join(transport, 'celery');
+    const mailboxes = async (): Promise<string[]> => {
+      const all = `rabbit_binding:list_for_source({resource, <<"${vhost}">>, exchange, <<"umbel_holders">>})`;
+      const said = await server.evaluate(
+        `[io:format("~ts~n", [Q]) || {binding, _, _, {resource, _, queue, Q}, _} <- ${all}]`,
+      );
+      return said.split('\n').filter((line) => line.startsWith('amq.gen'));
+    };
+    const [before = ''] = await mailboxes();
+    const lookup = `rabbit_amqqueue:lookup({resource, <<"${vhost}">>, queue, <<"${before}">>})`;
+    await server.evaluate(
+      `case ${lookup} of {ok, Q} -> rabbit_amqqueue:delete(Q, false, false, <<"test">>) end`,
+    );
+    await until(async () => (await mailboxes()).some((name) => name !== before), 'it has another one');
   });
 });
