@@ -40,8 +40,10 @@ test('a quarantined message that is given back stays one, and is counted, purged
     await die();
   }
   const [quarantined] = await claim(consumer, 1);
-  await quarantined?.settle({ kind: 'release', until: new Date(Date.now() + 500) });
+  const until = new Date(Date.now() + 3_600_000);
+  await quarantined?.settle({ kind: 'release', until });
   expect((await claim(consumer, 1)).map(idOf)).toEqual(['b']);
+  expect(await transport.promote?.('celery', [until.getTime()])).toBe(1);
   expect(await claimNothing(consumer, 100)).toEqual([]);
   expect(await transport.queues()).toEqual(['celery']);
   expect(await transport.size('celery')).toEqual({ ready: 1, scheduled: 0, claimed: 1 });
