@@ -70,6 +70,12 @@ test.each<[what: string, file: string, code: string, found: RegExp]>([
     "import './maintenance.thread.ts';",
     /which runs in a thread of its own/,
   ],
+  [
+    'a driver for everybody',
+    'src/cli/main.ts',
+    "import '../stores/redis/client/link.ts';",
+    /main\.ts loads @redis\/client at its start/,
+  ],
   ['a room', 'src/attic/x.ts', 'export const x = 1;', /attic has no line/],
   ['itself', 'src/lib/x.ts', "import './x.ts';", /import each other: src\/lib\/x\.ts/],
 ])('a planted violation is found: %s', (_, file, code, found) => {

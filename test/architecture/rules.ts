@@ -127,6 +127,13 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
       for (const each of reached(file, graph))
         for (const name of packages.get(each) ?? [])
           found.push(`${file} loads ${name} (${each}): a program of a thread has nothing but Node`);
+  for (const start of [...doors, 'src/cli/main.ts'])
+    for (const each of reached(start, graph))
+      for (const name of packages.get(each) ?? [])
+        if (drivers.test(name))
+          found.push(
+            `${start} loads ${name} at its start (${each}): who uses another store waits for it in vain`,
+          );
   for (const circle of circles(graph)) found.push(`these import each other: ${circle.join(', ')}`);
   for (const { file } of files) {
     const room = roomOf(file);

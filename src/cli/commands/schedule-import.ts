@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { type CommonOptions, optionsOf } from '../common.ts';
-import { disableInRedBeat, type Imported, readCelerySchedule, readRedBeat } from '../import-schedules.ts';
+import type { Imported } from '../import-schedules.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { withSchedules } from '../with-schedules.ts';
 
@@ -32,6 +32,7 @@ async function importSchedules(options: ImportOptions): Promise<void> {
   if ((redbeat === undefined) === (file === undefined))
     throw new UsageError('say from where: --redbeat redis://… or --file schedule.json');
   if (options.takeOver && redbeat === undefined) throw new UsageError('--take-over belongs to --redbeat');
+  const { disableInRedBeat, readCelerySchedule, readRedBeat } = await import('../import-schedules.ts');
   const found =
     redbeat === undefined ? readCelerySchedule(readJson(file ?? '')) : await readRedBeat(redbeat, prefix);
   await withSchedules(options, async (schedules, { output }) => {
