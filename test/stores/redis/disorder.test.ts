@@ -155,12 +155,16 @@ needs(describe, noRedis)('a Redis in disorder', () => {
     own.cli(...take);
     own.cli('RPOPLPUSH', 'aside', 'celery');
     const settling = (await claiming).settle({ kind: 'ack' });
-    await until(() => told.length > 0, 'that it is refused');
+    const refused = /may not run HSET.*\+hset; tasks that have ended are not settled/;
+    // The maintenance may miss the right, too, and tells that for itself.
+    const changes = (): boolean[] => {
+      const all = told.map((trouble) => trouble !== null && refused.test(trouble));
+      return all.filter((is, at) => is !== (all[at - 1] ?? false));
+    };
+    await until(() => changes().length > 0, 'that it is refused');
     own.cli(...give);
     expect(await settling).toBe('settled');
-    expect(told).toEqual([
-      expect.stringMatching(/may not run HSET.*\+hset; tasks that have ended are not settled/),
-      null,
-    ]);
+    await until(() => changes().length > 1, 'that it is over');
+    expect(changes()).toEqual([true, false]);
   });
 });
