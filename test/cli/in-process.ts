@@ -77,6 +77,9 @@ async function as<T>(place: Place, work: (stdout: Pipe, stderr: Pipe) => Promise
     replaced('stderr', stderr),
   ];
   globalThis.console = new Console({ stdout, stderr });
+  // A long-running command does not live for the sake of who started it; this process does, though nothing else keeps it.
+  const { channel } = process;
+  if (channel) channel.unref = () => undefined;
   process.exitCode = undefined;
   process.execArgv = [];
   setEnvironment(place.env);
@@ -90,6 +93,7 @@ async function as<T>(place: Place, work: (stdout: Pipe, stderr: Pipe) => Promise
     process.exitCode = exitCode;
     globalThis.console = console;
     for (const restore of streams) restore();
+    if (channel) Reflect.deleteProperty(channel, 'unref');
     for (const [name, each] of listeners())
       for (const listener of each)
         if (!listening.get(name)?.includes(listener)) process.off(name, listener as never);

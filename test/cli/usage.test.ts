@@ -111,3 +111,12 @@ test('a broker given by -b that the App does not read is said, not ignored', asy
   expect(stderr).toContain('names its own broker');
   expect(code).toBe(1);
 });
+
+test('a command that ends with who started it leaves the process of the tests alive', async () => {
+  const pipes = (): number => process.getActiveResourcesInfo().filter((name) => /^Pipe/.test(name)).length;
+  const before = pipes();
+  const { stderr } = await umbel(project({ 'app.js': '' }), ['-A', './app.js', 'worker']);
+  expect(stderr).toContain('exports no App');
+  expect(before).toBeGreaterThan(0);
+  expect(pipes()).toBe(before);
+});
