@@ -21,7 +21,7 @@ describe.concurrent('workers that are killed at a named point', { timeout: trial
   });
 
   needs(it, noRedis)('on Redis, when half of a request is written, lose nothing', async () => {
-    await killedAt('redis', 'redis.turn:half');
+    await killedAt('redis', 'redis.batch:half');
   });
 });
 

@@ -91,7 +91,7 @@ const methods = {
 };
 const sentNames = Symbol('what was sent');
 
-/** `redis.turn`, `redis.get`, `amqp.publish`; '' for what is none. */
+/** `redis.batch`, `redis.get`, `amqp.publish`; '' for what is none. */
 function commandIn(text) {
   if (text.startsWith('*')) {
     const [, command = '', rest = ''] =
