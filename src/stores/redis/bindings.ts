@@ -7,6 +7,7 @@ import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { plainQueue } from '../topology.ts';
 import type { ExchangeAddress, PublishOptions } from '../transport.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
+import { reading } from './client/repeat.ts';
 import { bindingKey, queuesKey, separator } from './keys.ts';
 
 export class Bindings {
@@ -86,24 +87,17 @@ export class Bindings {
       for (const member of members instanceof Set || Array.isArray(members) ? members : [])
         names.add(String(member).split(separator).at(-1) ?? '');
     };
-    add(await this.#connection.call(['SMEMBERS', queuesKey(this.#prefix)]));
+    const ask = (command: readonly string[]): Promise<unknown> =>
+      reading(this.#connection, (timeoutMs) => this.#connection.call(command, { timeoutMs }));
+    add(await ask(['SMEMBERS', queuesKey(this.#prefix)]));
     const pattern = `${bindingKey(this.#prefix, '').replace(/[\\*?[\]]/g, '\\$&')}*`;
     let cursor = '0';
     do {
-      const reply = await this.#connection.call([
-        'SCAN',
-        cursor,
-        'MATCH',
-        pattern,
-        'TYPE',
-        'set',
-        'COUNT',
-        '5000',
-      ]);
+      const reply = await ask(['SCAN', cursor, 'MATCH', pattern, 'TYPE', 'set', 'COUNT', '5000']);
       if (!Array.isArray(reply)) break;
       cursor = String(reply[0]);
       const keys: readonly unknown[] = Array.isArray(reply[1]) ? reply[1] : [];
-      for (const key of keys) add(await this.#connection.call(['SMEMBERS', String(key)]));
+      for (const key of keys) add(await ask(['SMEMBERS', String(key)]));
     } while (cursor !== '0');
     names.delete('');
     return [...names].sort();

@@ -1,5 +1,6 @@
 import type { DeadLetterStore, DeadReason, StoredDeadLetter } from '../transport.ts';
 import type { RedisConnection } from './client/connection.ts';
+import { changing, reading } from './client/repeat.ts';
 import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
 
@@ -25,7 +26,10 @@ export class RedisDeadLetters implements DeadLetterStore {
   }
 
   async count(): Promise<number> {
-    return Number(await this.#connection.call(['ZCARD', `${this.#prefix}umbel:dead`]));
+    const command = ['ZCARD', `${this.#prefix}umbel:dead`];
+    return Number(
+      await reading(this.#connection, (timeoutMs) => this.#connection.call(command, { timeoutMs })),
+    );
   }
 
   replay(id: number): Promise<boolean> {
@@ -38,18 +42,17 @@ export class RedisDeadLetters implements DeadLetterStore {
 
   async #take(id: number, replay: boolean): Promise<boolean> {
     const args = [this.#prefix, String(id), replay ? '1' : '0'];
-    return (
-      Number(
-        await this.#connection.run(luaScript('replay-dead-letter'), [consumersKey(this.#prefix)], args),
-      ) === 1
-    );
+    const key = consumersKey(this.#prefix);
+    const taking = this.#connection.run(luaScript('replay-dead-letter'), [key], args);
+    return Number(await changing(this.#connection, taking)) === 1;
   }
 
   async #letters(queue: string, from: string, limit: number): Promise<StoredDeadLetter[]> {
     const args = [this.#prefix, queue, from, String(limit)];
-    const reply = await this.#connection.run(luaScript('dead-letters'), [consumersKey(this.#prefix)], args, {
-      buffers: true,
-    });
+    const key = consumersKey(this.#prefix);
+    const reply = await reading(this.#connection, (timeoutMs) =>
+      this.#connection.run(luaScript('dead-letters'), [key], args, { buffers: true, timeoutMs }),
+    );
     const letters: StoredDeadLetter[] = [];
     const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
     for (let at = 0; at + 6 < cells.length; at += 7) {

@@ -22,6 +22,8 @@ import {
 import { Bindings } from './bindings.ts';
 import { maxReadMs } from './blocking-read.ts';
 import { RedisConnection } from './client/connection.ts';
+import { changing, reading } from './client/repeat.ts';
+import type { RedisScript } from './client/script.ts';
 import { type RedisSettings, redisSettings } from './client/settings.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { defaultSendTimeoutMs, PublishBatcher, type RedisPublication } from './publish-batcher.ts';
@@ -133,7 +135,7 @@ export class RedisTransport implements Transport {
   }
 
   async size(queue: string): Promise<QueueSize> {
-    const reply = await this.#ask(luaScript('size'), [queue, ...this.#steps.map(String)]);
+    const reply = await this.#read(luaScript('size'), [queue, ...this.#steps.map(String)]);
     const [ready = 0, scheduled = 0, claimed = 0] = Array.isArray(reply) ? reply.map(Number) : [];
     return { ready, scheduled, claimed };
   }
@@ -149,7 +151,7 @@ export class RedisTransport implements Transport {
   }
 
   async purge(queue: string): Promise<number> {
-    return Number(await this.#ask(luaScript('purge'), [queue, ...this.#steps.map(String)]));
+    return Number(await this.#change(luaScript('purge'), [queue, ...this.#steps.map(String)]));
   }
 
   async openLocks(): Promise<Locks> {
@@ -171,7 +173,7 @@ export class RedisTransport implements Transport {
     for (const queue of await this.#bindings.names()) {
       for (const step of waiting ? ['', ...this.#steps.map(String)] : ['']) {
         for (let from = 0; ; ) {
-          const reply = await this.#ask(luaScript('forward'), [
+          const reply = await this.#change(luaScript('forward'), [
             queue,
             step,
             String(from),
@@ -190,7 +192,7 @@ export class RedisTransport implements Transport {
 
   async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
     const args = [queue, String(most), String(maxScheduledBytes)];
-    const reply = await this.#ask(luaScript('scheduled'), args, { buffers: true });
+    const reply = await this.#read(luaScript('scheduled'), args, { buffers: true });
     const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const found: ScheduledMessage[] = [];
     for (let n = 0; n < list.length; n += 2) {
@@ -202,13 +204,13 @@ export class RedisTransport implements Transport {
   }
 
   async promote(queue: string, due: readonly number[]): Promise<number> {
-    return Number(await this.#ask(luaScript('promote'), [queue, ...due.map(String)]));
+    return Number(await this.#change(luaScript('promote'), [queue, ...due.map(String)]));
   }
 
   /** Does once what each consumer does all the time: crashes off whose lease has ended, moves what is due. For tests. */
   async maintain(): Promise<void> {
     for (let more = true; more; ) {
-      const reply = await this.#ask(luaScript('maintain'), ['', '0', '1', String(maxReadMs), '0']);
+      const reply = await this.#change(luaScript('maintain'), ['', '0', '1', String(maxReadMs), '0']);
       more = Array.isArray(reply) && Number(reply[5]) === 1;
     }
   }
@@ -242,14 +244,26 @@ export class RedisTransport implements Transport {
       .then((queues) => queues.map((each) => ({ queue: each, step, stored })));
   }
 
-  #ask(
-    script: Parameters<RedisConnection['run']>[0],
+  async #read(
+    script: RedisScript,
     args: readonly string[],
-    options: Parameters<RedisConnection['run']>[3] = {},
+    options: { readonly buffers?: boolean } = {},
   ): Promise<unknown> {
     this.#refuseIfClosed();
     const { keyPrefix } = this.#settings;
-    return this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args], options);
+    return reading(this.#connection, (timeoutMs) =>
+      this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args], {
+        ...options,
+        timeoutMs,
+      }),
+    );
+  }
+
+  async #change(script: RedisScript, args: readonly string[]): Promise<unknown> {
+    this.#refuseIfClosed();
+    const { keyPrefix } = this.#settings;
+    const change = this.#connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, ...args]);
+    return changing(this.#connection, change);
   }
 
   #refuseIfClosed(): void {

@@ -31,4 +31,46 @@ needs(describe, noRedis)('what is lost between Redis and a worker', () => {
     await using consumer = await transport.consume(join);
     expect(consumer).toBeDefined();
   });
+
+  const behindProxy = () =>
+    openRedisTransport(server.url().replace(String(server.port), String(proxy.port)), {
+      queues: [],
+      driver: {},
+    });
+
+  it.each(['reply', 'request'] as const)('who only looks asks again when the %s was lost', async (what) => {
+    await using transport = await behindProxy();
+    const { deadLetters } = transport;
+    const looks: [string, () => Promise<unknown>][] = [
+      ['EVALSHA', () => transport.size('celery')],
+      ['EVALSHA', () => transport.scheduled('celery', 10)],
+      ['EVALSHA', () => deadLetters.list()],
+      ['EVALSHA', () => deadLetters.get(1)],
+      ['ZCARD', () => deadLetters.count()],
+      ['SMEMBERS', () => transport.queues()],
+    ];
+    for (const [command, look] of looks) {
+      await look(); // the server knows the script
+      const loss = proxy.lose(what, 1, command);
+      await look();
+      expect(loss.lost).toContain(command);
+    }
+  });
+
+  it('who changes something hears that it may have been done when the reply was lost', async () => {
+    await using transport = await behindProxy();
+    const changes: (() => Promise<unknown>)[] = [
+      () => transport.purge('celery'),
+      () => transport.promote('celery', [1]),
+      () => transport.deadLetters.replay(1),
+      () => transport.deadLetters.discard(1),
+    ];
+    for (const change of changes) {
+      await change();
+      proxy.lose('reply', 1, 'EVALSHA');
+      const error = await change().catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(BrokerUnavailable);
+      expect(String(error)).toContain('may have been done: look before you ask again');
+    }
+  });
 });

@@ -31,6 +31,30 @@ export async function repeat<T>(
   }
 }
 
+/** How long a question is asked for whose asker names no deadline. */
+const askedMs = 10_000;
+
+/** Reads: what may be done again for ten seconds. @throws as {@link repeat} */
+export function reading<T>(connection: RedisConnection, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+  return repeat(connection, performance.now() + askedMs, ask);
+}
+
+/**
+ * Does what says how much it did, so that it must not be done twice.
+ * @throws BrokerUnavailable: refused; or the answer was lost, and it says so.
+ */
+export async function changing<T>({ settings }: RedisConnection, change: Promise<T>): Promise<T> {
+  try {
+    return await change;
+  } catch (error) {
+    if (!(error instanceof ReplyLost)) throw error;
+    throw new BrokerUnavailable(
+      `${settings.shown} did not answer; what was asked for may have been done: look before you ask again`,
+      { cause: error },
+    );
+  }
+}
+
 /** What a server says that soon says something else, or from which the connection turns away to another. */
 function passes(error: unknown): boolean {
   if (!(error instanceof BrokerUnavailable) || !(error.cause instanceof Error)) return false;
