@@ -45,7 +45,10 @@ writeChanged(join(root, 'dist'), [
   ]),
   ...assets('src/gateway/docs-page', 'dist/gateway/docs-page', ['page.js', 'page.css']),
 ]);
-writeChanged(join(root, 'build'), [...outputs.filter(([path]) => path.startsWith('build/'))]);
+writeChanged(
+  join(root, 'build'),
+  outputs.filter(([path]) => path.startsWith('build/')),
+);
 // As npm makes it where it installs the package: a command that the system can start.
 for (const path of Object.values(commands)) chmodSync(join(root, path), 0o755);
 
@@ -57,21 +60,11 @@ function assets(from, to, names) {
 /** Writes what differs, each file in one step: others may be running what is there. What no longer belongs there goes. */
 function writeChanged(folder, files) {
   const wanted = new Set(files.map(([path]) => join(root, path)));
+  for (const source of sources)
+    for (const end of ['.d.ts', '.d.ts.map']) wanted.add(join(folder, source.replace(/\.ts$/, end)));
   for (const [path, content] of files) write(join(root, path), Buffer.from(content));
-  for (const name of existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []) {
-    const path = join(folder, name);
-    if (/\.(?:js|map|css)$/.test(name) && !/\.d\.ts\.map$/.test(name) && !wanted.has(path)) rmSync(path);
-    if (
-      /\.d\.ts(?:\.map)?$/.test(name) &&
-      !sources.includes(
-        name
-          .split(sep)
-          .join('/')
-          .replace(/\.d\.ts(?:\.map)?$/, '.ts'),
-      )
-    )
-      rmSync(path);
-  }
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+    if (/\.(?:js|css|map|d\.ts)$/.test(name) && !wanted.has(join(folder, name))) rmSync(join(folder, name));
 }
 
 function write(path, content) {

@@ -90,25 +90,30 @@ function roomOf(file) {
 
 const aliasOf = (file, name) => `${file.replaceAll(/\W/g, '_')}_${name}`;
 
-/** `room:…`: all that the files of a room export. */
-function roomsOf(rooms, exported) {
+/** Modules whose name begins with `NAME:`: made by `load` from the rest of it, which is a path if it begins with a dot. */
+function scheme(name, load) {
   return {
-    name: 'rooms',
+    name,
     setup(build) {
-      build.onResolve({ filter: /^room:/ }, ({ path }) => ({ path: path.slice(5), namespace: 'room' }));
-      build.onLoad({ filter: /.*/, namespace: 'room' }, ({ path }) => ({
-        resolveDir: join(root, 'src'),
-        contents: rooms
-          .get(path)
-          .filter((file) => exported.get(file).length > 0)
-          .map((file) => {
-            const list = exported.get(file).map((name) => `${name} as ${aliasOf(file, name)}`);
-            return `export { ${list.join(', ')} } from './${file}';\n`;
-          })
-          .join(''),
-      }));
+      build.onResolve({ filter: new RegExp(`^${name}:`) }, ({ path, resolveDir }) => {
+        const rest = path.slice(name.length + 1);
+        return { path: rest.startsWith('.') ? join(resolveDir, rest) : rest, namespace: name };
+      });
+      build.onLoad({ filter: /.*/, namespace: name }, ({ path }) => load(path));
     },
   };
+}
+
+/** `room:NAME`: all that the files of a room export. */
+function roomsOf(rooms, exported) {
+  const lineOf = (file) => {
+    const list = exported.get(file).map((name) => `${name} as ${aliasOf(file, name)}`);
+    return list.length === 0 ? '' : `export { ${list.join(', ')} } from './${file}';\n`;
+  };
+  return scheme('room', (name) => ({
+    resolveDir: join(root, 'src'),
+    contents: rooms.get(name).map(lineOf).join(''),
+  }));
 }
 
 /** The names of the values that each file exports. */
@@ -130,26 +135,15 @@ async function exportsOf(files) {
 
 /** `lua:FOLDER`: the scripts of a folder and what they include, as text without comments, which are for those who read the files. */
 function lua() {
-  return {
-    name: 'lua',
-    setup(build) {
-      build.onResolve({ filter: /^lua:/ }, ({ path, resolveDir }) => ({
-        path: join(resolveDir, path.slice(4)),
-        namespace: 'lua',
-      }));
-      build.onLoad({ filter: /.*/, namespace: 'lua' }, ({ path }) => {
-        const read = (folder) =>
-          Object.fromEntries(
-            readdirSync(folder)
-              .filter((name) => name.endsWith('.lua'))
-              .map((name) => [name.slice(0, -4), withoutComments(readFileSync(join(folder, name), 'utf8'))]),
-          );
-        return {
-          contents: `export const scripts = ${JSON.stringify(read(path))};\nexport const includes = ${JSON.stringify(read(join(path, 'include')))};\n`,
-        };
-      });
-    },
-  };
+  const read = (folder) =>
+    Object.fromEntries(
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.lua'))
+        .map((name) => [name.slice(0, -4), withoutComments(readFileSync(join(folder, name), 'utf8'))]),
+    );
+  return scheme('lua', (folder) => ({
+    contents: `export const scripts = ${JSON.stringify(read(folder))};\nexport const includes = ${JSON.stringify(read(join(folder, 'include')))};\n`,
+  }));
 }
 
 function withoutComments(text) {
@@ -158,19 +152,10 @@ function withoutComments(text) {
 
 /** `thread:FILE`: a program that runs in a thread of its own, as text, with all that it imports. */
 function threads() {
-  return {
-    name: 'threads',
-    setup(build) {
-      build.onResolve({ filter: /^thread:/ }, ({ path, resolveDir }) => ({
-        path: join(resolveDir, path.slice(7)),
-        namespace: 'thread',
-      }));
-      build.onLoad({ filter: /.*/, namespace: 'thread' }, ({ path }) => {
-        const { outputFiles } = buildSync({ ...shared, entryPoints: [path], bundle: true, format: 'cjs' });
-        return { contents: outputFiles[0].text, loader: 'text' };
-      });
-    },
-  };
+  return scheme('thread', (file) => {
+    const { outputFiles } = buildSync({ ...shared, entryPoints: [file], bundle: true, format: 'cjs' });
+    return { contents: outputFiles[0].text, loader: 'text' };
+  });
 }
 
 function groupBy(list, keyOf) {
