@@ -91,8 +91,11 @@ needs(describe, noRedis)('a Redis that takes a right away for a moment', () => {
         0,
       );
     // What is not asked for in this time is not refused.
-    for (let looks = 0; refused() < 3 && (looks < 100 || few.includes(command)); looks++)
+    for (let looks = 1; refused() < 3 && (looks <= 100 || few.includes(command)); looks++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
+      // What came one by one may have been taken without it.
+      if (looks % 100 === 0 && few.includes(command)) await send();
+    }
     server.cli(...give);
     await send();
     for (const [result, value] of results)
