@@ -1,6 +1,6 @@
 // One run of vitest, and what belongs to it: cases with real processes and servers that fail are tried again on servers of their
 // own, and nothing may be left behind.
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bin, root, run } from './setup.mjs';
@@ -107,8 +107,16 @@ function leftBehind(folder) {
     }
   }
   for (const name of readdirSync(folder))
-    if (!mayStay.test(name)) found.push(`left in the folder for temporary files: ${name}`);
+    if (!mayStay.test(name))
+      found.push(`left in the folder for temporary files: ${name}${within(join(folder, name))}`);
   return found;
+}
+
+/** What tells whose a folder is. */
+function within(folder) {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return '';
+  const files = readdirSync(folder, { recursive: true });
+  return ` (in it: ${files.length === 0 ? 'nothing' : files.slice(0, 20).join(', ')})`;
 }
 
 // Linux shows them; elsewhere nothing is looked for.

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { processClock } from '../events/node.ts';
+import { startDeadline } from '../lib/deadline.ts';
 import { type ControlRequest, isMeant, readReply, requestMessage } from '../protocol/control.ts';
 import type { Json } from '../protocol/message.ts';
 
@@ -80,7 +81,7 @@ export class Mailbox implements AsyncDisposable {
       onReply?.(node, value);
       if (replies.size >= limit) enough();
     });
-    const timer = setTimeout(enough, timeoutMs);
+    const end = startDeadline(timeoutMs, enough);
     signal?.addEventListener('abort', enough, { once: true });
     try {
       signal?.throwIfAborted();
@@ -91,7 +92,7 @@ export class Mailbox implements AsyncDisposable {
       );
       await gathered;
     } finally {
-      clearTimeout(timer);
+      end();
       signal?.removeEventListener('abort', enough);
       this.#tickets.delete(ticket);
     }

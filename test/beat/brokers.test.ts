@@ -5,6 +5,7 @@ import { App } from '../../src/app/app.ts';
 import { Beat, Schedules } from '../../src/beat/beat.ts';
 import type { AppOptions } from '../../src/config/config.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { busy } from '../busy.ts';
 import { needs } from '../needs.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
@@ -159,7 +160,7 @@ needs(test, noRedis)(
     await beat.start();
     await until(() => beat.leads);
     // While this loop stands still, another takes the lead by hand.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+    busy(1500);
     redis.cli('HSET', 'umbel:beat:beats:lead', 'holder', 'another');
     redis.cli('HINCRBY', 'umbel:beat:beats:lead', 'fence', '1');
     await until(() => lines.some((line) => line.startsWith('the lead is lost')));

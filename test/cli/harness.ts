@@ -1,11 +1,20 @@
 // Runs the built command in a project of its own: within this process, or, where that matters, as users do, in one of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { Worker, type WorkerOptions } from '../../src/worker/worker.ts';
 import { root } from '../e2e/harness/built.ts';
-import { patienceMs } from '../until.ts';
+import { patienceMs, until } from '../until.ts';
 import { command, openApp, type Place, projects, runInProcess, withoutWaits } from './in-process.ts';
 
 export { command };
@@ -16,7 +25,14 @@ export function project(
   manifest: object = { type: 'module' },
 ): string {
   const folder = mkdtempSync(projects);
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  onTestFinished(async () => {
+    // A process in the background, or a child of one that was killed, would make again what is deleted under it.
+    await until(
+      () => processesIn(folder).length === 0,
+      () => `the end of ${processesIn(folder)} in ${folder}`,
+    );
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  });
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules', 'umbel'), 'dir');
   for (const [path, text] of Object.entries({ 'package.json': JSON.stringify(manifest), ...files })) {
@@ -24,6 +40,18 @@ export function project(
     writeFileSync(join(folder, path), text);
   }
   return folder;
+}
+
+/** Those whose working directory this is, or lies in it. Linux shows them; elsewhere there are none. */
+function processesIn(folder: string): readonly string[] {
+  if (!existsSync('/proc')) return [];
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`);
+    } catch {
+      return false; // no process, or it has ended
+    }
+  });
 }
 
 /** An application with a few small tasks, on the folder's embedded store. */

@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import { atMost, withDeadline } from '../../src/lib/deadline.ts';
+import { busy } from '../busy.ts';
 
 describe('at most so long', () => {
   /** The clock, and what became of each of its timers. */
@@ -39,5 +42,21 @@ describe('a deadline', () => {
     await expect(withDeadline(1, work, () => new Error('late'))).rejects.toThrow('late');
     fail(new Error('nobody hears this'));
     await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection would fail the file
+  });
+
+  it('hears what arrived while the process was busy with something else', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const [peer] = await once(server, 'connection');
+    onTestFinished(() => {
+      socket.destroy();
+      peer.destroy();
+      server.close();
+    });
+    const heard = withDeadline(10, once(socket, 'data').then(String), () => new Error('late'));
+    peer.write('here');
+    busy(50);
+    expect(await heard).toBe('here');
   });
 });

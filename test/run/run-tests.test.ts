@@ -73,17 +73,18 @@ test('processes and files that a run leaves behind fail it, and are removed', as
   const { failures } = found({
     'test/some.test.js': `
       import { spawn } from 'node:child_process';
-      import { mkdtempSync } from 'node:fs';
+      import { mkdtempSync, writeFileSync } from 'node:fs';
       import { tmpdir } from 'node:os';
+      import { join } from 'node:path';
       test('leaves much', () => {
-        mkdtempSync(tmpdir() + '/rubbish-');
+        writeFileSync(join(mkdtempSync(tmpdir() + '/rubbish-'), 'whose.txt'), '');
         spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { detached: true, stdio: 'ignore' }).unref();
       });`,
   });
   const messages = failures.map(({ message }) => message);
   expect(messages).toEqual([
     expect.stringMatching(/^process \d+ was left running: .*600_000/),
-    expect.stringMatching(/^left in the folder for temporary files: rubbish-/),
+    expect.stringMatching(/^left in the folder for temporary files: rubbish-\w+ \(in it: whose\.txt\)$/),
   ]);
   const pid = Number(/\d+/.exec(messages[0] ?? '')?.[0]);
   // Where nobody asks for its exit code, an ended process stays on as an entry without a command.

@@ -1,6 +1,7 @@
 // A message that RabbitMQ has given to this process.
 
 import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
+import { withDeadline } from '../../lib/deadline.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Delivery, Settlement } from '../transport.ts';
@@ -108,10 +109,7 @@ export class AmqpDelivery implements Delivery {
     const late = new BrokerUnavailable(
       'its connection broke, and it is not known yet whether another has it',
     );
-    const timer = setTimeout(() => adrift.reject(late), steadyMs);
-    const adrift = deferred<void>();
-    void this.#adrift.promise.then(adrift.resolve);
-    await adrift.promise.finally(() => clearTimeout(timer));
+    await withDeadline(steadyMs, this.#adrift.promise, () => late);
   }
 
   /** The channel is gone: the broker gives it to somebody. */

@@ -1,6 +1,7 @@
 // Publishing to RabbitMQ: each message confirmed, each unroutable one an error.
 import { randomUUID } from 'node:crypto';
 import { BrokerBlocked, BrokerUnavailable, SendUnconfirmed, UnroutableError } from '../../errors.ts';
+import { startDeadline } from '../../lib/deadline.ts';
 import type { PublishOptions } from '../transport.ts';
 import {
   type AmqpConfirmChannel,
@@ -253,7 +254,7 @@ export class Publisher implements AsyncDisposable {
     const given = new Promise<'unknown'>((resolve) => {
       end = () => resolve('unknown');
     });
-    const timer = setTimeout(end, Math.max(1, until - performance.now()));
+    const stop = startDeadline(Math.max(1, until - performance.now()), end);
     signal?.addEventListener('abort', end, { once: true });
     underWay.add(end);
     lane.open += messages.length;
@@ -284,7 +285,7 @@ export class Publisher implements AsyncDisposable {
       return Promise.race([answer, given]);
     });
     const all = await Promise.all(answers);
-    clearTimeout(timer);
+    stop();
     signal?.removeEventListener('abort', end);
     underWay.delete(end);
     if (!lane.isLost) lane.open -= messages.length;

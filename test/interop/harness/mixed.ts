@@ -298,11 +298,8 @@ export class Mixed implements AsyncDisposable {
 
   async #facts(): Promise<Facts> {
     const results = new Map<string, RecordedResult>();
-    for (const key of this.redis.cli('-n', this.#results, 'KEYS', 'celery-task-meta-*').split('\n')) {
-      if (key === '') continue;
-      const { status, result, date_done, task_id } = JSON.parse(
-        this.redis.cli('-n', this.#results, 'GET', key),
-      );
+    const records = JSON.parse(this.redis.cli('-n', this.#results, 'EVAL', readResults, '0'));
+    for (const { status, result, date_done, task_id } of records) {
       if (status === 'PENDING') continue;
       // Celery 5.2 writes no offset.
       const doneAt =
@@ -342,6 +339,12 @@ interface Rabbit {
   readonly server: RabbitServerProcess;
   readonly vhost: string;
 }
+
+/** The records of all results, as a JSON array. */
+const readResults = `
+  local all = {}
+  for _, key in ipairs(redis.call('KEYS', 'celery-task-meta-*')) do all[#all + 1] = redis.call('GET', key) end
+  return '[' .. table.concat(all, ',') .. ']'`;
 
 /** A script that tells what is in all lists, hashes and sorted sets, dead letters apart. */
 const readAll = `

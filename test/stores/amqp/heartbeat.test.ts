@@ -5,6 +5,7 @@ import { openAmqpTransport } from '../../../src/stores/amqp/amqp-transport.ts';
 import { AmqpLink } from '../../../src/stores/amqp/client/link.ts';
 import { amqpSettings } from '../../../src/stores/amqp/client/settings.ts';
 import { claimOne, idOf, publication } from '../../../src/testing/conformance.ts';
+import { busy } from '../../busy.ts';
 import { needs } from '../../needs.ts';
 import { isLong } from '../../run/scale.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
@@ -18,11 +19,6 @@ afterEach(async () => {
 
 /** So short that waiting for its absence takes some seconds, so long that a busy machine keeps it. */
 const heartbeatMs = 2000;
-
-/** As a task with a long computation does. */
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
 
 needs(describe, noRabbit)('RabbitMQ and a busy process', () => {
   let server: RabbitServerProcess;
@@ -44,7 +40,7 @@ needs(describe, noRabbit)('RabbitMQ and a busy process', () => {
     const lost = new Promise((resolve) => connection.on('error', resolve));
     await transport.publish([publication('long')]);
     const delivery = await claimOne(consumer);
-    block(3.5 * heartbeatMs); // the server gives up one that was silent for two to three of them
+    busy(3.5 * heartbeatMs); // the server gives up one that was silent for two to three of them
     await within(lost, 'the loss of the connection without a thread');
     await sleep(1.5 * heartbeatMs); // what the client itself holds of the server's silence
     expect(delivery.lost.aborted).toBe(false);

@@ -10,6 +10,7 @@ import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
 import { RedisSubscriber } from '../../../src/stores/redis/client/subscriber.ts';
 import { openRedisTransport } from '../../../src/stores/redis/redis-transport.ts';
 import { claimOne, idOf, publication } from '../../../src/testing/conformance.ts';
+import { busy } from '../../busy.ts';
 import { needs } from '../../needs.ts';
 import { makeCertificates } from '../../servers/certificates.ts';
 import { freePort, noRedis, RedisServerProcess } from '../../servers/redis.ts';
@@ -459,6 +460,15 @@ needs(describe, noRedis)('a connection to Redis', () => {
       soon,
     );
     await recovers(shut);
+  });
+
+  test('an answer that arrived while the process was busy is heard, however long ago its deadline was', async () => {
+    const connection = await connect((await start()).url());
+    await connection.call(['PING'], soon);
+    const answer = connection.call(['ECHO', 'here'], { timeoutMs: 50 });
+    busy(500);
+    expect(await answer).toBe('here');
+    expect(connection.state.connected).toBe(true);
   });
 
   test('a server that hears nothing is noticed at the deadline, and left', async () => {

@@ -1,6 +1,7 @@
 // A process's own queue at RabbitMQ, to which workers send results, and the sending of results to the queues of others.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../../errors.ts';
+import { startDeadline, withDeadline } from '../../../lib/deadline.ts';
 import { type Deferred, deferred } from '../../../lib/deferred.ts';
 import {
   type AmqpChannel,
@@ -23,7 +24,8 @@ interface Sending {
   readonly to: string;
   readonly body: Buffer;
   readonly correlationId: string;
-  readonly timer: NodeJS.Timeout;
+  /** Ends its deadline. */
+  readonly end: () => void;
   readonly done: Deferred<void>;
 }
 
@@ -81,11 +83,11 @@ export class ReplyQueue {
    */
   send(to: string, body: Buffer, correlationId: string): Promise<void> {
     const done = deferred<void>();
-    const timer = setTimeout(() => {
+    const end = startDeadline(this.#options.answerMs, () => {
       this.#sendings.delete(sending);
       done.reject(this.#unavailable());
-    }, this.#options.answerMs);
-    const sending: Sending = { to, body, correlationId, timer, done };
+    });
+    const sending: Sending = { to, body, correlationId, end, done };
     this.#sendings.add(sending);
     this.#publish(sending);
     return done.promise;
@@ -157,7 +159,7 @@ export class ReplyQueue {
         (error: unknown) => {
           // Refused because the channel was closed: the next one sends it again.
           if (error) return;
-          clearTimeout(sending.timer);
+          sending.end();
           this.#sendings.delete(sending);
           sending.done.resolve();
         },
@@ -175,10 +177,7 @@ export class ReplyQueue {
   }
 
   #inTime<T>(promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.#unavailable()), this.#options.answerMs);
-      promise.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
+    return withDeadline(this.#options.answerMs, promise, () => this.#unavailable());
   }
 }
 

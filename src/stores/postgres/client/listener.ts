@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { BrokerUnavailable } from '../../../errors.ts';
 import { backoffDelay } from '../../../lib/backoff.ts';
 import { systemClock } from '../../../lib/clock.ts';
+import { startDeadline } from '../../../lib/deadline.ts';
 import type { Gate } from '../../gate.ts';
 import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
 import { clientConfig, loadDriver, postgresGate } from './pool.ts';
@@ -24,7 +25,8 @@ const askEveryMs = 5000;
 const lingerMs = 2000;
 
 interface Waiting {
-  readonly timer: NodeJS.Timeout;
+  /** Ends its deadline. */
+  readonly end: () => void;
   resolve(): void;
   reject(error: Error): void;
 }
@@ -64,10 +66,10 @@ export class PostgresListener {
     this.#running ??= this.#run();
     return new Promise((yes, no) => {
       const waiting: Waiting = {
-        timer: setTimeout(() => {
+        end: startDeadline(timeoutMs, () => {
           this.#waiting.delete(waiting);
           no(new BrokerUnavailable(`${this.#settings.shown} cannot be listened to: ${this.#reason}`));
-        }, timeoutMs),
+        }),
         resolve: yes,
         reject: no,
       };
@@ -167,7 +169,7 @@ export class PostgresListener {
 
   #answer(error?: Error): void {
     for (const waiting of this.#waiting) {
-      clearTimeout(waiting.timer);
+      waiting.end();
       if (error === undefined) waiting.resolve();
       else waiting.reject(error);
     }

@@ -3,6 +3,7 @@ import { checkServerIdentity } from 'node:tls';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { BrokerUnavailable, UmbelError } from '../../../errors.ts';
 import { systemClock } from '../../../lib/clock.ts';
+import { startDeadline } from '../../../lib/deadline.ts';
 import { retrying } from '../../../lib/retry.ts';
 import { type Gate, gateTo } from '../../gate.ts';
 import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
@@ -142,7 +143,7 @@ export class PostgresPool implements AsyncDisposable {
     const late = new AbortController();
     let why = 'no connection was free in time';
     const leftMs = Math.max(1, untilMs - performance.now());
-    const timer = setTimeout(() => late.abort(new NoneFree(why)), leftMs);
+    const end = startDeadline(leftMs, () => late.abort(new NoneFree(why)));
     const reach = (): Promise<PoolClient> => unlessLate(pool.connect(), late.signal);
     const tell = (reason: string): void => {
       why = reason;
@@ -155,7 +156,7 @@ export class PostgresPool implements AsyncDisposable {
       const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
       return await this.#gate.attempt(way, late.signal);
     } finally {
-      clearTimeout(timer);
+      end();
       this.#connecting.delete(late);
     }
   }

@@ -35,12 +35,16 @@ interface Pending {
   readonly client: RedisClient;
   readonly command: string;
   readonly since: number;
-  readonly until: number;
+  /** By the process's own clock: later, when it was busy meanwhile. */
+  until: number;
   readonly fail: (error: Error) => void;
 }
 
 const defaultTimeoutMs = 10_000;
 const maxMoves = 5;
+/** How often what waits is looked at, and how late such a look is when the process was busy. */
+const watchIntervalMs = 1000;
+const busyMs = 50;
 
 export class RedisConnection implements AsyncDisposable {
   readonly settings: RedisSettings;
@@ -236,14 +240,20 @@ export class RedisConnection implements AsyncDisposable {
   #watch(until: number): void {
     if (until === Number.POSITIVE_INFINITY || (this.#watchdog !== null && this.#watchdog.at <= until)) return;
     if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
-    // What waits keeps the process, and not how long it may.
-    const timer = setTimeout(() => this.#onDeadline(), Math.max(1, until - performance.now())).unref();
-    this.#watchdog = { timer, at: until };
+    const at = Math.min(until, performance.now() + watchIntervalMs);
+    // Timers that are due run before sockets are read: what has arrived is read first. What waits keeps the process, and not how long it may.
+    const look = (): void => void setImmediate(() => this.#onDeadline(at));
+    this.#watchdog = { timer: setTimeout(look, Math.max(1, at - performance.now())).unref(), at };
   }
 
-  #onDeadline(): void {
+  #onDeadline(at: number): void {
+    if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
     this.#watchdog = null;
     const now = performance.now();
+    // While the process was busy or stopped it heard nothing, and what it had to send lay there.
+    if (now - at > busyMs)
+      for (const pending of this.#pending)
+        pending.until = Math.max(pending.until + (now - at), now + watchIntervalMs / 4);
     let next = Number.POSITIVE_INFINITY;
     for (const pending of [...this.#pending]) {
       if (pending.until > now) {

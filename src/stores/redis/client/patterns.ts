@@ -1,6 +1,8 @@
 // One connection that listens on patterns of channels (PSUBSCRIBE): back on all of them whenever it is made anew.
 import { BrokerUnavailable } from '../../../errors.ts';
+import { startDeadline } from '../../../lib/deadline.ts';
 import { type RedisClient, RedisLink } from './link.ts';
+import { pinging } from './pings.ts';
 import type { RedisSettings } from './settings.ts';
 
 type PatternListener = (message: string, channel: string) => void;
@@ -13,14 +15,12 @@ interface Listening {
 }
 
 const timeoutMs = 10_000;
-/** How often the connection is asked whether it lives. */
-const pingIntervalMs = 5_000;
 
 export class RedisPatterns implements AsyncDisposable {
   readonly #settings: RedisSettings;
   readonly #listening = new Set<Listening>();
   #link: RedisLink | null = null;
-  #pingTimer: NodeJS.Timeout | null = null;
+  #unwatch: (() => void) | null = null;
   #reason: string | null = null;
   #closed = false;
 
@@ -92,34 +92,23 @@ export class RedisPatterns implements AsyncDisposable {
   #confirmation({ confirmed }: Listening): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (): void => {
-        clearTimeout(timer);
+        end();
         confirmed.delete(done);
         resolve();
       };
-      const timer = setTimeout(() => {
+      const end = startDeadline(timeoutMs, () => {
         confirmed.delete(done);
         const why = this.#reason === null ? '' : `: ${this.#reason}`;
         reject(new BrokerUnavailable(`${this.#settings.shown} cannot be reached${why}`));
-      }, timeoutMs);
+      });
       confirmed.add(done);
     });
   }
 
-  /** A connection may die without a word; then nobody would hear of anything any more. */
   #watch(client: RedisClient | null): void {
-    if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
-    this.#pingTimer = null;
+    this.#unwatch?.();
+    this.#unwatch = null;
     if (client === null || this.#closed) return;
-    let silent = false;
-    this.#pingTimer = setInterval(() => {
-      if (silent) return this.#link?.reset(client, new Error('no sign of life from the server'));
-      silent = true;
-      client.ping().then(
-        () => {
-          silent = false;
-        },
-        () => undefined,
-      );
-    }, pingIntervalMs).unref();
+    this.#unwatch = pinging(client, (reason) => this.#link?.reset(client, reason));
   }
 }

@@ -3,6 +3,7 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
+import { withDeadline } from '../../../lib/deadline.ts';
 import type { RedisClientOptions } from './link.ts';
 import { commandText, ErrorReply, type Reply, readReply } from './resp.ts';
 
@@ -78,22 +79,14 @@ export class SideClient<Data, Heard, Told> {
     if (!this.#ready) throw new Error('there is no connection');
     const mine = this.#connection;
     const { script, sha, key, answerMs } = this.#start;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error('no answer'));
-        mine.socket.destroy();
-      }, answerMs);
-    });
     const call = send(mine, ['EVALSHA', sha, '1', key, ...args]).catch((error: Error) => {
       if (!error.message.startsWith('NOSCRIPT')) throw error;
       return send(mine, ['EVAL', script, '1', key, ...args]);
     });
-    try {
-      return await Promise.race([call, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return withDeadline(answerMs, call, () => {
+      mine.socket.destroy();
+      return new Error('no answer');
+    });
   }
 
   #hear(message: ToSideThread<Heard>): void {

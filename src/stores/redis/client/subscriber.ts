@@ -1,14 +1,14 @@
 // One connection that listens on channels: made at the first subscription, back on all of them whenever it is made anew.
 import { BrokerUnavailable } from '../../../errors.ts';
+import { startDeadline } from '../../../lib/deadline.ts';
 import { refusal } from './errors.ts';
 import { type RedisClient, RedisLink } from './link.ts';
+import { pinging } from './pings.ts';
 import type { RedisSettings } from './settings.ts';
 
 type Listener = (message: string) => void;
 
 const timeoutMs = 10_000;
-/** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
-const pingIntervalMs = 5_000;
 
 interface Channel {
   readonly name: string;
@@ -26,7 +26,7 @@ export class RedisSubscriber implements AsyncDisposable {
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
   #link: RedisLink | null = null;
-  #pingTimer: NodeJS.Timeout | null = null;
+  #unwatch: (() => void) | null = null;
   #connectedBefore = false;
   #reason: string | null = null;
   #closed = false;
@@ -104,23 +104,12 @@ export class RedisSubscriber implements AsyncDisposable {
     if (again) for (const listener of [...this.#gapListeners]) listener();
   }
 
-  /** A connection may die without a word; then nobody would hear of anything any more. */
   #watch(client: RedisClient | null): void {
-    if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
-    this.#pingTimer = null;
+    this.#unwatch?.();
+    this.#unwatch = null;
     if (client === null || this.#closed) return;
-    let silent = false;
-    const ask = (): void => {
-      if (silent) this.#link?.reset(client, new Error('no sign of life from the server'));
-      else if (this.#channels.size > 0) {
-        silent = true;
-        const heard = (): void => {
-          silent = false;
-        };
-        client.ping().then(heard, () => undefined);
-      }
-    };
-    this.#pingTimer = setInterval(ask, pingIntervalMs).unref();
+    const lost = (reason: Error): void => this.#link?.reset(client, reason);
+    this.#unwatch = pinging(client, lost, () => this.#channels.size > 0);
   }
 
   async #listen(client: RedisClient, channel: Channel): Promise<void> {
@@ -142,14 +131,14 @@ export class RedisSubscriber implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const done = (error?: Error): void => {
         channel.waiting.delete(done);
-        clearTimeout(timer);
+        end();
         if (error === undefined) resolve();
         else reject(error);
       };
-      const timer = setTimeout(() => {
+      const end = startDeadline(timeoutMs, () => {
         const why = this.#reason === null ? '' : `: ${this.#reason}`;
         done(new BrokerUnavailable(`${this.settings.shown} cannot be reached${why}`));
-      }, timeoutMs);
+      });
       channel.waiting.add(done);
     });
   }
