@@ -4,6 +4,7 @@ import { BrokerUnavailable } from '../../errors.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import type { Fanout, FanoutExchange, FanoutListener, Subscription } from '../fanout.ts';
 import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
+import { openChannel, RecoveringChannel } from './client/recovering-channel.ts';
 import type { AmqpSettings } from './client/settings.ts';
 import { fromMessage, toOptions } from './wire.ts';
 
@@ -12,7 +13,7 @@ const readyMs = 10_000;
 interface Listening {
   readonly subscription: Subscription;
   readonly listener: FanoutListener;
-  channel: AmqpChannel | null;
+  channel: RecoveringChannel | null;
 }
 
 export class AmqpFanout implements Fanout {
@@ -21,8 +22,6 @@ export class AmqpFanout implements Fanout {
   #link: AmqpLink | null = null;
   #sender: { readonly connection: AmqpConnection; readonly channel: Promise<AmqpChannel> } | null = null;
   #declared = new Map<string, Promise<unknown>>();
-  /** Channels in whose place another one is made. */
-  readonly #renewing = new WeakSet<AmqpChannel>();
   #closed = false;
 
   constructor(settings: AmqpSettings) {
@@ -67,7 +66,7 @@ export class AmqpFanout implements Fanout {
     return {
       [Symbol.asyncDispose]: async () => {
         if (!this.#listening.delete(listening)) return;
-        if (listening.channel !== null) await closeChannel(listening.channel);
+        await listening.channel?.close();
         link.release();
       },
     };
@@ -114,63 +113,45 @@ export class AmqpFanout implements Fanout {
   }
 
   async #listen(connection: AmqpConnection, listening: Listening): Promise<void> {
-    const { subscription } = listening;
-    try {
-      await this.#consume(connection, listening, subscription.queue);
-    } catch (error) {
-      if (!isRefused(error)) throw error;
-      if (error.code === 405 && listening.channel === null) subscription.onShared?.();
-      // Another declared a queue of this name in its own way, or has it for itself: the name means nothing, the binding does.
-      await this.#consume(connection, listening, `${subscription.queue}.${randomUUID()}`);
-    }
-  }
-
-  async #consume(connection: AmqpConnection, listening: Listening, queue: string): Promise<void> {
-    const { exchange, keys, ttlMs, expiresMs } = listening.subscription;
-    const channel = await connection.createChannel();
-    const failed = new Promise<never>((_, reject) => channel.on('error', reject));
-    failed.catch(() => undefined);
-    const declare = async (): Promise<void> => {
-      await assertExchange(channel, exchange);
-      const { consumerCount } = await channel.assertQueue(queue, {
-        durable: false,
-        autoDelete: true,
-        messageTtl: ttlMs,
-        expires: expiresMs,
-      });
-      if (consumerCount > 0 && listening.channel === null) listening.subscription.onShared?.();
-      for (const key of keys) await channel.bindQueue(queue, exchange.name, key);
-      await channel.consume(
-        queue,
-        (message) => {
-          if (!this.#listening.has(listening)) return;
-          if (message === null) return void this.#listenAgain(connection, listening);
-          listening.listener(fromMessage(message, false), message.fields.routingKey);
-        },
-        { noAck: true },
-      );
+    const { queue, onShared } = listening.subscription;
+    const consume = (name: string) =>
+      openChannel(connection, (channel) => this.#consume(channel, listening, name));
+    const open = async (): ReturnType<typeof consume> => {
+      try {
+        return await consume(queue);
+      } catch (error) {
+        if (!isRefused(error)) throw error;
+        if (error.code === 405 && listening.channel === null) onShared?.();
+        // Another program declared this name with other arguments, or as its own. Only the binding matters: any name will do.
+        return await consume(`${queue}.${randomUUID()}`);
+      }
     };
-    await Promise.race([declare(), failed]);
-    listening.channel = channel;
-    channel.on('close', () => {
-      if (listening.channel === channel) void this.#listenAgain(connection, listening);
-    });
+    // Without this subscription the connection is of no use: the next connection makes all of them again.
+    const endConnection = (): void => void connection.close().catch(() => undefined);
+    listening.channel = await RecoveringChannel.open(open, endConnection);
   }
 
-  /** Somebody deleted its queue, or its channel was closed, while the connection stays. Never rejects. */
-  async #listenAgain(connection: AmqpConnection, listening: Listening): Promise<void> {
-    const { channel } = listening;
-    const isOver = (): boolean =>
-      this.#closed || this.#link?.connection !== connection || !this.#listening.has(listening);
-    if (isOver() || channel === null || this.#renewing.has(channel)) return;
-    this.#renewing.add(channel);
-    try {
-      await closeChannel(channel);
-      if (!isOver()) await this.#listen(connection, listening);
-    } catch {
-      // With a new connection all is made again.
-      if (!isOver()) await connection.close().catch(() => undefined);
-    }
+  async #consume(channel: AmqpChannel, listening: Listening, queue: string): Promise<void> {
+    const { exchange, keys, ttlMs, expiresMs, onShared } = listening.subscription;
+    await assertExchange(channel, exchange);
+    const { consumerCount } = await channel.assertQueue(queue, {
+      durable: false,
+      autoDelete: true,
+      messageTtl: ttlMs,
+      expires: expiresMs,
+    });
+    if (consumerCount > 0 && listening.channel === null) onShared?.();
+    for (const key of keys) await channel.bindQueue(queue, exchange.name, key);
+    await channel.consume(
+      queue,
+      (message) => {
+        // Cancelled: somebody deleted the queue.
+        if (message === null) void closeChannel(channel);
+        else if (this.#listening.has(listening))
+          listening.listener(fromMessage(message, false), message.fields.routingKey);
+      },
+      { noAck: true },
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 // What the workers of a virtual host tell each other about messages that came back.
 import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/link.ts';
+import { type OpenChannel, openChannel, RecoveringChannel } from './client/recovering-channel.ts';
 
 const exchange = 'umbel_holders';
 /** Nobody wants an old answer. */
@@ -24,15 +25,29 @@ export interface Letter {
 }
 
 interface MailboxListener {
+  /** This mailbox is open, in place of the one before it. */
+  onOpen(mailbox: HolderMailbox): void;
   /** `isToAll`: who has nothing to say need not answer. */
   onLetter(letter: Letter, from: string, isToAll: boolean): void;
-  /** Who had this mailbox is not connected any more, or by another one. */
+  /** The owner of this mailbox has lost its connection; it may have another mailbox by now. */
   onGone(mailbox: string): void;
-  /** The mailbox hears nothing any more, though the connection may be there: it was deleted, or its channel closed. Once. */
-  onDeaf(): void;
+  /** The mailbox receives nothing any more. If the connection stays, another mailbox is opened. */
+  onClosed(mailbox: HolderMailbox): void;
 }
 
-/** Lives as long as the connection. */
+/**
+ * Opens mailboxes for as long as the connection lasts, one at a time: another when the queue of the last is deleted, or its channel closes.
+ * @throws what the server refuses
+ */
+export async function openMailboxes(connection: AmqpConnection, listener: MailboxListener): Promise<void> {
+  // Refused later on, this worker goes on without a mailbox.
+  await RecoveringChannel.open(
+    () => HolderMailbox.open(connection, listener),
+    () => undefined,
+  );
+}
+
+/** A queue of this worker's, through which other workers ask it about messages. */
 export class HolderMailbox {
   readonly name: string;
   readonly #channel: AmqpChannel;
@@ -42,29 +57,32 @@ export class HolderMailbox {
     this.#channel = channel;
   }
 
-  static async open(connection: AmqpConnection, listener: MailboxListener): Promise<HolderMailbox> {
-    const channel = await connection.createChannel();
-    channel.on('error', () => undefined);
-    channel.on('return', ({ fields }) => {
-      if (fields.exchange === '') listener.onGone(fields.routingKey);
+  static async open(connection: AmqpConnection, listener: MailboxListener): Promise<OpenChannel> {
+    let name = '';
+    const opened = await openChannel(connection, async (channel) => {
+      channel.on('return', ({ fields }) => {
+        if (fields.exchange === '') listener.onGone(fields.routingKey);
+      });
+      await channel.assertExchange(exchange, 'fanout', { durable: true });
+      // Named by the server: it goes with the connection, and the next one's is another.
+      const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
+      name = queue;
+      await channel.bindQueue(queue, exchange, '');
+      await channel.consume(
+        queue,
+        (message) => {
+          if (message === null) return void closeChannel(channel);
+          const from: unknown = message.properties.replyTo;
+          if (typeof from !== 'string' || from === queue) return;
+          listener.onLetter(readLetter(message.content), from, message.fields.exchange !== '');
+        },
+        { noAck: true },
+      );
     });
-    await channel.assertExchange(exchange, 'fanout', { durable: true });
-    // Named by the server: it goes with the connection, and the next one's is another.
-    const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
-    await channel.bindQueue(queue, exchange, '');
-    const mailbox = new HolderMailbox(queue, channel);
-    await channel.consume(
-      queue,
-      (message) => {
-        if (message === null) return void closeChannel(channel);
-        const from: unknown = message.properties.replyTo;
-        if (typeof from !== 'string' || from === queue) return;
-        listener.onLetter(readLetter(message.content), from, message.fields.exchange !== '');
-      },
-      { noAck: true },
-    );
-    channel.on('close', () => listener.onDeaf());
-    return mailbox;
+    const mailbox = new HolderMailbox(name, opened.channel);
+    listener.onOpen(mailbox);
+    void opened.closed.then(() => listener.onClosed(mailbox));
+    return opened;
   }
 
   toAll(letter: Letter): void {
@@ -74,10 +92,6 @@ export class HolderMailbox {
   /** If that is no longer there, the listener hears it. */
   to(mailbox: string, letter: Letter): void {
     this.#publish('', mailbox, letter);
-  }
-
-  async close(): Promise<void> {
-    await closeChannel(this.#channel);
   }
 
   #publish(to: string, routingKey: string, letter: Letter): void {

@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
 import type { AmqpConnection } from './client/link.ts';
 import type { Feed } from './feed.ts';
-import { HolderMailbox, type Letter } from './holder-mailbox.ts';
+import { type HolderMailbox, type Letter, openMailboxes } from './holder-mailbox.ts';
 
 interface ReturnsParts {
   readonly clock: Clock;
@@ -74,23 +74,26 @@ export class Returns {
   async open(connection: AmqpConnection): Promise<void> {
     if (this.#closed) return;
     this.#forgotten = false;
-    let mailbox: HolderMailbox;
     try {
-      mailbox = await HolderMailbox.open(connection, {
+      await openMailboxes(connection, {
+        onOpen: (mailbox) => this.#begin(mailbox),
         onLetter: (letter, from, isToAll) => this.#read(letter, from, isToAll),
         onGone: (gone) => this.#missed(gone),
-        onDeaf: () => {
-          // The connection's end has taken it away already.
-          if (this.#mailbox === mailbox) void this.open(connection);
+        onClosed: (mailbox) => {
+          if (this.#mailbox === mailbox) this.#mailbox = null;
         },
       });
     } catch {
-      return;
+      // It works without.
     }
+  }
+
+  #begin(mailbox: HolderMailbox): void {
+    if (this.#closed) return;
     this.#mailbox = mailbox;
     const adrift = [...this.#adrift];
     const over = this.#unsaid.splice(0);
-    this.#mailbox.toAll({ back: adrift.map(([key]) => key), over });
+    mailbox.toAll({ back: adrift.map(([key]) => key), over });
     void this.#listenFor(adrift.map(([, delivery]) => delivery));
   }
 
