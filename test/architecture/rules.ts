@@ -7,6 +7,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   protocol: ['lib'],
   schedules: ['lib'],
+  history: ['protocol', 'lib'],
   stores: ['protocol', 'lib'],
   config: ['schedules', 'stores', 'protocol', 'lib'],
   results: ['stores', 'protocol', 'lib'],
