@@ -6,6 +6,7 @@ import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
+import { retrying } from '../lib/retry.ts';
 import type { Service } from '../lib/service.ts';
 import type { RunOutcome, ScheduleStore } from '../stores/schedule-store.ts';
 import { putDeclared } from './declared.ts';
@@ -31,6 +32,7 @@ export interface BeatOptions {
 /** How often the lead is renewed within a lease. */
 const renewals = 4;
 const minLeaseMs = 1000;
+const retryPolicy = { factor: 100, maximum: 2000, jitter: true } as const;
 
 /**
  * Sends an application's tasks on their schedules. Any number of them may run, on any machines: one leads, the others stand by and
@@ -152,17 +154,14 @@ export class Beat implements Service {
 
   /** Tries until the store answers; null: it was stopped before. */
   async #whenThere<T>(open: () => Promise<T>): Promise<T | null> {
-    for (let complained = false; !this.#stopping.signal.aborted; complained = true) {
-      try {
-        return await open();
-      } catch (error) {
-        if (!(error instanceof BrokerUnavailable)) throw error;
-        if (!complained)
-          this.#logger.warn({ err: error }, 'the store of schedules does not answer; waiting for it');
-        await this.#clock.sleep(1000, this.#stopping.signal).catch(() => {});
-      }
-    }
-    return null;
+    return retrying(open, {
+      policy: retryPolicy,
+      clock: this.#clock,
+      signal: this.#stopping.signal,
+      when: (error) => error instanceof BrokerUnavailable,
+      log: (error) =>
+        this.#logger.warn({ err: error }, 'the store of schedules does not answer; waiting for it'),
+    });
   }
 
   #begin(term: Term, store: ScheduleStore, leadership: Leadership): void {
@@ -177,15 +176,13 @@ export class Beat implements Service {
 
   /** The store may have lost what it held; what others have put there is left alone. */
   async #restore({ signal }: Term, store: ScheduleStore): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await putDeclared(this.app, store, { onlyMissing: true });
-        return;
-      } catch (error) {
-        this.#logger.warn({ err: error }, 'the schedules of the code could not be looked for; again soon');
-      }
-      await this.#clock.sleep(1000, signal).catch(() => {});
-    }
+    await retrying(() => putDeclared(this.app, store, { onlyMissing: true }), {
+      policy: retryPolicy,
+      clock: this.#clock,
+      signal,
+      log: (error) =>
+        this.#logger.warn({ err: error }, 'the schedules of the code could not be looked for; again soon'),
+    });
   }
 
   async #refresh(revision: number): Promise<void> {

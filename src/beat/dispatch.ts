@@ -4,6 +4,7 @@ import { sendRun } from '../app/scheduled-send.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { retrying } from '../lib/retry.ts';
 import { isReady } from '../protocol/result-meta.ts';
 import type { RunRecord, ScheduleStore } from '../stores/schedule-store.ts';
 import type { Entry } from './entry.ts';
@@ -91,14 +92,10 @@ export class Dispatch {
 
   /** It is sent: whatever the store says, it is not to be sent again from here. */
   async #recordSent(run: RunRecord, term: Term): Promise<void> {
-    for (;;) {
-      try {
-        return await this.record(run, term);
-      } catch (error) {
-        if (term.signal.aborted || !(error instanceof BrokerUnavailable)) throw error;
-        await this.#options.clock.sleep(250, term.signal);
-      }
-    }
+    // Without the term's signal: it is tried at least once, also when the term has ended meanwhile.
+    const when = (error: unknown): boolean => error instanceof BrokerUnavailable && !term.signal.aborted;
+    const { clock } = this.#options;
+    await retrying(() => this.record(run, term), { policy: retryPolicy, clock, when });
   }
 
   /** Whether a run may be sent while the one before may not have ended. */
@@ -123,6 +120,7 @@ export class Dispatch {
 }
 
 const oneDay = 86_400;
+const retryPolicy = { factor: 100, maximum: 1000, jitter: true } as const;
 
 function wordsOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

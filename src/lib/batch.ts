@@ -6,16 +6,19 @@
  */
 export class MicroBatcher<Item> {
   readonly #hand: (items: readonly Item[]) => void;
+  readonly #defer: (handOn: () => void) => void;
   #items: Item[] = [];
 
-  constructor(hand: (items: readonly Item[]) => void) {
+  /** @param defer when to hand on. `queueMicrotask`: sooner, and only what is asked for without waiting in between. */
+  constructor(hand: (items: readonly Item[]) => void, defer: (handOn: () => void) => void = setImmediate) {
     this.#hand = hand;
+    this.#defer = defer;
   }
 
   add(item: Item): void {
     this.#items.push(item);
     if (this.#items.length > 1) return;
-    setImmediate(() => {
+    this.#defer(() => {
       const items = this.#items;
       this.#items = [];
       this.#hand(items);

@@ -7,7 +7,7 @@ interface RetryRules {
   readonly policy: Backoff;
   readonly clock: Pick<Clock, 'sleep'>;
   /** Ends a pause; nothing is begun any more. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Whether it may be tried again after this; it may if this is left out. `failures`: how many there were before this one. */
   readonly when?: (error: unknown, failures: number) => boolean;
   /** Told of the first failure, and of every tenth after it, before the pause. */
@@ -22,7 +22,7 @@ interface RetryRules {
  */
 export function retrying<T>(
   work: (failures: number) => Promise<T>,
-  rules: RetryRules & { readonly signal: AbortSignal },
+  rules: RetryRules & { readonly signal: AbortSignal | undefined },
 ): Promise<T | null>;
 export function retrying<T>(
   work: (failures: number) => Promise<T>,

@@ -59,6 +59,7 @@ export async function publishCalls(
   const { signal, untilMs } = rules;
   signal?.throwIfAborted();
   let doubt: SendUnconfirmed | null = null;
+  // Not `retrying`: the pauses of Celery's `retry_policy` grow by a step and end with a number of retries.
   for (let failures = 0; ; failures++) {
     try {
       const leftMs = Math.max(1, untilMs - performance.now());

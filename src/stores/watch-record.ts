@@ -129,6 +129,7 @@ class RecordWatch {
 
   async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {
     let seen: string | null = null;
+    // Not `retrying`: what is published during a pause takes the place of the read.
     let failures = -1; // before the first answer a server that is down is an error, later an interruption
     while (!this.#closed.isOver) {
       const news = this.#news;

@@ -44,6 +44,7 @@ export class Retrier {
   ): Promise<T | null> {
     const sinceMs = this.#clock.monotonic();
     let error = failed;
+    // Not `retrying`: a stop that comes while it pauses ends the pause, changes the policy and sets a limit.
     for (let failures = 0; ; failures++) {
       if (!(error instanceof BrokerUnavailable || error instanceof SendUnconfirmed)) throw error;
       if (failures % 10 === 0)

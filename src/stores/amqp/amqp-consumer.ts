@@ -5,6 +5,7 @@ import { BrokerUnavailable, ConfigError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
+import { retrying } from '../../lib/retry.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
 import { isQuarantined, Quarantine } from '../quarantine.ts';
 import type { ConsumeOptions, Consumer, Delivery, Publication, Settlement } from '../transport.ts';
@@ -512,20 +513,20 @@ export class AmqpConsumer implements Consumer {
     marks: RedeliveryHeaders,
     due: number | null,
   ): Promise<void> {
-    for (let failures = 0; !this.#hasLeft; failures++) {
+    const send = async (): Promise<void> => {
       const { open } = feed;
       // From a queue that is gone it comes to nobody else, unless the queue was moved only.
-      if (!open && !(feed.isGone && this.#returns.takeBack(delivery))) return;
+      if (this.#hasLeft || (!open && !(feed.isGone && this.#returns.takeBack(delivery)))) return;
       try {
         await this.#resend(delivery, marks, due);
         this.#acknowledge(delivery);
         await nextTurn(); // it goes out
-        return;
-      } catch {
+      } catch (error) {
         if (!open) this.#returns.offer(delivery);
-        await this.#parts.clock.sleep(backoffDelay(retryPolicy, failures));
+        throw error;
       }
-    }
+    };
+    await retrying(send, { policy: retryPolicy, clock: this.#parts.clock });
   }
 
   async #resend(
@@ -614,6 +615,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #rescueAll(deliveries: readonly AmqpDelivery[]): Promise<void> {
+    // Not `retrying`: it is not a failure that is repeated, but what is left of the messages.
     for (let failures = 0; ; failures++) {
       const ours = deliveries.filter((delivery) => this.#returns.takeBack(delivery));
       deliveries = await this.#giveBack(ours);

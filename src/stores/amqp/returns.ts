@@ -1,6 +1,7 @@
 // Messages that came back to the broker though they were with a worker. That it lost its connection does not mean that it died: workers
 // ask each other before they count a death. Who runs it goes on, and another keeps the message for it, unacknowledged, until it is over.
 
+import { MicroBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
 import type { AmqpConnection } from './client/link.ts';
@@ -57,7 +58,8 @@ export class Returns {
   /** Of `over`, what was settled while nobody could be told. */
   readonly #unsaid: string[] = [];
   #mailbox: HolderMailbox | null = null;
-  #asking: string[] | null = null;
+  /** What comes back comes together: one question for all that one turn of the event loop brings. */
+  readonly #questions = new MicroBatcher<string>((whose) => this.#mailbox?.toAll({ whose }));
   #watching = false;
   #forgotten = false;
   #closed = false;
@@ -143,7 +145,7 @@ export class Returns {
     else {
       feed.kept.add(delivery);
       this.#kept.set(key, { delivery, feed, holder: null, untilMs: this.#patienceFor(key) });
-      this.#ask(key);
+      this.#questions.add(key);
       void this.#watch();
       this.#parts.onKept();
     }
@@ -210,20 +212,6 @@ export class Returns {
 
   #later(): number {
     return this.#parts.clock.monotonic() + this.#parts.graceMs;
-  }
-
-  /** What comes back comes together: one question for all that this turn brings. */
-  #ask(key: string): void {
-    if (this.#asking !== null) {
-      this.#asking.push(key);
-      return;
-    }
-    this.#asking = [key];
-    setImmediate(() => {
-      const whose = this.#asking ?? [];
-      this.#asking = null;
-      this.#mailbox?.toAll({ whose });
-    });
   }
 
   #read(letter: Letter, from: string, isToAll: boolean): void {

@@ -1,8 +1,8 @@
 // Waiting for a message of one list without polling: the server moves the next one to where we take it from, for one waiter at a
 // time, and keeps it there should its answer be lost.
 
-import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { retrying } from '../../lib/retry.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 
 /** How long one read blocks, seconds: also how soon a connection that is dead or deaf is noticed. */
@@ -44,6 +44,7 @@ export class BlockingRead {
 
   /** Waits from now on, for one message. */
   want(): void {
+    if (this.#closing.signal.aborted) return;
     this.#wanted = true;
     this.#reading ??= this.#read().finally(() => {
       this.#reading = null;
@@ -82,39 +83,41 @@ export class BlockingRead {
   }
 
   async #read(): Promise<void> {
+    const { signal } = this.#closing;
+    const rules = { policy: retryPolicy, clock: this.#parts.clock, signal };
+    while (this.#wanted) await retrying(() => this.#readOnce(), rules);
+  }
+
+  /** @throws when nothing was read; a read that may have taken a message ends the reading. */
+  async #readOnce(): Promise<void> {
+    if (!this.#wanted) return;
     const { connection, source, taken, clock, onMessage, onReplyLost } = this.#parts;
-    for (let failures = 0; this.#wanted; ) {
-      try {
-        if (this.#known === '')
-          this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: maxReadMs }));
-        const to = taken();
-        if (!this.#wanted || to === null) {
-          this.#wanted = false;
-          return;
-        }
-        this.#client = this.#known;
-        const since = clock.monotonic();
-        const stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
-          buffers: true,
-          timeoutMs: maxReadMs,
-        });
-        this.#client = '';
-        failures = 0;
-        if (!Buffer.isBuffer(stored)) continue;
-        this.#wanted = false;
-        onMessage(stored, to, clock.monotonic() - since);
-      } catch (error) {
-        const mayHaveRead = this.#client !== '' && error instanceof ReplyLost;
-        this.#client = '';
-        if (this.#closing.signal.aborted) return;
-        if (mayHaveRead) {
-          this.#wanted = false;
-          onReplyLost();
-          return;
-        }
-        await clock.sleep(backoffDelay(retryPolicy, failures++), this.#closing.signal).catch(() => undefined);
-      }
+    if (this.#known === '')
+      this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: maxReadMs }));
+    const to = taken();
+    if (!this.#wanted || to === null) {
+      this.#wanted = false;
+      return;
     }
+    this.#client = this.#known;
+    const since = clock.monotonic();
+    let stored: unknown;
+    try {
+      stored = await connection.call(['BLMOVE', source, to, 'RIGHT', 'LEFT', String(blockSeconds)], {
+        buffers: true,
+        timeoutMs: maxReadMs,
+      });
+    } catch (error) {
+      if (!(error instanceof ReplyLost)) throw error;
+      this.#wanted = false;
+      if (!this.#closing.signal.aborted) onReplyLost();
+      return;
+    } finally {
+      this.#client = '';
+    }
+    if (!Buffer.isBuffer(stored)) return;
+    this.#wanted = false;
+    onMessage(stored, to, clock.monotonic() - since);
   }
 }
 

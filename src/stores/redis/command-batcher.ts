@@ -72,6 +72,7 @@ interface Batch {
   delayed: boolean;
 }
 
+/** Has a queue of its own instead of one of `lib/batch.ts`: calls are numbered, two may be under way, and a settlement costs no promise. */
 export class CommandBatcher {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
@@ -275,6 +276,7 @@ export class CommandBatcher {
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
     // A task whose message is being adopted runs already: given up, its message would come again though our lease holds.
     let mustRetry = operations.some(({ args: [letter] }) => letter === 'A');
+    // Not `retrying`: before a repetition it waits for the call before, and it says what the server refuses.
     for (let failures = 0; ; failures++) {
       try {
         const reply = await this.#connection.run(luaScript('batch'), keys, args, { buffers: true });

@@ -1,8 +1,9 @@
 // Sending: what was asked for in one turn of the event loop goes out in one script call; several calls may be under way.
 
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
-import { backoffDelay } from '../../lib/backoff.ts';
+import { MicroBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { retrying } from '../../lib/retry.ts';
 import type { PublishOptions } from '../transport.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { consumersKey } from './keys.ts';
@@ -35,8 +36,8 @@ export class PublishBatcher {
   readonly #connection: RedisConnection;
   readonly #clock: Clock;
   readonly #prefix: string;
-  #queue: Send[] = [];
-  #scheduled = false;
+  // Calls that were made together come to `send` together, one microtask after the other.
+  readonly #batcher = new MicroBatcher<Send>((sends) => this.#flush(sends), queueMicrotask);
 
   constructor(connection: RedisConnection, clock: Clock) {
     this.#connection = connection;
@@ -49,22 +50,15 @@ export class PublishBatcher {
     if (messages.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const until = this.#clock.monotonic() + (timeoutMs ?? defaultSendTimeoutMs);
-      this.#queue.push({ messages, until, signal, done: resolve, failed: reject });
-      if (this.#scheduled) return;
-      this.#scheduled = true;
-      // Calls that were made together come to here together, one microtask after the other.
-      queueMicrotask(() => {
-        this.#scheduled = false;
-        this.#flush();
-      });
+      this.#batcher.add({ messages, until, signal, done: resolve, failed: reject });
     });
   }
 
-  #flush(): void {
+  #flush(sends: readonly Send[]): void {
     let batch: Send[] = [];
     let count = 0;
     let bytes = 0;
-    for (const send of this.#queue.splice(0)) {
+    for (const send of sends) {
       batch.push(send);
       count += send.messages.length;
       for (const { stored } of send.messages) bytes += stored.length;
@@ -111,24 +105,24 @@ export class PublishBatcher {
   ): Promise<readonly unknown[]> {
     const { db } = this.#connection.settings;
     const args = [this.#prefix, String(db), ...toArgs(messages)];
-    let doubt: unknown = null;
-    for (let failures = 0; ; failures++) {
-      const timeoutMs = Math.max(1, until - this.#clock.monotonic());
-      try {
-        const reply = await this.#connection.run(luaScript('send'), [consumersKey(this.#prefix)], args, {
-          timeoutMs,
-          signal,
-        });
-        return Array.isArray(reply) ? reply : [];
-      } catch (error) {
-        const unknown: boolean = error instanceof ReplyLost || doubt !== null;
-        if (error instanceof ReplyLost) doubt = error;
-        else if (!unknown || !(error instanceof BrokerUnavailable))
-          throw unknown ? new Unknown(error) : error;
-        const waitMs = backoffDelay(retryPolicy, failures);
-        if (signal?.aborted || this.#clock.monotonic() + waitMs >= until) throw new Unknown(doubt);
-        await this.#clock.sleep(waitMs, signal).catch(() => undefined);
-      }
+    const leftMs = (): number => until - this.#clock.monotonic();
+    const run = async (): Promise<readonly unknown[]> => {
+      const limits = { timeoutMs: Math.max(1, leftMs()), signal };
+      const reply = await this.#connection.run(luaScript('send'), [consumersKey(this.#prefix)], args, limits);
+      return Array.isArray(reply) ? reply : [];
+    };
+    let lost: unknown = null;
+    // Only a lost reply is asked for again: an error before the first one says for sure that nothing was sent.
+    const when = (error: unknown): boolean => {
+      if (error instanceof ReplyLost) lost = error;
+      return lost !== null && (error === lost || error instanceof BrokerUnavailable) && leftMs() > 0;
+    };
+    try {
+      const reply = await retrying(run, { policy: retryPolicy, clock: this.#clock, signal, when, leftMs });
+      if (reply !== null) return reply;
+      throw signal?.reason;
+    } catch (error) {
+      throw lost === null ? error : new Unknown(error);
     }
   }
 }

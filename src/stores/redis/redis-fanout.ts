@@ -1,6 +1,8 @@
 // Broadcasts and revocations on Redis, as kombu has them: PUBLISH and patterns; replies in a list that the table of bindings leads to.
 
 import { BrokerUnavailable } from '../../errors.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { retrying } from '../../lib/retry.ts';
 import { decodeEnvelope, encodeEnvelopeBytes } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import {
@@ -19,6 +21,7 @@ import { bindingKey, consumersKey, separator } from './keys.ts';
 const replyMs = 10_000;
 const askMs = 10_000;
 const blockSeconds = 5;
+const retryPolicy = { factor: 50, maximum: 1000, jitter: true } as const;
 
 export class RedisFanout implements Fanout {
   readonly #connection: RedisConnection;
@@ -146,15 +149,12 @@ async function readAll(
   signal: AbortSignal,
   tell: (text: string) => void,
 ): Promise<void> {
+  const timeoutMs = (blockSeconds + 5) * 1000;
+  const read = async (): Promise<readonly string[]> =>
+    listOf(await reader.call(['BRPOP', list, String(blockSeconds)], { timeoutMs, signal }));
   while (!signal.aborted) {
-    try {
-      const timeoutMs = (blockSeconds + 5) * 1000;
-      const reply = listOf(await reader.call(['BRPOP', list, String(blockSeconds)], { timeoutMs, signal }));
-      if (reply[1] !== undefined) tell(reply[1]);
-    } catch {
-      // Lost: the connection is made anew, and waited for by the next call.
-      if (!signal.aborted) await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const reply = await retrying(read, { policy: retryPolicy, clock: systemClock, signal });
+    if (reply?.[1] !== undefined) tell(reply[1]);
   }
 }
 

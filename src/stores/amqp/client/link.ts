@@ -151,6 +151,7 @@ export class AmqpLink implements AsyncDisposable {
       tell: (reason: string) => this.#set({ state: 'reconnecting', reason }),
       pause: (ms: number, until: AbortSignal) => this.#pause.sleep(ms, until),
     };
+    // Not `retrying`: a connection that was made and lost is no failure, and while the server is away the gate sets the pace.
     for (let failures = 0; !signal.aborted; ) {
       let connection: AmqpConnection | null = null;
       try {

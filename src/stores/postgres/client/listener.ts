@@ -108,6 +108,7 @@ export class PostgresListener {
 
   async #stay(): Promise<void> {
     const { Client } = await loadDriver();
+    // Not `retrying`: a connection that was made and lost is no failure, and while the server is away the gate sets the pace.
     for (let refusals = 0; this.#isWanted; ) {
       const stop = new AbortController();
       this.#interrupt = () => stop.abort(new Error('nobody listens'));

@@ -144,6 +144,7 @@ export class RedisLink {
       if (!signal.aborted) this.#events.onLost(reason);
     };
     const pause = (ms: number, until: AbortSignal): Promise<void> => this.#pause.sleep(ms, until);
+    // Not `retrying`: a connection that was made and lost is no failure, and while the server is away the gate sets the pace.
     for (let refusals = 0; !signal.aborted; ) {
       const found: { client: RedisClient | null } = { client: null };
       this.#gently = false;
