@@ -227,8 +227,8 @@ export class PoolError extends UmbelError {
 /** The result was asked of an application without a result backend. */
 export class ResultBackendDisabledError extends UmbelError {
   constructor(app: string | null) {
-    const who = app === null ? 'this application' : `the application '${app}'`;
-    super('UMBEL_NO_RESULT_BACKEND', `${who} keeps no results; set 'backend' (UMBEL_RESULT_BACKEND)`);
+    const subject = app === null ? 'this application' : `the application '${app}'`;
+    super('UMBEL_NO_RESULT_BACKEND', `${subject} keeps no results; set 'backend' (UMBEL_RESULT_BACKEND)`);
   }
 }
 
@@ -240,23 +240,23 @@ export class PartlySentError extends UmbelError {
   /** Ids of the tasks that were sent. */
   readonly sent: readonly string[];
   /** Ids of those that may or may not have been sent. */
-  readonly doubtful: readonly string[];
+  readonly unconfirmed: readonly string[];
   /** Ids of those that were not sent, as far as they are known. */
   readonly unsent: readonly string[];
 
   constructor(
-    tasks: { sent: readonly string[]; doubtful: readonly string[]; unsent: readonly string[] },
+    tasks: { sent: readonly string[]; unconfirmed: readonly string[]; unsent: readonly string[] },
     options?: ErrorOptions,
   ) {
-    const { sent, doubtful, unsent } = tasks;
+    const { sent, unconfirmed, unsent } = tasks;
     const why = options?.cause instanceof Error ? `: ${options.cause.message}` : '';
     super(
       'UMBEL_PARTLY_SENT',
-      `${sent.length} tasks of the workflow were sent, ${doubtful.length} may have been, ${unsent.length} were not${why}; sending the same frozen workflow again is harmless`,
+      `${sent.length} tasks of the workflow were sent, ${unconfirmed.length} may have been, ${unsent.length} were not${why}; sending the same frozen workflow again is harmless`,
       options,
     );
     this.sent = sent;
-    this.doubtful = doubtful;
+    this.unconfirmed = unconfirmed;
     this.unsent = unsent;
   }
 }

@@ -93,8 +93,8 @@ function textMatcher(text: string): (letter: DeadLetter) => boolean {
   const inJson = JSON.stringify(text).slice(1, -1); // what has quotes in it stands otherwise in JSON
   return ({ call, raw }) => {
     if (call === null) return bytesOf(raw).some((bytes) => Buffer.from(bytes).includes(text));
-    const said = `${toText(call.args)}\n${toText(call.kwargs)}`;
-    return said.includes(text) || said.includes(inJson);
+    const argsText = `${toText(call.args)}\n${toText(call.kwargs)}`;
+    return argsText.includes(text) || argsText.includes(inJson);
   };
 }
 

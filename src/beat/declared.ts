@@ -4,7 +4,7 @@ import type { DeclaredSchedule } from '../app/schedule.ts';
 import { ConfigError } from '../errors.ts';
 import type { ScheduleStore, StoredEntry } from '../stores/schedule-store.ts';
 import { kindOf } from '../workflow/construct.ts';
-import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, saysTheSame } from './entry.ts';
+import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, isSameSchedule } from './entry.ts';
 
 /** Puts are asked for so many at once. */
 const atOnce = 200;
@@ -64,7 +64,7 @@ async function putOne(
   for (let tries = 0; tries < maxTries; tries++) {
     const entry = entryOf(declared, true, nowMs);
     const before = stored && readable(stored);
-    if (before?.fromCode && saysTheSame(before, entry)) return;
+    if (before?.fromCode && isSameSchedule(before, entry)) return;
     const kept: Entry = {
       ...entry,
       paused: before?.paused ?? false,

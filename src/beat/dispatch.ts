@@ -53,7 +53,7 @@ export class Dispatch {
     };
     let accepted = false;
     const note = store.writeOf?.(term.fence, run) ?? null;
-    const heard = note && {
+    const recordWrite = note && {
       store: note.store,
       apply: (transaction: never): boolean => {
         accepted = note.apply(transaction);
@@ -65,7 +65,7 @@ export class Dispatch {
       const call = await callOf(app, entry, { name: entry.name, due: new Date(dueMs), taskId });
       // Computing the arguments may have taken long.
       if (!term.holds()) return null;
-      carried = await sendRun(app, call, { ...optionsOf(entry, taskId), signal: term.signal }, heard);
+      carried = await sendRun(app, call, { ...optionsOf(entry, taskId), signal: term.signal }, recordWrite);
     } catch (error) {
       if (term.signal.aborted || error instanceof BrokerUnavailable || error instanceof SendUnconfirmed)
         throw error;

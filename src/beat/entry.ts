@@ -92,7 +92,7 @@ export function decodeEntry(name: string, text: string): Entry {
 }
 
 /** Whether two entries say the same, since whenever, paused or not. */
-export function saysTheSame(one: Entry, other: Entry): boolean {
+export function isSameSchedule(one: Entry, other: Entry): boolean {
   const plain = (entry: Entry): string => encodeEntry({ ...entry, sinceMs: 0, paused: false });
   return plain(one) === plain(other);
 }

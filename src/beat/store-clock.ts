@@ -17,11 +17,11 @@ export class StoreClock {
   }
 
   /**
-   * The store said `nowMs`, and we heard it at `heard` (monotonic). Between the two lies the way, so that this is never later than
-   * the store's own clock: of several readings the latest is the best.
+   * The store answered `nowMs` (milliseconds since 1970), and the answer arrived at `receivedAt` (monotonic). The answer took time on its way,
+   * so this clock is never ahead of the store's: of several readings the latest is the best.
    */
-  set(nowMs: number, heard: number): void {
-    const offset = nowMs - heard;
+  set(nowMs: number, receivedAt: number): void {
+    const offset = nowMs - receivedAt;
     const isJump = !this.#known || Math.abs(offset - this.#offset) > slackMs;
     this.#offset = isJump ? offset : Math.max(offset, this.#offset - driftMs);
     this.#known = true;

@@ -244,9 +244,9 @@ export class Timetable {
     }
     for (const dueMs of runs) {
       if (this.#closed || !this.#term.holds() || item.gone) return 0;
-      const verdict = await dispatch.mayOverlap(item.entry);
-      if (verdict === 'wait') return time.now() + longestSleepMs;
-      if (verdict === 'skip') {
+      const decision = await dispatch.mayOverlap(item.entry);
+      if (decision === 'wait') return time.now() + longestSleepMs;
+      if (decision === 'skip') {
         const detail = 'the run before has not ended';
         await this.#record(item, { dueMs, untilMs: dueMs, outcome: 'skipped', taskId: null, detail });
         continue;

@@ -69,7 +69,7 @@ export async function withApp(
   const output = createOutput(options);
   const spec = appSpec(options);
   const app = spec === undefined ? bareApp(options) : await loadWith(spec, options);
-  using _telling = options.quiet ? null : tellThatWeWait(app, output);
+  using _telling = options.quiet ? null : reportWaiting(app, output);
   try {
     await work({ app, output, loaded: spec !== undefined });
   } finally {
@@ -82,7 +82,7 @@ const pollIntervalMs = 250;
 const looksInSilence = 4;
 
 /** A broker that is away is waited for, some seconds: not without a word. */
-function tellThatWeWait(app: App, output: Output): Disposable {
+function reportWaiting(app: App, output: Output): Disposable {
   let looks = 0;
   // Looks, and not one look after a second: by then the wait may just have begun, or the machine was busy with something else.
   const timer = setInterval(() => {

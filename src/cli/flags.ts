@@ -13,14 +13,14 @@ export function withFlags(command: Command, table: Table): Command {
 }
 
 /** What those flags say, by the names of their rows. */
-export function saidBy<T extends Table>(table: T, options: object): Options<T> {
+export function optionsOfFlags<T extends Table>(table: T, options: object): Options<T> {
   const given = new Map<string, unknown>(Object.entries(options));
-  const said: Record<string, unknown> = {};
+  const byRow: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(table)) {
     const value = given.get(flagOf(row)?.attributeName() ?? '');
-    if (value !== undefined) said[name] = value;
+    if (value !== undefined) byRow[name] = value;
   }
-  return said as Options<T>; // each was read for its row
+  return byRow as Options<T>; // each was read for its row
 }
 
 function flagOf(row: Check<unknown>): Option | null {

@@ -33,8 +33,8 @@ export function plainLines(target: Target, colors: boolean): DestinationStream {
       const message = withTask(String(msg ?? ''), task_id, task_name);
       const [color, name] = [ownColors[String(level)] ?? 'gray', String(level).toUpperCase()];
       const more = Object.keys(fields).length === 0 ? '' : ` ${paint('gray', JSON.stringify(fields))}`;
-      const said = paint('cyan', continued(message));
-      const lines = [`[${localTime(new Date(String(time)))}] ${paint(color, name)}: ${said}${more}`];
+      const painted = paint('cyan', continued(message));
+      const lines = [`[${localTime(new Date(String(time)))}] ${paint(color, name)}: ${painted}${more}`];
       target.write(`${[...lines, ...errorLines(err).map(continued)].join('\n    ')}\n`);
     },
   };

@@ -138,9 +138,9 @@ function nameOf(command: Command): string {
 
 /** commander's message and its "did you mean" are two lines. */
 function oneLine(text: string): string {
-  const said = text
+  const line = text
     .trim()
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ');
-  return said.startsWith('Try: ') ? `${said}\n` : `umbel: ${said} [UMBEL_USAGE]\n`;
+  return line.startsWith('Try: ') ? `${line}\n` : `umbel: ${line} [UMBEL_USAGE]\n`;
 }

@@ -50,11 +50,11 @@ export async function showAnswers(
   json: 'map' | 'list' = 'map',
 ): Promise<void> {
   for (const [node, value] of [...replies].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const [state, told] = stateOf(value);
+    const [state, reply] = stateOf(value);
     if (state === 'ERROR') process.exitCode = exitCode.failed;
     output.say(`->  ${output.bold(clean(node))}: ${state}`);
-    if (isTaskList(told)) await output.table(taskHead, told.map(taskRow));
-    else if (told !== '') output.say(indented(told, output));
+    if (isTaskList(reply)) await output.table(taskHead, reply.map(taskRow));
+    else if (reply !== '') output.say(indented(reply, output));
   }
   const each = [...replies].map(([node, value]) => ({ [node]: value }));
   output.data(json === 'list' ? each : Object.assign({}, ...each));

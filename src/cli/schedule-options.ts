@@ -12,7 +12,7 @@ import { crontab } from '../schedules/crontab.ts';
 import { every } from '../schedules/every.ts';
 import { type SolarEvent, solar } from '../schedules/solar.ts';
 import type { CommonOptions } from './common.ts';
-import { saidBy, withFlags } from './flags.ts';
+import { optionsOfFlags, withFlags } from './flags.ts';
 import { UsageError } from './usage.ts';
 import { duration, jsonArray, jsonObject, priority } from './values.ts';
 
@@ -79,7 +79,10 @@ export function scheduled(options: AddOptions): {
         ...(expires !== undefined && { expires }),
       },
     },
-    policy: { ...saidBy(schedulePolicy, options), ...(options.paused === true && { enabled: false }) },
+    policy: {
+      ...optionsOfFlags(schedulePolicy, options),
+      ...(options.paused === true && { enabled: false }),
+    },
   };
 }
 

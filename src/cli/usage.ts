@@ -11,8 +11,8 @@ export class UsageError extends UmbelError {
 export class NotStarted extends UmbelError {
   readonly exitCode: number | null;
 
-  constructor(name: string, exitCode: number | null, said: string) {
-    super('UMBEL_NOT_STARTED', `${name} did not start: ${said.replace(/^umbel: /, '')}`);
+  constructor(name: string, exitCode: number | null, message: string) {
+    super('UMBEL_NOT_STARTED', `${name} did not start: ${message.replace(/^umbel: /, '')}`);
     this.exitCode = exitCode;
   }
 }

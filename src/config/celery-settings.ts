@@ -33,7 +33,7 @@ export type CelerySpelling<S extends { readonly broker: unknown; readonly backen
 export function settingNamed(spelled: string, value: unknown): keyof Settings | null {
   const name = spelled.includes('_') ? camel(spelled) : spelled;
   const ours = supported.get(name);
-  if (ours !== undefined) return value === null && settings[ours].notes.nullSaysNothing ? null : ours;
+  if (ours !== undefined) return value === null && settings[ours].notes.nullMeansUnset ? null : ours;
   if (defaults.has(name) && isDeepStrictEqual(value, defaults.get(name))) return null;
   const fixed = fixedSettings.get(name);
   if (fixed !== undefined) {

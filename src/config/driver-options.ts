@@ -45,7 +45,7 @@ const requirements = ['none', 'optional', 'required'];
 /** For `openTransport`. Only what was said: a driver knows its own defaults, and refuses what it does not know. */
 export function brokerOptions(config: Config): Options {
   const { broker, brokerFailoverStrategy, brokerConnectionTimeout, brokerHeartbeat, brokerUseSsl } = config;
-  return said({
+  return withoutUnset({
     failoverStrategy: brokerFailoverStrategy,
     ...(storeNamed(broker)?.name === 'amqp'
       ? { connectionTimeout: brokerConnectionTimeout, heartbeat: brokerHeartbeat }
@@ -60,9 +60,9 @@ export function backendOptions(config: Config): Options {
   // Those of its own are for a store of its own.
   if (config.backend !== null && storeNamed(config.backend)?.resultsAreMessages) return brokerOptions(config);
   const { backend, broker, redisBackendUseSsl, redisSocketTimeout, redisSocketConnectTimeout } = config;
-  return said({
+  return withoutUnset({
     ...(backend === broker ? brokerOptions(config) : {}),
-    ...said({
+    ...withoutUnset({
       ssl: redisBackendUseSsl || null,
       socketTimeout: redisSocketTimeout,
       socketConnectTimeout: redisSocketConnectTimeout,
@@ -75,7 +75,7 @@ function withTls(options: Options): Options {
   return isRecord(options.ssl) ? { ...options, ssl: tlsOptions(options.ssl) } : options;
 }
 
-function said(options: Options): Options {
+function withoutUnset(options: Options): Options {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== null && value !== undefined),
   );

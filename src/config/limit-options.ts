@@ -104,10 +104,10 @@ export function readConcurrency(
   what: string,
 ): ClusterLimit | null {
   if (given === null) return null;
-  const said = typeof given === 'number' ? { limit: given } : given;
-  if (typeof said !== 'object') throw new ConfigError(`${what} must be a number, or { limit, key }`);
-  const read = readOptions(concurrencyOptions, said, what, {}, 'of');
-  const limit = readValue(count, said.limit, `'limit' of ${what}`); // it may be missing
+  const limits = typeof given === 'number' ? { limit: given } : given;
+  if (typeof limits !== 'object') throw new ConfigError(`${what} must be a number, or { limit, key }`);
+  const read = readOptions(concurrencyOptions, limits, what, {}, 'of');
+  const limit = readValue(count, limits.limit, `'limit' of ${what}`); // it may be missing
   return { kind: 'concurrency', name: read.name ?? name, limit, burst: 1, key: read.key };
 }
 
@@ -119,12 +119,12 @@ const queueRows = {
 /** By queue. @throws ConfigError */
 export function readQueueLimits(given: QueueLimits | null): ReadonlyMap<string, readonly ClusterLimit[]> {
   const limits = new Map<string, readonly ClusterLimit[]>();
-  for (const [queue, said] of Object.entries(given ?? {})) {
+  for (const [queue, options] of Object.entries(given ?? {})) {
     const what = `queueLimits.${queue}`;
-    if (typeof said !== 'object' || said === null)
+    if (typeof options !== 'object' || options === null)
       throw new ConfigError(`${what} must be an object like { rateLimit: '100/m', concurrency: 5 }`);
-    checkOptions(queueRows, said, what);
-    const { rateLimit = null, concurrency = null } = said;
+    checkOptions(queueRows, options, what);
+    const { rateLimit = null, concurrency = null } = options;
     const rate = typeof rateLimit === 'object' ? rateLimit : rateLimit === null ? null : { limit: rateLimit };
     const read = [
       readConcurrency(concurrency, `queue:${queue}`, `${what}.concurrency`),

@@ -148,7 +148,7 @@ export class Topology {
     const queue = this.#queues.get(name);
     if (queue !== undefined) return queue;
     // As in Celery, a worker's own queue is said by its worker's name.
-    if (this.#defaults.taskCreateMissingQueues || nodeOf(name) !== null) return this.#unsaid(name);
+    if (this.#defaults.taskCreateMissingQueues || nodeOf(name) !== null) return this.#undeclared(name);
     const hint = suggest(name, this.#queues.keys());
     throw new ConfigError(
       `there is no queue '${name}' in taskQueues${hint ? `; did you mean '${hint}'?` : ', and taskCreateMissingQueues is false'}`,
@@ -208,7 +208,7 @@ export class Topology {
     this.#broadcasts.set(queue.name, { exchange: { ...binding.exchange, type: 'fanout' }, routingKey });
   }
 
-  #unsaid(name: string): QueueDeclaration {
+  #undeclared(name: string): QueueDeclaration {
     const known = this.#missing.get(name);
     if (known !== undefined) return known;
     checkQueueName(name);

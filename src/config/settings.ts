@@ -110,7 +110,7 @@ export const settings = {
   /** URL of the broker. Several, in a list or as one text with `;` between them, are tried in turn. `memory://` is private to the application, `memory://name` is shared in the process. Default `sqlite://.umbel/store.db`. */
   broker: field(urls, 'sqlite://.umbel/store.db', {
     celery: 'broker_url',
-    nullSaysNothing: true,
+    nullMeansUnset: true,
     variables: ['UMBEL_BROKER_URL', 'CELERY_BROKER_URL'],
   }),
   /** URL of the result backend; default: the broker's store, if that keeps results (RabbitMQ does not). `null`: results are not kept. */
@@ -139,11 +139,11 @@ export const settings = {
   /** The queues, and the exchanges that lead to them. A worker serves these unless it is told otherwise. */
   taskQueues: field(orNull(asGiven<Queues>('a list of names and queues, or an object of queues')), null),
   /** The queue of calls for which nothing says another. Default `celery`. */
-  taskDefaultQueue: field(name, 'celery', { nullSaysNothing: true }),
+  taskDefaultQueue: field(name, 'celery', { nullMeansUnset: true }),
   /** The exchange of queues that name none; `null`: the queue's name. */
   taskDefaultExchange: field(orNull(name), null),
   /** The type of exchanges that name none. Default `direct`. */
-  taskDefaultExchangeType: field(exchangeType, 'direct', { nullSaysNothing: true }),
+  taskDefaultExchangeType: field(exchangeType, 'direct', { nullMeansUnset: true }),
   /** The routing key of queues that name none; `null`: the queue's name. */
   taskDefaultRoutingKey: field(orNull(name), null),
   /** RabbitMQ: what kind of queue `taskDefaultQueue` is. Default `classic`. */
@@ -182,7 +182,7 @@ export const settings = {
   /** `false`: tasks that exceed their hard time limit run again, at most `workerMaxDeliveries` times. */
   taskAcksOnTimeout: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
   /** `false`: a task whose pool process dies has failed. `true`, unlike Celery's default: it runs again. Default `true`. */
-  taskRejectOnWorkerLost: field(flag, true, { nullSaysNothing: true }),
+  taskRejectOnWorkerLost: field(flag, true, { nullMeansUnset: true }),
   /** Record that a task has started. Default `false`. */
   taskTrackStarted: field(flag, false),
   /** How long a task may run before it is ended as failed; `null`: no limit. */
@@ -215,11 +215,11 @@ export const settings = {
   /** The longest such wait, in milliseconds. Default `5000`. */
   resultBackendMaxSleepBetweenRetriesMs: field(sleepMs, 5000),
   /** The time zone of crontabs that name none. Default `UTC`. */
-  timezone: field(timezone, 'UTC', { nullSaysNothing: true }),
+  timezone: field(timezone, 'UTC', { nullMeansUnset: true }),
   /** Modules that define tasks, for the command line to import. */
   include: field(texts, Object.freeze([])),
   /** Tasks at a time. Celery's default is the number of processors. Default `8`. */
-  workerConcurrency: field(integer(1, 100_000), 8, { nullSaysNothing: true }),
+  workerConcurrency: field(integer(1, 100_000), 8, { nullMeansUnset: true }),
   /** Where tasks run: see the guide to workers. Celery's `prefork` is `processes`. Default `async`. */
   workerPool: field(pool, 'async'),
   /** Instead of `workerConcurrency`: between `min` and `max` tasks at a time, as there is work. */

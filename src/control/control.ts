@@ -5,14 +5,14 @@ import { type Duration, toMs } from '../lib/duration.ts';
 import type { Json } from '../protocol/message.ts';
 import { checkRevocations, stampRevocation, taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
-import { type Answers, Mailbox, type Whom } from './mailbox.ts';
+import { type Answers, Mailbox, type Recipients } from './mailbox.ts';
 
 const againMs = 250;
 
-export type { Answers, TaskInfo, Typed, Whom };
+export type { Answers, Recipients, TaskInfo, Typed };
 export { Inspect };
 
-export interface ControlOptions extends Whom {
+export interface ControlOptions extends Recipients {
   /** How long replies are gathered. Default 1 s. */
   readonly timeout?: Duration;
   /** Enough replies. Default: as many as `destination` names, else all that come within `timeout`. */
@@ -63,8 +63,8 @@ export class Control implements AsyncDisposable {
   }
 
   /** Sends a command of any name, without waiting for anybody. @throws BrokerUnavailable */
-  tell(method: string, args: Json = {}, whom: Whom = {}): Promise<void> {
-    return this.#mailbox.tell(method, args, whom);
+  tell(method: string, args: Json = {}, recipients: Recipients = {}): Promise<void> {
+    return this.#mailbox.tell(method, args, recipients);
   }
 
   ping(options: ControlOptions = {}): Promise<Answers> {
@@ -195,8 +195,8 @@ export class Control implements AsyncDisposable {
   }
 
   /** A warm shutdown. Python's workers do not answer to it; ours do neither. */
-  shutdown(whom: Whom = {}): Promise<void> {
-    return this.tell('shutdown', {}, whom);
+  shutdown(recipients: Recipients = {}): Promise<void> {
+    return this.tell('shutdown', {}, recipients);
   }
 
   /** Listens for replies no more. */

@@ -6,8 +6,8 @@ import { startDeadline } from '../lib/deadline.ts';
 import { type ControlRequest, isMeant, readReply, requestMessage } from '../protocol/control.ts';
 import type { Json } from '../protocol/message.ts';
 
-/** Whom to ask. */
-export interface Whom {
+/** The workers that a command is for. Default: all. */
+export interface Recipients {
   /** Node names; default: all. */
   readonly destination?: readonly string[] | undefined;
   /** Those whose node name fits. */
@@ -16,7 +16,7 @@ export interface Whom {
   readonly matcher?: 'glob' | 'pcre' | undefined;
 }
 
-interface Asking extends Whom {
+interface Asking extends Recipients {
   readonly timeoutMs: number;
   /** Enough replies; default: as many as `destination` names. */
   readonly limit?: number | undefined;
@@ -49,9 +49,9 @@ export class Mailbox implements AsyncDisposable {
   }
 
   /** Tells all whom it concerns, and wants no reply. @throws BrokerUnavailable */
-  async tell(method: string, args: Json, whom: Whom = {}): Promise<void> {
+  async tell(method: string, args: Json, recipients: Recipients = {}): Promise<void> {
     const { fanout } = await this.#app.broker();
-    const request = requestOf(method, args, whom, null);
+    const request = requestOf(method, args, recipients, null);
     const { control } = this.#app.exchanges;
     await fanout.publish(control, '', requestMessage(control.name, request, 0));
   }
@@ -133,7 +133,7 @@ export class Mailbox implements AsyncDisposable {
 function requestOf(
   method: string,
   args: Json,
-  { destination, pattern, matcher }: Whom,
+  { destination, pattern, matcher }: Recipients,
   reply: ControlRequest['reply'],
 ): ControlRequest {
   return {

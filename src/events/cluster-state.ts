@@ -4,7 +4,7 @@ import type { WireEvent } from '../protocol/event.ts';
 export interface WorkerState {
   readonly hostname: string;
   /** When it was last heard, milliseconds since 1970 by our clock. */
-  readonly heardAt: number;
+  readonly lastSeenAt: number;
   /** By its own clock. */
   readonly timestamp: number;
   /** Seconds between its heartbeats. */
@@ -127,7 +127,7 @@ export class ClusterState {
     const [group] = event.type.split('-', 1);
     if (group === 'worker') this.#addWorker(event, now);
     else if (group === 'task') this.#addTask(event);
-    if (group === 'task' && event.type !== 'task-sent') this.#heard(event, now);
+    if (group === 'task' && event.type !== 'task-sent') this.#received(event, now);
   }
 
   /** How many were taken in. */
@@ -152,8 +152,8 @@ export class ClusterState {
     return this.#workers.get(hostname);
   }
 
-  isAlive({ offline, heardAt, freq }: WorkerState, now: number = Date.now()): boolean {
-    return !offline && now <= heardAt + freq * 1000 * missedBeats;
+  isAlive({ offline, lastSeenAt, freq }: WorkerState, now: number = Date.now()): boolean {
+    return !offline && now <= lastSeenAt + freq * 1000 * missedBeats;
   }
 
   aliveWorkers(now: number = Date.now()): readonly WorkerState[] {
@@ -205,7 +205,7 @@ export class ClusterState {
     const heartbeat = 'freq' in event;
     this.#keepWorker({
       hostname,
-      heardAt: now,
+      lastSeenAt: now,
       timestamp,
       freq: heartbeat ? Math.max(0.1, number(event.freq, 60)) : (before?.freq ?? 60),
       offline: event.type === 'worker-offline',
@@ -223,10 +223,10 @@ export class ClusterState {
   }
 
   /** Who tells of a task lives. */
-  #heard({ hostname, timestamp, clock }: WireEvent, now: number): void {
+  #received({ hostname, timestamp, clock }: WireEvent, now: number): void {
     const worker = this.#workers.get(hostname);
     if (worker !== undefined && !worker.offline)
-      this.#workers.set(hostname, { ...worker, heardAt: now, timestamp, clock });
+      this.#workers.set(hostname, { ...worker, lastSeenAt: now, timestamp, clock });
   }
 
   #keepWorker(worker: WorkerState): void {
@@ -290,9 +290,9 @@ function merged(before: MonitoredTask, event: WireEvent): MonitoredTask {
 }
 
 /** Whether what is known already comes after it. A retry begins again. */
-function isLate(known: string, told: string): boolean {
-  if (known === 'RETRY' || told === 'RETRY') return false;
-  return rank(told) > rank(known);
+function isLate(known: string, reported: string): boolean {
+  if (known === 'RETRY' || reported === 'RETRY') return false;
+  return rank(reported) > rank(known);
 }
 
 function rank(state: string): number {

@@ -35,14 +35,14 @@ export async function captureEvents(
 ): Promise<AsyncDisposable> {
   const { routingKey = '#', wakeup = true, onMalformed } = options;
   const { fanout } = await app.broker();
-  const subscription = {
+  const wanted = {
     exchange: app.exchanges.events,
     keys: [routingKey],
     queue: `${app.config.eventQueuePrefix}.${randomUUID()}`,
     ttlMs: 5_000,
     expiresMs: 60_000,
   };
-  const hearing = await fanout.subscribe(subscription, (message) => {
+  const subscription = await fanout.subscribe(wanted, (message) => {
     const events = readEvents(message);
     if (!events.ok) return onMalformed?.(events.refusal.detail);
     for (const event of events.value) {
@@ -63,7 +63,7 @@ export async function captureEvents(
     const { control } = app.exchanges;
     await fanout.publish(control, '', requestMessage(control.name, request, 0));
   }
-  return hearing;
+  return subscription;
 }
 
 /**
@@ -81,7 +81,7 @@ export async function* events(app: App, options: StreamOptions = {}): AsyncGener
     if (waiting.length > most) waiting = waiting.slice(-most);
     wake();
   };
-  const hearing = await captureEvents(app, listener, rest);
+  const subscription = await captureEvents(app, listener, rest);
   try {
     while (!signal?.aborted) {
       if (waiting.length === 0)
@@ -93,6 +93,6 @@ export async function* events(app: App, options: StreamOptions = {}): AsyncGener
     }
   } finally {
     signal?.removeEventListener('abort', end);
-    await hearing[Symbol.asyncDispose]();
+    await subscription[Symbol.asyncDispose]();
   }
 }

@@ -78,7 +78,7 @@ export class EventSender {
     const { exchange, hostname, clock, lamport } = this.#parts;
     const text = JSON.stringify(stamped(type, hostname, fields, clock.now(), lamport));
     const key = eventKey(type);
-    await this.#tell(eventsMessage(exchange.name, text, hostname, key), key);
+    await this.#publish(eventsMessage(exchange.name, text, hostname, key), key);
   }
 
   /** Tells what is left. Never rejects. */
@@ -91,9 +91,10 @@ export class EventSender {
       if (this.#waiting.length === 0) this.#close();
       const some = this.#waiting.splice(0, atOnce);
       if (some.length === 0) break;
-      const told = await Promise.all(some.map(({ message }) => this.#tell(message, manyKey)));
-      const left = some.filter((_, index) => told[index] === false);
-      for (const [index, { message }] of some.entries()) if (told[index]) this.#json.giveBack(message.body);
+      const published = await Promise.all(some.map(({ message }) => this.#publish(message, manyKey)));
+      const left = some.filter((_, index) => published[index] === false);
+      for (const [index, { message }] of some.entries())
+        if (published[index]) this.#json.giveBack(message.body);
       if (left.length === 0) continue;
       // For when the broker is back: those that come meanwhile are newer.
       this.#waiting.unshift(...left);
@@ -123,7 +124,7 @@ export class EventSender {
     }
   }
 
-  async #tell(message: WireMessage, key: string): Promise<boolean> {
+  async #publish(message: WireMessage, key: string): Promise<boolean> {
     const { fanout, exchange, logger, clock } = this.#parts;
     try {
       await fanout.publish(exchange, key, message);

@@ -24,7 +24,7 @@ interface Notes {
   /** Celery's name, where it is not ours in Python's spelling. */
   readonly celery?: string;
   /** Celery's default is None: null says nothing. */
-  readonly nullSaysNothing?: boolean;
+  readonly nullMeansUnset?: boolean;
   /** Variables of the environment that say it, the first first. */
   readonly variables?: readonly string[];
 }

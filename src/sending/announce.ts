@@ -24,7 +24,7 @@ export async function announced(app: SendingApp, calls: readonly PreparedCall[])
 }
 
 /** Tells the receivers of afterTaskPublish what was sent. */
-export async function tellPublished(app: SendingApp, calls: readonly EncodedCall[]): Promise<void> {
+export async function sendAfterPublish(app: SendingApp, calls: readonly EncodedCall[]): Promise<void> {
   const { afterTaskPublish } = app.signals;
   if (!afterTaskPublish.connected) return;
   for (const { prepared } of calls)
@@ -32,7 +32,10 @@ export async function tellPublished(app: SendingApp, calls: readonly EncodedCall
 }
 
 /** Tells the receivers of afterTaskPublish of what a worker has sent. */
-export async function announceSent(app: SendingApp, publications: readonly Publication[]): Promise<void> {
+export async function sendAfterPublishOf(
+  app: SendingApp,
+  publications: readonly Publication[],
+): Promise<void> {
   const options = decodeOptions(app.config);
   for (const { message: wire, queue } of publications) {
     const read = decodeTask(wire, options);

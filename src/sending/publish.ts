@@ -58,7 +58,7 @@ export async function publishCalls(
 ): Promise<void> {
   const { signal, untilMs } = rules;
   signal?.throwIfAborted();
-  let doubt: SendUnconfirmed | null = null;
+  let unconfirmed: SendUnconfirmed | null = null;
   // Not `retrying`: the pauses of Celery's `retry_policy` grow by a step and end with a number of retries.
   for (let failures = 0; ; failures++) {
     try {
@@ -68,11 +68,11 @@ export async function publishCalls(
         timeoutMs: Number.isFinite(leftMs) ? leftMs : undefined,
       });
     } catch (error) {
-      if (error instanceof SendUnconfirmed) doubt = error;
+      if (error instanceof SendUnconfirmed) unconfirmed = error;
       const delayMs = publishDelayMs(error, failures, rules, isHarmless(transport, publications));
-      if (delayMs === null || performance.now() + delayMs >= untilMs) throw doubt ?? error;
+      if (delayMs === null || performance.now() + delayMs >= untilMs) throw unconfirmed ?? error;
       await systemClock.sleep(delayMs, signal).catch((reason: unknown) => {
-        throw doubt ?? reason;
+        throw unconfirmed ?? reason;
       });
     }
   }

@@ -2,12 +2,12 @@
 import type { Json } from '../protocol/message.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedCall, publicationsOf } from './address.ts';
-import { announced, tellPublished } from './announce.ts';
+import { announced, sendAfterPublish } from './announce.ts';
 import { type EncodedCall, encodeCall } from './encode.ts';
 import type { PreparedCall } from './prepare.ts';
 import { type PublishRules, publishCalls, within } from './publish.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
-import { tellSent } from './sent-event.ts';
+import { emitTaskSent } from './sent-event.ts';
 
 /** What differs between the ways to send. */
 export interface Sending extends Readying {
@@ -69,10 +69,10 @@ export function publishReady(app: SendingApp, ready: ReadyCalls, sending: Sendin
   const { transport } = stores;
   if (publish !== undefined) {
     const some: Publish = (publications, own = rules) => publishCalls(transport, publications, own);
-    return publish(ready.publications, some).then((sent) => (sent ? tell(app, ready) : undefined));
+    return publish(ready.publications, some).then((sent) => (sent ? notifyListeners(app, ready) : undefined));
   }
   const published = publishCalls(transport, ready.publications, rules);
-  return isHeard(app) ? published.then(() => tell(app, ready)) : published;
+  return hasListeners(app) ? published.then(() => notifyListeners(app, ready)) : published;
 }
 
 function written(app: SendingApp, calls: readonly PreparedCall[], { headers }: Readying): EncodedCall[] {
@@ -145,11 +145,11 @@ function inTime<T>(answer: Promise<T>, rules: PublishRules | null): Promise<T> {
   return rules === null ? answer : within(answer, rules);
 }
 
-function isHeard({ config, signals }: SendingApp): boolean {
+function hasListeners({ config, signals }: SendingApp): boolean {
   return config.taskSendSentEvent || signals.afterTaskPublish.connected;
 }
 
-async function tell(app: SendingApp, { calls, publications }: ReadyCalls): Promise<void> {
-  if (app.config.taskSendSentEvent) tellSent(app, publications);
-  await tellPublished(app, calls);
+async function notifyListeners(app: SendingApp, { calls, publications }: ReadyCalls): Promise<void> {
+  if (app.config.taskSendSentEvent) emitTaskSent(app, publications);
+  await sendAfterPublish(app, calls);
 }

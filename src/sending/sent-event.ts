@@ -17,17 +17,17 @@ const maxWaiting = 5_000;
 const waiting = new WeakMap<SendingApp, string[]>();
 
 /** News, not a step: the send does not wait for it, and does not fail with it. `publications` are sent. */
-export function tellSent(app: SendingApp, publications: readonly Publication[]): void {
+export function emitTaskSent(app: SendingApp, publications: readonly Publication[]): void {
   const events = waiting.get(app) ?? [];
   if (events.length === 0) {
     waiting.set(app, events);
     queueMicrotask(() => void flush(app, events));
   }
   // A call that goes to several queues is one call.
-  const told = new Set<string>();
+  const emitted = new Set<string>();
   for (const publication of publications) {
-    if (told.has(publication.id) || events.length >= maxWaiting) continue;
-    told.add(publication.id);
+    if (emitted.has(publication.id) || events.length >= maxWaiting) continue;
+    emitted.add(publication.id);
     events.push(JSON.stringify(eventOf(publication)));
   }
 }

@@ -12,7 +12,7 @@ export interface Way<T> {
   /** For people, why nobody is let in; null when the error concerns this connection only. */
   whyAway(error: unknown): string | null;
   /** Hears why it waits. */
-  tell(reason: string): void;
+  report(reason: string): void;
   /** Waits, at most until the signal is aborted, and keeps the process meanwhile only if something is awaited of this connection. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }
@@ -73,11 +73,11 @@ export class Gate {
   }
 
   /** Whether it is the one that tries. */
-  async #enter(way: Pick<Way<unknown>, 'tell' | 'pause'>, signal: AbortSignal): Promise<boolean> {
+  async #enter(way: Pick<Way<unknown>, 'report' | 'pause'>, signal: AbortSignal): Promise<boolean> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#failures === 0) return false;
-      way.tell(this.#reason);
+      way.report(this.#reason);
       if (!this.#scouting) {
         this.#scouting = true;
         await way.pause(Math.max(0, this.#nextAt - this.#clock.monotonic()), signal).catch(() => undefined);

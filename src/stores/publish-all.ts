@@ -12,13 +12,13 @@ export function publishAll(
   // At once, so that the calls of one tick are written together.
   if (!publications.some(({ broadcast }) => broadcast !== undefined))
     return transport.publish(publications, options);
-  return tellBroadcasts(transport, publications).then((kept) =>
+  return publishBroadcasts(transport, publications).then((kept) =>
     kept.length > 0 ? transport.publish(kept, options) : undefined,
   );
 }
 
 /** Tells those of broadcast queues, and returns the others. */
-export async function tellBroadcasts(
+export async function publishBroadcasts(
   { fanout }: Pick<Transport, 'fanout'>,
   publications: readonly Publication[],
 ): Promise<readonly Publication[]> {

@@ -239,11 +239,13 @@ export interface DeadLetterStore {
    * Asks of each that there is now, oldest first and each once, what is to be done with it, and does it before it asks for the next. It
    * fails if that fails. What it has asked for may be hidden from others until it ends. Absent where one of many is found at once.
    */
-  sweep?(visit: (id: number, read: () => StoredDeadLetter) => Verdict | Promise<Verdict>): Promise<void>;
+  sweep?(
+    visit: (id: number, read: () => StoredDeadLetter) => SweepAction | Promise<SweepAction>,
+  ): Promise<void>;
 }
 
 /** What is to be done with a dead letter; `stop`: nothing, and the sweep is over. */
-export type Verdict = 'keep' | 'replay' | 'discard' | 'stop';
+export type SweepAction = 'keep' | 'replay' | 'discard' | 'stop';
 
 export interface Transport extends AsyncDisposable {
   /** `sqlite`, `memory`, `redis`, `amqp`. */

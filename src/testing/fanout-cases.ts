@@ -14,39 +14,39 @@ const replies: FanoutExchange = { name: 'reply.celery.pidbox', type: 'direct', d
 export const fanoutCases: readonly Case[] = [
   check('a broadcast reaches all who listen, in this process and in others', async (harness) => {
     const transport = await harness.open();
-    const one = await hear(await harness.open(), pidbox, ['']);
-    const two = await hear(transport, pidbox, ['']);
-    await transport.fanout.publish(pidbox, '', saying('ping', pidbox));
+    const one = await listen(await harness.open(), pidbox, ['']);
+    const two = await listen(transport, pidbox, ['']);
+    await transport.fanout.publish(pidbox, '', messageOf('ping', pidbox));
     assert.deepEqual(await one.next(1), [['', 'ping']]);
     assert.deepEqual(await two.next(1), [['', 'ping']]);
   }),
 
   check('who listens goes on doing so when another of its process stops', async (harness) => {
-    const stays = await hear(await harness.open(), pidbox, ['']);
+    const stays = await listen(await harness.open(), pidbox, ['']);
     const goes = await harness.open();
-    await (await hear(goes, pidbox, [''])).end();
+    await (await listen(goes, pidbox, [''])).end();
     const closes = await harness.open();
-    await hear(closes, pidbox, ['']);
+    await listen(closes, pidbox, ['']);
     await closes.close();
-    await goes.fanout.publish(pidbox, '', saying('still there?', pidbox));
+    await goes.fanout.publish(pidbox, '', messageOf('still there?', pidbox));
     assert.deepEqual(await stays.next(1), [['', 'still there?']]);
   }),
 
   check('what was told before somebody listened is not told to him', async (harness) => {
     const transport = await harness.open();
-    await (await hear(transport, pidbox, [''])).end();
-    await transport.fanout.publish(pidbox, '', saying('early', pidbox));
-    const { next } = await hear(transport, pidbox, ['']);
-    await transport.fanout.publish(pidbox, '', saying('late', pidbox));
+    await (await listen(transport, pidbox, [''])).end();
+    await transport.fanout.publish(pidbox, '', messageOf('early', pidbox));
+    const { next } = await listen(transport, pidbox, ['']);
+    await transport.fanout.publish(pidbox, '', messageOf('late', pidbox));
     assert.deepEqual(await next(1), [['', 'late']]);
   }),
 
   check('a topic is heard by those whose pattern fits its key', async (harness) => {
     const transport = await harness.open();
-    const all = await hear(transport, events, ['#']);
-    const workers = await hear(transport, events, ['worker.#']);
+    const all = await listen(transport, events, ['#']);
+    const workers = await listen(transport, events, ['worker.#']);
     for (const key of ['task.sent', 'worker.online', 'task.multi'])
-      await transport.fanout.publish(events, key, saying(key, events, key));
+      await transport.fanout.publish(events, key, messageOf(key, events, key));
     assert.deepEqual(
       (await all.next(3)).map(([key]) => key),
       ['task.sent', 'worker.online', 'task.multi'],
@@ -57,11 +57,11 @@ export const fanoutCases: readonly Case[] = [
   check('a reply reaches the one that it is addressed to', async (harness) => {
     const asker = await harness.open();
     const worker = await harness.open();
-    const mine = await hear(asker, replies, ['me'], 'me.reply.celery.pidbox');
-    const others = await hear(await harness.open(), replies, ['you'], 'you.reply.celery.pidbox');
-    await worker.fanout.publish(replies, 'me', saying('pong', replies, 'me'));
-    await worker.fanout.publish(replies, 'you', saying('hello', replies, 'you'));
-    await worker.fanout.publish(replies, 'nobody', saying('lost', replies, 'nobody'));
+    const mine = await listen(asker, replies, ['me'], 'me.reply.celery.pidbox');
+    const others = await listen(await harness.open(), replies, ['you'], 'you.reply.celery.pidbox');
+    await worker.fanout.publish(replies, 'me', messageOf('pong', replies, 'me'));
+    await worker.fanout.publish(replies, 'you', messageOf('hello', replies, 'you'));
+    await worker.fanout.publish(replies, 'nobody', messageOf('lost', replies, 'nobody'));
     assert.deepEqual(
       (await mine.next(1)).map(([, text]) => text),
       ['pong'],
@@ -74,12 +74,12 @@ export const fanoutCases: readonly Case[] = [
 
   check('who listens no more hears nothing', async (harness) => {
     const transport = await harness.open();
-    const gone = await hear(transport, pidbox, ['']);
+    const gone = await listen(transport, pidbox, ['']);
     await gone.end();
-    const there = await hear(transport, pidbox, ['']);
-    await transport.fanout.publish(pidbox, '', saying('ping', pidbox));
+    const there = await listen(transport, pidbox, ['']);
+    await transport.fanout.publish(pidbox, '', messageOf('ping', pidbox));
     await there.next(1);
-    assert.deepEqual(gone.heard, []);
+    assert.deepEqual(gone.received, []);
   }),
 
   check('a worker is known by its name while it lives', async (harness) => {
@@ -102,39 +102,39 @@ export const fanoutCases: readonly Case[] = [
   }),
 ];
 
-interface HandoffFlags {
-  readonly heard: (readonly [string, string])[];
-  /** The first so many, as soon as they are there. */
+interface Listening {
+  readonly received: (readonly [string, string])[];
+  /** The first `count` messages, as soon as they are there. */
   next(count: number): Promise<readonly (readonly [string, string])[]>;
   end(): Promise<void>;
 }
 
 let listeners = 0;
 
-async function hear(
+async function listen(
   transport: Transport,
   exchange: FanoutExchange,
   keys: readonly string[],
   queue: string = `conformance.${process.pid}.${++listeners}`,
-): Promise<HandoffFlags> {
-  const heard: (readonly [string, string])[] = [];
+): Promise<Listening> {
+  const received: (readonly [string, string])[] = [];
   const subscription: Subscription = { exchange, keys, queue, ttlMs: patienceMs, expiresMs: patienceMs };
   const listening = await transport.fanout.subscribe(subscription, (message, key) =>
-    heard.push([key, message.ok ? Buffer.from(message.value.body).toString() : message.refusal.detail]),
+    received.push([key, message.ok ? Buffer.from(message.value.body).toString() : message.refusal.detail]),
   );
   return {
-    heard,
+    received,
     async next(count) {
       const until = performance.now() + patienceMs;
-      while (heard.length < count && performance.now() < until)
+      while (received.length < count && performance.now() < until)
         await new Promise((resolve) => setTimeout(resolve, 2));
-      return heard.slice(0, count);
+      return received.slice(0, count);
     },
     end: async () => listening[Symbol.asyncDispose](),
   };
 }
 
-function saying(text: string, exchange: FanoutExchange, key = ''): WireMessage {
+function messageOf(text: string, exchange: FanoutExchange, key = ''): WireMessage {
   return {
     body: Buffer.from(text),
     contentType: 'application/json',

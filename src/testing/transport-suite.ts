@@ -466,13 +466,13 @@ export const transportConformance: readonly Case[] = [
     for (const crashes of [0, 1, 2]) {
       const delivery = await claiming;
       assert.equal(delivery.crashes, crashes);
-      const told = new Promise<void>((done) =>
+      const leaseLost = new Promise<void>((done) =>
         delivery.lost.addEventListener('abort', () => done(), { once: true }),
       );
       await harness.kill(consumer);
       // It hears of that by itself, and when it asks for more.
       if (crashes > 0) claiming = claimOne(consumer);
-      await within(told, 'the loss of the lease');
+      await within(leaseLost, 'the loss of the lease');
       if (crashes === 0) claiming = claimOne(consumer);
       assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
       assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');

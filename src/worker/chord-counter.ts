@@ -128,9 +128,9 @@ export class ChordCounter {
 
   /** The body cannot be sent, and never will be. */
   async #failed(member: MemberEnd, error: unknown): Promise<ContinuationPlan> {
-    const said = `Callback error: ${error instanceof Error ? `${error.name}(${error.message})` : String(error)}`;
-    this.#parts.logger.error({ err: error, group_id: member.place.groupId }, `a chord failed: ${said}`);
-    const follow = await failBody(member.body, member.rootId, chordError(said), this.#planner.rules());
+    const message = `Callback error: ${error instanceof Error ? `${error.name}(${error.message})` : String(error)}`;
+    this.#parts.logger.error({ err: error, group_id: member.place.groupId }, `a chord failed: ${message}`);
+    const follow = await failBody(member.body, member.rootId, chordError(message), this.#planner.rules());
     return this.#planner.write(follow);
   }
 

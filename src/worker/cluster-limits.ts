@@ -57,9 +57,9 @@ export class ClusterLimits {
     const limited = app.tasks.names().find((name) => (app.tasks.get(name)?.options.limits.length ?? 0) > 0);
     const [queue] = this.#ofQueues.keys();
     if (limited === undefined && queue === undefined) return;
-    const whose = limited === undefined ? `the queue '${queue}'` : `the task '${limited}'`;
+    const subject = limited === undefined ? `the queue '${queue}'` : `the task '${limited}'`;
     throw new ConfigError(
-      `${whose} has a limit for all workers together, and neither the broker (${transport.name}) nor the results (${backend?.name ?? 'none'}) can keep it: keep results in redis or sqlite, or limit each worker by itself`,
+      `${subject} has a limit for all workers together, and neither the broker (${transport.name}) nor the results (${backend?.name ?? 'none'}) can keep it: keep results in redis or sqlite, or limit each worker by itself`,
     );
   }
 
@@ -111,7 +111,7 @@ export class ClusterLimits {
   }
 
   /** For all workers, from now on; null: no limit. */
-  async say(kind: LimitAsk['kind'], name: string, limit: number | null): Promise<void> {
+  async override(kind: LimitAsk['kind'], name: string, limit: number | null): Promise<void> {
     await (await this.#open()).override(kind, name, limit);
   }
 

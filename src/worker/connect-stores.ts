@@ -73,18 +73,18 @@ export async function connectStores(
 
 /** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */
 function logStatusChanges(transport: Transport, logger: Logger): () => void {
-  let told: TransportStatus['state'] = 'connected';
-  const tell = ({ state, reason }: TransportStatus): void => {
+  let lastState: TransportStatus['state'] = 'connected';
+  const logChange = ({ state, reason }: TransportStatus): void => {
     // Without a reason it is only the first way there.
-    if (state === told || (state === 'reconnecting' && reason === null)) return;
-    told = state;
+    if (state === lastState || (state === 'reconnecting' && reason === null)) return;
+    lastState = state;
     const about = { broker: transport.name, state };
     if (state === 'connected') logger.info(about, 'the broker is there again');
     else if (state === 'blocked') logger.warn(about, `the broker takes no messages now: ${reason}`);
     else logger.warn(about, `the broker is away: ${reason}; the worker waits for it`);
   };
-  tell(transport.status);
-  return transport.onStatus(tell);
+  logChange(transport.status);
+  return transport.onStatus(logChange);
 }
 
 function leave({ source, unsubscribe }: ConnectedStores): Promise<void> {

@@ -26,10 +26,10 @@ setInterval(() => {
   const blockedMs = now - since;
   if (warned === null && blockedMs >= warnAfterMs) {
     warned = task();
-    say(blockedMs, '');
+    report(blockedMs, '');
   }
   if (maxBlockedMs > 0 && blockedMs >= maxBlockedMs) {
-    say(blockedMs, ': workerMaxBlocked ends this process');
+    report(blockedMs, ': workerMaxBlocked ends this process');
     process.kill(process.pid, 'SIGKILL');
   }
 }, everyMs);
@@ -40,7 +40,7 @@ function task(): string {
   return label.toString('utf8', 0, Atomics.load(beats, 1)).replace(/[\x00-\x1f\x7f-\x9f]/g, '?');
 }
 
-function say(blockedMs: number, more: string): void {
+function report(blockedMs: number, more: string): void {
   const seconds = Math.round(blockedMs / 1000);
   const text = `umbel: ${name}: the event loop has been blocked for ${seconds} s; the task that began last is ${task() || 'none'}${more}\n`;
   try {

@@ -40,7 +40,7 @@ export class Heart implements Service {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     await this.#beating;
-    if (this.#beating !== null) await this.tell('worker-offline');
+    if (this.#beating !== null) await this.emit('worker-offline');
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -48,7 +48,7 @@ export class Heart implements Service {
   }
 
   /** Says it now. `freq`: seconds until it says so again. */
-  async tell(
+  async emit(
     type: 'worker-online' | 'worker-heartbeat' | 'worker-offline',
     freq: number = everySeconds,
   ): Promise<void> {
@@ -66,10 +66,10 @@ export class Heart implements Service {
 
   async #beat(): Promise<void> {
     const { signal } = this.#stopping;
-    await this.tell('worker-online');
+    await this.emit('worker-online');
     while (!signal.aborted) {
       await this.#parts.clock.sleep(everySeconds * 1000, signal).catch(() => undefined);
-      if (!signal.aborted) await this.tell('worker-heartbeat');
+      if (!signal.aborted) await this.emit('worker-heartbeat');
     }
   }
 }

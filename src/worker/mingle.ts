@@ -28,7 +28,7 @@ interface MingleParts {
 /** How long answers are waited for: Celery's inspect timeout. */
 const gatherMs = 1_000;
 /** The latest of what we know; each start sends it to all. */
-const maxSaid = 10_000;
+const maxRevoked = 10_000;
 
 /** Takes over what the others know. Never rejects: who does not answer is not missed. */
 export async function mingle(parts: MingleParts): Promise<void> {
@@ -59,7 +59,7 @@ export async function mingle(parts: MingleParts): Promise<void> {
 function hello({ name, revocations, lamport, exchanges }: MingleParts, key: string): WireMessage {
   const request = {
     method: 'hello',
-    arguments: { from_node: name, revoked: revokedTimes(revocations.ids.slice(-maxSaid)) },
+    arguments: { from_node: name, revoked: revokedTimes(revocations.ids.slice(-maxRevoked)) },
     destination: null,
     pattern: null,
     matcher: null,

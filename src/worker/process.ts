@@ -84,7 +84,7 @@ export class Processor {
         return reporter.unsettled(message, delivery.lost.aborted ? 'fenced' : 'gave-up');
       const settled = await workflows.settle(delivery, decision, run.early);
       if (settled !== 'settled') return reporter.unsettled(message, settled);
-      if (plan.publish !== null) workflows.tell([plan.publish]);
+      if (plan.publish !== null) workflows.notifyListeners([plan.publish]);
       reporter.ended(run, outcome);
     } catch (error) {
       await rejections.fault(delivery, error, message);

@@ -111,8 +111,8 @@ export function settlementOfRejection(
     case 'revoked':
       return ack(records.exception(subject, 'REVOKED', revokedBecause(rejection.kind)));
     case 'deadly': {
-      const said = diedHolding(rejection.crashes);
-      return dead('max-deliveries', said, records.exception(subject, 'FAILURE', workerLost(said)));
+      const detail = diedHolding(rejection.crashes);
+      return dead('max-deliveries', detail, records.exception(subject, 'FAILURE', workerLost(detail)));
     }
     case 'unknown': {
       if (rejection.until !== null) return release(rejection.until, true);
@@ -138,8 +138,8 @@ export function settlementOfUndecodable(
 
 /** Of a message that the worker itself failed on: kept for people to look at, not tried for ever. */
 export function settlementOfFault(error: unknown, taskId: string | null, records: Records): SettlementPlan {
-  const said = `the worker failed to handle it: ${String(error)}`;
-  return dead('rejected', said, taskId === null ? null : records.bareFailure(taskId, workerLost(said)));
+  const detail = `the worker failed to handle it: ${String(error)}`;
+  return dead('rejected', detail, taskId === null ? null : records.bareFailure(taskId, workerLost(detail)));
 }
 
 export function diedHolding(crashes: number): string {

@@ -2,7 +2,7 @@
 import type { Backoff } from '../lib/backoff.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultAddress, ResultBackend } from '../stores/backend.ts';
-import { publishAll, tellBroadcasts } from '../stores/publish-all.ts';
+import { publishAll, publishBroadcasts } from '../stores/publish-all.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication, Settlement, Transport } from '../stores/transport.ts';
 import { type Retrier, storeBackoff } from './retrier.ts';
@@ -73,10 +73,10 @@ export class Settler {
       // Before the acknowledgement, since it cannot travel with it.
       const { publish } = settlement;
       let kept = none;
-      const tell = async (): Promise<void> => {
-        kept = await tellBroadcasts(this.#transport, publish);
+      const sendBroadcasts = async (): Promise<void> => {
+        kept = await publishBroadcasts(this.#transport, publish);
       };
-      if (!(await this.retry('send a task', delivery.lost, tell))) return gaveUp(delivery);
+      if (!(await this.retry('send a task', delivery.lost, sendBroadcasts))) return gaveUp(delivery);
       settlement = { ...settlement, publish: kept };
     }
     try {

@@ -9,9 +9,9 @@ import type { Pool } from './pools/pool.ts';
 import type { Slots } from './slots.ts';
 
 /** Asks at SIGUSR1 (which starts no debugger then). Dispose to take the handler off. */
-export function onSlotsSignal(tell: () => Promise<void>): Disposable {
+export function onSlotsSignal(logSlots: () => Promise<void>): Disposable {
   if (process.platform === 'win32') return { [Symbol.dispose]: () => undefined };
-  const handle = (): void => void tell();
+  const handle = (): void => void logSlots();
   process.on('SIGUSR1', handle);
   return { [Symbol.dispose]: () => void process.off('SIGUSR1', handle) };
 }
@@ -52,11 +52,11 @@ export async function logSlots(parts: SlotParts | null, { name, clock, logger }:
     const pid = places.find(({ taskId }) => taskId === id)?.pid ?? process.pid;
     const runtime = Math.round(now - sinceMs) / 1000;
     const stack = stacks.get(id);
-    const said = { args: redactedRepr(reprArgs(args)), kwargs: redactedRepr(saferepr(kwargs)) };
+    const shown = { args: redactedRepr(reprArgs(args)), kwargs: redactedRepr(saferepr(kwargs)) };
     const fields = { task_id: id, task_name: task, since: new Date(sinceMs), runtime, pid, queue, retries };
     logger.warn(
-      { ...fields, ...said, ...(stack !== undefined && { stack }) },
-      `Task ${task}[${id}] runs since ${runtime}s: args=${said.args} kwargs=${said.kwargs}${stack === undefined ? '' : `\n${stack}`}`,
+      { ...fields, ...shown, ...(stack !== undefined && { stack }) },
+      `Task ${task}[${id}] runs since ${runtime}s: args=${shown.args} kwargs=${shown.kwargs}${stack === undefined ? '' : `\n${stack}`}`,
     );
   }
 }

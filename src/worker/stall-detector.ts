@@ -12,7 +12,7 @@ export class StallDetector implements Service {
   readonly #leaseMs: number;
   readonly #interval: Interval;
   #lastMs: number;
-  #doubtUntilMs = 0;
+  #maybeFencedUntilMs = 0;
 
   constructor(clock: Clock, leaseMs: number) {
     this.#clock = clock;
@@ -25,7 +25,7 @@ export class StallDetector implements Service {
   get maybeFenced(): boolean {
     const nowMs = this.#clock.monotonic();
     // What goes on first after a stall may be a task, not the interval.
-    return nowMs - this.#lastMs > this.#leaseMs || nowMs < this.#doubtUntilMs;
+    return nowMs - this.#lastMs > this.#leaseMs || nowMs < this.#maybeFencedUntilMs;
   }
 
   async start(): Promise<void> {
@@ -44,7 +44,7 @@ export class StallDetector implements Service {
   #tick(): void {
     const nowMs = this.#clock.monotonic();
     // What was on its way when it stood still comes within moments.
-    if (nowMs - this.#lastMs > this.#leaseMs) this.#doubtUntilMs = nowMs + this.#leaseMs;
+    if (nowMs - this.#lastMs > this.#leaseMs) this.#maybeFencedUntilMs = nowMs + this.#leaseMs;
     this.#lastMs = nowMs;
   }
 }

@@ -154,11 +154,11 @@ function lineOfRejection(rejection: Exclude<Rejection, { kind: 'undecodable' }>)
       };
     }
     case 'unknown': {
-      const said = `no task named '${rejection.message.task}' is known to this worker`;
-      if (rejection.until === null) return { level: 'error', text: `${said}: moved to the dead letters` };
+      const problem = `no task named '${rejection.message.task}' is known to this worker`;
+      if (rejection.until === null) return { level: 'error', text: `${problem}: moved to the dead letters` };
       return {
         level: 'warn',
-        text: `${said}: deferred, so that a newer worker may take it`,
+        text: `${problem}: deferred, so that a newer worker may take it`,
         more: { until: rejection.until },
       };
     }

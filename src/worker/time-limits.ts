@@ -18,9 +18,9 @@ export function timeLimitsOf(
   rules: TimeLimitRules,
 ): RunLimits {
   const { limits, timeLimits, config } = rules;
-  const said = timeLimits.get(name);
-  if (said !== undefined)
-    return { soft: message.softTimeLimit || said.soft, hard: message.timeLimit || said.hard };
+  const override = timeLimits.get(name);
+  if (override !== undefined)
+    return { soft: message.softTimeLimit || override.soft, hard: message.timeLimit || override.hard };
   return {
     soft: message.softTimeLimit || limitOf(options.softTimeLimit, config.taskSoftTimeLimit, limits.soft), // 0 is Python's way to say none
     hard: message.timeLimit || limitOf(options.timeLimit, config.taskTimeLimit, limits.hard),

@@ -7,8 +7,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
-import { announceSent } from '../sending/announce.ts';
-import { tellSent } from '../sending/sent-event.ts';
+import { sendAfterPublishOf } from '../sending/announce.ts';
+import { emitTaskSent } from '../sending/sent-event.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication } from '../stores/transport.ts';
@@ -102,7 +102,7 @@ export class WorkflowSettler {
     const kept = await this.#parts.settler.settleEarly(delivery, plan, publications.map(withoutWrite));
     if (kept !== 'settled') return kept;
     if (!(await this.#keepAll(records, never))) return 'gave-up';
-    this.tell(publications);
+    this.notifyListeners(publications);
     return this.#chords.finish(complete, kept);
   }
 
@@ -114,7 +114,7 @@ export class WorkflowSettler {
     const { settler } = this.#parts;
     const { publications, records, complete } = next;
     if (!(await settler.publish(publications, delivery.lost))) return gaveUp(delivery.lost);
-    this.tell(publications);
+    this.notifyListeners(publications);
     const kept = plan.action.kind === 'ack' ? 'settled' : await settler.keep(delivery, plan.record);
     if (kept !== 'settled') return kept;
     if (!(await this.#keepAll(records, delivery.lost))) return gaveUp(delivery.lost);
@@ -144,7 +144,7 @@ export class WorkflowSettler {
     const following = isAck ? publications : none;
     const settled = await settler.settle(delivery, plan, ends ?? written, following);
     if (settled !== 'settled') return settled;
-    this.tell(publications);
+    this.notifyListeners(publications);
     return this.#chords.finish(complete, settled, ends === undefined ? undefined : first);
   }
 
@@ -157,10 +157,10 @@ export class WorkflowSettler {
   }
 
   /** Tells of what was sent, where anybody wants to know. */
-  tell(sent: readonly Publication[]): void {
+  notifyListeners(sent: readonly Publication[]): void {
     const { app } = this.#parts;
-    if (app.config.taskSendSentEvent) tellSent(app, sent);
-    if (app.signals.afterTaskPublish.connected) void announceSent(app, sent);
+    if (app.config.taskSendSentEvent) emitTaskSent(app, sent);
+    if (app.signals.afterTaskPublish.connected) void sendAfterPublishOf(app, sent);
   }
 }
 

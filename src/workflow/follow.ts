@@ -225,8 +225,8 @@ export async function failBody(
 }
 
 /** Celery's error of a chord whose body did not run. */
-export function chordError(said: string): TaskFailure {
-  const error = { exc_type: 'ChordError', exc_message: [said], exc_module: 'celery.exceptions' };
+export function chordError(message: string): TaskFailure {
+  const error = { exc_type: 'ChordError', exc_message: [message], exc_module: 'celery.exceptions' };
   return { kind: 'failure', status: 'FAILURE', error, traceback: null };
 }
 

@@ -159,9 +159,9 @@ class Streaming<App extends SendingApp> {
   failed(error: unknown): unknown {
     if (this.#sent.length === 0) return error;
     const window = this.#window.publications.map(({ id }) => id);
-    const inDoubt = error instanceof SendUnconfirmed;
+    const isUnconfirmed = error instanceof SendUnconfirmed;
     return new PartlySentError(
-      { sent: this.#sent, doubtful: inDoubt ? window : [], unsent: inDoubt ? [] : window },
+      { sent: this.#sent, unconfirmed: isUnconfirmed ? window : [], unsent: isUnconfirmed ? [] : window },
       { cause: error },
     );
   }

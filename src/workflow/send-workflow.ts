@@ -61,7 +61,7 @@ async function publishInWindows(
       throw new PartlySentError(
         {
           sent: ids(publications.slice(0, from)),
-          doubtful: error instanceof SendUnconfirmed ? ids(window) : [],
+          unconfirmed: error instanceof SendUnconfirmed ? ids(window) : [],
           unsent: ids(publications.slice(error instanceof SendUnconfirmed ? from + windowSize : from)),
         },
         { cause: error },

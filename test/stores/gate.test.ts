@@ -17,7 +17,7 @@ import { patienceMs, until } from '../until.ts';
 
 function wayOf<T>(clock: FakeClock, reach: () => Promise<T>, more: Partial<Way<T>> = {}): Way<T> {
   const pause = (ms: number, signal: AbortSignal): Promise<void> => clock.sleep(ms, signal);
-  return { reach, whyAway: String, tell: () => undefined, pause, ...more };
+  return { reach, whyAway: String, report: () => undefined, pause, ...more };
 }
 
 /** So many connections of a process, at a server that is away until `server.up` is set. */
@@ -32,7 +32,7 @@ function connections(count: number, clock: FakeClock, server = { up: false }) {
       tries.push(clock.monotonic());
       if (!server.up) throw new Error('ECONNREFUSED');
     };
-    const way = wayOf(clock, reach, { tell: (reason) => reasons.add(reason) });
+    const way = wayOf(clock, reach, { report: (reason) => reasons.add(reason) });
     for (;;) {
       try {
         await gate.attempt(way, signal);

@@ -48,9 +48,9 @@ export function bindTask(task: AnyTask, context: RunContext): BoundTask {
  * throw is logged and changes nothing.
  */
 export function runHooks(task: AnyTask, context: RunContext, outcome: Outcome): Promise<void> | null {
-  if (!isHeard(task)) return null;
+  if (!hasListeners(task)) return null;
   const bound = new RunningTask(task, context);
-  return runAs(bound, () => tell(bound, context, outcome));
+  return runAs(bound, () => notifyListeners(bound, context, outcome));
 }
 
 class RunningTask implements BoundTask {
@@ -210,7 +210,7 @@ function classify(thrown: unknown, bound: RunningTask): Outcome {
 }
 
 /** Whether anybody wants to know. Most tasks end unheard. */
-function isHeard({ options, app: { signals } }: AnyTask): boolean {
+function hasListeners({ options, app: { signals } }: AnyTask): boolean {
   return (
     options.onSuccess !== null ||
     options.onFailure !== null ||
@@ -230,7 +230,7 @@ function toError(thrown: unknown): Error {
   return new Error(`the task threw ${shown}`, { cause: thrown });
 }
 
-async function tell(bound: RunningTask, context: RunContext, outcome: Outcome): Promise<void> {
+async function notifyListeners(bound: RunningTask, context: RunContext, outcome: Outcome): Promise<void> {
   const { task, options } = bound;
   const { signals } = task.app;
   const { request, logger } = context;

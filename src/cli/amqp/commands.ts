@@ -6,7 +6,7 @@ import { UsageError } from '../usage.ts';
 
 interface CommandReply {
   /** For people. */
-  readonly said: string;
+  readonly text: string;
   /** For programs. */
   readonly data: unknown;
 }
@@ -21,7 +21,7 @@ interface AmqpCommand {
   run(channel: AmqpChannel, args: readonly string[]): Promise<CommandReply>;
 }
 
-const ok: CommandReply = { said: 'ok.', data: { ok: true } };
+const ok: CommandReply = { text: 'ok.', data: { ok: true } };
 
 export const amqpCommands: readonly AmqpCommand[] = [
   {
@@ -58,7 +58,7 @@ export const amqpCommands: readonly AmqpCommand[] = [
         : await channel.assertQueue(queue, { durable: flag(durable), autoDelete: flag(autoDelete) });
       const { queue: name, messageCount: messages, consumerCount: consumers } = reply;
       return {
-        said: `queue:${name} messages:${messages} consumers:${consumers}\nok.`,
+        text: `queue:${name} messages:${messages} consumers:${consumers}\nok.`,
         data: { queue: name, messages, consumers },
       };
     },
@@ -109,7 +109,7 @@ export const amqpCommands: readonly AmqpCommand[] = [
     async run(channel, [queue = '', noAck]) {
       const message = await channel.get(queue, { noAck: flag(noAck) });
       if (message === false)
-        return { said: 'No messages in queue. basic.publish something.\nok.', data: null };
+        return { text: 'No messages in queue. basic.publish something.\nok.', data: null };
       const data = {
         body: message.content.toString('utf8'),
         properties: Object.fromEntries(
@@ -117,7 +117,7 @@ export const amqpCommands: readonly AmqpCommand[] = [
         ),
         delivery_info: message.fields,
       };
-      return { said: `${JSON.stringify(data, null, 2)}\nok.`, data };
+      return { text: `${JSON.stringify(data, null, 2)}\nok.`, data };
     },
   },
   {
@@ -173,5 +173,5 @@ function flag(text: string | undefined): boolean {
 }
 
 function deleted(messages: number): CommandReply {
-  return { said: `${messages} messages deleted.\nok.`, data: { deleted: messages } };
+  return { text: `${messages} messages deleted.\nok.`, data: { deleted: messages } };
 }

@@ -49,7 +49,7 @@ export async function amqpSession(
       return;
     }
     const answer = await refusalsNamed(command.run(await opened(), args));
-    output.say(answer.said);
+    output.say(answer.text);
     output.data(answer.data);
   };
   if (first !== null) await perform(first);
@@ -97,7 +97,7 @@ async function refusalsNamed<T>(work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     if (error instanceof UmbelError || !(error instanceof Error)) throw error;
-    const said = /with message "(.*)"$/s.exec(error.message)?.[1] ?? error.message;
-    throw new AmqpRefused(`RabbitMQ refuses: ${said}`, { cause: error });
+    const reply = /with message "(.*)"$/s.exec(error.message)?.[1] ?? error.message;
+    throw new AmqpRefused(`RabbitMQ refuses: ${reply}`, { cause: error });
   }
 }

@@ -6,7 +6,7 @@ import { type Duration, toSeconds } from '../../lib/duration.ts';
 import { suggest } from '../../lib/suggest.ts';
 import type { AsyncResult } from '../../results/async-result.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
-import { saidBy, withFlags } from '../flags.ts';
+import { optionsOfFlags, withFlags } from '../flags.ts';
 import { reportResult } from '../report-result.ts';
 import { exitCode } from '../usage.ts';
 import { duration, jsonArray, jsonObject } from '../values.ts';
@@ -65,5 +65,5 @@ async function call(name: string, options: CallOptions): Promise<void> {
 
 function send(app: App, name: string, options: CallOptions): Promise<AsyncResult<unknown>> {
   const { args = [], kwargs } = options;
-  return app.send(name, args, { ...(kwargs && { kwargs }), ...saidBy(travellingOptions, options) });
+  return app.send(name, args, { ...(kwargs && { kwargs }), ...optionsOfFlags(travellingOptions, options) });
 }

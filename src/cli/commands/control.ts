@@ -40,11 +40,11 @@ A revoked task is not run by any worker, also by one that starts later. Exit cod
 that it could not.`,
     )
     .action((name: string | undefined, args: readonly string[], _: unknown, self: Command) =>
-      tell(name, args, optionsOf<ControlCommandOptions>(self)),
+      sendCommand(name, args, optionsOf<ControlCommandOptions>(self)),
     );
 }
 
-async function tell(
+async function sendCommand(
   name: string | undefined,
   args: readonly string[],
   options: ControlCommandOptions,
@@ -54,8 +54,8 @@ async function tell(
     if (options.list) return showList(output, controlCommands);
     const { known, ...call } = remoteCallOf('control', name, args, session);
     if (known?.question !== undefined) {
-      const whom = options.destination?.join(', ') ?? options.pattern ?? 'all workers';
-      const question = `${known.question} (${whom}) Are you sure?`;
+      const target = options.destination?.join(', ') ?? options.pattern ?? 'all workers';
+      const question = `${known.question} (${target}) Are you sure?`;
       if (!(await confirmed(question, options.force ?? false))) {
         output.note('Nothing was sent.');
         process.exitCode = exitCode.failed;

@@ -36,12 +36,12 @@ Examples:
   );
   command.addCommand(
     reading('traces', 'The stacks of errors.', async (files, output, audit) => {
-      await audit(files, { onTrace: (text) => tell(output, 'trace', text) });
+      await audit(files, { onTrace: (text) => print(output, 'trace', text) });
     }),
   );
   command.addCommand(
     reading('errors', 'The lines of tasks that did not end well.', async (files, output, audit) => {
-      await audit(files, { onError: (line) => tell(output, 'line', line) });
+      await audit(files, { onError: (line) => print(output, 'line', line) });
     }),
   );
   command.addCommand(
@@ -53,13 +53,13 @@ Examples:
   );
   command.addCommand(
     reading('debug', 'The lines that are of no task.', async (files, output, audit) => {
-      await audit(files, { onOther: (line) => tell(output, 'line', line) });
+      await audit(files, { onOther: (line) => print(output, 'line', line) });
     }),
   );
   return command;
 }
 
-function tell(output: Output, name: string, text: string): void {
+function print(output: Output, name: string, text: string): void {
   output.say(text);
   output.data({ [name]: text });
 }

@@ -52,7 +52,7 @@ Examples:
 async function multi(given: string, words: readonly string[], options: CommonOptions): Promise<void> {
   const action = actions.find((each) => each === (given === 'stop_verify' ? 'stopwait' : given)); // an old name of Celery's
   if (action === undefined) throw new UsageError(`there is no '${given}'; there are ${actions.join(', ')}`);
-  if (action === 'get' || action === 'expand') return tell(action, words, createOutput(options));
+  if (action === 'get' || action === 'expand') return printValues(action, words, createOutput(options));
   const nodes = readNodes(words);
   const output = createOutput(options);
   const before = commonArgs(options);
@@ -61,13 +61,13 @@ async function multi(given: string, words: readonly string[], options: CommonOpt
     const done = await carryOut(action, node, before);
     results.push({ name: node.name, pid: pidOf(node), done: done.text });
     if (!done.well) process.exitCode = exitCode.failed;
-    say(output, node, done);
+    printResult(output, node, done);
   }
   output.data(results);
 }
 
 /** `get images …`: its options; `expand %n.pid …`: what that is for each. */
-function tell(action: 'get' | 'expand', [what, ...words]: readonly string[], output: Output): void {
+function printValues(action: 'get' | 'expand', [what, ...words]: readonly string[], output: Output): void {
   if (what === undefined)
     throw new UsageError(
       `say what: umbel multi ${action} ${action === 'get' ? 'images' : '%n.pid'} images mails`,
@@ -139,7 +139,7 @@ async function stop(node: Node, pid: number): Promise<Done> {
     : { text: `has not stopped after ${stopWaitMs / 60_000} minutes (${pid}): 'kill' ends it`, well: false };
 }
 
-function say(output: Output, { name }: Node, { text, well }: Done): void {
+function printResult(output: Output, { name }: Node, { text, well }: Done): void {
   if (well) output.say(`${output.bold(name)}${text === '' ? '' : `: ${text}`}`);
   else output.note(`${name}: ${text}`);
 }

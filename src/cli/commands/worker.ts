@@ -16,7 +16,7 @@ import {
 } from '../common.ts';
 import { detach, isDetached } from '../detach.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
-import { saidBy, withFlags } from '../flags.ts';
+import { optionsOfFlags, withFlags } from '../flags.ts';
 import {
   createLogger,
   type LoggingChoices,
@@ -107,10 +107,10 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       mixin: taskLogFields,
     });
     const queues = queuesOf(options, app);
-    const said = saidBy(workerOptions, options);
+    const given = optionsOfFlags(workerOptions, options);
     const module = appSpec(options);
     const worker = new Worker(app, {
-      ...said,
+      ...given,
       ...(queues !== undefined && { queues }),
       ...(module !== undefined && { module }),
       health: healthOf(options),
@@ -128,7 +128,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       broker,
       backend,
       concurrency: worker.concurrency,
-      pool: said.pool ?? app.config.workerPool,
+      pool: given.pool ?? app.config.workerPool,
       queues: worker.queues,
       tasks: app.tasks.names().sort(),
     };

@@ -34,16 +34,16 @@ const timeout = 1;
 const skewSeconds = 3;
 
 export async function gatherCluster(app: App): Promise<ClusterFacts> {
-  const told = new Map<string, { software: string; version: string; ahead: number }>();
-  const hearing = await captureEvents(
+  const known = new Map<string, { software: string; version: string; ahead: number }>();
+  const subscription = await captureEvents(
     app,
     ({ hostname, timestamp, sw_ident, sw_ver }) => {
       if (typeof sw_ident !== 'string' || typeof sw_ver !== 'string') return;
-      told.set(hostname, { software: sw_ident, version: sw_ver, ahead: timestamp - Date.now() / 1000 });
+      known.set(hostname, { software: sw_ident, version: sw_ver, ahead: timestamp - Date.now() / 1000 });
     },
     { routingKey: 'worker.#' },
   );
-  await using _hearing = hearing;
+  await using _subscription = subscription;
   await using control = new Control(app);
   const broker = await app.broker();
   const isRabbit = broker.name === 'amqp';
@@ -64,9 +64,9 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
       name,
       tasks: textsOf(tasks).map((text) => text.split(' ', 1)[0] ?? text),
       queues: queueNames(queues.replies.get(name)),
-      software: told.get(name)?.software ?? null,
-      version: told.get(name)?.version ?? null,
-      ahead: told.get(name)?.ahead ?? null,
+      software: known.get(name)?.software ?? null,
+      version: known.get(name)?.version ?? null,
+      ahead: known.get(name)?.ahead ?? null,
     })),
     silent: registered.silent,
     waiting,

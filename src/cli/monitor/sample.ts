@@ -91,13 +91,13 @@ export class Sampler {
 
   #workers(now: number): readonly WorkerSample[] {
     return this.#state.workers.map((worker) => {
-      const { hostname, active, processed, loadavg, software, heardAt } = worker;
+      const { hostname, active, processed, loadavg, software, lastSeenAt } = worker;
       const before = this.#before.get(hostname);
       let perSecond = before?.perSecond ?? null;
-      if (before === undefined || heardAt > before.at) {
+      if (before === undefined || lastSeenAt > before.at) {
         if (before !== undefined)
-          perSecond = Math.max(0, (1000 * (processed - before.processed)) / (heardAt - before.at));
-        this.#before.set(hostname, { processed, at: heardAt, perSecond });
+          perSecond = Math.max(0, (1000 * (processed - before.processed)) / (lastSeenAt - before.at));
+        this.#before.set(hostname, { processed, at: lastSeenAt, perSecond });
       }
       const alive = this.#state.isAlive(worker, now);
       return {

@@ -46,12 +46,12 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
     if (joined === undefined && value !== null) at++;
     options.push({ flag, value, only: targets === undefined ? null : targets.split(',').flatMap(range) });
   }
-  const said = (flag: string, otherwise: string): string =>
+  const optionOf = (flag: string, otherwise: string): string =>
     options.findLast((option) => option.flag === flag)?.value ?? otherwise;
   const foreign = options.find(({ flag }) => flag in refused)?.flag;
   if (foreign !== undefined) throw new UsageError(`there is no ${foreign} here; ${refused[foreign]}`);
-  const suffix = said('--suffix', said('--hostname', host));
-  const all = expand(names, said('--range-prefix', 'celery'));
+  const suffix = optionOf('--suffix', optionOf('--hostname', host));
+  const all = expand(names, optionOf('--range-prefix', 'celery'));
   const unknown = options.flatMap(({ only }) => only ?? []).find((one) => !isOne(one, all));
   if (unknown !== undefined)
     throw new UsageError(
@@ -67,8 +67,8 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
     );
     return {
       name,
-      pidFile: path(said('--pidfile', '%n.pid')),
-      logFile: path(said('--logfile', '%n.log')),
+      pidFile: path(optionOf('--pidfile', '%n.pid')),
+      logFile: path(optionOf('--logfile', '%n.log')),
       args: ['-n', name, ...mine.flatMap(({ flag, value }) => (value === null ? [flag] : [flag, value]))],
     };
   });

@@ -2,7 +2,7 @@
 // is then where it was.
 import { createHash } from 'node:crypto';
 import { NotReplayableError } from '../../errors.ts';
-import type { DeadLetterStore, DeadReason, StoredDeadLetter, Verdict } from '../transport.ts';
+import type { DeadLetterStore, DeadReason, StoredDeadLetter, SweepAction } from '../transport.ts';
 import { type AmqpChannel, type AmqpMessage, closeChannel } from './client/link.ts';
 import { deadQueue } from './declare.ts';
 import { lookThrough } from './look-through.ts';
@@ -35,7 +35,7 @@ export class AmqpDeadLetters implements DeadLetterStore {
     const letters: StoredDeadLetter[] = [];
     await this.#read((message, about) => {
       if (about.id >= before || (queue !== undefined && about.queue !== queue)) return 'keep';
-      letters.push(toLetter(message, about));
+      letters.push(toDeadLetter(message, about));
       // They come oldest first, or nearly so. No more are kept than are needed.
       if (letters.length >= 2 * limit) letters.sort(newestFirst).splice(limit);
       return 'keep';
@@ -47,7 +47,7 @@ export class AmqpDeadLetters implements DeadLetterStore {
     let found: StoredDeadLetter | undefined;
     await this.#read((message, about) => {
       if (about.id !== id) return 'keep';
-      found = toLetter(message, about);
+      found = toDeadLetter(message, about);
       return 'stop';
     });
     return found;
@@ -65,29 +65,31 @@ export class AmqpDeadLetters implements DeadLetterStore {
     return this.#take(id, 'discard');
   }
 
-  sweep(visit: (id: number, read: () => StoredDeadLetter) => Verdict | Promise<Verdict>): Promise<void> {
-    return this.#read((message, about) => visit(about.id, () => toLetter(message, about)));
+  sweep(
+    visit: (id: number, read: () => StoredDeadLetter) => SweepAction | Promise<SweepAction>,
+  ): Promise<void> {
+    return this.#read((message, about) => visit(about.id, () => toDeadLetter(message, about)));
   }
 
-  async #take(id: number, verdict: Verdict): Promise<boolean> {
+  async #take(id: number, action: SweepAction): Promise<boolean> {
     let taken = false;
     await this.#read((_, about) => {
       if (taken) return 'stop';
       taken = about.id === id;
-      return taken ? verdict : 'keep';
+      return taken ? action : 'keep';
     });
     return taken;
   }
 
   /** Looks at each that is there now, until it is said to stop. RabbitMQ cannot find one of many: what is looked at is held until the end. */
-  #read(see: (message: AmqpMessage, about: About) => Verdict | Promise<Verdict>): Promise<void> {
+  #read(see: (message: AmqpMessage, about: About) => SweepAction | Promise<SweepAction>): Promise<void> {
     return this.#on(async (channel) => {
       for await (const message of lookThrough(channel, deadQueue)) {
         const about = aboutOf(message);
-        const verdict = await see(message, about);
-        if (verdict === 'stop') break;
-        if (verdict === 'replay') await this.#publish(message, about);
-        if (verdict !== 'keep') channel.ack(message);
+        const action = await see(message, about);
+        if (action === 'stop') break;
+        if (action === 'replay') await this.#publish(message, about);
+        if (action !== 'keep') channel.ack(message);
       }
     });
   }
@@ -141,7 +143,7 @@ function aboutOf({ properties, content }: AmqpMessage): About {
   return unknown;
 }
 
-function toLetter(message: AmqpMessage, about: About): StoredDeadLetter {
+function toDeadLetter(message: AmqpMessage, about: About): StoredDeadLetter {
   const { id, queue, reason, detail, crashes, diedAt, exchange, routingKey } = about;
   const raw = rawOf(message, { exchange, routing_key: routingKey });
   return { id, queue, reason, detail, crashes, diedAt: new Date(diedAt), raw };

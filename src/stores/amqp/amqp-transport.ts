@@ -68,7 +68,7 @@ export class AmqpTransport implements Transport {
   readonly #consumers = new Set<AmqpConsumer>();
   /** RabbitMQ does not tell which queues there are: those that were used from here. */
   readonly #used = new Set<string>();
-  readonly #doubtful = new Set<string>();
+  readonly #unconfirmed = new Set<string>();
   /** Queues beside which there was no quarantine queue, and when that was seen. */
   readonly #withoutQuarantine = new Map<string, number>();
   #closed = false;
@@ -108,7 +108,7 @@ export class AmqpTransport implements Transport {
     try {
       await this.#publisher.send(prepare, messages, options);
     } catch (error) {
-      if (error instanceof SendUnconfirmed) for (const id of error.taskIds) this.#doubt(id);
+      if (error instanceof SendUnconfirmed) for (const id of error.taskIds) this.#noteUnconfirmed(id);
       throw error;
     }
   }
@@ -192,7 +192,7 @@ export class AmqpTransport implements Transport {
   #outgoing({ id, queue, exchange, message, eta }: Publication, now: number): AmqpPublication {
     if (exchange === undefined) this.#used.add(queue);
     const content = Buffer.from(message.body.buffer, message.body.byteOffset, message.body.byteLength);
-    const base = { id, content, options: toOptions(message, this.#doubtful.has(id)) };
+    const base = { id, content, options: toOptions(message, this.#unconfirmed.has(id)) };
     if (exchange !== undefined) return { ...base, exchange: exchange.name, routingKey: exchange.routingKey };
     const waitMs = delayMs(eta, now);
     return waitMs > 0
@@ -201,10 +201,10 @@ export class AmqpTransport implements Transport {
   }
 
   /** If it is sent again there may be two of it: the second says so, and is looked up before it runs. */
-  #doubt(id: string): void {
-    this.#doubtful.add(id);
-    const [oldest] = this.#doubtful;
-    if (this.#doubtful.size > rememberedDoubts && oldest !== undefined) this.#doubtful.delete(oldest);
+  #noteUnconfirmed(id: string): void {
+    this.#unconfirmed.add(id);
+    const [oldest] = this.#unconfirmed;
+    if (this.#unconfirmed.size > maxUnconfirmed && oldest !== undefined) this.#unconfirmed.delete(oldest);
   }
 
   /** RabbitMQ logs each question for a queue that is not there as an error: it is not asked again for a while. */
@@ -238,7 +238,7 @@ export class AmqpTransport implements Transport {
   }
 }
 
-const rememberedDoubts = 10_000;
+const maxUnconfirmed = 10_000;
 const withoutQuarantineMs = 60_000;
 
 /** How long a message waits at the broker; what is less, its worker waits. */

@@ -1,34 +1,34 @@
-// What the workers of a virtual host tell each other about messages that came back.
+// Messages that the workers of a virtual host send each other about messages that came back to the broker.
 import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/link.ts';
 import { type OpenChannel, openChannel, RecoveringChannel } from './client/recovering-channel.ts';
 
 const exchange = 'umbel_holders';
-/** Nobody wants an old answer. */
+/** Milliseconds, as AMQP wants it: an older answer is of no use. */
 const expiration = '60000';
 
-/** Messages are named by their keys (see `keyOf`). A letter may say several things. */
-export interface Letter {
-  /** These came back to me: who had them before? */
+/** Names messages by their keys (see `keyOf`). Several fields may be set. The names of the fields are on the wire: they never change. */
+export interface HolderMessage {
+  /** These came back to me: which worker had them before? */
   readonly whose?: readonly string[];
-  /** I am connected again. These I had in hand when my connection broke; absent: it is about something else. */
+  /** I am connected again, and had these in hand when my connection broke. Absent: this message is about something else. */
   readonly back?: readonly string[] | undefined;
-  /** The code of these is running here. */
+  /** These tasks are running here. */
   readonly held?: readonly string[];
-  /** These are over: acknowledge them. */
+  /** These are settled: acknowledge them. */
   readonly over?: readonly string[];
-  /** These I had, and did not begin. */
+  /** I had these, and did not begin them. */
   readonly free?: readonly string[];
-  /** These I have given away as those of a dead worker. */
+  /** I took these for a dead worker's, and gave them to another. */
   readonly gone?: readonly string[];
-  /** Of these I know nothing. */
+  /** I know nothing of these. */
   readonly unknown?: readonly string[];
 }
 
 interface MailboxListener {
   /** This mailbox is open, in place of the one before it. */
   onOpen(mailbox: HolderMailbox): void;
-  /** `isToAll`: who has nothing to say need not answer. */
-  onLetter(letter: Letter, from: string, isToAll: boolean): void;
+  /** `isToAll`: it was sent to all workers; a worker that knows nothing need not answer. */
+  onMessage(message: HolderMessage, from: string, isToAll: boolean): void;
   /** The owner of this mailbox has lost its connection; it may have another mailbox by now. */
   onGone(mailbox: string): void;
   /** The mailbox receives nothing any more. If the connection stays, another mailbox is opened. */
@@ -74,7 +74,7 @@ export class HolderMailbox {
           if (message === null) return void closeChannel(channel);
           const from: unknown = message.properties.replyTo;
           if (typeof from !== 'string' || from === queue) return;
-          listener.onLetter(readLetter(message.content), from, message.fields.exchange !== '');
+          listener.onMessage(readMessage(message.content), from, message.fields.exchange !== '');
         },
         { noAck: true },
       );
@@ -85,36 +85,36 @@ export class HolderMailbox {
     return opened;
   }
 
-  toAll(letter: Letter): void {
-    this.#publish(exchange, '', letter);
+  toAll(message: HolderMessage): void {
+    this.#publish(exchange, '', message);
   }
 
   /** If that is no longer there, the listener hears it. */
-  to(mailbox: string, letter: Letter): void {
-    this.#publish('', mailbox, letter);
+  to(mailbox: string, message: HolderMessage): void {
+    this.#publish('', mailbox, message);
   }
 
-  #publish(to: string, routingKey: string, letter: Letter): void {
+  #publish(to: string, routingKey: string, message: HolderMessage): void {
     const options = { replyTo: this.name, expiration, mandatory: to === '' };
     try {
-      this.#channel.publish(to, routingKey, Buffer.from(JSON.stringify(letter)), options);
+      this.#channel.publish(to, routingKey, Buffer.from(JSON.stringify(message)), options);
     } catch {
       // The channel went meanwhile: the next connection begins with saying who is back, and asks again.
     }
   }
 }
 
-function readLetter(content: Buffer): Letter {
+function readMessage(content: Buffer): HolderMessage {
   try {
-    const said: unknown = JSON.parse(content.toString());
-    if (typeof said !== 'object' || said === null) return {};
-    const keys = (name: keyof Letter): readonly string[] => {
-      const value: unknown = Reflect.get(said, name);
+    const parsed: unknown = JSON.parse(content.toString());
+    if (typeof parsed !== 'object' || parsed === null) return {};
+    const keys = (name: keyof HolderMessage): readonly string[] => {
+      const value: unknown = Reflect.get(parsed, name);
       return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
     };
     return {
       whose: keys('whose'),
-      back: 'back' in said ? keys('back') : undefined,
+      back: 'back' in parsed ? keys('back') : undefined,
       held: keys('held'),
       over: keys('over'),
       free: keys('free'),

@@ -18,23 +18,23 @@ const quietMs = 200;
  */
 export async function* lookThrough(channel: AmqpChannel, queue: string): AsyncGenerator<AmqpMessage, void> {
   const came: AmqpMessage[] = [];
-  let news: Deferred<void> = deferred();
+  let changed: Deferred<void> = deferred();
   let isGone = false;
   let given = windowSize; // as if a consumer before had had its share
   let tag: string | null = null;
-  const tell = (): void => {
-    news.resolve();
-    news = deferred();
+  const wake = (): void => {
+    changed.resolve();
+    changed = deferred();
   };
   channel.once('close', () => {
     isGone = true;
-    tell();
+    wake();
   });
   const onMessage = (message: AmqpMessage | null): void => {
     if (message === null) return; // the server has cancelled it: nothing more comes
     given++;
     came.push(message);
-    tell();
+    wake();
   };
   const { messageCount } = await channel.checkQueue(queue);
   if (messageCount === 0) return;
@@ -49,7 +49,7 @@ export async function* lookThrough(channel: AmqpChannel, queue: string): AsyncGe
       if (tag !== null) await channel.cancel(tag);
       given = 0;
       tag = (await channel.consume(queue, onMessage)).consumerTag;
-    } else if (!(await atMost(quietMs, news.promise, systemClock)) && came.length === 0 && !isGone) {
+    } else if (!(await atMost(quietMs, changed.promise, systemClock)) && came.length === 0 && !isGone) {
       if ((await channel.checkQueue(queue)).messageCount === 0 && came.length === 0) return;
       given = windowSize; // what was acknowledged meanwhile may have hidden that its share is used up
     }

@@ -147,10 +147,10 @@ export class Publisher implements AsyncDisposable {
         return place === -1 ? problem : (answers[place] ?? null);
       });
     }
-    const doubtful = messages.filter((_, n) => problems[n] === 'unknown');
-    if (doubtful.length > 0)
+    const unconfirmed = messages.filter((_, n) => problems[n] === 'unknown');
+    if (unconfirmed.length > 0)
       throw new SendUnconfirmed(
-        doubtful.map(({ id }) => id),
+        unconfirmed.map(({ id }) => id),
         `${this.#settings.shown} did not confirm it`,
       );
     const refused = problems.find((problem): problem is Error => problem instanceof Error);

@@ -69,7 +69,7 @@ export function deadLetterOf(
   now: number,
 ): AmqpPublication {
   const { exchange, routingKey } = source.fields;
-  const about = { id: newLetterId(), queue, reason, detail, crashes, diedAt: now, exchange, routingKey };
+  const about = { id: newDeadLetterId(), queue, reason, detail, crashes, diedAt: now, exchange, routingKey };
   const options = againOptions(source, { [deadHeader]: JSON.stringify(about) });
   return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
 }
@@ -84,7 +84,7 @@ const salt = Math.floor(Math.random() * 1000);
 let lastId = 0;
 
 /** Ascending, and of no two the same but by great chance. */
-function newLetterId(): number {
+function newDeadLetterId(): number {
   lastId = Math.max(lastId + 1, Date.now() * 1000 + salt);
   return lastId;
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
 import type { AmqpConnection } from './client/link.ts';
 import type { Feed } from './feed.ts';
-import { type HolderMailbox, type Letter, openMailboxes } from './holder-mailbox.ts';
+import { type HolderMailbox, type HolderMessage, openMailboxes } from './holder-mailbox.ts';
 
 interface ReturnsParts {
   readonly clock: Clock;
@@ -56,7 +56,7 @@ export class Returns {
   /** Of `over`, those that lie at the broker as far as is known, by queue. */
   readonly #owed = new Map<string, AmqpDelivery>();
   /** Of `over`, what was settled while nobody could be told. */
-  readonly #unsaid: string[] = [];
+  readonly #unreported: string[] = [];
   #mailbox: HolderMailbox | null = null;
   /** What comes back comes together: one question for all that one turn of the event loop brings. */
   readonly #questions = new MicroBatcher<string>((whose) => this.#mailbox?.toAll({ whose }));
@@ -79,8 +79,8 @@ export class Returns {
     try {
       await openMailboxes(connection, {
         onOpen: (mailbox) => this.#begin(mailbox),
-        onLetter: (letter, from, isToAll) => this.#read(letter, from, isToAll),
-        onGone: (gone) => this.#missed(gone),
+        onMessage: (message, from, isToAll) => this.#read(message, from, isToAll),
+        onGone: (gone) => this.#holderGone(gone),
         onClosed: (mailbox) => {
           if (this.#mailbox === mailbox) this.#mailbox = null;
         },
@@ -94,7 +94,7 @@ export class Returns {
     if (this.#closed) return;
     this.#mailbox = mailbox;
     const adrift = [...this.#adrift];
-    const over = this.#unsaid.splice(0);
+    const over = this.#unreported.splice(0);
     mailbox.toAll({ back: adrift.map(([key]) => key), over });
     void this.#listenFor(adrift.map(([, delivery]) => delivery));
   }
@@ -180,7 +180,7 @@ export class Returns {
     if (this.#owed.size > rememberedKeys) this.#owed.clear();
     this.#free.take(key);
     this.#over.add(key);
-    if (this.#mailbox === null) this.#unsaid.push(key);
+    if (this.#mailbox === null) this.#unreported.push(key);
     else this.#mailbox.toAll({ over: [key] });
   }
 
@@ -214,8 +214,8 @@ export class Returns {
     return this.#parts.clock.monotonic() + this.#parts.graceMs;
   }
 
-  #read(letter: Letter, from: string, isToAll: boolean): void {
-    const { whose = [], back, held = [], over = [], free = [], gone = [], unknown = [] } = letter;
+  #read(message: HolderMessage, from: string, isToAll: boolean): void {
+    const { whose = [], back, held = [], over = [], free = [], gone = [], unknown = [] } = message;
     // Who asks while we are still opening our mailbox asks again when he hears that we are back; what is said to be free is said once.
     const mailbox = this.#mailbox;
     if (whose.length > 0 && mailbox !== null) {
@@ -249,10 +249,10 @@ export class Returns {
     }
   }
 
-  #answer(keys: readonly string[]): Required<Omit<Letter, 'whose' | 'back'>> {
+  #answer(keys: readonly string[]): Required<Omit<HolderMessage, 'whose' | 'back'>> {
     const inHand = new Map([...this.#parts.inHand()].map((delivery) => [delivery.key, delivery]));
-    const answer = { held: [], over: [], free: [], gone: [], unknown: [] } satisfies Letter as Record<
-      keyof Omit<Letter, 'whose' | 'back'>,
+    const answer = { held: [], over: [], free: [], gone: [], unknown: [] } satisfies HolderMessage as Record<
+      keyof Omit<HolderMessage, 'whose' | 'back'>,
       string[]
     >;
     for (const key of keys) {
@@ -278,7 +278,7 @@ export class Returns {
   }
 
   /** Who kept it there has lost its connection, or died: it may come back and say so. */
-  #missed(mailbox: string): void {
+  #holderGone(mailbox: string): void {
     for (const kept of this.#kept.values()) {
       if (kept.holder !== mailbox) continue;
       kept.holder = null;

@@ -37,15 +37,15 @@ export class MemoryFanout implements Fanout {
   }
 
   async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
-    const hearers = [...this.#listening].filter(
+    const listeners = [...this.#listening].filter(
       ({ subscription }) =>
         subscription.exchange.name === exchange.name &&
         subscription.keys.some((key) => binds({ exchange, routingKey: key }, routingKey)),
     );
-    if (hearers.length === 0) return;
+    if (listeners.length === 0) return;
     const envelope = encodeEnvelope(message, { bodyEncoding: 'utf-8' }); // as it would travel: nobody shares an object
     setImmediate(() => {
-      for (const each of hearers)
+      for (const each of listeners)
         if (this.#listening.has(each)) each.listener(decodeEnvelope(envelope), routingKey);
     });
   }

@@ -63,14 +63,14 @@ export class BlockingRead {
     for (let pauseMs = 2; this.#reading !== null && !this.#wanted; pauseMs = Math.min(pauseMs * 2, 250)) {
       const over = this.#reading.then(() => true);
       // Without the right to do so the read ends by itself, soon.
-      const told =
+      const unblocked =
         this.#client === '' ||
         (await control
           .call(['CLIENT', 'UNBLOCK', this.#client], { timeoutMs: 1000 })
           .then((count) => Number(count) === 1)
           .catch(() => true));
       // Not blocked yet, or not any more.
-      if (told ? await over : await Promise.race([over, this.#parts.clock.sleep(pauseMs)])) return;
+      if (unblocked ? await over : await Promise.race([over, this.#parts.clock.sleep(pauseMs)])) return;
     }
   }
 

@@ -113,8 +113,8 @@ export class BlockingReads {
           clock,
           onMessage: (stored, taken, waitedMs) => this.#arrive(stored, taken, source, waitedMs),
           onReplyLost: () => {
-            this.#doubt(suffix);
-            void this.#doubtAgain(suffix);
+            this.#lookLater(suffix);
+            void this.#lookAgain(suffix);
           },
         }),
       );
@@ -137,7 +137,7 @@ export class BlockingReads {
     }
     // Our event loop was blocked for so long that it went to another. If it did not, the next claim finds it.
     if (!handoff.take(suffix)) {
-      this.#doubt(suffix);
+      this.#lookLater(suffix);
       return;
     }
     const sha = createHash('sha1').update(stored).digest('hex');
@@ -190,13 +190,13 @@ export class BlockingReads {
   }
 
   /** The next claim looks whether a message lies there for us. No read is under way. */
-  #doubt(suffix: string): void {
+  #lookLater(suffix: string): void {
     this.#unknown.add(suffix);
     this.#parts.onReplyLost();
   }
 
   /** A server that has not noticed yet that the connection is gone may take something for it still: one more look when it must have. */
-  async #doubtAgain(suffix: string): Promise<void> {
+  async #lookAgain(suffix: string): Promise<void> {
     await this.#parts.clock.sleep(maxReadMs, this.#closing.signal).catch(() => undefined);
     await this.#stopAndRecover(suffix);
   }
@@ -205,7 +205,7 @@ export class BlockingReads {
     const waiter = this.#reads.get(suffix);
     do await waiter?.stop(this.#parts.control);
     while (waiter?.reading === true && !this.#closing.signal.aborted);
-    if (!this.#closing.signal.aborted) this.#doubt(suffix);
+    if (!this.#closing.signal.aborted) this.#lookLater(suffix);
   }
 }
 

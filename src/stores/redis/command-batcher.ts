@@ -147,11 +147,11 @@ export class CommandBatcher {
     /** It may wait for company, some milliseconds. */
     lazily = false,
   ): void {
-    const told = (letter: string, _: Claimed, error: string | undefined): void => {
+    const onReply = (letter: string, _: Claimed, error: string | undefined): void => {
       if (letter === 'e') failed(this.#connection.refusedWithin('a settlement', error ?? 'it failed'));
       else done(letter === '1', letter === '!');
     };
-    this.#add({ args, claim: null, done: told, failed }, lazily);
+    this.#add({ args, claim: null, done: onReply, failed }, lazily);
   }
 
   /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
@@ -281,7 +281,7 @@ export class CommandBatcher {
       try {
         const reply = await this.#connection.run(luaScript('batch'), keys, args, { buffers: true });
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
-        if (this.#refusal !== null) await this.#tellRefusal(null);
+        if (this.#refusal !== null) await this.#reportRefusal(null);
         return id === this.#id ? reply : [Buffer.from('!')];
       } catch (error) {
         if (isOfWrongType(error)) throw this.#outOfOrder(id, error);
@@ -290,7 +290,7 @@ export class CommandBatcher {
         batch.delayed = true;
         // That the server is away is told by the connection.
         if (error instanceof BrokerUnavailable && this.#connection.state.connected)
-          await this.#tellRefusal(error);
+          await this.#reportRefusal(error);
         // What it settles may have been claimed by the call before.
         await before?.over;
         if (this.#abandoned.signal.aborted)
@@ -302,7 +302,7 @@ export class CommandBatcher {
     }
   }
 
-  async #tellRefusal(error: BrokerUnavailable | null): Promise<void> {
+  async #reportRefusal(error: BrokerUnavailable | null): Promise<void> {
     const refusal = error?.message ?? null;
     if (refusal === this.#refusal) return;
     this.#refusal = refusal;

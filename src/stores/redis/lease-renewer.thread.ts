@@ -7,7 +7,7 @@ let holder = '';
 let busy = false;
 
 const side = new SideClient<LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput>({
-  hear(message) {
+  onMessage(message) {
     holder = message.holder;
   },
 });
@@ -23,9 +23,9 @@ async function beat(): Promise<void> {
     const { alive, notified } = read(await side.run(prefix, mine, String(leaseMs)));
     if (!alive && mine === holder) {
       holder = '';
-      side.tell({ evicted: mine });
+      side.post({ evicted: mine });
     }
-    if (Array.isArray(notified) && notified.length > 0) side.tell({ notified });
+    if (Array.isArray(notified) && notified.length > 0) side.post({ notified });
   } catch {
     // The next beat tries again.
   }

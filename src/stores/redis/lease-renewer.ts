@@ -50,7 +50,7 @@ export class LeaseRenewer {
 
   /** Renews this holder's lease from now on. */
   renew(holder: string): void {
-    this.#thread.tell({ holder });
+    this.#thread.send({ holder });
   }
 
   stop(): Promise<void> {

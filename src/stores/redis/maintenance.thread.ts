@@ -28,7 +28,7 @@ interface Maintained {
 
 const side = new SideClient<MaintenanceData, MaintenanceInput, MaintenanceOutput>({
   onReady: plan,
-  hear(message) {
+  onMessage(message) {
     if ('id' in message) {
       id = message.id;
       void maintain();
@@ -58,7 +58,7 @@ let notBefore = -Infinity;
 let lookedAt = -Infinity;
 let lying: ReadonlyMap<string, Lying> = new Map();
 /** What was told last of what is refused. */
-let told = '';
+let lastReported = '';
 
 async function maintain(): Promise<void> {
   if (busy || !side.isReady) return plan();
@@ -68,7 +68,7 @@ async function maintain(): Promise<void> {
     again = await call();
   } catch (error) {
     const isRefused = error instanceof ErrorReply;
-    if (isRefused) tellTroubles([{ key: side.key, problem: error.message }]);
+    if (isRefused) reportTroubles([{ key: side.key, problem: error.message }]);
     notBefore = performance.now() + (isRefused ? refusedMs : lostMs);
   }
   busy = false;
@@ -90,7 +90,7 @@ async function call(): Promise<boolean> {
     ...queues,
   );
   const { alive, now, nextDue, nextLease, promoted, more, quarantined, troubles, taken } = read(reply);
-  tellTroubles(troubles);
+  reportTroubles(troubles);
   lastBeat = started;
   const before = lying;
   if (looks) lookedAt = started;
@@ -111,8 +111,8 @@ async function call(): Promise<boolean> {
     leaseAt = Math.max(leaseAt, now + refusedMs);
     dueAt = Math.max(Math.min(dueAt, nextDue), now + refusedMs);
   }
-  if (!alive && mine !== '' && mine === id) side.tell({ evicted: mine });
-  if (quarantined) side.tell({ work: true });
+  if (!alive && mine !== '' && mine === id) side.post({ evicted: mine });
+  if (quarantined) side.post({ work: true });
   return more;
 }
 
@@ -164,11 +164,11 @@ function read(reply: Reply): Maintained {
 }
 
 /** Told when it has changed. */
-function tellTroubles(troubles: readonly Trouble[]): void {
+function reportTroubles(troubles: readonly Trouble[]): void {
   const kinds = troubles.map(({ key, problem }) => `${key} ${problem.split(' ', 1)[0]}`);
   const shown = kinds.sort().join('\n');
-  if (shown !== told) side.tell({ troubles });
-  told = shown;
+  if (shown !== lastReported) side.post({ troubles });
+  lastReported = shown;
 }
 
 function plan(): void {

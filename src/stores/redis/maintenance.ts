@@ -98,12 +98,12 @@ export class Maintenance {
 
   /** Renews this consumer's lease from now on. */
   maintain(id: string): void {
-    this.#thread.tell({ id });
+    this.#thread.send({ id });
   }
 
   /** Something was scheduled for this time (milliseconds since 1970): looks after it. */
   due(ms: number): void {
-    this.#thread.tell({ due: ms });
+    this.#thread.send({ due: ms });
   }
 
   stop(): Promise<void> {

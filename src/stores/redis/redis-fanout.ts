@@ -52,12 +52,12 @@ export class RedisFanout implements Fanout {
     if (subscription.exchange.type === 'direct') return this.#inbox(subscription, listener);
     const { exchange, keys } = subscription;
     const prefix = this.#channel(exchange, '');
-    const hear = (text: string, channel: string): void =>
+    const onMessage = (text: string, channel: string): void =>
       listener(decodeEnvelope(text), channel.slice(prefix.length + 1));
     const parts: AsyncDisposable[] = [];
     for (const key of keys) {
       const channel = this.#channel(exchange, key.replaceAll('#', '*'), escapeGlob);
-      parts.push(await this.#patterns.subscribe(channel, hear));
+      parts.push(await this.#patterns.subscribe(channel, onMessage));
     }
     return {
       [Symbol.asyncDispose]: async () => {
@@ -147,14 +147,14 @@ async function readAll(
   reader: RedisConnection,
   list: string,
   signal: AbortSignal,
-  tell: (text: string) => void,
+  onText: (text: string) => void,
 ): Promise<void> {
   const timeoutMs = (blockSeconds + 5) * 1000;
   const read = async (): Promise<readonly string[]> =>
     listOf(await reader.call(['BRPOP', list, String(blockSeconds)], { timeoutMs, signal }));
   while (!signal.aborted) {
     const reply = await retrying(read, { policy: retryPolicy, clock: systemClock, signal });
-    if (reply?.[1] !== undefined) tell(reply[1]);
+    if (reply?.[1] !== undefined) onText(reply[1]);
   }
 }
 

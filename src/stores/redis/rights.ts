@@ -87,8 +87,8 @@ export async function missingRights(connection: RedisConnection): Promise<readon
   try {
     await connection.call(['BLMOVE', nothing, nothing, 'RIGHT', 'LEFT', '0.001']);
   } catch (error) {
-    const said = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
-    if (isOfCommand(said)) missing.push('BLMOVE');
+    const message = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
+    if (isOfCommand(message)) missing.push('BLMOVE');
   }
   return missing;
 }
@@ -121,6 +121,6 @@ export function shownRights(
 }
 
 /** Not of a key or a channel, which others than ours may be. */
-function isOfCommand(said: string): boolean {
-  return isMissingRight(said) && !/\b(?:keys?|channels?)\b/.test(said);
+function isOfCommand(message: string): boolean {
+  return isMissingRight(message) && !/\b(?:keys?|channels?)\b/.test(message);
 }

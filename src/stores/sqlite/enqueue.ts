@@ -85,11 +85,11 @@ export function makeReady(
  * wakes one worker. Both sides look and write under SQLite's write lock, so no notification is ever missed.
  */
 export function notifyWaiting(transaction: Transaction, store: SqliteStore, queue: string): void {
-  const nobody = nobodyWaits(queue);
-  if (transaction.memo.has(nobody)) return;
+  const noWaiter = noWaiterKey(queue);
+  if (transaction.memo.has(noWaiter)) return;
   const next = transaction.sql('SELECT owner, consumer FROM waiting WHERE queue = ? LIMIT 1').get(queue);
   if (next === undefined) {
-    transaction.memo.set(nobody, true);
+    transaction.memo.set(noWaiter, true);
     return;
   }
   const owner = Number(next.owner);
@@ -101,11 +101,11 @@ export function notifyWaiting(transaction: Transaction, store: SqliteStore, queu
 /** Puts a consumer on the list of those to be notified for a message of this queue. */
 export function wait(transaction: Transaction, queue: string, owner: number, consumer: number): void {
   transaction.sql('INSERT INTO waiting VALUES (?, ?, ?)').run(queue, owner, consumer);
-  transaction.memo.delete(nobodyWaits(queue));
+  transaction.memo.delete(noWaiterKey(queue));
 }
 
 /** Remembered within a transaction. */
-function nobodyWaits(queue: string): string {
+function noWaiterKey(queue: string): string {
   return `nobody waits for ${queue}`;
 }
 

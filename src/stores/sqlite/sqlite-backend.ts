@@ -32,7 +32,7 @@ END;`,
 ];
 
 /** Remembered within a transaction. */
-const nobody = 'nobody watches results';
+const noWatcher = 'nobody watches results';
 
 /** Never: beyond any clock, and still a safe integer. */
 const never = Number.MAX_SAFE_INTEGER;
@@ -206,8 +206,8 @@ class SqliteBackend implements ResultBackend {
 
   #ringWatchers(transaction: Transaction, id: string): void {
     const { sql, memo } = transaction;
-    if (!memo.has(nobody)) memo.set(nobody, sql('SELECT 1 FROM watcher LIMIT 1').get() === undefined);
-    if (memo.get(nobody) === true) return;
+    if (!memo.has(noWatcher)) memo.set(noWatcher, sql('SELECT 1 FROM watcher LIMIT 1').get() === undefined);
+    if (memo.get(noWatcher) === true) return;
     for (const { owner } of sql('DELETE FROM watcher WHERE task_id = ? RETURNING owner').all(id)) {
       this.store.peers.notifyOnCommit(transaction, Number(owner), `result ${id}`);
     }
@@ -262,7 +262,7 @@ class SqliteBackend implements ResultBackend {
     const row = this.#row(transaction.sql, id);
     if (row !== undefined && row.change !== seen) return { kind: 'changed', ...row };
     transaction.sql('INSERT OR IGNORE INTO watcher VALUES (?, ?)').run(id, owner);
-    transaction.memo.delete(nobody);
+    transaction.memo.delete(noWatcher);
     return { kind: 'same' };
   }
 

@@ -29,12 +29,12 @@ export class SqliteDeadLetters implements DeadLetterStore {
         'SELECT * FROM dead WHERE id < ?1 AND (?2 IS NULL OR queue = ?2) ORDER BY id DESC LIMIT ?3',
       ).all<DeadRow>(before, queue, limit),
     );
-    return rows.map(toLetter);
+    return rows.map(toDeadLetter);
   }
 
   async get(id: number): Promise<StoredDeadLetter | undefined> {
     const row = this.#store.read((sql) => sql('SELECT * FROM dead WHERE id = ?').get<DeadRow>(id));
-    return row === undefined ? undefined : toLetter(row);
+    return row === undefined ? undefined : toDeadLetter(row);
   }
 
   async count(): Promise<number> {
@@ -59,7 +59,7 @@ export class SqliteDeadLetters implements DeadLetterStore {
   }
 }
 
-function toLetter(row: DeadRow): StoredDeadLetter {
+function toDeadLetter(row: DeadRow): StoredDeadLetter {
   const { id, queue, reason, detail, crashes, envelope } = row;
   const raw = typeof envelope === 'string' ? Buffer.from(envelope) : envelope;
   return { id, queue, reason, detail, crashes, diedAt: new Date(row.died_at), raw };

@@ -77,10 +77,10 @@ export class SqliteFanout implements Fanout {
   }
 
   async publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void> {
-    const heard = this.#store.read((sql) =>
+    const listenerRow = this.#store.read((sql) =>
       sql('SELECT 1 FROM listening WHERE exchange = ? LIMIT 1').get(exchange.name),
     );
-    if (heard === undefined) return;
+    if (listenerRow === undefined) return;
     const envelope = encodeEnvelope(message, { bodyEncoding: 'utf-8' });
     await this.#store.write(false, (transaction) => {
       const { sql } = transaction;

@@ -71,8 +71,8 @@ export const revokeByStamps: Command = async (panel, args) => {
   await panel.revocations.revoke(
     revocationsOf(stamps.flatMap(([name, values]) => values.map((value) => stampRevocation(name, value)))),
   );
-  const said = saferepr(Object.fromEntries(stamps));
-  if (!flagOf(args, 'terminate')) return ok(`headers ${said} flagged as revoked, but not terminated`);
+  const shown = saferepr(Object.fromEntries(stamps));
+  if (!flagOf(args, 'terminate')) return ok(`headers ${shown} flagged as revoked, but not terminated`);
   const ended = panel.active.terminate(
     ({ stamps: own }) =>
       stamps.some(([name, values]) => {
@@ -82,7 +82,7 @@ export const revokeByStamps: Command = async (panel, args) => {
       }),
     signum,
   );
-  return ok(ended.length === 0 ? `headers ${said} were not terminated` : `headers ${said} revoked`);
+  return ok(ended.length === 0 ? `headers ${shown} were not terminated` : `headers ${shown} revoked`);
 };
 
 export const rateLimit: Command = async ({ app, rateLimits, cluster, logger }, args) => {
@@ -103,7 +103,7 @@ export const rateLimit: Command = async ({ app, rateLimits, cluster, logger }, a
   const shared = defined.options.limits.find(({ kind }) => kind === 'rate');
   // Each worker says the same to the store: those that start later find it there.
   if (shared === undefined) rateLimits.set(task, rate);
-  else await cluster.say('rate', shared.name, rate);
+  else await cluster.override('rate', shared.name, rate);
   logger.info({ task_name: task, rate_limit: args.rate_limit }, `rate limit of ${task} changed`);
   return ok(rate === null ? 'rate limit disabled successfully' : 'new rate limit set successfully');
 };
@@ -116,7 +116,7 @@ export const concurrencyLimit: Command = async ({ app, cluster, logger }, args) 
   if (defined === undefined) return nok('unknown task');
   const shared = defined.options.limits.find(({ kind }) => kind === 'concurrency');
   if (shared === undefined) return nok(`${task} has no limit of that kind: give it one, { concurrency: 10 }`);
-  await cluster.say('concurrency', shared.name, limit === 0 ? null : limit);
+  await cluster.override('concurrency', shared.name, limit === 0 ? null : limit);
   logger.info({ task_name: task, limit }, `concurrency limit of ${task} changed`);
   return ok(
     limit === 0 ? 'concurrency limit disabled successfully' : 'new concurrency limit set successfully',
@@ -215,7 +215,7 @@ export const disableEvents: Command = ({ events, logger }) => {
 };
 
 export const heartbeat: Command = async ({ heart }) => {
-  await heart.tell('worker-heartbeat', 5);
+  await heart.emit('worker-heartbeat', 5);
   return null;
 };
 
@@ -243,7 +243,7 @@ export const election: Command = ({ events, heart, lamport }, { id, topic, actio
   return noReply;
 };
 
-function resized(panel: Panel, size: number, said: string): Json {
+function resized(panel: Panel, size: number, reply: string): Json {
   if (panel.pool.name === 'solo')
     throw new CommandError(
       'ValueError',
@@ -252,7 +252,7 @@ function resized(panel: Panel, size: number, said: string): Json {
   if (size < 1 || size > maxConcurrency)
     throw new CommandError('ValueError', `a worker runs 1 to ${maxConcurrency} tasks at a time, not ${size}`);
   panel.resize(size);
-  return ok(said);
+  return ok(reply);
 }
 
 /** As Python shows a set of texts. */

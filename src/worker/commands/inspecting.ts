@@ -53,10 +53,10 @@ export const registered: Command = (panel, args) => {
     .map((name) => {
       const task = panel.app.tasks.get(name);
       const about = task === undefined ? [] : items.map((item) => [item, attribute(panel, task, item)]);
-      const said = about.filter(([, value]) => value !== null && value !== undefined);
-      return said.length === 0
+      const known = about.filter(([, value]) => value !== null && value !== undefined);
+      return known.length === 0
         ? name
-        : `${name} [${said.map(([item, value]) => `${item}=${String(value)}`).join(' ')}]`;
+        : `${name} [${known.map(([item, value]) => `${item}=${String(value)}`).join(' ')}]`;
     });
 };
 

@@ -14,7 +14,7 @@ interface Frame {
 }
 
 /** What a thread's inspector tells, as far as it is heard here. */
-type Told =
+type InspectorMessage =
   | {
       readonly method: 'Debugger.scriptParsed';
       readonly params: { readonly scriptId: string; readonly url: string };
@@ -30,7 +30,7 @@ export async function stacksOf(threads: ReadonlySet<number>): Promise<ReadonlyMa
   session.connect();
   const threadOf = new Map<string, number>();
   const files = new Map<string, string>();
-  const say = (sessionId: string, id: number, method: string): void =>
+  const send = (sessionId: string, id: number, method: string): void =>
     session.post('NodeWorker.sendMessageToWorker', {
       sessionId,
       message: JSON.stringify({ id, method }),
@@ -41,26 +41,26 @@ export async function stacksOf(threads: ReadonlySet<number>): Promise<ReadonlyMa
         const thread = Number(/\d+/.exec(workerInfo.title)?.[0]); // '[worker 3]'
         if (!threads.has(thread)) return;
         threadOf.set(sessionId, thread);
-        say(sessionId, 1, 'Debugger.enable');
-        say(sessionId, 2, 'Debugger.pause');
+        send(sessionId, 1, 'Debugger.enable');
+        send(sessionId, 2, 'Debugger.pause');
       });
       session.on('NodeWorker.receivedMessageFromWorker', ({ params: { sessionId, message } }) => {
         const thread = threadOf.get(sessionId);
-        const told: Told = JSON.parse(message); // the inspector's
-        if (told.method === 'Debugger.scriptParsed')
-          files.set(`${sessionId} ${told.params.scriptId}`, told.params.url);
-        if (thread === undefined || told.method !== 'Debugger.paused') return;
-        const lines = told.params.callFrames.map((frame) =>
+        const received: InspectorMessage = JSON.parse(message); // the inspector's
+        if (received.method === 'Debugger.scriptParsed')
+          files.set(`${sessionId} ${received.params.scriptId}`, received.params.url);
+        if (thread === undefined || received.method !== 'Debugger.paused') return;
+        const lines = received.params.callFrames.map((frame) =>
           lineOf(frame, files.get(`${sessionId} ${frame.location.scriptId}`) ?? ''),
         );
         found.set(thread, lines.join('\n'));
-        say(sessionId, 3, 'Debugger.disable'); // it goes on
+        send(sessionId, 3, 'Debugger.disable'); // it goes on
         if (found.size === threads.size) resolve();
       });
       session.post('NodeWorker.enable', { waitForDebuggerOnStart: false });
       setTimeout(resolve, waitMs).unref();
     });
-    for (const sessionId of threadOf.keys()) say(sessionId, 4, 'Debugger.disable');
+    for (const sessionId of threadOf.keys()) send(sessionId, 4, 'Debugger.disable');
   } finally {
     session.disconnect();
   }

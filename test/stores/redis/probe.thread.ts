@@ -8,15 +8,15 @@ export interface ProbeTells {
 }
 
 const side = new SideClient<null, string, ProbeTells>({
-  hear: (message) => void ask(message),
+  onMessage: (message) => void ask(message),
 });
 
 async function ask(message: string): Promise<void> {
   for (;;) {
     try {
-      return side.tell({ said: await side.run(message) });
+      return side.post({ said: await side.run(message) });
     } catch (error) {
-      if (error instanceof ErrorReply) return side.tell({ said: error.message });
+      if (error instanceof ErrorReply) return side.post({ said: error.message });
       await sleep(50);
     }
   }

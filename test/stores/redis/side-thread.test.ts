@@ -125,7 +125,7 @@ class Thread implements AsyncDisposable {
   ask(message: string): Promise<unknown> {
     return new Promise((resolve) => {
       this.#said = resolve;
-      this.#thread.tell(message);
+      this.#thread.send(message);
     });
   }
 

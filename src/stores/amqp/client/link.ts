@@ -148,7 +148,7 @@ export class AmqpLink implements AsyncDisposable {
     const way = {
       reach: () => this.#connect(),
       whyAway: reasonOf,
-      tell: (reason: string) => this.#set({ state: 'reconnecting', reason }),
+      report: (reason: string) => this.#set({ state: 'reconnecting', reason }),
       pause: (ms: number, until: AbortSignal) => this.#pause.sleep(ms, until),
     };
     // Not `retrying`: a connection that was made and lost is no failure, and while the server is away the gate sets the pace.

@@ -23,16 +23,16 @@ function open({ id, path, host, port, secure, options, timeoutMs }: RelayOpen): 
   end();
   let server: Server | undefined;
   let local: Socket | undefined;
-  let told = false;
+  let reported = false;
   const { checkHostname, ...rest } = options;
   const unnamed = checkHostname === false ? { checkServerIdentity: () => undefined } : {};
   const named = isIP(host) ? {} : { servername: host };
   const remote = secure
     ? connectSecurely({ ...named, ...rest, ...unnamed, host, port })
     : connect({ host, port });
-  const tell = (answer: RelayAnswer): void => {
-    if (!told) parentPort?.postMessage(answer);
-    told = true;
+  const report = (answer: RelayAnswer): void => {
+    if (!reported) parentPort?.postMessage(answer);
+    reported = true;
   };
   const mine = (error?: NodeJS.ErrnoException): void => {
     clearTimeout(late);
@@ -44,7 +44,7 @@ function open({ id, path, host, port, secure, options, timeoutMs }: RelayOpen): 
     remote.destroy();
     server?.close();
     local?.destroy();
-    tell({ id, error: { message: error?.message || 'closed', code: error?.code } });
+    report({ id, error: { message: error?.message || 'closed', code: error?.code } });
   };
   end = mine;
   const late = setTimeout(() => mine(new Error('connect ETIMEDOUT')), timeoutMs);
@@ -66,7 +66,7 @@ function open({ id, path, host, port, secure, options, timeoutMs }: RelayOpen): 
     server.on('error', mine);
     server.listen(path, () => {
       if (process.platform !== 'win32') chmodSync(path, 0o600);
-      tell({ id });
+      report({ id });
     });
   });
 }

@@ -112,7 +112,7 @@ class RpcBackend implements ResultBackend {
     const forget = arrived.listen(id, over);
     signal.addEventListener('abort', over, { once: true });
     const unlisten = this.#closing.listen(over);
-    const heard = this.#mailbox.queue.awaited();
+    const release = this.#mailbox.queue.awaited();
     try {
       for (let seen: string | undefined; !signal.aborted && !this.#closing.isOver; ) {
         const meta = arrived.get(id);
@@ -126,7 +126,7 @@ class RpcBackend implements ResultBackend {
         if (isReady(record.status)) return;
       }
     } finally {
-      heard();
+      release();
       forget();
       signal.removeEventListener('abort', over);
       unlisten();

@@ -50,11 +50,11 @@ export function postgresRefusal(shown: string, error: unknown): BrokerUnavailabl
   if (error instanceof BrokerUnavailable || error instanceof StoreError) return error;
   const code = sqlStateOf(error);
   const { kind, cure } = classifyPostgresError(code);
-  const said = wordsOf(error);
-  if (kind === 'fatal') return new StoreError(`${shown} refuses: ${said} (${code})`, { cause: error });
+  const message = wordsOf(error);
+  if (kind === 'fatal') return new StoreError(`${shown} refuses: ${message} (${code})`, { cause: error });
   if (code === undefined)
-    return new BrokerUnavailable(`${shown} cannot be reached: ${said}`, { cause: error });
-  return new BrokerUnavailable(`${shown} refuses: ${cure} (${said})`, { cause: error });
+    return new BrokerUnavailable(`${shown} cannot be reached: ${message}`, { cause: error });
+  return new BrokerUnavailable(`${shown} refuses: ${cure} (${message})`, { cause: error });
 }
 
 /** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection, or has no room for one more. */

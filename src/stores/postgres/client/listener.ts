@@ -148,10 +148,10 @@ export class PostgresListener {
       await Promise.race([begin(), ended]);
       stop.throwIfAborted();
     };
-    const tell = (reason: string): void => {
+    const report = (reason: string): void => {
       this.#reason = reason;
     };
-    const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
+    const way = { reach, whyAway: whyPostgresIsAway, report, pause: systemClock.sleep };
     await this.#gate.attempt(way, stop);
     if (!this.#isWanted) return;
     onSuccess();

@@ -95,18 +95,18 @@ export class PostgresPool implements AsyncDisposable {
 
   async #repeat<T>(untilMs: number, once: () => Promise<T>): Promise<T> {
     const left = (): number => untilMs - performance.now();
-    let said: unknown;
+    let lastError: unknown;
     const mayPass = (error: unknown): boolean => {
       // What the server said last says more than that time is up.
-      if (!(error instanceof NoneFree) || said === undefined) said = error;
+      if (!(error instanceof NoneFree) || lastError === undefined) lastError = error;
       const passes =
-        !(said instanceof UmbelError) && classifyPostgresError(sqlStateOf(said)).kind === 'again';
+        !(lastError instanceof UmbelError) && classifyPostgresError(sqlStateOf(lastError)).kind === 'again';
       return passes && left() > 0 && this.#closing === null;
     };
     try {
       return await retrying(once, { policy: retryPolicy, clock: systemClock, when: mayPass, leftMs: left });
     } catch {
-      throw postgresRefusal(this.settings.shown, said);
+      throw postgresRefusal(this.settings.shown, lastError);
     }
   }
 
@@ -145,7 +145,7 @@ export class PostgresPool implements AsyncDisposable {
     const leftMs = Math.max(1, untilMs - performance.now());
     const end = startDeadline(leftMs, () => late.abort(new NoneFree(why)));
     const reach = (): Promise<PoolClient> => unlessLate(pool.connect(), late.signal);
-    const tell = (reason: string): void => {
+    const report = (reason: string): void => {
       why = reason;
     };
     this.#connecting.add(late);
@@ -153,7 +153,7 @@ export class PostgresPool implements AsyncDisposable {
       // One that is there, or that others have in hand, says nothing of the way to the server.
       const isFull = pool.totalCount >= this.settings.poolSize;
       if (pool.idleCount > 0 || (isFull && !this.#gate.isShut)) return await reach();
-      const way = { reach, whyAway: whyPostgresIsAway, tell, pause: systemClock.sleep };
+      const way = { reach, whyAway: whyPostgresIsAway, report, pause: systemClock.sleep };
       return await this.#gate.attempt(way, late.signal);
     } finally {
       end();

@@ -140,7 +140,7 @@ export class RedisLink {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    const tell = (reason: string): void => {
+    const report = (reason: string): void => {
       if (!signal.aborted) this.#events.onLost(reason);
     };
     const pause = (ms: number, until: AbortSignal): Promise<void> => this.#pause.sleep(ms, until);
@@ -150,7 +150,7 @@ export class RedisLink {
       this.#gently = false;
       try {
         const lost = await this.#gate.attempt(
-          { reach: () => this.#reach(found), whyAway, tell, pause },
+          { reach: () => this.#reach(found), whyAway, report, pause },
           signal,
         );
         const { client } = found;
@@ -158,13 +158,13 @@ export class RedisLink {
         refusals = 0;
         this.#client = client;
         this.#events.onReady(client);
-        tell(reasonOf(await lost.error));
+        report(reasonOf(await lost.error));
       } catch (error) {
         if (whyAway(error) === null) refusals++;
         this.#redirected = null;
         if (!signal.aborted && classifyRedisError(messageOf(error)).kind !== 'retry')
           this.#gate.pass(this.#turn);
-        tell(reasonOf(error));
+        report(reasonOf(error));
       } finally {
         const { client } = found;
         this.#client = null;

@@ -81,7 +81,7 @@ export class RedisPatterns implements AsyncDisposable {
     const { pattern, listener, confirmed } = listening;
     client.pSubscribe(pattern, listener).then(
       () => {
-        for (const tell of [...confirmed]) tell();
+        for (const resolve of [...confirmed]) resolve();
         // It may have left meanwhile.
         if (!this.#listening.has(listening)) client.pUnsubscribe(pattern, listener).catch(() => undefined);
       },

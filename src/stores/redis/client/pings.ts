@@ -23,10 +23,10 @@ export function pinging(
     if (isSilent) setImmediate(giveUp);
     else if (isWanted()) {
       isSilent = true;
-      const heard = (): void => {
+      const onReply = (): void => {
         isSilent = false;
       };
-      client.ping().then(heard, () => undefined);
+      client.ping().then(onReply, () => undefined);
     }
   };
   const timer = setInterval(ask, pingIntervalMs).unref();

@@ -20,12 +20,14 @@ export interface SideThreadStart<Data> {
 }
 
 /** What a side thread is told: by its owner, or (`options`) where the other thread is connected; null: nowhere. */
-export type ToSideThread<Heard> = { readonly told: Heard } | { readonly options: RedisClientOptions | null };
+export type ToSideThread<Input> =
+  | { readonly message: Input }
+  | { readonly options: RedisClientOptions | null };
 
-interface Handlers<Heard> {
+interface Handlers<Input> {
   /** There is a connection (again). */
   onReady?(): void;
-  hear(message: Heard): void;
+  onMessage(message: Input): void;
 }
 
 interface Asked {
@@ -42,12 +44,12 @@ interface Connection {
 /** How soon a thread tries for itself what the other thread is trying: leases are longer. */
 const blockedMs = 4000;
 
-export class SideClient<Data, Heard, Told> {
+export class SideClient<Data, Input, Output> {
   readonly data: Data;
   /** The key of the script. */
   readonly key: string;
   readonly #start: SideThreadStart<Data>;
-  readonly #handlers: Handlers<Heard>;
+  readonly #handlers: Handlers<Input>;
   #options: RedisClientOptions;
   #connection: Connection;
   #ready = false;
@@ -55,7 +57,7 @@ export class SideClient<Data, Heard, Told> {
   #away: boolean;
   #retrying: NodeJS.Timeout | undefined;
 
-  constructor(handlers: Handlers<Heard>) {
+  constructor(handlers: Handlers<Input>) {
     this.#start = workerData as SideThreadStart<Data>; // `SideThread` gave it
     this.#handlers = handlers;
     this.data = this.#start.data;
@@ -63,14 +65,14 @@ export class SideClient<Data, Heard, Told> {
     this.#options = this.#start.options;
     this.#away = this.#start.away;
     this.#connection = this.#connect();
-    parentPort?.on('message', (message: ToSideThread<Heard>) => this.#hear(message));
+    parentPort?.on('message', (message: ToSideThread<Input>) => this.#receive(message));
   }
 
   get isReady(): boolean {
     return this.#ready;
   }
 
-  tell(message: Told): void {
+  post(message: Output): void {
     parentPort?.postMessage(message);
   }
 
@@ -89,9 +91,9 @@ export class SideClient<Data, Heard, Told> {
     });
   }
 
-  #hear(message: ToSideThread<Heard>): void {
-    if ('told' in message) {
-      this.#handlers.hear(message.told);
+  #receive(message: ToSideThread<Input>): void {
+    if ('message' in message) {
+      this.#handlers.onMessage(message.message);
       return;
     }
     this.#away = message.options === null;

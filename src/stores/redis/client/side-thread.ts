@@ -5,7 +5,7 @@ import { clientOptions } from './link.ts';
 import type { RedisScript } from './script.ts';
 import type { SideThreadStart, ToSideThread } from './side-client.ts';
 
-interface SideThreadParts<Data, Told> {
+interface SideThreadParts<Data, Output> {
   /** Where this one is connected the thread connects, too. */
   readonly connection: RedisConnection;
   /** What `run(...args)` of the program calls. */
@@ -17,15 +17,15 @@ interface SideThreadParts<Data, Told> {
   readonly answerMs: number;
   /** The program's `data`. */
   readonly data: Data;
-  readonly onMessage: (message: Told) => void;
+  readonly onMessage: (message: Output) => void;
 }
 
-/** `Data`: what the program starts with; `Heard`: what it is told; `Told`: what it tells. */
-export class SideThread<Data, Heard, Told> {
+/** `Data`: what the program starts with; `Input`: messages to it; `Output`: messages from it. */
+export class SideThread<Data, Input, Output> {
   readonly #thread: Worker;
   readonly #unlisten: () => void;
 
-  constructor(parts: SideThreadParts<Data, Told>) {
+  constructor(parts: SideThreadParts<Data, Output>) {
     const { connection, script, key, program, answerMs, data, onMessage } = parts;
     const { settings } = connection;
     const first = connection.endpoint ?? settings.endpoints[0];
@@ -56,8 +56,8 @@ export class SideThread<Data, Heard, Told> {
     });
   }
 
-  tell(message: Heard): void {
-    this.#post({ told: message });
+  send(message: Input): void {
+    this.#post({ message });
   }
 
   async stop(): Promise<void> {
@@ -65,7 +65,7 @@ export class SideThread<Data, Heard, Told> {
     await this.#thread.terminate();
   }
 
-  #post(message: ToSideThread<Heard>): void {
+  #post(message: ToSideThread<Input>): void {
     this.#thread.postMessage(message);
   }
 }

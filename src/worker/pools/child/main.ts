@@ -22,10 +22,10 @@ if (parentPort !== null) {
   // Whoever started us is gone, and with it all that we could do.
   process.once('disconnect', () => process.exit(0));
   dieWithParent(); // a loop of user code hears of no such thing
-  for (const signal of deafTo) process.on(signal, unheard);
+  for (const signal of deafTo) process.on(signal, ignore);
 }
 
-function unheard(): void {}
+function ignore(): void {}
 
 function processPort(): ChildPort {
   return {
@@ -34,7 +34,7 @@ function processPort(): ChildPort {
       void process.on('message', (message) => listener(message as ToChild)), // the pool's
     leave: () => process.exit(0),
     raise: (signal) => {
-      if (signal !== 'SIGUSR1') process.off(signal, unheard); // that one, unheard, would open a debugger's port
+      if (signal !== 'SIGUSR1') process.off(signal, ignore); // that one, unheard, would open a debugger's port
       process.kill(process.pid, signal);
     },
   };

@@ -44,10 +44,10 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
   process.on('uncaughtException', (error: unknown) => {
     const thrown = error instanceof Error ? error : new Error(String(error));
     if (fail !== null) fail(thrown);
-    else say(port, 'error', thrown, `an exception that nobody catches, and of no running task: ${thrown}`);
+    else log(port, 'error', thrown, `an exception that nobody catches, and of no running task: ${thrown}`);
   });
   process.on('unhandledRejection', (reason) => {
-    say(port, 'error', reason, `a promise that nobody awaits was rejected: ${String(reason)}`);
+    log(port, 'error', reason, `a promise that nobody awaits was rejected: ${String(reason)}`);
   });
   port.listen((message) => {
     if (calls.take(message)) return;
@@ -118,11 +118,11 @@ async function run(
       : await Promise.race([runTask(task, context), failed]);
   const written = writeOutcome(outcome);
   if (task !== undefined) {
-    const heard = written.kind === 'failure' && outcome.kind !== 'failure';
+    const failedLater = written.kind === 'failure' && outcome.kind !== 'failure';
     await runHooks(
       task,
       context,
-      heard ? { kind: 'failure', error: new Error(written.failure.message), expected: false } : outcome,
+      failedLater ? { kind: 'failure', error: new Error(written.failure.message), expected: false } : outcome,
     );
   }
   return { outcome: written, children: writeChildren(request.children), rss: process.memoryUsage.rss() };
@@ -149,7 +149,7 @@ function readMessage(
   throw new Error(`the message cannot be read in the pool's child: ${message.refusal.detail}`);
 }
 
-function say(port: ChildPort, level: LogLevel, thrown: unknown, text: string): void {
+function log(port: ChildPort, level: LogLevel, thrown: unknown, text: string): void {
   port.post({ kind: 'log', level, fields: plain({ err: thrown }), text });
 }
 
