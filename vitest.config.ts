@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type UserProjectConfigExport } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { builtPackage } from './test/run/built-package.ts';
 import { isLong } from './test/run/scale.ts';
@@ -7,29 +7,60 @@ import { patienceMs } from './test/until.ts';
 /** With servers and processes of their own, and mostly waiting: these take longest. */
 const long = /\/test\/(?:e2e|chaos|interop|beat|workflows|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)/;
 
-/** The long ones first, so that the run does not end with one of them alone. */
+/** The rooms whose files start programs, or run command lines as if their process were a program's. */
+const programs = ['beat', 'chaos', 'cli', 'e2e', 'examples', 'interop', 'run', 'servers', 'workflows'];
+
+/** The files that each need a process of their own. */
+const isolated = [
+  ...programs.map((room) => `test/${room}/**/*.test.ts`),
+  'test/worker/leaves-nothing.test.ts', // it looks for what is left in its process
+];
+
+/**
+ * The long ones first, so that the run does not end with one of them alone; those that share a process last, since a process is shared
+ * only by files that follow one another.
+ */
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
-    const isLong = (file: TestSpecification): boolean => long.test(file.moduleId);
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+    const turn = (file: TestSpecification): number =>
+      file.project.config.isolate ? (long.test(file.moduleId) ? 0 : 1) : 2;
+    return (await super.sort(files)).sort((a, b) => turn(a) - turn(b));
   }
 }
 
+function project(
+  name: string,
+  isolate: boolean,
+  include: string[],
+  exclude: string[],
+): UserProjectConfigExport {
+  return {
+    plugins: [builtPackage(import.meta.dirname)],
+    test: {
+      name,
+      isolate,
+      include,
+      exclude: isLong ? exclude : [...exclude, 'test/**/*.long.test.ts'],
+      setupFiles: ['test/run/setup.ts'],
+      // Longer than a wait within a test, so that it is the wait that fails and says for what it waited.
+      testTimeout: 1.5 * patienceMs,
+      hookTimeout: 2 * patienceMs,
+      expect: { poll: { timeout: patienceMs, interval: 20 } },
+      pool: 'forks',
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [builtPackage(import.meta.dirname)],
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: isLong ? [] : ['test/**/*.long.test.ts'],
     globalSetup: ['test/run/global-setup.ts'],
-    setupFiles: ['test/run/setup.ts'],
-    // Longer than a wait within a test, so that it is the wait that fails and says for what it waited.
-    testTimeout: 1.5 * patienceMs,
-    hookTimeout: 2 * patienceMs,
-    expect: { poll: { timeout: patienceMs, interval: 20 } },
-    pool: 'forks',
     // Of two processors: much of what they do is waiting for servers and other processes.
     maxWorkers: 7,
     sequence: { sequencer: LongFirst },
+    projects: [
+      project('programs', true, isolated, []),
+      // Starting a process, and loading the package in it, takes longer than most of these files.
+      project('units', isLong, ['test/**/*.test.ts'], isolated),
+    ],
   },
 });

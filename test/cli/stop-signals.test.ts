@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { needs } from '../needs.ts';
-import { isLong } from '../run/scale.ts';
+import { inLongRun } from '../run/scale.ts';
 import { within } from '../until.ts';
 import { project, start } from './harness.ts';
 
@@ -109,7 +109,7 @@ export const app = new App('shop');
   });
 });
 
-needs(test, isLong ? undefined : 'in the long run: npm run test:long')(
+needs(test, inLongRun)(
   'a worker whose module is slow ends by a signal at any time of its start',
   async () => {
     const app = `import { App } from 'umbel';

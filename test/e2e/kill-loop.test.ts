@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { needs } from '../needs.ts';
-import { isLong, scaled, seed } from '../run/scale.ts';
+import { inLongRun, scaled, seed } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
@@ -31,7 +31,6 @@ describe('kill -9 of workers while they run tasks', { timeout: trialMs }, () => 
     await killLoop('Redis', { place: onRedis(redis), lease });
   });
 
-  const inLongRun = isLong ? undefined : 'in the long run: npm run test:long';
   needs(it, noRedis ?? inLongRun)('on Redis with results in another database the same', async () => {
     await using redis = await RedisServerProcess.shared();
     await killLoop('Redis, two databases', { place: onRedis(redis, 1), lease });

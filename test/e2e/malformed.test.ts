@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { type Case, corpus } from '../corpus/corpus.ts';
 import { needs } from '../needs.ts';
-import { isLong } from '../run/scale.ts';
+import { inLongRun, isLong } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
@@ -19,8 +19,6 @@ const neighbourMs = 20_000;
 /** Among the messages are some of 10 MB and a million values, which may be read: a worker needs room for them once. */
 const firstGrowthMb = 250;
 const laterGrowthMb = 64;
-
-const inLongRun = isLong ? undefined : 'in the long run: npm run test:long';
 
 describe('malformed messages in the queue of a running worker', { timeout: trialMs }, () => {
   it('never stop the worker or its good neighbours; each is in the dead-letter store, byte for byte, with its reason', async () => {

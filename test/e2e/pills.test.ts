@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/index.ts';
 import { needs } from '../needs.ts';
-import { isLong } from '../run/scale.ts';
+import { inLongRun } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { FileView, onRedis, type Place, type View } from './harness/places.ts';
 import { Program } from './harness/program.ts';
@@ -58,7 +58,6 @@ const killers: Fates = { exit: buried, 'self-kill': buried };
 
 /** Seconds: a worker whose pool is blocked is soon found out. */
 const lease = 2;
-const inLongRun = isLong ? undefined : 'in the long run: npm run test:long';
 
 describe('tasks that do harm', { timeout: trialMs }, () => {
   it('in the event loop fail no other when two of them kill the worker again and again', async () => {

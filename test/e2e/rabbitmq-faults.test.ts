@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
 import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
 import { needs } from '../needs.ts';
-import { scaled, seed } from '../run/scale.ts';
+import { inLongRun, scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { deleteIfNothingWaits } from '../servers/harm.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
@@ -33,12 +33,15 @@ needs(describe.concurrent, missing)(
       results: await RedisServerProcess.shared(),
     });
 
-    it('a worker that stands still writes no result over that of its successor', async () => {
-      const { server, results } = await servers();
-      // Seconds: its connection is given up after two to three heartbeats, which come at the lease's pace.
-      const place = onRabbit(server, results);
-      await standStill('RabbitMQ, a worker stands still', { place, heartbeat: 4, lease: 10 });
-    });
+    needs(it, inLongRun)(
+      'a worker that stands still writes no result over that of its successor',
+      async () => {
+        const { server, results } = await servers();
+        // Seconds: its connection is given up after two to three heartbeats, which come at the lease's pace.
+        const place = onRabbit(server, results);
+        await standStill('RabbitMQ, a worker stands still', { place, heartbeat: 4, lease: 10 });
+      },
+    );
 
     it('connections that are closed again and again', async () => {
       const { server, results } = await servers();

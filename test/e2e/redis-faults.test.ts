@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { needs } from '../needs.ts';
-import { isLong, scaled, seed } from '../run/scale.ts';
+import { inLongRun, isLong, scaled, seed } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { prove, type Scene, storm } from './harness/disturbed.ts';
@@ -72,7 +72,8 @@ needs(describe, noRedis)(`faults of Redis, seed ${seed}`, { timeout: trialMs }, 
     });
   });
 
-  it('connections that are killed again and again', async () => {
+  // The storm kills them, too.
+  needs(it, inLongRun)('connections that are killed again and again', async () => {
     const server = await fresh();
     const random = seeded(seed);
     const found = await prove('Redis CLIENT KILL storm', { place: onRedis(server) }, async () => {

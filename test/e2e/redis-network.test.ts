@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { RedisConnection } from '../../src/stores/redis/client/connection.ts';
 import { redisSettings } from '../../src/stores/redis/client/settings.ts';
 import { needs } from '../needs.ts';
-import { scaled, seed } from '../run/scale.ts';
+import { inLongRun, scaled, seed } from '../run/scale.ts';
 import { FaultProxy } from '../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
@@ -23,7 +23,7 @@ needs(describe.concurrent, noRedis)(`faults of the way to Redis, seed ${seed}`, 
     await standStill('Redis, a worker stands still', { place: onRedis(server), lease: 5 });
   });
 
-  it('a slow network that is cut again and again', async () => {
+  needs(it, inLongRun)('a slow network that is cut again and again', async () => {
     const server = await RedisServerProcess.shared();
     await using proxy = await FaultProxy.before(server.port, 'redis');
     const place = through(onRedis(server), server.port, proxy);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { guilty } from '../e2e/harness/checkers.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
-import { scaled } from '../run/scale.ts';
+import { inLongRun, scaled } from '../run/scale.ts';
 import { noRabbit } from '../servers/rabbitmq.ts';
 import { noRedis } from '../servers/redis.ts';
 import { patienceMs } from '../until.ts';
@@ -28,7 +28,7 @@ const careful: CelerySettings = {
 };
 
 describe.concurrent('a worker of each language on one queue', () => {
-  needs(test, noRedis ?? noPython)(
+  needs(test, noRedis ?? noPython ?? inLongRun)(
     'a rolling restart of each side under load loses nothing and runs nothing twice but what a kill cut off, on Redis with Python as it is by default',
     { timeout },
     async ({ onTestFailed }) => {

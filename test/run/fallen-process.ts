@@ -22,9 +22,11 @@ export function tellHowProcessesEnd(): void {
   syncBuiltinESMExports();
 }
 
-/** In a process that runs a test file: says who ended it, when it was not vitest, which stops it by a signal. */
+/** In a process that runs test files: says who ended it, when it was not vitest, which stops it by a signal. */
 export function tellWhoEndsUs(): void {
-  const { testPath } = expect.getState();
+  // A process may run several files, and loads this one for each.
+  if (Reflect.get(process, watching) === true) return;
+  Reflect.set(process, watching, true);
   let isAnnounced = false;
   process.on('message', (message) => {
     isAnnounced ||=
@@ -32,9 +34,12 @@ export function tellWhoEndsUs(): void {
   });
   process.once('exit', (code) => {
     if (isAnnounced) return;
+    const { testPath } = expect.getState();
     writeSync(
       2,
       `${new Error(`the test process ${process.pid} ends itself with code ${code}: ${testPath}`).stack}\n`,
     );
   });
 }
+
+const watching = Symbol.for('umbel.test.watching');

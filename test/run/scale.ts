@@ -4,6 +4,9 @@
 /** Whether this is the long run. */
 export const isLong: boolean = process.env.UMBEL_LONG === '1';
 
+/** For `needs`: why what the default run proves elsewhere is skipped there. */
+export const inLongRun: string | undefined = isLong ? undefined : 'in the long run: npm run test:long';
+
 /** Of two amounts the one for this run: rounds, seeds, kills. */
 export function scaled(smoke: number, long: number): number {
   return isLong ? long : smoke;
