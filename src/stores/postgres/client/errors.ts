@@ -45,6 +45,11 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
+/** The error of a question that the server did not answer in time. */
+export function noAnswer(): Error {
+  return new Error('no answer in time');
+}
+
 /** The error for a caller: nothing was done, or what was done may be done again. */
 export function postgresRefusal(shown: string, error: unknown): BrokerUnavailable | StoreError {
   if (error instanceof BrokerUnavailable || error instanceof StoreError) return error;

@@ -3,9 +3,9 @@ import type { Client } from 'pg';
 import { BrokerUnavailable } from '../../../errors.ts';
 import { backoffDelay } from '../../../lib/backoff.ts';
 import { systemClock } from '../../../lib/clock.ts';
-import { startDeadline } from '../../../lib/deadline.ts';
+import { startDeadline, withDeadline } from '../../../lib/deadline.ts';
 import type { Gate } from '../../gate.ts';
-import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
+import { classifyPostgresError, noAnswer, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
 import { clientConfig, loadDriver, postgresGate } from './pool.ts';
 import type { PostgresSettings } from './settings.ts';
 
@@ -112,8 +112,7 @@ export class PostgresListener {
     for (let refusals = 0; this.#isWanted; ) {
       const stop = new AbortController();
       this.#interrupt = () => stop.abort(new Error('nobody listens'));
-      // The deadline of what it is asked is the driver's business.
-      const client = new Client({ ...clientConfig(this.#settings), query_timeout: askEveryMs });
+      const client = new Client(clientConfig(this.#settings));
       try {
         await this.#listenOn(client, stop.signal, () => (refusals = 0));
       } catch (error) {
@@ -140,9 +139,10 @@ export class PostgresListener {
     });
     ended.catch(() => {}); // it may be lost before somebody looks
     client.on('notification', ({ payload }) => this.#handlers.onNotify(payload ?? ''));
+    const ask = (sql: string): Promise<unknown> => withDeadline(askEveryMs, client.query(sql), noAnswer);
     const begin = async (): Promise<void> => {
       await client.connect();
-      await client.query(`LISTEN "${this.#channel}"`);
+      await ask(`LISTEN "${this.#channel}"`);
     };
     const reach = async (): Promise<void> => {
       await Promise.race([begin(), ended]);
@@ -159,7 +159,7 @@ export class PostgresListener {
     this.#handlers.onGap();
     this.#answer();
     const asking = setInterval(() => {
-      client.query('SELECT 1').catch((error: Error) => client.emit('error', error));
+      ask('SELECT 1').catch((error: Error) => client.emit('error', error));
     }, askEveryMs);
     try {
       await ended;

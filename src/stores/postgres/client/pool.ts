@@ -3,10 +3,10 @@ import { checkServerIdentity } from 'node:tls';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { BrokerUnavailable, UmbelError } from '../../../errors.ts';
 import { systemClock } from '../../../lib/clock.ts';
-import { startDeadline } from '../../../lib/deadline.ts';
+import { startDeadline, withDeadline } from '../../../lib/deadline.ts';
 import { retrying } from '../../../lib/retry.ts';
 import { type Gate, gateTo } from '../../gate.ts';
-import { classifyPostgresError, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
+import { classifyPostgresError, noAnswer, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
 import type { PostgresSettings } from './settings.ts';
 
 /** What a column of ours holds. */
@@ -114,15 +114,10 @@ export class PostgresPool implements AsyncDisposable {
     const client = await this.#connect(untilMs);
     let isBroken = false;
     const ask: Ask = async (text, values = []) => {
-      const query_timeout = Math.max(1, Math.ceil(untilMs - performance.now()));
+      // Not by the driver's own deadline: that does not look at what has arrived while this process was busy.
+      const leftMs = Math.max(1, untilMs - performance.now());
       try {
-        // The driver knows this option; its types do not.
-        const query: { text: string; values: unknown[]; query_timeout: number } = {
-          text,
-          values: [...values],
-          query_timeout,
-        };
-        return (await client.query(query)).rows;
+        return (await withDeadline(leftMs, client.query(text, [...values]), noAnswer)).rows;
       } catch (error) {
         // What the server did not say is the connection's fault, or a silence that the next question must not inherit.
         const code = sqlStateOf(error);
