@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Lead, ScheduleStore } from '../stores/schedule-store.ts';
+import type { LeadState, ScheduleStore } from '../stores/schedule-store.ts';
 import { StoreClock } from './store-clock.ts';
 
 /** A time of leading: from being first until somebody else may be. */
@@ -33,7 +33,7 @@ interface LeadershipEvents {
   /** The term begins; it ends with its signal. */
   onTerm(term: Term): void;
   /** Each time the store was asked, while this one leads. */
-  onBeat(lead: Lead): void;
+  onBeat(lead: LeadState): void;
 }
 
 /**

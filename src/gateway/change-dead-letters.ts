@@ -1,7 +1,7 @@
 // Dead letters are put back, or deleted: one, or those that a filter finds.
 import type { DeadLetters } from '../app/dead-letters.ts';
 import { changeParameters, readChangeQuery, readNoQuery } from './dead-letter-query.ts';
-import { deadLetterId, idOf, notThere, servedBy, tags, whereServed } from './dead-letters.ts';
+import { deadLetterId, idOf, noSuchDeadLetter, servedBy, tags, whereServed } from './dead-letters.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
@@ -25,7 +25,7 @@ function ofOne(verb: Verb, summary: string): HttpRoute {
       const id = idOf(request);
       readNoQuery(new URL(request.req.url).searchParams);
       const { done } = await deadLetters[verb](id);
-      if (done.length === 0) throw notThere(id);
+      if (done.length === 0) throw noSuchDeadLetter(id);
       return json(request, 200, { done: 1, missing: 0, left: 0 });
     },
     describe: (gateway) =>

@@ -28,7 +28,7 @@ export function readListQuery(query: URLSearchParams): ListQuery {
 /** @throws Problem 400, also when it says nothing: all are meant only by `all=true` */
 export function readChangeQuery(query: URLSearchParams): ChangeQuery {
   const { options, errors } = readQuery(query, [...filters, limit, rate, all]);
-  const { limit: most, rate: pace, all: every, ...filter } = options;
+  const { limit: max, rate: pace, all: every, ...filter } = options;
   const isFiltered = Object.keys(filter).length > 0;
   if (errors.length === 0 && (every === true) === isFiltered) {
     const message = isFiltered
@@ -39,7 +39,7 @@ export function readChangeQuery(query: URLSearchParams): ChangeQuery {
   if (errors.length > 0) throw wrongQuery(errors);
   return {
     filter,
-    limit: typeof most === 'number' ? most : maxAtOnce,
+    limit: typeof max === 'number' ? max : maxAtOnce,
     rate: typeof pace === 'string' ? pace : 0,
   };
 }
@@ -147,8 +147,8 @@ const all: QueryParameter = {
   },
 };
 
-function readInteger(text: string, most: number): number {
+function readInteger(text: string, max: number): number {
   const number = Number(text);
-  if (/^\d+$/.test(text) && number >= 1 && number <= most) return number;
-  throw new ConfigError(`must be a whole number from 1 to ${most}`);
+  if (/^\d+$/.test(text) && number >= 1 && number <= max) return number;
+  throw new ConfigError(`must be a whole number from 1 to ${max}`);
 }

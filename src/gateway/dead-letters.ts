@@ -115,10 +115,10 @@ export function idOf(request: RequestContext): number {
   const text = request.req.param('id') ?? '';
   const id = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(id)) return id;
-  throw notThere(text);
+  throw noSuchDeadLetter(text);
 }
 
-export function notThere(id: string | number): Problem {
+export function noSuchDeadLetter(id: string | number): Problem {
   return new Problem(404, `there is no dead letter ${id}`);
 }
 
@@ -126,7 +126,7 @@ async function letterOf(request: RequestContext, gateway: GatewayState): Promise
   const { deadLetters } = servedBy(gateway);
   const id = idOf(request);
   const letter = await deadLetters.get(id);
-  if (letter === undefined) throw notThere(id);
+  if (letter === undefined) throw noSuchDeadLetter(id);
   return letter;
 }
 

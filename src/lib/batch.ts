@@ -61,10 +61,10 @@ function nextTurn(): Promise<void> {
   return new Promise((done) => setImmediate(done));
 }
 
-/** Cuts items, in their order, into chunks of at most `most` items and about `maxSize`. */
+/** Cuts items, in their order, into chunks of at most `maxItems` items and about `maxSize`. */
 export function chunksOf<Item>(
   items: readonly Item[],
-  most: number,
+  maxItems: number,
   maxSize: number,
   sizeOf: (item: Item) => number,
 ): Item[][] {
@@ -73,7 +73,7 @@ export function chunksOf<Item>(
   let size = 0;
   for (const item of items) {
     const itemSize = sizeOf(item);
-    if (chunk.length > 0 && (chunk.length === most || size + itemSize > maxSize)) {
+    if (chunk.length > 0 && (chunk.length === maxItems || size + itemSize > maxSize)) {
       chunks.push(chunk);
       chunk = [];
       size = 0;

@@ -5,7 +5,7 @@ import type { Topology } from '../config/queues.ts';
 import type { QueueDeclaration } from '../stores/topology.ts';
 
 /** What a call, or a route, says of it. */
-export interface Wish {
+export interface DestinationOptions {
   readonly queue?: string | undefined;
   readonly exchange?: string | undefined;
   readonly routingKey?: string | undefined;
@@ -25,8 +25,8 @@ interface Destination {
  * @throws ConfigError for a queue that is not declared, where only declared ones may be used.
  */
 export function destinationOf(
-  call: Wish,
-  route: Wish,
+  call: DestinationOptions,
+  route: DestinationOptions,
   task: string | null,
   standard: string,
   topology: Topology,

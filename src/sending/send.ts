@@ -10,7 +10,7 @@ import type { SendingApp, Stores } from './sending-app.ts';
 import { emitTaskSent } from './sent-event.ts';
 
 /** What differs between the ways to send. */
-export interface Sending extends Readying {
+export interface Sending extends ReadyOptions {
   readonly rules: PublishRules;
   /**
    * Publishes otherwise than all at once.
@@ -23,7 +23,7 @@ export interface Sending extends Readying {
 /** @param rules default: those of the whole */
 export type Publish = (publications: readonly Publication[], rules?: PublishRules) => Promise<void>;
 
-export interface Readying {
+export interface ReadyOptions {
   /** null: the stores are open, and whoever sends waits for them. */
   readonly rules: PublishRules | null;
   /** Headers of our own for each call. Receivers of beforeTaskPublish neither see nor change them. */
@@ -54,7 +54,7 @@ export function send(app: SendingApp, calls: readonly PreparedCall[], sending: S
 export function readyCalls(
   app: SendingApp,
   calls: readonly PreparedCall[],
-  readying: Readying,
+  readying: ReadyOptions,
 ): ReadyCalls | Promise<ReadyCalls> {
   // Written before the stores are opened: what the caller changes meanwhile changes nothing.
   if (!app.signals.beforeTaskPublish.connected) return opened(app, written(app, calls, readying), readying);
@@ -75,7 +75,7 @@ export function publishReady(app: SendingApp, ready: ReadyCalls, sending: Sendin
   return hasListeners(app) ? published.then(() => notifyListeners(app, ready)) : published;
 }
 
-function written(app: SendingApp, calls: readonly PreparedCall[], { headers }: Readying): EncodedCall[] {
+function written(app: SendingApp, calls: readonly PreparedCall[], { headers }: ReadyOptions): EncodedCall[] {
   const [only] = calls; // see `addressed`
   if (calls.length === 1 && only !== undefined) return [encoded(app, only, headers)];
   return calls.map((call) => encoded(app, call, headers));
@@ -93,14 +93,14 @@ function withHeaders(call: PreparedCall, headers: Json): PreparedCall {
 function opened(
   app: SendingApp,
   calls: readonly EncodedCall[],
-  readying: Readying,
+  readying: ReadyOptions,
 ): ReadyCalls | Promise<ReadyCalls> {
   const { rules, before } = readying;
   if (app.stores !== null && before === undefined) return addressed(app, calls, rules);
   return storesReady(app, readying).then(() => addressed(app, calls, rules));
 }
 
-async function storesReady(app: SendingApp, { rules, before }: Readying): Promise<void> {
+async function storesReady(app: SendingApp, { rules, before }: ReadyOptions): Promise<void> {
   const stores = app.stores ?? (await inTime(app.open(), rules));
   if (before !== undefined) await inTime(before(stores), rules);
 }

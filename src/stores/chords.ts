@@ -37,4 +37,4 @@ export interface Chords {
  * How long it is noted that a chord is done, milliseconds: longer than a message takes to come back from a worker that died. What comes
  * later still is deferred, and expires.
  */
-export const doneNotedMs: number = 3_600_000;
+export const completedKeptMs: number = 3_600_000;

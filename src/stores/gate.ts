@@ -1,29 +1,29 @@
-// The way to a server that is away: one connection of the process tries it, the others wait for what that one finds. A worker has
-// a dozen connections, and a fleet hundreds of workers.
+// When a server is away, one connection of the process tries to reach it, and the others wait for what that attempt finds. A worker
+// has a dozen connections, and a fleet hundreds of workers.
 import { backoffDelay } from '../lib/backoff.ts';
 import { type Clock, longestTimerMs, systemClock } from '../lib/clock.ts';
 
-/** Milliseconds between two tries; at random, so that a fleet does not come back all at once. */
+/** Milliseconds between two attempts; random, so that a fleet does not come back all at once. */
 const retryPolicy = { factor: 40, maximum: 2000, jitter: true } as const;
 
-/** How one connection goes to its server. */
-export interface Way<T> {
+/** How one connection is made. */
+export interface ConnectionAttempt<T> {
   reach(): Promise<T>;
-  /** For people, why nobody is let in; null when the error concerns this connection only. */
+  /** Why the server lets no connection in, for people; null: the error concerns this connection only. */
   whyAway(error: unknown): string | null;
-  /** Hears why it waits. */
+  /** Called with the reason for which the connection waits. */
   report(reason: string): void;
-  /** Waits, at most until the signal is aborted, and keeps the process meanwhile only if something is awaited of this connection. */
+  /** Waits, at most until the signal is aborted. Keeps the process alive only if something is awaited of this connection. */
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 export class Gate {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #waiting = new Set<() => void>();
-  /** Tries one after the other that have not reached the server; 0: nothing is known against it. */
+  /** Attempts in succession that did not reach the server; 0: the server is not known to be away. */
   #failures = 0;
   #reason = '';
-  /** When the next try may begin. */
+  /** When the next attempt may begin, on the monotonic clock. */
   #nextAt = 0;
   #scouting = false;
   #turn = 0;
@@ -32,27 +32,27 @@ export class Gate {
     this.#clock = clock;
   }
 
-  /** The server is held to be away: one tries, the others wait. */
+  /** The server is taken for away: one connection tries, the others wait. */
   get isShut(): boolean {
     return this.#failures > 0;
   }
 
-  /** Which of several servers is tried, or was found: counted on without end. */
+  /** Counts the servers that were tried; modulo their number it is the index of the server that is tried, or was found. */
   get turn(): number {
     return this.#turn;
   }
 
-  /** This one is not the right one (any more): the next, unless another connection has said so before. */
+  /** This server is not the right one, or not any more: go on to the next, unless another connection did so already. */
   pass(turn: number): void {
     if (turn === this.#turn) this.#turn++;
   }
 
   /**
-   * Goes the way as soon as that makes sense: at once while nothing is known against the server, else when it is its turn, or another has
-   * found it open. What `reach` throws is thrown.
+   * Makes the connection: at once, or, while the server is away, when it is this connection's turn or another one has reached the server.
+   * Throws what `reach` throws.
    * @throws the signal's reason
    */
-  async attempt<T>(way: Way<T>, signal: AbortSignal): Promise<T> {
+  async attempt<T>(way: ConnectionAttempt<T>, signal: AbortSignal): Promise<T> {
     const scouts = await this.#enter(way, signal);
     const before = this.#failures;
     try {
@@ -72,8 +72,11 @@ export class Gate {
     }
   }
 
-  /** Whether it is the one that tries. */
-  async #enter(way: Pick<Way<unknown>, 'report' | 'pause'>, signal: AbortSignal): Promise<boolean> {
+  /** Whether this connection is the one that tries while the server is away. */
+  async #enter(
+    way: Pick<ConnectionAttempt<unknown>, 'report' | 'pause'>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#failures === 0) return false;
@@ -88,18 +91,18 @@ export class Gate {
     }
   }
 
-  async #untilWoken(way: Pick<Way<unknown>, 'pause'>, signal: AbortSignal): Promise<void> {
+  async #untilWoken(way: Pick<ConnectionAttempt<unknown>, 'pause'>, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     const wake = (): void => woken.abort();
     this.#waiting.add(wake);
     signal.addEventListener('abort', wake, { once: true });
-    // Its own pause, though there is no end to it: the process is kept by those of whom something is awaited.
+    // `way.pause` without an end: only a connection of which something is awaited keeps the process alive.
     await way.pause(longestTimerMs, woken.signal).catch(() => undefined);
     this.#waiting.delete(wake);
     signal.removeEventListener('abort', wake);
   }
 
-  /** Those that failed together are one failure. */
+  /** Attempts that failed together count as one failure. */
   #fail(before: number, reason: string): void {
     this.#reason = reason;
     if (this.#failures > before) return;
@@ -114,7 +117,7 @@ export class Gate {
 
 const gates = new Map<string, Gate>();
 
-/** The one of all connections of this process that say the same of where they go, and as whom. */
+/** The gate that all connections of this process to the same place, with the same credentials, share. */
 export function gateTo(...place: readonly unknown[]): Gate {
   const key = JSON.stringify(place);
   const gate = gates.get(key) ?? new Gate();

@@ -97,12 +97,12 @@ export function releaseFrom(
 export function notifyWaiters(
   tables: LimiterStore,
   key: string,
-  most: number,
+  max: number,
   now: number,
 ): readonly WaitingMessage[] {
   const notified: WaitingMessage[] = [];
   tables.forgetNotified(key, now - forgetMs);
-  while (notified.length < Math.min(most, maxNotified)) {
+  while (notified.length < Math.min(max, maxNotified)) {
     const first = tables.first(key);
     if (first === undefined) break;
     tables.putWaiter({ ...first, notified: now });

@@ -49,7 +49,7 @@ export interface RunRecord {
 }
 
 /** Who leads, and what has changed. */
-export interface Lead {
+export interface LeadState {
   /** '' when the last leader has resigned. */
   readonly holder: string;
   /** Grows with each new leader. */
@@ -80,7 +80,11 @@ export interface ScheduleStore extends AsyncDisposable {
    * Whoever has seen it unchanged for the length of the lease may say so.
    * @throws BrokerUnavailable
    */
-  lead(holder: string, seen: Pick<Lead, 'fence' | 'beats'> | null, timeoutMs?: number): Promise<Lead>;
+  lead(
+    holder: string,
+    seen: Pick<LeadState, 'fence' | 'beats'> | null,
+    timeoutMs?: number,
+  ): Promise<LeadState>;
   /** Gives up the lead, if `holder` has it. */
   resign(holder: string): Promise<void>;
   /** The store's clock. */

@@ -283,7 +283,7 @@ export interface Transport extends AsyncDisposable {
    * The next messages of this queue that wait for their time: of so many those that are {@link maxScheduledBytes} together. Of the embedded store
    * those that are among the next ten thousand of all queues. Absent where what is scheduled cannot be looked at.
    */
-  scheduled?(queue: string, most: number): Promise<readonly ScheduledMessage[]>;
+  scheduled?(queue: string, max: number): Promise<readonly ScheduledMessage[]>;
   /**
    * The scheduled messages of this queue whose time is exactly one of these (milliseconds since 1970) may be claimed now, before all
    * that waits; returns how many there were. Absent where what is scheduled cannot be reached.

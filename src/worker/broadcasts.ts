@@ -25,7 +25,7 @@ interface BroadcastsParts {
 }
 
 /** So many may wait here; those that come then are refused, and said. */
-const most = 10_000;
+const maxWaiting = 10_000;
 /** How long RabbitMQ keeps what comes while our connection is away, milliseconds. */
 const awayMs = 60_000;
 /** A broker that does not answer holds up no stop. */
@@ -97,12 +97,12 @@ export class Broadcasts implements Service {
   }
 
   #hear(queue: string, message: Decoded<WireMessage>): void {
-    if (this.#waiting.length < most) this.#queueUp(this.#delivery(queue, message));
+    if (this.#waiting.length < maxWaiting) this.#queueUp(this.#delivery(queue, message));
     // One line for many.
     else if (this.#refused++ % 1000 === 0)
       this.#parts.logger.error(
         { queue, count: this.#refused },
-        `${most} broadcast messages wait for a free slot: ${this.#refused} more were dropped`,
+        `${maxWaiting} broadcast messages wait for a free slot: ${this.#refused} more were dropped`,
       );
   }
 

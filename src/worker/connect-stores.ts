@@ -10,7 +10,7 @@ import type { Stores } from '../sending/sending-app.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../stores/transport.ts';
 import { logSameName } from './same-name.ts';
-import { NoSource } from './sources.ts';
+import { EmptyConsumer } from './sources.ts';
 
 interface ConnectRules {
   readonly clock: Clock;
@@ -46,7 +46,8 @@ export async function connectStores(
       const stores = await app.open();
       unsubscribe = logStatusChanges(stores.transport, logger); // from now on: to join may be to wait
       await warnOfSameName(stores, options.name, logger);
-      const source = options.queues.length === 0 ? new NoSource() : await stores.transport.consume(options);
+      const source =
+        options.queues.length === 0 ? new EmptyConsumer() : await stores.transport.consume(options);
       return { stores, source, unsubscribe };
     };
     try {

@@ -15,8 +15,8 @@ import { type ExecutionOutcome, failureOf } from './outcome.ts';
 import { ignoresResult, type Records } from './records.ts';
 import type { Run } from './run.ts';
 import {
-  type Again,
   type EndedRun,
+  type Resend,
   type SettlementPlan,
   settlementOf,
   settlementOfFault,
@@ -50,7 +50,7 @@ interface RunDecision extends Decision {
 
 export class Decider {
   readonly #parts: DeciderParts;
-  readonly #again: Again;
+  readonly #again: Resend;
 
   constructor(parts: DeciderParts) {
     this.#parts = parts;

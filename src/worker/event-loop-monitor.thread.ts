@@ -1,7 +1,7 @@
 // The thread that looks after the event loop.
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { MonitorData, WentOn } from './event-loop-monitor.ts';
+import type { BlockEnded, MonitorData } from './event-loop-monitor.ts';
 
 const { shared, name, everyMs, warnAfterMs, maxBlockedMs } = workerData as MonitorData; // `EventLoopMonitor` gave it
 const beats = new Int32Array(shared, 0, 2);
@@ -19,7 +19,8 @@ setInterval(() => {
   looked = now;
   const last = Atomics.load(beats, 0);
   if (last !== beat || stoodStill) {
-    if (warned !== null) parentPort?.postMessage({ blockedMs: now - since, task: warned } satisfies WentOn);
+    if (warned !== null)
+      parentPort?.postMessage({ blockedMs: now - since, task: warned } satisfies BlockEnded);
     [beat, since, warned] = [last, now, null];
     return;
   }

@@ -27,7 +27,7 @@ export interface MonitorData extends Omit<Required<EventLoopMonitorOptions>, 'lo
 }
 
 /** What the thread tells when the loop goes on. */
-export interface WentOn {
+export interface BlockEnded {
   readonly blockedMs: number;
   readonly task: string;
 }
@@ -96,7 +96,7 @@ export class EventLoopMonitor implements Service {
       env: {},
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 8, stackSizeMb: 1 },
     });
-    this.#thread.on('message', ({ blockedMs, task }: WentOn) => {
+    this.#thread.on('message', ({ blockedMs, task }: BlockEnded) => {
       const seconds = Math.round(blockedMs / 1000);
       logger.warn(
         { blockedMs, task },

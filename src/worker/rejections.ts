@@ -2,7 +2,7 @@
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
-import type { Left, Rejection } from './admission/admission.ts';
+import type { Abandoned, Rejection } from './admission/admission.ts';
 import { type Decider, readableId } from './decider.ts';
 import type { Reporter } from './reporter.ts';
 import type { Settler } from './settler.ts';
@@ -24,9 +24,9 @@ export class Rejections {
   }
 
   /** Settles a message that was not admitted. */
-  async reject(delivery: Delivery, rejection: Rejection | Left): Promise<void> {
+  async reject(delivery: Delivery, rejection: Rejection | Abandoned): Promise<void> {
     const { decider, workflows, reporter } = this.#parts;
-    if (rejection.kind === 'left') {
+    if (rejection.kind === 'abandoned') {
       if (rejection.why === 'fenced') reporter.unsettled(rejection.message, 'fenced');
       return;
     }

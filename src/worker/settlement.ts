@@ -46,7 +46,7 @@ export interface EndedRun extends Subject {
 }
 
 /** How a task is sent once more. */
-export interface Again {
+export interface Resend {
   /** As its retry says. @throws NotSerializableError, PayloadTooLargeError, ConfigError */
   retried(run: EndedRun, retry: Retry): Publication;
   /** As it came, behind all that waits. */
@@ -58,7 +58,7 @@ export function settlementOf(
   outcome: ExecutionOutcome,
   run: EndedRun,
   records: Records,
-  again: Again,
+  again: Resend,
 ): SettlementPlan {
   switch (outcome.kind) {
     case 'success':

@@ -90,7 +90,7 @@ export class Sources implements Consumer {
 
   async #serve(queues: readonly string[]): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    const next = queues.length === 0 ? new NoSource() : await this.#parts.open(queues);
+    const next = queues.length === 0 ? new EmptyConsumer() : await this.#parts.open(queues);
     const old = this.#current;
     this.#swap.abort();
     // A claim that has begun is finished: what it brings is in hand before the old consumer is looked at.
@@ -116,7 +116,7 @@ export class Sources implements Consumer {
 }
 
 /** Serves nothing. */
-export class NoSource implements Consumer {
+export class EmptyConsumer implements Consumer {
   claim(_: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     return new Promise((resolve) => {
       if (signal.aborted) resolve([]);

@@ -19,7 +19,7 @@ import { type Handle, randomIds } from './freeze.ts';
 import { keepsRecords, type LocalStart, planHere } from './plan-here.ts';
 import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
-import { noteChild, type StoreParts, sendWorkflow, storing, windowSize } from './send-workflow.ts';
+import { noteChild, type StoreParts, sendWorkflow, storesBefore, windowSize } from './send-workflow.ts';
 
 /** What is sent: a signature. */
 export interface Part<App extends SendingApp> {
@@ -117,7 +117,7 @@ class Streaming<App extends SendingApp> {
     this.#rootId ??= planned.calls[0]?.rootId ?? null;
     const ready = await readyCalls(app, await preparedCalls(app, planned), {
       rules: this.#rulesOf(app),
-      ...storing(app, planned),
+      ...storesBefore(app, planned),
     });
     // Only when another one comes: the size of a chord must be known before its last member is sent.
     if (this.#window.publications.length >= windowSize) await this.#publish(app);
@@ -184,7 +184,7 @@ class Streaming<App extends SendingApp> {
   }
 
   async #prepare(app: App, parts: StoreParts): Promise<void> {
-    await readyCalls(app, [], { rules: this.#rulesOf(app), ...storing(app, parts) });
+    await readyCalls(app, [], { rules: this.#rulesOf(app), ...storesBefore(app, parts) });
   }
 
   async #publish(app: App): Promise<void> {

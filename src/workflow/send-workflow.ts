@@ -5,7 +5,7 @@ import type { WireSignature } from '../protocol/message.ts';
 import { type AsyncResult, toTuple } from '../results/async-result.ts';
 import { taskScope } from '../results/task-scope.ts';
 import { rulesOf } from '../sending/publish.ts';
-import { type Readying, send } from '../sending/send.ts';
+import { type ReadyOptions, send } from '../sending/send.ts';
 import type { SendingApp } from '../sending/sending-app.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
@@ -29,7 +29,7 @@ export async function sendWorkflow<R>(
   const draft = planHere(app, await addressedParts(app, signature, rules), start);
   await send(app, await preparedCalls(app, draft), {
     rules,
-    ...storing(app, draft),
+    ...storesBefore(app, draft),
     publish: async (publications, publish) => {
       await publishInWindows(
         (window) => publish(window, rulesOf(app, start.sending ?? {})), // each has the time that a send may take
@@ -78,7 +78,7 @@ export interface StoreParts {
 }
 
 /** What is to be in the stores before the first call of a plan. */
-export function storing(app: SendingApp, parts: StoreParts): Pick<Readying, 'before'> {
+export function storesBefore(app: SendingApp, parts: StoreParts): Pick<ReadyOptions, 'before'> {
   if (parts.stored.length === 0 && parts.chords.length === 0) return {};
   return { before: ({ backend }) => prepareStores(app, backend, parts) };
 }

@@ -4,7 +4,7 @@ import type { CallOptions } from '../../src/config/call-options.ts';
 import { type AppOptions, resolveConfig } from '../../src/config/config.ts';
 import { type Queues, Topology, workerDirect } from '../../src/config/queues.ts';
 import { ConfigError, UnroutableError } from '../../src/errors.ts';
-import { destinationOf, type Wish } from '../../src/sending/destination.ts';
+import { type DestinationOptions, destinationOf } from '../../src/sending/destination.ts';
 import { plainQueue } from '../../src/stores/topology.ts';
 import { patience, patienceMs } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
@@ -197,7 +197,7 @@ describe('where a call goes', () => {
   const found = topology(settings);
   const straight = (queue: string) => ({ queue, exchange: '', routingKey: queue });
 
-  it.each<[string, Wish, Wish, string | null, unknown]>([
+  it.each<[string, DestinationOptions, DestinationOptions, string | null, unknown]>([
     ['nothing is said', {}, {}, null, straight('celery')],
     ['the task has a queue', {}, {}, 'plain', straight('plain')],
     ['a direct exchange of its own is no detour', { queue: 'direct' }, {}, null, straight('direct')],

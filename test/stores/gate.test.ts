@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { AmqpLink } from '../../src/stores/amqp/client/link.ts';
 import { amqpSettings } from '../../src/stores/amqp/client/settings.ts';
-import { Gate, type Way } from '../../src/stores/gate.ts';
+import { type ConnectionAttempt, Gate } from '../../src/stores/gate.ts';
 import { PostgresListener } from '../../src/stores/postgres/client/listener.ts';
 import { PostgresPool } from '../../src/stores/postgres/client/pool.ts';
 import { postgresSettings } from '../../src/stores/postgres/client/settings.ts';
@@ -15,7 +15,11 @@ import { redisSettings } from '../../src/stores/redis/client/settings.ts';
 import { FakeClock } from '../../src/testing/fake-clock.ts';
 import { patienceMs, until } from '../until.ts';
 
-function wayOf<T>(clock: FakeClock, reach: () => Promise<T>, more: Partial<Way<T>> = {}): Way<T> {
+function wayOf<T>(
+  clock: FakeClock,
+  reach: () => Promise<T>,
+  more: Partial<ConnectionAttempt<T>> = {},
+): ConnectionAttempt<T> {
   const pause = (ms: number, signal: AbortSignal): Promise<void> => clock.sleep(ms, signal);
   return { reach, whyAway: String, report: () => undefined, pause, ...more };
 }
@@ -115,7 +119,7 @@ describe('a server that is away', () => {
     const gate = new Gate(clock);
     const end = new AbortController();
     const paused: string[] = [];
-    const pausing = (who: string): Way<never> =>
+    const pausing = (who: string): ConnectionAttempt<never> =>
       wayOf(clock, () => Promise.reject(new Error('away')), {
         pause: (ms, signal) => {
           paused.push(who);

@@ -38,7 +38,7 @@ export interface Moved {
   readonly complete: boolean;
 }
 
-export interface Ends {
+interface MoveContext {
   readonly from: Transport;
   readonly waiting: DueMessage;
   readonly to: Transport;
@@ -61,7 +61,7 @@ const tries = 6;
 const retryPolicy = { factor: 400, maximum: 3000, jitter: true } as const;
 
 /** @throws BrokerUnavailable, SendUnconfirmed when one of them stays away: the rest is still where it was. */
-export async function move(ends: Ends, route: MoveRoute): Promise<Moved> {
+export async function move(ends: MoveContext, route: MoveRoute): Promise<Moved> {
   const mover = new Mover(ends, route);
   const consumer = await ends.from.consume({
     queues: [...route.queues.keys()],
@@ -81,11 +81,11 @@ class Mover {
   readonly counts: { moved: number; dead: number; doubled: number } = { moved: 0, dead: 0, doubled: 0 };
   /** Nothing is left. */
   complete = false;
-  readonly #ends: Ends;
+  readonly #ends: MoveContext;
   readonly #route: MoveRoute;
   #held = 0;
 
-  constructor(ends: Ends, route: MoveRoute) {
+  constructor(ends: MoveContext, route: MoveRoute) {
     this.#ends = ends;
     this.#route = route;
   }

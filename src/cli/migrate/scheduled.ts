@@ -9,7 +9,7 @@ import { SqliteStore } from '../../stores/sqlite/sqlite.ts';
 import type { Transport } from '../../stores/transport.ts';
 
 /** Which messages are to be moved. */
-export interface Which {
+interface MoveFilter {
   readonly queues: ReadonlySet<string>;
   fits(message: WireMessage): boolean;
 }
@@ -25,7 +25,7 @@ export interface DueMessage extends AsyncDisposable {
    * been moved. How many.
    */
   drain(
-    which: Which,
+    which: MoveFilter,
     move: (queue: string, message: WireMessage) => Promise<void>,
     room: () => number,
   ): Promise<number>;
@@ -165,7 +165,7 @@ function inRabbit(url: string, driver: object): DueMessage {
 /** Null: it is not to be moved, or cannot be read. */
 function fittingOf(
   message: AmqpGetMessage,
-  { queues, fits }: Which,
+  { queues, fits }: MoveFilter,
 ): { readonly queue: string; readonly message: WireMessage } | null {
   const queue = delayedFor(message.fields.routingKey);
   const decoded = fromMessage(message, false);

@@ -5,7 +5,7 @@ import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 
 /** Looks into queues. */
-export interface Peeper extends AsyncDisposable {
+export interface OldestReader extends AsyncDisposable {
   /** Milliseconds since 1970; null: nothing waits, or it is not known. */
   waitsSince(queue: string): Promise<number | null>;
 }
@@ -14,10 +14,10 @@ export interface Peeper extends AsyncDisposable {
  * For the embedded store and Redis. RabbitMQ shows a message only to who takes it, which would mark it as delivered before: there
  * it is never known.
  */
-export async function openPeeper(app: App): Promise<Peeper> {
+export async function openOldestReader(app: App): Promise<OldestReader> {
   const transport = await app.broker();
-  if (transport.name === 'sqlite') return sqlitePeeper(transport.store);
-  if (transport.name === 'redis') return redisPeeper(app);
+  if (transport.name === 'sqlite') return sqliteOldestReader(transport.store);
+  if (transport.name === 'redis') return redisOldestReader(app);
   return { waitsSince: async () => null, [Symbol.asyncDispose]: async () => undefined };
 }
 
@@ -49,7 +49,7 @@ function earliest(times: readonly (number | null)[]): number | null {
   return known.length === 0 ? null : Math.min(...known);
 }
 
-async function sqlitePeeper(store: object): Promise<Peeper> {
+async function sqliteOldestReader(store: object): Promise<OldestReader> {
   const { SqliteStore } = await import('../../stores/sqlite/sqlite.ts');
   if (!(store instanceof SqliteStore)) throw new TypeError('the embedded transport has another store');
   // The first of each priority: the key is (queue, priority, seq).
@@ -73,7 +73,7 @@ async function sqlitePeeper(store: object): Promise<Peeper> {
   };
 }
 
-async function redisPeeper({ config }: App): Promise<Peeper> {
+async function redisOldestReader({ config }: App): Promise<OldestReader> {
   const [{ RedisConnection }, { redisSettings }, { listKey }] = await Promise.all([
     import('../../stores/redis/client/connection.ts'),
     import('../../stores/redis/client/settings.ts'),

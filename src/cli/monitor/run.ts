@@ -8,7 +8,7 @@ import { enablingControl, endOfCommand, pause } from '../events/listen.ts';
 import { type Key, Screen } from '../terminal/screen.ts';
 import { type Line, paint } from '../terminal/text.ts';
 import { EventsTab } from './events-tab.ts';
-import { openPeeper } from './oldest.ts';
+import { openOldestReader } from './oldest.ts';
 import { Rates } from './rates.ts';
 import { Sampler } from './sample.ts';
 import { drawTop } from './top-view.ts';
@@ -38,7 +38,7 @@ export async function runMonitor({ app, output }: Session, options: MonitorOptio
   let isDirty = true;
   await using enabling = await enablingControl(app, enable);
   using ending = endOfCommand();
-  await using peeper = await openPeeper(app);
+  await using peeper = await openOldestReader(app);
   await using _hearing = await captureEvents(
     app,
     (event) => {

@@ -1,7 +1,7 @@
 // What `umbel top` shows: gathered from the broker and from events.
 import type { App } from '../../app/app.ts';
 import type { ClusterState } from '../../events/cluster-state.ts';
-import type { Peeper } from './oldest.ts';
+import type { OldestReader } from './oldest.ts';
 import type { Rates, TaskRate } from './rates.ts';
 
 interface QueueFacts {
@@ -47,12 +47,12 @@ export class Sampler {
   readonly #app: App;
   readonly #state: ClusterState;
   readonly #rates: Rates;
-  readonly #peeper: Peeper;
+  readonly #peeper: OldestReader;
   readonly #before: Before = new Map();
   #queues: readonly QueueFacts[] = [];
   #dead: number | null = null;
 
-  constructor(app: App, state: ClusterState, rates: Rates, peeper: Peeper) {
+  constructor(app: App, state: ClusterState, rates: Rates, peeper: OldestReader) {
     this.#app = app;
     this.#state = state;
     this.#rates = rates;

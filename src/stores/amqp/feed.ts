@@ -39,7 +39,7 @@ export class Feed {
   /** How many messages the broker may have pushed without an answer. */
   #prefetch = 0;
   /** The highest that was. */
-  #most = 0;
+  #max = 0;
   #open = true;
   #isGone = false;
   #arrivals = 0;
@@ -89,7 +89,7 @@ export class Feed {
     });
     this.#tags.push(consumerTag);
     this.#prefetch = wanted;
-    this.#most = Math.max(this.#most, wanted);
+    this.#max = Math.max(this.#max, wanted);
   }
 
   async stopConsuming(): Promise<void> {
@@ -135,8 +135,8 @@ export class Feed {
     this.#acks.add(delivery.source);
     this.#acknowledged.push(delivery.key);
     // No more can be on their way than the broker had pushed.
-    const most = 2 * this.#most + 100;
-    if (this.#acknowledged.length > 2 * most) this.#acknowledged.splice(0, most);
+    const half = 2 * this.#max + 100;
+    if (this.#acknowledged.length > 2 * half) this.#acknowledged.splice(0, half);
   }
 
   /** Called once in a while: whether nothing has come for long, and nothing is held. */

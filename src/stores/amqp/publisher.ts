@@ -13,7 +13,7 @@ import {
 } from './client/link.ts';
 import type { AmqpSettings } from './client/settings.ts';
 import { Declarations, type Declared, isOfDelays } from './declare.ts';
-import { ourMessages, returnedHeader } from './wire.ts';
+import { messageIdPrefix, returnedHeader } from './wire.ts';
 
 /** A message on its way. */
 export interface AmqpPublication {
@@ -57,7 +57,7 @@ export const defaultSendTimeoutMs = 10_000;
 /** Exchanges that have channels of their own at a time. */
 const maxChannels = 32;
 /** No two messages have the same one, whoever sends them: by it a message is known again (see `keyOf`). */
-const marks = `${ourMessages}${randomUUID()}-`;
+const marks = `${messageIdPrefix}${randomUUID()}-`;
 let lastMark = 0;
 
 export class Publisher implements AsyncDisposable {

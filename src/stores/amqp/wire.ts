@@ -21,7 +21,7 @@ export const announcedHeader = 'x-umbel-announced';
 export const deadHeader = 'x-umbel-dead';
 
 /** How the names of messages begin that our senders give them. */
-export const ourMessages = 'umbel-';
+export const messageIdPrefix = 'umbel-';
 
 const ours: ReadonlySet<string> = new Set([
   crashesHeader,
@@ -152,7 +152,8 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
 
 /** What a sender may set beside what Celery does, by its name on the wire. Not the name that we give a message. */
 function othersOf({ appId, type, timestamp, userId, messageId }: AmqpAnyMessage['properties']): Json {
-  const named = typeof messageId === 'string' && !messageId.startsWith(ourMessages) ? messageId : undefined;
+  const named =
+    typeof messageId === 'string' && !messageId.startsWith(messageIdPrefix) ? messageId : undefined;
   const given = { app_id: appId, type, timestamp, user_id: userId, message_id: named };
   return Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
@@ -190,7 +191,7 @@ export function countOf(message: AmqpAnyMessage, header: string): number {
 export function keyOf(queue: string, { content, properties }: AmqpAnyMessage): string {
   const { messageId, correlationId, headers = {} } = properties;
   const name =
-    typeof messageId === 'string' && messageId.startsWith(ourMessages)
+    typeof messageId === 'string' && messageId.startsWith(messageIdPrefix)
       ? messageId
       : `${createHash('sha1').update(content).digest('base64')} ${messageId}`;
   const marks = [crashesHeader, deferralsHeader, returnedHeader, replayedHeader, untilHeader].map(

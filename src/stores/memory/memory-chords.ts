@@ -2,7 +2,7 @@
 
 import { StoreError } from '../../errors.ts';
 import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { MemoryStore } from './memory.ts';
 
@@ -89,7 +89,7 @@ export class MemoryChords implements Chords {
   }
 
   #end(groupId: string): boolean {
-    this.#done.set(groupId, this.#records.now() + doneNotedMs);
+    this.#done.set(groupId, this.#records.now() + completedKeptMs);
     return this.#open.delete(groupId);
   }
 

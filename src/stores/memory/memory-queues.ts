@@ -194,12 +194,12 @@ export class MemoryQueues {
   }
 
   /** The next ones that are not due yet. */
-  scheduled(queue: string, most: number): readonly { readonly due: number; readonly entry: QueuedMessage }[] {
+  scheduled(queue: string, max: number): readonly { readonly due: number; readonly entry: QueuedMessage }[] {
     this.#promote();
     return [...this.#scheduled]
       .filter(({ entry }) => entry.queue === queue)
       .sort((a, b) => a.due - b.due)
-      .slice(0, most);
+      .slice(0, max);
   }
 
   queues(): string[] {

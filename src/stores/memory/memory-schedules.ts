@@ -4,7 +4,7 @@ import {
   afterRun,
   type Changes,
   historyLength,
-  type Lead,
+  type LeadState,
   noState,
   type RunRecord,
   type ScheduleStore,
@@ -47,7 +47,7 @@ class MemoryScheduleStore implements ScheduleStore {
     }));
   }
 
-  async lead(holder: string, seen: Pick<Lead, 'fence' | 'beats'> | null): Promise<Lead> {
+  async lead(holder: string, seen: Pick<LeadState, 'fence' | 'beats'> | null): Promise<LeadState> {
     const book = this.#book;
     if (book.holder === holder) book.beats++;
     else if (book.holder === '' || (seen?.fence === book.fence && seen.beats === book.beats)) {

@@ -120,10 +120,10 @@ class MemoryTransport implements Transport {
     return openMemoryLimits(this.store, options);
   }
 
-  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+  async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
     let left = maxScheduledBytes;
     return this.#queues
-      .scheduled(queue, most)
+      .scheduled(queue, max)
       .filter(({ entry: { raw } }) => {
         const fits = raw.length <= left;
         if (fits) left -= raw.length;

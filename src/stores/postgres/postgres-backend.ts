@@ -19,7 +19,7 @@ import { channelOf, Followers } from './followers.ts';
 import { PostgresChords } from './postgres-chords.ts';
 import { keyOf, rowOf } from './record-row.ts';
 import { resultSchema } from './schema.ts';
-import { type AskFor, Writes } from './writes.ts';
+import { type RunQuery, Writes } from './writes.ts';
 
 interface PostgresBackendOptions extends BackendOptions {
   /** How long the server has to answer, milliseconds; default 10 s. */
@@ -182,7 +182,7 @@ class PostgresBackend implements ResultBackend {
     return this.close();
   }
 
-  readonly #ask: AskFor = async (sql, values, untilMs) => {
+  readonly #ask: RunQuery = async (sql, values, untilMs) => {
     await this.ready(untilMs);
     try {
       return await this.#pool.query(sql, values, untilMs);

@@ -3,10 +3,10 @@ import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import { ascii } from '../../lib/json-writer.ts';
 import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { keyOf } from './record-row.ts';
-import type { AskFor } from './writes.ts';
+import type { RunQuery } from './writes.ts';
 
 interface Add {
   readonly group: string;
@@ -28,17 +28,17 @@ interface PostgresChordContext {
   readonly alone: StoreWrite;
 }
 
-const most = 500;
+const maxParts = 500;
 const maxSize = 4_000_000;
 
 export class PostgresChords implements Chords {
-  readonly #ask: AskFor;
+  readonly #ask: RunQuery;
   readonly #around: PostgresChordContext;
   readonly #batcher: MicroBatcher<Add> = new MicroBatcher((adds) => {
-    for (const chunk of chunksOf(adds, most, maxSize, ({ text }) => text.length)) void this.#send(chunk);
+    for (const chunk of chunksOf(adds, maxParts, maxSize, ({ text }) => text.length)) void this.#send(chunk);
   });
 
-  constructor(ask: AskFor, around: PostgresChordContext) {
+  constructor(ask: RunQuery, around: PostgresChordContext) {
     this.#ask = ask;
     this.#around = around;
   }
@@ -86,7 +86,7 @@ export class PostgresChords implements Chords {
       WITH ended AS (
         UPDATE ${schema}.chord SET done = true, closer = NULL, expires = ${after('$2')} WHERE group_id = $1
       ) DELETE FROM ${schema}.chord_part WHERE group_id = $1`;
-    await this.#ask(sql, [keyOf(groupId), doneNotedMs], this.#untilMs());
+    await this.#ask(sql, [keyOf(groupId), completedKeptMs], this.#untilMs());
   }
 
   /** Deletes what was left behind; returns how many chords. */

@@ -6,7 +6,7 @@ import {
   type Changes,
   type EntryState,
   historyLength,
-  type Lead,
+  type LeadState,
   type RunRecord,
   type ScheduleStore,
   type StoredEntry,
@@ -93,9 +93,9 @@ class PostgresScheduleStore implements ScheduleStore {
 
   async lead(
     holder: string,
-    seen: Pick<Lead, 'fence' | 'beats'> | null,
+    seen: Pick<LeadState, 'fence' | 'beats'> | null,
     timeoutMs: number = answerMs,
-  ): Promise<Lead> {
+  ): Promise<LeadState> {
     const table = `${this.#schema}.beat_lead`;
     const sql = `
 WITH changed AS (

@@ -6,7 +6,7 @@ import type { PostgresPool } from './client/pool.ts';
 import { lastingOf, type RecordRow } from './record-row.ts';
 
 /** How a statement is asked for. */
-export type AskFor = PostgresPool['query'];
+export type RunQuery = PostgresPool['query'];
 
 interface Put {
   readonly kind: 'put';
@@ -31,7 +31,7 @@ const maxWrites = 500;
 const maxSize = 4_000_000;
 
 export class Writes {
-  readonly #ask: AskFor;
+  readonly #ask: RunQuery;
   readonly #putSql: string;
   readonly #forgetSql: string;
   readonly #timeoutMs: number;
@@ -41,7 +41,7 @@ export class Writes {
   );
 
   /** `channel`: where keys are told after they were written. */
-  constructor(ask: AskFor, schema: string, channel: string, timeoutMs: number) {
+  constructor(ask: RunQuery, schema: string, channel: string, timeoutMs: number) {
     this.#ask = ask;
     this.#putSql = putSql(schema, channel);
     this.#forgetSql = forgetSql(schema);

@@ -48,15 +48,15 @@ interface Operation {
 }
 
 /** Few enough that a script does not keep Redis from others for long. */
-const most = 256;
+const maxOperations = 256;
 const maxBytes = 2_000_000;
 const maxClaimed = 500;
 /** How long what may wait waits, milliseconds. */
 const soonMs = 20;
 /** As many wait for no end of the event loop's turn. */
-const enough = 64;
+const flushAt = 64;
 /** So many are worth a second call while one is under way; fewer wait for its answer, and for company. */
-const worthwhile = 8;
+const minOperations = 8;
 
 /** Where the records of ended tasks go, and for how many milliseconds they are kept. */
 interface RecordPlace {
@@ -197,7 +197,7 @@ export class CommandBatcher {
   #add(operation: Operation, lazily = false): void {
     this.#queue.push(operation);
     if (this.#scheduled || !this.#maySend()) return;
-    if (this.#queue.length >= enough) this.#send();
+    if (this.#queue.length >= flushAt) this.#send();
     else if (lazily) this.#lazily ??= setTimeout(this.#flush, soonMs);
     else {
       this.#scheduled = true;
@@ -221,7 +221,8 @@ export class CommandBatcher {
     if (this.#lazily !== null) clearTimeout(this.#lazily);
     this.#lazily = null;
     while (this.#queue.length > 0 && this.#maySend()) {
-      if (this.#inFlight.length > 0 && this.#queue.length < worthwhile && !this.#queue.some(isClaim)) return;
+      if (this.#inFlight.length > 0 && this.#queue.length < minOperations && !this.#queue.some(isClaim))
+        return;
       const batch: Batch = { over: Promise.resolve(), delayed: false };
       batch.over = this.#execute(batch, this.#next(), this.#inFlight[0]);
       this.#inFlight.push(batch);
@@ -247,7 +248,7 @@ export class CommandBatcher {
     let claims = 0;
     for (const { args, claim } of this.#queue) {
       for (const arg of args) bytes += arg.length;
-      if (count > 0 && (count === most || bytes > maxBytes || (claim !== null && claims > 0))) break;
+      if (count > 0 && (count === maxOperations || bytes > maxBytes || (claim !== null && claims > 0))) break;
       if (claim !== null) claims++;
       count++;
     }

@@ -16,7 +16,7 @@ interface Disorder {
 }
 
 /** As many keys are looked through, at most. */
-const most = 1_000_000;
+const maxScanned = 1_000_000;
 const atOnce = 5000;
 
 export async function findDisorder(
@@ -76,7 +76,7 @@ async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: s
   const places: Place[] = [];
   const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}umbel:[ct][loa]*:*`;
   let cursor = '0';
-  for (let looked = 0; looked < most; looked += atOnce) {
+  for (let looked = 0; looked < maxScanned; looked += atOnce) {
     const reply = await ask('SCAN', cursor, 'MATCH', pattern, 'COUNT', String(atOnce));
     if (!Array.isArray(reply)) break;
     const keys: readonly unknown[] = Array.isArray(reply[1]) ? reply[1] : [];

@@ -29,7 +29,7 @@ interface Send {
 }
 
 export const defaultSendTimeoutMs = 10_000;
-const most = 200;
+const maxMessages = 200;
 const maxBytes = 1_000_000;
 
 export class PublishBatcher {
@@ -62,7 +62,7 @@ export class PublishBatcher {
       batch.push(send);
       count += send.messages.length;
       for (const { stored } of send.messages) bytes += stored.length;
-      if (count < most && bytes < maxBytes && send.signal === undefined) continue;
+      if (count < maxMessages && bytes < maxBytes && send.signal === undefined) continue;
       void this.#carryOut(batch);
       batch = [];
       count = 0;
@@ -134,9 +134,10 @@ class Unknown extends Error {
 }
 
 function parts(messages: readonly RedisPublication[]): (readonly RedisPublication[])[] {
-  if (messages.length <= most) return [messages];
+  if (messages.length <= maxMessages) return [messages];
   const all: (readonly RedisPublication[])[] = [];
-  for (let from = 0; from < messages.length; from += most) all.push(messages.slice(from, from + most));
+  for (let from = 0; from < messages.length; from += maxMessages)
+    all.push(messages.slice(from, from + maxMessages));
   return all;
 }
 

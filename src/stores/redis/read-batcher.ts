@@ -10,14 +10,14 @@ interface Get {
 }
 
 /** Results may be large, and all of an answer is in memory at once. */
-const most = 100;
+const maxReads = 100;
 
 /** Reads records: what was asked for in one turn of the event loop goes out together. */
 export class ReadBatcher {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
   readonly #batcher: MicroBatcher<Get> = new MicroBatcher((gets) => {
-    for (const chunk of chunksOf(gets, most, 1, () => 0)) void this.#get(chunk);
+    for (const chunk of chunksOf(gets, maxReads, 1, () => 0)) void this.#get(chunk);
   });
 
   constructor(connection: RedisConnection, timeoutMs: number) {

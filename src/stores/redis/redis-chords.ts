@@ -11,7 +11,7 @@ import {
   encodePart,
   partPrefix,
 } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
@@ -42,14 +42,14 @@ interface RedisChordContext {
 }
 
 /** Few enough that a script does not keep Redis from others for long. */
-const most = 200;
+const maxParts = 200;
 const maxSize = 1_000_000;
 
 export class RedisChords implements Chords {
   readonly #connection: RedisConnection;
   readonly #around: RedisChordContext;
   readonly #batcher: MicroBatcher<Add> = new MicroBatcher((adds) => {
-    for (const chunk of chunksOf(adds, most, maxSize, ({ size }) => size)) void this.#send(chunk);
+    for (const chunk of chunksOf(adds, maxParts, maxSize, ({ size }) => size)) void this.#send(chunk);
   });
 
   constructor(connection: RedisConnection, around: RedisChordContext) {
@@ -116,7 +116,7 @@ export class RedisChords implements Chords {
     const { store, db } = this.#connection.settings;
     const args = recordOf(record, store);
     const text = args === null ? '' : JSON.stringify(args);
-    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), text, doneNotedMs);
+    return new RedisRecordWrite(store, 'done', db, this.#base(groupId), text, completedKeptMs);
   }
 
   async #send(chunk: readonly Add[]): Promise<void> {

@@ -4,7 +4,7 @@ import {
   type Changes,
   type EntryState,
   historyLength,
-  type Lead,
+  type LeadState,
   noState,
   type RunRecord,
   type ScheduleStore,
@@ -42,9 +42,9 @@ class RedisScheduleStore implements ScheduleStore {
 
   async lead(
     holder: string,
-    seen: Pick<Lead, 'fence' | 'beats'> | null,
+    seen: Pick<LeadState, 'fence' | 'beats'> | null,
     timeoutMs: number = answerMs,
-  ): Promise<Lead> {
+  ): Promise<LeadState> {
     const given = [holder, seen === null ? '' : String(seen.fence), seen === null ? '' : String(seen.beats)];
     const [leader, fence, beats, revision, seconds, micros] = await this.#texts(
       luaScript('beat-lead'),

@@ -190,8 +190,8 @@ export class RedisTransport implements Transport {
     return count;
   }
 
-  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
-    const args = [queue, String(most), String(maxScheduledBytes)];
+  async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
+    const args = [queue, String(max), String(maxScheduledBytes)];
     const reply = await this.#read(luaScript('scheduled'), args, { buffers: true });
     const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const found: ScheduledMessage[] = [];

@@ -15,14 +15,15 @@ interface Put {
 }
 
 /** Few enough that a script does not keep Redis from others for long. */
-const most = 200;
+const maxWrites = 200;
 const maxSize = 1_000_000;
 
 export class WriteBatcher {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
   readonly #batcher: MicroBatcher<Put> = new MicroBatcher((writes) => {
-    for (const chunk of chunksOf(writes, most, maxSize, ({ args }) => args[3].length)) void this.#put(chunk);
+    for (const chunk of chunksOf(writes, maxWrites, maxSize, ({ args }) => args[3].length))
+      void this.#put(chunk);
   });
   readonly #underWay = new Set<Promise<void>>();
 

@@ -3,7 +3,7 @@
 import { StoreError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, doneNotedMs } from '../chords.ts';
+import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { SqliteStore, Transaction } from './sqlite.ts';
 
@@ -98,9 +98,9 @@ export class SqliteChords implements Chords {
   }
 
   /** Deletes what was left behind; returns how many chords. */
-  expire(nowMs: number, most: number): Promise<number> {
+  expire(nowMs: number, max: number): Promise<number> {
     const sql = 'DELETE FROM chord WHERE group_id IN (SELECT group_id FROM chord WHERE expires <= ? LIMIT ?)';
-    return this.#store.write(false, (transaction) => Number(transaction.sql(sql).run(nowMs, most).changes));
+    return this.#store.write(false, (transaction) => Number(transaction.sql(sql).run(nowMs, max).changes));
   }
 
   #add(
@@ -145,6 +145,6 @@ export class SqliteChords implements Chords {
 
   #end({ sql }: Transaction, groupId: string): boolean {
     const end = 'UPDATE chord SET done = 1, closer = NULL, expires = ? WHERE group_id = ?';
-    return Number(sql(end).run(this.#clock.now() + doneNotedMs, groupId).changes) > 0;
+    return Number(sql(end).run(this.#clock.now() + completedKeptMs, groupId).changes) > 0;
   }
 }

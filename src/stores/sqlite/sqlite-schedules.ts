@@ -5,7 +5,7 @@ import {
   afterRun,
   type Changes,
   historyLength,
-  type Lead,
+  type LeadState,
   type RunRecord,
   type ScheduleStore,
   type StoredEntry,
@@ -71,7 +71,7 @@ class SqliteScheduleStore implements ScheduleStore {
     this.#app = app;
   }
 
-  async lead(holder: string, seen: Pick<Lead, 'fence' | 'beats'> | null): Promise<Lead> {
+  async lead(holder: string, seen: Pick<LeadState, 'fence' | 'beats'> | null): Promise<LeadState> {
     const present = this.store.read((sql) => sql(selectLead).get(this.#app));
     if (present !== undefined && !mayLead(present, holder, seen)) return toLead(present);
     // Not on disk at once: whoever has lost the lead by a loss of power has lost its life, too.
@@ -169,8 +169,8 @@ class SqliteScheduleStore implements ScheduleStore {
   #lead(
     { sql }: Transaction,
     holder: string,
-    seen: Pick<Lead, 'fence' | 'beats'> | null,
-  ): Omit<Lead, 'nowMs'> {
+    seen: Pick<LeadState, 'fence' | 'beats'> | null,
+  ): Omit<LeadState, 'nowMs'> {
     sql("INSERT OR IGNORE INTO beat_lead VALUES (?, '', 0, 0, 0, 0)").run(this.#app);
     const row = sql(selectLead).get(this.#app) ?? {};
     if (row.holder === holder) sql('UPDATE beat_lead SET beats = beats + 1 WHERE app = ?').run(this.#app);
@@ -217,7 +217,7 @@ const trimEvery = 16;
 const selectLead = 'SELECT * FROM beat_lead WHERE app = ?';
 const selectEntry = 'SELECT * FROM beat_entry WHERE app = ? AND name = ?';
 
-function mayLead(row: Row, holder: string, seen: Pick<Lead, 'fence' | 'beats'> | null): boolean {
+function mayLead(row: Row, holder: string, seen: Pick<LeadState, 'fence' | 'beats'> | null): boolean {
   return (
     row.holder === holder ||
     row.holder === '' ||
@@ -225,7 +225,7 @@ function mayLead(row: Row, holder: string, seen: Pick<Lead, 'fence' | 'beats'> |
   );
 }
 
-function toLead({ holder, fence, beats, revision }: Row): Lead {
+function toLead({ holder, fence, beats, revision }: Row): LeadState {
   return {
     holder: String(holder),
     fence: Number(fence),

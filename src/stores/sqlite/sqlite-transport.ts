@@ -193,13 +193,13 @@ class SqliteTransport implements Transport {
     });
   }
 
-  async scheduled(queue: string, most: number): Promise<readonly ScheduledMessage[]> {
+  async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
     // The size of a message is known when it is read: one after another, as all may be a gigabyte.
     return this.store.read((sql) => {
       const rows = sql(
         `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${maxLookedAt})
          JOIN message USING (seq) WHERE queue = ? ORDER BY due, seq LIMIT ?`,
-      ).all(this.#clock.now(), queue, most);
+      ).all(this.#clock.now(), queue, max);
       const found: ScheduledMessage[] = [];
       let left = maxScheduledBytes;
       for (const { due = null, seq = null } of rows) {

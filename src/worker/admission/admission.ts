@@ -37,8 +37,8 @@ export type Rejection =
  * Nothing is written: its lease has passed to another worker (`fenced`), or the worker stops before the store answered, and the message
  * comes back when its lease is over.
  */
-export interface Left {
-  readonly kind: 'left';
+export interface Abandoned {
+  readonly kind: 'abandoned';
   readonly message: TaskMessage;
   readonly why: 'fenced' | 'gave-up';
 }
@@ -46,7 +46,7 @@ export interface Left {
 /** Null: nothing speaks against it. A check that needs no store answers at once. */
 export type AdmissionCheck = (candidate: Candidate) => Answer | Promise<Answer>;
 
-export type Answer = Rejection | Left | null;
+export type Answer = Rejection | Abandoned | null;
 
 export class Admission {
   readonly #app: App;

@@ -19,7 +19,7 @@ async function take(
   cluster: Limits,
 ): Promise<Answer> {
   const permit = await cluster.take(message, delivery.queue, asks, delivery.lost);
-  if (permit === null) return { kind: 'left', message, why: 'gave-up' };
+  if (permit === null) return { kind: 'abandoned', message, why: 'gave-up' };
   if (typeof permit === 'number') return { kind: 'limited', message, until: new Date(permit) };
   held.permit = permit;
   return null;

@@ -32,9 +32,9 @@ async function lookUp(
   const { delivery, message } = candidate;
   await duplicates.await(message, delivery);
   const record = await settler.recordOf(delivery, message.id);
-  if (record === 'gave-up') return { kind: 'left', message, why: 'gave-up' };
+  if (record === 'gave-up') return { kind: 'abandoned', message, why: 'gave-up' };
   // What was claimed before the process stood still may be another's by now.
-  if (maybeFenced && delivery.lost.aborted) return { kind: 'left', message, why: 'fenced' };
+  if (maybeFenced && delivery.lost.aborted) return { kind: 'abandoned', message, why: 'fenced' };
   if (record === null || !isEndOfMessage(record, candidate, settler.sameStore)) return null;
   return { kind: 'finished', message, record };
 }

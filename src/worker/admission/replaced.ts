@@ -18,6 +18,6 @@ async function lookUp(lock: CarriedLock, { delivery, message }: Candidate, settl
   const isKnown = await settler.retry('look for the lock of a unique task', delivery.lost, async () => {
     isReplaced = await settler.unique.isReplaced(lock, message.id);
   });
-  if (!isKnown) return { kind: 'left', message, why: 'gave-up' };
+  if (!isKnown) return { kind: 'abandoned', message, why: 'gave-up' };
   return isReplaced ? { kind: 'revoked', message } : null;
 }

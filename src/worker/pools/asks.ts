@@ -9,68 +9,79 @@ import type { TaskState } from '../../protocol/result-meta.ts';
 import type { ResultBackend } from '../../stores/backend.ts';
 import type { Locks } from '../../stores/locks.ts';
 import type { Publication, Transport } from '../../stores/transport.ts';
-import type { Asked, WrittenPublication } from './child/messages.ts';
+import type { StoreRequest, WrittenPublication } from './child/messages.ts';
 
-export interface AskedOf {
+export interface RequestStores {
   readonly transport: Transport;
   readonly backend: ResultBackend | null;
 }
 
 /** What a run may be asked for while it runs. */
-interface AskedRun {
+interface RequestRun {
   updateState(state: TaskState, meta: unknown): Promise<void>;
 }
 
 /** @throws what the stores throw */
-export async function answer(asked: Asked, stores: AskedOf, run: AskedRun | null): Promise<unknown> {
+export async function answerRequest(
+  request: StoreRequest,
+  stores: RequestStores,
+  run: RequestRun | null,
+): Promise<unknown> {
   const { transport } = stores;
-  switch (asked.what) {
+  switch (request.what) {
     case 'state':
-      return run?.updateState(asked.state, take(decodeJson(asked.meta)));
+      return run?.updateState(request.state, take(decodeJson(request.meta)));
     case 'publish': {
-      const publications = asked.publications.map((written) => publicationOf(written, stores.backend));
-      return transport.publish(publications, asked.timeoutMs === null ? {} : { timeoutMs: asked.timeoutMs });
+      const publications = request.publications.map((written) => publicationOf(written, stores.backend));
+      return transport.publish(
+        publications,
+        request.timeoutMs === null ? {} : { timeoutMs: request.timeoutMs },
+      );
     }
     case 'put': {
-      const { replyTo, correlationId } = asked;
-      return backendOf(stores).put(take(decodeResult(asked.record)), { replyTo, correlationId });
+      const { replyTo, correlationId } = request;
+      return backendOf(stores).put(take(decodeResult(request.record)), { replyTo, correlationId });
     }
     case 'get': {
-      const record = await backendOf(stores).get(asked.id);
+      const record = await backendOf(stores).get(request.id);
       return record === undefined ? null : encodeResult(record);
     }
     case 'forget':
-      return backendOf(stores).forget(asked.id);
+      return backendOf(stores).forget(request.id);
     case 'replyTo':
       return backendOf(stores).replyTo?.();
     case 'size':
-      return transport.size(asked.queue);
+      return transport.size(request.queue);
     case 'purge':
-      return transport.purge(asked.queue);
+      return transport.purge(request.queue);
     case 'lock':
-      return (await locksOf(stores)).take(asked);
+      return (await locksOf(stores)).take(request);
     case 'extend':
-      return (await locksOf(stores)).extend(asked);
+      return (await locksOf(stores)).extend(request);
     case 'unlock':
-      return (await locksOf(stores)).release(asked.key, asked.id);
+      return (await locksOf(stores)).release(request.key, request.id);
     case 'owner':
-      return (await locksOf(stores)).owner(asked.key);
+      return (await locksOf(stores)).owner(request.key);
     case 'queues':
       return transport.queues();
     case 'tell':
-      return transport.fanout.publish(asked.exchange, asked.routingKey, take(decodeEnvelope(asked.envelope)));
+      return transport.fanout.publish(
+        request.exchange,
+        request.routingKey,
+        take(decodeEnvelope(request.envelope)),
+      );
     case 'workers':
       return transport.fanout.workers();
   }
 }
 
-async function locksOf({ transport, backend }: AskedOf): Promise<Locks> {
+async function locksOf({ transport, backend }: RequestStores): Promise<Locks> {
   const locks = await (transport.openLocks?.() ?? backend?.openLocks?.());
   if (locks !== undefined) return locks;
   throw new BrokerUnavailable('neither the broker nor the results can keep the lock of a unique task');
 }
 
-function backendOf({ backend }: AskedOf): ResultBackend {
+function backendOf({ backend }: RequestStores): ResultBackend {
   if (backend === null) throw new TypeError('a child without a result backend asked for one');
   return backend;
 }

@@ -8,7 +8,7 @@ import { readProperties } from '../../protocol/properties.ts';
 import { encodeResult } from '../../protocol/result-codec.ts';
 import { encodeTask } from '../../protocol/task.ts';
 import type { ProcessLost } from '../outcome.ts';
-import { type AskedOf, answer } from './asks.ts';
+import { answerRequest, type RequestStores } from './asks.ts';
 import { writeRefusal } from './child/calls.ts';
 import type { ChildData, FromChild, WrittenEnd } from './child/messages.ts';
 import { readChildren, readOutcome } from './child/written.ts';
@@ -18,7 +18,7 @@ import type { Child, Spawn } from './spawn.ts';
 export interface ChildHostParts {
   readonly spawn: Spawn;
   readonly data: ChildData;
-  readonly stores: AskedOf;
+  readonly stores: RequestStores;
   readonly logger: Logger;
   readonly onExit: (host: ChildHost, how: string) => void;
 }
@@ -155,9 +155,9 @@ export class ChildHost {
     }
   }
 
-  async #answer(call: number, asked: Parameters<typeof answer>[0]): Promise<void> {
+  async #answer(call: number, asked: Parameters<typeof answerRequest>[0]): Promise<void> {
     try {
-      const value = await answer(asked, this.#parts.stores, this.context);
+      const value = await answerRequest(asked, this.#parts.stores, this.context);
       this.#child.post({ kind: 'answer', call, value });
     } catch (error) {
       this.#child.post({ kind: 'refusal', call, error: writeRefusal(error) });

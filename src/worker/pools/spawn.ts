@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { PoolError } from '../../errors.ts';
 import { builtFile } from '../../lib/built-file.ts';
-import { type ChildData, deafTo, type FromChild, type ToChild } from './child/messages.ts';
+import { type ChildData, type FromChild, ignoredSignals, type ToChild } from './child/messages.ts';
 import { parentPipe } from './child/orphan.ts';
 
 /** A child, as its pool sees it. */
@@ -71,7 +71,7 @@ export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
     post: (message) => void (child.connected && child.send(message, () => undefined)),
     kill: () => void child.kill('SIGKILL'),
     signal: (signum) => {
-      const name = deafTo.find((each) => constants.signals[each] === signum);
+      const name = ignoredSignals.find((each) => constants.signals[each] === signum);
       if (name === undefined) child.kill(signum);
       else if (child.connected)
         child.send({ kind: 'raise', signal: name } satisfies ToChild, () => undefined);

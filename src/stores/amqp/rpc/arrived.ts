@@ -12,7 +12,7 @@ interface Kept {
 }
 
 /** Results that nobody asks for stay until they expire: at most so many, of so many characters in all. */
-const most = 100_000;
+const maxResults = 100_000;
 const maxSize = 256 * 1024 * 1024;
 const sweepEveryMs = 10_000;
 
@@ -99,10 +99,10 @@ export class Arrived {
 
   /** The oldest go first; not what somebody waits for, nor the newest, however large. */
   #makeRoom(newest: string): void {
-    if (this.#kept.size <= most && this.#size <= maxSize) return;
+    if (this.#kept.size <= maxResults && this.#size <= maxSize) return;
     for (const id of this.#kept.keys()) {
       if (id !== newest && !this.#listeners.has(id)) this.#drop(id);
-      if (this.#kept.size <= most && this.#size <= maxSize) return;
+      if (this.#kept.size <= maxResults && this.#size <= maxSize) return;
     }
   }
 

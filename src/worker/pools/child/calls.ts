@@ -6,7 +6,7 @@ import {
   StoreError,
   UnroutableError,
 } from '../../../errors.ts';
-import type { Asked, FromChild, ToChild, WrittenRefusal } from './messages.ts';
+import type { FromChild, StoreRequest, ToChild, WrittenRefusal } from './messages.ts';
 
 interface Pending {
   resolve(value: unknown): void;
@@ -27,7 +27,7 @@ export class Calls {
   }
 
   /** @throws what the worker's stores throw */
-  ask(asked: Asked): Promise<unknown> {
+  ask(asked: StoreRequest): Promise<unknown> {
     const call = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#pending.set(call, { resolve, reject });

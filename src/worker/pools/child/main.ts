@@ -1,7 +1,7 @@
 // Where a child begins, be it a process or a thread.
 import { parentPort, workerData } from 'node:worker_threads';
 import { outliveTerminal } from '../../../lib/terminal-gone.ts';
-import { type ChildData, deafTo, type FromChild, type ToChild } from './messages.ts';
+import { type ChildData, type FromChild, ignoredSignals, type ToChild } from './messages.ts';
 import { dieWithParent } from './orphan.ts';
 import { type ChildPort, serve } from './serve.ts';
 
@@ -22,7 +22,7 @@ if (parentPort !== null) {
   // Whoever started us is gone, and with it all that we could do.
   process.once('disconnect', () => process.exit(0));
   dieWithParent(); // a loop of user code hears of no such thing
-  for (const signal of deafTo) process.on(signal, ignore);
+  for (const signal of ignoredSignals) process.on(signal, ignore);
 }
 
 function ignore(): void {}

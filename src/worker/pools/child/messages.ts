@@ -44,12 +44,12 @@ export type ToChild =
   /** The next record of a watch; `null`: it has ended. */
   | { readonly kind: 'record'; readonly watch: number; readonly record: string | null }
   /** Its run was revoked: it is to take this signal as any program does. */
-  | { readonly kind: 'raise'; readonly signal: DeafTo }
+  | { readonly kind: 'raise'; readonly signal: IgnoredSignal }
   | { readonly kind: 'leave' };
 
 /** What a process of a pool does not heed from others: a terminal signals the whole group. Its worker says what it is to do. */
-export const deafTo = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const;
-export type DeafTo = (typeof deafTo)[number];
+export const ignoredSignals = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const;
+export type IgnoredSignal = (typeof ignoredSignals)[number];
 
 export interface RunOrder {
   /** The message, as kombu's envelope, with the properties with which it came. */
@@ -63,12 +63,12 @@ export type FromChild =
   | { readonly kind: 'unfit'; readonly reason: string }
   | { readonly kind: 'end'; readonly end: WrittenEnd }
   | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string }
-  | { readonly kind: 'call'; readonly call: number; readonly asked: Asked }
+  | { readonly kind: 'call'; readonly call: number; readonly asked: StoreRequest }
   | { readonly kind: 'watch'; readonly watch: number; readonly id: string }
   | { readonly kind: 'unwatch'; readonly watch: number };
 
 /** What a child asks of the worker's stores, and of the run. */
-export type Asked =
+export type StoreRequest =
   | { readonly what: 'state'; readonly state: TaskState; readonly meta: string }
   | {
       readonly what: 'publish';

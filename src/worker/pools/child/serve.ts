@@ -14,7 +14,7 @@ import type { TaskMessage, WireProperties } from '../../../protocol/message.ts';
 import { decodeTask } from '../../../protocol/task.ts';
 import { taskLogger } from '../../task-logger.ts';
 import { Calls } from './calls.ts';
-import type { ChildData, DeafTo, FromChild, RunOrder, ToChild, WrittenEnd } from './messages.ts';
+import type { ChildData, FromChild, IgnoredSignal, RunOrder, ToChild, WrittenEnd } from './messages.ts';
 import { childStores } from './stores.ts';
 import { writeChildren, writeOutcome } from './written.ts';
 
@@ -26,7 +26,7 @@ export interface ChildPort {
   /** Ends this child. */
   leave(): void;
   /** Sends this process the signal, which ends it if the user's code does not listen for it. */
-  raise(signal: DeafTo): void;
+  raise(signal: IgnoredSignal): void;
 }
 
 export async function serve(port: ChildPort, data: ChildData): Promise<void> {

@@ -20,7 +20,7 @@ import type {
   TransportStatus,
 } from '../../../stores/transport.ts';
 import type { Calls } from './calls.ts';
-import type { Asked, StoresData, WrittenPublication } from './messages.ts';
+import type { StoreRequest, StoresData, WrittenPublication } from './messages.ts';
 
 interface ChildStores {
   readonly transport: Transport;
@@ -88,7 +88,7 @@ class ChildTransport implements Transport {
 
   /** Taken by the worker, before the message is sent. */
   async openLocks(): Promise<Locks> {
-    const ask = (asked: Asked): Promise<unknown> => this.#calls.ask(asked);
+    const ask = (asked: StoreRequest): Promise<unknown> => this.#calls.ask(asked);
     const idOf = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
     const otherStore = (): never => {
       throw new TypeError("a lock of a pool's child is taken by its worker");
