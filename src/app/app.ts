@@ -43,14 +43,14 @@ import { type Signature, signatureOf } from './signature.ts';
 import type { BoundTask, KeywordTask, Task, TaskBody, TaskOptions } from './task.ts';
 import { type DefinitionOptions, type ResolvedTaskOptions, resolveTaskOptions } from './task-options.ts';
 
-/** A task that lives elsewhere and takes one object. */
+/** The signature of a remote task that takes one object. */
 type RemoteKeywordTask<F extends (input: never) => unknown> = Parameters<F>[0] extends object
   ? KeywordTask<Parameters<F>[0], Returned<ReturnType<F>>>
   : never;
 
 /**
- * The code of a task with these options. Which of the four it is the options alone say, and each infers its arguments for itself: so what the
- * compiler complains of is the option or the code that is wrong.
+ * The code of a task with these options. The options alone decide which of the four kinds it is, and each kind infers its arguments by
+ * itself. So a compiler error names the option or the code that is wrong.
  */
 type BodyOf<
   Bind extends boolean,
@@ -66,10 +66,10 @@ type BodyOf<
     ? (task: BoundTask, ...args: Bound) => R
     : (...args: Args) => R;
 
-/** Not any of the two: then nobody knows what the code is given. */
+/** `boolean`, which is neither true nor false, becomes `never`: the arguments of the code would be unknown. */
 type Known<Bind extends boolean> = boolean extends Bind ? never : Bind;
 
-/** What `app.task` makes of it. */
+/** The task that `app.task` returns for this code. */
 type Defined<
   Bind extends boolean,
   Schema extends ObjectSchema | undefined,
@@ -97,17 +97,17 @@ export class App implements AsyncDisposable {
   readonly signals: Signals = createSignals();
   /** See {@link App.command}. @internal */
   readonly commands: Map<string, RemoteCommand> = new Map();
-  /** The messages that could not be run: to look at, to put back, to delete. */
+  /** Messages that could not be run: list, replay or discard them. */
   readonly deadLetters: DeadLetters = new DeadLetters(this);
-  /** What the code says is to be sent by itself. */
+  /** The schedules that the code declares. */
   readonly schedules: DeclaredSchedules;
   /** @internal */
   readonly router: Router;
   /** @internal */
   readonly topology: Topology;
-  /** @internal Where its events and its remote control go. */
+  /** @internal Exchanges for its events and its remote control. */
   readonly exchanges: Exchanges;
-  /** What is said of tasks that are not defined here. @internal */
+  /** Options of tasks that are not defined here. @internal */
   readonly defaults: ResolvedTaskOptions;
   #stores: Stores | null = null;
   #opening: Promise<Stores> | null = null;
@@ -117,7 +117,7 @@ export class App implements AsyncDisposable {
     if (backend === null) throw new ResultBackendDisabledError(this.name);
     return backend;
   };
-  /** Where results of this application's calls are, and how their tasks are revoked. @internal */
+  /** Where the results of this application's calls are, and how their tasks are revoked. @internal */
   readonly results: ResultHome = {
     open: () => this.#stores?.backend ?? this.#results(),
     revoke: async (ids, options) => (await import('./revoke.ts')).revokeTasks(this, ids, options),
@@ -136,7 +136,7 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * Defines a task. Its types are those of its code.
+   * Defines a task. The types of the task are those of its code.
    * @throws AlreadyRegisteredError, UnknownOptionError, ConfigError
    */
   task<Args extends readonly unknown[], R>(
@@ -165,8 +165,8 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * A task that lives elsewhere, in another program or in Python: it can be sent, not run. `F` is its signature. With
-   * `keywords` its one argument is an object, whose members travel as Python's keyword arguments.
+   * A task of another program, which may be Python: it can be sent, not run. `F` is its signature. With `keywords` its one
+   * argument is an object, whose members travel as Python's keyword arguments.
    * @example
    * const predict = app.remote<(text: string) => string[]>('ml.predict', { queue: 'ml' });
    * const train = app.remote<(input: { data: string; rounds?: number }) => number>('ml.train', { keywords: true });
@@ -186,7 +186,7 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * Sends a call by name. If the task is defined here, its options count and its schema checks the call.
+   * Sends a call by its task's name. If the task is defined here, its options count and its schema checks the call.
    * @throws InvalidArgumentsError, NotSerializableError, PayloadTooLargeError, UnknownOptionError, ConfigError,
    * BrokerUnavailable: then nothing was sent.
    */
@@ -202,8 +202,8 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * Declares what a beat (`umbel beat`, `new Beat(app)`) sends by itself. The name is the schedule's for good: a beat that starts
-   * puts what the code says into the store of schedules.
+   * Declares a schedule, which a beat (`umbel beat`, `new Beat(app)`) sends. The name identifies the schedule: a beat that starts
+   * puts the schedules of the code into the store, each under its name.
    * @throws ConfigError, UnknownOptionError, NotSerializableError
    * @example
    * app.schedule('nightly', crontab('0 3 * * *'), report, { args: ['full'], queue: 'slow' });
@@ -212,7 +212,7 @@ export class App implements AsyncDisposable {
     this.schedules.add(declareSchedule(name, when, what, options));
   }
 
-  /** Celery's spelling of `schedule`. The name is made of the schedule and the task, if it is not given. */
+  /** Celery's spelling of `schedule`. Without a name, the name is made of the schedule and the task. */
   addPeriodicTask(
     when: When,
     what: Scheduled,
@@ -222,7 +222,7 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * A call for later by name, wherever the task lives. What it takes and gives is what you say.
+   * A signature by its task's name, wherever the task is defined. Its types are what you declare.
    * @example chain(add.s(2, 2), app.signature<[number], string>('py.describe'))
    */
   signature<In extends readonly unknown[] = readonly unknown[], Out = unknown>(
@@ -230,7 +230,7 @@ export class App implements AsyncDisposable {
     args: readonly unknown[] = [],
     options: SignatureOptions & {
       readonly kwargs?: Json;
-      /** It ignores what goes before it. */
+      /** It ignores the result of the step before it. */
       readonly immutable?: boolean;
     } = {},
   ): Signature<In, Out> {
@@ -243,17 +243,17 @@ export class App implements AsyncDisposable {
 
   /**
    * Reads a signature's JSON form, ours or Python's: a task, chain, group, chord, chunks, map or starmap.
-   * @throws WorkflowError when it is none.
+   * @throws WorkflowError when the value is no signature.
    */
   signatureFrom<In extends readonly unknown[] = readonly unknown[], Out = unknown>(
     json: unknown,
   ): Signature<In, Out> {
     const wire = readSignature(json, 'the value');
-    normalize(wire); // finds what is malformed inside
+    normalize(wire); // Checks the signatures within, too.
     return signatureOf<In, Out>(this, wire);
   }
 
-  /** A group that was kept by `GroupResult.save`, here or in Python; undefined when there is none (any more). */
+  /** A group that was saved by `GroupResult.save`, here or in Python; undefined when there is none, or none any more. */
   async restoreGroup<R = readonly unknown[]>(id: string): Promise<GroupResult<R> | undefined> {
     const tuple = await groupRecords(await this.#results()).get(checkName(id, 'the id'));
     const group = fromTuple(tuple, this.results);
@@ -261,7 +261,7 @@ export class App implements AsyncDisposable {
   }
 
   /**
-   * Defines a command of your own, that workers of this application answer: `umbel inspect clear_cache`, or
+   * Defines a remote-control command that workers of this application answer: `umbel inspect clear_cache`, or
    * `control.ask('clear_cache', { prefix: 'a' })`.
    * @throws ConfigError, AlreadyRegisteredError
    */
@@ -269,14 +269,14 @@ export class App implements AsyncDisposable {
     addCommand(this.commands, name, command);
   }
 
-  /** The result of a call that was sent at any time, from anywhere. */
+  /** The result of the call with this id, whoever sent it and when. */
   result<R = unknown>(id: string): AsyncResult<R> {
     return new AsyncResult<R>(checkName(id, 'the id'), this.results);
   }
 
   /**
-   * The result that a task has returned, or was given: what Celery's tuple stands for. Celery's `result_from_tuple`.
-   * @throws ConfigError when it is none
+   * The result for Celery's tuple form of a result, which a task returned or was given. Celery's `result_from_tuple`.
+   * @throws ConfigError when the value is no such tuple
    * @example const inner = app.resultFromTuple(await outer.get());
    */
   resultFromTuple<R = unknown>(tuple: unknown): AsyncResult<R> {
@@ -303,12 +303,12 @@ export class App implements AsyncDisposable {
     return this.#stores;
   }
 
-  /** The stores are asked for, and have not answered yet. @internal */
+  /** The stores are being opened. @internal */
   get opening(): boolean {
     return this.#opening !== null && this.#stores === null && !this.#closed;
   }
 
-  /** From now on its stores are these. For a child, whose worker has them open. @internal */
+  /** Makes it use these stores. For a pool's child, whose worker has them open. @internal */
   useStores(stores: Stores): void {
     this.#stores = stores;
     this.#opening = Promise.resolve(stores);
@@ -321,7 +321,7 @@ export class App implements AsyncDisposable {
     return this.#opening;
   }
 
-  /** Closes its connections. What was sent is sent. Safe to call twice. */
+  /** Closes its connections. Calls that returned before are sent. Safe to call twice. */
   async close(): Promise<void> {
     this.#closed = true;
     const stores = await this.#opening?.catch(() => null);

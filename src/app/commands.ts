@@ -1,8 +1,8 @@
-// Commands of the user's own, that workers answer from afar.
+// Remote-control commands that an application defines.
 import { AlreadyRegisteredError, ConfigError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
 
-/** `worker`: the node name of the one that does it. What it returns is the reply; it must have a form in JSON. */
+/** `worker`: the node name of the worker that runs it. The value it returns is the reply; it must have a form in JSON. */
 export type RemoteCommand = (args: Json, worker: string) => unknown;
 
 /** @throws ConfigError, AlreadyRegisteredError */

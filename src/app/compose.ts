@@ -1,4 +1,4 @@
-// Composing workflows: chain, group, chord, and the three ways to call a task with each item of a list.
+// Composing workflows: chain, group, chord, and map, starmap and chunks, which call one task with each item of a list.
 
 import { WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -21,8 +21,8 @@ import type { AnyTask } from './task.ts';
 type Args = readonly unknown[];
 
 /**
- * One after another: each step gets what the one before it gave as its first argument, and the chain gives what the last one gives.
- * When a step fails the rest does not run, and has the same failure.
+ * Runs the steps in sequence. Each step gets the result of the step before it as its first argument; the result of the last step is the
+ * result of the chain. When a step fails, the chain fails with the same failure, and the steps after it do not run.
  * @example await chain(add.s(2, 4), add.s(10)).delay() // 16
  */
 export function chain<In extends Args, A>(a: Signature<In, A>): Signature<In, A>;
@@ -75,7 +75,7 @@ export function chain<In extends Args, A, B, C, D, E, F, G, H>(
   g: Signature<[NoInfer<F>], G>,
   h: Signature<[NoInfer<G>], H>,
 ): Signature<In, H>;
-/** Of a list whose length the compiler does not know: say what it takes and gives, `chain<[number], string>(steps)`. */
+/** For a list whose length the compiler does not know: declare the types, `chain<[number], string>(steps)`. */
 export function chain<In extends Args = [], Out = unknown>(
   steps: readonly AnySignature[],
 ): Signature<In, Out>;
@@ -90,18 +90,18 @@ export function chain(
     : signatureOf(commonApp(steps), chainOf(steps.map((step) => step.toJSON())));
 }
 
-/** What all members of a group wait for. */
+/** The arguments that all members of a group wait for. */
 type InOf<S extends readonly AnySignature[]> = S[number] extends Signature<infer In, unknown> ? In : never;
 
-/** What each member gives, in its place. */
+/** The result of each member, in its place. */
 type OutOf<S extends readonly AnySignature[]> = {
   -readonly [Place in keyof S]: S[Place] extends Signature<never, infer Out> ? Out : never;
 };
 
 /**
- * All at once: gives the list of what its members give, in their order. Arguments that it gets, each member gets. A list gives a
- * {@link Group}, which can be part of any workflow; anything else that can be walked through, also asynchronously, is sent piece by
- * piece while it is made, as fast as the broker takes it.
+ * Runs all members in parallel. Its result is the list of their results, in the order of the members. Arguments of the group are given to
+ * each member. A list makes a {@link Group}, which can be part of any workflow. Any other iterable, also an asynchronous one, is sent while
+ * it produces its members, as fast as the broker takes them.
  * @example const [sum, size] = await (await group([add.s(1, 2), pageSize.s(url)]).delay()).get();
  */
 export function group<const S extends readonly AnySignature[]>(members: S): Group<InOf<S>, OutOf<S>>;
@@ -117,21 +117,21 @@ export function group(
   return groupFrom(commonApp(members), groupOf(members.map((member: AnySignature) => member.toJSON())));
 }
 
-/** What a chord does when a member of its header fails: give one of the two. Without, as in Celery, its body fails when all have ended. */
+/** What a chord does when a member of its header fails: set one of the two. By default, as in Celery, its body fails when all have ended. */
 export interface ChordOptions {
   /**
-   * The body fails with the first member that fails, without waiting for the others. A member that fails in a Python worker is seen
-   * when all have ended.
+   * The body fails as soon as one member fails, without waiting for the others. The failure of a member that ran in a Python worker is
+   * noticed only when all members have ended.
    */
   readonly failFast?: boolean;
-  /** The body runs in any case, with what became of each member: a list of `Settled`, as by `Promise.allSettled`. */
+  /** The body runs in any case. It gets a list of `Settled`, one for each member, as from `Promise.allSettled`. */
   readonly allSettled?: boolean;
 }
 
 /** A group, a list of its members, or a stream of them. */
 type Header = AnySignature | readonly AnySignature[] | StreamedGroup<never, unknown>;
 
-/** What a header gives: a list. */
+/** The list of the results of a header. */
 type ResultsOf<H extends Header> =
   H extends StreamedGroup<never, infer Out>
     ? Out[]
@@ -141,12 +141,12 @@ type ResultsOf<H extends Header> =
         ? Out
         : never;
 
-/** What the body of a chord is given. */
+/** The argument of a chord's body. */
 type GivenBy<H extends Header, Options extends ChordOptions> = Options extends { readonly allSettled: true }
   ? SettledOf<ResultsOf<H>>
   : ResultsOf<H>;
 
-/** What `allSettled` gives of each member. */
+/** A `Settled` for each member. */
 export type SettledOf<Results> = {
   -readonly [Place in keyof Results]: Settled<Results[Place]>;
 };
@@ -161,7 +161,7 @@ type ChordOf<H extends Header, Out> =
         : never;
 
 /**
- * A group, and then its body with the list of their results. What fails in the header, the body fails with (ChordError).
+ * A group and then its body, which gets the list of the group's results. When a member fails, the body fails with a ChordError.
  * @example await chord(group(urls.map((url) => pageSize.s(url))), total.s()).delay()
  */
 export function chord<const H extends Header, Out, const Options extends ChordOptions = ChordOptions>(
@@ -190,7 +190,7 @@ interface Mappable<In extends Args, Out> extends AnyTask {
   delay(...args: In): Promise<AsyncResult<Out>>;
 }
 
-/** Calls the task with each item, one after another in one task; gives the list of what it returned. Celery's `map`. */
+/** Calls the task with each item, in sequence, within one task; the result is the list of its results. Celery's `map`. */
 export function map<Item, Out>(
   task: Mappable<[item: Item], Out>,
   items: readonly Item[],
@@ -206,7 +206,7 @@ export function starmap<In extends Args, Out>(
   return signatureOf(task.app, starmapOf(eachCall(task), [...items]));
 }
 
-/** {@link starmap} in pieces of `size`, beside each other: for many short calls. Gives a list for each piece. Celery's `chunks`. */
+/** {@link starmap} in chunks of `size`, in parallel: for many short calls. The result is a list for each chunk. Celery's `chunks`. */
 export function chunks<In extends Args, Out>(
   task: Mappable<In, Out>,
   items: readonly NoInfer<In>[],
@@ -226,10 +226,10 @@ function eachCall({ name, options }: AnyTask): WireSignature {
 
 function listOf(given: readonly unknown[]): readonly AnySignature[] {
   const [first] = given;
-  return (Array.isArray(first) ? first : given) as readonly AnySignature[]; // as the overloads say
+  return (Array.isArray(first) ? first : given) as readonly AnySignature[]; // as the overloads declare
 }
 
-/** Python takes members one by one, too, and who comes from there writes them so. */
+/** Python takes members as separate arguments, too, and users of Celery write them so. */
 function isWalkable(members: unknown): boolean {
   if (typeof members !== 'object' || members === null) return false;
   return Symbol.iterator in members || Symbol.asyncIterator in members;

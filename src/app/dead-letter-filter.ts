@@ -1,4 +1,4 @@
-// Which dead letters are meant, and what they say.
+// Filters for dead letters, and decoding the call that a dead letter carries.
 
 import { moment, name } from '../config/checks.ts';
 import { globMatcher } from '../config/glob.ts';
@@ -11,7 +11,7 @@ import { decodeTask } from '../protocol/task.ts';
 import { type DeadReason, deadReasons, type StoredDeadLetter as Stored } from '../stores/transport.ts';
 import type { DeadCall, DeadLetter, DeadLetterFilter } from './dead-letters.ts';
 
-/** A stored dead letter with what it says. */
+/** A stored dead letter with its decoded call. */
 export function opened(letter: Stored): DeadLetter {
   const { id, queue, reason, detail, diedAt, crashes, raw } = letter;
   let call: DeadCall | null | undefined;
@@ -55,19 +55,19 @@ const reason = check<DeadReason | readonly DeadReason[]>('a reason, or a list of
 });
 
 export const filterOptions = {
-  /** A name, one with `*` for any text (`'mail.*'`), or a pattern. */
+  /** A name, a name with `*` for any text (`'mail.*'`), or a pattern. */
   task: check<string | RegExp>('a name or a pattern', (value, what) =>
     value instanceof RegExp ? value : name.accept(value, what),
   ),
   /** The queue from which it came. */
   queue: name,
-  /** Why it is one. */
+  /** Why it became a dead letter. */
   reason,
   /** Before this time. */
   diedBefore: moment,
   /** After this time. */
   diedAfter: moment,
-  /** Occurs in the arguments, written as JSON; of what is no task, in its bytes. */
+  /** Text that occurs in the arguments, written as JSON; if the message is no task, in its bytes. */
   text,
 };
 
@@ -83,14 +83,14 @@ export function checkReason(word: string): DeadReason {
 
 function taskMatcher(task: string | RegExp): (name: string) => boolean {
   if (typeof task === 'string' && !task.includes('*')) return (name) => name === task;
-  // Without `g` and `y`: with them a pattern remembers where it was.
+  // Without `g` and `y`, with which a pattern keeps its position between tests.
   const pattern =
     typeof task === 'string' ? globMatcher(task) : new RegExp(task.source, task.flags.replace(/[gy]/g, ''));
   return (name) => pattern.test(name);
 }
 
 function textMatcher(text: string): (letter: DeadLetter) => boolean {
-  const inJson = JSON.stringify(text).slice(1, -1); // what has quotes in it stands otherwise in JSON
+  const inJson = JSON.stringify(text).slice(1, -1); // quotes are escaped in JSON
   return ({ call, raw }) => {
     if (call === null) return bytesOf(raw).some((bytes) => Buffer.from(bytes).includes(text));
     const argsText = `${toText(call.args)}\n${toText(call.kwargs)}`;
@@ -98,7 +98,7 @@ function textMatcher(text: string): (letter: DeadLetter) => boolean {
   };
 }
 
-/** Those of the message, and of its body where an envelope is around it (which has it in base64). */
+/** The bytes of the message, and of the body in its envelope, if it has one (there the body is in base64). */
 function bytesOf(raw: Uint8Array): readonly Uint8Array[] {
   const wire = decodeEnvelope(raw);
   return wire.ok ? [raw, wire.value.body] : [raw];

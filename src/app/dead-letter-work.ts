@@ -1,4 +1,4 @@
-// Going through a broker's dead letters, which may be many, and changing some of them, slowly if need be.
+// Listing, replaying and discarding dead letters. There may be very many, and changing them may be slowed down.
 
 import { parseRate } from '../config/rate.ts';
 import { ConfigError, NotReplayableError } from '../errors.ts';
@@ -32,7 +32,7 @@ export async function* list(
   }
 }
 
-/** The ids of those that a filter finds, oldest first. */
+/** The ids of the dead letters that a filter matches, oldest first. */
 export async function find(letters: DeadLetterStore, filter: DeadLetterFilter): Promise<readonly number[]> {
   const isMeant = matcherOf(filter);
   const ids: number[] = [];
@@ -74,9 +74,9 @@ export async function change(
 }
 
 const pageSize = 100;
-/** Asked for together, where nothing holds them back: a store writes them as one. */
+/** How many changes are asked for together where no rate is given: a store writes them as one. */
 const windowSize = 50;
-/** A sweep keeps what it has seen from others; so long at most. */
+/** A sweep hides what it has seen from others: at most for so many milliseconds. */
 const longestHoldMs = 10_000;
 
 type Act = (id: number) => void;
@@ -143,7 +143,7 @@ async function sweepThrough(
 ): Promise<void> {
   const foreign: number[] = [];
   while (rest.size > 0) {
-    await pace.turn(); // what may be long is waited for before anything is held
+    await pace.turn(); // waits before anything is held
     const until = performance.now() + longestHoldMs;
     let acted = 0;
     let last: number | null = null;
@@ -151,7 +151,7 @@ async function sweepThrough(
       if (last !== null && rest.delete(last)) act(last);
     };
     await sweep(async (id, read) => {
-      confirm(); // it would not ask for the next one if the last had gone wrong
+      confirm(); // a sweep asks for the next one only when the last one is done
       last = null;
       if (!rest.has(id)) return 'keep';
       if (verb === 'replay' && read().queue === '') {
@@ -167,12 +167,12 @@ async function sweepThrough(
       return verb;
     });
     confirm();
-    if (acted === 0) break; // the others are not there
+    if (acted === 0) break; // the remaining ids are not there
   }
   if (foreign.length > 0) throw new NotReplayableError(foreign);
 }
 
-/** Lets pass so many in a second. What a slow store has cost is caught up for a moment only: no floods. */
+/** Lets `perSecond` turns pass in a second. Time that a slow store has cost is caught up for a moment only: no floods. */
 class Pace {
   readonly #intervalMs: number;
   readonly #signal: AbortSignal | undefined;
@@ -187,7 +187,7 @@ class Pace {
     return this.#intervalMs === 0;
   }
 
-  /** Until the next turn. */
+  /** Milliseconds until the next turn. */
   get waitMs(): number {
     return Math.max(0, this.#next - performance.now());
   }

@@ -1,4 +1,4 @@
-// The dead letters of an application's broker: found, put back, deleted.
+// The dead letters of an application's broker: listed, replayed, discarded.
 
 import type { Rate } from '../config/rate.ts';
 import type { Options } from '../lib/schema.ts';
@@ -6,7 +6,7 @@ import type { StoredDeadLetter as StoredLetter } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { filterOptions } from './dead-letter-filter.ts';
 
-/** A message that could not be run: why, what it says as far as that can be read, and its original bytes. */
+/** A message that could not be run: the reason, its call if it can be read, and its original bytes. */
 export interface DeadLetter extends StoredLetter {
   /** Null where the bytes are no task. */
   readonly call: DeadCall | null;
@@ -19,7 +19,7 @@ export interface DeadCall {
   readonly task: string;
   readonly args: readonly unknown[];
   readonly kwargs: Readonly<Record<string, unknown>>;
-  /** The arguments for people, as its sender showed them. */
+  /** The arguments as text, as the sender wrote them. */
   readonly argsrepr: string;
   readonly kwargsrepr: string;
   readonly retries: number;
@@ -29,42 +29,42 @@ export interface DeadCall {
   readonly origin: string | null;
 }
 
-/** Which dead letters: those to which all of this applies. */
+/** Matches dead letters to which all of this applies. */
 export interface DeadLetterFilter extends Options<typeof filterOptions> {}
 
 export interface ListDeadLetters extends DeadLetterFilter {
-  /** At most so many; default: all. */
+  /** At most this many; default: all. */
   readonly limit?: number;
-  /** Only those that are older than this one. */
+  /** Only dead letters that are older than this id. */
   readonly before?: number;
 }
 
-/** How a great many are replayed or discarded. */
+/** The pace of replaying or discarding many dead letters. */
 export interface DeadLetterPace {
-  /** The oldest so many at most; default: all. */
+  /** Only the oldest ones, at most this many; default: all. */
   readonly limit?: number;
-  /** At most so many in a second, or `'10/s'`, `'100/m'`; default: as fast as the broker takes them. */
+  /** At most this many in a second (a number), or `'10/s'`, `'100/m'`; default: as fast as the broker takes them. */
   readonly rate?: Rate;
-  /** Stops between two of them. What is done is done, the rest is where it was. */
+  /** Stops between two dead letters. Those that are done stay done, the others are left as they were. */
   readonly signal?: AbortSignal;
-  /** Told after each step how many are done, of how many. */
+  /** Called after each step with the number of those that are done, and of all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** What was done. Oldest first. */
+/** The ids of the dead letters that were changed, oldest first. */
 export interface DeadLettersChanged {
   readonly done: readonly number[];
-  /** Were named, or found, and were not there any more. */
+  /** Ids that were named, or found, and were not there any more. */
   readonly missing: readonly number[];
 }
 
-/** The one of this id, those of these ids, or those that a filter finds (`{}`: all). */
+/** The dead letter with this id, those with these ids, or those that a filter matches (`{}`: all). */
 export type DeadLetterChoice = number | readonly number[] | DeadLetterFilter;
 
 /**
- * Dead letters: messages that could not be run, kept until somebody replays or discards them. Every method opens the broker if it is not
- * open, and throws BrokerUnavailable when it is not there, ConfigError for a filter that cannot be meant, UnknownOptionError for a word
- * that is none of a filter's.
+ * Dead letters: messages that could not be run, kept until somebody replays or discards them. Each method opens the broker if it is not
+ * open. It throws BrokerUnavailable when the broker cannot be reached, ConfigError for a value that a filter cannot have, and
+ * UnknownOptionError for a field that a filter does not have.
  */
 export class DeadLetters {
   readonly #app: App;
@@ -79,7 +79,7 @@ export class DeadLetters {
     yield* list(await this.#letters(), filter);
   }
 
-  /** Undefined: there is none of this id. */
+  /** Undefined: there is no dead letter with this id. */
   async get(id: number): Promise<DeadLetter | undefined> {
     const letter = await (await this.#letters()).get(id);
     return letter && (await import('./dead-letter-filter.ts')).opened(letter);
@@ -89,16 +89,16 @@ export class DeadLetters {
     return (await this.#letters()).count();
   }
 
-  /** The ids of those that a filter finds, oldest first: what `replay` and `discard` would be about. */
+  /** The ids of the dead letters that a filter matches, oldest first: those that `replay` and `discard` would change. */
   async find(filter: DeadLetterFilter): Promise<readonly number[]> {
     const { find } = await work();
     return find(await this.#letters(), filter);
   }
 
   /**
-   * Puts them back into their queues, oldest first, each with a clean record: it may fail or be delivered as often as a new one. What dies
-   * again meanwhile, or dies only now, is left alone. Each is in its queue before it is no dead letter any more: a process that dies in
-   * between leaves it twice (on RabbitMQ) rather than not at all.
+   * Puts dead letters back into their queues, oldest first. Each is new again: its retries and deliveries are counted from 0. A message
+   * that becomes a dead letter meanwhile is left alone. Each is in its queue before it is deleted here: a process that dies in between
+   * leaves it twice (on RabbitMQ) rather than not at all.
    * @throws the signal's reason; NotReplayableError for those that another program has put there, after the others were replayed
    */
   replay(which: DeadLetterChoice, pace: DeadLetterPace = {}): Promise<DeadLettersChanged> {
@@ -127,7 +127,7 @@ export class DeadLetters {
   }
 }
 
-// Loaded when somebody asks: a program that only sends tasks does without.
+// Loaded when it is first used: a program that only sends tasks does without.
 function work(): Promise<typeof import('./dead-letter-work.ts')> {
   return import('./dead-letter-work.ts');
 }

@@ -1,4 +1,4 @@
-// Making a task: a function that can be called, with the ways to send it.
+// Making a task: a function that can be called, with its methods for sending.
 
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import { optionsOfTask } from '../config/wire-options.ts';
@@ -13,10 +13,10 @@ import { type AnySignature, callSignature, isSignature, type Signature } from '.
 import type { Callable, Links, TaskBody } from './task.ts';
 import type { ResolvedTaskOptions } from './task-options.ts';
 
-/** A task with its types forgotten; `App.task` gives them back. */
+/** A task without its types; `App.task` adds them. */
 type UntypedTask = Callable<unknown, readonly unknown[], unknown> & TaskBody;
 
-/** `body` is `null` for a task that lives elsewhere; `keywords`: its arguments are one object, as with a schema. */
+/** `body`: null for a remote task. `keywords`: its arguments are one object, as with a schema. */
 export function defineTask(
   app: App,
   name: string,
@@ -66,7 +66,7 @@ export function defineTask(
     },
   };
   const callable = (...args: readonly unknown[]): unknown => callDirectly(task, args);
-  // A function's own `name` is read-only; it can only be defined anew.
+  // The `name` of a function is read-only; it can only be redefined.
   Object.defineProperty(callable, 'name', { value: name });
   const task: UntypedTask = Object.assign(callable, methods);
   const callee: Callee<UntypedTask> = { name, options, task };

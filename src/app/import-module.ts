@@ -1,4 +1,4 @@
-// Imports a user's file, TypeScript or JavaScript, and turns what can go wrong into one sentence.
+// Imports a user's file, TypeScript or JavaScript, and explains in one sentence what went wrong.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -50,7 +50,7 @@ interface Tsx {
   readonly cjs: typeof import('tsx/cjs/api');
 }
 
-/** Its two loaders: without "type": "module" a .ts file is CommonJS. Null: the package, which is optional, is not installed. */
+/** tsx has two loaders: without "type": "module" a .ts file is CommonJS. Null: the package, which is optional, is not installed. */
 async function loadTsx(): Promise<Tsx | null> {
   try {
     const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
@@ -83,13 +83,13 @@ function stripsTypes(): boolean {
   return 'typescript' in process.features && Boolean(process.features.typescript);
 }
 
-/** Whether a tsconfig.json changes what the code does, itself or by one that it extends. */
+/** Whether a tsconfig.json, or a file that it extends, changes how the code runs. */
 function steersImports(tsconfig: string | undefined): boolean {
   if (tsconfig === undefined) return false;
   return /"(?:extends|paths|baseUrl|experimentalDecorators)"\s*:/.test(readFileSync(tsconfig, 'utf8'));
 }
 
-/** Found while the modules are linked, before any of them ran: trying again runs nothing twice. */
+/** Node finds this while it links the modules, before any of them ran: trying again runs nothing twice. */
 function isUnsupportedSyntax(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return (
@@ -115,7 +115,7 @@ function reason(error: unknown, file: string): string {
   return `${name}${message}${place ? ` (${place})` : ''}`;
 }
 
-// Node prints where a syntax error in JavaScript is but does not tell it to programs.
+// Node prints the position of a syntax error in JavaScript, but the error object does not have it.
 function placeOfMistake(file: string): string | undefined {
   const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', timeout: 10_000 });
   const line = /^(?:file:\/\/)?\S+:(\d+)\n/.exec(stderr)?.[1];

@@ -25,7 +25,7 @@ export function fileOfApp(spec: string, folder: string = process.cwd()): string 
   return locate(split(spec).path, folder);
 }
 
-/** Imports any other module that a command was given, found as an App's is. @throws LoadError */
+/** Imports a module by the same rules as an App's. @throws LoadError */
 export function loadModule(
   spec: string,
   folder: string = process.cwd(),
@@ -45,7 +45,7 @@ function locate(path: string, folder: string): string {
   const full = resolve(folder, path);
   if (isFile(full)) return full;
   const names = [full, join(full, 'index'), join(full, 'app')];
-  // A compiled project is often asked for by its source's name, and the other way round.
+  // A compiled project is often named by its source, and the other way round.
   const swapped = full.replace(/\.([cm]?)[jt]s$/, '');
   if (swapped !== full) names.push(swapped);
   for (const name of names) {
@@ -106,7 +106,7 @@ function appOf(module: Readonly<Record<string, unknown>>, exportName: string | u
   throw new LoadError(`'${spec}' exports no App; export it: export const app = new App('name')`);
 }
 
-/** An App of another copy of Umbel: its tasks would be registered where this command does not look. */
+/** An App of another copy of Umbel: its tasks are registered where this command does not look. */
 function isForeignApp(value: unknown): boolean {
   return (
     typeof value === 'object' && value !== null && !(value instanceof App) && value.constructor.name === 'App'

@@ -1,8 +1,8 @@
 import type { App } from './app.ts';
 
 /**
- * Deletes what waits in a queue, and what the result backend knows of these calls where both can tell: that they were sent. Returns how
- * many messages there were.
+ * Deletes the messages that wait in a queue. Where the store can, the records that these calls were sent are deleted, too. Returns the
+ * number of messages.
  */
 export async function purgeQueue(app: App, queue: string): Promise<number> {
   const [broker, backend] = [await app.broker(), await app.backend()];

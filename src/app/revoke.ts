@@ -6,14 +6,14 @@ import type { App } from './app.ts';
 /** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */
 const keptMs = 10_800_000;
 
-/** Revokes tasks without waiting for anybody: `result.revoke()`. `Control.revoke` gathers what the workers say. @throws BrokerUnavailable */
+/** Revokes tasks and does not wait for replies: `result.revoke()`. `Control.revoke` gathers the workers' replies. @throws BrokerUnavailable */
 export async function revokeTasks(
   app: App,
   ids: readonly string[],
   { terminate = false, signalName = 'SIGTERM' }: RevokeResultOptions,
 ): Promise<void> {
   const { revocations, fanout } = await app.broker();
-  // First, for those who are not there to hear it.
+  // Stored before it is broadcast, for workers that are away now.
   await revocations.put(checkRevocations(ids.map(taskRevocation)), Date.now() + keptMs);
   const request = {
     method: 'revoke',
@@ -22,7 +22,7 @@ export async function revokeTasks(
     pattern: null,
     matcher: null,
     reply: null,
-    clock: 0, // says nothing of when
+    clock: 0, // no time is known
   };
   const { control } = app.exchanges;
   await fanout.publish(control, '', requestMessage(control.name, request, 0));

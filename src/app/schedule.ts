@@ -1,4 +1,4 @@
-// What an application sends by itself, and when: the schedules that are declared in code.
+// Schedules that are declared in code: what an application sends without being asked, and when.
 
 import {
   type BeatSchedule,
@@ -26,16 +26,16 @@ import { resultId } from '../workflow/freeze.ts';
 import { isSignature, type Signature } from './signature.ts';
 import type { AnyTask } from './task.ts';
 
-/** What is sent: a task without arguments, a call, or a signature (of one task, or a whole workflow) with all of its arguments. */
+/** A task without arguments, a call, or a signature (of one task, or of a workflow) with all of its arguments. */
 export type Scheduled = string | AnyTask | ScheduledCall | Signature<[], unknown>;
 
 export interface ScheduleOptions extends SchedulePolicy, ScheduledCallOptions {
-  /** Arguments for a task that is given without. */
+  /** Arguments for a task that is named without any. */
   readonly args?: ScheduledCall['args'];
   readonly kwargs?: ScheduledCall['kwargs'];
 }
 
-/** The policy of a schedule, complete. */
+/** The policy of a schedule, with all defaults. */
 export interface ResolvedPolicy {
   readonly missed: 'last' | 'all' | 'skip';
   readonly missedLimit: number;
@@ -44,7 +44,7 @@ export interface ResolvedPolicy {
   readonly jitterMs: number;
 }
 
-/** A schedule as the code declares it, checked. */
+/** A declared schedule, checked. */
 export interface DeclaredSchedule {
   readonly name: string;
   readonly schedule: Schedule;
@@ -122,7 +122,7 @@ export function declareSchedule(
   };
 }
 
-/** Under a name that says what and when. Throws as {@link declareSchedule}. */
+/** Declares a schedule whose name is made of its task and its times. Throws as {@link declareSchedule}. */
 export function declarePeriodic(
   name: string | undefined,
   when: When,
@@ -135,7 +135,7 @@ export function declarePeriodic(
   return declareSchedule(`${task} ${schedule}`, when, scheduled, options);
 }
 
-/** Celery's map form. Throws as {@link declareSchedule}. */
+/** From an entry of Celery's map form. Throws as {@link declareSchedule}. */
 export function declareEntry(name: string, entry: BeatScheduleEntry): DeclaredSchedule {
   const { schedule, relative, task, args, kwargs, options, toJSON: _, ...policy } = entry;
   const unknown = Object.keys(policy).find((key) => !Object.hasOwn(schedulePolicy, key));
@@ -149,7 +149,7 @@ export function declareEntry(name: string, entry: BeatScheduleEntry): DeclaredSc
     throw new ConfigError(
       `the schedule '${name}' needs 'task' and 'schedule', as in { task: 'shop.report', schedule: 60 }`,
     );
-  const call = defined({ task, args, kwargs, options }) as unknown as ScheduledCall; // the undefined are gone
+  const call = defined({ task, args, kwargs, options }) as unknown as ScheduledCall; // without the undefined ones
   return declareSchedule(name, relative === true ? relativeTo(schedule) : schedule, call, policy);
 }
 
@@ -213,7 +213,7 @@ function isCall(scheduled: string | AnyTask | ScheduledCall): scheduled is Sched
   return typeof scheduled === 'object' && scheduled !== null && 'task' in scheduled;
 }
 
-/** What is kept as data must have a form as data. */
+/** Options that are kept as data must have a form as data. */
 function checkOptions(options: ScheduledCallOptions, where: string): ScheduledCallOptions {
   const given = defined({ ...options });
   for (const name of Object.keys(given)) {

@@ -1,4 +1,4 @@
-// Sending one run of a schedule: under an id of its own, together with the note that it was sent where one store keeps both.
+// Sending one run of a schedule under the run's own id. The note that it was sent goes with the message if both are in one store.
 
 import type { CallOptions } from '../config/call-options.ts';
 import { sendingOptionsOf, toWireOptions } from '../config/wire-options.ts';
@@ -13,14 +13,14 @@ import { sendWorkflow } from '../workflow/send-workflow.ts';
 import type { App } from './app.ts';
 import { sendOrApply } from './send-or-apply.ts';
 
-/** What a run sends. */
+/** The call that a run sends. */
 export type RunCall =
   | ({ readonly kind: 'task'; readonly task: string } & CallArguments)
   | { readonly kind: 'signature'; readonly signature: WireSignature };
 
 /**
- * Sends a run. `options.taskId` is the run's id: sent again under it, it is refused where the broker can.
- * @param note goes with the message if it is for the broker's store: if it reports false, nothing is sent
+ * Sends a run. `options.taskId` is the run's id: a broker that can refuse a second message of one id does.
+ * @param note goes with the message if it is for the broker's store. If `note` reports false, nothing is sent.
  * @returns whether `note` went with it
  * @throws as `applyAsync`
  */
@@ -35,14 +35,14 @@ export async function sendRun(
   const guard = carried === null ? undefined : guarding(carried);
   if (run.kind === 'task') {
     await sendOrApply(app, calleeNamed(app, run.task), run, options, guard).catch((error: unknown) => {
-      // The run before this one is not over yet: that is what the task asks for.
+      // The run before has not ended: the task's unique policy wants no second run.
       if (!(error instanceof DuplicateTaskError)) throw error;
     });
   } else {
     const { taskId = '', signal, ...own } = options;
     await sendWorkflow(app, withOptions(run.signature, toWireOptions(run.signature.task, own)), {
       id: taskId,
-      newId: derivedIds(taskId, 'beat'), // sent again, all of its parts have the same ids again
+      newId: derivedIds(taskId, 'beat'), // sent again, all of its parts have the same ids
       sending: { ...sendingOptionsOf(own), ...(signal !== undefined && { signal }) },
       ...(guard !== undefined && { guard }),
     });
@@ -50,7 +50,7 @@ export async function sendRun(
   return carried !== null;
 }
 
-/** All publications of a run are made if and only if the note is. */
+/** Sends all publications of a run if and only if the note is written. */
 function guarding(note: StoreWrite): (publications: readonly Publication[]) => readonly Publication[] {
   return ([first, ...others]) => {
     if (first === undefined) return [];
@@ -62,7 +62,7 @@ function guarding(note: StoreWrite): (publications: readonly Publication[]) => r
         return accepted;
       },
     };
-    // They are put in this order.
+    // The store applies them in this order.
     const follow = (other: Publication): StoreWrite => ({
       store: note.store,
       apply: (transaction) => accepted && (other.write?.apply(transaction) ?? true),

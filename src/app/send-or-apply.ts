@@ -1,4 +1,4 @@
-// Calling a task: its call is sent, or, with `taskAlwaysEager`, run here and now.
+// Calling a task: the call is sent, or, with `taskAlwaysEager`, run in this process.
 
 import { type CallOptions, checkCallOptions } from '../config/call-options.ts';
 import type { AsyncResult } from '../results/async-result.ts';
@@ -23,7 +23,7 @@ export function sendOrApply<R>(
     : submit(app, callee, call, options, guard);
 }
 
-/** Many calls of one task. Either all of them are checked and written, or none is sent, or run. */
+/** Many calls of one task. If one of them cannot be checked or encoded, none is sent or run. */
 export async function sendOrApplyMany<R>(
   app: App,
   callee: Callee<AnyTask>,
@@ -35,7 +35,7 @@ export async function sendOrApplyMany<R>(
   const ready: PreparedCall[] = [];
   for (const call of calls) {
     const prepared = await checkedCall(app, callee, call, options);
-    encodeCall(app, prepared.message, prepared.encoding); // only to find out that it can be written
+    encodeCall(app, prepared.message, prepared.encoding); // throws if it cannot be encoded
     ready.push(prepared);
   }
   const results: AsyncResult<R>[] = [];
@@ -43,7 +43,7 @@ export async function sendOrApplyMany<R>(
   return results;
 }
 
-/** Runs one call here and now. */
+/** Runs one call in this process. */
 export async function apply<R>(
   app: App,
   callee: Callee<AnyTask>,

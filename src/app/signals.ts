@@ -1,24 +1,24 @@
-// What happens to tasks and workers, for who wants to listen: one table, typed.
+// Signals: events of tasks and workers that an application can listen to, in one typed table.
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { TaskState } from '../protocol/result-meta.ts';
 import type { TaskRequest } from './running/request.ts';
 import type { AnyTask } from './task.ts';
 
-/** What each signal carries. Named as Celery's. */
+/** The payload of each signal. The names are Celery's. */
 export interface SignalPayloads {
-  /** Before a message is sent. `headers` are the user's own and may be added to, for example by a tracer. */
+  /** Before a message is sent. A receiver may add to `headers`, which are the user's own; a tracer does. */
   readonly beforeTaskPublish: {
     readonly message: TaskMessage;
     readonly queue: string;
     readonly headers: Record<string, unknown>;
   };
-  /** The broker has it. */
+  /** The broker has the message. */
   readonly afterTaskPublish: { readonly message: TaskMessage; readonly queue: string };
-  /** A worker has decided to run it. */
+  /** A worker has decided to run the task. */
   readonly taskReceived: { readonly request: TaskRequest };
   readonly taskPrerun: { readonly task: AnyTask; readonly request: TaskRequest };
-  /** The run has ended, however. `result` is the value, the error, or the reason of the retry. */
+  /** The run has ended, in any way. `result` is the value, the error, or the reason of the retry. */
   readonly taskPostrun: {
     readonly task: AnyTask;
     readonly request: TaskRequest;
@@ -33,27 +33,27 @@ export interface SignalPayloads {
     readonly reason: unknown;
     readonly at: Date;
   };
-  /** It will not be run: `revoked`, `terminated` or `expired`. */
+  /** The task will not run: `revoked`, `terminated` or `expired`. */
   readonly taskRevoked: { readonly message: TaskMessage; readonly reason: string };
-  /** No task of its name is known here. */
+  /** The worker knows no task of this name. */
   readonly taskUnknown: { readonly name: string; readonly id: string };
-  /** The message was refused: undecodable, or the task threw Reject. */
+  /** The message was refused: it cannot be decoded, or the task threw Reject. */
   readonly taskRejected: { readonly id: string | null; readonly queue: string; readonly reason: string };
-  /** The worker's own machinery failed while it ran a task. */
+  /** The worker itself failed while it ran a task. */
   readonly taskInternalError: { readonly request: TaskRequest; readonly error: unknown };
   readonly workerInit: { readonly hostname: string };
   readonly workerReady: { readonly hostname: string };
   readonly workerShuttingDown: { readonly hostname: string; readonly how: 'warm' | 'soft' | 'cold' };
   readonly workerShutdown: { readonly hostname: string };
-  /** A beat starts; `name` is its name among all beats. Whether it leads is not known yet. */
+  /** A beat starts. `name` is its name among all beats. It is not known yet whether it leads. */
   readonly beatInit: { readonly name: string };
-  /** Likewise, after `beatInit`, in the beat of `worker -B`. */
+  /** After `beatInit`, in the beat of `worker -B`. */
   readonly beatEmbeddedInit: { readonly name: string };
 }
 
 export type SignalName = keyof SignalPayloads;
 
-/** One thing that one can listen to. */
+/** A signal, and those who listen to it. */
 export class Signal<Payload> {
   readonly name: string;
   readonly #receivers = new Set<(payload: Payload) => unknown>();
@@ -62,17 +62,17 @@ export class Signal<Payload> {
     this.name = name;
   }
 
-  /** Whether anybody listens. Lets hot paths skip the making of a payload. */
+  /** Whether there is a receiver. Lets hot paths skip making a payload. */
   get connected(): boolean {
     return this.#receivers.size > 0;
   }
 
   /**
-   * Calls `receiver` each time. It may be async, and is waited for. What it throws is logged and changes nothing.
+   * Calls `receiver` each time the signal is sent. It may be async, and is awaited. An error that it throws is logged and changes nothing.
    * @returns a function that disconnects it.
    */
   connect(receiver: (payload: Payload) => unknown): () => void {
-    // An own function for each connection: the same receiver connected twice is called twice, and leaves one by one.
+    // A new function for each connection: a receiver that is connected twice is called twice, and disconnected one at a time.
     const connection = (payload: Payload): unknown => receiver(payload);
     this.#receivers.add(connection);
     return () => {
@@ -80,7 +80,7 @@ export class Signal<Payload> {
     };
   }
 
-  /** Calls the receivers one after another. Never rejects: their errors go to `logger`, or become a process warning. */
+  /** Calls the receivers in sequence. Never rejects: their errors go to `logger`, or become a process warning. */
   async send(payload: Payload, logger?: Logger): Promise<void> {
     for (const receiver of [...this.#receivers]) {
       try {

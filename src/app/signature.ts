@@ -1,4 +1,4 @@
-// A call, or a whole workflow, as a value: to be sent later, to be put into other workflows, to be kept as JSON.
+// A call, or a whole workflow, as a value: to be sent later, put into other workflows, or kept as JSON.
 
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import { checkNamed } from '../config/priority.ts';
@@ -27,39 +27,39 @@ import type { App } from './app.ts';
 import { applyWorkflow } from './running/eager-workflow.ts';
 
 /**
- * A call waiting for its missing leading arguments `In`, that will give `Out`. A value: every method gives a new one.
- * One that ignores what comes before it (`task.si(…)`) takes any arguments: its `In` is `readonly unknown[]`.
+ * A call that still lacks its leading arguments `In`, and whose result is `Out`. It is immutable: every method returns a new signature.
+ * A signature that ignores the result before it (`task.si(…)`) takes any arguments: its `In` is `readonly unknown[]`.
  */
 export interface Signature<in In extends readonly unknown[] = [], out Out = unknown> {
   /** The task's name; `celery.chain`, `celery.group`, `celery.chord` for the constructs. */
   readonly task: string;
-  /** Where its tasks are from; null for an empty group. */
+  /** The application of its tasks; null for an empty group. */
   readonly app: App | null;
   /**
-   * Sends it, with the arguments that are still missing; resolves when the broker holds what starts it.
+   * Sends it with the arguments that are missing; resolves when the broker holds its first messages.
    * @throws what `task.delay` throws: then nothing was sent. PartlySentError, WorkflowError.
    */
   delay(...args: In): Promise<AsyncResult<Out>>;
-  /** Like `delay`, with options for all of its parts. `countdown` and `eta` are of what starts it; `taskId` is its result's. */
+  /** Like `delay`, with options for all of its parts. `countdown` and `eta` apply to its first tasks; `taskId` is the id of its result. */
   applyAsync(args: In, options?: CallOptions): Promise<AsyncResult<Out>>;
-  /** Runs it here and now, as workers would: the same order, results and failures. */
+  /** Runs it in this process, with the same order, results and failures as in workers. */
   apply(args: In, options?: CallOptions): Promise<AsyncResult<Out>>;
-  /** With options, which go before those it has; of a compound they are of its parts that do not say otherwise. */
+  /** With these options, which replace its own. A compound passes them on to those of its parts that do not set them. */
   set(options: SignatureOptions): Signature<In, Out>;
-  /** What is sent with its value when it has succeeded. Celery's `link`. */
+  /** Adds a callback, which is sent with its result when it has succeeded. Celery's `link`. */
   link<Next>(callback: Signature<[Out], Next>): Signature<In, Out>;
   /**
-   * What is sent with the failed task's id when it has failed: for a chain, whichever step; for a group, each member that fails; for
-   * a chord, when its body cannot run or fails. A task that takes three arguments more than its signature has is called like a
-   * function with the request, the error and the traceback instead, by the worker that runs the failed task, if it knows it. Celery's
-   * `link_error`.
+   * Adds an errback, which is sent with the id of the failed task: for a chain, of the step that failed; for a group, of each member that
+   * failed; for a chord, when its body cannot run or fails. An errback that takes three more arguments than its signature has is called as
+   * a function instead, with the request, the error and the traceback, by the worker that ran the failed task, if that worker knows it.
+   * Celery's `link_error`.
    */
   linkError(errback: Errback): Signature<In, Out>;
   /** This, then that: `chain(this, next)`. Python's `|`. */
   pipe<Next>(next: Signature<[Out], Next>): Signature<In, Next>;
-  /** With more arguments before its own, as sending it would add them. */
+  /** With more arguments before its own, as sending it with them would. */
   clone<Given extends readonly unknown[]>(...args: Given): Signature<Rest<In, Given>, Out>;
-  /** With the ids that it will have: send it as often as you like, the broker takes it as sent once (see `PartlySentError`). */
+  /** With fixed ids: sent again, it has the same ids, and the broker takes it as sent once (see `PartlySentError`). */
   freeze(id?: string): Frozen<In, Out>;
   /** With stamps: headers that travel with each of its tasks, callbacks included. Celery's stamping. */
   stamp(stamps: Stamps | StampingVisitor): Signature<In, Out>;
@@ -67,17 +67,17 @@ export interface Signature<in In extends readonly unknown[] = [], out Out = unkn
   toJSON(): WireSignature;
 }
 
-/** What can be called when a task has failed. */
+/** A signature that can be called when a task has failed. */
 export type Errback =
   | Signature<[taskId: string], unknown>
   | Signature<[request: FailedRequest, error: WireException, traceback: string | null], unknown>;
 
-/** A signature with ids, and the result that it will have. */
+/** A signature with fixed ids, and the result that it will have. */
 export interface Frozen<in In extends readonly unknown[], out Out> extends Signature<In, Out> {
   readonly result: AsyncResult<Out>;
 }
 
-/** A group: sent, it gives the results of its members. */
+/** A group: its result is the list of its members' results. */
 export interface Group<in In extends readonly unknown[] = [], out Out = readonly unknown[]>
   extends Signature<In, Out> {
   delay(...args: In): Promise<GroupResult<Out>>;
@@ -88,19 +88,19 @@ export interface Group<in In extends readonly unknown[] = [], out Out = readonly
   readonly length: number;
 }
 
-/** Any signature, whatever it waits for and gives. */
+/** Any signature, whatever its arguments and result. */
 export type AnySignature = Signature<never, unknown>;
 
-/** Also one of another copy of this package. What it waits for nobody can tell: the caller says that it fits. */
+/** True also for a signature of another copy of this package. Its types are what the caller declares: they cannot be checked. */
 export function isSignature<In extends readonly unknown[] = readonly unknown[]>(
   value: unknown,
 ): value is Signature<In, unknown> {
   if (typeof value !== 'object' || value === null) return false;
-  const { task, freeze: freezing, toJSON } = value as Partial<AnySignature>; // what they are is asked next
+  const { task, freeze: freezing, toJSON } = value as Partial<AnySignature>; // checked next
   return typeof task === 'string' && typeof freezing === 'function' && typeof toJSON === 'function';
 }
 
-/** What is left of `In` when its first arguments are given. */
+/** The rest of `In` when its first arguments are given. */
 type Rest<In extends readonly unknown[], Given extends readonly unknown[]> = In extends readonly [
   ...Given,
   ...infer Left,
@@ -112,12 +112,12 @@ type Rest<In extends readonly unknown[], Given extends readonly unknown[]> = In 
       : never
     : never;
 
-/** A signature of what is on the wire. `In` and `Out` are what the caller says they are. */
+/** A signature of Celery's dict form. `In` and `Out` are what the caller declares. */
 export function signatureOf<In extends readonly unknown[], Out>(
   app: App | null,
   wire: WireSignature,
 ): Signature<In, Out> {
-  return new WireValue(app, wire) as unknown as Signature<In, Out>; // nothing on the wire could say it
+  return new WireValue(app, wire) as unknown as Signature<In, Out>; // the wire has no types
 }
 
 export function groupFrom<In extends readonly unknown[], Out>(
@@ -138,7 +138,7 @@ export function callSignature(
   return signatureOf(app, taskSignature(name, [...call.args], call.kwargs, options, immutable));
 }
 
-/** A signature with its types forgotten. */
+/** A signature without its types. */
 class WireValue {
   readonly app: App | null;
   readonly #wire: WireSignature;
@@ -156,7 +156,7 @@ class WireValue {
     return kindOf(this.#wire) === 'group' ? partsOf(this.#wire).length : 1;
   }
 
-  /** Of a frozen one. */
+  /** The result of a frozen signature. */
   get result(): AsyncResult {
     return this.app === null ? nothingToRun(this.#wire) : resultOf(this.app, handleOf(this.#wire));
   }
@@ -190,7 +190,7 @@ class WireValue {
 
   linkError(errback: AnySignature): WireValue {
     const more = errback.toJSON();
-    // The same one twice would run twice for one failure.
+    // A second copy of an errback would be called twice for one failure.
     const known = listedIn(this.#wire.options, 'link_error').some(
       (each) => JSON.stringify(each) === JSON.stringify(more),
     );
@@ -247,7 +247,7 @@ class WireValue {
   }
 }
 
-/** Of empty groups alone, which belong to no application: there is nothing to wait for. */
+/** The result of an empty group, which belongs to no application: there is nothing to wait for. */
 function nothingToRun(wire: WireSignature): AsyncResult {
   return resultIn(handleOf(freeze(normalize(wire), null, randomIds)), null);
 }

@@ -1,4 +1,4 @@
-// A group of which nobody knows the end: its members are sent while they are made, as fast as the broker takes them.
+// A group whose members are sent while they are produced, as fast as the broker takes them. Its length is not known beforehand.
 
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
@@ -7,28 +7,28 @@ import { sendStreamed } from '../workflow/send-streamed.ts';
 import { applyWorkflow } from './running/eager-workflow.ts';
 import type { AnySignature, Signature } from './signature.ts';
 
-/** Where members come from. */
+/** An iterable of members. */
 export type SignatureSource<In extends readonly unknown[], Out> =
   | Iterable<Signature<In, Out>>
   | AsyncIterable<Signature<In, Out>>;
 
-/** Can be sent, and be the header of a chord; it is no part of other workflows, since it is never there as a whole. */
+/** Can be sent, and be the header of a chord, but no part of other workflows: it never exists as a whole. */
 export class StreamedGroup<in In extends readonly unknown[], out Out> {
-  /** Where they come from. They are asked for once. */
+  /** Its members, iterated once. */
   readonly members: SignatureSource<In, Out>;
 
   constructor(members: SignatureSource<In, Out>) {
     this.members = members;
   }
 
-  /** Sends it; resolves when the broker holds its last member. */
+  /** Sends it; resolves when the broker holds the last member. */
   delay(...args: In): Promise<GroupResult<Out[]>> {
     return this.applyAsync(args);
   }
 
   /**
    * @param options for each of its members
-   * @throws PartlySentError when a publication fails, or what makes the members throws, after some were sent.
+   * @throws PartlySentError when a publication fails, or the iterable throws, after some members were sent.
    */
   async applyAsync(args: In, options: CallOptions = noOptions): Promise<GroupResult<Out[]>> {
     const { header } = await sendStreamed(this.members, null, args, options, applyWorkflow);
@@ -53,7 +53,7 @@ export class StreamedChord<in In extends readonly unknown[], out Out> {
   }
 
   /**
-   * @param options for each member, and for the body, but for `countdown` and `eta`; `taskId` is the body's
+   * @param options for each member and for the body, except `countdown` and `eta`; `taskId` is the id of the body
    * @throws as {@link StreamedGroup.applyAsync}: then the body will not run.
    */
   async applyAsync(args: In, options: CallOptions = noOptions): Promise<AsyncResult<Out>> {

@@ -1,4 +1,4 @@
-// What may be said of a task, a row for each option, read once when it is defined.
+// The options of a task, one row each, read once when the task is defined.
 
 import { compression, limit, maxRetries, name, serializer } from '../config/checks.ts';
 import { type Config, checkLimits } from '../config/config.ts';
@@ -42,46 +42,46 @@ const backoff = check<boolean | Duration, number | null>(
 );
 
 const input = check<ObjectSchema>('a Standard Schema', (value, what) => {
-  const schema = value as ObjectSchema | null; // looked at next
+  const schema = value as ObjectSchema | null; // checked next
   if (typeof schema?.['~standard']?.validate === 'function') return schema;
   throw new ConfigError(`${what} is no Standard Schema; zod, valibot and arktype make them`);
 });
 
 export const taskOptions = {
   /**
-   * What the parameters of the task's code are called, for callers that give them by name, as Python programs do: `['x', 'y', 'z?']` for
-   * `(x, y, z) => …`. `?`: may be left out. The last may be `'*more'` (any number of further positional arguments) or `'**options'` (one object with
-   * all other keyword arguments). Not with `input`, which says the same and more.
+   * Names of the parameters of the task's code, for callers that pass arguments by name, as Python programs do: `['x', 'y', 'z?']` for
+   * `(x, y, z) => …`. `?`: optional. The last one may be `'*more'` (any number of further positional arguments) or `'**options'` (one object
+   * with all other keyword arguments). Not together with `input`, which names them, too.
    */
   parameters: optional(parameters),
-  /** For people: shown by the HTTP API and its documentation. */
+  /** A description for people, shown by the HTTP API and its documentation. */
   description: optional(anyText),
   /** How often a run may be repeated by `task.retry` and `autoretryFor`; default 3, `null` = for ever. */
   maxRetries: field(maxRetries, 3),
-  /** Until the next try, if nothing else says when; default 180 s. */
+  /** The delay before a retry that names none; default 180 s. */
   defaultRetryDelay: field(delay, 180),
-  /** Errors that retry the task without its doing. */
+  /** Errors after which the task is retried without calling `task.retry`. */
   autoretryFor: field(errorClasses, []),
   /** Exceptions to `autoretryFor`. */
   dontAutoretryFor: field(errorClasses, []),
-  /** Delays that double: 1, 2, 4 … s (`true`), or starting with so many. */
+  /** Delays that double: 1, 2, 4 … s (`true`), or beginning with this duration. */
   retryBackoff: field(backoff, null),
   /** The longest delay of `retryBackoff`; default 600 s. */
   retryBackoffMax: field(delay, 600),
-  /** A random delay between 0 and that of `retryBackoff`, so that many do not come back at once; default true. */
+  /** A random delay between 0 and that of `retryBackoff`, so that many tasks do not come back at once; default true. */
   retryJitter: field(flag, true),
-  /** Acknowledge after the run; default `taskAcksLate`, which is true. False: a task whose worker dies is lost. */
+  /** Acknowledge after the run; default `taskAcksLate`, which is true. False: the task is lost when its worker dies. */
   acksLate: field(flag, setting('taskAcksLate')),
-  /** False: when it has failed its message goes to the dead letters, from where it can be replayed; default `taskAcksOnFailure`, which is true. */
+  /** False: the message of a failed task becomes a dead letter, which can be replayed; default `taskAcksOnFailure`, which is true. */
   acksOnFailure: optional(flag),
   /**
-   * False: when it has exceeded its hard time limit it is run again, `workerMaxDeliveries` times at most, then its message goes to the
-   * dead letters; default `taskAcksOnTimeout`, which is true.
+   * False: a task that exceeded its hard time limit is run again, at most `workerMaxDeliveries` times; then its message becomes a dead
+   * letter. Default `taskAcksOnTimeout`, which is true.
    */
   acksOnTimeout: optional(flag),
   /** Celery's older name for `acksOnFailure` and `acksOnTimeout` together. */
   acksOnFailureOrTimeout: optional(flag),
-  /** False: when the process of a pool that runs it dies it has failed; default `taskRejectOnWorkerLost`, which is true: it is run again. */
+  /** False: the task fails when its pool process dies. Default `taskRejectOnWorkerLost`, which is true: the task runs again. */
   rejectOnWorkerLost: field(flag, setting('taskRejectOnWorkerLost')),
   /** Do not keep its results; default `taskIgnoreResult`. */
   ignoreResult: field(flag, setting('taskIgnoreResult')),
@@ -94,50 +94,50 @@ export const taskOptions = {
   /** Aborts `task.signal`; default `taskSoftTimeLimit`. */
   softTimeLimit: field(orNull(limit), setting('taskSoftTimeLimit')),
   /**
-   * How often it may start in each worker: `'10/m'`, or a number a second; default `taskDefaultRateLimit`. As an object, `{ limit: '10/m',
-   * key }`: in all workers together. What must wait waits in the store.
+   * How often it may start in each worker: `'10/m'`, or a number per second; default `taskDefaultRateLimit`. An object, `{ limit: '10/m',
+   * key }`, limits all workers together. Tasks above the limit wait in the store.
    */
   rateLimit: optional(asGiven<Rate | ClusterRate | null>('a rate')),
-  /** How many may run at once in all workers together: 3, or for each value of a key, `{ limit: 3, key: 0 }`. What must wait waits in the store. */
+  /** How many may run at once in all workers together: 3, or for each value of a key, `{ limit: 3, key: 0 }`. The others wait in the store. */
   concurrency: optional(asGiven<number | Concurrency | null>('a number')),
-  /** Only one of it, or of its key, waits or runs at a time: a second call is rejected, replaces the first, or returns the first one's result. */
+  /** Only one call of the task, or of its key, waits or runs at a time. A second call is rejected, replaces the first, or returns its result. */
   unique: field(unique, null),
   /** The serializer of its calls; default `taskSerializer`. */
   serializer: field(serializer, setting('taskSerializer')),
   /** The compression of its calls; default `taskCompression`. */
   compression: field(compression, setting('taskCompression')),
-  /** Where its calls go if neither the call nor a route says so. */
+  /** The queue of its calls, unless the call or a route names one. */
   queue: optional(name),
-  /** Of its calls, if neither the call nor a route says one: a name, or the number on the wire. */
+  /** The priority of its calls, unless the call or a route sets one: a name, or the number on the wire. */
   priority: optional(priority),
-  /** Calls not begun within this time are not run. */
+  /** Calls that have not begun within this time are not run. */
   expires: optional(delay),
-  /** Errors that are expected of this task: logged without alarm. */
+  /** Errors that are expected of this task: logged at a lower level. */
   throws: field(errorClasses, []),
   /** Keep the ids of the tasks that it sends as its result's children; default true. */
   trail: field(flag, true),
-  /** Before the body. What it throws, the task has thrown. */
+  /** Called before the body. An error that it throws fails the task. */
   beforeStart: optional(callback<(task: BoundTask) => unknown>()),
-  /** After the run. What these throw is logged and changes nothing. */
+  /** Called after a success. An error that this or the next three throw is logged and changes nothing. */
   onSuccess: optional(callback<(result: unknown, task: BoundTask) => unknown>()),
-  /** When it has failed. */
+  /** Called after a failure. */
   onFailure: optional(callback<(error: Error, task: BoundTask) => unknown>()),
-  /** When it runs again. `reason` is what was given to `task.retry`. */
+  /** Called when it will run again. `reason` is the error that was given to `task.retry`. */
   onRetry: optional(callback<(reason: unknown, task: BoundTask) => unknown>()),
-  /** After any of the three, and after Ignore and Reject. */
+  /** Called after each of these three, and after Ignore and Reject. */
   afterReturn: optional(callback<(state: TaskState, result: unknown, task: BoundTask) => unknown>()),
 };
 
-/** Of tasks with code. */
+// Options of tasks with code.
 const definitionOptions = {
   ...taskOptions,
   /** The code's first argument is the running task. */
   bind: field(flag, false),
-  /** The schema of the one object that it takes. */
+  /** The schema of its one argument, an object. */
   input: optional(input),
 };
 
-/** The options of a definition, all kinds of tasks together. */
+/** The options of a definition, for all kinds of tasks. */
 export interface DefinitionOptions extends TaskOptions {
   readonly bind?: boolean;
   readonly input?: ObjectSchema | undefined;
@@ -149,9 +149,9 @@ export interface ResolvedTaskOptions
     TaskCallOptions {
   readonly acksOnFailure: boolean;
   readonly acksOnTimeout: boolean;
-  /** Starts in a second, in each worker. */
+  /** Starts per second in each worker. */
   readonly rateLimit: number | null;
-  /** In all workers together. */
+  /** Limits of all workers together. */
   readonly limits: readonly ClusterLimit[];
 }
 

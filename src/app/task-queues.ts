@@ -2,8 +2,8 @@ import { destinationOf } from '../sending/destination.ts';
 import type { App } from './app.ts';
 
 /**
- * The queues that an application's own tasks go to, when their calls say nothing else, each with the tasks' names. Without those of which
- * routes decide by the whole call, or an exchange.
+ * The queues that an application's own tasks go to by default, each with the names of its tasks. Tasks whose route depends on the whole call,
+ * or names an exchange, are left out.
  */
 export function queuesOfTasks(app: App): ReadonlyMap<string, readonly string[]> {
   const { router, topology, config } = app;

@@ -1,4 +1,4 @@
-// What a task is to those who hold one.
+// The interfaces of a task.
 
 import type { CallOptions } from '../config/call-options.ts';
 import type { RetryOptions } from '../config/retry-options.ts';
@@ -12,21 +12,21 @@ import type { TaskRequest } from './running/request.ts';
 import type { AnySignature, Errback, Signature } from './signature.ts';
 import type { ResolvedTaskOptions, taskOptions } from './task-options.ts';
 
-/** What is known of any task, whatever it takes and returns. */
+/** A task, without the types of its arguments and result. */
 export interface AnyTask {
   readonly name: string;
   readonly app: App;
   readonly options: ResolvedTaskOptions;
-  /** The task's code as it was given to `app.task`. `null`: it lives elsewhere (`app.remote`). Celery's `run`. */
+  /** The code that was given to `app.task`. `null`: a remote task (`app.remote`). Celery's `run`. */
   readonly run: TaskBody | null;
-  /** Its code takes the lists and maps of arguments as they travel: `run(task, args, kwargs)`. Of built-in tasks. */
+  /** Its code gets the arguments as they travel: `run(task, args, kwargs)`. True of built-in tasks. */
   readonly takesCall?: boolean;
 }
 
-/** A task's code with its types forgotten. The arguments are checked before: by the compiler at the caller, by the schema in the worker. */
+/** A task's code without its types. Its arguments were checked before: by the compiler at the caller, by the schema in the worker. */
 export type TaskBody = (...args: readonly unknown[]) => unknown;
 
-/** What follows a single call: the same as `task.s(…).link(…).linkError(…)`. Celery's `link` and `link_error`. */
+/** Callbacks of a single call: the same as `task.s(…).link(…).linkError(…)`. Celery's `link` and `link_error`. */
 export interface Links<Result> {
   /** Sent with the result when the call has succeeded. */
   readonly link?: Signature<[Result], unknown> | readonly Signature<[Result], unknown>[];
@@ -34,7 +34,7 @@ export interface Links<Result> {
   readonly linkError?: Errback | readonly Errback[];
 }
 
-/** The ways to call a task. `Call` is how its arguments are written down, `Spread` how they are passed. */
+/** The ways to call a task. `Call` is the type of its arguments as one value, `Spread` as a list of parameters. */
 export interface Callable<Call, Spread extends readonly unknown[], Result> extends AnyTask {
   /**
    * Sends a call; resolves when the broker holds it.
@@ -43,11 +43,11 @@ export interface Callable<Call, Spread extends readonly unknown[], Result> exten
   delay(...args: Spread): Promise<AsyncResult<Result>>;
   /** Like `delay`, with options: `add.applyAsync([2, 3], { countdown: 60, queue: 'slow' })`. */
   applyAsync(call: Call, options?: CallOptions & Links<Result>): Promise<AsyncResult<Result>>;
-  /** Sends many calls in one step. All have the same options. */
+  /** Sends many calls in one step, all with the same options. */
   applyMany(calls: readonly Call[], options?: Omit<CallOptions, 'taskId'>): Promise<AsyncResult<Result>[]>;
   /**
-   * Runs the call here and now, as a worker would: schema, hooks, signals, limits, retries (at once, without their
-   * delay). Its state and result are those of the returned result.
+   * Runs the call in this process, as a worker would: schema, hooks, signals, limits, retries (at once, without their delay). The returned
+   * result has its state and value.
    */
   apply(call: Call, options?: CallOptions): Promise<AsyncResult<Result>>;
 }
@@ -60,14 +60,14 @@ export interface Task<
 > extends Callable<Args, Args, Result> {
   (...args: Args): Returned;
   /**
-   * A call for later, whose missing leading arguments come from what goes before it: `chain(add.s(2, 4), add.s(10))`. Celery's `s`.
+   * A signature. Its missing leading arguments come from the step before it: `chain(add.s(2, 4), add.s(10))`. Celery's `s`.
    */
   s<Given extends Suffix<Args>>(...args: Given): Signature<Missing<Args, Given>, Result>;
-  /** A complete call for later, which ignores what goes before it. Celery's `si`. */
+  /** A complete signature, which ignores the result of the step before it. Celery's `si`. */
   si(...args: Args): Signature<readonly unknown[], Result>;
 }
 
-/** What may stand at the end of a list of arguments. */
+/** The arguments that may stand at the end of a list. */
 type Suffix<Args extends readonly unknown[]> =
   | Args
   | (Args extends readonly [unknown?, ...infer Others]
@@ -80,7 +80,7 @@ type Suffix<Args extends readonly unknown[]> =
           : Suffix<Others>
       : []);
 
-/** What is missing before them: every beginning that completes them, since later arguments may be optional. */
+/** The arguments missing before them: every beginning that completes the list, since later arguments may be optional. */
 type Missing<Args extends readonly unknown[], Given extends readonly unknown[]> = Completing<
   Prefix<Args>,
   Args,
@@ -109,21 +109,21 @@ type Completing<
 export interface KeywordTask<Input extends object, Result>
   extends Callable<Input, KeywordArgs<Input>, Result> {
   (...args: KeywordArgs<Input>): Promise<Result>;
-  /** A call for later. Without all of its members it takes one of the missing ones from what goes before it. */
+  /** A signature. If members are missing, the result of the step before it is taken as one of them. */
   s(...args: KeywordArgs<Input>): Signature<[], Result>;
   s<Given extends Partial<Input>>(
     given: Given,
   ): Signature<[value: Input[Exclude<keyof Input, keyof Given>]], Result>;
   s(): Signature<[value: Input[keyof Input]], Result>;
-  /** A complete call for later, which ignores what goes before it. */
+  /** A complete signature, which ignores the result of the step before it. */
   si(...args: KeywordArgs<Input>): Signature<readonly unknown[], Result>;
 }
 
-/** The one object; it may be left out when all of its members may. */
+/** The object; it may be left out when all of its members are optional. */
 type KeywordArgs<Input extends object> =
   Record<never, never> extends Input ? [input?: Input] : [input: Input];
 
-/** The task that runs: the first argument with `bind: true`, and what `currentTask()` answers. Celery's `self`. */
+/** The running task: the first argument with `bind: true`, and the return value of `currentTask()`. Celery's `self`. */
 export interface BoundTask {
   readonly name: string;
   readonly app: App;
@@ -131,28 +131,28 @@ export interface BoundTask {
   readonly request: TaskRequest;
   /** Aborted when the task should stop: its soft time limit, a lost lease, a cold shutdown. Its `reason` says which. */
   readonly signal: AbortSignal;
-  /** Its lines carry the task's id and name. */
+  /** Its lines have the task's id and name as fields. */
   readonly logger: Logger;
   /**
    * Makes the error that runs the task again later: `throw task.retry(error)`. The delay is `countdown`, or that of
    * `retryBackoff`, or `defaultRetryDelay`.
-   * @throws the given error itself, or MaxRetriesExceeded if none was given, when `maxRetries` are used up.
+   * @throws the given error, or MaxRetriesExceeded if none was given, when `maxRetries` are used up.
    */
   retry(error?: unknown, options?: RetryOptions): Retry;
   /** The same without an error: `throw task.retry({ countdown: 5 })`. */
   retry(options: RetryOptions): Retry;
-  /** Stores a state of your own with what belongs to it: `await task.updateState('PROGRESS', { done: 3, total: 7 })`. */
+  /** Stores a state of your own with its data: `await task.updateState('PROGRESS', { done: 3, total: 7 })`. */
   updateState(state: TaskState, meta?: unknown): Promise<void>;
   /**
-   * Makes what has another workflow run in the place of this task: `throw task.replace(add.s(2, 3))`. That one's result is this
-   * task's, and what was to follow this task follows it. One that was frozen keeps its ids but for that of its end, which is this task's.
-   * Each of its tasks has this task's stamps. Celery's `replace`.
+   * Makes the error that runs another workflow in place of this task: `throw task.replace(add.s(2, 3))`. Its result is this task's result,
+   * and the callbacks of this task follow it. A frozen workflow keeps its ids, except that its last task gets this task's id. Each of its
+   * tasks has this task's stamps. Celery's `replace`.
    */
   replace(signature: AnySignature): Replaced;
   /**
-   * Sends one more member of the chord that this task is a member of: its body waits for that one, too, whose result comes after all
+   * Adds a member to the chord that this task is a member of, and sends it. The body waits for it, too; its result comes after all
    * others. Celery's `add_to_chord`.
-   * @throws WorkflowError when it is no member of a chord.
+   * @throws WorkflowError when this task is no member of a chord.
    */
   addToChord<Out>(signature: Signature<[], Out>): Promise<AsyncResult<Out>>;
 }
@@ -160,5 +160,5 @@ export interface BoundTask {
 /** Any class of errors. */
 export type ErrorClass = abstract new (...args: never) => Error;
 
-/** What may be said of a task when it is defined. Names are Celery's. */
+/** The options of a task. The names are Celery's. */
 export interface TaskOptions extends Options<typeof taskOptions> {}

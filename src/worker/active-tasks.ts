@@ -5,13 +5,13 @@ import type { Delivery } from '../stores/transport.ts';
 import { failureOf } from './outcome.ts';
 import type { Run } from './run.ts';
 
-/** What a worker has at hand, for those that show it or end it. */
+/** The deliveries and runs that a worker holds, for code that shows or ends them. */
 export class ActiveTasks {
   readonly #running = new Map<Run, number>();
   readonly #inHand = new Set<Delivery>();
   #abandoning = false;
 
-  /** What runs, and since when (milliseconds since 1970). */
+  /** The runs, and when each began (milliseconds since 1970). */
   get running(): ReadonlyMap<Run, number> {
     return this.#running;
   }
@@ -21,7 +21,7 @@ export class ActiveTasks {
     return this.#inHand;
   }
 
-  /** All runs are ended, also those that begin from now on. */
+  /** Set: all runs are ended, also those that begin from now on. */
   get abandoning(): boolean {
     return this.#abandoning;
   }
@@ -30,7 +30,7 @@ export class ActiveTasks {
     this.#inHand.add(delivery);
   }
 
-  /** It is settled or given back. */
+  /** The delivery is settled or given back. */
   over(delivery: Delivery): void {
     this.#inHand.delete(delivery);
   }
@@ -49,7 +49,7 @@ export class ActiveTasks {
     for (const run of this.#running.keys()) run.interrupt(new WorkerShutdown(), { kind: 'abandoned' });
   }
 
-  /** Fails the task in whose asynchronous calls this code runs. False: it is in none. */
+  /** Fails the task in whose asynchronous calls this code runs. False: this code runs in no task. */
   failCurrent(error: Error): boolean {
     const id = currentTask()?.request.id;
     for (const run of this.#running.keys()) {
@@ -60,7 +60,7 @@ export class ActiveTasks {
     return false;
   }
 
-  /** Ends those that run of which this is true, as revoked. Returns their ids. */
+  /** Ends the runs for which `isMeant` is true, as revoked. Returns their ids. */
   terminate(isMeant: (message: TaskMessage) => boolean, signum: number | null): readonly string[] {
     const ended: string[] = [];
     for (const run of this.#running.keys()) {

@@ -1,4 +1,4 @@
-// What a worker has done since it started: for `stats` and heartbeats.
+// Counts what a worker has done since it started: for `stats` and heartbeats.
 
 export class Activity {
   readonly startedAt: number;
@@ -17,17 +17,17 @@ export class Activity {
     this.#total.set(task, (this.#total.get(task) ?? 0) + 1);
   }
 
-  /** A message came with an expiration of its own: where the broker heeds it, those that came too late have vanished there. */
+  /** A message with an expiration of its own has come. A broker that heeds expirations has dropped those that were too late. */
   countExpiring(queue: string): void {
     this.#expiring.set(queue, (this.#expiring.get(queue) ?? 0) + 1);
   }
 
-  /** How many such have come, by queue. */
+  /** The number of such messages, by queue. */
   get expiring(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#expiring);
   }
 
-  /** How many have begun. */
+  /** The number of tasks that have begun. */
   get processed(): number {
     return this.#processed;
   }

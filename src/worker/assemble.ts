@@ -1,4 +1,4 @@
-// The parts of a worker, put together: who knows whom is said here, and nothing is started but the pool.
+// Makes the parts of a worker and connects them with each other. Nothing is started but the pool.
 import type { App } from '../app/app.ts';
 import type { StoreLostError } from '../errors.ts';
 import type { ConsumeOptions, Consumer } from '../stores/transport.ts';
@@ -34,16 +34,16 @@ import { StallDetector } from './stall-detector.ts';
 import { TaskStates } from './task-states.ts';
 import { WorkflowSettler } from './workflow-settler.ts';
 
-/** What the parts may ask of their worker. */
+/** The parts' view of their worker. */
 interface WorkerHandle {
-  /** Aborted when it is told to stop. */
+  /** Aborted when the worker is told to stop. */
   readonly leaving: AbortSignal;
   resize(concurrency: number): void;
   /** The store is gone for good. */
   onLost(error: StoreLostError): void;
 }
 
-/** Those that the worker starts, stops and shows. */
+/** The parts that the worker starts, stops and shows. */
 export interface Parts extends ShutdownParts {
   readonly sources: Sources;
   readonly pool: Pool;
@@ -59,8 +59,8 @@ export interface Parts extends ShutdownParts {
 
 /**
  * Resolves when the stores are open and the pool runs; null: the worker was told to stop meanwhile.
- * @throws what opening the stores throws, when waiting would not help; PoolError when the pool cannot start, ConfigError when nobody can
- * keep a limit: then it has left the broker.
+ * @throws the stores' error, when waiting would not help; PoolError when the pool cannot start; ConfigError when no store can keep a limit.
+ * After an error the worker has left the broker.
  */
 export async function assemble(
   app: App,
@@ -95,7 +95,7 @@ export async function assemble(
   }
 }
 
-/** Where a worker listens. */
+/** The queues that a worker serves. */
 interface WiringParts extends Pick<ReturnType<typeof partedQueues>, 'broadcasts'> {
   readonly consuming: ConsumeOptions;
   readonly connected: ConnectedStores;
@@ -113,7 +113,7 @@ function wire(
   const { name, concurrency, autoscale, logger, clock } = options;
   const { queues, leaseMs } = consuming;
 
-  // What it holds, and what it writes.
+  // What the worker holds, and how it writes.
   const slots = new Slots(concurrency, config.workerPrefetchMultiplier);
   const prefetchGate = config.workerPrefetchMultiplier === 1 ? null : new PrefetchGate(concurrency);
   const active = new ActiveTasks();
@@ -123,7 +123,7 @@ function wire(
   const settler = new Settler(transport, backend, retrier, { factor, maximum, jitter: true });
   const records = new Records({ worker: name, extended: config.resultExtended, clock });
 
-  // What limits it, and what watches it.
+  // Its limits, and what watches it.
   const cluster = new ClusterLimits({ app, name, transport, backend, settler, leaseMs, clock, logger });
   const limits = { soft: options.softTimeLimit, hard: options.timeLimit };
   const stallDetector = new StallDetector(clock, leaseMs);
@@ -177,7 +177,7 @@ function wire(
     holding: { slots, prefetchGate, cluster },
   });
 
-  // Where deliveries come from.
+  // The source of deliveries.
   const open = (others: readonly string[]): Promise<Consumer> =>
     transport.consume({ ...consuming, queues: others });
   const sources = new Sources({ first, queues, open, clock, logger });

@@ -1,4 +1,4 @@
-// As many places as there is work for, between two bounds.
+// Scales the number of slots with the work, between two bounds.
 import type { Autoscale } from '../config/worker-settings.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -14,15 +14,15 @@ interface AutoscalerParts extends Autoscale {
 }
 
 const everyMs = 1000;
-/** Celery's AUTOSCALE_KEEPALIVE: a place is given up when it was not needed for so long. */
+/** Celery's AUTOSCALE_KEEPALIVE, milliseconds: a slot that was not needed for this time is removed. */
 const keepMs = 30_000;
 
-/** Adds places while all are taken, twice as many each second; gives up those that were not needed for half a minute. */
+/** Adds slots while all are taken, twice as many each second; removes slots that were not needed for half a minute. */
 export class Autoscaler implements Service {
   readonly #parts: AutoscalerParts;
   readonly #watch: Interval;
   #bounds: Autoscale;
-  /** The most that were taken at once since `#sinceMs`. */
+  /** The largest number of slots that were taken at once since `#sinceMs`. */
   #needed = 0;
   #sinceMs: number;
 
@@ -37,7 +37,7 @@ export class Autoscaler implements Service {
     return { max: this.#bounds.max, min: this.#bounds.min };
   }
 
-  /** Other bounds from now on. */
+  /** Sets other bounds. */
   set bounds(bounds: Autoscale) {
     this.#bounds = bounds;
     const { slots } = this.#parts;
@@ -65,7 +65,7 @@ export class Autoscaler implements Service {
     if (slots.free <= 0 && slots.size < max) {
       this.#resize(Math.min(max, slots.size * 2), 'all places were taken');
     } else if (clock.monotonic() - this.#sinceMs >= keepMs) {
-      // One to spare: to have all taken is what makes it grow.
+      // One slot to spare: it grows only when all are taken.
       const enough = Math.max(min, this.#needed + 1);
       if (enough < slots.size) this.#resize(enough, `no more were needed for ${keepMs / 1000} s`);
       this.#begin(taken);

@@ -1,5 +1,5 @@
-// Broadcast queues: every worker that serves one gets every message. Nobody keeps them, so there is nothing to acknowledge, and what
-// cannot run now waits here.
+// Broadcast queues: each worker that serves such a queue gets every message. No store keeps the messages, so there is nothing to
+// acknowledge, and a message that cannot run yet waits in the worker.
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -16,7 +16,7 @@ import type { Slots } from './slots.ts';
 
 interface BroadcastsParts {
   readonly transport: Transport;
-  /** By the names of the queues. */
+  /** By queue name. */
   readonly broadcasts: ReadonlyMap<string, Broadcast>;
   readonly slots: Slots;
   readonly processor: Pick<Processor, 'process'>;
@@ -24,11 +24,11 @@ interface BroadcastsParts {
   readonly logger: Logger;
 }
 
-/** So many may wait here; those that come then are refused, and said. */
+/** How many messages may wait here; further ones are dropped, and the log says how many. */
 const maxWaiting = 10_000;
-/** How long RabbitMQ keeps what comes while our connection is away, milliseconds. */
+/** How long RabbitMQ keeps messages while our connection is away, milliseconds. */
 const awayMs = 60_000;
-/** A broker that does not answer holds up no stop. */
+/** How long a stop waits for a broker that does not answer, milliseconds. */
 const leaveMs = 1000;
 
 export class Broadcasts implements Service {
@@ -44,13 +44,13 @@ export class Broadcasts implements Service {
     this.#parts = parts;
   }
 
-  /** Resolves when it listens; while the broker does not answer it tries on. */
+  /** Resolves when it is subscribed; retries while the broker does not answer. */
   start(): Promise<void> {
     this.#starting ??= this.#listen();
     return this.#starting;
   }
 
-  /** Listens no more. What waits here is gone. */
+  /** Unsubscribes. Messages that wait here are dropped. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#parts.slots.nudge();
@@ -98,7 +98,7 @@ export class Broadcasts implements Service {
 
   #hear(queue: string, message: Decoded<WireMessage>): void {
     if (this.#waiting.length < maxWaiting) this.#queueUp(this.#delivery(queue, message));
-    // One line for many.
+    // One line for many messages.
     else if (this.#refused++ % 1000 === 0)
       this.#parts.logger.error(
         { queue, count: this.#refused },
@@ -114,7 +114,7 @@ export class Broadcasts implements Service {
   #keepPumping(): void {
     this.#pumping ??= this.#pump().finally(() => {
       this.#pumping = null;
-      // One that came together with the last one that was taken.
+      // A message that came just when the last one was taken.
       if (this.#waiting.length > 0 && !this.#stopping.signal.aborted) this.#keepPumping();
     });
   }
@@ -166,7 +166,7 @@ export class Broadcasts implements Service {
   }
 }
 
-/** Which of a worker's queues are told, and which are kept. */
+/** Divides a worker's queues into broadcasts and queues that a store keeps. */
 export function partedQueues(
   { topology }: App,
   queues: readonly string[],

@@ -1,4 +1,4 @@
-// Chords, as the worker whose task is a member of them sees them: told of its end, and followed when they are complete.
+// Counts the ends of chord members, and sends what follows a chord that is complete.
 
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
@@ -18,19 +18,19 @@ import type { ContinuationPlan, ContinuationPlanner } from './continuation-plann
 import type { SettleResult } from './settler.ts';
 import type { WorkflowParts } from './workflow-settler.ts';
 
-/** What has come together while chords were counted. */
+/** The result of counting. */
 export interface Counted {
   readonly publications: readonly Publication[];
   readonly errbacks: readonly ErrbackCall[];
-  /** Of what never runs: to be written after the record of what is the reason. */
+  /** Records of tasks that never run: written after the record of the failure that is their reason. */
   readonly records: readonly ResultRecord[];
-  /** The chords that are complete: a chord before those that its body belongs to. */
+  /** The complete chords: an inner chord before the chord that its body belongs to. */
   readonly complete: readonly Complete[];
 }
 
 interface Complete {
   readonly groupId: string;
-  /** Where the body is stored that the members refer to. */
+  /** The id under which the body is stored, if members refer to it. */
   readonly stored: string | null;
 }
 
@@ -43,7 +43,7 @@ export class ChordCounter {
     this.#planner = planner;
   }
 
-  /** Adds the end to its chord; true if nothing follows from it. What fails here is retried. */
+  /** Adds the end to its chord; true if nothing else is to be done. An error here is ignored: the full count retries it. */
   async isOneOfMany({ starts, errbacks, records, members, unlocked }: Follow): Promise<boolean> {
     const [member, other] = members;
     const chords = this.#parts.backend?.chords;
@@ -56,7 +56,7 @@ export class ChordCounter {
     }
   }
 
-  /** Tells chords of their members, and follows those that are complete with it; null: given up. */
+  /** Adds ends to their chords, and plans what follows those that are complete by it; null: given up. */
   async count(follow: Follow, lost: AbortSignal): Promise<Counted | null> {
     const { settler, backend } = this.#parts;
     const { errbacks, records, members, unlocked } = follow;
@@ -98,7 +98,7 @@ export class ChordCounter {
     return done ? counted : null;
   }
 
-  /** What follows the chord of this member, if it is complete with it. */
+  /** The plan of what follows this member's chord, if this member completes it. */
   async #add(
     backend: ResultBackend,
     member: MemberEnd,
@@ -126,7 +126,7 @@ export class ChordCounter {
     }
   }
 
-  /** The body cannot be sent, and never will be. */
+  /** The body can never be sent. */
   async #failed(member: MemberEnd, error: unknown): Promise<ContinuationPlan> {
     const message = `Callback error: ${error instanceof Error ? `${error.name}(${error.message})` : String(error)}`;
     this.#parts.logger.error({ err: error, group_id: member.place.groupId }, `a chord failed: ${message}`);
@@ -135,8 +135,8 @@ export class ChordCounter {
   }
 
   /**
-   * The chords' keys go; those of `ended` have gone with the settlement. A chord that others are a part of goes first: what begins anew
-   * after a crash begins with the innermost.
+   * Deletes the chords' keys; those of `ended` went with the settlement. An inner chord is deleted before the chord that it is part of: after a
+   * crash the repetition begins with the innermost.
    */
   async finish(
     complete: readonly Complete[],

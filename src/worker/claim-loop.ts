@@ -13,7 +13,7 @@ import type { Slots } from './slots.ts';
 interface ClaimLoopParts {
   readonly source: Consumer;
   readonly slots: Slots;
-  /** Takes over a delivery, and frees the slot that was taken for it. Never rejects. */
+  /** Takes a delivery over, and frees its slot in the end. Never rejects. */
   readonly processor: Pick<Processor, 'process' | 'giveBack'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -21,10 +21,10 @@ interface ClaimLoopParts {
   readonly onLost: (error: StoreLostError) => void;
 }
 
-/** Claims in a row that brought nothing, though each waits for something: one may, when its slots were taken meanwhile. */
+/** Empty claims in succession that are normal: each waits for a message, but may end when its slots were taken meanwhile. */
 const maxNothings = 3;
 
-/** Keeps the slots busy: claims as many messages as there is room for (free slots, if nothing else is asked for), and never one more. */
+/** Keeps the slots busy: claims as many messages as there are free slots, and never more. A prefetch multiplier adds to that. */
 export class ClaimLoop implements Service {
   readonly #parts: ClaimLoopParts;
   readonly #stopping = new AbortController();
@@ -64,7 +64,7 @@ export class ClaimLoop implements Service {
         slots.take();
         void (signal.aborted ? processor.giveBack(delivery) : processor.process(delivery));
       }
-      // A consumer that was closed under the worker (`app.close()` before `worker.stop()`) answers at once, each time.
+      // A consumer that was closed before its worker (`app.close()` before `worker.stop()`) returns at once, each time.
       nothings = deliveries.length === 0 ? nothings + 1 : 0;
       if (nothings > maxNothings)
         await clock.sleep(backoffDelay(storeBackoff, nothings - maxNothings), signal).catch(() => undefined);
@@ -72,7 +72,7 @@ export class ClaimLoop implements Service {
     }
   }
 
-  /** A broker that is away is waited for: the worker must never go deaf. */
+  /** Waits for a broker that is away: the worker must never stop claiming. */
   async #claim(signal: AbortSignal): Promise<readonly Delivery[]> {
     const { source, slots, clock, logger } = this.#parts;
     const claim = async (failures: number): Promise<readonly Delivery[]> => {
@@ -100,7 +100,7 @@ export class ClaimLoop implements Service {
   }
 }
 
-/** A store that answers at once would keep the loop in microtasks, and timers and signals waiting for ever. */
+/** A store that answers at once would keep the loop in microtasks, and no timer or signal would ever be handled. */
 class EventLoopYield {
   static readonly #everyMs = 10;
   #lastMs = performance.now();

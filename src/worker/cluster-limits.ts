@@ -1,4 +1,4 @@
-// Limits that all workers share, as one worker sees them: asked before a task begins, given back when its code has ended.
+// Limits that all workers share: a run takes a permit before it begins, and gives it back when its code has ended.
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { App } from '../app/app.ts';
@@ -25,33 +25,33 @@ interface ClusterLimitsParts {
   readonly logger: Logger;
 }
 
-/** What one run holds. */
+/** The limits that one run holds. */
 export interface Permit {
   readonly token: string;
   readonly asks: readonly LimitAsk[];
 }
 
-/** A message in the line is notified when a permit is free. In case the notice is lost, it asks again after this time, which grows with the line. Milliseconds. */
+/** A waiting message is notified when a permit is free. Should the notification be lost, it asks again after this time (milliseconds), which grows with the wait queue. */
 const line = { baseMs: 10_000, perMs: 100, capMs: 600_000 } as const;
-/** In a store without notices each message asks again by itself, less and less often. */
+/** In a store without notifications each message asks again by itself, after pauses that grow. */
 const poll = { firstMs: 500, growth: 1.5, capMs: 30_000 } as const;
-/** A notified message may not be in the schedule yet: it is looked for after each of these waits, milliseconds. */
+/** A notified message may not be in the schedule yet: it is looked for after each of these pauses, milliseconds. */
 const pollIntervalMs: readonly number[] = [0, 30, 100, 300, 1000];
 const maxRefused = 10_000;
 
 export class ClusterLimits {
   readonly #parts: ClusterLimitsParts;
   readonly #ofQueues: ReadonlyMap<string, readonly ClusterLimit[]>;
-  /** How often messages that ask by themselves were refused. */
+  /** How often a message was refused, in a store without notifications. */
   readonly #refused = new Map<string, number>();
   #limits: Promise<Limits> | null = null;
   readonly #closing = new AbortController();
 
-  /** @throws ConfigError when there are such limits, and no store that could keep them. */
+  /** @throws ConfigError when there are such limits, and no store can keep them */
   constructor(parts: ClusterLimitsParts) {
     this.#parts = parts;
     const { app, transport, backend } = parts;
-    setMaxListeners(0, this.#closing.signal); // each that is told waits for it
+    setMaxListeners(0, this.#closing.signal); // each notified message listens to it
     this.#ofQueues = readQueueLimits(app.config.queueLimits);
     if (transport.openLimits !== undefined || backend?.openLimits !== undefined) return;
     const limited = app.tasks.names().find((name) => (app.tasks.get(name)?.options.limits.length ?? 0) > 0);
@@ -63,7 +63,7 @@ export class ClusterLimits {
     );
   }
 
-  /** What a run of this task must have; null: nothing. */
+  /** The limits that a run of this task must take; null: none. */
   asksOf(task: AnyTask, message: TaskMessage, queue: string): readonly LimitAsk[] | null {
     const own = task.options.limits;
     if (own.length === 0 && this.#ofQueues.size === 0) return null;
@@ -71,7 +71,7 @@ export class ClusterLimits {
     return limits.length === 0 ? null : limits.map((limit) => this.#askOf(limit, message));
   }
 
-  /** The permit; when to ask again (milliseconds since 1970); or null: the worker stops, or lost the message, before the store answered. */
+  /** The permit; or when to ask again (milliseconds since 1970); or null: the worker stops, or lost the message, before the store answered. */
   async take(
     message: TaskMessage,
     queue: string,
@@ -90,7 +90,7 @@ export class ClusterLimits {
       grant = await (await this.#open()).take({ token, id, queue, asks, waits: inLine, ...waits });
     });
     if (!answered || grant === undefined) {
-      this.release({ token, asks }); // it may have been given all the same
+      this.release({ token, asks }); // the store may have granted it
       return null;
     }
     if (grant.granted) {
@@ -102,7 +102,7 @@ export class ClusterLimits {
   }
 
   release({ token, asks }: Permit): void {
-    // A rate gives nothing back.
+    // A rate is not given back.
     if (asks.every(({ kind }) => kind === 'rate')) return;
     void this.#limits?.then(
       (limits) => limits.release(token, asks),
@@ -110,12 +110,12 @@ export class ClusterLimits {
     );
   }
 
-  /** For all workers, from now on; null: no limit. */
+  /** Overrides a limit for all workers; null: no limit. */
   async override(kind: LimitAsk['kind'], name: string, limit: number | null): Promise<void> {
     await (await this.#open()).override(kind, name, limit);
   }
 
-  /** Gives back all that is held. Never rejects. */
+  /** Gives back all permits. Never rejects. */
   async close(): Promise<void> {
     this.#closing.abort();
     const limits = await this.#limits?.catch(() => undefined);
@@ -149,7 +149,7 @@ export class ClusterLimits {
     return { kind, name, key: value === '' ? name : `${name}|${value}`, limit, burst };
   }
 
-  /** Tells the messages whose turn has come. One that is not there (revoked, expired, run by now) gives its turn to the next. */
+  /** Promotes the messages that were notified. If a message is gone (revoked, expired, run by now), the next one is notified. */
   #call(waiters: readonly WaitingMessage[]): void {
     for (const waiter of waiters) void this.#callOne(waiter);
   }
@@ -162,7 +162,7 @@ export class ClusterLimits {
         const found = await transport.promote?.(waiter.queue, [waiter.due]);
         if (found === undefined || found > 0) return;
       } catch {
-        if (this.#closing.signal.aborted) return; // it comes by itself when its time is over
+        if (this.#closing.signal.aborted) return; // it becomes due by itself
       }
     }
     (await this.#limits?.catch(() => undefined))?.cancelWait(waiter);

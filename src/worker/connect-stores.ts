@@ -1,4 +1,4 @@
-// Coming to the broker: a worker may start before it, and hears when it goes and comes back.
+// Connecting to the broker: a worker may start before its broker, and logs when the broker goes and comes back.
 
 import type { App } from '../app/app.ts';
 import { BrokerUnavailable } from '../errors.ts';
@@ -19,11 +19,11 @@ interface ConnectRules {
   readonly signal: AbortSignal;
 }
 
-/** A worker's place at the broker. */
+/** A worker's connection to its stores. */
 export interface ConnectedStores {
   readonly stores: Stores;
   readonly source: Consumer;
-  /** Hears no more of the broker. */
+  /** Stops listening to the broker's status. */
   readonly unsubscribe: () => void;
 }
 
@@ -31,9 +31,9 @@ export interface ConnectedStores {
 const retries: Backoff = { factor: 200, maximum: 5000, jitter: true };
 
 /**
- * Opens the stores and joins the workers; waits for a broker that is away, as Celery does at its start. `null`: stopped
- * meanwhile.
- * @throws at once what waiting does not mend: wrong settings, a damaged store, a file that cannot be opened.
+ * Opens the stores and registers the worker. Waits for a broker that is away, as Celery does at its start. `null`: the worker was
+ * stopped meanwhile.
+ * @throws errors that waiting does not mend: wrong settings, a damaged store, a file that cannot be opened
  */
 export async function connectStores(
   app: App,
@@ -44,7 +44,7 @@ export async function connectStores(
     let unsubscribe = (): void => undefined;
     const join = async (): Promise<ConnectedStores> => {
       const stores = await app.open();
-      unsubscribe = logStatusChanges(stores.transport, logger); // from now on: to join may be to wait
+      unsubscribe = logStatusChanges(stores.transport, logger); // before registering, which may wait
       await warnOfSameName(stores, options.name, logger);
       const source =
         options.queues.length === 0 ? new EmptyConsumer() : await stores.transport.consume(options);
@@ -72,11 +72,11 @@ export async function connectStores(
   });
 }
 
-/** Logs when the broker goes, is blocked, and comes back: each once. Ends by the function returned. */
+/** Logs once when the broker goes, when it blocks, and when it comes back. Call the returned function to end this. */
 function logStatusChanges(transport: Transport, logger: Logger): () => void {
   let lastState: TransportStatus['state'] = 'connected';
   const logChange = ({ state, reason }: TransportStatus): void => {
-    // Without a reason it is only the first way there.
+    // Without a reason this is only the first connecting.
     if (state === lastState || (state === 'reconnecting' && reason === null)) return;
     lastState = state;
     const about = { broker: transport.name, state };
@@ -93,21 +93,21 @@ function leave({ source, unsubscribe }: ConnectedStores): Promise<void> {
   return source.close();
 }
 
-/** Where the store knows who is there. RabbitMQ does not: there it is seen by the consumer of commands. */
+/** Warns where the store knows the names of its workers. On RabbitMQ the consumer of commands finds a worker of the same name. */
 async function warnOfSameName({ transport }: Stores, name: string, logger: Logger): Promise<void> {
   const workers = await transport.fanout.workers().catch((error: unknown) => {
     if (error instanceof BrokerUnavailable) throw error;
-    return null; // what the store refuses it says better to who joins
+    return null; // registering reports this error better
   });
   if (workers?.includes(name) === true) logSameName(name, logger);
 }
 
-/** What cannot be opened on this machine will not mend itself. */
+/** Whether all stores are on this machine: one that cannot be opened will not mend itself. */
 function isEmbedded({ config: { broker, backend } }: App): boolean {
   return [broker, backend].every((url) => url === null || storeNamed(url)?.embedded === true);
 }
 
-/** The answer, or null when the signal comes first; then what still comes is cleared away. */
+/** The answer; or null when the signal comes first. An answer that comes after it is passed to `clear`. */
 async function unless<T>(
   signal: AbortSignal,
   answer: Promise<T>,

@@ -1,4 +1,4 @@
-// From what follows a task to the messages that are sent for it.
+// Makes the messages that are sent after a task.
 import { takesError } from '../app/running/errback.ts';
 import { WorkflowError } from '../errors.ts';
 import { uuid5 } from '../lib/uuid.ts';
@@ -15,11 +15,11 @@ import { resultOf } from '../workflow/result-of.ts';
 import { prepareStores } from '../workflow/send-workflow.ts';
 import type { WorkflowParts } from './workflow-settler.ts';
 
-/** What follows a task, written down. */
+/** The messages that follow a task, encoded. */
 export interface ContinuationPlan {
   readonly follow: Follow;
   readonly publications: readonly Publication[];
-  /** Of the results of what is started, for the task's own record. */
+  /** The results of the started tasks, for the task's own record. */
   readonly children: readonly ResultTuple[];
 }
 
@@ -40,7 +40,7 @@ export class ContinuationPlanner {
     return { ...this.#rules, now: this.#parts.clock.now() };
   }
 
-  /** The lists that are referred to are kept, and the sizes of chords known, before anything is sent. */
+  /** Stores the lists that are carried by reference, and the sizes of chords, before anything is sent. */
   async makeReady({ starts, shape }: Follow): Promise<void> {
     const { app, backend } = this.#parts;
     if (shape !== undefined && backend !== null && backend.replyTo === undefined)
@@ -50,14 +50,14 @@ export class ContinuationPlanner {
   }
 
   /**
-   * @param parentPriority of the task that it follows; null: it follows several.
+   * @param parentPriority the priority of the task before; null: there are several
    * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
    */
   async write(follow: Follow, parentPriority: number | null = null): Promise<ContinuationPlan> {
     const { app } = this.#parts;
     const publications: Publication[] = [];
     for (const { from, plan } of follow.starts) {
-      // Noted by the place that they are sent from, not by their task's id: one that replaces another has the other's.
+      // The id is derived from the place in the workflow, not from the task's id: a replacement has the id of the task that it replaces.
       for (const [index, each] of (await publicationsOfPlan(app, plan, parentPriority)).entries())
         publications.push({ ...each, id: uuid5(from, String(index)) });
     }
@@ -70,7 +70,7 @@ export class ContinuationPlanner {
 
   async #load(id: string): Promise<readonly WireSignature[]> {
     const record = await this.#parts.backend?.get(id);
-    // What we stored is a list of signatures; whoever reads them checks each.
+    // We stored a list of signatures; each is checked when it is read.
     if (Array.isArray(record?.result)) return record.result as readonly WireSignature[];
     throw new WorkflowError(
       `the rest of this workflow, stored as ${id}, is gone from the result backend: it has expired or was deleted`,

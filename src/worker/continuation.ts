@@ -1,4 +1,4 @@
-// What follows the end of a task, in the words of `workflow/follow.ts`: decided here from what happened. Pure.
+// Which end a task has for its workflow (see `workflow/follow.ts`), decided from the outcome. Pure.
 
 import { asWireException, encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -9,12 +9,12 @@ import { type ExecutionOutcome, lossReason } from './outcome.ts';
 import { notRegistered, rejectedBecause, revokedBecause, workerLost } from './records.ts';
 import { diedHolding } from './settlement.ts';
 
-/** Whether anything may follow a run of this message. */
+/** Whether anything can follow a run of this message. */
 export function mayContinue(message: TaskMessage, outcome: ExecutionOutcome): boolean {
   return outcome.kind === 'replaced' || hasFollowers(message);
 }
 
-/** The end that is followed; null: the task has not ended. */
+/** The task's end; null: it has not ended. */
 export function continuationOf(outcome: ExecutionOutcome): Ended | null {
   switch (outcome.kind) {
     case 'success':
@@ -41,14 +41,14 @@ export function continuationOf(outcome: ExecutionOutcome): Ended | null {
 }
 
 /**
- * The same of a message that may not run; null: nothing follows, or what follows was sent. `sameStore`: results and messages are in one
+ * The end of a message that was not run; null: nothing follows, or it was sent already. `sameStore`: results and messages are in one
  * store.
  */
 export function continuationOfRejection(rejection: Rejection, sameStore: boolean): Ended | null {
   if (rejection.kind === 'undecodable' || !hasFollowers(rejection.message)) return null;
   switch (rejection.kind) {
     case 'finished':
-      // Where all is one transaction nothing can be missing; but a member is counted before it.
+      // In one store all of it is one transaction, and nothing can be missing. But a chord's member is counted before that transaction.
       return sameStore && rejection.message.embed.chord === null ? null : endedAs(rejection.record);
     case 'expired':
     case 'revoked':
@@ -63,7 +63,7 @@ export function continuationOfRejection(rejection: Rejection, sameStore: boolean
   }
 }
 
-/** The same of a message that the worker itself failed on. */
+/** The end of a message on which the worker itself failed. */
 export function continuationOfFault(message: TaskMessage, detail: string): Ended | null {
   return hasFollowers(message) ? failure(workerLost(detail)) : null;
 }

@@ -1,4 +1,4 @@
-// The worker's heartbeats: that it lives, and how busy it is.
+// The worker's heartbeats: they tell monitors that it lives, and how busy it is.
 import { loadavg } from 'node:os';
 import type { EventSender } from '../events/sender.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -9,12 +9,12 @@ import type { Activity } from './activity.ts';
 interface HeartParts {
   readonly sender: EventSender;
   readonly activity: Activity;
-  /** How many tasks run. */
+  /** The number of tasks that run. */
   readonly active: () => number;
   readonly clock: Clock;
 }
 
-/** Celery's. */
+/** As in Celery, seconds. */
 const everySeconds = 2;
 
 export class Heart implements Service {
@@ -26,7 +26,7 @@ export class Heart implements Service {
     this.#parts = parts;
   }
 
-  /** It has said that it goes, or does so now. */
+  /** It has sent `worker-offline`, or does so now. */
   get isStopping(): boolean {
     return this.#stopping.signal.aborted;
   }
@@ -35,7 +35,7 @@ export class Heart implements Service {
     this.#beating ??= this.#beat();
   }
 
-  /** Says that it goes. */
+  /** Sends `worker-offline`. */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
@@ -47,7 +47,7 @@ export class Heart implements Service {
     return this.stop();
   }
 
-  /** Says it now. `freq`: seconds until it says so again. */
+  /** Sends an event. `freq`: seconds until the next heartbeat. */
   async emit(
     type: 'worker-online' | 'worker-heartbeat' | 'worker-offline',
     freq: number = everySeconds,

@@ -4,14 +4,14 @@ import type { Slots } from './slots.ts';
 
 export interface HeldParts {
   readonly slots: Slots;
-  /** Where messages are fetched ahead of free slots; else null. */
+  /** Set where messages are fetched ahead of free slots. */
   readonly prefetchGate: PrefetchGate | null;
   readonly cluster: Pick<ClusterLimits, 'release'>;
 }
 
-/** What a worker holds for one delivery, from its claim on: a slot, a turn, a permit. All of it is given back here, once. */
+/** What a worker holds for one delivery from its claim on: a slot, a turn, a permit. Each is given back here, once. */
 export class Held {
-  /** Of the limits that all workers share. */
+  /** The permit under shared limits. */
   permit: Permit | null = null;
   /** It has passed the prefetch gate. */
   hasTurn = false;
@@ -22,21 +22,21 @@ export class Held {
     this.#parts = parts;
   }
 
-  /** The task's code has ended: others may begin under its limits. */
+  /** The task's code has ended: another task may begin under its limits. */
   releasePermit(): void {
     if (this.permit === null) return;
     this.#parts.cluster.release(this.permit);
     this.permit = null;
   }
 
-  /** The task has ended and is to be settled: another may run in its place. */
+  /** The task has ended, and is to be settled: another task may run in its slot. */
   vacate(): void {
     this.#parts.slots.vacate();
     this.#isVacated = true;
     this.#leave();
   }
 
-  /** It is over: all that is left. */
+  /** The delivery is settled: gives back the rest. */
   release(): void {
     this.releasePermit();
     this.#leave();

@@ -8,7 +8,7 @@ import type { Run } from './run.ts';
 /** Calls the task's hooks and the signals of its end; null: there are none. */
 export type TaskHooks = (run: Run, outcome: ExecutionOutcome) => Promise<void> | null;
 
-/** A pool of processes of its own calls the hooks there, unless the code was ended. */
+/** A pool with processes of its own calls the hooks there, unless the code was ended. */
 export function taskHooks(app: App, pool: Pick<Pool, 'runsHooks'>, logger: Logger): TaskHooks {
   return (run, outcome) => callHooks(run, outcome, app, pool, logger);
 }

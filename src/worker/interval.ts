@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Service } from '../lib/service.ts';
 
-/** Looks again and again, with so many milliseconds between, from its start to its stop. */
+/** Calls a function repeatedly, with a pause of `everyMs` after each call, until it is stopped. */
 export class Interval implements Service {
   readonly #clock: Clock;
   readonly #everyMs: number;

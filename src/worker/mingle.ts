@@ -1,4 +1,4 @@
-// A worker that starts asks the others what they know (Celery's mingle): what is revoked, and the logical time.
+// A worker that starts asks the other workers for revoked tasks and the logical time: Celery's mingle.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { LamportClock } from '../lib/lamport.ts';
@@ -17,20 +17,20 @@ interface MingleParts {
   readonly name: string;
   readonly revocations: Revocations;
   readonly lamport: LamportClock;
-  /** The serializers that are read. */
+  /** The serializers that are accepted. */
   readonly accepted: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The worker stops. */
+  /** Aborted when the worker stops. */
   readonly signal: AbortSignal;
 }
 
-/** How long answers are waited for: Celery's inspect timeout. */
+/** How long it waits for answers, milliseconds: Celery's inspect timeout. */
 const gatherMs = 1_000;
-/** The latest of what we know; each start sends it to all. */
+/** Revocations that are sent along, the newest ones: each worker that starts sends them to all. */
 const maxRevoked = 10_000;
 
-/** Takes over what the others know. Never rejects: who does not answer is not missed. */
+/** Takes over the knowledge of the other workers. Never rejects, and does not mind a worker that does not answer. */
 export async function mingle(parts: MingleParts): Promise<void> {
   const { fanout, clock, logger, signal } = parts;
   const { control, replies } = parts.exchanges;
@@ -69,7 +69,7 @@ function hello({ name, revocations, lamport, exchanges }: MingleParts, key: stri
   return requestMessage(exchanges.control.name, request, Date.now() / 1000 + gatherMs / 1000);
 }
 
-/** Who answered. */
+/** Returns the name of the worker that answered, if it did. */
 function learn(
   message: Decoded<WireMessage>,
   { name, revocations, lamport, accepted }: MingleParts,

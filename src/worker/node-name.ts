@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 
 /**
- * The name of a worker among all workers: `celery@host`. Celery's rules: a pattern without `@` is the host part's
- * place, and `%h` is the host with its domain, `%n` the host alone, `%d` the domain alone, `%%` a percent sign.
+ * The name of a worker among all workers: `celery@host`. Celery's rules: a pattern without `@` is the part after it. `%h` is the host with its
+ * domain, `%n` the host, `%d` the domain, and `%%` a percent sign.
  * @example nodeName('images@%h') // 'images@eu1.example.com'
  */
 export function nodeName(pattern = 'celery@%h', host: string = hostname()): string {

@@ -1,4 +1,4 @@
-// What makes a worker one that can be seen and steered from elsewhere: its events, its heartbeats, its broadcastConsumer for commands.
+// What makes a worker visible and controllable: its events, its heartbeats, and its consumer for remote-control commands.
 
 import type { App } from '../app/app.ts';
 import { EventSender } from '../events/sender.ts';
@@ -26,15 +26,15 @@ interface OperationsParts {
   readonly name: string;
   readonly transport: Transport;
   readonly active: Pick<ActiveTasks, 'running'>;
-  /** Tell task events from the start. */
+  /** Send task events from the start. */
   readonly taskEvents: boolean;
-  /** Listen to commands. */
+  /** Subscribe to remote-control commands. */
   readonly remoteControl: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** What runs of tasks are told by, and keep to. */
+/** What runs of tasks use of it. */
 interface Rules {
   readonly rateLimits: RateLimits;
   readonly timeLimits: Map<string, RunLimits>;
@@ -43,7 +43,7 @@ interface Rules {
   readonly activity: Activity;
 }
 
-/** How long a start, or a stop, waits for a broker that does not answer. */
+/** How long a start or a stop waits for a broker that does not answer, milliseconds. */
 const patienceMs = 3_000;
 
 export class Operations {
@@ -86,15 +86,15 @@ export class Operations {
     this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
   }
 
-  /** Learns what is revoked: before the first message is claimed. Never rejects. */
+  /** Loads the revocations, before the first message is claimed. Never rejects. */
   async prepare(): Promise<void> {
     await atMost(patienceMs, this.#load(), this.#parts.clock);
     this.#unsubscribe = this.#parts.transport.onStatus(({ state }) => {
-      if (state === 'connected') void this.#load(); // what was told meanwhile was not heard
+      if (state === 'connected') void this.#load(); // revocations that were broadcast meanwhile were missed
     });
   }
 
-  /** Shows itself. Never rejects. */
+  /** Sends `worker-online` and subscribes to commands. Never rejects. */
   async start(
     panel: Omit<Panel, keyof Rules | 'app' | 'name' | 'events' | 'heart' | 'lamport' | 'logger' | 'deferred'>,
   ): Promise<void> {
@@ -109,7 +109,7 @@ export class Operations {
       custom: app.commands,
     });
     await this.#control.start();
-    // Elsewhere all that workers know is in the store.
+    // In other stores, all that workers know is in the store.
     if (storeNamed(app.config.broker)?.python !== true) return;
     this.#mingling = this.#mingle();
     const { fanout } = transport;
@@ -118,7 +118,7 @@ export class Operations {
     await this.#gossip.start();
   }
 
-  /** Says that it goes, and listens no more. Never rejects. */
+  /** Sends `worker-offline` and unsubscribes. Never rejects. */
   async stop(): Promise<void> {
     this.#unsubscribe();
     const { transport } = this.#parts;
@@ -131,11 +131,11 @@ export class Operations {
       await this.#sender.close();
     };
     const left = leave().catch(() => undefined);
-    // Nobody would hear it.
+    // No monitor would receive it.
     if (transport.status.state !== 'reconnecting') await atMost(patienceMs, left, this.#parts.clock);
   }
 
-  /** Beside its work: what is revoked by our own hands it has read before. */
+  /** In the background: revocations of our own workers were read from the store before. */
   async #mingle(): Promise<void> {
     const { name, transport, clock, logger } = this.#parts;
     const { fanout } = transport;

@@ -1,4 +1,4 @@
-// What may be said of a worker, a row for each option; `umbel worker` has the flags.
+// The options of a worker, one row each, with their flags of `umbel worker`.
 import type { Config } from '../config/config.ts';
 import { autoscale, pool } from '../config/worker-settings.ts';
 import {
@@ -45,17 +45,17 @@ export const workerOptions = {
   name: optional(
     flagged(text, '-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).'),
   ),
-  /** Where it says what it does; default: nowhere. A pino logger is one. */
+  /** The logger; default: no logging. A pino logger is one. */
   logger: optional(asGiven<Logger>('a logger')),
   /**
-   * Where tasks run; default `workerPool`: `async` in the worker's event loop, `solo` there, one at a time; `threads` and `processes` in one
-   * of `concurrency` of those each, where hard time limits end any code.
+   * Where tasks run; default `workerPool`. `async`: in the worker's event loop. `solo`: there, one at a time. `threads`, `processes`: in as many
+   * threads or processes as `concurrency`; there hard time limits end any code.
    */
   pool: field(
     flagged(pool, '-P, --pool <pool>', 'Where tasks run: async, solo, threads, processes (prefork).'),
     setting('workerPool'),
   ),
-  /** For the pools `threads` and `processes`, which load the application again: the module that exports it, `import.meta.url` or as `-A` names it. */
+  /** The module that exports the application, as `import.meta.url` or as `-A` names it. The pools `threads` and `processes` load it again. */
   module: optional(text),
   /** A child of such a pool is replaced after this number of tasks; default `workerMaxTasksPerChild`. */
   maxTasksPerChild: field(
@@ -71,12 +71,12 @@ export const workerOptions = {
     flagged(orNull(count), '--max-memory-per-child <KiB>', 'Replace a process that takes more after a task.'),
     setting('workerMaxMemoryPerChild'),
   ),
-  /** Tell what happens to tasks (`-E`); default `workerSendTaskEvents`. It can be switched while the worker runs. */
+  /** Send task events (`-E`); default `workerSendTaskEvents`. Can be switched while the worker runs. */
   taskEvents: field(
     flagged(flag, '-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).'),
     setting('workerSendTaskEvents'),
   ),
-  /** For probes: a port that says whether it lives and is ready, a file whose time moves. Default: neither. */
+  /** For probes: a port that tells whether the worker lives and is ready; a file that is touched regularly. Default: neither. */
   health: field(asGiven<HealthOptions>('an object like { port: 8080 }'), Object.freeze({})),
   /** Hard limit of tasks that have none of their own; default `taskTimeLimit`. */
   timeLimit: optional(
@@ -108,7 +108,7 @@ export const workerOptions = {
     ),
     setting('workerSoftShutdownTimeout'),
   ),
-  /** For tests that move the time. */
+  /** For tests with a fake clock. */
   clock: optional(asGiven<Clock>('a clock')),
 };
 

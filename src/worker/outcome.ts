@@ -1,9 +1,9 @@
-// What happened to a task that was run: one closed union, and what the task's options for acknowledging make of it. Pure.
+// The outcome of a run: one closed union, and the effect of the task's options for acknowledging on it. Pure.
 import type { Outcome } from '../app/running/outcome.ts';
 import type { ResolvedTaskOptions } from '../app/task-options.ts';
 import { TimeLimitExceeded } from '../errors.ts';
 
-/** How a run ended: as its code says ({@link Outcome}), or as only a worker can say. */
+/** How a run ended: by its code ({@link Outcome}), or in a way that only a worker sees. */
 export type ExecutionOutcome =
   | Exclude<Outcome, { kind: 'failure' }>
   | Failure
@@ -11,33 +11,33 @@ export type ExecutionOutcome =
   | Terminated
   /** It exceeded its hard time limit, and runs again. */
   | { readonly kind: 'overran'; readonly seconds: number }
-  /** The worker shut down cold. `final`: nobody will run it again; else its message goes back. */
+  /** The worker shut down cold. `final`: the task will not run again; otherwise its message goes back. */
   | { readonly kind: 'abandoned'; readonly final?: boolean };
 
 interface Failure extends Extract<Outcome, { kind: 'failure' }> {
-  /** Why its message goes to the dead letters, whatever `acksOnFailure` says. */
+  /** Why its message becomes a dead letter, whatever `acksOnFailure` is. */
   readonly deadLetter?: string;
 }
 
-/** The process or thread that ran the task died of itself. */
+/** The process or thread that ran the task died. */
 export interface ProcessLost {
   readonly kind: 'lost';
   /** `signal 11 (SIGSEGV)`, `exit code 1`. */
   readonly reason: string;
-  /** Nobody will run the task again; else its message goes back. */
+  /** The task will not run again; otherwise its message goes back. */
   readonly final?: boolean;
 }
 
 /** The run was ended because its task was revoked (`terminate`). */
 interface Terminated {
   readonly kind: 'revoked';
-  /** The number of the signal that was asked for. */
+  /** The number of the signal that was requested. */
   readonly signum: number | null;
 }
 
-/** What is known of the delivery besides. */
+/** Facts of the delivery. */
 interface AckFacts {
-  /** It was acknowledged before it ran: nobody will run it again. */
+  /** It was acknowledged before it ran: the task will not run again. */
   readonly early: boolean;
   /** Its code was ended from outside. */
   readonly interrupted: boolean;
@@ -45,7 +45,7 @@ interface AckFacts {
   readonly maxDeliveries: number;
 }
 
-/** The outcome that counts, by Celery's acks_on_timeout and reject_on_worker_lost. */
+/** The final outcome, by Celery's acks_on_timeout and reject_on_worker_lost. */
 export function applyAckPolicy(
   outcome: ExecutionOutcome,
   { acksOnTimeout, rejectOnWorkerLost }: Pick<ResolvedTaskOptions, 'acksOnTimeout' | 'rejectOnWorkerLost'>,
@@ -56,14 +56,14 @@ export function applyAckPolicy(
   if (outcome.kind === 'lost') return early || !rejectOnWorkerLost ? { ...outcome, final: true } : outcome;
   if (early || acksOnTimeout || !isTimeout(outcome, facts)) return outcome;
   const { seconds } = outcome.error;
-  // It runs again, each time with a crash counted; the last time it has failed for good.
+  // It runs again, and each time a crash is counted; after the last one it has failed.
   const runs = facts.crashes + 1;
   if (runs < facts.maxDeliveries) return { kind: 'overran', seconds };
   const deadLetter = `it exceeded its time limit of ${seconds} s each of the ${runs} times that it was run`;
   return { ...outcome, deadLetter };
 }
 
-/** Why the message of a task that failed goes to the dead letters, by Celery's acks_on_failure; null: it is acknowledged. */
+/** Why the message of a failed task becomes a dead letter, by Celery's acks_on_failure; null: it is acknowledged. */
 export function deadLetterReason(
   { error, deadLetter }: Failure,
   { acksOnFailure }: Pick<ResolvedTaskOptions, 'acksOnFailure'>,
@@ -74,7 +74,7 @@ export function deadLetterReason(
   return early || acksOnFailure || isOverrun ? null : `${error.name}: ${error.message}`;
 }
 
-/** The outcome of a run whose own cannot be written: its value, its retry or what follows it has no form on the wire. */
+/** The outcome of a run whose value, retry or follow-ups have no form on the wire. */
 export function failureOf(error: unknown): Failure {
   return {
     kind: 'failure',
@@ -83,7 +83,7 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** What the record of a task says whose run could not end. */
+/** The reason in the record of a task whose run could not end. */
 export function lossReason(outcome: Extract<ExecutionOutcome, { kind: 'abandoned' | 'lost' }>): string {
   return outcome.kind === 'lost'
     ? `the process that ran the task died: ${outcome.reason}`

@@ -1,4 +1,4 @@
-/** Lets so many through at a time; the others wait in the order of their coming. For what a worker has fetched ahead. */
+/** Lets a number of deliveries through at a time; the others wait in their order. For messages that were fetched ahead. */
 export class PrefetchGate {
   #size: number;
   #inside = 0;
@@ -9,7 +9,7 @@ export class PrefetchGate {
     this.#size = size;
   }
 
-  /** Resolves when it may go on; false: it was closed meanwhile. */
+  /** Resolves when the delivery may go on; false: the gate was closed meanwhile. */
   enter(): Promise<boolean> {
     if (this.#closed) return Promise.resolve(false);
     if (this.#inside >= this.#size) return new Promise((resolve) => this.#waiting.push(resolve));
@@ -27,7 +27,7 @@ export class PrefetchGate {
     this.#letIn();
   }
 
-  /** Sends away who waits, and who comes from now on. */
+  /** Turns away all that wait, and all that come from now on. */
   close(): void {
     this.#closed = true;
     for (const turn of this.#waiting.splice(0)) turn(false);

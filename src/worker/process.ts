@@ -1,4 +1,4 @@
-// The way of one delivery through the worker: decode, admit, execute, decide, hooks, settle, report.
+// The steps of one delivery in the worker: decode, admit, execute, decide, hooks, settle, report.
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { ActiveTasks } from './active-tasks.ts';
@@ -24,7 +24,7 @@ interface ProcessorParts {
   readonly settler: Settler;
   readonly workflows: WorkflowSettler;
   readonly reporter: Reporter;
-  /** For what does not get through. */
+  /** For messages that are not run. */
   readonly rejections: Rejections;
   readonly active: ActiveTasks;
   readonly holding: HeldParts;
@@ -37,7 +37,7 @@ export class Processor {
     this.#parts = parts;
   }
 
-  /** Takes a delivery, for which a slot was taken, to its end. Never rejects. */
+  /** Takes a delivery, for which a slot was taken, through all steps. Never rejects. */
   async process(delivery: Delivery): Promise<void> {
     const { decode, admission, executor, decider, hooks, settler, workflows } = this.#parts;
     const { reporter, rejections, active, holding } = this.#parts;
@@ -94,7 +94,7 @@ export class Processor {
     }
   }
 
-  /** Returns a delivery that came when the worker had begun to stop to the front of its queue. Never rejects. */
+  /** Returns a delivery that came after the worker began to stop to the front of its queue. Never rejects. */
   async giveBack(delivery: Delivery): Promise<void> {
     const { settler, rejections, holding } = this.#parts;
     const held = new Held(holding);

@@ -1,36 +1,36 @@
-// How often the tasks of one name may start in this worker. What may not start yet waits in the store, not in a slot: each message gets
-// a reserved time, and comes back at it.
+// How often tasks of one name may start in this worker. A message that may not start yet waits in the store, not in a slot: it gets a
+// reserved time, and is delivered again at that time.
 
-/** How many messages have a reserved time at once; the others ask again at the last reserved time. */
+/** The number of reservations; further messages ask again at the last reserved time. */
 const maxReservations = 1000;
-/** A reservation that nobody used ends after this time: another worker has the message. */
+/** A reservation that was not used for this time ends, milliseconds: another worker has the message. */
 const forgetMs = 30_000;
 
 interface Limit {
   intervalMs: number;
-  /** When the next may start. */
+  /** When the next task may start, milliseconds since 1970. */
   nextMs: number;
   readonly reserved: Map<string, number>;
 }
 
 export class RateLimits {
   readonly #limits = new Map<string, Limit>();
-  /** Set while the worker runs; they go before the tasks' own. `null`: none. */
+  /** Rates set while the worker runs; they replace the tasks' own. `null`: no limit. */
   readonly #overrides = new Map<string, number | null>();
 
-  /** From now on tasks of this name start so often in a second; null: as often as they come. Celery's `rate_limit` command. */
+  /** Limits tasks of this name to `perSecond` starts per second; null: no limit. Celery's `rate_limit` command. */
   set(task: string, perSecond: number | null): void {
     this.#overrides.set(task, perSecond);
     this.#limits.delete(task);
   }
 
-  /** What holds for tasks of this name, which say `own` of themselves. */
+  /** The rate of tasks of this name whose own option is `own`, starts per second. */
   rateOf(task: string, own: number | null): number | null {
     const override = this.#overrides.get(task);
     return override === undefined ? own : override;
   }
 
-  /** Whether this message may start now; else when it may. Times are milliseconds. */
+  /** Null: this message may start now; otherwise the time at which it may. Times are milliseconds since 1970. */
   askFor(task: string, own: number | null, id: string, now: number): number | null {
     if (own === null && this.#overrides.size === 0) return null;
     const rate = this.rateOf(task, own);
@@ -67,7 +67,7 @@ export class RateLimits {
 
 function forget(reserved: Map<string, number>, before: number): void {
   for (const [id, at] of reserved) {
-    if (at >= before) return; // they are in the order of their moments
+    if (at >= before) return; // they are in the order of their times
     reserved.delete(id);
   }
 }

@@ -1,4 +1,4 @@
-// The records that a worker writes, in Celery's form.
+// Makes the records that a worker writes, in Celery's form.
 import type { Clock } from '../lib/clock.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -10,15 +10,15 @@ import {
   type WireException,
 } from '../protocol/result-meta.ts';
 
-/** A task, as far as its records need it. */
+/** What records need of a task. */
 export interface Subject {
   readonly message: TaskMessage;
   readonly queue: string;
   /** See {@link ignoresResult}. */
   readonly ignoresResult: boolean;
-  /** Celery's store_errors_even_if_ignored, of the task or of all. */
+  /** Celery's store_errors_even_if_ignored, of the task or of all tasks. */
   readonly keepsErrors: boolean;
-  /** The tasks that it has sent. */
+  /** The tasks that this task has sent. */
   readonly children: readonly ResultTuple[];
 }
 
@@ -44,14 +44,14 @@ export class Records {
       : this.#make(subject, 'SUCCESS', value === undefined ? null : value, null);
   }
 
-  /** An exception state, with what was thrown. */
+  /** A record of an exception state, with the error that was thrown. */
   thrown(subject: Subject, status: 'FAILURE' | 'RETRY', error: unknown): ResultRecord | null {
     if (!keepsExceptions(subject)) return null;
     const { exception, traceback } = encodeException(error);
     return this.#make(subject, status, exception, traceback);
   }
 
-  /** An exception state, with an error that Celery itself writes. */
+  /** A record of an exception state, with an error that Celery itself writes. */
   exception(
     subject: Subject,
     status: 'FAILURE' | 'RETRY' | 'REVOKED',
@@ -60,12 +60,12 @@ export class Records {
     return keepsExceptions(subject) ? this.#make(subject, status, error, null) : null;
   }
 
-  /** A state on the way: STARTED, or a custom one. */
+  /** A record of a state before the end: STARTED, or a custom one. */
   state(subject: Subject, state: TaskState, meta: unknown): ResultRecord | null {
     return subject.ignoresResult ? null : this.#make(subject, state, meta === undefined ? null : meta, null);
   }
 
-  /** A failure of a message of which only the id could be read. */
+  /** A record of the failure of a message of which only the id could be read. */
   bareFailure(taskId: string, error: WireException): ResultRecord {
     const dateDone = new Date(this.#rules.clock.now());
     return { taskId, status: 'FAILURE', result: error, traceback: null, children: [], dateDone };
@@ -95,8 +95,8 @@ export class Records {
 }
 
 /**
- * Whether nobody wants the result: the message says so, or the task does (Celery: either is enough). Our own senders
- * have looked at the task's option already, and may have overridden it for one call: what they say holds.
+ * Whether the result is not wanted: the message or the task says so (Celery: either is enough). Our own senders have applied the
+ * task's option already, and a call may have overridden it: their message alone decides.
  */
 export function ignoresResult(message: TaskMessage, taskIgnoresIt: boolean): boolean {
   return message.ignoreResult || (taskIgnoresIt && message.lang !== 'js');
@@ -106,7 +106,7 @@ function keepsExceptions({ ignoresResult, keepsErrors }: Subject): boolean {
   return keepsErrors || !ignoresResult;
 }
 
-/** Whether it is the record of a message that went to the dead letters, not of a run that failed. */
+/** Whether it is the record of a message that became a dead letter, not of a run that failed. */
 export function isOfDeadLetter({ status, result }: ResultRecord): boolean {
   if (status !== 'FAILURE' || typeof result !== 'object' || result === null) return false;
   return deadLetterErrors.some(
@@ -122,7 +122,7 @@ export function isOfTimeLimit({ result }: ResultRecord): boolean {
   );
 }
 
-// The errors that Celery itself writes, as Python knows them.
+// Errors that Celery itself writes, in Python's form.
 
 export function notRegistered(task: string): WireException {
   return { exc_type: 'NotRegistered', exc_message: [task], exc_module: 'celery.exceptions' };

@@ -1,4 +1,4 @@
-// Messages that are not run: settled as decided, and told to who listens.
+// Messages that are not run: settled as decided, and reported.
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
@@ -37,8 +37,8 @@ export class Rejections {
   }
 
   /**
-   * The worker itself failed on this message: to the dead letters, since it would do so again; without a record of it, if
-   * that is what cannot be written. If that fails, too, the message stays with its lease and comes back. Never rejects.
+   * The worker itself failed on this message: it becomes a dead letter, since the worker would fail again. If its record is what cannot be
+   * written, it gets none. If even that fails, the message keeps its lease and comes back. Never rejects.
    */
   async fault(delivery: Delivery, error: unknown, message: TaskMessage | null = null): Promise<void> {
     const { settler, decider, workflows, logger } = this.#parts;
@@ -53,7 +53,7 @@ export class Rejections {
         await settler.settle(delivery, { ...plan, record: null });
       }
     } catch {
-      // It was settled before it failed, or it cannot be: nothing more can be done here.
+      // It was settled before the failure, or it cannot be settled: nothing more can be done here.
     }
   }
 }

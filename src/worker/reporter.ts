@@ -1,4 +1,4 @@
-// Tells what becomes of messages: the log, the events of Celery, the signals of the application.
+// Reports what becomes of messages: to the log, as events of Celery, and by the signals of the application.
 import type { App } from '../app/app.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -30,7 +30,7 @@ export class Reporter {
     this.#log = new TaskLog(parts.logger);
   }
 
-  /** A message is here, and its task begins. Null: nobody has to be waited for. */
+  /** A message has come, and its task begins. Null: there is no receiver to wait for. */
   received({ message, request, delivery }: Run): Promise<void> | null {
     const { app, activity, events, logger } = this.#parts;
     this.#log.received(message);
@@ -43,14 +43,14 @@ export class Reporter {
     return taskReceived.connected ? taskReceived.send({ request }, logger) : null;
   }
 
-  /** A run has ended, and its end is settled. */
+  /** A run has ended, and is settled. */
   ended({ message, early, runtimeMs }: Run, outcome: ExecutionOutcome): void {
     const { clock, events } = this.#parts;
     this.#log.ended(message, outcome, runtimeMs, clock.now(), early);
     if (events.on) events.ended(message, outcome, runtimeMs);
   }
 
-  /** A run, or a rejection, that came to nothing. */
+  /** A run, or a rejection, that could not be settled. */
   unsettled(message: TaskMessage, how: Exclude<SettleResult, 'settled'>): void {
     this.#log.unsettled(message, how);
   }

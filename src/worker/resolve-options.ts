@@ -1,4 +1,4 @@
-// What a worker is told by its options, and what by the settings of its application.
+// The options of a worker, completed by the settings of its application.
 import { fileURLToPath } from 'node:url';
 import type { App } from '../app/app.ts';
 import { checkLimits } from '../config/config.ts';
@@ -17,7 +17,7 @@ type AsRead = Read<typeof workerOptions>;
 /** The options, complete and checked. */
 export interface ResolvedWorkerOptions extends Omit<AsRead, 'shutdownTimeout' | 'softShutdownTimeout'> {
   readonly queues: readonly string[];
-  /** Somebody has said which, instead of the App. */
+  /** The queues were chosen for this worker; otherwise they are the App's. */
   readonly queuesChosen: boolean;
   readonly concurrency: number;
   readonly name: string;
@@ -47,7 +47,7 @@ export function resolveWorkerOptions(
   const { pool, module, logger, maxMemoryPerChild: kib } = read;
   const standard = topology.named.length > 0 ? topology.named : [config.taskDefaultQueue];
   const queues = [...new Set(read.queues ?? standard)];
-  for (const queue of queues) topology.queue(queue); // says so if it may not be used
+  for (const queue of queues) topology.queue(queue); // throws if it may not be used
   if ((pool === 'threads' || pool === 'processes') && module === null) {
     throw new ConfigError(
       `the pool '${pool}' loads the application again where its tasks run: say from where, { pool: '${pool}', module: import.meta.url } in the module that exports the App`,
@@ -55,7 +55,7 @@ export function resolveWorkerOptions(
   }
   checkLimits(where, read.timeLimit, read.softTimeLimit);
   const name = nodeName(read.name ?? undefined);
-  // A number of places that is said to this worker goes before the bounds that are said for all.
+  // A concurrency of this worker takes precedence over bounds for all workers.
   const bounds = read.autoscale ?? (read.concurrency === null ? config.workerAutoscale : null);
   const autoscale = pool === 'solo' ? null : bounds;
   return {

@@ -5,17 +5,17 @@ import type { Logger } from '../lib/logger.ts';
 
 const stoppingRetryMs = 10_000;
 
-/** How long to wait before a store that refused is tried again, milliseconds. */
+/** The pauses before an operation that a store refused is repeated, milliseconds. */
 export const storeBackoff: Backoff = { factor: 50, maximum: 5000, jitter: true };
 
 /**
- * Repeats what the store refuses until it works: a full disk must cost time, not tasks. Gives up only when the lease
- * is lost, or some seconds after the worker was told to stop, so that a broken store does not keep it from stopping.
+ * Repeats an operation that the store refused until it succeeds: a full disk must cost time, not tasks. It gives up when the lease is lost, or
+ * some seconds after the worker was told to stop, so that a broken store does not keep it from stopping.
  */
 export class Retrier {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** Ends the waits that were begun without a limit, which may be long. */
+  /** Ends the pauses of operations that had no limit yet; they may be long. */
   readonly #limited = new AbortController();
   #limit: { readonly allowedMs: number; readonly sinceMs: number } | null = null;
 
@@ -24,15 +24,15 @@ export class Retrier {
     this.#logger = logger;
   }
 
-  /** From now on nothing is repeated for longer than `allowedMs`. */
+  /** From now on no operation is repeated for longer than `allowedMs`. */
   limit(allowedMs: number = stoppingRetryMs): void {
     this.#limit = { allowedMs, sinceMs: this.#clock.monotonic() };
     this.#limited.abort();
   }
 
   /**
-   * `failed` is how the first attempt ended. Resolves with the operation's answer, or `null`: given up.
-   * @throws at once what no repetition mends. What may have been done (SendUnconfirmed) is done again: twice is better than
+   * `failed` is the error of the first attempt. Resolves with the operation's answer, or `null`: given up.
+   * @throws an error that no repetition mends. An operation that may have been done (SendUnconfirmed) is repeated: twice is better than
    * never.
    */
   async retry<T>(

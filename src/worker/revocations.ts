@@ -1,4 +1,4 @@
-// Which tasks are not to run: by id, by the workflow they are of, or by a stamp. Known to all workers, kept in the store for those that come later.
+// Tasks that must not run, by id, by workflow, or by stamp. All workers know them; the store keeps them for workers that start later.
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -11,10 +11,10 @@ import {
   workflowRevocation,
 } from '../stores/fanout.ts';
 
-/** As Celery's CELERY_WORKER_REVOKES_EXPIRES. */
+/** As Celery's CELERY_WORKER_REVOKES_EXPIRES, milliseconds. */
 const keptMs = 10_800_000;
 
-/** Of all revocations that a worker keeps: ids as they are usual take a tenth. */
+/** The size of all revocations that a worker keeps; usual ids take a tenth of it. */
 const maxCharacters = 20_000_000;
 
 interface RevocationParts {
@@ -25,7 +25,7 @@ interface RevocationParts {
 
 export class Revocations {
   readonly #parts: RevocationParts;
-  /** When it expires, by revocation; the oldest first. */
+  /** When each revocation expires, milliseconds since 1970; the oldest first. */
   readonly #untilOf = new Map<string, number>();
   /** Characters of all of them. */
   #size = 0;
@@ -34,11 +34,11 @@ export class Revocations {
     this.#parts = parts;
   }
 
-  /** Whether the message is not to run. Cheap while nothing is revoked. */
+  /** Whether the message must not run. Cheap while nothing is revoked. */
   has({ id, rootId, stamps }: Pick<TaskMessage, 'id' | 'rootId' | 'stamps'>): boolean {
     if (this.#untilOf.size === 0) return false;
     if (this.#counts(taskRevocation(id)) || this.#counts(workflowRevocation(rootId))) return true;
-    // The message's own, which are few, and not all that were ever revoked.
+    // The message's own stamps, which are few, and not all that were ever revoked.
     for (const [name, values] of Object.entries<unknown>(stamps)) {
       for (const value of Array.isArray(values) ? values : [values])
         if (this.#counts(stampRevocation(name, String(value)))) return true;
@@ -53,7 +53,7 @@ export class Revocations {
       .map(([notice]) => notice.slice(3));
   }
 
-  /** Keeps them here and in the store. Never rejects: what the store does not take, this worker knows. */
+  /** Keeps them here and in the store. Never rejects: if the store refuses them, at least this worker knows them. */
   async revoke(revocations: readonly string[]): Promise<void> {
     const { clock, logger } = this.#parts;
     const until = clock.now() + keptMs;
@@ -68,12 +68,12 @@ export class Revocations {
     }
   }
 
-  /** Learns what was revoked before. */
+  /** Loads the revocations of the store. */
   async load(): Promise<void> {
     this.#keep(await this.#parts.revocations.read(), this.#parts.clock.now() + keptMs);
   }
 
-  /** From another worker. */
+  /** Adds revocations of another worker. */
   learn(ids: readonly string[]): void {
     this.#keep(ids.map(taskRevocation), this.#parts.clock.now() + keptMs);
   }

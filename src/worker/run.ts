@@ -1,4 +1,4 @@
-// One run of a task: what its code sees of it, its time limits, and the one place where it is decided how it ended.
+// One run of a task: what its code sees, its time limits, and the one place that decides how it ended.
 import type { Outcome } from '../app/running/outcome.ts';
 import type { TaskRequest } from '../app/running/request.ts';
 import type { RunContext } from '../app/running/run.ts';
@@ -14,13 +14,13 @@ import type { Pool } from './pools/pool.ts';
 import { ignoresResult, type Subject } from './records.ts';
 import { taskLogger } from './task-logger.ts';
 
-/** In seconds; `null` = none. */
+/** Seconds; `null`: no limit. */
 export interface RunLimits {
   readonly soft: number | null;
   readonly hard: number | null;
 }
 
-/** Node's timers do not count further; what is limited to more than 24 days is not limited. */
+/** The longest time of Node's timers: a limit of more than 24 days is none. */
 const longestTimerMs = 2 ** 31 - 1;
 
 /** What all runs of a worker share. */
@@ -46,7 +46,7 @@ export class Run implements RunContext, Subject {
   #startedMs = 0;
   #endedMs = 0;
   #limits: AbortController | null = null;
-  // Most tasks never look at these: made when they do.
+  // Most tasks never use these: made on first use.
   #abort: AbortController | null = null;
   #abortReason: Error | null = null;
   #logger: Logger | null = null;
@@ -64,7 +64,7 @@ export class Run implements RunContext, Subject {
     this.#startedMs = this.#parts.clock.monotonic();
     return new Promise((resolve) => {
       this.#end = resolve;
-      // What a task waits for a child of its pool is not its own time.
+      // Time that a task waits for a child of its pool does not count.
       const begin = (): boolean => {
         if (this.#ended) return false;
         if (limits.soft !== null || limits.hard !== null) this.#watchTime(limits);
@@ -74,7 +74,7 @@ export class Run implements RunContext, Subject {
     });
   }
 
-  /** Decides the run from outside: its code is asked to stop by its signal, and what it still returns is discarded. */
+  /** Ends the run from outside: the signal asks its code to stop, and a value that it still returns is discarded. */
   interrupt(reason: Error, outcome: ExecutionOutcome): void {
     if (this.#ended) return;
     this.#interrupted = true;
@@ -122,7 +122,7 @@ export class Run implements RunContext, Subject {
     return this.#logger;
   }
 
-  /** One after another, so that the last one stays; a state that comes after the end is not written. */
+  /** Writes states in sequence, so that the last one stays; a state that comes after the end is not written. */
   updateState(state: TaskState, meta?: unknown): Promise<void> {
     if (this.#ended) {
       this.logger.warn({ state }, 'updateState after the end of the task: not written');
@@ -130,7 +130,7 @@ export class Run implements RunContext, Subject {
     }
     const put = (): Promise<void> => this.#parts.putState(this, state, meta);
     const written = this.#updates === null ? put() : this.#updates.then(put);
-    // A state that nobody waits for must not bring down the process when the store is away.
+    // A state that is not awaited must not end the process when the store is away.
     this.#updates = written.catch(() => undefined);
     return written;
   }
@@ -140,12 +140,12 @@ export class Run implements RunContext, Subject {
     return this.#updates;
   }
 
-  /** How long it ran, when it has ended; milliseconds. */
+  /** How long it ran, milliseconds; known when it has ended. */
   get runtimeMs(): number {
     return this.#endedMs - this.#startedMs;
   }
 
-  /** It was decided without its code: by its hard time limit, a cold shutdown. */
+  /** It ended without its code: by its hard time limit, or a cold shutdown. */
   get interrupted(): boolean {
     return this.#interrupted;
   }
@@ -191,7 +191,7 @@ export class Run implements RunContext, Subject {
   }
 }
 
-/** The fields that say which task a line is about. */
+/** The fields that name the task in a log line. */
 export function taskFields(request: { readonly id: string; readonly task: string }): object {
   return { task_id: request.id, task_name: request.task };
 }

@@ -1,4 +1,4 @@
-// What is to be written when a delivery is over: decided here from what happened, done in `settler.ts`.
+// What is to be written when a delivery is over: decided here from the outcome, done in `settler.ts`. Pure.
 import type { Retry } from '../app/running/outcome.ts';
 import type { ResolvedTaskOptions } from '../app/task-options.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
@@ -8,7 +8,7 @@ import { deadLetterReason, type ExecutionOutcome, lossReason } from './outcome.t
 import type { Records, Subject } from './records.ts';
 import { notRegistered, rejectedBecause, revokedBecause, undecodable, workerLost } from './records.ts';
 
-/** What is written when a delivery is over: a record, a message, and what becomes of the delivery itself. */
+/** What is written when a delivery is over: a record, a message, and the delivery's own settlement. */
 export interface SettlementPlan {
   readonly action:
     | { readonly kind: 'ack' }
@@ -20,7 +20,7 @@ export interface SettlementPlan {
       }
     | { readonly kind: 'dead'; readonly reason: DeadReason; readonly detail: string };
   readonly record: ResultRecord | null;
-  /** The same task once more: a retry, or as it came. */
+  /** The task's next message: a retry, or the same message again. */
   readonly publish: Publication | null;
 }
 
@@ -31,7 +31,7 @@ export const toFront: SettlementPlan = {
   publish: null,
 };
 
-/** It runs again, alone; what kills again and again goes to the dead letters. */
+/** It runs again, alone; a message that keeps killing workers becomes a dead letter. */
 const crashed: SettlementPlan = {
   ...toFront,
   action: { kind: 'release', until: null, deferred: false, crashed: true },
@@ -45,20 +45,20 @@ export interface EndedRun extends Subject {
   readonly task: { readonly options: Pick<ResolvedTaskOptions, 'acksOnFailure'> };
 }
 
-/** How a task is sent once more. */
+/** Makes the task's next message. */
 export interface Resend {
-  /** As its retry says. @throws NotSerializableError, PayloadTooLargeError, ConfigError */
+  /** A retry. @throws NotSerializableError, PayloadTooLargeError, ConfigError */
   retried(run: EndedRun, retry: Retry): Publication;
-  /** As it came, behind all that waits. */
+  /** The same message, behind all that waits. */
   requeued(run: EndedRun): Publication;
 }
 
-/** What is to be written after a run that ended so. @throws what `again` throws */
+/** The settlement of a run. @throws what `resend` throws */
 export function settlementOf(
   outcome: ExecutionOutcome,
   run: EndedRun,
   records: Records,
-  again: Resend,
+  resend: Resend,
 ): SettlementPlan {
   switch (outcome.kind) {
     case 'success':
@@ -71,14 +71,14 @@ export function settlementOf(
     case 'retry': {
       const { retry } = outcome;
       const record = records.thrown(run, 'RETRY', retry.cause ?? retry);
-      return { action: { kind: 'ack' }, record, publish: again.retried(run, retry) };
+      return { action: { kind: 'ack' }, record, publish: resend.retried(run, retry) };
     }
     case 'ignored':
-    case 'replaced': // what takes its place has its id, and will write its record
+    case 'replaced': // its replacement has its id, and will write its record
       return ackOnly;
     case 'rejected': {
-      // To the back, as in Celery: at the front it would be the next, again and again, and let nothing else through.
-      if (outcome.requeue) return { action: { kind: 'ack' }, record: null, publish: again.requeued(run) };
+      // To the back of the queue, as in Celery: at the front it would be delivered again and again, before all others.
+      if (outcome.requeue) return { action: { kind: 'ack' }, record: null, publish: resend.requeued(run) };
       const { reason } = outcome;
       return dead('rejected', reason, records.exception(run, 'FAILURE', rejectedBecause(reason)));
     }
@@ -86,7 +86,7 @@ export function settlementOf(
       return ack(records.exception(run, 'REVOKED', revokedBecause('terminated')));
     case 'abandoned':
     case 'lost':
-      // One that nobody will run again has failed.
+      // A run that will not be repeated has failed.
       if (outcome.final === true)
         return ack(records.exception(run, 'FAILURE', workerLost(lossReason(outcome))));
       return outcome.kind === 'lost' ? crashed : toFront;
@@ -95,7 +95,7 @@ export function settlementOf(
   }
 }
 
-/** Of a message that may not run, or not now. */
+/** The settlement of a message that may not run, or not now. */
 export function settlementOfRejection(
   rejection: Exclude<Rejection, { kind: 'undecodable' }>,
   subject: Subject,
@@ -123,7 +123,7 @@ export function settlementOfRejection(
   }
 }
 
-/** Of bytes that are no message; `taskId` if it could be read, and its result is wanted. */
+/** The settlement of bytes that are no message. `taskId`: set if it could be read, and its result is wanted. */
 export function settlementOfUndecodable(
   detail: string,
   taskId: string | null,
@@ -136,7 +136,7 @@ export function settlementOfUndecodable(
   );
 }
 
-/** Of a message that the worker itself failed on: kept for people to look at, not tried for ever. */
+/** The settlement of a message on which the worker itself failed: kept for people to look at, not retried for ever. */
 export function settlementOfFault(error: unknown, taskId: string | null, records: Records): SettlementPlan {
   const detail = `the worker failed to handle it: ${String(error)}`;
   return dead('rejected', detail, taskId === null ? null : records.bareFailure(taskId, workerLost(detail)));

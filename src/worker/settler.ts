@@ -9,18 +9,18 @@ import { type Retrier, storeBackoff } from './retrier.ts';
 import type { SettlementPlan } from './settlement.ts';
 import { type OwnLock, UniqueLocks } from './unique.ts';
 
-/** `fenced`: the lease had passed to another, nothing counts. `gave-up`: the worker stops and the store still refuses. */
+/** `fenced`: the lease had passed to another worker, nothing was written. `gave-up`: the worker stops, and the store still refuses. */
 export type SettleResult = 'settled' | 'fenced' | 'gave-up';
 
 export class Settler {
   readonly #transport: Transport;
   readonly #backend: ResultBackend | null;
   readonly #retrier: Retrier;
-  /** How long it waits before it tries again what concerns a result. */
+  /** The pauses before an operation on a result is repeated. */
   readonly #resultBackoff: Backoff;
-  /** Result and ack live in one store, and are written by one transaction. */
+  /** Result and acknowledgement are in one store, and are written by one transaction. */
   readonly sameStore: boolean;
-  /** A retry's message and the ack of the one before are two steps: where a fault came between them there are two of that retry. */
+  /** A retry's message and the acknowledgement are two steps: a crash between them leaves two messages of that retry. */
   readonly mayDuplicate: boolean;
   readonly unique: UniqueLocks;
 
@@ -40,19 +40,19 @@ export class Settler {
   }
 
   /**
-   * The record's write, as far as it travels with the settlement.
-   * @throws NotSerializableError when the record has no form on the wire.
+   * The write of the record, if it can travel with the settlement.
+   * @throws NotSerializableError when the record has no form on the wire
    */
   prepare({ record }: SettlementPlan): StoreWrite | undefined {
     if (record === null || this.#backend === null) return undefined;
-    // Made for a backend elsewhere, too: that is what finds a value that cannot be stored before anything is done.
+    // Also made for a backend elsewhere: this finds a value that cannot be stored before anything is done.
     const write = this.#backend.writeOf(record);
     return this.sameStore ? write : undefined;
   }
 
   /**
-   * Settles; resolves when that is durable, however often the store must be asked. `write` is what `prepare` made; `following` is
-   * sent with an acknowledgement.
+   * Settles; resolves when that is durable, however often the store must be asked. `write` is the result of `prepare`; `following` is sent
+   * with an acknowledgement.
    */
   async settle(
     delivery: Delivery,
@@ -61,7 +61,7 @@ export class Settler {
     following: readonly Publication[] = none,
   ): Promise<SettleResult> {
     if (write === undefined && plan.record !== null) {
-      // Result before ack: a crash in between leaves a finished task that comes back and is not run again; never a lost one.
+      // Result before acknowledgement: a crash in between leaves a finished task that comes back and is not run again; never a lost one.
       const kept = await this.keep(delivery, plan.record);
       if (kept !== 'settled') return kept;
     }
@@ -70,7 +70,7 @@ export class Settler {
     if (released === null) return gaveUp(delivery);
     let settlement = toSettlement(plan, released.write, following);
     if (settlement.kind === 'ack' && settlement.publish?.some(({ broadcast }) => broadcast !== undefined)) {
-      // Before the acknowledgement, since it cannot travel with it.
+      // Broadcasts go before the acknowledgement, since they cannot travel with it.
       const { publish } = settlement;
       let kept = none;
       const sendBroadcasts = async (): Promise<void> => {
@@ -91,7 +91,7 @@ export class Settler {
     }
   }
 
-  /** A unique task that ends leaves its lock: with the settlement, or before it where that is another store. Null: given up. */
+  /** Releases the lock of a unique task that ends: with the settlement, or before it if the lock is in another store. Null: given up. */
   async #release(
     lock: OwnLock,
     delivery: Delivery,
@@ -104,7 +104,7 @@ export class Settler {
     return done ? { write: released } : null;
   }
 
-  /** What is left to write of a task that was acknowledged before it ran. */
+  /** Writes the rest for a task that was acknowledged before it ran. */
   async settleEarly(
     delivery: Delivery,
     { record, publish }: SettlementPlan,
@@ -119,13 +119,13 @@ export class Settler {
     return sent && kept ? 'settled' : 'gave-up';
   }
 
-  /** Sends, apart from any settlement. False: given up. */
+  /** Sends messages, apart from any settlement. False: given up. */
   async publish(publications: readonly Publication[], lost: AbortSignal): Promise<boolean> {
     if (publications.length === 0) return true;
     return this.retry('send a task', lost, () => publishAll(this.#transport, publications));
   }
 
-  /** The record of a task whose message came back. Asked as long as it takes, since a guess would run it twice. */
+  /** The record of a task whose message came back. Asked for as long as it takes, since a guess would run the task twice. */
   async recordOf(delivery: Delivery, id: string): Promise<ResultRecord | null | 'gave-up'> {
     const backend = this.#backend;
     if (backend === null) return null;
@@ -136,7 +136,7 @@ export class Settler {
     return (await this.#insistOnResult('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
   }
 
-  /** Whether the lease is still ours, asked before anything is written of a run. False: it is not, or it does not come out in time. */
+  /** Whether the lease is still ours, asked before anything of a run is written. False: it is not, or the store did not answer in time. */
   async isOurs(delivery: Delivery): Promise<boolean> {
     if (delivery.steady === undefined) return true;
     const known = await this.retry('find out who has a task', delivery.lost, async () => delivery.steady?.());
@@ -154,7 +154,7 @@ export class Settler {
       : gaveUp(delivery);
   }
 
-  /** Does it, however often the store must be asked. False: given up. */
+  /** Repeats an operation as often as the store must be asked. False: given up. */
   async retry(
     what: string,
     lost: AbortSignal,
@@ -175,7 +175,7 @@ export class Settler {
   }
 }
 
-/** Where the sender waits for the result, for backends that send it there. */
+/** The address of the waiting sender, for backends that send results there. */
 function addressOf({ message }: Delivery): ResultAddress {
   if (!message.ok) return { replyTo: '', correlationId: '' };
   const { replyTo, correlationId } = message.value.properties;

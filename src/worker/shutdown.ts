@@ -10,22 +10,22 @@ import type { PrefetchGate } from './prefetch-gate.ts';
 import type { Retrier } from './retrier.ts';
 import type { Slots } from './slots.ts';
 
-/** How a worker ended. `warm`: what ran was finished. `cold`: it was given back. */
+/** How a worker ended. `warm`: its runs were finished. `cold`: they were given back. */
 export type ShutdownKind = 'warm' | 'cold';
 
-/** What is asked for. `soft`: finish what ends within `softShutdownTimeout`, then cold. */
+/** The stage that is asked for. `soft`: finish runs that end within `softShutdownTimeout`, then cold. */
 type ShutdownStage = 'warm' | 'soft' | 'cold';
 
-// One Ctrl-C can arrive twice: from the terminal, which signals the whole group, and from a parent that passes it on.
+// One Ctrl-C can arrive twice: from the terminal, which signals the whole process group, and from a parent that passes it on.
 const echoMs = 200;
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
 
 /**
- * Celery's rules: SIGTERM and the first SIGINT ask for a warm shutdown; the next one, or SIGQUIT at once, for a soft one where there
- * is one (`soft`), else for a cold one; after a soft one comes a cold one. Then the process has its default handlers again, so that one more
- * ends it hard. With `REMAP_SIGTERM=SIGQUIT` in the environment SIGTERM is a SIGQUIT. SIGHUP asks for a warm shutdown, and
- * hastens none. Dispose to take the handlers off.
+ * Celery's rules. SIGTERM and the first SIGINT ask for a warm shutdown. The next one, or SIGQUIT at once, asks for a soft one if `soft` is set,
+ * else for a cold one; after a soft one comes a cold one. Then the process has its default handlers again, so that one more signal ends it. With
+ * `REMAP_SIGTERM=SIGQUIT` in the environment SIGTERM counts as SIGQUIT. SIGHUP asks for a warm shutdown, and never for a later stage.
+ * Dispose to remove the handlers.
  */
 export function onShutdownSignal(
   ask: (stage: ShutdownStage, signal: NodeJS.Signals) => void,
@@ -51,7 +51,7 @@ export function onShutdownSignal(
   return { [Symbol.dispose]: off };
 }
 
-/** What a worker says that it does at this stage; `softMs`: its soft shutdown's timeout. */
+/** What the log says at this stage; `softMs`: the timeout of the soft shutdown. */
 export function describeStage(stage: ShutdownStage, softMs: number): string {
   if (stage === 'warm')
     return `finishing the tasks that run; the next signal ${softMs > 0 ? `leaves them ${softMs / 1000} s` : 'gives them back'}`;
@@ -60,50 +60,50 @@ export function describeStage(stage: ShutdownStage, softMs: number): string {
     : 'giving back the tasks that run; the next signal ends the process';
 }
 
-/** The parts of a worker that have a say in its stopping. */
+/** The parts of a worker that its shutdown uses. */
 export interface ShutdownParts {
   readonly loop: ClaimLoop;
   readonly slots: Slots;
   readonly active: Pick<ActiveTasks, 'abandon'>;
-  /** Where messages are fetched ahead of free slots; else null. */
+  /** Set where messages are fetched ahead of free slots. */
   readonly prefetchGate: PrefetchGate | null;
   readonly pool: Pick<Pool, 'stop' | 'resize'>;
   readonly scaler: Autoscaler | null;
   readonly retrier: Retrier;
   readonly sources: Consumer;
   readonly transport: Pick<Transport, 'status'>;
-  /** Hears no more of the broker. */
+  /** Stops listening to the broker's status. */
   readonly unsubscribe: () => void;
 }
 
 interface ShutdownRules {
   /** Aborted when the shutdown is, or becomes, cold. */
   readonly cold: AbortController;
-  /** After so long a warm shutdown becomes cold; `null`: never. */
+  /** After this time a warm shutdown becomes cold, milliseconds; `null`: never. */
   readonly timeoutMs: number | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** How long a store that does not answer may hold up a step of the shutdown. */
+/** How long a store that does not answer may hold up a step of the shutdown, milliseconds. */
 const stepMs = 15_000;
-/** The same for a store that is known to be away, all steps together: `docker stop` leaves 10 s. */
+/** The same for all steps together if the store is known to be away, milliseconds: `docker stop` leaves 10 s. */
 const awayMs = 3000;
 const pollIntervalMs = 250;
-/** A cold shutdown does not ask a store that refuses for longer. */
+/** How long a cold shutdown repeats what a store refuses, milliseconds. */
 const coldRetryMs = 3000;
 
-/** Ends a worker so that nothing is in limbo: what runs is finished, or given back. Never rejects. */
+/** Ends a worker so that nothing stays in limbo: runs are finished, or given back. Never rejects. */
 export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Promise<void> {
   const { loop, slots, active, prefetchGate, pool, scaler, retrier, sources, transport, unsubscribe } = parts;
   const { cold, timeoutMs, clock, logger } = rules;
   retrier.limit();
-  const left = loop.stop(); // before anything is given back, which would come to us again
-  prefetchGate?.close(); // what was fetched ahead goes back
+  const left = loop.stop(); // before anything is given back, or it would be claimed again here
+  prefetchGate?.close(); // gives back messages that were fetched ahead
   await scaler?.stop();
   const away = { leftMs: awayMs };
   const patient = (step: Promise<void>): Promise<boolean> => whileThere(step, transport, away, clock);
-  // A claim that does not come back must not keep the worker. What it may still bring is given back by the loop.
+  // A claim that does not return must not keep the worker. The loop gives back what it may still bring.
   const idle = patient(left).then(() => slots.whenIdle());
   const done = new AbortController();
   if (timeoutMs !== null) {

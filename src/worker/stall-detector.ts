@@ -3,9 +3,9 @@ import type { Service } from '../lib/service.ts';
 import { Interval } from './interval.ts';
 
 /**
- * Notices that this process has stood still (SIGSTOP, a machine that slept) for longer than its lease: others may have been given, and
- * have ended, what it claimed before and has not begun. A blocked event loop looks the same from here; then the doubt is needless, and costs
- * a look for each task.
+ * Notices that this process stood still (SIGSTOP, a machine that slept) for longer than its lease. Messages that it claimed before, and has not
+ * begun, may have been delivered to other workers and run there. A blocked event loop looks the same from here; then nothing was lost, and
+ * each task costs one needless look-up.
  */
 export class StallDetector implements Service {
   readonly #clock: Clock;
@@ -21,10 +21,10 @@ export class StallDetector implements Service {
     this.#interval = new Interval(clock, leaseMs / 3, () => this.#tick());
   }
 
-  /** What was claimed may be another's by now: whoever runs it should look first whether it has ended. */
+  /** A claimed message may be another worker's by now: look for its result before running it. */
   get maybeFenced(): boolean {
     const nowMs = this.#clock.monotonic();
-    // What goes on first after a stall may be a task, not the interval.
+    // After a stall a task may run before the interval does.
     return nowMs - this.#lastMs > this.#leaseMs || nowMs < this.#maybeFencedUntilMs;
   }
 
@@ -43,7 +43,7 @@ export class StallDetector implements Service {
 
   #tick(): void {
     const nowMs = this.#clock.monotonic();
-    // What was on its way when it stood still comes within moments.
+    // Messages that were on their way during the stall arrive within moments.
     if (nowMs - this.#lastMs > this.#leaseMs) this.#maybeFencedUntilMs = nowMs + this.#leaseMs;
     this.#lastMs = nowMs;
   }

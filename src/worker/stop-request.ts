@@ -8,11 +8,11 @@ interface StopRules {
   readonly logger: Logger;
 }
 
-/** That a worker is to stop, and how: warm at first, which soft and cold hasten. */
+/** The request to stop: warm at first; soft and cold come after it. */
 export class StopRequest {
   readonly #rules: StopRules;
   readonly #leaving = new AbortController();
-  /** Aborted when what runs is to be given back. */
+  /** Aborted when runs are to be given back. */
   readonly cold: AbortController = new AbortController();
   readonly #done = new AbortController();
   #isSoft = false;

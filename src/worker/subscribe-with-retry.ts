@@ -1,19 +1,19 @@
-// Listening to broadcasts: from the moment on in which the broker lets us.
+// Subscribing to broadcasts, as soon as the broker allows it.
 import type { Clock } from '../lib/clock.ts';
 import { retrying } from '../lib/retry.ts';
 import type { Fanout, FanoutListener, Subscription } from '../stores/fanout.ts';
 
 interface SubscribeRules {
   readonly clock: Clock;
-  /** Gives up. */
+  /** Ends the attempts. */
   readonly signal: AbortSignal;
-  /** Called at the first refusal; it is tried again. */
+  /** Called at the first refusal; then it is retried. */
   readonly onRefused: (error: unknown) => void;
 }
 
 const retries = { factor: 200, maximum: 10_000, jitter: true } as const;
 
-/** Null: `signal` came before. Never rejects. */
+/** Null: `signal` was aborted first. Never rejects. */
 export async function subscribeWithRetry(
   fanout: Fanout,
   subscription: Subscription,

@@ -1,4 +1,4 @@
-// Celery's task events, made of what the worker knows.
+// Makes Celery's task events.
 
 import type { EventSender } from '../events/sender.ts';
 import { asciiJson } from '../lib/json-writer.ts';
@@ -16,12 +16,12 @@ export class TaskEvents {
     this.#sender = sender;
   }
 
-  /** Whether anybody wants them. Ask before you call the others. */
+  /** Whether events are sent. Ask before you call the other methods. */
   get on(): boolean {
     return this.#sender.on;
   }
 
-  // Made by hand: these are told of every task, and to list their fields by machine costs more than to run a small task.
+  // Written by hand: these are made for every task, and a general way to list their fields costs more than running a small task.
   received(message: TaskMessage): void {
     const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
     const args = redactedRepr(message.argsrepr);
@@ -54,7 +54,7 @@ export class TaskEvents {
     if (event !== null) this.#tell(id, event);
   }
 
-  /** `again`: its message came back, so that it was told before that it was received. */
+  /** `again`: its message came back, so `task-received` was sent for it before. */
   notRun(rejection: Rejection, again: boolean): void {
     if (rejection.kind === 'early' && !again) this.received(rejection.message);
     const event = eventOfRejection(rejection);
@@ -68,7 +68,7 @@ export class TaskEvents {
   }
 }
 
-/** The fields without the braces. */
+/** The fields of an object as JSON, without the braces. */
 function inner(fields: Readonly<Record<string, unknown>>): string {
   return asciiJson(fields).slice(1, -1);
 }
@@ -126,7 +126,7 @@ function eventOfRejection(rejection: Rejection): (TaskEvent & { readonly uuid: s
   }
 }
 
-/** An exception as Python would write it. */
+/** An exception as Python writes it. */
 function thrown(error: unknown): TaskEvent['fields'] {
   const { exception, traceback } = encodeException(error);
   const { exc_type, exc_message } = exception;

@@ -1,8 +1,8 @@
 import { currentTask } from '../app/running/context.ts';
 
 /**
- * The id and the name of the task in whose asynchronous calls this is called, as log fields; nothing outside of a
- * task. As the `mixin` of a pino logger it puts them into every line that is logged from inside a task, whoever logs it.
+ * Log fields with the id and the name of the running task; none outside of a task. As the `mixin` of a pino logger it adds them to every line
+ * that is logged from inside a task, by any code.
  * @example pino({ mixin: taskLogFields })
  */
 export function taskLogFields(): object {

@@ -5,7 +5,7 @@ import type { Rejection } from './admission/admission.ts';
 import type { ExecutionOutcome } from './outcome.ts';
 import { OncePerMinute } from './unknown-task.ts';
 
-/** What the worker says of tasks: Celery's sentences, with the facts as fields. What nobody reads is not made. */
+/** The worker's log lines about tasks: Celery's sentences, with the facts as fields. A line below the log level is not made. */
 export class TaskLog {
   readonly #logger: Logger;
   readonly #mentioned = new OncePerMinute();
@@ -30,7 +30,7 @@ export class TaskLog {
     this.#log(message, lineOfOutcome(message, outcome, Math.round(runtimeMs) / 1000, now, early));
   }
 
-  /** A run, or a refusal, that came to nothing. */
+  /** A run, or a rejection, that could not be settled. */
   unsettled(message: TaskMessage, how: 'fenced' | 'gave-up'): void {
     const text =
       how === 'fenced'
@@ -49,7 +49,7 @@ export class TaskLog {
       );
     } else {
       const line = lineOfRejection(rejection);
-      // Many messages of one unknown name are one piece of news.
+      // Many messages of one unknown name are logged once.
       const name = `${rejection.message.task} ${line.level}`;
       if (rejection.kind !== 'unknown' || this.#mentioned.allows(name, now))
         this.#log(rejection.message, line);
@@ -71,7 +71,7 @@ interface Line {
   readonly more?: object;
 }
 
-/** `runtime` in seconds. */
+/** `runtime`: seconds. */
 function lineOfOutcome(
   message: TaskMessage,
   outcome: ExecutionOutcome,

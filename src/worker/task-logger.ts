@@ -1,8 +1,8 @@
 import { type Logger, loggerOf } from '../lib/logger.ts';
 
 /**
- * A logger whose lines carry the task's id and name. The fields are put into each line and not into a child of the
- * logger: a pino `mixin` of `taskLogFields` is then overwritten by the same values instead of written twice.
+ * A logger whose lines carry the task's id and name. The fields are added to each line, not to a child logger: the same fields of a pino `mixin`
+ * (`taskLogFields`) then replace them, where a child would write them twice.
  */
 export function taskLogger(base: Logger, fields: object): Logger {
   return loggerOf({

@@ -12,7 +12,7 @@ interface TaskStatesParts {
   readonly logger: Logger;
 }
 
-/** Stores the states of tasks that have not ended. */
+/** Stores states of tasks that have not ended. */
 export class TaskStates {
   readonly #parts: TaskStatesParts;
 
@@ -20,7 +20,7 @@ export class TaskStates {
     this.#parts = parts;
   }
 
-  /** STARTED is news, not a step: the start does not wait for it, and without it the task runs, too. */
+  /** The start does not wait for STARTED to be stored, and the task runs also without it. */
   started(run: Run): void {
     const { name, logger } = this.#parts;
     run.updateState('STARTED', { pid: process.pid, hostname: name }).catch((error: unknown) => {

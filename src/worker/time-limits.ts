@@ -4,14 +4,14 @@ import type { TaskMessage } from '../protocol/message.ts';
 import type { RunLimits } from './run.ts';
 
 export interface TimeLimitRules {
-  /** Set while the worker runs, by task; they go before the tasks' own. */
+  /** Limits set while the worker runs, by task; they replace the tasks' own. */
   readonly timeLimits: ReadonlyMap<string, RunLimits>;
-  /** The worker's own, instead of the configured ones. */
+  /** Limits of the worker's options; they replace the configured ones. */
   readonly limits: { readonly soft: number | null; readonly hard: number | null };
   readonly config: Pick<Config, 'taskSoftTimeLimit' | 'taskTimeLimit'>;
 }
 
-/** Celery's order: what the message says, else the task, else the worker, else the configuration. */
+/** Celery's order: the message's limit, else the task's, else the worker's, else the configured one. */
 export function timeLimitsOf(
   { name, options }: AnyTask,
   message: TaskMessage,
@@ -22,12 +22,12 @@ export function timeLimitsOf(
   if (override !== undefined)
     return { soft: message.softTimeLimit || override.soft, hard: message.timeLimit || override.hard };
   return {
-    soft: message.softTimeLimit || limitOf(options.softTimeLimit, config.taskSoftTimeLimit, limits.soft), // 0 is Python's way to say none
+    soft: message.softTimeLimit || limitOf(options.softTimeLimit, config.taskSoftTimeLimit, limits.soft), // 0 means none in Python
     hard: message.timeLimit || limitOf(options.timeLimit, config.taskTimeLimit, limits.hard),
   };
 }
 
-/** A task that says nothing has the configured limit in its options. */
+/** A task without a limit of its own has the configured one in its options. */
 function limitOf(own: number | null, configured: number | null, ours: number | null): number | null {
   return own === configured ? (ours ?? own) : own;
 }

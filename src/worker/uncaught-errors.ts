@@ -3,8 +3,8 @@ import type { ActiveTasks } from './active-tasks.ts';
 import { taskLogFields } from './task-log-fields.ts';
 
 /**
- * Catches what tasks throw where nobody can catch it: in a timer's callback, in a promise that nobody awaits. Node
- * would end the process, and with it all the tasks of the innocent. Dispose to take the handlers off.
+ * Catches errors of tasks that no code can catch: in a timer's callback, in a promise that is not awaited. Node would end the process, and
+ * all other tasks with it. Dispose to remove the handlers.
  *
  * `handle` is called in the asynchronous context of the code that threw, so that its task can be found.
  */
@@ -21,7 +21,7 @@ export function onUncaughtError(handle: (error: Error, kind: 'exception' | 'reje
   };
 }
 
-/** Logs it, and fails the task that threw it, if one of those that run did. */
+/** Logs the error, and fails the running task that threw it, if there is one. */
 export function logUncaughtError(
   error: Error,
   kind: 'exception' | 'rejection',

@@ -1,4 +1,4 @@
-// The locks of unique tasks, as the worker sees them: released with the settlement that ends the task.
+// The locks of unique tasks in the worker: released with the settlement that ends the task.
 
 import type { ResultBackend } from '../stores/backend.ts';
 import { type CarriedLock, type Locks, readLock } from '../stores/locks.ts';
@@ -27,12 +27,12 @@ export class UniqueLocks {
     if (!message.ok) return null;
     const { headers } = message.value;
     const lock = readLock(headers);
-    // A retry, or what is to run again, keeps it.
+    // A retry, and a task that runs again, keeps its lock.
     if (lock === null || action.kind === 'release' || publish !== null) return null;
     return typeof headers.id === 'string' ? { key: lock.key, id: headers.id } : null;
   }
 
-  /** With the release of this lock, if that can travel with a settlement; else it is released at once, before the acknowledgement. */
+  /** Adds the release of this lock to `write` if it can travel with a settlement; else releases it at once, before the acknowledgement. */
   async release(lock: OwnLock, write: StoreWrite | undefined): Promise<StoreWrite | undefined> {
     const locks = await this.#open();
     if (locks?.store === this.#transport.store) return locks.releasing(lock.key, lock.id, write);
@@ -40,7 +40,7 @@ export class UniqueLocks {
     return write;
   }
 
-  /** Whether another has taken the place of this one. */
+  /** Whether another task has replaced this one. */
   async isReplaced({ key }: CarriedLock, id: string): Promise<boolean> {
     const owner = await (await this.#open())?.owner(key);
     return typeof owner === 'string' && owner !== id;

@@ -1,19 +1,19 @@
-// A task that this worker does not know may be known to one that starts in a minute: during a deployment, the new
-// senders are often up before the new workers. So its message is deferred for a while before it is given up.
+// A worker that starts in a minute may know a task that this one does not know: in a deployment new senders often run before new workers. So
+// the message is deferred for a while before it becomes a dead letter.
 
 const firstDelaysMs = [1000, 2000, 4000, 8000];
 const laterDelayMs = 10_000;
 
 /**
- * Whoever has waited longest for a message gets it, and who has just put one aside has waited least: a few short delays take it
- * round to all that wait, also to a Python worker, before a long one begins.
+ * The worker that has waited longest for a message gets it, and the one that has just deferred it has waited least. So a few short delays offer
+ * it to all waiting workers, also Python's, before a long delay begins.
  */
 const rounds = 6;
 const roundMs = 25;
 
 /**
- * For how long to defer a message that was deferred `deferrals` times before: a few times shortly, then for 1 s; the same with 2, 4,
- * 8, then 10 s, until `graceMs` is used up. `null`: it is.
+ * For how long to defer a message that was deferred `deferrals` times before, milliseconds: some short delays, then 1 s; the same with 2, 4, 8, then
+ * 10 s, until `graceMs` is used up. `null`: it is used up.
  */
 export function deferDelayMs(deferrals: number, graceMs: number): number | null {
   let usedMs = 0;
@@ -30,7 +30,7 @@ function delayMs(deferrals: number): number {
 const oncePerMs = 60_000;
 const namesKept = 1000;
 
-/** Lets the first mention of a name through, then one a minute, so that a flood of messages is not a flood of lines. */
+/** Lets a name through the first time, and then once a minute, so that a flood of messages is no flood of log lines. */
 export class OncePerMinute {
   readonly #lastMs = new Map<string, number>();
 
@@ -39,7 +39,7 @@ export class OncePerMinute {
     if (last !== undefined && nowMs - last < oncePerMs) return false;
     this.#lastMs.delete(name);
     this.#lastMs.set(name, nowMs);
-    // Names come from messages: whoever can send can invent them. Keep the newest only.
+    // Names come from messages, and senders can invent them: keep the newest only.
     if (this.#lastMs.size > namesKept)
       for (const oldest of this.#lastMs.keys()) {
         this.#lastMs.delete(oldest);

@@ -4,7 +4,7 @@ import type { ResolvedWorkerOptions } from './resolve-options.ts';
 
 type Served = Pick<ResolvedWorkerOptions, 'queues' | 'queuesChosen' | 'logger'>;
 
-/** Celery's classic trap: a task whose queue no worker was told of waits for ever. Where somebody chose the queues it is no surprise. */
+/** Warns of a common mistake with Celery: tasks whose queue no worker serves wait for ever. Not where the queues were chosen for this worker. */
 export function logUnservedQueues(app: App, { queues, queuesChosen, logger }: Served): void {
   for (const [queue, tasks] of queuesOfTasks(app)) {
     if (queues.includes(queue)) continue;

@@ -1,4 +1,4 @@
-// The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in the opposite one.
+// The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in reverse order.
 import type { App } from '../app/app.ts';
 import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
 import { atMost } from '../lib/deadline.ts';
@@ -18,14 +18,14 @@ import { logUnservedQueues } from './unserved-queues.ts';
 export type { ShutdownKind, WorkerOptions };
 export { taskLogFields };
 
-/** How long a worker that is told to stop waits for the rest of its start. */
+/** How long a worker that is told to stop waits for the rest of its start, milliseconds. */
 const startingMs = 3000;
 
 /**
  * Runs an application's tasks.
  * @example
  * await using worker = new Worker(app, { queues: ['celery', 'slow'], concurrency: 8 });
- * await worker.run(); // until SIGTERM; then it finishes what it holds
+// until SIGTERM; then it finishes its tasks
  */
 export class Worker implements Service {
   readonly app: App;
@@ -35,11 +35,11 @@ export class Worker implements Service {
   #starting: Promise<Parts | null> | null = null;
   #stopping: Promise<void> | null = null;
   readonly #stopped: Deferred<void> = deferred();
-  /** From the first claim on: what may hold messages. */
+  /** The parts that may hold messages; set before the first claim. */
   #parts: Parts | null = null;
   /** It takes messages. */
   #isRunning = false;
-  /** Why it ended by itself. */
+  /** The error that ended it. */
   #failure: StoreLostError | null = null;
 
   /** @throws ConfigError, UnknownOptionError */
@@ -64,12 +64,12 @@ export class Worker implements Service {
     return this.#running?.slots.size ?? this.#options.concurrency;
   }
 
-  /** Where it answers probes; null: nowhere. */
+  /** The port of its probes; null: there is none. */
   get healthPort(): number | null {
     return this.#health.port;
   }
 
-  /** How many tasks it runs at a time, from now on. What runs beyond that is finished. Before it has started: no effect. */
+  /** Sets how many tasks it runs at a time. Tasks above that are finished. No effect before its start. */
   resize(concurrency: number): void {
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new ConfigError(`concurrency must be a whole number above 0, not ${String(concurrency)}`);
@@ -79,8 +79,8 @@ export class Worker implements Service {
   }
 
   /**
-   * Resolves when it takes messages; while the broker is away it waits for it. Resolves, too, when it is stopped meanwhile.
-   * @throws what opening the broker and the result backend throws, when waiting would not help.
+   * Resolves when it takes messages, or when it is stopped meanwhile. While the broker is away it waits for it.
+   * @throws the error of opening the broker or the result backend, when waiting would not help
    */
   async start(): Promise<void> {
     if (this.#stopping !== null)
@@ -90,9 +90,9 @@ export class Worker implements Service {
   }
 
   /**
-   * Warm: takes no more messages, and finishes what runs. Soft: finishes what ends within `softShutdownTimeout`, and gives back the
-   * rest. Cold: gives back what runs, at once. Resolves when nothing is held any more. Called while a warm stop is under way, `soft` and
-   * `cold` hasten it.
+   * Warm: takes no more messages, and finishes its tasks. Soft: finishes tasks that end within `softShutdownTimeout`, and gives back the
+   * rest. Cold: gives back all tasks at once. Resolves when nothing is held any more. Called during a warm stop, `soft` and `cold` shorten
+   * it.
    */
   stop(options: { readonly soft?: boolean; readonly cold?: boolean } = {}): Promise<void> {
     this.#stopRequest.ask(options);
@@ -105,11 +105,11 @@ export class Worker implements Service {
   }
 
   /**
-   * Starts, and stops at a signal as Celery does: SIGTERM, SIGHUP and the first Ctrl-C warm, the next and SIGQUIT soft if
-   * `softShutdownTimeout` is set, else cold; SIGUSR1 logs what runs.
-   * Resolves when it has stopped, also by `stop()`, and sets the process's exit code: 1 after a cold stop, whose
-   * given-back tasks may have code that still runs and keeps the process alive: `process.exit()` ends that.
-   * @throws StoreLostError when the file of the embedded store was deleted, replaced or damaged: it has stopped by itself
+   * Starts, and stops at a signal as Celery does: SIGTERM, SIGHUP and the first Ctrl-C warm; the next one and SIGQUIT soft if
+   * `softShutdownTimeout` is set, else cold. SIGUSR1 logs the running tasks.
+   * Resolves when it has stopped, also by `stop()`, and sets the process's exit code: 1 after a cold stop. Code of tasks that were given
+   * back may still run then and keep the process alive: `process.exit()` ends it.
+   * @throws StoreLostError when the file of the embedded store was deleted, replaced or damaged: the worker has stopped by itself
    */
   async run(): Promise<ShutdownKind> {
     const { name, clock, logger, softShutdownTimeoutMs: softMs } = this.#options;
@@ -117,7 +117,7 @@ export class Worker implements Service {
       logger.info({ signal, how: stage }, `${signal}: ${stage} shutdown, ${describeStage(stage, softMs)}`);
       void this.stop({ soft: stage === 'soft', cold: stage === 'cold' });
     }, softMs > 0);
-    // Also while it stops, which is when people ask most.
+    // Also during a stop, when people need it most.
     using _asks = onSlotsSignal(() => logSlots(this.#parts, { name, clock, logger }));
     using _strays = onUncaughtError((error, kind) =>
       logUncaughtError(error, kind, logger, this.#running?.active),
@@ -154,7 +154,7 @@ export class Worker implements Service {
     this.#isRunning = true;
     await parts.scaler?.start();
     await parts.operations.start({ ...parts, resize, shutDown });
-    // Who reads this may ask it something at once.
+    // Logged when it is ready to answer: a reader of the log may ask it at once.
     logger.info(
       { node: name, queues, concurrency },
       `${name} ready: takes up to ${concurrency} tasks from ${queues.join(', ')}`,
@@ -174,7 +174,7 @@ export class Worker implements Service {
         {},
         'the start does not come to its end, in a hook, a module or at the broker: ends without it',
       );
-      // What holds nothing yet is closed whenever that is over.
+      // A start that holds nothing yet is closed whenever it is over.
       if (this.#parts === null)
         void starting.then((late) => late && this.#leave(late)).catch(() => undefined);
     }
@@ -200,12 +200,12 @@ export class Worker implements Service {
     logger.info({ node: hostname }, `${hostname} stopped`);
   }
 
-  /** While it takes messages. */
+  /** The parts while it takes messages. */
   get #running(): Parts | null {
     return this.#isRunning ? this.#parts : null;
   }
 
-  /** Why it takes no tasks now; null: it does. */
+  /** Why it takes no tasks now; null: it takes tasks. */
   #unready(): string | null {
     if (this.#stopRequest.leaving.aborted) return 'it is stopping';
     if (this.#running === null) return 'it is starting';

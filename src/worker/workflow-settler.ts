@@ -1,5 +1,5 @@
-// Settling what is part of a workflow: what follows is made durable before, or together with, its acknowledgement, so that
-// after a crash on any line the message comes back, and the same is done again, with the same ids.
+// Settling a task of a workflow. What follows it is made durable before its acknowledgement, or together with it. So after a crash on any
+// line the message comes back, and the same messages are sent again, with the same ids.
 
 import type { App } from '../app/app.ts';
 import { callErrback } from '../app/running/errback.ts';
@@ -39,8 +39,8 @@ export class WorkflowSettler {
   }
 
   /**
-   * Decides what follows and writes it down; null: the worker stops, or lost the task, before the store answered.
-   * @throws WorkflowError, NotSerializableError and the like when it cannot be: then the task has failed.
+   * Plans what follows, and encodes it; null: the worker stops, or lost the task, before the store answered.
+   * @throws WorkflowError, NotSerializableError and others when it cannot be done: then the task has failed
    */
   async prepare(message: TaskMessage, ended: Ended, lost: AbortSignal): Promise<ContinuationPlan | null> {
     const alone = followOfMember(message, ended);
@@ -72,7 +72,7 @@ export class WorkflowSettler {
   ): Promise<SettleResult> {
     const { app, settler, backend, logger } = this.#parts;
     const lost = early ? never : delivery.lost;
-    // Its own record before those of what never runs for it: who hears of their failure looks there for the reason.
+    // Its own record before those of tasks that never run: a reader of their failure looks there for the reason.
     const separateStores = !early && !settler.sameStore;
     const isKept = separateStores && plan.action.kind === 'ack';
     if (isKept) {
@@ -87,7 +87,7 @@ export class WorkflowSettler {
     if (!ready) return gaveUp(lost);
     const counted = await this.#chords.count(follow, lost);
     if (counted === null) return gaveUp(lost);
-    // Before the settlement: if the process dies in one, the task comes back, and its error callbacks are called again.
+    // Before the settlement: if the process dies in one, the task comes back, and its errbacks are called again.
     for (const call of counted.errbacks) await callErrback(app, call, { signal: lost, logger });
     const next = { ...counted, publications: marked([...publications, ...counted.publications], delivery) };
     if (early) return this.#endEarly(delivery, plan, next);
@@ -96,7 +96,7 @@ export class WorkflowSettler {
       : this.#endTogether(delivery, plan, next, backend, write);
   }
 
-  /** Of what was acknowledged before it ran. */
+  /** Settles a task that was acknowledged before it ran. */
   async #endEarly(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<SettleResult> {
     const { publications, records, complete } = next;
     const kept = await this.#parts.settler.settleEarly(delivery, plan, publications.map(withoutWrite));
@@ -107,8 +107,8 @@ export class WorkflowSettler {
   }
 
   /**
-   * In two stores: the result (kept before, of what is acknowledged), then what follows, then the end of the chord, then the
-   * acknowledgement. That a result of a dead letter is there does not say that the message became one: it comes after all that would be done again.
+   * In two stores: first the result (stored before, for an acknowledgement), then what follows, then the end of the chord, then the
+   * settlement. The result of a dead letter does not prove that the message became one, so it is written after all that a repetition would do again.
    */
   async #endApart(delivery: Delivery, plan: SettlementPlan, next: Counted): Promise<SettleResult> {
     const { settler } = this.#parts;
@@ -122,7 +122,7 @@ export class WorkflowSettler {
     return settler.settle(delivery, { ...plan, record: null });
   }
 
-  /** In one store records, end of the chord and body are one settlement: who has lost the lease writes none of them. */
+  /** In one store records, end of the chord and body are one settlement: a worker that lost the lease writes none of them. */
   async #endTogether(
     delivery: Delivery,
     plan: SettlementPlan,
@@ -136,7 +136,7 @@ export class WorkflowSettler {
     if (!(await this.#keepAll(records.slice(0, -maxTogether), lost))) return gaveUp(lost);
     const written = writeOfAll(backend, plan.record, write, records.slice(-maxTogether));
     const isAck = plan.action.kind === 'ack';
-    // Nothing can be sent with a dead letter.
+    // Nothing can be sent together with a dead letter.
     if (!isAck && !(await settler.publish(publications, lost))) return gaveUp(lost);
     const [first] = complete;
     const ends =
@@ -156,7 +156,7 @@ export class WorkflowSettler {
     });
   }
 
-  /** Tells of what was sent, where anybody wants to know. */
+  /** Sends the `task-sent` events and calls the receivers of afterTaskPublish, where there are any. */
   notifyListeners(sent: readonly Publication[]): void {
     const { app } = this.#parts;
     if (app.config.taskSendSentEvent) emitTaskSent(app, sent);
@@ -167,10 +167,10 @@ export class WorkflowSettler {
 const never = new AbortController().signal;
 const none: readonly never[] = [];
 
-/** So many records of what never runs are written with a settlement; of a long chain its end is among them. */
+/** How many records of tasks that never run are written with a settlement; the end of a long chain is among them. */
 const maxTogether = 200;
 
-/** The task's own record, which was prepared, and then those of what never runs. */
+/** The task's own prepared record, and then the records of tasks that never run. */
 function writeOfAll(
   backend: ResultBackend,
   own: ResultRecord | null,
@@ -189,7 +189,7 @@ function withoutWrite({ write: _, ...publication }: Publication): Publication {
   return publication;
 }
 
-/** What follows a message that came back may have been sent before: whoever gets it looks for its result first. */
+/** Marks messages that may have been sent before, since their task came back: a worker looks for their result before running them. */
 function marked(publications: readonly Publication[], { redelivered }: Delivery): readonly Publication[] {
   if (!redelivered) return publications;
   return publications.map((publication) => {

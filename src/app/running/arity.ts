@@ -1,11 +1,11 @@
-// Whether the arguments of a call from another language are as many as the task's code takes, as far as that can be known.
+// Checks that a call of another program has as many arguments as the task's code takes, as far as that can be known.
 import { InvalidArgumentsError } from '../../errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { AnyTask, TaskBody } from '../task.ts';
 
 /**
- * No compiler has seen a call of another program. Too many arguments fail it, as they do in Python; of too few nobody knows whether they
- * may be left out, so that is said in the log, once for each task.
+ * A call of another program was not checked by a compiler. Too many arguments fail it, as in Python. When there are too few, the missing
+ * ones may be optional: this is logged, once for each task.
  * @throws InvalidArgumentsError
  */
 export function checkArity({ name, options, run }: AnyTask, args: readonly unknown[], logger: Logger): void {
@@ -30,7 +30,7 @@ export function checkArity({ name, options, run }: AnyTask, args: readonly unkno
 
 const warned = new WeakSet<TaskBody>();
 
-/** The names of its parameters, where there is nothing but names: no default, no rest, no pattern, and no look at `arguments`. Else null. */
+/** The parameters' names. Null: there is a default, a rest parameter or a pattern, or the code uses `arguments`. */
 export function parametersOf(run: TaskBody): readonly string[] | null {
   const cached = known.get(run);
   if (cached !== undefined) return cached;
@@ -38,7 +38,7 @@ export function parametersOf(run: TaskBody): readonly string[] | null {
   const list = /\barguments\b|\[native code\]/.test(source) ? undefined : source.match(plainList);
   const names = (list?.[1] ?? list?.[2])?.split(',').map((name) => name.trim());
   const parameters = names?.filter((name) => name !== '') ?? null;
-  // A compiler of types leaves spaces where they were; anything else is not what it looked like.
+  // A tool that strips types leaves spaces in their place; anything else was misread.
   const read = parameters?.length === run.length ? parameters : null;
   known.set(run, read);
   return read;

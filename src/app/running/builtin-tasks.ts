@@ -1,4 +1,4 @@
-// The tasks that every Celery worker has, under Celery's names: Python, and the canvas itself, send them.
+// The tasks that every Celery worker has, under Celery's names. Python programs, and our own workflows, send them.
 
 import { UnknownTaskError, WorkflowError } from '../../errors.ts';
 import type { Json } from '../../protocol/message.ts';
@@ -19,8 +19,8 @@ import { resolveTaskOptions } from '../task-options.ts';
 import { callInPlace } from './call-in-place.ts';
 
 /**
- * The built-in task of that name; `undefined`: there is none. Not among `app.tasks`, which are the application's own; a task that
- * the application defines under one of these names goes before it.
+ * The built-in task of this name; `undefined`: there is none. Built-in tasks are not in `app.tasks`. A task that the application defines
+ * under one of these names takes precedence.
  */
 export function builtinTask(app: App, name: string): AnyTask | undefined {
   const known = made.get(app)?.get(name);
@@ -106,7 +106,7 @@ const bodies: ReadonlyMap<string, Body> = new Map<string, Body>([
   ['celery.backend_cleanup', async ({ app }) => void (await (await app.backend())?.expire())],
 ]);
 
-/** Calls a task with each of many items, one after another, in the running task. */
+/** Calls a task with each of many items, in sequence, within the running task. */
 async function callEach(
   running: BoundTask,
   { task: signature, it: items }: Json,

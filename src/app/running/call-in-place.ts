@@ -1,4 +1,4 @@
-// A task's code run as the function that it is: no queue, no hooks, no retries.
+// Running a task's code as a plain function: without a queue, hooks or retries.
 
 import type { CallOptions } from '../../config/call-options.ts';
 import { ConfigError } from '../../errors.ts';
@@ -11,7 +11,7 @@ import { currentTask, runAs } from './context.ts';
 import { toRequest } from './request.ts';
 import { bindTask } from './run.ts';
 
-/** Runs a task's code as the function that it is: no queue, no hooks, no retries. A schema checks all the same. */
+/** Runs a task's code as a plain function: without a queue, hooks or retries. A schema checks its arguments. */
 export function callDirectly(task: AnyTask, args: readonly unknown[]): unknown {
   const { name, options, run } = task;
   if (run === null)
@@ -27,7 +27,7 @@ async function checked(task: AnyTask, run: TaskBody, given: readonly unknown[]):
   return task.options.bind ? runBound(task, run, args) : run(...args);
 }
 
-/** Runs a task's code within the running one, with arguments as they travel. Celery's `task.__call__`. */
+/** Runs a task's code within the running task, with arguments in their form on the wire. Celery's `task.__call__`. */
 export async function callInPlace(task: AnyTask, given: readonly unknown[], kwargs: Json): Promise<unknown> {
   const { name, options, run } = task;
   if (run === null)
@@ -44,13 +44,13 @@ function runBound(task: AnyTask, run: TaskBody, args: readonly unknown[]): unkno
   });
 }
 
-/** What code that is run in place has of the world around it. */
+/** The context of code that is run in place. */
 interface AroundCall extends Pick<CallOptions, 'rootId' | 'parentId'> {
   readonly signal: AbortSignal;
   readonly logger: Logger;
 }
 
-/** Runs a task's code as a function, in a scope of its own: in it `currentTask` answers. */
+/** Runs a task's code as a function, in a scope of its own, where `currentTask()` returns the task. */
 export function runInPlace(
   task: AnyTask,
   run: TaskBody,

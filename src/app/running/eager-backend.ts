@@ -2,7 +2,7 @@ import type { ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../../stores/backend.ts';
 import type { StoreWrite } from '../../stores/store-write.ts';
 
-/** Holds the records of what was run in place, so that their results are asked for like any others. */
+/** Holds the records of tasks that were run in place, so that their results are read like any others. */
 export class EagerBackend implements ResultBackend {
   readonly name = 'eager';
   readonly features: ResultBackendFeatures = {

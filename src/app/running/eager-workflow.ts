@@ -1,4 +1,4 @@
-// Running a workflow here and now, as workers would: one call after another, and what follows each at once.
+// Running a workflow in this process, as workers would: one call after another, and after each call its follow-ups.
 
 import { UnknownTaskError, WorkflowError } from '../../errors.ts';
 import { silentLogger } from '../../lib/logger.ts';
@@ -30,8 +30,8 @@ import { EagerBackend } from './eager-backend.ts';
 import { callErrback, takesError } from './errback.ts';
 
 /**
- * Runs a workflow in this process. Its results are in memory, and gone with the result that is returned.
- * @throws UnknownTaskError for a task that is not here; with `taskEagerPropagates` what the first task to fail threw.
+ * Runs a workflow in this process. Its results are kept in memory as long as the returned result.
+ * @throws UnknownTaskError for a task that is not defined here; with `taskEagerPropagates` the error of the first task that failed.
  */
 export async function applyWorkflow<R>(
   app: App,
@@ -46,7 +46,7 @@ export async function applyWorkflow<R>(
   return resultIn<R>(planned.handle, run.records);
 }
 
-/** Runs one call here and now. @throws UnknownTaskError, and with `taskEagerPropagates` what it threw. */
+/** Runs one call in this process. @throws UnknownTaskError, and with `taskEagerPropagates` the task's error */
 export async function applyCall<R>(
   app: App,
   { name, task }: Callee<AnyTask>,
@@ -66,7 +66,7 @@ interface Chord {
 
 class EagerRun {
   readonly records: EagerBackend = new EagerBackend();
-  /** What the first task to fail threw. */
+  /** The error of the first task that failed. */
   thrown: Error | null = null;
   readonly #app: App;
   readonly #chords = new Map<string, Chord>();
@@ -86,7 +86,7 @@ class EagerRun {
     await this.run(task, preparePlanned(app, call));
   }
 
-  /** Runs a call to its end, and what follows it. */
+  /** Runs a call to its end, and then its follow-ups. */
   async run(task: AnyTask, prepared: PreparedCall): Promise<void> {
     const {
       record,
@@ -101,7 +101,7 @@ class EagerRun {
     await this.#follow(await followOf(message, endedAs(record), this.#rules()));
   }
 
-  /** What comes after a task: callbacks, then who waits for it. */
+  /** Runs a task's follow-ups: first its callbacks, then the chord that waits for it. */
   async #follow({ starts, errbacks, records, members }: Follow): Promise<void> {
     const around = currentTask() ?? { signal: new AbortController().signal, logger: silentLogger };
     for (const { plan } of starts) await this.start(plan);
@@ -110,7 +110,7 @@ class EagerRun {
     for (const member of members) await this.#part(member);
   }
 
-  /** A member of a chord has ended, or cannot run any more. */
+  /** A member of a chord has ended, or can never run. */
   async #part(member: MemberEnd): Promise<void> {
     const { groupId, index, last } = member.place;
     const chord: Chord = this.#chords.get(groupId) ?? { parts: new Map(), over: false };
@@ -133,7 +133,7 @@ class EagerRun {
   }
 }
 
-/** Here nothing is carried by reference. */
+/** In this process nothing is carried by reference. */
 async function unstored(id: string): Promise<readonly WireSignature[]> {
   throw new WorkflowError(`a workflow run in place refers to ${id}, which is stored elsewhere`);
 }

@@ -1,4 +1,4 @@
-// Running a call here and now, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
+// Running a call in this process, as a worker would: `apply`, and all calls with `taskAlwaysEager`.
 
 import { decodeOptions } from '../../config/config.ts';
 import { SoftTimeLimitExceeded, TimeLimitExceeded } from '../../errors.ts';
@@ -19,19 +19,19 @@ import { type Outcome, Reject } from './outcome.ts';
 import { type TaskRequest, toRequest } from './request.ts';
 import { type RunContext, runHooks, runTask } from './run.ts';
 
-/** What became of a call. */
+/** The end of a call. */
 interface EagerEnd {
-  /** As a result backend would give it back. */
+  /** As a result backend would return it. */
   readonly record: ResultRecord;
-  /** What the task threw, if it failed. */
+  /** The error that the task threw, if it failed. */
   readonly error: Error | null;
-  /** What takes its place: it has no end of its own. */
+  /** The workflow that takes its place; then the call has no end of its own. */
   readonly replacement: WireSignature | null;
   /** The call as it ran last. */
   readonly message: TaskMessage;
 }
 
-/** Runs a call to its end, with its hooks, signals and limits; retries follow at once, without their delay, as in Celery. */
+/** Runs a call to its end, with its hooks, signals and limits. Retries follow at once, without their delay, as in Celery. */
 export async function runEagerly(task: AnyTask, call: TaskMessage, queue: string): Promise<EagerEnd> {
   let message = call;
   for (;;) {
@@ -68,7 +68,7 @@ class EagerContext implements RunContext {
     return this.abort.signal;
   }
 
-  /** Nobody can look at it before its end. */
+  /** A state that nobody can read before the end. */
   async updateState(): Promise<void> {}
 }
 
@@ -101,7 +101,7 @@ async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome
   }
 }
 
-/** 25 days stand for all that is longer. */
+/** Longer times become 25 days, about the longest that a timer can have. */
 function timerMs(seconds: number): number {
   return Math.min(seconds * 1000, longestTimerMs);
 }
@@ -110,7 +110,7 @@ function failureOf(error: Error): Outcome {
   return { kind: 'failure', error, expected: false };
 }
 
-/** The end as it would be read back from a store: what cannot be stored is a failure here, too. */
+/** The end as a store would return it: a result that cannot be stored is a failure here, too. */
 function endOf(outcome: Outcome, request: TaskRequest): Pick<EagerEnd, 'record' | 'error'> {
   const error = errorOf(outcome);
   const base = {
@@ -154,7 +154,7 @@ function replacementIn(outcome: Outcome): WireSignature | null {
   return outcome.kind === 'replaced' ? outcome.signature : null;
 }
 
-/** A call as it would arrive: written and read, so that what could not be sent fails where nothing is sent, too. */
+/** The call as it would arrive: encoded and decoded, so that a call that cannot be sent fails here, too. */
 export function rewritten(app: App, { message, encoding }: PreparedCall): TaskMessage {
   const wire = encodeCall(app, message, encoding);
   const options = decodeOptions(app.config);

@@ -1,4 +1,4 @@
-// What an error callback is given, and calling one that is given the error.
+// The arguments of an errback, and calling one with the error itself.
 
 import type { Logger } from '../../lib/logger.ts';
 import type { WireSignature } from '../../protocol/message.ts';
@@ -7,7 +7,7 @@ import type { ErrbackCall } from '../../workflow/follow.ts';
 import type { App } from '../app.ts';
 import { runInPlace } from './call-in-place.ts';
 
-/** Celery's rule for errbacks: a task that is known here and lacks more than one argument gets the error itself. */
+/** Celery's rule: an errback gets the error itself when its task is known here and lacks more than one argument. */
 export function takesError(app: App, { task: name, args, immutable }: WireSignature): boolean {
   const task = app.tasks.get(name);
   if (!task?.run || task.options.input !== null || immutable) return false;
@@ -15,8 +15,8 @@ export function takesError(app: App, { task: name, args, immutable }: WireSignat
 }
 
 /**
- * Calls it like a function, as Celery does: another program's worker could not run it as a task, whose request is an object there. What
- * it throws is logged and changes nothing.
+ * Calls it as a function, as Celery does: a worker of another program could not run it as a task, since the request is an object. An error
+ * that it throws is logged and changes nothing.
  */
 export async function callErrback(
   app: App,

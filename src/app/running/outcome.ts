@@ -1,15 +1,15 @@
-// How a run can end, and the four things a task can throw to steer it.
+// How a run can end, and the four errors that a task can throw to steer it.
 
 import type { RetryOptions } from '../../config/retry-options.ts';
 import type { WireSignature } from '../../protocol/message.ts';
 
-/** How a task's code ended. A worker knows more ends: `worker/outcome.ts`. */
+/** How a task's code ended. A worker knows further ends: `worker/outcome.ts`. */
 export type Outcome =
   | { readonly kind: 'success'; readonly value: unknown }
   | { readonly kind: 'failure'; readonly error: Error; readonly expected: boolean }
   | { readonly kind: 'retry'; readonly retry: Retry }
   | { readonly kind: 'ignored' }
-  /** Another workflow takes its place. */
+  /** Another workflow takes the task's place. */
   | { readonly kind: 'replaced'; readonly signature: WireSignature }
   | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
 
@@ -27,7 +27,7 @@ export class Retry extends Error {
   }
 }
 
-/** Thrown to have another workflow in the place of the task. Made by `task.replace(signature)`; not a failure. */
+/** Thrown to run another workflow in place of the task. Made by `task.replace(signature)`; not a failure. */
 export class Replaced extends Error {
   override readonly name = 'Replaced';
   readonly signature: WireSignature;
@@ -43,7 +43,7 @@ export class Ignore extends Error {
   override readonly name = 'Ignore';
 }
 
-/** Thrown to refuse the message: to the dead-letter store, or back to the queue with `requeue`. */
+/** Thrown to refuse the message: it becomes a dead letter, or, with `requeue`, goes back to its queue. */
 export class Reject extends Error {
   override readonly name = 'Reject';
   readonly requeue: boolean;

@@ -2,18 +2,18 @@ import type { Json, TaskMessage, WireProperties } from '../../protocol/message.t
 import { propertiesMap } from '../../protocol/properties.ts';
 import type { ResultTuple } from '../../protocol/result-meta.ts';
 
-/** The call that is being run, as the task sees it: `task.request`. Celery's request context. */
+/** The call that runs, as the task sees it: `task.request`. Celery's request context. */
 export interface TaskRequest {
   readonly id: string;
   /** The task's name. */
   readonly task: string;
   readonly args: readonly unknown[];
   readonly kwargs: Json;
-  /** How often it was retried so far: 0 on the first run. */
+  /** How many retries there were so far: 0 on the first run. */
   readonly retries: number;
   readonly eta: Date | null;
   readonly expires: Date | null;
-  /** The first task of the workflow; its own id if it was sent by no task. */
+  /** The first task of the workflow; the task itself if no task sent it. */
   readonly rootId: string;
   /** The task that sent this one. */
   readonly parentId: string | null;
@@ -26,26 +26,26 @@ export interface TaskRequest {
   /** The user's own headers. */
   readonly headers: Json;
   readonly stamps: Json;
-  /** Seconds, as the sender said; the task's own option and the configuration come after it. */
+  /** Seconds, set by the sender. Without it the task's option counts, then the configuration. */
   readonly timeLimit: number | null;
-  /** Seconds, as the sender said. */
+  /** Seconds, set by the sender. */
   readonly softTimeLimit: number | null;
   readonly ignoreResult: boolean;
-  /** The number on the wire: on Redis 0 is the most urgent, on RabbitMQ the highest. */
+  /** The number on the wire: the most urgent is 0 on Redis, and the highest number on RabbitMQ. */
   readonly priority: number;
   readonly queue: string;
-  /** It was delivered before and came back: its worker died, or lost it. */
+  /** It was delivered before: that worker died, or lost its lease. */
   readonly redelivered: boolean;
   /**
-   * The message's properties, by their names on the wire, as Celery has them: `correlation_id`, `delivery_info` …, and what else its sender
-   * set, `app_id` among it. Empty when it came by no message.
+   * The message's properties by their names on the wire, as in Celery: `correlation_id`, `delivery_info` …, and others that its sender set,
+   * such as `app_id`. Empty when the call came without a message.
    */
   readonly properties: Json;
   /** How the message came. */
   readonly deliveryInfo: RequestDeliveryInfo;
   /** Node name of the worker that runs it. */
   readonly hostname: string;
-  /** Run by `apply()` in the caller's process. */
+  /** `apply()` runs it in the caller's process. */
   readonly isEager: boolean;
   readonly message: TaskMessage;
   /** The tasks that this run has sent, for its result record (Celery's `children`). Grows while it runs. */
@@ -61,17 +61,17 @@ interface RequestDeliveryInfo {
   readonly redelivered: boolean;
 }
 
-/** Where and how a message is being run. */
+/** Where and how a message is run. */
 interface RequestPlace {
   readonly queue: string;
   readonly redelivered: boolean;
   readonly hostname: string;
   readonly isEager: boolean;
-  /** Of the message that came. */
+  /** Properties of the message. */
   readonly properties?: WireProperties | undefined;
 }
 
-/** A {@link TaskRequest} of a message. Cheap: reads through to the message. */
+/** The {@link TaskRequest} for a message. Cheap: its getters read the message. */
 export function toRequest(message: TaskMessage, place: RequestPlace): TaskRequest {
   return new MessageRequest(message, place);
 }

@@ -12,12 +12,12 @@ import { Ignore, Reject, Retry } from './outcome.ts';
 interface Repeatable {
   readonly name: string;
   readonly id: string;
-  /** How often it was repeated so far. */
+  /** How many retries there were so far. */
   readonly retries: number;
   readonly options: ResolvedTaskOptions;
 }
 
-/** The time and the chance that a retry depends on: given, so that tests can fix them. */
+/** Time and randomness, passed in so that tests can fix them. */
 interface RetryFacts {
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -25,8 +25,8 @@ interface RetryFacts {
 }
 
 /**
- * The error that runs a task again.
- * @throws `cause` itself when the retries are used up, as in Celery; MaxRetriesExceeded when there is no error to throw.
+ * Makes the error that runs a task again.
+ * @throws `cause` when the retries are used up, as in Celery; MaxRetriesExceeded when there is no cause
  */
 export function makeRetry(run: Repeatable, cause: unknown, options: RetryOptions, facts: RetryFacts): Retry {
   checkRetryOptions(run.name, options);
@@ -38,8 +38,8 @@ export function makeRetry(run: Repeatable, cause: unknown, options: RetryOptions
 }
 
 /**
- * Whether an error that the task threw retries it. Celery's rules: what steers a task never does, and
- * `dontAutoretryFor` goes before `autoretryFor`.
+ * Whether an error of the task's code retries it. Celery's rules: Retry, Ignore and Reject never do, and `dontAutoretryFor` takes precedence
+ * over `autoretryFor`.
  */
 export function isRetriedByItself(error: unknown, options: ResolvedTaskOptions): boolean {
   if (options.autoretryFor.length === 0) return false;
@@ -55,8 +55,7 @@ function retryTime(run: Repeatable, { eta, countdown }: RetryOptions, { now, ran
 }
 
 /**
- * Celery takes the backoff for `autoretryFor` alone, and 180 s for a bare `task.retry()` even then; who asks for a
- * backoff means both.
+ * Celery uses the backoff for `autoretryFor` only, and 180 s for a bare `task.retry()`. Here a task with a backoff uses it for both.
  */
 function delayMs({ options, retries }: Repeatable, random: () => number): number {
   const { retryBackoff: factor, retryBackoffMax: maximum, retryJitter: jitter, defaultRetryDelay } = options;

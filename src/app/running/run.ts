@@ -1,4 +1,4 @@
-// One run of a task's code, and what comes of it. The worker and `apply` share it.
+// One run of a task's code, and its outcome. The worker and `apply` share it.
 
 import { checkNamed } from '../../config/priority.ts';
 import { isRetryOptions, type RetryOptions } from '../../config/retry-options.ts';
@@ -18,20 +18,20 @@ import { Ignore, type Outcome, Reject, Replaced, Retry } from './outcome.ts';
 import type { TaskRequest } from './request.ts';
 import { isRetriedByItself, makeRetry } from './retry.ts';
 
-/** What a run has of the world around it. */
+/** The context of a run. */
 export interface RunContext {
   readonly request: TaskRequest;
-  /** Aborted when the code should stop. May be made when it is first asked for. */
+  /** Aborted when the code should stop. The getter may create it on first use. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
   updateState(state: TaskState, meta?: unknown): Promise<void>;
-  /** The task was called like a function: there is nothing that could run it again. */
+  /** The task was called like a function: nothing can run it again. */
   readonly direct?: boolean;
 }
 
 /**
- * Runs a task's code once: signal taskPrerun, schema, beforeStart, body. Never rejects: whatever is thrown becomes an outcome.
- * In it {@link currentTask} answers.
+ * Runs a task's code once: signal taskPrerun, schema, beforeStart, body. Never rejects: an error becomes an outcome. In it
+ * {@link currentTask} returns the task.
  */
 export function runTask(task: AnyTask, context: RunContext): Promise<Outcome> {
   const bound = new RunningTask(task, context);
@@ -44,8 +44,8 @@ export function bindTask(task: AnyTask, context: RunContext): BoundTask {
 }
 
 /**
- * Tells who wants to know how a run ended: the task's hooks, then the signals; null when nobody does. Never rejects: what they
- * throw is logged and changes nothing.
+ * Calls the task's hooks and then the receivers of its signals; null: there are none. Never rejects: an error that one throws is logged and
+ * changes nothing.
  */
 export function runHooks(task: AnyTask, context: RunContext, outcome: Outcome): Promise<void> | null {
   if (!hasListeners(task)) return null;
@@ -87,7 +87,7 @@ class RunningTask implements BoundTask {
   retry(error?: unknown, given?: RetryOptions): Retry {
     if (given === undefined && isRetryOptions(error)) return this.retry(undefined, error);
     const options = given ?? {};
-    // As in Celery: called like a function, a task fails with what it would have been retried for.
+    // As in Celery: called like a function, a task fails with the error for which it would have been retried.
     if (this.#context.direct) throw error instanceof Error ? error : new Retry(new Date(), options, error);
     const { id, retries } = this.request;
     const run = { name: this.name, id, retries, options: this.options };
@@ -115,7 +115,7 @@ class RunningTask implements BoundTask {
     return addToChord<Out>(this, signature.toJSON(), this.#added++);
   }
 
-  /** In Celery `retry` throws by itself; who comes from there may forget to. */
+  /** In Celery `retry` throws by itself, so users of Celery may forget the `throw`. */
   warnOfForgottenThrow(): void {
     if (this.#retries > 0) {
       this.logger.warn(
@@ -158,20 +158,20 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
     try {
       return classify(withHint(reasonOf(thrown, bound), task), bound);
     } catch (cause) {
-      // A revoked proxy, say: it throws whatever is asked of it.
+      // A revoked proxy, for example, throws at each access.
       const error = new Error('the task threw something that cannot be looked at', { cause });
       return { kind: 'failure', error, expected: false };
     }
   }
 }
 
-/** Why `task.signal` was aborted, when that is all that an AbortError says: Node's timers and streams throw one, with the reason as its cause. */
+/** The reason why `task.signal` was aborted, if the error is only an AbortError: those of Node's timers and streams have the reason as cause. */
 function reasonOf(thrown: unknown, bound: RunningTask): unknown {
   if (!(thrown instanceof Error) || thrown.name !== 'AbortError' || thrown.cause === undefined) return thrown;
   return thrown.cause === bound.signal.reason ? thrown.cause : thrown;
 }
 
-/** The most frequent slip: code that takes the task as its first parameter, and does not say so. */
+/** The most frequent mistake: code that takes the task as its first parameter, without `bind: true`. */
 function withHint(thrown: unknown, { options, run }: AnyTask): unknown {
   if (!(thrown instanceof TypeError) || options.bind || run === null) return thrown;
   const text = Function.prototype.toString.call(run);
@@ -184,7 +184,7 @@ function withHint(thrown: unknown, { options, run }: AnyTask): unknown {
   return thrown;
 }
 
-/** Anything else need not be waited for: most tasks of a busy worker are short, and each wait costs. */
+/** Only promises are awaited: most tasks of a busy worker are short, and each wait costs. */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
@@ -209,7 +209,7 @@ function classify(thrown: unknown, bound: RunningTask): Outcome {
   };
 }
 
-/** Whether anybody wants to know. Most tasks end unheard. */
+/** Whether a hook or a receiver of a signal is to be called. Most tasks have none. */
 function hasListeners({ options, app: { signals } }: AnyTask): boolean {
   return (
     options.onSuccess !== null ||
@@ -223,7 +223,7 @@ function hasListeners({ options, app: { signals } }: AnyTask): boolean {
   );
 }
 
-/** Anything can be thrown; from here on it is an Error. */
+/** Any value can be thrown; from here on it is an Error. */
 function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
   const shown = typeof thrown === 'object' && thrown !== null ? 'an object that is no Error' : String(thrown);

@@ -7,8 +7,8 @@ import { readUnlock, resultsIn } from '../../workflow/chord-unlock.ts';
 import type { BoundTask } from '../task.ts';
 
 /**
- * The body of `celery.chord_unlock`: the ends of all members, when all have ended; until then it is run again. What follows is up to
- * the worker, as with a chord that was counted.
+ * The body of `celery.chord_unlock`: returns the ends of all members when all have ended; until then it is retried. The worker sends what
+ * follows, as for a chord that was counted.
  * @throws Retry; WorkflowError where no results can be read
  */
 export async function unlockChord(
@@ -30,7 +30,7 @@ export async function unlockChord(
   return parts;
 }
 
-/** null: one has not ended. Looks no further then. */
+/** Null: a member has not ended. It stops at the first such member. */
 async function endsOf(ids: readonly string[], backend: ResultBackend): Promise<readonly ChordPart[] | null> {
   const parts: ChordPart[] = [];
   for (let from = 0; from < ids.length; from += atOnce) {
