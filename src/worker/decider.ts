@@ -1,4 +1,4 @@
-// The one place where it is decided what is written when a delivery is over.
+// Decides what is written when a delivery is over: the only place that does.
 import type { App } from '../app/app.ts';
 import type { Retry } from '../app/running/outcome.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -34,17 +34,17 @@ interface DeciderParts {
   readonly logger: Logger;
 }
 
-/** What is to be written, ready for the store. */
+/** What is written, ready for the store. */
 export interface Decision {
   readonly plan: SettlementPlan;
-  /** Of the plan's record, as far as it travels with the settlement. */
+  /** The write of the plan's record, if it can travel with the settlement. */
   readonly write: StoreWrite | undefined;
-  /** What follows; null: nothing. */
+  /** The messages that follow; null: none. */
   readonly continuation: ContinuationPlan | null;
 }
 
 interface RunDecision extends Decision {
-  /** A failure, if the run's own outcome could not be written, or not be followed. */
+  /** A failure, if the run's own outcome, or what follows it, could not be encoded. */
   readonly outcome: ExecutionOutcome;
 }
 
@@ -60,7 +60,7 @@ export class Decider {
     };
   }
 
-  /** Null: the worker stops, or lost the task, before it is known what follows. */
+  /** Null: the worker stops, or lost the task, before the messages that follow were known. */
   ofRun(run: Run, outcome: ExecutionOutcome): RunDecision | Promise<RunDecision | null> {
     return mayContinue(run.message, outcome)
       ? this.#ofContinuedRun(run, outcome)
@@ -78,12 +78,12 @@ export class Decider {
     return next === null ? null : { plan, write, continuation: next.plan };
   }
 
-  /** Of a message that the worker itself failed on: to the dead letters. */
+  /** The plan for a message on which the worker itself failed: it becomes a dead letter. */
   planOfFault(delivery: Delivery, error: unknown): SettlementPlan {
     return settlementOfFault(error, wantedId(delivery), this.#parts.records);
   }
 
-  /** The same, with what follows. Null: see {@link ofRun}. @throws when its record, or what follows, cannot be written */
+  /** The same, with the messages that follow. Null: see {@link ofRun}. @throws when its record, or one of these messages, cannot be encoded */
   async ofFault(
     delivery: Delivery,
     plan: SettlementPlan,
@@ -100,7 +100,7 @@ export class Decider {
     return continuation === null ? null : { plan, write, continuation };
   }
 
-  /** If its outcome cannot be written down (a value that has no form on the wire), it is a failure. */
+  /** An outcome that cannot be encoded (a value that has no form on the wire) becomes a failure. */
   #ofEndedRun(run: Run, outcome: ExecutionOutcome, continuation: ContinuationPlan | null): RunDecision {
     const { settler, records } = this.#parts;
     try {
@@ -113,7 +113,7 @@ export class Decider {
     }
   }
 
-  /** Of a task that is part of a workflow. If what follows cannot be sent, it has failed, as in Celery, and what follows the failure is sent. */
+  /** For a task that is part of a workflow. If its follow-ups cannot be sent, it has failed, as in Celery, and those of the failure are sent. */
   async #ofContinuedRun(run: Run, outcome: ExecutionOutcome): Promise<RunDecision | null> {
     const { message, early, delivery } = run;
     const { children } = run.request;
@@ -130,7 +130,7 @@ export class Decider {
         }
         continuation = next.plan;
       }
-      // In the record of the task, which is made next.
+      // The record of the task, which is made next, lists them.
       children.splice(
         before,
         children.length,
@@ -138,11 +138,11 @@ export class Decider {
       );
       const decision = this.#ofEndedRun(run, current, continuation);
       if (decision.outcome === current) return decision;
-      current = decision.outcome; // it has no form on the wire, so it has failed
+      current = decision.outcome; // it has no form on the wire, so the task has failed
     }
   }
 
-  /** What follows, and why it cannot be sent. Null: see {@link ofRun}. */
+  /** The messages that follow, or the reason why they cannot be sent. Null: see {@link ofRun}. */
   async #planContinuation(
     message: TaskMessage,
     ended: Ended,
@@ -187,7 +187,7 @@ export class Decider {
 
 const never = new AbortController().signal;
 
-/** The message of a delivery, to be sent once more as it came. */
+/** The publication of a delivery's own message. */
 function requeued({ message, queue }: Delivery, id: string): Publication {
   if (!message.ok) throw new TypeError('a message that ran is decodable');
   const { properties } = message.value;
@@ -197,14 +197,14 @@ function requeued({ message, queue }: Delivery, id: string): Publication {
 
 const longestId = 512;
 
-/** The id on the outside of a message whose body may be unreadable. */
+/** The task's id in the properties of a message whose body may be unreadable. */
 export function readableId(delivery: Delivery): string | null {
   if (!delivery.message.ok) return null;
   const { id } = delivery.message.value.headers;
   return typeof id === 'string' && id !== '' && id.length <= longestId ? id : null;
 }
 
-/** The same, unless its result is to be ignored. */
+/** The same; null if the result is to be ignored. */
 function wantedId(delivery: Delivery): string | null {
   const ignored = delivery.message.ok && delivery.message.value.headers.ignore_result === true;
   return ignored ? null : readableId(delivery);

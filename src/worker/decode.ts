@@ -4,10 +4,10 @@ import { decodeTask } from '../protocol/task.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { Activity } from './activity.ts';
 
-/** Reads what is delivered: a task's message, or why it is none. */
+/** Decodes a delivery: the task's message, or the reason why it is none. */
 export type Decoder = (delivery: Delivery) => Decoded<TaskMessage>;
 
-/** `activity` counts the messages with an expiration of their own. */
+/** `activity` counts messages with an expiration of their own. */
 export function decoder(config: Config, activity: Pick<Activity, 'countExpiring'>): Decoder {
   const options = decodeOptions(config);
   return ({ message, queue }) => {

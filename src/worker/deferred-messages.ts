@@ -1,4 +1,4 @@
-// Tasks that wait for their time: told of when they are deferred, and shown to who asks.
+// Tasks that wait for their time: announced when they are deferred, and listed for `inspect scheduled`.
 import type { App } from '../app/app.ts';
 import { decodeOptions } from '../config/config.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -20,21 +20,21 @@ interface DeferredMessage {
   readonly message: TaskMessage;
 }
 
-/** How many are shown. */
+/** How many are listed. */
 const maxShown = 100;
-/** A larger body is not remembered: what waits for its time costs a worker no memory. */
+/** Bytes; a larger body is not remembered: tasks that wait for their time should cost a worker no memory. */
 const largestRemembered = 10_000;
 
 export class DeferredMessages {
   readonly #parts: DeferredMessagesParts;
-  /** Where the broker cannot be asked: the next of those that this worker deferred. */
+  /** Where the broker cannot be asked: the messages that this worker deferred and that are due next. */
   #own: DeferredMessage[] = [];
 
   constructor(parts: DeferredMessagesParts) {
     this.#parts = parts;
   }
 
-  /** A message is deferred until its time. True: its arrival was told. */
+  /** A message is deferred until its time. True: `task-received` was sent for it. */
   early(wire: WireMessage, queue: string): boolean {
     const { events, app, transport } = this.#parts;
     const remembered = transport.scheduled === undefined && wire.body.length <= largestRemembered;
@@ -47,7 +47,7 @@ export class DeferredMessages {
     return events.on;
   }
 
-  /** The next of these queues. @throws BrokerUnavailable */
+  /** The messages of these queues that are due next. @throws BrokerUnavailable */
   async next(queues: readonly string[]): Promise<readonly DeferredMessage[]> {
     const { transport } = this.#parts;
     if (transport.scheduled === undefined) {

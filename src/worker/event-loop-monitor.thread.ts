@@ -1,4 +1,4 @@
-// The thread that looks after the event loop.
+// The thread that watches the event loop.
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { BlockEnded, MonitorData } from './event-loop-monitor.ts';
@@ -10,12 +10,12 @@ const label = Buffer.from(shared, 8);
 let beat = -1;
 let since = performance.now();
 let looked = performance.now();
-/** The task that was warned of. */
+/** The task that the last warning named. */
 let warned: string | null = null;
 
 setInterval(() => {
   const now = performance.now();
-  const stoodStill = now - looked > 5 * everyMs; // the whole process, this thread, too
+  const stoodStill = now - looked > 5 * everyMs; // the whole process stood still, this thread, too
   looked = now;
   const last = Atomics.load(beats, 0);
   if (last !== beat || stoodStill) {
@@ -47,6 +47,6 @@ function report(blockedMs: number, more: string): void {
   try {
     writeSync(2, text);
   } catch {
-    // Nobody reads it.
+    // Standard error is closed.
   }
 }

@@ -1,5 +1,5 @@
-// Says that the event loop is blocked while it is: from a thread, since nothing else of the process runs then. The lease is renewed by a
-// thread, too, so that nobody else would ever learn of a task that computes without end.
+// Reports a blocked event loop while it is blocked: from a thread, since nothing else of the process runs then. The lease is renewed by a
+// thread, too, so that without this report a task that computes without end would never be noticed.
 
 import program from 'thread:./event-loop-monitor.thread.ts';
 import { Worker } from 'node:worker_threads';
@@ -8,43 +8,43 @@ import type { Logger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 
 interface EventLoopMonitorOptions {
-  /** The worker's. */
+  /** The worker's name. */
   readonly name: string;
   readonly logger: Logger;
-  /** After so long it is said. Milliseconds. */
+  /** After this time it is reported, milliseconds. */
   readonly warnAfterMs?: number;
-  /** After so long the process is killed; 0: never. Milliseconds. */
+  /** After this time the process is killed, milliseconds; 0: never. */
   readonly maxBlockedMs: number;
-  /** The worker's. A loop blocks in real time: where a test moves the clock, nobody watches. */
+  /** The worker's clock. An event loop blocks in real time: with a test's clock the monitor does nothing. */
   readonly clock?: Clock;
 }
 
-/** With which the thread starts. */
+/** The thread's start data. */
 export interface MonitorData extends Omit<Required<EventLoopMonitorOptions>, 'logger' | 'clock'> {
-  /** Two counts (beats, length of the label), then the label: the task that began last. */
+  /** Two counters (beats, length of the label), then the label: the task that began last. */
   readonly shared: SharedArrayBuffer;
   readonly everyMs: number;
 }
 
-/** What the thread tells when the loop goes on. */
+/** The thread's message when the event loop goes on. */
 export interface BlockEnded {
   readonly blockedMs: number;
   readonly task: string;
 }
 
-/** For so long a worker lives without the thread: most that live shorter are those of tests and scripts. */
+/** How long a worker runs before the thread is started: most workers that end sooner are those of tests and scripts. */
 const lazyMs = 5_000;
 /** Bytes of a task's name and id that are shown. */
 const labelBytes = 256;
 
 /**
- * Watches the event loop of this process. Blocked for 10 s, it is said on standard error, with the task that began last; when it goes on, in
- * the log. Blocked for `maxBlockedMs`, the process is killed: its tasks come back as after any crash.
+ * Watches the event loop of this process. When it is blocked for 10 s, this is written to standard error, with the task that began last; when
+ * it goes on, it is logged. When it is blocked for `maxBlockedMs`, the process is killed: its tasks run again as after any crash.
  */
 export class EventLoopMonitor implements Service {
   readonly #options: Required<EventLoopMonitorOptions>;
   readonly #everyMs: number;
-  /** Counts beats; the length of the label; the label. */
+  /** The beats, the length of the label, the label. */
   readonly #shared = new SharedArrayBuffer(8 + labelBytes);
   readonly #counts = new Int32Array(this.#shared, 0, 2);
   readonly #label = Buffer.from(this.#shared, 8);
@@ -58,7 +58,7 @@ export class EventLoopMonitor implements Service {
     this.#everyMs = Math.min(1_000, warnAfterMs / 5, maxBlockedMs > 0 ? maxBlockedMs / 5 : 1_000);
   }
 
-  /** A task begins: should the loop stand still, it is the first to be suspected. */
+  /** A task begins: if the loop blocks, this task is named. */
   begins({ task, id }: { readonly task: string; readonly id: string }): void {
     this.#counts[1] = this.#label.write(`${task}[${id}]`);
   }

@@ -1,4 +1,4 @@
-// Runs the code of tasks that were admitted, and says how each run ended.
+// Runs the code of admitted tasks, and returns the outcome of each run.
 import { toRequest } from '../app/running/request.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -34,7 +34,7 @@ export class Executor {
     this.#runParts = { pool, clock, logger, putState: (run, state, meta) => states.put(run, state, meta) };
   }
 
-  /** The run of a message that was admitted. */
+  /** The run of an admitted message. */
   runOf({ delivery, message, task }: Candidate): Run {
     if (task === undefined) throw new TypeError('a message that was admitted has a task');
     const { queue, redelivered } = delivery;
@@ -44,7 +44,7 @@ export class Executor {
     return new Run(task, request, delivery, this.#runParts);
   }
 
-  /** Runs it once, within its time limits. Never rejects. */
+  /** Runs the task once, within its time limits. Never rejects. */
   async execute(run: Run): Promise<ExecutionOutcome> {
     const { active, states, timeLimits, eventLoop, maxDeliveries, clock } = this.#parts;
     const { task, message, delivery, early } = run;

@@ -1,5 +1,5 @@
-// Hears the heartbeats of the other workers (Celery's gossip): so the logical clocks of all go together, and what each tells next is
-// later than what it has heard.
+// Listens to the heartbeats of the other workers (Celery's gossip). This keeps the logical clocks of all workers together: each event is later
+// than the events that its sender had received.
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { LamportClock } from '../lib/lamport.ts';
@@ -12,9 +12,9 @@ import { subscribeWithRetry } from './subscribe-with-retry.ts';
 
 interface GossipParts {
   readonly fanout: Fanout;
-  /** Of events. */
+  /** The exchange of events. */
   readonly exchange: FanoutExchange;
-  /** How names of queues begin in which events are heard. */
+  /** The prefix of the names of queues for events. */
   readonly queuePrefix: string;
   /** Node name. */
   readonly name: string;
@@ -32,7 +32,7 @@ export class Gossip implements Service {
     this.#parts = parts;
   }
 
-  /** Does not wait until it hears: nothing depends on it. */
+  /** Does not wait for the subscription: nothing depends on it. */
   async start(): Promise<void> {
     const { fanout, exchange, queuePrefix, clock, logger } = this.#parts;
     const queue = `${queuePrefix}.${randomUUID()}`;

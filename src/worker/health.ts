@@ -1,4 +1,4 @@
-// Whether the worker lives and is of use, for those who watch it from outside: probes over HTTP, and a file whose time moves.
+// Whether the worker lives and is ready, for probes from outside: over HTTP, and by a file that is touched.
 import { unlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,14 +12,14 @@ export interface HealthOptions {
   readonly port?: number;
   /** Default `127.0.0.1`; in a container `0.0.0.0`. */
   readonly host?: string;
-  /** A file that is written every 10 s while the event loop goes round: for probes without HTTP (`find … -mmin -1`). */
+  /** A file that is written every 10 s while the event loop runs: for probes without HTTP (`find … -mmin -1`). */
   readonly file?: string;
 }
 
 interface HealthParts extends HealthOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Why it takes no tasks now; null: it does. */
+  /** Why it takes no tasks now; null: it takes tasks. */
   readonly unready: () => string | null;
 }
 
@@ -35,13 +35,13 @@ export class Health implements Service {
     this.#parts = parts;
   }
 
-  /** Where it listens; null: nowhere. */
+  /** The port; null: it does not listen. */
   get port(): number | null {
     const address = this.#server?.address();
     return typeof address === 'object' && address !== null ? (address as AddressInfo).port : null;
   }
 
-  /** @throws ConfigError when the port or the file cannot be had */
+  /** @throws ConfigError when the port or the file cannot be used */
   async start(): Promise<void> {
     const { port, host = '127.0.0.1', file } = this.#parts;
     if (file !== undefined) {
@@ -62,7 +62,7 @@ export class Health implements Service {
       await new Promise<void>((resolve) => server.close(() => resolve()));
     }
     await this.#beating;
-    // What is left would look alive to whoever looks at its time alone.
+    // A file that is left would look alive to a probe that looks at its time only.
     if (this.#parts.file !== undefined) await unlink(this.#parts.file).catch(() => undefined);
   }
 

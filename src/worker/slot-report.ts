@@ -1,4 +1,4 @@
-// What every slot is doing, for people: at SIGUSR1, as Celery shows its stacks.
+// Logs what every slot is doing, for people: at SIGUSR1, as Celery shows its stacks.
 
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -8,7 +8,7 @@ import type { ActiveTasks } from './active-tasks.ts';
 import type { Pool } from './pools/pool.ts';
 import type { Slots } from './slots.ts';
 
-/** Asks at SIGUSR1 (which starts no debugger then). Dispose to take the handler off. */
+/** Calls `logSlots` at SIGUSR1, which then starts no debugger. Dispose to remove the handler. */
 export function onSlotsSignal(logSlots: () => Promise<void>): Disposable {
   if (process.platform === 'win32') return { [Symbol.dispose]: () => undefined };
   const handle = (): void => void logSlots();
@@ -22,14 +22,14 @@ interface SlotParts {
   readonly pool: Pick<Pool, 'name' | 'report' | 'stacks'>;
 }
 
-/** `name`: the worker's. */
+/** `name`: the worker's name. */
 interface SlotRules {
   readonly name: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** One line for the worker, and one for each task that runs. Never rejects. */
+/** Logs one line for the worker, and one for each running task. Never rejects. */
 export async function logSlots(parts: SlotParts | null, { name, clock, logger }: SlotRules): Promise<void> {
   if (parts === null) {
     logger.warn({}, `SIGUSR1: ${name} runs nothing now: it is starting`);

@@ -1,8 +1,8 @@
 import { type Deferred, deferred } from '../lib/deferred.ts';
 
 /**
- * The worker's places to run a task. A place is taken from the claim of a message until its task has ended; what has ended
- * and is not settled yet takes none, up to as many again.
+ * The worker's slots for running tasks. A slot is taken from the claim of a message until its task has ended. Tasks that have ended, and are not
+ * settled yet, take no slot, up to as many of them as there are slots.
  */
 export class Slots {
   #size: number;
@@ -12,7 +12,7 @@ export class Slots {
   #freed: Deferred<void> | null = null;
   #idle: Deferred<void> | null = null;
 
-  /** `multiplier`: so many messages for each place are held, of which the others wait for theirs. */
+  /** `multiplier`: the worker holds this many messages for each slot; those that have none wait. */
   constructor(size: number, multiplier = 1) {
     this.#size = size;
     this.#multiplier = multiplier;
@@ -22,7 +22,7 @@ export class Slots {
     return this.#size;
   }
 
-  /** From now on there are so many. What runs in more goes on. */
+  /** Sets the number of slots. Tasks that run above it go on. */
   resize(size: number): void {
     this.#size = size;
     this.nudge();
@@ -37,7 +37,7 @@ export class Slots {
     return this.#size * this.#multiplier - this.#taken - Math.max(0, this.#settling - this.#size);
   }
 
-  /** How many are taken, or settle. */
+  /** The number of deliveries that hold a slot, or settle. */
   get busy(): number {
     return this.#taken + this.#settling;
   }
@@ -46,14 +46,14 @@ export class Slots {
     this.#taken++;
   }
 
-  /** Its task has ended, and is to be settled: another may run in its place. */
+  /** Its task has ended, and is to be settled: another task may run in the slot. */
   vacate(): void {
     this.#taken--;
     this.#settling++;
     if (this.room > 0) this.nudge();
   }
 
-  /** It is over with one that was taken; `vacated` before or not. */
+  /** The delivery is over; `vacated`: its slot was given back before. */
   release(vacated = false): void {
     if (vacated) this.#settling--;
     else this.#taken--;
@@ -77,13 +77,13 @@ export class Slots {
     return this.#freed.promise;
   }
 
-  /** Wakes who waits for a free slot though there may be none: the worker stops. */
+  /** Wakes those that wait for a free slot, though there may be none: the worker stops. */
   nudge(): void {
     this.#freed?.resolve();
     this.#freed = null;
   }
 
-  /** Resolves when none is taken, and all is settled. */
+  /** Resolves when no slot is taken, and all deliveries are settled. */
   whenIdle(): Promise<void> {
     if (this.busy === 0) return Promise.resolve();
     this.#idle ??= deferred();

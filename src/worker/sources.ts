@@ -1,4 +1,4 @@
-// Where the worker's messages come from: a consumer that is followed by another one when the worker is to serve other queues.
+// Where the worker's messages come from: a consumer, which is replaced when the worker is to serve other queues.
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Consumer, Delivery } from '../stores/transport.ts';
@@ -6,13 +6,13 @@ import type { Consumer, Delivery } from '../stores/transport.ts';
 interface SourcesParts {
   readonly first: Consumer;
   readonly queues: readonly string[];
-  /** Joins the store's workers once more. */
+  /** Opens another consumer. */
   readonly open: (queues: readonly string[]) => Promise<Consumer>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** How often it is looked whether the last of an old consumer's messages is settled. */
+/** How often the old consumer's last messages are looked at until they are settled, milliseconds. */
 const pollIntervalMs = 100;
 
 export class Sources implements Consumer {
@@ -22,7 +22,7 @@ export class Sources implements Consumer {
   /** Ends the claims of `#current`. */
   #swap = new AbortController();
   #heeded: AbortSignal | null = null;
-  /** Claims under way. */
+  /** The number of claims under way. */
   #claiming = 0;
   #inHand: () => ReadonlySet<Delivery> = () => new Set();
   #changing: Promise<void> = Promise.resolve();
@@ -40,7 +40,7 @@ export class Sources implements Consumer {
     return this.#queues;
   }
 
-  /** How to know which deliveries are not settled yet. */
+  /** Sets the source of the deliveries that are not settled yet. */
   watch(inHand: () => ReadonlySet<Delivery>): void {
     this.#inHand = inHand;
   }
@@ -56,12 +56,12 @@ export class Sources implements Consumer {
       } finally {
         this.#claiming--;
       }
-      await this.#changing; // the next one is there, or the old one goes on
+      await this.#changing; // the new consumer is there, or the old one goes on
       if (this.#closing.signal.aborted) return [];
     }
   }
 
-  /** Serves these from now on. What was claimed is finished. @throws what joining throws; then all is as before */
+  /** Serves these queues from now on. Claimed messages are finished. @throws the error of opening; then nothing has changed */
   serve(queues: readonly string[]): Promise<void> {
     const change = this.#changing.then(() => this.#serve(queues));
     this.#changing = change.catch(() => undefined);
@@ -79,7 +79,7 @@ export class Sources implements Consumer {
     return this.close();
   }
 
-  /** The loop has one signal for all its claims; each consumer is left by one of our own. */
+  /** The claim loop has one signal for all its claims; each consumer gets one of its own. */
   #passOn(signal: AbortSignal): void {
     if (this.#heeded !== signal) {
       this.#heeded = signal;
@@ -93,7 +93,7 @@ export class Sources implements Consumer {
     const next = queues.length === 0 ? new EmptyConsumer() : await this.#parts.open(queues);
     const old = this.#current;
     this.#swap.abort();
-    // A claim that has begun is finished: what it brings is in hand before the old consumer is looked at.
+    // A claim that has begun is finished: its deliveries are in hand before the old consumer is looked at.
     while (this.#claiming > 0) await this.#parts.clock.sleep(1);
     this.#current = next;
     this.#queues = queues;
@@ -115,7 +115,7 @@ export class Sources implements Consumer {
   }
 }
 
-/** Serves nothing. */
+/** A consumer that serves no queue. */
 export class EmptyConsumer implements Consumer {
   claim(_: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// May this message run? An ordered list of checks is asked, one file each; the first that speaks against it decides.
+// Whether a message may run: an ordered list of checks, one file each. The first check that objects decides.
 import type { App } from '../../app/app.ts';
 import { builtinTask } from '../../app/running/builtin-tasks.ts';
 import type { AnyTask } from '../../app/task.ts';
@@ -7,35 +7,35 @@ import type { ResultRecord } from '../../protocol/result-meta.ts';
 import type { Delivery } from '../../stores/transport.ts';
 import type { Held } from '../held.ts';
 
-/** A message that came, while it is decided on. */
+/** A message that is being decided on. */
 export interface Candidate {
   readonly delivery: Delivery;
   readonly message: TaskMessage;
-  /** The task of its name; it may live elsewhere. */
+  /** The task of this name; it may be a remote task. */
   readonly task: AnyTask | undefined;
-  /** Keeps the permit of a limit. */
+  /** Holds the permit of a limit. */
   readonly held: Held;
 }
 
 /** Why a message may not run, or not now. */
 export type Rejection =
   | { readonly kind: 'undecodable'; readonly refusal: Refusal }
-  /** It came back, and its result is recorded: what was missing was the ack. */
+  /** It came back, and its result is recorded: only its acknowledgement was missing. */
   | { readonly kind: 'finished'; readonly message: TaskMessage; readonly record: ResultRecord }
   | { readonly kind: 'expired'; readonly message: TaskMessage }
-  /** By its id or by a stamp, or another unique task has taken its place. */
+  /** Revoked by its id, its workflow or a stamp; or another unique task has replaced it. */
   | { readonly kind: 'revoked'; readonly message: TaskMessage }
-  /** Its workers died too often. */
+  /** Too many workers died while they held it. */
   | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly crashes: number }
   | { readonly kind: 'early'; readonly message: TaskMessage; readonly until: Date }
-  /** A limit lets it then. */
+  /** A limit lets it run then. */
   | { readonly kind: 'limited'; readonly message: TaskMessage; readonly until: Date }
-  /** Deferred until then; `null`: the grace is used up. */
+  /** Deferred until then; `null`: the grace period is used up. */
   | { readonly kind: 'unknown'; readonly message: TaskMessage; readonly until: Date | null };
 
 /**
- * Nothing is written: its lease has passed to another worker (`fenced`), or the worker stops before the store answered, and the message
- * comes back when its lease is over.
+ * Nothing is written. `fenced`: its lease has passed to another worker. `gave-up`: the worker stops before the store answered, and the message
+ * comes back when its lease ends.
  */
 export interface Abandoned {
   readonly kind: 'abandoned';
@@ -43,7 +43,7 @@ export interface Abandoned {
   readonly why: 'fenced' | 'gave-up';
 }
 
-/** Null: nothing speaks against it. A check that needs no store answers at once. */
+/** Null: no objection. A check that needs no store returns without a promise. */
 export type AdmissionCheck = (candidate: Candidate) => Answer | Promise<Answer>;
 
 export type Answer = Rejection | Abandoned | null;
@@ -57,7 +57,7 @@ export class Admission {
     this.#checks = checks;
   }
 
-  /** Its task is one of the application's, or one that every worker has. */
+  /** The candidate, with its task: one of the application's, or a built-in one. */
   candidate(delivery: Delivery, message: TaskMessage, held: Held): Candidate {
     const task = this.#app.tasks.get(message.task) ?? builtinTask(this.#app, message.task);
     return { delivery, message, task, held };

@@ -1,4 +1,4 @@
-// The checks of admission, in their order: each may count on those before it.
+// The checks of admission, in their order: each relies on those before it.
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ClusterLimits } from '../cluster-limits.ts';
@@ -36,10 +36,10 @@ export function admissionChecks(parts: AdmissionParts): readonly AdmissionCheck[
     notRevoked(parts.revocations),
     notExpired(clock),
     withinCrashLimit(config.workerMaxDeliveries),
-    // Before the name is looked at: tomorrow's message may be for tomorrow's worker.
+    // Before the task's name is looked up: a message for tomorrow may be for a worker that starts tomorrow.
     due(clock),
     known(config.workerUnknownTaskGrace * 1000, clock),
-    // The limits come last: what is rejected for another reason uses none up.
+    // The limits come last: a message that is rejected for another reason must not use them up.
     ...(config.workerDisableRateLimits ? [] : [withinRateLimit(parts.rateLimits, clock)]),
     notReplaced(parts.settler),
     withinClusterLimits(parts.cluster),

@@ -4,7 +4,7 @@ import type { AdmissionCheck, Answer, Candidate } from './admission.ts';
 
 type Limits = Pick<ClusterLimits, 'asksOf' | 'take'>;
 
-/** The limits that all workers share: what they let run holds a permit, the others are deferred. */
+/** Limits that all workers share: a message gets a permit, or is deferred. */
 export function withinClusterLimits(cluster: Limits): AdmissionCheck {
   return (candidate) => {
     const { task, message, delivery } = candidate;

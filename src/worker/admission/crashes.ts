@@ -1,6 +1,6 @@
 import type { AdmissionCheck } from './admission.ts';
 
-/** A message that so many workers, or processes of their pools, died of goes to the dead letters. */
+/** A message becomes a dead letter when this number of workers, or of their pool processes, died while they held it. */
 export function withinCrashLimit(maxDeliveries: number): AdmissionCheck {
   return ({ message, delivery: { crashes } }) =>
     crashes >= maxDeliveries ? { kind: 'deadly', message, crashes } : null;

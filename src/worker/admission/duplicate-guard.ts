@@ -6,14 +6,14 @@ import type { Locks } from '../../stores/locks.ts';
 import type { Delivery } from '../../stores/transport.ts';
 import type { Settler } from '../settler.ts';
 
-/** For so long after one of two has begun the other waits, milliseconds. */
+/** How long the second of two messages waits after the first has begun, milliseconds. */
 const momentMs = 1500;
 const pollIntervalMs = 100;
 
 /**
- * Where a message and its acknowledgement are two steps (RabbitMQ), a fault between them leaves two of a message, and both may come to
- * workers in the same moment: neither would see the other's end. The second one waits a moment, and looks then. A run that takes longer
- * is begun twice, as is any that was cut off.
+ * Where a message and its acknowledgement are two steps (RabbitMQ), a fault between them leaves two messages of one id. Both may come to
+ * workers in the same moment, and neither would see the other's end. So the second one waits a moment before it looks. A run that takes
+ * longer is begun twice, like any run that was cut off.
  */
 export class DuplicateGuard {
   readonly #settler: Pick<Settler, 'mayDuplicate' | 'retry'>;
@@ -27,7 +27,7 @@ export class DuplicateGuard {
     this.#clock = clock;
   }
 
-  /** Resolves when it may be looked whether the task has ended; at once where there are no two, or where the results have no locks. */
+  /** Resolves when the task's end may be looked up: at once where there are no two messages, or the results have no locks. */
   async await({ id, retries }: TaskMessage, { lost }: Pick<Delivery, 'lost'>): Promise<void> {
     const backend = this.#backend;
     if (!this.#settler.mayDuplicate || backend?.openLocks === undefined) return;

@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { AdmissionCheck } from './admission.ts';
 
-/** What has expired does not run, also at the very moment. */
+/** An expired message does not run, also not at the very moment of its expiration. */
 export function notExpired(clock: Clock): AdmissionCheck {
   return ({ message }) =>
     message.expires !== null && message.expires.getTime() <= clock.now()

@@ -11,7 +11,7 @@ interface FinishedParts {
   readonly duplicates: Pick<DuplicateGuard, 'await'>;
 }
 
-/** A message that may have been run before is looked up: if its end is recorded, only its ack was missing. */
+/** Looks up a message that may have run before: if its end is recorded, only its acknowledgement was missing. */
 export function notFinished(parts: FinishedParts): AdmissionCheck {
   const { settler, stallDetector } = parts;
   return (candidate) => {
@@ -33,18 +33,18 @@ async function lookUp(
   await duplicates.await(message, delivery);
   const record = await settler.recordOf(delivery, message.id);
   if (record === 'gave-up') return { kind: 'abandoned', message, why: 'gave-up' };
-  // What was claimed before the process stood still may be another's by now.
+  // A message that was claimed before the process stood still may be another worker's by now.
   if (maybeFenced && delivery.lost.aborted) return { kind: 'abandoned', message, why: 'fenced' };
   if (record === null || !isEndOfMessage(record, candidate, settler.sameStore)) return null;
   return { kind: 'finished', message, record };
 }
 
-/** Whether this record is of the run of this very message, and its last. */
+/** Whether this record is the final one of this very message. */
 function isEndOfMessage(record: ResultRecord, { delivery, task }: Candidate, sameStore: boolean): boolean {
-  // Where result and ack are one, a failure on record is of an earlier life: its dead letter was replayed.
+  // Where result and acknowledgement are one transaction, a recorded failure is of an earlier delivery: its dead letter was replayed.
   if (delivery.replayed || sameStore) return record.status === 'SUCCESS';
-  // Elsewhere so is that of a dead letter; or its worker died between the record and the letter, which is still to be
-  // written. Any other failure is of a run whose ack is missing.
+  // In two stores it may be that, too; or the worker died between the record and the dead letter, which is still to be written. Any other
+  // failure is of a run whose acknowledgement is missing.
   const options = task?.options;
   const isBuried =
     options?.acksOnFailure === false || (options?.acksOnTimeout === false && isOfTimeLimit(record));

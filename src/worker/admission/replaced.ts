@@ -4,7 +4,7 @@ import type { AdmissionCheck, Answer, Candidate } from './admission.ts';
 
 type Locks = Pick<Settler, 'retry' | 'unique'>;
 
-/** A unique task whose place was taken by a later call does not run. */
+/** A unique task that a later call has replaced does not run. */
 export function notReplaced(settler: Locks): AdmissionCheck {
   return (candidate) => {
     const { message } = candidate.delivery;

@@ -101,14 +101,14 @@ export const rateLimit: Command = async ({ app, rateLimits, cluster, logger }, a
   const defined = app.tasks.get(task);
   if (defined === undefined) return nok('unknown task');
   const shared = defined.options.limits.find(({ kind }) => kind === 'rate');
-  // Each worker says the same to the store: those that start later find it there.
+  // Each worker writes the same to the store: workers that start later find it there.
   if (shared === undefined) rateLimits.set(task, rate);
   else await cluster.override('rate', shared.name, rate);
   logger.info({ task_name: task, rate_limit: args.rate_limit }, `rate limit of ${task} changed`);
   return ok(rate === null ? 'rate limit disabled successfully' : 'new rate limit set successfully');
 };
 
-/** Ours: how many of a task run at once in all workers together, where it has such a limit. 0: no limit. */
+/** Ours: sets how many of a task run at once in all workers together, if it has such a limit. 0: no limit. */
 export const concurrencyLimit: Command = async ({ app, cluster, logger }, args) => {
   const task = textOf(args, 'task_name');
   const limit = countOf(args, 'limit', 0);
@@ -147,7 +147,7 @@ export const addConsumer: Command = async ({ app, sources, logger }, args) => {
         (type ?? binding.exchange.type) === binding.exchange.type &&
         (key ?? binding.routingKey) === binding.routingKey,
     );
-    // Who says no exchange, or the queue's own, as Celery's programs do by default, means the queue as it is declared.
+    // Without an exchange, or with the queue's own (the default of Celery's programs), the queue is used as it is declared.
     const isAnother =
       (exchange ?? queue) !== queue || (key ?? queue) !== queue || (type ?? 'direct') !== 'direct';
     if (isAnother && !isBound)
@@ -226,9 +226,9 @@ export const shutdown: Command = ({ shutDown, logger }) => {
 };
 
 /**
- * Celery's way to agree on who does something. We never win, for our clock is far behind all others, but we must stand, and at once: a worker of
- * Celery's counts as many answers as it knows others, its own among them, and then compares the first candidate with the second; if it has
- * heard of no second one it ends with an IndexError (Celery 5.2.6 does that alone, too). Beside two of ours that cannot happen.
+ * Celery's election. We never win, since our clock is far behind all others; but we must be a candidate, at once. A Celery worker counts as many
+ * answers as it knows workers, itself included, and then compares the first candidate with the second. Without a second one it ends with an
+ * IndexError (Celery 5.2.6 alone does that, too). Next to two workers of ours that cannot happen.
  */
 export const election: Command = ({ events, heart, lamport }, { id, topic, action }) => {
   if (typeof id !== 'string') return noReply;
@@ -236,7 +236,7 @@ export const election: Command = ({ events, heart, lamport }, { id, topic, actio
   const standing = events.worker('worker-elect', { id, topic, action, cver: 1 });
   const acknowledge = async (): Promise<void> => {
     await standing;
-    // Whoever hears of a worker that has gone takes it for one that lives.
+    // A worker that has sent `worker-offline` must send nothing more: monitors would take it for alive.
     if (!heart.isStopping) await events.worker('worker-elect-ack', { id });
   };
   setTimeout(() => void acknowledge(), electionMs).unref();
@@ -255,7 +255,7 @@ function resized(panel: Panel, size: number, reply: string): Json {
   return ok(reply);
 }
 
-/** As Python shows a set of texts. */
+/** A set of texts, as Python shows it. */
 function setOf(texts: readonly string[]): string {
   return texts.length === 0 ? 'set()' : `{${texts.map((text) => saferepr(text)).join(', ')}}`;
 }

@@ -1,4 +1,4 @@
-// How Celery describes tasks, queues and settings to who asks.
+// Descriptions of tasks, queues and settings, in Celery's form.
 import type { App } from '../../app/app.ts';
 import type { TaskRequest } from '../../app/running/request.ts';
 import { resolveConfig } from '../../config/config.ts';
@@ -8,7 +8,7 @@ import type { Json, TaskMessage } from '../../protocol/message.ts';
 import { reprArgs, saferepr } from '../../protocol/saferepr.ts';
 import type { Panel } from './panel.ts';
 
-/** `startedAt`: milliseconds since 1970; null: not begun. */
+/** `startedAt`: milliseconds since 1970; null: it has not begun. */
 export function taskInfo(panel: Panel, request: TaskRequest, startedAt: number | null, safe: boolean): Json {
   const { message, queue, redelivered } = request;
   return describeMessage(panel, message, { queue, redelivered, startedAt, safe });
@@ -76,7 +76,7 @@ export function queueInfo(app: App, name: string): Json {
   };
 }
 
-/** In Celery's spelling, secrets hidden; without `withDefaults` those that are not as they are when nothing is said. */
+/** Settings in Celery's spelling, secrets hidden. Without `withDefaults` only those that differ from their defaults. */
 export function settingsOf({ config }: App, withDefaults: boolean): Json {
   const usual = new Map<string, unknown>(Object.entries(resolveConfig({}, {})));
   const shown: Record<string, unknown> = {};

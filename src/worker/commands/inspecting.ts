@@ -1,4 +1,4 @@
-// Commands that ask.
+// Commands that only read.
 
 import { freemem, platform, release, totalmem } from 'node:os';
 import type { AnyTask } from '../../app/task.ts';
@@ -17,7 +17,7 @@ export const active: Command = (panel, args) => activeTasks(panel, flagOf(args, 
 
 export const reserved: Command = (panel) => reservedTasks(panel);
 
-/** The next that wait for their time, be it an eta, a retry or a limit: in the store, where that can be asked. */
+/** The messages that are due next, whether they wait for an eta, a retry or a limit: from the store, if it can list them. */
 export const scheduled: Command = async (panel) => {
   const { deferred, sources, revocations } = panel;
   const waiting = await deferred.next(sources.queues);
@@ -92,14 +92,14 @@ export const memdump: Command = () => {
   throw new CommandError('ValueError', 'a snapshot of the heap: start the worker with --heapsnapshot-signal');
 };
 
-/** A worker that has come asks what it should know. */
+/** A worker that starts asks what the others know. */
 export const hello: Command = ({ name, revocations, lamport }, { from_node, revoked }) => {
   if (from_node === name) return null;
   if (typeof revoked === 'object' && revoked !== null) revocations.learn(Object.keys(revoked));
   return { revoked: revokedTimes(revocations.ids), clock: lamport.forward() };
 };
 
-/** As Python's workers take them: with a time that must be written as a fraction. */
+/** For Python's workers: the times must be written as fractions. */
 export function revokedTimes(ids: readonly string[]): Json {
   const time = Math.floor(performance.now() / 1000) + 0.5;
   return Object.fromEntries(ids.map((id) => [id, [time, id]]));

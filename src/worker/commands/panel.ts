@@ -1,4 +1,4 @@
-// What commands see of the worker, and what they may do to it.
+// What commands may use of the worker.
 import type { App } from '../../app/app.ts';
 import type { EventSender } from '../../events/sender.ts';
 import type { LamportClock } from '../../lib/lamport.ts';
@@ -39,16 +39,16 @@ export interface Panel {
   /** Time limits of tasks that have none of their own, seconds. */
   readonly limits: { readonly soft: number | null; readonly hard: number | null };
   resize(concurrency: number): void;
-  /** A warm shutdown; does not wait for it. */
+  /** Begins a warm shutdown, and does not wait for it. */
   shutDown(): void;
 }
 
-/** What a command answers; {@link noReply}: nothing. */
+/** Returns a command's reply; {@link noReply}: there is none. */
 export type Command = (panel: Panel, args: Json) => unknown;
 
 export const noReply: unique symbol = Symbol('no reply');
 
-/** A refusal that callers see as Python's: `{'error': "ValueError('…')"}`. */
+/** An error that callers see as Python's: `{'error': "ValueError('…')"}`. */
 export class CommandError extends Error {
   override readonly name: string;
 
@@ -64,7 +64,7 @@ export function textOf(args: Json, name: string): string {
   throw new CommandError('TypeError', `the argument '${name}' must be text`);
 }
 
-/** One, or a list of them. */
+/** One text, or a list of texts. */
 export function textsOf(args: Json, name: string): readonly string[] {
   const value = args[name];
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
@@ -79,14 +79,14 @@ export function countOf(args: Json, name: string, otherwise: number): number {
   throw new CommandError('TypeError', `the argument '${name}' must be a whole number`);
 }
 
-/** Python's truth: Flower says `terminate: 1`. Only what Python takes for false is false. */
+/** Python's truth: Flower sends `terminate: 1`. Only values that Python takes for false are false. */
 export function flagOf(args: Json, name: string): boolean {
   const value = args[name];
   if (Array.isArray(value)) return value.length > 0;
   return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value);
 }
 
-/** Null: not said, or 0, Celery's way to say none. */
+/** Null: missing, or 0, which means none in Celery. */
 export function secondsOf(args: Json, name: string): number | null {
   const value = args[name];
   if (value === undefined || value === null || value === '') return null;

@@ -1,4 +1,4 @@
-// The commands by the names that Celery has for them.
+// The commands, by Celery's names.
 import * as change from './controlling.ts';
 import * as ask from './inspecting.ts';
 import type { Command } from './panel.ts';

@@ -1,4 +1,4 @@
-// The worker's consumer of remote control: takes requests, does them, answers.
+// The worker's consumer of remote-control commands: receives requests, carries them out, replies.
 import type { RemoteCommand } from '../../app/commands.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
@@ -17,16 +17,16 @@ interface RemoteControlParts {
   readonly panel: Panel;
   readonly fanout: Fanout;
   readonly clock: Clock;
-  /** The user's own, by name. */
+  /** Commands of the application, by name. */
   readonly custom: ReadonlyMap<string, RemoteCommand>;
 }
 
 /** Celery's control_queue_ttl and control_queue_expires. */
 const ttlMs = 300_000;
 const expiresMs = 10_000;
-/** How long the worker's start waits for its subscription; a broker that is slower is listened to later. */
+/** How long the worker's start waits for its subscription, milliseconds; on a slower broker it is subscribed later. */
 const startMs = 3_000;
-/** Requests at a time; what comes beyond is left out, and said so. */
+/** Requests that are handled at a time; further ones are dropped, which is logged. */
 const maxAtOnce = 1_000;
 
 export class RemoteControl implements Service {
@@ -42,12 +42,12 @@ export class RemoteControl implements Service {
     this.#parts = parts;
   }
 
-  /** How many messages were no requests. */
+  /** The number of messages that were no requests. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** Resolves when it listens; when the broker is too slow for that, before. */
+  /** Resolves when it is subscribed, or after a while when the broker is slow. */
   async start(): Promise<void> {
     this.#listening ??= this.#listen();
     await atMost(startMs, this.#listening, this.#parts.clock);

@@ -4,7 +4,7 @@ import type { Json } from '../../protocol/message.ts';
 import { storeNamed } from '../../stores/registry.ts';
 import type { Panel } from './panel.ts';
 
-/** Of how Celery has pools: Flower and others look at these names. */
+/** The keys are those of Celery's pools: Flower and others read them. */
 export function statsOf(panel: Panel): Json {
   const { activity, app, pool, slots, scaler, limits, lamport } = panel;
   const places = pool.report();
@@ -43,7 +43,7 @@ export function statsOf(panel: Panel): Json {
   };
 }
 
-/** Where the broker is, without its password. */
+/** The broker's address, without its password. */
 function brokerInfo(urls: string): Json {
   const [first = ''] = urls.split(';');
   const parsed = URL.canParse(first.replace(/^[a-z+]+:/i, 'http:'))
@@ -68,7 +68,7 @@ function brokerInfo(urls: string): Json {
   };
 }
 
-/** As Python's `resource.getrusage`. */
+/** In the form of Python's `resource.getrusage`. */
 function usage(): Json {
   const used = process.resourceUsage();
   return {

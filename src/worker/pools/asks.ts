@@ -1,4 +1,4 @@
-// The worker's side of what its children ask for: its stores, and the state of the task that they run.
+// The worker's answers to its children's requests: for its stores, and for the state of the running task.
 
 import { BrokerUnavailable } from '../../errors.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
@@ -16,7 +16,7 @@ export interface RequestStores {
   readonly backend: ResultBackend | null;
 }
 
-/** What a run may be asked for while it runs. */
+/** What a request needs of the run. */
 interface RequestRun {
   updateState(state: TaskState, meta: unknown): Promise<void>;
 }

@@ -2,8 +2,8 @@ import { runTask } from '../../app/running/run.ts';
 import type { Pool } from './pool.ts';
 
 /**
- * Runs tasks in the worker's own event loop: the default, right for work that mostly waits; `solo` is the same for one task at a
- * time. It cannot end code, only ask it to by its signal.
+ * Runs tasks in the worker's own event loop: the default, right for tasks that mostly wait. `solo` is the same for one task at a time. It
+ * cannot end a task's code: it can only abort its signal.
  */
 export function asyncPool(name: 'async' | 'solo' = 'async'): Pool {
   return {

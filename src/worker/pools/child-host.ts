@@ -1,4 +1,4 @@
-// One child of a pool: what it is doing, and the talk with it.
+// One child of a pool: its state, and the messages to and from it.
 import type { Outcome } from '../../app/running/outcome.ts';
 import type { RunContext } from '../../app/running/run.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
@@ -56,7 +56,7 @@ export class ChildHost {
     return this.#ran;
   }
 
-  /** Bytes, as it said last; of a thread those of all. */
+  /** Bytes, as it last reported; for a thread those of the whole process. */
   get rss(): number {
     return this.#rss;
   }
@@ -69,7 +69,7 @@ export class ChildHost {
     return this.#running?.context ?? null;
   }
 
-  /** The number of a thread; null for a process. */
+  /** The thread's number; null for a process. */
   get thread(): number | null {
     return this.#child.thread;
   }
@@ -78,7 +78,7 @@ export class ChildHost {
     return { pid: this.#child.pid, taskId: this.context?.request.id ?? null, ran: this.#ran };
   }
 
-  /** Runs one task; it runs no other meanwhile. Never rejects. */
+  /** Runs one task, and no other meanwhile. Never rejects. */
   run(context: RunContext): Promise<Outcome | ProcessLost> {
     const { request, signal } = context;
     const ended = deferred<Outcome | ProcessLost>();
@@ -109,7 +109,7 @@ export class ChildHost {
     return this.#child.signal(signum);
   }
 
-  /** Asks it to end; it is free. */
+  /** Asks a free child to end. */
   leave(): void {
     this.#child.post({ kind: 'leave' });
   }

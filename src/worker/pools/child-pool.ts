@@ -1,4 +1,4 @@
-// A pool of processes or threads: one task at a time in each, which can be killed without harm to the others.
+// A pool of processes or threads. Each runs one task at a time, and can be killed without harm to the others.
 import { setMaxListeners } from 'node:events';
 import type { Outcome } from '../../app/running/outcome.ts';
 import type { RunContext } from '../../app/running/run.ts';
@@ -13,16 +13,16 @@ import type { Pool, PoolPlace } from './pool.ts';
 interface ChildPoolParts extends Omit<ChildHostParts, 'onExit'> {
   readonly name: 'processes' | 'threads';
   readonly size: number;
-  /** A child that has run so many is replaced; null: never for that. */
+  /** A child is replaced after this number of tasks; null: never for that reason. */
   readonly maxTasksPerChild: number | null;
-  /** A child that takes more bytes after a task is replaced; null: never for that. */
+  /** A child that takes more bytes after a task is replaced; null: never for that reason. */
   readonly maxMemoryPerChild: number | null;
   readonly clock: Clock;
 }
 
-/** How long a child that is asked to leave is waited for. */
+/** How long it waits for a child that was asked to leave, milliseconds. */
 const leaveMs = 2000;
-/** How long one that was sent a signal, and has not ended of it, may go on. */
+/** How long a child may go on after a signal that has not ended it, milliseconds. */
 const graceMs = 5000;
 
 export class ChildPool implements Pool {
@@ -30,9 +30,9 @@ export class ChildPool implements Pool {
   readonly runsHooks = true;
   readonly #parts: ChildPoolParts;
   readonly #hosts = new Set<ChildHost>();
-  /** Killed, and not gone yet. */
+  /** Children that were killed, and have not exited yet. */
   readonly #dying = new Set<ChildHost>();
-  /** The last to become free is the first to be taken: the others may be let go. */
+  /** The child that became free last is taken first, so that the others may be let go. */
   readonly #free: ChildHost[] = [];
   readonly #waiting: ((host: ChildHost) => void)[] = [];
   readonly #closing = new AbortController();
@@ -43,7 +43,7 @@ export class ChildPool implements Pool {
     this.#parts = parts;
     this.name = parts.name;
     this.#size = parts.size;
-    setMaxListeners(0, this.#closing.signal); // whoever is to be killed in a while waits for it
+    setMaxListeners(0, this.#closing.signal); // each pending kill listens to it
   }
 
   /** @throws PoolError when the application cannot be loaded there */
@@ -57,13 +57,13 @@ export class ChildPool implements Pool {
 
   async execute(_: AnyTask, context: RunContext, begin: () => boolean): Promise<Outcome | ProcessLost> {
     const host = this.#free.pop() ?? (await new Promise<ChildHost>((take) => this.#waiting.push(take)));
-    // It was ended while it waited for a child: its message is another's by now.
+    // The run was ended while it waited for a child: its message is another worker's by now.
     if (!begin()) {
       this.#release(host);
       return { kind: 'lost', reason: 'it was ended before it began' };
     }
     const outcome = await host.run(context);
-    // Its code may have come to its end while it was being ended: it is not to run another's.
+    // Its code may have ended while it was being killed: such a child runs no other task.
     if (!host.gone && !this.#dying.has(host)) this.#release(host);
     return outcome;
   }
@@ -73,7 +73,7 @@ export class ChildPool implements Pool {
       if (host.context !== context) continue;
       if (signum === null || !host.signal(signum)) host.kill();
       else this.#killLater(host, graceMs);
-      // A thread in a native call ends only after it: its place is another's from now on.
+      // A thread in a native call ends only after it: another child takes its place now.
       this.#hosts.delete(host);
       this.#dying.add(host);
       this.#replace(false);
@@ -139,10 +139,10 @@ export class ChildPool implements Pool {
   }
 
   #onGone: () => void = () => undefined;
-  /** What is left is in a native call that nothing ends. */
+  /** The remaining children are in native calls, which nothing can end. */
   #hopeless = false;
 
-  /** Resolves with null when it is there, or with what is wrong. */
+  /** Resolves with null when the child is ready, or with the reason why it cannot be. */
   async #add(): Promise<string | null> {
     const host = new ChildHost({ ...this.#parts, onExit: (gone, how) => this.#exited(gone, how) });
     this.#hosts.add(host);
@@ -177,7 +177,7 @@ export class ChildPool implements Pool {
   #killLater(host: ChildHost, ms: number): void {
     this.#parts.clock.sleep(ms, this.#closing.signal).then(
       () => !host.gone && host.kill(),
-      () => undefined, // whoever closes the pool ends it
+      () => undefined, // closing the pool ends it
     );
   }
 
@@ -192,7 +192,7 @@ export class ChildPool implements Pool {
     if (!wasDying) this.#replace(host.ran === 0);
   }
 
-  /** Another takes its place; slowly, when they die as soon as they live. */
+  /** Starts another child in its place; after a pause if children die as soon as they start. */
   #replace(wasOfNoUse: boolean): void {
     if (this.#closing.signal.aborted || this.#hosts.size >= this.#size) return;
     const { clock, logger } = this.#parts;

@@ -6,7 +6,7 @@ import { ChildPool } from './child-pool.ts';
 import type { Pool } from './pool.ts';
 import { spawnProcess, spawnThread } from './spawn.ts';
 
-/** The pool that a worker's options ask for. It is to be started. */
+/** Makes the pool that a worker's options ask for. It is not started. */
 export function makePool(options: ResolvedWorkerOptions, stores: Stores): Pool {
   const { pool, module, concurrency, logger, clock, maxTasksPerChild, maxMemoryPerChild } = options;
   if (pool === 'async' || pool === 'solo' || module === null)

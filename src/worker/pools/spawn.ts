@@ -1,4 +1,4 @@
-// Starting a child: a process, or a thread of this one.
+// Starting a child: a process, or a thread of this process.
 import { fork, type StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -9,28 +9,28 @@ import { builtFile } from '../../lib/built-file.ts';
 import { type ChildData, type FromChild, ignoredSignals, type ToChild } from './child/messages.ts';
 import { parentPipe } from './child/orphan.ts';
 
-/** A child, as its pool sees it. */
+/** A child, seen from its pool. */
 export interface Child {
   /** Null for a thread. */
   readonly pid: number | null;
-  /** The number of a thread; null for a process. */
+  /** The thread's number; null for a process. */
   readonly thread: number | null;
   post(message: ToChild): void;
   /** Ends it at once, whatever it is doing. */
   kill(): void;
-  /** Sends it this signal. False: it is a thread, which knows none. */
+  /** Sends it this signal. False: it is a thread, which takes no signals. */
   signal(signum: number): boolean;
 }
 
 interface ChildEvents {
   onMessage(message: FromChild): void;
-  /** It is gone; `how` says of what, for people. Once. */
+  /** It has exited; `how` describes it for people. Called once. */
   onExit(how: string): void;
 }
 
 export type Spawn = (data: ChildData, events: ChildEvents) => Child;
 
-/** The program that a child runs, found at the first use: a bundle has no such file. @throws PoolError */
+/** The program of a child, found on first use: a bundle has no such file. @throws PoolError */
 function childProgram(): URL {
   const url = builtFile('worker/pools/child/main.js');
   if (url === null || !existsSync(url))
@@ -40,11 +40,11 @@ function childProgram(): URL {
   return url;
 }
 
-/** As `fork` has it by default, and the pipe that tells a child of our death. */
+/** `fork`'s default, and the pipe that tells a child of our death. */
 const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'ipc'];
 stdio[parentPipe] = 'pipe';
 
-/** A process of its own: killed without harm to anybody else, whatever its code holds. */
+/** Starts a process: it can be killed without harm to others, whatever its code holds. */
 export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
   const child = fork(childProgram(), {
     execArgv: process.execArgv.filter(isHarmless),
@@ -80,7 +80,7 @@ export const spawnProcess: Spawn = (data, { onMessage, onExit }) => {
   };
 };
 
-/** A thread: starts faster and takes less; a native add-on of the user's may not survive its being killed. */
+/** Starts a thread: faster, and smaller; a user's native add-on may not survive it when the thread is killed. */
 export const spawnThread: Spawn = (data, { onMessage, onExit }) => {
   const thread = new Worker(childProgram(), { workerData: data });
   let reason: string | null = null;
@@ -98,7 +98,7 @@ export const spawnThread: Spawn = (data, { onMessage, onExit }) => {
   };
 };
 
-/** What steers the worker's own process and would be in the way of another: a debugger's port, a profile's file. */
+/** False for options of the worker's own process that would disturb another: a debugger's port, a profile's file. */
 function isHarmless(option: string): boolean {
   return !/^--(?:inspect|cpu-prof|heap-prof|prof|test)/.test(option);
 }

@@ -1,7 +1,7 @@
-// Where the code of a thread is now: asked of its inspector, which answers in the midst of a loop, too. No port is opened.
+// The stack of a running thread: its inspector answers also in the midst of a loop. No port is opened.
 import { Session } from 'node:inspector';
 
-/** A thread whose code does not run now (it waits for something) is not heard of. Milliseconds. */
+/** How long it waits for answers, milliseconds: a thread whose code does not run now (it waits for something) does not answer. */
 const waitMs = 500;
 
 interface Frame {
@@ -13,7 +13,7 @@ interface Frame {
   };
 }
 
-/** What a thread's inspector tells, as far as it is heard here. */
+/** The messages of a thread's inspector that are used here. */
 type InspectorMessage =
   | {
       readonly method: 'Debugger.scriptParsed';
@@ -22,7 +22,7 @@ type InspectorMessage =
   | { readonly method: 'Debugger.paused'; readonly params: { readonly callFrames: readonly Frame[] } }
   | { readonly method?: undefined };
 
-/** The stacks of those of these threads that compute now, by their thread's number. */
+/** The stacks of those of these threads that compute now, by the thread's number. */
 export async function stacksOf(threads: ReadonlySet<number>): Promise<ReadonlyMap<number, string>> {
   const found = new Map<number, string>();
   if (threads.size === 0) return found;

@@ -1,4 +1,4 @@
-// What a child asks its worker for, and the answers.
+// A child's requests to its worker, and the answers.
 import {
   BrokerBlocked,
   BrokerUnavailable,
@@ -13,7 +13,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** Follows one record: told each, and `null` at the end. */
+/** Called with each record of a watched task, and with `null` at the end. */
 export type Watcher = (record: string | null) => void;
 
 export class Calls {
@@ -35,7 +35,7 @@ export class Calls {
     });
   }
 
-  /** Follows a record until the function returned is called. */
+  /** Watches a record until the returned function is called. */
   watch(id: string, watcher: Watcher): () => void {
     const watch = ++this.#last;
     this.#watchers.set(watch, watcher);
@@ -45,7 +45,7 @@ export class Calls {
     };
   }
 
-  /** False: it is no answer. */
+  /** False: the message is no answer. */
   take(message: ToChild): boolean {
     if (message.kind === 'record') {
       const { watch, record } = message;
@@ -62,7 +62,7 @@ export class Calls {
   }
 }
 
-/** For the other side: an error of the stores as it travels. */
+/** For the worker: an error of the stores in its form for the child. */
 export function writeRefusal(error: unknown): WrittenRefusal {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';

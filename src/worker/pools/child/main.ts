@@ -1,4 +1,4 @@
-// Where a child begins, be it a process or a thread.
+// The entry point of a child, a process or a thread.
 import { parentPort, workerData } from 'node:worker_threads';
 import { outliveTerminal } from '../../../lib/terminal-gone.ts';
 import { type ChildData, type FromChild, ignoredSignals, type ToChild } from './messages.ts';
@@ -18,10 +18,10 @@ if (parentPort !== null) {
   );
 } else {
   outliveTerminal();
-  process.once('message', (data) => void serve(processPort(), data as ChildData)); // the pool's first word
-  // Whoever started us is gone, and with it all that we could do.
+  process.once('message', (data) => void serve(processPort(), data as ChildData)); // the pool's first message
+  // The worker is gone: nothing is left to do.
   process.once('disconnect', () => process.exit(0));
-  dieWithParent(); // a loop of user code hears of no such thing
+  dieWithParent(); // code that blocks the event loop would not notice that
   for (const signal of ignoredSignals) process.on(signal, ignore);
 }
 
@@ -34,7 +34,7 @@ function processPort(): ChildPort {
       void process.on('message', (message) => listener(message as ToChild)), // the pool's
     leave: () => process.exit(0),
     raise: (signal) => {
-      if (signal !== 'SIGUSR1') process.off(signal, ignore); // that one, unheard, would open a debugger's port
+      if (signal !== 'SIGUSR1') process.off(signal, ignore); // without a listener SIGUSR1 would open a debugger's port
       process.kill(process.pid, signal);
     },
   };

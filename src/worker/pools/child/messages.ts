@@ -1,5 +1,5 @@
-// What a worker and the child that runs its tasks say to each other. What has types of its own (a Decimal, a Date in a result)
-// travels as the text that the wire has for it.
+// The messages between a worker and the child that runs its tasks. Values with types of their own (a Decimal, a Date in a result) travel as
+// text, in their form on the wire.
 
 import type { LogLevel } from '../../../lib/logger.ts';
 import type { TaskState } from '../../../protocol/result-meta.ts';
@@ -7,9 +7,9 @@ import type { ResultBackendFeatures } from '../../../stores/backend.ts';
 import type { FanoutExchange } from '../../../stores/fanout.ts';
 import type { TransportFeatures } from '../../../stores/transport.ts';
 
-/** What a child needs to know before it runs anything. */
+/** What a child needs before it runs a task. */
 export interface ChildData {
-  /** The module that exports the application, as `-A` names it, seen from this folder. */
+  /** The module that exports the application, as `-A` names it, relative to this folder. */
   readonly module: string;
   readonly folder: string;
   /** Node name of the worker. */
@@ -18,13 +18,13 @@ export interface ChildData {
   readonly stores: StoresData;
 }
 
-/** What is to be known of the worker's stores. */
+/** What a child needs to know of the worker's stores. */
 export interface StoresData {
   readonly transport: { readonly name: string; readonly features: TransportFeatures };
   readonly backend: {
     readonly name: string;
     readonly features: ResultBackendFeatures;
-    /** It is one store with the transport. */
+    /** Backend and transport are one store. */
     readonly sameStore: boolean;
     readonly repliesTo: boolean;
   } | null;
@@ -32,7 +32,7 @@ export interface StoresData {
 
 export type ToChild =
   | { readonly kind: 'run'; readonly run: RunOrder }
-  /** Asks the code of the run to stop, by its signal. */
+  /** Aborts the run's signal, which asks its code to stop. */
   | {
       readonly kind: 'abort';
       readonly name: string;
@@ -41,18 +41,18 @@ export type ToChild =
     }
   | { readonly kind: 'answer'; readonly call: number; readonly value: unknown }
   | { readonly kind: 'refusal'; readonly call: number; readonly error: WrittenRefusal }
-  /** The next record of a watch; `null`: it has ended. */
+  /** The next record of a watched task; `null`: the watch has ended. */
   | { readonly kind: 'record'; readonly watch: number; readonly record: string | null }
-  /** Its run was revoked: it is to take this signal as any program does. */
+  /** Its task was revoked: the process sends itself this signal. */
   | { readonly kind: 'raise'; readonly signal: IgnoredSignal }
   | { readonly kind: 'leave' };
 
-/** What a process of a pool does not heed from others: a terminal signals the whole group. Its worker says what it is to do. */
+/** Signals that a pool's process ignores: a terminal sends them to the whole process group, and the worker decides what they mean. */
 export const ignoredSignals = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const;
 export type IgnoredSignal = (typeof ignoredSignals)[number];
 
 export interface RunOrder {
-  /** The message, as kombu's envelope, with the properties with which it came. */
+  /** The message as kombu's envelope, with the properties with which it came. */
   readonly envelope: string;
   readonly queue: string;
   readonly redelivered: boolean;
@@ -67,7 +67,7 @@ export type FromChild =
   | { readonly kind: 'watch'; readonly watch: number; readonly id: string }
   | { readonly kind: 'unwatch'; readonly watch: number };
 
-/** What a child asks of the worker's stores, and of the run. */
+/** A child's request to the worker's stores, or to the run. */
 export type StoreRequest =
   | { readonly what: 'state'; readonly state: TaskState; readonly meta: string }
   | {
@@ -109,11 +109,11 @@ export interface WrittenPublication {
   /** Milliseconds since 1970. */
   readonly eta: number | null;
   readonly once: boolean;
-  /** The record that it was sent, as text; `elsewhere` as of `ResultBackend.writeOfSent`. */
+  /** The record that it was sent, as text; `elsewhere`: see `ResultBackend.writeOfSent`. */
   readonly sent: { readonly record: string; readonly elsewhere: boolean } | null;
 }
 
-/** An error of the worker's stores; `code` says which of ours it is. */
+/** An error of the worker's stores; `code` names its class. */
 export interface WrittenRefusal {
   readonly code: string;
   readonly message: string;
@@ -123,7 +123,7 @@ export interface WrittenRefusal {
 export interface WrittenFailure {
   readonly name: string;
   readonly message: string;
-  /** JSON of Celery's form of an exception. */
+  /** Celery's form of an exception, as JSON. */
   readonly exception: string;
   readonly traceback: string | null;
 }
@@ -142,8 +142,8 @@ export interface WrittenEnd {
     /** As JSON. */
     | { readonly kind: 'replaced'; readonly signature: string }
     | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
-  /** JSON of the tasks that the run has sent. */
+  /** The tasks that the run has sent, as JSON. */
   readonly children: string;
-  /** Bytes that the process takes: of a thread those of the whole worker, which say nothing of it. */
+  /** Bytes that the process takes. For a thread this is the whole worker, and says nothing about the thread. */
   readonly rss: number;
 }

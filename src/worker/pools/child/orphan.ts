@@ -1,18 +1,18 @@
-// A child whose worker was killed ends with it at once, also in code that never comes back to the event loop: another worker may have its
-// task a moment later.
+// Ends a child when its worker is killed, at once, also in code that never returns to the event loop: another worker may have its task a
+// moment later.
 
 import program from 'thread:./orphan.thread.ts';
 import { Worker } from 'node:worker_threads';
 
-/** The descriptor of a pipe whose other end the worker alone holds, and never writes to: the system closes it when the worker dies. */
+/** The descriptor of a pipe whose other end only the worker holds, and never writes to: the system closes it when the worker dies. */
 export const parentPipe = 4;
 
-/** With which the thread starts. */
+/** The thread's start data. */
 export interface OrphanData {
   readonly fd: number;
 }
 
-/** Kills this process when its parent is gone. In a thread of its own, which keeps nothing alive. */
+/** Kills this process when its parent is gone. Runs in a thread of its own, which keeps nothing alive. */
 export function dieWithParent(): void {
   const thread = new Worker(program, {
     eval: true,
@@ -20,6 +20,6 @@ export function dieWithParent(): void {
     workerData: { fd: parentPipe } satisfies OrphanData,
     resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 },
   });
-  thread.on('error', () => undefined); // then it is as without it
+  thread.on('error', () => undefined); // then the child works without it
   thread.unref();
 }

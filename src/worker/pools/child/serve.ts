@@ -1,4 +1,4 @@
-// The program of a child: loads the application and runs the tasks it is given, one after another.
+// The program of a child: loads the application, and runs its tasks in sequence.
 
 import type { App } from '../../../app/app.ts';
 import { loadApp } from '../../../app/load-app.ts';
@@ -18,10 +18,10 @@ import type { ChildData, FromChild, IgnoredSignal, RunOrder, ToChild, WrittenEnd
 import { childStores } from './stores.ts';
 import { writeChildren, writeOutcome } from './written.ts';
 
-/** The way to the worker. */
+/** The connection to the worker. */
 export interface ChildPort {
   post(message: FromChild): void;
-  /** What the worker says; the first call begins the listening. */
+  /** Adds a listener for the worker's messages. The first call starts their delivery. */
   listen(listener: (message: ToChild) => void): void;
   /** Ends this child. */
   leave(): void;
@@ -74,17 +74,17 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
           fail = null;
           port.post({ kind: 'end', end });
         })
-        // A task that has broken what all code stands on (JSON, say): nothing can be told any more, but the end of this child.
+        // A task has broken something that all code uses (JSON, for example): the only thing left to report is the end of this child.
         .catch(() => port.leave());
     }
   });
   port.post({ kind: 'ready', tasks: app.tasks.names() });
 }
 
-/** What ends a run from outside of its code. */
+/** Events that end a run from outside of its code. */
 interface Interruptions {
   readonly signal: AbortSignal;
-  /** A callback of the task threw, where no promise of its caught it. */
+  /** A callback of the task threw outside of its promises. */
   readonly failed: Promise<Outcome>;
 }
 
@@ -128,14 +128,14 @@ async function run(
   return { outcome: written, children: writeChildren(request.children), rss: process.memoryUsage.rss() };
 }
 
-/** Of a run that failed before, or beside, its task. */
+/** The end of a run that failed before its task began, or beside it. */
 function endOf(error: unknown): WrittenEnd {
   const failure = error instanceof Error ? error : new Error(String(error));
   const outcome = writeOutcome({ kind: 'failure', error: failure, expected: false });
   return { outcome, children: '[]', rss: process.memoryUsage.rss() };
 }
 
-/** The worker has read it before, with the same settings. */
+/** Decodes a message, which the worker decoded before with the same settings. */
 function readMessage(
   app: App,
   envelope: string,
@@ -157,7 +157,7 @@ function unknownHere(task: string): string {
   return `the pool's child knows no task '${task}': it is defined in none of the modules that it loads; import its module where the App is, or name it in 'include'`;
 }
 
-/** Lines are written by the worker, in its log. */
+/** A logger whose lines the worker writes into its log. */
 function portLogger(port: ChildPort, levels: readonly string[]): Logger {
   const isLevelEnabled = (level: string): boolean => levels.includes(level);
   const logger: Logger = loggerOf({
@@ -170,7 +170,7 @@ function portLogger(port: ChildPort, levels: readonly string[]): Logger {
   return logger;
 }
 
-/** Fields cross to the worker as data; an error as what is said of one. */
+/** Fields as data that can be sent to the worker; an error becomes its description. */
 function plain(fields: object): object {
   const entries = Object.entries(fields).map(([key, value]) => {
     if (value instanceof Error)

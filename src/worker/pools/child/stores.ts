@@ -1,5 +1,5 @@
-// The worker's stores as its child has them. The child opens none of its own: what is killed in the midst of it holds no connection,
-// no lock and no file.
+// The worker's stores, for its child. The child opens none of its own: a child that is killed at any point holds no connection, no lock and no
+// file.
 import { BrokerUnavailable, StoreError } from '../../../errors.ts';
 import { encodeEnvelope } from '../../../protocol/envelope.ts';
 import type { WireMessage } from '../../../protocol/message.ts';
@@ -40,7 +40,7 @@ class ChildTransport implements Transport {
   readonly features: TransportFeatures;
   readonly store: object;
   readonly fanout: Fanout;
-  /** The worker knows. */
+  /** The worker knows the real status. */
   readonly status: TransportStatus = { state: 'connected', reason: null };
   readonly #calls: Calls;
 
@@ -75,7 +75,7 @@ class ChildTransport implements Transport {
   }
 
   async size(queue: string): Promise<QueueSize> {
-    return (await this.#calls.ask({ what: 'size', queue })) as QueueSize; // the worker's transport said it
+    return (await this.#calls.ask({ what: 'size', queue })) as QueueSize; // the worker's transport returned it
   }
 
   async queues(): Promise<readonly string[]> {
@@ -86,7 +86,7 @@ class ChildTransport implements Transport {
     return Number(await this.#calls.ask({ what: 'purge', queue }));
   }
 
-  /** Taken by the worker, before the message is sent. */
+  /** The worker takes the locks, before the message is sent. */
   async openLocks(): Promise<Locks> {
     const ask = (asked: StoreRequest): Promise<unknown> => this.#calls.ask(asked);
     const idOf = (answer: unknown): string | null => (typeof answer === 'string' ? answer : null);
@@ -94,7 +94,7 @@ class ChildTransport implements Transport {
       throw new TypeError("a lock of a pool's child is taken by its worker");
     };
     return {
-      store: {}, // not that of the messages: so it is taken by itself
+      store: {}, // another store than the messages': so it is taken by itself
       taking: otherStore,
       releasing: otherStore,
       take: async (lock) => idOf(await ask({ what: 'lock', ...lock })),
@@ -109,7 +109,7 @@ class ChildTransport implements Transport {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** Events and commands can be told; who listens has a connection. */
+/** Events and commands can be published; to receive them takes a connection. */
 class ChildFanout implements Fanout {
   readonly #calls: Calls;
 
@@ -126,15 +126,15 @@ class ChildFanout implements Fanout {
   }
 
   async workers(): Promise<readonly string[] | null> {
-    return (await this.#calls.ask({ what: 'workers' })) as readonly string[] | null; // the worker's transport said it
+    return (await this.#calls.ask({ what: 'workers' })) as readonly string[] | null; // the worker's transport returned it
   }
 }
 
-/** A record that the worker's backend is to write. */
+/** A record for the worker's backend to write. */
 class RecordToWrite implements StoreWrite {
   readonly store: object;
   readonly record: string;
-  /** Of one that says that a task was sent. */
+  /** For a record that a task was sent. */
   readonly elsewhere: boolean;
 
   constructor(store: object, record: string, elsewhere = false) {

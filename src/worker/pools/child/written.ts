@@ -1,4 +1,4 @@
-// How a run ended, as text and back.
+// The outcome of a run as text, and back.
 import { type Outcome, Retry } from '../../../app/running/outcome.ts';
 import type { RetryOptions } from '../../../config/retry-options.ts';
 import { encodeException, WrittenError } from '../../../protocol/exception.ts';
@@ -8,7 +8,7 @@ import type { ResultTuple } from '../../../protocol/result-meta.ts';
 import { decodeSignature } from '../../../protocol/signature-wire.ts';
 import type { WrittenEnd, WrittenFailure } from './messages.ts';
 
-/** A value that has no form on the wire is a failure, as it is in the worker. */
+/** A value that has no form on the wire becomes a failure, as in the worker. */
 export function writeOutcome(outcome: Outcome): WrittenEnd['outcome'] {
   switch (outcome.kind) {
     case 'success':
@@ -48,7 +48,7 @@ export function readOutcome(written: WrittenEnd['outcome']): Outcome {
     case 'retry': {
       const options = read(written.options);
       const cause = written.cause === null ? undefined : readFailure(written.cause);
-      // As `task.retry` made it, there.
+      // As `task.retry` made it in the child.
       const given = (isMap(options) ? options : {}) as RetryOptions;
       return { kind: 'retry', retry: new Retry(new Date(written.at), given, cause) };
     }
