@@ -24,61 +24,61 @@ import { type Progress, progressOf } from './progress.ts';
 import { collectFrom, graphOf, type ResultGraph, type ResultNode, treeOf } from './result-tree.ts';
 import { taskScope } from './task-scope.ts';
 
-/** How `get` waits. */
+/** Options of `get`. */
 export interface GetOptions {
   /** Seconds, or text; default: as long as it takes. */
   readonly timeout?: Duration;
   readonly signal?: AbortSignal;
   /** false: an error is returned, not thrown. Default true. */
   readonly propagate?: boolean;
-  /** Wait even inside of a task. Two tasks that wait for each other's slots wait for ever: see SyncSubtaskError. */
+  /** Wait even inside of a task. Two tasks that wait for each other's slots would wait for ever: see SyncSubtaskError. */
   readonly allowSyncSubtasks?: boolean;
-  /** Called with the record after each change of state that is seen, custom states and their meta included. */
+  /** Called with the record after each change of state that is noticed, including custom states with their meta. */
   readonly onProgress?: (record: ResultRecord) => void;
 }
 
-/** How `revoke` stops tasks. */
+/** Options of `revoke`. */
 export interface RevokeResultOptions {
-  /** End those that run, too. Default false: what runs goes on. */
+  /** End running tasks, too. Default false: running tasks go on. */
   readonly terminate?: boolean;
-  /** Of `terminate`: for a pool of processes. Default `SIGTERM`. */
+  /** The signal for `terminate`, in a pool of processes. Default `SIGTERM`. */
   readonly signalName?: string;
 }
 
-/** An application, as far as its results need it. */
+/** What results need of their application. */
 export interface ResultHome {
   /** @throws ResultBackendDisabledError */
   open(): ResultBackend | Promise<ResultBackend>;
-  /** Resolves when the workers that live have been told, and those that start later will know. */
+  /** Resolves when the revocation is stored for workers that start later, and was sent to the others. */
   revoke(ids: readonly string[], options: RevokeResultOptions): Promise<void>;
-  /** How many messages could be run in this queue, if nobody held them up. */
+  /** The number of messages in this queue that could run now. */
   waitingIn(queue: string): Promise<number>;
 }
 
-/** Where the results are kept; null: nowhere. */
+/** Where results are kept; null: nowhere. */
 export type BackendSource = ResultBackend | null | ResultHome;
 
-/** How long one that has waited in vain is kept for a better message. Milliseconds. */
-const pollIntervalMs = 2000;
+/** How long a `get` whose time is over may look for the reason that its error names, milliseconds. */
+const explainMs = 2000;
 
-/** What who sent a call knows of it. */
+/** What the sender of a call knows of it. */
 interface KnownOfCall {
   readonly queue?: string | null;
   readonly rootId?: string | null;
 }
 
-/** What comes of what a task's code returns: of a result Celery's tuple (see {@link AsyncResult.toJSON}), of all else its value. */
+/** The type of a result's value: for a task that returns a result it is Celery's tuple (see {@link AsyncResult.toJSON}). */
 export type Returned<R> = Kept<Awaited<R>>;
 
 type Kept<Value> = Value extends AsyncResult ? ResultTuple : Value;
 
-/** The result of a call, now or later. `R` is what the task returns. Celery's AsyncResult. */
+/** The result of a call, which may not exist yet. `R` is the type that the task returns. Celery's AsyncResult. */
 export class AsyncResult<R = unknown> {
   /** The task's id. */
   readonly id: string;
   /** The result of the task that sent this one, where that is known. */
   readonly parent: AsyncResult | null;
-  /** The id of the workflow's first task, by which it can be cancelled as a whole (`control.revokeWorkflow`). Known to who sent it; else null. */
+  /** The id of the workflow's first task, by which it can be cancelled as a whole (`control.revokeWorkflow`). Null unless this process sent it. */
   readonly rootId: string | null;
   readonly #source: BackendSource;
   readonly #queue: string | null;
@@ -98,7 +98,7 @@ export class AsyncResult<R = unknown> {
 
   /**
    * Waits for the task to end and returns its value.
-   * @throws TaskFailedError with the type, message and stack of what the task threw.
+   * @throws TaskFailedError with the type, message and stack of the task's error.
    * @throws TaskRevokedError when it was revoked or had expired.
    * @throws TimeoutError after `timeout`; the task may still run.
    * @throws The reason of `signal` when it is aborted.
@@ -109,26 +109,26 @@ export class AsyncResult<R = unknown> {
   get(options?: GetOptions): Promise<R>;
   async get(options: GetOptions = {}): Promise<R | Error> {
     const record = await this.#wait(options);
-    if (!isException(record.status)) return record.result as R; // the one promise that the types make for the wire
+    if (!isException(record.status)) return record.result as R; // the wire has no types
     const error = toError(record);
     if (options.propagate === false) return error;
     throw error;
   }
 
   /**
-   * As it travels, when a task returns it or gets it as an argument: Celery's tuple, `[[id, parent], null]`, of a group
-   * `[[id, parent], [members]]`. `app.resultFromTuple`, and Python's `result_from_tuple`, make a result of it again.
+   * Its form on the wire, when a task returns it or gets it as an argument: Celery's tuple, `[[id, parent], null]`, for a group
+   * `[[id, parent], [members]]`. `app.resultFromTuple`, and Python's `result_from_tuple`, read it.
    */
   toJSON(): ResultTuple {
     return toTuple(this);
   }
 
-  /** The state now. PENDING also when nothing is known of the task: see {@link exists}. */
+  /** The state now. PENDING also when the task is not known: see {@link exists}. */
   async status(): Promise<TaskState> {
     return (await this.record())?.status ?? 'PENDING';
   }
 
-  /** Whether it has ended, well or badly. */
+  /** Whether it has ended, with success or not. */
   async ready(): Promise<boolean> {
     return isReady(await this.status());
   }
@@ -141,7 +141,7 @@ export class AsyncResult<R = unknown> {
     return (await this.status()) === 'FAILURE';
   }
 
-  /** The value, the error, or the meta of a custom state: whatever is known now. Celery's `info`. */
+  /** The value, the error, or the meta of a custom state, as far as it is known now. Celery's `info`. */
   async info(): Promise<unknown> {
     const record = await this.record();
     if (record === undefined) return null;
@@ -169,31 +169,31 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * Whether anything is known of the task. On the embedded store that is so from the moment it was sent until its
+   * Whether the backend knows the task. On the embedded store this is so from when it was sent until its
    * result expires.
    */
   async exists(): Promise<boolean> {
     return (await this.record()) !== undefined;
   }
 
-  /** Deletes what is kept of it. False when there was nothing. */
+  /** Deletes its record. False when there was none. */
   async forget(): Promise<boolean> {
     return (await this.backend()).forget(this.id);
   }
 
   /**
-   * The task is not to run: the worker that gets it ends it as REVOKED. What runs already goes on, unless `terminate`. Does not wait for
-   * workers; `Control.revoke` gathers what they say.
-   * @throws BrokerUnavailable; WorkflowError for a result that no application made
+   * Revokes the task: the worker that gets it ends it as REVOKED. A running task goes on, unless `terminate` is set. Does not wait for workers;
+   * `Control.revoke` gathers their replies.
+   * @throws BrokerUnavailable; WorkflowError for a result that was made without an application
    */
   revoke(options: RevokeResultOptions = {}): Promise<void> {
     return this.revokeAll([this.id], options);
   }
 
   /**
-   * How far the workflow that ends with this result has come: its steps, the members of its groups, and the steps and members of what its
-   * steps have put in their place. Known from the result that `delay` gave, and from its id alone if that one was kept by {@link save}.
-   * A member of a group counts as one, whatever takes its place.
+   * The progress of the workflow that ends with this result: its steps, the members of its groups, and the tasks of workflows that replaced its
+   * steps. Known from the result that `delay` returned, and from its id alone if the result was kept by {@link save}. A member of a group
+   * counts once, also when a workflow replaced it.
    */
   async progress(): Promise<Progress> {
     const isAlone = this.parent === null && !(this instanceof GroupResult);
@@ -202,14 +202,14 @@ export class AsyncResult<R = unknown> {
   }
 
   /**
-   * Keeps what the workflow is made of, for `app.result(id).progress()` in another process: by this id, and by that of the workflow's
-   * first task ({@link rootId}). A group: for `app.restoreGroup(id)`, or `GroupResult.restore(id)` in Python (on Redis).
+   * Keeps the shape of the workflow, for `app.result(id).progress()` in another process: under this id, and under the id of its first task
+   * ({@link rootId}). A group is kept for `app.restoreGroup(id)`, and for `GroupResult.restore(id)` in Python (on Redis).
    * @throws WorkflowError where results are messages.
    */
   async save(): Promise<this> {
     const records = groupRecords(await this.backend());
     await records.put(this.id, toTuple(this));
-    // That of a workflow that a task has sent is not for it to describe.
+    // A workflow that a task has sent must not replace the shape of the task's own workflow.
     if (this.rootId !== null && tasksOf(this).includes(this.rootId))
       await records.put(workflowKey(this.rootId), toTuple(this));
     return this;
@@ -217,40 +217,40 @@ export class AsyncResult<R = unknown> {
 
   async #shapeOf(id: string): Promise<AsyncResult | null> {
     const backend = await this.backend();
-    if (backend.replyTo !== undefined) return null; // kept nowhere
+    if (backend.replyTo !== undefined) return null; // results are messages: nothing is kept
     return fromTuple(await groupRecords(backend).get(id), this.#source);
   }
 
-  /** The results of the calls that the task has sent, of a group as a GroupResult; known when it has ended. */
+  /** The results of the calls that the task has sent, for a group as a GroupResult; known when the task has ended. */
   async children(): Promise<readonly AsyncResult[]> {
     const record = await this.record();
     return (record?.children ?? []).flatMap((tuple) => fromTuple(tuple, this.#source, this) ?? []);
   }
 
-  /** This and all that it has started, as far as that is known now: children when their parent has ended. */
+  /** This result and all that it has started, as far as it is known now: children are known when their parent has ended. */
   tree(): Promise<ResultNode> {
     return treeOf(this);
   }
 
-  /** What led to what, from the beginning of the workflow: `toDot()` draws it, `JSON.stringify` keeps it. Celery's `graph`. */
+  /** Which task started which, from the beginning of the workflow: `toDot()` draws it, `JSON.stringify` keeps it. Celery's `graph`. */
   graph(): Promise<ResultGraph> {
     return graphOf(this);
   }
 
   /**
-   * This and all that it has started with their values, one after another as they end: `[result, value]`.
+   * This result and all that it has started with their values, in sequence as they end: `[result, value]`.
    * @throws what `get` throws
    */
   collect(options: GetOptions = {}): AsyncGenerator<readonly [AsyncResult, unknown], void, undefined> {
     return collectFrom(this, options);
   }
 
-  /** All that is kept of it. */
+  /** Its record. */
   async record(): Promise<ResultRecord | undefined> {
     return (await this.backend()).get(this.id);
   }
 
-  /** What is kept now, and then after each change, until the task has ended or `signal` is aborted. */
+  /** The record now, and then after each change, until the task has ended or `signal` is aborted. */
   async *watch(signal: AbortSignal): AsyncIterable<ResultRecord> {
     yield* (await this.backend()).watch(this.id, signal);
   }
@@ -260,7 +260,7 @@ export class AsyncResult<R = unknown> {
     signal?.throwIfAborted();
     const backend = await this.backend();
     const waiting = taskScope.getStore();
-    // What was run in place has ended already.
+    // A task that was run in place has ended already.
     if (waiting !== undefined && allowSyncSubtasks !== true && backend.name !== 'eager')
       throw new SyncSubtaskError(waiting.name, this.id);
     const stop = new AbortController();
@@ -288,13 +288,13 @@ export class AsyncResult<R = unknown> {
     }
   }
 
-  /** What makes a task wait most often: nobody serves its queue. */
+  /** The most frequent reason for waiting: no worker serves its queue. */
   async #whereItWaits(): Promise<string> {
     const [queue, source] = [this.#queue, this.#source];
     if (queue === null || source === null || !('waitingIn' in source)) return '';
     const done = new AbortController();
     try {
-      const slow = systemClock.sleep(pollIntervalMs, done.signal).then(() => 0);
+      const slow = systemClock.sleep(explainMs, done.signal).then(() => 0);
       const waiting = await Promise.race([source.waitingIn(queue), slow]);
       if (waiting === 0) return '';
       const messages = waiting === 1 ? 'a message waits' : `${waiting} messages wait`;
@@ -306,7 +306,7 @@ export class AsyncResult<R = unknown> {
     }
   }
 
-  /** The store that its record is in. */
+  /** The store of its record. */
   protected async backend(): Promise<ResultBackend> {
     const source = this.#source;
     if (source === null) throw new ResultBackendDisabledError(null);
@@ -318,7 +318,7 @@ export class AsyncResult<R = unknown> {
     const source = this.#source;
     if (source !== null && 'open' in source) return source.revoke(ids, options);
     if (source?.name !== 'eager')
-      // what was run in place has ended
+      // a task that was run in place has ended
       throw new WorkflowError(`nobody knows who would run ${this.id}: take its result from app.result(id)`);
   }
 }
@@ -331,16 +331,16 @@ function toError(record: ResultRecord): Error {
     : new TaskFailedError(record.taskId, remote);
 }
 
-/** Under which a workflow is kept by the id of its first task, which may itself be replaced by one. */
+/** The key of a workflow's shape, by the id of its first task. The id itself is the key of a workflow that replaced this task. */
 function workflowKey(rootId: string): string {
   return `${rootId}.workflow`;
 }
 
-/** What one member of a group gives. */
+/** The type of one member's result. */
 type Member<R> = R extends readonly (infer One)[] ? One : unknown;
 
 /**
- * The results of a group's members. Its value is the list of theirs, in their order; a member that is a group itself gives a list.
+ * The results of a group's members. Its value is the list of their values, in their order; a member that is a group has a list as value.
  * Celery's GroupResult.
  */
 export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
@@ -355,16 +355,16 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
     known: KnownOfCall = {},
   ) {
     super(id, source, parent, known);
-    this.results = results as readonly AsyncResult<Member<R>>[]; // the one promise that the types make for the wire
+    this.results = results as readonly AsyncResult<Member<R>>[]; // the wire has no types
   }
 
-  /** How many members it has. */
+  /** The number of members. */
   get length(): number {
     return this.results.length;
   }
 
   /**
-   * Waits for all members and returns their values. Fails with the first failure that it sees; with `propagate: false` errors are in
+   * Waits for all members and returns their values. Fails with the first failure that it notices; with `propagate: false` errors stand in
    * the places of their members' values.
    * @throws what AsyncResult.get throws.
    */
@@ -375,12 +375,12 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
     return values as R; // as above
   }
 
-  /** The members' results, the first to end first. Stop the loop to stop waiting. */
+  /** The members' results in the order in which they end. Leave the loop to stop waiting. */
   [Symbol.asyncIterator](): AsyncGenerator<AsyncResult<Member<R>>, void, undefined> {
     return asTheyEnd(this.results);
   }
 
-  /** How many members have ended well. */
+  /** How many members have succeeded. */
   async completedCount(): Promise<number> {
     return (await this.#states()).filter((state) => state === 'SUCCESS').length;
   }
@@ -397,12 +397,12 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
     return (await this.#states()).some((state) => !isReady(state));
   }
 
-  /** Whether all members have ended, well or badly. */
+  /** Whether all members have ended, with success or not. */
   override async ready(): Promise<boolean> {
     return !(await this.waiting());
   }
 
-  /** Deletes what is kept of all members, and what `save` kept. False when there was nothing. */
+  /** Deletes the records of all members, and what `save` kept. False when there was nothing. */
   override async forget(): Promise<boolean> {
     const backend = await this.backend();
     const forgotten = await eachOf(this.results, (result) => result.forget());
@@ -411,7 +411,7 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
   }
 
   /**
-   * No member that has not begun is to run, nor what goes before it in a chain; see {@link AsyncResult.revoke}. A chord that waits for
+   * Revokes all members that have not begun, and the tasks before them in a chain; see {@link AsyncResult.revoke}. A chord that waits for
    * the group fails.
    */
   override revoke(options: RevokeResultOptions = {}): Promise<void> {
@@ -432,19 +432,19 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
   }
 }
 
-/** The ids of a member's tasks: its steps, of a group all of them. */
+/** The ids of a member's tasks: of its steps, or of all tasks of a group. */
 function tasksOf(result: AsyncResult): readonly string[] {
   const own = result instanceof GroupResult ? result.results.flatMap(tasksOf) : [result.id];
   return result.parent === null ? own : [...tasksOf(result.parent), ...own];
 }
 
-/** Celery's tuple of a result: `[[id, parent], null]`, of a group `[[id, parent], [members]]`. */
+/** Celery's tuple of a result: `[[id, parent], null]`, for a group `[[id, parent], [members]]`. */
 export function toTuple(result: AsyncResult): ResultTuple {
   const parent = result.parent === null ? null : toTuple(result.parent);
   return [[result.id, parent], result instanceof GroupResult ? result.results.map(toTuple) : null];
 }
 
-/** The result of Celery's tuple; older ones are a bare id. Null when it is none. */
+/** The result for Celery's tuple; older programs write a bare id. Null when it is neither. */
 export function fromTuple(
   tuple: unknown,
   source: BackendSource,

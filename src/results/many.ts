@@ -1,4 +1,4 @@
-// Waiting for many results at once, and asking of many: in bounded numbers.
+// Waiting for many results at once, and reading many, a bounded number at a time.
 import { setMaxListeners } from 'node:events';
 import { type Duration, toMs } from '../lib/duration.ts';
 
@@ -11,10 +11,10 @@ interface Awaitable {
   }): Promise<unknown>;
 }
 
-/** How many results are watched or asked for at the same time. */
+/** How many results are watched or read at the same time. */
 const atOnce = 500;
 
-/** The values of all, in order. The first failure that is seen ends the waiting, unless errors are wanted as values. */
+/** The values of all results, in order. The first failure that is noticed ends the waiting, unless errors are wanted as values. */
 export async function gather(
   results: readonly Awaitable[],
   options: { readonly timeout?: Duration; readonly signal?: AbortSignal; readonly propagate?: boolean },
@@ -36,7 +36,7 @@ export async function gather(
     );
   } finally {
     signal?.removeEventListener('abort', abort);
-    stop.abort(new Error('another member of the group has failed')); // nobody waits for the others any more
+    stop.abort(new Error('another member of the group has failed')); // the other results are not needed any more
   }
 }
 
@@ -77,7 +77,7 @@ export async function* asTheyEnd<Result extends Awaitable>(
   }
 }
 
-/** Does it with each, a bounded number at a time; the answers in order. The first to fail ends it. */
+/** Calls `work` for each item, a bounded number at a time; the answers in order. The first error ends it. */
 export async function eachOf<Item, Answer>(
   items: readonly Item[],
   ask: (item: Item) => Promise<Answer>,

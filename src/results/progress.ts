@@ -1,21 +1,21 @@
-// How far a workflow has come: its tasks, and how many of them have ended.
+// The progress of a workflow: its tasks, and how many of them have ended.
 import { isReady } from '../protocol/result-meta.ts';
 import type { AsyncResult } from './async-result.ts';
 import { eachOf } from './many.ts';
 
-/** Of how many tasks how many have ended. */
+/** How many tasks there are, and how many of them have ended. */
 export interface Progress {
   readonly total: number;
   /** `succeeded` and `failed`. */
   readonly done: number;
   readonly succeeded: number;
-  /** Also what was revoked, and what never runs because of a failure. */
+  /** Includes tasks that were revoked, and tasks that never run because of a failure. */
   readonly failed: number;
 }
 
 /**
  * @param result with its parents and members
- * @param shapeOf what is kept of the shape of the workflow that ends with this task: of one that was saved, or that took its place
+ * @param shapeOf returns the kept shape of the workflow that ends with a task: of a workflow that was saved, or that replaced the task
  */
 export async function progressOf(
   result: AsyncResult,
@@ -29,7 +29,7 @@ export async function progressOf(
   return { total: tasks.size, done, succeeded, failed: done - succeeded };
 }
 
-/** All tasks of it, each once. */
+/** All tasks of the workflow, each once. */
 async function collect(
   given: AsyncResult,
   shapeOf: (id: string) => Promise<AsyncResult | null>,
@@ -42,7 +42,7 @@ async function collect(
     }
     if (tasks.has(step.id)) continue;
     tasks.set(step.id, step);
-    // Members of groups are not asked for: there may be many of them.
+    // The shapes of a group's members are not read: there may be many members.
     const shape = await shapeOf(step.id);
     if (shape !== null && 'results' in shape) tasks.delete(step.id); // a group has no record of its own
     const within = shape === null || 'results' in shape ? shape : shape.parent; // it ends with this very task
@@ -50,7 +50,7 @@ async function collect(
   }
 }
 
-/** A member: its steps, of a group all of them. */
+/** Adds a member: its steps, or all tasks of a group. */
 function addAll(member: AsyncResult, tasks: Map<string, AsyncResult>): void {
   for (let step: AsyncResult | null = member; step !== null; step = step.parent) {
     if ('results' in step) for (const each of membersOf(step)) addAll(each, tasks);

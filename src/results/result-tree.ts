@@ -1,31 +1,31 @@
-// The tree of what a task has started: from its children, theirs, and so on, as far as they have ended.
+// The tree of tasks that a task has started: its children, their children, and so on, as far as they have ended.
 import type { TaskState } from '../protocol/result-meta.ts';
 import type { AsyncResult, GetOptions } from './async-result.ts';
 import { eachOf } from './many.ts';
 
-/** A result and what it has started. */
+/** A result and the tasks that it has started. */
 export interface ResultNode {
   readonly id: string;
   readonly kind: 'task' | 'group';
   readonly state: TaskState;
-  /** With `resultExtended`. */
+  /** Known with `resultExtended`. */
   readonly name: string | null;
-  /** A group's members, or what a task has sent. */
+  /** A group's members, or the tasks that a task has sent. */
   readonly children: readonly ResultNode[];
 }
 
-/** Results as a graph: what led to what. */
+/** Results as a graph: which task started which. */
 export interface ResultGraph {
   readonly nodes: readonly Omit<ResultNode, 'children'>[];
-  /** Ids: from, to. */
+  /** Pairs of ids: from, to. */
   readonly edges: readonly (readonly [string, string])[];
   /** For Graphviz. */
   toDot(): string;
 }
 
 /**
- * What is known now of a result and all that it has started. Each task is there once, however it was reached.
- * @param result a workflow's; the tree begins with it
+ * What is known now of a result and all that it has started. Each task occurs once, however many paths lead to it.
+ * @param result the first result of the tree
  */
 export async function treeOf(result: AsyncResult, seen: Set<string> = new Set()): Promise<ResultNode> {
   seen.add(result.id);
@@ -37,7 +37,7 @@ export async function treeOf(result: AsyncResult, seen: Set<string> = new Set())
   return { id: result.id, kind: kindOf(result), state, name: record?.name ?? null, children };
 }
 
-/** The graph of a result, from the beginning of its workflow: its parents are in it, and all that they have started. */
+/** The graph of a result from the beginning of its workflow: its parents, and all that they have started. */
 export async function graphOf(result: AsyncResult): Promise<ResultGraph> {
   const nodes = new Map<string, Omit<ResultNode, 'children'>>();
   const edges = new Map<string, readonly [string, string]>();
@@ -63,7 +63,7 @@ export async function graphOf(result: AsyncResult): Promise<ResultGraph> {
 }
 
 /**
- * Each result of a tree with its value, as Celery's `collect`: waits for one after another, parents before their children.
+ * Each result of a tree with its value, like Celery's `collect`: waits for one after another, parents before their children.
  * @throws what `get` throws
  */
 export async function* collectFrom(

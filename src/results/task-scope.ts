@@ -1,12 +1,12 @@
-// The task in whose asynchronous calls code runs: its results list what it sends, and it does not wait for them.
+// The running task, for code in its asynchronous calls: the task's record lists what this code sends, and this code must not wait for results.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 
-/** What results, and what is sent, ask of the running task; `runAs` in `app/running/context.ts` fills it with the whole task. */
+/** What results and sending need of the running task; `runAs` in `app/running/context.ts` sets the whole task. */
 export interface TaskScope {
   readonly name: string;
   readonly options: {
-    /** Its result lists the tasks that it sends. */
+    /** Whether its record lists the tasks that it sends. */
     readonly trail: boolean;
   };
   readonly request: {

@@ -1,4 +1,4 @@
-// From a message to what the broker is handed: where it goes, where its result is awaited, and the record that it was sent.
+// Makes the publications of a message: its destination, the address of its result, and the record that it was sent.
 import { type PriorityScale, priorityNumber } from '../config/priority.ts';
 import type { TaskMessage, WireMessage } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
@@ -8,8 +8,8 @@ import type { Encoding, PreparedCall } from './prepare.ts';
 import type { SendingApp } from './sending-app.ts';
 
 /**
- * What is only known when the stores are open: where the result is to be sent, if it travels as a message, and, if they
- * were not open before, the number that a priority's name has there. All of it is outside of the body.
+ * Adds what is only known when the stores are open: the address of the result, if results travel as messages, and the number of a priority's
+ * name, if the stores were not open before. All of it is outside of the body.
  */
 export function addressedCall(app: SendingApp, call: EncodedCall): EncodedCall | Promise<EncodedCall> {
   const { prepared, wire } = call;
@@ -23,7 +23,7 @@ export function addressedCall(app: SendingApp, call: EncodedCall): EncodedCall |
 }
 
 /**
- * A call as it is handed to the broker: one publication, or one for each queue where the broker has no exchanges.
+ * The publications of a call: one, or one for each queue where the broker has no exchanges.
  * @throws UnroutableError
  */
 export function publicationsOf(
@@ -37,12 +37,12 @@ export function publicationsOf(
   if (app.stores?.transport.features.exchanges === true) return [{ ...publication, exchange }];
   const [first, ...others] = app.topology.route(exchange);
   const { write, ...copy } = publication;
-  // The record that it was sent is one: with the second message it would say that there is one already.
+  // Only the first carries the record that it was sent: the second would find that record and be taken for a repetition.
   return [{ ...publication, queue: first ?? call.queue }, ...others.map((queue) => ({ ...copy, queue }))];
 }
 
 /**
- * A message with its way. With a first call goes the record that it was sent, if broker and backend share a store.
+ * The publication of a message. The first message of a call carries the record that it was sent, if broker and backend share a store.
  * The stores must be open (`await app.broker()`).
  * @throws NotSerializableError, PayloadTooLargeError
  */
@@ -58,7 +58,7 @@ export function toPublication(app: SendingApp, message: TaskMessage, queue: stri
   return withRecord(app, call, encodeCall(app, message, encoding));
 }
 
-/** Attaches the record that a task was sent: what makes `exists()` and "never seen" two different answers. */
+/** Adds the record that a task was sent. Because of it `exists()` can tell a waiting task from one that was never sent. */
 function withRecord(app: SendingApp, { message, queue }: PreparedCall, wire: WireMessage): Publication {
   const { id, eta } = message;
   const broadcast = app.topology.broadcast(queue);

@@ -1,4 +1,4 @@
-// The signals around a publication, where anybody listens.
+// The signals before and after a publication, where they have receivers.
 
 import { decodeOptions } from '../config/config.ts';
 import { decodeTask } from '../protocol/task.ts';
@@ -23,7 +23,7 @@ export async function announced(app: SendingApp, calls: readonly PreparedCall[])
   return all;
 }
 
-/** Tells the receivers of afterTaskPublish what was sent. */
+/** Calls the receivers of afterTaskPublish. */
 export async function sendAfterPublish(app: SendingApp, calls: readonly EncodedCall[]): Promise<void> {
   const { afterTaskPublish } = app.signals;
   if (!afterTaskPublish.connected) return;
@@ -31,7 +31,7 @@ export async function sendAfterPublish(app: SendingApp, calls: readonly EncodedC
     await afterTaskPublish.send({ message: prepared.message, queue: prepared.queue });
 }
 
-/** Tells the receivers of afterTaskPublish of what a worker has sent. */
+/** Calls the receivers of afterTaskPublish for messages that a worker has sent. */
 export async function sendAfterPublishOf(
   app: SendingApp,
   publications: readonly Publication[],

@@ -1,4 +1,4 @@
-// From what travels to what a task's code is called with, and the checks on both sides.
+// Conversion of arguments between their form on the wire and the parameters of a task's code, and the checks on both sides.
 
 import { isKeywords } from '../config/checks.ts';
 import type { ParameterNames } from '../config/parameters.ts';
@@ -8,10 +8,10 @@ import { type ArgumentIssue, InvalidArgumentsError } from '../errors.ts';
 import type { Json } from '../protocol/message.ts';
 
 /**
- * The arguments for the task's code: the positional ones as they came, with named ones in the places of the parameters that the task names, or the one object that the schema made of the
- * keyword arguments. Positional arguments of a keyword task (a Python caller's) are matched to the schema's keys in
- * order. A promise only if the schema is asynchronous.
- * @throws InvalidArgumentsError (or rejects with it) naming the path.
+ * The arguments for the task's code. Positional ones stay as they came; named ones get the places of the parameters that the task declares. A
+ * task with a schema gets the one object that the schema made of the keyword arguments; positional arguments (of a Python caller) are
+ * matched to the schema's keys in order. A promise only if the schema is asynchronous.
+ * @throws InvalidArgumentsError (or rejects with it) naming the path
  */
 export function bindArguments(
   name: string,
@@ -57,14 +57,14 @@ function byName(
     .slice(0, required)
     .filter((name, place) => place >= args.length && !Object.hasOwn(kwargs, name));
   if (missing.length > 0) throw refused('$args', `misses ${missing.join(', ')}`);
-  // Places between those that were given are left out: undefined, so that the code's own defaults count.
+  // Parameters that are missing in between are undefined, so that the code's own defaults apply.
   if (rest === '**') return [...Array.from(names, (_, place) => bound[place]), others];
   return [...Array.from(bound), ...args.slice(names.length)];
 }
 
 /**
- * The one object of a keyword task's call, as keyword arguments.
- * @throws InvalidArgumentsError when it is none.
+ * The object of a keyword task's call, as keyword arguments.
+ * @throws InvalidArgumentsError when it is no object
  */
 export function toKwargs(name: string, input?: unknown, ...more: readonly unknown[]): Json {
   if (more.length === 0 && input === undefined) return {};
@@ -75,8 +75,8 @@ export function toKwargs(name: string, input?: unknown, ...more: readonly unknow
 }
 
 /**
- * A call by name, whose shape no compiler has seen.
- * @throws InvalidArgumentsError when it is no list and no object.
+ * Checks a call by name, which no compiler has checked.
+ * @throws InvalidArgumentsError when the arguments are no list, or the keyword arguments no object
  */
 export function checkShape(name: string, args: unknown, kwargs: unknown): void {
   if (!Array.isArray(args))
@@ -88,7 +88,7 @@ export function checkShape(name: string, args: unknown, kwargs: unknown): void {
   }
 }
 
-/** The names of a schema's members in their order; `null` when the schema does not tell. */
+/** The names of a schema's members in their order; `null`: the schema does not show them. */
 function schemaKeys(schema: ObjectSchema): readonly string[] | null {
   const cached = keysOf.get(schema);
   if (cached !== undefined) return cached;
@@ -100,7 +100,7 @@ function schemaKeys(schema: ObjectSchema): readonly string[] | null {
 const keysOf = new WeakMap<ObjectSchema, readonly string[] | null>();
 
 function readKeys(schema: ObjectSchema): readonly string[] | null {
-  // zod says `shape`, valibot `entries`: what they were made of, in its order.
+  // The member definitions, in their order: zod calls them `shape`, valibot `entries`.
   for (const member of ['shape', 'entries'] as const) {
     const members: unknown = Reflect.get(schema, member);
     if (typeof members === 'object' && members !== null) return Object.keys(members);
@@ -109,7 +109,7 @@ function readKeys(schema: ObjectSchema): readonly string[] | null {
     const properties = schema['~standard'].jsonSchema?.input({ target: 'draft-2020-12' }).properties;
     return typeof properties === 'object' && properties !== null ? Object.keys(properties) : null;
   } catch {
-    return null; // it has members that JSON Schema cannot say
+    return null; // it has members that JSON Schema cannot express
   }
 }
 

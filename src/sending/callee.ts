@@ -1,14 +1,14 @@
-// Who is called, and whether what it is given fits.
+// The task that is called, and the check of its arguments.
 
 import type { SendableTask, TaskCallOptions } from '../config/sendable-task.ts';
 import type { Json } from '../protocol/message.ts';
 import { bindArguments } from './arguments.ts';
 
-/** Who is called. */
+/** The task that is called. */
 export interface Callee<Task extends SendableTask = SendableTask> {
   readonly name: string;
   readonly options: TaskCallOptions;
-  /** Its code, if it is here: then the arguments are checked before they are sent. */
+  /** The task itself, if it is defined here: then the arguments are checked before they are sent. */
   readonly task: Task | null;
 }
 
@@ -18,7 +18,7 @@ export interface CallArguments {
   readonly kwargs: Json;
 }
 
-/** The callee of a name: the task that is defined here, or one that is only known by name. */
+/** The callee of this name: a task that is defined here, or one that is known by its name only. */
 export function calleeNamed<Task extends SendableTask>(
   app: { readonly tasks: { get(name: string): Task | undefined }; readonly defaults: TaskCallOptions },
   name: string,
@@ -27,7 +27,7 @@ export function calleeNamed<Task extends SendableTask>(
   return { name, options: task?.options ?? app.defaults, task };
 }
 
-/** @throws InvalidArgumentsError, or rejects with it, where the task is here and its schema refuses them. */
+/** @throws InvalidArgumentsError, or rejects with it, when the task is defined here and its schema refuses the arguments */
 export function checkArguments(
   { name, options, task }: Callee,
   { args, kwargs }: CallArguments,

@@ -1,10 +1,10 @@
-// Where a call goes: straight to a queue, or through an exchange. Celery's rules (its AMQP producer's), with one more: a
-// routing key alone, where exchanges are direct, is a queue.
+// The destination of a call: a queue, or an exchange. The rules are those of Celery's AMQP producer, with one more: a routing key without an
+// exchange names a queue, where exchanges are direct.
 
 import type { Topology } from '../config/queues.ts';
 import type { QueueDeclaration } from '../stores/topology.ts';
 
-/** What a call, or a route, says of it. */
+/** The options of a call, or of a route, that decide its destination. */
 export interface DestinationOptions {
   readonly queue?: string | undefined;
   readonly exchange?: string | undefined;
@@ -12,9 +12,9 @@ export interface DestinationOptions {
 }
 
 interface Destination {
-  /** The queue that was meant, also where an exchange decides. */
+  /** The queue that was chosen, also where an exchange decides. */
   readonly queue: string;
-  /** `''`: straight to the queue. */
+  /** `''`: directly to the queue. */
   readonly exchange: string;
   readonly routingKey: string;
 }
@@ -22,7 +22,7 @@ interface Destination {
 /**
  * @param task the task's own queue
  * @param standard the default queue
- * @throws ConfigError for a queue that is not declared, where only declared ones may be used.
+ * @throws ConfigError for a queue that is not declared, where only declared ones may be used
  */
 export function destinationOf(
   call: DestinationOptions,
@@ -64,7 +64,7 @@ function ownExchange({ bindings, name }: QueueDeclaration): string {
   return bindings[0]?.exchange.name ?? name;
 }
 
-/** Of a topic's pattern there is no key to be made: kombu sends it as it is, too. */
+/** A topic's pattern is sent as it is, as kombu does: no routing key can be made of it. */
 function ownKey({ bindings, name }: QueueDeclaration): string {
   return bindings[0]?.routingKey ?? name;
 }

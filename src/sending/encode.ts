@@ -1,4 +1,4 @@
-// From a call to its message, as bytes.
+// Encodes a call's message.
 import { PayloadTooLargeError } from '../errors.ts';
 import { compress } from '../protocol/compression.ts';
 import { encodeJson } from '../protocol/json.ts';
@@ -15,17 +15,17 @@ export interface EncodedCall {
 }
 
 /**
- * A call as it travels.
- * @throws NotSerializableError with the path, PayloadTooLargeError above `maxMessageSize`.
+ * Encodes a call.
+ * @throws NotSerializableError with the path, PayloadTooLargeError above `maxMessageSize`
  */
 export function encodeCall(app: SendingApp, message: TaskMessage, encoding: Encoding): WireMessage {
   const { serializer, exchange, routingKey } = encoding;
   const wire = encodeTask(message, { serializer, exchange, routingKey });
   let size = wire.body.length;
-  // Written here once for nothing else than to find out, before anything is sent, that they can be.
+  // Encoded here only to find out, before anything is sent, that the headers can be.
   if (message.headers !== noKwargs) size += encodeJson(message.headers, '$headers').length;
   const { maxMessageSize } = app.config;
-  // Before compression: the reader's limit is on what comes out.
+  // Before compression: the reader's limit applies to the decompressed size.
   if (size > maxMessageSize)
     throw new PayloadTooLargeError(`the call of '${message.task}'`, size, maxMessageSize);
   if (encoding.compression === null) return wire;

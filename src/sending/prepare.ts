@@ -1,4 +1,4 @@
-// Everything about a call decided: options of the call, routes, the task's own options, the configuration.
+// Resolves everything about a call: options of the call, routes, the task's own options, the configuration.
 import { hostname } from 'node:os';
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import { compression as anyCompression, checkDate, checkLimit, checkSerializer } from '../config/checks.ts';
@@ -19,27 +19,27 @@ import { noKwargs } from './arguments.ts';
 import { destinationOf } from './destination.ts';
 import type { SendingApp } from './sending-app.ts';
 
-/** How a message is written down. */
+/** How a message is encoded. */
 export interface Encoding {
   readonly serializer: SerializerName;
   readonly compression: string | null;
-  /** `''`: straight to the queue. */
+  /** `''`: directly to the queue. */
   readonly exchange: string;
   readonly routingKey: string;
 }
 
-/** A call with everything decided. */
+/** A call with everything resolved. */
 export interface PreparedCall {
   readonly message: TaskMessage;
   readonly queue: string;
   readonly encoding: Encoding;
-  /** As it was said. */
+  /** As it was given. */
   readonly priority: Priority;
 }
 
 /**
- * Decides everything about a call: options of the call (checked before), then what the routes say, then the task's
- * own, then the configuration.
+ * Resolves everything about a call: first the options of the call (which are checked already), then the routes, then the task's own options,
+ * then the configuration.
  * @throws ConfigError
  */
 export function prepareCall(
@@ -120,8 +120,8 @@ export function prepareCall(
 }
 
 /**
- * The message that repeats a task: the same id, one more retry, its own parent (as Celery's), and what the retry says.
- * Its queue is `retry.options.queue`, else the old one.
+ * The message that repeats a task: the same id, one more retry, the task itself as its parent (as in Celery), and the options of the retry.
+ * Its queue is `retry.options.queue`, else the queue it came from.
  */
 export function retryMessage(
   message: TaskMessage,
@@ -146,8 +146,8 @@ export function retryMessage(
 }
 
 /**
- * The number of a priority where this application sends its calls, as far as is known (see {@link addressedCall}).
- * @throws ConfigError for a name, if the application has not said which one calls without a priority have.
+ * The number of a priority where this application sends its calls, as far as it is known (see {@link addressedCall}).
+ * @throws ConfigError for a name, if the application does not set the priority of calls that have none
  */
 function numberOf(app: SendingApp, priority: Priority, queue: string, where: string): number {
   if (typeof priority === 'number') return priority;
@@ -159,7 +159,7 @@ const embeddedScale: PriorityScale = { mostUrgent: 'lowest', maxPriority: null }
 
 const nothingNext: Embed = { callbacks: null, errbacks: null, chain: null, chord: null };
 
-/** Celery's form for who is no worker. */
+/** Celery's form of the sender's name for programs that are no workers. */
 const origin = `gen${process.pid}@${hostname()}`;
 
 function etaOf({ countdown, eta }: CallOptions, now: number, where: string): Date | null {

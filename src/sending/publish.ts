@@ -1,4 +1,4 @@
-// Handing calls to the broker: within a time, again while it refuses, and never with more said than is known.
+// Publishes calls within a time, retries while the broker refuses, and never claims to know more of a send than it does.
 
 import type { CallOptions, RetryPolicy } from '../config/call-options.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
@@ -9,11 +9,11 @@ import type { Publication, Transport } from '../stores/transport.ts';
 import type { SendingApp } from './sending-app.ts';
 
 export interface PublishRules extends Pick<CallOptions, 'retry' | 'retryPolicy' | 'signal'> {
-  /** On the clock of `performance.now()`: the end of all tries together; infinite: as the policy and the signal say. */
+  /** When all attempts together end, on the clock of `performance.now()`; infinite: the policy and the signal alone decide. */
   readonly untilMs: number;
 }
 
-/** What is said of sending in the options of a call, with the defaults of its application; its time begins now. */
+/** The rules in the options of a call, with the defaults of its application. The time begins now. */
 export function rulesOf(app: SendingApp, options: CallOptions): PublishRules {
   const timeout =
     options.publishTimeout === undefined ? app.config.taskPublishTimeout : options.publishTimeout;
@@ -26,9 +26,9 @@ export function rulesOf(app: SendingApp, options: CallOptions): PublishRules {
   };
 }
 
-/** What has to be there before the first call: the stores, the place for results. @throws BrokerUnavailable when it comes too late. */
+/** Waits for what must be there before the first call, such as the stores. @throws BrokerUnavailable when the time is over */
 export async function within<T>(answer: Promise<T>, { signal, untilMs }: PublishRules): Promise<T> {
-  answer.catch(() => undefined); // when nobody waits any more
+  answer.catch(() => undefined); // when nothing waits for it any more
   signal?.throwIfAborted();
   const done = new AbortController();
   const giveUp = (): void => done.abort(signal?.reason);
@@ -46,10 +46,10 @@ export async function within<T>(answer: Promise<T>, { signal, untilMs }: Publish
 }
 
 /**
- * Publishes, and tries again as the policy says while the broker refuses; also when an answer is missing, where a
- * repetition is harmless. Once an answer is missing, no later refusal makes it certain that nothing was sent.
- * @throws BrokerUnavailable, UnroutableError, or the reason of `signal`: nothing was sent.
- * @throws SendUnconfirmed it is not known.
+ * Publishes. Retries by the policy while the broker refuses; also after a missing answer, if a repetition is harmless. Once an answer is
+ * missing, no later refusal proves that nothing was sent.
+ * @throws BrokerUnavailable, UnroutableError, or the reason of `signal`: nothing was sent
+ * @throws SendUnconfirmed: the messages may or may not have been sent
  */
 export async function publishCalls(
   transport: Transport,
@@ -78,7 +78,7 @@ export async function publishCalls(
   }
 }
 
-/** Until the next try; null: there is none. */
+/** Milliseconds until the next attempt; null: there is none. */
 function publishDelayMs(
   error: unknown,
   failures: number,
@@ -90,7 +90,7 @@ function publishDelayMs(
   return policyDelayMs(retryPolicy ?? {}, failures);
 }
 
-/** Whether a second message of the same id would be taken for the first. */
+/** Whether the store would take a second message of the same id for the first. */
 function isHarmless({ features }: Transport, publications: readonly Publication[]): boolean {
   return publications.every(({ write, once }) => write !== undefined || (once === true && features.once));
 }

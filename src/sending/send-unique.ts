@@ -1,4 +1,4 @@
-// Sending a call of a unique task: its lock is taken with its message, or, where messages and locks are in two stores, before it.
+// Sends a call of a unique task. Its lock is taken with its message; or before it, where messages and locks are in two stores.
 
 import { type UniqueRule, uniqueKey } from '../config/unique-options.ts';
 import { ConfigError, DuplicateTaskError, SendUnconfirmed } from '../errors.ts';
@@ -14,7 +14,7 @@ interface UniqueCall {
   readonly rule: UniqueRule;
 }
 
-/** The lock of a call, and the header by which its message carries it. */
+/** The lock of a call, and the header that carries it. */
 export function asUnique(
   { message }: PreparedCall,
   rule: UniqueRule,
@@ -27,9 +27,9 @@ export function asUnique(
 }
 
 /**
- * Publishes, if nothing else has the lock.
- * @returns the id of the task that is there instead (`return existing`), or null: sent
- * @throws DuplicateTaskError, and what `publish` throws: then the lock is free again, unless it is not known whether it was sent
+ * Publishes, if no other task has the lock.
+ * @returns the id of the task that has it (`return existing`), or null: sent
+ * @throws DuplicateTaskError, and what `publish` throws: then the lock is free again, unless it is not known whether the message was sent
  */
 export async function publishUnique(
   app: SendingApp,
@@ -46,7 +46,7 @@ export async function publishUnique(
     await publish([{ ...first, write }]);
     existing = await write.existing();
   } else {
-    // Short at first: should this process die before the message is sent, nobody would ever release it.
+    // A short time to live at first: should this process die before the message is sent, nothing else would release the lock.
     existing = await locks.take({ ...lock, ttlMs: Math.min(lock.ttlMs, unsentMs) });
     if (existing === null) {
       try {
@@ -56,7 +56,7 @@ export async function publishUnique(
           await locks.release(lock.key, lock.id).catch(() => undefined);
         throw error;
       }
-      await locks.extend(lock); // it may have ended by now
+      await locks.extend(lock); // the task may have ended by now
     }
   }
   if (existing !== null && rule.policy !== 'return existing')
@@ -64,7 +64,7 @@ export async function publishUnique(
   return existing;
 }
 
-/** A send that takes longer is given up: see `taskPublishTimeout`. */
+/** Milliseconds; a send that takes longer is given up: see `taskPublishTimeout`. */
 const unsentMs = 60_000;
 
 async function locksOf({ transport, backend }: Stores, key: string): Promise<Locks> {

@@ -1,4 +1,4 @@
-// The one way of calls to the broker: announced, written, addressed, published, told.
+// The one way of calls to the broker: announce, encode, address, publish, notify.
 import type { Json } from '../protocol/message.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedCall, publicationsOf } from './address.ts';
@@ -9,22 +9,22 @@ import { type PublishRules, publishCalls, within } from './publish.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
 import { emitTaskSent } from './sent-event.ts';
 
-/** What differs between the ways to send. */
+/** The differences between the ways to send. */
 export interface Sending extends ReadyOptions {
   readonly rules: PublishRules;
   /**
-   * Publishes otherwise than all at once.
-   * @param publish hands publications to the broker
+   * Publishes in another way than all at once.
+   * @param publish gives publications to the broker
    * @returns whether they were sent
    */
   readonly publish?: (publications: readonly Publication[], publish: Publish) => Promise<boolean>;
 }
 
-/** @param rules default: those of the whole */
+/** @param rules default: those of the whole send */
 export type Publish = (publications: readonly Publication[], rules?: PublishRules) => Promise<void>;
 
 export interface ReadyOptions {
-  /** null: the stores are open, and whoever sends waits for them. */
+  /** Null: the stores are open, and the caller sets the time limit. */
   readonly rules: PublishRules | null;
   /** Headers of our own for each call. Receivers of beforeTaskPublish neither see nor change them. */
   readonly headers?: Json;
@@ -32,14 +32,14 @@ export interface ReadyOptions {
   readonly before?: (stores: Stores) => Promise<void>;
 }
 
-/** Calls that can be published. */
+/** Calls that are ready to be published. */
 interface ReadyCalls {
   readonly calls: readonly EncodedCall[];
   readonly publications: readonly Publication[];
 }
 
 /**
- * Sends calls: either all of them can be written, or none is sent.
+ * Sends calls: if one of them cannot be encoded, none is sent.
  * @throws (or rejects with) NotSerializableError, PayloadTooLargeError, UnroutableError, BrokerUnavailable, the reason of the rules'
  * signal: nothing was sent. SendUnconfirmed: it is not known. And what `sending.publish` throws.
  */
@@ -50,13 +50,13 @@ export function send(app: SendingApp, calls: readonly PreparedCall[], sending: S
     : publishReady(app, ready, sending);
 }
 
-/** The first half of {@link send}. A promise only where something has to be waited for: the calls of one tick reach the broker together. */
+/** The first half of {@link send}. A promise only if there is something to wait for: calls of one tick should reach the broker together. */
 export function readyCalls(
   app: SendingApp,
   calls: readonly PreparedCall[],
   readying: ReadyOptions,
 ): ReadyCalls | Promise<ReadyCalls> {
-  // Written before the stores are opened: what the caller changes meanwhile changes nothing.
+  // Encoded before the stores are opened: changes that the caller makes to its arguments meanwhile have no effect.
   if (!app.signals.beforeTaskPublish.connected) return opened(app, written(app, calls, readying), readying);
   return announced(app, calls).then((all) => opened(app, written(app, all, readying), readying));
 }
@@ -111,7 +111,7 @@ function addressed(
   rules: PublishRules | null,
 ): ReadyCalls | Promise<ReadyCalls> {
   const [only] = calls;
-  // Most sends are of one call: no lists are made for them.
+  // Most sends have one call: no lists are made for them.
   const publications =
     calls.length === 1 && only !== undefined ? addressedAs(app, only) : allAddressedAs(app, calls);
   if (!(publications instanceof Promise)) return { calls, publications };

@@ -1,4 +1,4 @@
-// What sending needs of an application: `App` is one.
+// What sending needs of an application. `App` implements it.
 
 import type { Config } from '../config/config.ts';
 import type { Topology } from '../config/queues.ts';
@@ -15,7 +15,7 @@ export interface SendingApp {
   readonly config: Config;
   /** The tasks that are defined here. */
   readonly tasks: { get(name: string): SendableTask | undefined };
-  /** What is said of tasks that are not defined here. */
+  /** Options of tasks that are not defined here. */
   readonly defaults: TaskCallOptions;
   readonly router: Router;
   readonly topology: Topology;

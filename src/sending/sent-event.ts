@@ -1,4 +1,4 @@
-// Telling that tasks were sent (Celery's task-sent), where `taskSendSentEvent` asks for it.
+// Sends Celery's event task-sent, if `taskSendSentEvent` is set.
 import { hostname } from 'node:os';
 import { LamportClock } from '../lib/lamport.ts';
 import { redactedRepr } from '../lib/redact.ts';
@@ -9,21 +9,21 @@ import type { SendingApp } from './sending-app.ts';
 const clock = new LamportClock();
 const type = 'task-sent';
 const self = `gen${process.pid}@${hostname()}`;
-/** Events in one message. */
+/** The number of events in one message. */
 const batch = 200;
-/** Events that wait for a broker that is away; what comes then is not told. */
+/** How many events may wait for a broker that is away; further ones are dropped. */
 const maxWaiting = 5_000;
-/** Those of one moment travel together. */
+/** Events of one tick travel together. */
 const waiting = new WeakMap<SendingApp, string[]>();
 
-/** News, not a step: the send does not wait for it, and does not fail with it. `publications` are sent. */
+/** Sends events for publications that were sent. The send does not wait for them, and does not fail with them. */
 export function emitTaskSent(app: SendingApp, publications: readonly Publication[]): void {
   const events = waiting.get(app) ?? [];
   if (events.length === 0) {
     waiting.set(app, events);
     queueMicrotask(() => void flush(app, events));
   }
-  // A call that goes to several queues is one call.
+  // A call that goes to several queues has one event.
   const emitted = new Set<string>();
   for (const publication of publications) {
     if (emitted.has(publication.id) || events.length >= maxWaiting) continue;

@@ -1,4 +1,4 @@
-// Sending: from the arguments of a call to its result handle.
+// From the arguments of a call to the result of sending it.
 
 import { type CallOptions, checkCallOptions } from '../config/call-options.ts';
 import type { UniqueRule } from '../config/unique-options.ts';
@@ -13,7 +13,7 @@ import { type Sending, send } from './send.ts';
 import { asUnique, publishUnique } from './send-unique.ts';
 import type { SendingApp } from './sending-app.ts';
 
-/** Changes what goes to the broker, when all else is decided. */
+/** Changes the publications just before they are sent. */
 export type Guard = (publications: readonly Publication[]) => readonly Publication[];
 
 /** Sends one call. Throws as {@link send}, and as {@link publishUnique}. */
@@ -25,7 +25,7 @@ export async function submit<R>(
   guard?: Guard,
 ): Promise<AsyncResult<R>> {
   checkCallOptions(callee.name, options);
-  // No `await` where there is nothing to wait for: the calls of one tick are to reach the broker together.
+  // No `await` where nothing is to be waited for: calls of one tick should reach the broker together.
   const checked = checkArguments(callee, call);
   if (checked !== undefined) await checked;
   const prepared = prepareCall(app, callee.name, call.args, call.kwargs, options, callee.options);
@@ -38,7 +38,7 @@ export async function submit<R>(
   return noted(app, prepared, options);
 }
 
-/** Sends many calls of one task with one publication. Either all of them are checked and written, or none is sent. */
+/** Sends many calls of one task with one publication. If one of them cannot be checked or encoded, none is sent. */
 export async function submitMany<R>(
   app: SendingApp,
   callee: Callee,
@@ -61,7 +61,7 @@ export async function submitMany<R>(
 /** @throws ConfigError, UnknownOptionError */
 export function checkOptionsOfMany(name: string, options: CallOptions): void {
   checkCallOptions(name, options);
-  // An id is sent once: all but the first would silently be nothing.
+  // The store takes an id once: all calls but the first would be dropped silently.
   if (options.taskId !== undefined)
     throw new ConfigError(`'taskId' in the calls of '${name}' would be that of all of them`);
 }
@@ -73,7 +73,7 @@ function guarded(guard: Guard): NonNullable<Sending['publish']> {
   };
 }
 
-/** @returns the id of the task that is there instead, or null: sent. Throws as {@link publishUnique}. */
+/** @returns the id of the task that exists already, or null: sent. Throws as {@link publishUnique}. */
 async function sendUnique(
   app: SendingApp,
   call: PreparedCall,
@@ -96,7 +96,7 @@ async function sendUnique(
   return found.existing;
 }
 
-/** The running task remembers what it has sent. */
+/** Adds the call to the children of the running task. */
 function noted<R>(app: SendingApp, call: PreparedCall, options: CallOptions): AsyncResult<R> {
   const { message } = call;
   const parent = taskScope.getStore();

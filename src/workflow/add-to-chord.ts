@@ -1,4 +1,4 @@
-// A running member of a chord adds another member: Celery's `add_to_chord`.
+// Adding a member to the chord of a running member: Celery's `add_to_chord`.
 
 import { WorkflowError } from '../errors.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
@@ -7,7 +7,7 @@ import type { SendingApp } from '../sending/sending-app.ts';
 import { derivedIds } from './freeze.ts';
 import { sendWorkflow } from './send-workflow.ts';
 
-/** A running task, as its chord knows it. */
+/** A running task, with its place in its chord. */
 interface ChordMember {
   readonly name: string;
   readonly app: SendingApp;
@@ -15,9 +15,9 @@ interface ChordMember {
 }
 
 /**
- * Sends it as one more part of the chord that `task` is a member of. `count`: how many this run has added before. A run that repeats
- * another, whose worker died, adds the same, and so nothing.
- * @throws WorkflowError when it is no member of a chord
+ * Sends `signature` as one more member of the chord that `task` is a member of. `count`: how many members this run has added before. If the
+ * worker dies, the repeated run adds the same members again, which has no effect.
+ * @throws WorkflowError when the task is no member of a chord
  */
 export async function addToChord<Out>(
   task: ChordMember,
@@ -30,7 +30,7 @@ export async function addToChord<Out>(
     throw new WorkflowError(`${task.name}[${id}] is no member of a chord, so nothing can be added to it`);
   const newId = derivedIds(id, `added.${count}`);
   const added = newId('');
-  // Counted before it is sent: the chord may wait too long for a moment, but never too short.
+  // The chord grows before the member is sent: it may wait too long for a moment, but it never ends too early.
   await chords.extend(group, added);
   return sendWorkflow<Out>(task.app, signature, {
     id: added,

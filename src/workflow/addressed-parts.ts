@@ -1,4 +1,4 @@
-// What the parts of a workflow must take along, since others send them: a worker of another application, or of Python.
+// What the parts of a workflow carry along, since other programs send them: a worker of another application, or of Python.
 
 import { noOptions } from '../config/call-options.ts';
 import { type PriorityName, priorityNumber } from '../config/priority.ts';
@@ -11,8 +11,8 @@ import { withOptions } from './construct.ts';
 import { mapTasks } from './map-tasks.ts';
 
 /**
- * The workflow with the queues that its parts have here, if that is not what anybody would take anyway; where their results are
- * awaited; and the number of a priority's name.
+ * Adds to the parts of a workflow: their queues, where these differ from the usual ones; the address of their results; and the number of a
+ * priority's name.
  */
 export async function addressedParts(
   app: SendingApp,
@@ -40,7 +40,7 @@ export async function addressedParts(
   });
 }
 
-/** Where a part goes by what its sender knows, if it does not say so itself. */
+/** The destination of a part that names none itself, by the settings of its sender. */
 function placeOf(app: SendingApp, { task, args, kwargs, options }: WireSignature): Json {
   if (options.queue !== undefined || options.exchange !== undefined || options.routing_key !== undefined)
     return {};

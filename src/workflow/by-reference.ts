@@ -1,26 +1,26 @@
-// Big workflows: what follows is stored once, and messages carry a short reference to it.
+// Large workflows: the parts that follow are stored once, and messages carry a short reference to them.
 import { WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { storedId, storedSignature } from '../protocol/workflow-wire.ts';
 import { bodyOf, chainOf, headerOf, kindOf, ofParts, partsOf, withOptions } from './construct.ts';
 import { resultId } from './freeze.ts';
 
-/** So many levels are some 70 of JSON. */
+/** This many levels of a workflow are some 70 levels of JSON. */
 const foldedLevels = 12;
 
-/** Above so many bytes what follows a task is not carried along by its message. */
+/** Bytes; when the parts that follow a task are larger, its message does not carry them. */
 export const defaultInlineBytes: number = 16 * 1024;
 
-/** A list of signatures to be kept under an id: one, or steps in reverse order. */
+/** A list of signatures that is kept under an id: one signature, or steps in reverse order. */
 export interface Stored {
   readonly id: string;
   readonly signatures: readonly WireSignature[];
 }
 
-/** Reads what is stored under an id. @throws when it is there no more. */
+/** Reads the list that is stored under an id. @throws when it is there no more */
 export type Load = (id: string) => Promise<readonly WireSignature[]>;
 
-/** Puts aside what is too big to be carried along. */
+/** Collects the parts that are too large to be carried along. */
 export class PayloadStore {
   readonly stored: Stored[] = [];
   readonly #inlineBytes: number;
@@ -32,8 +32,8 @@ export class PayloadStore {
   }
 
   /**
-   * The workflow with what is nested too deeply stored apart: JSON within JSON has its bounds, here and in Python. Each body of a chord in
-   * a body of a chord is one level.
+   * The workflow with its deepest parts stored separately: nested JSON has limits, here and in Python. Each body of a chord within a
+   * chord's body is one level.
    */
   folded(signature: WireSignature, level = 0): WireSignature {
     if (!Number.isFinite(this.#inlineBytes)) return signature;
@@ -68,7 +68,7 @@ export class PayloadStore {
     }
   }
 
-  /** A chord's body, or a callback: itself, or a reference to it. */
+  /** A chord's body, or a callback: the signature itself, or a reference to it. */
   one(signature: WireSignature): WireSignature {
     if (storedId(signature) !== null || approximateSize(signature, this.#inlineBytes) <= this.#inlineBytes)
       return signature;
@@ -89,7 +89,7 @@ export class PayloadStore {
     };
   }
 
-  /** The remaining steps of a chain, reversed: as many as may be carried along; for the others a reference that leads from list to list. */
+  /** The remaining steps of a chain, reversed: as many as may be carried along, and a reference to a list of the others, which may refer to a next list. */
   chain(reversed: readonly WireSignature[]): readonly WireSignature[] {
     if (approximateSize(reversed, this.#inlineBytes) <= this.#inlineBytes) return reversed;
     // From the end of the chain, so that each list can refer to the next.
@@ -98,7 +98,7 @@ export class PayloadStore {
     for (const step of reversed) {
       const bytes = approximateSize(step, this.#inlineBytes);
       const first = list[0];
-      // A reference alone is not worth another one.
+      // A list with nothing but a reference is not stored again.
       if (
         first !== undefined &&
         size + bytes > this.#inlineBytes &&
@@ -128,7 +128,7 @@ export class PayloadStore {
   }
 }
 
-/** What a reference stands for; any other signature is itself. */
+/** The signature that a reference stands for; any other signature is returned itself. */
 export async function resolve(signature: WireSignature, load: Load): Promise<WireSignature> {
   const id = storedId(signature);
   if (id === null) return signature;
@@ -144,7 +144,7 @@ export async function resolve(signature: WireSignature, load: Load): Promise<Wir
   };
 }
 
-/** The next step of a chain and what follows it; null: there is none. `reversed` is `embed.chain`. */
+/** The next step of a chain and the steps after it; null: there is none. `reversed` is `embed.chain`. */
 export async function nextStep(
   reversed: readonly WireSignature[],
   load: Load,
@@ -162,7 +162,7 @@ export async function nextStep(
 
 const referenceBytes = 200;
 
-/** About how many bytes a value takes as JSON; stops counting above `enough`. */
+/** The approximate size of a value as JSON, bytes; stops counting above `enough`. */
 export function approximateSize(value: unknown, enough: number): number {
   if (typeof value === 'string') return value.length + 2;
   if (value instanceof Uint8Array) return Math.ceil(value.length * 1.4) + 50;

@@ -1,4 +1,4 @@
-// The body of a chord as its members carry it.
+// The body of a chord, as its members carry it.
 import type { WireSignature } from '../protocol/message.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import { defaultInlineBytes, PayloadStore, type Stored } from './by-reference.ts';
@@ -7,15 +7,15 @@ import { freeze, type Handle, handleOf } from './freeze.ts';
 import { normalize } from './normal-form.ts';
 
 export interface CarriedBody {
-  /** With its ids, to be sent itself where the header is empty. */
+  /** The body with its ids: sent directly when the header is empty. */
   readonly body: WireSignature;
-  /** In each member's message. */
+  /** The body as each member's message carries it. */
   readonly carried: WireSignature;
   readonly stored: readonly Stored[];
   readonly handle: Handle;
 }
 
-/** For a chord whose members are planned one by one, and whose size is said at the end. */
+/** For a chord whose members are planned one at a time, and whose size is known only at the end. */
 export function carriedBody(
   signature: WireSignature,
   chord: {

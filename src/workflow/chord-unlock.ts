@@ -1,5 +1,5 @@
-// Celery's way to complete a chord where its result backend cannot count: a task that looks for the header's results until all
-// are there. Understood, never sent by us.
+// Celery's way to complete a chord where the result backend cannot count: a task that polls the header's results until all of them are
+// there. Workers run it; we never send it.
 import { WorkflowError } from '../errors.ts';
 import type { ChordPart } from '../protocol/chord-part.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
@@ -7,19 +7,19 @@ import { celeryTask } from '../protocol/workflow-wire.ts';
 import { readSignature } from './construct.ts';
 import { named } from './python-arguments.ts';
 
-/** What such a task is asked to do. */
+/** The arguments of such a task. */
 interface Unlock {
   readonly groupId: string;
   readonly body: WireSignature;
-  /** Seconds between two looks. */
+  /** Seconds between two polls. */
   readonly interval: number;
-  /** null: for ever. */
+  /** Null: no limit. */
   readonly maxRetries: number | null;
   /** Celery's tuples of the header's results. */
   readonly header: readonly unknown[];
 }
 
-/** @throws WorkflowError when its arguments are not Celery's. */
+/** @throws WorkflowError when the arguments are not Celery's */
 export function readUnlock({
   args,
   kwargs,
@@ -55,7 +55,7 @@ export function resultsIn(header: readonly unknown[]): readonly string[] {
   });
 }
 
-/** What the task returned; null: something else than our own task of that name does. */
+/** The return value of our own task of this name; null: it is something else. */
 export function unlockedParts(value: unknown): readonly ChordPart[] | null {
   if (!Array.isArray(value)) return null;
   const isPart = (part: unknown): part is ChordPart =>

@@ -1,4 +1,4 @@
-// The results of a chord whose header Python has nested: Celery keeps the header's shape, and gives the body lists in lists.
+// The results of a chord whose header Python has nested: Celery keeps the shape of the header, and the body gets nested lists.
 import type { ChordPart } from '../protocol/chord-part.ts';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 

@@ -1,6 +1,6 @@
 import { WorkflowError } from '../errors.ts';
 
-/** The application of these parts. @throws WorkflowError when they are of two. */
+/** The application of these parts. @throws WorkflowError when they are of several */
 export function commonApp<App extends { readonly name: string }>(
   parts: readonly { readonly app: App | null }[],
 ): App | null {

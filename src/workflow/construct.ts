@@ -6,10 +6,10 @@ import { type ChordPolicy, celeryTask } from '../protocol/workflow-wire.ts';
 
 export type Kind = 'task' | 'chain' | 'group' | 'chord' | 'chunks';
 
-/** What a signature is. `map` and `starmap` are tasks of Celery's, whose argument is a signature. */
+/** The kind of a signature. `map` and `starmap` are tasks of Celery's, whose argument is a signature. */
 export function kindOf({ task, subtask_type }: WireSignature): Kind {
   if (subtask_type === 'chain' || subtask_type === 'group' || subtask_type === 'chord') return subtask_type;
-  // Celery writes no type for chunks, and looks at the name itself where the type is missing.
+  // Celery writes no type for chunks; where the type is missing it looks at the name.
   return compounds.get(task) ?? 'task';
 }
 
@@ -34,7 +34,7 @@ export function chainOf(tasks: readonly WireSignature[], options: Json = {}): Wi
   return compound(celeryTask.chain, 'chain', ofParts(tasks), options);
 }
 
-/** What follows a signature by its option `chain`: the last step first, as Celery has it. */
+/** The steps after a signature in its option `chain`: the last step first, as in Celery. */
 export function chainIn({ options, task }: WireSignature): readonly WireSignature[] {
   if (!Array.isArray(options.chain)) return [];
   const decoded = decodeSignatures(options.chain, `what follows ${task}`);
@@ -43,8 +43,8 @@ export function chainIn({ options, task }: WireSignature): readonly WireSignatur
 }
 
 /**
- * The same as the chain that it is with what its option says. Celery writes what follows a chord into that option of its body, whatever the
- * body is; what is around the body waits for the end of it all.
+ * The chain that a signature and its option `chain` form together. Celery writes the steps after a chord into this option of the body,
+ * whatever kind the body is. What surrounds the body waits for the end of the whole chain.
  */
 export function asChain(signature: WireSignature): WireSignature {
   const following = chainIn(signature);
@@ -62,7 +62,7 @@ export function groupOf(tasks: readonly WireSignature[], options: Json = {}): Wi
   return compound(celeryTask.group, 'group', ofParts(tasks), options);
 }
 
-/** `header` is a group. What a failed member does is said by the body (`chord_policy`), in its chord as in its members' messages. */
+/** `header` is a group. The chord's policy for failed members is in its body (`chord_policy`), here and in the members' messages. */
 export function chordOf(
   header: WireSignature,
   body: WireSignature,
@@ -74,17 +74,17 @@ export function chordOf(
   return compound(celeryTask.chord, 'chord', { kwargs: {}, header, body: own }, options);
 }
 
-/** `each` is called with each of `items` as its only argument, in one task. */
+/** A task that calls `each` with each of `items` as its only argument. */
 export function mapOf(each: WireSignature, items: readonly unknown[], options: Json = {}): WireSignature {
   return taskSignature(celeryTask.map, [], { task: each, it: items }, options, true);
 }
 
-/** `each` is called with each of `items` as its arguments, in one task. */
+/** A task that calls `each` with each of `items` as its arguments. */
 export function starmapOf(each: WireSignature, items: readonly unknown[], options: Json = {}): WireSignature {
   return taskSignature(celeryTask.starmap, [], { task: each, it: items }, options, true);
 }
 
-/** {@link starmapOf} in pieces of `size`, which run beside each other. */
+/** {@link starmapOf} in chunks of `size`, which run in parallel. */
 export function chunksOf(
   each: WireSignature,
   items: readonly unknown[],
@@ -94,7 +94,7 @@ export function chunksOf(
   return taskSignature(celeryTask.chunks, [], { task: each, it: items, n: size }, options, true);
 }
 
-/** The group that a chunks signature stands for. @throws WorkflowError when it is malformed. */
+/** The group that a chunks signature stands for. @throws WorkflowError when it is malformed */
 export function groupOfChunks({ kwargs, options }: WireSignature): WireSignature {
   const each = readSignature(kwargs.task, 'the task of celery.chunks');
   const { it: items, n: size } = kwargs;
@@ -107,7 +107,7 @@ export function groupOfChunks({ kwargs, options }: WireSignature): WireSignature
   return groupOf(pieces, options);
 }
 
-/** The steps of a chain, or the members of a group. @throws WorkflowError when it is malformed. */
+/** The steps of a chain, or the members of a group. @throws WorkflowError when it is malformed */
 export function partsOf({ task, kwargs }: WireSignature): readonly WireSignature[] {
   const known = read.get(kwargs);
   if (known !== undefined) return known;
@@ -118,17 +118,17 @@ export function partsOf({ task, kwargs }: WireSignature): readonly WireSignature
   return parts;
 }
 
-/** A compound's parts that are signatures for certain. */
+/** The kwargs of a compound whose parts are known to be signatures. */
 export function ofParts(tasks: readonly WireSignature[]): Json {
   const kwargs = { tasks };
   read.set(kwargs, tasks);
   return kwargs;
 }
 
-/** Each part is looked at once, however often it is asked for. */
+/** The checked parts: each compound is checked once, however often its parts are asked for. */
 const read = new WeakMap<Json, readonly WireSignature[]>();
 
-/** The header of a chord, as a group. Python writes a list before it is sent, and a group afterwards. */
+/** The header of a chord, as a group. Python writes it as a list before it is sent, and as a group afterwards. */
 export function headerOf({ kwargs, task }: WireSignature): WireSignature {
   const { header } = kwargs;
   if (!Array.isArray(header)) {
@@ -140,17 +140,17 @@ export function headerOf({ kwargs, task }: WireSignature): WireSignature {
   return groupOf(partsOf(groupOf(header)));
 }
 
-/** The body of a chord. @throws WorkflowError when it has none. */
+/** The body of a chord. @throws WorkflowError when there is none */
 export function bodyOf({ kwargs, task }: WireSignature): WireSignature {
   return readSignature(kwargs.body, `the body of ${task}`);
 }
 
-/** The same signature with more options. */
+/** The signature with more options. */
 export function withOptions(signature: WireSignature, options: Json): WireSignature {
   return { ...signature, options: { ...signature.options, ...options } };
 }
 
-/** Options that hold a list (`link`, `link_error`), with more at its end. */
+/** Options that hold a list (`link`, `link_error`), with more signatures at its end. */
 export function withListed(
   signature: WireSignature,
   option: 'link' | 'link_error',
@@ -161,7 +161,7 @@ export function withListed(
     : withOptions(signature, { [option]: [...listedIn(signature.options, option), ...more] });
 }
 
-/** What is in `link` or `link_error`: Celery takes one signature for a list of one. */
+/** The signatures in `link` or `link_error`. Celery takes a single signature for a list of one. */
 export function listedIn(options: Json, option: 'link' | 'link_error'): readonly WireSignature[] {
   const value = options[option];
   if (value === undefined || value === null) return [];
@@ -174,7 +174,7 @@ function compound(task: string, subtask_type: Kind, kwargs: Json, options: Json)
   return { task, args: [], kwargs, options, subtask_type, immutable: false };
 }
 
-/** A part that is still as it was decoded. @throws WorkflowError when it is no signature. */
+/** A part that is still as it was decoded, checked. @throws WorkflowError when it is no signature */
 export function readSignature(value: unknown, where: string): WireSignature {
   const decoded = decodeSignature(value, where);
   if (!decoded.ok) throw new WorkflowError(decoded.refusal.detail);

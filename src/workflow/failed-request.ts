@@ -1,7 +1,7 @@
-// What an error callback that takes the error is told of the call.
+// The request that an errback gets.
 import type { TaskMessage } from '../protocol/message.ts';
 
-/** The failed call, for those who follow it with its error. Celery's request, as far as it is data. */
+/** The failed call: Celery's request, as far as it is data. */
 export interface FailedRequest {
   readonly id: string;
   /** The task's name. */

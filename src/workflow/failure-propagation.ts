@@ -1,4 +1,4 @@
-// What never runs because of a failure: who waits for it hears of it, and the chords that it is a part of.
+// Tasks that never run because of a failure: their records are written, and their chords are told.
 
 import { WorkflowError } from '../errors.ts';
 import { filledTextOr } from '../lib/narrow.ts';
@@ -11,7 +11,7 @@ import type { ErrbackCall, FollowRules, MemberEnd, Start, TaskFailure } from './
 import { derivedIds, resultId } from './freeze.ts';
 import { plan } from './plan.ts';
 
-/** Collects what a failure leads to. */
+/** Collects the consequences of a failure. */
 export class FailurePropagation {
   readonly starts: Start[] = [];
   readonly calls: ErrbackCall[] = [];
@@ -47,7 +47,7 @@ export class FailurePropagation {
     }
   }
 
-  /** The remaining steps of a chain, reversed. */
+  /** Adds the remaining steps of a chain, which are reversed. */
   async addRest(reversed: readonly WireSignature[]): Promise<void> {
     for (let rest = reversed; ; ) {
       const next = await this.#nextOf(rest);
@@ -57,7 +57,7 @@ export class FailurePropagation {
     }
   }
 
-  /** All of a signature whose turn will not come. What it ends with counts where it is a part. */
+  /** Adds all tasks of a signature that will never run. Its last task counts as a member of the chord it is part of. */
   add(given: WireSignature, around: Around = nowhere): void {
     const signature = asChain(given);
     const within = placeIn(signature, around);
@@ -88,7 +88,7 @@ export class FailurePropagation {
       return await nextStep(rest, this.#rules.load);
     } catch (error) {
       const step = rest.at(-1);
-      // What is gone is still known by the id of its end.
+      // When a stored list is gone, the id of its last task is still known.
       if (error instanceof WorkflowError && step !== undefined) return { step, rest: rest.slice(0, -1) };
       throw error;
     }
@@ -132,7 +132,7 @@ function placeIn({ options }: WireSignature, around: Around): Around {
   };
 }
 
-/** A member's end, and where it belongs. `body` is as its message carries it. */
+/** A member's end, and its place. `body`: as its message carries it. */
 export function memberEnd(
   part: ChordPart,
   groupId: string,

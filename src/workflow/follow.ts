@@ -1,5 +1,5 @@
-// What follows a task: decided here from how it ended and what its message says, done by a worker, or in place by `apply`. The same end of the same
-// message always gives the same ids, so that what is done again after a crash is the same.
+// The follow-ups of a task: decided here from its end and its message, carried out by a worker, or in this process by `apply`. The same end of
+// the same message always leads to the same ids, so that a repetition after a crash sends the same messages.
 
 import { filledTextOr } from '../lib/narrow.ts';
 import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
@@ -27,55 +27,55 @@ export type Ended =
       readonly error: WireException;
       readonly traceback: string | null;
     }
-  /** It has no end that anybody could wait for: a chord must not wait for it either. */
+  /** It has no end that can be waited for: a chord must not wait for it either. */
   | { readonly kind: 'ignored' }
   /** Another workflow takes its place (`task.replace`). */
   | { readonly kind: 'replaced'; readonly signature: WireSignature };
 
 export type TaskFailure = Extract<Ended, { kind: 'failure' }>;
 
-/** A workflow to be started, and the place it is started from: unique, and the same each time. */
+/** A workflow to be started, and the place from which it is started: unique, and the same each time. */
 export interface Start {
   readonly from: string;
   readonly plan: Plan;
 }
 
-/** A member of a chord that has ended. */
+/** The end of a chord's member. */
 export interface MemberEnd {
   readonly part: ChordPart;
   readonly place: ChordPlace;
-  /** As its message carries it, perhaps by reference. */
+  /** As its message carries it; it may be a reference. */
   readonly body: WireSignature;
   readonly rootId: string;
 }
 
-/** An error callback that is given the error, and is run where that is known: called like a function, as in Celery. */
+/** An errback that gets the error itself, and runs where its task is known: called as a function, as in Celery. */
 export interface ErrbackCall {
   readonly errback: WireSignature;
   /** The failed call, its error, its traceback. */
   readonly args: readonly [request: object, error: WireException, traceback: string | null];
   readonly rootId: string;
-  /** What failed. */
+  /** The id of the failed task. */
   readonly parentId: string;
 }
 
-/** What follows. */
+/** The follow-ups. */
 export interface Follow {
   readonly starts: readonly Start[];
   readonly errbacks: readonly ErrbackCall[];
-  /** Of what will never run because of this end, so that who waits for it hears of it. */
+  /** Records of tasks that will never run because of this end, for those who wait for them. */
   readonly records: readonly ResultRecord[];
   readonly members: readonly MemberEnd[];
-  /** What takes the place of the task, where that is more than a task: kept, so that its progress can be seen by the task's id. */
+  /** The shape of the workflow that replaces the task, if it is more than one task: kept, so that its progress can be read by the task's id. */
   readonly shape?: Handle;
-  /** The chord that is over with this, whoever counted its members. */
+  /** The chord that has ended with this, also if its members were not counted by us. */
   readonly unlocked?: string;
 }
 
-/** What following needs to know of the world. */
+/** What is needed to decide the follow-ups. */
 export interface FollowRules {
   readonly load: Load;
-  /** Whether this errback is here and takes (request, error, traceback); else it is sent, with the failed task's id. */
+  /** Whether this errback's task is defined here and takes (request, error, traceback); otherwise the errback is sent, with the failed task's id. */
   takesError(errback: WireSignature): boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -83,7 +83,7 @@ export interface FollowRules {
   readonly inlineBytes: number;
 }
 
-/** Whether anything may follow a task. */
+/** Whether a task can have follow-ups. */
 export function hasFollowers({ embed, task }: TaskMessage): boolean {
   const { callbacks, errbacks, chain, chord } = embed;
   return Boolean(
@@ -91,7 +91,7 @@ export function hasFollowers({ embed, task }: TaskMessage): boolean {
   );
 }
 
-/** @throws WorkflowError for what is no workflow, and what `load` throws */
+/** @throws WorkflowError for a value that is no workflow, and what `load` throws */
 export async function followOf(message: TaskMessage, ended: Ended, rules: FollowRules): Promise<Follow> {
   if (message.task === celeryTask.chordUnlock) return afterUnlock(message, ended, rules);
   switch (ended.kind) {
@@ -105,7 +105,7 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
     }
     case 'replaced': {
       const context = { ...replacement(message), inlineBytes: rules.inlineBytes };
-      // What takes its place has its id, and may be replaced likewise.
+      // The replacement has the id of the task, and may be replaced again.
       const from = `${message.id} ${message.replacedTaskNesting} replaced`;
       const start = { from, plan: plan(ended.signature, context) };
       const shape = partOf(start.plan.handle, message.id);
@@ -114,14 +114,14 @@ export async function followOf(message: TaskMessage, ended: Ended, rules: Follow
   }
 }
 
-/** Of the handle of a workflow the part that ends with this task: what follows the task is no part of what takes its place. */
+/** The part of a workflow's handle that ends with this task: the task's callbacks are no part of its replacement. */
 function partOf(handle: Handle, id: string): Handle | null {
   for (let part: Handle | null = handle; part !== null; part = part.parent)
     if (part.kind === 'task' && part.id === id) return part;
   return null;
 }
 
-/** The same, at once, for the most frequent of all: a member of a chord that has succeeded. Null: it is another. */
+/** The same, without a promise, for the most frequent case: a chord's member that succeeded. Null: another case. */
 export function followOfMember(message: TaskMessage, ended: Ended): Follow | null {
   const { callbacks, chain, chord } = message.embed;
   if (ended.kind !== 'success' || chord === null || message.task === celeryTask.chordUnlock) return null;
@@ -156,7 +156,7 @@ async function afterFailure(message: TaskMessage, failure: TaskFailure, rules: F
   const { status, error } = failure;
   const lost = new FailurePropagation(failure, rules, rootId);
   const request = failedRequest(message);
-  // As in Celery, a task that was revoked has no error to follow.
+  // As in Celery, a revoked task has no error for errbacks.
   if (status === 'FAILURE') await lost.errbacks(message.id, embed.errbacks ?? [], request);
   await lost.addRest(embed.chain ?? []);
   const { starts, calls, records, members } = lost;
@@ -165,8 +165,8 @@ async function afterFailure(message: TaskMessage, failure: TaskFailure, rules: F
 }
 
 /**
- * What follows when all members of a chord have ended: its body, or its failure.
- * @param values the results, where they are not simply those of the parts in their order
+ * The follow-ups when all members of a chord have ended: its body, or its failure.
+ * @param values the results, if they are not simply those of the parts in order
  */
 export async function afterChord(
   member: MemberEnd,
@@ -193,7 +193,7 @@ export async function afterChord(
   return { ...nothing, starts: [{ from: `${groupId} body`, plan: plan(body, context) }] };
 }
 
-/** What follows Celery's task that looks for the results of a chord: as if the members had been counted. */
+/** The follow-ups of Celery's task that polls the results of a chord: the same as if the members had been counted. */
 async function afterUnlock(message: TaskMessage, ended: Ended, rules: FollowRules): Promise<Follow> {
   if (ended.kind === 'ignored' || ended.kind === 'replaced') return nothing;
   const { groupId, body, header } = readUnlock(message);
@@ -209,7 +209,7 @@ async function afterUnlock(message: TaskMessage, ended: Ended, rules: FollowRule
   return { ...(await afterChord(member, parts, rules, values)), unlocked: groupId };
 }
 
-/** What follows when the body of a chord cannot be started. */
+/** The follow-ups when the body of a chord cannot be started. */
 export async function failBody(
   body: WireSignature,
   rootId: string,
@@ -244,7 +244,7 @@ function settledOf({ taskId, status, result }: ChordPart): Settled {
   return { status: 'rejected', reason: { type, message, taskId } };
 }
 
-/** As Python shows an exception: `ValueError('no', 42)`. */
+/** An exception as Python shows it: `ValueError('no', 42)`. */
 function reprOf(result: unknown): string {
   const { exc_type, exc_message } = asWireException(result);
   return `${exc_type}(${exc_message.map((each) => saferepr(each)).join(', ')})`;

@@ -1,10 +1,10 @@
-// Ids: what makes of a workflow one that is known by its results before anything of it has run.
+// The ids of a workflow: with them its results are known before any part of it has run.
 import { WorkflowError } from '../errors.ts';
 import { uuid5, uuid7 } from '../lib/uuid.ts';
 import type { WireSignature } from '../protocol/message.ts';
 import { bodyOf, headerOf, kindOf, ofParts, partsOf, withOptions } from './construct.ts';
 
-/** Where the results of a workflow are: one task's, or a group's. `parent` is what it followed. */
+/** The ids of a workflow's results: of one task, or of a group. `parent`: of the workflow before it. */
 export type Handle =
   | { readonly kind: 'task'; readonly id: string; readonly parent: Handle | null }
   | {
@@ -14,19 +14,19 @@ export type Handle =
       readonly parent: Handle | null;
     };
 
-/** Ids for what is sent for the first time. */
+/** An id for a message that is sent for the first time. */
 export function randomIds(): string {
   return uuid7();
 }
 
-/** Ids that follow from who sends and the place in what it sends, so that what is sent twice has the same ids. */
+/** Ids made of the sender's id and the place in the workflow, so that a message that is sent twice has the same id. */
 export function derivedIds(owner: string, position: string): (place: string) => string {
   return (place) => uuid5(owner, place === '' ? position : `${position}.${place}`);
 }
 
 /**
- * Gives an id to each part of a workflow in normal form that has none, as Celery's `freeze`: `task_id` among its options. The id
- * of a chain is that of its last step, of a chord its body's; that of a group is the group's.
+ * Gives an id to each part of a workflow in normal form that has none: `task_id` among its options, as Celery's `freeze`. The id of a chain
+ * is the id of its last step, the id of a chord is its body's, and a group has its own.
  */
 export function freeze(
   signature: WireSignature,
@@ -62,7 +62,7 @@ export function freeze(
   }
 }
 
-/** Where the results of a frozen workflow are. */
+/** The ids of the results of a frozen workflow. */
 export function handleOf(frozen: WireSignature, parent: Handle | null = null): Handle {
   switch (kindOf(frozen)) {
     case 'chain': {
@@ -81,7 +81,7 @@ export function handleOf(frozen: WireSignature, parent: Handle | null = null): H
   }
 }
 
-/** The id of a workflow's result, if it has one already. */
+/** The id of a workflow's result, if it has one. */
 export function resultId(signature: WireSignature): string | null {
   const { task_id: own } = signature.options;
   const given = typeof own === 'string' ? own : null;
@@ -97,7 +97,7 @@ export function resultId(signature: WireSignature): string | null {
   }
 }
 
-/** The same workflow ending with this id, whatever id its end had; its other parts keep theirs. */
+/** The same workflow with this id for its last task; its other parts keep their ids. */
 export function endingAs(signature: WireSignature, id: string): WireSignature {
   switch (kindOf(signature)) {
     case 'chain': {
@@ -116,7 +116,7 @@ export function endingAs(signature: WireSignature, id: string): WireSignature {
   }
 }
 
-/** A compound has the id of the part that it ends with. */
+/** A compound gets the id of the part that it ends with. */
 function named(compound: WireSignature): WireSignature {
   const { task_id: _, ...options } = compound.options;
   return withId({ ...compound, options }, resultId(compound));

@@ -1,8 +1,8 @@
-// The same workflow with each of its tasks changed: those of callbacks and error callbacks, and of chords around it, too.
+// Changes each task of a workflow, including callbacks, errbacks, and the chords around it.
 import type { WireSignature } from '../protocol/message.ts';
 import { bodyOf, headerOf, kindOf, listedIn, partsOf, withOptions } from './construct.ts';
 
-/** What a task is within the workflow. */
+/** The role of a task in its workflow. */
 export type Role = 'part' | 'header' | 'body' | 'callback' | 'errback';
 
 export function mapTasks(

@@ -1,4 +1,4 @@
-// The one place where workflows are rewritten: whatever is nested in whatever becomes one of a few forms.
+// Rewrites workflows into normal form: the only place that does. However its parts are nested, a workflow becomes one of a few forms.
 import { WorkflowError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { celeryTask } from '../protocol/workflow-wire.ts';
@@ -25,17 +25,17 @@ import {
  * - a group that is followed by something is a chord, and what follows a chord belongs to its body;
  * - a member of a chord's header ends in one task: a group there is collected into one list by `celery.accumulate`, so that
  *   each member counts once and the results keep their nesting;
- * - what Celery has written into the option `chain` of a chain, a group or a chord is the steps after it;
- * - chunks are groups; options of a compound are those of its parts, but for its ids.
- * What has been frozen already (by us or by Python) keeps its ids.
- * @param asOne It is to end in one task: what can be a member of a chord's header, or replace a task.
- * @throws WorkflowError for what is no workflow.
+ * - the option `chain` of a chain, a group or a chord, which Celery writes, becomes steps after it;
+ * - chunks become groups; options of a compound become options of its parts, except its ids.
+ * Parts that were frozen before (by us or by Python) keep their ids.
+ * @param asOne It must end in one task: it is a member of a chord's header, or replaces a task.
+ * @throws WorkflowError for a value that is no workflow
  */
 export function normalize(given: WireSignature, asOne = false): WireSignature {
   const signature = kindOf(given) === 'task' ? given : asChain(given);
   switch (kindOf(signature)) {
     case 'task':
-      return signature; // what its option `chain` says, its message carries as it is
+      return signature; // its message carries the option `chain` as it is
     case 'chunks':
       return normalize(groupOfChunks(signature), asOne);
     case 'group':
@@ -49,7 +49,7 @@ export function normalize(given: WireSignature, asOne = false): WireSignature {
   }
 }
 
-/** The same, of one in normal form. */
+/** The same for a workflow in normal form. */
 function endingInOne(signature: WireSignature): WireSignature {
   switch (kindOf(signature)) {
     case 'group': {
@@ -73,10 +73,10 @@ function endingInOne(signature: WireSignature): WireSignature {
   }
 }
 
-/** Makes one value, the list, of a group's results. Celery's own way, as `Task.replace` does it. */
+/** Collects the results of a group into one list, which is one value: Celery's own way in `Task.replace`. */
 const collect = taskSignature(celeryTask.accumulate, [], { index: 0 });
 
-/** Its members have ids: it was sent as part of something by a sender that waits for these. */
+/** Its members have ids: its sender waits for them under these ids. */
 function isFrozen(group: WireSignature): boolean {
   return partsOf(group).some(({ options }) => options.group_id !== undefined && options.group_id !== null);
 }
@@ -96,7 +96,7 @@ function normalizeChord(chord: WireSignature, asOne: boolean): WireSignature {
   const header = inherit(prepended(headerOf(chord), chord), shared);
   const body = bodyOf(chord);
   const end = inherit(body, later);
-  // What follows a whole that ends in one follows that end, once: a group there is made one before.
+  // A whole that must end in one task has its callbacks on that task: a group at its end is collected into one task first.
   const followed = followedUp(asOne ? normalize(end, asOne) : end, own);
   return chordOf(normalizeGroup(header, true), normalize(followed), ids, body.chord_policy);
 }
@@ -123,7 +123,7 @@ function normalizeChain(chain: WireSignature, asOne: boolean): WireSignature {
   return normalize(followedUp(withOptions(only, ids), own), asOne);
 }
 
-/** A group or a chord with what comes after it. */
+/** A group or a chord with the steps after it. */
 function followedBy(part: WireSignature, rest: readonly WireSignature[], asOne: boolean): WireSignature {
   if (kindOf(part) === 'group') {
     const { header, own } = optionsAsHeader(part);
@@ -136,7 +136,7 @@ function followedBy(part: WireSignature, rest: readonly WireSignature[], asOne: 
   );
 }
 
-/** The options of a group that becomes the header of a chord: its id, and what follows its failures, stay its own. */
+/** The options of a group that becomes the header of a chord: it keeps its id and its errbacks. */
 function optionsAsHeader({ options }: WireSignature): { readonly header: Json; readonly own: Json } {
   const { link_error, task_id, ...own } = options;
   return {
@@ -145,7 +145,7 @@ function optionsAsHeader({ options }: WireSignature): { readonly header: Json; r
   };
 }
 
-/** The steps of a chain, with what it says of all of them. */
+/** The steps of a chain, with the options that apply to all of them. */
 function ownSteps(chain: WireSignature): WireSignature[] {
   const { countdown, eta, ...shared } = splitOptions(chain.options).shared;
   const first = {
@@ -158,7 +158,7 @@ function ownSteps(chain: WireSignature): WireSignature[] {
   );
 }
 
-/** The steps of a chain in normal form that is one among others, with what follows it; anything else is one step. */
+/** The steps of a chain in normal form, to be put among other steps; anything else is one step. */
 function spliced(part: WireSignature): readonly WireSignature[] {
   if (kindOf(part) !== 'chain') return [part];
   const steps = partsOf(part);
@@ -171,12 +171,12 @@ function spliced(part: WireSignature): readonly WireSignature[] {
   );
 }
 
-/** Arguments given to a compound are its first part's (all of them, in a group). */
+/** Arguments of a compound go to its first part (in a group, to all parts). */
 function prepended(part: WireSignature, { args }: WireSignature): WireSignature {
   return part.immutable || args.length === 0 ? part : { ...part, args: [...args, ...part.args] };
 }
 
-/** Options of a compound hold for its parts, whose own go before them. */
+/** Options of a compound apply to its parts; a part's own options take precedence. */
 function inherit(part: WireSignature, shared: Json): WireSignature {
   for (const _ in shared) return { ...part, options: { ...shared, ...part.options } };
   return part;
@@ -190,7 +190,7 @@ function followedUp(part: WireSignature, options: Json): WireSignature {
   );
 }
 
-/** A compound's options: which are its own, and which its parts'. */
+/** Divides a compound's options into its own and those of its parts. */
 function splitOptions(options: Json): { own: Json; shared: Json } {
   const own: Record<string, unknown> = {};
   const shared: Record<string, unknown> = {};
@@ -198,7 +198,7 @@ function splitOptions(options: Json): { own: Json; shared: Json } {
   return { own, shared };
 }
 
-/** What says of a part who and where it is, and what follows it. */
+/** Options that identify and place a part, and name its follow-ups. */
 const ownOptions: ReadonlySet<string> = new Set([
   'task_id',
   'group_id',

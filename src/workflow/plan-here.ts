@@ -1,4 +1,4 @@
-// The plan of a workflow that is started here.
+// Plans a workflow that is started in this process.
 
 import type { CallOptions } from '../config/call-options.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -10,7 +10,7 @@ import { randomIds } from './freeze.ts';
 import { plan } from './plan.ts';
 import type { Plan, PlanContext } from './planned.ts';
 
-/** What a start of a workflow is given besides the workflow itself. */
+/** The options of starting a workflow. */
 export interface LocalStart
   extends Pick<
     PlanContext,
@@ -18,14 +18,14 @@ export interface LocalStart
   > {
   /** Default: random. */
   readonly newId?: PlanContext['newId'];
-  /** Of what is sent piece by piece. Default: that of the running task, else the id of the first call. */
+  /** For members that are sent one at a time. Default: the root of the running task, else the id of the first call. */
   readonly rootId?: string | null;
   readonly sending?: Pick<CallOptions, 'signal' | 'retry' | 'retryPolicy' | 'publishTimeout' | 'addToParent'>;
-  /** Changes what goes to the broker, when all else is decided. */
+  /** Changes the publications just before they are sent. */
   readonly guard?: (publications: readonly Publication[]) => readonly Publication[];
 }
 
-/** A plan of a first start: in a task its calls belong to the task's workflow. */
+/** Plans a first start: inside of a task its calls belong to the task's workflow. */
 export function planHere(app: SendingApp, signature: WireSignature, start: LocalStart): Plan {
   const parent = taskScope.getStore()?.request;
   const { sending: _, guard: __, ...place } = start;
@@ -38,7 +38,7 @@ export function planHere(app: SendingApp, signature: WireSignature, start: Local
   });
 }
 
-/** Where results travel as messages, nothing can be stored for later. */
+/** False: results travel as messages, and nothing can be stored. */
 export function keepsRecords(app: SendingApp): boolean {
   const { backend } = app.config;
   return backend !== null && storeNamed(backend)?.resultsAreMessages !== true;

@@ -1,4 +1,4 @@
-// From a workflow to the messages that start it. Pure: the same workflow and ids give the same messages.
+// Plans the messages that start a workflow. Pure: the same workflow and ids give the same messages.
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import { chainOf, kindOf, withListed, withOptions } from './construct.ts';
 import { derivedIds, endingAs, freeze, handleOf } from './freeze.ts';
@@ -9,8 +9,8 @@ import { Planner } from './planner.ts';
 import { withStampsOf } from './stamp.ts';
 
 /**
- * Plans a workflow: a signature as the user made it, or as it came in a message (frozen by us or by Python, or not at all).
- * For one start of it: what a running worker sends next is planned again from what the messages carry.
+ * Plans a workflow: a signature as the user made it, or as it came in a message (frozen by us or by Python, or not frozen).
+ * A plan is for one start: the worker plans what it sends later from the messages.
  *
  * In a worker: `plan(step, { args: [result], chain: rest, rootId, parentId: id, newId: derivedIds(id, 'chain') })` for the next
  * step of a chain; place `link.0`, `link.1` … for callbacks, `error.0` … for errbacks, `body` (with the chord's group id instead of
@@ -26,7 +26,7 @@ export function plan(signature: WireSignature, context: PlanContext): Plan {
   return { calls, chords, stored: payloads.stored, handle: handleOf(whole) };
 }
 
-/** The context in which what `task.replace` was given takes the place of the running task. */
+/** The context of a workflow that replaces the running task. */
 export function replacement(message: TaskMessage): PlanContext {
   const { id, rootId, parentId, group, groupIndex, embed, stamps } = message;
   const nesting = message.replacedTaskNesting + 1;
@@ -40,11 +40,11 @@ export function replacement(message: TaskMessage): PlanContext {
     stamps,
     asOne: true,
     replacedTaskNesting: nesting,
-    newId: derivedIds(id, `replace.${nesting}`), // the one that replaces has this id, too, and may be replaced again
+    newId: derivedIds(id, `replace.${nesting}`), // the replacement has this id, too, and may be replaced again
   };
 }
 
-/** The task that ends a replacement has the id of what it replaces, and may be replaced again: it must know how often that was. */
+/** The last task of a replacement has the id of the task that it replaces, and may be replaced again: it carries the count. */
 function marked(whole: WireSignature, { replacedTaskNesting, id }: PlanContext): WireSignature {
   if (replacedTaskNesting === undefined) return whole;
   return mapTasks(whole, (task) =>
@@ -52,12 +52,12 @@ function marked(whole: WireSignature, { replacedTaskNesting, id }: PlanContext):
   );
 }
 
-/** What takes the place of a task ends with that task's id, also where it was frozen: who waits knows no other. */
+/** A replacement ends with the id of the task that it replaces, also if it was frozen: others wait for this id. */
 function identified(normal: WireSignature, { replacedTaskNesting, id }: PlanContext): WireSignature {
   return replacedTaskNesting === undefined || id === undefined ? normal : endingAs(normal, id);
 }
 
-/** The workflow in normal form and with ids, together with what it is given to end with. */
+/** The workflow in normal form and with ids, and with the follow-ups that it gets from its context. */
 function placed(signature: WireSignature, context: PlanContext): WireSignature {
   const { id = null, chain, newId, stamps = {} } = context;
   const normal = withStampsOf(normalize(signature, context.asOne === true), stamps);

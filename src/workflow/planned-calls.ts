@@ -1,4 +1,4 @@
-// From planned calls to publications. Used where a workflow is started, and by a worker for what follows a task.
+// Makes publications of planned calls, where a workflow is started, and in a worker for the follow-ups of a task.
 
 import { fromWireOptions, stampsOf } from '../config/wire-options.ts';
 import { noKwargs } from '../sending/arguments.ts';
@@ -10,9 +10,9 @@ import type { Publication } from '../stores/transport.ts';
 import type { Plan, PlannedCall } from './planned.ts';
 
 /**
- * Everything about a planned call decided: what the signature says, then routes, then the task's own options, then the
+ * Resolves everything about a planned call: first the signature's options, then routes, then the task's own options, then the
  * configuration.
- * @throws ConfigError for options that cannot be meant.
+ * @throws ConfigError for options with impossible values
  */
 export function preparePlanned(
   app: SendingApp,
@@ -46,9 +46,9 @@ export function preparePlanned(
 }
 
 /**
- * The publications of a plan's calls, for a worker to make with a settlement. The stores must be open. A promise only where the
- * results travel as messages, or somebody listens to beforeTaskPublish.
- * @param parentPriority of the message of the task that they follow
+ * The publications of a plan's calls, for a worker's settlement. The stores must be open. A promise only where results travel as messages, or
+ * beforeTaskPublish has receivers.
+ * @param parentPriority the priority of the task before them
  * @throws NotSerializableError, PayloadTooLargeError, ConfigError, UnroutableError
  */
 export function publicationsOfPlan(
@@ -61,7 +61,7 @@ export function publicationsOfPlan(
   return ready instanceof Promise ? ready.then(({ publications }) => publications) : ready.publications;
 }
 
-/** Checks all calls of a plan, and decides everything about them. */
+/** Checks all calls of a plan, and resolves everything about them. */
 export async function preparedCalls(app: SendingApp, { calls }: Plan): Promise<readonly PreparedCall[]> {
   const prepared: PreparedCall[] = [];
   for (const call of calls) {

@@ -18,7 +18,7 @@ import {
 } from './construct.ts';
 import type { PlanContext, PlannedCall, PlannedChord } from './planned.ts';
 
-/** Walks through a workflow in normal form, with ids, and collects what is to be sent. */
+/** Walks through a frozen workflow in normal form, and collects the calls to send. */
 export class Planner {
   readonly calls: PlannedCall[] = [];
   readonly chords: PlannedChord[] = [];
@@ -93,10 +93,10 @@ export class Planner {
     if (first === undefined) throw new WorkflowError('a chain needs at least one step');
     const last = rest.pop();
     if (last === undefined) {
-      this.#emit(first, around); // Python may send one of one step
+      this.#emit(first, around); // Python may send a chain of one step
       return;
     }
-    // Whoever waits for the chain waits for its last step: the place of the whole is given to it alone.
+    // Who waits for the chain waits for its last step: only this step gets the place of the whole chain.
     const ending = withListed(
       withOptions(last, {
         ...(groupId !== null && { group_id: groupId }),
@@ -137,7 +137,7 @@ export class Planner {
     const body = withListed(
       withListed(
         withOptions(plain, {
-          // Celery says to the body's task whose body it is; what ends in another one may have its own place there.
+          // Celery tells the body's task which chord it is the body of; a body that ends in another task may have a place of its own there.
           ...(kindOf(plain) === 'task' && plain.options.group_id === undefined && { group_id: own }),
           ...(groupId !== null && { group_id: groupId }),
           ...(groupIndex !== null && { group_index: groupIndex }),
@@ -159,7 +159,7 @@ export class Planner {
   }
 }
 
-/** What is given to a part from around it. */
+/** What a part gets from its surroundings. */
 interface Around {
   readonly args: readonly unknown[];
   readonly kwargs: Json;
@@ -169,7 +169,7 @@ interface Around {
   readonly chord: WireSignature | null;
 }
 
-/** How many parts of a chord's header report to it. Celery's rule (`_descend`): each task, and of what is nested its end. */
+/** How many parts of a chord's header are counted. Celery's rule (`_descend`): each task, and the last task of a nested part. */
 function countedParts(part: WireSignature): number {
   switch (kindOf(part)) {
     case 'group':
@@ -192,7 +192,7 @@ const nothingAround: Around = {
   chord: null,
 };
 
-/** A frozen part says itself to what it belongs; what is around it goes before that. */
+/** The place of a part: of its surroundings, else its own if it was frozen. */
 function placeIn(options: Json, given: Around): Pick<Around, 'groupId' | 'groupIndex' | 'chord'> {
   const { group_id, group_index, chord } = options;
   return {
@@ -205,8 +205,8 @@ function placeIn(options: Json, given: Around): Pick<Around, 'groupId' | 'groupI
 }
 
 /**
- * The error callbacks to run, once each, when a workflow fails as a whole before any of it has run: those that would run if what
- * it begins with failed. The body of a chord whose header failed is such a one.
+ * The errbacks to run, once each, when a workflow fails before any part of it has run: those that would run if its first part failed. The
+ * body of a chord whose header failed is such a workflow.
  */
 export function errbacksOf(workflow: WireSignature): readonly WireSignature[] {
   const own = listedIn(workflow.options, 'link_error');

@@ -1,6 +1,6 @@
 import type { Json } from '../protocol/message.ts';
 
-/** The arguments of a Python function of these parameters, by name. */
+/** Arguments by name, for a Python function with these parameters. */
 export function named(args: readonly unknown[], kwargs: Json, parameters: readonly string[]): Json {
   const given: Record<string, unknown> = { ...kwargs };
   for (const [index, parameter] of parameters.entries())

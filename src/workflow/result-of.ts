@@ -1,11 +1,11 @@
-// From the ids of a planned workflow to what its sender holds.
+// Makes the result of a planned workflow from its ids.
 
 import { AsyncResult, type BackendSource, GroupResult } from '../results/async-result.ts';
 import type { Handle } from './freeze.ts';
 
 /**
- * The result of a workflow, with what it followed as its parents.
- * @param rootId the workflow's, where it was sent
+ * The result of a workflow; its parents are the results of the workflows before it.
+ * @param rootId the workflow's root, if it was sent here
  */
 export function resultOf<R>(
   app: { readonly results: BackendSource },
@@ -15,7 +15,7 @@ export function resultOf<R>(
   return resultIn<R>(handle, app.results, rootId);
 }
 
-/** @param source where the results are kept */
+/** @param source where results are kept */
 export function resultIn<R>(
   handle: Handle,
   source: BackendSource,

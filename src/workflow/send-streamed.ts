@@ -1,4 +1,4 @@
-// Sending a group, or a chord, whose members are made while it is sent.
+// Sends a group or a chord whose members are produced while it is sent.
 
 import type { CallOptions } from '../config/call-options.ts';
 import { sendingOptionsOf, toWireOptions } from '../config/wire-options.ts';
@@ -21,13 +21,13 @@ import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
 import { noteChild, type StoreParts, sendWorkflow, storesBefore, windowSize } from './send-workflow.ts';
 
-/** What is sent: a signature. */
+/** A member: a signature. */
 export interface Part<App extends SendingApp> {
   readonly app: App | null;
   toJSON(): WireSignature;
 }
 
-/** Runs a workflow here and now. */
+/** Runs a workflow in this process. */
 export type Apply<App> = (app: App, signature: WireSignature, start: LocalStart) => Promise<AsyncResult>;
 
 interface StreamedBody<App extends SendingApp> {
@@ -37,13 +37,13 @@ interface StreamedBody<App extends SendingApp> {
 
 interface Streamed {
   readonly header: AsyncResult;
-  /** The body's; without a body the header's. */
+  /** The body's result; without a body the group's. */
   readonly result: AsyncResult;
 }
 
 /**
- * @param apply where `taskAlwaysEager` asks for it
- * @throws PartlySentError when it fails after some members were sent.
+ * @param apply used with `taskAlwaysEager`
+ * @throws PartlySentError when it fails after some members were sent
  */
 export async function sendStreamed<App extends SendingApp>(
   members: Iterable<Part<App>> | AsyncIterable<Part<App>>,
@@ -70,7 +70,7 @@ class Streaming<App extends SendingApp> {
   readonly #id: string | null;
   readonly #handles: Handle[] = [];
   readonly #sent: string[] = [];
-  /** All members are one workflow. */
+  /** The root that all members share. */
   #rootId: string | null = null;
   readonly #apply: Apply<App>;
   #app: App | null;
@@ -95,7 +95,7 @@ class Streaming<App extends SendingApp> {
     if (body === null && this.#id !== null) this.#groupId = this.#id;
   }
 
-  /** Takes a member; resolves when there is room for the next. */
+  /** Adds a member; resolves when there is room for the next. */
   async add(member: Part<App>): Promise<void> {
     const app = commonApp<App>([{ app: this.#app }, member]);
     if (app === null) throw new WorkflowError('a member of a group belongs to no application');
@@ -119,7 +119,7 @@ class Streaming<App extends SendingApp> {
       rules: this.#rulesOf(app),
       ...storesBefore(app, planned),
     });
-    // Only when another one comes: the size of a chord must be known before its last member is sent.
+    // Only when another member comes: the size of a chord must be known before its last member is sent.
     if (this.#window.publications.length >= windowSize) await this.#publish(app);
     this.#window.calls.push(...ready.calls);
     this.#window.publications.push(...ready.publications);
@@ -155,7 +155,7 @@ class Streaming<App extends SendingApp> {
     return { header, result };
   }
 
-  /** What went wrong, with what was sent before. */
+  /** The error, with the ids that were sent before it. */
   failed(error: unknown): unknown {
     if (this.#sent.length === 0) return error;
     const window = this.#window.publications.map(({ id }) => id);
@@ -166,7 +166,7 @@ class Streaming<App extends SendingApp> {
     );
   }
 
-  /** What all members refer to. */
+  /** Stores and sends what all members refer to. */
   async #begin(app: App, { signature, policy }: StreamedBody<App>): Promise<void> {
     const { countdown: _, eta: __, ...later } = this.#wireOptions;
     const addressed = await addressedParts(app, withInherited(signature.toJSON(), later), this.#rulesOf(app));
@@ -213,18 +213,18 @@ class Streaming<App extends SendingApp> {
     return { header: result, result };
   }
 
-  /** Anew for each publication: a stream may take longer than one send may. */
+  /** New for each publication: a stream may take longer than one send is allowed to. */
   #rulesOf(app: App): PublishRules {
     return rulesOf(app, sendingOptionsOf(this.#options));
   }
 }
 
-/** The calls that are published together. */
+/** Calls that are published together. */
 function emptyWindow(): { readonly calls: EncodedCall[]; readonly publications: Publication[] } {
   return { calls: [], publications: [] };
 }
 
-/** Options given to the whole, which go behind a part's own. */
+/** The options of the whole group; a part's own options take precedence. */
 function withInherited(signature: WireSignature, options: Json): WireSignature {
   return { ...signature, options: { ...options, ...signature.options } };
 }

@@ -1,4 +1,4 @@
-// Starting a workflow: planned, written, and published in as few steps as there can be.
+// Starts a workflow: plans, encodes, and publishes it in as few steps as possible.
 
 import { PartlySentError, SendUnconfirmed, WorkflowError } from '../errors.ts';
 import type { WireSignature } from '../protocol/message.ts';
@@ -16,9 +16,9 @@ import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
 
 /**
- * Sends a workflow: resolves when the broker holds what starts it.
- * @throws what `delay` throws: then nothing was sent. PartlySentError when it was too big for one publication, and one of several
- * failed. WorkflowError for a chord where results are not kept in one place.
+ * Sends a workflow; resolves when the broker holds its first messages.
+ * @throws what `delay` throws: then nothing was sent. PartlySentError when it took several publications, and one of them failed.
+ * WorkflowError for a chord where results are not kept in one place.
  */
 export async function sendWorkflow<R>(
   app: SendingApp,
@@ -32,7 +32,7 @@ export async function sendWorkflow<R>(
     ...storesBefore(app, draft),
     publish: async (publications, publish) => {
       await publishInWindows(
-        (window) => publish(window, rulesOf(app, start.sending ?? {})), // each has the time that a send may take
+        (window) => publish(window, rulesOf(app, start.sending ?? {})), // each has the full time of a send
         start.guard === undefined ? publications : start.guard(publications),
       );
       return true;
@@ -43,10 +43,10 @@ export async function sendWorkflow<R>(
   return result;
 }
 
-/** How many messages go to the broker in one step. */
+/** How many messages the broker gets in one step. */
 export const windowSize = 1000;
 
-/** @throws PartlySentError when some windows were sent and another was not. */
+/** @throws PartlySentError when a window failed after others were sent */
 async function publishInWindows(
   publish: (window: readonly Publication[]) => Promise<void>,
   publications: readonly Publication[],
@@ -70,20 +70,20 @@ async function publishInWindows(
   }
 }
 
-/** What of a plan goes to the result backend. */
+/** The parts of a plan that the result backend keeps. */
 export interface StoreParts {
   readonly stored: Plan['stored'];
-  /** `size` null: not known yet, and to be said before the last member is sent. */
+  /** `size` null: not known yet, and stored before the last member is sent. */
   readonly chords: readonly { readonly groupId: string; readonly size: number | null }[];
 }
 
-/** What is to be in the stores before the first call of a plan. */
+/** Stores what must be there before the first call of a plan. */
 export function storesBefore(app: SendingApp, parts: StoreParts): Pick<ReadyOptions, 'before'> {
   if (parts.stored.length === 0 && parts.chords.length === 0) return {};
   return { before: ({ backend }) => prepareStores(app, backend, parts) };
 }
 
-/** What must be there before the first call: the parts that are referred to, and how many members each chord has. */
+/** Stores what must be there before the first call: the parts that are referred to, and the sizes of chords. */
 export async function prepareStores(
   app: SendingApp,
   backend: ResultBackend | null,
@@ -99,7 +99,7 @@ export async function prepareStores(
     ...stored.map(({ id, signatures }) =>
       backend?.put({
         taskId: id,
-        status: 'STORED', // not an end: kept as long as tasks that wait
+        status: 'STORED', // no end: kept for as long as waiting tasks are
         result: signatures,
         traceback: null,
         children: [],
@@ -119,8 +119,8 @@ function noChords(app: SendingApp, backend: ResultBackend | null): string {
 }
 
 /**
- * The running task remembers what it has started. Of a chain, or a chord, that is its beginning, as in Celery: what follows are
- * children of that.
+ * Adds a result to the children of the running task. For a chain or a chord this is its first part, as in Celery; the parts after it are
+ * children of that one.
  */
 export function noteChild(result: AsyncResult, addToParent: boolean | undefined): void {
   const task = taskScope.getStore();

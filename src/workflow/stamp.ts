@@ -1,13 +1,13 @@
-// Stamping: headers that each task of a workflow carries, and that workers and monitors see.
+// Stamps: headers that each task of a workflow carries, for workers and monitors.
 import { ConfigError } from '../errors.ts';
 import type { Json, WireSignature } from '../protocol/message.ts';
 import { celeryHeaders } from '../protocol/task-v2.ts';
 import { mapTasks, type Role } from './map-tasks.ts';
 
-/** Names and values of stamps. */
+/** Stamps by name. */
 export type Stamps = Json;
 
-/** Says which stamps each task gets. `role`: what the task is within the workflow. */
+/** Returns the stamps of each task. `role`: the task's role in the workflow. */
 export interface StampingVisitor {
   onSignature(
     task: Pick<WireSignature, 'task' | 'args' | 'kwargs' | 'options'>,
@@ -16,8 +16,8 @@ export interface StampingVisitor {
 }
 
 /**
- * The same workflow, stamped: its parts and their callbacks.
- * @throws ConfigError for a stamp that has the name of a header or of an option.
+ * The same workflow with stamps on its parts and their callbacks.
+ * @throws ConfigError for a stamp with the name of a header or an option
  */
 export function stamped(signature: WireSignature, stamps: Stamps | StampingVisitor): WireSignature {
   const visitor: StampingVisitor = isVisitor(stamps) ? stamps : { onSignature: () => stamps };
@@ -32,7 +32,7 @@ export function stamped(signature: WireSignature, stamps: Stamps | StampingVisit
   });
 }
 
-/** The same workflow with the stamps of a task that it belongs to; what a part itself is stamped with goes before them. */
+/** The same workflow with the stamps of the task that it belongs to; a part's own stamps take precedence. */
 export function withStampsOf(signature: WireSignature, stamps: Stamps): WireSignature {
   const given = Object.entries(stamps).filter(([name]) => !isTaken(name));
   if (given.length === 0) return signature;
@@ -45,7 +45,7 @@ function isVisitor(stamps: Stamps | StampingVisitor): stamps is StampingVisitor 
   return typeof stamps.onSignature === 'function';
 }
 
-/** Celery writes stamps among the options. */
+/** Celery writes stamps among the options; a stamp must not be taken for one. */
 function checkStamp(name: string, options: Json): void {
   const { stamped_headers: known } = options;
   const isStamp = Array.isArray(known) && known.includes(name);
