@@ -23,20 +23,24 @@ export interface ChoiceOptions extends FilterOptions {
 /** Declares them on a command. */
 export function withFilterOptions(command: Command): Command {
   return command
-    .option('--task <name>', "Only calls of this task; * stands for any text: 'mail.*'.")
+    .option('--task <name>', "Only calls of this task; * matches any text: 'mail.*'.")
     .option(
       '--reason <a,b>',
-      'Only those with this reason: undecodable, unknown-task, max-deliveries, rejected, failed.',
+      'Only with one of these reasons: undecodable, unknown-task, max-deliveries, rejected, failed.',
       reasons,
     )
-    .option('-Q, --queue <name>', 'Only those of this queue.')
+    .option('-Q, --queue <name>', 'Only of this queue.')
     .option(
       '--died-before <time>',
-      'Only those that died before: a time, or 10m for ten minutes ago.',
+      'Only those that died before this: a time, or 10m for ten minutes ago.',
       moment,
     )
-    .option('--died-after <time>', 'Only those that died since: a time, or 10m for ten minutes ago.', moment)
-    .option('--text <text>', 'Only those with this text in their arguments (or bytes).');
+    .option(
+      '--died-after <time>',
+      'Only those that died after this: a time, or 10m for ten minutes ago.',
+      moment,
+    )
+    .option('--text <text>', 'Only those with this text in their arguments or bytes.');
 }
 
 export function filterOf(options: FilterOptions): DeadLetterFilter {

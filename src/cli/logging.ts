@@ -27,7 +27,7 @@ export function withLoggingOptions(command: Command): void {
         'Text or JSON on stderr; default: text on a terminal, else JSON.',
       ).choices(['pretty', 'json']),
     )
-    .option('-f, --logfile <file>', 'Log there: %n name, %h host, %d domain. Rotated files are noticed.');
+    .option('-f, --logfile <file>', 'Log to this file: %n name, %h host, %d domain. Rotation is supported.');
 }
 
 interface LoggingOptions {

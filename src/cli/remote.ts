@@ -29,7 +29,7 @@ export function withRemoteOptions(command: Command): Command {
   return command
     .option('-t, --timeout <duration>', 'How long to wait for answers. Default 1 s.', duration)
     .option('-d, --destination <a,b>', 'Only these nodes: celery@host1,celery@host2.', nodes)
-    .option('--pattern <glob>', 'Only nodes whose name fits: mail@*.');
+    .option('--pattern <glob>', 'Only nodes with a matching name: mail@*.');
 }
 
 export function askingOf({ timeout, destination, pattern }: RemoteOptions): ControlOptions {

@@ -34,20 +34,20 @@ export interface AddOptions extends CommonOptions {
 
 export function addOptionsTo(command: Command): Command {
   command
-    .requiredOption('--task <name>', 'What to send.')
+    .requiredOption('--task <name>', 'The task to send.')
     .option('-a, --args <json>', `Positional arguments: '[1, "two"]'.`, jsonArray)
     .option('-k, --kwargs <json>', `Keyword arguments: '{"name": "value"}'.`, jsonObject)
-    .option('--every <duration>', 'So long from one to the next: seconds, or 10m.', duration)
-    .option('--relative', 'With --every: by the clock (1h: at each full hour).')
+    .option('--every <duration>', 'The interval: seconds, or 10m.', duration)
+    .option('--relative', 'With --every: aligned to the clock (1h: at each full hour).')
     .option('--cron <fields>', "By the clock: 'minute hour day-of-month month day-of-week', all must match.")
     .option('--solar <event,lat,lon>', 'By the sun: sunset,52.52,13.40.')
-    .option('--timezone <name>', "Of --cron: Europe/Berlin; default: the App's.")
+    .option('--timezone <name>', "Time zone of --cron: Europe/Berlin; default: the App's.")
     .option('-Q, --queue <name>', 'Send it to this queue.')
     .option('--priority <priority>', 'urgent, high, normal, low, or a number.', priority)
-    .option('--expires <duration>', 'Not to be begun later than so long after it is sent.', duration);
+    .option('--expires <duration>', 'Do not start the task later than this after the send.', duration);
   return withFlags(command, schedulePolicy)
     .option('--paused', 'Add it paused.')
-    .option('--replace', 'Change it if it is there already.');
+    .option('--replace', 'Change it if it exists.');
 }
 
 /** @throws UsageError when it says no time, or several; ConfigError */

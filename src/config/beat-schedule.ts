@@ -61,13 +61,13 @@ export const schedulePolicy = {
     flagged(
       oneOf('last', 'all', 'skip'),
       '--missed <what>',
-      'Of runs that were missed send the last, all, or none (skip).',
+      'Of missed runs, send the last, all, or none (skip).',
     ),
     'last',
   ),
   /** With `all`. Default 100. */
   missedLimit: field(
-    flagged(integer(1, 10_000), '--missed-limit <number>', 'With --missed all: at most this number.'),
+    flagged(integer(1, 10_000), '--missed-limit <number>', 'With --missed all: send at most this number.'),
     100,
   ),
   /** A run later than this is not sent. Default: `null` = any; with `skip` 10 s, which is more than a takeover takes. */
@@ -92,7 +92,7 @@ export const schedulePolicy = {
   ),
   /** Each run is sent by up to so much later; how much is fixed by its id. Default 0. */
   jitter: field(
-    flagged(seconds({ from: 0 }), '--jitter <duration>', 'Send each run by up to this much later.'),
+    flagged(seconds({ from: 0 }), '--jitter <duration>', 'Delay each run by a random time up to this.'),
     0,
   ),
   /** false: paused until it is resumed. */

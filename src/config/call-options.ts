@@ -32,15 +32,11 @@ const headers = check<Readonly<Record<string, unknown>>>('an object', (value, wh
 /** What travels with the call, under Celery's names: ours in Python's spelling. */
 export const travellingOptions = {
   /** Not before this much time has passed. */
-  countdown: flagged(
-    duration,
-    '--countdown <duration>',
-    'Not before this much time has passed: seconds, or 10m.',
-  ),
+  countdown: flagged(duration, '--countdown <duration>', 'The delay: seconds, or 10m.'),
   /** Not before this time. */
   eta: flagged(moment, '--eta <time>', 'Not before this time: 2030-01-31T09:00:00Z.'),
-  /** Not after this time, or when this much time has passed. */
-  expires: flagged(time, '--expires <time>', 'Not after this time, or when this much time has passed.'),
+  /** Do not run after this time, or after this duration. */
+  expires: flagged(time, '--expires <time>', 'Do not run after this time, or after this duration.'),
   /** Default: a new UUID of version 7. */
   taskId: flagged(name, '--task-id <id>', 'An id of your own.'),
   /** Where it goes; default: as the routes, the task and the settings say. */
@@ -49,10 +45,10 @@ export const travellingOptions = {
   exchange: flagged(
     nameOrEmpty,
     '--exchange <name>',
-    'Send it to this exchange, to all queues that are bound for the key.',
+    'Send it to this exchange, and so to all queues bound for the routing key.',
   ),
   /** Without `exchange`: of the queue's own exchange, if that is a topic; else it is a queue, if `queue` is not given. */
-  routingKey: flagged(name, '--routing-key <key>', 'The key.'),
+  routingKey: flagged(name, '--routing-key <key>', 'The routing key.'),
   /** `'urgent'`, `'high'`, `'normal'`, `'low'`, or the number on the wire. */
   priority: flagged(
     priority,

@@ -25,7 +25,7 @@ const retryOptions = {
   queue: name,
   /** Another priority. */
   priority,
-  /** Not after this time, or when this much time has passed. */
+  /** Do not run after this time, or after this duration. */
   expires: time,
   /** Another time limit, in seconds. */
   timeLimit: limit,

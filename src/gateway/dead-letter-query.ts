@@ -75,7 +75,7 @@ const filters: readonly QueryParameter<keyof DeadLetterFilter>[] = [
   {
     name: 'queue',
     option: 'queue',
-    description: 'Only those of this queue.',
+    description: 'Only of this queue.',
     schema: { type: 'string', maxLength: maxNameLength },
     read: readName,
   },

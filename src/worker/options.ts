@@ -38,12 +38,16 @@ export const workerOptions = {
     flagged(
       autoscale,
       '--autoscale <max,min>',
-      'A number of tasks at a time between these, as there is work; instead of -c.',
+      'Between min and max tasks at a time, by load; instead of -c.',
     ),
   ),
   /** Its name among all workers, with `%h`, `%n`, `%d` for host with domain, host, and domain; default `celery@%h`. */
   name: optional(
-    flagged(text, '-n, --hostname <name>', 'Its name: name@%h (%h host with domain, %n host, %d domain).'),
+    flagged(
+      text,
+      '-n, --hostname <name>',
+      'Name of the worker: name@%h (%h host with domain, %n host, %d domain).',
+    ),
   ),
   /** The logger; default: no logging. A pino logger is one. */
   logger: optional(asGiven<Logger>('a logger')),
@@ -68,34 +72,38 @@ export const workerOptions = {
   ),
   /** A child process is replaced when it takes more KiB than this after a task (as in Celery); default `workerMaxMemoryPerChild`. */
   maxMemoryPerChild: field(
-    flagged(orNull(count), '--max-memory-per-child <KiB>', 'Replace a process that takes more after a task.'),
+    flagged(
+      orNull(count),
+      '--max-memory-per-child <KiB>',
+      'Replace a process that uses more memory, after its task.',
+    ),
     setting('workerMaxMemoryPerChild'),
   ),
   /** Send task events (`-E`); default `workerSendTaskEvents`. Can be switched while the worker runs. */
   taskEvents: field(
-    flagged(flag, '-E, --task-events', 'Tell what happens to tasks (umbel events, Flower).'),
+    flagged(flag, '-E, --task-events', 'Send task events (umbel events, Flower).'),
     setting('workerSendTaskEvents'),
   ),
   /** For probes: a port that tells whether the worker lives and is ready; a file that is touched regularly. Default: neither. */
   health: field(asGiven<HealthOptions>('an object like { port: 8080 }'), Object.freeze({})),
   /** Hard limit of tasks that have none of their own; default `taskTimeLimit`. */
   timeLimit: optional(
-    flagged(
-      seconds({ above: 0 }),
-      '--time-limit <duration>',
-      'Hard time limit of tasks that have none of their own.',
-    ),
+    flagged(seconds({ above: 0 }), '--time-limit <duration>', 'Hard time limit of tasks without their own.'),
   ),
   /** Soft limit of tasks that have none of their own; default `taskSoftTimeLimit`. */
   softTimeLimit: optional(
-    flagged(seconds({ above: 0 }), '--soft-time-limit <duration>', 'Soft time limit, likewise.'),
+    flagged(
+      seconds({ above: 0 }),
+      '--soft-time-limit <duration>',
+      'Soft time limit of tasks without their own.',
+    ),
   ),
   /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
   shutdownTimeout: field(
     flagged(
       orNull(seconds({ from: 0 })),
       '--shutdown-timeout <duration>',
-      'Give back what a warm shutdown has not ended by then.',
+      'After this time a warm shutdown returns running tasks to the queue.',
     ),
     setting('workerShutdownTimeout'),
   ),
@@ -104,7 +112,7 @@ export const workerOptions = {
     flagged(
       seconds({ from: 0 }),
       '--soft-shutdown-timeout <duration>',
-      'A second signal, or SIGQUIT, leaves running tasks this long before it gives them back.',
+      'After a second signal, or SIGQUIT, running tasks have this time before they are returned to the queue.',
     ),
     setting('workerSoftShutdownTimeout'),
   ),

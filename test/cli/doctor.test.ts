@@ -65,7 +65,7 @@ describe('the doctor', () => {
       app.task('sleeps', evalTask('() => new Promise((resolve) => setTimeout(resolve, 10))'));
     });
     expect(found).toEqual({
-      idempotency: expect.stringMatching(/^note: .*run twice: charges$/),
+      idempotency: expect.stringMatching(/^note: .*second run: charges$/),
       background: expect.stringMatching(/^warning: .*have ended: leaves$/),
     });
   });
@@ -88,7 +88,7 @@ describe('the doctor', () => {
     expect(
       examineBeats({ ...fine, led: false, celery }).map(({ check, what }) => `${check}: ${what}`),
     ).toEqual([
-      'no-beat: no beat runs that would send what is scheduled: nightly',
+      'no-beat: no beat runs, so these schedules send nothing: nightly',
       expect.stringMatching(/^two-beats: .*: shop\.report \(py@eu\)$/),
     ]);
   });
@@ -169,7 +169,7 @@ describe('the doctor of a cluster', () => {
     [{ silent: ['w9'] }, 'silent: these workers live and do not answer: w9'],
     [
       { expiring: ['celery', 'slow'] },
-      "expiration: messages come with an expiration of RabbitMQ's own, as Python's clients send what has `expires`: celery, slow",
+      "expiration: Python's clients send messages with `expires`, which RabbitMQ itself expires: celery, slow",
     ],
     [{ waiting: { slow: 7 } }, 'consumers: messages wait in queues that no worker serves: slow (7)'],
     [{ workers: [] }, 'consumers: messages wait in queues that no worker serves: celery (3)'],
@@ -179,7 +179,7 @@ describe('the doctor of a cluster', () => {
     ],
     [
       { workers: [worker('w1', { ahead: -61 })] },
-      'worker-clocks: clocks of workers differ from ours: w1 -61.0 s',
+      'worker-clocks: clocks of workers differ from this machine: w1 -61.0 s',
     ],
     [
       { tasks: { 'shop.new': 'celery' } },
@@ -211,7 +211,7 @@ app.task('shop.add', (x, y) => x + y);
     const folder = project(app());
     expect(await doctor(folder, './app.js')).toMatchObject({
       code: 0,
-      stdout: 'Nothing found.\n',
+      stdout: 'No problems found.\n',
     });
   });
 
@@ -260,7 +260,7 @@ export { app } from './app.js';
       .toEqual([
         0,
         expect.stringMatching(
-          /^warning: no beat runs .*: often \[no-beat\]\n {2}why: .*\n {2}mend: umbel beat/,
+          /^warning: no beat runs, .*: often \[no-beat\]\n {2}why: .*\n {2}fix: {2}umbel beat/,
         ),
       ]);
   });
@@ -334,7 +334,7 @@ export { app } from './app.js';
       server.cli('HSET', 'umbel:claimed:gone', '0:0:celery', '{}');
       server.cli('LPUSH', 'umbel:taken:lost:0:celery', '{}');
       expect(await found()).toEqual([
-        'keys: keys of Umbel hold something else: umbel:evicted (list, should be zset), umbel:schedule:celery (string, should be zset)',
+        'keys: keys of Umbel have a wrong type: umbel:evicted (list, should be zset), umbel:schedule:celery (string, should be zset)',
         expect.stringMatching(/^orphans: .*umbel:(?:claimed:gone|taken:lost:0:celery), umbel:/),
       ]);
     },

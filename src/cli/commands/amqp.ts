@@ -10,11 +10,11 @@ interface AmqpOptions extends CommonOptions {
 /** `umbel amqp`: RabbitMQ by hand. */
 export function amqpCommand(): Command {
   return new Command('amqp')
-    .description('Declare, bind, publish, get, purge and delete on RabbitMQ; a prompt without a command.')
+    .description('Declare, bind, publish, get, purge and delete on RabbitMQ; without a command: a prompt.')
     .argument('[command]', 'queue.declare, basic.get … (see --list)')
     .argument('[arguments...]')
     .option('--list', 'Show the commands.')
-    .option('-f, --force', 'Do not ask before something is deleted.')
+    .option('-f, --force', 'Do not ask before deleting.')
     .addHelpText(
       'after',
       `

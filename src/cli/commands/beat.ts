@@ -27,23 +27,16 @@ interface BeatCommandOptions extends CommonOptions, LoggingChoices {
 /** `umbel beat`: sends tasks on their schedules until it is told to stop. */
 export function beatCommand(): Command {
   const command = new Command('beat')
-    .description('Send tasks on their schedules. Any number may run: one sends, the others stand by.')
-    .option(
-      '--lease <duration>',
-      'A leader that is silent for so long is followed by another; default 3 s.',
-      duration,
-    )
+    .description('Send tasks on their schedules. Several may run: one sends, the others stand by.')
+    .option('--lease <duration>', 'Replace a leader that is silent for this long; default 3 s.', duration)
     .addOption(
       new Option('-c, --concurrency <number>', 'A beat only sends: it is the worker that has it.').hideHelp(),
     )
     .addOption(new Option('--embedded', 'As the part of a worker.').hideHelp());
   withLoggingOptions(command);
   command
-    .option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.')
-    .option(
-      '--detach',
-      'Start it in the background; its files are beat.pid and beat.log, unless said otherwise.',
-    );
+    .option('--pidfile <file>', 'Write the process id to this file; refuse to start if that process lives.')
+    .option('--detach', 'Start in the background; default files: beat.pid and beat.log.');
   return command
     .addHelpText(
       'after',

@@ -26,12 +26,8 @@ export function callCommand(): Command {
     .option('-a, --args <json>', `Positional arguments: '[1, "two"]'.`, jsonArray)
     .option('-k, --kwargs <json>', `Keyword arguments: '{"name": "value"}'.`, jsonObject);
   return withFlags(command, travellingOptions)
-    .option('--remote', 'The task lives in another program: do not look for it in the App.')
-    .option(
-      '--wait [duration]',
-      'Wait for the result and print it (as long as it takes, or so long).',
-      duration,
-    )
+    .option('--remote', 'The task is in another program: do not look for it in the App.')
+    .option('--wait [duration]', 'Wait for the result and print it (at most for this duration).', duration)
     .addHelpText(
       'after',
       `

@@ -21,7 +21,7 @@ interface ControlCommandOptions extends RemoteOptions {
 /** `umbel control`: tells workers what to do. */
 export function controlCommand(): Command {
   const command = new Command('control')
-    .description('Tell workers what to do, while they run.')
+    .description('Send commands to running workers.')
     .argument('[command]', 'revoke, add_consumer, pool_grow … (see --list), or one of your own')
     .argument('[arguments...]')
     .option('--list', 'Show the commands.')

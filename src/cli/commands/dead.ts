@@ -39,27 +39,27 @@ export function deadCommand(): Command {
     .addCommand(
       withFilterOptions(
         new Command('list')
-          .description('List them, newest first.')
-          .option('--limit <number>', 'At most so many.', positiveInteger, 20)
-          .option('--before <id>', 'Only those older than this one.', positiveInteger),
+          .description('List dead letters, newest first.')
+          .option('--limit <number>', 'At most this number.', positiveInteger, 20)
+          .option('--before <id>', 'Only dead letters older than this one.', positiveInteger),
       ).action((_: unknown, command: Command) => list(optionsOf<ListOptions>(command))),
     )
     .addCommand(
       new Command('show')
-        .description('Show one: why it is here, what it says, and its original bytes.')
+        .description('Show a dead letter: the reason, the contents, and the original bytes.')
         .argument('<id>', 'Its number in the list.', positiveInteger)
-        .option('--raw', 'Write its original bytes to standard output, and nothing else.')
+        .option('--raw', 'Write only its original bytes to standard output.')
         .action((id: number, _: unknown, command: Command) => show(id, optionsOf<ShowOptions>(command))),
     )
     .addCommand(
-      withChoice(new Command('replay').description('Put them back into their queue, oldest first.'))
-        .option('--rate <rate>', "At most so many in a second, or text like '10/s', '100/m'.", rate)
+      withChoice(new Command('replay').description('Return dead letters to their queues, oldest first.'))
+        .option('--rate <rate>', "At most this number per second, or text like '10/s', '100/m'.", rate)
         .action((ids: readonly string[], _: unknown, command: Command) =>
           replay(ids, optionsOf<ChangeOptions>(command)),
         ),
     )
     .addCommand(
-      withChoice(new Command('discard').description('Delete them for good.'))
+      withChoice(new Command('discard').description('Delete dead letters for good.'))
         .option('-f, --force', 'Do not ask.')
         .action((ids: readonly string[], _: unknown, command: Command) =>
           discard(ids, optionsOf<ChangeOptions>(command)),
@@ -83,7 +83,7 @@ function withChoice(command: Command): Command {
     command
       .argument('[ids...]', 'Their numbers in the list.')
       .option('--all', 'All of them.')
-      .option('--limit <number>', 'The oldest so many at most.', positiveInteger),
+      .option('--limit <number>', 'Only the oldest, at most this number.', positiveInteger),
   );
 }
 

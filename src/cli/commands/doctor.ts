@@ -15,13 +15,13 @@ interface DoctorOptions extends CommonOptions {
 /** `umbel doctor`: looks for what usually goes wrong. */
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Look for what usually goes wrong: in the tasks, the settings, the broker, the workers.')
-    .option('--strict', 'Exit code 1 for warnings, too.')
-    .option('--offline', 'Do not ask the broker and the workers.')
+    .description('Find common mistakes in the tasks, the settings, the broker and the workers.')
+    .option('--strict', 'Exit code 1 also for warnings.')
+    .option('--offline', 'Do not contact the broker and the workers.')
     .addHelpText(
       'after',
       `
-Says what is so, why it matters, and how to mend it. Exit code 1 when there is an error (with --strict: or a
+Prints each finding, why it matters, and how to fix it. Exit code 1 when there is an error (with --strict: or a
 warning), so that it can be a step of CI.
 
 Examples:
@@ -73,7 +73,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     const [errors, warnings, notes] = [count('error'), count('warning'), count('note')];
     output.say(
       findings.length === 0
-        ? 'Nothing found.'
+        ? 'No problems found.'
         : `${counted(errors, 'error')}, ${counted(warnings, 'warning')}, ${counted(notes, 'note')}`,
     );
     output.data(findings);
@@ -83,7 +83,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
 
 const order: readonly Finding['level'][] = ['error', 'warning', 'note'];
 
-function show(output: Output, { check, level, what, why, mend }: Finding): void {
+function show(output: Output, { check, level, what, why, fix }: Finding): void {
   // On a terminal it fits; elsewhere each is one line.
   const width = process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY;
   const part = (name: string, text: string): string =>
@@ -92,5 +92,5 @@ function show(output: Output, { check, level, what, why, mend }: Finding): void 
   const tag = title.lastIndexOf('[');
   output.say(`${output.bold(title.slice(0, tag))}${output.dim(title.slice(tag))}`);
   output.say(part('why: ', why));
-  output.say(`${part('mend:', mend)}\n`);
+  output.say(`${part('fix: ', fix)}\n`);
 }

@@ -17,18 +17,18 @@ interface EventsOptions extends CommonOptions {
 /** `umbel events`: what happens, as it happens. */
 export function eventsCommand(): Command {
   return new Command('events')
-    .description('Show what happens to tasks and workers, as it happens.')
-    .option('-d, --dump', 'A line for each event: also what a pipe gets.')
+    .description('Show the events of tasks and workers as they happen.')
+    .option('-d, --dump', 'Print one line per event; default in a pipe.')
     .option(
       '-c, --camera <module>',
-      'Give snapshots of the cluster to the function that this module exports.',
+      'Pass snapshots of the cluster to the function that this module exports.',
     )
-    .option('-F, --frequency <duration>', 'Of --camera: between two snapshots. Default 1 s.', duration)
+    .option('-F, --frequency <duration>', 'With --camera: time between two snapshots. Default 1 s.', duration)
     .addOption(new Option('--freq <duration>', 'The same.').argParser(duration).hideHelp())
-    .option('-r, --maxrate <rate>', 'Of --camera: at most so many snapshots, like 10/m.')
-    .option('--no-enable', 'Do not ask workers to tell of their tasks while this runs.')
-    .option('--routing-key <pattern>', 'Only these: task.# or worker.heartbeat. Default: all.')
-    .option('--limit <number>', 'End after so many events, or snapshots.', positiveInteger)
+    .option('-r, --maxrate <rate>', 'With --camera: highest rate of snapshots, like 10/m.')
+    .option('--no-enable', 'Do not ask workers to send task events.')
+    .option('--routing-key <pattern>', 'Only these events: task.# or worker.heartbeat. Default: all.')
+    .option('--limit <number>', 'End after this number of events or snapshots.', positiveInteger)
     .addHelpText(
       'after',
       `

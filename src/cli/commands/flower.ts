@@ -4,7 +4,7 @@ import { UsageError } from '../usage.ts';
 /** `umbel flower`: says what there is instead. */
 export function flowerCommand(): Command {
   return new Command('flower')
-    .description('A dashboard in the browser: there is none yet; says what there is instead.')
+    .description('The dashboard in the browser does not exist yet; names the alternatives.')
     .option('--port <number>', "Flower's.")
     .option('--address <address>', "Flower's.")
     .allowUnknownOption()

@@ -25,16 +25,12 @@ export function gatewayCommand(): Command {
     .option('--port <number>', 'Listen on this port (or PORT); default 8000, 0: any free one.', port)
     .option(
       '--api-key <key>',
-      'Accept this key; may be repeated (or UMBEL_API_KEY, several by commas).',
+      'Accept this key; may be repeated (or UMBEL_API_KEY, separated by commas).',
       collect,
     )
-    .option(
-      '--allowed-host <name>',
-      'A name that it is reached by, besides localhost; may be repeated.',
-      collect,
-    )
-    .option('--cors <origin>', 'An origin whose pages may call it; may be repeated.', collect)
-    .option('--dead-letters', 'Serve the dead letters, too: to be read, replayed and deleted.');
+    .option('--allowed-host <name>', 'A further host name of the gateway; may be repeated.', collect)
+    .option('--cors <origin>', 'An origin whose pages may call the gateway; may be repeated.', collect)
+    .option('--dead-letters', 'Also serve the dead letters: read, replay and delete.');
   withLoggingOptions(command);
   return command
     .addHelpText(

@@ -8,7 +8,7 @@ import { exitCode } from '../usage.ts';
 /** `umbel graph`: pictures of the cluster and of a worker, for Graphviz. */
 export function graphCommand(): Command {
   const workers = new Command('workers')
-    .description('Which workers serve which queues, as DOT.')
+    .description('Show which workers serve which queues, as DOT.')
     .addHelpText('after', '\nExamples:\n  umbel -A ./app.ts graph workers | dot -Tsvg > workers.svg');
   withRemoteOptions(workers).action((_: unknown, self: Command) =>
     drawWorkers(optionsOf<RemoteOptions>(self)),

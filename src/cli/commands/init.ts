@@ -16,9 +16,9 @@ export function initCommand(): Command {
   return new Command('init')
     .description('Write a small new project: typed tasks, a worker, a schedule, a test, Docker files.')
     .argument('[folder]', 'Where; it must be empty, or not there yet.', '.')
-    .option('--name <name>', "The project's and the application's name; default: the folder's.")
+    .option('--name <name>', 'Name of the project and the application; default: the name of the folder.')
     .addOption(
-      new Option('--store <store>', 'Where messages live.')
+      new Option('--store <store>', 'The store for messages.')
         .choices(['embedded', 'redis', 'rabbitmq'])
         .default('embedded'),
     )

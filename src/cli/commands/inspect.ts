@@ -13,7 +13,7 @@ import { inspectCommands } from '../remote-commands.ts';
 /** `umbel inspect`: asks workers. */
 export function inspectCommand(): Command {
   const command = new Command('inspect')
-    .description('Ask workers what they do. Changes nothing.')
+    .description('Ask workers about their state. Changes nothing.')
     .argument('[command]', 'active, ping, stats … (see --list), or one of your own')
     .argument('[arguments...]')
     .option('--list', 'Show the commands.');

@@ -16,18 +16,18 @@ interface MigrateOptions extends CommonOptions {
 /** `umbel migrate`: moves messages from one broker to another. */
 export function migrateCommand(): Command {
   return new Command('migrate')
-    .description('Move the messages that wait from one broker to another.')
+    .description('Move waiting messages from one broker to another.')
     .argument('<source>', 'URL of the broker they are at: redis://…, amqp://…, sqlite://…')
     .argument('<destination>', 'URL of the broker they go to.')
     .option(
       '-Q, --queues <a,b:c>',
-      'These queues, b into the queue c. Default: all that hold messages; on RabbitMQ those that the App names.',
+      'These queues, b into the queue c. Default: all queues with messages; on RabbitMQ those that the App names.',
       routes,
     )
-    .option('-n, --limit <number>', 'No more than so many.', positiveInteger)
+    .option('-n, --limit <number>', 'Move at most this number of messages.', positiveInteger)
     .option('-T, --tasks <a,b>', 'Only messages of these tasks; the others stay.', names)
-    .option('-F, --forever', 'Go on with what comes later, until Ctrl-C.')
-    .option('-t, --timeout <duration>', 'Go on until nothing has come for so long.', duration)
+    .option('-F, --forever', 'Also move later messages, until Ctrl-C.')
+    .option('-t, --timeout <duration>', 'End when no message has arrived for this time.', duration)
     .option('-f, --force', 'Do not ask.')
     .addHelpText(
       'after',

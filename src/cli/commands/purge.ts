@@ -14,14 +14,14 @@ interface PurgeOptions extends CommonOptions {
 /** `umbel purge`: deletes the messages that wait. */
 export function purgeCommand(): Command {
   return new Command('purge')
-    .description('Delete all messages that wait in a queue, for good.')
+    .description('Delete all waiting messages of queues for good.')
     .option('-f, --force', 'Do not ask.')
     .option(
       '-Q, --queues <a,b>',
       "These queues; default: the App's taskQueues, or its default queue.",
       queueList,
     )
-    .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList)
+    .option('-X, --exclude-queues <a,b>', 'All queues but these.', queueList)
     .addHelpText(
       'after',
       `

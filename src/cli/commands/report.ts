@@ -9,9 +9,9 @@ import { counted, shown } from '../output.ts';
 export function reportCommand(): Command {
   return new Command('report')
     .description(
-      'Show versions and settings, for a bug report, and where each comes from. Secrets are hidden.',
+      'Show versions and settings for a bug report, and where each comes from. Secrets are hidden.',
     )
-    .option('-a, --all', 'Also the settings that are as usual.')
+    .option('-a, --all', 'Also settings with default values.')
     .action((_: unknown, self: Command) => report(optionsOf<ReportOptions>(self)));
 }
 

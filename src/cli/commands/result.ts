@@ -15,8 +15,8 @@ export function resultCommand(): Command {
   return new Command('result')
     .description('Print the result of a task.')
     .argument('<id>', "The task's id.")
-    .option('--traceback', 'If it failed: with the stack of its error.')
-    .option('--wait [duration]', 'Wait for it (as long as it takes, or so long).', duration)
+    .option('--traceback', 'Also print the stack of the error.')
+    .option('--wait [duration]', 'Wait for it (at most for this duration).', duration)
     .addHelpText(
       'after',
       `

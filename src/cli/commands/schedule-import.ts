@@ -17,13 +17,13 @@ interface ImportOptions extends CommonOptions {
 export function scheduleImportCommand(): Command {
   return new Command('import')
     .description(
-      'Add the schedules of a RedBeat, or of a Celery beat_schedule as JSON. What is there already stays.',
+      'Add the schedules of a RedBeat, or of a Celery beat_schedule as JSON. Existing schedules stay.',
     )
     .option('--redbeat <url>', 'The Redis of a RedBeat.')
     .option('--prefix <text>', 'Its redbeat_key_prefix.', 'redbeat:')
-    .option('--take-over', 'Disable there what was added here, so that not both send.')
+    .option('--take-over', 'Disable the imported schedules in RedBeat, so that only one system sends.')
     .option('--file <path>', 'A JSON file with a beat_schedule.')
-    .option('--dry-run', 'Only show what would be added.')
+    .option('--dry-run', 'Show the schedules without adding them.')
     .action((_: unknown, command: Command) => importSchedules(optionsOf<ImportOptions>(command)));
 }
 

@@ -27,7 +27,7 @@ export function scheduleCommand(): Command {
     )
     .addCommand(
       addOptionsTo(
-        new Command('add').description('Add one; with --replace, change it.').argument('<name>'),
+        new Command('add').description('Add a schedule; with --replace, change it.').argument('<name>'),
       ).action((name: string, _: unknown, command: Command) => add(name, optionsOf<AddOptions>(command))),
     )
     .addCommand(
@@ -51,7 +51,7 @@ export function scheduleCommand(): Command {
     )
     .addCommand(
       new Command('delete')
-        .description('Delete them with their history.')
+        .description('Delete schedules with their history.')
         .argument('<names...>')
         .option('-f, --force', 'Do not ask.')
         .action((names: readonly string[], _: unknown, command: Command) =>
@@ -60,21 +60,18 @@ export function scheduleCommand(): Command {
     )
     .addCommand(
       new Command('history')
-        .description('What became of the latest runs, newest first.')
+        .description('Show the latest runs and their outcomes, newest first.')
         .argument('<name>')
-        .option('--limit <number>', 'At most so many.', positiveInteger, 20)
+        .option('--limit <number>', 'At most this number.', positiveInteger, 20)
         .action((name: string, _: unknown, command: Command) => history(name, optionsOf(command))),
     )
     .addCommand(
       new Command('preview')
-        .description('What is due in the next 24 hours.')
+        .description('Show the runs of the next 24 hours.')
         .argument('[names...]')
-        .option('--ahead <duration>', 'Look so far ahead.', duration, '24h')
+        .option('--ahead <duration>', 'Show this much time.', duration, '24h')
         .addOption(
-          new Option('--timezone <name>', 'Show times as clocks show them there.').default(
-            undefined,
-            "the App's",
-          ),
+          new Option('--timezone <name>', 'Show times in this time zone.').default(undefined, "the App's"),
         )
         .action((names: readonly string[], _: unknown, command: Command) =>
           preview(names, optionsOf(command)),

@@ -17,8 +17,8 @@ import { exitCode, UsageError } from '../usage.ts';
 /** `umbel shell`: a prompt with the application, its tasks and the canvas at hand. */
 export function shellCommand(): Command {
   return new Command('shell')
-    .description('A prompt with the application and its tasks: await add.delay(2, 3).')
-    .option('-T, --without-tasks', 'Without the tasks by their short names; tasks has them all.')
+    .description('Open a prompt with the application and its tasks: await add.delay(2, 3).')
+    .option('-T, --without-tasks', 'Do not define the tasks by their short names; use `tasks`.')
     .addHelpText(
       'after',
       `

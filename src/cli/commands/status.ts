@@ -6,7 +6,7 @@ import { exitCode } from '../usage.ts';
 
 /** `umbel status`: which workers are there. */
 export function statusCommand(): Command {
-  const command = new Command('status').description('Show which workers are online, and which are silent.');
+  const command = new Command('status').description('Show the workers that answer, and those that do not.');
   return withRemoteOptions(command)
     .addHelpText(
       'after',

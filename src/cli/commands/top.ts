@@ -14,9 +14,9 @@ interface TopOptions extends CommonOptions {
 export function topCommand(): Command {
   return new Command('top')
     .description('Show queues, workers, rates and failures on one screen.')
-    .option('--once', 'Look for one interval, print it, and end.')
-    .option('-i, --interval <duration>', 'How often to look. Default 2 s.', duration)
-    .option('--no-enable', 'Do not ask workers to tell of their tasks: no rates by task then.')
+    .option('--once', 'Measure one interval, print it, and end.')
+    .option('-i, --interval <duration>', 'Time between refreshes. Default 2 s.', duration)
+    .option('--no-enable', 'Do not ask workers to send task events; then there are no rates by task.')
     .addHelpText(
       'after',
       `

@@ -15,12 +15,12 @@ interface UpgradeOptions extends CommonOptions {
 export function upgradeCommand(): Command {
   const settings = new Command('settings')
     .description(
-      "Turn a Celery configuration into ours: a Python module, a .env file, or this shell's environment.",
+      "Convert a Celery configuration to Umbel's: a Python module, a .env file, or this shell's environment.",
     )
     .argument('[file]', 'celeryconfig.py, settings.py (Django), .env …')
-    .option('--env', 'Read CELERY_… and BROKER_… of the environment instead of a file.')
-    .option('-o, --output <file>', 'Write it there; default: standard output.')
-    .option('-f, --force', 'Replace that file.')
+    .option('--env', 'Read CELERY_… and BROKER_… from the environment instead of a file.')
+    .option('-o, --output <file>', 'Write to this file; default: standard output.')
+    .option('-f, --force', 'Replace an existing file.')
     .addHelpText(
       'after',
       `

@@ -53,23 +53,20 @@ export function workerCommand(): Command {
       "Serve these queues; default: the App's taskQueues, or its default queue.",
       queueList,
     )
-    .option('-X, --exclude-queues <a,b>', 'All but these of them.', queueList);
+    .option('-X, --exclude-queues <a,b>', 'All queues but these.', queueList);
   withFlags(command, workerOptions);
   command
     .addOption(new Option('--events').implies({ taskEvents: true }).hideHelp())
-    .option('-B, --beat', 'Also run a beat, in a process of its own; any number of workers may.')
-    .option('--health-port <port>', 'Answer GET /livez and /readyz there.', port)
-    .option('--health-host <address>', 'On this address; default 127.0.0.1.')
-    .option('--heartbeat-file <file>', 'Write this file every 10 s while it lives.')
-    .option('--purge', 'First delete all messages that wait in its queues.')
+    .option('-B, --beat', 'Also run a beat, in a separate process. Several workers may do so.')
+    .option('--health-port <port>', 'Answer GET /livez and /readyz on this port.', port)
+    .option('--health-host <address>', 'Answer on this address; default 127.0.0.1.')
+    .option('--heartbeat-file <file>', 'Write this file every 10 s while the worker lives.')
+    .option('--purge', 'First delete all waiting messages of its queues.')
     .addOption(new Option('--discard').implies({ purge: true }).hideHelp());
   withLoggingOptions(command);
   command
-    .option('--pidfile <file>', 'Write its process id there; refuses to start beside one that lives.')
-    .option(
-      '-D, --detach',
-      'Start it in the background; its files are %n.pid and %n.log, unless said otherwise.',
-    );
+    .option('--pidfile <file>', 'Write the process id to this file; refuse to start if that process lives.')
+    .option('-D, --detach', 'Start in the background; default files: %n.pid and %n.log.');
   return command
     .addHelpText(
       'after',

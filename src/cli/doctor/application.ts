@@ -40,8 +40,8 @@ const taskChecks: readonly HabitCheck[] = [
       check: 'time-limits',
       level: 'warning',
       what: `${without.length} of ${tasks.length} tasks have no time limit: ${names(without)}`,
-      why: 'one that hangs takes a slot for ever; when all slots hang, the worker is deaf',
-      mend: "for all: new App(name, { taskSoftTimeLimit: '4m', taskTimeLimit: '5m' }); for one: app.task(name, { timeLimit: 30 }, …)",
+      why: 'a task that hangs keeps its slot for ever; when all slots hang, the worker runs nothing more',
+      fix: "for all: new App(name, { taskSoftTimeLimit: '4m', taskTimeLimit: '5m' }); for one: app.task(name, { timeLimit: 30 }, …)",
     };
   },
   (tasks, sources) => {
@@ -56,8 +56,8 @@ const taskChecks: readonly HabitCheck[] = [
       check: 'retries',
       level: 'warning',
       what: `these tasks call other services and are not retried: ${names(without)}`,
-      why: 'the network fails now and then; without a retry the task has failed for good',
-      mend: 'app.task(name, { autoretryFor: [Error], retryBackoff: true, maxRetries: 5 }, …), or throw task.retry(error)',
+      why: 'networks fail from time to time; without a retry the task fails for good',
+      fix: 'app.task(name, { autoretryFor: [Error], retryBackoff: true, maxRetries: 5 }, …), or throw task.retry(error)',
     };
   },
   (tasks, { codeOf }) => {
@@ -70,8 +70,8 @@ const taskChecks: readonly HabitCheck[] = [
       check: 'signals',
       level: 'note',
       what: `these tasks fetch without a signal: ${names(without)}`,
-      why: 'a soft time limit, or a stopping worker, can only ask such code to stop by task.signal',
-      mend: '{ bind: true } and fetch(url, { signal: task.signal })',
+      why: 'a soft time limit and a stopping worker can stop such code by task.signal only',
+      fix: '{ bind: true } and fetch(url, { signal: task.signal })',
     };
   },
   (tasks, { codeOf }) => {
@@ -82,8 +82,8 @@ const taskChecks: readonly HabitCheck[] = [
       check: 'logging',
       level: 'note',
       what: `these tasks print instead of logging: ${names(printing)}`,
-      why: 'a printed line has no level, and says not which task it is of',
-      mend: "{ bind: true } and task.logger.info({ … }, 'what happened')",
+      why: 'a printed line has no level and does not name its task',
+      fix: "{ bind: true } and task.logger.info({ … }, 'what happened')",
     };
   },
   (tasks, { codeOf }) => {
@@ -96,8 +96,8 @@ const taskChecks: readonly HabitCheck[] = [
       check: 'blocking',
       level: 'warning',
       what: `these tasks block the event loop: ${names(blocking)}`,
-      why: 'in the pool async all tasks of a worker share it: nothing else runs meanwhile, and no time limit ends it',
-      mend: 'use the asynchronous form, or a worker with -P processes (or threads) for their queue',
+      why: 'in the pool async all tasks of a worker share it: no other task runs meanwhile, and no time limit ends the code',
+      fix: 'use the asynchronous form, or a worker with -P processes (or threads) for their queue',
     };
   },
   (tasks) => {
@@ -107,8 +107,8 @@ const taskChecks: readonly HabitCheck[] = [
       check: 'early-acks',
       level: 'note',
       what: `these tasks are acknowledged before they run: ${names(early)}`,
-      why: 'one whose worker dies is lost, and so is one that was killed with its pool process',
-      mend: 'leave out acksLate: false where the task may be run twice',
+      why: 'such a task is lost if its worker or its pool process dies',
+      fix: 'leave out acksLate: false if the task may be repeated',
     };
   },
 ];
@@ -119,8 +119,8 @@ function severalApps({ apps }: ApplicationSources): Finding | null {
     check: 'two-apps',
     level: 'warning',
     what: `the modules of the application make ${apps} Apps`,
-    why: 'each has tasks, settings and connections of its own: a worker of one does not know the tasks of the other',
-    mend: 'make one App in a module of its own, and import it wherever tasks are defined or sent; app.remote(…) is for tasks of another program',
+    why: 'each has its own tasks, settings and connections: a worker of one does not know the tasks of the other',
+    fix: 'make one App in a module of its own, and import it wherever tasks are defined or sent; app.remote(…) is for tasks of another program',
   };
 }
 
@@ -129,9 +129,9 @@ function notImported({ forgotten }: ApplicationSources): Finding | null {
   return {
     check: 'imports',
     level: 'warning',
-    what: `these files define tasks, and nothing imports them: ${listed(forgotten)}`,
-    why: 'a task exists only where its module is imported: a worker does not know these',
-    mend: "import them beside the App, or name them: new App(name, { include: ['./tasks/mail'] })",
+    what: `these files define tasks, but no module imports them: ${listed(forgotten)}`,
+    why: 'a task exists only if its module is imported: a worker does not know these tasks',
+    fix: "import them beside the App, or name them: new App(name, { include: ['./tasks/mail'] })",
   };
 }
 
@@ -141,8 +141,8 @@ function noTasks(app: App, tasks: readonly AnyTask[]): Finding | null {
     check: 'imports',
     level: 'error',
     what: `the application '${app.name}' has no tasks`,
-    why: 'a task exists only where the module that defines it is imported: a worker of it would run nothing',
-    mend: "import the modules of the tasks beside the App, or name them: new App(name, { include: ['./tasks'] })",
+    why: 'a task exists only if its module is imported: a worker of this application would run nothing',
+    fix: "import the modules of the tasks beside the App, or name them: new App(name, { include: ['./tasks'] })",
   };
 }
 
@@ -155,9 +155,9 @@ function scheduled(app: App): Finding | null {
   return {
     check: 'schedules',
     level: 'warning',
-    what: `schedules send tasks that are not defined here: ${listed(missing)}`,
-    why: 'a mistyped name is sent all the same, and ends in the dead letters each time',
-    mend: 'give the task itself instead of its name, or app.remote(…) if it lives elsewhere',
+    what: `schedules send tasks that the application does not define: ${listed(missing)}`,
+    why: 'a task with a mistyped name is sent all the same, and becomes a dead letter each time',
+    fix: 'pass the task instead of its name, or app.remote(…) for a task of another program',
   };
 }
 
@@ -181,8 +181,8 @@ function urlFinding(what: string, url: string): Finding | null {
       check: 'memory',
       level: 'error',
       what: `the ${what} is ${redacted(url)}`,
-      why: 'it ends with its process: whatever waits then is gone, and no other process sees it',
-      mend: 'leave the setting out (a file in .umbel/), or give redis://, amqp://, postgresql://; memory is for tests',
+      why: 'it ends with its process: waiting messages are lost, and no other process sees them',
+      fix: 'leave the setting out (a file in .umbel/), or use redis://, amqp:// or postgresql://; memory is for tests',
     };
   }
   if (store === null || store.embedded || !URL.canParse(url)) return null;
@@ -194,8 +194,8 @@ function urlFinding(what: string, url: string): Finding | null {
       check: 'password',
       level: 'error',
       what: `the ${what} on ${hostname} has ${password === '' ? 'no password' : "RabbitMQ's standard password"}`,
-      why: 'who can reach it can run every task, read every argument, and delete all of it',
-      mend: 'give the server a user and a password, and the URL both',
+      why: 'anybody who can reach it can run every task, read every argument, and delete everything',
+      fix: 'set a user and a password on the server and in the URL',
     };
   }
   if (store.encrypted?.includes(protocol.slice(0, -1)) !== false) return null;
@@ -203,8 +203,8 @@ function urlFinding(what: string, url: string): Finding | null {
     check: 'tls',
     level: 'warning',
     what: `the connection to the ${what} on ${hostname} is not encrypted`,
-    why: 'arguments, results and the password are readable on the way',
-    mend: `use ${protocol.replace(':', 's:')}// (rediss://, amqps://) where the way is not your own`,
+    why: 'arguments, results and the password can be read on the network',
+    fix: `use ${protocol.replace(':', 's:')}// (rediss://, amqps://) unless the network is private`,
   };
 }
 
@@ -219,8 +219,8 @@ function plainPostgres(config: App['config']): Finding | null {
     check: 'tls',
     level: 'warning',
     what: `the connection to the backend on ${host} is not encrypted: its URL says no sslmode`,
-    why: 'results and the password are readable on the way',
-    mend: 'end the URL with ?sslmode=verify-full, or with ?sslmode=disable where the way is your own',
+    why: 'results and the password can be read on the network',
+    fix: 'end the URL with ?sslmode=verify-full, or in a private network with ?sslmode=disable',
   };
 }
 
@@ -231,6 +231,6 @@ function keptForEver({ config }: App): Finding | null {
     level: 'warning',
     what: 'results are kept for ever (resultExpires: null)',
     why: 'the store grows with every task until it is full',
-    mend: "resultExpires: '1d', and ignoreResult: true for tasks whose result nobody reads",
+    fix: "resultExpires: '1d', and ignoreResult: true for tasks whose result is never read",
   };
 }

@@ -79,9 +79,9 @@ export function examineBeats({ schedules, tasks, led, celery }: BeatFacts): read
     findings.push({
       check: 'no-beat',
       level: 'warning',
-      what: `no beat runs that would send what is scheduled: ${listed(schedules)}`,
-      why: 'none of it is sent until one does',
-      mend: 'umbel beat, or umbel worker -B; several may run: one leads, the others stand by',
+      what: `no beat runs, so these schedules send nothing: ${listed(schedules)}`,
+      why: 'nothing is sent until a beat runs',
+      fix: 'umbel beat, or umbel worker -B; several may run: one leads, the others stand by',
     });
   const twice = Object.entries(celery).flatMap(([node, sent]) =>
     [...new Set(sent.filter((task) => tasks.includes(task)))].map((task) => `${task} (${node})`),
@@ -90,9 +90,9 @@ export function examineBeats({ schedules, tasks, led, celery }: BeatFacts): read
     findings.push({
       check: 'two-beats',
       level: 'error',
-      what: `a beat of Celery's has schedules of the same tasks, as its workers say: ${listed(twice)}`,
-      why: 'it knows nothing of our beats: each sends, and the task runs twice',
-      mend: "take it out of one: umbel schedule import takes over Celery's; of Celery's beats only one may run, of ours any number",
+      what: `a beat of Celery has schedules of the same tasks, according to its workers: ${listed(twice)}`,
+      why: "it does not know this application's beats: both send, and the task runs twice",
+      fix: "remove the schedule from one of them: umbel schedule import takes over Celery's. Of Celery's beats only one may run, of Umbel's several",
     });
   return findings;
 }

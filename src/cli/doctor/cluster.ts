@@ -90,8 +90,8 @@ function silent({ silent }: ClusterFacts): Finding | null {
     check: 'silent',
     level: 'warning',
     what: `these workers live and do not answer: ${listed(silent)}`,
-    why: 'their event loop is blocked, or they are overloaded: no limit of theirs is kept in time',
-    mend: 'umbel inspect active -t 10; long computations belong into -P processes',
+    why: 'their event loop is blocked, or they are overloaded: their time limits act late',
+    fix: 'umbel inspect active -t 10; run long computations with -P processes',
   };
 }
 
@@ -103,8 +103,8 @@ function consumers({ workers, waiting }: ClusterFacts): Finding | null {
     check: 'consumers',
     level: 'warning',
     what: `messages wait in queues that no worker serves: ${listed(alone.map(([queue, ready]) => `${queue} (${ready})`))}`,
-    why: 'they wait for ever, and whoever waits for their results does, too',
-    mend: `umbel worker -Q ${alone.map(([queue]) => queue).join(',')}, or send them elsewhere (umbel migrate -Q from:to)`,
+    why: 'they wait for ever, and so do the callers that wait for their results',
+    fix: `umbel worker -Q ${alone.map(([queue]) => queue).join(',')}, or send them elsewhere (umbel migrate -Q from:to)`,
   };
 }
 
@@ -113,9 +113,9 @@ function expirations({ expiring }: ClusterFacts): Finding | null {
   return {
     check: 'expiration',
     level: 'note',
-    what: `messages come with an expiration of RabbitMQ's own, as Python's clients send what has \`expires\`: ${listed(expiring)}`,
-    why: 'one that waits longer than that in its queue is dropped there: no worker sees it, and whoever waits for its result waits for ever',
-    mend: 'give these queues a dead-letter exchange that leads to a queue which a worker serves, where they end as REVOKED; the guide "Python and TypeScript" shows it. Where you have, all is well',
+    what: `Python's clients send messages with \`expires\`, which RabbitMQ itself expires: ${listed(expiring)}`,
+    why: 'RabbitMQ drops a message that waits longer: no worker sees it, and its caller waits for ever',
+    fix: 'give these queues a dead-letter exchange whose queue a worker serves, so that they end as REVOKED; the guide "Python and TypeScript" shows it. If you have done so, ignore this',
   };
 }
 
@@ -132,7 +132,7 @@ function versions({ workers }: ClusterFacts): Finding | null {
     level: 'warning',
     what: `versions differ across the workers: ${mixed.map(([name, found]) => `${name} ${[...found].sort().join(', ')}`).join('; ')}`,
     why: 'the same task may behave differently from run to run',
-    mend: 'bring all workers to one version; umbel status and umbel inspect report show which is which',
+    fix: 'run one version on all workers; umbel status and umbel inspect report show the versions',
   };
 }
 
@@ -142,9 +142,9 @@ function clocks({ workers }: ClusterFacts): Finding | null {
   return {
     check: 'worker-clocks',
     level: 'warning',
-    what: `clocks of workers differ from ours: ${listed(wrong.map(({ name, ahead }) => `${name} ${(ahead ?? 0) > 0 ? '+' : ''}${(ahead ?? 0).toFixed(1)} s`))}`,
-    why: 'what has an eta or expires is early or late by that',
-    mend: 'let all machines follow a time server (chrony, systemd-timesyncd)',
+    what: `clocks of workers differ from this machine: ${listed(wrong.map(({ name, ahead }) => `${name} ${(ahead ?? 0) > 0 ? '+' : ''}${(ahead ?? 0).toFixed(1)} s`))}`,
+    why: 'tasks with an eta or expires are early or late by that time',
+    fix: 'synchronize all machines with a time server (chrony, systemd-timesyncd)',
   };
 }
 
@@ -166,8 +166,8 @@ function knowledge({ workers, tasks }: ClusterFacts): Finding | null {
     check: 'unknown-tasks',
     level: 'error',
     what: `workers do not know tasks that are sent to their queue: ${listed(unknown)}`,
-    why: 'they run older code, another App, or the modules of these tasks are not imported there: a message of one ends in the dead letters when no other takes it',
-    mend: "start them again with this code; name the modules in the App's include; give each App queues of its own",
+    why: 'they run older code or another App, or do not import the modules of these tasks: a message becomes a dead letter if no other worker takes it',
+    fix: "restart them with this code; name the modules in the App's include; give each App its own queues",
   };
 }
 
@@ -187,8 +187,8 @@ function strangers({ workers, tasks }: ClusterFacts): Finding | null {
     check: 'two-apps',
     level: 'error',
     what: `workers with entirely different tasks serve the same queue: ${listed(shared)}`,
-    why: 'each gets messages that only the other can run',
-    mend: 'one App for all modules, or a queue for each: new App(name, { taskDefaultQueue }) and worker -Q',
+    why: 'each gets messages that only another one can run',
+    fix: 'one App for all modules, or a queue for each: new App(name, { taskDefaultQueue }) and worker -Q',
   };
 }
 

@@ -7,8 +7,8 @@ export interface Finding {
   readonly what: string;
   /** Why it matters. */
   readonly why: string;
-  /** How to mend it. */
-  readonly mend: string;
+  /** How to fix it. */
+  readonly fix: string;
 }
 
 /** `a, b, c and 4 more`. */

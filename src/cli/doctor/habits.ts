@@ -35,9 +35,9 @@ export const habitChecks: readonly HabitCheck[] = [
     return {
       check: 'idempotency',
       level: 'note',
-      what: `these tasks change something elsewhere, and do not say how they bear to run twice: ${names(repeated)}`,
+      what: `these tasks change another system, and show no protection against a second run: ${names(repeated)}`,
       why: 'a task whose worker dies before its result is recorded runs again: at least once, not exactly once',
-      mend: "{ bind: true } and task.request.id as the key of what is done ('Idempotency-Key', ON CONFLICT DO NOTHING)",
+      fix: "{ bind: true } and task.request.id as the key of the change ('Idempotency-Key', ON CONFLICT DO NOTHING)",
     };
   },
   (tasks, { codeOf }) => {
@@ -46,9 +46,9 @@ export const habitChecks: readonly HabitCheck[] = [
     return {
       check: 'background',
       level: 'warning',
-      what: `these tasks leave work behind that goes on when they have ended: ${names(leaving)}`,
-      why: 'the task counts as done: nobody retries that work, no limit holds for it, and it is lost when the worker stops',
-      mend: 'await it within the task, or send it as a task of its own: applyAsync(args, { countdown: 60 })',
+      what: `these tasks start work that goes on after they have ended: ${names(leaving)}`,
+      why: 'the task counts as done: that work has no retries and no limits, and is lost when the worker stops',
+      fix: 'await it in the task, or send it as a separate task: applyAsync(args, { countdown: 60 })',
     };
   },
   (tasks, { codeOf }) => {
@@ -59,9 +59,9 @@ export const habitChecks: readonly HabitCheck[] = [
     return {
       check: 'message-bus',
       level: 'note',
-      what: `these tasks look like messages about what has happened, and not like work: ${names(messages)}`,
-      why: 'a queue gives each message to one worker, once, and then forgets it: nobody else hears it, nobody can read it again',
-      mend: 'send each listener its own task (a group), or use what is made for events: Kafka, Redis Streams, a topic exchange with a queue for each reader',
+      what: `these tasks look like events, and not like work: ${names(messages)}`,
+      why: 'a queue gives each message to one worker, once: no other program gets it, and it cannot be read again',
+      fix: 'send each listener its own task (a group), or use a system for events: Kafka, Redis Streams, a topic exchange with a queue for each reader',
     };
   },
 ];
@@ -77,7 +77,7 @@ export function examineTimers(count: number): Finding | null {
     check: 'timers',
     level: 'warning',
     what: `the application starts ${count === 1 ? 'a timer' : `${count} timers`} when it is imported`,
-    why: 'what a timer does is done in every process that imports it, each worker, beat and web server, without retries, limits or a log',
-    mend: "make it a task, and app.schedule(name, every('1m'), task.s()): beat sends it, one worker runs it",
+    why: 'the timer runs in every process that imports the application (workers, beats, web servers), without retries, limits or a log',
+    fix: "make it a task, and app.schedule(name, every('1m'), task.s()): beat sends it, one worker runs it",
   };
 }

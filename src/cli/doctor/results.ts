@@ -31,8 +31,8 @@ export async function examineResults(app: App): Promise<Finding | null> {
         check: 'backend',
         level: 'error',
         what: `the result backend ${redacted(url)} does not answer: ${redacted(error instanceof Error ? error.message : String(error))}`,
-        why: 'no task can record how it ended: workers hold them until it is back',
-        mend: 'start it, or correct the URL (UMBEL_RESULT_BACKEND, new App(name, { backend }))',
+        why: 'no result can be recorded: workers keep ended tasks until it is back',
+        fix: 'start it, or correct the URL (UMBEL_RESULT_BACKEND, new App(name, { backend }))',
       };
     }
   }
@@ -51,8 +51,8 @@ export function finding(results: readonly Sized[]): Finding | null {
       big.map(({ id, bytes }) => `${id} (${Math.round(bytes / 1000)} kB)`),
       3,
     )}`,
-    why: 'the store keeps each of them until it expires, and each reader, chord and callback carries the whole',
-    mend: 'store the data where it belongs (a file, S3, a table) and return its key; ignoreResult: true where nobody reads it',
+    why: 'the store keeps each until it expires, and every reader, chord and callback transfers all of it',
+    fix: 'store the data elsewhere (a file, S3, a table) and return its key; use ignoreResult: true if the result is never read',
   };
 }
 

@@ -35,8 +35,8 @@ export async function examineStores(app: App): Promise<readonly Finding[]> {
         check: 'broker',
         level: 'error',
         what: `the broker ${redacted(broker)} does not answer: ${redacted(error instanceof Error ? error.message : String(error))}`,
-        why: 'nothing can be sent, and nothing runs',
-        mend: 'start it, or correct the URL (UMBEL_BROKER_URL, new App(name, { broker }))',
+        why: 'no task can be sent or run',
+        fix: 'start it, or correct the URL (UMBEL_BROKER_URL, new App(name, { broker }))',
       },
     ];
   }
@@ -62,8 +62,8 @@ async function deadLetters({ deadLetters }: Transport): Promise<Finding | null> 
     check: 'dead-letters',
     level: 'warning',
     what: `${count} messages could not be run: ${listed(reasons)}`,
-    why: 'somebody waits for them; they stay until a person decides',
-    mend: 'umbel dead list, then umbel dead replay or umbel dead discard',
+    why: 'their callers may be waiting; they stay until you replay or discard them',
+    fix: 'umbel dead list, then umbel dead replay or umbel dead discard',
   };
 }
 
@@ -74,9 +74,9 @@ async function unroutable(transport: Transport): Promise<Finding | null> {
   return {
     check: 'unroutable',
     level: 'warning',
-    what: `messages waited for their time, and their queues were gone then: ${listed(names)}`,
-    why: 'they wait in umbel.unroutable for somebody who serves these queues',
-    mend: 'start a worker for them (umbel worker -Q …); if the queues are gone for good, purge umbel.unroutable at RabbitMQ',
+    what: `the queues of these future tasks were gone when they were due: ${listed(names)}`,
+    why: 'they wait in umbel.unroutable for a worker that serves these queues',
+    fix: 'start a worker for them (umbel worker -Q …); if the queues are gone for good, purge umbel.unroutable at RabbitMQ',
   };
 }
 
@@ -106,24 +106,24 @@ async function redis(app: App): Promise<(Finding | null)[]> {
           check: 'eviction',
           level: maxmemory === '0' ? 'warning' : 'error',
           what: `Redis may evict keys when it is full (maxmemory-policy ${policy})`,
-          why: 'then it deletes queues, leases and results without a word',
-          mend: 'CONFIG SET maxmemory-policy noeviction; a cache belongs on another server',
+          why: 'then it silently deletes queues, leases and results',
+          fix: 'CONFIG SET maxmemory-policy noeviction; a cache belongs on another server',
         },
     appendonly === 'no' && save === ''
       ? {
           check: 'persistence',
           level: 'error',
           what: 'Redis keeps nothing on disk (appendonly no, no save)',
-          why: 'a restart loses every message that waits',
-          mend: 'appendonly yes (appendfsync everysec loses at most a second, always nothing)',
+          why: 'a restart loses every waiting message',
+          fix: 'appendonly yes (appendfsync everysec loses at most a second, always nothing)',
         }
       : appendonly === 'no'
         ? {
             check: 'persistence',
             level: 'warning',
-            what: 'Redis writes to disk now and then only (appendonly no)',
-            why: 'a crash loses what was sent since the last snapshot, and brings back what was done since',
-            mend: 'appendonly yes',
+            what: 'Redis writes to disk from time to time only (appendonly no)',
+            why: 'a crash loses the messages since the last snapshot, and brings back those that have been run since',
+            fix: 'appendonly yes',
           }
         : null,
     Math.abs(offMs) < skewMs
@@ -132,8 +132,8 @@ async function redis(app: App): Promise<(Finding | null)[]> {
           check: 'clocks',
           level: 'warning',
           what: `the clock of this machine and that of Redis differ by ${(Math.abs(offMs) / 1000).toFixed(1)} s`,
-          why: 'what has an eta or expires is early or late by that',
-          mend: 'let both follow a time server (chrony, systemd-timesyncd)',
+          why: 'tasks with an eta or expires are early or late by that time',
+          fix: 'synchronize both with a time server (chrony, systemd-timesyncd)',
         },
   ];
 }
@@ -156,24 +156,24 @@ async function redisOrder(app: App): Promise<Finding[]> {
       check: 'rights',
       level: 'error',
       what: shownRights(connection, missing),
-      why: 'a worker does not start without them, and one that runs waits until it has them',
-      mend: 'give them to the user of the URL; the guide to transports names all that are needed',
+      why: 'a worker does not start without them, and a running one waits until it has them',
+      fix: 'grant them to the user of the URL; the guide to transports lists all that are needed',
     });
   if (wrong.length > 0)
     findings.push({
       check: 'keys',
       level: 'error',
-      what: `keys of Umbel hold something else: ${listed(wrong.map(({ key, is, expected }) => `${key} (${is}, should be ${expected})`))}`,
-      why: 'whatever needs them stands still: tasks that are due, or those of workers that died',
-      mend: 'see who writes there; RENAME each out of the way: workers go on by themselves',
+      what: `keys of Umbel have a wrong type: ${listed(wrong.map(({ key, is, expected }) => `${key} (${is}, should be ${expected})`))}`,
+      why: 'the work that needs them stands still: future tasks, or those of dead workers',
+      fix: 'find the program that writes them; RENAME each key: workers go on by themselves',
     });
   if (orphans.length > 0)
     findings.push({
       check: 'orphans',
       level: 'warning',
-      what: `messages are held for workers that nobody knows: ${listed(orphans)}`,
+      what: `messages are held for unknown workers: ${listed(orphans)}`,
       why: 'the lists of workers were deleted or overwritten; no worker of these names runs',
-      mend: 'a running worker finds them and gives them back to their queues, after a minute or more where there are many keys',
+      fix: 'a running worker finds them and returns them to their queues; with many keys after a minute or more',
     });
   return findings;
 }
