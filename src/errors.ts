@@ -1,4 +1,4 @@
-// Every public error. Each has a stable `code`, names the thing and the way out, and keeps its `cause`.
+// Every public error. Each has a stable `code` and a message that names the thing and the way out, and keeps its `cause`.
 
 /** The base of all errors that Umbel throws. `code` is stable: test it, not the message. */
 export class UmbelError extends Error {
@@ -11,14 +11,14 @@ export class UmbelError extends Error {
   }
 }
 
-/** A setting is unknown, contradictory or out of range. Mend the configuration. */
+/** A setting is unknown, contradictory or out of range. Correct the configuration. */
 export class ConfigError extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {
     super('UMBEL_CONFIG', message, options);
   }
 }
 
-/** A queue cannot have this name: stores keep something else under it. Choose another. */
+/** A queue cannot have this name, since stores keep something else under it. Choose another name. */
 export class ReservedNameError extends UmbelError {
   readonly queue: string;
 
@@ -28,7 +28,7 @@ export class ReservedNameError extends UmbelError {
   }
 }
 
-/** An option of a call or of a task is not one that Umbel knows. */
+/** A call or a task has an option that Umbel does not know. */
 export class UnknownOptionError extends UmbelError {
   readonly option: string;
 
@@ -41,7 +41,7 @@ export class UnknownOptionError extends UmbelError {
   }
 }
 
-/** No task of that name is registered in this application. Celery's NotRegistered. */
+/** No task of this name is registered in this application. Celery's NotRegistered. */
 export class UnknownTaskError extends UmbelError {
   readonly task: string;
 
@@ -54,7 +54,7 @@ export class UnknownTaskError extends UmbelError {
   }
 }
 
-/** No schedule of that name is in the store of schedules. */
+/** The store of schedules has no schedule of this name. */
 export class UnknownScheduleError extends UmbelError {
   readonly schedule: string;
 
@@ -80,7 +80,7 @@ export class AlreadyRegisteredError extends UmbelError {
   }
 }
 
-/** One thing that is wrong with a call's arguments: where, and what. */
+/** One fault in a call's arguments, and its place. */
 export interface ArgumentIssue {
   /** JSONPath-like, `$` being the input: `$.rows[3].id`. */
   readonly path: string;
@@ -102,7 +102,7 @@ export class InvalidArgumentsError extends UmbelError {
   }
 }
 
-/** A value has no form on the wire. `path` leads to it: `$.rows[3].id`. Celery's EncodeError. */
+/** A value has no form on the wire. `path` is its place: `$.rows[3].id`. Celery's EncodeError. */
 export class NotSerializableError extends UmbelError {
   readonly path: string;
 
@@ -127,7 +127,7 @@ export class PayloadTooLargeError extends UmbelError {
   }
 }
 
-/** The broker or store cannot be reached, or refuses: down, full, read-only, locked. Nothing was sent; trying again is safe. */
+/** The broker or store cannot be reached, or refuses: down, full, read-only, locked. Nothing was sent; it is safe to try again. */
 export class BrokerUnavailable extends UmbelError {
   constructor(message: string, options?: ErrorOptions, code = 'UMBEL_BROKER_UNAVAILABLE') {
     super(code, message, options);
@@ -135,8 +135,8 @@ export class BrokerUnavailable extends UmbelError {
 }
 
 /**
- * The broker takes connections but no messages: RabbitMQ has raised its memory or disk alarm. Nothing was sent; trying
- * again is safe, and useless before the alarm is over.
+ * The broker takes connections but no messages: RabbitMQ has raised its memory or disk alarm. Nothing was sent. It is safe to try
+ * again, but useless before the alarm is over.
  */
 export class BrokerBlocked extends BrokerUnavailable {
   constructor(message: string, options?: ErrorOptions) {
@@ -145,11 +145,11 @@ export class BrokerBlocked extends BrokerUnavailable {
 }
 
 /**
- * The broker was asked to take the message and did not answer in time: it may or may not have it. Sending it again
- * under the same id is harmless.
+ * The broker did not confirm the message in time: it may or may not have it. Sending it again under the same id is
+ * harmless.
  */
 export class SendUnconfirmed extends UmbelError {
-  /** The ids of the tasks in doubt: send them again with `taskId`. */
+  /** The ids of the tasks that may or may not have been sent: send them again with `taskId`. */
   readonly taskIds: readonly string[];
 
   constructor(taskIds: readonly string[], why: string, options?: ErrorOptions) {
@@ -163,34 +163,34 @@ export class SendUnconfirmed extends UmbelError {
   }
 }
 
-/** No queue would have got the message: the exchange has no binding for its routing key. Nothing was sent. */
+/** The exchange has no binding for the routing key, so that no queue would get the message. Nothing was sent. */
 export class UnroutableError extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {
     super('UMBEL_UNROUTABLE', message, options);
   }
 }
 
-/** The store's file is of another version, damaged, or not ours. */
+/** A store's file is damaged, of another version, or not Umbel's. */
 export class StoreError extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {
     super('UMBEL_STORE', message, options);
   }
 }
 
-/** These dead letters were put there by another program, and do not say of which queue they are: they can only be discarded. */
+/** Another program put these dead letters there, and they do not name their queue: they can only be discarded. */
 export class NotReplayableError extends StoreError {
   override readonly code: string = 'UMBEL_NOT_REPLAYABLE';
   readonly ids: readonly number[];
 
   constructor(ids: readonly number[]) {
     super(
-      `dead letters that another program has put there do not say of which queue they are; they can only be discarded: ${ids.slice(0, 10).join(', ')}${ids.length > 10 ? ' …' : ''}`,
+      `dead letters of another program do not name their queue, so that they can only be discarded: ${ids.slice(0, 10).join(', ')}${ids.length > 10 ? ' …' : ''}`,
     );
     this.ids = ids;
   }
 }
 
-/** The names and tables in a store are those of another version of Umbel. Nothing was changed; the message says the way out. */
+/** A store has the names and tables of another version of Umbel. Nothing was changed; the message names the way out. */
 export class StoreVersionError extends StoreError {
   override readonly code: string = 'UMBEL_STORE_VERSION';
   /** The version that the store has. */
@@ -211,20 +211,20 @@ export class StoreVersionError extends StoreError {
 
 /**
  * The embedded store's file was deleted, replaced or damaged while it was in use: what is written now would be lost. Restore the file,
- * or begin with an empty one, and start the program again; a worker ends by itself.
+ * or begin with an empty one, and start the program again. A worker ends by itself.
  */
 export class StoreLostError extends StoreError {
   override readonly code: string = 'UMBEL_STORE_LOST';
 }
 
-/** A worker's pool of processes or threads cannot run tasks: the application cannot be loaded there. */
+/** A pool's processes or threads cannot run tasks, since the application cannot be loaded there. */
 export class PoolError extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {
     super('UMBEL_POOL', message, options);
   }
 }
 
-/** The result was asked of an application without a result backend. */
+/** A result was asked for, but the application has no result backend. */
 export class ResultBackendDisabledError extends UmbelError {
   constructor(app: string | null) {
     const subject = app === null ? 'this application' : `the application '${app}'`;
@@ -234,14 +234,14 @@ export class ResultBackendDisabledError extends UmbelError {
 
 /**
  * A workflow that takes several publications was sent in part: one of them failed (see `cause`). Sending the same frozen
- * workflow again (`workflow.freeze()` before the first time) is harmless: what was sent keeps its ids.
+ * workflow again (`workflow.freeze()` before the first time) is harmless: tasks that were sent keep their ids.
  */
 export class PartlySentError extends UmbelError {
   /** Ids of the tasks that were sent. */
   readonly sent: readonly string[];
-  /** Ids of those that may or may not have been sent. */
+  /** Ids of the tasks that may or may not have been sent. */
   readonly unconfirmed: readonly string[];
-  /** Ids of those that were not sent, as far as they are known. */
+  /** Ids of the tasks that were not sent, as far as they are known. */
   readonly unsent: readonly string[];
 
   constructor(
@@ -261,7 +261,7 @@ export class PartlySentError extends UmbelError {
   }
 }
 
-/** A workflow that cannot be made or run: of wrong parts, malformed, or in need of a store that the application has not. */
+/** A workflow cannot be made or run: it is malformed, or needs a store that the application does not have. */
 export class WorkflowError extends UmbelError {
   constructor(message: string, options?: ErrorOptions) {
     super('UMBEL_WORKFLOW', message, options);
@@ -269,7 +269,7 @@ export class WorkflowError extends UmbelError {
 }
 
 /**
- * A task waited for another one. The slot that it holds meanwhile may be the one that the other needs: enough such tasks wait for
+ * A task waited for the result of another task. It holds a slot meanwhile, which the other task may need: enough such tasks wait for
  * ever. Celery's "Never call result.get() within a task!".
  */
 export class SyncSubtaskError extends UmbelError {
@@ -281,14 +281,14 @@ export class SyncSubtaskError extends UmbelError {
   }
 }
 
-/** `get()` waited as long as it was told to. The task may still run. Celery's TimeoutError. */
+/** `get()` waited for its whole timeout. The task may still run. Celery's TimeoutError. */
 export class TimeoutError extends UmbelError {
   constructor(message: string) {
     super('UMBEL_TIMEOUT', message);
   }
 }
 
-/** What a record of a failure says. */
+/** The failure in a task's record. */
 export interface RemoteFailure {
   /** `ValueError`; Celery's `exc_type`. */
   readonly type: string;
@@ -300,19 +300,19 @@ export interface RemoteFailure {
 }
 
 /**
- * A task failed somewhere else. A task that throws it on has failed with the same, type and arguments included. Carries what is known of the
- * failure there. Thrown by `get()`.
+ * A task failed, mostly in another process. A task that rethrows this error fails with the same type and arguments. Thrown by
+ * `get()`.
  */
 export class TaskFailedError extends UmbelError {
   readonly taskId: string;
-  /** The type's name over there: `ValueError`, `TypeError`. */
+  /** The name of the error's type there: `ValueError`, `TypeError`. */
   readonly remoteType: string;
   readonly remoteMessage: string;
-  /** Its stack or Python traceback, when it was sent along. */
+  /** The error's stack or Python traceback, if the record has it. */
   readonly remoteStack: string | null;
-  /** Python's module of the type: `builtins`, `shop.errors`; `javascript` for errors of ours; '' if it was not said. */
+  /** Python's module of the type: `builtins`, `shop.errors`; `javascript` for errors of our workers; '' if the record has none. */
   readonly remoteModule: string;
-  /** What the exception was made of: Python's `e.args`. */
+  /** The arguments of the exception: Python's `e.args`. */
   readonly remoteArgs: readonly unknown[];
 
   constructor(taskId: string, remote: RemoteFailure) {
@@ -328,7 +328,7 @@ export class TaskFailedError extends UmbelError {
 
 /** A chord's body did not run, because a member of its header failed. Thrown by `get()`. Celery's ChordError. */
 export class ChordError extends TaskFailedError {
-  /** The member that failed, where the error says it. */
+  /** The member that failed, if the error names it. */
   readonly memberId: string | null;
 
   constructor(taskId: string, remote: RemoteFailure) {
@@ -350,14 +350,14 @@ export class TaskRevokedError extends UmbelError {
   }
 }
 
-/** A unique task's like waits or runs already; nothing was sent. `existingId`: the one that is there. */
+/** A task with the same unique key waits or runs already, and nothing was sent. `existingId`: the id of that task. */
 export class DuplicateTaskError extends UmbelError {
   readonly existingId: string;
 
   constructor(key: string, existingId: string) {
     super(
       'UMBEL_DUPLICATE_TASK',
-      `a task like this one is there already, '${key}': its id is ${existingId}; wait for its end, or give the task another policy (unique: { policy })`,
+      `a task with the unique key '${key}' exists already: ${existingId}; wait for its end, or give the task another policy (unique: { policy })`,
     );
     this.existingId = existingId;
   }
@@ -390,14 +390,14 @@ export class TimeLimitExceeded extends UmbelError {
   }
 }
 
-/** This worker's lease on the task has passed to another (it was stopped or taken for dead). The reason of the task's `AbortSignal`. */
+/** The worker's lease on the task has passed to another worker: it stood still, or was taken for dead. The reason of the task's `AbortSignal`. */
 export class LeaseLostError extends UmbelError {
   constructor(message = 'the lease on this task has passed to another worker; what it returns is discarded') {
     super('UMBEL_LEASE_LOST', message);
   }
 }
 
-/** The worker shuts down cold. The reason of the `AbortSignal` of the tasks it gives back. */
+/** The worker shuts down cold. The reason of the `AbortSignal` of tasks that it gives back. */
 export class WorkerShutdown extends UmbelError {
   constructor() {
     super('UMBEL_WORKER_SHUTDOWN', 'the worker is shutting down; the task goes back to its queue');

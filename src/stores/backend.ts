@@ -1,4 +1,4 @@
-// The contract of a result backend: keeping what became of tasks.
+// The contract of a result backend, which keeps the records of tasks.
 
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { Chords } from './chords.ts';
@@ -10,15 +10,15 @@ import type { StoreWrite } from './store-write.ts';
 export interface ResultBackendFeatures {
   /** Several processes may share the store. */
   readonly multiProcess: boolean;
-  /** A record is written when a task is sent (state PENDING), so that `exists` can be answered. */
+  /** A PENDING record is written when a task is sent, so that `exists` can be answered. */
   readonly remembersSent: boolean;
-  /** `expire` deletes what has expired. False: the store does so by itself, and `expire` returns 0. */
+  /** `expire` deletes expired records. False: the store deletes them itself, and `expire` returns 0. */
   readonly sweeps: boolean;
-  /** It gathers the results of chords: there are `ResultBackend.chords`. */
+  /** It counts chords: `ResultBackend.chords` is set. */
   readonly chords: boolean;
 }
 
-/** Where the sender of a call waits for its result, as the call's message says. */
+/** Where the sender of a call waits for its result, as the call's message names it. */
 export interface ResultAddress {
   /** A queue; '' when the sender waits elsewhere, or not at all. */
   readonly replyTo: string;
@@ -31,45 +31,45 @@ export interface ResultBackend extends AsyncDisposable {
   readonly features: ResultBackendFeatures;
   /** The identity of the store; see `Transport.store`. */
   readonly store: object;
-  /** Absent where results are not kept in one place that can count them. */
+  /** Absent where results are not kept in one place that could count them. */
   readonly chords?: Chords;
   /** Locks of unique tasks, kept here; see `Transport.openLocks`. */
   openLocks?(): Promise<Locks>;
   /** Limits that all workers share, kept here; see `Transport.openLimits`. */
   openLimits?(options: LimitsOptions): Promise<Limits>;
-  /** Its own way to keep groups (`GroupResult.save`), where it has one; see `groupRecords`. */
+  /** The backend's own way to keep groups (`GroupResult.save`), if it has one; see `groupRecords`. */
   readonly groups?: GroupRecords;
   /**
-   * Keeps a record. A SUCCESS is never overwritten (Celery's rule), and an ended task is not set back to an
-   * unended state. Resolves when it is durable.
-   * @throws BrokerUnavailable when the store refuses.
-   * @param address what the call says of where its result is to go, for backends that send it there; others need it not.
+   * Keeps a record. A SUCCESS is never overwritten (Celery's rule), and an ended task does not get an unended state
+   * again. Resolves when the record is durable.
+   * @throws BrokerUnavailable when the store refuses
+   * @param address where the result is to go, for backends that send it there; others ignore it
    */
   put(record: ResultRecord, address?: ResultAddress): Promise<void>;
   /**
-   * Where results come to, for backends that are sent them as messages: the application says it with each call whose result
+   * The address of results, for backends that receive them as messages: the application puts it into each call whose result
    * is wanted (`reply_to`).
    */
   replyTo?(): Promise<string>;
-  /** The same write, to be made together with a settlement in the same store; `more` records after it, in their order. */
+  /** The same write, to be made together with a settlement in the same store; then the records `more`, in their order. */
   writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite;
   /**
    * The write that records that a task was sent; it reports false when the id is known already.
-   * @param elsewhere whoever runs it may keep results in a form of its own, and is to find nothing of ours in their place: a Python worker
-   * with another `result_serializer` ends when it finds JSON there. Only for backends that Python shares.
+   * @param elsewhere the worker may keep results in another form, and must find nothing of ours in their place: a Python worker
+   * with another `result_serializer` crashes when it finds JSON there. Only for backends that Python shares.
    */
   writeOfSent(record: ResultRecord, elsewhere?: boolean): StoreWrite;
   get(id: string): Promise<ResultRecord | undefined>;
   /**
-   * The present record, if there is one, then the newest after each change, until the task is ready or `signal` is
-   * aborted (the iteration then ends). Changes in between may be skipped; the last never is.
+   * The current record, if there is one, and then the newest after each change, until the task is ready or `signal` is
+   * aborted; then the iteration ends. Changes in between may be skipped, but not the last one.
    */
   watch(id: string, signal: AbortSignal): AsyncIterable<ResultRecord>;
   /** Deletes the record. False when there was none. */
   forget(id: string): Promise<boolean>;
-  /** Deletes those of these records that say no more than that the task was sent: its message was deleted, it will never run. */
+  /** Deletes PENDING records of these ids: the messages were deleted, so that the tasks will never run. */
   forgetPending?(ids: readonly string[]): Promise<void>;
-  /** Deletes the records that ended longer ago than they are kept; returns how many. Backends do this themselves, too. */
+  /** Deletes the records that have expired; returns their number. Backends also do this themselves. */
   expire(now?: Date): Promise<number>;
   close(): Promise<void>;
 }

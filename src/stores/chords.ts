@@ -1,40 +1,40 @@
-// The contract of gathering: what a result backend does so that a chord's body runs when all of its members have ended.
+// The contract for counting chords: how a result backend knows that all members have ended, so that the body runs.
 
 import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
 import type { StoreWrite } from './store-write.ts';
 
 /**
- * What a part came to. `complete`: whoever added it is the one who sends the body, and stays it until {@link Chords.done}: it is
- * told so again if it asks again after a crash. `done`: {@link Chords.done} was there before. A
- * body whose id has a result already (it was chosen, and used before) is no sign of that; but a chord whose size nobody knows any more is
- * not ended a second time by a late part (`ChordPlace.last`).
+ * The state of a chord after a member was added. `complete`: the caller sends the body, and stays the one who does until {@link Chords.done}:
+ * a repeated call after a crash returns `complete` again. `done`: {@link Chords.done} was called before. That the body's id has a result does
+ * not mean `done`, since an id may be chosen twice. When the size of a chord is forgotten, a late member does not complete it a second time
+ * (`ChordPlace.last`).
  */
 export type ChordState = 'open' | 'complete' | 'done';
 
 /**
- * Counts members by who they are, never by how often they came: a part that is added again changes nothing. All that is kept
- * of a chord is gone with `done`, but for a note for a while that it was done; of one that never completes, a while after its last part.
+ * Counts members by their ids: a member that is added again changes nothing. `done` deletes all data of a chord, except for a note, kept for a
+ * while, that it is done. The data of a chord that never completes expires a while after its last member.
  */
 export interface Chords {
-  /** Says how many members there are: before the last of them is sent. Until then no chord is complete. */
+  /** Sets the number of members, before the last of them is sent. Until then the chord is not complete. */
   resize(groupId: string, size: number): Promise<void>;
-  /** A running member adds another one (`addToChord`). The same task counts once. */
+  /** A running member adds another member (`addToChord`). The same task counts once. */
   extend(groupId: string, taskId: string): Promise<void>;
   /**
-   * Adds a part.
-   * @throws BrokerUnavailable when the store refuses: trying again is safe. NotSerializableError for the result.
+   * Adds a member's end.
+   * @throws BrokerUnavailable when the store refuses: it is safe to try again. NotSerializableError for the result
    */
   add(part: ChordPart, place: ChordPlace): Promise<ChordState>;
-  /** The parts, in the order of their places. */
+  /** The members' ends, in the order of the members. */
   parts(groupId: string): Promise<readonly ChordPart[]>;
-  /** The end of a chord and the record of the member that ends it, to be written together with the settlement that sends its body. */
+  /** The write for the end of a chord, with the record of its last member: made together with the settlement that sends the body. */
   writeOfDone(groupId: string, record?: StoreWrite): StoreWrite;
-  /** The same alone, after the body was sent. */
+  /** The end of a chord by itself, after the body was sent. */
   done(groupId: string): Promise<void>;
 }
 
 /**
- * How long it is noted that a chord is done, milliseconds: longer than a message takes to come back from a worker that died. What comes
- * later still is deferred, and expires.
+ * How long the note that a chord is done is kept, milliseconds: longer than a message takes to come back from a dead worker. A message that
+ * comes still later was deferred, and expires.
  */
 export const completedKeptMs: number = 3_600_000;

@@ -1,20 +1,20 @@
-// The contract of broadcasts between processes: told to all who listen now, kept for nobody. What events and remote control travel by.
+// The contract of broadcasts between processes, which carry events and remote control: sent to all current subscribers, and not kept.
 import { ConfigError } from '../errors.ts';
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { ExchangeDeclaration } from './topology.ts';
 
-/** Where broadcasts go, in AMQP's terms. Elsewhere the same rules hold without a broker that knows them. */
+/** An exchange of broadcasts, in AMQP's terms. Other brokers follow the same rules without knowing exchanges. */
 export type FanoutExchange = ExchangeDeclaration;
 
-/** Where events and remote control go. */
+/** The exchanges of events and remote control. */
 export interface Exchanges {
   readonly events: FanoutExchange;
   readonly control: FanoutExchange;
-  /** Where the answers of control go. */
+  /** For replies to remote-control commands. */
   readonly replies: FanoutExchange;
 }
 
-/** By Celery's settings `control_exchange` and `event_exchange`, and with kombu's suffix of mailboxes. */
+/** Named by Celery's settings `control_exchange` and `event_exchange`, with kombu's suffix of mailboxes. */
 export function exchangesNamed(control: string, events: string): Exchanges {
   return {
     events: { name: events, type: 'topic', durable: true },
@@ -26,55 +26,56 @@ export function exchangesNamed(control: string, events: string): Exchanges {
 /** Under Celery's default names. */
 export const celeryExchanges: Exchanges = exchangesNamed('celery', 'celeryev');
 
-/** Who listens. */
+/** What a subscriber receives, and how. */
 export interface Subscription {
   readonly exchange: FanoutExchange;
-  /** Keys, or patterns of them. For `fanout`: `['']`. */
+  /** Routing keys, or patterns of them. For `fanout`: `['']`. */
   readonly keys: readonly string[];
-  /** The listener's queue, where the broker has one for each. Nobody else has this name. */
+  /** The name of the subscriber's queue, where the broker has one for each. No other subscriber has this name. */
   readonly queue: string;
-  /** How long a message may wait there for a listener that is away, milliseconds. */
+  /** How long a message may wait there for a subscriber that is away, milliseconds. */
   readonly ttlMs: number;
-  /** After so long without its listener the queue is removed, milliseconds. */
+  /** The queue is removed after this time without its subscriber, milliseconds. */
   readonly expiresMs: number;
-  /** Somebody listens by this queue already: of the two each hears a part. Told at the beginning, where listeners have queues. */
+  /** Called at the beginning if another subscriber has a queue of this name: each of the two receives a part of the messages. */
   readonly onShared?: () => void;
 }
 
-/** Gets what is told, also what cannot be read. Must not throw. */
+/** Called with each message, also when it cannot be decoded. Must not throw. */
 export type FanoutListener = (message: Decoded<WireMessage>, routingKey: string) => void;
 
 export interface Fanout {
   /**
-   * Tells all who listen. Resolves when the broker was handed it; nobody may have heard it. The body's bytes are not read after that.
-   * @throws BrokerUnavailable when it surely was not.
+   * Sends to all subscribers. Resolves when the broker has the message, even if there is no subscriber. Does not read the body's bytes after
+   * that.
+   * @throws BrokerUnavailable when the message was certainly not sent
    */
   publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void>;
   /**
-   * Listens. Resolves when all that is published from then on is heard; after a lost connection it listens again by itself.
-   * Dispose to listen no more.
-   * @throws BrokerUnavailable when the broker does not answer in time.
+   * Subscribes. Resolves when all messages from then on are received; after a lost connection it subscribes again by itself.
+   * Dispose to unsubscribe.
+   * @throws BrokerUnavailable when the broker does not answer in time
    */
   subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable>;
-  /** Names of the workers that live, as the store knows them by their leases; null: it does not know. */
+  /** The names of the living workers, which the store knows by their leases; null: it does not know them. */
   workers(): Promise<readonly string[] | null>;
 }
 
-/** What all workers must know for a while, also those that start later: which tasks are revoked. Bounded, and forgotten in time. */
+/** Revocations, which all workers must know for a while, also those that start later. Their number is bounded, and they expire. */
 export interface RevocationStore {
-  /** Puts revocations up; one that is there already stays until the later time. Milliseconds since 1970. */
+  /** Adds revocations, which last until `until`, milliseconds since 1970. A revocation that exists lasts until the later time. */
   put(revocations: readonly string[], until: number): Promise<void>;
-  /** All that have not expired. */
+  /** All revocations that have not expired. */
   read(): Promise<readonly string[]>;
 }
 
-/** The most revocations that are kept; beyond that those that expire first go. As Celery's REVOKES_MAX. */
+/** How many revocations are kept; above that, those that expire first are deleted. As Celery's REVOKES_MAX. */
 export const maxRevocations = 50_000;
 
-/** No id of a message that can be read makes a longer one. */
+/** The length of the longest revocation that the id of a readable message can make. */
 export const maxRevocationLength = 10_300;
 
-/** @throws ConfigError: one is too long to be kept. */
+/** @throws ConfigError for a revocation that is too long to be kept */
 export function checkRevocations(revocations: readonly string[]): readonly string[] {
   const long = revocations.find((revocation) => revocation.length > maxRevocationLength);
   if (long !== undefined)
@@ -84,17 +85,17 @@ export function checkRevocations(revocations: readonly string[]): readonly strin
   return revocations;
 }
 
-/** The revocation that a task is revoked, by its id. */
+/** The revocation of a task, by its id. */
 export function taskRevocation(id: string): string {
   return `id:${id}`;
 }
 
-/** The revocation that all tasks of a workflow are revoked, by the id of its root. */
+/** The revocation of all tasks of a workflow, by the id of its root. */
 export function workflowRevocation(rootId: string): string {
   return `root:${rootId}`;
 }
 
-/** The revocation that all tasks with this value of a stamp are revoked. */
+/** The revocation of all tasks with this value of a stamp. */
 export function stampRevocation(name: string, value: string): string {
   return `stamp:${JSON.stringify([name, value])}`;
 }

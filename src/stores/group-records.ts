@@ -1,20 +1,20 @@
-// Which members a saved group has: Celery's `celery-taskset-meta-<id>`.
+// The members of saved groups: Celery's `celery-taskset-meta-<id>`.
 import { WorkflowError } from '../errors.ts';
 import type { ResultTuple } from '../protocol/result-meta.ts';
 import type { ResultBackend } from './backend.ts';
 
-/** How a backend keeps groups where Python looks for them. */
+/** Keeps groups where Python looks for them. */
 export interface GroupRecords {
   /** `tuple` is Celery's tuple of the group's result: `[[id, parent], [members]]`. */
   put(id: string, tuple: ResultTuple): Promise<void>;
   get(id: string): Promise<ResultTuple | undefined>;
-  /** False when there was none. */
+  /** False: there was none. */
   forget(id: string): Promise<boolean>;
 }
 
 /**
- * The groups of a backend: its own way, or records beside those of tasks.
- * @throws WorkflowError where results are messages, which are kept nowhere.
+ * The saved groups of a backend: kept in its own way, or as records next to those of tasks.
+ * @throws WorkflowError where results are messages, which are not kept
  */
 export function groupRecords(backend: ResultBackend): GroupRecords {
   if (backend.groups !== undefined) return backend.groups;

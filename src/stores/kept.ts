@@ -1,14 +1,14 @@
 // How long records are kept.
 
-/** An ended task's record, in milliseconds; null: for ever, which Celery also means by 0. */
+/** How long the record of an ended task is kept, milliseconds; null: for ever, which is 0 in Celery. */
 export function keptMs(expiresMs: number | null): number | null {
   if (expiresMs === null || expiresMs <= 0 || expiresMs > longestMs) return null;
   return Math.max(1, Math.ceil(expiresMs));
 }
 
 /**
- * The record of a task that has not ended: as long as that of one that has, and not less than a day, Celery's own
- * expiry, so that a task is not forgotten while it waits or runs because results are kept for minutes only.
+ * How long the record of a task that has not ended is kept, milliseconds: as long as that of an ended task, and at least a day (Celery's own
+ * expiry), so that a waiting or running task is not forgotten where results are kept for minutes only.
  */
 export function keptUnendedMs(expiresMs: number | null): number | null {
   const ms = keptMs(expiresMs);
@@ -16,5 +16,5 @@ export function keptUnendedMs(expiresMs: number | null): number | null {
 }
 
 const dayMs = 86_400_000;
-/** A thousand years; Redis refuses what does not fit its clock. */
+/** Milliseconds; a thousand years, since Redis refuses times beyond its clock. */
 const longestMs = 1000 * 365 * dayMs;

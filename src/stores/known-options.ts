@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
 import type { DriverOptions } from './registry.ts';
 
-/** `what`: the setting that names the store. @throws ConfigError for an option that this store, named for people, does not know */
+/** `what`: the setting that names the store. @throws ConfigError for an option that this store does not know */
 export function requireKnownOptions(
   driver: DriverOptions,
   known: readonly string[],

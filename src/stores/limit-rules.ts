@@ -1,4 +1,4 @@
-// The rules of shared limits, over tables that change in one step with all else: memory, SQLite. (Redis has the same rules in Lua.)
+// The rules of shared limits, for stores whose tables change in one step: memory, SQLite. Redis has the same rules in Lua.
 import {
   forgetMs,
   type Grant,
@@ -15,14 +15,14 @@ export interface QueuedWaiter extends WaitingMessage {
   readonly notified: number;
 }
 
-/** Where a rate stands: when the next may start, and when the next without a reservation is to ask again. */
+/** The state of a rate limit: when the next task may start, and when the next message without a reservation asks again. */
 export interface RateState {
   readonly next: number;
   readonly spread: number;
 }
 
 export interface LimiterStore {
-  /** The override of the limit in the code; null: no limit. */
+  /** A limit set at run time; null: no limit; undefined: the limit in the code applies. */
   override(kind: LimitAsk['kind'], name: string): number | null | undefined;
   held(key: string): number;
   isHeld(key: string, token: string): boolean;
@@ -31,11 +31,11 @@ export interface LimiterStore {
   waiter(key: string, id: string): QueuedWaiter | undefined;
   putWaiter(waiter: QueuedWaiter): void;
   removeWaiter(key: string, id: string): void;
-  /** How many wait and were not notified, up to {@link maxCounted}. */
+  /** How many messages wait and were not notified, up to {@link maxCounted}. */
   waiting(key: string): number;
   first(key: string): QueuedWaiter | undefined;
   notifiedSince(key: string, ms: number): number;
-  /** Removes those that were notified before then and did not ask. */
+  /** Removes messages that were notified before this time and did not ask. */
   forgetNotified(key: string, ms: number): void;
   rate(key: string): RateState;
   setRate(key: string, state: RateState): void;
@@ -51,7 +51,7 @@ export const maxCounted = 1000;
 /** How many are notified at once. */
 const maxNotified = 1000;
 
-/** Grants all that is asked for, or lets the message wait. */
+/** Grants all that is asked for, or queues the message. */
 export function takeFrom(tables: LimiterStore, request: TakeRequest, now: number): Grant {
   const asks = request.asks.map((ask) => ({ ...ask, limit: limitOf(tables, ask) }));
   for (const ask of asks) {
@@ -93,7 +93,7 @@ export function releaseFrom(
   return notified;
 }
 
-/** Notifies waiting messages, the first first. */
+/** Notifies waiting messages in their order. */
 export function notifyWaiters(
   tables: LimiterStore,
   key: string,
@@ -116,7 +116,7 @@ function limitOf(tables: LimiterStore, { kind, name, limit }: LimitAsk): number 
   return override === undefined ? limit : override;
 }
 
-/** A new message must leave room for those that were notified. */
+/** Whether there is room for a new message: notified messages come first. */
 function hasRoom(
   tables: LimiterStore,
   request: TakeRequest,
@@ -142,7 +142,7 @@ function queueWaiter(tables: LimiterStore, request: TakeRequest, key: string, no
   return due;
 }
 
-/** When it may start: now, or at a reserved time, at which it comes back. */
+/** When the message may start: now, or at a reserved time, at which it comes back. */
 function reservedTimeOf(
   tables: LimiterStore,
   id: string,

@@ -1,29 +1,29 @@
-// The contract of limits that all workers of a store share: how many at once, how many in a second. Kept with messages or with results.
+// The contract of limits that all workers of a store share: concurrency and rates. Kept in the store of messages, or of results.
 
 /** One limit that a run needs. */
 export interface LimitAsk {
   readonly kind: 'concurrency' | 'rate';
-  /** Whose limit it is: what people change it by. */
+  /** The limit's name, by which people change it. */
   readonly name: string;
-  /** What is counted together: the name, and the key's value if there is one. */
+  /** The counter: the name, and the value of the limit's key if it has one. */
   readonly key: string;
-  /** At once, or in a second. */
+  /** Runs at once, or starts per second. */
   readonly limit: number;
-  /** Of a rate: so many may start at once after a pause. */
+  /** For a rate: how many runs may start at once after a pause. */
   readonly burst: number;
 }
 
-/** All of `asks`, or none. */
+/** A request for all of `asks` together. */
 export interface TakeRequest {
-  /** Of this run: a repeated request is the same one. */
+  /** Identifies the run: a repeated request with the same token has no further effect. */
   readonly token: string;
-  /** The message, by which it keeps its place among the waiting, and its queue. */
+  /** The message's id, by which it keeps its place in the wait queue. */
   readonly id: string;
   readonly queue: string;
   readonly asks: readonly LimitAsk[];
   /** False: a message that must wait is not queued, and is not notified. */
   readonly waits: boolean;
-  /** When who must wait asks again by itself: after `baseMs`, and `perMs` more for each who waits before it, `capMs` at most. */
+  /** When a message that must wait asks again by itself: after `baseMs`, plus `perMs` for each message before it, at most `capMs`. */
   readonly baseMs: number;
   readonly perMs: number;
   readonly capMs: number;
@@ -32,7 +32,7 @@ export interface TakeRequest {
 /** `untilMs`: when to ask again, milliseconds since 1970 by the store's clock. */
 export type Grant = { readonly granted: true } | { readonly granted: false; readonly untilMs: number };
 
-/** A message that waits for a permit and may ask again now: the one of its queue that was deferred until `due`. */
+/** A message that waits for a permit and may ask again now: the message of its queue that was deferred until `due`. */
 export interface WaitingMessage {
   readonly key: string;
   readonly id: string;
@@ -44,29 +44,29 @@ export interface WaitingMessage {
 export interface LimitsOptions {
   readonly leaseMs: number;
   readonly name: string;
-  /** Permits were freed: these messages may ask again now. Each is named once; for a message that is not there call {@link Limits.cancelWait}. */
+  /** Called when permits were freed: these messages may ask again. Each is named once; for a message that is gone call {@link Limits.cancelWait}. */
   readonly onFree: (waiters: readonly WaitingMessage[]) => void;
 }
 
-/** This worker among those who share the limits. What it holds is freed when it closes, or dies. */
+/** The limits, for one worker. Its permits are freed when it closes, or dies. */
 export interface Limits extends AsyncDisposable {
-  /** @throws BrokerUnavailable: it may be asked again with the same token. */
+  /** @throws BrokerUnavailable: ask again with the same token */
   take(request: TakeRequest): Promise<Grant>;
-  /** The run has ended. Never rejects: what the store refuses now is repeated. */
+  /** Gives the permits back: the run has ended. Never rejects: a refused call is repeated. */
   release(token: string, asks: readonly LimitAsk[]): void;
-  /** The message does not wait any more (it was revoked, has expired …): the next waiting message may ask. */
+  /** The message no longer waits (it was revoked, has expired …): the next waiting message may ask. */
   cancelWait(waiter: WaitingMessage): void;
-  /** Overrides a limit for all workers, until it is changed again. Null: no limit; undefined: the limit that the code sets. */
+  /** Sets a limit for all workers. Null: no limit; undefined: the limit in the code applies again. */
   override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
-  /** Frees all that is held. */
+  /** Gives back all permits. */
   close(): Promise<void>;
 }
 
 /** How long a freed permit is reserved for the message that was notified, milliseconds. */
 export const reservedMs = 2000;
-/** A notified message that has not asked after this time is notified once more: the worker that had to pass the notice on may have died. Milliseconds. */
+/** A notified message that has not asked after this time is notified again, milliseconds: the worker that was to pass the notification on may have died. */
 export const renotifyMs = 3000;
 /** The maximum number of reservations in one rate limit. Messages beyond it ask again when a reservation is about to end. */
 export const maxReservations = 5000;
-/** A reservation that nobody has used ends after this time, and a notified message that has not asked waits no longer. Milliseconds. */
+/** Milliseconds; after this time an unused reservation ends, and a notified message that has not asked is removed from the wait queue. */
 export const forgetMs = 30_000;

@@ -1,47 +1,47 @@
-// The contract of locks of unique tasks: one task of a key at a time, whoever sends it. Kept with the messages, else with the results.
+// The contract of locks of unique tasks: one task for each key, whoever sends it. Kept in the store of messages, else of results.
 import type { StoreWrite } from './store-write.ts';
 
-/** A task that wants to be the only one of its key. */
+/** The lock of a task that must be the only one with its key. */
 export interface Lock {
   readonly key: string;
   /** The task's id. */
   readonly id: string;
-  /** The last resort: a lock that nothing released is over after this time, milliseconds. */
+  /** A lock that is never released ends after this time, milliseconds: the last resort. */
   readonly ttlMs: number;
-  /** Takes it from whoever has it. */
+  /** Takes the lock from the task that has it. */
   readonly replace: boolean;
 }
 
-/** A write that travels with the task's message: if another has the lock it reports false, and the message is not sent. */
+/** A write that travels with the task's message: if another task has the lock it reports false, and the message is not sent. */
 export interface LockWrite extends StoreWrite {
-  /** After the publication: the id of the task that has the lock; null: ours was sent. */
+  /** After the publication: the id of the task that has the lock; null: our message was sent. */
   existing(): Promise<string | null>;
 }
 
 export interface Locks {
   /** The identity of the store; see `Transport.store`. */
   readonly store: object;
-  /** Takes the lock together with the publication, and with what else goes with that. Sent again under the same id it is the same one. */
+  /** The write that takes the lock together with the publication and `inner`. Sent again under the same id it has no further effect. */
   taking(lock: Lock, inner: StoreWrite | undefined): LockWrite;
-  /** Releases it together with a settlement, and with what else goes with that, if it is still this task's. */
+  /** The write that releases the lock, if this task still has it, together with a settlement and `inner`. */
   releasing(key: string, id: string, inner: StoreWrite | undefined): StoreWrite;
-  /** Takes it by itself, for a broker that is another store. Null: taken, or ours already; else the id of the task that has it. */
+  /** Takes the lock by itself, when the broker is another store. Null: taken, or ours already; else the id of the task that has it. */
   take(lock: Lock): Promise<string | null>;
-  /** From now on it lasts so long, if it is still this task's: one that has ended meanwhile must not get it back. */
+  /** Sets the time to live, if this task still has the lock: a task that has ended meanwhile must not get it back. */
   extend(lock: Lock): Promise<void>;
-  /** Releases it by itself, if it is this task's. */
+  /** Releases the lock by itself, if this task has it. */
   release(key: string, id: string): Promise<void>;
-  /** The id of the task that has it. */
+  /** The id of the task that has the lock. */
   owner(key: string): Promise<string | null>;
 }
 
-/** A task's message carries its lock in this header. */
+/** The header by which a task's message carries its lock. */
 export const lockHeader = 'umbel-unique';
 
-/** What the header says. */
+/** The value of the header. */
 export interface CarriedLock {
   readonly key: string;
-  /** Another may have taken it since: then this one is not to run. */
+  /** Another task may have taken the lock: then this task must not run. */
   readonly replaceable: boolean;
 }
 
@@ -49,7 +49,7 @@ export function writeLock({ key, replace }: Pick<Lock, 'key' | 'replace'>): stri
   return `${replace ? 'r' : 'k'}:${key}`;
 }
 
-/** Null: the message has none, or what it says is none. */
+/** Null: there is no such header, or its value is no lock. */
 export function readLock(headers: Readonly<Record<string, unknown>>): CarriedLock | null {
   const text = headers[lockHeader];
   if (typeof text !== 'string' || !/^[rk]:/.test(text)) return null;

@@ -1,7 +1,7 @@
 import type { Publication, PublishOptions, Transport } from './transport.ts';
 
 /**
- * Hands publications to the broker: what goes to a broadcast queue is told to who listens, the rest is kept for workers.
+ * Publishes: messages for broadcast queues go to all subscribers, the others are kept for workers.
  * @throws what `publish` throws
  */
 export function publishAll(
@@ -9,7 +9,7 @@ export function publishAll(
   publications: readonly Publication[],
   options?: PublishOptions,
 ): Promise<void> {
-  // At once, so that the calls of one tick are written together.
+  // In the same tick, so that calls of one tick are written together.
   if (!publications.some(({ broadcast }) => broadcast !== undefined))
     return transport.publish(publications, options);
   return publishBroadcasts(transport, publications).then((kept) =>
@@ -17,7 +17,7 @@ export function publishAll(
   );
 }
 
-/** Tells those of broadcast queues, and returns the others. */
+/** Sends the messages for broadcast queues, and returns the others. */
 export async function publishBroadcasts(
   { fanout }: Pick<Transport, 'fanout'>,
   publications: readonly Publication[],

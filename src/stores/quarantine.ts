@@ -1,43 +1,43 @@
 import type { Clock } from '../lib/clock.ts';
 
-/** Owners that died holding a message before it is suspected of having killed them. */
+/** A message is quarantined after this number of owners died while they held it: it may have killed them. */
 export const quarantineAfter = 2;
 
 /**
- * For so long a consumer waits to be empty before it takes a quarantined message beside what it holds, and leaves a quarantined message alone before it takes
- * others beside it: milliseconds. Long tasks neither keep quarantined messages waiting for ever nor the other slots empty.
+ * Milliseconds. For this time a consumer that holds messages waits to be empty before it takes a quarantined message beside them; and for this
+ * time it leaves a quarantined message alone before it takes others. So long tasks keep neither quarantined messages waiting for ever, nor slots empty.
  */
 export const quarantinePatienceMs = 10_000;
 
 /**
- * Whether a message may be what killed its owners. A consumer holds a quarantined message alone: the poison message and those who only stood beside it
- * are parted, only the poison message gathers more crashes, and no other poison message's death is charged to an innocent quarantined message.
+ * Whether a message may have killed its owners. A consumer holds a quarantined message alone. So a poison message is separated from the messages that
+ * were only held with it: only its own crashes grow, and no other quarantined message is charged with a crash.
  */
 export function isQuarantined(crashes: number): boolean {
   return crashes >= quarantineAfter;
 }
 
-/** What a claim may take now. */
+/** What a claim may take. */
 interface ClaimPermission {
-  /** The first quarantined message, if one waits: no second one. */
+  /** The first quarantined message, if one waits. Never a second one. */
   readonly quarantined: boolean;
   readonly others: boolean;
-  /** Nothing may be taken: milliseconds until that changes, if nothing that is held is let go before; else null. */
+  /** Nothing may be taken for this time, milliseconds, unless a held message is let go before; null: something may be taken. */
   readonly againMs: number | null;
 }
 
 const everything: ClaimPermission = { quarantined: false, others: true, againMs: null };
 const quarantinedOnly: ClaimPermission = { quarantined: true, others: false, againMs: null };
 
-/** Keeps count of what one consumer holds, and decides what it may take beside it. */
+/** Counts what one consumer holds, and decides what it may take. */
 export class Quarantine {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #patienceMs: number;
   #held = 0;
   #quarantined = 0;
-  /** When the quarantined message that is held was taken. */
+  /** When the held quarantined message was taken, on the monotonic clock. */
   #takenAt = 0;
-  /** Since when quarantined messages wait for this consumer to be empty; null: none does, as far as is known. */
+  /** Since when quarantined messages wait for this consumer to be empty; null: none is known to wait. */
   #waitingSince: number | null = null;
 
   constructor(clock: Pick<Clock, 'monotonic'>, patienceMs: number = quarantinePatienceMs) {
@@ -53,18 +53,18 @@ export class Quarantine {
     return this.#quarantined > 0;
   }
 
-  /** Quarantined messages were seen to wait, and the consumer waits to be empty. */
+  /** Quarantined messages wait, and the consumer waits to be empty. */
   get isWaiting(): boolean {
     return this.#waitingSince !== null;
   }
 
-  /** For how long it is to take nothing because of the quarantined message that it holds; 0: it may. Milliseconds. */
+  /** How long the consumer takes nothing, since it holds a quarantined message, milliseconds; 0: it may take more. */
   get aloneMs(): number {
     if (this.#quarantined === 0) return 0;
     return Math.max(0, this.#takenAt + this.#patienceMs - this.#clock.monotonic());
   }
 
-  /** A message is held from now on. */
+  /** A message was taken. */
   took(crashes: number): void {
     this.#held++;
     if (!isQuarantined(crashes)) return;
@@ -73,21 +73,21 @@ export class Quarantine {
     this.#waitingSince = null;
   }
 
-  /** One is not held any more. True: what may be taken is another matter now, look again. */
+  /** A message was let go. True: another decision may be possible now, ask again. */
   letGo(crashes: number): boolean {
     this.#held--;
     if (isQuarantined(crashes)) this.#quarantined--;
     return isQuarantined(crashes) || (this.#held === 0 && this.#waitingSince !== null);
   }
 
-  /** Nothing is held any more. */
+  /** The consumer holds nothing any more. */
   reset(): void {
     this.#held = 0;
     this.#quarantined = 0;
     this.#waitingSince = null;
   }
 
-  /** What may be taken. `quarantinedWaits` is of no account while a quarantined message is held. */
+  /** What may be taken. While a quarantined message is held, `quarantinedWaits` has no effect. */
   look(quarantinedWaits: boolean): ClaimPermission {
     if (this.#quarantined > 0) {
       const againMs = this.aloneMs;

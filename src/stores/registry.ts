@@ -1,5 +1,5 @@
-// The one table of stores: which there are, what each can do, and what opens it. Who wants to know something of a URL asks here. It is the
-// entry point `umbel/stores`, too, for authors of drivers.
+// The table of stores: which there are, what each can do, and what opens it. Every question about a URL is answered here. It is also the
+// entry point `umbel/stores` for authors of drivers.
 import { ConfigError } from '../errors.ts';
 import type { ResultBackend } from './backend.ts';
 import type { ScheduleStore } from './schedule-store.ts';
@@ -21,31 +21,31 @@ export interface BackendOptions {
   readonly broker?: string;
 }
 
-/** A technology that an application's messages, results or schedules may be kept in. */
+/** A technology that can keep an application's messages, results or schedules. */
 export interface Store {
-  /** As its transport and backend are named: `redis`. */
+  /** The name of its transport and backend: `redis`. */
   readonly name: string;
-  /** Schemes of URLs, in lower case; the first is the one that messages name. */
+  /** Schemes of URLs, in lower case; messages to people name the first. */
   readonly schemes: readonly string[];
-  /** Those of `schemes` whose connections are encrypted. */
+  /** The schemes whose connections are encrypted. */
   readonly encrypted?: readonly string[];
-  /** It is on this machine: a file, or the memory of this process. What cannot be opened then will not mend itself. */
+  /** It is on this machine: a file, or the memory of this process. If it cannot be opened, waiting does not help. */
   readonly embedded: boolean;
-  /** It ends with its process, and no other process sees it. */
+  /** It ends with its process, and other processes cannot see it. */
   readonly ephemeral?: boolean;
   /** Workers of Python Celery may share it. */
   readonly python?: boolean;
-  /** Results are messages to the program that asked for them: none is kept, and no other program can read it. */
+  /** Results are messages to the program that asked for them: they are not kept, and no other program can read them. */
   readonly resultsAreMessages?: boolean;
-  /** Left out: it is no broker. @throws StoreError, BrokerUnavailable; ConfigError for options that it does not know */
+  /** Absent: it is no broker. @throws StoreError, BrokerUnavailable; ConfigError for an unknown option */
   openTransport?(url: string, options: TransportOptions): Promise<Transport>;
-  /** Left out: it keeps no results. @throws StoreError, BrokerUnavailable; ConfigError for options that it does not know */
+  /** Absent: it keeps no results. @throws StoreError, BrokerUnavailable; ConfigError for an unknown option */
   openBackend?(url: string, options: BackendOptions): Promise<ResultBackend>;
-  /** Left out: it keeps no schedules. `app`: the application whose schedules they are. @throws StoreError, BrokerUnavailable */
+  /** Absent: it keeps no schedules. `app`: the name of the application. @throws StoreError, BrokerUnavailable */
   openScheduleStore?(url: string, app: string, driver: DriverOptions): Promise<ScheduleStore>;
 }
 
-// Each driver is loaded when a URL names it, and no other.
+// A driver is loaded only when a URL names it.
 const stores: Store[] = [
   {
     name: 'sqlite',
@@ -113,7 +113,7 @@ const stores: Store[] = [
 ];
 
 /**
- * Makes a store of your own known: from now on a URL with one of its schemes may be a broker, a result backend or a `beatStore`.
+ * Registers a store of your own: from now on a URL with one of its schemes may be a broker, a result backend or a `beatStore`.
  * @throws ConfigError for a scheme that is taken
  */
 export function registerStore(store: Store): void {
@@ -122,7 +122,7 @@ export function registerStore(store: Store): void {
   stores.push(store);
 }
 
-/** What a setting needs of its store. */
+/** What each setting needs of its store. */
 const needed = {
   broker: 'openTransport',
   backend: 'openBackend',
@@ -130,8 +130,8 @@ const needed = {
 } as const;
 
 /**
- * The store that the value of a setting names; of several URLs (`redis://a;redis://b`) that of the first.
- * @throws ConfigError for what is no URL, and for a scheme that is unknown or cannot be what the setting needs: it never shows a password
+ * The store that a setting's URL names; of several URLs (`redis://a;redis://b`) the first decides.
+ * @throws ConfigError for a value that is no URL, and for a scheme that is unknown or cannot be used for this setting; never shows a password
  */
 export function storeOf(url: string, setting: keyof typeof needed): Store {
   const scheme = schemeOf(url, setting);
@@ -144,7 +144,7 @@ export function storeOf(url: string, setting: keyof typeof needed): Store {
   );
 }
 
-/** The same for a URL of which it is not known what it is for; null: of no store. */
+/** The store that a URL names, for any use; null: none. */
 export function storeNamed(url: string): Store | null {
   const scheme = /^([^:]+):\/\//.exec(url)?.[1]?.toLowerCase();
   return stores.find(({ schemes }) => scheme !== undefined && schemes.includes(scheme)) ?? null;
@@ -154,8 +154,8 @@ const noOptions: TransportOptions = { queues: [], driver: {} };
 
 /**
  * Opens the transport that a broker URL names, loading only its driver.
- * @throws ConfigError for a scheme that is unknown, and for options that the driver does not know; StoreError or
- * BrokerUnavailable from the driver.
+ * @throws ConfigError for an unknown scheme or option; StoreError or
+ * BrokerUnavailable from the driver
  */
 export async function openTransport(url: string, options: TransportOptions = noOptions): Promise<Transport> {
   return opened(await storeOf(url, 'broker').openTransport?.(url, options));
@@ -169,7 +169,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
   return opened(await storeOf(url, 'backend').openBackend?.(url, options));
 }
 
-/** Opens the store of an application's schedules. @throws ConfigError for a scheme that is unknown; StoreError, BrokerUnavailable */
+/** Opens the store of an application's schedules. @throws ConfigError for an unknown scheme; StoreError, BrokerUnavailable */
 export async function openScheduleStore(
   url: string,
   app: string,
@@ -178,7 +178,7 @@ export async function openScheduleStore(
   return opened(await storeOf(url, 'beatStore').openScheduleStore?.(url, app, driver));
 }
 
-// storeOf finds only those that can.
+// storeOf returns only stores that can.
 function opened<T>(store: T | undefined): T {
   if (store === undefined) throw new TypeError('the store was found for what it cannot do');
   return store;

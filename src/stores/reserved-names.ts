@@ -1,5 +1,5 @@
-// Names that no queue may have: stores keep other things under them (ours, Celery's, kombu's, RabbitMQ's), and a message that is put there
-// as if it were a queue breaks those. One list for all stores, so that an application may move from one to another.
+// Names that no queue may have. Under them stores keep other things (ours, Celery's, kombu's, RabbitMQ's), and a message to such a queue would
+// break those. One list for all stores, so that an application may move from one to another.
 import { ReservedNameError } from '../errors.ts';
 
 const reserved: readonly (readonly [RegExp, string])[] = [
@@ -15,10 +15,10 @@ const reserved: readonly (readonly [RegExp, string])[] = [
   [/\x06\x16/, 'kombu writes priorities so'],
 ];
 
-/** Names that were found good; callers may invent more without end. */
+/** Names that passed the check. Bounded, since callers may invent names. */
 const good = new Set<string>();
 
-/** @throws ReservedNameError when the name is kept for something else. */
+/** @throws ReservedNameError when the name is reserved */
 export function checkQueueName(name: string): void {
   if (good.has(name)) return;
   const found = reserved.find(([pattern]) => pattern.test(name));

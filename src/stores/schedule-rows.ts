@@ -1,4 +1,4 @@
-// The rows of schedules in a SQL store, which name their columns alike.
+// Conversion of the rows of schedules in SQL stores, which share their column names.
 import type { EntryState, RunOutcome, RunRecord, StoredEntry } from './schedule-store.ts';
 
 type Columns = Readonly<Record<string, unknown>>;

@@ -1,25 +1,25 @@
-// The contract of a store of schedules: entries, what became of their runs, and who leads.
+// The contract of a store of schedules: entries, their runs, and who leads.
 import type { StoreWrite } from './store-write.ts';
 
 /** What a store keeps of one schedule. */
 export interface StoredEntry {
   readonly name: string;
-  /** The entry, as text that only `entry.ts` reads. */
+  /** The entry as text, which only `entry.ts` reads. */
   readonly text: string;
-  /** The revision of the whole book in which it was changed last. */
+  /** The revision of the store in which the entry was changed last. */
   readonly revision: number;
   readonly state: EntryState;
 }
 
-/** How far a schedule has come. Times in milliseconds since 1970. */
+/** The progress of a schedule. Times are milliseconds since 1970. */
 export interface EntryState {
-  /** The latest due time that is settled: sent, or left out. */
+  /** The latest due time that is settled: the run was sent, or skipped. */
   readonly lastDueMs: number | null;
   readonly lastRunMs: number | null;
   readonly lastTaskId: string | null;
-  /** How many runs were sent. */
+  /** The number of runs that were sent. */
   readonly sent: number;
-  /** Since when intervals are counted, where the clock was set back after the entry was made. */
+  /** The beginning of intervals, if the clock was set back after the entry was made. */
   readonly anchorMs: number | null;
 }
 
@@ -34,12 +34,12 @@ export const noState: EntryState = Object.freeze({
 /** `sent`, `manual`: run now; `skipped` and `failed`: not sent, `detail` says why; `moved`: the clock was set back. */
 export type RunOutcome = 'sent' | 'manual' | 'skipped' | 'failed' | 'moved';
 
-/** What became of a run, or of several that were left out together. */
+/** The outcome of a run, or of several runs that were skipped together. */
 export interface RunRecord {
   readonly name: string;
-  /** When it was due; of several, the first. */
+  /** When the run was due; of several runs, the first. */
   readonly dueMs: number;
-  /** Of several that were left out, the last. */
+  /** When the last of several skipped runs was due. */
   readonly untilMs: number;
   /** When it was decided. */
   readonly atMs: number;
@@ -48,9 +48,9 @@ export interface RunRecord {
   readonly detail: string | null;
 }
 
-/** Who leads, and what has changed. */
+/** The leader, and the state of changes. */
 export interface LeadState {
-  /** '' when the last leader has resigned. */
+  /** The leader's name; '' when the last leader has resigned. */
   readonly holder: string;
   /** Grows with each new leader. */
   readonly fence: number;
@@ -62,11 +62,11 @@ export interface LeadState {
   readonly nowMs: number;
 }
 
-/** The changes of the book since a revision. */
+/** Entries that changed since a revision. */
 export interface Changes {
   readonly revision: number;
   readonly entries: readonly StoredEntry[];
-  /** These are all: what is not among them is gone. */
+  /** These are all entries: others are deleted. */
   readonly complete: boolean;
 }
 
@@ -76,8 +76,8 @@ export interface ScheduleStore extends AsyncDisposable {
   /** The identity of the store; see `Transport.store`. */
   readonly store: object;
   /**
-   * Takes the lead if nobody has it, renews it if `holder` has it, takes it over if it still is as it was `seen`; else only looks.
-   * Whoever has seen it unchanged for the length of the lease may say so.
+   * Takes the lead if there is no leader, renews it if `holder` leads, and takes it over if it is still as it was `seen`; otherwise it only
+   * reads. Pass `seen` only after the lead was unchanged for the length of the lease.
    * @throws BrokerUnavailable
    */
   lead(
@@ -89,35 +89,35 @@ export interface ScheduleStore extends AsyncDisposable {
   resign(holder: string): Promise<void>;
   /** The store's clock. */
   now(): Promise<number>;
-  /** What has changed since a revision; all for null. */
+  /** The entries that changed since a revision; null: all. */
   changes(since: number | null): Promise<Changes>;
   get(name: string): Promise<StoredEntry | undefined>;
   /**
-   * Creates an entry (`expected: null`), or replaces its text if it still has the expected revision. Its state stays, but for the anchor.
-   * False: somebody else was faster.
+   * Creates an entry (`expected: null`), or replaces its text if it still has the expected revision. Its state stays, except for the anchor.
+   * False: another program changed it first.
    */
   put(name: string, text: string, expected: number | null): Promise<boolean>;
   /** Deletes the entry, its state and its history. False when there was none. */
   remove(name: string): Promise<boolean>;
   /**
-   * Keeps what became of runs, and moves `lastDueMs` on to `untilMs`; what is not later than it is settled already, and ignored.
-   * Resolves with `fenced`, having done nothing, when another leads. `fence: null`: for runs beside the schedule, which move nothing.
+   * Records runs, and moves `lastDueMs` on to `untilMs`; a run that is not later than `lastDueMs` is settled already, and ignored.
+   * Resolves with `fenced`, having done nothing, when another beat leads. `fence: null`: for runs outside of the schedule, which move nothing.
    */
   record(fence: number | null, runs: readonly RunRecord[]): Promise<'recorded' | 'fenced'>;
   /**
-   * The same as a write that goes with the message, for a broker in the same store: if it reports false, another leads, the
-   * run is settled already, or its schedule is gone. Missing: the store has no such transactions.
+   * The same as a write that travels with the message, for a broker in the same store. It reports false when another beat leads, the
+   * run is settled already, or its schedule is gone. Absent: the store has no such transactions.
    */
   writeOf?(fence: number, run: RunRecord): StoreWrite;
-  /** Newest first. */
+  /** Records of runs, the newest first. */
   history(name: string, limit: number): Promise<readonly RunRecord[]>;
   close(): Promise<void>;
 }
 
-/** How many of a schedule's records are kept. */
+/** How many records of a schedule are kept. */
 export const historyLength = 50;
 
-/** The state after a run. null: the run is settled already. */
+/** The state after a run; null: the run is settled already. */
 export function afterRun(state: EntryState, run: RunRecord, beside: boolean): EntryState | null {
   if (run.outcome === 'moved') return { ...state, lastDueMs: run.untilMs, anchorMs: run.untilMs };
   if (!beside && state.lastDueMs !== null && run.untilMs <= state.lastDueMs) return null;

@@ -2,7 +2,7 @@ import type { TransportStatus } from './transport.ts';
 
 const connected: TransportStatus = { state: 'connected', reason: null };
 
-/** A transport's status, and those who want to hear of its changes. */
+/** A transport's status, and the listeners to its changes. */
 export class StatusNotifier {
   readonly #listeners = new Set<(status: TransportStatus) => void>();
   #status: TransportStatus;
@@ -15,7 +15,7 @@ export class StatusNotifier {
     return this.#status;
   }
 
-  /** Says so to all, if it is news. */
+  /** Sets the status, and calls the listeners if it has changed. */
   set(status: TransportStatus): void {
     const { state, reason } = this.#status;
     if (state === status.state && reason === status.reason) return;

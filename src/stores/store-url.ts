@@ -1,8 +1,8 @@
 import { ConfigError } from '../errors.ts';
 
 /**
- * The scheme of a store's URL, in lower case: which driver is meant.
- * @throws ConfigError naming `what` (`broker`, `backend`), never the URL's password.
+ * The scheme of a store's URL, in lower case.
+ * @throws ConfigError naming `what` (`broker`, `backend`), never the URL's password
  */
 export function schemeOf(url: string, what: string): string {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1];
@@ -14,9 +14,9 @@ export function schemeOf(url: string, what: string): string {
 }
 
 /**
- * What is behind `://` in the URL of a store on this machine, decoded: a path or a name. `sqlite:///var/lib/shop.db`
+ * The part after `://` in the URL of a store on this machine, decoded: a path or a name. `sqlite:///var/lib/shop.db`
  * (absolute), `sqlite://.umbel/store.db` (from the current folder), `memory://shop`.
- * @throws ConfigError naming `what`.
+ * @throws ConfigError naming `what`
  */
 export function storeAt(url: string, what: string): string {
   const scheme = schemeOf(url, what);

@@ -1,4 +1,4 @@
-// Exchanges, queues and bindings, as AMQP has them and Celery's `task_queues` names them. Pure.
+// Exchanges, queues and bindings, in the terms of AMQP and of Celery's `task_queues`. Pure.
 
 export type ExchangeType = 'direct' | 'topic' | 'fanout';
 
@@ -8,29 +8,29 @@ export interface ExchangeDeclaration {
   readonly durable: boolean;
 }
 
-/** A queue gets what is sent to `exchange` with a key that fits `routingKey` (a pattern where the exchange is `topic`). */
+/** A queue gets the messages that are sent to `exchange` with a key that fits `routingKey` (a pattern if the exchange is `topic`). */
 export interface BindingDeclaration {
   readonly exchange: ExchangeDeclaration;
   readonly routingKey: string;
 }
 
-/** A queue as it is declared at the broker. Both sides of a mixed fleet must declare it alike. */
+/** A queue as it is declared at the broker. Python and TypeScript programs must declare it alike. */
 export interface QueueDeclaration {
   readonly name: string;
-  /** The first is the queue's own: what is sent to the queue by name is sent there when it is not direct. */
+  /** The first is the queue's own binding: if its exchange is not direct, messages to the queue are sent there. */
   readonly bindings: readonly BindingDeclaration[];
   readonly durable: boolean;
   readonly exclusive: boolean;
   readonly autoDelete: boolean;
   /** RabbitMQ's `x-queue-type`; null leaves it out (classic). */
   readonly type: 'classic' | 'quorum' | null;
-  /** RabbitMQ's `x-max-priority`; null: the queue knows no priorities. */
+  /** RabbitMQ's `x-max-priority`; null: the queue has no priorities. */
   readonly maxPriority: number | null;
   /** Further arguments, verbatim: `x-dead-letter-exchange`, `x-message-ttl` (milliseconds), `x-max-length` … */
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
-/** What Celery declares for a queue of which nothing is said: a direct exchange and a key of the same name. */
+/** The queue that Celery declares when only a name is given: with a direct exchange and a key of this name. */
 export function plainQueue(name: string): QueueDeclaration {
   const node = nodeOf(name);
   const exchange = node === null ? name : directExchange;
@@ -49,17 +49,17 @@ export function plainQueue(name: string): QueueDeclaration {
 const directExchange = 'C.dq2';
 const directSuffix = '.dq2';
 
-/** The queue of one worker alone, by its node name: Celery's `worker_direct`. */
+/** The queue of a single worker, by its node name: Celery's `worker_direct`. */
 export function directQueue(node: string): string {
   return node + directSuffix;
 }
 
-/** Whose alone a queue is; null: no single worker's. */
+/** The worker that a queue belongs to; null: it is no single worker's. */
 export function nodeOf(queue: string): string | null {
   return queue.endsWith(directSuffix) && queue.includes('@') ? queue.slice(0, -directSuffix.length) : null;
 }
 
-/** Whether a message with `key` goes through a binding. In a topic `*` is one word, `#` any number of them, none included. */
+/** Whether a message with `key` goes through a binding. In a topic `*` is one word, and `#` any number of words, or none. */
 export function binds({ exchange, routingKey }: BindingDeclaration, key: string): boolean {
   if (exchange.type === 'fanout') return true;
   if (exchange.type === 'direct') return routingKey === key;
@@ -73,11 +73,11 @@ function fits(pattern: readonly string[], words: readonly string[]): boolean {
   return words.length > 0 && (first === '*' || first === words[0]) && fits(rest, words.slice(1));
 }
 
-/** What a transport is told of its application. */
+/** What a transport needs to know of its application. */
 export interface TransportOptions {
-  /** Queues of which more is said than their name. */
+  /** The declared queues. */
   readonly queues: readonly QueueDeclaration[];
-  /** How any other queue is declared; default {@link plainQueue}. */
+  /** The declaration of any other queue; default {@link plainQueue}. */
   readonly missing?: (name: string) => QueueDeclaration;
   /** The driver's own options (Celery's `broker_transport_options`), checked by the driver. */
   readonly driver: Readonly<Record<string, unknown>>;

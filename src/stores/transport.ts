@@ -1,4 +1,4 @@
-// The contract of a transport: moving messages between senders and workers, losing none.
+// The contract of a transport, which moves messages between senders and workers, and loses none.
 
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
@@ -6,56 +6,56 @@ import type { Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { StoreWrite } from './store-write.ts';
 
-/** What a transport can do. What it cannot do is said here, never thrown as "not implemented". */
+/** What a transport can do. A missing ability is declared here, never thrown as "not implemented". */
 export interface TransportFeatures {
   /** Messages of one queue are ordered by priority. */
   readonly priority: boolean;
-  /** Which of the numbers that say a priority comes first: 0 (`lowest`, as on Redis) or the highest (as on RabbitMQ). */
+  /** Which number of a priority comes first: 0 (`lowest`, as on Redis), or the highest number (as on RabbitMQ). */
   readonly mostUrgent: 'lowest' | 'highest';
-  /** `Publication.exchange` is routed here. Where it is not, the application finds the queues by what it has declared. */
+  /** The broker routes `Publication.exchange`. If it does not, the application finds the queues by its own declarations. */
   readonly exchanges: boolean;
-  /** `Publication.once` is heeded: a send that was not confirmed may be repeated without harm. */
+  /** `Publication.once` is respected: an unconfirmed send may be repeated without harm. */
   readonly once: boolean;
   /** Several processes may share the store. */
   readonly multiProcess: boolean;
-  /** A message sent is on disk: it survives the loss of power, not only of the process. */
+  /** A message that was sent is on disk: it survives a loss of power, not only the end of the process. */
   readonly durable: boolean;
   /** A result written with a settlement is kept if and only if the settlement is. */
   readonly atomicSettlement: boolean;
   /** A worker that is stopped but not dead loses its lease. */
   readonly leaseExpires: boolean;
-  /** `size` knows what is scheduled and what other processes hold. */
+  /** `size` counts scheduled messages, and messages that other processes hold. */
   readonly counts: boolean;
-  /** What is given back comes again before what waits. */
+  /** A message that is given back is delivered before waiting messages. */
   readonly keepsPlace: boolean;
 }
 
-/** A message and where it goes. */
+/** A message and its destination. */
 export interface Publication {
   /** The task's id. */
   readonly id: string;
   readonly queue: string;
-  /** Delivered to all queues that are bound there for its key, instead of to `queue` (see `topology.ts`). */
+  /** Delivered to all queues that are bound to this exchange for its key, instead of to `queue` (see `topology.ts`). */
   readonly exchange?: ExchangeAddress;
   readonly message: WireMessage;
-  /** Told to every worker that listens to the broadcast queue now, and kept for nobody: not for `publish`, see `publishAll`. */
+  /** Sent to every worker that listens to the broadcast queue now, and not kept. Not for `publish`: see `publishAll`. */
   readonly broadcast?: Broadcast;
   /** Not to be delivered before this time. */
   readonly eta: Date | null;
   /**
-   * A write that goes with the message if it lives in the same store (see {@link StoreWrite}): the record that a
-   * task was sent. If it reports `false` (there is one already), the message is not sent a second time; but for one that
-   * travels with a settlement, which happens once: a task that replaces another has the other's id.
+   * A write that goes with the message if it is for the same store (see {@link StoreWrite}): the record that a
+   * task was sent. If it reports `false` (the record exists), the message is not sent a second time. A message that travels with a
+   * settlement is sent in any case: the settlement happens once, and a task that replaces another has the other's id.
    */
   readonly write?: StoreWrite;
   /**
-   * The first message of its task: not to be sent again under its id for as long as the store remembers (where `write` does
-   * not say so already), so that a send whose answer was lost may be repeated. A retry of a task is not one.
+   * The first message of its task: the store sends an id once for as long as it remembers it (where `write` does not do that already), so
+   * that a send whose answer was lost may be repeated. A retry's message is not the first one.
    */
   readonly once?: boolean;
 }
 
-/** Where the messages of a broadcast queue are told (kombu's `Broadcast`). */
+/** The address of a broadcast queue (kombu's `Broadcast`). */
 export interface Broadcast {
   readonly exchange: FanoutExchange;
   readonly routingKey: string;
@@ -67,13 +67,13 @@ export interface ExchangeAddress {
 }
 
 export interface PublishOptions {
-  /** Gives up when aborted: nothing was sent, or `SendUnconfirmed` when it was on its way. */
+  /** Gives up when aborted: nothing was sent, or `SendUnconfirmed` if the message was on its way. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds until an answer must be there. */
+  /** The deadline of an answer, milliseconds. */
   readonly timeoutMs?: number | undefined;
 }
 
-/** How a transport stands to its broker. */
+/** The state of a transport's connection to its broker. */
 export interface TransportStatus {
   /** `blocked`: connected, but the broker takes no messages now. */
   readonly state: 'connected' | 'blocked' | 'reconnecting';
@@ -81,25 +81,25 @@ export interface TransportStatus {
   readonly reason: string | null;
 }
 
-/** Why a message is in the dead-letter store. Stable words. */
+/** Why a message is a dead letter. The words never change. */
 export type DeadReason = (typeof deadReasons)[number];
 
 export const deadReasons = [
   'undecodable',
   'unknown-task',
-  'max-deliveries', // its worker died too often
+  'max-deliveries', // its workers died too often
   'rejected', // the task threw Reject without requeue
   'failed', // it failed, and its acksOnFailure, or acksOnTimeout, is false
 ] as const;
 
-/** What becomes of a delivery. */
+/** How a delivery ends. */
 export type Settlement =
-  /** Done with: removed. `write` and `publish` (a retry, links) happen if and only if the removal does. */
+  /** The message is removed. `write` and `publish` (a retry, links) happen if and only if the removal does. */
   | { readonly kind: 'ack'; readonly write?: StoreWrite; readonly publish?: readonly Publication[] }
   /**
    * Back to the queue: at once to its front (`until: null`), or not before `until`. `deferred` counts a deferral
-   * (see `Delivery.deferrals`), `crashed` as one that its process died of (see `Delivery.crashes`); else the worker that gives it
-   * back is not held to have died of it.
+   * (see `Delivery.deferrals`). `crashed` counts a crash of its process (see `Delivery.crashes`); otherwise giving it back counts as
+   * no crash.
    */
   | {
       readonly kind: 'release';
@@ -107,7 +107,7 @@ export type Settlement =
       readonly deferred?: boolean;
       readonly crashed?: boolean;
     }
-  /** To the dead-letter store, with its original bytes. */
+  /** Becomes a dead letter, with its original bytes. */
   | {
       readonly kind: 'dead';
       readonly reason: DeadReason;
@@ -115,89 +115,89 @@ export type Settlement =
       readonly write?: StoreWrite;
     };
 
-/** A message that this process holds a lease on. It is settled exactly once. */
+/** A message on which this process holds a lease. It is settled exactly once. */
 export interface Delivery {
   readonly queue: string;
   /** The stored bytes, whatever they are. */
   readonly raw: Uint8Array;
   readonly message: Decoded<WireMessage>;
-  /** It was delivered before and came back. */
+  /** It was delivered before, and came back. */
   readonly redelivered: boolean;
   /**
-   * It was a dead letter, and was put back by two steps: there may be another one of it, which may have succeeded. Absent where putting
+   * It was a dead letter that was put back in two steps: there may be a second copy of it, which may have succeeded. Absent where putting
    * back is one step.
    */
   readonly replayed?: boolean;
-  /** How many workers, or processes of their pools, have died (or lost their lease) holding it. */
+  /** How many workers, or processes of their pools, died (or lost their lease) while they held it. */
   readonly crashes: number;
-  /** How often it was deferred by `release` with `deferred`. */
+  /** How often `release` deferred it, with `deferred`. */
   readonly deferrals: number;
-  /** It was told to all, and is kept nowhere: there is nothing to acknowledge. */
+  /** It was sent to all subscribers, and is not kept: there is nothing to acknowledge. */
   readonly isBroadcast?: boolean;
-  /** A worker put it aside until its time, and told who watches that it had received it (see {@link ConsumeOptions.onEarly}). */
+  /** A worker deferred it until its time, and announced it to monitors (see {@link ConsumeOptions.onEarly}). */
   readonly isAnnounced?: boolean;
   /** Aborted with LeaseLostError when the lease has passed to another. */
   readonly lost: AbortSignal;
   /**
-   * Resolves when it is known whether the lease is still ours: at once but where the connection broke on which it came (`lost` says how it
-   * ended). Absent where that is always known.
+   * Resolves when it is known whether the lease is still ours: at once, unless the connection broke on which it came (then `lost` tells the
+   * outcome). Absent where it is always known.
    * @throws BrokerUnavailable when it is not known yet: ask again
    */
   steady?(): Promise<void>;
   /**
-   * Settles it; resolves when that is durable. `fenced`: the lease had passed to another, nothing was written.
-   * @throws BrokerUnavailable when the store refuses (full, gone): nothing was written, and it may be tried again.
+   * Settles it; resolves when that is durable. `fenced`: the lease had passed to another worker, nothing was written.
+   * @throws BrokerUnavailable when the store refuses (full, gone): nothing was written, and it may be tried again
    */
   settle(settlement: Settlement): Promise<'settled' | 'fenced'>;
 }
 
 export interface ConsumeOptions {
-  /** Queues whose first messages are equally urgent are served in turn (round robin, as kombu). */
+  /** The queues. Queues whose first messages are equally urgent are served in turn (round robin, as in kombu). */
   readonly queues: readonly string[];
-  /** Node name, for people who look into the store. */
+  /** The node name, for people who look into the store. */
   readonly name: string;
-  /** Milliseconds after which the messages of an owner that no longer lives are given to others. */
+  /** The messages of a dead owner are given to others after this time, milliseconds. */
   readonly leaseMs: number;
-  /** The most that `capacity()` will ever say: what a broker that pushes may push ahead. Default 8. */
+  /** The largest value of `capacity()`: how many messages a broker may push ahead. Default 8. */
   readonly slots?: number;
   /** How long a quarantined message runs alone, and how long the consumer waits before it claims one, milliseconds (see {@link Consumer.claim}). Default 10,000. */
   readonly quarantineMs?: number;
   /**
-   * Called with each message that is deferred because its time has not come. Returns whether monitors were told that it was received: then
-   * they are not told again when it is due.
+   * Called with each message that is deferred because its time has not come. Returns whether `task-received` was sent for it: then
+   * it is not sent again when the message is due.
    */
   readonly onEarly?: (message: WireMessage, queue: string) => boolean;
-  /** Told once when something in the store cannot be kept in order, or settlements wait for it: which, why and what to do; null: that is over. */
+  /** Called when something in the store cannot be kept in order, or settlements wait for it: what, why, and what to do; null: that is over. */
   readonly onTrouble?: (trouble: string | null) => void;
 }
 
-/** This process as an owner of deliveries. */
+/** This process, as an owner of deliveries. */
 export interface Consumer extends AsyncDisposable {
   /**
    * Claims messages: waits until there is at least one, and returns at most `capacity()`, which is read at the moment of
-   * the claim. Returns an empty array when that is 0, or when `signal` is aborted; a claim that has begun is finished
-   * first, so nothing is in limbo.
-   * A message whose owners died twice or more is quarantined: it runs alone: should this worker die, too, no other message is charged with the
-   * death. The consumer claims a quarantined message only when it holds nothing, and claims nothing beside it. While a quarantined message waits and other messages
-   * are held, the consumer claims nothing until those are settled. Both waits end after `quarantineMs`: then the quarantined message is claimed beside
-   * the others, or others beside the quarantined message. A consumer never holds two quarantined messages.
+   * the claim. Returns an empty array when that is 0, or when `signal` is aborted. A claim that has begun is finished
+   * first, so that nothing is in limbo.
+   * A message is quarantined when two of its owners have died: it runs alone, so that no other message is charged if this worker dies, too.
+   * The consumer claims a quarantined message only when it holds nothing, and claims nothing beside it. While a quarantined message waits and
+   * other messages are held, the consumer claims nothing until those are settled. Both waits end after `quarantineMs`: then the quarantined message
+   * is claimed beside the others, or others beside it. A consumer never holds two quarantined messages.
    */
   claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]>;
-  /** Gives back what is still held and leaves. Safe to call twice. */
+  /** Gives back what it still holds, and leaves the store. Safe to call twice. */
   close(): Promise<void>;
 }
 
-/** A queue's messages, counted. */
+/** The number of a queue's messages. */
 export interface QueueSize {
-  /** Could be claimed now. */
+  /** Messages that could be claimed now. */
   readonly ready: number;
-  /** Wait for their time. */
+  /** Messages that wait for their time. */
   readonly scheduled: number;
-  /** Are held by a worker. */
+  /** Messages that a worker holds. */
   readonly claimed: number;
 }
 
-/** Bytes of messages that `Transport.scheduled` gives at a time. */
+/** How many bytes of messages `Transport.scheduled` returns. */
 export const maxScheduledBytes = 1_000_000;
 
 /** A message that waits for its time. */
@@ -208,22 +208,22 @@ export interface ScheduledMessage {
 
 /** A message that could not be run, with the reason. */
 export interface StoredDeadLetter {
-  /** A later one has a higher number. */
+  /** Grows: a later dead letter has a higher number. */
   readonly id: number;
   readonly queue: string;
   readonly reason: DeadReason;
-  /** For people. */
+  /** The reason in words, for people. */
   readonly detail: string;
   readonly diedAt: Date;
-  /** How many workers, or processes of their pools, died holding it. */
+  /** How many workers, or processes of their pools, died while they held it. */
   readonly crashes: number;
-  /** Byte for byte as it came. */
+  /** The message, byte for byte as it came. */
   readonly raw: Uint8Array;
 }
 
-/** Where messages go that cannot be run. Nothing leaves it by itself. */
+/** Keeps messages that cannot be run. They stay until somebody replays or discards them. */
 export interface DeadLetterStore {
-  /** Newest first; `before` is the id to go on from. */
+  /** The newest first; `before`: only those that are older than this id. */
   list(options?: {
     readonly limit?: number;
     readonly before?: number;
@@ -231,20 +231,20 @@ export interface DeadLetterStore {
   }): Promise<readonly StoredDeadLetter[]>;
   get(id: number): Promise<StoredDeadLetter | undefined>;
   count(): Promise<number>;
-  /** Puts it back into its queue with a clean record. False when there is none. */
+  /** Puts it back into its queue, with its counts at 0. False: there is none. */
   replay(id: number): Promise<boolean>;
-  /** Deletes it for good. False when there is none. */
+  /** Deletes it. False: there is none. */
   discard(id: number): Promise<boolean>;
   /**
-   * Asks of each that there is now, oldest first and each once, what is to be done with it, and does it before it asks for the next. It
-   * fails if that fails. What it has asked for may be hidden from others until it ends. Absent where one of many is found at once.
+   * Calls `visit` for each dead letter that there is now, the oldest first, and does what it returns before the next call. It fails if that
+   * fails. Dead letters it has visited may be hidden from others until it ends. Absent where a single dead letter is found at once.
    */
   sweep?(
     visit: (id: number, read: () => StoredDeadLetter) => SweepAction | Promise<SweepAction>,
   ): Promise<void>;
 }
 
-/** What is to be done with a dead letter; `stop`: nothing, and the sweep is over. */
+/** What is done with a dead letter; `stop`: nothing, and the sweep ends. */
 export type SweepAction = 'keep' | 'replay' | 'discard' | 'stop';
 
 export interface Transport extends AsyncDisposable {
@@ -252,60 +252,60 @@ export interface Transport extends AsyncDisposable {
   readonly name: string;
   readonly features: TransportFeatures;
   readonly status: TransportStatus;
-  /** The identity of the store: a {@link StoreWrite} made for the same store travels with a settlement. */
+  /** The identity of the store: a {@link StoreWrite} for the same store can travel with a settlement. */
   readonly store: object;
   /**
    * Sends; resolves when the store holds the messages as durably as it can.
    * @throws BrokerUnavailable when nothing was sent, UnroutableError when no queue would have got a message,
-   * SendUnconfirmed when it is not known, the signal's reason when it was aborted before anything was sent.
+   * SendUnconfirmed when it is not known, the signal's reason when it was aborted before anything was sent
    */
   publish(publications: readonly Publication[], options?: PublishOptions): Promise<void>;
-  /** Tells of each change of `status`, until the function returned is called. */
+  /** Calls the listener at each change of `status`, until the returned function is called. */
   onStatus(listener: (status: TransportStatus) => void): () => void;
-  /** Joins the workers of the store. */
+  /** Registers a consumer. */
   consume(options: ConsumeOptions): Promise<Consumer>;
   size(queue: string): Promise<QueueSize>;
   /** Names of the queues that hold messages. */
   queues(): Promise<readonly string[]>;
   /**
-   * Deletes what waits in the queue (scheduled messages too, claimed ones not); returns how many. `deleted` is given the ids of the tasks,
-   * some at a time, by transports that can tell them without carrying each message here.
+   * Deletes the messages that wait in the queue (also scheduled ones, but not claimed ones); returns their number. `deleted` gets the ids of the
+   * tasks, some at a time, from transports that know them without reading each message here.
    */
   purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number>;
   readonly deadLetters: DeadLetterStore;
-  /** Locks of unique tasks. Absent where the store cannot keep them: then those of the result backend are asked for. */
+  /** Locks of unique tasks. Absent where the store cannot keep them: then the result backend keeps them. */
   openLocks?(): Promise<Locks>;
   /**
-   * Limits that all workers of the store share. Absent where the store cannot keep them: then those of the result backend are asked for.
+   * Limits that all workers of the store share. Absent where the store cannot keep them: then the result backend keeps them.
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
   /**
-   * The next messages of this queue that wait for their time: of so many those that are {@link maxScheduledBytes} together. Of the embedded store
-   * those that are among the next ten thousand of all queues. Absent where what is scheduled cannot be looked at.
+   * The messages of this queue that are due next: at most `max`, and together at most {@link maxScheduledBytes}. On the embedded store only those
+   * that are among the next ten thousand of all queues. Absent where scheduled messages cannot be listed.
    */
   scheduled?(queue: string, max: number): Promise<readonly ScheduledMessage[]>;
   /**
-   * The scheduled messages of this queue whose time is exactly one of these (milliseconds since 1970) may be claimed now, before all
-   * that waits; returns how many there were. Absent where what is scheduled cannot be reached.
+   * Makes scheduled messages of this queue ready whose time is exactly one of `due` (milliseconds since 1970), in front of all waiting
+   * messages; returns their number. Absent where scheduled messages cannot be reached.
    */
   promote?(queue: string, due: readonly number[]): Promise<number>;
   /**
-   * Brings messages to the front of their queues, to be claimed next: those of which the stored text contains all texts of one of these
-   * groups. They are scheduled, or (`waiting`) wait in line; held ones are left alone. It looks through all that is there. Absent where that
-   * cannot be done. Returns how many there were.
+   * Moves messages to the front of their queues, to be claimed next: those whose stored text contains all texts of one of these groups.
+   * Scheduled messages, and with `waiting` also waiting ones; held ones are left alone. Looks through all messages. Absent where that cannot
+   * be done. Returns the number of messages.
    */
   promoteMatching?(
     groups: readonly (readonly string[])[],
     options: { readonly waiting: boolean },
   ): Promise<number>;
   /**
-   * How many messages waited for their time and found no queue, by the queue's name: they are kept until a worker serves it again. Absent
+   * How many messages were due and found their queue missing, by the queue's name: they are kept until a worker serves it again. Absent
    * where a queue cannot go missing.
    */
   unroutable?(): Promise<ReadonlyMap<string, number>>;
   /** Broadcasts between processes. */
   readonly fanout: Fanout;
-  /** What workers must know that start later: revoked tasks. */
+  /** Revocations, for workers that start later. */
   readonly revocations: RevocationStore;
   close(): Promise<void>;
 }

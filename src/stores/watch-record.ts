@@ -1,4 +1,4 @@
-// Following one record: the channel first, then the key, so that nothing is missed in between.
+// Watching one record: subscribes first and reads then, so that nothing is missed in between.
 import { BrokerUnavailable, StoreError } from '../errors.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
@@ -9,11 +9,11 @@ export interface Follower {
   onGap(): void;
 }
 
-/** Where it is told that records were written. */
+/** Announcements of written records. */
 export interface RecordSubscriptions {
   /**
-   * Resolves when what is told from then on is heard.
-   * @throws BrokerUnavailable when the server does not confirm in time.
+   * Resolves when all announcements from then on are received.
+   * @throws BrokerUnavailable when the server does not confirm in time
    */
   add(channel: string, follower: Follower): Promise<void>;
   remove(channel: string, follower: Follower): void;
@@ -26,11 +26,11 @@ export interface RecordSource {
   /** Ends all watches. */
   readonly closed: OneShotEvent;
   read(): Promise<string | null>;
-  /** @throws StoreError for what is no record */
+  /** @throws StoreError for text that is no record */
   decode(text: string): ResultRecord;
 }
 
-/** Something that is over once. Unlike an AbortSignal it is cheap with thousands who listen. */
+/** An event that happens once. Unlike an AbortSignal it is cheap with thousands of listeners. */
 export class OneShotEvent {
   #closed = false;
   readonly #listeners = new Set<() => void>();
@@ -53,7 +53,7 @@ export class OneShotEvent {
   }
 }
 
-/** See `ResultBackend.watch`. Its iterator's `return()` ends also a `next()` that waits. */
+/** See `ResultBackend.watch`. Its iterator's `return()` also ends a `next()` that waits. */
 export function watchRecord(source: RecordSource, signal: AbortSignal): AsyncIterable<ResultRecord> {
   return {
     [Symbol.asyncIterator](): AsyncIterator<ResultRecord> {
@@ -76,9 +76,9 @@ class RecordWatch {
   readonly #source: RecordSource;
   readonly #signal: AbortSignal;
   readonly #closed: OneShotEvent = new OneShotEvent();
-  /** The newest publication that was not looked at. */
+  /** The newest publication that was not handled. */
   #news: string | null = null;
-  /** The key must be asked: at first, and when publications may have been missed. */
+  /** The key must be read: at first, and when publications may have been missed. */
   #mustRead = true;
   #wake = (): void => {};
   #leave = (): void => {};
@@ -102,12 +102,12 @@ class RecordWatch {
     }
   }
 
-  /** Resolves when what is published from now on is heard. */
+  /** Resolves when all publications from now on are received. */
   #join(): Promise<void> {
     const { key, subscriptions, closed } = this.#source;
     const follower = {
       onMessage: (text: string): void => {
-        // Celery stores RETRY after it has sent the retry, whose end may have come before: a task that has ended has ended.
+        // Celery stores RETRY after it has sent the retry, which may have ended already: an ended task stays ended.
         if (this.#news === null || !ended.test(this.#news)) this.#news = text;
         this.#wake();
       },
@@ -130,7 +130,7 @@ class RecordWatch {
   async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {
     let seen: string | null = null;
     // Not `retrying`: what is published during a pause takes the place of the read.
-    let failures = -1; // before the first answer a server that is down is an error, later an interruption
+    let failures = -1; // -1: before the first answer. Until then a server that is down is an error, later an interruption.
     while (!this.#closed.isOver) {
       const news = this.#news;
       let text = news;
@@ -159,14 +159,14 @@ class RecordWatch {
       if (record === null) continue;
       seen = text;
       const last = isReady(record.status);
-      // Before it is handed out: who has the end may never come back to say so.
+      // Before it is yielded: the reader of the end may never call `next()` again.
       if (last) this.#leave();
       yield record;
       if (last) return;
     }
   }
 
-  /** null: what was published is no record; the key is asked next. */
+  /** Null: the published text is no record; the key is read next. */
   #decode(text: string, published: boolean): ResultRecord | null {
     try {
       return this.#source.decode(text);
