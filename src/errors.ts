@@ -403,3 +403,16 @@ export class WorkerShutdown extends UmbelError {
     super('UMBEL_WORKER_SHUTDOWN', 'the worker is shutting down; the task goes back to its queue');
   }
 }
+
+/** A question to the history of tasks cannot be understood. */
+export class QuerySyntaxError extends UmbelError {
+  readonly query: string;
+  /** Where in the query it goes wrong: how many characters stand before it. */
+  readonly position: number;
+
+  constructor(query: string, position: number, problem: string) {
+    super('UMBEL_QUERY', `${problem} (at character ${position + 1} of the query)`);
+    this.query = query;
+    this.position = position;
+  }
+}

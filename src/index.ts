@@ -66,6 +66,7 @@ export {
   NotSerializableError,
   PartlySentError,
   PayloadTooLargeError,
+  QuerySyntaxError,
   ReservedNameError,
   ResultBackendDisabledError,
   SendUnconfirmed,

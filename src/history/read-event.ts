@@ -120,10 +120,10 @@ function numberOf(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** Of seconds, to microseconds. */
+/** Of seconds, to microseconds. Null for what is no time of ours: the year 100,000. */
 function milliseconds(value: unknown): number | null {
   const seconds = numberOf(value);
-  return seconds === null ? null : Math.round(seconds * 1e6) / 1000;
+  return seconds === null || Math.abs(seconds) > 3e12 ? null : Math.round(seconds * 1e6) / 1000;
 }
 
 function timeOf(value: unknown): number | null {

@@ -2,7 +2,7 @@
 import type { Description, Mark, MarkKind, TaskFacts } from './facts.ts';
 
 /** Celery's states. */
-type RecordedState =
+export type RecordedState =
   | 'PENDING'
   | 'RECEIVED'
   | 'STARTED'

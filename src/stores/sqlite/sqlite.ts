@@ -67,6 +67,8 @@ const repairTimeoutMs = 2_000;
 const keptPages = 1_000;
 /** Empty pages that are taken out of the file in one transaction. */
 const vacuumPages = 1_000;
+/** Prepared statements that are kept: our own are fewer, and people's questions to the history come in any number of forms. */
+const keptStatements = 500;
 /** WAL pages after which SQLite copies them back into the database (4 kB each). */
 const checkpointPages = 4_000;
 
@@ -219,6 +221,8 @@ export class SqliteStore {
     if (statement === undefined) {
       statement = this.#database.prepare(text);
       this.#statements.set(text, statement);
+      const [oldest] = this.#statements.keys();
+      if (this.#statements.size > keptStatements && oldest !== undefined) this.#statements.delete(oldest);
     }
     return statement;
   };
