@@ -1,4 +1,4 @@
-// Which queues an exchange leads to: kombu's table of bindings, which Python programs write and read as well.
+// The queues of an exchange: kombu's table of bindings, which Python programs read and write, too.
 
 import { BrokerUnavailable, UnroutableError } from '../../errors.ts';
 import { timedTest } from '../../lib/timed-regex.ts';
@@ -29,7 +29,7 @@ export class Bindings {
     return this.#done.has(queue);
   }
 
-  /** Writes a queue's bindings down, as Celery does before its first use of a queue. */
+  /** Writes a queue's bindings, as Celery does before its first use of the queue. */
   async declare(queue: string, options: PublishOptions = {}): Promise<void> {
     if (this.#done.has(queue)) return;
     checkQueueName(queue);
@@ -45,7 +45,7 @@ export class Bindings {
     this.#done.add(queue);
   }
 
-  /** The queues that get what is sent there. @throws UnroutableError */
+  /** The queues that get the exchange's messages with this key. @throws UnroutableError */
   async route(
     { name, routingKey }: ExchangeAddress,
     options: PublishOptions = {},
@@ -54,14 +54,14 @@ export class Bindings {
     const members = await this.#ask(['SMEMBERS', bindingKey(this.#prefix, name)], options);
     const type = this.#exchanges.get(name)?.type;
     const queues = new Set<string>();
-    // With RESP3 the client gives a set.
+    // With RESP3 the client returns a set.
     for (const member of members instanceof Set || Array.isArray(members) ? members : []) {
       const [key = '', pattern = '', queue = ''] = String(member).split(separator);
       const fits =
         type === 'fanout' || (pattern === '' ? key === routingKey : matches(pattern, key, routingKey));
       if (fits && queue !== '') queues.add(queue);
     }
-    // A binding may be written by whoever may write to the broker.
+    // Anybody who may write to the broker can write a binding.
     for (const queue of queues) checkQueueName(queue);
     if (queues.size === 0)
       throw new UnroutableError(
@@ -70,7 +70,7 @@ export class Bindings {
     return [...queues];
   }
 
-  /** A lost answer here is no doubt about a message: none was sent yet. */
+  /** Reads or writes bindings. A lost answer is no SendUnconfirmed: no message was sent yet. */
   async #ask(command: readonly string[], { timeoutMs, signal }: PublishOptions): Promise<unknown> {
     try {
       return await this.#connection.call(command, { timeoutMs, signal });
@@ -104,7 +104,7 @@ export class Bindings {
   }
 }
 
-/** kombu's regular expression for a topic's binding, which is not quite AMQP's. */
+/** kombu's regular expression for a topic's binding, which differs from AMQP's. */
 function toPattern(routingKey: string): string {
   const words = routingKey
     .split('.')
@@ -115,6 +115,6 @@ function toPattern(routingKey: string): string {
 function matches(pattern: string, key: string, routingKey: string): boolean {
   if (key === routingKey) return true;
   const isOurs = pattern === toPattern(key) && (key.match(/[*#]/g)?.length ?? 0) <= 3;
-  // Any other is written by whoever may write to the broker, and may take for ever.
+  // Anybody who may write to the broker can write another pattern, which may take for ever.
   return isOurs ? new RegExp(pattern).test(routingKey) : timedTest(pattern, '', routingKey);
 }

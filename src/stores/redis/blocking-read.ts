@@ -1,26 +1,26 @@
-// Waiting for a message of one list without polling: the server moves the next one to where we take it from, for one waiter at a
-// time, and keeps it there should its answer be lost.
+// Waits for a message of one list without polling: the server moves the next message to a list of ours, for one waiter at a time. If its answer
+// is lost, the message stays there.
 
 import type { Clock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 
-/** How long one read blocks, seconds: also how soon a connection that is dead or deaf is noticed. */
+/** How long one read blocks, seconds; also how soon a dead connection is noticed. */
 const blockSeconds = 5;
 const graceMs = 3000;
 
-/** Milliseconds after which a blocking read of one who vanished has surely ended. */
+/** After this time the blocking read of a client that vanished has ended for certain, milliseconds. */
 export const maxReadMs: number = blockSeconds * 1000 + graceMs;
 
 interface BlockingReadParts {
-  /** Its own: a blocking read holds up all behind it. */
+  /** A connection of its own: a blocking read delays all commands behind it. */
   readonly connection: RedisConnection;
   readonly source: string;
-  /** Where to, for the consumer of now; null while there is none. */
+  /** The list that messages are moved to; null while there is no consumer. */
   readonly taken: () => string | null;
   readonly clock: Clock;
   readonly onMessage: (stored: Buffer, taken: string, waitedMs: number) => void;
-  /** A read ended without our knowing whether it took something. It waits no longer until it is told to. */
+  /** The answer of a read was lost, which may have taken a message. It reads no more until `want` is called. */
   readonly onReplyLost: () => void;
 }
 
@@ -29,9 +29,9 @@ export class BlockingRead {
   readonly #closing = new AbortController();
   readonly #unsubscribe: () => void;
   #wanted = false;
-  /** The number by which the server knows this connection, while a read may be under way. */
+  /** The server's id of this connection, while a read may be under way. */
   #client = '';
-  /** The same, once it was asked for: another one when the connection is made anew. */
+  /** The same id once it was asked for; a new connection has another. */
   #known = '';
   #reading: Promise<void> | null = null;
 
@@ -42,7 +42,7 @@ export class BlockingRead {
     });
   }
 
-  /** Waits from now on, for one message. */
+  /** Reads from now on, until a message has come. */
   want(): void {
     if (this.#closing.signal.aborted) return;
     this.#wanted = true;
@@ -56,20 +56,20 @@ export class BlockingRead {
     return this.#reading !== null;
   }
 
-  /** Waits no longer. The promise resolves when the read has ended. */
+  /** Stops reading. Resolves when the read has ended. */
   async stop(control: RedisConnection): Promise<void> {
     this.#wanted = false;
-    // Cut and made anew at the wrong moment, the connection has a number that we do not know; then the read ends by itself.
+    // If the connection is made again at the wrong moment, its id is unknown; then the read ends by itself.
     for (let pauseMs = 2; this.#reading !== null && !this.#wanted; pauseMs = Math.min(pauseMs * 2, 250)) {
       const over = this.#reading.then(() => true);
-      // Without the right to do so the read ends by itself, soon.
+      // Without the right to CLIENT UNBLOCK the read ends by itself, soon.
       const unblocked =
         this.#client === '' ||
         (await control
           .call(['CLIENT', 'UNBLOCK', this.#client], { timeoutMs: 1000 })
           .then((count) => Number(count) === 1)
           .catch(() => true));
-      // Not blocked yet, or not any more.
+      // The read was not blocked yet, or not any more.
       if (unblocked ? await over : await Promise.race([over, this.#parts.clock.sleep(pauseMs)])) return;
     }
   }
@@ -88,7 +88,7 @@ export class BlockingRead {
     while (this.#wanted) await retrying(() => this.#readOnce(), rules);
   }
 
-  /** @throws when nothing was read; a read that may have taken a message ends the reading. */
+  /** @throws when nothing was read; a read that may have taken a message ends the reading */
   async #readOnce(): Promise<void> {
     if (!this.#wanted) return;
     const { connection, source, taken, clock, onMessage, onReplyLost } = this.#parts;

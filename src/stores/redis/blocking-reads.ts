@@ -1,6 +1,6 @@
-// What comes to a consumer without its claiming it: the server moves the next message of a list to a place where only this consumer takes
-// from. Until that is adopted nobody holds it. Two rules keep a message from being taken twice: while a read may be under way no claim
-// looks into its place, and where it is not known what a read did no other one begins before a claim has looked.
+// Messages that come to a consumer without a claim: the server moves the next message of a list to a list from which only this consumer takes.
+// Until the message is adopted, no consumer holds it. Two rules keep it from being taken twice. While a read may be under way, no claim looks
+// into that list; and if the answer of a read was lost, no other read begins before a claim has looked there.
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { BrokerUnavailable } from '../../errors.ts';
@@ -20,41 +20,41 @@ interface BlockingReadsParts {
   readonly commands: CommandBatcher;
   readonly handoff: HandoffFlags;
   readonly clock: Clock;
-  /** For what is said about reads while they block. */
+  /** For commands about reads that block. */
   readonly control: RedisConnection;
-  /** Opens one more connection: each read has its own. */
+  /** Opens another connection: each read has its own. */
   readonly connect: () => Promise<RedisConnection>;
-  /** The consumer's name; empty while it has none. */
+  /** The consumer's id; empty while it has none. */
   readonly id: () => string;
-  /** Whether there is room for what comes. */
+  /** Whether there is room for a message. */
   readonly isWanted: () => boolean;
-  /** A message came after so long. It is held, unless that is taken back by `onLost`; undefined: it was deferred. */
+  /** A message came after this time. It is held, unless `onLost` takes that back; undefined: it was deferred. */
   readonly onMessage: (message: ClaimedMessage, waitedMs: number) => RedisDelivery | undefined;
   readonly onLost: (delivery: RedisDelivery) => void;
-  /** After a batch that was refused because nobody knew us: whether what is in this field is ours under our new name. */
+  /** After a batch that was refused since the consumer was not registered: whether the message in this field is ours under the new id. */
   readonly isStillOurs: (field: string) => Promise<boolean>;
-  /** The next claim is to look into places where something may lie. */
+  /** The next claim must look into lists where a message may lie. */
   readonly onReplyLost: () => void;
 }
 
 export class BlockingReads {
-  /** Fields of what a read took and we are not sure to hold yet, with the sha1 of each. */
+  /** Fields of messages that a read took, and that may not be held yet, with the sha1 of each. */
   readonly adopting: Map<string, string> = new Map();
   readonly #parts: BlockingReadsParts;
   readonly #reads = new Map<string, BlockingRead>();
   readonly #closing = new AbortController();
-  /** Lists (`:step:queue`) from which a read may have taken something without our hearing of it. None of them is read. */
+  /** Lists (`:step:queue`) from which a read may have taken a message whose answer was lost. They are not read. */
   readonly #unknown = new Set<string>();
-  /** Of these, those that a claim under way looks into. */
+  /** Lists of `#unknown` into which a claim under way looks. */
   readonly #looking = new Set<string>();
   #opening: Promise<void> | null = null;
 
   constructor(parts: BlockingReadsParts) {
     this.#parts = parts;
-    setMaxListeners(0, this.#closing.signal); // each doubt waits for it, and where connections are cut again and again there are many
+    setMaxListeners(0, this.#closing.signal); // each lost answer adds a listener, and there are many where connections break again and again
   }
 
-  /** Sees to it that a message that comes is heard of. */
+  /** Begins a read of each list. */
   async begin(): Promise<void> {
     if (this.#reads.size === 0) {
       this.#opening ??= this.#open();
@@ -64,13 +64,13 @@ export class BlockingReads {
     for (const [suffix, waiter] of this.#reads) if (!this.#unknown.has(suffix)) waiter.want();
   }
 
-  /** Waits for nothing any more. For each read that was under way a promise that it has ended. */
+  /** Stops all reads. Returns, for each read that was under way, a promise that it has ended. */
   stop(): Promise<void>[] {
     const reading = [...this.#reads.values()].filter((waiter) => waiter.reading);
     return reading.map((waiter) => waiter.stop(this.#parts.control));
   }
 
-  /** Whether a claim is to look into this list's place (`1`): one claim at a time, as the next read begins when it has looked. */
+  /** Whether a claim must look into this list (`1`): one claim at a time, since the next read begins when it has looked. */
   look(suffix: string): '0' | '1' {
     if (!this.#unknown.has(suffix) || this.#looking.has(suffix)) return '0';
     this.#looking.add(suffix);
@@ -85,12 +85,12 @@ export class BlockingReads {
     }
   }
 
-  /** What was taken for the consumer that we were is no more ours to look for. */
+  /** Forgets lost answers of the consumer's former id: those messages are not ours any more. */
   forget(): void {
     this.#unknown.clear();
   }
 
-  /** No doubt is looked into from now on; reads end with {@link close}. */
+  /** Lost answers are not looked into any more; reads end with {@link close}. */
   leave(): void {
     this.#closing.abort();
   }
@@ -125,17 +125,17 @@ export class BlockingReads {
     return takenKey(this.#parts.prefix, this.#parts.id(), queue, step);
   }
 
-  /** It lies where only we take from. */
+  /** A message lies in the list from which only we take. */
   #arrive(stored: Buffer, taken: string, source: QueueList, waitedMs: number): void {
     const { commands, handoff, id, isWanted, onMessage, onLost, onReplyLost } = this.#parts;
     const { queue, step, suffix } = source;
-    // Taken for the one that we were before we were evicted. That read has ended, so a new one is begun.
+    // It was taken for the consumer's former id, which was evicted. That read has ended, so a new one is begun.
     if (id() === '' || taken !== this.#placeOf(source)) {
       void this.#giveBackStray(taken, source);
       onReplyLost();
       return;
     }
-    // Our event loop was blocked for so long that it went to another. If it did not, the next claim finds it.
+    // Our event loop was blocked for so long that the message was given back. If it was not, the next claim finds it.
     if (!handoff.take(suffix)) {
       this.#lookLater(suffix);
       return;
@@ -177,7 +177,7 @@ export class BlockingReads {
     });
   }
 
-  /** Whoever maintains the store gives it back too, unless the server has lost the name for which it was taken. */
+  /** Gives back a message that was taken for another id. The maintenance does so, too, unless the server has lost that id. */
   async #giveBackStray(taken: string, { queue, step }: QueueList): Promise<void> {
     const { commands, clock, id: current } = this.#parts;
     const giveBack = async (): Promise<void> => {
@@ -189,13 +189,13 @@ export class BlockingReads {
     await retrying(giveBack, { policy: retryPolicy, clock, signal: this.#closing.signal });
   }
 
-  /** The next claim looks whether a message lies there for us. No read is under way. */
+  /** The next claim looks whether a message lies there. No read is under way. */
   #lookLater(suffix: string): void {
     this.#unknown.add(suffix);
     this.#parts.onReplyLost();
   }
 
-  /** A server that has not noticed yet that the connection is gone may take something for it still: one more look when it must have. */
+  /** A server that has not noticed a lost connection may still take a message for it: looks again after the time that this can take. */
   async #lookAgain(suffix: string): Promise<void> {
     await this.#parts.clock.sleep(maxReadMs, this.#closing.signal).catch(() => undefined);
     await this.#stopAndRecover(suffix);

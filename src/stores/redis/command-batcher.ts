@@ -1,5 +1,5 @@
-// A consumer's talk with Redis: what was asked for meanwhile goes out as one script call. Two calls may be under way, so that the
-// server works on one while the answer to the other is worked on here.
+// Sends a consumer's operations: those that were asked for meanwhile go out as one script call. Two calls may be under way, so that the server
+// works on one while this process handles the answer to the other.
 
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
@@ -9,37 +9,37 @@ import { claimedKey, consumerKey, consumersKey } from './keys.ts';
 import { namedRefusal } from './rights.ts';
 import { luaScript, spareTags } from './scripts.ts';
 
-/** A message that was claimed, as it is stored. */
+/** A claimed message, as it is stored. */
 export interface ClaimedMessage {
-  /** Its place among the consumer's claims: `tag:step:queue`. */
+  /** Its field among the consumer's claims: `tag:step:queue`. */
   readonly field: string;
   readonly queue: string;
   readonly stored: Buffer;
 }
 
-/** A quarantined message alone or others, a quarantined message beside what is held, or only others. */
+/** What a claim may take: a quarantined message alone, or others (`n`); a quarantined message beside held ones (`b`); others only (`o`). */
 export type ClaimMode = 'n' | 'b' | 'o';
 
 export interface Claimed {
   readonly messages: readonly ClaimedMessage[];
-  /** Nothing more was taken because of quarantined messages: one is held alone, or waits. */
+  /** More was not taken because of quarantined messages: one is held alone, or waits. */
   readonly heldBack: boolean;
 }
 
 export interface ClaimRequest {
-  /** How many are wanted: read when the call goes out. */
+  /** How many messages are wanted: called when the call goes out. */
   readonly count: () => number;
-  /** What of quarantined messages it may bring (see the script): read when the call goes out. */
+  /** The mode (see the script): called when the call goes out. */
   readonly mode: () => ClaimMode;
   /**
-   * In the order of urgency: the list, `:step:queue`, and whether a blocking read may have taken something from it without our
-   * hearing of it (`1`): that is claimed, too.
+   * In the order of urgency: the list, its suffix `:step:queue`, and whether a blocking read may have taken a message from it whose answer was
+   * lost (`1`): that message is claimed, too.
    */
   readonly lists: readonly (readonly [key: string, suffix: string, recover: '0' | '1'])[];
 }
 
 interface Operation {
-  /** A claim is written down when the call goes out. */
+  /** A claim's arguments are made when the call goes out. */
   args: readonly string[];
   readonly claim: (() => readonly string[]) | null;
   /** `letter` is empty for a claim; `!`: the consumer is not registered any more. */
@@ -47,32 +47,32 @@ interface Operation {
   failed(error: unknown): void;
 }
 
-/** Few enough that a script does not keep Redis from others for long. */
+/** The largest number of operations in a call: the script must not keep Redis from others for long. */
 const maxOperations = 256;
 const maxBytes = 2_000_000;
 const maxClaimed = 500;
-/** How long what may wait waits, milliseconds. */
+/** How long a lazy operation may wait, milliseconds. */
 const soonMs = 20;
-/** As many wait for no end of the event loop's turn. */
+/** This number of operations is sent at once, without waiting for the end of the event loop's turn. */
 const flushAt = 64;
-/** So many are worth a second call while one is under way; fewer wait for its answer, and for company. */
+/** A second call is sent for this number of operations while one is under way; fewer wait for its answer. */
 const minOperations = 8;
 
-/** Where the records of ended tasks go, and for how many milliseconds they are kept. */
+/** The place of the records of ended tasks, and how long they are kept, milliseconds. */
 interface RecordPlace {
   readonly db: string;
   readonly ttl: string;
 }
 
-/** A call that is under way. */
+/** A call under way. */
 interface Batch {
-  /** When there is an answer, or none will come. */
+  /** Resolves when there is an answer, or there will be none. */
   over: Promise<void>;
-  /** Its answer was lost, or it could not be sent: it is being sent again, and what was sent after it must stay after it. */
+  /** Its answer was lost, or it could not be sent: it is sent again, and later calls must stay behind it. */
   delayed: boolean;
 }
 
-/** Has a queue of its own instead of one of `lib/batch.ts`: calls are numbered, two may be under way, and a settlement costs no promise. */
+/** It has a queue of its own instead of a batcher of `lib/batch.ts`: calls are numbered, two may be under way, and a settlement costs no promise. */
 export class CommandBatcher {
   readonly #connection: RedisConnection;
   readonly #prefix: string;
@@ -91,12 +91,12 @@ export class CommandBatcher {
   #scheduled = false;
   #lazily: NodeJS.Timeout | null = null;
   #idle: (() => void)[] = [];
-  /** Why the server refuses what is asked again and again; null: it does not, as far as was told. */
+  /** Why the server refuses a call that is repeated; null: it does not, as far as was reported. */
   #refusal: string | null = null;
 
   /**
-   * `isBusy`: more will be asked for in this turn of the event loop, so that it is worth waiting for. `onRefused`: told once why a call waits
-   * that nobody else hears of, and when it is over (null).
+   * `isBusy`: more operations will follow in this turn of the event loop, so that waiting is worthwhile. `onRefused`: called once with the reason
+   * why a call waits, and once with null when that is over.
    */
   constructor(
     connection: RedisConnection,
@@ -113,7 +113,7 @@ export class CommandBatcher {
     this.#onRefused = onRefused;
   }
 
-  /** Speaks for this consumer from now on. What waits was asked for the one before. */
+  /** Begins for this consumer. Waiting operations were for its former id, and fail. */
   begin(id: string): void {
     this.#failQueued();
     this.#id = id;
@@ -125,26 +125,26 @@ export class CommandBatcher {
     return this.#tag++ + suffix;
   }
 
-  /** Whether the records of ended tasks go there: it is said once in each call, not with each of them. */
+  /** Whether the records of ended tasks go to this place: it is named once in each call, not with each record. */
   keepsRecordsAt(db: string, ttl: string): boolean {
     this.#records ??= { db, ttl };
     return this.#records.db === db && this.#records.ttl === ttl;
   }
 
   /**
-   * Does one operation. False: the consumer was taken for dead before, nothing was done.
-   * @throws BrokerUnavailable: nothing was done, and it may be tried again.
+   * Does one operation. False: the consumer was evicted before, nothing was done.
+   * @throws BrokerUnavailable: nothing was done, and it may be tried again
    */
   do(...args: readonly string[]): Promise<boolean> {
     return new Promise((resolve, reject) => this.order(args, resolve, reject));
   }
 
-  /** The same, told by calls: this is on the way of each task. `evicted`: not done, as the consumer is not registered any more. */
+  /** The same with callbacks instead of a promise, since each task needs it. `evicted`: not done, the consumer is not registered any more. */
   order(
     args: readonly string[],
     done: (ours: boolean, evicted: boolean) => void,
     failed: (error: unknown) => void,
-    /** It may wait for company, some milliseconds. */
+    // It may wait for others, some milliseconds.
     lazily = false,
   ): void {
     const onReply = (letter: string, _: Claimed, error: string | undefined): void => {
@@ -154,7 +154,7 @@ export class CommandBatcher {
     this.#add({ args, claim: null, done: onReply, failed }, lazily);
   }
 
-  /** Claims what there is now; null: the consumer was taken for dead before. @throws BrokerUnavailable */
+  /** Claims messages that are there now; null: the consumer was evicted before. @throws BrokerUnavailable */
   claim(request: ClaimRequest): Promise<Claimed | null> {
     const { mode, lists } = request;
     let base = 0;
@@ -183,13 +183,13 @@ export class CommandBatcher {
     });
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no call is under way. */
   async settled(): Promise<void> {
     this.#send();
     if (this.#inFlight.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Gives up: what is under way and what waits fails. */
+  /** Gives up: calls under way and waiting operations fail. */
   abandon(): void {
     this.#abandoned.abort();
   }
@@ -241,7 +241,7 @@ export class CommandBatcher {
     if (this.#inFlight.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** What fits into one call, with one claim at most. */
+  /** The next operations that fit into one call, with at most one claim. */
   #next(): Operation[] {
     let count = 0;
     let bytes = 0;
@@ -257,7 +257,7 @@ export class CommandBatcher {
     return operations;
   }
 
-  /** Asks until it is known what became of it. */
+  /** Sends a call until its outcome is known. */
   async #ask(
     batch: Batch,
     operations: readonly Operation[],
@@ -275,7 +275,7 @@ export class CommandBatcher {
     ];
     for (const operation of operations) for (const arg of operation.args) args.push(arg);
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
-    // A task whose message is being adopted runs already: given up, its message would come again though our lease holds.
+    // A task whose message is being adopted runs already. Without a retry its message would be delivered again, though our lease holds.
     let mustRetry = operations.some(({ args: [letter] }) => letter === 'A');
     // Not `retrying`: before a repetition it waits for the call before, and it says what the server refuses.
     for (let failures = 0; ; failures++) {
@@ -289,10 +289,10 @@ export class CommandBatcher {
         if (error instanceof ReplyLost) mustRetry = true;
         else if (!mustRetry || !(error instanceof BrokerUnavailable)) throw error;
         batch.delayed = true;
-        // That the server is away is told by the connection.
+        // The connection reports that the server is away.
         if (error instanceof BrokerUnavailable && this.#connection.state.connected)
           await this.#reportRefusal(error);
-        // What it settles may have been claimed by the call before.
+        // The call before may have claimed what this one settles.
         await before?.over;
         if (this.#abandoned.signal.aborted)
           throw new BrokerUnavailable('the consumer was closed before Redis answered', { cause: error });
@@ -310,7 +310,7 @@ export class CommandBatcher {
     this.#onRefused(error === null ? null : await namedRefusal(this.#connection, error));
   }
 
-  /** A whole batch is refused for one of these keys only; nothing of it was done, and it may be when that is mended. */
+  /** The whole batch is refused because of one of these keys. Nothing of it was done; it can be done when the key is mended. */
   #outOfOrder(id: string, error: Error): BrokerUnavailable {
     const { shown } = this.#connection.settings;
     const keys = [consumersKey(this.#prefix), consumerKey(this.#prefix, id), claimedKey(this.#prefix, id)];
@@ -349,7 +349,7 @@ export class CommandBatcher {
     }
   }
 
-  /** What waits is not for the one who follows. */
+  /** Waiting operations are not for the next consumer. */
   #failQueued(): void {
     for (const { done } of this.#queue.splice(0)) done('!', nothing, undefined);
   }

@@ -1,10 +1,10 @@
-// What is not as it should be among our keys: for people. Nothing is changed.
+// Finds keys of ours that are not as they should be, and shows them to people. Changes nothing.
 import type { RedisConnection } from './client/connection.ts';
 import { bindingKey, consumersKey, evictedKey, listKey, queuesKey } from './keys.ts';
 
 interface WrongKey {
   readonly key: string;
-  /** What it is, and what it should be, in Redis' words: `string`, `zset`. */
+  /** The type it has, and the type it should have, in Redis' words: `string`, `zset`. */
   readonly is: string;
   readonly expected: string;
 }
@@ -15,7 +15,7 @@ interface Disorder {
   readonly orphans: readonly string[];
 }
 
-/** As many keys are looked through, at most. */
+/** How many keys are scanned at most. */
 const maxScanned = 1_000_000;
 const atOnce = 5000;
 
@@ -71,7 +71,7 @@ interface Place {
   readonly owner: string;
 }
 
-/** What is kept for each consumer. */
+/** The keys that each consumer has. */
 async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: string): Promise<Place[]> {
   const places: Place[] = [];
   const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}umbel:[ct][loa]*:*`;
@@ -92,6 +92,6 @@ async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: s
 }
 
 async function membersOf(ask: (...command: string[]) => Promise<unknown>, key: string): Promise<string[]> {
-  const members = await ask('SMEMBERS', key).catch(() => []); // of a wrong type: told below
+  const members = await ask('SMEMBERS', key).catch(() => []); // of a wrong type: reported below
   return members instanceof Set || Array.isArray(members) ? [...members].map(String) : [];
 }

@@ -1,15 +1,15 @@
-// What the consumer's own thread knows of what its blocking reads took, shared with the thread that maintains the store: a message
-// that lies there because user code blocks the event loop is given back, one that is being adopted is not.
+// Flags for messages that blocking reads took, shared by the consumer and the maintenance thread: a message that lies there because user
+// code blocks the event loop is given back; a message that is being adopted is not.
 
-/** Of one list: nothing is known, the consumer has heard of what was taken, the other thread has given it back. */
+/** The state of one list: nothing is known; the consumer has received the message; the other thread has given it back. */
 const [nothing, taken, returned] = [0, 1, 2] as const;
 
 export class HandoffFlags {
-  /** As in `:step:queue`. */
+  /** Suffixes like `:step:queue`. */
   readonly suffixes: readonly string[];
   readonly shared: SharedArrayBuffer;
   readonly #states: Int32Array;
-  /** Of each list: how many we have heard of and do not know yet what became of. */
+  /** For each list: how many messages were received whose outcome is not known yet. */
   readonly #open: number[];
 
   constructor(suffixes: readonly string[]) {
@@ -19,7 +19,7 @@ export class HandoffFlags {
     this.#open = suffixes.map(() => 0);
   }
 
-  /** A message was taken from this list. False: the other thread was faster, it went back. */
+  /** A message of this list was received. False: the other thread was faster, and gave it back. */
   take(suffix: string): boolean {
     const list = this.suffixes.indexOf(suffix);
     if (Atomics.compareExchange(this.#states, list, nothing, taken) !== returned) {
@@ -30,7 +30,7 @@ export class HandoffFlags {
     return false;
   }
 
-  /** It is known what became of one that we had heard of. */
+  /** The outcome of a received message is known. */
   done(suffix: string): void {
     const list = this.suffixes.indexOf(suffix);
     const open = (this.#open[list] ?? 1) - 1;

@@ -1,4 +1,4 @@
-// The thread of a lease renewer: calls `limits-renew` (lua/limits-renew.lua) for each third of the lease.
+// The thread of a lease renewer: calls `limits-renew` (lua/limits-renew.lua) at each third of the lease.
 import type { WaitingMessage } from '../limits.ts';
 import { SideClient } from './client/side-client.ts';
 import type { LeaseRenewerData, LeaseRenewerInput, LeaseRenewerOutput } from './lease-renewer.ts';

@@ -1,4 +1,4 @@
-// Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another.
+// Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another worker.
 
 import program from 'thread:./lease-renewer.thread.ts';
 import type { WaitingMessage } from '../limits.ts';
@@ -13,13 +13,13 @@ interface LeaseRenewerParts {
   readonly onEvicted: (holder: string) => void;
 }
 
-/** With which the thread starts. */
+/** The thread's start data. */
 export interface LeaseRenewerData {
   readonly prefix: string;
   readonly leaseMs: number;
 }
 
-/** What the thread is told: whose lease it renews from now on. */
+/** A message to the thread: the holder whose lease it renews from now on. */
 export interface LeaseRenewerInput {
   readonly holder: string;
 }

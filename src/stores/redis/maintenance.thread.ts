@@ -1,18 +1,18 @@
-// The maintenance thread: calls `maintain` (lua/maintain.lua) for each third of the lease, and when something comes due or a lease ends.
+// The maintenance thread: calls `maintain` (lua/maintain.lua) at each third of the lease, and when a message is due or a lease ends.
 
 import { ErrorReply, type Reply } from './client/resp.ts';
 import { SideClient } from './client/side-client.ts';
 import type { MaintenanceData, MaintenanceInput, MaintenanceOutput, Trouble } from './maintenance.ts';
 
-/** What our blocking reads took and the consumer has not heard of. */
+/** A message that our blocking read took, and that the consumer has not received. */
 interface Lying {
   readonly suffix: string;
   readonly sha: string;
-  /** On our own clock. */
+  /** By our own monotonic clock. */
   readonly since: number;
 }
 
-/** As lua/maintain.lua replies. */
+/** The reply of lua/maintain.lua. */
 interface Maintained {
   readonly alive: boolean;
   /** The server's times, milliseconds since 1970; Infinity: none. */
@@ -43,21 +43,21 @@ const { prefix, leaseMs, queues, evictedMs, suffixes, shared, blockedMs, pollInt
 const handoff = new Int32Array(shared);
 const beatMs = leaseMs / 3;
 
-/** Of the consumer; empty: it is not registered yet. */
+/** The consumer's id; empty: it is not registered yet. */
 let id = '';
 let busy = false;
 let timer: NodeJS.Timeout | undefined;
-// The server's time.
+// By the server's clock.
 let dueAt = Infinity;
 let leaseAt = Infinity;
-/** The server's clock is ahead of ours by this. */
+/** How far the server's clock is ahead of ours, milliseconds. */
 let offset = 0;
-// Our own clock.
+// By our own clock.
 let lastBeat = -Infinity;
 let notBefore = -Infinity;
 let lookedAt = -Infinity;
 let lying: ReadonlyMap<string, Lying> = new Map();
-/** What was told last of what is refused. */
+/** What was last reported as refused. */
 let lastReported = '';
 
 async function maintain(): Promise<void> {
@@ -101,13 +101,13 @@ async function call(): Promise<boolean> {
   lying = new Map(looks ? found : [...before, ...found]);
   offset = now - Date.now();
   leaseAt = nextLease;
-  // Who moves what is due goes on with what comes next; where another was faster, that one does.
+  // The thread that moved due messages goes on with the next; where another process was faster, that one does.
   if (now >= due || promoted > 0) {
     const next = promoted > 0 || nextDue <= due ? nextDue : Infinity;
     dueAt = dueAt === due ? next : Math.min(dueAt, next);
   }
   if (troubles.length > 0) {
-    // What is refused now is so in a moment, too.
+    // A call that is refused now would be refused in a moment, too.
     leaseAt = Math.max(leaseAt, now + refusedMs);
     dueAt = Math.max(Math.min(dueAt, nextDue), now + refusedMs);
   }
@@ -116,7 +116,7 @@ async function call(): Promise<boolean> {
   return more;
 }
 
-/** Unless the consumer has heard of it meanwhile. */
+/** True, unless the consumer has received it meanwhile. */
 function mayGoBack({ suffix, since }: Lying, now: number): boolean {
   return now - since >= blockedMs && Atomics.compareExchange(handoff, suffixes.indexOf(suffix), 0, 2) === 0;
 }
@@ -163,7 +163,7 @@ function read(reply: Reply): Maintained {
   };
 }
 
-/** Told when it has changed. */
+/** Reports refusals when they have changed. */
 function reportTroubles(troubles: readonly Trouble[]): void {
   const kinds = troubles.map(({ key, problem }) => `${key} ${problem.split(' ', 1)[0]}`);
   const shown = kinds.sort().join('\n');

@@ -1,5 +1,5 @@
-// What keeps a consumer's lease alive and the store in order: a thread of its own, so that user code that blocks the event loop
-// does not stop it. SIGSTOP and death do.
+// Keeps a consumer's lease alive and the store in order: in a thread, so that user code that blocks the event loop does not stop it. SIGSTOP
+// and death do.
 
 import program from 'thread:./maintenance.thread.ts';
 import { maxReadMs } from './blocking-read.ts';
@@ -11,32 +11,32 @@ import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
 
 interface MaintenanceParts {
-  /** Where this one is connected the thread connects, too. */
+  /** The thread connects to the server to which this one is connected. */
   readonly connection: RedisConnection;
   readonly leaseMs: number;
   readonly queues: readonly string[];
   readonly handoff: HandoffFlags;
-  /** The consumer was taken for dead. */
+  /** The consumer was evicted. */
   readonly onEvicted: (id: string) => void;
-  /** There is something to claim that no blocking read hears of. */
+  /** There is a message to claim that no blocking read would bring. */
   readonly onWork: () => void;
-  /** What cannot be kept in order, and what to do; null when everything can again. Told when it has changed. */
+  /** Called when it changes what cannot be kept in order, and what to do; null: everything is in order again. */
   readonly onTrouble: (trouble: string | null) => void;
 }
 
-/** A step of maintenance that is refused. */
+/** A refused step of the maintenance. */
 export interface Trouble {
   readonly key: string;
-  /** What the server says. */
+  /** The server's message. */
   readonly problem: string;
 }
 
-/** With which the thread starts. */
+/** The thread's start data. */
 export interface MaintenanceData {
   readonly prefix: string;
   readonly leaseMs: number;
   readonly queues: readonly string[];
-  /** For so long a blocking read of one that has evicted may still take something. */
+  /** How long a blocking read of an evicted consumer may still take a message, milliseconds. */
   readonly evictedMs: number;
   readonly suffixes: HandoffFlags['suffixes'];
   readonly shared: HandoffFlags['shared'];
@@ -46,7 +46,7 @@ export interface MaintenanceData {
   readonly lostMs: number;
 }
 
-/** What the thread is told: the consumer's id, or a time at which something is due. */
+/** A message to the thread: the consumer's id, or a time at which a message is due. */
 export type MaintenanceInput = { readonly id: string } | { readonly due: number };
 
 export interface MaintenanceOutput {
@@ -55,13 +55,13 @@ export interface MaintenanceOutput {
   readonly troubles?: readonly Trouble[];
 }
 
-/** A consumer that has not heard of its message for so long has a blocked event loop. */
+/** A consumer that has not received its message after this time has a blocked event loop, milliseconds. */
 const blockedMs = 2000;
-/** How often that is looked at, at most: the store is tended for each time that something comes due. */
+/** The shortest time between two looks at that, milliseconds: the store is maintained at each time that a message is due. */
 const pollIntervalMs = 500;
-/** How soon what was refused is tried again. */
+/** The pause before a refused call is repeated, milliseconds. */
 const refusedMs = 1000;
-/** The same for what had no answer. */
+/** The pause before a call without an answer is repeated, milliseconds. */
 const lostMs = 200;
 
 export class Maintenance {
@@ -101,7 +101,7 @@ export class Maintenance {
     this.#thread.send({ id });
   }
 
-  /** Something was scheduled for this time (milliseconds since 1970): looks after it. */
+  /** A message was scheduled for this time (milliseconds since 1970). */
   due(ms: number): void {
     this.#thread.send({ due: ms });
   }
@@ -116,7 +116,7 @@ function shownTroubles(shown: string, troubles: readonly Trouble[]): string | nu
     if (/\bWRONGTYPE\b/.test(problem))
       return `the key '${key}' holds something that is not ours: RENAME it out of the way, and see who wrote it (umbel doctor)`;
     if (isMissingRight(problem)) return `the user has no right to do what '${key}' needs (ACL): ${problem}`;
-    // What passes by itself is told by the connection.
+    // The connection reports problems that pass by themselves.
     return classifyRedisError(problem).kind === 'fatal' ? `'${key}': ${problem}` : [];
   });
   return lines.length === 0 ? null : `${shown} cannot be kept in order: ${[...new Set(lines)].join('; ')}`;

@@ -1,4 +1,4 @@
-// Sending: what was asked for in one turn of the event loop goes out in one script call; several calls may be under way.
+// Sends messages: those of one turn of the event loop go out in one script call; several calls may be under way.
 
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { MicroBatcher } from '../../lib/batch.ts';
@@ -10,12 +10,12 @@ import { consumersKey } from './keys.ts';
 import type { RedisRecordWrite } from './record-write.ts';
 import { luaScript } from './scripts.ts';
 
-/** One message. */
+/** A message to send. */
 export interface RedisPublication {
   readonly id: string;
-  /** What says that it was sent: the record of its result, or a note that is kept so many milliseconds. */
+  /** The note that it was sent: the record of its result, or a key that is kept for this number of milliseconds. */
   readonly mark: RedisRecordWrite['args'] | readonly [key: string, ms: string];
-  /** The lists that it goes to. */
+  /** The lists that it is pushed to. */
   readonly lists: readonly { readonly queue: string; readonly step: number }[];
   readonly stored: string;
 }
@@ -75,7 +75,7 @@ export class PublishBatcher {
     const messages = batch.flatMap((send) => send.messages);
     const until = Math.min(...batch.map((send) => send.until));
     try {
-      // A send of many messages travels in several calls: what a script does at once keeps Redis from others.
+      // A large batch travels in several calls, so that no script keeps Redis from others for long.
       const asked = parts(messages).map((part) => this.#ask(part, until, batch.at(-1)?.signal));
       const results = (await allOf(asked)).flat();
       let at = 0;
@@ -97,7 +97,7 @@ export class PublishBatcher {
     }
   }
 
-  /** Repeats it as long as it may: what was done is not done twice. */
+  /** Repeats the call until the deadline: a message that was sent is not sent twice. */
   async #ask(
     messages: readonly RedisPublication[],
     until: number,
@@ -141,7 +141,7 @@ function parts(messages: readonly RedisPublication[]): (readonly RedisPublicatio
   return all;
 }
 
-/** All answers; when there is none to one of them, what is worst to know: that it is not known. */
+/** All answers. If one of them is unknown, all are taken as unknown. */
 async function allOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
   const answers = await Promise.allSettled(asked);
   const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
@@ -153,12 +153,12 @@ async function allOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
   return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
 }
 
-/** The arguments of the script: messages that differ in their keys alone, and go to one list, follow each other as such. */
+/** The arguments of the script: messages that differ only in their keys, and go to one list, are written as a group. */
 function toArgs(messages: readonly RedisPublication[]): string[] {
   const alike = messages.find(isUsual)?.mark;
   const [, db = '', , json = '', ttl = ''] = alike ?? [];
   const args = [db, ttl, json];
-  let counted = 0; // the place of the number of messages of the list that is being written
+  let counted = 0; // the index of the number of messages in the current list
   let list: { readonly queue: string; readonly step: number } | undefined;
   let count = 0;
   for (const message of messages) {

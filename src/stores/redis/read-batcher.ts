@@ -9,10 +9,10 @@ interface Get {
   reject(error: unknown): void;
 }
 
-/** Results may be large, and all of an answer is in memory at once. */
+/** Bounded, since results may be large, and a whole answer is in memory at once. */
 const maxReads = 100;
 
-/** Reads records: what was asked for in one turn of the event loop goes out together. */
+/** Reads records: those that are asked for in one turn of the event loop are read together. */
 export class ReadBatcher {
   readonly #connection: RedisConnection;
   readonly #timeoutMs: number;
@@ -25,14 +25,14 @@ export class ReadBatcher {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** The text at the key; null: nothing is there. @throws BrokerUnavailable; StoreError when it is no text */
+  /** The text at the key; null: there is none. @throws BrokerUnavailable; StoreError when the key holds another type */
   get(key: string): Promise<string | null> {
     return new Promise((resolve, reject) => this.#batcher.add({ key, resolve, reject }));
   }
 
   async #get(gets: readonly Get[]): Promise<void> {
     const keys = gets.map(({ key }) => key);
-    // For one key GET, which says so when something else than text is there; MGET keeps silent about it.
+    // GET reports a key of another type; MGET does not.
     const command = keys.length === 1 ? 'GET' : 'MGET';
     try {
       const untilMs = performance.now() + this.#timeoutMs;

@@ -3,7 +3,7 @@ import { RedisRecordWrite } from './record-write.ts';
 
 const none: readonly string[] = ['0'];
 
-/** A companion write as arguments of a script. @throws as {@link recordOf} */
+/** The arguments of a script for a companion write. @throws as {@link recordOf} */
 export function recordArgs(write: StoreWrite | undefined, store: object): readonly string[] {
   const record = recordOf(write, store);
   return record === null ? none : ['1', ...record];
@@ -18,6 +18,6 @@ export function recordOf(write: StoreWrite | undefined, store: object): RedisRec
   if (write.store !== store)
     throw new TypeError('a write made for another store cannot travel with this settlement');
   if (write instanceof RedisRecordWrite) return write.args;
-  write.apply(undefined as never); // not one of this driver's: it says itself why it cannot be made
+  write.apply(undefined as never); // not one of this driver's: it throws an error of its own
   throw new TypeError('this write is not one that Redis makes');
 }

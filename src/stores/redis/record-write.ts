@@ -1,15 +1,15 @@
-// A result's record as a write that a script of ours makes: alone, or together with a settlement or a send.
+// The write of a record, which a script makes: alone, or together with a settlement or a send.
 import type { StoreWrite } from '../store-write.ts';
 
 /**
- * `sent`: only if there is no record; `sent-elsewhere`: the same, under a key beside the record's ({@link sentElsewhereKey}); `ready`: unless there is a SUCCESS; `unready`: unless the task has ended. `done`:
- * the end of the chord whose keys begin with this one, and the record that its text holds, if any. `lock`: the lock of a unique task, unless another has it, with the record that its
- * text holds; `unlock`: the end of that lock, if it is the task's, with such a record. `all`: the records that the text holds, one after
- * another.
+ * `sent`: only if there is no record. `sent-elsewhere`: the same, under a key next to the record's ({@link sentElsewhereKey}). `ready`: unless there is
+ * a SUCCESS. `unready`: unless the task has ended. `done`: the end of the chord whose keys begin with this one, and the record in its text, if
+ * there is one. `lock`: the lock of a unique task, unless another task has it, with the record in its text. `unlock`: the end of that lock, if
+ * this task has it, with such a record. `all`: the records in its text, in their order.
  */
 export type RecordKind = 'sent' | 'sent-elsewhere' | 'ready' | 'unready' | 'done' | 'lock' | 'unlock' | 'all';
 
-/** What says that a task was sent, where no record of ours may be: see `ResultBackend.writeOfSent`. */
+/** The key of the note that a task was sent, where no record of ours may be: see `ResultBackend.writeOfSent`. */
 export function sentElsewhereKey(recordKey: string): string {
   return `${recordKey}.umbel-sent`;
 }
@@ -21,7 +21,7 @@ export class RedisRecordWrite implements StoreWrite {
   /** The arguments of `write_record`, in its order. */
   readonly args: readonly [kind: RecordKind, db: string, key: string, json: string, ttlMs: string];
 
-  /** @param ttlMs milliseconds the record is kept; null: for ever */
+  /** @param ttlMs how long the record is kept, milliseconds; null: for ever */
   constructor(store: object, kind: RecordKind, db: number, key: string, json: string, ttlMs: number | null) {
     this.store = store;
     this.args = [kind, String(db), key, json, ttlMs === null ? '' : String(ttlMs)];
@@ -32,7 +32,7 @@ export class RedisRecordWrite implements StoreWrite {
   }
 }
 
-/** The same writes as one, in this order. */
+/** Combines writes into one, in this order. */
 export function allOf(first: RedisRecordWrite, more: readonly RedisRecordWrite[]): RedisRecordWrite {
   const [, db, key] = first.args;
   const text = JSON.stringify([first, ...more].map(({ args }) => args));

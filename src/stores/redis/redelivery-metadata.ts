@@ -1,5 +1,5 @@
-// What we have to remember of a message that came back: it is written before its bytes, so that it travels with it through lists,
-// also those that Python reads (to kombu it is one more member of the envelope, which it ignores), and can be taken off again exactly.
+// The redelivery metadata of a message that came back: written before its bytes, so that it travels with the message through lists, also those
+// that Python reads. kombu ignores it, as an unknown member of the envelope. It can be removed again exactly.
 
 interface RedeliveryMetadata {
   /** The bytes as they were sent. */
@@ -8,7 +8,7 @@ interface RedeliveryMetadata {
   readonly deferrals: number;
   /** It was delivered before. */
   readonly redelivered: boolean;
-  /** It was deferred until its time, and no more (see `Delivery.isAnnounced`). */
+  /** It was only deferred until its time (see `Delivery.isAnnounced`). */
   readonly announced: boolean;
 }
 
@@ -19,9 +19,9 @@ const longest = 40;
 
 const noMetadata = { crashes: 0, deferrals: 0, redelivered: false, announced: false } as const;
 
-/** Takes the marks off. */
+/** Separates the metadata from the message. */
 export function splitMetadata(stored: Buffer): RedeliveryMetadata {
-  // Nearly always: `{"body"…` or `{"…`, without marks.
+  // Nearly always: `{"body"…` or `{"…`, without metadata.
   if (stored[0] !== 0 && stored[2] !== 0x75) return { ...noMetadata, raw: stored };
   const head = stored.toString('latin1', 0, longest);
   const match = inEnvelope.exec(head) ?? beforeBytes.exec(head);

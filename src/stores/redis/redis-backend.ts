@@ -23,20 +23,20 @@ import { Subscriptions } from './subscriptions.ts';
 import { WriteBatcher } from './write-batcher.ts';
 
 interface RedisBackendOptions extends BackendOptions {
-  /** How long the server has to answer, milliseconds; default 10 s. */
+  /** How long the server may take to answer, milliseconds; default 10 s. */
   readonly answerMs?: number;
 }
 
 /**
- * Opens the backend on a Redis server. Connects in the background: what is asked for waits for it.
- * @throws ConfigError when the URL or an option of the driver is not understood.
+ * Opens the backend on a Redis server. Connects in the background; calls wait for the connection.
+ * @throws ConfigError for a URL or option that is not understood
  */
 export async function openRedisBackend(url: string, options: RedisBackendOptions): Promise<ResultBackend> {
   const connection = await RedisConnection.open(redisSettings(url, 'backend', options.driver));
   return new RedisBackend(connection, options.expiresMs, options.answerMs ?? 10_000);
 }
 
-/** As long as a task waits nothing is known of it but this; it is as short as Redis keeps in one piece with its key's entry. */
+/** The record of a waiting task: short enough that Redis keeps it in one piece with its key. */
 const sentRecord = '{"status": "PENDING", "result": null}';
 
 class RedisBackend implements ResultBackend {
@@ -130,12 +130,12 @@ class RedisBackend implements ResultBackend {
     return Number(deleted) > 0;
   }
 
-  /** Nothing to do: the server forgets each record when its time has come. */
+  /** Nothing to do: the server deletes each record at its time. */
   async expire(): Promise<number> {
     return 0;
   }
 
-  /** Ends the watches, and waits for the records under way as long as the server has to answer. */
+  /** Ends the watches, and waits for writes under way for as long as the server may take to answer. */
   async close(): Promise<void> {
     if (this.#closing.isOver) return;
     this.#closing.end();
@@ -159,7 +159,7 @@ class RedisBackend implements ResultBackend {
     return new RedisRecordWrite(store, kind, db, this.#keyOf(record.taskId), json, ttlMs);
   }
 
-  /** @throws StoreError for what is no record */
+  /** @throws StoreError for text that is no record */
   #decode(id: string, text: string): ResultRecord {
     const decoded = decodeResult(text, { keptAs: id });
     if (decoded.ok && decoded.value.taskId === id) return decoded.value;

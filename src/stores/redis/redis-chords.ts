@@ -1,6 +1,6 @@
-// Chords in Celery's keys, so that members in Python and in TypeScript share one. Beside Celery's `.j` (the parts),
-// `.s` (their number) and `.t` (how many were added) there are, while a chord is open, two of ours: `.c`, the member that made it
-// complete, and `.x`, the members that were added; and `.d` for an hour after it is done.
+// Chords in Celery's keys, so that members in Python and in TypeScript share a chord. Celery has `.j` (the members' ends), `.s` (their number)
+// and `.t` (how many were added). While a chord is open we add two keys: `.c`, the member that completed it, and `.x`, the members that were
+// added; and `.d` for an hour after it is done.
 
 import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
@@ -23,7 +23,7 @@ import type { WriteBatcher } from './write-batcher.ts';
 
 interface Add {
   readonly groupId: string;
-  /** Where the body's record is; '' if its id is not known. */
+  /** The key of the body's record; '' if its id is not known. */
   readonly bodyKey: string;
   /** score task prefix entry last */
   readonly args: readonly string[];
@@ -33,15 +33,15 @@ interface Add {
   reject(error: unknown): void;
 }
 
-/** What chords need of the backend around them. */
+/** What chords need of their backend. */
 interface RedisChordContext {
   readonly writes: WriteBatcher;
   readonly answerMs: number;
-  /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
+  /** How long an open chord is kept after its last member, milliseconds; null: for ever. */
   readonly keptMs: number | null;
 }
 
-/** Few enough that a script does not keep Redis from others for long. */
+/** Bounded, so that a script does not keep Redis from others for long. */
 const maxParts = 200;
 const maxSize = 1_000_000;
 
@@ -167,7 +167,7 @@ export class RedisChords implements Chords {
   }
 }
 
-/** Parts of one chord together, each in their order. */
+/** Groups members by their chord, each chord in its order. */
 function ofEachChord(adds: readonly Add[]): readonly [Add, ...Add[]][] {
   const chords = new Map<string, [Add, ...Add[]]>();
   for (const add of adds) {

@@ -1,4 +1,4 @@
-// A worker's side of the Redis transport: claiming, waiting for messages, and what is held.
+// A worker's consumer on Redis: claims, waits for messages, and holds deliveries.
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable, StoreVersionError } from '../../errors.ts';
@@ -21,9 +21,9 @@ import { luaScript } from './scripts.ts';
 import { endedArgs, type SettlementRules, settlementArgs } from './settlement-args.ts';
 
 interface RedisConsumerParts {
-  /** For scripts; shared. */
+  /** The shared connection, for scripts. */
   readonly connection: RedisConnection;
-  /** Opens one more connection. */
+  /** Opens another connection. */
   readonly connect: () => Promise<RedisConnection>;
   readonly clock: Clock;
   readonly steps: readonly number[];
@@ -33,14 +33,14 @@ interface RedisConsumerParts {
   readonly onClose: () => void;
 }
 
-/** A claim that was asked for and not answered yet. */
+/** A claim whose answer has not come. */
 interface Claim {
-  /** As many as it may bring; 0 until it goes out. */
+  /** How many messages it may bring; 0 until it goes out. */
   asked: number;
   readonly over: Promise<void>;
 }
 
-/** For people. */
+/** Troubles, described for people. */
 interface Troubles {
   /** Why settlements wait. */
   readonly refusal: string | null;
@@ -49,15 +49,15 @@ interface Troubles {
 }
 
 const leaveTimeoutMs = 3000;
-/** With fewer slots than these, a claim for half of them is not worth its while. */
+/** With fewer slots than this, a second claim for half of them does not pay. */
 const manySlots = 16;
-/** With more in hand than these, more will be settled in this turn of the event loop. */
+/** With more held messages than this, more settlements will follow in this turn of the event loop. */
 const few = 4;
-/** A read that blocked for longer found its list empty. */
+/** A blocking read that took longer found its list empty, milliseconds. */
 const quietMs = 2;
-/** How often one who waits for the sake of quarantined messages looks whether they are still there, milliseconds. */
+/** How often a consumer that waits because of quarantined messages looks whether they are still there, milliseconds. */
 const pollIntervalMs = 500;
-/** The same, for what is settled in this moment. */
+/** The same while messages are about to be settled. */
 const shortPollIntervalMs = 50;
 
 export class RedisConsumer implements Consumer {
@@ -72,24 +72,24 @@ export class RedisConsumer implements Consumer {
   readonly #reads: BlockingReads;
   readonly #rules: SettlementRules;
   readonly #unsubscribe: () => void;
-  /** What has come and nobody has taken yet. There is room for it. */
+  /** Messages that have come, and that no claim has returned yet. There is room for them. */
   #arrived: RedisDelivery[] = [];
   readonly #claims: Claim[] = [];
-  /** The last claim brought all that it asked for: there is more, and two claims take turns to keep the slots busy. */
+  /** The last claim brought all that it asked for. So there is more, and two claims take turns to keep the slots busy. */
   #plenty = false;
-  /** Empty while we are not registered. */
+  /** Empty while the consumer is not registered. */
   #id = '';
-  /** The name under which what we hold lies, while we are on the way to another. */
+  /** The id under which held messages lie, while the consumer changes to another id. */
   #former = '';
-  /** That other one: kept until it is known to be registered, so that the call may be repeated. */
+  /** The new id: kept until it is known to be registered, so that the call may be repeated. */
   #next = '';
   #joining: Promise<void> | null = null;
   readonly #quarantine: Quarantine;
-  /** Quarantined messages were seen to wait for us to be empty. */
+  /** Quarantined messages wait for this consumer to be empty. */
   #heldBack = false;
-  /** The last message came after a while without any: its list is most likely empty now. */
+  /** The last message came after a pause: its list is most likely empty now. */
   #quiet = false;
-  /** Whether there is room for what the blocking reads take. */
+  /** Whether there is room for messages of blocking reads. */
   #wanted = false;
   #idle: (() => void) | null = null;
   #troubles: Troubles = { refusal: null, disorder: null };
@@ -160,7 +160,7 @@ export class RedisConsumer implements Consumer {
     });
   }
 
-  /** Joins. @throws BrokerUnavailable */
+  /** Registers a consumer. @throws BrokerUnavailable */
   static async join(parts: RedisConsumerParts): Promise<RedisConsumer> {
     const consumer = new RedisConsumer(parts);
     try {
@@ -215,7 +215,7 @@ export class RedisConsumer implements Consumer {
         }
         if (signal.aborted || this.#closing.signal.aborted || this.#arrived.length > 0) continue;
         await this.#reads.begin();
-        if (this.#id === '') continue; // evicted meanwhile: joins again
+        if (this.#id === '') continue; // evicted meanwhile: registers again
         await sleeper.sleep(longestTimerMs);
       }
       room = false;
@@ -234,7 +234,7 @@ export class RedisConsumer implements Consumer {
     this.#reads.leave();
     this.#unsubscribe();
     this.#wake();
-    // A claim under way is finished first, so that what it took is known and given back.
+    // A claim under way is finished first, so that its messages are known and given back.
     const givesUp = setTimeout(() => this.#commands.abandon(), leaveTimeoutMs);
     if (this.#sleepers.size > 0) await new Promise<void>((done) => (this.#idle = done));
     await this.#rest(true);
@@ -250,7 +250,7 @@ export class RedisConsumer implements Consumer {
         { timeoutMs: leaveTimeoutMs },
       );
     } catch {
-      // What it holds comes back to the queues when its lease ends.
+      // Held messages come back to their queues when the lease ends.
     }
     this.#loseAllBut(new Set());
     await Promise.all([this.#maintenance.stop(), this.#reads.close()]);
@@ -284,7 +284,7 @@ export class RedisConsumer implements Consumer {
     try {
       kept = await connection.run(luaScript('join'), [this.#prefix], args);
     } catch (error) {
-      // Perhaps we are on the list now: we come again by the same name, or it holds nothing and is evicted.
+      // The consumer may be registered now: it comes again with the same id, or it holds nothing and is evicted.
       if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
       throw error;
     }
@@ -313,13 +313,13 @@ export class RedisConsumer implements Consumer {
     return this.#joining;
   }
 
-  /** Taken for dead, or the server has lost its data: it goes on under a new name, with what still lies under the old one. */
+  /** The consumer was evicted, or the server has lost its data: it goes on under a new id, with the messages that still lie under the old one. */
   #onEvicted(id: string): void {
     if (id !== this.#id || this.#closing.signal.aborted) return;
     this.#id = '';
     this.#former = id;
     this.#wake();
-    this.#registered().catch(() => undefined); // whoever needs it tries again
+    this.#registered().catch(() => undefined); // a later call tries again
   }
 
   #loseAllBut(kept: ReadonlySet<string>): void {
@@ -336,7 +336,7 @@ export class RedisConsumer implements Consumer {
     this.#reads.forget();
   }
 
-  /** After a batch that was refused because nobody knew us. @throws BrokerUnavailable: that cannot be said yet */
+  /** After a batch that was refused since the consumer was not registered. @throws BrokerUnavailable: it is not known yet */
   async #isStillOurs(field: string): Promise<boolean> {
     if (this.#closing.signal.aborted) return false;
     await this.#registered();
@@ -347,7 +347,7 @@ export class RedisConsumer implements Consumer {
     return (await this.#insist(() => this.#isStillOurs(field))) ?? false;
   }
 
-  /** Until it is done, or we leave: null. */
+  /** Repeats it until it is done; null: the consumer was closed before. */
   #insist<T>(work: () => Promise<T>): Promise<T | null> {
     return retrying(work, { policy: retryPolicy, clock: this.#parts.clock, signal: this.#closing.signal });
   }
@@ -359,12 +359,12 @@ export class RedisConsumer implements Consumer {
     return this.#arrived.splice(0, Math.max(0, capacity()));
   }
 
-  /** While there is plenty, one claim is on its way while what the other brought is worked on. */
+  /** While there is plenty, a second claim is under way while the messages of the first are worked on. */
   #askForMore(capacity: () => number): void {
     while (this.#claims.length < (this.#plenty ? 2 : 1)) this.#claims.push(this.#claim(capacity));
   }
 
-  /** Asks for what there is room for beside what came and what other claims will bring; for half of the slots when there is plenty. */
+  /** Claims as many as there is room for beside the messages that came, and those of other claims; for half of the slots when there is plenty. */
   #claim(capacity: () => number): Claim {
     const { slots = 0 } = this.#parts.options;
     const count = (): number => {
@@ -378,12 +378,12 @@ export class RedisConsumer implements Consumer {
         this.#plenty = slots >= manySlots && brought > 0 && brought >= claim.asked;
       })
       .finally(() => this.#claims.splice(this.#claims.indexOf(claim), 1));
-    over.catch(() => undefined); // who waits for it hears of it; perhaps nobody does any more
+    over.catch(() => undefined); // a waiter gets the error; there may be none any more
     const claim: Claim = { asked: 0, over };
     return claim;
   }
 
-  /** How many came. */
+  /** Returns the number of messages that came. */
   async #bring(count: () => number): Promise<number> {
     let mode: ClaimMode = 'n';
     const request: ClaimRequest = {
@@ -407,7 +407,7 @@ export class RedisConsumer implements Consumer {
     if (last !== undefined) this.#sources.served(last.queue);
     for (const message of messages) this.#arrived.push(...this.#hold(message));
     if (!this.#wanted) this.#giveBackArrived();
-    // Of two claims under way only the first is waited for; the other one's messages may come to a claim that has gone to sleep.
+    // Of two claims only the first is awaited; the messages of the other may come to a waiting `claim`, which is woken.
     else if (messages.length > 0) this.#wake();
     if (this.#quarantine.aloneMs > 0) {
       this.#wanted = false;
@@ -422,11 +422,11 @@ export class RedisConsumer implements Consumer {
     return this.#quarantine.held > 0 && this.#quarantine.look(this.#heldBack).quarantined ? 'b' : 'n';
   }
 
-  /** Ours now; unless its time has not come: then it waits in the store, not here. */
+  /** Holds a message; unless its time has not come: then it is deferred, and waits in the store. */
   #hold(message: ClaimedMessage): RedisDelivery[] {
     const delivery = new RedisDelivery(message, this.#settle);
     const due = dueOf(delivery);
-    // One that was promoted is looked at by the worker: it may have been revoked.
+    // The worker decides on a promoted message: it may have been revoked.
     if (due !== null && due > this.#parts.clock.now() && !delivery.redelivered) {
       const { message, queue, isAnnounced } = delivery;
       const announced = !isAnnounced && message.ok && this.#parts.options.onEarly?.(message.value, queue);
@@ -438,7 +438,7 @@ export class RedisConsumer implements Consumer {
     return [delivery];
   }
 
-  /** To the schedule, however long that takes; when we leave before, it goes back to its queue. */
+  /** Moves it to the schedule, however long that takes; if the consumer is closed before, it goes back to its queue. */
   async #defer(field: string, due: number, marked: 't' | '0'): Promise<void> {
     const done = await this.#insist(() => this.#commands.do('R', field, String(due), '0', marked));
     if (done !== null) this.#maintenance.due(due);
@@ -457,7 +457,7 @@ export class RedisConsumer implements Consumer {
     this.#wake();
   }
 
-  /** A promise for each step of it would cost more than the step. */
+  /** With callbacks: a promise for each step would cost more than the step. */
   readonly #settle = (delivery: RedisDelivery, settlement: Settlement): Promise<'settled' | 'fenced'> => {
     const { field } = delivery;
     const ended = endedArgs(field, settlement, this.#rules);
@@ -475,7 +475,7 @@ export class RedisConsumer implements Consumer {
           args,
           (done, evicted) => {
             if (evicted) {
-              // Held no more is fenced; and so is whoever closes.
+              // A message that is no longer held is fenced; also when the consumer is closed.
               this.#isStillOurs(field).then((ours) => (ours ? write(args) : resolve('fenced')), failed);
               return;
             }
@@ -495,12 +495,12 @@ export class RedisConsumer implements Consumer {
     });
   };
 
-  /** Settled in a call that was done before the one that adopts was: what is adopted then would be held by nobody. */
+  /** It was settled in a call before the one that adopts it: an adoption now would leave it held for ever. */
   #giveUpAdoption(field: string): void {
     if (this.#reads.adopting.has(field)) this.#commands.do('R', field, '', '0', '1').catch(() => undefined);
   }
 
-  /** What is to come in its time is looked after. */
+  /** Tells the maintenance about a message that was scheduled. */
   #settled(settlement: Settlement): void {
     if (settlement.kind === 'release' && settlement.until !== null)
       this.#maintenance.due(settlement.until.getTime());
@@ -509,24 +509,24 @@ export class RedisConsumer implements Consumer {
     }
   }
 
-  /** What a blocking read brought is not ours after all. */
+  /** A message that a blocking read brought is not ours after all. */
   #lose(delivery: RedisDelivery): void {
     delivery.lose();
     this.#arrived = this.#arrived.filter((each) => each !== delivery);
     this.#letGo(delivery);
   }
 
-  /** Waits for nothing: no room, or nobody asks. What came all the same goes back. */
+  /** Stops waiting: there is no room, or no claim. Messages that came all the same go back. */
   async #rest(entirely: boolean): Promise<void> {
     this.#wanted = false;
     const stopping = this.#reads.stop();
     this.#giveBackArrived();
     if (entirely) await Promise.all(stopping);
-    // So that the word is out before a task keeps the event loop to itself.
+    // So that the command is sent before a task blocks the event loop.
     else if (stopping.length > 0) await nextTurn();
   }
 
-  /** A blocking read may have brought others while a claim brought a quarantined message that was to be alone. */
+  /** Gives back messages of blocking reads, when a claim brought a quarantined message that must be alone. */
   #giveBackArrived(which: (delivery: RedisDelivery) => boolean = () => true): void {
     const back = this.#arrived.filter(which);
     this.#arrived = this.#arrived.filter((delivery) => !back.includes(delivery));
@@ -539,7 +539,7 @@ export class RedisConsumer implements Consumer {
   }
 }
 
-/** When a message may run, if its headers say so. */
+/** When a message may run, if its headers name a time. */
 function dueOf({ message }: RedisDelivery): number | null {
   const eta = message.ok ? message.value.headers.eta : null;
   return typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? null) : null;

@@ -1,4 +1,4 @@
-// A message that this process holds a lease on.
+// A message on which this process holds a lease.
 import { LeaseLostError } from '../../errors.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
@@ -6,7 +6,7 @@ import type { Delivery, Settlement } from '../transport.ts';
 import type { ClaimedMessage } from './command-batcher.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
 
-/** Carries out a settlement. `fenced`: the lease had passed to another. */
+/** Carries out a settlement. `fenced`: the lease had passed to another consumer. */
 type RedisSettle = (delivery: RedisDelivery, settlement: Settlement) => Promise<'settled' | 'fenced'>;
 
 export class RedisDelivery implements Delivery {
@@ -15,7 +15,7 @@ export class RedisDelivery implements Delivery {
   readonly crashes: number;
   readonly deferrals: number;
   readonly isAnnounced: boolean;
-  /** Its place among the consumer's claims. */
+  /** Its field among the consumer's claims. */
   readonly field: string;
   readonly #returned: boolean;
   readonly #settle: RedisSettle;
@@ -60,12 +60,12 @@ export class RedisDelivery implements Delivery {
     return this.#settle(this, settlement);
   }
 
-  /** Nothing was written: it may be tried again. */
+  /** Nothing was written: it may be settled again. */
   unsettle(): void {
     this.#settled = false;
   }
 
-  /** It is another's now. */
+  /** Another consumer has it now. */
   lose(): void {
     this.#isLost = true;
     this.#lost?.abort(new LeaseLostError());

@@ -1,4 +1,4 @@
-// Broadcasts and revocations on Redis, as kombu has them: PUBLISH and patterns; replies in a list that the table of bindings leads to.
+// Broadcasts and revocations on Redis. As in kombu, broadcasts use PUBLISH and patterns, and replies go to lists, which the table of bindings names.
 
 import { BrokerUnavailable } from '../../errors.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -17,7 +17,7 @@ import { type RedisArgument, RedisConnection, ReplyLost } from './client/connect
 import { RedisPatterns } from './client/patterns.ts';
 import { bindingKey, consumersKey, separator } from './keys.ts';
 
-/** How long a reply waits for one who has gone, milliseconds: Celery's control_queue_expires. */
+/** How long a reply waits for a receiver that has gone, milliseconds: Celery's control_queue_expires. */
 const replyMs = 10_000;
 const askMs = 10_000;
 const blockSeconds = 5;
@@ -66,7 +66,7 @@ export class RedisFanout implements Fanout {
     };
   }
 
-  /** From the list of leases. */
+  /** The living workers, by the leases of their consumers. */
   async workers(): Promise<readonly string[]> {
     const { keyPrefix } = this.#connection.settings;
     const key = consumersKey(keyPrefix);
@@ -84,7 +84,7 @@ export class RedisFanout implements Fanout {
     await this.#patterns.close();
   }
 
-  /** A list of our own, bound for as long as we listen. */
+  /** A list of our own, bound while we are subscribed. */
   async #inbox({ exchange, keys, queue }: Subscription, listener: FanoutListener): Promise<AsyncDisposable> {
     const { keyPrefix } = this.#connection.settings;
     const members = keys.map((key) => [key, '', queue].join(separator));

@@ -1,4 +1,4 @@
-// Groups in Redis, as Celery keeps them: `{"result": <tuple>}` under `celery-taskset-meta-<id>`.
+// Groups in Redis, in Celery's form: `{"result": <tuple>}` under `celery-taskset-meta-<id>`.
 
 import { decodeJson, encodeJson } from '../../protocol/json.ts';
 import { isMap } from '../../protocol/refusal.ts';
@@ -13,7 +13,7 @@ export class RedisGroups implements GroupRecords {
   readonly #answerMs: number;
   readonly #keptMs: number | null;
 
-  /** @param keptMs milliseconds; null: for ever */
+  /** @param keptMs how long they are kept, milliseconds; null: for ever */
   constructor(connection: RedisConnection, answerMs: number, keptMs: number | null) {
     this.#connection = connection;
     this.#answerMs = answerMs;

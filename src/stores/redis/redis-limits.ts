@@ -1,4 +1,4 @@
-// Shared limits in Redis. A holder's lease is renewed by a thread of its own, which code that blocks the event loop does not stop.
+// Shared limits in Redis. A thread renews the holder's lease, so that code that blocks the event loop does not stop that.
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
 import { SerialBatcher } from '../../lib/batch.ts';
@@ -28,13 +28,13 @@ interface Asked {
 
 interface Reply {
   readonly alive: boolean;
-  /** An empty list is an empty map in what Lua writes. */
+  /** Lua writes an empty list as an empty map. */
   readonly results?: readonly number[] | Record<string, never>;
   readonly notified: readonly WaitingMessage[] | Record<string, never>;
 }
 
 const answerMs = 10_000;
-/** So many operations are one call: a script keeps the server from others. */
+/** How many operations are one call: a script must not keep Redis from others for long. */
 const maxAsked = 100;
 
 class RedisLimits implements Limits {
@@ -86,7 +86,7 @@ class RedisLimits implements Limits {
     return new Promise((resolve, reject) => this.#batcher.add({ operation, resolve, reject }));
   }
 
-  /** A permit that is not given back would be lost until we end. */
+  /** A permit that is not given back would be lost until this process ends. */
   #retry(operation: Operation): void {
     this.#ask(operation).catch(() => {
       if (!this.#closed) setTimeout(() => this.#retry(operation), 500).unref();
@@ -102,7 +102,7 @@ class RedisLimits implements Limits {
     }
   }
 
-  /** What is repeated because its answer was lost finds what was done: a token is taken once, and given back once. */
+  /** A call that is repeated after a lost answer has no further effect: a token is taken once, and given back once. */
   async #call(operations: readonly Operation[]): Promise<readonly number[]> {
     const { settings } = this.#connection;
     const { keyPrefix } = settings;
@@ -137,7 +137,7 @@ class RedisLimits implements Limits {
     this.#leaseRenewer.renew(this.#holder);
   }
 
-  /** We were taken for dead: what was held under the old name is free. */
+  /** The holder was evicted: its permits are free. */
   #startAnew(holder: string): void {
     if (holder !== this.#holder) return;
     this.#holder = randomUUID();

@@ -8,7 +8,7 @@ import { RedisRecordWrite } from './record-write.ts';
 import { luaScript } from './scripts.ts';
 
 const answerMs = 10_000;
-/** How long it is remembered that a send was refused, for the sender to ask. */
+/** How long a refused send is remembered, milliseconds, so that the sender can ask. */
 const refusalMs = 60_000;
 
 /** The locks in one database of a server. */

@@ -16,7 +16,7 @@ import type { RedisScript } from './client/script.ts';
 import { redisSettings } from './client/settings.ts';
 import { luaScript } from './scripts.ts';
 
-/** @throws ConfigError when the URL or an option of the driver is not understood. Does not wait for the server. */
+/** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
 export async function openRedisScheduleStore(
   url: string,
   app: string,
@@ -34,7 +34,7 @@ class RedisScheduleStore implements ScheduleStore {
   readonly #prefix: string;
 
   constructor(connection: RedisConnection, app: string) {
-    // Not that of the broker: our writes are scripts of our own, and none travels with a send.
+    // Not the broker's store: our writes are scripts of our own, and none travels with a send.
     this.store = {};
     this.#connection = connection;
     this.#prefix = `${connection.settings.keyPrefix}umbel:beat:${app}:`;
@@ -103,7 +103,7 @@ class RedisScheduleStore implements ScheduleStore {
       text,
       expected === null ? '' : String(expected),
     ]);
-    // Asked a second time after an answer was lost, it would be refused by itself.
+    // After a lost answer the repeated call would be refused because of the first.
     return Number(written) === 1 || (await this.get(name))?.text === text;
   }
 

@@ -1,4 +1,4 @@
-// The transport over Redis. What Python shares with us lies there as kombu lays it; leases, schedule and dead letters are our own.
+// The transport over Redis. Data shared with Python has kombu's form; leases, schedules and dead letters have our own.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
@@ -54,7 +54,7 @@ export class RedisTransport implements Transport {
     exchanges: true,
     once: true,
     multiProcess: true,
-    durable: false, // that is decided by the server's configuration
+    durable: false, // the server's configuration decides that
     atomicSettlement: true,
     leaseExpires: true,
     counts: true,
@@ -101,13 +101,13 @@ export class RedisTransport implements Transport {
     signal?.throwIfAborted();
     const until = this.#clock.monotonic() + timeoutMs;
     const left = (): PublishOptions => ({ signal, timeoutMs: Math.max(1, until - this.#clock.monotonic()) });
-    // All are encoded before any is sent: what cannot be encoded stops all of them.
+    // All messages are encoded before any is sent: one that cannot be encoded stops all of them.
     const messages: RedisPublication[] = [];
     const noteMs = String(Math.ceil(3 * timeoutMs));
     for (const publication of publications) {
       const record = recordOf(publication.write, this.store);
       const going = this.#address(publication, left);
-      const addressed = going instanceof Promise ? await going : going; // a turn saved for each message
+      const addressed = going instanceof Promise ? await going : going; // saves a turn for each message
       const [first] = addressed;
       if (first === undefined) continue;
       const mark = record ?? ([sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs] as const);
@@ -122,7 +122,7 @@ export class RedisTransport implements Transport {
     for (const queue of options.queues) await this.#bindings.declare(queue);
     const consumer = await RedisConsumer.join({
       connection: this.#connection,
-      // A worker that waits for messages lives.
+      // A worker that waits for messages stays alive.
       connect: async () => (await RedisConnection.open(this.#settings)).keepProcess(),
       clock: this.#clock,
       steps: this.#steps,
@@ -207,7 +207,7 @@ export class RedisTransport implements Transport {
     return Number(await this.#change(luaScript('promote'), [queue, ...due.map(String)]));
   }
 
-  /** Does once what each consumer does all the time: crashes off whose lease has ended, moves what is due. For tests. */
+  /** Does once what each consumer does all the time: evicts consumers whose lease has ended, moves due messages. For tests. */
   async maintain(): Promise<void> {
     for (let more = true; more; ) {
       const reply = await this.#change(luaScript('maintain'), ['', '0', '1', String(maxReadMs), '0']);
@@ -227,7 +227,7 @@ export class RedisTransport implements Transport {
     return this.close();
   }
 
-  /** Which lists a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
+  /** The lists that a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
   #address(
     { queue, exchange, message }: Publication,
     left: () => PublishOptions = () => ({}),
@@ -271,10 +271,10 @@ export class RedisTransport implements Transport {
   }
 }
 
-/** So many messages are looked at in one step, which keeps the server from others. */
+/** How many messages are looked at in one step, which must not keep the server from others for long. */
 const lookAt = 2000;
 
-/** Under which name it is remembered for a while that a message was sent. */
+/** The id under which the note is kept that a message was sent. */
 function noteOf({ id, once }: Publication): string {
   return once === true ? id : randomUUID();
 }

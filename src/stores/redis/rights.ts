@@ -1,12 +1,12 @@
-// Which commands a worker needs on Redis, and whether its user may run them (ACL): asked once, at its start, so that what is missing is
-// said by name and not found out by what does not happen.
+// The commands that a worker needs on Redis, and whether its user may run them (ACL). Checked once, at the worker's start, so that a missing
+// right is reported by name.
 
 import { BrokerUnavailable } from '../../errors.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { isMissingRight } from './client/errors.ts';
 import { luaScript } from './scripts.ts';
 
-/** The probe of each command: a key that holds text, so that those for other types do nothing. `KEY`: that key; `DB`: the database. */
+/** A harmless call of each command, on a key that holds text, so that commands for other types do nothing. `KEY`: that key; `DB`: the database. */
 export const probes: Readonly<Record<string, readonly string[]>> = {
   SET: ['KEY', 'x', 'PX', '1000'],
   EXISTS: ['KEY'],
@@ -50,7 +50,7 @@ const scripts = [
   luaScript('batch'),
 ];
 
-/** What a worker's scripts call, and BLMOVE, which waits outside of them. */
+/** The commands of a worker's scripts, and BLMOVE, which waits outside of them. */
 export const workerCommands: readonly string[] = [
   ...new Set([
     'BLMOVE',
@@ -61,8 +61,8 @@ export const workerCommands: readonly string[] = [
 ];
 
 /**
- * Commands that a worker needs and this user may not run.
- * @throws BrokerUnavailable, also when it may not run scripts
+ * The commands that a worker needs and this user may not run.
+ * @throws BrokerUnavailable, also when the user may not run scripts
  */
 export async function missingRights(connection: RedisConnection): Promise<readonly string[]> {
   const { keyPrefix, db } = connection.settings;
@@ -99,7 +99,7 @@ export async function checkRights(connection: RedisConnection): Promise<void> {
   if (missing.length > 0) throw new BrokerUnavailable(shownRights(connection, missing));
 }
 
-/** For people: why the server refuses; of a missing right, which Redis does not name within a script, of which commands. */
+/** Why the server refuses, for people. Within a script Redis does not name the command of a missing right: then they are looked up. */
 export async function namedRefusal(connection: RedisConnection, error: BrokerUnavailable): Promise<string> {
   if (!(error.cause instanceof Error) || !isMissingRight(error.cause.message)) return error.message;
   try {
@@ -110,7 +110,7 @@ export async function namedRefusal(connection: RedisConnection, error: BrokerUna
   return error.message;
 }
 
-/** For people: what is missing, and what gives it. */
+/** The missing commands, and how to allow them, for people. */
 export function shownRights(
   { settings: { shown, username } }: RedisConnection,
   missing: readonly string[],
@@ -120,7 +120,7 @@ export function shownRights(
   return `the user '${user}' may not run ${missing.join(', ')} at ${shown}, which workers need: ACL SETUSER ${user} ${rights}`;
 }
 
-/** Not of a key or a channel, which others than ours may be. */
+/** Whether a right for a command is missing, and not for a key or a channel, which may be other than ours. */
 function isOfCommand(message: string): boolean {
   return isMissingRight(message) && !/\b(?:keys?|channels?)\b/.test(message);
 }

@@ -1,4 +1,4 @@
-// The scripts of lua/: one file for each operation, which says at its top what its keys, arguments and reply are.
+// The scripts of lua/: one file for each operation, with its keys, arguments and reply at the top.
 import { includes, scripts } from 'lua:./lua';
 import { maxCounted } from '../limit-rules.ts';
 import { forgetMs, maxReservations, renotifyMs, reservedMs } from '../limits.ts';
@@ -7,10 +7,10 @@ import { storeVersion } from '../store-version.ts';
 import { type RedisScript, redisScript } from './client/script.ts';
 import { sentElsewhereKey } from './record-write.ts';
 
-/** Of what blocking reads took there may be a few more than a claim asks for. */
+/** Tags for messages of blocking reads, which may be more than a claim asks for. */
 export const spareTags = 1000;
 
-/** What scripts and TypeScript must agree on: `__name__` in a script. */
+/** Constants that scripts and TypeScript share: `__name__` in a script. */
 const constants: Readonly<Record<string, string | number>> = {
   forgetMs,
   maxCounted,
@@ -69,7 +69,7 @@ export function luaScript(name: LuaName): RedisScript {
 
 /**
  * The text with its includes (`--- @include name`, a line of its own) and constants.
- * @throws TypeError when one of them is not known
+ * @throws TypeError for an unknown include or constant
  */
 export function luaSource(text: string): string {
   return text

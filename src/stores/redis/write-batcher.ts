@@ -1,4 +1,4 @@
-// Writing records: what was asked for in one turn of the event loop goes out as few script calls.
+// Writes records: those of one turn of the event loop go out in few script calls.
 
 import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
@@ -14,7 +14,7 @@ interface Put {
   reject(error: unknown): void;
 }
 
-/** Few enough that a script does not keep Redis from others for long. */
+/** Bounded, so that a script does not keep Redis from others for long. */
 const maxWrites = 200;
 const maxSize = 1_000_000;
 
@@ -34,8 +34,8 @@ export class WriteBatcher {
 
   /**
    * Resolves when the record is kept, or need not be.
-   * @throws BrokerUnavailable when the server refuses or does not answer in time: trying again is safe.
-   * @throws StoreError when something else is at the record's key.
+   * @throws BrokerUnavailable when the server refuses or does not answer in time: it is safe to try again
+   * @throws StoreError when the record's key holds another type
    */
   put({ args }: RedisRecordWrite): Promise<void> {
     const put = new Promise<void>((resolve, reject) => {
@@ -47,7 +47,7 @@ export class WriteBatcher {
     return put;
   }
 
-  /** Waits until all that was asked for has ended, well or badly. */
+  /** Resolves when all writes have ended, with success or not. */
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
@@ -65,7 +65,7 @@ export class WriteBatcher {
     }
   }
 
-  /** A record that was written already is written once more, or is protected: no harm in repeating. */
+  /** Repeating is harmless: a record that was written is written again, or is protected. */
   async #run(chunk: readonly Put[]): Promise<readonly unknown[]> {
     const { settings } = this.#connection;
     const args = [String(settings.db), ...chunk.flatMap((put) => put.args)];
