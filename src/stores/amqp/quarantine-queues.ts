@@ -1,5 +1,5 @@
-// Where quarantined messages wait on RabbitMQ: a queue of its own beside each queue. It is not consumed but asked, by one who holds nothing else,
-// for nothing that is pushed can be held alone.
+// Quarantined messages on RabbitMQ wait in a queue of their own beside each queue. This queue is read with `get`, by a consumer that holds nothing
+// else, since a message that is pushed cannot be held alone.
 import type { AmqpMessage } from './client/link.ts';
 import type { Feed } from './feed.ts';
 
@@ -16,7 +16,7 @@ export class QuarantineQueues {
   readonly #feeds = new Map<string, Feed>();
   readonly #opening = new Map<string, Promise<Feed | null>>();
 
-  /** `open` makes the line of a queue and a channel to it; null: there is no connection. */
+  /** `open` declares the quarantine queue of a queue, and opens a channel to it; null: there is no connection. */
   constructor(queues: readonly string[], open: (queue: string) => Promise<Feed | null>) {
     this.#queues = queues;
     this.#open = open;
@@ -26,12 +26,12 @@ export class QuarantineQueues {
     return [...this.#feeds.values()];
   }
 
-  /** How many of this queue are with this process. */
+  /** How many of this queue's quarantined messages this process holds. */
   held(queue: string): number {
     return this.#feeds.get(queue)?.held.size ?? 0;
   }
 
-  /** Whether any wait. Without a connection none do. */
+  /** Whether messages wait. Without a connection none do. */
   async look(): Promise<boolean> {
     for (const queue of this.#queues) {
       const feed = await this.#feed(queue);
@@ -40,13 +40,13 @@ export class QuarantineQueues {
     return false;
   }
 
-  /** The next one, if any waits. */
+  /** The next message, if one waits. */
   async fetch(): Promise<Fetched | null> {
     for (const queue of this.#queues) {
       const feed = await this.#feed(queue);
       const message = await feed?.fetch();
       if (feed == null || message == null) continue;
-      // To the task it came from its queue.
+      // The task sees the queue that it was sent to.
       return { queue, feed, message: { ...message, fields: { ...message.fields, routingKey: queue } } };
     }
     return null;

@@ -1,4 +1,4 @@
-// What goes back to the broker is a copy with other marks; the old one is acknowledged when the copy is confirmed.
+// A message that goes back to the broker is published again, with other headers; the old copy is acknowledged when the new one is confirmed.
 import { randomInt } from 'node:crypto';
 import { parseTimestamp } from '../../protocol/timestamp.ts';
 import { isQuarantined } from '../quarantine.ts';
@@ -19,7 +19,7 @@ import {
 
 export type RedeliveryHeaders = Readonly<Record<string, unknown>>;
 
-/** What is known of a message's way so far. */
+/** The redelivery metadata of a message. */
 export function redeliveryHeadersOf({ source }: AmqpDelivery): RedeliveryHeaders {
   const crashes = countOf(source, crashesHeader);
   const deferrals = countOf(source, deferralsHeader);
@@ -31,17 +31,17 @@ export function redeliveryHeadersOf({ source }: AmqpDelivery): RedeliveryHeaders
   };
 }
 
-/** Milliseconds since 1970, or 0: of the task's `eta` and of what we were asked to wait for, the later. */
+/** When it is due, milliseconds since 1970, or 0: the later of the task's `eta` and the time of its deferral. */
 export function dueOf({ message, source }: AmqpDelivery): number {
   const eta = message.ok ? message.value.headers.eta : null;
   const due = typeof eta === 'string' ? (parseTimestamp(eta)?.getTime() ?? 0) : 0;
   return Math.max(due, Number(source.properties.headers?.[untilHeader] ?? 0));
 }
 
-/** What a copy needs: its queue, its delays, or its queue's quarantine queue. */
+/** Where a copy goes: to its queue, to its delays, or to its queue's quarantine queue. */
 export type RepublishTarget = 'queue' | 'delayed' | 'quarantined';
 
-/** To the queue it came from, or where its quarantined messages wait; if it is to wait for a while, by way of the broker's delays. */
+/** A copy for the queue it came from, or for its quarantine queue; if it must wait, through the broker's delays. */
 export function republicationOf(
   { queue, source }: AmqpDelivery,
   headers: RedeliveryHeaders,
@@ -51,7 +51,7 @@ export function republicationOf(
   const delayMs = due === null ? 0 : due - now;
   const crashes = Number(headers[crashesHeader] ?? 0);
   const goal = delayMs >= shortestDelayMs ? 'delayed' : isQuarantined(crashes) ? 'quarantined' : 'queue';
-  // Where a fault comes between this and the end of the old one there are two: the copy says that it may be the second.
+  // A crash before the old copy is acknowledged leaves two: this one says that it may be the second.
   const options = againOptions(source, {
     ...headers,
     [returnedHeader]: copyMark(),
@@ -62,7 +62,7 @@ export function republicationOf(
   return { outgoing: { id: '', ...address, content: source.content, options }, goal };
 }
 
-/** To the dead-letter queue, with what is known of it. */
+/** The message for the dead-letter queue, with its metadata. */
 export function deadLetterOf(
   { queue, source, crashes }: AmqpDelivery,
   { reason, detail }: { readonly reason: string; readonly detail: string },
@@ -74,16 +74,16 @@ export function deadLetterOf(
   return { id: '', exchange: '', routingKey: deadQueue, content: source.content, options };
 }
 
-/** What tells one copy of a message from the next. */
+/** A random number by which two copies of a message differ. */
 export function copyMark(): number {
   return randomInt(1, 2 ** 31);
 }
 
-// Two workers that publish a dead letter in the same millisecond are no rare thing.
+// Two workers often publish a dead letter in the same millisecond.
 const salt = Math.floor(Math.random() * 1000);
 let lastId = 0;
 
-/** Ascending, and of no two the same but by great chance. */
+/** Ascending, and with great probability unique. */
 function newDeadLetterId(): number {
   lastId = Math.max(lastId + 1, Date.now() * 1000 + salt);
   return lastId;

@@ -1,5 +1,5 @@
-// Messages that came back to the broker though they were with a worker. That it lost its connection does not mean that it died: workers
-// ask each other before they count a death. Who runs it goes on, and another keeps the message for it, unacknowledged, until it is over.
+// Messages that came back to the broker while a worker held them. A lost connection does not mean that the worker died, so workers ask each
+// other before they count a crash. The worker that runs the task goes on; another keeps the message for it, unacknowledged, until it is settled.
 
 import { MicroBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -10,55 +10,55 @@ import { type HolderMailbox, type HolderMessage, openMailboxes } from './holder-
 
 interface ReturnsParts {
   readonly clock: Clock;
-  /** For so long one who lost its connection may take to come back and say that it lives, milliseconds. */
+  /** How long a worker that lost its connection may take to connect again and answer, milliseconds. */
   readonly graceMs: number;
-  /** What is in hand on channels that are open as far as is known here. */
+  /** Messages in hand on channels that are open, as far as is known. */
   readonly inHand: () => Iterable<AmqpDelivery>;
-  /** It came back to whom has it in hand. */
+  /** The message came back to the worker that has it in hand. */
   readonly attach: (came: AmqpDelivery, feed: Feed, inHand: AmqpDelivery) => void;
-  /** It is over: nothing is missing but its acknowledgement. */
+  /** The task is settled: only the acknowledgement is missing. */
   readonly acknowledge: (delivery: AmqpDelivery, feed: Feed) => void;
-  /** Nobody has begun it, and nobody died of it. */
+  /** No worker has begun it, and none died of it. */
   readonly admit: (delivery: AmqpDelivery, feed: Feed) => void;
-  /** Nobody who lives has it. */
+  /** No living worker has it: a crash is counted. */
   readonly charge: (delivery: AmqpDelivery, feed: Feed) => void;
-  /** It is kept, and takes the place of none that could be begun. */
+  /** A message is kept for another worker, and takes no slot. */
   readonly onKept: () => void;
-  /** Others have taken it for a dead worker's. */
+  /** Another worker has taken it for a dead worker's. */
   readonly lose: (delivery: AmqpDelivery) => void;
 }
 
-/** One that came back to us, while it is not known to whom it belongs, or while we keep it for another. */
+/** A message that came back, while its holder is unknown, or while it is kept for its holder. */
 interface Kept {
   readonly delivery: AmqpDelivery;
   readonly feed: Feed;
-  /** The mailbox of who runs it. */
+  /** The mailbox of the worker that runs it. */
   holder: string | null;
-  /** When it is taken for a dead worker's, if nobody has said anything. */
+  /** When it is taken for a dead worker's, if no worker answers, on the monotonic clock. */
   untilMs: number;
 }
 
-/** So many keys are remembered of each kind. */
+/** How many keys of each kind are remembered. */
 const rememberedKeys = 10_000;
 
 export class Returns {
   readonly #parts: ReturnsParts;
-  /** In hand here, while their channel is gone. */
+  /** Messages in hand here whose channel is gone. */
   readonly #adrift = new Map<string, AmqpDelivery>();
   readonly #kept = new Map<string, Kept>();
-  /** Since when nobody has said of what came back that it is his. */
+  /** Since when no worker has claimed a message that came back. */
   readonly #unclaimed = new Map<string, number>();
-  /** Settled here, and perhaps unknown to the broker. */
+  /** Settled here, while the broker may not know it. */
   readonly #over = new Keys();
-  /** They were with us, and were not begun. Said once: whoever hears it has them then, and may die of them. */
+  /** They were here, and were not begun. Answered once: the worker that gets the answer has them then, and may die of them. */
   readonly #free = new Keys();
   readonly #charged = new Keys();
-  /** Of `over`, those that lie at the broker as far as is known, by queue. */
+  /** Those of `over` that lie at the broker, as far as is known. */
   readonly #owed = new Map<string, AmqpDelivery>();
-  /** Of `over`, what was settled while nobody could be told. */
+  /** Those of `over` that were settled while there was no mailbox. */
   readonly #unreported: string[] = [];
   #mailbox: HolderMailbox | null = null;
-  /** What comes back comes together: one question for all that one turn of the event loop brings. */
+  /** Messages come back together: one question for all that come in one turn of the event loop. */
   readonly #questions = new MicroBatcher<string>((whose) => this.#mailbox?.toAll({ whose }));
   #watching = false;
   #forgotten = false;
@@ -72,7 +72,7 @@ export class Returns {
     return this.#adrift.values();
   }
 
-  /** A connection is there. Never rejects: who may not have a mailbox works without. */
+  /** A new connection. Never rejects: without the right to a mailbox it works without one. */
   async open(connection: AmqpConnection): Promise<void> {
     if (this.#closed) return;
     this.#forgotten = false;
@@ -86,7 +86,7 @@ export class Returns {
         },
       });
     } catch {
-      // It works without.
+      // It works without a mailbox.
     }
   }
 
@@ -99,7 +99,7 @@ export class Returns {
     void this.#listenFor(adrift.map(([, delivery]) => delivery));
   }
 
-  /** Those of which nobody says anything while we are connected lie at the broker, or are gone with their queue. */
+  /** Messages that no worker mentions while we are connected lie at the broker, or are gone with their queue. */
   async #listenFor(adrift: readonly AmqpDelivery[]): Promise<void> {
     const { clock, graceMs } = this.#parts;
     const mailbox = this.#mailbox;
@@ -109,15 +109,15 @@ export class Returns {
     for (const delivery of adrift) if (this.#adrift.get(delivery.key) === delivery) delivery.found();
   }
 
-  /** The connection is gone. */
+  /** The connection is lost. */
   lost(): void {
     this.#mailbox = null;
   }
 
-  /** The channel is gone, and the broker may not have heard of all that was acknowledged on it. */
+  /** The channel is gone, and the broker may have missed acknowledgements on it. */
   ended(feed: Feed): void {
     if (!this.#forgotten) for (const key of feed.acknowledged) this.#over.add(key);
-    // What is kept and comes from a queue that is gone comes to nobody else, should its holder be dead.
+    // A kept message whose queue is gone would come to no other worker if its holder died: it stays here.
     for (const [key, kept] of this.#kept) if (kept.feed === feed && !feed.isGone) this.#kept.delete(key);
     for (const delivery of feed.held) {
       if (feed.kept.has(delivery)) continue;
@@ -129,11 +129,11 @@ export class Returns {
         this.#adrift.set(delivery.key, delivery);
       }
     }
-    // The connection may be there still: it was the channel, or the queue.
+    // The connection may still be there: only the channel, or the queue, is gone.
     void this.#listenFor([...feed.out]);
   }
 
-  /** One that was delivered before. */
+  /** A message that was delivered before. */
   cameBack(delivery: AmqpDelivery, feed: Feed): void {
     const { key } = delivery;
     const ours = this.#adrift.get(key);
@@ -151,28 +151,28 @@ export class Returns {
     }
   }
 
-  /** Whether it was settled here; its acknowledgement is all that is missing, and is yours. */
+  /** Whether it was settled here: then only its acknowledgement is missing, which the caller must send. */
   isOver({ key }: AmqpDelivery): boolean {
     this.#owed.delete(key);
     return this.#over.has(key);
   }
 
-  /** It was with us and was not begun: whoever asks may have it. */
+  /** It was here, and was not begun: any worker that asks may have it. */
   offer({ key }: AmqpDelivery): void {
     if (!this.#forgotten) this.#free.add(key);
   }
 
-  /** Whether it was not begun, and nobody has asked for it; no one else gets it any more. */
+  /** Whether it was not begun, and no worker has asked for it; from now on no other gets it. */
   takeBack({ key }: AmqpDelivery): boolean {
     return this.#free.take(key);
   }
 
-  /** Whether messages lie in the queue that were settled here. */
+  /** Whether the queue holds messages that were settled here. */
   owes(queue: string): boolean {
     return [...this.#owed.values()].some((delivery) => delivery.queue === queue);
   }
 
-  /** It is settled, and was adrift: who has it now may acknowledge it. */
+  /** It is settled, after its channel was gone: the worker that has it now may acknowledge it. */
   over(delivery: AmqpDelivery): void {
     const { key } = delivery;
     this.#adrift.delete(key);
@@ -184,13 +184,13 @@ export class Returns {
     else this.#mailbox.toAll({ over: [key] });
   }
 
-  /** Nothing is told any more, and nothing is in hand. */
+  /** Sends nothing any more; nothing is in hand. */
   close(): void {
     this.#closed = true;
     this.forget();
   }
 
-  /** As if the process had died, until the next connection is there. For tests. */
+  /** Behaves as if the process had died, until the next connection. For tests. */
   forget(): void {
     this.#forgotten = true;
     this.#mailbox = null;
@@ -200,7 +200,7 @@ export class Returns {
     this.#adrift.clear();
   }
 
-  /** Where connections break again and again, who lives has said so in between: then it is not waited for as long each time. */
+  /** Where connections break again and again, a living worker has answered in between: then the wait is shorter each time. */
   #patienceFor(key: string): number {
     const { clock, graceMs } = this.#parts;
     const now = clock.monotonic();
@@ -216,7 +216,7 @@ export class Returns {
 
   #read(message: HolderMessage, from: string, isToAll: boolean): void {
     const { whose = [], back, held = [], over = [], free = [], gone = [], unknown = [] } = message;
-    // Who asks while we are still opening our mailbox asks again when he hears that we are back; what is said to be free is said once.
+    // A worker that asks before our mailbox is open asks again when it receives `back`; `free` is answered only once.
     const mailbox = this.#mailbox;
     if (whose.length > 0 && mailbox !== null) {
       const { unknown, ...answer } = this.#answer(whose);
@@ -238,7 +238,7 @@ export class Returns {
     for (const key of free) this.#release(key, this.#parts.admit);
     for (const key of unknown) {
       const kept = this.#kept.get(key);
-      // It lives, and has let it go.
+      // The holder lives, and has let it go.
       if (kept?.holder === from) this.#release(key, this.#parts.admit);
     }
     for (const key of gone) {
@@ -277,7 +277,7 @@ export class Returns {
     act(kept.delivery, kept.feed);
   }
 
-  /** Who kept it there has lost its connection, or died: it may come back and say so. */
+  /** The holder has lost its connection, or died: it may come back and say so. */
   #holderGone(mailbox: string): void {
     for (const kept of this.#kept.values()) {
       if (kept.holder !== mailbox) continue;
@@ -286,7 +286,7 @@ export class Returns {
     }
   }
 
-  /** As long as something is kept: whether those for whom it is are still there, and what nobody wants. */
+  /** While messages are kept: checks that their holders are still there, and releases messages that no worker claims. */
   async #watch(): Promise<void> {
     if (this.#watching) return;
     this.#watching = true;
@@ -308,7 +308,7 @@ export class Returns {
   }
 }
 
-/** The last so many. */
+/** A set of keys that forgets the oldest. */
 class Keys {
   readonly #keys = new Set<string>();
 

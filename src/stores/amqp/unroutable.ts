@@ -1,4 +1,4 @@
-// What waited for its time and found no queue, because that had been deleted: it lies in a queue of ours until the other is there again.
+// Messages that were due while their queue was deleted: they lie in a queue of ours until their queue is there again.
 import { type AmqpConnection, closeChannel } from './client/link.ts';
 import { queueOfDelayed, unroutableQueue } from './declare.ts';
 import { lookThrough } from './look-through.ts';
@@ -6,7 +6,7 @@ import type { Publisher } from './publisher.ts';
 import { copyMark } from './republish.ts';
 import { againOptions, returnedHeader } from './wire.ts';
 
-/** Sends what is for these queues there; the rest stays, for workers of other queues. @throws the connection was lost */
+/** Sends the messages for these queues there; the others stay, for workers of other queues. @throws when the connection is lost */
 export async function sendUnroutable(
   connection: AmqpConnection,
   publisher: Publisher,
@@ -17,7 +17,7 @@ export async function sendUnroutable(
   for await (const message of lookThrough(channel, unroutableQueue)) {
     const routingKey = queueOfDelayed(message.fields.routingKey);
     if (!queues.has(routingKey)) continue;
-    // Confirmed before the other is acknowledged: a death in between leaves two of it, of which this one says so.
+    // Confirmed before the old copy is acknowledged: a crash in between leaves two copies, and this one says so.
     const options = againOptions(message, { [returnedHeader]: copyMark() });
     const outgoing = { id: '', exchange: '', routingKey, content: message.content, options };
     await publisher.send((declarations) => declarations.queue(routingKey), [outgoing]);
@@ -26,7 +26,7 @@ export async function sendUnroutable(
   await closeChannel(channel);
 }
 
-/** The queues for which such messages lie there, without those that others look at now. @throws the connection was lost */
+/** The queues for which messages lie there, without messages that others look at now. @throws when the connection is lost */
 export async function queuesOfUnroutable(connection: AmqpConnection): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
   const channel = await connection.createChannel();
@@ -38,7 +38,7 @@ export async function queuesOfUnroutable(connection: AmqpConnection): Promise<Re
     }
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 404)) throw error;
-    return counts; // nobody has sent for later yet
+    return counts; // no delayed message was sent yet
   }
   await closeChannel(channel);
   return counts;

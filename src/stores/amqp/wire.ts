@@ -1,4 +1,4 @@
-// A message of ours as AMQP has it, and back.
+// Conversion of our messages to AMQP's, and back.
 
 import { createHash } from 'node:crypto';
 import { textOr } from '../../lib/narrow.ts';
@@ -6,21 +6,21 @@ import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/message.ts';
 import type { AmqpAnyMessage, AmqpPublishOptions } from './client/link.ts';
 
-/** What we write on the outside of a message that came back. Never seen by tasks. */
+/** Headers that we add to a message that came back. Tasks never see them. */
 export const crashesHeader = 'x-umbel-crashes';
 export const deferralsHeader = 'x-umbel-deferrals';
-/** It was delivered before, and sent again by the worker that had it: there may be another one of it. */
+/** The worker that had it sent it again: there may be a second copy. */
 export const returnedHeader = 'x-umbel-returned';
-/** It was a dead letter, and was put back: there may be another one of it. Its record may be of its earlier life. */
+/** It was a dead letter that was put back: there may be a second copy. Its record may be of its earlier life. */
 export const replayedHeader = 'x-umbel-replayed';
-/** Not to be handed out before, milliseconds since 1970: of a deferred message, beside the task's own eta. */
+/** For a deferred message: not to be delivered before this time, milliseconds since 1970; apart from the task's own eta. */
 export const untilHeader = 'x-umbel-until';
-/** It was deferred until its time, and monitors were told of it (see `Delivery.isAnnounced`). */
+/** It was deferred until its time, and announced to monitors (see `Delivery.isAnnounced`). */
 export const announcedHeader = 'x-umbel-announced';
-/** On a dead letter: what is known of it, as JSON. */
+/** The metadata of a dead letter, as JSON. */
 export const deadHeader = 'x-umbel-dead';
 
-/** How the names of messages begin that our senders give them. */
+/** The prefix of the message ids that our senders set. */
 export const messageIdPrefix = 'umbel-';
 
 const ours: ReadonlySet<string> = new Set([
@@ -33,7 +33,7 @@ const ours: ReadonlySet<string> = new Set([
   deadHeader,
 ]);
 
-/** As amqplib's `publish` takes it. `isCopy`: there may be another one of it. */
+/** Options for amqplib's `publish`. `isCopy`: there may be a second copy. */
 export function toOptions(
   { contentType, contentEncoding, headers, properties }: WireMessage,
   isCopy = false,
@@ -51,12 +51,12 @@ export function toOptions(
     ...(isShort(other.app_id) && { appId: other.app_id }),
     ...(isShort(other.type) && { type: other.type }),
     ...(isTime(other.timestamp) && { timestamp: other.timestamp }),
-    // No `expiration`: RabbitMQ would drop the message without a word, and nobody would say that the task expired.
+    // No `expiration`: RabbitMQ would drop the message silently, and the task would never be reported as expired.
     mandatory: true,
   };
 }
 
-/** Text that AMQP takes as a property. */
+/** Whether it is text that AMQP takes as a property. */
 function isShort(value: unknown): value is string {
   return typeof value === 'string' && Buffer.byteLength(value) <= 255;
 }
@@ -65,7 +65,7 @@ function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** The same message again, with other marks on the outside. */
+/** Options for the same message, with other headers of ours. */
 export function againOptions(
   message: AmqpAnyMessage,
   marks: Readonly<Record<string, unknown>>,
@@ -87,7 +87,7 @@ export function againOptions(
     type,
     appId,
   } = properties;
-  // Not the `userId`: RabbitMQ takes it from a connection of that user only, and closes the channel of any other.
+  // Without `userId`: RabbitMQ takes it only from a connection of that user, and closes the channel of any other.
   const given = {
     contentType,
     contentEncoding,
@@ -107,14 +107,14 @@ export function againOptions(
 }
 
 /**
- * What RabbitMQ itself noted of an earlier life; Celery takes it off, too. A retry that took `x-death` along, and waits in the same queue
- * as the one before, RabbitMQ takes for a message that goes round in a circle, and drops without a word.
+ * Headers that RabbitMQ added in an earlier life; Celery removes them, too. With `x-death`, RabbitMQ takes a retry that waits in the same queue
+ * as the message before for one that goes round in a circle, and drops it silently.
  */
 function isBrokers(name: string): boolean {
   return /^x-(?:death|delivery-count|first-death-|last-death-)/.test(name);
 }
 
-/** What was sent, or why it is none: a message that does not say what its body is. */
+/** Decodes a message; refuses one that does not name its body's type. */
 export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Decoded<WireMessage> {
   const { content, fields, properties } = message;
   if (typeof properties.contentType !== 'string') {
@@ -150,7 +150,7 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
   };
 }
 
-/** What a sender may set beside what Celery does, by its name on the wire. Not the name that we give a message. */
+/** Properties that a sender may set beside Celery's, by their names on the wire. Without the message id, which is ours. */
 function othersOf({ appId, type, timestamp, userId, messageId }: AmqpAnyMessage['properties']): Json {
   const named =
     typeof messageId === 'string' && !messageId.startsWith(messageIdPrefix) ? messageId : undefined;
@@ -161,7 +161,7 @@ function othersOf({ appId, type, timestamp, userId, messageId }: AmqpAnyMessage[
 }
 
 /**
- * A message's bytes for people and dead letters: its body if that is all there is, else kombu's envelope of the whole.
+ * A message's bytes for people and dead letters: the body if there is nothing else, else kombu's envelope of the message.
  * `address`: where it was sent to, if it lies elsewhere now.
  */
 export function rawOf(message: AmqpAnyMessage, address: DeliveryInfo | null = null): Buffer {
@@ -175,7 +175,7 @@ export function rawOf(message: AmqpAnyMessage, address: DeliveryInfo | null = nu
       encodeEnvelope({ ...decoded.value, properties: { ...properties, deliveryInfo, deliveryTag } }),
     );
   } catch {
-    return message.content; // a header that JSON cannot say
+    return message.content; // a header that JSON cannot express
   }
 }
 
@@ -185,8 +185,8 @@ export function countOf(message: AmqpAnyMessage, header: string): number {
 }
 
 /**
- * By which a message is known again wherever it comes back, and no other is taken for it: our senders give each a name of its own, and each
- * copy that we make a mark of its own. Of others' messages the content tells.
+ * The key by which a message is recognized wherever it comes back, and which no other message has: our senders give each message an id, and each
+ * copy that we make has a random number. Messages of other programs are recognized by their content.
  */
 export function keyOf(queue: string, { content, properties }: AmqpAnyMessage): string {
   const { messageId, correlationId, headers = {} } = properties;
@@ -200,7 +200,7 @@ export function keyOf(queue: string, { content, properties }: AmqpAnyMessage): s
   return [name, correlationId, headers?.retries, ...marks, queue].join(' ');
 }
 
-/** JSON as AMQP's field tables take it. */
+/** JSON as a field table of AMQP. */
 function tableOf(value: Json): Record<string, unknown> {
   const table: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) if (member !== undefined) table[name] = fieldOf(member);
@@ -214,14 +214,14 @@ function fieldOf(value: unknown): unknown {
     return value >= -(2n ** 63n) && value < 2n ** 63n ? { '!': 'long', value: String(value) } : String(value);
   if (Array.isArray(value)) return value.map((each) => (each === undefined ? null : fieldOf(each)));
   if (value instanceof Uint8Array) return Buffer.from(value);
-  if (typeof value === 'object' && value !== null && '!' in value) return value; // its type was said before
+  if (typeof value === 'object' && value !== null && '!' in value) return value; // its type was given before
   if (typeof value === 'object' && value !== null) return tableOf({ ...value });
   return value;
 }
 
 /**
- * amqplib writes an integer of two bytes as `s`, RabbitMQ's word for it, which is text to Python's client: it would read on from a
- * wrong place, and its worker end. A negative one of a byte, or of eight, has another sign there. As four bytes all read the same.
+ * amqplib writes an integer of two bytes as `s`, as RabbitMQ does; to Python's client `s` is text: it would read on at a wrong place, and its
+ * worker would crash. A negative integer of one byte, or of eight, gets another sign there. Four bytes are read alike by all.
  */
 function integerOf(value: number): unknown {
   if (!Number.isInteger(value) || (value >= 0 && value < 128)) return value;
@@ -229,7 +229,7 @@ function integerOf(value: number): unknown {
   return value < 0 ? { '!': 'double', value } : value;
 }
 
-/** A field as a JSON-like value. */
+/** A field's value as JSON. */
 function plainOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plainOf);
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;

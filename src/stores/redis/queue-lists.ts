@@ -1,24 +1,24 @@
 import { listKey } from './keys.ts';
 
-/** A message ready to be put into one list. */
+/** A message that is ready to be pushed to a list. */
 export interface AddressedMessage {
   readonly queue: string;
   readonly step: number;
   readonly stored: string;
 }
 
-/** One queue's list of one step. */
+/** The list of one queue and one step. */
 export interface QueueList {
   readonly queue: string;
   readonly step: number;
   readonly list: string;
-  /** `:step:queue`, as in the names of what is claimed from it. */
+  /** `:step:queue`, as in the names of messages that were claimed from it. */
   readonly suffix: string;
 }
 
-/** The lists that a consumer serves, in the order of their turn. */
+/** The lists that a consumer serves, in their order. */
 export class QueueLists {
-  /** As kombu's round robin: the queue that was served goes to the end. */
+  /** As in kombu's round robin, the queue that was served goes to the end. */
   readonly #queues: string[];
   readonly #steps: readonly number[];
   readonly #sources: ReadonlyMap<string, QueueList>;
@@ -48,7 +48,7 @@ export class QueueLists {
     return this.#sources.values();
   }
 
-  /** The most urgent steps first, and within a step each queue in its turn. */
+  /** The most urgent steps first; within a step the queues take turns. */
   inTurn(): readonly QueueList[] {
     return this.#steps.flatMap((step) =>
       this.#queues.flatMap((queue) => this.#sources.get(`:${step}:${queue}`) ?? []),

@@ -1,4 +1,4 @@
-// A settlement as an operation of the batch script.
+// The arguments of a settlement, as an operation of the batch script.
 import type { StoreWrite } from '../store-write.ts';
 import type { Publication, Settlement } from '../transport.ts';
 import type { AddressedMessage } from './queue-lists.ts';
@@ -8,17 +8,17 @@ import { RedisRecordWrite } from './record-write.ts';
 export interface SettlementRules {
   /** `RedisSettings.store` */
   readonly store: object;
-  /** It is not sure yet that the message is ours: it is being adopted. */
+  /** Fields of messages that are being adopted, and may turn out not to be ours. */
   readonly adopting: { has(field: string): boolean };
-  /** The records of ended tasks go there without its being said each time. */
+  /** Whether each call names this place for the records of ended tasks. */
   readonly keepsRecordsAt: (db: string, ttl: string) => boolean;
   /** The lists that a publication goes to, and its bytes. */
   readonly address: (publication: Publication) => Promise<readonly AddressedMessage[]>;
-  /** Our workers see what is due in this list. */
+  /** Whether our workers see messages that are due in this list. */
   readonly isOurs: (list: AddressedMessage) => boolean;
 }
 
-/** What nearly always is to be done: acknowledge with the record of a task that has ended. Null: it is something else. */
+/** For the most frequent settlement: an acknowledgement with the record of an ended task. Null: it is another one. */
 export function endedArgs(field: string, settlement: Settlement, rules: SettlementRules): string[] | null {
   if (settlement.kind !== 'ack' || !(settlement.write instanceof RedisRecordWrite)) return null;
   const { store, args } = settlement.write;
@@ -44,7 +44,7 @@ export async function settlementArgs(
         const note = record(publication.write);
         const due = publication.eta === null ? 0 : publication.eta.getTime();
         for (const list of await rules.address(publication)) {
-          // One that our workers will see may wait where they look; any other is sent as Celery sends it.
+          // A message for our workers may wait in the schedule; any other is sent as Celery sends it.
           const mayWait = due > now && rules.isOurs(list);
           publications.push(list.queue, String(list.step), list.stored, mayWait ? String(due) : '', ...note);
           count++;

@@ -1,4 +1,4 @@
-// The channels of records that somebody in this process waits for: one connection for each server, whoever asks.
+// The channels of records that this process waits for: one connection for each server.
 
 import type { Follower, RecordSubscriptions } from '../watch-record.ts';
 import type { RedisSettings } from './client/settings.ts';
@@ -20,7 +20,7 @@ export class Subscriptions implements RecordSubscriptions {
     });
   }
 
-  /** Those of the server, to be released after use. A channel's name has no database number: all databases share them. */
+  /** The subscriptions to a server, to be released after use. All databases share a channel, since its name has no database number. */
   static of(settings: RedisSettings): Subscriptions {
     const identity = identityOf(settings);
     const subscriptions = shared.get(identity) ?? new Subscriptions(settings, identity);
@@ -30,18 +30,18 @@ export class Subscriptions implements RecordSubscriptions {
   }
 
   /**
-   * Resolves when the server has confirmed: what is published from then on is heard.
-   * @throws BrokerUnavailable when it does not in time.
+   * Resolves when the server has confirmed: messages published from then on are received.
+   * @throws BrokerUnavailable when it does not in time
    */
   add(channel: string, follower: Follower): Promise<void> {
     this.#followers.add(follower);
     return this.#subscriber.subscribe(channel, follower.onMessage);
   }
 
-  /** Also of one whose `add` is under way, or has failed. */
+  /** Also for a follower whose `add` is under way, or has failed. */
   remove(channel: string, follower: Follower): void {
     this.#followers.delete(follower);
-    // The server that cannot be asked has dropped the connection, and with it the channel.
+    // A server that does not answer has dropped the connection, and the channel with it.
     this.#subscriber.unsubscribe(channel, follower.onMessage).catch(() => {});
   }
 
@@ -52,7 +52,7 @@ export class Subscriptions implements RecordSubscriptions {
   }
 }
 
-/** Equal for what may share a connection: the same server, reached and entered in the same way. */
+/** Equal for settings that may share a connection: the same server, with the same credentials and options. */
 function identityOf(settings: RedisSettings): string {
   return JSON.stringify({ ...settings, db: 0, keyPrefix: '', shown: '', store: storeNumber(settings.store) });
 }

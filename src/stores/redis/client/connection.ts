@@ -1,4 +1,4 @@
-// One connection to a Redis server that stays: it is made anew for ever, and says of each command what became of it.
+// A lasting connection to a Redis server: made again whenever it is lost. For each command it tells whether it was done, was not, or may have been.
 import { ErrorReply, RESP_TYPES } from '@redis/client';
 import { BrokerUnavailable, type StoreError } from '../../../errors.ts';
 import { classifyRedisError, movedTo, refusal } from './errors.ts';
@@ -9,14 +9,14 @@ import type { RedisEndpoint, RedisSettings } from './settings.ts';
 export type RedisArgument = string | Buffer;
 
 interface RedisCallOptions {
-  /** Milliseconds until there must be an answer, waiting for the connection included; null: as long as it takes. Default 10,000. */
+  /** The deadline of an answer, milliseconds, including the wait for the connection; null: none. Default 10,000. */
   readonly timeoutMs?: number | null | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Bulk strings come as Buffers instead of text. */
+  /** Bulk strings are returned as Buffers instead of text. */
   readonly buffers?: boolean;
 }
 
-/** The command was written and its answer did not come: the server may or may not have carried it out. */
+/** The command was sent and its answer was lost: the server may or may not have carried it out. */
 export class ReplyLost extends Error {
   constructor(command: string, options?: ErrorOptions) {
     super(`Redis did not answer ${command}`, options);
@@ -30,19 +30,19 @@ interface RedisState {
   readonly reason: string | null;
 }
 
-/** A command that was written and waits for its answer. */
+/** A command that was sent and waits for its answer. */
 interface Pending {
   readonly client: RedisClient;
   readonly command: string;
   readonly since: number;
-  /** By the process's own clock: later, when it was busy meanwhile. */
+  /** The deadline by this process's own clock: moved when the process was busy meanwhile. */
   until: number;
   readonly fail: (error: Error) => void;
 }
 
 const defaultTimeoutMs = 10_000;
 const maxMoves = 5;
-/** How often what waits is looked at, and how late such a look is when the process was busy. */
+/** How often deadlines are checked; when a check is later by this time, the process was busy. Milliseconds. */
 const watchIntervalMs = 1000;
 const busyMs = 50;
 
@@ -74,12 +74,12 @@ export class RedisConnection implements AsyncDisposable {
     });
   }
 
-  /** Begins to connect; commands wait for the connection. It keeps the process while a command waits, unless {@link keepProcess}. */
+  /** Begins to connect; commands wait for the connection. It keeps the process alive while a command waits, and with {@link keepProcess} always. */
   static async open(settings: RedisSettings): Promise<RedisConnection> {
     return new RedisConnection(settings);
   }
 
-  /** From now on it keeps the process until it is closed. */
+  /** Keeps the process alive until it is closed. */
   keepProcess(): this {
     this.#link.hold();
     return this;
@@ -89,12 +89,12 @@ export class RedisConnection implements AsyncDisposable {
     return this.#state;
   }
 
-  /** Where it is connected, or was last. */
+  /** The server it is connected to, or was last. */
   get endpoint(): RedisEndpoint | null {
     return this.#link.endpoint;
   }
 
-  /** Tells of each change of `state`, until the function returned is called. */
+  /** Calls the listener at each change of `state`, until the returned function is called. */
   onState(listener: (state: RedisState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -103,7 +103,7 @@ export class RedisConnection implements AsyncDisposable {
   /**
    * Sends a command.
    * @throws BrokerUnavailable: not done; {@link ReplyLost}: not known; StoreError: refused for good; the signal's reason when
-   * it is aborted before the command is written.
+   * it is aborted before the command is sent
    */
   call(args: readonly RedisArgument[], options: RedisCallOptions = {}): Promise<unknown> {
     return this.#do(String(args[0]), args, null, options);
@@ -132,7 +132,7 @@ export class RedisConnection implements AsyncDisposable {
     return this.close();
   }
 
-  /** `unknownScript`: what the command begins with when the server does not know the script. */
+  /** `unknownScript`: the beginning of the command to send when the server does not know the script. */
   async #do(
     name: string,
     args: readonly RedisArgument[],
@@ -158,7 +158,7 @@ export class RedisConnection implements AsyncDisposable {
           continue;
         }
         const explained = this.#explain(client, name, error);
-        // Told where the keys are, and nothing was done: it is asked there.
+        // The answer names the server that has the keys, and nothing was done: the command goes there.
         if (explained instanceof ReplyLost || movedTo(message) === null || ++moves > maxMoves)
           throw explained;
       }
@@ -232,16 +232,16 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   #bufferedClient(client: RedisClient): RedisClient {
-    this.#buffered ??= client.withTypeMapping(this.#bufferMapping) as unknown as RedisClient; // differs in the replies' types only
+    this.#buffered ??= client.withTypeMapping(this.#bufferMapping) as unknown as RedisClient; // differs only in the types of replies
     return this.#buffered;
   }
 
-  /** One timer for all that wait: it looks at who has waited too long. */
+  /** One timer for all waiting commands: checks their deadlines. */
   #watch(until: number): void {
     if (until === Number.POSITIVE_INFINITY || (this.#watchdog !== null && this.#watchdog.at <= until)) return;
     if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
     const at = Math.min(until, performance.now() + watchIntervalMs);
-    // Timers that are due run before sockets are read: what has arrived is read first. What waits keeps the process, and not how long it may.
+    // Timers that are due run before sockets are read: answers that have arrived are read first. Commands keep the process alive, their deadlines do not.
     const look = (): void => void setImmediate(() => this.#onDeadline(at));
     this.#watchdog = { timer: setTimeout(look, Math.max(1, at - performance.now())).unref(), at };
   }
@@ -250,7 +250,7 @@ export class RedisConnection implements AsyncDisposable {
     if (this.#watchdog !== null) clearTimeout(this.#watchdog.timer);
     this.#watchdog = null;
     const now = performance.now();
-    // While the process was busy or stopped it heard nothing, and what it had to send lay there.
+    // While the process was busy or stopped it received nothing, and commands to send waited, too.
     if (now - at > busyMs)
       for (const pending of this.#pending)
         pending.until = Math.max(pending.until + (now - at), now + watchIntervalMs / 4);
@@ -261,7 +261,7 @@ export class RedisConnection implements AsyncDisposable {
         continue;
       }
       pending.fail(new ReplyLost(pending.command));
-      // Not one answer since: nobody is there any more, or nobody hears us.
+      // There was no answer at all since then: the server is gone, or cannot be reached.
       if (this.#lastReply < pending.since)
         this.#link.reset(pending.client, new Error(`no answer for ${Math.round(now - pending.since)} ms`));
     }
@@ -278,12 +278,12 @@ export class RedisConnection implements AsyncDisposable {
     return this.#refused(client, command, error);
   }
 
-  /** A refusal that a script caught and answered with, understood as if the server had refused the script itself. */
+  /** A refusal that a script caught and returned, as if the server had refused the script itself. */
   refusedWithin(command: string, answer: string): BrokerUnavailable | StoreError {
     return this.#refused(this.#link.client, command, new Error(answer));
   }
 
-  /** What passes is BrokerUnavailable; a server that is none to talk to any more is left. */
+  /** A refusal that will pass is BrokerUnavailable. A server that is the wrong one now is left. */
   #refused(client: RedisClient | null, command: string, error: Error): BrokerUnavailable | StoreError {
     const { kind } = classifyRedisError(error.message);
     if (client !== null && kind === 'rediscover')

@@ -1,21 +1,21 @@
-// What each error of a Redis server means to us.
+// The meaning of each error of a Redis server.
 import { BrokerUnavailable, StoreError } from '../../../errors.ts';
 
 /**
- * `retry`: it will pass. `reconnect`: this connection is no good. `rediscover`: this server is not the one to talk to (now).
+ * `retry`: it will pass. `reconnect`: this connection cannot be used. `rediscover`: this server is the wrong one (now).
  * `fatal`: it will not pass by itself: the command, the data or the rights are wrong.
  */
 type RedisErrorKind = 'retry' | 'reconnect' | 'rediscover' | 'fatal';
 
 interface RedisErrorRule {
   readonly kind: RedisErrorKind;
-  /** For people: what it means and what to do. */
+  /** What it means and what to do, for people. */
   readonly cure: string;
 }
 
 const noRight = 'the user has no right to do this (ACL)';
 
-/** By the first word of the server's answer, or its beginning. */
+/** By the first word of the server's answer, or by its beginning. */
 const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: string])[] = [
   ['OOM', 'retry', 'Redis is out of memory: raise maxmemory, or let workers drain it'],
   ['LOADING', 'retry', 'Redis is loading its data'],
@@ -50,14 +50,14 @@ const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: stri
 export function classifyRedisError(message: string): RedisErrorRule {
   const rule = rules.find(([start]) => message.startsWith(start));
   if (rule !== undefined) return { kind: rule[1], cure: rule[2] };
-  // The script's own wrapping: "ERR … script: … -OOM …", "@user_script: …".
+  // The error of a script is wrapped: "ERR … script: … -OOM …", "@user_script: …".
   const inner = rules.find(([start]) =>
     new RegExp(`(?:^|[\\s-])${start.replace(/^ERR /, '').trim()}\\b`).test(message),
   );
   return inner === undefined ? { kind: 'fatal', cure: '' } : { kind: inner[1], cure: inner[2] };
 }
 
-/** Whether the server says that the user may not run a command: as a command or, in the words of several versions, within a script. */
+/** Whether the server says that the user may not run a command, directly or within a script, in the words of several versions. */
 export function isMissingRight(message: string): boolean {
   return classifyRedisError(message).cure === noRight;
 }
@@ -71,7 +71,7 @@ export function refusal(shown: string, command: string, error: Error): BrokerUna
     : new BrokerUnavailable(`${shown} refuses: ${because}`, { cause: error });
 }
 
-/** Where the keys are, if the answer says so. */
+/** The server that has the keys, if the answer names it. */
 export function movedTo(message: string): { host: string; port: number } | null {
   const match = /(?:^|[\s-])(?:MOVED|ASK) \d+ (\S*):(\d+)/.exec(message);
   if (match === null) return null;

@@ -1,4 +1,4 @@
-// A client of the library that is made anew whenever it is lost: the way there is looked up each time.
+// Makes the library's client again whenever it is lost, and looks up the server each time.
 
 import { RedisClient as Client, type createClient, ErrorReply } from '@redis/client';
 import { backoffDelay } from '../../../lib/backoff.ts';
@@ -11,7 +11,7 @@ import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './setting
 export type RedisClient = ReturnType<typeof createClient>;
 
 /**
- * What the library's `createClient` takes, as plain data, so that a thread can be given it. What is no data the thread adds:
+ * Options of the library's `createClient` as plain data, so that a thread can be given them. The thread adds what is no data:
  * `checkServerIdentity: () => undefined` when `socket.checkHostname` is false, and a `reconnectStrategy`.
  */
 export type RedisClientOptions = Readonly<Record<string, unknown>> & {
@@ -19,7 +19,7 @@ export type RedisClientOptions = Readonly<Record<string, unknown>> & {
   readonly socket: Readonly<Record<string, unknown>> & { readonly checkHostname?: boolean };
 };
 
-/** For a client at this endpoint. `sentinel`: with the sentinels' own password, and no database. */
+/** Options for a client of this server. `sentinel`: with the sentinels' own password, and no database. */
 export function clientOptions(
   settings: RedisSettings,
   endpoint: RedisEndpoint,
@@ -37,7 +37,7 @@ export function clientOptions(
     },
     RESP: resp,
     disableOfflineQueue: true,
-    // The library's default makes an AbortSignal for each command: half of its speed.
+    // The library's default makes an AbortSignal for each command, which halves its speed.
     commandOptions: { timeout: undefined },
     ...(!sentinel && { database: db }),
     ...(username !== null && { username }),
@@ -46,34 +46,34 @@ export function clientOptions(
 }
 
 interface RedisLinkEvents {
-  /** A client is there; called before anybody else may use it. */
+  /** A client is connected; called before any other code may use it. */
   onReady(client: RedisClient): void;
-  /** The client is gone; `reason` is for people. Called for each attempt that fails, too. */
+  /** The client is lost; `reason` is for people. Called for each attempt that fails, too. */
   onLost(reason: string): void;
 }
 
-/** How long a client that was given up may still hear answers. */
+/** How long a client that was given up may still receive answers, milliseconds. */
 const retireMs = 1000;
-/** Between tries that the server refuses, and before the first after it was lost. */
+/** The pauses between attempts that the server refuses, and before the first attempt after a loss, milliseconds. */
 const retryPolicy = { factor: 40, maximum: 2000, jitter: true } as const;
 
-/** Keeps trying until it is closed. */
+/** Tries until it is closed. */
 export class RedisLink {
   readonly settings: RedisSettings;
   readonly #events: RedisLinkEvents;
   readonly #closing = new AbortController();
   #client: RedisClient | null = null;
   #endpoint: RedisEndpoint | null = null;
-  /** Where a cluster said the keys are. */
+  /** The server that has the keys, as a cluster said. */
   #redirected: RedisEndpoint | null = null;
   readonly #gate: Gate;
-  /** Which of several servers it is at, or tries. */
+  /** The index of the server that is used or tried. */
   #turn = 0;
   #lose: ((error: Error) => void) | null = null;
   #gently = false;
-  /** How much is awaited of it. */
+  /** The number of `hold` calls without `release`. */
   #held = 0;
-  /** Also while it is being connected. */
+  /** The client, also while it is connecting. */
   #latest: RedisClient | null = null;
   readonly #pause: IdlePause = new IdlePause(false);
   readonly #running: Promise<void>;
@@ -86,19 +86,19 @@ export class RedisLink {
     this.#running = this.#run();
   }
 
-  /** Ready to take commands; null while there is none. */
+  /** The client that takes commands; null while there is none. */
   get client(): RedisClient | null {
     return this.#client;
   }
 
-  /** Where it is connected, or was last. */
+  /** The server it is connected to, or was last. */
   get endpoint(): RedisEndpoint | null {
     return this.#endpoint;
   }
 
   /**
-   * Gives this client up and looks for another, at `endpoint` if that is known (an empty host: the same as now). `gently`: what
-   * was written before may still be answered.
+   * Gives this client up and connects another, to `endpoint` if that is known (an empty host: the same as now). `gently`:
+   * commands that were sent before may still be answered.
    */
   reset(
     client: RedisClient,
@@ -114,8 +114,8 @@ export class RedisLink {
   }
 
   /**
-   * Something is awaited of it: until as many calls of {@link release} it keeps the process. While nothing is, a program that has nothing else
-   * to do ends.
+   * Keeps the process alive until {@link release} was called as often: something is awaited of this connection. Without that, a program that has
+   * nothing else to do ends.
    */
   hold(): void {
     if (++this.#held === 1) this.#keep(true);
@@ -178,7 +178,7 @@ export class RedisLink {
     }
   }
 
-  /** Connects; the promise within resolves when that is lost again. */
+  /** Connects; the promise within resolves when the connection is lost. */
   async #reach(found: { client: RedisClient | null }): Promise<{ readonly error: Promise<Error> }> {
     const { signal } = this.#closing;
     this.#turn = this.#gate.turn;
@@ -223,19 +223,19 @@ export class RedisLink {
 
 type Factory = ReturnType<typeof Client.factory>;
 
-/** For each version of the protocol, what makes clients. */
+/** The library's factories of clients, for each version of the protocol. */
 const factories = new Map<2 | 3, Factory>();
 
-/** The library's `createClient` makes a class of a thousand functions whenever an option differs from the last one's, be it the database. */
+/** The library's `createClient` makes a class of a thousand functions whenever an option differs from the last one's, even the database. */
 function factoryOf(RESP: 2 | 3): Factory {
-  const known = factories.get(RESP) ?? (Client.factory({ RESP }) as unknown as Factory); // differs in the version only
+  const known = factories.get(RESP) ?? (Client.factory({ RESP }) as unknown as Factory); // differs only in the protocol's version
   factories.set(RESP, known);
   return known;
 }
 
 function newClient(options: RedisClientOptions): RedisClient {
   const create = factoryOf(options.RESP);
-  // Its own reconnecting keeps to one place, and keeps commands whose fate we must know.
+  // The library's own reconnecting stays with one server, and repeats commands whose outcome we must know.
   const client = create({
     ...options,
     socket: {
@@ -245,13 +245,13 @@ function newClient(options: RedisClientOptions): RedisClient {
     },
   });
   client.on('error', () => undefined);
-  return client as RedisClient; // differs in the protocol's version only
+  return client as RedisClient; // differs only in the protocol's version
 }
 
-/** The library's own deadline ends when the server has accepted; one that is frozen does, and says nothing more. */
+/** The library's own deadline ends when the server has accepted. A frozen server accepts, and never answers. */
 function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promise<T>[]): Promise<T> {
   return withDeadline(withinMs, Promise.race(racing), () => {
-    // After this error, not with one of its own.
+    // After this error, and not with one of its own.
     queueMicrotask(() => {
       if (client.isOpen) end(client);
     });
@@ -260,12 +260,12 @@ function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promi
 }
 
 function end(client: RedisClient): void {
-  // One that is still connecting would have its socket all the same, and keep it.
+  // A client that is still connecting would get its socket all the same, and keep it.
   client.once('connect', () => client.destroy());
   client.destroy();
 }
 
-/** Ends a client when the answers that are on their way have come, or do not come. */
+/** Ends a client when its outstanding answers have come, or after a while. */
 async function retire(client: RedisClient): Promise<void> {
   const timer = setTimeout(() => client.isOpen && client.destroy(), retireMs);
   await client.close().catch(() => undefined);
@@ -309,7 +309,7 @@ function at(endpoints: readonly RedisEndpoint[], turn: number): RedisEndpoint {
   return endpoint;
 }
 
-/** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection only. */
+/** Why the server lets no connection in, for people; null: it answers, and refuses only something of this connection. */
 function whyAway(error: unknown): string | null {
   const isAnswer = error instanceof ErrorReply;
   return isAnswer && classifyRedisError(error.message).kind !== 'reconnect' ? null : reasonOf(error);

@@ -1,4 +1,4 @@
-// One connection that listens on patterns of channels (PSUBSCRIBE): back on all of them whenever it is made anew.
+// One connection that is subscribed to patterns of channels (PSUBSCRIBE); a new connection subscribes to all of them again.
 import { BrokerUnavailable } from '../../../errors.ts';
 import { startDeadline } from '../../../lib/deadline.ts';
 import { type RedisClient, RedisLink } from './link.ts';
@@ -10,7 +10,7 @@ type PatternListener = (message: string, channel: string) => void;
 interface Listening {
   readonly pattern: string;
   readonly listener: PatternListener;
-  /** Told when the server listens for us. */
+  /** Called when the server has confirmed the subscription. */
   readonly confirmed: Set<() => void>;
 }
 
@@ -82,10 +82,10 @@ export class RedisPatterns implements AsyncDisposable {
     client.pSubscribe(pattern, listener).then(
       () => {
         for (const resolve of [...confirmed]) resolve();
-        // It may have left meanwhile.
+        // It may have been disposed meanwhile.
         if (!this.#listening.has(listening)) client.pUnsubscribe(pattern, listener).catch(() => undefined);
       },
-      () => undefined, // a connection that went is followed by another
+      () => undefined, // a lost connection is followed by another
     );
   }
 

@@ -1,11 +1,11 @@
 import type { RedisClient } from './link.ts';
 
-/** How often a connection that is listened on is asked whether it lives; one that has not said so by the next time is given up. */
+/** How often a subscribed connection is pinged, milliseconds; if there is no answer by the next time, it is given up. */
 const pingIntervalMs = 5_000;
 
 /**
- * Asks a connection that only listens whether it lives, as long as `isWanted`: it may die without a word, and then nobody would hear of
- * anything any more. Ends by what is returned, or after `lost`.
+ * Pings a connection that only receives, while `isWanted`: it may die silently, and nothing would be received any more. Ends when the returned
+ * function is called, or after `lost`.
  */
 export function pinging(
   client: RedisClient,
@@ -19,7 +19,7 @@ export function pinging(
     lost(new Error('no sign of life from the server'));
   };
   const ask = (): void => {
-    // When this process was busy for so long, the answer may have arrived: it is read first.
+    // When this process was busy all the time, the answer may have arrived: it is read first.
     if (isSilent) setImmediate(giveUp);
     else if (isWanted()) {
       isSilent = true;

@@ -7,9 +7,9 @@ import { type RedisConnection, ReplyLost } from './connection.ts';
 const retryPolicy = { factor: 20, maximum: 500, jitter: true } as const;
 
 /**
- * Asks the server for what may be done twice, until the deadline: again when the answer was lost, and while the server
+ * Calls the server until the deadline, for calls that may be done twice: again when the answer was lost, and while the server
  * starts, fails over or is busy.
- * @throws BrokerUnavailable: refused, or no answer in time.
+ * @throws BrokerUnavailable: refused, or no answer in time
  */
 export async function repeat<T>(
   { settings }: RedisConnection,
@@ -19,7 +19,7 @@ export async function repeat<T>(
   const left = (): number => untilMs - performance.now();
   const once = (): Promise<T> => {
     const leftMs = Math.max(1, left());
-    // The connection minds the deadline; this one is for a library that does not come back.
+    // The connection heeds the deadline; this one is for a library that does not return.
     return withDeadline(leftMs + graceMs, ask(leftMs), () => new ReplyLost('in time'));
   };
   const mayPass = (error: unknown): boolean => (error instanceof ReplyLost || passes(error)) && left() > 0;
@@ -31,17 +31,17 @@ export async function repeat<T>(
   }
 }
 
-/** How long a question is asked for whose asker names no deadline. */
+/** The deadline of a call that has none of its own, milliseconds. */
 const askedMs = 10_000;
 
-/** Reads: what may be done again for ten seconds. @throws as {@link repeat} */
+/** Reads, for up to ten seconds. @throws as {@link repeat} */
 export function reading<T>(connection: RedisConnection, ask: (timeoutMs: number) => Promise<T>): Promise<T> {
   return repeat(connection, performance.now() + askedMs, ask);
 }
 
 /**
- * Does what says how much it did, so that it must not be done twice.
- * @throws BrokerUnavailable: refused; or the answer was lost, and it says so.
+ * Makes a change whose reply counts what was changed, and which therefore must not be repeated.
+ * @throws BrokerUnavailable: refused; or the answer was lost, which the message says
  */
 export async function changing<T>({ settings }: RedisConnection, change: Promise<T>): Promise<T> {
   try {
@@ -55,7 +55,7 @@ export async function changing<T>({ settings }: RedisConnection, change: Promise
   }
 }
 
-/** What a server says that soon says something else, or from which the connection turns away to another. */
+/** Errors that pass soon, or after which the connection turns to another server. */
 function passes(error: unknown): boolean {
   if (!(error instanceof BrokerUnavailable) || !(error.cause instanceof Error)) return false;
   return /^(?:LOADING|BUSY|TRYAGAIN|MASTERDOWN|CLUSTERDOWN|READONLY)\b/.test(error.cause.message);
