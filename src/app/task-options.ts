@@ -128,7 +128,7 @@ export const taskOptions = {
   afterReturn: optional(callback<(state: TaskState, result: unknown, task: BoundTask) => unknown>()),
 };
 
-// Options of tasks with code.
+/** Options of tasks with code. */
 const definitionOptions = {
   ...taskOptions,
   /** The code's first argument is the running task. */

@@ -1,11 +1,11 @@
-// Acknowledging with as few words as the order allows: what ends within one turn of the event loop, and what stands at the head of
-// all that is not acknowledged yet, with a single one.
+// Acknowledges with as few frames as the order allows: one for all that end within one turn of the event loop and are the oldest that are not
+// acknowledged yet.
 import type { AmqpChannel, AmqpMessage } from './client/link.ts';
 
 /** The acknowledgements of one channel. */
 export class Acks {
   readonly #channel: AmqpChannel;
-  /** In the order of their tags. */
+  /** In the order of their delivery tags. */
   readonly #open = new Set<AmqpMessage>();
   readonly #ended = new Set<AmqpMessage>();
   #planned = false;
@@ -14,12 +14,12 @@ export class Acks {
     this.#channel = channel;
   }
 
-  /** Every message that comes on the channel is to be told, in the order in which they come. */
+  /** A message came on the channel. Must be called for each, in their order. */
   came(message: AmqpMessage): void {
     this.#open.add(message);
   }
 
-  /** To be acknowledged when what runs now has run. */
+  /** Acknowledges it when the current turn of the event loop has ended. */
   add(message: AmqpMessage): void {
     this.#ended.add(message);
     if (this.#planned) return;
@@ -27,7 +27,7 @@ export class Acks {
     process.nextTick(() => this.flush());
   }
 
-  /** Before the channel is closed by us. Of one that is gone nothing is said. */
+  /** Before we close the channel. On a channel that is gone it does nothing. */
   flush(): void {
     this.#planned = false;
     let last: AmqpMessage | null = null;
@@ -45,7 +45,7 @@ export class Acks {
         this.#channel.ack(message);
       }
     } catch {
-      // The channel went meanwhile, and with it what was to be acknowledged on it.
+      // The channel was lost meanwhile, and the messages on it with it.
     }
     this.#ended.clear();
   }

@@ -1,4 +1,4 @@
-// A worker's side of the RabbitMQ transport: the broker pushes, as much as there is room for, and claims hand out.
+// A worker's consumer on RabbitMQ: the broker pushes as many messages as there is room for, and claims return them.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable, ConfigError } from '../../errors.ts';
@@ -41,25 +41,25 @@ interface AmqpConsumerParts {
   readonly publisher: Publisher;
   readonly clock: Clock;
   readonly options: ConsumeOptions;
-  /** Sends what follows a task. */
+  /** Publishes messages that follow a task. */
   readonly publish: (publications: readonly Publication[]) => Promise<void>;
   readonly onClose: () => void;
 }
 
 /**
- * Who lost its connection, and lives, comes back within this part of a lease and says so; else it is held to have died. (A node that goes down
- * ends one connection after the other, and what one loses it still pushes to the next: that, too, is over by then.)
+ * A worker that lost its connection, and lives, comes back within this part of a lease and says so; otherwise it is taken for dead. (A node that
+ * shuts down ends one connection after the other, and pushes messages of a lost one to the next: that, too, is over by then.)
  */
 const graceOfLease = 1 / 6;
 const minGraceMs = 500;
 const leaveTimeoutMs = 3000;
-/** How often one who waits looks whether it was forgotten. */
+/** How often a waiting consumer checks whether the broker has forgotten it, milliseconds. */
 const pollIntervalMs = 3000;
 const shortPollIntervalMs = 50;
-/** How often one who is busy looks whether quarantined messages wait, and one who waits for their sake whether they are still there. */
+/** How often a busy consumer checks whether quarantined messages wait, and a consumer that waits for them whether they are still there, milliseconds. */
 const quarantinePollMs = 10_000;
 const quarantineWaitPollMs = 1000;
-/** How often it is made sure that our queues are bound to the delays. */
+/** How often the bindings of our queues to the delays are checked, milliseconds. */
 const mendingMs = 10_000;
 const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 
@@ -77,13 +77,13 @@ export class AmqpConsumer implements Consumer {
   #quarantinedWaits = false;
   #quarantinePolledMs = Number.NEGATIVE_INFINITY;
   #mendedMs = Number.NEGATIVE_INFINITY;
-  /** Messages were seen that had waited for their time at the broker, or are to. */
+  /** There were messages that had waited at the broker for their time, or will. */
   #isDelayed = false;
-  /** Copies under way, by the names of what they are of. */
+  /** Copies under way, by the names of their messages. */
   readonly #sending = new Map<string, Promise<void>>();
-  /** What came from queues that are gone, on its way back. */
+  /** Messages from deleted queues, on their way back. */
   readonly #rescuing = new Set<Promise<void>>();
-  /** Closed, and what could be given back was. */
+  /** Closed, and all that could be given back was. */
   #hasLeft = false;
   #flowing: Promise<void> | null = null;
   #heeded: AbortSignal | null = null;
@@ -118,7 +118,7 @@ export class AmqpConsumer implements Consumer {
     });
     this.#link = new AmqpLink(parts.settings, {
       steady: true,
-      // The server gives a connection up that was silent for two to three of these.
+      // The server closes a connection that was silent for two to three heartbeats.
       heartbeat: Math.max(1, Math.floor(parts.options.leaseMs / 2500)),
       onReady: async (connection) => {
         await this.#returns.open(connection);
@@ -140,21 +140,21 @@ export class AmqpConsumer implements Consumer {
     try {
       for (const queue of this.#queues) await this.#declarations?.queue(queue);
     } catch (error) {
-      // Without a code it is not the server's word: the connection was lost meanwhile.
+      // An error without a code is not the server's: the connection was lost meanwhile.
       if (!(error instanceof Error) || 'code' in error) throw error;
       throw new BrokerUnavailable(`${this.#parts.settings.shown}: ${error.message}`, { cause: error });
     }
   }
 
-  /** How many messages of the queue are with this process. */
+  /** How many of the queue's messages this process holds. */
   held(queue: string): number {
     const adrift = [...this.#returns.adrift].filter((delivery) => delivery.queue === queue).length;
     return (this.#feeds.get(queue)?.held.size ?? 0) + this.#quarantineQueues.held(queue) + adrift;
   }
 
   /**
-   * Lets the connection go without a word, as if the process had died. For tests. A copy that is under way is finished first: a death between a
-   * copy and the acknowledgement of what it is of leaves both, which is a case of its own.
+   * Drops the connection, as if the process had died. For tests. A copy that is under way is finished first: a crash between a copy and the
+   * acknowledgement of its message leaves both, which is a case of its own.
    */
   async die(): Promise<void> {
     await atMost(leaveTimeoutMs, Promise.allSettled(this.#sending.values()), this.#parts.clock);
@@ -203,7 +203,7 @@ export class AmqpConsumer implements Consumer {
         await this.#flow(capacity);
         if (capacity() <= 0) return [];
         if ([...this.#feeds.values()].some(({ ready }) => ready.length > 0)) {
-          await nextTurn(); // what comes with it
+          await nextTurn(); // messages of the same packet
           continue;
         }
         if (signal.aborted || this.#closing.signal.aborted) break;
@@ -213,13 +213,13 @@ export class AmqpConsumer implements Consumer {
           await this.#glance();
           await this.#lookAround();
         }
-        await nextTurn(); // what comes with it
+        await nextTurn(); // messages of the same packet
       }
       return [];
     } finally {
       signal.removeEventListener('abort', sleeper.wake);
       this.#sleepers.delete(sleeper);
-      // Nobody asks any more: what was pushed ahead is for others.
+      // No claim waits any more: messages that were pushed ahead are for others.
       if (this.#sleepers.size === 0 && (signal.aborted || this.#closing.signal.aborted)) await this.#rest();
       if (this.#sleepers.size === 0) this.#idle?.();
     }
@@ -242,7 +242,7 @@ export class AmqpConsumer implements Consumer {
     return this.close();
   }
 
-  /** Who claims no more may say so between two claims: then, too, nothing more is to be pushed, least of all what is given back now. */
+  /** A worker may stop claiming between two claims: then, too, nothing more is to be pushed, least of all the messages it gives back now. */
   #heed(signal: AbortSignal): void {
     if (signal === this.#heeded) return;
     this.#heeded = signal;
@@ -252,7 +252,7 @@ export class AmqpConsumer implements Consumer {
     signal.addEventListener('abort', rest, { once: true });
   }
 
-  /** In turn from each queue. */
+  /** Takes messages of each queue in turn. */
   #take(room: number): AmqpDelivery[] {
     const taken: AmqpDelivery[] = [];
     for (let empty = 0; taken.length < room && empty < this.#queues.length; ) {
@@ -276,7 +276,7 @@ export class AmqpConsumer implements Consumer {
     return [...this.#feeds.values(), ...this.#quarantineQueues.feeds];
   }
 
-  /** Takes the next quarantined message if nothing else is held, or for long enough. Null: look again; it has waited for what may change. */
+  /** Takes the next quarantined message if nothing else is held, or after waiting long enough. Null: look again; it has waited for a change. */
   async #claimQuarantined(sleeper: Sleeper): Promise<AmqpDelivery | null> {
     await this.#rest();
     const isBusy = this.#all().some(({ held, out, kept }) => held.size > out.size + kept.size);
@@ -312,7 +312,7 @@ export class AmqpConsumer implements Consumer {
         }
       }
     } catch {
-      return null; // the connection went meanwhile: what was fetched is others'
+      return null; // the connection was lost meanwhile: others have the message
     }
   }
 
@@ -321,7 +321,7 @@ export class AmqpConsumer implements Consumer {
     await this.#pollQuarantine();
   }
 
-  /** Nobody says when somebody has undone how our queues are bound to the delays, and what came meanwhile lies aside. */
+  /** Nothing reports that the bindings of our queues to the delays are gone; messages that were due meanwhile lie in a queue of ours. */
   async #mend(): Promise<void> {
     const { connection } = this.#link;
     const declarations = this.#declarations;
@@ -332,7 +332,7 @@ export class AmqpConsumer implements Consumer {
       if (!isNew) await declarations.mend(this.#queues, { delayed: this.#isDelayed });
       await sendUnroutable(connection, this.#parts.publisher, new Set(this.#queues));
     } catch {
-      // A queue is not there, the connection has gone, or we may not: the next time is soon enough.
+      // A queue is missing, the connection is lost, or a right is missing: the next check is soon enough.
     }
   }
 
@@ -345,7 +345,7 @@ export class AmqpConsumer implements Consumer {
       if (wait) this.#wake();
       else if (!this.#quarantine.holdsQuarantined) this.#quarantine.look(false);
     } catch {
-      // The connection went meanwhile: the next look is soon enough.
+      // The connection was lost meanwhile: the next check is soon enough.
     }
   }
 
@@ -366,7 +366,7 @@ export class AmqpConsumer implements Consumer {
     return feed;
   }
 
-  /** Sees to it that the broker may push as much as is asked for, beside what is held already. */
+  /** Lets the broker push as many messages as are asked for, besides those that are held. */
   #flow(capacity: () => number): Promise<void> {
     this.#flowing ??= this.#open(capacity).finally(() => {
       this.#flowing = null;
@@ -389,11 +389,11 @@ export class AmqpConsumer implements Consumer {
         if (more <= 0) return; // it was filled meanwhile
         await feed.allow(more);
       } catch (error) {
-        // The connection went meanwhile: the next one wakes who waits.
+        // The connection was lost meanwhile: the next one wakes waiting claims.
         if (this.#link.connection !== connection) return;
         if (feed !== undefined) this.#drop(feed);
         if (error instanceof ConfigError) throw error;
-        // Deleted since it was declared; or, without a code, it is not the server's word, and the channel went while we asked: once more, in
+        // The queue was deleted after it was declared. Or, without a code, the channel was lost while we asked. Try again in
         // a moment.
         if (isNotFound(error) || (error instanceof Error && !('code' in error))) {
           await this.#parts.clock.sleep(shortPollIntervalMs);
@@ -405,7 +405,7 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  /** Whether messages wait that are not pushed to us though there is room: then all begins anew. */
+  /** Checks whether messages wait that are not pushed to us though there is room: then the consumer begins anew. */
   async #glance(): Promise<void> {
     for (const feed of [...this.#feeds.values()]) {
       if (feed.isFull) continue;
@@ -422,12 +422,12 @@ export class AmqpConsumer implements Consumer {
   }
 
   /**
-   * RabbitMQ 3.10 tells a consumer nothing when its quorum queue is deleted; if the queue is declared again it takes the consumer for
-   * the new one's, and gives it as many messages that never arrive as it had of the old one. They come back with the channel's end.
+   * RabbitMQ 3.10 does not tell a consumer that its quorum queue was deleted. If the queue is declared again, it takes the consumer for a consumer of the
+   * new queue, and assigns it as many messages, which never arrive, as it had of the old one. They come back when the channel closes.
    */
   async #refresh(feed: Feed): Promise<void> {
     await feed.stopConsuming();
-    // What came meanwhile has a place to be acknowledged in; else nothing is lost with the channel.
+    // If messages came meanwhile, their acknowledgements need this channel; otherwise nothing is lost with it.
     if (feed.held.size === 0) this.#drop(feed);
   }
 
@@ -463,7 +463,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #receive(feed: Feed, delivery: AmqpDelivery): Promise<void> {
-    // A copy may come before the old one is acknowledged: whoever died of it now would leave both.
+    // A copy may come before the old message is acknowledged: a crash between them would leave both.
     await this.#sending.get(nameOf(delivery));
     const due = dueOf(delivery);
     const early = due - this.#parts.clock.now();
@@ -473,7 +473,7 @@ export class AmqpConsumer implements Consumer {
       this.#quarantinedWaits = true;
       return this.#sendAgain(feed, delivery, redeliveryHeadersOf(delivery), null);
     }
-    // What the broker's delays cannot say: a few milliseconds.
+    // The last milliseconds, for which the broker's delays are too coarse.
     while (this.#parts.clock.now() < due && feed.open)
       await this.#parts.clock.sleep(Math.max(1, due - this.#parts.clock.now()));
     if (!feed.open) return this.#rescue(feed, [delivery]);
@@ -487,13 +487,13 @@ export class AmqpConsumer implements Consumer {
     return { ...redeliveryHeadersOf(delivery), ...(announced && { [announcedHeader]: 1 }) };
   }
 
-  /** Written on a copy of it, for the broker says of the next death no more than of this one. */
+  /** Writes the crash on a copy of the message, since the broker does not count crashes. */
   async #countDeath(feed: Feed, delivery: AmqpDelivery): Promise<void> {
     const marks = { ...redeliveryHeadersOf(delivery), [crashesHeader]: delivery.crashes + 1 };
     await this.#sendAgain(feed, delivery, marks, null);
   }
 
-  /** Puts it back with other marks, not before `due`: the copy first, confirmed, then the old one goes. */
+  /** Puts it back with other headers, not before `due`: first the copy, confirmed, and then the old message is acknowledged. */
   async #sendAgain(
     feed: Feed,
     delivery: AmqpDelivery,
@@ -515,12 +515,12 @@ export class AmqpConsumer implements Consumer {
   ): Promise<void> {
     const send = async (): Promise<void> => {
       const { open } = feed;
-      // From a queue that is gone it comes to nobody else, unless the queue was moved only.
+      // No other worker gets a message of a deleted queue, unless the queue was only moved.
       if (this.#hasLeft || (!open && !(feed.isGone && this.#returns.takeBack(delivery)))) return;
       try {
         await this.#resend(delivery, marks, due);
         this.#acknowledge(delivery);
-        await nextTurn(); // it goes out
+        await nextTurn(); // so that it is sent
       } catch (error) {
         if (!open) this.#returns.offer(delivery);
         throw error;
@@ -575,7 +575,7 @@ export class AmqpConsumer implements Consumer {
     return true;
   };
 
-  /** Where it is by now; of what came on a channel that is gone, whoever has it is told. */
+  /** Acknowledges it where it is now; if its channel is gone, the worker that has it now is told. */
   #acknowledge(delivery: AmqpDelivery): void {
     const { feed } = delivery;
     const wasOut = feed.out.has(delivery);
@@ -584,27 +584,27 @@ export class AmqpConsumer implements Consumer {
     if (wasOut && this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
-  /** Others run it. */
+  /** Another worker runs it. */
   #lose(delivery: AmqpDelivery): void {
     delivery.lose();
     if (this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
-  /** The channel is gone. What is in hand goes on. */
+  /** The channel is gone. Its messages in hand go on. */
   #end(feed: Feed): void {
     if (!feed.open) return;
     const ready = feed.ready.splice(0);
     this.#returns.ended(feed);
     feed.end();
-    // It may be the queue that is gone.
+    // The queue itself may be gone.
     this.#declarations?.forget(feed.queue);
     if (this.#feeds.get(feed.queue) === feed) this.#feeds.delete(feed.queue);
     void this.#rescue(feed, ready);
   }
 
   /**
-   * What was pushed to us and not begun comes to nobody any more when its queue is deleted: it goes into the one that is declared anew. Should
-   * the queue have been moved only, whoever gets the old one is told that it is over, or has taken it before.
+   * Messages that were pushed to us, and not begun, come to no other worker when their queue is deleted: they go into the queue that is declared
+   * again. If the queue was only moved, the worker that gets the old message is told that it is settled, or has taken it before.
    */
   async #rescue(feed: Feed, deliveries: readonly AmqpDelivery[]): Promise<void> {
     if (!feed.isGone || deliveries.length === 0) return;
@@ -615,7 +615,7 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #rescueAll(deliveries: readonly AmqpDelivery[]): Promise<void> {
-    // Not `retrying`: it is not a failure that is repeated, but what is left of the messages.
+    // Not `retrying`: not the failure is repeated, but the sending of the remaining messages.
     for (let failures = 0; ; failures++) {
       const ours = deliveries.filter((delivery) => this.#returns.takeBack(delivery));
       deliveries = await this.#giveBack(ours);
@@ -625,7 +625,7 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  /** Takes no more, and gives back what was pushed ahead. */
+  /** Stops the broker from pushing, and gives back messages that were pushed ahead. */
   async #rest(): Promise<void> {
     const feeds = [...this.#feeds.values()];
     await Promise.all(feeds.map((feed) => feed.stopConsuming()));
@@ -633,7 +633,7 @@ export class AmqpConsumer implements Consumer {
       while (feed.ready.length > 0) {
         const left = await this.#giveBack(feed.ready.splice(0));
         if (left.length === 0) continue;
-        // They are with us still, and come back when the connection closes.
+        // They stay here, and come back when the connection closes.
         if (feed.open) feed.ready.unshift(...left);
         else await this.#rescue(feed, left);
         break;
@@ -646,7 +646,7 @@ export class AmqpConsumer implements Consumer {
     await Promise.all(this.#rescuing);
     for (const queue of this.#queues) if (this.#returns.owes(queue)) await this.#payFor(queue);
     for (const feed of this.#all()) {
-      // What is another's comes to somebody when the connection closes, and so does what cannot be sent.
+      // Messages kept for others, and those that cannot be sent, go to other workers when the connection closes.
       const held = [...feed.held].filter((delivery) => !feed.kept.has(delivery));
       await this.#giveBack(held);
       for (const delivery of held) delivery.lose();
@@ -654,7 +654,7 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  /** Acknowledges what lies in the queue though it was settled here: what came back is at its front. Who comes next could not ask us any more. */
+  /** Acknowledges messages that were settled here and lie in the queue, at its front. After us nobody would know that they are settled. */
   async #payFor(queue: string): Promise<void> {
     const { connection } = this.#link;
     if (connection === null) return;
@@ -673,11 +673,11 @@ export class AmqpConsumer implements Consumer {
       }
       await feed.close();
     } catch {
-      // The queue is gone, and what lay in it, or the connection.
+      // The queue and its messages are gone, or the connection is.
     }
   }
 
-  /** As they were, and whoever gets them next is told nothing. All at once: each waits for the broker's word. Returns those that could not be sent. */
+  /** Sends them back unchanged, together, since each waits for a confirmation. Returns those that could not be sent. */
   async #giveBack(deliveries: readonly AmqpDelivery[]): Promise<AmqpDelivery[]> {
     const sent = deliveries.map((each) => {
       const due = dueOf(each);
@@ -701,7 +701,7 @@ export class AmqpConsumer implements Consumer {
   }
 }
 
-/** A message and its copies have the same. */
+/** The name that a message and its copies share. */
 function nameOf({ source }: AmqpDelivery): string {
   const { messageId, correlationId } = source.properties;
   return `${messageId} ${correlationId}`;

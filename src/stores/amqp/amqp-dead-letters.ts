@@ -1,5 +1,5 @@
-// Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards, or closes with the process: what was not acknowledged
-// is then where it was.
+// Dead letters in a queue of RabbitMQ. It is read on a channel that is closed afterwards, or with the process: messages that were not
+// acknowledged are then in their places again.
 import { createHash } from 'node:crypto';
 import { NotReplayableError } from '../../errors.ts';
 import type { DeadLetterStore, DeadReason, StoredDeadLetter, SweepAction } from '../transport.ts';
@@ -36,7 +36,7 @@ export class AmqpDeadLetters implements DeadLetterStore {
     await this.#read((message, about) => {
       if (about.id >= before || (queue !== undefined && about.queue !== queue)) return 'keep';
       letters.push(toDeadLetter(message, about));
-      // They come oldest first, or nearly so. No more are kept than are needed.
+      // They come oldest first, or nearly so. Only as many as needed are kept.
       if (letters.length >= 2 * limit) letters.sort(newestFirst).splice(limit);
       return 'keep';
     });
@@ -81,7 +81,7 @@ export class AmqpDeadLetters implements DeadLetterStore {
     return taken;
   }
 
-  /** Looks at each that is there now, until it is said to stop. RabbitMQ cannot find one of many: what is looked at is held until the end. */
+  /** Visits each dead letter until told to stop. RabbitMQ cannot find a single one: all that were visited are held until the end. */
   #read(see: (message: AmqpMessage, about: About) => SweepAction | Promise<SweepAction>): Promise<void> {
     return this.#on(async (channel) => {
       for await (const message of lookThrough(channel, deadQueue)) {
@@ -102,12 +102,12 @@ export class AmqpDeadLetters implements DeadLetterStore {
       try {
         return await work(channel);
       } finally {
-        await closeChannel(channel); // and with it an acknowledgement on its way is over
+        await closeChannel(channel); // also sends an acknowledgement that is on its way
       }
     });
   }
 
-  /** Confirmed before the dead letter is acknowledged: a death in between leaves the message twice, under one id, and marked so. */
+  /** Confirmed before the dead letter is acknowledged: a crash in between leaves the message twice, under one id, and marked so. */
   async #publish(message: AmqpMessage, { id, queue }: About): Promise<void> {
     if (queue === '') throw new NotReplayableError([id]);
     const outgoing = {
@@ -125,7 +125,7 @@ const newestFirst = (a: StoredDeadLetter, b: StoredDeadLetter): number => b.id -
 
 function aboutOf({ properties, content }: AmqpMessage): About {
   const unknown: About = {
-    id: createHash('sha256').update(content).digest().readUIntBE(0, 6), // it has none, and must be found again
+    id: createHash('sha256').update(content).digest().readUIntBE(0, 6), // it has no id, and must be found again
     queue: '',
     reason: 'rejected',
     detail: '',
@@ -138,7 +138,7 @@ function aboutOf({ properties, content }: AmqpMessage): About {
     const about: unknown = JSON.parse(String(properties.headers?.[deadHeader]));
     if (typeof about === 'object' && about !== null) return { ...unknown, ...about };
   } catch {
-    // put there by somebody else
+    // put there by another program
   }
   return unknown;
 }

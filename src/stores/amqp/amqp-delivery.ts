@@ -1,4 +1,4 @@
-// A message that RabbitMQ has given to this process.
+// A message that RabbitMQ has delivered to this process.
 
 import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
 import { withDeadline } from '../../lib/deadline.ts';
@@ -19,10 +19,10 @@ import {
   returnedHeader,
 } from './wire.ts';
 
-/** Carries out a settlement; false: the channel that it came on is gone, and the message another's. */
+/** Carries out a settlement; false: the message's channel is gone, and another worker has it. */
 type AmqpSettle = (delivery: AmqpDelivery, settlement: Settlement) => Promise<boolean>;
 
-/** For so long it is waited at a time until it is known who has it. */
+/** How long one wait lasts while it is not known who has the message, milliseconds. */
 const steadyMs = 2000;
 
 export class AmqpDelivery implements Delivery {
@@ -41,7 +41,7 @@ export class AmqpDelivery implements Delivery {
   #isLost = false;
   #settled = false;
   #key: string | undefined;
-  /** Waited for while it is not known who has it. */
+  /** Set while it is not known who has it. */
   #adrift: Deferred<void> | null = null;
   #isElsewhere = false;
 
@@ -49,7 +49,7 @@ export class AmqpDelivery implements Delivery {
     this.queue = queue;
     this.#source = source;
     this.#feed = feed;
-    // A quorum queue counts how often it came back, which is no count of deaths: connections break, too.
+    // Not a quorum queue's delivery count: that counts lost connections, too, and not only deaths.
     this.crashes = countOf(source, crashesHeader);
     this.deferrals = countOf(source, deferralsHeader);
     this.redelivered = source.fields.redelivered || this.crashes > 0 || countOf(source, returnedHeader) > 0;
@@ -62,7 +62,7 @@ export class AmqpDelivery implements Delivery {
     return this.#source;
   }
 
-  /** Where it came. */
+  /** The feed on which it came. */
   get feed(): Feed {
     return this.#feed;
   }
@@ -99,7 +99,7 @@ export class AmqpDelivery implements Delivery {
     try {
       return (await this.#settle(this, settlement)) ? 'settled' : 'fenced';
     } catch (error) {
-      this.#settled = false; // it may be tried again
+      this.#settled = false; // it may be settled again
       throw error;
     }
   }
@@ -112,18 +112,18 @@ export class AmqpDelivery implements Delivery {
     await withDeadline(steadyMs, this.#adrift.promise, () => late);
   }
 
-  /** The channel is gone: the broker gives it to somebody. */
+  /** The channel is gone: the broker will deliver the message again. */
   drift(): void {
     this.#isElsewhere = false;
     this.#adrift ??= deferred();
   }
 
-  /** Somebody keeps it for us. */
+  /** Another worker keeps it for us. */
   get isElsewhere(): boolean {
     return this.#isElsewhere;
   }
 
-  /** It is known to be ours: somebody keeps it for us (`elsewhere`), or it lies at the broker, or has come back. */
+  /** It is known to be ours: another worker keeps it for us (`elsewhere`), or it lies at the broker, or has come back. */
   found({ elsewhere = false }: { readonly elsewhere?: boolean } = {}): void {
     this.#isElsewhere = elsewhere;
     this.#adrift?.resolve();
@@ -137,7 +137,7 @@ export class AmqpDelivery implements Delivery {
     this.found();
   }
 
-  /** It is another's now. */
+  /** Another worker has it now. */
   lose(): void {
     this.#isLost = true;
     this.found();

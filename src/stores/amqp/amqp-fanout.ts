@@ -1,4 +1,4 @@
-// Broadcasts on RabbitMQ: exchanges and short-lived queues as Celery declares them, on a connection of their own. And notices, in a stream.
+// Broadcasts on RabbitMQ: exchanges and short-lived queues, declared as Celery does, on a connection of their own.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import type { WireMessage } from '../../protocol/message.ts';
@@ -44,7 +44,7 @@ export class AmqpFanout implements Fanout {
       const declared = this.#declared.get(exchange.name) ?? assertExchange(channel, exchange);
       this.#declared.set(exchange.name, declared);
       await declared;
-      const content = Buffer.from(message.body); // a copy: it may lie in the socket's queue for a while
+      const content = Buffer.from(message.body); // a copy: it may wait in the socket's queue for a while
       channel.publish(exchange.name, routingKey, content, { ...toOptions(message), mandatory: false });
     } catch (error) {
       this.#sender = null;
@@ -72,7 +72,7 @@ export class AmqpFanout implements Fanout {
     };
   }
 
-  /** RabbitMQ does not tell. */
+  /** RabbitMQ does not know them. */
   async workers(): Promise<null> {
     return null;
   }
@@ -159,7 +159,7 @@ function assertExchange(channel: AmqpChannel, { name, type, durable }: FanoutExc
   return channel.assertExchange(name, type, { durable, autoDelete: false });
 }
 
-/** 405: it is another connection's own. 406: it is declared otherwise. */
+/** 405: the queue is another connection's own. 406: it was declared with other arguments. */
 function isRefused(error: unknown): error is Error & { readonly code: 405 | 406 } {
   return error instanceof Error && 'code' in error && (error.code === 405 || error.code === 406);
 }

@@ -1,4 +1,4 @@
-// Notices on RabbitMQ: a stream, which many may read without taking anything out of it.
+// Revocations on RabbitMQ: in a stream, which many programs read without taking messages out.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import { maxRevocations, type RevocationStore } from '../fanout.ts';
@@ -8,7 +8,7 @@ import type { AmqpSettings } from './client/settings.ts';
 const revocationStream = 'umbel.revocations';
 
 const readyMs = 10_000;
-/** How long the stream may say nothing before it is given up. */
+/** How long the stream may be silent before reading it fails, milliseconds. */
 const quietMs = 5_000;
 const streamArguments = {
   'x-queue-type': 'stream',
@@ -41,7 +41,7 @@ export class AmqpRevocations implements RevocationStore {
     const known = new Map<string, number>();
     await this.#with(async (connection) => {
       if (!(await exists(connection))) return;
-      // A stream does not say where it ends: we do.
+      // A stream does not mark its end, so we write a mark.
       const mark = `"${randomUUID()}"`;
       await send(connection, mark);
       const channel = await connection.createChannel();
@@ -128,7 +128,7 @@ function remember(content: Buffer, known: Map<string, number>): void {
   }
 }
 
-/** Null: somebody else's bytes. */
+/** Null: bytes of another program. */
 function parse(content: Buffer): RetainedRevocation | null {
   try {
     const value: unknown = JSON.parse(content.toString());

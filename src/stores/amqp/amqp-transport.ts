@@ -66,10 +66,10 @@ export class AmqpTransport implements Transport {
   readonly #clock: Clock;
   readonly #publisher: Publisher;
   readonly #consumers = new Set<AmqpConsumer>();
-  /** RabbitMQ does not tell which queues there are: those that were used from here. */
+  /** The queues that were used here: RabbitMQ does not list queues. */
   readonly #used = new Set<string>();
   readonly #unconfirmed = new Set<string>();
-  /** Queues beside which there was no quarantine queue, and when that was seen. */
+  /** Queues without a quarantine queue, and when that was found, milliseconds. */
   readonly #withoutQuarantine = new Map<string, number>();
   #closed = false;
 
@@ -138,7 +138,7 @@ export class AmqpTransport implements Transport {
     return consumer;
   }
 
-  /** `scheduled` and what other processes hold are not known. */
+  /** Without `scheduled`, and without messages that other processes hold. */
   async size(queue: string): Promise<QueueSize> {
     this.#refuseIfClosed();
     let claimed = 0;
@@ -156,7 +156,7 @@ export class AmqpTransport implements Transport {
     });
   }
 
-  /** What waits for its time at the broker is not deleted. */
+  /** Messages that wait at the broker for their time are not deleted. */
   async purge(queue: string): Promise<number> {
     this.#refuseIfClosed();
     return this.#publisher.during(async ({ connection, declarations }) => {
@@ -200,14 +200,14 @@ export class AmqpTransport implements Transport {
       : { ...base, exchange: '', routingKey: queue };
   }
 
-  /** If it is sent again there may be two of it: the second says so, and is looked up before it runs. */
+  /** If it is sent again, there may be two copies: the second is marked, so that its result is looked up before it runs. */
   #noteUnconfirmed(id: string): void {
     this.#unconfirmed.add(id);
     const [oldest] = this.#unconfirmed;
     if (this.#unconfirmed.size > maxUnconfirmed && oldest !== undefined) this.#unconfirmed.delete(oldest);
   }
 
-  /** RabbitMQ logs each question for a queue that is not there as an error: it is not asked again for a while. */
+  /** RabbitMQ logs each question for a missing queue as an error: it is not asked again for a while. */
   async #quarantinedIn(queue: string): Promise<number> {
     const now = performance.now();
     if (now - (this.#withoutQuarantine.get(queue) ?? Number.NEGATIVE_INFINITY) < withoutQuarantineMs)
@@ -241,7 +241,7 @@ export class AmqpTransport implements Transport {
 const maxUnconfirmed = 10_000;
 const withoutQuarantineMs = 60_000;
 
-/** How long a message waits at the broker; what is less, its worker waits. */
+/** How long a message waits at the broker, milliseconds; for the rest of the time its worker waits. */
 function delayMs(eta: Date | null, now: number): number {
   const wait = eta === null ? 0 : eta.getTime() - now;
   return wait >= shortestDelayMs ? wait : 0;

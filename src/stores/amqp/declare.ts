@@ -4,53 +4,53 @@ import { ConfigError } from '../../errors.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/link.ts';
 
-/** Where dead letters lie. */
+/** The queue of dead letters. */
 export const deadQueue = 'umbel.dead';
 
-/** Where a queue's quarantined messages wait (see `isQuarantined`). */
+/** The queue of a queue's quarantined messages (see `isQuarantined`). */
 export const quarantineQueueOf = (queue: string): string => `umbel.quarantine.${queue}`;
 
-/** Celery's native delayed delivery: 28 levels, 2^27 seconds the longest. */
+/** Celery's native delayed delivery has 28 levels, of up to 2^27 seconds. */
 const levels = 28;
-/** Longest delay that the levels can say, seconds. */
+/** The longest delay of all levels together, seconds. */
 const longestDelaySeconds: number = 2 ** levels - 1;
 const arrival = 'celery_delayed_delivery';
 
 const level = (n: number): string => `celery_delayed_${n}`;
 
-/** After Celery's seconds, levels of our own for the rest of a second: 8 to 512 milliseconds. */
+/** After Celery's levels of seconds, levels of our own for the rest of a second: 8 to 512 milliseconds. */
 const fineLevels = 7;
 const fineStepMs = 8;
 const fineArrival = 'umbel_delayed_delivery';
-/** The last word of a key that is to go through them: no queue's binding at Celery's arrival takes it. */
+/** The last word of a key for these levels; no queue's binding at Celery's arrival matches it. */
 const fineWord = 'umbel_ms';
 const longestRoutingKey = 255;
 
 const fineLevel = (n: number): string => `umbel_delayed_${n}`;
 
 /**
- * From both arrivals to the queues once more, by an exchange with an alternate one, which the arrivals, as Celery declares them, have not:
- * what comes for a queue that was deleted lies in a queue of its own until the other is there again. It would else be kept by the level
- * that it came from, and enough of such ones stop a level for all queues.
+ * An exchange between both arrivals and the queues. It has an alternate exchange, which the arrivals, as Celery declares them, do not have: a
+ * message for a deleted queue goes to a queue of its own, until its queue is there again. Otherwise the level it came from would keep it, and
+ * enough such messages block a level for all queues.
  */
 const arrivalOfMissing = 'umbel_delayed_queues';
 const unroutable = 'umbel_unroutable';
-/** Where messages lie that waited for their time and found no queue. */
+/** The queue of messages that were due while their queue was missing. */
 export const unroutableQueue = 'umbel.unroutable';
 
-/** Whether the exchange is one through which messages go that wait for their time. */
+/** Whether delayed messages go through this exchange. */
 export function isOfDelays(exchange: string): boolean {
   return /^(?:celery|umbel)_delayed_/.test(exchange);
 }
 
 interface Level {
-  /** Of its exchange and its queue. */
+  /** The name of its exchange and of its queue. */
   readonly name: string;
-  /** How long a message waits here whose digit is a 1. */
+  /** How long a message whose digit is a 1 waits here, milliseconds. */
   readonly ttlMs: number;
-  /** The exchange that it goes to then. */
+  /** The exchange after it. */
   readonly next: string;
-  /** Digits before its own. */
+  /** The number of digits before its own. */
   readonly skipped: number;
 }
 
@@ -70,27 +70,27 @@ const fractionLevel = (n: number): Level => ({
 
 const coarseLevels = Array.from({ length: levels }, (_, n) => coarseLevel(n));
 const fractionLevels = Array.from({ length: fineLevels }, (_, n) => fractionLevel(n));
-/** A level's exchange is there before another is bound to it. */
+/** In an order in which an exchange exists before another is bound to it. */
 const everyLevel: readonly Level[] = [...coarseLevels, ...fractionLevels];
-/** Those beside the arrivals, which is where they are bound, and those before them. */
+/** The levels next to the arrivals, which are bound to them, and the levels before those. */
 const atEnds: readonly Level[] = [
   ...coarseLevels.slice(0, 2),
   ...fractionLevels.slice(0, 2),
   ...fractionLevels.slice(-1),
 ];
 
-/** The queue that a message with this key, of a delayed address, is for. */
+/** The queue that a delayed address with this key is for. */
 export function queueOfDelayed(routingKey: string): string {
   const fine = routingKey.endsWith(`.${fineWord}`);
   const rest = routingKey.split('.').slice(levels + (fine ? fineLevels : 0), fine ? -1 : undefined);
   return rest.join('.');
 }
 
-/** Less than this is not worth the way through the broker: whoever gets the message waits. */
+/** A shorter delay is not worth the way through the broker, milliseconds: the worker waits. */
 export const shortestDelayMs = 25;
 
 /**
- * Where a message goes to that is to arrive in `queue` after so many milliseconds, or up to 8 before: whole seconds as Celery
+ * The address of a message that is to arrive in `queue` after `delayMs`, or up to 8 ms before: whole seconds as Celery
  * sends them, then the rest.
  */
 export function delayedAddress(queue: string, delayMs: number): { exchange: string; routingKey: string } {
@@ -98,7 +98,7 @@ export function delayedAddress(queue: string, delayMs: number): { exchange: stri
   const coarse = words(seconds, levels);
   const fine = Math.floor((delayMs % 1000) / fineStepMs);
   const routingKey = `${coarse}.${words(fine, fineLevels)}.${queue}.${fineWord}`;
-  // Celery sends it to the highest level, from where it passes all that have a 0: up to 28 exchanges for each message.
+  // Celery sends it to the highest level, from where it passes all levels with a 0: up to 28 exchanges for each message.
   const first = level(highestBit(seconds));
   if ((fine === 0 && seconds > 0) || Buffer.byteLength(routingKey) > longestRoutingKey)
     return { exchange: first, routingKey: `${coarse}.${queue}` };
@@ -113,7 +113,7 @@ function words(value: number, count: number): string {
   return [...value.toString(2).padStart(count, '0')].join('.');
 }
 
-/** The queues of which something is said, by name, and what any other is. */
+/** The declared queues by name, and the declaration of any other queue. */
 export interface Declared extends ReadonlyMap<string, QueueDeclaration> {
   readonly missing: (name: string) => QueueDeclaration;
 }
@@ -124,13 +124,13 @@ export class Declarations {
   readonly #delayedQueueType: 'classic' | 'quorum';
   readonly #queues = new Map<string, Promise<void>>();
   readonly #quarantined = new Map<string, Promise<void>>();
-  /** Those that are bound to the delays, or soon. */
+  /** Queues that are bound to the delays, or soon will be. */
   readonly #bound = new Map<string, Promise<void>>();
   #levels: Promise<void> | null = null;
   #arrivals: Promise<void> | null = null;
   #dead: Promise<void> | null = null;
 
-  /** For one connection: after it is lost all is declared again. */
+  /** For one connection: after a loss all is declared again. */
   constructor(connection: AmqpConnection, declared: Declared, delayedQueueType: 'classic' | 'quorum') {
     this.#connection = connection;
     this.#declared = declared;
@@ -138,14 +138,14 @@ export class Declarations {
   }
 
   /**
-   * The queue with its exchanges and bindings.
-   * @throws ConfigError when it was declared here and exists otherwise; one of which nothing was said is taken as it is.
+   * Declares the queue with its exchanges and bindings.
+   * @throws ConfigError when it exists with other arguments than the application declares; a queue that is not declared is used as it is
    */
   queue(name: string): Promise<void> {
     return once(this.#queues, name, () => this.#queue(name));
   }
 
-  /** What a message to `queue` needs that is to wait at the broker. */
+  /** Declares what a delayed message to `queue` needs. */
   async delayed(queue: string): Promise<void> {
     await this.queue(queue);
     await this.#bind(queue);
@@ -164,8 +164,8 @@ export class Declarations {
   }
 
   /**
-   * Binds the queues to the delays again where somebody has undone that: deleted exchanges, a queue that another program declared anew.
-   * `delayed`: messages come by way of the levels, which are whole again, too.
+   * Binds the queues to the delays again if exchanges were deleted, or another program declared a queue anew.
+   * `delayed`: messages come through the levels, which are then mended, too.
    */
   async mend(queues: readonly string[], { delayed }: { readonly delayed: boolean }): Promise<void> {
     this.#arrivals = null;
@@ -176,7 +176,7 @@ export class Declarations {
     if (delayed) await this.#mendLevels();
   }
 
-  /** The queue is no longer there: who needs it next declares it again. */
+  /** The queue is gone: it is declared again when it is next needed. */
   forget(queue: string): void {
     this.#queues.delete(queue);
     this.#bound.delete(queue);
@@ -184,14 +184,14 @@ export class Declarations {
     this.#quarantined.delete(quarantineQueueOf(queue));
   }
 
-  /** The exchanges and queues of the delays are no longer there. */
+  /** The exchanges and queues of the delays are gone. */
   forgetDelays(): void {
     this.#levels = null;
     this.#arrivals = null;
     this.#bound.clear();
   }
 
-  /** Where this queue's quarantined messages wait. It is of the type that the queues of future tasks are of. */
+  /** Declares the quarantine queue of a queue, of the type of the delays' queues. */
   quarantined(queue: string): Promise<void> {
     return once(this.#quarantined, quarantineQueueOf(queue), () =>
       this.#with(async (channel) => {
@@ -200,7 +200,7 @@ export class Declarations {
           await channel.assertQueue(quarantineQueueOf(queue), options);
         } catch (error) {
           if (!isPreconditionFailed(error)) throw error;
-          // It is there, of the other type: that does as well.
+          // It exists with the other type: that is fine, too.
           await this.#with(async (another) => void (await another.checkQueue(quarantineQueueOf(queue))));
         }
       }),
@@ -219,7 +219,7 @@ export class Declarations {
 
   async #queue(name: string): Promise<void> {
     await this.#declareQueue(name);
-    // What is sent at once does not wait for that; what is sent for later does, and hears when it may not be.
+    // An immediate send does not wait for the binding; a delayed one does, and gets its error.
     this.#bind(name).catch(() => undefined);
   }
 
@@ -227,7 +227,7 @@ export class Declarations {
     return once(this.#bound, queue, () => this.#bindArrivals(queue));
   }
 
-  /** Whoever declares it binds it, as Celery's worker does: who sent for later has long gone, perhaps, or does not hear that it was deleted. */
+  /** Each program that declares the queue binds it, as Celery's worker does: the sender of a delayed message may be gone when the queue is declared. */
   async #bindArrivals(name: string): Promise<void> {
     this.#arrivals ??= forget(this.#declareArrivals(), () => {
       this.#arrivals = null;
@@ -235,7 +235,7 @@ export class Declarations {
     await this.#arrivals;
     await this.#with(async (channel) => {
       const [whole, fine] = [`#.${name}`, `#.${name}.${fineWord}`];
-      // First the way by which it is kept.
+      // First the way by which unroutable messages are kept.
       await channel.bindExchange(arrivalOfMissing, arrival, whole);
       await channel.bindExchange(arrivalOfMissing, fineArrival, fine);
       for (const [exchange, key] of [
@@ -258,7 +258,7 @@ export class Declarations {
       const [last, lastFine, firstFine] = [level(0), fineLevel(0), fineLevel(fineLevels - 1)];
       for (const exchange of [arrival, fineArrival, last, lastFine, firstFine])
         await channel.assertExchange(exchange, 'topic', { durable: true });
-      // What goes with an exchange that is deleted, though the levels stay.
+      // The binding that a deleted exchange takes along, though the levels stay.
       await channel.bindExchange(arrival, last, `${'*.'.repeat(levels - 1)}0.#`);
       await channel.bindExchange(fineArrival, lastFine, `${'*.'.repeat(levels + fineLevels - 1)}0.#`);
       await channel.bindExchange(firstFine, arrival, `#.${fineWord}`);
@@ -292,7 +292,7 @@ export class Declarations {
           `the queue '${name}' exists on RabbitMQ otherwise than taskQueues says: ${messageOf(error)}; declare it alike on all sides, or delete it`,
           { cause: error },
         );
-      // A Python program declared it in its own way: we use it as it is.
+      // A Python program declared it with other arguments: we use it as it is.
       await this.#with(async (channel) => void (await channel.checkQueue(name)));
     }
   }
@@ -304,8 +304,8 @@ export class Declarations {
   }
 
   /**
-   * With an exchange go the ways to it and from it. Those that everybody makes who binds a queue may be there and lead nowhere; of the others it
-   * is asked, which costs less than to declare them.
+   * A deleted exchange takes along the bindings to it and from it. Exchanges that every program declares may be there without their bindings; the
+   * others are only checked, which costs less than to declare them.
    */
   async #mendLevels(): Promise<void> {
     const others = everyLevel.filter((each) => !atEnds.includes(each));
@@ -324,7 +324,7 @@ export class Declarations {
     }
   }
 
-  /** One digit of the delay: waits here for its time where that is a 1, and goes on at once where it is a 0. */
+  /** Declares the level of one digit: a message waits here if its digit is 1, and passes at once if it is 0. */
   async #declareLevel(channel: AmqpChannel, { name, ttlMs, next, skipped }: Level): Promise<void> {
     await channel.assertExchange(name, 'topic', { durable: true });
     await channel.assertQueue(name, {
@@ -342,7 +342,7 @@ export class Declarations {
     await channel.bindExchange(next, name, `${before}0.#`);
   }
 
-  /** On a channel of its own: a refusal closes the channel that it comes on. */
+  /** On a channel of its own, since a refusal closes the channel. */
   async #with(declare: (channel: AmqpChannel) => Promise<void>): Promise<void> {
     const channel = await this.#connection.createChannel();
     channel.on('error', () => undefined);
@@ -359,7 +359,7 @@ async function assertExchange(
   await channel.assertExchange(exchange.name, exchange.type, { durable: exchange.durable });
 }
 
-/** Done once; what failed is tried again by the next who asks. */
+/** Calls `make` once for each name; after a failure the next caller tries again. */
 function once(done: Map<string, Promise<void>>, name: string, make: () => Promise<void>): Promise<void> {
   const known = done.get(name);
   if (known !== undefined) return known;

@@ -12,40 +12,40 @@ export interface FeedListener {
   onMessage(message: AmqpMessage): void;
   /** The queue was deleted, or moved. */
   onCancelled(): void;
-  /** The channel is gone, and what came on it is others' now, unless the queue is gone, too. */
+  /** The channel is gone. Its messages go to other workers, unless the queue is gone, too. */
   onClosed(): void;
 }
 
-/** So many that are kept for others take no place. */
+/** How many messages kept for other workers take no slot. */
 const maxKept = 200;
-/** After so many idle looks it is worth asking whether the broker still knows that somebody consumes. */
+/** After this number of checks without a message, it asks whether the broker still knows its consumers. */
 const idleGlances = 5;
 
-/** What comes from one queue, on a channel of its own: what closes it harms no other. */
+/** The messages of one queue, on a channel of its own, so that its errors harm no other queue. */
 export class Feed {
   readonly queue: string;
   readonly ready: AmqpDelivery[] = [];
   readonly held: Set<AmqpDelivery> = new Set();
-  /** Those of `held` that a claim has handed out. */
+  /** Those of `held` that a claim has returned. */
   readonly out: Set<AmqpDelivery> = new Set();
-  /** Those of `held` that came back from another one, and may be its still. */
+  /** Those of `held` that came back from another worker, and may still be that worker's. */
   readonly kept: Set<AmqpDelivery> = new Set();
-  /** Keys of the last ones that were acknowledged: the broker may not have heard of it when the channel goes. */
+  /** Keys of the last acknowledged messages: the broker may have missed them when the channel is lost. */
   readonly #acknowledged: string[] = [];
   readonly #channel: AmqpChannel;
   readonly #acks: Acks;
   readonly #listener: FeedListener;
   readonly #tags: string[] = [];
-  /** How many messages the broker may have pushed without an answer. */
+  /** How many unacknowledged messages the broker may have pushed. */
   #prefetch = 0;
-  /** The highest that was. */
+  /** The largest value of `#prefetch` so far. */
   #max = 0;
   #open = true;
   #isGone = false;
   #arrivals = 0;
-  /** How many had come when messages were last seen to wait there; -1: none waited. */
+  /** How many messages had come when some were last seen to wait in the queue; -1: none waited. */
   #waitedAt = -1;
-  /** How many had come at the last look, and how often in a row nothing had. */
+  /** How many messages had come at the last check, and how many checks in succession found no new one. */
   #glanced = -1;
   #idle = 0;
 
@@ -68,17 +68,17 @@ export class Feed {
     return this.#open;
   }
 
-  /** The queue was deleted as far as is known: nobody else will be given what came from it. */
+  /** The queue was deleted, as far as is known: no other worker will get its messages. */
   get isGone(): boolean {
     return this.#isGone;
   }
 
-  /** Lets the broker push so many, beside what was handed out. */
+  /** Lets the broker push this number of messages, besides those that were returned. */
   async allow(more: number): Promise<void> {
     const kept = Math.min(this.kept.size, maxKept);
     const wanted = Math.min(this.out.size + kept + Math.max(1, more), 65_535);
     if (this.#tags.length > 0 && this.#prefetch >= wanted) return;
-    // One more consumer with what is missing: the limits of consumers add up, and none is ever changed.
+    // Adds a consumer for the difference: the limits of consumers add up, and a limit cannot be changed.
     const missing = this.#tags.length === 0 ? wanted : wanted - this.#prefetch;
     await this.#channel.prefetch(missing, false); // never `global`: quorum queues refuse it
     const { consumerTag } = await this.#channel.consume(this.queue, (message) => {
@@ -94,17 +94,17 @@ export class Feed {
 
   async stopConsuming(): Promise<void> {
     this.#prefetch = 0;
-    // All at once: what is acknowledged meanwhile makes no room for more.
+    // All together: acknowledgements in between must not make room for more.
     await Promise.allSettled(this.#tags.splice(0).map((tag) => this.#channel.cancel(tag)));
   }
 
-  /** Asks for one message instead of waiting for it. @throws the queue or the channel is gone */
+  /** Gets one message. @throws when the queue or the channel is gone */
   async fetch(): Promise<AmqpMessage | null> {
     const message: AmqpGetMessage | false = await this.#channel.get(this.queue);
     return message === false ? null : { ...message, fields: { ...message.fields, consumerTag: '' } };
   }
 
-  /** How many wait. @throws the queue or the channel is gone */
+  /** How many messages wait in the queue. @throws when the queue or the channel is gone */
   async count(): Promise<number> {
     return (await this.#channel.checkQueue(this.queue)).messageCount;
   }
@@ -115,7 +115,7 @@ export class Feed {
     this.#arrivals++;
   }
 
-  /** What came is one that is in hand: that goes on in its place. */
+  /** A message in hand came back: it goes on in its new place. */
   attach(came: AmqpDelivery, inHand: AmqpDelivery): void {
     this.held.delete(came);
     inHand.attach(this, came.source);
@@ -139,7 +139,7 @@ export class Feed {
     if (this.#acknowledged.length > 2 * half) this.#acknowledged.splice(0, half);
   }
 
-  /** Called once in a while: whether nothing has come for long, and nothing is held. */
+  /** Called regularly. True: no message has come for a while, and none is held. */
   hasRested(): boolean {
     this.#idle = this.held.size === 0 && this.#arrivals === this.#glanced ? this.#idle + 1 : 0;
     this.#glanced = this.#arrivals;
@@ -152,7 +152,7 @@ export class Feed {
     return this.held.size >= this.#prefetch;
   }
 
-  /** Whether messages waited at this look and the last, and none came though there is room. @throws the queue or the channel is gone */
+  /** Whether messages waited at the last two checks, and none came though there is room. @throws when the queue or the channel is gone */
   async isForgotten(): Promise<boolean> {
     const before = this.#arrivals;
     const messageCount = await this.count();
@@ -161,7 +161,7 @@ export class Feed {
     return isStuck;
   }
 
-  /** Nothing comes from it any more. */
+  /** The feed has ended. */
   end(): void {
     this.#open = false;
     this.ready.length = 0;

@@ -1,11 +1,11 @@
-/** Follows the bytes that a client sends (AMQP 0-9-1), and knows whether they end between two frames. */
+/** Follows the bytes of a client (AMQP 0-9-1), and knows whether they end between two frames. */
 export class FrameReader {
-  /** What is left of the protocol's header. */
+  /** The rest of the protocol header, bytes. */
   #greeting = 8;
-  /** Of a frame's header. */
+  /** The header of a frame. */
   readonly #head: Buffer = Buffer.alloc(7);
   #have = 0;
-  /** What is left of a frame's payload, and the byte at its end. */
+  /** The rest of a frame's payload with its end byte, bytes. */
   #left = 0;
 
   push(chunk: Buffer): void {
@@ -25,7 +25,7 @@ export class FrameReader {
     }
   }
 
-  /** Nothing is under way: another frame may be put in here. */
+  /** No frame is incomplete: another one may be inserted here. */
   get isBetween(): boolean {
     return this.#greeting === 0 && this.#have === 0 && this.#left === 0;
   }

@@ -1,4 +1,4 @@
-// A connection to RabbitMQ that is made anew whenever it is lost.
+// A connection to RabbitMQ that is made again whenever it is lost.
 
 import { Socket } from 'node:net';
 import type {
@@ -37,17 +37,17 @@ export interface AmqpState {
 interface AmqpLinkOptions {
   /** Its heartbeats go on while the event loop is blocked. Costs a thread. */
   readonly steady?: boolean;
-  /** Seconds between heartbeats, where the settings say nothing. Default 60. */
+  /** Seconds between heartbeats, unless the settings name another number. Default 60. */
   readonly heartbeat?: number;
-  /** It keeps the process only while it is held (see {@link AmqpLink.hold}). Default: as long as it is open. */
+  /** It keeps the process alive only while it is held (see {@link AmqpLink.hold}). Default: as long as it is open. */
   readonly idle?: boolean;
-  /** A connection is there: everything on it is to be made again. What it throws ends the connection. */
+  /** There is a new connection: everything on it must be made again. An error ends the connection. */
   onReady?(connection: AmqpConnection): Promise<void> | void;
   onLost?(reason: string): void;
   onState?(state: AmqpState): void;
 }
 
-/** Between tries that end with what is made anew on the connection, and before the first after it was lost. */
+/** The pauses between connections that end in `onReady`, and before the first attempt after a loss, milliseconds. */
 const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpLink implements AsyncDisposable {
@@ -61,9 +61,9 @@ export class AmqpLink implements AsyncDisposable {
   #connection: AmqpConnection | null = null;
   #state: AmqpState = { state: 'reconnecting', reason: null };
   readonly #gate: Gate;
-  /** Which of several servers it is at, or tries. */
+  /** The index of the server that is used or tried. */
   #turn = 0;
-  /** How much is awaited of it. */
+  /** The number of `hold` calls without `release`. */
   #held: number;
   readonly #pause: IdlePause;
   readonly #running: Promise<void>;
@@ -80,8 +80,8 @@ export class AmqpLink implements AsyncDisposable {
   }
 
   /**
-   * Something is awaited of it: until as many calls of {@link release} it keeps the process. While nothing is, a program that has nothing else
-   * to do ends.
+   * Keeps the process alive until {@link release} was called as often: something is awaited of this connection. Without that, a program that has
+   * nothing else to do ends.
    */
   hold(): void {
     if (++this.#held === 1) this.#keep(true);
@@ -95,7 +95,7 @@ export class AmqpLink implements AsyncDisposable {
     return this.#state;
   }
 
-  /** The connection of now, ready to use. */
+  /** The current connection, ready to use. */
   get connection(): AmqpConnection | null {
     return this.#connection;
   }
@@ -200,7 +200,7 @@ export class AmqpLink implements AsyncDisposable {
       if (keeps) stream.ref();
       else stream.unref();
     }
-    // They go on for as long as there is a process.
+    // They go on as long as the process.
     for (const timer of timersOf(heartbeater)) timer.unref();
   }
 
@@ -251,13 +251,13 @@ export class AmqpLink implements AsyncDisposable {
   }
 }
 
-/** For people. */
+/** An error's text, for people. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message || ('code' in error ? String(error.code) : error.name);
 }
 
-/** Closes a channel. (The library's promise of that never ends when the connection is lost meanwhile; the channel's event comes then, too.) */
+/** Closes a channel. (The library's promise never ends if the connection is lost meanwhile; then the channel's event does.) */
 export function closeChannel(channel: AmqpChannel): Promise<void> {
   return new Promise((resolve) => {
     channel.once('close', () => resolve());
@@ -265,13 +265,13 @@ export function closeChannel(channel: AmqpChannel): Promise<void> {
   });
 }
 
-/** What the server made of our wish: it may be less. */
+/** The heartbeat that the server accepted, seconds; it may be shorter than ours. */
 function negotiatedSeconds(connection: AmqpConnection): number | null {
   const { heartbeat } = insideOf(connection);
   return typeof heartbeat === 'number' ? heartbeat : null;
 }
 
-/** The library writes each frame by itself: one call of the system each. What is written in one turn goes out in one. */
+/** The library writes each frame with a system call of its own. Here all frames of one turn are written together. */
 function gatherWrites(connection: AmqpConnection): void {
   const { stream } = insideOf(connection);
   if (!(stream instanceof Socket)) return;
@@ -292,8 +292,8 @@ function gatherWrites(connection: AmqpConnection): void {
 }
 
 /**
- * The library only says that it has nothing more to say. From a network that swallows everything there comes no answer, and what waits for
- * it would keep the process.
+ * The library only sends its own end of the stream. A dead network never answers, and the open socket would
+ * keep the process alive.
  */
 function hangUp(connection: AmqpConnection): void {
   const { stream } = insideOf(connection);
@@ -301,15 +301,15 @@ function hangUp(connection: AmqpConnection): void {
 }
 
 /**
- * Whether it has ended already: what the server says in one piece with its welcome the library reads before anybody can listen, and it says
- * so never again.
+ * Whether it has ended already: if the server closes the connection in the packet of its welcome, the library reads that before anybody can
+ * listen, and emits no event later.
  */
 function isOver(connection: AmqpConnection): boolean {
   const { stream } = insideOf(connection);
   return stream instanceof Socket && (stream.destroyed || stream.writableEnded);
 }
 
-/** What the library does not show: its own connection, with the stream and the interval of heartbeats. */
+/** Private parts of the library: its inner connection, with the stream and the heartbeat's interval. */
 function insideOf(connection: AmqpConnection): {
   readonly heartbeat?: unknown;
   readonly stream?: unknown;
@@ -328,7 +328,7 @@ const timer = setTimeout(() => undefined, 0);
 clearTimeout(timer);
 const Timeout = timer.constructor as new () => NodeJS.Timeout; // Node does not export it
 
-/** Never rejects, and waits no longer than this: a connection that is gone may not answer any more. */
+/** Never rejects, and waits at most for `ms`: a lost connection may never answer. */
 async function withEnd(promise: Promise<unknown>, ms: number): Promise<void> {
   await atMost(
     ms,

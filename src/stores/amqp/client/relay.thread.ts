@@ -1,4 +1,4 @@
-// The thread of a relay. It passes bytes on, and writes a heartbeat frame of its own whenever none of ours went out for a while; only
+// The thread of a relay. It passes bytes on, and sends a heartbeat frame when no frame was sent for a while; only
 // between two frames.
 import { chmodSync } from 'node:fs';
 import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import type { RelayAnswer, RelayOpen, ToRelay } from './relay.ts';
 
 const heartbeat = Buffer.from([8, 0, 0, 0, 0, 0, 0, 0xce]);
 
-/** Ends the connection that there is. */
+/** Ends the current connection. */
 let end: (error?: NodeJS.ErrnoException) => void = () => undefined;
 let beat: (everyMs: number) => void = () => undefined;
 let timer: NodeJS.Timeout | undefined;

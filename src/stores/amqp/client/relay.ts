@@ -1,4 +1,4 @@
-// A connection's socket in a thread of its own, which keeps up the heartbeats while user code blocks the event loop. Death and
+// Holds a connection's socket in a thread, which sends heartbeats while user code blocks the event loop. Death and
 // SIGSTOP end them, as they should.
 
 import program from 'thread:./relay.thread.ts';
@@ -9,9 +9,9 @@ import { privateFolder } from '../../../lib/private-folder.ts';
 import type { AmqpEndpoint, AmqpSettings } from './settings.ts';
 
 export interface RelayOpen {
-  /** Of the answer. */
+  /** The number that the answer repeats. */
   readonly id: number;
-  /** Where the server's bytes can be had. */
+  /** The path of the socket with the server's bytes. */
   readonly path: string;
   readonly host: string;
   readonly port: number;
@@ -20,7 +20,7 @@ export interface RelayOpen {
   readonly timeoutMs: number;
 }
 
-/** What the thread is told. */
+/** A message to the thread. */
 export type ToRelay = { readonly open: RelayOpen } | { readonly beatMs: number };
 
 export interface RelayAnswer {
@@ -28,12 +28,12 @@ export interface RelayAnswer {
   readonly error?: { readonly message: string; readonly code: string | undefined };
 }
 
-/** The next connection ends the one before. */
+/** A new connection ends the one before. */
 export class Relay implements AsyncDisposable {
   #thread: Worker | null = null;
   #opened = 0;
 
-  /** Connects there; resolves with the path on which the server's bytes can be had, once. @throws Error as `net` and `tls` */
+  /** Connects; resolves with the path of a socket with the server's bytes, for one connection. @throws errors of `net` and `tls` */
   async open(endpoint: AmqpEndpoint, settings: AmqpSettings): Promise<string> {
     this.#thread ??= this.#start();
     const thread = this.#thread;
@@ -62,7 +62,7 @@ export class Relay implements AsyncDisposable {
     });
   }
 
-  /** From now on no pause between two frames to the server is longer than twice this. */
+  /** From now on no pause between two frames to the server is longer than twice this, milliseconds. */
   beat(everyMs: number): void {
     this.#thread?.postMessage({ beatMs: everyMs } satisfies ToRelay);
   }
@@ -75,7 +75,7 @@ export class Relay implements AsyncDisposable {
     return this.close();
   }
 
-  /** Should it end by itself, its sockets end with it, and the next connection has a thread of its own. */
+  /** If the thread ends by itself, its sockets end with it, and the next connection gets a new thread. */
   #start(): Worker {
     const thread = new Worker(program, {
       eval: true,
@@ -92,7 +92,7 @@ export class Relay implements AsyncDisposable {
   }
 }
 
-/** Short: a unix socket's path may have some 100 characters. */
+/** Short: the path of a unix socket may have some 100 characters. */
 function socketPath(): string {
   const name = randomBytes(9).toString('hex');
   return process.platform === 'win32'

@@ -1,4 +1,4 @@
-// What a URL and a driver's options say of a RabbitMQ server.
+// The settings of a RabbitMQ server, from a URL and a driver's options.
 
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../../errors.ts';
@@ -15,22 +15,22 @@ export interface AmqpEndpoint {
 }
 
 export interface AmqpSettings {
-  /** In the order in which they are tried. */
+  /** The servers in the order in which they are tried. */
   readonly endpoints: readonly AmqpEndpoint[];
   readonly secure: boolean;
-  /** For `tls.connect`, but for `checkHostname`; data only: a thread can have it. */
+  /** Options for `tls.connect`, and `checkHostname`; plain data, so that a thread can be given them. */
   readonly tls: Readonly<Record<string, unknown>>;
-  /** Seconds; 0: none; null: nothing was said. */
+  /** Seconds; 0: none; null: not set. */
   readonly heartbeat: number | null;
   readonly connectTimeoutMs: number;
-  /** The type of the queues in which future tasks wait (Celery's broker_native_delayed_delivery_queue_type). */
+  /** The type of the queues in which delayed messages wait (Celery's broker_native_delayed_delivery_queue_type). */
   readonly delayedQueueType: 'classic' | 'quorum';
   /** The URL without its password, for people. */
   readonly shown: string;
 }
 
 const known = ['ssl', 'heartbeat', 'connectionTimeout', 'delayedQueueType', 'failoverStrategy'];
-/** Celery's that have no meaning here: every message is confirmed. */
+/** Options of Celery's that have no meaning here: every message is confirmed. */
 const needless = [
   'confirmPublish',
   'maxRetries',
@@ -45,7 +45,7 @@ const needless = [
 
 /**
  * `amqp://[user:password@]host[:port]/[vhost]`, `pyamqp://` the same, `amqps://` with TLS; several, for failover, joined by `;`.
- * The path after the first `/` is the virtual host, decoded; without one it is `/`, as in Celery.
+ * The path after the first `/` is the virtual host, decoded; without it the virtual host is `/`, as in Celery.
  * @throws ConfigError naming `what`, never a password
  */
 export function amqpSettings(
@@ -119,7 +119,7 @@ function endpointOf(url: string, what: string): AmqpEndpoint {
   }
 }
 
-/** Who cannot prove who it is is not talked to, unless that is said. Names as Celery's `broker_use_ssl`, or Node's. */
+/** By default a server that cannot prove its identity is refused. The names are those of Celery's `broker_use_ssl`, or Node's. */
 function tlsOf(ssl: unknown, what: string): Readonly<Record<string, unknown>> {
   if (typeof ssl !== 'object' || ssl === null) return {};
   const given: Readonly<Record<string, unknown>> = { ...ssl };

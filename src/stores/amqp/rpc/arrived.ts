@@ -5,13 +5,13 @@ import { isReady } from '../../../protocol/result-meta.ts';
 
 interface Kept {
   readonly meta: string;
-  /** What replaces what: 0 has not ended, 1 ended, 2 SUCCESS. */
+  /** A record replaces one of a lower or the same rank: 0 has not ended, 1 has ended, 2 SUCCESS. */
   readonly rank: number;
   /** Milliseconds since 1970. */
   readonly expires: number;
 }
 
-/** Results that nobody asks for stay until they expire: at most so many, of so many characters in all. */
+/** How many results are kept until they expire, if they are not asked for, and their characters in all. */
 const maxResults = 100_000;
 const maxSize = 256 * 1024 * 1024;
 const sweepEveryMs = 10_000;
@@ -25,13 +25,13 @@ export class Arrived {
   #size = 0;
   readonly #sweeper: NodeJS.Timeout = setInterval(() => this.expire(Date.now()), sweepEveryMs).unref();
 
-  /** How long the records of tasks that have ended, or have not, are kept; null: for ever. */
+  /** How long records of tasks that have ended, or have not, are kept, milliseconds; null: for ever. */
   constructor(keptMs: number | null, keptUnendedMs: number | null) {
     this.#keptMs = keptMs;
     this.#keptUnendedMs = keptUnendedMs;
   }
 
-  /** A message from a worker, whatever is in it. What cannot be read is kept as the end of the task that it says it is of. */
+  /** Takes a worker's message, whatever is in it. If it cannot be decoded, its task is kept as failed. */
   receive(body: Buffer, correlationId: string, contentType: string): void {
     const text = decodeUtf8(body);
     const decoded = text === undefined ? undefined : decodeResult(text, { keptAs: correlationId });
@@ -47,13 +47,13 @@ export class Arrived {
     this.#keep(taskId, meta, rankOf(status));
   }
 
-  /** The text of the record. */
+  /** The record, as text. */
   get(id: string): string | undefined {
     const kept = this.#kept.get(id);
     return kept === undefined || kept.expires <= Date.now() ? undefined : kept.meta;
   }
 
-  /** `listener` is called after each change; the function that is returned ends that. */
+  /** Calls `listener` after each change, until the returned function is called. */
   listen(id: string, listener: () => void): () => void {
     const listeners = this.#listeners.get(id) ?? new Set();
     this.#listeners.set(id, listeners.add(listener));
@@ -84,7 +84,7 @@ export class Arrived {
     this.#kept.clear();
   }
 
-  /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
+  /** Celery never overwrites a SUCCESS; we also never set an ended task back to an unended state. */
   #keep(id: string, meta: string, rank: number): void {
     const nowMs = Date.now();
     const before = this.#kept.get(id);
@@ -97,7 +97,7 @@ export class Arrived {
     for (const listener of [...(this.#listeners.get(id) ?? [])]) listener();
   }
 
-  /** The oldest go first; not what somebody waits for, nor the newest, however large. */
+  /** Drops the oldest results, but none that are waited for, nor the newest, however large. */
   #makeRoom(newest: string): void {
     if (this.#kept.size <= maxResults && this.#size <= maxSize) return;
     for (const id of this.#kept.keys()) {

@@ -1,4 +1,4 @@
-// A process's own queue at RabbitMQ, to which workers send results, and the sending of results to the queues of others.
+// The queue of a process at RabbitMQ, to which workers send results; and sending results to the queues of other processes.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../../errors.ts';
 import { startDeadline, withDeadline } from '../../../lib/deadline.ts';
@@ -13,9 +13,9 @@ import {
 import type { AmqpSettings } from '../client/settings.ts';
 
 interface ReplyQueueOptions {
-  /** How long the queue outlives this process, or keeps what comes while it is cut off, milliseconds. */
+  /** How long the queue outlives this process, and keeps messages while the connection is lost, milliseconds. */
   readonly expiresMs: number;
-  /** How long RabbitMQ has to answer, milliseconds. */
+  /** How long RabbitMQ may take to answer, milliseconds. */
   readonly answerMs: number;
   onResult(body: Buffer, correlationId: string, contentType: string): void;
 }
@@ -33,12 +33,12 @@ export class ReplyQueue {
   readonly name: string = randomUUID();
   readonly #options: ReplyQueueOptions;
   readonly #settings: AmqpSettings;
-  /** What RabbitMQ has not confirmed, in its order. */
+  /** Results that RabbitMQ has not confirmed, in their order. */
   readonly #sendings = new Set<Sending>();
   readonly #link: AmqpLink;
   #publishing: AmqpConfirmChannel | null = null;
   #consuming: AmqpChannel | null = null;
-  /** Resolved when the queue is there. Made when somebody wants results. */
+  /** Resolved when the queue exists. Made when a result is first wanted. */
   #declared: Deferred<void> | null = null;
 
   constructor(settings: AmqpSettings, options: ReplyQueueOptions) {
@@ -55,14 +55,14 @@ export class ReplyQueue {
   }
 
   /**
-   * The queue's name, when it is there.
+   * The queue's name, when the queue exists.
    * @throws BrokerUnavailable
    */
   async address(): Promise<string> {
     if (this.#declared === null) {
       this.#declared = deferred();
       const { connection } = this.#link;
-      // What goes wrong ends the connection, and the next one tries again.
+      // An error ends the connection, and the next one tries again.
       if (connection !== null) this.#listen(connection).catch(() => connection.close().catch(() => {}));
     }
     const { promise } = this.#declared;
@@ -70,15 +70,15 @@ export class ReplyQueue {
     return this.name;
   }
 
-  /** Somebody waits for a result; until what is returned is called. */
+  /** Keeps the process alive while a result is awaited, until the returned function is called. */
   awaited(): () => void {
     this.#link.hold();
     return () => this.#link.release();
   }
 
   /**
-   * Sends a result to a queue. Resolves when RabbitMQ has it, or has found that the queue is gone, and with it those who
-   * wanted the result. A result of which the confirmation was lost is sent again: who gets it twice sees it once.
+   * Sends a result to a queue. Resolves when RabbitMQ has it, or has found that the queue is gone: then nobody waits for it any more. If the
+   * confirmation is lost, the result is sent again; the receiver handles the second as the first.
    * @throws BrokerUnavailable
    */
   send(to: string, body: Buffer, correlationId: string): Promise<void> {
@@ -93,7 +93,7 @@ export class ReplyQueue {
     return done.promise;
   }
 
-  /** Waits for what is being sent, and deletes the queue: nobody will look into it again. */
+  /** Waits for results under way, and deletes the queue: it will not be read again. */
   async close(): Promise<void> {
     this.#link.hold();
     while (this.#sendings.size > 0)
@@ -112,8 +112,8 @@ export class ReplyQueue {
   }
 
   /**
-   * Not deleted with our connection as Celery's is, but after a while: what comes while the connection is made anew waits
-   * there. And acknowledged, since a result that was on its way when the connection broke would else be gone.
+   * The queue is not deleted with our connection, as Celery's is, but after a while: results wait there while a connection is made again. They
+   * are acknowledged, since results that were on their way when the connection broke would otherwise be lost.
    */
   async #listen(connection: AmqpConnection): Promise<void> {
     if (this.#consuming !== null) return;
@@ -122,7 +122,7 @@ export class ReplyQueue {
     this.#consuming = channel;
     let last: AmqpMessage | null = null;
     const acknowledge = (): void => {
-      // One acknowledgement for all that came in this turn of the event loop.
+      // One acknowledgement for all results of this turn of the event loop.
       if (last !== null && this.#consuming === channel) channel.ack(last, true);
       last = null;
     };
@@ -141,7 +141,7 @@ export class ReplyQueue {
     this.#declared?.resolve();
   }
 
-  /** As Celery sends results: to the queue itself, and not to outlive a restart of RabbitMQ. */
+  /** As Celery sends results: directly to the queue, and not persistent. */
   #publish(sending: Sending): void {
     const { to, body, correlationId } = sending;
     try {
@@ -157,7 +157,7 @@ export class ReplyQueue {
           headers: {},
         },
         (error: unknown) => {
-          // Refused because the channel was closed: the next one sends it again.
+          // Refused since the channel was closed: the next channel sends it again.
           if (error) return;
           sending.end();
           this.#sendings.delete(sending);
@@ -165,7 +165,7 @@ export class ReplyQueue {
         },
       );
     } catch {
-      // The channel has just been closed: the same.
+      // The channel was just closed: the same.
     }
   }
 
@@ -181,7 +181,7 @@ export class ReplyQueue {
   }
 }
 
-/** A channel that is lost takes its connection with it: the next one begins anew. */
+/** A lost channel ends its connection: the next connection begins anew. */
 function guard(connection: AmqpConnection, channel: AmqpChannel): void {
   channel.on('error', () => {});
   channel.on('close', () => void connection.close().catch(() => {}));

@@ -13,13 +13,13 @@ import { Arrived } from './arrived.ts';
 import { ReplyQueue } from './reply-queue.ts';
 
 interface RpcBackendOptions extends BackendOptions {
-  /** How long RabbitMQ has to answer, milliseconds; default 10 s. */
+  /** How long RabbitMQ may take to answer, milliseconds; default 10 s. */
   readonly answerMs?: number;
 }
 
 /**
- * Opens the backend over the broker's server. All of a process share one queue, made when the first result is wanted.
- * @throws ConfigError when the broker is not RabbitMQ.
+ * Opens the backend on the broker's server. All backends of a process share one queue, which is declared when the first result is wanted.
+ * @throws ConfigError when the broker is not RabbitMQ
  */
 export async function openRpcBackend(url: string, options: RpcBackendOptions): Promise<ResultBackend> {
   if (!/^rpc:\/\/\/?$/i.test(url))
@@ -46,7 +46,7 @@ export async function openRpcBackend(url: string, options: RpcBackendOptions): P
   return new RpcBackend(mailbox);
 }
 
-/** The queue of a process that died is gone after a while; that of one that is cut off stays that long. */
+/** How long the queue of a process that died, or lost its connection, is kept at most, milliseconds. */
 const longestQueueMs = 30 * 60_000;
 const shortestQueueMs = 60_000;
 
@@ -57,7 +57,7 @@ interface Mailbox {
   users: number;
 }
 
-/** One queue for each broker, whoever asks. */
+/** One queue for each broker, shared by all its users. */
 const shared = new Map<string, Mailbox>();
 
 class RpcBackend implements ResultBackend {
@@ -81,7 +81,7 @@ class RpcBackend implements ResultBackend {
     return this.#mailbox.queue.address();
   }
 
-  /** Sends it to who made the call. Without an address it is kept in this process; with an empty one nobody wants it. */
+  /** Sends it to the caller. Without an address it is kept in this process; with an empty address nobody wants it. */
   async put(record: ResultRecord, address?: ResultAddress): Promise<void> {
     const meta = encodeResult(record);
     if (address === undefined) return this.#mailbox.arrived.keep(record, meta);
@@ -91,7 +91,7 @@ class RpcBackend implements ResultBackend {
   }
 
   writeOf(record: ResultRecord): StoreWrite {
-    encodeResult(record); // what cannot be sent is found here, too
+    encodeResult(record); // throws if it cannot be sent
     return { store: this.store, apply: alone };
   }
 
@@ -99,7 +99,7 @@ class RpcBackend implements ResultBackend {
     return this.writeOf(record);
   }
 
-  /** Of a call that this process made; what came for others is not known here. */
+  /** The result of a call of this process; results of other processes' calls are not known here. */
   async get(id: string): Promise<ResultRecord | undefined> {
     const meta = this.#mailbox.arrived.get(id);
     return meta === undefined ? undefined : decode(id, meta);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** A Lua script that is called by its SHA-1, and sent whole when the server does not know it (any more). */
+/** A Lua script. It is called by its SHA-1, and sent whole when the server does not know it, or not any more. */
 export interface RedisScript {
   /** For people who read errors. */
   readonly name: string;

@@ -1,14 +1,14 @@
-// What a URL and a driver's options say of a Redis server.
+// The settings of a Redis server, from a URL and a driver's options.
 
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../../errors.ts';
 import { type Duration, toMs } from '../../../lib/duration.ts';
 import { requireKnownOptions } from '../../known-options.ts';
 
-/** Where one server listens. */
+/** The address of one server. */
 export type RedisEndpoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** TLS as Node takes it; plain data, so that it can be given to a thread. */
+/** Node's options for TLS; plain data, so that a thread can be given it. */
 interface RedisTls {
   readonly rejectUnauthorized: boolean;
   readonly checkHostname: boolean;
@@ -18,7 +18,7 @@ interface RedisTls {
   readonly key?: string;
 }
 
-/** Where a Redis server is and how to talk to it. */
+/** The address of a Redis server, and how to talk to it. */
 export interface RedisSettings {
   /** The servers in the order in which they are tried; with `sentinel`, the sentinels. */
   readonly endpoints: readonly RedisEndpoint[];
@@ -32,9 +32,9 @@ export interface RedisSettings {
   readonly username: string | null;
   readonly password: string | null;
   readonly db: number;
-  /** Before every key and channel (`global_keyprefix`). With a hash tag in it (`{umbel}:`) all keys are in one slot. */
+  /** The prefix of every key and channel (`global_keyprefix`). With a hash tag in it (`{umbel}:`) all keys are in one slot. */
   readonly keyPrefix: string;
-  /** kombu's `priority_steps`; all who share the queues must have the same. */
+  /** kombu's `priority_steps`: all programs that share the queues must have the same. */
   readonly prioritySteps: readonly number[];
   /** The version of Redis's protocol. */
   readonly resp: 2 | 3;
@@ -47,7 +47,7 @@ export interface RedisSettings {
 
 const stores = new Map<string, object>();
 
-/** Options that are ours, and Celery's that mean something here. */
+/** Our options, and those of Celery's that have a meaning here. */
 const known = [
   'keyPrefix',
   'globalKeyprefix',
@@ -59,7 +59,7 @@ const known = [
   'socketConnectTimeout',
 ];
 
-/** Celery's that have no meaning here: leases are renewed, connections are watched, one is enough. */
+/** Options of Celery's that have no meaning here: leases are renewed, connections are watched, and one connection is enough. */
 const needless = [
   'visibilityTimeout',
   'unackedRestoreLimit',
@@ -109,7 +109,7 @@ export function redisSettings(
   const own = recordOf(driver.sentinelKwargs, `${what}: sentinelKwargs`);
   const endpoints = places.map((place) => place.endpoint);
   const address = endpoints.map(shownEndpoint).join(',');
-  // Passwords, database and options do not make it another server.
+  // The server is the same whatever the password, the database and the options are.
   const identity = isSentinel ? `${String(masterName)}@${address}` : address;
   const store = stores.get(identity) ?? {};
   stores.set(identity, store);
@@ -151,7 +151,7 @@ function placeOf(url: string, what: string): Place {
   let username: string | null;
   let password: string | null;
   try {
-    // Of an unknown scheme the host may be anything; of http it is checked.
+    // The host of an unknown scheme may have any characters; that of http is checked.
     const isFile = scheme === 'unix' || scheme === 'redis+socket';
     parsed = new URL(
       isFile
@@ -202,7 +202,7 @@ function dbOf(text: string, what: string): number {
   );
 }
 
-/** Who cannot prove who it is is not talked to, unless that is said. */
+/** By default a server that cannot prove its identity is refused. */
 function tlsOf({ scheme, query }: Place, ssl: unknown, what: string): RedisTls | null {
   if (ssl === false || ssl === null || (ssl === undefined && scheme !== 'rediss')) return null;
   const given = ssl === true || ssl === undefined ? {} : recordOf(ssl, `${what}: ssl`);

@@ -1,5 +1,5 @@
-// What runs within a side thread: its connection, which calls one script, and its talk with the thread that started it. Small on purpose:
-// the library costs a thread 110 ms of the processor and 17 MB.
+// The Redis connection of a side thread, which calls one script, and its messages to and from the thread that started it. Small on purpose:
+// the library would cost a thread 110 ms of CPU time and 17 MB.
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -7,7 +7,7 @@ import { withDeadline } from '../../../lib/deadline.ts';
 import type { RedisClientOptions } from './link.ts';
 import { commandText, ErrorReply, type Reply, readReply } from './resp.ts';
 
-/** With which a side thread starts. */
+/** The start data of a side thread. */
 export interface SideThreadStart<Data> {
   readonly data: Data;
   readonly options: RedisClientOptions;
@@ -19,13 +19,13 @@ export interface SideThreadStart<Data> {
   readonly answerMs: number;
 }
 
-/** What a side thread is told: by its owner, or (`options`) where the other thread is connected; null: nowhere. */
+/** A message to a side thread: from its owner, or (`options`) the server to which the other thread is connected; null: none. */
 export type ToSideThread<Input> =
   | { readonly message: Input }
   | { readonly options: RedisClientOptions | null };
 
 interface Handlers<Input> {
-  /** There is a connection (again). */
+  /** There is a connection, or there is one again. */
   onReady?(): void;
   onMessage(message: Input): void;
 }
@@ -37,11 +37,11 @@ interface Asked {
 
 interface Connection {
   readonly socket: Socket;
-  /** In the order of the answers to come. */
+  /** In the order in which answers will come. */
   readonly asked: Asked[];
 }
 
-/** How soon a thread tries for itself what the other thread is trying: leases are longer. */
+/** After this time a thread tries itself, though the other thread tries, too, milliseconds: leases are longer. */
 const blockedMs = 4000;
 
 export class SideClient<Data, Input, Output> {
@@ -140,7 +140,7 @@ export class SideClient<Data, Input, Output> {
     return mine;
   }
 
-  /** Where the connection of the other thread feels its way, this one hears when the server is back; unless that thread is blocked. */
+  /** While the other thread tries to connect, this one waits to be told that the server is back; it tries itself if that thread is blocked. */
   #retry(): void {
     clearTimeout(this.#retrying);
     const ms = this.#away ? blockedMs : Math.min(25 * 2 ** this.#failures, 1000);
@@ -160,7 +160,7 @@ function open({ socket: { checkHostname, ...to } }: RedisClientOptions): {
   // `clientOptions` made them for such a call.
   if (to.tls !== true) return { socket: connect(to as unknown as NetConnectOpts), opened: 'connect' };
   const unnamed = checkHostname === false ? { checkServerIdentity: () => undefined } : {};
-  // Loaded only where it is used: it takes a thread some memory.
+  // Loaded only where it is used: it takes some memory of a thread.
   const tls = process.getBuiltinModule('node:tls');
   return { socket: tls.connect({ ...(to as ConnectionOptions), ...unnamed }), opened: 'secureConnect' };
 }

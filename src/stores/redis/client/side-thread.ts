@@ -1,4 +1,4 @@
-// A thread with a Redis connection of its own, for what user code that blocks the event loop must not hold up: renewing leases.
+// A thread with a Redis connection of its own, for renewing leases: user code that blocks the event loop must not delay that.
 import { Worker } from 'node:worker_threads';
 import type { RedisConnection } from './connection.ts';
 import { clientOptions } from './link.ts';
@@ -6,13 +6,13 @@ import type { RedisScript } from './script.ts';
 import type { SideThreadStart, ToSideThread } from './side-client.ts';
 
 interface SideThreadParts<Data, Output> {
-  /** Where this one is connected the thread connects, too. */
+  /** The thread connects to the server to which this one is connected. */
   readonly connection: RedisConnection;
-  /** What `run(...args)` of the program calls. */
+  /** The script that `run(...args)` of the program calls. */
   readonly script: RedisScript;
   /** Its first key, by which a cluster finds the server. */
   readonly key: string;
-  /** The text of a program whose `SideClient` has the rest of this. */
+  /** The text of a program that has a `SideClient`. */
   readonly program: string;
   readonly answerMs: number;
   /** The program's `data`. */
@@ -49,7 +49,7 @@ export class SideThread<Data, Input, Output> {
     });
     this.#thread.unref();
     this.#thread.on('message', onMessage);
-    // After a failover the server is elsewhere.
+    // After a failover there is another server.
     this.#unlisten = connection.onState(({ connected }) => {
       endpoint = connection.endpoint ?? endpoint;
       this.#post({ options: connected ? clientOptions(settings, endpoint) : null });

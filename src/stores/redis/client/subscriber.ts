@@ -1,4 +1,4 @@
-// One connection that listens on channels: made at the first subscription, back on all of them whenever it is made anew.
+// One connection that is subscribed to channels: made at the first subscription; a new connection subscribes to all of them again.
 import { BrokerUnavailable } from '../../../errors.ts';
 import { startDeadline } from '../../../lib/deadline.ts';
 import { refusal } from './errors.ts';
@@ -14,15 +14,15 @@ interface Channel {
   readonly name: string;
   readonly listeners: Set<Listener>;
   readonly deliver: Listener;
-  /** The server listens for us, on the connection of now. */
+  /** The server has confirmed, on the current connection. */
   confirmed: boolean;
-  /** Those who want to know when it does, or why it will not. */
+  /** Called when the server confirms, or with the reason why it does not. */
   readonly waiting: Set<(error?: Error) => void>;
 }
 
 export class RedisSubscriber implements AsyncDisposable {
   readonly settings: RedisSettings;
-  /** What we want to listen on; the connection follows. */
+  /** The wanted channels; the connection follows. */
   readonly #channels = new Map<string, Channel>();
   readonly #gapListeners = new Set<() => void>();
   #link: RedisLink | null = null;
@@ -36,7 +36,7 @@ export class RedisSubscriber implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the server has confirmed: what is published from then on is heard.
+   * Resolves when the server has confirmed: messages published from then on are received.
    * @throws BrokerUnavailable when it does not in time. Unsubscribe also then.
    */
   subscribe(name: string, listener: Listener): Promise<void> {
@@ -56,7 +56,7 @@ export class RedisSubscriber implements AsyncDisposable {
           for (const each of this.#channels.values()) each.confirmed = false;
         },
       });
-      this.#link.hold(); // until nobody listens on the channel
+      this.#link.hold(); // until the channel has no listener
       const { client } = this.#link;
       if (client !== null) void this.#listen(client, channel);
     }
@@ -64,19 +64,19 @@ export class RedisSubscriber implements AsyncDisposable {
     return channel.confirmed ? Promise.resolve() : this.#confirmation(channel);
   }
 
-  /** The last listener's leaving frees the channel on the server. */
+  /** When the last listener leaves, the channel is unsubscribed at the server. */
   async unsubscribe(name: string, listener: Listener): Promise<void> {
     const channel = this.#channels.get(name);
     if (channel === undefined || !channel.listeners.delete(listener) || channel.listeners.size > 0) return;
     this.#channels.delete(name);
     for (const each of [...channel.waiting]) each();
-    // Who is not confirmed yet is freed when that comes, see #listen.
+    // A channel that is not confirmed yet is unsubscribed when it is, see #listen.
     if (channel.confirmed)
       await this.#link?.client?.unsubscribe(name, channel.deliver).catch(() => undefined);
     this.#link?.release();
   }
 
-  /** Called when publications may have been missed. Returns how to stop that. */
+  /** Calls the listener when publications may have been missed, until the returned function is called. */
   onGap(listener: () => void): () => void {
     this.#gapListeners.add(listener);
     return () => void this.#gapListeners.delete(listener);
@@ -95,7 +95,7 @@ export class RedisSubscriber implements AsyncDisposable {
     return this.close();
   }
 
-  /** Back on all channels; then those who listen are told that they may have missed something. */
+  /** Subscribes to all channels again, and then calls the listeners to gaps. */
   async #resume(client: RedisClient): Promise<void> {
     const again = this.#connectedBefore;
     this.#connectedBefore = true;
@@ -116,7 +116,7 @@ export class RedisSubscriber implements AsyncDisposable {
     try {
       await client.subscribe(channel.name, channel.deliver);
     } catch (error) {
-      // A connection that went is followed by another; a refusal is an answer.
+      // A lost connection is followed by another; a refusal is final.
       if (client === this.#link?.client && error instanceof Error)
         for (const each of [...channel.waiting]) each(refusal(this.settings.shown, 'SUBSCRIBE', error));
       return;
