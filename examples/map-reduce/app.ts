@@ -1,4 +1,4 @@
-// Counting the words of many files: one task for each file, one for all of them together.
+// Counts the words of many files: one task per file, and one for all results together.
 import { readFile } from 'node:fs/promises';
 import { App } from 'umbel';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type AsyncResult, chain, chord, group } from 'umbel';
 import { app, countWords, merge, mostFrequent } from './app.ts';
 
-/** The files below a folder, as they are found: a folder of a million is never in memory as a whole. */
+/** Yields the files of a folder as it finds them: a million of them are never in memory together. */
 async function* filesIn(folder: string): AsyncGenerator<string> {
   for await (const entry of await opendir(folder)) {
     const path = join(folder, entry.name);
@@ -17,7 +17,7 @@ async function* counts(folder: string) {
   for await (const file of filesIn(folder)) yield countWords.s(file);
 }
 
-/** Sends a task for each file while the files are being found, and gathers what they give. */
+/** Sends a task for each file while it finds the files, and gathers their results. */
 export function wordsOf(folder: string, limit: number): Promise<AsyncResult<[string, number][]>> {
   return chord(group(counts(folder)), chain(merge.s(), mostFrequent.s(limit))).delay();
 }

@@ -1,4 +1,4 @@
-// An order in three steps, each of which can be undone. What has been done stands in files, so that a step that is repeated does nothing.
+// An order in three steps, each of which can be undone. Files record the finished steps, so that a repeated step does nothing.
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,14 +17,14 @@ export interface Order {
 export const reserve = app.task('orders.reserve', (order: Order) => mark(order, 'reserved'));
 export const release = app.task('orders.release', (order: Order) => unmark(order, 'reserved'));
 
-/** A card above its limit is refused: an error that no retry mends. */
+/** A card above its limit is refused. A retry would not help. */
 export const charge = app.task('orders.charge', (order: Order) => {
   if (order.price > 1000) throw new RangeError(`the card does not cover ${order.price}`);
   return mark(order, 'charged');
 });
 export const refund = app.task('orders.refund', (order: Order) => unmark(order, 'charged'));
 
-/** The carrier is away for the first two attempts; what is too heavy it never takes. */
+/** The carrier is away for the first two attempts, and always refuses heavy goods. */
 export const ship = app.task('orders.ship', { bind: true, maxRetries: 3 }, (task, order: Order) => {
   if (order.item === 'anvil') throw new RangeError('too heavy');
   if (task.request.retries < 2)
@@ -32,7 +32,7 @@ export const ship = app.task('orders.ship', { bind: true, maxRetries: 3 }, (task
   return mark(order, 'shipped');
 });
 
-/** Each step says what undoes what was done before it: that runs once, when the step has failed for good. */
+/** Each step has the tasks that undo the steps before it. They run once, when the step has failed for good. */
 export function handle(order: Order): Signature<[], Order> {
   return chain(
     reserve.s(order),
@@ -41,7 +41,7 @@ export function handle(order: Order): Signature<[], Order> {
   );
 }
 
-/** What has been done of an order. */
+/** The finished steps of an order. */
 export function stateOf({ id }: Order): string[] {
   return ['reserved', 'charged', 'shipped'].filter((step) => existsSync(join(done, `${id}.${step}`)));
 }

@@ -1,23 +1,23 @@
-// A service's periodic chores: a heartbeat, and the two schedules of a task tracker.
+// The periodic tasks of a service: a heartbeat, and the schedules of a task tracker.
 import { appendFile, mkdir, stat } from 'node:fs/promises';
 import { App, crontab, every } from 'umbel';
 
 export const app: App = new App('tracker', {
   timezone: 'Europe/Berlin',
-  // Celery's form, here or below: what is easier to read.
+  // Celery's form; `app.schedule` below is the other one.
   beatSchedule: {
     'check-overdue-tasks': { task: 'tracker.check_overdue_tasks', schedule: crontab({ minute: 0 }) },
     'daily-cleanup': {
       task: 'tracker.daily_cleanup',
       schedule: crontab({ minute: 0, hour: 2 }),
-      // Better late than never, but not at noon; and never two at a time.
+      // It may run late, but not at noon, and never two at a time.
       startingDeadline: '4h',
       overlap: 'skip',
     },
   },
 });
 
-/** Where the heartbeats are counted: one byte each, because an append is atomic even when several workers count. */
+/** The file that counts the heartbeats: one byte each, because an append is atomic even with several workers. */
 const heartbeatFile = '.umbel/heartbeats';
 
 export const heartbeat = app.task('maintenance.heartbeat', { bind: true }, async (task) => {
@@ -38,7 +38,7 @@ const tracked: readonly Tracked[] = [
   { title: 'celebrate', due: new Date('2126-01-31T12:00:00Z') },
 ];
 
-/** Arguments are made when the run is sent: the task is told which moment it is for, however late it runs. */
+/** The arguments are computed when the run is sent: the task gets its due time, however late it runs. */
 export const checkOverdueTasks = app.task('tracker.check_overdue_tasks', (at?: string) => {
   const now = at === undefined ? new Date() : new Date(at);
   return tracked.filter(({ due }) => due < now).map(({ title }) => title);
@@ -46,7 +46,7 @@ export const checkOverdueTasks = app.task('tracker.check_overdue_tasks', (at?: s
 
 export const dailyCleanup = app.task('tracker.daily_cleanup', () => 'clean');
 
-// A heartbeat that was missed is of no use.
+// A missed heartbeat is useless.
 app.schedule('heartbeat', every(10), heartbeat, { missed: 'skip', expires: 10 });
 
 app.schedule('overdue-at-eight', crontab('0 8 * * mon-fri'), {

@@ -17,7 +17,7 @@ export interface FolderStatistics {
   readonly topTerms: readonly Term[];
 }
 
-/** A keyword task: its schema becomes a form in the API's docs, and a call that does not fit is refused at the caller. */
+/** A keyword task: its schema becomes a form in the API's docs, and a wrong call is refused before it is sent. */
 export const folderStatistics = app.task(
   'text.folder_statistics',
   {
@@ -72,10 +72,10 @@ export const frequentTerms = app.task('text.frequent_terms', (text: string, limi
   topTerms(textStatistics(text), limit),
 );
 
-/** Where the heartbeats are counted: one byte each, because an append is atomic even when several workers count. */
+/** The file that counts the heartbeats: one byte each, because an append is atomic even with several workers. */
 const heartbeatFile = '.umbel/heartbeats';
 
-/** Counts itself; the count survives restarts. */
+/** Counts its runs; the count survives restarts. */
 export const heartbeat = app.task('maintenance.heartbeat', { bind: true }, async (task) => {
   await mkdir(dirname(heartbeatFile), { recursive: true });
   await appendFile(heartbeatFile, '.');

@@ -1,8 +1,8 @@
-// Where the texts come from: the Markdown and plain-text files of a folder, and a source that is not always there.
+// The sources of the texts: the Markdown and plain-text files of a folder, and a source that is sometimes down.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** The paths of the `.md` and `.txt` files in a folder and the folders in it, sorted. Hidden ones and node_modules are left out. */
+/** The paths of the `.md` and `.txt` files in a folder and the folders in it, sorted. Hidden files and node_modules are left out. */
 export async function documentsOf(folder: string): Promise<readonly string[]> {
   const found: string[] = [];
   const pending = [folder];
@@ -17,14 +17,14 @@ export async function documentsOf(folder: string): Promise<readonly string[]> {
   return found.sort();
 }
 
-/** The source did not answer, as networks do. Asking again later may help. */
+/** The source did not answer. A retry may help. */
 export class SourceUnavailable extends Error {
   override readonly name = 'SourceUnavailable';
 }
 
 /**
- * Reads a document from a source that is down for the first `outages` attempts. It stands for a file server or an API;
- * that it fails predictably is what makes a retry worth looking at.
+ * Reads a document from a source that is down for the first `outages` attempts. It stands for a file server or an API
+ * that is sometimes down, and shows a retry.
  */
 export async function readUnreliably(path: string, attempt: number, outages: number): Promise<string> {
   if (attempt <= outages)

@@ -1,11 +1,11 @@
-// What a text consists of. Pure: text in, numbers out.
+// Statistics of a text. Pure: text in, numbers out.
 import { stopWords } from './stop-words.ts';
 
 export interface TextStatistics {
   readonly words: number;
   readonly sentences: number;
   readonly lines: number;
-  /** How often each word occurs that is neither a stop word nor shorter than three letters, in lower case. */
+  /** The count of each word, in lower case, without stop words and words of less than three letters. */
   readonly terms: ReadonlyMap<string, number>;
 }
 
@@ -38,7 +38,7 @@ export function merged(a: TextStatistics, b: TextStatistics): TextStatistics {
 
 export const noStatistics: TextStatistics = { words: 0, sentences: 0, lines: 0, terms: new Map() };
 
-/** The most frequent terms first; those of one count in alphabetical order. */
+/** The most frequent terms first; terms with the same count in alphabetical order. */
 export function topTerms(statistics: TextStatistics, limit: number): readonly Term[] {
   return [...statistics.terms]
     .map(([term, count]) => ({ term, count }))
@@ -52,7 +52,7 @@ function isTerm(word: string): boolean {
 
 const sentenceSegmenter = new Intl.Segmenter('en', { granularity: 'sentence' });
 
-// A line end is no sentence end in wrapped prose, so the lines of a block are joined first. Blank lines, headings,
+// In wrapped prose a line end is not a sentence end, so the lines of a block are joined first. Blank lines, headings,
 // list items and table rows begin a block.
 function countSentences(text: string): number {
   const blocks = text.split(/\n\s*\n|\n(?=\s*(?:#{1,6} |[-*+] |\d+[.)] |\||>))/u);

@@ -1,4 +1,4 @@
-/** English words too common to say what a text is about. */
+/** Common English words that say nothing about the subject of a text. */
 export const stopWords: ReadonlySet<string> = new Set(
   `a about above after again against all also am an and any are as at be because been before being below between both
   but by can cannot could did do does doing done down during each either else every few for from further get gets had

@@ -1,4 +1,4 @@
-// The TypeScript half of a workflow whose steps live in two languages.
+// The TypeScript half of a workflow in two languages.
 import { App, chain, chord, group, type Signature } from 'umbel';
 
 export const app: App = new App('two-languages', {
@@ -7,15 +7,15 @@ export const app: App = new App('two-languages', {
   taskDefaultQueue: 'typescript',
 });
 
-/** Here. */
+/** In this program. */
 export const measure = app.task('ts.measure', (text: string) => text.length);
 export const describe = app.task('ts.describe', (mean: number) => `mean of squares: ${mean}`);
 
-/** In Python: their types are what we say they are. */
+/** In Python: TypeScript has only their types. */
 export const square = app.remote<(n: number) => number>('py.square', { queue: 'python' });
 export const mean = app.remote<(numbers: readonly number[]) => number>('py.mean', { queue: 'python' });
 
-/** Each text is measured here and squared there; the mean is taken there, and described here. */
+/** TypeScript measures each text, Python squares the numbers and takes their mean, TypeScript describes it. */
 export function report(texts: readonly string[]): Signature<[], string> {
   return chord(group(texts.map((text) => chain(measure.s(text), square.s()))), chain(mean.s(), describe.s()));
 }

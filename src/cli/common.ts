@@ -110,7 +110,7 @@ export function requireApp(options: CommonOptions): void {
 export function requireSharedStore({ config }: App): void {
   if ([config.broker, config.beatStore].some((url) => url !== null && storeNamed(url)?.ephemeral))
     throw new UsageError(
-      'this needs a store that processes share, and memory:// is of one process; use sqlite:// or redis://',
+      'this needs a store that several processes share, and memory:// belongs to one process; use sqlite:// or redis://',
     );
 }
 

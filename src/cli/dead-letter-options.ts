@@ -60,17 +60,17 @@ export function choiceOf(ids: readonly string[], options: ChoiceOptions): DeadLe
   const filter = filterOf(options);
   const isFiltered = Object.keys(filter).length > 0;
   if (ids.length > 0) {
-    if (options.all || isFiltered) throw new UsageError('give ids, or say which by options, not both');
+    if (options.all || isFiltered) throw new UsageError('give either ids or filter options, not both');
     return ids.map(idOf);
   }
   if (options.all || isFiltered) return filter;
-  throw new UsageError('name the dead letters by their ids, or by options like --task and -Q, or say --all');
+  throw new UsageError('choose dead letters by ids, by filters such as --task and -Q, or by --all');
 }
 
 function idOf(text: string): number {
   const id = Number(text);
   if (Number.isSafeInteger(id) && id >= 1) return id;
-  throw new UsageError(`'${text}' is no id of a dead letter; see: umbel dead list`);
+  throw new UsageError(`'${text}' is not the id of a dead letter; see: umbel dead list`);
 }
 
 function reasons(text: string, previous: readonly DeadReason[] = []): readonly DeadReason[] {

@@ -20,7 +20,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Celery's map. A schedule is a number of seconds, a crontab as text, or an object as RedBeat writes it. */
 export function readCelerySchedule(json: unknown): readonly Imported[] {
-  if (!isRecord(json)) throw new UsageError('a beat_schedule is a JSON object with an entry for each name');
+  if (!isRecord(json)) throw new UsageError('a beat_schedule is a JSON object with one entry per name');
   return Object.entries(json).map(([name, entry]) => ({ name, entry: readEntry(entry) }));
 }
 
@@ -86,7 +86,8 @@ function readEntry(given: unknown): BeatScheduleEntry | string {
 function readSchedule(given: unknown, relative: boolean): When {
   if (typeof given === 'number') return every(given, { relative });
   if (typeof given === 'string') return crontab(given);
-  if (!isRecord(given)) throw new UsageError('its schedule is neither seconds, nor a crontab, nor an object');
+  if (!isRecord(given))
+    throw new UsageError('its schedule must be a number of seconds, a crontab or an object');
   const { __type__: type, ...rest } = given;
   switch (type) {
     case 'interval':
@@ -97,7 +98,7 @@ function readSchedule(given: unknown, relative: boolean): When {
       return solar(rest.event as SolarEvent, Number(rest.lat), Number(rest.lon)); // likewise
     default:
       throw new UsageError(
-        `schedules of the type '${String(type)}' are not known here; there are interval, crontab and solar`,
+        `schedules of the type '${String(type)}' are unknown; known are interval, crontab and solar`,
       );
   }
 }

@@ -51,7 +51,7 @@ export function writePidFile(file: string): Disposable {
       if (!/^\d{0,10}$/.test(held))
         throw new UmbelError(
           'UMBEL_PID_FILE',
-          `'${file}' is no pid file, and is left as it is: name another`,
+          `'${file}' is not a pid file; it is left unchanged, so name another file`,
         );
       const pid = Number(held);
       if (pid > 0 && pid !== process.pid && isAlive(pid)) throw new PidFileTaken(file, pid);

@@ -102,7 +102,9 @@ function unknownCommand(
   known: readonly RemoteCommandLine[],
 ): UsageError {
   if (name === undefined)
-    return new UsageError(`say what: umbel ${kind} ${known[0]?.name}; all of them: umbel ${kind} --list`);
+    return new UsageError(
+      `name a command: umbel ${kind} ${known[0]?.name}; all commands: umbel ${kind} --list`,
+    );
   const hint = suggest(
     name,
     known.map((each) => each.name),

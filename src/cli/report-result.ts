@@ -23,9 +23,7 @@ export async function reportResult(
   const { id } = result;
   if (options.timeout === 0 && !(await result.ready())) {
     if (await result.exists()) return notEnded(result, output);
-    output.note(
-      `umbel: no task ${id} is known; its result may have expired, or it was sent to another store`,
-    );
+    output.note(`umbel: unknown task ${id}; its result may have expired, or it was sent to another store`);
     output.data({ id, state: 'PENDING', known: false });
     return exitCode.failed;
   }

@@ -54,7 +54,7 @@ export function addOptionsTo(command: Command): Command {
 export function when(options: AddOptions): When {
   const { every: interval, cron, solar: sun, timezone, relative = false } = options;
   if ([interval, cron, sun].filter((given) => given !== undefined).length !== 1)
-    throw new UsageError('say when, in one way: --every, --cron or --solar');
+    throw new UsageError('give exactly one of --every, --cron and --solar');
   if (timezone !== undefined && cron === undefined) throw new UsageError('--timezone belongs to --cron');
   if (relative && interval === undefined) throw new UsageError('--relative belongs to --every');
   if (interval !== undefined) return every(interval, { relative });

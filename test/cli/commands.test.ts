@@ -62,7 +62,7 @@ test('a task that failed: its error in one line, its stack with --traceback, exi
 
 test('an id that nobody knows is said to be unknown', async () => {
   const { code, stderr } = await umbel(project({ 'app.js': shop }), [...withApp, 'result', 'no-such-id']);
-  expect(stderr).toContain('no task no-such-id is known');
+  expect(stderr).toContain('unknown task no-such-id');
   expect(code).toBe(1);
 });
 

@@ -93,7 +93,7 @@ test('a pid file is taken from a process that is gone, never from one that lives
   writeFileSync(file, `${process.ppid}\n`);
   expect(() => writePidFile(file)).toThrow(/has the pid file .* and lives/);
   writeFileSync(file, 'a log, named by mistake\n');
-  expect(() => writePidFile(file)).toThrow(/is no pid file, and is left as it is/);
+  expect(() => writePidFile(file)).toThrow(/is not a pid file; it is left unchanged/);
   expect(existsSync(file)).toBe(true);
 });
 

@@ -36,7 +36,7 @@ test('PORT chooses the port, and --port wins over it', async () => {
   const { url } = await startGateway(folder, ['--port', '0'], { PORT: '1' });
   expect((await fetch(`${url}/health`)).status).toBe(200);
   const bad = await umbel(folder, [...withApp, 'gateway'], { env: { PORT: 'http' } });
-  expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining('PORT=http is no port') });
+  expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining('PORT=http is not a port') });
 });
 
 test('a port that is in use is named, with the way out', async () => {

@@ -223,7 +223,7 @@ test('what cannot be read goes to the dead letters, and does not hold up the res
   const { said } = await moveAll(source, destination);
   expect(said).toEqual([
     'Moved 1 message.',
-    '1 message could not be read, and went to the dead letters there: umbel dead list',
+    '1 message could not be read, and went to the dead letters of the source: umbel dead list',
   ]);
   expect(await transport.deadLetters.count()).toBe(1);
 });

@@ -151,15 +151,11 @@ test('the preview shows the next day, a line for each schedule', async () => {
 test.each([
   [['schedule', 'list'], 2, 'schedules belong to an application'],
   [[...withApp, 'schedule', 'show', 'nothing'], 1, "no schedule named 'nothing'"],
-  [
-    [...withApp, 'schedule', 'add', 'x', '--task', 'y'],
-    2,
-    'say when, in one way: --every, --cron or --solar',
-  ],
+  [[...withApp, 'schedule', 'add', 'x', '--task', 'y'], 2, 'give exactly one of --every, --cron and --solar'],
   [
     [...withApp, 'schedule', 'add', 'x', '--task', 'y', '--every', '1m', '--cron', '* * * * *'],
     2,
-    'in one way',
+    'exactly one of',
   ],
   [[...withApp, 'schedule', 'add', 'x', '--task', 'y', '--cron', '99 * * * *'], 1, "'99' is no minute"],
   [
@@ -201,7 +197,7 @@ test("Celery's beat_schedule comes in as JSON; what cannot be had is named and l
   expect(dry.stdout).toContain("Would add 'monday'.");
   const { stdout, stderr, code } = await schedule(folder, 'import', '--file', 'schedule.json');
   expect(stdout).toContain("Added 'every-30s'.");
-  expect(stderr).toContain("'rule' is left out: schedules of the type 'rrule' are not known here");
+  expect(stderr).toContain("'rule' is left out: schedules of the type 'rrule' are unknown");
   expect(code).toBe(1);
   const all = await json(folder, 'list');
   const infos = all.filter(({ fromCode }: { fromCode: boolean }) => !fromCode);
@@ -288,7 +284,7 @@ test('a beat for a store that only one process sees is refused', async () => {
   const folder = project({ 'app.js': shop.replace('timezone:', "broker: 'memory://', timezone:") });
   for (const args of [['beat'], ['worker', '-B'], ['schedule', 'list']]) {
     const { code, stderr } = await umbel(folder, [...withApp, ...args]);
-    expect(stderr).toContain('this needs a store that processes share');
+    expect(stderr).toContain('this needs a store that several processes share');
     expect(code).toBe(2);
   }
 });

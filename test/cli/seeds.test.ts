@@ -64,8 +64,8 @@ test('worker, inspect active, registered and stats, control, and purge, as one t
 });
 
 test.each([
-  [['inspect'], 2, /say what: umbel inspect active/],
-  [['control'], 2, /say what: umbel control/],
+  [['inspect'], 2, /name a command: umbel inspect active/],
+  [['control'], 2, /name a command: umbel control/],
   [['call'], 2, /missing required argument 'name'/],
   [['result'], 2, /missing required argument 'id'/],
   [['migrate'], 2, /missing required argument 'source'/],

@@ -52,6 +52,6 @@ test('the shell ends at the first line that throws, with exit code 1, and says w
   });
   expect(await shell(folder, '(1 +\n')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('in the midst'),
+    stderr: expect.stringContaining('within a statement'),
   });
 });

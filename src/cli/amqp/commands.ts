@@ -127,7 +127,7 @@ export const amqpCommands: readonly AmqpCommand[] = [
     async run(channel, [tag = '']) {
       const deliveryTag = Number(tag);
       if (!Number.isSafeInteger(deliveryTag) || deliveryTag < 1)
-        throw new UsageError(`'${tag}' is no delivery tag: a whole number from 1`);
+        throw new UsageError(`'${tag}' is not a delivery tag (a whole number from 1)`);
       // The library wants the message; the server only its tag.
       channel.ack({ fields: { deliveryTag } } as never);
       return ok;

@@ -25,7 +25,7 @@ export async function amqpSession(
 ): Promise<void> {
   const { config } = app;
   if (storeNamed(config.broker)?.name !== 'amqp')
-    throw new UsageError('umbel amqp needs RabbitMQ: -b amqp://…, or an App whose broker it is');
+    throw new UsageError('umbel amqp needs RabbitMQ: use -b amqp://…, or an App with that broker');
   const first = words.length === 0 ? null : parseAmqp(words); // before anything is opened
   const settings = amqpSettings(config.broker, 'broker', brokerOptions(config));
   await using link = new AmqpLink(settings);

@@ -4,7 +4,7 @@ import type { Shell } from '../completion/scripts.ts';
 /** `umbel completion`: what makes a shell complete our commands and options. */
 export function completionCommand(): Command {
   return new Command('completion')
-    .description('Print what makes your shell complete commands and options.')
+    .description('Print the completion script of your shell.')
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
     .addHelpText(
       'after',

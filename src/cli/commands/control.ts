@@ -22,7 +22,7 @@ interface ControlCommandOptions extends RemoteOptions {
 export function controlCommand(): Command {
   const command = new Command('control')
     .description('Send commands to running workers.')
-    .argument('[command]', 'revoke, add_consumer, pool_grow … (see --list), or one of your own')
+    .argument('[command]', 'revoke, add_consumer, pool_grow … (see --list), or a command of your App')
     .argument('[arguments...]')
     .option('--list', 'Show the commands.')
     .option('-f, --force', 'Do not ask.');

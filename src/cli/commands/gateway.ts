@@ -95,5 +95,5 @@ function portFromEnvironment(): number {
   if (text === undefined || text === '') return 8000;
   const number = Number(text);
   if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
-  throw new UsageError(`PORT=${text} is no port; give a number from 0 (any free one) to 65535`);
+  throw new UsageError(`PORT=${text} is not a port; give a number from 0 (any free port) to 65535`);
 }

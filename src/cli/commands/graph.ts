@@ -14,7 +14,7 @@ export function graphCommand(): Command {
     drawWorkers(optionsOf<RemoteOptions>(self)),
   );
   const bootsteps = new Command('bootsteps')
-    .description('What a worker starts, and what each part needs, as DOT.')
+    .description('Show the parts of a worker, and what each needs, as DOT.')
     .addHelpText('after', '\nExamples:\n  umbel graph bootsteps | dot -Tsvg > worker.svg')
     .action(async (_: unknown, self: Command) => {
       const { bootstepsGraph, dotOf } = await import('../graph/dot.ts');
@@ -23,7 +23,7 @@ export function graphCommand(): Command {
       output.data(bootstepsGraph());
     });
   return new Command('graph')
-    .description('Draw the cluster, or the parts of a worker, in the language of Graphviz (DOT).')
+    .description('Draw the cluster or the parts of a worker for Graphviz (DOT).')
     .addCommand(workers)
     .addCommand(bootsteps);
 }

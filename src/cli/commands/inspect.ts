@@ -14,7 +14,7 @@ import { inspectCommands } from '../remote-commands.ts';
 export function inspectCommand(): Command {
   const command = new Command('inspect')
     .description('Ask workers about their state. Changes nothing.')
-    .argument('[command]', 'active, ping, stats … (see --list), or one of your own')
+    .argument('[command]', 'active, ping, stats … (see --list), or a command of your App')
     .argument('[arguments...]')
     .option('--list', 'Show the commands.');
   return withRemoteOptions(command)

@@ -6,7 +6,7 @@ export function listCommand(): Command {
   const command = new Command('list').description('Show facts about the broker.');
   command.addCommand(
     new Command('bindings')
-      .description('Which exchanges and keys lead to which queues, as the App declares them.')
+      .description('Show which exchange and key lead to which queue, as the App declares them.')
       .action((_: unknown, self: Command) => bindings(optionsOf<CommonOptions>(self))),
   );
   return command;

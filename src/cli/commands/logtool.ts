@@ -9,7 +9,7 @@ import { UsageError } from '../usage.ts';
 /** `umbel logtool`: reads the logs of workers. */
 export function logtoolCommand(): Command {
   const command = new Command('logtool')
-    .description("Look through workers' logs: ours (JSON or text) and those of Python's workers.")
+    .description("Analyse the logs of Umbel's workers (JSON or text) and of Python's.")
     .addHelpText(
       'after',
       `

@@ -13,7 +13,7 @@ import { scheduleImportCommand } from './schedule-import.ts';
 /** `umbel schedule`: what is sent by itself, and when. */
 export function scheduleCommand(): Command {
   return new Command('schedule')
-    .description('Look at the schedules, and change them while beats run.')
+    .description('Show schedules, and change them while beats run.')
     .addCommand(
       new Command('list')
         .description('List them.')

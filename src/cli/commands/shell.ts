@@ -54,7 +54,7 @@ async function shell(options: ShellOptions): Promise<void> {
     const write = (value: unknown): string => inspect(value, { colors: output.colors, depth: 5 });
     if (process.stdin.isTTY !== true) return script(atHand, write);
     output.say(`${output.bold(app.name)} on ${app.config.broker}`);
-    output.say(output.dim(`at hand: app, tasks, ${Object.keys(short).join(', ') || 'no task'}`));
+    output.say(output.dim(`defined: app, tasks, ${Object.keys(short).join(', ') || 'no task'}`));
     const repl = start({
       prompt: `${app.name}> `,
       useColors: output.colors,
@@ -94,7 +94,7 @@ async function script(atHand: object, writer: (value: unknown) => string): Promi
   }
   repl.close();
   if (now.state === 'failed') process.exitCode = exitCode.failed;
-  if (now.state === 'in the midst') throw new UsageError('the input ends in the midst of a statement');
+  if (now.state === 'in the midst') throw new UsageError('the input ends within a statement');
 }
 
 const prompt = '\0';

@@ -52,7 +52,7 @@ function readEnvFile(): void {
   try {
     text = readFileSync('.env', 'utf8');
   } catch (error) {
-    throw new UsageError('.env cannot be read', { cause: error }); // a folder, or not ours
+    throw new UsageError('cannot read .env', { cause: error }); // a folder, or not ours
   }
   for (const [name, value] of Object.entries(parseEnv(text))) {
     if (process.env[name] !== undefined || value === undefined) continue;

@@ -63,7 +63,7 @@ const tsconfig: string = json({
 });
 
 function app(name: string): string {
-  return `// The application: its tasks, and what is sent by itself. Everything else imports it from here.
+  return `// The application: its tasks and schedules. Other modules import it from here.
 import { App, crontab } from 'umbel';
 
 // Broker and result backend come from the environment (.env): UMBEL_BROKER_URL, UMBEL_RESULT_BACKEND. Without them: a file in .umbel/.
@@ -74,7 +74,7 @@ export const app: App = new App('${name}', {
 
 export const add = app.task('${name}.add', (x: number, y: number) => x + y);
 
-/** How many characters a page has. Tried again when the network fails: after 1, 2, 4 … s. */
+/** The number of characters of a page. After an error it is retried with a random delay of at most 1, 2, 4 … s. */
 export const pageSize = app.task(
   '${name}.page_size',
   { bind: true, maxRetries: 5, autoretryFor: [Error], retryBackoff: true, softTimeLimit: 20 },
@@ -88,14 +88,14 @@ export const pageSize = app.task(
 );
 
 export const tidy = app.task('${name}.tidy', () => {
-  // What is to be done each night.
+  // Write the nightly work here.
 });
 
 app.schedule('nightly-tidy', crontab('0 3 * * *'), tidy);
 `;
 }
 
-const main = `// Shows it at work: a worker in this process, and a task that is sent to it. In production the worker is a program of its own: npm run worker
+const main = `// A demonstration: a worker in this process, and a task for it. In production run the worker as a separate program: npm run worker
 import { Worker } from 'umbel/worker';
 import { add, app } from './app.ts';
 
@@ -114,7 +114,7 @@ const test = `import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { drain } from 'umbel/testing';
 
-// In memory: each test run begins with nothing.
+// In memory: each test run starts empty.
 process.env.UMBEL_BROKER_URL = 'memory://';
 process.env.UMBEL_RESULT_BACKEND = 'memory://';
 const { add, app } = await import('../src/app.ts');
@@ -124,7 +124,7 @@ test('add adds', () => {
   assert.equal(add(2, 3), 5); // the function itself
 });
 
-test('a task that was sent is run, and its result is there', async () => {
+test('a sent task runs, and has a result', async () => {
   const sum = await add.delay(2, 3);
   await drain(app);
   assert.equal(await sum.get({ timeout: 1 }), 5);
@@ -140,7 +140,7 @@ const urls: Readonly<Record<ProjectStore, { readonly local: string; readonly com
 function env(store: ProjectStore): string {
   const { local } = urls[store];
   if (store === 'embedded') {
-    return `# Without a broker everything lives in .umbel/store.db. Others: redis://localhost:6379/0, amqp://guest:guest@localhost:5672//
+    return `# Without a broker messages and results are in .umbel/store.db. Other brokers: redis://localhost:6379/0, amqp://guest:guest@localhost:5672//
 # UMBEL_BROKER_URL=redis://localhost:6379/0
 # UMBEL_RESULT_BACKEND=redis://localhost:6379/1
 `;
@@ -155,10 +155,10 @@ COPY package*.json ./
 RUN npm install --omit=dev
 COPY tsconfig.json ./
 COPY src ./src
-# The embedded store; a volume that is mounted here gets this owner.
+# The folder of the embedded store; a mounted volume gets this owner.
 RUN mkdir .umbel && chown node:node .umbel
 USER node
-# Not by npx or npm: they pass no SIGTERM on, which lets tasks that run finish (stop_grace_period). What is not done after 25 s is given back.
+# Not npx or npm: they do not pass SIGTERM on, with which running tasks finish (stop_grace_period). After 25 s they are requeued.
 CMD ["./node_modules/.bin/umbel", "-A", "./src/app.ts", "worker", "-l", "info", "--shutdown-timeout", "25s", "--health-port", "8081", "--health-host", "0.0.0.0"]
 `;
 
@@ -167,7 +167,7 @@ function compose(store: ProjectStore): string {
   const results = store === 'redis' ? 'redis://redis:6379/1' : 'rpc://';
   const environment =
     store === 'embedded'
-      ? `    # One machine, one file: the worker and whoever sends share it.
+      ? `    # One machine, one file: workers and senders share it.
     volumes: [store:/app/.umbel]
 `
       : `    environment:
@@ -207,8 +207,8 @@ ${environment}${servers[store]}volumes:
 function readme(name: string, store: ProjectStore): string {
   const needs =
     store === 'embedded'
-      ? 'Nothing else is needed: messages and results live in `.umbel/store.db`.'
-      : `\`.env\` says where ${store === 'redis' ? 'Redis' : 'RabbitMQ'} is; \`docker compose up ${store}\` starts one.`;
+      ? 'No server is needed: messages and results are in `.umbel/store.db`.'
+      : `\`.env\` has the URL of ${store === 'redis' ? 'Redis' : 'RabbitMQ'}; \`docker compose up ${store}\` starts one.`;
   return `# ${name}
 
 \`\`\`sh
@@ -222,10 +222,10 @@ ${needs}
 | | |
 |---|---|
 | \`src/app.ts\` | the application: tasks and schedules |
-| \`npm run worker\` | runs tasks until it is told to stop |
-| \`npm run beat\` | sends what is scheduled; as many of them as you like |
+| \`npm run worker\` | runs tasks until you stop it |
+| \`npm run beat\` | sends scheduled tasks; you may run several |
 | \`npx umbel -A ./src/app.ts call ${name}.add -a '[2, 3]' --wait\` | sends a task from the command line |
-| \`npx umbel dead list\` | what could not be run, and why |
-| \`docker compose up\` | all of it in containers |
+| \`npx umbel dead list\` | lists messages that could not be run, with the reason |
+| \`docker compose up\` | runs everything in containers |
 `;
 }

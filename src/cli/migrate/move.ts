@@ -186,7 +186,7 @@ class Mover {
     this.#held++;
     if (this.#held > maxHeld)
       throw new UsageError(
-        `more than ${maxHeld} messages of other tasks are before those that -T names: let workers run these first, or move the whole queue`,
+        `more than ${maxHeld} messages of other tasks wait before those of -T: let workers run these first, or move the whole queue`,
       );
   }
 

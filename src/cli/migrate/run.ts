@@ -75,7 +75,9 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
     done = await move({ from, waiting, to, marks }, route);
   } catch (error) {
     bar.stop();
-    output.note(`Moved ${messages(moved)} before that; the rest is where it was. Run it again to go on.`);
+    output.note(
+      `Moved ${messages(moved)} before that; the others stay at the source. Run the command again to go on.`,
+    );
     throw error;
   }
   bar.stop();
@@ -101,13 +103,17 @@ async function report(
   output.say(`Moved ${messages(done.moved)}.`);
   if (done.dead > 0)
     output.note(
-      `${messages(done.dead)} could not be read, and went to the dead letters there: umbel dead list`,
+      `${messages(done.dead)} could not be read, and went to the dead letters of the source: umbel dead list`,
     );
   if (done.doubled > 0)
-    output.note(`${messages(done.doubled)} went to a worker there at the same time, and may run twice.`);
+    output.note(
+      `${messages(done.doubled)} went to a worker of the source at the same time, and may run twice.`,
+    );
   if (held > 0)
-    output.note(`${messages(held)} are held by workers there: run it again when these have stopped.`);
-  if (interrupted) output.note(`Stopped; ${messages(left)} left. Run it again to go on.`);
+    output.note(
+      `${messages(held)} are held by workers of the source: stop these, then run the command again.`,
+    );
+  if (interrupted) output.note(`Stopped; ${messages(left)} left. Run the command again to go on.`);
   output.data({ ...done, left, held });
   if (interrupted) process.exitCode = exitCode.failed;
 }

@@ -86,7 +86,8 @@ const refused: Readonly<Record<string, string>> = {
 function range(target: string): readonly string[] {
   const [, from, to] = /^(\d{1,4})-(\d{1,4})$/.exec(target) ?? [];
   if (from === undefined || to === undefined) return [target];
-  if (Number(from) > Number(to)) throw new UsageError(`'${target}' is no range: write the lower one first`);
+  if (Number(from) > Number(to))
+    throw new UsageError(`'${target}' is not a range: write the lower number first`);
   return Array.from({ length: Number(to) - Number(from) + 1 }, (_, n) => String(Number(from) + n));
 }
 
@@ -96,7 +97,7 @@ function expand(names: readonly string[], prefix: string): readonly string[] {
   if (count !== null && count > 0 && count <= 1000)
     return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
   if (names.length === 0)
-    throw new UsageError('name the workers, or say how many: umbel multi start images mails');
+    throw new UsageError('name the workers or give their number: umbel multi start images mails');
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new UsageError(`the worker '${twice}' is named twice`);
   return names;

@@ -27,7 +27,7 @@ export class Screen implements Disposable {
   /** @throws UsageError where there is no terminal */
   constructor(options: ScreenOptions) {
     if (!this.#input.isTTY || !this.#output.isTTY)
-      throw new UsageError('this needs a terminal, for its keys and its screen');
+      throw new UsageError('this needs a terminal for its keys and screen');
     this.#options = options;
     process.on('exit', this.#restore);
     // Before Node prints what was thrown: on the other buffer nobody would see it.
