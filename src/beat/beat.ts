@@ -21,22 +21,22 @@ export { Schedules };
 
 export interface BeatOptions {
   readonly logger?: Logger;
-  /** A leader that is silent for so long is followed by another. Default 3 s, at least 1 s. */
+  /** If the leader is silent for this time, another beat leads. Default 3 s, at least 1 s. */
   readonly lease?: Duration;
-  /** It runs beside a worker, as that of `worker -B`: the signal `beatEmbeddedInit` is sent, too. */
+  /** It runs in a worker's process, as with `worker -B`: the signal `beatEmbeddedInit` is sent, too. */
   readonly embedded?: boolean;
   /** @internal */
   readonly clock?: Clock;
 }
 
-/** How often the lead is renewed within a lease. */
+/** How many times the lead is renewed within a lease. */
 const renewals = 4;
 const minLeaseMs = 1000;
 const retryPolicy = { factor: 100, maximum: 2000, jitter: true } as const;
 
 /**
- * Sends an application's tasks on their schedules. Any number of them may run, on any machines: one leads, the others stand by and
- * follow within 5 seconds. It runs no tasks.
+ * Sends an application's tasks on their schedules. Any number of beats may run, on any machines: one leads, and the others stand by and
+ * take over within 5 seconds. A beat runs no tasks.
  * @example
  * await using beat = new Beat(app);
  * await beat.run(); // until SIGTERM
@@ -70,7 +70,7 @@ export class Beat implements Service {
     this.#leaseMs = Math.max(minLeaseMs, toMs(lease, "'lease' of the beat"));
   }
 
-  /** Whether this one sends; else another does, or nobody can. */
+  /** Whether this beat sends. If not, another one does, or none can. */
   get leads(): boolean {
     return this.#leadership?.leads ?? false;
   }
@@ -81,7 +81,7 @@ export class Beat implements Service {
   }
 
   /**
-   * Puts the schedules of the code into the store and takes part; while the store is away it waits for it. Resolves, too, when it is
+   * Puts the schedules of the code into the store, and takes part. While the store is away it waits for it. Also resolves when it is
    * stopped meanwhile.
    * @throws ConfigError, StoreError
    */
@@ -92,7 +92,7 @@ export class Beat implements Service {
     await this.#starting;
   }
 
-  /** Finishes what is on its way and lets another lead. Does not close the application. */
+  /** Finishes runs that are under way, and lets another beat lead. Does not close the application. */
   stop(): Promise<void> {
     this.#stopping.abort(new Error('the beat stops'));
     this.#ending ??= this.#stop();
@@ -152,7 +152,7 @@ export class Beat implements Service {
     }
   }
 
-  /** Tries until the store answers; null: it was stopped before. */
+  /** Repeats `open` until the store answers; null: the beat was stopped before. */
   async #whenThere<T>(open: () => Promise<T>): Promise<T | null> {
     return retrying(open, {
       policy: retryPolicy,
@@ -174,7 +174,7 @@ export class Beat implements Service {
     void this.#restore(term, store);
   }
 
-  /** The store may have lost what it held; what others have put there is left alone. */
+  /** The store may have lost its data: puts missing schedules of the code there again, and changes no others. */
   async #restore({ signal }: Term, store: ScheduleStore): Promise<void> {
     await retrying(() => putDeclared(this.app, store, { onlyMissing: true }), {
       policy: retryPolicy,
@@ -194,14 +194,14 @@ export class Beat implements Service {
   }
 
   async #stop(): Promise<void> {
-    // A start that hangs, in a hook or at the store, keeps nobody: it has not begun to lead.
+    // A start that hangs, in a hook or at the store, must not keep the process: it does not lead yet.
     await atMost(
       this.#leaseMs,
       (this.#starting ?? Promise.resolve()).catch(() => {}),
       this.#clock,
     );
     await this.#running;
-    // What is on its way ends while the lead is still ours; nothing new begins.
+    // Runs under way end while this beat still leads; no new run begins.
     await this.#withinLease(this.#timetable?.settled());
     await this.#withinLease(this.#resign());
     await this.#store?.close();
@@ -220,7 +220,7 @@ export class Beat implements Service {
       );
   }
 
-  /** Afterwards the lead is over in any case. */
+  /** Waits for the work, at most until the lead has ended in any case. */
   async #withinLease(work: Promise<void> | undefined): Promise<void> {
     if (work !== undefined) await atMost(this.#leaseMs, work, this.#clock);
   }

@@ -1,4 +1,4 @@
-// The schedules that the code declares, put into the store.
+// Puts the schedules that the code declares into the store.
 import type { App } from '../app/app.ts';
 import type { DeclaredSchedule } from '../app/schedule.ts';
 import { ConfigError } from '../errors.ts';
@@ -6,14 +6,14 @@ import type { ScheduleStore, StoredEntry } from '../stores/schedule-store.ts';
 import { kindOf } from '../workflow/construct.ts';
 import { decodeEntry, type Entry, encodeEntry, entryOf, isDueTheSame, isSameSchedule } from './entry.ts';
 
-/** Puts are asked for so many at once. */
+/** How many puts are under way at once. */
 const atOnce = 200;
-/** Others may change the same entry at the same time; nobody does so for ever. */
+/** How often a put is tried while others change the same entry. */
 const maxTries = 20;
 
 /**
- * Makes the store say what the code says: what is new is created, what differs is changed, what the code no longer declares is deleted.
- * Pauses stay. With `onlyMissing`, nothing is changed or deleted.
+ * Brings the store in line with the code: new schedules are created, different ones are changed, and schedules that the code no longer declares
+ * are deleted. Pauses stay. With `onlyMissing`, none is changed or deleted.
  * @throws BrokerUnavailable, ConfigError
  */
 export async function putDeclared(
@@ -37,7 +37,7 @@ export async function putDeclared(
 }
 
 /**
- * @throws ConfigError when nobody could know that the run before has ended.
+ * @throws ConfigError when it could never be known that the run before has ended
  */
 export function checkOverlap(app: App, { name, call, policy }: Entry): void {
   if (policy.overlap === 'allow') return;
@@ -76,7 +76,7 @@ async function putOne(
   throw new ConfigError(`the schedule '${declared.name}' is changed by others all the time`);
 }
 
-/** What cannot be read is replaced by what the code says. */
+/** The stored entry; undefined if it cannot be read: then the declared one replaces it. */
 function readable(stored: StoredEntry): Entry | undefined {
   try {
     return decodeEntry(stored.name, stored.text);

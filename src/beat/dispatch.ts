@@ -1,4 +1,4 @@
-// Sending a run, and keeping that it was sent.
+// Sends runs, and records that they were sent.
 import type { App } from '../app/app.ts';
 import { sendRun } from '../app/scheduled-send.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
@@ -21,7 +21,7 @@ interface DispatchOptions {
   readonly time: StoreClock;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The store says that another leads. */
+  /** The store says that another beat leads. */
   readonly onFenced: () => void;
 }
 
@@ -35,9 +35,9 @@ export class Dispatch {
   }
 
   /**
-   * Sends the run that is due at `dueMs`, and keeps that. Null: it was refused, as it is settled already, another leads, or the
+   * Sends the run that is due at `dueMs`, and records it. Null: it was refused, since it is settled already, another beat leads, or the
    * schedule is gone.
-   * @throws BrokerUnavailable, SendUnconfirmed: to be sent again, under the same id.
+   * @throws BrokerUnavailable, SendUnconfirmed: send it again, under the same id
    */
   async send(entry: Entry, dueMs: number, term: Term): Promise<RunRecord | null> {
     const { app, store, time, logger } = this.#options;
@@ -83,14 +83,14 @@ export class Dispatch {
     return run;
   }
 
-  /** Keeps what became of a run. @throws BrokerUnavailable; an error when another leads */
+  /** Records the outcome of a run. @throws BrokerUnavailable; an error when another beat leads */
   async record(run: RunRecord, term: Term): Promise<void> {
     if ((await this.#recorder.record(term.fence, run)) === 'recorded') return;
     this.#options.onFenced();
     throw new Error('another beat leads');
   }
 
-  /** It is sent: whatever the store says, it is not to be sent again from here. */
+  /** The run was sent, so it is recorded until that succeeds: a failure must not make this beat send it again. */
   async #recordSent(run: RunRecord, term: Term): Promise<void> {
     // Without the term's signal: it is tried at least once, also when the term has ended meanwhile.
     const when = (error: unknown): boolean => error instanceof BrokerUnavailable && !term.signal.aborted;
@@ -98,7 +98,7 @@ export class Dispatch {
     await retrying(() => this.record(run, term), { policy: retryPolicy, clock, when });
   }
 
-  /** Whether a run may be sent while the one before may not have ended. */
+  /** What happens to a run if the run before may not have ended. */
   async mayOverlap(entry: Entry): Promise<'send' | 'skip' | 'wait'> {
     const { overlap } = entry.policy;
     if (overlap === 'allow' || (await this.#hasEnded(entry))) return 'send';

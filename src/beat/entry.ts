@@ -1,4 +1,4 @@
-// A schedule as data: what is sent, when, and by which rules. Its text is what stores keep.
+// A schedule as data: its call, its times, its rules. Stores keep its text.
 
 import type { DeclaredSchedule, ResolvedPolicy } from '../app/schedule.ts';
 import type { ScheduledCallOptions } from '../config/beat-schedule.ts';
@@ -8,7 +8,7 @@ import type { Json, WireSignature } from '../protocol/message.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import { type ScheduleJson, scheduleFromJson } from '../schedules/schedule-json.ts';
 
-/** What is sent. `computed`: by the code that declares it, each time. */
+/** What is sent. `computed`: the code that declares it makes the call, at each run. */
 type EntryCall =
   | {
       readonly kind: 'task';
@@ -27,23 +27,23 @@ type EntryCall =
 
 export interface Entry {
   readonly name: string;
-  /** null: a schedule of the code's own, which has no form as data. */
+  /** Null: a schedule class of the user's code, which has no form as data. */
   readonly schedule: ScheduleJson | null;
-  /** For people. */
+  /** The schedule in words, for people. */
   readonly shown: string;
   readonly call: EntryCall;
   readonly policy: ResolvedPolicy;
-  /** false: the one who declared it says so. */
+  /** False: its declaration disables it. */
   readonly enabled: boolean;
-  /** Somebody has paused it. */
+  /** A user has paused it. */
   readonly paused: boolean;
-  /** Declared by the application's code, which a beat that starts puts back. */
+  /** The application's code declares it: a beat that starts puts it back. */
   readonly fromCode: boolean;
-  /** In force since: what was due before is none of its business. Milliseconds since 1970. */
+  /** When it came into force, milliseconds since 1970: earlier due times do not count. */
   readonly sinceMs: number;
 }
 
-/** The entry that a declaration makes. */
+/** Makes the entry of a declaration. */
 export function entryOf(declared: DeclaredSchedule, fromCode: boolean, sinceMs: number): Entry {
   const { name, schedule, call, policy, enabled } = declared;
   return {
@@ -70,7 +70,7 @@ function callOf(call: DeclaredSchedule['call']): EntryCall {
   };
 }
 
-/** The task that it sends, or begins with. */
+/** The task that it sends, or the first task of its workflow. */
 export function taskOf({ call }: Entry): string {
   return call.kind === 'task' ? call.task : call.signature.task;
 }
@@ -79,7 +79,7 @@ export function encodeEntry(entry: Entry): string {
   return encodeJson({ v: 1, ...entry });
 }
 
-/** @throws StoreError for what is no entry, or one of a newer Umbel */
+/** @throws StoreError for text that is no entry, or an entry of a newer Umbel */
 export function decodeEntry(name: string, text: string): Entry {
   const decoded = decodeJson(text);
   const entry = decoded.ok ? decoded.value : null;
@@ -88,10 +88,10 @@ export function decodeEntry(name: string, text: string): Entry {
       `the schedule '${name}' cannot be read: it was written by a newer Umbel, or by another program`,
     );
   const { v: _, ...rest } = entry;
-  return rest as unknown as Entry; // written by encodeEntry: nobody else writes there
+  return rest as unknown as Entry; // encodeEntry wrote it: nothing else writes there
 }
 
-/** Whether two entries say the same, since whenever, paused or not. */
+/** Whether two entries are equal, apart from the time they came into force, and pauses. */
 export function isSameSchedule(one: Entry, other: Entry): boolean {
   const plain = (entry: Entry): string => encodeEntry({ ...entry, sinceMs: 0, paused: false });
   return plain(one) === plain(other);
@@ -102,7 +102,7 @@ export function isDueTheSame(one: Entry, other: Entry): boolean {
   return one.schedule !== null && encodeJson(one.schedule) === encodeJson(other.schedule);
 }
 
-/** When it is due; null: only the code that declares it knows. @throws StoreError */
+/** Its times; null: only the code that declares it knows them. @throws StoreError */
 export function scheduleOf(entry: Entry, declared: DeclaredSchedule | undefined): Schedule | null {
   if (entry.schedule === null) return declared?.schedule ?? null;
   try {

@@ -1,4 +1,4 @@
-// Who of several beats sends. One leads as long as it renews its lead; whoever sees it unchanged for the length of a lease takes it.
+// Decides which of several beats sends. A beat leads as long as it renews its lead; a beat that sees the lead unchanged for one lease takes it.
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
@@ -7,52 +7,52 @@ import type { Logger } from '../lib/logger.ts';
 import type { LeadState, ScheduleStore } from '../stores/schedule-store.ts';
 import { StoreClock } from './store-clock.ts';
 
-/** A time of leading: from being first until somebody else may be. */
+/** A time during which a beat leads: until another one may lead. */
 export interface Term {
-  /** Writes of a term that is over are refused. */
+  /** The store refuses writes with the fence of a past term. */
   readonly fence: number;
-  /** Aborted when it is over. */
+  /** Aborted when the term is over. */
   readonly signal: AbortSignal;
   /**
-   * Whether nobody else can have taken over yet, by the clock that never jumps. Asked before each send; what is sent in the very
-   * moment of a takeover is refused by its id.
+   * Whether no other beat can have taken over yet, by the monotonic clock. Asked before each send; a run that is sent at the very moment of a
+   * takeover is refused by its id.
    */
   holds(): boolean;
 }
 
 interface LeadershipOptions {
-  /** A leader that is silent for so long is followed by another. Milliseconds. */
+  /** If the leader is silent for this time, another beat leads, milliseconds. */
   readonly leaseMs: number;
-  /** How often the lead is renewed or watched. Milliseconds. */
+  /** How often the lead is renewed or watched, milliseconds. */
   readonly everyMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 interface LeadershipEvents {
-  /** The term begins; it ends with its signal. */
+  /** A term begins; it ends with its signal. */
   onTerm(term: Term): void;
-  /** Each time the store was asked, while this one leads. */
+  /** Called each time the store has answered while this beat leads. */
   onBeat(lead: LeadState): void;
 }
 
 /**
- * The lease proves that this very event loop is alive: it renews, and it sends. A thread that renews would keep the lead for one
+ * The event loop that renews the lease also sends, so the lease proves that it is alive. A thread that renewed would keep the lead for a beat
  * that cannot send.
  */
 export class Leadership {
   readonly holder: string = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
-  /** The store's time, as far as we know. */
+  /** The store's time, as far as it is known. */
   readonly time: StoreClock;
   readonly #store: ScheduleStore;
   readonly #options: LeadershipOptions;
   readonly #events: LeadershipEvents;
   #term: { readonly fence: number; readonly end: AbortController } | null = null;
-  /** How often it was renewed. */
+  /** The number of renewals. */
   #beats = 0;
-  /** Until when nobody else can lead. Monotonic. */
+  /** Until when no other beat can lead, on the monotonic clock. */
   #holdsUntil = 0;
-  /** The leader as it was seen last, and since when it has not changed. */
+  /** The lead as last read, and since when it has not changed. */
   #seen: { readonly fence: number; readonly beats: number; readonly at: number } | null = null;
   #leader: string | null = null;
 
@@ -67,7 +67,7 @@ export class Leadership {
     return this.#term !== null;
   }
 
-  /** Who leads, as far as we know. */
+  /** The leader, as far as it is known. */
   get leader(): string | null {
     return this.#leader;
   }
@@ -91,7 +91,7 @@ export class Leadership {
     }
   }
 
-  /** The term is over: another leads, or may lead. */
+  /** The term is over: another beat leads, or may lead. */
   lose(why: string): void {
     const term = this.#term;
     if (term === null) return;
@@ -100,7 +100,7 @@ export class Leadership {
     term.end.abort(new Error(why));
   }
 
-  /** Gives up the lead on purpose: another takes it at once. */
+  /** Gives up the lead: another beat takes it at once. */
   async resign(): Promise<void> {
     const term = this.#term;
     this.#term = null;
@@ -128,7 +128,7 @@ export class Leadership {
       return;
     }
     this.#seen = null;
-    // Counted from before the question: others count from after they have seen it.
+    // Counted from before the question: other beats count from after their answer.
     this.#holdsUntil = asked + leaseMs;
     // A store that has lost its data counts from the beginning, perhaps with the same fence.
     if (this.#term !== null && (this.#term.fence !== lead.fence || lead.beats <= this.#beats))
@@ -140,7 +140,7 @@ export class Leadership {
 
   #begin(fence: number): void {
     const end = new AbortController();
-    setMaxListeners(0, end.signal); // each send on its way listens
+    setMaxListeners(0, end.signal); // each send under way listens to it
     this.#term = { fence, end };
     this.#events.onTerm({
       fence,

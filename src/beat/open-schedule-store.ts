@@ -1,4 +1,4 @@
-// Where an application's schedules are kept.
+// Opens the store of an application's schedules.
 import type { App } from '../app/app.ts';
 import { backendOptions, brokerOptions } from '../config/driver-options.ts';
 import { ConfigError } from '../errors.ts';
@@ -18,7 +18,7 @@ export async function openSchedulesOf({ name, config }: App): Promise<ScheduleSt
   }
   if (keepsSchedules(storeOf(broker, 'broker')))
     return openScheduleStore(broker, name, brokerOptions(config));
-  // An embedded store beside a broker on a network would be one for each machine, and each would send.
+  // With a broker on a network, an embedded store would be another one on each machine, and each beat would send.
   if (backend !== null) {
     const store = storeOf(backend, 'backend');
     if (keepsSchedules(store) && !store.embedded)

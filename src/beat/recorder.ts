@@ -1,4 +1,4 @@
-// Keeping what became of runs: what was asked for while the last write was under way makes the next.
+// Records runs: those that are recorded while a write is under way make the next write.
 import { SerialBatcher } from '../lib/batch.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { RunRecord, ScheduleStore } from '../stores/schedule-store.ts';
@@ -9,7 +9,7 @@ interface Pending {
   readonly done: Deferred<'recorded' | 'fenced'>;
 }
 
-/** What one write holds. */
+/** How many runs one write has at most. */
 const maxRuns = 500;
 
 export class Recorder {
@@ -26,7 +26,7 @@ export class Recorder {
     return done.promise;
   }
 
-  /** The first runs with one fence. */
+  /** Writes the first runs that have the same fence. */
   async #write(queue: Pending[]): Promise<void> {
     const fence = queue[0]?.fence ?? 0;
     const end = queue.findIndex((pending, index) => pending.fence !== fence || index === maxRuns);

@@ -1,4 +1,4 @@
-// What one run of an entry sends, and with which options.
+// The call and the options of one run of an entry.
 import type { App } from '../app/app.ts';
 import type { RunCall } from '../app/scheduled-send.ts';
 import type { ScheduledRun } from '../config/beat-schedule.ts';
@@ -6,7 +6,7 @@ import type { CallOptions } from '../config/call-options.ts';
 import { ConfigError } from '../errors.ts';
 import type { Entry } from './entry.ts';
 
-/** The call of a run; arguments that are computed, are computed now. @throws what computing them throws */
+/** The call of a run; computed arguments are computed now. @throws what computing them throws */
 export async function callOf(app: App, { name, call }: Entry, run: ScheduledRun): Promise<RunCall> {
   if (call.kind === 'signature') return { kind: 'signature', signature: call.signature };
   if (!call.computed) return call;
@@ -26,6 +26,6 @@ export async function callOf(app: App, { name, call }: Entry, run: ScheduledRun)
 
 export function optionsOf({ name, call }: Entry, taskId: string): CallOptions {
   const { options } = call;
-  // What django-celery-beat and others look for.
+  // The header that django-celery-beat and others look for.
   return { ...options, headers: { periodic_task_name: name, ...options.headers }, taskId };
 }

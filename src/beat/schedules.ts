@@ -1,4 +1,4 @@
-// The book of schedules: to look at, and to change while beats run.
+// The schedules in the store: to list, and to change while beats run.
 import type { App } from '../app/app.ts';
 import {
   type DeclaredSchedule,
@@ -29,47 +29,47 @@ import { openSchedulesOf } from './open-schedule-store.ts';
 import { nextMs } from './overdue.ts';
 import { callOf, optionsOf } from './run-call.ts';
 
-/** A schedule as it stands. */
+/** A schedule and its state. */
 export interface ScheduleInfo {
   readonly name: string;
-  /** The task that it sends, or begins with. */
+  /** The task that it sends, or the first task of its workflow. */
   readonly task: string;
-  /** When, for people: `every 10m`, `30 2 * * * Europe/Berlin`. */
+  /** Its times in words, for people: `every 10m`, `30 2 * * * Europe/Berlin`. */
   readonly schedule: string;
   readonly args: readonly unknown[];
   readonly kwargs: Json;
   readonly options: ScheduledCallOptions;
-  /** The arguments are made by the code, at each run. */
+  /** The code makes the arguments, at each run. */
   readonly computed: boolean;
   readonly policy: ResolvedPolicy;
-  /** `paused` by somebody, `disabled` by who declares it; `declared` by the code, and no beat that has this code has started yet. */
+  /** `paused` by a user; `disabled` by its declaration; `declared` by code, but no beat with this code has started yet. */
   readonly state: 'active' | 'paused' | 'disabled' | 'declared';
-  /** Declared by the application's code, which each beat that starts puts back. */
+  /** The application's code declares it: each beat that starts puts it back. */
   readonly fromCode: boolean;
-  /** In force since. */
+  /** When it came into force. */
   readonly since: Date;
-  /** When it was sent last. */
+  /** When a run was last sent. */
   readonly lastRun: Date | null;
   readonly lastTaskId: string | null;
-  /** When it is due next; null: never, not as it stands, or only the code knows. */
+  /** When it is due next; null: never, not in this state, or only the code knows. */
   readonly nextDue: Date | null;
-  /** How many runs were sent. */
+  /** The number of runs that were sent. */
   readonly sent: number;
 }
 
-/** What became of a run. */
+/** The outcome of a run, or of several runs that were skipped together. */
 export interface ScheduleRun {
   readonly due: Date;
-  /** Of several that were left out together, the last. */
+  /** When the last of several skipped runs was due. */
   readonly until: Date;
   readonly at: Date;
   readonly outcome: RunOutcome;
   readonly taskId: string | null;
-  /** Why it was left out, or failed. */
+  /** Why it was skipped, or failed. */
   readonly detail: string | null;
 }
 
-/** A run to come. */
+/** A future run. */
 export interface UpcomingRun {
   readonly name: string;
   readonly due: Date;
@@ -82,13 +82,13 @@ interface Found {
   readonly isKept: boolean;
 }
 
-/** Others may change the same entry at the same time; nobody does so for ever. */
+/** How often a change is tried while others change the same entry. */
 const maxTries = 20;
-/** Of one schedule in a preview. */
+/** How many runs of one schedule a preview has at most. */
 const maxUpcoming = 100_000;
 
 /**
- * The schedules of an application: all that is changed here is in effect within two seconds, wherever the beat runs.
+ * The schedules of an application. A change takes effect within two seconds, wherever the beat runs.
  * @example
  * await using schedules = await Schedules.open(app);
  * await schedules.add('report', crontab('0 8 * * mon'), 'shop.report', { queue: 'slow' });
@@ -108,7 +108,7 @@ export class Schedules implements AsyncDisposable {
     return new Schedules(app, await openSchedulesOf(app));
   }
 
-  /** By name; also those of the code that no beat has put into the store yet. */
+  /** By name; includes schedules of the code that no beat has put into the store yet. */
   async list(): Promise<readonly ScheduleInfo[]> {
     const nowMs = await this.#store.now();
     return [...(await this.#all(nowMs))]
@@ -122,7 +122,7 @@ export class Schedules implements AsyncDisposable {
     return this.#infoOf(found, await this.#store.now());
   }
 
-  /** @throws ConfigError when the name is taken, or something is wrong; UnknownOptionError */
+  /** @throws ConfigError when the name is taken, or a value is wrong; UnknownOptionError */
   async add(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<void> {
     await this.#create(declareSchedule(name, when, what, options));
   }
@@ -133,8 +133,8 @@ export class Schedules implements AsyncDisposable {
   }
 
   /**
-   * Puts another in its place, which counts from now if it is due at other times; a pause and the history stay.
-   * @throws UnknownScheduleError; ConfigError also when it is declared in code
+   * Replaces a schedule. If it is due at other times now, it counts from now. A pause and the history stay.
+   * @throws UnknownScheduleError; ConfigError also when the code declares it
    */
   async change(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<void> {
     const declared = declareSchedule(name, when, what, options);
@@ -146,12 +146,12 @@ export class Schedules implements AsyncDisposable {
     });
   }
 
-  /** It is not sent until it is resumed, also if the code declares it. @throws UnknownScheduleError */
+  /** Pauses it until it is resumed, also if the code declares it. @throws UnknownScheduleError */
   async pause(name: string): Promise<void> {
     await this.#update(name, (entry) => ({ ...entry, paused: true }));
   }
 
-  /** What was due meanwhile is not made up for: it counts from now. @throws UnknownScheduleError, ConfigError */
+  /** Resumes it from now: runs that were due during the pause are not made up for. @throws UnknownScheduleError, ConfigError */
   async resume(name: string): Promise<void> {
     await this.#update(name, (entry, nowMs) => {
       if (!entry.enabled && entry.fromCode)
@@ -164,7 +164,7 @@ export class Schedules implements AsyncDisposable {
   }
 
   /**
-   * Sends a run beside the schedule, now. The history of a schedule that no beat has put into the store yet does not know of it.
+   * Sends a run now, outside of the schedule. If no beat has put the schedule into the store yet, its history does not have this run.
    * @throws UnknownScheduleError, and what sending throws
    */
   async run(name: string): Promise<ReturnType<App['result']>> {
@@ -173,7 +173,7 @@ export class Schedules implements AsyncDisposable {
     const taskId = uuid7();
     const call = await callOf(this.app, entry, { name, due: new Date(atMs), taskId });
     await sendRun(this.app, call, optionsOf(entry, taskId), null);
-    // To put the schedule there is the part of a beat: others that run might send it from then on.
+    // Only a beat puts the schedule there: other beats that run might send it from then on.
     if (!isKept) return this.app.result(taskId);
     const run: RunRecord = {
       name,
@@ -188,14 +188,14 @@ export class Schedules implements AsyncDisposable {
     return this.app.result(taskId);
   }
 
-  /** With its history. @throws UnknownScheduleError; ConfigError when it is declared in code */
+  /** Deletes it and its history. @throws UnknownScheduleError; ConfigError when the code declares it */
   async remove(name: string): Promise<void> {
     const { entry } = await this.#find(name);
     this.#refuseCode(entry, 'deleted');
     await this.#store.remove(name);
   }
 
-  /** Newest first; the latest 50 are kept. @throws UnknownScheduleError */
+  /** The newest first; the latest 50 are kept. @throws UnknownScheduleError */
   async history(name: string, limit: number = historyLength): Promise<readonly ScheduleRun[]> {
     await this.#find(name);
     const runs = await this.#store.history(name, limit);
@@ -210,8 +210,8 @@ export class Schedules implements AsyncDisposable {
   }
 
   /**
-   * What is due within so long from now, of the active schedules (or those named), by time; of those that are only declared yet, as if
-   * a beat started now.
+   * The runs that are due within `ahead` from now, of all active schedules or of `names`, in the order of time. A schedule that is only
+   * declared counts as if a beat started now.
    */
   async preview(ahead: Duration = '24h', names?: readonly string[]): Promise<readonly UpcomingRun[]> {
     const nowMs = await this.#store.now();
@@ -247,7 +247,7 @@ export class Schedules implements AsyncDisposable {
       );
   }
 
-  /** What is kept as data must be data. */
+  /** An entry that can be kept as data. */
   #checked(entry: Entry): Entry {
     if (entry.schedule === null || entry.call.computed)
       throw new ConfigError(
@@ -257,7 +257,7 @@ export class Schedules implements AsyncDisposable {
     return entry;
   }
 
-  /** What the store holds, and what the code would put there. */
+  /** The schedules in the store, and those that the code would put there. */
   async #all(nowMs: number): Promise<readonly Found[]> {
     const { entries } = await this.#store.changes(null);
     const known = new Set(entries.map(({ name }) => name));

@@ -1,9 +1,9 @@
-// The time of the store, which all beats share, read by a clock that never jumps in between.
+// The store's time, which all beats share, on a clock that never jumps.
 import type { Clock } from '../lib/clock.ts';
 
-/** Less than this is a slow answer; more, the clock was moved. Milliseconds. */
+/** A smaller difference is a slow answer; a larger one means that the clock was set, milliseconds. */
 const slackMs = 20;
-/** How much the two clocks may part between two readings, milliseconds. */
+/** How far the two clocks may drift apart between two readings, milliseconds. */
 const driftMs = 0.5;
 
 export class StoreClock {

@@ -1,4 +1,4 @@
-// What the leading beat does in one term: each schedule in its turn.
+// The leading beat's work in one term: sends each schedule's runs when they are due.
 import type { App } from '../app/app.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Heap } from '../lib/heap.ts';
@@ -32,11 +32,11 @@ interface Item {
   schedule: Schedule;
   revision: number;
   state: EntryState;
-  /** Its place in the queue; another one there is stale. */
+  /** Its slot in the queue; another slot there is stale. */
   slot: Slot | null;
   busy: boolean;
   gone: boolean;
-  /** How often in a row the broker or the store was not there. */
+  /** How often in succession the broker or the store could not be reached. */
   failures: number;
 }
 
@@ -45,11 +45,11 @@ interface Slot {
   readonly at: number;
 }
 
-/** Runs that are on their way at once. */
+/** How many runs are under way at once. */
 const maxUnderWay = 500;
-/** A due time so much in the future means that the clock was set back. Milliseconds. */
+/** A due time that is further than this in the future means that the clock was set back, milliseconds. */
 const setBackMs = 10_000;
-/** No timer runs for longer: the clock may be moved. Milliseconds. */
+/** No timer runs for longer, milliseconds: the clock may be set. */
 const longestSleepMs = 1000;
 
 export class Timetable {
@@ -75,7 +75,7 @@ export class Timetable {
     return this.#items.size;
   }
 
-  /** Looks at what has changed, if anything has, and at what is due. */
+  /** Reads changed entries, if there are any, and sends due runs. */
   async refresh(revision: number): Promise<void> {
     if (revision !== this.#revision) {
       this.#loading ??= this.#load().finally(() => {
@@ -87,7 +87,7 @@ export class Timetable {
     this.#turn();
   }
 
-  /** Begins nothing more; resolves when nothing is under way. */
+  /** Begins no more runs; resolves when none is under way. */
   async settled(): Promise<void> {
     this.#closed = true;
     this.#disarm();
@@ -103,7 +103,7 @@ export class Timetable {
     this.#revision = revision;
   }
 
-  /** If the clock was set back, what waits in the queue waits for a time that is far away. */
+  /** If the clock was set back, entries in the queue would wait for a time that is far away. */
   #lookAtClock(): void {
     const now = this.#options.time.now();
     if (now < this.#latest - setBackMs) for (const item of this.#items.values()) this.#arrange(item);
@@ -141,7 +141,7 @@ export class Timetable {
         gone: false,
         failures: 0,
       };
-      // What we have settled ourselves may be newer than what was read.
+      // A state that we have written ourselves may be newer than the one that was read.
       Object.assign(item, known, { state: laterState(before?.state, stored.state) });
       this.#items.set(stored.name, item);
       this.#arrange(item);
@@ -190,7 +190,7 @@ export class Timetable {
     this.#timer = null;
   }
 
-  /** Begins all that is due. */
+  /** Begins all runs that are due. */
   #turn(): void {
     while (!this.#closed && this.#term.holds() && this.#underWay.size < maxUnderWay) {
       const first = this.#queue.peek();
@@ -228,7 +228,7 @@ export class Timetable {
     this.#underWay.add(work);
   }
 
-  /** Sends what is due of one schedule. Resolves with the time before which it is not to be looked at again. */
+  /** Sends the due runs of one schedule. Resolves with the time before which it need not be looked at again. */
   async #settle(item: Item): Promise<number> {
     const { dispatch, time } = this.#options;
     if (this.#isSetBack(item)) return this.#setBack(item);
@@ -258,16 +258,16 @@ export class Timetable {
     return 0;
   }
 
-  /** The store knows better how far it is. */
+  /** The store has a newer state. */
   async #readAgain(item: Item): Promise<number> {
     const stored = await this.#options.store.get(item.entry.name);
     if (stored === undefined) this.#drop(item.entry.name, item);
     else item.state = stored.state;
-    // If another leads, we hear of it soon.
+    // If another beat leads, we learn that soon.
     return this.#options.time.now() + 250;
   }
 
-  /** The clock was set back: what it shows now is the truth, and the schedule goes on from here. */
+  /** The clock was set back: the schedule goes on from the time it shows now. */
   async #setBack(item: Item): Promise<number> {
     const now = Math.floor(this.#options.time.now());
     this.#options.logger.warn(
@@ -309,12 +309,12 @@ export class Timetable {
   }
 }
 
-/** Since when intervals are counted. */
+/** When its intervals are counted from. */
 function originMsOf({ entry, state }: Item): number {
   return state.anchorMs ?? entry.sinceMs;
 }
 
-/** What is due until then is settled, or was never ours. */
+/** Due times until then are settled, or were before it came into force. */
 function afterMsOf({ entry, state }: Item): number {
   if (state.anchorMs !== null) return Math.max(state.lastDueMs ?? state.anchorMs, state.anchorMs);
   return Math.max(state.lastDueMs ?? entry.sinceMs, entry.sinceMs);

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** The keys that let a request in. They are kept as digests, and compared in a time that tells nothing about them. */
+/** The API keys. They are kept as digests, and compared in constant time. */
 export class ApiKeys {
   readonly #digests: readonly Buffer[];
 
@@ -8,19 +8,19 @@ export class ApiKeys {
     this.#digests = keys.map(digest);
   }
 
-  /** Without keys everybody is let in. */
+  /** False without keys: every request is let in. */
   get required(): boolean {
     return this.#digests.length > 0;
   }
 
-  /** A name of the caller that does not give the key away; `null`: not let in. */
+  /** A name of the caller that does not reveal the key; `null`: the request is not let in. */
   callerOf(headers: Headers): string | null {
     if (!this.required) return 'anybody';
     const key = keyIn(headers);
     if (key === null) return null;
     const given = digest(key);
     let known = false;
-    // All of them, always: stopping at the first match would tell its place.
+    // Always compares with all keys: stopping at the first match would reveal its position.
     for (const own of this.#digests) known = timingSafeEqual(own, given) || known;
     return known ? given.toString('hex').slice(0, 12) : null;
   }

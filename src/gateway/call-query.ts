@@ -1,4 +1,4 @@
-// The options of a call, which come as query parameters: POST /tasks/shop.add?countdown=60&queue=slow
+// The options of a call as query parameters: POST /tasks/shop.add?countdown=60&queue=slow
 import type { CallOptions } from '../config/call-options.ts';
 import { ConfigError } from '../errors.ts';
 import type { Parameter } from './openapi.ts';
@@ -18,7 +18,7 @@ type CallQuery = Pick<CallOptions, 'countdown' | 'eta' | 'expires' | 'queue' | '
 
 /**
  * Reads them.
- * @throws Problem 400 naming each parameter that is wrong.
+ * @throws Problem 400 naming each wrong parameter
  */
 export function readCallQuery(query: URLSearchParams): CallQuery {
   const { options, errors } = readQuery(query, parameters);
@@ -29,7 +29,7 @@ export function readCallQuery(query: URLSearchParams): CallQuery {
   throw wrongQuery(errors);
 }
 
-/** The same for the OpenAPI document. */
+/** Their description for the OpenAPI document. */
 export function callParameters(): readonly Parameter[] {
   return describeQuery(parameters);
 }

@@ -1,4 +1,4 @@
-// Dead letters are put back, or deleted: one, or those that a filter finds.
+// Replays or discards dead letters: a single one, or those that a filter matches.
 import type { DeadLetters } from '../app/dead-letters.ts';
 import { changeParameters, readChangeQuery, readNoQuery } from './dead-letter-query.ts';
 import { deadLetterId, idOf, noSuchDeadLetter, servedBy, tags, whereServed } from './dead-letters.ts';
@@ -9,7 +9,7 @@ type Verb = 'replay' | 'discard';
 
 export const replayDeadLetter: HttpRoute = ofOne('replay', 'Puts it back into its queue');
 export const discardDeadLetter: HttpRoute = ofOne('discard', 'Deletes it for good');
-/** `POST /dead-letters/replay?task=mail.*&rate=10/s`. Ends early when its client goes: what is done is done, the rest is where it was. */
+/** `POST /dead-letters/replay?task=mail.*&rate=10/s`. Ends early when its client is gone: those that are done stay done, the others as they were. */
 export const replayDeadLetters: HttpRoute = ofMany(
   'replay',
   'Puts those that a filter finds back, oldest first',
@@ -69,7 +69,7 @@ function ofMany(verb: Verb, summary: string): HttpRoute {
   };
 }
 
-/** No longer than a request may take, and no longer than its client is there. */
+/** Ends the work when the request takes too long, or its client is gone. */
 async function changeWithin(
   request: RequestContext,
   gateway: GatewayState,

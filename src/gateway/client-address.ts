@@ -1,4 +1,4 @@
-// From where a request came: known to our own server only, not to a fetch handler that is mounted in another.
+// The address of a request's client: only our own server knows it, not a fetch handler that is mounted in another server.
 
 const addresses = new WeakMap<Request, string>();
 

@@ -1,4 +1,4 @@
-// Which dead letters a request is about: ?task=mail.*&reason=failed&died_after=2030-01-31T12:00:00Z
+// The dead letters that a request names: ?task=mail.*&reason=failed&died_after=2030-01-31T12:00:00Z
 import { checkReason, reasons } from '../app/dead-letter-filter.ts';
 import type { DeadLetterFilter } from '../app/dead-letters.ts';
 import { parseRate, type Rate } from '../config/rate.ts';
@@ -18,14 +18,14 @@ interface ChangeQuery {
   readonly rate: Rate;
 }
 
-/** @throws Problem 400 naming each parameter that is wrong */
+/** @throws Problem 400 naming each wrong parameter */
 export function readListQuery(query: URLSearchParams): ListQuery {
   const { options, errors } = readQuery(query, [...filters, limit, before]);
   if (errors.length > 0) throw wrongQuery(errors);
   return options; // each member was read by its row
 }
 
-/** @throws Problem 400, also when it says nothing: all are meant only by `all=true` */
+/** @throws Problem 400, also for an empty query: only `all=true` means all */
 export function readChangeQuery(query: URLSearchParams): ChangeQuery {
   const { options, errors } = readQuery(query, [...filters, limit, rate, all]);
   const { limit: max, rate: pace, all: every, ...filter } = options;
@@ -44,7 +44,7 @@ export function readChangeQuery(query: URLSearchParams): ChangeQuery {
   };
 }
 
-/** One letter is named in the path: the query has nothing to say. @throws Problem 400 */
+/** The path names a single dead letter: a query is not allowed. @throws Problem 400 */
 export function readNoQuery(query: URLSearchParams): void {
   const { errors } = readQuery(query, []);
   if (errors.length > 0)
@@ -61,7 +61,7 @@ export function changeParameters(): readonly Parameter[] {
   return describeQuery([...filters, limit, rate, all]);
 }
 
-/** At most so many in one request. */
+/** How many are listed in one request at most. */
 const maxAtOnce = 1000;
 
 const filters: readonly QueryParameter<keyof DeadLetterFilter>[] = [

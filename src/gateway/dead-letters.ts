@@ -1,11 +1,11 @@
-// The dead letters, to be read. Served if the gateway is told to: they hold the arguments of others' calls.
+// Reading dead letters. Only if the gateway is told to, since they hold the arguments of others' calls.
 import type { DeadLetter } from '../app/dead-letters.ts';
 import { listParameters, readListQuery } from './dead-letter-query.ts';
 import { jsonContent, type Parameter, problems, ref } from './openapi.ts';
 import { Problem } from './problem.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
-/** `GET /dead-letters`: newest first, by pages. */
+/** `GET /dead-letters`: the newest first, in pages. */
 export const listDeadLetters: HttpRoute = {
   method: 'GET',
   path: '/dead-letters',
@@ -54,7 +54,7 @@ export const showDeadLetter: HttpRoute = {
     }),
 };
 
-/** `GET /dead-letters/{id}/raw`: its bytes as they came. */
+/** `GET /dead-letters/{id}/raw`: the original bytes. */
 export const deadLetterBytes: HttpRoute = {
   method: 'GET',
   path: '/dead-letters/:id/raw',
@@ -62,7 +62,7 @@ export const deadLetterBytes: HttpRoute = {
     const { raw } = await letterOf(request, gateway);
     return request.body(new Uint8Array(raw), 200, {
       'Content-Type': 'application/octet-stream',
-      'Content-Disposition': 'attachment', // what strangers have sent is shown by no browser
+      'Content-Disposition': 'attachment', // a browser must not show what strangers have sent
       'Cache-Control': 'no-store',
     });
   },
@@ -101,7 +101,7 @@ export function servedBy({ app, settings }: GatewayState): GatewayState['app'] {
   );
 }
 
-/** Nothing, where they are not served. */
+/** The operation; none where dead letters are not served. */
 export function whereServed<Operation>(
   { settings }: GatewayState,
   path: string,

@@ -1,4 +1,4 @@
-// The API's documentation as a page: Swagger UI, all of it from here. Nothing is fetched from elsewhere.
+// The API's documentation as a page: Swagger UI from this server alone. Nothing is fetched from elsewhere.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { builtFile } from '../lib/built-file.ts';
 import { Problem } from './problem.ts';
 import type { HttpRoute } from './route.ts';
 
-/** `GET /`: people are sent to the page. */
+/** `GET /`: redirects to the page. */
 export const home: HttpRoute = {
   method: 'GET',
   path: '/',
@@ -16,7 +16,7 @@ export const home: HttpRoute = {
   handle: (request, { settings }) => request.redirect(`${settings.basePath}/docs`, 302),
 };
 
-/** `GET /docs`. The page itself says nothing about the application; it asks for a key if one is needed. */
+/** `GET /docs`. The page itself reveals nothing about the application; it asks for a key if one is needed. */
 export const docsPage: HttpRoute = {
   method: 'GET',
   path: '/docs',
@@ -29,7 +29,7 @@ export const docsPage: HttpRoute = {
     }),
 };
 
-/** `GET /docs/{file}`: what the page needs. */
+/** `GET /docs/{file}`: the files of the page. */
 export const docsAsset: HttpRoute = {
   method: 'GET',
   path: '/docs/:file',
@@ -39,7 +39,7 @@ export const docsAsset: HttpRoute = {
     const asset = assets.get(file);
     if (asset === undefined) throw new Problem(404, `there is no page /docs/${file}`);
     const { bytes, etag } = await contentOf(shipped(`${asset.folder}/${file}`));
-    // Always asked for again: after an upgrade no old part may meet a new one.
+    // Revalidated each time: after an upgrade an old file must not meet a new one.
     const headers = { 'Content-Type': asset.type, ETag: etag, 'Cache-Control': 'no-cache' };
     return request.req.header('if-none-match') === etag
       ? request.body(null, 304, headers)
@@ -47,7 +47,7 @@ export const docsAsset: HttpRoute = {
   },
 };
 
-/** Scripts and styles from this gateway only; requests to this gateway only; in no frame. */
+/** Scripts and styles from this gateway only, requests to this gateway only, and no frames. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -62,7 +62,7 @@ const policy = [
 const script = 'text/javascript; charset=utf-8';
 const style = 'text/css; charset=utf-8';
 
-/** The files that are served, and nothing else. */
+/** The files that are served; there are no others. */
 const assets: ReadonlyMap<string, { readonly type: string; readonly folder: string }> = new Map([
   ['page.js', { type: script, folder: 'docs-page' }],
   ['page.css', { type: style, folder: 'docs-page' }],
@@ -76,7 +76,7 @@ interface Content {
   readonly etag: string;
 }
 
-/** Each is read once. */
+/** The files' contents, each read once. */
 const contents = new Map<string, Promise<Content>>();
 
 function contentOf(path: string): Promise<Content> {
@@ -93,7 +93,7 @@ async function readContent(path: string): Promise<Content> {
   return { bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url')}"` };
 }
 
-/** A file that the build put beside the package's others. @throws ConfigError */
+/** The path of a file that the build put into the package. @throws ConfigError */
 function shipped(path: string): string {
   const url = builtFile(`gateway/${path}`);
   if (url !== null && existsSync(url)) return fileURLToPath(url);

@@ -2,22 +2,22 @@
 
 export interface ServerSentEvent {
   readonly event: string;
-  /** What a client that comes back says it has seen last. No line breaks. */
+  /** A client that connects again sends the id that it has seen last. No line breaks. */
   readonly id: string;
   /** JSON: has no line breaks. */
   readonly data: string;
 }
 
-/** Where and how long a stream goes. */
+/** The life of a stream. */
 interface EventStreamOptions {
   readonly heartbeatMs: number;
   /** Ends the stream; must end the events, too. */
   readonly signal: AbortSignal;
-  /** Called once, when the stream has ended, failed, or its reader has gone. */
+  /** Called once, when the stream has ended or failed, or its reader is gone. */
   readonly onEnd: () => void;
 }
 
-/** A response body that takes an event whenever its reader has room for one. */
+/** A response body that takes the next event when its reader has room for it. */
 export function eventStream(
   events: AsyncIterable<ServerSentEvent>,
   { heartbeatMs, signal, onEnd }: EventStreamOptions,
@@ -33,7 +33,7 @@ export function eventStream(
     clearInterval(heartbeat);
     signal.removeEventListener('abort', onAbort);
     onEnd();
-    // Lets the source clean up if it is between two events. What it throws now, nobody waits for.
+    // Lets the source clean up if it is between two events. An error of that has no reader any more.
     iterator.return?.().catch(() => {});
     return true;
   };
@@ -41,7 +41,7 @@ export function eventStream(
     start(controller) {
       controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`));
       heartbeat = setInterval(() => {
-        // Only to one who reads: comments must not pile up for a client that has gone to sleep.
+        // Only if the client reads: comments must not pile up for a client that sleeps.
         if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(': still here\n\n'));
       }, heartbeatMs);
       onAbort = () => {
@@ -66,7 +66,7 @@ export function eventStream(
   });
 }
 
-/** How soon a client that lost us may come back. */
+/** When a client connects again after a lost connection, milliseconds. */
 const retryMs = 1000;
 const encoder = new TextEncoder();
 

@@ -4,7 +4,7 @@ import { isClaim } from './idempotency.ts';
 import { Problem } from './problem.ts';
 import type { GatewayState } from './route.ts';
 
-/** The result backend. @throws Problem 501 when the application keeps no results. */
+/** The result backend. @throws Problem 501 when the application keeps no results */
 export async function requireBackend({ app }: GatewayState): Promise<ResultBackend> {
   const backend = await app.backend();
   if (backend !== null) return backend;
@@ -12,8 +12,8 @@ export async function requireBackend({ app }: GatewayState): Promise<ResultBacke
 }
 
 /**
- * What is known of a task.
- * @throws Problem 404 for an id that was never seen, if the stores can know; else it is PENDING, as Celery says.
+ * The record of a task.
+ * @throws Problem 404 for an unknown id, if the stores can know that; otherwise the task is PENDING, as in Celery
  */
 export async function findRecord(gateway: GatewayState, id: string): Promise<ResultRecord> {
   const backend = await requireBackend(gateway);

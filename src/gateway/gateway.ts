@@ -1,4 +1,4 @@
-// HTTP in: tasks are called and their results are read over HTTP.
+// The HTTP API: calls tasks and reads their results.
 import type { App } from '../app/app.ts';
 import { positive } from '../lib/checks.ts';
 import { readValue } from '../lib/schema.ts';
@@ -11,9 +11,9 @@ import type { GatewayState } from './route.ts';
 import { routes } from './routes.ts';
 import { Waits } from './waits.ts';
 
-/** The HTTP API of an application, to be mounted in any server that speaks the Fetch standard. */
+/** The HTTP API of an application, for any server that speaks the Fetch standard. */
 export interface Gateway {
-  /** Answers a request. Never rejects: what goes wrong becomes a problem document (RFC 9457). */
+  /** Answers a request. Never rejects: an error becomes a problem document (RFC 9457). */
   readonly fetch: (request: Request) => Promise<Response>;
   /** Ends event streams and waiting requests. The application stays open. */
   close(): void;
@@ -37,9 +37,9 @@ export function createGateway(app: App, options: GatewayOptions = {}): Gateway {
 export interface GatewayServerOptions extends GatewayOptions {
   /** Default 127.0.0.1: this machine only. Any other address needs `apiKeys`. */
   readonly host?: string;
-  /** Default 8000; 0 = any that is free. */
+  /** Default 8000; 0: any free port. */
   readonly port?: number;
-  /** How many connections at a time; default 1,000 more than `maxWaiting`. Those above are answered 503, or, 100 further, hung up on. */
+  /** How many connections there may be; default 1,000 more than `maxWaiting`. Further ones get 503, and from 100 above that they are closed. */
   readonly maxConnections?: number;
 }
 
@@ -48,11 +48,11 @@ export class GatewayServer implements Service {
   readonly #gateway: Gateway;
   readonly #server: HttpServer;
 
-  /** @throws ConfigError for wrong options, and for an address that others reach without an API key. */
+  /** @throws ConfigError for wrong options, and for an address that others can reach without an API key */
   constructor(app: App, given: GatewayServerOptions = {}) {
     const { host = '127.0.0.1', port = 8000, maxConnections, ...options } = given;
     checkExposure(host, options);
-    this.#gateway = createGateway(app, { ...options, insecure: true }); // as has been checked
+    this.#gateway = createGateway(app, { ...options, insecure: true }); // checked before
     const { maxWaiting } = resolveOptions(options);
     this.#server = new HttpServer(this.#gateway.fetch, {
       host,
@@ -65,12 +65,12 @@ export class GatewayServer implements Service {
     });
   }
 
-  /** Where it listens: `http://127.0.0.1:8000`. */
+  /** Its address: `http://127.0.0.1:8000`. */
   get url(): string {
     return this.#server.url;
   }
 
-  /** @throws ConfigError when the address cannot be listened on. */
+  /** @throws ConfigError when it cannot listen on the address */
   start(): Promise<void> {
     return this.#server.start();
   }

@@ -1,4 +1,4 @@
-// From a request to its answer: who may ask, which route answers, and what is said when it fails.
+// From a request to its answer: checks who may ask, finds the route, and turns errors into problem documents.
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { requestId } from 'hono/request-id';
@@ -19,7 +19,7 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
   router.use(async (request, next) => {
     const begun = performance.now();
     await next();
-    // Looking is what monitors do every few seconds; calling a task, and failing, is what happens.
+    // Monitors read every few seconds; calls and failures are what matters in the log.
     const level = request.req.method !== 'POST' && request.res.status < 400 ? 'debug' : 'info';
     if (logger.isLevelEnabled?.(level) === false) return;
     logger[level](
@@ -51,7 +51,7 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
         try {
           return await route.handle(request, gateway);
         } catch (error) {
-          // hono hands only Errors to onError, and a schema of the user's may throw anything.
+          // hono gives only Errors to onError, and a schema of the user's may throw anything.
           throw error instanceof Error ? error : new Error(`thrown: ${String(error)}`, { cause: error });
         }
       });
@@ -75,11 +75,11 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
 }
 
 const securityHeaders = secureHeaders({
-  // The docs page has its own.
+  // The docs page sets its own.
   overwrite: false,
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   xFrameOptions: 'DENY',
-  // Whether it is reached by TLS is known to the server in front only.
+  // Only the server in front knows whether it is reached by TLS.
   strictTransportSecurity: false,
 });
 
@@ -124,7 +124,7 @@ function failed(request: RequestContext, { settings }: GatewayState, error: unkn
   }
   return request.body(
     toPlainJson(toDocument(problem, request.req.path, requestId)),
-    problem.status as 500, // any status: hono's type lists those that it knows
+    problem.status as 500, // any status: hono's type has only those that it knows
     { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...problem.headers },
   );
 }

@@ -1,7 +1,7 @@
 import { jsonContent, ref } from './openapi.ts';
 import { type HttpRoute, json } from './route.ts';
 
-/** `GET /health`: this process lives. Asks nobody else, so it is always fast. */
+/** `GET /health`: this process lives. It asks no other server, so it is always fast. */
 export const health: HttpRoute = {
   method: 'GET',
   path: '/health',

@@ -10,15 +10,15 @@ import { Problem, toDocument } from './problem.ts';
 
 interface HttpServerOptions {
   readonly host: string;
-  /** 0 = any that is free. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Those above are refused by an answer, those far above by hanging up. */
+  /** Further connections get an answer that refuses them; far above that they are closed. */
   readonly maxConnections: number;
 }
 
-/** So many above are answered: more would be open files after all. */
+/** How many connections above the limit get an answer; more would be too many open files. */
 const answeredAbove = 100;
-/** How often Node looks for connections whose headers or requests take too long. (By itself every 30 s.) */
+/** How often Node looks for connections whose headers or requests take too long, milliseconds (its default is 30 s). */
 const connectionsCheckingInterval = 1000;
 
 export class HttpServer implements Service {
@@ -26,11 +26,11 @@ export class HttpServer implements Service {
   readonly #options: HttpServerOptions;
   #server: Server | null = null;
   /**
-   * The connections, and how many requests each has under way. Node's closeIdleConnections() forgets those that have not
-   * had any yet, as browsers open them in advance.
+   * The connections, with the number of requests under way. Node's closeIdleConnections() misses connections that had no request
+   * yet, which browsers open in advance.
    */
   readonly #requests = new Map<Socket, number>();
-  /** Of those, the ones that are too many. */
+  /** Connections above the limit. */
   readonly #surplus = new WeakSet<Socket>();
   #starting: Promise<void> | null = null;
   #isStopping = false;
@@ -41,7 +41,7 @@ export class HttpServer implements Service {
     this.#options = options;
   }
 
-  /** Before it listens: as it was asked to. */
+  /** Before it listens, the configured address. */
   get url(): string {
     const { host, port } = this.#options;
     const address = this.#server?.address();
@@ -114,7 +114,7 @@ export class HttpServer implements Service {
     if (!server?.listening) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy();
-    // A client that does not read its answer must not keep us for ever.
+    // A client that does not read its answer must not keep the server for ever.
     const patience = setTimeout(() => server.closeAllConnections(), patienceMs);
     await closed;
     clearTimeout(patience);
@@ -124,8 +124,8 @@ export class HttpServer implements Service {
 const patienceMs = 5000;
 
 /**
- * A request that names its host twice, in its target and in `Host`, must name the same: we look at one of them only, and whoever stands in
- * front of us perhaps at the other.
+ * A request that names its host twice, in its target and in `Host`, must name the same host: we look at one of them only, and a proxy in
+ * front may look at the other.
  */
 function wrongTarget({ url = '', headers }: IncomingMessage): Problem | null {
   if (url.startsWith('/') || url === '*') return null;

@@ -1,17 +1,17 @@
-// A request that is made twice is one call. Its id is derived from the client's key, and the record that a call was sent
-// (see Publication.write) makes the second message of that id harmless: in any process, after any crash.
+// A repeated request is one call. The call's id is derived from the client's key. The record that a call was sent (see Publication.write)
+// makes a second message of this id harmless: in any process, after any crash.
 import { createHash } from 'node:crypto';
 import type { ResultBackend } from '../stores/backend.ts';
 import { Problem } from './problem.ts';
 
-/** What a request asked for, whatever it is called by. */
+/** The parts of a request that its key stands for. */
 interface RequestPrint {
   readonly task: string;
   readonly query: URLSearchParams;
   readonly body: Uint8Array;
 }
 
-/** A digest that differs if any of it differs. The order of the query's parameters does not count. */
+/** A digest that differs if any part differs. The order of the query's parameters does not count. */
 export function fingerprint({ task, query, body }: RequestPrint): string {
   const parameters = [...query].map((pair) => JSON.stringify(pair)).sort();
   return createHash('sha256')
@@ -22,7 +22,7 @@ export function fingerprint({ task, query, body }: RequestPrint): string {
 
 /**
  * The `Idempotency-Key` of a request.
- * @throws Problem 400 for what is no key.
+ * @throws Problem 400 for a value that is no key
  */
 export function idempotencyKeyOf(headers: Headers): string | null {
   const key = headers.get('idempotency-key');
@@ -30,7 +30,7 @@ export function idempotencyKeyOf(headers: Headers): string | null {
   throw new Problem(400, 'the Idempotency-Key must be 1 to 255 printable ASCII characters');
 }
 
-/** The id of the call that a key stands for: a UUID of version 8 (RFC 9562), the same for the same three, for ever. */
+/** The id of the call that a key stands for: a UUID of version 8 (RFC 9562), always the same for the same caller, task and key. */
 export function derivedId(caller: string, task: string, key: string): string {
   const bytes = digest('umbel idempotency key', caller, task, key).subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80; // version 8
@@ -39,10 +39,10 @@ export function derivedId(caller: string, task: string, key: string): string {
 }
 
 /**
- * Says that the call of this id is the one with this fingerprint. The first to say so is right, for as long as results
- * are kept: the claim is a record of SUCCESS, which a backend never overwrites. It is made before the message is sent; a
- * crash in between leaves a claim that the same request, made again, finds to be its own.
- * @returns false: the id belongs to another request. With `onlyIfMade` also if nobody has claimed it.
+ * Claims the id for the request with this fingerprint. The first claim wins, for as long as results
+ * are kept: it is a record of SUCCESS, which a backend never overwrites. It is made before the message is sent; after a
+ * crash in between, the repeated request finds its own claim.
+ * @returns false: the id belongs to another request; with `onlyIfMade` also if there is no claim
  */
 export async function claim(
   backend: ResultBackend,
@@ -65,7 +65,7 @@ export async function claim(
   return (await backend.get(taskId))?.result === print;
 }
 
-/** Whether an id is not a task's, but a claim's. */
+/** Whether an id is a claim's, and not a task's. */
 export function isClaim(id: string): boolean {
   return id.startsWith(claimPrefix);
 }

@@ -1,4 +1,4 @@
-// What a task takes, as JSON Schema: for the list of tasks, the API's description, and the forms of its docs page.
+// The arguments of a task as JSON Schema: for the list of tasks, the API's description, and the forms of its docs page.
 
 import type { AnyTask } from '../app/task.ts';
 import type { ObjectSchema } from '../config/standard-schema.ts';
@@ -8,8 +8,8 @@ import { isRecord } from '../lib/narrow.ts';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The schema of the body that calls a task. For a keyword task what its schema library says (JSON Schema 2020-12), with
- * references relative to `root`; for a positional one the list of its arguments, of which nothing is known at run time.
+ * The schema of the body that calls a task. For a keyword task it is made by the schema's library (JSON Schema 2020-12), with
+ * references relative to `root`; for a positional task it is the list of its arguments, of which nothing is known at run time.
  */
 export function bodySchema(task: AnyTask, root: string): JsonSchema {
   const { input } = task.options;
@@ -28,7 +28,7 @@ function positionalSchema(task: AnyTask): JsonSchema {
   };
 }
 
-/** For people only: the names that the code gives to its parameters. Empty when they cannot be read off easily. */
+/** The names of the code's parameters, for people. Empty when they cannot be read off easily. */
 function parameterNames({ run, options }: AnyTask): readonly string[] {
   const list = /^(?:async\s*)?(?:function\s*\w*\s*)?\(([^()[\]{}]*)\)/.exec(String(run))?.[1];
   if (list === undefined) return [];
@@ -39,12 +39,12 @@ function parameterNames({ run, options }: AnyTask): readonly string[] {
   return options.bind ? names.slice(1) : names;
 }
 
-/** A schema that no library can say in JSON Schema (of dates, for instance) is some object. */
+/** An object of unknown shape, if the library cannot express the schema in JSON Schema (dates, for instance). */
 function inputSchema(schema: ObjectSchema): JsonSchema {
   const { vendor, jsonSchema } = schema['~standard'];
   try {
     const options = { target: 'draft-2020-12' };
-    // zod alone can leave the parts open that it cannot say, instead of giving up.
+    // Only zod can leave out the parts that it cannot express, instead of failing.
     const lenient = vendor === 'zod' ? { ...options, libraryOptions: { unrepresentable: 'any' } } : options;
     const { $schema: _, ...rest } = jsonSchema?.input(lenient) ?? anyObject;
     return rest;
@@ -54,7 +54,7 @@ function inputSchema(schema: ObjectSchema): JsonSchema {
 }
 const anyObject: JsonSchema = { type: 'object' };
 
-/** Moves a schema to another place in a document: its references to itself are told where it now stands. */
+/** Moves a schema to another place in a document: adapts its references to itself. */
 function rebased(schema: JsonSchema, root: string): JsonSchema {
   return mapMembers(schema, (key, member) => {
     if (key === '$ref' && typeof member === 'string' && member.startsWith('#')) return root + member.slice(1);
@@ -81,5 +81,5 @@ const mapsOfSchemas: ReadonlySet<string> = new Set([
   'definitions',
   'dependentSchemas',
 ]);
-/** What stands under these is a value, not a schema. */
+/** The value of these keywords is a value, and no schema. */
 const dataKeywords: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples', 'example']);

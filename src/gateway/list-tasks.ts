@@ -3,7 +3,7 @@ import { bodySchema } from './json-schema.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
 import { type GatewayState, type HttpRoute, json, taskPath } from './route.ts';
 
-/** `GET /tasks`: what can be called. */
+/** `GET /tasks`: the tasks that can be called. */
 export const listTasks: HttpRoute = {
   method: 'GET',
   path: '/tasks',

@@ -1,4 +1,4 @@
-// The API's description, OpenAPI 3.1: generated from the routes and the registered tasks.
+// The API's description, OpenAPI 3.1: made from the routes and the registered tasks.
 import type { App } from '../app/app.ts';
 import type { AnyTask } from '../app/task.ts';
 import { callParameters } from './call-query.ts';
@@ -26,7 +26,7 @@ interface ResponseDescription {
   >;
 }
 
-/** One operation of the document; the part of OpenAPI's that is used here. */
+/** An operation of the document: the part of OpenAPI's that is used here. */
 export interface Operation {
   readonly operationId: string;
   readonly summary: string;
@@ -85,7 +85,7 @@ export function ref(component: ComponentName): JsonSchema {
   return { $ref: `#/components/schemas/${component}` };
 }
 
-/** The answers to requests that fail. */
+/** The answers to failed requests. */
 export function problems(...statuses: readonly number[]): Readonly<Record<string, ResponseDescription>> {
   const content = { 'application/problem+json': { schema: ref('Problem') } };
   return Object.fromEntries(
@@ -138,12 +138,12 @@ function callOf(task: AnyTask): Operation {
   };
 }
 
-/** A title for people: the path has the name already. */
+/** A title for people; the path has the name already. */
 function firstSentence(text: string | null): string | undefined {
   return /^[^\n]{1,119}?(?:\.(?=\s|$)|$)/.exec(text?.trim() ?? '')?.[0];
 }
 
-/** The task's name as the name of a component, which may not have all characters. */
+/** The task's name as the name of a component, which may not contain all characters. */
 function componentOf(task: AnyTask): string {
   return `task.${task.name.replace(/[^\w.-]/g, (character) => `_${character.codePointAt(0)?.toString(16)}_`)}`;
 }

@@ -1,4 +1,4 @@
-// What may be said of a gateway, a row for each option.
+// The options of a gateway, one row each.
 import { ConfigError } from '../errors.ts';
 import { anyText, asGiven, check, flag, optional, positive, seconds, texts } from '../lib/checks.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
@@ -18,48 +18,48 @@ const basePath = check<string>("a path like '/api'", (value, what) => {
 
 const gatewayOptions = {
   /**
-   * Any of these lets a request in, as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Default: none, everybody who
+   * A request with any of these keys is let in, as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Default: none; everybody who
    * reaches the gateway may use it.
    */
   apiKeys: field(listOf('a list of keys', checkKey), []),
   /**
-   * Names that a request's `Host` may have, beside those of this machine (localhost, 127.0.0.1, [::1]). Default: with API
-   * keys any, without keys none: a web page that points its own name at 127.0.0.1 (DNS rebinding) is refused.
+   * Names that a request's `Host` may have, besides those of this machine (localhost, 127.0.0.1, [::1]). Default: with API
+   * keys any name, without keys no other: this refuses a web page that points its own name at 127.0.0.1 (DNS rebinding).
    */
   allowedHosts: optional(listOf('a list of names', (host) => host.toLowerCase())),
   /** Origins whose pages may call the gateway: `https://app.example.com`. Default: none. */
   cors: field(listOf('a list of origins', checkOrigin), []),
-  /** The path under which it is mounted, `/api`. Requests come with it. Default: none. */
+  /** The path under which it is mounted: `/api`. Requests come with it. Default: none. */
   basePath: field(basePath, ''),
-  /** Bytes of a request's body; default 1 MiB. */
+  /** The largest body of a request, bytes; default 1 MiB. */
   maxBodySize: field(positive, 1024 * 1024),
   /** The longest `?wait=`; default 60 s. */
   maxWait: field(seconds({ above: 0 }), 60),
-  /** Between the comments that keep an event stream open; default 15 s. */
+  /** The pause between the comments that keep an event stream open; default 15 s. */
   heartbeat: field(seconds({ above: 0 }), 15),
-  /** How many event streams and waiting requests at a time; default 10,000. */
+  /** How many event streams and waiting requests there may be; default 10,000. */
   maxWaiting: field(positive, 10_000),
   /**
-   * How many of them from one address; default 1,000. Behind a proxy all come from the proxy's. Counted by {@link GatewayServer}: another
-   * server that mounts the gateway knows its clients itself.
+   * How many of them one address may have; default 1,000. Behind a proxy all have the proxy's address. {@link GatewayServer} counts them: another
+   * server that mounts the gateway has to do so itself.
    */
   maxWaitingPerAddress: field(positive, 1000),
-  /** Show the stack or Python traceback of failed tasks. Default false: it tells strangers about your machine. */
+  /** Show the stack or Python traceback of failed tasks. Default false: it reveals details of your machine. */
   tracebacks: field(flag, false),
   /**
-   * Serve the dead letters, to be read, replayed and deleted by whoever may use the gateway. Default false: they hold the arguments of
+   * Serve the dead letters: everybody who may use the gateway may read, replay and delete them. Default false: they hold the arguments of
    * other callers.
    */
   deadLetters: field(flag, false),
-  /** Without `apiKeys`: everybody who reaches it may call every task and read every result. For a server that lets nobody else in. Default false. */
+  /** Allow a gateway without `apiKeys`: everybody who reaches it may call every task and read every result. For a server that lets nobody else in. Default false. */
   insecure: field(flag, false),
-  /** Default: says nothing. */
+  /** Default: no logging. */
   logger: field(asGiven<Logger>('a logger'), silentLogger),
 };
 
 export interface GatewayOptions extends Options<typeof gatewayOptions> {}
 
-/** {@link GatewayOptions}, resolved; `allowedHosts` is `null` where any may be named, durations are milliseconds. */
+/** {@link GatewayOptions}, resolved. `allowedHosts` is `null` where any name is allowed; durations are milliseconds. */
 export interface GatewaySettings
   extends Omit<Read<typeof gatewayOptions>, 'maxWait' | 'heartbeat' | 'insecure'> {
   readonly maxWaitMs: number;
@@ -79,7 +79,7 @@ export function resolveOptions(options: GatewayOptions): GatewaySettings {
 }
 
 /**
- * Who mounts it must say who may use it: the names in `Host` stop browsers, not programs.
+ * A gateway that is mounted must be told who may use it: the names in `Host` stop browsers, not programs.
  * @throws ConfigError
  */
 export function checkMounted({ apiKeys = [], insecure = false }: GatewayOptions): void {
@@ -90,7 +90,7 @@ export function checkMounted({ apiKeys = [], insecure = false }: GatewayOptions)
 }
 
 /**
- * An address that others reach must not be open to everybody.
+ * A gateway on an address that others can reach must not be open to everybody.
  * @throws ConfigError
  */
 export function checkExposure(host: string, { apiKeys = [], insecure = false }: GatewayOptions): void {
@@ -101,7 +101,7 @@ export function checkExposure(host: string, { apiKeys = [], insecure = false }: 
 }
 
 function checkKey(key: string): string {
-  // What a header can carry; a key with a stray line break would never match anything.
+  // The characters that a header can carry; a key with a stray line break would never match.
   if (/^[\x21-\x7e]+$/.test(key)) return key;
   throw new ConfigError('an API key must be printable ASCII without spaces, and not empty');
 }

@@ -1,10 +1,10 @@
-// Requests that a web page makes without its user knowing: refused.
+// Refuses requests that a web page makes without its user's knowledge.
 import { isLoopbackName } from './loopback.ts';
 import { Problem } from './problem.ts';
 
 /**
- * The request must name a host that we are meant to be. A page of evil.test whose name was pointed at 127.0.0.1 after it
- * had loaded (DNS rebinding) reaches us, but with its own name.
+ * The request must name a host of ours. A page of evil.test whose name was pointed at 127.0.0.1 after it
+ * was loaded (DNS rebinding) reaches us, but names its own host.
  * @throws Problem 403
  */
 export function checkHost(request: Request, allowed: readonly string[] | null): void {
@@ -18,7 +18,7 @@ export function checkHost(request: Request, allowed: readonly string[] | null): 
 }
 
 /**
- * What changes something must not come from a page of another site. Programs send neither header; browsers send both and
+ * A request that changes something must not come from a page of another site. Programs send neither header; browsers send both, and
  * a page cannot change them.
  * @throws Problem 403
  */
@@ -45,7 +45,7 @@ function hostName(request: Request): string {
   return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
 }
 
-/** With the port, if it has one. */
+/** Includes the port, if there is one. */
 function hostOf(request: Request): string {
   return (request.headers.get('host') ?? new URL(request.url).host).toLowerCase();
 }

@@ -1,7 +1,7 @@
 /**
- * Writes a value as JSON that every client reads: dates as ISO 8601 text, bytes as base64, Decimal, Uuid and the like as
- * their text, and so a bigint, which JavaScript would silently round if it were bare digits; NaN and Infinity, which JSON
- * has no word for, as null.
+ * Writes a value as JSON that every client can read. Dates become ISO 8601 text, bytes base64, and Decimal, Uuid and similar types their
+ * text; so do bigints, which JavaScript clients would silently round as numbers. NaN and Infinity, which JSON does
+ * not have, become null.
  */
 export function toPlainJson(value: unknown): string {
   switch (typeof value) {

@@ -1,4 +1,4 @@
-// What a client is told when a request fails: RFC 9457, application/problem+json.
+// The answer to a failed request: RFC 9457, application/problem+json.
 import { STATUS_CODES } from 'node:http';
 import {
   BrokerUnavailable,
@@ -14,7 +14,7 @@ import {
   UnknownTaskError,
 } from '../errors.ts';
 
-/** One thing that is wrong with a request: with a value in its body, or with a parameter of its query. */
+/** One fault of a request: in a value of its body, or in a parameter of its query. */
 export interface ProblemDetail {
   /** JSONPath-like, `$` being the body: `$.rows[3].id`. */
   readonly path?: string;
@@ -25,7 +25,7 @@ export interface ProblemDetail {
 interface ProblemOptions {
   readonly errors?: readonly ProblemDetail[];
   readonly headers?: Readonly<Record<string, string>>;
-  /** Stable, for programs: that of the error behind it. */
+  /** The code of the error behind it: stable, for programs. */
   readonly code?: string;
   readonly cause?: unknown;
 }
@@ -55,12 +55,12 @@ export function wrongQuery(errors: readonly ProblemDetail[]): Problem {
 
 /** The problem document. */
 interface ProblemDocument {
-  /** Always `about:blank`: the status says what kind of problem it is, `code` which one. */
+  /** Always `about:blank`: the status names the kind of problem, and `code` the problem. */
   readonly type: 'about:blank';
   readonly title: string;
   readonly status: number;
   readonly detail: string;
-  /** The path that was asked for. */
+  /** The path of the request. */
   readonly instance: string;
   readonly requestId: string;
   readonly code?: string;
@@ -80,7 +80,7 @@ export function toDocument(problem: Problem, instance: string, requestId: string
   };
 }
 
-/** What to answer to an error. What is nobody's fault but ours says nothing about itself: that is in the log. */
+/** The answer to an error. A fault of our own reveals nothing about itself: the log has it. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof UmbelError) {

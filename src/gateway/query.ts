@@ -1,4 +1,4 @@
-// Parameters of a query, each a row: its name, what it means, and how it is read.
+// Parameters of a query, one row each: the name, the option, and how it is read.
 import { ConfigError } from '../errors.ts';
 import { readDuration as asDuration, type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
@@ -7,15 +7,15 @@ import type { ProblemDetail } from './problem.ts';
 
 export interface QueryParameter<Option extends string = string> {
   readonly name: string;
-  /** The option that it is. */
+  /** The option that it sets. */
   readonly option: Option;
   readonly description: string;
   readonly schema: Readonly<Record<string, unknown>>;
-  /** @throws ConfigError saying what is wrong, without the name. */
+  /** @throws ConfigError that describes the fault, without the name */
   readonly read: (text: string) => unknown;
 }
 
-/** What a query says, and each thing that is wrong with it. */
+/** The options in a query, and each fault. */
 export function readQuery(
   query: URLSearchParams,
   parameters: readonly QueryParameter[],
@@ -37,7 +37,7 @@ export function readQuery(
   return { options, errors };
 }
 
-/** The same for the OpenAPI document. */
+/** Their description for the OpenAPI document. */
 export function describeQuery(parameters: readonly QueryParameter[]): readonly Parameter[] {
   return parameters.map(({ name, description, schema }) => ({ name, in: 'query', description, schema }));
 }
@@ -49,7 +49,7 @@ export function readDuration(text: string): Duration {
   const duration = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text;
   try {
     if (toMs(duration) >= 0) return asDuration(duration);
-  } catch {} // said below, as this parameter is written
+  } catch {} // reported below, with this parameter's format
   throw new ConfigError("must be seconds or text like '500ms', '30s', '10m', '2h', '1d'");
 }
 

@@ -3,7 +3,7 @@ import { jsonContent, problems, ref } from './openapi.ts';
 import { Problem } from './problem.ts';
 import { type GatewayState, type HttpRoute, json } from './route.ts';
 
-/** `GET /ready`: the stores answer, so calls can be sent and results be read. */
+/** `GET /ready`: the stores answer, so that calls can be sent and results be read. */
 export const ready: HttpRoute = {
   method: 'GET',
   path: '/ready',
@@ -16,7 +16,7 @@ export const ready: HttpRoute = {
         () => new Error(`no answer within ${patienceMs} ms`),
       );
     } catch (cause) {
-      // The cause may tell where the store is: it goes to the log only, this route is open to all.
+      // The cause may reveal where the store is: only the log has it, since this route is open to all.
       throw new Problem(503, 'the broker or the result backend does not answer', {
         headers: { 'Retry-After': '5' },
         cause,

@@ -10,7 +10,7 @@ interface JsonBody {
 }
 
 /**
- * Reads a JSON body of at most `maxSize` bytes; no more than that is taken in. Integers beyond 2^53 become bigints.
+ * Reads a JSON body of at most `maxSize` bytes, and takes in no more. Integers beyond 2^53 become bigints.
  * @throws Problem 400, 413, 415
  */
 export async function readJson(request: Request, maxSize: number): Promise<JsonBody> {
@@ -38,7 +38,7 @@ async function readBytes(request: Request, maxSize: number): Promise<Uint8Array>
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Leaving the loop cancels the stream: what is too much is never read.
+  // Leaving the loop cancels the stream: bytes above the limit are never read.
   for await (const chunk of request.body) {
     size += chunk.length;
     if (size > maxSize) throw tooLarge(maxSize);

@@ -1,4 +1,4 @@
-// What a route is: what it answers to, its code, and what the API's description says of it.
+// The definition of a route: its path, its code, and its description for the API's document.
 import type { Context } from 'hono';
 import type { App } from '../app/app.ts';
 import type { ApiKeys } from './api-keys.ts';
@@ -7,7 +7,7 @@ import type { GatewaySettings } from './options.ts';
 import { toPlainJson } from './plain-json.ts';
 import type { Waits } from './waits.ts';
 
-/** What every handler works with. */
+/** What every handler uses. */
 export interface GatewayState {
   readonly app: App;
   readonly settings: GatewaySettings;
@@ -16,14 +16,14 @@ export interface GatewayState {
   readonly routes: readonly HttpRoute[];
 }
 
-/** One request on its way. */
+/** A request, while it is handled. */
 export type RequestContext = Context<RequestEnv>;
 
-/** What a request gathers on its way (hono's term is environment). */
+/** Values that are added to a request (hono calls them environment). */
 export interface RequestEnv {
   Variables: {
     requestId: string;
-    /** Who asks: a name of the API key. */
+    /** The caller: a name of the API key. */
     caller: string;
   };
 }
@@ -32,7 +32,7 @@ export interface HttpRoute {
   readonly method: 'GET' | 'POST';
   /** In hono's form: `/tasks/:id`. */
   readonly path: string;
-  /** Answered without an API key. It must say nothing about the application. */
+  /** Answered without an API key. It must reveal nothing about the application. */
   readonly open?: boolean;
   readonly handle: (request: RequestContext, gateway: GatewayState) => Response | Promise<Response>;
   /** Its operations in the OpenAPI document, by path; none: it is for people, not for programs. */
@@ -53,7 +53,7 @@ export function json(
   });
 }
 
-/** The path of a task's resource, as clients ask for it. */
+/** The path of a task's resource, for clients. */
 export function taskPath({ settings }: GatewayState, id: string): string {
   return `${settings.basePath}/tasks/${encodeURIComponent(id)}`;
 }
