@@ -107,7 +107,10 @@ const beatSchedule = record(
 const sleepMs = integer(1, 3_600_000);
 
 export const settings = {
-  /** URL of the broker. Several, in a list or as one text with `;` between them, are tried in turn. `memory://` is private to the application, `memory://name` is shared in the process. Default `sqlite://.umbel/store.db`. */
+  /**
+   * URL of the broker. Several, in a list or as one text with `;` between them, are tried in turn. `memory://` is private to the
+   * application, `memory://name` is shared in the process. Default `sqlite://.umbel/store.db`.
+   */
   broker: field(urls, 'sqlite://.umbel/store.db', {
     celery: 'broker_url',
     nullMeansUnset: true,
@@ -118,13 +121,13 @@ export const settings = {
     celery: 'result_backend',
     variables: ['UMBEL_RESULT_BACKEND', 'CELERY_RESULT_BACKEND'],
   }),
-  /** Which of several brokers is tried next: the following one (`round-robin`, which `null` means, too) or any (`shuffle`). */
+  /** The order in which several brokers are tried: one after another (`round-robin`, also `null`), or at random (`shuffle`). */
   brokerFailoverStrategy: field(orNull(oneOf('round-robin', 'shuffle')), null),
   /** How long one attempt to connect may take; `null`: the driver's default. */
   brokerConnectionTimeout: field(orNull(seconds({ above: 0 })), null),
-  /** RabbitMQ: how often both sides show that they live; 0: never; `null`: the driver's default. */
+  /** RabbitMQ: the interval of heartbeats; 0: none; `null`: the driver's default. */
   brokerHeartbeat: field(orNull(seconds({ from: 0 })), null),
-  /** TLS: `true`, or its files (`{ caCerts, certfile, keyfile, certReqs }`). A URL with `rediss://` or `amqps://` says so, too. */
+  /** TLS: `true`, or its files (`{ caCerts, certfile, keyfile, certReqs }`). The URLs `rediss://` and `amqps://` do the same. */
   brokerUseSsl: field(tls, null),
   /** Options of the broker's driver: see the guide to transports. */
   brokerTransportOptions: field(driverOptions, Object.freeze({})),
@@ -132,31 +135,31 @@ export const settings = {
   resultBackendTransportOptions: field(driverOptions, Object.freeze({})),
   /** As `brokerUseSsl`, for results in Redis. */
   redisBackendUseSsl: field(tls, null),
-  /** No effect: connections are watched, and each question has a deadline of its own. */
+  /** No effect: connections are watched, and each request has its own deadline. */
   redisSocketTimeout: field(orNull(seconds({ above: 0 })), null),
   /** How long an attempt to connect to results in Redis may take; `null`: the driver's default. */
   redisSocketConnectTimeout: field(orNull(seconds({ above: 0 })), null),
   /** The queues, and the exchanges that lead to them. A worker serves these unless it is told otherwise. */
   taskQueues: field(orNull(asGiven<Queues>('a list of names and queues, or an object of queues')), null),
-  /** The queue of calls for which nothing says another. Default `celery`. */
+  /** The queue of calls without another one. Default `celery`. */
   taskDefaultQueue: field(name, 'celery', { nullMeansUnset: true }),
-  /** The exchange of queues that name none; `null`: the queue's name. */
+  /** The exchange of queues without one; `null`: the queue's name. */
   taskDefaultExchange: field(orNull(name), null),
-  /** The type of exchanges that name none. Default `direct`. */
+  /** The type of exchanges without one. Default `direct`. */
   taskDefaultExchangeType: field(exchangeType, 'direct', { nullMeansUnset: true }),
-  /** The routing key of queues that name none; `null`: the queue's name. */
+  /** The routing key of queues without one; `null`: the queue's name. */
   taskDefaultRoutingKey: field(orNull(name), null),
-  /** RabbitMQ: what kind of queue `taskDefaultQueue` is. Default `classic`. */
+  /** RabbitMQ: the type of `taskDefaultQueue`. Default `classic`. */
   taskDefaultQueueType: field(queueType, 'classic'),
   /** Whether calls may go to queues that `taskQueues` does not name. Default `true`. */
   taskCreateMissingQueues: field(flag, true),
-  /** RabbitMQ: what kind of queue those are. Default `classic`. */
+  /** RabbitMQ: the type of these queues. Default `classic`. */
   taskCreateMissingQueueType: field(queueType, 'classic'),
-  /** RabbitMQ: `x-max-priority` of all queues that have none of their own. Without it a queue there knows no priorities. */
+  /** RabbitMQ: `x-max-priority` of all queues without their own. Without it a queue has no priorities. */
   taskQueueMaxPriority: field(orNull(integer(1, 255)), null),
-  /** How long a send may take, including its further attempts; `null`: as its `retryPolicy` and `signal` say. Default 10 s. */
+  /** How long a send may take, including its retries; `null`: until its `retryPolicy` or `signal` ends it. Default 10 s. */
   taskPublishTimeout: field(orNull(seconds({ above: 0 })), 10),
-  /** Which calls go where: see the guide to tasks. */
+  /** The queue or exchange of calls: see the guide to tasks. */
   taskRoutes: field(orNull(routes), null),
   /** The serializer of arguments. Default `json`. */
   taskSerializer: field(serializer, 'json'),
@@ -165,15 +168,15 @@ export const settings = {
   /** The serializers that a worker reads. Default `['json']`. */
   acceptContent: field(serializers, Object.freeze(['json'])),
   /**
-   * The compressions that a worker reads. `gzip` is kombu's name for zlib. `bzip2` is read only where it is named, up to 1 MiB a message:
-   * reading it stops everything else for half a second. Default `['gzip','brotli','zstd']`.
+   * The compressions that a worker reads. `gzip` is kombu's name for zlib. `bzip2` is read only if it is named, up to 1 MiB per
+   * message: reading it blocks the event loop for half a second. Default `['gzip','brotli','zstd']`.
    */
   acceptCompression: field(compressions, Object.freeze([...standardCompressions])),
-  /** Do not keep results of tasks that do not say otherwise. Default `false`. */
+  /** Do not keep results, unless the task or call says so. Default `false`. */
   taskIgnoreResult: field(flag, false),
-  /** Keep errors even where results are not kept. Default `false`. */
+  /** Keep errors even if results are not kept. Default `false`. */
   taskStoreErrorsEvenIfIgnored: field(flag, false),
-  /** Acknowledge after the run. Celery's default is `false`, which loses what a dying worker held. Default `true`. */
+  /** Acknowledge after the run. Celery's default is `false`, which loses the tasks of a dying worker. Default `true`. */
   taskAcksLate: field(flag, true),
   /** Celery's older name for `taskAcksOnFailure` and `taskAcksOnTimeout` together. Default `true`. */
   taskAcksOnFailureOrTimeout: field(flag, true),
@@ -181,7 +184,7 @@ export const settings = {
   taskAcksOnFailure: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
   /** `false`: tasks that exceed their hard time limit run again, at most `workerMaxDeliveries` times. */
   taskAcksOnTimeout: field(flag, new SameAs<boolean>('taskAcksOnFailureOrTimeout')),
-  /** `false`: a task whose pool process dies has failed. `true`, unlike Celery's default: it runs again. Default `true`. */
+  /** `false`: a task whose pool process dies fails. `true`, unlike Celery's default: it runs again. Default `true`. */
   taskRejectOnWorkerLost: field(flag, true, { nullMeansUnset: true }),
   /** Record that a task has started. Default `false`. */
   taskTrackStarted: field(flag, false),
@@ -189,58 +192,61 @@ export const settings = {
   taskTimeLimit: field(orNull(seconds({ above: 0 })), null),
   /** How long a task may run before its `signal` is aborted; `null`: no limit. */
   taskSoftTimeLimit: field(orNull(seconds({ above: 0 })), null),
-  /** How often tasks of one name may start in each worker, unless they say it themselves: `'10/m'`, or a number a second. */
+  /** The rate limit, in each worker, of tasks without their own: `'10/m'`, or a number of starts per second. */
   taskDefaultRateLimit: field(rate, null),
-  /** Start tasks without regard to rate limits. Default `false`. */
+  /** Ignore rate limits. Default `false`. */
   workerDisableRateLimits: field(flag, false),
   /** Limits of queues in all workers together: `{ mails: { rateLimit: '100/m', concurrency: 5 } }`. */
   queueLimits: field(orNull(queueLimits), null),
-  /** The priority of calls that set none; `null`: Celery's 0. With a name (`'normal'`), calls may give theirs by name. */
+  /** The priority of calls that set none; `null`: Celery's 0. With a name (`'normal'`), calls may use names too. */
   taskDefaultPriority: field(orNull(priority), null),
-  /** Calls that a task sends, and what follows it (except a chord's body), have its priority unless they, their route or their task say another. Default `false`. */
+  /**
+   * The calls of a task and the steps after it (except a chord's body) have its priority, unless the call, its route or its task has
+   * one. Default `false`.
+   */
   taskInheritParentPriority: field(flag, false),
-  /** Run calls in place instead of sending them. For tests. Default `false`. */
+  /** Run calls in this process instead of sending them. For tests. Default `false`. */
   taskAlwaysEager: field(flag, false),
-  /** With `taskAlwaysEager`: what a task throws, `delay` throws. Default `false`. */
+  /** With `taskAlwaysEager`: `delay` throws the error of the task. Default `false`. */
   taskEagerPropagates: field(flag, false),
   /** How long results are kept; `null`: for ever. Default 86400 s. */
   resultExpires: field(orNull(seconds({ above: 0 })), 86_400),
   /** Keep name, arguments, worker, retries and queue with the result. Default `false`. */
   resultExtended: field(flag, false),
   /**
-   * Milliseconds that a worker waits before it tries again what its result backend has refused: twice as long each time, at random. It tries
-   * until it works. Default `50`.
+   * Milliseconds that a worker waits before it repeats a refused write of a result: random, and doubled each time. It repeats until it
+   * succeeds. Default `50`.
    */
   resultBackendBaseSleepBetweenRetriesMs: field(sleepMs, 50),
-  /** The longest such wait, in milliseconds. Default `5000`. */
+  /** The longest of these waits, in milliseconds. Default `5000`. */
   resultBackendMaxSleepBetweenRetriesMs: field(sleepMs, 5000),
-  /** The time zone of crontabs that name none. Default `UTC`. */
+  /** The time zone of crontabs without their own. Default `UTC`. */
   timezone: field(timezone, 'UTC', { nullMeansUnset: true }),
   /** Modules that define tasks, for the command line to import. */
   include: field(texts, Object.freeze([])),
   /** Tasks at a time. Celery's default is the number of processors. Default `8`. */
   workerConcurrency: field(integer(1, 100_000), 8, { nullMeansUnset: true }),
-  /** Where tasks run: see the guide to workers. Celery's `prefork` is `processes`. Default `async`. */
+  /** The pool in which tasks run: see the guide to workers. Celery's `prefork` is `processes`. Default `async`. */
   workerPool: field(pool, 'async'),
-  /** Instead of `workerConcurrency`: between `min` and `max` tasks at a time, as there is work. */
+  /** Instead of `workerConcurrency`: between `min` and `max` tasks at a time, by load. */
   workerAutoscale: field(orNull(autoscale), null),
-  /** A child of the pools `threads` and `processes` is replaced after this number of tasks; `null`: never for that. */
+  /** A child of the pools `threads` and `processes` is replaced after this number of tasks; `null`: no limit. */
   workerMaxTasksPerChild: field(orNull(count), null),
-  /** A child of the pool `processes` is replaced when it takes more KiB than this after a task; `null`: never for that. */
+  /** A child of the pool `processes` is replaced if it uses more KiB than this after a task; `null`: no limit. */
   workerMaxMemoryPerChild: field(orNull(count), null),
   /**
-   * How many messages a worker holds for each of its slots. With 1 it takes what it can run at once, and leaves the rest to others. More
-   * saves round trips to a broker far away. Default `1`.
+   * How many messages a worker holds for each of its slots. With 1 it claims only messages that it can run at once. A higher value
+   * saves round trips to a distant broker. Default `1`.
    */
   workerPrefetchMultiplier: field(integer(1, 1000), 1),
-  /** How long a worker may be silent before its tasks are given to others. Default 15 s. */
+  /** How long a worker may be silent before other workers get its tasks. Default 15 s. */
   workerLease: field(seconds({ from: 1 }), 15),
   /**
-   * How long a task that computes may block a worker's event loop before the worker kills itself. Its tasks come back as after any crash,
-   * and the one that does it again and again ends as a dead letter. 0: never; the worker only warns, after 10 s. Default 0 s.
+   * How long a task may block the event loop of a worker before the worker kills itself. Its tasks come back as after any crash, and a
+   * task that blocks repeatedly becomes a dead letter. 0: never; the worker only warns, after 10 s. Default 0 s.
    */
   workerMaxBlocked: field(seconds({ from: 0 }), 0),
-  /** A message of which this number of workers have died is put into the dead-letter store. Default `5`. */
+  /** After this number of crashes of its workers a message becomes a dead letter. Default `5`. */
   workerMaxDeliveries: field(integer(1, 1_000_000), 5),
   /** How long a message of an unknown task waits for a worker that knows it. Default 60 s. */
   workerUnknownTaskGrace: field(seconds({ from: 0 }), 60),
@@ -248,32 +254,35 @@ export const settings = {
   workerShutdownTimeout: field(orNull(seconds({ from: 0 })), null),
   /** How long a soft shutdown waits for running tasks before it turns cold; 0: there is no soft shutdown. Default 0 s. */
   workerSoftShutdownTimeout: field(seconds({ from: 0 }), 0),
-  /** Tell what happens to tasks, as the worker's `-E` does. It can be switched on while workers run. Default `false`. */
+  /** Send task events, like the worker's `-E`. They can be switched on at run time. Default `false`. */
   workerSendTaskEvents: field(flag, false),
   /** Workers listen to `inspect` and `control`. Default `true`. */
   workerEnableRemoteControl: field(flag, true),
-  /** Each worker serves a queue of its own, too, so that a task can be sent to it alone: see {@link workerDirect}. Default `false`. */
+  /** Each worker also serves its own queue, so that a task can be sent to this worker: see {@link workerDirect}. Default `false`. */
   workerDirect: field(flag, false),
   /**
-   * How `umbel worker` and `umbel beat` write a line of their log, in Python's form: `[%(asctime)s: %(levelname)s] %(message)s`. `null`, or
-   * Celery's own format: as they do without it.
+   * The format of log lines of `umbel worker` and `umbel beat`, in Python's form: `[%(asctime)s: %(levelname)s] %(message)s`. `null`,
+   * or Celery's own format: the default form.
    */
   workerLogFormat: field(logFormat(celeryLogFormat), null),
-  /** The same for what the code of a task logs; `%(task_id)s` and `%(task_name)s` say of which task. */
+  /** The same for lines of a task's code, with `%(task_id)s` and `%(task_name)s`. */
   workerTaskLogFormat: field(logFormat(celeryTaskLogFormat), null),
   /** `false`: no colours; `null` and `true`: on a terminal. */
   workerLogColor: field(orNull(flag), null),
-  /** Tell of each call that it was sent. Default `false`. */
+  /** Send an event `task-sent` for each call. Default `false`. */
   taskSendSentEvent: field(flag, false),
-  /** The exchange of remote control is `<this>.pidbox`. The same for all programs that are to hear each other. Default `celery`. */
+  /**
+   * The exchange of remote control is `<this>.pidbox`. It must be the same in all programs that exchange such messages. Default
+   * `celery`.
+   */
   controlExchange: field(name, 'celery'),
-  /** The exchange of events. The same for all programs that are to hear each other. Default `celeryev`. */
+  /** The exchange of events. It must be the same in all programs that exchange such messages. Default `celeryev`. */
   eventExchange: field(name, 'celeryev'),
-  /** What the queues of those that listen to events begin with. Default `celeryev`. */
+  /** The prefix of the queues of event listeners. Default `celeryev`. */
   eventQueuePrefix: field(name, 'celeryev'),
   /** The largest message, in bytes. Default `10485760`. */
   maxMessageSize: field(integer(1024, defaultLimits.maxSize), defaultLimits.maxSize),
-  /** What is sent by itself, and when: see the guide to scheduling. */
+  /** The scheduled tasks: see the guide to scheduling. */
   beatSchedule: field(orNull(beatSchedule), null),
   /** URL of the store of schedules (`sqlite://`, `redis://`, `postgresql://`); `null`: the broker's, else the backend's. */
   beatStore: field(orNull(text), null),

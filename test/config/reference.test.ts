@@ -33,9 +33,9 @@ function standardOf({ standard, expected }: Field<unknown>): string {
 test('docs/reference/settings.md has every setting', async () => {
   let page = `# Settings
 
-\`new App(name, settings)\` takes these, each also in Celery's spelling: \`taskTimeLimit\` is \`task_time_limit\`, \`broker\` is \`broker_url\`, and \`backend\` is
-\`result_backend\`. Durations are seconds, or text like \`'10m'\`. An unknown setting is an error. What a setting of Celery's becomes that is not in this
-list: [From Celery](../guide/from-celery.md#settings). (Written by its test: \`npx vitest run test/config/reference.test.ts -u\`.)
+\`new App(name, settings)\` takes these settings, also in Celery's spelling: \`taskTimeLimit\` is \`task_time_limit\`, \`broker\` is \`broker_url\`, and \`backend\` is
+\`result_backend\`. Durations are seconds, or text like \`'10m'\`. An unknown setting is an error. For Celery's
+other settings see [From Celery](../guide/from-celery.md#settings). (Written by its test: \`npx vitest run test/config/reference.test.ts -u\`.)
 
 | setting | default | takes | |
 |---|---|---|---|
