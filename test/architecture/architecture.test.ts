@@ -74,7 +74,7 @@ test.each<[what: string, file: string, code: string, found: RegExp]>([
     'a driver for everybody',
     'src/cli/main.ts',
     "import '../stores/redis/client/link.ts';",
-    /main\.ts loads @redis\/client at its start/,
+    /main\.ts loads src\/stores\/redis\/client\/client\.ts at its start/,
   ],
   ['a room', 'src/attic/x.ts', 'export const x = 1;', /attic has no line/],
   ['itself', 'src/lib/x.ts', "import './x.ts';", /import each other: src\/lib\/x\.ts/],

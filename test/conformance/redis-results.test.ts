@@ -5,14 +5,13 @@ import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { backendCases } from './run.ts';
 
-/** Servers and ways to talk to them; each case has a key prefix of its own. */
+/** Servers; each case has a key prefix of its own. */
 const ways = [
-  { name: 'redis', start: [], prefix: 'case-', driver: {} },
-  { name: 'redis, version 2 of the protocol', start: [], prefix: 'case-', driver: { resp: 2 } },
-  { name: 'redis cluster in one slot', start: ['--cluster-enabled', 'yes'], prefix: '{umbel}:', driver: {} },
+  { name: 'redis', start: [], prefix: 'case-' },
+  { name: 'redis cluster in one slot', start: ['--cluster-enabled', 'yes'], prefix: '{umbel}:' },
 ];
 
-for (const { name, start, prefix, driver } of ways) {
+for (const { name, start, prefix } of ways) {
   needs(describe, noRedis)('on a real server', () => {
     let server: RedisServerProcess;
     let stores = 0;
@@ -26,9 +25,9 @@ for (const { name, start, prefix, driver } of ways) {
     afterAll(() => server[Symbol.asyncDispose]());
 
     backendCases(name, () => {
-      const options = { ...driver, keyPrefix: `${prefix}${++stores}:` };
+      const driver = { keyPrefix: `${prefix}${++stores}:` };
       return {
-        openBackend: ({ expiresMs }) => openRedisBackend(server.url(), { expiresMs, driver: options }),
+        openBackend: ({ expiresMs }) => openRedisBackend(server.url(), { expiresMs, driver }),
         remove: async () => {},
       };
     });

@@ -54,8 +54,7 @@ export class Bindings {
     const members = await this.#ask(['SMEMBERS', bindingKey(this.#prefix, name)], options);
     const type = this.#exchanges.get(name)?.type;
     const queues = new Set<string>();
-    // With RESP3 the client returns a set.
-    for (const member of members instanceof Set || Array.isArray(members) ? members : []) {
+    for (const member of Array.isArray(members) ? members : []) {
       const [key = '', pattern = '', queue = ''] = String(member).split(separator);
       const fits =
         type === 'fanout' || (pattern === '' ? key === routingKey : matches(pattern, key, routingKey));

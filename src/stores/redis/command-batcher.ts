@@ -4,7 +4,8 @@
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type RedisArgument, type RedisConnection, ReplyLost } from './client/connection.ts';
+import { type RedisConnection, ReplyLost } from './client/connection.ts';
+import type { RedisArgument } from './client/resp.ts';
 import { claimedKey, consumerKey, consumersKey } from './keys.ts';
 import { namedRefusal } from './rights.ts';
 import { luaScript, spareTags } from './scripts.ts';

@@ -13,8 +13,9 @@ import {
   type RevocationStore,
   type Subscription,
 } from '../fanout.ts';
-import { type RedisArgument, RedisConnection, ReplyLost } from './client/connection.ts';
+import { RedisConnection, ReplyLost } from './client/connection.ts';
 import { RedisPatterns } from './client/patterns.ts';
+import type { RedisArgument } from './client/resp.ts';
 import { bindingKey, consumersKey, separator } from './keys.ts';
 
 /** How long a reply waits for a receiver that has gone, milliseconds: Celery's control_queue_expires. */

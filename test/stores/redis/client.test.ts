@@ -60,7 +60,6 @@ describe('the URL of a Redis server', () => {
     ['rediss://u:secret@h?ssl_ca_certs=/nowhere.pem', {}, /cannot read the certificate file/],
     ['redis://u:secret@h', { keyPrefx: 'x' }, /did you mean 'keyPrefix'/],
     ['redis://u:secret@h', { prioritySteps: [3, 6] }, /begins with 0/],
-    ['redis://u:secret@h', { resp: 4 }, /resp is 2 or 3/],
     ['redis://u:12#secret@h', {}, /%23/],
     ['unix://', {}, /path of a socket/],
   ])('%s with %o is refused by name, without its password', (url, driver, reason) => {
@@ -94,7 +93,6 @@ test.each([
   ['ERR max number of clients reached', 'reconnect'],
   ['NOAUTH Authentication required.', 'reconnect'],
   ['WRONGPASS invalid username-password pair', 'reconnect'],
-  ['NOPROTO unsupported protocol version', 'reconnect'],
   ["READONLY You can't write against a read only replica.", 'rediscover'],
   ['MASTERDOWN Link with MASTER is down', 'rediscover'],
   ['MOVED 3999 127.0.0.1:6381', 'rediscover'],
@@ -147,12 +145,11 @@ needs(describe, noRedis)('a connection to Redis', () => {
     await expect(call).rejects.toThrow(why);
   };
 
-  test('speaks RESP 2 where that is asked for, and has the database of the URL', async () => {
+  test('has the database of the URL, and gives texts as bytes where that is asked for', async () => {
     const server = await start();
-    const connection = await connect(server.url(3), { resp: 2 });
+    const connection = await connect(server.url(3));
     await connection.call(['SET', 'key', 'value'], soon);
     expect(server.cli('-n', '3', 'GET', 'key')).toBe('value');
-    expect(server.cli('CLIENT', 'LIST')).toContain('resp=2');
     expect(await connection.call(['GET', 'key'], { buffers: true })).toEqual(Buffer.from('value'));
   });
 

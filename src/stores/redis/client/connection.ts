@@ -1,12 +1,11 @@
 // A lasting connection to a Redis server: made again whenever it is lost. For each command it tells whether it was done, was not, or may have been.
-import { ErrorReply, RESP_TYPES } from '@redis/client';
 import { BrokerUnavailable, type StoreError } from '../../../errors.ts';
+import { NotConnected, type RedisClient } from './client.ts';
 import { classifyRedisError, movedTo, refusal } from './errors.ts';
-import { type RedisClient, RedisLink } from './link.ts';
+import { RedisLink } from './link.ts';
+import { ErrorReply, type RedisArgument } from './resp.ts';
 import type { RedisScript } from './script.ts';
 import type { RedisEndpoint, RedisSettings } from './settings.ts';
-
-export type RedisArgument = string | Buffer;
 
 interface RedisCallOptions {
   /** The deadline of an answer, milliseconds, including the wait for the connection; null: none. Default 10,000. */
@@ -49,12 +48,9 @@ const busyMs = 50;
 export class RedisConnection implements AsyncDisposable {
   readonly settings: RedisSettings;
   readonly #link: RedisLink;
-  readonly #bufferMapping: Readonly<Record<number, unknown>>;
-  readonly #isAnswer: (error: Error) => boolean;
   readonly #waiting = new Set<() => void>();
   readonly #pending = new Set<Pending>();
   readonly #listeners = new Set<(state: RedisState) => void>();
-  #buffered: RedisClient | null = null;
   #state: RedisState = { connected: false, reason: null };
   #lastReply = 0;
   #watchdog: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null;
@@ -62,11 +58,8 @@ export class RedisConnection implements AsyncDisposable {
 
   private constructor(settings: RedisSettings) {
     this.settings = settings;
-    this.#bufferMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
-    this.#isAnswer = (error) => error instanceof ErrorReply;
     this.#link = new RedisLink(settings, {
       onReady: () => {
-        this.#buffered = null;
         this.#setState({ connected: true, reason: null });
         for (const wake of [...this.#waiting]) wake();
       },
@@ -199,8 +192,6 @@ export class RedisConnection implements AsyncDisposable {
     args: readonly RedisArgument[],
     { buffers, timeoutMs, signal }: RedisCallOptions,
   ): Promise<unknown> {
-    const via = buffers === true ? this.#bufferedClient(client) : client;
-    const answer = via.sendCommand(args as RedisArgument[]); // it does not change them
     const now = performance.now();
     const until = timeoutMs === null ? Number.POSITIVE_INFINITY : now + (timeoutMs ?? defaultTimeoutMs);
     return new Promise((resolve, reject) => {
@@ -221,19 +212,16 @@ export class RedisConnection implements AsyncDisposable {
       this.#link.hold();
       signal?.addEventListener('abort', abort, { once: true });
       this.#watch(until);
-      answer.then(
-        (value) => {
+      client.send(
+        args,
+        buffers === true,
+        (reply) => {
           this.#lastReply = performance.now();
-          settle(() => resolve(value));
+          settle(() => resolve(reply));
         },
-        (error: unknown) => settle(() => reject(error)),
+        pending.fail,
       );
     });
-  }
-
-  #bufferedClient(client: RedisClient): RedisClient {
-    this.#buffered ??= client.withTypeMapping(this.#bufferMapping) as unknown as RedisClient; // differs only in the types of replies
-    return this.#buffered;
   }
 
   /** One timer for all waiting commands: checks their deadlines. */
@@ -271,9 +259,9 @@ export class RedisConnection implements AsyncDisposable {
   #explain(client: RedisClient, command: string, error: unknown): Error {
     if (!(error instanceof Error)) return new Error(String(error));
     if (error instanceof ReplyLost) return error;
-    if (error.name === 'ClientOfflineError' || error.name === 'ClientClosedError')
+    if (error instanceof NotConnected)
       return new BrokerUnavailable(`${this.settings.shown} cannot be reached`, { cause: error });
-    if (!this.#isAnswer(error)) return new ReplyLost(command, { cause: error });
+    if (!(error instanceof ErrorReply)) return new ReplyLost(command, { cause: error });
     this.#lastReply = performance.now();
     return this.#refused(client, command, error);
   }

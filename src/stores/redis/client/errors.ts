@@ -33,7 +33,6 @@ const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: stri
   ['NOPERM', 'retry', noRight],
   ["ERR The user executing the script can't", 'retry', noRight],
   ['ERR ACL failure in script', 'retry', noRight],
-  ['NOPROTO', 'reconnect', 'Redis does not speak this version of its protocol: set resp: 2'],
   ['READONLY', 'rediscover', 'this server is a replica now'],
   ['MASTERDOWN', 'rediscover', 'this server is a replica that has lost its master'],
   ['MOVED', 'rediscover', 'the keys are on another server of the cluster'],

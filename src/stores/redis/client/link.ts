@@ -1,23 +1,14 @@
-// Makes the library's client again whenever it is lost, and looks up the server each time.
+// Makes the client again whenever it is lost, and looks up the server each time.
 
-import { RedisClient as Client, type createClient, ErrorReply } from '@redis/client';
 import { backoffDelay } from '../../../lib/backoff.ts';
 import { withDeadline } from '../../../lib/deadline.ts';
+import { deferred } from '../../../lib/deferred.ts';
 import { IdlePause } from '../../../lib/idle-pause.ts';
 import { type Gate, gateTo } from '../../gate.ts';
+import { RedisClient, type RedisClientOptions } from './client.ts';
 import { classifyRedisError } from './errors.ts';
+import { ErrorReply } from './resp.ts';
 import { type RedisEndpoint, type RedisSettings, shownEndpoint } from './settings.ts';
-
-export type RedisClient = ReturnType<typeof createClient>;
-
-/**
- * Options of the library's `createClient` as plain data, so that a thread can be given them. The thread adds what is no data:
- * `checkServerIdentity: () => undefined` when `socket.checkHostname` is false, and a `reconnectStrategy`.
- */
-export type RedisClientOptions = Readonly<Record<string, unknown>> & {
-  readonly RESP: 2 | 3;
-  readonly socket: Readonly<Record<string, unknown>> & { readonly checkHostname?: boolean };
-};
 
 /** Options for a client of this server. `sentinel`: with the sentinels' own password, and no database. */
 export function clientOptions(
@@ -25,20 +16,13 @@ export function clientOptions(
   endpoint: RedisEndpoint,
   sentinel = false,
 ): RedisClientOptions {
-  const { tls, db, resp, connectTimeoutMs } = settings;
+  const { tls, db } = settings;
   const { username, password } = (sentinel ? settings.sentinel : settings) ?? settings;
   return {
     socket: {
       ...endpoint,
       ...(tls !== null && !('path' in endpoint) && { tls: true, ...tls }),
-      connectTimeout: connectTimeoutMs,
-      keepAlive: true,
-      noDelay: true,
     },
-    RESP: resp,
-    disableOfflineQueue: true,
-    // The library's default makes an AbortSignal for each command, which halves its speed.
-    commandOptions: { timeout: undefined },
     ...(!sentinel && { database: db }),
     ...(username !== null && { username }),
     ...(password !== null && { password }),
@@ -170,8 +154,8 @@ export class RedisLink {
         this.#client = null;
         this.#lose = null;
         if (client?.isOpen) {
-          if (this.#gently) void retire(client);
-          else end(client);
+          if (this.#gently) retire(client);
+          else client.destroy();
         }
       }
       if (!signal.aborted) await this.#pause.sleep(backoffDelay(retryPolicy, refusals), signal);
@@ -185,21 +169,17 @@ export class RedisLink {
     const endpoint = await this.#discover();
     signal.throwIfAborted();
     this.#endpoint = endpoint;
-    const client = newClient(clientOptions(this.settings, endpoint));
+    const lost = deferred<Error>();
+    this.#lose = lost.resolve;
+    const client = new RedisClient(clientOptions(this.settings, endpoint), lost.resolve);
     found.client = client;
-    signal.throwIfAborted();
     this.#latest = client;
     if (this.#held === 0) client.unref();
-    const lost = new Promise<Error>((resolve) => {
-      this.#lose = resolve;
-      client.on('error', resolve);
-      client.on('end', () => resolve(new Error('the connection was closed')));
-    });
-    await inTime(client, this.settings.connectTimeoutMs, [
-      client.connect(),
-      lost.then((error) => Promise.reject(error)),
-    ]);
-    return { error: lost };
+    const refused = lost.promise.then((error) => Promise.reject(error));
+    await withDeadline(this.settings.connectTimeoutMs, Promise.race([client.connected(), refused]), () =>
+      tooLate(this.settings),
+    );
+    return { error: lost.promise };
   }
 
   async #discover(): Promise<RedisEndpoint> {
@@ -221,55 +201,14 @@ export class RedisLink {
   }
 }
 
-type Factory = ReturnType<typeof Client.factory>;
-
-/** The library's factories of clients, for each version of the protocol. */
-const factories = new Map<2 | 3, Factory>();
-
-/** The library's `createClient` makes a class of a thousand functions whenever an option differs from the last one's, even the database. */
-function factoryOf(RESP: 2 | 3): Factory {
-  const known = factories.get(RESP) ?? (Client.factory({ RESP }) as unknown as Factory); // differs only in the protocol's version
-  factories.set(RESP, known);
-  return known;
+/** Ends a client when the answers that are on their way have come, or do not come. */
+function retire(client: RedisClient): void {
+  client.close();
+  setTimeout(() => client.destroy(), retireMs).unref();
 }
 
-function newClient(options: RedisClientOptions): RedisClient {
-  const create = factoryOf(options.RESP);
-  // The library's own reconnecting stays with one server, and repeats commands whose outcome we must know.
-  const client = create({
-    ...options,
-    socket: {
-      ...options.socket,
-      ...(options.socket.checkHostname === false && { checkServerIdentity: () => undefined }),
-      reconnectStrategy: false,
-    },
-  });
-  client.on('error', () => undefined);
-  return client as RedisClient; // differs only in the protocol's version
-}
-
-/** The library's own deadline ends when the server has accepted. A frozen server accepts, and never answers. */
-function inTime<T>(client: RedisClient, withinMs: number, racing: readonly Promise<T>[]): Promise<T> {
-  return withDeadline(withinMs, Promise.race(racing), () => {
-    // After this error, and not with one of its own.
-    queueMicrotask(() => {
-      if (client.isOpen) end(client);
-    });
-    return new Error(`no answer for ${withinMs} ms`);
-  });
-}
-
-function end(client: RedisClient): void {
-  // A client that is still connecting would get its socket all the same, and keep it.
-  client.once('connect', () => client.destroy());
-  client.destroy();
-}
-
-/** Ends a client when its outstanding answers have come, or after a while. */
-async function retire(client: RedisClient): Promise<void> {
-  const timer = setTimeout(() => client.isOpen && client.destroy(), retireMs);
-  await client.close().catch(() => undefined);
-  clearTimeout(timer);
+function tooLate({ connectTimeoutMs }: RedisSettings): Error {
+  return new Error(`no answer for ${connectTimeoutMs} ms`);
 }
 
 async function askSentinel(
@@ -278,17 +217,15 @@ async function askSentinel(
   masterName: string,
   signal: AbortSignal,
 ): Promise<RedisEndpoint | null> {
-  const client = newClient(clientOptions(settings, endpoint, true));
-  const stop = (): void => {
-    if (client.isOpen) end(client);
-  };
+  const client = new RedisClient(clientOptions(settings, endpoint, true));
+  const stop = (): void => client.destroy();
   signal.addEventListener('abort', stop);
   try {
     signal.throwIfAborted();
     const asking = client
-      .connect()
-      .then((): Promise<unknown> => client.sendCommand(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName]));
-    const reply = await inTime(client, settings.connectTimeoutMs, [asking]);
+      .connected()
+      .then(() => client.call(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName]));
+    const reply = await withDeadline(settings.connectTimeoutMs, asking, () => tooLate(settings));
     if (!Array.isArray(reply)) return null;
     const [host, port] = reply.map(String);
     return host === undefined ? null : { host, port: Number(port) };

@@ -1,7 +1,8 @@
 // One connection that is subscribed to patterns of channels (PSUBSCRIBE); a new connection subscribes to all of them again.
 import { BrokerUnavailable } from '../../../errors.ts';
 import { startDeadline } from '../../../lib/deadline.ts';
-import { type RedisClient, RedisLink } from './link.ts';
+import type { RedisClient } from './client.ts';
+import { RedisLink } from './link.ts';
 import { pinging } from './pings.ts';
 import type { RedisSettings } from './settings.ts';
 
@@ -68,7 +69,7 @@ export class RedisPatterns implements AsyncDisposable {
   async #leave(listening: Listening): Promise<void> {
     if (!this.#listening.delete(listening)) return;
     const { pattern, listener } = listening;
-    await this.#link?.client?.pUnsubscribe(pattern, listener).catch(() => undefined);
+    await this.#link?.client?.unsubscribe('PUNSUBSCRIBE', pattern, listener).catch(() => undefined);
     this.#link?.release();
   }
 
@@ -79,11 +80,12 @@ export class RedisPatterns implements AsyncDisposable {
 
   #listen(client: RedisClient, listening: Listening): void {
     const { pattern, listener, confirmed } = listening;
-    client.pSubscribe(pattern, listener).then(
+    client.subscribe('PSUBSCRIBE', pattern, listener).then(
       () => {
         for (const resolve of [...confirmed]) resolve();
         // It may have been disposed meanwhile.
-        if (!this.#listening.has(listening)) client.pUnsubscribe(pattern, listener).catch(() => undefined);
+        if (!this.#listening.has(listening))
+          client.unsubscribe('PUNSUBSCRIBE', pattern, listener).catch(() => undefined);
       },
       () => undefined, // a lost connection is followed by another
     );

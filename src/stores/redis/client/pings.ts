@@ -1,4 +1,4 @@
-import type { RedisClient } from './link.ts';
+import type { RedisClient } from './client.ts';
 
 /** How often a subscribed connection is pinged, milliseconds; if there is no answer by the next time, it is given up. */
 const pingIntervalMs = 5_000;
@@ -26,7 +26,7 @@ export function pinging(
       const onReply = (): void => {
         isSilent = false;
       };
-      client.ping().then(onReply, () => undefined);
+      client.call(['PING']).then(onReply, () => undefined);
     }
   };
   const timer = setInterval(ask, pingIntervalMs).unref();

@@ -36,8 +36,6 @@ export interface RedisSettings {
   readonly keyPrefix: string;
   /** kombu's `priority_steps`: all programs that share the queues must have the same. */
   readonly prioritySteps: readonly number[];
-  /** The version of Redis's protocol. */
-  readonly resp: 2 | 3;
   readonly connectTimeoutMs: number;
   /** The URL without its password, for people. */
   readonly shown: string;
@@ -52,7 +50,6 @@ const known = [
   'keyPrefix',
   'globalKeyprefix',
   'prioritySteps',
-  'resp',
   'ssl',
   'masterName',
   'sentinelKwargs',
@@ -124,7 +121,6 @@ export function redisSettings(
     db: first.db,
     keyPrefix: String(driver.keyPrefix ?? driver.globalKeyprefix ?? ''),
     prioritySteps: stepsOf(driver.prioritySteps, what),
-    resp: respOf(driver.resp, what),
     connectTimeoutMs: toMs(
       (driver.socketConnectTimeout as Duration | undefined) ?? 5,
       `${what}: socketConnectTimeout`,
@@ -243,12 +239,6 @@ function stepsOf(steps: unknown, what: string): readonly number[] {
       `${what}: prioritySteps is a list of different whole numbers that begins with 0, as [0, 3, 6, 9]`,
     );
   return sorted;
-}
-
-function respOf(resp: unknown, what: string): 2 | 3 {
-  if (resp === undefined || resp === 3) return 3;
-  if (resp === 2) return 2;
-  throw new ConfigError(`${what}: resp is 2 or 3`);
 }
 
 function recordOf(value: unknown, what: string): Readonly<Record<string, unknown>> {

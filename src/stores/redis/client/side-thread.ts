@@ -42,6 +42,7 @@ export class SideThread<Data, Input, Output> {
         sha: script.sha,
         key,
         answerMs,
+        connectTimeoutMs: settings.connectTimeoutMs,
       } satisfies SideThreadStart<Data>,
       execArgv: [],
       env: {},

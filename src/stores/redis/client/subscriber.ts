@@ -1,8 +1,9 @@
 // One connection that is subscribed to channels: made at the first subscription; a new connection subscribes to all of them again.
 import { BrokerUnavailable } from '../../../errors.ts';
 import { startDeadline } from '../../../lib/deadline.ts';
+import type { RedisClient } from './client.ts';
 import { refusal } from './errors.ts';
-import { type RedisClient, RedisLink } from './link.ts';
+import { RedisLink } from './link.ts';
 import { pinging } from './pings.ts';
 import type { RedisSettings } from './settings.ts';
 
@@ -72,7 +73,7 @@ export class RedisSubscriber implements AsyncDisposable {
     for (const each of [...channel.waiting]) each();
     // A channel that is not confirmed yet is unsubscribed when it is, see #listen.
     if (channel.confirmed)
-      await this.#link?.client?.unsubscribe(name, channel.deliver).catch(() => undefined);
+      await this.#link?.client?.unsubscribe('UNSUBSCRIBE', name, channel.deliver).catch(() => undefined);
     this.#link?.release();
   }
 
@@ -114,7 +115,7 @@ export class RedisSubscriber implements AsyncDisposable {
 
   async #listen(client: RedisClient, channel: Channel): Promise<void> {
     try {
-      await client.subscribe(channel.name, channel.deliver);
+      await client.subscribe('SUBSCRIBE', channel.name, channel.deliver);
     } catch (error) {
       // A lost connection is followed by another; a refusal is final.
       if (client === this.#link?.client && error instanceof Error)
@@ -124,7 +125,7 @@ export class RedisSubscriber implements AsyncDisposable {
     if (this.#channels.get(channel.name) === channel) {
       channel.confirmed = true;
       for (const each of [...channel.waiting]) each();
-    } else await client.unsubscribe(channel.name, channel.deliver).catch(() => undefined);
+    } else await client.unsubscribe('UNSUBSCRIBE', channel.name, channel.deliver).catch(() => undefined);
   }
 
   #confirmation(channel: Channel): Promise<void> {
