@@ -1,8 +1,12 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BrokerUnavailable, ConfigError, StoreError } from '../../../src/errors.ts';
+import { deferred } from '../../../src/lib/deferred.ts';
+import { NotConnected, RedisClient } from '../../../src/stores/redis/client/client.ts';
 import { RedisConnection, ReplyLost } from '../../../src/stores/redis/client/connection.ts';
 import { classifyRedisError, movedTo } from '../../../src/stores/redis/client/errors.ts';
 import { redisScript } from '../../../src/stores/redis/client/script.ts';
@@ -477,6 +481,35 @@ needs(describe, noRedis)('a connection to Redis', () => {
     await expect.poll(() => connection.state.connected).toBe(false);
     server.signal('SIGCONT');
     await recovers(connection);
+  });
+
+  test('a server that is no Redis is named by what it says', async () => {
+    const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')).listen(
+      0,
+      '127.0.0.1',
+    );
+    await once(other, 'listening');
+    try {
+      const { port } = other.address() as AddressInfo;
+      const client = new RedisClient({ socket: { host: '127.0.0.1', port }, database: 0 });
+      await expect(client.connected()).rejects.toThrow('no answer of Redis: "HTTP/1.1 400 Bad Request"');
+      await expect(client.call(['PING'])).rejects.toThrow(NotConnected);
+    } finally {
+      other.close();
+    }
+  });
+
+  test('a client that is closed answers what was asked before, and no more', async () => {
+    const { port } = await start();
+    const ended = deferred<Error>();
+    const client = new RedisClient({ socket: { host: '127.0.0.1', port } }, ended.resolve);
+    await client.connected();
+    const asked = client.call(['ECHO', 'here']);
+    client.close();
+    await expect(client.call(['PING'])).rejects.toThrow(NotConnected);
+    expect(await asked).toBe('here');
+    await ended.promise;
+    expect(client.isOpen).toBe(false);
   });
 
   test('a command with a wrong key type fails for good, and says so', async () => {

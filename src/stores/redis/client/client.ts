@@ -215,7 +215,14 @@ export class RedisClient {
     if (kind !== 'message' && kind !== 'pmessage') return false;
     const [channel, message] = reply.slice(-2);
     for (const listener of [...(this.#listeners.get(String(name)) ?? [])])
-      listener(String(message), String(channel));
+      try {
+        listener(String(message), String(channel));
+      } catch (error) {
+        // A fault of the listener, not of the connection: it must not stop the replies behind this message.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
     return true;
   }
 
