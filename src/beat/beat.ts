@@ -181,7 +181,7 @@ export class Beat implements Service {
       clock: this.#clock,
       signal,
       log: (error) =>
-        this.#logger.warn({ err: error }, 'the schedules of the code could not be looked for; again soon'),
+        this.#logger.warn({ err: error }, 'the schedules of the code could not be looked up; retrying'),
     });
   }
 
@@ -189,7 +189,7 @@ export class Beat implements Service {
     try {
       await this.#timetable?.refresh(revision);
     } catch (error) {
-      this.#logger.warn({ err: error }, 'the schedules could not be read; again soon');
+      this.#logger.warn({ err: error }, 'the schedules could not be read; retrying soon');
     }
   }
 

@@ -50,7 +50,7 @@ export function checkOverlap(app: App, { name, call, policy }: Entry): void {
   const ignored = call.options.ignoreResult ?? task?.options.ignoreResult ?? app.config.taskIgnoreResult;
   if (app.config.backend !== null && !ignored) return;
   throw new ConfigError(
-    `the schedule '${name}' has overlap '${policy.overlap}', but ${ignored ? 'its task ignores its result' : 'there is no result backend'}: nobody knows when a run has ended`,
+    `the schedule '${name}' has overlap '${policy.overlap}', but ${ignored ? 'its task ignores its result' : 'there is no result backend'}: the end of a run cannot be known`,
   );
 }
 

@@ -243,7 +243,7 @@ export class Schedules implements AsyncDisposable {
     const entry = this.#checked(entryOf(declared, false, await this.#store.now()));
     if (!(await this.#store.put(entry.name, encodeEntry(entry), null)))
       throw new ConfigError(
-        `a schedule named '${entry.name}' is there already; change or delete it, or take another name`,
+        `a schedule named '${entry.name}' exists already; change or delete it, or choose another name`,
       );
   }
 

@@ -130,13 +130,13 @@ export class EventSender {
       await fanout.publish(exchange, key, message);
     } catch (error) {
       if (!this.#failing)
-        logger.warn({ err: error }, `events cannot be told now: ${String(error)}; the tasks go on`);
+        logger.warn({ err: error }, `events cannot be sent now: ${String(error)}; the tasks go on`);
       this.#failing = true;
       return false;
     }
     // A broker that is only too slow for them is said to be so once a minute.
     if (this.#dropped > 0 && (this.#failing || clock.now() >= this.#quietUntil)) {
-      logger.warn({ dropped: this.#dropped }, `events are told again; ${this.#dropped} were dropped`);
+      logger.warn({ dropped: this.#dropped }, `events are sent again; ${this.#dropped} were dropped`);
       this.#dropped = 0;
       this.#quietUntil = clock.now() + 60_000;
     }

@@ -112,7 +112,7 @@ const filters: readonly QueryParameter<keyof DeadLetterFilter>[] = [
 const limit: QueryParameter = {
   name: 'limit',
   option: 'limit',
-  description: `At most so many, 1 to ${maxAtOnce}; a list has 100 if it is not said.`,
+  description: `At most this many, 1 to ${maxAtOnce}; default 100.`,
   schema: { type: 'integer', minimum: 1, maximum: maxAtOnce },
   read: (text) => readInteger(text, maxAtOnce),
 };

@@ -52,7 +52,7 @@ export function openApiDocument(gateway: GatewayState): unknown {
     info: {
       title: app.name,
       version: '1',
-      description: 'Calls the tasks of this application, and tells what became of them.',
+      description: 'Calls the tasks of this application, and reads their results.',
     },
     servers: [{ url: settings.basePath || '/' }],
     paths,
@@ -96,7 +96,7 @@ export function problems(...statuses: readonly number[]): Readonly<Record<string
 const reasons: Readonly<Record<number, string>> = {
   400: 'The query, a header or the JSON is wrong.',
   401: 'No API key, or a wrong one.',
-  404: 'There is none of that name or id.',
+  404: 'There is nothing with this name or id.',
   409: 'Another call has this task_id; or the dead letter is of another program, and can only be discarded.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
@@ -130,7 +130,7 @@ function callOf(task: AnyTask): Operation {
     responses: {
       202: {
         description: 'The broker holds the call.',
-        headers: { Location: { description: 'Where its state is told.', schema: { type: 'string' } } },
+        headers: { Location: { description: 'The path of its state.', schema: { type: 'string' } } },
         content: jsonContent(ref('AcceptedCall')),
       },
       ...problems(400, 401, 409, 413, 415, 422, 503),

@@ -85,7 +85,7 @@ export function resolveOptions(options: GatewayOptions): GatewaySettings {
 export function checkMounted({ apiKeys = [], insecure = false }: GatewayOptions): void {
   if (apiKeys.length > 0 || insecure) return;
   throw new ConfigError(
-    'the gateway would be open to everybody who reaches the server in which it is mounted: give it apiKeys, or say { insecure: true } where that server lets nobody else in (it listens on 127.0.0.1, or asks who it is itself)',
+    'the gateway would be open to everybody who reaches the server in which it is mounted: give it apiKeys, or set { insecure: true } if that server lets nobody else in (it listens on 127.0.0.1, or authenticates its clients)',
   );
 }
 

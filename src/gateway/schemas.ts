@@ -86,7 +86,7 @@ export const components: Readonly<Record<ComponentName, JsonSchema>> = {
       crashes: { type: 'integer', description: 'How many workers died holding it.' },
       call: {
         type: ['object', 'null'],
-        description: 'The call; null where the bytes are none.',
+        description: 'The call; null if the bytes are no call.',
         properties: { id: text, task: text, args: { type: 'array' }, kwargs: { type: 'object' } },
       },
       size: { type: 'integer', description: 'Of its bytes.' },
@@ -99,7 +99,7 @@ export const components: Readonly<Record<ComponentName, JsonSchema>> = {
     properties: {
       deadLetters: { type: 'array', items: { $ref: '#/components/schemas/DeadLetter' } },
       total: { type: 'integer', description: 'How many dead letters there are, of any kind.' },
-      next: { type: ['string', 'null'], description: 'Where older ones are; null: there are none.' },
+      next: { type: ['string', 'null'], description: 'The page with older ones; null: there are none.' },
     },
   },
   DeadLettersChanged: {
@@ -107,7 +107,7 @@ export const components: Readonly<Record<ComponentName, JsonSchema>> = {
     required: ['done', 'missing', 'left'],
     properties: {
       done: { type: 'integer' },
-      missing: { type: 'integer', description: 'Were not there any more.' },
+      missing: { type: 'integer', description: 'Ids that were not there any more.' },
       left: { type: 'integer', description: 'Found by the filter and not reached: ask again to go on.' },
     },
   },

@@ -93,7 +93,7 @@ async function claimFor(gateway: GatewayState, id: string, key: string | null, p
   if (key === null) throw new Problem(409, `another call has the id '${id}'; choose a new one`);
   throw new Problem(
     422,
-    'this Idempotency-Key was used for another request, or so long ago that it is not known any more for which; take a new key',
+    'this Idempotency-Key was used for another request, or so long ago that the request is not known any more; use a new key',
   );
 }
 

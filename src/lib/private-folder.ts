@@ -11,6 +11,6 @@ export function privateFolder(name: string, wayOut: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { uid, mode } = lstatSync(folder);
   if (uid !== user || (mode & 0o077) !== 0)
-    throw new StoreError(`${folder} belongs to somebody else or is open to others; ${wayOut}`);
+    throw new StoreError(`${folder} belongs to another user or is open to others; ${wayOut}`);
   return folder;
 }

@@ -319,7 +319,9 @@ export class AsyncResult<R = unknown> {
     if (source !== null && 'open' in source) return source.revoke(ids, options);
     if (source?.name !== 'eager')
       // a task that was run in place has ended
-      throw new WorkflowError(`nobody knows who would run ${this.id}: take its result from app.result(id)`);
+      throw new WorkflowError(
+        `the result ${this.id} was made without an application: take it from app.result(id)`,
+      );
   }
 }
 

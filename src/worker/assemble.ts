@@ -77,7 +77,7 @@ export async function assemble(
     slots: (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier,
     onEarly: (message, queue) => parts?.operations.deferred.early(message, queue) ?? false,
     onTrouble: (trouble) => {
-      if (trouble === null) logger.info({}, 'the trouble with the broker is over');
+      if (trouble === null) logger.info({}, 'the broker works again');
       else logger.error({ trouble }, trouble);
     },
   };

@@ -67,14 +67,14 @@ export class Autoscaler implements Service {
     } else if (clock.monotonic() - this.#sinceMs >= keepMs) {
       // One slot to spare: it grows only when all are taken.
       const enough = Math.max(min, this.#needed + 1);
-      if (enough < slots.size) this.#resize(enough, `no more were needed for ${keepMs / 1000} s`);
+      if (enough < slots.size) this.#resize(enough, `fewer were needed for ${keepMs / 1000} s`);
       this.#begin(taken);
     }
   }
 
   #resize(size: number, why: string): void {
     const { slots, resize, logger, clock } = this.#parts;
-    logger.info({ from: slots.size, to: size }, `autoscale: ${slots.size} -> ${size} places, since ${why}`);
+    logger.info({ from: slots.size, to: size }, `autoscale: ${slots.size} -> ${size} slots, since ${why}`);
     resize(size);
     this.#begin(slots.size - slots.free);
     this.#sinceMs = clock.monotonic();

@@ -89,7 +89,7 @@ export class Broadcasts implements Service {
         log: (error) =>
           logger.error(
             { err: error, queue },
-            `cannot listen to the broadcasts of '${queue}': ${String(error)}; trying on`,
+            `cannot subscribe to the broadcasts of '${queue}': ${String(error)}; retrying`,
           ),
       });
       if (listening !== null) this.#listening.push(listening);

@@ -87,7 +87,7 @@ export class ClaimLoop implements Service {
         signal,
         when: (error) => !(error instanceof StoreLostError),
         log: (error, retryMs) =>
-          logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; trying on`),
+          logger.error({ err: error, retryMs }, `cannot claim messages: ${String(error)}; retrying`),
       });
       return claimed ?? [];
     } catch (error) {

@@ -67,7 +67,7 @@ export async function connectStores(
     when: (error) => error instanceof BrokerUnavailable && !isEmbedded(app),
     log: (error) => {
       const why = error instanceof Error ? error.message : String(error);
-      logger.error({ err: error }, `cannot start yet: ${why}; trying on`);
+      logger.error({ err: error }, `cannot start yet: ${why}; retrying`);
     },
   });
 }

@@ -154,9 +154,9 @@ export class Decider {
     } catch (error) {
       this.#parts.logger.error(
         { err: error, task_id: message.id, task_name: message.task },
-        `what follows ${message.task} cannot be sent: ${String(error)}`,
+        `the follow-ups of ${message.task} cannot be sent: ${String(error)}`,
       );
-      return { plan: null, error: error ?? new Error('what follows it cannot be sent') };
+      return { plan: null, error: error ?? new Error('its follow-ups cannot be sent') };
     }
   }
 

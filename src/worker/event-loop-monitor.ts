@@ -100,11 +100,14 @@ export class EventLoopMonitor implements Service {
       const seconds = Math.round(blockedMs / 1000);
       logger.warn(
         { blockedMs, task },
-        `the event loop was blocked for ${seconds} s; the task that began last was ${task || 'none'}. What computes for long belongs into the pool 'threads' or 'processes'`,
+        `the event loop was blocked for ${seconds} s; the task that began last was ${task || 'none'}. Tasks that compute for long belong into the pool 'threads' or 'processes'`,
       );
     });
     this.#thread.on('error', (error) =>
-      logger.warn({ err: error }, 'nobody watches the event loop any more: the thread that did has failed'),
+      logger.warn(
+        { err: error },
+        'the event loop is not watched any more: the thread that did so has failed',
+      ),
     );
     this.#thread.unref();
   }

@@ -41,7 +41,7 @@ export class Gossip implements Service {
       clock,
       signal: this.#stopping.signal,
       onRefused: (error) =>
-        logger.debug({ err: error }, `other workers cannot be heard yet: ${String(error)}`),
+        logger.debug({ err: error }, `cannot subscribe to the events of other workers yet: ${String(error)}`),
     });
   }
 

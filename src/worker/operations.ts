@@ -158,7 +158,7 @@ export class Operations {
     try {
       await this.rules.revocations.load();
     } catch (error) {
-      this.#parts.logger.warn({ err: error }, `cannot read what is revoked: ${String(error)}`);
+      this.#parts.logger.warn({ err: error }, `cannot read revocations: ${String(error)}`);
     }
   }
 }

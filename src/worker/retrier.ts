@@ -48,13 +48,13 @@ export class Retrier {
     for (let failures = 0; ; failures++) {
       if (!(error instanceof BrokerUnavailable || error instanceof SendUnconfirmed)) throw error;
       if (failures % 10 === 0)
-        this.#logger.error({ err: error }, `cannot ${what}: ${error.message}; trying on`);
+        this.#logger.error({ err: error }, `cannot ${what}: ${error.message}; retrying`);
       if (lost.aborted || this.#isSpent(sinceMs)) return null;
       await this.#wait(backoff, failures, lost);
       if (lost.aborted) return null;
       try {
         const answer = await operation();
-        this.#logger.info({ failures: failures + 1 }, `could ${what} after all`);
+        this.#logger.info({ failures: failures + 1 }, `could ${what} at last`);
         return answer;
       } catch (next) {
         error = next;

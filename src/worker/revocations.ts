@@ -63,7 +63,7 @@ export class Revocations {
     } catch (error) {
       logger.warn(
         { err: error, revoked: revocations.length },
-        `cannot keep in the store what is revoked: ${String(error)}; workers that start later will not know it`,
+        `cannot keep revocations in the store: ${String(error)}; workers that start later will not know them`,
       );
     }
   }

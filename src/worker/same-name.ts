@@ -4,6 +4,6 @@ import type { Logger } from '../lib/logger.ts';
 export function logSameName(name: string, logger: Logger): void {
   logger.warn(
     { node: name },
-    `another worker is named ${name}, or one of this name died a moment ago: of two, one hides the other in status, inspect and events; give each a name of its own: -n name@%h`,
+    `another worker is named ${name}, or one of this name died a moment ago. Of two workers with one name, status, inspect and events show only one: give each a name of its own, -n name@%h`,
   );
 }

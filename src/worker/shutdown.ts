@@ -125,14 +125,14 @@ export async function shutDown(parts: ShutdownParts, rules: ShutdownRules): Prom
     active.abandon();
     if (!(await patient(idle))) {
       const held = slots.busy;
-      logger.error({ held }, `${held} tasks could not be settled: they go back when their lease runs out`);
+      logger.error({ held }, `${held} tasks could not be settled: they go back when the lease ends`);
     }
   }
   await pool.stop();
   const closed = sources.close().catch((error: unknown) => {
     logger.error(
       { err: error },
-      `cannot leave the broker in order: ${String(error)}; what is still held goes back when its lease runs out`,
+      `cannot leave the broker cleanly: ${String(error)}; held messages go back when the lease ends`,
     );
   });
   await patient(closed);

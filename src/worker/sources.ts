@@ -110,7 +110,7 @@ export class Sources implements Consumer {
       await clock.sleep(pollIntervalMs, this.#closing.signal).catch(() => undefined);
     if (this.#closing.signal.aborted || !this.#retired.delete(old)) return;
     await old.close().catch((error: unknown) => {
-      logger.warn({ err: error }, `cannot leave the queues served before in order: ${String(error)}`);
+      logger.warn({ err: error }, `cannot leave the former queues cleanly: ${String(error)}`);
     });
   }
 }

@@ -30,11 +30,11 @@ export function logUncaughtError(
 ): void {
   const fields = { err: error, ...taskLogFields() };
   if (kind === 'rejection') {
-    logger.error(fields, `a promise that nobody awaits was rejected: ${String(error)}`);
+    logger.error(fields, `an unhandled rejection: ${String(error)}`);
   } else if (active?.failCurrent(error)) {
     logger.error(fields, `a task threw outside of its promise, in a callback: ${String(error)}`);
   } else {
-    logger.error(fields, `an exception that nobody catches, and of no running task: ${String(error)}`);
+    logger.error(fields, `an uncaught exception, of no running task: ${String(error)}`);
   }
 }
 

@@ -170,10 +170,7 @@ export class Worker implements Service {
     const isThrough = await atMost(startingMs, starting, clock);
     this.#isRunning = false;
     if (!isThrough) {
-      logger.warn(
-        {},
-        'the start does not come to its end, in a hook, a module or at the broker: ends without it',
-      );
+      logger.warn({}, 'the start hangs in a hook, a module or at the broker: the worker stops without it');
       // A start that holds nothing yet is closed whenever it is over.
       if (this.#parts === null)
         void starting.then((late) => late && this.#leave(late)).catch(() => undefined);

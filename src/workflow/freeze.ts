@@ -109,7 +109,7 @@ export function endingAs(signature: WireSignature, id: string): WireSignature {
       return { ...signature, kwargs: { ...signature.kwargs, body: endingAs(bodyOf(signature), id) } };
     case 'group':
       throw new WorkflowError(
-        'a group that Python has frozen ends many times, so it cannot take the place of a task: put it into a chord, or freeze it no more',
+        'a group that Python has frozen ends many times, so it cannot replace a task: put it into a chord, or do not freeze it',
       );
     default:
       return withId(signature, id);

@@ -333,7 +333,7 @@ test('a name that is taken, one that is not there, and code where data is needed
   await using schedules = await Schedules.open(app);
   await schedules.add('nightly', crontab('0 3 * * *'), 'one');
   await expect(schedules.add('nightly', 60, 'one')).rejects.toThrow(
-    "a schedule named 'nightly' is there already",
+    "a schedule named 'nightly' exists already",
   );
   await expect(schedules.get('nihgtly')).rejects.toThrow(
     "no schedule named 'nihgtly'; did you mean 'nightly'?",

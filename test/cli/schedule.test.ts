@@ -108,7 +108,7 @@ test('a schedule is added, shown, changed, paused, resumed, run and deleted', as
   const again = ['add', 'report', '--every', '10m', '--task', 'shop.check'];
   const taken = await schedule(folder, ...again);
   expect(taken.code).toBe(1);
-  expect(taken.stderr).toContain("a schedule named 'report' is there already");
+  expect(taken.stderr).toContain("a schedule named 'report' exists already");
   expect((await schedule(folder, ...again, '--replace', '-Q', 'slow')).stdout).toContain("Changed 'report'.");
   expect(await json(folder, 'show', 'report')).toMatchObject({ schedule: 'every 10m' });
 
@@ -207,7 +207,7 @@ test("Celery's beat_schedule comes in as JSON; what cannot be had is named and l
     ['monday', '30 7 * * 1'],
     ['sunset', 'sunset at -37.8, 144.9'],
   ]);
-  expect(stderr).toContain("'hourly' is left out: a schedule of this name is there already");
+  expect(stderr).toContain("'hourly' is left out: a schedule of this name exists already");
   expect(infos[1]).toMatchObject({ args: [16, 16], options: { queue: 'slow', expires: 60 } });
 });
 

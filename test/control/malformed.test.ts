@@ -48,7 +48,7 @@ it.each([
   expect(replies.get('celery@here')).toEqual({ ok: 'pong' });
   expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
   await until(() => malformed.length > 100);
-  const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
+  const said = log.texts('warn').filter((text) => text.startsWith('a message to workers is no request'));
   expect(said).toHaveLength(1);
   expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
 });
@@ -68,9 +68,9 @@ it('requests are read as acceptContent says, and JSON always', async () => {
     // Heard one after the other.
     const { replies } = await control.ping({ destination: ['celery@here'], ...patience });
     expect(replies.get('celery@here')).toEqual({ ok: 'pong' });
-    return log.texts().filter((text) => /rate limit of add|that is none/.test(text));
+    return log.texts().filter((text) => /rate limit of add|is no request/.test(text));
   };
-  expect(await limitOf(['json'])).toEqual([expect.stringContaining('a request to workers that is none')]);
+  expect(await limitOf(['json'])).toEqual([expect.stringContaining('a message to workers is no request')]);
   expect(await limitOf(['yaml'])).toEqual(['rate limit of add changed']);
 });
 
@@ -107,7 +107,7 @@ needs(it, noRedis)(
     expect((await control.ping(whom)).replies.get('celery@here')).toEqual({ ok: 'pong' });
     expect(await (await add.delay(2, 3)).get(patience)).toBe(5);
     await until(() => malformed.length > 100);
-    const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
+    const said = log.texts('warn').filter((text) => text.startsWith('a message to workers is no request'));
     expect(said).toHaveLength(1);
     expect(log.texts('error').filter((text) => !text.startsWith('the command'))).toEqual([]);
     await client.close();

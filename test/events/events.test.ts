@@ -291,7 +291,7 @@ describe('the sender of events', () => {
     await telling.close();
     tell(telling, 'still away');
     await telling.close();
-    expect(log.texts('warn')).toEqual([expect.stringMatching(/^events cannot be told now/)]);
+    expect(log.texts('warn')).toEqual([expect.stringMatching(/^events cannot be sent now/)]);
     away = false;
     tell(telling, 'last');
     await telling.close();
@@ -299,7 +299,7 @@ describe('the sender of events', () => {
     expect(told.length).toBeLessThanOrEqual(5200);
     expect(told.length).toBeGreaterThan(4700);
     expect(new Set(told.map(({ uuid }) => uuid)).size).toBe(told.length);
-    expect(log.texts('warn').at(-1)).toMatch(/told again; \d+ were dropped/);
+    expect(log.texts('warn').at(-1)).toMatch(/sent again; \d+ were dropped/);
   });
 });
 

@@ -115,7 +115,7 @@ export function eventCases(between: () => Between): void {
     expect(replies.get(node)).toEqual({ ok: 'pong' });
     expect(await (await app.send('ts.add', [2, 3], { queue: 'ts' })).get(patience)).toBe(5);
     await until(() => malformed.length > 100);
-    const said = log.texts('warn').filter((text) => text.startsWith('a request to workers that is none'));
+    const said = log.texts('warn').filter((text) => text.startsWith('a message to workers is no request'));
     expect(said).toHaveLength(1);
     const grave = log.texts('error').slice(errors);
     expect(grave.filter((text) => !text.startsWith('the command'))).toEqual([]);

@@ -57,7 +57,7 @@ describe('messages in one store and results in another', () => {
     expect(await (await task.delay()).get(patience)).toBe('kept');
     await until(async () => (await sizeOf(app))[2] === 0);
     expect(log.texts('error').filter((text) => text.startsWith('cannot store a result'))).toHaveLength(1);
-    expect(log.texts('info')).toContain('could store a result after all');
+    expect(log.texts('info')).toContain('could store a result at last');
   });
 
   it('of a retry that was sent twice, since the acknowledgement before it was lost, only one runs once it has ended', async () => {

@@ -41,6 +41,6 @@ it('gives up what was not needed for half a minute, down to what was, and to the
   for (let n = 0; n < 3; n++) slots.release();
   for (let second = 0; second < 70; second++) await clock.advance(1000);
   expect(sizes).toEqual([4, 8, 4, 2]);
-  expect(logger.texts('info').at(-1)).toBe('autoscale: 4 -> 2 places, since no more were needed for 30 s');
+  expect(logger.texts('info').at(-1)).toBe('autoscale: 4 -> 2 slots, since fewer were needed for 30 s');
   await scaler.stop();
 });

@@ -80,7 +80,7 @@ describe.each(stores)('a worker on %s', (kind) => {
     const second = await other.delay();
     expect(await second.get(patience)).toBe('done');
     expect(await first.get(patience)).toBe(1);
-    await until(() => log.texts('info').includes('could settle a task after all'));
+    await until(() => log.texts('info').includes('could settle a task at last'));
     expect(runs).toBe(1);
   });
 

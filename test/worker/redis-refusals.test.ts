@@ -38,7 +38,7 @@ needs(describe, noRedis)('a Redis that refuses while chords run', () => {
     server.cli(...refuse);
     open();
     await until(
-      () => log.lines.some(({ text }) => text.includes('trying on')),
+      () => log.lines.some(({ text }) => text.includes('retrying')),
       () => JSON.stringify(log.lines),
     );
     server.cli(...allow);

@@ -100,8 +100,8 @@ describe('a store that refuses', () => {
       await clock.advance(5000);
     }
     expect(await settled).toBe('settled');
-    expect(log.texts('error')).toEqual(['cannot settle a task: the disk is full; trying on']);
-    expect(log.texts('info')).toEqual(['could settle a task after all']);
+    expect(log.texts('error')).toEqual(['cannot settle a task: the disk is full; retrying']);
+    expect(log.texts('info')).toEqual(['could settle a task at last']);
   });
 
   it('is left alone when the lease is lost meanwhile', async () => {

@@ -70,7 +70,7 @@ needs(test, noSqlite3)('a file whose pages make no sense is refused when it is o
   await expect(add.delay(1, 2)).rejects.toThrow(StoreError);
   const log = new MemoryLog();
   await expect(new Worker(again, { logger: log }).run()).rejects.toThrow(/malformed/);
-  expect(log.lines.filter(({ text }) => text.includes('trying on'))).toEqual([]);
+  expect(log.lines.filter(({ text }) => text.includes('retrying'))).toEqual([]);
 });
 
 test('damage that is found while the store is in use ends its use', async () => {

@@ -62,7 +62,7 @@ async function reasonAgainst(
   put: (entry: Exclude<Imported['entry'], string>) => Promise<void>,
 ): Promise<string | null> {
   if (typeof entry === 'string') return entry;
-  if (isThere) return 'a schedule of this name is there already';
+  if (isThere) return 'a schedule of this name exists already';
   try {
     await put(entry);
     return null;

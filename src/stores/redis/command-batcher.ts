@@ -316,7 +316,7 @@ export class CommandBatcher {
     const { shown } = this.#connection.settings;
     const keys = [consumersKey(this.#prefix), consumerKey(this.#prefix, id), claimedKey(this.#prefix, id)];
     return new BrokerUnavailable(
-      `${shown}: one of the keys '${keys.join("', '")}' holds something that is not ours: RENAME it out of the way (umbel doctor says which)`,
+      `${shown}: one of the keys '${keys.join("', '")}' holds another type than ours: RENAME it (umbel doctor names it)`,
       { cause: error },
     );
   }

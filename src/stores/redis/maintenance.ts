@@ -114,7 +114,7 @@ export class Maintenance {
 function shownTroubles(shown: string, troubles: readonly Trouble[]): string | null {
   const lines = troubles.flatMap(({ key, problem }) => {
     if (/\bWRONGTYPE\b/.test(problem))
-      return `the key '${key}' holds something that is not ours: RENAME it out of the way, and see who wrote it (umbel doctor)`;
+      return `the key '${key}' holds another type than ours: RENAME it, and find out which program wrote it (umbel doctor)`;
     if (isMissingRight(problem)) return `the user has no right to do what '${key}' needs (ACL): ${problem}`;
     // The connection reports problems that pass by themselves.
     return classifyRedisError(problem).kind === 'fatal' ? `'${key}': ${problem}` : [];

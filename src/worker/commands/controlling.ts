@@ -203,14 +203,14 @@ export const poolRestart: Command = () => {
 export const enableEvents: Command = ({ events, logger }) => {
   if (events.on) return ok('task events already enabled');
   events.on = true;
-  logger.info({}, 'task events are told from now on');
+  logger.info({}, 'task events are sent from now on');
   return ok('task events enabled');
 };
 
 export const disableEvents: Command = ({ events, logger }) => {
   if (!events.on) return ok('task events already disabled');
   events.on = false;
-  logger.info({}, 'task events are told no more');
+  logger.info({}, 'task events are sent no longer');
   return ok('task events disabled');
 };
 

@@ -77,7 +77,7 @@ export class RemoteControl implements Service {
       onShared: () => logSameName(panel.name, panel.logger),
     };
     const onRefused = (error: unknown): void =>
-      panel.logger.warn({ err: error }, `cannot be controlled from afar yet: ${String(error)}`);
+      panel.logger.warn({ err: error }, `cannot subscribe to remote-control commands yet: ${String(error)}`);
     this.#subscription = await subscribeWithRetry(fanout, subscription, (message) => this.#hear(message), {
       clock,
       signal,
@@ -92,14 +92,17 @@ export class RemoteControl implements Service {
       this.#refused++;
       const { reason, detail } = read.refusal;
       if (this.#malformed.allows('malformed', clock.now()))
-        panel.logger.warn({ reason, refused: this.#refused }, `a request to workers that is none: ${detail}`);
+        panel.logger.warn(
+          { reason, refused: this.#refused },
+          `a message to workers is no request: ${detail}`,
+        );
       return;
     }
     panel.lamport.adjust(read.value.clock);
     if (!isMeant(read.value, panel.name)) return;
     if (this.#busy >= maxAtOnce) {
       if (this.#malformed.allows('busy', clock.now()))
-        panel.logger.warn({ atOnce: maxAtOnce }, 'too many requests at once: some are not answered');
+        panel.logger.warn({ atOnce: maxAtOnce }, 'too many requests at once: some get no answer');
       return;
     }
     this.#busy++;

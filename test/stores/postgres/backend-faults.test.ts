@@ -319,7 +319,7 @@ describe('the URL of a PostgreSQL server', () => {
     ['postgresql://u:secret@h/db', { schema: 'a"; DROP' }, /'schema' is a name/],
     ['postgresql://u:secret@h/db', { poolSize: 0 }, /'poolSize'/],
     ['postgresql://u:secret@h/db?ssl_mode=require', {}, /did you mean 'sslmode'/],
-    ['postgresql://u:secret@h/db?sslmode=prefer', {}, /protects from nobody/],
+    ['postgresql://u:secret@h/db?sslmode=prefer', {}, /gives no protection/],
     ['postgresql://u:secret@h/db?sslmode=yes', {}, /sslmode is/],
     ['postgresql://u:secret@h/db?sslmode=require&sslrootcert=/nowhere', {}, /cannot read the certificate/],
     ['postgresql://u:secret@a,b/db', {}, /./],

@@ -22,7 +22,7 @@ const rules: Readonly<Record<string, readonly [kind: PostgresErrorKind, cure: st
   '57P05': ['again', 'the connection was idle for too long for the server'],
   '57014': ['again', 'the server cancelled the statement (statement_timeout?)'],
   '40': ['again', 'the server took back the transaction'],
-  '55P03': ['again', 'somebody holds a lock of ours for long'],
+  '55P03': ['again', 'another client holds one of our locks for long'],
   '53300': ['again', 'the server has no room for more connections: raise max_connections, or lower poolSize'],
   '53': ['again', 'the server lacks memory, disk or connections'],
   '58': ['again', 'the server cannot read or write its files'],

@@ -174,7 +174,7 @@ function tlsOf(query: URLSearchParams, ssl: unknown, what: string): PostgresTls 
   if (mode === 'disable') return null;
   if (mode === 'prefer' || mode === 'allow')
     throw new ConfigError(
-      `${what}: sslmode=${mode} protects from nobody; say 'disable', or 'require', which checks the certificate`,
+      `${what}: sslmode=${mode} gives no protection; use 'disable', or 'require', which checks the certificate`,
     );
   if (!['require', 'verify-ca', 'verify-full', 'no-verify'].includes(mode))
     throw new ConfigError(

@@ -19,7 +19,7 @@ const noRight = 'the user has no right to do this (ACL)';
 const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: string])[] = [
   ['OOM', 'retry', 'Redis is out of memory: raise maxmemory, or let workers drain it'],
   ['LOADING', 'retry', 'Redis is loading its data'],
-  ['BUSY ', 'retry', 'Redis is busy with a script of somebody'],
+  ['BUSY ', 'retry', 'Redis runs a long script of another client'],
   ['TRYAGAIN', 'retry', 'the slot is being moved'],
   ['MISCONF', 'retry', 'Redis cannot write its data to disk: see its log'],
   ['NOREPLICAS', 'retry', 'Redis has fewer replicas than min-replicas-to-write'],
@@ -37,7 +37,7 @@ const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: stri
   ['MASTERDOWN', 'rediscover', 'this server is a replica that has lost its master'],
   ['MOVED', 'rediscover', 'the keys are on another server of the cluster'],
   ['ASK', 'rediscover', 'the keys are moving to another server of the cluster'],
-  ['WRONGTYPE', 'fatal', 'a key of ours holds something else: who writes there?'],
+  ['WRONGTYPE', 'fatal', 'one of our keys holds another type: which program writes there?'],
   ['CROSSSLOT', 'fatal', "a cluster needs all keys in one slot: set keyPrefix to something like '{umbel}:'"],
   [
     'ERR unknown command',

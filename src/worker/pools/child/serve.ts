@@ -44,10 +44,10 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
   process.on('uncaughtException', (error: unknown) => {
     const thrown = error instanceof Error ? error : new Error(String(error));
     if (fail !== null) fail(thrown);
-    else log(port, 'error', thrown, `an exception that nobody catches, and of no running task: ${thrown}`);
+    else log(port, 'error', thrown, `an uncaught exception, of no running task: ${thrown}`);
   });
   process.on('unhandledRejection', (reason) => {
-    log(port, 'error', reason, `a promise that nobody awaits was rejected: ${String(reason)}`);
+    log(port, 'error', reason, `an unhandled rejection: ${String(reason)}`);
   });
   port.listen((message) => {
     if (calls.take(message)) return;

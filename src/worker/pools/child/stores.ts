@@ -122,7 +122,7 @@ class ChildFanout implements Fanout {
   }
 
   async subscribe(): Promise<AsyncDisposable> {
-    throw notHere('what is told to all');
+    throw notHere('the broadcasts');
   }
 
   async workers(): Promise<readonly string[] | null> {
