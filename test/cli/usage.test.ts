@@ -61,8 +61,8 @@ test.each<[args: string[], message: RegExp]>([
   [['call', 'x', '--priority', 'higher'], /It must be a whole number from 0 to 255, or one of urgent, high/],
   [['gateway', '--port', '99999'], /It must be a port/],
   [['dead', 'show', 'first'], /It must be a whole number from 1 up/],
-  [['dead', 'replay'], /name the dead letters by their ids, or .* say --all/],
-  [['dead', 'discard', '1', '--all'], /give ids, or say which by options, not both/],
+  [['dead', 'replay'], /choose dead letters by ids, .* or by --all/],
+  [['dead', 'discard', '1', '--all'], /give either ids or filter options, not both/],
   [['--workdir', './nowhere', 'dead', 'list'], /cannot change to the folder '\.\/nowhere'/],
 ])('umbel %j is refused with a way out, and exit code 2', async (args, message) => {
   const { code, stdout, stderr } = await umbel(project({ 'app.js': shop }), args);

@@ -36,8 +36,8 @@ Examples:
   umbel -A ./app.ts control rate_limit shop.mail 10/m
   umbel -A ./app.ts control add_consumer slow -d celery@eu1
 
-A revoked task is not run by any worker, also by one that starts later. Exit code 69 when nobody answered, 1 when a worker said
-that it could not.`,
+No worker runs a revoked task, not even one that starts later. Exit code 69 if no worker answered, 1 if a worker answered
+with an error.`,
     )
     .action((name: string | undefined, args: readonly string[], _: unknown, self: Command) =>
       sendCommand(name, args, optionsOf<ControlCommandOptions>(self)),

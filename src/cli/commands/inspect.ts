@@ -26,7 +26,7 @@ Examples:
   umbel -b redis://localhost inspect query_task 0197a2c4-…
   umbel -A ./app.ts inspect stats -d celery@eu1 --json
 
-Exit code 69 when nobody answered, 1 when a worker said that it could not.`,
+Exit code 69 if no worker answered, 1 if a worker answered with an error.`,
     )
     .action((name: string | undefined, args: readonly string[], _: unknown, self: Command) =>
       inspect(name, args, optionsOf<RemoteOptions>(self)),

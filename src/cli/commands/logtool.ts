@@ -19,20 +19,24 @@ Examples:
   umbel logtool incomplete worker.log --json`,
     );
   command.addCommand(
-    reading('stats', 'How many tasks came, ended, and failed; by name.', async (files, output, audit) => {
-      const report = (await audit(files, {})).report();
-      output.data(report);
-      output.say(`Task total: ${report.total}`);
-      output.say(`Task errors: ${report.errors}`);
-      output.say(`Task success: ${report.succeeded}`);
-      output.say(`Task completed: ${report.completed}`);
-      output.say(`Task retries: ${report.retries}`);
-      output.say('');
-      await output.table(
-        ['task', 'received'],
-        report.types.map(([name, count]) => [name, String(count)]),
-      );
-    }),
+    reading(
+      'stats',
+      'Count the tasks that were received, ended and failed, by name.',
+      async (files, output, audit) => {
+        const report = (await audit(files, {})).report();
+        output.data(report);
+        output.say(`Task total: ${report.total}`);
+        output.say(`Task errors: ${report.errors}`);
+        output.say(`Task success: ${report.succeeded}`);
+        output.say(`Task completed: ${report.completed}`);
+        output.say(`Task retries: ${report.retries}`);
+        output.say('');
+        await output.table(
+          ['task', 'received'],
+          report.types.map(([name, count]) => [name, String(count)]),
+        );
+      },
+    ),
   );
   command.addCommand(
     reading('traces', 'The stacks of errors.', async (files, output, audit) => {

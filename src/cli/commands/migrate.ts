@@ -37,10 +37,9 @@ Examples:
   umbel migrate redis://localhost/0 amqp://localhost// -Q mails:emails -n 1000
   umbel migrate redis://localhost/0 redis://other/0 -T shop.add,shop.mail -t 10s
 
-A message is published, confirmed, and only then removed where it was. Interrupted, it may be run again to
-go on: nothing is lost, and nothing doubled where the destination is Redis or the embedded store. What waits
-for its time keeps it. Numbers of priorities stay; note that on RabbitMQ the highest comes first.
-Dead letters, results and schedules stay where they are.`,
+A message is published and confirmed before it is removed from its source. After an interruption run the command
+again: nothing is lost, and nothing is doubled in Redis and the embedded store. Future tasks keep their time.
+Priority numbers are not changed: on RabbitMQ the highest goes first. Dead letters, results and schedules are not moved.`,
     )
     .action((source: string, destination: string, _: unknown, self: Command) =>
       run(source, destination, optionsOf<MigrateOptions>(self)),

@@ -34,9 +34,9 @@ export function multiCommand(): Command {
     .addHelpText(
       'after',
       `
-Names stand before options. An option may be for some workers only: -Q:images photos, -c:1,2 4.
-In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log, here. 'get NAME' prints the options of one of
-the workers that follow, 'expand TEXT' what %n and the like stand for in it.
+Names stand before options. An option may be for some workers: -Q:images photos, -c:1,2 4.
+In --pidfile and --logfile %n is the worker's name; default %n.pid and %n.log. 'get NAME' prints the options of one worker,
+'expand TEXT' the text for each worker, with its %n.
 
 Examples:
   umbel -A ./app.ts multi start images mails -Q:images photos -c:mails 20

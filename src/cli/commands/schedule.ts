@@ -88,7 +88,7 @@ Examples:
   umbel -A ./app.ts schedule pause nightly
   umbel -A ./app.ts schedule preview
 
-Changes are in effect within two seconds. What the code declares is changed in the code; it can be paused.`,
+Changes take effect within two seconds. Schedules of the code are changed in the code; they can be paused.`,
     );
 }
 

@@ -22,8 +22,8 @@ export function shellCommand(): Command {
     .addHelpText(
       'after',
       `
-At hand: app, tasks (by their whole names), each task by the last part of its name,
-and by the name that your module exports it by; chain, group, chord,
+Defined are app, tasks (by full name), each task by the last part of its name
+and by the name of its export; chain, group, chord,
 chunks, map, starmap; crontab, every, solar. Expressions may await. Ctrl-D ends it.
 
 Examples:

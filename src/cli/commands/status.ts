@@ -15,7 +15,7 @@ Examples:
   umbel -A ./app.ts status
   umbel -b redis://localhost/0 status --json
 
-Exit code 69 when nobody answered.`,
+Exit code 69 if no worker answered.`,
     )
     .action((_: unknown, self: Command) => status(optionsOf<RemoteOptions>(self)));
 }

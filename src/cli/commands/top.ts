@@ -25,7 +25,7 @@ Examples:
   umbel -b redis://localhost/0 top --once
   umbel -b redis://localhost/0 top --json -i 10 | jq .queues
 
-With --json: a line of JSON for each interval.`,
+With --json: one JSON line per interval.`,
     )
     .action((_: unknown, self: Command) => top(optionsOf<TopOptions>(self)));
 }

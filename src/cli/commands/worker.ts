@@ -76,9 +76,9 @@ Examples:
   umbel -A ./app.ts worker -Q celery,slow -c 20 -n images@%h
   umbel -A ./app.ts worker -D -n images@%h --pidfile run/%n.pid
 
-SIGTERM or Ctrl-C once: finishes what runs, then ends (exit code 0). A second time, or SIGQUIT: gives back at once (or
-after --soft-shutdown-timeout) what runs, to be run again by another worker (exit code 1). SIGHUP: finishes what
-runs, and starts again in place. SIGUSR1: logs what every slot is doing.`,
+SIGTERM or Ctrl-C once: finishes running tasks, then ends (exit code 0). A second time, or SIGQUIT: returns running tasks
+to the queue at once, or after --soft-shutdown-timeout (exit code 1). SIGHUP: finishes running tasks and restarts in
+place. SIGUSR1: logs the work of every slot.`,
     )
     .action((_: unknown, command: Command) => work(optionsOf<WorkerCommandOptions>(command)));
 }
