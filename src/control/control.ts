@@ -15,22 +15,22 @@ export { Inspect };
 export interface ControlOptions extends Recipients {
   /** How long replies are gathered. Default 1 s. */
   readonly timeout?: Duration;
-  /** Enough replies. Default: as many as `destination` names, else all that come within `timeout`. */
+  /** The number of replies that are enough. Default: as many as `destination` names, else all that come within `timeout`. */
   readonly limit?: number;
-  /** Gives up waiting. */
+  /** Ends the waiting. */
   readonly signal?: AbortSignal;
   /** Called with each reply when it comes. */
   readonly onReply?: (node: string, value: unknown) => void;
 }
 
 export interface RevokeOptions extends ControlOptions {
-  /** End it if it runs. Default false. */
+  /** End the task if it runs. Default false. */
   readonly terminate?: boolean;
-  /** Of `terminate`: for a pool of processes. Default `SIGTERM`. */
+  /** The signal for `terminate`, in a pool of processes. Default `SIGTERM`. */
   readonly signalName?: string;
 }
 
-/** How long a revoked id is remembered, milliseconds: as Celery's CELERY_WORKER_REVOKES_EXPIRES. */
+/** How long a revocation lasts, milliseconds: as Celery's CELERY_WORKER_REVOKES_EXPIRES. */
 export const revokedMs = 10_800_000;
 
 /**
@@ -49,7 +49,7 @@ export class Control implements AsyncDisposable {
     this.#mailbox = new Mailbox(app);
   }
 
-  /** Questions. They change nothing. */
+  /** Commands that only read. */
   inspect(options: ControlOptions = {}): Inspect {
     return new Inspect((method, args) => this.ask(method, args, options));
   }
@@ -62,7 +62,7 @@ export class Control implements AsyncDisposable {
     return this.#mailbox.ask(method, args, { ...rest, timeoutMs: toMs(timeout, 'timeout') });
   }
 
-  /** Sends a command of any name, without waiting for anybody. @throws BrokerUnavailable */
+  /** Sends a command of any name, and does not wait for replies. @throws BrokerUnavailable */
   tell(method: string, args: Json = {}, recipients: Recipients = {}): Promise<void> {
     return this.#mailbox.tell(method, args, recipients);
   }
@@ -72,17 +72,17 @@ export class Control implements AsyncDisposable {
   }
 
   /**
-   * These tasks are not to run: whoever claims one from now on ends it as REVOKED, also a worker that is not there now. What waits or is
-   * scheduled comes to the front of its queue for that (not on RabbitMQ: there when its turn comes). What runs
-   * already goes on, unless `terminate`.
+   * Revokes tasks: a worker that claims one from now on ends it as REVOKED, also a worker that starts later. Waiting and scheduled
+   * messages are moved to the front of their queues for that (on RabbitMQ they keep their places). A running task
+   * goes on, unless `terminate` is set.
    */
   async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
     return this.#revoke('revoke', 'task_id', ids, taskRevocation, options);
   }
 
   /**
-   * Cancels a whole workflow by the id of its root (`result.rootId`, `task.request.rootId`): what waits, what its tasks still send, and with
-   * `terminate` what runs. What waits for one of its tasks fails; error callbacks are of the workflow, too, and not sent. Python's workers do
+   * Cancels a whole workflow by the id of its root (`result.rootId`, `task.request.rootId`): tasks that wait, tasks that it will still send, and
+   * with `terminate` running tasks. Tasks that wait for one of these fail. Errbacks are part of the workflow, and are not sent. Python's workers do
    * not know this command.
    */
   async revokeWorkflow(rootIds: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
@@ -98,7 +98,7 @@ export class Control implements AsyncDisposable {
   ): Promise<Answers> {
     const all = typeof ids === 'string' ? [ids] : [...ids];
     const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
-    // First, for those who are not there to hear it.
+    // Stored before it is broadcast, for workers that are away now.
     const { revocations } = await this.#app.broker();
     await revocations.put(checkRevocations(all.map(revocationOf)), Date.now() + revokedMs);
     const answers = await this.ask(method, { [argument]: all, terminate, signal: signalName }, rest);
@@ -106,7 +106,7 @@ export class Control implements AsyncDisposable {
     return answers;
   }
 
-  /** The same for tasks by their stamps: one of these values under that name is enough. */
+  /** The same for tasks by their stamps: a task is revoked if it has one of these values under this name. */
   async revokeByStamps(
     headers: Readonly<Record<string, string | readonly string[]>>,
     options: RevokeOptions = {},
@@ -125,29 +125,29 @@ export class Control implements AsyncDisposable {
   }
 
   /**
-   * What waits, or is scheduled, leaves its queue now: the next worker that is free ends it. After the workers have heard of it, so that none
-   * runs it. Where the broker cannot do that, when its turn comes.
+   * Moves waiting and scheduled messages to the front of their queues, so that the next free worker ends them. This comes after the workers know the
+   * revocation, so that none runs them. A broker that cannot do that delivers them at their turn.
    */
   async #promote(groups: readonly (readonly string[])[]): Promise<void> {
     const broker = await this.#app.broker();
     if (groups.length === 0 || broker.promoteMatching === undefined) return;
     if ((await broker.promoteMatching(groups, { waiting: true })) >= groups.length) return;
-    // One that a worker was just about to defer is there a moment later.
+    // A message that a worker was about to defer is in the schedule a moment later.
     await new Promise((resolve) => setTimeout(resolve, againMs));
     await broker.promoteMatching(groups, { waiting: true });
   }
 
-  /** Ends what runs of these, and what is to come. */
+  /** Ends these tasks if they run, and revokes them. */
   terminate(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
     return this.revoke(ids, { ...options, terminate: true });
   }
 
-  /** `rate`: `'10/s'`, `'100/m'`, `'2.5/h'`; 0: none. For each worker by itself; for all together, also later ones, if the task's limit is such a one. */
+  /** `rate`: `'10/s'`, `'100/m'`, `'2.5/h'`; 0: no limit. Applies to each worker; or to all together, also later ones, if the task's limit is shared. */
   rateLimit(task: string, rate: string | number, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('rate_limit', { task_name: task, rate_limit: rate }, options);
   }
 
-  /** Of a task with such a limit: so many at once, in all workers together, also later ones; 0: no limit. */
+  /** How many of a task with such a limit run at once, in all workers together, also later ones; 0: no limit. */
   concurrencyLimit(task: string, limit: number, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('concurrency_limit', { task_name: task, limit }, options);
   }
@@ -194,12 +194,12 @@ export class Control implements AsyncDisposable {
     return this.ask('autoscale', { max, min }, options);
   }
 
-  /** A warm shutdown. Python's workers do not answer to it; ours do neither. */
+  /** Begins a warm shutdown. Neither Python's workers nor ours reply to it. */
   shutdown(recipients: Recipients = {}): Promise<void> {
     return this.tell('shutdown', {}, recipients);
   }
 
-  /** Listens for replies no more. */
+  /** Stops receiving replies. */
   close(): Promise<void> {
     return this.#mailbox.close();
   }

@@ -1,8 +1,8 @@
-// Questions to workers, each with the form of its answer.
+// Commands that only read, each with the type of its answer.
 import type { Json } from '../protocol/message.ts';
 import type { Answers } from './mailbox.ts';
 
-/** A task in a worker's hands, as Celery describes it. */
+/** A task that a worker holds, as Celery describes it. */
 export interface TaskInfo {
   readonly id: string;
   readonly name: string;
@@ -10,7 +10,7 @@ export interface TaskInfo {
   readonly args: unknown;
   readonly kwargs: unknown;
   readonly hostname: string;
-  /** Seconds since 1970; null: not begun. */
+  /** Seconds since 1970; null: it has not begun. */
   readonly time_start: number | null;
   readonly acknowledged: boolean;
   readonly delivery_info: Json;
@@ -35,29 +35,29 @@ export class Inspect {
     return this.#typed('ping');
   }
 
-  /** What runs. `safe`: arguments as Python reprs. */
+  /** Running tasks. `safe`: arguments as Python reprs. */
   active(safe = false): Promise<Typed<readonly TaskInfo[]>> {
     return this.#typed('active', { safe });
   }
 
-  /** What was claimed and has not begun. */
+  /** Tasks that were claimed and have not begun. */
   reserved(): Promise<Typed<readonly TaskInfo[]>> {
     return this.#typed('reserved');
   }
 
-  /** What waits for its time: Python's workers say what they hold, ours the next hundred of their queues, wherever they wait (on RabbitMQ what they deferred themselves). */
+  /** Tasks that wait for their time. Python's workers list what they hold; ours the next hundred of their queues, in the store (on RabbitMQ those that they deferred themselves). */
   scheduled(): Promise<Typed<readonly { readonly eta: string; readonly request: TaskInfo }[]>> {
     return this.#typed('scheduled');
   }
 
-  /** Where these tasks are. */
+  /** What workers do with these tasks. */
   queryTask(
     ...ids: readonly string[]
   ): Promise<Typed<Readonly<Record<string, readonly [string, TaskInfo]>>>> {
     return this.#typed('query_task', { ids });
   }
 
-  /** `attributes` are told of each task, as `name [rate_limit=10/m]`. */
+  /** Registered tasks; `attributes` are added to each, as `name [rate_limit=10/m]`. */
   registered(...attributes: readonly string[]): Promise<Typed<readonly string[]>> {
     return this.#typed('registered', { taskinfoitems: attributes });
   }
@@ -91,12 +91,12 @@ export class Inspect {
     return this.#typed('memsample');
   }
 
-  /** A command of your own, or one that is not here. */
+  /** A command of your own, or one that has no method here. */
   async custom<T = unknown>(method: string, args: Json = {}): Promise<Typed<T>> {
     return this.#typed(method, args);
   }
 
   async #typed<T>(method: string, args: Json = {}): Promise<Typed<T>> {
-    return (await this.#ask(method, args)) as Typed<T>; // Celery's forms; what a worker says instead is its own doing
+    return (await this.#ask(method, args)) as Typed<T>; // Celery's forms; a worker that answers in another form does so on its own account
   }
 }

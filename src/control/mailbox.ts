@@ -1,4 +1,4 @@
-// Asking all workers, and gathering their replies.
+// Sends commands to all workers, and gathers their replies.
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { processClock } from '../events/node.ts';
@@ -10,34 +10,34 @@ import type { Json } from '../protocol/message.ts';
 export interface Recipients {
   /** Node names; default: all. */
   readonly destination?: readonly string[] | undefined;
-  /** Those whose node name fits. */
+  /** Workers whose node name matches this pattern. */
   readonly pattern?: string | undefined;
-  /** How `pattern` is to be read. Default `glob`. */
+  /** The kind of `pattern`. Default `glob`. */
   readonly matcher?: 'glob' | 'pcre' | undefined;
 }
 
 interface Asking extends Recipients {
   readonly timeoutMs: number;
-  /** Enough replies; default: as many as `destination` names. */
+  /** The number of replies that are enough; default: as many as `destination` names. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Called with each reply when it is there. */
+  /** Called with each reply when it comes. */
   readonly onReply?: ((node: string, value: unknown) => void) | undefined;
 }
 
 export interface Answers {
   readonly replies: ReadonlyMap<string, unknown>;
   /**
-   * Nodes that live, or that were named, and did not answer. Python's workers are only known when they were named; on RabbitMQ ours,
-   * too.
+   * Nodes that live, or that were named, and did not reply. Python's workers are known only if they were named; on RabbitMQ the same is true of
+   * ours.
    */
   readonly silent: readonly string[];
 }
 
-/** The most waits for replies at a time. */
+/** Called with each reply. */
 type Gather = (node: string, value: unknown) => void;
 
-/** A place where replies come in; kept open from the first question until it is closed. */
+/** A queue for replies, kept open from the first command until it is closed. */
 export class Mailbox implements AsyncDisposable {
   readonly #app: App;
   readonly #key: string = randomUUID();
@@ -48,7 +48,7 @@ export class Mailbox implements AsyncDisposable {
     this.#app = app;
   }
 
-  /** Tells all whom it concerns, and wants no reply. @throws BrokerUnavailable */
+  /** Sends a command without waiting for replies. @throws BrokerUnavailable */
   async tell(method: string, args: Json, recipients: Recipients = {}): Promise<void> {
     const { fanout } = await this.#app.broker();
     const request = requestOf(method, args, recipients, null);
@@ -56,7 +56,7 @@ export class Mailbox implements AsyncDisposable {
     await fanout.publish(control, '', requestMessage(control.name, request, 0));
   }
 
-  /** Asks, and gathers what comes within the time. @throws BrokerUnavailable */
+  /** Sends a command, and gathers the replies that come in time. @throws BrokerUnavailable */
   async ask(method: string, args: Json, asking: Asking): Promise<Answers> {
     const { timeoutMs, signal, onReply, destination } = asking;
     const { fanout } = await this.#app.broker();
@@ -121,7 +121,7 @@ export class Mailbox implements AsyncDisposable {
     };
     return fanout.subscribe(subscription, (message) => {
       const read = readReply(message);
-      if (!read.ok) return; // nobody's reply
+      if (!read.ok) return; // no reply to us
       for (const { node, value, ticket, clock } of read.value) {
         processClock.adjust(clock);
         this.#tickets.get(ticket)?.(node, value);

@@ -1,15 +1,15 @@
-// What is known of a cluster from its events: its workers, and the tasks of late. Pure: events in, facts out; bounded in bytes.
+// The state of a cluster as its events show it: its workers, and its latest tasks. Pure; bounded in bytes.
 import type { WireEvent } from '../protocol/event.ts';
 
 export interface WorkerState {
   readonly hostname: string;
-  /** When it was last heard, milliseconds since 1970 by our clock. */
+  /** When its last event came, milliseconds since 1970 by our clock. */
   readonly lastSeenAt: number;
   /** By its own clock. */
   readonly timestamp: number;
   /** Seconds between its heartbeats. */
   readonly freq: number;
-  /** It said that it has gone. */
+  /** It has sent `worker-offline`. */
   readonly offline: boolean;
   readonly active: number;
   readonly processed: number;
@@ -20,7 +20,7 @@ export interface WorkerState {
   readonly software: string;
 }
 
-/** Celery's states, and IGNORED is none of an event's. */
+/** Celery's states, except IGNORED, which no event brings. */
 export type EventState =
   | 'PENDING'
   | 'RECEIVED'
@@ -31,7 +31,7 @@ export type EventState =
   | 'REJECTED'
   | 'RETRY';
 
-/** Times are seconds since 1970, by the clock of who told it. */
+/** Times are seconds since 1970, by the clock of the event's sender. */
 export interface MonitoredTask {
   readonly uuid: string;
   readonly state: EventState | (string & {});
@@ -50,7 +50,7 @@ export interface MonitoredTask {
   readonly parentId: string | null;
   readonly queue: string | null;
   readonly routingKey: string | null;
-  /** The worker; the sender, until one has it. */
+  /** The worker's node name; the sender's, until a worker has the task. */
   readonly worker: string | null;
   readonly client: string | null;
   readonly sent: number | null;
@@ -61,7 +61,7 @@ export interface MonitoredTask {
   readonly retried: number | null;
   readonly revoked: number | null;
   readonly rejected: number | null;
-  /** Of the last event. */
+  /** The time of the last event. */
   readonly timestamp: number;
   readonly clock: number;
 }
@@ -71,11 +71,11 @@ export interface ClusterStateOptions {
   readonly maxTasks?: number;
   /** Default 5,000, as in Celery. */
   readonly maxWorkers?: number;
-  /** Of all tasks together. Default 64 MiB. */
+  /** The size of all tasks together, bytes. Default 64 MiB. */
   readonly maxBytes?: number;
 }
 
-/** Of each type: the state that it brings, and the field that keeps its time. */
+/** For each type of event: its state, and the field for its time. */
 const kinds: Readonly<Record<string, readonly [EventState, keyof MonitoredTask]>> = {
   'task-sent': ['PENDING', 'sent'],
   'task-received': ['RECEIVED', 'received'],
@@ -87,7 +87,7 @@ const kinds: Readonly<Record<string, readonly [EventState, keyof MonitoredTask]>
   'task-rejected': ['REJECTED', 'rejected'],
 };
 
-/** Celery's order of precedence: an event that comes late does not undo what is known. */
+/** Celery's order of precedence: a late event does not undo a later state. */
 const precedence: readonly string[] = [
   'SUCCESS',
   'FAILURE',
@@ -99,10 +99,10 @@ const precedence: readonly string[] = [
   'PENDING',
 ];
 
-/** A worker is held to be away after so many of its heartbeats. */
+/** A worker counts as away after missing this number of heartbeats. */
 const missedBeats = 2;
 const longestText = 10_000;
-/** Of ids and of nodes. */
+/** The longest id or node name, characters. */
 const longestName = 512;
 
 export class ClusterState {
@@ -110,7 +110,7 @@ export class ClusterState {
   readonly #maxWorkers: number;
   readonly #maxBytes: number;
   readonly #workers = new Map<string, WorkerState>();
-  /** The one that was longest not heard of first. */
+  /** The task whose last event is the oldest comes first. */
   readonly #tasks = new Map<string, { readonly task: MonitoredTask; readonly bytes: number }>();
   #bytes = 0;
   #events = 0;
@@ -121,7 +121,7 @@ export class ClusterState {
     this.#maxBytes = maxBytes;
   }
 
-  /** Takes an event in. `now`: milliseconds since 1970. */
+  /** Adds an event. `now`: milliseconds since 1970. */
   add(event: WireEvent, now: number = Date.now()): void {
     this.#events++;
     const [group] = event.type.split('-', 1);
@@ -130,7 +130,7 @@ export class ClusterState {
     if (group === 'task' && event.type !== 'task-sent') this.#received(event, now);
   }
 
-  /** How many were taken in. */
+  /** How many events were added. */
   get eventCount(): number {
     return this.#events;
   }
@@ -139,7 +139,7 @@ export class ClusterState {
     return this.#tasks.size;
   }
 
-  /** About how much the tasks take. */
+  /** The approximate size of the tasks, bytes. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -164,7 +164,7 @@ export class ClusterState {
     return this.#tasks.get(uuid)?.task;
   }
 
-  /** The last heard of first. */
+  /** The task with the newest event first. */
   tasks(filter: TaskFilter = {}): readonly MonitoredTask[] {
     const { limit = Number.POSITIVE_INFINITY, name, worker, state } = filter;
     const found: MonitoredTask[] = [];
@@ -178,7 +178,7 @@ export class ClusterState {
     return found;
   }
 
-  /** By logical time, the latest first: what caused something stands below it, whatever the clocks say. */
+  /** By logical time, the latest first: a cause stands below its effect, whatever the wall clocks show. */
   tasksByTime(filter: TaskFilter = {}): readonly MonitoredTask[] {
     const { limit = Number.POSITIVE_INFINITY, ...rest } = filter;
     return [...this.tasks(rest)]
@@ -222,7 +222,7 @@ export class ClusterState {
     });
   }
 
-  /** Who tells of a task lives. */
+  /** A worker that sends events of tasks lives. */
   #received({ hostname, timestamp, clock }: WireEvent, now: number): void {
     const worker = this.#workers.get(hostname);
     if (worker !== undefined && !worker.offline)
@@ -289,7 +289,7 @@ function merged(before: MonitoredTask, event: WireEvent): MonitoredTask {
   return isLate(before.state, state) ? fresh : { ...fresh, state };
 }
 
-/** Whether what is known already comes after it. A retry begins again. */
+/** Whether the known state comes after the reported one. A retry begins again. */
 function isLate(known: string, reported: string): boolean {
   if (known === 'RETRY' || reported === 'RETRY') return false;
   return rank(reported) > rank(known);
@@ -344,7 +344,7 @@ function text(value: unknown): string | null {
   return value.length <= longestText ? value : cut(value, longestText);
 }
 
-/** A copy: a slice would hold the whole text. */
+/** A copy: a slice would keep the whole text in memory. */
 function cut(value: string, length: number): string {
   return Buffer.from(value.slice(0, length), 'utf16le').toString('utf16le');
 }

@@ -1,4 +1,4 @@
-// The door `umbel/events`.
+// The entry point `umbel/events`.
 export type { WireEvent } from '../protocol/event.ts';
 export {
   ClusterState,

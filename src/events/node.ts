@@ -1,10 +1,10 @@
-// Who says it: what all events of a process have in common.
+// The fields that all events of a process share.
 import { hostname as host } from 'node:os';
 import { asciiJson } from '../lib/json-writer.ts';
 import { LamportClock } from '../lib/lamport.ts';
 import type { WireEvent } from '../protocol/event.ts';
 
-/** A name of a process that is no worker, as Celery has them. */
+/** Celery's form of the name of a process that is no worker. */
 export function anonymousNode(): string {
   return `gen${process.pid}@${host()}`;
 }
@@ -32,7 +32,7 @@ export function stamped(
 }
 
 /**
- * The same as JSON in ASCII, for events of tasks: what comes after the fields of the event's own, up to the value of its clock. It holds for a whole
+ * The same as JSON in ASCII, for events of tasks: the part after the event's own fields, up to the value of its clock. It stays the same for a whole
  * millisecond; ten thousand times a second that counts.
  */
 export function stampText(hostname: string, now: number): string {
@@ -43,7 +43,7 @@ export function stampText(hostname: string, now: number): string {
 let offset = 0;
 let offsetUntil = 0;
 
-/** Hours west of UTC. Looked up once a minute: asking the system for it costs more than all the rest. */
+/** Hours west of UTC. Looked up once a minute: asking the system costs more than all the rest. */
 function utcOffset(now: number): number {
   if (now >= offsetUntil || now < offsetUntil - 60_000) {
     offset = Math.floor(new Date(now).getTimezoneOffset() / 60);

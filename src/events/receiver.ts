@@ -1,4 +1,4 @@
-// Hearing what happens in a cluster.
+// Receiving a cluster's events.
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
 import { requestMessage } from '../protocol/control.ts';
@@ -6,27 +6,27 @@ import { readEvents, type WireEvent } from '../protocol/event.ts';
 import { processClock } from './node.ts';
 
 export interface ReceiverOptions {
-  /** Which events, as a key's pattern: `worker.#` are those of workers. Default: all. */
+  /** A pattern of routing keys: `worker.#` for events of workers. Default: all events. */
   readonly routingKey?: string;
   /** Ask all workers for a heartbeat at the start, so that they are known at once. Default true. */
   readonly wakeup?: boolean;
-  /** What could not be read. Default: nothing is done. */
+  /** Called with the reason when a message cannot be read. Default: it is ignored. */
   readonly onMalformed?: (detail: string) => void;
 }
 
 export interface StreamOptions extends ReceiverOptions {
   /** Ends the stream. */
   readonly signal?: AbortSignal;
-  /** The most events that wait for a reader that is slow; beyond that the oldest are left out. Default 10,000. */
+  /** How many events wait for a slow reader; above that the oldest are dropped. Default 10,000. */
   readonly most?: number;
 }
 
 /**
- * Calls `listener` with each event that is told from now on, until the returned is disposed. After a lost connection it goes on
- * by itself; what was told meanwhile is not heard.
+ * Calls `listener` with each event from now on, until the returned object is disposed. After a lost connection it subscribes again
+ * by itself; events that were sent meanwhile are missed.
  * @throws BrokerUnavailable when the broker does not answer in time
  * @example
- * await using hearing = await captureEvents(app, (event) => console.log(event.type, event.uuid));
+ * await using capture = await captureEvents(app, (event) => console.log(event.type, event.uuid));
  */
 export async function captureEvents(
   app: App,

@@ -5,7 +5,7 @@ import { eventKey, eventMessage } from '../protocol/event.ts';
 import { anonymousNode, stamped } from './node.ts';
 
 /**
- * Tells an event of your own to all who listen now. Inside of a task it bears the task's id, and its worker's name.
+ * Sends an event of your own to all current listeners. Inside of a task it has the task's id, and its worker's name.
  * @throws ConfigError for a type that begins with `task-` or `worker-`: monitors would take it for a state
  * @example await sendEvent(app, 'order-shipped', { order: 17 });
  */

@@ -1,4 +1,4 @@
-// Telling what happens. Task events of one turn of the event loop travel together.
+// Sends events. Task events of one turn of the event loop travel together.
 import type { Clock } from '../lib/clock.ts';
 import { JsonWriter } from '../lib/json-writer.ts';
 import type { LamportClock } from '../lib/lamport.ts';
@@ -16,16 +16,16 @@ interface EventSenderParts {
   readonly lamport: LamportClock;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Whether task events are told from the start. */
+  /** Whether task events are sent from the start. */
   readonly taskEvents: boolean;
 }
 
 /** Events in one message. */
 const batch = 200;
-/** Messages on their way: one after the other would be slower than the tasks are. */
+/** How many messages are under way at once: one after the other would be slower than the tasks. */
 const atOnce = 8;
 const manyKey = 'task.multi';
-/** Events that wait for a broker that is away; the oldest go first, a message's at a time. */
+/** How many events wait for a broker that is away; the oldest are dropped first, one message at a time. */
 const maxWaiting = 5_000;
 
 interface Batch {
@@ -34,14 +34,14 @@ interface Batch {
 }
 
 export class EventSender {
-  /** Whether task events are told. What it costs when nobody wants them is a look at this. */
+  /** Whether task events are sent. When they are not, looking at this is all they cost. */
   on: boolean;
   readonly #parts: EventSenderParts;
   readonly #json = new JsonWriter();
   #count = 0;
   #stamp = Buffer.alloc(0);
   #stampedAt = Number.NaN;
-  /** Those that are full, or could not be told. */
+  /** Messages that are full, or could not be sent. */
   #waiting: Batch[] = [];
   #flushing: Promise<void> | null = null;
   #dropped = 0;
@@ -53,13 +53,13 @@ export class EventSender {
     this.on = parts.taskEvents;
   }
 
-  /** Begins a task event; write its other fields, each behind a comma, and call `end` in the same breath. */
+  /** Begins a task event. Then write its other fields, each after a comma, and call `end`, all in one turn. */
   begin(type: string, uuid: string): JsonWriter {
     this.#json.plain(this.#count === 0 ? '[{"type":"' : ',{"type":"').plain(type);
     return this.#json.plain('","uuid":').string(uuid);
   }
 
-  /** The event is told with all others of this turn of the event loop. */
+  /** Ends the event. It is sent with all others of this turn of the event loop. */
   end(): void {
     const { clock, lamport, hostname } = this.#parts;
     const now = clock.now();
@@ -81,7 +81,7 @@ export class EventSender {
     await this.#publish(eventsMessage(exchange.name, text, hostname, key), key);
   }
 
-  /** Tells what is left. Never rejects. */
+  /** Sends the remaining events. Never rejects. */
   async close(): Promise<void> {
     await this.#flushing;
   }
@@ -96,7 +96,7 @@ export class EventSender {
       for (const [index, { message }] of some.entries())
         if (published[index]) this.#json.giveBack(message.body);
       if (left.length === 0) continue;
-      // For when the broker is back: those that come meanwhile are newer.
+      // For when the broker is back: events that come meanwhile are newer.
       this.#waiting.unshift(...left);
       this.#dropOldest();
       break;
@@ -104,7 +104,7 @@ export class EventSender {
     this.#flushing = null;
   }
 
-  /** What has come together is one message. */
+  /** Makes one message of the events written so far. */
   #close(): void {
     if (this.#count === 0) return;
     this.#json.plain(']');
@@ -134,7 +134,7 @@ export class EventSender {
       this.#failing = true;
       return false;
     }
-    // A broker that is only too slow for them is said to be so once a minute.
+    // A broker that is only too slow is reported once a minute.
     if (this.#dropped > 0 && (this.#failing || clock.now() >= this.#quietUntil)) {
       logger.warn({ dropped: this.#dropped }, `events are sent again; ${this.#dropped} were dropped`);
       this.#dropped = 0;

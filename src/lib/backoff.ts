@@ -1,4 +1,4 @@
-/** Delays that double, in whatever unit `factor` and `maximum` have. */
+/** Delays that double. `factor` and `maximum` have the same unit, whatever it is. */
 export interface Backoff {
   /** The first delay. */
   readonly factor: number;

@@ -1,7 +1,7 @@
-// Doing together what is asked for one by one.
+// Batches: work that is asked for one item at a time, and done together.
 
 /**
- * Collects what is asked for within one turn of the event loop and hands it on together: on a server far away, one
+ * Collects the items of one turn of the event loop and hands them on together: on a server far away, one
  * round trip instead of many. The next turn's items do not wait for the answer.
  */
 export class MicroBatcher<Item> {
@@ -9,7 +9,7 @@ export class MicroBatcher<Item> {
   readonly #defer: (handOn: () => void) => void;
   #items: Item[] = [];
 
-  /** @param defer when to hand on. `queueMicrotask`: sooner, and only what is asked for without waiting in between. */
+  /** @param defer when to hand on. `queueMicrotask`: sooner, and only items that are added without waiting in between. */
   constructor(hand: (items: readonly Item[]) => void, defer: (handOn: () => void) => void = setImmediate) {
     this.#hand = hand;
     this.#defer = defer;
@@ -26,7 +26,7 @@ export class MicroBatcher<Item> {
   }
 }
 
-/** One batch at a time: what is asked for while one is under way makes the next, in the order in which it was asked for. */
+/** One batch at a time: items that are added while a batch is under way make the next, in their order. */
 export class SerialBatcher<Item> {
   readonly #carryOut: (queue: Item[]) => Promise<void>;
   readonly #queue: Item[] = [];
@@ -42,7 +42,7 @@ export class SerialBatcher<Item> {
     this.#running ??= nextTurn().then(() => this.#run());
   }
 
-  /** Resolves when all that was asked for has ended, well or badly. */
+  /** Resolves when all items are done, with success or not. */
   async settled(): Promise<void> {
     while (this.#running !== null) await this.#running;
   }
@@ -50,7 +50,7 @@ export class SerialBatcher<Item> {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       await this.#carryOut(this.#queue);
-      // The continuations of what was just resolved ask for their next now: let them join.
+      // The continuations of the finished items add their next items now: they join this batch.
       await nextTurn();
     }
     this.#running = null;

@@ -1,25 +1,25 @@
-// What options often are.
+// Checks for the usual kinds of options.
 
 import { type Duration, readDuration, toSeconds } from './duration.ts';
 import { isRecord } from './narrow.ts';
 import { type Check, type Field, field } from './schema.ts';
 
-/** What `accept` takes; see {@link Check}. */
+/** A check of values that `accept` takes; see {@link Check}. */
 export function check<In, Out = In>(expected: string, accept: Check<In, Out>['accept']): Check<In, Out> {
   return { expected, accept };
 }
 
-/** What is read where it is used, which says then what is wrong with it. */
+/** A value that is checked where it is used. */
 export function asGiven<T>(expected: string): Check<T> {
   return check(expected, (value) => value as T); // unknown until then
 }
 
-/** With a flag of the command line, and its line in the help. */
+/** A check with a flag of the command line, and its line in the help. */
 export function flagged<In, Out>(of: Check<In, Out>, ...flag: [flags: string, help: string]): Check<In, Out> {
   return { ...of, flag };
 }
 
-/** A row for what need not be said: null, then. */
+/** A row for an option that may be missing: then it is null. */
 export function optional<In, Out>(check: Check<In, Out>): Field<In, Out | null> {
   return field<In, Out | null>(check, null);
 }
@@ -35,7 +35,7 @@ export const flag: Check<boolean> = check('true or false', (value) =>
   typeof value === 'boolean' ? value : undefined,
 );
 
-/** Also the empty one. */
+/** Text, which may be empty. */
 export const anyText: Check<string> = check('text', (value) =>
   typeof value === 'string' ? value : undefined,
 );
@@ -94,7 +94,7 @@ export function seconds(
   };
 }
 
-/** Any, also a negative one, as it is given. */
+/** Any duration, also a negative one, unchanged. */
 export const duration: Check<Duration> = {
   ...check("seconds or text like '10m'", (value, what) =>
     typeof value === 'number' || typeof value === 'string' ? readDuration(value, what) : undefined,
@@ -110,7 +110,7 @@ export const texts: Check<readonly string[]> = check('a list of texts', (value) 
 
 /** A function of the user's. */
 export function callback<F extends (...args: never) => unknown>(): Check<F> {
-  return check('a function', (value) => (typeof value === 'function' ? (value as F) : undefined)); // its arguments are for the compiler
+  return check('a function', (value) => (typeof value === 'function' ? (value as F) : undefined)); // the compiler checks its arguments
 }
 
 /** A plain object. */

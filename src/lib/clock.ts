@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Time, given to those who need it so that tests can move it. */
+/** Time, passed in so that tests can set it. */
 export interface Clock {
   /** Milliseconds since 1970 (wall clock: may jump). */
   now(): number;
-  /** Milliseconds since some start (never goes back). For durations. */
+  /** Milliseconds since any start; never goes back. For durations. */
   monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -27,5 +27,5 @@ export const systemClock: Clock = {
   },
 };
 
-/** A timer takes 31 bits (25 days), and fires at once for more. */
+/** The longest time of a timer, milliseconds (31 bits, 25 days); with a longer one it fires at once. */
 export const longestTimerMs: number = 2 ** 31 - 1;

@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts';
 
 /**
- * Waits for something, but no longer than `ms`; resolves with whether it came to its end, and rejects if it does in this time. No timer is
- * left: that would keep the process.
+ * Waits for a promise, at most for `ms`. Resolves with whether it was resolved in this time, and rejects if it was rejected. Leaves no timer, which
+ * would keep the process alive.
  */
 export async function atMost(
   ms: number,
@@ -22,8 +22,8 @@ export async function atMost(
 }
 
 /**
- * Calls `late` after `ms`, unless what is returned is called before. Time in which this process was busy or stopped is not counted: it heard
- * nothing then, and what it had to send lay there. What has arrived by the end is read first. `background`: it does not keep the process.
+ * Calls `late` after `ms`, unless the returned function is called before. Time in which this process was busy or stopped does not count: it received
+ * nothing then, and could not send. Answers that have arrived by the end are read first. `background`: the timer does not keep the process alive.
  */
 export function startDeadline(ms: number, late: () => void, { background = false } = {}): () => void {
   const partMs = Math.min(ms / 4, 1000);
@@ -35,9 +35,9 @@ export function startDeadline(ms: number, late: () => void, { background = false
     if (background) timer.unref();
   };
   const end = (): void => {
-    leftMs -= partMs; // however late this comes
+    leftMs -= partMs; // however late this timer fires
     if (leftMs > 0) begin();
-    // Timers that are due run before sockets are read, and this after.
+    // Timers that are due run before sockets are read, and `setImmediate` after.
     else reading = setImmediate(late);
   };
   begin();
@@ -48,12 +48,12 @@ export function startDeadline(ms: number, late: () => void, { background = false
 }
 
 /**
- * The result of `work`, if it is there in time; else `late` makes the error. Nobody hears what the work comes to afterwards, and no timer is
+ * The result of `work`, if it is there in time; otherwise `late` makes the error. A later result or error of `work` is ignored, and no timer is
  * left.
  * @throws what `work` throws, or what `late` returns
  */
 export async function withDeadline<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
-  work.catch(() => undefined); // perhaps nobody waits for it any more
+  work.catch(() => undefined); // it may be rejected after the deadline
   let end: (() => void) | undefined;
   const over = new Promise<never>((_, reject) => {
     end = startDeadline(ms, () => reject(late()));

@@ -6,8 +6,8 @@ export type Duration = number | `${number}${'' | ' '}${'ms' | 's' | 'm' | 'h' | 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
- * A duration in milliseconds. Text may come from anywhere: what is written in code the type has checked.
- * @throws ConfigError for text that is no duration, and for numbers that are not finite.
+ * A duration in milliseconds. Checks text from any source: the type has only checked text in code.
+ * @throws ConfigError for text that is no duration, and for numbers that are not finite
  */
 export function toMs(duration: number | string, what = 'duration'): number {
   if (typeof duration === 'number') {

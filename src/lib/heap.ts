@@ -1,4 +1,4 @@
-/** A binary heap: the least item first, by the order given. */
+/** A binary heap: the least item first, by the given order. */
 export class Heap<T> {
   readonly #items: T[] = [];
   readonly #compare: (a: T, b: T) => number;
@@ -11,7 +11,7 @@ export class Heap<T> {
     return this.#items.length;
   }
 
-  /** The least item, left in place. */
+  /** The least item, which stays. */
   peek(): T | undefined {
     return this.#items[0];
   }
@@ -26,7 +26,7 @@ export class Heap<T> {
     }
   }
 
-  /** Takes the least item. */
+  /** Removes and returns the least item. */
   pop(): T | undefined {
     const items = this.#items;
     const least = items[0];

@@ -1,4 +1,4 @@
-/** A pause that keeps the process only while it is told to. */
+/** A pause that keeps the process alive only while it is told to. */
 export class IdlePause {
   #timer: NodeJS.Timeout | null = null;
   #keeps: boolean;

@@ -1,15 +1,15 @@
-// JSON written byte by byte, in ASCII as Python writes it. What is told of every task is written so: with a hundred thousand texts a second,
-// each put together from a dozen, the collection of garbage costs more than the work.
+// JSON written byte by byte, in ASCII as Python writes it. For events of every task: with a hundred thousand texts a second, each made of a dozen
+// parts, garbage collection would cost more than the work.
 
 const roomBytes = 1 << 16;
 
 export class JsonWriter {
   #bytes: Buffer = Buffer.allocUnsafeSlow(roomBytes);
-  /** For the next time, if it was given back. */
+  /** A buffer that was given back, for the next use. */
   #spare: Buffer | null = null;
   #length = 0;
 
-  /** JSON as it is; it has to be ASCII. */
+  /** Writes JSON as it is; it must be ASCII. */
   plain(json: string): this {
     const bytes = this.#reserve(json.length);
     let end = this.#length;
@@ -18,14 +18,14 @@ export class JsonWriter {
     return this;
   }
 
-  /** JSON as it is, that is written often: three times as fast as a text. */
+  /** Writes JSON as it is, from bytes: three times as fast as from text. */
   bytes(json: Uint8Array): this {
     this.#reserve(json.length).set(json, this.#length);
     this.#length += json.length;
     return this;
   }
 
-  /** Any text, in quotes. */
+  /** Writes any text, in quotes. */
   string(text: string): this {
     const bytes = this.#reserve(text.length + 2);
     let end = this.#length;
@@ -41,14 +41,14 @@ export class JsonWriter {
     return this;
   }
 
-  /** A whole number that is not negative. By hand: V8 keeps the texts that it makes of numbers, as if they came again. */
+  /** Writes a whole number that is not negative. Digit by digit, since V8 caches the texts that it makes of numbers. */
   integer(value: number): this {
     let count = 1;
     for (let bound = 10; value >= bound; bound *= 10) count++;
     return this.#digits(value, count);
   }
 
-  /** Milliseconds as seconds, to the microsecond. */
+  /** Writes milliseconds as seconds, to the microsecond. */
   seconds(ms: number): this {
     const micros = Math.max(0, Math.round(ms * 1000));
     return this.integer(Math.floor(micros / 1e6))
@@ -56,18 +56,18 @@ export class JsonWriter {
       .#digits(micros % 1e6, 6);
   }
 
-  /** What was written since the last time. */
+  /** The bytes written since the last call. */
   take(): Buffer {
     const written = this.#bytes.subarray(0, this.#length);
     this.#length = 0;
-    // A copy of little leaves the room for the next.
+    // A copy of few bytes leaves the buffer for the next use.
     if (written.length <= roomBytes / 4) return Buffer.from(written);
     this.#bytes = this.#spare ?? Buffer.allocUnsafeSlow(roomBytes);
     this.#spare = null;
     return written;
   }
 
-  /** What was taken is not read any more, and may be written over. */
+  /** The bytes of an earlier `take` are not read any more, and may be overwritten. */
   giveBack({ buffer }: Uint8Array): void {
     if (buffer instanceof ArrayBuffer && buffer.byteLength === roomBytes) this.#spare = Buffer.from(buffer);
   }
@@ -99,7 +99,7 @@ export function asciiJson(value: unknown): string {
   return ascii(JSON.stringify(value));
 }
 
-/** JSON without a byte that some reader or database cannot hold: all that is not printable ASCII is within strings, and escaped. */
+/** The same JSON without bytes that some reader or database cannot hold: characters outside of printable ASCII are only in strings, and escaped. */
 export function ascii(json: string): string {
   if (!/[^ -~]/.test(json)) return json;
   return json.replace(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -1,4 +1,4 @@
-/** A logical clock (Lamport's): says of messages which may have caused which, whatever the clocks on the walls say. */
+/** A logical clock (Lamport's): orders messages by cause and effect, whatever the wall clocks show. */
 export class LamportClock {
   #value: number;
 
@@ -10,12 +10,12 @@ export class LamportClock {
     return this.#value;
   }
 
-  /** Something happens here: the time to write on a message that is sent. */
+  /** The time of an event here: to be written on a message that is sent. */
   forward(): number {
     return ++this.#value;
   }
 
-  /** A message of this time has arrived. What is no time is not heeded. */
+  /** A message with this time has arrived. A value that is no time is ignored. */
   adjust(other: unknown): number {
     const theirs = typeof other === 'number' && Number.isSafeInteger(other) && other >= 0 ? other : 0;
     this.#value = Math.max(this.#value, theirs) + 1;

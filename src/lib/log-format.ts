@@ -2,13 +2,13 @@
 import { ConfigError } from '../errors.ts';
 import { suggest } from './suggest.ts';
 
-/** What a line of the log is made of. */
+/** The parts of a log line. */
 interface LogRecord {
   readonly time: Date;
   /** `debug`, `info`, `warn`, `error`, `fatal`. */
   readonly level: string;
   readonly message: string;
-  /** Of lines that belong to a task. */
+  /** Set on lines of a task. */
   readonly taskId: string | null;
   readonly taskName: string | null;
 }
@@ -20,7 +20,7 @@ export const celeryLogFormat = '[%(asctime)s: %(levelname)s/%(processName)s] %(m
 export const celeryTaskLogFormat =
   '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s';
 
-/** `what`: the setting. @throws ConfigError for what is no format, and for a name that has no meaning here */
+/** `what`: the setting. @throws ConfigError for text that is no format, and for a name that has no meaning here */
 export function logFormatter(format: string, what: string): FormatRecord {
   const parts: (string | FormatRecord)[] = [];
   let end = 0;
@@ -63,7 +63,7 @@ const fields: Readonly<Record<string, (record: LogRecord) => string | number>> =
   name: ({ taskId }) => (taskId === null ? 'umbel' : 'umbel.task'),
   process: () => process.pid,
   processName: () => 'MainProcess',
-  task_id: ({ taskId }) => taskId ?? '???', // as Celery
+  task_id: ({ taskId }) => taskId ?? '???', // as in Celery
   task_name: ({ taskName }) => taskName ?? '???',
 };
 

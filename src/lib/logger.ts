@@ -5,11 +5,11 @@ export interface Logger {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   child(fields: object): Logger;
-  /** Whether lines of this level are written. Missing: all are. Lets the worker's hot path skip the making of a line. */
+  /** Whether lines of this level are written. Absent: all are. Lets the worker's hot path skip making a line. */
   isLevelEnabled?(level: string): boolean;
 }
 
-/** A logger that says nothing: what a program that only sends tasks has. */
+/** A logger that writes nothing: the default of a program that only sends tasks. */
 export const silentLogger: Logger = {
   debug() {},
   info() {},
@@ -21,7 +21,7 @@ export const silentLogger: Logger = {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** A logger whose levels all do the same. */
+/** A logger that calls one function for all levels. */
 export function loggerOf({
   log,
   child,

@@ -1,10 +1,10 @@
-// A folder of this user alone, for the sockets of its processes.
+// A folder that only this user can open, for the sockets of its processes.
 import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StoreError } from '../errors.ts';
 
-/** Made if it is not there. @throws StoreError naming the way out when it is somebody else's, or others may look into it */
+/** Makes it if it is missing. @throws StoreError naming the way out when it is another user's, or others may open it */
 export function privateFolder(name: string, wayOut: string): string {
   const user = process.getuid?.() ?? 0;
   const folder = join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), `umbel-${user}-${name}`);

@@ -1,25 +1,25 @@
-// What is nobody's business, replaced before anything is shown: in text by its form, in values by their names.
+// Removes secrets before anything is shown: from text by their form, from values by their names.
 
 const hidden = '********';
 
 /**
- * Text without the passwords in its URLs (`redis://:**@host/0`, `?password=**`), and without keys and certificates (PEM). In time that grows
- * with the text only.
+ * Text without the passwords in its URLs (`redis://:**@host/0`, `?password=**`), and without keys and certificates (PEM). Takes linear
+ * time.
  */
 export function redacted(text: string): string {
-  // Most lines have none; looking for one is far cheaper than the replacement.
+  // Most lines have no secret; looking for one is far cheaper than the replacement.
   let shown = text;
   if (shown.includes('://'))
     shown = shown
       .replace(/[^\s"';]+/g, withoutPassword)
       .replace(/([?&][a-z_]{0,40}(?:pass|secret|token)[a-z_]{0,40}=)[^\s&#"';]*/gi, '$1**');
   if (shown.includes('-----BEGIN '))
-    // What its lines are made of, as it is or as JSON writes it. One that is cut off has no end.
+    // The characters of its lines, as they are or as JSON writes them. A truncated one has no end.
     shown = shown.replace(/(-----BEGIN [A-Z0-9 ]{1,40}-----)[\w+/=\s\\:,.-]*/g, `$1 ${hidden}`);
   return shown;
 }
 
-/** Up to the last @ of the word: a password that was not encoded may hold one, or a slash. A port is none. */
+/** Up to the last @ of the word, since a password that is not encoded may contain one, or a slash. A port is no password. */
 function withoutPassword(word: string): string {
   const at = word.lastIndexOf('@');
   const user = at < 0 ? null : /:\/\/[^/:@]*:(?!\d{1,5}(?:[/?#]|$))/.exec(word);
@@ -30,7 +30,7 @@ function withoutPassword(word: string): string {
 const nameInRepr = /'([^']*)':\s*/g;
 const secretInRepr = /pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?key|authorization|credential/i;
 
-/** The same of a Python repr, and what has a secret's name in it. */
+/** The same for a Python repr; values with a secret's name are hidden, too. */
 export function redactedRepr(repr: string): string {
   let shown = '';
   let at = 0;
@@ -48,18 +48,18 @@ export function redactedRepr(repr: string): string {
 /** Names of secrets, without `_`, `-` and capitals. */
 const secretName =
   /pass(?:w|phrase|code|$)|secret|token|auth|cred|dsn|sas$|cookie|signature|private|certdata|keys?$|pfx|pem$/;
-/** Names that only look like one. */
+/** Names that only look like a secret's. */
 const harmlessName = /(?:routing|partition)key$/;
 
 /**
- * What can be shown of a setting. Secrets are known by their names, keys by their form; of what a driver is told (`ssl`, transport options)
- * text is shown only under names that are known to be harmless. What has no form in JSON is text, or null.
+ * The value of a setting without its secrets. Secrets are found by their names, keys by their form. Of a driver's options (`ssl`, transport options)
+ * text is shown only under names that are known to be harmless. A value that has no form in JSON becomes text, or null.
  */
 export function redactedSetting(name: string, value: unknown): unknown {
   return shown(name, value, /(?:ssl|transportoptions)$/.test(plainName(name)));
 }
 
-/** Of drivers' options, whose text says nothing that must not be known. */
+/** Names of drivers' options whose text is harmless. */
 const harmlessOption =
   /^(?:|host(?:name)?|port|path|user(?:name)?|db|database|virtualhost|vhost|servername|sslmode|mode|certreqs|cacerts|ca|cert|certfile|keyfile|cafile|minversion|maxversion|ciphers|alpnprotocols|checkhostname|mastername|(?:global)?keyprefix|prefix|schema|sep|fanoutprefix|fanoutpatterns|queueorderstrategy|failoverstrategy|clientname|applicationname|resp|polling|queuenameprefix|region|[a-z]*(?:timeout|interval|retries|size|limit|steps|policy|options))$/;
 
@@ -78,7 +78,7 @@ function shown(name: string, value: unknown, isDriver: boolean): unknown {
   );
 }
 
-/** `limit: { key: 0 }` is no key. */
+/** True for `limit: { key: 0 }`, where `key` is no secret. */
 function isCount(plain: string, value: unknown): boolean {
   return typeof value === 'boolean' || (typeof value === 'number' && !/pass|secret|token/.test(plain));
 }

@@ -1,4 +1,4 @@
-// Doing again what failed, with pauses that grow.
+// Repeating an operation that failed, with pauses that grow.
 import { type Backoff, backoffDelay } from './backoff.ts';
 import type { Clock } from './clock.ts';
 
@@ -6,19 +6,19 @@ interface RetryRules {
   /** The pauses, milliseconds. */
   readonly policy: Backoff;
   readonly clock: Pick<Clock, 'sleep'>;
-  /** Ends a pause; nothing is begun any more. */
+  /** When it is aborted, the pause ends, and no attempt begins any more. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether it may be tried again after this; it may if this is left out. `failures`: how many there were before this one. */
+  /** Whether to try again after this error; default: always. `failures`: the number of failures before this one. */
   readonly when?: (error: unknown, failures: number) => boolean;
-  /** Told of the first failure, and of every tenth after it, before the pause. */
+  /** Called before the pause, for the first failure and for every tenth after it. */
   readonly log?: (error: unknown, pauseMs: number) => void;
-  /** No pause is longer than this is when it begins, milliseconds. */
+  /** The longest that a pause may be when it begins, milliseconds. */
   readonly leftMs?: () => number;
 }
 
 /**
- * Does the work until it succeeds. Null: the signal came before. The work is told how many failures there were.
- * @throws what `when` says no to
+ * Repeats the work until it succeeds. Null: the signal was aborted first. The work gets the number of failures before.
+ * @throws an error for which `when` returns false
  */
 export function retrying<T>(
   work: (failures: number) => Promise<T>,
