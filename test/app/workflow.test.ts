@@ -92,8 +92,8 @@ describe('sending a workflow', () => {
     const published = await recorded(1, new SendUnconfirmed(['x'], 'no answer'));
     const failed = await whole.applyAsync([], { retry: false }).catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(PartlySentError);
-    const { sent, unconfirmed: doubtful, unsent } = failed as PartlySentError;
-    expect([sent.length, doubtful.length, unsent.length]).toEqual([1000, 1000, 100]);
+    const { sent, unconfirmed, unsent } = failed as PartlySentError;
+    expect([sent.length, unconfirmed.length, unsent.length]).toEqual([1000, 1000, 100]);
     expect((failed as Error).cause).toBeInstanceOf(SendUnconfirmed);
     vi.restoreAllMocks();
     const result = await whole.delay();
