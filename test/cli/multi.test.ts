@@ -39,7 +39,7 @@ describe('the workers that are named', () => {
       '-n celery4@there -c 2',
     ]);
     expect(nodes[0]).toMatchObject({ logFile: 'log/celery1.log' });
-    expect(() => read('2 -c:3-1 10')).toThrow(/no range/);
+    expect(() => read('2 -c:3-1 10')).toThrow(/not a range/);
     expect(() => read('2 --cmd celery')).toThrow(/no --cmd here; it starts 'umbel worker'/);
   });
 
