@@ -30,6 +30,7 @@ export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.
 export type { AnySignature, Errback, Frozen, Group, Signature } from './app/signature.ts';
 export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
+export type { HistoryListOptions, HistoryStatus, TaskHistory } from './app/task-history.ts';
 export type { ResolvedTaskOptions } from './app/task-options.ts';
 export type {
   BeatSchedule,
@@ -87,6 +88,7 @@ export {
   WorkerShutdown,
   WorkflowError,
 } from './errors.ts';
+export type { TaskAttempt, TaskRecord } from './history/record.ts';
 export type { Duration } from './lib/duration.ts';
 export type { Logger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
@@ -109,5 +111,6 @@ export { type Every, type EveryOptions, every } from './schedules/every.ts';
 export type { Schedule, ScheduleContext } from './schedules/schedule.ts';
 export type { ScheduleJson } from './schedules/schedule-json.ts';
 export { type Solar, type SolarEvent, solar } from './schedules/solar.ts';
+export type { HistoryPage } from './stores/history-store.ts';
 export type { FailedRequest } from './workflow/failed-request.ts';
 export type { StampingVisitor, Stamps } from './workflow/stamp.ts';

@@ -41,6 +41,7 @@ import { sendOrApply } from './send-or-apply.ts';
 import { createSignals, type Signals } from './signals.ts';
 import { type Signature, signatureOf } from './signature.ts';
 import type { BoundTask, KeywordTask, Task, TaskBody, TaskOptions } from './task.ts';
+import { TaskHistory } from './task-history.ts';
 import { type DefinitionOptions, type ResolvedTaskOptions, resolveTaskOptions } from './task-options.ts';
 
 /** The signature of a remote task that takes one object. */
@@ -99,6 +100,8 @@ export class App implements AsyncDisposable {
   readonly commands: Map<string, RemoteCommand> = new Map();
   /** Messages that could not be run: list, replay or discard them. */
   readonly deadLetters: DeadLetters = new DeadLetters(this);
+  /** What became of each task, where `umbel recorder` writes it. */
+  readonly history: TaskHistory = new TaskHistory(this);
   /** The schedules that the code declares. */
   readonly schedules: DeclaredSchedules;
   /** @internal */
@@ -326,6 +329,7 @@ export class App implements AsyncDisposable {
     this.#closed = true;
     const stores = await this.#opening?.catch(() => null);
     this.#stores = null;
+    await this.history.close();
     await stores?.backend?.close();
     await stores?.transport.close();
   }

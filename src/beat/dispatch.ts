@@ -10,9 +10,9 @@ import type { RunRecord, ScheduleStore } from '../stores/schedule-store.ts';
 import type { Entry } from './entry.ts';
 import { taskOf } from './entry.ts';
 import type { Term } from './leadership.ts';
-import { Recorder } from './recorder.ts';
 import { callOf, optionsOf } from './run-call.ts';
 import { runId } from './run-id.ts';
+import { RunRecorder } from './run-recorder.ts';
 import type { StoreClock } from './store-clock.ts';
 
 interface DispatchOptions {
@@ -27,11 +27,11 @@ interface DispatchOptions {
 
 export class Dispatch {
   readonly #options: DispatchOptions;
-  readonly #recorder: Recorder;
+  readonly #recorder: RunRecorder;
 
   constructor(options: DispatchOptions) {
     this.#options = options;
-    this.#recorder = new Recorder(options.store);
+    this.#recorder = new RunRecorder(options.store);
   }
 
   /**

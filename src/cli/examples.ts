@@ -14,6 +14,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'dead show': ['umbel dead show 17', 'umbel dead show 17 --raw > message.json'],
   'dead replay': ['umbel dead replay 17 18', 'umbel dead replay --all -Q slow'],
   'dead discard': ['umbel dead discard 17', 'umbel dead discard --all -f'],
+  'tasks list': [
+    'umbel tasks list',
+    "umbel tasks list 'state:failure name:mail.* ended:<1h'",
+    'umbel tasks list --sort=-runtime --limit 10 --json',
+  ],
+  'tasks show': ['umbel tasks show 01a1fdea-afea-704d-89bb-a6a44598e872'],
+  'tasks counts': ['umbel tasks counts', "umbel tasks counts 'ended:<1h' --by name"],
   list: ['umbel -A ./app.ts list bindings'],
   'list bindings': ['umbel -A ./app.ts list bindings', 'umbel -A ./app.ts list bindings --json'],
   report: ['umbel -A ./app.ts report', 'umbel -A ./app.ts report --json'],

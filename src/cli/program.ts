@@ -19,11 +19,13 @@ import { logtoolCommand } from './commands/logtool.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { multiCommand } from './commands/multi.ts';
 import { purgeCommand } from './commands/purge.ts';
+import { recorderCommand } from './commands/recorder.ts';
 import { reportCommand } from './commands/report.ts';
 import { resultCommand } from './commands/result.ts';
 import { scheduleCommand } from './commands/schedule.ts';
 import { shellCommand } from './commands/shell.ts';
 import { statusCommand } from './commands/status.ts';
+import { tasksCommand } from './commands/tasks.ts';
 import { topCommand } from './commands/top.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
 import { workerCommand } from './commands/worker.ts';
@@ -71,6 +73,8 @@ or the embedded store of this folder, .umbel/store.db.`,
     controlCommand(),
     eventsCommand(),
     topCommand(),
+    recorderCommand(),
+    tasksCommand(),
     listCommand(),
     reportCommand(),
     graphCommand(),

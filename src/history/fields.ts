@@ -63,6 +63,6 @@ export const sortable = [
 export type SortField = (typeof sortable)[number];
 
 /** What tasks can be counted by. */
-const facets = ['state', 'name', 'queue', 'worker', 'client'] as const;
+export const facets = ['state', 'name', 'queue', 'worker', 'client'] as const;
 
 export type FacetField = (typeof facets)[number];

@@ -13,7 +13,7 @@ export type RecordedState =
   | 'REJECTED';
 
 /** A worker's try at a task. */
-interface TaskAttempt {
+export interface TaskAttempt {
   readonly worker: string | null;
   /** How many times it had been retried before; null: nobody has said it. */
   readonly retries: number | null;
@@ -34,7 +34,7 @@ export interface TaskRecord
     Pick<TaskAttempt, 'worker' | 'retries' | 'runtimeMs' | 'exception' | 'traceback'> {
   readonly id: string;
   readonly state: RecordedState;
-  /** The arguments, where the worker is one of ours and tells them; else there is only `argsRepr`. */
+  /** The arguments, where an event brought them as JSON; else there is only `argsRepr`. */
   readonly args: readonly unknown[] | null;
   readonly kwargs: Readonly<Record<string, unknown>> | null;
   readonly stamps: Readonly<Record<string, readonly unknown[]>> | null;

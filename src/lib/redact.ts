@@ -27,15 +27,30 @@ function withoutPassword(word: string): string {
   return end >= at ? word : `${word.slice(0, end)}**${word.slice(at)}`;
 }
 
+const noNames: ReadonlySet<string> = new Set();
+
+/** The same of a value in JSON: what is named like a secret, or has one of these names, and passwords in URLs. */
+export function redactedValue(value: unknown, names: ReadonlySet<string> = noNames): unknown {
+  if (typeof value === 'string') return redacted(value);
+  if (Array.isArray(value)) return value.map((each) => redactedValue(each, names));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      secretInRepr.test(name) || names.has(name) ? hidden : redactedValue(member, names),
+    ]),
+  );
+}
+
 const nameInRepr = /'([^']*)':\s*/g;
 const secretInRepr = /pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?key|authorization|credential/i;
 
-/** The same for a Python repr; values with a secret's name are hidden, too. */
-export function redactedRepr(repr: string): string {
+/** The same for a Python repr; values with a secret's name, or one of these names, are hidden, too. */
+export function redactedRepr(repr: string, names: ReadonlySet<string> = noNames): string {
   let shown = '';
   let at = 0;
   for (const { index, 0: member, 1: name = '' } of repr.matchAll(nameInRepr)) {
-    if (index < at || !secretInRepr.test(name)) continue;
+    if (index < at || !(secretInRepr.test(name) || names.has(name))) continue;
     const value = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,}\]]+/y;
     value.lastIndex = index + member.length;
     if (!value.test(repr)) continue;

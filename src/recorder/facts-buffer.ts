@@ -16,6 +16,11 @@ export class FactsBuffer {
     this.#events++;
   }
 
+  /** What could not be written; it counts as one event of each task. */
+  putBack(tasks: readonly TaskFacts[]): void {
+    for (const facts of tasks) this.add(facts);
+  }
+
   /** What is in it, which is then empty. */
   take(): readonly TaskFacts[] {
     const tasks = [...this.#tasks.values()];

@@ -2,6 +2,7 @@
 // entry point `umbel/stores` for authors of drivers.
 import { ConfigError } from '../errors.ts';
 import type { ResultBackend } from './backend.ts';
+import type { HistoryStore } from './history-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 import { schemeOf, storeAt } from './store-url.ts';
 import type { TransportOptions } from './topology.ts';
@@ -43,6 +44,8 @@ export interface Store {
   openBackend?(url: string, options: BackendOptions): Promise<ResultBackend>;
   /** Absent: it keeps no schedules. `app`: the name of the application. @throws StoreError, BrokerUnavailable */
   openScheduleStore?(url: string, app: string, driver: DriverOptions): Promise<ScheduleStore>;
+  /** Left out: it keeps no history of tasks. @throws StoreError, BrokerUnavailable */
+  openHistoryStore?(url: string): Promise<HistoryStore>;
 }
 
 // A driver is loaded only when a URL names it.
@@ -57,6 +60,8 @@ const stores: Store[] = [
       (await import('./sqlite/sqlite-backend.ts')).openSqliteBackend(storeAt(url, 'backend'), options),
     openScheduleStore: async (url, app) =>
       (await import('./sqlite/sqlite-schedules.ts')).openSqliteScheduleStore(storeAt(url, 'beatStore'), app),
+    openHistoryStore: async (url) =>
+      (await import('./sqlite/sqlite-history.ts')).openSqliteHistory(storeAt(url, 'historyStore')),
   },
   {
     name: 'redis',
@@ -127,6 +132,7 @@ const needed = {
   broker: 'openTransport',
   backend: 'openBackend',
   beatStore: 'openScheduleStore',
+  historyStore: 'openHistoryStore',
 } as const;
 
 /**
@@ -139,9 +145,11 @@ export function storeOf(url: string, setting: keyof typeof needed): Store {
   const store = able.find(({ schemes }) => schemes.includes(scheme));
   if (store !== undefined) return store;
   const known = able.map(({ schemes }) => `${schemes[0]}://`);
-  throw new ConfigError(
-    `${setting}: '${scheme}://' is unknown; there are ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`,
-  );
+  const choice =
+    known.length === 1
+      ? `there is ${known[0]}`
+      : `there are ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
+  throw new ConfigError(`${setting}: '${scheme}://' is unknown; ${choice}`);
 }
 
 /** The store that a URL names, for any use; null: none. */
@@ -176,6 +184,11 @@ export async function openScheduleStore(
   driver: DriverOptions = {},
 ): Promise<ScheduleStore> {
   return opened(await storeOf(url, 'beatStore').openScheduleStore?.(url, app, driver));
+}
+
+/** Opens the store of the history of tasks. @throws ConfigError for an unknown scheme; StoreError, BrokerUnavailable */
+export async function openHistoryStore(url: string): Promise<HistoryStore> {
+  return opened(await storeOf(url, 'historyStore').openHistoryStore?.(url));
 }
 
 // storeOf returns only stores that can.

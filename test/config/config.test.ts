@@ -22,6 +22,7 @@ describe('the settings', () => {
       brokerConnectionTimeout: null,
       beatSchedule: null,
       beatStore: null,
+      historyStore: null,
       brokerHeartbeat: null,
       brokerUseSsl: null,
       brokerTransportOptions: {},

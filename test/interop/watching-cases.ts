@@ -1,10 +1,14 @@
 // What programs that watch show of the other language's worker.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { Recorder } from '../../src/recorder/recorder.ts';
 import { command, start, umbel } from '../cli/harness.ts';
 import { askedUntil } from '../control/asking.ts';
 import { patience } from '../until.ts';
+import { newFolder } from '../worker/bench.ts';
 import type { Between } from './command-cases.ts';
 
 /** `there`: the name of Python's worker, which serves the queue of that name without the host. */
@@ -25,6 +29,35 @@ export function watchingCases(between: () => Between, there: string, queue: stri
     expect(report).toContain('software -> celery:');
     // Of RabbitMQ it asks the management plugin, which these servers do not have.
     if (urls.broker.startsWith('redis')) expect(bindings).toMatch(/^celery +celery +celery *$/m);
+  });
+
+  test("our recorder keeps the tasks of Python's worker", async () => {
+    const { app, urls } = between();
+    const historyStore = `sqlite://${join(await newFolder(), 'history.db')}`;
+    await using keeper = new App('keeper', { broker: urls.broker, historyStore });
+    await using recorder = new Recorder(keeper);
+    await recorder.start();
+    // Until it does as it is asked, its tasks are told of by nobody.
+    const isKept = async (): Promise<boolean> => {
+      const sum = await app.send('py.add', [40, 2], { queue });
+      await sum.get(patience);
+      await recorder.flush();
+      const { tasks } = await keeper.history.list('name:py.add state:success received:*');
+      return tasks.length > 0;
+    };
+    await expect.poll(isKept, { interval: 500 }).toBe(true);
+    const [task] = (await keeper.history.list('name:py.add state:success received:*')).tasks;
+    expect(task).toMatchObject({
+      worker: there,
+      argsRepr: '(40, 2)',
+      result: '42',
+      args: null,
+      queue,
+      retries: 0,
+      receivedAt: expect.any(Number),
+      startedAt: expect.any(Number),
+      runtimeMs: expect.any(Number),
+    });
   });
 
   test("our events and top show Python's worker and its tasks", async () => {

@@ -1,7 +1,7 @@
 // A beat of its own, for tests that do bad things to it. Says on standard output when it leads.
 import { App } from '../../../src/app/app.ts';
 import { Beat } from '../../../src/beat/beat.ts';
-import { Recorder } from '../../../src/beat/recorder.ts';
+import { RunRecorder } from '../../../src/beat/run-recorder.ts';
 import type { Logger } from '../../../src/lib/logger.ts';
 import { crontab } from '../../../src/schedules/crontab.ts';
 import { every } from '../../../src/schedules/every.ts';
@@ -10,7 +10,7 @@ import { intervalsMs } from './schedules.ts';
 const { BROKER = '', ONLY = '', MISSED = 'all', DIE = '', LEASE = '3' } = process.env;
 if (DIE === 'between') {
   // Between the send and the note that it was sent, the process is no more.
-  Recorder.prototype.record = () => process.kill(process.pid, 'SIGKILL') as never;
+  RunRecorder.prototype.record = () => process.kill(process.pid, 'SIGKILL') as never;
 }
 const app = new App('failover', { broker: BROKER });
 app.task('noop', () => null);

@@ -12,7 +12,7 @@ interface Pending {
 /** How many runs one write has at most. */
 const maxRuns = 500;
 
-export class Recorder {
+export class RunRecorder {
   readonly #store: ScheduleStore;
   readonly #batcher = new SerialBatcher<Pending>((queue) => this.#write(queue));
 

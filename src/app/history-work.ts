@@ -1,0 +1,43 @@
+// What reading and writing the history needs, loaded when somebody does.
+import type { Config } from '../config/config.ts';
+import { ConfigError } from '../errors.ts';
+import { parseSort } from '../history/compile.ts';
+import { parseQuery } from '../history/parse-query.ts';
+import type { HistoryFilter, HistoryListing, HistoryStore } from '../stores/history-store.ts';
+import { openHistoryStore, storeNamed } from '../stores/registry.ts';
+
+const longestPage = 1_000;
+
+/** @throws QuerySyntaxError */
+export function readFilter(query: string): HistoryFilter {
+  return { condition: parseQuery(query), now: Date.now() };
+}
+
+/** @throws QuerySyntaxError, ConfigError */
+export function readListing(
+  query: string,
+  sort: string,
+  limit: number,
+  after: string | null,
+): HistoryListing {
+  if (!Number.isInteger(limit) || limit < 1 || limit > longestPage)
+    throw new ConfigError(
+      `'limit' of a list of tasks must be a whole number from 1 to ${longestPage}, not ${limit}`,
+    );
+  return { ...readFilter(query), sort: parseSort(sort), limit, after };
+}
+
+/**
+ * Opens the store of the history: `historyStore`, else a file beside the embedded store, else one in this folder.
+ * @throws ConfigError, StoreError, BrokerUnavailable
+ */
+export function openHistoryOf(config: Pick<Config, 'historyStore' | 'broker'>): Promise<HistoryStore> {
+  return openHistoryStore(historyUrl(config));
+}
+
+function historyUrl({ historyStore, broker }: Pick<Config, 'historyStore' | 'broker'>): string {
+  if (historyStore !== null) return historyStore;
+  // A file of its own: who writes the history does not hold up who sends.
+  if (storeNamed(broker)?.name === 'sqlite') return broker.replace(/(?:\.db)?$/, '.history.db');
+  return 'sqlite://.umbel/history.db';
+}

@@ -1,0 +1,86 @@
+import { Command } from 'commander';
+import { LoadError } from '../../app/import-module.ts';
+import { loadModule } from '../../app/load-app.ts';
+import type { Duration } from '../../lib/duration.ts';
+import type { FactsHook } from '../../recorder/recorder.ts';
+import { nodeName } from '../../worker/node-name.ts';
+import { type CommonOptions, optionsOf, requireSharedStore, withApp } from '../common.ts';
+import { createLogger, type LoggingChoices, logFileOf, logLooks, withLoggingOptions } from '../logging.ts';
+import { stoppingInOrder } from '../stop-signals.ts';
+import { duration, positiveInteger } from '../values.ts';
+
+interface RecorderCommandOptions extends CommonOptions, LoggingChoices {
+  readonly keepFor?: Duration;
+  readonly keepTasks?: number;
+  readonly redact?: readonly string[];
+  readonly redactHook?: string;
+  readonly enable?: boolean;
+}
+
+/** `umbel recorder`: keeps what happens to tasks, until it is told to stop. */
+export function recorderCommand(): Command {
+  const command = new Command('recorder')
+    .description('Keep the history of all tasks, for umbel tasks and app.history.')
+    .option('--keep-for <duration>', 'How long a task is kept; default 7d.', duration)
+    .option(
+      '--keep-tasks <number>',
+      'Of more tasks the oldest are deleted; default 1000000.',
+      positiveInteger,
+    )
+    .option(
+      '--redact <name>',
+      'Do not write the values of arguments of this name, as of those named like secrets. May be repeated.',
+      (name: string, before: readonly string[] = []) => [...before, name],
+    )
+    .option(
+      '--redact-hook <module>',
+      'Write of each task what the function that this module exports makes of it.',
+    )
+    .option('--no-enable', 'Do not ask workers to tell of their tasks while this runs.');
+  withLoggingOptions(command);
+  return command
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel -A ./app.ts recorder -l info
+  umbel -b redis://localhost/0 recorder --keep-for 30d --redact iban
+
+What it wrote: umbel tasks list`,
+    )
+    .action((_: unknown, command: Command) => record(optionsOf<RecorderCommandOptions>(command)));
+}
+
+async function record(options: RecorderCommandOptions): Promise<void> {
+  await withApp({ ...options, quiet: true }, async ({ app }) => {
+    requireSharedStore(app);
+    const { keepFor, keepTasks, redact, redactHook: module, enable = true } = options;
+    const redactHook = module === undefined ? undefined : await hookOf(module);
+    const { Recorder } = await import('../../recorder/recorder.ts');
+    const logger = await createLogger({
+      ...options,
+      ...(await logFileOf(options, nodeName('recorder@%h'))),
+      level: options.loglevel,
+      ...logLooks(options, app.config),
+    });
+    using _ordered = stoppingInOrder();
+    const recorder = new Recorder(app, {
+      logger,
+      enable,
+      ...(keepFor !== undefined && { keepFor }),
+      ...(keepTasks !== undefined && { keepTasks }),
+      ...(redact !== undefined && { redact }),
+      ...(redactHook !== undefined && { redactHook }),
+    });
+    await recorder.run();
+  });
+}
+
+/** @throws LoadError */
+async function hookOf(spec: string): Promise<FactsHook> {
+  const module = await loadModule(spec);
+  const found = module.default ?? module.redact;
+  if (typeof found !== 'function')
+    throw new LoadError(`'${spec}' exports no hook: export default (facts) => ({ ...facts, args: null })`);
+  return found as FactsHook; // a function of the user's, called with what it says
+}

@@ -1,0 +1,127 @@
+import { Command, Option } from 'commander';
+import { type FacetField, facets } from '../../history/fields.ts';
+import { type CommonOptions, optionsOf, type Session, withApp } from '../common.ts';
+import { asRow, asText, rowHead } from '../history-view.ts';
+import { exitCode } from '../usage.ts';
+import { positiveInteger } from '../values.ts';
+
+interface ListOptions extends CommonOptions {
+  readonly sort: string;
+  readonly limit: number;
+  readonly after?: string;
+}
+
+interface CountsOptions extends CommonOptions {
+  readonly by: FacetField;
+  readonly limit: number;
+}
+
+/** `umbel tasks`: what became of each task. */
+export function tasksCommand(): Command {
+  return new Command('tasks')
+    .description('Ask the history of tasks, which umbel recorder writes.')
+    .addCommand(
+      new Command('list')
+        .description('List tasks, the newest first.')
+        .argument('[query...]', 'Which: state:failure name:mail.* ended:<1h; default: all.')
+        .option('--sort <field>', 'seen, ended, runtime, name …; with - in front the highest first.', '-seen')
+        .option('--limit <number>', 'At most so many.', positiveInteger, 25)
+        .option('--after <place>', 'Go on where another list ended.')
+        .action((query: readonly string[], _: unknown, command: Command) =>
+          list(query.join(' '), optionsOf<ListOptions>(command)),
+        ),
+    )
+    .addCommand(
+      new Command('show')
+        .description('Show all that is known of a task, with each try.')
+        .argument('<id>', 'Its id.')
+        .action((id: string, _: unknown, command: Command) => show(id, optionsOf<CommonOptions>(command))),
+    )
+    .addCommand(
+      new Command('counts')
+        .description('Count tasks by their state, or by another field.')
+        .argument('[query...]', 'Which; default: all.')
+        .addOption(new Option('--by <field>', 'What they are counted by.').choices(facets).default('state'))
+        .option('--limit <number>', 'Of other fields: the most frequent so many.', positiveInteger, 20)
+        .action((query: readonly string[], _: unknown, command: Command) =>
+          counts(query.join(' '), optionsOf<CountsOptions>(command)),
+        ),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  umbel tasks list 'state:failure name:mail.* ended:<1h'
+  umbel tasks list 'args.user.id:5 NOT state:success' --json
+  umbel tasks list 'runtime:>10s' --sort=-runtime
+  umbel tasks show 01a1fdea-afea-704d-89bb-a6a44598e872
+  umbel tasks counts 'ended:<1h' --by name
+
+The language of queries: docs/guide/operations.md`,
+    );
+}
+
+async function list(query: string, options: ListOptions): Promise<void> {
+  await withApp(options, async (session) => {
+    const { app, output } = session;
+    const { sort, limit, after } = options;
+    const page = await app.history.list(query, { sort, limit, ...(after !== undefined && { after }) });
+    output.data(page);
+    if (page.tasks.length === 0) {
+      output.say(query === '' ? 'No tasks.' : 'No such tasks.');
+      return warn(session);
+    }
+    await output.table(rowHead, page.tasks.map(asRow));
+    if (page.next !== null) output.say(`More: the same with --after ${page.next}`);
+    await warn(session);
+  });
+}
+
+async function show(id: string, options: CommonOptions): Promise<void> {
+  await withApp(options, async (session) => {
+    const { app, output } = session;
+    const task = await app.history.get(id);
+    if (task === undefined) {
+      output.note(`umbel: the history has no task '${id}'; see: umbel tasks list`);
+      process.exitCode = exitCode.failed;
+      return warn(session);
+    }
+    output.data(task);
+    output.say(asText(task, output));
+  });
+}
+
+async function counts(query: string, options: CountsOptions): Promise<void> {
+  await withApp(options, async (session) => {
+    const { app, output } = session;
+    const { by, limit } = options;
+    const found = await (by === 'state'
+      ? app.history.counts(query).then((counts) => Object.entries(counts))
+      : app.history.countsBy(by, query, limit));
+    output.data(found.map(([value, tasks]) => ({ [by]: value, tasks })));
+    if (found.length === 0) output.say('No such tasks.');
+    else
+      await output.table(
+        [by, 'tasks'],
+        found.map(([value, tasks]) => [value ?? '?', String(tasks)]),
+      );
+    await warn(session);
+  });
+}
+
+/** A recorder writes every few seconds. */
+const silentMs = 60_000;
+
+/** What is not known because nobody listened. */
+async function warn({ app, output }: Session): Promise<void> {
+  const { recordedUntil, location, gaps } = await app.history.status();
+  if (recordedUntil === null)
+    return output.note(`No recorder has written to ${location} yet; start one: umbel recorder`);
+  if (Date.now() - recordedUntil > silentMs)
+    output.note(`No recorder has listened since ${new Date(recordedUntil).toISOString()}: umbel recorder`);
+  const last = gaps.at(-1);
+  if (last !== undefined)
+    output.note(
+      `Nobody listened from ${new Date(last.from).toISOString()} to ${new Date(last.until).toISOString()}${gaps.length > 1 ? `, and ${gaps.length - 1} times before that` : ''}: what happened then is not known.`,
+    );
+}

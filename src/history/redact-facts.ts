@@ -1,0 +1,32 @@
+// What is nobody's business is replaced before it is written.
+import { redactedRepr, redactedValue } from '../lib/redact.ts';
+import type { Mark, TaskFacts } from './facts.ts';
+
+/** Facts without what is named like a secret (`password`, `token` …) or has one of these names, and without passwords in URLs. */
+export function redactFacts(facts: TaskFacts, names: ReadonlySet<string>): TaskFacts {
+  const repr = (text: string | null): string | null => text && redactedRepr(text, names);
+  const json = (text: string | null): string | null =>
+    text && JSON.stringify(redactedValue(JSON.parse(text), names));
+  return {
+    ...facts,
+    argsRepr: repr(facts.argsRepr),
+    kwargsRepr: repr(facts.kwargsRepr),
+    args: json(facts.args),
+    kwargs: json(facts.kwargs),
+    stamps: json(facts.stamps),
+    marks: facts.marks.map((mark) => redactMark(mark, names)),
+  };
+}
+
+function redactMark(mark: Mark, names: ReadonlySet<string>): Mark {
+  const { result, exception, traceback, progress, ...rest } = mark;
+  return {
+    ...rest,
+    ...(result !== undefined && { result: redactedRepr(result, names) }),
+    ...(exception !== undefined && { exception: redactedRepr(exception, names) }),
+    ...(traceback !== undefined && { traceback: redactedRepr(traceback, names) }),
+    ...(progress !== undefined && {
+      progress: JSON.stringify(redactedValue(JSON.parse(progress), names)),
+    }),
+  };
+}

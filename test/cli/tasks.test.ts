@@ -1,0 +1,58 @@
+// `umbel recorder` as a process that is killed, and `umbel tasks`, which asks what it wrote.
+
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { patience, until } from '../until.ts';
+import { project, shop, start, umbel, workerOf } from './harness.ts';
+
+const recorder = ['-A', './app.js', 'recorder', '--log-format', 'json'];
+
+test('what a recorder has written stays when it is killed, and the next one goes on', async () => {
+  const folder = project({ 'app.js': shop });
+  const nothing = await umbel(folder, ['tasks', 'list']);
+  expect(nothing).toMatchObject({ code: 0, stdout: 'No tasks.\n' });
+  expect(nothing.stderr).toContain('start one: umbel recorder');
+
+  const first = start(folder, recorder);
+  await first.said(/recorder ready/);
+  await workerOf(folder, { taskEvents: true });
+  const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
+  try {
+    await (await app.send('shop.add', [1, 2])).get(patience);
+    await until(async () => (await app.history.counts()).SUCCESS === 1, 'the first task in the history');
+    first.child.kill('SIGKILL');
+    await first.ended;
+
+    const second = start(folder, recorder);
+    await second.said(/recorder ready/);
+    const bad = await app.send('shop.fail', ['no good']);
+    await bad.get({ ...patience, propagate: false }).catch(() => undefined);
+    // Warm: what was heard is written.
+    await until(async () => (await app.history.counts('name:shop.fail')).FAILURE === 1, 'the second task');
+    second.child.kill('SIGTERM');
+    expect(await second.ended).toMatchObject({ code: 0 });
+
+    const listed = await umbel(folder, ['tasks', 'list', '--json']);
+    const { tasks } = JSON.parse(listed.stdout) as { tasks: { name: string; state: string }[] };
+    expect(tasks.map(({ name, state }) => [name, state])).toEqual([
+      ['shop.fail', 'FAILURE'],
+      ['shop.add', 'SUCCESS'],
+    ]);
+    const found = await umbel(folder, ['tasks', 'list', 'state:failure', '"no good"']);
+    expect(found.stdout).toContain(bad.id);
+    const shown = await umbel(folder, ['tasks', 'show', bad.id]);
+    expect(shown.stdout).toContain("TypeError('no good')");
+    const counted = await umbel(folder, ['tasks', 'counts', '--by', 'name', '--json']);
+    expect(JSON.parse(counted.stdout)).toEqual([
+      { name: 'shop.add', tasks: 1 },
+      { name: 'shop.fail', tasks: 1 },
+    ]);
+    const wrong = await umbel(folder, ['tasks', 'list', 'colour:red']);
+    expect(wrong.code).not.toBe(0);
+    expect(wrong.stderr).toContain("there is no field 'colour'");
+    expect((await umbel(folder, ['tasks', 'show', 'nobody'])).stderr).toContain("no task 'nobody'");
+  } finally {
+    await app.close();
+  }
+});

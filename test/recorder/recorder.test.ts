@@ -1,0 +1,146 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { gapsBetween } from '../../src/history/gaps.ts';
+import { readTaskEvent } from '../../src/history/read-event.ts';
+import { redactFacts } from '../../src/history/redact-facts.ts';
+import { Recorder, type RecorderOptions } from '../../src/recorder/recorder.ts';
+import { patience, until } from '../until.ts';
+import { newApp, startWorker } from '../worker/bench.ts';
+import { MemoryLog } from '../worker/memory-log.ts';
+
+async function recording(app: App, options: RecorderOptions = {}): Promise<Recorder> {
+  const recorder = new Recorder(app, options);
+  onTestFinished(() => recorder.stop());
+  await recorder.start();
+  return recorder;
+}
+
+describe('the recorder', () => {
+  it('keeps what becomes of each task, and the application can ask for it', async () => {
+    const app = await newApp('sqlite', { taskSendSentEvent: true });
+    const add = app.task('shop.add', (a: number, b: number) => a + b);
+    const fail = app.task('shop.fail', { bind: true, maxRetries: 1 }, (task, why: string) => {
+      throw task.retry(new TypeError(why), { countdown: 0 });
+    });
+    // The second hears the same, and changes nothing.
+    const recorder = await recording(app);
+    const second = await recording(app);
+    await startWorker(app, { taskEvents: true });
+    const sum = await add.delay(2, 3);
+    const bad = await fail.delay('no good');
+    await sum.get(patience);
+    await bad.get({ ...patience, propagate: false }).catch(() => undefined);
+    await until(async () => {
+      await recorder.flush();
+      await second.flush();
+      return (await app.history.list('ended:*')).tasks.length === 2;
+    }, 'both to have ended');
+    expect(await app.history.get(sum.id)).toMatchObject({
+      name: 'shop.add',
+      state: 'SUCCESS',
+      argsRepr: '(2, 3)',
+      args: null,
+      queue: 'celery',
+      worker: 'celery@here',
+      result: '5',
+      retries: 0,
+      attempts: [{ state: 'SUCCESS' }],
+      sentAt: expect.any(Number),
+      waitMs: expect.any(Number),
+    });
+    expect(await app.history.get(bad.id)).toMatchObject({
+      state: 'FAILURE',
+      exception: "TypeError('no good')",
+      retries: 1,
+      attempts: [{ state: 'RETRY' }, { state: 'FAILURE' }],
+    });
+    expect(await app.history.get('nobody')).toBeUndefined();
+    expect(await app.history.counts()).toEqual({ FAILURE: 1, SUCCESS: 1 });
+    expect(await app.history.countsBy('name', 'state:failure')).toEqual([['shop.fail', 1]]);
+    await expect(app.history.list('state:failur')).rejects.toThrow('did you mean FAILURE?');
+    await expect(app.history.list('', { limit: 0 })).rejects.toThrow("'limit'");
+    expect(await app.history.status()).toMatchObject({
+      tasks: 2,
+      gaps: [],
+      location: expect.stringMatching(/store\.history\.db$/),
+      recordedUntil: expect.any(Number),
+    });
+  });
+
+  it('writes no secret, and nothing that its hook leaves out', async () => {
+    const app = await newApp('sqlite', { workerSendTaskEvents: true });
+    const log = new MemoryLog();
+    const recorder = await recording(app, {
+      logger: log,
+      redact: ['iban'],
+      redactHook: (facts) => {
+        if (facts.name === 'odd') throw new TypeError('the hook has a fault');
+        return facts.name === 'private' ? null : facts;
+      },
+    });
+    const tasks = ['pay', 'private', 'odd'].map((name) =>
+      app.task(name, (input: Readonly<Record<string, string>>) => Object.keys(input).length),
+    );
+    await startWorker(app);
+    for (const task of tasks) {
+      const result = await task.delay({ password: 'p4ss', iban: 'DE02', to: 'Ann' });
+      await result.get(patience);
+    }
+    await until(async () => {
+      await recorder.flush();
+      return (await app.history.list('name:pay ended:*')).tasks.length === 1;
+    });
+    const [paid] = (await app.history.list('name:pay')).tasks;
+    expect(paid?.argsRepr).toBe("({'password': '********', 'iban': '********', 'to': 'Ann'},)");
+    expect(await app.history.counts()).toEqual({ SUCCESS: 1 });
+    expect(JSON.stringify(log.lines)).toContain('the hook has a fault');
+  });
+
+  it('forgets what is older than it is told to keep', async () => {
+    const app = await newApp('sqlite');
+    const add = app.task('shop.add', (a: number) => a);
+    const first = await recording(app);
+    await startWorker(app, { taskEvents: true });
+    await (await add.delay(1)).get(patience);
+    await until(async () => (await app.history.counts()).SUCCESS === 1);
+    await first.stop();
+    await recording(app, { keepFor: '1ms' });
+    await until(async () => (await app.history.status()).tasks === 0, 'the task to be forgotten');
+    expect(() => new Recorder(app, { keepFor: 'soon' as '1d' })).toThrow("'keepFor'");
+  });
+});
+
+it('hides in arguments as JSON, in progress and in errors what is named like a secret', () => {
+  const told = readTaskEvent({
+    type: 'task-failed',
+    hostname: 'w',
+    timestamp: 1,
+    utcoffset: 0,
+    pid: 1,
+    clock: 1,
+    uuid: 'id',
+    exception: "ValueError('redis://:secret@host/0')",
+    umbel: {
+      args: [{ apiKey: 1, api_key: 'x', deep: [{ token: 't', url: 'amqp://u:p@h' }] }],
+      kwargs: { iban: 1 },
+    },
+  });
+  const facts = told && redactFacts(told, new Set(['iban']));
+  expect(facts).toMatchObject({
+    args: '[{"apiKey":"********","api_key":"********","deep":[{"token":"********","url":"amqp://u:**@h"}]}]',
+    kwargs: '{"iban":"********"}',
+    marks: [{ exception: "ValueError('redis://:**@host/0')" }],
+  });
+});
+
+it('a gap is a time in which no recorder listened', () => {
+  const spans = [
+    { from: 0, until: 10 },
+    { from: 5, until: 20 },
+    { from: 12, until: 13 },
+    { from: 20.5, until: 30 },
+    { from: 50, until: 60 },
+  ];
+  expect(gapsBetween(spans, 1)).toEqual([{ from: 30, until: 50 }]);
+  expect(gapsBetween([], 1)).toEqual([]);
+});
