@@ -180,8 +180,10 @@ export class Returns {
     if (this.#owed.size > rememberedKeys) this.#owed.clear();
     this.#free.take(key);
     this.#over.add(key);
-    if (this.#mailbox === null) this.#unreported.push(key);
-    else this.#mailbox.toAll({ over: [key] });
+    if (this.#mailbox === null) {
+      // Without the right to a mailbox nothing is ever reported.
+      if (this.#unreported.push(key) > rememberedKeys) this.#unreported.shift();
+    } else this.#mailbox.toAll({ over: [key] });
   }
 
   /** Sends nothing any more; nothing is in hand. */
