@@ -29,6 +29,7 @@ const node = (packageName, command, ...args) => run([process.execPath, bin(packa
 
 const checks = [
   ['types (tsc)', () => node('typescript', 'tsc', '--noEmit', '-p', 'tsconfig.json')],
+  ['types of examples/task-tracker, a package of its own (tsc)', taskTracker],
   ['style (biome)', () => node('@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
   [
     'package (publint)',
@@ -41,6 +42,13 @@ const checks = [
   ["package's types (tsc without skipLibCheck)", () => withTarball(compileConsumer)],
   ['an application bundled by esbuild, in pools of threads and processes', () => withTarball(runBundle)],
 ];
+
+/** It imports `umbel` as its users do: by a link, which it makes itself. */
+async function taskTracker() {
+  const { prepare } = await import('../examples/task-tracker/prepare.mjs');
+  await prepare();
+  return node('typescript', 'tsc', '--noEmit', '-p', 'examples/task-tracker');
+}
 
 const { name, exports, dependencies, optionalDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),

@@ -1,17 +1,14 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import type { GatewayServer } from '../../src/gateway/gateway.ts';
+import { launchChromium, noChromium } from '../chromium.ts';
 import { needs } from '../needs.ts';
 import { patienceMs, until } from '../until.ts';
 import { get, newApp, newGateway, startServer, startWorker } from './bench.ts';
-
-const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
-const noBrowser = missing();
 
 it('the page says nothing of the application and takes nothing from elsewhere', async () => {
   const gateway = newGateway(newApp(), { apiKeys: ['secret'] });
@@ -57,7 +54,7 @@ it('people who open the gateway’s address come to the page', async () => {
   expect([response.status, response.headers.get('location')]).toEqual([302, '/api/docs']);
 });
 
-needs(describe, noBrowser)('in a browser without network', () => {
+needs(describe, noChromium)('in a browser without network', () => {
   let profile: string;
   let browser: Browser;
   let context: BrowserContext | undefined;
@@ -67,21 +64,7 @@ needs(describe, noBrowser)('in a browser without network', () => {
 
   beforeAll(async () => {
     profile = await mkdtemp(join(tmpdir(), 'umbel-chromium-'));
-    browser = await chromium.launch({
-      executablePath,
-      headless: true,
-      timeout: patienceMs,
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-      env: { ...process.env, HOME: profile, XDG_CONFIG_HOME: profile, XDG_CACHE_HOME: profile },
-    });
+    browser = await launchChromium(profile);
   });
 
   afterAll(async () => {
@@ -233,11 +216,3 @@ needs(describe, noBrowser)('in a browser without network', () => {
     );
   });
 });
-
-/** In CI it must be there. */
-function missing(): string | undefined {
-  if (existsSync(executablePath)) return undefined;
-  const why = `no Chromium at ${executablePath} (apt-get install chromium, or set UMBEL_TEST_CHROMIUM)`;
-  if (process.env.CI) throw new Error(why);
-  return why;
-}

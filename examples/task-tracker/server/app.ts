@@ -1,0 +1,107 @@
+// What runs in workers. `umbel -A ./server/app.ts worker`
+import { App, crontab, every } from 'umbel';
+import { Cache } from './cache.ts';
+import {
+  checkOverdue,
+  cleanUp,
+  dailyCleanup,
+  scheduleCleanups,
+  sendNotice,
+  sendOverdueNotice,
+} from './chores.ts';
+import { openDatabase } from './database.ts';
+import { type Format, writer } from './export.ts';
+import { smtpMailer } from './mail.ts';
+import { relay } from './outbox.ts';
+import { sendReminder, sendTaskReminder } from './reminders.ts';
+import { settings } from './settings.ts';
+import type { TaskChanges } from './shapes.ts';
+import { statisticsOf } from './statistics.ts';
+import { allTasks, updateTask } from './tasks.ts';
+
+export const app: App = new App('task-tracker', { broker: settings.brokerUrl });
+
+// One of each in a process; opened by the first task that needs it, so that a beat opens none.
+const once = <T>(open: () => T): (() => T) => {
+  let opened: T | undefined;
+  return () => {
+    opened ??= open();
+    return opened;
+  };
+};
+const database = once(openDatabase);
+const cache = once(() => Cache.open());
+const mailer = once(smtpMailer);
+
+/** What depends on the world outside is tried until it works: first after about a second, later every minute. */
+const patiently = {
+  autoretryFor: [Error],
+  maxRetries: null,
+  retryBackoff: true,
+  retryBackoffMax: 60,
+} as const;
+
+app.task(sendTaskReminder, patiently, async (id: string) => sendReminder(await database(), mailer(), id));
+
+app.task(sendOverdueNotice, patiently, async (id: string, ownerId: number, taskIds: number[]) =>
+  sendNotice(await database(), mailer(), id, ownerId, taskIds),
+);
+
+export const relayOutbox = app.task('tracker.relay_outbox', async () => relay(await database(), app));
+
+export const checkOverdueTasks = app.task('tracker.check_overdue_tasks', async () => {
+  await scheduleCleanups(await database(), app);
+  const marked = await checkOverdue(await database(), new Date());
+  await relay(await database(), app);
+  return marked;
+});
+
+app.task(dailyCleanup, async (timezone: string) => cleanUp(await database(), timezone, new Date()));
+
+/** Counts for all users, so that they find it counted: of use where they share the cache, which is Redis. */
+export const processTaskStatistics = app.task('tracker.process_task_statistics', async () => {
+  const users = await (await database()).selectFrom('users').select(['id', 'revision', 'timezone']).execute();
+  for (const user of users) await statisticsOf(await database(), await cache(), user);
+  return users.length;
+});
+
+/** Writes the file into the job's row. Its progress is its state. */
+export const exportUserTasks = app.task(
+  'tracker.export_user_tasks',
+  { bind: true, softTimeLimit: '10m', timeLimit: '11m' },
+  async (task, userId: number, format: Format) => {
+    const { begin, row, end } = writer(format);
+    const db = await database();
+    const { total } = await db
+      .selectFrom('tasks')
+      .select(({ fn }) => fn.countAll<number>().as('total'))
+      .where('owner_id', '=', userId)
+      .executeTakeFirstOrThrow();
+    let content = begin;
+    let done = 0;
+    for await (const tasks of allTasks(db, userId, 50)) {
+      task.signal.throwIfAborted();
+      for (const each of tasks) content += row(each, done++ === 0);
+      await task.updateState('PROGRESS', { done, total: Math.max(done, total) });
+    }
+    await db
+      .updateTable('jobs')
+      .set({ content: content + end, rows: done })
+      .where('id', '=', task.request.id)
+      .execute();
+    return { rows: done, bytes: Buffer.byteLength(content + end) };
+  },
+);
+
+/** One of a bulk update. Setting the same twice changes nothing, so it may be repeated. */
+export const bulkUpdateTask = app.task(
+  'tracker.bulk_update_task',
+  async (userId: number, id: number, changes: TaskChanges) => {
+    const task = await updateTask(await database(), userId, id, changes);
+    return task === undefined ? 'not found' : 'updated';
+  },
+);
+
+app.schedule('outbox', every('10s'), relayOutbox, { missed: 'skip', overlap: 'skip' });
+app.schedule('overdue', crontab('0 * * * *'), checkOverdueTasks);
+app.schedule('statistics', crontab('5 * * * *'), processTaskStatistics, { missed: 'skip' });

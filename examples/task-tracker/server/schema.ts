@@ -1,0 +1,63 @@
+// The tables, as Kysely knows them: a column that is not here does not compile. Times are ISO 8601 in UTC.
+import type { Generated, Selectable } from 'kysely';
+
+export const statuses = ['todo', 'doing', 'done'] as const;
+export const priorities = ['low', 'normal', 'high', 'urgent'] as const;
+export type Status = (typeof statuses)[number];
+export type Priority = (typeof priorities)[number];
+
+export interface Tables {
+  users: UserTable;
+  sessions: { token_hash: string; user_id: number; expires_at: string };
+  tasks: TaskTable;
+  reminders: { id: string; task_id: number; deadline: string; sent_at: string | null };
+  outbox: { id: string; task: string; args: string; eta: string | null; created_at: string };
+  jobs: JobTable;
+}
+
+interface UserTable {
+  id: Generated<number>;
+  email: string;
+  name: string;
+  password_hash: string;
+  /** IANA: 'Europe/Berlin'. */
+  timezone: string;
+  /** Raised by every write to what the user sees: keys of the cache have it, and open pages watch it. */
+  revision: Generated<number>;
+  created_at: string;
+}
+
+interface TaskTable {
+  id: Generated<number>;
+  owner_id: number;
+  title: string;
+  description: string;
+  status: Status;
+  /** Its place in `priorities`, so that it can be sorted by. */
+  priority: number;
+  deadline: string | null;
+  /** When it was found to be overdue, and its owner was told. */
+  overdue_at: string | null;
+  created_at: string;
+  updated_at: string;
+  completed_at: string | null;
+}
+
+/** An export or a bulk update that a user has asked for. */
+interface JobTable {
+  /** Of the export's task, or of the group. */
+  id: string;
+  user_id: number;
+  kind: 'export' | 'bulk';
+  created_at: string;
+  /** JSON; of an export its format, of a bulk update which task's result is which. */
+  detail: string;
+  /** Of an export that is done. */
+  content: string | null;
+  /** In the content. */
+  rows: number | null;
+}
+
+export type UserRow = Selectable<UserTable>;
+export type TaskRow = Selectable<TaskTable>;
+export type JobRow = Selectable<JobTable>;

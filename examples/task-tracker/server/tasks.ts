@@ -1,0 +1,168 @@
+// The tasks that people have: reading and writing them. Every write goes through `change`.
+import { type ExpressionBuilder, sql } from 'kysely';
+import { change, type Database } from './database.ts';
+import { cancelReminder, planReminder } from './reminders.ts';
+import { priorities, type Status, type Tables, type TaskRow } from './schema.ts';
+import type { NewTask, Task, TaskChanges, TaskPage, TaskQuery } from './shapes.ts';
+
+export async function createTask(database: Database, ownerId: number, task: NewTask): Promise<Task> {
+  return change(database, ownerId, async (writing) => {
+    const now = new Date().toISOString();
+    const row = await writing
+      .insertInto('tasks')
+      .values({
+        owner_id: ownerId,
+        title: task.title,
+        description: task.description ?? '',
+        status: task.status ?? 'todo',
+        priority: priorities.indexOf(task.priority ?? 'normal'),
+        deadline: task.deadline ?? null,
+        created_at: now,
+        updated_at: now,
+        completed_at: task.status === 'done' ? now : null,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await planReminder(writing, row);
+    return shown(row);
+  });
+}
+
+/** undefined: the owner has no such task. */
+export async function updateTask(
+  database: Database,
+  ownerId: number,
+  id: number,
+  { completed, priority, ...changes }: TaskChanges,
+): Promise<Task | undefined> {
+  return change(database, ownerId, async (writing) => {
+    const before = await writing
+      .selectFrom('tasks')
+      .selectAll()
+      .where('id', '=', id)
+      .where('owner_id', '=', ownerId)
+      .executeTakeFirst();
+    if (before === undefined) return undefined;
+    const now = new Date().toISOString();
+    const status =
+      changes.status ?? (completed === undefined ? before.status : completed ? 'done' : reopened(before));
+    const deadline = changes.deadline === undefined ? before.deadline : changes.deadline;
+    const row = await writing
+      .updateTable('tasks')
+      .set({
+        ...Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)),
+        ...(priority !== undefined && { priority: priorities.indexOf(priority) }),
+        status,
+        completed_at: status === 'done' ? (before.completed_at ?? now) : null,
+        overdue_at: deadline === before.deadline && status !== 'done' ? before.overdue_at : null,
+        updated_at: now,
+      })
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await planReminder(writing, row);
+    return shown(row);
+  });
+}
+
+/** false: the owner has no such task. */
+export async function deleteTask(database: Database, ownerId: number, id: number): Promise<boolean> {
+  return change(database, ownerId, async (writing) => {
+    await cancelReminder(writing, id);
+    const deleted = await writing
+      .deleteFrom('tasks')
+      .where('id', '=', id)
+      .where('owner_id', '=', ownerId)
+      .executeTakeFirst();
+    return deleted.numDeletedRows > 0n;
+  });
+}
+
+export async function findTask(database: Database, ownerId: number, id: number): Promise<Task | null> {
+  const row = await database
+    .selectFrom('tasks')
+    .selectAll()
+    .where('id', '=', id)
+    .where('owner_id', '=', ownerId)
+    .executeTakeFirst();
+  return row === undefined ? null : shown(row);
+}
+
+export async function listTasks(database: Database, ownerId: number, query: TaskQuery): Promise<TaskPage> {
+  const found = database
+    .selectFrom('tasks')
+    .where('owner_id', '=', ownerId)
+    .where((eb) => filters(eb, query));
+  const { total } = await found
+    .select(({ fn }) => fn.countAll<number>().as('total'))
+    .executeTakeFirstOrThrow();
+  const rows = await found
+    .selectAll()
+    .$if(query.sort === 'deadline', (it) =>
+      it.orderBy((eb) => eb('deadline', 'is', null)).orderBy('deadline'),
+    )
+    .$if(query.sort === 'priority', (it) => it.orderBy('priority', 'desc'))
+    .$if(query.sort === 'title', (it) => it.orderBy('title'))
+    .orderBy('id', 'desc')
+    .limit(query.per_page)
+    .offset((query.page - 1) * query.per_page)
+    .execute();
+  return {
+    items: rows.map(shown),
+    total,
+    page: query.page,
+    pages: Math.max(1, Math.ceil(total / query.per_page)),
+  };
+}
+
+/** All tasks of a user, oldest first, in pieces: an export need not have them in memory at once. */
+export async function* allTasks(
+  database: Database,
+  ownerId: number,
+  size: number,
+): AsyncGenerator<readonly Task[]> {
+  for (let after = 0; ; ) {
+    const rows = await database
+      .selectFrom('tasks')
+      .selectAll()
+      .where('owner_id', '=', ownerId)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(size)
+      .execute();
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    yield rows.map(shown);
+    after = last.id;
+  }
+}
+
+const dayMs = 86_400_000;
+
+function filters(eb: ExpressionBuilder<Tables, 'tasks'>, { status, priority, due, search }: TaskQuery) {
+  const now = new Date();
+  const until = (days: number) => new Date(now.getTime() + days * dayMs).toISOString();
+  const text = `%${search?.toLowerCase().replace(/[\\%_]/g, String.raw`\$&`)}%`;
+  const contains = (column: 'title' | 'description') =>
+    sql<boolean>`lower(${eb.ref(column)}) like ${text} escape '\\'`;
+  return eb.and([
+    ...(status === 'open' ? [eb('status', '!=', 'done')] : status ? [eb('status', '=', status)] : []),
+    ...(priority ? [eb('priority', '=', priorities.indexOf(priority))] : []),
+    ...(due === 'none' ? [eb('deadline', 'is', null)] : []),
+    ...(due !== undefined && due !== 'none' ? [eb('status', '!=', 'done')] : []),
+    ...(due === 'overdue' ? [eb('deadline', '<', now.toISOString())] : []),
+    ...(due === 'day' || due === 'week'
+      ? [eb('deadline', '>=', now.toISOString()), eb('deadline', '<', until(due === 'day' ? 1 : 7))]
+      : []),
+    ...(search ? [eb.or([contains('title'), contains('description')])] : []),
+  ]);
+}
+
+function reopened({ status }: TaskRow): Status {
+  return status === 'done' ? 'todo' : status;
+}
+
+function shown({ owner_id, priority, overdue_at, ...row }: TaskRow): Task {
+  const overdue = row.status !== 'done' && row.deadline !== null && Date.parse(row.deadline) < Date.now();
+  return { ...row, priority: priorities[priority] ?? 'normal', overdue };
+}

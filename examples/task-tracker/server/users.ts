@@ -1,0 +1,85 @@
+// Who is there: accounts and logins.
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { Database } from './database.ts';
+import type { UserRow } from './schema.ts';
+import type { Registration } from './shapes.ts';
+
+export type User = Pick<UserRow, 'id' | 'email' | 'name' | 'timezone' | 'revision'>;
+
+/** How long a login lasts. */
+export const sessionSeconds = 30 * 86_400;
+
+/** undefined: there is one with this address. */
+export async function register(
+  database: Database,
+  { password, ...user }: Registration,
+): Promise<User | undefined> {
+  return database
+    .insertInto('users')
+    .values({ ...user, password_hash: await hash(password), created_at: new Date().toISOString() })
+    .onConflict((conflict) => conflict.column('email').doNothing())
+    .returning(columns)
+    .executeTakeFirst();
+}
+
+/** A token for the cookie, or for `authorization: Bearer`; undefined: address or password are wrong. */
+export async function login(
+  database: Database,
+  email: string,
+  password: string,
+): Promise<string | undefined> {
+  const user = await database
+    .selectFrom('users')
+    .select(['id', 'password_hash'])
+    .where('email', '=', email)
+    .executeTakeFirst();
+  // Computed also where there is no such user: how long it takes does not tell who has an account.
+  const fits = await verify(password, user?.password_hash ?? (await nobody));
+  return user !== undefined && fits ? openSession(database, user.id) : undefined;
+}
+
+export async function openSession(database: Database, userId: number): Promise<string> {
+  const token = randomBytes(32).toString('base64url');
+  const expires_at = new Date(Date.now() + 1000 * sessionSeconds).toISOString();
+  await database
+    .insertInto('sessions')
+    .values({ token_hash: digest(token), user_id: userId, expires_at })
+    .execute();
+  return token;
+}
+
+export async function closeSession(database: Database, token: string): Promise<void> {
+  await database.deleteFrom('sessions').where('token_hash', '=', digest(token)).execute();
+}
+
+export async function userOf(database: Database, token: string): Promise<User | undefined> {
+  return database
+    .selectFrom('sessions')
+    .innerJoin('users', 'users.id', 'sessions.user_id')
+    .select(['users.id', 'email', 'name', 'timezone', 'revision'])
+    .where('token_hash', '=', digest(token))
+    .where('expires_at', '>', new Date().toISOString())
+    .executeTakeFirst();
+}
+
+const columns = ['id', 'email', 'name', 'timezone', 'revision'] as const;
+
+/** A token is random: unlike a password it needs no slow hash. */
+function digest(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+const derive = promisify<string, Buffer, number, Buffer>(scrypt);
+
+async function hash(password: string, salt: Buffer = randomBytes(16)): Promise<string> {
+  return `${salt.toString('hex')}:${(await derive(password, salt, 32)).toString('hex')}`;
+}
+
+const nobody = hash('');
+
+async function verify(password: string, kept: string): Promise<boolean> {
+  const [salt = '', wanted = ''] = kept.split(':');
+  const made = await hash(password, Buffer.from(salt, 'hex'));
+  return timingSafeEqual(Buffer.from(made.split(':')[1] ?? '', 'hex'), Buffer.from(wanted, 'hex'));
+}
