@@ -115,7 +115,7 @@ function leftBehind(folder) {
 /** What tells whose a folder is. */
 function within(folder) {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return '';
-  const files = readdirSync(folder, { recursive: true });
+  const files = readdirSync(folder);
   return ` (in it: ${files.length === 0 ? 'nothing' : files.slice(0, 20).join(', ')})`;
 }
 

@@ -3,12 +3,19 @@ import { join, sep } from 'node:path';
 import { expect, test } from 'vitest';
 import { ambiguousNames, rooms, unusedExports, violations } from './rules.ts';
 
-const sourcesIn = (folder: string): Map<string, string> =>
-  new Map(
-    (readdirSync(folder, { recursive: true }) as string[])
-      .filter((file) => /\.[cm]?[jt]s$/.test(file) && !file.includes('node_modules'))
-      .map((file) => [join(folder, file).split(sep).join('/'), readFileSync(join(folder, file), 'utf8')]),
-  );
+function sourcesIn(folder: string): Map<string, string> {
+  return new Map(filesIn(folder).map((file) => [file.split(sep).join('/'), readFileSync(file, 'utf8')]));
+}
+
+/** Not `recursive`: that follows links, and what is installed in an example links to this folder. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesIn(path);
+    return /\.[cm]?[jt]s$/.test(path) ? [path] : [];
+  });
+}
+
 const sources = new Map([...sourcesIn('src')].filter(([file]) => file.endsWith('.ts')));
 
 test('the rooms keep to what they may import', () => {
