@@ -1,5 +1,5 @@
 // The doctor and the twelve anti-patterns: an application that has each of them, and such that have none.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { examineApplication } from '../../src/cli/doctor/application.ts';
 import { readSources } from '../../src/cli/doctor/sources.ts';
