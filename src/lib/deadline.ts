@@ -26,21 +26,24 @@ export async function atMost(
  * nothing then, and could not send. Answers that have arrived by the end are read first. `background`: the timer does not keep the process alive.
  */
 export function startDeadline(ms: number, late: () => void, { background = false } = {}): () => void {
+  const endsAt = performance.now() + ms;
   const partMs = Math.min(ms / 4, 1000);
   let leftMs = ms;
   let timer: NodeJS.Timeout;
   let reading: NodeJS.Immediate | undefined;
-  const begin = (): void => {
-    timer = setTimeout(end, partMs);
+  const begin = (forMs: number): void => {
+    timer = setTimeout(end, Math.ceil(forMs));
     if (background) timer.unref();
   };
   const end = (): void => {
     leftMs -= partMs; // however late this timer fires
-    if (leftMs > 0) begin();
+    const earlyMs = endsAt - performance.now(); // a timer may be a millisecond early
+    if (leftMs > 0) begin(partMs);
+    else if (earlyMs > 0) begin(earlyMs);
     // Timers that are due run before sockets are read, and `setImmediate` after.
     else reading = setImmediate(late);
   };
-  begin();
+  begin(partMs);
   return () => {
     clearTimeout(timer);
     clearImmediate(reading);

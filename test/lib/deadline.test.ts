@@ -44,6 +44,16 @@ describe('a deadline', () => {
     await new Promise((resolve) => setImmediate(resolve)); // an unhandled rejection would fail the file
   });
 
+  it('is never early, so that nothing is begun again in what is left of its time', async () => {
+    for (const ms of [1, 7.3, 23.9]) {
+      const begun = performance.now();
+      await expect(withDeadline(ms, new Promise(() => undefined), () => new Error('late'))).rejects.toThrow(
+        'late',
+      );
+      expect(performance.now() - begun >= ms).toBe(true);
+    }
+  });
+
   it('hears what arrived while the process was busy with something else', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
