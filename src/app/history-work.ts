@@ -1,4 +1,4 @@
-// What reading and writing the history needs, loaded when somebody does.
+// The parts that reading and writing the history needs, loaded at first use.
 import type { Config } from '../config/config.ts';
 import { ConfigError } from '../errors.ts';
 import { parseSort } from '../history/compile.ts';
@@ -28,7 +28,7 @@ export function readListing(
 }
 
 /**
- * Opens the store of the history: `historyStore`, else a file beside the embedded store, else one in this folder.
+ * Opens the store of the history: `historyStore`, else a file beside the embedded store, else a file in the current folder.
  * @throws ConfigError, StoreError, BrokerUnavailable
  */
 export function openHistoryOf(config: Pick<Config, 'historyStore' | 'broker'>): Promise<HistoryStore> {
@@ -37,7 +37,7 @@ export function openHistoryOf(config: Pick<Config, 'historyStore' | 'broker'>): 
 
 function historyUrl({ historyStore, broker }: Pick<Config, 'historyStore' | 'broker'>): string {
   if (historyStore !== null) return historyStore;
-  // A file of its own: who writes the history does not hold up who sends.
+  // A file of its own, so that writing the history does not block senders.
   if (storeNamed(broker)?.name === 'sqlite') return broker.replace(/(?:\.db)?$/, '.history.db');
   return 'sqlite://.umbel/history.db';
 }

@@ -5,31 +5,31 @@ import type { HistoryFilter, HistoryPage, HistorySize, HistoryStore } from '../s
 import type { App } from './app.ts';
 
 export interface HistoryListOptions {
-  /** `seen`, `-ended`, `-runtime` …: a field, and `-` for the highest first. Default `-seen`: what was sent last comes first. */
+  /** A field (`seen`, `ended`, `runtime` …), with `-` in front for descending order. Default `-seen`: the newest task first. */
   readonly sort?: string;
-  /** At most so many on a page. Default 25, at most 1,000. */
+  /** Tasks on a page. Default 25, at most 1,000. */
   readonly limit?: number;
-  /** The `next` of the page before, of the same query and sort. */
+  /** The `next` of the previous page, which had the same query and sort. */
   readonly after?: string;
 }
 
-/** What the history holds, and since when. */
+/** The size of the history, and the times that it covers. */
 export interface HistoryStatus extends HistorySize {
   /** The file. */
   readonly location: string;
-  /** Until when a recorder has listened, milliseconds since 1970; null: none has. */
+  /** When a recorder last listened, milliseconds since 1970; null: none ever has. */
   readonly recordedUntil: number | null;
-  /** Times in which no recorder listened: what was told then is not known. Milliseconds since 1970. */
+  /** Times in which no recorder listened, so that events were lost; milliseconds since 1970. */
   readonly gaps: readonly { readonly from: number; readonly until: number }[];
 }
 
-/** A recorder writes more often; what is shorter may be none. Milliseconds. */
+/** Shorter gaps, milliseconds, are not reported: a span ends with the recorder's last write, which is a little before its real end. */
 const shortestGap = 1_000;
 
 /**
- * What became of each task: what a recorder (`umbel recorder`) has heard and kept. The language of queries is in the guide to operations; an
- * empty one, the default, means all tasks. Every method throws QuerySyntaxError for a query that cannot be understood, StoreError and
- * BrokerUnavailable when the store cannot be read.
+ * The history of tasks, which a recorder (`umbel recorder`) writes. The guide to operations describes the query language; an empty query, the
+ * default, means all tasks. Every method throws QuerySyntaxError for a query that it cannot read, and StoreError or BrokerUnavailable when the
+ * store cannot be read.
  */
 export class TaskHistory {
   readonly #app: App;
@@ -50,18 +50,18 @@ export class TaskHistory {
     return (await this.#store()).list(listing);
   }
 
-  /** Undefined: nothing is known of it. */
+  /** The record of a task; undefined: the history has no event of it. */
   async get(id: string): Promise<TaskRecord | undefined> {
     return (await (await this.#store()).get(id)) ?? undefined;
   }
 
-  /** How many tasks there are of each state; states without one are left out. */
+  /** The number of tasks in each state; states without a task are left out. */
   async counts(query = ''): Promise<Readonly<Partial<Record<RecordedState, number>>>> {
     const filter = await filterOf(query);
     return Object.fromEntries(await (await this.#store()).counts(filter));
   }
 
-  /** The most frequent values of a field, with their numbers of tasks; null: unknown. `limit`: default 20. */
+  /** The most frequent values of a field, with their numbers of tasks; value null: unknown. `limit`: default 20. */
   async countsBy(
     field: FacetField,
     query = '',

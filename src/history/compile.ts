@@ -1,24 +1,24 @@
-// A question as SQL.
+// A query as SQL.
 import { QuerySyntaxError } from '../errors.ts';
 import type { Comparison, Condition, MemberTest, Test } from './condition.ts';
 import { type FacetField, type FieldName, fields, type SortField, sortable } from './fields.ts';
 import { type Sql, sql, sqlJoined, sqlName } from './sql.ts';
 
-/** What each database says in its own way. */
+/** Conditions whose SQL differs between databases. */
 export interface Dialect {
-  /** `*` stands for any text; capitals differ from small letters. */
+  /** `*` stands for any text; case-sensitive. */
   like(column: Sql, glob: string): Sql;
-  /** Capitals are small letters (of ASCII at least). */
+  /** The column contains the text; case-insensitive, for ASCII at least. */
   holds(column: Sql, text: string): Sql;
-  /** Of JSON. */
+  /** Tests the value at a path of a JSON column. */
   member(column: Sql, path: readonly string[], test: MemberTest): Sql;
-  /** Of a JSON list: of any of its items. */
+  /** Tests the value at this path of each item of a JSON list: true if one item passes. */
   memberOfAny(column: Sql, path: readonly string[], test: MemberTest): Sql;
-  /** Of a JSON map of lists. `value` null: it has the name. */
+  /** Whether the list of this name, in a JSON map of lists, has the value. Null: whether the map has the name. */
   stamp(column: Sql, name: string, value: string | null): Sql;
 }
 
-/** What the words of a question without a field are looked for in. */
+/** The columns that are searched for text without a field. */
 const searched = [
   'id',
   'name',
@@ -31,7 +31,7 @@ const searched = [
   'traceback',
 ];
 
-/** True for the tasks that are meant. `now`: milliseconds since 1970. */
+/** SQL that is true for the tasks of a condition. `now`: milliseconds since 1970. */
 export function whereSql(condition: Condition | null, now: number, dialect: Dialect): Sql {
   if (condition === null) return sql`1 = 1`;
   switch (condition.kind) {
@@ -41,7 +41,7 @@ export function whereSql(condition: Condition | null, now: number, dialect: Dial
       return sql`(${sqlJoined(of, condition.kind === 'all' ? ' AND ' : ' OR ')})`;
     }
     case 'not':
-      // What is unknown is not it.
+      // NULL counts as "does not match", so NOT finds the tasks whose value is unknown.
       return sql`(${whereSql(condition.of, now, dialect)}) IS NOT TRUE`;
     case 'text': {
       const of = searched.map((column) => dialect.holds(sqlName(column), condition.text));
@@ -72,7 +72,7 @@ const comparisons: Readonly<Record<Comparison | '=', Sql>> = {
   '=': sql`=`,
 };
 
-/** Less than an hour old is later than an hour ago. */
+/** An age below one hour is a time after one hour ago, so the comparison turns round. */
 const reversed: Readonly<Record<Comparison, Comparison>> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
 
 function testSql(field: FieldName, test: Test, now: number, dialect: Dialect): Sql {
@@ -82,7 +82,7 @@ function testSql(field: FieldName, test: Test, now: number, dialect: Dialect): S
     case 'known':
       return sql`${column} IS NOT NULL`;
     case 'is':
-      // A node is known by the part before its host, too.
+      // `w1` also finds w1@host.
       if (kind === 'node' && !test.text.includes('@'))
         return sql`(${column} = ${test.text} OR ${dialect.like(column, `${test.text}@*`)})`;
       return sql`${column} = ${test.text}`;
@@ -99,7 +99,7 @@ function testSql(field: FieldName, test: Test, now: number, dialect: Dialect): S
     case 'age': {
       const limit = now - test.ms;
       if (kind !== 'due') return sql`${column} ${comparisons[reversed[test.op]]} ${limit}`;
-      // What is over is not within the next hour.
+      // `eta:<1h` means within the next hour, which leaves out times in the past.
       const isWithin = test.op === '<' || test.op === '<=';
       return isWithin
         ? sql`(${column} >= ${now} AND ${column} ${comparisons[test.op]} ${limit})`
@@ -108,13 +108,13 @@ function testSql(field: FieldName, test: Test, now: number, dialect: Dialect): S
   }
 }
 
-/** By a field, and which end first. */
+/** A field to sort by, and the direction. */
 export interface Sort {
   readonly field: SortField;
   readonly descending: boolean;
 }
 
-/** `seen`, or `-seen` for the last one first. @throws QuerySyntaxError */
+/** Reads `seen` (ascending) or `-seen` (descending). @throws QuerySyntaxError */
 export function parseSort(text: string): Sort {
   const descending = text.startsWith('-');
   const name = descending ? text.slice(1) : text;
@@ -124,24 +124,23 @@ export function parseSort(text: string): Sort {
   return { field, descending };
 }
 
-/** Where a page ends: the last task's value, and its number in the store. */
+/** The end of a page: the value of its last task in the field of the sort, and that task's number in the store. */
 interface Cursor {
   readonly value: string | number | null;
   readonly seq: number;
 }
 
-/** A cursor as text, for people's addresses: it holds for this sort only. */
+/** A cursor as text that fits into a URL. It is valid for this sort only. */
 export function cursorText({ field, descending }: Sort, { value, seq }: Cursor): string {
   return Buffer.from(JSON.stringify([`${descending ? '-' : ''}${field}`, value, seq])).toString('base64url');
 }
 
-/** @throws QuerySyntaxError for text that is no cursor, or one of another sort */
+/** @throws QuerySyntaxError for text that is no cursor, or a cursor of another sort */
 export function parseCursor({ field, descending }: Sort, text: string): Cursor {
   const read = parsedCursor(text);
-  if (read === null)
-    throw new QuerySyntaxError(text, 0, 'this is no place in a list of tasks: take `next` of a page');
+  if (read === null) throw new QuerySyntaxError(text, 0, 'this is no cursor: pass the `next` of a page');
   if (read.sort !== `${descending ? '-' : ''}${field}`)
-    throw new QuerySyntaxError(text, 0, `this place is one in a list that is sorted by '${read.sort}'`);
+    throw new QuerySyntaxError(text, 0, `this cursor belongs to a list that is sorted by '${read.sort}'`);
   return read;
 }
 
@@ -160,7 +159,7 @@ function parsedCursor(text: string): (Cursor & { readonly sort: string }) | null
     : null;
 }
 
-/** Those behind the cursor, in their order. What is unknown stands at the end, or in front where the order is ascending. */
+/** The tasks after the cursor, in the order of the sort. Unknown values (NULL) come last, or first where the order is ascending. */
 export function pageSql(
   where: Sql,
   { field, descending }: Sort,
@@ -189,7 +188,7 @@ function behind(field: SortField, descending: boolean, { value, seq }: Cursor): 
     : sql`(${column}, seq) > (${value}, ${seq})`;
 }
 
-/** The column that tasks are counted by. */
+/** The column by which tasks are counted. */
 export function facetColumn(field: FacetField): Sql {
   return sqlName(fields[field].column);
 }

@@ -1,13 +1,13 @@
-// Which tasks: a question, read.
+// A query after parsing: a tree of conditions on tasks.
 import type { FieldName } from './fields.ts';
 
 export type Condition =
   | { readonly kind: 'all' | 'any'; readonly of: readonly Condition[] }
   | { readonly kind: 'not'; readonly of: Condition }
-  /** Anywhere in its name, id, arguments, result and errors. */
+  /** Text in the task's name, id, arguments, result or errors. */
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'field'; readonly field: FieldName; readonly test: Test }
-  /** A member of its arguments. */
+  /** A member of the task's arguments. */
   | {
       readonly kind: 'member';
       readonly of: 'args' | 'kwargs';
@@ -19,19 +19,19 @@ export type Condition =
 export type Comparison = '<' | '<=' | '>' | '>=';
 
 export type Test =
-  /** Somebody has told it. */
+  /** The value is known. */
   | { readonly kind: 'known' }
   | { readonly kind: 'is'; readonly text: string }
   /** `*` stands for any text. */
   | { readonly kind: 'like'; readonly glob: string }
   | { readonly kind: 'holds'; readonly text: string }
   | { readonly kind: 'number'; readonly op: Comparison | '='; readonly value: number }
-  /** From, and up to and without. */
+  /** Both limits included. */
   | { readonly kind: 'between'; readonly from: number; readonly to: number }
-  /** Milliseconds before now; negative: after. */
+  /** Milliseconds before now; negative: after now. */
   | { readonly kind: 'age'; readonly op: Comparison; readonly ms: number };
 
 export type MemberTest =
   | Extract<Test, { kind: 'known' | 'like' | 'number' }>
-  /** It is one of these, as JSON text. */
+  /** The value equals one of these JSON texts. */
   | { readonly kind: 'json'; readonly oneOf: readonly string[] };

@@ -1,18 +1,18 @@
-// What is known of a task, in a form that two who know different parts of it can put together: in any order, any number of times.
+// The facts that are known of a task. Two partial sets merge into one, in any order and any number of times.
 
-/** A moment of a task's life, as one event told it. What the event did not say is left out. */
+/** A moment of a task's life: what one event reports. Fields that the event does not have are left out. */
 export interface Mark {
   readonly kind: MarkKind;
-  /** Milliseconds since 1970, by the clock of who told it. */
+  /** Milliseconds since 1970, by the clock of the event's sender. */
   readonly at: number;
-  /** Logical time of who told it. */
+  /** Logical (Lamport) time of the event's sender. */
   readonly clock: number;
-  /** Node name of who told it: of the sender for `sent`, else of the worker. */
+  /** Node name of the event's sender: the client for `sent`, else the worker. */
   readonly node: string;
   readonly queue?: string;
   readonly routingKey?: string;
   readonly priority?: number;
-  /** How many times it had been retried before. */
+  /** How many times the task had been retried before. */
   readonly retries?: number;
   /** Milliseconds since 1970. */
   readonly eta?: number;
@@ -24,11 +24,11 @@ export interface Mark {
   /** Python's repr. */
   readonly exception?: string;
   readonly traceback?: string;
-  /** How far it is, as JSON text. */
+  /** The progress that the task reported, as JSON text. */
   readonly progress?: string;
 }
 
-/** In the order in which they follow each other within one moment. */
+/** In the order in which marks of the same time are sorted. */
 const markKinds = [
   'sent',
   'received',
@@ -43,7 +43,7 @@ const markKinds = [
 
 export type MarkKind = (typeof markKinds)[number];
 
-/** What stays the same for a task's whole life; null: nobody has said it. */
+/** What never changes in a task's life; null: no event has said it. */
 export interface Description {
   readonly name: string | null;
   /** Python's repr of the positional arguments. */
@@ -64,7 +64,7 @@ export interface Description {
 
 export interface TaskFacts extends Description {
   readonly id: string;
-  /** In their order; no two are the same moment. */
+  /** Sorted; no two marks are of the same moment. */
   readonly marks: readonly Mark[];
 }
 
@@ -81,15 +81,15 @@ export const unknown: Description = {
   stamps: null,
 };
 
-/** Of a task with very many moments the first and the last are kept: so many. */
+/** How many of its first and of its last marks are kept of a task with more. */
 const firstKept = 16;
 const lastKept = 48;
-/** Of its progress: the last ones. */
+/** How many of its last progress marks are kept. */
 const progressKept = 16;
 
 /**
- * What both know together, of one task. It makes no difference who comes first, who came together before, or how often somebody comes: so a repeated event,
- * and a second recorder, change nothing.
+ * The union of two sets of facts of one task. The merge is commutative, associative and idempotent: a repeated event or a second recorder
+ * changes nothing.
  */
 export function mergeFacts(a: TaskFacts, b: TaskFacts): TaskFacts {
   return {
@@ -108,14 +108,14 @@ export function mergeFacts(a: TaskFacts, b: TaskFacts): TaskFacts {
   };
 }
 
-/** Programs cut the same text at different lengths: the longer one says more. Of two as long, always the same one. */
+/** Programs cut the same text at different lengths: the longer text wins. Of two texts of one length, the same one wins in either order. */
 function fuller(a: string | null, b: string | null): string | null {
   if (a === null || b === null) return a ?? b;
   if (a.length !== b.length) return a.length > b.length ? a : b;
   return a >= b ? a : b;
 }
 
-/** Both are in order. */
+/** Merges two sorted lists. */
 function mergeMarks(a: readonly Mark[], b: readonly Mark[]): readonly Mark[] {
   const merged: Mark[] = [];
   let [i, j] = [0, 0];
@@ -133,7 +133,7 @@ function mergeMarks(a: readonly Mark[], b: readonly Mark[]): readonly Mark[] {
   return kept(merged);
 }
 
-/** What decides is the same for both orders of merging: the place in the whole, which a part can only overstate. */
+/** Drops marks by their rank in the merged list. A mark's rank in a part is never farther from the end, so every order of merging keeps the same. */
 function kept(marks: readonly Mark[]): readonly Mark[] {
   if (marks.length <= progressKept) return marks;
   const progress = marks.filter(({ kind }) => kind === 'progress').slice(-progressKept);
@@ -147,9 +147,9 @@ function kept(marks: readonly Mark[]): readonly Mark[] {
 
 const ranks: Readonly<Record<MarkKind, number>> = Object.fromEntries(
   markKinds.map((kind, rank) => [kind, rank]),
-) as Record<MarkKind, number>; // each kind is there
+) as Record<MarkKind, number>; // `markKinds` has each kind
 
-/** 0: the same moment. */
+/** 0: both marks are of the same moment. */
 function compareMarks(a: Mark, b: Mark): number {
   return (
     a.at - b.at ||
@@ -159,7 +159,7 @@ function compareMarks(a: Mark, b: Mark): number {
   );
 }
 
-/** One moment told twice, perhaps by recorders that hide different things. */
+/** One moment, recorded twice: two recorders may redact different fields. */
 function fullerMark(a: Mark, b: Mark): Mark {
   const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
   if (left === right) return a;

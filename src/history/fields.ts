@@ -1,12 +1,12 @@
-// What a question may ask of a task: the fields by their names, and which column of the store answers.
+// The fields of the query language: the name of each, and the column of the store that holds its value.
 
-/** `word`: all of it, or with `*`. `text`: a part of it. `age`: a time in the past. `due`: one in the future. */
+/** `word`: the whole value, or a pattern with `*`. `text`: a part of the value. `age`: a time in the past. `due`: a time in the future. */
 export type FieldKind = 'word' | 'text' | 'number' | 'duration' | 'age' | 'due' | 'state' | 'node' | 'stamp';
 
 interface HistoryField {
   readonly kind: FieldKind;
   readonly column: string;
-  /** For people. */
+  /** Description for users. */
   readonly means: string;
 }
 
@@ -15,7 +15,7 @@ export const fields = {
   name: { kind: 'word', column: 'name', means: 'the name of the task' },
   queue: { kind: 'word', column: 'queue', means: 'its queue' },
   worker: { kind: 'node', column: 'worker', means: 'the worker that had it last: w1@host, or w1' },
-  client: { kind: 'node', column: 'client', means: 'who sent it' },
+  client: { kind: 'node', column: 'client', means: 'the client that sent it' },
   id: { kind: 'word', column: 'id', means: 'its id' },
   root: { kind: 'word', column: 'root_id', means: 'the first task of its workflow' },
   parent: { kind: 'word', column: 'parent_id', means: 'the task that sent it' },
@@ -24,26 +24,30 @@ export const fields = {
   tag: { kind: 'stamp', column: 'stamps', means: 'a stamp, or a stamp with a value: customer=7' },
   args: { kind: 'text', column: 'args_repr', means: 'the positional arguments; args.user.id: in any' },
   kwargs: { kind: 'text', column: 'kwargs_repr', means: 'the keyword arguments; kwargs.user.id: in them' },
-  result: { kind: 'text', column: 'result', means: 'what it returned' },
+  result: { kind: 'text', column: 'result', means: 'its return value' },
   exception: { kind: 'text', column: 'exception', means: 'its last error' },
-  traceback: { kind: 'text', column: 'traceback', means: 'where that came from' },
+  traceback: { kind: 'text', column: 'traceback', means: 'the traceback of its last error' },
   retries: { kind: 'number', column: 'retries', means: 'how many times it was retried' },
-  priority: { kind: 'number', column: 'priority', means: 'as it was sent' },
-  runtime: { kind: 'duration', column: 'runtime', means: 'of its last try' },
-  wait: { kind: 'duration', column: 'wait', means: 'from its sending, or its eta, to its first start' },
-  seen: { kind: 'age', column: 'seen', means: 'when it was first heard of' },
-  heard: { kind: 'age', column: 'heard', means: 'when it was last heard of' },
+  priority: { kind: 'number', column: 'priority', means: 'its priority' },
+  runtime: { kind: 'duration', column: 'runtime', means: 'the duration of its last attempt' },
+  wait: {
+    kind: 'duration',
+    column: 'wait',
+    means: 'the time from its sending, or its eta, to its first start',
+  },
+  seen: { kind: 'age', column: 'seen', means: 'when its first event was sent' },
+  heard: { kind: 'age', column: 'heard', means: 'when its last event was sent' },
   sent: { kind: 'age', column: 'sent', means: 'when it was sent' },
-  received: { kind: 'age', column: 'received', means: 'when a worker first had it' },
-  started: { kind: 'age', column: 'started', means: 'when its last try began' },
+  received: { kind: 'age', column: 'received', means: 'when a worker first received it' },
+  started: { kind: 'age', column: 'started', means: 'when its last attempt began' },
   ended: { kind: 'age', column: 'ended', means: 'when it ended' },
-  eta: { kind: 'due', column: 'eta', means: 'when it is to run' },
-  expires: { kind: 'due', column: 'expires', means: 'when it is not to be run any more' },
+  eta: { kind: 'due', column: 'eta', means: 'when it is due' },
+  expires: { kind: 'due', column: 'expires', means: 'when it expires' },
 } as const satisfies Readonly<Record<string, HistoryField>>;
 
 export type FieldName = keyof typeof fields;
 
-/** What a list of tasks can be sorted by; what of it has an index is in the guide. */
+/** The fields by which a list of tasks can be sorted. The guide says which of them have an index. */
 export const sortable = [
   'seen',
   'heard',
@@ -62,7 +66,7 @@ export const sortable = [
 
 export type SortField = (typeof sortable)[number];
 
-/** What tasks can be counted by. */
+/** The fields by which tasks can be counted. */
 export const facets = ['state', 'name', 'queue', 'worker', 'client'] as const;
 
 export type FacetField = (typeof facets)[number];

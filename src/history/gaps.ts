@@ -1,11 +1,11 @@
-// When nobody listened.
+// The times in which no recorder listened.
 
 interface Span {
   readonly from: number;
   readonly until: number;
 }
 
-/** The times between the first and the last in which there is none of these spans. `shortest`: what is as short is none. */
+/** The gaps between the first span and the last, in order. `shortest`: gaps of this length or less, milliseconds, are left out. */
 export function gapsBetween(spans: readonly Span[], shortest: number): readonly Span[] {
   const gaps: Span[] = [];
   let end = Number.POSITIVE_INFINITY;

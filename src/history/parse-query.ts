@@ -1,4 +1,4 @@
-// The language in which people ask for tasks: state:failure name:mail.* args.user.id:5 runtime:>10s ended:<1h "timeout" NOT tag:x
+// The query language for tasks: state:failure name:mail.* args.user.id:5 runtime:>10s ended:<1h "timeout" NOT tag:x
 import { QuerySyntaxError } from '../errors.ts';
 import { toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
@@ -10,8 +10,8 @@ const mostTerms = 128;
 const deepest = 20;
 
 /**
- * Reads a question. Null: an empty one, which means all tasks.
- * @throws QuerySyntaxError with the position of what is wrong
+ * Reads a query. Null: the query is empty, and means all tasks.
+ * @throws QuerySyntaxError with the position of the error
  */
 export function parseQuery(query: string): Condition | null {
   if (query.length > longestQuery)
@@ -22,7 +22,7 @@ export function parseQuery(query: string): Condition | null {
 
 type Token =
   | { readonly kind: '(' | ')' | 'AND' | 'OR' | 'NOT'; readonly at: number }
-  /** `field` null: free text. `quoted`: the value stood in quotation marks, and means itself. */
+  /** `field` null: free text. `quoted`: the value stood in quotation marks, and is taken literally. */
   | {
       readonly kind: 'term';
       readonly at: number;
@@ -38,7 +38,7 @@ function tokensOf(query: string): readonly Token[] {
   for (let at = 0; ; ) {
     scanner.lastIndex = at;
     const found = scanner.exec(query);
-    if (found === null) break; // it matches the empty text
+    if (found === null) break; // never: the expression matches the empty text
     const [all, bracket, field] = found;
     const start = at + all.length - (bracket ?? (field === undefined ? '' : `${field}:`)).length;
     at += all.length;
@@ -62,7 +62,7 @@ function tokensOf(query: string): readonly Token[] {
   return tokens;
 }
 
-/** A word up to the next space or bracket, or what stands in quotation marks. */
+/** A word up to the next space or bracket, or a text in quotation marks. */
 function valueAt(query: string, at: number): { value: string; quoted: boolean; end: number } {
   if (query[at] !== '"') {
     const [value = ''] = /^[^\s()]*/.exec(query.slice(at)) ?? [];
@@ -73,7 +73,7 @@ function valueAt(query: string, at: number): { value: string; quoted: boolean; e
   return { value: unquoted(text), quoted: true, end: at + text.length };
 }
 
-/** `\"` and `\\` are what follows the stroke. */
+/** A text without its quotation marks, `\"` and `\\` unescaped. */
 function unquoted(text: string): string {
   return text.startsWith('"') ? text.slice(1, -1).replace(/\\(.)/gs, '$1') : text;
 }
@@ -180,7 +180,7 @@ function conditionOf(query: string, term: Term): Condition {
       throw new QuerySyntaxError(
         query,
         term.at,
-        'a member whose name has a quotation mark or a stroke cannot be asked for',
+        'the name of a member cannot have a quotation mark or a backslash',
       );
     return { kind: 'member', of: field, path, test: memberTest(query, term) };
   }
@@ -248,11 +248,11 @@ function stateOf(query: string, { value, valueAt: at }: Term): string {
   throw new QuerySyntaxError(query, at, `there is no state '${value}'; ${hint}`);
 }
 
-/** `3`, `>3`, `2..5` (both included). */
+/** Reads `3`, `>3` or `2..5` (both limits included). */
 function amountTest(query: string, term: Term, read: (text: string) => number): Test {
   const { value } = term;
   const [, op = '', first = ''] = /^([<>]=?|)(.*)$/s.exec(value) ?? [];
-  if (op !== '') return { kind: 'number', op: op as Comparison, value: read(first) }; // what the pattern says
+  if (op !== '') return { kind: 'number', op: op as Comparison, value: read(first) }; // the pattern admits comparisons only
   const [from = '', to] = value.split('..');
   if (to === undefined) return { kind: 'number', op: '=', value: read(from) };
   const [low, high] = [read(from), read(to)];
@@ -266,7 +266,7 @@ function numberOf(query: string, { valueAt: at }: Term, text: string): number {
   return Number(text);
 }
 
-/** In milliseconds; a number alone is seconds. */
+/** A duration in milliseconds; a number without a unit is seconds. */
 function durationOf(query: string, { valueAt: at }: Term, text: string): number {
   if (!/^\d+(?:\.\d+)?(?:ms|s|m|h|d)?$/.test(text))
     throw new QuerySyntaxError(query, at, `'${text}' is no duration: 500ms, 10s, 5m, 2h or 1d`);
@@ -274,17 +274,17 @@ function durationOf(query: string, { valueAt: at }: Term, text: string): number 
 }
 
 /**
- * `<1h`: within the last hour (with `sign` -1: within the next). `>2026-11-22`, `2026-11-22`, `2026-11-22T03:12..2026-11-22T03:20`: UTC, unless the time
- * says otherwise.
+ * Reads `<1h` (within the last hour; with `sign` -1: within the next hour), `>2026-11-22`, `2026-11-22` or `2026-11-22T03:12..2026-11-22T03:20`.
+ * Times are UTC unless they have an offset.
  */
 function timeTest(query: string, term: Term, sign: 1 | -1): Test {
   const { value } = term;
   const [, op = '', text = ''] = /^([<>]=?|)(.*)$/s.exec(value) ?? [];
   if (op !== '' && /^\d+(?:\.\d+)?(?:ms|s|m|h|d)$/.test(text))
-    return { kind: 'age', op: op as Comparison, ms: sign * toMs(text) }; // what the pattern says
+    return { kind: 'age', op: op as Comparison, ms: sign * toMs(text) }; // the pattern admits comparisons only
   if (op !== '') {
     const [start, end] = momentOf(query, term, text);
-    // After a day is after its end.
+    // `>2026-11-22` means after the end of that day.
     return { kind: 'number', op: op as Comparison, value: op === '>' || op === '<=' ? end - 1 : start };
   }
   const [from = '', to = from] = value.split('..');
@@ -294,7 +294,7 @@ function timeTest(query: string, term: Term, sign: 1 | -1): Test {
   return { kind: 'between', from: start, to: end - 0.001 };
 }
 
-/** The first moment, and that after the last one: `2026-11-22` is a day, `2026-11-22T03:12` a minute. */
+/** The start of a time span, and its end (excluded): `2026-11-22` is a day, `2026-11-22T03:12` a minute. */
 function momentOf(query: string, { valueAt: at }: Term, text: string): readonly [number, number] {
   const shape =
     /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(?::(\d\d(?:\.\d{1,3})?))?(Z|[+-]\d\d:\d\d)?)?$/.exec(text) ?? [];

@@ -1,10 +1,10 @@
-// What an event says of a task: ours and Python's. Total: whatever stands in it, it becomes facts or nothing.
+// The facts in a task event, ours or Python's. Never throws: an event of any content becomes facts or null.
 import { isRecord } from '../lib/narrow.ts';
 import type { WireEvent } from '../protocol/event.ts';
 import { parseTimestamp } from '../protocol/timestamp.ts';
 import { type Mark, type MarkKind, type TaskFacts, unknown } from './facts.ts';
 
-/** Of each of Celery's types. `task-progress` is what many Python programs call their own; ours is `umbel-progress`. */
+/** The mark of each event type. Many Python programs name their own progress event `task-progress`; ours is `umbel-progress`. */
 const kinds: Readonly<Record<string, MarkKind>> = {
   'task-sent': 'sent',
   'task-received': 'received',
@@ -18,16 +18,16 @@ const kinds: Readonly<Record<string, MarkKind>> = {
   'umbel-progress': 'progress',
 };
 
-/** Longest id or name, in characters: the same as elsewhere. What has a longer one is none of ours or Celery's. */
+/** Longest id or name, in characters. Neither Umbel nor Celery makes longer ones; the event is ignored. */
 const longestName = 512;
-/** Longest text of people's (arguments, results, tracebacks), in characters. */
+/** Longest text (arguments, results, tracebacks), in characters; the rest is cut off. */
 const longestText = 10_000;
-/** Longest JSON, in characters. One that is longer is unknown: half of it would be something else. */
+/** Longest JSON, in characters. Longer JSON is not kept, since half of it would no longer be JSON. */
 const longestJson = 16_384;
 
 const common = new Set(['type', 'hostname', 'timestamp', 'utcoffset', 'pid', 'clock', 'uuid', 'umbel']);
 
-/** Null: it is of no task, or says nothing that is kept. */
+/** Null: the event is not about a task, or has nothing to keep. */
 export function readTaskEvent(event: WireEvent): TaskFacts | null {
   const { uuid, umbel } = event;
   const kind = Object.hasOwn(kinds, event.type) ? kinds[event.type] : undefined;
@@ -74,30 +74,30 @@ function markOf(kind: MarkKind, event: WireEvent, more: Readonly<Record<string, 
   return mark;
 }
 
-/** `umbel-progress` says it as one value, other programs in fields of their own. */
+/** `umbel-progress` has the progress as one value; other programs have fields of their own. */
 function progressOf(event: WireEvent): string | null {
   if ('progress' in event) return jsonOf(event.progress);
   return jsonOf(Object.fromEntries(Object.entries(event).filter(([name]) => !common.has(name))));
 }
 
-/** Lists of values by their names, and nothing else. */
+/** Stamps as lists of values by name; null: there are none. */
 function stampsOf(value: unknown): string | null {
   if (!isRecord(value)) return null;
   const lists = Object.entries(value).map(([name, each]) => [name, Array.isArray(each) ? each : [each]]);
   return lists.length === 0 ? null : jsonOf(Object.fromEntries(lists));
 }
 
-/** Strict JSON. Null for what has no form in it, or is too long. */
+/** A value as strict JSON. Null: JSON cannot hold it, or it is too long. */
 function jsonOf(value: unknown): string | null {
   try {
-    const text = JSON.stringify(value, plain) as string | undefined; // undefined for undefined, which the type leaves out
+    const text = JSON.stringify(value, plain) as string | undefined; // the type leaves out that undefined gives undefined
     return text === undefined || text.length > longestJson ? null : text;
   } catch {
     return null;
   }
 }
 
-/** Integers beyond 2^53 and bytes have no form that every reader understands. */
+/** Integers beyond 2^53 become decimal text, and bytes base64: JSON has no form of them that every reader understands. */
 function plain(_: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
@@ -111,7 +111,7 @@ function textOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? storable(value.slice(0, longestText)) : null;
 }
 
-/** Databases have no text with a NUL or with half of a letter. */
+/** Databases refuse text with a NUL character or half of a surrogate pair. */
 function storable(text: string): string {
   return /[\0\ud800-\udfff]/.test(text) ? Buffer.from(text.replaceAll('\0', '\ufffd')).toString() : text;
 }
@@ -120,7 +120,7 @@ function numberOf(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** Of seconds, to microseconds. Null for what is no time of ours: the year 100,000. */
+/** Seconds as milliseconds, rounded to microseconds. Null: no number, or a time beyond the year 97,000. */
 function milliseconds(value: unknown): number | null {
   const seconds = numberOf(value);
   return seconds === null || Math.abs(seconds) > 3e12 ? null : Math.round(seconds * 1e6) / 1000;

@@ -1,4 +1,4 @@
-// The record of a task: what a person wants to know of its life, made of the facts that were told.
+// The record of a task, computed from its facts: state, times, attempts and results.
 import type { Description, Mark, MarkKind, TaskFacts } from './facts.ts';
 
 /** Celery's states. */
@@ -12,14 +12,14 @@ export type RecordedState =
   | 'REVOKED'
   | 'REJECTED';
 
-/** A worker's try at a task. */
+/** One attempt of a worker to run a task. */
 export interface TaskAttempt {
   readonly worker: string | null;
-  /** How many times it had been retried before; null: nobody has said it. */
+  /** How many times the task had been retried before; null: unknown. */
   readonly retries: number | null;
-  /** RECEIVED and STARTED: no end of this try was told. Its worker has it, or has died. */
+  /** RECEIVED or STARTED: no event reported the end of this attempt. Its worker has the task, or has died. */
   readonly state: Exclude<RecordedState, 'PENDING'>;
-  /** Milliseconds since 1970, by the worker's clock, as the next two. */
+  /** Milliseconds since 1970 by the worker's clock, like the next two. */
   readonly receivedAt: number | null;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
@@ -28,40 +28,40 @@ export interface TaskAttempt {
   readonly traceback: string | null;
 }
 
-/** Times are milliseconds since 1970, by the clock of who told them. Null: nobody has told it. */
+/** Times are milliseconds since 1970, by the clock of the sender or worker that reported them. Null: unknown. */
 export interface TaskRecord
   extends Omit<Description, 'args' | 'kwargs' | 'stamps'>,
     Pick<TaskAttempt, 'worker' | 'retries' | 'runtimeMs' | 'exception' | 'traceback'> {
   readonly id: string;
   readonly state: RecordedState;
-  /** The arguments, where an event brought them as JSON; else there is only `argsRepr`. */
+  /** The positional arguments, if an event had them as JSON; else only `argsRepr` has them. */
   readonly args: readonly unknown[] | null;
   readonly kwargs: Readonly<Record<string, unknown>> | null;
   readonly stamps: Readonly<Record<string, readonly unknown[]>> | null;
-  /** Node name of its sender. */
+  /** Node name of the client that sent the task. */
   readonly client: string | null;
   readonly queue: string | null;
   readonly routingKey: string | null;
   readonly priority: number | null;
   readonly eta: number | null;
   readonly expires: number | null;
-  /** The first that was heard of it. */
+  /** Time of the task's first event. */
   readonly seenAt: number;
-  /** The last that was heard of it. */
+  /** Time of the task's last event. */
   readonly heardAt: number;
   readonly sentAt: number | null;
-  /** For the first time. */
+  /** When a worker first received the task. */
   readonly receivedAt: number | null;
-  /** The last try. */
+  /** When the last attempt started. */
   readonly startedAt: number | null;
-  /** Null: it has not ended. */
+  /** Null: the task has not ended. */
   readonly endedAt: number | null;
-  /** From the time at which it was sent, or was due, until its first start. */
+  /** From the time at which the task was sent, or was due (the later), to its first start. */
   readonly waitMs: number | null;
   /** Python's repr. */
   readonly result: string | null;
   readonly progress: readonly { readonly at: number; readonly value: unknown }[];
-  /** The first first. */
+  /** In the order in which they began. */
   readonly attempts: readonly TaskAttempt[];
 }
 
@@ -73,7 +73,7 @@ const endings: Readonly<Partial<Record<MarkKind, TaskAttempt['state']>>> = {
   succeeded: 'SUCCESS',
 };
 
-/** Pure: the same facts are the same record. */
+/** Pure: the same facts give the same record. */
 export function recordOf(facts: TaskFacts): TaskRecord {
   const { marks } = facts;
   const attempts = attemptsOf(marks);
@@ -125,12 +125,12 @@ export function recordOf(facts: TaskFacts): TaskRecord {
   };
 }
 
-/** Nothing more is to come, unless somebody sends it again. */
+/** Final states: only a task that is sent again leaves them. */
 function isFinal(state: RecordedState): boolean {
   return state === 'SUCCESS' || state === 'FAILURE' || state === 'REVOKED' || state === 'REJECTED';
 }
 
-/** What a worker holds without having begun does not undo an end: it may find that there is a result. A start does. */
+/** Another receipt does not undo an end, since that worker may find the stored result and run nothing. A start does. */
 function stateOf(marks: readonly Mark[]): RecordedState {
   let state: RecordedState = 'PENDING';
   for (const { kind } of marks) {
@@ -145,7 +145,7 @@ function stateOf(marks: readonly Mark[]): RecordedState {
 
 type Draft = { -readonly [Key in keyof TaskAttempt]: TaskAttempt[Key] };
 
-/** Each mark belongs to the last try of its worker that it can be a part of; else it begins one, of which the rest is not known. */
+/** Each mark belongs to its worker's last attempt that it can continue; else it begins an attempt whose other marks are unknown. */
 function attemptsOf(marks: readonly Mark[]): readonly TaskAttempt[] {
   const attempts: Draft[] = [];
   for (const mark of marks) {
@@ -189,7 +189,7 @@ function withMark(attempt: Draft, mark: Mark): Draft {
     attempt.state = end;
     attempt.exception = mark.exception ?? null;
     attempt.traceback = mark.traceback ?? null;
-    // Two times of one clock say it, too.
+    // Without a reported runtime: the difference of two times of the same clock.
     const { startedAt } = attempt;
     attempt.runtimeMs = mark.runtimeMs ?? (startedAt === null ? null : round(Math.max(0, at - startedAt)));
   }
@@ -202,17 +202,17 @@ function lastSaid<Key extends keyof Mark>(
 ): Exclude<Mark[Key], undefined> | null {
   for (let index = marks.length - 1; index >= 0; index--) {
     const value = marks[index]?.[key];
-    if (value !== undefined) return value as Exclude<Mark[Key], undefined>; // what the line before has excluded
+    if (value !== undefined) return value as Exclude<Mark[Key], undefined>; // the line before excludes undefined
   }
   return null;
 }
 
-/** To microseconds: what is beyond is the noise of subtraction. */
+/** Rounds to microseconds: further digits are rounding errors of the subtraction. */
 function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/** `Value`: what the writer has made sure of. */
+/** Reads JSON whose shape `Value` the writer of the facts has ensured. */
 function parsed<Value>(json: string | null): Value | null {
   return json === null ? null : (JSON.parse(json) as Value);
 }

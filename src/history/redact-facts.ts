@@ -1,8 +1,8 @@
-// What is nobody's business is replaced before it is written.
+// Secrets in facts are replaced before the facts are written.
 import { redactedRepr, redactedValue } from '../lib/redact.ts';
 import type { Mark, TaskFacts } from './facts.ts';
 
-/** Facts without what is named like a secret (`password`, `token` …) or has one of these names, and without passwords in URLs. */
+/** Facts without the values of members that are named like a secret (`password`, `token` …) or by `names`, and without passwords in URLs. */
 export function redactFacts(facts: TaskFacts, names: ReadonlySet<string>): TaskFacts {
   const repr = (text: string | null): string | null => text && redactedRepr(text, names);
   const json = (text: string | null): string | null =>

@@ -1,15 +1,15 @@
-// SQL whose values are bound: what people write becomes a value, and never a part of the text.
+// SQL with bound values: user input becomes a value, never a part of the SQL text.
 
 type SqlParameter = string | number | null;
 
-/** A piece of SQL. Each `?` is one of its values, in their order. */
+/** A piece of SQL. Each `?` stands for the next of its values. */
 export interface Sql {
   readonly text: string;
   readonly values: readonly SqlParameter[];
 }
 
 /**
- * Pieces are put in as they are; all else is bound.
+ * Pieces of SQL are inserted as they are; every other value is bound.
  * @example sql`${column} = ${name}` // column = sqlName('name')
  */
 export function sql(strings: TemplateStringsArray, ...parts: readonly (Sql | SqlParameter)[]): Sql {
@@ -28,7 +28,7 @@ export function sql(strings: TemplateStringsArray, ...parts: readonly (Sql | Sql
   return { text, values };
 }
 
-/** A name of our own: of a column, of an order. */
+/** A name that the program chooses (of a column or a direction), never user input. */
 export function sqlName(name: string): Sql {
   if (!/^[A-Za-z_.]+$/.test(name)) throw new TypeError(`'${name}' is no name for SQL`);
   return { text: name, values: [] };

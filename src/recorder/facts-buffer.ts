@@ -1,11 +1,11 @@
-// What was heard and is not written yet, task by task: several events of a task are one row to write.
+// Facts that were received and are not written yet, by task: several events of one task make one row to write.
 import { mergeFacts, type TaskFacts } from '../history/facts.ts';
 
 export class FactsBuffer {
   #tasks = new Map<string, TaskFacts>();
   #events = 0;
 
-  /** Events that are in it. */
+  /** How many events the buffer holds. */
   get events(): number {
     return this.#events;
   }
@@ -16,12 +16,12 @@ export class FactsBuffer {
     this.#events++;
   }
 
-  /** What could not be written; it counts as one event of each task. */
+  /** Puts back facts that could not be written. They count as one event of each task. */
   putBack(tasks: readonly TaskFacts[]): void {
     for (const facts of tasks) this.add(facts);
   }
 
-  /** What is in it, which is then empty. */
+  /** Empties the buffer and returns its facts. */
   take(): readonly TaskFacts[] {
     const tasks = [...this.#tasks.values()];
     this.#tasks = new Map();

@@ -1,4 +1,4 @@
-// The program that writes the history of tasks: what workers and senders tell, ours and Python's.
+// The program that writes the history of tasks: the events of workers and senders, ours and Python's.
 import { hostname } from 'node:os';
 import type { App } from '../app/app.ts';
 import { openHistoryOf } from '../app/history-work.ts';
@@ -19,42 +19,42 @@ import { FactsBuffer } from './facts-buffer.ts';
 export type { TaskFacts };
 
 /**
- * Changes what an event says of a task before it is written, or says by null that nothing of this task is to be kept from here on. It must always give the
- * same for the same. What an event does not say is null: only the first ones of a task have its name.
+ * Changes the facts of one event before they are written. Null: from now on nothing of this task is kept. The hook must return the same for the
+ * same facts. Fields that the event does not have are null: only a task's first events have its name.
  */
 export type FactsHook = (facts: TaskFacts) => TaskFacts | null;
 
 export interface RecorderOptions {
   readonly logger?: Logger;
-  /** How long a task is kept after the last that was heard of it. Default 7 days; null: for ever. */
+  /** How long a task is kept after its last event. Default 7 days; null: for ever. */
   readonly keepFor?: Duration | null;
-  /** Of more tasks the oldest are deleted. Default 1,000,000; null: all are kept. */
+  /** How many tasks are kept: of more, the oldest are deleted. Default 1,000,000; null: no limit. */
   readonly keepTasks?: number | null;
-  /** Names of arguments and of other members whose values are not written, beside those that are named like secrets. */
+  /** Names of arguments and other members whose values are not written. Members that are named like secrets are never written. */
   readonly redact?: readonly string[];
   readonly redactHook?: FactsHook;
-  /** Ask workers, again and again, to tell of their tasks. Default true. */
+  /** Ask workers every 5 seconds to send task events (`enable_events`). Default true. */
   readonly enable?: boolean;
 }
 
 /** How long events are gathered for one transaction, milliseconds. */
 const flushEveryMs = 200;
-/** A batch that is as large is written at once, in events. */
+/** A batch of this size, in events, is written at once. */
 const batch = 2_000;
-/** Events that wait for a store that is away or too slow; what comes then is lost, which is said. */
+/** How many events wait for a store that is away or too slow. Further events are lost, which is logged. */
 const maxWaiting = 200_000;
-/** How often the store learns that we listen though nothing happens, milliseconds. */
+/** How often the store is told, while no events come, that this recorder listens; milliseconds. */
 const idleWriteMs = 5_000;
-/** Ids of tasks that are not to be kept, whose later events may come yet. */
+/** How many ids of tasks that the hook does not want are remembered, since later events of them may come. */
 const maxUnwanted = 100_000;
 const enableEveryMs = 5_000;
 const pruneEveryMs = 60_000;
-/** Tasks that are deleted in one transaction. */
+/** How many tasks one transaction deletes. */
 const pruneStep = 200;
 
 /**
- * Hears the events of a cluster and keeps them: `app.history` and `umbel tasks` read what it writes. Several may write one history: what they both hear
- * is there once. What is told while none listens is lost, as events are told and not kept.
+ * Receives the events of a cluster and writes them to the history, which `app.history` and `umbel tasks` read. Several recorders may write one
+ * history: an event that two of them receive is there once. Brokers do not keep events, so those that are sent while no recorder listens are lost.
  * @example
  * await using recorder = new Recorder(app);
  * await recorder.run(); // until SIGTERM
@@ -71,7 +71,7 @@ export class Recorder implements Service {
   /** Ids of tasks that the hook does not want. */
   readonly #unwanted = new Set<string>();
   readonly #stopping = new AbortController();
-  /** What is to be closed, the last first. */
+  /** Closed in reverse order. */
   readonly #closing: (() => unknown)[] = [];
   #store: HistoryStore | null = null;
   #starting: Promise<void> | null = null;
@@ -96,18 +96,18 @@ export class Recorder implements Service {
     this.#enable = options.enable ?? true;
   }
 
-  /** How many events were heard and are not written yet. */
+  /** How many events were received and are not written yet. */
   get lag(): number {
     return this.#buffer.events;
   }
 
-  /** Resolves when it listens. @throws ConfigError, StoreError, BrokerUnavailable */
+  /** Resolves when the recorder listens. @throws ConfigError, StoreError, BrokerUnavailable */
   async start(): Promise<void> {
     this.#starting ??= this.#start();
     await this.#starting;
   }
 
-  /** Writes what it has heard. Does not close the application. */
+  /** Writes the events that were received, and stops. Does not close the application. */
   stop(): Promise<void> {
     this.#stopping.abort();
     this.#ending ??= this.#stop();
@@ -118,7 +118,7 @@ export class Recorder implements Service {
     return this.stop();
   }
 
-  /** Starts, and stops at SIGTERM, SIGINT or SIGQUIT. */
+  /** Runs the recorder until SIGTERM, SIGINT or SIGQUIT. */
   async run(): Promise<void> {
     const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
     const told = deferred<void>();
@@ -140,7 +140,7 @@ export class Recorder implements Service {
     }
   }
 
-  /** Writes what was heard until now. */
+  /** Writes the events that were received until now. */
   async flush(): Promise<void> {
     while (this.#writing !== null) await this.#writing;
     this.#write();
@@ -155,7 +155,7 @@ export class Recorder implements Service {
     const transport = await app.broker();
     this.#closing.push(
       transport.onStatus(({ state }) => {
-        // What is told while the connection is away is not heard.
+        // Events that are sent while there is no connection are not received: this recording ends.
         if (state !== 'connected') this.#recording = null;
         else this.#recording ??= newRecording();
       }),
@@ -199,7 +199,7 @@ export class Recorder implements Service {
     if (facts === null) return;
     if (this.#buffer.events >= maxWaiting) {
       if (this.#lost++ === 0)
-        this.#logger.error({}, `${maxWaiting} events wait for the store; those that come now are lost`);
+        this.#logger.error({}, `${maxWaiting} events wait for the store; further events are lost`);
       return;
     }
     this.#buffer.add(facts);
@@ -222,13 +222,16 @@ export class Recorder implements Service {
       return this.#hook(facts);
     } catch (error) {
       if (!this.#hookFailed)
-        this.#logger.error({ err: error }, `the hook failed, and what it fails for is not written: ${error}`);
+        this.#logger.error(
+          { err: error },
+          `the redact hook failed; events for which it fails are not written: ${error}`,
+        );
       this.#hookFailed = true;
       return null;
     }
   }
 
-  /** One transaction at a time. What comes meanwhile makes the next. */
+  /** One transaction at a time. Events that come meanwhile make the next. */
   #write(): void {
     const store = this.#store;
     const isDue = Date.now() - this.#writtenAt >= idleWriteMs || this.#stopping.signal.aborted;
@@ -252,7 +255,7 @@ export class Recorder implements Service {
       }
       this.#failing = false;
     } catch (error) {
-      // Kept for the next time; to write twice what was written does no harm.
+      // Kept for the next transaction: if this one was committed after all, writing the same facts twice does no harm.
       this.#buffer.putBack(tasks);
       if (!this.#failing) this.#logger.error({ err: error }, `the history cannot be written now: ${error}`);
       this.#failing = true;

@@ -1,8 +1,8 @@
-// A task's history as a row: columns to ask for, and its moments in short.
+// A task's history as a row of a table: columns for queries, and its marks as compact text.
 import type { Mark, MarkKind, TaskFacts } from '../history/facts.ts';
 import { recordOf } from '../history/record.ts';
 
-/** The columns, in their order: what is short and asked for first. `seq`, the store's own number, is not among them. */
+/** The columns in their order: short and frequently queried ones first. `seq`, the number that the store gives, is not among them. */
 export const historyColumns = [
   'id',
   'seen',
@@ -56,7 +56,7 @@ type FactsColumn =
   | 'traceback'
   | 'marks';
 
-/** The columns that hold facts; the others can be asked for, and follow from them. */
+/** The columns that hold facts. The others are computed from them, and exist for queries. */
 export type FactsRow = Readonly<Record<Exclude<FactsColumn, 'id' | 'marks'>, string | null>> & {
   readonly id: string;
   readonly marks: string;
@@ -80,7 +80,7 @@ export const factsColumns: readonly FactsColumn[] = [
   'marks',
 ];
 
-/** Its values in the order of `historyColumns`. */
+/** The values of a row in the order of `historyColumns`. */
 export function rowOf(facts: TaskFacts): readonly (string | number | null)[] {
   const record = recordOf(facts);
   const { result, exception, traceback } = record;
@@ -139,7 +139,7 @@ export function factsOf(row: FactsRow): TaskFacts {
 
 type Texts = Readonly<Record<'result' | 'exception' | 'traceback', string | null>>;
 
-// These letters are in the files: they stay what they are.
+// These letters are stored in databases, so they never change.
 const letters: Readonly<Record<MarkKind, string>> = {
   sent: 's',
   received: 'r',
@@ -172,7 +172,7 @@ const moreLetters: Readonly<Record<More, string>> = {
 
 const moreOf = new Map(Object.entries(moreLetters).map(([name, letter]) => [letter, name as More]));
 
-/** Stands for the text of the column of the same name. */
+/** Stands for the text in the column of the same name. */
 const asColumn = 1;
 
 type ShortMark = readonly [

@@ -1,52 +1,52 @@
-// Where the history of tasks is kept.
+// The contract of a store that keeps the history of tasks.
 import type { Sort } from '../history/compile.ts';
 import type { Condition } from '../history/condition.ts';
 import type { TaskFacts } from '../history/facts.ts';
 import type { FacetField } from '../history/fields.ts';
 import type { RecordedState, TaskRecord } from '../history/record.ts';
 
-/** Which tasks. */
+/** Selects tasks. */
 export interface HistoryFilter {
-  /** Null: all. */
+  /** Null: all tasks. */
   readonly condition: Condition | null;
-  /** Milliseconds since 1970, for ages. */
+  /** The time from which ages are counted, milliseconds since 1970. */
   readonly now: number;
 }
 
 export interface HistoryListing extends HistoryFilter {
   readonly sort: Sort;
   readonly limit: number;
-  /** The `next` of the page before, with the same sort; null: the first page. */
+  /** The `next` of the previous page, which had the same sort; null: the first page. */
   readonly after: string | null;
 }
 
 export interface HistoryPage {
   readonly tasks: readonly TaskRecord[];
-  /** Where the next page begins; null: there is none. */
+  /** Cursor of the next page; null: this is the last page. */
   readonly next: string | null;
 }
 
 export interface HistorySize {
   readonly tasks: number;
-  /** Of the file, with its indexes and what is free in it. */
+  /** Size of the file, with its indexes and its free pages. */
   readonly bytes: number;
-  /** When the oldest task was first heard of, milliseconds since 1970. */
+  /** Time of the oldest task's first event, milliseconds since 1970. */
   readonly oldestAt: number | null;
 }
 
-/** A time in which a recorder listened, milliseconds since 1970. */
+/** A span of time in which a recorder listened, milliseconds since 1970. */
 export interface Recording {
-  /** Of the recorder and this time. */
+  /** Unique for the recorder and the span. */
   readonly id: string;
   readonly from: number;
   readonly until: number;
 }
 
-/** What is not to be kept any longer. */
+/** Which tasks are deleted. */
 export interface Retention {
-  /** Of tasks of which nothing was heard since, milliseconds since 1970; null: age does not matter. */
+  /** Tasks whose last event is older than this time, milliseconds since 1970; null: no limit of age. */
   readonly heardBefore: number | null;
-  /** Of more tasks the oldest; null: number does not matter. */
+  /** The number of tasks that stay: of more, the oldest are deleted; null: no limit of number. */
   readonly mostTasks: number | null;
 }
 
@@ -58,25 +58,25 @@ export interface HistoryStore {
   /** The file or the server, for people. */
   readonly location: string;
   /**
-   * Puts what is told to what is known, in one transaction that is on disk when this resolves. The same facts a second time, in another order or from
-   * another recorder change nothing. `recording`: the recorder listened until now.
+   * Merges facts into those that are stored, in one transaction that is on disk when this resolves. The same facts a second time, in another order
+   * or from another recorder change nothing. `recording`: the span in which the recorder has listened so far.
    */
   merge(tasks: readonly TaskFacts[], recording: Recording | null): Promise<void>;
   get(id: string): Promise<TaskRecord | null>;
-  /** @throws QuerySyntaxError for an `after` that is none */
+  /** @throws QuerySyntaxError for an `after` that is no cursor of this sort */
   list(listing: HistoryListing): Promise<HistoryPage>;
-  /** How many there are of each state; states without a task are left out. */
+  /** The number of tasks in each state; states without a task are left out. */
   counts(filter: HistoryFilter): Promise<ReadonlyMap<RecordedState, number>>;
-  /** The `limit` most frequent values with their numbers of tasks; null: unknown. */
+  /** The `limit` most frequent values of a field with their numbers of tasks; value null: unknown. */
   facet(
     field: FacetField,
     filter: HistoryFilter,
     limit: number,
   ): Promise<readonly (readonly [value: string | null, tasks: number])[]>;
-  /** The times in which somebody listened, of those that are kept; the first first. They may overlap. */
+  /** The stored spans in which a recorder listened, in ascending order. They may overlap. */
   recordings(): Promise<readonly Recording[]>;
   size(): Promise<HistorySize>;
-  /** Deletes at most `limit` tasks, and resolves with how many. Short, so that nobody waits for it: call it again until it is 0. */
+  /** Deletes at most `limit` tasks, and resolves with their number. A small limit keeps other writers from waiting: call it until it returns 0. */
   prune(retention: Retention, limit: number): Promise<number>;
   close(): Promise<void>;
 }

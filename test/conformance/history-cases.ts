@@ -207,7 +207,7 @@ export function historyCases(name: string, open: () => Promise<HistoryStore>): v
 
     it('refuses a place that is none, or one of another order', async () => {
       const listing = { condition: null, now, sort: parseSort('seen'), limit: 2 };
-      await expect(store.list({ ...listing, after: 'x' })).rejects.toThrow('no place in a list');
+      await expect(store.list({ ...listing, after: 'x' })).rejects.toThrow('no cursor');
       const { next } = await store.list({ ...listing, sort: parseSort('-seen'), after: null });
       await expect(store.list({ ...listing, after: next })).rejects.toThrow("sorted by '-seen'");
     });
