@@ -72,7 +72,7 @@ describe('a question', () => {
     ['ended:2026-02-31T25:00', 6, 'is no time'],
     ['retries:5..2', 8, 'ends before it begins'],
     ['name.x:1', 0, "'name' has no members"],
-    ['args."a\\"b":1', 0, 'cannot be asked for'],
+    ['args."a\\"b":1', 0, 'cannot have a quotation mark'],
     ['tag:"a\\"b"', 4, "no stamp's name"],
     [`${'('.repeat(22)}a${')'.repeat(22)}`, 21, '20 levels deep'],
     ['a '.repeat(129), 256, '128 conditions'],
