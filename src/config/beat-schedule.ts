@@ -1,4 +1,4 @@
-// The setting `beatSchedule`: what is to be sent by itself, and when.
+// The setting `beatSchedule`: the calls that beat sends, and their times.
 import { flag, flagged, integer, oneOf, optional, orNull, seconds } from '../lib/checks.ts';
 import type { Duration } from '../lib/duration.ts';
 import { field, type Options } from '../lib/schema.ts';
@@ -7,23 +7,23 @@ import type { Schedule } from '../schedules/schedule.ts';
 import type { CallOptions } from './call-options.ts';
 import type { SendableTask } from './sendable-task.ts';
 
-/** When: a schedule, seconds or `'10m'` between two runs, or the five fields of a crontab. */
+/** The times of the runs: a schedule, an interval in seconds or like `'10m'`, or the five fields of a crontab. */
 export type When = Schedule | Duration | Crontab;
 
-/** `'0 3 * * *'` */
+/** Like `'0 3 * * *'`. */
 type Crontab = `${string} ${string} ${string} ${string} ${string}`;
 
-/** One run of a schedule, for arguments that are made when it is sent. */
+/** One run of a schedule, as a function that makes the arguments gets it. */
 export interface ScheduledRun {
   /** The schedule's name. */
   readonly name: string;
   /** When it is due. The run may be sent later, never before. */
   readonly due: Date;
-  /** The id that its task gets. */
+  /** The id of the run's task. */
   readonly taskId: string;
 }
 
-/** Options of one call, not of all that a schedule sends. */
+/** Options that make sense for a single call only, not for all calls of a schedule. */
 export const ofOneCall = [
   'taskId',
   'eta',
@@ -36,10 +36,10 @@ export const ofOneCall = [
   'replyTo',
 ] as const;
 
-/** Options of a scheduled call: those of a call that can be kept as data. `expires` is counted from when it is sent. */
+/** Options of a scheduled call: the options of a call that can be stored as data. A duration in `expires` counts from the time of sending. */
 export type ScheduledCallOptions = Omit<CallOptions, (typeof ofOneCall)[number]>;
 
-/** A call as Celery's `beat_schedule` writes it. Arguments may be a function, which is called when the run is sent. */
+/** A call as in Celery's `beat_schedule`. Arguments may be a function, which is called when the run is sent. */
 export interface ScheduledCall {
   readonly task: string | SendableTask;
   readonly args?:
@@ -53,9 +53,9 @@ export interface ScheduledCall {
 
 export const schedulePolicy = {
   /**
-   * What is sent of the runs that are overdue, because no beat ran, the broker was away or the clock jumped: the `last` of
-   * them (default; Celery's rule), `all` (the latest `missedLimit` of them), or none that is late (`skip`: later than
-   * `startingDeadline`).
+   * Which missed runs are sent, after a time in which no beat ran, the broker was away or the clock jumped: the `last` one
+   * (default; Celery's rule), `all` (the latest `missedLimit` of them), or only those that are not late (`skip`: a run later than
+   * `startingDeadline` is left out).
    */
   missed: field(
     flagged(
@@ -65,12 +65,12 @@ export const schedulePolicy = {
     ),
     'last',
   ),
-  /** With `all`. Default 100. */
+  /** With `all`: the largest number of missed runs that are sent. Default 100. */
   missedLimit: field(
     flagged(integer(1, 10_000), '--missed-limit <number>', 'With --missed all: send at most this number.'),
     100,
   ),
-  /** A run later than this is not sent. Default: `null` = any; with `skip` 10 s, which is more than a takeover takes. */
+  /** A run that is later than this duration is not sent. Default: `null` = no limit; with `skip` 10 s, longer than a takeover between beats. */
   startingDeadline: optional(
     flagged(
       orNull(seconds({ from: 0 })),
@@ -79,8 +79,8 @@ export const schedulePolicy = {
     ),
   ),
   /**
-   * While the run before has not ended: send anyway (`allow`, the default), leave out (`skip`), or send one when it has ended
-   * (`queue`). The last two need a result backend.
+   * What happens to a run that is due before the previous run has ended: it is sent (`allow`, the default), left out (`skip`), or
+   * one run is sent when the previous run has ended (`queue`). `skip` and `queue` need a result backend.
    */
   overlap: field(
     flagged(
@@ -90,22 +90,22 @@ export const schedulePolicy = {
     ),
     'allow',
   ),
-  /** Each run is sent by up to so much later; how much is fixed by its id. Default 0. */
+  /** Each run is delayed by a random duration up to this. The delay follows from the run's id, so every beat computes the same. Default 0. */
   jitter: field(
     flagged(seconds({ from: 0 }), '--jitter <duration>', 'Delay each run by a random time up to this.'),
     0,
   ),
-  /** false: paused until it is resumed. */
+  /** false: the schedule is paused until it is resumed. */
   enabled: field(flag, true),
 };
 
-/** What becomes of runs that were missed, of those that overlap, and how exactly they start. */
+/** Options for missed runs, for runs that overlap, and for the delay of runs. */
 export interface SchedulePolicy extends Options<typeof schedulePolicy> {}
 
 /** One entry of `beatSchedule`, as in Celery. */
 export interface BeatScheduleEntry extends ScheduledCall, SchedulePolicy {
   readonly schedule: When;
-  /** Intervals by the clock: see `every`. */
+  /** Intervals aligned to the clock: see `every`. */
   readonly relative?: boolean;
 }
 

@@ -1,4 +1,4 @@
-// What may be said of one call, a row for each option. Names are those of Celery's apply_async.
+// The options of a call, a row for each. Names are those of Celery's apply_async.
 import { ConfigError } from '../errors.ts';
 import { anyText, check, duration, flag, flagged, integer, oneOf, orNull, seconds } from '../lib/checks.ts';
 import { checkOptions, type Options } from '../lib/schema.ts';
@@ -7,47 +7,47 @@ import { maxRetries, moment, name, nameOrEmpty, time } from './checks.ts';
 import { priority } from './priority.ts';
 
 const retryPolicy = {
-  /** Default 3; `null` = for ever (give a `signal`). */
+  /** The number of retries. Default 3; `null` = without limit (pass a `signal`). */
   maxRetries,
-  /** Before the first try again; default 0. */
+  /** Delay before the first retry; default 0. */
   intervalStart: duration,
-  /** Added for each further one; default 0.2 s. */
+  /** Added to the delay for each further retry; default 0.2 s. */
   intervalStep: duration,
-  /** Default 1 s. */
+  /** The longest delay. Default 1 s. */
   intervalMax: duration,
 };
 
-/** How often and how soon a refused publication is tried again. Celery's `retry_policy`. */
+/** How often a refused publication is retried, and after which delays. Celery's `retry_policy`. */
 export interface RetryPolicy extends Options<typeof retryPolicy> {}
 
-/** A header of the user's with the name of one of Celery's would not be sent. */
+/** Refuses a custom header whose name Celery's protocol uses: Celery's own header would replace it. */
 const headers = check<Readonly<Record<string, unknown>>>('an object', (value, what) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const celerys = Object.keys(value).find((key) => celeryHeaders.has(key));
   if (celerys !== undefined)
-    throw new ConfigError(`${what}: '${celerys}' is a header of Celery's protocol; take another name`);
+    throw new ConfigError(`${what}: '${celerys}' is a header of Celery's protocol; use another name`);
   return { ...value };
 });
 
-/** What travels with the call, under Celery's names: ours in Python's spelling. */
+/** The options that are sent with the call. On the wire they have Celery's names: ours in snake_case. */
 export const travellingOptions = {
-  /** Not before this much time has passed. */
+  /** The call is due after this duration. */
   countdown: flagged(duration, '--countdown <duration>', 'The delay: seconds, or 10m.'),
-  /** Not before this time. */
+  /** The call is due at this time. */
   eta: flagged(moment, '--eta <time>', 'Not before this time: 2030-01-31T09:00:00Z.'),
   /** Do not run after this time, or after this duration. */
   expires: flagged(time, '--expires <time>', 'Do not run after this time, or after this duration.'),
   /** Default: a new UUID of version 7. */
   taskId: flagged(name, '--task-id <id>', 'An id of your own.'),
-  /** Where it goes; default: as the routes, the task and the settings say. */
+  /** The queue. Default: the queue of the routes, the task or the settings. */
   queue: flagged(name, '-Q, --queue <name>', 'Send it to this queue.'),
-  /** Sent there, to all queues that are bound for `routingKey` (see `taskQueues`). */
+  /** The exchange, which leads to all queues that are bound for `routingKey` (see `taskQueues`). */
   exchange: flagged(
     nameOrEmpty,
     '--exchange <name>',
     'Send it to this exchange, and so to all queues bound for the routing key.',
   ),
-  /** Without `exchange`: of the queue's own exchange, if that is a topic; else it is a queue, if `queue` is not given. */
+  /** The routing key. Without `exchange` it is a key of the queue's own topic exchange; if that is no topic, the name of a queue, unless `queue` is set. */
   routingKey: flagged(name, '--routing-key <key>', 'The routing key.'),
   /** `'urgent'`, `'high'`, `'normal'`, `'low'`, or the number on the wire. */
   priority: flagged(
@@ -59,27 +59,27 @@ export const travellingOptions = {
   serializer: flagged(anyText, '--serializer <name>', 'json, yaml or msgpack.'),
   /** `zlib`, `brotli` … */
   compression: orNull(anyText),
-  /** Your own, for the task to read: `task.request.headers`. */
+  /** Custom headers, which the task reads in `task.request.headers`. */
   headers,
-  /** Another name to show in logs. */
+  /** A name for logs and events instead of the task's. */
   shadow: anyText,
-  /** Do not keep its result. */
+  /** Do not store the result. */
   ignoreResult: flag,
-  /** How long it may run before it is ended as failed. */
+  /** The hard time limit: a run that exceeds this duration is ended and fails. */
   timeLimit: duration,
-  /** How long it may run before `task.signal` is aborted. */
+  /** The soft time limit: after this duration `task.signal` is aborted. */
   softTimeLimit: duration,
-  /** The queue to which its result is sent (`rpc://`). */
+  /** The queue to which the result is sent (`rpc://`). */
   replyTo: anyText,
-  /** Default: that of the running task, else the call's own id. */
+  /** Id of the workflow's first task. Default: the running task's root, else the call's own id. */
   rootId: name,
-  /** Default: the running task. */
+  /** Id of the task that sends the call. Default: the running task. */
   parentId: name,
-  /** The group that it is a member of. */
+  /** Id of the group to which the call belongs. */
   groupId: name,
-  /** Its place in the group, from 0. More than a million is taken for an attack by those who read it. */
+  /** Index in the group, from 0. Workers refuse an index above one million. */
   groupIndex: integer(0, 1_000_000),
-  /** How the arguments look in logs and monitors; default: as Python would show them. Use it to hide secrets. */
+  /** The arguments as logs and monitors show them; default: their Python repr. Use it to hide secrets. */
   argsrepr: anyText,
   /** The same for keyword arguments. */
   kwargsrepr: anyText,
@@ -87,21 +87,21 @@ export const travellingOptions = {
   deliveryMode: { ...oneOf<1 | 2>(1, 2), expected: '1 (transient) or 2 (persistent)' },
 };
 
-/** What concerns the sending. */
+/** The options that control the sending. */
 export const sendingOptions = {
-  /** Try again when the broker is not there; default true. */
+  /** Retry while the broker cannot be reached; default true. */
   retry: flag,
-  /** How often and how soon; default: three times within a second. */
+  /** The number and delays of the retries; default: three within a second. */
   retryPolicy: check<RetryPolicy>('an object like { maxRetries: 3 }', (value, what) => {
     if (typeof value !== 'object' || value === null) return undefined;
     checkOptions(retryPolicy, value, what, 'of');
     return value;
   }),
-  /** How long the send may take, trying again included; default `taskPublishTimeout`. */
+  /** How long the send may take, including its retries; default `taskPublishTimeout`. */
   publishTimeout: orNull(seconds({ above: 0 })),
-  /** Keep the call as a child of the running task; default true. */
+  /** Record the call as a child of the running task; default true. */
   addToParent: flag,
-  /** Gives up sending. What the broker has already, is not taken back. */
+  /** Cancels the send. A message that the broker already has stays there. */
   signal: check<AbortSignal>('an AbortSignal', (value) => (value instanceof AbortSignal ? value : undefined)),
 };
 
@@ -112,7 +112,7 @@ export interface SendOptions extends CallOptions {
   readonly kwargs?: Readonly<Record<string, unknown>>;
 }
 
-/** What a call is sent with when nothing is said. Compared by identity: the common case is the fast one. */
+/** The options of a call without options. Compared by identity, which makes the common case fast. */
 export const noOptions: Readonly<Record<never, never>> = Object.freeze({});
 
 const callOptions = { ...travellingOptions, ...sendingOptions };

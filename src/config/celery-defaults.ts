@@ -1,6 +1,6 @@
-// Settings of Celery's that do nothing here, with Celery's defaults: at these they change nothing, and a configuration may name them.
+// Settings of Celery's that do nothing here, with Celery's defaults. A configuration may set them to these values, which changes nothing.
 
-/** By Celery's names, of Celery 5.2 (celery/app/defaults.py) and, below, what versions up to 5.6 have added (its documentation). */
+/** By Celery's names: first those of Celery 5.2 (celery/app/defaults.py), then those that versions up to 5.6 have added (its documentation). */
 export const celeryDefaults: Readonly<Record<string, unknown>> = {
   arangodb_backend_settings: null,
   azureblockblob_base_path: '',

@@ -1,4 +1,4 @@
-// Celery's settings and ours: one table for both spellings.
+// The names of settings in both spellings, Celery's and ours, and Celery's settings that Umbel has not.
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../errors.ts';
 import type { Field } from '../lib/schema.ts';
@@ -26,9 +26,9 @@ export type CelerySpelling<S extends { readonly broker: unknown; readonly backen
 };
 
 /**
- * The setting that a name means, in our spelling or Celery's. `null`: it says nothing here, being a setting of Celery's that has only this
- * value, or stands at Celery's default.
- * @throws ConfigError for a setting of Celery's that we do not have, and for an unknown one.
+ * The setting of a name in our spelling or Celery's. `null`: a setting of Celery's that has no effect here, and whose value is its only
+ * supported value or Celery's default.
+ * @throws ConfigError for a setting of Celery's that Umbel does not have, and for an unknown setting.
  */
 export function settingNamed(spelled: string, value: unknown): keyof Settings | null {
   const name = spelled.includes('_') ? camel(spelled) : spelled;
@@ -48,9 +48,9 @@ export function settingNamed(spelled: string, value: unknown): keyof Settings | 
   throw new ConfigError(`unknown setting '${spelled}'${hint ? `; did you mean '${hint}'?` : ''}`);
 }
 
-const rows = Object.entries(settings) as [keyof Settings, Field<unknown>][]; // its own rows
+const rows = Object.entries(settings) as [keyof Settings, Field<unknown>][]; // its own members
 
-/** Our settings, by their name and by Celery's where it is another. A name with `_` is turned to camel case first. */
+/** Our settings, by our name and by Celery's name where that differs. A name with `_` is changed to camel case before the look-up. */
 const supported: ReadonlyMap<string, keyof Settings> = new Map(
   rows.flatMap(([name, { notes }]) => [
     [name, name] as const,
@@ -58,7 +58,7 @@ const supported: ReadonlyMap<string, keyof Settings> = new Map(
   ]),
 );
 
-/** Settings of Celery's that many configurations have, whose usual value is what we do anyway. */
+/** Settings of Celery's that many configurations have, and whose usual value describes what Umbel does anyway. */
 const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why: string }> = new Map([
   ['enableUtc', { value: true, why: 'times are always sent in UTC' }],
   ['taskProtocol', { value: 2, why: 'messages are sent in protocol 2; both 1 and 2 are read' }],
@@ -84,7 +84,7 @@ const fixedSettings: ReadonlyMap<string, { readonly value: unknown; readonly why
   ],
 ]);
 
-/** Settings of Celery's that have another name or place here. */
+/** Settings of Celery's for which Umbel has another name, another place or another rule. */
 const otherwise: ReadonlyMap<string, string> = new Map([
   ['imports', "use 'include'"],
   ['brokerReadUrl', "use 'broker'"],
@@ -116,6 +116,6 @@ const defaults: ReadonlyMap<string, unknown> = new Map(
   Object.entries(celeryDefaults).map(([name, value]) => [camel(name), value]),
 );
 
-/** Settings of stores that we do not have, by their first word. */
+/** Settings of stores that Umbel does not have, by their first word. */
 const otherBackends =
   /^(redis|database|cache|mongodb|couchbase|arangodb|elasticsearch|cassandra|s3|azureblockblob|gcs|cosmosdbsql)_/;

@@ -1,4 +1,4 @@
-// Checks that options of tasks, calls and routes share. Each throws a ConfigError that says where.
+// Checks that options of tasks, calls and routes share. Each throws a ConfigError that names the option.
 import { ConfigError } from '../errors.ts';
 import { check, duration, integer } from '../lib/checks.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
@@ -7,25 +7,25 @@ import { compress } from '../protocol/compression.ts';
 import type { Json } from '../protocol/message.ts';
 import { type SerializerName, serializerNamed } from '../protocol/serializers.ts';
 
-/** A name that things are found by: of a task, a queue, a call. */
+/** A name that serves as a key: of a task, a queue or a call. */
 export function checkName(value: unknown, what: string): string {
   if (typeof value !== 'string' || value === '')
     throw new ConfigError(`${what} must be text that is not empty`);
   if (value.length > maxNameLength)
     throw new ConfigError(`${what} is longer than ${maxNameLength} characters`);
-  // Half a surrogate pair has no UTF-8 form: a store would keep another name than the one it was given.
+  // Half a surrogate pair has no UTF-8 form: a store would keep a different name.
   if (unstorable.test(value)) throw new ConfigError(`${what} is not valid Unicode, or holds a NUL character`);
   return value;
 }
 
 export const name: Check<string> = check('text that is not empty', checkName);
 
-/** A routing key, or an exchange: the empty one is the broker's own. */
+/** A routing key, or an exchange. The empty exchange is the broker's default exchange. */
 export const nameOrEmpty: Check<string> = check('text', (value, what) =>
   value === '' ? value : checkName(value, what),
 );
 
-/** A moment that has a form on the wire. `ms` since 1970. */
+/** A time that can be sent, from the year 1 to 9999. `ms` since 1970. */
 export function checkDate(ms: number, what: string): Date {
   const date = new Date(ms);
   const year = date.getUTCFullYear();
@@ -45,7 +45,7 @@ export const moment: Check<Date> = {
   },
 };
 
-/** A moment, or how long from now. */
+/** A time, or a duration from now. */
 export const time: Check<Date | Duration> = {
   ...check("seconds or text like '10m', or a Date", (value, what) =>
     (value instanceof Date ? moment : duration).accept(value, what),
@@ -92,17 +92,17 @@ export const compression: Check<string | null> = check("a name like 'zlib', or n
   if (value === null) return null;
   if (typeof value !== 'string') return undefined;
   if (!usable.has(value)) {
-    compress(nothing, value); // says what is wrong with the name, or with this runtime
+    compress(nothing, value); // throws for an unknown name, and for a compression that this runtime lacks
     usable.add(value);
   }
   return value;
 });
 
-/** Compressions that have been tried. There are few: who invents names gets an error. */
+/** Compressions that have been tried. The set stays small, since unknown names are errors. */
 const usable = new Set<string>();
 const nothing = new Uint8Array(0);
 
-/** A hundred years: what no reader refuses. */
+/** A hundred years: no reader refuses it. */
 const maxLimit = 3_153_600_000;
 const maxNameLength = 1024;
 const unstorable = /[\ud800-\udfff\0]/u;
@@ -111,7 +111,7 @@ export const keywords: Check<Json> = check('a plain object', (value) =>
   isKeywords(value) ? value : undefined,
 );
 
-/** The members of this value can be keyword arguments: it is no list, no Date, nothing that is written as something else. */
+/** Whether the members of this value can be keyword arguments: not so for a list, a Date, or any value that is serialized as something else. */
 export function isKeywords(value: unknown): value is Json {
   if (Object.prototype.toString.call(value) !== '[object Object]') return false;
   return (

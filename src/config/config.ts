@@ -1,4 +1,4 @@
-// The settings of an application, read: from what is given, the environment, and the defaults.
+// Reads the settings of an application: from the given options, the environment, and the defaults.
 
 import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
@@ -9,16 +9,16 @@ import { type CelerySpelling, settingNamed } from './celery-settings.ts';
 import { Topology } from './queues.ts';
 import { settings, variablesOf } from './settings.ts';
 
-/** The settings as one may give them. Durations are seconds, or text like `'10m'`. */
+/** The settings as a user writes them. Durations are seconds, or text like `'10m'`. */
 export interface Settings extends Given<typeof settings> {}
 
 /** Options of `new App(name, options)`: any of the {@link Settings}, in our spelling or Celery's (`task_default_queue`). */
 export type AppOptions = Partial<Settings> & CelerySpelling<Settings>;
 
-/** The settings, complete, checked, and frozen. Durations are seconds, rates starts in a second. */
+/** The settings, complete, checked and frozen. Durations are seconds, rates are starts per second. */
 export interface Config extends Read<typeof settings> {}
 
-/** What is read of a message. */
+/** What a reader of messages accepts, and its limits. */
 export function decodeOptions(config: Config): Required<DecodeTaskOptions> {
   const { acceptContent: accept, acceptCompression, maxMessageSize: maxSize } = config;
   return { accept, acceptCompression, maxSize };
@@ -28,9 +28,9 @@ export function decodeOptions(config: Config): Required<DecodeTaskOptions> {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads the settings: what is given, else the environment (`UMBEL_BROKER_URL`, `UMBEL_RESULT_BACKEND`, then
+ * Reads the settings: from `given`, else the environment (`UMBEL_BROKER_URL`, `UMBEL_RESULT_BACKEND`, then
  * `CELERY_BROKER_URL`, `CELERY_RESULT_BACKEND`), else the defaults.
- * @throws ConfigError for what is unknown, not supported, contradictory or out of range.
+ * @throws ConfigError for a setting that is unknown, unsupported, contradictory or out of range.
  */
 export function resolveConfig(options: AppOptions = {}, environment: Environment = process.env): Config {
   const given = namedSettings(options);
@@ -47,11 +47,11 @@ export function resolveConfig(options: AppOptions = {}, environment: Environment
     find('backend').value !== undefined || keepsResults(broker) ? backendUrl(read.backend, broker) : null;
   const config: Config = { ...read, broker, backend };
   checkLimits('the configuration', config.taskTimeLimit, config.taskSoftTimeLimit);
-  new Topology(config.taskQueues, config); // says what is wrong with the queues
+  new Topology(config.taskQueues, config); // throws for queues that are wrong
   return Object.freeze(config);
 }
 
-/** What is given, by our names. */
+/** The given settings, by our names. */
 function namedSettings(options: object): ReadonlyMap<string, GivenSetting> {
   const given = new Map<string, GivenSetting & { readonly spelled: string }>();
   for (const [spelled, value] of Object.entries(options)) {
@@ -70,7 +70,7 @@ function namedSettings(options: object): ReadonlyMap<string, GivenSetting> {
 
 interface GivenSetting {
   readonly value: unknown;
-  /** As an error names it. */
+  /** The name for errors, in the user's spelling. */
   readonly what: string;
 }
 
@@ -79,7 +79,7 @@ function fromEnvironment(name: string, environment: Environment): GivenSetting {
   return { value: variable && environment[variable], what: variable ?? name };
 }
 
-/** @throws ConfigError when the soft limit would never be reached. */
+/** @throws ConfigError when the hard limit would end each task before the soft limit. */
 export function checkLimits(where: string, hard: number | null, soft: number | null): void {
   if (hard !== null && soft !== null && soft > hard) {
     throw new ConfigError(
@@ -88,7 +88,7 @@ export function checkLimits(where: string, hard: number | null, soft: number | n
   }
 }
 
-/** `memory://` without a name is private: a name that nobody else has. */
+/** `memory://` without a name is private, so it gets a unique name. */
 function privateMemory(url: string): string {
   return isBareMemory(url) ? `memory://${randomUUID()}` : url;
 }
@@ -104,12 +104,12 @@ function isBareMemory(url: string): boolean {
   return url === 'memory://' || url === 'memory:///';
 }
 
-/** Brokers whose store keeps results as well. */
+/** Whether the broker's store keeps results as well. */
 function keepsResults(broker: string): boolean {
   return storeNamed(broker)?.openBackend !== undefined;
 }
 
-/** One store has one place; brokers on a network may stand in for each other. */
+/** Several URLs are for brokers on a network, which replace each other; an embedded store is a single file. */
 function checkAlternatives(broker: string): void {
   if (broker.includes(';') && broker.split(';').some((url) => storeNamed(url)?.embedded))
     throw new ConfigError('broker: several URLs are for brokers on a network; an embedded store is one');

@@ -1,17 +1,17 @@
-// What the drivers of broker and result backend are told, from the settings.
+// The options that the drivers of broker and result backend get from the settings.
 import { isRecord } from '../lib/narrow.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Config } from './config.ts';
 import { camel } from './spelling.ts';
 
-/** Files of TLS, by Celery's names: `ca_certs` or `ssl_ca_certs` is `caCerts`. */
+/** Options of TLS. Celery's `ca_certs` or `ssl_ca_certs` is `caCerts`. */
 export interface TlsOptions {
-  /** Who signed the server's certificate: a file. Default: the authorities that Node knows. */
+  /** File with the certificate authorities that may sign the server's certificate. Default: the authorities that Node knows. */
   readonly caCerts?: string;
-  /** Our own certificate and its key: files. */
+  /** File with the client's certificate; `keyfile` holds its key. */
   readonly certfile?: string;
   readonly keyfile?: string;
-  /** `required` (default), or `none`: anybody may claim to be the server. */
+  /** `required` (default), or `none`: the server's certificate is not checked. */
   readonly certReqs?: string | number | null;
   readonly checkHostname?: boolean;
   readonly [other: string]: unknown;
@@ -19,7 +19,7 @@ export interface TlsOptions {
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Options by Python's names, by ours: `{ master_name }` is `{ masterName }`, also in the objects within. */
+/** Changes Python's names of options to ours: `{ master_name }` becomes `{ masterName }`, also in nested objects. */
 export function camelOptions(options: Options): Options {
   return Object.fromEntries(
     Object.entries(options).map(([name, value]) => [
@@ -29,7 +29,7 @@ export function camelOptions(options: Options): Options {
   );
 }
 
-/** Celery says `ca_certs` for RabbitMQ and `ssl_ca_certs` for Redis, and 2 for `required`; here they are `caCerts` and `'required'`. */
+/** Celery's name is `ca_certs` for RabbitMQ and `ssl_ca_certs` for Redis, and its value for `required` is 2; here they are `caCerts` and `'required'`. */
 export function tlsOptions(options: Options): Options {
   return Object.fromEntries(
     Object.entries(camelOptions(options)).map(([given, value]) => {
@@ -39,10 +39,10 @@ export function tlsOptions(options: Options): Options {
   );
 }
 
-/** Python's `ssl.CERT_NONE`, `CERT_OPTIONAL`, `CERT_REQUIRED`. */
+/** The values of Python's `ssl.CERT_NONE`, `CERT_OPTIONAL`, `CERT_REQUIRED`. */
 const requirements = ['none', 'optional', 'required'];
 
-/** For `openTransport`. Only what was said: a driver knows its own defaults, and refuses what it does not know. */
+/** Options for `openTransport`: only those that are set, since a driver has its own defaults and refuses options that it does not know. */
 export function brokerOptions(config: Config): Options {
   const { broker, brokerFailoverStrategy, brokerConnectionTimeout, brokerHeartbeat, brokerUseSsl } = config;
   return withoutUnset({
@@ -50,14 +50,14 @@ export function brokerOptions(config: Config): Options {
     ...(storeNamed(broker)?.name === 'amqp'
       ? { connectionTimeout: brokerConnectionTimeout, heartbeat: brokerHeartbeat }
       : { socketConnectTimeout: brokerConnectionTimeout }),
-    ssl: brokerUseSsl || null, // Celery's false: as the URL says
+    ssl: brokerUseSsl || null, // Celery's false: the URL decides
     ...withTls(config.brokerTransportOptions),
   });
 }
 
-/** For `openBackend`. The options of a broker that keeps the results, too, count for both. */
+/** Options for `openBackend`. A broker that also keeps the results uses the broker's options for both. */
 export function backendOptions(config: Config): Options {
-  // Those of its own are for a store of its own.
+  // `resultBackendTransportOptions` is for a backend that is not the broker.
   if (config.backend !== null && storeNamed(config.backend)?.resultsAreMessages) return brokerOptions(config);
   const { backend, broker, redisBackendUseSsl, redisSocketTimeout, redisSocketConnectTimeout } = config;
   return withoutUnset({

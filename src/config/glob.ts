@@ -1,4 +1,4 @@
-/** `*` stands for any text, as in Celery. Everything else is itself. In time that grows with both lengths, whatever the pattern. */
+/** `*` stands for any text, as in Celery; every other character for itself. The time is at most proportional to the product of both lengths. */
 export function globMatcher(glob: string): { test(text: string): boolean } {
   const [first = '', ...others] = glob.split(/\*+/);
   const last = others.pop();
@@ -6,7 +6,7 @@ export function globMatcher(glob: string): { test(text: string): boolean } {
     test(text) {
       if (last === undefined) return text === first;
       if (!text.startsWith(first)) return false;
-      // Each part between two stars where it comes first: that leaves the most to those behind it.
+      // Each part between two stars is matched at its first occurrence, which leaves the most text to the parts after it.
       let at = first.length;
       for (const part of others) {
         const found = text.indexOf(part, at);

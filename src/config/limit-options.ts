@@ -1,12 +1,12 @@
-// Limits that hold for all workers together: how a task, or the configuration, says them.
+// Cluster limits (rates and concurrency of all workers together), as options of a task and as settings.
 import { ConfigError } from '../errors.ts';
 import { asGiven, check, count, oneOf, optional, text } from '../lib/checks.ts';
 import { type Check, checkOptions, field, type Options, readOptions, readValue } from '../lib/schema.ts';
 import { parseRate, type Rate, rate } from './rate.ts';
 
 /**
- * What is counted apart: calls with the same value share a limit. The number of a positional argument, the name of one of a keyword
- * task, or a function of both lists as they travel. A call without a value counts with those that have none either.
+ * The key of a limit: calls with the same value share a limit. The index of a positional argument, the name of an argument of a keyword
+ * task, or a function of args and kwargs as they are sent. All calls without a value share one limit.
  */
 export type LimitKey =
   | number
@@ -17,7 +17,7 @@ export type LimitKey =
     ) => string | number | null | undefined);
 
 export const limitKey: Check<LimitKey> = check(
-  'the number of an argument, the name of one, or a function',
+  'the index of an argument, the name of an argument, or a function',
   (given) => {
     const isIndex = typeof given === 'number' && Number.isInteger(given) && given >= 0;
     if (isIndex || (typeof given === 'string' && given !== '') || typeof given === 'function')
@@ -27,39 +27,39 @@ export const limitKey: Check<LimitKey> = check(
 );
 
 const shared = {
-  /** What is counted apart. */
+  /** Calls with the same value of this key share the limit. */
   key: optional(limitKey),
-  /** Tasks that give the same name share the limit. Default: the task's own. */
+  /** Tasks whose limits have the same name share the limit. Default: the task's name. */
   name: optional(text),
 };
 
 const rateOptions = {
-  /** How many may start in a time: `'100/m'`. */
+  /** How many calls may start in a time: `'100/m'`. */
   limit: field(rate, null),
-  /** `worker`: of each worker by itself, as text alone is, without `key`. Default: all together. */
+  /** `worker`: the limit is that of each worker alone, like a rate that is text, and has no `key`. Default: all workers together. */
   scope: field(oneOf('cluster', 'worker'), 'cluster'),
   ...shared,
-  /** This many may start at once after a pause; default 1: evenly spread. */
+  /** How many calls may start at once after a pause; default 1: starts are spread evenly. */
   burst: optional(count),
 };
 
-/** A rate of all workers together. */
+/** A limit on the starts of all workers together. */
 export interface ClusterRate extends Options<typeof rateOptions> {
   readonly limit: Rate;
 }
 
 const concurrencyOptions = {
-  /** How many may run at once. */
+  /** How many calls may run at once. */
   limit: field(count, 1),
   ...shared,
 };
 
-/** A number of runs at once, in all workers together. */
+/** A limit on the running calls of all workers together. */
 export interface Concurrency extends Options<typeof concurrencyOptions> {
   readonly limit: number;
 }
 
-/** The setting `queueLimits`: for all tasks that come from a queue. */
+/** The setting `queueLimits`: limits for all tasks of a queue. */
 export type QueueLimits = Readonly<
   Record<
     string,
@@ -67,11 +67,11 @@ export type QueueLimits = Readonly<
   >
 >;
 
-/** Either, read. */
+/** A limit after reading. */
 export interface ClusterLimit {
   readonly kind: 'concurrency' | 'rate';
   readonly name: string;
-  /** At once, or in a second. */
+  /** Running calls, or starts per second. */
   readonly limit: number;
   readonly burst: number;
   readonly key: LimitKey | null;
@@ -88,7 +88,7 @@ export function readRate(
   if (scope === 'worker') {
     if (read.key !== null || read.burst !== null || read.name !== null)
       throw new ConfigError(
-        `${what}: a limit of each worker by itself has no key, name or burst; leave out the scope`,
+        `${what}: a limit of each worker alone has no key, name or burst; leave out the scope`,
       );
     return { own: limit, cluster: null };
   }
@@ -116,7 +116,7 @@ const queueRows = {
   concurrency: asGiven<number | null>('a number'),
 };
 
-/** By queue. @throws ConfigError */
+/** The limits of each queue, by its name. @throws ConfigError */
 export function readQueueLimits(given: QueueLimits | null): ReadonlyMap<string, readonly ClusterLimit[]> {
   const limits = new Map<string, readonly ClusterLimit[]>();
   for (const [queue, options] of Object.entries(given ?? {})) {
@@ -138,7 +138,7 @@ export function readQueueLimits(given: QueueLimits | null): ReadonlyMap<string, 
   return limits;
 }
 
-/** The value of a call's key; '' where it has none. */
+/** The value of a call's key; '' if the call has none. */
 export function keyValue(
   key: LimitKey | null,
   args: readonly unknown[],

@@ -1,12 +1,12 @@
-// The names of a task's parameters, as a Python caller may use them: by position or by name.
+// The names of a task's parameters, so that a Python caller may pass arguments by position or by name.
 import { ConfigError } from '../errors.ts';
 import { check } from '../lib/checks.ts';
 import type { Check } from '../lib/schema.ts';
 
-/** What a task says of its parameters. */
+/** The parameters that a task declares. */
 export interface ParameterNames {
   readonly names: readonly string[];
-  /** How many of them must be given; those come first. */
+  /** How many of them are required; these come first. */
   readonly required: number;
   /** `*`: more positional arguments follow. `**`: an object of all other keyword arguments follows. */
   readonly rest: '*' | '**' | null;
@@ -26,19 +26,17 @@ function readParameters(given: readonly unknown[], where: string): ParameterName
   const wrong = listed.findIndex((each) => !/^[A-Za-z_]\w*\??$/.test(each));
   if (wrong >= 0)
     throw new ConfigError(
-      `${where}: '${String(given[wrong])}' is no name; write 'x', 'x?' for one that may be left out, and '*x' or '**x' only at the end`,
+      `${where}: '${String(given[wrong])}' is no parameter; write 'x', 'x?' for an optional one, and '*x' or '**x' only at the end`,
     );
   const names = listed.map((each) => each.replace('?', ''));
   const required = listed.findIndex((each) => each.endsWith('?'));
   const late = required < 0 ? undefined : listed.slice(required).find((each) => !each.endsWith('?'));
   if (late !== undefined)
-    throw new ConfigError(
-      `${where}: '${late}' must be given, so it stands before those that may be left out`,
-    );
-  if (new Set(names).size < names.length) throw new ConfigError(`${where}: a name is there twice`);
+    throw new ConfigError(`${where}: '${late}' is required, so it must stand before the optional parameters`);
+  if (new Set(names).size < names.length) throw new ConfigError(`${where}: a name occurs twice`);
   return Object.freeze({
     names: Object.freeze(names),
     required: required < 0 ? names.length : required,
-    rest: last as '*' | '**' | null, // by the pattern
+    rest: last as '*' | '**' | null, // ensured by the pattern
   });
 }

@@ -1,32 +1,32 @@
-// Priorities by name, which mean the same everywhere, and the numbers that they are on the wire.
+// Priorities by name, which mean the same on every transport, and their numbers on the wire.
 import { ConfigError } from '../errors.ts';
 import { check, integer } from '../lib/checks.ts';
 import type { Check } from '../lib/schema.ts';
 
-/** In this order, on every transport; `normal` is that of calls that say none. */
+/** In this order on every transport. Calls without a priority are usually `normal` (`taskDefaultPriority`). */
 export type PriorityName = 'urgent' | 'high' | 'normal' | 'low';
 
 /**
- * A name, or the number as it goes on the wire: 0 to 255. On Redis and the embedded store 0 is the most urgent, on RabbitMQ
- * the highest. A name needs `taskDefaultPriority` to be one, too.
+ * A name, or the number on the wire: 0 to 255. On Redis and the embedded store 0 is the most urgent, on RabbitMQ the highest number. Names
+ * can be used only if `taskDefaultPriority` is a name, too.
  */
 export type Priority = number | PriorityName;
 
-/** What turns a name into a number. */
+/** The scale by which a name becomes a number. */
 export interface PriorityScale {
   readonly mostUrgent: 'lowest' | 'highest';
-  /** The queue's own, where it has one (`x-max-priority`): what is above it, RabbitMQ takes for it. */
+  /** The queue's `x-max-priority`, if it has one: RabbitMQ treats higher numbers like this one. */
   readonly maxPriority: number | null;
 }
 
 const names: readonly PriorityName[] = ['urgent', 'high', 'normal', 'low'];
 
-/** The first of each of kombu's four lists on Redis; mirrored on RabbitMQ. */
+/** The first number of each of kombu's four lists on Redis; in reverse order on RabbitMQ. */
 const step = 3;
 
 /**
- * 0, 3, 6, 9 where the lowest is the most urgent; 9, 6, 3, 0 where the highest is, and in the same proportions up to
- * `maxPriority` where that is less. (Below 3 there are not four of them.)
+ * The number of a name: 0, 3, 6, 9 where the lowest number is the most urgent; 9, 6, 3, 0 where the highest is, scaled down to
+ * `maxPriority` if that is less. (A `maxPriority` below 3 has no four different numbers.)
  */
 export function priorityNumber(priority: Priority, { mostUrgent, maxPriority }: PriorityScale): number {
   if (typeof priority === 'number') return priority;
@@ -49,13 +49,13 @@ export const priority: Check<Priority> = {
 };
 
 /**
- * Names have a meaning only beside the calls that say nothing, which Celery sends as 0: before all others on Redis, after
- * all others on RabbitMQ. So the application must have said that these are `normal` (or another).
+ * A name has a meaning only in relation to calls without a priority. Celery sends those as 0, which is the first of all on Redis and the
+ * last of all on RabbitMQ. So the application must give them a name, too (`taskDefaultPriority`).
  * @throws ConfigError
  */
 export function checkNamed(priority: Priority | null, standard: Priority | null, what: string): void {
   if (typeof priority !== 'string' || typeof standard === 'string') return;
   throw new ConfigError(
-    `${what} is a name, '${priority}': say also which one calls without a priority have, { taskDefaultPriority: 'normal' } in the settings of the application (else they are sent as Celery's 0: the first of all on Redis, the last of all on RabbitMQ)`,
+    `${what} is a name, '${priority}': it needs { taskDefaultPriority: 'normal' } in the settings of the application. Without that setting, calls without a priority are sent as Celery's 0, which is the first of all on Redis and the last of all on RabbitMQ`,
   );
 }

@@ -1,4 +1,4 @@
-// The queues of an application, as its settings say them (Celery's `task_queues`), and which of them an exchange leads to.
+// The queues of an application by its settings (Celery's `task_queues`), and the queues to which an exchange leads.
 import { ConfigError, UnroutableError } from '../errors.ts';
 import { asGiven, check, duration, flag, integer, oneOf, orNull } from '../lib/checks.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
@@ -20,17 +20,17 @@ import { checkName, name, nameOrEmpty } from './checks.ts';
 import { camel } from './spelling.ts';
 
 /**
- * The queue that only the worker of this node name serves, when its App has `workerDirect: true` (Celery's `worker_direct`). What is sent
- * there waits for a worker of that name, also while there is none.
- * @throws ConfigError when it is no node name
+ * The queue that only the worker of this node name serves, if its App has `workerDirect: true` (Celery's `worker_direct`). Messages in it
+ * wait for a worker of that name, also while there is none.
+ * @throws ConfigError when `node` is not a node name
  * @example await warmUp.applyAsync([], { queue: workerDirect('celery@eu1') });
  */
 export function workerDirect(node: string): string {
   if (typeof node === 'string' && /^[^@]+@[^@]+$/.test(node)) return directQueue(node);
-  throw new ConfigError(`'${String(node)}' is no worker's node name; it is one like 'celery@host'`);
+  throw new ConfigError(`'${String(node)}' is no node name of a worker; write one like 'celery@host'`);
 }
 
-/** An exchange: its name, or more. */
+/** An exchange: its name, or an object with its options. */
 export type ExchangeOptions =
   | string
   | { readonly name: string; readonly type?: ExchangeType; readonly durable?: boolean };
@@ -54,18 +54,18 @@ const isCount = integer(0, Number.MAX_SAFE_INTEGER);
 const queueOptions = {
   /** The queue's name. */
   name,
-  /** Default: `taskDefaultExchange` if that is set, else a direct one of the queue's name. */
+  /** Default: `taskDefaultExchange` if that is set, else a direct exchange with the queue's name. */
   exchange: asGiven<ExchangeOptions>('an exchange'),
-  /** Default: `taskDefaultExchangeType`. */
+  /** Type of the exchange. Default: `taskDefaultExchangeType`. */
   exchangeType,
-  /** A pattern where the exchange is a topic. Default: `taskDefaultRoutingKey` if that is set, else the queue's name. */
+  /** The binding's key; for a topic exchange a pattern. Default: `taskDefaultRoutingKey` if that is set, else the queue's name. */
   routingKey: nameOrEmpty,
-  /** Several of these, instead of `exchange` and `routingKey`. The first is the queue's own. */
+  /** Several bindings, instead of `exchange` and `routingKey`. The first has the queue's own exchange. */
   bindings:
     asGiven<readonly { readonly exchange: ExchangeOptions; readonly routingKey?: string }[]>('bindings'),
   /**
-   * kombu's Broadcast: every worker that serves it gets every message, without acknowledgement; who is away misses it. Its `exchange` is a
-   * fanout, by default of its name.
+   * kombu's Broadcast: every worker that serves the queue gets every message, without acknowledgement. A worker that is away misses it. Its
+   * `exchange` is a fanout, by default with the queue's name.
    */
   broadcast: flag,
   /** Default true. */
@@ -80,7 +80,7 @@ const queueOptions = {
   maxPriority: orNull(integer(1, 255)),
   /** RabbitMQ's `x-message-ttl`. */
   messageTtl: isMs,
-  /** RabbitMQ's `x-expires`: an unused queue is deleted after so long. */
+  /** RabbitMQ's `x-expires`: an unused queue is deleted after this duration. */
   expires: isMs,
   /** RabbitMQ's `x-max-length`. */
   maxLength: isCount,
@@ -90,7 +90,7 @@ const queueOptions = {
   queueArguments: check<Readonly<Record<string, unknown>>>('an object', record),
 };
 
-/** A queue as one may say it. Names are those of kombu's Queue, in our spelling or kombu's (`routing_key`). */
+/** A queue as a user writes it. Names are those of kombu's Queue, in our spelling or kombu's (`routing_key`). */
 export interface QueueOptions extends Options<typeof queueOptions> {
   readonly name: string;
 }
@@ -100,7 +100,7 @@ export type Queues =
   | readonly (string | QueueOptions)[]
   | Readonly<Record<string, Omit<QueueOptions, 'name'>>>;
 
-/** What the settings say of queues of which `taskQueues` says nothing, or not all. */
+/** The settings for queues that `taskQueues` does not name, or does not describe completely. */
 interface QueueDefaults {
   readonly taskDefaultQueue: string;
   readonly taskDefaultExchange: string | null;
@@ -113,9 +113,9 @@ interface QueueDefaults {
 }
 
 export class Topology {
-  /** The queues of which more is said than their name. */
+  /** The queues with more options than their name. */
   readonly declared: readonly QueueDeclaration[];
-  /** Those of `taskQueues`, in their order. */
+  /** The queues of `taskQueues`, in their order. */
   readonly named: readonly string[];
   readonly #queues = new Map<string, QueueDeclaration>();
   readonly #exchanges = new Map<string, ExchangeDeclaration>();
@@ -123,7 +123,7 @@ export class Topology {
   readonly #broadcasts = new Map<string, Broadcast>();
   readonly #defaults: QueueDefaults;
 
-  /** @throws ConfigError for queues that are none, or contradict each other. */
+  /** @throws ConfigError for queues that are invalid, or contradict each other. */
   constructor(queues: Queues | null, defaults: QueueDefaults) {
     this.#defaults = defaults;
     for (const options of listed(queues)) {
@@ -141,13 +141,13 @@ export class Topology {
   }
 
   /**
-   * A queue as it is to be declared.
-   * @throws ConfigError when nothing is said of it and `taskCreateMissingQueues` is false.
+   * The declaration of a queue.
+   * @throws ConfigError when `taskQueues` does not name the queue and `taskCreateMissingQueues` is false.
    */
   queue(name: string): QueueDeclaration {
     const queue = this.#queues.get(name);
     if (queue !== undefined) return queue;
-    // As in Celery, a worker's own queue is said by its worker's name.
+    // As in Celery, a worker's own queue needs no declaration: its name follows from the worker's name.
     if (this.#defaults.taskCreateMissingQueues || nodeOf(name) !== null) return this.#undeclared(name);
     const hint = suggest(name, this.#queues.keys());
     throw new ConfigError(
@@ -155,24 +155,24 @@ export class Topology {
     );
   }
 
-  /** What a queue of which nothing is said is declared as. */
+  /** The declaration of a queue that `taskQueues` does not name. */
   readonly missing = (name: string): QueueDeclaration => {
     const { taskQueueMaxPriority: maxPriority, taskCreateMissingQueueType } = this.#defaults;
     const type = taskCreateMissingQueueType === 'quorum' && nodeOf(name) === null ? 'quorum' : null;
     return { ...plainQueue(name), type, maxPriority };
   };
 
-  /** Where the messages of this queue are told, if it is a broadcast queue. */
+  /** Exchange and routing key of a broadcast queue; undefined: it is none. */
   broadcast(name: string): Broadcast | undefined {
     return this.#broadcasts.get(name);
   }
 
-  /** The type of an exchange that is declared here. */
+  /** The type of an exchange of `taskQueues`; undefined: it is not declared there. */
   exchangeType(name: string): ExchangeType | undefined {
     return this.#exchanges.get(name)?.type;
   }
 
-  /** The queues that get what is sent there, as far as they are declared here. */
+  /** The queues of `taskQueues` that get the messages of this address. */
   bound({ name, routingKey }: ExchangeAddress): readonly string[] {
     return [...this.#queues.values()]
       .filter(({ bindings }) =>
@@ -181,7 +181,7 @@ export class Topology {
       .map((queue) => queue.name);
   }
 
-  /** The same. @throws UnroutableError when there is none. */
+  /** The queues of `bound`. @throws UnroutableError when there is none. */
   route(address: ExchangeAddress): readonly string[] {
     const names = this.bound(address);
     if (names.length > 0) return names;
@@ -202,7 +202,7 @@ export class Topology {
       );
     if (binding === undefined || options.bindings !== undefined)
       throw new ConfigError(`${where} has one exchange and no 'bindings'`);
-    // Celery sends, and binds, with the default key.
+    // Celery sends to broadcast queues, and binds them, with the default key.
     const { taskDefaultRoutingKey, taskDefaultQueue } = this.#defaults;
     const routingKey = options.routingKey ?? taskDefaultRoutingKey ?? taskDefaultQueue;
     this.#broadcasts.set(queue.name, { exchange: { ...binding.exchange, type: 'fanout' }, routingKey });
@@ -213,7 +213,7 @@ export class Topology {
     if (known !== undefined) return known;
     checkQueueName(name);
     const queue = this.missing(name);
-    // Callers may invent names without end.
+    // Bounded, since callers may send to any number of queues.
     if (this.#missing.size >= 1000) this.#missing.clear();
     this.#missing.set(name, queue);
     return queue;
@@ -221,13 +221,13 @@ export class Topology {
 
   #add(queue: QueueDeclaration): void {
     checkQueueName(queue.name);
-    if (this.#queues.has(queue.name)) throw new ConfigError(`taskQueues: '${queue.name}' is there twice`);
+    if (this.#queues.has(queue.name)) throw new ConfigError(`taskQueues: '${queue.name}' occurs twice`);
     this.#queues.set(queue.name, queue);
     for (const { exchange } of queue.bindings) {
       const before = this.#exchanges.get(exchange.name);
       if (before !== undefined && before.type !== exchange.type) {
         throw new ConfigError(
-          `taskQueues: the exchange '${exchange.name}' is ${before.type} for one queue and ${exchange.type} for '${queue.name}'; it has one type`,
+          `taskQueues: the exchange '${exchange.name}' is ${before.type} for one queue and ${exchange.type} for '${queue.name}'; an exchange has one type`,
         );
       }
       this.#exchanges.set(exchange.name, exchange);
@@ -250,7 +250,7 @@ function listed(queues: Queues | null): readonly QueueOptions[] {
   }));
 }
 
-/** Celery's own declaration of it: only `quorum` is said as an argument. */
+/** The default queue as Celery declares it: only `quorum` becomes an argument. */
 function defaultQueue(defaults: QueueDefaults): QueueOptions {
   const { taskDefaultQueue: name, taskDefaultQueueType } = defaults;
   return { name, ...(taskDefaultQueueType === 'quorum' && { type: 'quorum' }) };
@@ -269,7 +269,7 @@ function readQueue(given: QueueOptions, defaults: QueueDefaults): QueueDeclarati
   const queue = readMembers(given, where);
   const args: Record<string, unknown> = { ...queue.queueArguments };
   for (const [member, argument] of Object.entries(limits)) {
-    const value = queue[member as keyof typeof limits]; // its own keys
+    const value = queue[member as keyof typeof limits]; // keys of `limits`
     if (value !== undefined) args[argument] = value;
   }
   const type = queue.type ?? taken(args, 'x-queue-type') ?? null;
@@ -280,9 +280,9 @@ function readQueue(given: QueueOptions, defaults: QueueDefaults): QueueDeclarati
     durable: queue.durable ?? true,
     exclusive: queue.exclusive ?? false,
     autoDelete: queue.autoDelete ?? false,
-    type: type as QueueDeclaration['type'], // a type that we do not know is the broker's to refuse
+    type: type as QueueDeclaration['type'], // the broker refuses an unknown type
     // A quorum queue takes no x-max-priority: RabbitMQ refuses to declare it.
-    maxPriority: type === 'quorum' ? null : (maxPriority as number | null), // likewise
+    maxPriority: type === 'quorum' ? null : (maxPriority as number | null), // checked by its row
     arguments: Object.freeze(args),
   };
 }
@@ -307,7 +307,7 @@ function readMembers(given: object, where: string): Partial<Read<typeof queueOpt
     }
     if (value !== undefined) read[member] = readValue(row, value, `'${spelled}' of ${where}`);
   }
-  return read; // each by its row
+  return read; // each value has been checked by its row
 }
 
 function readBindings(

@@ -2,13 +2,13 @@ import { ConfigError } from '../errors.ts';
 import { check } from '../lib/checks.ts';
 import type { Check } from '../lib/schema.ts';
 
-/** `'100/s'`, `'100/m'`, `'100/h'` as in Celery; a number: so many in a second. 0 and null: no limit. */
+/** `'100/s'`, `'100/m'`, `'100/h'` as in Celery, or a number of starts per second. 0 and null: no limit. */
 export type Rate = string | number;
 
 const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
 /**
- * How many in a second; null: no limit.
+ * The rate as starts per second; null: no limit.
  * @throws ConfigError
  */
 export function parseRate(rate: Rate | null, what: string): number | null {
@@ -17,7 +17,7 @@ export function parseRate(rate: Rate | null, what: string): number | null {
   const perSecond = count / (seconds[unit] ?? Number.NaN);
   if (!(Number.isFinite(perSecond) && perSecond >= 0))
     throw new ConfigError(
-      `${what} must be so many in a second, or text like '10/s', '10/m', '10/h'; not '${rate}'`,
+      `${what} must be a number per second, or text like '10/s', '10/m', '10/h'; not '${rate}'`,
     );
   return perSecond === 0 ? null : perSecond;
 }
@@ -27,7 +27,7 @@ function split(rate: string): [number, string] {
   return [Number(match?.[1] ?? Number.NaN), match?.[2] ?? 's'];
 }
 
-/** In a second; null: no limit. */
+/** Starts per second; null: no limit. */
 export const rate: Check<Rate | null, number | null> = check("a rate like '10/m', or null", (value, what) =>
   value === null || typeof value === 'string' || typeof value === 'number'
     ? parseRate(value, what)

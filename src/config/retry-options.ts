@@ -1,4 +1,4 @@
-// What a retry says, a row for each option of `task.retry`.
+// The options of `task.retry`, a row for each.
 import { check, duration } from '../lib/checks.ts';
 import { checkOptions, type Options } from '../lib/schema.ts';
 import { checkLimit, isKeywords, keywords, maxRetries, moment, name, time } from './checks.ts';
@@ -11,11 +11,11 @@ const limit = check<number>('seconds', (value, what) =>
 );
 
 const retryOptions = {
-  /** Until the next try; default `defaultRetryDelay`. */
+  /** Delay until the next attempt; default `defaultRetryDelay`. */
   countdown: duration,
-  /** When the next try is. */
+  /** The time of the next attempt. */
   eta: moment,
-  /** Overrides the task's; `null` = for ever. */
+  /** Overrides the task's `maxRetries`; `null` = without limit. */
   maxRetries,
   /** Other arguments. */
   args: list,
@@ -25,7 +25,7 @@ const retryOptions = {
   queue: name,
   /** Another priority. */
   priority,
-  /** Do not run after this time, or after this duration. */
+  /** Do not run after this time, or after this duration from now. */
   expires: time,
   /** Another time limit, in seconds. */
   timeLimit: limit,
@@ -33,18 +33,18 @@ const retryOptions = {
   softTimeLimit: limit,
 };
 
-/** What a retry changes in the message that is sent again. */
+/** The changes of a retry to the message that is sent again. */
 export interface RetryOptions extends Options<typeof retryOptions> {}
 
 /**
- * Checks what a retry says, so that it fails the task instead of making a message that no worker reads.
+ * Checks the options of a retry, so that a wrong option fails the task instead of sending a message that no worker can read.
  * @throws UnknownOptionError, ConfigError
  */
 export function checkRetryOptions(task: string, options: RetryOptions): void {
   checkOptions(retryOptions, options, `the retry of '${task}'`);
 }
 
-/** Whether this is what a retry says, and not an error: a plain object with nothing but its options. */
+/** Whether a value is the options of a retry and not an error: a plain object that has only such options. */
 export function isRetryOptions(value: unknown): value is RetryOptions {
   if (!isKeywords(value)) return false;
   const names = Object.keys(value);

@@ -1,10 +1,10 @@
-// Which queue a call goes to, when the call itself does not say. Pure.
+// Chooses the queue and other options of a call by its name (Celery's task_routes). Pure.
 import { ConfigError } from '../errors.ts';
 import { checkOptions } from '../lib/schema.ts';
 import { type CallOptions, travellingOptions } from './call-options.ts';
 import { globMatcher } from './glob.ts';
 
-/** What a route may say of a call. Text is a queue. */
+/** Options for the calls of a route. Text is the name of a queue. */
 export type Route = string | RouteOptions;
 
 const routeNames = [
@@ -20,12 +20,12 @@ const routeNames = [
   'ignoreResult',
 ] as const;
 
-/** Those of a call. */
+/** The options of a call that a route can set. */
 export interface RouteOptions extends Pick<CallOptions, (typeof routeNames)[number]> {}
 
 const routeOptions = Object.fromEntries(routeNames.map((each) => [each, travellingOptions[each]]));
 
-/** Decides by the whole call. `undefined` and `null`: not mine. */
+/** A route that depends on the whole call. `undefined` and `null`: the next router decides. */
 export type RouteFunction = (
   name: string,
   args: readonly unknown[],
@@ -33,22 +33,22 @@ export type RouteFunction = (
   options: CallOptions,
 ) => Route | undefined | null;
 
-/** Names or patterns with what they mean: `'shop.add'`, `'video.*'`, `/^(video|image)\./`. */
+/** Routes by name or pattern: `'shop.add'`, `'video.*'`, `/^(video|image)\./`. */
 export type RouteEntries =
   | Readonly<Record<string, Route>>
   | ReadonlyMap<string | RegExp, Route>
   | readonly (readonly [pattern: string | RegExp, route: Route])[];
 
-/** Celery's `task_routes`: names and patterns, a function, or a list of both, of which the first that answers decides. */
+/** Celery's `task_routes`: names and patterns, a function, or a list of both. The first router that returns a route decides. */
 export type Routes = RouteEntries | RouteFunction | readonly (RouteEntries | RouteFunction)[];
 
 /**
- * Answers what the routes say of a call. An exact name goes before patterns, patterns are tried in their order, and of
- * several routers the first that answers decides.
- * @throws ConfigError for routes that are none.
+ * Finds the route of a call. An exact name wins over patterns, patterns are tried in their order, and of several routers the
+ * first that returns a route decides.
+ * @throws ConfigError for invalid routes.
  */
 export class Router {
-  /** No route is a function, which decides by the whole call: names are enough to ask. */
+  /** The routes depend on the task's name only: none of them is a function. */
   readonly byName: boolean;
   readonly #routers: readonly RouteFunction[];
 
@@ -57,12 +57,12 @@ export class Router {
     this.#routers = routes === null ? [] : readRouters(routes);
   }
 
-  /** Whether there is anything to ask. */
+  /** Whether there are no routes. */
   get empty(): boolean {
     return this.#routers.length === 0;
   }
 
-  /** @throws ConfigError when a function answers with what is no route. */
+  /** @throws ConfigError when a function returns something that is not a route. */
   route(
     name: string,
     args: readonly unknown[],
@@ -81,7 +81,7 @@ function readRouters(routes: Routes): RouteFunction[] {
   if (typeof routes === 'function') return [routes];
   if (Array.isArray(routes) && !routes.some(isPair))
     return routes.map((one: RouteEntries | RouteFunction) => readRouter(one));
-  return [readRouter(routes as RouteEntries)]; // a list of pairs: the only list that is left
+  return [readRouter(routes as RouteEntries)]; // the remaining kind of list: a list of pairs
 }
 
 function readRouter(router: RouteEntries | RouteFunction): RouteFunction {
@@ -90,7 +90,7 @@ function readRouter(router: RouteEntries | RouteFunction): RouteFunction {
   const patterns: { readonly pattern: { test(name: string): boolean }; readonly route: RouteOptions }[] = [];
   for (const [key, value] of entriesOf(router)) {
     const route = readRoute(value, `the route of '${String(key)}'`);
-    // A new one without `g` and `y`: with them a pattern remembers where it was, and matches every other time.
+    // A copy without the flags `g` and `y`: with them `test` continues from the last match, and fails every other time.
     if (key instanceof RegExp)
       patterns.push({ pattern: new RegExp(key.source, key.flags.replace(/[gy]/g, '')), route });
     else if (key.includes('*')) patterns.push({ pattern: globMatcher(key), route });

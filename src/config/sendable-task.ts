@@ -1,4 +1,4 @@
-// What sending knows of a task.
+// The part of a task that sending needs.
 import type { SerializerName } from '../protocol/serializers.ts';
 import type { ParameterNames } from './parameters.ts';
 import type { Priority } from './priority.ts';
@@ -9,15 +9,15 @@ import type { UniqueRule } from './unique-options.ts';
 export interface SendableTask {
   readonly name: string;
   readonly options: TaskCallOptions;
-  /** Its code; `null`: it lives elsewhere. */
+  /** The task's function; `null`: its code is in another program. */
   readonly run: unknown;
 }
 
-/** The options of a task that act on its calls when they are sent, complete. Durations are seconds. */
+/** The options of a task that apply when its calls are sent, complete. Durations are seconds. */
 export interface TaskCallOptions {
   /** The schema of a keyword task. */
   readonly input: ObjectSchema | null;
-  /** What a positional task's parameters are called, if it says so. */
+  /** The names of a positional task's parameters; null: it declares none. */
   readonly parameters: ParameterNames | null;
   readonly ignoreResult: boolean;
   readonly unique: UniqueRule | null;
@@ -26,6 +26,6 @@ export interface TaskCallOptions {
   readonly queue: string | null;
   readonly priority: Priority | null;
   readonly expires: number | null;
-  /** What the task itself says of time limits: it travels with its calls, as in Celery; the configuration's does not. */
+  /** The task's own time limits, which are sent with its calls, as in Celery. Those of the settings are not sent. */
   readonly sent: { readonly timeLimit: number | null; readonly softTimeLimit: number | null };
 }

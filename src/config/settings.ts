@@ -1,5 +1,5 @@
-// The settings of an application, a row for each: what it means, what may be given, its default, and Celery's name where that is another
-// than ours. docs/reference/settings.md is made from these rows (by test/config/reference.test.ts).
+// The settings of an application, a row for each: its meaning, its type, its default, and Celery's name where that differs from ours.
+// docs/reference/settings.md is made from these rows (by test/config/reference.test.ts).
 
 import { ConfigError } from '../errors.ts';
 import {
@@ -31,7 +31,7 @@ import { Router, type Routes } from './router.ts';
 import { snake } from './spelling.ts';
 import { autoscale, pool } from './worker-settings.ts';
 
-/** One, or several as one text with `;` between them. */
+/** A URL, or several URLs, as one text with `;` between them. */
 const urls = check<string | readonly string[], string>('a URL, or a list of URLs', (value) => {
   const given: readonly unknown[] = Array.isArray(value) ? value : [value];
   const read = given.filter((url): url is string => typeof url === 'string' && url.trim() !== '');
@@ -42,7 +42,7 @@ const name = check<string>(text.expected, (value, what) =>
   text.accept(value, what) === undefined ? undefined : checkName(value, what),
 );
 
-/** Python's names in it become ours. */
+/** Python's names of the options become ours. */
 const driverOptions = record('an object with options', (value) => Object.freeze(camelOptions(value)));
 
 const tls = check<TlsOptions | boolean | null>(
@@ -66,12 +66,12 @@ const compressions = check<readonly string[]>('a list of compressions', (value, 
   Object.freeze(texts.accept(value, what)?.map(readableCompression)),
 );
 
-/** Celery's own says nothing here. */
+/** Celery's own format means the default form, like null. */
 function logFormat(celerys: string): Check<string | null> {
   return check(`a format of Python's like '%(levelname)s %(message)s', or null`, (value, what) => {
     if (value === null || value === celerys) return null;
     const format = text.accept(value, what);
-    if (format !== undefined) logFormatter(format, what); // says what is wrong with it
+    if (format !== undefined) logFormatter(format, what); // throws for a wrong format
     return format;
   });
 }
@@ -87,23 +87,23 @@ const timezone = check<string>("the name of a time zone ('Europe/Berlin')", (val
 });
 
 const routes = check<Routes>('routes', (value) => {
-  const given = value as Routes; // unknown until the router has read it, which it does with every check
+  const given = value as Routes; // the router checks it on the next line
   new Router(given);
   return given;
 });
 
 const queueLimits = record('an object with an entry for each queue', (value) => {
-  const given = value as QueueLimits; // unknown until it has been read
+  const given = value as QueueLimits; // checked on the next line
   readQueueLimits(given);
   return given;
 });
 
 const beatSchedule = record(
   'an object with an entry for each name',
-  (value) => value as BeatSchedule, // its entries are read by the application, which knows where each goes
+  (value) => value as BeatSchedule, // the application reads the entries, since it knows the tasks
 );
 
-/** Beyond an hour nobody would tell a worker that waits from one that has given up. */
+/** At most an hour: a worker that waits longer looks as if it had given up. */
 const sleepMs = integer(1, 3_600_000);
 
 export const settings = {
@@ -297,7 +297,7 @@ export function celeryNameOf(name: string): string {
   return rows.get(name)?.notes.celery ?? snake(name);
 }
 
-/** The variables of the environment that say a setting, the first first. */
+/** The environment variables of a setting. The first that is set wins. */
 export function variablesOf(name: string): readonly string[] {
   return rows.get(name)?.notes.variables ?? [];
 }

@@ -1,6 +1,6 @@
-// Python's spelling and ours.
+// Names in snake_case (Python) and camelCase (ours).
 
-/** `task_default_queue` -> `taskDefaultQueue`; what has no `_` stays as it is. */
+/** `task_default_queue` -> `taskDefaultQueue`; a name without `_` stays as it is. */
 export function camel(name: string): string {
   return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

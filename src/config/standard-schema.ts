@@ -1,18 +1,18 @@
-// The Standard Schema interface (standardschema.dev), copied so that nobody needs a package for it. zod, valibot,
-// arktype and others implement it.
+// The Standard Schema interface (standardschema.dev), copied as its authors suggest, so that it needs no package. zod, valibot, arktype and
+// others implement it.
 
 /** A schema that checks a value of type `Input` and turns it into `Output`. */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': StandardSchemaProps<Input, Output>;
 }
 
-/** Any Standard Schema whose input is an object: it can travel as keyword arguments. */
+/** Any Standard Schema whose input is an object: it can be sent as keyword arguments. */
 export type ObjectSchema = StandardSchema<object, unknown>;
 
-/** What the schema takes: the type at the caller. */
+/** The schema's input: the type at the caller. */
 export type SchemaInput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['input'];
 
-/** What the schema makes of it: the type in the task. */
+/** The schema's output: the type in the task. */
 export type SchemaOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output'];
 
 interface StandardSchemaProps<Input, Output> {
@@ -20,7 +20,7 @@ interface StandardSchemaProps<Input, Output> {
   readonly vendor: string;
   readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
   readonly types?: { readonly input: Input; readonly output: Output } | undefined;
-  /** Standard JSON Schema: offered by some libraries. */
+  /** The Standard JSON Schema, which some libraries offer. */
   readonly jsonSchema?:
     | { readonly input: (options: { readonly target: string }) => Record<string, unknown> }
     | undefined;

@@ -1,4 +1,4 @@
-// Unique tasks: how a task says that only one of a key is to be there at a time.
+// Unique tasks: the options by which a task allows only one waiting or running call for each key.
 import { createHash } from 'node:crypto';
 import { check, oneOf, seconds } from '../lib/checks.ts';
 import { toMs } from '../lib/duration.ts';
@@ -6,31 +6,31 @@ import { type Check, checkOptions, type Options } from '../lib/schema.ts';
 import { encodeJson } from '../protocol/json.ts';
 import { keyValue, type LimitKey, limitKey } from './limit-options.ts';
 
-/** What becomes of a call whose like waits or runs already. */
+/** What happens to a call while another call of the same key waits or runs. */
 export type UniquePolicy = 'reject' | 'replace' | 'return existing';
 
 const uniqueOptions = {
-  /** What makes two calls alike; default: all arguments. As in `concurrency`; a call without a value is like all others without one. */
+  /** The key, as in `concurrency`: calls with the same value are duplicates, and so are all calls without a value. Default: all arguments. */
   key: limitKey,
-  /** The last resort, for a task that vanishes without an end: longer than it waits and runs, retries included. Default 1 h. */
+  /** When the lock of a task that vanished expires. It must be longer than the task waits and runs, retries included. Default 1 h. */
   ttl: seconds({ above: 0 }),
   /**
-   * `reject` (default): `delay` throws DuplicateTaskError, which names the one that is there. `return existing`: it returns that one's
-   * result. `replace`: the one that waits is not run; one that runs already runs on beside the new one.
+   * `reject` (default): `delay` throws DuplicateTaskError, which names the existing call. `return existing`: it returns the result of the
+   * existing call. `replace`: an existing call that waits is not run; an existing call that runs continues beside the new one.
    */
   policy: oneOf<UniquePolicy>('reject', 'replace', 'return existing'),
 };
 
 export interface Unique extends Options<typeof uniqueOptions> {}
 
-/** Read. */
+/** The options after reading. */
 export interface UniqueRule {
   readonly key: LimitKey | null;
   readonly ttlMs: number;
   readonly policy: UniquePolicy;
 }
 
-/** A value that is longer is told by its digest. */
+/** Longer values are replaced by their digest, in characters. */
 const longestValue = 120;
 
 export const unique: Check<boolean | Unique, UniqueRule | null> = check(
@@ -45,7 +45,7 @@ export const unique: Check<boolean | Unique, UniqueRule | null> = check(
   },
 );
 
-/** What a call's lock is called. @throws what the key's function throws */
+/** The name of a call's lock. @throws what the key's function throws */
 export function uniqueKey(
   task: string,
   { key }: UniqueRule,

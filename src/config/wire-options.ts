@@ -1,4 +1,4 @@
-// The options of a call as a signature carries them: Celery's names and values.
+// The options of a call in a signature: Celery's names and values.
 import { ConfigError } from '../errors.ts';
 import { type Duration, toSeconds } from '../lib/duration.ts';
 import type { Options } from '../lib/schema.ts';
@@ -9,7 +9,7 @@ import { type CallOptions, checkCallOptions, sendingOptions, travellingOptions }
 import type { SendableTask } from './sendable-task.ts';
 import { snake } from './spelling.ts';
 
-/** Options of a signature: those of a call that can be kept as data. */
+/** Options of a signature: the options of a call that can be stored as data. */
 export type SignatureOptions = Omit<
   Options<typeof travellingOptions>,
   'rootId' | 'parentId' | 'groupId' | 'groupIndex'
@@ -30,7 +30,7 @@ export function toWireOptions(name: string, options: CallOptions): Json {
   return wire;
 }
 
-/** What a call says, as far as it does not travel. */
+/** The options of a call that are not sent with it. */
 export function sendingOptionsOf(options: CallOptions): Options<typeof sendingOptions> {
   return Object.fromEntries(
     Object.entries(options).filter(
@@ -40,9 +40,8 @@ export function sendingOptionsOf(options: CallOptions): Options<typeof sendingOp
 }
 
 /**
- * Options that came with a signature, from us or from Python. What we do not know concerns kombu, and is left out; null is Python's way
- * to say nothing.
- * @throws ConfigError for a value that cannot be meant.
+ * Reads the options of a signature, ours or Python's. Unknown options concern kombu and are left out; null means that an option is not set.
+ * @throws ConfigError for a value that is invalid.
  */
 export function fromWireOptions(name: string, wire: Json): CallOptions {
   const options: Record<string, unknown> = {};
@@ -52,12 +51,12 @@ export function fromWireOptions(name: string, wire: Json): CallOptions {
     options[option] = key === 'eta' || key === 'expires' ? moment(value) : value;
   }
   if (isMap(options.queue) && typeof options.queue.name === 'string') options.queue = options.queue.name;
-  if (options.countdown !== undefined && options.eta !== undefined) delete options.eta; // Celery: the countdown goes first
+  if (options.countdown !== undefined && options.eta !== undefined) delete options.eta; // as in Celery, the countdown wins
   checkCallOptions(name, options);
   return options;
 }
 
-/** The stamps among a signature's options, by Celery's way to write them: the names in a list, each value under its name. */
+/** The stamps among a signature's options, in Celery's form: a list of their names, and each value under its name. */
 export function stampsOf(wire: Json): {
   readonly stampedHeaders: readonly string[] | null;
   readonly stamps: Json;
@@ -74,7 +73,7 @@ export function stampsOf(wire: Json): {
 }
 
 /**
- * What a task says of its calls, for a signature of it: whoever sends the call may not know the task.
+ * The options of a task for its calls, to be stored in a signature: the program that sends the call may not know the task.
  */
 export function optionsOfTask({ options }: Pick<SendableTask, 'options'>): Json {
   const { queue, priority, expires, sent } = options;
@@ -87,7 +86,7 @@ export function optionsOfTask({ options }: Pick<SendableTask, 'options'>): Json 
   };
 }
 
-/** Python 5.2 writes a date as text when it writes JSON. */
+/** Reads a time: Celery 5.2 writes dates as text in JSON. */
 function moment(value: unknown): unknown {
   if (typeof value !== 'string') return value;
   const date = parseTimestamp(value);

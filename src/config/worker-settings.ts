@@ -1,4 +1,4 @@
-// What the application's settings and a worker's options both say of a worker's pool.
+// Checks of a worker's pool that the application's settings and a worker's options share.
 import { ConfigError } from '../errors.ts';
 import { check } from '../lib/checks.ts';
 import type { Check } from '../lib/schema.ts';
@@ -7,13 +7,13 @@ import { suggest } from '../lib/suggest.ts';
 export const poolNames = ['async', 'solo', 'threads', 'processes'] as const;
 export type PoolName = (typeof poolNames)[number];
 
-/** A number of tasks at a time between these, as there is work. */
+/** Bounds of the number of tasks at a time, which follows the load. */
 export interface Autoscale {
   readonly max: number;
   readonly min: number;
 }
 
-/** A pool by its name, or by Celery's: `prefork` is `processes`. */
+/** A pool by our name or Celery's: `prefork` is `processes`. */
 export const pool: Check<PoolName | 'prefork', PoolName> = check(
   [...poolNames, 'prefork'].map((each) => `'${each}'`).join(' or '),
   (name) => {
@@ -21,7 +21,7 @@ export const pool: Check<PoolName | 'prefork', PoolName> = check(
     if (known !== undefined) return known;
     if (name === 'prefork') return 'processes';
     if (name === 'eventlet' || name === 'gevent')
-      throw new ConfigError(`there is no pool '${name}'; 'async' is what it is for`);
+      throw new ConfigError(`there is no pool '${name}'; use 'async', which serves the same purpose`);
     const near = suggest(String(name), poolNames);
     throw new ConfigError(
       `there is no pool '${String(name)}'${near ? `; did you mean '${near}'?` : `; there are ${poolNames.join(', ')}`}`,
@@ -40,8 +40,8 @@ export const autoscale: Check<Autoscale> = {
     );
   }),
   text: {
-    expected: 'the most and the least, like 10,2',
-    // Celery's order.
+    expected: 'the maximum and the minimum, like 10,2',
+    // In Celery's order: max,min.
     read(text) {
       const [max = 0, min = 1, ...rest] = text.split(',').map(Number);
       return rest.length === 0 && isCount(max) && isCount(min) && max >= min ? { max, min } : undefined;

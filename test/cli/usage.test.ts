@@ -50,7 +50,7 @@ test.each<[args: string[], message: RegExp]>([
   [['worker', '-c', '0'], /must be a whole number from 1 up/],
   [['worker', '-Q', 'a,,b'], /A queue name is empty/],
   [['worker', '-l', 'loud'], /Levels are trace, debug, info, warning/],
-  [['worker', '-P', 'gevent'], /there is no pool 'gevent'; 'async' is what it is for/i],
+  [['worker', '-P', 'gevent'], /there is no pool 'gevent'; use 'async'/i],
   [['worker', '-P', 'fast'], /there is no pool 'fast'; there are async, solo, threads, processes/i],
   [['worker', '--time-limit', 'long'], /seconds, or a duration like/],
   [['call', 'x', '-a', '{"a": 1}'], /It must be a JSON array/],

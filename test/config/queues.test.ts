@@ -33,7 +33,7 @@ describe('the queues of an application', () => {
       durable: true,
       type: null,
     });
-    expect(() => workerDirect('w')).toThrow(/'w' is no worker's node name/);
+    expect(() => workerDirect('w')).toThrow(/'w' is no node name of a worker/);
   });
 
   it('are served by one worker alone with workerDirect', async () => {
@@ -147,7 +147,7 @@ describe('the queues of an application', () => {
     [[{ name: 'q', exchange: { name: 'x', type: 'headers' } }], "type 'headers' are not in this version"],
     [[{ name: 'q', rotingKey: 'x' }], "unknown option 'rotingKey'; did you mean 'routingKey'?"],
     [[{}], "a queue's name in taskQueues must be text"],
-    [['a', 'a'], "'a' is there twice"],
+    [['a', 'a'], "'a' occurs twice"],
     [[5], 'taskQueues[0] must be an object'],
     ['video', 'taskQueues must be an object'],
     [

@@ -40,10 +40,10 @@ describe('parameters that are named', () => {
   });
 
   test.each<[readonly string[], RegExp]>([
-    [['x?', 'y'], /'y' must be given, so it stands before/],
-    [['x', 'x'], /a name is there twice/],
-    [['*x', 'y'], /'\*x' is no name/],
-    [['x y'], /'x y' is no name/],
+    [['x?', 'y'], /'y' is required, so it must stand before/],
+    [['x', 'x'], /a name occurs twice/],
+    [['*x', 'y'], /'\*x' is no parameter/],
+    [['x y'], /'x y' is no parameter/],
   ])('%j is refused when the task is defined', (parameters, why) => {
     const app = new App('shop', { broker: 'memory://' });
     expect(() => app.task('add', { parameters }, () => null)).toThrow(why);

@@ -72,7 +72,7 @@ describe('limits', () => {
     [{ concurrency: { limit: 2, tenant: 0 } }, /unknown option 'tenant'/],
     [{ rateLimit: { limit: '10/m', scope: 'worker', key: 0 } }, /no key/],
     [{ rateLimit: { limit: '10/d' } }, /10\/m/],
-    [{ concurrency: { limit: 1, key: {} } }, /number of an argument/],
+    [{ concurrency: { limit: 1, key: {} } }, /index of an argument/],
   ])('%j are refused when the task is defined', async (options, message) => {
     const app = appOn({ broker: 'memory://' });
     expect(() => app.task('bad', options as never, () => 1)).toThrow(message);

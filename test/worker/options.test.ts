@@ -55,7 +55,7 @@ it('what cannot be meant is an error that says the way out', () => {
     }
     return 'no error';
   };
-  expect(wrong({ workerPool: 'gevent' })).toContain("'async' is what it is for");
+  expect(wrong({ workerPool: 'gevent' })).toContain("use 'async'");
   expect(wrong({ workerPool: 'thread' })).toContain("did you mean 'threads'?");
   expect(wrong({ workerAutoscale: { max: 1, min: 2 } })).toContain(
     "'workerAutoscale' takes two whole numbers",
