@@ -1,8 +1,8 @@
 // Reading dead letters. Only if the gateway is told to, since they hold the arguments of others' calls.
 import type { DeadLetter } from '../app/dead-letters.ts';
+import { Problem } from '../http/problem.ts';
 import { listParameters, readListQuery } from './dead-letter-query.ts';
 import { jsonContent, type Parameter, problems, ref } from './openapi.ts';
-import { Problem } from './problem.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
 /** `GET /dead-letters`: the newest first, in pages. */

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../errors.ts';
+import { Problem } from '../http/problem.ts';
 import { builtFile } from '../lib/built-file.ts';
-import { Problem } from './problem.ts';
 import type { HttpRoute } from './route.ts';
 
 /** `GET /`: redirects to the page. */

@@ -1,7 +1,7 @@
+import { Problem } from '../http/problem.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import { isClaim } from './idempotency.ts';
-import { Problem } from './problem.ts';
 import type { GatewayState } from './route.ts';
 
 /** The result backend. @throws Problem 501 when the application keeps no results */

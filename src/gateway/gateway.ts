@@ -1,11 +1,11 @@
 // The HTTP API: calls tasks and reads their results.
 import type { App } from '../app/app.ts';
+import { HttpServer } from '../http/http-server.ts';
 import { positive } from '../lib/checks.ts';
 import { readValue } from '../lib/schema.ts';
 import type { Service } from '../lib/service.ts';
 import { ApiKeys } from './api-keys.ts';
 import { createHandler } from './handler.ts';
-import { HttpServer } from './http-server.ts';
 import { checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
 import type { GatewayState } from './route.ts';
 import { routes } from './routes.ts';

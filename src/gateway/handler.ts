@@ -1,12 +1,10 @@
 // From a request to its answer: checks who may ask, finds the route, and turns errors into problem documents.
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
-import { requestId } from 'hono/request-id';
 import { secureHeaders } from 'hono/secure-headers';
-import { uuid7 } from '../lib/uuid.ts';
-import { checkHost, checkOrigin } from './origin.ts';
-import { toPlainJson } from './plain-json.ts';
-import { Problem, toDocument, toProblem } from './problem.ts';
+import { checkHost, checkOrigin } from '../http/origin.ts';
+import { Problem } from '../http/problem.ts';
+import { answerError, identify, logRequests } from '../http/requests.ts';
 import type { GatewayState, HttpRoute, RequestContext, RequestEnv } from './route.ts';
 
 /** The fetch handler of a gateway. */
@@ -15,24 +13,8 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
   const { allowedHosts, cors: origins, logger } = settings;
   const router = new Hono<RequestEnv>({ strict: false }).basePath(settings.basePath);
 
-  router.use(requestId({ generator: () => uuid7(), limitLength: 128 }));
-  router.use(async (request, next) => {
-    const begun = performance.now();
-    await next();
-    // Monitors read every few seconds; calls and failures are what matters in the log.
-    const level = request.req.method !== 'POST' && request.res.status < 400 ? 'debug' : 'info';
-    if (logger.isLevelEnabled?.(level) === false) return;
-    logger[level](
-      {
-        request_id: request.get('requestId'),
-        method: request.req.method,
-        path: request.req.path,
-        status: request.res.status,
-        ms: Math.round(performance.now() - begun),
-      },
-      `${request.req.method} ${request.req.path} ${request.res.status}`,
-    );
-  });
+  router.use(identify());
+  router.use(logRequests(logger));
   router.use(securityHeaders);
   router.use(async (request, next) => {
     checkHost(request.req.raw, allowedHosts);
@@ -64,13 +46,13 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
     });
   }
   router.notFound((request) =>
-    failed(
+    answerError(
       request,
-      gateway,
       new Problem(404, `nothing is at ${request.req.path}; see ${settings.basePath}/docs`),
+      logger,
     ),
   );
-  router.onError((error, request) => failed(request, gateway, error));
+  router.onError((error, request) => answerError(request, error, logger));
   return async (request) => router.fetch(request);
 }
 
@@ -111,20 +93,4 @@ function authenticate(request: RequestContext, { keys }: GatewayState): void {
     });
   }
   request.set('caller', caller);
-}
-
-function failed(request: RequestContext, { settings }: GatewayState, error: unknown): Response {
-  const problem = toProblem(error);
-  const requestId = request.get('requestId');
-  if (problem.status >= 500 && !request.req.raw.signal.aborted) {
-    settings.logger.error(
-      { err: problem.cause ?? problem, request_id: requestId },
-      `${request.req.method} ${request.req.path} failed: ${String(problem.cause ?? problem.message)}`,
-    );
-  }
-  return request.body(
-    toPlainJson(toDocument(problem, request.req.path, requestId)),
-    problem.status as 500, // any status: hono's type has only those that it knows
-    { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...problem.headers },
-  );
 }

@@ -1,8 +1,8 @@
 // A repeated request is one call. The call's id is derived from the client's key. The record that a call was sent (see Publication.write)
 // makes a second message of this id harmless: in any process, after any crash.
 import { createHash } from 'node:crypto';
+import { Problem } from '../http/problem.ts';
 import type { ResultBackend } from '../stores/backend.ts';
-import { Problem } from './problem.ts';
 
 /** The parts of a request that its key stands for. */
 interface RequestPrint {

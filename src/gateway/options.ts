@@ -1,20 +1,10 @@
 // The options of a gateway, one row each.
 import { ConfigError } from '../errors.ts';
-import { anyText, asGiven, check, flag, optional, positive, seconds, texts } from '../lib/checks.ts';
+import { isLoopbackName } from '../http/loopback.ts';
+import { basePath, listOf, namesOfHosts } from '../http/option-checks.ts';
+import { asGiven, flag, optional, positive, seconds } from '../lib/checks.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
-import { type Check, field, type Options, type Read, readOptions } from '../lib/schema.ts';
-import { isLoopbackName } from './loopback.ts';
-
-function listOf(expected: string, read: (text: string) => string): Check<readonly string[]> {
-  return check(expected, (value, what) => texts.accept(value, what)?.map(read));
-}
-
-const basePath = check<string>("a path like '/api'", (value, what) => {
-  const given = anyText.accept(value, what);
-  const trimmed = given?.replace(/\/+$/, '');
-  if (trimmed === undefined || /^(?:\/[\w.~-]+)*$/.test(trimmed)) return trimmed;
-  throw new ConfigError(`${what} must be a path like '/api', not '${given}'`);
-});
+import { field, type Options, type Read, readOptions } from '../lib/schema.ts';
 
 const gatewayOptions = {
   /**
@@ -26,7 +16,7 @@ const gatewayOptions = {
    * Names that a request's `Host` may have, besides those of this machine (localhost, 127.0.0.1, [::1]). Default: with API
    * keys any name, without keys no other: this refuses a web page that points its own name at 127.0.0.1 (DNS rebinding).
    */
-  allowedHosts: optional(listOf('a list of names', (host) => host.toLowerCase())),
+  allowedHosts: optional(namesOfHosts),
   /** Origins whose pages may call the gateway: `https://app.example.com`. Default: none. */
   cors: field(listOf('a list of origins', checkOrigin), []),
   /** The path under which it is mounted: `/api`. Requests come with it. Default: none. */

@@ -1,6 +1,6 @@
+import { Problem } from '../http/problem.ts';
 import { withDeadline } from '../lib/deadline.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
-import { Problem } from './problem.ts';
 import { type GatewayState, type HttpRoute, json } from './route.ts';
 
 /** `GET /ready`: the stores answer, so that calls can be sent and results be read. */

@@ -1,10 +1,10 @@
 // The definition of a route: its path, its code, and its description for the API's document.
 import type { Context } from 'hono';
 import type { App } from '../app/app.ts';
+import { toPlainJson } from '../http/plain-json.ts';
 import type { ApiKeys } from './api-keys.ts';
 import type { Operation } from './openapi.ts';
 import type { GatewaySettings } from './options.ts';
-import { toPlainJson } from './plain-json.ts';
 import type { Waits } from './waits.ts';
 
 /** What every handler uses. */

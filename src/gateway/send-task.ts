@@ -1,14 +1,14 @@
 import type { AnyTask } from '../app/task.ts';
 import type { SendOptions } from '../config/call-options.ts';
 import { ConfigError, InvalidArgumentsError, UnknownTaskError } from '../errors.ts';
+import { Problem } from '../http/problem.ts';
+import { readJson } from '../http/request-body.ts';
 import { suggest } from '../lib/suggest.ts';
 import { bindArguments } from '../sending/arguments.ts';
 import { readCallQuery } from './call-query.ts';
 import { remembersSent, requireBackend } from './find-record.ts';
 import { claim, derivedId, fingerprint, idempotencyKeyOf, isClaim } from './idempotency.ts';
 import { describeCalls } from './openapi.ts';
-import { Problem } from './problem.ts';
-import { readJson } from './request-body.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext, taskPath } from './route.ts';
 
 /** `POST /tasks/{name}`: calls a task. (The parameter has the name that it has in `GET /tasks/:id`.) */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { eventStream, type ServerSentEvent } from '../http/event-stream.ts';
+import { toPlainJson } from '../http/plain-json.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
-import { eventStream, type ServerSentEvent } from './event-stream.ts';
 import { findRecord, requireBackend } from './find-record.ts';
 import { problems } from './openapi.ts';
-import { toPlainJson } from './plain-json.ts';
 import type { GatewayState, HttpRoute, RequestContext } from './route.ts';
 import { idParameter } from './show-task.ts';
 import { isOwnState, viewOf } from './task-view.ts';

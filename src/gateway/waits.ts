@@ -1,6 +1,6 @@
 // Who waits at this moment: event streams, and requests for a result. When the gateway stops, they all end at once.
-import { addressOf } from './client-address.ts';
-import { Problem } from './problem.ts';
+import { addressOf } from '../http/client-address.ts';
+import { Problem } from '../http/problem.ts';
 
 /** One who waits. */
 export interface Wait {

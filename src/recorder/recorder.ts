@@ -35,6 +35,8 @@ export interface RecorderOptions {
   readonly redactHook?: FactsHook;
   /** Ask workers every 5 seconds to send task events (`enable_events`). Default true. */
   readonly enable?: boolean;
+  /** Called with each event that is heard, also of workers. */
+  readonly onEvent?: (event: WireEvent) => void;
 }
 
 /** How long events are gathered for one transaction, milliseconds. */
@@ -67,6 +69,7 @@ export class Recorder implements Service {
   readonly #names: ReadonlySet<string>;
   readonly #hook: FactsHook | null;
   readonly #enable: boolean;
+  readonly #onEvent: ((event: WireEvent) => void) | null;
   readonly #buffer = new FactsBuffer();
   /** Ids of tasks that the hook does not want. */
   readonly #unwanted = new Set<string>();
@@ -94,6 +97,7 @@ export class Recorder implements Service {
     this.#names = new Set(options.redact);
     this.#hook = options.redactHook ?? null;
     this.#enable = options.enable ?? true;
+    this.#onEvent = options.onEvent ?? null;
   }
 
   /** How many events were received and are not written yet. */
@@ -194,6 +198,7 @@ export class Recorder implements Service {
   }
 
   #hear(event: WireEvent): void {
+    this.#onEvent?.(event);
     const told = readTaskEvent(event);
     const facts = told === null ? null : this.#redacted(told);
     if (facts === null) return;

@@ -20,7 +20,9 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   recorder: ['app', 'control', 'events', 'history', 'stores', 'protocol', 'lib'],
   worker: ['app', 'workflow', 'sending', 'config', 'events', 'results', 'stores', 'protocol', 'lib'],
   testing: ['app', 'worker', 'stores', 'protocol', 'lib'],
-  gateway: ['app', 'sending', 'config', 'stores', 'protocol', 'lib'],
+  http: ['protocol', 'lib'],
+  gateway: ['app', 'http', 'sending', 'config', 'stores', 'protocol', 'lib'],
+  dashboard: ['app', 'control', 'events', 'http', 'recorder', 'protocol', 'lib'],
   cli: [
     'app',
     'config',
@@ -50,6 +52,7 @@ const doors = [
   'src/index.ts',
   'src/beat/beat.ts',
   'src/control/control.ts',
+  'src/dashboard/server/dashboard.ts',
   'src/events/events.ts',
   'src/gateway/gateway.ts',
   'src/protocol/protocol.ts',

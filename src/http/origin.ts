@@ -13,7 +13,7 @@ export function checkHost(request: Request, allowed: readonly string[] | null): 
   if (isLoopbackName(name) || allowed.includes(name)) return;
   throw new Problem(
     403,
-    `this gateway does not answer to the host '${name.slice(0, 100)}'; see its option allowedHosts`,
+    `this server does not answer to the host '${name.slice(0, 100)}'; see its option allowedHosts`,
   );
 }
 
@@ -32,7 +32,7 @@ export function checkOrigin(request: Request, trusted: readonly string[]): void 
   if (own) return;
   throw new Problem(
     403,
-    'requests from pages of other sites are refused; see the option cors of the gateway',
+    'requests from pages of other sites are refused, unless the server was told to trust them',
   );
 }
 

@@ -50,7 +50,7 @@ export class HttpServer implements Service {
   }
 
   start(): Promise<void> {
-    if (this.#isStopping) return Promise.reject(new ConfigError('the gateway was stopped; make a new one'));
+    if (this.#isStopping) return Promise.reject(new ConfigError('the server was stopped; make a new one'));
     this.#starting ??= this.#listen();
     return this.#starting;
   }

@@ -1,0 +1,113 @@
+// The dashboard: what happens in a cluster, in a browser and as JSON, and acting on it.
+import type { App } from '../../app/app.ts';
+import { Control } from '../../control/control.ts';
+import { HttpServer } from '../../http/http-server.ts';
+import type { Service } from '../../lib/service.ts';
+import { ClusterFeed } from './cluster-feed.ts';
+import type { DashboardContext } from './context.ts';
+import { createHandler } from './handler.ts';
+import { checkExposure, checkMounted, type DashboardOptions, resolveOptions } from './options.ts';
+
+export type { DashboardOptions };
+
+/** A dashboard for any server that speaks the Fetch standard. */
+export interface DashboardHandler extends AsyncDisposable {
+  /** Answers a request. Never rejects: an error becomes a problem document (RFC 9457). */
+  readonly fetch: (request: Request) => Promise<Response>;
+  /** Ends event streams and waiting requests, and writes what it has heard to the history. The application stays open. */
+  close(): Promise<void>;
+}
+
+/**
+ * The dashboard of an application, or of a broker: `new App('cluster', { broker })`. From now on it hears what happens, and keeps the history.
+ * @throws ConfigError (also without a login, unless `insecure`), UnknownOptionError
+ * @example
+ * const dashboard = createDashboard(app, { urlPrefix: '/flower', insecure: true });
+ * server.all('/flower/*', (context) => dashboard.fetch(context.req.raw)); // hono
+ */
+export function createDashboard(app: App, options: DashboardOptions = {}): DashboardHandler {
+  const settings = resolveOptions(options);
+  checkMounted(options);
+  const { logger } = settings;
+  const feed = new ClusterFeed(app, { logger, enableEvents: true });
+  const control = new Control(app);
+  const closing = new AbortController();
+  const closers: (() => unknown)[] = [() => feed.stop(), () => control.close()];
+  const context: DashboardContext = {
+    app,
+    control,
+    history: app.history,
+    cluster: feed.cluster,
+    settings,
+    closing: closing.signal,
+    onEvent: (listener) => feed.onEvent(listener),
+    onClose: (work) => void closers.push(work),
+    flush: () => feed.flush(),
+  };
+  const handler = createHandler(context);
+  void feed.start();
+  let closed: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closing.abort();
+    closed ??= (async () => {
+      for (const work of closers.toReversed()) await work();
+    })();
+    return closed;
+  };
+  return { fetch: handler, close, [Symbol.asyncDispose]: close };
+}
+
+export interface DashboardServerOptions extends DashboardOptions {
+  /** Default 127.0.0.1: this machine only. */
+  readonly address?: string;
+  /** Default 5555, as Flower's; 0: any free port. */
+  readonly port?: number;
+}
+
+/** Connections, of which each open page has a few. */
+const maxConnections = 2_000;
+
+/**
+ * The dashboard with its own HTTP server.
+ * @example
+ * await using dashboard = new Dashboard(app);
+ * await dashboard.start(); // dashboard.url
+ */
+export class Dashboard implements Service {
+  readonly #dashboard: DashboardHandler;
+  readonly #server: HttpServer;
+
+  /** @throws ConfigError for wrong options, and for an address that others can reach without a login */
+  constructor(app: App, given: DashboardServerOptions = {}) {
+    const { address = '127.0.0.1', port = 5555, ...options } = given;
+    checkExposure(address, options);
+    this.#dashboard = createDashboard(app, { ...options, insecure: true }); // checked before
+    this.#server = new HttpServer(this.#dashboard.fetch, { host: address, port, maxConnections });
+  }
+
+  /** Its address: `http://127.0.0.1:5555`. */
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** @throws ConfigError when it cannot listen on the address */
+  async start(): Promise<void> {
+    try {
+      await this.#server.start();
+    } catch (error) {
+      await this.#dashboard.close();
+      throw error;
+    }
+  }
+
+  /** Ends event streams and waiting requests at once, lets other requests finish, and closes. The application stays open. */
+  async stop(): Promise<void> {
+    const closed = this.#dashboard.close();
+    await this.#server.stop();
+    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
