@@ -30,7 +30,7 @@ export interface DashboardContext {
  * Keeps that the user is about to do something: before it is done, so that nothing is done in secret. `action`: `worker.shutdown`. `target`: the worker,
  * task or queue that it is done to. @throws what the log's store throws; then the action must not be done
  */
-export type Audit = (action: string, target: string, reason?: string) => Promise<void>;
+type Audit = (action: string, target: string, reason?: string) => Promise<void>;
 
 /** Values that are added to a request (hono calls them environment): `request.var.user`. */
 export interface DashboardEnv {

@@ -6,7 +6,7 @@ import type { DashboardContext, DashboardEnv } from './context.ts';
 /** Each may do all that those before it may: look; act on tasks and queues; act on workers, and delete. */
 export const roles = ['viewer', 'operator', 'admin'] as const;
 
-export type UserRole = (typeof roles)[number];
+type UserRole = (typeof roles)[number];
 
 export interface User {
   readonly name: string;
