@@ -1,10 +1,10 @@
-// A message that is told to all, not kept: what events and remote control are written in.
+// Messages of events and remote control: sent to all listeners, and not stored.
 import { defaultLimits } from './limits.ts';
 import type { Decoded, Json, WireMessage } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 import { deserialize } from './serializers.ts';
 
-/** `json`: a text, or its bytes. */
+/** `json`: JSON text, or its bytes. */
 export function broadcastMessage(
   json: string | Buffer,
   headers: Json,
@@ -28,7 +28,7 @@ export function broadcastMessage(
   };
 }
 
-/** What is in it. Total. `accepted`: the serializers that are read. */
+/** Reads the message's content. Never throws. `accepted`: the serializers that are read. */
 export function readBroadcast(
   { body, contentType, contentEncoding }: WireMessage,
   accepted: readonly string[] = ['json'],
@@ -36,7 +36,7 @@ export function readBroadcast(
   return deserialize(body, contentType, contentEncoding, accepted, limits);
 }
 
-/** The same, of what must be a map. */
+/** Like `readBroadcast`, for content that must be a map. */
 export function readBroadcastMap(message: WireMessage, accepted?: readonly string[]): Decoded<Json> {
   const payload = readBroadcast(message, accepted);
   if (!payload.ok) return payload;

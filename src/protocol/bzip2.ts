@@ -1,11 +1,11 @@
-// Reads bzip2. Our own: of the packages on npm, those that can be stopped while they decompress (45 bytes can become 900 kB) have not been
-// maintained for years.
+// Reads bzip2. 45 bytes can decompress to 900 kB, so a reader must be able to stop. The npm packages that can have not been maintained for
+// years, hence our own code.
 
 /** The output would be larger than allowed. */
 export class TooMuchOutput extends Error {}
 
 /**
- * Decompresses bzip2 data, of several streams too. Holds never more than `maxSize` and one block (900 kB) in memory.
+ * Decompresses bzip2 data of one or more streams. Never holds more than `maxSize` and one block (900 kB) in memory.
  * @throws TooMuchOutput, and RangeError when the data is damaged (checksums are verified).
  */
 export function decompressBzip2(data: Uint8Array, maxSize: number): Uint8Array {
@@ -20,11 +20,11 @@ export function decompressBzip2(data: Uint8Array, maxSize: number): Uint8Array {
   }
 }
 
-/** Python writes one stream; programs that work in parallel write one for each part. An empty stream has 14 bytes. */
+/** Most streams in one text. Python writes one; parallel compressors write one for each part. An empty stream has 14 bytes. */
 const maxStreams = 100;
 const noBlock = new Uint32Array(0);
 
-/** Reads one stream. Returns the memory that it used for a block, for the next: `spare` if that was large enough. */
+/** Reads one stream. Returns its block buffer for the next stream: `spare`, if that was large enough. */
 function readStream(bits: BitReader, output: Output, spare: Uint32Array): Uint32Array {
   if (bits.read(24) !== 0x425a68) throw damaged('no bzip2 header');
   const level = bits.read(8) - 0x30;
@@ -47,7 +47,7 @@ function readStream(bits: BitReader, output: Output, spare: Uint32Array): Uint32
   }
 }
 
-/** Reads one block and returns the checksum of what it wrote. */
+/** Reads one block and returns the checksum of its output. */
 function readBlock(bits: BitReader, block: Uint32Array, output: Output): number {
   if (bits.read(1) === 1) throw damaged('randomised blocks are not read');
   const origin = bits.read(24);
@@ -168,7 +168,7 @@ function writeBlock(block: Uint32Array, length: number, origin: number, output: 
     const byte = entry & 0xff;
     position = entry >>> 8;
     if (same === 4) {
-      // After four equal bytes comes a count of how many more there are.
+      // Four equal bytes are followed by the number of further repetitions.
       checksum = output.write(previous, byte, checksum);
       same = 0;
       previous = -1;
@@ -183,7 +183,7 @@ function writeBlock(block: Uint32Array, length: number, origin: number, output: 
 
 class HuffmanTable {
   readonly #symbols: Uint16Array;
-  /** Per code length: the largest code, and what to add to a code to have its symbol's index. */
+  /** For each code length: the largest code, and the offset from a code to its symbol's index. */
   readonly #limits = new Int32Array(22).fill(-1);
   readonly #offsets = new Int32Array(22);
 
@@ -225,7 +225,7 @@ class BitReader {
     this.#data = data;
   }
 
-  /** The next `count` bits (up to 32), the first as the highest. */
+  /** The next `count` bits (up to 32), the first bit as the highest. */
   read(count: number): number {
     let value = 0;
     for (let left = count; left > 0; ) {
@@ -265,7 +265,7 @@ class Output {
     this.#bytes = new Uint8Array(Math.min(maxSize, 65_536));
   }
 
-  /** Writes a byte `count` times and returns the checksum carried on. */
+  /** Writes a byte `count` times and returns the updated checksum. */
   write(byte: number, count: number, checksum: number): number {
     const end = this.#length + count;
     if (end > this.#maxSize) throw new TooMuchOutput();
@@ -286,7 +286,7 @@ class Output {
   }
 }
 
-/** CRC-32 with the highest bit first, as bzip2 has it. */
+/** CRC-32 with the highest bit first, as in bzip2. */
 const crcTable: Int32Array = Int32Array.from({ length: 256 }, (_, byte) => {
   let sum = byte << 24;
   for (let bit = 0; bit < 8; bit++) sum = sum < 0 ? (sum << 1) ^ 0x04c1_1db7 : sum << 1;

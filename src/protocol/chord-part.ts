@@ -1,4 +1,4 @@
-// A chord's member that has ended, as Celery keeps it until all have: `[1, "<task id>", "<state>", <result>]`.
+// The result of a chord's member, as Celery stores it until all members have ended: `[1, "<task id>", "<state>", <result>]`.
 import { asWireException } from './exception.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { type DecodeLimits, defaultLimits, maxValuesSent } from './limits.ts';
@@ -6,37 +6,37 @@ import type { Decoded } from './message.ts';
 import { accept, kindOf, refuse } from './refusal.ts';
 import { isException, type TaskState } from './result-meta.ts';
 
-/** How a member of a chord ended. */
+/** The end of a chord's member. */
 export interface ChordPart {
   readonly taskId: string;
   readonly status: TaskState;
-  /** Its value for SUCCESS, else a `WireException`. */
+  /** The returned value for SUCCESS, else a `WireException`. */
   readonly result: unknown;
 }
 
-/** Where a part belongs. */
+/** The chord of a part, and its index there. */
 export interface ChordPlace {
   /** The header's group id. */
   readonly groupId: string;
-  /** Its place among the results; null (a sender that does not say): after all others. */
+  /** Index among the results; null (the sender did not set it): after all others. */
   readonly index: number | null;
-  /** The id of the body's result: if that has ended the chord is done, however long ago. */
+  /** Id of the body's result: if that has ended, the chord is complete, however long ago. */
   readonly bodyId: string | null;
-  /** The chord ends with this part, whatever is missing. */
+  /** This part completes the chord, even if other parts are missing. */
   readonly last: boolean;
 }
 
-/** @throws NotSerializableError with the path of what cannot be kept. */
+/** @throws NotSerializableError with the path of the value that cannot be stored. */
 export function encodePart({ taskId, status, result }: ChordPart): string {
   return `${partPrefix(taskId)} ${JSON.stringify(status)}, ${encodeJson(result)}]`;
 }
 
-/** How the text of each part of a task begins, whoever wrote it. */
+/** The prefix of a task's part, the same for every writer. */
 export function partPrefix(taskId: string): string {
   return `[1, ${JSON.stringify(taskId)},`;
 }
 
-/** Total, as all decoders. */
+/** Never throws, like all decoders. */
 export function decodePart(text: string): Decoded<ChordPart> {
   const decoded = decodeJson(text, limits);
   if (!decoded.ok) return decoded;
@@ -44,11 +44,11 @@ export function decodePart(text: string): Decoded<ChordPart> {
   if (!Array.isArray(value)) return refuse('body', `a part of a chord is ${kindOf(value)}, not a list`);
   const [, taskId, status, result = null] = value;
   if (typeof taskId !== 'string' || typeof status !== 'string')
-    return refuse('body', 'a part of a chord names no task and state');
+    return refuse('body', 'a part of a chord has no task id or no state');
   return accept({ taskId, status, result: isException(status) ? asWireException(result) : result });
 }
 
-/** As large as results may be. */
+/** The limits of results. */
 const limits: DecodeLimits = {
   ...defaultLimits,
   maxSize: 512 * 1024 * 1024,

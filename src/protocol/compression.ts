@@ -26,12 +26,12 @@ export function compress(
   return { body: method.compress(body), mime: method.mime };
 }
 
-/** The compressions that are read if nothing else is said: all but bzip2, whose reading takes long for what it is given. */
+/** The compressions that are read by default: all but bzip2, since a small bzip2 text takes long to read. */
 export const standardCompressions: readonly string[] = ['gzip', 'brotli', 'zstd'];
 
 /**
- * kombu's name for a compression that can be read, given under any of its names.
- * @throws ConfigError for another.
+ * kombu's name of a compression that can be read, from any of its names.
+ * @throws ConfigError for other compressions.
  */
 export function readableCompression(given: string): string {
   const method = methods.get(given);
@@ -46,7 +46,8 @@ export function readableCompression(given: string): string {
 }
 
 /**
- * Decompresses a body, and stops as soon as it grows beyond `maxSize` bytes. `accepted` holds the names of what is read. Total.
+ * Decompresses a body, and stops as soon as it grows beyond `maxSize` bytes. `accepted`: the names of the compressions that are read. Never
+ * throws.
  */
 export function decompress(
   body: Uint8Array,
@@ -83,18 +84,18 @@ export function decompress(
 }
 
 interface Method {
-  /** kombu's. */
+  /** kombu's name. */
   readonly name: string;
   readonly mime: string;
   readonly compress?: (body: Uint8Array) => Uint8Array;
   readonly decompress?: (body: Uint8Array, maxOutputLength: number) => Uint8Array;
-  /** More bytes than this are not decompressed: the event loop would stand still for too long. */
+  /** Most bytes that are decompressed. More would block the event loop for too long. */
   readonly maxInput?: number;
-  /** Why one of the two is not there. */
+  /** The reason why `write` or `read` is missing. */
   readonly missing?: string;
 }
 
-/** Only some of the runtimes that we support have zstd; the types are of the oldest (hence a cast). */
+/** Only newer supported runtimes have zstd. Our types are those of the oldest, hence a cast. */
 interface Zstd {
   readonly zstdCompressSync?: (body: Uint8Array) => Uint8Array;
   readonly zstdDecompressSync?: (body: Uint8Array, options: { maxOutputLength: number }) => Uint8Array;

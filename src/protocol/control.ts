@@ -5,16 +5,16 @@ import { encodeJson } from './json.ts';
 import type { Decoded, Json, WireMessage } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 
-/** What workers are asked. */
+/** A request to workers. */
 export interface ControlRequest {
   readonly method: string;
   readonly arguments: Json;
   /** Node names; null: all. */
   readonly destination: readonly string[] | null;
-  /** Of node names. */
+  /** A pattern of node names. */
   readonly pattern: string | null;
   readonly matcher: 'glob' | 'pcre' | null;
-  /** Null: no reply is wanted. */
+  /** Where replies go; null: the sender wants no reply. */
   readonly reply: {
     readonly ticket: string;
     readonly exchange: string;
@@ -24,7 +24,7 @@ export interface ControlRequest {
   readonly clock: number;
 }
 
-/** What a worker answered. */
+/** The reply of a worker. */
 interface ControlReply {
   readonly node: string;
   readonly value: unknown;
@@ -51,7 +51,7 @@ export function requestMessage(exchange: string, request: ControlRequest, expire
   return broadcastMessage(encodeJson(body), { clock: request.clock, expires }, { exchange, routingKey: '' });
 }
 
-/** Total. `accepted`: the serializers that are read; JSON always is, since every client of ours writes it. */
+/** Never throws. `accepted`: the serializers that are read, besides JSON, which all our clients write. */
 export function readRequest(
   message: Decoded<WireMessage>,
   accepted: readonly string[] = readable,
@@ -87,7 +87,7 @@ export function replyMessage(
   return broadcastMessage(encodeJson({ [node]: value }), { ticket, clock }, to);
 }
 
-/** One message may bear the replies of several nodes. Total. `accepted`: as {@link readRequest}. */
+/** Reads the replies in a message, which may be of several nodes. Never throws. `accepted`: as in {@link readRequest}. */
 export function readReply(
   message: Decoded<WireMessage>,
   accepted: readonly string[] = readable,
@@ -101,7 +101,7 @@ export function readReply(
   return accept(Object.entries(body.value).map(([node, value]) => ({ node, value, ticket, clock })));
 }
 
-/** Whether a worker of this name is meant. A pattern that cannot be read means nobody. */
+/** Whether a request is for the worker of this name. An invalid pattern matches no worker. */
 export function isMeant(
   { destination, pattern, matcher }: Pick<ControlRequest, 'destination' | 'pattern' | 'matcher'>,
   node: string,
@@ -121,7 +121,7 @@ function readReplyTo(replyTo: unknown, ticket: unknown): ControlRequest['reply']
   return { exchange, routingKey, ticket: typeof ticket === 'string' ? ticket : '' };
 }
 
-/** Python's fnmatch, without backtracking into the exponential. */
+/** Python's fnmatch, in polynomial time for every pattern. */
 export function globMatches(pattern: string, text: string): boolean {
   const parts = pattern.match(/\*|\?|\[!?\]?[^\]]*\]|[\s\S]/gu) ?? [];
   const letters = [...text];
@@ -153,7 +153,7 @@ function letterFits(part: string, letter: string): boolean {
   return inside !== negated;
 }
 
-/** As Python's `re.match`: from the start. */
+/** Like Python's `re.match`: matches at the start of the text. */
 function regexMatches(pattern: string, text: string): boolean {
   return timedTest(`^(?:${pattern})`, 'u', text.slice(0, 255));
 }

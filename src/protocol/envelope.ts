@@ -1,4 +1,4 @@
-// kombu's JSON envelope: one message as one text, as it lies in a Redis list and in the embedded store.
+// kombu's JSON envelope: one message as one text, as it is stored in a Redis list and in the embedded store.
 
 import { randomUUID } from 'node:crypto';
 import { textOr } from '../lib/narrow.ts';
@@ -11,15 +11,14 @@ import { accept, isMap, kindOf, orRefused, refuse } from './refusal.ts';
 
 export interface EnvelopeOptions {
   /**
-   * How the body is written: `base64` as Celery does (default), or `utf-8`: as it is, smaller and faster, and read by
-   * Python as well. A body that is no text is written as base64 all the same.
+   * The encoding of the body: `base64` like Celery (default), or `utf-8`, which leaves the text as it is. That is smaller and faster, and
+   * Python reads it as well. A body that is not text is always written as base64.
    */
   readonly bodyEncoding?: 'base64' | 'utf-8';
 }
 
 /**
- * Writes the envelope with all that Python's readers need: `delivery_info` with both keys, and a `delivery_tag` of its
- * own if the message has none.
+ * Writes the envelope with all that Python's readers need: `delivery_info` with both keys, and a new `delivery_tag` if the message has none.
  * @throws NotSerializableError for headers that have no form on the wire.
  */
 export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = {}): string {
@@ -27,7 +26,7 @@ export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = 
   return `{"body": ${body}${rest}`;
 }
 
-/** The same as bytes, as Celery writes it. Spares the copies of a big text. */
+/** The envelope as bytes, with a base64 body like Celery's. It avoids the copies of a big text. */
 export function encodeEnvelopeBytes(message: WireMessage): Buffer {
   const [body, rest] = envelopeParts(message, {});
   const begin = '{"body": ';
@@ -49,7 +48,7 @@ function envelopeParts(
   const body = text === undefined ? `"${asBuffer(message.body).toString('base64')}"` : JSON.stringify(text);
   const { properties } = message;
   const info = properties.deliveryInfo;
-  // For raw text the property is left out: kombu knows only base64 by name, and dies of another.
+  // For plain text the property is left out: kombu knows only base64, and a worker crashes on other encodings.
   const rest =
     `, "content-encoding": ${JSON.stringify(message.contentEncoding)}, ` +
     `"content-type": ${JSON.stringify(message.contentType)}, "headers": ${encodeJson(message.headers, '$headers')}, ` +
@@ -65,14 +64,14 @@ function envelopeParts(
 }
 
 /**
- * Reads an envelope. Total. What a Python worker dies of (no properties, no delivery tag, no delivery info) is read
- * leniently; what leaves nothing to run (no JSON map, no text as body) is refused.
+ * Reads an envelope. Never throws. Missing properties, delivery tags or delivery info, on which a Python worker crashes, are accepted. An
+ * envelope that is not a JSON map, or whose body is not text, is refused.
  */
 export function decodeEnvelope(
   raw: Uint8Array | string,
   limits: DecodeLimits = defaultLimits,
 ): Decoded<WireMessage> {
-  // Base64 and the escapes of text within text: an envelope may be that much larger than what is in it.
+  // Base64 and escapes in nested JSON make an envelope larger than its content.
   const maxSize = limits.maxSize * 2 + 65_536;
   if (raw.length > maxSize)
     return refuse('too-large', `the message has ${raw.length} bytes; the limit is ${maxSize}`);
@@ -85,7 +84,7 @@ function readEnvelope(raw: Uint8Array | string, limits: DecodeLimits): Decoded<W
   const decoded = decodeJson(text, limits);
   if (!decoded.ok) {
     const { reason, detail } = decoded.refusal;
-    return refuse(reason === 'body' ? 'envelope' : reason, `the message is no envelope: ${detail}`);
+    return refuse(reason === 'body' ? 'envelope' : reason, `the message is not an envelope: ${detail}`);
   }
   const envelope = decoded.value;
   if (!isMap(envelope)) return refuse('envelope', `the message is ${kindOf(envelope)}, not kombu's envelope`);

@@ -1,13 +1,13 @@
-// Celery's events: what happened to a task or a worker, told to who listens.
+// Celery's events: what happened to a task or a worker, sent to all listeners.
 import { broadcastMessage, readBroadcast } from './broadcast.ts';
 import type { Decoded, Json, WireMessage } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 
-/** An event as it travels; beside these, the fields of its type. */
+/** An event on the wire. It has these fields, and the fields of its type. */
 export interface WireEvent {
   /** `task-succeeded`, `worker-heartbeat`, or a type of the user's own. */
   readonly type: string;
-  /** Node name of who says it. */
+  /** Node name of the sender. */
   readonly hostname: string;
   /** Seconds since 1970, with a fraction. */
   readonly timestamp: number;
@@ -19,7 +19,7 @@ export interface WireEvent {
   readonly [field: string]: unknown;
 }
 
-/** `task-succeeded` goes by the key `task.succeeded`. */
+/** The routing key of an event type: `task.succeeded` for `task-succeeded`. */
 export function eventKey(type: string): string {
   return type.replaceAll('-', '.');
 }
@@ -38,7 +38,7 @@ export function eventsMessage(
   return broadcastMessage(json, { hostname }, { exchange, routingKey });
 }
 
-/** Reads what an event's message says: one or many. Total; what is none among many is left out. */
+/** Reads the one or more events of a message. Never throws; items of a list that are not events are left out. */
 export function readEvents(message: Decoded<WireMessage>): Decoded<readonly WireEvent[]> {
   if (!message.ok) return message;
   const payload = readBroadcast(message.value, ['json', 'yaml', 'msgpack']);

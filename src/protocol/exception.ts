@@ -1,21 +1,21 @@
-// Errors as Celery keeps them, and back to what can be said of them here. Classes are never looked up by name.
+// Converts errors to Celery's stored form, and back. Classes are never looked up by name.
 import { type RemoteFailure, TaskFailedError, UmbelError } from '../errors.ts';
 import { encodeJson } from './json.ts';
 import { isMap } from './refusal.ts';
 import type { WireException } from './result-meta.ts';
 import { reprArgs, saferepr } from './saferepr.ts';
 
-/** What a result backend keeps of an error. */
+/** An error as a result backend stores it. */
 interface WireFailure {
   readonly exception: WireException;
-  /** Its stack and those of its causes, as text; null when it has none. */
+  /** The stacks of the error and of its causes, as text; null when there are none. */
   readonly traceback: string | null;
 }
 
 /**
- * An exception as a Python program knows it, for its `except` clauses: `throw new PythonException('shop.errors.OutOfStock', 'tea', 3)`
- * is its `raise OutOfStock('tea', 3)`. Python makes it anew from the arguments, if it has imported the module; else it sees one of that
- * name. Extend it for errors that are thrown often.
+ * An exception for the `except` clauses of a Python program: `throw new PythonException('shop.errors.OutOfStock', 'tea', 3)` is like
+ * Python's `raise OutOfStock('tea', 3)`. A Python program that has imported the module gets an instance of the class, made from the
+ * arguments; other programs get an exception class of that name. Extend it for errors that are thrown often.
  * @example
  * class OutOfStock extends PythonException {
  *   constructor(product: string, left: number) {
@@ -26,14 +26,14 @@ interface WireFailure {
 export class PythonException extends Error {
   /** `OutOfStock` */
   readonly type: string;
-  /** `shop.errors`; of Python's own exceptions `builtins`. */
+  /** `shop.errors`; `builtins` for Python's built-in exceptions. */
   readonly module: string;
   /** Python's `e.args`. */
   readonly args: readonly unknown[];
 
   /**
-   * @param path module and class; `ValueError` alone is one of Python's own
-   * @throws TypeError when it is no such path
+   * @param path module and class; `ValueError` alone is a built-in exception
+   * @throws TypeError when `path` is not the path of a class
    */
   constructor(path: string, ...args: readonly unknown[]) {
     if (!/^[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*)*$/u.test(path))
@@ -47,7 +47,7 @@ export class PythonException extends Error {
   }
 }
 
-/** An error of another process or thread, as it was written there: it is written the same again. */
+/** An error of another process or thread in its stored form, which is written again unchanged. */
 export class WrittenError extends Error {
   override readonly name: string;
   readonly wire: WireFailure;
@@ -65,10 +65,9 @@ export class WrittenError extends Error {
 }
 
 /**
- * An error, or whatever was thrown, in Celery's form. Errors that Celery knows (time limits, NotRegistered …) get its
- * names, and names that are Python's own exceptions (`ValueError`, `TypeError`) its module, so that a Python program
- * catches them as what they are; so have arguments that do not fit, which are a `TypeError` there. What a task elsewhere failed with,
- * thrown on, is written the same again. All others are of the module `javascript`.
+ * A thrown value in Celery's form. Errors that Celery knows (time limits, NotRegistered …) get Celery's names. Names of Python's built-in
+ * exceptions (`ValueError`, `TypeError`) get the module `builtins`, so that a Python program can catch them. Arguments that do not fit are a
+ * `TypeError`, as in Python. A failure of another task that is thrown again is written unchanged. All others are of the module `javascript`.
  */
 export function encodeException(error: unknown): WireFailure {
   try {
@@ -78,19 +77,19 @@ export function encodeException(error: unknown): WireFailure {
     }
     return { exception: jsException(writable(error)), traceback: null };
   } catch {
-    // A getter or a proxy of the user's. The failure itself must not get lost for it.
+    // A getter or a proxy of the user's threw. The task's failure must be stored all the same.
     return { exception: jsException('an error that cannot be read'), traceback: null };
   }
 }
 
-/** Reads the result of a FAILURE, RETRY or REVOKED record, leniently: whatever a peer wrote, there is an answer. */
+/** Reads the result of a FAILURE, RETRY or REVOKED record. It accepts every form that another program may have written. */
 export function decodeException(result: unknown, traceback: string | null): RemoteFailure {
   const { exc_type, exc_message, exc_module } = asWireException(result);
   const message = messageOf(exc_message);
   return { type: exc_type, message, stack: traceback, module: exc_module, args: exc_message };
 }
 
-/** A stored exception with every part there. */
+/** A stored exception with all its fields. */
 export function asWireException(value: unknown): WireException {
   if (!isMap(value))
     return {
@@ -116,12 +115,12 @@ function jsException(message: unknown): WireException {
   return { exc_type: 'Error', exc_message: [message], exc_module: jsModule };
 }
 
-/** Messages and traces are for people; nobody reads more of them. */
+/** Longest message, in characters: messages and traces are for people, and longer ones are cut. */
 const maxMessageLength = 32_768;
 const maxTraceLength = 65_536;
 const maxCauses = 8;
 
-/** Errors that Celery makes itself: its names, and the arguments that its classes take. */
+/** The form of errors that Celery itself raises: Celery's names, and the arguments of its classes. */
 function celeryForm(error: Error): WireException | undefined {
   if (error instanceof PythonException)
     return { exc_type: error.type, exc_message: error.args.map(writable), exc_module: error.module };
@@ -173,7 +172,7 @@ function plainForm(error: Error): WireException {
   };
 }
 
-/** The name that it calls itself, or its class's, if that says more. */
+/** The error's `name`, or the name of its class if that is more specific. */
 function typeName(error: Error): string {
   const own = typeof error.name === 'string' ? error.name : '';
   const name: unknown = own === '' || own === 'Error' ? error.constructor?.name : own;
@@ -181,8 +180,8 @@ function typeName(error: Error): string {
 }
 
 /**
- * Python's exceptions that may be raised from one message. Not those that steer the interpreter (SystemExit,
- * KeyboardInterrupt, StopIteration), nor those whose constructor wants more (UnicodeDecodeError).
+ * Python's built-in exceptions that can be raised with a message alone. Exceptions that control the interpreter (SystemExit,
+ * KeyboardInterrupt, StopIteration) are left out, and those whose constructor needs more arguments (UnicodeDecodeError).
  */
 const pythonExceptions: ReadonlySet<string> = new Set([
   'ArithmeticError',
@@ -249,7 +248,7 @@ function traceOf(error: Error): string | null {
   return trace === '' ? null : cut(trace, maxTraceLength);
 }
 
-/** A thrown value that is no error, if it can be written; else its repr. */
+/** A thrown value that is not an error, or its repr if it cannot be serialized. */
 function writable(value: unknown): unknown {
   try {
     const text = encodeJson(value);

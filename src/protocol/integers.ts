@@ -1,4 +1,4 @@
-// Libraries give either every integer as a bigint or none: we want a bigint only where a number would lose digits.
+// Libraries return either all integers as bigints or none. Umbel uses a bigint only where a number would lose digits.
 
 /**
  * Changes bigints that a number holds exactly into numbers, in place: the tree is fresh from a decoder. Bytes become

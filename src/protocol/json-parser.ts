@@ -1,11 +1,11 @@
-// Our own JSON parser, for what the native one cannot read or would lose. The hot path never comes here.
+// Our own JSON parser, for values that the native parser cannot read or would change. The hot path does not use it.
 import type { DecodeLimits } from './limits.ts';
 import type { Decoded, RefusalReason } from './message.ts';
 import { accept, kindOf, refuse } from './refusal.ts';
 import { parseTimestamp } from './timestamp.ts';
 import { Decimal, PlainDate, PlainTime, Uuid } from './values.ts';
 
-/** Reads JSON in Python's dialect, with kombu's typed values. Bounded by `limits`; total. */
+/** Reads JSON in Python's dialect, with kombu's typed values, within `limits`. Never throws. */
 export function parsePythonJson(text: string, limits: DecodeLimits): Decoded<unknown> {
   try {
     return accept(new Parser(text, limits).document());
@@ -100,7 +100,7 @@ class Parser {
         this.#at++;
         this.#skipSpace();
         const value = this.#value();
-        // As JSON.parse does; an assignment would change the prototype.
+        // Defined like JSON.parse does it: an assignment would change the prototype.
         if (key === '__proto__')
           Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
         else map[key] = value;
@@ -150,7 +150,7 @@ class Parser {
       return Number.NEGATIVE_INFINITY;
     }
     if (this.#text[start] === '-') this.#at++;
-    // Nothing follows a zero that leads: `012` is no number.
+    // No digit may follow a leading zero: `012` is not a number.
     if (this.#text[this.#at] === '0') this.#at++;
     else this.#digits();
     const isInteger = !this.#fraction();
@@ -162,7 +162,7 @@ class Parser {
     return isInteger && !Number.isSafeInteger(value) ? BigInt(token) : value;
   }
 
-  /** `.5`, `e10`, `.5E-3`: whether there is one. What only begins like one is left to whoever reads on. */
+  /** Reads `.5`, `e10` or `.5E-3`; whether there was one. Text that only begins like one is left for the caller. */
   #fraction(): boolean {
     const start = this.#at;
     if (this.#text[start] === '.' && isDigit(this.#text.charCodeAt(start + 1))) {
@@ -181,7 +181,7 @@ class Parser {
     return this.#at > start;
   }
 
-  /** One digit at least. */
+  /** Reads one or more digits. */
   #digits(): void {
     if (!isDigit(this.#text.charCodeAt(this.#at))) this.#fail();
     do this.#at++;
@@ -195,7 +195,7 @@ class Parser {
   }
 
   #enter(): void {
-    // Also what bounds the recursion of this parser.
+    // This check also bounds the recursion of this parser.
     if (++this.#depth > this.#limits.maxDepth)
       this.#tooLarge(`nested deeper than ${this.#limits.maxDepth} levels`);
     this.#at++;
@@ -229,7 +229,7 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
-/** kombu's typed value. An unknown type is refused, as kombu does: a task must not see half-decoded data. */
+/** Reads kombu's typed value. An unknown type is refused, like in kombu: a task must not see half-decoded data. */
 function typedValue(map: Record<string, unknown>): unknown {
   const type = map.__type__;
   const value = map.__value__;
@@ -252,7 +252,7 @@ function typedValue(map: Record<string, unknown>): unknown {
         return new Uint8Array(Buffer.from(text, 'base64'));
     }
   } catch (error) {
-    if (error instanceof RangeError) throw new Refused('body', `a typed value '${type}' that is none`);
+    if (error instanceof RangeError) throw new Refused('body', `a typed value '${type}' that is invalid`);
     throw error;
   }
   throw new Refused('body', `a typed value of the unknown type '${type.slice(0, 40)}'`);

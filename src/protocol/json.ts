@@ -9,10 +9,10 @@ import { formatTimestamp } from './timestamp.ts';
 import { Decimal, isPlain, normalize, type Path, PlainDate, type TypedValue, Uuid } from './values.ts';
 
 /**
- * Writes a value as kombu does. Dates, bytes, and our Decimal, Uuid, PlainDate and PlainTime become typed values that
+ * Writes a value like kombu. Dates, bytes, and our Decimal, Uuid, PlainDate and PlainTime become typed values, which
  * Python (kombu 5.3 and later) reads as its own types; a bigint becomes a bare integer.
  * @param root the name of `value` in the error's path.
- * @throws NotSerializableError naming the path of what has no form on the wire: `$.rows[3].id`.
+ * @throws NotSerializableError with the path of the value that cannot be written: `$.rows[3].id`.
  */
 export function encodeJson(value: unknown, root = '$'): string {
   if (value === undefined) return 'null';
@@ -22,7 +22,7 @@ export function encodeJson(value: unknown, root = '$'): string {
 }
 
 /**
- * Reads JSON as Python does. Total: a value or a refusal (`body`: not JSON, or an unknown typed value; `too-large`).
+ * Reads JSON like Python. Never throws: it returns a value or a refusal (`body`: not JSON, or an unknown typed value; `too-large`).
  * Integers beyond 2^53 become bigints; typed values become Date, Uint8Array, Decimal, Uuid, PlainDate, PlainTime. The
  * key `__proto__` is an own property like any other.
  */
@@ -33,11 +33,11 @@ export function decodeJson(text: string, limits: DecodeLimits = defaultLimits): 
 }
 
 function readJson(text: string, limits: DecodeLimits): Decoded<unknown> {
-  // Native parsing would lose these: typed values, and the digits of large integers.
+  // Native parsing would lose the types of typed values, and the digits of large integers.
   if (text.includes('__type__"') || text.includes('\\u005') || bigInteger.test(text))
     return parsePythonJson(text, limits);
   if (text.length > scannedLength) {
-    // What is large could be made of very many or very deep values: our own parser counts while it reads.
+    // Large text may hold very many or very deeply nested values, so they are counted first.
     const tooMany = countStructure(text, limits);
     if (tooMany !== undefined) return refuse('too-large', tooMany);
   }
@@ -45,7 +45,7 @@ function readJson(text: string, limits: DecodeLimits): Decoded<unknown> {
   try {
     value = JSON.parse(text);
   } catch {
-    // NaN and Infinity are read; whatever else is wrong gets a place in the text. V8's message would quote the payload.
+    // Our parser reads NaN and Infinity, and its errors name the position only: V8's message would quote the payload.
     return parsePythonJson(text, limits);
   }
   if (
@@ -95,13 +95,12 @@ export function timestampAt(date: Date, path: Path): string {
 }
 
 /**
- * What may be an integer of 16 digits or more. Text that looks like one, or is a long fraction, only costs a slower path. The count is
- * fixed on purpose: V8 keeps a place to come back to for each step of an open repetition, and throws when it has no room for more of
- * them, after 5.6 million.
+ * Matches text with an integer of 16 digits or more. Strings with such digits and long fractions match too, which only costs time. The
+ * count is fixed on purpose: V8 saves a backtracking state for each step of an open repetition, and throws after 5.6 million.
  */
 const bigInteger = /(?:^|[[,:\s-])\d{16}/;
 
-/** Text longer than this is counted before it is parsed. */
+/** In text of more characters, values are counted before it is parsed. */
 const scannedLength = 65_536;
 
 function isShallow(value: unknown, depthLeft: number): boolean {
@@ -114,12 +113,12 @@ function isShallow(value: unknown, depthLeft: number): boolean {
     return true;
   }
   for (const key in value) {
-    if (!isShallow((value as Record<string, unknown>)[key], depthLeft - 1)) return false; // what JSON.parse made
+    if (!isShallow((value as Record<string, unknown>)[key], depthLeft - 1)) return false; // JSON.parse made it
   }
   return true;
 }
 
-/** Counts depth, keys and values of JSON text without building them. What it says is true of valid JSON only. */
+/** Counts depth, keys and values of JSON text without building them. The counts are right for valid JSON only. */
 function countStructure(text: string, limits: DecodeLimits): string | undefined {
   let depth = 0;
   let keys = 0;
@@ -149,7 +148,7 @@ function countStructure(text: string, limits: DecodeLimits): string | undefined 
   return undefined;
 }
 
-/** The index of the quote that ends the string beginning at `start`; the text's length when none does. */
+/** The index of the quote that ends the string at `start`; the text's length when there is none. */
 function endOfString(text: string, start: number): number {
   for (let index = start + 1; index < text.length; index++) {
     const code = text.charCodeAt(index);
@@ -161,7 +160,7 @@ function endOfString(text: string, start: number): number {
 
 const mostDigits = 10n ** BigInt(defaultLimits.maxDigits);
 
-/** Writes what native JSON cannot: bigints, NaN, Infinity, and integers so large that readers would take them for exact. */
+/** Writes values that native JSON cannot: bigints, NaN, Infinity, and floats beyond 2^53, which readers would take for exact integers. */
 function write(value: unknown, root: string): string {
   if (Array.isArray(value)) return `[${value.map((member) => write(member, root)).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
@@ -181,6 +180,6 @@ function write(value: unknown, root: string): string {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return JSON.stringify(value);
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity';
-  // A number beyond 2^53 is a float here: written as an integer it would come back as a bigint, in Python as an int.
+  // A number beyond 2^53 is a float in JavaScript. Written as an integer it would come back as a bigint, in Python as an int.
   return Number.isInteger(value) && Math.abs(value) < 1e21 ? `${value}.0` : String(value);
 }

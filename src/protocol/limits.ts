@@ -1,20 +1,20 @@
-// How much a decoder takes in. A message is written by somebody else: nothing in it may cost more than its size allows.
+// The limits of decoders. Another program wrote the message, so the cost of reading it must be in proportion to its size.
 
-/** The bounds of one decoding. Beyond each of them the answer is a refusal, `too-large`. */
+/** The limits of one decoding. A message that exceeds one of them is refused as `too-large`. */
 export interface DecodeLimits {
   /** Bytes of the body, after decompression too. */
   readonly maxSize: number;
-  /** Containers within containers. Python itself gives up near 1,000. */
+  /** Levels of nested lists and maps. Python itself fails near 1,000. */
   readonly maxDepth: number;
   /** Keys of all maps together. */
   readonly maxKeys: number;
   /** Members of all lists and maps together. */
   readonly maxValues: number;
-  /** Digits of one integer, as in Python (`sys.set_int_max_str_digits`): reading more takes more than linear time. */
+  /** Digits of one integer, as in Python (`sys.set_int_max_str_digits`): the time to read an integer is not linear in its digits. */
   readonly maxDigits: number;
 }
 
-/** The bounds if nothing else is said. `maxSize` is the setting `maxMessageSize`. */
+/** The default limits. The setting `maxMessageSize` changes `maxSize`. */
 export const defaultLimits: DecodeLimits = {
   maxSize: 10 * 1024 * 1024,
   maxDepth: 500,
@@ -23,8 +23,8 @@ export const defaultLimits: DecodeLimits = {
   maxDigits: 4_300,
 };
 
-/** How deep a value may be that we send: what is decoded later stands inside a body, and that in a signature. */
+/** Nesting of a value that we send. It is below the limit of decoding, since the value is sent inside a body, and perhaps inside a signature. */
 export const maxDepthSent = 480;
 
-/** How many values one message that we send may have. Stops a web of shared references, which is a tree when written. */
+/** Values in one message that we send. The limit stops objects with many shared references, which are repeated when they are written. */
 export const maxValuesSent = 5_000_000;

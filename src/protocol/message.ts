@@ -1,4 +1,4 @@
-// The two values that everything else speaks of: a message as it travels, and a task message as it is meant.
+// The two main types of the protocol: a message on the wire (WireMessage), and the task call in it (TaskMessage).
 
 /** A JSON-like value as decoded; typed values (dates, bytes, bigints) are their JavaScript counterparts. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -14,7 +14,7 @@ export interface DeliveryInfo {
 export interface WireProperties {
   readonly correlationId: string | null;
   readonly replyTo: string | null;
-  /** As the number on the wire. On Redis and the embedded store 0 is most urgent. */
+  /** The number on the wire. On Redis and the embedded store 0 is the most urgent. */
   readonly priority: number;
   /** 2 = persistent. */
   readonly deliveryMode: number;
@@ -25,7 +25,7 @@ export interface WireProperties {
   readonly other: Json;
 }
 
-/** A message as it travels: serialized body, and what is written on the outside. What kombu calls Message. */
+/** A message on the wire: serialized body, headers and properties. kombu's Message. */
 export interface WireMessage {
   /** Serialized, and compressed if the header `compression` says so. */
   readonly body: Uint8Array;
@@ -36,7 +36,7 @@ export interface WireMessage {
   readonly properties: WireProperties;
 }
 
-/** A signature as it travels (Celery's dict form). */
+/** A signature on the wire (Celery's dict form). */
 export interface WireSignature {
   readonly task: string;
   readonly args: readonly unknown[];
@@ -44,13 +44,13 @@ export interface WireSignature {
   readonly options: Json;
   readonly subtask_type: string | null;
   readonly immutable: boolean;
-  /** Of a chord's body, in its members: how many parts there are, where the sender knew it. Celery 5.1 wrote it, too. */
+  /** In the chord's body that members carry: the number of parts, if the sender knew it. Celery 5.1 wrote it, too. */
   readonly chord_size?: number;
-  /** Of a chord's body, in its members: what a failed member does; see `ChordPolicy`. Python does not look at it. */
+  /** In the chord's body that members carry: the effect of a failed member; see `ChordPolicy`. Python ignores it. */
   readonly chord_policy?: 'fail-fast' | 'all-settled';
 }
 
-/** What is to be sent when the task has ended. */
+/** The signatures that are sent when the task has ended. */
 export interface Embed {
   /** Celery's `link`. */
   readonly callbacks: readonly WireSignature[] | null;
@@ -61,7 +61,7 @@ export interface Embed {
   readonly chord: WireSignature | null;
 }
 
-/** A call of a task, complete: what protocol v2 can say. Frozen by convention; change it by copying. */
+/** A complete call of a task, with every field of protocol v2. Immutable by convention: copy it to change it. */
 export interface TaskMessage {
   readonly id: string;
   readonly task: string;
@@ -101,7 +101,7 @@ export interface TaskMessage {
   readonly persistent: boolean;
 }
 
-/** Why bytes are no message. Stable words: they are stored with the dead letter. */
+/** Why bytes cannot be read as a message. These words never change, since they are stored with dead letters. */
 export type RefusalReason =
   | 'envelope' // not kombu's JSON envelope
   | 'content-type' // a serializer that is unknown or not accepted (pickle among them)
@@ -111,14 +111,14 @@ export type RefusalReason =
   | 'headers' // a header of a wrong type or range
   | 'not-a-task'; // neither protocol v1 nor v2
 
-/** The decoder's other answer: these bytes are not a message, and this is why. */
+/** A decoder's result for bytes that are not a message, with the reason. */
 export interface Refusal {
   readonly reason: RefusalReason;
-  /** One sentence for people, without the payload. */
+  /** One sentence for users, without any part of the payload. */
   readonly detail: string;
 }
 
-/** The decoder is total: a value or a refusal, for any bytes; it never throws. */
+/** The result of a decoder: a value or a refusal. Decoders never throw, whatever the bytes are. */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly refusal: Refusal };

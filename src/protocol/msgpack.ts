@@ -1,5 +1,5 @@
-// msgpack as Python's writes it (use_bin_type). The library builds the values; before that we count, because a list of
-// 5 bytes may claim four billion members.
+// msgpack as Python writes it (use_bin_type). The library builds the values. We count them first, because a list of 5 bytes may claim to have
+// four billion members.
 import { createRequire } from 'node:module';
 import type * as Library from '@msgpack/msgpack';
 import { NotSerializableError } from '../errors.ts';
@@ -17,14 +17,14 @@ export function encodeMsgpack(value: unknown): Uint8Array {
   );
 }
 
-/** Reads msgpack. Total. Integers beyond 2^53 become bigints. */
+/** Reads msgpack. Never throws. Integers beyond 2^53 become bigints. */
 export function decodeMsgpack(bytes: Uint8Array, limits: DecodeLimits): Decoded<unknown> {
   const problem = checkStructure(bytes, limits);
   if (problem !== undefined) return problem;
   try {
     return accept(smallIntegers(new (library().Decoder)({ useBigInt64: true }).decode(bytes)));
   } catch {
-    // A key that is no text, or `__proto__`, or an extension: nothing that JSON could have carried.
+    // A key that is not text or is `__proto__`, or an extension type: JSON could not have them either.
     return refuse(
       'body',
       'msgpack of a kind that a task cannot take (keys must be text; no extension types)',
@@ -32,7 +32,7 @@ export function decodeMsgpack(bytes: Uint8Array, limits: DecodeLimits): Decoded<
   }
 }
 
-/** Loaded at the first use: most programs never send msgpack. */
+/** Loaded at first use, since most programs never send msgpack. */
 let loaded: typeof Library | undefined;
 
 function library(): typeof Library {
@@ -40,13 +40,13 @@ function library(): typeof Library {
   return loaded;
 }
 
-/** Python's msgpack has bytes; the rest is text, as old kombu's JSON has it. */
+/** msgpack has a type for bytes; the other typed values become text, as in the JSON of older kombu. */
 function msgpackForm(value: TypedValue, path: Path): unknown {
   if (value instanceof Uint8Array) return value;
   return value instanceof Date ? timestampAt(value, path) : value.text;
 }
 
-/** With `useBigInt64` the library writes a large number as a float: integers above 32 bits are handed to it as bigints. */
+/** With `useBigInt64` the library writes a large number as a float, so integers above 32 bits are passed as bigints. */
 function exactIntegers(value: unknown, path: string): unknown {
   if (typeof value === 'number' && Number.isSafeInteger(value) && Math.abs(value) > 0x7fffffff)
     return BigInt(value);
@@ -56,7 +56,7 @@ function exactIntegers(value: unknown, path: string): unknown {
   return mapMembers(value, (member) => exactIntegers(member, path));
 }
 
-/** Walks over the bytes without building anything: every claimed length must be there, within the limits. */
+/** Walks over the bytes without building values. Every claimed length must exist and be within the limits. */
 function checkStructure(bytes: Uint8Array, limits: DecodeLimits): Decoded<never> | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const pending: number[] = [1]; // how many values are still to come, per open container
@@ -90,7 +90,7 @@ function checkStructure(bytes: Uint8Array, limits: DecodeLimits): Decoded<never>
 
 const truncated: Decoded<never> = refuse('body', 'msgpack that ends too early');
 
-/** Bytes of the value's head and own data, and how many values follow as its members. */
+/** The size of a value's head and data in bytes, and the number of member values that follow. */
 function readHead(view: DataView, at: number): { size: number; members: number } | undefined {
   const byte = view.getUint8(at);
   const length = (bytes: 1 | 2 | 4): number => {

@@ -1,9 +1,9 @@
-// The properties of a message by the names that they have on the wire: what Celery's tasks see of them.
+// The properties of a message as a map with their names on the wire, as Celery's tasks see them.
 import { textOr } from '../lib/narrow.ts';
 import type { DeliveryInfo, Json, WireProperties } from './message.ts';
 import { isMap } from './refusal.ts';
 
-/** Those that the message has. */
+/** The properties that the message has. */
 export function propertiesMap(properties: WireProperties): Json {
   const { correlationId, replyTo, priority, deliveryMode, expiration, deliveryTag, deliveryInfo, other } =
     properties;
@@ -19,7 +19,7 @@ export function propertiesMap(properties: WireProperties): Json {
   };
 }
 
-/** Reads them, leniently. */
+/** Reads properties. Values of a wrong type are replaced by defaults. */
 export function readProperties(map: Json): WireProperties {
   const other: Record<string, unknown> = {};
   for (const key in map) {
@@ -43,7 +43,7 @@ function readDeliveryInfo(value: unknown): DeliveryInfo {
   return value.redelivered === true ? { ...info, redelivered: true } : info;
 }
 
-/** Those with a place of their own. */
+/** The properties that have a field of their own. */
 export const knownProperties: ReadonlySet<string> = new Set([
   'correlation_id',
   'reply_to',

@@ -1,18 +1,18 @@
 import type { Decoded, RefusalReason } from './message.ts';
 
-/** The decoder's "no". `detail` is one sentence for people and never quotes the payload. */
+/** A decoder's result for bytes that it cannot read. `detail` is one sentence for users and never quotes the payload. */
 export function refuse<T>(reason: RefusalReason, detail: string): Decoded<T> {
   return { ok: false, refusal: { reason, detail } };
 }
 
-/** The decoder's "yes". */
+/** A decoder's result with a value. */
 export function accept<T>(value: T): Decoded<T> {
   return { ok: true, value };
 }
 
 /**
- * The last resort of a decoder that must never throw: what the engine cannot do (its stack or its memory ends within a regular
- * expression, say) is a refusal of the message, not the end of whoever reads it.
+ * The last resort of a decoder that must never throw. An error of the JavaScript engine (a stack or memory overflow in a regular
+ * expression, for example) becomes a refusal of the message instead of a crash of its reader.
  */
 export function orRefused<T>(decode: () => Decoded<T>): Decoded<T> {
   try {
@@ -23,7 +23,7 @@ export function orRefused<T>(decode: () => Decoded<T>): Decoded<T> {
   }
 }
 
-/** What kind of value stands where another was wanted, for a refusal's detail. */
+/** The kind of an unexpected value, for a refusal's detail. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
@@ -39,7 +39,7 @@ export function kindOf(value: unknown): string {
   }
 }
 
-/** A decoded map: an object that is none of our typed values. */
+/** Whether a value is a decoded map: an object that is not a typed value. */
 export function isMap(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -1,4 +1,4 @@
-// Celery's meta map as text: what every JSON result backend keeps.
+// Celery's meta map as text, as every JSON result backend stores it.
 
 import { NotSerializableError } from '../errors.ts';
 import { textOr } from '../lib/narrow.ts';
@@ -11,8 +11,8 @@ import { isException, type ResultRecord } from './result-meta.ts';
 import { formatTimestamp, parseTimestamp } from './timestamp.ts';
 
 /**
- * Writes a record as Celery does.
- * @throws NotSerializableError with the path of what cannot be kept: `$.rows[3].id` within the result.
+ * Writes a record like Celery.
+ * @throws NotSerializableError with the path of the value that cannot be stored: `$.rows[3].id` within the result.
  */
 export function encodeResult(record: ResultRecord): string {
   let text =
@@ -32,13 +32,13 @@ export function encodeResult(record: ResultRecord): string {
 
 interface DecodeResultOptions {
   readonly limits?: DecodeLimits;
-  /** The id under which it was kept, for a record that does not say (Celery 3). */
+  /** The id under which the record is stored, for records without one (Celery 3). */
   readonly keptAs?: string;
 }
 
 /**
- * Reads a record. Total; lenient in all but `status` and `task_id`: a failed record of a shape that nobody knows is
- * still a failed record.
+ * Reads a record. Never throws. Only `status` and `task_id` are required: a failed record whose other fields have an unknown form
+ * is still a failed record.
  */
 export function decodeResult(
   text: string,
@@ -64,7 +64,7 @@ export function decodeResult(
   });
 }
 
-/** Results may be larger than messages (512 MB is Redis' limit): whatever `encodeResult` writes can be read. */
+/** Results may be larger than messages (Redis' limit is 512 MB). Every record that `encodeResult` writes can be read. */
 const resultLimits: DecodeLimits = {
   ...defaultLimits,
   maxSize: 512 * 1024 * 1024,
@@ -85,7 +85,7 @@ function extendedParts(meta: Json): Extended {
   };
 }
 
-/** Celery 5.2 writes a time without offset, in UTC; newer ones may send a typed value. */
+/** Celery 5.2 writes a time without an offset, in UTC; newer versions may write a typed value. */
 function readTime(value: unknown): Date | null {
   if (value instanceof Date) return value;
   return typeof value === 'string' ? (parseTimestamp(value) ?? null) : null;

@@ -1,7 +1,7 @@
-// What a result backend keeps of a task: Celery's "meta" map.
+// The record of a task in a result backend: Celery's "meta" map.
 import type { Json } from './message.ts';
 
-/** Celery's states, and any custom one set by `updateState`. PENDING with a record means: sent, not yet begun. */
+/** Celery's states, and custom states that `updateState` sets. PENDING with a record: the task was sent and has not begun. */
 export type TaskState =
   | 'PENDING'
   | 'RECEIVED'
@@ -14,17 +14,17 @@ export type TaskState =
   | 'IGNORED'
   | (string & {});
 
-/** The task has ended in this state and will not leave it. */
+/** Whether this state is final: a task in it has ended. */
 export function isReady(status: TaskState): boolean {
   return status === 'SUCCESS' || status === 'FAILURE' || status === 'REVOKED';
 }
 
-/** The result of this state is an exception. */
+/** Whether the result of this state is an exception. */
 export function isException(status: TaskState): boolean {
   return status === 'FAILURE' || status === 'REVOKED' || status === 'RETRY';
 }
 
-/** An exception as Celery keeps it. */
+/** An exception as Celery stores it. */
 export interface WireException {
   /** Qualified name: `ValueError`. */
   readonly exc_type: string;
@@ -33,10 +33,10 @@ export interface WireException {
   readonly exc_module: string;
 }
 
-/** Celery's result tuple, `[[id, parent], children]`, decoded as far as anybody needs. */
+/** Celery's result tuple, `[[id, parent], children]`, partly decoded. */
 export type ResultTuple = readonly unknown[];
 
-/** A task's state and result as a backend keeps it. */
+/** A task's state and result as a backend stores them. */
 export interface ResultRecord {
   readonly taskId: string;
   readonly status: TaskState;
@@ -44,7 +44,7 @@ export interface ResultRecord {
   readonly result: unknown;
   readonly traceback: string | null;
   readonly children: readonly ResultTuple[];
-  /** When it ended; null while it has not. */
+  /** When the task ended; null before that. */
   readonly dateDone: Date | null;
   readonly groupId?: string | null;
   readonly parentId?: string | null;

@@ -1,4 +1,4 @@
-// Python's repr of arguments, for people: what Celery shows as `args=(2, 'two', None)`.
+// Python's repr of arguments, for people: Celery shows `args=(2, 'two', None)`.
 import { asBuffer, decodeUtf8 } from './bytes.ts';
 import { Decimal, PlainDate, PlainTime, Uuid } from './values.ts';
 
@@ -6,17 +6,17 @@ import { Decimal, PlainDate, PlainTime, Uuid } from './values.ts';
 export const maxReprLength = 1024;
 
 /**
- * The repr of positional arguments as Python's tuple: `(2, 'two', None)`, `(4,)`, `()`. As Celery's `saferepr`: lists
- * deeper than 3 levels are shown as `[...]`, and the whole is cut near `maxLength`. Costs no more than what it shows.
+ * The repr of positional arguments as Python's tuple: `(2, 'two', None)`, `(4,)`, `()`. Like Celery's `saferepr`, it shows lists deeper
+ * than 3 levels as `[...]`, and is cut near `maxLength` characters. Its cost depends on the output only, not on the size of the values.
  */
 export function reprArgs(args: readonly unknown[], maxLength: number = maxReprLength): string {
   if (args.length === 0) return '()';
   return new Repr(maxLength).tuple(args);
 }
 
-/** The repr of any value, as {@link reprArgs}: `{'z': 3}`, `True`, `None`. */
+/** The repr of any value, like {@link reprArgs}: `{'z': 3}`, `True`, `None`. */
 export function saferepr(value: unknown, maxLength: number = maxReprLength): string {
-  if (value === null || value === undefined) return 'None'; // what most tasks return
+  if (value === null || value === undefined) return 'None'; // the fast path: most tasks return nothing
   return new Repr(maxLength).any(value);
 }
 
@@ -96,7 +96,7 @@ class Repr {
     if (!this.#token('{')) return;
     this.#level++;
     let first = true;
-    // `for in` and not Object.entries: a map of a million keys is not copied to show ten of them.
+    // `for in` instead of Object.entries, which would copy a million keys to show ten of them.
     for (const key in map) {
       if (!first && !this.#token(', ')) break;
       first = false;
@@ -107,7 +107,7 @@ class Repr {
     this.#close('}');
   }
 
-  /** Writes a piece; when there is no room any more it says so once, and from there on only brackets are closed. */
+  /** Writes a piece. When the room is used up it writes `...` once, and afterwards only closing brackets. */
   #token(text: string): boolean {
     if (this.#cut) return false;
     if (this.#left <= 0) {
@@ -126,13 +126,13 @@ class Repr {
 
   #close(bracket: string): void {
     this.#level--;
-    // Even without room: what was opened is closed. (Celery's loses one bracket when the room ends just here.)
+    // Closes each open bracket even without room. (Celery loses one bracket when the room ends exactly here.)
     this.#out += bracket;
     this.#left -= bracket.length;
   }
 }
 
-/** Celery's quoting, which is not quite repr's: quotes are escaped, nothing else, and long text is cut at a space. */
+/** Celery's quoting, which differs from repr: only quotes are escaped, and long text is cut at a space. */
 function quote(text: string, room: number): string {
   const shown = text.length >= room && room > 0 ? truncate(text, room) : text;
   return shown.includes("'") ? `'${shown.replaceAll("'", "\\'")}'` : `'${shown}'`;
@@ -144,7 +144,7 @@ function truncate(text: string, length: number): string {
   return `${(space >= 0 ? start.slice(0, space) : start).replace(/[\ud800-\udbff]$/, '')}...`;
 }
 
-/** As Python writes the number that it will read from our JSON: safe integers as int, all else as float. */
+/** A number as Python shows it after reading our JSON: safe integers as int, all others as float. */
 function numberRepr(value: number): string {
   if (Number.isSafeInteger(value)) return value === 0 ? '0' : String(value);
   if (Number.isNaN(value)) return 'nan';

@@ -1,4 +1,4 @@
-// The serializers of a body: json, yaml, msgpack. pickle is refused by name: reading it would run the sender's code.
+// The serializers of a body: json, yaml, msgpack. pickle is refused by name, since reading it would run the sender's code.
 import { ConfigError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
 import { decodeUtf8 } from './bytes.ts';
@@ -11,7 +11,7 @@ import { decodeYaml, encodeYaml } from './yaml.ts';
 
 export type SerializerName = 'json' | 'yaml' | 'msgpack' | 'raw' | 'text';
 
-/** Bytes, and what they are. */
+/** Bytes, with their content type and encoding. */
 interface Serialized {
   readonly body: Uint8Array;
   readonly contentType: string;
@@ -29,7 +29,7 @@ export function serializeCall(
   embed: Embed,
 ): Serialized {
   if (name === 'json') {
-    // Put together from its parts, so that an error's path begins at what the caller knows.
+    // Each part is encoded on its own, so that an error's path begins at `$args` or `$kwargs`.
     const next = isEmpty(embed) ? emptyEmbed : encodeEmbed(embed);
     const text = `[${encodeJson(args, '$args')},${encodeJson(kwargs, '$kwargs')},${next}]`;
     return { body: Buffer.from(text, 'utf8'), contentType: 'application/json', contentEncoding: 'utf-8' };
@@ -39,7 +39,7 @@ export function serializeCall(
   return serialize(name, [args, kwargs, embed]);
 }
 
-/** The members of a chord all carry the same body, which is written once. */
+/** All members of a chord carry the same body, which is encoded once. */
 function encodeEmbed(embed: Embed): string {
   const { callbacks, errbacks, chain, chord } = embed;
   if (chord === null || callbacks !== null || errbacks !== null || chain !== null)
@@ -85,8 +85,8 @@ export function serialize(name: SerializerName, value: unknown): Serialized {
 }
 
 /**
- * Reads a body. Total. Only what is in `accepted` (names or mime types) is read; raw bytes and plain text always are,
- * as in Celery.
+ * Reads a body. Never throws. Only the serializers in `accepted` (names or mime types) are read, besides raw bytes and plain text, which are
+ * always read, as in Celery.
  */
 export function deserialize(
   body: Uint8Array,
@@ -118,8 +118,8 @@ export function deserialize(
 }
 
 /**
- * The serializer that a setting means: its name, one of Celery's other names for it, or its mime type.
- * @throws ConfigError when it is unknown, or cannot be supported (pickle).
+ * The serializer of a name: ours, one of Celery's other names, or a mime type.
+ * @throws ConfigError when the serializer is unknown, or cannot be supported (pickle).
  */
 export function serializerNamed(name: string): SerializerName {
   const known = serializerOf(name);

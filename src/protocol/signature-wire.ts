@@ -1,10 +1,10 @@
-// A signature as it travels: Celery's dict form of a call to be made later.
+// A signature on the wire: Celery's dict form of a call to be made later.
 import type { Decoded, WireSignature } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 
 /**
- * Reads a signature. `where` names it in the refusal. Keys that we do not know are kept, so that a signature that
- * passes through reaches the next worker as it was (older peers put `chord_size` beside the others).
+ * Reads a signature. `where` names it in the refusal. Unknown keys are kept, so that the next worker gets the signature unchanged (older
+ * Celery versions put `chord_size` beside the other keys).
  */
 export function decodeSignature(value: unknown, where = 'the signature'): Decoded<WireSignature> {
   if (!isMap(value)) return refuse('body', `${where} is ${kindOf(value)}, not a signature`);

@@ -1,15 +1,15 @@
-// What is said about a call, checked: types, ranges, and what is taken when nothing is said.
+// Checks the fields of a call: types, ranges and defaults.
 import type { Decoded, Json, TaskMessage, WireMessage } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
 import { maxReprLength, reprArgs, saferepr } from './saferepr.ts';
 import { parseTimestamp } from './timestamp.ts';
 
-/** The call itself, which both protocols keep apart from what is said about it. */
+/** The call itself, which both protocols keep apart from its options. */
 export type Call = Pick<TaskMessage, 'args' | 'kwargs' | 'embed' | 'headers'>;
 
 /**
- * Puts a message together from the fields that protocol 1 and 2 share. What steers the task is checked and refused by
- * name; what is only shown to people (`lang`, `shadow`, `origin`, the reprs) is left out when it is not text.
+ * Makes a message from the fields that protocol 1 and 2 share. A wrong value of a field that affects the task is refused, and the refusal
+ * names the field. Fields that are only shown (`lang`, `shadow`, `origin`, the reprs) are left out when they are not text.
  */
 export function readTask(
   wire: WireMessage,
@@ -55,14 +55,14 @@ export function readTask(
   return reader.problem === undefined ? accept(message) : refuse('headers', reader.problem);
 }
 
-/** Longest name of a task and longest id: what is longer is an attack, and would be a key in every store. */
+/** Longest name of a task and longest id, in characters. Longer ones would become huge keys in every store, and are an attack. */
 const maxNameLength = 10_240;
-/** More retries than anybody means; beyond it counting is not safe in every peer. */
+/** The largest count of retries and the like. Larger numbers are mistakes, and not safe in every language. */
 const maxCount = 1_000_000;
 /** A thousand years, in seconds. */
 const maxSeconds = 31_536_000_000;
 
-/** Reads fields, remembers the first problem, and goes on: one check at the end instead of one after each field. */
+/** Reads fields and remembers the first problem, which the caller checks once at the end instead of after each field. */
 class FieldReader {
   problem: string | undefined;
   readonly #fields: Json;
@@ -78,7 +78,7 @@ class FieldReader {
     return '';
   }
 
-  /** Something that things are found by: text, not empty. */
+  /** A name or an id: text that is not empty. */
   name(field: string): string | null {
     const value = this.#fields[field] ?? null;
     if (value === null) return null;
@@ -86,7 +86,7 @@ class FieldReader {
     if (value === '') return null;
     if (value.length > maxNameLength)
       return this.#reject(field, `is longer than ${maxNameLength} characters`);
-    // Half a surrogate pair has no UTF-8 form: a store would keep another name than the one it was given.
+    // Half a surrogate pair has no UTF-8 form: a store would keep a different name.
     if (loneSurrogate.test(value)) return this.#reject(field, 'is not valid Unicode');
     return value;
   }
@@ -117,13 +117,13 @@ class FieldReader {
 
   time(field: string): Date | null {
     const value = this.#fields[field] ?? null;
-    if (value === null || value === '') return null; // Celery takes empty text as no time
+    if (value === null || value === '') return null; // Celery reads empty text as "no time"
     if (value instanceof Date) return value;
     if (typeof value !== 'string') return this.#reject(field, `is ${kindOf(value)}, not a time`);
     return parseTimestamp(value, this.#naiveTime) ?? this.#reject(field, 'is not an ISO 8601 time');
   }
 
-  /** `[hard, soft]`. Celery takes null, an empty list, and 0 as no limit. */
+  /** `[hard, soft]`. Like Celery, null, an empty list and 0 mean "no limit". */
   timeLimits(): [number | null, number | null] {
     const value = this.#fields.timelimit ?? null;
     if (value === null || (Array.isArray(value) && value.length === 0)) return [null, null];

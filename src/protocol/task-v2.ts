@@ -1,4 +1,4 @@
-// Celery's message protocol 2: what is said about the call in the headers, the call itself in the body.
+// Celery's message protocol 2: the options of the call in the headers, the call itself in the body.
 import { NotSerializableError } from '../errors.ts';
 import type { Decoded, Embed, Json, TaskMessage, WireMessage } from './message.ts';
 import { accept, isMap, kindOf, refuse } from './refusal.ts';
@@ -6,7 +6,7 @@ import { decodeSignature, decodeSignatures } from './signature-wire.ts';
 import { readTask } from './task-fields.ts';
 import { formatTimestamp } from './timestamp.ts';
 
-/** The headers of protocol 2. The user's own are merged in; one that is named like a header of Celery's is not sent. */
+/** The headers of protocol 2 with the user's custom headers. A custom header with the name of one of Celery's headers is not sent. */
 export function taskHeaders(message: TaskMessage, compression: string | undefined): Json {
   return {
     ...message.headers,
@@ -33,10 +33,10 @@ export function taskHeaders(message: TaskMessage, compression: string | undefine
   };
 }
 
-/** Reads protocol 2, and the mixture: a header `task`, and a body that is a map with `args`. */
+/** Reads protocol 2, and the mixed form: a header `task`, and a body that is a map with `args`. */
 export function readTaskV2(wire: WireMessage, payload: unknown): Decoded<TaskMessage> {
   if (isMap(payload) && payload.args !== undefined) {
-    // Celery's rule: what the body says, then what the headers say.
+    // Celery's rule for the mixed form: headers win over the body's fields.
     return readCall(
       wire,
       { ...payload, ...wire.headers },
@@ -76,7 +76,7 @@ export function readCall(
 function readArgs(args: unknown): readonly unknown[] | undefined {
   if (Array.isArray(args)) return args;
   if (args === undefined || args === null) return [];
-  // Celery runs `{}` in place of the list as no arguments; a map with keys would be its keys, which nobody means.
+  // Celery runs a task whose args are `{}` without arguments. A map with keys would pass its keys as arguments, which no sender intends.
   return isMap(args) && Object.keys(args).length === 0 ? [] : undefined;
 }
 
@@ -104,7 +104,7 @@ function readEmbed(value: unknown): Decoded<Embed> {
   });
 }
 
-/** Every header that is not Celery's is the user's. */
+/** The custom headers: all headers that are not Celery's. */
 function customHeaders(headers: Json): Json {
   const custom: Record<string, unknown> = {};
   for (const key in headers) {
@@ -113,7 +113,7 @@ function customHeaders(headers: Json): Json {
   return custom;
 }
 
-/** The names that Celery's own headers have, and that a user's cannot. */
+/** The names of Celery's own headers, which custom headers cannot have. */
 export const celeryHeaders: ReadonlySet<string> = new Set([
   'lang',
   'task',
@@ -137,7 +137,7 @@ export const celeryHeaders: ReadonlySet<string> = new Set([
   'compression',
   'meth',
   'redelivered', // kombu's, when it restores a message
-  '__proto__', // so that nobody who copies headers by assignment is caught out
+  '__proto__', // reserved, since a program that copies headers by assignment would change a prototype
 ]);
 
 function timestamp(date: Date, option: string): string {

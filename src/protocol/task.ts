@@ -1,4 +1,4 @@
-// A task message and its two wire forms: protocol v2 goes out, v2 and v1 come in.
+// A task message and its two wire forms: protocol v2 is written, v2 and v1 are read.
 import { compress, decompress, standardCompressions } from './compression.ts';
 import { type DecodeLimits, defaultLimits } from './limits.ts';
 import type { Decoded, TaskMessage, WireMessage } from './message.ts';
@@ -16,14 +16,14 @@ export interface EncodeTaskOptions {
   readonly routingKey?: string;
   /** Default `''`: straight to the queue of that name. */
   readonly exchange?: string;
-  /** The time by which the message's own lifetime is counted, when it expires. Milliseconds. */
+  /** The current time, milliseconds since 1970, from which the `expiration` of the message is computed. */
   readonly now?: number;
 }
 
 /**
  * A call as protocol v2, with every header that Python sends.
- * @throws NotSerializableError with the path of what cannot be sent, `$args[0].rows[3].id` or `$kwargs.rows[3].id`.
- * @throws ConfigError for a serializer or compression that is unknown, or that this runtime lacks.
+ * @throws NotSerializableError with the path of the value that cannot be sent, `$args[0].rows[3].id` or `$kwargs.rows[3].id`.
+ * @throws ConfigError for a serializer or compression that is unknown, or missing in this runtime.
  */
 export function encodeTask(message: TaskMessage, options: EncodeTaskOptions = {}): WireMessage {
   const serialized = serializeCall(options.serializer ?? 'json', message.args, message.kwargs, message.embed);
@@ -54,11 +54,11 @@ export interface DecodeTaskOptions {
   readonly accept?: readonly string[];
   /** Compressions that are read, by kombu's names. Default: `gzip` (which is zlib), `brotli`, `zstd`; not `bzip2`. */
   readonly acceptCompression?: readonly string[];
-  /** Bytes of the body, after decompression too. Default 10 MiB. */
+  /** Largest body in bytes, before and after decompression. Default 10 MiB. */
   readonly maxSize?: number;
 }
 
-/** Reads a task message of protocol v2, v1, or the mixture of both. Total. */
+/** Reads a task message of protocol v2, v1, or the mixed form. Never throws. */
 export function decodeTask(wire: WireMessage, options: DecodeTaskOptions = {}): Decoded<TaskMessage> {
   return orRefused(() => readTask(wire, options));
 }
@@ -103,6 +103,6 @@ function limitsOf(maxSize: number | undefined): DecodeLimits {
   return lastLimits;
 }
 
-/** A worker reads all messages with the same. */
+/** The last limits, kept since a worker reads all its messages with the same. */
 let lastLimits = defaultLimits;
 const jsonOnly: readonly string[] = ['json'];

@@ -1,8 +1,8 @@
 // Times as text, as Python writes and reads them.
 
 /**
- * `2026-11-21T02:09:38.406000+00:00`. Always 6 fraction digits: Celery 5.2 reads whatever stands there as microseconds,
- * `.406` as 0.4 ms. Always an offset: Python's `fromisoformat` takes `Z` only from 3.11.
+ * Writes `2026-11-21T02:09:38.406000+00:00`. It always has 6 fraction digits, because Celery 5.2 reads them as a number of microseconds
+ * (`.406` as 0.4 ms). It always has an offset, because Python's `fromisoformat` reads `Z` only from 3.11.
  * @throws RangeError for an invalid date, and for years that Python does not know (before 1, after 9999).
  */
 export function formatTimestamp(date: Date): string {
@@ -14,13 +14,13 @@ export function formatTimestamp(date: Date): string {
   return lastWritten.text;
 }
 
-/** Many records are made in one millisecond. */
+/** The last text, since many records are written in one millisecond. */
 let lastWritten = { ms: Number.NaN, text: '' };
 
 /**
  * Reads ISO 8601 as leniently as Celery reads the headers `eta` and `expires`: extended or basic form, `Z` or an
  * offset, up to 9 fraction digits. A time without an offset is UTC, or this machine's local time with `naive: 'local'`.
- * Undefined when it is no such text, or no real date.
+ * Undefined for other text, and for dates that do not exist.
  */
 export function parseTimestamp(text: string, naive: 'utc' | 'local' = 'utc'): Date | undefined {
   if (text.length > 64) return undefined;

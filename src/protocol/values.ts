@@ -1,12 +1,12 @@
-// The values that travel: what may be sent, and Python's types that JavaScript lacks.
+// The values that can be sent, and classes for Python's types that JavaScript lacks.
 import { NotSerializableError } from '../errors.ts';
 import { maxDepthSent, maxValuesSent } from './limits.ts';
 
-/** Python's `decimal.Decimal`, as its text: `'1.10'`. Travels as the same type; JSON elsewhere shows the text. */
+/** Python's `decimal.Decimal`, as text: `'1.10'`. Python gets it as a Decimal; JSON outside of messages shows the text. */
 export class Decimal {
   readonly text: string;
 
-  /** @throws RangeError when the text is no decimal number. */
+  /** @throws RangeError when the text is not a decimal number. */
   constructor(text: string) {
     if (text.length > longestDecimal || !decimalText.test(text))
       throw new RangeError(`not a decimal number: '${text.slice(0, 40)}'`);
@@ -22,7 +22,7 @@ export class Decimal {
   }
 }
 
-/** Python's `uuid.UUID`. Travels as the same type, unlike a string. */
+/** Python's `uuid.UUID`. Python gets it as a UUID, not as a string. */
 export class Uuid {
   /** `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`, lower case. */
   readonly text: string;
@@ -52,7 +52,7 @@ export class Uuid {
 export class PlainDate {
   readonly text: string;
 
-  /** @throws RangeError when the text is no day of the calendar. */
+  /** @throws RangeError when the text is not a day of the calendar. */
   constructor(text: string) {
     const day = /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00Z`) : undefined;
     if (
@@ -75,11 +75,11 @@ export class PlainDate {
   }
 }
 
-/** Python's `datetime.time`: a time of day, `13:37:00.000123`, with an offset if it has one. */
+/** Python's `datetime.time`: a time of day, `13:37:00.000123`, with or without an offset. */
 export class PlainTime {
   readonly text: string;
 
-  /** @throws RangeError when the text is no time of day. */
+  /** @throws RangeError when the text is not a time of day. */
   constructor(text: string) {
     if (!timeText.test(text)) throw new RangeError(`not a time of day: '${text.slice(0, 40)}'`);
     this.text = text;
@@ -94,26 +94,26 @@ export class PlainTime {
   }
 }
 
-/** A value that needs a form of its own on the wire. Every serializer says which. */
+/** A value of a type that JSON lacks. Each serializer has its own form of it. */
 export type TypedValue = Date | Uint8Array | Decimal | Uuid | PlainDate | PlainTime;
 
 /**
- * The value is a tree of null, booleans, text, exactly representable numbers, lists and plain maps: native
- * `JSON.stringify` writes it as it is meant. False says only that it must be looked at closely ({@link normalize}).
+ * Whether the value is a tree of null, booleans, text, exactly representable numbers, lists and plain maps, which native
+ * `JSON.stringify` writes correctly. False means only that it needs a closer look ({@link normalize}).
  */
 export function isPlain(value: unknown): boolean {
   valuesLeft = maxValuesSent;
   try {
     return isPlainAt(value, maxDepthSent);
   } catch {
-    return false; // a getter of the user's threw; normalize will say which
+    return false; // a getter of the user's threw; normalize reports which
   }
 }
 
 /**
  * A copy of `value` as a tree of null, booleans, text, numbers, bigints, lists and plain objects.
- * `undefined` in a map is left out, in a list it is null; `toJSON` is honoured; typed values become what `form` makes of them.
- * @throws NotSerializableError with the path of what cannot be sent: `$.rows[3].id`.
+ * `undefined` is left out of a map, and becomes null in a list; `toJSON` is called; typed values become the result of `form`.
+ * @throws NotSerializableError with the path of the value that cannot be sent: `$.rows[3].id`.
  */
 export function normalize(
   value: unknown,
@@ -123,7 +123,7 @@ export function normalize(
   return new Normalizer(form, new Path(root)).visit(value, '');
 }
 
-/** The way from the root to a value. */
+/** The path from the root to a value. */
 export class Path {
   readonly #root: string;
   readonly #steps: (string | number)[] = [];
@@ -145,7 +145,7 @@ export class Path {
   }
 
   toString(): string {
-    // The first steps lead to the thing; a path of hundreds of steps helps nobody.
+    // Only the first steps are shown: a path of hundreds of steps is unreadable.
     const shown = this.#steps.slice(0, 20).map((step) => {
       if (typeof step === 'number') return `[${step}]`;
       return identifier.test(step) ? `.${step}` : `[${JSON.stringify(step.slice(0, 80))}]`;
@@ -155,7 +155,7 @@ export class Path {
 }
 
 const identifier = /^[A-Za-z_$][\w$]{0,80}$/;
-/** V8's regular expressions have room for some millions of steps. */
+/** Longest decimal, in characters: V8's regular expressions fail after some millions of steps. */
 const longestDecimal = 1_000_000;
 const decimalText = /^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|s?NaN\d*|Inf(?:inity)?)$/i;
 const uuidHex = /^[0-9a-f]{32}$/;
@@ -189,10 +189,10 @@ function isPlainAt(value: unknown, depthLeft: number): boolean {
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return false;
-  // `for in` and not Object.entries: this runs for every message, and allocates nothing.
+  // `for in` instead of Object.entries: this runs for every message, and must allocate nothing.
   for (const key in value) {
     if (--valuesLeft < 0 || key === '__type__' || key === 'toJSON') return false;
-    if (!isPlainAt((value as Record<string, unknown>)[key], depthLeft - 1)) return false; // a plain object, by its prototype
+    if (!isPlainAt((value as Record<string, unknown>)[key], depthLeft - 1)) return false; // its prototype shows that it is a plain object
   }
   return true;
 }
@@ -271,10 +271,10 @@ class Normalizer {
     const map: Record<string, unknown> = {};
     for (const name of keys) {
       this.#path.enter(name);
-      const member = this.#read(() => (value as Record<string, unknown>)[name]); // one of its own keys
+      const member = this.#read(() => (value as Record<string, unknown>)[name]); // a key of `value`
       if (member !== undefined) {
         const written = this.visit(member, name);
-        // Not `map[name] = …`: for the name `__proto__` that would change the prototype.
+        // Not `map[name] = …`, which changes the prototype if the name is `__proto__`.
         if (name === '__proto__')
           Object.defineProperty(map, name, {
             value: written,
@@ -289,7 +289,7 @@ class Normalizer {
     return map;
   }
 
-  /** Runs the user's code (a getter, a toJSON), so that what it throws comes with the path. */
+  /** Runs the user's code (a getter, a toJSON), and adds the path to an error that it throws. */
   #read(read: () => unknown): unknown {
     try {
       return read();
@@ -314,7 +314,7 @@ function isTyped(value: object): value is TypedValue {
   );
 }
 
-/** What is wrong with an object of which JSON would show nothing, or nonsense. */
+/** Why an object cannot be sent, although JSON would write it, as `{}` or as nonsense; undefined: it can be sent. */
 function hiddenContent(value: object): string | undefined {
   if (value instanceof Map) return 'it is a Map; send Object.fromEntries(map) or [...map]';
   if (value instanceof Set) return 'it is a Set; send [...set]';

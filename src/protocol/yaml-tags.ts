@@ -1,10 +1,9 @@
-// Which plain words of YAML are no text, by PyYAML's own rules. They differ from YAML 1.1 as the library has it: `n` and
-// `1e3` are text in Python.
+// PyYAML's rules for plain words of YAML that are not text. They differ from the library's YAML 1.1: `n` and `1e3` are text in Python.
 import type { ScalarTag } from 'yaml';
 import { parseTimestamp } from './timestamp.ts';
 import { PlainDate } from './values.ts';
 
-/** The tags that PyYAML's safe loader resolves, beside text, lists and maps. Every other tag is refused. */
+/** The tags that PyYAML's safe loader reads, besides text, lists and maps. Every other tag is refused. */
 export const pyYamlTags: ScalarTag[] = [
   scalar('null', /^(?:~|null|Null|NULL|)$/, () => null),
   scalar('bool', /^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$/, (text) =>
@@ -32,7 +31,7 @@ export const pyYamlTags: ScalarTag[] = [
   },
 ];
 
-/** As many digits of one integer as Python reads. */
+/** Most digits of one integer that Python reads. */
 const maxDigits = 4_300;
 
 function scalar(name: string, test: RegExp, read: (text: string) => unknown): ScalarTag {
@@ -41,7 +40,7 @@ function scalar(name: string, test: RegExp, read: (text: string) => unknown): Sc
     default: true,
     test,
     resolve(text, onError) {
-      // Reached with `!!int x` too, where the test has not been made.
+      // Tested again, since an explicit tag (`!!int x`) comes here without a test.
       const value = test.test(text) ? read(text) : undefined;
       if (value === undefined) onError(`not a ${name}`);
       return value;
@@ -80,7 +79,7 @@ function readTime(text: string): Date | PlainDate | undefined {
     try {
       return new PlainDate(text);
     } catch {
-      return undefined; // no day of the calendar
+      return undefined; // not a day of the calendar
     }
   }
   const [, year, month = '', day = '', hour = '', clock, fraction = '', zone = ''] =

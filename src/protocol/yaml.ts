@@ -1,4 +1,4 @@
-// YAML 1.1 as PyYAML's safe_dump and safe_load: no tags that make objects, no anchors beyond a few.
+// YAML 1.1 like PyYAML's safe_dump and safe_load: no tags that create objects, and few anchors.
 import { createRequire } from 'node:module';
 import type * as Library from 'yaml';
 import { asBuffer } from './bytes.ts';
@@ -10,24 +10,23 @@ import { accept, isMap, refuse } from './refusal.ts';
 import { normalize, type Path, PlainDate, type TypedValue } from './values.ts';
 import { pyYamlTags } from './yaml-tags.ts';
 
-/** Characters of YAML that are read. Its reader takes some 500 times the size in memory, and a second for a megabyte. */
+/** Longest YAML that is read, in characters. The library needs about 500 times the size in memory, and a second for a megabyte. */
 const maxYamlSize = 256 * 1024;
 
 /** @throws NotSerializableError */
 export function encodeYaml(value: unknown): string {
-  // Flow style is JSON with quotes that YAML reads alike, whatever the text looks like (`yes`, `1:30`, `~`).
+  // Flow style, which is like JSON: quoted text stays text in YAML, whatever it looks like (`yes`, `1:30`, `~`).
   return `${write(normalize(value, yamlForm))}\n`;
 }
 
-/** Reads YAML. Total. */
+/** Reads YAML. Never throws. */
 export function decodeYaml(text: string, limits: DecodeLimits): Decoded<unknown> {
   if (text.length > maxYamlSize)
     return refuse('too-large', `${text.length} characters of YAML; the limit is ${maxYamlSize}`);
   const yaml = library();
   const tokens = [...new yaml.Parser().parse(text)];
-  // What follows is recursive, and V8 ends the whole process if the stack is used up just where it compiles a regular
-  // expression: depth is measured first, on the tokens, which the parser makes without recursion. Each alias may lead to
-  // something as deep again.
+  // The composer is recursive, and V8 ends the whole process if the stack overflows while it compiles a regular expression. So the depth is
+  // measured first, on the tokens, which the parser makes without recursion. Each alias may refer to a value of the same depth.
   const { depth, aliases } = measure(tokens, limits.maxDepth);
   if (depth > limits.maxDepth) return refuse('too-large', `nested deeper than ${limits.maxDepth} levels`);
   if (aliases * depth > 2_000)
@@ -50,16 +49,16 @@ const options: Library.DocumentOptions & Library.SchemaOptions & Library.ParseOp
   version: '1.1',
   schema: 'failsafe',
   merge: true,
-  uniqueKeys: false, // the library's check takes quadratic time, and in Python the last of two equal keys wins, too
+  uniqueKeys: false, // the library's check takes quadratic time; in Python, too, the last of two equal keys wins
   customTags: pyYamlTags,
   prettyErrors: false,
   logLevel: 'silent',
 };
 
-/** Depth and aliases; of what is deeper than `maxDepth` only that it is. */
+/** The depth of the nesting and the number of aliases. The search stops below `maxDepth`. */
 function measure(tokens: readonly Library.CST.Token[], maxDepth: number): { depth: number; aliases: number } {
   let aliases = 0;
-  let depth = -1; // the document is a level, too
+  let depth = -1; // the document counts as a level
   for (let level = [...tokens]; level.length > 0 && depth <= maxDepth; depth++) {
     aliases += level.filter(({ type }) => type === 'alias').length;
     level = level.flatMap(children);
@@ -73,7 +72,7 @@ function children(token: Library.CST.Token): Library.CST.Token[] {
   return token.items.flatMap((item) => [item.key, item.value].filter((child) => child != null));
 }
 
-/** Loaded at the first use: it takes a while, and most programs never see YAML. */
+/** Loaded at first use: loading takes a while, and most programs never read YAML. */
 let loaded: typeof Library | undefined;
 
 function library(): typeof Library {
@@ -81,14 +80,14 @@ function library(): typeof Library {
   return loaded;
 }
 
-/** `normalize` keeps them for the writer below: YAML has a form for both. */
+/** YAML's form of typed values: dates and bytes have one (the writer below makes it), the others become text. */
 function yamlForm(value: TypedValue, path: Path): unknown {
   if (value instanceof Uint8Array) return value;
   if (value instanceof Date) return new Bare(timestampAt(value, path));
   return value instanceof PlainDate ? new Bare(value.text) : value.text;
 }
 
-/** Text that is written without quotes, because it is not meant as text. */
+/** A date, which is written without quotes, since it is not text. */
 class Bare {
   readonly text: string;
 
@@ -115,13 +114,13 @@ function write(value: unknown): string {
   return `{${Object.entries(value)
     .map(([key, member]) => {
       const name = quoted(key);
-      // YAML takes no key of more than 1024 characters unless it is announced.
+      // YAML reads a key of more than 1024 characters only after a `?`.
       return `${name.length > 1000 ? '? ' : ''}${name}: ${write(member)}`;
     })
     .join(', ')}}`;
 }
 
-/** JSON's quoting is YAML's, except that YAML wants what cannot be printed escaped. */
+/** JSON's quoting, which YAML shares, except that YAML requires escapes for non-printable characters. */
 function quoted(text: string): string {
   return JSON.stringify(text).replace(unprintable, (character) => {
     const code = character.codePointAt(0) ?? 0;
@@ -133,7 +132,7 @@ function quoted(text: string): string {
 
 const unprintable = /[\u007f-\u00a0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]|[\u{10000}-\u{10ffff}]/gu;
 
-/** YAML 1.1 takes a number for a float only if it has a point. */
+/** YAML 1.1 reads a number as a float only if it has a decimal point. */
 function numberText(value: number): string {
   if (Number.isNaN(value)) return '.nan';
   if (!Number.isFinite(value)) return value > 0 ? '.inf' : '-.inf';

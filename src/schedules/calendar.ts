@@ -1,6 +1,6 @@
-// Finding days and minutes in the calendar that clocks show, without regard to time zones.
+// Finds the days and minutes of a crontab in the calendar of local time, without regard to time zones.
 
-/** The values of the five fields, ascending. All must match. */
+/** The values of the five fields, in ascending order. All fields must match. */
 export interface CronSet {
   readonly minute: readonly number[];
   readonly hour: readonly number[];
@@ -9,12 +9,12 @@ export interface CronSet {
   readonly monthOfYear: readonly number[];
 }
 
-/** After so many years a combination of day, month and weekday has come if it ever does (around 2100 it takes 40). */
+/** Every combination of day, month and weekday that exists comes within this number of years (around 2100 one takes 40). */
 const horizonYears = 41;
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
 
-/** The first matching minute at `local` or after it, both as if they were UTC; null when there is none. */
+/** The first matching minute at or after `local`; null when there is none. Both are local times, written as if they were UTC. */
 export function nextMatch(set: CronSet, local: number): number | null {
   let start = Math.ceil(local / minuteMs) * minuteMs;
   let day = Math.floor(start / dayMs) * dayMs;
@@ -36,7 +36,7 @@ export function nextMatch(set: CronSet, local: number): number | null {
   return null;
 }
 
-/** The first matching minute of a day, from this one on. */
+/** The first matching minute of a day at or after `from`. */
 function nextOfDay(set: CronSet, from: number): number | null {
   const fromHour = Math.floor(from / 60);
   for (const hour of set.hour) {

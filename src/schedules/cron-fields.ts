@@ -1,7 +1,7 @@
-// The five fields of a crontab as Celery reads them.
+// Reads the five fields of a crontab like Celery.
 import { ConfigError } from '../errors.ts';
 
-/** A field as it is given: a number, text like `'*\/15'`, `'1-5'`, `'mon,fri'`, or several of them. */
+/** A field as a user writes it: a number, text like `'*\/15'`, `'1-5'`, `'mon,fri'`, or a list of them. */
 export type CronField = number | string | readonly (number | string)[];
 
 export type CronFieldName = 'minute' | 'hour' | 'dayOfWeek' | 'dayOfMonth' | 'monthOfYear';
@@ -9,11 +9,11 @@ export type CronFieldName = 'minute' | 'hour' | 'dayOfWeek' | 'dayOfMonth' | 'mo
 interface FieldRule {
   readonly min: number;
   readonly max: number;
-  /** Names by their first three letters, for `min`, `min + 1` … */
+  /** The names' first three letters, for the values `min`, `min + 1` … */
   readonly names: readonly string[];
 }
 
-/** What a field may hold. */
+/** The limits and names of each field. */
 const fieldRules: Readonly<Record<CronFieldName, FieldRule>> = {
   minute: { min: 0, max: 59, names: [] },
   hour: { min: 0, max: 23, names: [] },
@@ -27,8 +27,8 @@ const fieldRules: Readonly<Record<CronFieldName, FieldRule>> = {
 };
 
 /**
- * The values of a field, ascending.
- * @throws ConfigError that names the field and what is wrong.
+ * The values of a field, in ascending order.
+ * @throws ConfigError that names the field and the mistake.
  */
 export function readField(name: CronFieldName, field: CronField): readonly number[] {
   const rule = fieldRules[name];
@@ -40,16 +40,16 @@ export function readField(name: CronFieldName, field: CronField): readonly numbe
       for (const text of part.split(',')) for (const value of readPart(text, name, rule)) values.add(value);
     } else throw wrong(name, String(part), 'it must be a number, text, or a list of them');
   }
-  if (values.size === 0) throw wrong(name, String(field), 'it names nothing');
+  if (values.size === 0) throw wrong(name, String(field), 'it has no value');
   return [...values].sort((a, b) => a - b);
 }
 
-/** The text of a field: what `readField` reads to the same values. */
+/** A field as text, from which `readField` reads the same values. */
 export function fieldText(field: CronField): string {
   return typeof field === 'object' ? field.join(',') : String(field);
 }
 
-/** `*`, `a`, `a-b`, each but `a` with `/n`. A range may lead over the end: `fri-mon`. Steps count from its start. */
+/** Reads `*`, `a` or `a-b`; `*` and `a-b` may have a step `/n`. A range may wrap around: `fri-mon`. Steps count from its start. */
 function readPart(text: string, name: CronFieldName, rule: FieldRule): readonly number[] {
   const match = /^(?:(\*)|(\w+)(?:-(\w+))?)(?:\/(\d+))?$/.exec(text.trim());
   if (match === null)
@@ -71,11 +71,11 @@ function readPart(text: string, name: CronFieldName, rule: FieldRule): readonly 
 
 function readValue(word: string, text: string, name: CronFieldName, rule: FieldRule): number {
   if (/^\d+$/.test(word)) return inRange(Number(word), text, name, rule);
-  // As Celery: the first three letters count.
+  // As in Celery, the first three letters count.
   const index = rule.names.indexOf(word.slice(0, 3).toLowerCase());
   if (index >= 0) return rule.min + index;
   const names = rule.names.length === 0 ? '' : ` or a name like '${rule.names[1]}'`;
-  throw wrong(name, text, `'${word}' is no number${names}`);
+  throw wrong(name, text, `'${word}' is not a number${names}`);
 }
 
 function inRange(value: number, text: string, name: CronFieldName, { min, max }: FieldRule): number {

@@ -1,4 +1,4 @@
-// Celery's crontab, with a stated rule for the days on which clocks are moved.
+// Celery's crontab, with a rule for the days on which daylight saving time begins or ends.
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { suggest } from '../lib/suggest.ts';
 import { type CronSet, nextMatch } from './calendar.ts';
@@ -7,7 +7,7 @@ import { plainContext, type Schedule, type ScheduleContext } from './schedule.ts
 import type { CrontabJson } from './schedule-json.ts';
 import { Zone } from './zone.ts';
 
-/** The fields by name. What is not given is `'*'`, as in Celery: `{ hour: 3 }` is due in each minute of that hour. */
+/** The fields by name. Missing fields are `'*'`, as in Celery: `{ hour: 3 }` is due in each minute of that hour. */
 export interface CronFields {
   readonly minute?: CronField;
   readonly hour?: CronField;
@@ -27,13 +27,13 @@ export interface CrontabOptions {
 }
 
 /**
- * By the clock, as Celery's crontab: five fields `minute hour day-of-month month day-of-week`, or by name. **All** of them
+ * A schedule like Celery's crontab: five fields `minute hour day-of-month month day-of-week` as text, or fields by name. **All** fields
  * must match: `0 0 13 * fri` is Friday the 13th.
  *
- * When clocks are moved: a crontab with an hour of its own is due once for each time it names. A time that the clocks
- * skip is due at the moment of the jump (several of them: once); a time that they show twice, the first time only. With `*` as
- * hour it follows real time instead: every real minute that the clocks show with this minute is one.
- * @throws ConfigError that names the field; also for what is never due, like the 30th of February.
+ * When clocks are moved, a crontab with an hour is due once for each time that it names. A time that the clocks skip is due at the jump
+ * (several skipped times: once). A time that the clocks show twice is due the first time only. With `*` as the hour, the crontab follows
+ * real time instead: it is due in each real minute whose local time matches.
+ * @throws ConfigError that names the field; also for a crontab that is never due, like the 30th of February.
  * @example
  * crontab('30 2 * * mon-fri', { timezone: 'Europe/Berlin' })
  * crontab({ minute: 0, hour: [8, 20] })
@@ -44,7 +44,7 @@ export function crontab(spec: string | CronFields = {}, options: CrontabOptions 
 }
 
 export class Crontab implements Schedule {
-  /** null: the application's. */
+  /** null: the application's time zone. */
   readonly timezone: string | null;
   readonly #texts: Readonly<Record<CronFieldName, string>>;
   readonly #set: CronSet;
@@ -80,19 +80,19 @@ export class Crontab implements Schedule {
     return this.timezone === null ? fields : `${fields} ${this.timezone}`;
   }
 
-  /** Each local time once: the order of local times is that of the moments they resolve to. */
+  /** Each local time is due once. Later local times never resolve to earlier moments, so the first result after `at` is the next. */
   #nextLocalTime(zone: Zone, at: number): number | null {
     for (let local = at + zone.offset(at); ; local += minuteMs) {
       const match = nextMatch(this.#set, local);
       if (match === null) return null;
       const due = zone.resolve(match);
-      // Clocks that are moved within a minute, as they were long ago.
+      // Where clocks were moved in the middle of a minute, as happened long ago, `due` may lie in the current minute.
       if (due > at + minuteMs - 1) return due;
       local = match;
     }
   }
 
-  /** Each real minute whose local time matches. */
+  /** Each real minute whose local time matches is due. */
   #nextRealMinute(zone: Zone, at: number): number | null {
     const horizon = at + horizonMs;
     for (let from = at + minuteMs; from < horizon; ) {
@@ -101,7 +101,7 @@ export class Crontab implements Schedule {
       if (match === null) return null;
       const due = match - offset;
       if (due < end) return due;
-      // Straight to where it may match; but near its end a stretch is left at its end: the next may repeat what it showed.
+      // Jumps to the next possible match. Near the end of a stretch it goes to that end: the next stretch may repeat local times.
       from = end - from < 2 * dayMs ? end : Math.max(end, due - 2 * dayMs);
     }
     return null;

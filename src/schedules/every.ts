@@ -1,4 +1,4 @@
-// Intervals: counted from a fixed moment, so that they never drift.
+// Intervals, counted from a fixed time, so that they never drift.
 import { ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { plainContext, type Schedule, type ScheduleContext } from './schedule.ts';
@@ -6,15 +6,15 @@ import type { EveryJson } from './schedule-json.ts';
 
 export interface EveryOptions {
   /**
-   * Counted from the clock's zero (1970-01-01, 00:00 UTC) instead of from when the schedule came into force: `every('1h',
-   * { relative: true })` is due at each full hour. Celery's `relative`.
+   * Counts from 1970-01-01, 00:00 UTC instead of from the time at which the schedule came into force: `every('1h', { relative: true })` is
+   * due at each full hour. Celery's `relative`.
    */
   readonly relative?: boolean;
 }
 
 /**
- * Every so many seconds, or `'10m'`. The first time is one whole interval after the schedule came into force, as in Celery;
- * all others are multiples of it.
+ * A schedule with an interval, in seconds or like `'10m'`. As in Celery, the first run is one whole interval after the schedule came into
+ * force; each further run is one interval later.
  * @throws ConfigError for less than 10 ms or more than 100 years.
  */
 export function every(interval: Duration, options: EveryOptions = {}): Every {
@@ -27,7 +27,7 @@ export class Every implements Schedule {
 
   /** @internal */
   constructor(intervalMs: number, relative: boolean) {
-    // A fraction of a millisecond would be lost in each Date, and add up.
+    // Each Date would lose a fraction of a millisecond, and the losses would add up.
     this.intervalMs = Math.round(intervalMs);
     this.relative = relative;
     if (!(this.intervalMs >= shortestMs && this.intervalMs <= longestMs)) {
@@ -56,7 +56,7 @@ export class Every implements Schedule {
 const shortestMs = 10;
 const longestMs = 100 * 366 * 86_400_000;
 
-/** In the largest unit that says it exactly: `10m`, `90s`, `1500ms`. */
+/** A duration in the largest unit without a fraction: `10m`, `90s`, `1500ms`. */
 function shownMs(ms: number): string {
   const units: readonly (readonly [string, number])[] = [
     ['d', 86_400_000],

@@ -1,4 +1,4 @@
-// Schedules as data: what stores keep.
+// Schedules as data, as stores keep them.
 import { ConfigError } from '../errors.ts';
 import type { CronField } from './cron-fields.ts';
 import { crontab } from './crontab.ts';
@@ -20,7 +20,7 @@ export interface CrontabJson {
   readonly dayOfWeek: string;
   readonly dayOfMonth: string;
   readonly monthOfYear: string;
-  /** Missing: the application's. */
+  /** Missing: the application's time zone. */
   readonly timezone?: string;
 }
 
@@ -34,8 +34,8 @@ export interface SolarJson {
 export type ScheduleJson = EveryJson | CrontabJson | SolarJson;
 
 /**
- * The schedule that this data stands for.
- * @throws ConfigError when it stands for none.
+ * Makes a schedule from its data.
+ * @throws ConfigError when the data is not a schedule.
  */
 export function scheduleFromJson(json: unknown): Schedule {
   if (typeof json !== 'object' || json === null || !('type' in json))
@@ -58,7 +58,7 @@ export function scheduleFromJson(json: unknown): Schedule {
       );
     }
     case 'solar':
-      // solar() says which events there are.
+      // solar() checks the event.
       return solar(given.event as SolarEvent, number(given, 'latitude'), number(given, 'longitude'));
     default:
       throw new ConfigError(

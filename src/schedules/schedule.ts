@@ -1,26 +1,26 @@
-// When something is due: what all kinds of schedules have in common.
+// The interface that all kinds of schedules share.
 import type { ScheduleJson } from './schedule-json.ts';
 
-/** What a schedule may need to know of where it is used. */
+/** Facts about the use of a schedule that its times may depend on. */
 export interface ScheduleContext {
-  /** The application's time zone, for schedules that name none. */
+  /** The application's time zone, for schedules without one. */
   readonly timezone: string;
-  /** Since when the schedule is in force: intervals are counted from here. */
+  /** When the schedule came into force. Intervals count from this time. */
   readonly since: Date;
 }
 
-/** Says when something is due. One of your own is any object with `next`. */
+/** Computes due times. Any object with `next` is a schedule. */
 export interface Schedule {
   /**
-   * The first time that it is due after `after`, not at it; null when it never is again. The same question has the same
-   * answer, on every machine: the id of a run is made of it.
+   * The first due time later than `after`; null when there is none. It must return the same time for the same arguments on every machine,
+   * since a run's id is computed from it.
    */
   next(after: Date, context?: ScheduleContext): Date | null;
-  /** Its form as data. A schedule without one lives in code only. */
+  /** The schedule as data. A schedule without this method can be declared in code only. */
   toJSON?(): ScheduleJson;
-  /** For people: `every 10 min`, `30 2 * * *`. */
+  /** Text for users: `every 10 min`, `30 2 * * *`. */
   toString(): string;
 }
 
-/** Where nothing is said: UTC, and intervals from 1970. */
+/** The default context: UTC, and intervals that count from 1970. */
 export const plainContext: ScheduleContext = { timezone: 'UTC', since: new Date(0) };

@@ -1,10 +1,10 @@
-// By the sun.
+// Schedules by the sun: sunrise, sunset, twilight.
 import { getPosition, getTimes, type SunTimeName } from 'suncalc';
 import { ConfigError } from '../errors.ts';
 import type { Schedule } from './schedule.ts';
 import type { SolarJson } from './schedule-json.ts';
 
-/** Celery's names. */
+/** The events, by Celery's names. */
 export type SolarEvent =
   | 'dawn_astronomical'
   | 'dawn_nautical'
@@ -17,7 +17,7 @@ export type SolarEvent =
   | 'dusk_astronomical';
 
 /**
- * When the sun is there, to the second: `solar('sunset', 52.52, 13.40)`, in degrees north and east. Where the event does not
+ * A schedule by the sun, precise to the second: `solar('sunset', 52.52, 13.40)`, in degrees north and east. Where the event does not
  * happen for days or months (polar day and night), it is next due when it happens again.
  * @throws ConfigError
  */
@@ -45,7 +45,7 @@ export class Solar implements Schedule {
   }
 
   next(after: Date): Date | null {
-    // The sun's day of a place begins up to half a day before or after that of Greenwich.
+    // The solar day of a place begins up to half a day before or after the solar day of Greenwich.
     for (let day = -2; day < horizonDays; day++) {
       const times = getTimes(new Date(after.getTime() + day * dayMs), this.latitude, this.longitude);
       const at = times[sunTimes[this.event]]?.getTime() ?? Number.NaN;
@@ -56,7 +56,7 @@ export class Solar implements Schedule {
     return null;
   }
 
-  /** Where the sun only grazes the height in question, once a year near the poles, the library finds a time hours away. */
+  /** Whether the event really happens: where the sun only grazes the angle, once a year near the poles, the library's time is hours wrong. */
   #isThere(at: number): boolean {
     const expected = degreesOf[this.event];
     if (expected === null) return true;
@@ -75,7 +75,7 @@ export class Solar implements Schedule {
 }
 
 const dayMs = 86_400_000;
-/** Longer than any polar night. At the poles themselves the sun rises once a year. */
+/** Longer than any polar night: at the poles the sun rises once a year. */
 const horizonDays = 400;
 
 const sunTimes: Readonly<Record<SolarEvent, SunTimeName | 'solarNoon'>> = {
@@ -90,7 +90,7 @@ const sunTimes: Readonly<Record<SolarEvent, SunTimeName | 'solarNoon'>> = {
   dusk_astronomical: 'night',
 };
 
-/** The height of the sun. */
+/** The angle of the sun above the horizon at each event, in degrees. */
 const degreesOf: Readonly<Record<SolarEvent, number | null>> = {
   dawn_astronomical: -18,
   dawn_nautical: -12,

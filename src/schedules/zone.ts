@@ -1,12 +1,12 @@
-// Time zones: what the clocks of a place show, and when they are moved. Facts from the runtime (Intl).
+// Time zones: offsets from UTC, and the times at which they change. The facts come from the runtime (Intl).
 import { ConfigError } from '../errors.ts';
 
-/** A stretch of time in which the clocks of a zone are not moved. All in milliseconds since 1970. */
+/** A stretch of time with a constant offset. Times are milliseconds since 1970. */
 interface Stretch {
   readonly start: number;
-  /** The moment from which another offset holds; or as far as was looked. */
+  /** The time from which another offset holds, or the end of the search. */
   readonly end: number;
-  /** What is added to UTC to get what the clocks show. */
+  /** Local time minus UTC, milliseconds. */
   readonly offset: number;
 }
 
@@ -14,7 +14,7 @@ interface Stretch {
 export class Zone {
   readonly name: string;
   readonly #format: Intl.DateTimeFormat | null;
-  /** Stretches by the number of their month of 32 days. */
+  /** Stretches by the number of their "month", a span of 32 days. */
   readonly #months = new Map<number, readonly Stretch[]>();
 
   private constructor(name: string, format: Intl.DateTimeFormat | null) {
@@ -32,12 +32,12 @@ export class Zone {
     return zone;
   }
 
-  /** The offset at a moment, milliseconds. */
+  /** The offset at a time, milliseconds. */
   offset(at: number): number {
     return this.stretch(at).offset;
   }
 
-  /** The stretch that a moment lies in. It may end before the clocks are really moved (where we have not looked on). */
+  /** The stretch around a time. It may end before the offset really changes, at the end of a searched month. */
   stretch(at: number): Stretch {
     const month = Math.floor(at / monthMs);
     let stretches = this.#months.get(month);
@@ -51,14 +51,13 @@ export class Zone {
   }
 
   /**
-   * The moment at which the clocks first show this local time (given as if it were UTC). If they skip it, the moment of
-   * the jump.
+   * The time at which the clocks first show this local time (given as if it were UTC). If they skip it, the time of the jump.
    */
   resolve(local: number): number {
-    // No clock is more than a day from UTC: all that could be meant lies between.
+    // No offset is more than a day, so the search starts a day earlier.
     for (let at = local - dayMs; ; ) {
       const { end, offset } = this.stretch(at);
-      // In this stretch the clocks show at+offset up to end+offset.
+      // In this stretch the clocks show the local times from at+offset to end+offset.
       const meant = local - offset;
       if (meant < end) return Math.max(meant, at);
       at = end;
@@ -82,7 +81,7 @@ export class Zone {
     return stretches;
   }
 
-  /** The first moment in (low, high] with another offset than `before`. Clocks are moved at full seconds. */
+  /** The first time in (low, high] whose offset differs from `before`. Offsets change at full seconds. */
   #whenMoved(low: number, high: number, before: number): number {
     let [same, other] = [low, high];
     while (other - same > 1000) {
@@ -117,9 +116,9 @@ export class Zone {
 const zones = new Map<string, Zone>();
 const dayMs = 86_400_000;
 const monthMs = 32 * dayMs;
-/** Between two looks at the clock. No zone has moved its clocks twice within so little time. */
+/** Distance between two probes of the offset, milliseconds. No zone has changed its offset twice within half a day. */
 const stepMs = dayMs / 2;
-/** Kept for each zone: ten years. */
+/** How many months are cached for each zone: ten years. */
 const maxMonths = 120;
 
 const pattern = /^(\d+)\/(\d+)\/(\d+) ([AB])\D* (\d+):(\d+):(\d+)$/;

@@ -47,7 +47,7 @@ test.each([
   ['hour', '1,,2', "write '*', '5'"],
   ['hour', '-1', "write '*', '5'"],
   ['hour', 1.5, 'it must be from 0 to 23'],
-  ['hour', [], 'it names nothing'],
+  ['hour', [], 'it has no value'],
 ] as const)('%s %j is refused: %s', (name, field, message) => {
   expect(() => readField(name, field)).toThrow(message);
 });
