@@ -89,7 +89,7 @@ task_default_queue = queue_for(os.environ)
 `),
   ).toEqual([
     expect.stringMatching(/^accept_content: the serializer 'pickle' is not supported/),
-    expect.stringMatching(/^task_annotations: .* say it in the options of the task/),
+    expect.stringMatching(/^task_annotations: .* use the options of the task/),
     expect.stringMatching(/^worker_state_db: /),
     expect.stringMatching(/^CELERY_NO_SUCH_THING: unknown setting/),
     expect.stringMatching(/^task_default_queue: its value has to be run by Python: queue_for\(os\.environ\)/),

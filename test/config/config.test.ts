@@ -230,7 +230,7 @@ describe('the settings', () => {
     [{ worker_log_format: '%(asctime)s %(mesage)s' }, "did you mean '%(message)s'?"],
     [{ worker_log_format: '%(lineno)d' }, "'%(lineno)s' is not known here"],
     [{ worker_task_log_format: '100%' }, "'worker_task_log_format': a '%' that begins no field"],
-    [{ result_backend_max_retries: 3 }, 'no result is given up'],
+    [{ result_backend_max_retries: 3 }, 'retries each refused write of a result'],
     [{ result_backend_always_retry: 1 }, "'result_backend_always_retry' can only be true here"],
     [{ result_backend_base_sleep_between_retries_ms: 0 }, 'must be a whole number from 1'],
     [{ taskDefaultPriority: 256 }, "'taskDefaultPriority' must be a whole number from 0 to 255"],
