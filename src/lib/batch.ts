@@ -7,22 +7,42 @@
 export class MicroBatcher<Item> {
   readonly #hand: (items: readonly Item[]) => void;
   readonly #defer: (handOn: () => void) => void;
+  readonly #maxItems: number;
   #items: Item[] = [];
+  #isDeferred = false;
 
-  /** @param defer when to hand on. `queueMicrotask`: sooner, and only items that are added without waiting in between. */
-  constructor(hand: (items: readonly Item[]) => void, defer: (handOn: () => void) => void = setImmediate) {
+  /**
+   * @param defer when to hand on. `queueMicrotask`: sooner, and only items that are added without waiting in between.
+   * @param maxItems so many items are handed on at once: the server begins while the next items are made
+   */
+  constructor(
+    hand: (items: readonly Item[]) => void,
+    defer: (handOn: () => void) => void = setImmediate,
+    maxItems: number = Number.POSITIVE_INFINITY,
+  ) {
     this.#hand = hand;
     this.#defer = defer;
+    this.#maxItems = maxItems;
   }
 
   add(item: Item): void {
     this.#items.push(item);
-    if (this.#items.length > 1) return;
-    this.#defer(() => {
-      const items = this.#items;
-      this.#items = [];
-      this.#hand(items);
-    });
+    if (this.#items.length >= this.#maxItems) this.#handOn();
+    else if (!this.#isDeferred) {
+      this.#isDeferred = true;
+      this.#defer(this.#afterTurn);
+    }
+  }
+
+  readonly #afterTurn = (): void => {
+    this.#isDeferred = false;
+    if (this.#items.length > 0) this.#handOn();
+  };
+
+  #handOn(): void {
+    const items = this.#items;
+    this.#items = [];
+    this.#hand(items);
   }
 }
 

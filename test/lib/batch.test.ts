@@ -14,6 +14,21 @@ test('what is asked for in one turn goes together, and the next turn does not wa
   expect(handed).toEqual([[1, 2], [3]]);
 });
 
+test('a full batch goes at once, and the rest of the turn together', async () => {
+  const handed: (readonly number[])[] = [];
+  const batcher = new MicroBatcher<number>((items) => void handed.push(items), queueMicrotask, 2);
+  for (const item of [1, 2, 3, 4, 5]) batcher.add(item);
+  expect(handed).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+  await nextTurn();
+  batcher.add(6);
+  batcher.add(7);
+  await nextTurn();
+  expect(handed).toEqual([[1, 2], [3, 4], [5], [6, 7]]);
+});
+
 test('one batch at a time: what comes meanwhile makes the next, together with what its end asks for', async () => {
   const begun: number[][] = [];
   const ends: (() => void)[] = [];

@@ -29,6 +29,9 @@ interface Send {
 }
 
 export const defaultSendTimeoutMs = 10_000;
+/** Of many sends in one turn so many go out at once: Redis works on them while this process makes the next. */
+const maxSends = 32;
+/** The messages of one script call. */
 const maxMessages = 200;
 const maxBytes = 1_000_000;
 
@@ -37,7 +40,7 @@ export class PublishBatcher {
   readonly #clock: Clock;
   readonly #prefix: string;
   // Calls that were made together come to `send` together, one microtask after the other.
-  readonly #batcher = new MicroBatcher<Send>((sends) => this.#flush(sends), queueMicrotask);
+  readonly #batcher = new MicroBatcher<Send>((sends) => this.#flush(sends), queueMicrotask, maxSends);
 
   constructor(connection: RedisConnection, clock: Clock) {
     this.#connection = connection;

@@ -83,9 +83,10 @@ export async function missingRights(connection: RedisConnection): Promise<readon
     if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });
     throw error;
   }
-  const nothing = `${keyPrefix}umbel:nothing`;
+  // On a text it fails at once. On no key it would wait, and Redis ends waits only ten times a second.
+  connection.call(['SET', key, 'x', 'PX', '1000']).catch(() => undefined);
   try {
-    await connection.call(['BLMOVE', nothing, nothing, 'RIGHT', 'LEFT', '0.001']);
+    await connection.call(['BLMOVE', key, key, 'RIGHT', 'LEFT', '0.001']);
   } catch (error) {
     const message = error instanceof Error && error.cause instanceof Error ? error.cause.message : '';
     if (isOfCommand(message)) missing.push('BLMOVE');

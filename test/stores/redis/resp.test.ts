@@ -94,7 +94,13 @@ test('commands are lists of texts, counted in bytes, also when their buffer grow
         fc.array(
           fc.oneof(
             fc.string({ unit: 'grapheme', maxLength: 60 }),
-            fc.string({ minLength: 3000, maxLength: 30_000 }),
+            // Random ones of this length take long to make.
+            fc.constantFrom(
+              'a'.repeat(30_000),
+              'ü'.repeat(3000),
+              'a'.repeat(70_000),
+              `${'a'.repeat(70_000)}€`,
+            ),
             fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes)),
           ),
           { minLength: 1, maxLength: 12 },
@@ -114,8 +120,11 @@ test('commands are lists of texts, counted in bytes, also when their buffer grow
           if (n % 2 === 0) take();
         }
         take();
-        expect(writer.isEmpty).toBe(true);
-        expect(Buffer.concat(taken)).toEqual(Buffer.concat(commands.map(written)));
+        expect(writer.length).toBe(0);
+        // As text: element by element, buffers of this size are compared for seconds.
+        expect(Buffer.concat(taken).toString('latin1')).toBe(
+          Buffer.concat(commands.map(written)).toString('latin1'),
+        );
       },
     ),
   );

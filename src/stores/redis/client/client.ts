@@ -112,9 +112,11 @@ export class RedisClient {
     }
     this.#pending.push({ asBytes, done, failed });
     this.#writer.add(args);
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    queueMicrotask(this.#flush);
+    if (this.#writer.length >= fullBytes) this.#write();
+    else if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      queueMicrotask(this.#flush);
+    }
   }
 
   /** As {@link send}. */
@@ -174,10 +176,13 @@ export class RedisClient {
 
   readonly #flush = (): void => {
     this.#isFlushing = false;
-    if (!this.#isOpen || this.#writer.isEmpty) return;
+    if (this.#isOpen && this.#writer.length > 0) this.#write();
+  };
+
+  #write(): void {
     const { bytes, written } = this.#writer.take();
     this.#socket.write(bytes, written);
-  };
+  }
 
   #read(piece: Buffer): void {
     try {
@@ -238,6 +243,8 @@ export class RedisClient {
 }
 
 const keepAliveMs = 5000;
+/** Commands of this size are written at once, so that the server begins while the next are made. */
+const fullBytes = 16_384;
 /** The number of answered commands that are removed together. */
 const maxAnswered = 1024;
 

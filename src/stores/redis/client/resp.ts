@@ -15,8 +15,9 @@ export class CommandWriter {
   /** Buffers that were written to the socket and can be used again. */
   readonly #spare: Buffer[] = [];
 
-  get isEmpty(): boolean {
-    return this.#end === 0;
+  /** Bytes since the last {@link take}. */
+  get length(): number {
+    return this.#end;
   }
 
   add(args: readonly RedisArgument[]): void {
@@ -61,11 +62,20 @@ export class CommandWriter {
     return true;
   }
 
+  /** Most texts are ASCII: only a long one is measured before it is written. */
   #addText(text: string): void {
-    const length = Buffer.byteLength(text);
-    this.#ensure(headerBytes + length);
+    const isLong = text.length > maxUnmeasured;
+    const length = isLong ? Buffer.byteLength(text) : text.length;
+    this.#ensure(headerBytes + (isLong ? length : maxUtf8Bytes * length));
+    const before = this.#end;
     this.#count(dollar, length);
-    this.#end += this.#bytes.write(text, this.#end);
+    const written = this.#bytes.write(text, this.#end);
+    if (written !== length) {
+      this.#end = before;
+      this.#count(dollar, written);
+      this.#bytes.write(text, this.#end);
+    }
+    this.#end += written;
     this.#endLine();
   }
 
@@ -103,11 +113,14 @@ export class CommandWriter {
 }
 
 const initialBytes = 16_384;
-const maxSpare = 2;
+const maxSpare = 4;
 const maxSpareBytes = 262_144;
 /** The most that a length and two line ends take, bytes. */
 const headerBytes = 32;
 const shortText = 40;
+/** The most that one UTF-16 code unit takes in UTF-8. */
+const maxUtf8Bytes = 3;
+const maxUnmeasured = 65_536;
 const [star, dollar, zero, carriageReturn, lineFeed] = [0x2a, 0x24, 0x30, 0x0d, 0x0a] as const;
 const [plus, minus, colon] = [0x2b, 0x2d, 0x3a] as const;
 
