@@ -17,27 +17,27 @@ interface MemoryBackendOptions {
   readonly clock?: Clock;
 }
 
-/** A task that was sent and never ended is remembered at least this long, milliseconds. */
+/** The record of a task that was sent and never ended is kept at least this long, milliseconds. */
 const sentKeptMs = 7 * 24 * 3600 * 1000;
 
 interface Kept {
   readonly status: TaskState;
-  /** As a store elsewhere would keep it: what has no form on the wire is refused here, too, and nothing is shared. */
+  /** The record as text, as in other stores: a value that cannot be serialized is refused, and no object is shared. */
   readonly meta: string;
   readonly change: number;
   /** Milliseconds since 1970. */
   readonly expires: number;
 }
 
-/** What all backends of one store share. */
+/** The records, which all backends of one store share. */
 interface Records {
   readonly kept: Map<string, Kept>;
-  /** How to wake those who watch a record. */
+  /** Functions that wake the watchers of a record. */
   readonly watchers: Map<string, Set<() => void>>;
   count: number;
 }
 
-/** Opens the backend over the store of that name, which all of the process share. */
+/** Opens the backend on the store of that name, which the whole process shares. */
 export function openMemoryBackend(name: string, options: MemoryBackendOptions): ResultBackend {
   return new MemoryBackend(openMemory(name), options);
 }
@@ -56,7 +56,7 @@ class MemoryBackend implements ResultBackend {
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
   readonly #sweeper: NodeJS.Timeout;
-  /** How to wake those who watch through this handle. */
+  /** Functions that wake the watchers of this handle. */
   readonly #watching = new Set<() => void>();
   #closed = false;
 
@@ -75,7 +75,7 @@ class MemoryBackend implements ResultBackend {
   }
 
   async put(record: ResultRecord): Promise<void> {
-    this.writeOf(record).apply(undefined as never); // in memory there is no transaction to hand over
+    this.writeOf(record).apply(undefined as never); // a store in memory has no transactions
   }
 
   writeOf(record: ResultRecord, ...more: readonly ResultRecord[]): StoreWrite {
@@ -163,7 +163,7 @@ class MemoryBackend implements ResultBackend {
     return this.close();
   }
 
-  /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
+  /** Celery never overwrites a SUCCESS. Umbel, in addition, never replaces the state of an ended task by an unended one. */
   #put({ taskId, status }: ResultRecord, meta: string): boolean {
     const old = this.#find(taskId)?.status;
     if (old === 'SUCCESS' || (old !== undefined && isReady(old) && !isReady(status))) return false;

@@ -6,11 +6,11 @@ import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { MemoryStore } from './memory.ts';
 
-/** What chords need to know of records. */
+/** Facts about records that chords need. */
 interface KnownRecords {
   hasEnded(id: string): boolean;
   now(): number;
-  /** When what is open is forgotten, milliseconds since 1970. */
+  /** When an open chord expires, milliseconds since 1970. */
   expiryOfOpen(): number;
 }
 
@@ -19,7 +19,7 @@ interface Gathering {
   closer: string | null;
   expires: number;
   readonly added: Set<string>;
-  /** By task. As a store elsewhere would keep them: nothing is shared. */
+  /** Parts by task id, as text like in other stores, so that no object is shared. */
   readonly parts: Map<string, { readonly index: number; readonly text: string }>;
 }
 
@@ -27,7 +27,7 @@ export class MemoryChords implements Chords {
   readonly #store: MemoryStore;
   readonly #records: KnownRecords;
   readonly #open: Map<string, Gathering>;
-  /** And until when that is noted. */
+  /** Chords that are done, with the time until which that is remembered, milliseconds since 1970. */
   readonly #done: Map<string, number>;
 
   constructor(store: MemoryStore, records: KnownRecords) {
@@ -82,7 +82,7 @@ export class MemoryChords implements Chords {
     this.#end(groupId);
   }
 
-  /** Deletes what was left behind. */
+  /** Deletes expired chords. */
   expire(nowMs: number): void {
     for (const [groupId, { expires }] of this.#open) if (expires <= nowMs) this.#open.delete(groupId);
     for (const [groupId, expires] of this.#done) if (expires <= nowMs) this.#done.delete(groupId);
@@ -93,7 +93,7 @@ export class MemoryChords implements Chords {
     return this.#open.delete(groupId);
   }
 
-  /** The chord, made if needed; used now, so kept longer. */
+  /** The chord, which is created if needed. Each use extends its expiry. */
   #of(groupId: string): Gathering {
     const expires = this.#records.expiryOfOpen();
     const chord = this.#open.get(groupId) ?? {

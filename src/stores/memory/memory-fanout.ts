@@ -27,7 +27,7 @@ export class MemoryFanout implements Fanout {
     this.#workers = store.part('workers', () => new Map());
   }
 
-  /** A worker has come. */
+  /** A worker has started. */
   join(consumer: object, name: string): void {
     this.#workers.set(consumer, name);
   }
@@ -43,7 +43,7 @@ export class MemoryFanout implements Fanout {
         subscription.keys.some((key) => binds({ exchange, routingKey: key }, routingKey)),
     );
     if (listeners.length === 0) return;
-    const envelope = encodeEnvelope(message, { bodyEncoding: 'utf-8' }); // as it would travel: nobody shares an object
+    const envelope = encodeEnvelope(message, { bodyEncoding: 'utf-8' }); // serialized, so that no object is shared
     setImmediate(() => {
       for (const each of listeners)
         if (this.#listening.has(each)) each.listener(decodeEnvelope(envelope), routingKey);
@@ -73,7 +73,7 @@ export class MemoryRevocations implements RevocationStore {
   async put(revocations: readonly string[], until: number): Promise<void> {
     for (const revocation of revocations) {
       const later = Math.max(until, this.#until.get(revocation) ?? 0);
-      this.#until.delete(revocation); // the map's order is that of their putting up
+      this.#until.delete(revocation); // the map keeps the order of insertion
       this.#until.set(revocation, later);
     }
     for (const oldest of this.#until.keys()) {

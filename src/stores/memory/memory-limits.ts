@@ -1,4 +1,4 @@
-// Shared limits in the process's memory: of all workers in it.
+// Shared limits in the process's memory, for all its workers.
 
 import {
   type LimiterStore,
@@ -11,7 +11,7 @@ import {
 import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, WaitingMessage } from '../limits.ts';
 import type { MemoryStore } from './memory.ts';
 
-/** Opens the limits of that store. */
+/** Opens the limits of a store. */
 export function openMemoryLimits(store: MemoryStore, options: LimitsOptions): Limits {
   const tables = store.part('limits', () => new MemoryTables());
   return new MemoryLimits(tables, options);
@@ -60,10 +60,10 @@ class MemoryLimits implements Limits {
   }
 }
 
-/** What there is of one key. */
+/** The state of one key. */
 class Entry {
   readonly held = new Set<string>();
-  /** Messages that were not notified, in the order of their coming. */
+  /** Messages that were not notified, in the order of arrival. */
   readonly waiting = new Map<string, QueuedWaiter>();
   readonly notified = new Map<string, QueuedWaiter>();
   readonly reservations = new Map<string, number>();
@@ -165,7 +165,7 @@ class MemoryTables implements LimiterStore {
   forgetReservations(key: string, before: number): void {
     const { reservations } = this.#of(key);
     for (const [id, at] of reservations) {
-      if (at >= before) return; // in the order of their moments
+      if (at >= before) return; // reservations are in the order of their times
       reservations.delete(id);
     }
   }
@@ -179,7 +179,7 @@ class MemoryTables implements LimiterStore {
     return entry;
   }
 
-  /** A tenant that has gone costs no memory. */
+  /** Deletes the state of a key that is not in use any more. */
   #clear(key: string): void {
     const { held, waiting, notified, reservations, rate } = this.#of(key);
     if (held.size + waiting.size + notified.size + reservations.size === 0 && rate.next < Date.now())

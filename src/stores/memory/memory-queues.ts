@@ -1,4 +1,4 @@
-// The messages of a store in memory, and who holds and who awaits them. Nothing here waits: every change is atomic.
+// The messages of a store in memory, their owners, and waiting consumers. Nothing here is asynchronous, so every change is atomic.
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { Heap } from '../../lib/heap.ts';
 import { isQuarantined, type Quarantine } from '../quarantine.ts';
@@ -16,7 +16,7 @@ export interface QueuedMessage {
   redelivered: boolean;
 }
 
-/** A message about to be put into its queue. */
+/** A message to be put into its queue. */
 export interface NewEntry {
   readonly queue: string;
   readonly priority: number;
@@ -26,16 +26,16 @@ export interface NewEntry {
   readonly write: StoreWrite | undefined;
 }
 
-/** Somebody who holds messages. Its identity is the fence. */
+/** A holder of messages. Its identity is the fence. */
 export interface Owner {
   readonly quarantine: Quarantine;
-  /** You were taken for dead: what you hold is others'. */
+  /** The owner was taken for dead: it has lost its messages. */
   evicted(): void;
 }
 
 /** A claim under way that found its queues empty. */
 interface WaitingConsumer {
-  /** There may be something for you. */
+  /** There may be a message to claim. */
   wake(): void;
 }
 
@@ -47,18 +47,18 @@ interface Dead extends Omit<StoredDeadLetter, 'raw'> {
 export class MemoryQueues {
   readonly clock: Clock;
   readonly #ready = new Map<string, Heap<QueuedMessage>>();
-  /** Ready, but their owners died twice. */
+  /** Messages that are ready, but whose owners died twice. */
   readonly #quarantined = new Map<string, Heap<QueuedMessage>>();
   readonly #scheduled = new Heap<{ readonly due: number; readonly entry: QueuedMessage }>(
     (a, b) => a.due - b.due || a.entry.seq - b.entry.seq,
   );
   readonly #claims = new Map<QueuedMessage, Owner>();
-  /** Those who found their queues empty, each to be woken once. */
+  /** Consumers that found their queues empty. Each is woken once. */
   readonly #waiting = new Map<
     WaitingConsumer,
     { readonly queues: readonly string[]; readonly owner: Owner }
   >();
-  /** Those who take nothing now, for the sake of quarantined messages. */
+  /** Consumers that claim nothing now, because of quarantined messages. */
   readonly #holdingBack = new Set<WaitingConsumer>();
   readonly #dead = new Map<number, Dead>();
   #seq = 0;
@@ -69,8 +69,8 @@ export class MemoryQueues {
   }
 
   /**
-   * Puts messages into their queues, but those whose companion write says that they are there already. All writes
-   * come first: should one throw, no message was put.
+   * Puts messages into their queues, except those whose companion write shows that they are there already. All writes come first: if one
+   * throws, no message has been put.
    */
   put(entries: readonly NewEntry[]): void {
     const fresh = entries.filter(({ write }) => write === undefined || applyWrite(write));
@@ -83,8 +83,8 @@ export class MemoryQueues {
   }
 
   /**
-   * Takes the most urgent messages of these queues, in turn among equals; or notes that `waiter` waits for one. `againMs`: it is to
-   * take none now, and to look again then.
+   * Claims the most urgent messages of these queues, which take turns where priorities are equal; or adds `waiter` to the waiting consumers.
+   * `againMs`: nothing may be claimed now; try again after this time, milliseconds.
    */
   claim(
     owner: Owner,
@@ -123,7 +123,7 @@ export class MemoryQueues {
     return this.#claims.get(entry) === owner;
   }
 
-  /** Ends the hold on a message; false: it is no longer `owner`'s. */
+  /** Ends the claim of a message; false: `owner` has lost it. */
   unclaim(entry: QueuedMessage, owner: Owner): boolean {
     if (this.#claims.get(entry) !== owner) return false;
     this.#claims.delete(entry);
@@ -134,7 +134,7 @@ export class MemoryQueues {
     return true;
   }
 
-  /** Puts a message that was held back to its place in line, or into the schedule. */
+  /** Puts a message that was claimed back to its position in the queue, or into the schedule. */
   release(
     entry: QueuedMessage,
     due: number | null,
@@ -161,7 +161,7 @@ export class MemoryQueues {
     });
   }
 
-  /** An owner is no more: what it held goes to others, each with one more crash counted. */
+  /** An owner is dead: its messages are ready again, with one more crash each. */
   evict(owner: Owner): void {
     for (const [entry, holder] of [...this.#claims]) {
       if (holder !== owner) continue;
@@ -172,7 +172,7 @@ export class MemoryQueues {
     owner.evicted();
   }
 
-  /** Waits no longer. It may have been woken for a message just now: another is, in its place. */
+  /** Removes a waiting consumer. If it was just woken for a message, another consumer is woken in its place. */
   leave(waiter: WaitingConsumer, queues: readonly string[]): void {
     this.#waiting.delete(waiter);
     this.#holdingBack.delete(waiter);
@@ -193,7 +193,7 @@ export class MemoryQueues {
     };
   }
 
-  /** The next ones that are not due yet. */
+  /** The next messages that are not due yet. */
   scheduled(queue: string, max: number): readonly { readonly due: number; readonly entry: QueuedMessage }[] {
     this.#promote();
     return [...this.#scheduled]
@@ -221,7 +221,7 @@ export class MemoryQueues {
     return ready + scheduled;
   }
 
-  /** Those that are due at exactly one of these times are due now; returns how many. */
+  /** Makes the messages ready that are due at exactly one of these times; returns their number. */
   promote(queue: string, due: readonly number[]): number {
     const times = new Set(due);
     const found = [...this.#scheduled].filter((item) => times.has(item.due) && item.entry.queue === queue);
@@ -255,7 +255,7 @@ export class MemoryQueues {
     return this.#dead.size;
   }
 
-  /** Newest first. */
+  /** Dead letters, the newest first. */
   letters(): Dead[] {
     return [...this.#dead.values()].sort((a, b) => b.id - a.id);
   }
@@ -281,7 +281,7 @@ export class MemoryQueues {
     if (due !== null && due > this.clock.now()) {
       const next = this.nextDue();
       this.#scheduled.push({ due, entry });
-      // Those who wait set their timers anew; they stay on the list.
+      // Waiting consumers set their timers again, and stay on the list.
       if (next === null || due < next) for (const waiter of this.#waiting.keys()) waiter.wake();
       return;
     }
@@ -305,7 +305,7 @@ export class MemoryQueues {
     }
   }
 
-  /** What is left is for others who wait. */
+  /** Wakes waiting consumers for the messages that are left. */
   #passOn(queues: readonly string[]): void {
     for (const queue of queues) if (this.#readyIn(queue) > 0) this.#wakeOne(queue);
   }
@@ -334,7 +334,7 @@ export class MemoryQueues {
     return (this.#ready.get(queue)?.size ?? 0) + (this.#quarantined.get(queue)?.size ?? 0);
   }
 
-  /** Those of the first queue that has any. */
+  /** The quarantined messages of the first queue that has any. */
   #quarantinedIn(queues: readonly string[]): Heap<QueuedMessage> | undefined {
     if (this.#quarantined.size === 0) return undefined;
     for (const queue of queues) {
@@ -362,9 +362,9 @@ function refill<T>(heap: Heap<T>, keeps: (item: T) => boolean): void {
   for (const item of kept) heap.push(item);
 }
 
-/** Makes a companion write; false: what it would create is there already. */
+/** Makes a companion write; false: the record that it would create exists already. */
 export function applyWrite(write: StoreWrite): boolean {
-  return write.apply(undefined as never); // in memory there is no transaction to hand over
+  return write.apply(undefined as never); // a store in memory has no transactions
 }
 
 function count<T>(items: Iterable<T>, test: (item: T) => boolean): number {

@@ -1,4 +1,4 @@
-// A transport in the process's memory: for tests, and for programs that need no more.
+// A transport in the process's memory, for tests and for programs that need no other.
 
 import { BrokerUnavailable, LeaseLostError } from '../../errors.ts';
 import { type Clock, longestTimerMs } from '../../lib/clock.ts';
@@ -31,11 +31,11 @@ import { MemoryFanout, MemoryRevocations } from './memory-fanout.ts';
 import { applyWrite, MemoryQueues, type NewEntry, type Owner, type QueuedMessage } from './memory-queues.ts';
 
 interface MemoryTransportOptions {
-  /** Counts for the store of that name if this is the first to open it. */
+  /** The clock of the store. It is used only if this call is the first to open the store of that name. */
   readonly clock?: Clock;
 }
 
-/** Opens the transport over the store of that name, which all of the process share. */
+/** Opens the transport on the store of that name, which the whole process shares. */
 export function openMemoryTransport(name: string, options: MemoryTransportOptions = {}): MemoryTransport {
   const store = openMemory(name);
   return new MemoryTransport(
@@ -143,7 +143,7 @@ class MemoryTransport implements Transport {
     return this.#queues.promoteMatching(groups, waiting);
   }
 
-  /** Puts bytes into a queue as somebody else might have: for tests. */
+  /** Puts bytes into a queue, as another program might have done. For tests. */
   putRaw(queue: string, raw: Uint8Array): void {
     this.#queues.put([{ queue, priority: 0, raw, due: null, write: undefined }]);
   }
@@ -159,7 +159,7 @@ class MemoryTransport implements Transport {
     return this.close();
   }
 
-  /** After the last handle is closed the store is forgotten: what was put into it now would be lost. */
+  /** After the last handle is closed the store is deleted, so a later message would be lost. */
   #refuseIfClosed(): void {
     if (this.#closed) throw new BrokerUnavailable(`this handle on the store '${this.store.name}' is closed`);
   }
@@ -186,7 +186,7 @@ export class MemoryConsumer implements Consumer {
   }
 
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
-    // All that was asked for in this turn is counted: `capacity` is read late, as by a store that is further away.
+    // `capacity` is read late, as in a store over a network, so that it counts all claims of this turn of the event loop.
     await Promise.resolve();
     const sleeper = new Sleeper(this.#queues.clock);
     const stops = [signal, this.#closing.signal];
@@ -207,7 +207,7 @@ export class MemoryConsumer implements Consumer {
     }
   }
 
-  /** As if the process had died: what it holds goes to others. For tests. */
+  /** Simulates the death of the process: its messages are ready again. For tests. */
   die(): void {
     this.#queues.evict(this.#owner);
   }
@@ -251,7 +251,7 @@ export class MemoryConsumer implements Consumer {
   }
 }
 
-/** The longest that a claim sleeps while a message is scheduled, milliseconds: somebody may set the wall clock. */
+/** How long a claim sleeps at most while a message is scheduled, milliseconds, since the wall clock may be set. */
 const pollIntervalMs = 10_000;
 
 class MemoryDelivery implements Delivery {
@@ -321,7 +321,7 @@ class MemoryDelivery implements Delivery {
     const entries = publish.map((each) => toEntry(each, this.#store));
     refuseForeign(write, this.#store);
     if (this.#queues.isHeldBy(this.#entry, this.#owner)) {
-      // What can fail comes first. If it does nothing has changed, and it may be tried again.
+      // The step that can fail comes first. If it fails, nothing has changed, and the caller may try again.
       if (write !== undefined) applyWrite(write);
       for (const entry of entries) if (entry.write !== undefined) applyWrite(entry.write);
       this.#queues.put(entries.map((entry) => ({ ...entry, write: undefined })));

@@ -1,4 +1,4 @@
-// Who in this process waits for which record: one listening connection for each database and schema, whoever asks.
+// The waits of this process for records. All backends share one listening connection for each database and schema.
 
 import type { Follower, RecordSubscriptions } from '../watch-record.ts';
 import { PostgresListener } from './client/listener.ts';
@@ -6,7 +6,7 @@ import type { PostgresSettings } from './client/settings.ts';
 
 const shared = new Map<string, Followers>();
 
-/** The channel on which the keys of written records are told. */
+/** The channel of notifications with the keys of written records. */
 export function channelOf({ schema }: PostgresSettings): string {
   return `${schema}.result`;
 }
@@ -22,7 +22,7 @@ export class Followers implements RecordSubscriptions {
     this.#listener = new PostgresListener(settings, channelOf(settings), {
       onNotify: (keys) => {
         for (const key of keys.split(' ')) {
-          // The record has changed: it is read, since it may be too large to be told.
+          // The record has changed. It must be read, since it may be too large for a notification.
           for (const follower of this.#followers.get(key) ?? []) follower.onGap();
         }
       },
@@ -32,7 +32,7 @@ export class Followers implements RecordSubscriptions {
     });
   }
 
-  /** Those of the database, to be released after use. */
+  /** The followers of a database, to be released after use. */
   static of(settings: PostgresSettings): Followers {
     const identity = JSON.stringify(settings);
     const followers = shared.get(identity) ?? new Followers(settings, identity);
@@ -42,8 +42,8 @@ export class Followers implements RecordSubscriptions {
   }
 
   /**
-   * Resolves when the server has confirmed: what is written from then on is heard.
-   * @throws BrokerUnavailable when it does not in time.
+   * Resolves when the server has confirmed the subscription. Every later write notifies the follower.
+   * @throws BrokerUnavailable when the server does not confirm in time.
    */
   add(key: string, follower: Follower): Promise<void> {
     const followers = this.#followers.get(key) ?? new Set();

@@ -27,9 +27,9 @@ interface PostgresBackendOptions extends BackendOptions {
 }
 
 /**
- * Opens the backend on a PostgreSQL server, making its tables if needed. A server that is away is waited for by what is asked
- * of the backend.
- * @throws ConfigError when the URL or an option of the driver is not understood; StoreError when a newer Umbel's tables are there.
+ * Opens the backend on a PostgreSQL server, and creates its tables if needed. If the server is away, the backend opens all the same, and its
+ * methods wait for the server.
+ * @throws ConfigError when the URL or an option of the driver is invalid; StoreError when the tables are those of a newer Umbel.
  */
 export async function openPostgresBackend(
   url: string,
@@ -38,7 +38,7 @@ export async function openPostgresBackend(
   const pool = await PostgresPool.open(postgresSettings(url, 'backend', options.driver));
   const backend = new PostgresBackend(pool, options.expiresMs, options.answerMs ?? defaultAnswerMs);
   try {
-    // What comes of it later is for those who ask then.
+    // A later result is for later calls, which wait for the same promise.
     const ready = backend.ready(performance.now() + (options.answerMs ?? defaultAnswerMs));
     ready.catch(() => undefined);
     await atMost(startMs, ready, systemClock);
@@ -51,7 +51,7 @@ export async function openPostgresBackend(
 }
 
 const defaultAnswerMs = 10_000;
-/** How long the start waits for the server. */
+/** How long `openPostgresBackend` waits for the server, milliseconds. */
 const startMs = 1000;
 
 interface Get {
@@ -60,14 +60,14 @@ interface Get {
   reject(error: unknown): void;
 }
 
-/** Results may be large, and all of an answer is in memory at once. */
+/** How many records one query reads: results may be large, and a whole answer is in memory at once. */
 const maxGets = 200;
 const expireBatch = 500;
 const minuteMs = 60_000;
 
 class PostgresBackend implements ResultBackend {
   readonly name = 'postgresql';
-  // No broker is in the same store, so that nothing writes a record together with a send.
+  // No broker uses this store, so no write of a record can be part of a send.
   readonly features: ResultBackendFeatures = {
     multiProcess: true,
     remembersSent: false,
@@ -102,12 +102,12 @@ class PostgresBackend implements ResultBackend {
     this.#followers = Followers.of(pool.settings);
     const alone: StoreWrite = { store: this.store, apply: refuseToTravel };
     this.chords = new PostgresChords(this.#ask, { schema, answerMs, keptMs: this.#keptUnendedMs, alone });
-    // Often enough that what expired is gone within a tenth of its time, and never a burden.
+    // Expired records are deleted within a tenth of their lifetime, and sweeps are between 1 s and 1 min apart.
     this.#sweepEveryMs = Math.min(minuteMs, Math.max(1_000, (this.#keptMs ?? Infinity) / 10));
     this.#sweepLater(Math.random() * this.#sweepEveryMs);
   }
 
-  /** Our tables are there. Who comes while that is looked into waits for the same answer. */
+  /** Resolves when the tables exist. Concurrent calls share one check. */
   ready(untilMs: number): Promise<void> {
     this.#migrated ??= migrate(this.#pool, 'result', resultSchema, untilMs).catch((error: unknown) => {
       this.#migrated = null;
@@ -122,7 +122,7 @@ class PostgresBackend implements ResultBackend {
   }
 
   writeOf(record: ResultRecord): StoreWrite {
-    rowOf(record); // what cannot be kept is found here, too
+    rowOf(record); // throws for a record that cannot be stored
     return { store: this.store, apply: refuseToTravel };
   }
 
@@ -168,7 +168,7 @@ class PostgresBackend implements ResultBackend {
     }
   }
 
-  /** Ends the watches, and waits for the records under way as long as the server has to answer. */
+  /** Ends the watches, and waits for writes under way, at most until their deadlines. */
   async close(): Promise<void> {
     if (this.#closing.isOver) return;
     this.#closing.end();
@@ -188,7 +188,7 @@ class PostgresBackend implements ResultBackend {
       return await this.#pool.query(sql, values, untilMs);
     } catch (error) {
       if (!(error instanceof StoreError) || !isGone(error.cause)) throw error;
-      // Somebody dropped our tables, or restored a database that had none.
+      // The tables were dropped, or a database without them was restored.
       this.#migrated = null;
       await this.ready(untilMs);
       return await this.#pool.query(sql, values, untilMs);
@@ -212,7 +212,7 @@ class PostgresBackend implements ResultBackend {
     }
   }
 
-  /** @throws StoreError for what is no record */
+  /** @throws StoreError for text that is not a record */
   #decode(id: string, meta: string): ResultRecord {
     const decoded = decodeResult(meta);
     if (decoded.ok) return decoded.value;
@@ -225,12 +225,12 @@ class PostgresBackend implements ResultBackend {
     if (this.#closing.isOver) return;
     this.#sweeper = setTimeout(() => {
       this.#sweep()
-        .catch(() => {}) // the next time, or another process
+        .catch(() => {}) // the next sweep, or another process, deletes them
         .finally(() => this.#sweepLater(this.#sweepEveryMs));
     }, ms).unref();
   }
 
-  /** Of all processes one does it each time: who finds it due says when it is due again. */
+  /** One process does each sweep: the first that finds it due sets the time of the next. */
   async #sweep(): Promise<void> {
     const sql = `UPDATE ${this.#pool.settings.schema}.chore SET due = now() + $1 * interval '1 millisecond'
       WHERE name = 'expire results' AND due <= now() RETURNING 1`;

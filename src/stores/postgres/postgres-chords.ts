@@ -24,7 +24,7 @@ interface PostgresChordContext {
   readonly answerMs: number;
   /** How long an open chord is kept after its last part, milliseconds; null: for ever. */
   readonly keptMs: number | null;
-  /** Not made by any other store. */
+  /** A write that no other store can make. */
   readonly alone: StoreWrite;
 }
 
@@ -89,7 +89,7 @@ export class PostgresChords implements Chords {
     await this.#ask(sql, [keyOf(groupId), completedKeptMs], this.#untilMs());
   }
 
-  /** Deletes what was left behind; returns how many chords. */
+  /** Deletes expired chords; returns their number. */
   async expire(now: Date | null, limit: number): Promise<number> {
     const { schema } = this.#around;
     const sql = `
@@ -105,7 +105,7 @@ export class PostgresChords implements Chords {
 
   async #send(chunk: readonly Add[]): Promise<void> {
     const { schema, keptMs } = this.#around;
-    // All processes lock chords in the same order, so that no two wait for each other.
+    // All processes lock chords in the same order, so that there is no deadlock.
     const sql = `
       SELECT n, ${schema}.add_chord_part(group_id, task_id, place, part, body, is_last, $7) AS state FROM (
         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::int[])
@@ -129,7 +129,7 @@ export class PostgresChords implements Chords {
         else add.reject(new StoreError(`a part of chord ${add.group} got no answer`));
       }
     } catch (error) {
-      // One of them may have spoiled it: each alone, so that only the guilty one fails.
+      // One part may have made the statement fail: each is repeated alone, so that only the faulty one fails.
       if (error instanceof StoreError && chunk.length > 1) for (const add of chunk) await this.#send([add]);
       else for (const add of chunk) add.reject(error);
     }
@@ -140,7 +140,7 @@ export class PostgresChords implements Chords {
   }
 }
 
-/** A time so many milliseconds from now; null: never. */
+/** SQL for a time `ms` milliseconds from now; null: never. */
 function after(ms: string): string {
   return `clock_timestamp() + ${ms}::float8 * interval '1 millisecond'`;
 }

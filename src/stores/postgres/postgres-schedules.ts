@@ -15,7 +15,7 @@ import { migrate } from './client/migrate.ts';
 import { type Ask, PostgresPool, type PostgresValue } from './client/pool.ts';
 import { postgresSettings } from './client/settings.ts';
 
-/** Each entry leads to the next version. */
+/** Each entry is the migration to the next version. */
 const beatSchema: readonly string[] = [
   `
 CREATE TABLE $schema.beat_lead (
@@ -137,7 +137,7 @@ SELECT *, ${clockMs} AS now FROM ${table} WHERE app = $1 AND NOT EXISTS (SELECT 
 
   changes(since: number | null): Promise<Changes> {
     return this.#transaction(async (ask) => {
-      // Whoever changes an entry has locked this row: what is read after it belongs to this revision.
+      // Every change of an entry locks this row, so the entries that are read below belong to this revision.
       const [lead] = await ask(
         `SELECT revision, floor FROM ${this.#schema}.beat_lead WHERE app = $1 FOR SHARE`,
         [this.#app],
@@ -174,7 +174,7 @@ SELECT *, ${clockMs} AS now FROM ${table} WHERE app = $1 AND NOT EXISTS (SELECT 
       );
       return true;
     });
-    // Made a second time after an answer was lost, it would be refused by itself.
+    // If the answer was lost and the write repeated, its own first attempt makes the second fail.
     return written || (await this.get(name))?.text === text;
   }
 

@@ -1,4 +1,4 @@
-// How records look in a table of PostgreSQL.
+// Records as rows of a PostgreSQL table.
 import { createHash } from 'node:crypto';
 import { ascii } from '../../lib/json-writer.ts';
 import { encodeResult } from '../../protocol/result-codec.ts';
@@ -7,7 +7,7 @@ import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 export interface RecordRow {
   readonly key: string;
   readonly status: string;
-  /** What replaces what: 0 has not ended, 1 ended, 2 SUCCESS. */
+  /** A record replaces one of the same or a lower rank: 0 not ended, 1 ended, 2 SUCCESS, which nothing replaces. */
   readonly rank: 0 | 1 | 2;
   readonly meta: string;
 }
@@ -23,18 +23,17 @@ export function rowOf(record: ResultRecord): RecordRow {
 }
 
 /**
- * The key of a task's record: its id, if that fits an index, a notification and a database of any encoding; else its
- * digest.
+ * The key of a task's record: the id, if it fits an index, a notification and a database of any encoding; else a digest of the id.
  */
 export function keyOf(id: string): string {
   if (/^[\x21-\x7e]{1,150}$/.test(id) && !id.startsWith('sha256:')) return id;
-  // UTF-16, since not every id has a form in UTF-8.
+  // UTF-16, since an id with half a surrogate pair has no UTF-8 form.
   return `sha256:${createHash('sha256').update(Buffer.from(id, 'utf16le')).digest('hex')}`;
 }
 
 /**
- * What is left of several writes of one record, in their order: the same as if they had been made one after another,
- * whatever was there before.
+ * The one of two consecutive writes of a record that lasts. The result is the same as if both had been made in turn, whatever the record
+ * was before.
  */
 export function lastingOf(before: RecordRow, after: RecordRow): RecordRow {
   if (before.rank === 2) return before;

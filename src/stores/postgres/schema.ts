@@ -1,4 +1,4 @@
-/** As it is now: versions 2 and 3 make it. */
+/** The current function, which versions 2 and 3 create. */
 const addChordPart = `
 CREATE OR REPLACE FUNCTION $schema.add_chord_part(g text, t text, at bigint, entry text, body text, is_last int, kept_ms float8)
 RETURNS text LANGUAGE plpgsql AS $$
@@ -27,7 +27,7 @@ BEGIN
   RETURN 'complete';
 END $$;`;
 
-/** The tables of results; each entry leads to the next version. */
+/** The tables of results. Each entry is the migration to the next version. */
 export const resultSchema: readonly string[] = [
   `
 CREATE TABLE $schema.result (

@@ -1,11 +1,11 @@
-// Writing records: what was asked for while the last statement was under way makes the next.
+// Writes records. The writes that arrive while one statement runs make the next statement.
 
 import { StoreError } from '../../errors.ts';
 import { SerialBatcher } from '../../lib/batch.ts';
 import type { PostgresPool } from './client/pool.ts';
 import { lastingOf, type RecordRow } from './record-row.ts';
 
-/** How a statement is asked for. */
+/** Runs a statement. */
 export type RunQuery = PostgresPool['query'];
 
 interface Put {
@@ -26,7 +26,7 @@ interface Forget {
   reject(error: unknown): void;
 }
 
-/** What one statement writes. */
+/** How many records, and how many characters (`maxSize`), one statement writes. */
 const maxWrites = 500;
 const maxSize = 4_000_000;
 
@@ -35,12 +35,12 @@ export class Writes {
   readonly #putSql: string;
   readonly #forgetSql: string;
   readonly #timeoutMs: number;
-  /** One statement at a time: what follows waits no longer than it would for the disk, and keeps its order. */
+  /** One statement at a time, which keeps the order of writes. The wait is no longer than the wait for the disk would be. */
   readonly #batcher = new SerialBatcher<Put | Forget>((queue) =>
     queue[0]?.kind === 'put' ? this.#put(take(queue, isPut)) : this.#forget(take(queue, isForget)),
   );
 
-  /** `channel`: where keys are told after they were written. */
+  /** `channel`: the channel of notifications with the keys of written records. */
   constructor(ask: RunQuery, schema: string, channel: string, timeoutMs: number) {
     this.#ask = ask;
     this.#putSql = putSql(schema, channel);
@@ -49,9 +49,9 @@ export class Writes {
   }
 
   /**
-   * Resolves when the record is kept, or need not be. `keptMs`: null for ever.
-   * @throws BrokerUnavailable when the server refuses or does not answer in time: trying again is safe.
-   * @throws StoreError when it cannot keep this record.
+   * Resolves when the record is stored, or was not needed since a later one counts. `keptMs`: milliseconds; null: for ever.
+   * @throws BrokerUnavailable when the server refuses or does not answer in time. A retry is safe.
+   * @throws StoreError when the server cannot store this record.
    */
   put(row: RecordRow, keptMs: number | null): Promise<void> {
     const untilMs = performance.now() + this.#timeoutMs;
@@ -60,7 +60,7 @@ export class Writes {
     );
   }
 
-  /** False when there was none. Throws as {@link put}. */
+  /** False when there was no record. Throws like {@link put}. */
   forget(key: string): Promise<boolean> {
     const untilMs = performance.now() + this.#timeoutMs;
     return new Promise((resolve, reject) =>
@@ -68,7 +68,7 @@ export class Writes {
     );
   }
 
-  /** Waits until all that was asked for has ended, well or badly. */
+  /** Waits until all writes have succeeded or failed. */
   settled(): Promise<void> {
     return this.#batcher.settled();
   }
@@ -79,7 +79,7 @@ export class Writes {
       const before = lasting.get(put.key);
       if (before === undefined || lastingOf(before.row, put.row) === put.row) lasting.set(put.key, put);
     }
-    // All processes lock rows in the same order, so that no two wait for each other.
+    // All processes lock rows in the same order, so that there is no deadlock.
     const given = [...lasting.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     const values = [
       given.map(({ key }) => key),
@@ -91,7 +91,7 @@ export class Writes {
     try {
       await this.#ask(this.#putSql, values, puts[0]?.untilMs ?? 0);
     } catch (error) {
-      // One of them spoiled it: each alone, so that only the guilty ones fail.
+      // One record made the statement fail: each is repeated alone, so that only the faulty ones fail.
       if (error instanceof StoreError && puts.length > 1) for (const put of puts) await this.#put([put]);
       else for (const put of puts) put.reject(error);
       return;
@@ -104,7 +104,7 @@ export class Writes {
       const keys = [...new Set(forgets.map(({ key }) => key))];
       const rows = await this.#ask(this.#forgetSql, [keys], forgets[0]?.untilMs ?? 0);
       const there = new Set(rows.map(({ task_id }) => task_id));
-      // Of several who forget the same, the first finds it.
+      // Of several calls for the same record, the first gets `true`.
       for (const { key, resolve } of forgets) resolve(there.delete(key));
     } catch (error) {
       for (const forget of forgets) forget.reject(error);
@@ -112,7 +112,7 @@ export class Writes {
   }
 }
 
-/** Those of one kind from the head of the queue, as many as make one statement. */
+/** Takes writes of one kind from the head of the queue, at most as many as one statement can have. */
 function take<Kind extends Put | Forget>(
   queue: (Put | Forget)[],
   isOfKind: (write: Put | Forget) => write is Kind,
@@ -142,8 +142,8 @@ function isForget(write: Put | Forget): write is Forget {
 }
 
 /**
- * Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. What has expired is not
- * there. A notification holds 8000 bytes: 40 keys.
+ * Celery never overwrites a SUCCESS. Umbel, in addition, never replaces the state of an ended task by an unended one. An expired record may
+ * always be replaced. A notification holds 8000 bytes, which are 40 keys.
  */
 function putSql(schema: string, channel: string): string {
   return `
@@ -163,7 +163,7 @@ WITH given AS (
 SELECT pg_notify('${channel}', string_agg(task_id, ' ')) FROM numbered GROUP BY page`;
 }
 
-/** Locks rows in the order in which they are written. */
+/** Locks rows in the order of the writes. */
 function forgetSql(schema: string): string {
   return `
 WITH locked AS (

@@ -1,4 +1,4 @@
-// Putting messages into queues of the embedded store, and ringing for those who wait for them.
+// Puts messages into queues of the embedded store, and notifies consumers that wait for them.
 
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import { isQuarantined } from '../quarantine.ts';
@@ -7,7 +7,7 @@ import type { StoreWrite } from '../store-write.ts';
 import type { Publication } from '../transport.ts';
 import type { SqliteStore, Transaction } from './sqlite.ts';
 
-/** A message about to be put into its queue. */
+/** A message to be put into its queue. */
 export interface MessageRow {
   readonly queue: string;
   readonly priority: number;
@@ -17,7 +17,7 @@ export interface MessageRow {
   readonly write: StoreWrite | undefined;
 }
 
-/** A publication as it is stored; encoded outside the transaction, which is to be short. */
+/** A publication as it is stored. It is encoded outside the transaction, which must be short. */
 export function toRow(publication: Publication, now: number): MessageRow {
   checkQueueName(publication.queue);
   const due = publication.eta?.getTime() ?? null;
@@ -30,7 +30,7 @@ export function toRow(publication: Publication, now: number): MessageRow {
   };
 }
 
-/** Puts a message into its queue, unless what goes with it says that it is there already. Notifies a consumer that waits for it. */
+/** Puts a message into its queue, unless its companion write shows that it is there already. Notifies a waiting consumer. */
 export function insertMessage(transaction: Transaction, store: SqliteStore, row: MessageRow): void {
   if (row.write !== undefined && !applyWrite(transaction, store, row.write)) return;
   const { sql } = transaction;
@@ -44,24 +44,24 @@ export function insertMessage(transaction: Transaction, store: SqliteStore, row:
   );
 }
 
-/** Makes a companion write; false: what it would create is there already. */
+/** Makes a companion write; false: the row that it would create exists already. */
 export function applyWrite(transaction: Transaction, store: SqliteStore, write: StoreWrite): boolean {
   if (write.store !== store)
     throw new TypeError('a write made for another store cannot travel with this settlement');
-  // `store` is the proof that the write was made by a driver of this store, for its transactions.
+  // `store` proves that a driver of this store made the write, for its transactions.
   return write.apply(transaction as never);
 }
 
-/** Where a message stands in line. */
+/** The position of a message in its queue. */
 export interface Place {
   readonly queue: string;
   readonly priority: number;
   readonly seq: number;
-  /** Owners that died holding it. */
+  /** How many of its owners died while they held it. */
   readonly crashes: number;
 }
 
-/** Lets a message be claimed now, or not before `due`. */
+/** Makes a message ready: now (`due` null), or at `due`, milliseconds since 1970. */
 export function makeReady(
   transaction: Transaction,
   store: SqliteStore,
@@ -81,8 +81,8 @@ export function makeReady(
 }
 
 /**
- * Notifies one of the consumers that found this queue empty, after the commit, and takes it off the list: one message
- * wakes one worker. Both sides look and write under SQLite's write lock, so no notification is ever missed.
+ * Notifies one of the consumers that found this queue empty, after the commit, and removes it from the list: one message wakes one worker.
+ * Both sides read and write under SQLite's write lock, so no notification is missed.
  */
 export function notifyWaiting(transaction: Transaction, store: SqliteStore, queue: string): void {
   const noWaiter = noWaiterKey(queue);
@@ -98,13 +98,13 @@ export function notifyWaiting(transaction: Transaction, store: SqliteStore, queu
   store.peers.notifyOnCommit(transaction, owner, `ready ${consumer}`);
 }
 
-/** Puts a consumer on the list of those to be notified for a message of this queue. */
+/** Adds a consumer to the list of those that are notified of a message in this queue. */
 export function wait(transaction: Transaction, queue: string, owner: number, consumer: number): void {
   transaction.sql('INSERT INTO waiting VALUES (?, ?, ?)').run(queue, owner, consumer);
   transaction.memo.delete(noWaiterKey(queue));
 }
 
-/** Remembered within a transaction. */
+/** Key of the transaction's memo that no consumer waits for this queue. */
 function noWaiterKey(queue: string): string {
   return `nobody waits for ${queue}`;
 }
@@ -120,7 +120,7 @@ export function notifyAllWaiting(transaction: Transaction, store: SqliteStore): 
   }
 }
 
-/** Something is due before all else: those who wait set their timers anew. They stay on the list. */
+/** A message is due earlier than all others: waiting consumers set their timers again, and stay on the list. */
 function notifyOfEarlierTimer(transaction: Transaction, store: SqliteStore): void {
   for (const { owner } of transaction.sql('SELECT DISTINCT owner FROM waiting').all()) {
     store.peers.notifyOnCommit(transaction, Number(owner), 'timer');

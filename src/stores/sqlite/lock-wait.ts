@@ -1,20 +1,20 @@
-// How often the lock of an embedded store is tried that others hold.
+// How often a process tries to take the write lock of an embedded store while another process holds it.
 
-/** Milliseconds: until nobody has committed for so long, the lock is tried all the time. */
+/** After this time without a commit of any process, milliseconds, tries become less frequent. */
 const shortMs = 100;
-/** What part of the time since the last commit passes until the next try. */
+/** The delay until the next try, as a share of the time since the last commit. */
 const share = 1 / 20;
 const longestMs = 250;
 
 /**
- * Beside others who commit it is tried often: who comes seldom would have its turn last of all. Where nobody commits, one holds the lock for
- * long, a backup or a shell that somebody left open, and it is tried ever more seldom.
+ * While other processes commit, the lock is tried often, since a process that tries rarely would get it last. When no process commits, one of
+ * them holds the lock for long (a backup, or a shell that was left open), and the lock is tried less and less often.
  */
 export class LockWait {
   #version: number | null = null;
   #sinceMs = 0;
 
-  /** Milliseconds until the next try. `version`: another one after each commit of anybody (`PRAGMA data_version`). */
+  /** Milliseconds until the next try. `version` changes with each commit of any process (`PRAGMA data_version`). */
   pauseMs(version: number, nowMs: number, random: () => number = Math.random): number {
     if (version !== this.#version) {
       this.#version = version;
@@ -25,12 +25,12 @@ export class LockWait {
     return meanMs * (0.5 + random());
   }
 
-  /** Whether the one who holds the lock has had it for so long that nobody need be quick. */
+  /** Whether the lock has been held for so long that tries need not be frequent. */
   isLong(nowMs: number): boolean {
     return this.#version !== null && nowMs - this.#sinceMs >= shortMs;
   }
 
-  /** The lock was free. */
+  /** The lock was taken: the wait is over. */
   over(): void {
     this.#version = null;
   }

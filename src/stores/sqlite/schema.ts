@@ -1,12 +1,11 @@
-// The tables of the embedded store that move messages.
+// The tables of messages in the embedded store.
 import { quarantineAfter } from '../quarantine.ts';
 
 /**
- * A message's bytes are written once and never rewritten: what changes while it waits and runs (ready, claimed,
- * scheduled) are small rows in tables of their own. That halves what a task costs the log.
+ * A message's bytes are written once and never rewritten. The state that changes while it waits and runs (ready, claimed, scheduled) is in
+ * small rows of other tables, which halves the log that a task costs.
  *
- * What becomes of a dead worker's messages is a trigger, so that whoever notices the death does all of it, in the
- * transaction in which the dead one is evicted.
+ * A trigger gives a dead worker's messages back, so that the process that notices the death does it in the transaction that evicts the worker.
  */
 export const messageSchema: readonly string[] = [
   `

@@ -1,4 +1,4 @@
-// The embedded result backend: records in the same SQLite file as the messages, or in one of its own.
+// The embedded result backend: records in the same SQLite file as the messages, or in a separate file.
 
 import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
@@ -31,14 +31,14 @@ CREATE TRIGGER evict_watcher AFTER DELETE ON peer BEGIN
 END;`,
 ];
 
-/** Remembered within a transaction. */
+/** Key of the transaction's memo that no process watches a record. */
 const noWatcher = 'nobody watches results';
 
-/** Never: beyond any clock, and still a safe integer. */
+/** An expiry that never comes: beyond any clock, and still a safe integer. */
 const never = Number.MAX_SAFE_INTEGER;
-/** A task that was sent and never ended is remembered at least this long, milliseconds. */
+/** The record of a task that was sent and never ended is kept at least this long, milliseconds. */
 const sentKeptMs = 7 * 24 * 3600 * 1000;
-/** How long a watcher trusts that it would be notified, milliseconds. */
+/** How often a watcher reads the record even without a notification, milliseconds. */
 const pollIntervalMs = 2000;
 const expireBatch = 500;
 
@@ -48,8 +48,8 @@ interface SqliteBackendOptions extends StoreOptions {
 }
 
 /**
- * Opens the backend over a SQLite file, making it if needed, or over a store that is open already.
- * @throws StoreError when the file cannot be opened, is no database, or is a newer version's.
+ * Opens the backend on a SQLite file, which is created if needed, or on an open store.
+ * @throws StoreError when the file cannot be opened, is not a database, or was written by a newer version.
  */
 export async function openSqliteBackend(
   at: string | SqliteStore,
@@ -77,7 +77,7 @@ class SqliteBackend implements ResultBackend {
   readonly chords: SqliteChords;
   readonly #expiresMs: number | null;
   readonly #clock: Clock;
-  /** The local watchers of each record: one row in the store serves them all. */
+  /** The watchers of each record in this process. One row in the store serves all of them. */
   readonly #sleepers = new Map<string, Set<Sleeper>>();
   readonly #unlisten: () => void;
   readonly #sweeper: NodeJS.Timeout | null;
@@ -96,14 +96,14 @@ class SqliteBackend implements ResultBackend {
         for (const id of this.#sleepers.keys()) this.#wake(id);
       },
     });
-    // Often enough that what expired is gone within a tenth of its time, and never a burden.
+    // Expired records are deleted within a tenth of their lifetime, and sweeps are between 1 s and 1 min apart.
     const everyMs = Math.min(60_000, Math.max(1_000, (expiresMs ?? sentKeptMs) / 10));
     this.#sweeper = setInterval(() => void this.expire().catch(() => {}), everyMs).unref();
   }
 
   async put(record: ResultRecord): Promise<void> {
     const write = this.writeOf(record);
-    // A passing state is worth no disk flush: what ran when the power went is run again.
+    // An intermediate state needs no flush to disk: after a loss of power, running tasks run again.
     await this.store.write(isReady(record.status), (transaction) => write.apply(transaction as never));
   }
 
@@ -191,7 +191,7 @@ class SqliteBackend implements ResultBackend {
     return this.close();
   }
 
-  /** Celery never overwrites a SUCCESS; we let no ended task go back to an unended state either. */
+  /** Celery never overwrites a SUCCESS. Umbel, in addition, never replaces the state of an ended task by an unended one. */
   #put(transaction: Transaction, record: ResultRecord, meta: string, expires: number): boolean {
     const { sql } = transaction;
     const replaceable = isReady(record.status)
@@ -230,7 +230,7 @@ class SqliteBackend implements ResultBackend {
     return this.#expiresMs === null ? never : this.#clock.now() + Math.max(this.#expiresMs, sentKeptMs);
   }
 
-  /** The record once it differs from what was seen; undefined when `signal` is aborted first. */
+  /** The record as soon as its change number differs from `seen`; undefined when `signal` is aborted first. */
   async #nextChange(
     id: string,
     seen: number,
@@ -257,7 +257,7 @@ class SqliteBackend implements ResultBackend {
     }
   }
 
-  /** In one transaction: see the change, or be on the list of those to be notified. */
+  /** In one transaction: reads the change, or adds this process to the list of watchers. */
   #look(transaction: Transaction, id: string, seen: number, owner: number): Look {
     const row = this.#row(transaction.sql, id);
     if (row !== undefined && row.change !== seen) return { kind: 'changed', ...row };
@@ -271,7 +271,7 @@ class SqliteBackend implements ResultBackend {
   }
 }
 
-/** Writes a record that is not there, or may be replaced; what has expired is not there. */
+/** Writes a record if none exists or the existing one may be replaced. An expired record may always be replaced. */
 function upsert(replaceable: string): string {
   return `INSERT INTO result VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (task_id) DO UPDATE SET
@@ -279,7 +279,7 @@ function upsert(replaceable: string): string {
     WHERE ${replaceable}`;
 }
 
-/** Where a record begins to count its changes: anywhere, so that one made anew does not look like the one forgotten. */
+/** The first change number of a record. It is random, so that a new record differs from a forgotten record of the same id. */
 function firstChange(): number {
   return Math.floor(Math.random() * 2 ** 52);
 }

@@ -31,9 +31,9 @@ CREATE TRIGGER chord_gone AFTER DELETE ON chord BEGIN
 END;`,
 ];
 
-/** What chords need to know of records. */
+/** The expiry rule of records, for chords. */
 export interface KnownRecords {
-  /** When what is open is forgotten. */
+  /** When an open chord expires, milliseconds since 1970. */
   expiryOfOpen(): number;
 }
 
@@ -74,7 +74,7 @@ export class SqliteChords implements Chords {
   }
 
   async parts(groupId: string): Promise<readonly ChordPart[]> {
-    // A null place comes last, as it came.
+    // Parts without a place come last, in the order of their arrival.
     const sql = `SELECT part FROM chord_part WHERE group_id = ? AND part IS NOT NULL
       ORDER BY place IS NULL, place, rowid`;
     const rows = this.#store.read((prepare) => prepare(sql).all(groupId));
@@ -87,7 +87,7 @@ export class SqliteChords implements Chords {
 
   writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
     const apply = (transaction: Transaction): boolean => {
-      record?.apply(transaction as never); // one of this store's
+      record?.apply(transaction as never); // a write of this store
       return this.#end(transaction, groupId);
     };
     return { store: this.#store, apply };
@@ -97,7 +97,7 @@ export class SqliteChords implements Chords {
     await this.#store.write(true, (transaction) => this.#end(transaction, groupId));
   }
 
-  /** Deletes what was left behind; returns how many chords. */
+  /** Deletes expired chords; returns their number. */
   expire(nowMs: number, max: number): Promise<number> {
     const sql = 'DELETE FROM chord WHERE group_id IN (SELECT group_id FROM chord WHERE expires <= ? LIMIT ?)';
     return this.#store.write(false, (transaction) => Number(transaction.sql(sql).run(nowMs, max).changes));
@@ -136,7 +136,7 @@ export class SqliteChords implements Chords {
     return sql(ended).get(id, this.#clock.now()) !== undefined;
   }
 
-  /** It is there, and kept longer. False: it is done. */
+  /** Creates the chord or extends its expiry. False: the chord is done. */
   #touch({ sql }: Transaction, groupId: string, expires: number): boolean {
     const touch = `INSERT INTO chord (group_id, expires) VALUES (?1, ?2)
       ON CONFLICT (group_id) DO UPDATE SET expires = ?2 WHERE done = 0`;

@@ -1,4 +1,4 @@
-// A worker's side of the embedded transport: claiming, waiting for messages, and what is held.
+// A consumer of the embedded transport: claims messages, waits for them, and holds them.
 
 import type { Clock } from '../../lib/clock.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
@@ -8,9 +8,9 @@ import { anyReady, makeReady, notifyWaiting, wait } from './enqueue.ts';
 import type { SqliteStore, Transaction } from './sqlite.ts';
 import { type ClaimedRow, SqliteDelivery } from './sqlite-delivery.ts';
 
-/** How long a waiting consumer trusts that it would be notified, milliseconds: the bound for what no notification can tell of. */
+/** How often a waiting consumer looks for messages even without a notification, milliseconds. */
 const pollIntervalMs = 1000;
-/** At most this many due messages are moved to their queues by one claim. */
+/** How many due messages one claim moves to their queues. */
 const promoteBatch = 1000;
 
 let consumers = 0;
@@ -18,7 +18,7 @@ let consumers = 0;
 type Claim =
   | { readonly kind: 'evicted' }
   | { readonly kind: 'claimed'; readonly rows: readonly ClaimedRow[] }
-  /** Nothing is to be taken now, for the sake of quarantined messages. */
+  /** Nothing may be claimed for `ms` milliseconds, because of quarantined messages. */
   | { readonly kind: 'later'; readonly ms: number }
   | { readonly kind: 'empty' };
 
@@ -33,7 +33,7 @@ export class SqliteConsumer implements Consumer {
   readonly #closing = new AbortController();
   #turn = 0;
   readonly #quarantine: Quarantine;
-  /** What the claims under way sleep on. */
+  /** The sleepers of the claims under way. */
   readonly #sleepers = new Set<Sleeper>();
   #idle: (() => void) | null = null;
 
@@ -59,7 +59,7 @@ export class SqliteConsumer implements Consumer {
   async claim(capacity: () => number, signal: AbortSignal): Promise<readonly Delivery[]> {
     const sleeper = new Sleeper(this.#clock);
     this.#sleepers.add(sleeper);
-    // Not AbortSignal.any(): each leaves something behind in a signal that lives as long as the worker (Node 20).
+    // Not AbortSignal.any(): on Node 20 each call leaks memory in a signal that lives as long as the worker.
     signal.addEventListener('abort', sleeper.wake, { once: true });
     let listed = false;
     try {
@@ -81,7 +81,7 @@ export class SqliteConsumer implements Consumer {
           await this.#waitForWork(sleeper, signal);
         }
       }
-      // Another claim of this consumer goes on waiting in the same place, and was notified if this one was.
+      // Another claim of this consumer still waits in the same row, and was notified if this claim was.
       if (listed && this.#sleepers.size === 1 && !this.#closing.signal.aborted) await this.#leave([]);
       return [];
     } finally {
@@ -95,7 +95,7 @@ export class SqliteConsumer implements Consumer {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#wake();
-    // A claim under way is finished first, so that what it took is known and given back.
+    // A claim under way ends first, so that the messages that it took are known and given back.
     if (this.#sleepers.size > 0) await new Promise<void>((done) => (this.#idle = done));
     this.#unlisten();
     const held = [...this.#held];
@@ -121,7 +121,7 @@ export class SqliteConsumer implements Consumer {
     if (this.#held.delete(delivery) && this.#quarantine.letGo(delivery.crashes)) this.#wake();
   }
 
-  /** Waits no longer, and gives these back. If it was notified just now, another is notified in its place. */
+  /** Stops waiting, and gives these messages back. If this consumer was just notified, it notifies another in its place. */
   async #leave(held: readonly SqliteDelivery[]): Promise<void> {
     const owner = await this.#store.peers.id();
     await this.#store.write(held.length > 0, (transaction) => {
@@ -131,7 +131,7 @@ export class SqliteConsumer implements Consumer {
     });
   }
 
-  /** In one transaction: take what there is, or be on the list of those to be notified. */
+  /** In one transaction: claims messages, or adds this consumer to the list of those that wait. */
   #claim(transaction: Transaction, owner: number, capacity: number): Claim {
     const { sql } = transaction;
     if (!this.#store.peers.isListed(transaction, owner)) return { kind: 'evicted' };
@@ -149,7 +149,7 @@ export class SqliteConsumer implements Consumer {
       rows.push(...take(transaction, owner, head.queue, head.priority, capacity - rows.length));
     }
     if (may.againMs !== null) {
-      // It may have been notified for what it leaves.
+      // It may have been notified for messages that it leaves.
       this.#passOn(transaction);
       return { kind: 'later', ms: may.againMs };
     }
@@ -171,7 +171,7 @@ export class SqliteConsumer implements Consumer {
     return undefined;
   }
 
-  /** The queue whose first message is most urgent; among equals each in turn (round robin, as kombu). */
+  /** The queue whose first message is the most urgent. Queues with equal messages take turns (round robin, as in kombu). */
   #mostUrgent({ sql }: Transaction): { queue: string; priority: number } | undefined {
     let best: { queue: string; priority: number } | undefined;
     for (let index = 0; index < this.#queues.length; index++) {
@@ -187,7 +187,7 @@ export class SqliteConsumer implements Consumer {
     return best;
   }
 
-  /** What this one does not take is announced to those who wait. */
+  /** Notifies waiting consumers of the messages that this one does not claim. */
   #passOn(transaction: Transaction): void {
     for (const queue of this.#queues) {
       if (transaction.sql('SELECT 1 FROM waiting WHERE queue = ? LIMIT 1').get(queue) === undefined) continue;
@@ -213,7 +213,7 @@ export class SqliteConsumer implements Consumer {
     return row === undefined ? null : Number(row.due);
   }
 
-  /** A look without the write lock, so that many whose timers end together do not queue up for it. */
+  /** Looks for work without the write lock, so that consumers whose timers end together do not compete for it. */
   #hasWork(): boolean {
     const due = this.#nextDue();
     if (due !== null && due <= this.#clock.now()) return true;
@@ -222,7 +222,7 @@ export class SqliteConsumer implements Consumer {
   }
 }
 
-/** Moves what is due from the schedule to its queue. */
+/** Moves due messages from the schedule to their queues. */
 function promote(transaction: Transaction, store: SqliteStore, now: number): void {
   const { sql } = transaction;
   const due = sql(
@@ -244,7 +244,7 @@ function promote(transaction: Transaction, store: SqliteStore, now: number): voi
   }
 }
 
-/** What is read of a message that is claimed. */
+/** The columns of a claimed message. */
 const claimed =
   'SELECT message.seq, message.queue, message.priority, crashes, deferrals, redelivered, envelope';
 
@@ -269,7 +269,7 @@ function take(
   ).all<ClaimedRow>(queue, priority, limit);
   const last = rows.at(-1)?.seq;
   if (last === undefined) {
-    // A place in line without a message: somebody else has written into the tables.
+    // A row in `ready` without a message: another program has written into the tables.
     sql('DELETE FROM ready WHERE queue = ? AND priority = ? AND seq NOT IN (SELECT seq FROM message)').run(
       queue,
       priority,

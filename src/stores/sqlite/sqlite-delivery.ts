@@ -1,4 +1,4 @@
-// A message of the embedded store that this process holds.
+// A claimed message of the embedded store.
 
 import { LeaseLostError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -81,7 +81,7 @@ export class SqliteDelivery implements Delivery {
     const now = this.#clock.now();
     const publish =
       settlement.kind === 'ack' ? (settlement.publish ?? []).map((each) => toRow(each, now)) : [];
-    // Giving back needs no disk: a loss of power gives everything back anyway.
+    // A release needs no flush to disk: a loss of power releases all messages anyway.
     const durable = settlement.kind !== 'release';
     try {
       const done = await this.#store.write(durable, (transaction) =>
@@ -90,24 +90,24 @@ export class SqliteDelivery implements Delivery {
       this.#onSettled();
       return done ? 'settled' : 'fenced';
     } catch (error) {
-      this.#settled = false; // nothing was written: it may be tried again
+      this.#settled = false; // nothing was written, so the caller may try again
       throw error;
     }
   }
 
-  /** The lease has passed to another. */
+  /** Another consumer has the lease now. */
   lose(): void {
     this.#isLost = true;
     this.#lost?.abort(new LeaseLostError());
   }
 
-  /** Puts it back to the front of its queue if it is still held. */
+  /** Puts the message back to the front of its queue, if it is still held. */
   giveBack(transaction: Transaction): void {
     this.#givenBack = true;
     if (this.#unclaim(transaction)) this.#release(transaction, null, {});
   }
 
-  /** Everything in one transaction, and only if the lease is still ours: the fence. */
+  /** Settles in one transaction, and only while this process has the lease: the fence. */
   #settle(
     transaction: Transaction,
     settlement: Settlement,
@@ -155,7 +155,7 @@ export class SqliteDelivery implements Delivery {
   }
 }
 
-/** An empty BLOB is taken for NULL by the SQLite of Node 22. */
+/** Node 22's SQLite treats an empty BLOB as NULL. */
 function storable(envelope: string | Uint8Array): string | Uint8Array {
   return envelope.length === 0 ? '' : envelope;
 }

@@ -1,4 +1,4 @@
-// Broadcasts and revocations between the processes that share a store: recent broadcasts in a table, and a notification for who listens.
+// Broadcasts and revocations between processes that share a store: recent broadcasts are in a table, and listeners are notified.
 
 import type { Clock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
@@ -42,7 +42,7 @@ CREATE TRIGGER evict_names AFTER DELETE ON peer BEGIN
 END;`,
 ];
 
-/** How long, and how many, broadcasts are there for a listener that is slow. */
+/** How long broadcasts are kept for a slow listener, milliseconds; and how many. */
 const keptMs = 30_000;
 const keptBroadcasts = 2_000;
 const notificationText = 'broadcast';
@@ -52,18 +52,18 @@ interface Listening {
   readonly listener: FanoutListener;
 }
 
-/** All of this process that use one store: to the others they are one peer, which listens for as long as one of them does. */
+/** All fanouts of this process on one store. To other processes they are one peer, which listens as long as one of them listens. */
 const beside = new WeakMap<SqliteStore, Set<SqliteFanout>>();
 
 export class SqliteFanout implements Fanout {
   readonly #store: SqliteStore;
   readonly #clock: Clock;
   readonly #listening = new Set<Listening>();
-  /** Of the workers that are here. */
+  /** The names of this process's workers, by consumer. */
   readonly #names = new Map<object, string>();
   readonly #siblings: Set<SqliteFanout>;
   #unlisten: (() => void) | null = null;
-  /** The last broadcast that was read. */
+  /** Id of the last broadcast that was read. */
   #last = 0;
   #reading = false;
   #readAgain = false;
@@ -110,7 +110,7 @@ export class SqliteFanout implements Fanout {
     return rows.map(({ name }) => String(name));
   }
 
-  /** A worker has come. */
+  /** A worker has started. */
   async join(consumer: object, name: string): Promise<void> {
     this.#names.set(consumer, name);
     this.#hearPeers();
@@ -142,11 +142,11 @@ export class SqliteFanout implements Fanout {
     this.#last = this.#newest();
     this.#unlisten = this.#store.peers.listen({
       onNotified: (text) => void (text === notificationText && this.#read()),
-      // Under its new id nobody knows it.
+      // After an eviction this process has a new id, under which it must register again.
       onEvicted: () =>
         void this.#register().then(
           () => this.#read(),
-          () => undefined, // the store is full or locked: the next who is evicted, or comes, tries again
+          () => undefined, // the store is full or locked: the next eviction or subscription tries again
         ),
     });
   }
@@ -193,7 +193,7 @@ export class SqliteFanout implements Fanout {
     return Number(row?.id ?? 0);
   }
 
-  /** One notification may stand for many broadcasts, and more may come while these are read. */
+  /** Reads new broadcasts. One notification may stand for many, and more may come meanwhile. */
   #read(): void {
     this.#readAgain = true;
     if (this.#reading) return;
@@ -213,7 +213,7 @@ export class SqliteFanout implements Fanout {
         }
       }
     } catch {
-      // The store is locked or was closed: the next notification reads on.
+      // The store is locked or was closed: the next notification continues.
     } finally {
       this.#reading = false;
     }

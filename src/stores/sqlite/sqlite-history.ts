@@ -1,4 +1,4 @@
-// The history of tasks in a SQLite file of its own, so that it does not wait for the messages' writers, nor they for it.
+// The history of tasks in a separate SQLite file, so that its writers and those of messages do not wait for each other.
 import {
   cursorText,
   type Dialect,
@@ -24,7 +24,7 @@ import type {
 } from '../history-store.ts';
 import { SqliteStore } from './sqlite.ts';
 
-/** Each entry leads to the next version. Times are milliseconds since 1970. */
+/** Each entry is the migration to the next version. Times are milliseconds since 1970. */
 const historySchema: readonly string[] = [
   `
 CREATE TABLE task (
@@ -170,7 +170,7 @@ class SqliteHistoryStore implements HistoryStore {
     const deleted = await this.#store.write(false, ({ sql: prepare }) => {
       let rows = 0;
       if (heardBefore !== null) {
-        // What is old and was heard of lately is among the first, and rare.
+        // By the index on `seen`, the first rows are deleted or are old tasks with recent events, which are rare.
         const old = 'SELECT seq FROM task WHERE seen < ? AND heard < ? ORDER BY seen LIMIT ?';
         rows += Number(
           prepare(`DELETE FROM task WHERE seq IN (${old})`).run(heardBefore, heardBefore, limit).changes,
@@ -231,12 +231,12 @@ function member(column: Sql, path: readonly string[], test: MemberTest): Sql {
   }
 }
 
-/** The parser lets no quotation marks through. */
+/** A path in SQLite's form. The parser of queries refuses names with quotation marks. */
 function pathText(path: readonly string[]): string {
   return `$${path.map((part) => (/^\d+$/.test(part) ? `[${part}]` : `."${part}"`)).join('')}`;
 }
 
-/** Only `*` has a meaning. */
+/** A pattern for GLOB in which only `*` is special. */
 function globPattern(glob: string): string {
   return glob.replace(/[[?]/g, '[$&]');
 }

@@ -1,4 +1,4 @@
-// Shared limits in the embedded store. Permits belong to a peer of the store: who evicts a dead one frees them in that transaction.
+// Shared limits in the embedded store. Permits belong to a peer of the store; the transaction that evicts a dead peer frees them.
 
 import {
   type LimiterStore,
@@ -48,9 +48,9 @@ CREATE TRIGGER evict_permits AFTER DELETE ON peer BEGIN
 END;`,
 ];
 
-/** How often it is looked for what the dead have freed, if nobody asks for anything. */
+/** How often permits that dead peers freed are passed on, milliseconds. */
 const sweepMs = 2000;
-/** One that was evicted joins again; being evicted again and again, it waits. */
+/** How often an evicted process joins again within one request, before the request has to wait. */
 const maxTries = 3;
 
 export async function openSqliteLimits(store: SqliteStore, options: LimitsOptions): Promise<Limits> {
@@ -79,13 +79,13 @@ class SqliteLimits implements Limits {
     for (let tries = 0; tries < maxTries; tries++) {
       const owner = await peers.id();
       const grant = await this.#store.write(false, (transaction) => {
-        // Evicted: what it took under that name would be nobody's.
+        // Evicted: permits under this id would belong to no peer.
         if (!peers.isListed(transaction, owner)) return null;
         return takeFrom(new SqliteTables(transaction, owner), request, Date.now());
       });
       if (grant?.granted) this.#held.set(request.token, request.asks);
       if (grant !== null) return grant;
-      await peers.sweep(); // it joins again
+      await peers.sweep(); // joins again
     }
     return { granted: false, untilMs: Date.now() + 100 };
   }
@@ -129,7 +129,7 @@ class SqliteLimits implements Limits {
     return this.#store.write(false, (transaction) => work(new SqliteTables(transaction, -1), Date.now()));
   }
 
-  /** A permit that is not given back would be lost until we end. */
+  /** Repeats a write until it succeeds: a permit that is not given back would be lost until this process ends. */
   #retry(work: (tables: LimiterStore, now: number) => readonly WaitingMessage[]): void {
     const attempt = async (): Promise<void> => {
       try {
@@ -167,7 +167,7 @@ class SqliteLimits implements Limits {
   }
 }
 
-/** The worker that had to pass the notice on may have died. */
+/** Waiters that were notified and did not ask: the worker that had to pass the notification on may have died. */
 const overdue = 'SELECT * FROM limit_waiter WHERE notified > 0 AND notified < ?';
 
 class SqliteTables implements LimiterStore {

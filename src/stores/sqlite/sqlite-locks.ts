@@ -12,7 +12,7 @@ CREATE TABLE unique_lock (
 CREATE INDEX unique_lock_expires ON unique_lock (expires);`,
 ];
 
-/** Opens the locks that lie in this store. It stays open as long as its owner keeps it. */
+/** Opens the locks in this store. They do not keep the store open: its owner closes it. */
 export async function openSqliteLocks(store: SqliteStore): Promise<Locks> {
   await store.migrate('unique', lockSchema);
   return new SqliteLocks(store);
@@ -78,5 +78,5 @@ function release({ sql }: Transaction, key: string, id: string): void {
 }
 
 function applied(transaction: Transaction, inner: StoreWrite | undefined): boolean {
-  return inner === undefined || inner.apply(transaction as never); // one of the same store
+  return inner === undefined || inner.apply(transaction as never); // a write of the same store
 }

@@ -13,7 +13,7 @@ import {
 import type { StoreWrite } from '../store-write.ts';
 import { type SqliteStore, type SqlRow, SqliteStore as Store, type Transaction } from './sqlite.ts';
 
-/** Each entry leads to the next version. */
+/** Each entry is the migration to the next version. */
 const beatSchema: readonly string[] = [
   `
 CREATE TABLE beat_lead (
@@ -74,7 +74,7 @@ class SqliteScheduleStore implements ScheduleStore {
   async lead(holder: string, seen: Pick<LeadState, 'fence' | 'beats'> | null): Promise<LeadState> {
     const present = this.store.read((sql) => sql(selectLead).get(this.#app));
     if (present !== undefined && !mayLead(present, holder, seen)) return toLead(present);
-    // Not on disk at once: whoever has lost the lead by a loss of power has lost its life, too.
+    // No flush to disk: a loss of power that undoes the lead also ends its holder.
     const lead = await this.store.write(false, (transaction) => this.#lead(transaction, holder, seen));
     return { ...lead, nowMs: Date.now() };
   }
@@ -197,7 +197,7 @@ class SqliteScheduleStore implements ScheduleStore {
     const inserted = sql(
       'INSERT INTO beat_run (app, name, due, until, at, outcome, task_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     ).run(this.#app, name, dueMs, untilMs, atMs, outcome, taskId, detail);
-    // Now and then: it takes longer than the rest.
+    // Only once in a while, since it takes longer than the other statements.
     if (Number(inserted.lastInsertRowid) % trimEvery === 0)
       sql(
         `DELETE FROM beat_run WHERE app = ?1 AND name = ?2 AND seq <=

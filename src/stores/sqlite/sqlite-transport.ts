@@ -1,4 +1,4 @@
-// The embedded transport: messages in a SQLite file that any number of processes of one machine share.
+// The embedded transport: messages in a SQLite file that any number of processes on one machine share.
 
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
@@ -26,14 +26,14 @@ import { SqliteDeadLetters } from './sqlite-dead-letters.ts';
 import { fanoutSchema, SqliteFanout, SqliteRevocations } from './sqlite-fanout.ts';
 
 interface SqliteTransportOptions {
-  /** false: a handle of its own, as if in another process. For tests. */
+  /** false: a separate handle, as if in another process. For tests. */
   readonly shared?: boolean;
   readonly clock?: Clock;
 }
 
 /**
- * Opens the transport over a SQLite file, making it if needed.
- * @throws StoreError when the file cannot be opened, is no database, or is a newer version's.
+ * Opens the transport on a SQLite file, which is created if needed.
+ * @throws StoreError when the file cannot be opened, is not a database, or was written by a newer version.
  */
 export async function openSqliteTransport(
   path: string,
@@ -76,13 +76,13 @@ class SqliteTransport implements Transport {
     this.deadLetters = new SqliteDeadLetters(store);
     this.fanout = new SqliteFanout(store, clock);
     this.revocations = new SqliteRevocations(store, clock);
-    // The process that evicts a dead worker notifies consumers of the messages that it gave back.
+    // The process that evicts a dead worker notifies consumers of the worker's messages, which are ready again.
     this.#unlisten = store.peers.listen({
       onPeerEvicted: (transaction) => notifyAllWaiting(transaction, store),
     });
   }
 
-  /** There is no connection that could fail, but a file that may go. */
+  /** There is no connection that could fail, but the file may be deleted or replaced. */
   get status(): TransportStatus {
     const { lost } = this.store;
     if (lost !== null) this.#status.set({ state: 'reconnecting', reason: lost.message });
@@ -117,7 +117,7 @@ class SqliteTransport implements Transport {
       Number(this.store.read((prepare) => prepare(sql).get(queue, ...values))?.n ?? 0);
     const scheduled = 'SELECT count(*) AS n FROM scheduled JOIN message USING (seq) WHERE queue = ?';
     return {
-      // What is due is moved to its queue by the next claim; it is ready all the same.
+      // A due message counts as ready, although only the next claim moves it to its queue.
       ready:
         count('SELECT count(*) AS n FROM ready WHERE queue = ?') +
         count('SELECT count(*) AS n FROM quarantined WHERE queue = ?') +
@@ -139,7 +139,7 @@ class SqliteTransport implements Transport {
   }
 
   async purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number> {
-    // What is sent meanwhile is not meant.
+    // Messages that are sent during the purge are not deleted.
     const last = this.store.read((sql) =>
       Number(sql('SELECT max(seq) AS last FROM message').get()?.last ?? 0),
     );
@@ -170,7 +170,7 @@ class SqliteTransport implements Transport {
     groups: readonly (readonly string[])[],
     { waiting }: { waiting: boolean },
   ): Promise<number> {
-    // Looked for outside of the transaction, which is to be short.
+    // The search is outside of the transaction, which must be short.
     const meant = groups.flatMap((texts) => {
       const where = texts.map(() => 'instr(CAST(envelope AS TEXT), ?) > 0').join(' AND ');
       return this.store.read((sql) =>
@@ -194,7 +194,7 @@ class SqliteTransport implements Transport {
   }
 
   async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
-    // The size of a message is known when it is read: one after another, as all may be a gigabyte.
+    // Messages are read one after another, since all together may be a gigabyte.
     return this.store.read((sql) => {
       const rows = sql(
         `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${maxLookedAt})
@@ -247,7 +247,7 @@ class SqliteTransport implements Transport {
     return this.close();
   }
 
-  /** The store may stay open for others, such as the result backend. */
+  /** The store itself may still be open for other users, such as the result backend. */
   #refuseIfClosed(): void {
     if (this.#closed) throw new BrokerUnavailable(`this handle on the store ${this.store.path} is closed`);
   }
@@ -257,15 +257,15 @@ function placeOf({ seq, queue, priority, crashes }: Readonly<Record<string, unkn
   return { seq: Number(seq), queue: String(queue), priority: Number(priority), crashes: Number(crashes) };
 }
 
-/** So many messages are deleted in one transaction: a queue of a million would block the event loop, and all other programs, for seconds. */
+/** How many messages one transaction deletes. Deleting a million at once would block the event loop, and all other programs, for seconds. */
 const purgeBatch = 1000;
 
-/** Of a schedule of millions: to look through all of it for one queue would block the event loop for seconds. */
+/** How many scheduled messages are searched for one queue. Searching millions would block the event loop for seconds. */
 const maxLookedAt = 10_000;
 
 type Rows = readonly SqlRow[];
 
-/** Deletes messages of one kind, and tells of them. `after`: the time and number of the scheduled one from where to look. */
+/** Deletes messages of one table and returns their rows. `after`: time and number of the scheduled message after which the search starts. */
 function deleteSome(
   sql: Transaction['sql'],
   place: 'scheduled' | 'ready' | 'quarantined',

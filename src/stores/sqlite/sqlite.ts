@@ -1,4 +1,4 @@
-// Opening SQLite, and group commit: all writes asked for in one turn of the event loop make one transaction.
+// Opens SQLite, with group commit: all writes of one turn of the event loop make one transaction.
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BrokerUnavailable, StoreError, StoreLostError, StoreVersionError } from '../../errors.ts';
@@ -8,20 +8,20 @@ import { storeVersion } from '../store-version.ts';
 import { LockWait } from './lock-wait.ts';
 import { Peers, peerSchema } from './peers/peers.ts';
 
-/** What a column can hold. */
+/** The value of a column. */
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
-/** A row as it comes: columns by their names. */
+/** A row: values by the names of their columns. */
 export type SqlRow = Record<string, SqlValue>;
 
-/** The part of `node:sqlite`'s StatementSync that we use. `Row`: the columns, which the query's text says and nobody checks. */
+/** The part of `node:sqlite`'s StatementSync that we use. `Row` must match the columns of the query: nothing checks it. */
 export interface Statement {
   run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
   get<Row extends object = SqlRow>(...values: SqlValue[]): Row | undefined;
   all<Row extends object = SqlRow>(...values: SqlValue[]): Row[];
 }
 
-/** The part of `node:sqlite`'s DatabaseSync that we use: the seam between the two libraries. */
+/** The part of `node:sqlite`'s DatabaseSync that we use, which both libraries have. */
 export interface Database {
   exec(sql: string): void;
   prepare(sql: string): Statement;
@@ -31,17 +31,17 @@ export interface Database {
 /** A transaction under way. Statements are prepared once for each database and reused. */
 export interface Transaction {
   sql(text: string): Statement;
-  /** Runs statements that are needed once: a schema. */
+  /** Runs statements that are needed once, such as a schema. */
   exec(text: string): void;
-  /** Called after the commit, once for each `key`; never when the transaction is rolled back. */
+  /** Calls `effect` after the commit, once for each `key`; never after a rollback. */
   onCommit(key: string, effect: () => void): void;
-  /** Facts remembered until the end of this transaction. */
+  /** Values that are remembered until the end of this transaction. */
   readonly memo: Map<string, unknown>;
 }
 
-/** How a store is opened. */
+/** Options for opening a store. */
 export interface StoreOptions {
-  /** false: a handle of its own, as if in another process. */
+  /** false: a separate handle, as if in another process. */
   readonly shared?: boolean;
   readonly clock?: Clock;
 }
@@ -53,31 +53,31 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** At most this many writes make one transaction, so that other processes get their turn. */
+/** How many writes make one transaction at most, so that other processes can write in between. */
 const maxBatch = 256;
-/** How long the lock is left to others between full batches, milliseconds: longer than one of their short sleeps. */
+/** How long the lock is left free between full batches, milliseconds: longer than the short sleeps of waiting processes. */
 const turnMs = 0.3;
-/** How long another process may hold the write lock before we give up, milliseconds. */
+/** How long a write waits for the write lock before it fails, milliseconds. */
 const busyTimeoutMs = 10_000;
-/** How long we wait for the lock in short sleeps, which block the event loop like the commit that we want to make, milliseconds. */
+/** How long a write waits for the lock in short sleeps, milliseconds. They block the event loop, as the commit will. */
 const maxShortSleepsMs = 5;
-/** How long a reader waits for the repair of the log, milliseconds. */
+/** How long a reader waits for the recovery of the log, milliseconds. */
 const repairTimeoutMs = 2_000;
-/** Empty pages that stay in the file: they will be needed again (4 kB each). */
+/** How many empty pages (4 kB each) stay in the file, since they will be needed again. */
 const keptPages = 1_000;
-/** Empty pages that are taken out of the file in one transaction. */
+/** How many empty pages one transaction removes from the file. */
 const vacuumPages = 1_000;
-/** Prepared statements that are kept: our own are fewer, and people's questions to the history come in any number of forms. */
+/** How many prepared statements are cached. Our own are fewer; queries of the history have any number of forms. */
 const keptStatements = 500;
-/** WAL pages after which SQLite copies them back into the database (4 kB each). */
+/** How many pages (4 kB each) the WAL has before SQLite copies them into the database. */
 const checkpointPages = 4_000;
 
-/** The handles that are shared within the process, by file. */
+/** The handles that this process shares, by file. */
 const shared = new Map<string, Promise<SqliteStore>>();
 
 /**
- * A SQLite database in WAL mode that several processes share. One handle for each process and file.
- * Writes are queued, and all of one turn of the event loop are committed together: the group commit that makes
+ * A SQLite database in WAL mode that several processes share. A process has one handle for each file.
+ * Writes are queued, and all writes of one turn of the event loop are committed together. This group commit makes
  * `synchronous=FULL` affordable.
  */
 export class SqliteStore {
@@ -90,9 +90,9 @@ export class SqliteStore {
   readonly #batcher = new SerialBatcher<Pending>((queue) => this.#flush(queue));
   #synchronous: 'FULL' | 'NORMAL' = 'FULL';
   #isOpen = true;
-  /** The file that was opened: device and inode. */
+  /** Device and inode of the opened file. */
   readonly #file: string;
-  /** Once it is lost, nothing that is read or written counts any more. */
+  /** Once the file is lost, no read or write is valid any more. */
   #lost: StoreLostError | null = null;
   #users = 1;
 
@@ -103,15 +103,15 @@ export class SqliteStore {
     this.#file = identityOf(path);
   }
 
-  /** What became of the file; null: it is there. */
+  /** Why the file is lost; null: it is not. */
   get lost(): StoreLostError | null {
     return this.#lost;
   }
 
   /**
-   * Opens the file, making it (mode 0600) and its folder (0700) if needed. The handle is shared within the process
-   * unless `shared` is false; each `open` is matched by a `close`.
-   * @throws StoreError when the file cannot be opened or is no database.
+   * Opens the file, and creates it (mode 0600) and its folder (0700) if needed. The handle is shared within the process
+   * unless `shared` is false; each `open` needs a `close`.
+   * @throws StoreError when the file cannot be opened or is not a database.
    */
   static async open(path: string, options: StoreOptions = {}): Promise<SqliteStore> {
     const file = makeFile(path);
@@ -128,7 +128,7 @@ export class SqliteStore {
     }
   }
 
-  /** One more user, who will `close` it, too. */
+  /** Adds a user of the handle, which must `close` it, too. */
   retain(): this {
     this.#users++;
     return this;
@@ -141,8 +141,8 @@ export class SqliteStore {
   }
 
   /**
-   * Brings one part of the schema up to date: `versions[n]` leads from version n to n + 1.
-   * @throws StoreError when the file was written by a newer Umbel; StoreVersionError when its names are another version's.
+   * Brings one part of the schema up to date: `versions[n]` migrates from version n to n + 1.
+   * @throws StoreError when the file was written by a newer Umbel; StoreVersionError when its tables have the names of another version.
    */
   async migrate(part: string, versions: readonly string[]): Promise<void> {
     if ((await again(() => this.#version(part))) === versions.length) return;
@@ -163,10 +163,9 @@ export class SqliteStore {
   }
 
   /**
-   * Runs `work` inside the next transaction and resolves with its value after the commit. Works of one transaction
-   * run in the order in which they were asked for. `durable`: the commit is on disk when this resolves; otherwise a
-   * loss of power (not of a process) may undo it. `work` may run a second time if the first transaction failed, so
-   * it has no effects but through the transaction.
+   * Runs `work` inside the next transaction and resolves with its value after the commit. The works of a transaction run in the order of the
+   * calls. `durable`: the commit is on disk when this resolves; otherwise a loss of power (not the crash of a process) may undo it. `work` may run
+   * a second time if the first transaction failed, so it must have no effects except through the transaction.
    * @throws BrokerUnavailable when the store is locked for too long, full, or fails.
    */
   write<T>(durable: boolean, work: (transaction: Transaction) => T): Promise<T> {
@@ -177,7 +176,7 @@ export class SqliteStore {
     });
   }
 
-  /** Reads what is committed, without waiting for writers. */
+  /** Reads committed data, without waiting for writers. */
   read<T>(work: (sql: (text: string) => Statement) => T): T {
     if (!this.#isOpen) throw new BrokerUnavailable(`the store ${this.path} is closed`);
     this.#mustBeThere();
@@ -186,26 +185,26 @@ export class SqliteStore {
       try {
         return work(this.#sql);
       } catch (error) {
-        // Readers wait for nobody but one who repairs the log after a crash, which takes a moment.
+        // Readers wait only for a process that recovers the log after a crash, which is quick.
         if (!isOf('busy', error) || performance.now() - start > repairTimeoutMs) throw this.#failure(error);
         Atomics.wait(napping, 0, 0, 1);
       }
     }
   }
 
-  /** Gives the file system back what is empty in the file, after much was deleted. Little by little, so that others get their turn. */
+  /** Returns empty pages to the file system after large deletions, a few at a time, so that other processes can write in between. */
   async shrink(): Promise<void> {
     const empty = (): number =>
       this.read((sql) => Number(sql('PRAGMA freelist_count').get()?.freelist_count ?? 0));
     for (let pages = empty(); pages > keptPages; ) {
       await this.write(false, ({ exec }) => exec(`PRAGMA incremental_vacuum(${vacuumPages})`));
       const left = empty();
-      if (left >= pages) return; // others fill it, or the file was made before it could shrink
+      if (left >= pages) return; // other processes fill the pages, or the file is older than auto_vacuum
       pages = left;
     }
   }
 
-  /** Waits for the writes under way and closes the handle when its last user has closed it. */
+  /** Waits for the writes under way, and closes the handle when its last user closes it. */
   async close(): Promise<void> {
     if (--this.#users > 0 || !this.#isOpen) return;
     if ((await shared.get(this.path)) === this) shared.delete(this.path);
@@ -230,7 +229,7 @@ export class SqliteStore {
   #version(part: string): number {
     const table = this.#sql("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").get();
     if (table === undefined) return 0;
-    // The first release's development wrote 0, SQLite's default.
+    // Development versions before the first release wrote 0, SQLite's default.
     const found = Number(this.#sql('PRAGMA user_version').get()?.user_version ?? 0);
     if (found !== storeVersion)
       throw new StoreVersionError(this.path, found, storeVersion, 'name another file, or remove this one');
@@ -240,7 +239,7 @@ export class SqliteStore {
   async #flush(queue: Pending[]): Promise<void> {
     const batch = queue.splice(0, maxBatch);
     await this.#commit(batch);
-    // Processes that sleep for the lock find it free once before the next of many full batches.
+    // Between full batches the lock stays free long enough for processes that wait for it in short sleeps.
     if (batch.length === maxBatch && queue.length > 0) Atomics.wait(napping, 0, 0, turnMs);
   }
 
@@ -265,7 +264,7 @@ export class SqliteStore {
     } catch (error) {
       this.#rollback();
       if (batch.length === 1) return batch[0]?.reject(this.#failure(error));
-      // One of them spoiled it, or the disk is full: each alone, so that only the guilty ones fail.
+      // One write made the transaction fail, or the disk is full: each is repeated alone, so that only the faulty ones fail.
       for (const pending of batch) await this.#commit([pending]);
       return;
     }
@@ -273,7 +272,7 @@ export class SqliteStore {
     for (const effect of effects.values()) effect();
   }
 
-  /** Takes the write lock. Waits for other processes in short sleeps, then by timer, so that this process lives on. */
+  /** Takes the write lock. Waits for other processes in short sleeps, then by timer, which does not block the event loop. */
   async #begin(durable: boolean): Promise<void> {
     this.#mustBeThere();
     const synchronous = durable ? 'FULL' : 'NORMAL';
@@ -305,12 +304,12 @@ export class SqliteStore {
     }
   }
 
-  /** Changes with each commit of others. */
+  /** A number that changes with each commit of other processes. */
   #dataVersion(): number {
     return Number(this.read((sql) => sql('PRAGMA data_version').get()?.data_version));
   }
 
-  /** Its path leads to the file that is open here; else what is written goes where nobody will look for it. */
+  /** Throws unless the path still leads to the opened file: otherwise writes would go to a file that no other process reads. */
   #mustBeThere(): void {
     if (this.#lost === null) {
       const now = identityOf(this.path);
@@ -346,9 +345,9 @@ function makeFile(path: string): string {
   const file = resolve(path);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    // Only what is missing is made. A file that this process has open must not be opened and closed here: POSIX drops all locks that a
-    // process holds on a file when it closes any descriptor of it, and the next program that reads the store and goes would take
-    // itself for the last one and delete the log under us (sqlite.org/howtocorrupt.html, 2.2).
+    // Only a missing file is created. A file that this process already has open must not be opened and closed here: when a process closes any
+    // descriptor of a file, POSIX drops all its locks on that file. The next program that closes the store would then take itself for the
+    // last user and delete the log while we use it (sqlite.org/howtocorrupt.html, 2.2).
     if (!existsSync(file)) makeNew(file);
     return realpathSync(file);
   } catch (error) {
@@ -362,7 +361,7 @@ function makeNew(file: string): void {
   try {
     closeSync(openSync(file, 'wx', 0o600));
   } catch (error) {
-    // Another process was faster: it is there.
+    // Another process was faster: the file exists.
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
@@ -371,18 +370,18 @@ async function openDatabase(file: string): Promise<Database> {
   const library = await loadLibrary();
   try {
     const database = library(file);
-    // Several processes may open a new file at once; switching to WAL needs it for itself.
+    // Several processes may open a new file at once, and the switch to WAL needs exclusive access.
     database.exec('PRAGMA busy_timeout=10000');
     if (await again(() => isOfAnother(database)))
       throw new Error('it is a database of another program; name a file of its own for the store');
-    // Of a new file; of one that has tables it changes nothing.
+    // This works in a new file only; in a file with tables it changes nothing.
     database.exec('PRAGMA auto_vacuum=INCREMENTAL');
     await again(() => database.exec('PRAGMA journal_mode=WAL'));
     database.exec(
       `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
     );
     database.exec('PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864');
-    // From here on we wait ourselves: SQLite would sleep for long and block the event loop.
+    // From here on our own code waits for locks: SQLite would sleep for long and block the event loop.
     database.exec('PRAGMA busy_timeout=0');
     for (const suffix of ['-wal', '-shm']) chmodQuietly(file + suffix);
     return database;
@@ -391,15 +390,15 @@ async function openDatabase(file: string): Promise<Database> {
   }
 }
 
-/** It has tables, and not the one that a store of ours has from its first moment. Nothing has been written yet. */
+/** Whether the file is another program's database: it has tables, but not the one that every store of ours has. Nothing has been written yet. */
 function isOfAnother(database: Database): boolean {
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   return tables.length > 0 && !tables.some(({ name }) => name === 'schema_version');
 }
 
 /**
- * Where two switch to WAL at once, or one closes the file as the last while another opens it, SQLite does not wait: the one that is
- * refused comes again.
+ * Repeats `work` while the file is busy: SQLite does not wait when two processes switch to WAL at once, or when one opens the file while
+ * its last user closes it.
  */
 async function again<T>(work: () => T): Promise<T> {
   for (const until = performance.now() + busyTimeoutMs; ; ) {
@@ -416,20 +415,20 @@ function chmodQuietly(file: string): void {
   try {
     chmodSync(file, 0o600);
   } catch {
-    // SQLite gives both the mode of the database itself; this is for file systems where it could not.
+    // SQLite gives both files the mode of the database; this is for file systems where it cannot.
   }
 }
 
-/** `node:sqlite` where the runtime has it (22.13 up), else its port for Node 20. */
+/** `node:sqlite` if the runtime has it (22.13 and later), else its port for Node 20. */
 async function loadLibrary(): Promise<(file: string) => Database> {
-  // The types of the oldest supported runtime do not know the module.
+  // The types of the oldest supported runtime lack the module.
   const builtin = withoutExperimentalWarning(() =>
     process.getBuiltinModule?.('node:sqlite' as 'node:fs'),
   ) as unknown as { DatabaseSync: new (file: string) => Database } | undefined;
   if (builtin !== undefined) return (file) => new builtin.DatabaseSync(file);
   try {
     const { DatabaseSync } = await import('@photostructure/sqlite');
-    // Its statement types are overloads that say the same less simply.
+    // The port's types of statements are overloads with the same meaning.
     return (file) => new DatabaseSync(file) as unknown as Database;
   } catch (error) {
     throw new StoreError(
@@ -449,22 +448,22 @@ function withoutExperimentalWarning<T>(load: () => T): T {
   }
 }
 
-/** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
+/** The primary result codes of SQLite that are handled here (sqlite.org/rescode.html). */
 const codes = {
   busy: [5 /* BUSY */, 6 /* LOCKED */],
   damage: [11 /* CORRUPT */, 26 /* NOTADB */],
-  /** It may be better later. */
+  /** A later try may succeed. */
   refusal: [3 /* PERM */, 5, 6, 8 /* READONLY */, 10 /* IOERR */, 13 /* FULL */, 14 /* CANTOPEN */],
 } as const;
 
 function isOf(kind: keyof typeof codes, error: unknown): boolean {
   if (!(error instanceof Error && 'errcode' in error)) return false;
-  // The higher bits say more of the same.
+  // The higher bits are the extended code.
   const primary = Number(error.errcode) & 0xff;
   return codes[kind].some((code) => code === primary);
 }
 
-/** Which file a path leads to; empty: none. */
+/** Device and inode of a path's file; empty: there is none. */
 function identityOf(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   return found === undefined ? '' : `${found.dev}:${found.ino}`;

@@ -1,19 +1,19 @@
-// What each error of a PostgreSQL server means to us.
+// The meaning of a PostgreSQL server's errors.
 import { BrokerUnavailable, StoreError } from '../../../errors.ts';
 
 /**
- * `again`: it passes by itself. `refused`: it passes when somebody mends the server, the rights or the settings.
- * `fatal`: what was asked cannot be done.
+ * `again`: the error passes by itself. `refused`: it passes when somebody changes the server, the rights or the settings.
+ * `fatal`: the statement can never succeed.
  */
 type PostgresErrorKind = 'again' | 'refused' | 'fatal';
 
 interface PostgresErrorRule {
   readonly kind: PostgresErrorKind;
-  /** For people: what it means and what to do; '' when the server's words say it. */
+  /** Text for users: the meaning and the remedy; '' when the server's message is enough. */
   readonly cure: string;
 }
 
-/** By SQLSTATE, or its class (the first two characters). The longer one counts. */
+/** Rules by SQLSTATE, or by its class (the first two characters). The longer key wins. */
 const rules: Readonly<Record<string, readonly [kind: PostgresErrorKind, cure: string]>> = {
   '08': ['again', 'the connection is lost'],
   '57P01': ['again', 'the server shuts down, or an administrator ended the connection'],
@@ -32,25 +32,25 @@ const rules: Readonly<Record<string, readonly [kind: PostgresErrorKind, cure: st
   '42501': ['refused', 'the user lacks a right: GRANT it, or let a user that has it start first'],
 };
 
-/** `code`: SQLSTATE; undefined for what is not said by a server. */
+/** `code`: the SQLSTATE; undefined for an error that did not come from a server. */
 export function classifyPostgresError(code: string | undefined): PostgresErrorRule {
   if (code === undefined) return { kind: 'again', cure: '' };
   const rule = rules[code] ?? rules[code.slice(0, 2)];
   return rule === undefined ? { kind: 'fatal', cure: '' } : { kind: rule[0], cure: rule[1] };
 }
 
-/** The SQLSTATE of what a server said; undefined for errors from elsewhere. */
+/** The SQLSTATE of a server's error; undefined for other errors. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : undefined;
 }
 
-/** The error of a question that the server did not answer in time. */
+/** The error of a query that the server did not answer in time. */
 export function noAnswer(): Error {
   return new Error('no answer in time');
 }
 
-/** The error for a caller: nothing was done, or what was done may be done again. */
+/** The error for the caller. Nothing was done, or it is safe to repeat it. */
 export function postgresRefusal(shown: string, error: unknown): BrokerUnavailable | StoreError {
   if (error instanceof BrokerUnavailable || error instanceof StoreError) return error;
   const code = sqlStateOf(error);
@@ -62,7 +62,7 @@ export function postgresRefusal(shown: string, error: unknown): BrokerUnavailabl
   return new BrokerUnavailable(`${shown} refuses: ${cure} (${message})`, { cause: error });
 }
 
-/** For people, why nobody of us is let in; null: the server answers, and refuses something of this connection, or has no room for one more. */
+/** Text for users: why no connection of this process can reach the server; null: the server answers, but refuses this connection or is full. */
 export function whyPostgresIsAway(error: unknown): string | null {
   const code = sqlStateOf(error);
   return code === undefined || code.startsWith('08') || code.startsWith('57P') ? wordsOf(error) : null;

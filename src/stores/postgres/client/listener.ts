@@ -1,4 +1,4 @@
-// One connection that listens on a channel: made when somebody wants to hear, made anew when it is lost, closed when nobody does.
+// One connection that listens on a channel: opened for the first subscriber, reopened when it is lost, closed after the last subscriber.
 import type { Client } from 'pg';
 import { BrokerUnavailable } from '../../../errors.ts';
 import { backoffDelay } from '../../../lib/backoff.ts';
@@ -11,21 +11,21 @@ import type { PostgresSettings } from './settings.ts';
 
 interface PostgresListenerHandlers {
   onNotify(payload: string): void;
-  /** What was said until now may have been missed. */
+  /** Earlier notifications may have been missed. */
   onGap(): void;
 }
 
-/** Between tries that the server refuses, and before the first after it was lost. */
+/** Delays between refused attempts, and before the first attempt after the connection was lost. */
 const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
-/** How long who wants to hear waits for the server. */
+/** How long a subscriber waits for the server, milliseconds. */
 const timeoutMs = 10_000;
-/** Nothing may be said for hours: whether the server is still there is asked that often. */
+/** How often an idle connection is probed, milliseconds: there may be no notification for hours. */
 const askEveryMs = 5000;
-/** The next who wants to hear often comes soon. */
+/** How long the connection stays open after the last subscriber, milliseconds, since another often follows soon. */
 const lingerMs = 2000;
 
 interface Waiting {
-  /** Ends its deadline. */
+  /** Cancels the deadline. */
   readonly end: () => void;
   resolve(): void;
   reject(error: Error): void;
@@ -41,7 +41,7 @@ export class PostgresListener {
   #isListening = false;
   #isClosed = false;
   #running: Promise<void> | null = null;
-  /** Ends the present connection, the wait for it, or the pause before the next. */
+  /** Ends the current connection, the attempt to connect, or the pause before the next attempt. */
   #interrupt: () => void = () => {};
   #linger: NodeJS.Timeout | null = null;
   #reason = 'it did not answer in time';
@@ -54,9 +54,9 @@ export class PostgresListener {
   }
 
   /**
-   * Resolves when the server has confirmed: what is said from then on is heard. Each call is matched by one of `ignore`,
-   * also one that failed.
-   * @throws BrokerUnavailable when it does not in time.
+   * Resolves when the server has confirmed the subscription: every later notification arrives. Each call needs a call of `ignore`, even if
+   * it failed.
+   * @throws BrokerUnavailable when the server does not confirm in time.
    */
   listen(): Promise<void> {
     this.#wanted++;
@@ -101,14 +101,14 @@ export class PostgresListener {
     try {
       await this.#stay();
     } finally {
-      // In the same breath as the last look at who wants to hear.
+      // In the same turn of the event loop as the last check for subscribers.
       this.#running = null;
     }
   }
 
   async #stay(): Promise<void> {
     const { Client } = await loadDriver();
-    // Not `retrying`: a connection that was made and lost is no failure, and while the server is away the gate sets the pace.
+    // Not `retrying`: a connection that was made and lost is not a failure, and while the server is away the gate sets the pace.
     for (let refusals = 0; this.#isWanted; ) {
       const stop = new AbortController();
       this.#interrupt = () => stop.abort(new Error('nobody listens'));
@@ -119,7 +119,7 @@ export class PostgresListener {
         if (whyPostgresIsAway(error) === null) refusals++;
         const refused = postgresRefusal(this.#settings.shown, error);
         this.#reason = refused.message;
-        // What does not pass by itself is not waited for.
+        // An error that does not pass by itself is reported at once.
         if (classifyPostgresError(sqlStateOf(error)).kind !== 'again') this.#answer(refused);
       } finally {
         this.#isListening = false;
@@ -130,14 +130,14 @@ export class PostgresListener {
     }
   }
 
-  /** Until the connection is lost, or nobody wants it any more. */
+  /** Listens until the connection is lost or not needed any more. */
   async #listenOn(client: Client, stop: AbortSignal, onSuccess: () => void): Promise<void> {
     const ended = new Promise<void>((done, fail) => {
       stop.addEventListener('abort', () => done(), { once: true });
       client.on('error', fail);
       client.on('end', () => fail(new Error('the server closed the connection')));
     });
-    ended.catch(() => {}); // it may be lost before somebody looks
+    ended.catch(() => {}); // the connection may be lost before `ended` is awaited
     client.on('notification', ({ payload }) => this.#handlers.onNotify(payload ?? ''));
     const ask = (sql: string): Promise<unknown> => withDeadline(askEveryMs, client.query(sql), noAnswer);
     const begin = async (): Promise<void> => {
@@ -178,7 +178,7 @@ export class PostgresListener {
   }
 }
 
-/** A server that does not answer is not waited for. */
+/** Closes the connection, without waiting for a server that does not answer. */
 function endOf(client: Client): Promise<void> {
   return new Promise((done) => {
     const timer = setTimeout(done, goodbyeMs);

@@ -1,11 +1,11 @@
-// Our own tables in somebody's database, brought up to date by whoever comes first.
+// Creates and migrates our tables in a user's database. The first process that starts does it.
 import { StoreError } from '../../../errors.ts';
 import type { PostgresPool } from './pool.ts';
 
 /**
- * Brings one part of the schema up to date: `versions[n]` leads from version n to n + 1; in them `$schema` is the schema's
- * name. Any number of processes may do this at once: one works, the others wait for it.
- * @throws StoreError when a newer Umbel was here; BrokerUnavailable.
+ * Brings one part of the schema up to date: `versions[n]` migrates from version n to n + 1; `$schema` in them stands for the schema's
+ * name. Any number of processes may do this at once: one migrates, the others wait for it.
+ * @throws StoreError when the tables are those of a newer Umbel; BrokerUnavailable.
  */
 export async function migrate(
   pool: PostgresPool,
@@ -23,7 +23,7 @@ export async function migrate(
       `the schema '${schema}' of ${shown} was made by a newer Umbel (${part} ${version}, this one knows ${versions.length}); update this one, or give it another 'schema'`,
     );
   };
-  // Who has all that is needed asks for no lock, and needs no right to create anything.
+  // If the tables are up to date, the process needs neither a lock nor the right to create anything.
   const [there] = await pool.query('SELECT to_regclass($1) IS NOT NULL AS there', [table], untilMs);
   if (there?.there === true && check(await pool.query(select, [part], untilMs)) === versions.length) return;
   await pool.transaction(untilMs, async (ask) => {
@@ -41,5 +41,5 @@ export async function migrate(
   });
 }
 
-/** Longer than a migration of ours takes. */
+/** How long a process waits for the lock, milliseconds: longer than a migration takes. */
 const lockMs = 30_000;

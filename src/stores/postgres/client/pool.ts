@@ -1,4 +1,4 @@
-// Asking a PostgreSQL server: a few connections, each question with a deadline, again when the connection is lost.
+// Queries a PostgreSQL server over a few connections. Each query has a deadline, and is repeated when the connection is lost.
 import { checkServerIdentity } from 'node:tls';
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { BrokerUnavailable, UmbelError } from '../../../errors.ts';
@@ -9,24 +9,24 @@ import { type Gate, gateTo } from '../../gate.ts';
 import { classifyPostgresError, noAnswer, postgresRefusal, sqlStateOf, whyPostgresIsAway } from './errors.ts';
 import type { PostgresSettings } from './settings.ts';
 
-/** What a column of ours holds. */
+/** The value of a column. */
 export type PostgresValue = string | number | boolean | null | Date | readonly (string | number | null)[];
 
-/** Asks within a transaction, or alone. */
+/** Runs a query, in a transaction or alone. */
 export type Ask = (
   sql: string,
   values?: readonly PostgresValue[],
 ) => Promise<readonly Record<string, unknown>[]>;
 
 const retryPolicy = { factor: 20, maximum: 500, jitter: true } as const;
-/** A connection that nobody needed for so long is closed. */
+/** A connection that was idle for this time, milliseconds, is closed. */
 const idleMs = 30_000;
 
 export class PostgresPool implements AsyncDisposable {
   readonly settings: PostgresSettings;
   readonly #pool: Pool;
   readonly #gate: Gate;
-  /** Who waits for a connection. */
+  /** The calls that wait for a connection. */
   readonly #connecting = new Set<AbortController>();
   #closing: Promise<void> | null = null;
 
@@ -34,12 +34,12 @@ export class PostgresPool implements AsyncDisposable {
     this.settings = settings;
     this.#pool = pool;
     this.#gate = postgresGate(settings);
-    // Connections that are lost while nobody uses them: the next question gets another one.
+    // Idle connections may be lost: the next query gets another connection.
     pool.on('error', () => {});
     pool.on('connect', (client) => void client.on('error', () => {}));
   }
 
-  /** Loads the driver. Connects when it is asked something. */
+  /** Loads the driver. The first query connects. */
   static async open(settings: PostgresSettings): Promise<PostgresPool> {
     const { Pool } = await loadDriver();
     const pool = new Pool({
@@ -52,9 +52,9 @@ export class PostgresPool implements AsyncDisposable {
   }
 
   /**
-   * Asks one question that may be asked twice: again when the connection is lost, and while the server starts, until
-   * `untilMs` (of `performance.now()`).
-   * @throws BrokerUnavailable: refused, or no answer in time; StoreError: it cannot be done.
+   * Runs a query that is safe to repeat. It is repeated when the connection is lost, and while the server starts, until `untilMs` (of
+   * `performance.now()`).
+   * @throws BrokerUnavailable: refused, or no answer in time; StoreError: the query can never succeed.
    */
   query(
     sql: string,
@@ -64,7 +64,7 @@ export class PostgresPool implements AsyncDisposable {
     return this.#repeat(untilMs, () => this.#withClient(untilMs, (ask) => ask(sql, values)));
   }
 
-  /** One transaction that may be made twice. Throws as {@link query}. */
+  /** Runs a transaction that is safe to repeat. Throws like {@link query}. */
   transaction<T>(untilMs: number, work: (ask: Ask) => Promise<T>): Promise<T> {
     return this.#repeat(untilMs, () =>
       this.#withClient(untilMs, async (ask) => {
@@ -74,7 +74,7 @@ export class PostgresPool implements AsyncDisposable {
           await ask('COMMIT');
           return value;
         } catch (error) {
-          // A connection that is lost has undone it, too.
+          // The loss of the connection rolls back, too.
           await ask('ROLLBACK').catch(() => {});
           throw error;
         }
@@ -82,7 +82,7 @@ export class PostgresPool implements AsyncDisposable {
     );
   }
 
-  /** Waits for the questions under way, but not for a server that is away. */
+  /** Waits for the queries under way, but not for a server that is away. */
   close(): Promise<void> {
     this.#closing ??= this.#pool.end();
     if (this.#gate.isShut) for (const each of this.#connecting) each.abort(this.#closed());
@@ -97,7 +97,7 @@ export class PostgresPool implements AsyncDisposable {
     const left = (): number => untilMs - performance.now();
     let lastError: unknown;
     const mayPass = (error: unknown): boolean => {
-      // What the server said last says more than that time is up.
+      // The server's last error is more helpful than "no connection was free".
       if (!(error instanceof NoneFree) || lastError === undefined) lastError = error;
       const passes =
         !(lastError instanceof UmbelError) && classifyPostgresError(sqlStateOf(lastError)).kind === 'again';
@@ -114,12 +114,12 @@ export class PostgresPool implements AsyncDisposable {
     const client = await this.#connect(untilMs);
     let isBroken = false;
     const ask: Ask = async (text, values = []) => {
-      // Not by the driver's own deadline: that does not look at what has arrived while this process was busy.
+      // Not the driver's own deadline: it ignores answers that arrived while this process was busy.
       const leftMs = Math.max(1, untilMs - performance.now());
       try {
         return (await withDeadline(leftMs, client.query(text, [...values]), noAnswer)).rows;
       } catch (error) {
-        // What the server did not say is the connection's fault, or a silence that the next question must not inherit.
+        // Errors that did not come from the server are errors of the connection, or timeouts: the next query must not use this connection.
         const code = sqlStateOf(error);
         isBroken ||= code === undefined || /^(?:08|57P)/.test(code);
         throw error;
@@ -145,7 +145,7 @@ export class PostgresPool implements AsyncDisposable {
     };
     this.#connecting.add(late);
     try {
-      // One that is there, or that others have in hand, says nothing of the way to the server.
+      // An idle connection, or one that will be free, needs no attempt to reach the server.
       const isFull = pool.totalCount >= this.settings.poolSize;
       if (pool.idleCount > 0 || (isFull && !this.#gate.isShut)) return await reach();
       const way = { reach, whyAway: whyPostgresIsAway, report, pause: systemClock.sleep };
@@ -161,7 +161,7 @@ export class PostgresPool implements AsyncDisposable {
   }
 }
 
-/** What comes too late goes back to the pool. */
+/** Returns a connection that comes too late to the pool. */
 function unlessLate(connecting: Promise<PoolClient>, late: AbortSignal): Promise<PoolClient> {
   return new Promise((resolve, reject) => {
     const giveUp = (): void => reject(late.reason);
@@ -174,18 +174,18 @@ function unlessLate(connecting: Promise<PoolClient>, late: AbortSignal): Promise
 
 class NoneFree extends Error {}
 
-/** The driver, loaded when it is first needed. */
+/** The driver, loaded at first use. */
 export async function loadDriver(): Promise<Pick<typeof import('pg'), 'Pool' | 'Client'>> {
   const driver = await import('pg');
   return driver.default;
 }
 
-/** The one of all connections of this process that go there as this user. */
+/** The gate of all connections of this process to this server and user. */
 export function postgresGate({ host, port, user, password, database, tls }: PostgresSettings): Gate {
   return gateTo('postgres', host, port, user, password, database, tls);
 }
 
-/** The settings as the driver wants them. */
+/** The settings in the driver's form. */
 export function clientConfig(settings: PostgresSettings): ClientConfig {
   const { host, tls } = settings;
   return {
@@ -194,7 +194,7 @@ export function clientConfig(settings: PostgresSettings): ClientConfig {
     ...(settings.user !== null && { user: settings.user }),
     ...(settings.password !== null && { password: settings.password }),
     ...(settings.database !== null && { database: settings.database }),
-    // Said in any case: the driver would else ask the environment, and check less.
+    // Always set: otherwise the driver would read the environment, and check less.
     ssl:
       tls === null
         ? false

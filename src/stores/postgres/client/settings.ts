@@ -1,4 +1,4 @@
-// What a URL and a driver's options say of a PostgreSQL server.
+// Reads the settings of a PostgreSQL server from its URL and the driver's options.
 
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../../../errors.ts';
@@ -6,19 +6,19 @@ import { toMs } from '../../../lib/duration.ts';
 import { suggest } from '../../../lib/suggest.ts';
 import { requireKnownOptions } from '../../known-options.ts';
 
-/** TLS: who cannot prove who it is is not talked to, unless `rejectUnauthorized` is false. */
+/** TLS. A server without a valid certificate is refused, unless `rejectUnauthorized` is false. */
 interface PostgresTls {
   readonly rejectUnauthorized: boolean;
-  /** false: the certificate counts, whatever name is in it (`sslmode=verify-ca`). */
+  /** false: the name in the certificate is not checked (`sslmode=verify-ca`). */
   readonly checkHostname: boolean;
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
 }
 
-/** Where a PostgreSQL server is and how to talk to it. What is null is left to the driver: `PGUSER`, `PGPASSWORD`, `.pgpass`. */
+/** The address of a PostgreSQL server, and the options of connections. The driver fills in null: `PGUSER`, `PGPASSWORD`, `.pgpass`. */
 export interface PostgresSettings {
-  /** A name, an address, or the folder of a unix socket. */
+  /** A host name, an IP address, or the folder of a unix socket. */
   readonly host: string;
   readonly port: number;
   readonly user: string | null;
@@ -27,16 +27,16 @@ export interface PostgresSettings {
   readonly tls: PostgresTls | null;
   /** The schema of our tables: a name that needs no quotes. */
   readonly schema: string;
-  /** At most so many connections, beside the one that listens. */
+  /** Largest number of connections, besides the listening one. */
   readonly poolSize: number;
   readonly connectTimeoutMs: number;
   readonly applicationName: string;
-  /** The URL without its password, for people. */
+  /** The URL without its password, for messages. */
   readonly shown: string;
 }
 
 const known = ['schema', 'poolSize', 'ssl', 'connectTimeout', 'socketConnectTimeout', 'applicationName'];
-/** Given to every backend, and without a meaning here: each question has a deadline of its own. */
+/** Options that every backend gets, and that have no effect here: each query has its own deadline. */
 const needless = ['socketTimeout'];
 const inQuery = [
   'sslmode',
@@ -52,7 +52,7 @@ const inQuery = [
 /**
  * `postgresql://[user:password@]host[:port]/database`, also as `postgres://` and `db+postgresql://`, with libpq's `sslmode`,
  * `sslrootcert`, `sslcert`, `sslkey`, `host` (the folder of a unix socket), `connect_timeout` and `application_name`.
- * @throws ConfigError naming `what`, never a password
+ * @throws ConfigError that names `what`, and never shows a password
  */
 export function postgresSettings(
   url: string,
@@ -72,8 +72,8 @@ export function postgresSettings(
   const inUrl = parsed.hostname === nowhere ? undefined : parsed.hostname.replace(/^\[(.*)\]$/, '$1');
   const host = query.get('host') ?? inUrl ?? process.env.PGHOST ?? 'localhost';
   if (host.includes(','))
-    throw new ConfigError(`${what}: one server of PostgreSQL, please; of several, name the one that writes`);
-  // The parser takes it for http's own, and leaves it out.
+    throw new ConfigError(`${what}: name one PostgreSQL server; of several, the primary`);
+  // The parser removes port 80, since it is the default of http.
   const isEighty = /:80(?:[/?]|$)/.test(url);
   const port = portOf(
     query.get('port') ?? (parsed.port || (isEighty ? '80' : process.env.PGPORT) || '5432'),
@@ -104,7 +104,7 @@ interface UrlParts {
 
 function partsOf(url: string, what: string): UrlParts {
   try {
-    // Of an unknown scheme the host may be anything; of http it is checked, and must be there.
+    // The parser checks hosts of http, but not those of an unknown scheme; http also requires a host.
     const named = url
       .replace(/^[a-z+]+:\/\//i, 'http://')
       .replace(/^http:\/\/((?:[^/@?]*@)?)(?=(?::\d+)?(?:[/?]|$))/, (all) => `${all}${nowhere}`);
@@ -124,7 +124,7 @@ function partsOf(url: string, what: string): UrlParts {
   }
 }
 
-/** The host of a URL that names none. */
+/** Stands for the host of a URL without one. */
 const nowhere = 'nowhere.invalid';
 
 function portOf(text: string, what: string): number {
@@ -134,7 +134,7 @@ function portOf(text: string, what: string): number {
 }
 
 function schemaOf(schema: unknown, what: string): string {
-  // Shorter than PostgreSQL's 63, since a channel is named after it.
+  // Shorter than PostgreSQL's 63, since the channel's name contains it.
   if (typeof schema === 'string' && /^[a-z_][a-z0-9_]{0,49}$/.test(schema) && !schema.startsWith('pg_'))
     return schema;
   throw new ConfigError(
@@ -162,8 +162,8 @@ function connectTimeoutOf(
 }
 
 /**
- * `require`, `verify-ca` and `verify-full` all check the certificate; libpq's `require` does not, and is `no-verify` here, as
- * in the driver. `prefer` and `allow` go on in the clear when the server, or who is in between, says so: refused.
+ * `require`, `verify-ca` and `verify-full` all check the certificate. libpq's `require` does not check it; that is `no-verify` here, as in
+ * the driver. `prefer` and `allow` are refused: they continue unencrypted if the server, or an attacker on the way, asks for it.
  */
 function tlsOf(query: URLSearchParams, ssl: unknown, what: string): PostgresTls | null {
   if (ssl === false) return null;

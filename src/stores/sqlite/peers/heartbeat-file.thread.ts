@@ -3,7 +3,7 @@ import { utimesSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import type { HeartbeatFileData } from './heartbeat-file.ts';
 
-const { file, everyMs } = workerData as HeartbeatFileData; // `HeartbeatFile` gave it
+const { file, everyMs } = workerData as HeartbeatFileData; // set by `HeartbeatFile`
 
 setInterval(() => {
   const now = new Date();

@@ -1,16 +1,16 @@
-// A sign of life that user code cannot stop: a thread that touches a file.
+// A heartbeat that user code cannot block: a thread that touches a file.
 
 import program from 'thread:./heartbeat-file.thread.ts';
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-/** With which the thread starts. */
+/** The thread's start data. */
 export interface HeartbeatFileData {
   readonly file: string;
   readonly everyMs: number;
 }
 
-/** A thread of this process that touches `file` every `everyMs`: a blocked event loop does not stop it, SIGSTOP and death do. */
+/** A thread of this process that touches `file` every `everyMs` milliseconds. A blocked event loop does not stop it; SIGSTOP and a crash do. */
 export class HeartbeatFile {
   readonly #thread: Worker;
 
@@ -18,7 +18,7 @@ export class HeartbeatFile {
     this.#thread = new Worker(program, {
       eval: true,
       workerData: { file, everyMs } satisfies HeartbeatFileData,
-      // The thread does nothing but touch: it needs no flags of the main program, and little memory.
+      // The thread only touches a file: it needs little memory, and none of the main program's flags.
       execArgv: [],
       env: {},
       resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 8, stackSizeMb: 1 },
@@ -31,7 +31,7 @@ export class HeartbeatFile {
   }
 }
 
-/** The file's last beat as a number that changes with each; null when there is no file. */
+/** The last heartbeat in a file, as a number that changes with each; null when there is no file. */
 export function lastBeat(file: string): number | null {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? null;
 }

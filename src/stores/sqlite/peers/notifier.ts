@@ -1,4 +1,4 @@
-// How processes that share a store wake one another: a unix socket each, to which the others write a line of text.
+// Processes that share a store wake each other: each has a unix socket, to which the others write lines of text.
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import { StoreError } from '../../../errors.ts';
 import { privateFolder } from '../../../lib/private-folder.ts';
 
-/** The longest path that a unix socket may have on all systems, bytes (Linux 107, macOS 103). */
+/** Longest path of a unix socket on all systems, bytes (Linux 107, macOS 103). */
 const maxSocketPath = 100;
 
 /** Whether the other process lives. */
 type Liveness = 'alive' | 'gone';
 
 /**
- * A process's own socket. The kernel takes a connection even while the process's event loop is blocked, and refuses it
- * when the process is dead: so the socket also says which processes live.
+ * A process's own socket. The kernel accepts a connection even while the process's event loop is blocked, and refuses it when the process is
+ * dead. So the socket also shows which processes live.
  */
 export class WakeupSocket {
   readonly address: string;
@@ -27,8 +27,8 @@ export class WakeupSocket {
   }
 
   /**
-   * Opens the socket of a user of the store `file`; `onNotified` gets each line of text. It does not keep the process alive.
-   * @throws StoreError when no socket can be made.
+   * Opens the socket of this process for the store `file`; `onNotified` gets each line of text. The socket does not keep the process alive.
+   * @throws StoreError when the socket cannot be created.
    */
   static async open(file: string, onNotified: (text: string) => void): Promise<WakeupSocket> {
     const address = socketPath(file);
@@ -72,7 +72,7 @@ export class WakeupSocket {
 export class Notifier {
   readonly #connections = new Map<string, Connection>();
 
-  /** Sends a line of text to a process; `gone` when nobody answers there any more. */
+  /** Sends a line of text to a process; `gone`: no process listens at that address any more. */
   async notify(address: string, text: string): Promise<Liveness> {
     let connection = this.#connections.get(address);
     if (connection === undefined) {
@@ -84,7 +84,7 @@ export class Notifier {
     return 'alive';
   }
 
-  /** Closes the connections, after what was sent has been delivered. */
+  /** Delivers the sent lines, then closes the connections. */
   async close(): Promise<void> {
     const connections = [...this.#connections.values()];
     this.#connections.clear();
@@ -100,7 +100,7 @@ export function removeSocket(address: string): void {
   if (process.platform !== 'win32') rmSync(address, { force: true });
 }
 
-/** Whether anybody answers at this address. */
+/** Whether a process listens at this address. */
 export function probe(address: string): Promise<Liveness> {
   return new Promise((resolve) => {
     const socket = connect(address);
@@ -114,8 +114,8 @@ export function probe(address: string): Promise<Liveness> {
 }
 
 /**
- * Stays connected to somebody and calls `onGone` when the connection breaks, which the kernel does at once when the
- * process dies. Returns a function that ends the watch.
+ * Stays connected to a process and calls `onGone` when the connection breaks; the kernel closes it as soon as the process dies. Returns a
+ * function that ends the watch.
  */
 export function watchLiveness(address: string, onGone: () => void): () => void {
   const socket = connect(address);
@@ -131,7 +131,7 @@ export function watchLiveness(address: string, onGone: () => void): () => void {
 
 interface Connection {
   readonly socket: Socket;
-  /** Null once it is open. */
+  /** Null once the connection is open. */
   opening: Promise<Liveness> | null;
 }
 
@@ -152,12 +152,12 @@ function openConnection(address: string, onClose: () => void): Connection {
   return connection;
 }
 
-/** Refused: the socket's owner is dead. Missing: it left. Anything else (say, a full backlog) proves nothing. */
+/** Refused: the socket's owner is dead. Missing: the owner closed it. Other errors (a full backlog, for example) prove nothing. */
 function isGone(error: NodeJS.ErrnoException): boolean {
   return error.code === 'ECONNREFUSED' || error.code === 'ENOENT' || error.code === 'ENOTSOCK';
 }
 
-/** A new socket's path: beside the store, or, where that would be too long, in a private folder of the system's. */
+/** The path of a new socket: beside the store, or, where that would be too long, in a private folder for temporary files. */
 function socketPath(file: string): string {
   const name = `${randomBytes(6).toString('hex')}.sock`;
   if (process.platform === 'win32') return `\\\\.\\pipe\\umbel-${name}`;

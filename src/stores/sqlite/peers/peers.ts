@@ -1,10 +1,10 @@
-// The processes that share a SQLite store: who they are, how to wake them, and who has died.
+// The processes that share a SQLite store: membership, notifications, and eviction of dead processes.
 import { type Clock, systemClock } from '../../../lib/clock.ts';
 import type { SqliteStore, Transaction } from '../sqlite.ts';
 import { HeartbeatFile, lastBeat } from './heartbeat-file.ts';
 import { Notifier, probe, removeSocket, WakeupSocket, watchLiveness } from './notifier.ts';
 
-/** The versions of the store's table of peers. */
+/** The migrations of the table of peers. */
 export const peerSchema: readonly string[] = [
   `CREATE TABLE peer (
   id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: it is the fence of what its owner holds
@@ -16,13 +16,13 @@ export const peerSchema: readonly string[] = [
   )`,
 ];
 
-/** What a user of the store wants to hear. What becomes of a dead peer's belongings is a trigger on the table `peer`. */
+/** Callbacks for a user of the store. Triggers on the table `peer` release the rows of a dead peer. */
 interface PeerListener {
-  /** Another process sent a line of text, whose meaning the two agree on. */
+  /** Another process sent a line of text. Its users define what it means. */
   onNotified?(text: string): void;
-  /** In the transaction in which a dead peer was evicted. */
+  /** Called in the transaction that evicted a dead peer. */
   onPeerEvicted?(transaction: Transaction): void;
-  /** This process was evicted by another, which took it for dead: what it held is lost. It goes on under a new id. */
+  /** Another process took this one for dead and evicted it: it has lost its leases, and continues under a new id. */
   onEvicted?(): void;
 }
 
@@ -33,9 +33,9 @@ interface Peer {
 }
 
 /**
- * This process among the peers of a store. Death is known in three ways: the kernel closes the connection of the
- * peer that watches it (at once); nobody answers at its socket (at the next sweep); its heartbeat file has not changed for the
- * length of its lease by the watcher's own clock (a stopped process). No two processes' clocks are compared.
+ * This process among the peers of a store. A death is detected in three ways: the kernel closes the connection of the peer that watches the
+ * process (at once); its socket refuses connections (at the next sweep); its heartbeat file has not changed for the length of its lease, by the
+ * clock of the process that checks it (a stopped process). Clocks of different processes are never compared.
  */
 export class Peers {
   readonly #store: SqliteStore;
@@ -59,19 +59,19 @@ export class Peers {
     this.#clock = clock;
   }
 
-  /** Hears what happens; returns the function that ends it. */
+  /** Adds a listener; returns the function that removes it. */
   listen(listener: PeerListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** This process's id among the peers, under which it can be notified. Joins on first use. */
+  /** This process's id among the peers, for notifications. Joins the store on first use. */
   id(): Promise<number> {
     this.#id ??= this.#tryJoin();
     return this.#id;
   }
 
-  /** Joins as an owner of leases: the heartbeat begins, and the sweep for dead peers. The shortest lease asked for counts. */
+  /** Joins as an owner of leases: starts the heartbeat, and the sweep for dead peers. Of several calls the shortest lease counts. */
   async own(leaseMs: number, name: string): Promise<void> {
     const id = await this.id();
     if (this.#leaseMs !== null && this.#leaseMs <= leaseMs) return;
@@ -87,7 +87,7 @@ export class Peers {
     await this.sweep();
   }
 
-  /** Whether this id still counts, asked inside a transaction: only then may it take something. */
+  /** Whether this id is still a peer, in this transaction. Only then may its owner claim rows. */
   isListed({ sql, memo }: Transaction, id: number): boolean {
     const key = `peer ${id}`;
     let listed = memo.get(key);
@@ -98,12 +98,12 @@ export class Peers {
     return listed === true;
   }
 
-  /** Notifies a peer when the transaction is committed. A peer that is gone is evicted. */
+  /** Notifies a peer after the commit of the transaction. A dead peer is evicted. */
   notifyOnCommit(transaction: Transaction, id: number, text: string): void {
     transaction.onCommit(`notify ${id} ${text}`, () => void this.#notify(id, text).catch(() => {}));
   }
 
-  /** Looks for dead peers and evicts them; runs by itself, too. */
+  /** Finds dead peers and evicts them. Owners of leases also run it by timer. */
   sweep(): Promise<void> {
     this.#sweepAgain = true;
     this.#sweeping ??= this.#sweepUntilDone().finally(() => {
@@ -112,7 +112,7 @@ export class Peers {
     return this.#sweeping;
   }
 
-  /** Leaves. What this process still holds is treated as a dead peer's. */
+  /** Leaves the store. The leases that this process still holds are released like those of a dead peer. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -128,7 +128,7 @@ export class Peers {
     await (await this.#socket)?.close();
   }
 
-  /** A store that is locked now, or full, does not keep us out for good: the next one who asks for the id tries again. */
+  /** If joining fails, since the store is locked or full, the next call of `id` tries again. */
   #tryJoin(): Promise<number> {
     const joining = this.#join().catch((error: unknown) => {
       if (this.#id === joining) this.#id = null;
@@ -167,7 +167,7 @@ export class Peers {
   async #sweepUntilDone(): Promise<void> {
     while (this.#sweepAgain && !this.#closed) {
       this.#sweepAgain = false;
-      // A store that is full or locked now is tried again at the next sweep.
+      // If the store is full or locked, the next sweep tries again.
       await this.#sweep().catch(() => {});
     }
   }
@@ -202,7 +202,7 @@ export class Peers {
     return now - seen.since > peer.lease_ms;
   }
 
-  /** Each owner of leases watches the next in the ring, so that a death is seen at once and by few. */
+  /** Each owner of leases watches the next in a ring, so that one process notices a death at once, and not all of them. */
   #watchNext(id: number): void {
     const others = this.#all().filter((peer) => peer.id !== id && peer.lease_ms !== null);
     const next = others.find((peer) => peer.id > id) ?? others[0];
@@ -220,7 +220,7 @@ export class Peers {
   async #evictDead(peer: Peer, gone: boolean): Promise<void> {
     this.#beats.delete(peer.id);
     await this.#store.write(false, (transaction) => this.#evict(transaction, peer.id));
-    // One that was only stopped may go on, under a new id and with its old socket.
+    // A process that was only stopped may continue, under a new id and with its old socket.
     if (gone) removeSocket(peer.address);
   }
 
