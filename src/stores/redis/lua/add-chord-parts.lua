@@ -1,9 +1,9 @@
--- Adds parts to chords. A task's part begins with its prefix, whoever wrote it, and is there once.
+-- Adds parts to chords. A task's part begins with its prefix, whichever program wrote it, and is stored once.
 --
 -- KEYS[1]   the base of the first chord's keys
 -- ARGV[1]   ttl, ms (empty: for ever)
 -- ARGV[2…]  of each chord base body-key n, and n times score task prefix entry last
--- Reply     for each part: `open`, `complete`, `done`, or why it was refused
+-- Reply     for each part: `open`, `complete`, `done`, or the error
 
 local ttl = ARGV[1]
 local answers = {}

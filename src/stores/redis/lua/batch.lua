@@ -1,29 +1,30 @@
--- All that a consumer asked for in one batch: adopt what its blocking reads took, settle, claim. A consumer that is not
--- registered any more was taken for dead: nothing is done (that is the fence). A batch whose reply was lost is sent again with its
--- number and is not done twice: of the last two batches it is kept what became of them.
+-- One batch of a consumer's operations: adopt messages that its blocking reads took, settle, claim. For a consumer that is not registered any
+-- more, since it was taken for dead, nothing is done: that is the fence. A batch whose reply was lost is sent again with its number and is
+-- not done twice, since the results of the last two batches are stored.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the number of the messages' database
 -- ARGV[3]   the consumer's id
 -- ARGV[4]   the batch's number
--- ARGV[5,6] database and ttl (ms; empty: for ever) of the records of ended tasks
+-- ARGV[5,6] database and ttl (ms; empty: for ever) of ended tasks' records
 -- ARGV[7…]  operations:
 --   `A` taken field sha1                     adopt a message that a blocking read took
---   `G` taken queue step sha1                give it back (sha1 empty: all that lies there)
+--   `G` taken queue step sha1                give it back (sha1 empty: all messages of the list)
 --   `S` field key json                       acknowledge with the record of a task that has ended
---   `K` field record publications            acknowledge with any record and with messages that follow
---   `R` field due how marked                 give back. how: `1` deferred, `s` crashed, `0`; marked: `1` marked, `t` told, `0`
---   `D` field reason detail record           to the dead letters
---   `C` count mode base n (list suffix recover)…   claim so many. mode is what of quarantined messages: `n` one alone, or nothing while they wait and
---                                            others are held; `b` one beside what is held; `o` none, but others (see `Quarantine`)
---   `s`, `k`: as `S`, `K`, but only if the message is ours, which is not known yet while it is being adopted
+--   `K` field record publications            acknowledge with any record and with messages to send
+--   `R` field due how marked                 give back. how: `1` deferred, `s` crashed, `0`; marked: `1` marked, `t` announced, `0`
+--   `D` field reason detail record           move to the dead letters
+--   `C` count mode base n (list suffix recover)…   claim `count` messages. mode is the rule for quarantined messages: `n` one alone, or nothing while
+--                                            they wait and others are held; `b` one beside the held messages; `o` none, but others (see
+--                                            `Quarantine`)
+--   `s`, `k`: like `S`, `K`, but only if this consumer has the message, which is unknown while it is being adopted
 --   record = `0` or `1` kind db key json ttl; publications = n (queue step stored due record)…
 -- Reply     `!` when evicted; else
---           one letter for each operation but C: 1 done, 0 not ours, e failed
---           how many cells follow of what was claimed, in groups of suffix, number, message…; `?` without any says that nothing was taken
---           because of quarantined messages
---           why the claim was refused, or nothing
+--           one letter for each operation except C: 1 done, 0 not ours, e failed
+--           how many cells of claimed messages follow, in groups of suffix, number, message…; `?` without messages: nothing was claimed because of
+--           quarantined messages
+--           the error of the claim, or nothing
 --           the other errors
 
 --- @include queues
@@ -38,7 +39,7 @@ local again = last[1] == batch
 local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
 if not again then
-  -- Asked for before anything is done: with these the batch ends, and what a blocking read brought (it runs already) is adopted.
+  -- Checks rights before anything is done: the batch ends with these commands, and adopts messages of blocking reads, whose tasks run already.
   may_unhold()
   may_pick()
   redis.call('LRANGE', nothing, 0, 0)
@@ -69,7 +70,7 @@ local function read_publications()
   end
   return list
 end
--- First what does no harm when it is done again: it is, when what follows is refused.
+-- First the writes that are safe to repeat: they are repeated when a later write is refused.
 local function send(publications)
   for _, p in ipairs(publications) do
     if p[5] then write(p[5]) end
@@ -88,8 +89,8 @@ local function note(ok, problem)
   end
 end
 
--- The one that is meant: what else lies there is adopted or given back by operations of its own, and what was never heard of is
--- found by the claim that follows a lost read.
+-- Picks one message of a list. Others in it are adopted or given back by their own operations, and messages whose read was lost are found by
+-- the claim that follows.
 local function pick(taken, sha, put)
   for _, stored in ipairs(redis.call('LRANGE', taken, 0, -1)) do
     if redis.sha1hex(stored) == sha then
@@ -158,7 +159,7 @@ local function recall(base, count)
     groups[#groups + 1] = redis.call('HGET', claimed, each[2])
   end
 end
--- What is settled in this batch is deleted at its end.
+-- Messages that this batch settles are deleted at its end.
 local function holds_nothing() return redis.call('HLEN', claimed) <= #gone + #ended / 2 end
 local function refuse()
   groups[#groups + 1] = '?'

@@ -1,12 +1,12 @@
--- What changed of the schedules since a revision; all of them when some were removed since.
+-- Reads the schedules that changed since a revision; all schedules if some were removed since.
 -- The state of a schedule is text: last due|last run|sent|anchor|last task.
 --
 -- KEYS[1]   the lead
 -- KEYS[2]   entries
 -- KEYS[3]   states
 -- KEYS[4]   revisions
--- ARGV[1]   since which revision (empty: all)
--- Reply     revision, whether these are all, then name, text, revision, state of each
+-- ARGV[1]   the revision (empty: all schedules)
+-- Reply     revision, whether these are all schedules, then for each: name, text, revision, state
 
 local lead = redis.call('HMGET', KEYS[1], 'revision', 'floor')
 local since = tonumber(ARGV[1])

@@ -1,10 +1,10 @@
--- One schedule.
+-- Reads one schedule.
 --
 -- KEYS[1]   entries
 -- KEYS[2]   states
 -- KEYS[3]   revisions
--- ARGV[1]   its name
--- Reply     text, revision, state; nothing when there is none
+-- ARGV[1]   the schedule's name
+-- Reply     text, revision, state; nothing when the schedule does not exist
 
 local text = redis.call('HGET', KEYS[1], ARGV[1])
 if not text then return {} end

@@ -1,4 +1,4 @@
--- Keeps the lead, or takes it where nobody has it, or where it is as it was seen for the length of the lease.
+-- Renews the lead, or takes it if no beat has it, or if its holder has not renewed it for the length of the lease.
 --
 -- KEYS[1]   the lead
 -- ARGV[1]   the holder

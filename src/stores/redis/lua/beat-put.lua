@@ -1,13 +1,13 @@
--- Writes a schedule, if it is still at the revision that was seen. Its anchor is forgotten.
+-- Writes a schedule, if it still has the revision that the caller read. Its anchor is deleted.
 --
 -- KEYS[1]   the lead
 -- KEYS[2]   entries
 -- KEYS[3]   states
 -- KEYS[4]   revisions
--- ARGV[1]   its name
--- ARGV[2]   its text
--- ARGV[3]   the revision that is expected (empty: there is none)
--- Reply     1; 0: it is at another
+-- ARGV[1]   the schedule's name
+-- ARGV[2]   the schedule's text
+-- ARGV[3]   the expected revision (empty: the schedule must not exist)
+-- Reply     1; 0: it has another revision
 
 local revision = redis.call('ZSCORE', KEYS[4], ARGV[1])
 if ARGV[3] == '' and revision then return 0 end

@@ -1,13 +1,13 @@
--- Writes down runs of schedules, unless another leads by now.
+-- Records runs of schedules, unless another beat has the lead by now.
 --
 -- KEYS[1]   the lead
 -- KEYS[2]   entries
 -- KEYS[3]   states
 -- KEYS[4…]  the history of each run's schedule
--- ARGV[1]   the fence (empty: beside the schedule)
--- ARGV[2]   how many records are kept of each
+-- ARGV[1]   the fence (empty: a run outside the schedule, which needs no lead)
+-- ARGV[2]   how many records are kept of each schedule
 -- ARGV[3…]  for each run: name, until, at, outcome, task, the record
--- Reply     1; 0: another leads
+-- Reply     1; 0: another beat has the lead
 
 local beside = ARGV[1] == ''
 if not beside and redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return 0 end

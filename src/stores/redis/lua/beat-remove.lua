@@ -4,9 +4,9 @@
 -- KEYS[2]   entries
 -- KEYS[3]   states
 -- KEYS[4]   revisions
--- KEYS[5]   its history
--- ARGV[1]   its name
--- Reply     whether there was one
+-- KEYS[5]   the schedule's history
+-- ARGV[1]   the schedule's name
+-- Reply     whether the schedule existed
 
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[3], ARGV[1])

@@ -1,4 +1,4 @@
--- Gives the lead away, if it is this holder's.
+-- Gives the lead up, if this holder has it.
 --
 -- KEYS[1]   the lead
 -- ARGV[1]   the holder

@@ -1,11 +1,11 @@
--- The dead letters, the latest first.
+-- Lists dead letters, the latest first.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
--- ARGV[2]   the queue, or empty: of all
--- ARGV[3]   before which number (or +inf)
--- ARGV[4]   how many
--- Reply     number, queue, reason, detail, died_at, crashes, raw of each
+-- ARGV[2]   the queue (empty: all queues)
+-- ARGV[3]   the number below which the list begins (or +inf)
+-- ARGV[4]   how many dead letters
+-- Reply     for each: number, queue, reason, detail, died_at, crashes, raw
 
 --- @include queues
 local index = prefix .. 'umbel:dead'

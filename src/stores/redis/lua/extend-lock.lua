@@ -1,4 +1,4 @@
--- Keeps a lock for longer, if it is the task's.
+-- Extends a lock, if the task holds it.
 --
 -- KEYS[1]   the lock
 -- ARGV[1]   the task's id

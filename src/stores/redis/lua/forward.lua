@@ -1,13 +1,13 @@
--- To the front of its queue what contains all texts of one of these groups: of some messages of one list, or of the schedule.
+-- Moves messages that contain all texts of one of these groups to the front of their queue. Searches a part of one list, or of the schedule.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the queue
 -- ARGV[3]   the step (empty: the schedule)
--- ARGV[4]   from which on
--- ARGV[5]   how many are looked at
+-- ARGV[4]   the index of the first message
+-- ARGV[5]   how many messages are searched
 -- ARGV[6]   the groups of texts (JSON)
--- Reply     how many were moved, how many were looked at
+-- Reply     how many messages were moved, how many were searched
 
 --- @include queues
 local queue, step, from, groups = ARGV[2], ARGV[3], tonumber(ARGV[4]), cjson.decode(ARGV[6])
@@ -30,9 +30,9 @@ for _, message in ipairs(messages) do
     local own, stored = step, message
     if step == '' then own, stored = string.match(message, '^(%d+):(.*)$') end
     local raw, crashes, deferrals = unmark(stored)
-    -- With a mark, so that its consumer does not put it aside unseen because its time has not come.
+    -- With redelivery metadata, so that its consumer does not defer it because its eta has not come.
     put_front(queue, own, mark(raw, crashes, deferrals), crashes)
-    -- From the other end: what was put to the front may be the same bytes.
+    -- Removed from the other end, since a message with the same bytes may have been put to the front.
     if step == '' then redis.call('ZREM', key, message) else redis.call('LREM', key, 1, message) end
     moved = moved + 1
   end

@@ -1,24 +1,24 @@
--- Registers a consumer. One that was registered under another name before, and is not any more (it was taken for dead, or the server has
--- lost its data), has that name in `former`: of what still lies there, what it says that it holds is moved to the new name, and the rest
--- goes back to the queues. Nobody else has it.
+-- Registers a consumer. A consumer that lost its registration (it was taken for dead, or the server lost its data) passes its old name as
+-- `former`. Of the messages that are still under the old name, those that the consumer holds move to the new name, and the others go back to
+-- the queues.
 --
 -- KEYS[1], ARGV[1]   the prefix of all keys
--- ARGV[2]   its id
+-- ARGV[2]   the consumer's id
 -- ARGV[3]   the lease, ms
--- ARGV[4]   about it (JSON for people)
+-- ARGV[4]   about the consumer (JSON for people)
 -- ARGV[5]   its queues (JSON)
 -- ARGV[6]   the steps of priority (text)
--- ARGV[7]   ms for which the former one's blocking reads may still take something
--- ARGV[8]   former (or empty)
+-- ARGV[7]   ms for which blocking reads under the old name may still take messages
+-- ARGV[8]   the old name (or empty)
 -- ARGV[9]   how many queues
--- ARGV[10…] the name of each, then what is held: field, sha1 (empty: it was adopted)…
--- Reply     which of the fields are held now; `!` and a version: the names here are another version's, nothing was done
+-- ARGV[10…] the name of each queue, then for each held message: field, sha1 (empty: it was adopted)…
+-- Reply     the fields that are held now; `!` and a version: the keys have the names of another version, and nothing was done
 
 --- @include queues
 unrefused()
 local version = redis.call('GET', prefix .. 'umbel:version')
 if not version then
-  -- Names that only version 1 had, which wrote no version.
+  -- Keys that only version 1 had, which did not write its version.
   local older = redis.call('EXISTS', prefix .. 'umbel:fallen', prefix .. 'umbel:notices') > 0
   for i = 10, 9 + tonumber(ARGV[9]) do older = older or redis.call('EXISTS', prefix .. 'umbel:suspects:' .. ARGV[i]) == 1 end
   if older then return {'!', '1'} end
@@ -31,7 +31,7 @@ redis.call('HSET', consumer_key(id), unpack(about))
 for i = 10, first_held - 1 do redis.call('SADD', prefix .. 'umbel:queues', ARGV[i]) end
 if former == '' then return {} end
 
--- Known again, so that what is left there comes back should we end here.
+-- The old name is known again, so that its messages come back if the script or the worker ends here.
 redis.call('ZADD', evicted, text(server_ms() + tonumber(ARGV[7])), former)
 redis.call('ZREM', consumers, former)
 redis.call('HSET', consumer_key(former), unpack(about))
@@ -50,7 +50,7 @@ for i = first_held, #ARGV, 2 do
   if stored then
     keep(field, stored)
     redis.call('HDEL', claimed_key(former), field)
-  elseif redis.call('HEXISTS', claimed, field) == 1 then kept[#kept + 1] = field -- this very call was answered, and the answer lost
+  elseif redis.call('HEXISTS', claimed, field) == 1 then kept[#kept + 1] = field -- an earlier try of this call moved it, and its reply was lost
   elseif sha ~= '' then
     local _, step, queue = parse_field(field)
     local taken = taken_key(former, step, queue)

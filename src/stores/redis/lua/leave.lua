@@ -1,11 +1,11 @@
--- Gives back all that a consumer holds, without counting a crash, the first to be claimed first, and takes it off the list. What its blocking
--- reads might still take is looked after like that of an evicted one.
+-- Gives back all messages of a consumer in the order of their claims, without counting a crash, and removes the consumer from the list. Messages
+-- that its blocking reads may still take are recovered like those of an evicted consumer.
 --
 -- KEYS[1], ARGV[1]   the prefix of all keys
--- ARGV[2]   its id
--- ARGV[3]   ms for which blocking reads may still take something, more than the list's
+-- ARGV[2]   the consumer's id
+-- ARGV[3]   ms for which its blocking reads may still take messages
 -- ARGV[4…]  queue, step of each list that it reads
--- Reply     1; 0: it is not registered
+-- Reply     1; 0: the consumer is not registered
 
 --- @include queues
 local id = ARGV[2]

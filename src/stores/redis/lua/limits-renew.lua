@@ -3,7 +3,7 @@
 -- KEYS[1]   the set of the holders
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the holder
--- ARGV[3]   its lease, ms
+-- ARGV[3]   the holder's lease, ms
 -- Reply     JSON `{alive, notified}`
 
 --- @include limits

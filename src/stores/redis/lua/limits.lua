@@ -1,9 +1,9 @@
--- All that was asked of limits in one turn of the event loop. A holder that was evicted has done nothing.
+-- The operations on limits of one turn of the event loop. For a holder that was evicted, nothing is done.
 --
 -- KEYS[1]   the set of the holders
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the holder
--- ARGV[3]   its lease, ms
+-- ARGV[3]   the holder's lease, ms
 -- ARGV[4]   whether the holder is new (`1`)
 -- ARGV[5]   operations (JSON)
 -- Reply     JSON `{alive, results, notified}`
@@ -11,7 +11,7 @@
 --- @include limits
 local holder, lease, is_new, ops = ARGV[2], tonumber(ARGV[3]), ARGV[4], cjson.decode(ARGV[5])
 if is_new ~= '1' and not redis.call('ZSCORE', holders, holder) then return cjson.encode({alive = false, notified = notified}) end
--- Who asks lives: the thread that renews may take a while to begin.
+-- A holder that sends requests is alive; its thread that renews the lease may take a while to start.
 redis.call('ZADD', holders, text(now + lease), holder)
 local function limit_of(ask)
   local override = redis.call('HGET', prefix .. 'overrides', ask.kind .. ' ' .. ask.name)

@@ -3,8 +3,8 @@
 -- KEYS[1]   the lock
 -- ARGV[1]   the task's id
 -- ARGV[2]   ttl, ms
--- ARGV[3]   whether to take it from another (`0`: no)
--- Reply     who has it instead, or nil
+-- ARGV[3]   whether to take it from another task (`0`: no)
+-- Reply     the id of the task that has the lock instead, or nil
 
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] and ARGV[3] == '0' then return owner end

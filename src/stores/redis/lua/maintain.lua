@@ -1,22 +1,22 @@
--- What keeps the store in order, run by each consumer from a thread of its own: renews its lease, gives back what those held whose
--- lease has ended, moves what is due to its queue. Each step is by itself, so that a key of ours that holds something else, or a missing
--- right, stops none of the others.
+-- Maintains the store. Each consumer runs it from its own thread. It renews the consumer's lease, gives back the messages of consumers whose
+-- lease has ended, and moves due messages to their queues. Each step runs on its own, so that a key of the wrong type or a missing right
+-- does not stop the other steps.
 --
--- A claim whose owner nobody knows (lists of ours were deleted) is looked for among all keys, a few at a time: one for each millisecond
--- that has passed, and 5000 at most, which take a millisecond or two. Its owner is written down as if it had just renewed its lease: if it
--- lives it goes on, if not its claims come back.
+-- It also scans all keys for claims of unknown owners (somebody deleted the set of consumers): one key for each millisecond that has passed,
+-- and 5000 at most, which take a millisecond or two. An unknown owner is registered as if it had just renewed its lease. If it lives it
+-- continues, if not its claims come back.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
--- ARGV[2]   the consumer's id (empty: nobody's)
+-- ARGV[2]   the consumer's id (empty: the caller is no consumer)
 -- ARGV[3]   the lease, ms
--- ARGV[4]   whether to evict others (`1`)
--- ARGV[5]   ms for which an evicted consumer's blocking reads may still take something
--- ARGV[6]   how many messages that its own took are to be given back (-1: nor is it looked for such)
--- ARGV[7…]  of each of these step, queue, sha1; then its queues
--- Reply     alive (0: evicted), the server's time, next due time or 0, next end of another's lease or 0, how many were promoted, whether
---           there is more to do now, whether quarantined messages wait, how many steps failed, of each the key and why, then what its own blocking
---           reads took: `:step:queue`, sha1…
+-- ARGV[4]   whether to evict other consumers (`1`)
+-- ARGV[5]   ms for which an evicted consumer's blocking reads may still take messages
+-- ARGV[6]   how many messages that its own blocking reads took are to be given back (-1: none, and do not report such messages)
+-- ARGV[7…]  for each of these messages: step, queue, sha1; then the consumer's queues
+-- Reply     alive (0: evicted), the server's time, next due time or 0, next end of another consumer's lease or 0, how many were promoted, whether
+--           there is more to do now, whether quarantined messages wait, how many steps failed, for each the key and the error, then the messages
+--           that its own blocking reads took: `:step:queue`, sha1…
 
 --- @include queues
 local id, lease_ms, evict, evicted_ms = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
@@ -24,7 +24,7 @@ local beat = prefix .. 'umbel:beat'
 local now = server_ms()
 
 local problems = {}
--- Which of the keys that a step touches is to blame. keys: name, type, name, type…
+-- The key of a step that has the wrong type, else its first key. keys: name, type, name, type…
 local function blame(keys, problem)
   if string.find(problem, 'WRONGTYPE', 1, true) then
     for i = 1, #keys, 2 do
@@ -43,7 +43,7 @@ local function try(keys, step, ...)
   problems[#problems + 1] = problem
   return nil
 end
--- Lists to which nothing can be put are not tried again in this run.
+-- Lists to which a push failed are not tried again in this run.
 local broken = {}
 local function to_list(from, from_type, queue, step, move)
   local list = step .. ':' .. queue
@@ -86,8 +86,8 @@ if id ~= '' and ARGV[6] ~= '-1' then
   end
 end
 
--- Who finds that nobody was here for so long that leases may have ended meanwhile (the server was away) gives the others time to
--- come back.
+-- If no consumer ran this script for two thirds of a lease (the server was away), leases may have ended meanwhile. Then no consumer is evicted
+-- for a while, so that the others can come back.
 local grace = 0
 if id ~= '' then
   try({beat, 'hash'}, function()
@@ -103,7 +103,7 @@ end
 if evict == '1' and now >= grace then
   try({consumers, 'zset', evicted, 'zset'}, function()
     for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', text(now), 'LIMIT', 0, 10)) do
-      -- In this order: where the second fails, what it holds still has an owner that is known.
+      -- In this order: if the second command fails, the owner of the messages is still known.
       redis.call('ZADD', evicted, text(now + evicted_ms), dead)
       redis.call('ZREM', consumers, dead)
     end
@@ -139,7 +139,7 @@ local budget = 200
 local function drain(dead)
   local claimed, fields = claimed_key(dead), {}
   for _, field in ipairs(redis.call('HKEYS', claimed)) do fields[#fields + 1] = {parse_field(field)} end
-  -- The first to be claimed is put to the front last.
+  -- The message that was claimed first is put to the front last.
   table.sort(fields, function(a, b) return a[1] > b[1] end)
   local left = 0
   for _, each in ipairs(fields) do
@@ -170,7 +170,7 @@ local function drain(dead)
   end
   return left == 0
 end
--- The latest first: the others were drained before, and stay only for what a blocking read may still take for them.
+-- The latest first: the others were drained before, and stay only for messages that a blocking read may still take for them.
 for _, dead in ipairs(try({evicted, 'zset'}, redis.call, 'ZREVRANGE', evicted, 0, 499) or {}) do
   local empty = try({claimed_key(dead), 'hash', consumer_key(dead), 'hash'}, drain, dead)
   if budget == 0 then break end
@@ -191,7 +191,7 @@ local function promote(queue)
   for _, member in ipairs(members) do
     local step, stored = string.match(member, '^(%d+):(.*)$')
     if to_list(key, 'zset', queue, step, function()
-      redis.call('ZREM', key, '') -- whether it may
+      redis.call('ZREM', key, '') -- checks the right to remove
       put_back(queue, step, stored)
       redis.call('ZREM', key, member)
       return true

@@ -1,10 +1,10 @@
--- To the front of its queue what is scheduled for exactly one of these times.
+-- Moves messages that are scheduled for exactly one of these times to the front of their queue.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the queue
 -- ARGV[3…]  the times, ms since 1970
--- Reply     how many
+-- Reply     how many messages were moved
 
 --- @include queues
 unrefused()

@@ -1,4 +1,4 @@
--- Deletes all messages of a queue that wait or are scheduled.
+-- Deletes all waiting and scheduled messages of a queue.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys

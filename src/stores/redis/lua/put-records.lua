@@ -1,9 +1,9 @@
--- Writes results, each as its kind says.
+-- Writes result records, each by the rule of its kind.
 --
 -- KEYS[1]   the first record
 -- ARGV[1]   the number of the database of this connection
 -- ARGV[2…]  kind, db, key, json, ttl of each record
--- Reply     for each: empty, or why it was refused
+-- Reply     for each: empty, or the error
 
 --- @include records
 local answers = {}

@@ -2,9 +2,9 @@
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
--- ARGV[2]   the letter's number
--- ARGV[3]   whether it goes back (`1`)
--- Reply     whether there was one
+-- ARGV[2]   the dead letter's number
+-- ARGV[3]   `1`: put it back; else only delete it
+-- Reply     whether the dead letter existed
 
 --- @include queues
 local key = prefix .. 'umbel:dead:' .. ARGV[2]

@@ -1,10 +1,11 @@
--- How many parts a chord has: Celery's own write, without telling anybody. Not of a chord that is done, whose sender came back.
+-- Sets the number of a chord's parts, like Celery does, without a notification. A chord that is done is not changed: its sender
+-- runs again.
 --
 -- KEYS[1]   the base of the chord's keys
 -- ARGV[1]   the same
 -- ARGV[2]   the size
 -- ARGV[3]   ttl, ms (empty: for ever)
--- Reply     1; 0: it is done
+-- Reply     1; 0: the chord is done
 
 local base, ttl = ARGV[1], ARGV[3]
 if redis.call('EXISTS', base .. '.d') == 1 then return 0 end

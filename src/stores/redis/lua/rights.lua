@@ -1,8 +1,8 @@
--- Tries commands that a worker needs.
+-- Probes whether the user may run the commands that a worker needs.
 --
 -- KEYS[1]   the key that the probes touch
 -- ARGV[1…]  command and arguments of each probe (JSON)
--- Reply     the command and what is said, of each that is refused
+-- Reply     for each refused command: the command and the error
 
 local refused = {}
 for _, probe in ipairs(ARGV) do

@@ -1,11 +1,11 @@
--- The next messages of a queue that are not due yet. They are read one after another, as all at once may be a gigabyte.
+-- Reads the next messages of a queue that are not due yet, one after another, since all together may be a gigabyte.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the queue
--- ARGV[3]   how many
--- ARGV[4]   how many bytes: what would be more together is left out
--- Reply     of each its time and what is stored
+-- ARGV[3]   how many messages
+-- ARGV[4]   how many bytes: messages that would exceed this sum are left out
+-- Reply     for each: its time and the stored text
 
 --- @include queues
 local reply, left = {}, tonumber(ARGV[4])

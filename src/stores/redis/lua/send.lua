@@ -1,13 +1,13 @@
--- Sends messages, each once: one whose record or note is there already was sent before, perhaps by this very call whose reply was
+-- Sends messages, each once. A message whose record or note exists was sent before, perhaps by an earlier try of this call whose reply was
 -- lost.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys
 -- ARGV[2]   the number of the messages' database
--- ARGV[3…5] database, ttl (ms; empty: for ever) and text of the records that most messages have alike
+-- ARGV[3…5] database, ttl (ms; empty: for ever) and text of the record that most messages share
 -- ARGV[6…]  `L` queue step n (key message)…: n messages with such records, all to one list; or
 --           `M` (`1` kind db key json ttl, or `0` note-key note-ms) n (queue step)… message: one message, to n lists
--- Reply     for each message whether it was sent now (`1`, `0`), or what went wrong
+-- Reply     for each message whether it was sent now (`1`, `0`), or the error
 
 --- @include queues
 --- @include records
@@ -78,7 +78,7 @@ while at <= #ARGV do
     local ok, result = pcall(send, at)
     if not ok then
       local problem = type(result) == 'table' and result.err or tostring(result)
-      -- Refused for want of memory: nothing of this script was done yet.
+      -- The server is out of memory, and this script has done nothing yet.
       if #sent == 0 and string.find(problem, 'OOM', 1, true) then return redis.error_reply(problem) end
       undo(at)
       sent[#sent + 1] = problem

@@ -1,4 +1,4 @@
--- How many messages a queue has.
+-- Counts the messages of a queue.
 --
 -- KEYS[1]   the set of the consumers, by which a cluster finds the server
 -- ARGV[1]   the prefix of all keys

@@ -1,4 +1,4 @@
--- Gives a lock back, if it is the task's.
+-- Releases a lock, if the task holds it.
 --
 -- KEYS[1]   the lock
 -- ARGV[1]   the task's id

@@ -1,9 +1,9 @@
--- Included by the scripts of limits: the rules of `limit-rules.ts`. ARGV[1] is the prefix of all keys. Whoever calls it evicts holders
--- whose lease has ended, and notifies again those that were notified and did not ask.
+-- Included by the scripts of limits: the rules of `limit-rules.ts`. ARGV[1] is the prefix of all keys. Each script first evicts holders whose
+-- lease has ended, and repeats notifications of messages that were notified and did not ask.
 
 local prefix = ARGV[1] .. 'umbel:limit:'
 local holders = prefix .. 'holders'
-redis.call('ZREM', holders, '') -- a script that has written is not refused by a server that is out of memory
+redis.call('ZREM', holders, '') -- a server that is out of memory does not refuse further commands of a script that has written
 local function text(number) return string.format('%.0f', number) end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -44,14 +44,14 @@ local function drop(key, token)
   redis.call('HDEL', at('held', key), token)
   redis.call('HDEL', at('holder', holder), cjson.encode({key, token}))
 end
--- The worker that had to pass the notice on may have died.
+-- Notifies again: the worker that had to pass the notification on may have died.
 for _, each in ipairs(redis.call('ZRANGEBYSCORE', notices, '-inf', text(now - __renotifyMs__), 'LIMIT', 0, 20)) do
   local pair = cjson.decode(each)
   local about = redis.call('HGET', at('about', pair[1]), pair[2])
   if about and redis.call('ZSCORE', at('notified', pair[1]), pair[2]) then notify(pair[1], pair[2], about)
   else redis.call('ZREM', notices, each) end
 end
--- What it held is free.
+-- Evicts a holder and frees its permits.
 local function evict(holder)
   for _, each in ipairs(redis.call('HKEYS', at('holder', holder))) do
     local pair = cjson.decode(each)

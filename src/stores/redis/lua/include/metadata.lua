@@ -1,8 +1,8 @@
--- What has to be remembered of a message that came back is written before its bytes (marks.ts).
+-- The redelivery metadata of a message that came back, which is written before its bytes (redelivery-metadata.ts).
 --
 -- unmark(stored)              -> raw, crashes, deferrals
 -- mark(raw, crashes, deferrals)   -> stored
--- mark_announced(stored)           -> stored, of one without marks
+-- mark_announced(stored)           -> stored; for a message without metadata
 
 local function unmark(stored)
   if string.sub(stored, 1, 10) == '{"umbel":[' then

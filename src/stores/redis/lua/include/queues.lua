@@ -1,8 +1,9 @@
--- Included by scripts that touch queues: names of keys, and moving messages between places. ARGV[1] is the prefix of all keys.
+-- Included by scripts that use queues: names of keys, and functions that move messages. ARGV[1] is the prefix of all keys.
 --
--- A script that has written before is not refused by a server that is out of memory: `unrefused()` makes what drains a full server work.
--- A message is written to where it goes before it is taken from where it was; and what takes it away is asked for before, where there is
--- nothing (`may_…`), so that a step that is refused (ACL) is refused as a whole.
+-- A server that is out of memory does not refuse further commands of a script that has already written. So scripts that free memory call
+-- `unrefused()` first.
+-- A message is written to its new key before it is removed from its old key. The right to remove is checked before both, on an empty key
+-- (`may_…`), so that a step that the ACL refuses is refused as a whole.
 
 local prefix = ARGV[1]
 local consumers = prefix .. 'umbel:consumers'
@@ -43,7 +44,7 @@ local function put_back(queue, step, stored)
   if crashes >= __quarantineAfter__ then redis.call('LPUSH', quarantine_key(queue), step .. ':' .. stored)
   else redis.call('LPUSH', list_key(queue, step), stored) end
 end
--- The next of a list goes to where `put` puts it; false: there was none.
+-- Moves the next message of a list with `put`; false: the list is empty.
 local function move_next(list, put)
   local stored = redis.call('LINDEX', list, -1)
   if not stored then return false end
@@ -58,7 +59,7 @@ local function give_back_next(list, queue, step)
     put_front(queue, step, stored, crashes)
   end)
 end
--- All that a consumer holds, without counting a crash; the first to be claimed is put to the front last.
+-- Gives back all messages of a consumer, without counting a crash. The message that was claimed first is put to the front last.
 local function give_back_all(id)
   local fields = {}
   for _, field in ipairs(redis.call('HKEYS', claimed_key(id))) do fields[#fields + 1] = {parse_field(field)} end

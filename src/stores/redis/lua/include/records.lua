@@ -1,10 +1,10 @@
--- Included by scripts that write results (record-write.ts says what the kinds are).
+-- Included by scripts that write results. record-write.ts describes the kinds.
 --
 -- write_record(kind, db, key, json, ttl_ms, own_db) -> whether it was written
--- write_ended(key, json, ttl_ms)                    -> what went wrong, or nil
+-- write_ended(key, json, ttl_ms)                    -> the error, or nil
 --
--- Who waits hears of it on the channel of the key's name, as Celery's clients expect. The state is the first member of the record, in ours
--- and in Python's.
+-- Each write is published on the channel with the key's name, as Celery's clients expect. The state is the first member of the record, in
+-- Umbel's records and in Python's.
 
 local function state_of(json)
   local state = string.match(json, '^{"status": ?"([^"]*)"')
@@ -22,7 +22,7 @@ local function write_lock(kind, key, json, ttl, own_db)
     redis.call('SET', about.refusal, owner, 'PX', about.refusalMs)
     return false
   else
-    -- Sent again after an answer that was lost: the record, if there is one, says so.
+    -- The task may have the lock since a reply was lost and the call repeated: then its record exists already.
     local mine = owner == about.id
     redis.call('SET', key, about.id, 'PX', ttl)
     local r = about.record
@@ -47,7 +47,7 @@ write_record_here = function(kind, key, json, ttl, own_db)
   elseif kind == 'all' then
     for at, r in ipairs(cjson.decode(json)) do
       if at == 1 then written = write_record(r[1], r[2], r[3], r[4], r[5], own_db)
-      -- What nobody could read there does not keep the first from being written.
+      -- A failure of these records does not prevent the first from being written.
       else pcall(write_record, r[1], r[2], r[3], r[4], r[5], own_db) end
     end
   elseif kind == 'sent-elsewhere' then
@@ -71,7 +71,7 @@ write_record_here = function(kind, key, json, ttl, own_db)
   end
   return written and true or false
 end
--- The same for one that is 'ready', in fewer steps: nearly always there was none, or one that may go. Returns what went wrong.
+-- Writes a record of the kind 'ready' in fewer steps, since there is nearly always no older record, or one that may be replaced.
 local function write_ended(key, json, ttl)
   local old
   if ttl == '' then old = redis.pcall('SET', key, json, 'GET')
@@ -87,7 +87,7 @@ write_record = function(kind, db, key, json, ttl, own_db)
   if db == own_db then return write_record_here(kind, key, json, ttl, own_db) end
   redis.call('SELECT', db)
   local ok, written = pcall(write_record_here, kind, key, json, ttl, own_db)
-  -- Also when it was refused: what follows in the script belongs elsewhere.
+  -- Also after an error, since the rest of the script uses its own database.
   redis.call('SELECT', own_db)
   if not ok then error(written, 0) end
   return written
