@@ -47,9 +47,15 @@ function eventOf(type, n) {
     eta: null,
     expires: null,
   };
+  const umbel = {
+    queue: `queue-${n % 5}`,
+    priority: 0,
+    args: [`customer-${n}@example.org`, n, { amount: n % 977, currency: 'EUR' }],
+    kwargs: { priority: 'high', order: n },
+  };
   if (type === 'task-sent')
-    return { ...common, type, ...call, queue: `queue-${n % 5}`, routing_key: `queue-${n % 5}` };
-  if (type === 'task-received') return { ...common, type, ...call };
+    return { ...common, type, ...call, queue: `queue-${n % 5}`, routing_key: `queue-${n % 5}`, umbel };
+  if (type === 'task-received') return { ...common, type, ...call, umbel: { ...umbel, attempt: 1 } };
   if (type === 'task-started') return { ...common, type };
   if (!failed)
     return { ...common, type: 'task-succeeded', result: `{'ok': True, 'id': ${n}}`, runtime: 0.01 };

@@ -12,6 +12,10 @@ export interface Mark {
   readonly queue?: string;
   readonly routingKey?: string;
   readonly priority?: number;
+  /** Which run of the task it is, from 1: its retries and its crashes count. */
+  readonly attempt?: number;
+  /** Its place in its group, from 0. */
+  readonly groupIndex?: number;
   /** How many times the task had been retried before. */
   readonly retries?: number;
   /** Milliseconds since 1970. */

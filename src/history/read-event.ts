@@ -1,6 +1,7 @@
 // The facts in a task event, ours or Python's. Never throws: an event of any content becomes facts or null.
 import { isRecord } from '../lib/narrow.ts';
 import type { WireEvent } from '../protocol/event.ts';
+import { strictJson } from '../protocol/json.ts';
 import { parseTimestamp } from '../protocol/timestamp.ts';
 import { type Mark, type MarkKind, type TaskFacts, unknown } from './facts.ts';
 
@@ -43,8 +44,8 @@ export function readTaskEvent(event: WireEvent): TaskFacts | null {
     rootId: nameOf(event.root_id),
     groupId: nameOf(more.group_id),
     chordId: nameOf(more.chord_id),
-    args: Array.isArray(more.args) ? jsonOf(more.args) : null,
-    kwargs: isRecord(more.kwargs) ? jsonOf(more.kwargs) : null,
+    args: Array.isArray(more.args) ? argumentsOf(more.args) : null,
+    kwargs: isRecord(more.kwargs) ? argumentsOf(more.kwargs) : null,
     stamps: stampsOf(more.stamps),
     marks: [markOf(kind, event, more)],
   };
@@ -55,6 +56,8 @@ function markOf(kind: MarkKind, event: WireEvent, more: Readonly<Record<string, 
     queue: nameOf(event.queue) ?? nameOf(more.queue),
     routingKey: nameOf(event.routing_key),
     priority: numberOf(more.priority),
+    attempt: numberOf(more.attempt),
+    groupIndex: numberOf(more.group_index),
     retries: numberOf(event.retries),
     eta: timeOf(event.eta),
     expires: timeOf(event.expires),
@@ -85,6 +88,12 @@ function stampsOf(value: unknown): string | null {
   if (!isRecord(value)) return null;
   const lists = Object.entries(value).map(([name, each]) => [name, Array.isArray(each) ? each : [each]]);
   return lists.length === 0 ? null : jsonOf(Object.fromEntries(lists));
+}
+
+/** Arguments as strict JSON, with typed values (dates, bytes) as kombu writes them, if that has them exactly. */
+function argumentsOf(value: unknown): string | null {
+  const json = strictJson(value) ?? jsonOf(value);
+  return json === null || json.length > longestJson ? null : json;
 }
 
 /** A value as strict JSON. Null: JSON cannot hold it, or it is too long. */

@@ -19,6 +19,8 @@ export interface TaskAttempt {
   readonly retries: number | null;
   /** RECEIVED or STARTED: no event reported the end of this attempt. Its worker has the task, or has died. */
   readonly state: Exclude<RecordedState, 'PENDING'>;
+  /** Which run of the task it is, from 1, with those that ended by the death of their worker; null: unknown. */
+  readonly attempt: number | null;
   /** Milliseconds since 1970 by the worker's clock, like the next two. */
   readonly receivedAt: number | null;
   readonly startedAt: number | null;
@@ -43,6 +45,8 @@ export interface TaskRecord
   readonly queue: string | null;
   readonly routingKey: string | null;
   readonly priority: number | null;
+  /** Its place in its group, from 0. */
+  readonly groupIndex: number | null;
   readonly eta: number | null;
   readonly expires: number | null;
   /** Time of the task's first event. */
@@ -101,6 +105,7 @@ export function recordOf(facts: TaskFacts): TaskRecord {
     queue: lastSaid(marks, 'queue'),
     routingKey: lastSaid(marks, 'routingKey'),
     priority: lastSaid(marks, 'priority'),
+    groupIndex: lastSaid(marks, 'groupIndex'),
     retries: lastSaid(marks, 'retries'),
     eta,
     expires: lastSaid(marks, 'expires'),
@@ -166,6 +171,7 @@ function empty(): Draft {
     worker: null,
     retries: null,
     state: 'RECEIVED',
+    attempt: null,
     receivedAt: null,
     startedAt: null,
     endedAt: null,
@@ -179,6 +185,7 @@ function withMark(attempt: Draft, mark: Mark): Draft {
   const { kind, at, node, retries = attempt.retries } = mark;
   attempt.worker = node || null;
   attempt.retries = retries;
+  attempt.attempt = mark.attempt ?? attempt.attempt;
   const end = endings[kind];
   if (kind === 'received') attempt.receivedAt ??= at;
   else if (end === undefined) {

@@ -1,12 +1,11 @@
 // Secrets in facts are replaced before the facts are written.
-import { redactedRepr, redactedValue } from '../lib/redact.ts';
+import { redactedJson, redactedRepr } from '../lib/redact.ts';
 import type { Mark, TaskFacts } from './facts.ts';
 
 /** Facts without the values of members that are named like a secret (`password`, `token` …) or by `names`, and without passwords in URLs. */
 export function redactFacts(facts: TaskFacts, names: ReadonlySet<string>): TaskFacts {
   const repr = (text: string | null): string | null => text && redactedRepr(text, names);
-  const json = (text: string | null): string | null =>
-    text && JSON.stringify(redactedValue(JSON.parse(text), names));
+  const json = (text: string | null): string | null => text && redactedJson(text, names);
   return {
     ...facts,
     argsRepr: repr(facts.argsRepr),
@@ -26,7 +25,7 @@ function redactMark(mark: Mark, names: ReadonlySet<string>): Mark {
     ...(exception !== undefined && { exception: redactedRepr(exception, names) }),
     ...(traceback !== undefined && { traceback: redactedRepr(traceback, names) }),
     ...(progress !== undefined && {
-      progress: JSON.stringify(redactedValue(JSON.parse(progress), names)),
+      progress: redactedJson(progress, names),
     }),
   };
 }

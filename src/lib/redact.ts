@@ -29,8 +29,8 @@ function withoutPassword(word: string): string {
 
 const noNames: ReadonlySet<string> = new Set();
 
-/** The same of a value in JSON: what is named like a secret, or has one of these names, and passwords in URLs. */
-export function redactedValue(value: unknown, names: ReadonlySet<string> = noNames): unknown {
+/** The same of a value: what is named like a secret, or has one of these names, and passwords in URLs. */
+function redactedValue(value: unknown, names: ReadonlySet<string> = noNames): unknown {
   if (typeof value === 'string') return redacted(value);
   if (Array.isArray(value)) return value.map((each) => redactedValue(each, names));
   if (value === null || typeof value !== 'object') return value;
@@ -40,6 +40,13 @@ export function redactedValue(value: unknown, names: ReadonlySet<string> = noNam
       secretInRepr.test(name) || names.has(name) ? hidden : redactedValue(member, names),
     ]),
   );
+}
+
+/** The same of JSON: what is named like a secret, or has one of these names, and passwords in URLs. Most text holds nothing like it, and is not parsed. */
+export function redactedJson(json: string, names: ReadonlySet<string> = noNames): string {
+  const mayHold =
+    names.size > 0 || json.includes('://') || json.includes('-----BEGIN ') || secretInRepr.test(json);
+  return mayHold ? JSON.stringify(redactedValue(JSON.parse(json), names)) : json;
 }
 
 const nameInRepr = /'([^']*)':\s*/g;

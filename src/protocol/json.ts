@@ -21,6 +21,21 @@ export function encodeJson(value: unknown, root = '$'): string {
   return isPlain(tree) ? JSON.stringify(tree) : write(tree, root);
 }
 
+/** The same JSON, if every reader reads the same values from it; else null: NaN, Infinity, integers beyond 2^53, and what {@link encodeJson} refuses. */
+export function strictJson(value: unknown): string | null {
+  try {
+    const json = encodeJson(value);
+    if (!doubtful.test(json)) return json;
+    const read: unknown = JSON.parse(json);
+    return isPlain(read) && JSON.stringify(read) === json ? json : null;
+  } catch {
+    return null; // JSON.parse refuses NaN and Infinity
+  }
+}
+
+/** Finds what only some readers read, and some text that they all read. */
+const doubtful = /NaN|Infinity|\d{16}/;
+
 /**
  * Reads JSON like Python. Never throws: it returns a value or a refusal (`body`: not JSON, or an unknown typed value; `too-large`).
  * Integers beyond 2^53 become bigints; typed values become Date, Uint8Array, Decimal, Uuid, PlainDate, PlainTime. The

@@ -1,8 +1,11 @@
 // Sends Celery's event task-sent, if `taskSendSentEvent` is set.
 import { hostname } from 'node:os';
+import { decodeOptions } from '../config/config.ts';
 import { LamportClock } from '../lib/lamport.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
+import { eventDetails } from '../protocol/event-details.ts';
+import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
 import type { SendingApp } from './sending-app.ts';
 
@@ -13,6 +16,8 @@ const self = `gen${process.pid}@${hostname()}`;
 const batch = 200;
 /** How many events may wait for a broker that is away; further ones are dropped. */
 const maxWaiting = 5_000;
+/** The largest body, in bytes, that is decoded for its event: larger arguments are not told. */
+const longestBody = 16_384;
 /** Events of one tick travel together. */
 const waiting = new WeakMap<SendingApp, string[]>();
 
@@ -28,8 +33,16 @@ export function emitTaskSent(app: SendingApp, publications: readonly Publication
   for (const publication of publications) {
     if (emitted.has(publication.id) || events.length >= maxWaiting) continue;
     emitted.add(publication.id);
-    events.push(JSON.stringify(eventOf(publication)));
+    events.push(eventJson(app, publication));
   }
+}
+
+function eventJson(app: SendingApp, publication: Publication): string {
+  const json = JSON.stringify(eventOf(publication));
+  const { queue, message } = publication;
+  // Bytes, not the caller's values: it may have changed those since it sent them.
+  const read = message.body.length > longestBody ? null : decodeTask(message, decodeOptions(app.config));
+  return read?.ok ? `${json.slice(0, -1)},"umbel":${eventDetails(read.value, queue, null)}}` : json;
 }
 
 function eventOf({ queue, message }: Publication): object {

@@ -160,6 +160,8 @@ const moreLetters: Readonly<Record<More, string>> = {
   queue: 'q',
   routingKey: 'k',
   priority: 'p',
+  attempt: 'a',
+  groupIndex: 'i',
   retries: 'n',
   eta: 'e',
   expires: 'x',

@@ -43,7 +43,7 @@ export class DeferredMessages {
     if (!read.ok || read.value.eta === null) return false;
     const message = read.value;
     if (remembered) this.#remember({ queue, due: read.value.eta, message });
-    if (events.on) events.received(message);
+    if (events.on) events.received(message, { queue, crashes: 0 });
     return events.on;
   }
 

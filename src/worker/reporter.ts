@@ -36,7 +36,7 @@ export class Reporter {
     this.#log.received(message);
     activity.count(message.task);
     if (events.on) {
-      if (delivery.isAnnounced !== true) events.received(message);
+      if (delivery.isAnnounced !== true) events.received(message, delivery);
       events.started(message);
     }
     const { taskReceived } = app.signals;
@@ -59,7 +59,7 @@ export class Reporter {
   async notRun(delivery: Delivery, rejection: Rejection): Promise<void> {
     const { app, events, clock, logger } = this.#parts;
     this.#log.notRun(delivery, rejection, clock.now());
-    if (events.on) events.notRun(rejection, delivery.redelivered);
+    if (events.on) events.notRun(rejection, delivery);
     const { taskRejected, taskRevoked, taskUnknown } = app.signals;
     switch (rejection.kind) {
       case 'undecodable':

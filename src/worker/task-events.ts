@@ -3,9 +3,11 @@
 import type { EventSender } from '../events/sender.ts';
 import { asciiJson } from '../lib/json-writer.ts';
 import { redactedRepr } from '../lib/redact.ts';
+import { eventDetails } from '../protocol/event-details.ts';
 import { encodeException } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
+import type { Delivery } from '../stores/transport.ts';
 import type { Rejection } from './admission/admission.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
 
@@ -22,7 +24,7 @@ export class TaskEvents {
   }
 
   // Written by hand: these are made for every task, and a general way to list their fields costs more than running a small task.
-  received(message: TaskMessage): void {
+  received(message: TaskMessage, { queue, crashes }: Pick<Delivery, 'queue' | 'crashes'>): void {
     const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
     const args = redactedRepr(message.argsrepr);
     const kwargs = redactedRepr(message.kwargsrepr);
@@ -33,6 +35,7 @@ export class TaskEvents {
     if (parentId === null && retries === 0 && eta === null && expires === null)
       json.plain(',"parent_id":null,"retries":0,"eta":null,"expires":null');
     else json.plain(`,${inner({ parent_id: parentId, retries, eta, expires })}`);
+    json.plain(',"umbel":').plain(eventDetails(message, queue, retries + crashes + 1));
     this.#sender.end();
   }
 
@@ -54,9 +57,9 @@ export class TaskEvents {
     if (event !== null) this.#tell(id, event);
   }
 
-  /** `again`: its message came back, so `task-received` was sent for it before. */
-  notRun(rejection: Rejection, again: boolean): void {
-    if (rejection.kind === 'early' && !again) this.received(rejection.message);
+  /** If its message came back, `task-received` was sent for it before. */
+  notRun(rejection: Rejection, delivery: Pick<Delivery, 'queue' | 'crashes' | 'redelivered'>): void {
+    if (rejection.kind === 'early' && !delivery.redelivered) this.received(rejection.message, delivery);
     const event = eventOfRejection(rejection);
     if (event !== null) this.#tell(event.uuid, event);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
+import { chord, group } from '../../src/app/compose.ts';
 import { gapsBetween } from '../../src/history/gaps.ts';
 import { readTaskEvent } from '../../src/history/read-event.ts';
 import { redactFacts } from '../../src/history/redact-facts.ts';
@@ -39,7 +40,9 @@ describe('the recorder', () => {
       name: 'shop.add',
       state: 'SUCCESS',
       argsRepr: '(2, 3)',
-      args: null,
+      args: [2, 3],
+      kwargs: {},
+      priority: 0,
       queue: 'celery',
       worker: 'celery@here',
       result: '5',
@@ -52,7 +55,10 @@ describe('the recorder', () => {
       state: 'FAILURE',
       exception: "TypeError('no good')",
       retries: 1,
-      attempts: [{ state: 'RETRY' }, { state: 'FAILURE' }],
+      attempts: [
+        { state: 'RETRY', attempt: 1 },
+        { state: 'FAILURE', attempt: 2 },
+      ],
     });
     expect(await app.history.get('nobody')).toBeUndefined();
     expect(await app.history.counts()).toEqual({ FAILURE: 1, SUCCESS: 1 });
@@ -65,6 +71,45 @@ describe('the recorder', () => {
       location: expect.stringMatching(/store\.history\.db$/),
       recordedUntil: expect.any(Number),
     });
+  });
+
+  it('finds tasks of ours by their arguments, group, chord, priority and stamps, also those that nobody told when they were sent', async () => {
+    const app = await newApp('sqlite', { workerSendTaskEvents: true });
+    const recorder = await recording(app);
+    const mail = app.task('mail', (order: { readonly user: { readonly id: number } }) => order.user.id);
+    const total = app.task('total', (all: number[]) => all.length);
+    await startWorker(app);
+    const result = await chord(
+      group(
+        [5, 6].map((id) =>
+          mail
+            .s({ user: { id } })
+            .set({ priority: id })
+            .stamp({ customer: `c${id}` }),
+        ),
+      ),
+      total.s(),
+    ).delay();
+    await result.get(patience);
+    await until(async () => {
+      await recorder.flush();
+      return (await app.history.list('ended:*')).tasks.length === 3;
+    });
+    const [member] = (await app.history.list('args.user.id:5')).tasks;
+    expect(member).toMatchObject({
+      name: 'mail',
+      queue: 'celery',
+      priority: 5,
+      groupIndex: 0,
+      chordId: result.id,
+    });
+    const found = async (query: string): Promise<string[]> =>
+      (await app.history.list(query)).tasks.map(({ id }) => id);
+    expect(await found(`group:${member?.groupId} name:mail`)).toHaveLength(2);
+    expect(await found(`group:${member?.groupId} NOT args.user.id:6 NOT name:total`)).toEqual([member?.id]);
+    expect(await found('priority:5')).toEqual([member?.id]);
+    expect(await found('tag:customer=c5')).toEqual([member?.id]);
+    expect(await found(`chord:${result.id}`)).toHaveLength(2);
   });
 
   it('writes no secret, and nothing that its hook leaves out', async () => {
