@@ -10,10 +10,28 @@ interface JsonBody {
 }
 
 /**
- * Reads a JSON body of at most `maxSize` bytes, and takes in no more. Integers beyond 2^53 become bigints.
+ * Reads a JSON body of at most `maxSize` bytes, and takes in no more. Integers beyond 2^53 become bigints. `anyType`: it may be called anything.
  * @throws Problem 400, 413, 415
  */
-export async function readJson(request: Request, maxSize: number): Promise<JsonBody> {
+export async function readJson(
+  request: Request,
+  maxSize: number,
+  { anyType = false }: { readonly anyType?: boolean } = {},
+): Promise<JsonBody> {
+  const bytes = await readBytes(request, maxSize);
+  if (bytes.length === 0) return { value: undefined, bytes };
+  if (!anyType) checkType(request.headers.get('content-type'));
+  const decoded = decodeJsonBytes(bytes, { ...defaultLimits, maxSize });
+  if (decoded.ok) return { value: decoded.value, bytes };
+  const { reason, detail } = decoded.refusal;
+  throw new Problem(reason === 'too-large' ? 413 : 400, `the body is ${detail}`);
+}
+
+/**
+ * Reads a body of at most `maxSize` bytes, and takes in no more.
+ * @throws Problem 413, 415
+ */
+export async function readBytes(request: Request, maxSize: number): Promise<Uint8Array> {
   const encoding = request.headers.get('content-encoding');
   if (encoding !== null && encoding.toLowerCase() !== 'identity') {
     throw new Problem(
@@ -25,16 +43,6 @@ export async function readJson(request: Request, maxSize: number): Promise<JsonB
     );
   }
   if (Number(request.headers.get('content-length') ?? 0) > maxSize) throw tooLarge(maxSize);
-  const bytes = await readBytes(request, maxSize);
-  if (bytes.length === 0) return { value: undefined, bytes };
-  checkType(request.headers.get('content-type'));
-  const decoded = decodeJsonBytes(bytes, { ...defaultLimits, maxSize });
-  if (decoded.ok) return { value: decoded.value, bytes };
-  const { reason, detail } = decoded.refusal;
-  throw new Problem(reason === 'too-large' ? 413 : 400, `the body is ${detail}`);
-}
-
-async function readBytes(request: Request, maxSize: number): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -4,7 +4,7 @@ import { requestId } from 'hono/request-id';
 import type { Logger } from '../lib/logger.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import { toPlainJson } from './plain-json.ts';
-import { toDocument, toProblem } from './problem.ts';
+import { type Problem, toDocument, toProblem } from './problem.ts';
 
 /** Values that are added to a request (hono calls them environment). */
 interface IdentifiedEnv {
@@ -42,17 +42,26 @@ export function answerError<Env extends IdentifiedEnv>(
   error: unknown,
   logger: Logger,
 ): Response {
-  const problem = toProblem(error);
-  const id: string = request.get('requestId');
-  if (problem.status >= 500 && !request.req.raw.signal.aborted) {
-    logger.error(
-      { err: problem.cause ?? problem, request_id: id },
-      `${request.req.method} ${request.req.path} failed: ${String(problem.cause ?? problem.message)}`,
-    );
-  }
+  const problem = loggedProblem(request, error, logger);
   return request.body(
-    toPlainJson(toDocument(problem, request.req.path, id)),
+    toPlainJson(toDocument(problem, request.req.path, request.get('requestId'))),
     problem.status as 500, // any status: hono's type has only those that it knows
     { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...problem.headers },
   );
+}
+
+/** The same for an answer of another form. */
+export function loggedProblem<Env extends IdentifiedEnv>(
+  request: Context<Env>,
+  error: unknown,
+  logger: Logger,
+): Problem {
+  const problem = toProblem(error);
+  if (problem.status >= 500 && !request.req.raw.signal.aborted) {
+    logger.error(
+      { err: problem.cause ?? problem, request_id: request.get('requestId') },
+      `${request.req.method} ${request.req.path} failed: ${String(problem.cause ?? problem.message)}`,
+    );
+  }
+  return problem;
 }

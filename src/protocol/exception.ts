@@ -89,6 +89,12 @@ export function decodeException(result: unknown, traceback: string | null): Remo
   return { type: exc_type, message, stack: traceback, module: exc_module, args: exc_message };
 }
 
+/** A stored exception as Python shows it: `ValueError('no', 42)`. */
+export function exceptionRepr(value: unknown): string {
+  const { exc_type, exc_message } = asWireException(value);
+  return `${exc_type}(${exc_message.map((each) => saferepr(each)).join(', ')})`;
+}
+
 /** A stored exception with all its fields. */
 export function asWireException(value: unknown): WireException {
   if (!isMap(value))

@@ -4,7 +4,7 @@ import type { EventSender } from '../events/sender.ts';
 import { asciiJson } from '../lib/json-writer.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventDetails } from '../protocol/event-details.ts';
-import { encodeException } from '../protocol/exception.ts';
+import { encodeException, exceptionRepr } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Delivery } from '../stores/transport.ts';
@@ -132,10 +132,8 @@ function eventOfRejection(rejection: Rejection): (TaskEvent & { readonly uuid: s
 /** An exception as Python writes it. */
 function thrown(error: unknown): TaskEvent['fields'] {
   const { exception, traceback } = encodeException(error);
-  const { exc_type, exc_message } = exception;
-  const args: readonly unknown[] = Array.isArray(exc_message) ? exc_message : [exc_message];
   return {
-    exception: redactedRepr(`${exc_type}(${args.map((each) => saferepr(each)).join(', ')})`),
+    exception: redactedRepr(exceptionRepr(exception)),
     traceback: traceback === null ? null : redactedRepr(traceback),
   };
 }

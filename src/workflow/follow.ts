@@ -3,10 +3,9 @@
 
 import { filledTextOr } from '../lib/narrow.ts';
 import type { ChordPart, ChordPlace } from '../protocol/chord-part.ts';
-import { asWireException, decodeException } from '../protocol/exception.ts';
+import { decodeException, exceptionRepr } from '../protocol/exception.ts';
 import type { TaskMessage, WireSignature } from '../protocol/message.ts';
 import type { ResultRecord, WireException } from '../protocol/result-meta.ts';
-import { saferepr } from '../protocol/saferepr.ts';
 import { celeryTask, type Settled } from '../protocol/workflow-wire.ts';
 import { type Load, nextStep, resolve } from './by-reference.ts';
 import { readUnlock, unlockedParts } from './chord-unlock.ts';
@@ -183,7 +182,7 @@ export async function afterChord(
     return failBody(
       body,
       rootId,
-      chordError(`Dependency ${failed.taskId} raised ${reprOf(failed.result)}`),
+      chordError(`Dependency ${failed.taskId} raised ${exceptionRepr(failed.result)}`),
       rules,
     );
   const args = [settles ? parts.map(settledOf) : (values ?? parts.map(({ result }) => result))];
@@ -198,7 +197,7 @@ async function afterUnlock(message: TaskMessage, ended: Ended, rules: FollowRule
   if (ended.kind === 'ignored' || ended.kind === 'replaced') return nothing;
   const { groupId, body, header } = readUnlock(message);
   if (ended.kind === 'failure') {
-    const failed = chordError(reprOf(ended.error));
+    const failed = chordError(exceptionRepr(ended.error));
     return { ...(await failBody(body, message.rootId, failed, rules)), unlocked: groupId };
   }
   const parts = unlockedParts(ended.value);
@@ -242,10 +241,4 @@ function settledOf({ taskId, status, result }: ChordPart): Settled {
   if (status === 'SUCCESS') return { status: 'fulfilled', value: result };
   const { type, message } = decodeException(result, null);
   return { status: 'rejected', reason: { type, message, taskId } };
-}
-
-/** An exception as Python shows it: `ValueError('no', 42)`. */
-function reprOf(result: unknown): string {
-  const { exc_type, exc_message } = asWireException(result);
-  return `${exc_type}(${exc_message.map((each) => saferepr(each)).join(', ')})`;
 }

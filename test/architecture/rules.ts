@@ -22,7 +22,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   testing: ['app', 'worker', 'stores', 'protocol', 'lib'],
   http: ['protocol', 'lib'],
   gateway: ['app', 'http', 'sending', 'config', 'stores', 'protocol', 'lib'],
-  dashboard: ['app', 'control', 'events', 'http', 'recorder', 'protocol', 'lib'],
+  dashboard: ['app', 'config', 'control', 'events', 'http', 'recorder', 'history', 'protocol', 'lib'],
   cli: [
     'app',
     'config',

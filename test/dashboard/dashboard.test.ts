@@ -1,30 +1,22 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { createDashboard, Dashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
+import { createDashboard, Dashboard } from '../../src/dashboard/server/dashboard.ts';
 import { version } from '../../src/lib/version.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
-
-async function newDashboard(options: DashboardOptions = {}) {
-  const app = await newApp('sqlite');
-  const dashboard = createDashboard(app, { insecure: true, ...options });
-  onTestFinished(() => dashboard.close());
-  const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
-    dashboard.fetch(new Request(`http://localhost${path}`, init));
-  return { app, ask };
-}
+import { newDashboard } from './bench.ts';
 
 it('says who asks, under its prefix only', async () => {
-  const { ask } = await newDashboard({ urlPrefix: '/flower' });
+  const ask = newDashboard(await newApp('sqlite'), { urlPrefix: '/flower' });
   const answer = await ask('/flower/api/v1/me');
-  expect(await answer.json()).toEqual({ user: 'anybody', role: 'admin', readOnly: false, version });
+  expect(answer.body).toEqual({ user: 'anybody', role: 'admin', readOnly: false, version });
   expect((await ask('/api/v1/me')).status).toBe(404);
   expect((await ask('/flower/api/v1/nothing')).headers.get('content-type')).toBe('application/problem+json');
 });
 
 it('gives the same page for every path of a page, with a policy that forbids inline code', async () => {
-  const { ask } = await newDashboard();
+  const ask = newDashboard(await newApp('sqlite'));
   const [home, task] = await Promise.all([ask('/'), ask('/task/1234')]);
-  expect(await task.text()).toBe(await home.text());
+  expect(task.text).toBe(home.text);
   expect(home.headers.get('content-type')).toBe('text/html; charset=utf-8');
   expect(home.headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self';/);
   expect(home.headers.get('content-security-policy')).not.toContain('unsafe');
@@ -32,7 +24,8 @@ it('gives the same page for every path of a page, with a policy that forbids inl
 });
 
 it('refuses another host, a page of another site, and to be open to everybody', async () => {
-  const { app, ask } = await newDashboard();
+  const app = await newApp('sqlite');
+  const ask = newDashboard(app);
   expect((await ask('/', { headers: { host: 'evil.test' } })).status).toBe(403);
   const foreign = { method: 'POST', headers: { origin: 'http://evil.test', 'sec-fetch-site': 'cross-site' } };
   expect((await ask('/api/v1/me', foreign)).status).toBe(403);
@@ -47,7 +40,7 @@ it('keeps the history of what happens while it runs', async () => {
   onTestFinished(() => dashboard.stop());
   await dashboard.start();
   expect((await fetch(`${dashboard.url}/api/v1/me`)).status).toBe(200);
-  await startWorker(app);
+  await startWorker(app, { taskEvents: true });
   await until(async () => {
     const sum = await add.delay(2, 3);
     await sum.get(patience);

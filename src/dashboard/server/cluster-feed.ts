@@ -2,31 +2,34 @@
 import type { App } from '../../app/app.ts';
 import { ClusterState } from '../../events/cluster-state.ts';
 import { systemClock } from '../../lib/clock.ts';
-import type { Logger } from '../../lib/logger.ts';
+import { deferred } from '../../lib/deferred.ts';
 import { retrying } from '../../lib/retry.ts';
 import type { Service } from '../../lib/service.ts';
 import type { WireEvent } from '../../protocol/event.ts';
 import { Recorder } from '../../recorder/recorder.ts';
+import type { DashboardSettings } from './options.ts';
 
-interface ClusterFeedOptions {
-  readonly logger: Logger;
-  /** Ask workers, again and again, to tell of their tasks. */
-  readonly enableEvents: boolean;
-}
+type ClusterFeedOptions = Pick<DashboardSettings, 'logger' | 'enableEvents' | 'maxTasks' | 'maxWorkers'>;
+
+/** The size of all tasks in memory together, bytes. */
+const maxBytes = 128 * 2 ** 20;
 
 /** One subscription to the events, the recorder's, for all who want them. A broker that is away is waited for. */
 export class ClusterFeed implements Service {
-  readonly cluster = new ClusterState({ maxTasks: 100_000 });
+  readonly cluster: ClusterState;
   readonly #app: App;
   readonly #options: ClusterFeedOptions;
   readonly #listeners = new Set<(event: WireEvent) => void>();
   readonly #stopping = new AbortController();
+  readonly #tried = deferred<void>();
   #recorder: Recorder | null = null;
   #running: Promise<unknown> | null = null;
 
   constructor(app: App, options: ClusterFeedOptions) {
     this.#app = app;
     this.#options = options;
+    const { maxTasks, maxWorkers } = options;
+    this.cluster = new ClusterState({ maxTasks, maxWorkers, maxBytes });
   }
 
   /** Begins to listen; resolves at once. */
@@ -38,6 +41,7 @@ export class ClusterFeed implements Service {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    this.#tried.resolve();
     await this.#recorder?.stop();
     this.#recorder = null;
   }
@@ -49,6 +53,11 @@ export class ClusterFeed implements Service {
   onEvent(listener: (event: WireEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Resolves when it listens, or when it could not the first time. */
+  get tried(): Promise<void> {
+    return this.#tried.promise;
   }
 
   async flush(): Promise<void> {
@@ -72,16 +81,19 @@ export class ClusterFeed implements Service {
           throw error;
         }
         this.#recorder = recorder;
+        this.#tried.resolve();
       },
       {
         policy: { factor: 500, maximum: 10_000, jitter: false },
         clock: systemClock,
         signal: this.#stopping.signal,
-        log: (error, pauseMs) =>
+        log: (error, pauseMs) => {
+          this.#tried.resolve();
           logger.warn(
             { err: error },
             `no events of the cluster are heard yet; next attempt in ${pauseMs / 1000} s: ${error}`,
-          ),
+          );
+        },
       },
     );
   }

@@ -22,6 +22,8 @@ export interface DashboardContext {
   onEvent(listener: (event: WireEvent) => void): () => void;
   /** Calls and awaits `work` when the dashboard closes, the last one first. */
   onClose(work: () => unknown): void;
+  /** Resolves when events are heard, or could not be heard at the first attempt: what is sent later is in the history. */
+  readonly tried: Promise<void>;
   /** Writes to the history what was heard until now. */
   flush(): Promise<void>;
 }

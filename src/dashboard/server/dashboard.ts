@@ -28,8 +28,7 @@ export interface DashboardHandler extends AsyncDisposable {
 export function createDashboard(app: App, options: DashboardOptions = {}): DashboardHandler {
   const settings = resolveOptions(options);
   checkMounted(options);
-  const { logger } = settings;
-  const feed = new ClusterFeed(app, { logger, enableEvents: true });
+  const feed = new ClusterFeed(app, settings);
   const control = new Control(app);
   const closing = new AbortController();
   const closers: (() => unknown)[] = [() => feed.stop(), () => control.close()];
@@ -42,6 +41,7 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     closing: closing.signal,
     onEvent: (listener) => feed.onEvent(listener),
     onClose: (work) => void closers.push(work),
+    tried: feed.tried,
     flush: () => feed.flush(),
   };
   const handler = createHandler(context);

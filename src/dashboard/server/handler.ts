@@ -5,6 +5,7 @@ import { checkHost, checkOrigin } from '../../http/origin.ts';
 import { Problem } from '../../http/problem.ts';
 import { answerError, identify, logRequests } from '../../http/requests.ts';
 import type { DashboardContext, DashboardEnv } from './context.ts';
+import { flowerRoutes } from './flower/flower.ts';
 import { pageRoutes } from './pages/routes.ts';
 import { serveAsset, servePage } from './web-files.ts';
 
@@ -31,6 +32,7 @@ export function createHandler(context: DashboardContext): (request: Request) => 
   });
 
   router.route('/api/v1', pageRoutes(context));
+  router.route('/', flowerRoutes(context));
   router.all('/api/*', ({ req }) => {
     throw new Problem(404, `nothing is at ${req.path}`);
   });

@@ -2,13 +2,21 @@
 import { ConfigError } from '../../errors.ts';
 import { isLoopbackName } from '../../http/loopback.ts';
 import { basePath, namesOfHosts } from '../../http/option-checks.ts';
-import { asGiven, flag, optional } from '../../lib/checks.ts';
+import { asGiven, count, flag, optional, seconds } from '../../lib/checks.ts';
 import { type Logger, silentLogger } from '../../lib/logger.ts';
 import { field, type Options, type Read, readOptions } from '../../lib/schema.ts';
 
 const dashboardOptions = {
   /** The path under which it is mounted: `/flower`. Requests come with it. Default: none. */
   urlPrefix: field(basePath, ''),
+  /** How long the answers of workers are gathered; default 1 s. */
+  inspectTimeout: field(seconds({ above: 0 }), 1),
+  /** How many tasks are held in memory, and listed at once by `/api/tasks`; default 100,000. */
+  maxTasks: field(count, 100_000),
+  /** How many workers are held in memory; default 5,000. */
+  maxWorkers: field(count, 5_000),
+  /** Ask workers, again and again, to tell of their tasks. Default true. */
+  enableEvents: field(flag, true),
   /** Nobody may do anything; only look. Default false. */
   readOnly: field(flag, false),
   /**

@@ -1,0 +1,51 @@
+// Flower's API, under its own paths and in its own shapes, so that scripts move over by a change of the port.
+import { type Context, Hono } from 'hono';
+import { Problem } from '../../../http/problem.ts';
+import { answerError, loggedProblem } from '../../../http/requests.ts';
+import type { DashboardContext, DashboardEnv } from '../context.ts';
+import { needs } from '../roles.ts';
+import { queueLengths } from './queues.ts';
+import type { FlowerRoute, FlowerState } from './route.ts';
+import { sendRoutes } from './send.ts';
+import { taskControlRoutes } from './task-control.ts';
+import { taskRoutes } from './tasks.ts';
+import { WorkerRecords } from './worker-records.ts';
+import { workerRoutes } from './workers.ts';
+
+const routes: readonly FlowerRoute[] = [
+  ...workerRoutes,
+  ...taskRoutes,
+  ...sendRoutes,
+  ...taskControlRoutes,
+  queueLengths,
+];
+
+export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
+  const flower: FlowerState = { context, workers: new WorkerRecords(context) };
+  const router = new Hono<DashboardEnv>();
+  for (const { method, path, role, handle } of routes) {
+    if (role !== undefined) router.use(path, needs(role, context));
+    router.on(method, path, async (request) => {
+      await context.tried;
+      return handle(request, flower);
+    });
+    router.all(path, ({ req }) => {
+      throw new Problem(405, `${req.method} is not for this path; it answers to ${method}`, {
+        headers: { Allow: method === 'GET' ? 'GET, HEAD' : method },
+      });
+    });
+  }
+  router.onError((error, request) => failed(request, error, context));
+  return router;
+}
+
+/** As Flower: a line of text; who asks for JSON gets a problem document. */
+function failed(request: Context<DashboardEnv>, error: unknown, { settings }: DashboardContext): Response {
+  if (request.req.header('accept')?.includes('json')) return answerError(request, error, settings.logger);
+  const { status, message, headers } = loggedProblem(request, error, settings.logger);
+  return request.body(
+    message,
+    status as 500, // any status: hono's type has only those that it knows
+    { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store', ...headers },
+  );
+}

@@ -1,0 +1,44 @@
+// Flower's filters in the language of the history. Pure.
+import { Problem } from '../../../http/problem.ts';
+
+/**
+ * Flower's search: `name:` and `worker:` are a part of the text there, and `kwargs:key=value` a pair. What else it has is the same in our language, which
+ * has more (`NOT`, times, numbers).
+ */
+export function searchQuery(search: string): string {
+  const terms = /"(?:[^"\\]|\\.)*"|(?<=^|[\s(])(name|worker|kwargs):("(?:[^"\\]|\\.)*"|[^\s()"]+)/gi;
+  return search.replaceAll(terms, (all: string, field?: string, value = '') => {
+    const text = value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/gs, '$1') : value;
+    if (field === undefined) return all;
+    if (field.toLowerCase() !== 'kwargs') return /[\s()"*]/.test(text) ? all : `${field}:*${text}*`;
+    const [, key, wanted = ''] = /^(\w+)=(.*)$/s.exec(text) ?? [];
+    if (key === undefined) return all;
+    const pairs = [`'${key}': ${wanted}`, `'${key}': '${wanted}'`].map((pair) => `kwargs:${quoted(pair)}`);
+    const member = /^[^\s()":*<>]+$/.test(wanted) ? [`kwargs.${key}:${wanted}`] : [];
+    return `(${[...member, ...pairs].join(' OR ')})`;
+  });
+}
+
+export function fieldQuery(field: string, value: string): string {
+  return `${field}:${quoted(value)}`;
+}
+
+/** `received:`, from a time like `2026-11-22 03:12` of this machine. @throws Problem 400 */
+export function receivedQuery(name: string, op: '>=' | '<=', text: string): string {
+  const form = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d)$/.exec(text);
+  const at = new Date(form === null ? Number.NaN : `${form[1]}T${form[2]}`); // without a zone: of this machine
+  if (Number.isNaN(at.getTime()))
+    throw new Problem(400, `'${name}' must be a time like 2026-11-22 03:12, not '${text.slice(0, 100)}'`);
+  return `received:${op}${at.toISOString()}`;
+}
+
+/** Flower's order as ours. @throws Problem 400 */
+export function sortOf(text: string | null): string {
+  if (text === null) return '-heard';
+  if (/^-?(?:name|state|received|started)$/.test(text)) return text;
+  throw new Problem(400, "'sort_by' must be name, state, received or started, or one of them after a '-'");
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}

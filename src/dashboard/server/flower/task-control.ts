@@ -1,0 +1,127 @@
+// Flower's routes that change what becomes of a task, or of all of one name.
+import { constants } from 'node:os';
+import { Problem } from '../../../http/problem.ts';
+import { isReady } from '../../../protocol/result-meta.ts';
+import { readParameters } from './parameters.ts';
+import { checkWorker, type FlowerRoute, type FlowerState, message, pathName } from './route.ts';
+import { checkTask } from './send.ts';
+import { requireResults } from './tasks.ts';
+import { order } from './workers.ts';
+
+const revoke: FlowerRoute = {
+  method: 'POST',
+  path: '/api/task/revoke/:name{.+}',
+  role: 'operator',
+  async handle(request, { context }) {
+    const id = pathName(request);
+    const parameters = await readParameters(request.req.raw);
+    const terminate = parameters.flag('terminate', false);
+    const signalName = parameters.textOr('signal', 'SIGTERM').toUpperCase();
+    if (!Object.hasOwn(constants.signals, signalName))
+      throw new Problem(
+        422,
+        `'signal' must be a signal's name like SIGTERM, not '${signalName.slice(0, 50)}'`,
+      );
+    const action = terminate ? 'task.terminate' : 'task.revoke';
+    await request.var.audit(action, id, parameters.textOr('reason', undefined));
+    // No longer than all that live need to answer: it is kept for those that do not.
+    const limit = Math.max(1, context.cluster.aliveWorkers().length);
+    const { inspectTimeout: timeout } = context.settings;
+    await context.control.revoke(id, { terminate, signalName, timeout, limit });
+    return message(request, `Revoked '${id}'`);
+  },
+};
+
+/** For Python's abortable tasks, which look for this state. */
+const abort: FlowerRoute = {
+  method: 'POST',
+  path: '/api/task/abort/:name{.+}',
+  role: 'operator',
+  async handle(request, { context }) {
+    const id = pathName(request);
+    const reason = (await readParameters(request.req.raw)).textOr('reason', undefined);
+    await requireResults(context);
+    const backend = await context.app.backend();
+    const record = await backend?.get(id);
+    if (record !== undefined && isReady(record.status))
+      throw new Problem(409, `the task '${id}' has ended as ${record.status}`);
+    await request.var.audit('task.abort', id, reason);
+    await backend?.put({
+      taskId: id,
+      status: 'ABORTED',
+      result: null,
+      traceback: null,
+      children: record?.children ?? [],
+      dateDone: null,
+    });
+    return message(request, `Aborted '${id}'`);
+  },
+};
+
+const rateLimit: FlowerRoute = {
+  method: 'POST',
+  path: '/api/task/rate-limit/:name{.+}',
+  role: 'admin',
+  async handle(request, flower) {
+    const task = pathName(request);
+    const parameters = await readParameters(request.req.raw);
+    const name = parameters.text('workername');
+    const rate = parameters.text('ratelimit');
+    if (!/^\d+(?:\.\d+)?(?:\/[smh])?$/.test(rate))
+      throw new Problem(422, `'ratelimit' must be a rate like 5, 10/m or 100/h (0: no limit), not '${rate}'`);
+    await checkTask(task, flower);
+    const worker = await checkWorker(name, flower);
+    const reason = parameters.textOr('reason', undefined);
+    await request.var.audit('task.rate-limit', `${task} ${rate} on ${worker}`, reason);
+    const args = { task_name: task, rate_limit: rate };
+    return message(request, await order(flower, worker, 'rate_limit', args, 'set rate limit'));
+  },
+};
+
+/** A limit that is not given stays as it is; 0 ends it. (A worker takes both at once.) */
+const timeout: FlowerRoute = {
+  method: 'POST',
+  path: '/api/task/timeout/:name{.+}',
+  role: 'admin',
+  async handle(request, flower) {
+    const task = pathName(request);
+    const parameters = await readParameters(request.req.raw);
+    const name = parameters.text('workername');
+    const [soft, hard] = [parameters.seconds('soft'), parameters.seconds('hard')];
+    if (soft === null && hard === null) throw new Problem(422, "the parameter 'soft' or 'hard' is missing");
+    await checkTask(task, flower);
+    const worker = await checkWorker(name, flower);
+    const known = soft === null || hard === null ? await limitsOf(flower, worker, task) : null;
+    const limits = { soft: (soft ?? known?.soft) || null, hard: (hard ?? known?.hard) || null };
+    if (limits.soft !== null && limits.hard !== null && limits.soft > limits.hard)
+      throw new Problem(
+        422,
+        `the soft limit (${limits.soft} s) would be above the hard one (${limits.hard} s)`,
+      );
+    const target = `${task} soft=${limits.soft} hard=${limits.hard} on ${worker}`;
+    await request.var.audit('task.timeout', target, parameters.textOr('reason', undefined));
+    const args = { task_name: task, ...limits };
+    return message(request, await order(flower, worker, 'time_limit', args, 'set timeouts'));
+  },
+};
+
+export const taskControlRoutes: readonly FlowerRoute[] = [revoke, abort, rateLimit, timeout];
+
+/** What the worker says of its task's limits, seconds. @throws Problem 504 */
+async function limitsOf(
+  { context }: FlowerState,
+  worker: string,
+  task: string,
+): Promise<{ readonly soft: number | null; readonly hard: number | null }> {
+  const inspect = context.control.inspect({
+    destination: [worker],
+    timeout: context.settings.inspectTimeout,
+  });
+  const { replies } = await inspect.registered('soft_time_limit', 'time_limit');
+  const line = replies.get(worker)?.find((each) => each.split(' ')[0] === task);
+  if (line === undefined)
+    throw new Problem(504, `the worker '${worker}' did not say which limits '${task}' has; give both`);
+  const limit = (name: string): number | null =>
+    Number(new RegExp(`[[ ]${name}=([\\d.]+)`).exec(line)?.[1] ?? 0) || null;
+  return { soft: limit('soft_time_limit'), hard: limit('time_limit') };
+}
