@@ -134,6 +134,11 @@ export interface BoundTask {
   /** Its lines have the task's id and name as fields. */
   readonly logger: Logger;
   /**
+   * Logs a line, and keeps it with the task: `umbel tasks show` and `app.history.get(id)` have it, also if the worker's log level hides it. The lines of
+   * `logger` that are logged are kept, too. Kept are the first 100 lines of an attempt, each up to 500 characters, if the worker sends events.
+   */
+  log(message: string): void;
+  /**
    * Makes the error that runs the task again later: `throw task.retry(error)`. The delay is `countdown`, or that of
    * `retryBackoff`, or `defaultRetryDelay`.
    * @throws the given error, or MaxRetriesExceeded if none was given, when `maxRetries` are used up.

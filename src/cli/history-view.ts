@@ -64,7 +64,16 @@ export function asText(task: TaskRecord, output: Output): string {
     .map(([name, value]) => `${output.dim(name.padEnd(10))} ${clean(value)}`);
   const tries = task.attempts.map((attempt, at) => `${at + 1}. ${tryOf(attempt)}`);
   const traceback = task.traceback === null ? [] : ['', cleanLines(task.traceback.trimEnd())];
-  return [...lines, '', output.bold('Tries'), ...tries, ...traceback].join('\n');
+  const steps = task.progress.map(({ at, value }) => ({ at, text: `progress  ${clean(json(value) ?? '')}` }));
+  const logged = task.log.map(({ at, level, message }) => ({
+    at,
+    text: `${clean(level ?? '?').padEnd(8)}  ${cleanLines(message)}`,
+  }));
+  const log = [...steps, ...logged]
+    .sort((a, b) => a.at - b.at)
+    .map(({ at, text }) => `${timeOf(at)}  ${text}`);
+  const shownLog = log.length === 0 ? [] : ['', output.bold('Log'), ...log];
+  return [...lines, '', output.bold('Tries'), ...tries, ...shownLog, ...traceback].join('\n');
 }
 
 function tryOf({ worker, state, startedAt, receivedAt, runtimeMs, exception }: TaskAttempt): string {

@@ -30,6 +30,10 @@ export interface Mark {
   readonly traceback?: string;
   /** The progress that the task reported, as JSON text. */
   readonly progress?: string;
+  /** Of a line of its log: `info`, `warn` … */
+  readonly level?: string;
+  /** The line. */
+  readonly message?: string;
 }
 
 /** In the order in which marks of the same time are sorted. */
@@ -38,6 +42,7 @@ const markKinds = [
   'received',
   'started',
   'progress',
+  'log',
   'retried',
   'rejected',
   'revoked',
@@ -88,8 +93,9 @@ export const unknown: Description = {
 /** How many of its first and of its last marks are kept of a task with more. */
 const firstKept = 16;
 const lastKept = 48;
-/** How many of its last progress marks are kept. */
+/** How many of its last progress marks, and of its last lines, are kept. */
 const progressKept = 16;
+const linesKept = 50;
 
 /**
  * The union of two sets of facts of one task. The merge is commutative, associative and idempotent: a repeated event or a second recorder
@@ -141,12 +147,15 @@ function mergeMarks(a: readonly Mark[], b: readonly Mark[]): readonly Mark[] {
 function kept(marks: readonly Mark[]): readonly Mark[] {
   if (marks.length <= progressKept) return marks;
   const progress = marks.filter(({ kind }) => kind === 'progress').slice(-progressKept);
-  const others = marks.filter(({ kind }) => kind !== 'progress');
+  const lines = marks.filter(({ kind }) => kind === 'log').slice(-linesKept);
+  const others = marks.filter(({ kind }) => kind !== 'progress' && kind !== 'log');
   const some =
     others.length <= firstKept + lastKept
       ? others
       : [...others.slice(0, firstKept), ...others.slice(-lastKept)];
-  return progress.length + some.length === marks.length ? marks : [...some, ...progress].sort(compareMarks);
+  return progress.length + lines.length + some.length === marks.length
+    ? marks
+    : [...some, ...progress, ...lines].sort(compareMarks);
 }
 
 const ranks: Readonly<Record<MarkKind, number>> = Object.fromEntries(

@@ -17,6 +17,7 @@ const kinds: Readonly<Record<string, MarkKind>> = {
   'task-rejected': 'rejected',
   'task-progress': 'progress',
   'umbel-progress': 'progress',
+  'umbel-log': 'log',
 };
 
 /** Longest id or name, in characters. Neither Umbel nor Celery makes longer ones; the event is ignored. */
@@ -66,6 +67,8 @@ function markOf(kind: MarkKind, event: WireEvent, more: Readonly<Record<string, 
     exception: textOf(event.exception),
     traceback: textOf(event.traceback),
     progress: kind === 'progress' ? progressOf(event) : null,
+    level: kind === 'log' ? nameOf(event.level) : null,
+    message: kind === 'log' ? textOf(event.message) : null,
   };
   const mark = {
     kind,

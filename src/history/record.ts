@@ -65,6 +65,14 @@ export interface TaskRecord
   /** Python's repr. */
   readonly result: string | null;
   readonly progress: readonly { readonly at: number; readonly value: unknown }[];
+  /** The last lines that its code has logged. */
+  readonly log: readonly {
+    readonly at: number;
+    /** `debug`, `info`, `warn` or `error`. */
+    readonly level: string | null;
+    readonly message: string;
+    readonly worker: string | null;
+  }[];
   /** In the order in which they began. */
   readonly attempts: readonly TaskAttempt[];
 }
@@ -126,6 +134,9 @@ export function recordOf(facts: TaskFacts): TaskRecord {
     progress: marks
       .filter(({ progress }) => progress !== undefined)
       .map(({ at, progress = 'null' }) => ({ at, value: parsed<unknown>(progress) })),
+    log: marks
+      .filter(({ kind }) => kind === 'log')
+      .map(({ at, level = null, message = '', node }) => ({ at, level, message, worker: node || null })),
     attempts,
   };
 }
@@ -154,7 +165,7 @@ type Draft = { -readonly [Key in keyof TaskAttempt]: TaskAttempt[Key] };
 function attemptsOf(marks: readonly Mark[]): readonly TaskAttempt[] {
   const attempts: Draft[] = [];
   for (const mark of marks) {
-    if (mark.kind === 'sent' || mark.kind === 'progress') continue;
+    if (mark.kind === 'sent' || mark.kind === 'progress' || mark.kind === 'log') continue;
     const attempt = attempts.findLast((each) => each.worker === (mark.node || null) && goesOn(each, mark));
     if (attempt === undefined) attempts.push(withMark(empty(), mark));
     else withMark(attempt, mark);

@@ -18,12 +18,13 @@ export function redactFacts(facts: TaskFacts, names: ReadonlySet<string>): TaskF
 }
 
 function redactMark(mark: Mark, names: ReadonlySet<string>): Mark {
-  const { result, exception, traceback, progress, ...rest } = mark;
+  const { result, exception, traceback, progress, message, ...rest } = mark;
   return {
     ...rest,
     ...(result !== undefined && { result: redactedRepr(result, names) }),
     ...(exception !== undefined && { exception: redactedRepr(exception, names) }),
     ...(traceback !== undefined && { traceback: redactedRepr(traceback, names) }),
+    ...(message !== undefined && { message: redactedRepr(message, names) }),
     ...(progress !== undefined && {
       progress: redactedJson(progress, names),
     }),

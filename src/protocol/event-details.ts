@@ -16,20 +16,25 @@ export function eventDetails(message: TaskMessage, queue: string, attempt: numbe
   const { args, kwargs, group, groupIndex, embed, stampedHeaders, stamps, priority } = message;
   let json = `{"queue":${JSON.stringify(queue)},"priority":${priority}`;
   if (attempt !== null) json += `,"attempt":${attempt}`;
-  json += member('args', argumentsJson(args)) + member('kwargs', argumentsJson(kwargs));
+  json += member('args', shortJson(args)) + member('kwargs', shortJson(kwargs));
   if (group !== null) json += member('group_id', JSON.stringify(group));
   if (groupIndex !== null) json += member('group_index', String(groupIndex));
   const chordId = embed.chord?.options.task_id;
   if (typeof chordId === 'string') json += member('chord_id', JSON.stringify(chordId));
-  if (stampedHeaders !== null && stampedHeaders.length > 0) json += member('stamps', argumentsJson(stamps));
+  if (stampedHeaders !== null && stampedHeaders.length > 0) json += member('stamps', shortJson(stamps));
   return ascii(`${json}}`);
+}
+
+/** What a task tells of its progress, as JSON in ASCII without secrets. `null`: it is longer than arguments may be, or JSON does not hold it. */
+export function progressJson(meta: unknown): string {
+  return ascii(shortJson(meta) ?? 'null');
 }
 
 function member(name: string, json: string | null): string {
   return json === null ? '' : `,"${name}":${json}`;
 }
 
-function argumentsJson(value: readonly unknown[] | Json): string | null {
+function shortJson(value: unknown): string | null {
   if (roomLeft(value, longestArguments) < 0) return null;
   const json = strictJson(value);
   return json === null || json.length > longestArguments ? null : redactedJson(json);

@@ -145,6 +145,7 @@ const letters: Readonly<Record<MarkKind, string>> = {
   received: 'r',
   started: 'b',
   progress: 'p',
+  log: 'l',
   retried: 'a',
   rejected: 'j',
   revoked: 'v',
@@ -170,6 +171,8 @@ const moreLetters: Readonly<Record<More, string>> = {
   exception: 'w',
   traceback: 'b',
   progress: 'g',
+  level: 'l',
+  message: 'm',
 };
 
 const moreOf = new Map(Object.entries(moreLetters).map(([name, letter]) => [letter, name as More]));

@@ -154,6 +154,7 @@ function wire(
     pool,
     active,
     states: new TaskStates({ name, backend, records, logger }),
+    events,
     timeLimits: { timeLimits, limits, config },
     eventLoop,
     maxDeliveries: config.workerMaxDeliveries,

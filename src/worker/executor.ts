@@ -7,6 +7,7 @@ import type { Candidate } from './admission/admission.ts';
 import type { EventLoopMonitor } from './event-loop-monitor.ts';
 import { applyAckPolicy, type ExecutionOutcome } from './outcome.ts';
 import { Run, type RunParts } from './run.ts';
+import type { TaskEvents } from './task-events.ts';
 import type { TaskStates } from './task-states.ts';
 import { type TimeLimitRules, timeLimitsOf } from './time-limits.ts';
 
@@ -16,6 +17,7 @@ interface ExecutorParts {
   readonly pool: RunParts['pool'];
   readonly active: ActiveTasks;
   readonly states: TaskStates;
+  readonly events: Pick<TaskEvents, 'on' | 'progressed' | 'logged'>;
   readonly timeLimits: TimeLimitRules;
   readonly eventLoop: Pick<EventLoopMonitor, 'begins'>;
   /** Setting `workerMaxDeliveries`. */
@@ -30,8 +32,19 @@ export class Executor {
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
-    const { pool, clock, logger, states } = parts;
-    this.#runParts = { pool, clock, logger, putState: (run, state, meta) => states.put(run, state, meta) };
+    const { pool, clock, logger, states, events } = parts;
+    this.#runParts = {
+      pool,
+      clock,
+      logger,
+      putState: (run, state, meta) => {
+        if (events.on && state !== 'STARTED') events.progressed(run.message, state, meta);
+        return states.put(run, state, meta);
+      },
+      keepLine: ({ message }, level, text) => {
+        if (events.on) events.logged(message, level, text);
+      },
+    };
   }
 
   /** The run of an admitted message. */

@@ -5,7 +5,7 @@ import type { RunContext } from '../app/running/run.ts';
 import type { AnyTask } from '../app/task.ts';
 import { LeaseLostError, SoftTimeLimitExceeded, TimeLimitExceeded } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Logger } from '../lib/logger.ts';
+import type { Logger, LogLevel } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultTuple, TaskState } from '../protocol/result-meta.ts';
 import type { Delivery } from '../stores/transport.ts';
@@ -23,6 +23,9 @@ export interface RunLimits {
 /** The longest time of Node's timers: a limit of more than 24 days is none. */
 const longestTimerMs = 2 ** 31 - 1;
 
+/** How many lines of a run are kept. */
+const mostLines = 100;
+
 /** What all runs of a worker share. */
 export interface RunParts {
   readonly pool: Pick<Pool, 'execute' | 'terminate'>;
@@ -30,6 +33,8 @@ export interface RunParts {
   readonly logger: Logger;
   /** Stores a state of a task that has not ended. */
   readonly putState: (run: Run, state: TaskState, meta: unknown) => Promise<void>;
+  /** Keeps a line that was logged in a run. */
+  readonly keepLine: (run: Run, level: LogLevel, text: string) => void;
 }
 
 export class Run implements RunContext, Subject {
@@ -43,6 +48,7 @@ export class Run implements RunContext, Subject {
   #ended = false;
   #interrupted = false;
   #updates: Promise<void> | null = null;
+  #lines = 0;
   #startedMs = 0;
   #endedMs = 0;
   #limits: AbortController | null = null;
@@ -118,8 +124,27 @@ export class Run implements RunContext, Subject {
   }
 
   get logger(): Logger {
-    this.#logger ??= taskLogger(this.#parts.logger, taskFields(this.request));
+    this.#logger ??= taskLogger(this.#parts.logger, taskFields(this.request), (level, text) =>
+      this.logged(level, text),
+    );
     return this.#logger;
+  }
+
+  log(message: string): void {
+    const { logger } = this.#parts;
+    if (logger.isLevelEnabled?.('info') ?? true) logger.info(taskFields(this.request), message);
+    this.logged('info', message);
+  }
+
+  /** A line was logged for this run: it is kept, if it is among the first. */
+  logged(level: LogLevel, text: string): void {
+    if (this.#lines > mostLines) return;
+    const isLast = this.#lines++ === mostLines;
+    this.#parts.keepLine(
+      this,
+      level,
+      isLast ? `further lines are not kept (${mostLines} of an attempt)` : text,
+    );
   }
 
   /** Writes states in sequence, so that the last one stays; a state that comes after the end is not written. */

@@ -2,14 +2,18 @@
 
 import type { EventSender } from '../events/sender.ts';
 import { asciiJson } from '../lib/json-writer.ts';
+import type { LogLevel } from '../lib/logger.ts';
 import { redactedRepr } from '../lib/redact.ts';
-import { eventDetails } from '../protocol/event-details.ts';
+import { eventDetails, progressJson } from '../protocol/event-details.ts';
 import { encodeException, exceptionRepr } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { Rejection } from './admission/admission.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
+
+/** The longest line that is kept, in characters. */
+const longestLine = 500;
 
 export class TaskEvents {
   readonly #sender: EventSender;
@@ -41,6 +45,22 @@ export class TaskEvents {
 
   started({ id }: TaskMessage): void {
     this.#sender.begin('task-started', id);
+    this.#sender.end();
+  }
+
+  // Celery's readers and Flower fail at types of `task-` that they do not know: these have a prefix of their own.
+  /** A state of the task's own, with its data. */
+  progressed({ id }: TaskMessage, state: string, meta: unknown): void {
+    this.#sender
+      .begin('umbel-progress', id)
+      .plain(`,"state":${asciiJson(state)},"progress":${progressJson(meta)}`);
+    this.#sender.end();
+  }
+
+  /** A line that its code has logged. */
+  logged({ id }: TaskMessage, level: LogLevel, text: string): void {
+    const json = this.#sender.begin('umbel-log', id).plain(`,"level":"${level}","message":`);
+    json.string(redactedRepr(text.slice(0, longestLine)));
     this.#sender.end();
   }
 

@@ -24,6 +24,7 @@ function context(task: AnyTask, args: readonly unknown[] = [], kwargs: Json = {}
     signal: new AbortController().signal,
     logger: silentLogger,
     updateState: async () => {},
+    log: () => {},
   };
 }
 

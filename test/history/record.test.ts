@@ -205,7 +205,7 @@ describe('events in any order, any number of times, from several recorders', () 
   const types = ['sent', 'received', 'started', 'progress', 'retried', 'failed', 'succeeded', 'revoked'];
   const anyEvent = fc
     .record({
-      type: fc.constantFrom(...types.map((type) => `task-${type}`)),
+      type: fc.constantFrom('umbel-log', ...types.map((type) => `task-${type}`)),
       hostname: fc.constantFrom('celery@a', 'celery@b'),
       timestamp: fc.integer({ min: 1, max: 30 }),
       clock: fc.integer({ min: 1, max: 30 }),
@@ -249,7 +249,9 @@ describe('events in any order, any number of times, from several recorders', () 
 
   it('take no more room than so many moments', () => {
     const many = Array.from({ length: 500 }, () => event('task-retried'));
-    const { marks } = factsOf([...many, ...many.map((each) => ({ ...each, type: 'task-progress' }))]);
+    const as = (type: string): typeof many => many.map((each) => ({ ...each, type }));
+    const { marks } = factsOf([...many, ...as('task-progress'), ...as('umbel-log')]);
+    expect(marks.filter(({ kind }) => kind === 'log')).toHaveLength(50);
     expect(marks.filter(({ kind }) => kind === 'retried')).toHaveLength(64);
     expect(marks.filter(({ kind }) => kind === 'progress')).toHaveLength(16);
   });

@@ -112,6 +112,31 @@ describe('the recorder', () => {
     expect(await found(`chord:${result.id}`)).toHaveLength(2);
   });
 
+  it('keeps the lines and the progress of a task with it', async () => {
+    const app = await newApp('sqlite', { workerSendTaskEvents: true });
+    const recorder = await recording(app);
+    const work = app.task('work', { bind: true, maxRetries: 1 }, async (task) => {
+      await task.updateState('PROGRESS', { done: task.request.retries });
+      task.log(`redis://:hunter2@there/0: attempt ${task.request.retries}`);
+      if (task.request.retries === 0) throw task.retry(new Error('away'), { countdown: 0 });
+    });
+    await startWorker(app);
+    const result = await work.delay();
+    await result.get(patience);
+    await until(async () => {
+      await recorder.flush();
+      return (await app.history.get(result.id))?.state === 'SUCCESS';
+    });
+    expect(await app.history.get(result.id)).toMatchObject({
+      progress: [{ value: { done: 0 } }, { value: { done: 1 } }],
+      log: [
+        { level: 'info', message: 'redis://:**@there/0: attempt 0', worker: 'celery@here' },
+        { message: 'redis://:**@there/0: attempt 1' },
+      ],
+      attempts: [{ state: 'RETRY' }, { state: 'SUCCESS' }],
+    });
+  });
+
   it('writes no secret, and nothing that its hook leaves out', async () => {
     const app = await newApp('sqlite', { workerSendTaskEvents: true });
     const log = new MemoryLog();

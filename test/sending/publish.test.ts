@@ -35,7 +35,13 @@ async function recorded(): Promise<Publication[][]> {
 function context(task: AnyTask): RunContext {
   const { message } = prepareCall(app, task.name, [], {}, noOptions, task.options);
   const request = toRequest(message, { queue: 'celery', redelivered: false, hostname: 'w', isEager: false });
-  return { request, signal: new AbortController().signal, logger: silentLogger, updateState: async () => {} };
+  return {
+    request,
+    signal: new AbortController().signal,
+    logger: silentLogger,
+    updateState: async () => {},
+    log: () => {},
+  };
 }
 
 describe('publishing', () => {

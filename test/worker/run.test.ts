@@ -23,6 +23,7 @@ function bench() {
   const clock = new FakeClock();
   const log = new MemoryLog();
   const states: unknown[] = [];
+  const kept: string[] = [];
   const code: Deferred<Outcome> = deferred();
   const lease = new AbortController();
   let context: RunContext | undefined;
@@ -50,12 +51,29 @@ function bench() {
       await turn();
       states.push([state, meta]);
     },
+    keepLine: (_, level, text) => kept.push(`${level} ${text}`),
   });
   const seen = (): RunContext => context ?? expect.fail('the code was not run');
-  return { clock, log, states, code, lease, run, seen };
+  return { clock, log, states, kept, code, lease, run, seen };
 }
 
 describe('a run', () => {
+  it('keeps the lines of its code, of its logger only those that are logged, and of very many the first', async () => {
+    const { run, code, kept, log, seen } = bench();
+    const ending = run.execute({ soft: null, hard: null });
+    Object.assign(log, { isLevelEnabled: (level: string) => level === 'warn' });
+    seen().logger.info({}, 'hidden');
+    seen().log('hidden in the log, but kept');
+    seen().logger.child({ step: 1 }).warn({}, 'shown');
+    expect(kept).toEqual(['info hidden in the log, but kept', 'warn shown']);
+    expect(log.texts()).not.toContain('hidden in the log, but kept');
+    for (let n = 0; n < 200; n++) run.log(String(n));
+    expect(kept).toHaveLength(101);
+    expect(kept.slice(-2)).toEqual(['info 97', 'info further lines are not kept (100 of an attempt)']);
+    code.resolve({ kind: 'success', value: 1 });
+    await ending;
+  });
+
   it('ends as its code ends', async () => {
     const { run, code } = bench();
     const end = run.execute(noLimits);

@@ -63,6 +63,7 @@ export function runInPlace(
     signal,
     logger,
     updateState: () => Promise.resolve(),
+    log: (message) => logger.info({}, message),
     direct: true,
   });
   return runAs(bound, () => (task.options.bind ? run(bound, ...args) : run(...args)));

@@ -70,6 +70,10 @@ class EagerContext implements RunContext {
 
   /** A state that nobody can read before the end. */
   async updateState(): Promise<void> {}
+
+  log(message: string): void {
+    this.logger.info({}, message);
+  }
 }
 
 async function withLimits(task: AnyTask, context: EagerContext): Promise<Outcome> {

@@ -3,7 +3,7 @@
 import { checkNamed } from '../../config/priority.ts';
 import { isRetryOptions, type RetryOptions } from '../../config/retry-options.ts';
 import { WorkflowError } from '../../errors.ts';
-import type { Logger } from '../../lib/logger.ts';
+import type { Logger, LogLevel } from '../../lib/logger.ts';
 import type { TaskState } from '../../protocol/result-meta.ts';
 import type { AsyncResult } from '../../results/async-result.ts';
 import { bindArguments } from '../../sending/arguments.ts';
@@ -25,6 +25,10 @@ export interface RunContext {
   readonly signal: AbortSignal;
   readonly logger: Logger;
   updateState(state: TaskState, meta?: unknown): Promise<void>;
+  /** Logs a line of the task's code, and keeps it with the task. */
+  log(message: string): void;
+  /** Keeps a line with the task that was logged in another process. Absent where none is kept. */
+  logged?(level: LogLevel, text: string): void;
   /** The task was called like a function: nothing can run it again. */
   readonly direct?: boolean;
 }
@@ -104,6 +108,10 @@ class RunningTask implements BoundTask {
     return this.#context.updateState(state, meta);
   }
 
+  log(message: string): void {
+    this.#context.log(message);
+  }
+
   replace(signature: AnySignature): Replaced {
     if (this.#context.direct)
       throw new WorkflowError(`${this.name} was called like a function: there is nothing to replace`);
@@ -177,7 +185,7 @@ function withHint(thrown: unknown, { options, run }: AnyTask): unknown {
   const text = Function.prototype.toString.call(run);
   const [, first = ''] = /^(?:async\s+)?(?:function\b[^(]*)?\(?\s*([\w$]+)/.exec(text) ?? [];
   const uses = new RegExp(
-    `\\b${first.replaceAll('$', '\\$')}\\.(?:retry|request|signal|logger|updateState|replace|addToChord)\\b`,
+    `\\b${first.replaceAll('$', '\\$')}\\.(?:retry|request|signal|logger|log|updateState|replace|addToChord)\\b`,
   );
   if (first !== '' && uses.test(text) && !thrown.message.includes('bind: true'))
     thrown.message += ` (is '${first}' meant to be the task? It is that with { bind: true } only)`;

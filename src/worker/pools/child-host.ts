@@ -123,7 +123,7 @@ export class ChildHost {
         this.#ready.resolve(message.reason);
         return;
       case 'log':
-        this.#parts.logger[message.level](message.fields, message.text);
+        this.#log(message);
         return;
       case 'end':
         this.#end(message.end);
@@ -137,6 +137,12 @@ export class ChildHost {
       case 'unwatch':
         this.#watches.get(message.watch)?.abort();
     }
+  }
+
+  #log({ level, fields, text, ofTask }: Extract<FromChild, { kind: 'log' }>): void {
+    const { logger } = this.#parts;
+    if (logger.isLevelEnabled?.(level) ?? true) logger[level](fields, text);
+    if (ofTask) this.context?.logged?.(level, text);
   }
 
   #end({ outcome, children, rss }: WrittenEnd): void {

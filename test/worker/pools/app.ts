@@ -37,6 +37,7 @@ export const again = app.task('pools.again', { bind: true, maxRetries: 2 }, (tas
 export const progress = app.task('pools.progress', { bind: true }, async (task) => {
   await task.updateState('PROGRESS', { done: 1 });
   task.logger.info({ step: 1 }, 'one step done');
+  task.log('another');
   await task.updateState('PROGRESS', { done: 2 });
   return 'done';
 });

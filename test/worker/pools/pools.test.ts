@@ -30,7 +30,14 @@ async function dead(reason: string): Promise<string[]> {
 
 describe.each(['threads', 'processes'] as const)('the pool %s', (pool) => {
   const log = new MemoryLog();
-  const options: WorkerOptions = { pool, module, concurrency: 2, logger: log, name: `${pool}@here` };
+  const options: WorkerOptions = {
+    pool,
+    module,
+    concurrency: 2,
+    logger: log,
+    name: `${pool}@here`,
+    taskEvents: true,
+  };
   let worker: Worker;
   beforeAll(async () => {
     worker = new Worker(tasks.app, options);
@@ -76,12 +83,19 @@ describe.each(['threads', 'processes'] as const)('the pool %s', (pool) => {
     expect(await (await tasks.again.delay([])).get(patience)).toEqual([0, 1]);
   });
 
-  it('stores the states of a task, and writes its lines into the log of the worker', async () => {
+  it('stores the states of a task, tells them and its lines, and writes those into the log of the worker', async () => {
+    const heard: WireEvent[] = [];
+    await using _ = await captureEvents(tasks.app, (event) => heard.push(event), { wakeup: false });
     const result = await tasks.progress.delay();
     const seen: unknown[] = [];
     expect(await result.get({ ...patience, onProgress: (meta) => seen.push(meta) })).toBe('done');
     const line = log.lines.find(({ text }) => text === 'one step done');
     expect(line?.fields).toEqual({ step: 1, task_id: result.id, task_name: 'pools.progress' });
+    const told = (): unknown[] =>
+      heard
+        .filter(({ type, uuid }) => uuid === result.id && type.startsWith('umbel-'))
+        .map(({ progress, message }) => progress ?? message);
+    await expect.poll(told).toEqual([{ done: 1 }, 'one step done', 'another', { done: 2 }]);
   });
 
   it('lets a task tell events of its own, and that it has sent a task', async () => {

@@ -62,7 +62,14 @@ export type FromChild =
   | { readonly kind: 'ready'; readonly tasks: readonly string[] }
   | { readonly kind: 'unfit'; readonly reason: string }
   | { readonly kind: 'end'; readonly end: WrittenEnd }
-  | { readonly kind: 'log'; readonly level: LogLevel; readonly fields: object; readonly text: string }
+  | {
+      readonly kind: 'log';
+      readonly level: LogLevel;
+      readonly fields: object;
+      readonly text: string;
+      /** It is a line of the running task. */
+      readonly ofTask: boolean;
+    }
   | { readonly kind: 'call'; readonly call: number; readonly asked: StoreRequest }
   | { readonly kind: 'watch'; readonly watch: number; readonly id: string }
   | { readonly kind: 'unwatch'; readonly watch: number };

@@ -100,10 +100,8 @@ async function run(
   const place = { queue, redelivered, hostname: data.hostname, isEager: false, properties };
   const request = toRequest(message, place);
   const task = app.tasks.get(message.task);
-  const logger = taskLogger(portLogger(port, data.logs), {
-    task_id: message.id,
-    task_name: message.task,
-  });
+  const fields = { task_id: message.id, task_name: message.task };
+  const logger = taskLogger(portLogger(port, data.logs), fields);
   const context: RunContext = {
     request,
     signal,
@@ -111,6 +109,8 @@ async function run(
     updateState: async (state, meta) => {
       await calls.ask({ what: 'state', state, meta: encodeJson(meta === undefined ? null : meta) });
     },
+    // Posted in any case: the worker keeps it also if its log level hides it.
+    log: (text) => port.post({ kind: 'log', level: 'info', fields, text, ofTask: true }),
   };
   const outcome =
     task === undefined
@@ -150,7 +150,7 @@ function readMessage(
 }
 
 function log(port: ChildPort, level: LogLevel, thrown: unknown, text: string): void {
-  port.post({ kind: 'log', level, fields: plain({ err: thrown }), text });
+  port.post({ kind: 'log', level, fields: plain({ err: thrown }), text, ofTask: false });
 }
 
 function unknownHere(task: string): string {
@@ -162,7 +162,7 @@ function portLogger(port: ChildPort, levels: readonly string[]): Logger {
   const isLevelEnabled = (level: string): boolean => levels.includes(level);
   const logger: Logger = loggerOf({
     log: (level, fields, text) => {
-      if (isLevelEnabled(level)) port.post({ kind: 'log', level, fields: plain(fields), text });
+      if (isLevelEnabled(level)) port.post({ kind: 'log', level, fields: plain(fields), text, ofTask: true });
     },
     child: (fields) => taskLogger(logger, fields),
     isLevelEnabled,
