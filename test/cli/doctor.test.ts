@@ -88,7 +88,7 @@ describe('the doctor', () => {
     expect(
       examineBeats({ ...fine, led: false, celery }).map(({ check, what }) => `${check}: ${what}`),
     ).toEqual([
-      'no-beat: no beat runs, so these schedules send nothing: nightly',
+      'no-beat: no beat runs, so these schedules send no tasks: nightly',
       expect.stringMatching(/^two-beats: .*: shop\.report \(py@eu\)$/),
     ]);
   });
@@ -120,7 +120,7 @@ describe('the doctor', () => {
   test('finds results in PostgreSQL that travel in the clear without a word', () => {
     const at = (backend: string) => examined(fine, { broker: 'redis://localhost/0', backend }).tls;
     expect(at('postgresql://u:p@db.internal/shop')).toBe(
-      'warning: the connection to the backend on db.internal is not encrypted: its URL says no sslmode',
+      'warning: the connection to the backend on db.internal is not encrypted: its URL has no sslmode',
     );
     expect(at('db+postgresql://u:p@db.internal/shop')).toMatch(/not encrypted/);
     for (const url of [

@@ -24,7 +24,7 @@ interface BeatCommandOptions extends CommonOptions, LoggingChoices {
   readonly detach?: boolean;
 }
 
-/** `umbel beat`: sends tasks on their schedules until it is told to stop. */
+/** `umbel beat`: sends tasks on their schedules until a signal stops it. */
 export function beatCommand(): Command {
   const command = new Command('beat')
     .description('Send tasks on their schedules. Several may run: one sends, the others stand by.')

@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander';
 import type { Shell } from '../completion/scripts.ts';
 
-/** `umbel completion`: what makes a shell complete our commands and options. */
+/** `umbel completion`: prints the script by which a shell completes commands and options. */
 export function completionCommand(): Command {
   return new Command('completion')
     .description('Print the completion script of your shell.')

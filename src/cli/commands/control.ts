@@ -18,7 +18,7 @@ interface ControlCommandOptions extends RemoteOptions {
   readonly force?: boolean;
 }
 
-/** `umbel control`: tells workers what to do. */
+/** `umbel control`: sends commands to workers. */
 export function controlCommand(): Command {
   const command = new Command('control')
     .description('Send commands to running workers.')
@@ -74,7 +74,7 @@ async function sendCommand(
   });
 }
 
-/** What is revoked is kept for those who are not there, before anybody is told. */
+/** Sends a command. Revocations are stored first, for workers that are away. */
 function perform(
   control: Control,
   name: string,
@@ -94,7 +94,7 @@ function perform(
     case 'terminate_workflow':
       return control.revokeWorkflow(ids, { ...asking, terminate: true, signalName: String(args.signal) });
     case 'revoke_by_stamped_headers':
-      return control.revokeByStamps(args.headers as Record<string, string[]>, asking); // made by argumentsOf
+      return control.revokeByStamps(args.headers as Record<string, string[]>, asking); // checked by argumentsOf
     default:
       return control.ask(name, args, asking);
   }

@@ -32,7 +32,7 @@ interface ChangeOptions extends CommonOptions, ChoiceOptions {
   readonly force?: boolean;
 }
 
-/** `umbel dead`: the messages that could not be run. */
+/** `umbel dead`: shows, replays and discards dead letters. */
 export function deadCommand(): Command {
   return new Command('dead')
     .description('Look at the dead letters (messages that could not be run), and send them again.')
@@ -140,9 +140,9 @@ async function replay(ids: readonly string[], options: ChangeOptions): Promise<v
 }
 
 async function discard(ids: readonly string[], options: ChangeOptions): Promise<void> {
-  choiceOf(ids, options); // before anything is opened
+  choiceOf(ids, options); // checked before the stores are opened
   await withApp(options, async ({ app: { deadLetters }, output }) => {
-    // What dies after the question was asked is not meant by the answer.
+    // Later dead letters are not part of the question, and are not deleted.
     const meant = ids.length > 0 ? ids.map(Number) : await found(deadLetters, options);
     const question = `This deletes ${lettersOf(meant.length)} for good. Are you sure?`;
     if (meant.length > 0 && !(await confirmed(question, options.force ?? false))) {

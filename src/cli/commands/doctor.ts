@@ -12,7 +12,7 @@ interface DoctorOptions extends CommonOptions {
   readonly offline?: boolean;
 }
 
-/** `umbel doctor`: looks for what usually goes wrong. */
+/** `umbel doctor`: finds common mistakes. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Find common mistakes in the tasks, the settings, the broker and the workers.')
@@ -33,7 +33,7 @@ Examples:
 
 async function doctor(options: DoctorOptions): Promise<void> {
   await withApp(options, async ({ app, output, loaded }) => {
-    // Before anything is asked of it: what runs now runs in every process that imports it.
+    // Counted before the application is used: these timers run in every process that imports it.
     const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
     const [
       { examineApplication },
@@ -54,7 +54,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     ]);
     const spec = appSpec(options);
     const sources = spec === undefined ? noSources : readSources(app, fileOfApp(spec));
-    // What is in memory is of this process: there is nobody to ask.
+    // A store in memory belongs to this process: there are no workers to ask.
     const asks = options.offline !== true && storeNamed(app.config.broker)?.ephemeral !== true;
     const stores = options.offline === true ? [] : await examineStores(app);
     const answers = asks && !stores.some(({ check }) => ['broker', 'keys', 'rights'].includes(check));
@@ -84,7 +84,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
 const order: readonly Finding['level'][] = ['error', 'warning', 'note'];
 
 function show(output: Output, { check, level, what, why, fix }: Finding): void {
-  // On a terminal it fits; elsewhere each is one line.
+  // On a terminal, lines are folded to its width; elsewhere each text is one line.
   const width = process.stdout.isTTY ? widthOf(process.stdout) : Number.POSITIVE_INFINITY;
   const part = (name: string, text: string): string =>
     `  ${name} ${folded(text, width - 8).join(`\n${' '.repeat(8)}`)}`;

@@ -14,7 +14,7 @@ interface EventsOptions extends CommonOptions {
   readonly limit?: number;
 }
 
-/** `umbel events`: what happens, as it happens. */
+/** `umbel events`: shows events as they happen. */
 export function eventsCommand(): Command {
   return new Command('events')
     .description('Show the events of tasks and workers as they happen.')

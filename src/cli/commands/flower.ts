@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { UsageError } from '../usage.ts';
 
-/** `umbel flower`: says what there is instead. */
+/** `umbel flower`: names the alternatives to the dashboard. */
 export function flowerCommand(): Command {
   return new Command('flower')
     .description('The dashboard in the browser does not exist yet; names the alternatives.')

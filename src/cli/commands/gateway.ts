@@ -17,7 +17,7 @@ interface GatewayCommandOptions extends CommonOptions, LoggingChoices {
   readonly deadLetters?: boolean;
 }
 
-/** `umbel gateway`: the HTTP API. */
+/** `umbel gateway`: serves the HTTP API. */
 export function gatewayCommand(): Command {
   const command = new Command('gateway')
     .description('Serve the HTTP API.')

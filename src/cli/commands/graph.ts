@@ -5,7 +5,7 @@ import { createOutput } from '../output.ts';
 import { askingOf, type RemoteOptions, withRemoteOptions } from '../remote.ts';
 import { exitCode } from '../usage.ts';
 
-/** `umbel graph`: pictures of the cluster and of a worker, for Graphviz. */
+/** `umbel graph`: draws the cluster or a worker, for Graphviz. */
 export function graphCommand(): Command {
   const workers = new Command('workers')
     .description('Show which workers serve which queues, as DOT.')
@@ -61,7 +61,7 @@ async function drawWorkers(options: RemoteOptions): Promise<void> {
   });
 }
 
-/** Of any worker, also Python's: what it answers is looked at, not trusted. */
+/** The slots of a worker, ours or Python's, by its answer, which may have any form. */
 function slotsOf(reply: unknown): number {
   if (typeof reply !== 'object' || reply === null || !('pool' in reply)) return 0;
   const { pool } = reply;

@@ -10,7 +10,7 @@ import {
 } from '../remote.ts';
 import { inspectCommands } from '../remote-commands.ts';
 
-/** `umbel inspect`: asks workers. */
+/** `umbel inspect`: asks workers about their state. */
 export function inspectCommand(): Command {
   const command = new Command('inspect')
     .description('Ask workers about their state. Changes nothing.')

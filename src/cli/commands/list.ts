@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 
-/** `umbel list bindings`: which keys lead to which queues. */
+/** `umbel list bindings`: shows the bindings of exchanges and queues. */
 export function listCommand(): Command {
   const command = new Command('list').description('Show facts about the broker.');
   command.addCommand(

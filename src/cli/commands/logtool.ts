@@ -6,7 +6,7 @@ import type { Audit, AuditListener } from '../logtool/audit.ts';
 import { createOutput, type Output } from '../output.ts';
 import { UsageError } from '../usage.ts';
 
-/** `umbel logtool`: reads the logs of workers. */
+/** `umbel logtool`: analyses the logs of workers. */
 export function logtoolCommand(): Command {
   const command = new Command('logtool')
     .description("Analyse the logs of Umbel's workers (JSON or text) and of Python's.")
@@ -44,19 +44,19 @@ Examples:
     }),
   );
   command.addCommand(
-    reading('errors', 'The lines of tasks that did not end well.', async (files, output, audit) => {
+    reading('errors', 'The lines of tasks that ended without success.', async (files, output, audit) => {
       await audit(files, { onError: (line) => print(output, 'line', line) });
     }),
   );
   command.addCommand(
-    reading('incomplete', 'Tasks that came and did not end.', async (files, output, audit) => {
+    reading('incomplete', 'Tasks that were received and did not end.', async (files, output, audit) => {
       const { incomplete } = (await audit(files, {})).report();
       output.data(incomplete);
       for (const { id, name } of incomplete) output.say(`Did not complete: ${id} ${name}`);
     }),
   );
   command.addCommand(
-    reading('debug', 'The lines that are of no task.', async (files, output, audit) => {
+    reading('debug', 'The lines that do not belong to a task.', async (files, output, audit) => {
       await audit(files, { onOther: (line) => print(output, 'line', line) });
     }),
   );

@@ -17,7 +17,7 @@ interface MigrateOptions extends CommonOptions {
 export function migrateCommand(): Command {
   return new Command('migrate')
     .description('Move waiting messages from one broker to another.')
-    .argument('<source>', 'URL of the broker they are at: redis://…, amqp://…, sqlite://…')
+    .argument('<source>', 'URL of the broker that has them: redis://…, amqp://…, sqlite://…')
     .argument('<destination>', 'URL of the broker they go to.')
     .option(
       '-Q, --queues <a,b:c>',

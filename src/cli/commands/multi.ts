@@ -21,7 +21,7 @@ const actions = [
 ] as const;
 type Action = (typeof actions)[number];
 
-/** How long `stopwait` and `restart` wait for a worker to finish what it runs. */
+/** How long `stopwait` and `restart` wait for a worker to finish its tasks, milliseconds. */
 const stopWaitMs = 10 * 60_000;
 
 /** `umbel multi`: several workers in the background, with pid and log files. */
@@ -50,7 +50,7 @@ Examples:
 }
 
 async function multi(given: string, words: readonly string[], options: CommonOptions): Promise<void> {
-  const action = actions.find((each) => each === (given === 'stop_verify' ? 'stopwait' : given)); // an old name of Celery's
+  const action = actions.find((each) => each === (given === 'stop_verify' ? 'stopwait' : given)); // Celery's old name
   if (action === undefined) throw new UsageError(`there is no '${given}'; there are ${actions.join(', ')}`);
   if (action === 'get' || action === 'expand') return printValues(action, words, createOutput(options));
   const nodes = readNodes(words);
@@ -66,11 +66,11 @@ async function multi(given: string, words: readonly string[], options: CommonOpt
   output.data(results);
 }
 
-/** `get images …`: its options; `expand %n.pid …`: what that is for each. */
+/** `get images …` prints the options of a worker; `expand %n.pid …` prints the text for each worker. */
 function printValues(action: 'get' | 'expand', [what, ...words]: readonly string[], output: Output): void {
   if (what === undefined)
     throw new UsageError(
-      `say what: umbel multi ${action} ${action === 'get' ? 'images' : '%n.pid'} images mails`,
+      `name a worker or a text: umbel multi ${action} ${action === 'get' ? 'images' : '%n.pid'} images mails`,
     );
   const nodes = readNodes(words);
   const one = nodes.find(({ name }) => name === what || name.split('@')[0] === what);
@@ -111,7 +111,7 @@ async function carryOut(
     case 'kill':
       if (pid === null) return notThere;
       await stopNode(node, pid, 'SIGKILL', 2000);
-      return { text: `was killed (${pid}): what it ran goes to others`, well: true };
+      return { text: `was killed (${pid}): other workers get its tasks`, well: true };
     case 'status':
       return pid === null
         ? { text: 'does not run', well: false }
@@ -144,7 +144,7 @@ function printResult(output: Output, { name }: Node, { text, well }: Done): void
   else output.note(`${name}: ${text}`);
 }
 
-/** What stood before `multi` is for its workers. The folder was changed already, and so it is theirs. */
+/** Options before `multi`, for its workers. --workdir is not among them: the folder was changed already, and workers inherit it. */
 function commonArgs(options: CommonOptions): readonly string[] {
   const { broker, resultBackend } = options;
   const app = appSpec(options);

@@ -11,7 +11,7 @@ interface PurgeOptions extends CommonOptions {
   readonly excludeQueues?: readonly string[];
 }
 
-/** `umbel purge`: deletes the messages that wait. */
+/** `umbel purge`: deletes waiting messages. */
 export function purgeCommand(): Command {
   return new Command('purge')
     .description('Delete all waiting messages of queues for good.')

@@ -17,26 +17,23 @@ interface RecorderCommandOptions extends CommonOptions, LoggingChoices {
   readonly enable?: boolean;
 }
 
-/** `umbel recorder`: keeps what happens to tasks, until it is told to stop. */
+/** `umbel recorder`: writes the history of tasks until a signal stops it. */
 export function recorderCommand(): Command {
   const command = new Command('recorder')
     .description('Keep the history of all tasks, for umbel tasks and app.history.')
     .option('--keep-for <duration>', 'How long a task is kept; default 7d.', duration)
     .option(
       '--keep-tasks <number>',
-      'Of more tasks the oldest are deleted; default 1000000.',
+      'How many tasks are kept; default 1000000. Of more, the oldest are deleted.',
       positiveInteger,
     )
     .option(
       '--redact <name>',
-      'Do not write the values of arguments of this name, as of those named like secrets. May be repeated.',
+      'Do not write values of arguments with this name, nor of those named like secrets. May be repeated.',
       (name: string, before: readonly string[] = []) => [...before, name],
     )
-    .option(
-      '--redact-hook <module>',
-      'Write of each task what the function that this module exports makes of it.',
-    )
-    .option('--no-enable', 'Do not ask workers to tell of their tasks while this runs.');
+    .option('--redact-hook <module>', 'Change what is written with the function that this module exports.')
+    .option('--no-enable', 'Do not ask workers to send task events.');
   withLoggingOptions(command);
   return command
     .addHelpText(
@@ -82,5 +79,5 @@ async function hookOf(spec: string): Promise<FactsHook> {
   const found = module.default ?? module.redact;
   if (typeof found !== 'function')
     throw new LoadError(`'${spec}' exports no hook: export default (facts) => ({ ...facts, args: null })`);
-  return found as FactsHook; // a function of the user's, called with what it says
+  return found as FactsHook; // the user's function, which is called with the type that it declares
 }

@@ -5,7 +5,7 @@ import { version } from '../../lib/version.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { counted, shown } from '../output.ts';
 
-/** `umbel report`: what belongs into a bug report. */
+/** `umbel report`: prints versions and settings for a bug report. */
 export function reportCommand(): Command {
   return new Command('report')
     .description(

@@ -10,7 +10,7 @@ interface ResultOptions extends CommonOptions {
   readonly wait?: Duration | true;
 }
 
-/** `umbel result ID`: prints what became of a task. */
+/** `umbel result ID`: prints the result of a task. */
 export function resultCommand(): Command {
   return new Command('result')
     .description('Print the result of a task.')

@@ -13,7 +13,7 @@ interface ImportOptions extends CommonOptions {
   readonly dryRun?: boolean;
 }
 
-/** `umbel schedule import`: from RedBeat, or from Celery's `beat_schedule` as JSON. */
+/** `umbel schedule import`: imports schedules from RedBeat, or from Celery's `beat_schedule` as JSON. */
 export function scheduleImportCommand(): Command {
   return new Command('import')
     .description(
@@ -30,7 +30,7 @@ export function scheduleImportCommand(): Command {
 async function importSchedules(options: ImportOptions): Promise<void> {
   const { redbeat, file, prefix = 'redbeat:' } = options;
   if ((redbeat === undefined) === (file === undefined))
-    throw new UsageError('say from where: --redbeat redis://… or --file schedule.json');
+    throw new UsageError('name the source: --redbeat redis://… or --file schedule.json');
   if (options.takeOver && redbeat === undefined) throw new UsageError('--take-over belongs to --redbeat');
   const { disableInRedBeat, readCelerySchedule, readRedBeat } = await import('../import-schedules.ts');
   const found =

@@ -10,7 +10,7 @@ import { duration, positiveInteger } from '../values.ts';
 import { withSchedules } from '../with-schedules.ts';
 import { scheduleImportCommand } from './schedule-import.ts';
 
-/** `umbel schedule`: what is sent by itself, and when. */
+/** `umbel schedule`: shows and changes schedules. */
 export function scheduleCommand(): Command {
   return new Command('schedule')
     .description('Show schedules, and change them while beats run.')
@@ -38,7 +38,7 @@ export function scheduleCommand(): Command {
     .addCommand(
       onNames(
         'resume',
-        'Send again; what was due meanwhile is not made up for.',
+        'Send again. Runs that were due meanwhile are not sent.',
         'Resumed',
         (schedules, name) => schedules.resume(name),
       ),
@@ -178,7 +178,7 @@ async function history(name: string, options: CommonOptions & { readonly limit?:
   await withSchedules(options, async (schedules, { output, app }) => {
     const runs = await schedules.history(name, options.limit);
     const backend = await app.backend().catch(() => null);
-    // What became of the task is not ours to keep: the result backend knows it, for as long as results are kept.
+    // The history has no states of tasks: they come from the result backend, as long as it keeps the results.
     const states = await Promise.all(
       runs.map(({ taskId }) => (taskId === null ? undefined : backend?.get(taskId).catch(() => undefined))),
     );

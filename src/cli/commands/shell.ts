@@ -14,7 +14,7 @@ import { solar } from '../../schedules/solar.ts';
 import { appSpec, type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { exitCode, UsageError } from '../usage.ts';
 
-/** `umbel shell`: a prompt with the application, its tasks and the canvas at hand. */
+/** `umbel shell`: a prompt with the application, its tasks and the canvas. */
 export function shellCommand(): Command {
   return new Command('shell')
     .description('Open a prompt with the application and its tasks: await add.delay(2, 3).')
@@ -66,7 +66,7 @@ async function shell(options: ShellOptions): Promise<void> {
   });
 }
 
-/** What is piped in, line after line, each when the one before has been answered; the first that throws ends it. */
+/** Runs piped input line by line, each after the previous one has ended. The first error ends it. */
 async function script(atHand: object, writer: (value: unknown) => string): Promise<void> {
   const input = new PassThrough();
   let asked: () => void = () => undefined;
@@ -113,7 +113,7 @@ function byName(app: App): Readonly<Record<string, AnyTask>> {
 async function exported(options: ShellOptions): Promise<Readonly<Record<string, unknown>>> {
   const spec = appSpec(options);
   if (spec === undefined || options.withoutTasks) return {};
-  const module = await loadModule(fileOfApp(spec)); // it is there already
+  const module = await loadModule(fileOfApp(spec)); // already loaded
   return Object.fromEntries(
     Object.entries(module).filter(([name, value]) => name !== 'default' && isTask(value)),
   );
@@ -123,7 +123,7 @@ function isTask(value: unknown): boolean {
   return typeof value === 'function' && 'applyAsync' in value;
 }
 
-/** `shop.add` as `add`, where no other task is called that and it can be written. */
+/** `shop.add` as `add`, if that is a valid name and no other task has it. */
 function byShortName(app: App): Readonly<Record<string, AnyTask>> {
   const short = new Map<string, AnyTask | null>();
   for (const name of app.tasks.names()) {

@@ -4,7 +4,7 @@ import { askingOf, count, type RemoteOptions, withRemoteOptions } from '../remot
 import { clean } from '../terminal/clean.ts';
 import { exitCode } from '../usage.ts';
 
-/** `umbel status`: which workers are there. */
+/** `umbel status`: shows the workers. */
 export function statusCommand(): Command {
   const command = new Command('status').description('Show the workers that answer, and those that do not.');
   return withRemoteOptions(command)

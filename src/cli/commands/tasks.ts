@@ -16,33 +16,40 @@ interface CountsOptions extends CommonOptions {
   readonly limit: number;
 }
 
-/** `umbel tasks`: what became of each task. */
+/** `umbel tasks`: reads the history of tasks. */
 export function tasksCommand(): Command {
   return new Command('tasks')
-    .description('Ask the history of tasks, which umbel recorder writes.')
+    .description('Search the history of tasks, which umbel recorder writes.')
     .addCommand(
       new Command('list')
         .description('List tasks, the newest first.')
-        .argument('[query...]', 'Which: state:failure name:mail.* ended:<1h; default: all.')
-        .option('--sort <field>', 'seen, ended, runtime, name …; with - in front the highest first.', '-seen')
-        .option('--limit <number>', 'At most so many.', positiveInteger, 25)
-        .option('--after <place>', 'Go on where another list ended.')
+        .argument('[query...]', 'A query: state:failure name:mail.* ended:<1h; default: all tasks.')
+        .option('--sort <field>', 'seen, ended, runtime, name …; with - in front: descending.', '-seen')
+        .option('--limit <number>', 'At most this number.', positiveInteger, 25)
+        .option('--after <cursor>', 'Continue a list: the cursor that it printed.')
         .action((query: readonly string[], _: unknown, command: Command) =>
           list(query.join(' '), optionsOf<ListOptions>(command)),
         ),
     )
     .addCommand(
       new Command('show')
-        .description('Show all that is known of a task, with each try.')
+        .description('Show the record of a task, with each attempt.')
         .argument('<id>', 'Its id.')
         .action((id: string, _: unknown, command: Command) => show(id, optionsOf<CommonOptions>(command))),
     )
     .addCommand(
       new Command('counts')
         .description('Count tasks by their state, or by another field.')
-        .argument('[query...]', 'Which; default: all.')
-        .addOption(new Option('--by <field>', 'What they are counted by.').choices(facets).default('state'))
-        .option('--limit <number>', 'Of other fields: the most frequent so many.', positiveInteger, 20)
+        .argument('[query...]', 'A query; default: all tasks.')
+        .addOption(
+          new Option('--by <field>', 'The field by which they are counted.').choices(facets).default('state'),
+        )
+        .option(
+          '--limit <number>',
+          'At most this number of values, the most frequent first.',
+          positiveInteger,
+          20,
+        )
         .action((query: readonly string[], _: unknown, command: Command) =>
           counts(query.join(' '), optionsOf<CountsOptions>(command)),
         ),
@@ -109,10 +116,10 @@ async function counts(query: string, options: CountsOptions): Promise<void> {
   });
 }
 
-/** A recorder writes every few seconds. */
+/** A recorder that has not written for this time, milliseconds, is not running: recorders write every few seconds. */
 const silentMs = 60_000;
 
-/** What is not known because nobody listened. */
+/** Warns of times in which no recorder listened. */
 async function warn({ app, output }: Session): Promise<void> {
   const { recordedUntil, location, gaps } = await app.history.status();
   if (recordedUntil === null)
@@ -122,6 +129,6 @@ async function warn({ app, output }: Session): Promise<void> {
   const last = gaps.at(-1);
   if (last !== undefined)
     output.note(
-      `Nobody listened from ${new Date(last.from).toISOString()} to ${new Date(last.until).toISOString()}${gaps.length > 1 ? `, and ${gaps.length - 1} times before that` : ''}: what happened then is not known.`,
+      `No recorder listened from ${new Date(last.from).toISOString()} to ${new Date(last.until).toISOString()}${gaps.length > 1 ? `, and ${gaps.length - 1} times before that` : ''}: the history lacks the events of that time.`,
     );
 }

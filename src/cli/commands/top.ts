@@ -10,7 +10,7 @@ interface TopOptions extends CommonOptions {
   readonly enable?: boolean;
 }
 
-/** `umbel top`: queues, workers and rates on one screen, and `umbel events` in its other tab. */
+/** `umbel top`: shows queues, workers and rates on one screen. Its other tab is `umbel events`. */
 export function topCommand(): Command {
   return new Command('top')
     .description('Show queues, workers, rates and failures on one screen.')

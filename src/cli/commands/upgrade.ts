@@ -11,7 +11,7 @@ interface UpgradeOptions extends CommonOptions {
   readonly force?: boolean;
 }
 
-/** `umbel upgrade`: from Celery's configuration to ours. */
+/** `umbel upgrade`: converts Celery's configuration to ours. */
 export function upgradeCommand(): Command {
   const settings = new Command('settings')
     .description(
@@ -42,7 +42,7 @@ are not copied. Then: import { settings } from './settings.ts'; new App('shop', 
 
 async function upgrade(file: string | undefined, options: UpgradeOptions): Promise<void> {
   if ((file === undefined) === !options.env)
-    throw new UsageError('name a file, or say --env: umbel upgrade settings celeryconfig.py');
+    throw new UsageError('name a file, or use --env: umbel upgrade settings celeryconfig.py');
   const [{ assignmentsOf }, { assignmentsOfEnv, assignmentsOfVariables }, { convert, moduleOf }] =
     await Promise.all([
       import('../upgrade/python.ts'),

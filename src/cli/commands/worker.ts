@@ -44,7 +44,7 @@ interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
   readonly beat?: boolean;
 }
 
-/** `umbel worker`: runs tasks until it is told to stop. */
+/** `umbel worker`: runs tasks until a signal stops it. */
 export function workerCommand(): Command {
   const command = new Command('worker')
     .description('Run tasks.')
@@ -129,10 +129,10 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       queues: worker.queues,
       tasks: app.tasks.names().sort(),
     };
-    // A program reads the log: then nothing but the log.
+    // JSON is for programs, which read only the log.
     if (format === 'json') logger.info(facts, 'umbel worker');
     else if (!options.quiet) output.say(banner(facts));
-    if (hangup.wanted) return; // it came while we started
+    if (hangup.wanted) return; // SIGHUP came during the start
     using _ordered = stoppingInOrder();
     hangup.obeyStops();
     await using _beat = options.beat

@@ -1,4 +1,4 @@
-// What can be seen of an application without asking anybody: its tasks, schedules and settings. Pure.
+// Checks of an application that need no broker and no worker: its tasks, schedules and settings. Pure.
 
 import type { App } from '../../app/app.ts';
 import type { AnyTask } from '../../app/task.ts';
@@ -10,7 +10,7 @@ import { type Finding, listed } from './finding.ts';
 import { type HabitCheck, habitChecks, names } from './habits.ts';
 import { type ApplicationSources, codeIn, noSources } from './sources.ts';
 
-/** The findings, the gravest of each check first. */
+/** The findings of all checks. */
 export function examineApplication(app: App, sources: ApplicationSources = noSources): readonly Finding[] {
   const tasks = [...app.tasks].filter(({ run, name }) => run !== null && !name.startsWith('celery.'));
   const checks = [
@@ -27,7 +27,7 @@ export function examineApplication(app: App, sources: ApplicationSources = noSou
 
 const blocks =
   /\b(?:execSync|spawnSync|execFileSync|readFileSync|writeFileSync|pbkdf2Sync|scryptSync)\)?\s*\(|Atomics\.wait\(/;
-/** Until a time has come, or some hundred million times. */
+/** Loops that wait for a time, or that run some hundred million times. */
 const spins = /\bwhile\s*\([^)]*\b(?:Date|performance)\.now\(|<=?\s*(?:\d[\d_]{8,}|\d+e(?:[89]|\d\d))\b/;
 
 const taskChecks: readonly HabitCheck[] = [
@@ -208,7 +208,7 @@ function urlFinding(what: string, url: string): Finding | null {
   };
 }
 
-/** libpq would try TLS by itself; here a URL that says nothing of it means none. */
+/** libpq would try TLS by default; here a URL without `sslmode` means no TLS. */
 function plainPostgres(config: App['config']): Finding | null {
   const { backend } = config;
   if (backend === null || storeNamed(backend)?.name !== 'postgres' || /[?&]sslmode=/.test(backend))
@@ -218,7 +218,7 @@ function plainPostgres(config: App['config']): Finding | null {
   return {
     check: 'tls',
     level: 'warning',
-    what: `the connection to the backend on ${host} is not encrypted: its URL says no sslmode`,
+    what: `the connection to the backend on ${host} is not encrypted: its URL has no sslmode`,
     why: 'results and the password can be read on the network',
     fix: 'end the URL with ?sslmode=verify-full, or in a private network with ?sslmode=disable',
   };

@@ -1,4 +1,4 @@
-// Who sends what is scheduled: nobody, or two that know nothing of each other.
+// Checks who sends the schedules: no beat, or two schedulers that do not know each other.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../app/app.ts';
@@ -9,21 +9,21 @@ import { isRecord } from '../../lib/narrow.ts';
 import { type Finding, listed } from './finding.ts';
 
 interface BeatFacts {
-  /** Names of the application's schedules, and of those that people have added. */
+  /** Names of the application's schedules, and of schedules in the store. */
   readonly schedules: readonly string[];
-  /** The tasks that they send. */
+  /** The tasks of these schedules. */
   readonly tasks: readonly string[];
-  /** Whether a beat leads. */
+  /** Whether a beat has the lead. */
   readonly led: boolean;
-  /** What Celery's workers have in their `beat_schedule`: tasks, by node. */
+  /** The tasks in the `beat_schedule` of Celery's workers, by node. */
   readonly celery: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A leader renews its lead about every second: longer than that, and than a machine may be slow. */
+/** How long to watch the lead, milliseconds. A leader renews it about every second; the rest is for slow machines. */
 const pollIntervalMs = 3000;
 const holder = `doctor/${process.pid}`;
 
-/** @throws what opening the store throws, but for a store that cannot keep schedules. */
+/** @throws the errors of opening the store, except for a store that cannot keep schedules. */
 export async function gatherBeats(app: App): Promise<BeatFacts> {
   const own = [...app.schedules];
   const tasks = own.map(({ call }) => (call.kind === 'task' ? call.task : call.signature.task));
@@ -36,7 +36,7 @@ async function lookAtStore(app: App): Promise<Pick<BeatFacts, 'schedules' | 'led
   try {
     opened = await openSchedulesOf(app);
   } catch (error) {
-    if (error instanceof ConfigError) return { schedules: [], led: true }; // no beat of ours can run there, and doctor is not asked of that
+    if (error instanceof ConfigError) return { schedules: [], led: true }; // no beat of ours can run with this store, which is not a finding
     throw error;
   }
   await using store = opened;
@@ -44,7 +44,7 @@ async function lookAtStore(app: App): Promise<Pick<BeatFacts, 'schedules' | 'led
   if (schedules.length === 0 && app.schedules.size === 0) return { schedules, led: true };
   const before = await store.lead(holder, null);
   if (before.holder === holder) {
-    await store.resign(holder); // nobody had it
+    await store.resign(holder); // no beat had the lead
     return { schedules, led: false };
   }
   await sleep(pollIntervalMs);
@@ -64,7 +64,7 @@ async function askCelery(app: App): Promise<BeatFacts['celery']> {
   return found;
 }
 
-/** What workers answer is looked at, not trusted. */
+/** Reads a worker's answer, which may have any form. */
 function scheduledBy(conf: unknown): readonly string[] {
   if (!isRecord(conf) || !isRecord(conf.beat_schedule)) return [];
   return Object.values(conf.beat_schedule).flatMap((entry) =>
@@ -79,7 +79,7 @@ export function examineBeats({ schedules, tasks, led, celery }: BeatFacts): read
     findings.push({
       check: 'no-beat',
       level: 'warning',
-      what: `no beat runs, so these schedules send nothing: ${listed(schedules)}`,
+      what: `no beat runs, so these schedules send no tasks: ${listed(schedules)}`,
       why: 'nothing is sent until a beat runs',
       fix: 'umbel beat, or umbel worker -B; several may run: one leads, the others stand by',
     });

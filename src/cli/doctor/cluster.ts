@@ -1,4 +1,4 @@
-// What the workers that live say of themselves: whether they fit together, the application, and what waits.
+// Checks of the live workers by their own answers: whether they fit each other, the application, and the waiting messages.
 import type { App } from '../../app/app.ts';
 import { queuesOfTasks } from '../../app/task-queues.ts';
 import { Control } from '../../control/control.ts';
@@ -9,28 +9,28 @@ export interface WorkerFacts {
   readonly name: string;
   readonly queues: readonly string[];
   readonly tasks: readonly string[];
-  /** `py-celery`, `js-umbel`; null: it was not heard. */
+  /** `py-celery`, `js-umbel`; null: unknown. */
   readonly software: string | null;
   readonly version: string | null;
-  /** Seconds that its clock is ahead of ours; null: it was not heard. */
+  /** How far its clock is ahead of ours, seconds; null: unknown. */
   readonly ahead: number | null;
 }
 
 export interface ClusterFacts {
   readonly workers: readonly WorkerFacts[];
-  /** Live, but did not answer. */
+  /** Workers that live, but did not answer. */
   readonly silent: readonly string[];
-  /** Messages that could be run now, by queue. */
+  /** Numbers of messages that could run now, by queue. */
   readonly waiting: Readonly<Record<string, number>>;
-  /** Queues of RabbitMQ to which messages come with an expiration of their own. */
+  /** Queues of RabbitMQ that get messages with an `expiration`. */
   readonly expiring: readonly string[];
-  /** Of the application: each task and the queue that it goes to. */
+  /** The application's tasks, with the queue of each. */
   readonly tasks: Readonly<Record<string, string>>;
 }
 
 /** How long workers have to answer, seconds. */
 const timeout = 1;
-/** A clock that is so wrong makes tasks with an eta early or late; less may be the way that a message takes. */
+/** The smallest reported difference of clocks, which makes tasks with an eta early or late. Less may be the time that a message takes. */
 const skewSeconds = 3;
 
 export async function gatherCluster(app: App): Promise<ClusterFacts> {
@@ -148,7 +148,7 @@ function clocks({ workers }: ClusterFacts): Finding | null {
   };
 }
 
-/** Tasks of ours that go to a queue whose workers do not know them. */
+/** Finds tasks of the application that go to a queue whose workers do not know them. */
 function knowledge({ workers, tasks }: ClusterFacts): Finding | null {
   const unknown = Object.entries(tasks).flatMap(([task, queue]) => {
     const lacking = workers.filter((worker) => worker.queues.includes(queue) && !worker.tasks.includes(task));
@@ -171,7 +171,7 @@ function knowledge({ workers, tasks }: ClusterFacts): Finding | null {
   };
 }
 
-/** Two programs on one queue. */
+/** Finds two programs on one queue. */
 function strangers({ workers, tasks }: ClusterFacts): Finding | null {
   const own = (worker: WorkerFacts): readonly string[] =>
     worker.tasks.filter((task) => !task.startsWith('celery.'));
@@ -192,7 +192,7 @@ function strangers({ workers, tasks }: ClusterFacts): Finding | null {
   };
 }
 
-/** What workers answer is looked at, not trusted. */
+/** Reads a worker's answer, which may have any form. */
 function textsOf(reply: unknown): readonly string[] {
   return Array.isArray(reply) ? reply.filter((each): each is string => typeof each === 'string') : [];
 }

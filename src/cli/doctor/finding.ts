@@ -1,9 +1,9 @@
-/** Something that an examination found. */
+/** A finding of a check. */
 export interface Finding {
   /** A stable name of the check: `time-limits`. */
   readonly check: string;
   readonly level: 'error' | 'warning' | 'note';
-  /** What is so. */
+  /** The fact. */
   readonly what: string;
   /** Why it matters. */
   readonly why: string;

@@ -1,22 +1,22 @@
-// What the text of tasks says of how they were meant: guesses, and said as such. Pure.
+// Checks of the source text of tasks. They are guesses, and are worded as such. Pure.
 import type { AnyTask } from '../../app/task.ts';
 import { type Finding, listed } from './finding.ts';
 import { type ApplicationSources, codeIn } from './sources.ts';
 
 export type HabitCheck = (tasks: readonly AnyTask[], sources: ApplicationSources) => Finding | null;
 
-/** Their names, some of them. */
+/** The names of the first tasks, and the number of the others. */
 export const names = (tasks: readonly AnyTask[]): string => listed(tasks.map(({ name }) => name));
 
 const changes =
   /method:\s*['"`](?:POST|PATCH)['"`]|\.post\(|\bsendMail\(|\bINSERT INTO\b|\.(?:charge|capture|refund)s?\b/i;
 const knowsRepeats = /idempoten|request\.id\b|\btask\.id\b|ON CONFLICT|upsert/i;
-/** Of a client of another service. */
+/** Calls by which a client changes another service. */
 const changesByClient =
   /(?:\.[\w$]+)*\.(?:create|createMany|insert\w*|send\w*|post|publish|charge\w*|capture\w*|refund\w*|increment)\(/;
 const leavesBehind =
   /\b(?:setInterval|setImmediate)\(|(?<!new Promise[^;]{0,80})\bsetTimeout\(|(?<![\w$.])void\s+[\w$][\w$.]*\(/;
-/** A message about something that has happened, as others would publish it. */
+/** Names of tasks that look like published events. */
 const eventName = /(?:^|[._:-])(?:events?|happened|published|on_\w+ed|event_\w+)$/i;
 const empty = /^[^{]*(?:=>\s*)?\{\s*\}$|=>\s*(?:undefined|null|void 0)$/;
 
@@ -70,7 +70,7 @@ function startsWith(text: string, pattern: RegExp): boolean {
   return pattern.exec(text)?.index === 0;
 }
 
-/** `count`: timers that run although nothing was asked of the application yet. */
+/** `count`: timers that run after the import alone. */
 export function examineTimers(count: number): Finding | null {
   if (count === 0) return null;
   return {

@@ -1,4 +1,4 @@
-// How big the results are that are kept: those that came last, in Redis and the embedded store.
+// Checks the size of the latest stored results, in Redis and the embedded store.
 
 import type { App } from '../../app/app.ts';
 import { backendOptions } from '../../config/driver-options.ts';
@@ -15,9 +15,9 @@ interface Sized {
   readonly bytes: number;
 }
 
-/** So many are looked at. */
+/** How many results are checked. */
 const sample = 500;
-/** A store holds them until they expire, each reader fetches the whole. */
+/** A result of more bytes is reported: the store keeps it until it expires, and each reader transfers all of it. */
 const bigBytes = 100_000;
 
 export async function examineResults(app: App): Promise<Finding | null> {
@@ -69,7 +69,7 @@ async function inRedis(app: App, url: string): Promise<readonly Sized[]> {
   const prefix = recordKey(settings.keyPrefix, '');
   const found: Sized[] = [];
   let cursor = '0';
-  // Not the whole of a big store: a few looks.
+  // A few steps of SCAN, since a big store is not searched completely.
   for (let looks = 0; looks < 20 && found.length < sample && (looks === 0 || cursor !== '0'); looks++) {
     const scan = ['SCAN', cursor, 'MATCH', `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`, 'COUNT', '500'];
     const reply = await connection.call(scan, { timeoutMs: 5000 });

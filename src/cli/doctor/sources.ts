@@ -1,30 +1,30 @@
-// The modules of an application as text: what a task uses besides its own lines. By the form of usual code, not by a parser: what is not
-// understood is not talked of.
+// The modules of an application as text, to find the helpers and clients that a task uses. Expressions for usual code replace a parser, and
+// unusual code leads to no finding.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import type { App } from '../../app/app.ts';
 import type { AnyTask } from '../../app/task.ts';
 
-/** What is known of the code of an application. */
+/** Facts about the code of an application. */
 export interface ApplicationSources {
-  /** The code of a task with that of the helpers that call other services for it; empty: it lives elsewhere. Without comments. */
+  /** The code of a task and of its helpers that call other services, without comments; empty: the task's code is in another program. */
   codeOf(task: AnyTask): string;
-  /** Whether it calls another service: by itself, by a helper, or by a client that its module imports. */
+  /** Whether the task calls another service: itself, through a helper, or through a client that its module imports. */
   callsOut(task: AnyTask): boolean;
-  /** The clients and helpers by which it does. */
+  /** The clients and helpers through which the task calls other services. */
   callersOf(task: AnyTask): readonly string[];
-  /** How often the modules make an App. */
+  /** How many Apps the modules create. */
   readonly apps: number;
-  /** Files that define tasks of this application and that nothing imports, with one of these tasks. */
+  /** Files that define tasks of this application and that no module imports, each with one of its tasks. */
   readonly forgotten: readonly string[];
 }
 
 interface Module {
   readonly file: string;
   readonly text: string;
-  /** Local names, and where they are from. */
+  /** Local names with the module and name from which they are imported. */
   readonly imports: ReadonlyMap<string, { readonly from: string; readonly name: string }>;
-  /** What is declared at the top, by name. */
+  /** The top-level declarations, by name. */
   readonly pieces: ReadonlyMap<string, string>;
 }
 
@@ -32,16 +32,16 @@ const maxModules = 500;
 const maxFiles = 2000;
 const extensions = ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
 
-/** Packages whose business is another program: over HTTP, of databases, of mail, of clouds. */
+/** Packages that are clients of other programs: HTTP, databases, mail, clouds. */
 const servicePackage =
   /^(?:axios|got|ky|undici|node-fetch|cross-fetch|superagent|needle|request|request-promise|stripe|twilio|openai|@anthropic-ai\/|@google\/|@google-cloud\/|googleapis|@aws-sdk\/|aws-sdk|@azure\/|@sendgrid\/|mailgun|resend|postmark|nodemailer|@slack\/|@octokit\/|octokit|@prisma\/client|prisma|pg|pg-promise|postgres|mysql|mysql2|mariadb|mongodb|mongoose|redis|ioredis|@redis\/|cassandra-driver|@elastic\/|typeorm|sequelize|knex|kysely|drizzle-orm|graphql-request|@apollo\/client|@grpc\/|@supabase\/|firebase|firebase-admin|amqplib|kafkajs|nats)(?:$|\/|(?<=\/)|\.js$)|^(?:node:)?(?:https?|http2|net|tls|dgram)$/;
 const directCall =
   /(?<![.\w$])(?:fetch|axios|got|undici)\s*[.(]|\bglobalThis\.fetch\(|\bhttps?\.(?:get|request)\(|\.sendMail\(|\bnew WebSocket\(/;
 
-/** Of an application whose modules are not at hand: its tasks by themselves. */
+/** The sources of an application without modules: only its tasks. */
 export const noSources: ApplicationSources = sourcesOf([], [], new Set());
 
-/** Reads what the module of the application imports, however far. */
+/** Reads the application's module, and all modules that it imports directly or indirectly. */
 export function readSources(app: App, file: string): ApplicationSources {
   const modules = new Map<string, Module>();
   const waiting = [file, ...app.config.include.flatMap((path) => resolved(path, file) ?? [])];
@@ -91,14 +91,14 @@ function sourcesOf(
     callersOf: (task) => used(task).map(([, name]) => name),
     apps: modules.reduce((sum, { text }) => sum + (codeIn(text).match(/\bnew App\(/g)?.length ?? 0), 0),
     forgotten: others.flatMap((module) => {
-      if (imported.has(module.file)) return []; // by another program that begins elsewhere
+      if (imported.has(module.file)) return []; // imported by another program
       const task = forgottenTask(module, receivers, tasks);
       return task === undefined ? [] : [`${relative(process.cwd(), module.file)} (${task})`];
     }),
   };
 }
 
-/** `file#name` of everything at the top of a module by which another service is called. */
+/** `file#name` of each top-level declaration that calls another service. */
 function callersIn(modules: readonly Module[]): ReadonlySet<string> {
   const callers = new Set<string>();
   for (const { file, imports } of modules)
@@ -111,7 +111,7 @@ function callersIn(modules: readonly Module[]): ReadonlySet<string> {
         if (target !== undefined && callers.has(`${target}#${name}`)) callers.add(`${module.file}#${local}`);
       }
       for (const [name, piece] of module.pieces) {
-        if (/\.task\s*\(|\bnew App\(/.test(piece)) continue; // to send a task is no such call
+        if (/\.task\s*\(|\bnew App\(/.test(piece)) continue; // sending a task is not such a call
         const code = codeIn(piece);
         if (directCall.test(code) || within(module, code, callers).some((each) => each !== name))
           callers.add(`${module.file}#${name}`);
@@ -121,7 +121,7 @@ function callersIn(modules: readonly Module[]): ReadonlySet<string> {
   return callers;
 }
 
-/** Those callers of the module that the code names. */
+/** The callers of the module whose names occur in the code. */
 function within(module: Module, code: string, callers: ReadonlySet<string>): readonly string[] {
   return [...module.imports.keys(), ...module.pieces.keys()].filter(
     (name) => callers.has(`${module.file}#${name}`) && names(code, name),
@@ -145,7 +145,7 @@ function pieceOf(
     : [module, module.pieces.get(name)];
 }
 
-/** Modules in the folder of the application, tests and what is built aside. */
+/** Modules in the application's folder, except tests and build output. */
 function besides(file: string, modules: ReadonlyMap<string, Module>): readonly Module[] {
   const found: Module[] = [];
   const folders = [dirname(file)];
@@ -173,7 +173,7 @@ function entriesOf(folder: string): readonly import('node:fs').Dirent[] {
   }
 }
 
-/** A task that it would define on an App of these modules, and that is not there. */
+/** A task that the module would define on an App of these modules, and that the App does not have. */
 function forgottenTask(
   { file, text, imports }: Module,
   receivers: ReadonlySet<string>,
@@ -235,7 +235,7 @@ function importsOf(text: string): Module['imports'] {
   return imports;
 }
 
-/** What is declared at the beginning of a line, up to the next statement there. */
+/** The declarations that begin at the left margin, each up to the next statement there. */
 function piecesOf(text: string): Module['pieces'] {
   const pieces = new Map<string, string>();
   for (const each of text.split(/^(?=[A-Za-z@])/m)) {
@@ -255,7 +255,7 @@ function specifiersOf(text: string): readonly string[] {
   );
 }
 
-/** The file of a relative import, in a list. */
+/** The file of a relative import, in a list; undefined: the import is not relative, or its file does not exist. */
 function resolved(specifier: string, from: string): readonly string[] | undefined {
   if (!specifier.startsWith('.')) return undefined;
   const path = resolve(dirname(from), specifier);
@@ -276,19 +276,19 @@ function isFile(path: string): boolean {
 const commentOrText =
   /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`/g;
 
-/** Text keeps what it says: `method: 'POST'`. */
+/** Code without comments. Texts stay as they are: `method: 'POST'`. */
 export function withoutComments(code: string): string {
   return code.replace(commentOrText, (part) => (part.startsWith('/') ? ' ' : part));
 }
 
-/** Neither comments nor what texts say. */
+/** Code without comments and without the content of texts. */
 export function codeIn(text: string): string {
   return text.replace(commentOrText, (part) =>
     part.startsWith('/') ? ' ' : part.startsWith('`') ? `\`${placeholders(part)}\`` : "''",
   );
 }
 
-/** What a template computes is code. */
+/** The expressions in a template, which are code. */
 function placeholders(template: string): string {
   return [...template.matchAll(/\$\{([^{}]*)\}/g)].map(([, code = '']) => ` ${code} `).join(' ');
 }

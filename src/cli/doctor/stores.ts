@@ -1,4 +1,4 @@
-// What the broker itself says: whether it is there, how it is set up, what lies in it.
+// Checks of the broker: whether it answers, its settings, and its messages.
 
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../config/driver-options.ts';
@@ -14,9 +14,9 @@ import { storeNamed } from '../../stores/registry.ts';
 import type { Transport } from '../../stores/transport.ts';
 import { type Finding, listed } from './finding.ts';
 
-/** How long the broker has to answer. */
+/** How long the broker has to answer, milliseconds. */
 const patienceMs = 5000;
-/** A clock that is so wrong makes what has an eta early or late, and what expires. */
+/** The smallest reported difference of clocks, milliseconds. It makes tasks with an eta or expires early or late. */
 const skewMs = 1000;
 
 export async function examineStores(app: App): Promise<readonly Finding[]> {
@@ -27,7 +27,7 @@ export async function examineStores(app: App): Promise<readonly Finding[]> {
     transport = await within(app.broker());
     await within(transport.size(app.config.taskDefaultQueue));
   } catch (error) {
-    // It does answer: which of its keys or rights is to blame is found below.
+    // The broker does answer: the checks below find the key or the right at fault.
     const found = isRedis && answered(error) ? await redisOrder(app).catch(() => []) : [];
     if (found.length > 0) return found;
     return [
@@ -85,7 +85,7 @@ async function redis(app: App): Promise<(Finding | null)[]> {
   await using connection = await RedisConnection.open(settings);
   const options = { timeoutMs: patienceMs };
   const setting = async (name: string): Promise<string | null> => {
-    const reply = await connection.call(['CONFIG', 'GET', name], options).catch(() => null); // may not be allowed
+    const reply = await connection.call(['CONFIG', 'GET', name], options).catch(() => null); // CONFIG may be forbidden
     const values = Array.isArray(reply) ? reply : Object.values(reply ?? {});
     return values.length === 0 ? null : String(values.at(-1));
   };
@@ -138,7 +138,7 @@ async function redis(app: App): Promise<(Finding | null)[]> {
   ];
 }
 
-/** Whether a worker finds its keys as it needs them, and may do what it has to. */
+/** Checks whether the keys have the types that a worker needs, and whether it has the necessary rights. */
 async function redisOrder(app: App): Promise<Finding[]> {
   const settings = redisSettings(app.config.broker, 'broker', brokerOptions(app.config));
   await using connection = await RedisConnection.open(settings);
@@ -146,7 +146,7 @@ async function redisOrder(app: App): Promise<Finding[]> {
   const missing = await missingRights(connection);
   const { wrong, orphans } = await findDisorder(connection, queues, { timeoutMs: patienceMs }).catch(
     (error: unknown) => {
-      if (missing.length > 0) return { wrong: [], orphans: [] }; // it may not look
+      if (missing.length > 0) return { wrong: [], orphans: [] }; // the user may not read the keys
       throw error;
     },
   );
@@ -178,7 +178,7 @@ async function redisOrder(app: App): Promise<Finding[]> {
   return findings;
 }
 
-/** @throws when it takes too long */
+/** @throws when there is no answer within `patienceMs` */
 function within<T>(answer: Promise<T>): Promise<T> {
   return withDeadline(patienceMs, answer, () => new Error(`no answer within ${patienceMs / 1000} s`));
 }
