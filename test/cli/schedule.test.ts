@@ -163,7 +163,7 @@ test.each([
     1,
     'latitude must be from -90 to 90',
   ],
-  [[...withApp, 'schedule', 'import'], 2, 'say from where'],
+  [[...withApp, 'schedule', 'import'], 2, 'name the source'],
   [['beat'], 2, 'this command needs your application'],
 ])('umbel %j ends with %i and says what is wrong', async (args, code, message) => {
   const folder = project({ 'app.js': shop });
