@@ -1,24 +1,24 @@
-// Starting a program of ours apart from this terminal, and knowing what came of it.
+// Starts a program of ours in the background, apart from this terminal, and reports whether it started.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLog } from './own-files.ts';
 
-/** It has written its pid file by then, or has ended. */
+/** How long the start may take, milliseconds: by then the program has written its pid file, or has ended. */
 const startMs = 30_000;
 const pollIntervalMs = 100;
 
 interface Background {
-  /** The arguments of Node; among them `--pidfile` with the file below. */
+  /** The arguments of Node, among them `--pidfile` with the file below. */
   readonly args: readonly string[];
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
-  /** What it says goes there, and what its tasks print. */
+  /** The file for its log, and for the output of its tasks. */
   readonly logfile: string;
   readonly pidfile: string;
 }
 
-/** Its process, when it has loaded the application; or how it ended before that. */
+/** The process id, once the program has loaded the application; or its exit code and last words. */
 type Started =
   | { readonly pid: number }
   | { readonly pid: null; readonly exitCode: number | null; readonly lastWords: string };

@@ -13,7 +13,7 @@ interface BannerFacts {
   readonly tasks: readonly string[];
 }
 
-/** What a worker says of itself when it starts, as Celery's does. */
+/** The text that a worker prints when it starts, like Celery's banner. */
 export function banner(facts: BannerFacts): string {
   return redacted(`
  ${facts.node} · umbel ${facts.version} · Node ${process.versions.node}

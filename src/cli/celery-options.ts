@@ -1,10 +1,10 @@
-// Options of Celery's that have no meaning here: each is understood, and says so, with the way out. (What does the same here is an option of
-// its command, also where its name differs.)
+// Options of Celery's that have no effect here. Each is accepted or refused with a message that names the alternative. (An option with an
+// effect is an option of its command, even if its name differs.)
 import { type Command, Option } from 'commander';
 import { redacted } from '../lib/redact.ts';
 import { UsageError } from './usage.ts';
 
-/** `idle`: the command goes on without it, and says so. `refused`: without it the command would do something else than was asked for. */
+/** `idle`: the command prints a message and continues. `refused`: the command fails, since it would do something else without the option. */
 interface Foreign {
   readonly flags: string;
   readonly fate: 'idle' | 'refused';
@@ -26,7 +26,7 @@ const ofProcess: readonly Foreign[] = [
 ];
 const kept = 'schedules are kept in the store (beatStore)';
 
-/** By command. */
+/** The options of each command. */
 export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
   worker: [
     idle('-O <profile>', 'a worker takes only what it can run, which is what -O fair is for'),
@@ -35,10 +35,10 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
       "it is the App's setting workerPrefetchMultiplier; 1 unless that says otherwise",
     ),
     idle('--disable-prefetch', 'a worker takes only what it can run'),
-    idle('-S, --statedb <file>', "what is revoked is kept in the broker's store, for all workers"),
-    idle('--without-gossip', 'a worker hears of others only that they live, and their logical time'),
+    idle('-S, --statedb <file>', "revocations are kept in the broker's store, for all workers"),
+    idle('--without-gossip', 'workers only exchange heartbeats and logical clocks'),
     idle('--without-mingle', 'a worker does not wait for the others when it starts'),
-    idle('--without-heartbeat', 'by it others know that this worker lives'),
+    idle('--without-heartbeat', 'other workers know by it that this worker lives'),
     idle('--heartbeat-interval <seconds>', 'it is two seconds, as in Celery'),
     idle('-s, --schedule <file>', kept),
     idle('--schedule-filename <file>', kept),
@@ -63,7 +63,9 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
     ...ofProcess,
   ],
   result: [idle('-t, --task <name>', 'all tasks of an App have one result backend')],
-  migrate: [idle('-a, --ack-messages', 'it is always so: what was moved is deleted where it was')],
+  migrate: [
+    idle('-a, --ack-messages', 'it is always so: messages that were moved are deleted from the source'),
+  ],
   shell: [
     idle('-I, --ipython', "the prompt is Node's"),
     idle('-B, --bpython', "the prompt is Node's"),
@@ -80,7 +82,7 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
     idle('--skip-checks', "there are no checks of Django's"),
     refused(
       '--config <module>',
-      "settings are the App's: new App('shop', settings), or umbel.config.ts for what is typed",
+      "settings are the App's: new App('shop', settings), or umbel.config.ts for options of commands",
     ),
     refused('--loader <class>', 'an App is a module: -A ./app.ts'),
   ],
@@ -92,8 +94,8 @@ export function withForeignOptions(command: Command, name: string): void {
 }
 
 /**
- * Says of those that were given that they have no effect.
- * @throws UsageError for those without which the command would not do what was asked for
+ * Prints a message for each given option that has no effect.
+ * @throws UsageError for an option that is `refused`
  */
 export function heedForeignOptions(command: Command, name: string): void {
   for (let each: Command | null = command; each; each = each.parent)

@@ -1,4 +1,4 @@
-// What every command understands, and what every command needs: the application and the screen.
+// The options that every command has, and the session that most commands need: the application and the screen.
 
 import type { Command } from 'commander';
 import { App } from '../app/app.ts';
@@ -21,7 +21,7 @@ export interface CommonOptions {
   readonly debug?: boolean;
 }
 
-/** Declares them on a command; all commands have them, so that they may stand before or after its name. */
+/** Declares the common options on a command. All commands have them, so that they may stand before or after the command's name. */
 export function withCommonOptions(command: Command): void {
   command
     .option(
@@ -38,8 +38,8 @@ export function withCommonOptions(command: Command): void {
 }
 
 /**
- * The options of a command with those given before its name. (commander's `optsWithGlobals` lets the default of an
- * outer command win over what was said after an inner one.)
+ * The options of a command with the options before its name. (With commander's `optsWithGlobals`, the default of an outer command
+ * would override an option after an inner command.)
  */
 export function optionsOf<Options extends CommonOptions>(command: Command): Options {
   const chain: Command[] = [];
@@ -53,15 +53,15 @@ export function optionsOf<Options extends CommonOptions>(command: Command): Opti
   return merged as Options; // as declared beside the command's options
 }
 
-/** What a command works with. */
+/** The application and the screen of a command. */
 export interface Session {
   readonly app: App;
   readonly output: Output;
-  /** Whether the App is the user's; else it knows a broker and no tasks. */
+  /** Whether the App is the user's. Otherwise it has a broker, and no tasks. */
   readonly loaded: boolean;
 }
 
-/** Opens the application, does the work, and closes it whatever happens. */
+/** Opens the application, does the work, and closes the application in any case. */
 export async function withApp(
   options: CommonOptions,
   work: (session: Session) => Promise<void>,
@@ -77,14 +77,14 @@ export async function withApp(
   }
 }
 
-/** How often, and how many times in a row, a command finds that it waits before it says so: after a second. */
+/** A command that waits for the broker reports it after `looksInSilence` checks, which are this far apart (milliseconds): after a second. */
 const pollIntervalMs = 250;
 const looksInSilence = 4;
 
-/** A broker that is away is waited for, some seconds: not without a word. */
+/** Prints a message while a command waits for a broker that is away. */
 function reportWaiting(app: App, output: Output): Disposable {
   let looks = 0;
-  // Looks, and not one look after a second: by then the wait may just have begun, or the machine was busy with something else.
+  // Several checks instead of one after a second: at that time the wait may just have begun, or the machine was busy.
   const timer = setInterval(() => {
     const { state, reason = null } = app.stores?.transport.status ?? {};
     looks = app.opening || (state !== undefined && state !== 'connected') ? looks + 1 : 0;
@@ -97,7 +97,7 @@ function reportWaiting(app: App, output: Output): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** For commands that cannot do without the user's tasks. */
+/** @throws UsageError if there is no user's App. For commands that need its tasks. */
 export function requireApp(options: CommonOptions): void {
   if (options.app === undefined && !process.env.UMBEL_APP) {
     throw new UsageError(
@@ -106,7 +106,7 @@ export function requireApp(options: CommonOptions): void {
   }
 }
 
-/** For what other processes must see. */
+/** @throws UsageError if the store belongs to this process alone. For commands whose effect other processes must see. */
 export function requireSharedStore({ config }: App): void {
   if ([config.broker, config.beatStore].some((url) => url !== null && storeNamed(url)?.ephemeral))
     throw new UsageError(
@@ -114,12 +114,12 @@ export function requireSharedStore({ config }: App): void {
     );
 }
 
-/** The module that exports the application, as it was named. */
+/** The module that exports the application, as the user named it. */
 export function appSpec({ app }: CommonOptions): string | undefined {
   return app ?? (process.env.UMBEL_APP || undefined);
 }
 
-/** `priority` is of the one call that it is made for: what is said of it is said for all. */
+/** An App without the user's module. It serves a single call, so the priority of that call becomes the default. */
 function bareApp(options: CommonOptions & { readonly priority?: Priority }): App {
   return new App('umbel', {
     ...(options.broker === undefined ? {} : { broker: options.broker }),
@@ -128,7 +128,7 @@ function bareApp(options: CommonOptions & { readonly priority?: Priority }): App
   });
 }
 
-// An App reads its broker when it is made, while its module loads; hence the environment.
+// An App reads its broker when it is created, while its module loads; hence the environment.
 async function loadWith(spec: string, options: CommonOptions): Promise<App> {
   if (options.broker !== undefined) process.env.UMBEL_BROKER_URL = options.broker;
   if (options.resultBackend !== undefined) process.env.UMBEL_RESULT_BACKEND = options.resultBackend;

@@ -2,8 +2,8 @@ import { createInterface } from 'node:readline/promises';
 import { UsageError } from './usage.ts';
 
 /**
- * Asks before something is deleted. `force` answers yes.
- * @throws UsageError when there is nobody to ask: standard input is no terminal.
+ * Asks for confirmation of a deletion. `force` answers yes.
+ * @throws UsageError when standard input is not a terminal, so that nobody can answer.
  */
 export async function confirmed(question: string, force: boolean): Promise<boolean> {
   if (force) return true;

@@ -1,4 +1,4 @@
-// Which dead letters a command is about: by their ids, by what they have in common, or all.
+// The options by which a command selects dead letters: ids, filters, or all.
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkReason } from '../app/dead-letter-filter.ts';
 import type { DeadLetterChoice, DeadLetterFilter } from '../app/dead-letters.ts';
@@ -20,7 +20,7 @@ export interface ChoiceOptions extends FilterOptions {
   readonly all?: boolean;
 }
 
-/** Declares them on a command. */
+/** Declares the filter options on a command. */
 export function withFilterOptions(command: Command): Command {
   return command
     .option('--task <name>', "Only calls of this task; * matches any text: 'mail.*'.")
@@ -55,7 +55,7 @@ export function filterOf(options: FilterOptions): DeadLetterFilter {
   };
 }
 
-/** @throws UsageError when nothing, or two things, are said */
+/** @throws UsageError when there is no selection, or more than one */
 export function choiceOf(ids: readonly string[], options: ChoiceOptions): DeadLetterChoice {
   const filter = filterOf(options);
   const isFiltered = Object.keys(filter).length > 0;

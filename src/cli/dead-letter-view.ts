@@ -1,9 +1,9 @@
-// A dead letter for people and for programs: decoded where that is possible, its original bytes always.
+// Dead letters for people and programs: decoded if possible, and always with their original bytes.
 import type { DeadLetter } from '../app/dead-letters.ts';
 import type { Output } from './output.ts';
 import { clean, cleanLines } from './terminal/clean.ts';
 
-/** For programs. The bytes in base64. */
+/** A dead letter for programs, with its bytes in base64. */
 export function asValue({ call, raw, ...letter }: DeadLetter): object {
   const { argsrepr: _, kwargsrepr: __, ...message } = call ?? noCall;
   return { ...letter, message: call && message, raw: Buffer.from(raw).toString('base64') };
@@ -23,7 +23,7 @@ export function asRow(letter: DeadLetter): readonly string[] {
   ];
 }
 
-/** Everything about one. */
+/** A dead letter with all its fields. */
 export function asText(letter: DeadLetter, output: Output): string {
   const message = letter.call;
   const facts: readonly (readonly [string, string | undefined])[] = [
@@ -50,7 +50,7 @@ export function asText(letter: DeadLetter, output: Output): string {
 
 const shownBytes = 4096;
 
-/** As text when it is text, else in hexadecimal. */
+/** The bytes as text if they are UTF-8, else in hexadecimal. */
 function bytesShown(raw: Uint8Array): string {
   const rest = raw.length > shownBytes ? `\n… and ${raw.length - shownBytes} bytes more` : '';
   const part = raw.subarray(0, shownBytes);

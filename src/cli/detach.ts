@@ -1,18 +1,18 @@
-// `-D`: the same command once more, apart from this terminal.
+// `-D`: starts the same command in the background.
 import { resolve } from 'node:path';
 import { startInBackground } from './background.ts';
 import { expandPath } from './log-file.ts';
 import { NotStarted } from './usage.ts';
 
-/** Before anything changes the folder. */
+/** The folder at the start, before `--workdir` changes it. */
 const folder = process.cwd();
 const variable = 'UMBEL_DETACHED';
 
-/** Whether this process is the one in the background. What it starts is not told so. */
+/** Whether this is the background process. Its children do not inherit the variable. */
 export const isDetached: boolean = process.env[variable] !== undefined;
 delete process.env[variable];
 
-/** For a process that starts this one again in its place. */
+/** The variables for a process that replaces this one after SIGHUP. */
 export function detachedEnvironment(): Readonly<Record<string, string>> {
   return isDetached ? { [variable]: '1' } : {};
 }
@@ -23,8 +23,8 @@ interface DetachChoices {
 }
 
 /**
- * Starts this command line in the background, and says what came of it. Without names of their own, `%n.pid` and `%n.log` are its files, here.
- * @throws NotStarted with its last words
+ * Starts this command line in the background, and reports whether it started. The default files are `%n.pid` and `%n.log` in the current folder.
+ * @throws NotStarted with the last lines of its output
  */
 export async function detach(
   node: string,

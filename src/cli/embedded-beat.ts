@@ -1,22 +1,22 @@
-// `worker -B`: a beat beside the worker, in a process of its own, which no task can block.
+// `worker -B`: a beat in a separate process beside the worker, so that no task can block it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Logger } from '../lib/logger.ts';
 import type { CommonOptions } from './common.ts';
 import type { LogFormat } from './logging.ts';
 
-/** Until a beat that has crashed is started again, and until one that does not end is killed. Milliseconds. */
+/** After this delay, milliseconds, a crashed beat is started again, and a beat that does not stop is killed. */
 const restartMs = 2000;
 const endMs = 10_000;
 
 interface EmbeddedBeatOptions extends CommonOptions {
   readonly loglevel: string;
   readonly format: LogFormat;
-  /** As it is to be opened. */
+  /** The path of its log file, already expanded. */
   readonly logfile?: string;
 }
 
-/** Starts it, and starts it again when it crashes. Dispose to end it. */
+/** Starts a beat, and restarts it when it crashes. Dispose to end it. */
 export function embeddedBeat(options: EmbeddedBeatOptions, logger: Logger): AsyncDisposable {
   let child: ChildProcess | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -32,7 +32,7 @@ export function embeddedBeat(options: EmbeddedBeatOptions, logger: Logger): Asyn
     child = started;
     started.on('error', (error) => logger.error({ err: error }, 'the beat cannot be started'));
     started.on('exit', (code, signal) => {
-      // 0: it was told to stop, by the same Ctrl-C as we.
+      // 0: it stopped at a signal, such as the Ctrl-C that this process gets, too.
       if (isOver || code === 0) return;
       logger.error({ code, signal }, 'the beat has ended; it is started again');
       timer = setTimeout(begin, restartMs);
@@ -53,7 +53,7 @@ export function embeddedBeat(options: EmbeddedBeatOptions, logger: Logger): Asyn
   };
 }
 
-/** The folder was changed already, and so it is the child's. */
+/** The beat's arguments. --workdir is not among them: the child inherits the folder. */
 function argumentsOf(options: EmbeddedBeatOptions): readonly string[] {
   const { app, broker, resultBackend, loglevel, format, color, debug, logfile } = options;
   return [

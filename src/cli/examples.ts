@@ -1,4 +1,4 @@
-/** Examples of commands within commands, for their help. */
+/** Examples for the help of subcommands. */
 export const examples: Readonly<Record<string, readonly string[]>> = {
   'schedule list': ['umbel -A ./app.ts schedule list', 'umbel -A ./app.ts schedule list --json'],
   'schedule show': ['umbel -A ./app.ts schedule show nightly'],

@@ -1,4 +1,4 @@
-// Flags that are those of options: their rows say what they are called, how they are read, and what the help tells of them.
+// Flags made from the rows of options, which have the flag's name, its reader and its help text.
 import { type Command, Option } from 'commander';
 import type { Check, Options, Table } from '../lib/schema.ts';
 import { argument } from './values.ts';
@@ -12,7 +12,7 @@ export function withFlags(command: Command, table: Table): Command {
   return command;
 }
 
-/** What those flags say, by the names of their rows. */
+/** The values of the flags, by the names of their rows. */
 export function optionsOfFlags<T extends Table>(table: T, options: object): Options<T> {
   const given = new Map<string, unknown>(Object.entries(options));
   const byRow: Record<string, unknown> = {};
@@ -20,7 +20,7 @@ export function optionsOfFlags<T extends Table>(table: T, options: object): Opti
     const value = given.get(flagOf(row)?.attributeName() ?? '');
     if (value !== undefined) byRow[name] = value;
   }
-  return byRow as Options<T>; // each was read for its row
+  return byRow as Options<T>; // each value was read by its row
 }
 
 function flagOf(row: Check<unknown>): Option | null {

@@ -1,4 +1,4 @@
-// A task's record for people.
+// Records of tasks for people.
 import type { TaskAttempt, TaskRecord } from '../history/record.ts';
 import type { Output } from './output.ts';
 import { clean, cleanLines } from './terminal/clean.ts';
@@ -14,7 +14,7 @@ export const rowHead: readonly string[] = [
   'runtime',
 ];
 
-/** A line of the list. What is not known is `?`. */
+/** A line of the list. Unknown values are `?`. */
 export function asRow(task: TaskRecord): readonly string[] {
   return [
     clean(task.id),
@@ -28,7 +28,7 @@ export function asRow(task: TaskRecord): readonly string[] {
   ];
 }
 
-/** All that is known of one. */
+/** A record with all its fields. */
 export function asText(task: TaskRecord, output: Output): string {
   const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
   const facts: readonly (readonly [string, string | null])[] = [

@@ -1,4 +1,4 @@
-// Schedules of Celery's beat as others keep them: RedBeat in Redis, and beat_schedule as JSON.
+// Reads schedules of Celery's beat from RedBeat's keys in Redis, and from a beat_schedule as JSON.
 
 import type { BeatScheduleEntry, ScheduledCallOptions, When } from '../config/beat-schedule.ts';
 import { fromWireOptions } from '../config/wire-options.ts';
@@ -10,7 +10,7 @@ import { RedisConnection } from '../stores/redis/client/connection.ts';
 import { redisSettings } from '../stores/redis/client/settings.ts';
 import { UsageError } from './usage.ts';
 
-/** An entry, or why it cannot be had. */
+/** An entry, or the reason why it cannot be imported. */
 export interface Imported {
   readonly name: string;
   readonly entry: BeatScheduleEntry | string;
@@ -18,13 +18,13 @@ export interface Imported {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Celery's map. A schedule is a number of seconds, a crontab as text, or an object as RedBeat writes it. */
+/** Reads Celery's map. A schedule is a number of seconds, a crontab as text, or an object in RedBeat's form. */
 export function readCelerySchedule(json: unknown): readonly Imported[] {
   if (!isRecord(json)) throw new UsageError('a beat_schedule is a JSON object with one entry per name');
   return Object.entries(json).map(([name, entry]) => ({ name, entry: readEntry(entry) }));
 }
 
-/** The entries of a RedBeat. */
+/** Reads the entries of a RedBeat. */
 export async function readRedBeat(url: string, prefix: string): Promise<readonly Imported[]> {
   await using connection = await RedisConnection.open(redisSettings(url, '--redbeat'));
   const imported: Imported[] = [];
@@ -37,7 +37,7 @@ export async function readRedBeat(url: string, prefix: string): Promise<readonly
   return imported;
 }
 
-/** Sets `enabled` to false in the definitions: RedBeat looks at them each time before it sends. */
+/** Sets `enabled` to false in the definitions, which RedBeat reads each time before it sends. */
 export async function disableInRedBeat(url: string, prefix: string, names: readonly string[]): Promise<void> {
   await using connection = await RedisConnection.open(redisSettings(url, '--redbeat'));
   for (const name of names) {
@@ -48,7 +48,7 @@ export async function disableInRedBeat(url: string, prefix: string, names: reado
   }
 }
 
-/** RedBeat keeps the keys of its entries in a sorted set, by when they are due. */
+/** The keys of RedBeat's entries, which it keeps in a sorted set by due time. */
 async function entryKeys(connection: RedisConnection, prefix: string): Promise<readonly string[]> {
   const keys = await connection.call(['ZRANGE', `${prefix}:schedule`, '0', '-1']);
   return Array.isArray(keys) ? keys.map(String) : [];
@@ -66,7 +66,7 @@ async function definitionAt(connection: RedisConnection, key: string): Promise<J
 }
 
 function readEntry(given: unknown): BeatScheduleEntry | string {
-  if (!isRecord(given)) return 'it is no object';
+  if (!isRecord(given)) return 'it is not an object';
   const { task, args, kwargs, options, enabled } = given;
   if (typeof task !== 'string') return 'it names no task';
   try {
@@ -93,9 +93,9 @@ function readSchedule(given: unknown, relative: boolean): When {
     case 'interval':
       return every(Number(rest.every), { relative: relative || rest.relative === true });
     case 'crontab':
-      return crontab(rest as CronFields); // what is wrong in it, crontab() says
+      return crontab(rest as CronFields); // crontab() checks the fields
     case 'solar':
-      return solar(rest.event as SolarEvent, Number(rest.lat), Number(rest.lon)); // likewise
+      return solar(rest.event as SolarEvent, Number(rest.lat), Number(rest.lon)); // solar() checks the values
     default:
       throw new UsageError(
         `schedules of the type '${String(type)}' are unknown; known are interval, crontab and solar`,
@@ -103,7 +103,7 @@ function readSchedule(given: unknown, relative: boolean): When {
   }
 }
 
-/** Options by Celery's names. What an entry of Celery's may say besides has no meaning here, as its queue's objects. */
+/** Options by Celery's names. Others have no effect here, such as objects of kombu for a queue. */
 function readOptions(task: string, options: Json): ScheduledCallOptions {
   const { schedule: _, ...given } = options;
   return fromWireOptions(task, given);

@@ -6,8 +6,8 @@ import { nodeName } from '../worker/node-name.ts';
 import { ownFileMode } from './own-files.ts';
 
 /**
- * Celery's expansions in the names of files: `%n` the node's name before the `@`, `%h` its host with the domain, `%d` the domain alone,
- * `%p` the whole name; `%i` and `%I` the number of the process of a pool, of which the main one has none.
+ * Celery's expansions in names of files: `%n` is the node's name before the `@`, `%h` its host with the domain, `%d` the domain alone, `%p`
+ * the whole name. `%i` and `%I` are the number of a pool's process, which the main process does not have.
  */
 export function expandPath(path: string, node: string): string {
   const at = node.indexOf('@');
@@ -22,11 +22,11 @@ export function expandPath(path: string, node: string): string {
     I: '',
     '%': '%',
   };
-  // As Celery: `-%I` of the main process is nothing.
+  // As in Celery, `-%I` is empty in the main process.
   return path.replace(/-?%I/g, '').replace(/%([nhdpi%])/g, (_, letter: string) => parts[letter] ?? '');
 }
 
-/** Another process has the pid file. Celery's exit code for it is 73. */
+/** Another live process has the pid file. Exit code 73, like Celery. */
 class PidFileTaken extends UmbelError {
   constructor(file: string, pid: number) {
     super(
@@ -36,7 +36,7 @@ class PidFileTaken extends UmbelError {
   }
 }
 
-/** Writes our id there; deleted when this process ends, or when it is disposed. One of a process that is gone is replaced. @throws PidFileTaken */
+/** Writes the process id to the file, and deletes the file at the end of the process or on disposal. The file of a dead process is replaced. @throws PidFileTaken */
 export function writePidFile(file: string): Disposable {
   mkdirSync(dirname(file), { recursive: true });
   const text = `${process.pid}\n`;
@@ -47,7 +47,7 @@ export function writePidFile(file: string): Disposable {
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST') || tries > 2) throw error;
       const held = readFileSync(file, 'utf8').trim();
-      // Something else, that somebody has named by mistake. (One that was being written when its machine died is empty.)
+      // Not a pid file, but some other file that was named by mistake. (A pid file may be empty, if the machine crashed while it was written.)
       if (!/^\d{0,10}$/.test(held))
         throw new UmbelError(
           'UMBEL_PID_FILE',
@@ -59,7 +59,7 @@ export function writePidFile(file: string): Disposable {
     }
   }
   const remove = (): void => {
-    // Not that of a process that came after us.
+    // Only if it is still ours: a later process may have written its own.
     if (existsSync(file) && readFileSync(file, 'utf8') === text) rmSync(file, { force: true });
   };
   process.on('exit', remove);
@@ -71,7 +71,7 @@ export function writePidFile(file: string): Disposable {
   };
 }
 
-/** Calls `reopen` when the file was moved or deleted: a log that is rotated goes on under its name. */
+/** Calls `reopen` when the file was moved or deleted, so that a rotated log continues under its name. */
 export function watchFile(file: string, reopen: () => void, everyMs = 1000): Disposable {
   const identity = (): number | null => {
     try {
@@ -91,7 +91,7 @@ export function watchFile(file: string, reopen: () => void, everyMs = 1000): Dis
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** Whether there is such a process, also one of somebody else. */
+/** Whether a process with this id exists, of any user. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,17 +1,17 @@
-// Log lines for people: our own, or in the format that Celery's settings worker_log_format and worker_task_log_format say.
+// Log lines for people: in our own form, or in the format of Celery's settings worker_log_format and worker_task_log_format.
 import { styleText } from 'node:util';
 import type { DestinationStream } from 'pino';
 import type { Config } from '../config/config.ts';
 import { celeryLogFormat, celeryTaskLogFormat, localTime, logFormatter } from '../lib/log-format.ts';
 
 export interface LineFormats {
-  /** Of the worker itself. */
+  /** The format of the worker's own lines. */
   readonly worker: string;
-  /** Of what a task's code logs. */
+  /** The format of lines that a task's code logs. */
   readonly task: string;
 }
 
-/** Null: none is set. One that is not set beside one that is, is Celery's. */
+/** The formats; null: neither is set. If only one is set, the other is Celery's default. */
 export function lineFormatsOf({ workerLogFormat, workerTaskLogFormat }: Config): LineFormats | null {
   if (workerLogFormat === null && workerTaskLogFormat === null) return null;
   return { worker: workerLogFormat ?? celeryLogFormat, task: workerTaskLogFormat ?? celeryTaskLogFormat };
@@ -22,13 +22,13 @@ interface Target {
   write(text: string): unknown;
 }
 
-/** Our own lines: time, level, what is said, and the fields that it does not say. Takes lines of JSON, as pino writes them. */
+/** Our own form: time, level, message, and the fields that are not in the message. Reads the JSON lines of pino. */
 export function plainLines(target: Target, colors: boolean): DestinationStream {
   const paint = (color: Color, text: string): string =>
     colors ? styleText(color, text, { validateStream: false }) : text;
   return {
     write(json) {
-      // The worker's sentences say `node` and `runtime` already.
+      // The worker's messages contain `node` and `runtime` already.
       const { time, level, msg, err, task_id, task_name, node, runtime, ...fields } = recordOf(json);
       const message = withTask(String(msg ?? ''), task_id, task_name);
       const [color, name] = [ownColors[String(level)] ?? 'gray', String(level).toUpperCase()];
@@ -50,18 +50,18 @@ const ownColors: Readonly<Record<string, Color>> = {
   fatal: 'bgRed',
 };
 
-/** What a task logs gets its task in front, as in Celery. A beat's line has an id, and is of no task itself. */
+/** Adds the task's name and id to lines that a task logs, like Celery. Lines of beat have an id as well, but no task logged them. */
 function withTask(message: string, id: unknown, name: unknown): string {
   if (typeof id !== 'string' || message.includes(id)) return message;
   return typeof name === 'string' ? `${name}[${id}]: ${message}` : `${message} [${id}]`;
 }
 
-/** What looks like a line of the log begins further in. */
+/** Indents further lines of a message, so that they cannot look like lines of the log. */
 function continued(text: string): string {
   return text.replaceAll('\n', '\n    ');
 }
 
-/** The stack, and what the error says besides. */
+/** The error's stack, and its other members. */
 function errorLines(error: unknown): readonly string[] {
   if (error === undefined) return [];
   if (typeof error !== 'object' || error === null) return [JSON.stringify(error)];
@@ -75,7 +75,7 @@ function recordOf(json: string): Record<string, unknown> {
   return JSON.parse(json);
 }
 
-/** In the format of the user's. Takes lines of JSON, as pino writes them. */
+/** The user's format. Reads the JSON lines of pino. */
 export function formattedLines(formats: LineFormats, target: Target, colors: boolean): DestinationStream {
   const [ofWorker, ofTask] = [
     logFormatter(formats.worker, 'workerLogFormat'),
@@ -86,7 +86,7 @@ export function formattedLines(formats: LineFormats, target: Target, colors: boo
       const { task_id: id, task_name: name, msg, level, time, err } = recordOf(json);
       const message = String(msg ?? '');
       const taskId = typeof id === 'string' ? id : null;
-      // The worker's own sentences about a task name it.
+      // The worker's own messages about a task contain its id.
       const format = taskId !== null && !message.includes(taskId) ? ofTask : ofWorker;
       const text = format({
         time: new Date(String(time)),

@@ -1,4 +1,4 @@
-// The log of the long-running commands: one line each on stderr, JSON for programs or text for people.
+// The log of the long-running commands: lines on stderr, as JSON for programs or as text for people.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Level, LoggerOptions, Logger as Pino } from 'pino';
 import type { Config } from '../config/config.ts';
@@ -10,14 +10,14 @@ import { cleanJson, cleanTexts } from './terminal/clean.ts';
 
 export type LogFormat = 'json' | 'pretty';
 
-/** What the command line says of logging. */
+/** The logging options of the command line. */
 export interface LoggingChoices {
   readonly loglevel: Level;
   readonly logFormat?: LogFormat;
   readonly logfile?: string;
 }
 
-/** Declares them on a command. */
+/** Declares the logging options on a command. */
 export function withLoggingOptions(command: Command): void {
   command
     .option('-l, --loglevel <level>', 'debug, info, warning, error or critical.', logLevel, 'info')
@@ -34,15 +34,15 @@ interface LoggingOptions {
   readonly level: Level;
   readonly format: LogFormat;
   readonly color?: boolean;
-  /** Instead of stderr; opened anew when it was moved. */
+  /** A file instead of stderr. It is reopened after it was moved. */
   readonly file?: string;
-  /** Of lines of text; default: our own. */
+  /** The formats of lines of text; default: our own form. */
   readonly lines?: LineFormats | null;
-  /** Fields put into every line while a task runs: its id and name. */
+  /** Fields for each line that is logged while a task runs: the task's id and name. */
   readonly mixin?: () => object;
 }
 
-/** Makes a logger to stderr, or to a file. Passwords in URLs never reach it. */
+/** Creates a logger to stderr or to a file. It hides passwords in URLs. */
 export async function createLogger(options: LoggingOptions): Promise<Pino> {
   const { default: pino } = await import('pino');
   const settings: LoggerOptions = {
@@ -77,7 +77,7 @@ export async function createLogger(options: LoggingOptions): Promise<Pino> {
   return pino(settings, stream);
 }
 
-/** `--logfile` of a node of this name; undefined: stderr. */
+/** The path of `--logfile` for a node of this name; undefined: stderr. */
 export async function logFileOf(
   { logfile }: LoggingChoices,
   node: string,
@@ -87,26 +87,26 @@ export async function logFileOf(
   return { file: expandPath(logfile, node) };
 }
 
-/** `--pidfile` of a node of this name, written; undefined: none. @throws PidFileTaken */
+/** Writes the `--pidfile` of a node of this name; undefined: there is none. @throws PidFileTaken */
 export async function pidFileOf(pidfile: string | undefined, node: string): Promise<Disposable | undefined> {
   if (pidfile === undefined) return undefined;
   const { expandPath, writePidFile } = await import('./log-file.ts');
   return writePidFile(expandPath(pidfile, node));
 }
 
-/** Celery's names of levels, in any case: debug, info, warning, error, critical, fatal. */
+/** Reads Celery's names of levels, in any case: debug, info, warning, error, critical, fatal. */
 export function logLevel(text: string): Level {
   const level = levels[text.toLowerCase()];
   if (!level) throw new InvalidArgumentError(`Levels are ${Object.keys(levels).join(', ')}.`);
   return level;
 }
 
-/** What was asked for; else text for a terminal, and JSON for everything else. */
+/** The requested format; by default text on a terminal, and JSON elsewhere. */
 export function logFormat(asked: LogFormat | undefined, file?: string): LogFormat {
   return asked ?? (file === undefined && process.stderr.isTTY ? 'pretty' : 'json');
 }
 
-/** How the log of a worker, or a beat, looks: what the command line says, then the settings of its App. A format of lines asks for text. */
+/** The form of a worker's or beat's log: by the command line, then by the settings of its App. A setting with a format of lines means text. */
 export function logLooks(
   { logFormat: asked, logfile, color }: LoggingChoices & { readonly color?: boolean },
   config: Config,

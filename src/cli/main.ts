@@ -7,7 +7,7 @@ import { endAtStopSignals } from './stop-signals.ts';
 endAtStopSignals();
 outliveTerminal();
 
-// `umbel dead list | head` closes our output early; that is no error.
+// `umbel dead list | head` closes our output early, which is not an error.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
@@ -15,5 +15,5 @@ for (const stream of [process.stdout, process.stderr])
   });
 
 process.exitCode = await runCommand(process.argv);
-// The user's module may keep timers or connections open; a command that is done ends. First let the output out.
+// The user's module may keep timers or connections open, so the command exits explicitly, after its output is written.
 process.stdout.write('', () => process.stderr.write('', () => process.exit()));

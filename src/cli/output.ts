@@ -1,10 +1,10 @@
-// What commands print: people read tables and sentences, programs read `--json`.
+// The output of commands: tables and sentences for people, `--json` for programs.
 import { inspect, styleText } from 'node:util';
 import { cleanJson, cleanLines, cleanStyled } from './terminal/clean.ts';
 
-/** The screen, and how to speak to it. */
+/** Prints to the terminal. */
 export interface Output {
-  /** Whether `--json` was given: then `print` of a value is the only thing on stdout. */
+  /** Whether `--json` was given: then only `data` writes to stdout. */
   readonly json: boolean;
   readonly colors: boolean;
   /** A line for people, on stdout; nothing with `--json`. */
@@ -24,7 +24,7 @@ export function createOutput(options: { readonly json?: boolean; readonly color?
   const colors = options.color !== false && wantsColors(process.stdout);
   const style = (format: 'bold' | 'dim', text: string): string =>
     colors ? styleText(format, text, { validateStream: false }) : text;
-  // Whatever is said may hold what somebody else wrote.
+  // Lines may contain text that strangers wrote.
   const cleaned = colors ? cleanStyled : cleanLines;
   return {
     json,
@@ -44,7 +44,7 @@ export function createOutput(options: { readonly json?: boolean; readonly color?
   };
 }
 
-/** A terminal, unless NO_COLOR says no; FORCE_COLOR says yes to a pipe, too. */
+/** Colours are for terminals. NO_COLOR turns them off, FORCE_COLOR turns them on in a pipe, too. */
 export function wantsColors(stream: NodeJS.WriteStream): boolean {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
   if (NO_COLOR) return false;
@@ -52,7 +52,7 @@ export function wantsColors(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && TERM !== 'dumb';
 }
 
-/** A value as JSON: what JSON cannot say (bytes, integers beyond 2^53, NaN) as text or null. */
+/** A value as JSON. Bytes, integers beyond 2^53 and NaN, which JSON lacks, become text or null. */
 function toJson(value: unknown): string {
   const replace = (_: string, item: unknown): unknown => {
     if (typeof item === 'bigint') return item.toString();
@@ -62,7 +62,7 @@ function toJson(value: unknown): string {
   return JSON.stringify(value === undefined ? null : value, replace);
 }
 
-/** A value for people: text as it is, all else as JavaScript writes it. */
+/** A value for people: text as it is, other values as JavaScript shows them. */
 export function shown(value: unknown, colors = false): string {
   if (typeof value === 'string') return value;
   return inspect(value, {

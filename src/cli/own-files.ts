@@ -1,14 +1,14 @@
-// Files that the long-running commands write for themselves, where somebody else might have put something in their way.
+// Files that the long-running commands write, in folders where other users may have put symbolic links.
 import { constants, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UmbelError } from '../errors.ts';
 
-/** Its owner writes, its group reads: a log may hold what tasks were called with. */
+/** The owner may write, the group may read, others may not: a log may contain arguments of tasks. */
 export const ownFileMode = 0o640;
 
 /**
- * A log, to be appended to. A symbolic link is not followed: whoever may write in the folder could let us write anywhere.
- * @throws UmbelError when it is one
+ * Opens a log for appending. Symbolic links are not followed: a user who may write in the folder could make us write anywhere.
+ * @throws UmbelError for a symbolic link
  */
 export function openLog(file: string): number {
   mkdirSync(dirname(file), { recursive: true });

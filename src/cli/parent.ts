@@ -1,6 +1,6 @@
 /**
- * Ends a long-running command as SIGTERM would when the program that started it with a channel (`stdio: 'ipc'`) is
- * gone: a supervisor that is killed leaves no orphans.
+ * Ends a long-running command, like SIGTERM, when the program that started it with a channel (`stdio: 'ipc'`) is gone. So a supervisor that
+ * is killed leaves no orphans.
  */
 export function endWithParent(): void {
   const { channel } = process;

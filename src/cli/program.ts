@@ -104,7 +104,7 @@ or the embedded store of this folder, .umbel/store.db.`,
         writeOut: (text) => process.stdout.write(reflowed(text, widthOf(process.stdout))),
         writeErr: (text) => process.stderr.write(reflowed(text, widthOf(process.stderr))),
       })
-      // At 80 columns there must be room for what a command does.
+      // At 80 columns there must be room for the description of a command.
       .configureHelp({ sortSubcommands: false, minWidthToWrap: 24, subcommandTerm: termOf });
   }
   program.hook('preAction', async (_, command) => {
@@ -123,7 +123,7 @@ function fullName(command: Command): string {
   return command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name();
 }
 
-/** `show <id>`; of the program's own commands the name alone. */
+/** `show <id>`; for the program's own commands only the name. */
 function termOf(command: Command): string {
   const args = command.registeredArguments.map(shownAs);
   const isInner = command.parent?.parent !== null;
@@ -135,12 +135,12 @@ function shownAs(argument: Argument): string {
   return argument.required ? `<${name}>` : `[${name}]`;
 }
 
-/** Without the program's: `upgrade settings`. */
+/** The command's path without the program's name: `upgrade settings`. */
 function nameOf(command: Command): string {
   return fullName(command).slice('umbel '.length);
 }
 
-/** commander's message and its "did you mean" are two lines. */
+/** Joins commander's message and its "did you mean", which are two lines. */
 function oneLine(text: string): string {
   const line = text
     .trim()

@@ -1,7 +1,7 @@
 import type { Output } from './output.ts';
 import { shortTime } from './terminal/short.ts';
 
-/** How far a long work is. */
+/** Shows the progress of long work. */
 interface Bar {
   setTotal(total: number): void;
   update(done: number): void;
@@ -9,10 +9,10 @@ interface Bar {
 }
 
 const barWidth = 24;
-/** The shortest time between two drawings. */
+/** Shortest time between two drawings, milliseconds. */
 const drawEveryMs = 100;
 
-/** Shown on a terminal only. `things`: what is counted. */
+/** A bar that is shown on a terminal only. `things`: the counted things, in the plural. */
 export function progressBar(output: Output, total: number, things: string): Bar {
   if (output.json || !process.stderr.isTTY)
     return { setTotal: () => undefined, update: () => undefined, stop: () => undefined };

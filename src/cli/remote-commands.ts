@@ -1,14 +1,14 @@
-// The commands of `inspect` and `control`: their arguments on the command line, as Celery has them.
+// The commands of `inspect` and `control`, with their arguments on the command line like Celery's.
 import { UsageError } from './usage.ts';
 
 export interface RemoteCommandLine {
   readonly name: string;
-  /** Names of its arguments in turn; with `…` the last takes all that follow. */
+  /** Names of its arguments in order. The last one with `…` takes all further words. */
   readonly args: readonly string[];
-  /** How many of them must be there. */
+  /** How many arguments are required. */
   readonly least?: number;
   readonly help: string;
-  /** Ask before it. */
+  /** Question that is asked before the command is sent. */
   readonly question?: string;
 }
 
@@ -16,11 +16,15 @@ export const inspectCommands: readonly RemoteCommandLine[] = [
   { name: 'active', args: [], help: 'Tasks that run.' },
   { name: 'active_queues', args: [], help: 'Queues that are served.' },
   { name: 'clock', args: [], help: 'The logical clock.' },
-  { name: 'conf', args: ['with_defaults'], help: 'Settings; with `true` those that nobody set, too.' },
+  { name: 'conf', args: ['with_defaults'], help: 'Settings; with `true` also those with default values.' },
   { name: 'memsample', args: [], help: 'How much memory is used.' },
-  { name: 'ping', args: [], help: 'Who is there.' },
+  { name: 'ping', args: [], help: 'Workers that answer.' },
   { name: 'query_task', args: ['ids…'], least: 1, help: 'Where these tasks are.' },
-  { name: 'registered', args: ['taskinfoitems…'], help: 'Tasks that it knows, with these attributes.' },
+  {
+    name: 'registered',
+    args: ['taskinfoitems…'],
+    help: 'Tasks that the worker knows, with these attributes.',
+  },
   { name: 'report', args: [], help: 'Versions and settings, for a bug report.' },
   { name: 'reserved', args: [], help: 'Tasks that were claimed and have not begun.' },
   { name: 'revoked', args: [], help: 'Ids of revoked tasks.' },
@@ -33,22 +37,22 @@ export const controlCommands: readonly RemoteCommandLine[] = [
     name: 'add_consumer',
     args: ['queue', 'exchange', 'exchange_type', 'routing_key'],
     least: 1,
-    help: 'Serve this queue, too.',
+    help: 'Also serve this queue.',
   },
   { name: 'autoscale', args: ['max', 'min'], least: 2, help: 'Change the bounds of autoscaling.' },
-  { name: 'cancel_consumer', args: ['queue'], least: 1, help: 'Serve this queue no longer.' },
+  { name: 'cancel_consumer', args: ['queue'], least: 1, help: 'Stop serving this queue.' },
   {
     name: 'concurrency_limit',
     args: ['task_name', 'limit'],
     least: 2,
     help: 'Run no more of a task at once, in all workers together; 0: no limit.',
   },
-  { name: 'disable_events', args: [], help: 'Tell no more of tasks.' },
-  { name: 'enable_events', args: [], help: 'Tell what happens to tasks.' },
+  { name: 'disable_events', args: [], help: 'Stop sending task events.' },
+  { name: 'enable_events', args: [], help: 'Start sending task events.' },
   { name: 'heartbeat', args: [], help: 'Send a heartbeat now.' },
-  { name: 'pool_grow', args: ['n'], help: 'Run so many more tasks at a time.' },
-  { name: 'pool_restart', args: [], help: "Celery's; workers of Umbel refuse it." },
-  { name: 'pool_shrink', args: ['n'], help: 'Run so many fewer.' },
+  { name: 'pool_grow', args: ['n'], help: 'Run this many more tasks at a time.' },
+  { name: 'pool_restart', args: [], help: "Restart the pool (Celery's workers only; Umbel's refuse it)." },
+  { name: 'pool_shrink', args: ['n'], help: 'Run this many fewer tasks at a time.' },
   {
     name: 'rate_limit',
     args: ['task_name', 'rate_limit'],
@@ -91,7 +95,7 @@ export const controlCommands: readonly RemoteCommandLine[] = [
   { name: 'time_limit', args: ['task_name', 'soft', 'hard'], least: 1, help: 'Change time limits, seconds.' },
 ];
 
-/** Celery's other names. */
+/** Celery's alternative names. */
 const aliases: Readonly<Record<string, string>> = {
   dump_active: 'active',
   dump_reserved: 'reserved',
@@ -101,7 +105,7 @@ const aliases: Readonly<Record<string, string>> = {
   dump_conf: 'conf',
 };
 
-/** A command by its name, if it is one of these. */
+/** The command of this name; undefined: there is none. */
 export function commandNamed(
   commands: readonly RemoteCommandLine[],
   name: string,
@@ -110,7 +114,7 @@ export function commandNamed(
   return commands.find((command) => command.name === meant);
 }
 
-/** The arguments as workers take them. @throws UsageError */
+/** The arguments in the form of the protocol. @throws UsageError */
 export function argumentsOf(command: RemoteCommandLine, given: readonly string[]): Record<string, unknown> {
   const { name, args, least = 0 } = command;
   if (given.length < least) throw new UsageError(`'${name}' takes ${args.join(' ')}; ${given.length} given`);
@@ -129,7 +133,7 @@ export function argumentsOf(command: RemoteCommandLine, given: readonly string[]
   return read;
 }
 
-/** Of a command that we do not know: `name=value`, or words for `args`. */
+/** The arguments of an unknown command: `name=value`, or words for `args`. */
 export function freeArguments(given: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     given.map((text, at) => {

@@ -1,4 +1,4 @@
-// What `inspect`, `control` and `status` have in common: whom to ask, and how answers are shown.
+// The shared part of `inspect`, `control` and `status`: which nodes to ask, and how to show the answers.
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ControlOptions } from '../control/control.ts';
 import type { Answers } from '../control/mailbox.ts';
@@ -41,8 +41,8 @@ export function askingOf({ timeout, destination, pattern }: RemoteOptions): Cont
 }
 
 /**
- * Shows the answers as Celery does, and says who was silent. For programs `{node: reply}`, or, as `celery control -j` has it, a list of such.
- * Exit code 69 when nobody answered, 1 when a node said that it could not.
+ * Shows the answers like Celery, and names the nodes that did not answer. For programs the output is `{node: reply}`, or a list of these for
+ * `control`, like `celery control -j`. The exit code is 69 when no node answered, 1 when a node answered with an error.
  */
 export async function showAnswers(
   output: Output,
@@ -68,12 +68,12 @@ export async function showAnswers(
 /** A command for workers, and its arguments. */
 interface RemoteCall {
   readonly name: string;
-  /** Undefined: one of the application's own. */
+  /** Undefined: a command of the application's own. */
   readonly known: RemoteCommandLine | undefined;
   readonly args: Record<string, unknown>;
 }
 
-/** @throws UsageError: there is no such command, it is one of the other kind, or its arguments do not fit */
+/** @throws UsageError for an unknown command, a command of the other kind (`inspect`, `control`), or wrong arguments */
 export function remoteCallOf(
   kind: 'inspect' | 'control',
   name: string | undefined,
@@ -89,7 +89,7 @@ export function remoteCallOf(
     throw new UsageError(
       kind === 'inspect'
         ? `'${name}' changes something: umbel control ${name}`
-        : `'${name}' asks: umbel inspect ${name}`,
+        : `'${name}' changes nothing: umbel inspect ${name}`,
     );
   return known === undefined
     ? { name, known, args: freeArguments(args) }
@@ -132,7 +132,7 @@ function nodes(text: string): readonly string[] {
   return names;
 }
 
-/** Celery's convention: `{ok: …}`, `{error: …}`, or the bare value. */
+/** Reads a reply by Celery's convention: `{ok: …}`, `{error: …}`, or the bare value. */
 function stateOf(value: unknown): readonly ['OK' | 'ERROR', unknown] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return ['OK', value];
   if ('error' in value && Object.keys(value).length === 1) return ['ERROR', value.error];

@@ -1,20 +1,20 @@
-// Says what became of a task, to people and to programs.
+// Prints the result of a task, for people and programs.
 import { TaskFailedError, TaskRevokedError, TimeoutError } from '../errors.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import { type Output, shown } from './output.ts';
 import { exitCode } from './usage.ts';
 
 export interface ReportOptions {
-  /** Seconds to wait; 0: look once; undefined: as long as it takes. */
+  /** How long to wait, seconds; 0: read once; undefined: without limit. */
   readonly timeout: number | undefined;
-  /** Print the stack of a failed task's error. */
+  /** Whether to print the stack of a failed task's error. */
   readonly traceback: boolean;
 }
 
-/** For a result that is there: so long may its store take to give it. */
+/** How long the store may take to return an existing result, seconds. */
 const readingSeconds = 10;
 
-/** Prints the result of a task; returns the exit code that says the same. */
+/** Prints the result of a task, and returns the matching exit code. */
 export async function reportResult(
   result: AsyncResult<unknown>,
   output: Output,

@@ -1,15 +1,15 @@
-// SIGHUP: the same command line once more, in place, when what runs has ended. The process's id stays, for whoever watches it.
+// SIGHUP: restarts the same command line in place, after the running tasks have ended. The process id stays the same for supervisors.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { detachedEnvironment } from './detach.ts';
 import { stoppingInOrder } from './stop-signals.ts';
 
-/** Before anything changes the folder. */
+/** The folder at the start, before `--workdir` changes it. */
 const folder = process.cwd();
-/** Names the process that starts its child again when that asks for it. */
+/** Variable with the id of the process that restarts its child on request. */
 const parentVariable = 'UMBEL_RESTARTED_BY';
-/** By this exit code. */
+/** The exit code by which a child asks for a restart. */
 const againCode = 79;
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1'] as const;
 const stops = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
@@ -17,20 +17,20 @@ const stops = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 /** Whether to start again at the end. */
 interface Hangup extends Disposable {
   readonly wanted: boolean;
-  /** From now on a signal to stop that comes after it is obeyed instead. Before, it ends the process. */
+  /** From now on a stop signal after SIGHUP cancels the restart. Before this call, a stop signal ends the process. */
   obeyStops(): void;
 }
 
 /**
- * Listens to SIGHUP, unless a terminal is there: as in Celery, one that is closed must not leave a worker in the background.
- * (Ending what runs is the worker's own affair.)
+ * Listens to SIGHUP, unless the command runs in a terminal: as in Celery, a terminal that is closed must not leave a worker in the
+ * background. (The worker itself ends its running tasks.)
  */
 export function listenToHangup(isTerminal: boolean = process.stdout.isTTY): Hangup {
   let wanted = false;
   const hangup = (): void => {
     wanted = true;
   };
-  // All go at the first signal to stop: what comes after a cold shutdown must find the default handlers.
+  // All handlers are removed at the first stop signal, so that signals after a cold shutdown find the default handlers.
   const off = (): void => {
     process.off('SIGHUP', hangup);
     for (const signal of stops) process.off(signal, stop);
@@ -52,9 +52,9 @@ export function listenToHangup(isTerminal: boolean = process.stdout.isTTY): Hang
 }
 
 /**
- * Starts this program again, with the arguments it was started with. Node 22.15 replaces the process; before that the process stays as
- * the parent of the new one, passes signals on to it, and ends with it. Returns the exit code to end with. `exec`: what replaces the process,
- * if there is such a thing.
+ * Starts this program again with the same arguments. Node 22.15 and later replace the process. In earlier versions the process stays as the
+ * parent of the new process, passes signals on to it, and ends with it. Returns the exit code. `exec`: the function that replaces the process,
+ * if the runtime has one.
  */
 export async function startAgain(exec: unknown = Reflect.get(process, 'execve')): Promise<number> {
   const args = [...process.execArgv, ...process.argv.slice(1)];
@@ -68,12 +68,12 @@ export async function startAgain(exec: unknown = Reflect.get(process, 'execve'))
     ]);
   }
   if (process.env[parentVariable] === String(process.ppid)) return againCode;
-  using _ordered = stoppingInOrder(); // the child's end is ours
+  using _ordered = stoppingInOrder(); // this process ends when the child ends
   for (;;) {
     const child = spawn(process.execPath, args, {
       cwd: folder,
       env: { ...process.env, ...detachedEnvironment(), [parentVariable]: String(process.pid) },
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // with the channel it learns that we are gone
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'], // by the channel the child notices the end of this process
     });
     const code = await endOf(child);
     if (code !== againCode) return code;
@@ -84,7 +84,7 @@ async function endOf(child: ChildProcess): Promise<number> {
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
   for (const signal of passedOn) process.on(signal, pass);
   try {
-    const [code, signal]: [number | null, NodeJS.Signals | null] = (await once(child, 'exit')) as never; // as Node says
+    const [code, signal]: [number | null, NodeJS.Signals | null] = (await once(child, 'exit')) as never; // by Node's documentation
     return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
   } finally {
     for (const signal of passedOn) process.off(signal, pass);

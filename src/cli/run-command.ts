@@ -1,4 +1,4 @@
-// A command line, from its words to the exit code that says how it ended.
+// Runs a command line, from its words to its exit code.
 import { CommanderError } from 'commander';
 import { UmbelError } from '../errors.ts';
 import { redacted } from '../lib/redact.ts';
@@ -6,13 +6,13 @@ import { createProgram } from './program.ts';
 import { cleanLines } from './terminal/clean.ts';
 import { exitCode, NotStarted, UsageError } from './usage.ts';
 
-/** Runs what `argv`, as `process.argv`, asks for; errors are said on standard error. Resolves to the exit code. */
+/** Runs the command in `argv` (like `process.argv`). Prints errors on stderr, and resolves to the exit code. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
   try {
     await createProgram().parseAsync([...argv]);
     return Number(process.exitCode ?? exitCode.ok);
   } catch (error) {
-    // commander has said it already; its own codes are 0 (help, version) and 1
+    // commander has printed the error; its own codes are 0 (help, version) and 1
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
     explain(error, argv.includes('--debug') || Boolean(process.env.UMBEL_DEBUG));
     if (error instanceof UmbelError && error.code === 'UMBEL_PID_FILE') return exitCode.cannotCreate;
@@ -21,7 +21,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** One line with the code and the way out; the stack only on request. */
+/** Prints an error as one line with its code and a hint; the stack only with --debug. */
 function explain(error: unknown, debug: boolean): void {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof UmbelError ? error.code : error instanceof Error ? error.name : 'error';

@@ -1,4 +1,4 @@
-// `umbel schedule add`: its options, and the schedule that they mean.
+// The options of `umbel schedule add`, and the schedule that they describe.
 import type { Command } from 'commander';
 import {
   type ScheduledCall,
@@ -50,7 +50,7 @@ export function addOptionsTo(command: Command): Command {
     .option('--replace', 'Change it if it exists.');
 }
 
-/** @throws UsageError when it says no time, or several; ConfigError */
+/** @throws UsageError unless exactly one kind of schedule is given; ConfigError */
 export function when(options: AddOptions): When {
   const { every: interval, cron, solar: sun, timezone, relative = false } = options;
   if ([interval, cron, sun].filter((given) => given !== undefined).length !== 1)
@@ -60,7 +60,7 @@ export function when(options: AddOptions): When {
   if (interval !== undefined) return every(interval, { relative });
   if (cron !== undefined) return crontab(cron, timezone === undefined ? {} : { timezone });
   const [event = '', latitude = '', longitude = ''] = (sun ?? '').split(',').map((part) => part.trim());
-  return solar(event as SolarEvent, degrees(latitude), degrees(longitude)); // it says which events there are
+  return solar(event as SolarEvent, degrees(latitude), degrees(longitude)); // solar() checks the event
 }
 
 export function scheduled(options: AddOptions): {

@@ -79,7 +79,7 @@ interface PreviewOptions {
 }
 
 const columns = 48;
-/** None, one, a few, several, many, and more than one can see. */
+/** Marks for the number of runs in a column: none, one, a few, several, many, very many. */
 const marks: readonly (readonly [upTo: number, mark: string])[] = [
   [0, '·'],
   [1, '▁'],
@@ -91,7 +91,7 @@ const marks: readonly (readonly [upTo: number, mark: string])[] = [
 const maxListed = 20;
 const maxOfOne = 5;
 
-/** A line for each schedule, and the runs that come first. */
+/** A line for each schedule, and the list of the first runs. */
 export function previewText(runs: readonly UpcomingRun[], { from, ahead, timezone }: PreviewOptions): string {
   if (runs.length === 0) return 'Nothing is due.';
   const lengthMs = toMs(ahead);
@@ -119,7 +119,7 @@ export function previewText(runs: readonly UpcomingRun[], { from, ahead, timezon
   ].join('\n');
 }
 
-/** One that is due each second is not to hide the others. */
+/** The first runs, with few of each schedule, so that a schedule that is due each second does not hide the others. */
 function firstOf(runs: readonly UpcomingRun[]): readonly UpcomingRun[] {
   const counts = new Map<string, number>();
   const first: UpcomingRun[] = [];
@@ -132,7 +132,7 @@ function firstOf(runs: readonly UpcomingRun[]): readonly UpcomingRun[] {
   return first;
 }
 
-/** Times over the picture, each at its column. */
+/** The times above the columns. */
 function scale(from: Date, lengthMs: number, timezone: string): string {
   const every = columns / 4;
   return Array.from({ length: 4 }, (_, index) => {
@@ -143,7 +143,7 @@ function scale(from: Date, lengthMs: number, timezone: string): string {
   }).join('');
 }
 
-/** As clocks show it there: `2030-01-31 09:00:00`. */
+/** A time in a time zone: `2030-01-31 09:00:00`. */
 function shownTime(date: Date, timezone: string): string {
   const local = new Date(date.getTime() + Zone.named(timezone).offset(date.getTime()));
   return local.toISOString().slice(0, 19).replace('T', ' ');

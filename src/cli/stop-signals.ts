@@ -1,19 +1,19 @@
-// A signal to stop ends a command at any moment of its life: by itself while it starts, in order from then on.
+// A stop signal ends a command at any time: at once while it starts, and by an orderly stop later.
 import { constants } from 'node:os';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 
 type StopSignal = (typeof signals)[number];
 
-/** The process is that of the command, and nobody else's. */
+/** Whether the process belongs to the command, and not to a program that runs the command within it. */
 let isOurs = false;
-/** How many parts of the command stop in order now. */
+/** How many parts of the command now handle stop signals by an orderly stop. */
 let inOrder = 0;
 
 /**
- * To be called first. While nothing stops in order, a signal ends the process, also when the user's module listens to it. As long as nobody
- * listens, neither do we: the system ends the process, in an endless loop, too. Only the first process of a container has no such
- * defaults: there the kernel throws away a signal to which nobody listens.
+ * To be called first. While no part of the command does an orderly stop, a signal ends the process, even if the user's module listens to it.
+ * Without other listeners we do not listen either: the operating system then ends the process, even in an endless loop. The first process of
+ * a container (pid 1) has no such default, since the kernel ignores signals without listeners there. So we always listen there.
  */
 export function endAtStopSignals(): void {
   isOurs = true;
@@ -29,7 +29,7 @@ export function endAtStopSignals(): void {
   });
 }
 
-/** From now until it is disposed somebody else sees to it that a signal ends the command. */
+/** Until disposal, the caller handles stop signals and ends the command. */
 export function stoppingInOrder(): Disposable {
   inOrder++;
   let isOver = false;
@@ -41,7 +41,7 @@ export function stoppingInOrder(): Disposable {
   };
 }
 
-/** Ends the process as one that this signal has ended; not the process of somebody who runs a command within it. */
+/** Ends the process with the exit code of this signal, unless the process belongs to a program that runs the command within it. */
 export function endBySignal(signal: NodeJS.Signals): void {
   if (isOurs) process.exit(128 + constants.signals[signal]);
 }

@@ -1,4 +1,4 @@
-// Options as text, and what they mean. Each throws commander's InvalidArgumentError, which names the option.
+// Reads the values of options from text. Each function throws commander's InvalidArgumentError, to which commander adds the option.
 import { InvalidArgumentError } from 'commander';
 import { time as anyTime } from '../config/checks.ts';
 import { priority as anyPriority, type Priority } from '../config/priority.ts';
@@ -28,12 +28,12 @@ export function without(queues: readonly string[], excluded: readonly string[] =
   return left;
 }
 
-/** How an option's text is read for what may be given. */
+/** The reader of an option's text, from the check of its value. */
 export function argument<In>({ accept, expected, text }: Check<In, unknown>): (given: string) => In {
   return (given) => {
     const value = text === undefined ? given : text.read(given);
     try {
-      if (value !== undefined && accept(value, 'It') !== undefined) return value as In; // or it would not be accepted
+      if (value !== undefined && accept(value, 'It') !== undefined) return value as In; // `accept` has checked it
     } catch (error) {
       throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
     }

@@ -1,4 +1,4 @@
-// The commands of `umbel amqp`: Celery's, with their arguments in turn.
+// The commands of `umbel amqp`, with Celery's names and positional arguments.
 
 import { suggest } from '../../lib/suggest.ts';
 import type { AmqpChannel } from '../../stores/amqp/client/link.ts';
@@ -13,10 +13,10 @@ interface CommandReply {
 
 interface AmqpCommand {
   readonly name: string;
-  /** With `=value`: that, if nothing is said. */
+  /** Names of the arguments; `name=value` has a default. */
   readonly args: readonly string[];
   readonly help: string;
-  /** Deletes something: asked before. */
+  /** Question that is asked before a command that deletes something. */
   question?(args: readonly string[]): string;
   run(channel: AmqpChannel, args: readonly string[]): Promise<CommandReply>;
 }
@@ -128,7 +128,7 @@ export const amqpCommands: readonly AmqpCommand[] = [
       const deliveryTag = Number(tag);
       if (!Number.isSafeInteger(deliveryTag) || deliveryTag < 1)
         throw new UsageError(`'${tag}' is not a delivery tag (a whole number from 1)`);
-      // The library wants the message; the server only its tag.
+      // The library requires a message object, of which the server needs only the tag.
       channel.ack({ fields: { deliveryTag } } as never);
       return ok;
     },

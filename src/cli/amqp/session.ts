@@ -26,7 +26,7 @@ export async function amqpSession(
   const { config } = app;
   if (storeNamed(config.broker)?.name !== 'amqp')
     throw new UsageError('umbel amqp needs RabbitMQ: use -b amqp://…, or an App with that broker');
-  const first = words.length === 0 ? null : parseAmqp(words); // before anything is opened
+  const first = words.length === 0 ? null : parseAmqp(words); // checked before the connection is opened
   const settings = amqpSettings(config.broker, 'broker', brokerOptions(config));
   await using link = new AmqpLink(settings);
   let channel: AmqpChannel | null = null;
@@ -34,7 +34,7 @@ export async function amqpSession(
     if (channel !== null) return channel;
     const fresh: AmqpChannel = await (await link.ready(10_000)).createConfirmChannel();
     fresh.on('error', () => undefined);
-    // A refusal closes the channel; the next command has a new one.
+    // A refusal closes the channel, so the next command opens a new one.
     fresh.once('close', () => {
       channel = null;
     });
@@ -82,7 +82,7 @@ async function prompt(
       if (text === 'help') for (const { name, args } of amqpCommands) note(`${name} ${args.join(' ')}`);
       else if (text !== '') await perform(parseAmqp(wordsOf(text)));
     } catch (error) {
-      // At a prompt one goes on; a script ends at the first.
+      // A prompt continues after an error; a script ends at the first error.
       if (!terminal) throw error;
       note(error instanceof Error ? error.message : String(error));
     }
@@ -91,7 +91,7 @@ async function prompt(
   lines.close();
 }
 
-/** What the server says, without the library's frame around it. */
+/** Turns the server's refusal into an AmqpRefused, without the library's words around it. */
 async function refusalsNamed<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -10,7 +10,7 @@ interface CompletionNode {
   readonly commands: readonly CompletionNode[];
 }
 
-/** What may be completed, from the program. */
+/** The completion tree of a command. */
 export function nodeOf(command: Command): CompletionNode {
   return {
     name: command.name(),

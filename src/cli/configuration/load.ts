@@ -1,5 +1,5 @@
-// What a command is told besides its flags: the environment, .env, and umbel.config.ts, in this order. The first that says
-// something of an option has the word.
+// The sources of options besides flags: the environment, .env, and umbel.config.ts, in this order. The first source that sets an option
+// wins.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -9,7 +9,7 @@ import { UsageError } from '../usage.ts';
 
 const files = ['umbel.config.ts', 'umbel.config.mts', 'umbel.config.js', 'umbel.config.mjs'];
 
-/** Where the value of a variable of the environment came from, where that was not the environment itself. */
+/** The sources of environment variables that were not in the environment itself. */
 const origins = new Map<string, string>();
 
 /** `environment`, `.env`, `umbel.config.ts`, or `flag: --broker`. */
@@ -18,11 +18,11 @@ export function originOf(variable: string): string {
 }
 
 /**
- * Changes to `--workdir`, and completes the options of the command that is about to run.
- * @throws UsageError for a folder that is not there, and for what the file says wrongly
+ * Changes to `--workdir`, and completes the options of the command before it runs.
+ * @throws UsageError for a missing folder, and for errors in the file
  */
 export async function configure(command: Command): Promise<void> {
-  origins.clear(); // of a command before, in the same process
+  origins.clear(); // left by an earlier command in the same process
   const workdir = given(command, 'workdir');
   if (typeof workdir === 'string') enter(workdir);
   for (const [name, [variable = '']] of Object.entries(variables))
@@ -45,14 +45,14 @@ function enter(folder: string): void {
   }
 }
 
-/** What the environment says already stays. */
+/** Reads .env. Variables of the environment keep their values. */
 function readEnvFile(): void {
   if (!existsSync('.env')) return;
   let text: string;
   try {
     text = readFileSync('.env', 'utf8');
   } catch (error) {
-    throw new UsageError('cannot read .env', { cause: error }); // a folder, or not ours
+    throw new UsageError('cannot read .env', { cause: error }); // a folder, or not readable
   }
   for (const [name, value] of Object.entries(parseEnv(text))) {
     if (process.env[name] !== undefined || value === undefined) continue;
@@ -61,7 +61,7 @@ function readEnvFile(): void {
   }
 }
 
-/** Options that an App reads from the environment, also in the processes of its pool. */
+/** Options that an App reads from the environment, in the processes of its pool as well. */
 const variables: Readonly<Record<string, readonly string[]>> = {
   app: ['UMBEL_APP'],
   broker: ['UMBEL_BROKER_URL', 'CELERY_BROKER_URL'],
@@ -92,7 +92,7 @@ async function applyFile(command: Command, file: string): Promise<void> {
 function setVariable(name: string, value: unknown, command: Command, file: string): void {
   const [first = '', ...others] = variables[name] ?? [];
   if (typeof value !== 'string' || value === '') throw new UsageError(`${file}: '${name}' must be text`);
-  // A flag has the word, and so has the environment.
+  // A flag wins, and so does the environment.
   if (given(command, name) !== undefined || [first, ...others].some((variable) => process.env[variable]))
     return;
   process.env[first] = value;
@@ -109,7 +109,7 @@ function applyOptions(command: Command, options: unknown, where: string): void {
   for (const [name, value] of Object.entries(options)) {
     const option = known.get(name);
     if (option === undefined) {
-      // Of a command with commands within, each has options of its own.
+      // The subcommands of a command have different options.
       if (pathOf(command).length > 2) continue;
       const hint = suggest(name, known.keys());
       throw new UsageError(
@@ -121,7 +121,7 @@ function applyOptions(command: Command, options: unknown, where: string): void {
   }
 }
 
-/** As the flag would read it. */
+/** Reads a value like the flag would. */
 function parsed(option: Option, value: unknown, where: string): unknown {
   const { parseArg } = option;
   if (typeof value === 'boolean') {
@@ -137,13 +137,13 @@ function parsed(option: Option, value: unknown, where: string): unknown {
   }
 }
 
-/** What was said on the command line, of the command or of one that it is within; undefined: nothing. */
+/** The value from the command line, of the command or of a command around it; undefined: not set. */
 function given(command: Command, name: string): unknown {
   for (const each of pathOf(command)) if (each.getOptionValueSource(name) === 'cli') return each.opts()[name];
   return undefined;
 }
 
-/** From the program to the command. */
+/** The commands from the program down to this command. */
 function pathOf(command: Command): readonly Command[] {
   const path: Command[] = [];
   for (let each: Command | null = command; each; each = each.parent) path.unshift(each);

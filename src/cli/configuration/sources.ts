@@ -5,8 +5,8 @@ import { variablesOf } from '../../config/settings.ts';
 import { originOf } from './load.ts';
 
 /**
- * Of each setting: `default`, `code` (the options of `new App`), or the variable of the environment and what set it: `UMBEL_BROKER_URL in
- * .env`. What the code says as it is by default counts as default.
+ * The source of each setting: `default`, `code` (the options of `new App`), or the environment variable and its source: `UMBEL_BROKER_URL in
+ * .env`. A setting whose value in the code is the default counts as `default`.
  */
 export function sourcesOf({ config }: App): Readonly<Record<string, string>> {
   const usual = new Map<string, unknown>(Object.entries(resolveConfig({}, {})));
