@@ -224,6 +224,13 @@ export class PoolError extends UmbelError {
   }
 }
 
+/** A middleware (`app.use`) did not call `next` as it must: once, and awaited. A call in `send` was then not sent. */
+export class MiddlewareError extends UmbelError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UMBEL_MIDDLEWARE', message, options);
+  }
+}
+
 /** A result was asked for, but the application has no result backend. */
 export class ResultBackendDisabledError extends UmbelError {
   constructor(app: string | null) {

@@ -21,6 +21,7 @@ export type {
   DeadLettersChanged,
   ListDeadLetters,
 } from './app/dead-letters.ts';
+export type { Middleware } from './app/middleware.ts';
 export type { Registry } from './app/registry.ts';
 export { currentTask } from './app/running/context.ts';
 export { Ignore, type Outcome, Reject, Retry } from './app/running/outcome.ts';
@@ -63,6 +64,7 @@ export {
   InvalidArgumentsError,
   LeaseLostError,
   MaxRetriesExceeded,
+  MiddlewareError,
   NotReplayableError,
   NotSerializableError,
   PartlySentError,

@@ -29,6 +29,7 @@ import { normalize } from '../workflow/normal-form.ts';
 import { addCommand, type RemoteCommand } from './commands.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { defineTask } from './define.ts';
+import { type Middleware, MiddlewareLayers } from './middleware.ts';
 import { Registry } from './registry.ts';
 import {
   DeclaredSchedules,
@@ -96,6 +97,8 @@ export class App implements AsyncDisposable {
   readonly config: Config;
   readonly tasks: Registry = new Registry();
   readonly signals: Signals = createSignals();
+  /** See {@link App.use}. @internal */
+  readonly middleware: MiddlewareLayers = new MiddlewareLayers();
   /** See {@link App.command}. @internal */
   readonly commands: Map<string, RemoteCommand> = new Map();
   /** Messages that could not be run: list, replay or discard them. */
@@ -270,6 +273,27 @@ export class App implements AsyncDisposable {
    */
   command(name: string, command: RemoteCommand): void {
     addCommand(this.commands, name, command);
+  }
+
+  /**
+   * Adds code around each send and each run. The first that is added is the outermost. `run` works in the children of pools, too, if the
+   * application's module adds it.
+   * @throws ConfigError, UnknownOptionError
+   * @example
+   * app.use({
+   *   async run(task, next) {
+   *     const from = performance.now();
+   *     try {
+   *       return await next();
+   *     } finally {
+   *       console.log(task.name, performance.now() - from);
+   *     }
+   *   },
+   * });
+   */
+  use(middleware: Middleware): this {
+    this.middleware.add(middleware);
+    return this;
   }
 
   /** The result of the call with this id, whoever sent it and when. */

@@ -45,6 +45,10 @@ export interface SignalPayloads {
   readonly workerReady: { readonly hostname: string };
   readonly workerShuttingDown: { readonly hostname: string; readonly how: 'warm' | 'soft' | 'cold' };
   readonly workerShutdown: { readonly hostname: string };
+  /** A child of a pool has loaded the application and will run tasks: for what each process needs of its own, as a database's connections. */
+  readonly workerProcessInit: { readonly hostname: string };
+  /** A child of a pool ends because it is not needed any more. It has 2 s. A child that is killed sends nothing. */
+  readonly workerProcessShutdown: { readonly hostname: string };
   /** A beat starts. `name` is its name among all beats. It is not known yet whether it leads. */
   readonly beatInit: { readonly name: string };
   /** After `beatInit`, in the beat of `worker -B`. */
@@ -118,6 +122,8 @@ export function createSignals(): Signals {
     taskInternalError: new Signal('taskInternalError'),
     workerInit: new Signal('workerInit'),
     workerReady: new Signal('workerReady'),
+    workerProcessInit: new Signal('workerProcessInit'),
+    workerProcessShutdown: new Signal('workerProcessShutdown'),
     workerShuttingDown: new Signal('workerShuttingDown'),
     workerShutdown: new Signal('workerShutdown'),
     beatInit: new Signal('beatInit'),

@@ -6,6 +6,7 @@ import { announced, sendAfterPublish } from './announce.ts';
 import { type EncodedCall, encodeCall } from './encode.ts';
 import type { PreparedCall } from './prepare.ts';
 import { type PublishRules, publishCalls, within } from './publish.ts';
+import { withinLayers } from './send-layers.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
 import { emitTaskSent } from './sent-event.ts';
 
@@ -41,10 +42,17 @@ interface ReadyCalls {
 /**
  * Sends calls: if one of them cannot be encoded, none is sent.
  * @throws (or rejects with) NotSerializableError, PayloadTooLargeError, UnroutableError, BrokerUnavailable, the reason of the rules'
- * signal: nothing was sent. SendUnconfirmed: it is not known. And what `sending.publish` throws.
+ * signal: nothing was sent. SendUnconfirmed: it is not known. And what `sending.publish` and middleware throw.
  */
 export function send(app: SendingApp, calls: readonly PreparedCall[], sending: Sending): Promise<void> {
-  const ready = readyCalls(app, calls, sending);
+  const layers = app.middleware.send;
+  return layers === null
+    ? sendReady(app, calls, sending)
+    : withinLayers(layers, calls, (all) => sendReady(app, all, sending));
+}
+
+function sendReady(app: SendingApp, calls: readonly PreparedCall[], sending: Sending): Promise<void> {
+  const ready = made(app, calls, sending);
   return ready instanceof Promise
     ? ready.then((all) => publishReady(app, all, sending))
     : publishReady(app, ready, sending);
@@ -52,6 +60,16 @@ export function send(app: SendingApp, calls: readonly PreparedCall[], sending: S
 
 /** The first half of {@link send}. A promise only if there is something to wait for: calls of one tick should reach the broker together. */
 export function readyCalls(
+  app: SendingApp,
+  calls: readonly PreparedCall[],
+  readying: ReadyOptions,
+): ReadyCalls | Promise<ReadyCalls> {
+  const layers = app.middleware.send;
+  if (layers === null || calls.length === 0) return made(app, calls, readying);
+  return withinLayers(layers, calls, (all) => made(app, all, readying));
+}
+
+function made(
   app: SendingApp,
   calls: readonly PreparedCall[],
   readying: ReadyOptions,

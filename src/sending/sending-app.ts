@@ -9,6 +9,7 @@ import type { ResultHome } from '../results/async-result.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Exchanges } from '../stores/fanout.ts';
 import type { Transport } from '../stores/transport.ts';
+import type { SendLayer } from './send-layers.ts';
 
 export interface SendingApp {
   readonly name: string;
@@ -21,6 +22,8 @@ export interface SendingApp {
   readonly topology: Topology;
   readonly exchanges: Exchanges;
   readonly signals: PublishSignals;
+  /** The layers around sending; `send` is null: there are none. */
+  readonly middleware: { readonly send: readonly SendLayer[] | null };
   readonly results: ResultHome;
   /** The stores, if they are open. */
   readonly stores: Stores | null;

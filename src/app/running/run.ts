@@ -2,8 +2,9 @@
 
 import { checkNamed } from '../../config/priority.ts';
 import { isRetryOptions, type RetryOptions } from '../../config/retry-options.ts';
-import { WorkflowError } from '../../errors.ts';
+import { MiddlewareError, WorkflowError } from '../../errors.ts';
 import type { Logger, LogLevel } from '../../lib/logger.ts';
+import { type Layer, MisusedNext, wrapped } from '../../lib/wrap.ts';
 import type { TaskState } from '../../protocol/result-meta.ts';
 import type { AsyncResult } from '../../results/async-result.ts';
 import { bindArguments } from '../../sending/arguments.ts';
@@ -144,22 +145,10 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
   try {
     const { taskPrerun } = task.app.signals;
     if (taskPrerun.connected) await taskPrerun.send({ task, request: context.request }, context.logger);
-    const { options, run } = task;
-    if (run === null) throw new Error(`the task '${task.name}' lives elsewhere and cannot be run here`);
-    const { args, kwargs, message } = context.request;
-    if (
-      message.lang !== 'js' &&
-      options.input === null &&
-      options.parameters === null &&
-      task.takesCall !== true
-    )
-      checkArity(task, args, context.logger);
-    const ready = task.takesCall === true ? [args, kwargs] : bindArguments(task.name, options, args, kwargs);
-    const given: readonly unknown[] = ready instanceof Promise ? await ready : ready;
-    if (options.beforeStart) await options.beforeStart(bound);
-    const returned = options.bind ? run(bound, ...given) : run(...given);
-    const value = isThenable(returned) ? await returned : returned;
-    if (value instanceof Retry || value instanceof Replaced) throw value; // `return task.retry()` means the same
+    const layers = task.app.middleware.run;
+    const returned =
+      layers === null ? runCode(bound, context.logger) : runWithin(layers, bound, context.logger);
+    const value = asThrown(isThenable(returned) ? await returned : returned);
     bound.warnOfForgottenThrow();
     return { kind: 'success', value };
   } catch (thrown) {
@@ -171,6 +160,52 @@ async function attempt(bound: RunningTask, context: RunContext): Promise<Outcome
       return { kind: 'failure', error, expected: false };
     }
   }
+}
+
+/** Checks the arguments and runs the code. Returns its value, or a promise of it. */
+function runCode(bound: RunningTask, logger: Logger): unknown {
+  const { task, options } = bound;
+  if (task.run === null) throw new Error(`the task '${task.name}' lives elsewhere and cannot be run here`);
+  const { args, kwargs, message } = bound.request;
+  const takesCall = task.takesCall === true;
+  if (message.lang !== 'js' && options.input === null && options.parameters === null && !takesCall)
+    checkArity(task, args, logger);
+  const ready = takesCall ? [args, kwargs] : bindArguments(task.name, options, args, kwargs);
+  return ready instanceof Promise || options.beforeStart ? started(bound, ready) : body(bound, ready);
+}
+
+async function started(
+  bound: RunningTask,
+  ready: readonly unknown[] | Promise<readonly unknown[]>,
+): Promise<unknown> {
+  const given = await ready;
+  await bound.options.beforeStart?.(bound);
+  return body(bound, given);
+}
+
+function body(bound: RunningTask, given: readonly unknown[]): unknown {
+  const { task, options } = bound;
+  return options.bind ? task.run?.(bound, ...given) : task.run?.(...given);
+}
+
+/** @throws MiddlewareError, and what the layers and the code throw */
+async function runWithin(
+  layers: readonly Layer<BoundTask, unknown>[],
+  bound: RunningTask,
+  logger: Logger,
+): Promise<unknown> {
+  try {
+    return await wrapped(layers, bound, async () => asThrown(await runCode(bound, logger)));
+  } catch (error) {
+    if (error instanceof MisusedNext) throw new MiddlewareError(`the middleware's run(): ${error.message}`);
+    throw error;
+  }
+}
+
+/** `return task.retry()` means `throw task.retry()`. */
+function asThrown(value: unknown): unknown {
+  if (value instanceof Retry || value instanceof Replaced) throw value;
+  return value;
 }
 
 /** The reason why `task.signal` was aborted, if the error is only an AbortError: those of Node's timers and streams have the reason as cause. */

@@ -14,6 +14,20 @@ export const app = new App('pools', {
   taskSendSentEvent: true,
 });
 
+app.signals.workerProcessInit.connect(({ hostname }) => {
+  process.env.POOL_CHILD = `of ${hostname}`;
+});
+app.signals.workerProcessShutdown.connect(() =>
+  sendEvent(app, 'child-ended', { pid: process.pid, threadId }),
+);
+app.use({
+  run: async (task, next) => {
+    const value = await next();
+    return task.name === 'pools.wrapped' ? `wrapped ${String(value)}` : value;
+  },
+});
+export const wrapped = app.task('pools.wrapped', () => process.env.POOL_CHILD);
+
 export const add = app.task('pools.add', (x: number, y: number) => x + y);
 export const where = app.task('pools.where', () => ({ pid: process.pid, thread: threadId }));
 export const typed = app.task('pools.typed', (at: Date) => ({

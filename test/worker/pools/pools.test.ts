@@ -52,6 +52,10 @@ describe.each(['threads', 'processes'] as const)('the pool %s', (pool) => {
     else expect([pid, thread > 0]).toEqual([process.pid, true]);
   });
 
+  it('has told each child that it began, and wraps its tasks in the middleware of the module', async () => {
+    expect(await (await tasks.wrapped.delay()).get(patience)).toBe(`wrapped of ${pool}@here`);
+  });
+
   it('brings values of all types back', async () => {
     const at = new Date('2026-01-02T03:04:05.678Z');
     const { next, price, big } = await (await tasks.typed.delay(at)).get(patience);

@@ -39,6 +39,8 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
     return;
   }
   app.useStores(childStores(data.stores, calls));
+  const { hostname } = data;
+  const logger = portLogger(port, data.logs);
   let stop: ((reason: Error) => void) | null = null;
   let fail: ((error: Error) => void) | null = null;
   process.on('uncaughtException', (error: unknown) => {
@@ -51,7 +53,8 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
   });
   port.listen((message) => {
     if (calls.take(message)) return;
-    if (message.kind === 'leave') port.leave();
+    if (message.kind === 'leave')
+      void app.signals.workerProcessShutdown.send({ hostname }, logger).finally(() => port.leave());
     else if (message.kind === 'raise') port.raise(message.signal);
     else if (message.kind === 'abort') {
       const { name, message: text, seconds } = message;
@@ -78,6 +81,7 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
         .catch(() => port.leave());
     }
   });
+  await app.signals.workerProcessInit.send({ hostname }, logger);
   port.post({ kind: 'ready', tasks: app.tasks.names() });
 }
 
