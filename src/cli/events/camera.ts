@@ -1,4 +1,4 @@
-// `umbel events --camera`: a snapshot of the cluster, again and again, for a module of yours to keep.
+// `umbel events --camera`: passes snapshots of the cluster to a module of the user's at regular intervals.
 
 import { LoadError } from '../../app/import-module.ts';
 import { loadModule } from '../../app/load-app.ts';
@@ -8,26 +8,26 @@ import { captureEvents } from '../../events/receiver.ts';
 import type { Session } from '../common.ts';
 import { enablingControl, endOfCommand, pause } from './listen.ts';
 
-/** What the module exports, as `default` or `camera`. It may empty the state with `state.clear()`. */
+/** The function that the module exports, as `default` or `camera`. It may empty the state with `state.clear()`. */
 type Camera = (state: ClusterState) => void | Promise<void>;
 
 interface CameraOptions {
   /** The module: `./snapshots.ts`. */
   readonly camera: string;
-  /** Between two snapshots. */
+  /** Time between two snapshots. */
   readonly frequencyMs: number;
-  /** At most so many: `10/m`. */
+  /** Highest rate of snapshots: `10/m`. */
   readonly maxRate?: string;
   readonly enable: boolean;
   readonly quiet: boolean;
   readonly routingKey?: string;
-  /** End after so many snapshots. */
+  /** End after this number of snapshots. */
   readonly limit?: number;
 }
 
 /**
- * Runs until Ctrl-C. A camera that throws is said to have, and is tried again with the next snapshot; one that is still at work
- * is left to finish.
+ * Runs until Ctrl-C. An error of the camera is printed, and the next snapshot is passed to it all the same. While a call has not ended, no
+ * other is made.
  * @throws LoadError when the module cannot be loaded, or exports no function
  */
 export async function takeSnapshots({ app, output }: Session, options: CameraOptions): Promise<void> {
@@ -61,5 +61,5 @@ async function cameraOf(spec: string): Promise<Camera> {
   const found = module.default ?? module.camera;
   if (typeof found !== 'function')
     throw new LoadError(`'${spec}' exports no camera: export default (state) => { … }`);
-  return found as Camera; // a function of the user's, called with what it says
+  return found as Camera; // the user's function, which is called with the type that it declares
 }

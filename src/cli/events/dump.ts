@@ -1,4 +1,4 @@
-// `umbel events --dump`: a line for each event.
+// `umbel events --dump`: prints a line for each event.
 import { events } from '../../events/receiver.ts';
 import type { WireEvent } from '../../protocol/event.ts';
 import type { Session } from '../common.ts';
@@ -29,7 +29,7 @@ export async function dumpEvents({ app, output }: Session, options: DumpOptions)
   }
 }
 
-/** Only `task-sent` and `task-received` say what a task is called; the other lines say it, too, as Celery's do. */
+/** Names of tasks. Only the events `task-sent` and `task-received` have them, but each line shows them, like Celery's. */
 class TaskNames {
   readonly #names = new Map<string, string>();
 
@@ -45,12 +45,12 @@ class TaskNames {
   }
 }
 
-/** As many as Celery keeps. */
+/** How many names are remembered, as in Celery. */
 const maxNames = 4095;
 
 const common = new Set(['type', 'hostname', 'timestamp', 'utcoffset', 'pid', 'clock', 'uuid', 'name']);
 
-/** Celery's: node, time, what, and its fields. */
+/** A line in Celery's form: node, time, type, and fields. */
 function lineOf(event: WireEvent, name: string | undefined, output: Output): string {
   const time = new Date(Math.min(8e15, Math.max(0, event.timestamp * 1000)))
     .toISOString()

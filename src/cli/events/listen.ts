@@ -1,12 +1,12 @@
-// Listening while something runs: workers are asked to tell of their tasks, also those that come later.
+// Listening to events until a command ends. Workers are asked to send task events, including workers that start later.
 import type { App } from '../../app/app.ts';
 import { Control } from '../../control/control.ts';
 import { endBySignal, stoppingInOrder } from '../stop-signals.ts';
 
-/** How often workers are asked: those that come later are to do so, too. */
+/** How often workers are asked to send task events, milliseconds, since workers may start later. */
 const enableEveryMs = 5_000;
 
-/** A control whose workers are asked again and again to tell of their tasks, until it is disposed. */
+/** A control that asks workers repeatedly to send task events, until it is disposed. */
 export async function enablingControl(
   app: App,
   enable: boolean,
@@ -24,17 +24,17 @@ export async function enablingControl(
   };
 }
 
-/** What is asked to end by a signal, and has not, ends so much later: the broker may not answer. Milliseconds. */
+/** How long a command may take to end after a signal, milliseconds: the broker may not answer. */
 const endingMs = 3_000;
 
-/** Aborted by Ctrl-C, SIGTERM and SIGHUP, until it is disposed. A second one ends the process. */
+/** A signal that Ctrl-C, SIGTERM and SIGHUP abort, until disposal. A second such signal ends the process. */
 export function endOfCommand(): Disposable & { readonly signal: AbortSignal; end(): void } {
   const ending = new AbortController();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const ordered = stoppingInOrder();
   const stop = (signal: NodeJS.Signals): void => {
     off();
-    setTimeout(() => endBySignal(signal), endingMs).unref(); // also when what is left is to be closed
+    setTimeout(() => endBySignal(signal), endingMs).unref(); // even if closing the connections hangs
     ending.abort();
   };
   const off = (): void => {
@@ -49,7 +49,7 @@ export function endOfCommand(): Disposable & { readonly signal: AbortSignal; end
   };
 }
 
-/** Resolves after so long, or at once when aborted. */
+/** Resolves after `ms` milliseconds, or at once when aborted. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

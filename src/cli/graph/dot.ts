@@ -1,4 +1,4 @@
-// Graphs in Graphviz' language, DOT. Pure.
+// Graphs in DOT, Graphviz's language. Pure.
 
 interface GraphNode {
   readonly name: string;
@@ -7,11 +7,11 @@ interface GraphNode {
 
 interface Graph {
   readonly nodes: readonly GraphNode[];
-  /** From, to. */
+  /** Pairs of names: from, to. */
   readonly edges: readonly (readonly [string, string])[];
 }
 
-/** The graph as DOT: `dot -Tsvg` draws it. */
+/** The graph in DOT, which `dot -Tsvg` draws. */
 export function dotOf({ nodes, edges }: Graph): string {
   const lines = nodes.map(({ name, attributes = {} }) => `    ${quoted(name)}${listOf(attributes)};`);
   for (const [from, to] of edges) lines.push(`    ${quoted(from)} -> ${quoted(to)};`);
@@ -30,7 +30,7 @@ function quoted(text: string): string {
     .replace(/\p{Cc}/gu, '?')}"`;
 }
 
-/** A worker, and how many tasks it runs at a time. */
+/** A worker, with the number of tasks that it runs at a time. */
 interface WorkerNode {
   readonly name: string;
   readonly slots: number;
@@ -43,7 +43,7 @@ interface ClusterNodes {
   readonly backend: string | null;
 }
 
-/** Which worker serves which queue of the broker, and where results go. */
+/** The graph of a cluster: the queues of the broker, the workers that serve them, and the result backend. */
 export function workersGraph({ workers, broker, backend }: ClusterNodes): Graph {
   const queues = [...new Set(workers.flatMap((worker) => worker.queues))].sort();
   return {
@@ -72,13 +72,13 @@ export function workersGraph({ workers, broker, backend }: ClusterNodes): Graph 
 interface Step {
   readonly part: string;
   readonly needs: readonly string[];
-  /** The call in `worker.ts` that starts it, without `parts.`; null: it is made, and there is nothing to start. */
+  /** The call in `worker.ts` that starts the part, without `parts.`; null: the part needs no start. */
   readonly start: string | null;
 }
 
 /**
- * The parts of a worker in the order in which they start; each needs those that its arrows lead to. They stop the other way round. A test
- * compares this with what the worker does.
+ * The parts of a worker in the order in which they start. Each part needs those to which its arrows lead. They stop in reverse order. A test
+ * compares this list with the worker.
  */
 export const bootsteps: readonly Step[] = [
   { part: 'App', needs: [], start: null },

@@ -4,12 +4,12 @@ import { version } from '../../lib/version.ts';
 export type ProjectStore = 'embedded' | 'redis' | 'rabbitmq';
 
 interface ProjectChoices {
-  /** As npm takes it. */
+  /** A valid name of an npm package. */
   readonly name: string;
   readonly store: ProjectStore;
 }
 
-/** Paths and texts. */
+/** The files: texts by their paths. */
 export function projectFiles({ name, store }: ProjectChoices): ReadonlyMap<string, string> {
   const files = new Map([
     ['package.json', packageJson(name)],

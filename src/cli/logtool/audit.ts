@@ -1,16 +1,16 @@
-// What a worker's log tells of its tasks. Reads our JSON lines, our text, and the text of Python's workers. Pure.
+// Analyses the log of a worker: our JSON lines, our text, and the text of Python's workers. Pure.
 
 import { stripVTControlCharacters } from 'node:util';
 
-/** What became of a task, as the log says. */
+/** The outcome of a task by the log. */
 type AuditedOutcome = 'succeeded' | 'failed' | 'retried' | 'other';
 
 export interface AuditListener {
-  /** A task did not end well: the line. */
+  /** The line of a task that ended without success. */
   onError?(line: string): void;
   /** The stack of an error, with the line that it belongs to. */
   onTrace?(text: string): void;
-  /** Lines that are of no task. */
+  /** Lines that do not belong to a task. */
   onOther?(line: string): void;
 }
 
@@ -20,9 +20,9 @@ interface AuditReport {
   readonly succeeded: number;
   readonly errors: number;
   readonly retries: number;
-  /** How often each was received, the most frequent first. */
+  /** How often each task was received, the most frequent first. */
   readonly types: readonly (readonly [name: string, count: number])[];
-  /** Received and not ended, in the order in which they came. */
+  /** Tasks that were received and did not end, in the order of receipt. */
   readonly incomplete: readonly { readonly id: string; readonly name: string }[];
 }
 
@@ -43,7 +43,7 @@ export class Audit {
     this.#listener = listener;
   }
 
-  /** Takes a line in. */
+  /** Adds a line of the log. */
   feed(given: string): void {
     const line = stripVTControlCharacters(given);
     if (line.trim() === '') return;
@@ -89,7 +89,7 @@ export class Audit {
   }
 
   #received(id: string, name: string): void {
-    // A retry, and what comes back, is received once more.
+    // A retry or a redelivered message is received again, and counts once.
     if (!this.#names.has(id)) this.#types.set(name, (this.#types.get(name) ?? 0) + 1);
     this.#names.set(id, name);
     this.#ended.delete(id);
@@ -112,6 +112,6 @@ function jsonOf(line: string): Readonly<Record<string, unknown>> | null {
     const value: unknown = JSON.parse(line);
     return typeof value === 'object' && value !== null ? { ...value } : null;
   } catch {
-    return null; // broken off: the worker died as it wrote
+    return null; // incomplete: the worker died while it wrote the line
   }
 }

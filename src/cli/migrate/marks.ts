@@ -1,5 +1,5 @@
-// How the broker that messages are moved to remembers what it has got: from before a message is published until it is gone from where
-// it came from. A run that dies between the two leaves its marks, and the next one does not publish those messages again.
+// Marks at the destination broker of messages that were moved: from the publication of a message until it is deleted at the source. A run
+// that dies between the two leaves its marks, so that the next run does not publish these messages again.
 import { createHash } from 'node:crypto';
 import type { WireMessage } from '../../protocol/message.ts';
 import { SqliteStore, type Transaction } from '../../stores/sqlite/sqlite.ts';
@@ -7,19 +7,19 @@ import type { StoreWrite } from '../../stores/store-write.ts';
 import type { Publication, Transport } from '../../stores/transport.ts';
 
 export interface Marks extends AsyncDisposable {
-  /** Whether a message is published once only, however often it is tried. */
+  /** Whether a message is published only once, however often the publication is repeated. */
   readonly once: boolean;
-  /** The publication, which from now on happens once for this mark. */
+  /** The publication with a mark, which happens once for each mark. */
   marked(publication: Publication, mark: string): Publication;
-  /** These are settled where they came from. */
+  /** Deletes the marks of messages that are settled at the source. */
   forget(marks: readonly string[]): Promise<void>;
-  /** All, also those of runs that died: nothing is to be moved here any more that might be here already. */
+  /** Deletes all marks, even those of runs that died, once no message is left that may have been moved before. */
   forgetAll(): Promise<void>;
 }
 
 const prefix = 'migrate-';
 
-/** The same for the same message of the same queue of the same broker, and for no other. */
+/** The mark of a message: equal for the same message of the same queue and broker, and for no other. */
 export function markOf(source: string, queue: string, { body, headers, properties }: WireMessage): string {
   const hash = createHash('sha256').update(source).update('\0').update(queue).update('\0');
   const { deliveryTag, correlationId, priority } = properties;
@@ -32,8 +32,8 @@ function plain(_: string, value: unknown): unknown {
 }
 
 /**
- * For the broker at `url`. RabbitMQ remembers nothing: there a run that dies in between leaves messages in both places, and the next
- * one publishes them again.
+ * The marks at the broker of `url`. RabbitMQ has none: a run that dies in between leaves messages at both brokers, and the next run publishes
+ * them again.
  */
 export async function marksAt(transport: Transport, url: string, driver: object): Promise<Marks> {
   if (transport.name === 'sqlite' && transport.store instanceof SqliteStore)
@@ -48,7 +48,7 @@ export async function marksAt(transport: Transport, url: string, driver: object)
   };
 }
 
-/** In the transaction that stores the message. */
+/** Marks in the embedded store, written in the transaction that stores the message. */
 async function sqliteMarks(store: SqliteStore): Promise<Marks> {
   await store.migrate('migrated', ['CREATE TABLE migrated (mark TEXT PRIMARY KEY) WITHOUT ROWID']);
   return {
@@ -70,7 +70,7 @@ async function sqliteMarks(store: SqliteStore): Promise<Marks> {
   };
 }
 
-/** The transport's own note that something was sent, under the mark instead of the task's id: a task may come by here again. */
+/** Redis' own notes of sent messages, under the mark instead of the task's id, since the same task may be moved here again. */
 async function redisMarks(url: string, driver: object): Promise<Marks> {
   const [{ RedisConnection }, { redisSettings }, { sentKey }] = await Promise.all([
     import('../../stores/redis/client/connection.ts'),

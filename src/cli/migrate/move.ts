@@ -1,5 +1,5 @@
-// Moves messages from one broker to another: published there, confirmed, and only then settled here. Whatever breaks in between, each
-// message is in at least one of the two.
+// Moves messages from one broker to another. A message is settled at the source only after the destination has confirmed it. So after any
+// failure each message is at one of the two brokers, or at both.
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
@@ -11,30 +11,30 @@ import { etaOf, idOf } from './reading.ts';
 import type { DueMessage } from './scheduled.ts';
 
 interface MoveRoute {
-  /** From the queue here to the queue there. */
+  /** Queues at the source, with the queue at the destination of each. */
   readonly queues: ReadonlyMap<string, string>;
-  /** Of the broker that they leave, part of each mark. */
+  /** Name of the source broker, which is part of each mark. */
   readonly source: string;
   readonly limit: number | null;
-  /** Ends when nothing has come for so long, milliseconds. */
+  /** The move ends when no message has come for this time, milliseconds. */
   readonly idleMs: number;
-  /** Which messages; the others stay, in their place where their broker can do that. */
+  /** Whether a message is to be moved. The others stay, in their position if the broker can keep it. */
   fits(message: WireMessage): boolean;
-  /** Waits for more when nothing is left. */
+  /** Whether to wait for further messages at the end. */
   readonly forever: boolean;
   readonly signal: AbortSignal;
-  /** Whether some do not fit. */
+  /** Whether `fits` may reject messages. */
   readonly filtered: boolean;
   onMoved(count: number): void;
 }
 
 export interface Moved {
   readonly moved: number;
-  /** What could not be read went to the dead letters of the broker it was at. */
+  /** How many messages could not be read. They went to the dead letters of the source. */
   readonly dead: number;
-  /** Published, but a worker got it at the same time: it may run twice. */
+  /** How many were published while a worker of the source got them, too. They may run twice. */
   readonly doubled: number;
-  /** Nothing is left of these queues, but for what workers hold. */
+  /** Whether the queues are empty, except for messages that workers hold. */
   readonly complete: boolean;
 }
 
@@ -46,21 +46,21 @@ interface MoveContext {
 }
 
 const batch = 100;
-/** Nothing came for so long: what is left is looked for. */
+/** After this time without a message, milliseconds, the queues are checked for remaining messages. */
 const pollIntervalMs = 250;
-/** Twice found nothing: so long it takes at least. */
+/** The shortest `idleMs`: two checks that find nothing. */
 export const minIdleMs: number = 2 * pollIntervalMs;
-/** Of those that stay, that are held meanwhile. */
+/** How many messages that do not fit are held at most, until the move ends. */
 const maxHeld = 10_000;
 const leaseMs = 15_000;
-/** How long one attempt to publish may take. */
+/** How long one attempt to publish may take, milliseconds. */
 const publishMs = 10_000;
-/** For so long a mark is kept if nobody deletes it: the transport keeps its notes three times as long as a publication may take. */
+/** How long a mark is kept if no run deletes it, milliseconds. The transport keeps its notes three times as long as a publication may take. */
 const markMs = 24 * 3_600_000;
 const tries = 6;
 const retryPolicy = { factor: 400, maximum: 3000, jitter: true } as const;
 
-/** @throws BrokerUnavailable, SendUnconfirmed when one of them stays away: the rest is still where it was. */
+/** @throws BrokerUnavailable, SendUnconfirmed when one of the brokers stays away. The remaining messages are still at the source. */
 export async function move(ends: MoveContext, route: MoveRoute): Promise<Moved> {
   const mover = new Mover(ends, route);
   const consumer = await ends.from.consume({
@@ -72,14 +72,14 @@ export async function move(ends: MoveContext, route: MoveRoute): Promise<Moved> 
   try {
     await mover.run(consumer);
   } finally {
-    await consumer.close(); // gives back what it holds
+    await consumer.close(); // gives back the messages that it holds
   }
   return { ...mover.counts, complete: mover.complete };
 }
 
 class Mover {
   readonly counts: { moved: number; dead: number; doubled: number } = { moved: 0, dead: 0, doubled: 0 };
-  /** Nothing is left. */
+  /** Whether no message is left. */
   complete = false;
   readonly #ends: MoveContext;
   readonly #route: MoveRoute;
@@ -108,7 +108,7 @@ class Mover {
     return limit === null ? batch : Math.min(batch, limit - this.counts.moved);
   }
 
-  /** None: nothing came for a while. */
+  /** Claims messages; returns none if none came for `pollIntervalMs`. */
   async #claim(consumer: Consumer): Promise<readonly Delivery[]> {
     const waiting = new AbortController();
     const stop = (): void => waiting.abort();
@@ -122,7 +122,7 @@ class Mover {
     }
   }
 
-  /** Looks for what waits for its time, or is in the queue after all. */
+  /** Looks for scheduled messages, and for messages that are in the queue after all. */
   async #more(): Promise<boolean> {
     const { waiting, from } = this.#ends;
     const { queues, signal, forever } = this.#route;
@@ -133,7 +133,7 @@ class Mover {
     if (found > 0 || forever) return true;
     for (const queue of queues.keys()) {
       const { ready, claimed } = await from.size(queue);
-      // What RabbitMQ has pushed to us already is not ready any more; on the others those that workers hold are counted, too.
+      // On RabbitMQ, messages that were pushed to us count as claimed. On the other brokers, messages that workers hold count as well.
       if (ready > 0 || (from.name === 'amqp' && claimed > this.#held)) return true;
     }
     return false;
@@ -181,7 +181,7 @@ class Mover {
     this.#count(going.length);
   }
 
-  /** Given back when the consumer leaves: put back at once, it would come again at once. */
+  /** Holds a message that does not fit until the consumer leaves: if it were given back at once, it would come again at once. */
   #hold(): void {
     this.#held++;
     if (this.#held > maxHeld)
@@ -214,7 +214,7 @@ class Mover {
     };
   }
 
-  /** Until it is confirmed. What is repeated is not doubled, where the other side has marks. */
+  /** Publishes until the destination confirms. If it has marks, a repetition does not store the message twice. */
   async #publish(
     going: readonly { readonly publication: Publication; readonly mark: string }[],
   ): Promise<void> {
@@ -227,7 +227,7 @@ class Mover {
   }
 }
 
-/** A broker that is away for a moment ends nothing. */
+/** Repeats `work` while a broker is away for a short time. */
 async function again<T>(work: () => Promise<T>): Promise<T> {
   const passes = (error: unknown): boolean =>
     error instanceof BrokerUnavailable ||

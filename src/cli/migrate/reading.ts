@@ -1,9 +1,9 @@
-// What a message says of itself, whatever version of the protocol it is in.
+// Reads the task name and the eta of a message, in any version of the protocol.
 import { standardCompressions } from '../../protocol/compression.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import { type DecodeTaskOptions, decodeTask } from '../../protocol/task.ts';
 
-/** What a worker of another program may read, we look at, too. */
+/** All serializers and compressions that any worker may accept. */
 const everything: DecodeTaskOptions = {
   accept: ['json', 'yaml', 'msgpack'],
   acceptCompression: [...standardCompressions, 'bzip2'],
@@ -13,7 +13,7 @@ export function idOf({ headers, properties }: WireMessage): string | null {
   return typeof headers.id === 'string' ? headers.id : properties.correlationId;
 }
 
-/** Its time, if it has one that is to come. */
+/** The message's eta, if it is in the future. */
 export function etaOf(message: WireMessage, now: number = Date.now()): Date | null {
   const decoded = decodeTask(message, everything);
   const { eta } = message.headers;
@@ -21,7 +21,7 @@ export function etaOf(message: WireMessage, now: number = Date.now()): Date | nu
   return time !== null && time.getTime() > now ? time : null;
 }
 
-/** The name of its task; empty where it cannot be read. */
+/** The name of the message's task; empty if it cannot be read. */
 export function taskOf(message: WireMessage): string {
   if (typeof message.headers.task === 'string') return message.headers.task;
   const decoded = decodeTask(message, everything);

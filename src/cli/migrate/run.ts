@@ -1,4 +1,4 @@
-// `umbel migrate SRC DST`: opens both, moves what waits, and says how far it is.
+// `umbel migrate SRC DST`: opens both brokers, moves the waiting messages, and shows the progress.
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../config/driver-options.ts';
 import { redacted } from '../../lib/redact.ts';
@@ -17,19 +17,19 @@ import { waitingAt } from './scheduled.ts';
 interface MigrateRules {
   readonly source: string;
   readonly destination: string;
-  /** From the queue there to the queue here; null: all that are known. */
+  /** Queues at the source, with the queue at the destination of each; null: all known queues. */
   readonly queues: ReadonlyMap<string, string> | null;
   readonly limit: number | null;
   readonly forever: boolean;
   /** Only messages of these tasks; null: all. */
   readonly tasks: readonly string[] | null;
-  /** Ends when nothing has come for so long. */
+  /** The move ends when no message has come for this time. */
   readonly timeoutMs: number | null;
   /** Do not ask. */
   confirm(question: string): Promise<boolean>;
 }
 
-/** @throws UsageError when both are the same; BrokerUnavailable when one cannot be reached */
+/** @throws UsageError when both brokers are the same; BrokerUnavailable when one of them cannot be reached */
 export async function migrate(app: App, output: Output, rules: MigrateRules): Promise<void> {
   const { source, destination, limit, forever, tasks, timeoutMs } = rules;
   await using from = await openEnd(app, source);
@@ -49,7 +49,7 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
   }
   using ending = endOfCommand();
   await using stale = await marksAt(from, source, driverOf(app, source));
-  // What leaves a broker is not there any more: should it come back, it is to be taken.
+  // The source's own marks are deleted: a message that leaves it now may be moved back later.
   await stale.forgetAll();
   await using marks = await marksAt(to, destination, driverOf(app, destination));
   await using waiting = await waitingAt(from, source, driverOf(app, source));
@@ -81,7 +81,7 @@ export async function migrate(app: App, output: Output, rules: MigrateRules): Pr
     throw error;
   }
   bar.stop();
-  // With those that stay the marks stay, too.
+  // If messages stay at the source, their marks stay as well.
   if (done.complete && tasks === null) await marks.forgetAll();
   await report(output, from, queues, done, ending.signal.aborted && !forever);
 }
@@ -118,7 +118,7 @@ async function report(
   if (interrupted) process.exitCode = exitCode.failed;
 }
 
-/** As the App has it, if it is the App's broker: with its queues, and the options of its driver. */
+/** Opens a broker. If it is the App's broker, it has the App's queues and driver options. */
 function openEnd(app: App, url: string): Promise<Transport> {
   const { declared: queues, missing } = app.topology;
   return openTransport(url, { queues, missing, driver: driverOf(app, url) });
@@ -143,7 +143,7 @@ function checkApart(source: string, destination: string, queues: ReadonlyMap<str
   }
 }
 
-/** Without the password: with another one it is the same broker. */
+/** A broker's URL without the password, since the password does not change which broker it is. */
 function identityOf(url: string): string {
   return redacted(url).replace(/\/+$/, '');
 }

@@ -1,4 +1,4 @@
-// What waits for its time at the broker it is to leave. It is made due there: its time stands in the message, and goes along.
+// Scheduled messages at the source. They are made due there, so that they can be claimed; their eta is in the message, and moves with it.
 
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
@@ -8,7 +8,7 @@ import { fromMessage } from '../../stores/amqp/wire.ts';
 import { SqliteStore } from '../../stores/sqlite/sqlite.ts';
 import type { Transport } from '../../stores/transport.ts';
 
-/** Which messages are to be moved. */
+/** Selects the messages that are moved. */
 interface MoveFilter {
   readonly queues: ReadonlySet<string>;
   fits(message: WireMessage): boolean;
@@ -16,13 +16,13 @@ interface MoveFilter {
 
 export interface DueMessage extends AsyncDisposable {
   /**
-   * Lets the next messages of a queue be claimed that wait for their time; how many. A worker of ours that gets one meanwhile puts
-   * it back until its time.
+   * Makes the next scheduled messages of a queue due, so that they can be claimed; returns their number. A worker of ours that gets one of them
+   * puts it back until its eta.
    */
   release(queue: string): Promise<number>;
   /**
-   * Where they cannot be claimed: hands each that fits to `move`, at most `room()` at a time and until that is 0, and deletes it there when it has
-   * been moved. How many.
+   * For brokers whose scheduled messages cannot be claimed: passes each message that fits to `move`, at most `room()` at a time and until that
+   * is 0, and deletes it at the source after the move. Returns the number of messages.
    */
   drain(
     which: MoveFilter,
@@ -31,7 +31,7 @@ export interface DueMessage extends AsyncDisposable {
   ): Promise<number>;
 }
 
-/** How many are made due at a time: the more there are, the longer is the store held up. */
+/** How many messages are made due at a time: a larger batch blocks the store for longer. */
 const batch = 500;
 
 export async function waitingAt(transport: Transport, url: string, driver: object): Promise<DueMessage> {
@@ -63,8 +63,8 @@ function inSqlite(store: SqliteStore): DueMessage {
 }
 
 /**
- * A consumer puts what it claims before its time back into the schedule: so it is taken from there. Should a worker make one due
- * meanwhile, it is in its queue, too, and is claimed there; its mark says that it has been moved.
+ * Messages are taken directly from the schedule, since a consumer puts messages that are not due back into it. If a worker makes a message due
+ * meanwhile, the message is also claimed from its queue, and its mark shows that it was moved.
  */
 async function inRedis(url: string, driver: object): Promise<DueMessage> {
   const [{ RedisConnection }, { redisSettings }, { splitMetadata }] = await Promise.all([
@@ -80,7 +80,7 @@ async function inRedis(url: string, driver: object): Promise<DueMessage> {
     async drain({ queues, fits }, move, room) {
       let moved = 0;
       for (const queue of queues) {
-        // What does not fit stays, and what cannot be read stays for a worker to see, once it is due.
+        // Messages that do not fit stay. Messages that cannot be read stay, too: a worker gets them when they are due.
         for (let unread = 0; room() > 0; ) {
           const range = ['ZRANGE', keyOf(queue), String(unread), String(unread + room() - 1)];
           const members = await connection.call(range, { buffers: true });
@@ -104,18 +104,18 @@ async function inRedis(url: string, driver: object): Promise<DueMessage> {
   };
 }
 
-/** A member of the schedule is its priority's step, a colon, and what was stored. */
+/** The stored message in a member of the schedule, which begins with the priority's step and a colon. */
 function afterStep(member: Buffer): Buffer {
   return member.subarray(member.indexOf(':') + 1);
 }
 
-/** Celery's delays, and ours of less than a second: from the longest to the shortest, the way that messages take. */
+/** The delay queues of Celery, and ours below a second, from the longest to the shortest, which is the order in which messages pass them. */
 const levels: readonly string[] = [
   ...Array.from({ length: 28 }, (_, n) => `celery_delayed_${27 - n}`),
   ...Array.from({ length: 7 }, (_, n) => `umbel_delayed_${6 - n}`),
 ];
 
-/** The queue that a delayed message is on its way to. */
+/** The queue to which a delayed message will go. */
 export function delayedFor(routingKey: string): string | null {
   const words = routingKey.split('.');
   const bits = words.findIndex((word) => word !== '0' && word !== '1');
@@ -134,9 +134,9 @@ function inRabbit(url: string, driver: object): DueMessage {
       let moved = 0;
       for (const level of levels) {
         const channel = await connection.createChannel();
-        channel.on('error', () => undefined); // there is no such queue: nothing waits
+        channel.on('error', () => undefined); // the queue does not exist, so no message waits
         try {
-          // Those of other queues are held meanwhile, and go back when the channel is closed.
+          // Messages for other queues are held, and go back when the channel is closed.
           let { messageCount: left } = await channel.checkQueue(level);
           while (left > 0 && room() > 0) {
             const going: Promise<void>[] = [];
@@ -162,7 +162,7 @@ function inRabbit(url: string, driver: object): DueMessage {
   };
 }
 
-/** Null: it is not to be moved, or cannot be read. */
+/** The message, if it fits; null: it is not to be moved, or cannot be read. */
 function fittingOf(
   message: AmqpGetMessage,
   { queues, fits }: MoveFilter,

@@ -1,4 +1,4 @@
-// The tab of events: what its keys do, which are Celery's. Knows the cluster and what is on the screen; draws by events-view.ts.
+// The tab of events: its state and its keys, which are Celery's. events-view.ts draws it.
 import type { Control } from '../../control/control.ts';
 import type { Answers } from '../../control/mailbox.ts';
 import type { ClusterState, MonitoredTask } from '../../events/cluster-state.ts';
@@ -12,7 +12,7 @@ interface EventsTabRules {
   readonly state: ClusterState;
   readonly control: Pick<Control, 'revoke' | 'rateLimit'>;
   size(): { readonly width: number; readonly height: number };
-  /** Something is to be seen. */
+  /** Called when the screen must be drawn again. */
   changed(): void;
   bell(): void;
   quit(): void;
@@ -21,12 +21,12 @@ interface EventsTabRules {
 interface Prompt {
   readonly question: string;
   readonly typed: string;
-  /** One key is the answer. */
+  /** Whether a single key is the answer. */
   readonly single: boolean;
   readonly act: (answer: string) => void;
 }
 
-/** Tasks that one can scroll through. */
+/** How many tasks are kept for scrolling. */
 const maxTasks = 1000;
 
 export class EventsTab {
@@ -34,7 +34,7 @@ export class EventsTab {
   #selected: string | null = null;
   #popup: Popup | null = null;
   #prompt: Prompt | null = null;
-  /** What was to be seen when it was paused. */
+  /** The tasks at the time of the pause; null: not paused. */
   #frozen: readonly MonitoredTask[] | null = null;
 
   constructor(rules: EventsTabRules) {
@@ -105,7 +105,7 @@ export class EventsTab {
   #move(by: number): void {
     const tasks = this.#tasks();
     const at = tasks.findIndex(({ uuid }) => uuid === this.#selected);
-    const to = Math.max(0, Math.min(tasks.length - 1, at + by)); // at is -1 when none is: j takes the first
+    const to = Math.max(0, Math.min(tasks.length - 1, at + by)); // `at` is -1 when no task is selected: `j` selects the first
     this.#selected = tasks[to]?.uuid ?? null;
   }
 

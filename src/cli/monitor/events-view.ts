@@ -1,8 +1,8 @@
-// The tab of events, drawn from what is known: pure.
+// Draws the tab of events. Pure.
 import type { MonitoredTask, WorkerState } from '../../events/cluster-state.ts';
 import { fitLine, fitted, type Line, type Span, type Tone, wrap } from '../terminal/text.ts';
 
-/** A page over the list: what one asked to see. */
+/** A page over the list, with the details that the user asked for. */
 export interface Popup {
   readonly title: string;
   readonly text: string;
@@ -15,11 +15,11 @@ interface EventsView {
   readonly height: number;
   /** `umbel events 0.1.0 · redis://…`. */
   readonly title: string;
-  /** The latest first. */
+  /** Tasks, the latest first. */
   readonly tasks: readonly MonitoredTask[];
   readonly selected: string | null;
   readonly popup: Popup | null;
-  /** What is being asked, and typed so far. */
+  /** The question that is being asked, and the text that is typed so far. */
   readonly prompt: { readonly question: string; readonly typed: string } | null;
   readonly paused: boolean;
   readonly workers: readonly (WorkerState & { readonly alive: boolean })[];
@@ -27,7 +27,7 @@ interface EventsView {
   readonly taskCount: number;
 }
 
-/** Lines around the list: above it the title and the head, below it a line, the selected task, workers, numbers, keys. */
+/** How many lines are around the list: title and head above it; a line, the selected task, workers, numbers and keys below it. */
 const around = 7;
 
 /** How many tasks a screen of this height shows. */
@@ -54,7 +54,7 @@ function list(view: EventsView): readonly Line[] {
   const { width, height, tasks, workers, selected, paused } = view;
   const rows = rowsOf(height);
   const at = tasks.findIndex(({ uuid }) => uuid === selected);
-  // The selected one stays in sight.
+  // The selected task stays visible.
   const from = Math.max(0, Math.min(at - rows + 1, tasks.length - rows));
   const shown = tasks.slice(from, from + rows);
   const columns = columnsOf(width);
@@ -111,7 +111,7 @@ interface Columns {
 const timeWidth = 8;
 const stateWidth = 8;
 
-/** Of what time and state leave, the id takes what it needs if there is room, and task and worker share the rest. */
+/** The widths of columns. Time and state are fixed; the id gets its full width if there is room; task and worker share the rest. */
 function columnsOf(width: number): Columns {
   const rest = Math.max(9, width - 2 - timeWidth - stateWidth - 4);
   const uuid = Math.max(3, Math.min(36, rest - 16 - 15));
@@ -144,12 +144,12 @@ function taskLine(columns: Columns, task: MonitoredTask, selected: boolean): Lin
   ];
 }
 
-/** Of a long name the end says most, as in Celery. */
+/** Shortens a long name at its beginning, as in Celery, since its end is more specific. */
 function shortName(name: string, width: number): string {
   return name.length <= width ? name : `[.]${name.slice(name.length - width + 3)}`;
 }
 
-/** The time of day in UTC, as Celery's screen shows it. */
+/** The time of day in UTC, as on Celery's screen. */
 function clockTime(seconds: number): string {
   const date = new Date(seconds * 1000);
   return Number.isNaN(date.getTime()) ? '--:--:--' : date.toISOString().slice(11, 19);
@@ -165,7 +165,7 @@ function shortInfo(task: MonitoredTask): string {
     .join(' ');
 }
 
-/** What is known of a task, in the order in which Celery shows it. */
+/** The known fields of a task, in Celery's order. */
 export function fieldsOf(task: MonitoredTask): readonly (readonly [string, string])[] {
   const { args, kwargs, state, name, ...rest } = task;
   const times = new Set([

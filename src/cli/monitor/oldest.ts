@@ -1,18 +1,18 @@
-// Since when the oldest message of a queue waits, looked up without taking it.
+// Reads since when the oldest message of a queue waits, without claiming it.
 import type { App } from '../../app/app.ts';
 import { brokerOptions } from '../../config/driver-options.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 
-/** Looks into queues. */
+/** Reads queues without changing them. */
 export interface OldestReader extends AsyncDisposable {
-  /** Milliseconds since 1970; null: nothing waits, or it is not known. */
+  /** Since when the oldest message waits, milliseconds since 1970; null: no message waits, or the time is unknown. */
   waitsSince(queue: string): Promise<number | null>;
 }
 
 /**
- * For the embedded store and Redis. RabbitMQ shows a message only to who takes it, which would mark it as delivered before: there
- * it is never known.
+ * A reader for the embedded store and Redis. On RabbitMQ the time is always unknown: a message can only be read by taking it, which would mark
+ * it as redelivered.
  */
 export async function openOldestReader(app: App): Promise<OldestReader> {
   const transport = await app.broker();
@@ -21,7 +21,7 @@ export async function openOldestReader(app: App): Promise<OldestReader> {
   return { waitsSince: async () => null, [Symbol.asyncDispose]: async () => undefined };
 }
 
-/** When its wait began: as its id says, if that is of ours (the time is in it), or its ETA, if that was later. */
+/** When the message's wait began: the time in its id, if Umbel made the id, or its eta, if that is later. */
 export function waitingSince({
   headers,
   properties,
@@ -33,7 +33,7 @@ export function waitingSince({
   return Number.isFinite(eta) ? Math.max(made, eta) : made;
 }
 
-/** The time within a UUID of version 7. Python's ids hold none. */
+/** The time in a UUID of version 7. Python's ids have none. */
 export function timeOfId(id: string): number | null {
   if (!/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i.test(id)) return null;
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
@@ -52,7 +52,7 @@ function earliest(times: readonly (number | null)[]): number | null {
 async function sqliteOldestReader(store: object): Promise<OldestReader> {
   const { SqliteStore } = await import('../../stores/sqlite/sqlite.ts');
   if (!(store instanceof SqliteStore)) throw new TypeError('the embedded transport has another store');
-  // The first of each priority: the key is (queue, priority, seq).
+  // Reads the first message of each priority: the key is (queue, priority, seq).
   const next = `SELECT priority, envelope FROM ready JOIN message USING (queue, priority, seq)
     WHERE queue = ? AND priority > ? ORDER BY priority, seq LIMIT 1`;
   return {
@@ -94,7 +94,7 @@ async function redisOldestReader({ config }: App): Promise<OldestReader> {
   };
 }
 
-/** Our mark of a message that was delivered before stands before its envelope. */
+/** The envelope without our redelivery metadata, which stands before it. */
 function unmarked(stored: string): string {
   return stored.slice(Math.max(0, stored.indexOf('{')));
 }

@@ -1,15 +1,15 @@
-// How much happens: tasks that ended, counted by the second, from events. Pure.
+// Rates of ended tasks, counted from events by the second. Pure.
 import type { WireEvent } from '../../protocol/event.ts';
 
-/** Of the tasks of one name, within the window. */
+/** The rate of the tasks of one name, within the window. */
 export interface TaskRate {
   readonly name: string;
-  /** Ended well, in a second. */
+  /** Successful tasks per second. */
   readonly perSecond: number;
   readonly succeeded: number;
   readonly failed: number;
   readonly retried: number;
-  /** Mean of those that said how long they ran, seconds. */
+  /** Mean runtime of the tasks whose events have it, seconds. */
   readonly runtime: number | null;
 }
 
@@ -28,10 +28,10 @@ const kinds: Readonly<Record<string, 'succeeded' | 'failed' | 'retried'>> = {
   'task-retried': 'retried',
 };
 
-/** Names that are counted by themselves; those beyond are counted together. */
+/** How many names are counted separately. Further names are counted together. */
 const maxNames = 500;
 const otherNames = '(others)';
-/** Tasks whose end does not say their name: it was told when they were received. */
+/** How many names of running tasks are remembered: only the event `task-received` has the name. */
 const maxTasks = 100_000;
 
 export class Rates {
@@ -40,12 +40,12 @@ export class Rates {
   readonly #names = new Map<string, string>();
   #since: number | null = null;
 
-  /** `windowMs`: how far back it counts. */
+  /** `windowMs`: the length of the window, milliseconds. */
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
 
-  /** Takes an event in; `now` milliseconds since 1970, by our clock: those of other machines may differ. */
+  /** Adds an event. `now`: milliseconds since 1970 by our clock, since other machines' clocks may differ. */
   add(event: WireEvent, now: number): void {
     this.#since ??= now;
     const { uuid, name } = event;
@@ -62,7 +62,7 @@ export class Rates {
     if (kind !== 'retried') this.#names.delete(uuid);
   }
 
-  /** The busiest first. */
+  /** The rates of all names, the highest first. */
   rates(now: number): readonly TaskRate[] {
     const from = Math.floor((now - this.#windowMs) / 1000);
     const seconds = Math.max(1, Math.min(this.#windowMs, now - (this.#since ?? now)) / 1000);

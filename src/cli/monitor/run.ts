@@ -1,4 +1,4 @@
-// `umbel events` and `umbel top`: one screen with a tab for each; `top` also once, into a pipe, or as lines of JSON.
+// `umbel events` and `umbel top`: one screen with two tabs. `top` can also print once, into a pipe, or as lines of JSON.
 import { ClusterState } from '../../events/cluster-state.ts';
 import { captureEvents } from '../../events/receiver.ts';
 import { redacted } from '../../lib/redact.ts';
@@ -14,18 +14,18 @@ import { Sampler } from './sample.ts';
 import { drawTop } from './top-view.ts';
 
 interface MonitorOptions {
-  /** Workers are asked to tell of their tasks. */
+  /** Whether to ask workers to send task events. */
   readonly enable: boolean;
-  /** How often the broker is asked. */
+  /** How often the broker is queried, milliseconds. */
   readonly everyMs: number;
-  /** Of events: only these. */
+  /** Pattern of the events to show. */
   readonly routingKey?: string;
-  /** The tab that is open at first; or `top` as text, again and again or once. */
+  /** The first tab; or `top` as text, repeatedly or once. */
   readonly as: 'events' | 'top' | 'text' | 'once';
 }
 
 const windowMs = 60_000;
-/** The shortest time between two drawings, and the longest: workers that fall silent are seen to. */
+/** The shortest time between two drawings, and the longest, which makes silent workers visible; milliseconds. */
 const drawEveryMs = 100;
 const drawAtLeastMs = 1000;
 
@@ -54,7 +54,7 @@ export async function runMonitor({ app, output }: Session, options: MonitorOptio
     redacted(`umbel ${tab} ${version} · ${app.config.broker}`);
 
   if (!isScreen) {
-    // Workers tell of themselves when they are asked to; what they have done since is a rate.
+    // Rates need two samples. Workers send events only after they were asked to.
     await pause(Math.min(300, everyMs / 4), ending.signal);
     await sampler.take();
     do {

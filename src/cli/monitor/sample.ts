@@ -1,4 +1,4 @@
-// What `umbel top` shows: gathered from the broker and from events.
+// Collects the numbers of `umbel top` from the broker and from events.
 import type { App } from '../../app/app.ts';
 import type { ClusterState } from '../../events/cluster-state.ts';
 import type { OldestReader } from './oldest.ts';
@@ -9,7 +9,7 @@ interface QueueFacts {
   readonly ready: number;
   readonly scheduled: number;
   readonly claimed: number;
-  /** Seconds; null: nothing waits, or it is not known. */
+  /** How long the oldest message has waited, seconds; null: no message waits, or the time is unknown. */
   readonly oldest: number | null;
 }
 
@@ -18,26 +18,26 @@ interface WorkerSample {
   readonly alive: boolean;
   readonly active: number;
   readonly processed: number;
-  /** In a second, since the sample before; null: there was none. */
+  /** Tasks per second since the previous sample; null: there is none. */
   readonly perSecond: number | null;
   readonly load: readonly number[];
   readonly software: string;
 }
 
-/** Numbers of one moment. */
+/** The numbers at one time. */
 export interface Sample {
   readonly time: Date;
   readonly queues: readonly QueueFacts[];
   readonly workers: readonly WorkerSample[];
-  /** Of the last minute. */
+  /** The rates of the last minute. */
   readonly tasks: readonly TaskRate[];
-  /** null: not known. */
+  /** The number of dead letters; null: unknown. */
   readonly dead: number | null;
-  /** What could not be asked, for people. */
+  /** Text for users about a query that failed; null: none did. */
   readonly problem: string | null;
 }
 
-/** What `processed` was, and when. */
+/** The previous values of `processed`, and their times. */
 type Before = Map<
   string,
   { readonly processed: number; readonly at: number; readonly perSecond: number | null }
@@ -59,7 +59,7 @@ export class Sampler {
     this.#peeper = peeper;
   }
 
-  /** Asks the broker. When it is away, what was known of queues stays, and `problem` says so. */
+  /** Takes a sample. While the broker is away, the last numbers of queues stay, and `problem` is set. */
   async take(now: number = Date.now()): Promise<Sample> {
     let problem: string | null = null;
     try {

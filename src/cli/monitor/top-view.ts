@@ -1,19 +1,19 @@
-// The tab of queues, workers and rates, which is also what `umbel top` prints: pure.
+// Draws the tab of queues, workers and rates, which `umbel top` also prints. Pure.
 import { shortCount, shortTime } from '../terminal/short.ts';
 import { fitLine, fitRight, fitted, type Line, type Tone } from '../terminal/text.ts';
 import type { Sample } from './sample.ts';
 
 interface TopView {
   readonly width: number;
-  /** null: as many lines as there are facts. */
+  /** null: as many lines as needed. */
   readonly height: number | null;
   readonly title: string;
   readonly sample: Sample;
-  /** On the last line; null: none. */
+  /** The help on the last line; null: none. */
   readonly keys: string | null;
 }
 
-/** Lines of exactly `width` cells; of `height`, where that is given. */
+/** Lines of exactly `width` cells. With `height`, exactly that number of lines. */
 export function drawTop(view: TopView): readonly Line[] {
   const { width, height, title, sample, keys } = view;
   const head = headOf(title, sample);
@@ -62,7 +62,7 @@ interface Table {
   readonly nothing: string;
 }
 
-/** The tables one below the other, with an empty line before each; what does not fit is counted on a line. */
+/** The tables one below the other, with an empty line before each. A line counts the rows that do not fit. */
 function shared(tables: readonly Table[], room: number): readonly Line[] {
   const shares = sharesOf(
     tables.map(({ rows }) => Math.max(1, rows.length)),
@@ -78,7 +78,7 @@ function shared(tables: readonly Table[], room: number): readonly Line[] {
   });
 }
 
-/** Each gets what it wants if that is not more than its fair share; what these leave is shared by the others. */
+/** Fair shares of the room: a table that wants less than its share gets what it wants, and the others share the rest. */
 function sharesOf(wanted: readonly number[], room: number): readonly number[] {
   const shares = wanted.map(() => 1);
   let left = room;
@@ -92,7 +92,7 @@ function sharesOf(wanted: readonly number[], room: number): readonly number[] {
   return shares;
 }
 
-/** The name takes what the numbers leave. */
+/** A row. The name gets the width that the numbers leave. */
 function row(width: number, name: string, numbers: readonly string[], rest = '', restWidth = 0): string {
   const taken = numbers.length * numberWidth + (restWidth > 0 ? restWidth + 2 : 0);
   const text =

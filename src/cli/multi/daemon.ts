@@ -1,4 +1,4 @@
-// A worker in the background: started apart from this terminal, known by its pid file.
+// Workers in the background, which are found by their pid files.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,8 +9,8 @@ import { isAlive } from '../log-file.ts';
 import type { Node } from './nodes.ts';
 
 /**
- * The process of a worker, if it lives. A file whose process is gone says nothing, nor does one whose number another program has by now:
- * that would get our signals.
+ * The process id of a worker, if it lives. A pid file is ignored if its process is gone, or if another program has the process id by now, which
+ * must not get our signals.
  */
 export function pidOf({ pidFile }: Node): number | null {
   if (!existsSync(pidFile)) return null;
@@ -18,7 +18,7 @@ export function pidOf({ pidFile }: Node): number | null {
   return Number.isSafeInteger(pid) && pid > 0 && isAlive(pid) && isWorker(pid) ? pid : null;
 }
 
-/** By its command line; where that cannot be had, it is taken for one. */
+/** Whether a process is a worker, by its command line. If that cannot be read, it is assumed to be one. */
 function isWorker(pid: number): boolean {
   const words = commandOf(pid);
   if (words === null) return true;
@@ -37,7 +37,7 @@ function commandOf(pid: number): readonly string[] | null {
   }
 }
 
-/** Starts it; the process's id when it has loaded the application, or what it said when it ended before that. */
+/** Starts a worker. Returns its process id once it has loaded the application, or its last words if it ended before that. */
 export async function startNode(node: Node, before: readonly string[]): Promise<number | string> {
   const { pidFile: pidfile, logFile: logfile } = node;
   const program = fileURLToPath(builtFile('cli/main.js') ?? '');
@@ -50,7 +50,7 @@ export async function startNode(node: Node, before: readonly string[]): Promise<
   return `it ended at once with exit code ${started.exitCode}: ${started.lastWords}`;
 }
 
-/** Signals it; resolves at once, or when it is gone. False: it did not go within the time. */
+/** Sends a signal to a worker; resolves at once, or when the process has ended. False: it did not end in time. */
 export async function stopNode(
   node: Node,
   pid: number,

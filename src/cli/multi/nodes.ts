@@ -1,4 +1,4 @@
-// Celery's language for several workers at once: names, options for all of them, and options for one (`-Q:images photos`). Pure.
+// Celery's syntax for several workers: names, options for all workers, and options for one worker (`-Q:images photos`). Pure.
 import { hostname } from 'node:os';
 import { expandPath } from '../log-file.ts';
 import { UsageError } from '../usage.ts';
@@ -8,24 +8,24 @@ export interface Node {
   readonly name: string;
   readonly pidFile: string;
   readonly logFile: string;
-  /** The options of its `umbel worker`. */
+  /** The options for its `umbel worker`. */
   readonly args: readonly string[];
 }
 
 interface Option {
   readonly flag: string;
   readonly value: string | null;
-  /** The names or numbers of the workers it is for; null: for all. */
+  /** The names or numbers of the workers that get the option; null: all workers. */
   readonly only: readonly string[] | null;
 }
 
-/** Celery's, of what it prints; each without a value. */
+/** Celery's options for its own output, which have no value. */
 const quiet = ['--nosplash', '--quiet', '--verbose', '--no-color'];
 /** Options of `multi` itself. */
 const own = ['--pidfile', '--logfile', '--suffix', '--hostname', '--range-prefix', ...quiet];
 
 /**
- * Reads `images 3 -c 4 -Q:images photos --pidfile=/run/%n.pid`. A number alone is as many workers, `celery1` to `celeryN`.
+ * Reads `images 3 -c 4 -Q:images photos --pidfile=/run/%n.pid`. A number alone means that many workers, `celery1` to `celeryN`.
  * @throws UsageError
  */
 export function readNodes(words: readonly string[], host: string = hostname()): readonly Node[] {
@@ -40,7 +40,7 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
     const [given = '', joined] = word.startsWith('--') ? split(word, '=') : [word];
     const [flag = '', targets] = split(given, ':');
     const next = words[at + 1];
-    // What follows an option belongs to it, unless it is one itself: the names stand before the options.
+    // The next word is the option's value, unless it is an option itself: names stand before the options.
     const value =
       joined ?? (next === undefined || next.startsWith('-') || quiet.includes(flag) ? null : next);
     if (joined === undefined && value !== null) at++;
@@ -74,12 +74,12 @@ export function readNodes(words: readonly string[], host: string = hostname()): 
   });
 }
 
-/** What a process manager of one's own is for. */
+/** Celery's options that a process manager replaces. */
 const refused: Readonly<Record<string, string>> = {
-  '--cmd': "it starts 'umbel worker'; 'show' prints the commands, for another to start",
+  '--cmd': "it starts 'umbel worker'; 'show' prints the commands for another process manager",
   '--executable': 'it starts the Node that runs it',
   '--append': 'options are enough, or start the worker by itself',
-  '--prefix': 'name the workers, or say --range-prefix',
+  '--prefix': 'name the workers, or use --range-prefix',
 };
 
 /** `1-3` is `1`, `2`, `3`. */

@@ -1,18 +1,18 @@
-// What strangers wrote, for people: it must not steer a terminal, nor forge a line of a log.
+// Makes text of strangers safe to print: it must not control the terminal, nor forge lines of a log.
 
-/** Control characters (C0, C1), what turns the direction of text, and line breaks that editors know and terminals do not. */
+/** Control characters (C0, C1), characters that change the direction of text, and line breaks that only editors know. */
 const steering = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\p{Cs}]/gu;
 const harmless = /^[\t\x20-\x7e]*$/;
-/** The styles of our own output (bold, dim, colours): nothing that hides or moves. */
+/** The styles of our own output (bold, dim, colours), none of which hides or moves text. */
 const styles = new RegExp(`${String.fromCharCode(27)}\\[(?:0|1|2|22|3|23|4|24|7|27|3[1-79]|9[0-7])m`, 'g');
 
-/** On one line: `\x1b`, `\x0a`. */
+/** The text on one line, with escapes: `\x1b`, `\x0a`. */
 export function clean(text: string): string {
   if (harmless.test(text)) return text;
   return text.replace(steering, (sign) => (sign === '\t' ? sign : escaped(sign)));
 }
 
-/** Its line breaks stay. */
+/** The text with escapes, except for its line breaks. */
 export function cleanLines(text: string): string {
   if (harmless.test(text)) return text;
   return text
@@ -20,7 +20,7 @@ export function cleanLines(text: string): string {
     .replace(steering, (sign) => (sign === '\n' || sign === '\t' ? sign : escaped(sign)));
 }
 
-/** A line of our own output, which may be styled, around what others wrote. */
+/** A line of our own output, which may be styled, with text of strangers in it. */
 export function cleanStyled(text: string): string {
   if (harmless.test(text)) return text;
   let cleaned = '';
@@ -32,14 +32,14 @@ export function cleanStyled(text: string): string {
   return cleaned + cleanLines(text.slice(from));
 }
 
-/** JSON in which controls are escaped that JSON leaves as they are: the same value. */
+/** JSON of the same value, in which the control characters that JSON allows unescaped are escaped. */
 export function cleanJson(json: string): string {
   return json.replace(steering, (sign) =>
     sign === '\n' ? sign : `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 
-/** A line of JSON whose texts somebody is going to print as they are: these as {@link cleanLines} makes them. */
+/** A line of JSON whose texts another program will print unchanged: each is made safe by {@link cleanLines}. */
 export function cleanTexts(json: string): string {
   return json.replace(escapes, (found, code: string | undefined) => {
     if (found === '\n') return found;
@@ -50,7 +50,7 @@ export function cleanTexts(json: string): string {
   });
 }
 
-/** How JSON writes a sign, and what stands there as it is. */
+/** JSON's escapes, and characters that stand there unescaped. */
 const escapes = new RegExp(String.raw`\\u([\da-f]{4})|\\r\\n|\\[^u]|${steering.source}`, 'giu');
 const shortEscapes: Readonly<Record<string, string>> = {
   '\\b': String.raw`\\x08`,

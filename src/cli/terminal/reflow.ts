@@ -1,13 +1,13 @@
-// Prose that fits. Pure.
+// Folds text to the width of a terminal. Pure.
 
-/** Of a terminal; some say that they have no columns. */
+/** The width of a terminal. Some terminals report no columns. */
 export function widthOf({ columns }: { readonly columns?: number }): number {
   return columns || 80;
 }
 
 /**
- * Folds paragraphs that are wider than `width`: what stands at the left margin is prose; what is indented (lists, examples, which people copy)
- * stays as it is.
+ * Folds paragraphs that are wider than `width`. Lines at the left margin are prose; indented lines (lists, examples that people copy) stay as
+ * they are.
  */
 export function reflowed(text: string, width: number): string {
   const out: string[] = [];
@@ -27,7 +27,7 @@ export function reflowed(text: string, width: number): string {
   return out.join('\n');
 }
 
-/** Its words on lines of at most `width`; a longer word has one of its own. */
+/** The words of a text on lines of at most `width` characters. A longer word gets its own line. */
 export function folded(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';

@@ -1,16 +1,16 @@
-// The whole terminal as a screen to draw on, and back to what it was: at the end, on a crash, and while it is stopped.
+// Uses the whole terminal as a screen, and restores it at the end, on a crash, and while the process is stopped.
 import { emitKeypressEvents, type Key as Keypress } from 'node:readline';
 import { unlessGone } from '../../lib/terminal-gone.ts';
 import { UsageError } from '../usage.ts';
 import { type Line, paint } from './text.ts';
 
-/** A letter as it is, or the name of a key: `up`, `pagedown`, `home`, `tab`, `enter`, `escape`, `backspace`, `ctrl-c` … */
+/** A letter, or the name of a key: `up`, `pagedown`, `home`, `tab`, `enter`, `escape`, `backspace`, `ctrl-c` … */
 export type Key = string;
 
 interface ScreenOptions {
   readonly colors: boolean;
   onKey(key: Key): void;
-  /** Draw again: its size has changed, or it is there again. */
+  /** The screen must be drawn again: its size has changed, or the process continues. */
   onResize(): void;
 }
 
@@ -30,13 +30,13 @@ export class Screen implements Disposable {
       throw new UsageError('this needs a terminal for its keys and screen');
     this.#options = options;
     process.on('exit', this.#restore);
-    // Before Node prints what was thrown: on the other buffer nobody would see it.
+    // Before Node prints the error, which would be lost in the alternate buffer.
     process.on('uncaughtExceptionMonitor', this.#restore);
     process.on('SIGCONT', this.#continue);
     this.#output.on('resize', this.#resized);
     emitKeypressEvents(this.#input);
     this.#input.on('keypress', this.#typed);
-    this.#input.on('error', unlessGone); // for good: it may be told of later
+    this.#input.on('error', unlessGone); // never removed, since the error may come later
     this.#begin();
   }
 
@@ -48,7 +48,7 @@ export class Screen implements Disposable {
     return Math.max(5, this.#output.rows || 24);
   }
 
-  /** Shows these lines; only those that differ from before are sent. */
+  /** Shows lines. Only those that have changed are sent to the terminal. */
   draw(lines: readonly Line[]): void {
     if (!this.#open) return;
     const painted = lines.slice(0, this.height).map((line) => paint(line, this.#options.colors));
@@ -57,14 +57,14 @@ export class Screen implements Disposable {
       if (line !== this.#drawn[at]) text += `\x1b[${at + 1};1H\x1b[0m${line}`;
     for (let at = painted.length; at < this.#drawn.length; at++) text += `\x1b[${at + 1};1H\x1b[2K`;
     this.#drawn = painted;
-    if (text !== '') this.#output.write(`\x1b[?2026h${text}\x1b[?2026l`); // all at once, where the terminal can
+    if (text !== '') this.#output.write(`\x1b[?2026h${text}\x1b[?2026l`); // synchronized output, if the terminal supports it
   }
 
   bell(): void {
     this.#output.write('\x07');
   }
 
-  /** Ctrl-Z: the shell gets its terminal, until `fg`. */
+  /** Ctrl-Z: the shell has the terminal until `fg`. */
   suspend(): void {
     this.#restore();
     process.kill(process.pid, 'SIGTSTP');
@@ -92,7 +92,7 @@ export class Screen implements Disposable {
     if (!this.#open) return;
     this.#open = false;
     this.#output.write(leave);
-    // The terminal may be gone: then there is nothing to restore.
+    // If the terminal is gone, there is nothing to restore.
     try {
       this.#input.setRawMode(false);
     } catch {}
@@ -115,7 +115,7 @@ export class Screen implements Disposable {
   };
 }
 
-/** Null: nothing that a screen knows. */
+/** The key of a keypress; null: a key that no screen uses. */
 export function keyOf(
   text: string | undefined,
   { name, ctrl = false, meta = false, sequence }: Keypress,

@@ -1,6 +1,6 @@
-// Numbers in a few signs.
+// Numbers in a few characters.
 
-/** A duration in a few signs: `0.4s`, `12s`, `3m20s`, `5h10m`, `12d`. */
+/** A duration in a few characters: `0.4s`, `12s`, `3m20s`, `5h10m`, `12d`. */
 export function shortTime(seconds: number | null): string {
   if (seconds === null) return '-';
   if (seconds < 10) return `${seconds.toFixed(1)}s`;
@@ -12,7 +12,7 @@ export function shortTime(seconds: number | null): string {
   return `${Math.floor(whole / 86_400)}d`;
 }
 
-/** A count in at most six signs. */
+/** A count in at most six characters. */
 export function shortCount(count: number): string {
   if (count < 100_000) return String(count);
   if (count < 10_000_000) return `${Math.round(count / 1000)}k`;

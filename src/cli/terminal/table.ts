@@ -1,14 +1,14 @@
-// A table with borders, of cells that may have several lines each.
+// A table with borders, whose cells may have several lines.
 import { styleText } from 'node:util';
 import { fitted, widthOf } from './text.ts';
 
 interface TableLooks {
-  /** Of the terminal; null: as wide as it is. */
+  /** The width of the terminal; null: the table is not limited. */
   readonly width: number | null;
   readonly colors: boolean;
 }
 
-/** Without a line break at its end. */
+/** The table as text, without a line break at its end. */
 export function drawTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -49,7 +49,7 @@ function widest(cell: string): number {
   return Math.max(...cell.split('\n').map(widthOf));
 }
 
-/** Rows whose table is not wider than the terminal: the widest columns are cut. `width` null: as wide as it is. */
+/** The rows, with the widest columns cut so that the table fits into the terminal. `width` null: nothing is cut. */
 export function fittingRows(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -77,5 +77,5 @@ export function fittingRows(
   );
 }
 
-/** A column keeps at least so many cells. */
+/** Smallest width of a column that is cut, in cells. */
 const narrowest = 8;

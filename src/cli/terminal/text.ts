@@ -14,20 +14,20 @@ export type Line = readonly Span[];
 
 const graphemes: Intl.Segmenter = new Intl.Segmenter();
 const plainText = /^[\x20-\x7e]*$/;
-// Control characters, and what changes the direction of text or has no cell of its own to stand in.
+// Control characters, characters that change the direction of text, and characters without a cell of their own.
 const controls = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** A terminal must not be told what to do by the arguments of a task: its control characters as `?`. */
+/** Text with its control characters replaced by `?`, so that the arguments of a task cannot control the terminal. */
 export function clean(text: string): string {
   return plainText.test(text) ? text : text.replace(controls, '?');
 }
 
-/** How many cells the text takes. */
+/** The width of a text, in cells. */
 export function widthOf(text: string): number {
   return plainText.test(text) ? text.length : stringWidth(text);
 }
 
-/** Exactly so many cells: cut with `…`, or filled with spaces. Of text that may hold anything. */
+/** A text in exactly `width` cells: cut with `…`, or filled with spaces. The text may contain any characters. */
 export function fitted(text: string, width: number): string {
   if (width <= 0) return '';
   const cleaned = clean(text.length > 8 * width + 64 ? text.slice(0, 8 * width + 64) : text);
@@ -45,13 +45,13 @@ export function fitted(text: string, width: number): string {
   return `${cut}…${' '.repeat(width - 1 - used)}`;
 }
 
-/** The same, to the right: for numbers. */
+/** Like `fitted`, aligned to the right, for numbers. */
 export function fitRight(text: string, width: number): string {
   const kept = fitted(text, width).trimEnd();
   return ' '.repeat(Math.max(0, width - widthOf(kept))) + kept;
 }
 
-/** A line of exactly so many cells. */
+/** A line of exactly `width` cells. */
 export function fitLine(spans: Line, width: number): Line {
   const line: Span[] = [];
   let left = width;
@@ -84,7 +84,7 @@ export function wrap(text: string, width: number): readonly string[] {
   return lines;
 }
 
-/** As much of it as fits; at least one sign. */
+/** The longest beginning that fits, and at least one character. */
 function headOf(text: string, width: number): string {
   let head = '';
   let used = 0;
@@ -96,7 +96,7 @@ function headOf(text: string, width: number): string {
   return head;
 }
 
-/** The line as the terminal takes it. */
+/** The line as text for the terminal. */
 export function paint(line: Line, colors: boolean): string {
   if (!colors) return line.map(({ text }) => text).join('');
   return line

@@ -3,7 +3,7 @@ import { camel } from '../../config/spelling.ts';
 import { redacted } from '../../lib/redact.ts';
 import type { PythonValue } from './values.ts';
 
-/** As TypeScript, indented as so many braces deep; what it uses of `umbel` is added to `imports`; null: it would have to be run. */
+/** A value as TypeScript, indented for `depth` braces. Names that it needs from `umbel` are added to `imports`. Null: Python would have to compute it. */
 export function codeOf(value: PythonValue, imports: Set<string>, depth: number): string | null {
   switch (value.kind) {
     case 'literal':
@@ -113,7 +113,7 @@ const unitSeconds: Readonly<Record<string, number>> = {
   milliseconds: 0.001,
 };
 
-/** `timedelta(…)` and `schedule(…)`, in seconds. */
+/** The duration of `timedelta(…)` or `schedule(…)`, in seconds. */
 export function secondsOf({ name, args, kwargs }: Call): number | null {
   if (/(?:^|\.)schedule$/.test(name)) {
     const every = kwargs.run_every ?? args[0];
@@ -134,7 +134,7 @@ export function secondsOf({ name, args, kwargs }: Call): number | null {
   return seconds;
 }
 
-/** `os.environ.get('X', 'y')`, `os.environ['X']`, `os.getenv('X')`, django-environ's and decouple's. */
+/** Reads `os.environ.get('X', 'y')`, `os.environ['X']`, `os.getenv('X')`, and the forms of django-environ and decouple. */
 function environmentOf({ name, args, kwargs }: Call): { name: string; otherwise: PythonValue | null } | null {
   if (
     !/^(?:os\.environ\.get|environ\.get|os\.getenv|getenv|os\.environ\[\]|environ\[\]|env|env\.str|config)$/.test(
@@ -151,7 +151,7 @@ function quoted(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`;
 }
 
-/** Whether a URL or a member of it has one. */
+/** Whether a URL in the value has a password. */
 export function holdsPassword(value: PythonValue): boolean {
   if (value.kind === 'literal')
     return typeof value.value === 'string' && redacted(value.value) !== value.value;

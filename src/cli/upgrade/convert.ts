@@ -1,4 +1,4 @@
-// A Celery configuration as ours, in TypeScript, with what has no counterpart named. Pure.
+// Converts a Celery configuration to ours, in TypeScript, and names the settings without a counterpart. Pure.
 
 import { settingNamed } from '../../config/celery-settings.ts';
 import { resolveConfig } from '../../config/config.ts';
@@ -18,9 +18,9 @@ export interface Converted {
     readonly code: string;
     readonly line: number;
   }[];
-  /** What has to be looked at by hand, and why. */
+  /** Settings that need manual work, with the reason. */
   readonly missing: readonly { readonly name: string; readonly line: number; readonly why: string }[];
-  /** Of `umbel` and what the settings use: `crontab`. */
+  /** The names that the settings need from `umbel`: `crontab`. */
   readonly imports: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export function convert(assignments: readonly Assignment[]): Converted {
   return { settings, missing, imports: [...imports].sort() };
 }
 
-/** The converted settings as a module. `source`: where they are from. */
+/** The converted settings as a module. `source`: the name of the original. */
 export function moduleOf({ settings, missing, imports }: Converted, source: string): string {
   const names = ['type AppOptions', ...imports];
   const lines = [
@@ -75,7 +75,7 @@ export function moduleOf({ settings, missing, imports }: Converted, source: stri
   return `${lines.join('\n')}\n`;
 }
 
-/** The options of routes are ours: `routing_key` is `routingKey`. */
+/** Changes the options of routes to our names: `routing_key` becomes `routingKey`. */
 function camelMembers(value: PythonValue): PythonValue {
   if (value.kind === 'list') return { ...value, items: value.items.map(camelMembers) };
   if (value.kind !== 'dict') return value;
@@ -90,7 +90,7 @@ function camelMembers(value: PythonValue): PythonValue {
   return { ...value, entries };
 }
 
-/** `CELERYD_CONCURRENCY`, `CELERY_WORKER_CONCURRENCY` and `worker_concurrency` are one. */
+/** Celery's current name of a setting: `CELERYD_CONCURRENCY` and `CELERY_WORKER_CONCURRENCY` are `worker_concurrency`. */
 function celeryName(name: string): string {
   if (name !== name.toUpperCase()) return name;
   const known = newNames[name];
@@ -105,7 +105,7 @@ type Meaning =
   | { readonly kind: 'refused' | 'not-celery'; readonly why: string };
 
 function meaningOf(spelled: string, value: PythonValue): Meaning {
-  // A word of our own spelling (`app`, `timezone`) that is no setting of Celery's is a variable of the program.
+  // A name in our own spelling that is not a setting of Celery's is a variable of the program.
   try {
     const name = settingNamed(spelled, value.kind === 'literal' ? value.value : undefined);
     return name === null ? { kind: 'as-usual' } : { kind: 'setting', name };
@@ -116,7 +116,7 @@ function meaningOf(spelled: string, value: PythonValue): Meaning {
   }
 }
 
-/** Why our setting does not take the value; null: it does, or only the program will know. */
+/** Why our setting refuses the value; null: it accepts it, or only the program can tell. */
 function problemOf(name: string, value: PythonValue): string | null {
   const plain = plainOf(value);
   if (name === 'include' && Array.isArray(plain) && plain.some((each) => !/^\.{0,2}\//.test(String(each))))
@@ -130,7 +130,7 @@ function problemOf(name: string, value: PythonValue): string | null {
   }
 }
 
-/** The value, where nothing of it has to be run. */
+/** The value, if Python need not compute any part of it. */
 function plainOf(value: PythonValue): unknown {
   switch (value.kind) {
     case 'literal':

@@ -1,9 +1,9 @@
-// Settings as environment variables have them: `CELERY_BROKER_URL=redis://…`.
+// Reads settings from environment variables: `CELERY_BROKER_URL=redis://…`.
 import { parseEnv } from 'node:util';
 import type { Assignment } from './python.ts';
 import type { PythonValue } from './values.ts';
 
-/** Of a file like `.env`. */
+/** The assignments in a file like `.env`. */
 export function assignmentsOfEnv(text: string): readonly Assignment[] {
   const lines = text.split(/\r?\n/);
   return assignmentsOfVariables(parseEnv(text)).map((each) => ({
@@ -18,7 +18,7 @@ export function assignmentsOfEnv(text: string): readonly Assignment[] {
   }));
 }
 
-/** Those that may be Celery's. */
+/** The assignments of variables that may be Celery's. */
 export function assignmentsOfVariables(
   variables: Readonly<Record<string, string | undefined>>,
 ): readonly Assignment[] {

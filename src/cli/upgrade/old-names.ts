@@ -1,4 +1,4 @@
-/** Celery's settings of before version 4, by the name that they have had since. */
+/** The current names of Celery's settings, by their names before version 4. */
 export const newNames: Readonly<Record<string, string>> = {
   BROKER_TRANSPORT: 'broker_transport',
   CELERYBEAT_MAX_LOOP_INTERVAL: 'beat_max_loop_interval',

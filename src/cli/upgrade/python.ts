@@ -1,18 +1,18 @@
-// Reads what a Python file assigns, without running it: names, and values that are plain to see. Pure.
+// Reads the assignments of a Python file without running it: names, and values that need no computation. Pure.
 import { type Token, tokensOf } from './tokens.ts';
 import { type PythonValue, readValue } from './values.ts';
 
 export interface Assignment {
-  /** `CELERY_BROKER_URL`; of `app.conf.broker_url` only the last part. */
+  /** `CELERY_BROKER_URL`; for `app.conf.broker_url` only the last part. */
   readonly name: string;
   readonly value: PythonValue;
-  /** From 1. */
+  /** Number of the line, from 1. */
   readonly line: number;
 }
 
 /**
- * All assignments at the left margin, those to `….conf.name`, `….conf['name']`, and the arguments of `….conf.update(…)` and
- * `Celery(…)`. A later one of the same name wins, as in Python.
+ * All assignments at the left margin, including those to `….conf.name` and `….conf['name']`, and the arguments of `….conf.update(…)` and
+ * `Celery(…)`. A later assignment of the same name wins, as in Python.
  */
 export function assignmentsOf(text: string): readonly Assignment[] {
   const found = new Map<string, Assignment>();
@@ -25,7 +25,7 @@ export function assignmentsOf(text: string): readonly Assignment[] {
   return [...found.values()];
 }
 
-/** Statements at the left margin, each with all of its lines. */
+/** The statements at the left margin, each with all of its lines. */
 function* statements(text: string): Iterable<{ source: string; line: number }> {
   const lines = text.replace(/\r\n?/g, '\n').split('\n');
   for (let at = 0; at < lines.length; at++) {
@@ -38,7 +38,7 @@ function* statements(text: string): Iterable<{ source: string; line: number }> {
   }
 }
 
-/** Whether brackets, a long string or a backslash say that it goes on. */
+/** Whether the statement continues on the next line: an open bracket, an open long string, or a backslash. */
 function isOpen(source: string): boolean {
   if (source.endsWith('\\')) return true;
   const tokens = tokensOf(source);
@@ -87,7 +87,7 @@ function* keywordsOf({
   for (const [name, value] of Object.entries(kwargs)) yield { name, value };
 }
 
-/** `NAME`, `app.conf.name`, `app.conf['name']`, also with a type; null: something else. */
+/** The name in `NAME`, `app.conf.name` or `app.conf['name']`, with or without a type; null: another kind of target. */
 function targetOf(tokens: readonly Token[]): string | null {
   const texts = tokens.map(({ text }) => text);
   const colon = texts.indexOf(':');

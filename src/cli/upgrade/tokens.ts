@@ -1,9 +1,9 @@
-// The words and signs of Python's text. Pure.
+// The tokens of Python source text. Pure.
 
 export interface Token {
   readonly kind: 'name' | 'string' | 'number' | 'sign';
   readonly text: string;
-  /** Of a string: what it says; null where that has to be run (f-strings). */
+  /** The content of a string; null: Python would have to compute it (f-strings). */
   readonly value?: string | null;
   readonly at: number;
 }
@@ -11,7 +11,7 @@ export interface Token {
 const tokenPattern =
   /\s+|#[^\n]*|\\\n|(?<prefix>[rRbBuUfF]{0,2})(?<quote>"""|'''|"|')|(?<number>(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][+-]?\d+)?)|(?<name>[\p{L}_][\p{L}\p{N}_]*)|(?<sign>\*\*|\/\/|[-+*/%=:,.()[\]{}@<>!|&^~;]=?)/suy;
 
-/** Null: it cannot be read. */
+/** The tokens; null: the text cannot be read. */
 export function tokensOf(source: string): readonly Token[] | null {
   const tokens: Token[] = [];
   let at = 0;

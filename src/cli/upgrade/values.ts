@@ -1,7 +1,7 @@
-// Values as Python writes them: what is plain to see. Pure.
+// Reads Python values that need no computation. Pure.
 import type { Token } from './tokens.ts';
 
-/** A value as it is written in Python. `unknown`: something that would have to be run. */
+/** A value in Python source. `unknown`: Python would have to compute it. */
 export type PythonValue =
   | { readonly kind: 'literal'; readonly value: string | number | boolean | null }
   | { readonly kind: 'list'; readonly items: readonly PythonValue[] }
@@ -14,7 +14,7 @@ export type PythonValue =
     }
   | { readonly kind: 'unknown'; readonly source: string };
 
-/** The value that these tokens of a statement say. */
+/** The value in the tokens of a statement. */
 export function readValue(tokens: readonly Token[], source: string): PythonValue {
   const reader = new Reader(tokens);
   const value = reader.expression();
@@ -23,7 +23,7 @@ export function readValue(tokens: readonly Token[], source: string): PythonValue
   return { kind: 'unknown', source: source.slice(start).trim() };
 }
 
-/** Literals, their collections, calls, and arithmetic of numbers. Anything else: null. */
+/** Reads literals, collections, calls, and arithmetic of numbers; null for everything else. */
 class Reader {
   readonly #tokens: readonly Token[];
   #at = 0;
@@ -76,7 +76,7 @@ class Reader {
     }
   }
 
-  /** Strings beside each other are one. */
+  /** Adjacent strings are one string. */
   #strings(first: Token): PythonValue | null {
     let text = first.value ?? null;
     for (let next = this.#tokens[this.#at]; next?.kind === 'string'; next = this.#tokens[this.#at]) {
