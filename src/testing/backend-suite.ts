@@ -1,4 +1,4 @@
-// What every result backend must do.
+// The conformance suite of result backends.
 import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
@@ -7,11 +7,11 @@ import { chordConformance } from './chord-cases.ts';
 import { type ConformanceCase, patienceMs } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
 
-/** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
+/** The parts of a driver that the suite needs. Each case gets its own harness, on an empty store. */
 export interface BackendHarness {
   /**
-   * A handle on the store; each call as from another process, if the driver's store is shared by several. `clock` is for
-   * drivers that can be given one, and stands still: who looks now and then would not look again.
+   * Opens a handle on the store, each time as if from another process, if processes can share the driver's store. `clock` is for drivers that
+   * accept one. It stands still, so that a driver that only polls would never poll again.
    */
   open(options: { readonly expiresMs: number | null; readonly clock?: Clock }): Promise<ResultBackend>;
 }
@@ -33,7 +33,7 @@ function aMoment(): Promise<void> {
   return new Promise((done) => setTimeout(done, 10));
 }
 
-/** When what was to be kept for a millisecond has surely expired. */
+/** Resolves when a record with a lifetime of one millisecond has expired. */
 function expired(): Promise<void> {
   return new Promise((done) => setTimeout(done, 50));
 }
@@ -138,7 +138,7 @@ export const backendConformance: readonly Case[] = [
     for await (const { result } of backend.watch('a', AbortSignal.timeout(patienceMs))) {
       seen.push(result);
       if (seen.length > 20) break;
-      // Within the same millisecond, now and then.
+      // Sometimes within the same millisecond.
       const [forgotten] = await Promise.all([
         backend.forget('a'),
         backend.put(record('a', 'STARTED', { result: seen.length })),
@@ -157,7 +157,7 @@ export const backendConformance: readonly Case[] = [
         const id = `t${n}`;
         await there.put(record(id, 'STARTED'));
         const watching = firstOf(here, id, ({ status }) => status === 'SUCCESS');
-        await aMoment(); // it sleeps by now
+        await aMoment(); // the watcher sleeps by now
         await there.put(record(id, 'SUCCESS', { result: n }));
         assert.equal((await watching).result, n);
       }
@@ -237,7 +237,7 @@ export const backendConformance: readonly Case[] = [
   check(
     'what has expired is really deleted',
     async (harness) => {
-      // Not so short that it sweeps by itself before it is asked to.
+      // Long enough that the backend does not sweep on its own before it is asked to.
       const backend = await harness.open(day);
       const ids = Array.from({ length: 1200 }, (_, n) => `t${n}`);
       await Promise.all(ids.map((id) => backend.put(record(id, 'SUCCESS'))));

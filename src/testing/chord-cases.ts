@@ -1,4 +1,4 @@
-// What every result backend that gathers chords must do.
+// The conformance cases of result backends with chords.
 import assert from 'node:assert/strict';
 import type { ChordPlace } from '../protocol/chord-part.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
@@ -211,7 +211,7 @@ export const chordConformance: readonly Case[] = [
     await end(chords, 0);
     await backend.expire(new Date(Date.now() + 80_000_000));
     assert.equal((await chords.parts('g')).length, 1);
-    if (!backend.features.sweeps) return; // the server itself
+    if (!backend.features.sweeps) return; // the server expires records itself
     await backend.expire(new Date(Date.now() + 30 * 86_400_000));
     assert.deepEqual(await chords.parts('g'), []);
   }),

@@ -4,16 +4,15 @@ import { encodeTask } from '../protocol/task.ts';
 import type { Consumer, Delivery, Publication } from '../stores/transport.ts';
 
 /**
- * One thing that every driver must do. A suite is data, so that it runs under any test runner:
- * `for (const each of transportConformance) test(each.title, () => each.run(harness))`. A case that fails may need a
- * minute to be sure of it.
+ * A case that every driver must pass. A suite is data, so that it runs under any test runner:
+ * `for (const each of transportConformance) test(each.title, () => each.run(harness))`. A failing case may take a minute.
  */
 export interface ConformanceCase<Harness, Features> {
-  /** A sentence. */
+  /** A sentence that describes the behaviour. */
   readonly title: string;
-  /** Features without which the case makes no sense: skip it then, and say which was missing. */
+  /** Features that the case needs. If one is missing, skip the case and name the feature. */
   readonly needs: readonly (keyof Features)[];
-  /** Rejects when the driver does not do it. */
+  /** Rejects when the driver does not pass. */
   run(harness: Harness): Promise<void>;
 }
 
@@ -57,7 +56,7 @@ export function publication(
   id: string,
   options: Partial<Omit<Publication, 'id' | 'message'>> & {
     readonly priority?: number;
-    /** Its argument; default: the id. */
+    /** The task's argument; default: the id. */
     readonly text?: string;
   } = {},
 ): Publication {
@@ -71,7 +70,7 @@ export function publication(
   };
 }
 
-/** Milliseconds after which what has not come is taken for lost. It ends a case that hangs; it judges no speed. */
+/** How long a case waits for a message or event, milliseconds. It ends a case that hangs, and does not measure speed. */
 export const patienceMs: number = 60_000;
 
 /** The id of the task in a delivery. */
@@ -80,7 +79,7 @@ export function idOf(delivery: Delivery): string {
   return String(delivery.message.value.headers.id);
 }
 
-/** Claims until there are `count` deliveries. Rejects after `timeoutMs`. */
+/** Claims until it has `count` deliveries. Rejects after `timeoutMs` milliseconds. */
 export async function claim(
   consumer: Consumer,
   count = 1,
@@ -90,21 +89,21 @@ export async function claim(
   const signal = AbortSignal.timeout(timeoutMs);
   while (deliveries.length < count) {
     deliveries.push(...(await consumer.claim(() => count - deliveries.length, signal)));
-    await nextTurn(); // a closed consumer answers at once, and the signal's timer is to have its turn
+    await nextTurn(); // a closed consumer returns at once, and the signal's timer must be able to run
     if (signal.aborted && deliveries.length < count)
       throw new Error(`only ${deliveries.length} of ${count} messages came within ${timeoutMs} ms`);
   }
   return deliveries;
 }
 
-/** The one delivery that there is to claim. */
+/** Claims one delivery. */
 export async function claimOne(consumer: Consumer): Promise<Delivery> {
   const [delivery] = await claim(consumer);
   if (delivery === undefined) throw new Error('nothing was claimed');
   return delivery;
 }
 
-/** Looks whether there is something to claim, waiting just long enough for a notification to arrive. */
+/** Claims what is there, and waits only long enough for a notification to arrive. */
 export async function claimNothing(consumer: Consumer, waitMs = 50): Promise<readonly Delivery[]> {
   return consumer.claim(() => 10, AbortSignal.timeout(waitMs));
 }

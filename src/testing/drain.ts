@@ -7,20 +7,20 @@ import type { QueueSize, Transport } from '../stores/transport.ts';
 import { Worker } from '../worker/worker.ts';
 
 export interface DrainOptions {
-  /** Seconds, or text; default 4, so that it speaks before the test runner's own limit does. */
+  /** Deadline in seconds, or text like `'10s'`. Default 4, which is less than the usual limit of test runners. */
   readonly timeout?: Duration;
   /** Tasks at a time; default: as configured. */
   readonly concurrency?: number;
-  /** What the worker says; default: nothing. */
+  /** The worker's log; default: none. */
   readonly logger?: Logger;
-  /** Also on a store outside of this process, with all that others have sent there. Default false. */
+  /** Whether to drain a store outside of this process, too, with all messages that other programs have sent. Default false. */
   readonly anyStore?: boolean;
 }
 
 /**
- * Runs all that was sent, and what these tasks send, with a worker in this process, until nothing is left in any
- * queue: also what is to run later, so that a retry in two seconds takes two seconds.
- * @throws TimeoutError naming what is left, ConfigError when the broker is not `memory://`, unless `anyStore`.
+ * Runs all sent tasks, and the tasks that these send, with a worker in this process, until all queues are empty. It waits for scheduled
+ * tasks as well, so a retry in two seconds takes two seconds.
+ * @throws TimeoutError that names the remaining messages; ConfigError when the broker is not `memory://`, unless `anyStore`.
  * @example
  * const app = new App('test', { broker: 'memory://' });
  * const sum = await add.delay(2, 3);
@@ -36,7 +36,7 @@ export async function drain(app: App, options: DrainOptions = {}): Promise<void>
     );
   const endMs = systemClock.monotonic() + toMs(timeout, 'timeout');
   const transport = await app.broker();
-  // What runs may send to queues that were not there before: they are served in the next round.
+  // Tasks may send to queues that did not exist before, which are served in the next round.
   for (let queues = await transport.queues(); queues.length > 0; queues = await transport.queues()) {
     const worker = new Worker(app, { ...rest, queues });
     try {
@@ -48,7 +48,7 @@ export async function drain(app: App, options: DrainOptions = {}): Promise<void>
   }
 }
 
-/** A transport tells nobody when a queue has become empty, so we look, often. */
+/** Resolves when the queues are empty. Transports do not notify of that, so it polls often. */
 async function emptied(transport: Transport, queues: readonly string[], endMs: number): Promise<void> {
   for (;;) {
     const sizes = await Promise.all(queues.map((queue) => transport.size(queue)));

@@ -38,7 +38,7 @@ export class FakeClock implements Clock {
     });
   }
 
-  /** Lets time pass, waking sleepers in the order of their times, each with the time that it set. */
+  /** Moves the clock. Sleepers wake in the order of their times, and see their own time when they wake. */
   async advance(ms: number): Promise<void> {
     const until = this.#elapsed + ms;
     for (
@@ -49,12 +49,12 @@ export class FakeClock implements Clock {
       this.#sleepers.pop();
       this.#pass(Math.max(0, next.at - this.#elapsed));
       next.wake();
-      await new Promise((done) => setImmediate(done)); // what it woke may go to sleep again
+      await new Promise((done) => setImmediate(done)); // the sleeper that it woke may sleep again
     }
     this.#pass(until - this.#elapsed);
   }
 
-  /** Sets the wall clock without letting time pass: what an administrator or daylight saving does. */
+  /** Sets the wall clock without letting time pass, as an administrator can do. */
   jump(ms: number): void {
     this.#now += ms;
   }

@@ -1,4 +1,4 @@
-// What every transport's broadcasts and revocations must do.
+// The conformance cases of broadcasts and revocations.
 import assert from 'node:assert/strict';
 import type { WireMessage } from '../protocol/message.ts';
 import type { FanoutExchange, Subscription } from '../stores/fanout.ts';
@@ -84,7 +84,7 @@ export const fanoutCases: readonly Case[] = [
 
   check('a worker is known by its name while it lives', async (harness) => {
     const transport = await harness.open();
-    if ((await transport.fanout.workers()) === null) return; // such a store does not say
+    if ((await transport.fanout.workers()) === null) return; // such a store does not know its workers
     const consumer = await transport.consume({ queues: ['celery'], name: 'celery@one', leaseMs: 15_000 });
     assert.deepEqual(await (await harness.open()).fanout.workers(), ['celery@one']);
     await consumer.close();
@@ -104,7 +104,7 @@ export const fanoutCases: readonly Case[] = [
 
 interface Listening {
   readonly received: (readonly [string, string])[];
-  /** The first `count` messages, as soon as they are there. */
+  /** Resolves with the first `count` messages, as soon as they have arrived. */
   next(count: number): Promise<readonly (readonly [string, string])[]>;
   end(): Promise<void>;
 }

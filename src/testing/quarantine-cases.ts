@@ -1,4 +1,4 @@
-// How every transport parts what kills its owners from what only runs beside it.
+// The conformance cases of quarantine: a transport must tell messages that kill their owners from messages that only ran beside them.
 import assert from 'node:assert/strict';
 import type { Consumer, Delivery, Transport, TransportFeatures } from '../stores/transport.ts';
 import {
@@ -18,9 +18,9 @@ interface Harness {
 
 type Case = ConformanceCase<Harness, TransportFeatures>;
 
-/** No case waits for so long: a consumer with this patience has none of its bounds reached. */
+/** A time that no case reaches, milliseconds: for consumers whose quarantine must not time out. */
 const forEverMs = 600_000;
-/** In so long a consumer has mostly seen what waits in its queues. */
+/** After this time, milliseconds, a consumer has usually seen the messages in its queues. */
 const noticeMs = 800;
 
 export const quarantineCases: readonly Case[] = [
@@ -62,7 +62,7 @@ export const quarantineCases: readonly Case[] = [
       const killer = await claimOne(doomed);
       assert.match(idOf(killer), /^killer/);
       await innocent.settle({ kind: 'release', until: null });
-      // It may be that it has not heard of what waits: then it claims others.
+      // The consumer may not know yet that quarantined messages wait, and then claims others.
       assert.ok(!(await claimNothing(doomed, 300)).map(idOf).includes('innocent'));
       await harness.kill(doomed);
     }
@@ -92,7 +92,7 @@ export const quarantineCases: readonly Case[] = [
         await first.settle({ kind: 'ack' });
         break;
       }
-      // It may be that it has not heard of what waits: then it claims others. But not for ever.
+      // The consumer may not know yet that quarantined messages wait, and then claims others, but not for ever.
       if (performance.now() > late) throw new Error('others are claimed all the time');
       held.push(first, ...beside, ...(await claimNothing(busy, noticeMs)));
       for (const delivery of held) assert.equal(idOf(delivery), 'fresh');
@@ -124,7 +124,7 @@ function join(transport: Transport, quarantineMs = forEverMs): Promise<Consumer>
   return transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 15_000, quarantineMs });
 }
 
-/** These are sent, and two owners die holding them. */
+/** Sends messages, and lets two owners die that hold them. */
 async function crashTwice(harness: Harness, ids: readonly string[]): Promise<void> {
   const transport = await harness.open();
   const doomed = await join(transport);
@@ -136,7 +136,7 @@ async function crashTwice(harness: Harness, ids: readonly string[]): Promise<voi
   await doomed.close();
 }
 
-/** Waits for what comes first, and asks for more than there is. */
+/** Waits for the first messages, with more capacity than there are messages. */
 async function claimSoon(consumer: Consumer): Promise<[Delivery, ...Delivery[]]> {
   const [first, ...others] = await consumer.claim(() => 10, AbortSignal.timeout(patienceMs));
   if (first === undefined) throw new Error('nothing was claimed');

@@ -1,4 +1,4 @@
-// The door `umbel/testing`: for tests of applications, and for authors of drivers.
+// The entry point `umbel/testing`, for tests of applications and for authors of drivers.
 export { type BackendHarness, backendConformance } from './backend-suite.ts';
 export type { ConformanceCase } from './conformance.ts';
 export { type DrainOptions, drain } from './drain.ts';
