@@ -76,7 +76,7 @@ export async function change(
 const pageSize = 100;
 /** How many changes are asked for together where no rate is given: a store writes them as one. */
 const windowSize = 50;
-/** A sweep hides what it has seen from others: at most for so many milliseconds. */
+/** How long a sweep hides the dead letters that it has read from other sweeps, milliseconds. */
 const longestHoldMs = 10_000;
 
 type Act = (id: number) => void;

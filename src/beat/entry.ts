@@ -8,7 +8,7 @@ import type { Json, WireSignature } from '../protocol/message.ts';
 import type { Schedule } from '../schedules/schedule.ts';
 import { type ScheduleJson, scheduleFromJson } from '../schedules/schedule-json.ts';
 
-/** What is sent. `computed`: the code that declares it makes the call, at each run. */
+/** The call of an entry. `computed`: the code that declares the entry computes the call at each run. */
 type EntryCall =
   | {
       readonly kind: 'task';

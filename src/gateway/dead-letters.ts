@@ -1,4 +1,4 @@
-// Reading dead letters. Only if the gateway is told to, since they hold the arguments of others' calls.
+// Reading dead letters. Only with the gateway's option for it, since they contain arguments of other clients' calls.
 import type { DeadLetter } from '../app/dead-letters.ts';
 import { Problem } from '../http/problem.ts';
 import { listParameters, readListQuery } from './dead-letter-query.ts';

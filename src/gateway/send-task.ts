@@ -98,7 +98,7 @@ async function claimFor(gateway: GatewayState, id: string, key: string | null, p
 }
 
 async function send(gateway: GatewayState, name: string, call: Call, options: SendOptions): Promise<string> {
-  // Opened first: what is wrong with the store's settings is not the client's fault, what comes after is.
+  // Opened first: wrong settings of the store are not the client's fault; later ConfigErrors are.
   await gateway.app.broker();
   try {
     return (await gateway.app.send(name, call.args, { ...options, kwargs: call.kwargs })).id;
@@ -109,7 +109,7 @@ async function send(gateway: GatewayState, name: string, call: Call, options: Se
   }
 }
 
-/** `task`: it is told whether there will be a result; `null`: there will. */
+/** `task`: its options say whether there will be a result; `null`: there will be one. */
 function accepted(
   request: RequestContext,
   gateway: GatewayState,

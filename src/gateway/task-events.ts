@@ -10,8 +10,8 @@ import { isOwnState, viewOf } from './task-view.ts';
 
 /**
  * `GET /tasks/{id}/events`: the call's state now and after each change, as server-sent events, until it has ended.
- * Changes that follow each other fast may be skipped; the last never is. The stream may also end before, when the
- * gateway stops: a client comes back and says by `Last-Event-ID` what it has seen.
+ * Changes that follow each other fast may be skipped, but never the last. The stream ends early when the
+ * gateway stops; a client then reconnects, and `Last-Event-ID` names the last event that it has seen.
  */
 export const taskEvents: HttpRoute = {
   method: 'GET',
@@ -49,14 +49,14 @@ async function handle(request: RequestContext, gateway: GatewayState): Promise<R
   const first = await findRecord(gateway, request.req.param('id') ?? '');
   const seen = request.req.header('last-event-id');
   const { tracebacks, heartbeatMs } = gateway.settings;
-  // An EventSource asks again whenever a stream ends, unless it is told that there is no more.
+  // An EventSource reconnects whenever a stream ends, unless the answer says that there is nothing more.
   if (isReady(first.status) && toEvent(first, tracebacks).id === seen) return request.body(null, 204);
   const headers = {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
     'X-Accel-Buffering': 'no', // nginx would wait for more
   };
-  // hono answers HEAD by GET without the body: a stream that nobody reads would never end.
+  // hono answers HEAD like GET without the body, and a stream without a reader would never end.
   if (request.req.method === 'HEAD') return request.body(null, 200, headers);
   const backend = await requireBackend(gateway);
   const wait = gateway.waits.begin(request.req.raw);
@@ -90,7 +90,7 @@ async function* changes(
   }
 }
 
-/** Its id says what was seen: a digest of it. */
+/** The id of an event is a digest of its content. */
 function toEvent(record: ResultRecord, tracebacks: boolean): ServerSentEvent {
   const data = toPlainJson(viewOf(record, tracebacks));
   return {

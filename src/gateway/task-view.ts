@@ -10,7 +10,7 @@ interface TaskView {
   readonly result?: unknown;
   /** With FAILURE and REVOKED; with RETRY that of the last attempt. */
   readonly error?: TaskErrorView;
-  /** With a state of the task's own: what it told about itself by `updateState`. */
+  /** With a custom state: the data that the task passed to `updateState`. */
   readonly progress?: unknown;
   /** When it ended. */
   readonly doneAt?: Date;

@@ -1,12 +1,12 @@
-// Who waits at this moment: event streams, and requests for a result. When the gateway stops, they all end at once.
+// The current long requests: event streams, and requests that wait for a result. When the gateway stops, they all end at once.
 import { addressOf } from '../http/client-address.ts';
 import { Problem } from '../http/problem.ts';
 
-/** One who waits. */
+/** A long request. */
 export interface Wait {
   /** Aborted when the client has gone or the gateway stops. */
   readonly signal: AbortSignal;
-  /** Must be called when the waiting is over. */
+  /** Must be called when the request has ended. */
   end(): void;
 }
 

@@ -12,9 +12,9 @@ export interface Mark {
   readonly queue?: string;
   readonly routingKey?: string;
   readonly priority?: number;
-  /** Which run of the task it is, from 1: its retries and its crashes count. */
+  /** Number of the task's run, from 1. Retries and crashes count. */
   readonly attempt?: number;
-  /** Its place in its group, from 0. */
+  /** Index in the group, from 0. */
   readonly groupIndex?: number;
   /** How many times the task had been retried before. */
   readonly retries?: number;
@@ -30,9 +30,9 @@ export interface Mark {
   readonly traceback?: string;
   /** The progress that the task reported, as JSON text. */
   readonly progress?: string;
-  /** Of a line of its log: `info`, `warn` … */
+  /** Level of a log line: `info`, `warn` … */
   readonly level?: string;
-  /** The line. */
+  /** Text of a log line. */
   readonly message?: string;
 }
 
@@ -93,7 +93,7 @@ export const unknown: Description = {
 /** How many of its first and of its last marks are kept of a task with more. */
 const firstKept = 16;
 const lastKept = 48;
-/** How many of its last progress marks, and of its last lines, are kept. */
+/** How many of its last progress marks, and of its last log lines, are kept. */
 const progressKept = 16;
 const linesKept = 50;
 

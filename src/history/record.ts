@@ -19,7 +19,7 @@ export interface TaskAttempt {
   readonly retries: number | null;
   /** RECEIVED or STARTED: no event reported the end of this attempt. Its worker has the task, or has died. */
   readonly state: Exclude<RecordedState, 'PENDING'>;
-  /** Which run of the task it is, from 1, with those that ended by the death of their worker; null: unknown. */
+  /** Number of the task's run, from 1, including runs whose worker died; null: unknown. */
   readonly attempt: number | null;
   /** Milliseconds since 1970 by the worker's clock, like the next two. */
   readonly receivedAt: number | null;
@@ -45,7 +45,7 @@ export interface TaskRecord
   readonly queue: string | null;
   readonly routingKey: string | null;
   readonly priority: number | null;
-  /** Its place in its group, from 0. */
+  /** Index in the group, from 0. */
   readonly groupIndex: number | null;
   readonly eta: number | null;
   readonly expires: number | null;
@@ -65,7 +65,7 @@ export interface TaskRecord
   /** Python's repr. */
   readonly result: string | null;
   readonly progress: readonly { readonly at: number; readonly value: unknown }[];
-  /** The last lines that its code has logged. */
+  /** The last lines that the task's code has logged. */
   readonly log: readonly {
     readonly at: number;
     /** `debug`, `info`, `warn` or `error`. */

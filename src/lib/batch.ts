@@ -12,8 +12,8 @@ export class MicroBatcher<Item> {
   #isDeferred = false;
 
   /**
-   * @param defer when to hand on. `queueMicrotask`: sooner, and only items that are added without waiting in between.
-   * @param maxItems so many items are handed on at once: the server begins while the next items are made
+   * @param defer schedules the hand-over. `queueMicrotask`: earlier, and only for items that are added without waiting in between.
+   * @param maxItems a batch of this size is handed over at once, so that the server begins while the next items are made
    */
   constructor(
     hand: (items: readonly Item[]) => void,

@@ -1,4 +1,4 @@
-/** A pause that keeps the process alive only while it is told to. */
+/** A pause that keeps the process alive only on request. */
 export class IdlePause {
   #timer: NodeJS.Timeout | null = null;
   #keeps: boolean;

@@ -29,7 +29,7 @@ function withoutPassword(word: string): string {
 
 const noNames: ReadonlySet<string> = new Set();
 
-/** The same of a value: what is named like a secret, or has one of these names, and passwords in URLs. */
+/** A value without the values of members that are named like a secret or by `names`, and without passwords in URLs. */
 function redactedValue(value: unknown, names: ReadonlySet<string> = noNames): unknown {
   if (typeof value === 'string') return redacted(value);
   if (Array.isArray(value)) return value.map((each) => redactedValue(each, names));
@@ -42,7 +42,7 @@ function redactedValue(value: unknown, names: ReadonlySet<string> = noNames): un
   );
 }
 
-/** The same of JSON: what is named like a secret, or has one of these names, and passwords in URLs. Most text holds nothing like it, and is not parsed. */
+/** JSON, redacted like `redactedValue`. Most text has no secrets in it, and is not parsed. */
 export function redactedJson(json: string, names: ReadonlySet<string> = noNames): string {
   const mayHold =
     names.size > 0 || json.includes('://') || json.includes('-----BEGIN ') || secretInRepr.test(json);

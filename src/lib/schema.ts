@@ -1,21 +1,21 @@
-// Options that are said once: a table has a row for each. From the rows come the types of what is given and of what is read, the checks
-// with their errors, the nearest known name, the flags of the command line, and the documentation.
+// A table with a row for each option. The rows yield the types of given and of read options, the checks with their errors, the nearest known
+// name for a typing error, the flags of the command line, and the documentation.
 import { ConfigError, UnknownOptionError } from '../errors.ts';
 import { suggest } from './suggest.ts';
 
-/** What may be given for an option. */
+/** The check of an option's value. */
 export interface Check<In, Out = In> {
-  /** What the value must be, as errors and documentation say it. */
+  /** Description of valid values, for errors and documentation. */
   readonly expected: string;
-  /** The value as it is used within; `undefined`: it is not what is expected. May throw an error of its own, in which `what` names the option. */
+  /** The value in its internal form; `undefined`: it is invalid. May throw its own error, in which `what` names the option. */
   readonly accept: (value: unknown, what: string) => Out | undefined;
-  /** How it is written on the command line, where that is another. `read` answers `undefined` for what is not `expected`. */
+  /** The form of the value on the command line, if that differs. `read` returns `undefined` for invalid text. */
   readonly text?: { readonly expected: string; readonly read: (text: string) => unknown };
   /** On the command line: its flags, and its line in the help. */
   readonly flag?: readonly [flags: string, help: string];
-  /** Where only these are expected. */
+  /** The valid values, if there are only a few. */
   readonly choices?: readonly string[];
-  /** Never set: it carries the type of what may be given (as a function's, so that an editor shows that type by its name). */
+  /** Never set. It carries the type of given values (as a function's result, so that an editor shows the type by its name). */
   readonly given?: () => In;
 }
 
@@ -62,7 +62,7 @@ type GivenFor<Row> = Row extends Check<infer In, unknown> ? In : never;
 /** The values that may be given, by name. */
 export type Given<T> = { readonly [Name in keyof T]: GivenFor<T[Name]> };
 
-/** The same, where each may be left out. */
+/** Like `Given`, with all values optional. */
 export type Options<T> = { readonly [Name in keyof T]?: GivenFor<T[Name]> };
 
 /** The values as they are read. */
@@ -82,7 +82,7 @@ function checkNames(table: object, given: object, where: string): void {
       throw new UnknownOptionError(name, where, suggest(name, Object.keys(table)));
 }
 
-/** Checks what is given, and nothing else: for options whose defaults are another's. @throws UnknownOptionError, ConfigError */
+/** Checks given options without adding defaults, for options whose defaults come from elsewhere. @throws UnknownOptionError, ConfigError */
 export function checkOptions(table: Table, given: object, where: string, joint: 'in' | 'of' = 'in'): void {
   for (const [name, value] of Object.entries(given)) {
     const check = Object.hasOwn(table, name) ? table[name] : undefined;

@@ -1,5 +1,5 @@
-// The terminal of a process may go away under it: its window is closed, its line drops. Whether the process ends is up to SIGHUP, which
-// the system then sends; what it still writes nobody can read, and that is no error.
+// The terminal of a process may disappear while it runs: its window is closed, or its connection breaks. The system then sends SIGHUP, which
+// decides whether the process ends. Output that it still writes is lost, which is not an error.
 import { closeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 

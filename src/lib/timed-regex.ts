@@ -1,12 +1,12 @@
-// Regular expressions that somebody else has written: they may take longer than the universe has, so they get a moment.
+// Runs regular expressions of other programs with a time limit, since a malicious pattern may take exponential time.
 import { createContext, runInContext } from 'node:vm';
 
-/** Enough for any pattern that is meant well, and short enough that an event loop may stand still for it. */
+/** The time limit, milliseconds: enough for any reasonable pattern, and short enough to block an event loop. */
 const patienceMs = 500;
 
 /**
- * Whether the pattern occurs in the text; false, too, when it is no regular expression or finds no answer within half a second.
- * `flags` as of `RegExp`.
+ * Whether the pattern occurs in the text. False as well for an invalid pattern, and for one that takes longer than half a second.
+ * `flags`: those of `RegExp`.
  */
 export function timedTest(pattern: string, flags: string, text: string): boolean {
   try {

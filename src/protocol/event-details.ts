@@ -1,16 +1,16 @@
-// What Umbel's events tell of a task beside Celery's fields: the object `umbel` of `task-sent` and `task-received`.
+// The details of a task in Umbel's events besides Celery's fields: the object `umbel` of `task-sent` and `task-received`.
 import { ascii } from '../lib/json-writer.ts';
 import { redactedJson } from '../lib/redact.ts';
 import { strictJson } from './json.ts';
 import type { Json, TaskMessage } from './message.ts';
 
-/** The longest arguments as JSON, positional and by keyword each, in characters. Longer ones are left out: half of them would not be JSON. */
+/** Longest JSON of the positional arguments, and of the keyword arguments, in characters. Longer JSON is left out, since half of it would not be JSON. */
 export const longestArguments = 4_096;
 
 /**
- * JSON in ASCII. Without a field: there is nothing to tell. Arguments are left out, too, if JSON has no form of them that every reader reads
- * alike (NaN, integers beyond 2^53). Secrets in them are hidden.
- * @param attempt which run of the task it is about, from 1; null: about none
+ * The details as JSON in ASCII. Empty fields are left out. Arguments are left out, too, if they contain values that not all readers of JSON read
+ * alike (NaN, integers beyond 2^53). Secrets in arguments are hidden.
+ * @param attempt number of the task's run, from 1; null: the event is not about a run
  */
 export function eventDetails(message: TaskMessage, queue: string, attempt: number | null): string {
   const { args, kwargs, group, groupIndex, embed, stampedHeaders, stamps, priority } = message;
@@ -25,7 +25,7 @@ export function eventDetails(message: TaskMessage, queue: string, attempt: numbe
   return ascii(`${json}}`);
 }
 
-/** What a task tells of its progress, as JSON in ASCII without secrets. `null`: it is longer than arguments may be, or JSON does not hold it. */
+/** The progress of a task as JSON in ASCII, without secrets. `null`: it is longer than arguments may be, or cannot be JSON. */
 export function progressJson(meta: unknown): string {
   return ascii(shortJson(meta) ?? 'null');
 }
@@ -40,7 +40,7 @@ function shortJson(value: unknown): string | null {
   return json === null || json.length > longestArguments ? null : redactedJson(json);
 }
 
-/** The room minus the length of the value as JSON, or a little more. Below 0 it is too long; then the rest of it was not looked at. */
+/** The room minus the length of the value as JSON, or a little more. Below 0 the value is too long, and its rest was not measured. */
 function roomLeft(value: unknown, room: number): number {
   if (typeof value === 'string') return room - value.length - 2;
   if (typeof value !== 'object' || value === null) return room - 1;

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Duration, toMs } from '../lib/duration.ts';
 
-/** What is needed of a result here. */
+/** The part of a result that is needed here. */
 interface Awaitable {
   get(options: {
     readonly propagate?: boolean;

@@ -5,7 +5,7 @@
 export interface StoreWrite {
   /** The identity of the store it was made for. */
   readonly store: object;
-  /** Makes the write. False: it was not made, since what it would create exists. */
+  /** Makes the write. False: it was not made, since the row that it would create exists. */
   apply(transaction: never): boolean;
 }
 

@@ -129,7 +129,7 @@ class RecordWatch {
 
   async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {
     let seen: string | null = null;
-    // Not `retrying`: what is published during a pause takes the place of the read.
+    // Not `retrying`: a record that is published during a pause replaces the read.
     let failures = -1; // -1: before the first answer. Until then a server that is down is an error, later an interruption.
     while (!this.#closed.isOver) {
       const news = this.#news;
@@ -148,7 +148,7 @@ class RecordWatch {
           await this.#pause(backoffDelay(retryPolicy, failures++));
           continue;
         }
-        // What was published meanwhile is newer, or the same.
+        // A record that was published meanwhile is newer, or the same.
         if (this.#news !== null || this.#mustRead) continue;
       } else {
         await new Promise<void>((woken) => (this.#wake = woken));

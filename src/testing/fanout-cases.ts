@@ -12,7 +12,7 @@ const pidbox: FanoutExchange = { name: 'celery.pidbox', type: 'fanout', durable:
 const replies: FanoutExchange = { name: 'reply.celery.pidbox', type: 'direct', durable: false };
 
 export const fanoutCases: readonly Case[] = [
-  check('a broadcast reaches all who listen, in this process and in others', async (harness) => {
+  check('a broadcast reaches all subscribers, in this process and in others', async (harness) => {
     const transport = await harness.open();
     const one = await listen(await harness.open(), pidbox, ['']);
     const two = await listen(transport, pidbox, ['']);
@@ -21,7 +21,7 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await two.next(1), [['', 'ping']]);
   }),
 
-  check('who listens goes on doing so when another of its process stops', async (harness) => {
+  check('a subscriber still gets messages after another of its process has unsubscribed', async (harness) => {
     const stays = await listen(await harness.open(), pidbox, ['']);
     const goes = await harness.open();
     await (await listen(goes, pidbox, [''])).end();
@@ -32,7 +32,7 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await stays.next(1), [['', 'still there?']]);
   }),
 
-  check('what was told before somebody listened is not told to him', async (harness) => {
+  check('a subscriber gets no message that was sent before it subscribed', async (harness) => {
     const transport = await harness.open();
     await (await listen(transport, pidbox, [''])).end();
     await transport.fanout.publish(pidbox, '', messageOf('early', pidbox));
@@ -41,7 +41,7 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await next(1), [['', 'late']]);
   }),
 
-  check('a topic is heard by those whose pattern fits its key', async (harness) => {
+  check('a topic exchange sends to subscribers whose pattern matches the routing key', async (harness) => {
     const transport = await harness.open();
     const all = await listen(transport, events, ['#']);
     const workers = await listen(transport, events, ['worker.#']);
@@ -54,7 +54,7 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await workers.next(1), [['worker.online', 'worker.online']]);
   }),
 
-  check('a reply reaches the one that it is addressed to', async (harness) => {
+  check('a reply reaches its addressee only', async (harness) => {
     const asker = await harness.open();
     const worker = await harness.open();
     const mine = await listen(asker, replies, ['me'], 'me.reply.celery.pidbox');
@@ -72,7 +72,7 @@ export const fanoutCases: readonly Case[] = [
     );
   }),
 
-  check('who listens no more hears nothing', async (harness) => {
+  check('a subscriber gets nothing after it has unsubscribed', async (harness) => {
     const transport = await harness.open();
     const gone = await listen(transport, pidbox, ['']);
     await gone.end();

@@ -1,4 +1,4 @@
-// Decides what is written when a delivery is over: the only place that does.
+// The only place that decides which writes settle a delivery.
 import type { App } from '../app/app.ts';
 import type { Retry } from '../app/running/outcome.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -34,7 +34,7 @@ interface DeciderParts {
   readonly logger: Logger;
 }
 
-/** What is written, ready for the store. */
+/** The writes in the store's form. */
 export interface Decision {
   readonly plan: SettlementPlan;
   /** The write of the plan's record, if it can travel with the settlement. */

@@ -1,4 +1,4 @@
-// What is to be written when a delivery is over: decided here from the outcome, done in `settler.ts`. Pure.
+// Decides, from the outcome of a delivery, which writes settle it; `settler.ts` makes them. Pure.
 import type { Retry } from '../app/running/outcome.ts';
 import type { ResolvedTaskOptions } from '../app/task-options.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
@@ -8,7 +8,7 @@ import { deadLetterReason, type ExecutionOutcome, lossReason } from './outcome.t
 import type { Records, Subject } from './records.ts';
 import { notRegistered, rejectedBecause, revokedBecause, undecodable, workerLost } from './records.ts';
 
-/** What is written when a delivery is over: a record, a message, and the delivery's own settlement. */
+/** The writes that settle a delivery: a record, a message, and the delivery's own settlement. */
 export interface SettlementPlan {
   readonly action:
     | { readonly kind: 'ack' }

@@ -96,7 +96,7 @@ export class Planner {
       this.#emit(first, around); // Python may send a chain of one step
       return;
     }
-    // Who waits for the chain waits for its last step: only this step gets the place of the whole chain.
+    // Waiting for the chain means waiting for its last step, so only this step gets the chain's group, index and chord.
     const ending = withListed(
       withOptions(last, {
         ...(groupId !== null && { group_id: groupId }),

@@ -575,7 +575,7 @@ export class AmqpConsumer implements Consumer {
     return true;
   };
 
-  /** Acknowledges it where it is now; if its channel is gone, the worker that has it now is told. */
+  /** Acknowledges a message on its current channel; if that is gone, informs the worker that has the message now. */
   #acknowledge(delivery: AmqpDelivery): void {
     const { feed } = delivery;
     const wasOut = feed.out.has(delivery);
@@ -603,8 +603,8 @@ export class AmqpConsumer implements Consumer {
   }
 
   /**
-   * Messages that were pushed to us, and not begun, come to no other worker when their queue is deleted: they go into the queue that is declared
-   * again. If the queue was only moved, the worker that gets the old message is told that it is settled, or has taken it before.
+   * When a queue is deleted, messages that were pushed to us and have not begun come to no other worker. So they are published into the queue,
+   * which is declared again. If the queue was only moved, the worker that gets the old message learns that it is settled, or has taken it before.
    */
   async #rescue(feed: Feed, deliveries: readonly AmqpDelivery[]): Promise<void> {
     if (!feed.isGone || deliveries.length === 0) return;
@@ -654,7 +654,7 @@ export class AmqpConsumer implements Consumer {
     }
   }
 
-  /** Acknowledges messages that were settled here and lie in the queue, at its front. After us nobody would know that they are settled. */
+  /** Acknowledges messages at the front of the queue that were settled here. After our end no worker would know that they are settled. */
   async #payFor(queue: string): Promise<void> {
     const { connection } = this.#link;
     if (connection === null) return;

@@ -167,12 +167,12 @@ export class Feed {
     this.ready.length = 0;
   }
 
-  /** Keys of what was acknowledged last. */
+  /** Keys of the messages that were acknowledged last. */
   get acknowledged(): readonly string[] {
     return this.#acknowledged;
   }
 
-  /** Tells the broker what is done, before the channel is given up. */
+  /** Sends the outstanding acknowledgements, before the channel is given up. */
   flush(): void {
     this.#acks.flush();
   }

@@ -6,9 +6,9 @@ import { atMost } from '../../lib/deadline.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { AmqpChannel, AmqpMessage } from './client/link.ts';
 
-/** A consumer is given so many; then the next one goes on. More than these are never in memory at once. */
+/** How many messages one consumer gets; then the next consumer continues. No more messages are in memory at once. */
 const windowSize = 200;
-/** When nothing has come for so long it is asked whether there is more. */
+/** After this time without a message, milliseconds, the queue is checked for further messages. */
 const quietMs = 200;
 
 /**

@@ -27,9 +27,9 @@ export interface AmqpPublication {
 interface Session {
   readonly connection: AmqpConnection;
   readonly declarations: Declarations;
-  /** By what they carry: see `laneOf`. */
+  /** Channels by the exchanges that they serve: see `laneOf`. */
   readonly channels: Map<string, Promise<PublishChannel>>;
-  /** Exchanges of which it is known that they are there. */
+  /** Exchanges that are known to exist. */
   readonly exchanges: Map<string, Promise<void>>;
 }
 
@@ -56,7 +56,7 @@ type Answer = Error | 'unknown' | null;
 export const defaultSendTimeoutMs = 10_000;
 /** Exchanges that have channels of their own at a time. */
 const maxChannels = 32;
-/** No two messages have the same one, whoever sends them: by it a message is known again (see `keyOf`). */
+/** The first part of the marks of this process. A mark is unique for each message of all senders, and identifies it (see `keyOf`). */
 const marks = `${messageIdPrefix}${randomUUID()}-`;
 let lastMark = 0;
 
@@ -292,7 +292,7 @@ export class Publisher implements AsyncDisposable {
     const { refusal } = lane;
     if (refusal === null) return all;
     session.exchanges.delete(name);
-    // What was written before the refused one may have been taken; where nothing may, or there was but one, none was.
+    // Messages before the refused one may have been accepted. If the user may not write at all, or there was only one message, none was.
     const isCertain = refusal.code === 403 || lane.open === 1;
     return all.map((answer, n) => {
       const exchange = messages[n]?.exchange ?? '';
@@ -333,7 +333,7 @@ export class Publisher implements AsyncDisposable {
   }
 }
 
-/** What is refused on one does not harm what is on another. */
+/** Exchanges of delays share a channel. A refusal on one channel does not affect the others. */
 const delaysChannel = 'celery_delayed_';
 
 function laneOf(exchange: string): string {

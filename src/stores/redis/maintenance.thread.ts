@@ -57,7 +57,7 @@ let lastBeat = -Infinity;
 let notBefore = -Infinity;
 let lookedAt = -Infinity;
 let lying: ReadonlyMap<string, Lying> = new Map();
-/** What was last reported as refused. */
+/** The last report of refused steps. */
 let lastReported = '';
 
 async function maintain(): Promise<void> {

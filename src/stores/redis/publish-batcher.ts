@@ -29,7 +29,7 @@ interface Send {
 }
 
 export const defaultSendTimeoutMs = 10_000;
-/** Of many sends in one turn so many go out at once: Redis works on them while this process makes the next. */
+/** How many sends of one turn go out at once, so that Redis works on them while this process makes the next. */
 const maxSends = 32;
 /** The messages of one script call. */
 const maxMessages = 200;

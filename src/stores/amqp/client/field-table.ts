@@ -6,8 +6,8 @@ import type Library from 'amqplib';
 import { ConfigError } from '../../../errors.ts';
 
 /**
- * A table as a map, with values as amqplib has them. Total: what is of no known type, or broken off, ends the reading, and what was
- * read until then is returned.
+ * Reads a table as a map, with amqplib's values. Never throws: a value of an unknown type, or an incomplete one, ends the reading, and the
+ * values before it are returned.
  */
 export function decodeFields(bytes: Buffer): Record<string, unknown> {
   const reader = new Reader(bytes);
@@ -90,7 +90,7 @@ class Reader {
     return this.#at >= this.#bytes.length;
   }
 
-  /** An unsigned integer of so many bytes. @throws RangeError */
+  /** Reads an unsigned integer of `size` bytes. @throws RangeError */
   number(size: 1 | 2 | 4): number {
     const from = this.#advance(size);
     return this.#bytes.readUIntBE(from, size);
