@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import { javaScript } from './bundle.mjs';
+import { webPages } from './bundle-web.mjs';
 import { bin, root } from './setup.mjs';
 
 const { exports, bin: commands } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -29,9 +30,10 @@ const compiled = spawnSync(process.execPath, [bin('typescript', 'tsc'), '-b', 't
 });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => /(?<!\.thread|\.d)\.ts$/.test(file))
-  .map((file) => file.split(sep).join('/'));
-const outputs = await javaScript(sources, [...doors, ...programs]);
+  .map((file) => file.split(sep).join('/'))
+  .filter((file) => /(?<!\.thread|\.d)\.ts$/.test(file) && !file.startsWith('dashboard/web/'));
+const pages = await webPages();
+const outputs = await javaScript(sources, [...doors, ...programs], pages.inputs);
 writeChanged(join(root, 'dist'), [
   ...outputs.filter(([path]) => path.startsWith('dist/')),
   ...assets('node_modules/swagger-ui-dist', 'dist/gateway/swagger-ui', [
@@ -43,6 +45,7 @@ writeChanged(join(root, 'dist'), [
     'NOTICE',
     'swagger-ui-bundle.js.LICENSE.txt',
   ]),
+  ...pages.files,
   ...assets('src/gateway/docs-page', 'dist/gateway/docs-page', ['page.js', 'page.css']),
 ]);
 writeChanged(
@@ -64,7 +67,8 @@ function writeChanged(folder, files) {
     for (const end of ['.d.ts', '.d.ts.map']) wanted.add(join(folder, source.replace(/\.ts$/, end)));
   for (const [path, content] of files) write(join(root, path), Buffer.from(content));
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
-    if (/\.(?:js|css|map|d\.ts)$/.test(name) && !wanted.has(join(folder, name))) rmSync(join(folder, name));
+    if (/\.(?:js|css|svg|html|map|d\.ts)$/.test(name) && !wanted.has(join(folder, name)))
+      rmSync(join(folder, name));
 }
 
 function write(path, content) {

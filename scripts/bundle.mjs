@@ -25,8 +25,9 @@ const banner = 'var require = (name) => process.getBuiltinModule(name);';
  * Everything that runs, by its path from the root of the repository.
  * @param sources the files of src/
  * @param entries what of dist/ has a name of its own; the rest is chunks
+ * @param others files that were bundled elsewhere and become part of the package, too
  */
-export async function javaScript(sources, entries) {
+export async function javaScript(sources, entries, others) {
   const exported = await exportsOf(sources);
   const rooms = groupBy(sources, roomOf);
   const { outputFiles, metafile } = await build({
@@ -54,7 +55,7 @@ export async function javaScript(sources, entries) {
   ]);
   for (const file of sources)
     texts.push([`build/src/${file.replace(/\.ts$/, '.js')}`, door(file, exported.get(file))]);
-  texts.push(['dist/THIRD-PARTY.md', licences(Object.keys(metafile.inputs))]);
+  texts.push(['dist/THIRD-PARTY.md', licences([...Object.keys(metafile.inputs), ...others])]);
   return texts;
 }
 
@@ -72,7 +73,7 @@ function licences(files) {
         : `\n\n\`\`\`text\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n\`\`\``;
     return `## ${name} ${version}${license === undefined ? '' : `\n\n${license}`}${text}\n`;
   });
-  return `# Parts of other packages\n\nThe files of \`chunks/\` hold code of these packages.\n\n${parts.join('\n')}`;
+  return `# Parts of other packages\n\nThe files of \`chunks/\` and \`dashboard/web/\` hold code of these packages.\n\n${parts.join('\n')}`;
 }
 
 /** The door to a file of src/, for tests. */

@@ -29,6 +29,10 @@ const node = (packageName, command, ...args) => run([process.execPath, bin(packa
 
 const checks = [
   ['types (tsc)', () => node('typescript', 'tsc', '--noEmit', '-p', 'tsconfig.json')],
+  [
+    'types of the dashboard’s pages (tsc)',
+    () => node('typescript', 'tsc', '--noEmit', '-p', 'src/dashboard/web'),
+  ],
   ['types of examples/task-tracker, a package of its own (tsc)', taskTracker],
   ['style (biome)', () => node('@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
   [

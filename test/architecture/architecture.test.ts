@@ -12,11 +12,11 @@ function filesIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesIn(path);
-    return /\.[cm]?[jt]s$/.test(path) ? [path] : [];
+    return /\.[cm]?[jt]sx?$/.test(path) ? [path] : [];
   });
 }
 
-const sources = new Map([...sourcesIn('src')].filter(([file]) => file.endsWith('.ts')));
+const sources = new Map([...sourcesIn('src')].filter(([file]) => /\.tsx?$/.test(file)));
 
 test('the rooms keep to what they may import', () => {
   expect(violations(sources)).toEqual([]);
@@ -29,6 +29,18 @@ test.each<[what: string, file: string, code: string, found: RegExp]>([
   ['a type', 'src/lib/x.ts', "import type { Worker } from '../worker/worker.ts';", /lib -> worker/],
   ['what comes later', 'src/lib/x.ts', "await import(\n  '../worker/worker.ts'\n);", /lib -> worker/],
   ['a thread', 'src/lib/x.ts', "new URL('../worker/worker.ts', import.meta.url);", /lib -> worker/],
+  [
+    'the server in the browser',
+    'src/dashboard/web/ui/x.tsx',
+    "import { pageRoutes } from '../../server/pages/routes.ts';",
+    /x\.tsx loads src\/dashboard\/server\/pages\/routes\.ts: a browser gets types from the server, and no code/,
+  ],
+  [
+    'a page in the server',
+    'src/dashboard/server/x.ts',
+    "import { duration } from '../web/format.ts';",
+    /x\.ts loads src\/dashboard\/web\/format\.ts, which is for browsers/,
+  ],
   ['a computed name', 'src/lib/x.ts', 'await import(name);', /computes what it imports/],
   ['CommonJS', 'src/lib/x.ts', "createRequire(import.meta.url)('pg');", /computes what it imports/],
   ['a driver', 'src/stores/redis/x.ts', "import { Client } from 'pg';", /imports pg/],

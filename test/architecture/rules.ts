@@ -22,7 +22,19 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   testing: ['app', 'worker', 'stores', 'protocol', 'lib'],
   http: ['protocol', 'lib'],
   gateway: ['app', 'http', 'sending', 'config', 'stores', 'protocol', 'lib'],
-  dashboard: ['app', 'config', 'control', 'events', 'http', 'recorder', 'history', 'protocol', 'lib'],
+  dashboard: [
+    'app',
+    'beat',
+    'config',
+    'control',
+    'events',
+    'http',
+    'recorder',
+    'history',
+    'stores',
+    'protocol',
+    'lib',
+  ],
   cli: [
     'app',
     'config',
@@ -126,6 +138,11 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
           `${file} imports ${target}: only src/stores/registry.ts and the command line know a technology`,
         );
     }
+    for (const target of graph.get(file) ?? []) {
+      if (isPage(file) && !isPage(target))
+        found.push(`${file} loads ${target}: a browser gets types from the server, and no code`);
+      if (!isPage(file) && isPage(target)) found.push(`${file} loads ${target}, which is for browsers`);
+    }
     for (const { specifier } of imports)
       if (drivers.test(specifier) && !driverFiles.test(file)) found.push(`${file} imports ${specifier}`);
     if (computes(code) && !mayCompute.includes(file)) found.push(`${file} computes what it imports`);
@@ -186,6 +203,11 @@ export function ambiguousNames(sources: ReadonlyMap<string, string>): string[] {
   return [...exporters].flatMap(([name, files]) =>
     new Set(files).size > 1 ? [`${name} is exported by ${[...new Set(files)].join(' and ')}`] : [],
   );
+}
+
+/** Browsers run it. */
+function isPage(file: string): boolean {
+  return file.startsWith('src/dashboard/web/');
 }
 
 /** The first folder below src/; null: none. */

@@ -1,11 +1,204 @@
 // What the pages ask the server for. The browser's client takes its types from here.
 import { Hono } from 'hono';
+import { validator } from 'hono/validator';
+import { z } from 'zod';
+import {
+  BrokerUnavailable,
+  ConfigError,
+  QuerySyntaxError,
+  StoreError,
+  UnknownScheduleError,
+} from '../../../errors.ts';
+import { eventStream, type ServerSentEvent } from '../../../http/event-stream.ts';
+import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
-import type { DashboardContext, DashboardEnv } from '../context.ts';
+import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
+import { needs } from '../roles.ts';
+import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
+import { groupFailures } from './failures.ts';
+import { Fleet } from './fleet.ts';
+import { type LiveDelta, LiveFeed } from './live-feed.ts';
+import { overview } from './overview.ts';
+import { emptyQueue, QueueWatch } from './queues.ts';
+import { SchedulePages } from './schedules.ts';
+import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
+import { listWorkers, orderWorkers, roleFor, showWorker, workerOrder } from './workers.ts';
+
+const query = z.string().max(2_048).default('');
+const taskId = z.string().min(1).max(512);
+const workerName = z.string().min(1).max(512);
+
+const taskList = z.object({
+  query,
+  sort: z.string().max(50).default('-seen'),
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  after: z.string().max(1_000).optional(),
+});
+const deadList = deadLetterFilter.extend({ before: z.coerce.number().int().min(1).optional() });
+const failureWindow = z.object({ hours: z.enum(['1', '24', '168']).default('24') });
+const revocation = z.object({
+  ids: z.array(taskId).min(1).max(1_000),
+  terminate: z.boolean().default(false),
+  signal: z
+    .string()
+    .regex(/^SIG[A-Z0-9]{2,10}$/)
+    .default('SIGTERM'),
+});
+const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
+const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
 
 /** Mounted at `<prefix>/api/v1`, behind the login. */
-export function pageRoutes({ settings }: DashboardContext) {
-  return new Hono<DashboardEnv>().get('/me', ({ json, var: { user } }) =>
-    json({ user: user.name, role: user.role, readOnly: settings.readOnly, version }),
+export function pageRoutes(context: DashboardContext) {
+  const { app, control, cluster, settings } = context;
+  const fleet = new Fleet(control);
+  const queues = new QueueWatch(app, fleet);
+  const schedules = new SchedulePages(app);
+  const feed = new LiveFeed(cluster);
+  context.onClose(context.onEvent((event) => feed.hear(event)));
+  context.onClose(() => schedules.close());
+  const [operator, admin] = [needs('operator', context), needs('admin', context)];
+  const routes = new Hono<DashboardEnv>();
+  // Known errors of an operator's question or cluster are told to him.
+  routes.onError((error) => {
+    throw explained(error);
+  });
+  return routes
+    .get('/me', ({ json, var: { user } }) =>
+      json({ user: user.name, role: user.role, readOnly: settings.readOnly, version, app: app.name }),
+    )
+    .get('/overview', async (c) => c.json(await overview({ app, cluster, fleet, queues, feed })))
+    .get('/live', (c) => liveStream(c, feed, queues, context.closing))
+    .get('/tasks', checked('query', taskList), async (c) => {
+      const { query: text, sort, limit, after } = c.req.valid('query');
+      return c.json(await listTasks(app, text, { sort, limit, ...(after !== undefined && { after }) }));
+    })
+    .get('/tasks/counts', checked('query', z.object({ query })), async (c) =>
+      c.json(await countTasks(app, c.req.valid('query').query)),
+    )
+    .get('/tasks/names', async (c) => {
+      const names = await app.history.countsBy('name', '', 200);
+      return c.json({ names: names.flatMap(([name]) => name ?? []) });
+    })
+    .post('/tasks/revoke', operator, checked('json', revocation), async (c) => {
+      const { ids, terminate, signal } = c.req.valid('json');
+      await c.var.audit(terminate ? 'task.terminate' : 'task.revoke', ids.join(' '));
+      return c.json(await revokeTasks(control, ids, { terminate, signalName: signal }));
+    })
+    .get('/tasks/:id', async (c) => {
+      const id = c.req.param('id');
+      return c.json(found(await showTask(app, id), `the history has no task ${id}`));
+    })
+    .get('/workflows/:id', async (c) => c.json(await showWorkflow(app, c.req.param('id'))))
+    .get('/failures', checked('query', failureWindow), async (c) =>
+      c.json(await groupFailures(app, Number(c.req.valid('query').hours))),
+    )
+    .get('/workers', async (c) => c.json(await listWorkers(cluster, fleet)))
+    .get('/workers/:name', async (c) => {
+      const name = c.req.param('name');
+      const detail = await showWorker(name, { cluster, control, fleet });
+      return c.json(found(detail, `no worker ${name} is known, and none of this name answers`));
+    })
+    .post('/control', operator, checked('json', order), async (c) => {
+      const { workers, order: told } = c.req.valid('json');
+      if (roleFor(told) === 'admin') await admin(c, async () => undefined);
+      await c.var.audit(`worker.${told.action}`, workers?.join(' ') ?? 'all workers');
+      const outcome = await orderWorkers(control, workers, told);
+      fleet.forget();
+      return c.json(outcome);
+    })
+    .get('/queues', async (c) => c.json(await queues.list()))
+    .post('/queues/:name/purge', admin, async (c) => {
+      const name = c.req.param('name');
+      await c.var.audit('queue.purge', name);
+      return c.json(await emptyQueue(app, name));
+    })
+    .get('/schedules', async (c) => c.json(await schedules.list()))
+    .get('/schedules/:name/runs', async (c) => c.json({ runs: await schedules.runs(c.req.param('name')) }))
+    .post('/schedules/:name/run', operator, async (c) => {
+      const name = c.req.param('name');
+      await c.var.audit('schedule.run', name);
+      return c.json(await schedules.run(name));
+    })
+    .post('/schedules/:name/:verb{pause|resume}', operator, async (c) => {
+      const { name } = c.req.param();
+      const verb = c.req.param('verb') === 'pause' ? 'pause' : 'resume';
+      await c.var.audit(`schedule.${verb}`, name);
+      await schedules.change(name, verb);
+      return c.json({ done: true });
+    })
+    .get('/dead', checked('query', deadList), async (c) => {
+      const { before = null, ...filter } = c.req.valid('query');
+      return c.json(await listDeadLetters(app, filter, before));
+    })
+    .get('/dead/:id{[0-9]+}', async (c) => {
+      const id = c.req.param('id');
+      return c.json(found(await showDeadLetter(app, Number(id)), `there is no dead letter ${id}`));
+    })
+    .post('/dead/replay', operator, checked('json', letterIds), async (c) => {
+      const { ids } = c.req.valid('json');
+      await c.var.audit('dead-letter.replay', ids.join(' '));
+      return c.json(await changeDeadLetters(app, 'replay', ids, c.req.raw.signal));
+    })
+    .post('/dead/discard', admin, checked('json', letterIds), async (c) => {
+      const { ids } = c.req.valid('json');
+      await c.var.audit('dead-letter.discard', ids.join(' '));
+      return c.json(await changeDeadLetters(app, 'discard', ids, c.req.raw.signal));
+    });
+}
+
+export type PageRoutes = ReturnType<typeof pageRoutes>;
+
+/** 422 for what is missing or wrong: nothing of it reaches a worker. */
+function checked<Target extends 'query' | 'json', Schema extends z.ZodType>(target: Target, schema: Schema) {
+  return validator(target, (value: unknown): z.output<Schema> => {
+    const read = schema.safeParse(value);
+    if (read.success) return read.data;
+    const faults = read.error.issues.map(
+      ({ path, message }) => `${path.join('.') || 'the request'}: ${message}`,
+    );
+    throw new Problem(422, faults.join('; '));
+  });
+}
+
+function found<Value>(value: Value | null | undefined, message: string): Value {
+  if (value === null || value === undefined) throw new Problem(404, message);
+  return value;
+}
+
+function explained(error: Error): Error {
+  if (error instanceof QuerySyntaxError) return new Problem(400, error.message, { code: error.code });
+  if (error instanceof UnknownScheduleError) return new Problem(404, error.message, { code: error.code });
+  if (error instanceof ConfigError) return new Problem(422, error.message, { code: error.code });
+  if (error instanceof BrokerUnavailable || error instanceof StoreError)
+    return new Problem(503, error.message, { code: error.code, headers: { 'Retry-After': '5' } });
+  return error;
+}
+
+const heartbeatMs = 15_000;
+
+function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, closing: AbortSignal): Response {
+  const headers = {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no', // nginx would wait for more
+  };
+  // hono answers HEAD by GET without the body: a stream that nobody reads would never end.
+  if (c.req.method === 'HEAD') return c.body(null, 200, headers);
+  const leaving = new AbortController();
+  const signal = AbortSignal.any([c.req.raw.signal, closing, leaving.signal]);
+  const body = eventStream(
+    events(feed.read(signal), () => void queues.sample()),
+    { heartbeatMs, signal, onEnd: () => leaving.abort() },
   );
+  return c.body(body, 200, headers);
+}
+
+async function* events(
+  deltas: AsyncIterable<LiveDelta>,
+  sample: () => void,
+): AsyncGenerator<ServerSentEvent, void> {
+  for await (const delta of deltas) {
+    sample();
+    yield { event: 'delta', id: String(delta.at), data: JSON.stringify(delta) };
+  }
 }

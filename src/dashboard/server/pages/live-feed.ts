@@ -1,0 +1,206 @@
+// What changes, told to every open page at most five times a second.
+
+import type { TaskHistory } from '../../../app/task-history.ts';
+import type { ClusterState } from '../../../events/cluster-state.ts';
+import type { WireEvent } from '../../../protocol/event.ts';
+import { type ActivityKind, RecentActivity } from './activity.ts';
+
+/** What has changed since the delta before. */
+export interface LiveDelta {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** The latest state of tasks that changed. */
+  readonly tasks: readonly LiveTask[];
+  /** More has changed than is said here: what is on the screen is to be asked for again. */
+  readonly partial: boolean;
+  /** What happened. */
+  readonly counts: Readonly<Record<ActivityKind, number>>;
+  readonly workers: readonly LiveWorker[];
+}
+
+interface LiveTask {
+  readonly id: string;
+  readonly name: string | null;
+  readonly state: string;
+  readonly worker: string | null;
+  readonly runtimeMs: number | null;
+}
+
+interface LiveWorker {
+  readonly name: string;
+  readonly alive: boolean;
+  readonly active: number;
+  readonly processed: number;
+  readonly load: readonly number[];
+}
+
+const everyMs = 200;
+/** Pages learn that the connection lives, though nothing happens. */
+const idleMs = 5_000;
+const mostTasks = 100;
+/** Tasks of the history. */
+const mostLearned = 1_000;
+
+const kindOf: Readonly<Record<string, ActivityKind>> = {
+  'task-sent': 'sent',
+  'task-succeeded': 'succeeded',
+  'task-failed': 'failed',
+  'task-retried': 'retried',
+};
+
+/** An open page. */
+interface Reader {
+  delta: LiveDelta | null;
+  wake: () => void;
+}
+
+/** Works only while somebody reads; the counts of {@link RecentActivity} go on. */
+export class LiveFeed {
+  readonly activity = new RecentActivity();
+  readonly #cluster: ClusterState;
+  readonly #readers = new Set<Reader>();
+  readonly #changed = new Set<string>();
+  readonly #told = new Map<string, string>();
+  #counts: Record<ActivityKind, number> = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
+  #timer: NodeJS.Timeout | null = null;
+  #toldAt = 0;
+  readonly #beganAt = Date.now();
+  #learning: Promise<void> | null = null;
+
+  /** `cluster`: knows each event before {@link hear} does. */
+  constructor(cluster: ClusterState) {
+    this.#cluster = cluster;
+  }
+
+  /** Takes over from the history what happened in the last hour before this began; once. */
+  learn(history: TaskHistory): Promise<void> {
+    this.#learning ??= this.#learn(history).catch((error: unknown) => {
+      this.#learning = null; // the next one tries again
+      throw error;
+    });
+    return this.#learning;
+  }
+
+  async #learn(history: TaskHistory): Promise<void> {
+    const { tasks } = await history.list('heard:<1h', { sort: '-heard', limit: mostLearned });
+    for (const task of tasks) this.activity.addRecord(task, this.#beganAt);
+  }
+
+  hear(event: WireEvent, now: number = Date.now()): void {
+    const { uuid, type } = event;
+    if (typeof uuid !== 'string') return;
+    const kind = kindOf[type];
+    const task = this.#cluster.task(uuid);
+    const name = task?.name ?? null;
+    if (kind !== undefined) {
+      this.activity.add(kind, name, event.timestamp * 1000, now);
+      this.#counts[kind]++;
+    }
+    if (type === 'task-succeeded' && name !== null && typeof event.runtime === 'number')
+      this.activity.addRuntime(name, event.runtime * 1000, now);
+    if (type === 'task-started' && name !== null && typeof task?.sent === 'number' && !task.retries) {
+      const due = task.eta === null ? Number.NaN : Date.parse(task.eta) / 1000;
+      const from = Number.isFinite(due) ? Math.max(due, task.sent) : task.sent;
+      this.activity.addWait(name, Math.max(0, (event.timestamp - from) * 1000), now);
+    }
+    if (this.#readers.size > 0) this.#changed.add(uuid);
+  }
+
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  /** Ends with the signal. A reader that is too slow misses deltas, and is told so by `partial`. */
+  async *read(signal: AbortSignal): AsyncGenerator<LiveDelta, void> {
+    const reader: Reader = { delta: null, wake: () => undefined };
+    const end = (): void => reader.wake();
+    this.#readers.add(reader);
+    this.#timer ??= setInterval(() => this.#tell(Date.now()), everyMs);
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      yield this.#first(Date.now());
+      while (!signal.aborted) {
+        if (reader.delta === null)
+          await new Promise<void>((resolve) => {
+            reader.wake = resolve;
+            if (signal.aborted) resolve();
+          });
+        const { delta } = reader;
+        reader.delta = null;
+        if (delta !== null && !signal.aborted) yield delta;
+      }
+    } finally {
+      signal.removeEventListener('abort', end);
+      this.#readers.delete(reader);
+      if (this.#readers.size === 0 && this.#timer !== null) {
+        clearInterval(this.#timer);
+        this.#timer = null;
+        this.#changed.clear();
+      }
+    }
+  }
+
+  #first(at: number): LiveDelta {
+    const counts = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
+    return { at, tasks: [], partial: false, counts, workers: this.#workers(at) };
+  }
+
+  #tell(at: number): void {
+    const workers = this.#workers(at).filter((worker) => {
+      const text = JSON.stringify(worker);
+      if (this.#told.get(worker.name) === text) return false;
+      this.#told.set(worker.name, text);
+      return true;
+    });
+    if (this.#changed.size === 0 && workers.length === 0 && at - this.#toldAt < idleMs) return;
+    this.#toldAt = at;
+    const ids = [...this.#changed];
+    const delta: LiveDelta = {
+      at,
+      tasks: ids.slice(-mostTasks).flatMap((id) => this.#task(id)),
+      partial: ids.length > mostTasks,
+      counts: this.#counts,
+      workers,
+    };
+    this.#changed.clear();
+    this.#counts = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
+    for (const reader of this.#readers) {
+      reader.delta = reader.delta === null ? delta : merged(reader.delta, delta);
+      reader.wake();
+    }
+  }
+
+  #task(id: string): readonly LiveTask[] {
+    const task = this.#cluster.task(id);
+    if (task === undefined) return [];
+    const { name, state, worker, runtime } = task;
+    return [{ id, name, state, worker, runtimeMs: runtime === null ? null : runtime * 1000 }];
+  }
+
+  #workers(now: number): readonly LiveWorker[] {
+    return this.#cluster.workers.map((worker) => ({
+      name: worker.hostname,
+      alive: this.#cluster.isAlive(worker, now),
+      active: worker.active,
+      processed: worker.processed,
+      load: worker.loadavg,
+    }));
+  }
+}
+
+/** For a reader that has not taken the one before. */
+function merged(before: LiveDelta, next: LiveDelta): LiveDelta {
+  const workers = new Map([...before.workers, ...next.workers].map((worker) => [worker.name, worker]));
+  return {
+    at: next.at,
+    tasks: next.tasks,
+    partial: before.partial || next.partial || before.tasks.length > 0,
+    counts: {
+      sent: before.counts.sent + next.counts.sent,
+      succeeded: before.counts.succeeded + next.counts.succeeded,
+      failed: before.counts.failed + next.counts.failed,
+      retried: before.counts.retried + next.counts.retried,
+    },
+    workers: [...workers.values()],
+  };
+}

@@ -1,0 +1,77 @@
+// The first page: how it goes, on one screen.
+import type { App } from '../../../app/app.ts';
+import type { HistoryStatus } from '../../../app/task-history.ts';
+import type { ClusterState } from '../../../events/cluster-state.ts';
+import { redacted } from '../../../lib/redact.ts';
+import type { ActivityMinute, TaskActivity } from './activity.ts';
+import { type FailureGroup, groupFailures } from './failures.ts';
+import type { Fleet } from './fleet.ts';
+import type { LiveFeed } from './live-feed.ts';
+import { type PagePart, part } from './part.ts';
+import type { QueueOverview, QueueWatch } from './queues.ts';
+import { listWorkers, type WorkerList } from './workers.ts';
+
+export interface Overview {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly minutes: readonly ActivityMinute[];
+  readonly tasks: readonly TaskActivity[];
+  readonly workers: WorkerList;
+  readonly queues: PagePart<QueueOverview>;
+  /** Of the last hour, the largest. */
+  readonly failures: PagePart<readonly FailureGroup[]>;
+  readonly deadLetters: PagePart<number>;
+  readonly history: PagePart<HistoryStatus>;
+  readonly broker: BrokerFacts;
+}
+
+interface BrokerFacts {
+  /** `sqlite`, `redis`, `amqp`; null: it cannot be reached. */
+  readonly kind: string | null;
+  /** Without its password. */
+  readonly url: string;
+  /** What is wrong with the connection. */
+  readonly problem: string | null;
+}
+
+interface Sources {
+  readonly app: App;
+  readonly cluster: ClusterState;
+  readonly fleet: Fleet;
+  readonly queues: QueueWatch;
+  readonly feed: LiveFeed;
+}
+
+const shownFailures = 5;
+
+export async function overview({ app, cluster, fleet, queues, feed }: Sources): Promise<Overview> {
+  const [workers, queueList, failures, deadLetters, history, broker] = await Promise.all([
+    listWorkers(cluster, fleet),
+    part(queues.list()),
+    part(groupFailures(app, 1).then(({ groups }) => groups.slice(0, shownFailures))),
+    part(app.deadLetters.count()),
+    part(app.history.status()),
+    brokerFacts(app),
+    part(feed.learn(app.history)),
+  ]);
+  const at = Date.now();
+  return {
+    at,
+    minutes: feed.activity.minutes(at),
+    tasks: feed.activity.tasks(at),
+    workers,
+    queues: queueList,
+    failures,
+    deadLetters,
+    history,
+    broker,
+  };
+}
+
+async function brokerFacts(app: App): Promise<BrokerFacts> {
+  const url = redacted(app.config.broker);
+  const opened = await part(app.broker());
+  if (opened.value === null) return { kind: null, url, problem: opened.problem };
+  const { name, status } = opened.value;
+  return { kind: name, url, problem: status.reason };
+}

@@ -1,0 +1,164 @@
+// Tasks: the list, one with its relatives, and a workflow.
+import type { App } from '../../../app/app.ts';
+import type { Control } from '../../../control/control.ts';
+import type { RecordedState, TaskRecord } from '../../../history/record.ts';
+import { type ControlOutcome, outcomeOf } from './workers.ts';
+
+/** A task as a line of a list. */
+export interface TaskLine
+  extends Pick<
+    TaskRecord,
+    | 'id'
+    | 'name'
+    | 'state'
+    | 'queue'
+    | 'worker'
+    | 'retries'
+    | 'eta'
+    | 'seenAt'
+    | 'sentAt'
+    | 'startedAt'
+    | 'endedAt'
+    | 'waitMs'
+    | 'runtimeMs'
+    | 'exception'
+    | 'parentId'
+    | 'rootId'
+    | 'groupId'
+    | 'chordId'
+  > {
+  /** The arguments in one line, cut. */
+  readonly call: string;
+}
+
+interface TaskLines {
+  readonly tasks: readonly TaskLine[];
+  /** Where the next page begins; null: there is none. */
+  readonly next: string | null;
+}
+
+export async function listTasks(
+  app: App,
+  query: string,
+  options: { readonly sort: string; readonly limit: number; readonly after?: string },
+): Promise<TaskLines> {
+  const { tasks, next } = await app.history.list(query, options);
+  return { tasks: tasks.map(lineOf), next };
+}
+
+export function countTasks(
+  app: App,
+  query: string,
+): Promise<Readonly<Partial<Record<RecordedState, number>>>> {
+  return app.history.counts(query);
+}
+
+export interface TaskPage {
+  readonly task: TaskRecord;
+  /** The task that sent it, and the first of its workflow, as far as they are known. */
+  readonly parent: TaskLine | null;
+  readonly root: TaskLine | null;
+  readonly children: readonly TaskLine[];
+  /** There are more than these. */
+  readonly moreChildren: boolean;
+}
+
+const mostChildren = 100;
+
+/** Null: the history has no such task. */
+export async function showTask({ history }: App, id: string): Promise<TaskPage | null> {
+  const [task, children] = await Promise.all([
+    history.get(id),
+    history.list(`parent:${quoted(id)} NOT id:${quoted(id)}`, { limit: mostChildren, sort: 'seen' }),
+  ]);
+  if (task === undefined) return null;
+  const { rootId } = task;
+  const parentId = parentOf(task);
+  const [parent, root] = await Promise.all(
+    [parentId, rootId === id ? null : rootId].map(async (other) => {
+      const found = other === null ? undefined : await history.get(other);
+      return found === undefined ? null : lineOf(found);
+    }),
+  );
+  return {
+    task,
+    parent: parent ?? null,
+    root: root ?? null,
+    children: children.tasks.map(lineOf),
+    moreChildren: children.next !== null,
+  };
+}
+
+export interface WorkflowPage {
+  /** The first first. */
+  readonly tasks: readonly TaskLine[];
+  readonly more: boolean;
+}
+
+const mostOfWorkflow = 500;
+
+/** The tasks of a workflow, by the id of its first. */
+export async function showWorkflow({ history }: App, root: string): Promise<WorkflowPage> {
+  const [first, rest] = await Promise.all([
+    history.get(root),
+    history.list(`root:${quoted(root)}`, { limit: mostOfWorkflow, sort: 'seen' }),
+  ]);
+  const tasks = new Map(
+    [...(first === undefined ? [] : [first]), ...rest.tasks].map((task) => [task.id, lineOf(task)]),
+  );
+  return { tasks: [...tasks.values()], more: rest.next !== null };
+}
+
+/** @throws BrokerUnavailable */
+export async function revokeTasks(
+  control: Control,
+  ids: readonly string[],
+  options: { readonly terminate: boolean; readonly signalName: string },
+): Promise<ControlOutcome> {
+  return outcomeOf(await control.revoke(ids, options));
+}
+
+/** A word of the language of queries. */
+function quoted(word: string): string {
+  return `"${word.replace(/["\\]/g, '\\$&')}"`;
+}
+
+const longestCall = 160;
+
+function lineOf(task: TaskRecord): TaskLine {
+  const { id, name, state, queue, worker, retries, eta, seenAt, sentAt, startedAt, endedAt } = task;
+  const { waitMs, runtimeMs, exception, rootId, groupId, chordId } = task;
+  const times = { seenAt, sentAt, startedAt, endedAt, waitMs, runtimeMs, eta };
+  const relatives = { parentId: parentOf(task), rootId, groupId, chordId };
+  return {
+    id,
+    name,
+    state,
+    queue,
+    worker,
+    retries,
+    ...times,
+    exception: exception === null ? null : cut(exception, longestCall),
+    ...relatives,
+    call: cut(callOf(task), longestCall),
+  };
+}
+
+/** A retry is sent by the task itself, which is not its parent for that. */
+function parentOf({ id, parentId }: TaskRecord): string | null {
+  return parentId === id ? null : parentId;
+}
+
+function callOf({ args, kwargs, argsRepr, kwargsRepr }: TaskRecord): string {
+  const positional = args === null ? (argsRepr ?? '').replace(/^[([]|,?[)\]]$/g, '') : inner(args);
+  const named = kwargs === null ? (kwargsRepr ?? '').replace(/^\{|\}$/g, '') : inner(kwargs);
+  return [positional, named].filter((text) => text !== '').join(', ');
+}
+
+function inner(value: object): string {
+  return JSON.stringify(value).slice(1, -1);
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}

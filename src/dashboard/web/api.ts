@@ -1,0 +1,122 @@
+// Asking the server. Types come from its routes.
+import { signal } from '@preact/signals';
+import { type ClientResponse, hc, type InferResponseType } from 'hono/client';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { PageRoutes } from '../server/pages/routes.ts';
+import { base } from './router.ts';
+
+export const api = hc<PageRoutes>(`${base}/api/v1`);
+
+/** Why the server gave no answer, for people. */
+export class Fault extends Error {
+  /** 0: it could not be reached. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Who asks; null: it is not known yet. */
+export const me = signal<InferResponseType<typeof api.me.$get> | null>(null);
+
+/** Again and again until the server says it. */
+export async function askWhoAmI(): Promise<void> {
+  try {
+    me.value = await answer(api.me.$get());
+  } catch {
+    setTimeout(() => void askWhoAmI(), 3_000);
+  }
+}
+
+/** Whether actions of this role are offered. The server checks each again. */
+export function may(role: 'operator' | 'admin'): boolean {
+  const { value } = me;
+  if (value === null || value.readOnly || value.role === 'viewer') return false;
+  return role === 'operator' || value.role === 'admin';
+}
+
+/** What a route answers. @throws Fault */
+export async function answer<Value>(asking: Promise<ClientResponse<Value>>): Promise<Value> {
+  let response: ClientResponse<Value>;
+  try {
+    response = await asking;
+  } catch {
+    throw new Fault(0, 'The dashboard’s server cannot be reached.');
+  }
+  if (!response.ok) throw new Fault(response.status, await reasonOf(response));
+  return (await response.json()) as Value; // the types of hono leave out that errors were thrown above
+}
+
+async function reasonOf(response: ClientResponse<unknown>): Promise<string> {
+  const text = await response.text();
+  try {
+    const problem: unknown = JSON.parse(text);
+    if (typeof problem === 'object' && problem !== null) {
+      if ('detail' in problem && typeof problem.detail === 'string') return problem.detail;
+      if ('error' in problem && typeof problem.error === 'string') return problem.error;
+      if ('message' in problem && typeof problem.message === 'string') return problem.message;
+    }
+  } catch {} // plain text
+  return text.slice(0, 500) || `The server answered ${response.status}.`;
+}
+
+interface Loaded<Value> {
+  /** What was last answered; it stays while it is asked for again. */
+  readonly value: Value | null;
+  readonly fault: Fault | null;
+  /** Asks again; resolves when there is an answer. */
+  readonly reload: () => Promise<void>;
+  /** What is shown belongs to another question, whose answer is awaited. */
+  readonly outdated: boolean;
+}
+
+/** `key`: what the question depends on; when it changes, it is asked anew. */
+export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loaded<Value> {
+  const [state, setState] = useState<{ key: string; value: Value | null; fault: Fault | null }>({
+    key,
+    value: null,
+    fault: null,
+  });
+  const current = useRef({ key, load, asking: null as Promise<void> | null });
+  if (current.current.key !== key) current.current.asking = null;
+  current.current.key = key;
+  current.current.load = load;
+  const reload = useMemo(
+    () =>
+      function again(): Promise<void> {
+        const asked = current.current;
+        const askedKey = asked.key;
+        // One question at a time.
+        if (asked.asking !== null) return asked.asking;
+        const asking = asked
+          .load()
+          .then(
+            (value) => {
+              if (current.current.key === askedKey) setState({ key: askedKey, value, fault: null });
+            },
+            (error: unknown) => {
+              const fault = error instanceof Fault ? error : new Fault(0, String(error));
+              if (current.current.key === askedKey)
+                setState((before) => ({
+                  key: askedKey,
+                  value: before.key === askedKey ? before.value : null,
+                  fault,
+                }));
+            },
+          )
+          .finally(() => {
+            if (current.current.asking === asking) current.current.asking = null;
+          });
+        asked.asking = asking;
+        return asking;
+      },
+    [],
+  );
+  useEffect(() => {
+    void key; // asked anew for each
+    void reload();
+  }, [key, reload]);
+  return { value: state.value, fault: state.fault, reload, outdated: state.key !== key };
+}

@@ -1,0 +1,122 @@
+// Failures, grouped by exception and place.
+import type { JSX } from 'preact';
+import { answer, api, useLoaded } from '../api.ts';
+import { count, plural } from '../format.ts';
+import { useRefresh } from '../live.ts';
+import { link, search, setSearch, taskLink } from '../router.ts';
+import { Spark } from '../ui/chart.tsx';
+import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
+import { PageHead } from '../ui/page-head.tsx';
+import { Time } from '../ui/time.tsx';
+
+const windows = [
+  { hours: '1', word: '1 hour' },
+  { hours: '24', word: '24 hours' },
+  { hours: '168', word: '7 days' },
+] as const;
+
+export function FailuresPage(): JSX.Element {
+  const asked = search.value.get('hours');
+  const { hours, word } = windows.find((each) => each.hours === asked) ?? windows[1];
+  const { value, fault, reload, outdated } = useLoaded(`failures ${hours}`, () =>
+    answer(api.failures.$get({ query: { hours } })),
+  );
+  useRefresh(reload, 4_000, 20_000);
+  return (
+    <>
+      <PageHead
+        title="Failures"
+        sub={
+          value === null
+            ? undefined
+            : `${plural(value.searched, 'failure')} in ${plural(value.groups.length, 'group')}${value.partial ? '; only the latest were looked at' : ''}`
+        }
+      >
+        <fieldset class="segments">
+          <legend class="off-screen">Of the last</legend>
+          {windows.map((each) => (
+            <button
+              key={each.hours}
+              type="button"
+              aria-pressed={each.hours === hours}
+              onClick={() => setSearch({ hours: each.hours }, false)}
+            >
+              {each.word}
+            </button>
+          ))}
+        </fieldset>
+      </PageHead>
+      {fault !== null && value === null && <FaultNote fault={fault} retry={reload} />}
+      {value === null && fault === null && <Loading />}
+      {value?.groups.length === 0 && <Empty kind="good" title={`No failures in the last ${word}`} />}
+      {value !== null && value.groups.length > 0 && (
+        <div class={`table-box${outdated ? ' outdated' : ''}`}>
+          <table class="table">
+            <thead>
+              <tr>
+                <th scope="col">Exception</th>
+                <th scope="col" class="hide-m">
+                  Task
+                </th>
+                <th scope="col" class="hide-s">
+                  {word}
+                </th>
+                <th scope="col" class="right">
+                  Times
+                </th>
+                <th scope="col" class="right hide-s">
+                  First
+                </th>
+                <th scope="col" class="right">
+                  Last
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {value.groups.map((group) => (
+                <tr key={group.key}>
+                  <td class="wide-cell">
+                    <a class="strong" href={taskLink(group.lastId)}>
+                      {group.exception}
+                    </a>
+                    {group.place !== null && <span class="chip mono">{group.place}</span>}
+                    <span class="second">{group.message || 'without a message'}</span>
+                  </td>
+                  <td class="hide-m">
+                    {group.task ?? <span class="dim">unknown</span>}
+                    <span class="second">
+                      {group.workers.length === 1 ? group.workers[0] : plural(group.workers.length, 'worker')}
+                    </span>
+                  </td>
+                  <td class="hide-s">
+                    <Spark
+                      bars
+                      tone="red"
+                      values={group.trend}
+                      label={`${group.exception}: ${count(group.count)} times in the last ${word}`}
+                    />
+                  </td>
+                  <td class="right num">
+                    <a
+                      href={link('/tasks', {
+                        q: `state:failure ${group.task === null ? '' : `name:${group.task} `}exception:${group.exception} ended:<${hours}h`,
+                      })}
+                    >
+                      {count(group.count)}
+                    </a>
+                  </td>
+                  <td class="right hide-s">
+                    <Time at={group.firstAt} />
+                  </td>
+                  <td class="right">
+                    <Time at={group.lastAt} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}

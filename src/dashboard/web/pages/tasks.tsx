@@ -1,0 +1,508 @@
+// The list of tasks: asked for with a query, live, without rows that jump under the hand.
+import type { JSX } from 'preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { TaskLine } from '../../server/pages/tasks.ts';
+import { answer, api, may, useLoaded } from '../api.ts';
+import { count, plural, shortCount } from '../format.ts';
+import { useKeys } from '../keys.ts';
+import { paused, useDeltas, useRefresh } from '../live.ts';
+import { link, navigate, search, setSearch, taskLink } from '../router.ts';
+import { Act } from '../ui/act.tsx';
+import { confirm } from '../ui/dialog.tsx';
+import { Icon } from '../ui/icon.tsx';
+import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
+import { PageHead } from '../ui/page-head.tsx';
+import { lookOf, stateOrder } from '../ui/state.tsx';
+import { TaskCells } from './task-row.tsx';
+
+const pageSize = 50;
+
+const columns = [
+  { field: 'name', word: 'Task', place: '' },
+  { field: 'state', word: 'State', place: '' },
+  { field: 'queue', word: 'Queue', place: 'hide-m' },
+  { field: 'worker', word: 'Worker', place: 'hide-m' },
+  { field: 'wait', word: 'Wait', place: 'right hide-s' },
+  { field: 'runtime', word: 'Runtime', place: 'right hide-s' },
+  { field: 'seen', word: 'When', place: 'right' },
+] as const;
+
+export function TasksPage(): JSX.Element {
+  const query = search.value.get('q') ?? '';
+  const sort = search.value.get('sort') ?? '-seen';
+  const after = search.value.get('after');
+  const state = stateIn(query);
+  const list = useLoaded(`tasks ${query} ${sort} ${after}`, () =>
+    answer(
+      api.tasks.$get({
+        query: { query, sort, limit: String(pageSize), ...(after !== null && { after }) },
+      }),
+    ),
+  );
+  const withoutState = withState(query, null);
+  const counts = useLoaded(`counts ${withoutState}`, () =>
+    answer(api.tasks.counts.$get({ query: { query: withoutState } })),
+  );
+  const { rows, fresh, show, hold } = useSteadyRows(`${query} ${sort} ${after}`, list.value?.tasks ?? null);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [cursor, setCursor] = useState(-1);
+  const lastSelected = useRef(-1);
+  const next = list.value?.next ?? null;
+  useRefresh(list.reload);
+  useRefresh(counts.reload, 3_000);
+  hold(selected.size > 0 || after !== null);
+
+  const toggle = (index: number, range: boolean): void => {
+    const task = rows?.[index];
+    if (task === undefined || rows === null) return;
+    const chosen = new Set(selected);
+    if (range && lastSelected.current >= 0) {
+      const [from, to] = [Math.min(index, lastSelected.current), Math.max(index, lastSelected.current)];
+      for (const each of rows.slice(from, to + 1)) chosen.add(each.id);
+    } else if (!chosen.delete(task.id)) chosen.add(task.id);
+    lastSelected.current = index;
+    setSelected(chosen);
+  };
+  const move = (by: number): void => {
+    const to = Math.max(0, Math.min((rows?.length ?? 0) - 1, cursor + by));
+    setCursor(to);
+    document.querySelector(`[data-row="${to}"]`)?.scrollIntoView({ block: 'nearest' });
+  };
+  const clear = (): void => setSelected(new Set());
+  const revoke = (): void => {
+    const chosen = rows?.filter(({ id }) => selected.has(id)) ?? [];
+    if (chosen.length > 0 && may('operator')) askToRevoke(chosen, clear);
+  };
+  useKeys({
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    x: () => toggle(cursor, false),
+    X: () => toggle(cursor, true),
+    c: revoke,
+    Escape: clear,
+    Enter: () => {
+      const task = rows?.[cursor];
+      if (task !== undefined) navigate(taskLink(task.id));
+    },
+    o: () => {
+      const task = rows?.[cursor];
+      if (task !== undefined) open(taskLink(task.id), '_blank', 'noopener');
+    },
+  });
+  return (
+    <>
+      <PageHead title="Tasks" />
+      <QueryBar
+        query={query}
+        fault={list.fault?.status === 400 || list.fault?.status === 422 ? list.fault.message : null}
+      />
+      <div class="filters">
+        <button
+          type="button"
+          class="filter"
+          aria-pressed={state === null}
+          onClick={() => setSearch({ q: withoutState, after: null }, false)}
+        >
+          All
+          {counts.value !== null && (
+            <b class="num">
+              {shortCount(Object.values(counts.value).reduce<number>((sum, each) => sum + (each ?? 0), 0))}
+            </b>
+          )}
+        </button>
+        {stateOrder.map((each) => {
+          const { icon, tone, word } = lookOf(each);
+          const own = counts.value?.[each] ?? 0;
+          return (
+            <button
+              key={each}
+              type="button"
+              class={`filter tone-${tone}${own === 0 ? ' filter-none' : ''}`}
+              aria-pressed={state === each}
+              onClick={() =>
+                setSearch({ q: state === each ? withoutState : withState(query, each), after: null }, false)
+              }
+            >
+              <Icon name={icon} size={13} />
+              {word}
+              <b class="num">{shortCount(own)}</b>
+            </button>
+          );
+        })}
+      </div>
+      {list.fault !== null && rows === null && <FaultNote fault={list.fault} retry={list.reload} />}
+      {rows === null && list.fault === null && <Loading rows={12} />}
+      {rows !== null && rows.length === 0 && <NoTasks query={query} />}
+      {rows !== null && rows.length > 0 && (
+        <>
+          {selected.size > 0 && (
+            <div class="selection" role="toolbar" aria-label="Selected tasks">
+              <b>{plural(selected.size, 'task')} selected</b>
+              <Act>
+                <button type="button" class="button button-danger" onClick={revoke}>
+                  Revoke…
+                </button>
+              </Act>
+              <button type="button" class="button" onClick={clear}>
+                Clear
+              </button>
+            </div>
+          )}
+          {fresh > 0 && (
+            <button type="button" class="pill" onClick={show}>
+              {plural(fresh, 'new task')}
+            </button>
+          )}
+          <div class={`table-box${list.outdated ? ' outdated' : ''}`}>
+            <table class="table table-tasks">
+              <thead>
+                <tr>
+                  <th scope="col" class="check-cell">
+                    <input
+                      type="checkbox"
+                      aria-label="Select all on this page"
+                      checked={rows.every(({ id }) => selected.has(id))}
+                      onChange={({ currentTarget }) =>
+                        setSelected(currentTarget.checked ? new Set(rows.map(({ id }) => id)) : new Set())
+                      }
+                    />
+                  </th>
+                  {columns.map(({ field, word, place }) => (
+                    <SortHead key={field} field={field} word={word} place={place} sort={sort} />
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {rows.map((task, index) => (
+                  <tr
+                    key={task.id}
+                    data-row={index}
+                    class={`${selected.has(task.id) ? 'selected' : ''}${cursor === index ? ' cursor' : ''}`}
+                  >
+                    <td class="check-cell">
+                      <input
+                        type="checkbox"
+                        aria-label={`Select ${task.name ?? ''} ${task.id}`}
+                        checked={selected.has(task.id)}
+                        onClick={(event) => {
+                          event.preventDefault();
+                          toggle(index, event.shiftKey);
+                        }}
+                      />
+                    </td>
+                    <TaskCells task={task} />
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <nav class="pager" aria-label="Pages of the list">
+            <span class="dim">
+              {after === null ? 'The first' : 'A page of'} {count(rows.length)}
+              {paused.value && ', paused'}
+            </span>
+            <span class="pager-buttons">
+              {after !== null && (
+                <button type="button" class="button" onClick={() => setSearch({ after: null }, false)}>
+                  First page
+                </button>
+              )}
+              <button
+                type="button"
+                class="button"
+                disabled={next === null}
+                onClick={() => setSearch({ after: next }, false)}
+              >
+                Next page
+              </button>
+            </span>
+          </nav>
+        </>
+      )}
+    </>
+  );
+}
+
+function askToRevoke(tasks: readonly TaskLine[], done: () => void): void {
+  const running = tasks.filter(({ state }) => state === 'STARTED').length;
+  const over = tasks.filter(({ endedAt }) => endedAt !== null).length;
+  confirm({
+    title: `Revoke ${plural(tasks.length, 'task')}`,
+    verb: 'Revoke',
+    danger: true,
+    effect: (
+      <>
+        <p>Workers end those that wait as REVOKED, and run none of them.</p>
+        {running > 0 && <p>{plural(running, 'task runs', 'tasks run')} now, and goes on until its end.</p>}
+        {over > 0 && (
+          <p class="dim">{plural(over, 'task has', 'tasks have')} ended: nothing changes for them.</p>
+        )}
+      </>
+    ),
+    act: async () => {
+      const ids = tasks.map(({ id }) => id);
+      const outcome = await answer(
+        api.tasks.revoke.$post({ json: { ids, terminate: false, signal: 'SIGTERM' } }),
+      );
+      done();
+      return outcome;
+    },
+  });
+}
+
+/**
+ * Rows that are shown stay where they are while the pointer is on them: they change in place, and new ones wait to be asked for. Else the
+ * list is as it was last answered.
+ */
+function useSteadyRows(
+  key: string,
+  latest: readonly TaskLine[] | null,
+): {
+  readonly rows: readonly TaskLine[] | null;
+  readonly fresh: number;
+  readonly show: () => void;
+  readonly hold: (held: boolean) => void;
+} {
+  const [shown, setShown] = useState<{ key: string; rows: readonly TaskLine[] } | null>(null);
+  const [over, setOver] = useState(false);
+  const held = useRef(false);
+  const changes = useRef(
+    new Map<string, { state: string; worker: string | null; runtimeMs: number | null }>(),
+  );
+  const [, redraw] = useState(0);
+  useEffect(() => {
+    const look = (event: PointerEvent): void =>
+      setOver(event.target instanceof Element && event.target.closest('.table-tasks tbody') !== null);
+    document.addEventListener('pointermove', look);
+    return () => document.removeEventListener('pointermove', look);
+  }, []);
+  useDeltas(({ tasks }) => {
+    const ids = new Set(shown?.rows.map(({ id }) => id));
+    let changed = false;
+    for (const { id, state, worker, runtimeMs } of tasks)
+      if (ids.has(id)) {
+        changes.current.set(id, { state, worker, runtimeMs });
+        changed = true;
+      }
+    if (changed && !paused.value) redraw((n) => n + 1);
+  });
+  const isNew = shown === null || shown.key !== key;
+  useEffect(() => {
+    if (latest === null) return;
+    changes.current.clear();
+    const known = new Map(latest.map((task) => [task.id, task]));
+    const keeps = !isNew && (over || held.current || scrollY > 200);
+    setShown((before) =>
+      keeps && before !== null
+        ? { key, rows: before.rows.map((task) => known.get(task.id) ?? task) }
+        : { key, rows: latest },
+    );
+  }, [latest, key]);
+  const rows = useMemo(() => {
+    if (shown === null) return null;
+    return shown.rows.map((task) => ({ ...task, ...changes.current.get(task.id) }) as TaskLine); // a state is a word
+  }, [shown, changes.current.size]);
+  const ids = new Set(shown?.rows.map(({ id }) => id));
+  const fresh = isNew || latest === null ? 0 : latest.filter(({ id }) => !ids.has(id)).length;
+  return {
+    rows,
+    fresh,
+    show: () => {
+      if (latest !== null) setShown({ key, rows: latest });
+      scrollTo(0, 0);
+    },
+    hold: (now) => {
+      held.current = now;
+    },
+  };
+}
+
+function SortHead(props: { field: string; word: string; place: string; sort: string }): JSX.Element {
+  const { field, word, place, sort } = props;
+  const direction = sort === field ? 'ascending' : sort === `-${field}` ? 'descending' : undefined;
+  return (
+    <th scope="col" class={place} aria-sort={direction ?? 'none'}>
+      <button
+        type="button"
+        class="sort"
+        onClick={() =>
+          setSearch({ sort: direction === 'descending' ? field : `-${field}`, after: null }, false)
+        }
+      >
+        {word}
+        <span aria-hidden="true">
+          {direction === 'ascending' ? '↑' : direction === 'descending' ? '↓' : ''}
+        </span>
+      </button>
+    </th>
+  );
+}
+
+const examples = [
+  'state:failure ended:<1h',
+  'name:mail.*',
+  'runtime:>10s',
+  'args.user.id:5',
+  '"timeout" NOT queue:slow',
+];
+
+function QueryBar({ query, fault }: { query: string; fault: string | null }): JSX.Element {
+  const [typed, setTyped] = useState(query);
+  const [open, setOpen] = useState(false);
+  const names = useLoaded('names', () => answer(api.tasks.names.$get()));
+  useEffect(() => setTyped(query), [query]);
+  const submit = (text: string): void => {
+    setOpen(false);
+    setSearch({ q: text.trim(), after: null }, false);
+  };
+  const suggestions = open ? suggestionsFor(typed, names.value?.names ?? []) : [];
+  return (
+    <form
+      class="query"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit(typed);
+      }}
+    >
+      <label class="query-box">
+        <span class="off-screen">Search tasks</span>
+        <Icon name="search" />
+        <input
+          id="query"
+          type="search"
+          value={typed}
+          placeholder="state:failure name:mail.* ended:<1h"
+          autocomplete="off"
+          spellcheck={false}
+          aria-invalid={fault !== null}
+          aria-describedby={fault === null ? undefined : 'query-fault'}
+          onFocus={() => setOpen(true)}
+          onBlur={() => setTimeout(() => setOpen(false), 150)}
+          onInput={({ currentTarget }) => {
+            setTyped(currentTarget.value);
+            setOpen(true);
+            if (currentTarget.value === '') submit('');
+          }}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape') event.currentTarget.blur();
+          }}
+        />
+        <kbd class="hide-s">/</kbd>
+      </label>
+      {suggestions.length > 0 && (
+        <ul class="suggestions">
+          {suggestions.map(({ text, means, whole }) => (
+            <li key={text}>
+              <button
+                type="button"
+                onClick={() => {
+                  const made = completed(typed, text, whole);
+                  setTyped(made);
+                  if (whole) submit(made);
+                  else document.querySelector<HTMLInputElement>('#query')?.focus();
+                }}
+              >
+                <code>{text}</code>
+                <span>{means}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {fault !== null && (
+        <p id="query-fault" class="query-fault" role="alert">
+          {fault}
+        </p>
+      )}
+    </form>
+  );
+}
+
+interface Suggestion {
+  readonly text: string;
+  readonly means: string;
+  /** It takes the place of all that was typed, or completes a word. */
+  readonly whole: boolean;
+}
+
+const words: readonly (readonly [string, string])[] = [
+  ['state:', 'its state'],
+  ['name:', 'its name; * stands for anything'],
+  ['queue:', 'its queue'],
+  ['worker:', 'who had it last'],
+  ['ended:<1h', 'ended within the last hour'],
+  ['seen:<15m', 'first heard of lately'],
+  ['runtime:>', 'of its last try: 10s, 500ms'],
+  ['wait:>', 'until its first start'],
+  ['retries:>', 'how many times it was retried'],
+  ['exception:', 'a part of its last error'],
+  ['args:', 'a part of its arguments'],
+  ['args.', 'a member of its arguments: args.user.id:5'],
+  ['result:', 'a part of its result'],
+  ['root:', 'all of a workflow'],
+  ['tag:', 'a stamp'],
+  ['NOT ', 'not what follows'],
+];
+
+function suggestionsFor(typed: string, names: readonly string[]): readonly Suggestion[] {
+  if (typed.trim() === '') return examples.map((text) => ({ text, means: 'for example', whole: true }));
+  const last = /\S*$/.exec(typed)?.[0] ?? '';
+  const [, field = '', value = ''] = /^(state|name):(.*)$/.exec(last) ?? [];
+  if (field === 'state')
+    return stateOrder
+      .filter((state) => state.toLowerCase().startsWith(value.toLowerCase()) && state.toLowerCase() !== value)
+      .map((state) => ({ text: `state:${state.toLowerCase()}`, means: lookOf(state).word, whole: false }));
+  if (field === 'name')
+    return names
+      .filter((name) => name.startsWith(value) && name !== value)
+      .slice(0, 8)
+      .map((name) => ({ text: `name:${name}`, means: '', whole: false }));
+  if (last === '') return [];
+  return words
+    .filter(([word]) => word.startsWith(last) && word !== last)
+    .map(([text, means]) => ({ text, means, whole: false }));
+}
+
+function completed(typed: string, text: string, whole: boolean): string {
+  return whole ? text : typed.replace(/\S*$/, text);
+}
+
+/** The state that a query asks for, if it says so by a single word. */
+function stateIn(query: string): string | null {
+  return /(?<!\S)state:(\w+)(?!\S)/i.exec(query)?.[1]?.toUpperCase() ?? null;
+}
+
+function withState(query: string, state: string | null): string {
+  const rest = query
+    .replace(/(?<!\S)state:\w+(?!\S)/gi, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return state === null ? rest : `state:${state.toLowerCase()} ${rest}`.trim();
+}
+
+function NoTasks({ query }: { query: string }): JSX.Element {
+  if (query !== '')
+    return (
+      <Empty kind="no-match" title="No task fits">
+        <p>
+          Searched for <code>{query}</code> in all that is kept.
+        </p>
+        <a class="button" href={link('/tasks')}>
+          Clear the query
+        </a>
+      </Empty>
+    );
+  return (
+    <Empty kind="nothing" title="No task was heard of yet">
+      <p>
+        This list shows what workers tell while a recorder listens. Send a task, or switch on the events of
+        Python’s workers:
+      </p>
+      <p>
+        <code>celery -A app worker -E</code>
+      </p>
+    </Empty>
+  );
+}

@@ -1,0 +1,297 @@
+// The frame around all pages: where one can go, whether it is live, and how things are shown.
+import { signal, useSignalEffect } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { me } from './api.ts';
+import { utcTime } from './format.ts';
+import { keyMap, useKeys } from './keys.ts';
+import { clock, heardAt, live, paused } from './live.ts';
+import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
+import { FailuresPage } from './pages/failures.tsx';
+import { OverviewPage } from './pages/overview.tsx';
+import { QueuesPage } from './pages/queues.tsx';
+import { SchedulesPage } from './pages/schedules.tsx';
+import { TaskPage } from './pages/task.tsx';
+import { TasksPage } from './pages/tasks.tsx';
+import { WorkerPage } from './pages/worker.tsx';
+import { WorkersPage } from './pages/workers.tsx';
+import { WorkflowPage } from './pages/workflow.tsx';
+import { density, shortcuts, theme, timeStyle } from './preferences.ts';
+import { link, navigate, path, under } from './router.ts';
+import { ConfirmDialog, Dialog, Toasts } from './ui/dialog.tsx';
+import { Icon, type IconName } from './ui/icon.tsx';
+import { Empty } from './ui/notice.tsx';
+
+const places: readonly { page: string; word: string; icon: IconName; key: string }[] = [
+  { page: '/', word: 'Overview', icon: 'overview', key: 'o' },
+  { page: '/tasks', word: 'Tasks', icon: 'tasks', key: 't' },
+  { page: '/failures', word: 'Failures', icon: 'failures', key: 'f' },
+  { page: '/queues', word: 'Queues', icon: 'queues', key: 'q' },
+  { page: '/workers', word: 'Workers', icon: 'workers', key: 'k' },
+  { page: '/schedules', word: 'Schedules', icon: 'schedules', key: 's' },
+  { page: '/dead', word: 'Dead letters', icon: 'dead', key: 'd' },
+];
+
+const railOpen = signal(false);
+const helpOpen = signal(false);
+
+export function Shell(): JSX.Element {
+  useKeys({
+    '?': () => {
+      helpOpen.value = true;
+    },
+    '/': () => {
+      const focus = (): void => document.querySelector<HTMLInputElement>('#query')?.focus();
+      if (path.value === '/tasks') focus();
+      else {
+        navigate(link('/tasks'));
+        requestAnimationFrame(focus); // after the page is drawn
+      }
+    },
+    ' ': () => {
+      paused.value = !paused.value;
+    },
+    t: nextTheme,
+    ...Object.fromEntries(places.map(({ page, key }) => [`g ${key}`, () => navigate(link(page))])),
+  });
+  useSignalEffect(() => {
+    void path.value;
+    railOpen.value = false;
+  });
+  const here = placeOf(path.value);
+  useEffect(() => {
+    document.title = `${here?.word ?? 'Not found'} · Umbel`;
+  }, [here]);
+  return (
+    <div class="shell">
+      <a class="skip" href="#content">
+        Skip to the content
+      </a>
+      <header class="topbar">
+        <button
+          type="button"
+          class="icon-button"
+          aria-label="Menu"
+          aria-expanded={railOpen.value}
+          onClick={() => {
+            railOpen.value = !railOpen.value;
+          }}
+        >
+          <Icon name={railOpen.value ? 'close' : 'menu'} size={20} />
+        </button>
+        <Brand />
+        <LiveButton />
+      </header>
+      <nav class={`rail${railOpen.value ? ' rail-open' : ''}`} aria-label="Pages">
+        <Brand />
+        <ul>
+          {places.map(({ page, word, icon }) => (
+            <li key={page}>
+              <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
+                <Icon name={icon} />
+                {word}
+              </a>
+            </li>
+          ))}
+        </ul>
+        <div class="rail-foot">
+          <LiveButton />
+          {me.value !== null && (
+            <p class="who">
+              {me.value.user === 'anybody' ? me.value.app : me.value.user}
+              {me.value.readOnly ? ' · read-only' : me.value.role === 'admin' ? '' : ` · ${me.value.role}`}
+              <span>{me.value.version}</span>
+            </p>
+          )}
+          <div class="rail-tools">
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={`Theme: ${theme.value}`}
+              title={`Theme: ${theme.value} (t)`}
+              onClick={nextTheme}
+            >
+              <Icon name={theme.value === 'system' ? 'screen' : theme.value === 'light' ? 'sun' : 'moon'} />
+            </button>
+            <label class="mini-select">
+              <span class="off-screen">Times</span>
+              <select
+                value={timeStyle.value}
+                onChange={({ currentTarget: { value } }) => {
+                  timeStyle.value = value === 'utc' ? 'utc' : value === 'local' ? 'local' : 'relative';
+                }}
+              >
+                <option value="relative">5m ago</option>
+                <option value="local">Local time</option>
+                <option value="utc">UTC</option>
+              </select>
+            </label>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label="Keyboard and settings"
+              title="Keyboard and settings (?)"
+              onClick={() => {
+                helpOpen.value = true;
+              }}
+            >
+              <Icon name="help" />
+            </button>
+          </div>
+        </div>
+      </nav>
+      <main id="content" class="content" tabIndex={-1}>
+        <Page />
+      </main>
+      <Toasts />
+      <ConfirmDialog />
+      {helpOpen.value && <Help />}
+    </div>
+  );
+}
+
+function nextTheme(): void {
+  theme.value = theme.value === 'system' ? 'light' : theme.value === 'light' ? 'dark' : 'system';
+}
+
+/** Flower's addresses lead here, too: `/task/ID`, `/worker/NAME`, `/broker`. */
+function Page(): JSX.Element {
+  switch (path.value) {
+    case '/':
+      return <OverviewPage />;
+    case '/tasks':
+      return <TasksPage />;
+    case '/failures':
+      return <FailuresPage />;
+    case '/queues':
+    case '/broker':
+      return <QueuesPage />;
+    case '/workers':
+      return <WorkersPage />;
+    case '/schedules':
+      return <SchedulesPage />;
+    case '/dead':
+      return <DeadLettersPage />;
+  }
+  const task = under('/tasks') ?? under('/task');
+  if (task !== null) return <TaskPage key={task} id={task} />;
+  const worker = under('/workers') ?? under('/worker');
+  if (worker !== null) return <WorkerPage key={worker} name={worker} />;
+  const workflow = under('/workflows');
+  if (workflow !== null) return <WorkflowPage key={workflow} id={workflow} />;
+  const letter = under('/dead');
+  if (letter !== null) return <DeadLetterPage key={letter} id={letter} />;
+  return (
+    <Empty kind="broken" isPage title="There is no such page">
+      <a href={link('/')}>To the overview</a>
+    </Empty>
+  );
+}
+
+function placeOf(at: string): (typeof places)[number] | null {
+  const page = at
+    .replace(/^\/(?:task|workflows)(?=\/)/, '/tasks')
+    .replace(/^\/worker(?=\/)/, '/workers')
+    .replace(/^\/broker$/, '/queues');
+  return (
+    places.find((each) => each.page === page || (each.page !== '/' && page.startsWith(`${each.page}/`))) ??
+    null
+  );
+}
+
+function Brand(): JSX.Element {
+  return (
+    <a class="brand" href={link('/')} aria-label="Umbel, to the overview">
+      <svg width="24" height="24" viewBox="0 0 32 32" aria-hidden="true">
+        <rect class="brand-ground" width="32" height="32" rx="7" />
+        <path class="brand-stalks" d="M16 27V16M16 16 7 10.500M16 16l-4.500-8M16 16l4.500-8M16 16l9-5.500" />
+        <g class="brand-flowers">
+          <circle cx="6.500" cy="10" r="2.600" />
+          <circle cx="11.500" cy="6.600" r="2.600" />
+          <circle cx="20.500" cy="6.600" r="2.600" />
+          <circle cx="25.500" cy="10" r="2.600" />
+        </g>
+      </svg>
+      Umbel
+    </a>
+  );
+}
+
+function LiveButton(): JSX.Element {
+  const state = live.value;
+  const word =
+    state === 'live'
+      ? 'Live'
+      : state === 'paused'
+        ? 'Paused'
+        : state === 'stale'
+          ? `Silent since ${heardAt.value === null ? 'the start' : utcTime(heardAt.value).slice(11, 19)}`
+          : 'Connecting';
+  void clock.value;
+  return (
+    <button
+      type="button"
+      class={`live live-${state}`}
+      aria-pressed={paused.value}
+      title={paused.value ? 'Go on (Space)' : 'Pause (Space)'}
+      onClick={() => {
+        paused.value = !paused.value;
+      }}
+    >
+      <span class="live-dot" aria-hidden="true" />
+      {word}
+    </button>
+  );
+}
+
+function Help(): JSX.Element {
+  return (
+    <Dialog
+      title="Keyboard and settings"
+      onClose={() => {
+        helpOpen.value = false;
+      }}
+    >
+      <div class="dialog-body help">
+        {keyMap.map(([group, keys]) => (
+          <section key={group}>
+            <h3>{group}</h3>
+            <dl>
+              {keys.map(({ keys: pressed, does }) => (
+                <div key={pressed}>
+                  <dt>
+                    <kbd>{pressed}</kbd>
+                  </dt>
+                  <dd>{does}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+        <section>
+          <h3>Settings</h3>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={shortcuts.value === 'on'}
+              onChange={({ currentTarget }) => {
+                shortcuts.value = currentTarget.checked ? 'on' : 'off';
+              }}
+            />
+            Keys of one letter
+          </label>
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={density.value === 'compact'}
+              onChange={({ currentTarget }) => {
+                density.value = currentTarget.checked ? 'compact' : 'comfortable';
+              }}
+            />
+            Compact rows
+          </label>
+        </section>
+      </div>
+    </Dialog>
+  );
+}

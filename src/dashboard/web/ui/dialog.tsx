@@ -1,0 +1,185 @@
+// Questions before something is done, and what came of it.
+import { signal } from '@preact/signals';
+import type { ComponentChildren, JSX } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { ControlOutcome } from '../../server/pages/workers.ts';
+import { Fault } from '../api.ts';
+import { plural } from '../format.ts';
+import { Icon } from './icon.tsx';
+
+export function Dialog({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}): JSX.Element {
+  const element = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = element.current;
+    if (dialog !== null && !dialog.open) dialog.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog ref={element} class="dialog" aria-labelledby="dialog-title" onClose={onClose}>
+      <header class="dialog-head">
+        <h2 id="dialog-title">{title}</h2>
+        <button type="button" class="icon-button" aria-label="Close" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
+      {children}
+    </dialog>
+  );
+}
+
+interface Question {
+  readonly title: string;
+  /** What it does, spelled out. */
+  readonly effect: ComponentChildren;
+  readonly verb: string;
+  readonly danger?: boolean;
+  /** Has to be typed before it can be done. */
+  readonly type?: string;
+  readonly act: () => Promise<string | ControlOutcome>;
+}
+
+const question = signal<Question | null>(null);
+
+/** Asks first, and says what came of it. */
+export function confirm(asked: Question): void {
+  question.value = asked;
+}
+
+export function ConfirmDialog(): JSX.Element | null {
+  const asked = question.value;
+  const [typed, setTyped] = useState('');
+  const [busy, setBusy] = useState(false);
+  if (asked === null) return null;
+  const close = (): void => {
+    question.value = null;
+    setTyped('');
+    setBusy(false);
+  };
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    await run(asked.title, asked.act);
+    close();
+  };
+  return (
+    <Dialog title={asked.title} onClose={close}>
+      <form onSubmit={(event) => void submit(event)}>
+        <div class="dialog-body">
+          <div>{asked.effect}</div>
+          {asked.type !== undefined && (
+            <label class="field">
+              <span>
+                Type <code>{asked.type}</code> to confirm
+              </span>
+              <input
+                value={typed}
+                autocomplete="off"
+                spellcheck={false}
+                onInput={(event) => setTyped(event.currentTarget.value)}
+              />
+            </label>
+          )}
+        </div>
+        <footer class="dialog-foot">
+          <button type="button" class="button" onClick={close}>
+            Cancel
+          </button>
+          <button
+            type="submit"
+            class={`button ${asked.danger ? 'button-danger' : 'button-primary'}`}
+            disabled={busy || (asked.type !== undefined && typed !== asked.type)}
+          >
+            {busy ? 'Working…' : asked.verb}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
+
+interface Toast {
+  readonly id: number;
+  readonly title: string;
+  readonly text: ComponentChildren;
+  readonly failed: boolean;
+}
+
+const toasts = signal<readonly Toast[]>([]);
+let lastToast = 0;
+
+function toast(title: string, text: ComponentChildren, failed: boolean): void {
+  const id = ++lastToast;
+  toasts.value = [...toasts.value.slice(-3), { id, title, text, failed }];
+  setTimeout(() => dismiss(id), failed ? 10_000 : 5_000);
+}
+
+function dismiss(id: number): void {
+  toasts.value = toasts.value.filter((each) => each.id !== id);
+}
+
+/** Does it without a question. */
+export async function run(title: string, act: () => Promise<string | ControlOutcome>): Promise<void> {
+  try {
+    const outcome = await act();
+    if (typeof outcome === 'string') toast(title, outcome, false);
+    else
+      toast(title, <Outcome outcome={outcome} />, outcome.replies.some(({ ok }) => !ok) || isSilent(outcome));
+  } catch (error) {
+    toast(title, error instanceof Fault ? error.message : String(error), true);
+  }
+}
+
+function isSilent({ replies, silent }: ControlOutcome): boolean {
+  return replies.length === 0 && silent.length > 0;
+}
+
+const shownReplies = 6;
+
+/** Each worker's reply; no reply is no success. */
+function Outcome({ outcome: { replies, silent } }: { outcome: ControlOutcome }): JSX.Element {
+  if (replies.length === 0 && silent.length === 0) return <>No worker replied within a second.</>;
+  return (
+    <ul class="replies">
+      {replies.slice(0, shownReplies).map(({ worker, ok, text }) => (
+        <li key={worker} class={ok ? '' : 'bad'}>
+          <b>{worker}</b> {text}
+        </li>
+      ))}
+      {replies.length > shownReplies && (
+        <li>and {plural(replies.length - shownReplies, 'more reply', 'more replies')}</li>
+      )}
+      {silent.slice(0, shownReplies).map((worker) => (
+        <li key={worker} class="bad">
+          <b>{worker}</b> did not reply within a second
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Toasts(): JSX.Element {
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts.value.map(({ id, title, text, failed }) => (
+        <div key={id} class={`toast${failed ? ' toast-failed' : ''}`}>
+          <Icon name={failed ? 'warning' : 'check'} />
+          <div class="toast-text">
+            <b>{title}</b>
+            <div>{text}</div>
+          </div>
+          <button type="button" class="icon-button" aria-label="Dismiss" onClick={() => dismiss(id)}>
+            <Icon name="close" size={14} />
+          </button>
+        </div>
+      ))}
+    </div>
+  );
+}

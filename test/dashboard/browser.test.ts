@@ -1,0 +1,215 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AxeResults } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { App } from '../../src/app/app.ts';
+import { chord } from '../../src/app/compose.ts';
+import { Reject } from '../../src/app/running/outcome.ts';
+import { Control } from '../../src/control/control.ts';
+import { Dashboard } from '../../src/dashboard/server/dashboard.ts';
+import { every } from '../../src/schedules/every.ts';
+import { Worker } from '../../src/worker/worker.ts';
+import { launchChromium, noChromium } from '../chromium.ts';
+import { needs } from '../needs.ts';
+import { patience, patienceMs, until } from '../until.ts';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const markup = '<img src=x onerror=alert(1)>';
+
+needs(describe, noChromium)('the dashboard in a browser without network', () => {
+  let folder: string;
+  let app: App;
+  let worker: Worker;
+  let control: Control;
+  let dashboard: Dashboard;
+  let browser: Browser;
+  let page: Page;
+  let base: string;
+  /** What a page did that it must not do. */
+  const wrongs: string[] = [];
+  /** Pages of what the application did. */
+  let [failed, workflow, odd] = ['', '', ''];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'umbel-dashboard-'));
+    app = new App('shop', { broker: `sqlite://${join(folder, 'store.db')}`, taskSendSentEvent: true });
+    const add = app.task('shop.add', (a: number, b: number) => a + b);
+    const sum = app.task('shop.sum', (all: readonly number[]) => all.reduce((a, b) => a + b, 0));
+    const charge = app.task('shop.charge', (order: unknown) => {
+      throw new RangeError(`card declined ${markup} ${JSON.stringify(order)}`);
+    });
+    const refuse = app.task('shop.refuse', () => {
+      throw new Reject('not today');
+    });
+    const strange = app.task(markup, () => markup);
+    app.schedule('pulse', every('1h'), add.s(1, 2));
+    dashboard = new Dashboard(app, { port: 0, urlPrefix: '/flower' });
+    await dashboard.start();
+    base = `${dashboard.url}/flower`;
+    control = new Control(app);
+    worker = new Worker(app, { name: 'w1@here', concurrency: 2, taskEvents: true });
+    await worker.start();
+    await until(async () => (await app.history.status()).recordedUntil !== null, 'the dashboard to listen');
+    const results = [
+      await charge.delay({ id: 7, note: markup }),
+      await strange.delay(),
+      await chord([add.s(1, 2), add.s(3, 4)], sum.s()).delay(),
+    ];
+    await refuse.delay();
+    for (const each of results) await each.get({ ...patience, propagate: false }).catch(() => undefined);
+    await until(async () => {
+      const { tasks } = await app.history.list('ended:*');
+      return tasks.length === 6 && (await app.deadLetters.count()) === 1;
+    }, 'all to be known');
+    const ids = results.map(({ id }) => id);
+    failed = `/tasks/${ids[0]}`;
+    odd = `/tasks/${ids[1]}`;
+    const body = await app.history.get(ids[2] ?? '');
+    workflow = `/workflows/${body?.rootId}`;
+    browser = await launchChromium(join(folder, 'chromium'));
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 900 },
+      colorScheme: 'light',
+    });
+    await context.route(
+      (url) => url.hostname !== '127.0.0.1',
+      (route) => {
+        wrongs.push(`asked for ${route.request().url()}`);
+        return route.abort();
+      },
+    );
+    page = await context.newPage();
+    page.setDefaultTimeout(patienceMs);
+    page.on('dialog', (dialog) => {
+      wrongs.push(`opened ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on('pageerror', (error) => wrongs.push(`threw ${error.message}`));
+    page.on('console', (message) => {
+      // The browser says of each 404 that it was one; this one is asked for.
+      if (message.type() === 'error' && !message.location().url.endsWith('/nobody'))
+        wrongs.push(`said ${message.text()}`);
+    });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await dashboard?.stop();
+    await control?.close();
+    await worker?.stop({ cold: true });
+    await app?.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  });
+
+  async function open(path: string): Promise<void> {
+    await page.goto(`${base}${path}`);
+    await page.locator('main h1').waitFor();
+    await page.locator('main .loading').waitFor({ state: 'detached' });
+  }
+
+  /** What axe finds wrong with the page as it is shown. */
+  async function faults(rules?: readonly string[]): Promise<string[]> {
+    const { violations } = await page.evaluate<AxeResults, readonly string[] | null>(
+      (only) =>
+        (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run(
+          only === null ? {} : { runOnly: [...only] },
+        ),
+      rules ?? null,
+    );
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+  }
+
+  it('every page opens without a fault, can be used by everybody in both themes, and fits a phone', async () => {
+    const places: readonly (readonly [path: string, text: string])[] = [
+      ['/', 'Last hour'],
+      ['/tasks', 'shop.charge'],
+      [failed, 'card declined'],
+      [odd, markup],
+      [workflow, 'shop.sum'],
+      [`${workflow}?view=times`, 'shop.sum'],
+      ['/failures', 'RangeError'],
+      ['/queues', 'celery'],
+      ['/workers', 'w1@here'],
+      ['/workers/w1@here?tab=tasks', 'shop.add'],
+      ['/workers/w1@here?tab=limits', 'shop.add'],
+      ['/schedules', 'pulse'],
+      ['/dead', 'not today'],
+      ['/dead/1', 'shop.refuse'],
+      ['/tasks/nobody', 'does not know'],
+      ['/nowhere', 'no such page'],
+    ];
+    for (const [path, text] of places) {
+      await open(path);
+      await page.locator('main').getByText(text).filter({ visible: true }).first().waitFor();
+      await page.evaluate(axe);
+      expect(await faults(), path).toEqual([]);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      expect(await faults(['color-contrast']), `${path} in the dark`).toEqual([]);
+      await page.setViewportSize({ width: 360, height: 740 });
+      const wider = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+      expect(wider, `${path} on a phone`).toBeLessThanOrEqual(0);
+      await page.setViewportSize({ width: 1280, height: 900 });
+      await page.emulateMedia({ colorScheme: 'light' });
+    }
+    expect(wrongs).toEqual([]);
+  });
+
+  it('markup in names, arguments, results and errors stays text', async () => {
+    for (const path of ['/tasks', odd, failed, '/failures', '/workers/w1@here?tab=limits']) {
+      await open(path);
+      await page.locator('main').getByText(markup).first().waitFor();
+      expect(await page.locator('main img').count(), path).toBe(0);
+    }
+    expect(wrongs).toEqual([]);
+  });
+
+  it('a button of a worker changes the worker, and its reply is shown', async () => {
+    await open('/workers/w1@here');
+    await page.getByRole('spinbutton', { name: 'Slots' }).fill('3');
+    await page.getByRole('button', { name: 'Grow', exact: true }).click();
+    await page.getByText('pool will grow').waitFor();
+    const { replies } = await control.inspect({ destination: ['w1@here'] }).stats();
+    expect(replies.get('w1@here')).toMatchObject({ pool: { 'max-concurrency': 5 } });
+    await page.getByRole('button', { name: 'Shut down…' }).click();
+    const really = page.getByRole('dialog').getByRole('button', { name: 'Shut down' });
+    expect(await really.isDisabled()).toBe(true);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+
+  it('the list is live, and its tasks can be revoked by the keyboard alone', async () => {
+    await open('/');
+    await page.locator('.rail .live-live').waitFor();
+    await page.keyboard.press('g');
+    await page.keyboard.press('t');
+    await page.getByRole('heading', { name: 'Tasks' }).waitFor();
+    await page.keyboard.press('/');
+    await page.locator('#query:focus').waitFor();
+    await page.keyboard.type('name:shop.later');
+    await page.keyboard.press('Enter');
+    await page.getByText('No task fits').waitFor();
+    const { id } = await app.send('shop.later', [1], { countdown: 3_600 });
+    // Told by the server, without a new look.
+    await page.locator('tbody').getByText('shop.later').waitFor();
+    expect(new URL(page.url()).searchParams.get('q')).toBe('name:shop.later');
+    await page.locator('#query').press('Escape');
+    await page.keyboard.press('j');
+    await page.keyboard.press('x');
+    await page.getByText('1 task selected').waitFor();
+    await page.keyboard.press('c');
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.toast').getByText('w1@here').waitFor();
+    await until(async () => (await app.history.get(id))?.state === 'REVOKED', 'it to be revoked');
+    await page.locator('tbody').getByText('Revoked').waitFor();
+    await page.keyboard.press(' ');
+    await page.locator('.rail .live-paused').waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard and settings' }).waitFor();
+    expect(wrongs).toEqual([]);
+  });
+});

@@ -1,0 +1,404 @@
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { chain } from '../../src/app/compose.ts';
+import { Reject } from '../../src/app/running/outcome.ts';
+import type { TaskHistory } from '../../src/app/task-history.ts';
+import { createDashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
+import { RecentActivity } from '../../src/dashboard/server/pages/activity.ts';
+import type { DeadLetterPage } from '../../src/dashboard/server/pages/dead-letters.ts';
+import { groupsOf } from '../../src/dashboard/server/pages/failures.ts';
+import { type LiveDelta, LiveFeed } from '../../src/dashboard/server/pages/live-feed.ts';
+import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
+import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/tasks.ts';
+import type { ControlOutcome, WorkerDetail } from '../../src/dashboard/server/pages/workers.ts';
+import { layoutOf } from '../../src/dashboard/web/pages/workflow-layout.ts';
+import { readPython } from '../../src/dashboard/web/ui/python-literal.ts';
+import { ClusterState } from '../../src/events/cluster-state.ts';
+import { every } from '../../src/schedules/every.ts';
+import { patience, until, within } from '../until.ts';
+import { newApp, startWorker } from '../worker/bench.ts';
+
+interface Asking {
+  get<Value>(path: string): Promise<Value>;
+  post<Value>(path: string, body?: unknown): Promise<Value>;
+  status(path: string, body?: unknown): Promise<number>;
+}
+
+/** A dashboard that hears the application's events, and how it is asked. */
+function dashboardOf(app: App, options: DashboardOptions = {}): Asking {
+  const dashboard = createDashboard(app, { insecure: true, ...options });
+  onTestFinished(() => dashboard.close());
+  const ask = (path: string, body?: unknown): Promise<Response> =>
+    dashboard.fetch(
+      new Request(`http://localhost/api/v1${path}`, {
+        ...(body !== undefined && {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        }),
+      }),
+    );
+  const read = async <Value>(asking: Promise<Response>): Promise<Value> => {
+    const response = await asking;
+    if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
+    return (await response.json()) as Value; // what the route's type says
+  };
+  return {
+    get: (path) => read(ask(path)),
+    post: (path, body = {}) => read(ask(path, body)),
+    status: async (path, body) => {
+      const response = await ask(path, body);
+      await response.body?.cancel();
+      return response.status;
+    },
+  };
+}
+
+describe('what the pages ask for', () => {
+  it('tasks, one of them, failures in groups, a workflow, and the last hour', async () => {
+    const app = await newApp('sqlite', { taskSendSentEvent: true });
+    const add = app.task('shop.add', (a: number, b: number) => a + b);
+    const fail = app.task('shop.fail', (what: string) => {
+      throw new TypeError(`no ${what}`);
+    });
+    const { get, status } = dashboardOf(app);
+    await startWorker(app, { taskEvents: true });
+    await until(async () => (await app.history.status()).recordedUntil !== null, 'a recorder to listen');
+    const flow = await chain(add.s(1, 2), add.s(4)).delay();
+    await flow.get(patience);
+    for (const what of ['shoes', 'hats']) {
+      const bad = await fail.delay(what);
+      await bad.get({ ...patience, propagate: false }).catch(() => undefined);
+    }
+    await until(
+      async () => (await app.history.list('ended:*')).tasks.length === 4,
+      'all to be in the history',
+    );
+
+    const counts = await get('/tasks/counts');
+    expect(counts).toEqual({ FAILURE: 2, SUCCESS: 2 });
+    const page = await get<{ tasks: { id: string; name: string; call: string }[]; next: string }>(
+      '/tasks?query=state:failure&limit=1',
+    );
+    expect(page.tasks).toMatchObject([{ name: 'shop.fail', call: '"hats"' }]);
+    const second = await get<{ tasks: unknown[]; next: string | null }>(
+      `/tasks?query=state:failure&limit=1&after=${encodeURIComponent(page.next)}`,
+    );
+    expect(second).toMatchObject({ tasks: [{ call: '"shoes"' }], next: null });
+    expect(await get('/tasks/names')).toEqual({ names: expect.arrayContaining(['shop.add', 'shop.fail']) });
+
+    const root = flow.rootId ?? '';
+    const first = await get<TaskPage>(`/tasks/${root}`);
+    expect(first).toMatchObject({
+      task: { state: 'SUCCESS', result: '3' },
+      parent: null,
+      children: [{ id: flow.id, parentId: root }],
+    });
+    expect(await get<TaskPage>(`/tasks/${flow.id}`)).toMatchObject({
+      parent: { id: root },
+      root: { id: root },
+      children: [],
+    });
+    const workflow = await get<WorkflowPage>(`/workflows/${root}`);
+    expect(workflow.tasks.map(({ id }) => id)).toEqual([root, flow.id]);
+    expect(layoutOf(workflow.tasks)).toMatchObject({ edges: [{ from: { task: { id: root } } }], frames: [] });
+
+    const { groups } = await get<{ groups: readonly unknown[] }>('/failures?hours=1');
+    expect(groups).toMatchObject([
+      { exception: 'TypeError', message: 'no hats', task: 'shop.fail', count: 2 },
+    ]);
+    const overview = await get<Overview>('/overview');
+    expect(overview.minutes.reduce((sum, { failed }) => sum + failed, 0)).toBe(2);
+    expect(overview.tasks.find(({ name }) => name === 'shop.add')).toMatchObject({
+      succeeded: 2,
+      runtime: { of: 2 },
+    });
+    expect(overview.queues.value?.queues).toMatchObject([{ name: 'celery', workers: ['celery@here'] }]);
+    expect(await status('/tasks/nobody')).toBe(404);
+    expect(await status('/tasks?query=state:failur')).toBe(400);
+    expect(await status('/tasks?limit=100000')).toBe(422);
+    expect(await status('/tasks?after=wrong')).toBe(400);
+    expect(await status('/failures?hours=3')).toBe(422);
+  });
+
+  it('a worker: all that it says, and its reply to each order', async () => {
+    const app = await newApp('sqlite');
+    app.task('shop.add', { rateLimit: '10/m', timeLimit: 30 }, (a: number, b: number) => a + b);
+    await startWorker(app, { concurrency: 2 });
+    const { get, post, status } = dashboardOf(app);
+    const name = 'celery@here';
+    const tell = (order: unknown, workers: readonly string[] | null = [name]): Promise<ControlOutcome> =>
+      post('/control', { workers, order });
+    const shown = (): Promise<WorkerDetail> => get(`/workers/${name}`);
+    expect(await shown()).toMatchObject({
+      summary: { name, alive: true, answered: true, concurrency: 2, queues: ['celery'] },
+      registered: { value: [{ name: 'shop.add', rateLimit: '10/m', softTimeLimit: null, timeLimit: 30 }] },
+      active: { value: [] },
+      conf: { problem: null },
+    });
+    expect(await tell({ action: 'pool_grow', n: 3 })).toEqual({
+      replies: [{ worker: name, ok: true, text: 'pool will grow' }],
+      silent: [],
+    });
+    expect((await shown()).stats.value).toMatchObject({ pool: { 'max-concurrency': 5 } });
+    await tell({ action: 'add_consumer', queue: 'slow' });
+    expect((await shown()).queues.value).toMatchObject([{ name: 'celery' }, { name: 'slow' }]);
+    await tell({ action: 'cancel_consumer', queue: 'slow' });
+    await tell({ action: 'rate_limit', task: 'shop.add', rate: '5/s' });
+    await tell({ action: 'time_limit', task: 'shop.add', soft: 10, hard: 20 });
+    expect(await shown()).toMatchObject({
+      queues: { value: [{ name: 'celery' }] },
+      registered: { value: [{ rateLimit: '5/s', softTimeLimit: 10, timeLimit: 20 }] },
+    });
+    expect((await tell({ action: 'autoscale', min: 1, max: 3 })).replies).toMatchObject([
+      { ok: false, text: expect.stringContaining('Autoscale not enabled') },
+    ]);
+    expect((await tell({ action: 'enable_events' }, ['celery@gone'])).silent).toEqual(['celery@gone']);
+    expect(await status('/workers/celery@gone')).toBe(404);
+
+    // A missing or absurd parameter reaches no worker.
+    for (const order of [
+      { action: 'add_consumer' },
+      { action: 'add_consumer', queue: ['a'] },
+      { action: 'pool_grow', n: 0 },
+      { action: 'pool_grow', n: '1' },
+      { action: 'rate_limit', task: 'shop.add' },
+      { action: 'time_limit', task: 'shop.add', soft: 1 },
+      { action: 'terminate' },
+    ])
+      expect(await status('/control', { workers: null, order }), JSON.stringify(order)).toBe(422);
+    expect(await status('/control', { order: { action: 'shutdown' } })).toBe(422);
+    expect(await status('/control', { workers: [], order: { action: 'shutdown' } })).toBe(422);
+    expect(await status('/tasks/revoke', { ids: [] })).toBe(422);
+    expect(await status('/tasks/revoke', { ids: ['x'], terminate: true, signal: 'rm -rf' })).toBe(422);
+  });
+
+  it('queues, dead letters and schedules', async () => {
+    const app = await newApp('sqlite');
+    const refuse = app.task('shop.refuse', () => {
+      throw new Reject('not now');
+    });
+    app.schedule('pulse', every('1h'), refuse.s());
+    const { get, post, status } = dashboardOf(app);
+    await app.send('shop.later', [1], { queue: 'slow' });
+    await app.send('shop.later', [2], { queue: 'slow', countdown: 3_600 });
+    const list = await get<{ queues: readonly unknown[] }>('/queues');
+    expect(list.queues).toContainEqual(
+      expect.objectContaining({ name: 'slow', ready: 1, scheduled: 1, workers: [] }),
+    );
+    expect(await post('/queues/slow/purge')).toEqual({ purged: 2 });
+
+    const ran = await post<{ id: string }>('/schedules/pulse/run');
+    await post('/schedules/pulse/pause');
+    expect(await get('/schedules')).toMatchObject({
+      schedules: [{ name: 'pulse', state: 'paused', nextAt: null }],
+    });
+    await post('/schedules/pulse/resume');
+    const { schedules } = await get<{ schedules: readonly { day: { runs: number } }[] }>('/schedules');
+    expect(schedules[0]?.day.runs).toBeGreaterThan(22);
+    expect(await status('/schedules/nobody/run', {})).toBe(404);
+
+    await startWorker(app);
+    await until(async () => (await app.deadLetters.count()) === 1, 'the dead letter');
+    const dead = await get<{ letters: readonly { id: number }[] }>('/dead?reason=rejected&task=shop.*');
+    expect(dead).toMatchObject({ total: 1, next: null, letters: [{ taskId: ran.id, reason: 'rejected' }] });
+    const ids = dead.letters.map(({ id }) => id);
+    const letter = await get<DeadLetterPage>(`/dead/${ids[0]}`);
+    expect(letter).toMatchObject({ isText: true, letter: { args: '()', detail: 'not now' } });
+    expect(letter.content).toContain('shop.refuse');
+    expect(await post('/dead/replay', { ids })).toEqual({ done: 1, missing: 0 });
+    await until(async () => (await app.deadLetters.count()) === 1, 'it to die again');
+    const again = await get<{ letters: readonly { id: number }[] }>('/dead');
+    expect(await post('/dead/discard', { ids: again.letters.map(({ id }) => id) })).toEqual({
+      done: 1,
+      missing: 0,
+    });
+    expect(await post('/dead/discard', { ids: [1] })).toEqual({ done: 0, missing: 1 });
+    expect(await status('/dead/999')).toBe(404);
+    expect(await status('/dead?reason=none')).toBe(422);
+  });
+
+  it('read-only: whoever acts is refused', async () => {
+    const app = await newApp('sqlite');
+    const { status } = dashboardOf(app, { readOnly: true });
+    for (const path of [
+      '/tasks/revoke',
+      '/control',
+      '/queues/celery/purge',
+      '/schedules/pulse/run',
+      '/schedules/pulse/pause',
+      '/dead/replay',
+      '/dead/discard',
+    ])
+      expect(await status(path, {}), path).toBe(403);
+  });
+
+  it('the stream of changes tells what changed, and ends with the dashboard', async () => {
+    const app = await newApp('sqlite');
+    const add = app.task('shop.add', (a: number, b: number) => a + b);
+    await startWorker(app, { taskEvents: true });
+    const dashboard = createDashboard(app, { insecure: true });
+    onTestFinished(() => dashboard.close());
+    const response = await dashboard.fetch(new Request('http://localhost/api/v1/live'));
+    expect(response.headers.get('content-type')).toContain('text/event-stream');
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    const ended = (async () => {
+      for (;;) {
+        const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
+        if (done) return;
+        text += value;
+      }
+    })();
+    await until(() => text.includes('event: delta'), 'the first delta');
+    // Whether the dashboard hears events yet is not told: what is sent before is not heard.
+    await until(async () => {
+      await (await add.delay(1, 2)).get(patience);
+      return /"name":"shop.add","state":"SUCCESS"/.test(text);
+    }, 'a success to be told');
+    await dashboard.close();
+    await within(ended, 'the stream to end');
+  });
+});
+
+describe('the live feed', () => {
+  const event = (type: string, uuid: string, more: object = {}) => ({
+    type,
+    uuid,
+    hostname: 'w@h',
+    timestamp: 1_000,
+    utcoffset: 0,
+    pid: 1,
+    clock: 1,
+    ...more,
+  });
+
+  it('gathers what happens, and a reader that is slow is told that it missed something', async () => {
+    const cluster = new ClusterState();
+    const feed = new LiveFeed(cluster);
+    const leaving = new AbortController();
+    const reading = feed.read(leaving.signal);
+    const next = async (): Promise<LiveDelta> => {
+      const { value, done } = await reading.next();
+      if (done) throw new Error('it ended');
+      return value;
+    };
+    const tell = (type: string, uuid: string): void => {
+      cluster.add(event(type, uuid, { name: 'shop.add' }), 1_000_000);
+      feed.hear(event(type, uuid), 1_000_000);
+    };
+    expect(await next()).toMatchObject({ tasks: [], workers: [], partial: false });
+    for (let n = 0; n < 150; n++) tell('task-succeeded', `id${n}`);
+    const delta = await next();
+    expect(delta).toMatchObject({ partial: true, counts: { succeeded: 150 } });
+    expect(delta.tasks).toHaveLength(100);
+    expect(delta.tasks.at(-1)).toMatchObject({ id: 'id149', state: 'SUCCESS' });
+    tell('task-failed', 'id1');
+    tell('task-failed', 'id2');
+    expect(await next()).toMatchObject({
+      counts: { failed: 2 },
+      partial: false,
+      tasks: [{ id: 'id1' }, { id: 'id2' }],
+    });
+    leaving.abort();
+    expect((await reading.next()).done).toBe(true);
+    expect(feed.readers).toBe(0);
+  });
+
+  it('counts what the history knows of the time before it began, and no more', async () => {
+    const feed = new LiveFeed(new ClusterState());
+    const now = Date.now();
+    const task = (endedAt: number) => ({
+      name: 'shop.add',
+      state: 'SUCCESS',
+      endedAt,
+      sentAt: endedAt,
+      attempts: [],
+    });
+    const list = async () => ({
+      tasks: [task(now - 60_000), task(now + 60_000), task(now - 7_200_000)],
+      next: null,
+    });
+    await feed.learn({ list } as unknown as TaskHistory); // all that it asks for
+    const counted = feed.activity.minutes(now).reduce((sum, { succeeded }) => sum + succeeded, 0);
+    expect(counted).toBe(1);
+  });
+});
+
+it('rates: by the minute, of the last hour, with percentiles of each task', () => {
+  const activity = new RecentActivity();
+  const now = 100 * 3_600_000 + 30_000;
+  activity.add('succeeded', 'a', now - 61 * 60_000, now);
+  activity.add('succeeded', 'a', now, now);
+  activity.add('failed', 'b', now - 60_000, now);
+  activity.add('retried', null, now, now);
+  for (let ms = 1; ms <= 100; ms++) activity.addRuntime('a', ms, now);
+  expect(activity.minutes(now).slice(-2)).toEqual([
+    { at: now - 90_000, sent: 0, succeeded: 0, failed: 1, retried: 0 },
+    { at: now - 30_000, sent: 0, succeeded: 1, failed: 0, retried: 1 },
+  ]);
+  expect(activity.minutes(now)).toHaveLength(60);
+  expect(activity.tasks(now)).toMatchObject([
+    { name: 'a', succeeded: 1, failed: 0, runtime: { p50: 50, p95: 95, of: 100 }, wait: null },
+    { name: 'b', succeeded: 0, failed: 1, runtime: null },
+  ]);
+  expect(activity.tasks(now + 3_600_000)).toEqual([]);
+});
+
+it('failures: grouped by task, exception and place', () => {
+  const python =
+    'Traceback (most recent call last):\n  File "/app/celery.py", line 9, in run\n  File "/app/tasks.py", line 12, in charge\n    pay()\nValueError: no';
+  const script = 'TypeError: no\n    at charge (file:///app/tasks.ts:7:3)\n    at node:internal/x:1:1';
+  const task = (id: string, exception: string, traceback: string | null, endedAt: number) =>
+    ({ id, name: 'shop.charge', exception, traceback, endedAt, worker: 'w@h' }) as unknown as Parameters<
+      typeof groupsOf
+    >[0][number]; // what is looked at
+  const groups = groupsOf(
+    [
+      task('1', "ValueError('first')", python, 1_000),
+      task('2', "ValueError('second')", python, 23_500),
+      task('3', "TypeError('no')", script, 2_000),
+      task('4', 'odd', null, 3_000),
+    ],
+    0,
+    24_000,
+  );
+  expect(groups).toMatchObject([
+    {
+      exception: 'ValueError',
+      message: 'second',
+      place: 'tasks.py:12 in charge',
+      count: 2,
+      firstAt: 1_000,
+      lastId: '2',
+    },
+    { exception: 'odd', place: null },
+    { exception: 'TypeError', place: 'tasks.ts:7 in charge' },
+  ]);
+  expect(groups[0]?.trend.map((count, part) => count && part).filter(Boolean)).toEqual([1, 23]);
+});
+
+it.each([
+  ["(1, 'a', None)", [1, 'a', null]],
+  ["{'a': [True, False], 2: -1.5e3}", { a: [true, false], 2: -1500 }],
+  ['(1,)', [1]],
+  ['()', []],
+  ['"it\'s"', "it's"],
+  ["'\\n\\x41\\u00e9\\'\\\\'", "\nAé'\\"],
+  ['12345678901234567890', '12345678901234567890'],
+])('a plain Python value is read: %s', (text, value) => {
+  expect(readPython(text)).toEqual({ value });
+});
+
+it.each([
+  '(1, ...',
+  "{'a': {...}}",
+  '<Order 7>',
+  'datetime.date(2026, 1, 1)',
+  "'cut",
+  '{1, 2}',
+  '(1) 2',
+  '('.repeat(200),
+])('what is no plain Python value is left as text: %s', (text) => {
+  expect(readPython(text)).toBeNull();
+});
