@@ -83,7 +83,7 @@ export class Timetable {
       });
       await this.#loading;
     }
-    this.#lookAtClock();
+    this.#checkClock();
     this.#turn();
   }
 
@@ -104,7 +104,7 @@ export class Timetable {
   }
 
   /** If the clock was set back, entries in the queue would wait for a time that is far away. */
-  #lookAtClock(): void {
+  #checkClock(): void {
     const now = this.#options.time.now();
     if (now < this.#latest - setBackMs) for (const item of this.#items.values()) this.#arrange(item);
     else if (now < this.#latest) return;

@@ -38,7 +38,7 @@ async function handle(request: RequestContext, gateway: GatewayState): Promise<R
   const named = key === null ? taskId : derivedId(request.get('caller'), name, key);
   if (named === undefined) return accepted(request, gateway, task, await send(gateway, name, call, options));
 
-  // Before the id is claimed: a call that does not fit may be mended and sent again under the same key.
+  // Before the id is claimed: a call that does not fit may be corrected and sent again under the same key.
   await bindArguments(name, task.options, call.args, call.kwargs);
   await claimFor(gateway, named, key, fingerprint({ task: name, query, body: bytes }));
   // The record that it was sent is how a repetition is known, so it is kept even if the task ignores its result.

@@ -125,19 +125,19 @@ export class Recorder implements Service {
   /** Runs the recorder until SIGTERM, SIGINT or SIGQUIT. */
   async run(): Promise<void> {
     const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
-    const told = deferred<void>();
+    const stopped = deferred<void>();
     const off = (): void => {
       for (const each of signals) process.off(each, handle);
     };
     const handle = (signal: NodeJS.Signals): void => {
       off();
       this.#logger.info({ signal }, `${signal}: the recorder stops`);
-      told.resolve();
+      stopped.resolve();
     };
     for (const each of signals) process.on(each, handle);
     try {
-      await Promise.race([this.start(), told.promise]);
-      await told.promise;
+      await Promise.race([this.start(), stopped.promise]);
+      await stopped.promise;
     } finally {
       off();
       await this.stop();
@@ -164,8 +164,8 @@ export class Recorder implements Service {
         else this.#recording ??= newRecording();
       }),
     );
-    const hearing = await captureEvents(app, (event) => this.#hear(event));
-    this.#closing.push(() => hearing[Symbol.asyncDispose]());
+    const subscription = await captureEvents(app, (event) => this.#receive(event));
+    this.#closing.push(() => subscription[Symbol.asyncDispose]());
     this.#recording = newRecording();
     if (this.#enable) {
       const control = new Control(app);
@@ -197,10 +197,10 @@ export class Recorder implements Service {
     this.#closing.push(() => clearInterval(timer));
   }
 
-  #hear(event: WireEvent): void {
+  #receive(event: WireEvent): void {
     this.#onEvent?.(event);
-    const told = readTaskEvent(event);
-    const facts = told === null ? null : this.#redacted(told);
+    const received = readTaskEvent(event);
+    const facts = received === null ? null : this.#redacted(received);
     if (facts === null) return;
     if (this.#buffer.events >= maxWaiting) {
       if (this.#lost++ === 0)
@@ -211,11 +211,11 @@ export class Recorder implements Service {
     if (this.#buffer.events >= batch) this.#write();
   }
 
-  #redacted(told: TaskFacts): TaskFacts | null {
-    if (this.#unwanted.has(told.id)) return null;
-    const facts = this.#hooked(redactFacts(told, this.#names));
+  #redacted(received: TaskFacts): TaskFacts | null {
+    if (this.#unwanted.has(received.id)) return null;
+    const facts = this.#hooked(redactFacts(received, this.#names));
     if (facts !== null) return facts;
-    this.#unwanted.add(told.id);
+    this.#unwanted.add(received.id);
     const [oldest] = this.#unwanted;
     if (this.#unwanted.size > maxUnwanted && oldest !== undefined) this.#unwanted.delete(oldest);
     return null;

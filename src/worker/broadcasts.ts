@@ -81,7 +81,7 @@ export class Broadcasts implements Service {
       const own = `bcast.${randomUUID()}`;
       const subscription = { exchange, keys: [routingKey], queue: own, ttlMs: awayMs, expiresMs: awayMs };
       const subscribe = (): Promise<AsyncDisposable> =>
-        transport.fanout.subscribe(subscription, (message) => this.#hear(queue, message));
+        transport.fanout.subscribe(subscription, (message) => this.#onMessage(queue, message));
       const listening = await retrying(subscribe, {
         policy: storeBackoff,
         clock,
@@ -96,7 +96,7 @@ export class Broadcasts implements Service {
     }
   }
 
-  #hear(queue: string, message: Decoded<WireMessage>): void {
+  #onMessage(queue: string, message: Decoded<WireMessage>): void {
     if (this.#waiting.length < maxWaiting) this.#queueUp(this.#delivery(queue, message));
     // One line for many messages.
     else if (this.#refused++ % 1000 === 0)

@@ -33,7 +33,7 @@ const retries: Backoff = { factor: 200, maximum: 5000, jitter: true };
 /**
  * Opens the stores and registers the worker. Waits for a broker that is away, as Celery does at its start. `null`: the worker was
  * stopped meanwhile.
- * @throws errors that waiting does not mend: wrong settings, a damaged store, a file that cannot be opened
+ * @throws errors that waiting does not resolve: wrong settings, a damaged store, a file that cannot be opened
  */
 export async function connectStores(
   app: App,
@@ -102,7 +102,7 @@ async function warnOfSameName({ transport }: Stores, name: string, logger: Logge
   if (workers?.includes(name) === true) logSameName(name, logger);
 }
 
-/** Whether all stores are on this machine: one that cannot be opened will not mend itself. */
+/** Whether all stores are on this machine: a file that cannot be opened will not become usable by itself. */
 function isEmbedded({ config: { broker, backend } }: App): boolean {
   return [broker, backend].every((url) => url === null || storeNamed(url)?.embedded === true);
 }

@@ -37,7 +37,7 @@ export class Gossip implements Service {
     const { fanout, exchange, queuePrefix, clock, logger } = this.#parts;
     const queue = `${queuePrefix}.${randomUUID()}`;
     const subscription = { exchange, keys: ['worker.#'], queue, ttlMs: 2_000, expiresMs: 60_000 };
-    this.#listening ??= subscribeWithRetry(fanout, subscription, (message) => this.#hear(message), {
+    this.#listening ??= subscribeWithRetry(fanout, subscription, (message) => this.#onMessage(message), {
       clock,
       signal: this.#stopping.signal,
       onRefused: (error) =>
@@ -55,7 +55,7 @@ export class Gossip implements Service {
     return this.stop();
   }
 
-  #hear(message: Decoded<WireMessage>): void {
+  #onMessage(message: Decoded<WireMessage>): void {
     const { lamport, name } = this.#parts;
     const events = readEvents(message);
     if (!events.ok) return;

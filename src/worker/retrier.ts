@@ -32,7 +32,7 @@ export class Retrier {
 
   /**
    * `failed` is the error of the first attempt. Resolves with the operation's answer, or `null`: given up.
-   * @throws an error that no repetition mends. An operation that may have been done (SendUnconfirmed) is repeated: twice is better than
+   * @throws an error that no repetition resolves. An operation that may have been done (SendUnconfirmed) is repeated: twice is better than
    * never.
    */
   async retry<T>(

@@ -74,17 +74,17 @@ export class TaskEvents {
       return;
     }
     const event = eventOfOutcome(outcome);
-    if (event !== null) this.#tell(id, event);
+    if (event !== null) this.#send(id, event);
   }
 
   /** If its message came back, `task-received` was sent for it before. */
   notRun(rejection: Rejection, delivery: Pick<Delivery, 'queue' | 'crashes' | 'redelivered'>): void {
     if (rejection.kind === 'early' && !delivery.redelivered) this.received(rejection.message, delivery);
     const event = eventOfRejection(rejection);
-    if (event !== null) this.#tell(event.uuid, event);
+    if (event !== null) this.#send(event.uuid, event);
   }
 
-  #tell(uuid: string, { type, fields }: TaskEvent): void {
+  #send(uuid: string, { type, fields }: TaskEvent): void {
     const rest = inner(fields);
     this.#sender.begin(type, uuid).plain(`,${rest}`);
     this.#sender.end();

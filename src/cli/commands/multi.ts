@@ -78,10 +78,10 @@ function printValues(action: 'get' | 'expand', [what, ...words]: readonly string
     throw new UsageError(
       `there is no worker '${what}'; there are ${nodes.map(({ name }) => name).join(', ')}`,
     );
-  const told =
+  const texts =
     action === 'get' ? [one?.args.join(' ') ?? ''] : nodes.map(({ name }) => expandPath(what, name));
-  for (const line of told) output.say(line);
-  output.data(told);
+  for (const line of texts) output.say(line);
+  output.data(texts);
 }
 
 interface Done {

@@ -51,7 +51,7 @@ export class Audit {
     if (record !== null) this.#json(line, record);
     else if (textStart.test(line)) {
       this.#previous = line;
-      this.#say(line, line);
+      this.#count(line, line);
     } else {
       this.#listener.onTrace?.(this.#previous === null ? line : `${this.#previous}\n${line}`);
       this.#previous = null;
@@ -74,12 +74,12 @@ export class Audit {
 
   #json(line: string, record: Readonly<Record<string, unknown>>): void {
     const { msg, err } = record;
-    this.#say(line, typeof msg === 'string' ? msg : '');
+    this.#count(line, typeof msg === 'string' ? msg : '');
     if (typeof err === 'object' && err !== null && 'stack' in err && typeof err.stack === 'string')
       this.#listener.onTrace?.(`${String(msg)}\n${err.stack}`);
   }
 
-  #say(line: string, message: string): void {
+  #count(line: string, message: string): void {
     const found = sentence.exec(message);
     const [, name = '', id = '', what = ''] = found ?? [];
     if (found === null) this.#listener.onOther?.(line);

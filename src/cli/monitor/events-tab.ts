@@ -165,7 +165,7 @@ export class EventsTab {
       question: `Revoke ${task.name ?? 'task'} ${task.uuid}? (y/n)`,
       typed: '',
       single: true,
-      act: () => this.#tell(this.#rules.control.revoke(task.uuid)),
+      act: () => this.#showAnswers(this.#rules.control.revoke(task.uuid)),
     };
   }
 
@@ -179,11 +179,11 @@ export class EventsTab {
       question: `New rate limit of ${name}:`,
       typed: '',
       single: false,
-      act: (limit) => this.#tell(this.#rules.control.rateLimit(name, limit)),
+      act: (limit) => this.#showAnswers(this.#rules.control.rateLimit(name, limit)),
     };
   }
 
-  #tell(answers: Promise<Answers>): void {
+  #showAnswers(answers: Promise<Answers>): void {
     const show = (text: string): void => {
       this.#popup = { title: 'Remote Control Command Replies', text, from: 0 };
       this.#rules.changed();

@@ -60,7 +60,7 @@ const shortPollIntervalMs = 50;
 const quarantinePollMs = 10_000;
 const quarantineWaitPollMs = 1000;
 /** How often the bindings of our queues to the delays are checked, milliseconds. */
-const mendingMs = 10_000;
+const repairMs = 10_000;
 const retryPolicy = { factor: 50, maximum: 2000, jitter: true } as const;
 
 export class AmqpConsumer implements Consumer {
@@ -76,7 +76,7 @@ export class AmqpConsumer implements Consumer {
   readonly #returns: Returns;
   #quarantinedWaits = false;
   #quarantinePolledMs = Number.NEGATIVE_INFINITY;
-  #mendedMs = Number.NEGATIVE_INFINITY;
+  #repairedMs = Number.NEGATIVE_INFINITY;
   /** There were messages that had waited at the broker for their time, or will. */
   #isDelayed = false;
   /** Copies under way, by the names of their messages. */
@@ -124,7 +124,7 @@ export class AmqpConsumer implements Consumer {
         await this.#returns.open(connection);
         this.#declarations = new Declarations(connection, parts.declared, parts.settings.delayedQueueType);
         this.#quarantinePolledMs = Number.NEGATIVE_INFINITY;
-        this.#mendedMs = Number.NEGATIVE_INFINITY;
+        this.#repairedMs = Number.NEGATIVE_INFINITY;
         this.#wake();
       },
       onLost: () => {
@@ -317,19 +317,19 @@ export class AmqpConsumer implements Consumer {
   }
 
   async #lookAround(): Promise<void> {
-    if (this.#parts.clock.monotonic() - this.#mendedMs > mendingMs) void this.#mend();
+    if (this.#parts.clock.monotonic() - this.#repairedMs > repairMs) void this.#repair();
     await this.#pollQuarantine();
   }
 
   /** Nothing reports that the bindings of our queues to the delays are gone; messages that were due meanwhile lie in a queue of ours. */
-  async #mend(): Promise<void> {
+  async #repair(): Promise<void> {
     const { connection } = this.#link;
     const declarations = this.#declarations;
     if (connection === null || declarations === null) return;
-    const isNew = this.#mendedMs === Number.NEGATIVE_INFINITY; // the queues were, or will be, declared on this connection
-    this.#mendedMs = this.#parts.clock.monotonic();
+    const isNew = this.#repairedMs === Number.NEGATIVE_INFINITY; // the queues were, or will be, declared on this connection
+    this.#repairedMs = this.#parts.clock.monotonic();
     try {
-      if (!isNew) await declarations.mend(this.#queues, { delayed: this.#isDelayed });
+      if (!isNew) await declarations.repair(this.#queues, { delayed: this.#isDelayed });
       await sendUnroutable(connection, this.#parts.publisher, new Set(this.#queues));
     } catch {
       // A queue is missing, the connection is lost, or a right is missing: the next check is soon enough.

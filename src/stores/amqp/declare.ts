@@ -165,15 +165,15 @@ export class Declarations {
 
   /**
    * Binds the queues to the delays again if exchanges were deleted, or another program declared a queue anew.
-   * `delayed`: messages come through the levels, which are then mended, too.
+   * `delayed`: messages come through the levels, which are then repaired, too.
    */
-  async mend(queues: readonly string[], { delayed }: { readonly delayed: boolean }): Promise<void> {
+  async repair(queues: readonly string[], { delayed }: { readonly delayed: boolean }): Promise<void> {
     this.#arrivals = null;
     for (const queue of queues) {
       this.#bound.delete(queue);
       await this.#bind(queue);
     }
-    if (delayed) await this.#mendLevels();
+    if (delayed) await this.#repairLevels();
   }
 
   /** The queue is gone: it is declared again when it is next needed. */
@@ -307,7 +307,7 @@ export class Declarations {
    * A deleted exchange takes along the bindings to it and from it. Exchanges that every program declares may be there without their bindings; the
    * others are only checked, which costs less than to declare them.
    */
-  async #mendLevels(): Promise<void> {
+  async #repairLevels(): Promise<void> {
     const others = everyLevel.filter((each) => !atEnds.includes(each));
     await this.#declareLevels((await this.#areThere(others)) ? atEnds : everyLevel);
   }

@@ -35,12 +35,12 @@ class MemoryLimits implements Limits {
 
   release(token: string, asks: readonly LimitAsk[]): void {
     this.#held.delete(token);
-    this.#tell(releaseFrom(this.#tables, token, asks, Date.now()));
+    this.#reportFree(releaseFrom(this.#tables, token, asks, Date.now()));
   }
 
   cancelWait({ key, id }: WaitingMessage): void {
     this.#tables.removeWaiter(key, id);
-    this.#tell(notifyWaiters(this.#tables, key, 1, Date.now()));
+    this.#reportFree(notifyWaiters(this.#tables, key, 1, Date.now()));
   }
 
   async override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void> {
@@ -55,7 +55,7 @@ class MemoryLimits implements Limits {
     return this.close();
   }
 
-  #tell(waiters: readonly WaitingMessage[]): void {
+  #reportFree(waiters: readonly WaitingMessage[]): void {
     if (waiters.length > 0) this.#options.onFree(waiters);
   }
 }

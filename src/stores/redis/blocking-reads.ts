@@ -113,8 +113,8 @@ export class BlockingReads {
           clock,
           onMessage: (stored, taken, waitedMs) => this.#arrive(stored, taken, source, waitedMs),
           onReplyLost: () => {
-            this.#lookLater(suffix);
-            void this.#lookAgain(suffix);
+            this.#claimLater(suffix);
+            void this.#recoverLater(suffix);
           },
         }),
       );
@@ -137,7 +137,7 @@ export class BlockingReads {
     }
     // Our event loop was blocked for so long that the message was given back. If it was not, the next claim finds it.
     if (!handoff.take(suffix)) {
-      this.#lookLater(suffix);
+      this.#claimLater(suffix);
       return;
     }
     const sha = createHash('sha1').update(stored).digest('hex');
@@ -189,14 +189,14 @@ export class BlockingReads {
     await retrying(giveBack, { policy: retryPolicy, clock, signal: this.#closing.signal });
   }
 
-  /** The next claim looks whether a message lies there. No read is under way. */
-  #lookLater(suffix: string): void {
+  /** The next claim checks this list for a message. No read is under way. */
+  #claimLater(suffix: string): void {
     this.#unknown.add(suffix);
     this.#parts.onReplyLost();
   }
 
-  /** A server that has not noticed a lost connection may still take a message for it: looks again after the time that this can take. */
-  async #lookAgain(suffix: string): Promise<void> {
+  /** A server that has not noticed a lost connection may still take a message for it: recovers it after the time that this can take. */
+  async #recoverLater(suffix: string): Promise<void> {
     await this.#parts.clock.sleep(maxReadMs, this.#closing.signal).catch(() => undefined);
     await this.#stopAndRecover(suffix);
   }
@@ -205,7 +205,7 @@ export class BlockingReads {
     const waiter = this.#reads.get(suffix);
     do await waiter?.stop(this.#parts.control);
     while (waiter?.reading === true && !this.#closing.signal.aborted);
-    if (!this.#closing.signal.aborted) this.#lookLater(suffix);
+    if (!this.#closing.signal.aborted) this.#claimLater(suffix);
   }
 }
 

@@ -311,7 +311,7 @@ export class CommandBatcher {
     this.#onRefused(error === null ? null : await namedRefusal(this.#connection, error));
   }
 
-  /** The whole batch is refused because of one of these keys. Nothing of it was done; it can be done when the key is mended. */
+  /** The whole batch is refused because of one of these keys. Nothing of it was done; it can be done when the key is repaired. */
   #outOfOrder(id: string, error: Error): BrokerUnavailable {
     const { shown } = this.#connection.settings;
     const keys = [consumersKey(this.#prefix), consumerKey(this.#prefix, id), claimedKey(this.#prefix, id)];

@@ -107,7 +107,7 @@ export class RedisConsumer implements Consumer {
       () => this.#held.size > few,
       (id) => this.#onEvicted(id),
       (refusal) =>
-        this.#tellTrouble({
+        this.#reportTrouble({
           refusal: refusal === null ? null : `${refusal}; tasks that have ended are not settled until then`,
         }),
     );
@@ -151,7 +151,7 @@ export class RedisConsumer implements Consumer {
       queues: [...this.#sources.queues],
       handoff,
       onEvicted: (id) => this.#onEvicted(id),
-      onTrouble: (disorder) => this.#tellTrouble({ disorder }),
+      onTrouble: (disorder) => this.#reportTrouble({ disorder }),
       onWork: () => {
         if (this.#quarantine.holdsQuarantined) return;
         this.#quiet = false;
@@ -444,7 +444,7 @@ export class RedisConsumer implements Consumer {
     if (done !== null) this.#maintenance.due(due);
   }
 
-  #tellTrouble(news: Partial<Troubles>): void {
+  #reportTrouble(news: Partial<Troubles>): void {
     this.#troubles = { ...this.#troubles, ...news };
     const { refusal, disorder } = this.#troubles;
     const all = [refusal, disorder].filter((each) => each !== null);

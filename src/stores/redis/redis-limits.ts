@@ -116,7 +116,7 @@ class RedisLimits implements Limits {
         }),
       );
       const { alive, results, notified }: Reply = JSON.parse(String(answer)); // our own script's
-      this.#tell(notified);
+      this.#reportFree(notified);
       if (alive) {
         if (isNew) this.#begin();
         return Array.isArray(results) ? results : [];
@@ -131,7 +131,7 @@ class RedisLimits implements Limits {
     this.#leaseRenewer ??= new LeaseRenewer({
       connection: this.#connection,
       leaseMs: this.#options.leaseMs,
-      onNotified: (notified) => this.#tell(notified),
+      onNotified: (notified) => this.#reportFree(notified),
       onEvicted: (holder) => this.#startAnew(holder),
     });
     this.#leaseRenewer.renew(this.#holder);
@@ -144,7 +144,7 @@ class RedisLimits implements Limits {
     this.#isNew = true;
   }
 
-  #tell(notified: Reply['notified']): void {
+  #reportFree(notified: Reply['notified']): void {
     if (Array.isArray(notified) && notified.length > 0) this.#options.onFree(notified);
   }
 }

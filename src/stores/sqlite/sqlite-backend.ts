@@ -200,11 +200,11 @@ class SqliteBackend implements ResultBackend {
     const row = [record.taskId, record.status, firstChange(), expires, meta, this.#clock.now()];
     const { changes } = sql(upsert(`${replaceable} OR expires <= ?6`)).run(...row);
     if (Number(changes) === 0) return false;
-    this.#ringWatchers(transaction, record.taskId);
+    this.#notifyWatchers(transaction, record.taskId);
     return true;
   }
 
-  #ringWatchers(transaction: Transaction, id: string): void {
+  #notifyWatchers(transaction: Transaction, id: string): void {
     const { sql, memo } = transaction;
     if (!memo.has(noWatcher)) memo.set(noWatcher, sql('SELECT 1 FROM watcher LIMIT 1').get() === undefined);
     if (memo.get(noWatcher) === true) return;

@@ -99,7 +99,7 @@ export class SqliteFanout implements Fanout {
 
   async subscribe(subscription: Subscription, listener: FanoutListener): Promise<AsyncDisposable> {
     const listening = { subscription, listener };
-    this.#hearPeers();
+    this.#listenToPeers();
     this.#listening.add(listening);
     await this.#register();
     return { [Symbol.asyncDispose]: () => this.#leave(listening) };
@@ -113,7 +113,7 @@ export class SqliteFanout implements Fanout {
   /** A worker has started. */
   async join(consumer: object, name: string): Promise<void> {
     this.#names.set(consumer, name);
-    this.#hearPeers();
+    this.#listenToPeers();
     await this.#register();
   }
 
@@ -137,7 +137,7 @@ export class SqliteFanout implements Fanout {
     await this.#forget(exchanges).catch(() => undefined);
   }
 
-  #hearPeers(): void {
+  #listenToPeers(): void {
     if (this.#unlisten !== null) return;
     this.#last = this.#newest();
     this.#unlisten = this.#store.peers.listen({
@@ -209,7 +209,7 @@ export class SqliteFanout implements Fanout {
         if (rows.length === 500) this.#readAgain = true;
         for (const { id, exchange, routing_key, envelope } of rows) {
           this.#last = Number(id);
-          this.#tell(String(exchange), String(routing_key), String(envelope));
+          this.#deliver(String(exchange), String(routing_key), String(envelope));
         }
       }
     } catch {
@@ -219,7 +219,7 @@ export class SqliteFanout implements Fanout {
     }
   }
 
-  #tell(name: string, routingKey: string, envelope: string): void {
+  #deliver(name: string, routingKey: string, envelope: string): void {
     for (const { subscription, listener } of [...this.#listening]) {
       const { exchange, keys } = subscription;
       if (exchange.name === name && keys.some((key) => binds({ exchange, routingKey: key }, routingKey)))

@@ -87,10 +87,10 @@ class SqliteHistoryStore implements HistoryStore {
 
   async merge(tasks: readonly TaskFacts[], recording: Recording | null): Promise<void> {
     await this.#store.write(true, ({ sql: prepare }) => {
-      for (const told of tasks) {
-        const row = prepare(readFacts).get<FactsRow>(told.id);
+      for (const added of tasks) {
+        const row = prepare(readFacts).get<FactsRow>(added.id);
         const known = row === undefined ? null : factsOf(row);
-        const facts = known === null ? told : mergeFacts(known, told);
+        const facts = known === null ? added : mergeFacts(known, added);
         prepare(writeRow).run(...rowOf(facts));
       }
       if (recording === null) return;

@@ -133,7 +133,7 @@ class SqliteLimits implements Limits {
   #retry(work: (tables: LimiterStore, now: number) => readonly WaitingMessage[]): void {
     const attempt = async (): Promise<void> => {
       try {
-        this.#tell(await this.#write(work));
+        this.#reportFree(await this.#write(work));
       } catch {
         if (!this.#closed) setTimeout(() => void attempt(), 500).unref();
       }
@@ -158,11 +158,11 @@ class SqliteLimits implements Limits {
         const freed = rows.flatMap(({ key }) => notifyWaiters(tables, String(key), 1, Date.now()));
         return [...freed, ...again.filter((waiter) => waiter !== undefined)];
       })
-      .then((waiters) => this.#tell(waiters))
+      .then((waiters) => this.#reportFree(waiters))
       .catch(() => undefined);
   }
 
-  #tell(waiters: readonly WaitingMessage[]): void {
+  #reportFree(waiters: readonly WaitingMessage[]): void {
     if (waiters.length > 0) this.#options.onFree(waiters);
   }
 }

@@ -78,14 +78,19 @@ export class RemoteControl implements Service {
     };
     const onRefused = (error: unknown): void =>
       panel.logger.warn({ err: error }, `cannot subscribe to remote-control commands yet: ${String(error)}`);
-    this.#subscription = await subscribeWithRetry(fanout, subscription, (message) => this.#hear(message), {
-      clock,
-      signal,
-      onRefused,
-    });
+    this.#subscription = await subscribeWithRetry(
+      fanout,
+      subscription,
+      (message) => this.#onMessage(message),
+      {
+        clock,
+        signal,
+        onRefused,
+      },
+    );
   }
 
-  #hear(message: Decoded<WireMessage>): void {
+  #onMessage(message: Decoded<WireMessage>): void {
     const { panel, clock } = this.#parts;
     const read = readRequest(message, panel.app.config.acceptContent);
     if (!read.ok) {
