@@ -97,7 +97,7 @@ export function withForeignOptions(command: Command, name: string): void {
  * Prints a message for each given option that has no effect.
  * @throws UsageError for an option that is `refused`
  */
-export function heedForeignOptions(command: Command, name: string): void {
+export function reportForeignOptions(command: Command, name: string): void {
   for (let each: Command | null = command; each; each = each.parent)
     for (const { flags, fate, why } of foreignOf(name)) {
       const option = each.options.find((known) => known.flags === flags);

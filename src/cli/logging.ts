@@ -107,7 +107,7 @@ export function logFormat(asked: LogFormat | undefined, file?: string): LogForma
 }
 
 /** The form of a worker's or beat's log: by the command line, then by the settings of its App. A setting with a format of lines means text. */
-export function logLooks(
+export function logFormOf(
   { logFormat: asked, logfile, color }: LoggingChoices & { readonly color?: boolean },
   config: Config,
 ): Pick<LoggingOptions, 'format' | 'lines' | 'color'> {

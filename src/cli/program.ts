@@ -1,6 +1,6 @@
 import { type Argument, Command } from 'commander';
 import { version } from '../lib/version.ts';
-import { heedForeignOptions, withForeignOptions } from './celery-options.ts';
+import { reportForeignOptions, withForeignOptions } from './celery-options.ts';
 import { amqpCommand } from './commands/amqp.ts';
 import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
@@ -108,7 +108,7 @@ or the embedded store of this folder, .umbel/store.db.`,
       .configureHelp({ sortSubcommands: false, minWidthToWrap: 24, subcommandTerm: termOf });
   }
   program.hook('preAction', async (_, command) => {
-    heedForeignOptions(command, nameOf(command));
+    reportForeignOptions(command, nameOf(command));
     await configure(command);
   });
   return program;

@@ -11,9 +11,9 @@ export const ready: HttpRoute = {
   async handle(request, gateway) {
     try {
       await withDeadline(
-        patienceMs,
+        deadlineMs,
         checkStores(gateway),
-        () => new Error(`no answer within ${patienceMs} ms`),
+        () => new Error(`no answer within ${deadlineMs} ms`),
       );
     } catch (cause) {
       // The cause may reveal where the store is: only the log has it, since this route is open to all.
@@ -34,7 +34,7 @@ export const ready: HttpRoute = {
   }),
 };
 
-const patienceMs = 2000;
+const deadlineMs = 2000;
 
 async function checkStores({ app }: GatewayState): Promise<void> {
   const broker = await app.broker();

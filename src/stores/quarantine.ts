@@ -7,7 +7,7 @@ export const quarantineAfter = 2;
  * Milliseconds. For this time a consumer that holds messages waits to be empty before it takes a quarantined message beside them; and for this
  * time it leaves a quarantined message alone before it takes others. So long tasks keep neither quarantined messages waiting for ever, nor slots empty.
  */
-export const quarantinePatienceMs = 10_000;
+export const quarantineTimeoutMs = 10_000;
 
 /**
  * Whether a message may have killed its owners. A consumer holds a quarantined message alone. So a poison message is separated from the messages that
@@ -32,7 +32,7 @@ const quarantinedOnly: ClaimPermission = { quarantined: true, others: false, aga
 /** Counts what one consumer holds, and decides what it may take. */
 export class Quarantine {
   readonly #clock: Pick<Clock, 'monotonic'>;
-  readonly #patienceMs: number;
+  readonly #timeoutMs: number;
   #held = 0;
   #quarantined = 0;
   /** When the held quarantined message was taken, on the monotonic clock. */
@@ -40,9 +40,9 @@ export class Quarantine {
   /** Since when quarantined messages wait for this consumer to be empty; null: none is known to wait. */
   #waitingSince: number | null = null;
 
-  constructor(clock: Pick<Clock, 'monotonic'>, patienceMs: number = quarantinePatienceMs) {
+  constructor(clock: Pick<Clock, 'monotonic'>, timeoutMs: number = quarantineTimeoutMs) {
     this.#clock = clock;
-    this.#patienceMs = patienceMs;
+    this.#timeoutMs = timeoutMs;
   }
 
   get held(): number {
@@ -61,7 +61,7 @@ export class Quarantine {
   /** How long the consumer takes nothing, since it holds a quarantined message, milliseconds; 0: it may take more. */
   get aloneMs(): number {
     if (this.#quarantined === 0) return 0;
-    return Math.max(0, this.#takenAt + this.#patienceMs - this.#clock.monotonic());
+    return Math.max(0, this.#takenAt + this.#timeoutMs - this.#clock.monotonic());
   }
 
   /** A message was taken. */
@@ -100,7 +100,7 @@ export class Quarantine {
     if (this.#held === 0) return quarantinedOnly;
     const now = this.#clock.monotonic();
     this.#waitingSince ??= now;
-    const againMs = this.#waitingSince + this.#patienceMs - now;
+    const againMs = this.#waitingSince + this.#timeoutMs - now;
     return againMs > 0 ? { quarantined: false, others: false, againMs } : quarantinedOnly;
   }
 }

@@ -44,7 +44,7 @@ interface Rules {
 }
 
 /** How long a start or a stop waits for a broker that does not answer, milliseconds. */
-const patienceMs = 3_000;
+const deadlineMs = 3_000;
 
 export class Operations {
   readonly rules: Rules;
@@ -88,7 +88,7 @@ export class Operations {
 
   /** Loads the revocations, before the first message is claimed. Never rejects. */
   async prepare(): Promise<void> {
-    await atMost(patienceMs, this.#load(), this.#parts.clock);
+    await atMost(deadlineMs, this.#load(), this.#parts.clock);
     this.#unsubscribe = this.#parts.transport.onStatus(({ state }) => {
       if (state === 'connected') void this.#load(); // revocations that were broadcast meanwhile were missed
     });
@@ -132,7 +132,7 @@ export class Operations {
     };
     const left = leave().catch(() => undefined);
     // No monitor would receive it.
-    if (transport.status.state !== 'reconnecting') await atMost(patienceMs, left, this.#parts.clock);
+    if (transport.status.state !== 'reconnecting') await atMost(deadlineMs, left, this.#parts.clock);
   }
 
   /** In the background: revocations of our own workers were read from the store before. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { plainLines } from '../../src/cli/log-lines.ts';
-import { createLogger, logLooks } from '../../src/cli/logging.ts';
+import { createLogger, logFormOf } from '../../src/cli/logging.ts';
 import { resolveConfig } from '../../src/config/config.ts';
 import { localTime, logFormatter } from '../../src/lib/log-format.ts';
 import { needs } from '../needs.ts';
@@ -44,7 +44,7 @@ test('a log has a format for the worker and one for tasks, and no line forges an
   // It looks now and then whether the file is still there.
   vi.useFakeTimers({ toFake: ['setInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  const looks = logLooks(
+  const looks = logFormOf(
     { loglevel: 'info', logfile: file },
     resolveConfig({ broker: 'memory://', worker_log_format: '%(levelname)s %(message)s' }),
   );
@@ -70,13 +70,13 @@ test('the command line goes before the settings', () => {
     workerLogFormat: '%(message)s',
     workerLogColor: false,
   });
-  expect(logLooks({ loglevel: 'info', logFormat: 'json' }, settings)).toMatchObject({
+  expect(logFormOf({ loglevel: 'info', logFormat: 'json' }, settings)).toMatchObject({
     format: 'json',
     color: false,
   });
   const celerys = { worker_log_format: '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s' };
   const plain = resolveConfig({ broker: 'memory://', ...celerys });
-  expect(logLooks({ loglevel: 'info', color: false }, plain)).toMatchObject({ lines: null, color: false });
+  expect(logFormOf({ loglevel: 'info', color: false }, plain)).toMatchObject({ lines: null, color: false });
 });
 
 test('lines of our own say time, level, task, fields and the stack of an error', () => {

@@ -1,6 +1,6 @@
 // Who watches a run from outside, and holds it against the promises (P1 to P10) after every step.
 import { isReady } from '../../src/protocol/result-meta.ts';
-import { isQuarantined, quarantinePatienceMs } from '../../src/stores/quarantine.ts';
+import { isQuarantined, quarantineTimeoutMs } from '../../src/stores/quarantine.ts';
 import { type Deed, type Store, taskOf } from './store.ts';
 import type { Process, World } from './world.ts';
 
@@ -173,7 +173,7 @@ export class Watcher {
       if (other.owner !== owner || !(isQuarantined(crashes) || other.isQuarantined)) continue;
       if (isQuarantined(crashes) && other.isQuarantined)
         this.complain(`P10: ${id} and ${other.id} are both quarantined`);
-      if (this.#world.elapsed - other.at < quarantinePatienceMs)
+      if (this.#world.elapsed - other.at < quarantineTimeoutMs)
         this.complain(`P10: ${id} is given to ${owner} beside ${other.id}, and one of them is quarantined`);
     }
   }

@@ -7,7 +7,7 @@ import {
   createLogger,
   type LoggingChoices,
   logFileOf,
-  logLooks,
+  logFormOf,
   pidFileOf,
   withLoggingOptions,
 } from '../logging.ts';
@@ -69,7 +69,7 @@ async function beat(options: BeatCommandOptions): Promise<void> {
       ...options,
       ...(await logFileOf(options, node)),
       level: options.loglevel,
-      ...logLooks(options, app.config),
+      ...logFormOf(options, app.config),
     });
     if (options.concurrency !== undefined)
       logger.warn({}, '--concurrency has no effect: a beat only sends; it is for umbel worker');

@@ -5,7 +5,7 @@ import type { Duration } from '../../lib/duration.ts';
 import type { FactsHook } from '../../recorder/recorder.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { type CommonOptions, optionsOf, requireSharedStore, withApp } from '../common.ts';
-import { createLogger, type LoggingChoices, logFileOf, logLooks, withLoggingOptions } from '../logging.ts';
+import { createLogger, type LoggingChoices, logFileOf, logFormOf, withLoggingOptions } from '../logging.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { duration, positiveInteger } from '../values.ts';
 
@@ -58,7 +58,7 @@ async function record(options: RecorderCommandOptions): Promise<void> {
       ...options,
       ...(await logFileOf(options, nodeName('recorder@%h'))),
       level: options.loglevel,
-      ...logLooks(options, app.config),
+      ...logFormOf(options, app.config),
     });
     using _ordered = stoppingInOrder();
     const recorder = new Recorder(app, {

@@ -21,7 +21,7 @@ import {
   createLogger,
   type LoggingChoices,
   logFileOf,
-  logLooks,
+  logFormOf,
   pidFileOf,
   withLoggingOptions,
 } from '../logging.ts';
@@ -91,8 +91,8 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   await withApp({ ...options, quiet: true }, async ({ app, output }) => {
     if (options.beat) requireSharedStore(app);
     const { taskLogFields, Worker } = await import('../../worker/worker.ts');
-    const looks = logLooks(options, app.config);
-    const { format } = looks;
+    const logForm = logFormOf(options, app.config);
+    const { format } = logForm;
     const node = nodeName(options.hostname);
     using _pidFile = await pidFileOf(options.pidfile, node);
     const { file } = await logFileOf(options, node);
@@ -100,7 +100,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       ...options,
       ...(file !== undefined && { file }),
       level: options.loglevel,
-      ...looks,
+      ...logForm,
       mixin: taskLogFields,
     });
     const queues = queuesOf(options, app);

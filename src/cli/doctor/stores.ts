@@ -15,7 +15,7 @@ import type { Transport } from '../../stores/transport.ts';
 import { type Finding, listed } from './finding.ts';
 
 /** How long the broker has to answer, milliseconds. */
-const patienceMs = 5000;
+const deadlineMs = 5000;
 /** The smallest reported difference of clocks, milliseconds. It makes tasks with an eta or expires early or late. */
 const skewMs = 1000;
 
@@ -83,7 +83,7 @@ async function unroutable(transport: Transport): Promise<Finding | null> {
 async function redis(app: App): Promise<(Finding | null)[]> {
   const settings = redisSettings(app.config.broker, 'broker', brokerOptions(app.config));
   await using connection = await RedisConnection.open(settings);
-  const options = { timeoutMs: patienceMs };
+  const options = { timeoutMs: deadlineMs };
   const setting = async (name: string): Promise<string | null> => {
     const reply = await connection.call(['CONFIG', 'GET', name], options).catch(() => null); // CONFIG may be forbidden
     const values = Array.isArray(reply) ? reply : Object.values(reply ?? {});
@@ -144,7 +144,7 @@ async function redisOrder(app: App): Promise<Finding[]> {
   await using connection = await RedisConnection.open(settings);
   const queues = [...app.topology.named, app.config.taskDefaultQueue];
   const missing = await missingRights(connection);
-  const { wrong, orphans } = await findDisorder(connection, queues, { timeoutMs: patienceMs }).catch(
+  const { wrong, orphans } = await findDisorder(connection, queues, { timeoutMs: deadlineMs }).catch(
     (error: unknown) => {
       if (missing.length > 0) return { wrong: [], orphans: [] }; // the user may not read the keys
       throw error;
@@ -178,7 +178,7 @@ async function redisOrder(app: App): Promise<Finding[]> {
   return findings;
 }
 
-/** @throws when there is no answer within `patienceMs` */
+/** @throws when there is no answer within `deadlineMs` */
 function within<T>(answer: Promise<T>): Promise<T> {
-  return withDeadline(patienceMs, answer, () => new Error(`no answer within ${patienceMs / 1000} s`));
+  return withDeadline(deadlineMs, answer, () => new Error(`no answer within ${deadlineMs / 1000} s`));
 }
