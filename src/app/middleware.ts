@@ -19,12 +19,15 @@ export interface Middleware {
    * task's end. Without `next` the task's code does not run.
    */
   readonly run?: (task: BoundTask, next: () => Promise<unknown>) => unknown;
+  /** Fields of each line that a task logs, as the id of its trace. Called for each line, in the task's asynchronous context. */
+  readonly logFields?: () => object;
 }
 
 /** The layers of an application. A kind without layers is null: most applications have none, and pay nothing. */
 export class MiddlewareLayers {
   #send: readonly SendLayer[] | null = null;
   #run: readonly Layer<BoundTask, unknown>[] | null = null;
+  readonly #logFields: (() => object)[] = [];
 
   get send(): readonly SendLayer[] | null {
     return this.#send;
@@ -34,20 +37,26 @@ export class MiddlewareLayers {
     return this.#run;
   }
 
+  /** The fields of all layers. */
+  logFields(): object {
+    return Object.assign({}, ...this.#logFields.map((fields) => fields()));
+  }
+
   /** @throws ConfigError, UnknownOptionError */
   add(middleware: Middleware): void {
-    const { send, run } = checked(middleware);
+    const { send, run, logFields } = checked(middleware);
     if (send !== undefined) this.#send = [...(this.#send ?? []), send];
     if (run !== undefined) this.#run = [...(this.#run ?? []), run];
+    if (logFields !== undefined) this.#logFields.push(logFields);
   }
 }
 
-const kinds = ['send', 'run'];
+const kinds = ['send', 'run', 'logFields'];
 
 function checked(middleware: Middleware): Middleware {
   const where = 'app.use()';
   if (typeof middleware !== 'object' || middleware === null)
-    throw new ConfigError(`${where} takes an object with send, run, or both`);
+    throw new ConfigError(`${where} takes an object with send, run or logFields`);
   for (const [name, layer] of Object.entries(middleware)) {
     if (!kinds.includes(name)) throw new UnknownOptionError(name, where, suggest(name, kinds));
     if (layer !== undefined && typeof layer !== 'function')

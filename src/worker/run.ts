@@ -124,16 +124,22 @@ export class Run implements RunContext, Subject {
   }
 
   get logger(): Logger {
-    this.#logger ??= taskLogger(this.#parts.logger, taskFields(this.request), (level, text) =>
-      this.logged(level, text),
+    this.#logger ??= taskLogger(
+      this.#parts.logger,
+      () => this.#logFields(),
+      (level, text) => this.logged(level, text),
     );
     return this.#logger;
   }
 
   log(message: string): void {
     const { logger } = this.#parts;
-    if (logger.isLevelEnabled?.('info') ?? true) logger.info(taskFields(this.request), message);
+    if (logger.isLevelEnabled?.('info') ?? true) logger.info(this.#logFields(), message);
     this.logged('info', message);
+  }
+
+  #logFields(): object {
+    return { ...taskFields(this.request), ...this.task.app.middleware.logFields() };
   }
 
   /** A line was logged for this run: it is kept, if it is among the first. */

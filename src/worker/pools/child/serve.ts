@@ -104,7 +104,11 @@ async function run(
   const place = { queue, redelivered, hostname: data.hostname, isEager: false, properties };
   const request = toRequest(message, place);
   const task = app.tasks.get(message.task);
-  const fields = { task_id: message.id, task_name: message.task };
+  const fields = (): object => ({
+    task_id: message.id,
+    task_name: message.task,
+    ...app.middleware.logFields(),
+  });
   const logger = taskLogger(portLogger(port, data.logs), fields);
   const context: RunContext = {
     request,
@@ -114,7 +118,7 @@ async function run(
       await calls.ask({ what: 'state', state, meta: encodeJson(meta === undefined ? null : meta) });
     },
     // Posted in any case: the worker keeps it also if its log level hides it.
-    log: (text) => port.post({ kind: 'log', level: 'info', fields, text, ofTask: true }),
+    log: (text) => port.post({ kind: 'log', level: 'info', fields: plain(fields()), text, ofTask: true }),
   };
   const outcome =
     task === undefined
@@ -168,7 +172,7 @@ function portLogger(port: ChildPort, levels: readonly string[]): Logger {
     log: (level, fields, text) => {
       if (isLevelEnabled(level)) port.post({ kind: 'log', level, fields: plain(fields), text, ofTask: true });
     },
-    child: (fields) => taskLogger(logger, fields),
+    child: (fields) => taskLogger(logger, () => fields),
     isLevelEnabled,
   });
   return logger;
