@@ -100,7 +100,8 @@ function runBundle(tarball) {
 
 /** A program that imports every entry point, as a project has it that lets the compiler check what it depends on. */
 function compileConsumer(tarball) {
-  return withConsumer(tarball, ['@types/node'], (folder) => {
+  // The optional package is there for those who import `umbel/otel`.
+  return withConsumer(tarball, ['@types/node', '@opentelemetry/api'], (folder) => {
     const entries = Object.keys(exports).filter((path) => !path.endsWith('.json'));
     const imports = entries.map((path, at) => `export * as e${at} from '${path.replace('.', name)}';\n`);
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
